@@ -1,0 +1,1 @@
+//! Cuts a stream into inner frames (spec b-interface.md, TCP).

@@ -1,0 +1,1 @@
+//! The B interface's outer frame (spec b-interface.md).

@@ -1,0 +1,1 @@
+//! A field's bytes to its JSON notation and back.

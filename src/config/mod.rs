@@ -1,0 +1,15 @@
+//! Configuration files to raw values (spec: templates.md).
+//!
+//! A file is read once into a [`node`] tree that knows the place of every value; [`de`] lays the
+//! raw serde types of [`raw`] over it, collecting every error and every unknown key into
+//! [`diag::Diags`] instead of stopping at the first. What the values *mean* is the business of
+//! [`crate::plan`].
+
+pub mod at;
+pub mod de;
+pub mod diag;
+pub mod load;
+pub mod node;
+// pub mod raw; (enabled by the deserializer)
+pub mod schema;
+pub mod source;

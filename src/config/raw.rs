@@ -1,0 +1,368 @@
+//! The configuration as it is written: flat serde types, every key optional.
+//!
+//! Nothing is decided here. Keys, types and defaults: spec templates.md. The JSON Schemas under
+//! `config/schema/` are generated from these types, so their doc comments are what an editor shows.
+
+use super::at::{At, Json, Map, OneOrMany};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// sys_config.json: the fleet and what is common to it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawSysConfig {
+    /// System log and device log.
+    pub log: Option<RawLog>,
+    /// Performance mode.
+    pub performance: Option<RawPerformance>,
+    /// A static centre that gets every FSU's heartbeats, heard or not.
+    pub sc_iot_center: Option<At<RawCenter>>,
+    /// The FSUs.
+    pub fsu_list: Option<Vec<At<RawFsu>>>,
+    /// Faults made on purpose, for every FSU.
+    pub faults: Option<At<Json>>,
+}
+
+/// `log` of sys_config.json (spec device-log.md).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RawLog {
+    /// System log level: off, error, warn, info (default), debug, trace. Never changes the device log.
+    pub level: Option<At<String>>,
+    /// Directory of both logs. Default `./logs`, from the working directory.
+    pub dir: Option<At<String>>,
+    /// System log file name, with strftime directives. Default `system_%Y%m%d.log`.
+    pub file: Option<At<String>>,
+    /// Bytes after which a log file is rotated. Default 10485760.
+    pub max_size: Option<At<u64>>,
+    /// Days after which a log file is deleted. Default 7.
+    pub max_age: Option<At<u64>>,
+    /// false: flush the system log after every line. Default true.
+    #[serde(rename = "async_write")]
+    pub async_write: Option<At<bool>>,
+    /// Device log labels: `zh` (default) or `en`.
+    pub language: Option<At<String>>,
+    /// When the device-log queue is full: `drop` (default; counted, and said in the log) or `block`.
+    #[serde(rename = "on_full")]
+    pub on_full: Option<At<String>>,
+}
+
+/// `performance` of sys_config.json.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawPerformance {
+    /// No delays, no device log. Default false.
+    pub enabled: Option<At<bool>>,
+    /// Performance mode drops the delays. Default true.
+    pub skip_delay: Option<At<bool>>,
+    /// Performance mode drops the device log. Default true.
+    pub skip_device_log: Option<At<bool>>,
+}
+
+/// `sc_iot_center` of sys_config.json.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawCenter {
+    /// IP address.
+    pub host: Option<At<String>>,
+    /// UDP port.
+    pub port: Option<At<u64>>,
+}
+
+/// One entry of `fsu_list`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawFsu {
+    /// Unique name, safe as a file name.
+    pub fsuname: Option<At<String>>,
+    /// FSU id as hex, up to 20 bytes; required for udp.
+    pub fsuid: Option<At<String>>,
+    /// Listen address. Default 127.0.0.1.
+    pub host: Option<At<String>>,
+    /// Listen port; 0: any free one.
+    pub port: Option<At<u64>>,
+    /// udp, tcp or broadcast.
+    pub protocol_type: Option<At<String>>,
+    /// Seconds between heartbeats (udp). Default 120.
+    pub heartbeat_interval: Option<At<f64>>,
+    /// Send heartbeats (udp). Default true.
+    pub heartbeat_enable: Option<At<bool>>,
+    /// Answer a centre's heartbeat with one. Default false.
+    pub heartbeat_reply: Option<At<bool>>,
+    /// Directory that holds fsu_devices.json.
+    pub config_dir: Option<At<String>>,
+    /// Expands to that many FSUs: port + i, name `_00001`…, id's trailing digits + i. Default 1.
+    pub count: Option<At<u64>>,
+    /// Seconds without a frame after which a centre is offline (udp). Default 360.
+    pub client_timeout: Option<At<f64>>,
+    /// Answer frames addressed to another FSU's id. Default false.
+    pub accept_any_id: Option<At<bool>>,
+    /// Bounds of this FSU.
+    pub limits: Option<RawLimits>,
+    /// Faults made on purpose.
+    pub faults: Option<At<Json>>,
+}
+
+/// `limits` of an FSU. Every one has a default (docs/configuration.md gives reason and memory cost).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawLimits {
+    /// Centres an FSU knows (udp). Default 64; past it the longest-silent one goes.
+    pub clients_max: Option<At<u64>>,
+    /// TCP connections of this FSU. Default 1024.
+    pub connections_max: Option<At<u64>>,
+    /// Milliseconds a started TCP frame may take. Default 5000.
+    pub frame_deadline_ms: Option<At<u64>>,
+    /// Milliseconds without a whole frame after which a TCP connection is closed. Default 600000.
+    pub idle_timeout_ms: Option<At<u64>>,
+    /// Milliseconds a TCP peer may leave replies unread. Default 30000.
+    pub write_deadline_ms: Option<At<u64>>,
+    /// Bytes of replies a TCP connection may have waiting; past it nothing more is read. Default 65536.
+    pub write_buffer_bytes_max: Option<At<u64>>,
+}
+
+/// fsu_devices.json: the devices behind an FSU.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawDevices {
+    /// The devices, in the order in which a TCP frame is offered to them.
+    pub device_list: Option<Vec<At<RawDevice>>>,
+}
+
+/// One device.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawDevice {
+    /// Vendor, as in vendor.json; for people and for the defaults there.
+    pub vendor: Option<At<String>>,
+    /// P_subDevType, two hex digits: 01 serial, 02 USB, 03 IP.
+    pub sub_dev_type: Option<At<String>>,
+    /// P_subDev_addr, two hex digits.
+    pub sub_dev_addr: Option<At<String>>,
+    /// Path of the template, from this file.
+    pub protocol_template: Option<At<String>>,
+    /// A request with a wrong checksum: warn (default; answered, counted), strict (not answered), off.
+    pub verify_checksum: Option<At<String>>,
+    /// Faults made on purpose.
+    pub faults: Option<At<Json>>,
+}
+
+/// vendor.json: defaults that a template of that vendor may leave out.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RawVendors(pub Vec<At<RawVendor>>);
+
+/// One vendor.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawVendor {
+    /// Its name, as templates and devices write it.
+    pub vendor: Option<At<String>>,
+    /// For people: UDP, TCP, RS485.
+    pub protocol: Option<At<String>>,
+    /// Default checksum.
+    pub checksum: Option<At<RawChecksum>>,
+    /// Default encoding.
+    pub encoding: Option<At<String>>,
+}
+
+/// A protocol template.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawTemplate {
+    /// The vendor's name, as in vendor.json.
+    pub vendor: Option<At<String>>,
+    /// Rule files, from this file; which applies is by base name.
+    pub rule_file_list: Option<Vec<At<String>>>,
+    /// The frame and its commands.
+    pub protocol: Option<At<RawProtocol>>,
+}
+
+/// `protocol` of a template.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawProtocol {
+    /// false: the inner frame is always total_length bytes.
+    pub dynamic_length: Option<At<bool>>,
+    /// Bytes of the whole inner frame, when fixed.
+    pub total_length: Option<At<u64>>,
+    /// Header fields, in wire order.
+    pub pdu_left: Option<Vec<At<RawField>>>,
+    /// Tail fields, in wire order.
+    pub pdu_tailer: Option<Vec<At<RawField>>>,
+    /// The fields that name the command: a name, `{a}_{b}`, or a list of names.
+    pub data_frame_type_flag: Option<OneOrMany<At<String>>>,
+    /// The commands.
+    pub data_frame: Option<Vec<At<RawCommand>>>,
+    /// The inner checksum.
+    pub checksum: Option<At<RawChecksum>>,
+    /// The inner checksum as byte offsets.
+    pub checksum_config: Option<At<RawChecksumConfig>>,
+    /// `binary` (default) or `ascii_hex`.
+    pub encoding: Option<At<String>>,
+    /// Replies to requests that are wrong.
+    pub errors: Option<RawErrors>,
+    /// Which header values are no refusal.
+    pub refusal: Option<At<RawRefusal>>,
+    /// Multi-frame transfers (spec broadcast.md).
+    pub transfer: Option<At<Json>>,
+}
+
+/// One field of a header, tail or data frame.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawField {
+    /// Its name; `{pdu_left}_x` or a header field's name points at that header field.
+    pub name: Option<At<String>>,
+    /// Bytes, before encoding.
+    pub length: Option<At<u64>>,
+    /// big (default) or little.
+    pub endian: Option<At<String>>,
+    /// hex (default), int, int_be, int_le, uint, bcd, bit, str, ascii, length, f32, f64.
+    #[serde(rename = "type")]
+    pub kind: Option<At<String>>,
+    /// Constant or default, in the type's notation.
+    pub value: Option<At<Json>>,
+    /// bit: name -> [from, to], bit 0 the most significant, both inclusive.
+    pub bits: Option<Map<At<Vec<u64>>>>,
+    /// A constant that a request has to carry for this entry to fit.
+    #[serde(rename = "match")]
+    pub matches: Option<At<bool>>,
+    /// length: the names whose sizes it sums (`data_frame` is the whole data frame).
+    pub of: Option<At<OneOrMany<At<String>>>>,
+    /// length: bytes (default) or chars.
+    pub unit: Option<At<String>>,
+    /// length: added to the sum.
+    pub add: Option<At<i64>>,
+    /// length: `lchksum` puts a check nibble into the top 4 of 16 bits.
+    pub check: Option<At<String>>,
+}
+
+/// One command.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawCommand {
+    /// Its key: `108B`, `48_F0_E1`, or a list of the parts.
+    pub data_frame_type: Option<OneOrMany<At<String>>>,
+    /// Bytes (see Lengths); absent: the sum of the fields.
+    pub data_frame_length: Option<At<u64>>,
+    /// Which side short values stand on: left (default) or right.
+    pub align: Option<At<String>>,
+    /// The padding byte, two hex digits. Default 00.
+    pub padding: Option<At<String>>,
+    /// The request's data frame; absent: any.
+    pub req_data_list: Option<Vec<At<RawField>>>,
+    /// The reply's data frame.
+    pub resp_data_list: Option<Vec<At<RawField>>>,
+}
+
+/// `checksum` of a template.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawChecksum {
+    /// The field it stands in; default the tail field named `checksum` or `check`.
+    pub field: Option<At<String>>,
+    /// sum, xor, sum_xor, crc16, or `crc:NAME` with a name of the CRC catalogue.
+    pub algorithm: Option<At<String>>,
+    /// First field; default the one after the first field of the frame.
+    pub from: Option<At<String>>,
+    /// Last field (`data_frame`: the whole data frame); default the one before the checksum field.
+    pub to: Option<At<String>>,
+    /// none (default), ones or twos.
+    pub complement: Option<At<String>>,
+    /// raw (default) or wire: the encoded characters.
+    pub over: Option<At<String>>,
+}
+
+/// `checksum_config` of a template: the same as byte offsets of the raw frame.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawChecksumConfig {
+    /// As in `checksum`.
+    pub algorithm: Option<At<String>>,
+    /// First byte; negative: from the end of the frame.
+    pub start: Option<At<i64>>,
+    /// The byte after the last one; negative: from the end of the frame.
+    pub end: Option<At<i64>>,
+    /// As in `checksum`.
+    pub field: Option<At<String>>,
+    /// As in `checksum`.
+    pub complement: Option<At<String>>,
+}
+
+/// `errors` of a template: a reason with no entry is not answered.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawErrors {
+    /// The length field's own check is wrong.
+    pub bad_length_checksum: Option<At<RawErrorReply>>,
+    /// The length contradicts the frame.
+    pub bad_length: Option<At<RawErrorReply>>,
+    /// The checksum is wrong (`verify_checksum: strict`).
+    pub bad_checksum: Option<At<RawErrorReply>>,
+    /// A header constant marked `match` differs.
+    pub bad_version: Option<At<RawErrorReply>>,
+    /// No command has that key.
+    pub unknown_command: Option<At<RawErrorReply>>,
+}
+
+/// The reply to a wrong request.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawErrorReply {
+    /// Field -> value.
+    pub data: Option<Map<At<Json>>>,
+    /// Its data frame; absent: empty.
+    pub resp_data_list: Option<Vec<At<RawField>>>,
+}
+
+/// `refusal` of a template.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawRefusal {
+    /// The header field that tells.
+    pub field: Option<At<String>>,
+    /// Its values that are no refusal; any other empties the data frame.
+    pub ok: Option<OneOrMany<At<Json>>>,
+}
+
+/// A rule file: command key -> one rule, or a list of rules with `when`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct RawRules(pub Map<At<OneOrMany<At<RawRule>>>>);
+
+/// One rule.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawRule {
+    /// Reply after a random time in [min(50, delay_ms), delay_ms] ms; 0 or absent: at once.
+    pub delay_ms: Option<At<f64>>,
+    /// A delay distribution instead.
+    pub delay: Option<At<RawDelay>>,
+    /// Field -> value.
+    pub data: Option<Map<At<Json>>>,
+    /// true: no reply.
+    pub timeout: Option<At<bool>>,
+    /// Only for requests with these values.
+    pub when: Option<Map<At<Json>>>,
+    /// Data objects served in turn.
+    pub cycle: Option<At<Vec<At<Map<At<Json>>>>>>,
+    /// Register -> value, kept per device for `${reg(name)}$`.
+    pub set: Option<Map<At<Json>>>,
+    /// Faults made on purpose.
+    pub faults: Option<At<Json>>,
+}
+
+/// `delay`: one of its keys, in milliseconds.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawDelay {
+    /// Always this long.
+    pub fixed: Option<At<f64>>,
+    /// [a, b]
+    pub uniform: Option<At<Vec<f64>>>,
+    /// [mean, standard deviation]
+    pub normal: Option<At<Vec<f64>>>,
+    /// [median, 99th percentile]
+    pub lognormal: Option<At<Vec<f64>>>,
+}

@@ -1,0 +1,204 @@
+//! The fleet: FSUs, their devices and what is common to them.
+
+use super::rule::{Register, Rule};
+use super::template::Template;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything `run` serves. Shared by all shards and the logger behind one [`Arc`].
+#[derive(Debug)]
+pub struct Fleet {
+    /// The FSUs, in file order with `count` expanded; their index is their number everywhere.
+    pub fsus: Vec<Fsu>,
+    /// A static centre that gets every udp FSU's heartbeats.
+    pub center: Option<SocketAddr>,
+    /// Both logs.
+    pub log: LogPlan,
+    /// What performance mode drops.
+    pub performance: Performance,
+}
+
+/// `performance`, resolved: true where performance mode is on and drops the thing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Performance {
+    /// Replies leave at once.
+    pub skip_delay: bool,
+    /// No device log.
+    pub skip_device_log: bool,
+}
+
+/// `log`, with defaults filled in (spec device-log.md).
+#[derive(Clone, Debug)]
+pub struct LogPlan {
+    /// System log level; never changes the device log.
+    pub level: log::LevelFilter,
+    /// Directory of both logs.
+    pub dir: PathBuf,
+    /// System log file name with strftime directives.
+    pub file: String,
+    /// Bytes after which a file is rotated.
+    pub bytes_max: u64,
+    /// Days after which a file is deleted.
+    pub age_days_max: u64,
+    /// Flush the system log only when the logger is idle.
+    pub async_write: bool,
+    /// Device log labels.
+    pub language: Language,
+    /// What happens to a record when the queue is full.
+    pub on_full: OnFull,
+}
+
+/// Labels of the device log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// Chinese, the default.
+    Zh,
+    /// English.
+    En,
+}
+
+/// What happens to a device-log record when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFull {
+    /// The record is dropped and counted; the log says so at that place.
+    Drop,
+    /// The shard waits.
+    Block,
+}
+
+/// How an FSU is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// B interface: outer frames in datagrams.
+    Udp,
+    /// The vendor's frames in a stream.
+    Tcp,
+    /// BroadCast: one inner frame a datagram.
+    Broadcast,
+}
+
+impl Transport {
+    /// As `protocol_type` spells it; part of the device log's file name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Broadcast => "broadcast",
+        }
+    }
+}
+
+/// An FSU id as it stands in P_dest_addr and P_src_addr: left aligned, filled with 00.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct FsuId {
+    /// The 20 bytes on the wire.
+    pub bytes: [u8; FsuId::BYTES],
+    /// How many of them were given.
+    pub len: u8,
+}
+
+impl FsuId {
+    /// Bytes of the address field (spec b-interface.md, Layout).
+    pub const BYTES: usize = 20;
+
+    /// The id's own bytes, without the fill.
+    pub fn given(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len).min(Self::BYTES)]
+    }
+}
+
+impl std::fmt::Debug for FsuId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&hex::encode_upper(self.given()))
+    }
+}
+
+/// One FSU.
+#[derive(Debug)]
+pub struct Fsu {
+    /// Unique; safe as a file name.
+    pub name: Box<str>,
+    /// Its id; empty only where the transport carries none.
+    pub id: FsuId,
+    /// The id as upper-case hex, as `${fsuid()}$` writes it.
+    pub id_hex: Box<str>,
+    /// Listen address; port 0 means any free one.
+    pub bind: SocketAddr,
+    /// How it is reached.
+    pub transport: Transport,
+    /// Milliseconds between heartbeats; `None` where none are sent.
+    pub heartbeat_interval_ms: Option<u64>,
+    /// Answer a centre's heartbeat with one.
+    pub heartbeat_reply: bool,
+    /// Milliseconds after which a silent centre is offline.
+    pub client_timeout_ms: u64,
+    /// Answer frames addressed to another id.
+    pub accept_any_id: bool,
+    /// Its bounds.
+    pub limits: Limits,
+    /// Its devices, in the order in which a TCP frame is offered to them; never empty.
+    pub devices: Arc<[Arc<Device>]>,
+}
+
+/// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/configuration.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Centres it knows; 48 bytes each.
+    pub clients_max: usize,
+    /// TCP connections; below 1 KiB each while idle.
+    pub connections_max: usize,
+    /// A started TCP frame must be whole after this long.
+    pub frame_deadline_ms: u64,
+    /// A TCP connection without a whole frame for this long is closed.
+    pub idle_timeout_ms: u64,
+    /// A TCP peer that leaves replies unread for this long is closed.
+    pub write_deadline_ms: u64,
+    /// Reply bytes a TCP connection may have waiting; past it nothing more is read from it.
+    pub write_buffer_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients_max: 64,
+            connections_max: 1024,
+            frame_deadline_ms: 5_000,
+            idle_timeout_ms: 600_000,
+            write_deadline_ms: 30_000,
+            write_buffer_bytes_max: 65_536,
+        }
+    }
+}
+
+/// What to do with a request whose inner checksum is wrong. Both `Warn` and `Strict` count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyChecksum {
+    /// Answer it as if right.
+    Warn,
+    /// Send the template's error reply, or nothing.
+    Strict,
+    /// Do not look.
+    Off,
+}
+
+/// One device behind an FSU: a template with the rules that apply there. Shared by all FSUs with the same.
+#[derive(Debug)]
+pub struct Device {
+    /// For people.
+    pub vendor: Box<str>,
+    /// P_subDevType.
+    pub sub_dev_type: u8,
+    /// P_subDev_addr.
+    pub sub_dev_addr: u8,
+    /// The protocol.
+    pub template: Arc<Template>,
+    /// What a wrong checksum does.
+    pub verify_checksum: VerifyChecksum,
+    /// Rules by command number ([`Template::commands`]), in the order in which they are tried.
+    pub rules: Box<[Box<[Rule]>]>,
+    /// How many `cycle` places the device has.
+    pub cycles: u32,
+    /// Its registers, by number.
+    pub registers: Box<[Register]>,
+}

@@ -1,0 +1,227 @@
+//! Rules, compiled: which reply a request gets, and when.
+
+use super::template::{Constant, Offset, Slot};
+use std::sync::Arc;
+
+/// One rule of one command.
+#[derive(Debug)]
+pub struct Rule {
+    /// Only for requests that carry these; empty: always.
+    pub when: Box<[Constant]>,
+    /// No reply.
+    pub timeout: bool,
+    /// When the reply is due.
+    pub delay: Delay,
+    /// Number of the device's cycle place that chooses among `replies`; `None`: there is one reply.
+    pub cycle: Option<u32>,
+    /// The replies; one, or one per cycle entry. Never empty.
+    pub replies: Box<[Arc<Reply>]>,
+    /// Registers it sets, before the reply is built.
+    pub sets: Box<[SetRegister]>,
+    /// Where it stands: `file:line:column: /pointer`.
+    pub origin: Box<str>,
+}
+
+/// When a reply is due after its request, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Delay {
+    /// At once.
+    None,
+    /// Always the same.
+    Fixed(f64),
+    /// Between both, inclusive.
+    Uniform(f64, f64),
+    /// Mean and standard deviation; never below 0.
+    Normal(f64, f64),
+    /// Of the logarithm: mu and sigma.
+    Lognormal(f64, f64),
+}
+
+/// Longest delay a distribution may draw; keeps the timing wheel bounded.
+pub const DELAY_MS_MAX: u64 = 3_600_000;
+
+/// A register of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// Its name, for people and for reload.
+    pub name: Box<str>,
+    /// Longest text any rule sets it to.
+    pub bytes_max: usize,
+}
+
+/// One entry of `set`.
+#[derive(Debug)]
+pub struct SetRegister {
+    /// Number of the register.
+    pub register: u32,
+    /// What it becomes.
+    pub value: Expr,
+}
+
+/// A reply: raw frame bytes, right but for what the patches write and the checksum.
+#[derive(Debug)]
+pub struct Reply {
+    /// The raw frame, lengths and static values in place.
+    pub frame: Box<[u8]>,
+    /// What is written into it, in order.
+    pub patches: Box<[Patch]>,
+    /// Data-frame bytes.
+    pub data_len: usize,
+    /// Which header values keep the data frame.
+    pub refusal: Option<Refusal>,
+    /// Any patch reads the clock.
+    pub uses_clock: bool,
+}
+
+/// A reply whose header tells a refusal carries an empty data frame.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The header field, in the reply.
+    pub at: Offset,
+    /// Bytes of it.
+    pub len: usize,
+    /// The values that are none.
+    pub ok: Box<[Box<[u8]>]>,
+    /// The reply with the empty data frame.
+    pub refused: Arc<Reply>,
+}
+
+/// One write into a reply.
+#[derive(Debug)]
+pub enum Patch {
+    /// Request bytes as they are.
+    Copy {
+        /// In the request.
+        from: Offset,
+        /// In the reply.
+        to: Offset,
+        /// Bytes.
+        len: usize,
+    },
+    /// Request bytes, the last first: the fields differ in byte order.
+    CopyReversed {
+        /// In the request.
+        from: Offset,
+        /// In the reply.
+        to: Offset,
+        /// Bytes.
+        len: usize,
+    },
+    /// A number that a function gives, straight into an integer or digit field.
+    Number {
+        /// Which.
+        number: Number,
+        /// In the reply.
+        to: Offset,
+        /// Bytes.
+        len: usize,
+        /// How.
+        form: Form,
+    },
+    /// A text, encoded into the field as a JSON value would be.
+    Text {
+        /// The text.
+        value: Expr,
+        /// In the reply.
+        to: Offset,
+        /// The field.
+        slot: Slot,
+    },
+}
+
+/// How a [`Number`] is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Decimal digits, two a byte, high first.
+    Bcd,
+    /// Decimal digits, two a byte, low first.
+    BcdLittle,
+    /// Binary, high byte first.
+    Big,
+    /// Binary, low byte first.
+    Little,
+}
+
+/// A number that a function gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// `year(yy)`
+    Year2,
+    /// `year(yyyy)`
+    Year4,
+    /// `month()`
+    Month,
+    /// `day()`
+    Day,
+    /// `week()`: Monday 1 to Sunday 7
+    Week1,
+    /// `week(0)`: Sunday 0 to Saturday 6
+    Week0,
+    /// `hour()`
+    Hour,
+    /// `minute()`
+    Minute,
+    /// `second()`
+    Second,
+    /// `packed_date()`: (year - 2000) * 512 + month * 32 + day
+    PackedDate,
+    /// `packed_time()`: hour * 2048 + minute * 32 + second / 2
+    PackedTime,
+    /// `seq()`: this FSU's replies, from 1
+    Seq,
+    /// `rand(a,b)`, both included
+    Rand(i64, i64),
+}
+
+/// A text made of parts.
+#[derive(Debug)]
+pub struct Expr {
+    /// In order.
+    pub parts: Box<[Part]>,
+    /// Longest text it can make, in bytes.
+    pub bytes_max: usize,
+}
+
+/// One part of an [`Expr`].
+#[derive(Debug)]
+pub enum Part {
+    /// Written as it is.
+    Literal(Box<str>),
+    /// A request field in its JSON notation.
+    Field {
+        /// In the request.
+        at: Offset,
+        /// Its type and size.
+        slot: Slot,
+    },
+    /// A number, with at least that many digits.
+    Number {
+        /// Which.
+        number: Number,
+        /// Leading zeros up to this many.
+        digits: u8,
+    },
+    /// A packed date or time as four hex digits, low byte first.
+    Packed(Number),
+    /// `datetime(FORMAT)`, as strftime items.
+    Datetime(Box<[TimeItem]>),
+    /// `fsuid()`: upper-case hex.
+    FsuId,
+    /// `choice(a,b,c)`
+    Choice(Box<[Box<str>]>),
+    /// `reg(name)`, by number; empty before it is set.
+    Register(u32),
+}
+
+/// One item of a `datetime` format.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimeItem {
+    /// Written as it is.
+    Literal(Box<str>),
+    /// A number with that many digits.
+    Number(Number, u8),
+    /// `%f`-like: milliseconds, three digits
+    Millis,
+    /// `%j`: day of the year, three digits
+    DayOfYear,
+}

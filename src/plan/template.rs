@@ -1,0 +1,357 @@
+//! A vendor's protocol, compiled: where every field of the inner frame stands.
+//!
+//! Offsets count bytes of the *raw* frame (before `ascii_hex` encoding). A field of the header or
+//! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
+
+use super::rule::Reply;
+use std::sync::Arc;
+
+/// A place in a raw frame: non-negative from its start, negative from its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Offset(pub i32);
+
+impl Offset {
+    /// The byte index in a frame of `len` bytes. The frame was checked to be long enough ([`crate::codec::inner`]).
+    #[inline]
+    pub fn in_frame(self, len: usize) -> usize {
+        if self.0 >= 0 { self.0 as usize } else { len.wrapping_sub(self.0.unsigned_abs() as usize) }
+    }
+}
+
+/// How the bytes between the first and last field travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As they are.
+    Binary,
+    /// Each as two upper-case hex characters.
+    AsciiHex,
+}
+
+/// The type of a field (spec templates.md, Fields).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Hex digits.
+    Hex,
+    /// Two's complement integer.
+    Int,
+    /// Unsigned integer.
+    Uint,
+    /// Packed decimal digits.
+    Bcd,
+    /// Bits, numbered from the most significant; named ranges are for people and `when`.
+    Bit(Box<[BitRange]>),
+    /// Text.
+    Str,
+    /// A computed length.
+    Length,
+    /// IEEE 754, 4 bytes.
+    F32,
+    /// IEEE 754, 8 bytes.
+    F64,
+}
+
+/// A named range of bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BitRange {
+    /// Its name.
+    pub name: Box<str>,
+    /// First bit; 0 is the most significant of the field.
+    pub from: u32,
+    /// Last bit, inclusive.
+    pub to: u32,
+}
+
+/// How a value becomes the bytes of a field, and back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    /// The field's type.
+    pub kind: Kind,
+    /// Bytes, 1 to [`FIELD_BYTES_MAX`].
+    pub len: usize,
+    /// Low byte first.
+    pub little: bool,
+    /// Short values stand on the right, padding on the left.
+    pub right: bool,
+    /// The padding byte.
+    pub padding: u8,
+}
+
+/// Longest field. A frame has to fit a datagram, so nothing longer can be served.
+pub const FIELD_BYTES_MAX: usize = 65_000;
+/// Longest raw inner frame: the through data of one UDP datagram, less the outer frame, doubled by escapes at worst.
+pub const FRAME_BYTES_MAX: usize = 65_000;
+/// Longest command key, in bytes.
+pub const KEY_BYTES_MAX: usize = 16;
+/// Longest text that one rule value may produce; scratch of that size is kept per shard.
+pub const TEXT_BYTES_MAX: usize = 2 * FIELD_BYTES_MAX;
+
+/// A field with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// As the template spells it, without `{pdu_left}`.
+    pub name: Box<str>,
+    /// Where it stands in the raw frame.
+    pub at: Offset,
+    /// Its type and size.
+    pub slot: Slot,
+    /// What computes it, if anything does.
+    pub computed: Computed,
+}
+
+/// Which fields the mock computes rather than copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computed {
+    /// Nothing: a value.
+    No,
+    /// The first field of the frame.
+    Start,
+    /// The last field of the frame.
+    End,
+    /// A length.
+    Length,
+    /// The inner checksum.
+    Checksum,
+}
+
+/// A length in the header or tail: `value = base + per_data * (data frame bytes)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LengthField {
+    /// Where it stands.
+    pub at: Offset,
+    /// 1 to 8 bytes.
+    pub len: usize,
+    /// Low byte first.
+    pub little: bool,
+    /// Value for an empty data frame.
+    pub base: i64,
+    /// Added per byte of the data frame: 0, 1, or 2 (characters).
+    pub per_data: i64,
+    /// The top 4 of 16 bits check the lower 12.
+    pub lchksum: bool,
+}
+
+/// Bytes that a frame has to carry at a place, where `mask` is 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Constant {
+    /// For people.
+    pub name: Box<str>,
+    /// Where.
+    pub at: Offset,
+    /// What.
+    pub bytes: Box<[u8]>,
+    /// Which bits; empty: all.
+    pub mask: Box<[u8]>,
+}
+
+/// The inner checksum.
+#[derive(Debug)]
+pub struct Checksum {
+    /// How.
+    pub algorithm: Algorithm,
+    /// What is done to the result.
+    pub complement: Complement,
+    /// First byte of the span, in the raw frame.
+    pub from: Offset,
+    /// The byte after the span's last one, in the raw frame; `Offset(0)` stands for the frame's end.
+    pub to: Offset,
+    /// Taken over the encoded characters.
+    pub over_wire: bool,
+    /// Where it stands.
+    pub at: Offset,
+    /// 1 to 8 bytes.
+    pub len: usize,
+    /// Low byte first.
+    pub little: bool,
+}
+
+/// A checksum algorithm.
+pub enum Algorithm {
+    /// Sum of the bytes.
+    Sum,
+    /// XOR of the bytes.
+    Xor,
+    /// XOR of the two bytes of the 16-bit sum.
+    SumXor,
+    /// Of the CRC catalogue.
+    Crc8(Box<crc::Crc<u8>>),
+    /// Of the CRC catalogue.
+    Crc16(Box<crc::Crc<u16>>),
+    /// Of the CRC catalogue (17 to 32 bits).
+    Crc32(Box<crc::Crc<u32>>),
+    /// Of the CRC catalogue (33 to 64 bits).
+    Crc64(Box<crc::Crc<u64>>),
+}
+
+impl std::fmt::Debug for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sum => "sum",
+            Self::Xor => "xor",
+            Self::SumXor => "sum_xor",
+            Self::Crc8(_) => "crc (8 bits)",
+            Self::Crc16(_) => "crc (16 bits)",
+            Self::Crc32(_) => "crc (32 bits)",
+            Self::Crc64(_) => "crc (64 bits)",
+        })
+    }
+}
+
+/// What is done to a checksum before it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Complement {
+    /// Nothing.
+    None,
+    /// All bits turned over.
+    Ones,
+    /// Subtracted from zero.
+    Twos,
+}
+
+/// One part of a command key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    /// Where it stands.
+    pub at: Offset,
+    /// Bytes.
+    pub len: usize,
+    /// Low byte first.
+    pub little: bool,
+}
+
+/// All commands whose key stands at the same places.
+#[derive(Clone, Debug)]
+pub struct KeyShape {
+    /// The parts, in the order of the flag.
+    pub parts: Box<[KeyPart]>,
+    /// Fewest data-frame bytes that hold all parts.
+    pub data_len_min: usize,
+    /// Key -> command numbers in file order; sorted by key.
+    pub table: Box<[(u128, Box<[u32]>)]>,
+}
+
+/// How a stream is cut into frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Every frame has the same size.
+    Fixed,
+    /// Length field number n of [`Template::lengths`].
+    Length(usize),
+    /// From start to end.
+    Delimited,
+}
+
+/// One command.
+#[derive(Debug)]
+pub struct Command {
+    /// Its key as bytes, left to right in the low end.
+    pub key: u128,
+    /// Its key as hex digits, upper case.
+    pub key_text: Box<str>,
+    /// The request's data-frame fields; `None`: whatever comes.
+    pub request: Option<Box<[Field]>>,
+    /// The reply's data-frame fields.
+    pub response: Box<[Field]>,
+    /// Data-frame bytes a request must have at least.
+    pub request_len: usize,
+    /// The same after padding to data_frame_length, where that is given.
+    pub request_len_padded: usize,
+    /// The key is shared: the request must have exactly one of these two sizes.
+    pub exact: bool,
+    /// Constants of the request that select this entry.
+    pub constants: Box<[Constant]>,
+    /// Data-frame lengths of the request: a field that contradicts them is `bad_length`.
+    pub lengths: Box<[Constant]>,
+    /// Data-frame bytes of the reply.
+    pub response_len: usize,
+}
+
+/// Which wrong requests a template can answer; index into [`Template::errors`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorReply {
+    /// The length's own check.
+    BadLengthChecksum,
+    /// The length.
+    BadLength,
+    /// The checksum.
+    BadChecksum,
+    /// A header constant.
+    BadVersion,
+    /// The key.
+    UnknownCommand,
+}
+
+/// A compiled template.
+#[derive(Debug)]
+pub struct Template {
+    /// For people.
+    pub vendor: Box<str>,
+    /// The file.
+    pub path: Box<str>,
+    /// How it travels.
+    pub encoding: Encoding,
+    /// The constant bytes a frame begins with; empty: none.
+    pub start: Box<[u8]>,
+    /// The constant bytes a frame ends with; empty: none.
+    pub end: Box<[u8]>,
+    /// Header fields.
+    pub left: Box<[Field]>,
+    /// Tail fields.
+    pub tail: Box<[Field]>,
+    /// Bytes of the header.
+    pub left_len: usize,
+    /// Bytes of the tail.
+    pub tail_len: usize,
+    /// Data-frame bytes, where all frames have the same size.
+    pub data_len_fixed: Option<usize>,
+    /// Data-frame bytes of the largest request.
+    pub data_len_max: usize,
+    /// Data-frame sizes a request may have, sorted; empty: any up to the largest.
+    pub data_lens: Box<[usize]>,
+    /// Lengths in header and tail.
+    pub lengths: Box<[LengthField]>,
+    /// The inner checksum.
+    pub checksum: Option<Checksum>,
+    /// Header and tail constants marked `match`: another value is `bad_version`.
+    pub versions: Box<[Constant]>,
+    /// How a stream is cut.
+    pub framing: Framing,
+    /// The command tables.
+    pub keys: Box<[KeyShape]>,
+    /// The commands, in file order.
+    pub commands: Box<[Command]>,
+    /// Replies to wrong requests, by [`ErrorReply`].
+    pub errors: [Option<Arc<Reply>>; 5],
+    /// Wire bytes of the largest reply any rule of any device can build from it (inner frame).
+    pub wire_len_max: usize,
+}
+
+impl Template {
+    /// Bytes of the smallest raw frame.
+    pub fn raw_len_min(&self) -> usize {
+        self.left_len + self.tail_len + self.data_len_fixed.unwrap_or(0)
+    }
+
+    /// Bytes on the wire of a raw frame of `raw_len` bytes.
+    #[inline]
+    pub fn wire_len(&self, raw_len: usize) -> usize {
+        match self.encoding {
+            Encoding::Binary => raw_len,
+            Encoding::AsciiHex => {
+                let plain = self.start.len() + self.end.len();
+                plain + raw_len.saturating_sub(plain) * 2
+            }
+        }
+    }
+
+    /// Index on the wire of a raw index.
+    #[inline]
+    pub fn wire_index(&self, raw: usize, raw_len: usize) -> usize {
+        match self.encoding {
+            Encoding::Binary => raw,
+            Encoding::AsciiHex => {
+                let coded = raw.clamp(self.start.len(), raw_len - self.end.len());
+                raw + (coded - self.start.len())
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! One datagram of the B interface.

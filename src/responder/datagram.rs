@@ -1,0 +1,1 @@
+//! One datagram that is one inner frame.

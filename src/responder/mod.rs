@@ -1,0 +1,83 @@
+//! A request to the bytes of its reply. Pure: `&Plan`, slices, `now` and a generator in, bytes out.
+//!
+//! - [`reply`]: one device: a checked request, its rule, the patched reply.
+//! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
+//! - [`stream`]: the bytes of a TCP connection: frames, devices.
+//! - [`datagram`]: one datagram that is one inner frame.
+//! - [`state`]: what an FSU remembers between messages.
+//!
+//! The three protocol stages have one shape, so that a shard need not know which it serves:
+//! bytes in, [`Sink`] calls out.
+
+pub mod b_interface;
+pub mod datagram;
+pub mod reply;
+pub mod state;
+pub mod stream;
+
+use crate::codec::civil::Now;
+use crate::codec::reason::Reason;
+
+/// What is common to all messages of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct RunContext {
+    /// Seed of the run: same seed, same delays and random values, with any number of shards.
+    pub seed: u64,
+    /// Replies leave at once (performance mode).
+    pub skip_delay: bool,
+}
+
+/// What goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A reply to a request.
+    Reply,
+    /// A heartbeat, in answer to a centre's.
+    Heartbeat,
+}
+
+/// Where a protocol stage puts what it has to say.
+pub trait Sink {
+    /// `bytes`, as they go on the wire, are due at `due_unix_ms` (at or before now: at once).
+    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]);
+    /// A stream was cut: these bytes were one frame, or were dropped for that reason.
+    /// Stages on datagrams do not call it: a datagram is its own record.
+    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>);
+    /// Something worth a rate-limited line in the system log: what, and the bytes it is about.
+    fn note(&mut self, reason: Reason, bytes: &[u8]);
+}
+
+/// Buffers of one shard, grown once and then reused by every message.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// An unescaped outer frame, received.
+    pub outer: Vec<u8>,
+    /// A raw inner frame, received (ascii_hex only).
+    pub raw: Vec<u8>,
+    /// A raw inner frame, to send.
+    pub reply: Vec<u8>,
+    /// The reply on the wire, before the outer frame.
+    pub wire: Vec<u8>,
+    /// The outer frame before escaping.
+    pub framed: Vec<u8>,
+    /// The outer frame on the wire.
+    pub escaped: Vec<u8>,
+    /// The text of a value.
+    pub text: Vec<u8>,
+}
+
+/// What a datagram showed of its sender.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// At least one frame was valid and meant for this FSU: the sender is a centre.
+    pub valid: bool,
+}
+
+/// The time a message is handled at, and the earliest moment its reply may leave.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    /// Now.
+    pub now: Now,
+    /// Replies before this one on the same connection are due then; 0: none.
+    pub not_before_unix_ms: i64,
+}

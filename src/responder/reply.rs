@@ -1,0 +1,1 @@
+//! One device: a checked request to its reply.

@@ -1,0 +1,107 @@
+//! What an FSU remembers between messages.
+
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Fsu;
+
+/// Counters of one FSU. Owned by its shard; read at exit.
+#[derive(Clone, Debug)]
+pub struct Counters {
+    /// Requests that reached the FSU: frames, not datagrams.
+    pub received: u64,
+    /// Replies handed to the kernel.
+    pub answered: u64,
+    /// Requests that a rule leaves unanswered on purpose (`timeout`).
+    pub silent: u64,
+    /// Replies to wrong requests, from the template's `errors`; also in `answered`.
+    pub error_replies: u64,
+    /// Requests with a wrong checksum, answered or not.
+    pub bad_checksum_seen: u64,
+    /// Outer lengths in high-byte-first order, accepted.
+    pub big_endian_lengths: u64,
+    /// Heartbeats sent.
+    pub heartbeats_sent: u64,
+    /// Heartbeats of centres received.
+    pub heartbeats_received: u64,
+    /// Centres that came.
+    pub centres_online: u64,
+    /// Centres that fell silent, or were pushed out by a newer one.
+    pub centres_offline: u64,
+    /// TCP connections accepted.
+    pub connections: u64,
+    /// Device-log records lost because the queue was full.
+    pub log_records_lost: u64,
+    /// Drops, by [`Reason`].
+    pub dropped: [u64; Reason::COUNT],
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            received: 0,
+            answered: 0,
+            silent: 0,
+            error_replies: 0,
+            bad_checksum_seen: 0,
+            big_endian_lengths: 0,
+            heartbeats_sent: 0,
+            heartbeats_received: 0,
+            centres_online: 0,
+            centres_offline: 0,
+            connections: 0,
+            log_records_lost: 0,
+            dropped: [0; Reason::COUNT],
+        }
+    }
+}
+
+impl Counters {
+    /// Counts one drop.
+    #[inline]
+    pub fn drop(&mut self, reason: Reason) {
+        self.dropped[reason as usize] += 1;
+    }
+
+    /// All drops together.
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+}
+
+/// What one device of one FSU remembers.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceState {
+    /// The next entry of each `cycle`.
+    pub cycles: Box<[u32]>,
+    /// The registers' texts; empty before they are set.
+    pub registers: Box<[Vec<u8>]>,
+}
+
+/// What one FSU remembers.
+#[derive(Clone, Debug, Default)]
+pub struct FsuState {
+    /// Its counters.
+    pub counters: Counters,
+    /// Good requests so far: the number of the last one seeds its random values.
+    pub messages: u64,
+    /// Replies built so far: `${seq()}$`.
+    pub replies: u64,
+    /// By device number.
+    pub devices: Box<[DeviceState]>,
+}
+
+impl FsuState {
+    /// The state of an FSU that has heard nothing.
+    pub fn new(fsu: &Fsu) -> Self {
+        Self {
+            devices: fsu
+                .devices
+                .iter()
+                .map(|device| DeviceState {
+                    cycles: vec![0; device.cycles as usize].into(),
+                    registers: vec![Vec::new(); device.registers.len()].into(),
+                })
+                .collect(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Sockets and timers of one executor.
