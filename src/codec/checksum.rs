@@ -1,1 +1,109 @@
-//! The inner checksums.
+//! The inner checksums (spec templates.md, Checksums).
+
+use crate::plan::template::{Algorithm, Checksum, Complement, Offset, Template};
+
+/// Reads `bytes` (1 to 8) as a number.
+#[inline]
+pub fn read_number(bytes: &[u8], little: bool) -> u64 {
+    let fold = |value: u64, &byte: &u8| (value << 8) | u64::from(byte);
+    if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) }
+}
+
+/// Writes the low bytes of `value` over all of `out`.
+#[inline]
+pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
+    let mut put = |byte: &mut u8| {
+        *byte = value as u8;
+        value = value.checked_shr(8).unwrap_or(0);
+    };
+    if little { out.iter_mut().for_each(&mut put) } else { out.iter_mut().rev().for_each(&mut put) }
+}
+
+/// The sum of the bytes, as wide as it needs.
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    bytes.iter().map(|&byte| u64::from(byte)).sum()
+}
+
+fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
+    match algorithm {
+        Algorithm::Sum => sum(bytes),
+        Algorithm::Xor => u64::from(bytes.iter().fold(0, |x, &byte| x ^ byte)),
+        Algorithm::SumXor => {
+            let sum = sum(bytes);
+            (sum ^ (sum >> 8)) & 0xFF
+        }
+        Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc64(crc) => crc.checksum(bytes),
+    }
+}
+
+/// The span of the checksum in a frame of `raw_len` bytes, as indices of the raw frame.
+#[inline]
+pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
+    let to = if checksum.to == Offset(0) { raw_len } else { checksum.to.in_frame(raw_len) };
+    (checksum.from.in_frame(raw_len), to)
+}
+
+/// What the checksum of this frame should be, cut to its field's width.
+///
+/// `wire` is the same frame as it travels; it is read only by checksums taken over the characters.
+/// A span that does not lie in the frame counts as empty.
+#[inline]
+pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
+    let (from, to) = span(checksum, raw.len());
+    let bytes = if checksum.over_wire {
+        let (from, to) = (template.wire_index(from, raw.len()), template.wire_index(to, raw.len()));
+        wire.get(from..to)
+    } else {
+        raw.get(from..to)
+    };
+    let value = algorithm(&checksum.algorithm, bytes.unwrap_or_default());
+    let value = match checksum.complement {
+        Complement::None => value,
+        Complement::Ones => !value,
+        Complement::Twos => value.wrapping_neg(),
+    };
+    if checksum.len >= 8 { value } else { value & ((1 << (checksum.len * 8)) - 1) }
+}
+
+/// What the frame carries in the checksum field.
+#[inline]
+pub fn stored(checksum: &Checksum, raw: &[u8]) -> u64 {
+    let at = checksum.at.in_frame(raw.len());
+    read_number(raw.get(at..at + checksum.len).unwrap_or_default(), checksum.little)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(which: &Algorithm, bytes_hex: &str, expected: u64) {
+        assert_eq!(algorithm(which, &hex::decode(bytes_hex).unwrap()), expected, "{which:?} of {bytes_hex}");
+    }
+
+    #[test]
+    fn algorithms() {
+        check(&Algorithm::Sum, "67448B1026011201173003", 0x01CA);
+        check(&Algorithm::Xor, "0102030408", 0x0C);
+        check(&Algorithm::SumXor, "FFFF", 0xFF);
+        let modbus = Box::new(crc::Crc::<u16>::new(&crc::CRC_16_MODBUS));
+        check(&Algorithm::Crc16(modbus), "10FF88480007F0E00800000808", 0xBC2A);
+    }
+
+    #[test]
+    fn numbers_in_both_orders() {
+        assert_eq!(read_number(&[0x12, 0x34], false), 0x1234);
+        assert_eq!(read_number(&[0x12, 0x34], true), 0x3412);
+        let mut out = [0xA5; 3];
+        write_number(0x0001_0203, false, &mut out);
+        assert_eq!(out, [1, 2, 3]);
+        write_number(0x0001_0203, true, &mut out);
+        assert_eq!(out, [3, 2, 1]);
+        let mut out = [0xA5; 8];
+        write_number(u64::MAX, true, &mut out);
+        assert_eq!(out, [0xFF; 8]);
+    }
+}

@@ -1,1 +1,231 @@
-//! The vendor's frame after a template.
+//! The vendor's frame after a template (spec templates.md).
+//!
+//! [`parse`] is the only gate from bytes to a [`Frame`]; after it the frame is known to hold the
+//! whole header and tail, and every offset of the template lies in it. What a frame *says* is checked
+//! in the order of the spec by [`check`]; [`command`] finds out which command it is.
+
+use super::checksum::{compute, read_number, stored};
+use super::reason::Reason;
+use crate::plan::template::{Command, Constant, Encoding, KeyShape, LengthField, Template};
+
+/// A frame whose size, start and end are right.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Before encoding.
+    pub raw: &'a [u8],
+    /// As it travels; the same as `raw` unless the template encodes.
+    pub wire: &'a [u8],
+    /// Bytes of the data frame, in `raw`.
+    pub data_len: usize,
+}
+
+/// Value of a hex digit; 0xFF for anything else.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xFF; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+};
+
+/// Decodes hex characters; false when one is no digit or their number is odd.
+#[inline]
+pub fn decode_hex(chars: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut bad = chars.len() & 1;
+    out.extend(chars.chunks_exact(2).map(|pair| {
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        bad |= usize::from((high | low) & 0xF0);
+        (high << 4) | (low & 0x0F)
+    }));
+    bad == 0
+}
+
+/// Appends bytes as upper-case hex characters.
+#[inline]
+pub fn encode_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 0x0F)]);
+    }
+}
+
+/// Appends a raw frame as it travels.
+#[inline]
+pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
+    match template.encoding {
+        Encoding::Binary => out.extend_from_slice(raw),
+        Encoding::AsciiHex => {
+            let start = template.start.len().min(raw.len());
+            let end = raw.len().saturating_sub(template.end.len()).max(start);
+            out.extend_from_slice(&raw[..start]);
+            encode_hex(&raw[start..end], out);
+            out.extend_from_slice(&raw[end..]);
+        }
+    }
+}
+
+/// Checks size, start, end and encoding: `short`, `bad_start`, `bad_end`, `bad_hex`.
+///
+/// `scratch` holds the raw frame where the template encodes.
+#[inline]
+pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Frame<'a>, Reason> {
+    if wire.len() < template.wire_len(template.left_len + template.tail_len) {
+        return Err(Reason::Short);
+    }
+    if !wire.starts_with(&template.start) {
+        return Err(Reason::BadStart);
+    }
+    if !wire.ends_with(&template.end) {
+        return Err(Reason::BadEnd);
+    }
+    let raw = match template.encoding {
+        Encoding::Binary => wire,
+        Encoding::AsciiHex => {
+            scratch.clear();
+            scratch.extend_from_slice(&template.start);
+            if !decode_hex(&wire[template.start.len()..wire.len() - template.end.len()], scratch) {
+                return Err(Reason::BadHex);
+            }
+            scratch.extend_from_slice(&template.end);
+            scratch.as_slice()
+        }
+    };
+    let data_len = raw.len() - template.left_len - template.tail_len;
+    if data_len < template.data_len_fixed.unwrap_or(0) {
+        return Err(Reason::Short);
+    }
+    Ok(Frame { raw, wire, data_len })
+}
+
+/// The top nibble that makes the four nibbles of a 16-bit length add up to 0 mod 16.
+#[inline]
+pub fn lchksum(length: u64) -> u64 {
+    let sum = (length & 0xF) + ((length >> 4) & 0xF) + ((length >> 8) & 0xF);
+    sum.wrapping_neg() & 0xF
+}
+
+/// What a length field holds for a data frame of `data_len` bytes, its own check included.
+#[inline]
+pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
+    let value = (field.base + field.per_data * data_len as i64) as u64;
+    if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
+}
+
+/// The data-frame bytes that a length field tells of; `None` when no data frame has that length.
+#[inline]
+pub fn length_means(field: &LengthField, value: u64) -> Option<usize> {
+    let value = if field.lchksum { value & 0x0FFF } else { value };
+    let rest = i64::try_from(value).ok()?.checked_sub(field.base)?;
+    (field.per_data > 0 && rest >= 0 && rest % field.per_data == 0).then(|| (rest / field.per_data) as usize)
+}
+
+fn check_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    for field in &template.lengths {
+        let at = field.at.in_frame(frame.raw.len());
+        let value = read_number(&frame.raw[at..at + field.len], field.little);
+        if field.lchksum && value >> 12 != lchksum(value) {
+            return Err(Reason::BadLengthChecksum);
+        }
+    }
+    for field in &template.lengths {
+        let at = field.at.in_frame(frame.raw.len());
+        let value = read_number(&frame.raw[at..at + field.len], field.little);
+        if value != length_value(field, frame.data_len) {
+            return Err(Reason::BadLength);
+        }
+    }
+    Ok(())
+}
+
+/// `bad_length_checksum` and `bad_length`, in that order; the latter also for a frame longer than the one size that
+/// all frames have.
+#[inline]
+pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    if !template.lengths.is_empty() {
+        check_lengths(template, frame)?;
+    }
+    match template.data_len_fixed {
+        Some(fixed) if frame.data_len != fixed => Err(Reason::BadLength),
+        _ => Ok(()),
+    }
+}
+
+/// Is the checksum right? A template without one is always right.
+#[inline]
+pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
+    template
+        .checksum
+        .as_ref()
+        .is_none_or(|checksum| compute(checksum, template, frame.raw, frame.wire) == stored(checksum, frame.raw))
+}
+
+/// Does the frame carry this constant? A constant past its end is not carried.
+#[inline]
+pub fn carries(constant: &Constant, raw: &[u8]) -> bool {
+    let at = constant.at.in_frame(raw.len());
+    let Some(bytes) = raw.get(at..).and_then(|rest| rest.get(..constant.bytes.len())) else { return false };
+    if constant.mask.is_empty() {
+        bytes == &*constant.bytes
+    } else {
+        bytes.iter().zip(&constant.bytes).zip(&constant.mask).all(|((got, want), mask)| (got ^ want) & mask == 0)
+    }
+}
+
+/// Are the header constants marked `match` there?
+#[inline]
+pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
+    template.versions.iter().all(|constant| carries(constant, frame.raw))
+}
+
+#[inline]
+fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
+    shape.parts.iter().fold(0, |key, part| {
+        let at = part.at.in_frame(raw.len());
+        let bytes = &raw[at..at + part.len];
+        (key << (8 * part.len)) | u128::from(read_number(bytes, part.little))
+    })
+}
+
+/// Has the data frame a size that this command's request may have, and the constants that select it?
+#[inline]
+pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
+    let size = fixed
+        || if command.exact {
+            frame.data_len == command.request_len || frame.data_len == command.request_len_padded
+        } else {
+            frame.data_len >= command.request_len
+        };
+    size && command.constants.iter().all(|constant| carries(constant, frame.raw))
+}
+
+/// Which command it is: the first in file order whose key, size and constants fit.
+#[inline]
+pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
+    let fixed = template.data_len_fixed.is_some();
+    let mut best: Option<usize> = None;
+    for shape in &template.keys {
+        if frame.data_len < shape.data_len_min {
+            continue;
+        }
+        let key = key(shape, frame.raw);
+        let Ok(row) = shape.table.binary_search_by_key(&key, |(key, _)| *key) else { continue };
+        let found = shape.table[row].1.iter().map(|&number| number as usize);
+        let found = found.into_iter().find(|&number| fits(&template.commands[number], frame, fixed));
+        best = match (best, found) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+    }
+    best
+}
+
+/// The key that a frame shows, as hex digits, by the first shape it is long enough for; for people.
+pub fn key_text(template: &Template, frame: &Frame<'_>) -> Option<String> {
+    let shape = template.keys.iter().find(|shape| frame.data_len >= shape.data_len_min)?;
+    let digits = shape.parts.iter().map(|part| part.len * 2).sum();
+    Some(format!("{:0digits$X}", key(shape, frame.raw)))
+}

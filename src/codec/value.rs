@@ -1,1 +1,442 @@
-//! A field's bytes to its JSON notation and back.
+//! A field's bytes to its JSON notation and back (spec templates.md, Fields).
+//!
+//! The same [`encode`] serves the compiler, which turns what does not fit into an error of the
+//! configuration, and the responder, where a text depends on the request.
+
+use super::checksum::{read_number, write_number};
+use crate::plan::template::{Kind, Slot};
+use std::fmt;
+use std::io::Write as _;
+
+/// Why a text is not a value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A character that the type does not know.
+    Digit,
+    /// More than the field holds.
+    TooLong,
+    /// A number outside the field's range.
+    Range,
+    /// Nothing where a number is needed.
+    Empty,
+}
+
+impl Misfit {
+    /// What is wrong and what would be right, for a field of this type and size.
+    pub fn explain(self, slot: &Slot) -> String {
+        let len = slot.len;
+        match (self, &slot.kind) {
+            (Self::Digit, Kind::Hex) => "not hex (digits 0-9 and A-F, an optional 0x, spaces)".into(),
+            (Self::Digit, Kind::Bcd) => "not decimal digits only (bcd has no sign and no point)".into(),
+            (Self::Digit, Kind::Bit(_)) => format!("not a list of {} zeros and ones", len * 8),
+            (Self::Digit, Kind::F32 | Kind::F64) => "not a number".into(),
+            (Self::Digit, _) => "not a whole number (decimal or 0x…)".into(),
+            (Self::TooLong, Kind::Hex) => format!("longer than the field ({len} bytes hold {} hex digits)", len * 2),
+            (Self::TooLong, Kind::Bcd) => format!("longer than the field ({len} bytes hold {} digits)", len * 2),
+            (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({len} bytes hold {} bits)", len * 8),
+            (Self::TooLong, _) => format!("longer than the field ({len} bytes)"),
+            (Self::Range, kind) => {
+                let (low, high) = range(kind, len);
+                format!("out of range ({low} to {high} in {len} bytes)")
+            }
+            (Self::Empty, _) => "empty where a number is needed".into(),
+        }
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digit => "a character that the type does not know",
+            Self::TooLong => "too long",
+            Self::Range => "out of range",
+            Self::Empty => "empty",
+        })
+    }
+}
+
+/// Smallest and largest number of an integer field. A signed field also takes what an unsigned one of its size
+/// would: vendors write FFFFFFFF as 4294967295.
+pub fn range(kind: &Kind, len: usize) -> (i128, i128) {
+    let bits = 8 * len.clamp(1, 8) as u32;
+    let low = if *kind == Kind::Int { -(1_i128 << (bits - 1)) } else { 0 };
+    (low, (1_i128 << bits) - 1)
+}
+
+/// A whole number, decimal or 0x, with an optional sign.
+pub fn parse_int(text: &[u8]) -> Result<i128, Misfit> {
+    let text = text.trim_ascii();
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let (radix, digits) = match digits {
+        [b'0', b'x' | b'X', rest @ ..] => (16, rest),
+        _ => (10, digits),
+    };
+    if digits.is_empty() {
+        return Err(Misfit::Empty);
+    }
+    let mut value = 0_i128;
+    for &digit in digits {
+        let digit = char::from(digit).to_digit(radix).ok_or(Misfit::Digit)?;
+        value = value.checked_mul(i128::from(radix)).ok_or(Misfit::Range)? + i128::from(digit);
+        if value > i128::from(u64::MAX) {
+            return Err(Misfit::Range);
+        }
+    }
+    Ok(if negative { -value } else { value })
+}
+
+/// Writes `value` as `out`'s digits, two a byte; true when it had more digits than fit.
+#[inline]
+pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
+    let mut put = |byte: &mut u8| {
+        let two = (value % 100) as u8;
+        *byte = ((two / 10) << 4) | (two % 10);
+        value /= 100;
+    };
+    if little {
+        out.iter_mut().for_each(&mut put)
+    } else {
+        out.iter_mut().rev().for_each(&mut put)
+    }
+    value > 0
+}
+
+/// Encodes a text, in the notation of the slot's type, into `out` (of the slot's length).
+///
+/// On an error `out` holds anything.
+pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    match slot.kind {
+        Kind::Hex => encode_hex(slot, text, out),
+        Kind::Int | Kind::Uint | Kind::Length => {
+            let value = parse_int(text)?;
+            let (low, high) = range(&slot.kind, slot.len);
+            if value < low || value > high {
+                return Err(Misfit::Range);
+            }
+            write_number(value as u64, slot.little, out);
+            Ok(())
+        }
+        Kind::Bcd => encode_bcd(slot, text, out),
+        Kind::Bit(_) => encode_bits(slot, text, out),
+        Kind::Str => pad(slot, text, out),
+        Kind::F32 => {
+            let value: f32 = parse_float(text)?;
+            write_number(u64::from(value.to_bits()), slot.little, out);
+            Ok(())
+        }
+        Kind::F64 => {
+            let value: f64 = parse_float(text)?;
+            write_number(value.to_bits(), slot.little, out);
+            Ok(())
+        }
+    }
+}
+
+fn parse_float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Misfit> {
+    let text = std::str::from_utf8(text).map_err(|_| Misfit::Digit)?.trim();
+    if text.is_empty() { Err(Misfit::Empty) } else { text.parse().map_err(|_| Misfit::Digit) }
+}
+
+/// Puts short bytes where align and padding say.
+fn pad(slot: &Slot, bytes: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let fill = out.len().checked_sub(bytes.len()).ok_or(Misfit::TooLong)?;
+    if slot.right {
+        out[..fill].fill(slot.padding);
+        out[fill..].copy_from_slice(bytes);
+    } else {
+        out[..bytes.len()].copy_from_slice(bytes);
+        out[bytes.len()..].fill(slot.padding);
+    }
+    Ok(())
+}
+
+fn encode_hex(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let text = text.trim_ascii();
+    let text = match text {
+        [b'0', b'x' | b'X', rest @ ..] => rest,
+        _ => text,
+    };
+    let mut count = 0;
+    for &c in text {
+        match c {
+            b' ' => {}
+            c if c.is_ascii_hexdigit() => count += 1,
+            _ => return Err(Misfit::Digit),
+        }
+    }
+    let bytes = usize::div_ceil(count, 2);
+    let fill = out.len().checked_sub(bytes).ok_or(Misfit::TooLong)?;
+    let (padding, value) = if slot.right {
+        out.split_at_mut(fill)
+    } else {
+        let (value, padding) = out.split_at_mut(bytes);
+        (padding, value)
+    };
+    padding.fill(slot.padding);
+    value.fill(0);
+    // An odd number of digits: the first byte has one.
+    let mut nibble = count & 1;
+    for digit in text.iter().filter(|&&c| c != b' ').filter_map(|&c| char::from(c).to_digit(16)) {
+        let at = if slot.little { bytes - 1 - nibble / 2 } else { nibble / 2 };
+        value[at] |= (digit as u8) << (if nibble & 1 == 0 { 4 } else { 0 });
+        nibble += 1;
+    }
+    Ok(())
+}
+
+fn encode_bcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let text = text.trim_ascii();
+    if let Some(&bad) = text.iter().find(|c| !c.is_ascii_digit()) {
+        debug_assert!(!bad.is_ascii_digit());
+        return Err(Misfit::Digit);
+    }
+    if text.len() > out.len() * 2 {
+        return Err(Misfit::TooLong);
+    }
+    out.fill(0);
+    let last = out.len() * 2 - 1;
+    for (back, &digit) in text.iter().rev().enumerate() {
+        let nibble = last - back;
+        let at = if slot.little { out.len() - 1 - nibble / 2 } else { nibble / 2 };
+        out[at] |= (digit - b'0') << (if nibble & 1 == 0 { 4 } else { 0 });
+    }
+    Ok(())
+}
+
+fn encode_bits(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    out.fill(0);
+    let mut bit = 0;
+    let len = out.len();
+    for &c in text {
+        match c {
+            b'0' | b'1' => {
+                let byte = bit / 8;
+                if byte >= len {
+                    return Err(Misfit::TooLong);
+                }
+                let at = if slot.little { len - 1 - byte } else { byte };
+                out[at] |= (c - b'0') << (7 - bit % 8);
+                bit += 1;
+            }
+            b'[' | b']' | b',' | b' ' => {}
+            _ => return Err(Misfit::Digit),
+        }
+    }
+    Ok(())
+}
+
+/// Sets bits `from` to `to` (0 the most significant, both inclusive) of a field to `value`.
+pub fn set_bits(slot: &Slot, from: u32, to: u32, value: u64, out: &mut [u8]) {
+    let len = out.len();
+    for bit in from..=to {
+        let shift = to - bit;
+        let one = shift < 64 && (value >> shift) & 1 == 1;
+        let byte = (bit / 8) as usize;
+        if byte < len {
+            let at = if slot.little { len - 1 - byte } else { byte };
+            let mask = 0x80 >> (bit % 8);
+            if one { out[at] |= mask } else { out[at] &= !mask }
+        }
+    }
+}
+
+/// Bits `from` to `to` of a field.
+pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
+    (from..=to).fold(0, |value, bit| {
+        let byte = (bit / 8) as usize;
+        let at = if slot.little { bytes.len().wrapping_sub(1 + byte) } else { byte };
+        let one = bytes.get(at).is_some_and(|b| b & (0x80 >> (bit % 8)) != 0);
+        (value << 1) | u64::from(one)
+    })
+}
+
+/// Appends the JSON notation of a field: what [`encode`] would take to make these bytes.
+pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
+    match &slot.kind {
+        Kind::Hex => push_hex(bytes, slot.little, out),
+        // Digits that are none show as they are, so that a log tells what came.
+        Kind::Bcd => push_hex(bytes, slot.little, out),
+        Kind::Uint | Kind::Length => {
+            let _ = write!(out, "{}", read_number(bytes, slot.little));
+        }
+        Kind::Int => {
+            let shift = 64 - 8 * bytes.len().clamp(1, 8);
+            let _ = write!(out, "{}", ((read_number(bytes, slot.little) << shift) as i64) >> shift);
+        }
+        Kind::Bit(ranges) if ranges.is_empty() => {
+            for bit in 0..(bytes.len() * 8) as u32 {
+                let one = get_bits(slot, bit, bit, bytes) == 1;
+                out.extend_from_slice(if bit == 0 { b"[" } else { b"," });
+                out.push(b'0' + u8::from(one));
+            }
+            out.push(b']');
+        }
+        Kind::Bit(ranges) => {
+            for (index, range) in ranges.iter().enumerate() {
+                out.extend_from_slice(if index == 0 { b"{" } else { b"," });
+                let _ = write!(out, "\"{}\":{}", range.name, get_bits(slot, range.from, range.to, bytes));
+            }
+            out.push(b'}');
+        }
+        Kind::Str => out.extend_from_slice(trim(slot, bytes)),
+        Kind::F32 => {
+            let _ = write!(out, "{}", f32::from_bits(read_number(bytes, slot.little) as u32));
+        }
+        Kind::F64 => {
+            let _ = write!(out, "{}", f64::from_bits(read_number(bytes, slot.little)));
+        }
+    }
+}
+
+/// The same as text for people; bytes that are no UTF-8 show as `\xNN`, control characters escaped.
+pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
+    let mut raw = Vec::new();
+    decode_into(slot, bytes, &mut raw);
+    for chunk in raw.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            let _ = fmt::Write::write_fmt(out, format_args!("\\x{byte:02X}"));
+        }
+    }
+}
+
+fn push_hex(bytes: &[u8], little: bool, out: &mut Vec<u8>) {
+    if little {
+        for byte in bytes.iter().rev() {
+            super::inner::encode_hex(std::slice::from_ref(byte), out);
+        }
+    } else {
+        super::inner::encode_hex(bytes, out);
+    }
+}
+
+fn trim<'a>(slot: &Slot, mut bytes: &'a [u8]) -> &'a [u8] {
+    if slot.right {
+        while let [first, rest @ ..] = bytes {
+            if *first != slot.padding {
+                break;
+            }
+            bytes = rest;
+        }
+    } else {
+        while let [rest @ .., last] = bytes {
+            if *last != slot.padding {
+                break;
+            }
+            bytes = rest;
+        }
+    }
+    bytes
+}
+
+/// Longest text that [`decode_into`] makes of a field.
+pub fn notation_bytes_max(slot: &Slot) -> usize {
+    match &slot.kind {
+        Kind::Hex | Kind::Bcd => slot.len * 2,
+        Kind::Int | Kind::Uint | Kind::Length => 20,
+        Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
+        Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
+        Kind::Str => slot.len,
+        Kind::F32 | Kind::F64 => 340,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(kind: Kind, len: usize, little: bool) -> Slot {
+        Slot { kind, len, little, right: false, padding: 0 }
+    }
+
+    fn check(slot: &Slot, text: &str, expected: Result<&str, Misfit>) {
+        let mut out = vec![0xA5; slot.len];
+        let got = encode(slot, text.as_bytes(), &mut out).map(|()| hex::encode_upper(&out));
+        assert_eq!(got, expected.map(str::to_owned), "{text:?} in {slot:?}");
+    }
+
+    fn check_decode(slot: &Slot, bytes: &str, expected: &str) {
+        let mut out = String::new();
+        decode(slot, &hex::decode(bytes).unwrap(), &mut out);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn hex() {
+        check(&slot(Kind::Hex, 2, false), "1234", Ok("1234"));
+        check(&slot(Kind::Hex, 2, true), "0x1234", Ok("3412"));
+        check(&slot(Kind::Hex, 2, false), "1", Ok("0100"));
+        check(&slot(Kind::Hex, 2, true), "123", Ok("2301"));
+        check(&Slot { right: true, padding: 0xFF, ..slot(Kind::Hex, 3, false) }, "1 2 3", Ok("FF0123"));
+        check(&slot(Kind::Hex, 2, false), "", Ok("0000"));
+        check(&slot(Kind::Hex, 1, false), "123", Err(Misfit::TooLong));
+        check(&slot(Kind::Hex, 1, false), "G1", Err(Misfit::Digit));
+        check_decode(&slot(Kind::Hex, 2, true), "8B10", "108B");
+    }
+
+    #[test]
+    fn integers() {
+        check(&slot(Kind::Uint, 2, false), "258", Ok("0102"));
+        check(&slot(Kind::Uint, 2, true), "0x0102", Ok("0201"));
+        check(&slot(Kind::Int, 2, false), "-2", Ok("FFFE"));
+        check(&slot(Kind::Int, 4, true), "4294967295", Ok("FFFFFFFF"));
+        check(&slot(Kind::Uint, 1, false), "256", Err(Misfit::Range));
+        check(&slot(Kind::Uint, 1, false), "-1", Err(Misfit::Range));
+        check(&slot(Kind::Int, 1, false), "-129", Err(Misfit::Range));
+        check(&slot(Kind::Uint, 8, false), "18446744073709551615", Ok("FFFFFFFFFFFFFFFF"));
+        check(&slot(Kind::Uint, 8, false), "18446744073709551616", Err(Misfit::Range));
+        check(&slot(Kind::Int, 8, true), "-9223372036854775808", Ok("0000000000000080"));
+        check(&slot(Kind::Uint, 1, false), "", Err(Misfit::Empty));
+        check_decode(&slot(Kind::Int, 2, false), "FFFE", "-2");
+        check_decode(&slot(Kind::Uint, 3, true), "0102FF", "16712193");
+    }
+
+    #[test]
+    fn bcd() {
+        check(&slot(Kind::Bcd, 2, false), "123", Ok("0123"));
+        check(&slot(Kind::Bcd, 2, true), "2034", Ok("3420"));
+        check(&slot(Kind::Bcd, 1, false), "1.2", Err(Misfit::Digit));
+        check(&slot(Kind::Bcd, 1, false), "-1", Err(Misfit::Digit));
+        check(&slot(Kind::Bcd, 1, false), "123", Err(Misfit::TooLong));
+        check_decode(&slot(Kind::Bcd, 2, true), "3420", "2034");
+        let mut out = [0; 2];
+        assert!(!write_bcd(2034, true, &mut out));
+        assert_eq!(out, [0x34, 0x20]);
+        assert!(write_bcd(12345, false, &mut out));
+    }
+
+    #[test]
+    fn bits() {
+        check(&slot(Kind::Bit([].into()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
+        check(&slot(Kind::Bit([].into()), 2, true), "1000000000000001", Ok("0180"));
+        check(&slot(Kind::Bit([].into()), 1, false), "111111111", Err(Misfit::TooLong));
+        let ranges =
+            Box::new([BitRange { name: "a".into(), from: 0, to: 3 }, BitRange { name: "b".into(), from: 7, to: 7 }]);
+        check_decode(&slot(Kind::Bit(ranges), 1, false), "51", "{\"a\":5,\"b\":1}");
+        let plain = slot(Kind::Bit([].into()), 1, false);
+        check_decode(&plain, "81", "[1,0,0,0,0,0,0,1]");
+        let mut out = [0xFF];
+        set_bits(&plain, 4, 6, 2, &mut out);
+        assert_eq!(out, [0xF5]);
+    }
+
+    #[test]
+    fn text_and_floats() {
+        check(&slot(Kind::Str, 4, false), "AB", Ok("41420000"));
+        check(&Slot { right: true, padding: 0x20, ..slot(Kind::Str, 4, false) }, "AB", Ok("20204142"));
+        check(&slot(Kind::Str, 1, false), "AB", Err(Misfit::TooLong));
+        check(&slot(Kind::F32, 4, true), "1.5", Ok("0000C03F"));
+        check(&slot(Kind::F64, 8, false), "-2", Ok("C000000000000000"));
+        check(&slot(Kind::F32, 4, false), "x", Err(Misfit::Digit));
+        check_decode(&slot(Kind::Str, 4, false), "41FF0000", "A\\xFF");
+        check_decode(&slot(Kind::F32, 4, true), "0000C03F", "1.5");
+    }
+
+    use crate::plan::template::BitRange;
+}
