@@ -71,8 +71,6 @@ reasons! {
     Unmatched = "unmatched",
     /// a reply that would be too long for its frame or datagram
     TooLong = "too_long",
-    /// a value that did not fit its field when the reply was built
-    ValueMisfit = "value_misfit",
     /// too many delayed replies waiting
     PendingFull = "pending_full",
     /// the peer of a delayed reply is gone

@@ -69,21 +69,17 @@ pub struct Reply {
     pub data_len: usize,
     /// Which header values keep the data frame.
     pub refusal: Option<Refusal>,
-    /// Any patch reads the clock.
-    pub uses_clock: bool,
 }
 
 /// A reply whose header tells a refusal carries an empty data frame.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The header field, in the reply.
-    pub at: Offset,
+    /// The header field, in the reply's raw frame.
+    pub at: usize,
     /// Bytes of it.
     pub len: usize,
     /// The values that are none.
     pub ok: Box<[Box<[u8]>]>,
-    /// The reply with the empty data frame.
-    pub refused: Arc<Reply>,
 }
 
 /// One write into a reply.
@@ -93,8 +89,8 @@ pub enum Patch {
     Copy {
         /// In the request.
         from: Offset,
-        /// In the reply.
-        to: Offset,
+        /// In the reply's raw frame.
+        to: usize,
         /// Bytes.
         len: usize,
     },
@@ -102,8 +98,8 @@ pub enum Patch {
     CopyReversed {
         /// In the request.
         from: Offset,
-        /// In the reply.
-        to: Offset,
+        /// In the reply's raw frame.
+        to: usize,
         /// Bytes.
         len: usize,
     },
@@ -111,8 +107,8 @@ pub enum Patch {
     Number {
         /// Which.
         number: Number,
-        /// In the reply.
-        to: Offset,
+        /// In the reply's raw frame.
+        to: usize,
         /// Bytes.
         len: usize,
         /// How.
@@ -122,8 +118,8 @@ pub enum Patch {
     Text {
         /// The text.
         value: Expr,
-        /// In the reply.
-        to: Offset,
+        /// In the reply's raw frame.
+        to: usize,
         /// The field.
         slot: Slot,
     },

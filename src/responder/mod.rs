@@ -1,6 +1,8 @@
 //! A request to the bytes of its reply. Pure: `&Plan`, slices, `now` and a generator in, bytes out.
 //!
-//! - [`reply`]: one device: a checked request, its rule, the patched reply.
+//! - [`reply`]: one device: a checked request, its rule, when it is due.
+//! - [`build`]: the patched reply.
+//! - [`random`]: the generator of one message.
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
@@ -10,7 +12,9 @@
 //! bytes in, [`Sink`] calls out.
 
 pub mod b_interface;
+pub mod build;
 pub mod datagram;
+pub mod random;
 pub mod reply;
 pub mod state;
 pub mod stream;

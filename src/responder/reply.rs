@@ -1,1 +1,193 @@
-//! One device: a checked request to its reply.
+//! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
+
+use super::build::{Inputs, build, set_register, text};
+use super::random::{delay_ms, generator};
+use super::state::{DeviceState, FsuState};
+use super::{Moment, RunContext, Scratch};
+use crate::codec::inner::{self, Frame};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
+use crate::plan::rule::{Reply, Rule};
+use crate::plan::template::{ErrorReply, Template};
+
+/// What becomes of a request. Counted in the FSU's state already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The reply's wire bytes are in [`Scratch::wire`].
+    Reply {
+        /// When it is due; at or before now: at once.
+        due_unix_ms: i64,
+    },
+    /// A rule leaves it unanswered.
+    Silent,
+    /// Not answered.
+    Dropped(Reason),
+}
+
+/// What a request was found to be, before any rule.
+#[derive(Clone, Copy, Debug)]
+pub enum Finding<'a> {
+    /// Good, and this command.
+    Command(Frame<'a>, usize),
+    /// Wrong, with a header that an error reply can copy.
+    Wrong(Frame<'a>, Reason),
+}
+
+/// The template's reply to a wrong request, by reason.
+fn error_reply(template: &Template, reason: Reason) -> Option<&Reply> {
+    let which = match reason {
+        Reason::BadLengthChecksum => ErrorReply::BadLengthChecksum,
+        Reason::BadLength => ErrorReply::BadLength,
+        Reason::BadChecksum => ErrorReply::BadChecksum,
+        Reason::BadVersion => ErrorReply::BadVersion,
+        Reason::UnknownCommand => ErrorReply::UnknownCommand,
+        _ => return None,
+    };
+    template.errors[which as usize].as_deref()
+}
+
+/// Checks a frame in the order of the spec: lengths, checksum, version, command.
+///
+/// `checksum_wrong` is set when the checksum is, answered or not.
+#[inline]
+pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
+    let template = &*device.template;
+    if let Err(reason) = inner::lengths_ok(template, &frame) {
+        return Finding::Wrong(frame, reason);
+    }
+    if device.verify_checksum != VerifyChecksum::Off && !inner::checksum_ok(template, &frame) {
+        *checksum_wrong = true;
+        if device.verify_checksum == VerifyChecksum::Strict {
+            return Finding::Wrong(frame, Reason::BadChecksum);
+        }
+    }
+    if !inner::version_ok(template, &frame) {
+        return Finding::Wrong(frame, Reason::BadVersion);
+    }
+    let Some(command) = inner::command(template, &frame) else {
+        return Finding::Wrong(frame, Reason::UnknownCommand);
+    };
+    if !template.commands[command].lengths.iter().all(|length| inner::carries(length, frame.raw)) {
+        return Finding::Wrong(frame, Reason::BadLength);
+    }
+    Finding::Command(frame, command)
+}
+
+/// The first rule of a command whose `when` fits.
+#[inline]
+pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
+    let fits = |rule: &Rule| rule.when.iter().all(|constant| inner::carries(constant, frame.raw));
+    device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
+}
+
+/// Answers one inner frame with device number `device` of the FSU.
+pub fn respond(
+    run: &RunContext,
+    fsu: &Fsu,
+    device: usize,
+    state: &mut FsuState,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Verdict {
+    let mut raw = std::mem::take(&mut scratch.raw);
+    let verdict = match inner::parse(&fsu.devices[device].template, wire, &mut raw) {
+        Ok(frame) => answer(run, fsu, device, state, frame, moment, scratch),
+        Err(reason) => Verdict::Dropped(reason),
+    };
+    scratch.raw = raw;
+    match verdict {
+        Verdict::Dropped(reason) => state.counters.drop(reason),
+        Verdict::Silent => state.counters.silent += 1,
+        Verdict::Reply { .. } => {}
+    }
+    verdict
+}
+
+fn answer(
+    run: &RunContext,
+    fsu: &Fsu,
+    device_number: usize,
+    state: &mut FsuState,
+    frame: Frame<'_>,
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Verdict {
+    let device = &*fsu.devices[device_number];
+    let mut checksum_wrong = false;
+    let finding = examine(device, frame, &mut checksum_wrong);
+    state.counters.bad_checksum_seen += u64::from(checksum_wrong);
+    let (frame, command) = match finding {
+        Finding::Command(frame, command) => (frame, command),
+        Finding::Wrong(frame, reason) => {
+            let Some(reply) = error_reply(&device.template, reason) else { return Verdict::Dropped(reason) };
+            state.counters.error_replies += 1;
+            state.replies += 1;
+            let mut rng = generator(run.seed, fsu, state.messages);
+            let due_unix_ms = moment.now.unix_ms.max(moment.not_before_unix_ms);
+            let mut inputs = Inputs {
+                request: frame.raw,
+                registers: &state.devices[device_number].registers,
+                id_hex: &fsu.id_hex,
+                seq: state.replies,
+                due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+                civil: None,
+                rng: &mut rng,
+            };
+            let misfits =
+                build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
+            state.counters.value_misfits += misfits;
+            return Verdict::Reply { due_unix_ms };
+        }
+    };
+    state.messages += 1;
+    let Some((_, rule)) = matching(device, command, &frame) else { return Verdict::Dropped(Reason::Unmatched) };
+    let mut rng = generator(run.seed, fsu, state.messages);
+    let delay = if run.skip_delay { 0 } else { delay_ms(rule.delay, &mut rng) };
+    let due_unix_ms = moment.now.unix_ms.saturating_add(delay as i64).max(moment.not_before_unix_ms);
+    let mut inputs = Inputs {
+        request: frame.raw,
+        registers: &[],
+        id_hex: &fsu.id_hex,
+        seq: state.replies + 1,
+        due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+        civil: None,
+        rng: &mut rng,
+    };
+    let memory = &mut state.devices[device_number];
+    set_registers(rule, memory, &mut inputs, &mut scratch.text);
+    if rule.timeout {
+        return Verdict::Silent;
+    }
+    state.replies += 1;
+    let reply = turn(rule, memory);
+    inputs.registers = &memory.registers;
+    let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
+    state.counters.value_misfits += misfits;
+    Verdict::Reply { due_unix_ms }
+}
+
+/// Does what the rule's `set` says. Each entry sees what the ones before it set.
+fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>, scratch: &mut Vec<u8>) {
+    for set in &rule.sets {
+        scratch.clear();
+        let mut here = Inputs { registers: &memory.registers, rng: &mut *inputs.rng, ..*inputs };
+        text(&set.value, &mut here, scratch);
+        inputs.civil = here.civil;
+        set_register(memory, set.register, scratch);
+    }
+}
+
+/// The reply whose turn it is.
+fn turn<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
+    let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
+    let number = match place {
+        Some(place) => {
+            let number = *place as usize % rule.replies.len();
+            *place = (number + 1) as u32;
+            number
+        }
+        None => 0,
+    };
+    &rule.replies[number]
+}

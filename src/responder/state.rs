@@ -16,6 +16,8 @@ pub struct Counters {
     pub error_replies: u64,
     /// Requests with a wrong checksum, answered or not.
     pub bad_checksum_seen: u64,
+    /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
+    pub value_misfits: u64,
     /// Outer lengths in high-byte-first order, accepted.
     pub big_endian_lengths: u64,
     /// Heartbeats sent.
@@ -42,6 +44,7 @@ impl Default for Counters {
             silent: 0,
             error_replies: 0,
             bad_checksum_seen: 0,
+            value_misfits: 0,
             big_endian_lengths: 0,
             heartbeats_sent: 0,
             heartbeats_received: 0,

@@ -1,0 +1,219 @@
+//! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
+
+use super::state::DeviceState;
+use crate::codec::checksum::{compute, write_number};
+use crate::codec::civil::{Civil, Now};
+use crate::codec::inner::{encode_hex, encode_wire, length_value};
+use crate::codec::value;
+use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use crate::plan::template::Template;
+use fastrand::Rng;
+
+/// What the functions of a value may read.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The request's raw frame.
+    pub request: &'a [u8],
+    /// The device's registers.
+    pub registers: &'a [Vec<u8>],
+    /// `${fsuid()}$`
+    pub id_hex: &'a str,
+    /// `${seq()}$`
+    pub seq: u64,
+    /// When the reply is due.
+    pub due: Now,
+    /// The same, taken apart when first asked for.
+    pub civil: Option<Civil>,
+    /// The message's generator.
+    pub rng: &'a mut Rng,
+}
+
+impl Inputs<'_> {
+    fn civil(&mut self) -> Civil {
+        *self.civil.get_or_insert_with(|| self.due.civil())
+    }
+
+    fn number(&mut self, number: Number) -> i64 {
+        match number {
+            Number::Seq => self.seq as i64,
+            Number::Rand(low, high) => self.rng.i64(low..=high),
+            _ => {
+                let civil = self.civil();
+                let week = i64::from(civil.weekday);
+                match number {
+                    Number::Year2 => civil.year.rem_euclid(100),
+                    Number::Year4 => civil.year,
+                    Number::Month => i64::from(civil.month),
+                    Number::Day => i64::from(civil.day),
+                    Number::Week1 => {
+                        if week == 0 {
+                            7
+                        } else {
+                            week
+                        }
+                    }
+                    Number::Week0 => week,
+                    Number::Hour => i64::from(civil.hour),
+                    Number::Minute => i64::from(civil.minute),
+                    Number::Second => i64::from(civil.second),
+                    Number::PackedDate => {
+                        (civil.year - 2000).rem_euclid(128) * 512 + i64::from(civil.month) * 32 + i64::from(civil.day)
+                    }
+                    Number::PackedTime => {
+                        i64::from(civil.hour) * 2048 + i64::from(civil.minute) * 32 + i64::from(civil.second / 2)
+                    }
+                    Number::Seq | Number::Rand(..) => 0,
+                }
+            }
+        }
+    }
+}
+
+/// Appends `value` in decimal with at least `digits` digits.
+fn push_decimal(value: i64, digits: u8, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut text = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut at = text.len();
+    while rest > 0 {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let wanted = text.len() - usize::from(digits).clamp(1, text.len());
+    out.extend_from_slice(&text[at.min(wanted)..]);
+}
+
+/// Appends the text of a value.
+pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
+    for part in &expr.parts {
+        match part {
+            Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Field { at, slot } => {
+                let at = at.in_frame(inputs.request.len());
+                let bytes = inputs.request.get(at..).and_then(|rest| rest.get(..slot.len));
+                value::decode_into(slot, bytes.unwrap_or_default(), out);
+            }
+            Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
+            Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
+            Part::Datetime(items) => {
+                for item in items {
+                    match item {
+                        TimeItem::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                        TimeItem::Number(number, digits) => push_decimal(inputs.number(*number), *digits, out),
+                        TimeItem::Millis => push_decimal(i64::from(inputs.civil().millisecond), 3, out),
+                        TimeItem::DayOfYear => push_decimal(i64::from(inputs.civil().day_of_year), 3, out),
+                    }
+                }
+            }
+            Part::FsuId => out.extend_from_slice(inputs.id_hex.as_bytes()),
+            Part::Choice(choices) => {
+                let choice = inputs.rng.usize(..choices.len().max(1));
+                out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());
+            }
+            Part::Register(register) => {
+                out.extend_from_slice(inputs.registers.get(*register as usize).map(Vec::as_slice).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten).
+///
+/// Returns how many values did not fit their field; such a field keeps what the template gives it.
+pub fn build(
+    template: &Template,
+    reply: &Reply,
+    inputs: &mut Inputs<'_>,
+    frame: &mut Vec<u8>,
+    wire: &mut Vec<u8>,
+    text_scratch: &mut Vec<u8>,
+) -> u64 {
+    frame.clear();
+    frame.extend_from_slice(&reply.frame);
+    let request = inputs.request;
+    let mut misfits = 0;
+    for patch in &reply.patches {
+        match patch {
+            Patch::Copy { from, to, len } => {
+                let from = from.in_frame(request.len());
+                frame[*to..*to + *len].copy_from_slice(&request[from..from + *len]);
+            }
+            Patch::CopyReversed { from, to, len } => {
+                let from = from.in_frame(request.len());
+                let bytes = request[from..from + *len].iter().rev();
+                frame[*to..*to + *len].iter_mut().zip(bytes).for_each(|(out, byte)| *out = *byte);
+            }
+            Patch::Number { number, to, len, form } => {
+                let number = inputs.number(*number);
+                let out = &mut frame[*to..*to + *len];
+                match form {
+                    Form::Bcd | Form::BcdLittle => {
+                        value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
+                    }
+                    Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
+                }
+            }
+            Patch::Text { value: expr, to, slot } => {
+                text_scratch.clear();
+                text(expr, inputs, text_scratch);
+                // Nothing but a register that was never set: the field's own value stands.
+                if text_scratch.is_empty() {
+                    continue;
+                }
+                let span = *to..*to + slot.len;
+                if value::encode(slot, text_scratch, &mut frame[span.clone()]).is_err() {
+                    frame[span.clone()].copy_from_slice(&reply.frame[span]);
+                    misfits += 1;
+                }
+            }
+        }
+    }
+    refuse(template, reply, frame);
+    finish(template, frame, wire);
+    misfits
+}
+
+/// Empties the data frame of a refusal.
+fn refuse(template: &Template, reply: &Reply, frame: &mut Vec<u8>) {
+    let Some(refusal) = &reply.refusal else { return };
+    let value = &frame[refusal.at..refusal.at + refusal.len];
+    if refusal.ok.iter().any(|ok| **ok == *value) {
+        return;
+    }
+    let data = template.left_len..template.left_len + reply.data_len;
+    match template.data_len_fixed {
+        Some(_) => frame[data].fill(0),
+        None => {
+            frame.drain(data);
+            for field in &template.lengths {
+                let at = field.at.in_frame(frame.len());
+                write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
+            }
+        }
+    }
+}
+
+/// Writes the checksum and the wire bytes.
+fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
+    wire.clear();
+    let Some(checksum) = &template.checksum else { return encode_wire(template, frame, wire) };
+    if checksum.over_wire {
+        encode_wire(template, frame, wire);
+    }
+    let value = compute(checksum, template, frame, wire);
+    let at = checksum.at.in_frame(frame.len());
+    write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
+    wire.clear();
+    encode_wire(template, frame, wire);
+}
+
+/// Sets a register to a text.
+pub fn set_register(device: &mut DeviceState, register: u32, text: &[u8]) {
+    if let Some(slot) = device.registers.get_mut(register as usize) {
+        slot.clear();
+        slot.extend_from_slice(text);
+    }
+}
