@@ -1,1 +1,0 @@
-//! Raw configuration to the plan.

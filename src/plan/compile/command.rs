@@ -1,0 +1,309 @@
+//! One command of a template: its key, the request's fields and sizes, the reply's fields.
+
+use super::field::{self, Area, Padding, encode, known, split_name};
+use super::reply::ResponseField;
+use crate::config::at::{At, Json, Pos};
+use crate::config::diag::Diags;
+use crate::config::raw::{RawCommand, RawField};
+use crate::plan::template::{
+    Command, Computed, Constant, Encoding, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot, Template,
+};
+
+/// What rules need of a command beside the plan.
+#[derive(Debug)]
+pub struct CommandDraft {
+    /// The reply's fields, header fields included.
+    pub response: Vec<ResponseField>,
+    /// What fills the data frame.
+    pub padding: u8,
+    /// Where its key stands.
+    pub parts: Vec<KeyPart>,
+    /// Where the command stands in its file.
+    pub pos: Pos,
+}
+
+/// The fields of a data list: those of the data frame with their places, and those that point at the header.
+pub struct DataList {
+    /// In the data frame; also, with `header`, in header or tail.
+    pub fields: Vec<ResponseField>,
+    /// Data-frame bytes.
+    pub len: usize,
+}
+
+/// Compiles a req_data_list or resp_data_list.
+pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], padding: Padding) -> DataList {
+    let mut out = DataList { fields: Vec::new(), len: 0 };
+    for raw in list {
+        let Some(name) = &raw.name else {
+            diags.error(raw.pos, "`name` is missing");
+            // Its room is taken all the same, so that one error does not move every field after it.
+            out.len += raw.length.as_ref().map_or(0, |length| length.value as usize);
+            continue;
+        };
+        let (area, plain) = split_name(&name.value);
+        let left = template.left.iter().filter(|_| area != Area::Tail);
+        let tail = template.tail.iter().filter(|_| area != Area::Left);
+        let header = left.chain(tail).find(|field| *field.name == *plain);
+        if let Some(field) = header {
+            if field.computed != Computed::No && raw.value.is_some() {
+                diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
+            }
+            if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
+                diags.error(length.pos, format!("`{plain}` is a header field of {} bytes", field.slot.len));
+            }
+            out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.clone() });
+            continue;
+        }
+        if area != Area::Plain {
+            let names: Vec<&str> = template.left.iter().chain(&template.tail).map(|field| &*field.name).collect();
+            diags.error(name.pos, format!("no header field `{plain}`{}", known(plain, &names)));
+            continue;
+        }
+        if out.fields.iter().any(|field| !field.header && *field.field.name == *plain) {
+            diags.error(name.pos, format!("a second field `{plain}` in one data frame"));
+        }
+        let Some(slot) = field::slot(diags, raw, padding) else { continue };
+        let at = Offset((template.left_len + out.len) as i32);
+        out.len += slot.len;
+        let computed = if slot.kind == Kind::Length { Computed::Length } else { Computed::No };
+        let field = Field { name: plain.into(), at, slot, computed };
+        out.fields.push(ResponseField { field, header: false, value: raw.value.clone() });
+    }
+    out
+}
+
+/// Gives the length fields inside a data frame their values.
+fn data_lengths(
+    diags: &mut Diags,
+    template: &Template,
+    list: &[At<RawField>],
+    fields: &mut [ResponseField],
+    data_len: usize,
+) {
+    for raw in list.iter().filter(|raw| raw.kind.as_ref().is_some_and(|kind| kind.value == "length")) {
+        let Some(name) = raw.name.as_ref().map(|name| split_name(&name.value).1) else { continue };
+        let Some(index) = fields.iter().position(|field| !field.header && *field.field.name == *name) else { continue };
+        let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
+        let each = if chars && template.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let mut value = raw.add.as_ref().map_or(0, |add| add.value);
+        let of: Vec<&str> = match &raw.of {
+            Some(of) => of.value.0.iter().map(|name| name.value.as_str()).collect(),
+            None => vec!["data_frame"],
+        };
+        for name in of {
+            let plain = split_name(name).1;
+            let header = || template.left.iter().chain(&template.tail).find(|field| *field.name == *plain);
+            let data = fields.iter().find(|field| !field.header && *field.field.name == *plain);
+            let size = match (plain, data) {
+                ("data_frame", _) => Some(data_len),
+                (_, Some(field)) => Some(field.field.slot.len),
+                _ => header().map(|field| field.slot.len),
+            };
+            match size {
+                Some(size) => value += (size * each) as i64,
+                None => diags.error(raw.pos, format!("`of` names no field `{name}`")),
+            }
+        }
+        let field = &mut fields[index];
+        if encode(diags, &field.field.slot, &value.to_string(), raw.pos).is_some() {
+            field.value = Some(At { pos: raw.pos, value: Json::Num(value.into()) });
+        }
+    }
+}
+
+fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
+    let value = field.value.as_ref()?;
+    let (bytes, mask) = field::constant(diags, &field.field.slot, value)?;
+    Some(Constant { name: field.field.name.clone(), at: field.field.at, bytes, mask })
+}
+
+/// The size of the data frame that data_frame_length stands for.
+fn declared_len(diags: &mut Diags, raw: &RawCommand, after_length: usize) -> Option<usize> {
+    let length = raw.data_frame_length.as_ref()?;
+    let declared = usize::try_from(length.value).unwrap_or(usize::MAX);
+    if declared < after_length {
+        let text = format!("data_frame_length {declared} is less than the {after_length} header bytes it counts");
+        diags.error(length.pos, text);
+        return None;
+    }
+    if declared > crate::plan::template::FRAME_BYTES_MAX {
+        diags.error(length.pos, format!("data_frame_length {declared} does not fit any frame"));
+        return None;
+    }
+    Some(declared - after_length)
+}
+
+/// Compiles one command. `flag` are the names of the key's parts, `after_length` the header bytes that
+/// data_frame_length counts.
+pub fn command(
+    diags: &mut Diags,
+    template: &Template,
+    flag: &[At<String>],
+    raw: &At<RawCommand>,
+    after_length: usize,
+) -> Option<(Command, CommandDraft)> {
+    let right = field::word(diags, raw.align.as_ref(), false, &[("left", false), ("right", true)]);
+    let byte = match &raw.padding {
+        None => 0,
+        Some(text) => {
+            let one = Slot { kind: Kind::Hex, len: 1, little: false, right: true, padding: 0 };
+            encode(diags, &one, &text.value, text.pos).map_or(0, |bytes| bytes[0])
+        }
+    };
+    let padding = Padding { right, byte };
+    let declared = declared_len(diags, raw, after_length);
+    let fixed = template.data_len_fixed;
+    if let (Some(fixed), Some(declared)) = (fixed, declared) {
+        if fixed != declared {
+            let pos = raw.data_frame_length.as_ref().map_or(raw.pos, |length| length.pos);
+            diags.warn(pos, format!("total_length leaves {fixed} bytes for the data frame; this says {declared}"));
+        }
+    }
+    let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
+        if let Some(most) = most.filter(|&most| len > most) {
+            diags.error(raw.pos, format!("the {which} fields take {len} bytes, the data frame has {most}"));
+        }
+    };
+
+    let mut request = raw.req_data_list.as_ref().map(|list| data_list(diags, template, list, padding));
+    let request_len = request.as_ref().map_or(0, |request| request.len);
+    too_long(diags, "request", request_len, fixed);
+    if let (Some(request), Some(list)) = (&mut request, &raw.req_data_list) {
+        data_lengths(diags, template, list, &mut request.fields, fixed.unwrap_or(request_len));
+    }
+    let mut response = data_list(diags, template, raw.resp_data_list.as_deref().unwrap_or_default(), padding);
+    let most = fixed.or(declared);
+    too_long(diags, "reply", response.len, most);
+    let response_len = most.unwrap_or(response.len).max(response.len);
+    if let Some(list) = &raw.resp_data_list {
+        data_lengths(diags, template, list, &mut response.fields, response_len);
+    }
+
+    let mut constants = Vec::new();
+    let mut lengths = Vec::new();
+    if let (Some(request), Some(list)) = (&request, &raw.req_data_list) {
+        for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
+            let Some(name) = listed.name.as_ref().map(|name| split_name(&name.value).1) else { continue };
+            let Some(field) = request.fields.iter().find(|field| *field.field.name == *name) else { continue };
+            if field.value.is_none() {
+                diags.error(listed.pos, format!("`{name}` is marked match and has no value to match"));
+            }
+            constants.extend(constant(diags, field));
+        }
+        for field in request.fields.iter().filter(|field| !field.header && field.field.computed == Computed::Length) {
+            lengths.extend(constant(diags, field));
+        }
+    }
+
+    let empty = Vec::new();
+    let fields = request.as_ref().map_or(&empty, |request| &request.fields);
+    let parts = key_parts(diags, template, flag, fields, raw)?;
+    let (key, key_text) = key(diags, raw, &parts)?;
+    let plain = |list: DataList| -> Box<[Field]> {
+        list.fields.into_iter().filter(|field| !field.header).map(|field| field.field).collect()
+    };
+    let response_fields = response.fields.clone();
+    let command = Command {
+        key,
+        key_text,
+        request: request.map(plain),
+        response: plain(response),
+        request_len,
+        request_len_padded: declared.unwrap_or(request_len).max(request_len),
+        exact: false,
+        constants: constants.into(),
+        lengths: lengths.into(),
+        response_len,
+    };
+    Some((command, CommandDraft { response: response_fields, padding: byte, parts, pos: raw.pos }))
+}
+
+/// Where the parts of the key stand: header first, then the data frame, then the tail.
+fn key_parts(
+    diags: &mut Diags,
+    template: &Template,
+    flag: &[At<String>],
+    request: &[ResponseField],
+    raw: &At<RawCommand>,
+) -> Option<Vec<KeyPart>> {
+    let mut parts = Vec::new();
+    for name in flag {
+        let (area, plain) = split_name(&name.value);
+        let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
+        let data = || request.iter().find(|field| !field.header && *field.field.name == *plain).map(|field| &field.field);
+        let tail = || template.tail.iter().find(|field| *field.name == *plain);
+        let found = match area {
+            Area::Left => left,
+            Area::Tail => tail(),
+            Area::Plain => left.or_else(data).or_else(tail),
+        };
+        let Some(field) = found else {
+            let what = "is neither a header field nor in this req_data_list, so the command cannot be told";
+            diags.error(raw.pos, format!("`{plain}` of data_frame_type_flag {what}"));
+            return None;
+        };
+        parts.push(KeyPart { at: field.at, len: field.slot.len, little: field.slot.little });
+    }
+    let len: usize = parts.iter().map(|part| part.len).sum();
+    if len > KEY_BYTES_MAX || parts.iter().any(|part| part.len > 8) {
+        diags.error(raw.pos, format!("a key of {len} bytes (at most {KEY_BYTES_MAX}, 8 a part)"));
+        return None;
+    }
+    Some(parts)
+}
+
+/// Splits a key as people write it into its digits: upper case, without separators or 0x.
+pub fn key_digits(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .map(|part| part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")).unwrap_or(part).to_uppercase())
+        .filter(|part| !part.is_empty())
+        .collect()
+}
+
+fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u128, Box<str>)> {
+    let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
+        diags.error(raw.pos, "`data_frame_type` is missing (the command's key)");
+        return None;
+    };
+    let pos = given.0[0].pos;
+    let digits: Vec<String> = given.0.iter().flat_map(|text| key_digits(&text.value)).collect();
+    let wanted: usize = parts.iter().map(|part| part.len * 2).sum();
+    let text = if digits.len() == parts.len() {
+        // Part by part: a short one gets its leading zeros.
+        digits.iter().zip(parts).map(|(text, part)| format!("{text:0>width$}", width = part.len * 2)).collect()
+    } else {
+        digits.concat()
+    };
+    match u128::from_str_radix(&text, 16) {
+        Ok(key) if text.len() == wanted => Some((key, text.into())),
+        _ => {
+            diags.error(pos, format!("`{}` is no key here ({wanted} hex digits)", digits.join("_")));
+            None
+        }
+    }
+}
+
+/// Marks commands that share a key, and tells of those that nothing can tell apart.
+pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, CommandDraft)]) {
+    let fixed = template.data_len_fixed.is_some();
+    for later in 0..commands.len() {
+        for earlier in 0..later {
+            let [(a, a_draft), (b, b_draft)] = commands.get_disjoint_mut([earlier, later]).unwrap_or_else(|_| unreachable!())
+            else {
+                continue;
+            };
+            if a.key != b.key || a_draft.parts != b_draft.parts {
+                continue;
+            }
+            a.exact = a.request.is_some();
+            b.exact = b.request.is_some();
+            let sizes_differ = !fixed && a.request.is_some() && b.request.is_some() && a.request_len != b.request_len;
+            let always = a.constants.iter().all(|constant| b.constants.contains(constant));
+            if !sizes_differ && always {
+                let what = "has the same key, and nothing in its request tells it apart from an entry before it";
+                let right = "give one a field with \"match\": true, or another size";
+                diags.error(b_draft.pos, format!("{} {what} ({right})", b.key_text));
+            }
+        }
+    }
+}

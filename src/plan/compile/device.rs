@@ -1,0 +1,203 @@
+//! fsu_devices.json to devices, shared by all FSUs for which they are the same.
+
+use super::field;
+use super::rules;
+use super::template::{self, TemplateDraft};
+use crate::config::at::{At, Pos};
+use crate::config::load::Loader;
+use crate::config::raw::{RawDevice, RawDevices, RawRules, RawTemplate, RawVendors};
+use crate::plan::fleet::{Device, VerifyChecksum};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Devices of one FSU; a byte each of P_subDevType and P_subDev_addr tells them apart, so more make no sense.
+pub const DEVICES_MAX: usize = 256;
+
+/// What was compiled so far, by file.
+pub struct Devices {
+    vendors: RawVendors,
+    templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
+    lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
+    /// By device list, and by the id of an FSU that has a rule file of its own there.
+    compiled: HashMap<(PathBuf, Option<String>), Option<Arc<[Arc<Device>]>>>,
+}
+
+impl Devices {
+    /// Nothing compiled yet.
+    pub fn new(vendors: RawVendors) -> Self {
+        Self { vendors, templates: HashMap::new(), lists: HashMap::new(), compiled: HashMap::new() }
+    }
+
+    /// The devices of an FSU, by its device list and its id (upper-case hex, empty if it has none).
+    pub fn of(&mut self, loader: &mut Loader, file: &Path, named_at: Pos, id: &str) -> Option<Arc<[Arc<Device>]>> {
+        if !self.lists.contains_key(file) {
+            let list = loader.load::<RawDevices>(file, Some(named_at)).map(Arc::new);
+            self.lists.insert(file.to_owned(), list);
+        }
+        let Some(list) = self.lists.get(file).cloned().flatten() else {
+            // Told again for each FSU that names it; the same text at the same place is kept once.
+            return None;
+        };
+        for device in list.device_list.iter().flatten() {
+            self.template(loader, file, device);
+        }
+        let own = !id.is_empty() && self.has_own_rules(loader, file, &list, id);
+        let key = (file.to_owned(), own.then(|| id.to_owned()));
+        if let Some(done) = self.compiled.get(&key) {
+            return done.clone();
+        }
+        let devices = self.compile(loader, file, &list, if own { id } else { "" });
+        self.compiled.insert(key, devices.clone());
+        devices
+    }
+
+    fn template_path(loader: &Loader, file: &Path, device: &RawDevice) -> Option<PathBuf> {
+        device.protocol_template.as_ref().map(|path| loader.join(file, &path.value))
+    }
+
+    /// The template of a device, compiled once.
+    fn template(&mut self, loader: &mut Loader, file: &Path, device: &At<RawDevice>) -> Option<Arc<TemplateDraft>> {
+        let path = Self::template_path(loader, file, device)?;
+        if let Some(done) = self.templates.get(&path) {
+            return done.clone();
+        }
+        let named_at = device.protocol_template.as_ref().map(|path| path.pos);
+        let compiled = loader.load::<RawTemplate>(&path, named_at).and_then(|raw| {
+            let vendor = raw.vendor.as_ref().or(device.vendor.as_ref());
+            let vendor = vendor.and_then(|vendor| {
+                let named = |known: &&At<crate::config::raw::RawVendor>| {
+                    known.vendor.as_ref().is_some_and(|name| name.value == vendor.value)
+                };
+                self.vendors.0.iter().find(named).map(|at| &at.value)
+            });
+            template::template(&mut loader.diags, &raw, &path, vendor).map(Arc::new)
+        });
+        self.templates.insert(path, compiled.clone());
+        compiled
+    }
+
+    /// Does any template behind this list name a rule file for this very FSU?
+    fn has_own_rules(&self, loader: &Loader, file: &Path, list: &RawDevices, id: &str) -> bool {
+        let mut templates = list.device_list.iter().flatten().filter_map(|device| {
+            let path = Self::template_path(loader, file, device)?;
+            self.templates.get(&path)?.as_ref()
+        });
+        templates.any(|draft| draft.rule_files.iter().any(|rule| stem(&rule.value).eq_ignore_ascii_case(id)))
+    }
+
+    fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<Arc<[Arc<Device>]>> {
+        let raw_devices: Vec<&At<RawDevice>> = list.device_list.iter().flatten().collect();
+        if raw_devices.is_empty() {
+            loader.diags.error(list.pos, "`device_list` is missing or empty (the devices behind the FSU)");
+            return None;
+        }
+        if raw_devices.len() > DEVICES_MAX {
+            loader.diags.error(list.pos, format!("{} devices (at most {DEVICES_MAX})", raw_devices.len()));
+            return None;
+        }
+        let mut devices: Vec<Arc<Device>> = Vec::new();
+        for raw in raw_devices {
+            let Some(device) = self.device(loader, file, raw, id) else { continue };
+            let same = |other: &Arc<Device>| {
+                (other.sub_dev_type, other.sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
+            };
+            if devices.iter().any(same) {
+                let text = format!(
+                    "a second device with sub_dev_type {:02X} and sub_dev_addr {:02X}; over udp the first answers",
+                    device.sub_dev_type, device.sub_dev_addr
+                );
+                loader.diags.warn(raw.pos, text);
+            }
+            devices.push(Arc::new(device));
+        }
+        (!devices.is_empty()).then(|| devices.into())
+    }
+
+    fn device(&mut self, loader: &mut Loader, file: &Path, raw: &At<RawDevice>, id: &str) -> Option<Device> {
+        if let Some(faults) = &raw.faults {
+            loader.diags.warn(faults.pos, "faults are not made by this version");
+        }
+        if raw.protocol_template.is_none() {
+            loader.diags.error(raw.pos, "`protocol_template` is missing (the path of the template)");
+        }
+        let diags = &mut loader.diags;
+        let sub_dev_type = hex_byte(diags, raw, raw.sub_dev_type.as_ref(), "sub_dev_type");
+        let sub_dev_addr = hex_byte(diags, raw, raw.sub_dev_addr.as_ref(), "sub_dev_addr");
+        let modes = [("warn", VerifyChecksum::Warn), ("strict", VerifyChecksum::Strict), ("off", VerifyChecksum::Off)];
+        let verify_checksum = field::word(diags, raw.verify_checksum.as_ref(), VerifyChecksum::Warn, &modes);
+        let draft = self.template(loader, file, raw)?;
+        let (sub_dev_type, sub_dev_addr) = (sub_dev_type?, sub_dev_addr?);
+        let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
+        let rules = rules::rules(&mut loader.diags, &draft, &files);
+        let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
+        Some(Device {
+            vendor: vendor.into(),
+            sub_dev_type,
+            sub_dev_addr,
+            template: draft.plan.clone(),
+            verify_checksum,
+            rules: rules.rules,
+            cycles: rules.cycles,
+            registers: rules.registers,
+        })
+    }
+}
+
+fn hex_byte(
+    diags: &mut crate::config::diag::Diags,
+    raw: &At<RawDevice>,
+    given: Option<&At<String>>,
+    name: &str,
+) -> Option<u8> {
+    let Some(given) = given else {
+        diags.error(raw.pos, format!("`{name}` is missing (two hex digits, such as \"01\")"));
+        return None;
+    };
+    let digits = given.value.trim();
+    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(digits);
+    match u8::from_str_radix(digits, 16) {
+        Ok(byte) if !digits.starts_with('+') => Some(byte),
+        _ => {
+            diags.error(given.pos, format!("{name} `{}` (two hex digits, such as \"01\")", given.value));
+            None
+        }
+    }
+}
+
+fn stem(path: &str) -> &str {
+    Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("")
+}
+
+/// The rule files that apply, in the order in which they are asked: this FSU's, this device's, the default.
+fn rule_files(loader: &mut Loader, draft: &TemplateDraft, id: &str, kind: u8, addr: u8) -> Vec<At<RawRules>> {
+    let device = format!("{kind:02X}{addr:02X}");
+    let mut files: Vec<(u8, At<RawRules>)> = Vec::new();
+    if draft.rule_files.is_empty() {
+        let text = format!("{} names no rule file, so nothing is answered (`rule_file_list`)", draft.plan.path);
+        loader.diags.warn(draft.commands.first().map_or(Pos::default(), |command| command.pos), text);
+    }
+    for named in &draft.rule_files {
+        let base = stem(&named.value).to_uppercase();
+        let rank = if !id.is_empty() && base == id {
+            0
+        } else if base == device {
+            1
+        } else if base == "DEFAULT" {
+            2
+        } else {
+            // Another FSU's, or another device's; it may well be absent here.
+            if base.is_empty() || !base.bytes().all(|c| c.is_ascii_hexdigit()) {
+                let text = format!("`{}` never applies (<fsuid>.json, {device}.json or default.json)", named.value);
+                loader.diags.warn(named.pos, text);
+            }
+            continue;
+        };
+        let path = loader.join(&draft.path, &named.value);
+        if let Some(file) = loader.load::<RawRules>(&path, Some(named.pos)) {
+            files.push((rank, file));
+        }
+    }
+    files.sort_by_key(|(rank, _)| *rank);
+    files.into_iter().map(|(_, file)| file).collect()
+}

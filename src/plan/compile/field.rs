@@ -1,0 +1,264 @@
+//! One field: its type, size, byte order, and values in its notation.
+
+use super::expr::nearest;
+use crate::codec::value::{self, set_bits};
+use crate::config::at::{At, Json, Pos};
+use crate::config::diag::Diags;
+use crate::config::raw::RawField;
+use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Kind, Slot};
+
+/// Where a name points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// Not said: the data frame, unless the header or tail has it.
+    Plain,
+    /// `{pdu_left}_x`, `{pdu_left}.{x}`
+    Left,
+    /// `{pdu_tailer}_x`, `{pdu_tailer}.{x}`
+    Tail,
+}
+
+/// Takes the spellings of a name apart: they are one name.
+pub fn split_name(name: &str) -> (Area, &str) {
+    let name = name.trim();
+    for (prefix, area) in [("{pdu_left}", Area::Left), ("{pdu_tailer}", Area::Tail)] {
+        if let Some(rest) = name.strip_prefix(prefix) {
+            let rest = rest.strip_prefix(['_', '.']).unwrap_or(rest);
+            let rest = rest.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(rest);
+            return (area, rest);
+        }
+    }
+    (Area::Plain, name)
+}
+
+/// How short values of a data frame stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Padding {
+    /// On the right.
+    pub right: bool,
+    /// The byte.
+    pub byte: u8,
+}
+
+/// Is the value of this field `{{data_frame_length}}`?
+pub fn is_data_frame_length(raw: &RawField) -> bool {
+    matches!(raw.value.as_ref().map(|at| &at.value), Some(Json::Str(text)) if text.trim() == "{{data_frame_length}}")
+}
+
+const TYPES: &[&str] =
+    &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"];
+
+/// Type, size and byte order of a field; `None` after an error that was told.
+pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
+    let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
+    let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
+    let kind = match kind_name {
+        "hex" => Kind::Hex,
+        "int" | "int_be" | "int_le" => Kind::Int,
+        "uint" => Kind::Uint,
+        "bcd" => Kind::Bcd,
+        "bit" => Kind::Bit(Box::default()),
+        "str" | "ascii" => Kind::Str,
+        "length" => Kind::Length,
+        "f32" => Kind::F32,
+        "f64" => Kind::F64,
+        other => {
+            diags.error(kind_pos, format!("unknown type `{other}`{}", known(other, TYPES)));
+            return None;
+        }
+    };
+    let endian = raw.endian.as_ref().map(|endian| endian.value.as_str());
+    let little = match endian {
+        None => kind_name == "int_le",
+        Some("big") => {
+            if kind_name == "int_le" {
+                diags.error(raw.endian.as_ref().map_or(raw.pos, |at| at.pos), "int_le with endian `big` (leave one out)");
+            }
+            false
+        }
+        Some("little") => {
+            if kind_name == "int_be" {
+                diags
+                    .error(raw.endian.as_ref().map_or(raw.pos, |at| at.pos), "int_be with endian `little` (leave one out)");
+            }
+            true
+        }
+        Some(other) => {
+            let pos = raw.endian.as_ref().map_or(raw.pos, |at| at.pos);
+            diags.error(pos, format!("unknown endian `{other}` (big or little)"));
+            false
+        }
+    };
+    let fixed = match kind {
+        Kind::F32 => Some(4),
+        Kind::F64 => Some(8),
+        _ => None,
+    };
+    let Some(length) = raw.length.as_ref().map(|at| at.value).or(fixed) else {
+        diags.error(raw.pos, "`length` is missing (bytes, before encoding)");
+        return None;
+    };
+    let length_pos = raw.length.as_ref().map_or(raw.pos, |at| at.pos);
+    let most = match kind {
+        Kind::Int | Kind::Uint | Kind::Length => 8,
+        _ => FIELD_BYTES_MAX as u64,
+    };
+    if length == 0 || length > most {
+        diags.error(length_pos, format!("length {length} for type {kind_name} (1 to {most} bytes)"));
+        return None;
+    }
+    if let Some(fixed) = fixed.filter(|&fixed| fixed != length) {
+        diags.error(length_pos, format!("length {length} for type {kind_name} ({fixed} bytes)"));
+        return None;
+    }
+    let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
+    if let Some(ranges) = &raw.bits {
+        slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
+    }
+    Some(slot)
+}
+
+fn bit_ranges(
+    diags: &mut Diags,
+    raw: &At<RawField>,
+    slot: &Slot,
+    ranges: &[(At<String>, At<Vec<u64>>)],
+) -> Option<Box<[BitRange]>> {
+    if !matches!(slot.kind, Kind::Bit(_)) {
+        diags.error(raw.pos, "`bits` needs `\"type\": \"bit\"`");
+        return None;
+    }
+    let last = slot.len as u64 * 8 - 1;
+    let mut out = Vec::new();
+    for (name, range) in ranges {
+        match range.value[..] {
+            [from, to] if from <= to && to <= last && to - from < 64 => {
+                out.push(BitRange { name: name.value.as_str().into(), from: from as u32, to: to as u32 });
+            }
+            _ => diags.error(
+                range.pos,
+                format!("bits `{}` should be [from, to], both 0 (most significant) to {last}, at most 64 bits", name.value),
+            ),
+        }
+    }
+    Some(out.into())
+}
+
+/// ` (did you mean …?)` or ` (known: …)`.
+pub fn known(name: &str, all: &[&str]) -> String {
+    let near = nearest(name, all.iter().copied());
+    if near.is_empty() { format!(" (known: {})", all.join(", ")) } else { near }
+}
+
+/// A JSON value as text in the notation of a field; `None` after an error that was told.
+/// Objects (named bits) have no text: see [`constant`].
+pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
+    match &json.value {
+        Json::Str(text) => Some(text.clone()),
+        Json::Num(number) => {
+            if slot.kind == Kind::Hex {
+                let text = number.to_string();
+                if !text.bytes().all(|c| c.is_ascii_digit()) {
+                    diags.error(json.pos, format!("{text} for a hex field (hex digits in quotes)"));
+                    return None;
+                }
+                diags.warn(json.pos, format!("the number {text} is taken as hex digits (write \"{text}\")"));
+            }
+            Some(number.to_string())
+        }
+        Json::Arr(items) if matches!(slot.kind, Kind::Bit(_)) => {
+            let mut text = String::new();
+            for item in items {
+                match &item.value {
+                    Json::Num(number) if number.as_u64() == Some(0) => text.push('0'),
+                    Json::Num(number) if number.as_u64() == Some(1) => text.push('1'),
+                    Json::Bool(bit) => text.push(if *bit { '1' } else { '0' }),
+                    _ => {
+                        diags.error(item.pos, "a bit is 0 or 1");
+                        return None;
+                    }
+                }
+            }
+            Some(text)
+        }
+        other => {
+            let found = match other {
+                Json::Null => "null",
+                Json::Bool(_) => "true or false",
+                Json::Arr(_) => "a list",
+                _ => "an object",
+            };
+            diags.error(json.pos, format!("{found} is no value of this field ({})", notation(slot)));
+            None
+        }
+    }
+}
+
+fn notation(slot: &Slot) -> &'static str {
+    match &slot.kind {
+        Kind::Hex => "hex digits in quotes",
+        Kind::Int | Kind::Uint | Kind::Length => "a whole number",
+        Kind::Bcd => "decimal digits",
+        Kind::Bit(ranges) if ranges.is_empty() => "a list of zeros and ones",
+        Kind::Bit(_) => "an object of named bits, or a list of zeros and ones",
+        Kind::Str => "text",
+        Kind::F32 | Kind::F64 => "a number",
+    }
+}
+
+/// The bytes of a text in a field; `None` after an error that was told.
+pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Box<[u8]>> {
+    let mut bytes = vec![0; slot.len];
+    match value::encode(slot, text.as_bytes(), &mut bytes) {
+        Ok(()) => Some(bytes.into()),
+        Err(misfit) => {
+            diags.error(pos, format!("`{text}` is {}", misfit.explain(slot)));
+            None
+        }
+    }
+}
+
+/// The bytes of a constant, and which bits of them it is about (empty: all); `None` after an error that was told.
+pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<(Box<[u8]>, Box<[u8]>)> {
+    if let (Json::Obj(entries), Kind::Bit(ranges)) = (&json.value, &slot.kind) {
+        let mut bytes = vec![0; slot.len];
+        let mut mask = vec![0; slot.len];
+        for (name, number) in entries {
+            let Some(range) = ranges.iter().find(|range| *range.name == *name.value) else {
+                let near = nearest(&name.value, ranges.iter().map(|range| &*range.name));
+                diags.error(name.pos, format!("no bits are named `{}`{near}", name.value));
+                return None;
+            };
+            let width = range.to - range.from + 1;
+            let most = if width >= 64 { u64::MAX } else { (1 << width) - 1 };
+            let number = match &number.value {
+                Json::Num(n) => n.as_u64(),
+                Json::Str(text) => value::parse_int(text.as_bytes()).ok().and_then(|n| u64::try_from(n).ok()),
+                Json::Bool(bit) => Some(u64::from(*bit)),
+                _ => None,
+            };
+            let Some(number) = number.filter(|&number| number <= most) else {
+                diags.error(name.pos, format!("bits `{}` hold 0 to {most}", name.value));
+                return None;
+            };
+            set_bits(slot, range.from, range.to, number, &mut bytes);
+            set_bits(slot, range.from, range.to, u64::MAX, &mut mask);
+        }
+        return Some((bytes.into(), mask.into()));
+    }
+    let text = text(diags, slot, json)?;
+    Some((encode(diags, slot, &text, json.pos)?, Box::default()))
+}
+
+/// One of a few words, `None` after an error that was told.
+pub fn word<T: Copy>(diags: &mut Diags, at: Option<&At<String>>, default: T, all: &[(&str, T)]) -> T {
+    let Some(at) = at else { return default };
+    match all.iter().find(|(name, _)| *name == at.value) {
+        Some((_, value)) => *value,
+        None => {
+            let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+            diags.error(at.pos, format!("unknown `{}`{}", at.value, known(&at.value, &names)));
+            default
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! sys_config.json to the fleet: defaults, `count`, names, ids and addresses.
+
+use super::device::Devices;
+use super::field;
+use crate::config::at::{At, Pos};
+use crate::config::diag::Diags;
+use crate::config::load::Loader;
+use crate::config::raw::{RawFsu, RawLimits, RawLog, RawPerformance, RawSysConfig};
+use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+use crate::plan::template::Framing;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+/// FSUs of one run. A million sockets is past what one machine's ports hold; each FSU costs about 2 KiB.
+pub const FSUS_MAX: usize = 100_000;
+/// Longest FSU name: with time and rotation number behind it, it is a file name (255 bytes on Linux).
+pub const NAME_BYTES_MAX: usize = 200;
+/// Longest interval or timeout, in seconds: a year.
+pub const SECONDS_MAX: f64 = 31_536_000.0;
+
+/// Compiles the fleet; what is wrong is told, and what can be compiled all the same is.
+pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: &mut Devices) -> Option<Fleet> {
+    if let Some(faults) = &raw.faults {
+        loader.diags.warn(faults.pos, "faults are not made by this version");
+    }
+    let log = log_plan(&mut loader.diags, raw.log.as_ref());
+    let performance = performance(raw.performance.as_ref());
+    let center = raw.sc_iot_center.as_ref().and_then(|center| {
+        let diags = &mut loader.diags;
+        let ip = address(diags, center.host.as_ref())?;
+        let port = center.port.as_ref().map(|port| (port.value, port.pos));
+        match port {
+            Some((port, _)) if (1..=65_535).contains(&port) => Some(SocketAddr::new(ip, port as u16)),
+            Some((port, pos)) => {
+                diags.error(pos, format!("port {port} (1 to 65535)"));
+                None
+            }
+            None => {
+                diags.error(center.pos, "`port` is missing");
+                None
+            }
+        }
+    });
+    let mut fsus = Vec::new();
+    let mut checks = Checks::default();
+    match &raw.fsu_list {
+        None => loader.diags.error(raw.pos, "`fsu_list` is missing"),
+        Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
+        Some(list) => {
+            for entry in list {
+                expand(loader, entry, file, devices, &mut checks, &mut fsus);
+            }
+        }
+    }
+    Some(Fleet { fsus, center, log, performance })
+}
+
+/// What has to be unique over the whole fleet.
+#[derive(Default)]
+struct Checks {
+    names: HashSet<String>,
+    ports: HashMap<(bool, u16), Vec<(IpAddr, String)>>,
+}
+
+impl Checks {
+    /// Whose address this one collides with.
+    fn claim(&mut self, transport: Transport, bind: SocketAddr, name: &str) -> Option<String> {
+        if bind.port() == 0 {
+            return None;
+        }
+        let taken = self.ports.entry((transport == Transport::Tcp, bind.port())).or_default();
+        let collides = |ip: &IpAddr| *ip == bind.ip() || ip.is_unspecified() || bind.ip().is_unspecified();
+        let other = taken.iter().find(|(ip, _)| collides(ip)).map(|(_, other)| other.clone());
+        taken.push((bind.ip(), name.to_owned()));
+        other
+    }
+}
+
+fn address(diags: &mut Diags, host: Option<&At<String>>) -> Option<IpAddr> {
+    let Some(host) = host else { return Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
+    match host.value.trim() {
+        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        text => text.parse().ok().or_else(|| {
+            diags.error(host.pos, format!("`{text}` is no IP address (127.0.0.1; 0.0.0.0 for all)"));
+            None
+        }),
+    }
+}
+
+fn milliseconds(diags: &mut Diags, seconds: Option<&At<f64>>, default_ms: u64) -> u64 {
+    match seconds {
+        None => default_ms,
+        Some(at) if (0.01..=SECONDS_MAX).contains(&at.value) => (at.value * 1000.0).round() as u64,
+        Some(at) => {
+            diags.error(at.pos, format!("{} s (0.01 to {SECONDS_MAX})", at.value));
+            default_ms
+        }
+    }
+}
+
+fn fsu_id(diags: &mut Diags, raw: &At<String>) -> Option<FsuId> {
+    let digits: String = raw.value.chars().filter(|c| *c != ' ').collect();
+    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(&digits);
+    match hex::decode(digits) {
+        Ok(given) if !given.is_empty() && given.len() <= FsuId::BYTES => {
+            let mut bytes = [0; FsuId::BYTES];
+            bytes[..given.len()].copy_from_slice(&given);
+            Some(FsuId { bytes, len: given.len() as u8 })
+        }
+        _ => {
+            let what = "is no FSU id (hex, 1 to 20 bytes; \"3230323530313235\" is 20250125)";
+            diags.error(raw.pos, format!("`{}` {what}", raw.value));
+            None
+        }
+    }
+}
+
+/// The id with its trailing decimal digits raised by `i`, in the same width.
+fn id_plus(id: FsuId, i: u64) -> Option<FsuId> {
+    if i == 0 {
+        return Some(id);
+    }
+    let digits = id.given().iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let start = usize::from(id.len) - digits;
+    let mut out = id;
+    let mut carry = i;
+    for byte in out.bytes[start..usize::from(id.len)].iter_mut().rev() {
+        let sum = u64::from(*byte - b'0') + carry;
+        *byte = b'0' + (sum % 10) as u8;
+        carry = sum / 10;
+    }
+    (carry == 0).then_some(out)
+}
+
+fn check_name(diags: &mut Diags, name: &At<String>) {
+    let text = &name.value;
+    let bad = text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
+    if bad || text.is_empty() || text.starts_with('.') || text.len() > NAME_BYTES_MAX {
+        let what = "is not safe as a file name";
+        diags.error(name.pos, format!("`{text}` {what} (letters, digits, _ - and the like, at most {NAME_BYTES_MAX} bytes)"));
+    }
+}
+
+fn limits(diags: &mut Diags, raw: Option<&RawLimits>) -> Limits {
+    let mut limits = Limits::default();
+    let Some(raw) = raw else { return limits };
+    let mut set = |at: &Option<At<u64>>, low: u64, high: u64| -> Option<u64> {
+        let at = at.as_ref()?;
+        if (low..=high).contains(&at.value) {
+            return Some(at.value);
+        }
+        diags.error(at.pos, format!("{} ({low} to {high})", at.value));
+        None
+    };
+    const HOUR_MS: u64 = 3_600_000;
+    let usize_of = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    if let Some(value) = set(&raw.clients_max, 1, 65_536) {
+        limits.clients_max = usize_of(value);
+    }
+    if let Some(value) = set(&raw.connections_max, 1, 1_000_000) {
+        limits.connections_max = usize_of(value);
+    }
+    if let Some(value) = set(&raw.frame_deadline_ms, 10, HOUR_MS) {
+        limits.frame_deadline_ms = value;
+    }
+    if let Some(value) = set(&raw.idle_timeout_ms, 10, 24 * HOUR_MS) {
+        limits.idle_timeout_ms = value;
+    }
+    if let Some(value) = set(&raw.write_deadline_ms, 10, HOUR_MS) {
+        limits.write_deadline_ms = value;
+    }
+    if let Some(value) = set(&raw.write_buffer_bytes_max, 1024, 1 << 30) {
+        limits.write_buffer_bytes_max = usize_of(value);
+    }
+    limits
+}
+
+fn expand(
+    loader: &mut Loader,
+    entry: &At<RawFsu>,
+    file: &Path,
+    devices: &mut Devices,
+    checks: &mut Checks,
+    fsus: &mut Vec<Fsu>,
+) {
+    if let Some(faults) = &entry.faults {
+        loader.diags.warn(faults.pos, "faults are not made by this version");
+    }
+    let diags = &mut loader.diags;
+    let missing = |diags: &mut Diags, what: &str| diags.error(entry.pos, format!("{what} is missing"));
+    let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
+    if entry.protocol_type.is_none() {
+        missing(diags, "`protocol_type` (udp, tcp or broadcast)");
+    }
+    let transport = field::word(diags, entry.protocol_type.as_ref(), Transport::Udp, &transports);
+    match &entry.fsuname {
+        Some(name) => check_name(diags, name),
+        None => missing(diags, "`fsuname`"),
+    }
+    let id = match &entry.fsuid {
+        Some(raw) => fsu_id(diags, raw),
+        None if transport == Transport::Udp => {
+            missing(diags, "`fsuid` (hex, up to 20 bytes; required for udp)");
+            None
+        }
+        None => Some(FsuId::default()),
+    };
+    let ip = address(diags, entry.host.as_ref());
+    let port = match &entry.port {
+        Some(port) if port.value <= 65_535 => Some(port.value),
+        Some(port) => {
+            diags.error(port.pos, format!("port {} (0 for any free one, to 65535)", port.value));
+            None
+        }
+        None => {
+            missing(diags, "`port` (0 for any free one)");
+            None
+        }
+    };
+    let count = match &entry.count {
+        Some(count) if (1..=FSUS_MAX as u64).contains(&count.value) => count.value,
+        Some(count) => {
+            diags.error(count.pos, format!("count {} (1 to {FSUS_MAX})", count.value));
+            1
+        }
+        None => 1,
+    };
+    let count_pos = entry.count.as_ref().map_or(entry.pos, |count| count.pos);
+    let interval_ms = milliseconds(diags, entry.heartbeat_interval.as_ref(), 120_000);
+    let client_timeout_ms = milliseconds(diags, entry.client_timeout.as_ref(), 360_000);
+    let limits = limits(diags, entry.limits.as_ref());
+    let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
+    let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
+    let Some(dir) = &entry.config_dir else {
+        return missing(diags, "`config_dir` (the directory of fsu_devices.json)");
+    };
+    let list = loader.join(file, &format!("{}/fsu_devices.json", dir.value));
+    if fsus.len() as u64 + count > FSUS_MAX as u64 {
+        loader.diags.error(count_pos, format!("more than {FSUS_MAX} FSUs"));
+        return;
+    }
+    for i in 0..count {
+        let id_here = id.map(|id| if id.len == 0 { Some(id) } else { id_plus(id, i) });
+        let id_here = match id_here {
+            Some(Some(id)) => Some(id),
+            Some(None) => {
+                let raw = entry.fsuid.as_ref().map_or("", |raw| &raw.value);
+                loader.diags.error(count_pos, format!("the trailing digits of fsuid `{raw}` run out before {count} FSUs"));
+                return;
+            }
+            None => None,
+        };
+        let id_hex = id_here.map(|id| hex::encode_upper(id.given())).unwrap_or_default();
+        // Compiled even when something above is wrong: its files may have errors to tell too.
+        let compiled = devices.of(loader, &list, dir.pos, &id_hex);
+        let (Some(id), Some(ip), Some(port), Some(name), Some(compiled)) =
+            (id_here, ip, port, entry.fsuname.as_ref(), compiled)
+        else {
+            return;
+        };
+        let name_pos: Pos = name.pos;
+        let name = if count == 1 { name.value.clone() } else { format!("{}_{:05}", name.value, i + 1) };
+        let port_here = if port == 0 { 0 } else { port + i };
+        let Ok(port_here) = u16::try_from(port_here) else {
+            loader.diags.error(count_pos, format!("ports {port} to {} run past 65535", port + count - 1));
+            return;
+        };
+        let bind = SocketAddr::new(ip, port_here);
+        if !checks.names.insert(name.clone()) {
+            loader.diags.error(name_pos, format!("a second FSU named `{name}`"));
+        }
+        if let Some(other) = checks.claim(transport, bind, &name) {
+            let pos = entry.port.as_ref().map_or(entry.pos, |port| port.pos);
+            let text = format!("{} {bind} of `{name}` is taken by `{other}`", transport.name());
+            loader.diags.error(pos, text);
+            return;
+        }
+        if transport == Transport::Tcp && i == 0 {
+            for device in compiled.iter().filter(|d| d.template.framing == Framing::Delimited && d.template.end.is_empty()) {
+                let text = format!(
+                    "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut",
+                    device.template.path
+                );
+                loader.diags.error(entry.pos, text);
+            }
+        }
+        fsus.push(Fsu {
+            name: name.into(),
+            id,
+            id_hex: id_hex.into(),
+            bind,
+            transport,
+            heartbeat_interval_ms: heartbeat.then_some(interval_ms),
+            heartbeat_reply: on(&entry.heartbeat_reply, false),
+            client_timeout_ms,
+            accept_any_id: on(&entry.accept_any_id, false),
+            limits,
+            devices: compiled,
+        });
+    }
+}
+
+fn performance(raw: Option<&RawPerformance>) -> Performance {
+    let Some(raw) = raw else { return Performance::default() };
+    let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
+    let enabled = on(&raw.enabled, false);
+    Performance {
+        skip_delay: enabled && on(&raw.skip_delay, true),
+        skip_device_log: enabled && on(&raw.skip_device_log, true),
+    }
+}
+
+fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {
+    use log::LevelFilter as Level;
+    let default = RawLog::default();
+    let raw = raw.unwrap_or(&default);
+    let text = |at: &Option<At<String>>, default: &str| at.as_ref().map_or(default.to_owned(), |at| at.value.clone());
+    let levels = [
+        ("off", Level::Off),
+        ("error", Level::Error),
+        ("warn", Level::Warn),
+        ("info", Level::Info),
+        ("debug", Level::Debug),
+        ("trace", Level::Trace),
+    ];
+    let languages = [("zh", Language::Zh), ("en", Language::En)];
+    let on_full = [("drop", OnFull::Drop), ("block", OnFull::Block)];
+    if let Some(size) = raw.max_size.as_ref().filter(|size| size.value < 1024) {
+        diags.error(size.pos, format!("maxSize {} (bytes, at least 1024)", size.value));
+    }
+    if let Some(file) = raw.file.as_ref().filter(|file| file.value.is_empty() || file.value.contains('/')) {
+        diags.error(file.pos, format!("`{}` is no file name (a pattern such as system_%Y%m%d.log)", file.value));
+    }
+    LogPlan {
+        level: field::word(diags, raw.level.as_ref(), Level::Info, &levels),
+        dir: text(&raw.dir, "./logs").into(),
+        file: text(&raw.file, "system_%Y%m%d.log"),
+        bytes_max: raw.max_size.as_ref().map_or(10_485_760, |at| at.value),
+        age_days_max: raw.max_age.as_ref().map_or(7, |at| at.value),
+        async_write: raw.async_write.as_ref().is_none_or(|at| at.value),
+        language: field::word(diags, raw.language.as_ref(), Language::Zh, &languages),
+        on_full: field::word(diags, raw.on_full.as_ref(), OnFull::Drop, &on_full),
+    }
+}

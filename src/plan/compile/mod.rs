@@ -1,0 +1,34 @@
+//! Raw configuration to the plan. Every error is told; nothing is served when there was one.
+//!
+//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
+//! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
+//! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
+//! - [`rules`], [`reply`], [`expr`]: rule files.
+
+pub mod checksum;
+pub mod command;
+pub mod crc;
+pub mod device;
+pub mod expr;
+pub mod field;
+pub mod fsu;
+pub mod reply;
+pub mod rules;
+pub mod template;
+
+use super::fleet::Fleet;
+use crate::config::load::Loader;
+use crate::config::raw::{RawSysConfig, RawVendors};
+use std::path::Path;
+
+/// Compiles the configuration whose main file (sys_config.json) this is.
+///
+/// What is wrong is in [`Loader::diags`]; `None` when any of it is an error.
+pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
+    let raw = loader.load::<RawSysConfig>(main_file, None)?;
+    let vendors_file = loader.join(main_file, "vendor.json");
+    let vendors = if loader.exists(&vendors_file) { loader.load::<RawVendors>(&vendors_file, None) } else { None };
+    let mut devices = device::Devices::new(vendors.map(|at| at.value).unwrap_or_default());
+    let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
+    fleet.filter(|_| !loader.diags.has_errors())
+}

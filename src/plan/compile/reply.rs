@@ -1,0 +1,401 @@
+//! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
+
+use super::expr::{self, Scope, is_dynamic, number_range};
+use super::field::{Area, constant, encode, split_name, text};
+use crate::codec::checksum::write_number;
+use crate::codec::inner::length_value;
+use crate::codec::value::range;
+use crate::config::at::{At, Json};
+use crate::config::diag::Diags;
+use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
+use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
+
+/// A field of resp_data_list.
+#[derive(Clone, Debug)]
+pub struct ResponseField {
+    /// Where it goes; a header or tail field keeps its place, a data field has one in the data frame.
+    pub field: Field,
+    /// It is a header or tail field: takes no room.
+    pub header: bool,
+    /// Its own value.
+    pub value: Option<At<Json>>,
+}
+
+/// Which header values are no refusal, before it is known what a reply writes there.
+#[derive(Clone, Debug)]
+pub struct RefusalSpec {
+    /// The header field.
+    pub field: Field,
+    /// The values.
+    pub ok: Box<[Box<[u8]>]>,
+}
+
+/// What a reply is made from.
+pub struct Sources<'a> {
+    /// Frame, header, tail, lengths.
+    pub template: &'a Template,
+    /// The template's refusal.
+    pub refusal: Option<&'a RefusalSpec>,
+    /// The request's data-frame fields, to copy from by name.
+    pub request: &'a [Field],
+    /// The reply's fields.
+    pub response: &'a [ResponseField],
+    /// Data-frame bytes of the reply.
+    pub response_len: usize,
+    /// What fills the data frame.
+    pub padding: u8,
+    /// Values, the first of a name wins (a cycle's, then `data`).
+    pub values: &'a [&'a [(At<String>, At<Json>)]],
+    /// What values may refer to.
+    pub scope: &'a dyn Scope,
+}
+
+impl Sources<'_> {
+    /// The value that the rule gives a field.
+    fn value(&self, field: &ResponseField) -> Option<&At<Json>> {
+        let named = |name: &At<String>| {
+            let (area, name) = split_name(&name.value);
+            *name == *field.field.name && (area == Area::Plain || field.header)
+        };
+        self.values.iter().flat_map(|values| values.iter()).find(|(name, _)| named(name)).map(|(_, value)| value)
+    }
+}
+
+struct Draft {
+    frame: Vec<u8>,
+    patches: Vec<Patch>,
+}
+
+impl Draft {
+    fn copy(&mut self, from: Offset, to: usize, len: usize) {
+        if let Some(Patch::Copy { from: before, to: before_to, len: before_len }) = self.patches.last_mut() {
+            let adjoins = before.0 + *before_len as i32 == from.0 && *before_to + *before_len == to;
+            // Never across the end of the frame: -1 and 0 are neighbours only as numbers.
+            if adjoins && (before.0 < 0) == (from.0 < 0) {
+                *before_len += len;
+                return;
+            }
+        }
+        self.patches.push(Patch::Copy { from, to, len });
+    }
+}
+
+/// Builds the reply, telling of everything that does not fit.
+pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
+    let template = sources.template;
+    let len = template.left_len + sources.response_len + template.tail_len;
+    let mut draft = Draft { frame: vec![0; len], patches: Vec::new() };
+    draft.frame[template.left_len..template.left_len + sources.response_len].fill(sources.padding);
+    for field in &template.left {
+        header_field(diags, sources, field, &mut draft);
+    }
+    for field in sources.response.iter().filter(|field| !field.header) {
+        data_field(diags, sources, field, &mut draft);
+    }
+    for field in &template.tail {
+        header_field(diags, sources, field, &mut draft);
+    }
+    let mut data_len = sources.response_len;
+    let mut refusal = None;
+    if let Some(spec) = sources.refusal {
+        let at = spec.field.at.in_frame(len);
+        let written = |patch: &Patch| match patch {
+            Patch::Copy { to, len, .. } | Patch::CopyReversed { to, len, .. } | Patch::Number { to, len, .. } => {
+                *to < at + spec.field.slot.len && at < *to + *len
+            }
+            Patch::Text { to, slot, .. } => *to < at + spec.field.slot.len && at < *to + slot.len,
+        };
+        let value = &draft.frame[at..at + spec.field.slot.len];
+        if draft.patches.iter().any(written) {
+            refusal = Some(Refusal { at, len: spec.field.slot.len, ok: spec.ok.clone() });
+        } else if !spec.ok.iter().any(|ok| **ok == *value) && template.data_len_fixed.is_none() {
+            data_len = 0;
+            shrink(template, sources.response_len, &mut draft);
+        }
+    }
+    for field in &template.lengths {
+        let at = field.at.in_frame(draft.frame.len());
+        write_number(length_value(field, data_len), field.little, &mut draft.frame[at..at + field.len]);
+    }
+    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, refusal }
+}
+
+/// Takes the data frame out of a reply that is always a refusal.
+fn shrink(template: &Template, data_len: usize, draft: &mut Draft) {
+    let data = template.left_len..template.left_len + data_len;
+    draft.frame.drain(data.clone());
+    draft.patches.retain_mut(|patch| {
+        let to = match patch {
+            Patch::Copy { to, .. } | Patch::CopyReversed { to, .. } | Patch::Number { to, .. } | Patch::Text { to, .. } => {
+                to
+            }
+        };
+        if *to >= data.end {
+            *to -= data_len;
+            return true;
+        }
+        *to < data.start
+    });
+}
+
+fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: &mut Draft) {
+    let template = sources.template;
+    let to = field.at.in_frame(draft.frame.len());
+    match field.computed {
+        Computed::Start => draft.frame[to..to + field.slot.len].copy_from_slice(&template.start),
+        Computed::End => draft.frame[to..to + field.slot.len].copy_from_slice(&template.end),
+        Computed::Length | Computed::Checksum => {}
+        Computed::No => {
+            let listed = sources.response.iter().find(|listed| listed.header && listed.field.at == field.at);
+            let target =
+                ResponseField { field: field.clone(), header: true, value: listed.and_then(|listed| listed.value.clone()) };
+            let Some(value) = sources.value(&target).or(target.value.as_ref()) else {
+                draft.copy(field.at, to, field.slot.len);
+                return;
+            };
+            let before = draft.patches.len();
+            put(diags, sources.scope, &field.slot, to, value, draft);
+            // A text may turn out empty (a register that was never set): then the request's value stands.
+            if matches!(draft.patches.get(before), Some(Patch::Text { .. })) {
+                draft.patches.insert(before, Patch::Copy { from: field.at, to, len: field.slot.len });
+            }
+        }
+    }
+}
+
+fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, draft: &mut Draft) {
+    let slot = &field.field.slot;
+    let to = field.field.at.in_frame(draft.frame.len());
+    if let Some(own) = &field.value {
+        if field.field.computed == Computed::Length {
+            // Written by the template compiler as a plain number.
+            put(diags, sources.scope, slot, to, own, draft);
+            return;
+        }
+    }
+    let given = sources.value(field);
+    let asked = sources.request.iter().find(|asked| asked.name == field.field.name && asked.slot.len == slot.len);
+    match (given, asked) {
+        (Some(given), _) => {
+            // What stands when a register was never set.
+            if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
+                put(diags, sources.scope, slot, to, own, draft);
+            }
+            put(diags, sources.scope, slot, to, given, draft);
+        }
+        (None, Some(asked)) => copy_field(asked, slot, to, draft),
+        (None, None) => {
+            if let Some(own) = &field.value {
+                put(diags, sources.scope, slot, to, own, draft);
+            }
+        }
+    }
+}
+
+fn dynamic(json: &At<Json>) -> bool {
+    matches!(&json.value, Json::Str(text) if is_dynamic(text))
+}
+
+/// A request field into a reply field of the same size.
+fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
+    let same = std::mem::discriminant(&asked.slot.kind) == std::mem::discriminant(&slot.kind);
+    if same && (asked.slot.little == slot.little || slot.kind == Kind::Str || slot.len == 1) {
+        draft.copy(asked.at, to, slot.len);
+    } else if same {
+        draft.patches.push(Patch::CopyReversed { from: asked.at, to, len: slot.len });
+    } else {
+        let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
+        let value = Expr { parts: Box::new([part]), bytes_max: 0 };
+        draft.patches.push(Patch::Text { value, to, slot: slot.clone() });
+    }
+}
+
+/// Writes a value now, or leaves a patch that will.
+fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<Json>, draft: &mut Draft) {
+    let span = to..to + slot.len;
+    if matches!(json.value, Json::Obj(_)) {
+        let Some((bytes, mask)) = constant(diags, slot, json) else { return };
+        for ((out, byte), mask) in draft.frame[span].iter_mut().zip(&bytes).zip(&mask) {
+            *out = (*out & !mask) | (byte & mask);
+        }
+        return;
+    }
+    let Some(text) = text(diags, slot, json) else { return };
+    if !is_dynamic(&text) {
+        // An empty text is how a rule clears a field: its padding, or zero.
+        let text = if text.is_empty() && numeric(&slot.kind) { "0".to_owned() } else { text };
+        if let Some(bytes) = encode(diags, slot, &text, json.pos) {
+            draft.frame[span].copy_from_slice(&bytes);
+        }
+        return;
+    }
+    match expr::parse(&text, scope) {
+        Err(wrong) => diags.error(json.pos, wrong),
+        Ok(expr) => {
+            if let Err(wrong) = fits(&expr, slot) {
+                diags.error(json.pos, format!("`{text}` {wrong}"));
+                return;
+            }
+            draft.patches.push(patch(expr, slot, to));
+        }
+    }
+}
+
+fn numeric(kind: &Kind) -> bool {
+    matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
+}
+
+/// The cheapest patch that writes this value.
+fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
+    let len = slot.len;
+    let binary = if slot.little { Form::Little } else { Form::Big };
+    let digits = if slot.little { Form::BcdLittle } else { Form::Bcd };
+    if let [part] = &*expr.parts {
+        let form = match (part, &slot.kind) {
+            (Part::Number { .. } | Part::Packed(_), Kind::Int | Kind::Uint) => Some(binary),
+            (Part::Number { .. } | Part::Packed(_), Kind::Bcd) => Some(digits),
+            // As many digits as the field has, always: no padding to think of.
+            (Part::Number { digits: 2 | 4, number }, Kind::Hex) if 2 * len == width(*number) => Some(digits),
+            (Part::Packed(_), Kind::Hex) if len == 2 => Some(Form::Little),
+            _ => None,
+        };
+        if let (Some(form), Part::Number { number, .. } | Part::Packed(number)) = (form, part) {
+            return Patch::Number { number: *number, to, len, form };
+        }
+        if let Part::Field { at, slot: asked } = part {
+            if asked == slot {
+                return Patch::Copy { from: *at, to, len };
+            }
+        }
+    }
+    Patch::Text { value: expr, to, slot: slot.clone() }
+}
+
+fn width(number: Number) -> usize {
+    match number {
+        Number::Year4 => 4,
+        Number::PackedDate | Number::PackedTime | Number::Seq | Number::Rand(..) => 0,
+        _ => 2,
+    }
+}
+
+/// Can whatever this text becomes be a value of the field? The error goes behind the text.
+fn fits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+    let len = slot.len;
+    match &slot.kind {
+        Kind::Hex | Kind::Bcd => {
+            for part in &expr.parts {
+                if let Part::Literal(text) = part {
+                    let ok = |c: char| match slot.kind {
+                        Kind::Bcd => c.is_ascii_digit(),
+                        _ => c.is_ascii_hexdigit() || c == ' ' || c == 'x',
+                    };
+                    if !text.chars().all(ok) {
+                        return Err(format!("has `{text}`, which are no digits of this field"));
+                    }
+                }
+                if let Part::Number { number: Number::Rand(low, _), .. } = part {
+                    if *low < 0 {
+                        return Err("may be negative, which this field cannot hold".into());
+                    }
+                }
+            }
+            // seq() in digits wraps by itself when it stands alone.
+            let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
+            let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
+            let most = if packed { 5 } else { expr.bytes_max };
+            if most > 2 * len && !alone {
+                return Err(format!("may be {most} digits long, and the field holds {}", 2 * len));
+            }
+            Ok(())
+        }
+        Kind::Str if expr.bytes_max > len => {
+            Err(format!("may be {} bytes long, and the field holds {len}", expr.bytes_max))
+        }
+        Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot),
+        _ => Ok(()),
+    }
+}
+
+fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {
+    let (low, high) = range(&slot.kind, slot.len);
+    let (least, most) = match &*expr.parts {
+        [Part::Number { number, .. } | Part::Packed(number)] => match number_range(*number) {
+            Some((least, most)) => (i128::from(least), i128::from(most)),
+            None => return Ok(()),
+        },
+        [Part::Field { slot: asked, .. }] if numeric(&asked.kind) => {
+            if !matches!(asked.kind, Kind::F32 | Kind::F64) && asked.len <= slot.len {
+                return Ok(());
+            }
+            range(&asked.kind, asked.len)
+        }
+        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1),
+        [Part::Choice(choices)] => {
+            for choice in choices {
+                let value = crate::codec::value::parse_int(choice.as_bytes());
+                if !value.is_ok_and(|value| (low..=high).contains(&value)) {
+                    return Err(format!("has the choice `{choice}`, which is no whole number from {low} to {high}"));
+                }
+            }
+            return Ok(());
+        }
+        parts => match largest_text(parts) {
+            Some(text) => match crate::codec::value::parse_int(text.as_bytes()) {
+                Ok(value) => (0, value),
+                Err(_) => return Err("is no whole number".into()),
+            },
+            None => return Ok(()),
+        },
+    };
+    if least < low || most > high {
+        return Err(format!("may be {least} to {most}, and the field holds {low} to {high}"));
+    }
+    Ok(())
+}
+
+/// The largest text of parts that are all numbers and literals.
+fn largest_text(parts: &[Part]) -> Option<String> {
+    let mut all = String::new();
+    for part in parts {
+        match part {
+            Part::Literal(text) => all.push_str(text),
+            Part::Number { number, digits } => {
+                let (_, most) = number_range(*number)?;
+                all.push_str(&format!("{most:0width$}", width = usize::from(*digits)));
+            }
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+/// A scope in which nothing may be referred to but the request's header.
+pub struct HeaderScope<'a>(pub &'a Template);
+
+impl Scope for HeaderScope<'_> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+        header_lookup(self.0, name).map(Some)
+    }
+
+    fn register(&self, name: &str) -> Result<u32, String> {
+        Err(format!("register `{name}` cannot be read here"))
+    }
+
+    fn register_bytes_max(&self, _number: u32) -> usize {
+        0
+    }
+}
+
+/// A header or tail field by name.
+pub fn header_lookup(template: &Template, name: &str) -> Result<(Offset, Slot), String> {
+    let (area, plain) = split_name(name);
+    let left = template.left.iter().filter(|_| area != Area::Tail);
+    let tail = template.tail.iter().filter(|_| area != Area::Left);
+    let found = left.chain(tail).find(|field| *field.name == *plain);
+    found.map(|field| (field.at, field.slot.clone())).ok_or_else(|| {
+        let names = template.left.iter().chain(&template.tail).map(|field| &*field.name);
+        format!("no field `{name}` in the request{}", expr::nearest(plain, names))
+    })
+}
+

@@ -1,0 +1,388 @@
+//! Rule files to the rules of one device.
+
+use super::command::{CommandDraft, key_digits};
+use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
+use super::field::{self, split_name};
+use super::reply::{self, Sources, header_lookup};
+use super::template::TemplateDraft;
+use crate::config::at::{At, Json, Map};
+use crate::config::diag::Diags;
+use crate::config::raw::{RawRule, RawRules};
+use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Rule, SetRegister};
+use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the rules of a device come to.
+pub struct DeviceRules {
+    /// By command number.
+    pub rules: Box<[Box<[Rule]>]>,
+    /// How many `cycle` places.
+    pub cycles: u32,
+    /// By number.
+    pub registers: Box<[Register]>,
+}
+
+/// Names as one command sees them.
+struct CommandScope<'a> {
+    draft: &'a TemplateDraft,
+    command: &'a Command,
+    /// Commands with the same key: a name that only they have is empty here.
+    siblings: &'a [usize],
+    registers: &'a Registers,
+}
+
+#[derive(Default)]
+struct Registers {
+    numbers: HashMap<String, u32>,
+    all: Vec<Register>,
+}
+
+impl Scope for CommandScope<'_> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+        let (_, plain) = split_name(name);
+        let own = self.command.request.iter().flatten().find(|field| *field.name == *plain);
+        if let Some(field) = own {
+            return Ok(Some((field.at, field.slot.clone())));
+        }
+        let plan = &self.draft.plan;
+        match header_lookup(plan, name) {
+            Ok(found) => Ok(Some(found)),
+            Err(_) => {
+                let fields = |&number: &usize| plan.commands[number].request.iter().flatten();
+                let mut others = self.siblings.iter().flat_map(fields);
+                if others.any(|field| *field.name == *plain) {
+                    return Ok(None);
+                }
+                let header = plan.left.iter().chain(&plan.tail);
+                let names = self.command.request.iter().flatten().chain(header).map(|field| &*field.name);
+                Err(format!("no field `{name}` in the request of {}{}", self.command.key_text, nearest(plain, names)))
+            }
+        }
+    }
+
+    fn register(&self, name: &str) -> Result<u32, String> {
+        self.registers.numbers.get(name).copied().ok_or_else(|| {
+            let near = nearest(name, self.registers.numbers.keys().map(String::as_str));
+            format!("no rule sets a register `{name}`{near}")
+        })
+    }
+
+    fn register_bytes_max(&self, number: u32) -> usize {
+        self.registers.all.get(number as usize).map_or(0, |register| register.bytes_max)
+    }
+}
+
+/// Compiles the rule files of one device, in the order in which they are asked.
+pub fn rules(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -> DeviceRules {
+    let registers = registers(diags, draft, files);
+    let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
+    let mut cycles = 0;
+    for file in files {
+        for (key, list) in &file.value.0.0 {
+            let numbers = commands_of(draft, &key.value);
+            if numbers.is_empty() {
+                let known = draft.plan.commands.iter().map(|command| &*command.key_text);
+                let near = nearest(&key_digits(&key.value).concat(), known);
+                diags.warn(key.pos, format!("the template has no command `{}`{near}", key.value));
+                continue;
+            }
+            let mut ended = false;
+            for raw in &list.0 {
+                if ended {
+                    diags.warn(raw.pos, "never reached: the rule before it has no `when`");
+                }
+                ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
+                rule(diags, draft, &numbers, raw, &registers, &mut cycles, &mut out);
+            }
+        }
+    }
+    // Rules of later files stand behind an unconditional one and are never reached: not kept.
+    for list in &mut out {
+        if let Some(end) = list.iter().position(|rule| rule.when.is_empty()) {
+            list.truncate(end + 1);
+        }
+    }
+    DeviceRules {
+        rules: out.into_iter().map(Vec::into_boxed_slice).collect(),
+        cycles,
+        registers: registers.all.into(),
+    }
+}
+
+/// The commands that a rule key names.
+fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
+    let digits = key_digits(key);
+    let joined = digits.concat();
+    let same = |number: &usize| {
+        let text = &*draft.plan.commands[*number].key_text;
+        if *text == *joined {
+            return true;
+        }
+        // Part by part, a short one with its leading zeros.
+        let parts = &draft.commands[*number].parts;
+        digits.len() == parts.len()
+            && digits.iter().zip(parts).map(|(d, part)| format!("{d:0>w$}", w = part.len * 2)).collect::<String>() == *text
+    };
+    (0..draft.plan.commands.len()).filter(same).collect()
+}
+
+/// The entries of an object of fields, comments left out.
+fn fields_of(map: &Map<At<Json>>) -> impl Iterator<Item = (&At<String>, &At<Json>)> {
+    map.0.iter().map(|(name, value)| (name, value))
+}
+
+fn is_comment(name: &str) -> bool {
+    matches!(name, "desc" | "description")
+}
+
+/// All registers that any rule sets, with their longest text.
+fn registers(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -> Registers {
+    let mut registers = Registers::default();
+    let mut sets = Vec::new();
+    for file in files {
+        for (key, list) in &file.value.0.0 {
+            let numbers = commands_of(draft, &key.value);
+            for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
+                if is_comment(&name.value) {
+                    continue;
+                }
+                if !registers.numbers.contains_key(&name.value) {
+                    registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
+                    registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });
+                }
+                sets.extend(numbers.iter().map(|&number| (number, numbers.clone(), name.value.clone(), value)));
+            }
+        }
+    }
+    // A register may be set from others: as many rounds as it takes, each one longer or done.
+    for _ in 0..=registers.all.len() {
+        let mut grown = false;
+        for (number, siblings, name, value) in &sets {
+            let command = &draft.plan.commands[*number];
+            let scope = CommandScope { draft, command, siblings, registers: &registers };
+            let Some(text) = set_text(&value.value) else { continue };
+            let len = expr::parse(&text, &scope).map_or(0, |expr| expr.bytes_max).min(REGISTER_BYTES_MAX);
+            if let Some(&index) = registers.numbers.get(name) {
+                let register = &mut registers.all[index as usize];
+                grown |= len > register.bytes_max;
+                register.bytes_max = register.bytes_max.max(len);
+            }
+        }
+        if !grown {
+            break;
+        }
+    }
+    for (_, _, _, value) in &sets {
+        if set_text(&value.value).is_none() {
+            diags.error(value.pos, "a register keeps a text or a number");
+        }
+    }
+    registers
+}
+
+fn set_text(json: &Json) -> Option<String> {
+    match json {
+        Json::Str(text) => Some(text.clone()),
+        Json::Num(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn rule(
+    diags: &mut Diags,
+    draft: &TemplateDraft,
+    numbers: &[usize],
+    raw: &At<RawRule>,
+    registers: &Registers,
+    cycles: &mut u32,
+    out: &mut [Vec<Rule>],
+) {
+    if let Some(faults) = &raw.faults {
+        diags.warn(faults.pos, "faults are not made by this version");
+    }
+    let delay = delay(diags, raw);
+    let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
+    let turns: Vec<&[(At<String>, At<Json>)]> = match &raw.cycle {
+        Some(cycle) if cycle.value.is_empty() => {
+            diags.error(cycle.pos, "`cycle` is empty (a list of data objects)");
+            vec![&[]]
+        }
+        Some(cycle) => cycle.value.iter().map(|turn| turn.value.0.as_slice()).collect(),
+        None => vec![&[]],
+    };
+    for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
+        check_name(diags, draft, numbers, name, value);
+    }
+    let cycle = raw.cycle.as_ref().map(|_| {
+        *cycles += 1;
+        *cycles - 1
+    });
+    let when = when(diags, draft, numbers, raw);
+    for (&number, when) in numbers.iter().zip(when) {
+        let Some(when) = when else { continue };
+        let command = &draft.plan.commands[number];
+        let drafted = &draft.commands[number];
+        let scope = CommandScope { draft, command, siblings: numbers, registers };
+        let replies = turns.iter().map(|turn| {
+            let sources = Sources {
+                template: &draft.plan,
+                refusal: draft.refusal.as_ref(),
+                request: command.request.as_deref().unwrap_or_default(),
+                response: &drafted.response,
+                response_len: command.response_len,
+                padding: drafted.padding,
+                values: &[turn, data],
+                scope: &scope,
+            };
+            Arc::new(reply::build(diags, &sources))
+        });
+        let replies: Box<[_]> = replies.collect();
+        out[number].push(Rule {
+            when,
+            timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
+            delay,
+            cycle,
+            replies,
+            sets: sets(diags, raw, &scope),
+            origin: diags.place(raw.pos).into(),
+        });
+    }
+}
+
+fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetRegister]> {
+    let mut out = Vec::new();
+    for (name, value) in raw.set.iter().flat_map(fields_of) {
+        let (Ok(register), Some(text)) = (scope.register(&name.value), set_text(&value.value)) else { continue };
+        let parsed = if text.is_empty() {
+            Ok(Expr { parts: Box::new([Part::Literal("".into())]), bytes_max: 0 })
+        } else {
+            expr::parse(&text, scope)
+        };
+        match parsed {
+            Ok(value) => out.push(SetRegister { register, value }),
+            Err(wrong) => diags.error(value.pos, wrong),
+        }
+    }
+    out.into()
+}
+
+/// A name in `data` must be a reply field of one of the commands, or a header field that can be set.
+fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name: &At<String>, value: &At<Json>) {
+    let (_, plain) = split_name(&name.value);
+    let plan = &draft.plan;
+    let reply_fields = numbers.iter().flat_map(|&number| &draft.commands[number].response);
+    if reply_fields.clone().any(|field| !field.header && *field.field.name == *plain) {
+        return;
+    }
+    match plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) {
+        Some(field) if field.computed == Computed::No => {}
+        Some(_) => diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing")),
+        None if is_comment(plain) && matches!(value.value, Json::Str(_)) => {}
+        None => {
+            let header = plan.left.iter().chain(&plan.tail).filter(|field| field.computed == Computed::No);
+            let names = reply_fields.map(|field| &*field.field.name).chain(header.map(|field| &*field.name));
+            let near = nearest(plain, names);
+            let key = numbers.first().map_or("", |&number| &plan.commands[number].key_text);
+            diags.error(name.pos, format!("the reply to {key} has no field `{}`{near}", name.value));
+        }
+    }
+}
+
+/// `when`, by command: `None` where this command's requests cannot fit it.
+fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRule) -> Vec<Option<Box<[Constant]>>> {
+    let mut out: Vec<Option<Vec<Constant>>> = numbers.iter().map(|_| Some(Vec::new())).collect();
+    for (name, value) in raw.when.iter().flat_map(fields_of) {
+        let (_, plain) = split_name(&name.value);
+        if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
+            diags.error(value.pos, "`when` compares with constants, not with functions");
+            continue;
+        }
+        let mut found = false;
+        let mut failed: Option<Diags> = None;
+        for (&number, constants) in numbers.iter().zip(&mut out) {
+            let own = draft.plan.commands[number].request.iter().flatten().find(|field| *field.name == *plain);
+            let place = own.map(|field| (field.at, field.slot.clone())).or_else(|| header_lookup(&draft.plan, &name.value).ok());
+            let Some((at, slot)) = place else {
+                *constants = None;
+                continue;
+            };
+            // A value may fit the field of one entry and not that of another of the same key.
+            let mut trial = Diags::default();
+            match field::constant(&mut trial, &slot, value) {
+                Some((bytes, mask)) => {
+                    found = true;
+                    if let Some(constants) = constants {
+                        constants.push(Constant { name: plain.into(), at, bytes, mask });
+                    }
+                }
+                None => {
+                    failed = Some(trial);
+                    *constants = None;
+                }
+            }
+        }
+        match failed {
+            _ if found => {}
+            Some(trial) => trial.list().iter().for_each(|diag| diags.add(diag.clone())),
+            None if is_comment(plain) => out.iter_mut().for_each(|constants| *constants = Some(Vec::new())),
+            None => {
+                let plan = &draft.plan;
+                let fields = numbers.iter().flat_map(|&number| plan.commands[number].request.iter().flatten());
+                let names = fields.chain(plan.left.iter()).map(|field| &*field.name);
+                let near = nearest(plain, names);
+                diags.error(name.pos, format!("no field `{}` in the request{near}", name.value));
+            }
+        }
+    }
+    out.into_iter().map(|constants| constants.map(Vec::into_boxed_slice)).collect()
+}
+
+fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
+    let most = DELAY_MS_MAX as f64;
+    let mut ms = |at: &At<f64>| {
+        if (0.0..=most).contains(&at.value) {
+            return Some(at.value);
+        }
+        diags.error(at.pos, format!("{} ms (0 to {DELAY_MS_MAX})", at.value));
+        None
+    };
+    let plain = match &raw.delay_ms {
+        Some(at) => match ms(at) {
+            Some(ms) if ms > 0.0 => Delay::Uniform(ms.min(50.0), ms),
+            _ => Delay::None,
+        },
+        None => Delay::None,
+    };
+    let Some(delay) = &raw.delay else { return plain };
+    if raw.delay_ms.is_some() {
+        diags.warn(delay.pos, "`delay` and `delay_ms` are both given; `delay` is taken");
+    }
+    let given = [delay.fixed.is_some(), delay.uniform.is_some(), delay.normal.is_some(), delay.lognormal.is_some()];
+    if given.iter().filter(|&&given| given).count() != 1 {
+        diags.error(delay.pos, "`delay` has one of fixed, uniform, normal, lognormal");
+        return plain;
+    }
+    if let Some(fixed) = &delay.fixed {
+        return ms(fixed).map_or(plain, Delay::Fixed);
+    }
+    let pair = |at: &At<Vec<f64>>, what: &str, ok: &dyn Fn(f64, f64) -> bool, diags: &mut Diags| match at.value[..] {
+        [a, b] if (0.0..=most).contains(&a) && (0.0..=most).contains(&b) && ok(a, b) => Some((a, b)),
+        _ => {
+            diags.error(at.pos, format!("should be {what}, in ms, 0 to {DELAY_MS_MAX}"));
+            None
+        }
+    };
+    if let Some(at) = &delay.uniform {
+        return pair(at, "[least, most]", &|a, b| a <= b, diags).map_or(plain, |(a, b)| Delay::Uniform(a, b));
+    }
+    if let Some(at) = &delay.normal {
+        return pair(at, "[mean, standard deviation]", &|_, _| true, diags).map_or(plain, |(a, b)| Delay::Normal(a, b));
+    }
+    if let Some(at) = &delay.lognormal {
+        // 2.3263…: the standard normal's 99th percentile.
+        let compile = |(median, p99): (f64, f64)| Delay::Lognormal(median.ln(), (p99 / median).ln() / 2.326_347_874_040_841);
+        return pair(at, "[median, 99th percentile]", &|a, b| a > 0.0 && a <= b, diags).map_or(plain, compile);
+    }
+    plain
+}

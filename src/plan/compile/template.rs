@@ -1,0 +1,428 @@
+//! A template file to a [`Template`].
+
+use super::checksum;
+use super::command::{self, CommandDraft, data_list};
+use super::field::{self, Padding, is_data_frame_length, known, split_name};
+use super::reply::{self, HeaderScope, RefusalSpec, Sources};
+use crate::config::at::{At, Json};
+use crate::config::diag::Diags;
+use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
+use crate::plan::template::{
+    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyShape, Kind, LengthField,
+    Offset, Template,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Data-frame bytes accepted of a command that lists no request fields. Such a request may have any size; a
+/// stream needs a bound to tell a length from garbage. Costs nothing until a frame of that size arrives.
+pub const OPEN_REQUEST_BYTES_MAX: usize = 4096;
+
+/// A compiled template and what its rules need.
+#[derive(Debug)]
+pub struct TemplateDraft {
+    /// The plan.
+    pub plan: Arc<Template>,
+    /// By command number.
+    pub commands: Vec<CommandDraft>,
+    /// The template's refusal.
+    pub refusal: Option<RefusalSpec>,
+    /// As written.
+    pub rule_files: Vec<At<String>>,
+    /// The template file.
+    pub path: PathBuf,
+}
+
+/// Compiles a template. `None` after errors that were told.
+pub fn template(
+    diags: &mut Diags,
+    raw: &At<RawTemplate>,
+    path: &Path,
+    vendor: Option<&RawVendor>,
+) -> Option<TemplateDraft> {
+    let Some(protocol) = &raw.protocol else {
+        diags.error(raw.pos, "`protocol` is missing");
+        return None;
+    };
+    if protocol.transfer.is_some() {
+        diags.warn(protocol.pos, "`transfer` is not served by this version; its commands are answered in one frame");
+    }
+    let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
+    let encodings = [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)];
+    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings);
+    let no_fields = Vec::new();
+    let raw_left = protocol.pdu_left.as_ref().unwrap_or(&no_fields);
+    let raw_tail = protocol.pdu_tailer.as_ref().unwrap_or(&no_fields);
+    if raw_left.is_empty() {
+        diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
+        return None;
+    }
+    let (mut left, left_len) = area(diags, raw_left, false);
+    let (mut tail, tail_len) = area(diags, raw_tail, true);
+    if left.len() != raw_left.len() || tail.len() != raw_tail.len() {
+        return None; // told by `area`
+    }
+    let start = boundary(diags, raw_left.first(), left.first_mut(), Computed::Start).unwrap_or_default();
+    let checksum_field = checksum::field_name(protocol, &tail);
+    let last_is_checksum = tail.last().is_some_and(|field| Some(&*field.name) == checksum_field.as_deref());
+    let end = if last_is_checksum { None } else { boundary(diags, raw_tail.last(), tail.last_mut(), Computed::End) };
+    let fixed = fixed_len(diags, protocol, left_len + tail_len);
+    let mut plan = Template {
+        vendor: raw.vendor.as_ref().map_or("", |vendor| &vendor.value).into(),
+        path: path.display().to_string().into(),
+        encoding,
+        start,
+        end: end.unwrap_or_default(),
+        left: left.into(),
+        tail: tail.into(),
+        left_len,
+        tail_len,
+        data_len_fixed: fixed,
+        data_len_max: fixed.unwrap_or(0),
+        data_lens: Box::default(),
+        lengths: Box::default(),
+        checksum: None,
+        versions: Box::default(),
+        framing: Framing::Delimited,
+        keys: Box::default(),
+        commands: Box::default(),
+        errors: Default::default(),
+        wire_len_max: 0,
+    };
+    plan.checksum = checksum::compile(diags, protocol, vendor, &mut plan);
+    let after_length = lengths(diags, raw_left, raw_tail, &mut plan);
+    plan.versions = versions(diags, raw_left, raw_tail, &plan);
+
+    let flag = flag(protocol, raw);
+    let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
+    for raw in protocol.data_frame.iter().flatten() {
+        commands.extend(command::command(diags, &plan, &flag, raw, after_length));
+    }
+    if protocol.data_frame.as_ref().is_none_or(Vec::is_empty) {
+        diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
+    }
+    command::share(diags, &plan, &mut commands);
+    sizes(diags, protocol, &mut plan, &commands);
+    plan.keys = shapes(plan.left_len, &commands);
+    let (compiled, drafts): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
+    plan.commands = compiled.into();
+    let refusal = refusal(diags, protocol, &plan);
+    errors(diags, protocol, &mut plan);
+    Some(TemplateDraft {
+        plan: Arc::new(plan),
+        commands: drafts,
+        refusal,
+        rule_files: raw.rule_file_list.clone().unwrap_or_default(),
+        path: path.to_owned(),
+    })
+}
+
+/// The fields of the header or the tail, with their places.
+fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, usize) {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut len = 0;
+    for raw in list {
+        let Some(name) = &raw.name else {
+            diags.error(raw.pos, "`name` is missing");
+            continue;
+        };
+        let Some(slot) = field::slot(diags, raw, Padding::default()) else { continue };
+        let (_, plain) = split_name(&name.value);
+        if fields.iter().any(|field| *field.name == *plain) {
+            diags.error(name.pos, format!("a second field `{plain}`"));
+        }
+        let length = slot.kind == Kind::Length || is_data_frame_length(raw);
+        let at = Offset(len as i32);
+        len += slot.len;
+        let computed = if length { Computed::Length } else { Computed::No };
+        fields.push(Field { name: plain.into(), at, slot, computed });
+    }
+    if tail {
+        for field in &mut fields {
+            field.at.0 -= len as i32;
+        }
+    }
+    (fields, len)
+}
+
+/// The constant first or last field.
+fn boundary(
+    diags: &mut Diags,
+    raw: Option<&At<RawField>>,
+    field: Option<&mut Field>,
+    computed: Computed,
+) -> Option<Box<[u8]>> {
+    let (raw, field) = (raw?, field?);
+    if field.computed != Computed::No {
+        return None;
+    }
+    let value = raw.value.as_ref()?;
+    let (bytes, _) = field::constant(diags, &field.slot, value)?;
+    field.computed = computed;
+    Some(bytes)
+}
+
+fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Option<usize> {
+    let dynamic = protocol.dynamic_length.as_ref().map(|dynamic| dynamic.value);
+    match (&protocol.total_length, dynamic) {
+        (_, Some(true)) => None,
+        (Some(total), _) => {
+            let len = usize::try_from(total.value).unwrap_or(usize::MAX);
+            if len < around || len > FRAME_BYTES_MAX {
+                let text = format!("total_length {len} (header and tail take {around}, at most {FRAME_BYTES_MAX})");
+                diags.error(total.pos, text);
+                return Some(0);
+            }
+            Some(len - around)
+        }
+        (None, Some(false)) => {
+            diags.error(protocol.pos, "`total_length` is missing (dynamic_length is false)");
+            None
+        }
+        (None, None) => None,
+    }
+}
+
+/// Length fields of header and tail. Returns how many header bytes data_frame_length counts.
+fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField>], plan: &mut Template) -> usize {
+    let mut after_length = 0;
+    let mut out = Vec::new();
+    let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
+    for (field, raw) in fields.filter(|(field, _)| field.computed == Computed::Length) {
+        let mut length = LengthField {
+            at: field.at,
+            len: field.slot.len,
+            little: field.slot.little,
+            base: raw.add.as_ref().map_or(0, |add| add.value),
+            per_data: 0,
+            lchksum: false,
+        };
+        if field.slot.len > 8 {
+            diags.error(raw.pos, "a length has 1 to 8 bytes");
+            continue;
+        }
+        if is_data_frame_length(raw) {
+            if field.at.0 < 0 {
+                diags.error(raw.pos, "{{data_frame_length}} counts what follows it up to the data frame's end; here is the tail");
+                continue;
+            }
+            after_length = plan.left_len - (field.at.0 as usize + field.slot.len);
+            length.base += after_length as i64;
+            length.per_data = 1;
+            out.push(length);
+            continue;
+        }
+        let chars = field::word(diags, raw.unit.as_ref(), false, &[("bytes", false), ("chars", true)]);
+        let coded = if chars && plan.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let default = [At { pos: raw.pos, value: "data_frame".to_owned() }];
+        let of = raw.of.as_ref().map_or(&default[..], |of| &of.value.0);
+        for name in of {
+            let (_, plain) = split_name(&name.value);
+            let header = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain);
+            match header {
+                Some(field) if matches!(field.computed, Computed::Start | Computed::End) => {
+                    length.base += field.slot.len as i64;
+                }
+                Some(field) => length.base += field.slot.len as i64 * coded,
+                None if plain == "data_frame" => length.per_data += coded,
+                None => {
+                    let names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
+                    diags.error(name.pos, format!("no field `{}`{}", name.value, known(plain, &names)));
+                }
+            }
+        }
+        length.lchksum = field::word(diags, raw.check.as_ref(), false, &[("none", false), ("lchksum", true)]);
+        if length.lchksum && length.len != 2 {
+            diags.error(raw.pos, "lchksum needs a length of 2 bytes");
+            length.lchksum = false;
+        }
+        out.push(length);
+    }
+    plan.lengths = out.into();
+    after_length
+}
+
+/// Header and tail constants marked `match`.
+fn versions(
+    diags: &mut Diags,
+    raw_left: &[At<RawField>],
+    raw_tail: &[At<RawField>],
+    plan: &Template,
+) -> Box<[Constant]> {
+    let mut out = Vec::new();
+    for (field, raw) in plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail)) {
+        if !raw.matches.as_ref().is_some_and(|matches| matches.value) || field.computed != Computed::No {
+            continue;
+        }
+        match &raw.value {
+            None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
+            Some(value) => out.extend(
+                field::constant(diags, &field.slot, value)
+                    .map(|(bytes, mask)| Constant { name: field.name.clone(), at: field.at, bytes, mask }),
+            ),
+        }
+    }
+    out.into()
+}
+
+/// The names in data_frame_type_flag.
+fn flag(protocol: &At<RawProtocol>, raw: &At<RawTemplate>) -> Vec<At<String>> {
+    let default = || vec![At { pos: raw.pos, value: "data_frame_type".to_owned() }];
+    let Some(flag) = &protocol.data_frame_type_flag else { return default() };
+    let mut names = Vec::new();
+    for at in &flag.0 {
+        let text = at.value.trim();
+        if text.starts_with("{pdu_") || !text.contains('{') {
+            names.push(At { pos: at.pos, value: text.to_owned() });
+            continue;
+        }
+        let mut rest = text;
+        while let Some(open) = rest.find('{') {
+            // `{{pdu_left}_cid2}` closes twice.
+            let nested = rest[open + 1..].starts_with("{pdu_");
+            let inner = &rest[open + 1..];
+            let skip = if nested { inner.find('}').map_or(0, |close| close + 1) } else { 0 };
+            let Some(close) = inner[skip..].find('}').map(|close| close + skip) else { break };
+            names.push(At { pos: at.pos, value: inner[..close].to_owned() });
+            rest = &inner[close + 1..];
+        }
+    }
+    if names.is_empty() { default() } else { names }
+}
+
+/// How large frames can be, and how a stream is cut.
+fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, commands: &[(Command, CommandDraft)]) {
+    let around = plan.left_len + plan.tail_len;
+    let replies = commands.iter().map(|(command, _)| command.response_len).max().unwrap_or(0);
+    if plan.data_len_fixed.is_none() {
+        let open = commands.iter().any(|(command, _)| command.request.is_none());
+        let listed = commands.iter().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);
+        plan.data_len_max = if open { listed.max(OPEN_REQUEST_BYTES_MAX) } else { listed };
+        if !open {
+            let mut lens: Vec<usize> = commands
+                .iter()
+                .flat_map(|(command, _)| [command.request_len, command.request_len_padded])
+                .collect();
+            lens.sort_unstable();
+            lens.dedup();
+            plan.data_lens = lens.into();
+        }
+    } else {
+        plan.data_lens = plan.data_len_fixed.into_iter().collect();
+    }
+    let largest = around + replies.max(plan.data_len_max);
+    if largest > FRAME_BYTES_MAX {
+        diags.error(protocol.pos, format!("a frame of {largest} bytes (at most {FRAME_BYTES_MAX})"));
+    }
+    for field in &plan.lengths {
+        let most = field.base + field.per_data * replies.max(plan.data_lens.last().copied().unwrap_or(0)) as i64;
+        let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
+        if most < 0 || field.base < 0 || (bits < 64 && most >= 1 << bits) {
+            let text = format!("a length of up to {most} does not fit its field ({bits} bits)");
+            diags.error(protocol.pos, text);
+        }
+    }
+    let length = plan.lengths.iter().position(|field| field.per_data > 0 && field.at.0 >= 0);
+    plan.framing = match (plan.data_len_fixed, length) {
+        (Some(_), _) => Framing::Fixed,
+        (None, Some(number)) => Framing::Length(number),
+        (None, None) => Framing::Delimited,
+    };
+    plan.wire_len_max = plan.wire_len(around + replies);
+}
+
+/// Commands by where their key stands.
+fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShape]> {
+    let mut shapes: Vec<(Vec<crate::plan::template::KeyPart>, usize, Vec<(u128, Vec<u32>)>)> = Vec::new();
+    for (number, (command, draft)) in commands.iter().enumerate() {
+        let ends = draft.parts.iter().filter(|part| part.at.0 >= 0).map(|part| part.at.0 as usize + part.len);
+        let min = ends.max().unwrap_or(0).saturating_sub(left_len);
+        let shape = match shapes.iter().position(|(parts, ..)| *parts == draft.parts) {
+            Some(index) => &mut shapes[index],
+            None => {
+                shapes.push((draft.parts.clone(), min, Vec::new()));
+                let last = shapes.len() - 1;
+                &mut shapes[last]
+            }
+        };
+        match shape.2.iter_mut().find(|(key, _)| *key == command.key) {
+            Some((_, numbers)) => numbers.push(number as u32),
+            None => shape.2.push((command.key, vec![number as u32])),
+        }
+    }
+    let compile = |(parts, data_len_min, mut table): (Vec<_>, usize, Vec<(u128, Vec<u32>)>)| {
+        table.sort_unstable_by_key(|(key, _)| *key);
+        let table = table.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
+        KeyShape { parts: parts.into(), data_len_min, table }
+    };
+    shapes.into_iter().map(compile).collect()
+}
+
+fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Option<RefusalSpec> {
+    let raw = protocol.refusal.as_ref()?;
+    let Some(name) = &raw.field else {
+        diags.error(raw.pos, "`field` is missing (the header field that tells a refusal)");
+        return None;
+    };
+    let (_, plain) = split_name(&name.value);
+    let Some(field) = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) else {
+        let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
+        diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
+        return None;
+    };
+    if field.computed != Computed::No {
+        diags.error(name.pos, format!("`{plain}` is always computed and cannot tell a refusal"));
+        return None;
+    }
+    let Some(ok) = raw.ok.as_ref().filter(|ok| !ok.0.is_empty()) else {
+        diags.error(raw.pos, "`ok` is missing (the values that are no refusal)");
+        return None;
+    };
+    let ok = ok.0.iter().filter_map(|value| field::constant(diags, &field.slot, value)).map(|(bytes, _)| bytes).collect();
+    Some(RefusalSpec { field: field.clone(), ok })
+}
+
+/// The replies to wrong requests.
+fn errors(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template) {
+    let Some(raw) = &protocol.errors else { return };
+    let all = [
+        (ErrorReply::BadLengthChecksum, &raw.bad_length_checksum),
+        (ErrorReply::BadLength, &raw.bad_length),
+        (ErrorReply::BadChecksum, &raw.bad_checksum),
+        (ErrorReply::BadVersion, &raw.bad_version),
+        (ErrorReply::UnknownCommand, &raw.unknown_command),
+    ];
+    for (which, raw) in all {
+        let Some(raw) = raw else { continue };
+        plan.errors[which as usize] = Some(Arc::new(error_reply(diags, raw, plan)));
+    }
+}
+
+fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::plan::rule::Reply {
+    let list = data_list(diags, plan, raw.resp_data_list.as_deref().unwrap_or_default(), Padding::default());
+    let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
+    for (name, value) in values {
+        let (_, plain) = split_name(&name.value);
+        let data = list.fields.iter().any(|field| *field.field.name == *plain);
+        let header = plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain);
+        if !data && !header && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
+            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
+            diags.error(name.pos, format!("no field `{}` in this reply{}", name.value, known(plain, &names)));
+        }
+    }
+    let fixed = plan.data_len_fixed;
+    if let Some(fixed) = fixed.filter(|&fixed| list.len > fixed) {
+        diags.error(raw.pos, format!("the reply fields take {} bytes, the data frame has {fixed}", list.len));
+    }
+    let sources = Sources {
+        template: plan,
+        refusal: None,
+        request: &[],
+        response: &list.fields,
+        response_len: fixed.unwrap_or(list.len).max(list.len),
+        padding: 0,
+        values: &[values],
+        scope: &HeaderScope(plan),
+    };
+    reply::build(diags, &sources)
+}
