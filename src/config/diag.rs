@@ -86,6 +86,14 @@ impl Diags {
         }
     }
 
+    /// From here on, what was odd is wrong (`check --strict`).
+    pub fn make_strict(&mut self) {
+        for diag in &mut self.list {
+            diag.severity = Severity::Error;
+        }
+        self.errors += std::mem::take(&mut self.warnings);
+    }
+
     /// Anything that keeps the configuration from being served.
     pub fn has_errors(&self) -> bool {
         self.errors > 0

@@ -12,8 +12,7 @@ use serde_json::{Map as JsonMap, Value, json};
 use std::borrow::Cow;
 
 /// A kind of configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-#[value(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// sys_config.json: the fleet
     SysConfig,
