@@ -1,5 +1,7 @@
 //! The real program: the commands that stand beside `run`, and their exit codes.
 
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 

@@ -1,7 +1,7 @@
 //! Everything that is wrong with a configuration, collected.
 
 use super::at::Pos;
-use super::node::Tree;
+use super::node::{Content, Tree};
 use std::collections::HashSet;
 
 /// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
@@ -62,6 +62,15 @@ impl Diags {
     /// Says that something is odd.
     pub fn warn(&mut self, pos: Pos, text: impl Into<String>) {
         self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.into() });
+    }
+
+    /// Says that an object lacks a key. Where the key is there with a wrong value that was told, and nothing is said.
+    pub fn missing(&mut self, object: Pos, key: &str) {
+        let tree = self.files.get(object.file as usize);
+        let value = tree.and_then(|tree| tree.child(object.node, key).map(|node| tree.content(node)));
+        if value.is_none_or(|content| *content == Content::Null) {
+            self.error(object, format!("\"{key}\" is missing"));
+        }
     }
 
     /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.

@@ -111,6 +111,14 @@ impl Tree {
         }
     }
 
+    /// The value of a key of an object.
+    pub fn child(&self, node: u32, key: &str) -> Option<u32> {
+        match self.content(node) {
+            Content::Obj(entries) => entries.iter().find(|&&(k, _)| self.key(k) == key).map(|&(_, value)| value),
+            _ => None,
+        }
+    }
+
     /// Line and column of a node; both from 1, the column in characters.
     pub fn line_column(&self, node: u32) -> (usize, usize) {
         self.nodes.get(node as usize).map_or((1, 1), |n| self.line_column_of(n.start as usize))

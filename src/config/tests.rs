@@ -235,6 +235,25 @@ fn an_unreadable_file_is_told_where_it_is_named() {
 }
 
 #[test]
+fn a_missing_key_is_not_one_with_a_wrong_value() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("f.json");
+    std::fs::write(&path, r#"{"port": "x", "host": null}"#).expect("a file");
+    let mut loader = Loader::new(Source::Directory);
+    let fsu = loader.load::<RawFsu>(&path, None).expect("an FSU");
+    for key in ["port", "host", "fsuname"] {
+        loader.diags.missing(fsu.pos, key);
+    }
+    let path = path.display();
+    let expected = [
+        format!("{path}:1:1: /: error: \"host\" is missing"),
+        format!("{path}:1:1: /: error: \"fsuname\" is missing"),
+        format!("{path}:1:10: /port: error: expected a whole number, found \"x\""),
+    ];
+    assert_eq!(loader.diags.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_file_is_read_once() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("f.json");
