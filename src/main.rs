@@ -1,1 +1,5 @@
-fn main() {}
+//! The `fsu-mock` program; everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    fsu_mock::cli::main(std::env::args_os())
+}

@@ -1,1 +1,72 @@
 //! Arguments and commands.
+//!
+//! - [`args`]: what can be typed in.
+//! - [`exit`]: how a command ends.
+//! - [`fleet`]: the configuration that a command works on.
+//! - [`check`], [`init`]: commands of a file each. `schema` and `completions` are a line each, here.
+
+pub mod args;
+pub mod check;
+pub mod exit;
+pub mod fleet;
+pub mod init;
+
+use crate::config::schema;
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use exit::{CliError, Exit};
+use std::ffi::OsString;
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+/// The whole program: arguments in, exit code out.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version too; a reader that has gone is no failure.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    match dispatch(cli.command) {
+        Ok(exit) => exit,
+        Err(error) => error.report(),
+    }
+    .into()
+}
+
+fn dispatch(command: Command) -> Result<Exit, CliError> {
+    match command {
+        // Their modules take the arguments as they are: `run::run(args)`, `explain::explain(&args)`, `plan::plan(&args)`.
+        Command::Run(_) | Command::Explain(_) | Command::Plan(_) => {
+            Err(CliError::new(Exit::Usage, "this command is not in this build"))
+        }
+        Command::Check(args) => to_stdout(|out| check::check(&args, out)),
+        Command::Init(args) => to_stdout(|out| init::init(&args, out)),
+        Command::Schema(args) => print(schema::text(args.kind).as_bytes()),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "fsu-mock", &mut script);
+            print(&script)
+        }
+    }
+}
+
+/// Runs a command that writes, and sees to it that everything is written.
+fn to_stdout(command: impl FnOnce(&mut dyn Write) -> Result<Exit, CliError>) -> Result<Exit, CliError> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let exit = command(&mut out)?;
+    match out.flush() {
+        // The reader has what it wanted; the command's own code stands.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(exit),
+    }
+}
+
+fn print(bytes: &[u8]) -> Result<Exit, CliError> {
+    to_stdout(|out| {
+        out.write_all(bytes)?;
+        Ok(Exit::Ok)
+    })
+}

@@ -1,10 +1,14 @@
 //! Everything that is wrong with a configuration, collected.
 
 use super::at::Pos;
-use super::node::Tree;
+use super::node::{Content, Tree};
+use std::collections::HashSet;
+
+/// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
+pub const DIAGS_MAX: usize = 10_000;
 
 /// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// Nothing is served.
     Error,
@@ -12,13 +16,27 @@ pub enum Severity {
     Warning,
 }
 
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// At a value or key.
+    Node(Pos),
+    /// In a file that has no tree: it cannot be read, or is no JSON.
+    File {
+        /// What is shown for it.
+        path: Box<str>,
+        /// Line and column, from 1.
+        line_column: Option<(usize, usize)>,
+    },
+}
+
 /// One thing that is wrong.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diag {
     /// How bad.
     pub severity: Severity,
     /// Where.
-    pub pos: Pos,
+    pub place: Place,
     /// What is wrong, and in brackets what would be right.
     pub text: String,
 }
@@ -29,16 +47,124 @@ pub struct Diags {
     /// The files, by [`Pos::file`].
     pub files: Vec<Tree>,
     list: Vec<Diag>,
+    seen: HashSet<Diag>,
+    errors: usize,
+    warnings: usize,
+    unreadable: bool,
 }
 
 impl Diags {
     /// Says that something is wrong.
     pub fn error(&mut self, pos: Pos, text: impl Into<String>) {
-        self.list.push(Diag { severity: Severity::Error, pos, text: text.into() });
+        self.add(Diag { severity: Severity::Error, place: Place::Node(pos), text: text.into() });
     }
 
     /// Says that something is odd.
     pub fn warn(&mut self, pos: Pos, text: impl Into<String>) {
-        self.list.push(Diag { severity: Severity::Warning, pos, text: text.into() });
+        self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.into() });
+    }
+
+    /// Says that an object lacks a key. Where the key is there with a wrong value that was told, and nothing is said.
+    pub fn missing(&mut self, object: Pos, key: &str) {
+        let tree = self.files.get(object.file as usize);
+        let value = tree.and_then(|tree| tree.child(object.node, key).map(|node| tree.content(node)));
+        if value.is_none_or(|content| *content == Content::Null) {
+            self.error(object, format!("\"{key}\" is missing"));
+        }
+    }
+
+    /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.
+    pub fn error_at_file(&mut self, path: &str, line_column: Option<(usize, usize)>, text: impl Into<String>) {
+        self.unreadable |= line_column.is_none();
+        let place = Place::File { path: path.into(), line_column };
+        self.add(Diag { severity: Severity::Error, place, text: text.into() });
+    }
+
+    /// Adds a diagnostic; the same one is told once.
+    pub fn add(&mut self, diag: Diag) {
+        let full = self.list.len() >= DIAGS_MAX;
+        if if full { self.seen.contains(&diag) } else { !self.seen.insert(diag.clone()) } {
+            return;
+        }
+        match diag.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if !full {
+            self.list.push(diag);
+        }
+    }
+
+    /// From here on, what was odd is wrong (`check --strict`).
+    pub fn make_strict(&mut self) {
+        for diag in &mut self.list {
+            diag.severity = Severity::Error;
+        }
+        self.errors += std::mem::take(&mut self.warnings);
+    }
+
+    /// Anything that keeps the configuration from being served.
+    pub fn has_errors(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// A file that nothing names (the main one) cannot be read.
+    pub fn has_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
+    /// How many errors.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// How many warnings.
+    pub fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    /// What was found, in the order in which it was.
+    pub fn list(&self) -> &[Diag] {
+        &self.list
+    }
+
+    /// `file:line:column: /pointer`
+    pub fn place(&self, pos: Pos) -> String {
+        let Some(tree) = self.files.get(pos.file as usize) else { return "?".into() };
+        let (line, column) = tree.line_column(pos.node);
+        format!("{}:{line}:{column}: {}", tree.path(), tree.pointer(pos.node))
+    }
+
+    /// `file:line:column: /pointer: error: text` for everything found, by file, line and column.
+    pub fn lines(&self) -> impl Iterator<Item = String> + use<> {
+        let mut sorted: Vec<_> = self.list.iter().map(|diag| (self.sort_key(diag), self.line(diag))).collect();
+        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+        let more = self.errors + self.warnings - self.list.len();
+        let more = (more > 0).then(|| format!("... and {more} more"));
+        let lines: Vec<_> = sorted.into_iter().map(|(_, line)| line).chain(more).collect();
+        lines.into_iter()
+    }
+
+    fn sort_key(&self, diag: &Diag) -> (String, (usize, usize)) {
+        match &diag.place {
+            Place::Node(pos) => match self.files.get(pos.file as usize) {
+                Some(tree) => (tree.path().into(), tree.line_column(pos.node)),
+                None => (String::new(), (0, 0)),
+            },
+            Place::File { path, line_column } => (path.to_string(), line_column.unwrap_or((0, 0))),
+        }
+    }
+
+    fn line(&self, diag: &Diag) -> String {
+        let place = match &diag.place {
+            Place::Node(pos) => self.place(*pos),
+            Place::File { path, line_column: Some((line, column)) } => format!("{path}:{line}:{column}: /"),
+            Place::File { path, line_column: None } => path.to_string(),
+        };
+        let severity = match diag.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        format!("{place}: {severity}: {}", diag.text)
     }
 }

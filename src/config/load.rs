@@ -1,1 +1,127 @@
 //! Files to raw values, each read once.
+
+use super::at::{At, Pos};
+use super::de;
+use super::diag::Diags;
+use super::node::Tree;
+use super::source::{MAIN_FILE, Source};
+use serde::de::DeserializeOwned;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Most files of one configuration. Every FSU may have a rule file of its own.
+pub const FILES_MAX: usize = 100_000;
+
+/// Reads files and remembers them, with all that is wrong in them.
+#[derive(Debug)]
+pub struct Loader {
+    /// Where the files come from.
+    pub source: Source,
+    /// What was found so far.
+    pub diags: Diags,
+    read: HashMap<PathBuf, Outcome>,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug)]
+enum Outcome {
+    /// Index of its tree in [`Diags::files`].
+    Parsed(u32),
+    /// No JSON; that was said.
+    Broken,
+    /// Why it cannot be read; said at each place that names it.
+    Unreadable(String),
+}
+
+impl Loader {
+    /// A loader that has read nothing.
+    pub fn new(source: Source) -> Self {
+        Self { source, diags: Diags::default(), read: HashMap::new() }
+    }
+
+    /// The main file of a configuration: `path` itself, or sys_config.json in it if it is a directory.
+    pub fn main_file(&self, path: &Path) -> PathBuf {
+        if self.source.is_dir(path) { self.source.clean(&path.join(MAIN_FILE)) } else { path.to_path_buf() }
+    }
+
+    /// `relative` as seen from the file that names it; absolute paths stay. One file has one path.
+    pub fn join(&self, base_file: &Path, relative: &str) -> PathBuf {
+        self.source.join(base_file, relative)
+    }
+
+    /// Is there such a file?
+    pub fn exists(&self, path: &Path) -> bool {
+        self.source.is_file(path)
+    }
+
+    /// Reads a file as a `T`. All that is wrong in it is put into [`Self::diags`]; what is wrong
+    /// below the top is left out of the value. `None`: nothing of it is of use, which was said, at
+    /// `named_at` (the place that names the file) if it cannot be read.
+    pub fn load<T: DeserializeOwned>(&mut self, path: &Path, named_at: Option<Pos>) -> Option<At<T>> {
+        let key = self.source.clean(path);
+        let outcome = if let Some(outcome) = self.read.get(&key) {
+            outcome.clone()
+        } else {
+            let outcome = self.parse(&key);
+            if self.read.len() < FILES_MAX {
+                self.read.insert(key.clone(), outcome.clone());
+            }
+            outcome
+        };
+        match outcome {
+            Outcome::Parsed(file) => {
+                let tree = self.diags.files.get(file as usize)?;
+                let (value, found) = de::from_tree(tree, file);
+                for diag in found {
+                    self.diags.add(diag);
+                }
+                value
+            }
+            Outcome::Broken => None,
+            Outcome::Unreadable(reason) => {
+                let shown = self.source.show(&key);
+                match named_at {
+                    Some(pos) => self.diags.error(pos, format!("{shown} cannot be read: {reason}")),
+                    None => self.diags.error_at_file(&shown, None, format!("cannot be read: {reason}")),
+                }
+                None
+            }
+        }
+    }
+
+    fn parse(&mut self, path: &Path) -> Outcome {
+        if self.read.len() >= FILES_MAX {
+            return Outcome::Unreadable(format!("the configuration has more than {FILES_MAX} files"));
+        }
+        let bytes = match self.source.read(path) {
+            Ok(bytes) => bytes,
+            Err(reason) => return Outcome::Unreadable(reason),
+        };
+        let shown = self.source.show(path);
+        let text = match String::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = error.utf8_error().valid_up_to();
+                let before = String::from_utf8_lossy(error.as_bytes().get(..valid).unwrap_or_default());
+                let line = before.matches('\n').count() + 1;
+                let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+                self.diags.error_at_file(&shown, Some((line, column)), "the text is not UTF-8");
+                return Outcome::Broken;
+            }
+        };
+        match Tree::parse(&shown, text) {
+            Ok((tree, duplicates)) => {
+                let file = self.diags.files.len() as u32;
+                self.diags.files.push(tree);
+                for (node, text) in duplicates {
+                    self.diags.error(Pos { file, node }, text);
+                }
+                Outcome::Parsed(file)
+            }
+            Err(error) => {
+                self.diags.error_at_file(&shown, Some((error.line, error.column)), error.text);
+                Outcome::Broken
+            }
+        }
+    }
+}

@@ -10,6 +10,9 @@ pub mod de;
 pub mod diag;
 pub mod load;
 pub mod node;
-// pub mod raw; (enabled by the deserializer)
+pub mod raw;
 pub mod schema;
 pub mod source;
+
+#[cfg(test)]
+mod tests;

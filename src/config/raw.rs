@@ -331,6 +331,9 @@ pub struct RawRefusal {
 #[serde(transparent)]
 pub struct RawRules(pub Map<At<OneOrMany<At<RawRule>>>>);
 
+/// Field -> value.
+pub type RawData = Map<At<Json>>;
+
 /// One rule.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -346,7 +349,7 @@ pub struct RawRule {
     /// Only for requests with these values.
     pub when: Option<Map<At<Json>>>,
     /// Data objects served in turn.
-    pub cycle: Option<At<Vec<At<Map<At<Json>>>>>>,
+    pub cycle: Option<At<Vec<At<RawData>>>>,
     /// Register -> value, kept per device for `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,
     /// Faults made on purpose.

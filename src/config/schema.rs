@@ -1,1 +1,293 @@
-//! JSON Schemas of the four file kinds.
+//! JSON Schemas of the file kinds, so that editors complete and check.
+//!
+//! Keys, types and texts come from [`super::raw`]; what those types do not say (which words a text
+//! may be, which keys are required) stands in the tables below. The schemas are kept under
+//! `config/schema/` and say `draft-07`, which every editor understands.
+
+use super::at::{At, Json, Map, OneOrMany};
+use super::raw::{RawDevices, RawRules, RawSysConfig, RawTemplate, RawVendors};
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map as JsonMap, Value, json};
+use std::borrow::Cow;
+
+/// A kind of configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// sys_config.json: the fleet
+    SysConfig,
+    /// fsu_devices.json: the devices behind an FSU
+    FsuDevices,
+    /// A protocol template
+    Template,
+    /// A rule file: which reply a command gets
+    Rules,
+    /// vendor.json: defaults of a vendor's templates
+    Vendor,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::SysConfig, Self::FsuDevices, Self::Template, Self::Rules, Self::Vendor];
+
+    /// As the command line and the schema's file name spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SysConfig => "sys_config",
+            Self::FsuDevices => "fsu_devices",
+            Self::Template => "template",
+            Self::Rules => "rules",
+            Self::Vendor => "vendor",
+        }
+    }
+}
+
+/// The texts a key may hold: type, key, words.
+const WORDS: &[(&str, &str, &[&str])] = &[
+    ("Log", "level", &["off", "error", "warn", "info", "debug", "trace"]),
+    ("Log", "language", &["zh", "en"]),
+    ("Log", "on_full", &["drop", "block"]),
+    ("Fsu", "protocol_type", &["udp", "tcp", "broadcast"]),
+    ("Device", "verify_checksum", &["warn", "strict", "off"]),
+    ("Vendor", "encoding", &["binary", "ascii_hex"]),
+    ("Protocol", "encoding", &["binary", "ascii_hex"]),
+    ("Command", "align", &["left", "right"]),
+    ("Field", "endian", &["big", "little"]),
+    (
+        "Field",
+        "type",
+        &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"],
+    ),
+    ("Field", "unit", &["bytes", "chars"]),
+    ("Field", "check", &["lchksum"]),
+    ("Checksum", "complement", &["none", "ones", "twos"]),
+    ("Checksum", "over", &["raw", "wire"]),
+    ("ChecksumConfig", "complement", &["none", "ones", "twos"]),
+];
+
+/// Algorithms beside `crc:NAME`: type and key.
+const ALGORITHMS: &[(&str, &str)] = &[("Checksum", "algorithm"), ("ChecksumConfig", "algorithm")];
+
+/// Whole numbers with bounds: type, key, least, most.
+const BOUNDS: &[(&str, &str, u64, u64)] =
+    &[("Fsu", "port", 0, 65535), ("Fsu", "count", 1, u64::MAX), ("Center", "port", 1, 65535)];
+
+/// Keys without which a file cannot be served.
+const REQUIRED: &[(&str, &[&str])] = &[
+    ("SysConfig", &["fsu_list"]),
+    ("Fsu", &["fsuname", "port", "protocol_type", "config_dir"]),
+    ("Center", &["host", "port"]),
+    ("Devices", &["device_list"]),
+    ("Device", &["protocol_template"]),
+    ("Template", &["protocol"]),
+];
+
+/// The schema of a kind of file.
+pub fn schema(kind: Kind) -> Value {
+    let generator = SchemaSettings::draft07().into_generator();
+    let (schema, root) = match kind {
+        Kind::SysConfig => (generator.into_root_schema_for::<RawSysConfig>(), "SysConfig"),
+        Kind::FsuDevices => (generator.into_root_schema_for::<RawDevices>(), "Devices"),
+        Kind::Template => (generator.into_root_schema_for::<RawTemplate>(), "Template"),
+        Kind::Rules => (generator.into_root_schema_for::<RawRules>(), "Rules"),
+        Kind::Vendor => (generator.into_root_schema_for::<RawVendors>(), "Vendors"),
+    };
+    let mut schema = schema.to_value();
+    tidy(&mut schema);
+    if let Some(types) = schema.get_mut("definitions").and_then(Value::as_object_mut) {
+        let named = std::mem::take(types).into_iter();
+        types.extend(named.map(|(name, schema)| (name.trim_start_matches("Raw").to_owned(), schema)));
+        for (name, schema) in types {
+            restrict(name, schema);
+        }
+    }
+    restrict(root, &mut schema);
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("title".into(), format!("fsu-mock {}", kind.name()).into());
+    }
+    if let Some(keys) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        keys.insert("$schema".into(), json!({ "type": "string" }));
+    }
+    schema
+}
+
+/// The schema as its file holds it.
+pub fn text(kind: Kind) -> String {
+    format!("{:#}\n", schema(kind))
+}
+
+/// Drops what the generator says of Rust's types and a person does not write: `null`, number formats, names.
+fn tidy(schema: &mut Value) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(tidy),
+        Value::Object(object) => {
+            object.values_mut().for_each(tidy);
+            if object.get("default").is_some_and(|d| d.is_null() || d.is_object()) {
+                object.remove("default");
+            }
+            if object.get("format").is_some_and(Value::is_string) {
+                object.remove("format");
+            }
+            if let Some(Value::String(path)) = object.get_mut("$ref") {
+                *path = path.replace("/Raw", "/");
+            }
+            without_null(object);
+            if object.contains_key("properties") && !object.contains_key("additionalProperties") {
+                close(object);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// An absent key is left out rather than written as null.
+fn without_null(object: &mut JsonMap<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|t| t != "null");
+        if let [one] = types.as_slice() {
+            let one = one.clone();
+            object.insert("type".into(), one);
+        }
+    }
+    if let Some(Value::Array(list)) = object.get_mut("anyOf") {
+        list.retain(|s| *s != json!({ "type": "null" }));
+        if let [Value::Object(one)] = list.as_slice() {
+            let one = one.clone();
+            object.remove("anyOf");
+            // Beside `$ref`, draft-07 reads nothing else.
+            if one.contains_key("$ref") && !object.is_empty() {
+                object.insert("allOf".into(), json!([one]));
+            } else {
+                object.extend(one);
+            }
+        }
+    }
+}
+
+/// A flat struct: these keys, and comments.
+fn close(object: &mut JsonMap<String, Value>) {
+    if let Some(Value::Object(keys)) = object.get_mut("properties") {
+        for comment in ["desc", "description"] {
+            keys.insert(comment.into(), true.into());
+        }
+    }
+    object.insert("patternProperties".into(), json!({ "^(_|x-)": true }));
+    object.insert("additionalProperties".into(), false.into());
+}
+
+/// Adds what the tables say of a type.
+fn restrict(name: &str, schema: &mut Value) {
+    let mut set = |key: &str, part: Value| {
+        let property = schema.pointer_mut(&format!("/properties/{key}")).and_then(Value::as_object_mut);
+        if let (Some(property), Value::Object(part)) = (property, part) {
+            property.extend(part);
+        }
+    };
+    for (_, key, words) in WORDS.iter().filter(|w| w.0 == name) {
+        set(key, json!({ "enum": words }));
+    }
+    for (_, key) in ALGORITHMS.iter().filter(|a| a.0 == name) {
+        set(key, json!({ "anyOf": [{ "enum": ["sum", "xor", "sum_xor", "crc16"] }, { "pattern": "^crc:." }] }));
+    }
+    for &(_, key, least, most) in BOUNDS.iter().filter(|b| b.0 == name) {
+        set(key, json!({ "minimum": least }));
+        if most < u64::MAX {
+            set(key, json!({ "maximum": most }));
+        }
+    }
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some((_, keys)) = REQUIRED.iter().find(|r| r.0 == name) {
+        object.insert("required".into(), json!(keys));
+    }
+    if name == "Fsu" {
+        object.insert("if".into(), json!({ "properties": { "protocol_type": { "const": "udp" } } }));
+        object.insert("then".into(), json!({ "required": ["fsuid"] }));
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for At<T> {
+    fn inline_schema() -> bool {
+        T::inline_schema()
+    }
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+    fn schema_id() -> Cow<'static, str> {
+        T::schema_id()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        T::json_schema(generator)
+    }
+}
+
+impl JsonSchema for Json {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Json".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!(true)
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Map<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("MapOf{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": { "desc": true, "description": true },
+            "patternProperties": { "^(_|x-)": true },
+            "additionalProperties": generator.subschema_for::<T>(),
+        })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for OneOrMany<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("OneOrMany{}", T::schema_name()).into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<T>();
+        if one.as_bool() == Some(true) {
+            return one;
+        }
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one }] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_row_names_a_key() {
+        let mut keys = std::collections::HashSet::new();
+        let mut add = |name: &str, schema: &Value| {
+            let found = schema.get("properties").and_then(Value::as_object);
+            keys.extend(found.into_iter().flatten().map(|(key, _)| format!("{name}.{key}")));
+        };
+        for (kind, root) in Kind::ALL.into_iter().zip(["SysConfig", "Devices", "Template", "Rules", "Vendors"]) {
+            let schema = schema(kind);
+            add(root, &schema);
+            for (name, schema) in schema["definitions"].as_object().into_iter().flatten() {
+                add(name, schema);
+            }
+        }
+        let rows = WORDS.iter().map(|r| (r.0, r.1));
+        let rows = rows.chain(ALGORITHMS.iter().copied()).chain(BOUNDS.iter().map(|r| (r.0, r.1)));
+        let rows = rows.chain(REQUIRED.iter().flat_map(|(name, keys)| keys.iter().map(|&key| (*name, key))));
+        for (name, key) in rows {
+            assert!(keys.contains(&format!("{name}.{key}")), "{name}.{key}: {keys:?}");
+        }
+    }
+}

@@ -1,1 +1,112 @@
 //! Where files come from: a directory or the binary itself.
+
+use super::node::FILE_BYTES_MAX;
+use include_dir::{Dir, include_dir};
+use std::fs;
+use std::io::Read;
+use std::path::{Component, Path, PathBuf};
+
+/// The configuration tree in the binary.
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config");
+
+/// The file that a configuration begins with.
+pub const MAIN_FILE: &str = "sys_config.json";
+
+/// Where files come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The file system.
+    Directory,
+    /// The binary; paths are relative to its root.
+    Embedded,
+}
+
+impl Source {
+    /// All bytes of a file, or why not. Longer files than [`FILE_BYTES_MAX`] are refused.
+    pub fn read(self, path: &Path) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Directory => read_file(path),
+            Self::Embedded => match EMBEDDED.get_file(self.clean(path)) {
+                Some(file) => Ok(file.contents().to_vec()),
+                None => Err("it is not in the embedded configuration".into()),
+            },
+        }
+    }
+
+    /// Is there such a file?
+    pub fn is_file(self, path: &Path) -> bool {
+        match self {
+            Self::Directory => path.is_file(),
+            Self::Embedded => EMBEDDED.get_file(self.clean(path)).is_some(),
+        }
+    }
+
+    /// Is there such a directory?
+    pub fn is_dir(self, path: &Path) -> bool {
+        match self {
+            Self::Directory => path.is_dir(),
+            Self::Embedded => {
+                let path = self.clean(path);
+                path.as_os_str().is_empty() || EMBEDDED.get_dir(path).is_some()
+            }
+        }
+    }
+
+    /// What is shown for a path.
+    pub fn show(self, path: &Path) -> String {
+        match self {
+            Self::Directory => path.display().to_string(),
+            Self::Embedded => format!("embedded:{}", path.display()),
+        }
+    }
+
+    /// `relative` as seen from the file that names it; absolute paths stay (embedded: from the root).
+    pub fn join(self, base_file: &Path, relative: &str) -> PathBuf {
+        self.clean(&base_file.parent().unwrap_or(Path::new("")).join(relative))
+    }
+
+    /// The path without `.` and `..`, so that one file has one path. A `..` after a symbolic link stays.
+    pub fn clean(self, path: &Path) -> PathBuf {
+        let mut out = PathBuf::new();
+        for part in path.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => {
+                    let plain = matches!(out.components().next_back(), Some(Component::Normal(_)));
+                    match self {
+                        Self::Directory if !plain || out.is_symlink() => out.push(part),
+                        _ => drop(out.pop()),
+                    }
+                }
+                Component::RootDir | Component::Prefix(_) if self == Self::Embedded => {}
+                _ => out.push(part),
+            }
+        }
+        out
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+    let read = || {
+        let mut bytes = Vec::new();
+        fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|error: std::io::Error| error.to_string())?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// Every file of the embedded configuration: path from its root and contents, sorted by path.
+pub fn embedded_files() -> Vec<(&'static Path, &'static [u8])> {
+    let mut files = Vec::new();
+    let mut dirs = vec![&EMBEDDED];
+    while let Some(dir) = dirs.pop() {
+        dirs.extend(dir.dirs());
+        files.extend(dir.files().map(|file| (file.path(), file.contents())));
+    }
+    files.sort_unstable();
+    files
+}

@@ -1,0 +1,274 @@
+//! What can be typed in.
+
+use crate::config::schema::Kind;
+use clap::builder::PossibleValue;
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  all is well
+  1  the configuration has errors
+  2  wrong arguments, or a file that cannot be read
+  3  a socket cannot be bound
+  4  the machine lacks something (io_uring, locked memory, open files)";
+
+const ABOUT_EXAMPLES: &str = "\
+Examples:
+  fsu-mock run                              serve the embedded fleet on 127.0.0.1
+  fsu-mock init my-fleet                    write the embedded configuration for editing
+  fsu-mock check my-fleet                   every error in it, with file, line and column
+  fsu-mock run --config my-fleet            serve it";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  fsu-mock run
+  fsu-mock run --config my-fleet --shards 2 --cpus 2,3
+  fsu-mock run --config my-fleet --performance --stats counters.json
+
+SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one ends at once.";
+
+const CHECK_EXAMPLES: &str = "\
+Examples:
+  fsu-mock check my-fleet
+  fsu-mock check --strict my-fleet/sys_config.json
+
+Each line reads  file:line:column: /json/pointer: error: what is wrong (what would be right)";
+
+const EXPLAIN_EXAMPLES: &str = "\
+Examples:
+  fsu-mock explain --fsu NAME FF3230323530313235...FE
+  fsu-mock explain --config my-fleet --fsu NAME --now '2026-01-12 11:17:30' 7e 01 00 8b 10 00 00 0d
+
+HEX is the outer frame of a udp FSU, the inner one of a tcp FSU, the whole datagram of a broadcast FSU.";
+
+/// A fleet of field supervision units (FSUs) from JSON alone, to load-test a supervision centre.
+#[derive(Debug, Parser)]
+#[command(name = "fsu-mock", version, max_term_width = 100, after_help = ABOUT_EXAMPLES, after_long_help = long(ABOUT_EXAMPLES))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the fleet until SIGTERM or SIGINT
+    #[command(after_help = RUN_EXAMPLES, after_long_help = long(RUN_EXAMPLES))]
+    Run(RunArgs),
+    /// Tell every error and warning of a configuration at once
+    #[command(after_help = CHECK_EXAMPLES, after_long_help = long(CHECK_EXAMPLES))]
+    Check(CheckArgs),
+    /// Decode a frame layer by layer, and show which rule answers it, and how
+    #[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES))]
+    Explain(ExplainArgs),
+    /// Print the compiled plan of an FSU: offsets, spans, keys, rules
+    Plan(PlanArgs),
+    /// Write the embedded configuration into a directory, for editing
+    Init(InitArgs),
+    /// Print the JSON Schema of a kind of configuration file
+    Schema(SchemaArgs),
+    /// Print completions for a shell
+    #[command(
+        after_help = "Example:\n  fsu-mock completions bash > ~/.local/share/bash-completion/completions/fsu-mock"
+    )]
+    Completions(CompletionsArgs),
+}
+
+/// `--help` ends with the exit codes; `-h` does not.
+fn long(examples: &str) -> String {
+    format!("{examples}\n\n{EXIT_CODES}")
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub config: Option<PathBuf>,
+    /// Executors, each pinned to one processor
+    ///
+    /// The FSUs are spread over them; replies do not depend on their number.
+    /// [default: one per processor of --cpus, else half of the processors allowed here; at most one per FSU]
+    #[arg(long, value_name = "N")]
+    pub shards: Option<NonZeroUsize>,
+    /// Processors to pin to, e.g. 0-3,6 [default: the first ones allowed here]
+    #[arg(long, value_name = "LIST")]
+    pub cpus: Option<String>,
+    /// How the sockets are driven
+    #[arg(long, value_enum, default_value_t = Driver::Auto)]
+    pub driver: Driver,
+    /// No delays and no device log, whatever performance.enabled says
+    ///
+    /// performance.skip_delay and performance.skip_device_log of sys_config.json still choose which of the two.
+    #[arg(long)]
+    pub performance: bool,
+    /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Listen on this address instead of every FSU's `host`; 0.0.0.0 for all interfaces
+    #[arg(long, value_name = "ADDR")]
+    pub bind: Option<IpAddr>,
+    /// Write the final counters as JSON to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub stats: Option<PathBuf>,
+    /// Directory of the system log and the device logs, instead of log.dir
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub log_dir: Option<PathBuf>,
+}
+
+/// How the sockets are driven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// The best one that this kernel has
+    #[default]
+    Auto,
+    /// Readiness (epoll)
+    Poll,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Warnings are errors
+    #[arg(long)]
+    pub strict: bool,
+    /// A sys_config.json, or the directory that holds one
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub path: PathBuf,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub config: Option<PathBuf>,
+    /// The FSU that gets the frame
+    #[arg(long, value_name = "NAME")]
+    pub fsu: String,
+    /// The reply's clock, e.g. '2026-01-12 11:17:30' [default: now]
+    #[arg(long, value_name = "LOCALTIME")]
+    pub now: Option<jiff::civil::DateTime>,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+    /// The frame: hex digits; 0x and spaces allowed, any number of arguments
+    #[arg(value_name = "HEX", required = true)]
+    pub hex: Vec<String>,
+}
+
+impl ExplainArgs {
+    /// The bytes of the frame, or what is wrong with its digits.
+    pub fn frame(&self) -> Result<Vec<u8>, String> {
+        frame(&self.hex)
+    }
+}
+
+/// Bytes from hex words, each of whole bytes.
+fn frame(words: &[String]) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    for word in words.iter().flat_map(|arg| arg.split_whitespace()) {
+        let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
+        if let Some(c) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
+            return Err(format!("{word:.40}: {c:?} is no hex digit"));
+        }
+        let odd = |_| format!("{word:.40}: an odd number of hex digits ({})", digits.len());
+        bytes.extend(hex::decode(digits).map_err(odd)?);
+    }
+    if bytes.is_empty() { Err("no hex digits".into()) } else { Ok(bytes) }
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub config: Option<PathBuf>,
+    /// The FSU
+    #[arg(long, value_name = "NAME")]
+    pub fsu: String,
+    /// Print JSON, for programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The directory; made if it is not there
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub dir: PathBuf,
+    /// Overwrite files that are there already
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// The kind of file
+    #[arg(value_name = "KIND", value_enum)]
+    pub kind: Kind,
+}
+
+impl ValueEnum for Kind {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::SysConfig => "sys_config.json: the fleet",
+            Self::FsuDevices => "fsu_devices.json: the devices behind an FSU",
+            Self::Template => "A protocol template",
+            Self::Rules => "A rule file: what each command is answered",
+            Self::Vendor => "vendor.json: what a vendor's templates may leave out",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn frames_are_read_from_words() {
+        let check = |words: &[&str], expected: Result<&[u8], &str>| {
+            let words: Vec<_> = words.iter().map(|&w| w.to_owned()).collect();
+            assert_eq!(frame(&words).as_deref().map_err(String::as_str), expected, "{words:?}");
+        };
+        check(&["7e01", "0x8B", " 10\n0d "], Ok(&[0x7E, 0x01, 0x8B, 0x10, 0x0D]));
+        check(&["7e0"], Err("7e0: an odd number of hex digits (3)"));
+        check(&["7e", "zz"], Err("zz: 'z' is no hex digit"));
+        check(&["é1"], Err("é1: 'é' is no hex digit"));
+        check(&[" "], Err("no hex digits"));
+    }
+
+    #[test]
+    fn arguments_of_explain() {
+        let cli =
+            Cli::try_parse_from(["fsu-mock", "explain", "--fsu", "a", "--now", "2026-01-12 11:17:30", "FF", "FE"]);
+        let Ok(Cli { command: Command::Explain(args) }) = cli else { panic!("{cli:?}") };
+        assert_eq!(args.frame(), Ok(vec![0xFF, 0xFE]));
+        assert_eq!(args.now, Some(jiff::civil::date(2026, 1, 12).at(11, 17, 30, 0)));
+    }
+}

@@ -1,0 +1,42 @@
+//! `check`: everything that is wrong with a configuration, at once.
+
+use super::args::CheckArgs;
+use super::exit::{CliError, Exit};
+use super::fleet::{count, exit_of, read, summary};
+use crate::plan::fleet::Fleet;
+use std::collections::HashSet;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Writes a line for each error and warning, and a summary.
+pub fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let (fleet, mut diags) = read(Some(&args.path));
+    if args.strict {
+        diags.make_strict();
+    }
+    for line in diags.lines() {
+        writeln!(out, "{line}")?;
+    }
+    match fleet {
+        Some(fleet) if !diags.has_errors() => {
+            let warnings = match diags.warnings() {
+                0 => String::new(),
+                n => format!(", {}", count(n, "warning")),
+            };
+            writeln!(out, "ok: {}{warnings}", contents(&fleet))?;
+            Ok(Exit::Ok)
+        }
+        _ => {
+            writeln!(out, "{}", summary(&diags))?;
+            Ok(exit_of(&diags))
+        }
+    }
+}
+
+/// `12 FSUs, 30 devices, 7 templates`; a device behind several FSUs counts for each, a template once.
+fn contents(fleet: &Fleet) -> String {
+    let devices = || fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter());
+    let templates: HashSet<_> = devices().map(|device| Arc::as_ptr(&device.template)).collect();
+    let parts = [(fleet.fsus.len(), "FSU"), (devices().count(), "device"), (templates.len(), "template")];
+    parts.map(|(n, noun)| count(n, noun)).join(", ")
+}

@@ -1,0 +1,47 @@
+//! The fleet that `run`, `explain` and `plan` work on.
+
+use super::exit::{CliError, Exit};
+use crate::config::diag::Diags;
+use crate::config::load::Loader;
+use crate::config::source::{MAIN_FILE, Source};
+use crate::plan::compile::compile;
+use crate::plan::fleet::Fleet;
+use std::io::Write as _;
+use std::path::Path;
+
+/// Compiles the configuration at `path` (a file or a directory; `None`: the embedded one). Errors and warnings go to stderr.
+pub fn load(path: Option<&Path>) -> Result<Fleet, CliError> {
+    let (fleet, diags) = read(path);
+    let mut stderr = std::io::stderr().lock();
+    for line in diags.lines() {
+        let _ = writeln!(stderr, "{line}");
+    }
+    match fleet {
+        Some(fleet) if !diags.has_errors() => Ok(fleet),
+        _ => Err(CliError::new(exit_of(&diags), format!("{}; nothing is served", summary(&diags)))),
+    }
+}
+
+/// Reads and compiles; says nothing.
+pub(super) fn read(path: Option<&Path>) -> (Option<Fleet>, Diags) {
+    let source = if path.is_some() { Source::Directory } else { Source::Embedded };
+    let mut loader = Loader::new(source);
+    let main_file = loader.main_file(path.unwrap_or(Path::new(MAIN_FILE)));
+    let fleet = compile(&mut loader, &main_file);
+    (fleet, loader.diags)
+}
+
+/// The exit code that diagnostics call for, where there are errors.
+pub(super) fn exit_of(diags: &Diags) -> Exit {
+    if diags.has_unreadable() { Exit::Usage } else { Exit::Configuration }
+}
+
+/// `3 errors, 1 warning`
+pub(super) fn summary(diags: &Diags) -> String {
+    format!("{}, {}", count(diags.errors(), "error"), count(diags.warnings(), "warning"))
+}
+
+/// `1 error`, `2 errors`
+pub(super) fn count(n: usize, noun: &str) -> String {
+    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}

@@ -1,0 +1,119 @@
+//! The real program: the commands that stand beside `run`, and their exit codes.
+
+#![allow(clippy::expect_used, reason = "helpers of tests")]
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn fsu_mock(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// Runs it; returns stdout, after checking the exit code.
+fn check(args: &[&str], code: i32) -> String {
+    let Output { status, stdout, stderr } = fsu_mock(args).output().expect("the program runs");
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!(status.code(), Some(code), "{args:?}\n{stdout}\n{stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    if code == 2 && stdout.is_empty() {
+        assert!(!stderr.is_empty(), "{args:?} says nothing");
+    }
+    stdout.into_owned()
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+#[test]
+fn help_tells_the_exit_codes() {
+    assert!(check(&["--help"], 0).contains("Exit codes:"));
+    assert!(check(&["help", "run"], 0).contains("--shards"));
+    assert!(check(&["--version"], 0).starts_with("fsu-mock "));
+}
+
+#[test]
+fn wrong_arguments_are_usage_errors() {
+    check(&[], 2);
+    check(&["check"], 2);
+    check(&["serve"], 2);
+    check(&["schema", "rule"], 2);
+    check(&["run", "--shards", "0"], 2);
+    check(&["run", "--bind", "localhost:1"], 2);
+    check(&["explain", "--fsu", "a", "--now", "noon", "FF"], 2);
+}
+
+#[test]
+fn check_tells_what_cannot_be_read() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = text(dir.path());
+    let out = check(&["check", dir], 2);
+    let reason = "error: cannot be read: No such file or directory (os error 2)";
+    assert_eq!(out, format!("{dir}/sys_config.json: {reason}\n1 error, 0 warnings\n"));
+}
+
+#[test]
+fn check_tells_errors_with_their_place() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("sys_config.json");
+    std::fs::write(&path, "{\n  \"fsu_list\": [],\n}\n").expect("a file");
+    let out = check(&["check", text(&path)], 1);
+    assert_eq!(out, format!("{}:3:1: /: error: trailing comma\n1 error, 0 warnings\n", path.display()));
+
+    std::fs::write(&path, "{\n  \"log\": {\"maxSize\": \"big\"}\n}\n").expect("a file");
+    let out = check(&["check", text(dir.path())], 1);
+    let line = format!("{}:2:22: /log/maxSize: error: expected a whole number, found \"big\"", path.display());
+    assert!(out.lines().any(|l| l == line), "{out}");
+}
+
+#[test]
+fn init_writes_what_check_accepts() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("new/fleet");
+    check(&["init", text(&dir)], 0);
+    let main = dir.join("sys_config.json");
+    let embedded = std::fs::read_to_string(&main).expect("the main file");
+    assert!(check(&["check", text(&dir)], 0).contains("ok: "));
+
+    // Nothing is overwritten unless told to.
+    std::fs::write(&main, "mine").expect("a file");
+    check(&["init", text(&dir)], 2);
+    assert_eq!(std::fs::read_to_string(&main).ok().as_deref(), Some("mine"));
+    check(&["init", "--force", text(&dir)], 0);
+    assert_eq!(std::fs::read_to_string(&main).ok(), Some(embedded.clone()));
+
+    // An unknown key is a warning, or an error if told so.
+    let odd = embedded.replacen('{', "{\"fsu_lists\": [],", 1);
+    std::fs::write(&main, odd).expect("a file");
+    let line = |severity: &str| {
+        let text = "unknown key \"fsu_lists\" (did you mean \"fsu_list\"?)";
+        format!("{}:1:2: /fsu_lists: {severity}: {text}\n", main.display())
+    };
+    let out = check(&["check", text(&dir)], 0);
+    assert!(out.contains(&line("warning")) && out.ends_with(", 1 warning\n"), "{out}");
+    let out = check(&["check", "--strict", text(&dir)], 1);
+    assert!(out.contains(&line("error")) && out.ends_with("1 error, 0 warnings\n"), "{out}");
+}
+
+#[test]
+fn schema_prints_the_kept_file() {
+    let kept = include_str!("../config/schema/rules.schema.json");
+    assert_eq!(check(&["schema", "rules"], 0), kept);
+}
+
+#[test]
+fn completions_name_the_program() {
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(check(&["completions", shell], 0).contains("fsu-mock"));
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = fsu_mock(&["schema", "template"]).stdout(writer).output().expect("the program runs");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}

@@ -1,0 +1,28 @@
+//! The schemas under config/schema/ are those of the types.
+
+use fsu_mock::config::schema::{Kind, text};
+use std::path::Path;
+
+/// Set it to rewrite the files.
+const WRITE: &str = "FSU_MOCK_WRITE_SCHEMA";
+
+#[test]
+fn schema_files_are_current() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schema");
+    for kind in Kind::ALL {
+        let path = dir.join(format!("{}.schema.json", kind.name()));
+        let expected = text(kind);
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::create_dir_all(&dir).expect("a directory");
+            std::fs::write(&path, &expected).expect("a file");
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == expected,
+            "{} is not current; write it anew with\n  cargo run -- schema {name} > config/schema/{name}.schema.json\n\
+             or all with\n  {WRITE}=1 cargo test --test schema",
+            path.display(),
+            name = kind.name(),
+        );
+    }
+}
