@@ -45,13 +45,13 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let tail = template.tail.iter().filter(|_| area != Area::Left);
         let header = left.chain(tail).find(|field| *field.name == *plain);
         if let Some(field) = header {
-            if field.computed != Computed::No && raw.value.is_some() {
+            if field.computed != Computed::No && raw.value.value.is_some() {
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
             }
             if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
                 diags.error(length.pos, format!("`{plain}` is a header field of {} bytes", field.slot.len));
             }
-            out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.clone() });
+            out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.value.clone() });
             continue;
         }
         if area != Area::Plain {
@@ -67,7 +67,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         out.len += slot.len;
         let computed = if slot.kind == Kind::Length { Computed::Length } else { Computed::No };
         let field = Field { name: plain.into(), at, slot, computed };
-        out.fields.push(ResponseField { field, header: false, value: raw.value.clone() });
+        out.fields.push(ResponseField { field, header: false, value: raw.value.value.clone() });
     }
     out
 }
@@ -230,7 +230,8 @@ fn key_parts(
     for name in flag {
         let (area, plain) = split_name(&name.value);
         let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
-        let data = || request.iter().find(|field| !field.header && *field.field.name == *plain).map(|field| &field.field);
+        let data =
+            || request.iter().find(|field| !field.header && *field.field.name == *plain).map(|field| &field.field);
         let tail = || template.tail.iter().find(|field| *field.name == *plain);
         let found = match area {
             Area::Left => left,
@@ -288,10 +289,7 @@ pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, C
     let fixed = template.data_len_fixed.is_some();
     for later in 0..commands.len() {
         for earlier in 0..later {
-            let [(a, a_draft), (b, b_draft)] = commands.get_disjoint_mut([earlier, later]).unwrap_or_else(|_| unreachable!())
-            else {
-                continue;
-            };
+            let Ok([(a, a_draft), (b, b_draft)]) = commands.get_disjoint_mut([earlier, later]) else { continue };
             if a.key != b.key || a_draft.parts != b_draft.parts {
                 continue;
             }

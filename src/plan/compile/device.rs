@@ -86,7 +86,13 @@ impl Devices {
         templates.any(|draft| draft.rule_files.iter().any(|rule| stem(&rule.value).eq_ignore_ascii_case(id)))
     }
 
-    fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<Arc<[Arc<Device>]>> {
+    fn compile(
+        &mut self,
+        loader: &mut Loader,
+        file: &Path,
+        list: &At<RawDevices>,
+        id: &str,
+    ) -> Option<Arc<[Arc<Device>]>> {
         let raw_devices: Vec<&At<RawDevice>> = list.device_list.iter().flatten().collect();
         if raw_devices.is_empty() {
             loader.diags.error(list.pos, "`device_list` is missing or empty (the devices behind the FSU)");

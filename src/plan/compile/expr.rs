@@ -55,8 +55,21 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
 }
 
 const FUNCTIONS: &[&str] = &[
-    "year", "month", "day", "week", "hour", "minute", "second", "datetime", "packed_date", "packed_time", "fsuid",
-    "seq", "rand", "choice", "reg",
+    "year",
+    "month",
+    "day",
+    "week",
+    "hour",
+    "minute",
+    "second",
+    "datetime",
+    "packed_date",
+    "packed_time",
+    "fsuid",
+    "seq",
+    "rand",
+    "choice",
+    "reg",
 ];
 
 fn function(call: &str, scope: &dyn Scope) -> Result<Part, String> {

@@ -72,14 +72,19 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         None => kind_name == "int_le",
         Some("big") => {
             if kind_name == "int_le" {
-                diags.error(raw.endian.as_ref().map_or(raw.pos, |at| at.pos), "int_le with endian `big` (leave one out)");
+                diags.error(
+                    raw.endian.as_ref().map_or(raw.pos, |at| at.pos),
+                    "int_le with endian `big` (leave one out)",
+                );
             }
             false
         }
         Some("little") => {
             if kind_name == "int_be" {
-                diags
-                    .error(raw.endian.as_ref().map_or(raw.pos, |at| at.pos), "int_be with endian `little` (leave one out)");
+                diags.error(
+                    raw.endian.as_ref().map_or(raw.pos, |at| at.pos),
+                    "int_be with endian `little` (leave one out)",
+                );
             }
             true
         }
@@ -137,7 +142,10 @@ fn bit_ranges(
             }
             _ => diags.error(
                 range.pos,
-                format!("bits `{}` should be [from, to], both 0 (most significant) to {last}, at most 64 bits", name.value),
+                format!(
+                    "bits `{}` should be [from, to], both 0 (most significant) to {last}, at most 64 bits",
+                    name.value
+                ),
             ),
         }
     }

@@ -138,7 +138,10 @@ fn check_name(diags: &mut Diags, name: &At<String>) {
     let bad = text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
     if bad || text.is_empty() || text.starts_with('.') || text.len() > NAME_BYTES_MAX {
         let what = "is not safe as a file name";
-        diags.error(name.pos, format!("`{text}` {what} (letters, digits, _ - and the like, at most {NAME_BYTES_MAX} bytes)"));
+        diags.error(
+            name.pos,
+            format!("`{text}` {what} (letters, digits, _ - and the like, at most {NAME_BYTES_MAX} bytes)"),
+        );
     }
 }
 
@@ -246,7 +249,9 @@ fn expand(
             Some(Some(id)) => Some(id),
             Some(None) => {
                 let raw = entry.fsuid.as_ref().map_or("", |raw| &raw.value);
-                loader.diags.error(count_pos, format!("the trailing digits of fsuid `{raw}` run out before {count} FSUs"));
+                loader
+                    .diags
+                    .error(count_pos, format!("the trailing digits of fsuid `{raw}` run out before {count} FSUs"));
                 return;
             }
             None => None,
@@ -277,7 +282,9 @@ fn expand(
             return;
         }
         if transport == Transport::Tcp && i == 0 {
-            for device in compiled.iter().filter(|d| d.template.framing == Framing::Delimited && d.template.end.is_empty()) {
+            for device in
+                compiled.iter().filter(|d| d.template.framing == Framing::Delimited && d.template.end.is_empty())
+            {
                 let text = format!(
                     "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut",
                     device.template.path

@@ -126,9 +126,10 @@ fn shrink(template: &Template, data_len: usize, draft: &mut Draft) {
     draft.frame.drain(data.clone());
     draft.patches.retain_mut(|patch| {
         let to = match patch {
-            Patch::Copy { to, .. } | Patch::CopyReversed { to, .. } | Patch::Number { to, .. } | Patch::Text { to, .. } => {
-                to
-            }
+            Patch::Copy { to, .. }
+            | Patch::CopyReversed { to, .. }
+            | Patch::Number { to, .. }
+            | Patch::Text { to, .. } => to,
         };
         if *to >= data.end {
             *to -= data_len;
@@ -147,8 +148,11 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
         Computed::Length | Computed::Checksum => {}
         Computed::No => {
             let listed = sources.response.iter().find(|listed| listed.header && listed.field.at == field.at);
-            let target =
-                ResponseField { field: field.clone(), header: true, value: listed.and_then(|listed| listed.value.clone()) };
+            let target = ResponseField {
+                field: field.clone(),
+                header: true,
+                value: listed.and_then(|listed| listed.value.clone()),
+            };
             let Some(value) = sources.value(&target).or(target.value.as_ref()) else {
                 draft.copy(field.at, to, field.slot.len);
                 return;
@@ -330,7 +334,9 @@ fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {
             }
             range(&asked.kind, asked.len)
         }
-        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1),
+        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => {
+            (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1)
+        }
         [Part::Choice(choices)] => {
             for choice in choices {
                 let value = crate::codec::value::parse_int(choice.as_bytes());
@@ -398,4 +404,3 @@ pub fn header_lookup(template: &Template, name: &str) -> Result<(Offset, Slot), 
         format!("no field `{name}` in the request{}", expr::nearest(plain, names))
     })
 }
-

@@ -1,6 +1,6 @@
 //! Rule files to the rules of one device.
 
-use super::command::{CommandDraft, key_digits};
+use super::command::key_digits;
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::field::{self, split_name};
 use super::reply::{self, Sources, header_lookup};
@@ -103,11 +103,7 @@ pub fn rules(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -
             list.truncate(end + 1);
         }
     }
-    DeviceRules {
-        rules: out.into_iter().map(Vec::into_boxed_slice).collect(),
-        cycles,
-        registers: registers.all.into(),
-    }
+    DeviceRules { rules: out.into_iter().map(Vec::into_boxed_slice).collect(), cycles, registers: registers.all.into() }
 }
 
 /// The commands that a rule key names.
@@ -122,7 +118,8 @@ fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
         // Part by part, a short one with its leading zeros.
         let parts = &draft.commands[*number].parts;
         digits.len() == parts.len()
-            && digits.iter().zip(parts).map(|(d, part)| format!("{d:0>w$}", w = part.len * 2)).collect::<String>() == *text
+            && digits.iter().zip(parts).map(|(d, part)| format!("{d:0>w$}", w = part.len * 2)).collect::<String>()
+                == *text
     };
     (0..draft.plan.commands.len()).filter(same).collect()
 }
@@ -302,7 +299,9 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
         let mut failed: Option<Diags> = None;
         for (&number, constants) in numbers.iter().zip(&mut out) {
             let own = draft.plan.commands[number].request.iter().flatten().find(|field| *field.name == *plain);
-            let place = own.map(|field| (field.at, field.slot.clone())).or_else(|| header_lookup(&draft.plan, &name.value).ok());
+            let place = own
+                .map(|field| (field.at, field.slot.clone()))
+                .or_else(|| header_lookup(&draft.plan, &name.value).ok());
             let Some((at, slot)) = place else {
                 *constants = None;
                 continue;
@@ -340,7 +339,7 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
 
 fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
     let most = DELAY_MS_MAX as f64;
-    let mut ms = |at: &At<f64>| {
+    let ms = |at: &At<f64>, diags: &mut Diags| {
         if (0.0..=most).contains(&at.value) {
             return Some(at.value);
         }
@@ -348,7 +347,7 @@ fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
         None
     };
     let plain = match &raw.delay_ms {
-        Some(at) => match ms(at) {
+        Some(at) => match ms(at, diags) {
             Some(ms) if ms > 0.0 => Delay::Uniform(ms.min(50.0), ms),
             _ => Delay::None,
         },
@@ -364,7 +363,7 @@ fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
         return plain;
     }
     if let Some(fixed) = &delay.fixed {
-        return ms(fixed).map_or(plain, Delay::Fixed);
+        return ms(fixed, diags).map_or(plain, Delay::Fixed);
     }
     let pair = |at: &At<Vec<f64>>, what: &str, ok: &dyn Fn(f64, f64) -> bool, diags: &mut Diags| match at.value[..] {
         [a, b] if (0.0..=most).contains(&a) && (0.0..=most).contains(&b) && ok(a, b) => Some((a, b)),
@@ -381,7 +380,8 @@ fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
     }
     if let Some(at) = &delay.lognormal {
         // 2.3263…: the standard normal's 99th percentile.
-        let compile = |(median, p99): (f64, f64)| Delay::Lognormal(median.ln(), (p99 / median).ln() / 2.326_347_874_040_841);
+        let compile =
+            |(median, p99): (f64, f64)| Delay::Lognormal(median.ln(), (p99 / median).ln() / 2.326_347_874_040_841);
         return pair(at, "[median, 99th percentile]", &|a, b| a > 0.0 && a <= b, diags).map_or(plain, compile);
     }
     plain

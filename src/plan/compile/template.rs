@@ -156,7 +156,7 @@ fn boundary(
     if field.computed != Computed::No {
         return None;
     }
-    let value = raw.value.as_ref()?;
+    let value = raw.value.value.as_ref()?;
     let (bytes, _) = field::constant(diags, &field.slot, value)?;
     field.computed = computed;
     Some(bytes)
@@ -203,7 +203,10 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
         }
         if is_data_frame_length(raw) {
             if field.at.0 < 0 {
-                diags.error(raw.pos, "{{data_frame_length}} counts what follows it up to the data frame's end; here is the tail");
+                diags.error(
+                    raw.pos,
+                    "{{data_frame_length}} counts what follows it up to the data frame's end; here is the tail",
+                );
                 continue;
             }
             after_length = plan.left_len - (field.at.0 as usize + field.slot.len);
@@ -254,12 +257,14 @@ fn versions(
         if !raw.matches.as_ref().is_some_and(|matches| matches.value) || field.computed != Computed::No {
             continue;
         }
-        match &raw.value {
+        match &raw.value.value {
             None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
-            Some(value) => out.extend(
-                field::constant(diags, &field.slot, value)
-                    .map(|(bytes, mask)| Constant { name: field.name.clone(), at: field.at, bytes, mask }),
-            ),
+            Some(value) => out.extend(field::constant(diags, &field.slot, value).map(|(bytes, mask)| Constant {
+                name: field.name.clone(),
+                at: field.at,
+                bytes,
+                mask,
+            })),
         }
     }
     out.into()
@@ -299,10 +304,8 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         let listed = commands.iter().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);
         plan.data_len_max = if open { listed.max(OPEN_REQUEST_BYTES_MAX) } else { listed };
         if !open {
-            let mut lens: Vec<usize> = commands
-                .iter()
-                .flat_map(|(command, _)| [command.request_len, command.request_len_padded])
-                .collect();
+            let mut lens: Vec<usize> =
+                commands.iter().flat_map(|(command, _)| [command.request_len, command.request_len_padded]).collect();
             lens.sort_unstable();
             lens.dedup();
             plan.data_lens = lens.into();
@@ -378,7 +381,8 @@ fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Op
         diags.error(raw.pos, "`ok` is missing (the values that are no refusal)");
         return None;
     };
-    let ok = ok.0.iter().filter_map(|value| field::constant(diags, &field.slot, value)).map(|(bytes, _)| bytes).collect();
+    let ok =
+        ok.0.iter().filter_map(|value| field::constant(diags, &field.slot, value)).map(|(bytes, _)| bytes).collect();
     Some(RefusalSpec { field: field.clone(), ok })
 }
 
