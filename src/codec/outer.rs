@@ -12,7 +12,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use escape::{escape, unescape, xor};
+pub use escape::{escape, escape_in_place, unescape, xor};
 pub use search::{Bad, Escaped, Frames};
 
 use super::reason::Reason;

@@ -29,6 +29,17 @@ pub fn escape<'a>(plain: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     }
 }
 
+/// [`escape`] without a second buffer, for short frames: every escape moves what follows.
+pub fn escape_in_place(frame: &mut Vec<u8>) {
+    for at in (1..frame.len().saturating_sub(1)).rev() {
+        let byte = frame[at];
+        if byte >= ESCAPE {
+            frame[at] = ESCAPE;
+            frame.insert(at + 1, HEADER - byte);
+        }
+    }
+}
+
 /// `at` is the first byte of `plain` to be escaped.
 fn escape_from(plain: &[u8], mut at: usize, out: &mut Vec<u8>) {
     out.clear();

@@ -46,6 +46,9 @@ fn check_fields(vector: &Value) {
     assert_eq!(frames.next().unwrap().unwrap().plain(&mut buffer).unwrap(), plain);
     assert_eq!(frames.next(), None);
     assert_eq!(escaped(&plain), wire);
+    let mut in_place = plain.clone();
+    escape_in_place(&mut in_place);
+    assert_eq!(in_place, wire);
 
     let data = fields.get("data").map(|_| bytes(fields, "data"));
     let comm = data.as_deref().map_or(Comm::Heartbeat, Comm::Through);
