@@ -3,6 +3,9 @@
 //! Every decision rests on bytes that are there, and stays the same whatever comes after them: how a stream is split
 //! into reads does not change how it is cut. A decision never needs more than [`longest`] bytes.
 
+#[cfg(test)]
+mod tests;
+
 use super::checksum::read_number;
 use super::inner::{lchksum, length_means};
 use crate::plan::template::{Encoding, Framing, LengthField, Template};
