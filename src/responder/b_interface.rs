@@ -3,12 +3,16 @@
 //! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
 //! a reply, `silent`, `heartbeats_received` or a drop by reason.
 
+#[cfg(test)]
+mod tests;
+
 use super::reply::{Verdict, respond};
 use super::state::FsuState;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{Device, Fsu};
+use std::sync::Arc;
 
 /// P_subDevType of an FSU's heartbeat.
 const HEARTBEAT_SUB_DEV_TYPE: u8 = 0x01;
@@ -109,9 +113,7 @@ fn on_frame(
 /// The device with that type and address; else the FSU's only one.
 #[inline]
 fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
-    let has_it = |device: &std::sync::Arc<crate::plan::fleet::Device>| {
-        device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr
-    };
+    let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;
     fsu.devices.iter().position(has_it).or_else(|| (fsu.devices.len() == 1).then_some(0))
 }
 

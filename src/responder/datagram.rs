@@ -2,6 +2,9 @@
 //!
 //! Counting: a datagram is one `received`, and then exactly one of a reply, `silent` or a drop by reason.
 
+#[cfg(test)]
+mod tests;
+
 use super::reply::{Verdict, respond};
 use super::state::FsuState;
 use super::stream::{Fit, fit};

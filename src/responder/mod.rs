@@ -14,6 +14,8 @@
 pub mod b_interface;
 pub mod build;
 pub mod datagram;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod random;
 pub mod reply;
 pub mod state;

@@ -3,6 +3,9 @@
 //! Counting: a frame is one `received` and then exactly one of a reply, `silent` or a drop by reason. A byte that
 //! begins no frame is one [`Reason::Garbage`].
 
+#[cfg(test)]
+mod tests;
+
 use super::reply::{Verdict, respond};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
