@@ -10,6 +10,8 @@
 
 pub mod checksum;
 pub mod civil;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod framer;
 pub mod inner;
 pub mod outer;

@@ -1,1 +1,124 @@
-//! One datagram of the B interface.
+//! One datagram of the B interface (spec b-interface.md, What the FSU does with a frame).
+//!
+//! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
+//! a reply, `silent`, `heartbeats_received` or a drop by reason.
+
+#[cfg(test)]
+mod tests;
+
+use super::reply::{Verdict, respond};
+use super::state::FsuState;
+use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::codec::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Device, Fsu};
+use std::sync::Arc;
+
+/// P_subDevType of an FSU's heartbeat.
+const HEARTBEAT_SUB_DEV_TYPE: u8 = 0x01;
+
+/// Answers a datagram. Replies go to the sender, in the order of the frames.
+pub fn on_datagram(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    datagram: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Heard {
+    let mut heard = Heard::default();
+    if datagram.is_empty() {
+        state.counters.received += 1;
+        drop_frame(state, sink, Reason::OuterShort, datagram);
+        return heard;
+    }
+    // Taken out, so that a request may stand in it while the rest of the scratch is written.
+    let mut unescaped = std::mem::take(&mut scratch.outer);
+    for item in Frames::new(datagram) {
+        state.counters.received += 1;
+        let frame = match item {
+            Ok(frame) => frame,
+            Err(bad) => {
+                drop_frame(state, sink, bad.reason, bad.bytes);
+                continue;
+            }
+        };
+        match frame.plain(&mut unescaped).and_then(Down::new_checked) {
+            Ok(down) => on_frame(run, fsu, state, &down, frame.bytes, moment, scratch, sink, &mut heard),
+            Err(reason) => drop_frame(state, sink, reason, frame.bytes),
+        }
+    }
+    scratch.outer = unescaped;
+    heard
+}
+
+/// Writes the FSU's heartbeat, as it goes on the wire, over whatever `out` holds.
+pub fn heartbeat(fsu: &Fsu, out: &mut Vec<u8>) {
+    let sub_dev_addr = fsu.devices.first().map_or(0, |device| device.sub_dev_addr);
+    // A frame without data is never too long.
+    let _ = Head::heartbeat(&fsu.id.bytes, HEARTBEAT_SUB_DEV_TYPE, sub_dev_addr).build(None, out);
+    escape_in_place(out);
+}
+
+#[inline]
+fn on_frame(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    down: &Down<'_>,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+    heard: &mut Heard,
+) {
+    state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
+    if *down.dest != fsu.id.bytes && !fsu.accept_any_id {
+        return drop_frame(state, sink, Reason::WrongFsu, wire);
+    }
+    heard.valid = true;
+    let data = match down.comm {
+        Comm::Through(data) => data,
+        Comm::Heartbeat => {
+            state.counters.heartbeats_received += 1;
+            if fsu.heartbeat_reply {
+                heartbeat(fsu, &mut scratch.escaped);
+                sink.send(Outgoing::Heartbeat, moment.now.unix_ms, &scratch.escaped);
+            }
+            return;
+        }
+    };
+    let Some(device) = device(fsu, down.sub_dev_type, down.sub_dev_addr) else {
+        return drop_frame(state, sink, Reason::UnknownDevice, wire);
+    };
+    match respond(run, fsu, device, state, data, moment, scratch) {
+        Verdict::Reply { due_unix_ms } => {
+            let Scratch { wire: reply, framed, escaped, .. } = scratch;
+            let sent = Head::reply(&fsu.id.bytes, down).build(Some(reply), framed).and_then(|()| {
+                let datagram = escape(framed, escaped);
+                if datagram.len() <= DATAGRAM_BYTES_MAX { Ok(datagram) } else { Err(Reason::TooLong) }
+            });
+            match sent {
+                Ok(datagram) => sink.send(Outgoing::Reply, due_unix_ms, datagram),
+                Err(reason) => drop_frame(state, sink, reason, wire),
+            }
+        }
+        Verdict::Silent => {}
+        // Counted there.
+        Verdict::Dropped(reason) => sink.note(reason, wire),
+    }
+}
+
+/// The device with that type and address; else the FSU's only one.
+#[inline]
+fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
+    let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;
+    fsu.devices.iter().position(has_it).or_else(|| (fsu.devices.len() == 1).then_some(0))
+}
+
+#[cold]
+fn drop_frame(state: &mut FsuState, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) {
+    state.counters.drop(reason);
+    sink.note(reason, bytes);
+}

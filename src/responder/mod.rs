@@ -14,12 +14,15 @@
 pub mod b_interface;
 pub mod build;
 pub mod datagram;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod random;
 pub mod reply;
 pub mod state;
 pub mod stream;
 
 use crate::codec::civil::Now;
+use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
 
 /// What is common to all messages of a run.
@@ -68,6 +71,8 @@ pub struct Scratch {
     pub escaped: Vec<u8>,
     /// The text of a value.
     pub text: Vec<u8>,
+    /// What the framers saw in the bytes of a stream, by device.
+    pub searches: Vec<Search>,
 }
 
 /// What a datagram showed of its sender.

@@ -1,0 +1,289 @@
+use super::*;
+use crate::codec::fixtures::{self, COMMANDS, frame};
+use crate::plan::rule::Delay;
+use crate::plan::template::{Algorithm, Framing, Template};
+use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use proptest::prelude::*;
+
+/// Everything that came of a stream: adjacent garbage as one, replies, drops, and the bytes still waiting.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    received: Vec<(Vec<u8>, Option<Reason>)>,
+    sent: Vec<Vec<u8>>,
+    drops: Vec<(Reason, u64)>,
+    waiting: usize,
+}
+
+/// Feeds `bytes`, ending a read after each of `splits`, as a connection would.
+fn outcome(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> Outcome {
+    let (mut state, mut scratch) = start(fsu);
+    let mut said = Said::default();
+    let mut done = 0;
+    for &end in splits.iter().chain([&bytes.len()]) {
+        let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut said);
+        done += step.consumed;
+        assert_eq!(step.partial, done < end);
+        assert!(end - done < longest_request(fsu));
+    }
+    let mut received: Vec<(Vec<u8>, Option<Reason>)> = Vec::new();
+    let mut frames = 0;
+    for (bytes, dropped) in said.received {
+        frames += u64::from(dropped != Some(Reason::Garbage));
+        match received.last_mut() {
+            Some((before, Some(Reason::Garbage))) if dropped == Some(Reason::Garbage) => before.extend(bytes),
+            _ => received.push((bytes, dropped)),
+        }
+    }
+    let counters = &state.counters;
+    let garbage = counters.dropped[Reason::Garbage as usize];
+    assert_eq!(counters.received, frames);
+    assert_eq!(frames, said.sent.len() as u64 + counters.silent + counters.dropped_total() - garbage);
+    let seen: Vec<u8> = received.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    assert_eq!(seen, bytes[..done]);
+    let sent = said.sent.into_iter().map(|(_, _, bytes)| bytes).collect();
+    Outcome { received, sent, drops: drops(&state), waiting: bytes.len() - done }
+}
+
+/// A part of a stream, and what is expected of it.
+enum Piece {
+    /// A frame that is answered.
+    Answered(Vec<u8>, Vec<u8>),
+    /// A frame that a rule leaves unanswered.
+    Silent(Vec<u8>),
+    /// A frame, or garbage, that is dropped.
+    Dropped(Vec<u8>, Reason),
+    /// The beginning of a frame.
+    Waiting(Vec<u8>),
+}
+
+use Piece::{Answered, Dropped, Silent, Waiting};
+
+/// At once, and at every split point.
+fn check(fsu: &Fsu, pieces: &[Piece]) {
+    let mut bytes = Vec::new();
+    let mut expected = Outcome { received: Vec::new(), sent: Vec::new(), drops: Vec::new(), waiting: 0 };
+    let mut counts = [0; Reason::COUNT];
+    for piece in pieces {
+        let (Answered(piece_bytes, _) | Silent(piece_bytes) | Dropped(piece_bytes, _) | Waiting(piece_bytes)) = piece;
+        bytes.extend_from_slice(piece_bytes);
+        match piece {
+            Answered(_, reply) => expected.sent.push(reply.clone()),
+            Silent(_) => {}
+            Dropped(bytes, reason) => {
+                counts[*reason as usize] += if *reason == Reason::Garbage { bytes.len() as u64 } else { 1 };
+            }
+            Waiting(bytes) => {
+                expected.waiting = bytes.len();
+                continue;
+            }
+        }
+        let reason = if let Dropped(_, reason) = piece { Some(*reason) } else { None };
+        expected.received.push((piece_bytes.clone(), reason));
+    }
+    let counted = Reason::ALL.iter().map(|reason| (*reason, counts[*reason as usize]));
+    expected.drops = counted.filter(|(_, count)| *count > 0).collect();
+
+    assert_eq!(outcome(fsu, &bytes, &[]), expected);
+    for split in 0..=bytes.len() {
+        assert_eq!(outcome(fsu, &bytes, &[split]), expected, "split at {split}");
+    }
+    let every: Vec<usize> = (0..bytes.len()).collect();
+    assert_eq!(outcome(fsu, &bytes, &every), expected, "byte by byte");
+}
+
+fn one(template: Template) -> Fsu {
+    fsu(vec![device(template, 1, 1, false)])
+}
+
+fn answered(template: &Template, address: u8, data: &[u8]) -> Piece {
+    Answered(frame(template, address, COMMANDS[0], data), frame(template, address, COMMANDS[0], &[]))
+}
+
+#[test]
+fn frames_of_every_kind_of_template() {
+    for template in fixtures::all() {
+        let unknown = frame(&template, 3, 0x77, &[1, 2, 3, 4]);
+        let mut wrong_checksum = frame(&template, 4, 0x10, &[1, 2, 3, 4]);
+        let len = wrong_checksum.len();
+        wrong_checksum[len - template.end.len() - 1] ^= 1;
+        let waiting = frame(&template, 5, 0x10, &[1, 2, 3, 4]);
+        let pieces = [
+            answered(&template, 1, &[1, 2, 3, 4]),
+            answered(&template, 2, &[5, 6, 7, 8]),
+            Silent(frame(&template, 2, COMMANDS[1], &[1, 2, 3, 4])),
+            Dropped(unknown, Reason::UnknownCommand),
+            Answered(wrong_checksum, frame(&template, 4, 0x10, &[])),
+            Waiting(waiting[..waiting.len() - 1].to_vec()),
+        ];
+        check(&one(template), &pieces);
+    }
+}
+
+#[test]
+fn garbage_between_frames() {
+    for template in fixtures::all().into_iter().filter(|template| !template.start.is_empty()) {
+        let start = template.start[0];
+        // Bytes that begin nothing, and starts that turn out to be none.
+        let garbage = match template.framing {
+            Framing::Length(_) => [&[0, 1, 0x0D, start, 0xFF, 0x10][..], &[0x47; 8]].concat(),
+            _ => vec![0, 1, 2],
+        };
+        let pieces = [
+            Dropped(garbage.clone(), Reason::Garbage),
+            answered(&template, 1, &[1, 2, 3, 4]),
+            Dropped(garbage.clone(), Reason::Garbage),
+            answered(&template, 2, &[]),
+            Dropped(garbage, Reason::Garbage),
+        ];
+        check(&one(template), &pieces);
+    }
+}
+
+#[test]
+fn a_length_that_cannot_be_is_not_waited_for() {
+    let template = fixtures::length();
+    let pieces =
+        [Dropped(vec![0x68, 1, 0x10, 0xFF], Reason::Garbage), answered(&template, 1, &[]), Waiting(vec![0x68, 1])];
+    check(&one(template), &pieces);
+}
+
+#[test]
+fn a_frame_without_its_end_is_searched_for_others() {
+    let template = fixtures::fixed();
+    let mut cut_off = frame(&template, 1, 0x10, &[]);
+    cut_off.truncate(5);
+    check(&one(fixtures::fixed()), &[Dropped(cut_off, Reason::Garbage), answered(&template, 2, &[9; 4])]);
+}
+
+#[test]
+fn devices_behind_one_port() {
+    // Start 68 with a length; start 7E: a fixed size, hex characters.
+    let templates = [fixtures::length(), fixtures::fixed(), fixtures::ascii_delimited()];
+    let [length, fixed, ascii] = &templates;
+    let devices = [fixtures::length(), fixtures::fixed(), fixtures::ascii_delimited()].map(|t| device(t, 1, 1, false));
+    let fsu = fsu(devices.into());
+    assert_eq!(longest_request(&fsu), 40);
+    let pieces = [
+        answered(length, 1, &[1, 2]),
+        answered(ascii, 2, &[1, 2, 3]),
+        answered(fixed, 3, &[1, 2, 3, 4]),
+        Dropped(vec![0x7D, 0, 1], Reason::Garbage),
+        answered(ascii, 4, &[]),
+        answered(length, 5, &[0x7E; 3]),
+        Dropped(frame(fixed, 6, 0x77, &[]), Reason::UnknownCommand),
+        Silent(frame(ascii, 7, COMMANDS[1], &[])),
+    ];
+    check(&fsu, &pieces);
+}
+
+/// Two templates that cut alike; the second has other commands.
+fn alike(errors: [bool; 2]) -> Fsu {
+    let mut other = fixtures::fixed();
+    other.keys[0].table = [(0x20, Box::from([0])), (0x21, Box::from([1]))].into();
+    fsu(vec![device(fixtures::fixed(), 1, 1, errors[0]), device(other, 1, 2, errors[1])])
+}
+
+#[test]
+fn the_device_whose_command_fits_answers() {
+    let template = fixtures::fixed();
+    let echo = |command| Answered(frame(&template, 1, command, &[1, 2, 3, 4]), frame(&template, 1, command, &[]));
+    check(&alike([false; 2]), &[echo(0x10), echo(0x20)]);
+    check(&alike([false; 2]), &[Dropped(frame(&template, 1, 0x30, &[]), Reason::UnknownCommand), echo(0x20)]);
+    // Nobody's command: the first device's error reply, though the second has none.
+    check(&alike([true, false]), &[echo(0x10), echo(0x20), echo(0x30)]);
+    check(&alike([false, true]), &[Dropped(frame(&template, 1, 0x30, &[]), Reason::UnknownCommand)]);
+}
+
+#[test]
+fn the_checksum_decides_where_two_commands_fit() {
+    let mut xor = fixtures::fixed();
+    xor.checksum.as_mut().unwrap().algorithm = Algorithm::Xor;
+    let expected = frame(&xor, 3, 0x10, &[]);
+    let request = frame(&xor, 3, 0x10, &[1, 2, 3, 5]);
+    let fsu = fsu(vec![device(fixtures::fixed(), 1, 1, false), device(xor, 1, 2, false)]);
+    let outcome = outcome(&fsu, &request, &[]);
+    assert_eq!(outcome.sent, [expected]);
+}
+
+#[test]
+fn a_doubtful_frame_waits_for_a_better_one() {
+    // A fixed frame, whose beginning has an end where the delimited device would cut.
+    let delimited = Template { start: [0x7E].into(), ..fixtures::delimited() };
+    let fsu = fsu(vec![device(delimited, 1, 1, false), device(fixtures::fixed(), 1, 2, false)]);
+    let template = fixtures::fixed();
+    let request = frame(&template, 0x77, 0x10, &[1, 0x0D, 2, 3]);
+    let mut unknown = request.clone();
+    unknown[2] = 0x33;
+    // Command and end fit the delimited one: it goes first, even with a wrong checksum, rather than wait for ever.
+    assert_eq!(outcome(&fsu, &request[..5], &[]).sent.len(), 1);
+    assert_eq!(outcome(&fsu, &unknown[..5], &[]).waiting, 5);
+}
+
+#[test]
+fn replies_keep_their_order() {
+    let quick = one(fixtures::fixed());
+    let (mut state, mut scratch) = start(&quick);
+    let mut said = Said::default();
+    let requests = [1, 2].map(|address| frame(&fixtures::fixed(), address, 0x10, &[])).concat();
+    let moment = Moment { not_before_unix_ms: NOW.now.unix_ms + 70, ..NOW };
+    on_bytes(&RUN, &quick, &mut state, &requests, moment, &mut scratch, &mut said);
+    assert_eq!(said.sent.iter().map(|(_, due_ms, _)| *due_ms).collect::<Vec<_>>(), [70, 70]);
+
+    let mut slow = device(fixtures::fixed(), 1, 1, false);
+    let rules = &mut Arc::get_mut(&mut slow).unwrap().rules;
+    rules[0][0].delay = Delay::Uniform(50.0, 500.0);
+    let fsu = fsu(vec![slow]);
+    let mut said = Said::default();
+    on_bytes(&RUN, &fsu, &mut state, &requests.repeat(20), NOW, &mut scratch, &mut said);
+    let due: Vec<_> = said.sent.iter().map(|(_, due_ms, _)| *due_ms).collect();
+    assert!(due.is_sorted() && due[0] < due[39], "{due:?}");
+    let addresses: Vec<_> = said.sent.iter().map(|(_, _, bytes)| bytes[1]).collect();
+    assert_eq!(addresses, [1, 2].repeat(20));
+}
+
+#[test]
+fn hostile_bytes_end() {
+    // As many starts, ends and digits as a connection may hand over at once; nothing to expect but an end.
+    for template in fixtures::all() {
+        let template = Template { data_len_max: 30_000, ..template };
+        let [start, end] = [template.start.first().copied().unwrap_or(0), template.end[0]];
+        let patterns: [&[u8]; 6] =
+            [&[start], &[end], &[start, end], &[start, b'0'], &[end, start, 0], &[start, 0, 0, 0, 0]];
+        let fsu = one(template);
+        for pattern in patterns {
+            let bytes: Vec<u8> = pattern.iter().copied().cycle().take(65_536).collect();
+            let outcome = outcome(&fsu, &bytes, &[]);
+            assert!(outcome.waiting < longest_request(&fsu));
+        }
+    }
+}
+
+fn any_stream(template: &Template) -> impl Strategy<Value = Vec<u8>> + use<> {
+    let marks: Vec<u8> = [&template.start[..], &template.end[..], b"01F\x10\x11\x04"].concat();
+    let frames: Vec<Vec<u8>> =
+        (0..=4).flat_map(|len| [0x10, 0x11, 0x77].map(|c| frame(template, c, c, &[0x0D; 4][..len]))).collect();
+    let garbage = proptest::collection::vec(proptest::sample::select(marks), 0..30);
+    let whole = proptest::sample::select(frames);
+    let piece = (whole.clone(), any::<proptest::sample::Index>())
+        .prop_map(|(frame, at)| frame[at.index(frame.len())..].to_vec());
+    proptest::collection::vec(prop_oneof![3 => whole, 1 => garbage, 1 => piece], 0..10).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #[test]
+    fn splits_change_nothing(
+        (number, bytes) in (0..fixtures::all().len()).prop_flat_map(|n| (Just(n), any_stream(&fixtures::all()[n]))),
+        splits in proptest::collection::vec(any::<proptest::sample::Index>(), 0..12),
+    ) {
+        let fsu = one(fixtures::all().swap_remove(number));
+        let mut splits: Vec<usize> = splits.iter().map(|split| split.index(bytes.len() + 1)).collect();
+        splits.sort_unstable();
+        prop_assert_eq!(outcome(&fsu, &bytes, &splits), outcome(&fsu, &bytes, &[]));
+    }
+
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let devices = fixtures::all().into_iter().map(|template| device(template, 1, 1, true)).collect();
+        outcome(&fsu(devices), &bytes, &[bytes.len() / 2]);
+    }
+}
