@@ -1,1 +1,4 @@
 //! The logger thread.
+
+pub mod record;
+pub mod tap;
