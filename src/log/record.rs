@@ -159,7 +159,10 @@ mod tests {
     #[test]
     fn head_is_laid_out_as_documented() {
         let head = record(&[1, 2]).head().unwrap();
-        assert_eq!(hex::encode(head), "020000007011010003000000f02e45b79b0100000109149d047f000001000000000000000000000000");
+        assert_eq!(
+            hex::encode(head),
+            "020000007011010003000000f02e45b79b0100000109149d047f000001000000000000000000000000"
+        );
     }
 
     #[test]

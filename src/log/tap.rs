@@ -39,8 +39,14 @@ pub(super) struct Source {
 pub(super) fn pair(queue_bytes: usize, fsu_count: usize, on_full: OnFull, logger: Thread) -> (Tap, Source) {
     let (producer, consumer) = RingBuffer::new(queue_bytes);
     let untold = Untold::default();
-    let open =
-        Open { queue: producer, capacity: queue_bytes, lost: vec![0; fsu_count], untold: untold.clone(), on_full, logger };
+    let open = Open {
+        queue: producer,
+        capacity: queue_bytes,
+        lost: vec![0; fsu_count],
+        untold: untold.clone(),
+        on_full,
+        logger,
+    };
     (Tap { open: Some(open) }, Source { queue: consumer, untold })
 }
 
