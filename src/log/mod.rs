@@ -5,6 +5,7 @@ mod format;
 pub mod record;
 mod rolling;
 mod stamp;
+pub mod system;
 pub mod tap;
 #[cfg(test)]
 mod testing;

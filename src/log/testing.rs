@@ -1,6 +1,9 @@
 //! What the tests of several modules here need.
 
-use crate::plan::fleet::{Fsu, FsuId, Limits, Transport};
+use super::stamp::Stamp;
+use crate::plan::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Transport};
+use jiff::tz::TimeZone;
+use std::path::Path;
 use std::sync::Arc;
 
 /// An FSU with the spec's id and no device.
@@ -19,5 +22,24 @@ pub(super) fn fsu(name: &str, transport: Transport) -> Fsu {
         accept_any_id: false,
         limits: Limits::default(),
         devices: Arc::new([]),
+    }
+}
+
+/// A stamp eight hours east.
+pub(super) fn stamp() -> Stamp {
+    Stamp::new(TimeZone::fixed(jiff::tz::offset(8)))
+}
+
+/// The defaults, in that directory.
+pub(super) fn log_plan(dir: &Path) -> LogPlan {
+    LogPlan {
+        level: log::LevelFilter::Info,
+        dir: dir.to_path_buf(),
+        file: "system_%Y%m%d.log".into(),
+        bytes_max: 10_485_760,
+        age_days_max: 7,
+        async_write: true,
+        language: Language::Zh,
+        on_full: OnFull::Drop,
     }
 }
