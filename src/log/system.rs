@@ -45,16 +45,17 @@ pub struct SystemLog {
     stderr: bool,
 }
 
-impl Log for SystemLog {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+impl SystemLog {
+    /// A line of this module's own.
+    pub(super) fn warn(&self, what: &str) {
+        self.put(Level::Warn, module_path!(), &format_args!("{what}"));
     }
 
-    fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) {
+    fn put(&self, level: Level, target: &str, args: &std::fmt::Arguments<'_>) {
+        if level > self.level {
             return;
         }
-        let line = Line { unix_ms: unix_ms(), text: text(record.level(), record.target(), record.args()) };
+        let line = Line { unix_ms: unix_ms(), text: text(level, target, args) };
         match self.queue.try_send(line) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -67,6 +68,16 @@ impl Log for SystemLog {
                 }
             }
         }
+    }
+}
+
+impl Log for SystemLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.put(record.level(), record.target(), record.args());
     }
 
     /// Does nothing: the logger thread writes within milliseconds, and all of it before it stops.
@@ -165,7 +176,7 @@ impl SystemWriter {
     pub(super) fn say(&mut self, level: Level, what: &str) {
         if level <= self.plan.level {
             self.write(unix_ms(), &text(level, module_path!(), &format_args!("{what}")));
-        } else if !self.stderr && level == Level::Error {
+        } else if level == Level::Error {
             // Errors of the logs themselves are told somewhere even when the system log is off.
             let _ = writeln!(std::io::stderr(), "{what}");
         }

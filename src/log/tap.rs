@@ -83,8 +83,8 @@ impl Tap {
 
     /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there.
     ///
-    /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, or `fsu`
-    /// is none of this tap's. The loss is told by the FSU's next record, or at close. With
+    /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, the logger has ended, or
+    /// `fsu` is none of this tap's. The loss is told by the FSU's next record, or at close. With
     /// [`OnFull::Block`] it waits for room instead, for as long as the logger lives.
     #[inline]
     pub fn record(
@@ -122,7 +122,7 @@ impl Open {
 
     /// Whether `len` bytes fit, having waited for them where that is chosen.
     fn make_room(&mut self, len: usize) -> bool {
-        if len > self.capacity {
+        if len > self.capacity || self.queue.is_abandoned() {
             return false;
         }
         while self.queue.cached_slots() < len && self.queue.slots() < len {
