@@ -181,8 +181,9 @@ pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
     template.versions.iter().all(|constant| carries(constant, frame.raw))
 }
 
+/// The key at the places of that shape; the data frame was checked to have [`KeyShape::data_len_min`] bytes.
 #[inline]
-fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
+pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
     shape.parts.iter().fold(0, |key, part| {
         let at = part.at.in_frame(raw.len());
         let bytes = &raw[at..at + part.len];

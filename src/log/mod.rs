@@ -1,1 +1,46 @@
-//! The logger thread.
+//! The logger thread: device log and system log (spec device-log.md).
+//!
+//! One thread writes both. A shard hands it device-log records through a [`tap::Tap`], everybody
+//! hands it lines through the `log` crate ([`system::SystemLog`]). What it promises:
+//!
+//! - An executor only copies bytes and a timestamp into a bounded ring. It does not format, lock,
+//!   allocate or (but for waking this thread when the ring is half full) call the system.
+//! - A full ring refuses the record, and the FSU's file says `... N records lost here` at that
+//!   place; or, where `on_full: "block"` is chosen, the shard waits. Every record handed over is
+//!   in the file or counted in such a line.
+//! - Records of one FSU are in order: it lives on one shard, whose ring is read in order.
+//! - Files are rotated between records and lines, never within.
+//! - A write error costs what was to be written, is counted, told once a minute and in the file
+//!   once it can be written again. It never ends the program.
+//! - [`logger::LoggerHandle::stop`] returns when everything that was accepted has been written.
+//! - Memory is bounded: a ring per shard ([`tap::LOG_QUEUE_BYTES`]), 16 MiB of gathered text,
+//!   [`system::SYSTEM_QUEUE_LINES`] lines, 256 open files, however many FSUs there are.
+//! - `log.level` decides on the system log only.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`record`] | a record as bytes |
+//! | [`tap`] | the shard's end |
+//! | [`logger`] | the thread |
+//! | `format`, `format_outer`, `format_inner`, `page` | a record as text |
+//! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
+//! | [`system`] | the system log |
+
+mod device;
+mod format;
+mod format_inner;
+mod format_outer;
+pub mod logger;
+mod page;
+pub mod record;
+mod rolling;
+mod stamp;
+pub mod system;
+pub mod tap;
+#[cfg(test)]
+mod testing;
+mod trouble;
+
+pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
+pub use record::Kind;
+pub use tap::Tap;

@@ -1,0 +1,94 @@
+//! The text of one device-log record (spec device-log.md).
+
+use super::format_inner::InnerText;
+use super::format_outer::outer_text;
+use super::page::{Labels, Page};
+use super::record::{Kind, Record};
+use super::stamp::Stamp;
+use crate::codec::outer::Frames;
+use crate::plan::fleet::{Fsu, Language, Transport};
+use std::io::Write;
+
+/// Frames of one datagram that are shown; more cannot be good, as a good one has at least 38 of the
+/// datagram's 65,507 bytes. Bounds the text that a datagram of garbage makes.
+const FRAMES_SHOWN_MAX: usize = 1_724;
+
+/// Appends the line that tells of lost records, in the words of the spec.
+pub(super) fn lost_line(records: u64, out: &mut Vec<u8>) {
+    // Writing to a Vec does not fail.
+    let _ = writeln!(out, "... {records} records lost here");
+}
+
+/// Makes the text; keeps its buffers from record to record.
+#[derive(Debug)]
+pub(super) struct Formatter {
+    labels: &'static Labels,
+    stamp: Stamp,
+    /// An unescaped outer frame.
+    plain: Vec<u8>,
+    inner: InnerText,
+}
+
+impl Formatter {
+    /// In that language and the stamp's time zone.
+    pub(super) fn new(language: Language, stamp: Stamp) -> Self {
+        Self { labels: Labels::of(language), stamp, plain: Vec::new(), inner: InnerText::default() }
+    }
+
+    /// Appends the record, the line that tells of losses before it included.
+    pub(super) fn record(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
+        if record.lost_before > 0 {
+            lost_line(u64::from(record.lost_before), out);
+        }
+        self.stamp.write(record.unix_ms, out);
+        let (direction, label) = match record.kind {
+            Kind::Received => ("RECV", self.labels.received),
+            Kind::Reply => ("SEND", self.labels.reply),
+            Kind::Heartbeat => ("SEND", self.labels.heartbeat),
+        };
+        let _ = writeln!(out, "[{direction}] fsu[{}:{}] {} {label}", fsu.name, fsu.id_hex, record.peer);
+        let mut page = Page::new(out, self.labels);
+        page.dump(2, record.bytes);
+        match fsu.transport {
+            Transport::Udp => self.outer(fsu, record, &mut page),
+            Transport::Tcp | Transport::Broadcast => self.inner.alone(fsu, record, &mut page),
+        }
+        if let Some(reason) = record.dropped {
+            page.last_reason(2, reason);
+        }
+    }
+
+    /// The outer frames of a datagram.
+    fn outer(&mut self, fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
+        let several = Frames::new(record.bytes).nth(1).is_some();
+        for (number, frame) in (1..=FRAMES_SHOWN_MAX).zip(Frames::new(record.bytes)) {
+            page.next_frame();
+            if several {
+                let _ = writeln!(page.out, "  Parsed {number}:");
+            }
+            let plain = match &frame {
+                Ok(frame) => frame.plain(&mut self.plain).map_err(|reason| (reason, frame.bytes)),
+                Err(bad) => Err((bad.reason, bad.bytes)),
+            };
+            match plain {
+                Ok(plain) => {
+                    if !several {
+                        page.heading(2, "Parsed");
+                    }
+                    outer_text(fsu, record.kind, plain, &mut self.inner, page);
+                }
+                Err((reason, bytes)) if several => {
+                    page.dump(4, bytes);
+                    page.reason(4, reason);
+                }
+                Err((reason, _)) => page.reason(2, reason),
+            }
+        }
+        if Frames::new(record.bytes).nth(FRAMES_SHOWN_MAX).is_some() {
+            page.text("  ...\n");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

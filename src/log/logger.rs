@@ -1,0 +1,355 @@
+//! The logger thread: drains every shard's queue, formats, writes.
+
+use super::device::DeviceLog;
+use super::format::{Formatter, lost_line};
+use super::record::Record;
+use super::stamp::Stamp;
+use super::system::{SystemLog, SystemWriter};
+use super::tap::{LOG_QUEUE_BYTES, Source, Tap};
+use super::{system, tap};
+use crate::plan::fleet::Fleet;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use jiff::tz::TimeZone;
+use log::{Level, SetLoggerError};
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the thread sleeps when there is nothing to do. A queue that is half full wakes it.
+const IDLE_SLEEP: Duration = Duration::from_millis(10);
+
+/// Gathered text is written at least this often, however busy the thread is.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Old files are looked for this often, and at the start.
+const DELETE_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// Bytes taken from one queue before the next one's turn.
+const TURN_BYTES: usize = 256 << 10;
+
+/// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
+const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
+
+/// Commands waiting for the thread: one a shard, and the stop.
+const COMMANDS_MAX: usize = 1_024;
+
+/// What the fleet does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoggerConfig {
+    /// Write the device log.
+    pub device_log: bool,
+    /// Bytes of each shard's queue.
+    pub queue_bytes: usize,
+    /// Write the system log to stderr too.
+    pub stderr: bool,
+}
+
+impl LoggerConfig {
+    /// What is usual: no device log where performance mode drops it; stderr where it is a terminal.
+    pub fn of(fleet: &Fleet) -> Self {
+        Self {
+            device_log: !fleet.performance.skip_device_log,
+            queue_bytes: LOG_QUEUE_BYTES,
+            stderr: io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// What both logs did. In all: records taken by [`Tap::record`] = `records_written` + `records_unwritten`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogTotals {
+    /// Device-log records written to files.
+    pub records_written: u64,
+    /// Device-log records that a full queue refused.
+    pub records_lost: u64,
+    /// Device-log records that write errors cost.
+    pub records_unwritten: u64,
+    /// Write errors of the device log.
+    pub write_errors: u64,
+    /// System-log lines written.
+    pub lines_written: u64,
+    /// System-log lines that a full queue or write errors cost.
+    pub lines_lost: u64,
+}
+
+enum Command {
+    Source(Source),
+    Stop,
+}
+
+/// The logger thread. [`LoggerHandle::stop`] ends it; so does dropping the handle, which does not wait.
+#[derive(Debug)]
+pub struct LoggerHandle {
+    config: LoggerConfig,
+    fleet: Arc<Fleet>,
+    system: SystemLog,
+    commands: Sender<Command>,
+    thread: JoinHandle<LogTotals>,
+}
+
+/// Starts logger threads.
+#[derive(Debug)]
+pub struct Logger;
+
+impl Logger {
+    /// Starts the thread. `start_unix_ms` names the device logs' files. The error is that of making a thread:
+    /// files and directories are made when they are needed, and their errors are counted and told.
+    pub fn start(config: LoggerConfig, fleet: Arc<Fleet>, start_unix_ms: i64) -> io::Result<LoggerHandle> {
+        Self::start_in(TimeZone::system(), config, fleet, start_unix_ms)
+    }
+
+    /// The same in another time zone.
+    pub(super) fn start_in(
+        zone: TimeZone,
+        config: LoggerConfig,
+        fleet: Arc<Fleet>,
+        start_unix_ms: i64,
+    ) -> io::Result<LoggerHandle> {
+        let plan = &fleet.log;
+        let stamp = Stamp::new(zone.clone());
+        let started = stamp.file_name_part(start_unix_ms);
+        let (system, system_writer) = system::pair(plan, Stamp::new(zone), config.stderr);
+        let (commands, receiver) = bounded(COMMANDS_MAX);
+        let mut worker = Worker {
+            device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max),
+            formatter: Formatter::new(plan.language, stamp),
+            fleet: fleet.clone(),
+            system: system_writer,
+            commands: receiver,
+            queues: Vec::new(),
+            text: Vec::new(),
+            records_lost: 0,
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run())?;
+        Ok(LoggerHandle { config, fleet, system, commands, thread })
+    }
+}
+
+impl LoggerHandle {
+    /// The end for one shard (`shard` is for people), which may send records of FSUs 0 to `fsu_count` - 1.
+    /// A given FSU's records all have to go through one tap, to stay in order.
+    pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
+        if !self.config.device_log {
+            return Tap::off();
+        }
+        let thread = self.thread.thread().clone();
+        let fsu_count = fsu_count.min(self.fleet.fsus.len());
+        let (tap, source) = tap::pair(self.config.queue_bytes, fsu_count, self.fleet.log.on_full, thread);
+        if self.commands.send(Command::Source(source)).is_err() {
+            self.system.warn(&format!("shard {shard}: no device log, the logger has ended"));
+            return Tap::off();
+        }
+        tap
+    }
+
+    /// The system log, to be given to the `log` crate.
+    pub fn system_log(&self) -> SystemLog {
+        self.system.clone()
+    }
+
+    /// Makes the system log that of the process. The error: there is one already.
+    pub fn install(&self) -> Result<(), SetLoggerError> {
+        log::set_boxed_logger(Box::new(self.system.clone()))?;
+        log::set_max_level(self.fleet.log.level);
+        Ok(())
+    }
+
+    /// Writes everything that was accepted, and ends the thread. The taps should be closed before; one that is not
+    /// is waited for a moment.
+    pub fn stop(self) -> LogTotals {
+        // It fails only when the thread has ended, which the join tells.
+        let _ = self.commands.send(Command::Stop);
+        self.thread.thread().unpark();
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+struct Worker {
+    fleet: Arc<Fleet>,
+    commands: Receiver<Command>,
+    queues: Vec<Queue>,
+    formatter: Formatter,
+    device: DeviceLog,
+    system: SystemWriter,
+    /// The text of one record.
+    text: Vec<u8>,
+    records_lost: u64,
+}
+
+/// One shard's queue.
+struct Queue {
+    source: Source,
+    /// Bytes taken from it that are no whole record yet.
+    taken: Vec<u8>,
+}
+
+impl Worker {
+    fn run(&mut self) -> LogTotals {
+        let mut stopping: Option<Instant> = None;
+        let mut flushed = Instant::now();
+        let mut deleted: Option<Instant> = None;
+        loop {
+            if self.obey() && stopping.is_none() {
+                stopping = Some(Instant::now());
+            }
+            let busy = self.system.drain() | self.drain_queues();
+            let now = Instant::now();
+            if !busy || now - flushed >= FLUSH_INTERVAL {
+                self.device.flush();
+                self.system.flush();
+                flushed = now;
+            }
+            self.tell_trouble(now, false);
+            if deleted.is_none_or(|deleted| now - deleted >= DELETE_INTERVAL) {
+                self.device.delete_old(SystemTime::now());
+                self.system.delete_old(SystemTime::now());
+                deleted = Some(now);
+            }
+            if let Some(since) = stopping {
+                if now - since >= STOP_WAIT_MAX {
+                    self.give_up_open_queues();
+                }
+                if self.queues.is_empty() {
+                    return self.finish();
+                }
+            }
+            if !busy {
+                std::thread::park_timeout(IDLE_SLEEP);
+            }
+        }
+    }
+
+    /// Takes the commands; true when it is to stop.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Source(source)) => self.queues.push(Queue { source, taken: Vec::new() }),
+                // A handle that is gone cannot say stop any more.
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+
+    /// One turn for every queue; true when there was anything.
+    fn drain_queues(&mut self) -> bool {
+        let mut busy = false;
+        let mut queues = std::mem::take(&mut self.queues);
+        queues.retain_mut(|queue| {
+            // Looked at first: after it is true nothing is added.
+            let closed = queue.source.queue.is_abandoned();
+            busy |= queue.take();
+            let readable = self.write_records(&mut queue.taken);
+            let ended = closed && queue.source.queue.is_empty();
+            if ended || !readable {
+                self.end_queue(queue, readable);
+            }
+            !ended && readable
+        });
+        self.queues = queues;
+        busy
+    }
+
+    /// Writes what the queues hold that nobody has closed, and waits for them no longer.
+    fn give_up_open_queues(&mut self) {
+        let mut queues = std::mem::take(&mut self.queues);
+        let before = queues.len();
+        queues.retain_mut(|queue| {
+            if queue.source.queue.is_abandoned() {
+                return true;
+            }
+            // What is added from now on is not waited for.
+            for _ in 0..=queue.source.queue.slots() / TURN_BYTES {
+                queue.take();
+                self.write_records(&mut queue.taken);
+            }
+            false
+        });
+        let open = before - queues.len();
+        self.queues = queues;
+        if open > 0 {
+            self.system.say(Level::Warn, &format!("device log: {open} shards have not closed their queue"));
+        }
+    }
+
+    /// Formats the whole records in `taken` and leaves the rest there; false when they cannot be read.
+    fn write_records(&mut self, taken: &mut Vec<u8>) -> bool {
+        let mut rest = &taken[..];
+        let readable = loop {
+            match Record::take(&mut rest) {
+                Ok(Some(record)) => {
+                    self.records_lost += u64::from(record.lost_before);
+                    let Some(fsu) = self.fleet.fsus.get(record.fsu as usize) else { continue };
+                    self.text.clear();
+                    self.formatter.record(fsu, &record, &mut self.text);
+                    self.device.append(record.fsu, fsu, &self.text, 1);
+                }
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let read = taken.len() - rest.len();
+        taken.drain(..read);
+        readable
+    }
+
+    /// Tells what a closed tap could not tell any more.
+    fn end_queue(&mut self, queue: &Queue, readable: bool) {
+        if !readable || !queue.taken.is_empty() {
+            self.system.say(Level::Error, "device log: a shard's queue ended within a record");
+        }
+        for &(number, lost) in queue.source.untold.get().into_iter().flatten() {
+            self.records_lost += u64::from(lost);
+            if let Some(fsu) = self.fleet.fsus.get(number as usize) {
+                self.text.clear();
+                lost_line(u64::from(lost), &mut self.text);
+                self.device.append(number, fsu, &self.text, 0);
+            }
+        }
+    }
+
+    fn tell_trouble(&mut self, now: Instant, last: bool) {
+        let trouble = &mut self.device.trouble;
+        let told = if last { trouble.tell_last(now, "records") } else { trouble.tell(now, "records") };
+        if let Some(text) = told {
+            self.system.say(Level::Error, &format!("device log: {text}"));
+        }
+        self.system.tell_trouble(now, last);
+    }
+
+    fn finish(&mut self) -> LogTotals {
+        self.device.finish();
+        self.tell_trouble(Instant::now(), true);
+        // Once: one who goes on logging does not keep the program from ending.
+        self.system.drain();
+        self.system.flush();
+        self.system.tell_trouble(Instant::now(), true);
+        let (device, system) = (self.device.counts, self.system.counts);
+        LogTotals {
+            records_written: device.written,
+            records_lost: self.records_lost,
+            records_unwritten: device.unwritten,
+            write_errors: device.errors,
+            lines_written: system.written,
+            lines_lost: system.lost,
+        }
+    }
+}
+
+impl Queue {
+    /// Takes up to one turn's bytes; true when there were any.
+    fn take(&mut self) -> bool {
+        let queue = &mut self.source.queue;
+        let len = queue.slots().min(TURN_BYTES);
+        let Ok(chunk) = queue.read_chunk(len) else { return false };
+        let (first, second) = chunk.as_slices();
+        self.taken.extend_from_slice(first);
+        self.taken.extend_from_slice(second);
+        chunk.commit_all();
+        len > 0
+    }
+}
+
+#[cfg(test)]
+mod tests;

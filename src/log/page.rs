@@ -1,0 +1,169 @@
+//! The small change of the device log's text: indents, labels, hex.
+
+use crate::codec::inner::encode_hex;
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Language;
+
+// The reasons told fit a bit each.
+const _: () = assert!(Reason::COUNT <= 64);
+
+/// The words that depend on the language; field names and values do not.
+#[derive(Debug)]
+pub(super) struct Labels {
+    pub(super) received: &'static str,
+    pub(super) reply: &'static str,
+    pub(super) heartbeat: &'static str,
+    pub(super) through_len: &'static str,
+    pub(super) through: &'static str,
+    pub(super) data_frame: &'static str,
+    pub(super) computed: &'static str,
+    pub(super) high_byte_first: &'static str,
+    pub(super) reason: &'static str,
+}
+
+const ZH: Labels = Labels {
+    received: "接收到SC数据",
+    reply: "应答SC数据",
+    heartbeat: "发送心跳",
+    through_len: "透传数据长度",
+    through: "透传数据",
+    data_frame: "数据帧",
+    computed: "算得",
+    high_byte_first: "高字节在前",
+    reason: "原因",
+};
+
+const EN: Labels = Labels {
+    received: "received from SC",
+    reply: "reply to SC",
+    heartbeat: "heartbeat sent",
+    through_len: "through data length",
+    through: "through data",
+    data_frame: "data frame",
+    computed: "computed",
+    high_byte_first: "high byte first",
+    reason: "reason",
+};
+
+impl Labels {
+    /// Those of a language.
+    pub(super) fn of(language: Language) -> &'static Self {
+        match language {
+            Language::Zh => &ZH,
+            Language::En => &EN,
+        }
+    }
+}
+
+/// The text of one record while it is written.
+#[derive(Debug)]
+pub(super) struct Page<'a> {
+    pub(super) out: &'a mut Vec<u8>,
+    pub(super) labels: &'static Labels,
+    /// Reasons that this record tells already, a bit each.
+    told: u64,
+    /// The same of the frame being written.
+    told_here: u64,
+}
+
+impl<'a> Page<'a> {
+    /// Appends to `out`.
+    pub(super) fn new(out: &'a mut Vec<u8>, labels: &'static Labels) -> Self {
+        Self { out, labels, told: 0, told_here: 0 }
+    }
+
+    /// Text as it is.
+    pub(super) fn text(&mut self, text: &str) {
+        self.out.extend_from_slice(text.as_bytes());
+    }
+
+    /// Ends the line.
+    pub(super) fn end(&mut self) {
+        self.out.push(b'\n');
+    }
+
+    /// `    name: `
+    pub(super) fn name(&mut self, indent: usize, name: &str) {
+        self.indent(indent);
+        self.text(name);
+        self.text(": ");
+    }
+
+    /// `    name:` and the line's end.
+    pub(super) fn heading(&mut self, indent: usize, name: &str) {
+        self.indent(indent);
+        self.text(name);
+        self.text(":\n");
+    }
+
+    /// The next frame of the same record begins.
+    pub(super) fn next_frame(&mut self) {
+        self.told_here = 0;
+    }
+
+    /// `    reason: bad_start (inner: …)`, unless this frame says so already.
+    pub(super) fn reason(&mut self, indent: usize, reason: Reason) {
+        let bit = 1 << reason as u8;
+        if self.told_here & bit == 0 {
+            self.told |= bit;
+            self.told_here |= bit;
+            self.name(indent, self.labels.reason);
+            self.text(reason.reason());
+            self.text(" (");
+            self.text(reason.meaning().trim());
+            self.text(")\n");
+        }
+    }
+
+    /// The same for the whole record, unless any of its frames says so.
+    pub(super) fn last_reason(&mut self, indent: usize, reason: Reason) {
+        self.told_here = self.told;
+        self.reason(indent, reason);
+    }
+
+    /// ` (computed `, to be followed by the right value and `)`.
+    pub(super) fn open_computed(&mut self) {
+        self.text(" (");
+        self.text(self.labels.computed);
+        self.text(" ");
+    }
+
+    /// `0x` and as many digits as the bytes have.
+    pub(super) fn number(&mut self, bytes: &[u8]) {
+        self.text("0x");
+        self.upper(bytes);
+    }
+
+    /// `FF32`
+    pub(super) fn upper(&mut self, bytes: &[u8]) {
+        self.out.reserve(bytes.len() * 2);
+        encode_hex(bytes, self.out);
+    }
+
+    /// `ff32`
+    pub(super) fn lower(&mut self, bytes: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let start = self.out.len();
+        self.out.resize(start + bytes.len() * 2, 0);
+        for (pair, &byte) in self.out[start..].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]];
+        }
+    }
+
+    /// `HEX: FF 32` and the line's end.
+    pub(super) fn dump(&mut self, indent: usize, bytes: &[u8]) {
+        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+        self.indent(indent);
+        self.text("HEX:");
+        let start = self.out.len();
+        self.out.resize(start + bytes.len() * 3, b' ');
+        for (triple, &byte) in self.out[start..].as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
+            *triple = [b' ', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]];
+        }
+        self.end();
+    }
+
+    fn indent(&mut self, indent: usize) {
+        self.out.resize(self.out.len() + indent, b' ');
+    }
+}

@@ -1,0 +1,205 @@
+//! One device-log record as bytes: what a shard writes and the logger thread reads.
+//!
+//! A fixed head, then the bytes of the wire. All numbers are little endian.
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | length of the wire bytes |
+//! | 4 | 4 | FSU number |
+//! | 8 | 4 | records of this FSU lost just before this one |
+//! | 12 | 8 | Unix time in milliseconds |
+//! | 20 | 1 | kind |
+//! | 21 | 1 | reason it was dropped for, FF: none |
+//! | 22 | 2 | peer's port |
+//! | 24 | 1 | 4 or 6: the peer's address family |
+//! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
+
+use crate::codec::reason::Reason;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Bytes of the head.
+pub const HEAD_BYTES: usize = 41;
+
+const LEN: usize = 0;
+const FSU: usize = 4;
+const LOST: usize = 8;
+const TIME: usize = 12;
+const KIND: usize = 20;
+const REASON: usize = 21;
+const PORT: usize = 22;
+const FAMILY: usize = 24;
+const ADDRESS: usize = 25;
+const NO_REASON: u8 = 0xFF;
+
+// Every reason has a byte of its own, and none has that of "none".
+const _: () = assert!(Reason::COUNT < NO_REASON as usize);
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Came from a centre.
+    Received,
+    /// Went to a centre, in answer to a request.
+    Reply,
+    /// A heartbeat, sent.
+    Heartbeat,
+}
+
+/// A record, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What it is about.
+    pub kind: Kind,
+    /// Number of the FSU in the fleet.
+    pub fsu: u32,
+    /// The centre's address.
+    pub peer: SocketAddr,
+    /// The moment on the wire, Unix time in milliseconds.
+    pub unix_ms: i64,
+    /// Why it was not answered, where the shard knew when it wrote the record.
+    pub dropped: Option<Reason>,
+    /// Records of this FSU that were lost between the one before and this one.
+    pub lost_before: u32,
+    /// What was on the wire.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Record<'a> {
+    /// The head that stands before [`Record::bytes`]; `None` where those are too long for its length.
+    pub fn head(&self) -> Option<[u8; HEAD_BYTES]> {
+        let len = u32::try_from(self.bytes.len()).ok()?;
+        let mut head = [0; HEAD_BYTES];
+        head[LEN..FSU].copy_from_slice(&len.to_le_bytes());
+        head[FSU..LOST].copy_from_slice(&self.fsu.to_le_bytes());
+        head[LOST..TIME].copy_from_slice(&self.lost_before.to_le_bytes());
+        head[TIME..KIND].copy_from_slice(&self.unix_ms.to_le_bytes());
+        head[KIND] = self.kind as u8;
+        head[REASON] = self.dropped.map_or(NO_REASON, |reason| reason as u8);
+        head[PORT..FAMILY].copy_from_slice(&self.peer.port().to_le_bytes());
+        match self.peer.ip() {
+            IpAddr::V4(ip) => {
+                head[FAMILY] = 4;
+                head[ADDRESS..ADDRESS + 4].copy_from_slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                head[FAMILY] = 6;
+                head[ADDRESS..].copy_from_slice(&ip.octets());
+            }
+        }
+        Some(head)
+    }
+
+    /// Takes the first record off `queue`, leaving what follows it.
+    ///
+    /// `Ok(None)`: the record is not all there yet. `Err`: this is no record; nothing behind it can be read either.
+    pub fn take(queue: &mut &'a [u8]) -> Result<Option<Self>, Damaged> {
+        let Some((head, rest)) = queue.split_first_chunk::<HEAD_BYTES>() else { return Ok(None) };
+        let Some((bytes, rest)) = rest.split_at_checked(u32_at(head, LEN) as usize) else { return Ok(None) };
+        let kind = match head[KIND] {
+            0 => Kind::Received,
+            1 => Kind::Reply,
+            2 => Kind::Heartbeat,
+            _ => return Err(Damaged),
+        };
+        let dropped = match head[REASON] {
+            NO_REASON => None,
+            number => Some(*Reason::ALL.get(usize::from(number)).ok_or(Damaged)?),
+        };
+        let mut address = [0; 16];
+        address.copy_from_slice(&head[ADDRESS..]);
+        let ip = match head[FAMILY] {
+            4 => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
+            6 => IpAddr::V6(Ipv6Addr::from(address)),
+            _ => return Err(Damaged),
+        };
+        let mut time = [0; 8];
+        time.copy_from_slice(&head[TIME..KIND]);
+        *queue = rest;
+        Ok(Some(Self {
+            kind,
+            fsu: u32_at(head, FSU),
+            peer: SocketAddr::new(ip, u16::from_le_bytes([head[PORT], head[PORT + 1]])),
+            unix_ms: i64::from_le_bytes(time),
+            dropped,
+            lost_before: u32_at(head, LOST),
+            bytes,
+        }))
+    }
+}
+
+/// The queue holds something that is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged;
+
+fn u32_at(head: &[u8; HEAD_BYTES], at: usize) -> u32 {
+    u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn record(bytes: &[u8]) -> Record<'_> {
+        Record {
+            kind: Kind::Reply,
+            fsu: 70_000,
+            peer: "127.0.0.1:40212".parse().unwrap(),
+            unix_ms: 1_768_306_323_184,
+            dropped: Some(Reason::WrongFsu),
+            lost_before: 3,
+            bytes,
+        }
+    }
+
+    fn encode(record: &Record<'_>) -> Vec<u8> {
+        [&record.head().unwrap()[..], record.bytes].concat()
+    }
+
+    #[test]
+    fn head_is_laid_out_as_documented() {
+        let head = record(&[1, 2]).head().unwrap();
+        assert_eq!(
+            hex::encode(head),
+            "020000007011010003000000f02e45b79b0100000109149d047f000001000000000000000000000000"
+        );
+    }
+
+    #[test]
+    fn no_kind_reason_or_family_out_of_range() {
+        for (at, value) in [(KIND, 3), (REASON, Reason::COUNT as u8), (REASON, 0xFE), (FAMILY, 0), (FAMILY, 5)] {
+            let mut bytes = encode(&record(b"x"));
+            bytes[at] = value;
+            assert_eq!(Record::take(&mut &bytes[..]), Err(Damaged), "{value} at {at}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decodes_what_was_encoded(
+            kind in 0..3u8, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
+            reason in proptest::option::of(0..Reason::COUNT), bytes: Vec<u8>,
+        ) {
+            let ip = if v6 { IpAddr::V6(ip.into()) } else { IpAddr::V4((ip as u32).into()) };
+            let record = Record {
+                kind: [Kind::Received, Kind::Reply, Kind::Heartbeat][usize::from(kind)],
+                fsu, peer: SocketAddr::new(ip, port), unix_ms, dropped: reason.map(|n| Reason::ALL[n]), lost_before,
+                bytes: &bytes,
+            };
+            let mut encoded = encode(&record);
+            for cut in 0..encoded.len() {
+                prop_assert_eq!(Record::take(&mut &encoded[..cut]), Ok(None));
+            }
+            encoded.push(0xA5);
+            let mut queue = &encoded[..];
+            prop_assert_eq!(Record::take(&mut queue), Ok(Some(record)));
+            prop_assert_eq!(queue, &[0xA5][..]);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>) {
+            let mut queue = &bytes[..];
+            while let Ok(Some(_)) = Record::take(&mut queue) {}
+        }
+    }
+}

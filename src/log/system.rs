@@ -1,0 +1,445 @@
+//! The system log: lines of the `log` crate, written by the logger thread.
+//!
+//! Whoever logs formats the line and puts it into a bounded queue; a full queue refuses it, and the
+//! log says how many it lost. No caller ever waits.
+
+use super::device::delete_old;
+use super::rolling::{Rolling, split_part};
+use super::stamp::Stamp;
+use super::trouble::Trouble;
+use crate::plan::fleet::LogPlan;
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use jiff::Timestamp;
+use jiff::fmt::strtime;
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// Lines waiting to be written; some 200 bytes each. A start-up or shutdown of a large fleet says
+/// hundreds at once; whatever could say more is rate-limited where it is said.
+pub const SYSTEM_QUEUE_LINES: usize = 4096;
+
+/// Lines are gathered up to this many bytes before they are written.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// Used where the configured pattern is none.
+const DEFAULT_PATTERN: &str = "system_%Y%m%d.log";
+
+/// One line, without its time.
+#[derive(Debug)]
+struct Line {
+    unix_ms: i64,
+    /// `[INFO] target: text`
+    text: String,
+}
+
+/// The `log` crate's logger. Cheap to call from a shard.
+#[derive(Clone, Debug)]
+pub struct SystemLog {
+    queue: Sender<Line>,
+    lost: Arc<AtomicU64>,
+    level: LevelFilter,
+    stderr: bool,
+}
+
+impl SystemLog {
+    /// A line of this module's own.
+    pub(super) fn warn(&self, what: &str) {
+        self.put(Level::Warn, module_path!(), &format_args!("{what}"));
+    }
+
+    fn put(&self, level: Level, target: &str, args: &std::fmt::Arguments<'_>) {
+        if level > self.level {
+            return;
+        }
+        let line = Line { unix_ms: unix_ms(), text: text(level, target, args) };
+        match self.queue.try_send(line) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                self.lost.fetch_add(1, Ordering::Relaxed);
+            }
+            // The logger has stopped: what is said after that is for whoever looks.
+            Err(TrySendError::Disconnected(line)) => {
+                if self.stderr {
+                    let _ = writeln!(std::io::stderr(), "{}", line.text);
+                }
+            }
+        }
+    }
+}
+
+impl Log for SystemLog {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= self.level
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        self.put(record.level(), record.target(), record.args());
+    }
+
+    /// Does nothing: the logger thread writes within milliseconds, and all of it before it stops.
+    fn flush(&self) {}
+}
+
+/// Unix time in milliseconds.
+pub(super) fn unix_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}
+
+/// `[INFO] target: text` on one line: line ends and other control characters are escaped.
+fn text(level: Level, target: &str, args: &std::fmt::Arguments<'_>) -> String {
+    let text = format!("[{level}] {target}: {args}");
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let mut line = String::with_capacity(text.len() + 8);
+    for c in text.chars() {
+        if c.is_control() { line.extend(c.escape_default()) } else { line.push(c) }
+    }
+    line
+}
+
+/// Makes both ends of the system log.
+pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, SystemWriter) {
+    let (sender, receiver) = bounded(SYSTEM_QUEUE_LINES);
+    let lost = Arc::new(AtomicU64::new(0));
+    let log = SystemLog { queue: sender, lost: lost.clone(), level: plan.level, stderr };
+    let writer = SystemWriter {
+        queue: receiver,
+        lost,
+        plan: plan.clone(),
+        stamp,
+        stderr,
+        rolling: None,
+        second: i64::MIN,
+        line: Vec::new(),
+        buffer: Vec::new(),
+        buffered: 0,
+        counts: SystemCounts::default(),
+        trouble: Trouble::default(),
+    };
+    (log, writer)
+}
+
+/// What became of the lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct SystemCounts {
+    /// Lines written.
+    pub(super) written: u64,
+    /// Lines lost because the queue was full, or to write errors.
+    pub(super) lost: u64,
+}
+
+/// The logger thread's end.
+#[derive(Debug)]
+pub(super) struct SystemWriter {
+    queue: Receiver<Line>,
+    lost: Arc<AtomicU64>,
+    plan: LogPlan,
+    stamp: Stamp,
+    stderr: bool,
+    /// The file of `second`.
+    rolling: Option<Rolling>,
+    second: i64,
+    /// The line being made.
+    line: Vec<u8>,
+    /// Lines to write.
+    buffer: Vec<u8>,
+    /// How many.
+    buffered: u64,
+    pub(super) counts: SystemCounts,
+    trouble: Trouble,
+}
+
+impl SystemWriter {
+    /// Takes what waits in the queue; true if there was anything.
+    pub(super) fn drain(&mut self) -> bool {
+        let mut any = false;
+        // Bounded, so that one who logs without end does not keep the device log waiting.
+        for _ in 0..SYSTEM_QUEUE_LINES {
+            let Ok(line) = self.queue.try_recv() else { break };
+            any = true;
+            self.write(line.unix_ms, &line.text);
+        }
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            self.counts.lost += lost;
+            self.say(Level::Warn, &format!("... {lost} lines lost here"));
+        }
+        any
+    }
+
+    /// A line of the logger thread's own.
+    pub(super) fn say(&mut self, level: Level, what: &str) {
+        if level <= self.plan.level {
+            self.write(unix_ms(), &text(level, module_path!(), &format_args!("{what}")));
+        } else if level == Level::Error {
+            // Errors of the logs themselves are told somewhere even when the system log is off.
+            let _ = writeln!(std::io::stderr(), "{what}");
+        }
+    }
+
+    fn write(&mut self, unix_ms: i64, text: &str) {
+        self.roll_over(unix_ms);
+        self.line.clear();
+        self.stamp.write(unix_ms, &mut self.line);
+        self.line.extend_from_slice(text.as_bytes());
+        self.line.push(b'\n');
+        if self.stderr {
+            // Nothing can be told of a terminal that is gone.
+            let _ = std::io::stderr().write_all(&self.line);
+        }
+        let room = self.rolling.as_ref().map_or(u64::MAX, Rolling::room);
+        if (self.buffer.len() + self.line.len()) as u64 > room || self.buffer.len() > BUFFER_BYTES {
+            self.flush();
+        }
+        self.buffer.extend_from_slice(&self.line);
+        self.buffered += 1;
+        if !self.plan.async_write {
+            self.flush();
+        }
+    }
+
+    /// Opens the file of that second where it has another name than the one before.
+    fn roll_over(&mut self, unix_ms: i64) {
+        let second = unix_ms.div_euclid(1000);
+        if second == self.second && self.rolling.is_some() {
+            return;
+        }
+        self.second = second;
+        let path = self.plan.dir.join(self.name(unix_ms));
+        if self.rolling.as_ref().is_none_or(|rolling| rolling.base() != path) {
+            self.flush();
+            self.rolling = Some(Rolling::new(path, self.plan.bytes_max));
+        }
+    }
+
+    fn name(&self, unix_ms: i64) -> String {
+        let moment = Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_zoned(self.stamp.zone().clone());
+        strtime::format(&self.plan.file, &moment)
+            .or_else(|_| strtime::format(DEFAULT_PATTERN, &moment))
+            .unwrap_or_else(|_| "system.log".to_owned())
+    }
+
+    /// Writes everything gathered.
+    pub(super) fn flush(&mut self) {
+        let Some(rolling) = &mut self.rolling else { return };
+        match rolling.append(&self.buffer) {
+            Ok(()) => self.counts.written += self.buffered,
+            Err(error) => {
+                self.counts.lost += self.buffered;
+                self.trouble.note(&rolling.current(), &error, self.buffered);
+            }
+        }
+        self.buffered = 0;
+        self.buffer.clear();
+    }
+
+    /// Tells of its own write errors: on stderr, since the log itself cannot be written.
+    pub(super) fn tell_trouble(&mut self, now: Instant, last: bool) {
+        let told = if last { self.trouble.tell_last(now, "lines") } else { self.trouble.tell(now, "lines") };
+        if let Some(text) = told {
+            let _ = writeln!(std::io::stderr(), "system log: {text}");
+        }
+    }
+
+    /// Deletes system logs last written more than the allowed days before `now`; never the one written to.
+    pub(super) fn delete_old(&mut self, now: SystemTime) {
+        self.roll_over(unix_ms());
+        let Some(rolling) = &self.rolling else { return };
+        let (dir, current) = (rolling.base().parent().map(PathBuf::from), rolling.current());
+        let current = current.file_name().unwrap_or_default();
+        let pattern = Path::new(&self.plan.file).file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let Some(dir) = dir else { return };
+        delete_old(&dir, self.plan.age_days_max, now, &mut self.trouble, |name| {
+            current != name && matches(&pattern, &split_part(name).0)
+        });
+    }
+}
+
+/// Could a name have been made by that strftime pattern? Directives other than the usual ones stand for any letters and digits.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut chars = pattern.chars();
+    let Some(first) = chars.next() else { return name.is_empty() };
+    if first != '%' {
+        return name.strip_prefix(first).is_some_and(|rest| matches(chars.as_str(), rest));
+    }
+    let digits = match chars.next() {
+        Some('Y') => 4,
+        Some('m' | 'd' | 'H' | 'M' | 'S' | 'y' | 'I') => 2,
+        Some('j') => 3,
+        Some('F') => return matches(&format!("%Y-%m-%d{}", chars.as_str()), name),
+        Some('T') => return matches(&format!("%H:%M:%S{}", chars.as_str()), name),
+        Some('%') => return name.strip_prefix('%').is_some_and(|rest| matches(chars.as_str(), rest)),
+        _ => {
+            let word = name.find(|c: char| !c.is_alphanumeric()).unwrap_or(name.len());
+            return (1..=word)
+                .filter(|&end| name.is_char_boundary(end))
+                .any(|end| matches(chars.as_str(), &name[end..]));
+        }
+    };
+    name.as_bytes().get(..digits).is_some_and(|part| part.iter().all(u8::is_ascii_digit))
+        && matches(chars.as_str(), &name[digits..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{log_plan, stamp};
+    use super::*;
+    use log::RecordBuilder;
+    use std::time::Duration;
+
+    fn read(dir: &Path) -> Vec<(String, String)> {
+        let mut files: Vec<_> = std::fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name().into_string().unwrap(), std::fs::read_to_string(entry.path()).unwrap()))
+            .collect();
+        files.sort();
+        files
+    }
+
+    fn info(log: &SystemLog, text: &str) {
+        log.log(&RecordBuilder::new().level(Level::Info).target("t").args(format_args!("{text}")).build());
+    }
+
+    #[test]
+    fn lines_have_time_level_and_target_and_are_one_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, mut writer) = pair(&log_plan(dir.path()), stamp(), false);
+        writer.write(1_768_306_323_184, &text(Level::Warn, "shard", &format_args!("a\n中\u{7}")));
+        writer.flush();
+        let expected =
+            ("system_20260113.log".to_owned(), "[2026-01-13 20:12:03.184] [WARN] shard: a\\n中\\u{7}\n".to_owned());
+        assert_eq!(read(dir.path()), [expected]);
+    }
+
+    #[test]
+    fn the_file_changes_at_midnight() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, mut writer) = pair(&log_plan(dir.path()), stamp(), false);
+        for (unix_ms, text) in [(1_768_319_999_999, "a"), (1_768_320_000_000, "b")] {
+            writer.write(unix_ms, text);
+        }
+        writer.flush();
+        let expected = [
+            ("system_20260113.log", "[2026-01-13 23:59:59.999] a\n"),
+            ("system_20260114.log", "[2026-01-14 00:00:00.000] b\n"),
+        ];
+        assert_eq!(read(dir.path()), expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn rotates_between_lines() {
+        for async_write in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let plan = LogPlan { bytes_max: 60, async_write, file: "s.log".into(), ..log_plan(dir.path()) };
+            let (_, mut writer) = pair(&plan, stamp(), false);
+            for text in ["a", "b", "c"] {
+                writer.write(0, text);
+            }
+            writer.flush();
+            let line = |text: &str| format!("[1970-01-01 08:00:00.000] {text}\n");
+            let expected = [("s.1.log".to_owned(), line("c")), ("s.log".to_owned(), line("a") + &line("b"))];
+            assert_eq!(read(dir.path()), expected);
+        }
+    }
+
+    #[test]
+    fn without_async_write_every_line_is_there_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, mut writer) = pair(&LogPlan { async_write: false, ..log_plan(dir.path()) }, stamp(), false);
+        writer.write(0, "a");
+        assert_eq!(read(dir.path())[0].1, "[1970-01-01 08:00:00.000] a\n");
+    }
+
+    #[test]
+    fn a_full_queue_refuses_counts_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, mut writer) = pair(&log_plan(dir.path()), stamp(), false);
+        for n in 0..SYSTEM_QUEUE_LINES + 5 {
+            info(&log, &n.to_string());
+        }
+        assert!(writer.drain());
+        assert!(!writer.drain());
+        writer.flush();
+        let text = &read(dir.path())[0].1;
+        assert_eq!(text.lines().count(), SYSTEM_QUEUE_LINES + 1);
+        assert!(text.ends_with(": ... 5 lines lost here\n"), "{text}");
+        assert_eq!(writer.counts, SystemCounts { written: SYSTEM_QUEUE_LINES as u64 + 1, lost: 5 });
+    }
+
+    #[test]
+    fn the_level_decides_and_off_makes_no_file() {
+        for (level, expected) in [(LevelFilter::Off, 0), (LevelFilter::Warn, 0), (LevelFilter::Info, 1)] {
+            let dir = tempfile::tempdir().unwrap();
+            let (log, mut writer) = pair(&LogPlan { level, ..log_plan(dir.path()) }, stamp(), false);
+            info(&log, "x");
+            writer.drain();
+            writer.flush();
+            assert_eq!(read(dir.path()).len(), expected, "{level}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_loses_lines_and_recovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s.log");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let plan = LogPlan { file: "s.log".into(), ..log_plan(dir.path()) };
+        let (_, mut writer) = pair(&plan, stamp(), false);
+        writer.write(0, "a");
+        writer.flush();
+        assert_eq!(writer.counts, SystemCounts { written: 0, lost: 1 });
+        std::fs::remove_file(&path).unwrap();
+        writer.write(0, "b");
+        writer.flush();
+        assert_eq!(writer.counts, SystemCounts { written: 1, lost: 1 });
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, writer) = pair(&LogPlan { file: "%".into(), ..log_plan(dir.path()) }, stamp(), false);
+        assert_eq!(writer.name(0), "system_19700101.log");
+    }
+
+    #[test]
+    fn names_of_system_logs() {
+        for (pattern, name, expected) in [
+            ("system_%Y%m%d.log", "system_20260113.log", true),
+            ("system_%Y%m%d.log", "system_2026011.log", false),
+            ("system_%Y%m%d.log", "system_202601133.log", false),
+            ("system_%Y%m%d.log", "other_20260113.log", false),
+            ("%F_%b.log", "2026-01-13_Jan.log", true),
+            ("%F_%b.log", "2026-01-13_.log", false),
+            ("s.log", "s.log", true),
+            ("%B%d", "十一月03", true),
+            ("%%%j", "%012", true),
+            ("", "x", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn old_system_logs_go_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::now();
+        let plan = LogPlan { age_days_max: 7, ..log_plan(dir.path()) };
+        let (_, mut writer) = pair(&plan, stamp(), false);
+        writer.say(Level::Info, "x");
+        writer.flush();
+        let current = read(dir.path())[0].0.clone();
+        for name in ["system_20200101.log", "system_20200101.3.log", "notes_20200101.log", current.as_str()] {
+            let file = std::fs::File::options().create(true).append(true).open(dir.path().join(name)).unwrap();
+            file.set_modified(now - Duration::from_secs(8 * 86_400)).unwrap();
+        }
+        writer.delete_old(now);
+        let left: Vec<_> = read(dir.path()).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(left, ["notes_20200101.log", current.as_str()]);
+    }
+}

@@ -1,0 +1,273 @@
+//! The shard's end of the device log: copies a record into a bounded queue and returns.
+//!
+//! The queue is a ring of bytes with one writer (the shard) and one reader (the logger thread), so
+//! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
+//! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
+
+use super::record::{HEAD_BYTES, Kind, Record};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::OnFull;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::Duration;
+
+/// Bytes of one shard's queue, by default.
+///
+/// 8 MiB hold about 80,000 records of the usual 60 wire bytes: a burst of 50,000 requests a second
+/// is carried for most of a second while the logger waits for the disk. Taken once per shard, and
+/// only while the device log is on; touched pages only, so an idle fleet does not pay for it.
+pub const LOG_QUEUE_BYTES: usize = 8 << 20;
+
+/// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
+const BLOCK_SLEEP: Duration = Duration::from_micros(200);
+
+/// Records lost per FSU that no later record told of; left by a tap when it is closed.
+pub(super) type Untold = Arc<OnceLock<Vec<(u32, u32)>>>;
+
+/// The logger's end of a tap.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The queue.
+    pub(super) queue: Consumer<u8>,
+    /// Set when the tap is closed.
+    pub(super) untold: Untold,
+}
+
+/// Makes both ends of a queue.
+pub(super) fn pair(queue_bytes: usize, fsu_count: usize, on_full: OnFull, logger: Thread) -> (Tap, Source) {
+    let (producer, consumer) = RingBuffer::new(queue_bytes);
+    let untold = Untold::default();
+    let open = Open {
+        queue: producer,
+        capacity: queue_bytes,
+        lost: vec![0; fsu_count],
+        untold: untold.clone(),
+        on_full,
+        logger,
+    };
+    (Tap { open: Some(open) }, Source { queue: consumer, untold })
+}
+
+/// Where a shard puts its device-log records. Owned by its executor.
+///
+/// Dropping it closes it: what it could not tell of lost records goes to the logger then.
+#[derive(Debug)]
+pub struct Tap {
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Open {
+    queue: Producer<u8>,
+    capacity: usize,
+    /// By FSU: records lost since the last one that was accepted. 4 bytes an FSU.
+    lost: Vec<u32>,
+    untold: Untold,
+    on_full: OnFull,
+    logger: Thread,
+}
+
+impl Tap {
+    /// A tap that takes nothing: the device log is off.
+    pub fn off() -> Self {
+        Self { open: None }
+    }
+
+    /// Whether the device log is on.
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there.
+    ///
+    /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, the logger has ended, or
+    /// `fsu` is none of this tap's. The loss is told by the FSU's next record, or at close. With
+    /// [`OnFull::Block`] it waits for room instead, for as long as the logger lives.
+    #[inline]
+    pub fn record(
+        &mut self,
+        kind: Kind,
+        fsu: u32,
+        peer: SocketAddr,
+        unix_ms: i64,
+        dropped: Option<Reason>,
+        bytes: &[u8],
+    ) -> bool {
+        let Some(open) = &mut self.open else { return true };
+        let Some(&lost_before) = open.lost.get(fsu as usize) else { return false };
+        let accepted = open.push(&Record { kind, fsu, peer, unix_ms, dropped, lost_before, bytes });
+        open.lost[fsu as usize] = if accepted { 0 } else { lost_before.saturating_add(1) };
+        accepted
+    }
+
+    /// Ends the tap: all it has accepted, and how much it has lost, reaches the log. Dropping it does the same.
+    pub fn close(self) {}
+}
+
+impl Open {
+    fn push(&mut self, record: &Record<'_>) -> bool {
+        let Some(head) = record.head() else { return false };
+        let len = HEAD_BYTES + record.bytes.len();
+        if !self.make_room(len) {
+            return false;
+        }
+        // There is room for both, so neither fails; the reader waits until the record is whole.
+        let pushed = self.queue.push_entire_slice(&head).is_ok() && self.queue.push_entire_slice(record.bytes).is_ok();
+        self.wake_past_half(len);
+        pushed
+    }
+
+    /// Whether `len` bytes fit, having waited for them where that is chosen.
+    fn make_room(&mut self, len: usize) -> bool {
+        if len > self.capacity || self.queue.is_abandoned() {
+            return false;
+        }
+        while self.queue.cached_slots() < len && self.queue.slots() < len {
+            if self.on_full == OnFull::Drop || self.queue.is_abandoned() {
+                return false;
+            }
+            self.logger.unpark();
+            std::thread::sleep(BLOCK_SLEEP);
+        }
+        true
+    }
+
+    /// Wakes the logger when the last `len` bytes took the queue past half full, so once for each time it fills.
+    fn wake_past_half(&mut self, len: usize) {
+        let half = self.capacity / 2;
+        // The cached number is never above the true one, and free of traffic between the cores.
+        if self.queue.cached_slots() < half {
+            let free = self.queue.slots();
+            if free < half && free + len >= half {
+                self.logger.unpark();
+            }
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let numbered = (0u32..).zip(&self.lost);
+        let untold = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
+        // Set before the queue is abandoned, which happens after this: who sees that sees this. Set only here.
+        let _ = self.untold.set(untold);
+        self.logger.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn peer() -> SocketAddr {
+        "127.0.0.1:1".parse().unwrap()
+    }
+
+    fn put(tap: &mut Tap, fsu: u32, bytes: &[u8]) -> bool {
+        tap.record(Kind::Received, fsu, peer(), 0, None, bytes)
+    }
+
+    /// Takes all whole records: (fsu, lost before, first byte).
+    fn drain(source: &mut Source) -> Vec<(u32, u32, u8)> {
+        let mut bytes = vec![0; source.queue.slots()];
+        source.queue.pop_entire_slice(&mut bytes).unwrap();
+        let mut queue = &bytes[..];
+        let mut records = Vec::new();
+        while let Some(record) = Record::take(&mut queue).unwrap() {
+            records.push((record.fsu, record.lost_before, record.bytes[0]));
+        }
+        assert!(queue.is_empty(), "only whole records");
+        records
+    }
+
+    #[test]
+    fn a_record_larger_than_the_queue_is_lost_and_never_waited_for() {
+        for on_full in [OnFull::Drop, OnFull::Block] {
+            let (mut tap, mut source) = pair(100, 1, on_full, std::thread::current());
+            assert!(!put(&mut tap, 0, &[7; 60]));
+            assert!(put(&mut tap, 0, &[8; 59]));
+            assert_eq!(drain(&mut source), [(0, 1, 8)]);
+        }
+    }
+
+    #[test]
+    fn losses_after_the_last_record_are_left_at_close() {
+        let (mut tap, source) = pair(100, 3, OnFull::Drop, std::thread::current());
+        for _ in 0..4 {
+            put(&mut tap, 1, &[0; 50]);
+        }
+        put(&mut tap, 2, &[0; 50]);
+        tap.close();
+        assert!(source.queue.is_abandoned());
+        assert_eq!(source.untold.get(), Some(&vec![(1, 3), (2, 1)]));
+    }
+
+    #[test]
+    fn a_blocked_shard_goes_on_when_the_logger_is_gone() {
+        let (mut tap, source) = pair(100, 1, OnFull::Block, std::thread::current());
+        assert!(put(&mut tap, 0, &[0; 50]));
+        drop(source);
+        assert!(!put(&mut tap, 0, &[0; 50]));
+    }
+
+    #[test]
+    fn a_blocked_shard_waits_for_room_and_loses_nothing() {
+        let (mut tap, mut source) = pair(200, 1, OnFull::Block, std::thread::current());
+        let shard = std::thread::spawn(move || (0..100).all(|n| put(&mut tap, 0, &[n; 50])));
+        let mut records: Vec<(u32, u32, u8)> = Vec::new();
+        let mut bytes = Vec::new();
+        while records.len() < 100 {
+            let start = bytes.len();
+            bytes.resize(start + source.queue.slots(), 0);
+            source.queue.pop_entire_slice(&mut bytes[start..]).unwrap();
+            let mut queue = &bytes[..];
+            while let Some(record) = Record::take(&mut queue).unwrap() {
+                records.push((record.fsu, record.lost_before, record.bytes[0]));
+            }
+            bytes = queue.to_vec();
+        }
+        assert!(shard.join().unwrap());
+        assert_eq!(records, (0..100).map(|n| (0, 0, n)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn without_a_device_log_nothing_is_lost() {
+        assert!(!Tap::off().is_on());
+        assert!(put(&mut Tap::off(), 9, b"x"));
+    }
+
+    proptest! {
+        /// Whatever is put and whenever it is drained: per FSU, records and told losses stand in the
+        /// order of the calls, and together they are as many.
+        #[test]
+        fn every_record_is_there_or_told_lost(
+            steps in proptest::collection::vec((0u32..3, 1usize..120, proptest::bool::weighted(0.2)), 1..200),
+        ) {
+            let (mut tap, mut source) = pair(300, 3, OnFull::Drop, std::thread::current());
+            let mut put_in: [Vec<Option<u8>>; 3] = Default::default();
+            let mut taken = Vec::new();
+            for (n, &(fsu, len, drained)) in steps.iter().enumerate() {
+                let accepted = put(&mut tap, fsu, &vec![n as u8; len]);
+                put_in[fsu as usize].push(accepted.then_some(n as u8));
+                if drained {
+                    taken.extend(drain(&mut source));
+                }
+            }
+            tap.close();
+            taken.extend(drain(&mut source));
+            let mut read: [Vec<Option<u8>>; 3] = Default::default();
+            for (fsu, lost, first) in taken {
+                read[fsu as usize].extend(vec![None; lost as usize]);
+                read[fsu as usize].push(Some(first));
+            }
+            for &(fsu, lost) in source.untold.get().unwrap() {
+                read[fsu as usize].extend(vec![None; lost as usize]);
+            }
+            prop_assert_eq!(read, put_in);
+        }
+    }
+}
