@@ -1,0 +1,115 @@
+//! Serving allocates nothing once its buffers have grown: a counting allocator watches request to reply.
+
+use fsu_mock::codec::civil::Now;
+use fsu_mock::codec::outer::Head;
+use fsu_mock::codec::reason::Reason;
+use fsu_mock::config::load::Loader;
+use fsu_mock::config::source::Source;
+use fsu_mock::plan::compile::compile;
+use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
+use fsu_mock::responder::state::FsuState;
+use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use std::path::Path;
+
+/// Counts what goes out and keeps nothing.
+#[derive(Default)]
+struct Count {
+    replies: usize,
+}
+
+impl Sink for Count {
+    fn send(&mut self, _what: Outgoing, _due_unix_ms: i64, _bytes: &[u8]) {
+        self.replies += 1;
+    }
+    fn received(&mut self, _bytes: &[u8], _dropped: Option<Reason>) {}
+    fn note(&mut self, _reason: Reason, _bytes: &[u8]) {}
+}
+
+fn shipped() -> Fleet {
+    let mut loader = Loader::new(Source::Directory);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sys_config.json");
+    compile(&mut loader, &root).expect("the shipped configuration compiles")
+}
+
+/// One request of every command of an FSU's devices: header and data bytes zero but for what frames and selects it.
+fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
+    let mut out = Vec::new();
+    for device in fsu.devices.iter() {
+        let template = &device.template;
+        for command in &template.commands {
+            let data_len = template.data_len_fixed.unwrap_or(command.request_len);
+            let mut raw = vec![0; template.left_len + data_len + template.tail_len];
+            let len = raw.len();
+            raw[..template.start.len()].copy_from_slice(&template.start);
+            raw[len - template.end.len()..].copy_from_slice(&template.end);
+            for constant in command.constants.iter().chain(&template.versions) {
+                let at = constant.at.in_frame(len);
+                raw[at..at + constant.bytes.len()].copy_from_slice(&constant.bytes);
+            }
+            let shape = template.keys.iter().find(|shape| shape.table.iter().any(|(key, _)| *key == command.key)).unwrap();
+            let mut key = command.key;
+            for part in shape.parts.iter().rev() {
+                let at = part.at.in_frame(len);
+                let value = (key & ((1 << (8 * part.len)) - 1)) as u64;
+                fsu_mock::codec::checksum::write_number(value, part.little, &mut raw[at..at + part.len]);
+                key >>= 8 * part.len;
+            }
+            for field in &template.lengths {
+                let at = field.at.in_frame(len);
+                let value = fsu_mock::codec::inner::length_value(field, data_len);
+                fsu_mock::codec::checksum::write_number(value, field.little, &mut raw[at..at + field.len]);
+            }
+            let mut wire = Vec::new();
+            fsu_mock::codec::inner::encode_wire(template, &raw, &mut wire);
+            if fsu.transport == Transport::Udp {
+                let head = Head::request(&fsu.id.bytes, &[0; 8], device.sub_dev_type, device.sub_dev_addr);
+                let (mut framed, mut escaped) = (Vec::new(), Vec::new());
+                head.build(Some(&wire), &mut framed).unwrap();
+                wire = fsu_mock::codec::outer::escape(&framed, &mut escaped).to_vec();
+            }
+            out.push(wire);
+        }
+    }
+    out
+}
+
+#[test]
+fn no_allocation_from_request_to_reply() {
+    let fleet = shipped();
+    let run = RunContext { seed: 1, skip_delay: false };
+    let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
+    let moment = Moment { now, not_before_unix_ms: 0 };
+    let mut scratch = Scratch::default();
+    let mut replies = 0;
+    for fsu in &fleet.fsus {
+        let mut state = FsuState::new(fsu);
+        let requests = requests(fsu);
+        let mut sink = Count::default();
+        let mut serve = |sink: &mut Count| {
+            for request in &requests {
+                match fsu.transport {
+                    Transport::Udp => {
+                        b_interface::on_datagram(&run, fsu, &mut state, request, moment, &mut scratch, sink);
+                    }
+                    _ => {
+                        stream::on_bytes(&run, fsu, &mut state, request, moment, &mut scratch, sink);
+                    }
+                }
+            }
+        };
+        // Warm-up: every cycle place has its turn, every register its longest text.
+        for _ in 0..16 {
+            serve(&mut sink);
+        }
+        let before = sink.replies;
+        let counted = allocation_counter::measure(|| {
+            for _ in 0..4 {
+                serve(&mut sink);
+            }
+        });
+        assert_eq!(counted.count_total, 0, "{} allocated {} times", fsu.name, counted.count_total);
+        assert!(sink.replies > before, "{} answered nothing", fsu.name);
+        replies += sink.replies - before;
+    }
+    assert!(replies > 500, "{replies} replies are no proof");
+}
