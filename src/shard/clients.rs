@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(known(&clients, 1_360, 360), [2]);
         let mut gone = Vec::new();
         clients.expire(1_359, 360, |address| gone.push(address.port()));
-        assert_eq!(gone, []);
+        assert!(gone.is_empty());
         clients.expire(1_360, 360, |address| gone.push(address.port()));
         assert_eq!(gone, [1]);
         assert_eq!(clients.next_expiry(360), Some(1_860));

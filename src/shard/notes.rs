@@ -1,7 +1,7 @@
 //! Lines for the system log about bad input: per reason at most one a minute (spec b-interface.md).
 
 use crate::codec::reason::Reason;
-use std::fmt::Display;
+use std::fmt::{Display, Write};
 
 /// Time between two lines of one reason.
 const INTERVAL_MS: u64 = 60_000;
@@ -45,13 +45,13 @@ impl Notes {
     #[inline]
     pub fn note(&mut self, reason: Reason, now_ms: u64, fsu: &str, peer: impl Display, bytes: &[u8]) {
         if let Some(untold) = self.admit(reason, now_ms) {
-            write(reason, untold, fsu, &peer, bytes);
+            warn(reason, untold, fsu, &peer, bytes);
         }
     }
 }
 
 #[cold]
-fn write(reason: Reason, untold: u64, fsu: &str, peer: &dyn Display, bytes: &[u8]) {
+fn warn(reason: Reason, untold: u64, fsu: &str, peer: &dyn Display, bytes: &[u8]) {
     let mut line = format!("{fsu}: {} from {peer}: {}", reason.reason(), reason.meaning().trim());
     if !bytes.is_empty() {
         line.push_str("; bytes ");
@@ -59,10 +59,10 @@ fn write(reason: Reason, untold: u64, fsu: &str, peer: &dyn Display, bytes: &[u8
         if bytes.len() > SHOWN_BYTES_MAX {
             line.push_str("...");
         }
-        line.push_str(&format!(" ({})", bytes.len()));
+        let _ = write!(line, " ({})", bytes.len());
     }
     if untold > 0 {
-        line.push_str(&format!("; {untold} more since the last such line"));
+        let _ = write!(line, "; {untold} more since the last such line");
     }
     log::warn!("{line}");
 }

@@ -8,7 +8,6 @@ use crate::responder::{Heard, Moment, RunContext, Scratch, Sink, b_interface, da
 /// What a shard serves. The state it works on is the shard's.
 pub trait Protocol {
     /// Answers one datagram.
-    #[expect(clippy::too_many_arguments, reason = "the stages' one shape")]
     fn on_datagram(
         &self,
         run: &RunContext,
@@ -21,7 +20,6 @@ pub trait Protocol {
     ) -> Heard;
 
     /// Answers all whole frames in the bytes of a connection.
-    #[expect(clippy::too_many_arguments, reason = "the stages' one shape")]
     fn on_bytes(
         &self,
         run: &RunContext,

@@ -156,7 +156,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let total = self.fleet.fsus.len().max(1) as u128;
         for (socket, slot) in (0u32..).zip(&mut self.slots) {
             let fsu = &self.fleet.fsus[slot.fsu as usize];
-            let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else { continue };
+            let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+                continue;
+            };
             let phase_ms = (u128::from(interval_ms) * u128::from(slot.fsu) / total) as u64;
             slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
             self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
@@ -213,7 +215,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             Outcome::Sent => {
                 let counters = &mut slot.state.counters;
                 count_sent(counters, datagram.what);
-                if self.tap.is_on() && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ms, None, bytes) {
+                if self.tap.is_on()
+                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ms, None, bytes)
+                {
                     counters.log_records_lost += 1;
                 }
             }
@@ -278,7 +282,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Gives up waiting replies that are due after `end_ms`.
     fn give_up_replies(&mut self, end_ms: u64) {
         for index in 0..self.later.pending.slots() {
-            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ms, _)| due_ms > end_ms) else { continue };
+            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ms, _)| due_ms > end_ms) else {
+                continue;
+            };
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
                 Dest::Stream(id) => {

@@ -43,7 +43,8 @@ impl Receiver {
     /// Receives what is there, up to [`BATCH`] datagrams.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
         self.received = 0;
-        let slots = self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.iovs).zip(&mut self.headers);
+        let slots =
+            self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.iovs).zip(&mut self.headers);
         for (((buffer, name), iov), header) in slots {
             *iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
             header.msg_hdr.msg_name = ptr::from_mut(name).cast();
@@ -89,11 +90,7 @@ pub(super) struct Sender {
 impl Sender {
     /// Empty headers.
     pub(super) fn new() -> Self {
-        Self {
-            names: Vec::with_capacity(BATCH),
-            iovs: vec![no_iov(); BATCH],
-            headers: vec![no_header(); BATCH],
-        }
+        Self { names: Vec::with_capacity(BATCH), iovs: vec![no_iov(); BATCH], headers: vec![no_header(); BATCH] }
     }
 
     /// Sends up to [`BATCH`] datagrams; how many were taken. An error is that of the first one.
@@ -176,13 +173,12 @@ impl Readiness {
 
     /// Ready when `fd`, which is no socket and always the same, is readable; may be ready too early, never too late.
     pub(super) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                let owned = fd.try_clone_to_owned()?.into_raw_fd();
-                // SAFETY: the descriptor was just duplicated and is owned by nothing else.
-                self.stream.insert(unsafe { glommio::net::TcpStream::from_raw_fd(owned) })
-            }
+        let stream = if let Some(stream) = &mut self.stream {
+            stream
+        } else {
+            let owned = fd.try_clone_to_owned()?.into_raw_fd();
+            // SAFETY: the descriptor was just duplicated and is owned by nothing else.
+            self.stream.insert(unsafe { glommio::net::TcpStream::from_raw_fd(owned) })
         };
         match Pin::new(stream).poll_read(cx, &mut [0]) {
             Poll::Pending => Poll::Pending,

@@ -47,15 +47,12 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
             self.out_lens.push(bytes.len() as u32);
             return;
         }
-        match self.later.reply(Dest::Stream(self.id), due_ms, bytes) {
-            Some(index) => {
-                self.later.pending.append(&mut self.conn.delayed, index);
-                self.conn.last_due_ms = due_ms;
-            }
-            None => {
-                self.pending_full += 1;
-                self.note(Reason::PendingFull, bytes);
-            }
+        if let Some(index) = self.later.reply(Dest::Stream(self.id), due_ms, bytes) {
+            self.later.pending.append(&mut self.conn.delayed, index);
+            self.conn.last_due_ms = due_ms;
+        } else {
+            self.pending_full += 1;
+            self.note(Reason::PendingFull, bytes);
         }
     }
 
@@ -264,9 +261,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
         self.notes.note(reason, now.mono_ms, name, conn.peer, about);
-        if self.tap.is_on()
-            && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, Some(reason), bytes)
-        {
+        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, Some(reason), bytes) {
             counters.log_records_lost += 1;
         }
     }

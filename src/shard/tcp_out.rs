@@ -45,8 +45,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 break;
             }
             slot.state.counters.answered += 1;
-            if self.tap.is_on()
-                && !self.tap.record(Kind::Reply, slot.fsu, conn.peer, unix_ms, None, &bytes[start..end])
+            if self.tap.is_on() && !self.tap.record(Kind::Reply, slot.fsu, conn.peer, unix_ms, None, &bytes[start..end])
             {
                 slot.state.counters.log_records_lost += 1;
             }
@@ -118,8 +117,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(super) fn update_interest(&mut self, id: ConnId, io: &mut impl Io) {
         let draining = self.drain_end_ms.is_some();
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let interest =
-            Interest { read: !(conn.eof || conn.stalled || draining), write: !conn.unsent.is_empty() };
+        let interest = Interest { read: !(conn.eof || conn.stalled || draining), write: !conn.unsent.is_empty() };
         if interest != conn.interest {
             conn.interest = interest;
             io.set_interest(id, interest);
