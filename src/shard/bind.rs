@@ -1,0 +1,82 @@
+//! Sockets, bound before the shards start, so that an error can name the FSU and its address.
+
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+
+/// Asked for each UDP socket; the kernel gives up to `net.core.rmem_max`. Its default loses datagrams from 256
+/// outstanding requests on; this holds 2,048. Kernel memory, taken only while datagrams wait.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
+const BACKLOG: i32 = 4_096;
+
+/// A socket of one FSU.
+#[derive(Debug)]
+pub enum Bound {
+    /// Datagrams.
+    Udp(UdpSocket),
+    /// Connections.
+    Tcp(TcpListener),
+}
+
+impl Bound {
+    /// The address it is bound to, with the port that was chosen where 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(listener) => listener.local_addr(),
+        }
+    }
+}
+
+/// A non-blocking datagram socket. A second one at the same address is an error, not half of the traffic.
+pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    // Less is given without an error; a socket with the default still serves.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// A non-blocking listener. An address whose connections of an earlier run still linger can be had at once.
+pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // [::] leaves the IPv4 port to an FSU of its own, and peers are told by their real addresses.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_had_once() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let udp = bind_udp(any).unwrap();
+        let tcp = bind_tcp(any).unwrap();
+        let again = bind_udp(udp.local_addr().unwrap()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let again = bind_tcp(tcp.local_addr().unwrap()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn both_families_have_their_own_port() {
+        // Where the machine has no IPv6 there is nothing to see.
+        let Ok(six) = bind_udp("[::]:0".parse().unwrap()) else { return };
+        let port = six.local_addr().unwrap().port();
+        bind_udp(([127, 0, 0, 1], port).into()).unwrap();
+    }
+}

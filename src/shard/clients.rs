@@ -1,0 +1,161 @@
+//! The centres that an FSU knows (spec b-interface.md, Clients and heartbeats).
+
+use std::net::SocketAddr;
+
+/// One centre: 40 bytes.
+#[derive(Clone, Copy, Debug)]
+struct Client {
+    address: SocketAddr,
+    heard_ms: u64,
+}
+
+/// What hearing from an address changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing: a centre that was known.
+    Known,
+    /// A centre came.
+    New,
+    /// A centre came, and the longest-silent one went to make room.
+    Replaced(SocketAddr),
+}
+
+/// The set of one FSU, bounded. Times are monotonic milliseconds. No memory before the first centre.
+#[derive(Debug, Default)]
+pub struct Clients {
+    list: Vec<Client>,
+    /// Whoever was heard last is the likeliest to be heard next.
+    last: usize,
+}
+
+impl Clients {
+    /// A valid frame came from `address`. The set never holds more than `clients_max` (at least one).
+    #[inline]
+    pub fn heard(&mut self, address: SocketAddr, now_ms: u64, clients_max: usize) -> Seen {
+        match self.list.get_mut(self.last) {
+            Some(client) if client.address == address => {
+                client.heard_ms = now_ms;
+                Seen::Known
+            }
+            _ => self.heard_from_another(address, now_ms, clients_max),
+        }
+    }
+
+    fn heard_from_another(&mut self, address: SocketAddr, now_ms: u64, clients_max: usize) -> Seen {
+        if let Some(index) = self.list.iter().position(|client| client.address == address) {
+            self.last = index;
+            self.list[index].heard_ms = now_ms;
+            return Seen::Known;
+        }
+        let mut seen = Seen::New;
+        if self.list.len() >= clients_max.max(1)
+            && let Some(silent) = (0..self.list.len()).min_by_key(|&index| self.list[index].heard_ms)
+        {
+            seen = Seen::Replaced(self.list.remove(silent).address);
+        }
+        self.list.push(Client { address, heard_ms: now_ms });
+        self.last = self.list.len() - 1;
+        seen
+    }
+
+    /// Takes out those not heard for `timeout_ms`, telling `gone` of each.
+    pub fn expire(&mut self, now_ms: u64, timeout_ms: u64, mut gone: impl FnMut(SocketAddr)) {
+        self.list.retain(|client| {
+            let live = client.is_live(now_ms, timeout_ms);
+            if !live {
+                gone(client.address);
+            }
+            live
+        });
+        self.last = 0;
+    }
+
+    /// When the next one goes if it stays silent; `None` where none is known.
+    pub fn next_expiry(&self, timeout_ms: u64) -> Option<u64> {
+        self.list.iter().map(|client| client.heard_ms.saturating_add(timeout_ms)).min()
+    }
+
+    /// The address at `index` in the order of coming, if it is live; `None` past the end.
+    pub fn get(&self, index: usize, now_ms: u64, timeout_ms: u64) -> Option<Option<SocketAddr>> {
+        self.list.get(index).map(|client| client.is_live(now_ms, timeout_ms).then_some(client.address))
+    }
+
+    /// How many are known.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether none is known.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl Client {
+    fn is_live(&self, now_ms: u64, timeout_ms: u64) -> bool {
+        now_ms < self.heard_ms.saturating_add(timeout_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(port: u16) -> SocketAddr {
+        ([127, 0, 0, 1], port).into()
+    }
+
+    fn known(clients: &Clients, now_ms: u64, timeout_ms: u64) -> Vec<u16> {
+        (0..clients.len())
+            .filter_map(|index| clients.get(index, now_ms, timeout_ms)?)
+            .map(|address| address.port())
+            .collect()
+    }
+
+    /// (port, time) heard in turn with room for three; what each changed; who is left.
+    fn check(heard: &[(u16, u64)], expected: &[Seen], left: &[u16]) {
+        let mut clients = Clients::default();
+        let seen: Vec<Seen> = heard.iter().map(|&(port, ms)| clients.heard(address(port), ms, 3)).collect();
+        assert_eq!(seen, expected);
+        assert_eq!(known(&clients, 10, 100), left);
+    }
+
+    #[test]
+    fn the_longest_silent_one_makes_room() {
+        use Seen::{Known, New, Replaced};
+        check(&[(1, 1), (2, 2), (1, 3)], &[New, New, Known], &[1, 2]);
+        check(&[(1, 1), (2, 2), (3, 3), (1, 4), (4, 5)], &[New, New, New, Known, Replaced(address(2))], &[1, 3, 4]);
+        check(
+            &[(1, 1), (2, 2), (3, 3), (4, 4), (4, 5), (1, 6)],
+            &[New, New, New, Replaced(address(1)), Known, Replaced(address(2))],
+            &[3, 4, 1],
+        );
+    }
+
+    #[test]
+    fn a_silent_one_goes_when_its_time_is_over_and_not_before() {
+        let mut clients = Clients::default();
+        clients.heard(address(1), 1_000, 3);
+        clients.heard(address(2), 1_500, 3);
+        assert_eq!(clients.next_expiry(360), Some(1_360));
+        assert_eq!(known(&clients, 1_359, 360), [1, 2]);
+        assert_eq!(known(&clients, 1_360, 360), [2]);
+        let mut gone = Vec::new();
+        clients.expire(1_359, 360, |address| gone.push(address.port()));
+        assert!(gone.is_empty());
+        clients.expire(1_360, 360, |address| gone.push(address.port()));
+        assert_eq!(gone, [1]);
+        assert_eq!(clients.next_expiry(360), Some(1_860));
+        clients.expire(9_999, 360, |address| gone.push(address.port()));
+        assert!(clients.is_empty() && clients.next_expiry(360).is_none());
+        assert_eq!(clients.heard(address(1), 10_000, 3), Seen::New);
+    }
+
+    #[test]
+    fn a_limit_of_none_still_knows_one() {
+        let mut clients = Clients::default();
+        assert_eq!(clients.heard(address(1), 1, 0), Seen::New);
+        assert_eq!(clients.heard(address(2), 2, 0), Seen::Replaced(address(1)));
+        assert_eq!(clients.len(), 1);
+    }
+}

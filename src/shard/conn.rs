@@ -1,0 +1,256 @@
+//! What is kept of a TCP connection: nothing but this while it is idle.
+
+use super::io::{ConnId, Interest};
+use super::pending::Queue;
+use super::wheel::Key;
+use crate::plan::fleet::Limits;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+/// One connection. Times are monotonic milliseconds.
+#[derive(Debug)]
+pub struct Conn {
+    /// The FSU's number in the shard.
+    pub socket: u32,
+    /// The centre.
+    pub peer: SocketAddr,
+    /// A started frame that waits for more; past the write limit, whatever was read and not looked at.
+    pub partial: Vec<u8>,
+    /// When that frame started.
+    pub partial_since_ms: u64,
+    /// Replies that the kernel had no room for.
+    pub unsent: Unsent,
+    /// When the kernel last had room.
+    pub stalled_since_ms: u64,
+    /// When the last whole frame came, or the connection.
+    pub whole_ms: u64,
+    /// When the last of its delayed replies is due.
+    pub last_due_ms: u64,
+    /// Its replies in the pool.
+    pub delayed: Queue,
+    /// Its entry in the wheel, and when that fires.
+    pub timer: (Key, u64),
+    /// The peer will send no more.
+    pub eof: bool,
+    /// Nothing is read until the peer has taken some replies.
+    pub stalled: bool,
+    /// What the driver was told last.
+    pub interest: Interest,
+}
+
+/// No deadline.
+pub const NEVER_MS: u64 = u64::MAX;
+
+impl Conn {
+    /// A connection that was just accepted.
+    pub fn new(socket: u32, peer: SocketAddr, now_ms: u64) -> Self {
+        Self {
+            socket,
+            peer,
+            partial: Vec::new(),
+            partial_since_ms: now_ms,
+            unsent: Unsent::default(),
+            stalled_since_ms: now_ms,
+            whole_ms: now_ms,
+            last_due_ms: 0,
+            delayed: Queue::default(),
+            timer: (Key::NONE, NEVER_MS),
+            eof: false,
+            stalled: false,
+            interest: Interest { read: true, write: false },
+        }
+    }
+
+    /// When the frame it started must be whole.
+    pub fn frame_deadline_ms(&self, limits: &Limits) -> u64 {
+        if self.partial.is_empty() || self.stalled || self.eof {
+            return NEVER_MS;
+        }
+        self.partial_since_ms.saturating_add(limits.frame_deadline_ms)
+    }
+
+    /// When the peer must have taken some of what waits.
+    pub fn write_deadline_ms(&self, limits: &Limits) -> u64 {
+        if self.unsent.is_empty() {
+            return NEVER_MS;
+        }
+        self.stalled_since_ms.saturating_add(limits.write_deadline_ms)
+    }
+
+    /// When it has been idle for too long.
+    pub fn idle_deadline_ms(&self, limits: &Limits) -> u64 {
+        self.whole_ms.saturating_add(limits.idle_timeout_ms)
+    }
+
+    /// The earliest of these.
+    pub fn deadline_ms(&self, limits: &Limits) -> u64 {
+        self.frame_deadline_ms(limits).min(self.write_deadline_ms(limits)).min(self.idle_deadline_ms(limits))
+    }
+
+    /// Nothing more can come, and nothing is left to send.
+    pub fn is_finished(&self) -> bool {
+        self.eof && self.partial.is_empty() && self.delayed.is_empty() && self.unsent.is_empty()
+    }
+}
+
+/// Replies that wait for room in the kernel, whole ones: the first until its last byte was taken.
+#[derive(Debug, Default)]
+pub struct Unsent {
+    bytes: Vec<u8>,
+    /// Where the first reply starts.
+    start: usize,
+    /// How far the kernel has taken.
+    taken: usize,
+    lens: VecDeque<u32>,
+}
+
+/// Bytes of replies that left before they are moved out of the buffer.
+const COMPACT_BYTES: usize = 32 << 10;
+
+impl Unsent {
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.lens.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn waiting(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// How many replies wait.
+    pub fn replies(&self) -> usize {
+        self.lens.len()
+    }
+
+    /// Adds replies of these lengths, of which the kernel has taken `taken` bytes already: less than the first.
+    pub fn push(&mut self, bytes: &[u8], lens: &[u32], taken: usize) {
+        if self.lens.is_empty() {
+            self.taken = taken;
+        }
+        self.bytes.extend_from_slice(bytes);
+        self.lens.extend(lens);
+    }
+
+    /// The kernel has taken `count` bytes; `sent` is told of every reply that is out with that.
+    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8])) {
+        self.taken += count;
+        while let Some(&len) = self.lens.front() {
+            let end = self.start + len as usize;
+            if end > self.taken {
+                break;
+            }
+            sent(&self.bytes[self.start..end]);
+            self.start = end;
+            self.lens.pop_front();
+        }
+        if self.lens.is_empty() {
+            *self = Self::default();
+        } else if self.start >= COMPACT_BYTES {
+            self.bytes.drain(..self.start);
+            self.taken -= self.start;
+            self.start = 0;
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    generation: u32,
+    conn: Option<Box<Conn>>,
+}
+
+/// A generation is told in 24 bits.
+const GENERATION_MASK: u32 = 0x00FF_FFFF;
+
+/// The connections of a shard.
+#[derive(Debug, Default)]
+pub struct Conns {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+impl Conns {
+    /// Adds one.
+    pub fn add(&mut self, conn: Conn) -> ConnId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            (self.places.len() - 1) as u32
+        });
+        let place = &mut self.places[index as usize];
+        place.conn = Some(Box::new(conn));
+        ConnId { index, generation: place.generation }
+    }
+
+    /// One that is open.
+    #[inline]
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        let place = self.places.get_mut(id.index as usize)?;
+        if place.generation == id.generation { place.conn.as_deref_mut() } else { None }
+    }
+
+    /// The open one at a place.
+    pub fn at(&self, index: u32) -> Option<ConnId> {
+        let place = self.places.get(index as usize)?;
+        place.conn.as_ref().map(|_| ConnId { index, generation: place.generation })
+    }
+
+    /// Takes one out; its id is of none from then on.
+    pub fn remove(&mut self, id: ConnId) -> Option<Box<Conn>> {
+        let place = self.places.get_mut(id.index as usize).filter(|place| place.generation == id.generation)?;
+        let conn = place.conn.take()?;
+        place.generation = (place.generation + 1) & GENERATION_MASK;
+        self.free.push(id.index);
+        Some(conn)
+    }
+
+    /// How many places there are: with [`Conns::at`] every open one is found.
+    pub fn places(&self) -> u32 {
+        self.places.len() as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        // With its place in the table, its entry in the wheel and its place in the driver: well below 1 KiB.
+        assert!(size_of::<Conn>() + size_of::<Place>() <= 320, "{}", size_of::<Conn>());
+    }
+
+    #[test]
+    fn an_id_never_means_the_next_connection_at_its_place() {
+        let mut conns = Conns::default();
+        let peer = ([127, 0, 0, 1], 1).into();
+        let first = conns.add(Conn::new(0, peer, 0));
+        assert!(conns.remove(first).is_some() && conns.remove(first).is_none());
+        let second = conns.add(Conn::new(0, peer, 0));
+        assert_eq!(second.index, first.index);
+        assert!(conns.get_mut(first).is_none() && conns.get_mut(second).is_some());
+    }
+
+    /// Replies of these lengths, the kernel taking so many bytes at a time: which are out after each.
+    fn check(lens: &[u32], taken: usize, steps: &[usize], expected: &[&[usize]]) {
+        let bytes: Vec<u8> = (0u8..).zip(lens).flat_map(|(n, &len)| vec![n; len as usize]).collect();
+        let mut unsent = Unsent::default();
+        unsent.push(&bytes, lens, taken);
+        for (&step, &expected) in steps.iter().zip(expected) {
+            let mut out = Vec::new();
+            unsent.advance(step, |reply| {
+                assert!(reply.iter().all(|&byte| byte == reply[0]) && reply.len() == lens[reply[0] as usize] as usize);
+                out.push(reply[0] as usize);
+            });
+            assert_eq!(out, expected);
+        }
+        assert!(unsent.is_empty() && unsent.waiting().is_empty());
+    }
+
+    #[test]
+    fn a_reply_is_out_with_its_last_byte() {
+        check(&[3, 2, 4], 0, &[2, 1, 5, 1], &[&[], &[0], &[1], &[2]]);
+        check(&[3, 2, 4], 2, &[1, 6], &[&[0], &[1, 2]]);
+        check(&[40_000, 40_000], 0, &[39_999, 2, 39_999], &[&[], &[0], &[1]]);
+    }
+}

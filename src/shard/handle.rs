@@ -1,0 +1,154 @@
+//! Starting a shard, and what may be asked of it.
+
+use super::bind::Bound;
+use super::poll::Driver;
+use super::poll_io::PollIo;
+use super::protocol::{Protocol, Responder};
+use super::serve::Serve;
+use super::tap::Tap;
+use crate::plan::fleet::Fleet;
+use crate::responder::RunContext;
+use crate::responder::state::Counters;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// Memory the executor registers for its own files: a shard has none. The default is 10 MiB.
+const EXECUTOR_IO_BYTES: usize = 65_536;
+/// Commands that may wait to be seen; whoever sends more waits.
+const COMMANDS_MAX: usize = 16;
+
+/// A shard to be started.
+#[derive(Debug)]
+pub struct ShardSpec<T = crate::log::tap::Tap> {
+    /// Its number; part of its thread's name.
+    pub index: usize,
+    /// The CPU it is pinned to; `None`: it runs where the system likes.
+    pub cpu: Option<usize>,
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Its FSUs, by their numbers in the fleet, and their sockets.
+    pub fsus: Vec<(usize, Bound)>,
+    /// What is common to all messages of the run.
+    pub run: RunContext,
+    /// Its end of the device log.
+    pub tap: T,
+}
+
+/// Why a shard did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// Its descriptors could not be made.
+    #[error("shard {index}: its sockets cannot be watched: {error}")]
+    Watch {
+        /// The shard.
+        index: usize,
+        /// Why.
+        error: io::Error,
+    },
+    /// The executor could not be made: io_uring is forbidden, or too little memory may be locked.
+    #[error("shard {index}: the executor cannot start: {message}")]
+    Executor {
+        /// The shard.
+        index: usize,
+        /// As the executor tells it.
+        message: String,
+    },
+    /// It ended by itself.
+    #[error("shard {index}: ended: {message}")]
+    Ended {
+        /// The shard.
+        index: usize,
+        /// Why.
+        message: String,
+    },
+}
+
+/// What may be asked of a shard.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Stop reading, send what is due, end.
+    Drain,
+    /// End now.
+    Stop,
+    /// The counters at this moment.
+    Counters(Sender<Vec<(usize, Counters)>>),
+}
+
+/// A running shard. Dropping the handle leaves it running.
+#[derive(Debug)]
+pub struct Handle {
+    index: usize,
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    thread: ExecutorJoinHandle<io::Result<Vec<(usize, Counters)>>>,
+}
+
+/// Starts a shard on a thread of its own.
+pub fn spawn<T: Tap + Send + 'static>(spec: ShardSpec<T>) -> Result<Handle, ShardError> {
+    spawn_with(spec, Responder)
+}
+
+/// Starts a shard that serves `protocol`.
+pub(super) fn spawn_with<P, T>(spec: ShardSpec<T>, protocol: P) -> Result<Handle, ShardError>
+where
+    P: Protocol + Send + 'static,
+    T: Tap + Send + 'static,
+{
+    let ShardSpec { index, cpu, fleet, fsus, run, tap } = spec;
+    // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
+    let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
+        fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
+    let mut io = PollIo::new(sockets).map_err(|error| ShardError::Watch { index, error })?;
+    let wake = io.wake();
+    let (commands, receiver) = bounded(COMMANDS_MAX);
+    let thread = LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
+        .name(&format!("shard-{index}"))
+        .io_memory(EXECUTOR_IO_BYTES)
+        .spawn(move || async move {
+            let now = io.watch.now();
+            let serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+            Driver::new(serve, io, numbers.len(), receiver).run().await
+        })
+        .map_err(|error| ShardError::Executor { index, message: error.to_string() })?;
+    Ok(Handle { index, commands, wake, thread })
+}
+
+impl Handle {
+    /// Stops reading, sends what is due within the drain time and ends. With nothing due it ends at once.
+    pub fn drain(&self) {
+        self.ask(Command::Drain);
+    }
+
+    /// Ends now; what still waits is counted `drain_ended`.
+    pub fn stop(&self) {
+        self.ask(Command::Stop);
+    }
+
+    /// Asks for the counters, by the FSUs' numbers in the fleet. Nothing comes where the shard has ended.
+    pub fn counters(&self) -> Receiver<Vec<(usize, Counters)>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Counters(answer));
+        receiver
+    }
+
+    /// Waits for its end; the final counters.
+    pub fn join(self) -> Result<Vec<(usize, Counters)>, ShardError> {
+        let index = self.index;
+        let ended = |message| ShardError::Ended { index, message };
+        match self.thread.join() {
+            Ok(Ok(counters)) => Ok(counters),
+            Ok(Err(error)) => Err(ended(error.to_string())),
+            Err(error) => Err(ended(error.to_string())),
+        }
+    }
+
+    /// A shard that has ended is asked in vain, and that is no error.
+    fn ask(&self, command: Command) {
+        if self.commands.send(command).is_ok() {
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        }
+    }
+}

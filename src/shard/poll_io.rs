@@ -1,0 +1,223 @@
+//! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
+
+use super::bind::Bound;
+use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::outbox::Outbox;
+use super::watch::Watch;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Token {
+    /// A command came.
+    Wake,
+    /// An FSU's own socket.
+    Socket(u32),
+    /// A connection.
+    Conn(ConnId),
+}
+
+const KIND_SHIFT: u32 = 56;
+const GENERATION_SHIFT: u32 = 32;
+const KIND_SOCKET: u64 = 1;
+const KIND_CONN: u64 = 2;
+
+impl Token {
+    /// As it stands in the epoll set.
+    fn data(self) -> EventData {
+        EventData::new_u64(match self {
+            Self::Wake => 0,
+            Self::Socket(index) => KIND_SOCKET << KIND_SHIFT | u64::from(index),
+            Self::Conn(id) => {
+                KIND_CONN << KIND_SHIFT | u64::from(id.generation) << GENERATION_SHIFT | u64::from(id.index)
+            }
+        })
+    }
+
+    /// Back from there.
+    #[inline]
+    pub(super) fn of(data: EventData) -> Self {
+        let data = data.u64();
+        match data >> KIND_SHIFT {
+            KIND_SOCKET => Self::Socket(data as u32),
+            KIND_CONN => {
+                Self::Conn(ConnId { index: data as u32, generation: (data >> GENERATION_SHIFT) as u32 & 0x00FF_FFFF })
+            }
+            _ => Self::Wake,
+        }
+    }
+}
+
+/// A connection's descriptor.
+#[derive(Debug)]
+struct Stream {
+    generation: u32,
+    fd: OwnedFd,
+    interest: Interest,
+}
+
+/// All descriptors of a shard.
+#[derive(Debug)]
+pub(super) struct PollIo {
+    epoll: OwnedFd,
+    wake: Arc<OwnedFd>,
+    sockets: Vec<Bound>,
+    streams: Vec<Option<Stream>>,
+    pub(super) outbox: Outbox,
+    pub(super) watch: Watch,
+    /// Connections are being closed with requests unread.
+    pub(super) is_ending: bool,
+}
+
+impl PollIo {
+    /// Watches these sockets, whose numbers are their places, and a descriptor for commands.
+    pub(super) fn new(sockets: Vec<Bound>) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        epoll::add(&epoll, &wake, Token::Wake.data(), EventFlags::IN)?;
+        for (index, socket) in (0u32..).zip(&sockets) {
+            epoll::add(&epoll, descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
+        }
+        let (streams, outbox, watch) = (Vec::new(), Outbox::default(), Watch::new());
+        Ok(Self { epoll, wake, sockets, streams, outbox, watch, is_ending: false })
+    }
+
+    /// Writing to it wakes the shard.
+    pub(super) fn wake(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.wake)
+    }
+
+    /// The whole set: readable when anything in it is.
+    pub(super) fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// An FSU's socket.
+    #[inline]
+    pub(super) fn socket(&self, index: u32) -> Option<&Bound> {
+        self.sockets.get(index as usize)
+    }
+
+    /// Takes over an accepted connection.
+    pub(super) fn add(&mut self, id: ConnId, fd: OwnedFd) -> io::Result<()> {
+        let place = id.index as usize;
+        if self.streams.len() <= place {
+            self.streams.resize_with(place + 1, || None);
+        }
+        epoll::add(&self.epoll, &fd, Token::Conn(id).data(), EventFlags::IN)?;
+        let interest = Interest { read: true, write: false };
+        self.streams[place] = Some(Stream { generation: id.generation, fd, interest });
+        Ok(())
+    }
+
+    #[inline]
+    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
+        self.streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+    }
+
+    /// Reads from a connection; `None`: it is closed, or not to be read now.
+    #[inline]
+    pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
+        let stream = self.stream(id).filter(|stream| stream.interest.read)?;
+        Some(rustix::net::recv(&stream.fd, buffer, RecvFlags::DONTWAIT).map(|(count, _)| count))
+    }
+
+    /// The error that a connection's descriptor was marked with; `None`: it is closed already.
+    pub(super) fn take_error(&mut self, id: ConnId) -> Option<Errno> {
+        let stream = self.stream(id)?;
+        Some(rustix::net::sockopt::socket_error(&stream.fd).ok().and_then(Result::err).unwrap_or(Errno::CONNRESET))
+    }
+}
+
+/// Whether it says no more than that the peer is gone: nothing to report.
+pub(super) fn is_peer_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN | Errno::SHUTDOWN)
+}
+
+fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
+    match socket {
+        Bound::Udp(socket) => socket.as_fd(),
+        Bound::Tcp(listener) => listener.as_fd(),
+    }
+}
+
+impl Io for PollIo {
+    #[inline]
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        self.outbox.push(datagram, bytes)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.outbox.is_filling()
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
+        let Some(stream) = self.stream(conn) else { return Written::Gone };
+        match rustix::net::send(&stream.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            Ok(count) => Written::Bytes(count),
+            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
+            Err(errno) if is_peer_gone(errno) => Written::Gone,
+            Err(errno) => Written::Failed(errno.raw_os_error()),
+        }
+    }
+
+    fn set_interest(&mut self, conn: ConnId, interest: Interest) {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, interest.read);
+        flags.set(EventFlags::OUT, interest.write);
+        let Some(stream) = self.streams.get_mut(conn.index as usize).and_then(Option::as_mut) else { return };
+        if stream.generation == conn.generation {
+            stream.interest = interest;
+            // It is in the set, so this fails for want of kernel memory only; the deadlines end the connection then.
+            let _ = epoll::modify(&self.epoll, &stream.fd, Token::Conn(conn).data(), flags);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        let is_ending = self.is_ending;
+        let Some(stream) = self.stream(conn) else { return };
+        if is_ending {
+            // Unread requests would make the kernel reset the connection, and lose replies that are on their way.
+            let _ = rustix::net::shutdown(&stream.fd, Shutdown::Write);
+            let mut unread = [0; 16 << 10];
+            let _ = rustix::net::recv(&stream.fd, &mut unread, RecvFlags::DONTWAIT);
+        }
+        self.streams[conn.index as usize] = None;
+    }
+
+    fn set_accepting(&mut self, socket: u32, on: bool) {
+        if let Some(bound) = self.sockets.get(socket as usize) {
+            let flags = if on { EventFlags::IN } else { EventFlags::empty() };
+            let _ = epoll::modify(&self.epoll, descriptor(bound), Token::Socket(socket).data(), flags);
+        }
+    }
+
+    fn stop_receiving(&mut self) {
+        for socket in &self.sockets {
+            let _ = epoll::delete(&self.epoll, descriptor(socket));
+        }
+    }
+
+    fn unix_ms(&mut self) -> i64 {
+        self.watch.unix_ms()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_come_back() {
+        let conn = |index, generation| Token::Conn(ConnId { index, generation });
+        for token in [Token::Wake, Token::Socket(0), Token::Socket(9_999), conn(0, 0), conn(u32::MAX, 0x00FF_FFFF)] {
+            assert_eq!(Token::of(token.data()), token);
+        }
+    }
+}

@@ -1,0 +1,338 @@
+//! What one shard does, without a system call, clock or executor: its FSUs, timers and drain.
+//!
+//! A driver feeds it (`on_datagram`, `on_accept`, `on_bytes`, ..., `on_tick`) and does what it asks through
+//! [`Io`]. Times come in as [`Clock`]; so all of it runs on virtual time as well.
+
+use super::clients::Clients;
+use super::clock::Clock;
+use super::conn::Conns;
+use super::io::{ConnId, Datagram, Io, Outcome};
+use super::notes::Notes;
+use super::pending::{Dest, Pending};
+use super::protocol::Protocol;
+use super::tap::{Kind, Tap};
+use super::wheel::Wheel;
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Fleet, Transport};
+use crate::responder::state::{Counters, FsuState};
+use crate::responder::{Outgoing, RunContext, Scratch};
+use std::sync::Arc;
+
+/// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
+pub const DRAIN_MS: u64 = 5_000;
+/// Timers fired in one turn: what a turn may take stays below a millisecond.
+const FIRED_MAX: usize = 128;
+/// A datagram for which the kernel has no room is tried again after this time.
+const SEND_RETRY_MS: u64 = 1;
+/// And so often: for about as long as a peer waits for a reply. Then it is counted `send_failed`.
+const SEND_TRIES_MAX: u16 = 2_000;
+/// Accepting is tried again so long after it failed for want of descriptors.
+pub(super) const ACCEPT_RETRY_MS: u64 = 100;
+
+/// What the wheel holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Timer {
+    /// A waiting reply, by its place in the pool.
+    Reply(u32),
+    /// An FSU's next heartbeat.
+    Heartbeat(u32),
+    /// The next moment at which a centre of an FSU may have been silent for too long.
+    Clients(u32),
+    /// A connection's next deadline, by its place.
+    Conn(u32),
+    /// Accept again.
+    Accept(u32),
+}
+
+/// Everything that is to be done later.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) wheel: Wheel<Timer>,
+    pub(super) pending: Pending,
+}
+
+impl Later {
+    /// Keeps a reply until `due_ms`; `None`: there is no room.
+    pub(super) fn reply(&mut self, dest: Dest, due_ms: u64, bytes: &[u8]) -> Option<u32> {
+        let index = self.pending.add(dest, due_ms, bytes)?;
+        let key = self.wheel.insert(due_ms, Timer::Reply(index));
+        self.pending.set_key(index, key);
+        Some(index)
+    }
+
+    /// Lets go of a reply that will not be sent.
+    pub(super) fn forget(&mut self, index: u32) {
+        if let Some((_, _, key)) = self.pending.get(index) {
+            self.wheel.cancel(key);
+            self.pending.release(index);
+        }
+    }
+}
+
+/// One FSU of the shard.
+#[derive(Debug)]
+pub(super) struct Slot {
+    /// Its number in the fleet.
+    pub(super) fsu: u32,
+    pub(super) state: FsuState,
+    pub(super) clients: Clients,
+    /// [`Timer::Clients`] is in the wheel.
+    pub(super) clients_timed: bool,
+    /// When its next heartbeat is due.
+    pub(super) beat_due_ms: u64,
+    /// Open connections.
+    pub(super) connections: usize,
+}
+
+/// Buffers that are used within one call, kept for the next.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// A heartbeat.
+    pub(super) beat: Vec<u8>,
+    /// A started frame and what came after it.
+    pub(super) joined: Vec<u8>,
+    /// Replies to one read from a connection.
+    pub(super) out: Vec<u8>,
+    /// Their lengths.
+    pub(super) out_lens: Vec<u32>,
+    /// Empty buffers for started frames.
+    pub(super) spare: Vec<Vec<u8>>,
+}
+
+/// One shard's logic. An FSU's number in the shard is its place in `fsus`, also its socket's number.
+#[derive(Debug)]
+pub struct Serve<P, T> {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) run: RunContext,
+    pub(super) protocol: P,
+    pub(super) tap: T,
+    pub(super) slots: Vec<Slot>,
+    pub(super) later: Later,
+    pub(super) conns: Conns,
+    pub(super) notes: Notes,
+    pub(super) scratch: Scratch,
+    pub(super) buffers: Buffers,
+    /// Connections with replies that the kernel had no room for.
+    pub(super) unsent_conns: usize,
+    /// The end of the drain, once it has begun.
+    pub(super) drain_end_ms: Option<u64>,
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// The shard that serves these FSUs of the fleet, from `now` on. Numbers past the fleet are left out.
+    pub fn new(fleet: Arc<Fleet>, fsus: &[usize], run: RunContext, protocol: P, tap: T, now: Clock) -> Self {
+        let slots = fsus
+            .iter()
+            .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
+            .map(|(number, fsu)| Slot {
+                fsu: number as u32,
+                state: FsuState::new(fsu),
+                clients: Clients::default(),
+                clients_timed: false,
+                beat_due_ms: 0,
+                connections: 0,
+            })
+            .collect();
+        let mut serve = Self {
+            fleet,
+            run,
+            protocol,
+            tap,
+            slots,
+            later: Later { wheel: Wheel::new(now.mono_ms), pending: Pending::default() },
+            conns: Conns::default(),
+            notes: Notes::default(),
+            scratch: Scratch::default(),
+            buffers: Buffers::default(),
+            unsent_conns: 0,
+            drain_end_ms: None,
+        };
+        serve.start_heartbeats(now);
+        serve
+    }
+
+    /// First beats are spread evenly over the interval by the FSU's number in the fleet.
+    fn start_heartbeats(&mut self, now: Clock) {
+        let total = self.fleet.fsus.len().max(1) as u128;
+        for (socket, slot) in (0u32..).zip(&mut self.slots) {
+            let fsu = &self.fleet.fsus[slot.fsu as usize];
+            let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+                continue;
+            };
+            let phase_ms = (u128::from(interval_ms) * u128::from(slot.fsu) / total) as u64;
+            slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
+            self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+        }
+    }
+
+    /// Does what has become due, up to a bound. True: call again, after sending what is queued.
+    pub fn on_tick(&mut self, now: Clock, io: &mut impl Io) -> bool {
+        for _ in 0..FIRED_MAX {
+            if !io.has_room() {
+                return true;
+            }
+            let Some(timer) = self.later.wheel.pop(now.mono_ms) else { return false };
+            match timer {
+                Timer::Reply(index) => self.on_reply_due(index, now, io),
+                Timer::Heartbeat(socket) => self.on_beat_due(socket, now, io),
+                Timer::Clients(socket) => self.on_clients_due(socket, now),
+                Timer::Conn(index) => self.on_conn_due(index, now, io),
+                Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
+                Timer::Accept(_) => {}
+            }
+        }
+        true
+    }
+
+    /// When [`Serve::on_tick`] should be called next, on the monotonic clock.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let timer = self.later.wheel.next_deadline();
+        match (timer, self.drain_end_ms) {
+            (Some(timer), Some(end)) => Some(timer.min(end)),
+            (timer, end) => timer.or(end),
+        }
+    }
+
+    fn on_reply_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
+        match self.later.pending.get(index) {
+            Some((Dest::Datagram(datagram), ..)) => {
+                if io.send_datagram(datagram, self.later.pending.bytes(index)) {
+                    self.later.pending.release(index);
+                } else {
+                    let key = self.later.wheel.insert(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));
+                    self.later.pending.set_key(index, key);
+                }
+            }
+            Some((Dest::Stream(id), ..)) => self.on_stream_reply_due(index, id, now, io),
+            None => {}
+        }
+    }
+
+    /// A queued datagram was sent, or not. `unix_ms` is the moment of that, for the log.
+    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ms: i64) {
+        let Some(slot) = self.slots.get_mut(datagram.socket as usize) else { return };
+        match outcome {
+            Outcome::Sent => {
+                let counters = &mut slot.state.counters;
+                count_sent(counters, datagram.what);
+                if self.tap.is_on()
+                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ms, None, bytes)
+                {
+                    counters.log_records_lost += 1;
+                }
+            }
+            Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
+                let again = Datagram { tries: datagram.tries + 1, ..datagram };
+                if self.later.reply(Dest::Datagram(again), now.mono_ms + SEND_RETRY_MS, bytes).is_none() {
+                    slot.state.counters.drop(Reason::SendFailed);
+                }
+            }
+            Outcome::Full | Outcome::Failed(_) => {
+                slot.state.counters.drop(Reason::SendFailed);
+                let name = &self.fleet.fsus[slot.fsu as usize].name;
+                let errno = if let Outcome::Failed(errno) = outcome { errno } else { 0 };
+                let peer = format_args!("{} (error {errno})", datagram.peer);
+                self.notes.note(Reason::SendFailed, now.mono_ms, name, peer, bytes);
+            }
+        }
+    }
+
+    /// The kernel reported an error on an FSU's own socket.
+    pub fn on_socket_error(&mut self, socket: u32, errno: i32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::SocketError);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::SocketError, now.mono_ms, &fsu.name, format_args!("{} (error {errno})", fsu.bind), &[]);
+    }
+
+    /// Stops reading; what is due within [`DRAIN_MS`] is still sent, what is due later is given up now.
+    pub fn begin_drain(&mut self, now: Clock, io: &mut impl Io) {
+        if self.drain_end_ms.is_some() {
+            return;
+        }
+        let end_ms = now.mono_ms.saturating_add(DRAIN_MS);
+        self.drain_end_ms = Some(end_ms);
+        io.stop_receiving();
+        self.give_up_replies(end_ms);
+        for id in self.open_conns() {
+            self.keep(id, &[], now.mono_ms);
+            self.update_interest(id, io);
+        }
+    }
+
+    /// The drain has nothing left to do, or no time.
+    pub fn is_drained(&self, now: Clock) -> bool {
+        let Some(end_ms) = self.drain_end_ms else { return false };
+        now.mono_ms >= end_ms || (self.later.pending.is_empty() && self.unsent_conns == 0)
+    }
+
+    /// Ends everything: what still waits counts as `drain_ended`, connections are closed.
+    pub fn finish(&mut self, io: &mut impl Io) {
+        self.drain_end_ms.get_or_insert(0);
+        self.give_up_replies(0);
+        for id in self.open_conns() {
+            self.shut(id, Reason::DrainEnded, io);
+        }
+    }
+
+    fn open_conns(&self) -> Vec<ConnId> {
+        (0..self.conns.places()).filter_map(|index| self.conns.at(index)).collect()
+    }
+
+    /// Gives up waiting replies that are due after `end_ms`.
+    fn give_up_replies(&mut self, end_ms: u64) {
+        for index in 0..self.later.pending.slots() {
+            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ms, _)| due_ms > end_ms) else {
+                continue;
+            };
+            let socket = match dest {
+                Dest::Datagram(datagram) => datagram.socket,
+                Dest::Stream(id) => {
+                    let Some(conn) = self.conns.get_mut(id) else { continue };
+                    self.later.pending.remove(&mut conn.delayed, index);
+                    conn.socket
+                }
+            };
+            self.later.forget(index);
+            self.drop(socket, Reason::DrainEnded);
+        }
+    }
+
+    /// Counts a drop.
+    pub(super) fn drop(&mut self, socket: u32, reason: Reason) {
+        if let Some(slot) = self.slots.get_mut(socket as usize) {
+            slot.state.counters.drop(reason);
+        }
+    }
+
+    /// How many replies wait for their time.
+    pub fn pending(&self) -> usize {
+        self.later.pending.len()
+    }
+
+    /// The counters of each FSU, by its number in the fleet.
+    pub fn counters(&self) -> Vec<(usize, Counters)> {
+        self.slots.iter().map(|slot| (slot.fsu as usize, slot.state.counters.clone())).collect()
+    }
+
+    /// Whether the device log is on: the driver then takes the time of each send.
+    pub fn is_logged(&self) -> bool {
+        self.tap.is_on()
+    }
+}
+
+/// Counts what was handed to the kernel.
+pub(super) fn count_sent(counters: &mut Counters, what: Outgoing) {
+    match what {
+        Outgoing::Reply => counters.answered += 1,
+        Outgoing::Heartbeat => counters.heartbeats_sent += 1,
+    }
+}
+
+/// As the log calls it.
+fn kind(what: Outgoing) -> Kind {
+    match what {
+        Outgoing::Reply => Kind::Reply,
+        Outgoing::Heartbeat => Kind::Heartbeat,
+    }
+}

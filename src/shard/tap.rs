@@ -1,0 +1,40 @@
+//! Where a shard tells of its traffic: the device log.
+
+use crate::codec::reason::Reason;
+use std::net::SocketAddr;
+
+pub use crate::log::record::Kind;
+
+/// Takes the device log's records. An implementation copies and returns.
+pub trait Tap {
+    /// Whether records are wanted at all.
+    fn is_on(&self) -> bool;
+    /// One record: an FSU's number in the fleet, its peer, the moment on the wire, the bytes there. False: lost.
+    fn record(
+        &mut self,
+        kind: Kind,
+        fsu: u32,
+        peer: SocketAddr,
+        unix_ms: i64,
+        dropped: Option<Reason>,
+        bytes: &[u8],
+    ) -> bool;
+}
+
+impl Tap for crate::log::tap::Tap {
+    fn is_on(&self) -> bool {
+        Self::is_on(self)
+    }
+
+    fn record(
+        &mut self,
+        kind: Kind,
+        fsu: u32,
+        peer: SocketAddr,
+        unix_ms: i64,
+        dropped: Option<Reason>,
+        bytes: &[u8],
+    ) -> bool {
+        Self::record(self, kind, fsu, peer, unix_ms, dropped, bytes)
+    }
+}

@@ -1,0 +1,330 @@
+//! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::tcp_out`].
+
+use super::clock::Clock;
+use super::conn::{Conn, NEVER_MS};
+use super::io::{ConnId, Io};
+use super::notes::Notes;
+use super::pending::Dest;
+use super::protocol::Protocol;
+use super::serve::{ACCEPT_RETRY_MS, Later, Serve, Timer};
+use super::tap::{Kind, Tap};
+use super::wheel::Key;
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Fsu;
+use crate::responder::stream::Step;
+use crate::responder::{Moment, Outgoing, Sink};
+
+/// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
+/// take them is looked at.
+const OFFERED_BYTES: usize = 8 << 10;
+/// False starts skipped in what a peer left behind when it stopped sending; the rest is then garbage as a whole.
+const SKIPPED_AT_END_MAX: usize = 1_024;
+/// Empty buffers kept for started frames.
+const SPARE_BUFFERS_MAX: usize = 64;
+
+/// Where the stage puts what it has to say about the bytes of one connection.
+struct StreamSink<'a, T> {
+    later: &'a mut Later,
+    notes: &'a mut Notes,
+    tap: &'a mut T,
+    out: &'a mut Vec<u8>,
+    out_lens: &'a mut Vec<u32>,
+    conn: &'a mut Conn,
+    id: ConnId,
+    fsu: &'a Fsu,
+    fsu_number: u32,
+    now: Clock,
+    pending_full: u64,
+    records_lost: u64,
+}
+
+impl<T: Tap> Sink for StreamSink<'_, T> {
+    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        let due_ms = self.now.mono_of(due_unix_ms).max(self.conn.last_due_ms);
+        // A reply that is due still waits for those before it, which the wheel may not have fired yet.
+        if due_ms <= self.now.mono_ms && self.conn.delayed.is_empty() {
+            self.out.extend_from_slice(bytes);
+            self.out_lens.push(bytes.len() as u32);
+            return;
+        }
+        if let Some(index) = self.later.reply(Dest::Stream(self.id), due_ms, bytes) {
+            self.later.pending.append(&mut self.conn.delayed, index);
+            self.conn.last_due_ms = due_ms;
+        } else {
+            self.pending_full += 1;
+            self.note(Reason::PendingFull, bytes);
+        }
+    }
+
+    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
+        // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
+        if dropped != Some(Reason::Garbage) {
+            self.conn.whole_ms = self.now.mono_ms;
+        }
+        if self.tap.is_on()
+            && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, dropped, bytes)
+        {
+            self.records_lost += 1;
+        }
+    }
+
+    fn note(&mut self, reason: Reason, bytes: &[u8]) {
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.conn.peer, bytes);
+    }
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
+    pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
+        let slot = self.slots.get_mut(socket as usize)?;
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        if slot.connections >= fsu.limits.connections_max {
+            slot.state.counters.drop(Reason::ConnectionLimit);
+            self.notes.note(Reason::ConnectionLimit, now.mono_ms, &fsu.name, peer, &[]);
+            return None;
+        }
+        slot.connections += 1;
+        slot.state.counters.connections += 1;
+        log::debug!("{}: {peer} connected", fsu.name);
+        let id = self.conns.add(Conn::new(socket, peer, now.mono_ms));
+        self.arm(id);
+        Some(id)
+    }
+
+    /// Accepting failed for want of something that may come back: it rests for a moment.
+    pub fn on_accept_failed(&mut self, socket: u32, errno: i32, now: Clock, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::AcceptFailed);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::AcceptFailed, now.mono_ms, &fsu.name, format_args!("error {errno}"), &[]);
+        io.set_accepting(socket, false);
+        self.later.wheel.insert(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
+    }
+
+    /// Bytes came on a connection.
+    pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.partial.is_empty() {
+            self.take_in(id, bytes, None, now, io);
+        } else {
+            let mut joined = std::mem::take(&mut self.buffers.joined);
+            joined.clear();
+            joined.extend_from_slice(&conn.partial);
+            joined.extend_from_slice(bytes);
+            let since_ms = conn.partial_since_ms;
+            self.take_in(id, &joined, Some(since_ms), now, io);
+            self.buffers.joined = joined;
+        }
+        self.settle(id, io);
+    }
+
+    /// The peer will send no more. What is due to it is still sent.
+    pub fn on_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.eof = true;
+        if !conn.stalled {
+            self.search_rest(id, now, io);
+        }
+        self.settle(id, io);
+    }
+
+    /// The connection broke: by the peer (`None`), or with an error of the socket.
+    pub fn on_closed(&mut self, id: ConnId, errno: Option<i32>, now: Clock, io: &mut impl Io) {
+        if let (Some(errno), Some(conn)) = (errno, self.conns.get_mut(id)) {
+            let socket = conn.socket;
+            self.on_socket_error(socket, errno, now);
+        }
+        self.shut(id, Reason::PeerGone, io);
+    }
+
+    /// Offers bytes, which begin with the started frame there was, to the stage; keeps what is left.
+    /// `since_ms`: when that frame started.
+    fn take_in(&mut self, id: ConnId, bytes: &[u8], since_ms: Option<u64>, now: Clock, io: &mut impl Io) {
+        let mut start = 0;
+        let mut offered = OFFERED_BYTES;
+        while start < bytes.len() {
+            let end = bytes.len().min(start + offered);
+            let Some((step, longest)) = self.run_stage(id, &bytes[start..end], now) else { return };
+            let consumed = step.consumed.min(end - start);
+            start += consumed;
+            if !self.send_out(id, now, io) {
+                return;
+            }
+            if self.conns.get_mut(id).is_some_and(|conn| conn.stalled) {
+                break;
+            }
+            if end == bytes.len() {
+                // No frame can be this long: not what the stage promises, but never kept.
+                if start < end && (end - start > longest.max(1) || !step.partial) {
+                    self.drop_bytes(id, Reason::Garbage, &bytes[start..], &bytes[start..], now);
+                    start = end;
+                }
+                break;
+            }
+            offered = if consumed == 0 { offered * 2 } else { OFFERED_BYTES };
+        }
+        let since_ms = since_ms.filter(|_| start == 0).unwrap_or(now.mono_ms);
+        self.keep(id, &bytes[start..], since_ms);
+    }
+
+    /// Keeps a started frame, or no memory where there is none.
+    pub(super) fn keep(&mut self, id: ConnId, rest: &[u8], since_ms: u64) {
+        let spare = &mut self.buffers.spare;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.partial_since_ms = since_ms;
+        conn.partial.clear();
+        if !rest.is_empty() {
+            if conn.partial.capacity() == 0 {
+                conn.partial = spare.pop().unwrap_or_default();
+            }
+            conn.partial.extend_from_slice(rest);
+        } else if conn.partial.capacity() > 0 {
+            let buffer = std::mem::take(&mut conn.partial);
+            if spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= OFFERED_BYTES {
+                spare.push(buffer);
+            }
+        }
+    }
+
+    /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells the longest request.
+    fn run_stage(&mut self, id: ConnId, bytes: &[u8], now: Clock) -> Option<(Step, usize)> {
+        let conn = self.conns.get_mut(id)?;
+        let slot = self.slots.get_mut(conn.socket as usize)?;
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let moment = Moment { now: now.now(), not_before_unix_ms: now.unix_of_later(conn.last_due_ms) };
+        let mut sink = StreamSink {
+            later: &mut self.later,
+            notes: &mut self.notes,
+            tap: &mut self.tap,
+            out: &mut self.buffers.out,
+            out_lens: &mut self.buffers.out_lens,
+            conn,
+            id,
+            fsu,
+            fsu_number: slot.fsu,
+            now,
+            pending_full: 0,
+            records_lost: 0,
+        };
+        let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
+        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        slot.state.counters.log_records_lost += sink.records_lost;
+        Some((step, self.protocol.longest_request(fsu)))
+    }
+
+    /// What a started frame was taken for was none: its first byte is garbage, the search goes on behind it.
+    fn skip_start(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let mut started = std::mem::take(&mut self.buffers.joined);
+        started.clear();
+        started.extend_from_slice(&conn.partial);
+        self.drop_bytes(id, Reason::FrameDeadline, &started, &started[..1.min(started.len())], now);
+        self.take_in(id, started.get(1..).unwrap_or_default(), None, now, io);
+        self.buffers.joined = started;
+    }
+
+    /// Nothing more comes: whole frames may still stand behind a false start in what is left.
+    fn search_rest(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let mut left = std::mem::take(&mut self.buffers.joined);
+        left.clear();
+        left.extend_from_slice(&conn.partial);
+        self.keep(id, &[], now.mono_ms);
+        let (mut at, mut skipped, mut skips) = (0, 0, 0);
+        while at + 1 < left.len() && skips < SKIPPED_AT_END_MAX {
+            at += 1;
+            skips += 1;
+            let Some((step, _)) = self.run_stage(id, &left[at..], now) else { break };
+            if step.consumed > 0 {
+                self.drop_bytes(id, Reason::Garbage, &left[skipped..at], &left[skipped..at], now);
+                at = left.len().min(at + step.consumed);
+                skipped = at;
+            }
+            if !self.send_out(id, now, io) {
+                break;
+            }
+        }
+        if skipped < left.len() {
+            self.drop_bytes(id, Reason::Garbage, &left[skipped..], &left[skipped..], now);
+        }
+        self.buffers.joined = left;
+    }
+
+    /// Counts, notes and records bytes that were no frame; each byte is garbage.
+    fn drop_bytes(&mut self, id: ConnId, reason: Reason, about: &[u8], bytes: &[u8], now: Clock) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        let counters = &mut slot.state.counters;
+        counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
+        if reason != Reason::Garbage {
+            counters.drop(reason);
+        }
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        self.notes.note(reason, now.mono_ms, name, conn.peer, about);
+        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, Some(reason), bytes) {
+            counters.log_records_lost += 1;
+        }
+    }
+
+    /// Goes on with what was read before the peer stopped taking replies.
+    pub(super) fn resume(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stalled = false;
+        conn.partial_since_ms = now.mono_ms;
+        if !conn.partial.is_empty() {
+            self.on_bytes(id, &[], now, io);
+        }
+        if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
+            self.search_rest(id, now, io);
+        }
+    }
+
+    /// After anything happened to a connection: closes it if it is finished, else sets its timer and interest.
+    pub(super) fn settle(&mut self, id: ConnId, io: &mut impl Io) {
+        match self.conns.get_mut(id) {
+            Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, io),
+            Some(_) => {
+                self.arm(id);
+                self.update_interest(id, io);
+            }
+            None => {}
+        }
+    }
+
+    /// Sees to it that the wheel fires at the connection's earliest deadline, or before.
+    fn arm(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        let deadline_ms = conn.deadline_ms(&self.fleet.fsus[slot.fsu as usize].limits);
+        if deadline_ms < conn.timer.1 {
+            self.later.wheel.cancel(conn.timer.0);
+            conn.timer = (self.later.wheel.insert(deadline_ms, Timer::Conn(id.index)), deadline_ms);
+        }
+    }
+
+    /// A deadline of a connection may have passed.
+    pub(super) fn on_conn_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
+        let Some(id) = self.conns.at(index) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.timer = (Key::NONE, NEVER_MS);
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let ended = if conn.write_deadline_ms(&fsu.limits) <= now.mono_ms {
+            Some(Reason::WriteDeadline)
+        } else if conn.idle_deadline_ms(&fsu.limits) <= now.mono_ms {
+            Some(Reason::IdleTimeout)
+        } else {
+            None
+        };
+        if let Some(reason) = ended {
+            slot.state.counters.drop(reason);
+            log::debug!("{}: {} closed: {}", fsu.name, conn.peer, reason.meaning().trim());
+            self.shut(id, Reason::PeerGone, io);
+            return;
+        }
+        if conn.frame_deadline_ms(&fsu.limits) <= now.mono_ms && self.drain_end_ms.is_none() {
+            self.skip_start(id, now, io);
+        }
+        self.settle(id, io);
+    }
+}

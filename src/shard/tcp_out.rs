@@ -1,0 +1,143 @@
+//! Replies into connections, and the end of a connection.
+
+use super::clock::Clock;
+use super::io::{ConnId, Interest, Io, Written};
+use super::protocol::Protocol;
+use super::serve::Serve;
+use super::tap::{Kind, Tap};
+use crate::codec::reason::Reason;
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// Sends what the stage left in `buffers.out`. False: the connection is closed.
+    pub(super) fn send_out(&mut self, id: ConnId, now: Clock, io: &mut impl Io) -> bool {
+        if self.buffers.out_lens.is_empty() {
+            return true;
+        }
+        let mut out = std::mem::take(&mut self.buffers.out);
+        let mut lens = std::mem::take(&mut self.buffers.out_lens);
+        let alive = self.put(id, &out, &lens, now, io);
+        out.clear();
+        lens.clear();
+        (self.buffers.out, self.buffers.out_lens) = (out, lens);
+        alive
+    }
+
+    /// Sends replies of these lengths, after those that wait already. False: the connection is closed.
+    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[u32], now: Clock, io: &mut impl Io) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return false };
+        let mut taken = 0;
+        if conn.unsent.is_empty() {
+            match io.write(id, bytes) {
+                Written::Bytes(count) => taken = count.min(bytes.len()),
+                failed => {
+                    slot.state.counters.dropped[Reason::PeerGone as usize] += lens.len() as u64;
+                    self.fail(id, failed, now, io);
+                    return false;
+                }
+            }
+        }
+        let (mut start, mut whole) = (0, 0);
+        let unix_ms = if taken > 0 && self.tap.is_on() { io.unix_ms() } else { 0 };
+        for &len in lens {
+            let end = start + len as usize;
+            if end > taken {
+                break;
+            }
+            slot.state.counters.answered += 1;
+            if self.tap.is_on() && !self.tap.record(Kind::Reply, slot.fsu, conn.peer, unix_ms, None, &bytes[start..end])
+            {
+                slot.state.counters.log_records_lost += 1;
+            }
+            (start, whole) = (end, whole + 1);
+        }
+        if whole < lens.len() {
+            if conn.unsent.is_empty() {
+                conn.stalled_since_ms = now.mono_ms;
+                self.unsent_conns += 1;
+            }
+            conn.unsent.push(&bytes[start..], &lens[whole..], taken - start);
+            let limits = &self.fleet.fsus[slot.fsu as usize].limits;
+            conn.stalled |= conn.unsent.waiting().len() > limits.write_buffer_bytes_max;
+        }
+        true
+    }
+
+    /// A delayed reply of a connection is due.
+    pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        self.later.pending.remove(&mut conn.delayed, index);
+        let mut bytes = std::mem::take(&mut self.buffers.out);
+        bytes.clear();
+        bytes.extend_from_slice(self.later.pending.bytes(index));
+        self.later.pending.release(index);
+        self.put(id, &bytes, &[bytes.len() as u32], now, io);
+        bytes.clear();
+        self.buffers.out = bytes;
+        self.settle(id, io);
+    }
+
+    /// A connection has room again.
+    pub fn on_writable(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        if !conn.unsent.is_empty() {
+            match io.write(id, conn.unsent.waiting()) {
+                Written::Bytes(0) => return,
+                Written::Bytes(count) => {
+                    let (tap, counters) = (&mut self.tap, &mut slot.state.counters);
+                    let unix_ms = if tap.is_on() { io.unix_ms() } else { 0 };
+                    let peer = conn.peer;
+                    conn.stalled_since_ms = now.mono_ms;
+                    conn.unsent.advance(count, |reply| {
+                        counters.answered += 1;
+                        if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, None, reply) {
+                            counters.log_records_lost += 1;
+                        }
+                    });
+                    self.unsent_conns -= usize::from(conn.unsent.is_empty());
+                }
+                failed => return self.fail(id, failed, now, io),
+            }
+        }
+        let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
+        if conn.stalled && conn.unsent.waiting().len() <= limit / 2 && self.drain_end_ms.is_none() {
+            self.resume(id, now, io);
+        }
+        self.settle(id, io);
+    }
+
+    /// A write failed.
+    fn fail(&mut self, id: ConnId, failed: Written, now: Clock, io: &mut impl Io) {
+        let errno = if let Written::Failed(errno) = failed { Some(errno) } else { None };
+        self.on_closed(id, errno, now, io);
+    }
+
+    /// Tells the driver what the connection waits for, if that has changed.
+    pub(super) fn update_interest(&mut self, id: ConnId, io: &mut impl Io) {
+        let draining = self.drain_end_ms.is_some();
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let interest = Interest { read: !(conn.eof || conn.stalled || draining), write: !conn.unsent.is_empty() };
+        if interest != conn.interest {
+            conn.interest = interest;
+            io.set_interest(id, interest);
+        }
+    }
+
+    /// Closes a connection; replies that were still to come count as `lost`.
+    pub(super) fn shut(&mut self, id: ConnId, lost: Reason, io: &mut impl Io) {
+        let Some(mut conn) = self.conns.remove(id) else { return };
+        io.close(id);
+        self.later.wheel.cancel(conn.timer.0);
+        let mut count = conn.unsent.replies() as u64;
+        self.unsent_conns -= usize::from(!conn.unsent.is_empty());
+        while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
+            self.later.forget(index);
+            count += 1;
+        }
+        if let Some(slot) = self.slots.get_mut(conn.socket as usize) {
+            slot.connections -= 1;
+            slot.state.counters.dropped[lost as usize] += count;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Delays, centres, heartbeats, the kernel's refusals, the drain: over datagrams.
+
+use super::*;
+use crate::shard::serve::DRAIN_MS;
+
+fn sent(world: &World) -> Vec<(u64, u16, &str)> {
+    world.io.sent.iter().map(|(ms, _, port, text)| (*ms, *port, &text[..])).collect()
+}
+
+#[test]
+fn replies_leave_when_they_are_due() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.datagram(0, 7, "[a3][b0][c3][d1]");
+    assert_eq!(world.serve.pending(), 3);
+    world.run_to(1_000);
+    assert_eq!(sent(&world), [(0, 7, "b"), (10, 7, "d"), (30, 7, "a"), (30, 7, "c")]);
+    assert_eq!((world.counters().received, world.counters().answered), (4, 4));
+}
+
+#[test]
+fn setting_the_wall_clock_moves_no_delay() {
+    for set_ms in [-3_600_000, 3_600_000] {
+        let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+        world.datagram(0, 7, "[a3]");
+        world.run_to(10);
+        world.set_ms = set_ms;
+        world.datagram(0, 7, "[b1]");
+        world.run_to(1_000);
+        assert_eq!(sent(&world), [(20, 7, "b"), (30, 7, "a")]);
+    }
+}
+
+#[test]
+fn a_full_queue_or_kernel_delays_and_loses_nothing() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.io.outcomes = vec![Outcome::Full, Outcome::Sent, Outcome::Full, Outcome::Failed(1), Outcome::Full];
+    world.datagram(0, 7, "[a0][b0][c0][d0][e0][f0]");
+    world.run_to(1_000);
+    let mut letters: Vec<&str> = world.io.sent.iter().map(|(.., text)| &text[..]).collect();
+    letters.sort_unstable();
+    assert_eq!(letters, ["a", "b", "c", "e", "f"]);
+    assert_eq!((world.counters().answered, world.dropped(Reason::SendFailed)), (5, 1));
+}
+
+#[test]
+fn a_kernel_that_stays_full_is_given_up() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.io.outcomes = vec![Outcome::Full; 100_000];
+    world.datagram(0, 7, "[a0]");
+    world.run_to(60_000);
+    assert_eq!((world.serve.pending(), world.dropped(Reason::SendFailed)), (0, 1));
+}
+
+#[test]
+fn a_hundred_thousand_replies_wait() {
+    let mut world = World::new(&fleet(10, Transport::Udp, |_| {}));
+    for n in 0..100_000u32 {
+        world.datagram(n % 10, 7, ["[a9]", "[b5]", "[c7]"][n as usize % 3]);
+    }
+    assert_eq!(world.serve.pending(), 100_000);
+    world.run_to(1_000);
+    let answered: u64 = world.serve.counters().iter().map(|(_, counters)| counters.answered).sum();
+    assert_eq!((world.serve.pending(), answered, world.io.sent.len()), (0, 100_000, 100_000));
+    assert!(world.io.sent.is_sorted_by_key(|(ms, ..)| *ms));
+}
+
+#[test]
+fn past_the_limit_of_waiting_replies_they_are_counted() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.serve.later.pending = crate::shard::pending::Pending::with_limit(2);
+    world.datagram(0, 7, "[a3][b3][c3]");
+    world.run_to(100);
+    assert_eq!((sent(&world).len(), world.dropped(Reason::PendingFull)), (2, 1));
+}
+
+#[test]
+fn heartbeats_are_spread_and_exact() {
+    let mut world = World::new(&fleet(4, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = Some(1_000)));
+    for socket in 0..4 {
+        world.datagram(socket, 7, "[a0]");
+    }
+    world.io.sent.clear();
+    world.run_to(2_999);
+    let beats: Vec<(u64, u32)> = world.io.sent.iter().map(|(ms, socket, ..)| (*ms, *socket)).collect();
+    let expected: Vec<(u64, u32)> = (0..12).map(|n| (n * 250, n as u32 % 4)).collect();
+    assert_eq!(beats, expected);
+    assert_eq!((&world.io.sent[1].3[..], world.counters().heartbeats_sent), ("beat f1", 3));
+}
+
+#[test]
+fn a_late_turn_moves_no_later_beat() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = Some(100)));
+    world.datagram(0, 7, "[a0]");
+    world.io.sent.clear();
+    world.run_to(50);
+    world.io.ms = 130;
+    world.tick();
+    world.run_to(250);
+    world.io.ms = 570;
+    world.tick();
+    world.run_to(700);
+    let beats: Vec<u64> = world.io.sent.iter().map(|(ms, ..)| *ms).collect();
+    assert_eq!(beats, [0, 130, 200, 570, 600, 700]);
+}
+
+#[test]
+fn beats_go_to_live_centres_and_once_to_the_static_one() {
+    let mut fleet = fleet(1, Transport::Udp, |fsu| {
+        fsu.heartbeat_interval_ms = Some(1_000);
+        fsu.client_timeout_ms = 2_500;
+    });
+    Arc::get_mut(&mut fleet).unwrap().center = Some(address(9));
+    let mut world = World::new(&fleet);
+    world.run_to(500);
+    world.datagram(0, 7, "[a0]");
+    world.run_to(1_500);
+    world.datagram(0, 9, "[a0]");
+    world.datagram(0, 8, "junk");
+    world.run_to(4_500);
+    world.io.sent.retain(|(.., text)| text != "a");
+    let beats: Vec<(u64, u16)> = world.io.sent.iter().map(|(ms, _, port, _)| (*ms, *port)).collect();
+    assert_eq!(beats, [(0, 9), (1_000, 7), (1_000, 9), (2_000, 7), (2_000, 9), (3_000, 9), (4_000, 9)]);
+    let counters = world.counters();
+    assert_eq!((counters.centres_online, counters.centres_offline, counters.heartbeats_sent), (2, 2, 7));
+    assert_eq!(world.dropped(Reason::BadStart), 1);
+}
+
+#[test]
+fn only_the_b_interface_beats() {
+    let mut world = World::new(&fleet(1, Transport::Broadcast, |fsu| fsu.heartbeat_interval_ms = Some(10)));
+    world.datagram(0, 7, "[a0]");
+    world.run_to(1_000);
+    assert_eq!(sent(&world), [(0, 7, "a")]);
+}
+
+#[test]
+fn a_pushed_out_centre_is_offline() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.limits.clients_max = 2));
+    for port in 1..=5 {
+        world.datagram(0, port, "[a0]");
+    }
+    let counters = world.counters();
+    assert_eq!((counters.centres_online, counters.centres_offline), (5, 3));
+}
+
+#[test]
+fn a_drain_sends_what_is_due_in_time() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| {
+        fsu.heartbeat_interval_ms = Some(20);
+    }));
+    world.datagram(0, 7, "[a9][b1]");
+    world.serve.later.reply(
+        super::super::pending::Dest::Datagram(Datagram {
+            socket: 0,
+            peer: address(7),
+            what: Outgoing::Reply,
+            tries: 0,
+        }),
+        START_MS + DRAIN_MS + 1,
+        b"late",
+    );
+    world.serve.begin_drain(world.now(), &mut world.io);
+    assert!(!world.io.receiving && !world.serve.is_drained(world.now()));
+    assert_eq!(world.dropped(Reason::DrainEnded), 1);
+    world.run_to(10_000);
+    assert_eq!(sent(&world), [(10, 7, "b"), (90, 7, "a")]);
+    assert_eq!(world.io.ms, 90, "with nothing due it has ended");
+}
+
+#[test]
+fn a_drain_with_nothing_due_ends_at_once_and_a_stuck_one_in_time() {
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.serve.begin_drain(world.now(), &mut world.io);
+    assert!(world.serve.is_drained(world.now()));
+
+    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+    world.io.outcomes = vec![Outcome::Full; 1_900];
+    world.datagram(0, 7, "[a0]");
+    world.serve.begin_drain(world.now(), &mut world.io);
+    world.run_to(1_000);
+    assert!(!world.serve.is_drained(world.now()));
+    world.serve.finish(&mut world.io);
+    assert_eq!((world.serve.pending(), world.dropped(Reason::DrainEnded)), (0, 1));
+}
+
+#[test]
+fn records_stand_in_the_order_and_at_the_time_of_the_wire() {
+    let mut world = World::logged(&fleet(1, Transport::Udp, |_| {}), true);
+    world.io.outcomes = vec![Outcome::Full];
+    world.datagram(0, 7, "[a0][b2]");
+    world.run_to(100);
+    let records = world.records.taken.lock().unwrap().clone();
+    assert_eq!(
+        records,
+        [
+            (0, Kind::Received, None, "[a0][b2]".into()),
+            (1, Kind::Reply, None, "a".into()),
+            (20, Kind::Reply, None, "b".into()),
+        ]
+    );
+}

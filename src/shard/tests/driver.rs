@@ -1,0 +1,160 @@
+//! The poll driver over loopback.
+
+use super::*;
+use crate::shard::handle::spawn_with;
+use crate::shard::{Bound, Handle, ShardSpec, bind_tcp, bind_udp};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream, UdpSocket};
+use std::time::Duration;
+
+/// Long enough for any machine; nothing waits for its end when all is well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
+fn start(transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
+    let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
+    let records = Records { on: true, ..Records::default() };
+    let handle = spawn_with(
+        ShardSpec {
+            index: 0,
+            cpu: None,
+            fleet: fleet(sockets.len(), transport, |_| {}),
+            fsus: sockets.into_iter().enumerate().collect(),
+            run: RunContext { seed: 1, skip_delay: false },
+            tap: records.clone(),
+        },
+        Letters,
+    )
+    .unwrap();
+    (handle, addresses, records)
+}
+
+fn udp_client() -> UdpSocket {
+    let client = UdpSocket::bind(address(0)).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client
+}
+
+fn tcp_client(to: SocketAddr) -> TcpStream {
+    let client = TcpStream::connect(to).unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client
+}
+
+fn receive(client: &UdpSocket) -> u8 {
+    let mut buffer = [0; 16];
+    let (len, _) = client.recv_from(&mut buffer).unwrap();
+    assert_eq!(len, 1);
+    buffer[0]
+}
+
+#[test]
+fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain() {
+    let sockets = (0..20).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
+    let (handle, addresses, records) = start(Transport::Udp, sockets);
+    let client = udp_client();
+    let mut expected = 0;
+    for round in 0..10 {
+        for &to in &addresses {
+            for request in ["[a0]", "[b0][c0]", "[d0]"] {
+                client.send_to(request.as_bytes(), to).unwrap();
+                expected += request.len() / 4;
+            }
+        }
+        for _ in 0..20 * 4 {
+            receive(&client);
+        }
+        // Past the time in which more is expected at once: the executor is parked by then.
+        std::thread::sleep(Duration::from_millis(round * 5));
+    }
+    // A socket that had bursts, one reply at a time.
+    for delay in ["[e0]", "[f3]", "[g0]"] {
+        client.send_to(delay.as_bytes(), addresses[0]).unwrap();
+        assert_eq!(receive(&client), delay.as_bytes()[1]);
+        expected += 1;
+    }
+    let counters = handle.counters().recv_timeout(PATIENCE).unwrap();
+    assert_eq!(counters.iter().map(|(_, counters)| counters.answered).sum::<u64>(), expected as u64);
+    client.send_to(b"[z9]", addresses[3]).unwrap();
+    while handle.counters().recv_timeout(PATIENCE).unwrap()[3].1.received < 41 {}
+    handle.drain();
+    assert_eq!(receive(&client), b'z');
+    let counters = handle.join().unwrap();
+    assert_eq!(counters.len(), 20);
+    assert_eq!((counters[3].0, counters[3].1.answered, counters[3].1.dropped_total()), (3, 41, 0));
+    let replies = records.taken.lock().unwrap().iter().filter(|(_, kind, ..)| *kind == Kind::Reply).count();
+    assert_eq!(replies, expected + 1);
+}
+
+#[test]
+fn bursts_on_one_socket_are_answered_whole() {
+    let (handle, addresses, _) = start(Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
+    let client = udp_client();
+    for _ in 0..50 {
+        for _ in 0..100 {
+            client.send_to(b"[a0]", addresses[0]).unwrap();
+        }
+        for _ in 0..100 {
+            receive(&client);
+        }
+    }
+    handle.stop();
+    let counters = handle.join().unwrap();
+    assert_eq!((counters[0].1.received, counters[0].1.answered), (5_000, 5_000));
+}
+
+#[test]
+fn connections_are_answered_finished_and_reset() {
+    let (handle, addresses, _) = start(Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+    let mut clients: Vec<TcpStream> = (0..50).map(|_| tcp_client(addresses[0])).collect();
+    for client in &mut clients {
+        client.write_all(b"[a0]x[b").unwrap();
+    }
+    for client in &mut clients {
+        client.write_all(b"1][c0]").unwrap();
+        let mut got = [0; 3];
+        client.read_exact(&mut got).unwrap();
+        assert_eq!(&got, b"abc");
+    }
+    for mut client in clients.drain(..25) {
+        client.write_all(b"[d2]").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).unwrap();
+        assert_eq!(rest, b"d");
+    }
+    // Closed with a reply unread: the kernel resets these.
+    for mut client in clients.drain(..) {
+        client.write_all(b"[e0]").unwrap();
+        let mut got = [0];
+        client.peek(&mut got).unwrap();
+    }
+    let mut last = tcp_client(addresses[0]);
+    last.write_all(b"[y0][z9]").unwrap();
+    let mut got = [0; 2];
+    last.read_exact(&mut got[..1]).unwrap();
+    handle.drain();
+    last.read_exact(&mut got[1..]).unwrap();
+    assert_eq!(&got, b"yz");
+    let counters = handle.join().unwrap().remove(0).1;
+    assert_eq!((counters.connections, counters.received, counters.answered), (51, 50 * 3 + 50 + 2, 50 * 3 + 50 + 2));
+    assert_eq!((counters.dropped[Reason::Garbage as usize], counters.dropped_total()), (50, 50));
+}
+
+#[test]
+fn a_slow_reader_gets_everything() {
+    let (handle, addresses, _) = start(Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+    let mut client = tcp_client(addresses[0]);
+    let mut writer = client.try_clone().unwrap();
+    let requests = 20_000;
+    let thread = std::thread::spawn(move || writer.write_all(&b"[!0]".repeat(requests)).unwrap());
+    let (mut got, mut buffer) = (0, vec![0; 1 << 16]);
+    while got < requests * 1_000 {
+        std::thread::sleep(Duration::from_micros(200));
+        got += client.read(&mut buffer).unwrap();
+    }
+    thread.join().unwrap();
+    handle.drain();
+    let counters = handle.join().unwrap().remove(0).1;
+    assert_eq!((counters.answered, counters.dropped_total()), (requests as u64, 0));
+}

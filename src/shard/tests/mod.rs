@@ -1,0 +1,346 @@
+//! The shard's logic on virtual time: a fake responder, a fake driver, a log in memory.
+//!
+//! A request of the fake responder is `[tag delay_ms]`, four bytes: `[`, a letter, the delay in units of 10 ms as a
+//! digit, `]`. The reply is the letter. On a stream, what is not `[` is garbage; `!` as the letter is answered with 1,000 bytes.
+
+mod datagrams;
+mod driver;
+mod streams;
+
+use super::clock::Clock;
+use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
+use super::protocol::Protocol;
+use super::serve::Serve;
+use super::tap::{Kind, Tap};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+use crate::responder::state::{Counters, FsuState};
+use crate::responder::stream::Step;
+use crate::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+/// Where virtual time begins.
+const START_MS: u64 = 1_000_000;
+const START_UNIX_MS: i64 = 1_768_239_003_000;
+
+pub(super) fn address(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// `count` FSUs of one transport, changed by `with`.
+pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu)) -> Arc<Fleet> {
+    let fsus = (0..count)
+        .map(|number| {
+            let mut fsu = Fsu {
+                name: format!("f{number}").into(),
+                id: FsuId::default(),
+                id_hex: "".into(),
+                bind: address(0),
+                transport,
+                heartbeat_interval_ms: None,
+                heartbeat_reply: false,
+                client_timeout_ms: 360_000,
+                accept_any_id: false,
+                limits: Limits::default(),
+                devices: Arc::new([]),
+            };
+            with(&mut fsu);
+            fsu
+        })
+        .collect();
+    let log = LogPlan {
+        level: log::LevelFilter::Off,
+        dir: "unused".into(),
+        file: "unused".into(),
+        bytes_max: 0,
+        age_days_max: 0,
+        async_write: false,
+        language: Language::En,
+        on_full: OnFull::Drop,
+    };
+    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default() })
+}
+
+/// Answers the requests described above.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Letters;
+
+const REQUEST_BYTES: usize = 4;
+
+fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut impl Sink) {
+    state.counters.received += 1;
+    let delay_ms = i64::from(frame[2] - b'0') * 10;
+    let due_unix_ms = (moment.now.unix_ms + delay_ms).max(moment.not_before_unix_ms);
+    moment.not_before_unix_ms = moment.not_before_unix_ms.max(due_unix_ms);
+    match frame[1] {
+        b'!' => sink.send(Outgoing::Reply, due_unix_ms, &[b'!'; 1_000]),
+        letter => sink.send(Outgoing::Reply, due_unix_ms, &[letter]),
+    }
+}
+
+fn is_request(frame: &[u8]) -> bool {
+    frame.len() == REQUEST_BYTES && frame[0] == b'[' && frame[2].is_ascii_digit() && frame[3] == b']'
+}
+
+impl Protocol for Letters {
+    fn on_datagram(
+        &self,
+        _: &RunContext,
+        _: &Fsu,
+        state: &mut FsuState,
+        bytes: &[u8],
+        moment: Moment,
+        _: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Heard {
+        let mut valid = false;
+        for frame in bytes.chunks(REQUEST_BYTES) {
+            if is_request(frame) {
+                valid = true;
+                answer(frame, state, &mut moment.clone(), sink);
+            } else {
+                state.counters.drop(Reason::BadStart);
+                sink.note(Reason::BadStart, frame);
+            }
+        }
+        Heard { valid }
+    }
+
+    fn on_bytes(
+        &self,
+        _: &RunContext,
+        _: &Fsu,
+        state: &mut FsuState,
+        bytes: &[u8],
+        mut moment: Moment,
+        _: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Step {
+        let mut at = 0;
+        while at < bytes.len() {
+            let frame = &bytes[at..bytes.len().min(at + REQUEST_BYTES)];
+            if is_request(frame) {
+                sink.received(frame, None);
+                answer(frame, state, &mut moment, sink);
+                at += REQUEST_BYTES;
+            } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES {
+                return Step { consumed: at, partial: true };
+            } else {
+                state.counters.drop(Reason::Garbage);
+                sink.received(&frame[..1], Some(Reason::Garbage));
+                at += 1;
+            }
+        }
+        Step { consumed: at, partial: false }
+    }
+
+    fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"beat ");
+        out.extend_from_slice(fsu.name.as_bytes());
+    }
+
+    fn longest_request(&self, _: &Fsu) -> usize {
+        REQUEST_BYTES
+    }
+}
+
+/// One record: time since the start, kind, why dropped, bytes.
+type Taken = (i64, Kind, Option<Reason>, String);
+
+/// A log in memory.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    on: bool,
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+impl Tap for Records {
+    fn is_on(&self) -> bool {
+        self.on
+    }
+
+    fn record(&mut self, kind: Kind, _: u32, _: SocketAddr, ms: i64, dropped: Option<Reason>, bytes: &[u8]) -> bool {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        self.taken.lock().unwrap().push((ms - START_UNIX_MS, kind, dropped, text));
+        true
+    }
+}
+
+/// A driver in memory, on virtual time.
+#[derive(Debug)]
+pub(super) struct FakeIo {
+    /// Milliseconds since the start.
+    ms: u64,
+    queued: Vec<(Datagram, Vec<u8>)>,
+    /// What the kernel says to the next datagrams; then it takes them.
+    outcomes: Vec<Outcome>,
+    /// Bytes that the kernel takes on streams.
+    room: usize,
+    broken: Option<Written>,
+    /// What left: when, from or on which, to whom, bytes.
+    sent: Vec<(u64, u32, u16, String)>,
+    written: Vec<(u64, String)>,
+    interest: Interest,
+    closed: Vec<ConnId>,
+    accepting: bool,
+    receiving: bool,
+}
+
+impl Io for FakeIo {
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        if self.queued.len() >= 4 {
+            return false;
+        }
+        self.queued.push((datagram, bytes.to_vec()));
+        true
+    }
+
+    fn has_room(&self) -> bool {
+        self.queued.len() < 3
+    }
+
+    fn write(&mut self, _: ConnId, bytes: &[u8]) -> Written {
+        if let Some(broken) = self.broken {
+            return broken;
+        }
+        let count = bytes.len().min(self.room);
+        self.room -= count;
+        if count > 0 {
+            self.written.push((self.ms, String::from_utf8_lossy(&bytes[..count]).into_owned()));
+        }
+        Written::Bytes(count)
+    }
+
+    fn set_interest(&mut self, _: ConnId, interest: Interest) {
+        self.interest = interest;
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        self.closed.push(conn);
+    }
+
+    fn set_accepting(&mut self, _: u32, on: bool) {
+        self.accepting = on;
+    }
+
+    fn stop_receiving(&mut self) {
+        self.receiving = false;
+    }
+
+    fn unix_ms(&mut self) -> i64 {
+        START_UNIX_MS + self.ms as i64
+    }
+}
+
+/// A shard and its virtual world.
+pub(super) struct World {
+    serve: Serve<Letters, Records>,
+    io: FakeIo,
+    records: Records,
+    /// How far the wall clock was set.
+    set_ms: i64,
+}
+
+impl World {
+    fn new(fleet: &Arc<Fleet>) -> Self {
+        Self::logged(fleet, false)
+    }
+
+    fn logged(fleet: &Arc<Fleet>, on: bool) -> Self {
+        let io = FakeIo {
+            ms: 0,
+            queued: Vec::new(),
+            outcomes: Vec::new(),
+            room: usize::MAX,
+            broken: None,
+            sent: Vec::new(),
+            written: Vec::new(),
+            interest: Interest { read: true, write: false },
+            closed: Vec::new(),
+            accepting: true,
+            receiving: true,
+        };
+        let records = Records { on, ..Records::default() };
+        let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
+        let run = RunContext { seed: 1, skip_delay: false };
+        let serve = Serve::new(Arc::clone(fleet), &numbers, run, Letters, records.clone(), clock(0, 0));
+        Self { serve, io, records, set_ms: 0 }
+    }
+
+    fn now(&self) -> Clock {
+        clock(self.io.ms, self.set_ms)
+    }
+
+    /// Sends what is queued.
+    fn flush(&mut self) {
+        for (datagram, bytes) in std::mem::take(&mut self.io.queued) {
+            let outcome = if self.io.outcomes.is_empty() { Outcome::Sent } else { self.io.outcomes.remove(0) };
+            if outcome == Outcome::Sent {
+                let text = String::from_utf8(bytes.clone()).unwrap();
+                self.io.sent.push((self.io.ms, datagram.socket, datagram.peer.port(), text));
+            }
+            let unix_ms = self.io.unix_ms();
+            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ms);
+        }
+    }
+
+    /// Does what is due now.
+    fn tick(&mut self) {
+        loop {
+            let more = self.serve.on_tick(self.now(), &mut self.io);
+            self.flush();
+            if !more {
+                break;
+            }
+        }
+    }
+
+    /// Goes on to `ms`, waking when the shard asks for it.
+    fn run_to(&mut self, ms: u64) {
+        loop {
+            self.flush();
+            let next_ms =
+                self.serve.next_deadline().map_or(u64::MAX, |deadline_ms| deadline_ms.saturating_sub(START_MS));
+            if next_ms > ms {
+                break;
+            }
+            self.io.ms = self.io.ms.max(next_ms);
+            self.tick();
+            if self.serve.is_drained(self.now()) {
+                return;
+            }
+        }
+        self.io.ms = ms;
+    }
+
+    fn datagram(&mut self, socket: u32, port: u16, text: &str) {
+        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now(), &mut self.io);
+        self.flush();
+    }
+
+    fn connect(&mut self, port: u16) -> ConnId {
+        self.serve.on_accept(0, address(port), self.now()).unwrap()
+    }
+
+    fn bytes(&mut self, id: ConnId, text: &str) {
+        self.serve.on_bytes(id, text.as_bytes(), self.now(), &mut self.io);
+    }
+
+    fn counters(&self) -> Counters {
+        self.serve.counters()[0].1.clone()
+    }
+
+    fn dropped(&self, reason: Reason) -> u64 {
+        self.counters().dropped[reason as usize]
+    }
+
+    /// Everything written so far, in one.
+    fn text(&self) -> String {
+        self.io.written.iter().map(|(_, text)| &text[..]).collect()
+    }
+}
+
+fn clock(ms: u64, set_ms: i64) -> Clock {
+    Clock { unix_ms: START_UNIX_MS + ms as i64 + set_ms, mono_ms: START_MS + ms, utc_offset_s: 0 }
+}

@@ -1,0 +1,172 @@
+//! Datagrams, centres and heartbeats (spec b-interface.md, Clients and heartbeats).
+
+use super::clients::Seen;
+use super::clock::Clock;
+use super::io::{Datagram, Io};
+use super::notes::Notes;
+use super::pending::Dest;
+use super::protocol::Protocol;
+use super::serve::{Later, Serve, Timer};
+use super::tap::{Kind, Tap};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Fsu;
+use crate::responder::{Moment, Outgoing, Sink};
+use std::net::SocketAddr;
+
+/// Where the stage puts what it has to say about one datagram.
+struct DatagramSink<'a, I> {
+    io: &'a mut I,
+    later: &'a mut Later,
+    notes: &'a mut Notes,
+    fsu: &'a Fsu,
+    socket: u32,
+    peer: SocketAddr,
+    now: Clock,
+    /// Replies for which there was no room.
+    pending_full: u64,
+}
+
+impl<I: Io> DatagramSink<'_, I> {
+    /// Sends now, or as soon as the queue has room.
+    fn send_now(&mut self, what: Outgoing, bytes: &[u8]) {
+        let datagram = Datagram { socket: self.socket, peer: self.peer, what, tries: 0 };
+        if !self.io.send_datagram(datagram, bytes) {
+            self.send_later(what, self.now.mono_ms, bytes);
+        }
+    }
+
+    fn send_later(&mut self, what: Outgoing, due_ms: u64, bytes: &[u8]) {
+        let datagram = Datagram { socket: self.socket, peer: self.peer, what, tries: 0 };
+        if self.later.reply(Dest::Datagram(datagram), due_ms, bytes).is_none() {
+            self.pending_full += 1;
+            self.notes.note(Reason::PendingFull, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+        }
+    }
+}
+
+impl<I: Io> Sink for DatagramSink<'_, I> {
+    #[inline]
+    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        if due_unix_ms <= self.now.unix_ms {
+            self.send_now(what, bytes);
+        } else {
+            self.send_later(what, self.now.mono_of(due_unix_ms), bytes);
+        }
+    }
+
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+
+    #[inline]
+    fn note(&mut self, reason: Reason, bytes: &[u8]) {
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+    }
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// A datagram came to an FSU's socket.
+    #[inline]
+    pub fn on_datagram(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+        let mut sink = DatagramSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            fsu,
+            socket,
+            peer,
+            now,
+            pending_full: 0,
+        };
+        let moment = Moment { now: now.now(), not_before_unix_ms: 0 };
+        let heard =
+            self.protocol.on_datagram(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
+        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        if heard.valid {
+            let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
+            if seen != Seen::Known {
+                self.on_centre_came(socket, peer, seen, now);
+            }
+        }
+    }
+
+    #[cold]
+    fn on_centre_came(&mut self, socket: u32, peer: SocketAddr, seen: Seen, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        slot.state.counters.centres_online += 1;
+        log::info!("{}: centre {peer} online", fsu.name);
+        if let Seen::Replaced(gone) = seen {
+            slot.state.counters.centres_offline += 1;
+            log::info!("{}: centre {gone} forgotten: more than {} centres", fsu.name, fsu.limits.clients_max);
+        }
+        if !slot.clients_timed {
+            slot.clients_timed = true;
+            let expiry_ms = now.mono_ms.saturating_add(fsu.client_timeout_ms);
+            self.later.wheel.insert(expiry_ms, Timer::Clients(socket));
+        }
+    }
+
+    /// Some centre may have been silent for too long.
+    pub(super) fn on_clients_due(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let offline = &mut slot.state.counters.centres_offline;
+        slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, |peer| {
+            *offline += 1;
+            log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
+        });
+        let next_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
+        slot.clients_timed = next_ms.is_some();
+        if let Some(next_ms) = next_ms {
+            self.later.wheel.insert(next_ms, Timer::Clients(socket));
+        }
+    }
+
+    /// One heartbeat to each live centre and to the static one; the next is due an interval after this one was.
+    pub(super) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let Some(interval_ms) = fsu.heartbeat_interval_ms.map(|interval_ms| interval_ms.max(1)) else { return };
+        if self.drain_end_ms.is_some() {
+            return;
+        }
+        // Beats that were slept through are left out, not made up for.
+        let missed = now.mono_ms.saturating_sub(slot.beat_due_ms) / interval_ms;
+        slot.beat_due_ms = slot.beat_due_ms.saturating_add(interval_ms.saturating_mul(missed + 1));
+        self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+
+        let center = self.fleet.center;
+        if slot.clients.is_empty() && center.is_none() {
+            return;
+        }
+        self.buffers.beat.clear();
+        self.protocol.heartbeat(fsu, &mut self.buffers.beat);
+        let mut sink = DatagramSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            fsu,
+            socket,
+            peer: fsu.bind,
+            now,
+            pending_full: 0,
+        };
+        let mut center_done = false;
+        for index in 0..slot.clients.len() {
+            if let Some(Some(peer)) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
+                sink.peer = peer;
+                sink.send_now(Outgoing::Heartbeat, &self.buffers.beat);
+                center_done |= center == Some(peer);
+            }
+        }
+        if let Some(peer) = center.filter(|_| !center_done) {
+            sink.peer = peer;
+            sink.send_now(Outgoing::Heartbeat, &self.buffers.beat);
+        }
+        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+    }
+}
