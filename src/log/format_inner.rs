@@ -54,9 +54,10 @@ impl InnerText {
             Err(_) => 0,
             Ok(frame) => {
                 let template = &device.template;
-                match inner::lengths_ok(template, &frame).is_ok() && command(template, &frame, kind).is_some() {
-                    false => 1,
-                    true => 2 + u8::from(inner::checksum_ok(template, &frame)),
+                if inner::lengths_ok(template, &frame).is_ok() && command(template, &frame, kind).is_some() {
+                    2 + u8::from(inner::checksum_ok(template, &frame))
+                } else {
+                    1
                 }
             }
         };

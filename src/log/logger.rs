@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long the thread sleeps when there is nothing to do. A queue that is half full wakes it.
 const IDLE_SLEEP: Duration = Duration::from_millis(10);
 
-/// Gathered text is written at least this often, however busy the thread is.
+/// Gathered text is written at least this often, however busy the thread is; else once it has slept and found nothing.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Old files are looked for this often, and at the start.
@@ -188,6 +188,7 @@ impl Worker {
     fn run(&mut self) -> LogTotals {
         let mut stopping: Option<Instant> = None;
         let mut flushed = Instant::now();
+        let mut idle = false;
         let mut deleted: Option<Instant> = None;
         loop {
             if self.obey() && stopping.is_none() {
@@ -195,10 +196,16 @@ impl Worker {
             }
             let busy = self.system.drain() | self.drain_queues();
             let now = Instant::now();
-            if !busy || now - flushed >= FLUSH_INTERVAL {
+            // Under load records come between any two sleeps: then they are gathered for longer, and each file opened
+            // less often.
+            let due = now - flushed >= FLUSH_INTERVAL;
+            if due || (idle && !busy) {
                 self.device.flush();
-                self.system.flush();
                 flushed = now;
+            }
+            idle = !busy;
+            if due || idle {
+                self.system.flush();
             }
             self.tell_trouble(now, false);
             if deleted.is_none_or(|deleted| now - deleted >= DELETE_INTERVAL) {
@@ -214,7 +221,7 @@ impl Worker {
                     return self.finish();
                 }
             }
-            if !busy {
+            if idle {
                 std::thread::park_timeout(IDLE_SLEEP);
             }
         }

@@ -1,6 +1,5 @@
 //! The small change of the device log's text: indents, labels, hex.
 
-use crate::codec::inner::encode_hex;
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Language;
 
@@ -136,17 +135,19 @@ impl<'a> Page<'a> {
 
     /// `FF32`
     pub(super) fn upper(&mut self, bytes: &[u8]) {
-        self.out.reserve(bytes.len() * 2);
-        encode_hex(bytes, self.out);
+        self.digits(bytes, b"0123456789ABCDEF");
     }
 
     /// `ff32`
     pub(super) fn lower(&mut self, bytes: &[u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.digits(bytes, b"0123456789abcdef");
+    }
+
+    fn digits(&mut self, bytes: &[u8], digits: &[u8; 16]) {
         let start = self.out.len();
         self.out.resize(start + bytes.len() * 2, 0);
         for (pair, &byte) in self.out[start..].as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]];
+            *pair = [digits[usize::from(byte >> 4)], digits[usize::from(byte & 0x0F)]];
         }
     }
 

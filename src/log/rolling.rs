@@ -85,11 +85,16 @@ impl Rolling {
         if self.file.is_some() {
             return Ok(());
         }
-        if let Some(dir) = self.base.parent() {
-            std::fs::create_dir_all(dir)?;
-        }
         let part = self.part.unwrap_or_else(|| last_part(&self.base));
-        let file = OpenOptions::new().append(true).create(true).open(part_path(&self.base, part))?;
+        let path = part_path(&self.base, part);
+        let open = || OpenOptions::new().append(true).create(true).open(&path);
+        let file = match (open(), path.parent()) {
+            (Err(error), Some(dir)) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(dir)?;
+                open()?
+            }
+            (opened, _) => opened?,
+        };
         self.bytes = file.metadata()?.len();
         self.part = Some(part);
         self.file = Some(file);

@@ -11,6 +11,7 @@ use crate::plan::fleet::LogPlan;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -102,15 +103,25 @@ fn text(level: Level, target: &str, args: &std::fmt::Arguments<'_>) -> String {
     line
 }
 
+/// The file name that a pattern makes; `None` where it makes none.
+fn name_at(pattern: &str, unix_ms: i64, zone: &TimeZone) -> Option<String> {
+    let moment = Timestamp::from_millisecond(unix_ms).ok()?.to_zoned(zone.clone());
+    strtime::format(pattern, &moment).ok().filter(|name| Path::new(name).file_name().is_some())
+}
+
 /// Makes both ends of the system log.
 pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, SystemWriter) {
     let (sender, receiver) = bounded(SYSTEM_QUEUE_LINES);
     let lost = Arc::new(AtomicU64::new(0));
+    let mut plan = plan.clone();
+    if name_at(&plan.file, unix_ms(), stamp.zone()).is_none() {
+        plan.file = DEFAULT_PATTERN.to_owned();
+    }
     let log = SystemLog { queue: sender, lost: lost.clone(), level: plan.level, stderr };
     let writer = SystemWriter {
         queue: receiver,
         lost,
-        plan: plan.clone(),
+        plan,
         stamp,
         stderr,
         rolling: None,
@@ -218,10 +229,8 @@ impl SystemWriter {
     }
 
     fn name(&self, unix_ms: i64) -> String {
-        let moment = Timestamp::from_millisecond(unix_ms).unwrap_or_default().to_zoned(self.stamp.zone().clone());
-        strtime::format(&self.plan.file, &moment)
-            .or_else(|_| strtime::format(DEFAULT_PATTERN, &moment))
-            .unwrap_or_else(|_| "system.log".to_owned())
+        let name = name_at(&self.plan.file, unix_ms, self.stamp.zone());
+        name.unwrap_or_else(|| "system.log".to_owned())
     }
 
     /// Writes everything gathered.
@@ -403,8 +412,10 @@ mod tests {
     #[test]
     fn a_pattern_that_is_none_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let (_, writer) = pair(&LogPlan { file: "%".into(), ..log_plan(dir.path()) }, stamp(), false);
-        assert_eq!(writer.name(0), "system_19700101.log");
+        for file in ["%", "", "..", "%Q%Q%"] {
+            let (_, writer) = pair(&LogPlan { file: file.into(), ..log_plan(dir.path()) }, stamp(), false);
+            assert_eq!(writer.name(0), "system_19700101.log", "{file}");
+        }
     }
 
     #[test]
