@@ -46,7 +46,8 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
                 let at = constant.at.in_frame(len);
                 raw[at..at + constant.bytes.len()].copy_from_slice(&constant.bytes);
             }
-            let shape = template.keys.iter().find(|shape| shape.table.iter().any(|(key, _)| *key == command.key)).unwrap();
+            let shape =
+                template.keys.iter().find(|shape| shape.table.iter().any(|(key, _)| *key == command.key)).unwrap();
             let mut key = command.key;
             for part in shape.parts.iter().rev() {
                 let at = part.at.in_frame(len);

@@ -6,12 +6,23 @@ use crate::plan::template::{Algorithm, Checksum, Complement, Offset, Template};
 #[inline]
 pub fn read_number(bytes: &[u8], little: bool) -> u64 {
     let fold = |value: u64, &byte: &u8| (value << 8) | u64::from(byte);
-    if little { bytes.iter().rev().fold(0, fold) } else { bytes.iter().fold(0, fold) }
+    match *bytes {
+        [one] => u64::from(one),
+        [a, b] if little => u64::from(u16::from_le_bytes([a, b])),
+        [a, b] => u64::from(u16::from_be_bytes([a, b])),
+        _ if little => bytes.iter().rev().fold(0, fold),
+        _ => bytes.iter().fold(0, fold),
+    }
 }
 
 /// Writes the low bytes of `value` over all of `out`.
 #[inline]
 pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
+    if let [a, b] = out {
+        let bytes = (value as u16).to_le_bytes();
+        (*a, *b) = if little { (bytes[0], bytes[1]) } else { (bytes[1], bytes[0]) };
+        return;
+    }
     let mut put = |byte: &mut u8| {
         *byte = value as u8;
         value = value.checked_shr(8).unwrap_or(0);
@@ -22,7 +33,20 @@ pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
 /// The sum of the bytes, as wide as it needs.
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
-    bytes.iter().map(|&byte| u64::from(byte)).sum()
+    /// Every other byte of a word, in lanes of 16 bits.
+    const LANES: u64 = 0x00FF_00FF_00FF_00FF;
+    /// Words whose sums a lane holds: each adds at most 2 * 255.
+    const WORDS_MAX: usize = 128;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let rest: u64 = rest.iter().map(|&byte| u64::from(byte)).sum();
+    words.chunks(WORDS_MAX).fold(rest, |sum, words| {
+        let lanes = words.iter().fold(0, |lanes, word| {
+            let word = u64::from_le_bytes(*word);
+            lanes + (word & LANES) + ((word >> 8) & LANES)
+        });
+        let pairs = (lanes & 0x0000_FFFF_0000_FFFF) + ((lanes >> 16) & 0x0000_FFFF_0000_FFFF);
+        sum + (pairs & 0xFFFF_FFFF) + (pairs >> 32)
+    })
 }
 
 fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
@@ -91,6 +115,18 @@ mod tests {
         check(&Algorithm::SumXor, "FFFF", 0xFF);
         let modbus = Box::new(crc::Crc::<u16>::new(&crc::CRC_16_MODBUS));
         check(&Algorithm::Crc16(modbus), "10FF88480007F0E00800000808", 0xBC2A);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wide_sum_is_the_sum(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000)) {
+            assert_eq!(sum(&bytes), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn sum_of_the_largest_frame() {
+        assert_eq!(sum(&[0xFF; 65_000]), 65_000 * 255);
     }
 
     #[test]

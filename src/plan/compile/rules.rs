@@ -10,7 +10,8 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Rule, SetRegister};
 use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the rules of a device come to.
@@ -36,6 +37,8 @@ struct CommandScope<'a> {
 struct Registers {
     numbers: HashMap<String, u32>,
     all: Vec<Register>,
+    /// Those that some value reads.
+    read: RefCell<HashSet<u32>>,
 }
 
 impl Scope for CommandScope<'_> {
@@ -62,10 +65,12 @@ impl Scope for CommandScope<'_> {
     }
 
     fn register(&self, name: &str) -> Result<u32, String> {
-        self.registers.numbers.get(name).copied().ok_or_else(|| {
+        let number = self.registers.numbers.get(name).copied().ok_or_else(|| {
             let near = nearest(name, self.registers.numbers.keys().map(String::as_str));
             format!("no rule sets a register `{name}`{near}")
-        })
+        })?;
+        self.registers.read.borrow_mut().insert(number);
+        Ok(number)
     }
 
     fn register_bytes_max(&self, number: u32) -> usize {
@@ -101,6 +106,11 @@ pub fn rules(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -
     for list in &mut out {
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty()) {
             list.truncate(end + 1);
+        }
+        // What nothing reads need not be kept.
+        for rule in list {
+            let sets = std::mem::take(&mut rule.sets).into_vec();
+            rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
         }
     }
     DeviceRules { rules: out.into_iter().map(Vec::into_boxed_slice).collect(), cycles, registers: registers.all.into() }
@@ -250,7 +260,8 @@ fn rule(
 fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetRegister]> {
     let mut out = Vec::new();
     for (name, value) in raw.set.iter().flat_map(fields_of) {
-        let (Ok(register), Some(text)) = (scope.register(&name.value), set_text(&value.value)) else { continue };
+        let register = scope.registers.numbers.get(&name.value).copied();
+        let (Some(register), Some(text)) = (register, set_text(&value.value)) else { continue };
         let parsed = if text.is_empty() {
             Ok(Expr { parts: Box::new([Part::Literal("".into())]), bytes_max: 0 })
         } else {
