@@ -75,7 +75,7 @@ impl Formatter {
                     if !several {
                         page.heading(2, "Parsed");
                     }
-                    outer_text(fsu, record.kind, plain, &mut self.inner, page);
+                    outer_text(fsu, record, plain, &mut self.inner, page);
                 }
                 Err((reason, bytes)) if several => {
                     page.dump(4, bytes);

@@ -1,12 +1,13 @@
 //! The vendor's frame as text, after its template.
 
+use super::asked::{Asked, Talk};
 use super::page::Page;
 use super::record::{Kind, Record};
 use crate::codec::checksum::{compute, stored, write_number};
 use crate::codec::inner::{self, Frame};
 use crate::codec::reason::Reason;
 use crate::codec::value;
-use crate::plan::fleet::{Device, Fsu};
+use crate::plan::fleet::Fsu;
 use crate::plan::template::{Command, Computed, Field, Kind as SlotKind, Slot, Template};
 
 /// Makes the text; keeps its buffers from frame to frame.
@@ -16,17 +17,21 @@ pub(super) struct InnerText {
     raw: Vec<u8>,
     /// The text of a field.
     value: String,
+    /// What replies may answer.
+    asked: Asked,
 }
 
 impl InnerText {
     /// A frame that is a record by itself (tcp, broadcast).
     pub(super) fn alone(&mut self, fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
-        let device = self.first_that_fits(fsu, record.kind, record.bytes);
-        let Some(device) = device else { return page.reason(2, Reason::UnknownDevice) };
+        let number = self.first_that_fits(fsu, record.kind, record.bytes);
+        let Some(device) = fsu.devices.get(number) else { return page.reason(2, Reason::UnknownDevice) };
         match inner::parse(&device.template, record.bytes, &mut self.raw) {
             Ok(frame) => {
                 page.heading(2, "Parsed");
-                frame_text(&device.template, &frame, record.kind, 4, &mut self.value, page);
+                let talk = Talk { fsu: record.fsu, device: number, peer: record.peer };
+                let command = command(&device.template, &frame, record, talk, &mut self.asked);
+                frame_text(&device.template, &frame, record.kind, command, 4, &mut self.value, page);
             }
             // Where the shard has said why, it knew more: what a stream skips need not look like a frame.
             Err(reason) => page.reason(2, record.dropped.unwrap_or(reason)),
@@ -34,61 +39,104 @@ impl InnerText {
     }
 
     /// The through data of an outer frame, for the device that it names.
-    pub(super) fn through(&mut self, fsu: &Fsu, kind: Kind, device: (u8, u8), wire: &[u8], page: &mut Page<'_>) {
-        let named = fsu.devices.iter().find(|other| (other.sub_dev_type, other.sub_dev_addr) == device);
-        let only = if let [only] = &fsu.devices[..] { Some(only) } else { None };
-        let Some(device) = named.or(only) else { return page.reason(6, Reason::UnknownDevice) };
+    pub(super) fn through(
+        &mut self,
+        fsu: &Fsu,
+        record: &Record<'_>,
+        address: (u8, u8),
+        wire: &[u8],
+        page: &mut Page<'_>,
+    ) {
+        let named = fsu.devices.iter().position(|other| (other.sub_dev_type, other.sub_dev_addr) == address);
+        let number = named.unwrap_or(if fsu.devices.len() == 1 { 0 } else { usize::MAX });
+        let Some(device) = fsu.devices.get(number) else { return page.reason(6, Reason::UnknownDevice) };
         match inner::parse(&device.template, wire, &mut self.raw) {
-            Ok(frame) => frame_text(&device.template, &frame, kind, 6, &mut self.value, page),
+            Ok(frame) => {
+                let talk = Talk { fsu: record.fsu, device: number, peer: record.peer };
+                let command = command(&device.template, &frame, record, talk, &mut self.asked);
+                frame_text(&device.template, &frame, record.kind, command, 6, &mut self.value, page);
+            }
             Err(reason) => page.reason(6, reason),
         }
     }
 
     /// The device whose frame it is: the first where start, length, end and key fit, before it the first where the
     /// checksum fits too; where none fits, the first that can be parsed, or the first of all.
-    fn first_that_fits<'f>(&mut self, fsu: &'f Fsu, kind: Kind, wire: &[u8]) -> Option<&'f Device> {
-        if let [only] = &fsu.devices[..] {
-            return Some(only);
+    fn first_that_fits(&mut self, fsu: &Fsu, kind: Kind, wire: &[u8]) -> usize {
+        if fsu.devices.len() == 1 {
+            return 0;
         }
-        let mut rank = |device: &Device| match inner::parse(&device.template, wire, &mut self.raw) {
-            Err(_) => 0,
-            Ok(frame) => {
-                let template = &device.template;
-                if inner::lengths_ok(template, &frame).is_ok() && command(template, &frame, kind).is_some() {
-                    2 + u8::from(inner::checksum_ok(template, &frame))
-                } else {
-                    1
+        let mut best = (0, 0);
+        for (number, device) in fsu.devices.iter().enumerate() {
+            let template = &device.template;
+            let Ok(frame) = inner::parse(template, wire, &mut self.raw) else { continue };
+            let known = match kind {
+                Kind::Received => inner::command(template, &frame).is_some(),
+                Kind::Reply | Kind::Heartbeat => {
+                    (0..template.commands.len()).any(|number| size_fits(template, &frame, number))
                 }
+            };
+            let rank = if known && inner::lengths_ok(template, &frame).is_ok() {
+                2 + u8::from(inner::checksum_ok(template, &frame))
+            } else {
+                1
+            };
+            if rank > best.0 {
+                best = (rank, number);
             }
-        };
-        let ranked = fsu.devices.iter().map(|device| (rank(device), device));
-        // Of equals the first stays.
-        let best = ranked.reduce(|best, next| if next.0 > best.0 { next } else { best });
-        best.map(|(_, device)| &**device)
+        }
+        best.1
     }
 }
 
+/// Has the reply's data frame the size that this command's reply has?
+fn size_fits(template: &Template, frame: &Frame<'_>, number: usize) -> bool {
+    template.commands.get(number).is_some_and(|command| command.response_len == frame.data_len)
+}
+
 /// The command of a frame in either direction.
-fn command<'t>(template: &'t Template, frame: &Frame<'_>, kind: Kind) -> Option<&'t Command> {
-    if kind == Kind::Received {
-        return inner::command(template, frame).map(|number| &template.commands[number]);
-    }
-    let fits = |command: &&Command| command.response_len == frame.data_len;
-    let shown = template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).find_map(|shape| {
-        let row = shape.table.binary_search_by_key(&inner::key(shape, frame.raw), |(key, _)| *key).ok()?;
-        shape.table[row].1.iter().map(|&number| &template.commands[number as usize]).find(fits)
-    });
-    // A reply need not carry its key (a return code may stand there): then its size may still tell.
-    shown.or_else(|| {
-        let mut fitting = template.commands.iter().filter(fits);
-        fitting.next().filter(|_| frame.data_len > 0 && fitting.next().is_none())
-    })
+///
+/// A reply need not carry its key (a return code may stand there). Then it is the command of the open request that
+/// it can answer, or the only one with a reply of that size.
+fn command<'t>(
+    template: &'t Template,
+    frame: &Frame<'_>,
+    record: &Record<'_>,
+    talk: Talk,
+    asked: &mut Asked,
+) -> Option<&'t Command> {
+    let number = if record.kind == Kind::Received {
+        let number = inner::command(template, frame);
+        if let Some(number) = number {
+            asked.note(talk, number, record.unix_ms);
+        }
+        number
+    } else if frame.data_len == 0 {
+        // A refusal: there are no fields to show, but the request is answered.
+        asked.answered(talk, record.unix_ms, |_| true);
+        None
+    } else {
+        let fits = |number: usize| size_fits(template, frame, number);
+        let shown = template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).find_map(|shape| {
+            let row = shape.table.binary_search_by_key(&inner::key(shape, frame.raw), |(key, _)| *key).ok()?;
+            shape.table[row].1.iter().map(|&number| number as usize).find(|&number| fits(number))
+        });
+        let answers =
+            asked.answered(talk, record.unix_ms, |number| shown.map_or(fits(number), |shown| shown == number));
+        let only = || {
+            let mut fitting = (0..template.commands.len()).filter(|&number| fits(number));
+            fitting.next().filter(|_| fitting.next().is_none())
+        };
+        shown.or(answers).or_else(only)
+    };
+    template.commands.get(number?)
 }
 
 fn frame_text(
     template: &Template,
     frame: &Frame<'_>,
     kind: Kind,
+    command: Option<&Command>,
     indent: usize,
     value: &mut String,
     page: &mut Page<'_>,
@@ -105,7 +153,6 @@ fn frame_text(
     for field in &template.tail {
         header_field(template, frame, field, indent, value, page);
     }
-    let command = command(template, frame, kind);
     if kind == Kind::Received
         && let Some(reason) = reason(template, frame, command)
     {

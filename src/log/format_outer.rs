@@ -2,7 +2,7 @@
 
 use super::format_inner::InnerText;
 use super::page::Page;
-use super::record::Kind;
+use super::record::{Kind, Record};
 use crate::codec::outer::{CENTER_BYTES, COMM_HEARTBEAT, Down, HEARTBEAT_BYTES, OVERHEAD_BYTES, Up, at, xor};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fsu, FsuId};
@@ -13,9 +13,9 @@ const UNCOUNTED_BYTES: usize = 35;
 /// Appends the fields of `plain`, an unescaped frame, and of the inner frame in it.
 ///
 /// Other than the codec it shows a frame that fails a check, too; which check, the codec says.
-pub(super) fn outer_text(fsu: &Fsu, kind: Kind, plain: &[u8], inner: &mut InnerText, page: &mut Page<'_>) {
+pub(super) fn outer_text(fsu: &Fsu, record: &Record<'_>, plain: &[u8], inner: &mut InnerText, page: &mut Page<'_>) {
     let Some(head) = plain.first_chunk::<HEARTBEAT_BYTES>() else { return page.reason(4, Reason::OuterShort) };
-    let received = kind == Kind::Received;
+    let received = record.kind == Kind::Received;
     let bad = if received { Down::new_checked(plain).err() } else { Up::new_checked(plain).err() };
     let dest_bytes = if received { FsuId::BYTES } else { CENTER_BYTES };
     let (dest, src) = head[at::DEST..at::SUB_DEV_TYPE].split_at(dest_bytes);
@@ -54,7 +54,7 @@ pub(super) fn outer_text(fsu: &Fsu, kind: Kind, plain: &[u8], inner: &mut InnerT
     }
     if let Some(through) = through {
         page.heading(4, page.labels.through);
-        inner.through(fsu, kind, (head[at::SUB_DEV_TYPE], head[at::SUB_DEV_ADDR]), through, page);
+        inner.through(fsu, record, (head[at::SUB_DEV_TYPE], head[at::SUB_DEV_ADDR]), through, page);
     }
 }
 

@@ -276,7 +276,7 @@ impl Worker {
         let open = before - queues.len();
         self.queues = queues;
         if open > 0 {
-            self.system.say(Level::Warn, &format!("device log: {open} shards have not closed their queue"));
+            self.system.say(Level::Warn, &format!("device log: shards that have not closed their queue: {open}"));
         }
     }
 

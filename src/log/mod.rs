@@ -22,10 +22,11 @@
 //! | [`record`] | a record as bytes |
 //! | [`tap`] | the shard's end |
 //! | [`logger`] | the thread |
-//! | `format`, `format_outer`, `format_inner`, `page` | a record as text |
+//! | `format`, `format_outer`, `format_inner`, `asked`, `page` | a record as text |
 //! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
 //! | [`system`] | the system log |
 
+mod asked;
 mod device;
 mod format;
 mod format_inner;

@@ -115,7 +115,7 @@ pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
     let lost = Arc::new(AtomicU64::new(0));
     let mut plan = plan.clone();
     if name_at(&plan.file, unix_ms(), stamp.zone()).is_none() {
-        plan.file = DEFAULT_PATTERN.to_owned();
+        DEFAULT_PATTERN.clone_into(&mut plan.file);
     }
     let log = SystemLog { queue: sender, lost: lost.clone(), level: plan.level, stderr };
     let writer = SystemWriter {

@@ -1,7 +1,8 @@
-use super::super::testing::{chars_template, device, fixed_template, fsu_with, stamp};
+use super::super::testing::{chars_template, device, field, fixed_template, fsu_with, stamp};
 use super::*;
 use crate::codec::outer::{Head, escape, xor};
 use crate::codec::reason::Reason;
+use crate::plan::template::{Computed, Kind as SlotKind};
 use proptest::prelude::*;
 
 /// The spec's example (b-interface.md, The reference exchange).
@@ -348,9 +349,35 @@ fn a_reply_is_read_with_the_fields_of_the_reply() {
         assert!(text.ends_with("    data frame:\n      name: a\\nb \n      level: -2\n"), "{text}");
         assert!(!text.contains("reason") && !text.contains("computed"), "{text}");
     }
-    // No reply has that size: what it carries is shown as it is.
+    // Nothing of that size: what it carries is shown as it is.
     let text = text_of("480103010203");
     assert!(text.contains("    data: 010203\n") && !text.contains("data frame:"), "{text}");
+}
+
+#[test]
+fn a_reply_without_a_key_is_read_as_the_answer_to_what_was_asked() {
+    // Two commands with replies of one size; the reply shows neither's key.
+    let mut template = chars_template();
+    let mut commands: Vec<_> = template.commands.into_iter().collect();
+    commands[1].response_len = 6;
+    commands[1].response = Box::new([field("other", 4, 6, SlotKind::Hex, false, Computed::No)]);
+    template.commands = commands.into();
+    let fsu = tcp(template);
+    let mut formatter = Formatter::new(Language::En, stamp());
+    let mut text_of = |kind, wire: &[u8]| {
+        let mut out = Vec::new();
+        formatter.record(&fsu, &record(kind, None, wire), &mut out);
+        String::from_utf8(out).unwrap()
+    };
+    let (ask_1, ask_2, reply) = (b"~48010049\r", b"~480201A5EE\r", b"~480006610A6220FFFE60\r");
+    assert!(!text_of(Kind::Reply, reply).contains("data frame:"));
+    text_of(Kind::Received, ask_2);
+    assert!(text_of(Kind::Reply, reply).ends_with("      other: 610A6220FFFE\n"));
+    text_of(Kind::Received, ask_1);
+    assert!(text_of(Kind::Reply, reply).contains("      level: -2\n"));
+    text_of(Kind::Received, ask_1);
+    text_of(Kind::Received, ask_2);
+    assert!(!text_of(Kind::Reply, reply).contains("data frame:"), "either may be meant");
 }
 
 #[test]
