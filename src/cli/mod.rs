@@ -7,9 +7,12 @@
 
 pub mod args;
 pub mod check;
+pub mod cpus;
 pub mod exit;
 pub mod fleet;
 pub mod init;
+pub mod machine;
+pub mod signals;
 
 use crate::config::schema;
 use args::{Cli, Command};
