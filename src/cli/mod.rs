@@ -13,6 +13,7 @@ pub mod fleet;
 pub mod init;
 pub mod machine;
 pub mod signals;
+pub mod stats;
 
 use crate::config::schema;
 use args::{Cli, Command};
