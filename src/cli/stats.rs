@@ -1,19 +1,14 @@
-//! The final counts: as JSON for programs (`--stats FILE`) and as tables for people.
+//! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
 
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fleet, Transport};
 use crate::responder::state::Counters;
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::{Serialize, Serializer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The version of the JSON's shape; grows when a key changes its meaning or goes, not when one is added.
 pub const VERSION: u32 = 1;
-/// FSUs up to which the printed counts have a line for each.
-pub const FSUS_PRINTED_MAX: usize = 20;
-/// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// Everything that `--stats FILE` holds.
 #[derive(Debug, Serialize)]
@@ -106,8 +101,13 @@ impl Serialize for Dropped {
 }
 
 impl Dropped {
+    /// How often for this reason.
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.counts[reason as usize]
+    }
+
     /// The reasons that are told, with their counts, in counting order.
-    fn counted(&self) -> impl Iterator<Item = (Reason, u64)> {
+    pub fn counted(&self) -> impl Iterator<Item = (Reason, u64)> {
         let all = Reason::ALL.iter().copied().zip(self.counts);
         all.filter(|&(_, count)| self.zeros || count > 0)
     }
@@ -275,105 +275,6 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
     (many, sum)
 }
 
-impl Stats {
-    /// The counts as tables: by transport, by reason of the drops, and by FSU where they are few.
-    pub fn tables(&self) -> String {
-        let mut text = format!("\n{}\n", self.transport_table());
-        if self.totals.dropped_total > 0 {
-            text += &format!("\n{}\n", self.drop_table());
-        }
-        if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
-            text += &format!("\n{}\n", self.fsu_table());
-        }
-        let Totals { error_replies, bad_checksum_seen, big_endian_lengths, .. } = self.totals;
-        for (count, what) in [
-            (error_replies, "of the replies told the centre of a wrong request"),
-            (bad_checksum_seen, "requests had a wrong checksum"),
-            (big_endian_lengths, "outer lengths came high byte first"),
-            (self.log.device_records_lost, "device-log records were lost"),
-            (self.log.system_lines_lost, "system log lines were lost"),
-            (self.log.write_errors, "log writes failed"),
-        ] {
-            if count > 0 {
-                text += &format!("{count} {what}\n");
-            }
-        }
-        text
-    }
-
-    fn transport_table(&self) -> Table {
-        let mut table = table(&[
-            "transport",
-            "FSUs",
-            "received",
-            "answered",
-            "silent",
-            "dropped",
-            "beats sent",
-            "beats heard",
-            "connections",
-        ]);
-        let row = |name: &str, fsus: usize, totals: &Totals| {
-            let Totals { received, answered, silent, dropped_total, .. } = totals;
-            let Totals { heartbeats_sent, heartbeats_received, connections, .. } = totals;
-            let numbers =
-                [received, answered, silent, dropped_total, heartbeats_sent, heartbeats_received, connections];
-            let mut row = vec![name.to_owned(), fsus.to_string()];
-            row.extend(numbers.map(u64::to_string));
-            row
-        };
-        for one in &self.transports {
-            table.add_row(row(one.transport, one.fsus, &one.totals));
-        }
-        if self.transports.len() > 1 {
-            table.add_row(row("all", self.fsus.len(), &self.totals));
-        }
-        right(table, 1)
-    }
-
-    fn drop_table(&self) -> Table {
-        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
-        let mut table = table(&[&["dropped because"][..], &names, &["meaning"]].concat());
-        for (reason, count) in self.totals.dropped.counted().filter(|&(_, count)| count > 0) {
-            debug_assert!(count > 0);
-            let counts = self.transports.iter().map(|one| one.totals.dropped.counts[reason as usize].to_string());
-            let row =
-                [reason.reason().to_owned()].into_iter().chain(counts).chain([reason.meaning().trim().to_owned()]);
-            table.add_row(row);
-        }
-        for index in 1..=names.len() {
-            if let Some(column) = table.column_mut(index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table
-    }
-
-    fn fsu_table(&self) -> Table {
-        let mut table = table(&["FSU", "transport", "received", "answered", "dropped", "beats sent"]);
-        for fsu in &self.fsus {
-            let Totals { received, answered, dropped_total, heartbeats_sent, .. } = fsu.totals;
-            let numbers = [received, answered, dropped_total, heartbeats_sent].map(|number| number.to_string());
-            table.add_row([fsu.name.clone(), fsu.transport.to_owned()].into_iter().chain(numbers));
-        }
-        right(table, 2)
-    }
-}
-
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(header.iter().copied());
-    table
-}
-
-/// Numbers, from the given column on, stand at the right.
-fn right(mut table: Table, from: usize) -> Table {
-    for column in table.column_iter_mut().skip(from) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
-}
-
 /// The file that `--stats` names, claimed at startup, so that a long run does not end with nowhere to write.
 #[derive(Debug)]
 pub struct StatsFile {
@@ -427,7 +328,7 @@ impl StatsFile {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::plan::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 
@@ -462,7 +363,8 @@ mod tests {
         }
     }
 
-    fn stats() -> Stats {
+    /// Three FSUs on two shards, with small numbers.
+    pub(in crate::cli) fn stats() -> Stats {
         let mut counters = vec![Counters::default(); 3];
         for (number, one) in (1..).zip(&mut counters) {
             one.received = 10 * number;
@@ -509,23 +411,6 @@ mod tests {
         check("/fsus/2/id", "3031".into());
         check("/fsus/2/shard", 0.into());
         check("/fsus/2/dropped", serde_json::json!({"wrong_fsu": 1}));
-    }
-
-    #[test]
-    fn tables_have_what_occurred() {
-        let text = stats().tables();
-        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        let check = |expected: &str| {
-            let expected: Vec<&str> = expected.split_whitespace().collect();
-            assert!(words.iter().any(|line| line.starts_with(&expected)), "{expected:?} in\n{text}");
-        };
-        check("udp 2 40 4 0 1 0 0 0");
-        check("tcp 1 20 2 0 2 0 0 0");
-        check("all 3 60 6 0 3 0 0 0");
-        check("wrong_fsu 1 1 outer: addressed to another FSU");
-        check("garbage_bytes 0 1");
-        check("c udp 30 3 1 0");
-        assert!(!text.contains("bad_end"), "{text}");
     }
 
     #[test]
