@@ -14,6 +14,7 @@ pub mod init;
 pub mod machine;
 pub mod signals;
 pub mod stats;
+pub mod summary;
 pub mod tables;
 
 use crate::config::schema;

@@ -2,6 +2,7 @@
 
 use super::stats::{Stats, Totals};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::ops::RangeBounds;
 
 /// FSUs up to which the printed counts have a line for each.
 pub const FSUS_PRINTED_MAX: usize = 20;
@@ -61,7 +62,7 @@ impl Stats {
         if self.transports.len() > 1 {
             table.add_row(row("all", self.fsus.len(), &self.totals));
         }
-        right(table, 1)
+        right(table, 1..)
     }
 
     fn drop_table(&self) -> Table {
@@ -73,12 +74,7 @@ impl Stats {
                 [reason.reason().to_owned()].into_iter().chain(counts).chain([reason.meaning().trim().to_owned()]);
             table.add_row(row);
         }
-        for index in 1..=names.len() {
-            if let Some(column) = table.column_mut(index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-        table
+        right(table, 1..=names.len())
     }
 
     fn fsu_table(&self) -> Table {
@@ -88,19 +84,20 @@ impl Stats {
             let numbers = [received, answered, dropped_total, heartbeats_sent].map(|number| number.to_string());
             table.add_row([fsu.name.clone(), fsu.transport.to_owned()].into_iter().chain(numbers));
         }
-        right(table, 2)
+        right(table, 2..)
     }
 }
 
-fn table(header: &[&str]) -> Table {
+/// An empty table with that header.
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(STYLE).set_header(header.iter().copied());
     table
 }
 
-/// Numbers, from the given column on, stand at the right.
-fn right(mut table: Table, from: usize) -> Table {
-    for column in table.column_iter_mut().skip(from) {
+/// Numbers, in the given columns, stand at the right.
+pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table {
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| columns.contains(index)) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     table

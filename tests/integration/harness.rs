@@ -343,7 +343,7 @@ impl Udp {
 
     /// The next datagram.
     pub(crate) fn receive(&self) -> Vec<u8> {
-        let mut buffer = [0; 65_536];
+        let mut buffer = vec![0; 65_536];
         let size = self.0.recv(&mut buffer).expect("a datagram in time");
         buffer[..size].to_vec()
     }
