@@ -196,14 +196,18 @@ pub struct FsuStats {
 /// What the logger counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct LogStats {
-    /// Device-log records written.
+    /// Device-log records written to files.
     pub device_records_written: u64,
-    /// Device-log records lost: the queue was full, or they could not be written.
+    /// Device-log records that a full queue refused.
     pub device_records_lost: u64,
-    /// System log lines lost likewise.
+    /// Device-log records that write errors cost.
+    pub device_records_unwritten: u64,
+    /// Write errors of the device log.
+    pub device_write_errors: u64,
+    /// System log lines written; those that tell of the end are not yet among them.
+    pub system_lines_written: u64,
+    /// System log lines that a full queue or write errors cost.
     pub system_lines_lost: u64,
-    /// Writes that failed.
-    pub write_errors: u64,
 }
 
 /// Counts of all FSUs by their number, and where each was served.

@@ -24,9 +24,9 @@ impl Stats {
             (error_replies, "of the replies told the centre of a wrong request"),
             (bad_checksum_seen, "requests had a wrong checksum"),
             (big_endian_lengths, "outer lengths came high byte first"),
-            (self.log.device_records_lost, "device-log records were lost"),
+            (self.log.device_records_lost, "device-log records were lost: the queue was full"),
+            (self.log.device_records_unwritten, "device-log records were lost: they could not be written"),
             (self.log.system_lines_lost, "system log lines were lost"),
-            (self.log.write_errors, "log writes failed"),
         ] {
             if count > 0 {
                 text.extend([&count.to_string(), " ", what, "\n"]);
