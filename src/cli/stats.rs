@@ -1,6 +1,7 @@
 //! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
 
 use crate::codec::reason::Reason;
+use crate::log::LogTotals;
 use crate::plan::fleet::{Fleet, Transport};
 use crate::responder::state::Counters;
 use serde::{Serialize, Serializer};
@@ -81,6 +82,8 @@ pub struct Totals {
     pub connections: u64,
     /// Device-log records lost because the queue was full.
     pub log_records_lost: u64,
+    /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
+    pub value_misfits: u64,
     /// All drops together.
     pub dropped_total: u64,
     /// Drops by reason.
@@ -130,6 +133,7 @@ impl Totals {
             centres_offline,
             connections,
             log_records_lost,
+            value_misfits,
             dropped,
         } = counters.clone();
         Self {
@@ -145,6 +149,7 @@ impl Totals {
             centres_offline,
             connections,
             log_records_lost,
+            value_misfits,
             dropped_total: counters.dropped_total(),
             dropped: Dropped { counts: dropped, zeros },
         }
@@ -204,7 +209,7 @@ pub struct LogStats {
     pub device_records_unwritten: u64,
     /// Write errors of the device log.
     pub device_write_errors: u64,
-    /// System log lines written; those that tell of the end are not yet among them.
+    /// System log lines written.
     pub system_lines_written: u64,
     /// System log lines that a full queue or write errors cost.
     pub system_lines_lost: u64,
@@ -272,6 +277,7 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         sum.centres_offline += one.centres_offline;
         sum.connections += one.connections;
         sum.log_records_lost += one.log_records_lost;
+        sum.value_misfits += one.value_misfits;
         for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
             *sum += one;
         }
@@ -328,6 +334,19 @@ impl StatsFile {
     /// Where it goes.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+impl From<LogTotals> for LogStats {
+    fn from(totals: LogTotals) -> Self {
+        Self {
+            device_records_written: totals.records_written,
+            device_records_lost: totals.records_lost,
+            device_records_unwritten: totals.records_unwritten,
+            device_write_errors: totals.write_errors,
+            system_lines_written: totals.lines_written,
+            system_lines_lost: totals.lines_lost,
+        }
     }
 }
 
