@@ -355,7 +355,8 @@ pub(super) mod tests {
     use super::*;
     use crate::plan::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 
-    fn fleet() -> Fleet {
+    /// Two UDP FSUs with a TCP one between them.
+    pub(in crate::cli) fn fleet() -> Fleet {
         let fsu = |name: &str, transport| Fsu {
             name: name.into(),
             id: FsuId::default(),

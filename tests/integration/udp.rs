@@ -16,7 +16,8 @@ fn one(more: &serde_json::Value) -> Tree {
 
 #[test]
 fn requests_are_answered_byte_for_byte() {
-    let run = Run::start(&one(&json!({})), &[]);
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let centre = run.udp("site");
     let check = |device, asked: &[u8], expected: &[u8]| {
         assert_bytes(&centre.ask(&request(ID, device, asked)), &reply(ID, device, expected));
@@ -33,7 +34,8 @@ fn requests_are_answered_byte_for_byte() {
 
 #[test]
 fn two_frames_in_one_datagram_are_both_answered() {
-    let run = Run::start(&one(&json!({})), &[]);
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let centre = run.udp("site");
     let both = [request(ID, METER, &meter(1, 1, &[0, 1])), request(ID, METER, &meter(1, 1, &[0, 2]))].concat();
     let expected =
@@ -48,7 +50,8 @@ fn two_frames_in_one_datagram_are_both_answered() {
 
 #[test]
 fn what_is_not_answered_is_counted() {
-    let run = Run::start(&one(&json!({})), &[]);
+    let tree = one(&json!({}));
+    let run = Run::start(&tree, &[]);
     let centre = run.udp("site");
     let good = request(ID, METER, &meter(1, 1, &[0, 1]));
     centre.send(&request("20250126", METER, &meter(1, 1, &[0, 0])));
@@ -100,7 +103,8 @@ fn heartbeats_go_to_the_static_centre_and_to_those_that_asked() {
 #[test]
 fn a_silent_centre_gets_no_more_heartbeats() {
     let settings = json!({"heartbeat_enable": true, "heartbeat_interval": 1, "client_timeout": 2});
-    let run = Run::start(&one(&settings), &[]);
+    let tree = one(&settings);
+    let run = Run::start(&tree, &[]);
     let centre = run.udp("site");
     centre.ask(&request(ID, METER, &meter(1, 1, &[0, 1])));
     // Beats come every second while the centre is online; three seconds without one: it is not any more.
