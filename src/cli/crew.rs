@@ -170,7 +170,7 @@ impl Crew {
         let running = self.wait_until_ended();
         for (shard, handle) in self.handles.into_iter().enumerate() {
             if running.contains(&shard) {
-                errors.push(format!("shard {shard}: has not ended {} ms after it was told to", DRAIN_MS));
+                errors.push(format!("shard {shard}: has not ended {DRAIN_MS} ms and more after it was told to"));
                 continue;
             }
             match handle.join() {

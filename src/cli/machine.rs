@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Bytes of locked memory that an executor refuses to start below; privileges do not exempt from it.
 pub const LOCKED_BYTES_MIN: u64 = 512 * 1024;
-/// Descriptors of one executor: its rings, their wake-ups, its poll descriptor and command channel, with room to spare.
-pub const FILES_PER_SHARD: u64 = 24;
+/// Descriptors of one executor: its rings, their wake-ups, its poll descriptor and command channel are 7; as many to spare.
+pub const FILES_PER_SHARD: u64 = 16;
 /// Descriptors of the program itself: standard streams, signals, the system log, files read at startup.
 pub const FILES_BASE: u64 = 32;
 /// The first kernel whose io_uring has every operation that is used.

@@ -58,7 +58,7 @@ impl Prepared {
             fleet.log.dir = dir;
         }
         if args.performance {
-            fleet.performance = Performance { skip_delay: true, skip_device_log: true };
+            fleet.performance = fleet.performance.turned_on();
         }
         let shards = args.shards.map(usize::from);
         let Placement { cpus, shared } = cpus::place(shards, listed.as_deref(), &allowed, fleet.fsus.len());
@@ -67,7 +67,7 @@ impl Prepared {
             let text = format!("warning: {} shards on {pool} processors: some share one", cpus.len());
             let _ = writeln!(std::io::stderr(), "fsu-mock: {text}");
         }
-        let performance = fleet.performance != Performance::default();
+        let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
         Ok(Self { fleet: Arc::new(fleet), config: args.config, cpus, seed, performance, stats })
     }
@@ -120,7 +120,7 @@ impl Prepared {
 
     /// What is served and how, for people; `addresses` by FSU number.
     pub fn summary(&self, addresses: &[SocketAddr], room: &Room) -> String {
-        let Performance { skip_delay, skip_device_log } = self.fleet.performance;
+        let Performance { skip_delay, skip_device_log, .. } = self.fleet.performance;
         let log = &self.fleet.log;
         let device_log = match log.on_full {
             _ if skip_device_log => "off (performance mode)".to_owned(),

@@ -107,16 +107,21 @@ fn a_burst_over_tcp_is_logged_whole() {
     check_burst("tcp", |n, i| meter(3, 1, &[n, i]), |n, i| meter(3, 1, &[n, i, 2, 1]));
 }
 
-#[test]
-fn performance_mode_writes_none() {
-    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+/// Device logs that a run with `--performance` leaves.
+fn files_of_performance_mode(settings: &Value) -> usize {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({"performance": settings}));
     let run = Run::start(&tree, &["--performance"]);
     let mut centre = run.tcp("site");
     centre.send(&meter(1, 1, &[0, 1]));
     centre.expect(&meter(1, 1, &[0, 1, 2, 1]));
     run.stop();
-    let files = std::fs::read_dir(tree.path("logs/devices")).map_or(0, Iterator::count);
-    assert_eq!(files, 0);
+    std::fs::read_dir(tree.path("logs/devices")).map_or(0, Iterator::count)
+}
+
+#[test]
+fn performance_mode_writes_none_unless_that_is_kept() {
+    assert_eq!(files_of_performance_mode(&json!({})), 0);
+    assert_eq!(files_of_performance_mode(&json!({"skip_device_log": false})), 1);
 }
 
 #[test]
