@@ -4,12 +4,25 @@
 //! - [`exit`]: how a command ends.
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`check`], [`init`]: commands of a file each. `schema` and `completions` are a line each, here.
+//! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
+//!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`summary`], [`stats`], [`tables`]: what it tells.
 
 pub mod args;
 pub mod check;
+pub mod cpus;
+pub mod crew;
 pub mod exit;
 pub mod fleet;
 pub mod init;
+pub mod machine;
+pub mod panics;
+pub mod prepare;
+pub mod run;
+pub mod signals;
+pub mod sockets;
+pub mod stats;
+pub mod summary;
+pub mod tables;
 
 use crate::config::schema;
 use args::{Cli, Command};
@@ -38,8 +51,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
-        // Their modules take the arguments as they are: `run::run(args)`, `explain::explain(&args)`, `plan::plan(&args)`.
-        Command::Run(_) | Command::Explain(_) | Command::Plan(_) => {
+        Command::Run(args) => run::run(args),
+        // Their modules take the arguments as they are: `explain::explain(&args)`, `plan::plan(&args)`.
+        Command::Explain(_) | Command::Plan(_) => {
             Err(CliError::new(Exit::Usage, "this command is not in this build"))
         }
         Command::Check(args) => to_stdout(|out| check::check(&args, out)),

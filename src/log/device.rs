@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 /// Files open at a time; the longest unused one is closed for the next. Each costs one of the
 /// descriptors that the sockets need too, and opening one again costs some ten microseconds.
-pub(super) const OPEN_FILES_MAX: usize = 256;
+pub const OPEN_FILES_MAX: usize = 256;
 
 /// An FSU's records are written once they are more than this: larger writes gain nothing.
 const FILE_BUFFER_BYTES: usize = 64 << 10;

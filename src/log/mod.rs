@@ -42,6 +42,7 @@ pub mod tap;
 mod testing;
 mod trouble;
 
+pub use device::OPEN_FILES_MAX;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
 pub use record::Kind;
 pub use tap::Tap;

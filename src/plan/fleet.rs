@@ -26,6 +26,17 @@ pub struct Performance {
     pub skip_delay: bool,
     /// No device log.
     pub skip_device_log: bool,
+    /// `performance.skip_delay` is false: performance mode leaves the delays, whatever turns it on.
+    pub keeps_delay: bool,
+    /// `performance.skip_device_log` is false, likewise.
+    pub keeps_device_log: bool,
+}
+
+impl Performance {
+    /// The same settings with performance mode turned on.
+    pub fn turned_on(self) -> Self {
+        Self { skip_delay: !self.keeps_delay, skip_device_log: !self.keeps_device_log, ..self }
+    }
 }
 
 /// `log`, with defaults filled in (spec device-log.md).

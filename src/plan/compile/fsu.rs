@@ -311,11 +311,12 @@ fn expand(
 fn performance(raw: Option<&RawPerformance>) -> Performance {
     let Some(raw) = raw else { return Performance::default() };
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
-    let enabled = on(&raw.enabled, false);
-    Performance {
-        skip_delay: enabled && on(&raw.skip_delay, true),
-        skip_device_log: enabled && on(&raw.skip_device_log, true),
-    }
+    let settings = Performance {
+        keeps_delay: !on(&raw.skip_delay, true),
+        keeps_device_log: !on(&raw.skip_device_log, true),
+        ..Performance::default()
+    };
+    if on(&raw.enabled, false) { settings.turned_on() } else { settings }
 }
 
 fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {

@@ -1,0 +1,253 @@
+//! The shards of a run: started together, watched, ended together.
+
+use super::prepare::Prepared;
+use crate::codec::reason::Reason;
+use crate::log::LoggerHandle;
+use crate::plan::fleet::Fleet;
+use crate::responder::RunContext;
+use crate::responder::state::Counters;
+use crate::shard::serve::DRAIN_MS;
+use crate::shard::tap::{Kind, Tap};
+use crate::shard::{Bound, Handle, ShardError, ShardSpec, spawn};
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A shard that does not answer within this time after its start has failed.
+const START_MAX: Duration = Duration::from_secs(30);
+/// A shard that has not ended so long after the drain time is given up.
+const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// What a shard gets in order to start, without its sockets.
+#[derive(Clone, Debug)]
+struct Common {
+    fleet: Arc<Fleet>,
+    run: RunContext,
+}
+
+/// Running shards.
+#[derive(Debug)]
+pub struct Crew {
+    /// By shard number.
+    handles: Vec<Handle>,
+    /// By shard number: it has ended.
+    ended: Arc<[AtomicBool]>,
+    /// Gets the number of each shard when it ends.
+    ends: Receiver<usize>,
+}
+
+/// What the shards left.
+#[derive(Debug)]
+pub struct Finished {
+    /// By FSU number; zeros where a shard could not tell.
+    pub counters: Vec<Counters>,
+    /// What went wrong, one shard after the other.
+    pub errors: Vec<String>,
+}
+
+/// The device log's end of a shard, which tells when the shard lets go of it: at its end, whatever ended it.
+#[derive(Debug)]
+struct Watched<T> {
+    tap: T,
+    shard: usize,
+    ended: Arc<[AtomicBool]>,
+    ends: Sender<usize>,
+}
+
+impl<T> Drop for Watched<T> {
+    fn drop(&mut self) {
+        if let Some(ended) = self.ended.get(self.shard) {
+            ended.store(true, Ordering::Release);
+        }
+        // Nobody listens any more only where the program ends anyway.
+        let _ = self.ends.send(self.shard);
+    }
+}
+
+impl<T: Tap> Tap for Watched<T> {
+    #[inline]
+    fn is_on(&self) -> bool {
+        self.tap.is_on()
+    }
+
+    #[inline]
+    fn record(
+        &mut self,
+        kind: Kind,
+        fsu: u32,
+        peer: SocketAddr,
+        unix_ms: i64,
+        dropped: Option<Reason>,
+        bytes: &[u8],
+    ) -> bool {
+        self.tap.record(kind, fsu, peer, unix_ms, dropped, bytes)
+    }
+}
+
+impl Crew {
+    /// Starts a shard on each processor and waits until all of them run. FSUs are dealt out one by one.
+    ///
+    /// # Errors
+    /// Why a shard does not start; the others are stopped again.
+    pub fn start(prepared: &Prepared, logger: &LoggerHandle, bound: Vec<Bound>) -> Result<Self, String> {
+        let common = Common { fleet: prepared.fleet.clone(), run: prepared.context() };
+        let fsus = bound.len();
+        Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
+    }
+
+    fn start_with<T: Tap + Send + 'static>(
+        common: &Common,
+        cpus: &[usize],
+        bound: Vec<Bound>,
+        tap: impl Fn(usize) -> T,
+    ) -> Result<Self, String> {
+        let mut hands: Vec<Vec<(usize, Bound)>> = cpus.iter().map(|_| Vec::new()).collect();
+        let fsus = bound.len();
+        for (fsu, bound) in bound.into_iter().enumerate() {
+            hands[fsu % cpus.len()].push((fsu, bound));
+        }
+        // One message a shard.
+        let (sender, ends) = unbounded();
+        let ended: Arc<[AtomicBool]> = cpus.iter().map(|_| AtomicBool::new(false)).collect();
+        let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
+        for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
+            let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
+            let Common { fleet, run } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), fleet, fsus, run, tap }) {
+                Ok(handle) => crew.handles.push(handle),
+                Err(error) => return Err(crew.abandon(&error)),
+            }
+        }
+        match crew.wait_until_running() {
+            Ok(()) => Ok(crew),
+            Err(text) => {
+                let errors = crew.stop(fsus).errors;
+                Err(if errors.is_empty() { text } else { errors.join("\n") })
+            }
+        }
+    }
+
+    /// Ends those that have started, because one could not.
+    fn abandon(self, error: &ShardError) -> String {
+        for handle in self.handles {
+            handle.stop();
+        }
+        error.to_string()
+    }
+
+    /// Every shard answers a question: its executor runs and its driver serves.
+    fn wait_until_running(&self) -> Result<(), String> {
+        let deadline = Instant::now() + START_MAX;
+        let answers: Vec<_> = self.handles.iter().map(Handle::counters).collect();
+        for (shard, answer) in answers.iter().enumerate() {
+            select! {
+                recv(answer) -> answer => answer.map_err(|_| format!("shard {shard}: ended at its start"))?,
+                recv(self.ends) -> shard => {
+                    return Err(format!("shard {}: ended at its start", shard.unwrap_or_default()));
+                }
+                default(deadline.saturating_duration_since(Instant::now())) => {
+                    return Err(format!("shard {shard}: does not run {} s after its start", START_MAX.as_secs()));
+                }
+            };
+        }
+        Ok(())
+    }
+
+    /// Gets the number of each shard that has ended.
+    pub fn ends(&self) -> &Receiver<usize> {
+        &self.ends
+    }
+
+    /// Stops reading, sends what is due, and waits for the end of all shards.
+    pub fn stop(self, fsus: usize) -> Finished {
+        for handle in &self.handles {
+            handle.drain();
+        }
+        let mut counters = vec![Counters::default(); fsus];
+        let mut errors = Vec::new();
+        let running = self.wait_until_ended();
+        for (shard, handle) in self.handles.into_iter().enumerate() {
+            if running.contains(&shard) {
+                errors.push(format!("shard {shard}: has not ended {DRAIN_MS} ms and more after it was told to"));
+                continue;
+            }
+            match handle.join() {
+                Ok(own) => {
+                    for (fsu, own) in own {
+                        if let Some(place) = counters.get_mut(fsu) {
+                            *place = own;
+                        }
+                    }
+                }
+                Err(error) => errors.push(error.to_string()),
+            }
+        }
+        Finished { counters, errors }
+    }
+
+    /// Those that have not ended in time.
+    fn wait_until_ended(&self) -> Vec<usize> {
+        let deadline = Instant::now() + Duration::from_millis(DRAIN_MS) + STOP_MARGIN;
+        loop {
+            let ended = self.ended.iter().map(|ended| ended.load(Ordering::Acquire)).enumerate();
+            let running: Vec<usize> =
+                ended.filter(|&(shard, ended)| !ended && shard < self.handles.len()).map(|(shard, _)| shard).collect();
+            if running.is_empty() || self.ends.recv_deadline(deadline).is_err() {
+                return running;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::sockets::{Sockets, bind};
+    use crate::cli::stats::tests::fleet;
+    use std::net::UdpSocket;
+
+    /// Fails at its first record.
+    struct Failing;
+
+    impl Tap for Failing {
+        fn is_on(&self) -> bool {
+            true
+        }
+
+        fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: Option<Reason>, _: &[u8]) -> bool {
+            panic!("on purpose")
+        }
+    }
+
+    /// Three FSUs on two shards, and where they listen.
+    fn crew() -> (Crew, Vec<SocketAddr>) {
+        let fleet = Arc::new(fleet());
+        let Sockets { bound, addresses } = bind(&fleet).expect("free ports");
+        let common = Common { fleet, run: RunContext { seed: 1, skip_delay: true } };
+        let cpu = crate::cli::cpus::allowed()[0];
+        (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
+    }
+
+    #[test]
+    fn shards_end_when_they_are_told_to() {
+        let (crew, _) = crew();
+        assert!(crew.ends().is_empty());
+        let finished = crew.stop(3);
+        assert_eq!(finished.counters.len(), 3);
+        assert_eq!(finished.errors, [""; 0]);
+    }
+
+    #[test]
+    fn a_shard_that_dies_is_noticed_and_the_others_end_well() {
+        let (crew, addresses) = crew();
+        let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+        centre.send_to(b"anything", addresses[0]).expect("sent");
+        let died = crew.ends().recv_timeout(START_MAX);
+        assert_eq!(died, Ok(0));
+        let finished = crew.stop(3);
+        assert_eq!(finished.errors.len(), 1, "{:?}", finished.errors);
+        assert!(finished.errors[0].contains("shard 0"), "{:?}", finished.errors);
+    }
+}

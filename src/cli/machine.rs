@@ -1,0 +1,258 @@
+//! What a run needs of the machine: open files, io_uring, locked memory.
+//!
+//! Asked before anything is bound, so that a run that cannot work says everything that is missing at once, each with what is
+//! there, what is needed and the command that mends it.
+
+use io_uring::{IoUring, Probe, opcode};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Bytes of locked memory that an executor refuses to start below; privileges do not exempt from it.
+pub const LOCKED_BYTES_MIN: u64 = 512 * 1024;
+/// Descriptors of one executor: its rings, their wake-ups, its poll descriptor and command channel are 7; as many to spare.
+pub const FILES_PER_SHARD: u64 = 16;
+/// Descriptors of the program itself: standard streams, signals, the system log, files read at startup.
+pub const FILES_BASE: u64 = 32;
+/// The first kernel whose io_uring has every operation that is used.
+const KERNEL_MIN: &str = "5.8";
+
+/// What a run wants to open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Sockets that listen.
+    pub sockets: u64,
+    /// Sockets among them that accept connections: one connection to each is the least that makes sense.
+    pub listeners: u64,
+    /// TCP connections that the FSUs' limits allow together.
+    pub connections_max: u64,
+    /// Device-log files open at the same time.
+    pub log_files: u64,
+    /// Executors.
+    pub shards: u64,
+}
+
+impl Needs {
+    /// Descriptors without which the run does not start.
+    pub fn files(&self) -> u64 {
+        self.without_connections().saturating_add(self.listeners)
+    }
+
+    fn without_connections(&self) -> u64 {
+        let executors = self.shards.saturating_mul(FILES_PER_SHARD);
+        [self.sockets, self.log_files, executors, FILES_BASE].into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+/// What was found, where nothing is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// The limit of open files, raised as far as it is useful.
+    pub files: u64,
+    /// TCP connections that fit beside everything else.
+    pub connections: u64,
+}
+
+/// A requirement that the machine does not meet: both numbers, and the command that mends it.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Missing {
+    /// The limit of open files is too low, and may not be raised by this process.
+    #[error(
+        "open files: {needed} are needed, the limit is {limit} (ulimit -n {needed}; under systemd LimitNOFILE={needed}; \
+         in a container --ulimit nofile={needed}:{needed})"
+    )]
+    OpenFiles {
+        /// What the run needs.
+        needed: u64,
+        /// The hard limit.
+        limit: u64,
+    },
+    /// The limit of locked memory is too low, and may not be raised by this process.
+    #[error(
+        "locked memory: {} KiB are needed, the limit is {} KiB (ulimit -l {}; under systemd LimitMEMLOCK=infinity; \
+         in a container --ulimit memlock=-1:-1)",
+        needed / 1024, limit / 1024, needed / 1024
+    )]
+    LockedMemory {
+        /// Bytes that an executor needs.
+        needed: u64,
+        /// Bytes: the hard limit.
+        limit: u64,
+    },
+    /// io_uring is switched off by a kernel setting.
+    #[error("io_uring: kernel.io_uring_disabled is {value}, 0 is needed (sysctl -w kernel.io_uring_disabled=0)")]
+    IoUringDisabled {
+        /// The setting: 1 for all but one group, 2 for all.
+        value: u32,
+    },
+    /// io_uring is refused although the kernel's setting allows it.
+    #[error(
+        "io_uring: the kernel has it, but it is refused here ({error}): a container's seccomp profile forbids it (run the \
+         container with --security-opt seccomp=unconfined, or with a profile that allows io_uring_setup, io_uring_enter and \
+         io_uring_register)"
+    )]
+    IoUringRefused {
+        /// The system's error.
+        error: String,
+    },
+    /// The kernel has no io_uring, or one without operations that are needed.
+    #[error(
+        "io_uring: {what}; the kernel is {release}, {KERNEL_MIN} or later is needed (apt install linux-image-amd64 and \
+         reboot; in a container a seccomp profile may hide it: --security-opt seccomp=unconfined)"
+    )]
+    IoUringTooOld {
+        /// What is missing.
+        what: &'static str,
+        /// `uname -r`.
+        release: String,
+    },
+    /// Any other error while setting up a ring.
+    #[error("io_uring: a ring cannot be set up: {error}")]
+    IoUringFailed {
+        /// The system's error.
+        error: String,
+    },
+}
+
+/// Raises the limits as far as they may be and tries io_uring.
+///
+/// # Errors
+/// Everything that is missing, not only the first thing.
+pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
+    let mut missing = Vec::new();
+    let files_wanted = needs.without_connections().saturating_add(needs.connections_max);
+    let files = raise(Resource::Nofile, files_wanted.max(needs.files()));
+    if files < needs.files() {
+        missing.push(Missing::OpenFiles { needed: needs.files(), limit: files });
+    }
+    let locked = raise(Resource::Memlock, LOCKED_BYTES_MIN);
+    if locked < LOCKED_BYTES_MIN {
+        missing.push(Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: locked });
+    }
+    missing.extend(io_uring());
+    if missing.is_empty() {
+        Ok(Room { files, connections: files.saturating_sub(needs.without_connections()) })
+    } else {
+        Err(missing)
+    }
+}
+
+/// Raises a soft limit to `wanted` or as near as the hard limit lets it come; never lowers it, and leaves the hard limit as
+/// the operator set it. Returns the soft limit that then holds; none is [`u64::MAX`].
+fn raise(resource: Resource, wanted: u64) -> u64 {
+    let before = getrlimit(resource);
+    let soft = before.current.unwrap_or(u64::MAX);
+    let hard = before.maximum.unwrap_or(u64::MAX);
+    let aim = wanted.min(hard);
+    if soft >= aim {
+        return soft;
+    }
+    match setrlimit(resource, Rlimit { current: Some(aim), maximum: before.maximum }) {
+        Ok(()) => aim,
+        Err(_) => soft,
+    }
+}
+
+/// Sets up a small ring and asks it for the operations without which glommio ends the process.
+fn io_uring() -> Option<Missing> {
+    let ring = match IoUring::new(8) {
+        Ok(ring) => ring,
+        Err(error) => return Some(why(&error, io_uring_disabled())),
+    };
+    let mut probe = Probe::new();
+    let used = [
+        opcode::Nop::CODE,
+        opcode::Readv::CODE,
+        opcode::Writev::CODE,
+        opcode::Fsync::CODE,
+        opcode::ReadFixed::CODE,
+        opcode::WriteFixed::CODE,
+        opcode::PollAdd::CODE,
+        opcode::PollRemove::CODE,
+        opcode::SendMsg::CODE,
+        opcode::RecvMsg::CODE,
+        opcode::Timeout::CODE,
+        opcode::TimeoutRemove::CODE,
+        opcode::Accept::CODE,
+        opcode::LinkTimeout::CODE,
+        opcode::Connect::CODE,
+        opcode::Fallocate::CODE,
+        opcode::OpenAt::CODE,
+        opcode::Close::CODE,
+        opcode::Statx::CODE,
+        opcode::Read::CODE,
+        opcode::Write::CODE,
+        opcode::Send::CODE,
+        opcode::Recv::CODE,
+    ];
+    let supported =
+        ring.submitter().register_probe(&mut probe).is_ok() && used.iter().all(|&code| probe.is_supported(code));
+    (!supported).then(|| Missing::IoUringTooOld { what: "it lacks operations that are used", release: release() })
+}
+
+/// The likely cause of a ring that could not be set up, given `kernel.io_uring_disabled`.
+fn why(error: &std::io::Error, disabled: Option<u32>) -> Missing {
+    match Errno::from_io_error(error) {
+        Some(Errno::NOSYS) => Missing::IoUringTooOld { what: "there is none", release: release() },
+        Some(Errno::PERM | Errno::ACCESS) => match disabled {
+            Some(value) if value > 0 => Missing::IoUringDisabled { value },
+            _ => Missing::IoUringRefused { error: error.to_string() },
+        },
+        _ => Missing::IoUringFailed { error: error.to_string() },
+    }
+}
+
+/// `kernel.io_uring_disabled`; absent before kernel 6.6.
+fn io_uring_disabled() -> Option<u32> {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
+}
+
+/// `uname -r`.
+fn release() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/osrelease").map_or_else(|_| "unknown".into(), |text| text.trim().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error;
+
+    #[test]
+    fn files_are_counted() {
+        let needs = Needs { sockets: 1_000, listeners: 400, connections_max: 409_600, log_files: 256, shards: 2 };
+        assert_eq!(needs.files(), 1_000 + 400 + 256 + 2 * FILES_PER_SHARD + FILES_BASE);
+        let endless = Needs { sockets: u64::MAX, connections_max: u64::MAX, ..needs };
+        assert_eq!(endless.files(), u64::MAX);
+    }
+
+    #[test]
+    fn a_number_that_no_machine_has_is_told() {
+        let missing = check(&Needs { sockets: u64::MAX / 2, ..Needs::default() }).expect_err("no machine has so many");
+        assert!(
+            missing.iter().any(|one| matches!(one, Missing::OpenFiles { needed, limit } if needed > limit)),
+            "{missing:?}"
+        );
+    }
+
+    #[test]
+    fn causes() {
+        let check = |errno: Errno, disabled, expected: &str| {
+            let text = why(&Error::from(errno), disabled).to_string();
+            assert!(text.contains(expected), "{text}");
+        };
+        check(Errno::PERM, Some(2), "kernel.io_uring_disabled is 2, 0 is needed");
+        check(Errno::PERM, Some(0), "seccomp");
+        check(Errno::PERM, None, "seccomp");
+        check(Errno::NOSYS, None, "5.8 or later is needed");
+        check(Errno::NOMEM, None, "cannot be set up");
+    }
+
+    #[test]
+    fn messages_name_both_numbers_and_the_command() {
+        let files = Missing::OpenFiles { needed: 10_072, limit: 1_024 };
+        assert!(files.to_string().starts_with("open files: 10072 are needed, the limit is 1024 (ulimit -n 10072;"));
+        let locked = Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: 65_536 };
+        assert!(
+            locked.to_string().starts_with("locked memory: 512 KiB are needed, the limit is 64 KiB (ulimit -l 512;")
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Everything that a run decides before it asks the machine for anything.
+
+use super::args::RunArgs;
+use super::cpus::{self, Placement};
+use super::exit::{CliError, Exit};
+use super::machine::{self, Needs, Room};
+use super::stats::StatsFile;
+use super::summary::fleet_table;
+use crate::log::OPEN_FILES_MAX;
+use crate::plan::fleet::{Fleet, OnFull, Performance, Transport};
+use crate::responder::RunContext;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Seeds made up for a run stay below 2^53, so that every JSON reader keeps them exact.
+const SEED_END: u64 = 1 << 53;
+
+/// The arguments, resolved.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The fleet, with `--bind`, `--performance` and `--log-dir` in it.
+    pub fleet: Arc<Fleet>,
+    /// The configuration's path; absent where the embedded one is served.
+    pub config: Option<PathBuf>,
+    /// The processor of each shard.
+    pub cpus: Vec<usize>,
+    /// The seed of all random values.
+    pub seed: u64,
+    /// Performance mode is on.
+    pub performance: bool,
+    /// Where the statistics go.
+    pub stats: Option<StatsFile>,
+}
+
+impl Prepared {
+    /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
+    ///
+    /// # Errors
+    /// Arguments that cannot be used, and errors of the configuration; the latter are on stderr already.
+    pub fn new(args: RunArgs) -> Result<Self, CliError> {
+        let usage = |text: String| CliError::new(Exit::Usage, text);
+        let allowed = cpus::allowed();
+        let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &allowed)).transpose();
+        let listed = listed.map_err(|error| usage(error.to_string()))?;
+        let claim = |path: &PathBuf| {
+            StatsFile::claim(path)
+                .map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
+        };
+        let stats = args.stats.as_ref().map(claim).transpose()?;
+        let mut fleet = super::fleet::load(args.config.as_deref())?;
+        if let Some(ip) = args.bind {
+            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind.set_ip(ip));
+        }
+        if let Some(dir) = args.log_dir {
+            fleet.log.dir = dir;
+        }
+        if args.performance {
+            fleet.performance = fleet.performance.turned_on();
+        }
+        let shards = args.shards.map(usize::from);
+        let Placement { cpus, shared } = cpus::place(shards, listed.as_deref(), &allowed, fleet.fsus.len());
+        if shared {
+            let pool = listed.as_ref().unwrap_or(&allowed).len();
+            let text = format!("warning: {} shards on {pool} processors: some share one", cpus.len());
+            let _ = writeln!(std::io::stderr(), "fsu-mock: {text}");
+        }
+        let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
+        let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
+        Ok(Self { fleet: Arc::new(fleet), config: args.config, cpus, seed, performance, stats })
+    }
+
+    /// Raises limits and looks for what is missing.
+    ///
+    /// # Errors
+    /// Everything that is missing.
+    pub fn ask_machine(&self) -> Result<Room, CliError> {
+        machine::check(&self.needs()).map_err(|missing| {
+            let lines: Vec<String> = missing.iter().map(|one| format!("\n  {one}")).collect();
+            CliError::new(Exit::Machine, format!("this machine lacks what the run needs:{}", lines.concat()))
+        })
+    }
+
+    fn needs(&self) -> Needs {
+        let listeners = || self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
+        let log_files = if self.fleet.performance.skip_device_log { 0 } else { self.fleet.fsus.len() };
+        Needs {
+            sockets: self.fleet.fsus.len() as u64,
+            listeners: listeners().count() as u64,
+            connections_max: listeners().map(|fsu| fsu.limits.connections_max as u64).fold(0, u64::saturating_add),
+            log_files: log_files.min(OPEN_FILES_MAX) as u64,
+            shards: self.cpus.len() as u64,
+        }
+    }
+
+    /// What replies are made with.
+    pub fn context(&self) -> RunContext {
+        RunContext { seed: self.seed, skip_delay: self.fleet.performance.skip_delay }
+    }
+
+    /// The driver's name.
+    pub fn driver(&self) -> &'static str {
+        "poll"
+    }
+
+    /// `106 FSUs on 2 shards`
+    pub fn size(&self) -> String {
+        let count = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
+        format!("{} on {}", count(self.fleet.fsus.len(), "FSU"), count(self.cpus.len(), "shard"))
+    }
+
+    /// The program, its version, and what it serves.
+    pub fn heading(&self) -> String {
+        let config =
+            self.config.as_ref().map_or("the embedded configuration".into(), |path| path.display().to_string());
+        format!("fsu-mock {} serves {config}", env!("CARGO_PKG_VERSION"))
+    }
+
+    /// What is served and how, for people; `addresses` by FSU number.
+    pub fn summary(&self, addresses: &[SocketAddr], room: &Room) -> String {
+        let Performance { skip_delay, skip_device_log, .. } = self.fleet.performance;
+        let log = &self.fleet.log;
+        let device_log = match log.on_full {
+            _ if skip_device_log => "off (performance mode)".to_owned(),
+            OnFull::Drop => format!("{}; a full queue loses records", log.dir.join("devices").display()),
+            OnFull::Block => format!("{}; a full queue is waited for", log.dir.join("devices").display()),
+        };
+        let performance = match (skip_delay, skip_device_log) {
+            (false, false) => "off",
+            (true, false) => "on: no delays",
+            (false, true) => "on: no device log",
+            (true, true) => "on: no delays, no device log",
+        };
+        let mut text = format!("{}\n\n{}\n\n", self.heading(), fleet_table(&self.fleet, addresses));
+        let mut line = |key: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "  {key:<12} {value}");
+        };
+        line("shards", &format!("{} on processors {}", self.cpus.len(), listed(&self.cpus)));
+        line("driver", &format!("{} (the only one of this build)", self.driver()));
+        line("seed", &format!("{0} (--seed {0} repeats this run's random values)", self.seed));
+        line("device log", &device_log);
+        line("system log", &log.dir.join(&log.file).display().to_string());
+        line("performance", performance);
+        if self.fleet.fsus.iter().any(|fsu| fsu.transport == Transport::Tcp) {
+            line("open files", &format!("{}, of which {} for TCP connections", room.files, room.connections));
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// Processors in the order of the shards; as ranges where they ascend.
+fn listed(cpus: &[usize]) -> String {
+    let mut sorted = cpus.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    cpus::format(&sorted)
+}

@@ -1,0 +1,148 @@
+//! `run`: serves the fleet until it is told to stop.
+//!
+//! The order is the point: everything that can be wrong is looked at before a socket is bound, every socket is bound before
+//! a shard starts, and `ready` is said when all of them run. At the end the shards go first, then the logger, so that
+//! nothing they logged is lost.
+
+use super::args::RunArgs;
+use super::crew::Crew;
+use super::exit::{CliError, Exit};
+use super::prepare::Prepared;
+use super::signals::Asked;
+use super::sockets::{self, Sockets};
+use super::stats::{Counted, RunStats};
+use super::{panics, signals};
+use crate::log::{Logger, LoggerConfig, LoggerHandle};
+use crate::responder::state::Counters;
+use crossbeam_channel::{Receiver, select};
+use jiff::{SignedDuration, Timestamp, Unit};
+use std::io::{self, Write};
+use std::time::Instant;
+
+/// Serves what the arguments say, to the end.
+///
+/// # Errors
+/// What keeps it from serving, before anything is served; a shard that died; statistics that cannot be written.
+pub fn run(args: RunArgs) -> Result<Exit, CliError> {
+    let begun = Instant::now();
+    // First of all, so that a signal during a long start is not lost.
+    let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
+    let prepared = Prepared::new(args)?;
+    let room = prepared.ask_machine()?;
+    let fleet = &prepared.fleet;
+    let config = LoggerConfig::of(fleet);
+    let logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
+        .map_err(|error| failed(Exit::Machine, "the logger's thread", &error))?;
+    if logger.install().is_ok() {
+        panics::log_them();
+    }
+    log::info!("{}", prepared.heading());
+    let served = bind(&prepared).and_then(|sockets| {
+        print(&prepared.summary(&sockets.addresses, &room));
+        print(&sockets.free_ports(fleet));
+        serve(&prepared, &logger, sockets, &asked, begun)
+    });
+    if let Err(error) = &served {
+        log::error!("{error}");
+    }
+    let log_totals = logger.stop();
+    let Served { counters, run, errors } = served?;
+    let stats = Counted { fleet, cpus: &prepared.cpus, counters: &counters }.stats(run, log_totals.into());
+    print(&stats.tables());
+    if let Some(file) = &prepared.stats {
+        let what = format!("--stats {}", file.path().display());
+        file.write(&stats).map_err(|error| failed(Exit::Usage, &what, &error))?;
+    }
+    if errors.is_empty() { Ok(Exit::Ok) } else { Err(CliError::new(Exit::Defect, errors.join("\n"))) }
+}
+
+fn bind(prepared: &Prepared) -> Result<Sockets, CliError> {
+    let sockets = sockets::bind(&prepared.fleet).map_err(|text| CliError::new(Exit::Bind, text))?;
+    sockets.log(&prepared.fleet);
+    Ok(sockets)
+}
+
+/// What a run left.
+struct Served {
+    /// By FSU number.
+    counters: Vec<Counters>,
+    run: RunStats,
+    /// What went wrong with the shards; empty where they all ended as they were told to.
+    errors: Vec<String>,
+}
+
+fn serve(
+    prepared: &Prepared,
+    logger: &LoggerHandle,
+    sockets: Sockets,
+    asked: &Receiver<Asked>,
+    begun: Instant,
+) -> Result<Served, CliError> {
+    let crew = Crew::start(prepared, logger, sockets.bound).map_err(|text| CliError::new(Exit::Machine, text))?;
+    let (started, since) = (Timestamp::now(), Instant::now());
+    let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), prepared.driver(), begun.elapsed().as_millis());
+    log::info!("{ready}");
+    print(&format!("{ready}\n"));
+    let waited = wait(asked, &crew);
+    let (Ok(ended_by) | Err(ended_by)) = waited.clone();
+    log::info!("{ended_by}: stopping; what is due is sent before the end");
+    let mut finished = crew.stop(prepared.fleet.fsus.len());
+    if waited.is_err() && finished.errors.is_empty() {
+        finished.errors.push(format!("unasked: {ended_by}"));
+    }
+    let duration = since.elapsed();
+    let totals = &finished.counters;
+    let sum = |count: fn(&Counters) -> u64| totals.iter().map(count).sum::<u64>();
+    log::info!(
+        "ended after {} s: {} requests received, {} answered, {} dropped, {} heartbeats sent, {} device-log records lost",
+        duration.as_secs(),
+        sum(|one| one.received),
+        sum(|one| one.answered),
+        sum(Counters::dropped_total),
+        sum(|one| one.heartbeats_sent),
+        sum(|one| one.log_records_lost),
+    );
+    let ended = started.checked_add(SignedDuration::try_from(duration).unwrap_or_default()).unwrap_or(started);
+    let run = RunStats {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        config: prepared.config.clone(),
+        seed: prepared.seed,
+        started: stamp(started),
+        ended: stamp(ended),
+        duration_ms: duration.as_millis() as u64,
+        ended_by,
+        driver: prepared.driver().to_owned(),
+        performance: prepared.performance,
+        device_log: !prepared.fleet.performance.skip_device_log,
+    };
+    Ok(Served { counters: finished.counters, run, errors: finished.errors })
+}
+
+/// Waits for the signal that ends the run; its name. The error: something else ended it.
+fn wait(asked: &Receiver<Asked>, crew: &Crew) -> Result<String, String> {
+    loop {
+        select! {
+            recv(asked) -> asked => match asked {
+                Ok(Asked::Stop(signal)) => return Ok(signals::name(signal).to_owned()),
+                Ok(Asked::Reload) => log::warn!("SIGHUP: the configuration is not read anew; what is served stays as it is"),
+                Err(_) => return Err("the end of the thread that waits for signals".to_owned()),
+            },
+            recv(crew.ends()) -> shard => return Err(format!("the end of shard {}", shard.unwrap_or_default())),
+        }
+    }
+}
+
+/// RFC 3339, UTC, with milliseconds.
+fn stamp(time: Timestamp) -> String {
+    format!("{:.3}", time.round(Unit::Millisecond).unwrap_or(time))
+}
+
+fn failed(exit: Exit, what: &str, error: &io::Error) -> CliError {
+    CliError::new(exit, format!("{what}: {error}"))
+}
+
+/// Writes to stdout at once. A reader that has gone does not end the run.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,100 @@
+//! Binds the whole fleet before anything is served, and tells every address that cannot be had.
+
+use super::summary::ranges;
+use crate::plan::fleet::{Fleet, Fsu, Transport};
+use crate::shard::bind::{Bound, bind_tcp, bind_udp};
+use std::fmt::Write as _;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+
+/// Addresses that cannot be had which are told one by one; a second instance of a large fleet would fill the screen.
+const REFUSED_TOLD_MAX: usize = 100;
+/// System log lines about listening: more ranges than that are only counted, so that they cannot fill its queue.
+const LISTENING_LINES_MAX: usize = 1_000;
+
+/// The sockets of a fleet, by FSU number.
+#[derive(Debug)]
+pub struct Sockets {
+    /// The sockets.
+    pub bound: Vec<Bound>,
+    /// Where they listen; the real port where 0 was asked for.
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// Binds every FSU's socket.
+///
+/// # Errors
+/// A line for each address that cannot be had, with the FSU's name, transport, and the reason.
+pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
+    let mut sockets = Sockets { bound: Vec::with_capacity(fleet.fsus.len()), addresses: Vec::new() };
+    let mut refused = Vec::new();
+    for fsu in &fleet.fsus {
+        let bound = bind_one(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
+        match bound {
+            Ok((address, bound)) => {
+                sockets.addresses.push(address);
+                sockets.bound.push(bound);
+            }
+            Err(error) => refused.push((fsu, error)),
+        }
+    }
+    if refused.is_empty() { Ok(sockets) } else { Err(tell(&refused, fleet.fsus.len())) }
+}
+
+fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
+    match fsu.transport {
+        Transport::Tcp => bind_tcp(fsu.bind).map(Bound::Tcp),
+        Transport::Udp | Transport::Broadcast => bind_udp(fsu.bind).map(Bound::Udp),
+    }
+}
+
+fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
+    let mut text = format!("{} of {of} sockets cannot be bound:", refused.len());
+    for (fsu, error) in refused.iter().take(REFUSED_TOLD_MAX) {
+        let why = match error.kind() {
+            ErrorKind::AddrInUse => "the address is in use (ss -lntup shows by whom)".to_owned(),
+            ErrorKind::AddrNotAvailable => "no interface of this machine has that address (ip addr)".to_owned(),
+            ErrorKind::PermissionDenied => format!("not permitted: ports below 1024 need a privilege ({error})"),
+            _ => error.to_string(),
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n  {} {} {}: {why}", fsu.name, fsu.transport.name(), fsu.bind);
+    }
+    if refused.len() > REFUSED_TOLD_MAX {
+        let _ = write!(text, "\n  ... and {} more", refused.len() - REFUSED_TOLD_MAX);
+    }
+    text
+}
+
+impl Sockets {
+    /// A line for each FSU that asked for any free port: `listening NAME udp 127.0.0.1:40001`.
+    pub fn free_ports(&self, fleet: &Fleet) -> String {
+        let mut text = String::new();
+        for (fsu, address) in fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.bind.port() == 0) {
+            let _ = writeln!(text, "listening {} {} {address}", fsu.name, fsu.transport.name());
+        }
+        text
+    }
+
+    /// Tells the system log where the fleet listens, consecutive ports in one line.
+    pub fn log(&self, fleet: &Fleet) {
+        let mut lines = 0;
+        for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
+            let fsus = || fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport);
+            let mut names = fsus().map(|(fsu, _)| &fsu.name);
+            for range in ranges(fsus().map(|(_, &address)| address)) {
+                let many = usize::from(range.last_port - range.first.port()) + 1;
+                let Some(first) = names.next() else { break };
+                let last = if many > 1 { names.nth(many - 2) } else { None };
+                lines += 1;
+                if lines <= LISTENING_LINES_MAX {
+                    let last = last.map(|last| format!(" … {last}")).unwrap_or_default();
+                    log::info!("listening {first}{last} {} {range}", transport.name());
+                }
+            }
+        }
+        if lines > LISTENING_LINES_MAX {
+            log::info!("listening at {} more addresses", lines - LISTENING_LINES_MAX);
+        }
+    }
+}

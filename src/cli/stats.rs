@@ -1,0 +1,460 @@
+//! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
+
+use crate::codec::reason::Reason;
+use crate::log::LogTotals;
+use crate::plan::fleet::{Fleet, Transport};
+use crate::responder::state::Counters;
+use serde::{Serialize, Serializer};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// The version of the JSON's shape; grows when a key changes its meaning or goes, not when one is added.
+pub const VERSION: u32 = 1;
+
+/// Everything that `--stats FILE` holds.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run itself.
+    pub run: RunStats,
+    /// All FSUs together; its `dropped` has every reason, also those that are 0.
+    pub totals: Totals,
+    /// All FSUs of one transport together; only transports that the fleet has.
+    pub transports: Vec<TransportStats>,
+    /// By shard.
+    pub shards: Vec<ShardStats>,
+    /// By FSU, in the order of the configuration.
+    pub fsus: Vec<FsuStats>,
+    /// The logger's own counts.
+    pub log: LogStats,
+}
+
+/// What the run was.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunStats {
+    /// The program's version.
+    pub program: String,
+    /// The configuration's path; absent where the embedded one was served.
+    pub config: Option<PathBuf>,
+    /// The seed of all random values.
+    pub seed: u64,
+    /// When every socket was bound and every shard ran: RFC 3339 with milliseconds, UTC.
+    pub started: String,
+    /// When the last shard had ended, likewise.
+    pub ended: String,
+    /// Milliseconds between the two.
+    pub duration_ms: u64,
+    /// What ended it: a signal's name, or the error.
+    pub ended_by: String,
+    /// The driver that carried the sockets.
+    pub driver: String,
+    /// Performance mode was on.
+    pub performance: bool,
+    /// Device logs were written.
+    pub device_log: bool,
+}
+
+/// Counters, as [`Counters`] has them.
+#[derive(Clone, Debug, Serialize)]
+pub struct Totals {
+    /// Requests that reached an FSU: frames, not datagrams.
+    pub received: u64,
+    /// Replies handed to the kernel.
+    pub answered: u64,
+    /// Requests that a rule leaves unanswered on purpose.
+    pub silent: u64,
+    /// Replies to wrong requests; also in `answered`.
+    pub error_replies: u64,
+    /// Requests with a wrong checksum, answered or not.
+    pub bad_checksum_seen: u64,
+    /// Outer lengths in high-byte-first order, accepted.
+    pub big_endian_lengths: u64,
+    /// Heartbeats sent.
+    pub heartbeats_sent: u64,
+    /// Heartbeats of centres received.
+    pub heartbeats_received: u64,
+    /// Centres that came.
+    pub centres_online: u64,
+    /// Centres that fell silent, or were pushed out by a newer one.
+    pub centres_offline: u64,
+    /// TCP connections accepted.
+    pub connections: u64,
+    /// Device-log records lost because the queue was full.
+    pub log_records_lost: u64,
+    /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
+    pub value_misfits: u64,
+    /// All drops together.
+    pub dropped_total: u64,
+    /// Drops by reason.
+    pub dropped: Dropped,
+}
+
+/// Drops by reason: an object, reason to count.
+#[derive(Clone, Debug)]
+pub struct Dropped {
+    counts: [u64; Reason::COUNT],
+    zeros: bool,
+}
+
+impl Serialize for Dropped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.counted().map(|(reason, count)| (reason.reason(), count)))
+    }
+}
+
+impl Dropped {
+    /// How often for this reason.
+    pub fn count(&self, reason: Reason) -> u64 {
+        self.counts[reason as usize]
+    }
+
+    /// The reasons that are told, with their counts, in counting order.
+    pub fn counted(&self) -> impl Iterator<Item = (Reason, u64)> {
+        let all = Reason::ALL.iter().copied().zip(self.counts);
+        all.filter(|&(_, count)| self.zeros || count > 0)
+    }
+}
+
+impl Totals {
+    /// `zeros`: name every reason of a drop, not only those that occurred.
+    fn new(counters: &Counters, zeros: bool) -> Self {
+        // Every counter by name: a new one cannot be forgotten here.
+        let Counters {
+            received,
+            answered,
+            silent,
+            error_replies,
+            bad_checksum_seen,
+            big_endian_lengths,
+            heartbeats_sent,
+            heartbeats_received,
+            centres_online,
+            centres_offline,
+            connections,
+            log_records_lost,
+            value_misfits,
+            dropped,
+        } = counters.clone();
+        Self {
+            received,
+            answered,
+            silent,
+            error_replies,
+            bad_checksum_seen,
+            big_endian_lengths,
+            heartbeats_sent,
+            heartbeats_received,
+            centres_online,
+            centres_offline,
+            connections,
+            log_records_lost,
+            value_misfits,
+            dropped_total: counters.dropped_total(),
+            dropped: Dropped { counts: dropped, zeros },
+        }
+    }
+}
+
+/// All FSUs of one transport.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransportStats {
+    /// `udp`, `tcp` or `broadcast`.
+    pub transport: &'static str,
+    /// How many FSUs.
+    pub fsus: usize,
+    /// Their counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// One shard.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShardStats {
+    /// Its number, from 0.
+    pub shard: usize,
+    /// The processor it was pinned to.
+    pub cpu: usize,
+    /// How many FSUs it had.
+    pub fsus: usize,
+    /// Their counters; what could not be told (a shard that died) is 0.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// One FSU.
+#[derive(Clone, Debug, Serialize)]
+pub struct FsuStats {
+    /// Its name.
+    pub name: String,
+    /// Its id, as hex.
+    pub id: String,
+    /// `udp`, `tcp` or `broadcast`.
+    pub transport: &'static str,
+    /// The shard that served it.
+    pub shard: usize,
+    /// Its counters; its `dropped` has the reasons that occurred.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// What the logger counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct LogStats {
+    /// Device-log records written to files.
+    pub device_records_written: u64,
+    /// Device-log records that a full queue refused.
+    pub device_records_lost: u64,
+    /// Device-log records that write errors cost.
+    pub device_records_unwritten: u64,
+    /// Write errors of the device log.
+    pub device_write_errors: u64,
+    /// System log lines written.
+    pub system_lines_written: u64,
+    /// System log lines that a full queue or write errors cost.
+    pub system_lines_lost: u64,
+}
+
+/// Counts of all FSUs by their number, and where each was served.
+#[derive(Debug)]
+pub struct Counted<'a> {
+    /// The fleet.
+    pub fleet: &'a Fleet,
+    /// The processor of each shard; FSU `i` is on shard `i % cpus.len()`.
+    pub cpus: &'a [usize],
+    /// By FSU; [`Counters::default`] where a shard could not tell.
+    pub counters: &'a [Counters],
+}
+
+impl Counted<'_> {
+    /// Everything that is told at the end.
+    pub fn stats(&self, run: RunStats, log: LogStats) -> Stats {
+        let shards = self.cpus.len().max(1);
+        let fsus = || self.fleet.fsus.iter().zip(self.counters).enumerate();
+        let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter().filter_map(|transport| {
+            let (fsus, sum) = sum(fsus().filter(|(_, (fsu, _))| fsu.transport == transport).map(|(_, (_, own))| own));
+            (fsus > 0).then(|| TransportStats { transport: transport.name(), fsus, totals: Totals::new(&sum, false) })
+        });
+        let by_shard = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
+            let (fsus, sum) = sum(self.counters.iter().skip(shard).step_by(shards));
+            ShardStats { shard, cpu, fsus, totals: Totals::new(&sum, false) }
+        });
+        Stats {
+            version: VERSION,
+            run,
+            totals: Totals::new(&sum(self.counters).1, true),
+            transports: transports.collect(),
+            shards: by_shard.collect(),
+            fsus: fsus()
+                .map(|(index, (fsu, own))| FsuStats {
+                    name: fsu.name.to_string(),
+                    id: fsu.id_hex.to_string(),
+                    transport: fsu.transport.name(),
+                    shard: index % shards,
+                    totals: Totals::new(own, false),
+                })
+                .collect(),
+            log,
+        }
+    }
+}
+
+/// How many there are, and all of them added up.
+fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
+    let mut sum = Counters::default();
+    let mut many = 0;
+    for one in all {
+        many += 1;
+        sum.received += one.received;
+        sum.answered += one.answered;
+        sum.silent += one.silent;
+        sum.error_replies += one.error_replies;
+        sum.bad_checksum_seen += one.bad_checksum_seen;
+        sum.big_endian_lengths += one.big_endian_lengths;
+        sum.heartbeats_sent += one.heartbeats_sent;
+        sum.heartbeats_received += one.heartbeats_received;
+        sum.centres_online += one.centres_online;
+        sum.centres_offline += one.centres_offline;
+        sum.connections += one.connections;
+        sum.log_records_lost += one.log_records_lost;
+        sum.value_misfits += one.value_misfits;
+        for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
+            *sum += one;
+        }
+    }
+    (many, sum)
+}
+
+/// The file that `--stats` names, claimed at startup, so that a long run does not end with nowhere to write.
+#[derive(Debug)]
+pub struct StatsFile {
+    path: PathBuf,
+    temporary: PathBuf,
+}
+
+impl StatsFile {
+    /// Tries that the file's directory can be written.
+    ///
+    /// # Errors
+    /// The system's, where it cannot.
+    pub fn claim(path: &Path) -> std::io::Result<Self> {
+        let name = path.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
+        if path.is_dir() {
+            return Err(std::io::ErrorKind::IsADirectory.into());
+        }
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let file = Self { path: path.to_owned(), temporary: path.with_file_name(temporary) };
+        std::fs::File::create(&file.temporary)?;
+        std::fs::remove_file(&file.temporary)?;
+        Ok(file)
+    }
+
+    /// Writes the file whole or not at all: a reader never sees half of it.
+    ///
+    /// # Errors
+    /// The system's; the file that was there before is then still there.
+    pub fn write(&self, stats: &Stats) -> std::io::Result<()> {
+        let written = self.write_temporary(stats).and_then(|()| std::fs::rename(&self.temporary, &self.path));
+        if written.is_err() {
+            // Best effort: the error that is told is the first one.
+            let _ = std::fs::remove_file(&self.temporary);
+        }
+        written
+    }
+
+    fn write_temporary(&self, stats: &Stats) -> std::io::Result<()> {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&self.temporary)?);
+        serde_json::to_writer_pretty(&mut file, stats)?;
+        file.write_all(b"\n")?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
+    }
+
+    /// Where it goes.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl From<LogTotals> for LogStats {
+    fn from(totals: LogTotals) -> Self {
+        Self {
+            device_records_written: totals.records_written,
+            device_records_lost: totals.records_lost,
+            device_records_unwritten: totals.records_unwritten,
+            device_write_errors: totals.write_errors,
+            system_lines_written: totals.lines_written,
+            system_lines_lost: totals.lines_lost,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::plan::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
+
+    /// Two UDP FSUs with a TCP one between them.
+    pub(in crate::cli) fn fleet() -> Fleet {
+        let fsu = |name: &str, transport| Fsu {
+            name: name.into(),
+            id: FsuId::default(),
+            id_hex: "3031".into(),
+            bind: ([127, 0, 0, 1], 0).into(),
+            transport,
+            heartbeat_interval_ms: None,
+            heartbeat_reply: false,
+            client_timeout_ms: 1,
+            accept_any_id: false,
+            limits: Limits::default(),
+            devices: [].into(),
+        };
+        Fleet {
+            fsus: vec![fsu("a", Transport::Udp), fsu("b", Transport::Tcp), fsu("c", Transport::Udp)],
+            center: None,
+            log: LogPlan {
+                level: log::LevelFilter::Off,
+                dir: PathBuf::new(),
+                file: String::new(),
+                bytes_max: 1,
+                age_days_max: 1,
+                async_write: true,
+                language: Language::En,
+                on_full: OnFull::Drop,
+            },
+            performance: Performance::default(),
+        }
+    }
+
+    /// Three FSUs on two shards, with small numbers.
+    pub(in crate::cli) fn stats() -> Stats {
+        let mut counters = vec![Counters::default(); 3];
+        for (number, one) in (1..).zip(&mut counters) {
+            one.received = 10 * number;
+            one.answered = number;
+        }
+        counters[2].drop(Reason::WrongFsu);
+        counters[1].drop(Reason::Garbage);
+        counters[1].drop(Reason::WrongFsu);
+        let run = RunStats {
+            program: "1".into(),
+            config: None,
+            seed: 7,
+            started: "s".into(),
+            ended: "e".into(),
+            duration_ms: 3,
+            ended_by: "SIGTERM".into(),
+            driver: "poll".into(),
+            performance: false,
+            device_log: true,
+        };
+        Counted { fleet: &fleet(), cpus: &[4, 5], counters: &counters }.stats(run, LogStats::default())
+    }
+
+    #[test]
+    fn everything_adds_up() {
+        let json = serde_json::to_value(stats()).expect("plain data");
+        let check = |pointer: &str, expected: serde_json::Value| {
+            assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
+        };
+        check("/version", 1.into());
+        check("/run/seed", 7.into());
+        check("/totals/received", 60.into());
+        check("/totals/dropped_total", 3.into());
+        check("/totals/dropped/wrong_fsu", 2.into());
+        check("/totals/dropped/short", 0.into());
+        check("/transports/0/transport", "udp".into());
+        check("/transports/0/fsus", 2.into());
+        check("/transports/0/received", 40.into());
+        check("/transports/1/dropped", serde_json::json!({"wrong_fsu": 1, "garbage_bytes": 1}));
+        check("/shards/0/received", 40.into());
+        check("/shards/1/cpu", 5.into());
+        check("/shards/1/fsus", 1.into());
+        check("/fsus/2/name", "c".into());
+        check("/fsus/2/id", "3031".into());
+        check("/fsus/2/shard", 0.into());
+        check("/fsus/2/dropped", serde_json::json!({"wrong_fsu": 1}));
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("stats.json");
+        std::fs::write(&path, "old").expect("written");
+        let file = StatsFile::claim(&path).expect("claimed");
+        assert_eq!(std::fs::read_to_string(&path).expect("still there"), "old");
+        file.write(&stats()).expect("written");
+        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
+        assert_eq!(json["version"], VERSION);
+        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_told_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert!(StatsFile::claim(&dir.path().join("no/such/stats.json")).is_err());
+        assert!(StatsFile::claim(dir.path()).is_err());
+        assert!(StatsFile::claim(Path::new("/")).is_err());
+    }
+}

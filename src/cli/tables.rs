@@ -1,0 +1,126 @@
+//! The final counts as tables for people.
+
+use super::stats::{Stats, Totals};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::ops::RangeBounds;
+
+/// FSUs up to which the printed counts have a line for each.
+pub const FSUS_PRINTED_MAX: usize = 20;
+/// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
+
+impl Stats {
+    /// The counts as tables: by transport, by reason of the drops, and by FSU where they are few.
+    pub fn tables(&self) -> String {
+        let mut text = format!("\n{}\n", self.transport_table());
+        if self.totals.dropped_total > 0 {
+            text.extend(["\n", &self.drop_table().to_string(), "\n"]);
+        }
+        if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
+            text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
+        }
+        let Totals { error_replies, bad_checksum_seen, big_endian_lengths, .. } = self.totals;
+        for (count, what) in [
+            (error_replies, "of the replies told the centre of a wrong request"),
+            (bad_checksum_seen, "requests had a wrong checksum"),
+            (big_endian_lengths, "outer lengths came high byte first"),
+            (self.log.device_records_lost, "device-log records were lost: the queue was full"),
+            (self.log.device_records_unwritten, "device-log records were lost: they could not be written"),
+            (self.log.system_lines_lost, "system log lines were lost"),
+        ] {
+            if count > 0 {
+                text.extend([&count.to_string(), " ", what, "\n"]);
+            }
+        }
+        text
+    }
+
+    fn transport_table(&self) -> Table {
+        let mut table = table(&[
+            "transport",
+            "FSUs",
+            "received",
+            "answered",
+            "silent",
+            "dropped",
+            "beats sent",
+            "beats heard",
+            "connections",
+        ]);
+        let row = |name: &str, fsus: usize, totals: &Totals| {
+            let Totals { received, answered, silent, dropped_total, .. } = totals;
+            let Totals { heartbeats_sent, heartbeats_received, connections, .. } = totals;
+            let numbers =
+                [received, answered, silent, dropped_total, heartbeats_sent, heartbeats_received, connections];
+            let mut row = vec![name.to_owned(), fsus.to_string()];
+            row.extend(numbers.map(u64::to_string));
+            row
+        };
+        for one in &self.transports {
+            table.add_row(row(one.transport, one.fsus, &one.totals));
+        }
+        if self.transports.len() > 1 {
+            table.add_row(row("all", self.fsus.len(), &self.totals));
+        }
+        right(table, 1..)
+    }
+
+    fn drop_table(&self) -> Table {
+        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
+        let mut table = table(&[&["dropped because"][..], &names, &["meaning"]].concat());
+        for (reason, _) in self.totals.dropped.counted().filter(|&(_, count)| count > 0) {
+            let counts = self.transports.iter().map(|one| one.totals.dropped.count(reason).to_string());
+            let row =
+                [reason.reason().to_owned()].into_iter().chain(counts).chain([reason.meaning().trim().to_owned()]);
+            table.add_row(row);
+        }
+        right(table, 1..=names.len())
+    }
+
+    fn fsu_table(&self) -> Table {
+        let mut table = table(&["FSU", "transport", "received", "answered", "dropped", "beats sent"]);
+        for fsu in &self.fsus {
+            let Totals { received, answered, dropped_total, heartbeats_sent, .. } = fsu.totals;
+            let numbers = [received, answered, dropped_total, heartbeats_sent].map(|number| number.to_string());
+            table.add_row([fsu.name.clone(), fsu.transport.to_owned()].into_iter().chain(numbers));
+        }
+        right(table, 2..)
+    }
+}
+
+/// An empty table with that header.
+pub(super) fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(header.iter().copied());
+    table
+}
+
+/// Numbers, in the given columns, stand at the right.
+pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table {
+    for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| columns.contains(index)) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cli::stats::tests::stats;
+
+    #[test]
+    fn tables_have_what_occurred() {
+        let text = stats().tables();
+        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let check = |expected: &str| {
+            let expected: Vec<&str> = expected.split_whitespace().collect();
+            assert!(words.iter().any(|line| line.starts_with(&expected)), "{expected:?} in\n{text}");
+        };
+        check("udp 2 40 4 0 1 0 0 0");
+        check("tcp 1 20 2 0 2 0 0 0");
+        check("all 3 60 6 0 3 0 0 0");
+        check("wrong_fsu 1 1 outer: addressed to another FSU");
+        check("garbage_bytes 0 1");
+        check("c udp 30 3 1 0");
+        assert!(!text.contains("bad_end"), "{text}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The program itself, started and asked over the network, in one binary.
+//!
+//! - [`harness`]: a configuration of an invented vendor, a run of the program, its end.
+//! - [`wire`]: frames, put together by hand from the protocol's description, with no code of the program's.
+//! - the others: tests, by what they are about.
+
+// A test that cannot go on says so with a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod devicelog;
+mod exits;
+mod fleet;
+mod harness;
+mod tcp;
+mod udp;
+mod wire;
