@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# What the scripts here have in common: words, and what a fresh machine may lack. Sourced, not run.
+
+# fail TEXT...: says why and ends.
+fail() {
+    printf '%s: %s\n' "${0##*/}" "$*" >&2
+    exit 1
+}
+
+# say TEXT...: a heading.
+say() {
+    printf '\n== %s\n' "$*"
+}
+
+# have COMMAND: is there such a command?
+have() {
+    command -v "$1" >/dev/null 2>&1
+}
+
+# apt_install PACKAGE: by apt, where that is allowed; false where it is not or fails.
+apt_install() {
+    have apt-get && [ "$(id -u)" -eq 0 ] || return 1
+    printf 'installing %s\n' "$1"
+    export DEBIAN_FRONTEND=noninteractive
+    timeout 300 apt-get install -qq -y --no-install-recommends "$1" >/dev/null 2>&1 && return 0
+    timeout 120 apt-get update -qq >/dev/null 2>&1
+    timeout 300 apt-get install -qq -y --no-install-recommends "$1" >/dev/null 2>&1
+}
+
+# need COMMAND PACKAGE WHY: there is such a command, or it can be installed, or the script ends.
+need() {
+    have "$1" && return 0
+    apt_install "$2" && have "$1" && return 0
+    fail "$1 is missing ($3): apt-get install $2, as root"
+}
+
+# need_build_tools: what building takes besides the crates.
+need_build_tools() {
+    if ! have cargo && [ -r "$HOME/.cargo/env" ]; then
+        # shellcheck source=/dev/null
+        . "$HOME/.cargo/env"
+    fi
+    have cargo || fail "cargo is missing: install Rust with https://rustup.rs, then open a new shell"
+    need cc build-essential "a C compiler builds a part of glommio"
+    need git git "the build of glommio calls it"
+}
+
+# raise_open_files: the soft limit of open files as far as the hard one lets it; a fleet is a socket an FSU.
+raise_open_files() {
+    ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
+}
