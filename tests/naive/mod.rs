@@ -11,3 +11,4 @@ pub mod frame;
 pub mod outer;
 pub mod reply;
 pub mod text;
+pub mod vectors;
