@@ -16,13 +16,15 @@ fn world(vector: &Value) -> World {
 }
 
 /// The vectors spell numbers as numbers, where a bcd field's notation is its digits, and some sheets spell a
-/// little-endian checksum as it stands on the wire; text in fields filled with spaces they spell with the spaces.
+/// little-endian checksum as it stands on the wire; text in fields filled with spaces they spell with the spaces, and a length
+/// with a check as hex.
 fn same(field: &str, vector: &Value, ours: &Value) -> bool {
     let number = vector.as_u64().is_some_and(|n| ours.as_str().is_some_and(|text| text.parse() == Ok(n)));
     let swapped = |ours: &str| fields::hex(&fields::unhex(ours).unwrap().into_iter().rev().collect::<Vec<_>>());
     let wire = field == "checksum" && ours.as_str().is_some_and(|ours| *vector == swapped(ours));
     let filled = vector.as_str().zip(ours.as_str()).is_some_and(|(a, b)| a.trim_end() == b);
-    vector == ours || number || wire || filled
+    let length = ours.as_u64().is_some_and(|n| *vector == format!("{n:04X}"));
+    vector == ours || number || wire || filled || length
 }
 
 fn check_fields(name: &str, expected: &Map<String, Value>, got: &Map<String, Value>) {
@@ -55,10 +57,18 @@ fn judge_answers_every_pair() {
             let frame = p.cut(&request).unwrap();
             let command = &p.commands()[p.command(&frame).unwrap()];
             assert_eq!(key_text(&command["data_frame_type"]), key_text(&vector["command"]), "{name}");
-            check_fields(name, vector["request_fields"].as_object().unwrap(), &p.decode(&frame, command, "req_data_list"));
+            check_fields(
+                name,
+                vector["request_fields"].as_object().unwrap(),
+                &p.decode(&frame, command, "req_data_list"),
+            );
             let reply = p.cut(&bytes(vector, "reply")).unwrap();
             assert_eq!(p.faults(&reply), [""; 0], "{name}");
-            check_fields(name, vector["reply_fields"].as_object().unwrap(), &p.decode(&reply, command, "resp_data_list"));
+            check_fields(
+                name,
+                vector["reply_fields"].as_object().unwrap(),
+                &p.decode(&reply, command, "resp_data_list"),
+            );
         }
     }
 }
@@ -80,7 +90,8 @@ fn judge_reads_every_single_frame() {
                 let command = &p.commands()[p.command(&frame).unwrap()];
                 check_fields(name, expected, &p.decode(&frame, command, "req_data_list"));
             } else {
-                let command = p.commands().iter().find(|c| key_text(&c["data_frame_type"]) == key_text(&vector["command"]));
+                let command =
+                    p.commands().iter().find(|c| key_text(&c["data_frame_type"]) == key_text(&vector["command"]));
                 check_fields(name, expected, &p.decode(&frame, command.unwrap(), "resp_data_list"));
             }
         }
@@ -120,7 +131,14 @@ fn judge_refuses_every_invalid_request() {
 
 fn naive_reason(reason: &str) -> &'static str {
     let known = [
-        "short", "bad_start", "bad_end", "bad_hex", "bad_length_checksum", "bad_length", "bad_checksum", "bad_version",
+        "short",
+        "bad_start",
+        "bad_end",
+        "bad_hex",
+        "bad_length_checksum",
+        "bad_length",
+        "bad_checksum",
+        "bad_version",
         "unknown_command",
     ];
     known.into_iter().find(|r| *r == reason).unwrap_or_else(|| panic!("reason {reason}"))
@@ -169,7 +187,8 @@ fn judge_answers_every_outer_pair() {
 fn judge_refuses_every_invalid_outer_frame() {
     for vector in vectors("b_interface").iter().filter(|v| v.get("reason").is_some()) {
         let got = outer::receive(&bytes(vector, "hex"), b"20250125").unwrap_err();
-        let also: Vec<&str> = vector["reason_or"].as_array().into_iter().flatten().map(|r| r.as_str().unwrap()).collect();
+        let also: Vec<&str> =
+            vector["reason_or"].as_array().into_iter().flatten().map(|r| r.as_str().unwrap()).collect();
         assert!(got == vector["reason"] || also.contains(&got), "{}: {got}", text(vector, "name"));
     }
 }

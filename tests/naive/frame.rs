@@ -149,8 +149,13 @@ impl<'a> Protocol<'a> {
     /// Everything that is wrong with a cut frame, in the order in which it is looked at, commands aside.
     pub fn faults(&self, frame: &Frame) -> Vec<&'static str> {
         let mut out = vec![];
-        let lengths: Vec<(usize, &Value)> =
-            self.order().into_iter().enumerate().filter_map(|(i, f)| Some((i, f?))).filter(|(_, f)| is_length(f)).collect();
+        let lengths: Vec<(usize, &Value)> = self
+            .order()
+            .into_iter()
+            .enumerate()
+            .filter_map(|(i, f)| Some((i, f?)))
+            .filter(|(_, f)| is_length(f))
+            .collect();
         for (i, field) in &lengths {
             if field["check"] == "lchksum" {
                 let got = unsigned(&order(field, frame[*i].raw.clone())) as u64;
@@ -219,7 +224,8 @@ impl<'a> Protocol<'a> {
         let how = self.how().unwrap();
         let field = self.order()[at].unwrap();
         let covered: Vec<u8> = if self.0.get("checksum").is_some() {
-            let place = |key: &str| how[key].as_str().map(|n| frame.iter().position(|s| s.name == fields::bare(n)).unwrap());
+            let place =
+                |key: &str| how[key].as_str().map(|n| frame.iter().position(|s| s.name == fields::bare(n)).unwrap());
             let from = place("from").unwrap_or(usize::from(frame[0].name == "start"));
             let to = place("to").unwrap_or(at.wrapping_sub(1));
             let wire = how["over"] == "wire";
@@ -285,7 +291,11 @@ impl<'a> Protocol<'a> {
             } else {
                 data.len() >= room
             };
-            size_fits && request.iter().filter(|f| f["match"] == true).all(|f| self.given(frame, request, f) == encode(f, &f["value"], Fill::of(command)))
+            size_fits
+                && request
+                    .iter()
+                    .filter(|f| f["match"] == true)
+                    .all(|f| self.given(frame, request, f) == encode(f, &f["value"], Fill::of(command)))
         })
     }
 
@@ -299,7 +309,12 @@ impl<'a> Protocol<'a> {
     }
 
     /// A request field by name, with its bytes: data frame first, then header.
-    pub fn request_field(&self, frame: &Frame, command: Option<&'a Value>, wanted: &str) -> Option<(&'a Value, Vec<u8>)> {
+    pub fn request_field(
+        &self,
+        frame: &Frame,
+        command: Option<&'a Value>,
+        wanted: &str,
+    ) -> Option<(&'a Value, Vec<u8>)> {
         let placed = self.placed(command.map_or(&[], |c| list(c, "req_data_list")));
         if let Some((field, at)) = placed.iter().find(|(f, _)| name(f) == wanted) {
             return Some((field, frame[self.left().len()].raw.get(*at..at + size(field))?.to_vec()));

@@ -89,7 +89,12 @@ fn said<'a>(p: &Protocol<'a>, frame: &Frame, command: Option<&'a Value>, wanted:
 /// The first entry of that command whose `when` fits, with its number.
 fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'f Value) -> Option<(usize, &'f Value)> {
     let own = key_text(&command["data_frame_type"]);
-    let entry = file.as_object().unwrap().iter().find(|(key, _)| !key.starts_with('_') && key_text(&Value::from(key.as_str())) == own)?.1;
+    let entry = file
+        .as_object()
+        .unwrap()
+        .iter()
+        .find(|(key, _)| !key.starts_with('_') && key_text(&Value::from(key.as_str())) == own)?
+        .1;
     let entries = entry.as_array().map_or(std::slice::from_ref(entry), Vec::as_slice);
     entries.iter().enumerate().find(|(_, rule)| {
         rule["when"].as_object().is_none_or(|when| {
@@ -103,7 +108,13 @@ fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'f Value) ->
 
 /// The bytes of a value in a field. An empty register leaves the field's own value, else padding.
 fn bytes_of(
-    p: &Protocol, frame: &Frame, command: Option<&Value>, field: &Value, value: &Value, fill: Fill, world: &World,
+    p: &Protocol,
+    frame: &Frame,
+    command: Option<&Value>,
+    field: &Value,
+    value: &Value,
+    fill: Fill,
+    world: &World,
 ) -> Option<Vec<u8>> {
     let Value::String(template) = value else { return encode(field, value, fill) };
     let whole = template.strip_prefix("#{").and_then(|t| t.strip_suffix("}#")).filter(|t| !t.contains("}#"));
@@ -121,7 +132,13 @@ fn bytes_of(
 }
 
 fn reply(
-    p: &Protocol, frame: &Frame, command: Option<&Value>, list: &[Value], values: &Values, owner: &Value, world: &World,
+    p: &Protocol,
+    frame: &Frame,
+    command: Option<&Value>,
+    list: &[Value],
+    values: &Values,
+    owner: &Value,
+    world: &World,
 ) -> Option<Frame> {
     let fill = Fill::of(owner);
     let ruled = |wanted: &str| values.iter().find(|(n, _)| bare(n) == wanted).map(|(_, v)| v);

@@ -56,7 +56,10 @@ fn call(text: &str) -> (String, Vec<String>) {
 
 /// The text with everything in it replaced. `field` is where it goes; `None` for a register.
 pub fn replaced(
-    template: &str, field: Option<&Value>, world: &World, request: &dyn Fn(&str) -> Option<Value>,
+    template: &str,
+    field: Option<&Value>,
+    world: &World,
+    request: &dyn Fn(&str) -> Option<Value>,
 ) -> String {
     let mut out = String::new();
     let mut rest = template;
