@@ -57,7 +57,7 @@ impl<'a> Protocol<'a> {
         self.0["encoding"] == "ascii_hex"
     }
 
-    fn fixed(&self) -> Option<usize> {
+    pub fn fixed(&self) -> Option<usize> {
         (self.0["dynamic_length"] != true).then(|| self.0["total_length"].as_u64().unwrap() as usize)
     }
 
@@ -89,7 +89,7 @@ impl<'a> Protocol<'a> {
     }
 
     /// What these raw bytes are on the wire as the `i`th of the parts.
-    fn travel(&self, i: usize, raw: &[u8]) -> Vec<u8> {
+    pub fn travel(&self, i: usize, raw: &[u8]) -> Vec<u8> {
         let last = self.order().len() - 1;
         if self.ascii() && i != 0 && i != last { fields::hex(raw).into_bytes() } else { raw.to_vec() }
     }
@@ -140,7 +140,7 @@ impl<'a> Protocol<'a> {
             } else {
                 wire.to_vec()
             };
-            let name = part.map_or("data_frame".to_owned(), fields::name);
+            let name = part.map_or("data_frame".to_owned(), name);
             frame.push(Segment { name, raw, wire: wire.to_vec() });
         }
         Ok(frame)
@@ -205,7 +205,7 @@ impl<'a> Protocol<'a> {
         sum
     }
 
-    fn checksum_at(&self) -> Option<usize> {
+    pub fn checksum_at(&self) -> Option<usize> {
         let how = self.how()?;
         let name = how["field"].as_str().map(fields::bare);
         let field = |f: &Value| match &name {
@@ -243,7 +243,7 @@ impl<'a> Protocol<'a> {
         order(field, number(i128::from(value), size(field), false).unwrap())
     }
 
-    fn flag(&self) -> Vec<String> {
+    pub fn flag(&self) -> Vec<String> {
         match &self.0["data_frame_type_flag"] {
             Value::Array(names) => names.iter().map(|n| n.as_str().unwrap().to_owned()).collect(),
             Value::String(flag) if flag.contains('{') => {
@@ -366,7 +366,7 @@ impl<'a> Protocol<'a> {
                 None => data.clone(),
             };
             let wire = self.travel(i, &raw);
-            frame.push(Segment { name: part.map_or("data_frame".to_owned(), fields::name), raw, wire });
+            frame.push(Segment { name: part.map_or("data_frame".to_owned(), name), raw, wire });
         }
         for (i, part) in parts.iter().enumerate() {
             if let Some(field) = part.filter(|f| is_length(f)) {
@@ -381,15 +381,21 @@ impl<'a> Protocol<'a> {
                 frame[i].wire = self.travel(i, &frame[i].raw);
             }
         }
-        if let Some(at) = self.checksum_at() {
-            frame[at].raw = self.checksum(&frame, at);
-            frame[at].wire = self.travel(at, &frame[at].raw);
-        }
+        self.seal(&mut frame);
         Some(frame)
     }
 
+    /// Puts the right checksum into a frame.
+    pub fn seal(&self, frame: &mut Frame) {
+        if let Some(at) = self.checksum_at() {
+            frame[at].raw = self.checksum(frame, at);
+            frame[at].wire = self.travel(at, &frame[at].raw);
+        }
+    }
+
     /// A request: given values, else the field's constant, else 00.
-    pub fn request(&self, command: &'a Value, values: &Map<String, Value>) -> Option<Frame> {
+    /// `extra` bytes follow the data frame's fields.
+    pub fn request(&self, command: &'a Value, values: &Map<String, Value>, extra: &[u8]) -> Option<Frame> {
         let fill = Fill::of(command);
         let bytes = |field: &Value, constant: Option<&Value>| match values.get(&name(field)).or(constant) {
             Some(value) => encode(field, value, fill).unwrap(),
@@ -403,6 +409,7 @@ impl<'a> Protocol<'a> {
         if self.fixed().is_some() {
             data.resize(self.data_size(command, data.len()), 0);
         }
+        data.extend(extra);
         let outside = |field: &'a Value| {
             let alias = request.iter().find(|f| name(f) == name(field)).and_then(|f| f.get("value"));
             bytes(field, alias.or(field.get("value")))
@@ -411,7 +418,7 @@ impl<'a> Protocol<'a> {
     }
 }
 
-fn is_length(field: &Value) -> bool {
+pub fn is_length(field: &Value) -> bool {
     kind(field) == "length" || field["value"] == "{{data_frame_length}}"
 }
 
