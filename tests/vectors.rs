@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod naive;
+mod product;
 
 use naive::clock::Clock;
 use naive::frame::{Protocol, Verify, key_text};
@@ -9,6 +10,7 @@ use naive::reply::{Answer, answer};
 use naive::text::World;
 use naive::vectors::{NOW, VENDORS, bytes, rule_file, template, text, vectors};
 use naive::{fields, outer};
+use product::{Outcome, Product, Setup};
 use serde_json::{Map, Value};
 
 fn world(vector: &Value) -> World {
@@ -190,5 +192,122 @@ fn judge_refuses_every_invalid_outer_frame() {
         let also: Vec<&str> =
             vector["reason_or"].as_array().into_iter().flatten().map(|r| r.as_str().unwrap()).collect();
         assert!(got == vector["reason"] || also.contains(&got), "{}: {got}", text(vector, "name"));
+    }
+}
+
+fn product(vendor: &str, file: Value, verify: Verify, fsuid: &str, device: (u8, u8)) -> Product {
+    let template = template(vendor);
+    let files = [("default.json".to_owned(), file)];
+    Product::new(&Setup { template: &template, files: &files, verify, fsuid, device })
+        .unwrap_or_else(|e| panic!("{vendor}: {e}"))
+}
+
+fn clock(vector: &Value) -> Clock {
+    Clock::parse(vector["now"].as_str().unwrap_or(NOW))
+}
+
+#[test]
+fn program_answers_every_pair() {
+    for vendor in VENDORS {
+        for vector in vectors(vendor).iter().filter(|v| v.get("rule").is_some()) {
+            let mut product = product(vendor, rule_file(vector), Verify::Strict, "3230323530313235", (1, 1));
+            let got = product.respond(&bytes(vector, "request"), clock(vector));
+            let Outcome::Reply(got, _) = got else { panic!("{}: {got:?}", text(vector, "name")) };
+            assert_eq!(fields::hex(&got), text(vector, "reply"), "{}", text(vector, "name"));
+        }
+    }
+}
+
+#[test]
+fn program_refuses_every_invalid_request() {
+    for vendor in VENDORS {
+        for vector in vectors(vendor).iter().filter(|v| v.get("reason").is_some()) {
+            let name = text(vector, "name");
+            let wire = bytes(vector, "hex");
+            let file = serde_json::json!({});
+            let got = product(vendor, file.clone(), Verify::Strict, "31", (1, 1)).respond(&wire, Clock::parse(NOW));
+            match vector.get("error_reply").filter(|_| !NOT_OURS.contains(&name)) {
+                Some(reply) => {
+                    assert_eq!(got, Outcome::Reply(fields::unhex(reply.as_str().unwrap()).unwrap(), 0), "{name}")
+                }
+                None if !NOT_OURS.contains(&name) => {
+                    assert_eq!(got, Outcome::Dropped(naive_reason(reason(vector))), "{name}")
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// The vectors' reasons in the words of the program's counters; any of them will do.
+fn outer_reasons(vector: &Value) -> Vec<&'static str> {
+    let also = vector["reason_or"].as_array().into_iter().flatten();
+    let mut out = vec![];
+    for reason in [&vector["reason"]].into_iter().chain(also) {
+        out.extend(match reason.as_str().unwrap() {
+            "short" => vec!["outer_short"],
+            "bad_start" => vec!["outer_bad_header"],
+            "bad_end" => vec!["outer_bad_tailer"],
+            "bad_escape" => vec!["outer_bad_escape"],
+            "bad_checksum" => vec!["outer_bad_verify"],
+            "length_mismatch" => vec!["outer_bad_p_len", "outer_bad_data_len"],
+            "unknown_command" => vec!["outer_bad_comm_type"],
+            "wrong_direction" => vec!["outer_bad_rtn_flag"],
+            "wrong_fsu" => vec!["wrong_fsu"],
+            other => panic!("reason {other}"),
+        });
+    }
+    out
+}
+
+#[test]
+fn program_answers_every_outer_pair() {
+    for vector in vectors("b_interface").iter().filter(|v| v.get("rule").is_some()) {
+        let asked = &vector["request_fields"];
+        let device = ["sub_dev_type", "sub_dev_addr"].map(|key| u8::try_from(asked[key].as_u64().unwrap()).unwrap());
+        let id = text(asked, "dest_addr").trim_end_matches("00");
+        let mut product =
+            product(text(vector, "inner_vendor"), rule_file(vector), Verify::Strict, id, (device[0], device[1]));
+        let got = product.datagram(&bytes(vector, "request"), clock(vector));
+        assert_eq!(got.len(), 1, "{}", text(vector, "name"));
+        assert_eq!(fields::hex(&got[0]), text(vector, "reply"), "{}", text(vector, "name"));
+        let counted = product.state.counters.big_endian_lengths > 0;
+        assert_eq!(counted, vector.get("big_endian").is_some(), "{}", text(vector, "name"));
+    }
+}
+
+#[test]
+fn program_answers_two_frames_in_one_datagram() {
+    for vector in vectors("b_interface").iter().filter(|v| v.get("replies").is_some()) {
+        let echo = serde_json::json!({"108B": {}, "109D": {"data": {"result": "00"}}});
+        let mut product = product("bangsun_old", echo, Verify::Strict, "3230323530313235", (1, 1));
+        let got: Vec<String> =
+            product.datagram(&bytes(vector, "hex"), Clock::parse(NOW)).iter().map(|b| fields::hex(b)).collect();
+        let expected: Vec<&str> = vector["replies"].as_array().unwrap().iter().map(|r| r.as_str().unwrap()).collect();
+        assert_eq!(got, expected);
+    }
+}
+
+#[test]
+fn program_refuses_every_invalid_outer_frame() {
+    for vector in vectors("b_interface").iter().filter(|v| v.get("reason").is_some()) {
+        let name = text(vector, "name");
+        let mut product = product("bangsun_old", serde_json::json!({}), Verify::Strict, "3230323530313235", (1, 1));
+        assert_eq!(product.datagram(&bytes(vector, "hex"), Clock::parse(NOW)), Vec::<Vec<u8>>::new(), "{name}");
+        let allowed = outer_reasons(vector);
+        let got = product.dropped();
+        assert!(got.iter().any(|r| allowed.contains(r)), "{name}: {got:?}, not {allowed:?}");
+    }
+}
+
+#[test]
+fn program_takes_every_good_outer_request() {
+    for vector in vectors("b_interface").iter().filter(|v| v["direction"] == "request" && v.get("fields").is_some()) {
+        let name = text(vector, "name");
+        let id = text(&vector["fields"], "dest_addr").trim_end_matches("00");
+        let mut product = product("bangsun_old", serde_json::json!({}), Verify::Strict, id, (1, 1));
+        product.datagram(&bytes(vector, "hex"), Clock::parse(NOW));
+        let got = product.dropped();
+        assert!(got.iter().all(|r| !r.starts_with("outer_") && *r != "wrong_fsu"), "{name}: {got:?}");
     }
 }

@@ -140,3 +140,20 @@ pub fn receive(wire: &[u8], id: &[u8]) -> Result<Outer, &'static str> {
     }
     Ok(frame)
 }
+
+/// What may be frames in a datagram: from each FF to the next FE, when no other FF comes before it.
+pub fn candidates(datagram: &[u8]) -> Vec<&[u8]> {
+    let mut out = vec![];
+    let mut start = None;
+    for (i, byte) in datagram.iter().enumerate() {
+        match (byte, start) {
+            (0xFF, _) => start = Some(i),
+            (0xFE, Some(from)) => {
+                out.push(&datagram[from..=i]);
+                start = None;
+            }
+            _ => {}
+        }
+    }
+    out
+}

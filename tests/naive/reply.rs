@@ -19,6 +19,30 @@ type Values = Map<String, Value>;
 /// What a device with that template and those rule files (in the order in which they are looked at) does with a request.
 /// `world.now` is the time the request comes.
 pub fn answer(protocol: &Value, files: &[Value], request: &[u8], verify: Verify, world: &mut World) -> Answer {
+    answer_after(protocol, files, request, verify, world).0
+}
+
+/// The same, and the milliseconds after which a reply is due (fixed delays only).
+pub fn answer_after(
+    protocol: &Value,
+    files: &[Value],
+    request: &[u8],
+    verify: Verify,
+    world: &mut World,
+) -> (Answer, i64) {
+    let mut delay_ms = 0;
+    let answer = answer_now(protocol, files, request, verify, world, &mut delay_ms);
+    (answer, delay_ms)
+}
+
+fn answer_now(
+    protocol: &Value,
+    files: &[Value],
+    request: &[u8],
+    verify: Verify,
+    world: &mut World,
+    delay_ms: &mut i64,
+) -> Answer {
     let p = Protocol(protocol);
     let frame = match p.cut(request) {
         Ok(frame) => frame,
@@ -41,7 +65,8 @@ pub fn answer(protocol: &Value, files: &[Value], request: &[u8], verify: Verify,
         return Answer::Silent;
     }
     let asked = world.now;
-    world.now = Clock::from_seconds(asked.seconds() + rule["delay"]["fixed"].as_i64().unwrap_or(0) / 1000);
+    *delay_ms = rule["delay"]["fixed"].as_i64().unwrap_or(0);
+    world.now = Clock::from_seconds(asked.seconds() + *delay_ms / 1000);
     let mut values = rule["data"].as_object().cloned().unwrap_or_default();
     if let Some(turns) = rule["cycle"].as_array() {
         let turn = world.cycles.entry(place).or_default();

@@ -167,11 +167,11 @@ fn file(t: &mut Tape, p: &Protocol, has: usize) -> Value {
             Value::String(key) if t.chance(70) => key.clone(),
             other => key_text(other),
         };
-        if out.keys().any(|k| key_text(&json!(k)) == key_text(&json!(key))) || !t.chance(has) {
+        if out.keys().any(|k| key_text(&json!(k)) == key_text(&json!(key))) || t.chance(100 - has) {
             continue;
         }
         let mut entries: Vec<Value> = (0..t.pick(3)).map(|_| rule(t, p, command, false)).collect();
-        if entries.is_empty() || t.chance(60) {
+        if entries.is_empty() || !t.chance(15) {
             entries.push(rule(t, p, command, true));
         }
         out.insert(key, if entries.len() == 1 { entries.remove(0) } else { entries.into() });

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::collections::HashMap;
 
 /// What functions read.
+#[derive(Clone, Debug)]
 pub struct World {
     /// The time the reply is due.
     pub now: Clock,
@@ -27,24 +28,8 @@ impl World {
     }
 }
 
-/// How many values the `rand` or `choice` in this text can take.
-pub fn picks(text: &str) -> usize {
-    for (function, arguments) in calls(text) {
-        match function.as_str() {
-            "choice" => return arguments.len(),
-            "rand" => {
-                let (a, b): (i64, i64) = (arguments[0].parse().unwrap(), arguments[1].parse().unwrap());
-                return (b - a + 1) as usize;
-            }
-            _ => {}
-        }
-    }
-    1
-}
-
-fn calls(text: &str) -> Vec<(String, Vec<String>)> {
-    text.split("${").skip(1).map(call).collect()
-}
+/// More than any generated `rand` or `choice` has values.
+pub const PICKS_MAX: usize = 8;
 
 /// `name(a,b)...` taken apart.
 fn call(text: &str) -> (String, Vec<String>) {
