@@ -1,0 +1,206 @@
+//! One field: JSON value to bytes and back (templates.md, Fields).
+
+use serde_json::{Value, json};
+
+/// How a short value is filled: `align` and `padding` of the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Fill {
+    /// `align: right`: the padding stands before the value.
+    pub right: bool,
+    pub byte: u8,
+}
+
+impl Fill {
+    pub const NONE: Fill = Fill { right: false, byte: 0 };
+
+    pub fn of(command: &Value) -> Self {
+        let byte = command.get("padding").map_or(0, |p| u8::from_str_radix(strip(p.as_str().unwrap()), 16).unwrap());
+        Self { right: command["align"] == "right", byte }
+    }
+
+    fn pad(self, bytes: Vec<u8>, size: usize) -> Vec<u8> {
+        let fill = vec![self.byte; size - bytes.len()];
+        if self.right { [fill, bytes].concat() } else { [bytes, fill].concat() }
+    }
+}
+
+fn strip(text: &str) -> &str {
+    text.strip_prefix("0x").or(text.strip_prefix("0X")).unwrap_or(text)
+}
+
+pub fn name(field: &Value) -> String {
+    bare(field["name"].as_str().unwrap())
+}
+
+/// `cid2`, `{pdu_left}_cid2` and `{pdu_left}.{cid2}` are one name.
+pub fn bare(name: &str) -> String {
+    let rest = name.strip_prefix("{pdu_left}").map(|rest| rest.trim_start_matches(['_', '.']));
+    rest.unwrap_or(name).trim_start_matches('{').trim_end_matches('}').to_owned()
+}
+
+pub fn size(field: &Value) -> usize {
+    usize::try_from(field["length"].as_u64().unwrap()).unwrap()
+}
+
+pub fn sizes(fields: &[Value]) -> usize {
+    fields.iter().map(size).sum()
+}
+
+pub fn kind(field: &Value) -> &str {
+    match field["type"].as_str().unwrap() {
+        "int_be" | "int_le" | "int" => "int",
+        "ascii" => "str",
+        other => other,
+    }
+}
+
+pub fn little(field: &Value) -> bool {
+    match field["type"].as_str().unwrap() {
+        "int_le" => true,
+        "int_be" => false,
+        _ => field["endian"] == "little",
+    }
+}
+
+/// In the order that the field says, from the order that people read in.
+pub fn order(field: &Value, mut bytes: Vec<u8>) -> Vec<u8> {
+    if little(field) {
+        bytes.reverse();
+    }
+    bytes
+}
+
+/// Pairs of hex digits to bytes; an odd number of digits gets a leading zero.
+pub fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits = if digits.len() % 2 == 1 { format!("0{digits}") } else { digits.to_owned() };
+    if !digits.bytes().all(|c| c.is_ascii_hexdigit()) {
+        return None;
+    }
+    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).ok()).collect()
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02X}")).collect()
+}
+
+/// A number, high byte first, or `None` when it needs more than `size` bytes.
+pub fn number(value: i128, size: usize, signed: bool) -> Option<Vec<u8>> {
+    let limit = 1i128 << (8 * size);
+    let fits = if signed { value >= -limit / 2 && value < limit / 2 } else { value >= 0 && value < limit };
+    let wrapped = if value < 0 { value + limit } else { value };
+    fits.then(|| (0..size).rev().map(|i| (wrapped >> (8 * i)) as u8).collect())
+}
+
+pub fn unsigned(bytes: &[u8]) -> i128 {
+    bytes.iter().fold(0, |n, b| n * 256 + i128::from(*b))
+}
+
+/// The text that a value is in the middle of other text.
+pub fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A JSON value to the field's bytes on the (raw) wire; `None`: it does not fit.
+pub fn encode(field: &Value, value: &Value, fill: Fill) -> Option<Vec<u8>> {
+    let size = size(field);
+    let text = text(value);
+    let bytes = match kind(field) {
+        "hex" => {
+            let digits: String = text.split_whitespace().collect();
+            let bytes = order(field, unhex(strip(&digits))?);
+            (bytes.len() <= size).then(|| fill.pad(bytes, size))?
+        }
+        "int" | "uint" => {
+            let digits = text.trim();
+            let value = match digits.strip_prefix("0x").or(digits.strip_prefix("0X")) {
+                Some(digits) => i128::from_str_radix(digits, 16).ok()?,
+                None => digits.parse().ok()?,
+            };
+            order(field, number(value, size, kind(field) == "int")?)
+        }
+        "bcd" => {
+            if text.is_empty() || text.len() > 2 * size || !text.bytes().all(|c| c.is_ascii_digit()) {
+                return None;
+            }
+            order(field, unhex(&format!("{text:0>width$}", width = 2 * size))?)
+        }
+        "bit" => bits_in(field, value)?,
+        "str" => {
+            let bytes = text.into_bytes();
+            (bytes.len() <= size).then(|| fill.pad(bytes, size))?
+        }
+        "f32" => order(field, text.parse::<f32>().ok()?.to_be_bytes().to_vec()),
+        "f64" => order(field, text.parse::<f64>().ok()?.to_be_bytes().to_vec()),
+        other => panic!("no values for type {other}"),
+    };
+    assert_eq!(bytes.len(), size);
+    Some(bytes)
+}
+
+fn bits_in(field: &Value, value: &Value) -> Option<Vec<u8>> {
+    let mut bits = vec![0u8; 8 * size(field)];
+    match value {
+        Value::Array(given) => {
+            for (i, bit) in given.iter().enumerate() {
+                *bits.get_mut(i)? = u8::try_from(bit.as_u64()?).ok().filter(|b| *b < 2)?;
+            }
+        }
+        Value::Object(given) => {
+            for (name, number) in given {
+                let span = field["bits"].get(name)?;
+                let (from, to) = (span[0].as_u64()? as usize, span[1].as_u64()? as usize);
+                let number = number.as_u64()?;
+                for i in from..=to {
+                    bits[i] = (number >> (to - i) & 1) as u8;
+                }
+                if to - from < 63 && number >> (to - from + 1) != 0 {
+                    return None;
+                }
+            }
+        }
+        _ => return None,
+    }
+    let bytes = bits.chunks(8).map(|chunk| chunk.iter().fold(0, |n, bit| n * 2 + bit)).collect();
+    Some(order(field, bytes))
+}
+
+/// The field's bytes to the notation that [`encode`] reads.
+pub fn decode(field: &Value, bytes: &[u8], fill: Fill) -> Value {
+    let ordered = order(field, bytes.to_vec());
+    match kind(field) {
+        "hex" | "bcd" => json!(hex(&ordered)),
+        "uint" | "length" => json!(u64::try_from(unsigned(&ordered)).unwrap()),
+        "int" => {
+            let value = unsigned(&ordered);
+            let limit = 1i128 << (8 * ordered.len());
+            json!(i64::try_from(if value >= limit / 2 { value - limit } else { value }).unwrap())
+        }
+        "bit" => {
+            let bits: Vec<u64> = (0..8 * ordered.len()).map(|i| u64::from(ordered[i / 8] >> (7 - i % 8) & 1)).collect();
+            let Some(names) = field["bits"].as_object() else { return json!(bits) };
+            names
+                .iter()
+                .map(|(name, span)| {
+                    let (from, to) = (span[0].as_u64().unwrap() as usize, span[1].as_u64().unwrap() as usize);
+                    (name.clone(), json!(bits[from..=to].iter().fold(0u64, |n, bit| n * 2 + bit)))
+                })
+                .collect()
+        }
+        "str" => {
+            let mut trimmed = bytes;
+            while !fill.right && trimmed.last() == Some(&fill.byte) {
+                trimmed = &trimmed[..trimmed.len() - 1];
+            }
+            while fill.right && trimmed.first() == Some(&fill.byte) {
+                trimmed = &trimmed[1..];
+            }
+            json!(String::from_utf8_lossy(trimmed))
+        }
+        "f32" => json!(f32::from_be_bytes(ordered.try_into().unwrap()).to_string().parse::<f64>().unwrap()),
+        "f64" => json!(f64::from_be_bytes(ordered.try_into().unwrap())),
+        other => panic!("no values for type {other}"),
+    }
+}

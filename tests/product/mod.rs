@@ -1,0 +1,143 @@
+//! The program as a library: a configuration of one FSU with one device, compiled, answering frames.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use crate::naive::clock::Clock;
+use crate::naive::frame::Verify;
+use fsu_mock::codec::civil::Now;
+use fsu_mock::codec::reason::Reason;
+use fsu_mock::config::load::Loader;
+use fsu_mock::config::source::Source;
+use fsu_mock::plan::compile::compile;
+use fsu_mock::plan::fleet::Fleet;
+use fsu_mock::responder::b_interface::on_datagram;
+use fsu_mock::responder::reply::{Verdict, respond};
+use fsu_mock::responder::state::FsuState;
+use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// One device of one FSU.
+pub struct Setup<'a> {
+    /// The whole template; its rule files are the ones given here.
+    pub template: &'a Value,
+    pub files: &'a [(String, Value)],
+    pub verify: Verify,
+    pub fsuid: &'a str,
+    pub device: (u8, u8),
+}
+
+/// The program, told what `Setup` says.
+pub struct Product {
+    pub fleet: Fleet,
+    pub state: FsuState,
+    scratch: Scratch,
+}
+
+#[derive(Default)]
+struct Sent(Vec<Vec<u8>>);
+
+impl Sink for Sent {
+    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
+        self.0.push(bytes.to_vec());
+    }
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+}
+
+const RUN: RunContext = RunContext { seed: 7, skip_delay: false };
+
+/// The clock's time as a moment of a zone that is UTC.
+pub fn moment(now: Clock) -> Moment {
+    Moment { now: Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, not_before_unix_ms: 0 }
+}
+
+/// Compiles a main file: the fleet if there is no error, and every line that a check prints.
+pub fn compiled(main: &Path) -> (Option<Fleet>, Vec<String>) {
+    let mut loader = Loader::new(Source::Directory);
+    let main = loader.main_file(main);
+    let fleet = compile(&mut loader, &main);
+    let errors = loader.diags.has_errors();
+    (fleet.filter(|_| !errors), loader.diags.lines().collect())
+}
+
+impl Product {
+    /// The program with that configuration, or what a check says of it.
+    pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, value: &Value| {
+            std::fs::write(dir.path().join(name), serde_json::to_vec_pretty(value).unwrap()).unwrap();
+        };
+        let mut template = setup.template.clone();
+        if !setup.files.is_empty() {
+            let named = |n: &String| {
+                template["rule_file_list"].as_array().unwrap().iter().any(|l| l.as_str().unwrap().ends_with(n.as_str()))
+            };
+            if !setup.files.iter().all(|(name, _)| named(name))
+                || template["rule_file_list"][0] == "./rules/default.json"
+            {
+                template["rule_file_list"] = setup.files.iter().map(|(name, _)| json!(name)).collect();
+            }
+        }
+        write(
+            "sys_config.json",
+            &json!({"fsu_list": [
+                {"fsuname": "one", "fsuid": setup.fsuid, "port": 0, "protocol_type": "udp", "config_dir": "."}
+            ]}),
+        );
+        let verify = match setup.verify {
+            Verify::Warn => "warn",
+            Verify::Strict => "strict",
+            Verify::Off => "off",
+        };
+        write(
+            "fsu_devices.json",
+            &json!({"device_list": [{
+                "vendor": template["vendor"].clone(),
+                "sub_dev_type": format!("{:02X}", setup.device.0),
+                "sub_dev_addr": format!("{:02X}", setup.device.1),
+                "protocol_template": "protocol.json",
+                "verify_checksum": verify,
+            }]}),
+        );
+        write("protocol.json", &template);
+        for (name, file) in setup.files {
+            write(name, file);
+        }
+        let (fleet, lines) = compiled(&dir.path().join("sys_config.json"));
+        let fleet = fleet.ok_or_else(|| lines.join("\n"))?;
+        let state = FsuState::new(&fleet.fsus[0]);
+        Ok(Self { fleet, state, scratch: Scratch::default() })
+    }
+
+    /// What becomes of an inner frame: the reply and the milliseconds until it is due.
+    pub fn respond(&mut self, wire: &[u8], now: Clock) -> Outcome {
+        let moment = moment(now);
+        match respond(&RUN, &self.fleet.fsus[0], 0, &mut self.state, wire, moment, &mut self.scratch) {
+            Verdict::Reply { due_unix_ms } => {
+                Outcome::Reply(self.scratch.wire.clone(), (due_unix_ms - moment.now.unix_ms).max(0))
+            }
+            Verdict::Silent => Outcome::Silent,
+            Verdict::Dropped(reason) => Outcome::Dropped(reason.reason()),
+        }
+    }
+
+    /// The replies to a datagram of the B interface.
+    pub fn datagram(&mut self, wire: &[u8], now: Clock) -> Vec<Vec<u8>> {
+        let mut sent = Sent::default();
+        on_datagram(&RUN, &self.fleet.fsus[0], &mut self.state, wire, moment(now), &mut self.scratch, &mut sent);
+        sent.0
+    }
+
+    /// The reasons counted so far.
+    pub fn dropped(&self) -> Vec<&'static str> {
+        let all = Reason::ALL.iter().filter(|r| self.state.counters.dropped[**r as usize] > 0);
+        all.map(|r| r.reason()).collect()
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Reply(Vec<u8>, i64),
+    Silent,
+    Dropped(&'static str),
+}

@@ -1,0 +1,256 @@
+//! Random templates, rules and requests: the program against the judge of `tests/naive`, and the judge against itself.
+//! `PROPTEST_CASES` raises the number of cases.
+#![allow(clippy::unwrap_used)]
+
+mod naive;
+mod product;
+
+use naive::clock::Clock;
+use naive::fields::{Fill, encode, hex, name};
+use naive::frame::{Protocol, Verify, key_text, wire};
+use naive::generate::Case;
+use naive::outer;
+use naive::reply::{Answer, answer, answer_after};
+use naive::rules::case;
+use naive::tape::Tape;
+use naive::text::{PICKS_MAX, World};
+use naive::vectors::{bytes, template, vectors};
+use product::{Outcome, Product, Setup};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use serde_json::Value;
+
+fn tapes() -> impl Strategy<Value = Vec<u32>> {
+    proptest::collection::vec(any::<u32>(), 0..1200)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    /// Encode, decode, encode: the same values and the same bytes.
+    #[test]
+    fn judge_reads_what_it_writes(tape in tapes()) {
+        let case = case(tape);
+        let p = Protocol(&case.template["protocol"]);
+        for request in &case.requests {
+            let Some((made_for, values)) = &request.good else { continue };
+            let frame = p.cut(&request.wire).unwrap();
+            prop_assert_eq!(p.faults(&frame), Vec::<&str>::new());
+            let found = p.command(&frame).unwrap();
+            let command = &p.commands()[found];
+            let decoded = p.decode(&frame, command, "req_data_list");
+            if found == *made_for {
+                for (field, value) in values {
+                    let spec = p.request_field(&frame, Some(command), field).unwrap().0;
+                    let fill = Fill::of(command);
+                    prop_assert_eq!(encode(spec, value, fill), encode(spec, &decoded[field], fill), "{}", name(spec));
+                }
+            }
+            let mut again = decoded.clone();
+            for computed in ["start", "end", "length", "checksum", "check", "cs"] {
+                again.remove(computed);
+            }
+            if p.fixed().is_some() || frame[p.left().len()].raw.len() == p.room(command["req_data_list"].as_array().unwrap_or(&vec![])) {
+                prop_assert_eq!(wire(&p.request(command, &again, &[]).unwrap()), request.wire.clone());
+            }
+        }
+    }
+
+    /// A reply is itself a good frame of the template.
+    #[test]
+    fn judge_answers_with_good_frames(tape in tapes()) {
+        let case = case(tape);
+        let protocol = &case.template["protocol"];
+        let p = Protocol(protocol);
+        let files: Vec<_> = case.files.iter().map(|(_, file)| file.clone()).collect();
+        let mut world = World::new(case.now, case.fsuid);
+        for request in &case.requests {
+            if let Answer::Reply(bytes) = answer(protocol, &files, &request.wire, case.verify, &mut world) {
+                let frame = p.cut(&bytes).unwrap();
+                let mut faults = p.faults(&frame);
+                faults.retain(|fault| *fault != "bad_version");
+                prop_assert_eq!(faults, Vec::<&str>::new());
+                prop_assert_eq!(wire(&frame), bytes);
+            }
+        }
+    }
+}
+
+/// The generator reaches every outcome that the specification names.
+#[test]
+fn cases_are_wide() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::<String, usize>::new();
+    for _ in 0..1_000 {
+        let case = case(tapes().new_tree(&mut runner).unwrap().current());
+        let protocol = &case.template["protocol"];
+        let files: Vec<_> = case.files.iter().map(|(_, file)| file.clone()).collect();
+        let mut world = World::new(case.now, case.fsuid);
+        for request in &case.requests {
+            let outcome = match answer(protocol, &files, &request.wire, case.verify, &mut world) {
+                Answer::Reply(_) => "reply",
+                Answer::Silent => "silent",
+                Answer::Refused(reason) => reason,
+            };
+            *seen.entry(outcome.to_owned()).or_default() += 1;
+        }
+    }
+    println!("{seen:?}");
+    for outcome in [
+        "reply",
+        "silent",
+        "short",
+        "bad_start",
+        "bad_end",
+        "bad_hex",
+        "bad_length_checksum",
+        "bad_length",
+        "bad_checksum",
+        "bad_version",
+        "unknown_command",
+        "unmatched",
+    ] {
+        assert!(seen.contains_key(outcome), "{outcome} never came: {seen:?}");
+    }
+}
+
+/// The judge's answer that equals the program's, `rand` and `choice` taken as the program took them; else its first.
+fn judged(protocol: &Value, files: &[Value], wire: &[u8], verify: Verify, world: &mut World, got: &Outcome) -> Outcome {
+    let mut first = None;
+    for pick in 0..PICKS_MAX {
+        let mut tried = World { pick, ..world.clone() };
+        let (answer, delay_ms) = answer_after(protocol, files, wire, verify, &mut tried);
+        let said = match answer {
+            Answer::Reply(bytes) => Outcome::Reply(bytes, delay_ms),
+            Answer::Silent => Outcome::Silent,
+            Answer::Refused(reason) => Outcome::Dropped(reason),
+        };
+        if said == *got {
+            *world = tried;
+            return said;
+        }
+        first.get_or_insert(said);
+    }
+    first.unwrap()
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Reply(bytes, delay_ms) => format!("reply {} after {delay_ms} ms", hex(bytes)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn check_case(case: &Case) -> Result<(), TestCaseError> {
+    let setup =
+        Setup { template: &case.template, files: &case.files, verify: case.verify, fsuid: case.fsuid, device: (1, 1) };
+    let story = || {
+        let mut out = format!("{:#}\nverify {:?}, now {:?}\n", case.template, case.verify, case.now);
+        for (name, file) in &case.files {
+            out += &format!("{name}: {file:#}\n");
+        }
+        out
+    };
+    let mut product = Product::new(&setup).map_err(|e| TestCaseError::fail(format!("{}\nrefused: {e}", story())))?;
+    let protocol = &case.template["protocol"];
+    let files: Vec<_> = case.files.iter().map(|(_, file)| file.clone()).collect();
+    let mut world = World::new(case.now, case.fsuid);
+    for (i, request) in case.requests.iter().enumerate() {
+        let got = product.respond(&request.wire, case.now);
+        let expected = judged(protocol, &files, &request.wire, case.verify, &mut world, &got);
+        if got != expected {
+            let sent = hex(&request.wire);
+            let (got, expected) = (shown(&got), shown(&expected));
+            let text = format!("{}request {i}: {sent}\nprogram: {got}\njudge:   {expected}", story());
+            return Err(TestCaseError::fail(text));
+        }
+        if got == Outcome::Dropped("value_misfit") {
+            break;
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    /// The program and the judge give the same replies, byte for byte, and the same reasons.
+    #[test]
+    fn program_answers_as_the_judge_does(tape in tapes()) {
+        check_case(&case(tape))?;
+    }
+}
+
+/// Pieces of a datagram: frames good and bad, and bytes that are none.
+fn datagram(t: &mut Tape, good: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = vec![];
+    for _ in 0..1 + t.pick(4) {
+        let mut o = outer::Outer {
+            dest: b"20250125\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+            src: if t.chance(30) { (0..8).map(|_| t.byte() | 0xFC).collect() } else { vec![0; 8] },
+            sub_dev_type: 1 + t.pick(2) as u8,
+            sub_dev_addr: t.one(&[1, 0x28, 0xFF]),
+            rtn_flag: if t.chance(8) { t.byte() } else { 0xEE },
+            comm_type: t.one(&[1, 1, 1, 1, 1, 1, 2, 3]),
+            data: Some(t.one(good)),
+            big: (t.chance(15), t.chance(15)),
+        };
+        if t.chance(8) {
+            o.dest[t.pick(20)] ^= 1;
+        }
+        if o.comm_type == 2 {
+            o.data = None;
+        }
+        let mut raw = outer::unescaped(&o);
+        if t.chance(15) {
+            let at = 1 + t.pick(raw.len() - 2);
+            raw[at] ^= 1 << t.pick(8);
+            if t.chance(50) {
+                let verify = raw.len() - 2;
+                raw[verify] = raw[1..verify].iter().fold(0, |n, b| n ^ b);
+            }
+        }
+        let mut wire = outer::escape(&raw);
+        match t.pick(12) {
+            1 => {
+                let at = t.pick(wire.len());
+                wire[at] = t.one(&[0xFF, 0xFE, 0xFD, 0x00, 0x7E]);
+            }
+            2 => wire.truncate(t.pick(wire.len())),
+            3 => wire = (0..t.pick(50)).map(|_| t.one(&[0xFF, 0xFE, 0xFD, 0, 1, 0xEE])).collect(),
+            _ => {}
+        }
+        out.extend(wire);
+    }
+    out
+}
+
+proptest! {
+    /// Datagrams of good frames, bad frames and noise get the judge's replies, in order.
+    #[test]
+    fn program_reads_datagrams_as_the_judge_does(tape in tapes()) {
+        let mut t = Tape::new(tape);
+        let template = template("haineng");
+        let requests = vectors("haineng").iter().filter(|v| v.get("rule").is_some()).map(|v| bytes(v, "request")).collect::<Vec<_>>();
+        let commands = template["protocol"]["data_frame"].as_array().unwrap();
+        let file: Value = commands.iter().map(|c| (key_text(&c["data_frame_type"]), serde_json::json!({}))).collect();
+        let files = [("default.json".to_owned(), file.clone())];
+        let setup = Setup { template: &template, files: &files, verify: Verify::Warn, fsuid: "3230323530313235", device: (1, 1) };
+        let mut product = Product::new(&setup).map_err(TestCaseError::fail)?;
+        let now = Clock::parse("2026-01-12T17:30:03");
+        let mut world = World::new(now, setup.fsuid);
+        for _ in 0..4 {
+            let sent = datagram(&mut t, &requests);
+            let mut expected = vec![];
+            for candidate in outer::candidates(&sent) {
+                let Ok(request) = outer::receive(candidate, b"20250125") else { continue };
+                let Some(data) = &request.data else { continue };
+                if let Answer::Reply(reply) = answer(&template["protocol"], std::slice::from_ref(&file), data, setup.verify, &mut world) {
+                    expected.push(hex(&outer::build(&outer::reply(&request, b"20250125", reply))));
+                }
+            }
+            let got: Vec<String> = product.datagram(&sent, now).iter().map(|b| hex(b)).collect();
+            prop_assert_eq!(got, expected, "datagram {}", hex(&sent));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Every shipped configuration file loads without a word, and every shipped command is answered.
+#![allow(clippy::unwrap_used)]
+
+mod naive;
+mod product;
+
+use naive::vectors::path;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn json_files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut out = BTreeSet::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            out.extend(json_files(&path));
+        } else if path.extension().is_some_and(|e| e == "json") {
+            out.insert(path);
+        }
+    }
+    out
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The shipped templates.
+fn templates() -> Vec<PathBuf> {
+    let all = json_files(&path("config"));
+    all.into_iter().filter(|p| read(p).get("protocol").is_some_and(|p| p.is_object())).collect()
+}
+
+#[test]
+fn every_main_file_compiles() {
+    for main in json_files(&path("config")).iter().filter(|p| p.ends_with("sys_config.json")) {
+        let (fleet, lines) = product::compiled(main);
+        assert_eq!(lines, [""; 0], "{}", main.display());
+        assert!(!fleet.unwrap().fsus.is_empty(), "{}", main.display());
+    }
+}
+
+#[test]
+fn every_template_answers_every_command() {
+    let templates = templates();
+    assert!(templates.len() >= 6, "{templates:?}");
+    for template in templates {
+        let dir = tempfile::tempdir().unwrap();
+        let main = dir.path().join("sys_config.json");
+        let devices = json!({"device_list": [{
+            "vendor": read(&template)["vendor"].clone(), "sub_dev_type": "01", "sub_dev_addr": "01",
+            "protocol_template": template.to_str().unwrap(),
+        }]});
+        let fsu = json!({"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": "udp", "config_dir": "."});
+        std::fs::write(&main, json!({"fsu_list": [fsu]}).to_string()).unwrap();
+        std::fs::write(dir.path().join("fsu_devices.json"), devices.to_string()).unwrap();
+        // What vendor.json says of the vendor holds here too.
+        let vendors = path("config/vendor.json");
+        if vendors.exists() {
+            std::fs::copy(vendors, dir.path().join("vendor.json")).unwrap();
+        }
+        let (fleet, lines) = product::compiled(&main);
+        assert_eq!(lines, [""; 0], "{}", template.display());
+        let fleet = fleet.unwrap();
+        let device = &fleet.fsus[0].devices[0];
+        let commands = read(&template)["protocol"]["data_frame"].as_array().unwrap().len();
+        assert_eq!(device.rules.len(), commands, "{}", template.display());
+        for (i, rules) in device.rules.iter().enumerate() {
+            let key = &read(&template)["protocol"]["data_frame"][i]["data_frame_type"];
+            let last = rules.last().unwrap_or_else(|| panic!("{}: no rule for {key}", template.display()));
+            assert!(last.when.is_empty(), "{}: no rule for every other request of {key}", template.display());
+        }
+    }
+}
+
+#[test]
+fn every_rule_file_is_named_by_a_template() {
+    let mut named = BTreeSet::new();
+    for template in templates() {
+        for file in read(&template)["rule_file_list"].as_array().unwrap() {
+            named.insert(template.parent().unwrap().join(file.as_str().unwrap()).canonicalize().unwrap());
+        }
+    }
+    for file in json_files(&path("config")).into_iter().filter(|p| p.parent().unwrap().ends_with("rules")) {
+        assert!(named.contains(&file.canonicalize().unwrap()), "{} is named by no template", file.display());
+    }
+}
