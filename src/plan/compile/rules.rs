@@ -11,7 +11,7 @@ use crate::config::raw::{RawRule, RawRules};
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Rule, SetRegister};
 use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What the rules of a device come to.
@@ -39,7 +39,12 @@ struct Registers {
     all: Vec<Register>,
     /// Those that some value reads.
     read: RefCell<HashSet<u32>>,
+    /// Names that are read and that no rule of this device sets; told once per rule.
+    unset: RefCell<BTreeSet<String>>,
 }
+
+/// The number of a register that no rule sets: always empty.
+const NEVER_SET: u32 = u32::MAX;
 
 impl Scope for CommandScope<'_> {
     fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
@@ -65,10 +70,10 @@ impl Scope for CommandScope<'_> {
     }
 
     fn register(&self, name: &str) -> Result<u32, String> {
-        let number = self.registers.numbers.get(name).copied().ok_or_else(|| {
-            let near = nearest(name, self.registers.numbers.keys().map(String::as_str));
-            format!("no rule sets a register `{name}`{near}")
-        })?;
+        let Some(number) = self.registers.numbers.get(name).copied() else {
+            self.registers.unset.borrow_mut().insert(name.to_owned());
+            return Ok(NEVER_SET);
+        };
         self.registers.read.borrow_mut().insert(number);
         Ok(number)
     }
@@ -254,6 +259,10 @@ fn rule(
             sets: sets(diags, raw, &scope),
             origin: diags.place(raw.pos).into(),
         });
+    }
+    for name in registers.unset.take() {
+        let near = nearest(&name, registers.numbers.keys().map(String::as_str));
+        diags.warn(raw.pos, format!("no rule of this device sets register `{name}`, so it is always empty{near}"));
     }
 }
 
