@@ -64,12 +64,13 @@ impl Diags {
         self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.into() });
     }
 
-    /// Says that an object lacks a key. Where the key is there with a wrong value that was told, and nothing is said.
-    pub fn missing(&mut self, object: Pos, key: &str) {
+    /// Says that an object lacks a key, and what would stand there. Where the key is there with a wrong value, that was
+    /// told, and nothing is said.
+    pub fn missing(&mut self, object: Pos, key: &str, what: &str) {
         let tree = self.files.get(object.file as usize);
         let value = tree.and_then(|tree| tree.child(object.node, key).map(|node| tree.content(node)));
         if value.is_none_or(|content| *content == Content::Null) {
-            self.error(object, format!("\"{key}\" is missing"));
+            self.error(object, format!("\"{key}\" is missing ({what})"));
         }
     }
 

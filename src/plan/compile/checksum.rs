@@ -19,7 +19,7 @@ pub fn field_name(protocol: &RawProtocol, tail: &[Field]) -> Option<Box<str>> {
 
 fn algorithm(diags: &mut Diags, given: Option<&At<String>>, pos: Pos, field_len: usize) -> Option<Algorithm> {
     let Some(given) = given else {
-        diags.error(pos, "`algorithm` is missing (sum, xor, sum_xor, crc16 or crc:NAME)");
+        diags.missing(pos, "algorithm", "sum, xor, sum_xor, crc16 or crc:NAME");
         return None;
     };
     let name = given.value.trim();

@@ -35,7 +35,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
     let mut out = DataList { fields: Vec::new(), len: 0 };
     for raw in list {
         let Some(name) = &raw.name else {
-            diags.error(raw.pos, "`name` is missing");
+            diags.missing(raw.pos, "name", "the field's name");
             // Its room is taken all the same, so that one error does not move every field after it.
             out.len += raw.length.as_ref().map_or(0, |length| length.value as usize);
             continue;
@@ -263,7 +263,7 @@ pub fn key_digits(text: &str) -> Vec<String> {
 
 fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u128, Box<str>)> {
     let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
-        diags.error(raw.pos, "`data_frame_type` is missing (the command's key)");
+        diags.missing(raw.pos, "data_frame_type", "the command's key");
         return None;
     };
     let pos = given.0[0].pos;

@@ -125,7 +125,7 @@ impl Devices {
             loader.diags.warn(faults.pos, "faults are not made by this version");
         }
         if raw.protocol_template.is_none() {
-            loader.diags.error(raw.pos, "`protocol_template` is missing (the path of the template)");
+            loader.diags.missing(raw.pos, "protocol_template", "the path of the template");
         }
         let diags = &mut loader.diags;
         let sub_dev_type = hex_byte(diags, raw, raw.sub_dev_type.as_ref(), "sub_dev_type");
@@ -133,7 +133,8 @@ impl Devices {
         let modes = [("warn", VerifyChecksum::Warn), ("strict", VerifyChecksum::Strict), ("off", VerifyChecksum::Off)];
         let verify_checksum = field::word(diags, raw.verify_checksum.as_ref(), VerifyChecksum::Warn, &modes);
         let draft = self.template(loader, file, raw)?;
-        let (sub_dev_type, sub_dev_addr) = (sub_dev_type?, sub_dev_addr?);
+        // A wrong one was told; its rules may have something to tell too.
+        let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
         let rules = rules::rules(&mut loader.diags, &draft, &files);
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
@@ -157,7 +158,7 @@ fn hex_byte(
     name: &str,
 ) -> Option<u8> {
     let Some(given) = given else {
-        diags.error(raw.pos, format!("`{name}` is missing (two hex digits, such as \"01\")"));
+        diags.missing(raw.pos, name, "two hex digits, such as 01");
         return None;
     };
     let digits = given.value.trim();

@@ -64,7 +64,8 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         "f64" => Kind::F64,
         other => {
             diags.error(kind_pos, format!("unknown type `{other}`{}", known(other, TYPES)));
-            return None;
+            // Taken as bytes, so that one wrong word does not hide what else is wrong.
+            Kind::Hex
         }
     };
     let endian = raw.endian.as_ref().map(|endian| endian.value.as_str());
@@ -100,7 +101,7 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         _ => None,
     };
     let Some(length) = raw.length.as_ref().map(|at| at.value).or(fixed) else {
-        diags.error(raw.pos, "`length` is missing (bytes, before encoding)");
+        diags.missing(raw.pos, "length", "bytes, before encoding");
         return None;
     };
     let length_pos = raw.length.as_ref().map_or(raw.pos, |at| at.pos);

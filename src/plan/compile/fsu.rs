@@ -37,7 +37,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
                 None
             }
             None => {
-                diags.error(center.pos, "`port` is missing");
+                diags.missing(center.pos, "port", "a UDP port");
                 None
             }
         }
@@ -45,7 +45,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     let mut fsus = Vec::new();
     let mut checks = Checks::default();
     match &raw.fsu_list {
-        None => loader.diags.error(raw.pos, "`fsu_list` is missing"),
+        None => loader.diags.missing(raw.pos, "fsu_list", "the FSUs"),
         Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
         Some(list) => {
             for entry in list {
@@ -191,20 +191,20 @@ fn expand(
         loader.diags.warn(faults.pos, "faults are not made by this version");
     }
     let diags = &mut loader.diags;
-    let missing = |diags: &mut Diags, what: &str| diags.error(entry.pos, format!("{what} is missing"));
+    let missing = |diags: &mut Diags, key: &str, what: &str| diags.missing(entry.pos, key, what);
     let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
     if entry.protocol_type.is_none() {
-        missing(diags, "`protocol_type` (udp, tcp or broadcast)");
+        missing(diags, "protocol_type", "udp, tcp or broadcast");
     }
     let transport = field::word(diags, entry.protocol_type.as_ref(), Transport::Udp, &transports);
     match &entry.fsuname {
         Some(name) => check_name(diags, name),
-        None => missing(diags, "`fsuname`"),
+        None => missing(diags, "fsuname", "a unique name, safe as a file name"),
     }
     let id = match &entry.fsuid {
         Some(raw) => fsu_id(diags, raw),
         None if transport == Transport::Udp => {
-            missing(diags, "`fsuid` (hex, up to 20 bytes; required for udp)");
+            missing(diags, "fsuid", "hex, up to 20 bytes; required for udp");
             None
         }
         None => Some(FsuId::default()),
@@ -217,7 +217,7 @@ fn expand(
             None
         }
         None => {
-            missing(diags, "`port` (0 for any free one)");
+            missing(diags, "port", "0 for any free one");
             None
         }
     };
@@ -236,7 +236,7 @@ fn expand(
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
     let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
     let Some(dir) = &entry.config_dir else {
-        return missing(diags, "`config_dir` (the directory of fsu_devices.json)");
+        return missing(diags, "config_dir", "the directory of fsu_devices.json");
     };
     let list = loader.join(file, &format!("{}/fsu_devices.json", dir.value));
     if fsus.len() as u64 + count > FSUS_MAX as u64 {

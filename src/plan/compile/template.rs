@@ -41,7 +41,7 @@ pub fn template(
     vendor: Option<&RawVendor>,
 ) -> Option<TemplateDraft> {
     let Some(protocol) = &raw.protocol else {
-        diags.error(raw.pos, "`protocol` is missing");
+        diags.missing(raw.pos, "protocol", "the frame and its commands");
         return None;
     };
     if protocol.transfer.is_some() {
@@ -123,7 +123,7 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
     let mut len = 0;
     for raw in list {
         let Some(name) = &raw.name else {
-            diags.error(raw.pos, "`name` is missing");
+            diags.missing(raw.pos, "name", "the field's name");
             continue;
         };
         let Some(slot) = field::slot(diags, raw, Padding::default()) else { continue };
@@ -176,7 +176,7 @@ fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Op
             Some(len - around)
         }
         (None, Some(false)) => {
-            diags.error(protocol.pos, "`total_length` is missing (dynamic_length is false)");
+            diags.missing(protocol.pos, "total_length", "bytes of the frame; dynamic_length is false");
             None
         }
         (None, None) => None,
@@ -364,7 +364,7 @@ fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShap
 fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Option<RefusalSpec> {
     let raw = protocol.refusal.as_ref()?;
     let Some(name) = &raw.field else {
-        diags.error(raw.pos, "`field` is missing (the header field that tells a refusal)");
+        diags.missing(raw.pos, "field", "the header field that tells a refusal");
         return None;
     };
     let (_, plain) = split_name(&name.value);
@@ -378,7 +378,7 @@ fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Op
         return None;
     }
     let Some(ok) = raw.ok.as_ref().filter(|ok| !ok.0.is_empty()) else {
-        diags.error(raw.pos, "`ok` is missing (the values that are no refusal)");
+        diags.missing(raw.pos, "ok", "the values that are no refusal");
         return None;
     };
     let ok =
