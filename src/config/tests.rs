@@ -242,12 +242,12 @@ fn a_missing_key_is_not_one_with_a_wrong_value() {
     let mut loader = Loader::new(Source::Directory);
     let fsu = loader.load::<RawFsu>(&path, None).expect("an FSU");
     for key in ["port", "host", "fsuname"] {
-        loader.diags.missing(fsu.pos, key);
+        loader.diags.missing(fsu.pos, key, "a value");
     }
     let path = path.display();
     let expected = [
-        format!("{path}:1:1: /: error: \"host\" is missing"),
-        format!("{path}:1:1: /: error: \"fsuname\" is missing"),
+        format!("{path}:1:1: /: error: \"host\" is missing (a value)"),
+        format!("{path}:1:1: /: error: \"fsuname\" is missing (a value)"),
         format!("{path}:1:10: /port: error: expected a whole number, found \"x\""),
     ];
     assert_eq!(loader.diags.lines().collect::<Vec<_>>(), expected);
