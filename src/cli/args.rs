@@ -153,6 +153,9 @@ pub struct ExplainArgs {
     /// The reply's clock, e.g. '2026-01-12 11:17:30' [default: now]
     #[arg(long, value_name = "LOCALTIME")]
     pub now: Option<jiff::civil::DateTime>,
+    /// Seed of delays and random values, as of `run`
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,

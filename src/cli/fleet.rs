@@ -5,7 +5,7 @@ use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::source::{MAIN_FILE, Source};
 use crate::plan::compile::compile;
-use crate::plan::fleet::Fleet;
+use crate::plan::fleet::{Fleet, Fsu};
 use std::io::Write as _;
 use std::path::Path;
 
@@ -44,4 +44,17 @@ pub(super) fn summary(diags: &Diags) -> String {
 /// `1 error`, `2 errors`
 pub(super) fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
+}
+
+/// The FSU of that name; else an error with the nearest one.
+pub(super) fn find<'a>(fleet: &'a Fleet, name: &str) -> Result<&'a Fsu, CliError> {
+    if let Some(fsu) = fleet.fsus.iter().find(|fsu| *fsu.name == *name) {
+        return Ok(fsu);
+    }
+    let distance = |fsu: &&Fsu| strsim::osa_distance(&fsu.name, name);
+    let near = match fleet.fsus.iter().min_by_key(distance) {
+        Some(nearest) => format!(" (nearest of {}: `{}`)", fleet.fsus.len(), nearest.name),
+        None => String::new(),
+    };
+    Err(CliError::new(Exit::Usage, format!("--fsu: no FSU `{name:.80}`{near}")))
 }

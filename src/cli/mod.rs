@@ -4,18 +4,24 @@
 //! - [`exit`]: how a command ends.
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`check`], [`init`]: commands of a file each. `schema` and `completions` are a line each, here.
+//! - [`explain`]: a frame and its answer. [`plan`]: what serving rests on. [`describe`], [`columns`]: the words and layout
+//!   of both.
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
 //!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`summary`], [`stats`], [`tables`]: what it tells.
 
 pub mod args;
 pub mod check;
+pub mod columns;
 pub mod cpus;
 pub mod crew;
+pub mod describe;
 pub mod exit;
+pub mod explain;
 pub mod fleet;
 pub mod init;
 pub mod machine;
 pub mod panics;
+pub mod plan;
 pub mod prepare;
 pub mod run;
 pub mod signals;
@@ -52,8 +58,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(args),
-        // Their modules take the arguments as they are: `explain::explain(&args)`, `plan::plan(&args)`.
-        Command::Explain(_) | Command::Plan(_) => Err(CliError::new(Exit::Usage, "this command is not in this build")),
+        Command::Explain(args) => to_stdout(|out| explain::explain(&args, out)),
+        Command::Plan(args) => to_stdout(|out| plan::plan(&args, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, out)),
         Command::Init(args) => to_stdout(|out| init::init(&args, out)),
         Command::Schema(args) => print(schema::text(args.kind).as_bytes()),

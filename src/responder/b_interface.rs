@@ -112,7 +112,7 @@ fn on_frame(
 
 /// The device with that type and address; else the FSU's only one.
 #[inline]
-fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
+pub(crate) fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
     let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;
     fsu.devices.iter().position(has_it).or_else(|| (fsu.devices.len() == 1).then_some(0))
 }

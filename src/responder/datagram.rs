@@ -45,7 +45,7 @@ pub fn on_datagram(
 
 /// Of several devices the one that the frame fits best, and among equals the first.
 #[inline]
-fn choose(fsu: &Fsu, wire: &[u8], raw: &mut Vec<u8>) -> usize {
+pub(crate) fn choose(fsu: &Fsu, wire: &[u8], raw: &mut Vec<u8>) -> usize {
     let (mut best, mut best_fit) = (0, Fit::Not);
     if fsu.devices.len() > 1 {
         for (number, device) in fsu.devices.iter().enumerate() {

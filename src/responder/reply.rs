@@ -34,7 +34,7 @@ pub enum Finding<'a> {
 }
 
 /// The template's reply to a wrong request, by reason.
-fn error_reply(template: &Template, reason: Reason) -> Option<&Reply> {
+pub(crate) fn error_reply(template: &Template, reason: Reason) -> Option<&Reply> {
     let which = match reason {
         Reason::BadLengthChecksum => ErrorReply::BadLengthChecksum,
         Reason::BadLength => ErrorReply::BadLength,
@@ -179,7 +179,7 @@ fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>,
 }
 
 /// The reply whose turn it is.
-fn turn<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
+pub(crate) fn turn<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
     let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
     let number = match place {
         Some(place) => {

@@ -104,7 +104,7 @@ fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
 }
 
 /// What to do at a place.
-enum Choice {
+pub(crate) enum Choice {
     /// A frame of that many bytes, for the device with that number.
     Frame(usize, usize),
     /// Wait for more bytes.
@@ -115,7 +115,13 @@ enum Choice {
 
 /// Asks every device's framer.
 #[inline]
-fn choose(devices: &[Arc<Device>], searches: &mut [Search], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Choice {
+pub(crate) fn choose(
+    devices: &[Arc<Device>],
+    searches: &mut [Search],
+    bytes: &[u8],
+    at: usize,
+    raw: &mut Vec<u8>,
+) -> Choice {
     let (mut first, mut frames, mut more) = (Choice::No, 0, false);
     for (number, (device, search)) in devices.iter().zip(&mut *searches).enumerate() {
         match search.cut(&device.template, bytes, at) {

@@ -1,0 +1,276 @@
+//! Parts of a plan in words, for `explain` and `plan`. Values look as configuration files spell them.
+
+use super::columns::hex;
+use crate::plan::fleet::Device;
+use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use crate::plan::template::{
+    Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot, Template,
+};
+
+/// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
+pub fn span(at: Offset, len: usize) -> String {
+    let to = at.0 + len as i32;
+    if at.0 < 0 && to == 0 { format!("[{}..]", at.0) } else { format!("[{}..{to}]", at.0) }
+}
+
+/// A field's type: `uint little`, `bit {door 0-3, lock 7}`.
+pub fn slot(slot: &Slot) -> String {
+    let kind = match &slot.kind {
+        Kind::Hex => "hex",
+        Kind::Int => "int",
+        Kind::Uint => "uint",
+        Kind::Bcd => "bcd",
+        Kind::Str => "str",
+        Kind::Length => "length",
+        Kind::F32 => "f32",
+        Kind::F64 => "f64",
+        Kind::Bit(_) => "bit",
+    };
+    let mut text = kind.to_owned();
+    if let Kind::Bit(ranges) = &slot.kind
+        && !ranges.is_empty()
+    {
+        let range = |range: &crate::plan::template::BitRange| match range.to - range.from {
+            0 => format!("{} {}", range.name, range.from),
+            _ => format!("{} {}-{}", range.name, range.from, range.to),
+        };
+        text.push_str(&format!(" {{{}}}", ranges.iter().map(range).collect::<Vec<_>>().join(", ")));
+    }
+    if slot.little && slot.len > 1 {
+        text.push_str(" little");
+    }
+    if slot.right {
+        text.push_str(" right");
+    }
+    if slot.padding != 0 {
+        text.push_str(&format!(" pad {:02X}", slot.padding));
+    }
+    text
+}
+
+/// What computes a field, if anything does.
+pub fn computed(computed: Computed) -> &'static str {
+    match computed {
+        Computed::No => "",
+        Computed::Start => "start",
+        Computed::End => "end",
+        Computed::Length => "length",
+        Computed::Checksum => "checksum",
+    }
+}
+
+/// `record_index [5..9] = 00000000`, with the mask where only some bits count.
+pub fn constant(constant: &Constant) -> String {
+    let place = span(constant.at, constant.bytes.len());
+    let mask = if constant.mask.iter().all(|&byte| byte == 0xFF) {
+        String::new()
+    } else {
+        format!(" under mask {}", hex(&constant.mask))
+    };
+    format!("{} {place} = {}{mask}", constant.name, hex(&constant.bytes))
+}
+
+/// `5 + 1 x data frame bytes`
+pub fn formula(field: &LengthField) -> String {
+    let check = if field.lchksum { ", the upper 4 of 16 bits check the lower 12" } else { "" };
+    match field.per_data {
+        0 => format!("{}{check}", field.base),
+        each => format!("{} + {each} x data frame bytes{check}", field.base),
+    }
+}
+
+/// `sum of raw[1..-3], little, at [-3..-1]`
+pub fn checksum(checksum: &Checksum) -> String {
+    let to = if checksum.to == Offset(0) { String::new() } else { checksum.to.0.to_string() };
+    let over = if checksum.over_wire { "wire characters of " } else { "" };
+    let complement = match checksum.complement {
+        Complement::None => "",
+        Complement::Ones => ", ones' complement",
+        Complement::Twos => ", two's complement",
+    };
+    let order = if checksum.len == 1 {
+        ""
+    } else if checksum.little {
+        ", low byte first"
+    } else {
+        ", high byte first"
+    };
+    let place = span(checksum.at, checksum.len);
+    format!("{:?} of {over}[{}..{to}]{complement}; stands at {place}{order}", checksum.algorithm, checksum.from.0)
+}
+
+/// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`
+pub fn request_size(command: &Command) -> String {
+    match (command.exact, command.request_len, command.request_len_padded) {
+        (false, len, _) => format!("at least {len} bytes"),
+        (true, len, padded) if len == padded => format!("{len} bytes"),
+        (true, len, padded) => format!("{len} or {padded} bytes"),
+    }
+}
+
+/// The field that a part of a key stands in.
+pub fn key_part_name<'a>(template: &'a Template, part: &KeyPart) -> &'a str {
+    let data = template.commands.iter().flat_map(|command| command.request.iter().flatten());
+    let mut fields = template.left.iter().chain(data).chain(&template.tail);
+    fields.find(|field| field.at == part.at && field.slot.len == part.len).map_or("?", |field| &field.name)
+}
+
+/// When a reply is due.
+pub fn delay(delay: Delay) -> String {
+    match delay {
+        Delay::None => "at once".into(),
+        Delay::Fixed(ms) => format!("after {ms} ms"),
+        Delay::Uniform(low, high) if low >= high => format!("after {low} ms"),
+        Delay::Uniform(low, high) => format!("after {low} to {high} ms, uniform"),
+        Delay::Normal(mean, sd) => format!("normal, mean {mean} ms, standard deviation {sd} ms"),
+        Delay::Lognormal(mu, sigma) => {
+            let (median, p99) = (mu.exp(), (mu + 2.326_347_874_040_841 * sigma).exp());
+            format!("lognormal, median {median:.1} ms, 99 % below {p99:.1} ms (never above {DELAY_MS_MAX} ms)")
+        }
+    }
+}
+
+/// Names of what stands in the request and the reply of one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Names<'a> {
+    /// The device; its template has header and tail.
+    pub device: &'a Device,
+    /// The command; `None` in a reply to a wrong request.
+    pub command: Option<&'a Command>,
+}
+
+impl<'a> Names<'a> {
+    fn request(self) -> impl Iterator<Item = &'a Field> {
+        let data = self.command.and_then(|command| command.request.as_deref()).unwrap_or_default();
+        self.device.template.left.iter().chain(data).chain(&self.device.template.tail)
+    }
+
+    /// ` (year to second)`: the request fields that a span covers.
+    fn covered(self, at: Offset, len: usize) -> String {
+        let inside = |field: &&Field| field.at.0 >= at.0 && field.at.0 < at.0 + len as i32;
+        let names: Vec<&str> = self.request().filter(inside).map(|field| &*field.name).collect();
+        match *names.as_slice() {
+            [] => String::new(),
+            [one] => format!(" ({one})"),
+            [first, .., last] => format!(" ({first} to {last})"),
+        }
+    }
+
+    /// ` (result)`: the reply field at a place of the reply's raw frame.
+    fn target(self, reply: &Reply, to: usize) -> String {
+        let template = &self.device.template;
+        let data = self.command.map(|command| &*command.response).unwrap_or_default();
+        let fields = template.left.iter().chain(data).chain(&template.tail);
+        let here = |field: &&Field| field.at.in_frame(reply.frame.len()) == to;
+        fields.into_iter().find(here).map_or_else(String::new, |field| format!(" ({})", field.name))
+    }
+
+    fn register(self, number: u32) -> &'a str {
+        self.device.registers.get(number as usize).map_or("?", |register| &register.name)
+    }
+
+    /// A value as a rule file spells it.
+    pub fn expr(self, expr: &Expr) -> String {
+        expr.parts.iter().map(|part| self.part(part)).collect()
+    }
+
+    fn part(self, part: &Part) -> String {
+        match part {
+            Part::Literal(text) => text.to_string(),
+            Part::Field { at, slot } => {
+                let same = |field: &&Field| field.at == *at && field.slot == *slot;
+                let name = self.request().find(same).map(|field| field.name.to_string());
+                format!("#{{{}}}#", name.unwrap_or_else(|| format!("request{}", span(*at, slot.len))))
+            }
+            Part::Number { number: which, .. } | Part::Packed(which) => format!("${{{}}}$", number(*which)),
+            Part::Datetime(items) => format!("${{datetime({})}}$", items.iter().map(time_item).collect::<String>()),
+            Part::FsuId => "${fsuid()}$".into(),
+            Part::Choice(choices) => format!("${{choice({})}}$", choices.join(",")),
+            Part::Register(register) => format!("${{reg({})}}$", self.register(*register)),
+        }
+    }
+
+    /// `clock := #{datetime}#`
+    pub fn set(self, set: &crate::plan::rule::SetRegister) -> String {
+        format!("{} := {}", self.register(set.register), self.expr(&set.value))
+    }
+
+    /// What a patch writes, without where.
+    pub fn source(self, patch: &Patch) -> String {
+        match patch {
+            Patch::Copy { from, len, .. } => format!("request{}{}", span(*from, *len), self.covered(*from, *len)),
+            Patch::CopyReversed { from, len, .. } => {
+                format!("request{}{} reversed", span(*from, *len), self.covered(*from, *len))
+            }
+            Patch::Number { number: which, form, .. } => {
+                let form = match form {
+                    Form::Bcd => "digits, two a byte",
+                    Form::BcdLittle => "digits, two a byte, low first",
+                    Form::Big => "binary, high byte first",
+                    Form::Little => "binary, low byte first",
+                };
+                format!("${{{}}}$ as {form}", number(*which))
+            }
+            Patch::Text { value, slot: which, .. } => format!("{} as {}", self.expr(value), slot(which)),
+        }
+    }
+
+    /// `copy request[5..12] -> reply[5..12]`, `reply[12..14] = ${rand(1,9)}$ as …`
+    pub fn patch(self, reply: &Reply, patch: &Patch) -> String {
+        let (to, len) = target(patch);
+        let place = format!("reply[{to}..{}]", to + len);
+        match patch {
+            Patch::Copy { .. } | Patch::CopyReversed { .. } => format!("copy {} -> {place}", self.source(patch)),
+            _ => format!("{place}{} = {}", self.target(reply, to), self.source(patch)),
+        }
+    }
+}
+
+/// Where a patch writes: first byte of the reply's raw frame, and how many.
+pub fn target(patch: &Patch) -> (usize, usize) {
+    match patch {
+        Patch::Copy { to, len, .. } | Patch::CopyReversed { to, len, .. } | Patch::Number { to, len, .. } => {
+            (*to, *len)
+        }
+        Patch::Text { to, slot, .. } => (*to, slot.len),
+    }
+}
+
+fn number(number: Number) -> String {
+    match number {
+        Number::Year2 => "year(yy)",
+        Number::Year4 => "year(yyyy)",
+        Number::Month => "month()",
+        Number::Day => "day()",
+        Number::Week1 => "week()",
+        Number::Week0 => "week(0)",
+        Number::Hour => "hour()",
+        Number::Minute => "minute()",
+        Number::Second => "second()",
+        Number::PackedDate => "packed_date()",
+        Number::PackedTime => "packed_time()",
+        Number::Seq => "seq()",
+        Number::Rand(low, high) => return format!("rand({low},{high})"),
+    }
+    .into()
+}
+
+fn time_item(item: &TimeItem) -> String {
+    match item {
+        TimeItem::Literal(text) => text.replace('%', "%%"),
+        TimeItem::Millis => "%3f".into(),
+        TimeItem::DayOfYear => "%j".into(),
+        TimeItem::Number(which, _) => match which {
+            Number::Year2 => "%y".into(),
+            Number::Year4 => "%Y".into(),
+            Number::Month => "%m".into(),
+            Number::Day => "%d".into(),
+            Number::Week1 => "%u".into(),
+            Number::Week0 => "%w".into(),
+            Number::Hour => "%H".into(),
+            Number::Minute => "%M".into(),
+            Number::Second => "%S".into(),
+            other => number(*other),
+        },
+    }
+}

@@ -1,0 +1,182 @@
+//! What a device makes of an inner frame: checks, command, rules, reply.
+
+use super::inner::{self as fields, View};
+use super::model::{Condition, Fault, Item, Layer, RuleView, Verdict};
+use super::walk::dropped;
+use crate::cli::describe::{self, Names};
+use crate::codec::inner::{self, Frame, carries};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
+use crate::plan::rule::{Reply, Rule};
+use crate::plan::template::Command;
+use crate::responder::reply::{Finding, error_reply, examine, matching, turn};
+use crate::responder::state::{DeviceState, FsuState};
+
+/// The circumstances of a frame.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    /// Who got it.
+    pub(super) fsu: &'a Fsu,
+    /// Number of the device.
+    pub(super) device: usize,
+    /// What the FSU remembered before it.
+    pub(super) before: &'a FsuState,
+    /// What it remembers after it.
+    pub(super) after: &'a FsuState,
+    /// When its reply leaves, in milliseconds; `None`: there is none.
+    pub(super) after_ms: Option<i64>,
+}
+
+/// What a reply was built from.
+#[derive(Default)]
+pub(super) struct Built<'a> {
+    command: Option<&'a Command>,
+    reply: Option<&'a Reply>,
+}
+
+/// `01 01: vendor, template file`
+pub(super) fn device_text(device: &Device) -> String {
+    let (kind, address) = (device.sub_dev_type, device.sub_dev_addr);
+    format!("type {kind:02X}, address {address:02X}: {}, {}", device.vendor, device.template.path)
+}
+
+/// Why bytes are no inner frame.
+pub(super) fn no_frame(device: &Device, reason: Reason, wire: &[u8]) -> Fault {
+    fields::no_frame(&device.template, reason, wire)
+}
+
+/// What is wrong with an inner frame.
+pub(super) fn bad_frame(device: &Device, frame: &Frame<'_>, reason: Reason) -> Fault {
+    fields::bad_frame(&device.template, frame, reason)
+}
+
+/// The fields of a request, as the command that it shows has them.
+pub(super) fn request_layers(device: &Device, frame: &Frame<'_>) -> Vec<Layer> {
+    let command = inner::command(&device.template, frame).map(|number| &device.template.commands[number]);
+    fields::layers(View { device, command, reply: None }, frame)
+}
+
+/// The fields of a reply on the wire.
+pub(super) fn reply_layers(device: &Device, built: &Built<'_>, wire: &[u8]) -> Vec<Layer> {
+    let mut raw = Vec::new();
+    let Ok(frame) = inner::parse(&device.template, wire, &mut raw) else { return Vec::new() };
+    fields::layers(View { device, command: built.command, reply: built.reply }, &frame)
+}
+
+/// Fills in what a device makes of a request. `reason` is why it stays unanswered, as serving told.
+pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason: Option<Reason>) -> Built<'a> {
+    let device: &Device = &about.fsu.devices[about.device];
+    item.device = Some(device_text(device));
+    let mut raw = Vec::new();
+    let frame = match inner::parse(&device.template, wire, &mut raw) {
+        Ok(frame) => frame,
+        Err(reason) => {
+            item.faults.push(no_frame(device, reason, wire));
+            item.verdict = dropped(reason);
+            return Built::default();
+        }
+    };
+    item.layers.extend(request_layers(device, &frame));
+    let mut checksum_wrong = false;
+    let finding = examine(device, frame, &mut checksum_wrong);
+    let chosen = inner::command(&device.template, &frame);
+    item.command = fields::command(&device.template, &frame, chosen);
+    if checksum_wrong && device.verify_checksum == VerifyChecksum::Warn {
+        let mut fault = bad_frame(device, &frame, Reason::BadChecksum);
+        fault.meaning = "inner: the checksum is wrong; answered as if right, and counted (verify_checksum warn)".into();
+        item.faults.push(fault);
+    }
+    let number = match finding {
+        Finding::Command(_, number) => number,
+        Finding::Wrong(_, wrong) => {
+            item.faults.push(bad_frame(device, &frame, wrong));
+            let reply = error_reply(&device.template, wrong);
+            item.verdict = match (reply, reason) {
+                (Some(_), None) => Verdict {
+                    what: "error reply",
+                    reason: None,
+                    text: format!("answered with the template's errors.{}", wrong.reason()),
+                },
+                (_, reason) => dropped(reason.unwrap_or(wrong)),
+            };
+            return Built { command: None, reply };
+        }
+    };
+    let command = &device.template.commands[number];
+    let matched = matching(device, number, &frame);
+    let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
+    let names = Names { device, command: Some(command) };
+    let view = |(index, rule)| rule_view(names, about, rule, index, matched.map(|(index, _)| index), &frame);
+    item.rules = rules.iter().enumerate().map(view).collect();
+    let Some((_, rule)) = matched else {
+        let unmatched = reason.unwrap_or(Reason::Unmatched);
+        item.verdict = dropped(unmatched);
+        let why = if rules.is_empty() { "no rule file has" } else { "no rule matches" };
+        item.verdict.text = format!("{why} {}: {}", command.key_text, item.verdict.text);
+        return Built::default();
+    };
+    item.verdict = match reason {
+        Some(reason) => dropped(reason),
+        None if rule.timeout => Verdict {
+            what: "no reply",
+            reason: Some("timeout"),
+            text: "left unanswered on purpose (the rule's timeout)".into(),
+        },
+        None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
+    };
+    let mut memory = memory(about.before, about.device);
+    Built { command: Some(command), reply: Some(turn(rule, &mut memory)) }
+}
+
+fn when_due(rule: &Rule, about: About<'_>) -> String {
+    match about.after_ms.unwrap_or(0) {
+        ms if ms <= 0 => "answered at once".into(),
+        ms => format!("answered after {ms} ms (delay: {})", describe::delay(rule.delay)),
+    }
+}
+
+fn memory(state: &FsuState, device: usize) -> DeviceState {
+    state.devices.get(device).cloned().unwrap_or_default()
+}
+
+fn rule_view(
+    names: Names<'_>,
+    about: About<'_>,
+    rule: &Rule,
+    index: usize,
+    matched: Option<usize>,
+    frame: &Frame<'_>,
+) -> RuleView {
+    let outcome = match matched {
+        Some(matched) if matched == index => "matched",
+        Some(matched) if matched < index => "not reached",
+        _ => "does not match",
+    };
+    let when = rule.when.iter().map(|constant| Condition {
+        wants: describe::constant(constant),
+        has: fields::held(constant, frame.raw),
+        fits: carries(constant, frame.raw),
+    });
+    let place = |cycle: u32| memory(about.before, about.device).cycles.get(cycle as usize).copied().unwrap_or(0);
+    let entries = rule.replies.len();
+    let cycle = rule.cycle.map(|cycle| match outcome {
+        "matched" => format!("entry {} of {entries}", place(cycle) as usize % entries.max(1) + 1),
+        _ => format!("{entries} entries"),
+    });
+    let set = rule.sets.iter().map(|set| {
+        let text = names.set(set);
+        match about.after.devices.get(about.device).and_then(|device| device.registers.get(set.register as usize)) {
+            Some(now) if outcome == "matched" => format!("{text} = \"{}\"", String::from_utf8_lossy(now)),
+            _ => text,
+        }
+    });
+    RuleView {
+        origin: rule.origin.to_string(),
+        outcome,
+        when: when.collect(),
+        timeout: rule.timeout,
+        delay: describe::delay(rule.delay),
+        cycle,
+        set: set.collect(),
+    }
+}

@@ -1,0 +1,328 @@
+//! The inner frame: its fields, which command it is, and what is wrong with it.
+
+use super::model::{Candidate, CommandView, Fault, Layer, Row};
+use super::outer::fault;
+use crate::cli::columns::hex;
+use crate::cli::describe::{self, Names, span, target};
+use crate::codec::checksum::{compute, read_number, stored, write_number};
+use crate::codec::inner::{self, Frame, length_value};
+use crate::codec::reason::Reason;
+use crate::codec::value;
+use crate::plan::fleet::Device;
+use crate::plan::rule::{Patch, Reply};
+use crate::plan::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
+
+/// What a frame's fields are read by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View<'a> {
+    /// Whose frame it is.
+    pub(super) device: &'a Device,
+    /// Which command, where that is known.
+    pub(super) command: Option<&'a Command>,
+    /// The reply that the frame was built from; `None` in a request.
+    pub(super) reply: Option<&'a Reply>,
+}
+
+/// Header, data frame and tail.
+pub(super) fn layers(view: View<'_>, frame: &Frame<'_>) -> Vec<Layer> {
+    let template = &*view.device.template;
+    let mut header = Layer { name: "inner frame, header".into(), ..Layer::default() };
+    if template.encoding == Encoding::AsciiHex {
+        let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());
+        header.notes.push(format!("ascii_hex: offsets count the {sizes}"));
+    }
+    header.fields = template.left.iter().map(|field| row(view, frame, field)).collect();
+    let tail = template.tail.iter().map(|field| row(view, frame, field)).collect();
+    vec![header, data(view, frame), Layer { name: "inner frame, tail".into(), fields: tail, ..Layer::default() }]
+}
+
+fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
+    let name = match view.command {
+        Some(command) => format!("data frame of {}, {} bytes", command.key_text, frame.data_len),
+        None => format!("data frame, {} bytes", frame.data_len),
+    };
+    let mut layer = Layer { name, ..Layer::default() };
+    let from = view.device.template.left_len;
+    let end = from + frame.data_len;
+    let fields = match (view.command, view.reply) {
+        (Some(command), None) => command.request.as_deref(),
+        // A refusal's data frame is empty, whatever the command's reply has.
+        (Some(command), Some(_)) if frame.data_len == command.response_len => Some(&*command.response),
+        _ => None,
+    };
+    let mut done = from;
+    for field in fields.unwrap_or_default() {
+        let at = field.at.in_frame(frame.raw.len());
+        if at + field.slot.len > end {
+            layer.notes.push(format!("{} {} is past its end", field.name, span(field.at, field.slot.len)));
+            continue;
+        }
+        layer.fields.push(row(view, frame, field));
+        done = done.max(at + field.slot.len);
+    }
+    if done < end {
+        let field = if fields.is_some_and(|fields| !fields.is_empty()) { "(fill)" } else { "(data)" };
+        let bytes = hex(&frame.raw[done..end]);
+        layer.fields.push(Row { offset: done, bytes, field: field.into(), ..Row::default() });
+    }
+    layer
+}
+
+fn row(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Row {
+    let offset = field.at.in_frame(frame.raw.len());
+    let bytes = frame.raw.get(offset..offset + field.slot.len).unwrap_or_default();
+    let mut text = String::new();
+    value::decode(&field.slot, bytes, &mut text);
+    let expected = expected(view, frame, field);
+    let ok = expected.as_ref().map(|expected| **expected == *bytes);
+    Row {
+        offset,
+        bytes: hex(bytes),
+        field: field.name.to_string(),
+        kind: describe::slot(&field.slot),
+        value: text,
+        ok,
+        expected: expected.filter(|_| ok == Some(false)).map(|expected| hex(&expected)),
+        from: view.reply.map(|reply| source(view, reply, field)),
+    }
+}
+
+/// The bytes that a checked field has to have; `None`: any will do.
+fn expected(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Option<Box<[u8]>> {
+    let template = &*view.device.template;
+    match field.computed {
+        Computed::Start => return Some(template.start.clone()),
+        Computed::End => return Some(template.end.clone()),
+        Computed::Checksum => return template.checksum.as_ref().map(|_| right_checksum(template, frame)),
+        Computed::Length => {
+            if let Some(length) = template.lengths.iter().find(|length| length.at == field.at) {
+                return Some(right_length(length, frame.data_len));
+            }
+        }
+        Computed::No => {}
+    }
+    if view.reply.is_some() {
+        return None;
+    }
+    let command = view.command.map(|command| command.constants.iter().chain(&command.lengths));
+    let constants = template.versions.iter().chain(command.into_iter().flatten());
+    constants.into_iter().find(|constant| constant.at == field.at).map(|constant| wanted(constant, frame.raw))
+}
+
+/// What a frame would have to carry; bits that do not matter are the frame's own.
+fn wanted(constant: &Constant, raw: &[u8]) -> Box<[u8]> {
+    let at = constant.at.in_frame(raw.len());
+    let mut bytes = constant.bytes.clone();
+    for (index, mask) in constant.mask.iter().enumerate() {
+        bytes[index] = (bytes[index] & mask) | (raw.get(at + index).unwrap_or(&0) & !mask);
+    }
+    bytes
+}
+
+fn right_checksum(template: &Template, frame: &Frame<'_>) -> Box<[u8]> {
+    let Some(checksum) = &template.checksum else { return Box::default() };
+    let mut bytes = vec![0; checksum.len];
+    write_number(compute(checksum, template, frame.raw, frame.wire), checksum.little, &mut bytes);
+    bytes.into()
+}
+
+fn right_length(length: &LengthField, data_len: usize) -> Box<[u8]> {
+    let mut bytes = vec![0; length.len];
+    write_number(length_value(length, data_len), length.little, &mut bytes);
+    bytes.into()
+}
+
+/// Where a reply field's bytes come from.
+fn source(view: View<'_>, reply: &Reply, field: &Field) -> String {
+    if field.computed != Computed::No {
+        return "computed".into();
+    }
+    let at = field.at.in_frame(reply.frame.len());
+    let covers = |patch: &&Patch| {
+        let (to, len) = target(patch);
+        to < at + field.slot.len && at < to + len
+    };
+    let names = Names { device: view.device, command: view.command };
+    match reply.patches.iter().rev().find(covers) {
+        Some(patch) => names.source(part_of(patch, at, field.slot.len).as_ref().unwrap_or(patch)),
+        None => "constant".into(),
+    }
+}
+
+/// One copy may write several fields: what it writes of this one.
+fn part_of(patch: &Patch, at: usize, bytes: usize) -> Option<Patch> {
+    match patch {
+        Patch::Copy { from, to, len } if *to <= at && at + bytes <= *to + *len => {
+            Some(Patch::Copy { from: Offset(from.0 + (at - to) as i32), to: at, len: bytes })
+        }
+        _ => None,
+    }
+}
+
+/// How the command of a request is told: the key by the first shape that knows it (else by the first that the frame is
+/// long enough for), and every command that has it.
+pub(super) fn command(template: &Template, frame: &Frame<'_>, chosen: Option<usize>) -> Option<CommandView> {
+    let fixed = template.data_len_fixed.is_some();
+    let readable = || template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
+    let row = |shape: &crate::plan::template::KeyShape| {
+        let key = inner::key(shape, frame.raw);
+        shape.table.binary_search_by_key(&key, |(key, _)| *key).ok()
+    };
+    let has = |number: usize| template.commands.get(number).is_some_and(|command| key_is(template, command, frame));
+    let known = readable().find(|shape| match chosen {
+        Some(number) => row(shape).is_some_and(|row| shape.table[row].1.contains(&(number as u32))),
+        None => row(shape).is_some(),
+    });
+    let shape = known.or_else(|| readable().next())?;
+    let digits = shape.parts.iter().map(|part| part.len * 2).sum();
+    let key = format!("{:0digits$X}", inner::key(shape, frame.raw));
+    let part = |part: &crate::plan::template::KeyPart| {
+        let at = part.at.in_frame(frame.raw.len());
+        let value = read_number(&frame.raw[at..at + part.len], part.little);
+        let name = describe::key_part_name(template, part);
+        format!("{name} {} = {value:0width$X}", span(part.at, part.len), width = part.len * 2)
+    };
+    let candidate = |number: usize| {
+        let command = &template.commands[number];
+        let why = match misfit(command, frame, fixed) {
+            Some(why) => why,
+            None if chosen == Some(number) => "key, size and constants fit".into(),
+            None => "an entry before it fits".into(),
+        };
+        Candidate { number: number + 1, chosen: chosen == Some(number), why }
+    };
+    let candidates = (0..template.commands.len()).filter(|&number| has(number)).map(candidate).collect();
+    Some(CommandView { key, parts: shape.parts.iter().map(part).collect(), candidates })
+}
+
+/// Does the frame show this command's key, where that command has it?
+fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) -> bool {
+    template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).any(|shape| {
+        let row = shape.table.iter().find(|(key, _)| *key == command.key);
+        let here = |&number: &u32| std::ptr::eq(&raw const template.commands[number as usize], command);
+        inner::key(shape, frame.raw) == command.key && row.is_some_and(|(_, numbers)| numbers.iter().any(here))
+    })
+}
+
+/// Why a command with the request's key is not meant; `None`: it may be.
+fn misfit(command: &Command, frame: &Frame<'_>, fixed: bool) -> Option<String> {
+    if inner::fits(command, frame, fixed) {
+        return None;
+    }
+    let carried = |constant: &&Constant| !inner::carries(constant, frame.raw);
+    if let Some(constant) = command.constants.iter().find(carried) {
+        return Some(format!("{}, the request has {}", describe::constant(constant), held(constant, frame.raw)));
+    }
+    Some(format!("a data frame of {}, the request's has {}", describe::request_size(command), frame.data_len))
+}
+
+/// What a frame carries at the place of a constant.
+pub(super) fn held(constant: &Constant, raw: &[u8]) -> String {
+    let at = constant.at.in_frame(raw.len());
+    match raw.get(at..).and_then(|rest| rest.get(..constant.bytes.len())) {
+        Some(bytes) => hex(bytes),
+        None => "nothing (past its end)".into(),
+    }
+}
+
+/// Why bytes are no inner frame.
+pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Fault {
+    let end = wire.len();
+    let (offset, expected, found) = match reason {
+        Reason::Short => {
+            let bytes = format!("at least {} bytes", template.wire_len(template.raw_len_min()));
+            (end, bytes, format!("{end} bytes"))
+        }
+        Reason::BadStart => (0, hex(&template.start), hex(&wire[..template.start.len().min(end)])),
+        Reason::BadEnd => {
+            let at = end.saturating_sub(template.end.len());
+            (at, hex(&template.end), hex(&wire[at..]))
+        }
+        _ => {
+            let from = template.start.len().min(end);
+            let to = end.saturating_sub(template.end.len()).max(from);
+            match wire[from..to].iter().position(|c| !c.is_ascii_hexdigit()) {
+                Some(at) => (from + at, "a hex digit (0-9, A-F)".into(), hex(&wire[from + at..=from + at])),
+                None => (to, "an even number of characters".into(), format!("{} characters", to - from)),
+            }
+        }
+    };
+    let within = if template.encoding == Encoding::AsciiHex { "inner frame (characters)" } else { "inner frame" };
+    fault(reason, within, Some(offset), expected, found)
+}
+
+/// What is wrong with an inner frame.
+pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) -> Fault {
+    let raw = frame.raw;
+    let read = |at: usize, len: usize| raw.get(at..at + len).map(hex).unwrap_or_default();
+    let at_constant = |constant: &Constant| {
+        let at = constant.at.in_frame(raw.len());
+        (Some(at), hex(&wanted(constant, raw)), held(constant, raw))
+    };
+    let (offset, expected, found) = match reason {
+        Reason::BadLength | Reason::BadLengthChecksum => bad_length(template, frame),
+        Reason::BadChecksum => match &template.checksum {
+            Some(checksum) => {
+                let at = checksum.at.in_frame(raw.len());
+                let mut bytes = vec![0; checksum.len];
+                write_number(stored(checksum, raw), checksum.little, &mut bytes);
+                let expected = format!("{} ({})", hex(&right_checksum(template, frame)), describe::checksum(checksum));
+                (Some(at), expected, hex(&bytes))
+            }
+            None => (None, String::new(), String::new()),
+        },
+        Reason::BadVersion => match template.versions.iter().find(|constant| !inner::carries(constant, raw)) {
+            Some(constant) => at_constant(constant),
+            None => (None, String::new(), String::new()),
+        },
+        Reason::UnknownCommand => {
+            let key = inner::key_text(template, frame);
+            let part = template.keys.first().and_then(|shape| shape.parts.first());
+            let known = template.commands.iter().any(|command| key_is(template, command, frame));
+            let expected = match &key {
+                None => "a data frame long enough for a key".into(),
+                Some(_) if known => "a size and constants that one of the commands with this key has".into(),
+                Some(key) => format!("one of the template's commands{}", near(template, key)),
+            };
+            let at = part.map(|part| part.at.in_frame(raw.len()));
+            let found = key.map_or_else(|| format!("{} bytes of data", frame.data_len), |key| format!("key {key}"));
+            (at, expected, found)
+        }
+        _ => (None, String::new(), read(0, 0)),
+    };
+    fault(reason, "inner frame", offset, expected, found)
+}
+
+/// Keys near to one that is unknown.
+fn near(template: &Template, key: &str) -> String {
+    let all = template.commands.iter().map(|command| &*command.key_text);
+    match all.min_by_key(|known| strsim::osa_distance(known, key)) {
+        Some(nearest) => format!(" (nearest: {nearest})"),
+        None => String::new(),
+    }
+}
+
+fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String, String) {
+    for length in &template.lengths {
+        let at = length.at.in_frame(frame.raw.len());
+        let right = right_length(length, frame.data_len);
+        let found = &frame.raw[at..at + length.len];
+        if *found != *right {
+            let expected = format!("{} ({}; the frame has {})", hex(&right), describe::formula(length), frame.data_len);
+            return (Some(at), expected, hex(found));
+        }
+    }
+    if let Some(fixed) = template.data_len_fixed.filter(|&fixed| fixed != frame.data_len) {
+        let whole = |data: usize| format!("{} bytes", template.left_len + data + template.tail_len);
+        return (Some(frame.raw.len()), whole(fixed), whole(frame.data_len));
+    }
+    let lengths = inner::command(template, frame).map(|number| &template.commands[number].lengths);
+    let wrong = lengths.into_iter().flatten().find(|constant| !inner::carries(constant, frame.raw));
+    match wrong {
+        Some(constant) => {
+            let at = constant.at.in_frame(frame.raw.len());
+            (Some(at), hex(&wanted(constant, frame.raw)), held(constant, frame.raw))
+        }
+        None => (None, String::new(), String::new()),
+    }
+}

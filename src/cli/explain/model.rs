@@ -1,0 +1,194 @@
+//! An explanation as data: what `--json` prints, and what the text is made from.
+//!
+//! Bytes are upper-case hex. Keys that would be empty are left out.
+
+use serde::Serialize;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Explanation {
+    /// Who gets the bytes.
+    pub(super) fsu: FsuHead,
+    /// The local time that the reply's clock starts from.
+    pub(super) clock: String,
+    /// Seed of random values.
+    pub(super) seed: u64,
+    /// The bytes given.
+    pub(super) hex: String,
+    /// What they were found to be, in order.
+    pub(super) items: Vec<Item>,
+    /// What leaves, in order.
+    pub(super) replies: Vec<String>,
+}
+
+/// An FSU in a line.
+#[derive(Debug, Serialize)]
+pub(super) struct FsuHead {
+    /// Its name.
+    pub(super) name: String,
+    /// udp, tcp or broadcast.
+    pub(super) transport: &'static str,
+    /// Listen address.
+    pub(super) bind: String,
+    /// Its id.
+    pub(super) id: String,
+}
+
+/// Some of the bytes: a frame, or none.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Item {
+    /// `outer frame`, `inner frame`, `datagram`, `bytes`
+    pub(super) what: &'static str,
+    /// Where they begin in the bytes given.
+    pub(super) offset: usize,
+    /// The bytes.
+    pub(super) hex: String,
+    /// The fields found, from the outside in.
+    pub(super) layers: Vec<Layer>,
+    /// The device that it went to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) device: Option<String>,
+    /// Which command it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) command: Option<CommandView>,
+    /// The command's rules, in the order in which they are tried.
+    pub(super) rules: Vec<RuleView>,
+    /// What is wrong with it; it may be answered all the same.
+    pub(super) faults: Vec<Fault>,
+    /// What becomes of it.
+    pub(super) verdict: Verdict,
+    /// What leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply: Option<ReplyView>,
+}
+
+/// Fields that belong together.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Layer {
+    /// `outer frame`, `header`, `data frame`, `tail`
+    pub(super) name: String,
+    /// What its offsets count, and what is odd about it.
+    pub(super) notes: Vec<String>,
+    /// In wire order.
+    pub(super) fields: Vec<Row>,
+}
+
+/// One field.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Row {
+    /// Bytes from the beginning of the unescaped outer frame, or of the raw inner frame.
+    pub(super) offset: usize,
+    /// Its bytes.
+    pub(super) bytes: String,
+    /// Its name.
+    pub(super) field: String,
+    /// Its type.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub(super) kind: String,
+    /// Its value, in JSON notation.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(super) value: String,
+    /// Whether it is what it has to be; only of fields that are checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ok: Option<bool>,
+    /// What it should have been, where it is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) expected: Option<String>,
+    /// In a reply: where the value comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) from: Option<String>,
+}
+
+/// Something wrong.
+#[derive(Debug, Serialize)]
+pub(super) struct Fault {
+    /// As counters spell it.
+    pub(super) reason: &'static str,
+    /// The same for people.
+    pub(super) meaning: String,
+    /// `bytes given`, `outer frame`, `inner frame`, `inner frame (characters)`: what the offset counts in.
+    pub(super) within: &'static str,
+    /// Where.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) offset: Option<usize>,
+    /// What would have been right.
+    pub(super) expected: String,
+    /// What is there.
+    pub(super) found: String,
+}
+
+/// How the command was told.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandView {
+    /// The key, as hex digits.
+    pub(super) key: String,
+    /// Where each of its parts stands, and its value.
+    pub(super) parts: Vec<String>,
+    /// Commands with that key, in file order.
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// A command with the request's key.
+#[derive(Debug, Serialize)]
+pub(super) struct Candidate {
+    /// Its place among the template's commands, from 1.
+    pub(super) number: usize,
+    /// It is this one.
+    pub(super) chosen: bool,
+    /// Why, or why not.
+    pub(super) why: String,
+}
+
+/// A rule of the command.
+#[derive(Debug, Serialize)]
+pub(super) struct RuleView {
+    /// Where it stands.
+    pub(super) origin: String,
+    /// `matched`, `does not match`, `not reached`
+    pub(super) outcome: &'static str,
+    /// Its `when`.
+    pub(super) when: Vec<Condition>,
+    /// No reply.
+    pub(super) timeout: bool,
+    /// Its delay.
+    pub(super) delay: String,
+    /// Which of its replies it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cycle: Option<String>,
+    /// The registers it sets; with the text that they get, where it matched.
+    pub(super) set: Vec<String>,
+}
+
+/// One condition of a `when`.
+#[derive(Debug, Serialize)]
+pub(super) struct Condition {
+    /// What is asked for.
+    pub(super) wants: String,
+    /// What the request has there.
+    pub(super) has: String,
+    /// Whether that is the same.
+    pub(super) fits: bool,
+}
+
+/// What becomes of a frame.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Verdict {
+    /// `reply`, `error reply`, `heartbeat`, `no reply`, `dropped`, `partial`
+    pub(super) what: &'static str,
+    /// Why nothing leaves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<&'static str>,
+    /// The same for people.
+    pub(super) text: String,
+}
+
+/// What leaves.
+#[derive(Debug, Serialize)]
+pub(super) struct ReplyView {
+    /// The bytes.
+    pub(super) hex: String,
+    /// After that many milliseconds.
+    pub(super) after_ms: i64,
+    /// Its fields.
+    pub(super) layers: Vec<Layer>,
+}

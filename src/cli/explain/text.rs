@@ -1,0 +1,156 @@
+//! An explanation for people.
+
+use super::model::{CommandView, Explanation, Fault, Item, Layer, ReplyView, Row, RuleView};
+use crate::cli::columns::{columns, dump, hex_lines};
+use std::io::{self, Write};
+
+/// Characters of a value that are shown; JSON has all.
+const VALUE_CHARS_MAX: usize = 48;
+
+/// Writes all of it.
+pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+    let fsu = &all.fsu;
+    writeln!(out, "fsu {}: {} {}, id {}", fsu.name, fsu.transport, fsu.bind, fsu.id)?;
+    writeln!(out, "clock {}, seed {}", all.clock, all.seed)?;
+    writeln!(out, "received, {} bytes:", all.hex.len() / 2)?;
+    lines(out, dump(&bytes(&all.hex), 0))?;
+    for (number, item) in all.items.iter().enumerate() {
+        let len = item.hex.len() / 2;
+        let of = if all.items.len() > 1 { format!(" {} of {}", number + 1, all.items.len()) } else { String::new() };
+        writeln!(out, "\n{}{of}: {len} bytes from {}", item.what, item.offset)?;
+        write_item(item, out)?;
+    }
+    writeln!(out)?;
+    if all.replies.is_empty() {
+        let mut reasons: Vec<&str> = Vec::new();
+        for reason in all.items.iter().filter_map(|item| item.verdict.reason) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        return writeln!(out, "reply: none ({})", reasons.join(", "));
+    }
+    for reply in &all.replies {
+        writeln!(out, "reply: {reply}")?;
+    }
+    Ok(())
+}
+
+fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
+    let outer = item.layers.iter().take_while(|layer| layer.name.starts_with("outer")).count();
+    let (outer, inner) = item.layers.split_at(outer);
+    write_layers(outer, 2, out)?;
+    if let Some(device) = &item.device {
+        writeln!(out, "\n  for device {device}")?;
+    }
+    write_layers(inner, 2, out)?;
+    if let Some(command) = &item.command {
+        write_command(command, out)?;
+    }
+    for (number, rule) in item.rules.iter().enumerate() {
+        write_rule(rule, number + 1, item.rules.len(), out)?;
+    }
+    for fault in &item.faults {
+        write_fault(fault, out)?;
+    }
+    writeln!(out, "\n  verdict: {}", item.verdict.text)?;
+    match &item.reply {
+        Some(reply) => write_reply(reply, out),
+        None => Ok(()),
+    }
+}
+
+fn write_layers(layers: &[Layer], indent: usize, out: &mut dyn Write) -> io::Result<()> {
+    for layer in layers {
+        let notes: String = layer.notes.iter().map(|note| format!(" ({note})")).collect();
+        writeln!(out, "\n{:indent$}{}{notes}", "", layer.name)?;
+        if layer.fields.is_empty() {
+            writeln!(out, "{:indent$}  empty", "")?;
+            continue;
+        }
+        let head = ["offset", "bytes", "field", "type", "value", "check", "from"];
+        let rows: Vec<Vec<String>> = layer.fields.iter().map(row).collect();
+        lines(out, columns(&head, &[0], &rows, indent + 2))?;
+    }
+    Ok(())
+}
+
+fn row(row: &Row) -> Vec<String> {
+    let mut value: String = row.value.chars().take(VALUE_CHARS_MAX).collect();
+    if value.len() < row.value.len() {
+        value.push('…');
+    }
+    let check = match (row.ok, &row.expected) {
+        (None, _) => String::new(),
+        (Some(true), _) => "ok".into(),
+        (Some(false), Some(expected)) => format!("WRONG, expected {expected}"),
+        (Some(false), None) => "WRONG".into(),
+    };
+    let bytes = hex_lines(&bytes(&row.bytes)).join("\n");
+    let from = row.from.clone().unwrap_or_default();
+    vec![row.offset.to_string(), bytes, row.field.clone(), row.kind.clone(), value, check, from]
+}
+
+fn write_command(command: &CommandView, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  key {}: {}", command.key, command.parts.join(", "))?;
+    if command.candidates.is_empty() {
+        return writeln!(out, "    no command has it");
+    }
+    for candidate in &command.candidates {
+        let mark = if candidate.chosen { "is" } else { "is not" };
+        writeln!(out, "    {mark} command {} of the template: {}", candidate.number, candidate.why)?;
+    }
+    Ok(())
+}
+
+fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  rule {number} of {all}, {}: {}", rule.origin, rule.outcome)?;
+    if rule.when.is_empty() {
+        writeln!(out, "    when: always")?;
+    }
+    for condition in &rule.when {
+        let verdict = if condition.fits { "yes" } else { "no" };
+        writeln!(out, "    when {}: the request has {}, {verdict}", condition.wants, condition.has)?;
+    }
+    if rule.outcome != "matched" {
+        return Ok(());
+    }
+    if rule.timeout {
+        writeln!(out, "    timeout: no reply")?;
+    }
+    writeln!(out, "    delay: {}", rule.delay)?;
+    if let Some(cycle) = &rule.cycle {
+        writeln!(out, "    cycle: {cycle}")?;
+    }
+    for set in &rule.set {
+        writeln!(out, "    set {set}")?;
+    }
+    Ok(())
+}
+
+fn write_fault(fault: &Fault, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  wrong: {} ({})", fault.meaning, fault.reason)?;
+    if let Some(offset) = fault.offset {
+        writeln!(out, "    where:    {}, offset {offset}", fault.within)?;
+    }
+    if !fault.expected.is_empty() {
+        writeln!(out, "    expected: {}", fault.expected)?;
+        writeln!(out, "    found:    {}", if fault.found.is_empty() { "nothing" } else { &fault.found })?;
+    }
+    Ok(())
+}
+
+fn write_reply(reply: &ReplyView, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\nanswer, {} bytes:", reply.hex.len() / 2)?;
+    lines(out, dump(&bytes(&reply.hex), 0))?;
+    write_layers(&reply.layers, 2, out)
+}
+
+fn lines(out: &mut dyn Write, lines: Vec<String>) -> io::Result<()> {
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// The bytes of hex that was made here.
+fn bytes(digits: &str) -> Vec<u8> {
+    hex::decode(digits).unwrap_or_default()
+}

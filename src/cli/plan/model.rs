@@ -1,0 +1,418 @@
+//! A plan as data: what `plan --json` prints, and what the text is made from.
+//!
+//! `at` counts bytes of the raw frame (before ascii_hex), from its end where it is negative.
+
+use crate::cli::columns::hex;
+use crate::cli::describe::{self, Names};
+use crate::codec::framer;
+use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use crate::plan::rule::{Reply, Rule};
+use crate::plan::template::{
+    Command, Constant, Encoding, ErrorReply, Field, Framing, KeyPart, KeyShape, LengthField, Template,
+};
+use serde::Serialize;
+
+/// One FSU.
+#[derive(Debug, Serialize)]
+pub(super) struct FsuPlan {
+    pub(super) name: String,
+    pub(super) transport: &'static str,
+    pub(super) bind: String,
+    /// Hex.
+    pub(super) id: String,
+    pub(super) accept_any_id: bool,
+    /// `None`: no heartbeats.
+    pub(super) heartbeat_interval_ms: Option<u64>,
+    pub(super) heartbeat_reply: bool,
+    pub(super) client_timeout_ms: u64,
+    pub(super) limits: LimitsPlan,
+    pub(super) devices: Vec<DevicePlan>,
+}
+
+/// Its bounds.
+#[derive(Debug, Serialize)]
+pub(super) struct LimitsPlan {
+    pub(super) clients_max: usize,
+    pub(super) connections_max: usize,
+    pub(super) frame_deadline_ms: u64,
+    pub(super) idle_timeout_ms: u64,
+    pub(super) write_deadline_ms: u64,
+    pub(super) write_buffer_bytes_max: usize,
+}
+
+/// One device and its template.
+#[derive(Debug, Serialize)]
+pub(super) struct DevicePlan {
+    pub(super) vendor: String,
+    pub(super) sub_dev_type: u8,
+    pub(super) sub_dev_addr: u8,
+    pub(super) verify_checksum: &'static str,
+    pub(super) template: String,
+    pub(super) encoding: &'static str,
+    /// Hex.
+    pub(super) start: String,
+    /// Hex.
+    pub(super) end: String,
+    pub(super) framing: String,
+    /// Wire bytes.
+    pub(super) longest_request: usize,
+    /// Wire bytes.
+    pub(super) longest_reply: usize,
+    pub(super) header_len: usize,
+    pub(super) header: Vec<FieldPlan>,
+    pub(super) data_len: String,
+    pub(super) tail_len: usize,
+    pub(super) tail: Vec<FieldPlan>,
+    pub(super) lengths: Vec<LengthPlan>,
+    pub(super) checksum: Option<ChecksumPlan>,
+    /// Constants that a request has to carry.
+    pub(super) versions: Vec<ConstantPlan>,
+    pub(super) errors: Vec<ErrorPlan>,
+    pub(super) keys: Vec<KeysPlan>,
+    pub(super) commands: Vec<CommandPlan>,
+    pub(super) cycles: u32,
+    pub(super) registers: Vec<RegisterPlan>,
+}
+
+/// One field.
+#[derive(Debug, Serialize)]
+pub(super) struct FieldPlan {
+    pub(super) at: i32,
+    pub(super) len: usize,
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    /// `start`, `end`, `length`, `checksum` or nothing.
+    pub(super) computed: &'static str,
+}
+
+/// One length in header or tail.
+#[derive(Debug, Serialize)]
+pub(super) struct LengthPlan {
+    pub(super) at: i32,
+    pub(super) len: usize,
+    pub(super) little: bool,
+    pub(super) base: i64,
+    pub(super) per_data: i64,
+    pub(super) lchksum: bool,
+    pub(super) formula: String,
+}
+
+/// The inner checksum.
+#[derive(Debug, Serialize)]
+pub(super) struct ChecksumPlan {
+    pub(super) at: i32,
+    pub(super) len: usize,
+    pub(super) little: bool,
+    pub(super) algorithm: String,
+    pub(super) from: i32,
+    /// 0 is the frame's end.
+    pub(super) to: i32,
+    pub(super) over: &'static str,
+    pub(super) complement: String,
+    pub(super) text: String,
+}
+
+/// Bytes at a place.
+#[derive(Debug, Serialize)]
+pub(super) struct ConstantPlan {
+    pub(super) name: String,
+    pub(super) at: i32,
+    pub(super) bytes: String,
+    /// Empty: all bits.
+    pub(super) mask: String,
+    pub(super) text: String,
+}
+
+/// All commands whose key stands at the same places.
+#[derive(Debug, Serialize)]
+pub(super) struct KeysPlan {
+    pub(super) parts: Vec<PartPlan>,
+    /// Fewest data-frame bytes that hold them.
+    pub(super) data_len_min: usize,
+    /// Key, and the numbers (from 1) of the commands that have it.
+    pub(super) table: Vec<(String, Vec<u32>)>,
+}
+
+/// One part of a key.
+#[derive(Debug, Serialize)]
+pub(super) struct PartPlan {
+    pub(super) at: i32,
+    pub(super) len: usize,
+    pub(super) little: bool,
+    pub(super) name: String,
+}
+
+/// One command.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandPlan {
+    /// From 1, in file order.
+    pub(super) number: usize,
+    pub(super) key: String,
+    /// Data-frame bytes of the request.
+    pub(super) request_size: String,
+    /// What selects it among others of its key.
+    pub(super) constants: Vec<ConstantPlan>,
+    /// Lengths inside the data frame.
+    pub(super) lengths: Vec<ConstantPlan>,
+    /// `None`: whatever comes.
+    pub(super) request: Option<Vec<FieldPlan>>,
+    /// Data-frame bytes of the reply.
+    pub(super) reply_len: usize,
+    pub(super) reply: Vec<FieldPlan>,
+    pub(super) rules: Vec<RulePlan>,
+}
+
+/// One rule.
+#[derive(Debug, Serialize)]
+pub(super) struct RulePlan {
+    pub(super) origin: String,
+    pub(super) when: Vec<ConstantPlan>,
+    pub(super) timeout: bool,
+    pub(super) delay: String,
+    /// Number of the device's cycle place.
+    pub(super) cycle: Option<u32>,
+    pub(super) set: Vec<String>,
+    /// One, or one for each cycle entry.
+    pub(super) replies: Vec<ReplyPlan>,
+}
+
+/// One reply.
+#[derive(Debug, Serialize)]
+pub(super) struct ReplyPlan {
+    /// The raw frame before patches and checksum, hex.
+    pub(super) frame: String,
+    pub(super) data_len: usize,
+    pub(super) patches: Vec<String>,
+    /// Which header values keep the data frame.
+    pub(super) refusal: Option<String>,
+}
+
+/// The reply to a wrong request.
+#[derive(Debug, Serialize)]
+pub(super) struct ErrorPlan {
+    pub(super) reason: &'static str,
+    pub(super) reply: ReplyPlan,
+}
+
+/// A register.
+#[derive(Debug, Serialize)]
+pub(super) struct RegisterPlan {
+    pub(super) name: String,
+    pub(super) bytes_max: usize,
+}
+
+impl FsuPlan {
+    /// Everything that serving this FSU rests on.
+    pub(super) fn new(fsu: &Fsu) -> Self {
+        let limits = &fsu.limits;
+        Self {
+            name: fsu.name.to_string(),
+            transport: fsu.transport.name(),
+            bind: fsu.bind.to_string(),
+            id: fsu.id_hex.to_string(),
+            accept_any_id: fsu.accept_any_id,
+            heartbeat_interval_ms: fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp),
+            heartbeat_reply: fsu.heartbeat_reply,
+            client_timeout_ms: fsu.client_timeout_ms,
+            limits: LimitsPlan {
+                clients_max: limits.clients_max,
+                connections_max: limits.connections_max,
+                frame_deadline_ms: limits.frame_deadline_ms,
+                idle_timeout_ms: limits.idle_timeout_ms,
+                write_deadline_ms: limits.write_deadline_ms,
+                write_buffer_bytes_max: limits.write_buffer_bytes_max,
+            },
+            devices: fsu.devices.iter().map(|device| DevicePlan::new(device)).collect(),
+        }
+    }
+}
+
+impl DevicePlan {
+    fn new(device: &Device) -> Self {
+        let template = &*device.template;
+        let commands = template.commands.iter().enumerate();
+        Self {
+            vendor: device.vendor.to_string(),
+            sub_dev_type: device.sub_dev_type,
+            sub_dev_addr: device.sub_dev_addr,
+            verify_checksum: match device.verify_checksum {
+                VerifyChecksum::Warn => "warn",
+                VerifyChecksum::Strict => "strict",
+                VerifyChecksum::Off => "off",
+            },
+            template: template.path.to_string(),
+            encoding: match template.encoding {
+                Encoding::Binary => "binary",
+                Encoding::AsciiHex => "ascii_hex",
+            },
+            start: hex(&template.start),
+            end: hex(&template.end),
+            framing: framing(template),
+            longest_request: framer::longest(template),
+            longest_reply: template.wire_len_max,
+            header_len: template.left_len,
+            header: fields(&template.left),
+            data_len: data_len(template),
+            tail_len: template.tail_len,
+            tail: fields(&template.tail),
+            lengths: template.lengths.iter().map(length).collect(),
+            checksum: template.checksum.as_ref().map(|checksum| ChecksumPlan {
+                at: checksum.at.0,
+                len: checksum.len,
+                little: checksum.little,
+                algorithm: format!("{:?}", checksum.algorithm),
+                from: checksum.from.0,
+                to: checksum.to.0,
+                over: if checksum.over_wire { "wire" } else { "raw" },
+                complement: format!("{:?}", checksum.complement).to_lowercase(),
+                text: describe::checksum(checksum),
+            }),
+            versions: constants(&template.versions),
+            errors: errors(device),
+            keys: template.keys.iter().map(|shape| keys(template, shape)).collect(),
+            commands: commands.map(|(number, command)| CommandPlan::new(device, number, command)).collect(),
+            cycles: device.cycles,
+            registers: device
+                .registers
+                .iter()
+                .map(|register| RegisterPlan { name: register.name.to_string(), bytes_max: register.bytes_max })
+                .collect(),
+        }
+    }
+}
+
+impl CommandPlan {
+    fn new(device: &Device, number: usize, command: &Command) -> Self {
+        let names = Names { device, command: Some(command) };
+        let size = match (&command.request, device.template.data_len_fixed) {
+            (_, Some(fixed)) => format!("{fixed} bytes"),
+            (None, None) => "whatever comes".into(),
+            (Some(_), None) => describe::request_size(command),
+        };
+        let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
+        Self {
+            number: number + 1,
+            key: command.key_text.to_string(),
+            request_size: size,
+            constants: constants(&command.constants),
+            lengths: constants(&command.lengths),
+            request: command.request.as_deref().map(fields),
+            reply_len: command.response_len,
+            reply: fields(&command.response),
+            rules: rules.iter().map(|rule| rule_plan(names, rule)).collect(),
+        }
+    }
+}
+
+fn framing(template: &Template) -> String {
+    match template.framing {
+        Framing::Fixed => {
+            let raw = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(0);
+            format!("fixed, {} bytes", template.wire_len(raw))
+        }
+        Framing::Length(number) => match template.lengths.get(number) {
+            Some(field) => format!("by the length at {}", describe::span(field.at, field.len)),
+            None => "by a length".into(),
+        },
+        Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(&template.end)),
+    }
+}
+
+fn data_len(template: &Template) -> String {
+    match (template.data_len_fixed, &*template.data_lens) {
+        (Some(fixed), _) => format!("{fixed} bytes"),
+        (None, []) => format!("up to {} bytes", template.data_len_max),
+        (None, lens) => {
+            let lens: Vec<String> = lens.iter().map(usize::to_string).collect();
+            format!("{} bytes in a request", lens.join(", "))
+        }
+    }
+}
+
+fn fields(fields: &[Field]) -> Vec<FieldPlan> {
+    let plan = |field: &Field| FieldPlan {
+        at: field.at.0,
+        len: field.slot.len,
+        name: field.name.to_string(),
+        kind: describe::slot(&field.slot),
+        computed: describe::computed(field.computed),
+    };
+    fields.iter().map(plan).collect()
+}
+
+fn length(field: &LengthField) -> LengthPlan {
+    let &LengthField { at, len, little, base, per_data, lchksum } = field;
+    LengthPlan { at: at.0, len, little, base, per_data, lchksum, formula: describe::formula(field) }
+}
+
+fn constants(constants: &[Constant]) -> Vec<ConstantPlan> {
+    let plan = |constant: &Constant| ConstantPlan {
+        name: constant.name.to_string(),
+        at: constant.at.0,
+        bytes: hex(&constant.bytes),
+        mask: hex(&constant.mask),
+        text: describe::constant(constant),
+    };
+    constants.iter().map(plan).collect()
+}
+
+fn errors(device: &Device) -> Vec<ErrorPlan> {
+    let all = [
+        (ErrorReply::BadLengthChecksum, "bad_length_checksum"),
+        (ErrorReply::BadLength, "bad_length"),
+        (ErrorReply::BadChecksum, "bad_checksum"),
+        (ErrorReply::BadVersion, "bad_version"),
+        (ErrorReply::UnknownCommand, "unknown_command"),
+    ];
+    let names = Names { device, command: None };
+    let plan = |(which, reason)| {
+        let reply = device.template.errors[which as usize].as_deref()?;
+        Some(ErrorPlan { reason, reply: reply_plan(names, reply) })
+    };
+    all.into_iter().filter_map(plan).collect()
+}
+
+fn keys(template: &Template, shape: &KeyShape) -> KeysPlan {
+    let digits = shape.parts.iter().map(|part| part.len * 2).sum();
+    let part = |part: &KeyPart| PartPlan {
+        at: part.at.0,
+        len: part.len,
+        little: part.little,
+        name: describe::key_part_name(template, part).to_owned(),
+    };
+    let row = |(key, numbers): &(u128, Box<[u32]>)| {
+        (format!("{key:0digits$X}"), numbers.iter().map(|number| number + 1).collect())
+    };
+    KeysPlan {
+        parts: shape.parts.iter().map(part).collect(),
+        data_len_min: shape.data_len_min,
+        table: shape.table.iter().map(row).collect(),
+    }
+}
+
+fn rule_plan(names: Names<'_>, rule: &Rule) -> RulePlan {
+    RulePlan {
+        origin: rule.origin.to_string(),
+        when: constants(&rule.when),
+        timeout: rule.timeout,
+        delay: describe::delay(rule.delay),
+        cycle: rule.cycle,
+        set: rule.sets.iter().map(|set| names.set(set)).collect(),
+        replies: rule.replies.iter().map(|reply| reply_plan(names, reply)).collect(),
+    }
+}
+
+fn reply_plan(names: Names<'_>, reply: &Reply) -> ReplyPlan {
+    let refusal = reply.refusal.as_ref().map(|refusal| {
+        let ok: Vec<String> = refusal.ok.iter().map(|ok| hex(ok)).collect();
+        let span = refusal.at..refusal.at + refusal.len;
+        format!("no data unless reply[{}..{}] is {}", span.start, span.end, ok.join(" or "))
+    });
+    ReplyPlan {
+        frame: hex(&reply.frame),
+        data_len: reply.data_len,
+        patches: reply.patches.iter().map(|patch| names.patch(reply, patch)).collect(),
+        refusal,
+    }
+}

@@ -1,0 +1,155 @@
+//! A plan for people.
+
+use super::model::{CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, ReplyPlan, RulePlan};
+use crate::cli::columns::{columns, dump};
+use crate::cli::describe::span;
+use crate::plan::template::Offset;
+use std::io::{self, Write};
+
+/// Writes all of it.
+pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "fsu {}", fsu.name)?;
+    let limits = &fsu.limits;
+    let mut facts = vec![("listens", format!("{} {}", fsu.transport, fsu.bind)), ("id", fsu.id.clone())];
+    if fsu.transport == "udp" {
+        let every = match fsu.heartbeat_interval_ms {
+            Some(ms) => format!("every {} s", ms as f64 / 1000.0),
+            None => "none".into(),
+        };
+        let answer = if fsu.heartbeat_reply { "; a centre's is answered" } else { "" };
+        facts.push(("heartbeats", every + answer));
+        facts.push(("client_timeout", format!("{} s", fsu.client_timeout_ms as f64 / 1000.0)));
+        facts.push(("accept_any_id", fsu.accept_any_id.to_string()));
+        facts.push(("centres", format!("at most {}", limits.clients_max)));
+    }
+    if fsu.transport == "tcp" {
+        facts.push(("connections", format!("at most {}", limits.connections_max)));
+        facts.push(("frame_deadline", format!("{} ms", limits.frame_deadline_ms)));
+        facts.push(("idle_timeout", format!("{} ms", limits.idle_timeout_ms)));
+        facts.push(("write_deadline", format!("{} ms", limits.write_deadline_ms)));
+        facts.push(("write_buffer", format!("at most {} bytes a connection", limits.write_buffer_bytes_max)));
+    }
+    write_facts(&facts, out)?;
+    writeln!(out, "\nOffsets count bytes of the raw inner frame; negative ones from its end.")?;
+    fsu.devices.iter().enumerate().try_for_each(|(number, device)| write_device(number + 1, device, out))
+}
+
+fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
+    facts.iter().try_for_each(|(name, fact)| writeln!(out, "  {name:<16}{fact}"))
+}
+
+fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::Result<()> {
+    let (kind, address) = (device.sub_dev_type, device.sub_dev_addr);
+    writeln!(out, "\ndevice {number}: type {kind:02X}, address {address:02X}, {}", device.vendor)?;
+    let mut facts = vec![
+        ("template", device.template.clone()),
+        ("encoding", device.encoding.into()),
+        ("framing", device.framing.clone()),
+        ("longest", format!("request {}, reply {} bytes on the wire", device.longest_request, device.longest_reply)),
+        ("data frame", device.data_len.clone()),
+        ("verify_checksum", device.verify_checksum.into()),
+        ("checksum", device.checksum.as_ref().map_or_else(|| "none".into(), |checksum| checksum.text.clone())),
+    ];
+    for length in &device.lengths {
+        facts.push(("length", format!("{} = {}", span(Offset(length.at), length.len), length.formula)));
+    }
+    facts.extend(device.versions.iter().map(|constant| ("has to carry", constant.text.clone())));
+    let register =
+        |register: &super::model::RegisterPlan| format!("{} (up to {} bytes)", register.name, register.bytes_max);
+    facts.extend(device.registers.iter().map(|one| ("register", register(one))));
+    write_facts(&facts, out)?;
+    write_fields(&format!("header, {} bytes", device.header_len), &device.header, out)?;
+    write_fields(&format!("tail, {} bytes", device.tail_len), &device.tail, out)?;
+    for error in &device.errors {
+        writeln!(out, "\n  {} is answered with", error.reason)?;
+        write_reply(&error.reply, out)?;
+    }
+    device.keys.iter().try_for_each(|keys| write_keys(keys, out))?;
+    device.commands.iter().try_for_each(|command| write_command(command, out))
+}
+
+fn write_fields(title: &str, fields: &[FieldPlan], out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  {title}")?;
+    let row = |field: &FieldPlan| {
+        let place = span(Offset(field.at), field.len);
+        vec![place, field.len.to_string(), field.name.clone(), field.kind.clone(), field.computed.into()]
+    };
+    let rows: Vec<Vec<String>> = fields.iter().map(row).collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let lines = columns(&["place", "bytes", "field", "type", "computed"], &[1], &rows, 4);
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+fn write_keys(keys: &KeysPlan, out: &mut dyn Write) -> io::Result<()> {
+    let part = |part: &super::model::PartPlan| {
+        let order = if part.little && part.len > 1 { ", low byte first" } else { "" };
+        format!("{} {}{order}", part.name, span(Offset(part.at), part.len))
+    };
+    let parts: Vec<String> = keys.parts.iter().map(part).collect();
+    let min = match keys.data_len_min {
+        0 => String::new(),
+        len => format!("; the data frame has at least {len} bytes"),
+    };
+    writeln!(out, "\n  key: {}{min}", parts.join(" + "))?;
+    for (key, numbers) in &keys.table {
+        let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+        writeln!(out, "    {key} -> command {}", numbers.join(", "))?;
+    }
+    Ok(())
+}
+
+fn write_command(command: &CommandPlan, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "\n  command {}: {}", command.number, command.key)?;
+    write_constants("selected by", &command.constants, 4, out)?;
+    write_constants("length", &command.lengths, 4, out)?;
+    match &command.request {
+        Some(fields) => write_fields(&format!("request, data frame of {}", command.request_size), fields, out)?,
+        None => writeln!(out, "\n  request, {}", command.request_size)?,
+    }
+    write_fields(&format!("reply, data frame of {} bytes", command.reply_len), &command.reply, out)?;
+    if command.rules.is_empty() {
+        writeln!(out, "\n  no rule: not answered, counted as unmatched")?;
+    }
+    for (number, rule) in command.rules.iter().enumerate() {
+        writeln!(out, "\n  rule {} of {}, {}", number + 1, command.rules.len(), rule.origin)?;
+        write_rule(rule, out)?;
+    }
+    Ok(())
+}
+
+fn write_constants(what: &str, constants: &[ConstantPlan], indent: usize, out: &mut dyn Write) -> io::Result<()> {
+    constants.iter().try_for_each(|constant| writeln!(out, "{:indent$}{what} {}", "", constant.text))
+}
+
+fn write_rule(rule: &RulePlan, out: &mut dyn Write) -> io::Result<()> {
+    write_constants("when", &rule.when, 4, out)?;
+    for set in &rule.set {
+        writeln!(out, "    set {set}")?;
+    }
+    if rule.timeout {
+        return writeln!(out, "    no reply (timeout)");
+    }
+    writeln!(out, "    {}", rule.delay)?;
+    for (number, reply) in rule.replies.iter().enumerate() {
+        if rule.cycle.is_some() {
+            writeln!(out, "    turn {} of {}", number + 1, rule.replies.len())?;
+        }
+        write_reply(reply, out)?;
+    }
+    Ok(())
+}
+
+fn write_reply(reply: &ReplyPlan, out: &mut dyn Write) -> io::Result<()> {
+    let frame = hex::decode(&reply.frame).unwrap_or_default();
+    writeln!(out, "    {} bytes, {} of data, before patches and checksum:", frame.len(), reply.data_len)?;
+    dump(&frame, 4).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    for patch in &reply.patches {
+        writeln!(out, "      {patch}")?;
+    }
+    match &reply.refusal {
+        Some(refusal) => writeln!(out, "      {refusal}"),
+        None => Ok(()),
+    }
+}
