@@ -1,10 +1,13 @@
-//! docs/add-a-vendor.md is true: its files are those of docs/examples/meter, which load without a word, and its
-//! exchanges (`FSU REQUEST -> REPLY`) are what the FSUs answer, in that order.
+//! What the documents say is so.
+//!
+//! docs/add-a-vendor.md shows the files of docs/examples/meter as they are, and its exchanges (`FSU REQUEST -> REPLY`) are
+//! what they answer, in that order. Every key, limit and reason stands in the document that lists them.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use fsu_mock::codec::civil::Now;
 use fsu_mock::codec::reason::Reason;
 use fsu_mock::config::load::Loader;
+use fsu_mock::config::schema::{Kind, schema};
 use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
 use fsu_mock::plan::fleet::{Fleet, Transport};
@@ -20,8 +23,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
 }
 
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).expect("the document")
+}
+
 fn document() -> String {
-    fs::read_to_string(root().join("add-a-vendor.md")).expect("the document")
+    read("add-a-vendor.md")
 }
 
 fn example() -> Fleet {
@@ -88,4 +95,53 @@ fn the_example_answers_what_the_document_says() {
     }
     let many = |transport| played.iter().filter(|&&played| played == transport).count();
     assert!(many(Transport::Udp) >= 1 && many(Transport::Tcp) >= 6, "{played:?}");
+}
+
+/// Those of `words` that stand nowhere in the document as code.
+fn missing<'a>(document: &str, words: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let spans: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
+    let names = |span: &str, word: &str| {
+        span.split(|c: char| !c.is_alphanumeric() && !"_$".contains(c)).any(|part| part == word)
+    };
+    words.into_iter().filter(|word| !spans.iter().any(|span| names(span, word))).collect()
+}
+
+#[test]
+fn every_key_is_documented() {
+    for kind in Kind::ALL {
+        let schema = schema(kind);
+        let types = schema["definitions"].as_object().into_iter().flat_map(|types| types.values());
+        let keys = types.chain([&schema]).filter_map(|one| one["properties"].as_object()).flat_map(|keys| keys.keys());
+        let keys: Vec<&str> = keys.map(String::as_str).collect();
+        for document in ["configuration.md", "zh/configuration.md"] {
+            assert_eq!(missing(&read(document), keys.iter().copied()), [""; 0], "{document}, {}", kind.name());
+        }
+    }
+}
+
+#[test]
+fn every_reason_is_documented() {
+    let reasons = Reason::ALL.iter().map(|reason| reason.reason());
+    assert_eq!(missing(&read("stats.md"), reasons), [""; 0]);
+}
+
+#[test]
+fn every_limit_is_documented() {
+    let document = read("configuration.md");
+    for path in files(&root().join("../src")) {
+        let is_test = path.to_string_lossy().contains("/tests") || path.ends_with("testing.rs");
+        if is_test || path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("a source file");
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        // At the beginning of a line: what stands inside a function is its own affair.
+        let constants = text.lines().filter_map(|line| {
+            let line =
+                line.trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ").trim_start_matches("pub ");
+            let name = line.strip_prefix("const ")?.split(':').next()?;
+            name.split('_').any(|part| part == "MAX").then_some(name)
+        });
+        assert_eq!(missing(&document, constants), [""; 0], "{}", path.display());
+    }
 }
