@@ -42,7 +42,9 @@ Examples:
   fsu-mock explain --fsu NAME FF3230323530313235...FE
   fsu-mock explain --config my-fleet --fsu NAME --now '2026-01-12 11:17:30' 7e 01 00 8b 10 00 00 0d
 
-HEX is the outer frame of a udp FSU, the inner one of a tcp FSU, the whole datagram of a broadcast FSU.";
+HEX is the outer frame of a udp FSU, the inner one of a tcp FSU, the whole datagram of a broadcast FSU. It is explained as
+the first that the FSU gets; of several frames each. The last line is `reply: HEX` - one line for each reply - or
+`reply: none (REASON)`, with the exit code 0 in both cases.";
 
 /// A fleet of field supervision units (FSUs) from JSON alone, to load-test a supervision centre.
 #[derive(Debug, Parser)]

@@ -26,7 +26,8 @@ pub fn dump(bytes: &[u8], indent: usize) -> Vec<String> {
 /// Columns that `right` names stand on the right. A column without any cell is left out.
 pub fn columns(head: &[&str], right: &[usize], rows: &[Vec<String>], indent: usize) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
-    let used: Vec<bool> = (0..head.len()).map(|c| rows.iter().any(|row| row.get(c).is_some_and(filled))).collect();
+    let used: Vec<bool> =
+        (0..head.len()).map(|c| rows.iter().any(|row| row.get(c).is_some_and(|cell| !cell.is_empty()))).collect();
     let lines: Vec<Vec<&str>> = std::iter::once(&head).chain(rows).flat_map(|row| physical(row)).collect();
     let width = |c: usize| lines.iter().filter_map(|line| line.get(c)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..head.len()).map(|c| width(c).unwrap_or(0)).collect();
@@ -41,10 +42,6 @@ pub fn columns(head: &[&str], right: &[usize], rows: &[Vec<String>], indent: usi
         out
     };
     lines.iter().map(print).collect()
-}
-
-fn filled(cell: &String) -> bool {
-    !cell.is_empty()
 }
 
 /// The lines of a row whose cells may have several.
@@ -68,7 +65,7 @@ mod tests {
     fn dumps_have_sixteen_bytes_a_line() {
         assert_eq!(
             dump(&[0xA5; 18], 1),
-            ["     0  A5A5A5A5 A5A5A5A5 A5A5A5A5 A5A5A5A5".to_owned(), "     16  A5A5".into()]
+            ["     0  A5A5A5A5 A5A5A5A5 A5A5A5A5 A5A5A5A5".to_owned(), "    16  A5A5".into()]
         );
     }
 }

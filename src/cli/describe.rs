@@ -34,7 +34,7 @@ pub fn slot(slot: &Slot) -> String {
             0 => format!("{} {}", range.name, range.from),
             _ => format!("{} {}-{}", range.name, range.from, range.to),
         };
-        text.push_str(&format!(" {{{}}}", ranges.iter().map(range).collect::<Vec<_>>().join(", ")));
+        text.extend([" {", &ranges.iter().map(range).collect::<Vec<_>>().join(", "), "}"]);
     }
     if slot.little && slot.len > 1 {
         text.push_str(" little");
@@ -43,7 +43,7 @@ pub fn slot(slot: &Slot) -> String {
         text.push_str(" right");
     }
     if slot.padding != 0 {
-        text.push_str(&format!(" pad {:02X}", slot.padding));
+        text.extend([" pad ", &hex(&[slot.padding])]);
     }
     text
 }

@@ -33,12 +33,8 @@ pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError
     let fleet = load(args.config.as_deref())?;
     let fsu = find(&fleet, &args.fsu)?;
     let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay };
-    let all = explanation(fsu, run, clock(args.now), &frame);
-    if args.json {
-        json(&all, out)?
-    } else {
-        text::write(&all, out)?
-    }
+    let all = explanation(fsu, run, clock(args.now)?, &frame);
+    if args.json { json(&all, out) } else { text::write(&all, out) }?;
     Ok(Exit::Ok)
 }
 
@@ -61,13 +57,12 @@ fn explanation(fsu: &Fsu, run: RunContext, now: Now, frame: &[u8]) -> Explanatio
 }
 
 /// The moment a frame comes at. A given time is taken as it stands, even one that the local zone skips.
-fn clock(given: Option<jiff::civil::DateTime>) -> Now {
-    let (timestamp, offset) = match given {
-        Some(civil) => (jiff::tz::Offset::UTC.to_timestamp(civil).unwrap_or_default(), jiff::tz::Offset::UTC),
-        None => {
-            let now = jiff::Zoned::now();
-            (now.timestamp(), now.offset())
-        }
+fn clock(given: Option<jiff::civil::DateTime>) -> Result<Now, CliError> {
+    let Some(civil) = given else {
+        let now = jiff::Zoned::now();
+        return Ok(Now { unix_ms: now.timestamp().as_millisecond(), utc_offset_s: now.offset().seconds() });
     };
-    Now { unix_ms: timestamp.as_millisecond(), utc_offset_s: offset.seconds() }
+    let timestamp = jiff::tz::Offset::UTC.to_timestamp(civil);
+    let timestamp = timestamp.map_err(|wrong| CliError::new(Exit::Usage, format!("--now: {wrong}")))?;
+    Ok(Now { unix_ms: timestamp.as_millisecond(), utc_offset_s: 0 })
 }

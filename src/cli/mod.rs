@@ -18,6 +18,8 @@ pub mod describe;
 pub mod exit;
 pub mod explain;
 pub mod fleet;
+#[cfg(test)]
+mod golden;
 pub mod init;
 pub mod machine;
 pub mod panics;

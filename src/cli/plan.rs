@@ -16,11 +16,7 @@ use std::io::{self, Write};
 pub fn plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let fleet = load(args.config.as_deref())?;
     let fsu = FsuPlan::new(find(&fleet, &args.fsu)?);
-    if args.json {
-        json(&fsu, out)?
-    } else {
-        text::write(&fsu, out)?
-    }
+    if args.json { json(&fsu, out) } else { text::write(&fsu, out) }?;
     Ok(Exit::Ok)
 }
 

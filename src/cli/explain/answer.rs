@@ -81,15 +81,20 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     let finding = examine(device, frame, &mut checksum_wrong);
     let chosen = inner::command(&device.template, &frame);
     item.command = fields::command(&device.template, &frame, chosen);
-    if checksum_wrong && device.verify_checksum == VerifyChecksum::Warn {
+    if checksum_wrong {
         let mut fault = bad_frame(device, &frame, Reason::BadChecksum);
-        fault.meaning = "inner: the checksum is wrong; answered as if right, and counted (verify_checksum warn)".into();
+        fault.meaning = match device.verify_checksum {
+            VerifyChecksum::Strict => "inner: the checksum is wrong (verify_checksum strict)".into(),
+            _ => "inner: the checksum is wrong; answered as if right, and counted (verify_checksum warn)".into(),
+        };
         item.faults.push(fault);
     }
     let number = match finding {
         Finding::Command(_, number) => number,
         Finding::Wrong(_, wrong) => {
-            item.faults.push(bad_frame(device, &frame, wrong));
+            if wrong != Reason::BadChecksum {
+                item.faults.push(bad_frame(device, &frame, wrong));
+            }
             let reply = error_reply(&device.template, wrong);
             item.verdict = match (reply, reason) {
                 (Some(_), None) => Verdict {

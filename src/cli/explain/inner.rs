@@ -72,7 +72,13 @@ fn row(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Row {
     let offset = field.at.in_frame(frame.raw.len());
     let bytes = frame.raw.get(offset..offset + field.slot.len).unwrap_or_default();
     let mut text = String::new();
-    value::decode(&field.slot, bytes, &mut text);
+    let lengths = &view.device.template.lengths;
+    if lengths.iter().any(|length| length.at == field.at && length.lchksum) {
+        let value = read_number(bytes, field.slot.little);
+        text = format!("{}, check {:X}", value & 0x0FFF, value >> 12);
+    } else {
+        value::decode(&field.slot, bytes, &mut text);
+    }
     let expected = expected(view, frame, field);
     let ok = expected.as_ref().map(|expected| **expected == *bytes);
     Row {
@@ -295,9 +301,10 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
 
 /// Keys near to one that is unknown.
 fn near(template: &Template, key: &str) -> String {
-    let all = template.commands.iter().map(|command| &*command.key_text);
-    match all.min_by_key(|known| strsim::osa_distance(known, key)) {
-        Some(nearest) => format!(" (nearest: {nearest})"),
+    let number = u128::from_str_radix(key, 16).unwrap_or(0);
+    let distance = |known: &&Command| (strsim::osa_distance(&known.key_text, key), known.key.abs_diff(number));
+    match template.commands.iter().min_by_key(distance) {
+        Some(nearest) => format!(" (nearest: {})", nearest.key_text),
         None => String::new(),
     }
 }

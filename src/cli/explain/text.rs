@@ -2,6 +2,7 @@
 
 use super::model::{CommandView, Explanation, Fault, Item, Layer, ReplyView, Row, RuleView};
 use crate::cli::columns::{columns, dump, hex_lines};
+use crate::cli::fleet::count;
 use std::io::{self, Write};
 
 /// Characters of a value that are shown; JSON has all.
@@ -12,12 +13,12 @@ pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let fsu = &all.fsu;
     writeln!(out, "fsu {}: {} {}, id {}", fsu.name, fsu.transport, fsu.bind, fsu.id)?;
     writeln!(out, "clock {}, seed {}", all.clock, all.seed)?;
-    writeln!(out, "received, {} bytes:", all.hex.len() / 2)?;
-    lines(out, dump(&bytes(&all.hex), 0))?;
+    writeln!(out, "received, {}:", count(all.hex.len() / 2, "byte"))?;
+    lines(out, &dump(&bytes(&all.hex), 0))?;
     for (number, item) in all.items.iter().enumerate() {
-        let len = item.hex.len() / 2;
+        let len = count(item.hex.len() / 2, "byte");
         let of = if all.items.len() > 1 { format!(" {} of {}", number + 1, all.items.len()) } else { String::new() };
-        writeln!(out, "\n{}{of}: {len} bytes from {}", item.what, item.offset)?;
+        writeln!(out, "\n{}{of}: {len} from {}", item.what, item.offset)?;
         write_item(item, out)?;
     }
     writeln!(out)?;
@@ -62,15 +63,16 @@ fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_layers(layers: &[Layer], indent: usize, out: &mut dyn Write) -> io::Result<()> {
     for layer in layers {
-        let notes: String = layer.notes.iter().map(|note| format!(" ({note})")).collect();
-        writeln!(out, "\n{:indent$}{}{notes}", "", layer.name)?;
+        write!(out, "\n{:indent$}{}", "", layer.name)?;
+        layer.notes.iter().try_for_each(|note| write!(out, " ({note})"))?;
+        writeln!(out)?;
         if layer.fields.is_empty() {
             writeln!(out, "{:indent$}  empty", "")?;
             continue;
         }
         let head = ["offset", "bytes", "field", "type", "value", "check", "from"];
         let rows: Vec<Vec<String>> = layer.fields.iter().map(row).collect();
-        lines(out, columns(&head, &[0], &rows, indent + 2))?;
+        lines(out, &columns(&head, &[0], &rows, indent + 2))?;
     }
     Ok(())
 }
@@ -141,12 +143,12 @@ fn write_fault(fault: &Fault, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_reply(reply: &ReplyView, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nanswer, {} bytes:", reply.hex.len() / 2)?;
-    lines(out, dump(&bytes(&reply.hex), 0))?;
+    writeln!(out, "\nanswer, {}:", count(reply.hex.len() / 2, "byte"))?;
+    lines(out, &dump(&bytes(&reply.hex), 0))?;
     write_layers(&reply.layers, 2, out)
 }
 
-fn lines(out: &mut dyn Write, lines: Vec<String>) -> io::Result<()> {
+fn lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 

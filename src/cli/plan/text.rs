@@ -1,6 +1,8 @@
 //! A plan for people.
 
-use super::model::{CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, ReplyPlan, RulePlan};
+use super::model::{
+    CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan, ReplyPlan, RulePlan,
+};
 use crate::cli::columns::{columns, dump};
 use crate::cli::describe::span;
 use crate::plan::template::Offset;
@@ -54,12 +56,10 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::
         facts.push(("length", format!("{} = {}", span(Offset(length.at), length.len), length.formula)));
     }
     facts.extend(device.versions.iter().map(|constant| ("has to carry", constant.text.clone())));
-    let register =
-        |register: &super::model::RegisterPlan| format!("{} (up to {} bytes)", register.name, register.bytes_max);
-    facts.extend(device.registers.iter().map(|one| ("register", register(one))));
     write_facts(&facts, out)?;
     write_fields(&format!("header, {} bytes", device.header_len), &device.header, out)?;
     write_fields(&format!("tail, {} bytes", device.tail_len), &device.tail, out)?;
+    write_registers(device, out)?;
     for error in &device.errors {
         writeln!(out, "\n  {} is answered with", error.reason)?;
         write_reply(&error.reply, out)?;
@@ -82,8 +82,19 @@ fn write_fields(title: &str, fields: &[FieldPlan], out: &mut dyn Write) -> io::R
     lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
+fn write_registers(device: &DevicePlan, out: &mut dyn Write) -> io::Result<()> {
+    if device.registers.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n  registers")?;
+    let row = |register: &RegisterPlan| vec![register.name.clone(), register.bytes_max.to_string()];
+    let rows: Vec<Vec<String>> = device.registers.iter().map(row).collect();
+    let lines = columns(&["name", "bytes at most"], &[1], &rows, 4);
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
 fn write_keys(keys: &KeysPlan, out: &mut dyn Write) -> io::Result<()> {
-    let part = |part: &super::model::PartPlan| {
+    let part = |part: &PartPlan| {
         let order = if part.little && part.len > 1 { ", low byte first" } else { "" };
         format!("{} {}{order}", part.name, span(Offset(part.at), part.len))
     };

@@ -1,0 +1,14 @@
+//! Texts kept as files under `tests/golden`.
+
+use std::path::Path;
+
+/// The text is the file's. With `UPDATE_GOLDEN` in the environment the file is written instead.
+pub(crate) fn check(file: &str, text: &str) {
+    let path = Path::new("tests/golden").join(file);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        return std::fs::write(&path, text).expect("the file can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = kept.lines().zip(text.lines()).position(|(kept, text)| kept != text);
+    assert!(kept == text, "{} differs, first in line {differs:?} (from 0); now it is\n{text}", path.display());
+}
