@@ -57,7 +57,8 @@ pub fn replaced(
             let (inside, after) = after.split_once('}').unwrap();
             let (function, arguments) = call(inside);
             out += &function_text(&function, &arguments, field, world);
-            rest = after.strip_prefix('$').unwrap_or(after);
+            // The closing `$` may be missing; one that begins the next function is not it.
+            rest = after.strip_prefix('$').filter(|_| !after.starts_with("${")).unwrap_or(after);
         } else if let Some(c) = rest.chars().next() {
             out.push(c);
             rest = &rest[c.len_utf8()..];
