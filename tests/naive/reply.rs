@@ -149,7 +149,10 @@ fn bytes_of(
     let Value::String(template) = value else { return encode(field, value, fill) };
     let whole = template.strip_prefix("#{").and_then(|t| t.strip_suffix("}#")).filter(|t| !t.contains("}#"));
     if let Some(wanted) = whole {
-        let (asked, bytes) = p.request_field(frame, command, &bare(wanted)).unwrap();
+        let Some((asked, bytes)) = p.request_field(frame, command, &bare(wanted)) else {
+            // A field that only another entry of a shared key has: nothing is given.
+            return own_or_padding(field, fill);
+        };
         if kind(asked) == "str" && kind(field) == "str" && size(asked) == size(field) {
             // Also what is no text.
             return Some(bytes);
@@ -158,12 +161,16 @@ fn bytes_of(
     }
     let text = replaced(template, Some(field), world, &|name| said(p, frame, command, name));
     if text.is_empty() && template.starts_with("${reg(") {
-        return match field.get("value") {
-            Some(own) => encode(field, own, fill),
-            None => Some(vec![fill.byte; size(field)]),
-        };
+        return own_or_padding(field, fill);
     }
     encode(field, &Value::from(text), fill)
+}
+
+fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
+    match field.get("value") {
+        Some(own) => encode(field, own, fill),
+        None => Some(vec![fill.byte; size(field)]),
+    }
 }
 
 fn reply(

@@ -49,7 +49,7 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
         "hex" => match size {
             1 => two(t),
             2 if t.chance(50) => t.one(&["${packed_date()}$", "${packed_time()}$", "${packed_date()}"]).to_owned(),
-            2 => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${hour()}$${minute()}"]).to_owned(),
+            2 => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${hour()}${minute()}"]).to_owned(),
             7 => "${year()}$${month()}$${day()}$${week()}$${hour()}$${minute()}$${second()}$".to_owned(),
             8 => "${year(yyyy)}$AB${datetime(%m%d%H%M%S)}$".to_owned(),
             20 => "${fsuid()}$".to_owned(),
@@ -71,7 +71,7 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
                 _ => false,
             });
             match asked {
-                Some(field) if size >= 24 && t.chance(50) => format!("<#{{{}}}#>", name(field)),
+                Some(field) if t.chance(50) => format!("<#{{{}}}#>", name(field)),
                 _ => t.one(&texts).to_owned(),
             }
         }

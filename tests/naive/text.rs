@@ -51,7 +51,7 @@ pub fn replaced(
     loop {
         if let Some(after) = rest.strip_prefix("#{") {
             let (name, after) = after.split_once("}#").unwrap();
-            out += &text(&request(name).unwrap());
+            out += &request(name).map_or(String::new(), |value| text(&value));
             rest = after;
         } else if let Some(after) = rest.strip_prefix("${") {
             let (inside, after) = after.split_once('}').unwrap();
