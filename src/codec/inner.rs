@@ -73,7 +73,8 @@ pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
 /// `scratch` holds the raw frame where the template encodes.
 #[inline]
 pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Frame<'a>, Reason> {
-    if wire.len() < template.wire_len(template.left_len + template.tail_len) {
+    let data_len_min = template.data_len_fixed.unwrap_or(0);
+    if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
         return Err(Reason::Short);
     }
     if !wire.starts_with(&template.start) {
@@ -95,9 +96,6 @@ pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) 
         }
     };
     let data_len = raw.len() - template.left_len - template.tail_len;
-    if data_len < template.data_len_fixed.unwrap_or(0) {
-        return Err(Reason::Short);
-    }
     Ok(Frame { raw, wire, data_len })
 }
 

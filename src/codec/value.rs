@@ -339,7 +339,11 @@ fn trim<'a>(slot: &Slot, mut bytes: &'a [u8]) -> &'a [u8] {
 pub fn notation_bytes_max(slot: &Slot) -> usize {
     match &slot.kind {
         Kind::Hex | Kind::Bcd => slot.len * 2,
-        Kind::Int | Kind::Uint | Kind::Length => 20,
+        // Digits of the largest number of so many bytes, and a sign.
+        Kind::Int | Kind::Uint | Kind::Length => match slot.len {
+            len @ 0..=7 => (1u64 << (8 * len)).ilog10() as usize + 1 + usize::from(slot.kind == Kind::Int),
+            _ => 20,
+        },
         Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
         Kind::Str => slot.len,

@@ -80,6 +80,8 @@ pub struct Refusal {
     pub len: usize,
     /// The values that are none.
     pub ok: Box<[Box<[u8]>]>,
+    /// What fills the data frame of a fixed frame.
+    pub padding: u8,
 }
 
 /// One write into a reply.

@@ -185,7 +185,7 @@ fn refuse(template: &Template, reply: &Reply, frame: &mut Vec<u8>) {
     }
     let data = template.left_len..template.left_len + reply.data_len;
     match template.data_len_fixed {
-        Some(_) => frame[data].fill(0),
+        Some(_) => frame[data].fill(refusal.padding),
         None => {
             frame.drain(data);
             for field in &template.lengths {

@@ -2,7 +2,7 @@
 
 use super::checksum::checksum;
 use super::fields::{self, Fill, decode, encode, kind, name, number, order, size, sizes, unhex, unsigned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// One part of a frame: a header or tail field, or the whole data frame.
 #[derive(Clone, Debug, PartialEq)]
@@ -430,4 +430,22 @@ pub fn lchksum(length: u64) -> u64 {
 
 pub fn wire(frame: &Frame) -> Vec<u8> {
     frame.iter().flat_map(|s| s.wire.clone()).collect()
+}
+
+/// The header or tail fields that are part of the command's key, with their values.
+pub fn key_parts(p: &Protocol, command: &Value) -> Map<String, Value> {
+    let mut digits = key_text(&command["data_frame_type"]);
+    let list = command["req_data_list"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut out = Map::new();
+    for part in p.flag() {
+        let field = p.outside(&part).or(list.iter().find(|f| name(f) == part)).unwrap();
+        let rest = digits.split_off(2 * size(field));
+        if p.outside(&part).is_some() {
+            let value = if kind(field) == "hex" { json!(digits) } else { json!(format!("0x{digits}")) };
+            assert!(encode(field, &value, Fill::NONE).is_some() && !is_length(field));
+            out.insert(part, value);
+        }
+        digits = rest;
+    }
+    out
 }

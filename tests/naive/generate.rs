@@ -1,8 +1,8 @@
 //! Random templates and requests.
 
 use super::clock::Clock;
-use super::fields::{self, Fill, encode, kind, name, size, sizes};
-use super::frame::{Protocol, Verify, is_length, key_text, wire};
+use super::fields::{self, kind, name, size, sizes};
+use super::frame::{Protocol, Verify, key_parts, key_text, wire};
 use super::tape::Tape;
 use serde_json::{Map, Value, json};
 
@@ -34,12 +34,12 @@ pub fn data_field(t: &mut Tape, name: &str) -> Value {
         "f32" => 4,
         "f64" => 8,
         "bit" => 1 + t.pick(2),
-        "str" | "ascii" => t.one(&[4, 1, 12, 20]),
-        "hex" => t.one(&[1, 2, 3, 4, 7, 8, 10]),
+        "str" | "ascii" => t.one(&[4, 1, 12, 24]),
+        "hex" => t.one(&[1, 2, 3, 4, 7, 8, 20]),
         _ => t.one(&[1, 2, 4, 3, 8, 6]),
     };
     let mut field = json!({"name": name, "length": length, "type": kind});
-    if kind == "bit" && t.chance(50) {
+    if kind == "bit" && length == 1 && t.chance(50) {
         field["bits"] = json!({"low": [0, 2], "mid": [3, 6], "one": [7, 7]});
     } else if !["str", "ascii", "int_le", "int_be", "bit"].contains(&kind) && t.chance(40) {
         field["endian"] = json!("little");
@@ -114,7 +114,9 @@ fn spelled(t: &mut Tape, name: &str) -> String {
 /// The header field again, as a request or reply list names it.
 fn alias(t: &mut Tape, field: &Value) -> Value {
     let mut out = field.clone();
-    out["name"] = json!(spelled(t, &name(field)));
+    if name(field) != "trail" {
+        out["name"] = json!(spelled(t, &name(field)));
+    }
     out.as_object_mut().unwrap().remove("value");
     out.as_object_mut().unwrap().remove("match");
     out
@@ -200,7 +202,7 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
         let tail = protocol["pdu_tailer"].as_array_mut().unwrap();
         let at = tail.len() - usize::from(tail.last().is_some_and(|f| name(f) == "end"));
         tail.insert(at, field);
-        let start = t.pick(3);
+        let start = t.pick(2);
         protocol
             .insert("checksum_config".into(), json!({"algorithm": algorithm, "start": start, "end": -(end as i64)}));
         return;
@@ -465,7 +467,7 @@ pub fn request(t: &mut Tape, protocol: &Value) -> Request {
     let at = t.pick(p.commands().len());
     let command = &p.commands()[at];
     let mut values = Map::new();
-    let parts = command_key_parts(&p, command);
+    let parts = key_parts(&p, command);
     for field in p.left().iter().chain(p.tail()) {
         let own = name(field);
         if ["start", "end", "ver", "length", "checksum", "check", "cs"].contains(&own.as_str()) {
@@ -551,22 +553,4 @@ pub fn request(t: &mut Tape, protocol: &Value) -> Request {
         }
     }
     Request { wire: wire(&frame), good: None }
-}
-
-/// The header or tail fields that are part of the command's key, with their values.
-fn command_key_parts(p: &Protocol, command: &Value) -> Map<String, Value> {
-    let mut digits = key_text(&command["data_frame_type"]);
-    let list = command["req_data_list"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut out = Map::new();
-    for part in p.flag() {
-        let field = p.outside(&part).or(list.iter().find(|f| name(f) == part)).unwrap();
-        let rest = digits.split_off(2 * size(field));
-        if p.outside(&part).is_some() {
-            let value = if kind(field) == "hex" { json!(digits) } else { json!(format!("0x{digits}")) };
-            assert!(encode(field, &value, Fill::NONE).is_some() && !is_length(field));
-            out.insert(part, value);
-        }
-        digits = rest;
-    }
-    out
 }

@@ -124,11 +124,16 @@ fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'f Value) ->
     entries.iter().enumerate().find(|(_, rule)| {
         rule["when"].as_object().is_none_or(|when| {
             when.iter().all(|(wanted, value)| match p.request_field(frame, Some(command), &bare(wanted)) {
-                Some((field, bytes)) => encode(field, value, Fill::of(command)).as_ref() == Some(&bytes),
+                Some((field, bytes)) => encode(field, value, fill_of(p, command, field)).as_ref() == Some(&bytes),
                 None => false,
             })
         })
     })
+}
+
+/// `align` and `padding` are the data frame's; header fields have neither.
+fn fill_of(p: &Protocol, command: &Value, field: &Value) -> Fill {
+    if p.outside(&name(field)).is_some() { Fill::NONE } else { Fill::of(command) }
 }
 
 /// The bytes of a value in a field. An empty register leaves the field's own value, else padding.
@@ -144,16 +149,28 @@ fn bytes_of(
     let Value::String(template) = value else { return encode(field, value, fill) };
     let whole = template.strip_prefix("#{").and_then(|t| t.strip_suffix("}#")).filter(|t| !t.contains("}#"));
     if let Some(wanted) = whole {
+        let Some((asked, bytes)) = p.request_field(frame, command, &bare(wanted)) else {
+            // A field that only another entry of a shared key has: nothing is given.
+            return own_or_padding(field, fill);
+        };
+        if kind(asked) == "str" && kind(field) == "str" && size(asked) == size(field) {
+            // Also what is no text.
+            return Some(bytes);
+        }
         return encode(field, &said(p, frame, command, wanted).unwrap(), fill);
     }
     let text = replaced(template, Some(field), world, &|name| said(p, frame, command, name));
     if text.is_empty() && template.starts_with("${reg(") {
-        return match field.get("value") {
-            Some(own) => encode(field, own, fill),
-            None => Some(vec![fill.byte; size(field)]),
-        };
+        return own_or_padding(field, fill);
     }
     encode(field, &Value::from(text), fill)
+}
+
+fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
+    match field.get("value") {
+        Some(own) => encode(field, own, fill),
+        None => Some(vec![fill.byte; size(field)]),
+    }
 }
 
 fn reply(
@@ -173,7 +190,7 @@ fn reply(
         let own = name(field);
         let listed = list.iter().find(|f| name(f) == own).and_then(|f| f.get("value"));
         let bytes = match ruled(&own).or(listed) {
-            Some(value) => bytes_of(p, frame, command, field, value, fill, world),
+            Some(value) => bytes_of(p, frame, command, field, value, Fill::NONE, world),
             None => frame.iter().find(|s| s.name == own).map(|s| s.raw.clone()),
         };
         misfit |= bytes.is_none();

@@ -51,7 +51,8 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
             2 if t.chance(50) => t.one(&["${packed_date()}$", "${packed_time()}$", "${packed_date()}"]).to_owned(),
             2 => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${hour()}${minute()}"]).to_owned(),
             7 => "${year()}$${month()}$${day()}$${week()}$${hour()}$${minute()}$${second()}$".to_owned(),
-            8 => t.one(&["${fsuid()}$", "${year(yyyy)}$AB${datetime(%m%d%H%M%S)}$"]).to_owned(),
+            8 => "${year(yyyy)}$AB${datetime(%m%d%H%M%S)}$".to_owned(),
+            20 => "${fsuid()}$".to_owned(),
             3 => "${datetime(%y%m%d)}$".to_owned(),
             _ => "A${hour()}$".to_owned(),
         },
@@ -102,7 +103,9 @@ fn rule_value(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: 
                 return text;
             }
         }
-        4 if !once.register && kind(field) == "uint" => return json!("${reg(last)}$"),
+        4 if !once.register && kind(field) == "uint" && p.outside(&name(field)).is_none() => {
+            return json!("${reg(last)}$");
+        }
         _ => {}
     }
     value(t, field)
@@ -153,7 +156,7 @@ fn rule(t: &mut Tape, p: &Protocol, command: &Value, fallback: bool) -> Value {
         out.insert("data".into(), data(t, p, command, &mut once).into());
     }
     match t.pick(8) {
-        1 => drop(out.insert("delay".into(), json!({"fixed": 1000 * t.pick(5000)}))),
+        1 => drop(out.insert("delay".into(), json!({"fixed": 1000 * t.pick(3600)}))),
         2 => drop(out.insert("delay_ms".into(), json!(0))),
         _ => {}
     }
@@ -193,6 +196,12 @@ pub fn case(numbers: Vec<u32>) -> Case {
             files.push(("0101.json".to_owned(), file(&mut t, &p, 40)));
         }
         files.push(("default.json".to_owned(), file(&mut t, &p, 95)));
+    }
+    if !files.iter().any(|(_, file)| file.to_string().contains("\"set\"")) {
+        // A register that nothing sets is an error.
+        for (_, file) in &mut files {
+            *file = serde_json::from_str(&file.to_string().replace("\"${reg(last)}$\"", "0")).unwrap();
+        }
     }
     let mut names: Vec<String> = files.iter().map(|(name, _)| format!("./{name}")).collect();
     if t.chance(50) {

@@ -51,13 +51,14 @@ pub fn replaced(
     loop {
         if let Some(after) = rest.strip_prefix("#{") {
             let (name, after) = after.split_once("}#").unwrap();
-            out += &text(&request(name).unwrap());
+            out += &request(name).map_or(String::new(), |value| text(&value));
             rest = after;
         } else if let Some(after) = rest.strip_prefix("${") {
             let (inside, after) = after.split_once('}').unwrap();
             let (function, arguments) = call(inside);
             out += &function_text(&function, &arguments, field, world);
-            rest = after.strip_prefix('$').unwrap_or(after);
+            // The closing `$` may be missing; one that begins the next function is not it.
+            rest = after.strip_prefix('$').filter(|_| !after.starts_with("${")).unwrap_or(after);
         } else if let Some(c) = rest.chars().next() {
             out.push(c);
             rest = &rest[c.len_utf8()..];

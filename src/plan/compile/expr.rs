@@ -47,7 +47,8 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
             let end = tail.find(")}").ok_or_else(|| format!("`${{{tail}` is not closed (would be `${{name()}}$`)"))?;
             parts.push(function(&tail[..end], scope)?);
             rest = &tail[end + 2..];
-            rest = rest.strip_prefix('$').unwrap_or(rest);
+            // The closing `$` may be missing; one that opens the next function is not it.
+            rest = rest.strip_prefix('$').filter(|_| !rest.starts_with("${")).unwrap_or(rest);
         }
     }
     let bytes_max = parts.iter().map(|part| part_bytes_max(part, scope)).sum();

@@ -95,7 +95,7 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     for field in &template.tail {
         header_field(diags, sources, field, &mut draft);
     }
-    let mut data_len = sources.response_len;
+    let data_len = sources.response_len;
     let mut refusal = None;
     if let Some(spec) = sources.refusal {
         let at = spec.field.at.in_frame(len);
@@ -106,11 +106,9 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
             Patch::Text { to, slot, .. } => *to < at + spec.field.slot.len && at < *to + slot.len,
         };
         let value = &draft.frame[at..at + spec.field.slot.len];
-        if draft.patches.iter().any(written) {
-            refusal = Some(Refusal { at, len: spec.field.slot.len, ok: spec.ok.clone() });
-        } else if !spec.ok.iter().any(|ok| **ok == *value) && template.data_len_fixed.is_none() {
-            data_len = 0;
-            shrink(template, sources.response_len, &mut draft);
+        // Nothing to look at when the value is the same in every reply, and is none.
+        if draft.patches.iter().any(written) || !spec.ok.iter().any(|ok| **ok == *value) {
+            refusal = Some(Refusal { at, len: spec.field.slot.len, ok: spec.ok.clone(), padding: sources.padding });
         }
     }
     for field in &template.lengths {
@@ -118,25 +116,6 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
         write_number(length_value(field, data_len), field.little, &mut draft.frame[at..at + field.len]);
     }
     Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, refusal }
-}
-
-/// Takes the data frame out of a reply that is always a refusal.
-fn shrink(template: &Template, data_len: usize, draft: &mut Draft) {
-    let data = template.left_len..template.left_len + data_len;
-    draft.frame.drain(data.clone());
-    draft.patches.retain_mut(|patch| {
-        let to = match patch {
-            Patch::Copy { to, .. }
-            | Patch::CopyReversed { to, .. }
-            | Patch::Number { to, .. }
-            | Patch::Text { to, .. } => to,
-        };
-        if *to >= data.end {
-            *to -= data_len;
-            return true;
-        }
-        *to < data.start
-    });
 }
 
 fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: &mut Draft) {
