@@ -98,9 +98,9 @@ pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
         value /= 100;
     };
     if little {
-        out.iter_mut().for_each(&mut put)
+        out.iter_mut().for_each(&mut put);
     } else {
-        out.iter_mut().rev().for_each(&mut put)
+        out.iter_mut().rev().for_each(&mut put);
     }
     value > 0
 }
@@ -179,11 +179,10 @@ fn encode_hex(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     padding.fill(slot.padding);
     value.fill(0);
     // An odd number of digits: the first byte has one.
-    let mut nibble = count & 1;
-    for digit in text.iter().filter(|&&c| c != b' ').filter_map(|&c| char::from(c).to_digit(16)) {
+    let digits = text.iter().filter(|&&c| c != b' ').filter_map(|&c| char::from(c).to_digit(16));
+    for (nibble, digit) in (count & 1..).zip(digits) {
         let at = if slot.little { bytes - 1 - nibble / 2 } else { nibble / 2 };
         value[at] |= (digit as u8) << (if nibble & 1 == 0 { 4 } else { 0 });
-        nibble += 1;
     }
     Ok(())
 }
@@ -257,9 +256,8 @@ pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
 /// Appends the JSON notation of a field: what [`encode`] would take to make these bytes.
 pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
-        Kind::Hex => push_hex(bytes, slot.little, out),
-        // Digits that are none show as they are, so that a log tells what came.
-        Kind::Bcd => push_hex(bytes, slot.little, out),
+        // BCD digits that are none show as they are, so that a log tells what came.
+        Kind::Hex | Kind::Bcd => push_hex(bytes, slot.little, out),
         Kind::Uint | Kind::Length => {
             let _ = write!(out, "{}", read_number(bytes, slot.little));
         }

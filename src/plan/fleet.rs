@@ -34,6 +34,7 @@ pub struct Performance {
 
 impl Performance {
     /// The same settings with performance mode turned on.
+    #[must_use]
     pub fn turned_on(self) -> Self {
         Self { skip_delay: !self.keeps_delay, skip_device_log: !self.keeps_device_log, ..self }
     }

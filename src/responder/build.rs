@@ -184,14 +184,13 @@ fn refuse(template: &Template, reply: &Reply, frame: &mut Vec<u8>) {
         return;
     }
     let data = template.left_len..template.left_len + reply.data_len;
-    match template.data_len_fixed {
-        Some(_) => frame[data].fill(refusal.padding),
-        None => {
-            frame.drain(data);
-            for field in &template.lengths {
-                let at = field.at.in_frame(frame.len());
-                write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
-            }
+    if template.data_len_fixed.is_some() {
+        frame[data].fill(refusal.padding);
+    } else {
+        frame.drain(data);
+        for field in &template.lengths {
+            let at = field.at.in_frame(frame.len());
+            write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
         }
     }
 }

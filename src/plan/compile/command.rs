@@ -153,11 +153,11 @@ pub fn command(
     let padding = Padding { right, byte };
     let declared = declared_len(diags, raw, after_length);
     let fixed = template.data_len_fixed;
-    if let (Some(fixed), Some(declared)) = (fixed, declared) {
-        if fixed != declared {
-            let pos = raw.data_frame_length.as_ref().map_or(raw.pos, |length| length.pos);
-            diags.warn(pos, format!("total_length leaves {fixed} bytes for the data frame; this says {declared}"));
-        }
+    if let (Some(fixed), Some(declared)) = (fixed, declared)
+        && fixed != declared
+    {
+        let pos = raw.data_frame_length.as_ref().map_or(raw.pos, |length| length.pos);
+        diags.warn(pos, format!("total_length leaves {fixed} bytes for the data frame; this says {declared}"));
     }
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {
@@ -261,6 +261,15 @@ pub fn key_digits(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The digits of a key, each part with the leading zeros of its field.
+pub fn padded_key(digits: &[String], parts: &[KeyPart]) -> String {
+    digits.iter().zip(parts).fold(String::new(), |mut key, (digits, part)| {
+        let zeros = (part.len * 2).saturating_sub(digits.len());
+        key.extend(std::iter::repeat_n('0', zeros));
+        key + digits
+    })
+}
+
 fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u128, Box<str>)> {
     let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
         diags.missing(raw.pos, "data_frame_type", "the command's key");
@@ -271,7 +280,7 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u1
     let wanted: usize = parts.iter().map(|part| part.len * 2).sum();
     let text = if digits.len() == parts.len() {
         // Part by part: a short one gets its leading zeros.
-        digits.iter().zip(parts).map(|(text, part)| format!("{text:0>width$}", width = part.len * 2)).collect()
+        padded_key(&digits, parts)
     } else {
         digits.concat()
     };

@@ -20,8 +20,11 @@ pub struct Devices {
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
     lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
     /// By device list, and by the id of an FSU that has a rule file of its own there.
-    compiled: HashMap<(PathBuf, Option<String>), Option<Arc<[Arc<Device>]>>>,
+    compiled: HashMap<(PathBuf, Option<String>), Option<SharedDevices>>,
 }
+
+/// The devices of an FSU, as every FSU with the same shares them.
+type SharedDevices = Arc<[Arc<Device>]>;
 
 impl Devices {
     /// Nothing compiled yet.
@@ -30,7 +33,7 @@ impl Devices {
     }
 
     /// The devices of an FSU, by its device list and its id (upper-case hex, empty if it has none).
-    pub fn of(&mut self, loader: &mut Loader, file: &Path, named_at: Pos, id: &str) -> Option<Arc<[Arc<Device>]>> {
+    pub fn of(&mut self, loader: &mut Loader, file: &Path, named_at: Pos, id: &str) -> Option<SharedDevices> {
         if !self.lists.contains_key(file) {
             let list = loader.load::<RawDevices>(file, Some(named_at)).map(Arc::new);
             self.lists.insert(file.to_owned(), list);
@@ -86,13 +89,7 @@ impl Devices {
         templates.any(|draft| draft.rule_files.iter().any(|rule| stem(&rule.value).eq_ignore_ascii_case(id)))
     }
 
-    fn compile(
-        &mut self,
-        loader: &mut Loader,
-        file: &Path,
-        list: &At<RawDevices>,
-        id: &str,
-    ) -> Option<Arc<[Arc<Device>]>> {
+    fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<SharedDevices> {
         let raw_devices: Vec<&At<RawDevice>> = list.device_list.iter().flatten().collect();
         if raw_devices.is_empty() {
             loader.diags.error(list.pos, "`device_list` is missing or empty (the devices behind the FSU)");

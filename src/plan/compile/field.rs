@@ -227,8 +227,11 @@ pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Bo
     }
 }
 
+/// Bytes, and which bits of them count (empty: all).
+pub type Masked = (Box<[u8]>, Box<[u8]>);
+
 /// The bytes of a constant, and which bits of them it is about (empty: all); `None` after an error that was told.
-pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<(Box<[u8]>, Box<[u8]>)> {
+pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Masked> {
     if let (Json::Obj(entries), Kind::Bit(ranges)) = (&json.value, &slot.kind) {
         let mut bytes = vec![0; slot.len];
         let mut mask = vec![0; slot.len];
@@ -262,12 +265,11 @@ pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<(Box<
 /// One of a few words, `None` after an error that was told.
 pub fn word<T: Copy>(diags: &mut Diags, at: Option<&At<String>>, default: T, all: &[(&str, T)]) -> T {
     let Some(at) = at else { return default };
-    match all.iter().find(|(name, _)| *name == at.value) {
-        Some((_, value)) => *value,
-        None => {
-            let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-            diags.error(at.pos, format!("unknown `{}`{}", at.value, known(&at.value, &names)));
-            default
-        }
+    if let Some((_, value)) = all.iter().find(|(name, _)| *name == at.value) {
+        *value
+    } else {
+        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+        diags.error(at.pos, format!("unknown `{}`{}", at.value, known(&at.value, &names)));
+        default
     }
 }

@@ -146,6 +146,7 @@ fn check_name(diags: &mut Diags, name: &At<String>) {
 }
 
 fn limits(diags: &mut Diags, raw: Option<&RawLimits>) -> Limits {
+    const HOUR_MS: u64 = 3_600_000;
     let mut limits = Limits::default();
     let Some(raw) = raw else { return limits };
     let mut set = |at: &Option<At<u64>>, low: u64, high: u64| -> Option<u64> {
@@ -156,7 +157,6 @@ fn limits(diags: &mut Diags, raw: Option<&RawLimits>) -> Limits {
         diags.error(at.pos, format!("{} ({low} to {high})", at.value));
         None
     };
-    const HOUR_MS: u64 = 3_600_000;
     let usize_of = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
     if let Some(value) = set(&raw.clients_max, 1, 65_536) {
         limits.clients_max = usize_of(value);

@@ -9,6 +9,7 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
 use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
+use std::fmt::Write as _;
 
 /// A field of resp_data_list.
 #[derive(Clone, Debug)]
@@ -149,12 +150,12 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
 fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, draft: &mut Draft) {
     let slot = &field.field.slot;
     let to = field.field.at.in_frame(draft.frame.len());
-    if let Some(own) = &field.value {
-        if field.field.computed == Computed::Length {
-            // Written by the template compiler as a plain number.
-            put(diags, sources.scope, slot, to, own, draft);
-            return;
-        }
+    if let Some(own) = &field.value
+        && field.field.computed == Computed::Length
+    {
+        // Written by the template compiler as a plain number.
+        put(diags, sources.scope, slot, to, own, draft);
+        return;
     }
     let given = sources.value(field);
     let asked = sources.request.iter().find(|asked| asked.name == field.field.name && asked.slot.len == slot.len);
@@ -245,10 +246,10 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
         if let (Some(form), Part::Number { number, .. } | Part::Packed(number)) = (form, part) {
             return Patch::Number { number: *number, to, len, form };
         }
-        if let Part::Field { at, slot: asked } = part {
-            if asked == slot {
-                return Patch::Copy { from: *at, to, len };
-            }
+        if let Part::Field { at, slot: asked } = part
+            && asked == slot
+        {
+            return Patch::Copy { from: *at, to, len };
         }
     }
     Patch::Text { value: expr, to, slot: slot.clone() }
@@ -277,10 +278,10 @@ fn fits(expr: &Expr, slot: &Slot) -> Result<(), String> {
                         return Err(format!("has `{text}`, which are no digits of this field"));
                     }
                 }
-                if let Part::Number { number: Number::Rand(low, _), .. } = part {
-                    if *low < 0 {
-                        return Err("may be negative, which this field cannot hold".into());
-                    }
+                if let Part::Number { number: Number::Rand(low, _), .. } = part
+                    && *low < 0
+                {
+                    return Err("may be negative, which this field cannot hold".into());
                 }
             }
             // seq() in digits wraps by itself when it stands alone.
@@ -347,7 +348,7 @@ fn largest_text(parts: &[Part]) -> Option<String> {
             Part::Literal(text) => all.push_str(text),
             Part::Number { number, digits } => {
                 let (_, most) = number_range(*number)?;
-                all.push_str(&format!("{most:0width$}", width = usize::from(*digits)));
+                let _ = write!(all, "{most:0width$}", width = usize::from(*digits));
             }
             _ => return None,
         }

@@ -1,6 +1,6 @@
 //! Rule files to the rules of one device.
 
-use super::command::key_digits;
+use super::command::{key_digits, padded_key};
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::field::{self, split_name};
 use super::reply::{self, Sources, header_lookup};
@@ -54,18 +54,17 @@ impl Scope for CommandScope<'_> {
             return Ok(Some((field.at, field.slot.clone())));
         }
         let plan = &self.draft.plan;
-        match header_lookup(plan, name) {
-            Ok(found) => Ok(Some(found)),
-            Err(_) => {
-                let fields = |&number: &usize| plan.commands[number].request.iter().flatten();
-                let mut others = self.siblings.iter().flat_map(fields);
-                if others.any(|field| *field.name == *plain) {
-                    return Ok(None);
-                }
-                let header = plan.left.iter().chain(&plan.tail);
-                let names = self.command.request.iter().flatten().chain(header).map(|field| &*field.name);
-                Err(format!("no field `{name}` in the request of {}{}", self.command.key_text, nearest(plain, names)))
+        if let Ok(found) = header_lookup(plan, name) {
+            Ok(Some(found))
+        } else {
+            let fields = |&number: &usize| plan.commands[number].request.iter().flatten();
+            let mut others = self.siblings.iter().flat_map(fields);
+            if others.any(|field| *field.name == *plain) {
+                return Ok(None);
             }
+            let header = plan.left.iter().chain(&plan.tail);
+            let names = self.command.request.iter().flatten().chain(header).map(|field| &*field.name);
+            Err(format!("no field `{name}` in the request of {}{}", self.command.key_text, nearest(plain, names)))
         }
     }
 
@@ -132,9 +131,7 @@ fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
         }
         // Part by part, a short one with its leading zeros.
         let parts = &draft.commands[*number].parts;
-        digits.len() == parts.len()
-            && digits.iter().zip(parts).map(|(d, part)| format!("{d:0>w$}", w = part.len * 2)).collect::<String>()
-                == *text
+        digits.len() == parts.len() && padded_key(&digits, parts) == *text
     };
     (0..draft.plan.commands.len()).filter(same).collect()
 }
@@ -328,17 +325,14 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
             };
             // A value may fit the field of one entry and not that of another of the same key.
             let mut trial = Diags::default();
-            match field::constant(&mut trial, &slot, value) {
-                Some((bytes, mask)) => {
-                    found = true;
-                    if let Some(constants) = constants {
-                        constants.push(Constant { name: plain.into(), at, bytes, mask });
-                    }
+            if let Some((bytes, mask)) = field::constant(&mut trial, &slot, value) {
+                found = true;
+                if let Some(constants) = constants {
+                    constants.push(Constant { name: plain.into(), at, bytes, mask });
                 }
-                None => {
-                    failed = Some(trial);
-                    *constants = None;
-                }
+            } else {
+                failed = Some(trial);
+                *constants = None;
             }
         }
         match failed {

@@ -8,8 +8,8 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::plan::template::{
-    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyShape, Kind, LengthField,
-    Offset, Template,
+    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyPart, KeyShape, Kind,
+    LengthField, Offset, Template,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -165,7 +165,7 @@ fn boundary(
 fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Option<usize> {
     let dynamic = protocol.dynamic_length.as_ref().map(|dynamic| dynamic.value);
     match (&protocol.total_length, dynamic) {
-        (_, Some(true)) => None,
+        (_, Some(true)) | (None, None) => None,
         (Some(total), _) => {
             let len = usize::try_from(total.value).unwrap_or(usize::MAX);
             if len < around || len > FRAME_BYTES_MAX {
@@ -179,7 +179,6 @@ fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Op
             diags.missing(protocol.pos, "total_length", "bytes of the frame; dynamic_length is false");
             None
         }
-        (None, None) => None,
     }
 }
 
@@ -334,26 +333,28 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
     plan.wire_len_max = plan.wire_len(around + replies);
 }
 
+/// Parts of a key, fewest data-frame bytes, key -> commands.
+type ShapeDraft = (Vec<KeyPart>, usize, Vec<(u128, Vec<u32>)>);
+
 /// Commands by where their key stands.
 fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShape]> {
-    let mut shapes: Vec<(Vec<crate::plan::template::KeyPart>, usize, Vec<(u128, Vec<u32>)>)> = Vec::new();
+    let mut shapes: Vec<ShapeDraft> = Vec::new();
     for (number, (command, draft)) in commands.iter().enumerate() {
         let ends = draft.parts.iter().filter(|part| part.at.0 >= 0).map(|part| part.at.0 as usize + part.len);
         let min = ends.max().unwrap_or(0).saturating_sub(left_len);
-        let shape = match shapes.iter().position(|(parts, ..)| *parts == draft.parts) {
-            Some(index) => &mut shapes[index],
-            None => {
-                shapes.push((draft.parts.clone(), min, Vec::new()));
-                let last = shapes.len() - 1;
-                &mut shapes[last]
-            }
+        let shape = if let Some(index) = shapes.iter().position(|(parts, ..)| *parts == draft.parts) {
+            &mut shapes[index]
+        } else {
+            shapes.push((draft.parts.clone(), min, Vec::new()));
+            let last = shapes.len() - 1;
+            &mut shapes[last]
         };
         match shape.2.iter_mut().find(|(key, _)| *key == command.key) {
             Some((_, numbers)) => numbers.push(number as u32),
             None => shape.2.push((command.key, vec![number as u32])),
         }
     }
-    let compile = |(parts, data_len_min, mut table): (Vec<_>, usize, Vec<(u128, Vec<u32>)>)| {
+    let compile = |(parts, data_len_min, mut table): ShapeDraft| {
         table.sort_unstable_by_key(|(key, _)| *key);
         let table = table.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
         KeyShape { parts: parts.into(), data_len_min, table }
