@@ -1,5 +1,5 @@
 //! What the layers must not know (docs/architecture.md, invariants), read off the sources.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 

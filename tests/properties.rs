@@ -1,6 +1,6 @@
 //! Random templates, rules and requests: the program against the judge of `tests/naive`, and the judge against itself.
 //! `PROPTEST_CASES` raises the number of cases.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod naive;
 mod product;

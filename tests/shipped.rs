@@ -1,5 +1,5 @@
 //! Every shipped configuration file loads without a word, and every shipped command is answered.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod naive;
 mod product;

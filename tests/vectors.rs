@@ -1,5 +1,5 @@
 //! The golden vectors (`tests/vectors/`) against the judge of `tests/naive` and against the program.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod naive;
 mod product;

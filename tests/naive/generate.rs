@@ -450,10 +450,18 @@ fn other_notation(t: &mut Tape, field: &Value) -> Value {
             out["endian"] = json!(turned);
         }
         (2, "uint") if size(field) < 8 => out["length"] = json!(size(field) + 1),
-        (3, "bcd") => out["type"] = json!("hex"),
+        (3, "bcd") => out["type"] = json!(t.one(&["hex", "uint"])),
+        (3, "hex") if size(field) <= 8 => out["type"] = json!(t.one(&["bcd", "hex"])),
+        (3, "uint") => out["type"] = json!(t.one(&["bcd", "hex", "int"])),
+        (6, "hex") => out["type"] = json!("str"),
         (4, "str") => out["type"] = json!("ascii"),
         (5, "int") => out["type"] = json!(t.one(&["int_le", "int_be"])),
         _ => {}
+    }
+    if kind(&out) != kind(field) {
+        // Its constant is written in another notation.
+        out.as_object_mut().unwrap().remove("value");
+        out.as_object_mut().unwrap().remove("match");
     }
     if out["type"] != field["type"] && kind(&out) == "int" {
         out.as_object_mut().unwrap().remove("endian");

@@ -1,5 +1,5 @@
 //! The program as a library: a configuration of one FSU with one device, compiled, answering frames.
-#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used)]
 
 use crate::naive::clock::Clock;
 use crate::naive::frame::Verify;
