@@ -15,6 +15,7 @@ readonly TCP_PORT=21001 TCP_FSU=bangsun_tcp
 readonly TCP_REQUEST=7E6744811000000000000000000000000000000000000000000000000000003C010D
 readonly READY_SECONDS=30 REPLY_SECONDS=5 STOP_SECONDS=15
 
+reply=
 work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-demo.XXXXXX")
 mock=
 
@@ -55,14 +56,12 @@ ask() {
     exec 3<&- 3>&-
 }
 
-# exchange udp|tcp PORT FSU HEX: what is sent, what it means, and what came back.
+# exchange udp|tcp PORT FSU HEX: sends it and leaves in $reply what came back.
 exchange() {
-    local reply
-    printf 'request: %s\n\n' "$4"
-    "$program" explain --fsu "$3" "$4"
+    printf 'sent to %s, %s 127.0.0.1:%s\n  %s\n' "$3" "$1" "$2" "$4"
     reply=$(ask "$1" "$2" "$4")
     [ -n "$reply" ] || fail "no reply from $3 on $1 port $2 within $REPLY_SECONDS s"
-    printf '\nand the reply that came back from 127.0.0.1:%s:\n%s\n' "$2" "$reply"
+    printf 'came back\n  %s\n' "$reply"
 }
 
 say "what the machine needs"
@@ -94,10 +93,15 @@ done
 cat "$work/out"
 shown=$(wc -l <"$work/out")
 
-say "ask $UDP_FSU over UDP: set the clock (through data in an outer frame)"
+say "ask over UDP: set the clock (the device's frame as through data of an outer frame)"
 exchange udp "$UDP_PORT" "$UDP_FSU" "$UDP_REQUEST"
 
-say "ask $TCP_FSU over TCP: read the state (the same device, no outer frame)"
+say "the same exchange decoded: fsu-mock explain"
+"$program" explain --fsu "$UDP_FSU" "$UDP_REQUEST" | tee "$work/explained"
+grep -qx "reply: $reply" "$work/explained" || fail "explain says another reply than the one that came"
+echo "which is what came back."
+
+say "ask over TCP: read the state (the same device, no outer frame)"
 exchange tcp "$TCP_PORT" "$TCP_FSU" "$TCP_REQUEST"
 
 say "stop it: SIGTERM"
