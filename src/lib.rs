@@ -7,6 +7,7 @@
 //!   prebuilt replies. Knows no serde while serving.
 //! - [`codec`]: bytes to checked views and back: outer frame, inner frame, stream framer. Pure.
 //! - [`responder`]: a checked request to the bytes of its reply. Pure.
+//! - [`client`]: requests, and what comes back: the other end. Pure.
 //! - [`shard`]: sockets, connections, clients, timing wheel and counters of one pinned executor.
 //! - [`log`]: the logger thread: device log and system log.
 //! - [`cli`]: arguments, and the commands that stand beside `run`.
@@ -15,6 +16,7 @@
 //! (`tests/layers.rs`) keeps it so.
 
 pub mod cli;
+pub mod client;
 pub mod codec;
 pub mod config;
 pub mod log;

@@ -8,7 +8,7 @@ use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
 use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
 use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
 use std::path::Path;
 
 /// Counts what goes out and keeps nothing.
@@ -60,6 +60,11 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
                 let value = fsu_mock::codec::inner::length_value(field, data_len);
                 fsu_mock::codec::checksum::write_number(value, field.little, &mut raw[at..at + field.len]);
             }
+            if let Some(checksum) = template.checksum.as_ref().filter(|checksum| !checksum.over_wire) {
+                let value = fsu_mock::codec::checksum::compute(checksum, template, &raw, &raw);
+                let at = checksum.at.in_frame(len);
+                fsu_mock::codec::checksum::write_number(value, checksum.little, &mut raw[at..at + checksum.len]);
+            }
             let mut wire = Vec::new();
             fsu_mock::codec::inner::encode_wire(template, &raw, &mut wire);
             if fsu.transport == Transport::Udp {
@@ -92,7 +97,10 @@ fn no_allocation_from_request_to_reply() {
                     Transport::Udp => {
                         b_interface::on_datagram(&run, fsu, &mut state, request, moment, &mut scratch, sink);
                     }
-                    _ => {
+                    Transport::Broadcast => {
+                        datagram::on_datagram(&run, fsu, &mut state, request, moment, &mut scratch, sink);
+                    }
+                    Transport::Tcp => {
                         stream::on_bytes(&run, fsu, &mut state, request, moment, &mut scratch, sink);
                     }
                 }

@@ -77,7 +77,7 @@ fn check_absent(layers: &[&str], words: &[&str]) {
 #[test]
 fn pure_layers_know_no_sockets_clocks_or_threads() {
     check_absent(
-        &["config", "plan", "codec", "responder"],
+        &["config", "plan", "codec", "responder", "client"],
         &[
             "glommio",
             "socket2",

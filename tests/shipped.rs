@@ -58,7 +58,9 @@ fn every_template_answers_every_command() {
             "vendor": read(&template)["vendor"].clone(), "sub_dev_type": "01", "sub_dev_addr": "01",
             "protocol_template": template.to_str().unwrap(),
         }]});
-        let fsu = json!({"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": "udp", "config_dir": "."});
+        // Transfers need their own transport.
+        let transport = if read(&template)["protocol"]["transfer"].is_null() { "udp" } else { "broadcast" };
+        let fsu = json!({"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": "."});
         std::fs::write(&main, json!({"fsu_list": [fsu]}).to_string()).unwrap();
         std::fs::write(dir.path().join("fsu_devices.json"), devices.to_string()).unwrap();
         // What vendor.json says of the vendor holds here too.

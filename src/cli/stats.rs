@@ -80,6 +80,20 @@ pub struct Totals {
     pub centres_offline: u64,
     /// TCP connections accepted.
     pub connections: u64,
+    /// Multi-frame transfers begun.
+    pub transfers_opened: u64,
+    /// Transfers whose last frame was sent.
+    pub transfers_completed: u64,
+    /// Transfers that a new command ended before their last frame.
+    pub transfers_aborted: u64,
+    /// Transfers that ended before their last frame because nobody asked in time.
+    pub transfers_timed_out: u64,
+    /// Demands and commands refused for want of a transfer, or of room for one.
+    pub transfers_refused: u64,
+    /// First data frames, which follow an answer unasked.
+    pub data_frames_unasked: u64,
+    /// Data frames sent once more.
+    pub data_frames_resent: u64,
     /// Device-log records lost because the queue was full.
     pub log_records_lost: u64,
     /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
@@ -132,6 +146,13 @@ impl Totals {
             centres_online,
             centres_offline,
             connections,
+            transfers_opened,
+            transfers_completed,
+            transfers_aborted,
+            transfers_timed_out,
+            transfers_refused,
+            data_frames_unasked,
+            data_frames_resent,
             log_records_lost,
             value_misfits,
             dropped,
@@ -148,6 +169,13 @@ impl Totals {
             centres_online,
             centres_offline,
             connections,
+            transfers_opened,
+            transfers_completed,
+            transfers_aborted,
+            transfers_timed_out,
+            transfers_refused,
+            data_frames_unasked,
+            data_frames_resent,
             log_records_lost,
             value_misfits,
             dropped_total: counters.dropped_total(),
@@ -276,6 +304,13 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         sum.centres_online += one.centres_online;
         sum.centres_offline += one.centres_offline;
         sum.connections += one.connections;
+        sum.transfers_opened += one.transfers_opened;
+        sum.transfers_completed += one.transfers_completed;
+        sum.transfers_aborted += one.transfers_aborted;
+        sum.transfers_timed_out += one.transfers_timed_out;
+        sum.transfers_refused += one.transfers_refused;
+        sum.data_frames_unasked += one.data_frames_unasked;
+        sum.data_frames_resent += one.data_frames_resent;
         sum.log_records_lost += one.log_records_lost;
         sum.value_misfits += one.value_misfits;
         for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {

@@ -21,6 +21,7 @@ fn command(key: u8) -> Command {
         constants: Box::default(),
         lengths: Box::default(),
         response_len: 0,
+        sample: Box::default(),
     }
 }
 
@@ -61,6 +62,7 @@ pub(crate) fn delimited() -> Template {
         .into(),
         commands: COMMANDS.map(command).into(),
         errors: [const { None }; 5],
+        transfer: None,
         wire_len_max: 64,
     }
 }

@@ -205,7 +205,37 @@ pub struct RawProtocol {
     /// Which header values are no refusal.
     pub refusal: Option<At<RawRefusal>>,
     /// Multi-frame transfers (spec broadcast.md).
-    pub transfer: Option<At<Json>>,
+    pub transfer: Option<At<RawTransfer>>,
+}
+
+/// `transfer` of a template: data that follows an answer in frames of its own (protocol_type broadcast).
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawTransfer {
+    /// The command of a data frame, in the notation of the field `cmd`.
+    pub data_cmd: Option<At<Json>>,
+    /// The command that asks for a data frame.
+    pub next_cmd: Option<At<Json>>,
+    /// The header field that holds the command. Default `Cmd`.
+    pub cmd: Option<At<String>>,
+    /// The header field that holds the sequence number. Default `SN`.
+    pub sn: Option<At<String>>,
+    /// The header field that holds the device id. Default `DID`.
+    pub did: Option<At<String>>,
+    /// The header field that holds 0 in an answer that accepts. Default `Accept`.
+    pub accept: Option<At<String>>,
+    /// The bit of the sequence number that marks the last frame; those below it count. Default 15.
+    pub last_bit: Option<At<u64>>,
+    /// Payload bytes of a data frame. Default 1024.
+    pub chunk_bytes: Option<At<u64>>,
+    /// Milliseconds after which an idle transfer has ended. Default 5000.
+    pub transfer_timeout_ms: Option<At<u64>>,
+    /// Open transfers of one FSU. Default 64; past it a command with data is refused.
+    pub transfers_max: Option<At<u64>>,
+    /// Payload bytes of one transfer. Default 33554432, what 32768 frames of 1024 bytes carry.
+    pub bytes_max: Option<At<u64>>,
+    /// Header values of a refusal. Default: what all commands' replies agree on, and 01 in the field `accept`.
+    pub refused: Option<Map<At<Json>>>,
 }
 
 /// One field of a header, tail or data frame.
@@ -352,8 +382,22 @@ pub struct RawRule {
     pub cycle: Option<At<Vec<At<RawData>>>>,
     /// Register -> value, kept per device for `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,
+    /// File that the transfer carries instead of the data frame, from this file; `.hex`: hex digits and # comments.
+    pub data_file: Option<At<String>>,
+    /// Generated data that the transfer carries instead of the data frame.
+    pub data_bytes: Option<At<RawDataBytes>>,
     /// Faults made on purpose.
     pub faults: Option<At<Json>>,
+}
+
+/// `data_bytes`: as many bytes of the generator docs/broadcast.md describes.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawDataBytes {
+    /// How many.
+    pub bytes: Option<At<u64>>,
+    /// Where the generator begins. Default 0.
+    pub seed: Option<At<u64>>,
 }
 
 /// `delay`: one of its keys, in milliseconds.

@@ -80,6 +80,8 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("Devices", &["device_list"]),
     ("Device", &["protocol_template"]),
     ("Template", &["protocol"]),
+    ("Transfer", &["data_cmd", "next_cmd"]),
+    ("DataBytes", &["bytes"]),
 ];
 
 /// The schema of a kind of file.

@@ -24,10 +24,16 @@ pub enum Source {
 impl Source {
     /// All bytes of a file, or why not. Longer files than [`FILE_BYTES_MAX`] are refused.
     pub fn read(self, path: &Path) -> Result<Vec<u8>, String> {
+        self.read_up_to(path, FILE_BYTES_MAX)
+    }
+
+    /// As [`Self::read`], with a bound of its own.
+    pub fn read_up_to(self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
         match self {
-            Self::Directory => read_file(path),
+            Self::Directory => read_file(path, bytes_max),
             Self::Embedded => match EMBEDDED.get_file(self.clean(path)) {
-                Some(file) => Ok(file.contents().to_vec()),
+                Some(file) if file.contents().len() <= bytes_max => Ok(file.contents().to_vec()),
+                Some(_) => Err(format!("it has more than {bytes_max} bytes")),
                 None => Err("it is not in the embedded configuration".into()),
             },
         }
@@ -86,15 +92,15 @@ impl Source {
     }
 }
 
-fn read_file(path: &Path) -> Result<Vec<u8>, String> {
+fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
     let read = || {
         let mut bytes = Vec::new();
-        fs::File::open(path)?.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+        fs::File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(|error: std::io::Error| error.to_string())?;
-    if bytes.len() > FILE_BYTES_MAX {
-        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    if bytes.len() > bytes_max {
+        return Err(format!("it has more than {bytes_max} bytes"));
     }
     Ok(bytes)
 }

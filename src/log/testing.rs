@@ -86,6 +86,7 @@ fn command(key: u128, request: Vec<Field>, response: Vec<Field>) -> Command {
         request_len: len(&request),
         request_len_padded: len(&request),
         response_len: len(&response),
+        sample: Box::default(),
         request: Some(request.into()),
         response: response.into(),
         exact: false,
@@ -144,6 +145,7 @@ pub(super) fn fixed_template() -> Template {
         keys: keys(3, true, &[0x108B]),
         commands: Box::new([command(0x108B, fields(true), fields(false))]),
         errors: [const { None }; 5],
+        transfer: None,
         wire_len_max: 34,
     }
 }

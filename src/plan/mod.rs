@@ -9,3 +9,4 @@ pub mod compile;
 pub mod fleet;
 pub mod rule;
 pub mod template;
+pub mod transfer;

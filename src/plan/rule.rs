@@ -1,6 +1,7 @@
 //! Rules, compiled: which reply a request gets, and when.
 
 use super::template::{Constant, Offset, Slot};
+use super::transfer::Payload;
 use std::sync::Arc;
 
 /// One rule of one command.
@@ -69,6 +70,8 @@ pub struct Reply {
     pub data_len: usize,
     /// Which header values keep the data frame.
     pub refusal: Option<Refusal>,
+    /// What follows in frames of its own; then `frame` goes out without its data frame.
+    pub payload: Payload,
 }
 
 /// A reply whose header tells a refusal carries an empty data frame.

@@ -4,6 +4,7 @@
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
 use super::rule::Reply;
+use super::transfer::Transfer;
 use std::sync::Arc;
 
 /// A place in a raw frame: non-negative from its start, negative from its end.
@@ -263,6 +264,8 @@ pub struct Command {
     pub lengths: Box<[Constant]>,
     /// Data-frame bytes of the reply.
     pub response_len: usize,
+    /// A raw request with the values that the template gives; its checksum is not computed. For clients.
+    pub sample: Box<[u8]>,
 }
 
 /// Which wrong requests a template can answer; index into [`Template::errors`].
@@ -321,6 +324,8 @@ pub struct Template {
     pub commands: Box<[Command]>,
     /// Replies to wrong requests, by [`ErrorReply`].
     pub errors: [Option<Arc<Reply>>; 5],
+    /// Multi-frame transfers.
+    pub transfer: Option<Transfer>,
     /// Wire bytes of the largest reply any rule of any device can build from it (inner frame).
     pub wire_len_max: usize,
 }

@@ -7,6 +7,7 @@ use crate::codec::inner::{encode_hex, encode_wire, length_value};
 use crate::codec::value;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::Template;
+use crate::plan::transfer::Payload;
 use fastrand::Rng;
 
 /// What the functions of a value may read.
@@ -120,7 +121,8 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
     }
 }
 
-/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten).
+/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten). A data frame that is to
+/// travel by itself ([`Payload::Built`]) is left in `text_scratch`.
 ///
 /// Returns how many values did not fit their field; such a field keeps what the template gives it.
 pub fn build(
@@ -171,21 +173,34 @@ pub fn build(
             }
         }
     }
-    refuse(template, reply, frame);
+    if is_refusal(template, reply, frame) {
+        let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
+        empty(template, reply, padding, frame);
+    } else if let Payload::Built = reply.payload {
+        text_scratch.clear();
+        text_scratch.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
+        empty(template, reply, 0, frame);
+    }
     finish(template, frame, wire);
     misfits
 }
 
-/// Empties the data frame of a refusal.
-fn refuse(template: &Template, reply: &Reply, frame: &mut Vec<u8>) {
-    let Some(refusal) = &reply.refusal else { return };
-    let value = &frame[refusal.at..refusal.at + refusal.len];
-    if refusal.ok.iter().any(|ok| **ok == *value) {
-        return;
-    }
+/// Does the reply's frame, with its data or emptied, tell that it carries none?
+#[inline]
+pub(super) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bool {
+    reply.refusal.as_ref().is_some_and(|refusal| {
+        // The tail has moved with the data.
+        let moved = if refusal.at < template.left_len { 0 } else { reply.frame.len() - frame.len() };
+        let value = &frame[refusal.at - moved..refusal.at - moved + refusal.len];
+        !refusal.ok.iter().any(|ok| **ok == *value)
+    })
+}
+
+/// Empties the data frame; where all frames have one size, the padding fills it.
+fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
     let data = template.left_len..template.left_len + reply.data_len;
     if template.data_len_fixed.is_some() {
-        frame[data].fill(refusal.padding);
+        frame[data].fill(padding);
     } else {
         frame.drain(data);
         for field in &template.lengths {
@@ -196,7 +211,7 @@ fn refuse(template: &Template, reply: &Reply, frame: &mut Vec<u8>) {
 }
 
 /// Writes the checksum and the wire bytes.
-fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
+pub(super) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
     wire.clear();
     let Some(checksum) = &template.checksum else { return encode_wire(template, frame, wire) };
     if checksum.over_wire {

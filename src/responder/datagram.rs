@@ -8,12 +8,17 @@ mod tests;
 use super::reply::{Verdict, respond};
 use super::state::FsuState;
 use super::stream::{Fit, fit};
+use super::transfer;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Fsu;
+use std::net::{Ipv4Addr, SocketAddr};
 
-/// Answers a datagram, by the device that it fits best; by the first where it fits none.
+/// A sender that is not told.
+const NOBODY: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// As [`on_datagram_from`], where who sent it does not matter: all such are one client.
 pub fn on_datagram(
     run: &RunContext,
     fsu: &Fsu,
@@ -23,8 +28,29 @@ pub fn on_datagram(
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> Heard {
+    on_datagram_from(run, fsu, state, NOBODY, datagram, moment, scratch, sink)
+}
+
+/// Answers a datagram, by the device that it fits best; by the first where it fits none.
+pub fn on_datagram_from(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    peer: SocketAddr,
+    datagram: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Heard {
     state.counters.received += 1;
     let device = choose(fsu, datagram, &mut scratch.raw);
+    if fsu.devices[device].template.transfer.is_some() {
+        let result = transfer::on_frame(run, fsu, device, state, peer, datagram, moment, scratch, sink);
+        if let Err(reason) = result {
+            sink.note(reason, datagram);
+        }
+        return Heard { valid: result.is_ok() };
+    }
     let dropped = match respond(run, fsu, device, state, datagram, moment, scratch) {
         Verdict::Reply { due_unix_ms } if scratch.wire.len() <= DATAGRAM_BYTES_MAX => {
             sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);

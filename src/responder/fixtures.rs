@@ -22,6 +22,7 @@ fn echo(template: &Template) -> Arc<Reply> {
         frame: frame.into(),
         patches: [Patch::Copy { from: Offset(1), to: 1, len: 2 }].into(),
         refusal: None,
+        payload: crate::plan::transfer::Payload::None,
     })
 }
 

@@ -6,6 +6,7 @@
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
+//! - [`transfer`]: data that follows an answer in frames of its own.
 //! - [`state`]: what an FSU remembers between messages.
 //!
 //! The three protocol stages have one shape, so that a shard need not know which it serves:
@@ -20,6 +21,7 @@ pub mod random;
 pub mod reply;
 pub mod state;
 pub mod stream;
+pub mod transfer;
 
 use crate::codec::civil::Now;
 use crate::codec::framer::Search;
@@ -41,6 +43,8 @@ pub enum Outgoing {
     Reply,
     /// A heartbeat, in answer to a centre's.
     Heartbeat,
+    /// The first data frame of a transfer: it follows a reply, and no request asks for it.
+    Data,
 }
 
 /// Where a protocol stage puts what it has to say.
@@ -69,7 +73,7 @@ pub struct Scratch {
     pub framed: Vec<u8>,
     /// The outer frame on the wire.
     pub escaped: Vec<u8>,
-    /// The text of a value.
+    /// The text of a value; then the data frame that a reply leaves out, for a transfer to carry.
     pub text: Vec<u8>,
     /// What the framers saw in the bytes of a stream, by device.
     pub searches: Vec<Search>,

@@ -92,7 +92,7 @@ pub fn respond(
 ) -> Verdict {
     let mut raw = std::mem::take(&mut scratch.raw);
     let verdict = match inner::parse(&fsu.devices[device].template, wire, &mut raw) {
-        Ok(frame) => answer(run, fsu, device, state, frame, moment, scratch),
+        Ok(frame) => answer(run, fsu, device, state, frame, moment, scratch).verdict,
         Err(reason) => Verdict::Dropped(reason),
     };
     scratch.raw = raw;
@@ -104,15 +104,33 @@ pub fn respond(
     verdict
 }
 
-fn answer(
+/// What became of a whole frame.
+#[derive(Debug)]
+pub(super) struct Answered<'a> {
+    /// Nothing of it is counted yet.
+    pub(super) verdict: Verdict,
+    /// It was a good command, answered or not.
+    pub(super) is_command: bool,
+    /// The rule's reply, where one was built.
+    pub(super) reply: Option<&'a Reply>,
+}
+
+impl Answered<'_> {
+    fn without_reply(verdict: Verdict, is_command: bool) -> Self {
+        Self { verdict, is_command, reply: None }
+    }
+}
+
+/// Answers a frame.
+pub(super) fn answer<'a>(
     run: &RunContext,
-    fsu: &Fsu,
+    fsu: &'a Fsu,
     device_number: usize,
     state: &mut FsuState,
     frame: Frame<'_>,
     moment: Moment,
     scratch: &mut Scratch,
-) -> Verdict {
+) -> Answered<'a> {
     let device = &*fsu.devices[device_number];
     let mut checksum_wrong = false;
     let finding = examine(device, frame, &mut checksum_wrong);
@@ -120,7 +138,9 @@ fn answer(
     let (frame, command) = match finding {
         Finding::Command(frame, command) => (frame, command),
         Finding::Wrong(frame, reason) => {
-            let Some(reply) = error_reply(&device.template, reason) else { return Verdict::Dropped(reason) };
+            let Some(reply) = error_reply(&device.template, reason) else {
+                return Answered::without_reply(Verdict::Dropped(reason), false);
+            };
             state.counters.error_replies += 1;
             state.replies += 1;
             let mut rng = generator(run.seed, fsu, state.messages);
@@ -137,11 +157,13 @@ fn answer(
             let misfits =
                 build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
             state.counters.value_misfits += misfits;
-            return Verdict::Reply { due_unix_ms };
+            return Answered::without_reply(Verdict::Reply { due_unix_ms }, false);
         }
     };
     state.messages += 1;
-    let Some((_, rule)) = matching(device, command, &frame) else { return Verdict::Dropped(Reason::Unmatched) };
+    let Some((_, rule)) = matching(device, command, &frame) else {
+        return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
+    };
     let mut rng = generator(run.seed, fsu, state.messages);
     let delay = if run.skip_delay { 0 } else { delay_ms(rule.delay, &mut rng) };
     let due_unix_ms = moment.now.unix_ms.saturating_add(delay as i64).max(moment.not_before_unix_ms);
@@ -157,14 +179,14 @@ fn answer(
     let memory = &mut state.devices[device_number];
     set_registers(rule, memory, &mut inputs, &mut scratch.text);
     if rule.timeout {
-        return Verdict::Silent;
+        return Answered::without_reply(Verdict::Silent, true);
     }
     state.replies += 1;
     let reply = turn(rule, memory);
     inputs.registers = &memory.registers;
     let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
     state.counters.value_misfits += misfits;
-    Verdict::Reply { due_unix_ms }
+    Answered { verdict: Verdict::Reply { due_unix_ms }, is_command: true, reply: Some(reply) }
 }
 
 /// Does what the rule's `set` says. Each entry sees what the ones before it set.

@@ -1,5 +1,6 @@
 //! What an FSU remembers between messages.
 
+use super::transfer::Transfers;
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Fsu;
 
@@ -30,6 +31,20 @@ pub struct Counters {
     pub centres_offline: u64,
     /// TCP connections accepted.
     pub connections: u64,
+    /// Transfers begun: an answer that data follows.
+    pub transfers_opened: u64,
+    /// Transfers whose last frame was sent.
+    pub transfers_completed: u64,
+    /// Transfers that a new command ended before their last frame.
+    pub transfers_aborted: u64,
+    /// Transfers that ended before their last frame because nobody asked for the next in time.
+    pub transfers_timed_out: u64,
+    /// Refusals: demands that no open transfer could meet, and commands with data when all transfers were in use.
+    pub transfers_refused: u64,
+    /// First data frames, which follow an answer unasked; handed to the kernel.
+    pub data_frames_unasked: u64,
+    /// Data frames sent once more because the same one was asked for again.
+    pub data_frames_resent: u64,
     /// Device-log records lost because the queue was full.
     pub log_records_lost: u64,
     /// Drops, by [`Reason`].
@@ -51,6 +66,13 @@ impl Default for Counters {
             centres_online: 0,
             centres_offline: 0,
             connections: 0,
+            transfers_opened: 0,
+            transfers_completed: 0,
+            transfers_aborted: 0,
+            transfers_timed_out: 0,
+            transfers_refused: 0,
+            data_frames_unasked: 0,
+            data_frames_resent: 0,
             log_records_lost: 0,
             dropped: [0; Reason::COUNT],
         }
@@ -90,6 +112,8 @@ pub struct FsuState {
     pub replies: u64,
     /// By device number.
     pub devices: Box<[DeviceState]>,
+    /// Open multi-frame transfers.
+    pub transfers: Transfers,
 }
 
 impl FsuState {

@@ -4,15 +4,17 @@ use crate::plan::fleet::{Fsu, Transport};
 use crate::responder::state::FsuState;
 use crate::responder::stream::{self, Step};
 use crate::responder::{Heard, Moment, RunContext, Scratch, Sink, b_interface, datagram};
+use std::net::SocketAddr;
 
 /// What a shard serves. The state it works on is the shard's.
 pub trait Protocol {
-    /// Answers one datagram.
+    /// Answers one datagram of `peer`.
     fn on_datagram(
         &self,
         run: &RunContext,
         fsu: &Fsu,
         state: &mut FsuState,
+        peer: SocketAddr,
         bytes: &[u8],
         moment: Moment,
         scratch: &mut Scratch,
@@ -49,6 +51,7 @@ impl Protocol for Responder {
         run: &RunContext,
         fsu: &Fsu,
         state: &mut FsuState,
+        peer: SocketAddr,
         bytes: &[u8],
         moment: Moment,
         scratch: &mut Scratch,
@@ -56,7 +59,7 @@ impl Protocol for Responder {
     ) -> Heard {
         match fsu.transport {
             Transport::Udp => b_interface::on_datagram(run, fsu, state, bytes, moment, scratch, sink),
-            Transport::Broadcast => datagram::on_datagram(run, fsu, state, bytes, moment, scratch, sink),
+            Transport::Broadcast => datagram::on_datagram_from(run, fsu, state, peer, bytes, moment, scratch, sink),
             Transport::Tcp => Heard::default(),
         }
     }

@@ -326,13 +326,14 @@ pub(super) fn count_sent(counters: &mut Counters, what: Outgoing) {
     match what {
         Outgoing::Reply => counters.answered += 1,
         Outgoing::Heartbeat => counters.heartbeats_sent += 1,
+        Outgoing::Data => counters.data_frames_unasked += 1,
     }
 }
 
 /// As the log calls it.
 fn kind(what: Outgoing) -> Kind {
     match what {
-        Outgoing::Reply => Kind::Reply,
+        Outgoing::Reply | Outgoing::Data => Kind::Reply,
         Outgoing::Heartbeat => Kind::Heartbeat,
     }
 }

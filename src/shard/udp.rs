@@ -82,8 +82,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             pending_full: 0,
         };
         let moment = Moment { now: now.now(), not_before_unix_ms: 0 };
-        let heard =
-            self.protocol.on_datagram(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
+        let heard = self.protocol.on_datagram(
+            &self.run,
+            fsu,
+            &mut slot.state,
+            peer,
+            bytes,
+            moment,
+            &mut self.scratch,
+            &mut sink,
+        );
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);

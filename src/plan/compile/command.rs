@@ -133,7 +133,7 @@ fn declared_len(diags: &mut Diags, raw: &RawCommand, after_length: usize) -> Opt
     Some(declared - after_length)
 }
 
-/// Compiles one command. `flag` are the names of the key's parts, `after_length` the header bytes that
+/// Compiles one command, with its request's fields. `flag` are the names of the key's parts, `after_length` the header bytes that
 /// data_frame_length counts.
 pub fn command(
     diags: &mut Diags,
@@ -141,7 +141,7 @@ pub fn command(
     flag: &[At<String>],
     raw: &At<RawCommand>,
     after_length: usize,
-) -> Option<(Command, CommandDraft)> {
+) -> Option<(Command, CommandDraft, Option<DataList>)> {
     let right = field::word(diags, raw.align.as_ref(), false, &[("left", false), ("right", true)]);
     let byte = match &raw.padding {
         None => 0,
@@ -199,23 +199,23 @@ pub fn command(
     let fields = request.as_ref().map_or(&empty, |request| &request.fields);
     let parts = key_parts(diags, template, flag, fields, raw)?;
     let (key, key_text) = key(diags, raw, &parts)?;
-    let plain = |list: DataList| -> Box<[Field]> {
-        list.fields.into_iter().filter(|field| !field.header).map(|field| field.field).collect()
+    let plain = |list: &DataList| -> Box<[Field]> {
+        list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()
     };
-    let response_fields = response.fields.clone();
     let command = Command {
         key,
         key_text,
-        request: request.map(plain),
-        response: plain(response),
+        request: request.as_ref().map(&plain),
+        response: plain(&response),
         request_len,
         request_len_padded: declared.unwrap_or(request_len).max(request_len),
         exact: false,
         constants: constants.into(),
         lengths: lengths.into(),
         response_len,
+        sample: Box::default(),
     };
-    Some((command, CommandDraft { response: response_fields, padding: byte, parts, pos: raw.pos }))
+    Some((command, CommandDraft { response: response.fields, padding: byte, parts, pos: raw.pos }, request))
 }
 
 /// Where the parts of the key stand: header first, then the data frame, then the tail.

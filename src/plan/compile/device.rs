@@ -1,6 +1,7 @@
 //! fsu_devices.json to devices, shared by all FSUs for which they are the same.
 
 use super::field;
+use super::payload::Payloads;
 use super::rules;
 use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
@@ -18,6 +19,7 @@ pub const DEVICES_MAX: usize = 256;
 pub struct Devices {
     vendors: RawVendors,
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
+    payloads: Payloads,
     lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
     /// By device list, and by the id of an FSU that has a rule file of its own there.
     compiled: HashMap<(PathBuf, Option<String>), Option<SharedDevices>>,
@@ -29,7 +31,13 @@ type SharedDevices = Arc<[Arc<Device>]>;
 impl Devices {
     /// Nothing compiled yet.
     pub fn new(vendors: RawVendors) -> Self {
-        Self { vendors, templates: HashMap::new(), lists: HashMap::new(), compiled: HashMap::new() }
+        Self {
+            vendors,
+            templates: HashMap::new(),
+            payloads: Payloads::default(),
+            lists: HashMap::new(),
+            compiled: HashMap::new(),
+        }
     }
 
     /// The devices of an FSU, by its device list and its id (upper-case hex, empty if it has none).
@@ -128,12 +136,17 @@ impl Devices {
         let sub_dev_type = hex_byte(diags, raw, raw.sub_dev_type.as_ref(), "sub_dev_type");
         let sub_dev_addr = hex_byte(diags, raw, raw.sub_dev_addr.as_ref(), "sub_dev_addr");
         let modes = [("warn", VerifyChecksum::Warn), ("strict", VerifyChecksum::Strict), ("off", VerifyChecksum::Off)];
-        let verify_checksum = field::word(diags, raw.verify_checksum.as_ref(), VerifyChecksum::Warn, &modes);
+        let given = raw.verify_checksum.as_ref();
+        let verify_checksum = given.map(|_| field::word(diags, given, VerifyChecksum::Warn, &modes));
         let draft = self.template(loader, file, raw)?;
+        // Spec broadcast.md: there a wrong checksum is dropped.
+        let default = if draft.plan.transfer.is_some() { VerifyChecksum::Strict } else { VerifyChecksum::Warn };
+        let verify_checksum = verify_checksum.unwrap_or(default);
         // A wrong one was told; its rules may have something to tell too.
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
-        let rules = rules::rules(&mut loader.diags, &draft, &files);
+        let payloads = self.payloads.of(loader, &draft.plan, &files);
+        let rules = rules::rules(&mut loader.diags, &draft, &files, &payloads);
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         Some(Device {
             vendor: vendor.into(),
@@ -174,9 +187,15 @@ fn stem(path: &str) -> &str {
 }
 
 /// The rule files that apply, in the order in which they are asked: this FSU's, this device's, the default.
-fn rule_files(loader: &mut Loader, draft: &TemplateDraft, id: &str, kind: u8, addr: u8) -> Vec<At<RawRules>> {
+fn rule_files(
+    loader: &mut Loader,
+    draft: &TemplateDraft,
+    id: &str,
+    kind: u8,
+    addr: u8,
+) -> Vec<(PathBuf, At<RawRules>)> {
     let device = format!("{kind:02X}{addr:02X}");
-    let mut files: Vec<(u8, At<RawRules>)> = Vec::new();
+    let mut files: Vec<(u8, (PathBuf, At<RawRules>))> = Vec::new();
     if draft.rule_files.is_empty() {
         let text = format!("{} names no rule file, so nothing is answered (`rule_file_list`)", draft.plan.path);
         loader.diags.warn(draft.commands.first().map_or(Pos::default(), |command| command.pos), text);
@@ -199,7 +218,7 @@ fn rule_files(loader: &mut Loader, draft: &TemplateDraft, id: &str, kind: u8, ad
         };
         let path = loader.join(&draft.path, &named.value);
         if let Some(file) = loader.load::<RawRules>(&path, Some(named.pos)) {
-            files.push((rank, file));
+            files.push((rank, (path, file)));
         }
     }
     files.sort_by_key(|(rank, _)| *rank);

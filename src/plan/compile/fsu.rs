@@ -292,6 +292,12 @@ fn expand(
                 loader.diags.error(entry.pos, text);
             }
         }
+        if transport != Transport::Broadcast && i == 0 {
+            for device in compiled.iter().filter(|device| device.template.transfer.is_some()) {
+                let text = format!("{} has transfers, which only broadcast carries", device.template.path);
+                loader.diags.error(entry.pos, text);
+            }
+        }
         fsus.push(Fsu {
             name: name.into(),
             id,

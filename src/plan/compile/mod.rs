@@ -4,6 +4,8 @@
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
 //! - [`rules`], [`reply`], [`expr`]: rule files.
+//! - [`transfer`], [`payload`]: multi-frame transfers and their data.
+//! - [`sample`]: requests, for clients.
 
 pub mod checksum;
 pub mod command;
@@ -12,9 +14,12 @@ pub mod device;
 pub mod expr;
 pub mod field;
 pub mod fsu;
+pub mod payload;
 pub mod reply;
 pub mod rules;
+pub mod sample;
 pub mod template;
+pub mod transfer;
 
 use super::fleet::Fleet;
 use crate::config::load::Loader;

@@ -9,7 +9,9 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
 use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
+use crate::plan::transfer::Payload;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// A field of resp_data_list.
 #[derive(Clone, Debug)]
@@ -116,7 +118,47 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
         let at = field.at.in_frame(draft.frame.len());
         write_number(length_value(field, data_len), field.little, &mut draft.frame[at..at + field.len]);
     }
-    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, refusal }
+    let payload = Payload::None;
+    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, refusal, payload }
+}
+
+/// Takes the data of a reply into frames of its own: `given`, else the data frame (spec broadcast.md).
+///
+/// What can be known now is taken out of the reply; a data frame with patches is taken out when it is built.
+pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Reply {
+    let Reply { frame, patches, data_len, mut refusal, .. } = reply;
+    let data = template.left_len..template.left_len + data_len;
+    let to = |patch: &Patch| match patch {
+        Patch::Copy { to, .. } | Patch::CopyReversed { to, .. } | Patch::Number { to, .. } | Patch::Text { to, .. } => {
+            *to
+        }
+    };
+    if given.is_none() && patches.iter().any(|patch| data.contains(&to(patch))) {
+        return Reply { frame, patches, data_len, refusal, payload: Payload::Built };
+    }
+    let bytes = given.unwrap_or_else(|| frame[data.clone()].into());
+    let payload = if bytes.is_empty() { Payload::None } else { Payload::Static(bytes) };
+    let mut draft = Draft { frame: frame.into_vec(), patches: patches.into_vec() };
+    draft.frame.drain(data.clone());
+    draft.patches.retain_mut(|patch| {
+        let (Patch::Copy { to, .. }
+        | Patch::CopyReversed { to, .. }
+        | Patch::Number { to, .. }
+        | Patch::Text { to, .. }) = patch;
+        let stays = !data.contains(to);
+        if *to >= data.end {
+            *to -= data_len;
+        }
+        stays
+    });
+    if let Some(refusal) = refusal.as_mut().filter(|refusal| refusal.at >= template.left_len) {
+        refusal.at -= data_len;
+    }
+    for field in &template.lengths {
+        let at = field.at.in_frame(draft.frame.len());
+        write_number(length_value(field, 0), field.little, &mut draft.frame[at..at + field.len]);
+    }
+    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len: 0, refusal, payload }
 }
 
 fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: &mut Draft) {

@@ -3,15 +3,19 @@
 use super::command::{key_digits, padded_key};
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::field::{self, split_name};
+use super::payload::ByPlace;
 use super::reply::{self, Sources, header_lookup};
 use super::template::TemplateDraft;
-use crate::config::at::{At, Json, Map};
+use super::transfer::check_size;
+use crate::config::at::{At, Json, Map, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
-use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Rule, SetRegister};
+use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Reply, Rule, SetRegister};
 use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
+use crate::plan::transfer::Payload;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What the rules of a device come to.
@@ -82,12 +86,18 @@ impl Scope for CommandScope<'_> {
     }
 }
 
-/// Compiles the rule files of one device, in the order in which they are asked.
-pub fn rules(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -> DeviceRules {
+/// Compiles the rule files of one device, in the order in which they are asked. `payloads`: what their `data_file` and
+/// `data_bytes` stand for.
+pub fn rules(
+    diags: &mut Diags,
+    draft: &TemplateDraft,
+    files: &[(PathBuf, At<RawRules>)],
+    payloads: &ByPlace,
+) -> DeviceRules {
     let registers = registers(diags, draft, files);
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
     let mut cycles = 0;
-    for file in files {
+    for (_, file) in files {
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
             if numbers.is_empty() {
@@ -102,7 +112,7 @@ pub fn rules(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
                 }
                 ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
-                rule(diags, draft, &numbers, raw, &registers, &mut cycles, &mut out);
+                rule(diags, draft, &numbers, raw, &registers, payloads, &mut cycles, &mut out);
             }
         }
     }
@@ -146,10 +156,10 @@ fn is_comment(name: &str) -> bool {
 }
 
 /// All registers that any rule sets, with their longest text.
-fn registers(diags: &mut Diags, draft: &TemplateDraft, files: &[At<RawRules>]) -> Registers {
+fn registers(diags: &mut Diags, draft: &TemplateDraft, files: &[(PathBuf, At<RawRules>)]) -> Registers {
     let mut registers = Registers::default();
     let mut sets = Vec::new();
-    for file in files {
+    for (_, file) in files {
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
             for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
@@ -204,6 +214,7 @@ fn rule(
     numbers: &[usize],
     raw: &At<RawRule>,
     registers: &Registers,
+    payloads: &ByPlace,
     cycles: &mut u32,
     out: &mut [Vec<Rule>],
 ) {
@@ -228,6 +239,8 @@ fn rule(
         *cycles - 1
     });
     let when = when(diags, draft, numbers, raw);
+    let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
+    let given = given.map(|pos| (pos, payloads.get(&pos)));
     for (&number, when) in numbers.iter().zip(when) {
         let Some(when) = when else { continue };
         let command = &draft.plan.commands[number];
@@ -244,7 +257,7 @@ fn rule(
                 values: &[turn, data],
                 scope: &scope,
             };
-            Arc::new(reply::build(diags, &sources))
+            Arc::new(with_payload(diags, &sources, raw, given))
         });
         let replies: Box<[_]> = replies.collect();
         out[number].push(Rule {
@@ -261,6 +274,37 @@ fn rule(
         let near = nearest(&name, registers.numbers.keys().map(String::as_str));
         diags.warn(raw.pos, format!("no rule of this device sets register `{name}`, so it is always empty{near}"));
     }
+}
+
+/// The reply, with its data in frames of its own where the template has transfers. `given`: the place of `data_file` or
+/// `data_bytes`, and what it stands for unless that was an error.
+fn with_payload(
+    diags: &mut Diags,
+    sources: &Sources<'_>,
+    raw: &At<RawRule>,
+    given: Option<(Pos, Option<&Arc<[u8]>>)>,
+) -> Reply {
+    let reply = reply::build(diags, sources);
+    let Some(transfer) = &sources.template.transfer else { return reply };
+    let names = || sources.values.iter().flat_map(|values| values.iter()).map(|(name, _)| name);
+    let is_data = |name: &&At<String>| {
+        let plain = split_name(&name.value).1;
+        sources.response.iter().any(|field| !field.header && *field.field.name == *plain)
+    };
+    if given.is_some()
+        && let Some(name) = names().find(is_data)
+    {
+        diags.warn(name.pos, format!("`{}` means nothing beside data_file or data_bytes", name.value));
+    }
+    let pos = given.map_or(raw.pos, |(pos, _)| pos);
+    let data_len = reply.data_len;
+    let reply = reply::split(sources.template, reply, given.and_then(|(_, bytes)| bytes.cloned()));
+    match &reply.payload {
+        Payload::None => {}
+        Payload::Static(bytes) => check_size(diags, transfer, bytes.len(), pos),
+        Payload::Built => check_size(diags, transfer, data_len, pos),
+    }
+    reply
 }
 
 fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetRegister]> {

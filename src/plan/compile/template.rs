@@ -4,6 +4,8 @@ use super::checksum;
 use super::command::{self, CommandDraft, data_list};
 use super::field::{self, Padding, is_data_frame_length, known, split_name};
 use super::reply::{self, HeaderScope, RefusalSpec, Sources};
+use super::sample::sample;
+use super::transfer;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
@@ -44,9 +46,6 @@ pub fn template(
         diags.missing(raw.pos, "protocol", "the frame and its commands");
         return None;
     };
-    if protocol.transfer.is_some() {
-        diags.warn(protocol.pos, "`transfer` is not served by this version; its commands are answered in one frame");
-    }
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
     let encodings = [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)];
     let encoding = field::word(diags, encoding, Encoding::Binary, &encodings);
@@ -87,6 +86,7 @@ pub fn template(
         keys: Box::default(),
         commands: Box::default(),
         errors: Default::default(),
+        transfer: None,
         wire_len_max: 0,
     };
     plan.checksum = checksum::compile(diags, protocol, vendor, &mut plan);
@@ -96,12 +96,17 @@ pub fn template(
     let flag = flag(protocol, raw);
     let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
     for raw in protocol.data_frame.iter().flatten() {
-        commands.extend(command::command(diags, &plan, &flag, raw, after_length));
+        let compiled = command::command(diags, &plan, &flag, raw, after_length);
+        commands.extend(compiled.map(|(mut command, draft, request)| {
+            command.sample = sample(&plan, raw_left, raw_tail, request.as_ref(), &command, &draft);
+            (command, draft)
+        }));
     }
     if protocol.data_frame.as_ref().is_none_or(Vec::is_empty) {
         diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
     }
     command::share(diags, &plan, &mut commands);
+    plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
     sizes(diags, protocol, &mut plan, &commands);
     plan.keys = shapes(plan.left_len, &commands);
     let (compiled, drafts): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
@@ -297,7 +302,16 @@ fn flag(protocol: &At<RawProtocol>, raw: &At<RawTemplate>) -> Vec<At<String>> {
 /// How large frames can be, and how a stream is cut.
 fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, commands: &[(Command, CommandDraft)]) {
     let around = plan.left_len + plan.tail_len;
-    let replies = commands.iter().map(|(command, _)| command.response_len).max().unwrap_or(0);
+    let mut replies = commands.iter().map(|(command, _)| command.response_len).max().unwrap_or(0);
+    if around + replies > FRAME_BYTES_MAX && plan.transfer.is_some() {
+        let text =
+            format!("a data frame of {replies} bytes (at most {}; `data_file` carries more)", FRAME_BYTES_MAX - around);
+        diags.error(protocol.pos, text);
+    }
+    if let Some(transfer) = &plan.transfer {
+        // What a reply builds travels in chunks.
+        replies = transfer.chunk_bytes;
+    }
     if plan.data_len_fixed.is_none() {
         let open = commands.iter().any(|(command, _)| command.request.is_none());
         let listed = commands.iter().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);

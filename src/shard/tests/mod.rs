@@ -89,6 +89,7 @@ impl Protocol for Letters {
         _: &RunContext,
         _: &Fsu,
         state: &mut FsuState,
+        _: SocketAddr,
         bytes: &[u8],
         moment: Moment,
         _: &mut Scratch,

@@ -1,0 +1,65 @@
+//! A request from the template's values and some of one's own.
+
+use crate::codec::checksum::{compute, write_number};
+use crate::codec::inner::encode_wire;
+use crate::codec::value;
+use crate::plan::compile::command::key_digits;
+use crate::plan::compile::expr::nearest;
+use crate::plan::compile::field::split_name;
+use crate::plan::template::{Command, Computed, Field, Template};
+
+/// The first command with that key, as people write keys: `21`, `48_F0_E1`. The error names the nearest.
+pub fn find_command(template: &Template, key: &str) -> Result<usize, String> {
+    let digits = key_digits(key).concat();
+    template.commands.iter().position(|command| *command.key_text == *digits).ok_or_else(|| {
+        let near = nearest(&digits, template.commands.iter().map(|command| &*command.key_text));
+        format!("the template has no command `{key}`{near}")
+    })
+}
+
+/// The raw request: the template's sample with these values, in the notation of JSON files. The data frame's fields come
+/// before the header's.
+pub fn build(template: &Template, command: &Command, values: &[(String, String)]) -> Result<Vec<u8>, String> {
+    let mut raw = command.sample.to_vec();
+    for (name, text) in values {
+        let field = field(template, command, name)?;
+        let at = field.at.in_frame(raw.len());
+        let out = raw.get_mut(at..at + field.slot.len);
+        let out = out.ok_or_else(|| format!("`{name}` does not lie in the request"))?;
+        value::encode(&field.slot, text.as_bytes(), out)
+            .map_err(|misfit| format!("{name}: `{text}` is {}", misfit.explain(&field.slot)))?;
+    }
+    Ok(raw)
+}
+
+/// A field of the request that may be set.
+fn field<'t>(template: &'t Template, command: &'t Command, name: &str) -> Result<&'t Field, String> {
+    let (_, plain) = split_name(name);
+    let data = command.request.as_deref().unwrap_or_default();
+    let all = || data.iter().chain(&template.left).chain(&template.tail);
+    match all().find(|field| *field.name == *plain) {
+        Some(field) if field.computed == Computed::No => Ok(field),
+        Some(_) => Err(format!("`{name}` is always computed")),
+        None => {
+            let near = nearest(plain, all().map(|field| &*field.name));
+            Err(format!("no field `{name}` in the request of {}{near}", command.key_text))
+        }
+    }
+}
+
+/// Writes the checksum into a raw frame and, over whatever `wire` holds, the frame as it travels.
+pub fn finish(template: &Template, raw: &mut [u8], wire: &mut Vec<u8>) {
+    wire.clear();
+    if let Some(checksum) = &template.checksum {
+        if checksum.over_wire {
+            encode_wire(template, raw, wire);
+        }
+        let value = compute(checksum, template, raw, wire);
+        let at = checksum.at.in_frame(raw.len());
+        if let Some(out) = raw.get_mut(at..at + checksum.len) {
+            write_number(value, checksum.little, out);
+        }
+        wire.clear();
+    }
+    encode_wire(template, raw, wire);
+}

@@ -1,0 +1,229 @@
+//! The `transfer` section of a template (spec broadcast.md), and what it makes of a reply.
+
+use super::command::CommandDraft;
+use super::expr::is_dynamic;
+use super::field::{encode, known, split_name, text};
+use super::reply::{self, HeaderScope, Sources};
+use crate::codec::outer::DATAGRAM_BYTES_MAX;
+use crate::config::at::{At, Json, Pos};
+use crate::config::diag::Diags;
+use crate::config::raw::{RawProtocol, RawTransfer};
+use crate::plan::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Template};
+use crate::plan::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
+use std::sync::Arc;
+
+/// A value of `accept` that refuses.
+const REFUSED: &str = "01";
+/// What 32,768 frames of the default size carry.
+const BYTES_MAX: u64 = 32_768 * 1_024;
+
+/// Compiles the section. `None`: there is none, or errors were told.
+pub fn compile(
+    diags: &mut Diags,
+    protocol: &At<RawProtocol>,
+    plan: &Template,
+    commands: &[(Command, CommandDraft)],
+) -> Option<Transfer> {
+    let raw = protocol.transfer.as_ref()?;
+    if plan.data_len_fixed.is_some() {
+        diags.error(raw.pos, "`transfer` needs frames of any size (\"dynamic_length\": true)");
+        return None;
+    }
+    let cmd = header(diags, raw, raw.cmd.as_ref(), "cmd", "Cmd", plan);
+    let sn = header(diags, raw, raw.sn.as_ref(), "sn", "SN", plan);
+    let did = header(diags, raw, raw.did.as_ref(), "did", "DID", plan);
+    let accept = header(diags, raw, raw.accept.as_ref(), "accept", "Accept", plan);
+    let data_cmd = command_value(diags, raw, raw.data_cmd.as_ref(), "data_cmd", cmd);
+    let next_cmd = command_value(diags, raw, raw.next_cmd.as_ref(), "next_cmd", cmd);
+    for (at, field) in [(&raw.sn, sn), (&raw.did, did)] {
+        if let Some(field) = field.filter(|field| field.slot.len > 8) {
+            let pos = at.as_ref().map_or(raw.pos, |at| at.pos);
+            diags.error(pos, format!("`{}` has {} bytes (at most 8)", field.name, field.slot.len));
+            return None;
+        }
+    }
+    let number = |diags: &mut Diags, at: &Option<At<u64>>, default: u64, low: u64, high: u64| match at {
+        Some(at) if (low..=high).contains(&at.value) => at.value,
+        Some(at) => {
+            diags.error(at.pos, format!("{} ({low} to {high})", at.value));
+            default.clamp(low, high)
+        }
+        None => default.clamp(low, high),
+    };
+    // More than 31 bits of frames no payload needs.
+    let bit_max = sn.map_or(15, |sn| (8 * sn.slot.len as u64 - 1).min(31));
+    if let (None, Some(sn)) = (&raw.last_bit, sn.filter(|sn| sn.slot.len < 2)) {
+        let text = format!("`{}` has no bit 15 (give `last_bit`, 1 to {bit_max})", sn.name);
+        diags.error(raw.pos, text);
+    }
+    let last_bit = number(diags, &raw.last_bit, 15, 1, bit_max) as u32;
+    let room = chunk_room(plan);
+    let chunk_bytes = match &raw.chunk_bytes {
+        Some(at) if at.value == 0 || at.value > room as u64 => {
+            let why = "the frame has to fit a datagram, and its size the length fields";
+            diags.error(at.pos, format!("{} (1 to {room}: {why})", at.value));
+            1
+        }
+        Some(at) => at.value as usize,
+        None if room < 1024 => {
+            diags.error(raw.pos, format!("chunks of 1024 bytes do not fit (give `chunk_bytes`, 1 to {room})"));
+            1
+        }
+        None => 1024,
+    };
+    let timeout_ms = number(diags, &raw.transfer_timeout_ms, 5_000, 1, 3_600_000);
+    let transfers_max = number(diags, &raw.transfers_max, 64, 1, TRANSFERS_MAX as u64) as usize;
+    let bytes_max = number(diags, &raw.bytes_max, BYTES_MAX, 1, TRANSFER_BYTES_MAX as u64) as usize;
+    let (cmd, sn, did, accept) = (cmd?, sn?, did?, accept?);
+    let span = |field: &Field| field.at.0 as usize..field.at.0 as usize + field.slot.len;
+    let part = |field: &Field| KeyPart { at: field.at, len: field.slot.len, little: field.slot.little };
+    let (data_cmd, next_cmd) = (data_cmd?, next_cmd?);
+    if data_cmd == next_cmd {
+        diags.error(raw.pos, "`data_cmd` and `next_cmd` are the same");
+    }
+    let refused = Arc::new(refused(diags, raw, plan, accept, commands));
+    Some(Transfer {
+        cmd: span(cmd),
+        data_cmd,
+        next: Constant { name: cmd.name.clone(), at: cmd.at, bytes: next_cmd, mask: Box::default() },
+        sn: part(sn),
+        last_bit,
+        did: part(did),
+        accept: span(accept),
+        chunk_bytes,
+        timeout_ms,
+        transfers_max,
+        bytes_max,
+        refused,
+    })
+}
+
+/// A header field that the section names, or that has the default name.
+fn header<'a>(
+    diags: &mut Diags,
+    raw: &At<RawTransfer>,
+    name: Option<&At<String>>,
+    key: &str,
+    default: &str,
+    plan: &'a Template,
+) -> Option<&'a Field> {
+    let (pos, given) = name.map_or((raw.pos, default), |name| (name.pos, name.value.as_str()));
+    let (_, plain) = split_name(given);
+    match plan.left.iter().find(|field| *field.name == *plain) {
+        Some(field) if field.computed == Computed::No => Some(field),
+        Some(_) => {
+            diags.error(pos, format!("`{key}`: `{plain}` is always computed"));
+            None
+        }
+        None => {
+            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
+            diags.error(pos, format!("`{key}`: no header field `{given}`{}", known(plain, &names)));
+            None
+        }
+    }
+}
+
+fn command_value(
+    diags: &mut Diags,
+    raw: &At<RawTransfer>,
+    value: Option<&At<Json>>,
+    key: &str,
+    cmd: Option<&Field>,
+) -> Option<Box<[u8]>> {
+    let Some(value) = value else {
+        diags.error(raw.pos, format!("`{key}` is missing (a value of the command field)"));
+        return None;
+    };
+    let slot = &cmd?.slot;
+    let text = text(diags, slot, value)?;
+    encode(diags, slot, &text, value.pos)
+}
+
+/// The largest chunk that fits a datagram and every length field.
+fn chunk_room(plan: &Template) -> usize {
+    let around = plan.left_len + plan.tail_len;
+    let mut room = FRAME_BYTES_MAX.saturating_sub(around);
+    while room > 0 && plan.wire_len(around + room) > DATAGRAM_BYTES_MAX {
+        room -= (plan.wire_len(around + room) - DATAGRAM_BYTES_MAX).div_ceil(2);
+    }
+    for field in plan.lengths.iter().filter(|field| field.per_data > 0) {
+        let bits = if field.lchksum { 12 } else { (8 * field.len as u32).min(62) };
+        let most = ((1_i64 << bits) - 1 - field.base).max(0) / field.per_data;
+        room = room.min(most as usize);
+    }
+    room
+}
+
+/// The answer to a demand that cannot be met: as declared, else what all replies agree on, and a refusal in `accept`.
+fn refused(
+    diags: &mut Diags,
+    raw: &At<RawTransfer>,
+    plan: &Template,
+    accept: &Field,
+    commands: &[(Command, CommandDraft)],
+) -> crate::plan::rule::Reply {
+    let at = |text: &str| At { pos: raw.pos, value: text.to_owned() };
+    let mut values: Vec<(At<String>, At<Json>)> = raw.refused.as_ref().map(|map| map.0.clone()).unwrap_or_default();
+    for (name, _) in &values {
+        let (_, plain) = split_name(&name.value);
+        if !plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain) {
+            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
+            diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
+        }
+    }
+    let given: Vec<String> = values.iter().map(|(name, _)| split_name(&name.value).1.to_owned()).collect();
+    if !given.iter().any(|name| **name == *accept.name) {
+        values.push((at(&accept.name), At { pos: raw.pos, value: Json::Str(REFUSED.into()) }));
+    }
+    for field in plan.left.iter().chain(&plan.tail).filter(|field| field.computed == Computed::No) {
+        if field.at == accept.at || given.iter().any(|name| **name == *field.name) {
+            continue;
+        }
+        let value = |draft: &CommandDraft| {
+            let listed = draft.response.iter().find(|listed| listed.header && listed.field.at == field.at)?;
+            let value = listed.value.as_ref().map(|at| &at.value)?;
+            (!matches!(value, Json::Str(text) if is_dynamic(text))).then(|| value.clone())
+        };
+        let mut all = commands.iter().map(|(_, draft)| value(draft));
+        // Places differ; what stands there has to be the same.
+        if let Some(Some(first)) = all.next()
+            && all.all(|other| other.as_ref().is_some_and(|other| same(other, &first)))
+        {
+            values.push((at(&field.name), At { pos: raw.pos, value: first }));
+        }
+    }
+    let sources = Sources {
+        template: plan,
+        refusal: None,
+        request: &[],
+        response: &[],
+        response_len: 0,
+        padding: 0,
+        values: &[&values],
+        scope: &HeaderScope(plan),
+    };
+    reply::build(diags, &sources)
+}
+
+fn same(a: &Json, b: &Json) -> bool {
+    match (a, b) {
+        (Json::Str(a), Json::Str(b)) => a == b,
+        (Json::Num(a), Json::Num(b)) => a == b,
+        _ => false,
+    }
+}
+
+/// Tells of a payload that the template's transfer cannot carry, with the largest that it can.
+pub fn check_size(diags: &mut Diags, transfer: &Transfer, bytes: usize, pos: Pos) {
+    let most = transfer.payload_bytes_max();
+    if bytes > most {
+        let frames = 1_u64 << transfer.last_bit;
+        let chunk = transfer.chunk_bytes;
+        let bound = if most == transfer.bytes_max {
+            "`bytes_max`".to_owned()
+        } else {
+            format!("{frames} frames of {chunk} bytes; a larger `chunk_bytes` carries more")
+        };
+        diags.error(pos, format!("{bytes} bytes of data (at most {most}: {bound})"));
+    }
+}

@@ -1,0 +1,392 @@
+//! Data that follows an answer in frames of its own (spec broadcast.md, Exchange).
+//!
+//! A good command ends the open transfer of its (client, DID). Its answer leaves without the data frame; where that
+//! accepts and there is data, a transfer opens and its first frame follows at once. Each demand (`next_cmd`) for the
+//! next frame, or again for the one sent last, is met; any other is refused.
+//!
+//! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
+//! frame was sent stays until then, as that frame may be lost; it counts as completed already.
+
+#[cfg(test)]
+mod tests;
+
+use super::build::{Inputs, build, finish, is_refusal};
+use super::random::{delay_ms, generator};
+use super::reply::{Answered, Finding, Verdict, answer, examine, matching};
+use super::state::FsuState;
+use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::codec::checksum::{read_number, write_number};
+use crate::codec::inner::{self, Frame, carries, length_value};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Fsu;
+use crate::plan::rule::Reply;
+use crate::plan::template::{KeyPart, Template};
+use crate::plan::transfer::{Payload, Transfer};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who a transfer is for: one at a time each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Key {
+    device: usize,
+    peer: SocketAddr,
+    did: u64,
+}
+
+/// Largest buffer that an ended transfer leaves for the next one.
+const KEPT_BUFFER_BYTES_MAX: usize = 1_024;
+
+/// What a transfer carries.
+#[derive(Clone, Debug)]
+enum Data {
+    /// A rule's, shared.
+    Shared(Arc<[u8]>),
+    /// Built for this transfer.
+    Own(Vec<u8>),
+}
+
+impl Data {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
+/// An open transfer.
+#[derive(Clone, Debug)]
+struct Open {
+    key: Key,
+    /// The answer's raw frame, which has no data: the header and tail of every data frame.
+    head: Vec<u8>,
+    data: Data,
+    /// The frame sent last.
+    last: u64,
+    /// Idle from then on.
+    since_unix_ms: i64,
+}
+
+impl Open {
+    fn is_complete(&self, transfer: &Transfer) -> bool {
+        self.last + 1 >= transfer.frames(self.data.bytes().len())
+    }
+
+    fn is_idle(&self, transfer: &Transfer, now_unix_ms: i64) -> bool {
+        now_unix_ms.saturating_sub(self.since_unix_ms) >= transfer.timeout_ms as i64
+    }
+}
+
+/// The open transfers of one FSU, in the order of their opening. No memory before the first.
+#[derive(Clone, Debug, Default)]
+pub struct Transfers {
+    list: Vec<Open>,
+    /// Buffers of ended transfers, at most as many as were ever open at once.
+    spare: Vec<Vec<u8>>,
+}
+
+impl Transfers {
+    /// How many are open, idle ones included.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// A buffer that holds these bytes.
+    fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.spare.pop().unwrap_or_default();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    fn remove(&mut self, index: usize) {
+        let Open { head, data, .. } = self.list.remove(index);
+        let own = if let Data::Own(bytes) = data { Some(bytes) } else { None };
+        for mut buffer in own.into_iter().chain([head]) {
+            if buffer.capacity() <= KEPT_BUFFER_BYTES_MAX {
+                buffer.clear();
+                self.spare.push(buffer);
+            }
+        }
+    }
+
+    fn position(&self, key: Key) -> Option<usize> {
+        self.list.iter().position(|open| open.key == key)
+    }
+}
+
+/// How a transfer ended before its last frame was sent.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Aborted,
+    Idle,
+}
+
+/// Lets go of a transfer and counts how it ended; one whose last frame was sent is counted already.
+fn end(state: &mut FsuState, index: usize, transfer: &Transfer, how: End) {
+    let complete = state.transfers.list[index].is_complete(transfer);
+    state.transfers.remove(index);
+    if !complete {
+        match how {
+            End::Aborted => state.counters.transfers_aborted += 1,
+            End::Idle => state.counters.transfers_timed_out += 1,
+        }
+    }
+}
+
+/// Answers one datagram of a template with transfers. `Err`: it was not answered, and the reason is counted.
+pub(super) fn on_frame(
+    run: &RunContext,
+    fsu: &Fsu,
+    device: usize,
+    state: &mut FsuState,
+    peer: SocketAddr,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let template = &*fsu.devices[device].template;
+    let Some(transfer) = &template.transfer else { return Ok(()) };
+    let mut raw = std::mem::take(&mut scratch.raw);
+    let result = match inner::parse(template, wire, &mut raw) {
+        Ok(frame) => {
+            let key = Key { device, peer, did: number(&transfer.did, frame.raw) };
+            let served = Served { run, fsu, template, transfer, key, moment };
+            served.on_request(state, frame, scratch, sink)
+        }
+        Err(reason) => Err(reason),
+    };
+    scratch.raw = raw;
+    result.inspect_err(|&reason| state.counters.drop(reason))
+}
+
+/// A header field as a number.
+fn number(part: &KeyPart, raw: &[u8]) -> u64 {
+    let at = part.at.in_frame(raw.len());
+    read_number(&raw[at..at + part.len], part.little)
+}
+
+/// What one request is served with.
+struct Served<'a> {
+    run: &'a RunContext,
+    fsu: &'a Fsu,
+    template: &'a Template,
+    transfer: &'a Transfer,
+    key: Key,
+    moment: Moment,
+}
+
+impl Served<'_> {
+    fn on_request(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        if carries(&self.transfer.next, frame.raw) {
+            let device = &*self.fsu.devices[self.key.device];
+            let mut checksum_wrong = false;
+            let command = match examine(device, frame, &mut checksum_wrong) {
+                Finding::Command(_, command) => Some(Some(command)),
+                Finding::Wrong(_, Reason::UnknownCommand) => Some(None),
+                // Wrong as any other request may be, and answered so.
+                Finding::Wrong(..) => None,
+            };
+            if let Some(command) = command {
+                let open = self.live(state);
+                // Without a transfer it is a command like any other, where the template has it.
+                if open.is_some() || command.is_none() {
+                    state.counters.bad_checksum_seen += u64::from(checksum_wrong);
+                    return self.on_demand(state, frame, command, open, scratch, sink);
+                }
+            }
+        }
+        self.on_command(state, frame, scratch, sink)
+    }
+
+    /// The open transfer of this client and device, unless it has been idle for too long.
+    fn live(&self, state: &mut FsuState) -> Option<usize> {
+        let index = state.transfers.position(self.key)?;
+        if state.transfers.list[index].is_idle(self.transfer, self.moment.now.unix_ms) {
+            end(state, index, self.transfer, End::Idle);
+            return None;
+        }
+        Some(index)
+    }
+
+    fn on_command(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        let answered = answer(self.run, self.fsu, self.key.device, state, frame, self.moment, scratch);
+        let Answered { verdict, is_command, reply } = answered;
+        if is_command && let Some(index) = state.transfers.position(self.key) {
+            let idle = state.transfers.list[index].is_idle(self.transfer, self.moment.now.unix_ms);
+            end(state, index, self.transfer, if idle { End::Idle } else { End::Aborted });
+        }
+        let due_unix_ms = match verdict {
+            Verdict::Reply { due_unix_ms } => due_unix_ms,
+            Verdict::Silent => {
+                state.counters.silent += 1;
+                return Ok(());
+            }
+            Verdict::Dropped(reason) => return Err(reason),
+        };
+        let Some(payload) = reply.and_then(|reply| self.payload(reply, scratch)) else {
+            sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+            return Ok(());
+        };
+        if !self.make_room(state) {
+            self.refuse(state, frame, due_unix_ms, scratch, sink);
+            return Ok(());
+        }
+        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+        let data = match payload {
+            Payload::Static(bytes) => Data::Shared(bytes.clone()),
+            Payload::Built | Payload::None => Data::Own(state.transfers.buffer(&scratch.text)),
+        };
+        let head = state.transfers.buffer(&scratch.reply);
+        let open = Open { key: self.key, head, data, last: 0, since_unix_ms: due_unix_ms };
+        state.counters.transfers_opened += 1;
+        state.counters.transfers_completed += u64::from(open.is_complete(self.transfer));
+        self.data_frame(&open, scratch);
+        state.transfers.list.push(open);
+        sink.send(Outgoing::Data, due_unix_ms, &scratch.wire);
+        Ok(())
+    }
+
+    /// The data that follows this answer, which [`Scratch::reply`] holds.
+    fn payload<'r>(&self, reply: &'r Reply, scratch: &Scratch) -> Option<&'r Payload> {
+        let accepts = scratch.reply[self.transfer.accept.clone()].iter().all(|&byte| byte == 0);
+        if !accepts || is_refusal(self.template, reply, &scratch.reply) {
+            return None;
+        }
+        Some(&reply.payload).filter(|payload| !matches!(payload, Payload::None))
+    }
+
+    /// False: there is no place for one more transfer.
+    fn make_room(&self, state: &mut FsuState) -> bool {
+        let now_unix_ms = self.moment.now.unix_ms;
+        if state.transfers.len() < self.transfer.transfers_max {
+            return true;
+        }
+        for index in (0..state.transfers.len()).rev() {
+            if state.transfers.list[index].is_idle(self.transfer, now_unix_ms) {
+                end(state, index, self.transfer, End::Idle);
+            }
+        }
+        if state.transfers.len() < self.transfer.transfers_max {
+            return true;
+        }
+        // One that has been sent whole is kept only in case its last frame was lost.
+        let complete = |open: &&Open| open.is_complete(self.transfer);
+        let longest = state.transfers.list.iter().filter(complete).min_by_key(|open| open.since_unix_ms);
+        let Some(index) = longest.map(|open| open.key).and_then(|key| state.transfers.position(key)) else {
+            return false;
+        };
+        state.transfers.remove(index);
+        true
+    }
+
+    /// A demand for a data frame; `command`: the template has a command for it.
+    fn on_demand(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        command: Option<usize>,
+        open: Option<usize>,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        state.messages += 1;
+        let device = &*self.fsu.devices[self.key.device];
+        // A rule for the demand says when it is met, and whether.
+        let rule = command.and_then(|command| matching(device, command, &frame)).map(|(_, rule)| rule);
+        let mut due_unix_ms = self.moment.now.unix_ms.max(self.moment.not_before_unix_ms);
+        if let Some(rule) = rule {
+            if rule.timeout {
+                state.counters.silent += 1;
+                return Ok(());
+            }
+            if !self.run.skip_delay {
+                let delay = delay_ms(rule.delay, &mut generator(self.run.seed, self.fsu, state.messages));
+                due_unix_ms = due_unix_ms.max(self.moment.now.unix_ms.saturating_add(delay as i64));
+            }
+        }
+        let wanted = number(&self.transfer.sn, frame.raw) & self.transfer.count_mask();
+        let found = open.and_then(|index| state.transfers.list.get_mut(index));
+        let Some(open) = found.filter(|open| {
+            let next = open.last + 1;
+            wanted == open.last || (wanted == next && next < self.transfer.frames(open.data.bytes().len()))
+        }) else {
+            self.refuse(state, frame, due_unix_ms, scratch, sink);
+            return Ok(());
+        };
+        if wanted == open.last {
+            state.counters.data_frames_resent += 1;
+        }
+        let advanced = wanted != open.last;
+        open.last = wanted;
+        open.since_unix_ms = due_unix_ms;
+        state.counters.transfers_completed += u64::from(advanced && open.is_complete(self.transfer));
+        self.data_frame(open, scratch);
+        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+        Ok(())
+    }
+
+    /// Builds the frame of a transfer that is to be sent now: [`Open::last`].
+    fn data_frame(&self, open: &Open, scratch: &mut Scratch) {
+        let (template, transfer) = (self.template, self.transfer);
+        let chunk = transfer.chunk(open.data.bytes(), open.last);
+        let frame = &mut scratch.reply;
+        frame.clear();
+        let (left, tail) = open.head.split_at(template.left_len.min(open.head.len()));
+        frame.extend_from_slice(left);
+        frame.extend_from_slice(chunk);
+        frame.extend_from_slice(tail);
+        frame[transfer.cmd.clone()].copy_from_slice(&transfer.data_cmd);
+        let mark = if open.is_complete(transfer) { transfer.last_mark() } else { 0 };
+        let sn = transfer.sn.at.in_frame(frame.len());
+        write_number(open.last | mark, transfer.sn.little, &mut frame[sn..sn + transfer.sn.len]);
+        for field in &template.lengths {
+            let at = field.at.in_frame(frame.len());
+            write_number(length_value(field, chunk.len()), field.little, &mut frame[at..at + field.len]);
+        }
+        finish(template, frame, &mut scratch.wire);
+    }
+
+    /// Sends the template's refusal.
+    fn refuse(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        due_unix_ms: i64,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) {
+        state.counters.transfers_refused += 1;
+        state.replies += 1;
+        let mut rng = generator(self.run.seed, self.fsu, state.messages);
+        let mut inputs = Inputs {
+            request: frame.raw,
+            registers: &state.devices[self.key.device].registers,
+            id_hex: &self.fsu.id_hex,
+            seq: state.replies,
+            due: self.moment.now.plus_ms(due_unix_ms - self.moment.now.unix_ms),
+            civil: None,
+            rng: &mut rng,
+        };
+        let Scratch { reply, wire, text, .. } = scratch;
+        state.counters.value_misfits += build(self.template, &self.transfer.refused, &mut inputs, reply, wire, text);
+        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+    }
+}
