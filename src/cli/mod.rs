@@ -53,9 +53,7 @@ fn dispatch(command: Command) -> Result<Exit, CliError> {
     match command {
         Command::Run(args) => run::run(args),
         // Their modules take the arguments as they are: `explain::explain(&args)`, `plan::plan(&args)`.
-        Command::Explain(_) | Command::Plan(_) => {
-            Err(CliError::new(Exit::Usage, "this command is not in this build"))
-        }
+        Command::Explain(_) | Command::Plan(_) => Err(CliError::new(Exit::Usage, "this command is not in this build")),
         Command::Check(args) => to_stdout(|out| check::check(&args, out)),
         Command::Init(args) => to_stdout(|out| init::init(&args, out)),
         Command::Schema(args) => print(schema::text(args.kind).as_bytes()),

@@ -84,6 +84,8 @@ pub struct Totals {
     pub log_records_lost: u64,
     /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
     pub value_misfits: u64,
+    /// Datagrams that the kernel lost because an FSU's socket had no room; not in `received` nor in `dropped`.
+    pub kernel_drops: u64,
     /// All drops together.
     pub dropped_total: u64,
     /// Drops by reason.
@@ -134,6 +136,7 @@ impl Totals {
             connections,
             log_records_lost,
             value_misfits,
+            kernel_drops,
             dropped,
         } = counters.clone();
         Self {
@@ -150,6 +153,7 @@ impl Totals {
             connections,
             log_records_lost,
             value_misfits,
+            kernel_drops,
             dropped_total: counters.dropped_total(),
             dropped: Dropped { counts: dropped, zeros },
         }
@@ -278,6 +282,7 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         sum.connections += one.connections;
         sum.log_records_lost += one.log_records_lost;
         sum.value_misfits += one.value_misfits;
+        sum.kernel_drops += one.kernel_drops;
         for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
             *sum += one;
         }

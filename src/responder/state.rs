@@ -32,6 +32,8 @@ pub struct Counters {
     pub connections: u64,
     /// Device-log records lost because the queue was full.
     pub log_records_lost: u64,
+    /// Datagrams that the kernel lost because the FSU's socket had no room: they never reached the FSU.
+    pub kernel_drops: u64,
     /// Drops, by [`Reason`].
     pub dropped: [u64; Reason::COUNT],
 }
@@ -52,6 +54,7 @@ impl Default for Counters {
             centres_offline: 0,
             connections: 0,
             log_records_lost: 0,
+            kernel_drops: 0,
             dropped: [0; Reason::COUNT],
         }
     }
