@@ -13,7 +13,7 @@ Exit codes:
   1  the configuration has errors
   2  wrong arguments, or a file that cannot be read
   3  a socket cannot be bound
-  4  the machine lacks something (io_uring, locked memory, open files)";
+  4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)";
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
@@ -125,9 +125,11 @@ pub struct RunArgs {
 /// How the sockets are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
-    /// The best one that this kernel has
+    /// ring where this kernel has what it needs, else poll; the start tells which and why
     #[default]
     Auto,
+    /// io_uring: receives that go on for good, into shared buffers
+    Ring,
     /// Readiness (epoll)
     Poll,
 }

@@ -8,7 +8,7 @@ use crate::responder::RunContext;
 use crate::responder::state::Counters;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
-use crate::shard::{Bound, Handle, ShardError, ShardSpec, spawn};
+use crate::shard::{Bound, DriverKind, Handle, ShardError, ShardSpec, spawn};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +23,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(5);
 /// What a shard gets in order to start, without its sockets.
 #[derive(Clone, Debug)]
 struct Common {
+    driver: DriverKind,
     fleet: Arc<Fleet>,
     run: RunContext,
 }
@@ -91,8 +92,13 @@ impl Crew {
     ///
     /// # Errors
     /// Why a shard does not start; the others are stopped again.
-    pub fn start(prepared: &Prepared, logger: &LoggerHandle, bound: Vec<Bound>) -> Result<Self, String> {
-        let common = Common { fleet: prepared.fleet.clone(), run: prepared.context() };
+    pub fn start(
+        prepared: &Prepared,
+        driver: DriverKind,
+        logger: &LoggerHandle,
+        bound: Vec<Bound>,
+    ) -> Result<Self, String> {
+        let common = Common { driver, fleet: prepared.fleet.clone(), run: prepared.context() };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -114,8 +120,8 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { fleet, run } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), fleet, fsus, run, tap }) {
+            let Common { driver, fleet, run } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -224,8 +230,8 @@ mod tests {
     /// Three FSUs on two shards, and where they listen.
     fn crew() -> (Crew, Vec<SocketAddr>) {
         let fleet = Arc::new(fleet());
-        let Sockets { bound, addresses } = bind(&fleet).expect("free ports");
-        let common = Common { fleet, run: RunContext { seed: 1, skip_delay: true } };
+        let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
+        let common = Common { driver: DriverKind::Poll, fleet, run: RunContext { seed: 1, skip_delay: true } };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

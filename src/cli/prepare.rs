@@ -1,17 +1,19 @@
 //! Everything that a run decides before it asks the machine for anything.
 
-use super::args::RunArgs;
+use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
 use super::machine::{self, Needs, Room};
+use super::sockets::Sockets;
 use super::stats::StatsFile;
 use super::summary::fleet_table;
 use crate::log::OPEN_FILES_MAX;
 use crate::plan::fleet::{Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
+use crate::shard::bind::RECEIVE_BUFFER_BYTES;
+use crate::shard::{DriverKind, ring_missing};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,6 +35,38 @@ pub struct Prepared {
     pub performance: bool,
     /// Where the statistics go.
     pub stats: Option<StatsFile>,
+    /// The driver that was asked for.
+    pub driver: Driver,
+}
+
+/// The driver that is used, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Which.
+    pub driver: DriverKind,
+    /// Why, for people.
+    pub why: String,
+}
+
+impl Chosen {
+    /// What is asked for, given what the ring driver lacks here.
+    ///
+    /// # Errors
+    /// What it lacks, where it is asked for.
+    fn new(asked: Driver, missing: impl FnOnce() -> Option<String>) -> Result<Self, String> {
+        let (driver, why) = match asked {
+            Driver::Poll => (DriverKind::Poll, "as asked for".to_owned()),
+            Driver::Ring => match missing() {
+                Some(missing) => return Err(missing),
+                None => (DriverKind::Ring, "as asked for".to_owned()),
+            },
+            Driver::Auto => match missing() {
+                Some(missing) => (DriverKind::Poll, format!("not ring: {missing}")),
+                None => (DriverKind::Ring, "this kernel has all it needs".to_owned()),
+            },
+        };
+        Ok(Self { driver, why })
+    }
 }
 
 impl Prepared {
@@ -69,7 +103,8 @@ impl Prepared {
         }
         let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
-        Ok(Self { fleet: Arc::new(fleet), config: args.config, cpus, seed, performance, stats })
+        let (fleet, driver) = (Arc::new(fleet), args.driver);
+        Ok(Self { fleet, config: args.config, cpus, seed, performance, stats, driver })
     }
 
     /// Raises limits and looks for what is missing.
@@ -100,9 +135,17 @@ impl Prepared {
         RunContext { seed: self.seed, skip_delay: self.fleet.performance.skip_delay }
     }
 
-    /// The driver's name.
-    pub fn driver(&self) -> &'static str {
-        "poll"
+    /// Chooses the driver, by trying what it needs.
+    ///
+    /// # Errors
+    /// What is missing for the one that was asked for.
+    pub fn choose_driver(&self) -> Result<Chosen, CliError> {
+        Chosen::new(self.driver, ring_missing).map_err(|missing| {
+            CliError::new(
+                Exit::Machine,
+                format!("--driver ring is not possible here: {missing} (--driver auto takes poll)"),
+            )
+        })
     }
 
     /// `106 FSUs on 2 shards`
@@ -118,8 +161,8 @@ impl Prepared {
         format!("fsu-mock {} serves {config}", env!("CARGO_PKG_VERSION"))
     }
 
-    /// What is served and how, for people; `addresses` by FSU number.
-    pub fn summary(&self, addresses: &[SocketAddr], room: &Room) -> String {
+    /// What is served and how, for people; `sockets` by FSU number.
+    pub fn summary(&self, sockets: &Sockets, room: &Room, chosen: &Chosen) -> String {
         let Performance { skip_delay, skip_device_log, .. } = self.fleet.performance;
         let log = &self.fleet.log;
         let device_log = match log.on_full {
@@ -133,13 +176,16 @@ impl Prepared {
             (false, true) => "on: no device log",
             (true, true) => "on: no delays, no device log",
         };
-        let mut text = format!("{}\n\n{}\n\n", self.heading(), fleet_table(&self.fleet, addresses));
+        let mut text = format!("{}\n\n{}\n\n", self.heading(), fleet_table(&self.fleet, &sockets.addresses));
         let mut line = |key: &str, value: &str| {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {key:<12} {value}");
         };
         line("shards", &format!("{} on processors {}", self.cpus.len(), listed(&self.cpus)));
-        line("driver", &format!("{} (the only one of this build)", self.driver()));
+        line("driver", &format!("{} ({})", chosen.driver.name(), chosen.why));
+        if let Some(given) = sockets.receive_buffer_bytes {
+            line("buffers", &receive_buffers(given));
+        }
         line("seed", &format!("{0} (--seed {0} repeats this run's random values)", self.seed));
         line("device log", &device_log);
         line("system log", &log.dir.join(&log.file).display().to_string());
@@ -152,10 +198,50 @@ impl Prepared {
     }
 }
 
+/// What the kernel gave each socket for datagrams that wait, and how to get more.
+fn receive_buffers(given: usize) -> String {
+    let (given, asked) = (given / 1024, RECEIVE_BUFFER_BYTES / 1024);
+    if given >= asked {
+        return format!("{given} KiB a socket for datagrams that wait");
+    }
+    format!(
+        "{given} KiB a socket for datagrams that wait; {asked} KiB were asked for (sysctl -w net.core.rmem_max={})",
+        RECEIVE_BUFFER_BYTES
+    )
+}
+
 /// Processors in the order of the shards; as ranges where they ascend.
 fn listed(cpus: &[usize]) -> String {
     let mut sorted = cpus.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
     cpus::format(&sorted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_is_chosen_by_what_is_missing() {
+        let check = |asked, missing: Option<&str>, expected: Result<(DriverKind, &str), &str>| {
+            let chosen = Chosen::new(asked, || missing.map(str::to_owned));
+            let got = chosen.as_ref().map(|chosen| (chosen.driver, &chosen.why[..])).map_err(|why| &why[..]);
+            assert_eq!(got, expected);
+        };
+        check(Driver::Auto, None, Ok((DriverKind::Ring, "this kernel has all it needs")));
+        check(Driver::Auto, Some("x: y"), Ok((DriverKind::Poll, "not ring: x: y")));
+        check(Driver::Ring, None, Ok((DriverKind::Ring, "as asked for")));
+        check(Driver::Ring, Some("x: y"), Err("x: y"));
+        check(Driver::Poll, Some("x: y"), Ok((DriverKind::Poll, "as asked for")));
+    }
+
+    #[test]
+    fn small_buffers_come_with_the_way_to_larger_ones() {
+        assert_eq!(receive_buffers(4 << 20), "4096 KiB a socket for datagrams that wait");
+        assert!(
+            receive_buffers(212_992).starts_with("208 KiB")
+                && receive_buffers(212_992).contains("net.core.rmem_max=4194304")
+        );
+    }
 }

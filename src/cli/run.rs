@@ -14,6 +14,7 @@ use super::stats::{Counted, RunStats};
 use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle};
 use crate::responder::state::Counters;
+use crate::shard::DriverKind;
 use crossbeam_channel::{Receiver, select};
 use jiff::{SignedDuration, Timestamp, Unit};
 use std::io::{self, Write};
@@ -29,6 +30,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
     let prepared = Prepared::new(args)?;
     let room = prepared.ask_machine()?;
+    let chosen = prepared.choose_driver()?;
     let fleet = &prepared.fleet;
     let config = LoggerConfig::of(fleet);
     let logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
@@ -37,10 +39,12 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
         panics::log_them();
     }
     log::info!("{}", prepared.heading());
+    log::info!("driver {}: {}", chosen.driver.name(), chosen.why);
     let served = bind(&prepared).and_then(|sockets| {
-        print(&prepared.summary(&sockets.addresses, &room));
+        let summary = prepared.summary(&sockets, &room, &chosen);
+        print(&summary);
         print(&sockets.free_ports(fleet));
-        serve(&prepared, &logger, sockets, &asked, begun)
+        serve(&prepared, chosen.driver, &logger, sockets, &asked, begun)
     });
     if let Err(error) = &served {
         log::error!("{error}");
@@ -73,14 +77,16 @@ struct Served {
 
 fn serve(
     prepared: &Prepared,
+    driver: DriverKind,
     logger: &LoggerHandle,
     sockets: Sockets,
     asked: &Receiver<Asked>,
     begun: Instant,
 ) -> Result<Served, CliError> {
-    let crew = Crew::start(prepared, logger, sockets.bound).map_err(|text| CliError::new(Exit::Machine, text))?;
+    let crew =
+        Crew::start(prepared, driver, logger, sockets.bound).map_err(|text| CliError::new(Exit::Machine, text))?;
     let (started, since) = (Timestamp::now(), Instant::now());
-    let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), prepared.driver(), begun.elapsed().as_millis());
+    let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), driver.name(), begun.elapsed().as_millis());
     log::info!("{ready}");
     print(&format!("{ready}\n"));
     let waited = wait(asked, &crew);
@@ -111,7 +117,7 @@ fn serve(
         ended: stamp(ended),
         duration_ms: duration.as_millis() as u64,
         ended_by,
-        driver: prepared.driver().to_owned(),
+        driver: driver.name().to_owned(),
         performance: prepared.performance,
         device_log: !prepared.fleet.performance.skip_device_log,
     };

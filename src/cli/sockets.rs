@@ -19,6 +19,8 @@ pub struct Sockets {
     pub bound: Vec<Bound>,
     /// Where they listen; the real port where 0 was asked for.
     pub addresses: Vec<SocketAddr>,
+    /// The least that the kernel gave a socket for datagrams that wait; absent where there is none for datagrams.
+    pub receive_buffer_bytes: Option<usize>,
 }
 
 /// Binds every FSU's socket.
@@ -26,13 +28,19 @@ pub struct Sockets {
 /// # Errors
 /// A line for each address that cannot be had, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
-    let mut sockets = Sockets { bound: Vec::with_capacity(fleet.fsus.len()), addresses: Vec::new() };
+    let mut sockets = Sockets {
+        bound: Vec::with_capacity(fleet.fsus.len()),
+        addresses: Vec::with_capacity(fleet.fsus.len()),
+        receive_buffer_bytes: None,
+    };
     let mut refused = Vec::new();
     for fsu in &fleet.fsus {
         let bound = bind_one(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
         match bound {
             Ok((address, bound)) => {
                 sockets.addresses.push(address);
+                let least = sockets.receive_buffer_bytes.into_iter().chain(bound.receive_buffer_bytes()).min();
+                sockets.receive_buffer_bytes = least;
                 sockets.bound.push(bound);
             }
             Err(error) => refused.push((fsu, error)),

@@ -98,6 +98,8 @@ pub struct Totals {
     pub log_records_lost: u64,
     /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
     pub value_misfits: u64,
+    /// Datagrams that the kernel lost because an FSU's socket had no room; not in `received` nor in `dropped`.
+    pub kernel_drops: u64,
     /// All drops together.
     pub dropped_total: u64,
     /// Drops by reason.
@@ -155,6 +157,7 @@ impl Totals {
             data_frames_resent,
             log_records_lost,
             value_misfits,
+            kernel_drops,
             dropped,
         } = counters.clone();
         Self {
@@ -178,6 +181,7 @@ impl Totals {
             data_frames_resent,
             log_records_lost,
             value_misfits,
+            kernel_drops,
             dropped_total: counters.dropped_total(),
             dropped: Dropped { counts: dropped, zeros },
         }
@@ -313,6 +317,7 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         sum.data_frames_resent += one.data_frames_resent;
         sum.log_records_lost += one.log_records_lost;
         sum.value_misfits += one.value_misfits;
+        sum.kernel_drops += one.kernel_drops;
         for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
             *sum += one;
         }

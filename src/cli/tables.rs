@@ -19,11 +19,12 @@ impl Stats {
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
-        let Totals { error_replies, bad_checksum_seen, big_endian_lengths, .. } = self.totals;
+        let Totals { error_replies, bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
         for (count, what) in [
             (error_replies, "of the replies told the centre of a wrong request"),
             (bad_checksum_seen, "requests had a wrong checksum"),
             (big_endian_lengths, "outer lengths came high byte first"),
+            (kernel_drops, "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"),
             (self.log.device_records_lost, "device-log records were lost: the queue was full"),
             (self.log.device_records_unwritten, "device-log records were lost: they could not be written"),
             (self.log.system_lines_lost, "system log lines were lost"),

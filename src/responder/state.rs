@@ -47,6 +47,8 @@ pub struct Counters {
     pub data_frames_resent: u64,
     /// Device-log records lost because the queue was full.
     pub log_records_lost: u64,
+    /// Datagrams that the kernel lost because the FSU's socket had no room: they never reached the FSU.
+    pub kernel_drops: u64,
     /// Drops, by [`Reason`].
     pub dropped: [u64; Reason::COUNT],
 }
@@ -74,6 +76,7 @@ impl Default for Counters {
             data_frames_unasked: 0,
             data_frames_resent: 0,
             log_records_lost: 0,
+            kernel_drops: 0,
             dropped: [0; Reason::COUNT],
         }
     }

@@ -1,12 +1,14 @@
 //! Sockets, bound before the shards start, so that an error can name the FSU and its address.
 
-use socket2::{Domain, Protocol, Socket, Type};
+use super::sys::turn_on;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
 
 /// Asked for each UDP socket; the kernel gives up to `net.core.rmem_max`. Its default loses datagrams from 256
 /// outstanding requests on; this holds 2,048. Kernel memory, taken only while datagrams wait.
-const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
 
@@ -27,6 +29,14 @@ impl Bound {
             Self::Tcp(listener) => listener.local_addr(),
         }
     }
+
+    /// What the kernel gave it for datagrams that wait: it tells twice that, the other half being its own overhead (socket(7)).
+    pub fn receive_buffer_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Udp(socket) => Some(SockRef::from(socket).recv_buffer_size().ok()? / 2),
+            Self::Tcp(_) => None,
+        }
+    }
 }
 
 /// A non-blocking datagram socket. A second one at the same address is an error, not half of the traffic.
@@ -34,6 +44,9 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     // Less is given without an error; a socket with the default still serves.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    // Lost datagrams are told beside the next one, and bursts of one peer come as one; a kernel without these serves as well.
+    let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

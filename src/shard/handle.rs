@@ -1,9 +1,12 @@
 //! Starting a shard, and what may be asked of it.
 
+use super::base::{Base, wake_up};
 use super::bind::Bound;
-use super::poll::Driver;
+use super::poll::Driver as PollDriver;
 use super::poll_io::PollIo;
 use super::protocol::{Protocol, Responder};
+use super::ring::Driver as RingDriver;
+use super::ring_io::RingIo;
 use super::serve::Serve;
 use super::tap::Tap;
 use crate::plan::fleet::Fleet;
@@ -20,6 +23,25 @@ const EXECUTOR_IO_BYTES: usize = 65_536;
 /// Commands that may wait to be seen; whoever sends more waits.
 const COMMANDS_MAX: usize = 16;
 
+/// How a shard's sockets are driven. Replies do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// io_uring: only where [`super::ring_missing`] finds nothing missing.
+    Ring,
+    /// Readiness (epoll).
+    Poll,
+}
+
+impl DriverKind {
+    /// As the command line and the statistics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Poll => "poll",
+        }
+    }
+}
+
 /// A shard to be started.
 #[derive(Debug)]
 pub struct ShardSpec<T = crate::log::tap::Tap> {
@@ -27,6 +49,8 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub index: usize,
     /// The CPU it is pinned to; `None`: it runs where the system likes.
     pub cpu: Option<usize>,
+    /// How its sockets are driven.
+    pub driver: DriverKind,
     /// The fleet.
     pub fleet: Arc<Fleet>,
     /// Its FSUs, by their numbers in the fleet, and their sockets.
@@ -97,20 +121,24 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, fleet, fsus, run, tap } = spec;
+    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
-    let mut io = PollIo::new(sockets).map_err(|error| ShardError::Watch { index, error })?;
-    let wake = io.wake();
+    let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
+    let woken = Arc::clone(&wake);
     let (commands, receiver) = bounded(COMMANDS_MAX);
     let thread = LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
         .name(&format!("shard-{index}"))
         .io_memory(EXECUTOR_IO_BYTES)
         .spawn(move || async move {
-            let now = io.watch.now();
+            let mut base = Base::new(sockets, woken);
+            let now = base.watch.now();
             let serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
-            Driver::new(serve, io, numbers.len(), receiver).run().await
+            match driver {
+                DriverKind::Ring => RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver).run().await,
+                DriverKind::Poll => PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver).run().await,
+            }
         })
         .map_err(|error| ShardError::Executor { index, message: error.to_string() })?;
     Ok(Handle { index, commands, wake, thread })

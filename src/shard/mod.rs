@@ -7,21 +7,28 @@
 //! - [`io`]: the seam between that and a driver. [`protocol`], [`tap`]: the same to the responder and to the log.
 //! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time.
 //! - [`clients`]: the centres an FSU knows. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
-//! - [`poll`], [`poll_io`], [`outbox`], [`watch`]: the driver on epoll. [`sys`]: all that is unsafe.
+//! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
+//!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
+//!   work here. [`sys`]: all that is unsafe.
 //! - [`bind`], [`handle`]: sockets, and starting a shard.
 
+mod base;
 pub mod bind;
 pub mod clients;
 pub mod clock;
 pub mod conn;
 pub mod handle;
 pub mod io;
+mod message;
 pub mod notes;
 pub mod outbox;
 pub mod pending;
 mod poll;
 mod poll_io;
 pub mod protocol;
+mod ring;
+mod ring_io;
+mod ring_probe;
 pub mod serve;
 mod sys;
 pub mod tap;
@@ -29,9 +36,11 @@ mod tcp;
 mod tcp_out;
 #[cfg(test)]
 mod tests;
+mod turn;
 mod udp;
 pub mod watch;
 pub mod wheel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
-pub use handle::{Handle, ShardError, ShardSpec, spawn};
+pub use handle::{DriverKind, Handle, ShardError, ShardSpec, spawn};
+pub use ring_probe::ring_missing;

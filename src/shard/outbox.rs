@@ -1,17 +1,77 @@
 //! Datagrams that a driver will send with as few calls as possible.
 
 use super::io::Datagram;
+use std::net::SocketAddr;
 
 /// Datagrams that may be queued between two flushes.
 const DATAGRAMS_MAX: usize = 512;
 /// Their bytes; more than the longest datagram.
 const BYTES_MAX: usize = 512 << 10;
+/// Datagrams in one parcel: the kernel's limit of segments.
+const SEGMENTS_MAX: usize = 64;
+/// Bytes of one parcel: below what a datagram may have.
+const PARCEL_BYTES_MAX: usize = 65_000;
+/// Longer datagrams go alone: the kernel refuses segments that do not fit the interface's packets.
+const SEGMENT_BYTES_MAX: usize = 1_400;
 
 /// The queue. Memory is kept for the next flush: at most 560 KiB.
 #[derive(Debug, Default)]
 pub struct Outbox {
     queued: Vec<(Datagram, usize)>,
     bytes: Vec<u8>,
+}
+
+/// Datagrams that go to the kernel as one: of one socket to one peer, all equally long but for a shorter last one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parcel<'a> {
+    /// To whom.
+    pub peer: SocketAddr,
+    /// All their bytes.
+    pub bytes: &'a [u8],
+    /// How many there are.
+    pub datagrams: usize,
+    /// Bytes of each but the last; 0 where there is only one.
+    pub segment_bytes: u16,
+}
+
+/// Goes through queued datagrams parcel by parcel.
+#[derive(Clone, Debug)]
+pub struct Parcels<'a> {
+    outbox: &'a Outbox,
+    at: usize,
+    end: usize,
+    datagrams_max: usize,
+}
+
+impl<'a> Iterator for Parcels<'a> {
+    type Item = Parcel<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Parcel<'a>> {
+        if self.at >= self.end {
+            return None;
+        }
+        let (first, bytes) = self.outbox.get(self.at)?;
+        let start = self.outbox.start(self.at);
+        let len = bytes.len();
+        let (mut datagrams, mut end) = (1, start + len);
+        if (1..=SEGMENT_BYTES_MAX).contains(&len) {
+            for &(next, next_end) in &self.outbox.queued[self.at + 1..self.end] {
+                let more = next_end - end;
+                let fits = datagrams < self.datagrams_max && (1..=len).contains(&more);
+                if !fits || next.peer != first.peer || next_end - start > PARCEL_BYTES_MAX {
+                    break;
+                }
+                (datagrams, end) = (datagrams + 1, next_end);
+                if more < len {
+                    break;
+                }
+            }
+        }
+        self.at += datagrams;
+        let segment_bytes = if datagrams > 1 { len as u16 } else { 0 };
+        Some(Parcel { peer: first.peer, bytes: &self.outbox.bytes[start..end], datagrams, segment_bytes })
+    }
 }
 
 impl Outbox {
@@ -43,20 +103,31 @@ impl Outbox {
         self.queued.len()
     }
 
+    #[inline]
+    fn start(&self, index: usize) -> usize {
+        index.checked_sub(1).map_or(0, |before| self.queued[before].1)
+    }
+
     /// One of them.
     #[inline]
     pub fn get(&self, index: usize) -> Option<(Datagram, &[u8])> {
         let &(datagram, end) = self.queued.get(index)?;
-        let start = index.checked_sub(1).map_or(0, |before| self.queued[before].1);
-        Some((datagram, &self.bytes[start..end]))
+        Some((datagram, &self.bytes[self.start(index)..end]))
     }
 
-    /// How many from `index` on leave by the same socket, up to `max`.
+    /// How many from `index` on leave by the same socket.
     #[inline]
-    pub fn run(&self, index: usize, max: usize) -> usize {
+    pub fn run(&self, index: usize) -> usize {
         let rest = &self.queued[index.min(self.queued.len())..];
         let Some((first, _)) = rest.first() else { return 0 };
-        rest.iter().take(max).take_while(|(datagram, _)| datagram.socket == first.socket).count()
+        rest.iter().take_while(|(datagram, _)| datagram.socket == first.socket).count()
+    }
+
+    /// The `count` datagrams from `index` on, all of one socket; each alone where they may not go together.
+    #[inline]
+    pub fn parcels(&self, index: usize, count: usize, together: bool) -> Parcels<'_> {
+        let end = (index + count).min(self.queued.len());
+        Parcels { outbox: self, at: index, end, datagrams_max: if together { SEGMENTS_MAX } else { 1 } }
     }
 
     /// Forgets all.
@@ -71,30 +142,59 @@ mod tests {
     use super::*;
     use crate::responder::Outgoing;
 
-    fn datagram(socket: u32) -> Datagram {
-        Datagram { socket, peer: ([127, 0, 0, 1], 1).into(), what: Outgoing::Reply, tries: 0 }
+    fn datagram(socket: u32, port: u16) -> Datagram {
+        Datagram { socket, peer: ([127, 0, 0, 1], port).into(), what: Outgoing::Reply, tries: 0 }
     }
 
     #[test]
     fn runs_of_one_socket_go_together() {
         let mut outbox = Outbox::default();
         for (socket, bytes) in [(1, "a"), (1, ""), (1, "cc"), (2, "d"), (1, "e")] {
-            assert!(outbox.push(datagram(socket), bytes.as_bytes()));
+            assert!(outbox.push(datagram(socket, 1), bytes.as_bytes()));
         }
-        let runs: Vec<usize> = (0..6).map(|index| outbox.run(index, 2)).collect();
-        assert_eq!(runs, [2, 2, 1, 1, 1, 0]);
+        let runs: Vec<usize> = (0..6).map(|index| outbox.run(index)).collect();
+        assert_eq!(runs, [3, 2, 1, 1, 1, 0]);
         let bytes: Vec<&[u8]> = (0..5).filter_map(|index| Some(outbox.get(index)?.1)).collect();
         assert_eq!(bytes, [&b"a"[..], b"", b"cc", b"d", b"e"]);
+    }
+
+    /// The parcels of datagrams given by port and length: how many in each, and the segments' length.
+    fn check(queued: &[(u16, usize)], together: bool, expected: &[(usize, u16)]) {
+        let mut outbox = Outbox::default();
+        for &(port, len) in queued {
+            assert!(outbox.push(datagram(0, port), &vec![port as u8; len]));
+        }
+        let parcels: Vec<Parcel<'_>> = outbox.parcels(0, outbox.run(0), together).collect();
+        let got: Vec<(usize, u16)> = parcels.iter().map(|parcel| (parcel.datagrams, parcel.segment_bytes)).collect();
+        assert_eq!(got, expected);
+        let bytes: Vec<u8> = parcels.iter().flat_map(|parcel| parcel.bytes).copied().collect();
+        assert_eq!(bytes, outbox.bytes);
+        for parcel in parcels {
+            assert!(parcel.bytes.iter().all(|&byte| u16::from(byte) == parcel.peer.port()));
+        }
+    }
+
+    #[test]
+    fn equal_ones_to_one_peer_make_a_parcel() {
+        check(&[(1, 5), (1, 5), (1, 5)], true, &[(3, 5)]);
+        check(&[(1, 5), (1, 5), (1, 5)], false, &[(1, 0), (1, 0), (1, 0)]);
+        check(&[(1, 5), (1, 5), (1, 3), (1, 3)], true, &[(3, 5), (1, 0)]);
+        check(&[(1, 5), (1, 6), (1, 6)], true, &[(1, 0), (2, 6)]);
+        check(&[(1, 5), (2, 5), (1, 5)], true, &[(1, 0), (1, 0), (1, 0)]);
+        check(&[(1, 0), (1, 0), (1, 5), (1, 0)], true, &[(1, 0), (1, 0), (1, 0), (1, 0)]);
+        check(&[(1, 1_401), (1, 1_401)], true, &[(1, 0), (1, 0)]);
+        check(&[(1, 70); 100], true, &[(64, 70), (36, 70)]);
+        check(&[(1, 1_400); 100], true, &[(46, 1_400), (46, 1_400), (8, 1_400)]);
     }
 
     #[test]
     fn it_is_bounded_and_takes_the_longest_datagram() {
         let mut outbox = Outbox::default();
-        let count = (0..10_000).take_while(|_| outbox.push(datagram(0), b"x")).count();
+        let count = (0..10_000).take_while(|_| outbox.push(datagram(0, 1), b"x")).count();
         assert_eq!(count, DATAGRAMS_MAX);
         outbox.clear();
         let longest = vec![0; 65_536];
-        let count = (0..10_000).take_while(|_| outbox.push(datagram(0), &longest)).count();
+        let count = (0..10_000).take_while(|_| outbox.push(datagram(0, 1), &longest)).count();
         assert_eq!(count, BYTES_MAX / longest.len());
     }
 }

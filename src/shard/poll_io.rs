@@ -1,16 +1,12 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use super::bind::Bound;
+use super::base::{Base, DriverIo, descriptor, finish_stream, write};
 use super::io::{ConnId, Datagram, Interest, Io, Written};
-use super::outbox::Outbox;
-use super::watch::Watch;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use rustix::net::RecvFlags;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 
 /// Whom an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,45 +59,26 @@ struct Stream {
 }
 
 /// All descriptors of a shard.
-#[derive(Debug)]
 pub(super) struct PollIo {
     epoll: OwnedFd,
-    wake: Arc<OwnedFd>,
-    sockets: Vec<Bound>,
+    base: Base,
     streams: Vec<Option<Stream>>,
-    pub(super) outbox: Outbox,
-    pub(super) watch: Watch,
-    /// Connections are being closed with requests unread.
-    pub(super) is_ending: bool,
 }
 
 impl PollIo {
-    /// Watches these sockets, whose numbers are their places, and a descriptor for commands.
-    pub(super) fn new(sockets: Vec<Bound>) -> io::Result<Self> {
+    /// Watches these sockets, and the descriptor for commands.
+    pub(super) fn new(base: Base) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        epoll::add(&epoll, &wake, Token::Wake.data(), EventFlags::IN)?;
-        for (index, socket) in (0u32..).zip(&sockets) {
+        epoll::add(&epoll, base.wake(), Token::Wake.data(), EventFlags::IN)?;
+        for (index, socket) in base.sockets() {
             epoll::add(&epoll, descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
         }
-        let (streams, outbox, watch) = (Vec::new(), Outbox::default(), Watch::new());
-        Ok(Self { epoll, wake, sockets, streams, outbox, watch, is_ending: false })
-    }
-
-    /// Writing to it wakes the shard.
-    pub(super) fn wake(&self) -> Arc<OwnedFd> {
-        Arc::clone(&self.wake)
+        Ok(Self { epoll, base, streams: Vec::new() })
     }
 
     /// The whole set: readable when anything in it is.
     pub(super) fn epoll(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
-    }
-
-    /// An FSU's socket.
-    #[inline]
-    pub(super) fn socket(&self, index: u32) -> Option<&Bound> {
-        self.sockets.get(index as usize)
     }
 
     /// Takes over an accepted connection.
@@ -135,36 +112,26 @@ impl PollIo {
     }
 }
 
-/// Whether it says no more than that the peer is gone: nothing to report.
-pub(super) fn is_peer_gone(errno: Errno) -> bool {
-    matches!(errno, Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN | Errno::SHUTDOWN)
-}
-
-fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
-    match socket {
-        Bound::Udp(socket) => socket.as_fd(),
-        Bound::Tcp(listener) => listener.as_fd(),
+impl DriverIo for PollIo {
+    #[inline]
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
     }
 }
 
 impl Io for PollIo {
     #[inline]
     fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
-        self.outbox.push(datagram, bytes)
+        self.base.outbox.push(datagram, bytes)
     }
 
     fn has_room(&self) -> bool {
-        !self.outbox.is_filling()
+        !self.base.outbox.is_filling()
     }
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
         let Some(stream) = self.stream(conn) else { return Written::Gone };
-        match rustix::net::send(&stream.fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Ok(count) => Written::Bytes(count),
-            Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
-            Err(errno) if is_peer_gone(errno) => Written::Gone,
-            Err(errno) => Written::Failed(errno.raw_os_error()),
-        }
+        write(&stream.fd, bytes)
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {
@@ -180,32 +147,29 @@ impl Io for PollIo {
     }
 
     fn close(&mut self, conn: ConnId) {
-        let is_ending = self.is_ending;
+        let is_ending = self.base.is_ending;
         let Some(stream) = self.stream(conn) else { return };
         if is_ending {
-            // Unread requests would make the kernel reset the connection, and lose replies that are on their way.
-            let _ = rustix::net::shutdown(&stream.fd, Shutdown::Write);
-            let mut unread = [0; 16 << 10];
-            let _ = rustix::net::recv(&stream.fd, &mut unread, RecvFlags::DONTWAIT);
+            finish_stream(&stream.fd);
         }
         self.streams[conn.index as usize] = None;
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {
-        if let Some(bound) = self.sockets.get(socket as usize) {
+        if let Some(bound) = self.base.socket(socket) {
             let flags = if on { EventFlags::IN } else { EventFlags::empty() };
             let _ = epoll::modify(&self.epoll, descriptor(bound), Token::Socket(socket).data(), flags);
         }
     }
 
     fn stop_receiving(&mut self) {
-        for socket in &self.sockets {
+        for (_, socket) in self.base.sockets() {
             let _ = epoll::delete(&self.epoll, descriptor(socket));
         }
     }
 
     fn unix_ms(&mut self) -> i64 {
-        self.watch.unix_ms()
+        self.base.watch.unix_ms()
     }
 }
 

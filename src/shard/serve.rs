@@ -245,6 +245,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.notes.note(Reason::SocketError, now.mono_ms, &fsu.name, format_args!("{} (error {errno})", fsu.bind), &[]);
     }
 
+    /// The kernel lost datagrams to an FSU: its socket had no room for them.
+    pub fn on_kernel_drops(&mut self, socket: u32, count: u32) {
+        if let Some(slot) = self.slots.get_mut(socket as usize) {
+            slot.state.counters.kernel_drops += u64::from(count);
+        }
+    }
+
     /// Stops reading; what is due within [`DRAIN_MS`] is still sent, what is due later is given up now.
     pub fn begin_drain(&mut self, now: Clock, io: &mut impl Io) {
         if self.drain_end_ms.is_some() {

@@ -1,15 +1,23 @@
-//! All that is unsafe: batches of datagrams with one system call, and the executor's wait for a foreign descriptor.
+//! All that is unsafe: batches of datagrams with one system call, socket options that have no safe call, io_uring, and the
+//! executor's wait for a foreign descriptor.
 
 #![allow(unsafe_code)]
 
+use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address, segment_control};
+use super::outbox::Parcel;
 use futures_io::AsyncRead;
+use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::mem;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
-use std::ptr;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering, fence};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
 pub(super) const BATCH: usize = 32;
@@ -22,7 +30,8 @@ const STRIDE: usize = DATAGRAM_BYTES_MAX + 192;
 /// Buffers for datagrams received with one call. 2 MiB of addresses; memory for as much as datagrams are long.
 pub(super) struct Receiver {
     buffers: Vec<u8>,
-    names: Vec<libc::sockaddr_storage>,
+    names: Vec<[u8; NAME_BYTES]>,
+    controls: Vec<[u8; CONTROL_BYTES]>,
     iovs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
     received: usize,
@@ -33,56 +42,62 @@ impl Receiver {
     pub(super) fn new() -> Self {
         Self {
             buffers: vec![0; BATCH * STRIDE],
-            names: vec![no_name(); BATCH],
+            names: vec![[0; NAME_BYTES]; BATCH],
+            controls: vec![[0; CONTROL_BYTES]; BATCH],
             iovs: vec![no_iov(); BATCH],
             headers: vec![no_header(); BATCH],
             received: 0,
         }
     }
 
-    /// Receives what is there, up to [`BATCH`] datagrams.
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+    /// Receives what is there, up to `max` datagrams and [`BATCH`].
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         self.received = 0;
-        let slots =
-            self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.iovs).zip(&mut self.headers);
-        for (((buffer, name), iov), header) in slots {
+        let max = max.min(BATCH);
+        let places = self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.controls);
+        let slots = places.zip(&mut self.iovs).zip(&mut self.headers);
+        for ((((buffer, name), control), iov), header) in slots.take(max) {
             *iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: DATAGRAM_BYTES_MAX };
-            header.msg_hdr.msg_name = ptr::from_mut(name).cast();
-            header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_storage>() as u32;
+            header.msg_hdr.msg_name = name.as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = NAME_BYTES as _;
+            header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+            header.msg_hdr.msg_controllen = CONTROL_BYTES as _;
             header.msg_hdr.msg_iov = iov;
             header.msg_hdr.msg_iovlen = 1;
         }
-        // SAFETY: there are BATCH headers; each points to a name and an iovec of its own, and that to DATAGRAM_BYTES_MAX
-        // bytes of its own, all of which live in `self` and are not otherwise touched during the call.
+        // SAFETY: there are at least `max` headers; each points to a name, a control buffer and an iovec of its own, and that to
+        // DATAGRAM_BYTES_MAX bytes of its own, all of which live in `self` and are not otherwise touched during the call.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                BATCH as u32,
+                max as u32,
                 libc::MSG_DONTWAIT as _,
                 ptr::null_mut(),
             )
         };
-        self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?.min(BATCH);
+        self.received = usize::try_from(count).map_err(|_| io::Error::last_os_error())?.min(max);
         Ok(self.received)
     }
 
-    /// One of those just received: its bytes and who sent it.
-    pub(super) fn get(&self, index: usize) -> Option<(&[u8], SocketAddr)> {
+    /// One of those just received.
+    #[inline]
+    pub(super) fn get(&self, index: usize) -> Option<Received<'_>> {
         let header = self.headers[..self.received].get(index)?;
         let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
-        Some((&self.buffers[index * STRIDE..][..len], address(&self.names[index])?))
-    }
-
-    /// A buffer for a datagram received alone.
-    pub(super) fn single(&mut self) -> &mut [u8] {
-        &mut self.buffers[..DATAGRAM_BYTES_MAX]
+        let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
+        Some(Received {
+            bytes: &self.buffers[index * STRIDE..][..len],
+            peer: address(&self.names[index])?,
+            control: Control::parse(&self.controls[index][..control_len]),
+        })
     }
 }
 
-/// Headers for datagrams sent with one call.
+/// Headers for parcels of datagrams sent with one call.
 pub(super) struct Sender {
     names: Vec<socket2::SockAddr>,
+    controls: Vec<[u8; 24]>,
     iovs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
 }
@@ -90,27 +105,38 @@ pub(super) struct Sender {
 impl Sender {
     /// Empty headers.
     pub(super) fn new() -> Self {
-        Self { names: Vec::with_capacity(BATCH), iovs: vec![no_iov(); BATCH], headers: vec![no_header(); BATCH] }
+        Self {
+            names: Vec::with_capacity(BATCH),
+            controls: vec![[0; 24]; BATCH],
+            iovs: vec![no_iov(); BATCH],
+            headers: vec![no_header(); BATCH],
+        }
     }
 
-    /// Sends up to [`BATCH`] datagrams; how many were taken. An error is that of the first one.
+    /// Sends up to [`BATCH`] parcels; how many were taken. An error is that of the first one.
     pub(super) fn send<'a>(
         &mut self,
         socket: BorrowedFd<'_>,
-        datagrams: impl Iterator<Item = (SocketAddr, &'a [u8])> + Clone,
+        parcels: impl Iterator<Item = Parcel<'a>> + Clone,
     ) -> io::Result<usize> {
         self.names.clear();
-        self.names.extend(datagrams.clone().take(BATCH).map(|(peer, _)| socket2::SockAddr::from(peer)));
-        let slots = self.names.iter().zip(datagrams).zip(&mut self.iovs).zip(&mut self.headers);
-        for (((name, (_, bytes)), iov), header) in slots {
-            *iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+        self.names.extend(parcels.clone().take(BATCH).map(|parcel| socket2::SockAddr::from(parcel.peer)));
+        let places = self.names.iter().zip(&mut self.controls).zip(&mut self.iovs).zip(&mut self.headers);
+        for (parcel, (((name, control), iov), header)) in parcels.zip(places) {
+            *iov = libc::iovec { iov_base: parcel.bytes.as_ptr().cast_mut().cast(), iov_len: parcel.bytes.len() };
             header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
             header.msg_hdr.msg_namelen = name.len();
             header.msg_hdr.msg_iov = iov;
             header.msg_hdr.msg_iovlen = 1;
+            (header.msg_hdr.msg_control, header.msg_hdr.msg_controllen) = (ptr::null_mut(), 0);
+            if parcel.segment_bytes > 0 {
+                *control = segment_control(parcel.segment_bytes);
+                header.msg_hdr.msg_control = control.as_mut_ptr().cast();
+                header.msg_hdr.msg_controllen = control.len() as _;
+            }
         }
-        // SAFETY: there are at least as many headers as names (both are bounded by BATCH), and so many point to a name, an iovec
-        // and bytes that outlive the call, which only reads them.
+        // SAFETY: there are at least as many headers as names (both are bounded by BATCH), and so many point to a name, an iovec,
+        // bytes and perhaps a control message that outlive the call, which only reads them.
         let count = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
@@ -132,28 +158,334 @@ fn no_header() -> libc::mmsghdr {
     unsafe { mem::zeroed() }
 }
 
-fn no_name() -> libc::sockaddr_storage {
-    // SAFETY: integers, for all of which zero is a value.
-    unsafe { mem::zeroed() }
+/// Turns a socket option on that is an `int`.
+pub(super) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    // SAFETY: the option's value is one `int`, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&on).cast(), size_of_val(&on) as u32)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// An address as the kernel wrote it; `None` for another family.
-fn address(name: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    match i32::from(name.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: a sockaddr_storage is large enough and aligned for any address, and the family says it is this one.
-            let four = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(four.sin_addr.s_addr));
-            Some(SocketAddrV4::new(ip, u16::from_be(four.sin_port)).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above.
-            let six = unsafe { &*ptr::from_ref(name).cast::<libc::sockaddr_in6>() };
-            let ip = Ipv6Addr::from(six.sin6_addr.s6_addr);
-            Some(SocketAddrV6::new(ip, u16::from_be(six.sin6_port), six.sin6_flowinfo, six.sin6_scope_id).into())
-        }
-        _ => None,
+/// Datagrams that a socket has lost for want of room, wrapping around.
+pub(super) fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
+    let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is how long `info` is.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            ptr::from_mut(&mut len),
+        )
+    };
+    if result == 0 && len as usize == size_of_val(&info) { info.last().copied() } else { None }
+}
+
+/// What an operation of a [`Ring`] is; told again with its completions, beside 56 bits of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Op {
+    /// Something was cancelled.
+    Cancel,
+    /// A descriptor is readable: told again and again.
+    Readable,
+    /// A descriptor is writable: told once.
+    Writable,
+    /// Datagrams, until it ends.
+    Datagrams,
+    /// Connections, until it ends.
+    Accept,
+    /// Bytes of a connection, until it ends.
+    Bytes,
+}
+
+const OPS: [Op; 6] = [Op::Cancel, Op::Readable, Op::Writable, Op::Datagrams, Op::Accept, Op::Bytes];
+const OP_SHIFT: u32 = 56;
+
+/// A buffer that the kernel has filled and given back.
+#[derive(Debug)]
+pub(super) struct Filled {
+    id: u16,
+    len: usize,
+}
+
+/// A completion.
+#[derive(Debug)]
+pub(super) struct Done {
+    /// Of which operation.
+    pub(super) op: Op,
+    /// The caller's own bits.
+    pub(super) data: u64,
+    /// What came of it: an error number, or a result that is not negative.
+    pub(super) result: Result<u32, i32>,
+    /// The operation goes on.
+    pub(super) more: bool,
+    /// The buffer that was filled; to be given back to the [`Pool`].
+    pub(super) filled: Option<Filled>,
+    /// The connection that was accepted.
+    pub(super) accepted: Option<OwnedFd>,
+}
+
+/// Memory that the kernel knows the address of: a ring of entries, then the buffers.
+#[derive(Debug)]
+struct Memory {
+    base: NonNull<u8>,
+    layout: Layout,
+    count: u16,
+}
+
+/// The kernel wants the entries at the beginning of a page.
+const PAGE_BYTES: usize = 4_096;
+/// A datagram with what the kernel says beside it, which stands before it.
+const BUFFER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
+/// Distance of the buffers, as [`STRIDE`].
+const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
+/// The only group of buffers.
+const GROUP: u16 = 0;
+
+impl Memory {
+    fn new(count: u16) -> Self {
+        let entries = (usize::from(count) * size_of::<types::BufRingEntry>()).next_multiple_of(PAGE_BYTES);
+        let layout = Layout::from_size_align(entries + usize::from(count) * BUFFER_STRIDE, PAGE_BYTES);
+        let layout = layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()));
+        // SAFETY: the layout's size is not zero: there are entries.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        Self { base, layout, count }
     }
+
+    fn entry(&self, index: u16) -> *mut types::BufRingEntry {
+        // SAFETY: the memory begins with `count` entries, and the index is below that.
+        unsafe { self.base.as_ptr().cast::<types::BufRingEntry>().add(usize::from(index % self.count)) }
+    }
+
+    fn buffer(&self, id: u16) -> *mut u8 {
+        let buffers = self.layout.size() - usize::from(self.count) * BUFFER_STRIDE;
+        // SAFETY: behind the entries stand `count` buffers, and the id is below that.
+        unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * BUFFER_STRIDE) }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and neither the ring nor the pool is left.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+    }
+}
+
+/// Buffers of a [`Ring`]: shared by all its sockets, each the kernel's or, while there is a [`Filled`] for it, ours.
+#[derive(Debug)]
+pub(super) struct Pool {
+    memory: Arc<Memory>,
+    tail: u16,
+}
+
+impl Pool {
+    /// What was received into a buffer, as it stands there.
+    #[inline]
+    pub(super) fn bytes(&self, filled: &Filled) -> &[u8] {
+        // SAFETY: the kernel has given the buffer back, and gets it again only with its `Filled`, which is borrowed; it has filled
+        // `len` bytes at most, and all of it was zeroed at first.
+        unsafe { std::slice::from_raw_parts(self.memory.buffer(filled.id), filled.len.min(BUFFER_BYTES)) }
+    }
+
+    /// A datagram that was received into a buffer.
+    #[inline]
+    pub(super) fn datagram(&self, filled: &Filled) -> Option<Received<'_>> {
+        let out = RecvMsgOut::parse(self.bytes(filled), &template()).ok()?;
+        // The parts' lengths were bounded by the buffer; they are borrowed from `out`, so they are found again by their lengths.
+        let start = 16 + NAME_BYTES + CONTROL_BYTES;
+        let bytes = &self.bytes(filled)[start..start + out.payload_data().len()];
+        Some(Received { bytes, peer: address(out.name_data())?, control: Control::parse(out.control_data()) })
+    }
+
+    /// Gives a buffer back to the kernel.
+    #[inline]
+    pub(super) fn give(&mut self, filled: Filled) {
+        self.provide(filled.id);
+    }
+
+    fn provide(&mut self, id: u16) {
+        let entry = self.memory.entry(self.tail);
+        // SAFETY: the entry is within the memory, and not the kernel's to read before the tail is moved past it. Only these fields
+        // are written: the tail stands in a field of the first entry.
+        unsafe {
+            (*entry).set_addr(self.memory.buffer(id) as u64);
+            (*entry).set_len(BUFFER_BYTES as u32);
+            (*entry).set_bid(id);
+        }
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the tail is a u16 within the memory, aligned, and read by the kernel alone.
+        unsafe { AtomicU16::from_ptr(types::BufRingEntry::tail(self.memory.entry(0)).cast_mut()) }
+            .store(self.tail, Ordering::Release);
+    }
+}
+
+/// What every receive of datagrams asks for: a name, control messages, and the bytes.
+fn template() -> libc::msghdr {
+    // SAFETY: integers and pointers, for all of which zero is a value.
+    let mut template: libc::msghdr = unsafe { mem::zeroed() };
+    (template.msg_namelen, template.msg_controllen) = (NAME_BYTES as _, CONTROL_BYTES as _);
+    template
+}
+
+/// io_uring, for one thread. Operations go to the kernel with the next [`Ring::wait`]; until then their descriptor has to stay open.
+pub(super) struct Ring {
+    // Dropped before what its operations point to.
+    ring: IoUring,
+    template: Box<libc::msghdr>,
+    _memory: Arc<Memory>,
+    /// Operations that have not ended.
+    running: usize,
+    error: Option<io::Error>,
+}
+
+/// Operations that may wait for the next submission; more are submitted at once.
+const SUBMISSIONS: u32 = 512;
+/// Completions that may wait; those that find no room are kept by the kernel.
+const COMPLETIONS: u32 = 4_096;
+/// How often the end of all operations is waited for, 10 ms each, when a ring is given up.
+const END_WAITS_MAX: usize = 100;
+
+impl Ring {
+    /// A ring with so many buffers: a power of 2.
+    pub(super) fn new(buffers: u16) -> io::Result<(Self, Pool)> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let memory = Arc::new(Memory::new(buffers));
+        // SAFETY: the ring keeps the memory for as long as it lives itself.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(memory.base.as_ptr() as u64, buffers, GROUP, 0)?;
+        }
+        let mut pool = Pool { memory: Arc::clone(&memory), tail: 0 };
+        (0..buffers).for_each(|id| pool.provide(id));
+        let template = Box::new(template());
+        Ok((Self { ring, template, _memory: memory, running: 0, error: None }, pool))
+    }
+
+    /// Begins an operation on a descriptor.
+    pub(super) fn begin(&mut self, op: Op, data: u64, fd: BorrowedFd<'_>) {
+        let fd = Fd(fd.as_raw_fd());
+        let entry = match op {
+            Op::Cancel => return,
+            Op::Readable => opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build(),
+            Op::Writable => opcode::PollAdd::new(fd, libc::POLLOUT as u32).build(),
+            Op::Datagrams => opcode::RecvMsgMulti::new(fd, &raw const *self.template, GROUP).build(),
+            Op::Accept => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).build(),
+            Op::Bytes => opcode::RecvMulti::new(fd, GROUP).build(),
+        };
+        self.running += 1;
+        self.push(&entry.user_data(user_data(op, data)));
+    }
+
+    /// Ends an operation; its last completion tells when it has.
+    pub(super) fn cancel(&mut self, op: Op, data: u64) {
+        self.push(&opcode::AsyncCancel::new(user_data(op, data)).build().user_data(user_data(Op::Cancel, 0)));
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) {
+        for _ in 0..2 {
+            // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
+            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+                return;
+            }
+            if let Err(error) = self.ring.submit() {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Submits, and waits for a completion, but not longer than `at_most`. No time: looks only.
+    pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let time = Timespec::from(at_most);
+        let want = usize::from(!at_most.is_zero());
+        match self.ring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time)) {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Takes completions, up to `max`, in their order.
+    pub(super) fn take(&mut self, done: &mut Vec<Done>, max: usize) {
+        for entry in self.ring.completion().take(max) {
+            let (user_data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
+            let op = OPS.get((user_data >> OP_SHIFT) as usize).copied().unwrap_or(Op::Cancel);
+            let more = cqueue::more(flags);
+            if op != Op::Cancel && !more {
+                self.running -= 1;
+            }
+            let filled =
+                cqueue::buffer_select(flags).map(|id| Filled { id, len: usize::try_from(result).unwrap_or(0) });
+            let accepted = (op == Op::Accept && result >= 0).then(|| {
+                // SAFETY: the kernel has just opened this descriptor for us.
+                unsafe { OwnedFd::from_raw_fd(result) }
+            });
+            let data = user_data & ((1 << OP_SHIFT) - 1);
+            let result = u32::try_from(result).map_err(|_| -result);
+            done.push(Done { op, data, result, more, filled, accepted });
+        }
+    }
+
+    /// Has this eventfd signalled when something completes, while [`Ring::signal`] is on.
+    pub(super) fn register_signal(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
+        self.ring.completion().disable_eventfd();
+        self.ring.submitter().register_eventfd(eventfd.as_raw_fd())
+    }
+
+    /// Turns signals on or off. What completed before they were turned on is not signalled: see [`Ring::is_quiet`].
+    pub(super) fn signal(&mut self, on: bool) {
+        let queue = self.ring.completion();
+        if on {
+            queue.enable_eventfd();
+            // What completes after this is signalled, what completed before is seen.
+            fence(Ordering::SeqCst);
+        } else {
+            queue.disable_eventfd();
+        }
+    }
+
+    /// Nothing has completed, and nothing waits to be submitted or completed by us.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let queue = self.ring.submission();
+        let nothing = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
+        drop(queue);
+        nothing && self.ring.completion().is_empty()
+    }
+}
+
+impl Drop for Ring {
+    /// Ends all operations: until then the kernel keeps their sockets, and so their ports.
+    fn drop(&mut self) {
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        self.push(&cancel.user_data(user_data(Op::Cancel, 0)));
+        for _ in 0..END_WAITS_MAX {
+            if self.running == 0 || self.wait(Duration::from_millis(10)).is_err() {
+                break;
+            }
+            self.take(&mut Vec::new(), COMPLETIONS as usize);
+        }
+    }
+}
+
+fn user_data(op: Op, data: u64) -> u64 {
+    (op as u64) << OP_SHIFT | data & ((1 << OP_SHIFT) - 1)
 }
 
 /// Tells the executor's reactor to watch a descriptor that it did not make.
@@ -193,8 +525,12 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
+    use std::net::{SocketAddr, UdpSocket};
     use std::os::fd::AsFd;
+
+    fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> + Clone {
+        datagrams.iter().map(move |bytes| Parcel { peer: to, bytes, datagrams: 1, segment_bytes: 0 })
+    }
 
     fn check(address: &str) {
         let Ok(a) = UdpSocket::bind(address) else { return };
@@ -204,23 +540,62 @@ mod tests {
         let (mut sender, mut receiver) = (Sender::new(), Receiver::new());
         let mut got = Vec::new();
         for part in sent.chunks(BATCH) {
-            let count = sender.send(a.as_fd(), part.iter().map(|bytes| (to, &bytes[..]))).unwrap();
-            assert_eq!(count, part.len());
-            assert_eq!(receiver.receive(b.as_fd()).unwrap(), part.len());
+            assert_eq!(sender.send(a.as_fd(), parcels(to, part)).unwrap(), part.len());
+            assert_eq!(receiver.receive(b.as_fd(), BATCH).unwrap(), part.len());
             for index in 0..part.len() {
-                let (bytes, peer) = receiver.get(index).unwrap();
-                assert_eq!(peer, from);
-                got.push(bytes.to_vec());
+                let received = receiver.get(index).unwrap();
+                assert_eq!(received.peer, from);
+                got.push(received.bytes.to_vec());
             }
             assert!(receiver.get(part.len()).is_none());
         }
         assert_eq!(got, sent);
-        assert_eq!(receiver.receive(b.as_fd()).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(receiver.receive(b.as_fd(), 1).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
     fn batches_arrive_whole_and_in_order() {
         check("127.0.0.1:0");
         check("[::1]:0");
+    }
+
+    #[test]
+    fn a_parcel_arrives_as_its_datagrams() {
+        let [a, b] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        let peer = b.local_addr().unwrap();
+        let parcel = Parcel { peer, bytes: b"aaabbbcccd", datagrams: 4, segment_bytes: 3 };
+        // A kernel without segmentation has nothing to show.
+        if Sender::new().send(a.as_fd(), [parcel].into_iter()).is_err() {
+            return;
+        }
+        let mut receiver = Receiver::new();
+        assert_eq!(receiver.receive(b.as_fd(), BATCH).unwrap(), 4);
+        let got: Vec<&[u8]> = (0..4).map(|index| receiver.get(index).unwrap().bytes).collect();
+        assert_eq!(got, [&b"aaa"[..], b"bbb", b"ccc", b"d"]);
+        turn_on(b.as_fd(), libc::SOL_UDP, libc::UDP_GRO).unwrap();
+        Sender::new().send(a.as_fd(), [parcel].into_iter()).unwrap();
+        assert_eq!(receiver.receive(b.as_fd(), BATCH).unwrap(), 1);
+        let received = receiver.get(0).unwrap();
+        assert_eq!((received.bytes, received.control.segment_bytes), (&b"aaabbbcccd"[..], 3));
+    }
+
+    #[test]
+    fn losses_are_told_with_the_next_datagram_and_when_asked_for() {
+        let [a, b] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        b.set_nonblocking(true).unwrap();
+        turn_on(b.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL).unwrap();
+        socket2::SockRef::from(&b).set_recv_buffer_size(4_096).unwrap();
+        for _ in 0..100 {
+            a.send_to(&[0; 1_000], b.local_addr().unwrap()).unwrap();
+        }
+        let (mut receiver, mut got) = (Receiver::new(), 0);
+        while let Ok(count) = receiver.receive(b.as_fd(), BATCH) {
+            got += count as u32;
+        }
+        a.send_to(b"last", b.local_addr().unwrap()).unwrap();
+        assert_eq!(receiver.receive(b.as_fd(), BATCH).unwrap(), 1);
+        assert!(got < 100);
+        assert_eq!(receiver.get(0).unwrap().control.lost, Some(100 - got));
+        assert_eq!(lost(b.as_fd()), Some(100 - got));
     }
 }

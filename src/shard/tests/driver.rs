@@ -1,8 +1,8 @@
-//! The poll driver over loopback.
+//! The drivers over loopback: whatever one does, the other does as well.
 
 use super::*;
 use crate::shard::handle::spawn_with;
-use crate::shard::{Bound, Handle, ShardSpec, bind_tcp, bind_udp};
+use crate::shard::{Bound, DriverKind, Handle, ShardSpec, bind_tcp, bind_udp, ring_missing};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -10,14 +10,36 @@ use std::time::Duration;
 /// Long enough for any machine; nothing waits for its end when all is well.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Each of these as a test with either driver; the ring one where the machine has it.
+macro_rules! with_both_drivers {
+    ($($name:ident),+ $(,)?) => {
+        mod poll {
+            $(#[test] fn $name() { super::$name(super::DriverKind::Poll); })+
+        }
+        mod ring {
+            $(#[test] fn $name() {
+                if super::ring_missing().is_none() { super::$name(super::DriverKind::Ring); }
+            })+
+        }
+    };
+}
+
+with_both_drivers!(
+    datagrams_are_answered_by_bursts_after_rest_and_in_the_drain,
+    bursts_on_one_socket_are_answered_whole,
+    connections_are_answered_finished_and_reset,
+    a_slow_reader_gets_everything,
+);
+
 /// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
-fn start(transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
+fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
     let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
     let records = Records { on: true, ..Records::default() };
     let handle = spawn_with(
         ShardSpec {
             index: 0,
             cpu: None,
+            driver,
             fleet: fleet(sockets.len(), transport, |_| {}),
             fsus: sockets.into_iter().enumerate().collect(),
             run: RunContext { seed: 1, skip_delay: false },
@@ -48,10 +70,9 @@ fn receive(client: &UdpSocket) -> u8 {
     buffer[0]
 }
 
-#[test]
-fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain() {
+fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(driver: DriverKind) {
     let sockets = (0..20).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
-    let (handle, addresses, records) = start(Transport::Udp, sockets);
+    let (handle, addresses, records) = start(driver, Transport::Udp, sockets);
     let client = udp_client();
     let mut expected = 0;
     for round in 0..10 {
@@ -86,9 +107,8 @@ fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain() {
     assert_eq!(replies, expected + 1);
 }
 
-#[test]
-fn bursts_on_one_socket_are_answered_whole() {
-    let (handle, addresses, _) = start(Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
+fn bursts_on_one_socket_are_answered_whole(driver: DriverKind) {
+    let (handle, addresses, _) = start(driver, Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
     let client = udp_client();
     for _ in 0..50 {
         for _ in 0..100 {
@@ -103,9 +123,8 @@ fn bursts_on_one_socket_are_answered_whole() {
     assert_eq!((counters[0].1.received, counters[0].1.answered), (5_000, 5_000));
 }
 
-#[test]
-fn connections_are_answered_finished_and_reset() {
-    let (handle, addresses, _) = start(Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+fn connections_are_answered_finished_and_reset(driver: DriverKind) {
+    let (handle, addresses, _) = start(driver, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
     let mut clients: Vec<TcpStream> = (0..50).map(|_| tcp_client(addresses[0])).collect();
     for client in &mut clients {
         client.write_all(b"[a0]x[b").unwrap();
@@ -141,9 +160,8 @@ fn connections_are_answered_finished_and_reset() {
     assert_eq!((counters.dropped[Reason::Garbage as usize], counters.dropped_total()), (50, 50));
 }
 
-#[test]
-fn a_slow_reader_gets_everything() {
-    let (handle, addresses, _) = start(Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+fn a_slow_reader_gets_everything(driver: DriverKind) {
+    let (handle, addresses, _) = start(driver, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
     let mut client = tcp_client(addresses[0]);
     let mut writer = client.try_clone().unwrap();
     let requests = 20_000;

@@ -1,0 +1,161 @@
+//! What the drivers have in common below the seam: sockets, the queue of datagrams to send, clocks.
+
+use super::bind::Bound;
+use super::io::{Io, Outcome, Written};
+use super::outbox::Outbox;
+use super::sys::{self, Sender};
+use super::watch::Watch;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// A shard's own sockets, whose numbers are their places, and what they are used with.
+pub(super) struct Base {
+    sockets: Vec<Bound>,
+    wake: Arc<OwnedFd>,
+    pub(super) outbox: Outbox,
+    pub(super) watch: Watch,
+    /// Connections are being closed with requests unread.
+    pub(super) is_ending: bool,
+    sender: Sender,
+    /// Equally long datagrams to one peer are handed over as one. Off once the kernel has refused that.
+    together: bool,
+}
+
+/// The sockets of a driver.
+pub(super) trait DriverIo: Io {
+    /// What is common to all drivers.
+    fn base(&mut self) -> &mut Base;
+}
+
+/// A descriptor that wakes a shard when it is written to.
+pub(super) fn wake_up() -> io::Result<Arc<OwnedFd>> {
+    Ok(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+}
+
+impl Base {
+    /// These sockets; `wake` is written to when a command comes.
+    pub(super) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>) -> Self {
+        Self {
+            sockets,
+            wake,
+            outbox: Outbox::default(),
+            watch: Watch::new(),
+            is_ending: false,
+            sender: Sender::new(),
+            together: true,
+        }
+    }
+
+    /// An FSU's socket.
+    #[inline]
+    pub(super) fn socket(&self, index: u32) -> Option<&Bound> {
+        self.sockets.get(index as usize)
+    }
+
+    /// All of them, with their numbers.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (u32, &Bound)> {
+        (0..).zip(&self.sockets)
+    }
+
+    /// Readable when a command came.
+    pub(super) fn wake(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    /// Not readable any more, until the next command.
+    pub(super) fn clear_wake(&self) {
+        let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+    }
+
+    /// Datagrams that a socket has lost for want of room, wrapping around.
+    pub(super) fn lost(&self, index: u32) -> Option<u32> {
+        match self.socket(index)? {
+            Bound::Udp(socket) => sys::lost(socket.as_fd()),
+            Bound::Tcp(_) => None,
+        }
+    }
+
+    /// Sends from `at` on what goes with one call: how many datagrams, and what became of those.
+    pub(super) fn send(&mut self, outbox: &Outbox, at: usize) -> (usize, Outcome) {
+        let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
+        let run = outbox.run(at);
+        let Some(Bound::Udp(socket)) = self.sockets.get(first.socket as usize) else {
+            return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
+        };
+        if run == 1 {
+            let sent = socket.send_to(bytes, first.peer);
+            return (1, sent.map_or_else(|error| refused(&error), |_| Outcome::Sent));
+        }
+        let mut parcels = outbox.parcels(at, run, self.together);
+        let mut sent = self.sender.send(socket.as_fd(), parcels.clone());
+        let are_segments = parcels.clone().next().is_some_and(|parcel| parcel.segment_bytes > 0);
+        if let Err(error) = &sent
+            && are_segments
+            && refused(error) != Outcome::Full
+        {
+            if is_no_segmentation(error) {
+                log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
+                self.together = false;
+            }
+            parcels = outbox.parcels(at, run, false);
+            sent = self.sender.send(socket.as_fd(), parcels.clone());
+        }
+        match sent {
+            Ok(count) => (parcels.take(count).map(|parcel| parcel.datagrams).sum(), Outcome::Sent),
+            // No room for the first is no room for any; another error is the first one's own.
+            Err(error) => match refused(&error) {
+                Outcome::Full => (run, Outcome::Full),
+                outcome => (1, outcome),
+            },
+        }
+    }
+}
+
+/// A descriptor of a socket, of either kind.
+pub(super) fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
+    match socket {
+        Bound::Udp(socket) => socket.as_fd(),
+        Bound::Tcp(listener) => listener.as_fd(),
+    }
+}
+
+/// Writes to a stream what it takes at once.
+pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
+    match rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        Ok(count) => Written::Bytes(count),
+        Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
+        Err(errno) if is_peer_gone(errno) => Written::Gone,
+        Err(errno) => Written::Failed(errno.raw_os_error()),
+    }
+}
+
+/// Before a stream is closed at the end: unread requests would make the kernel reset the connection, and lose replies that are on
+/// their way.
+pub(super) fn finish_stream(stream: &OwnedFd) {
+    let _ = rustix::net::shutdown(stream, Shutdown::Write);
+    let mut unread = [0; 16 << 10];
+    let _ = rustix::net::recv(stream, &mut unread, RecvFlags::DONTWAIT);
+}
+
+/// Whether it says no more than that the peer is gone: nothing to report.
+pub(super) fn is_peer_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN | Errno::SHUTDOWN)
+}
+
+/// Why a datagram was not taken.
+fn refused(error: &io::Error) -> Outcome {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => Outcome::Full,
+        errno => Outcome::Failed(errno.map_or(0, Errno::raw_os_error)),
+    }
+}
+
+/// Whether the kernel, or the interface, does not cut one buffer into datagrams (udp(7), `UDP_SEGMENT`).
+fn is_no_segmentation(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::INVAL | Errno::MSGSIZE | Errno::IO | Errno::OPNOTSUPP | Errno::NOPROTOOPT))
+}

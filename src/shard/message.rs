@@ -1,0 +1,181 @@
+//! What the kernel says beside a datagram's bytes: who sent it, and control messages. Plain bytes in its own layout.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+
+/// Room for the longest address, a `sockaddr_in6`, rounded up so that what follows stands aligned.
+pub(super) const NAME_BYTES: usize = 32;
+/// Room for the control messages asked for: drops (24), segment size (24), arrival (32).
+pub(super) const CONTROL_BYTES: usize = 80;
+/// Length, level and type before the data of a control message.
+const CONTROL_HEADER_BYTES: usize = 16;
+
+/// One receive: a datagram, or several of one peer that the kernel put together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received<'a> {
+    /// The bytes.
+    pub(super) bytes: &'a [u8],
+    /// Who sent them.
+    pub(super) peer: SocketAddr,
+    /// What else there was to say.
+    pub(super) control: Control,
+}
+
+/// Control messages that came with a receive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Control {
+    /// Datagrams that the socket had lost for want of room so far, wrapping around; absent where there were none.
+    pub(super) lost: Option<u32>,
+    /// Length of each datagram but the last, where several came together; else 0.
+    pub(super) segment_bytes: usize,
+}
+
+impl Control {
+    /// Reads control messages; of what is cut off or unknown, nothing is taken.
+    #[inline]
+    pub(super) fn parse(mut bytes: &[u8]) -> Self {
+        let mut control = Self::default();
+        while let Some((level, kind, data, rest)) = next_message(bytes) {
+            match (level, kind) {
+                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => control.lost = word(data),
+                (libc::SOL_UDP, libc::UDP_GRO) => {
+                    control.segment_bytes = word(data).map_or(0, |bytes| bytes as usize);
+                }
+                _ => {}
+            }
+            bytes = rest;
+        }
+        control
+    }
+}
+
+/// Level, type and data of the first message, and what comes behind it.
+#[inline]
+fn next_message(bytes: &[u8]) -> Option<(i32, i32, &[u8], &[u8])> {
+    let (header, _) = bytes.split_at_checked(CONTROL_HEADER_BYTES)?;
+    let (len, header) = header.split_first_chunk::<8>()?;
+    let (level, header) = header.split_first_chunk::<4>()?;
+    let kind = header.first_chunk::<4>()?;
+    let len = usize::from_ne_bytes(*len);
+    let data = bytes.get(CONTROL_HEADER_BYTES..len)?;
+    let rest = bytes.get(len.next_multiple_of(8)..).unwrap_or_default();
+    Some((i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind), data, rest))
+}
+
+fn word(data: &[u8]) -> Option<u32> {
+    data.first_chunk().map(|word| u32::from_ne_bytes(*word))
+}
+
+/// A control message that tells the kernel to send one buffer as datagrams of this length.
+pub(super) fn segment_control(bytes: u16) -> [u8; 24] {
+    let mut message = [0; 24];
+    message[..8].copy_from_slice(&(CONTROL_HEADER_BYTES + 2).to_ne_bytes());
+    message[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
+    message[12..16].copy_from_slice(&libc::UDP_SEGMENT.to_ne_bytes());
+    message[16..18].copy_from_slice(&bytes.to_ne_bytes());
+    message
+}
+
+impl<'a> Received<'a> {
+    /// The datagrams, one by one.
+    #[inline]
+    pub(super) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let whole = match self.control.segment_bytes {
+            // An empty one is one, too.
+            0 => self.bytes.len().max(1),
+            bytes => bytes,
+        };
+        let (first, rest) = self.bytes.split_at(whole.min(self.bytes.len()));
+        std::iter::once(first).chain(rest.chunks(whole))
+    }
+}
+
+/// An address as the kernel wrote it; `None` for another family, or one that is cut off.
+#[inline]
+pub(super) fn address(name: &[u8]) -> Option<SocketAddr> {
+    let (family, rest) = name.split_first_chunk::<2>()?;
+    let (port, rest) = rest.split_first_chunk::<2>()?;
+    let port = u16::from_be_bytes(*port);
+    match i32::from(u16::from_ne_bytes(*family)) {
+        libc::AF_INET => Some(SocketAddrV4::new(Ipv4Addr::from(*rest.first_chunk::<4>()?), port).into()),
+        libc::AF_INET6 => {
+            let (flow, rest) = rest.split_first_chunk::<4>()?;
+            let (ip, rest) = rest.split_first_chunk::<16>()?;
+            let scope = rest.first_chunk::<4>()?;
+            let (flow, scope) = (u32::from_ne_bytes(*flow), u32::from_ne_bytes(*scope));
+            Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (CONTROL_HEADER_BYTES + data.len()).to_ne_bytes().to_vec();
+        bytes.extend([level.to_ne_bytes(), kind.to_ne_bytes()].concat());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    #[test]
+    fn control_messages_are_read() {
+        let lost = message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &7u32.to_ne_bytes());
+        let segment = message(libc::SOL_UDP, libc::UDP_GRO, &70i32.to_ne_bytes());
+        let other = message(libc::SOL_IP, 1, &[1, 2, 3]);
+        let check = |bytes: &[u8], lost, segment_bytes| {
+            assert_eq!(Control::parse(bytes), Control { lost, segment_bytes });
+        };
+        check(&[], None, 0);
+        check(&[&lost[..], &segment].concat(), Some(7), 70);
+        check(&[&other[..], &segment, &lost].concat(), Some(7), 70);
+        check(&lost[..lost.len() - 5], None, 0);
+        check(&[0; 64], None, 0);
+        check(&[0xFF; 64], None, 0);
+        check(&segment_control(70), None, 0);
+        assert_eq!(&segment_control(70)[..], message(libc::SOL_UDP, libc::UDP_SEGMENT, &70u16.to_ne_bytes()));
+    }
+
+    #[test]
+    fn what_came_together_is_taken_apart() {
+        let check = |bytes: &[u8], segment_bytes, expected: &[&[u8]]| {
+            let control = Control { lost: None, segment_bytes };
+            let received = Received { bytes, peer: ([127, 0, 0, 1], 1).into(), control };
+            assert_eq!(received.datagrams().collect::<Vec<_>>(), expected);
+        };
+        check(b"", 0, &[b""]);
+        check(b"abcd", 0, &[b"abcd"]);
+        check(b"abcd", 2, &[b"ab", b"cd"]);
+        check(b"abcde", 2, &[b"ab", b"cd", b"e"]);
+        check(b"a", 2, &[b"a"]);
+        check(b"", 2, &[b""]);
+    }
+
+    #[test]
+    fn addresses_are_read() {
+        for text in ["127.0.0.1:9000", "[::1]:7", "[fe80::1%3]:8"] {
+            let expected: SocketAddr = text.parse().unwrap();
+            let name = socket2::SockAddr::from(expected);
+            let mut bytes = match expected {
+                SocketAddr::V4(four) => {
+                    [&2u16.to_ne_bytes()[..], &four.port().to_be_bytes(), &four.ip().octets()].concat()
+                }
+                SocketAddr::V6(six) => [
+                    &10u16.to_ne_bytes()[..],
+                    &six.port().to_be_bytes(),
+                    &six.flowinfo().to_ne_bytes(),
+                    &six.ip().octets(),
+                    &six.scope_id().to_ne_bytes(),
+                ]
+                .concat(),
+            };
+            bytes.resize(name.len() as usize, 0);
+            assert!(bytes.len() <= NAME_BYTES);
+            assert_eq!(address(&bytes), Some(expected));
+            assert_eq!(address(&bytes[..7]), None);
+        }
+        assert_eq!(address(&[1, 0, 0, 0, 0, 0, 0, 0]), None);
+    }
+}

@@ -1,0 +1,199 @@
+//! The ring driver: io_uring itself, one task of the executor for all of a shard's sockets.
+//!
+//! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share; what is begun or
+//! cancelled goes to the kernel with the wait. While there was traffic just now it waits in the ring itself, for at most
+//! [`WAIT_MS_MAX`](super::turn::WAIT_MS_MAX); else it parks the executor until the ring signals.
+
+use super::base::DriverIo;
+use super::handle::Command;
+use super::protocol::Protocol;
+use super::ring_io::{RingIo, conn};
+use super::serve::Serve;
+use super::sys::{Done, Op, Pool, Readiness};
+use super::tap::Tap;
+use super::turn::{Turn, park, yield_if_due};
+use crate::responder::state::Counters;
+use crossbeam_channel::Receiver as Commands;
+use rustix::io::Errno;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::task::Poll;
+use std::time::Duration;
+
+/// Completions taken in a turn: what one may take stays near a millisecond.
+const COMPLETIONS_MAX: usize = 256;
+
+/// The driver.
+pub(super) struct Driver<P, T> {
+    turn: Turn<P, T>,
+    io: RingIo,
+    pool: Pool,
+}
+
+impl<P: Protocol, T: Tap> Driver<P, T> {
+    /// A driver for a shard whose sockets are in `io`, which receives into `pool`.
+    pub(super) fn new(
+        serve: Serve<P, T>,
+        (mut io, pool): (RingIo, Pool),
+        sockets: usize,
+        commands: Commands<Command>,
+    ) -> Self {
+        let now = io.base().watch.now();
+        Self { turn: Turn::new(serve, sockets, commands, now), io, pool }
+    }
+
+    /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
+    pub(super) async fn run(mut self) -> io::Result<Vec<(usize, Counters)>> {
+        let mut done = Vec::with_capacity(COMPLETIONS_MAX);
+        let mut readiness = Readiness::new();
+        loop {
+            self.turn.read_clock(&mut self.io);
+            let mut wait_ms = self.turn.tick(&mut self.io);
+            if self.turn.is_over() {
+                break;
+            }
+            if wait_ms > 0 && self.turn.is_calm() {
+                self.io.wait(Duration::ZERO)?;
+                self.park(&mut readiness, wait_ms).await;
+                wait_ms = 0;
+            }
+            self.io.wait(Duration::from_millis(wait_ms))?;
+            self.io.ring.take(&mut done, COMPLETIONS_MAX);
+            self.turn.read_clock(&mut self.io);
+            for done in done.drain(..) {
+                self.on_done(done);
+            }
+            self.turn.flush(&mut self.io);
+            yield_if_due().await;
+        }
+        let counters = self.turn.finish(&mut self.io);
+        // Connections are closed before the operations on them are ended.
+        self.io.wait(Duration::ZERO)?;
+        Ok(counters)
+    }
+
+    /// Parks the executor until something completes or the end of the time.
+    async fn park(&mut self, readiness: &mut Readiness, wait_ms: u64) {
+        let io = &mut self.io;
+        io.clear_signal();
+        io.ring.signal(true);
+        // What completed before signals were on is not signalled.
+        if io.ring.is_quiet() {
+            park(wait_ms, |cx| match readiness.poll(io.signal(), cx) {
+                Poll::Ready(Ok(())) => Poll::Ready(()),
+                // Without a descriptor to spare the timer has to do.
+                Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+            })
+            .await;
+        }
+        io.ring.signal(false);
+    }
+
+    #[inline]
+    fn on_done(&mut self, done: Done) {
+        if done.op != Op::Readable {
+            self.turn.had_traffic();
+        }
+        match done.op {
+            Op::Datagrams => self.on_datagrams(done),
+            Op::Bytes => self.on_bytes(done),
+            Op::Accept => self.on_connection(done),
+            Op::Writable => {
+                let id = conn(done.data);
+                self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
+                self.io.on_awaited(id);
+            }
+            Op::Readable => {
+                self.turn.on_commands(&mut self.io);
+                if !done.more {
+                    self.io.watch_wake();
+                }
+            }
+            Op::Cancel => {}
+        }
+    }
+
+    fn on_datagrams(&mut self, done: Done) {
+        let Self { turn, io, pool } = self;
+        let index = done.data as u32;
+        if let Some(filled) = done.filled {
+            if let Some(received) = pool.datagram(&filled).filter(|_| !io.has_stopped && done.result.is_ok()) {
+                turn.on_received(index, &received, io);
+            }
+            pool.give(filled);
+            turn.worked(1, io);
+        }
+        if let Err(errno) = done.result
+            && !is_harmless(Errno::from_raw_os_error(errno))
+        {
+            turn.serve.on_socket_error(index, errno, turn.now);
+        }
+        if !done.more {
+            io.on_receive_ended(index);
+        }
+    }
+
+    fn on_bytes(&mut self, done: Done) {
+        let Self { turn, io, pool } = self;
+        let id = conn(done.data);
+        match done.result {
+            Ok(0) => {
+                io.on_eof(id);
+                turn.serve.on_eof(id, turn.now, io);
+            }
+            Ok(_) => {
+                // What was received before the end of receiving was asked for is read all the same, unless all has ended.
+                if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
+                    turn.serve.on_bytes(id, pool.bytes(filled), turn.now, io);
+                }
+                turn.worked(1, io);
+            }
+            Err(errno) => {
+                let errno = Errno::from_raw_os_error(errno);
+                if !is_harmless(errno) {
+                    turn.on_broken(id, errno, io);
+                }
+            }
+        }
+        if let Some(filled) = done.filled {
+            pool.give(filled);
+        }
+        if !done.more {
+            io.on_reading_ended(id);
+        }
+    }
+
+    /// A listener has a connection.
+    fn on_connection(&mut self, done: Done) {
+        let Self { turn, io, .. } = self;
+        let index = done.data as u32;
+        // One whose peer has gone already has no peer's address.
+        if let Some(fd) = done.accepted
+            && let Some(peer) = peer(&fd).filter(|_| !io.has_stopped)
+            && let Some((id, fd)) = turn.on_accepted(index, fd, peer)
+        {
+            io.add(id, fd);
+        }
+        if let Err(errno) = done.result {
+            let errno = Errno::from_raw_os_error(errno);
+            if errno != Errno::CANCELED {
+                turn.on_accept_error(index, errno, io);
+            }
+        }
+        turn.worked(1, io);
+        if !done.more {
+            io.on_receive_ended(index);
+        }
+    }
+}
+
+fn peer(fd: &OwnedFd) -> Option<SocketAddr> {
+    rustix::net::getpeername(fd).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok())
+}
+
+/// An operation has ended without anything having happened to its socket: cancelled, or there was no buffer left. What
+/// came meanwhile is still in the socket.
+fn is_harmless(errno: Errno) -> bool {
+    matches!(errno, Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR)
+}

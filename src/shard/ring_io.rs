@@ -1,0 +1,288 @@
+//! The ring driver's descriptors: what is asked of the kernel for each of a shard's sockets.
+//!
+//! A receive or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
+//! completion says so; whether it is begun again is decided then.
+
+use super::base::{Base, DriverIo, descriptor, finish_stream, write};
+use super::bind::Bound;
+use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::sys::{Op, Pool, Ring};
+use rustix::event::{EventfdFlags, eventfd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// Buffers of a shard for all that it receives: as many receives as fit between two turns, beyond which the kernel keeps what came
+/// and is asked again. 64 KiB of addresses each; memory for as much as was ever received into one: 1 MiB with short
+/// datagrams, 16 MiB at most.
+const BUFFERS: u16 = 256;
+const INDEX_BITS: u32 = 32;
+const GENERATION_MASK: u64 = 0x00FF_FFFF;
+
+/// How an operation that goes on stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Running {
+    /// It is not begun.
+    #[default]
+    No,
+    /// It goes on.
+    Yes,
+    /// It was cancelled, and has not ended yet.
+    Ending,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Stream {
+    generation: u32,
+    fd: OwnedFd,
+    interest: Interest,
+    reading: Running,
+    /// It is waited for room.
+    is_awaited: bool,
+}
+
+/// All descriptors of a shard.
+pub(super) struct RingIo {
+    // Dropped first: it ends all operations on the sockets below.
+    pub(super) ring: Ring,
+    base: Base,
+    /// Readable when something has completed, while the ring signals.
+    signal: OwnedFd,
+    /// By socket.
+    receiving: Vec<Running>,
+    /// By socket: it is to be received from, or accepted on.
+    wanted: Vec<bool>,
+    streams: Vec<Option<Stream>>,
+    /// To be closed when the operations on them have gone to the kernel.
+    closing: Vec<OwnedFd>,
+    /// Nothing is received any more.
+    pub(super) has_stopped: bool,
+}
+
+impl RingIo {
+    /// Receives from these sockets, and watches the descriptor for commands.
+    pub(super) fn new(base: Base) -> io::Result<(Self, Pool)> {
+        let (mut ring, pool) = Ring::new(BUFFERS)?;
+        let signal = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        ring.register_signal(signal.as_fd())?;
+        let sockets = base.sockets().count();
+        let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
+        let (streams, closing) = (Vec::new(), Vec::new());
+        let mut io = Self { ring, base, signal, receiving, wanted, streams, closing, has_stopped: false };
+        io.watch_wake();
+        (0..sockets as u32).for_each(|index| io.receive(index));
+        Ok((io, pool))
+    }
+
+    /// Watches the descriptor for commands.
+    pub(super) fn watch_wake(&mut self) {
+        self.ring.begin(Op::Readable, 0, self.base.wake());
+    }
+
+    /// Receives from a socket, or accepts on it, if it is to be and that does not go on already.
+    fn receive(&mut self, index: u32) {
+        let place = index as usize;
+        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
+        if *running == Running::No && self.wanted[place] {
+            *running = Running::Yes;
+            self.ring.begin(operation(socket), u64::from(index), descriptor(socket));
+        }
+    }
+
+    fn stop_receiving_from(&mut self, index: u32) {
+        let place = index as usize;
+        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
+        self.wanted[place] = false;
+        if *running == Running::Yes {
+            *running = Running::Ending;
+            self.ring.cancel(operation(socket), u64::from(index));
+        }
+    }
+
+    /// A socket's operation has ended: it is begun again if it is to be.
+    pub(super) fn on_receive_ended(&mut self, index: u32) {
+        if let Some(running) = self.receiving.get_mut(index as usize) {
+            *running = Running::No;
+        }
+        self.receive(index);
+    }
+
+    /// Takes over an accepted connection.
+    pub(super) fn add(&mut self, id: ConnId, fd: OwnedFd) {
+        let place = id.index as usize;
+        if self.streams.len() <= place {
+            self.streams.resize_with(place + 1, || None);
+        }
+        let interest = Interest { read: true, write: false };
+        let (generation, reading, is_awaited) = (id.generation, Running::No, false);
+        self.streams[place] = Some(Stream { generation, fd, interest, reading, is_awaited });
+        self.follow(id);
+    }
+
+    #[inline]
+    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
+        self.streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+    }
+
+    /// Begins or ends operations on a connection, as its interest says.
+    fn follow(&mut self, id: ConnId) {
+        let Self { streams, ring, .. } = self;
+        let Some(stream) = streams.get_mut(id.index as usize).and_then(Option::as_mut) else { return };
+        if stream.generation != id.generation {
+            return;
+        }
+        match (stream.interest.read, stream.reading) {
+            (true, Running::No) => {
+                stream.reading = Running::Yes;
+                ring.begin(Op::Bytes, data(id), stream.fd.as_fd());
+            }
+            (false, Running::Yes) => {
+                stream.reading = Running::Ending;
+                ring.cancel(Op::Bytes, data(id));
+            }
+            _ => {}
+        }
+        if stream.interest.write && !stream.is_awaited {
+            stream.is_awaited = true;
+            ring.begin(Op::Writable, data(id), stream.fd.as_fd());
+        }
+    }
+
+    /// A connection's receive has ended: it is begun again if it is to be.
+    pub(super) fn on_reading_ended(&mut self, id: ConnId) {
+        if let Some(stream) = self.stream(id) {
+            stream.reading = Running::No;
+            self.follow(id);
+        }
+    }
+
+    /// A connection was found to have room: it is waited for once more if that was not enough.
+    pub(super) fn on_awaited(&mut self, id: ConnId) {
+        if let Some(stream) = self.stream(id) {
+            stream.is_awaited = false;
+            self.follow(id);
+        }
+    }
+
+    /// The peer will send no more: there is nothing to be begun again.
+    pub(super) fn on_eof(&mut self, id: ConnId) {
+        if let Some(stream) = self.stream(id) {
+            stream.interest.read = false;
+        }
+    }
+
+    /// Submits what was begun and waits for something to complete.
+    pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        let result = self.ring.wait(at_most);
+        self.closing.clear();
+        result
+    }
+
+    /// Readable when something completes while the ring signals.
+    pub(super) fn signal(&self) -> BorrowedFd<'_> {
+        self.signal.as_fd()
+    }
+
+    /// Not readable any more, until then.
+    pub(super) fn clear_signal(&self) {
+        let _ = rustix::io::read(&self.signal, &mut [0; 8]);
+    }
+}
+
+fn operation(socket: &Bound) -> Op {
+    match socket {
+        Bound::Udp(_) => Op::Datagrams,
+        Bound::Tcp(_) => Op::Accept,
+    }
+}
+
+/// A connection as it stands beside its operations.
+fn data(id: ConnId) -> u64 {
+    u64::from(id.generation) << INDEX_BITS | u64::from(id.index)
+}
+
+/// Back from there.
+#[inline]
+pub(super) fn conn(data: u64) -> ConnId {
+    ConnId { index: data as u32, generation: (data >> INDEX_BITS & GENERATION_MASK) as u32 }
+}
+
+impl DriverIo for RingIo {
+    #[inline]
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
+    }
+}
+
+impl Io for RingIo {
+    #[inline]
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        self.base.outbox.push(datagram, bytes)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.base.outbox.is_filling()
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
+        self.stream(conn).map_or(Written::Gone, |stream| write(&stream.fd, bytes))
+    }
+
+    fn set_interest(&mut self, conn: ConnId, interest: Interest) {
+        if let Some(stream) = self.stream(conn) {
+            stream.interest = interest;
+            self.follow(conn);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        let is_ending = self.base.is_ending;
+        let Some(stream) = self.stream(conn) else { return };
+        if is_ending {
+            finish_stream(&stream.fd);
+        }
+        let Some(stream) = self.streams[conn.index as usize].take() else { return };
+        // The kernel keeps the connection open for as long as an operation goes on.
+        if stream.reading == Running::Yes {
+            self.ring.cancel(Op::Bytes, data(conn));
+        }
+        if stream.is_awaited {
+            self.ring.cancel(Op::Writable, data(conn));
+        }
+        self.closing.push(stream.fd);
+    }
+
+    fn set_accepting(&mut self, socket: u32, on: bool) {
+        if !on {
+            return self.stop_receiving_from(socket);
+        }
+        if let Some(wanted) = self.wanted.get_mut(socket as usize) {
+            *wanted = true;
+            self.receive(socket);
+        }
+    }
+
+    fn stop_receiving(&mut self) {
+        self.has_stopped = true;
+        (0..self.wanted.len() as u32).for_each(|index| self.stop_receiving_from(index));
+    }
+
+    fn unix_ms(&mut self) -> i64 {
+        self.base.watch.unix_ms()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_come_back() {
+        for (index, generation) in [(0, 0), (7, 1), (u32::MAX, 0x00FF_FFFF)] {
+            let id = ConnId { index, generation };
+            assert_eq!(conn(data(id)), id);
+            assert!(data(id) < 1 << 56);
+        }
+    }
+}

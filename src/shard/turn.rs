@@ -1,0 +1,213 @@
+//! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
+
+use super::base::{DriverIo, is_peer_gone};
+use super::clock::Clock;
+use super::handle::Command;
+use super::io::ConnId;
+use super::message::Received;
+use super::protocol::Protocol;
+use super::serve::Serve;
+use super::tap::Tap;
+use crate::responder::state::Counters;
+use crossbeam_channel::Receiver as Commands;
+use rustix::io::Errno;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// The longest wait, in a driver's own call or parked.
+pub(super) const WAIT_MS_MAX: u64 = 10;
+/// Traffic within this time: more is expected at once.
+const TRAFFIC_MS: u64 = 5;
+/// Turns of the timing wheel before sockets are looked at again.
+const TICKS_MAX: usize = 8;
+/// The clocks are read again after so many messages within a turn: about every quarter of a millisecond.
+const MESSAGES_A_CLOCK: usize = 64;
+
+/// A shard at work.
+pub(super) struct Turn<P, T> {
+    pub(super) serve: Serve<P, T>,
+    pub(super) now: Clock,
+    commands: Commands<Command>,
+    messages: usize,
+    traffic_ms: u64,
+    is_stopped: bool,
+    /// By socket: how many datagrams it had lost when that was last told.
+    lost: Vec<u32>,
+}
+
+impl<P: Protocol, T: Tap> Turn<P, T> {
+    /// A shard with so many sockets, from `now` on.
+    pub(super) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands<Command>, now: Clock) -> Self {
+        let (messages, traffic_ms, is_stopped, lost) = (0, now.mono_ms, false, vec![0; sockets]);
+        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost }
+    }
+
+    /// Reads both clocks.
+    pub(super) fn read_clock(&mut self, io: &mut impl DriverIo) {
+        self.now = io.base().watch.now();
+        self.messages = 0;
+    }
+
+    /// Counts messages of this turn, and reads the clocks when there were many.
+    #[inline]
+    pub(super) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
+        self.messages += messages;
+        if self.messages >= MESSAGES_A_CLOCK {
+            self.read_clock(io);
+        }
+    }
+
+    /// There was traffic.
+    pub(super) fn had_traffic(&mut self) {
+        self.traffic_ms = self.now.mono_ms;
+    }
+
+    /// There was none for a while: the executor may be parked.
+    pub(super) fn is_calm(&self) -> bool {
+        self.now.mono_ms.saturating_sub(self.traffic_ms) > TRAFFIC_MS
+    }
+
+    /// Does what is due; how long to wait for events then.
+    pub(super) fn tick(&mut self, io: &mut impl DriverIo) -> u64 {
+        for _ in 0..TICKS_MAX {
+            let more = self.serve.on_tick(self.now, io);
+            self.flush(io);
+            if !more {
+                let next_ms = self.serve.next_deadline().unwrap_or(u64::MAX);
+                return next_ms.saturating_sub(self.now.mono_ms).min(WAIT_MS_MAX);
+            }
+        }
+        0
+    }
+
+    /// Told to stop, or drained.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_stopped || self.serve.is_drained(self.now)
+    }
+
+    /// Sends what is queued, runs of one socket with one call.
+    #[inline]
+    pub(super) fn flush(&mut self, io: &mut impl DriverIo) {
+        let base = io.base();
+        if base.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = std::mem::take(&mut base.outbox);
+        let unix_ms = if self.serve.is_logged() { base.watch.unix_ms() } else { 0 };
+        let mut at = 0;
+        while at < outbox.len() {
+            let (count, outcome) = base.send(&outbox, at);
+            let end = at + count.max(1);
+            for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
+                self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ms);
+            }
+            at = end;
+        }
+        outbox.clear();
+        base.outbox = outbox;
+    }
+
+    /// Datagrams came to an FSU's socket, in one receive.
+    #[inline]
+    pub(super) fn on_received(&mut self, socket: u32, received: &Received<'_>, io: &mut impl DriverIo) {
+        if let Some(lost) = received.control.lost {
+            self.on_lost(socket, lost);
+        }
+        for bytes in received.datagrams() {
+            self.serve.on_datagram(socket, received.peer, bytes, self.now, io);
+            if io.base().outbox.is_filling() {
+                self.flush(io);
+            }
+        }
+    }
+
+    /// The kernel tells how many datagrams a socket has lost so far.
+    fn on_lost(&mut self, socket: u32, lost: u32) {
+        if let Some(told) = self.lost.get_mut(socket as usize) {
+            self.serve.on_kernel_drops(socket, lost.wrapping_sub(*told));
+            *told = lost;
+        }
+    }
+
+    /// A listener had a connection. The descriptor where it is to be served.
+    pub(super) fn on_accepted(&mut self, socket: u32, fd: OwnedFd, peer: SocketAddr) -> Option<(ConnId, OwnedFd)> {
+        self.serve.on_accept(socket, peer, self.now).map(|id| (id, fd))
+    }
+
+    /// A listener could not accept. False: it need not be tried again at once.
+    pub(super) fn on_accept_error(&mut self, socket: u32, errno: Errno, io: &mut impl DriverIo) -> bool {
+        match errno {
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                self.serve.on_accept_failed(socket, errno.raw_os_error(), self.now, io);
+                false
+            }
+            // The peer's own trouble (accept(2)): the next one may be well.
+            Errno::INTR | Errno::CONNABORTED => true,
+            _ => {
+                self.serve.on_socket_error(socket, errno.raw_os_error(), self.now);
+                false
+            }
+        }
+    }
+
+    /// A connection broke.
+    pub(super) fn on_broken(&mut self, id: ConnId, errno: Errno, io: &mut impl DriverIo) {
+        let errno = (!is_peer_gone(errno)).then(|| errno.raw_os_error());
+        self.serve.on_closed(id, errno, self.now, io);
+    }
+
+    /// The handle wants something.
+    pub(super) fn on_commands(&mut self, io: &mut impl DriverIo) {
+        // Taken off before the commands are, so that none is left without a wake.
+        io.base().clear_wake();
+        while let Ok(command) = self.commands.try_recv() {
+            match command {
+                Command::Drain => self.serve.begin_drain(self.now, io),
+                Command::Stop => self.is_stopped = true,
+                // Whoever asked may be gone.
+                Command::Counters(answer) => drop(answer.send(self.counters(io))),
+            }
+        }
+    }
+
+    /// The counters, with losses that no datagram has told of yet.
+    fn counters(&mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
+        for socket in 0..self.lost.len() as u32 {
+            if let Some(lost) = io.base().lost(socket) {
+                self.on_lost(socket, lost);
+            }
+        }
+        self.serve.counters()
+    }
+
+    /// Ends everything; the final counters.
+    pub(super) fn finish(mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
+        io.base().is_ending = true;
+        self.serve.finish(io);
+        self.counters(io)
+    }
+}
+
+/// Parks the executor until `event` is ready or the time is over.
+pub(super) async fn park(wait_ms: u64, mut event: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+    let mut timer = glommio::timer::Timer::new(Duration::from_millis(wait_ms));
+    poll_fn(|cx| if Pin::new(&mut timer).poll(cx).is_ready() { Poll::Ready(()) } else { event(cx) }).await;
+}
+
+/// Lets the executor do what it has to. A timer is pending meanwhile: without one it may stop for good when it is preempted before
+/// it ran anything.
+pub(super) async fn yield_if_due() {
+    if glommio::executor().need_preempt() {
+        let mut timer = glommio::timer::Timer::new(Duration::from_millis(WAIT_MS_MAX));
+        poll_fn(|cx| {
+            let _ = Pin::new(&mut timer).poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+        glommio::executor().yield_if_needed().await;
+    }
+}
