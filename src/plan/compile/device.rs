@@ -21,8 +21,8 @@ pub struct Devices {
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
     payloads: Payloads,
     lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
-    /// By device list, and by the id of an FSU that has a rule file of its own there.
-    compiled: HashMap<(PathBuf, Option<String>), Option<SharedDevices>>,
+    /// By device list, by the id of an FSU that has a rule file of its own there, and by the size of an id.
+    compiled: HashMap<(PathBuf, Option<String>, usize), Option<SharedDevices>>,
 }
 
 /// The devices of an FSU, as every FSU with the same shares them.
@@ -54,11 +54,11 @@ impl Devices {
             self.template(loader, file, device);
         }
         let own = !id.is_empty() && self.has_own_rules(loader, file, &list, id);
-        let key = (file.to_owned(), own.then(|| id.to_owned()));
+        let key = (file.to_owned(), own.then(|| id.to_owned()), id.len());
         if let Some(done) = self.compiled.get(&key) {
             return done.clone();
         }
-        let devices = self.compile(loader, file, &list, if own { id } else { "" });
+        let devices = self.compile(loader, file, &list, id);
         self.compiled.insert(key, devices.clone());
         devices
     }
@@ -146,7 +146,7 @@ impl Devices {
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
         let payloads = self.payloads.of(loader, &draft.plan, &files);
-        let rules = rules::rules(&mut loader.diags, &draft, &files, &payloads);
+        let rules = rules::rules(&mut loader.diags, &draft, &files, &payloads, id.len());
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         Some(Device {
             vendor: vendor.into(),

@@ -16,6 +16,8 @@ pub trait Scope {
     fn register(&self, name: &str) -> Result<u32, String>;
     /// Longest text of a register.
     fn register_bytes_max(&self, number: u32) -> usize;
+    /// Hex digits of the FSU's id.
+    fn id_digits(&self) -> usize;
 }
 
 /// Does this text need an [`Expr`]?
@@ -229,7 +231,7 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
                 TimeItem::Millis | TimeItem::DayOfYear => 3,
             })
             .sum(),
-        Part::FsuId => 40,
+        Part::FsuId => scope.id_digits(),
         Part::Choice(choices) => choices.iter().map(|choice| choice.len()).max().unwrap_or(0),
         Part::Register(number) => scope.register_bytes_max(*number),
     }

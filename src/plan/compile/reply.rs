@@ -199,6 +199,10 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         put(diags, sources.scope, slot, to, own, draft);
         return;
     }
+    if matches!(slot.kind, Kind::Bit(_)) {
+        // Bits that nothing names are 0, whatever pads the data frame.
+        draft.frame[to..to + slot.len].fill(0);
+    }
     let given = sources.value(field);
     let asked = sources.request.iter().find(|asked| asked.name == field.field.name && asked.slot.len == slot.len);
     match (given, asked) {
@@ -411,6 +415,11 @@ impl Scope for HeaderScope<'_> {
     }
 
     fn register_bytes_max(&self, _number: u32) -> usize {
+        0
+    }
+
+    /// Any FSU may send it; one whose id does not fit is counted `value_misfits` when it does.
+    fn id_digits(&self) -> usize {
         0
     }
 }

@@ -43,6 +43,8 @@ struct Registers {
     all: Vec<Register>,
     /// Those that some value reads.
     read: RefCell<HashSet<u32>>,
+    /// Hex digits of the FSU's id.
+    id_digits: usize,
     /// Names that are read and that no rule of this device sets; told once per rule.
     unset: RefCell<BTreeSet<String>>,
 }
@@ -84,6 +86,10 @@ impl Scope for CommandScope<'_> {
     fn register_bytes_max(&self, number: u32) -> usize {
         self.registers.all.get(number as usize).map_or(0, |register| register.bytes_max)
     }
+
+    fn id_digits(&self) -> usize {
+        self.registers.id_digits
+    }
 }
 
 /// Compiles the rule files of one device, in the order in which they are asked. `payloads`: what their `data_file` and
@@ -93,8 +99,9 @@ pub fn rules(
     draft: &TemplateDraft,
     files: &[(PathBuf, At<RawRules>)],
     payloads: &ByPlace,
+    id_digits: usize,
 ) -> DeviceRules {
-    let registers = registers(diags, draft, files);
+    let registers = registers(diags, draft, files, id_digits);
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
     let mut cycles = 0;
     for (_, file) in files {
@@ -156,8 +163,13 @@ fn is_comment(name: &str) -> bool {
 }
 
 /// All registers that any rule sets, with their longest text.
-fn registers(diags: &mut Diags, draft: &TemplateDraft, files: &[(PathBuf, At<RawRules>)]) -> Registers {
-    let mut registers = Registers::default();
+fn registers(
+    diags: &mut Diags,
+    draft: &TemplateDraft,
+    files: &[(PathBuf, At<RawRules>)],
+    id_digits: usize,
+) -> Registers {
+    let mut registers = Registers { id_digits, ..Registers::default() };
     let mut sets = Vec::new();
     for (_, file) in files {
         for (key, list) in &file.value.0.0 {
