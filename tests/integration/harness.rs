@@ -173,12 +173,20 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Starts `run` with the tree's configuration and waits until it is ready.
+    /// Starts `run` with the tree's configuration and waits until it is ready. The driver is the one that `FSU_MOCK_DRIVER`
+    /// names, unless the arguments name one.
     pub(crate) fn start(tree: &Tree, args: &[&str]) -> Self {
-        let stats = tree.path("stats.json");
+        Self::with_stats(tree, args, tree.path("stats.json"))
+    }
+
+    /// Likewise, with the statistics in a file of that name.
+    pub(crate) fn with_stats(tree: &Tree, args: &[&str], stats: PathBuf) -> Self {
         let mut command = Command::new(PROGRAM);
         command.arg("run").arg("--config").arg(tree.path("sys_config.json"));
         command.arg("--stats").arg(&stats).args(args).current_dir(tree.path(""));
+        if let Some(driver) = std::env::var_os("FSU_MOCK_DRIVER").filter(|_| !args.contains(&"--driver")) {
+            command.arg("--driver").arg(driver);
+        }
         Self::ready(&mut command, stats)
     }
 
@@ -355,7 +363,8 @@ impl Udp {
     }
 }
 
-fn tcp(address: SocketAddr) -> TcpStream {
+/// A connection.
+pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
     stream.set_nodelay(true).expect("a TCP socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod devicelog;
+mod drivers;
 mod exits;
 mod fleet;
 mod harness;
