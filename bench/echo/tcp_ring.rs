@@ -56,7 +56,7 @@ fn main() -> io::Result<()> {
     let buffers = Buffers::register(&ring, BUFFERS, BUFFER_BYTES)?;
     let mut echo = Echo { ring, buffers, conns: Vec::new() };
     for listener in &listeners {
-        echo.push(accept(listener.as_raw_fd()))?;
+        echo.push(&accept(listener.as_raw_fd()))?;
     }
     echo.ring.submit()?;
     sockets::ready(listeners.len())?;
@@ -72,9 +72,9 @@ fn mark(what: u64, fd: RawFd) -> u64 {
 }
 
 impl Echo {
-    fn push(&mut self, entry: squeue::Entry) -> io::Result<()> {
+    fn push(&mut self, entry: &squeue::Entry) -> io::Result<()> {
         // SAFETY: entries point to buffers only, which live as long as the ring and are not written meanwhile.
-        while unsafe { self.ring.submission().push(&entry) }.is_err() {
+        while unsafe { self.ring.submission().push(entry) }.is_err() {
             self.ring.submit()?;
         }
         Ok(())
@@ -102,7 +102,7 @@ impl Echo {
 
     fn on_accepted(&mut self, listener: RawFd, entry: &cqueue::Entry) -> io::Result<()> {
         if !cqueue::more(entry.flags()) {
-            self.push(accept(listener))?;
+            self.push(&accept(listener))?;
         }
         let Ok(at) = usize::try_from(entry.result()) else { return Ok(()) };
         // SAFETY: the kernel has just made this descriptor for us.
@@ -114,7 +114,7 @@ impl Echo {
     }
 
     fn receive(&mut self, fd: RawFd) -> io::Result<()> {
-        self.push(opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(mark(RECEIVE, fd)))
+        self.push(&opcode::RecvMulti::new(Fd(fd), GROUP).build().user_data(mark(RECEIVE, fd)))
     }
 
     fn on_received(&mut self, fd: RawFd, entry: &cqueue::Entry) -> io::Result<()> {
@@ -147,7 +147,7 @@ impl Echo {
             .flags(libc::MSG_NOSIGNAL)
             .build()
             .user_data(mark(SEND, fd));
-        self.push(entry)
+        self.push(&entry)
     }
 
     fn on_sent(&mut self, fd: RawFd, result: i32) -> io::Result<()> {
@@ -165,10 +165,9 @@ impl Echo {
 
     /// A connection goes when its peer sends no more and all is sent back.
     fn drop_ended(&mut self, fd: RawFd) {
-        if let Some(slot) = self.conns.get_mut(fd as usize) {
-            if slot.as_ref().is_some_and(|conn| !conn.is_receiving && conn.parts.is_empty()) {
-                *slot = None;
-            }
+        let Some(slot) = self.conns.get_mut(fd as usize) else { return };
+        if slot.as_ref().is_some_and(|conn| !conn.is_receiving && conn.parts.is_empty()) {
+            *slot = None;
         }
     }
 }
