@@ -2,7 +2,7 @@
 # What bench/run.sh measures with: configurations, servers, the generator, processor time. Sourced, not run.
 
 readonly READY_SECONDS=60 STOP_SECONDS=20 GRACE_SECONDS=60
-readonly ADDR=127.0.0.1 FIRST_PORT=20000
+readonly ADDR=127.0.0.1 FIRST_PORT=10000
 
 # Set by who sources this:
 : "${work?}" "${program?}" "${examples?}" "${server_cpu?}" "${generator_cpu?}" "${seconds?}" "${warmup?}" "${rounds?}"
