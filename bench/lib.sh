@@ -2,7 +2,8 @@
 # What bench/run.sh measures with: configurations, servers, the generator, processor time. Sourced, not run.
 
 readonly READY_SECONDS=60 STOP_SECONDS=20 GRACE_SECONDS=60
-readonly ADDR=127.0.0.1 FIRST_PORT=10000
+# Below the kernel's own choice (net.ipv4.ip_local_port_range) and beside the ports of the shipped configuration.
+readonly ADDR=127.0.0.1 FIRST_PORT=10000 PORTS=10000 PORTS_SECONDS=10
 
 # Set by who sources this:
 : "${work?}" "${program?}" "${examples?}" "${server_cpu?}" "${generator_cpu?}" "${seconds?}" "${warmup?}" "${rounds?}"
@@ -27,6 +28,21 @@ stop_server() {
     done
     wait "$server" 2>/dev/null || true
     server=
+    wait_ports
+}
+
+# wait_ports: until none of the ports measured on is bound: a ring lets go of its sockets only after its process has ended.
+wait_ports() {
+    local tries=$((PORTS_SECONDS * 20)) first last
+    printf -v first 'x%04X' "$FIRST_PORT"
+    printf -v last 'x%04X' $((FIRST_PORT + PORTS - 1))
+    # Bound: 07 for datagrams, 0A for listeners; the rest of a connection does not matter.
+    while awk -v first="$first" -v last="$last" '
+        $4 == "07" || $4 == "0A" { port = "x" substr($2, 10, 4); if (port >= first && port <= last) exit found = 1 }
+        END { exit !found }' /proc/net/udp /proc/net/tcp; do
+        [ $((tries -= 1)) -gt 0 ] || fail "ports $FIRST_PORT to $((FIRST_PORT + PORTS - 1)) are taken: look with ss -lntu"
+        sleep 0.05
+    done
 }
 
 # stop_generator: likewise; it ends at once, with its report.

@@ -73,6 +73,7 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
+wait_ports
 
 say "build"
 cargo build --release --locked --quiet --bin fsu-mock --examples
@@ -159,8 +160,9 @@ measure_halfload() {
 
 measure_peer() {
     config udp-1000 udp 1000
-    interleave peer "1000 FSUs, 4 under way each" "${ours}asyncio-peer" udp 1000 udp-1000 "${udp_load[@]}" --window 4 \
-        --warmup "$warmup"
+    # The slower of them needs its time for all that is under way.
+    interleave peer "1000 FSUs, 4 under way each" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 --sockets 16 \
+        --timeout-ms 10000 --window 4 --warmup "$warmup"
 }
 
 measure_devicelog() {

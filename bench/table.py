@@ -87,7 +87,7 @@ def keep(args):
 
 def hide(command):
     """Without this machine's directories."""
-    return re.sub(r"(?:/[^/ ]+)+/", "", command)
+    return re.sub(r"(?<!\S)(?:/[^/ ]+)+/", "", command)
 
 
 def value(args):
