@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Counts the instructions from a request's bytes to its reply's, for every command of every shipped vendor that the golden
+# vectors have, over UDP (with the outer frame) and TCP. Counts repeat exactly, on any machine, however busy.
+# usage: bench/instructions.sh [--all]   (--all: every command, not only each vendor's least and most)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+# The goal: the B interface's outer frame around the clock command of the reference exchange.
+readonly GOAL_INSTRUCTIONS=1500 GOAL_ROW="bangsun_old udp 108B"
+readonly RUN_SECONDS_MAX=900
+
+all=
+case ${1:-} in
+    --all) all=1 ;;
+    "") ;;
+    *) fail "usage: bench/instructions.sh [--all]" ;;
+esac
+
+need_build_tools
+need valgrind valgrind "it counts instructions"
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-instructions.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+cargo build --release --locked --quiet --example instructions
+program=$(cargo metadata --format-version 1 --no-deps --locked |
+    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/examples/instructions
+
+# A dump when a phase begins throws away what was counted before it; the one when it ends has the phase.
+timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-file="$work/out" \
+    --dump-before='instructions::serve*' --dump-after='instructions::serve*' \
+    "$program" >"$work/phases" 2>"$work/errors" || { cat "$work/errors" >&2; fail "valgrind failed"; }
+
+# Dumps are numbered; those of a phase's end, in order, belong to the phases that were printed, which a warm-up precedes
+# every other time.
+for ((number = 1; ; number++)); do
+    dump="$work/out.$number"
+    [ -e "$dump" ] || break
+    grep -q '^desc: Trigger: --dump-after' "$dump" || continue
+    awk '/^(totals|summary):/ { print $2; exit }' "$dump"
+done | awk 'NR % 3 != 1' >"$work/counts"
+[ "$(wc -l <"$work/counts")" -eq "$(wc -l <"$work/phases")" ] ||
+    fail "$(wc -l <"$work/counts") counts of $(wc -l <"$work/phases") phases: callgrind did not find them"
+
+# vendor transport command requests bytes count, two lines a command -> vendor transport command bytes instructions
+paste -d' ' "$work/phases" "$work/counts" | awk '
+    NR % 2 { requests = $4; count = $6; next }
+    { printf "%s %s %s %d %.0f\n", $1, $2, $3, $5, ($6 - count) / ($4 - requests) }' >"$work/rows"
+
+say "instructions from request to reply"
+if [ -z "$all" ]; then
+    # Of each vendor and transport the least and the most, and the goal's row.
+    sort -k1,2 -k5,5n "$work/rows" | awk -v goal="$GOAL_ROW" '
+        function flush() { if (last != "") print last; last = "" }
+        { key = $1 " " $2 }
+        key != before { flush(); print; before = key; next }
+        { if (last != "" && index(last, goal " ") == 1) print last; last = $0 }
+        END { flush() }' >"$work/shown"
+else
+    cp "$work/rows" "$work/shown"
+fi
+printf '%-12s %-5s %-8s %8s %13s\n' vendor over command bytes instructions
+sort -k2,2r -k1,1 -k5,5n "$work/shown" | while read -r vendor transport command bytes count; do
+    printf '%-12s %-5s %-8s %8d %13d\n' "$vendor" "$transport" "$command" "$bytes" "$count"
+done
+
+found=$(awk -v goal="$GOAL_ROW" '$1 " " $2 " " $3 == goal { print $5 }' "$work/rows")
+[ -n "$found" ] || fail "$GOAL_ROW was not counted"
+if [ "$found" -le "$GOAL_INSTRUCTIONS" ]; then met="met"; else met="not met"; fi
+printf '\ngoal: %s in at most %d instructions: %d, %s\n' "$GOAL_ROW" "$GOAL_INSTRUCTIONS" "$found" "$met"
+echo "allocations: tests/allocations.rs holds them at 0"

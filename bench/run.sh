@@ -1,0 +1,242 @@
+#!/usr/bin/env bash
+# Measures the mock beside servers that do no work, under the same load, in turns, and says which goals are met.
+# Builds once, leaves a record of every round in bench/record/, stops whatever it started. Needs two processors that do
+# nothing else; how and why is in docs/method.md.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+readonly MEASURES="udp tcp gso halfload peer devicelog shards start loss"
+
+usage() {
+    cat <<END
+usage: bench/run.sh [MEASURE...] [OPTION...]
+MEASURE: $MEASURES, or all (default)
+  --rounds N            rounds of which medians are taken (5)
+  --seconds S           seconds of load per round (5)
+  --warmup S            seconds before them that do not count (1)
+  --server-cpu N        where the server runs (the first processor allowed)
+  --generator-cpu N     where the generator runs (the last one allowed)
+  --drivers LIST        of the mock, e.g. ring,poll (all it has)
+  --with-python         asyncio and uvloop echoes too
+  --name NAME           of the record: bench/record/DATE-NAME.jsonl (the kind of machine)
+  --no-record           leave no record
+END
+}
+
+rounds=5 seconds=5 warmup=1 server_cpu='' generator_cpu='' drivers='' with_python='' name='' record=1 asked=()
+while [ $# -gt 0 ]; do
+    case $1 in
+        --rounds | --seconds | --warmup | --server-cpu | --generator-cpu | --drivers | --name)
+            [ $# -ge 2 ] || fail "$1 needs a value"
+            variable=${1#--}
+            printf -v "${variable//-/_}" '%s' "$2"
+            shift
+            ;;
+        --with-python) with_python=1 ;;
+        --no-record) record= ;;
+        -h | --help) usage && exit 0 ;;
+        all) read -ra asked <<<"$MEASURES" ;;
+        *)
+            case " $MEASURES " in
+                *" $1 "*) asked+=("$1") ;;
+                *) usage >&2 && fail "what is $1?" ;;
+            esac
+            ;;
+    esac
+    shift
+done
+[ ${#asked[@]} -gt 0 ] || read -ra asked <<<"$MEASURES"
+
+need_build_tools
+need python3 python3 "it makes the tables"
+need taskset util-linux "it pins servers"
+raise_open_files
+
+# Processors that this shell may use: 0-1,3 -> 0 1 3
+allowed=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
+server_cpu=${server_cpu:-$(sed -n 1p <<<"$allowed")}
+generator_cpu=${generator_cpu:-$(sed -n '$p' <<<"$allowed")}
+[ "$server_cpu" != "$generator_cpu" ] || echo "warning: one processor for both sides: only ratios of processor time mean anything" >&2
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-bench.XXXXXX")
+rounds_file=$work/rounds.jsonl
+: >"$rounds_file"
+program='' examples='' flood_echo='' flood_gso=''
+# shellcheck source=bench/lib.sh
+. bench/lib.sh
+finish() {
+    stop_generator
+    stop_server
+    rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+wait_ports
+
+say "build"
+cargo build --release --locked --quiet --bin fsu-mock --examples
+target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+program=$target/release/fsu-mock examples=$target/release/examples
+flood_help=$("$program" flood --help) || fail "this build has no load generator: fsu-mock flood"
+has() { grep -q -- "$1" <<<"$flood_help"; }
+if has ' --echo'; then flood_echo=--echo; fi
+if has ' --gso'; then flood_gso=--gso; fi
+[ -n "$flood_echo" ] || echo "warning: flood has no --echo: replies of echo servers are counted, but as wrong ones" >&2
+if [ -z "$drivers" ]; then
+    drivers=poll
+    # Named as a possible value, and able to start here.
+    if "$program" run --help | grep -A12 -- '--driver' | grep -q 'ring'; then drivers=ring,poll; fi
+fi
+IFS=, read -ra driver_list <<<"$drivers"
+# The mock with each driver.
+ours=$(printf 'ours-%s ' "${driver_list[@]}")
+python_echoes=
+if [ -n "$with_python" ]; then
+    python_echoes=asyncio-echo
+    if python3 -c 'import uvloop' 2>/dev/null; then python_echoes+=" uvloop-echo"; fi
+fi
+# Receive buffers hold some 500 datagrams where net.core.rmem_max is at its default: the generator takes several sockets.
+udp_load=(--mix 108B=1 --timeout-ms 1000 --sockets 16)
+tcp_load=(--tcp --mix 108B=1 --timeout-ms 1000)
+
+measure_udp() {
+    local fsus window
+    while read -r -u 3 fsus window; do
+        config "udp-$fsus" udp "$fsus"
+        floor "$fsus"
+        interleave udp "$fsus FSUs, $window under way each" "${ours}epoll-echo ring-echo $python_echoes" \
+            udp "$fsus" "udp-$fsus" "${udp_load[@]}" --window "$window" --warmup "$warmup"
+    done 3<<<$'1 64\n100 16\n1000 4\n5000 1'
+}
+
+# floor FSUS: what one thread alone gets through, for the table's foot.
+floor() {
+    local number per_s
+    for ((number = 1; number <= rounds; number++)); do
+        per_s=$(timeout 60 taskset -c "$server_cpu" "$examples/udp_floor" "$ADDR" "$FIRST_PORT" "$1" 1 | sed -n '$p')
+        python3 bench/table.py value "$rounds_file" --measure udp --case "$1 FSUs, floor" --round "$number" \
+            --server floor per_s="$per_s"
+    done
+}
+
+measure_tcp() {
+    local connections pipelining
+    while read -r -u 3 connections pipelining; do
+        config "tcp-$connections" tcp "$connections"
+        interleave tcp "$connections connections, $pipelining under way each" \
+            "${ours}epoll-echo ring-echo $python_echoes" tcp "$connections" "tcp-$connections" "${tcp_load[@]}" \
+            --connections "$connections" --pipelining "$pipelining" --warmup "$warmup"
+    done 3<<<$'100 1\n100 16\n1000 1\n1000 16'
+}
+
+measure_gso() {
+    if [ -z "$flood_gso" ]; then
+        echo "gso: flood has no --gso, nothing is measured" >&2
+        return 0
+    fi
+    local number driver load=("${udp_load[@]}" --window 512 --warmup "$warmup")
+    config udp-1 udp 1
+    for ((number = 1; number <= rounds; number++)); do
+        for driver in "${driver_list[@]}"; do
+            round gso "1 FSU, 512 under way" "$number" "ours-$driver" udp 1 udp-1 "${load[@]}" "$flood_gso"
+        done
+        round gso "1 FSU, 512 under way" "$number" epoll-echo udp 1 udp-1 "${load[@]}"
+    done
+}
+
+measure_halfload() {
+    local rate before=$warmup
+    config udp-1000 udp 1000
+    round halfload "1000 FSUs, full load" 1 epoll-echo udp 1000 udp-1000 "${udp_load[@]}" --window 4 --warmup "$warmup"
+    rate=$(python3 bench/table.py half "$rounds_file")
+    # Processor time is that of the whole run, so all of it has to count.
+    warmup=0
+    interleave halfload "1000 FSUs, half of the epoll echo's most" "${ours}epoll-echo ring-echo" udp 1000 udp-1000 \
+        "${udp_load[@]}" --rate "$rate"
+    warmup=$before
+}
+
+measure_peer() {
+    config udp-1000 udp 1000
+    # The slower of them needs its time for all that is under way.
+    interleave peer "1000 FSUs, 4 under way each" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 --sockets 16 \
+        --timeout-ms 10000 --window 4 --warmup "$warmup"
+}
+
+measure_devicelog() {
+    local number driver
+    config nolog udp 1000
+    config log udp 1000 false
+    for ((number = 1; number <= rounds; number++)); do
+        for driver in "${driver_list[@]}"; do
+            round devicelog "1000 FSUs, 50000/s" "$number" "ours-$driver-nolog" udp 1000 nolog "${udp_load[@]}" \
+                --rate 50000 --warmup "$warmup"
+            round devicelog "1000 FSUs, 50000/s" "$number" "ours-$driver-log" udp 1000 log "${udp_load[@]}" \
+                --rate 50000 --warmup "$warmup"
+            rm -rf "$work/logs"
+        done
+        echo "devicelog: round $number of $rounds" >&2
+    done
+}
+
+measure_shards() {
+    # Each shard has the same load, as batches grow with it.
+    local number driver before=$warmup per_shard=50000
+    warmup=0
+    config udp-1000 udp 1000
+    for ((number = 1; number <= rounds; number++)); do
+        for driver in "${driver_list[@]}"; do
+            round shards "1000 FSUs, $per_shard/s a shard" "$number" "ours-$driver-1shard" udp 1000 udp-1000 \
+                "${udp_load[@]}" --rate "$per_shard"
+            round shards "1000 FSUs, $per_shard/s a shard" "$number" "ours-$driver-2shards" udp 1000 udp-1000 \
+                "${udp_load[@]}" --rate $((2 * per_shard))
+        done
+        echo "shards: round $number of $rounds" >&2
+    done
+    warmup=$before
+}
+
+measure_start() {
+    local number driver fsus began ready
+    [ "$(ulimit -n)" -ge 10200 ] || fail "10,000 FSUs need 10,200 open files; ulimit -n says $(ulimit -n)"
+    for ((number = 1; number <= rounds; number++)); do
+        for driver in "${driver_list[@]}"; do
+            # One FSU is the program, its executor and its rings alone.
+            for fsus in 1 10000; do
+                config "udp-$fsus" udp "$fsus"
+                began=$(date +%s%N)
+                serve "ours-$driver" udp "$fsus"
+                ready=$((($(date +%s%N) - began) / 1000000))
+                python3 bench/table.py value "$rounds_file" --measure start --case "$fsus FSUs" --round "$number" \
+                    --server "ours-$driver" --server-command "$server_command" rss_kib="$(resident_kib)" \
+                    ready_wall_ms="$ready" \
+                    ready_ms="$(sed -n 's/^ready:.*, \([0-9]*\) ms.*/\1/p' "$work/out")"
+                stop_server
+            done
+        done
+        echo "start: round $number of $rounds" >&2
+    done
+}
+
+measure_loss() {
+    local fsus
+    for fsus in 1 100; do
+        config "udp-$fsus" udp "$fsus"
+        interleave loss "$fsus FSUs, 128 under way each" "${ours}epoll-echo" udp "$fsus" "udp-$fsus" \
+            --mix 108B=1 --timeout-ms 1000 --sockets 64 --window 128 --warmup "$warmup"
+    done
+}
+
+for measure in "${asked[@]}"; do
+    say "$measure"
+    "measure_$measure"
+done
+
+say "result"
+if [ -n "$record" ]; then
+    python3 bench/table.py record "$rounds_file" ${name:+--name "$name"} --rounds "$rounds" --seconds "$seconds"
+else
+    python3 bench/table.py print "$rounds_file"
+fi

@@ -1,0 +1,447 @@
+#!/usr/bin/env python3
+"""Keeps the rounds of bench/run.sh, and makes tables of them.
+
+table.py keep|value ROUNDS ...      one round more, as a line of JSON
+table.py half ROUNDS                half of what was served in the last round, in requests a second
+table.py print ROUNDS               the tables
+table.py record ROUNDS ...          appends them to bench/record/DATE-NAME.jsonl, and writes the .md beside it
+table.py docs RECORD                puts a record's tables into docs/performance.md, between its marks
+"""
+
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+RECORD = ROOT / "bench/record"
+DOCS = ROOT / "docs/performance.md"
+MARKS = ("<!-- figures: bench/table.py docs -->", "<!-- end of figures -->")
+ECHOES = ("epoll-echo", "ring-echo")
+LATENESS_US_MAX = 1000
+MEMORY_MIB_MAX = 64
+READY_MS_MAX = 1000
+
+
+def read(path):
+    return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines() if line]
+
+
+def append(path, line):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+# One round.
+
+
+def keep(args):
+    """What the generator reported, and the processor time that the server took."""
+    report = json.loads(pathlib.Path(args.flood).read_text())
+    totals, counts = report["totals"], report["totals"]["counts"]
+    # The processor time is of the warm-up too; its requests are not in the counts.
+    measured = report["run"]["measured_s"]
+    share = measured / (measured + args.warmup) if measured else 1
+    cpu_s = args.cpu_ticks / os.sysconf("SC_CLK_TCK")
+    line = {
+        "measure": args.measure,
+        "case": args.case,
+        "round": args.round,
+        "server": args.server,
+        "per_s": totals["replies_per_s"],
+        "sent_per_s": totals["sent_per_s"],
+        "sent": counts["sent"],
+        "good": counts["good"],
+        "wrong": counts["wrong"],
+        "late": counts["late"],
+        "lost": counts["lost"],
+        "not_sent": totals.get("not_sent"),
+        "own_drops": totals.get("own_drops"),
+        "p50_us": report["latency"]["p50_us"],
+        "p99_us": report["latency"]["p99_us"],
+        "p999_us": report["latency"]["p999_us"],
+        "lag_p99_us": report["lag"]["p99_us"],
+        "generator_cpu": max((t["cpu_share"] for t in report["generator"]["threads"]), default=None),
+        "generator_limited": report["verdict"]["generator_limited"],
+        "server_cpu_s": cpu_s,
+        "cpu_us": round(cpu_s * share * 1e6 / counts["sent"], 4) if counts["sent"] else None,
+        "elapsed_s": round(args.elapsed[1] - args.elapsed[0], 3),
+        "server_command": hide(args.server_command),
+        "command": hide(args.flood_command),
+    }
+    stats = pathlib.Path(args.stats)
+    if stats.exists():
+        stats = json.loads(stats.read_text())
+        line["received"] = stats["totals"]["received"]
+        line["answered"] = stats["totals"]["answered"]
+        line["records_lost"] = stats["totals"]["log_records_lost"] + stats["log"]["device_records_lost"]
+        line["records_written"] = stats["log"]["device_records_written"]
+    append(args.rounds, line)
+
+
+def hide(command):
+    """Without this machine's directories."""
+    return re.sub(r"(?<!\S)(?:/[^/ ]+)+/", "", command)
+
+
+def value(args):
+    """Figures that come from elsewhere: KEY=NUMBER."""
+    figures = {key: float(number) for key, number in (pair.split("=", 1) for pair in args.pairs)}
+    names = {"measure": args.measure, "case": args.case, "round": args.round, "server": args.server}
+    append(args.rounds, names | figures | {"server_command": hide(args.server_command)})
+
+
+def half(args):
+    print(int(read(args.rounds)[-1]["per_s"] / 2))
+
+
+# Tables.
+
+
+class Rounds:
+    """Lines by measure, case and server."""
+
+    def __init__(self, lines):
+        self.lines = [line for line in lines if "measure" in line]
+
+    def of(self, measure, case=None, server=None):
+        return [
+            line
+            for line in self.lines
+            if line["measure"] == measure and case in (None, line["case"]) and server in (None, line["server"])
+        ]
+
+    def names(self, key, measure, case=None):
+        return list(dict.fromkeys(line[key] for line in self.of(measure, case)))
+
+    def drivers(self, measure, case, suffix=""):
+        for name in sorted(self.names("server", measure, case), reverse=True):
+            if name.startswith("ours-") and name.endswith(suffix) and name.count("-") == 1 + bool(suffix):
+                yield name
+
+    def median(self, key, *which):
+        values = [line[key] for line in self.of(*which) if line.get(key) is not None]
+        return statistics.median(values) if values else None
+
+    def all(self, key, *which):
+        return [line[key] for line in self.of(*which) if line.get(key) is not None]
+
+
+def thousands(number):
+    return "-" if number is None else f"{number / 1000:.1f} k/s"
+
+
+def met(is_met):
+    return "met" if is_met else "**not met**"
+
+
+def ratio_rows(rounds, measure, servers, goal):
+    """Replies a second over the best of `servers`."""
+    for case in rounds.names("case", measure):
+        rates = {name: rounds.median("per_s", measure, case, name) for name in servers}
+        rates = {name: rate for name, rate in rates.items() if rate}
+        if not rates:
+            continue
+        best = max(rates, key=rates.get)
+        for name in rounds.drivers(measure, case):
+            rate = rounds.median("per_s", measure, case, name)
+            ratio = rate / rates[best]
+            pairs = zip(rounds.all("per_s", measure, case, name), rounds.all("per_s", measure, case, best))
+            spread = [ours / theirs for ours, theirs in pairs if theirs]
+            notes = []
+            if any(rounds.all("generator_limited", measure, case, name)):
+                ours, theirs = (rounds.median("cpu_us", measure, case, one) for one in (name, best))
+                notes.append(f"generator at its limit; processor time per request {ours:.2f} and {theirs:.2f} us")
+            troubles = sum(sum(rounds.all(key, measure, case, name)) for key in ("wrong", "lost"))
+            if troubles:
+                notes.append(f"{troubles} wrong or lost")
+            has_goal = not case.startswith("1 FSU") or measure != "udp"
+            yield (
+                f"{measure}: {case}",
+                name,
+                thousands(rate),
+                f"{best} {thousands(rates[best])}",
+                f"{ratio:.2f} ({min(spread):.2f}-{max(spread):.2f})",
+                f">= {goal:.2f}" if has_goal else "-",
+                met(ratio >= goal) if has_goal else "-",
+                "; ".join(notes),
+            )
+
+
+def cpu_rows(rounds, measure, goal, ours_suffix, other):
+    """Processor time per request over another's."""
+    for case in rounds.names("case", measure):
+        for name in rounds.drivers(measure, case, ours_suffix):
+            beside = other(name)
+            ours, theirs = (rounds.median("cpu_us", measure, case, one) for one in (name, beside))
+            if not ours or not theirs:
+                continue
+            troubles = sum(sum(rounds.all(key, measure, case, name)) for key in ("wrong", "lost"))
+            yield (
+                f"{measure}: {case}",
+                name,
+                f"{ours:.2f} us",
+                f"{beside} {theirs:.2f} us",
+                f"{ours / theirs:.2f}",
+                f"<= {goal:.2f}",
+                met(ours / theirs <= goal),
+                f"{troubles} wrong or lost" if troubles else "",
+            )
+
+
+def device_log_rows(rounds):
+    for case in rounds.names("case", "devicelog"):
+        for name in rounds.drivers("devicelog", case, "-log"):
+            without = name.removesuffix("-log") + "-nolog"
+            which, beside = ("devicelog", case, name), ("devicelog", case, without)
+            lost = sum(rounds.all("lost", *which)) + sum(rounds.all("wrong", *which)) + sum(rounds.all("late", *which))
+            records = sum(rounds.all("records_lost", *which))
+            ours, theirs = rounds.median("p99_us", *which), rounds.median("p99_us", *beside)
+            is_met = lost == 0 and records == 0 and ours - theirs <= LATENESS_US_MAX
+            yield (
+                f"devicelog: {case}",
+                name,
+                f"p99 {ours:.0f} us",
+                f"without {theirs:.0f} us",
+                f"+{ours - theirs:.0f} us",
+                f"<= +{LATENESS_US_MAX} us, nothing lost",
+                met(is_met),
+                f"{lost} replies lost, wrong or late; {records} of "
+                f"{sum(rounds.all('records_written', *which)) + records} records lost",
+            )
+
+
+def start_rows(rounds):
+    case, alone = "10000 FSUs", "1 FSUs"
+    for name in rounds.drivers("start", case):
+        ready = rounds.median("ready_wall_ms", "start", case, name)
+        mib, base = (rounds.median("rss_kib", "start", one, name) / 1024 for one in (case, alone))
+        yield (
+            f"start: {case}, exec to ready",
+            name,
+            f"{ready:.0f} ms",
+            f"1 FSU {rounds.median('ready_wall_ms', 'start', alone, name):.0f} ms",
+            "-",
+            f"< {READY_MS_MAX} ms",
+            met(ready < READY_MS_MAX),
+            "",
+        )
+        yield (
+            f"start: {case}, memory",
+            name,
+            f"{mib:.1f} MiB",
+            f"1 FSU {base:.1f} MiB",
+            f"+{mib - base:.1f} MiB",
+            f"< +{MEMORY_MIB_MAX} MiB",
+            met(mib - base < MEMORY_MIB_MAX),
+            "resident, without the kernel's sockets",
+        )
+
+
+def loss_rows(rounds):
+    for case in rounds.names("case", "loss"):
+        for name in rounds.drivers("loss", case):
+            which = ("loss", case, name)
+            lost, drops = sum(rounds.all("lost", *which)), sum(rounds.all("own_drops", *which))
+            sent = sum(rounds.all("sent", *which))
+            yield (
+                f"loss: {case}",
+                name,
+                f"{lost} of {sent}",
+                f"epoll-echo {sum(rounds.all('lost', 'loss', case, 'epoll-echo'))}",
+                "-",
+                "0",
+                met(lost - drops <= 0),
+                f"{drops} of them at the generator's own sockets" if drops else "",
+            )
+
+
+def goals(rounds):
+    yield from ratio_rows(rounds, "udp", ECHOES, 0.90)
+    yield from ratio_rows(rounds, "tcp", ECHOES, 0.90)
+    yield from ratio_rows(rounds, "gso", ("epoll-echo",), 3)
+    yield from cpu_rows(rounds, "halfload", 1.15, "", lambda _: "epoll-echo")
+    yield from ratio_rows(rounds, "peer", ("asyncio-peer",), 50)
+    yield from device_log_rows(rounds)
+    yield from cpu_rows(rounds, "shards", 1.05, "-2shards", lambda name: name.replace("-2shards", "-1shard"))
+    yield from start_rows(rounds)
+    yield from loss_rows(rounds)
+
+
+def medians(rounds):
+    for measure in dict.fromkeys(line["measure"] for line in rounds.lines):
+        for case in rounds.names("case", measure):
+            for name in rounds.names("server", measure, case):
+                which = (measure, case, name)
+                rate, cpu, p99 = (rounds.median(key, *which) for key in ("per_s", "cpu_us", "p99_us"))
+                generator = rounds.median("generator_cpu", *which)
+                if rate is None:
+                    continue
+                yield (
+                    f"{measure}: {case}",
+                    name,
+                    str(len(rounds.of(*which))),
+                    thousands(rate),
+                    "-" if cpu is None else f"{cpu:.2f}",
+                    "-" if p99 is None else f"{p99:.0f}",
+                    "-" if generator is None else f"{generator:.0%}",
+                )
+
+
+def commands(rounds):
+    seen = {}
+    for line in rounds.lines:
+        server, flood = line.get("server_command"), line.get("command")
+        if server:
+            seen.setdefault((f"{line['measure']}: {line['case']}", line["server"]), (server, flood or "-"))
+    return [(*key, *(f"`{text}`" for text in both)) for key, both in seen.items()]
+
+
+def table(heading, rows):
+    rows = list(rows)
+    if not rows:
+        return ""
+    widths = [max(len(row[at]) for row in [heading, *rows]) for at in range(len(heading))]
+    line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |\n"
+    return line(heading) + "|" + "|".join("-" * (width + 2) for width in widths) + "|\n" + "".join(map(line, rows))
+
+
+def tables(lines):
+    rounds = Rounds(lines)
+    heading = ("measure", "server", "ours", "beside", "ratio (of rounds)", "goal", "", "notes")
+    parts = ["Goals:\n\n" + table(heading, goals(rounds))]
+    heading = ("measure", "server", "rounds", "replies", "server CPU, us a request", "p99, us", "generator CPU")
+    parts.append("Medians:\n\n" + table(heading, medians(rounds)))
+    parts.append("Commands (servers and generator pinned to one processor each):\n\n"
+                 + table(("measure", "server", "serve", "flood"), commands(rounds)))
+    return "\n".join(parts)
+
+
+# Records.
+
+
+def output(*command):
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def machine():
+    info = pathlib.Path("/proc/cpuinfo").read_text()
+    model = re.search(r"^model name\s*:\s*(.*)$", info, re.M)
+    limits = {name: pathlib.Path(f"/proc/sys/net/core/{name}").read_text().strip() for name in ("rmem_max", "wmem_max")}
+    return {
+        "model": model[1] if model else platform.machine(),
+        "processors": os.cpu_count(),
+        "kernel": platform.release(),
+        "rustc": output("rustc", "--version"),
+        "python": platform.python_version(),
+        "commit": output("git", "rev-parse", "--short=12", "HEAD"),
+        "changed": bool(output("git", "status", "--porcelain", "--untracked-files=no")),
+        **limits,
+    }
+
+
+def slug(text):
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+def heading(run):
+    keys = ("model", "processors", "kernel", "rustc", "commit", "rounds", "seconds", "rmem_max")
+    facts = ", ".join(f"{key} {run[key]}" for key in keys)
+    return f"{run['date']}: {facts}{', with uncommitted changes' if run['changed'] else ''}\n"
+
+
+def record(args):
+    about = machine()
+    now = datetime.datetime.now(datetime.timezone.utc)
+    run = {"run": now.strftime("%Y%m%dT%H%M%SZ"), "date": now.strftime("%Y-%m-%d %H:%M UTC"), **about}
+    run |= {"rounds": args.rounds_asked, "seconds": args.seconds}
+    lines = read(args.rounds)
+    name = slug(args.name or f"{about['model']} {about['processors']} cpus")
+    path = RECORD / f"{now:%Y-%m-%d}-{name}.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    for line in [run, *lines]:
+        append(path, line)
+    path.with_suffix(".md").write_text(document(read(path)))
+    print(heading(run))
+    print(tables(lines))
+    print(f"record: {path.relative_to(ROOT)}")
+
+
+def runs(lines):
+    """(the run's line, its rounds), oldest first."""
+    found = []
+    for line in lines:
+        if "run" in line:
+            found.append((line, []))
+        else:
+            found[-1][1].append(line)
+    return found
+
+
+def document(lines):
+    parts = ["# Benchmark record\n\nMade by bench/run.sh; how and why: docs/method.md.\n"]
+    parts += [f"## {heading(run)}\n{tables(rounds)}" for run, rounds in runs(lines)]
+    return "\n".join(parts)
+
+
+def docs(args):
+    """The newest rounds of every measure; each says when it was taken."""
+    newest = {}
+    for run, rounds in runs(read(args.record)):
+        for measure in dict.fromkeys(line["measure"] for line in rounds):
+            newest[measure] = (run, [line for line in rounds if line["measure"] == measure])
+    lines = [line for _, rounds in newest.values() for line in rounds]
+    facts = dict.fromkeys(heading(run) for run, _ in newest.values())
+    text = DOCS.read_text()
+    before, rest = text.split(MARKS[0], 1)
+    after = rest.split(MARKS[1], 1)[1]
+    figures = "".join(f"- {fact}" for fact in facts) + "\n" + tables(lines)
+    DOCS.write_text(f"{before}{MARKS[0]}\n\n{figures}\n{MARKS[1]}{after}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    sub = parser.add_subparsers(required=True)
+
+    def command(name, function):
+        one = sub.add_parser(name)
+        one.set_defaults(function=function)
+        if name != "docs":
+            one.add_argument("rounds")
+        return one
+
+    for name, function in (("keep", keep), ("value", value)):
+        one = command(name, function)
+        for key in ("measure", "case", "server"):
+            one.add_argument(f"--{key}", required=True)
+        one.add_argument("--round", type=int, required=True)
+        one.add_argument("--server-command", default="")
+        if name == "value":
+            one.add_argument("pairs", nargs="+")
+        else:
+            one.add_argument("--flood", required=True)
+            one.add_argument("--stats", required=True)
+            one.add_argument("--cpu-ticks", type=int, required=True)
+            one.add_argument("--elapsed", type=float, nargs=2, required=True)
+            one.add_argument("--warmup", type=float, required=True)
+            one.add_argument("--flood-command", required=True)
+    command("half", half)
+    command("print", lambda args: print(tables(read(args.rounds))))
+    one = command("record", record)
+    one.add_argument("--name")
+    one.add_argument("--rounds", dest="rounds_asked", type=int, required=True)
+    one.add_argument("--seconds", type=float, required=True)
+    one = command("docs", docs)
+    one.add_argument("record")
+    args = parser.parse_args()
+    args.function(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
