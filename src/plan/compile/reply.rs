@@ -199,11 +199,12 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         put(diags, sources.scope, slot, to, own, draft);
         return;
     }
-    if matches!(slot.kind, Kind::Bit(_)) {
+    let given = sources.value(field);
+    let named = |json: Option<&At<Json>>| json.is_some_and(|json| matches!(json.value, Json::Obj(_)));
+    if named(given) || named(field.value.as_ref()) {
         // Bits that nothing names are 0, whatever pads the data frame.
         draft.frame[to..to + slot.len].fill(0);
     }
-    let given = sources.value(field);
     let asked = sources.request.iter().find(|asked| asked.name == field.field.name && asked.slot.len == slot.len);
     match (given, asked) {
         (Some(given), _) => {
