@@ -7,9 +7,6 @@
 //! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
 //! frame was sent stays until then, as that frame may be lost; it counts as completed already.
 
-#[cfg(test)]
-mod tests;
-
 use super::build::{Inputs, build, finish, is_refusal};
 use super::random::{delay_ms, generator};
 use super::reply::{Answered, Finding, Verdict, answer, examine, matching};
