@@ -18,15 +18,25 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
 
+fn json_file(relative: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(relative);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
 /// A configuration in a directory of its own: the shipped template with these rules.
-fn fleet_with(rules: &Value, change: impl FnOnce(&mut Value)) -> Fleet {
-    let dir = tempfile::tempdir().unwrap();
-    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/broadcast/template.json");
-    let mut template: Value = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
+fn fleet_with(rules: &Value) -> Fleet {
+    let mut template = json_file("config/broadcast/template.json");
     template["rule_file_list"] = json!(["default.json"]);
-    change(&mut template);
+    let (fleet, lines) = compiled(&template, rules, "broadcast");
+    assert_eq!(lines, [""; 0]);
+    fleet.unwrap()
+}
+
+/// The fleet, unless there are errors, and what a check says.
+fn compiled(template: &Value, rules: &Value, transport: &str) -> (Option<Fleet>, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
-    write("template.json", &template);
+    write("template.json", template);
     write("default.json", rules);
     write(
         "fsu_devices.json",
@@ -34,12 +44,13 @@ fn fleet_with(rules: &Value, change: impl FnOnce(&mut Value)) -> Fleet {
     );
     write(
         "sys_config.json",
-        &json!({"fsu_list": [{"fsuname": "one", "port": 0, "protocol_type": "broadcast", "config_dir": "."}]}),
+        &json!({"fsu_list": [{"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": "."}]}),
     );
     let mut loader = Loader::new(Source::Directory);
     let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
-    assert_eq!(loader.diags.lines().collect::<Vec<_>>(), [""; 0]);
-    fleet.unwrap()
+    let shown = format!("{}/", dir.path().display());
+    let lines: Vec<String> = loader.diags.lines().map(|line| line.replace(&shown, "")).collect();
+    (fleet, lines)
 }
 
 /// What the FSU sends.
@@ -143,7 +154,7 @@ fn number(name: &str, default: usize) -> usize {
 fn no_transfer_is_wrong_under_loss() {
     let bytes = number("TRANSFER_BYTES", 100_000);
     let transfers = number("TRANSFERS", 1_000);
-    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": bytes, "seed": 7}}}), |_| {});
+    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": bytes, "seed": 7}}}));
     let fsu = &fleet.fsus[0];
     let device = &fsu.devices[0];
     let command = request::find_command(&device.template, "41").unwrap();
@@ -176,7 +187,7 @@ fn no_transfer_is_wrong_under_loss() {
 /// Where nothing arrives, a command ends within its bound.
 #[test]
 fn silence_ends() {
-    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": 10_000}}}), |_| {});
+    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": 10_000}}}));
     let template = &fleet.fsus[0].devices[0].template;
     let command = request::find_command(template, "41").unwrap();
     let raw = || request::build(template, &template.commands[command], &[]).unwrap();
@@ -224,4 +235,121 @@ fn the_shipped_device_answers() {
     check("41", &[], Outcome::Done, 1_000_000);
     check("51", &[("Para", "5A")], Outcome::Done, 0);
     check("51", &[], Outcome::Refused, 0);
+}
+
+/// `tests/vectors/broadcast.json`, step by step.
+#[test]
+fn golden_vectors() {
+    let vectors = json_file("tests/vectors/broadcast.json");
+    let (fleet, lines) = compiled(&vectors["template"], &vectors["rules"], "broadcast");
+    assert_eq!(lines, [""; 0]);
+    let fleet = fleet.unwrap();
+    let mut world = World::new(&fleet.fsus[0], Trouble { lost: 0.0, doubled: 0.0, swapped: 0.0 }, 1);
+    for step in vectors["steps"].as_array().unwrap() {
+        world.now_ms = 1_000 + step["ms"].as_u64().unwrap();
+        let request = hex::decode(step["request"].as_str().unwrap()).unwrap();
+        world.deliver(peer(step["client"].as_u64().unwrap() as u16), &request);
+        let replies: Vec<String> = world.inbox.drain(..).map(hex::encode_upper).collect();
+        let expected: Vec<&str> = step["replies"].as_array().unwrap().iter().map(|hex| hex.as_str().unwrap()).collect();
+        assert_eq!(replies, expected, "{}", step["name"]);
+    }
+    let counters = &world.state.counters;
+    assert_eq!((counters.transfers_opened, counters.transfers_completed), (6, 3));
+    assert_eq!((counters.transfers_aborted, counters.transfers_timed_out), (1, 1));
+    assert_eq!((counters.transfers_refused, counters.data_frames_resent), (7, 3));
+    assert_eq!(counters.dropped_total(), 3);
+}
+
+/// What is wrong with a transfer is told where it stands, with what would be right.
+#[test]
+fn errors_of_the_section() {
+    let check = |pointer: &str, value: Value, rules: Value, transport: &str, expected: &[&str]| {
+        let mut template = json_file("tests/vectors/broadcast.json")["template"].take();
+        *template.pointer_mut(pointer).unwrap() = value;
+        let (fleet, lines) = compiled(&template, &rules, transport);
+        // Without the place, which is that of the text on one line.
+        let lines: Vec<String> =
+            lines.iter().map(|line| line.splitn(4, ':').nth(3).unwrap().trim().to_owned()).collect();
+        assert_eq!(lines, expected, "{pointer}");
+        assert!(fleet.is_none());
+    };
+    let transfer = |more: Value| {
+        let mut all = json!({"data_cmd": "8D", "next_cmd": "80"});
+        all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        all
+    };
+    let at = "/protocol/transfer";
+    let section = |more: Value, expected: &[&str]| check(at, transfer(more), json!({}), "broadcast", expected);
+    section(json!({"sn": "Sn"}), &["/protocol/transfer/sn: error: `sn`: no header field `Sn` (did you mean `SN`?)"]);
+    section(json!({"did": "Len"}), &["/protocol/transfer/did: error: `did`: `Len` is always computed"]);
+    section(json!({"last_bit": 16}), &["/protocol/transfer/last_bit: error: 16 (1 to 15)"]);
+    section(
+        json!({"chunk_bytes": 65_000}),
+        &[
+            "/protocol/transfer/chunk_bytes: error: 65000 (1 to 64984: the frame has to fit a datagram, and its size the \
+           length fields)",
+        ],
+    );
+    section(json!({"next_cmd": "8D"}), &["/protocol/transfer: error: `data_cmd` and `next_cmd` are the same"]);
+    section(
+        json!({"refused": {"Typ": "8B"}}),
+        &["/protocol/transfer/refused/Typ: error: no header field `Typ` (did you mean `Type`?)"],
+    );
+    let rule = |bytes: u64| json!({"31": {"data_bytes": {"bytes": bytes}}});
+    check(
+        at,
+        transfer(json!({"last_bit": 3, "chunk_bytes": 10})),
+        rule(81),
+        "broadcast",
+        &[
+            "/31/data_bytes: error: 81 bytes of data (at most 80: 8 frames of 10 bytes; a larger `chunk_bytes` carries more)",
+        ],
+    );
+    let missing = json!({"31": {"data_file": "gone.bin"}});
+    let text = "/31/data_file: error: gone.bin cannot be read: No such file or directory (os error 2)";
+    check(at, transfer(json!({})), missing, "broadcast", &[text]);
+    let text = "/fsu_list/0: error: template.json has transfers, which only broadcast carries";
+    check(at, transfer(json!({})), json!({}), "udp", &[text]);
+    let text = "/31/data_bytes: error: needs a template with a `transfer` section (broadcast)";
+    check(at, Value::Null, rule(1), "broadcast", &[text]);
+}
+
+/// Places are taken by the transfers of other clients until those are idle, or sent whole.
+#[test]
+fn transfers_are_bounded() {
+    let mut vectors = json_file("tests/vectors/broadcast.json");
+    vectors["template"]["protocol"]["transfer"]["transfers_max"] = json!(2);
+    let (fleet, lines) = compiled(&vectors["template"], &vectors["rules"], "broadcast");
+    assert_eq!(lines, [""; 0]);
+    let fleet = fleet.unwrap();
+    let template = &fleet.fsus[0].devices[0].template;
+    let mut world = World::new(&fleet.fsus[0], Trouble { lost: 0.0, doubled: 0.0, swapped: 0.0 }, 1);
+    let request = |key: &str| {
+        let command = request::find_command(template, key).unwrap();
+        let mut raw = request::build(template, &template.commands[command], &[]).unwrap();
+        let mut wire = Vec::new();
+        request::finish(template, &mut raw, &mut wire);
+        wire
+    };
+    let accept = template.transfer.as_ref().unwrap().accept.start;
+    // Milliseconds, client, command, (frames in answer, their accept).
+    for (ms, client, key, expected) in [
+        (0, 1, "31", (2, 0)),
+        (1, 2, "31", (2, 0)),
+        (2, 3, "31", (1, 1)),
+        (3, 3, "52", (1, 0)),
+        (4, 2, "31", (2, 0)),
+        // One frame: complete at once, and so the next may have its place.
+        (5, 2, "22", (2, 0)),
+        (6, 3, "31", (2, 0)),
+        (7, 2, "31", (1, 1)),
+        (5_001, 2, "31", (2, 0)),
+    ] {
+        world.now_ms = 1_000 + ms;
+        world.deliver(peer(client), &request(key));
+        let replies: Vec<_> = world.inbox.drain(..).collect();
+        assert_eq!((replies.len(), replies[0][accept]), expected, "client {client} at {ms} ms");
+    }
+    assert_eq!(world.state.transfers.len(), 2);
+    assert_eq!((world.state.counters.transfers_refused, world.state.counters.transfers_timed_out), (2, 1));
 }

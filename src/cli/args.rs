@@ -3,7 +3,7 @@
 use crate::config::schema::Kind;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -13,7 +13,8 @@ Exit codes:
   1  the configuration has errors
   2  wrong arguments, or a file that cannot be read
   3  a socket cannot be bound
-  4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)";
+  4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)
+  5  an FSU that was asked did not answer, or refused";
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
@@ -46,6 +47,15 @@ HEX is the outer frame of a udp FSU, the inner one of a tcp FSU, the whole datag
 the first that the FSU gets; of several frames each. The last line is `reply: HEX` - one line for each reply - or
 `reply: none (REASON)`, with the exit code 0 in both cases.";
 
+const ASK_EXAMPLES: &str = "\
+Examples:
+  fsu-mock ask --fsu broadcast --cmd 21                     the identity of the embedded device
+  fsu-mock ask --fsu broadcast --cmd 41 --out dump.bin      its dump, put together and verified
+  fsu-mock ask --config my-fleet --fsu NAME --cmd 108B --set address=0001
+  fsu-mock ask --fsu broadcast --cmd 41 --repeat 1000 --parallel 8
+
+Values are written as in JSON files; what is not given is as the template has it, else 0.";
+
 /// A fleet of field supervision units (FSUs) from JSON alone, to load-test a supervision centre.
 #[derive(Debug, Parser)]
 #[command(name = "fsu-mock", version, max_term_width = 100, after_help = ABOUT_EXAMPLES, after_long_help = long(ABOUT_EXAMPLES))]
@@ -69,6 +79,9 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Print the compiled plan of an FSU: offsets, spans, keys, rules
     Plan(PlanArgs),
+    /// Send a command to an FSU, and decode its answer
+    #[command(after_help = ASK_EXAMPLES, after_long_help = long(ASK_EXAMPLES))]
+    Ask(AskArgs),
     /// Write the embedded configuration into a directory, for editing
     Init(InitArgs),
     /// Print the JSON Schema of a kind of configuration file
@@ -201,6 +214,53 @@ pub struct PlanArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// Arguments of `ask`.
+#[derive(Debug, Args)]
+pub struct AskArgs {
+    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub config: Option<PathBuf>,
+    /// The FSU; its transport, address, id and templates are the configuration's
+    #[arg(long, value_name = "NAME")]
+    pub fsu: String,
+    /// The command's key, e.g. 21 or 48_F0_E1
+    #[arg(long, value_name = "KEY")]
+    pub cmd: String,
+    /// Short for --set Para=XX
+    #[arg(long, value_name = "XX")]
+    pub para: Option<String>,
+    /// The device id, a number (templates with a `transfer` section)
+    #[arg(long, value_name = "N")]
+    pub did: Option<u64>,
+    /// A field of the request, of its data frame or its header
+    #[arg(long, value_name = "FIELD=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+    /// Where the FSU is [default: where the configuration lets it listen]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub to: Option<SocketAddr>,
+    /// Write the data that follows the answer to this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub out: Option<PathBuf>,
+    /// Milliseconds to wait for each frame
+    #[arg(long, value_name = "MS", default_value_t = 1000)]
+    pub timeout_ms: u64,
+    /// How often each frame is asked for again
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub retries: u32,
+    /// Ask so many times, and tell rates and latencies
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub repeat: NonZeroUsize,
+    /// From so many sockets at once (with --repeat; at most 256)
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub parallel: NonZeroUsize,
+}
+
+/// `field=value`
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it is FIELD=VALUE")?;
+    Ok((name.trim().to_owned(), value.to_owned()))
 }
 
 /// Arguments of `init`.

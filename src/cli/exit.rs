@@ -16,6 +16,8 @@ pub enum Exit {
     Bind = 3,
     /// The machine lacks something: io_uring, locked memory, open files.
     Machine = 4,
+    /// An FSU that was asked did not answer, or refused.
+    NoAnswer = 5,
     /// A shard ended by itself: a defect of this program (the code that a panic gives).
     Defect = 101,
 }

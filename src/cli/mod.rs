@@ -6,10 +6,12 @@
 //! - [`check`], [`init`]: commands of a file each. `schema` and `completions` are a line each, here.
 //! - [`explain`]: a frame and its answer. [`plan`]: what serving rests on. [`describe`], [`columns`]: the words and layout
 //!   of both.
+//! - [`ask`]: a command for an FSU, and its answer.
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
 //!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`summary`], [`stats`], [`tables`]: what it tells.
 
 pub mod args;
+pub mod ask;
 pub mod check;
 pub mod columns;
 pub mod cpus;
@@ -62,6 +64,7 @@ fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Run(args) => run::run(args),
         Command::Explain(args) => to_stdout(|out| explain::explain(&args, out)),
         Command::Plan(args) => to_stdout(|out| plan::plan(&args, out)),
+        Command::Ask(args) => to_stdout(|out| ask::ask(&args, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, out)),
         Command::Init(args) => to_stdout(|out| init::init(&args, out)),
         Command::Schema(args) => print(schema::text(args.kind).as_bytes()),

@@ -20,7 +20,15 @@ impl Stats {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
         let Totals { error_replies, bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
+        let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;
+        let Totals { transfers_timed_out, transfers_refused, data_frames_resent, .. } = self.totals;
         for (count, what) in [
+            (transfers_opened, "transfers were begun"),
+            (transfers_completed, "transfers were sent to their last frame"),
+            (transfers_aborted, "transfers were ended by a new command"),
+            (transfers_timed_out, "transfers were left off by their client"),
+            (transfers_refused, "demands or commands were refused for want of a transfer, or of room for one"),
+            (data_frames_resent, "data frames were sent again"),
             (error_replies, "of the replies told the centre of a wrong request"),
             (bad_checksum_seen, "requests had a wrong checksum"),
             (big_endian_lengths, "outer lengths came high byte first"),

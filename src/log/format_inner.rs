@@ -182,7 +182,9 @@ fn reason(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -> 
     if !inner::version_ok(template, frame) {
         return Some(Reason::BadVersion);
     }
-    command.is_none().then_some(Reason::UnknownCommand)
+    // A demand for a data frame needs no command in the template.
+    let demand = template.transfer.as_ref().is_some_and(|transfer| inner::carries(&transfer.next, frame.raw));
+    (command.is_none() && !demand).then_some(Reason::UnknownCommand)
 }
 
 /// A field of the header or the tail, and what it should be where that is computed and differs.

@@ -7,9 +7,6 @@
 //! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
 //! frame was sent stays until then, as that frame may be lost; it counts as completed already.
 
-#[cfg(test)]
-mod tests;
-
 use super::build::{Inputs, build, finish, is_refusal};
 use super::random::{delay_ms, generator};
 use super::reply::{Answered, Finding, Verdict, answer, examine, matching};
@@ -203,7 +200,8 @@ impl Served<'_> {
                 // Without a transfer it is a command like any other, where the template has it.
                 if open.is_some() || command.is_none() {
                     state.counters.bad_checksum_seen += u64::from(checksum_wrong);
-                    return self.on_demand(state, frame, command, open, scratch, sink);
+                    self.on_demand(state, frame, command, open, scratch, sink);
+                    return Ok(());
                 }
             }
         }
@@ -306,7 +304,7 @@ impl Served<'_> {
         open: Option<usize>,
         scratch: &mut Scratch,
         sink: &mut impl Sink,
-    ) -> Result<(), Reason> {
+    ) {
         state.messages += 1;
         let device = &*self.fsu.devices[self.key.device];
         // A rule for the demand says when it is met, and whether.
@@ -315,7 +313,7 @@ impl Served<'_> {
         if let Some(rule) = rule {
             if rule.timeout {
                 state.counters.silent += 1;
-                return Ok(());
+                return;
             }
             if !self.run.skip_delay {
                 let delay = delay_ms(rule.delay, &mut generator(self.run.seed, self.fsu, state.messages));
@@ -329,7 +327,7 @@ impl Served<'_> {
             wanted == open.last || (wanted == next && next < self.transfer.frames(open.data.bytes().len()))
         }) else {
             self.refuse(state, frame, due_unix_ms, scratch, sink);
-            return Ok(());
+            return;
         };
         if wanted == open.last {
             state.counters.data_frames_resent += 1;
@@ -340,7 +338,6 @@ impl Served<'_> {
         state.counters.transfers_completed += u64::from(advanced && open.is_complete(self.transfer));
         self.data_frame(open, scratch);
         sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
-        Ok(())
     }
 
     /// Builds the frame of a transfer that is to be sent now: [`Open::last`].

@@ -1,0 +1,231 @@
+//! `ask`: a command for an FSU, over the network, and its decoded answer.
+//!
+//! - [`link`]: what carries frames to an FSU: datagrams, the B interface, a stream.
+//! - [`text`]: an answer for people.
+//!
+//! The request and the way through a transfer are [`crate::client`]'s.
+
+mod link;
+mod text;
+
+use super::args::AskArgs;
+use super::exit::{CliError, Exit};
+use super::fleet::{find, load};
+use crate::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
+use crate::client::request;
+use crate::client::verify::{Expected, expected};
+use crate::codec::checksum::write_number;
+use crate::plan::fleet::{Device, Fsu};
+use link::Link;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Most sockets at once; each is a thread.
+pub const PARALLEL_MAX: usize = 256;
+
+/// What is asked, again and again.
+struct Question<'a> {
+    fsu: &'a Fsu,
+    device: &'a Device,
+    command: usize,
+    to: SocketAddr,
+    request: Vec<u8>,
+    should: Expected,
+    follows: Follows,
+    patience: Patience,
+}
+
+/// One command, ended.
+struct Ended {
+    outcome: Outcome,
+    answer: Vec<u8>,
+    payload: Vec<u8>,
+    tally: Tally,
+    took: Duration,
+}
+
+/// What many commands came to.
+#[derive(Default)]
+struct Sum {
+    took: Vec<Duration>,
+    bytes: u64,
+    refused: u64,
+    failed: u64,
+    wrong: u64,
+    retries: u64,
+    restarts: u64,
+    sent: u64,
+}
+
+/// Asks, and tells what came back.
+pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let fleet = load(args.config.as_deref())?;
+    let fsu = find(&fleet, &args.fsu)?;
+    let question = question(args, fsu)?;
+    if args.repeat.get() > 1 {
+        return load_mode(args, &question, out);
+    }
+    let ended = question.put(&mut question.link()?, question.request.clone())?;
+    text::write(&question, &ended, out)?;
+    if let Some(path) = args.out.as_ref().filter(|_| ended.outcome == Outcome::Done) {
+        std::fs::write(path, &ended.payload)
+            .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be written: {error}", path.display())))?;
+    }
+    Ok(if ended.outcome == Outcome::Done { Exit::Ok } else { Exit::NoAnswer })
+}
+
+fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> {
+    let usage = |text: String| CliError::new(Exit::Usage, text);
+    // The first device that knows the command; where none does, what the first one says of it.
+    let found = fsu.devices.iter().find_map(|device| {
+        let command = request::find_command(&device.template, &args.cmd).ok()?;
+        Some((&**device, command))
+    });
+    let (device, command) = match (found, fsu.devices.first()) {
+        (Some(found), _) => found,
+        (None, Some(first)) => (&**first, request::find_command(&first.template, &args.cmd).map_err(usage)?),
+        (None, None) => return Err(usage(format!("{} has no device", fsu.name))),
+    };
+    let template = &*device.template;
+    let mut values = args.set.clone();
+    values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
+    let mut request = request::build(template, &template.commands[command], &values).map_err(usage)?;
+    if let Some(did) = args.did {
+        set_did(device, &mut request, did)?;
+    }
+    let should = expected(device, command, &request);
+    let follows = match &should {
+        Expected::Nothing => Follows::Nothing,
+        Expected::OneOf(_) | Expected::Bytes(_) => Follows::Data,
+        Expected::Unknown => Follows::Unknown,
+    };
+    let patience = Patience { timeout_ms: args.timeout_ms.max(1), retries: args.retries };
+    let to = args.to.unwrap_or(reachable(fsu.bind));
+    if to.port() == 0 {
+        return Err(usage(format!("the port of {} is any free one: say which with --to", fsu.name)));
+    }
+    Ok(Question { fsu, device, command, to, request, should, follows, patience })
+}
+
+fn set_did(device: &Device, request: &mut [u8], did: u64) -> Result<(), CliError> {
+    let Some(transfer) = &device.template.transfer else {
+        return Err(CliError::new(Exit::Usage, "--did needs a template with a `transfer` section (see --set)"));
+    };
+    let at = transfer.did.at.in_frame(request.len());
+    if transfer.did.len < 8 && did >> (8 * transfer.did.len) != 0 {
+        let text = format!("--did {did} does not fit {} bytes", transfer.did.len);
+        return Err(CliError::new(Exit::Usage, text));
+    }
+    if let Some(field) = request.get_mut(at..at + transfer.did.len) {
+        write_number(did, transfer.did.little, field);
+    }
+    Ok(())
+}
+
+/// Where an FSU that listens on this address can be asked from here.
+fn reachable(bind: SocketAddr) -> SocketAddr {
+    let ip = match bind.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, bind.port())
+}
+
+impl Question<'_> {
+    fn link(&self) -> Result<Link<'_>, CliError> {
+        let cannot = |error| CliError::new(Exit::NoAnswer, format!("{} cannot be reached: {error}", self.to));
+        Link::open(self.fsu, self.device, self.to, Duration::from_millis(self.patience.timeout_ms)).map_err(cannot)
+    }
+
+    /// Asks once and waits for the end.
+    fn put(&self, link: &mut Link<'_>, request: Vec<u8>) -> Result<Ended, CliError> {
+        let begin = Instant::now();
+        let now_ms = |begin: Instant| begin.elapsed().as_millis() as u64;
+        let mut exchange = Exchange::new(&self.device.template, request, self.follows, self.patience, 0);
+        let broken = |error| CliError::new(Exit::NoAnswer, format!("{}: {error}", self.to));
+        while let Some(deadline_ms) = exchange.deadline_ms() {
+            if let Some(wire) = exchange.to_send() {
+                link.send(wire).map_err(broken)?;
+                continue;
+            }
+            let wait_ms = deadline_ms.saturating_sub(now_ms(begin)).max(1);
+            match link.receive(Duration::from_millis(wait_ms)).map_err(broken)? {
+                Some(frame) => exchange.on_frame(frame, now_ms(begin)),
+                None => exchange.on_time(now_ms(begin)),
+            }
+        }
+        Ok(Ended {
+            outcome: exchange.outcome().unwrap_or(Outcome::TimedOut),
+            answer: exchange.answer().to_vec(),
+            payload: exchange.payload().to_vec(),
+            tally: exchange.tally(),
+            took: begin.elapsed(),
+        })
+    }
+
+    /// A thread's share of many commands; `did` tells its transfers apart.
+    fn share(&self, commands: usize) -> Result<Sum, CliError> {
+        let mut link = self.link()?;
+        let mut sum = Sum::default();
+        for _ in 0..commands {
+            let ended = self.put(&mut link, self.request.clone())?;
+            sum.add(&ended, self.should.holds(&ended.payload));
+        }
+        Ok(sum)
+    }
+}
+
+impl Sum {
+    fn add(&mut self, ended: &Ended, holds: Option<bool>) {
+        match ended.outcome {
+            Outcome::Done if holds == Some(false) => self.wrong += 1,
+            Outcome::Done => {
+                self.took.push(ended.took);
+                self.bytes += ended.payload.len() as u64;
+            }
+            Outcome::Refused => self.refused += 1,
+            Outcome::TimedOut | Outcome::Lost | Outcome::TooLong => self.failed += 1,
+        }
+        self.retries += ended.tally.retries;
+        self.restarts += ended.tally.restarts;
+        self.sent += ended.tally.sent;
+    }
+
+    fn join(&mut self, other: Self) {
+        self.took.extend(other.took);
+        self.bytes += other.bytes;
+        self.refused += other.refused;
+        self.failed += other.failed;
+        self.wrong += other.wrong;
+        self.retries += other.retries;
+        self.restarts += other.restarts;
+        self.sent += other.sent;
+    }
+}
+
+/// The same command many times, from several sockets at once.
+fn load_mode(args: &AskArgs, question: &Question<'_>, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let repeat = args.repeat.get();
+    let parallel = args.parallel.get().min(PARALLEL_MAX).min(repeat);
+    let begin = Instant::now();
+    let shares: Vec<Result<Sum, CliError>> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..parallel)
+            .map(|number| {
+                let commands = repeat / parallel + usize::from(number < repeat % parallel);
+                scope.spawn(move || question.share(commands))
+            })
+            .collect();
+        let gone = || CliError::new(Exit::Defect, "a thread of ask ended by itself");
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(gone()))).collect()
+    });
+    let took = begin.elapsed();
+    let mut sum = Sum::default();
+    for share in shares {
+        sum.join(share?);
+    }
+    text::write_sum(repeat, parallel, took, &mut sum, out)?;
+    Ok(if sum.failed + sum.wrong + sum.refused == 0 { Exit::Ok } else { Exit::NoAnswer })
+}

@@ -1,0 +1,131 @@
+//! An answer for people.
+
+use super::super::columns::dump;
+use super::{Ended, Question, Sum};
+use crate::client::exchange::Outcome;
+use crate::codec::value;
+use crate::plan::template::Field;
+use std::io::{self, Write};
+use std::time::Duration;
+
+/// Payload bytes that are shown; `--out` has all of them.
+const SHOWN_BYTES_MAX: usize = 256;
+
+/// The answer, its fields and its data.
+pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let template = &*question.device.template;
+    let command = &template.commands[question.command];
+    let how = match ended.outcome {
+        Outcome::Done => "answered",
+        Outcome::Refused => "refused",
+        Outcome::TimedOut => "not answered in time",
+        Outcome::Lost => "the transfer was refused in its midst",
+        Outcome::TooLong => "more data than `bytes_max`",
+    };
+    let ms = ended.took.as_secs_f64() * 1_000.0;
+    writeln!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
+    let raw = ended.answer.as_slice();
+    if raw.is_empty() {
+        return tally(ended, out);
+    }
+    writeln!(out, "\nanswer")?;
+    fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
+    let end = raw.len().saturating_sub(template.tail_len);
+    let data = if template.transfer.is_some() {
+        ended.payload.as_slice()
+    } else {
+        raw.get(template.left_len..end).unwrap_or_default()
+    };
+    if !data.is_empty() {
+        writeln!(out, "\ndata: {} bytes{}", data.len(), frames(question, data.len()))?;
+        if data.len() == command.response_len && !command.response.is_empty() {
+            // The fields of a data frame count from the frame's start.
+            let mut frame = vec![0; template.left_len];
+            frame.extend_from_slice(data);
+            fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
+        } else {
+            for line in dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2) {
+                writeln!(out, "{line}")?;
+            }
+            if data.len() > SHOWN_BYTES_MAX {
+                writeln!(out, "  ... {} more (--out writes all)", data.len() - SHOWN_BYTES_MAX)?;
+            }
+        }
+    }
+    if template.transfer.is_some() && ended.outcome == Outcome::Done {
+        let says = match question.should.holds(&ended.payload) {
+            Some(true) => "as the rules here say",
+            Some(false) => "NOT what the rules here say",
+            None => "the rules here do not say what it should be",
+        };
+        writeln!(out, "verified: {says}")?;
+    }
+    tally(ended, out)
+}
+
+fn frames(question: &Question<'_>, bytes: usize) -> String {
+    let transfer = question.device.template.transfer.as_ref();
+    transfer.map(|transfer| format!(" in {} frames", transfer.frames(bytes))).unwrap_or_default()
+}
+
+fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let tally = ended.tally;
+    if tally.retries + tally.restarts + tally.passed_over > 0 {
+        writeln!(
+            out,
+            "{} sent, {} of them again; {} transfers begun anew; {} frames passed over",
+            tally.sent, tally.retries, tally.restarts, tally.passed_over
+        )?;
+    }
+    Ok(())
+}
+
+fn fields<'a>(fields: impl Iterator<Item = &'a Field>, raw: &[u8], len: usize, out: &mut dyn Write) -> io::Result<()> {
+    let rows: Vec<(&str, String)> = fields
+        .map(|field| {
+            let at = field.at.in_frame(len);
+            let bytes = raw.get(at..).and_then(|rest| rest.get(..field.slot.len)).unwrap_or_default();
+            let mut text = String::new();
+            value::decode(&field.slot, bytes, &mut text);
+            (&*field.name, text)
+        })
+        .collect();
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, text) in rows {
+        writeln!(out, "  {name:width$}  {text}")?;
+    }
+    Ok(())
+}
+
+/// Rates and latencies of many commands.
+pub(super) fn write_sum(
+    asked: usize,
+    parallel: usize,
+    took: Duration,
+    sum: &mut Sum,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    sum.took.sort_unstable();
+    let seconds = took.as_secs_f64().max(1e-9);
+    let whole = sum.took.len();
+    writeln!(out, "{asked} commands from {parallel} sockets in {seconds:.2} s")?;
+    writeln!(
+        out,
+        "  whole    {whole} ({:.1}/s, {:.0} bytes/s of data)",
+        whole as f64 / seconds,
+        sum.bytes as f64 / seconds
+    )?;
+    writeln!(out, "  refused  {}", sum.refused)?;
+    writeln!(out, "  failed   {}", sum.failed)?;
+    writeln!(out, "  wrong    {}", sum.wrong)?;
+    writeln!(out, "  sent     {}, {} of them again, {} transfers begun anew", sum.sent, sum.retries, sum.restarts)?;
+    if whole > 0 {
+        let at = |share: f64| {
+            let index = ((whole as f64 * share).ceil() as usize).clamp(1, whole) - 1;
+            sum.took[index].as_secs_f64() * 1_000.0
+        };
+        let [p50, p90, p99, max] = [0.5, 0.9, 0.99, 1.0].map(at);
+        writeln!(out, "  latency  p50 {p50:.2} ms, p90 {p90:.2} ms, p99 {p99:.2} ms, max {max:.2} ms")?;
+    }
+    Ok(())
+}
