@@ -43,7 +43,7 @@ fn codec(criterion: &mut Criterion) {
 }
 
 /// One after the other, for ever.
-fn turns(all: &[Request]) -> impl FnMut() -> &[u8] {
+fn turns<'a>(all: &'a [Request]) -> impl FnMut() -> &'a [u8] {
     let mut all = all.iter().cycle();
     move || all.next().map_or(&[], |request| &request.wire)
 }

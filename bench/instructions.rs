@@ -9,8 +9,8 @@ mod requests;
 
 use requests::{Server, fleet, requests, vendor};
 
-const FEW: usize = 100;
-const MANY: usize = 1_100;
+const FEW: usize = 20;
+const MANY: usize = 220;
 
 fn main() {
     let fleet = fleet();
