@@ -30,7 +30,7 @@ mod ring;
 mod ring_io;
 mod ring_probe;
 pub mod serve;
-mod sys;
+pub(crate) mod sys;
 pub mod tap;
 mod tcp;
 mod tcp_out;

@@ -20,15 +20,15 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
-pub(super) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// No datagram is longer.
-pub(super) const DATAGRAM_BYTES_MAX: usize = 65_536;
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// Distance of the buffers: three cache lines more than a datagram, so that their beginnings do not
 /// share the sets of the cache.
 const STRIDE: usize = DATAGRAM_BYTES_MAX + 192;
 
 /// Buffers for datagrams received with one call. 2 MiB of addresses; memory for as much as datagrams are long.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     buffers: Vec<u8>,
     names: Vec<[u8; NAME_BYTES]>,
     controls: Vec<[u8; CONTROL_BYTES]>,
@@ -39,7 +39,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Empty buffers.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             buffers: vec![0; BATCH * STRIDE],
             names: vec![[0; NAME_BYTES]; BATCH],
@@ -50,8 +50,13 @@ impl Receiver {
         }
     }
 
+<<<<<<< HEAD
     /// Receives what is there, up to `max` datagrams and [`BATCH`].
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+=======
+    /// Receives what is there, up to [`BATCH`] datagrams.
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+>>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
         self.received = 0;
         let max = max.min(BATCH);
         let places = self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.controls);
@@ -80,6 +85,7 @@ impl Receiver {
         Ok(self.received)
     }
 
+<<<<<<< HEAD
     /// One of those just received.
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<Received<'_>> {
@@ -96,6 +102,23 @@ impl Receiver {
 
 /// Headers for parcels of datagrams sent with one call.
 pub(super) struct Sender {
+=======
+    /// One of those just received: its bytes and who sent it.
+    pub(crate) fn get(&self, index: usize) -> Option<(&[u8], SocketAddr)> {
+        let header = self.headers[..self.received].get(index)?;
+        let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
+        Some((&self.buffers[index * STRIDE..][..len], address(&self.names[index])?))
+    }
+
+    /// A buffer for a datagram received alone.
+    pub(crate) fn single(&mut self) -> &mut [u8] {
+        &mut self.buffers[..DATAGRAM_BYTES_MAX]
+    }
+}
+
+/// Headers for datagrams sent with one call.
+pub(crate) struct Sender {
+>>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
     names: Vec<socket2::SockAddr>,
     controls: Vec<[u8; 24]>,
     iovs: Vec<libc::iovec>,
@@ -104,6 +127,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Empty headers.
+<<<<<<< HEAD
     pub(super) fn new() -> Self {
         Self {
             names: Vec::with_capacity(BATCH),
@@ -115,6 +139,14 @@ impl Sender {
 
     /// Sends up to [`BATCH`] parcels; how many were taken. An error is that of the first one.
     pub(super) fn send<'a>(
+=======
+    pub(crate) fn new() -> Self {
+        Self { names: Vec::with_capacity(BATCH), iovs: vec![no_iov(); BATCH], headers: vec![no_header(); BATCH] }
+    }
+
+    /// Sends up to [`BATCH`] datagrams; how many were taken. An error is that of the first one.
+    pub(crate) fn send<'a>(
+>>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
         &mut self,
         socket: BorrowedFd<'_>,
         parcels: impl Iterator<Item = Parcel<'a>> + Clone,
@@ -493,18 +525,18 @@ fn user_data(op: Op, data: u64) -> u64 {
 /// glommio has no call for that. Its `TcpStream` arms a poll on its descriptor as soon as it is made, and once that has
 /// fired it tries to receive; on what is no socket that fails, which here means ready. A stream is used for one firing only, as
 /// the next read would not wait again; it owns a duplicate of the descriptor, and cancels its poll when dropped.
-pub(super) struct Readiness {
+pub(crate) struct Readiness {
     stream: Option<glommio::net::TcpStream>,
 }
 
 impl Readiness {
     /// Nothing is watched before the first poll.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { stream: None }
     }
 
     /// Ready when `fd`, which is no socket and always the same, is readable; may be ready too early, never too late.
-    pub(super) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = if let Some(stream) = &mut self.stream {
             stream
         } else {
