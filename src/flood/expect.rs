@@ -112,6 +112,7 @@ struct Shape {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Expect {
     shapes: Box<[Shape]>,
+    wire_lens: Box<[usize]>,
     /// Where the key stands in a reply, and its bytes; only parts that are copied or always the same in every form.
     key: Box<[(Offset, Box<[u8]>)]>,
 }
@@ -151,15 +152,15 @@ impl Expect {
                 && shapes.iter().all(|shape| shape.takes(at.in_frame(request.len()), at, len))
         };
         let key = key.filter(|(at, bytes): &(Offset, Box<[u8]>)| taken(*at, bytes.len())).collect();
-        Self { shapes: shapes.into(), key }
+        let mut wire_lens: Vec<usize> = shapes.iter().map(|shape| shape.wire_len).collect();
+        wire_lens.sort_unstable();
+        wire_lens.dedup();
+        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key }
     }
 
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.
-    pub fn wire_lens(&self) -> Vec<usize> {
-        let mut lens: Vec<usize> = self.shapes.iter().map(|shape| shape.wire_len).collect();
-        lens.sort_unstable();
-        lens.dedup();
-        lens
+    pub fn wire_lens(&self) -> &[usize] {
+        &self.wire_lens
     }
 
     /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.

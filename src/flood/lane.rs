@@ -70,6 +70,11 @@ impl Lane {
         self.open.iter()
     }
 
+    /// The requests that were given up, oldest first.
+    pub fn overdue(&self) -> impl Iterator<Item = &Flight> {
+        self.overdue.iter()
+    }
+
     /// A reply came: `check` tells whether it is a right reply to a request. Flights that are no longer needed give their
     /// buffers to `spent`.
     #[inline]
