@@ -201,6 +201,9 @@ pub struct FloodArgs {
     /// UDP sockets per thread
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "tcp")]
     pub sockets: NonZeroUsize,
+    /// Do not let the kernel cut and join runs of datagrams (UDP_SEGMENT, UDP_GRO)
+    #[arg(long)]
+    pub no_gso: bool,
     /// Threads [default: one per processor of --cpus, else 1]
     #[arg(long, value_name = "N")]
     pub threads: Option<NonZeroUsize>,

@@ -135,6 +135,7 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         threads,
         cpus,
         sockets: args.sockets.into(),
+        gso: !args.no_gso,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
         loss_max: args.max_loss / 100.0,
         command_line: std::env::args().collect(),

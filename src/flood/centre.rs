@@ -112,10 +112,11 @@ pub fn listen(
             Err(error) => return Err(error.into()),
         }
         loop {
-            match receiver.receive(socket.as_fd()) {
+            match receiver.receive(socket.as_fd(), BATCH) {
                 Ok(count) => {
-                    let datagrams = (0..count).filter_map(|at| receiver.get(at));
-                    datagrams.for_each(|(bytes, _)| heard.datagram(bytes, &mut plain));
+                    for received in (0..count).filter_map(|at| receiver.get(at)) {
+                        received.datagrams().for_each(|bytes| heard.datagram(bytes, &mut plain));
+                    }
                     if count < BATCH {
                         break;
                     }

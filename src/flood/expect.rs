@@ -10,6 +10,7 @@ use crate::codec::reason::Reason;
 use crate::plan::fleet::Device;
 use crate::plan::rule::{Patch, Reply};
 use crate::plan::template::{Offset, Template};
+use crate::plan::transfer::Payload;
 
 /// What is wrong with a reply, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,11 +250,17 @@ fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
         let refusal = reply.refusal.as_ref()?;
         Some(Telltale { at: refusal.at, len: refusal.len, ok: refusal.ok.clone(), refusing })
     };
-    let mut out = vec![shape(template, &frame, &sources, telltale(false))];
-    if reply.refusal.is_some() {
+    let mut out = Vec::new();
+    // Data that follows in frames of its own leaves the reply's own frame empty.
+    let follows = matches!(reply.payload, Payload::Built);
+    if !follows {
+        out.push(shape(template, &frame, &sources, telltale(false)));
+    }
+    if reply.refusal.is_some() || follows {
         let data = template.left_len..template.left_len + reply.data_len;
         if template.data_len_fixed.is_some() {
-            frame[data.clone()].fill(0);
+            let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
+            frame[data.clone()].fill(if follows { 0 } else { padding });
             sources[data.clone()].fill(Source::Static);
         } else {
             frame.drain(data.clone());
@@ -263,7 +270,7 @@ fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
                 write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
             }
         }
-        let telltale = telltale(true).map(|mut telltale| {
+        let telltale = telltale(true).filter(|_| !follows).map(|mut telltale| {
             // In the tail it moves with the frame's end.
             if telltale.at >= data.end && template.data_len_fixed.is_none() {
                 telltale.at -= data.len();

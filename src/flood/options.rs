@@ -65,6 +65,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// UDP sockets per thread.
     pub sockets: usize,
+    /// Requests of one size in a row to one port go to the kernel as one (UDP_SEGMENT), replies come likewise (UDP_GRO).
+    pub gso: bool,
     /// TCP connections in total.
     pub connections: usize,
     /// Seed of random values and distances.

@@ -2,13 +2,14 @@
 
 use super::expect::Expect;
 use super::mix::{Mix, sequence};
-use super::request::{blank, field, put, set};
+use super::request::{field, put, set};
 use super::values::{FloodValues, Value};
+use crate::client::request::finish;
 use crate::codec::inner;
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::rule::{Delay, Expr, Rule};
 use crate::plan::template::{Field, Template};
-use crate::responder::build::{Inputs, finish, text};
+use crate::responder::build::{Inputs, text};
 use crate::responder::reply::matching;
 use std::sync::Arc;
 
@@ -129,7 +130,7 @@ impl Profiles {
     fn prepare(&mut self, device: &Arc<Device>, number: usize, values: &FloodValues) -> Result<Prepared, String> {
         let template = &*device.template;
         let command = &template.commands[number];
-        let mut raw = blank(template, command);
+        let mut raw = command.sample.to_vec();
         let mut dynamic = Vec::new();
         for (name, value) in values.of(&command.key_text)? {
             match value {

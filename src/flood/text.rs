@@ -8,6 +8,9 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use std::fmt::Write as _;
 use std::io::Write;
 
+/// Commands up to which the printed report has a line for each; beyond, a line per vendor.
+const COMMANDS_PRINTED_MAX: usize = 24;
+
 /// A line a second on stderr.
 #[derive(Debug)]
 pub struct Lines {
@@ -88,19 +91,26 @@ pub fn text(report: &FloodReport) -> String {
     let mut out = String::new();
     let head =
         ["vendor", "command", "sent", "good", "late", "wrong", "lost", "silent", "p50", "p90", "p99", "p99.9", "max"];
-    let mut by_command = table(&head);
-    for command in &report.commands {
-        let mut row = vec![command.vendor.clone(), command.command.clone()];
-        row.extend(counts(&command.counts));
-        row.extend(times(&command.latency));
-        by_command.add_row(row);
+    let mut rows = table(&head);
+    let mut add = |vendor: &str, command: &str, of: &Counts, latency: &LatencyReport| {
+        let mut row = vec![vendor.to_owned(), command.to_owned()];
+        row.extend(counts(of));
+        row.extend(times(latency));
+        rows.add_row(row);
+    };
+    if report.commands.len() <= COMMANDS_PRINTED_MAX {
+        for command in &report.commands {
+            add(&command.vendor, &command.command, &command.counts, &command.latency);
+        }
+    } else {
+        for vendor in &report.vendors {
+            let commands = report.commands.iter().filter(|command| command.vendor == vendor.vendor).count();
+            add(&vendor.vendor, &format!("{commands} commands"), &vendor.counts, &vendor.latency);
+        }
     }
-    let mut row = vec!["all".to_owned(), String::new()];
-    row.extend(counts(&report.totals.counts));
-    row.extend(times(&report.latency));
-    by_command.add_row(row);
+    add("all", "", &report.totals.counts, &report.latency);
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{}\n", by_command);
+    let _ = writeln!(out, "{rows}\n");
     let totals = &report.totals;
     let mut pair = |name: &str, value: String| {
         let _ = writeln!(out, "  {name:<12} {value}");
@@ -117,7 +127,7 @@ pub fn text(report: &FloodReport) -> String {
     pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
     pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
     pair("loss", format!("{} ({:.4} %)", thousands(totals.counts.lost), totals.loss * 100.0));
-    let others: [(&str, u64); 9] = [
+    let others: [(&str, u64); 8] = [
         ("duplicate", totals.duplicate),
         ("unexpected", totals.unexpected),
         ("heartbeats", totals.heartbeats),
@@ -126,7 +136,6 @@ pub fn text(report: &FloodReport) -> String {
         ("misfits", totals.value_misfits),
         ("reconnects", totals.reconnects),
         ("own drops", totals.own_drops),
-        ("silent", 0),
     ];
     for (name, count) in others.into_iter().filter(|(_, count)| *count > 0) {
         pair(name, thousands(count));

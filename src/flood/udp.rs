@@ -10,7 +10,10 @@ use super::pacer::Due;
 use super::tally::Seen;
 use super::worker::{Gate, OPEN_MAX, Report, Worker};
 use crate::codec::outer::{CENTER_BYTES, Comm, Frames, Head, Up, escape};
-use crate::shard::sys::{BATCH, Receiver, Sender};
+use crate::responder::Outgoing as What;
+use crate::shard::io::Datagram;
+use crate::shard::outbox::Outbox;
+use crate::shard::sys::{BATCH, Receiver, Sender, lost, turn_on};
 use rustix::event::Timespec;
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -70,6 +73,9 @@ struct Udp<'a> {
     refused: Vec<u32>,
     turn: usize,
     sender: Sender,
+    outbox: Outbox,
+    /// The kernel cuts parcels into datagrams.
+    together: bool,
     plain: Vec<u8>,
     inner: Vec<u8>,
     framed: Vec<u8>,
@@ -106,6 +112,10 @@ pub fn bind(options: &Options) -> io::Result<Vec<UdpSocket>> {
         // Less is given without an error.
         let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
         let _ = socket.set_send_buffer_size(RECEIVE_BUFFER_BYTES);
+        if options.gso {
+            // Where it is unknown, datagrams come one by one.
+            let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
+        }
         if six {
             socket.set_only_v6(false)?;
         }
@@ -133,8 +143,8 @@ pub fn run(
     let mut receiver = Receiver::new();
     udp.open_windows();
     udp.run(&mut receiver)?;
-    let ports: Vec<u16> = udp.sockets.iter().filter_map(|socket| socket.local_addr().ok()).map(|a| a.port()).collect();
-    udp.worker.book.tally.other.own_drops = super::machine::udp_drops(&ports);
+    let drops = udp.sockets.iter().filter_map(|socket| lost(socket.as_fd()));
+    udp.worker.book.tally.other.own_drops = drops.map(u64::from).sum();
     Ok(udp.worker.close(cpu, receive_buffer_bytes))
 }
 
@@ -181,6 +191,8 @@ impl<'a> Udp<'a> {
             refused: Vec::new(),
             turn: 0,
             sender: Sender::new(),
+            outbox: Outbox::default(),
+            together: options.gso,
             plain: Vec::new(),
             inner: Vec::new(),
             framed,
@@ -189,8 +201,8 @@ impl<'a> Udp<'a> {
 
     fn open_windows(&mut self) {
         if let Pace::Closed { window } = self.options.pace {
-            for _ in 0..window {
-                self.ready.extend(0..self.peers.len() as u32);
+            for peer in 0..self.peers.len() as u32 {
+                self.ready.extend(std::iter::repeat_n(peer, window));
             }
         }
     }
@@ -292,44 +304,65 @@ impl<'a> Udp<'a> {
 
     /// Sends what is gathered, as far as the sockets take it.
     fn flush(&mut self) {
-        for (socket, gathered) in self.sockets.iter().zip(&mut self.gathered) {
-            while !gathered.is_empty() {
+        for socket in 0..self.sockets.len() {
+            while !self.gathered[socket].is_empty() {
+                self.fill(socket);
                 let sent_ns = self.worker.clock.now_ns();
-                let (peers, targets) = (&self.peers, &self.options.targets);
-                let datagrams = gathered.iter().map(|out| {
-                    let peer = &peers[out.target as usize];
-                    let bytes = match &out.own {
-                        Some((_, bytes)) => bytes.as_slice(),
-                        None => &peer.datagrams[out.request as usize],
-                    };
-                    (targets[peer.target].address, bytes)
-                });
-                let sent = match self.sender.send(socket.as_fd(), datagrams) {
-                    Ok(sent) => sent,
+                let parcels = self.outbox.parcels(0, self.outbox.len(), self.together);
+                match self.sender.send(self.sockets[socket].as_fd(), parcels.clone()) {
+                    Ok(sent) => {
+                        let datagrams = parcels.take(sent).map(|parcel| parcel.datagrams).sum();
+                        self.left(socket, datagrams, sent_ns);
+                    }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // An interface that cannot cut parcels: once more, one by one.
+                    Err(_) if self.together && parcels.clone().next().is_some_and(|first| first.datagrams > 1) => {
+                        self.together = false;
+                    }
                     Err(_) => {
                         // That of the first one.
                         self.worker.book.tally.other.send_errors += 1;
-                        self.refused.extend(gathered.pop_front().map(|out| out.target));
-                        continue;
+                        self.refused.extend(self.gathered[socket].pop_front().map(|out| out.target));
                     }
-                };
-                for out in gathered.drain(..sent.min(gathered.len())) {
-                    let peer = &mut self.peers[out.target as usize];
-                    let prepared = &self.options.targets[peer.target].profile.requests[out.request as usize];
-                    let (raw, bytes) = match out.own {
-                        Some((raw, bytes)) => (raw, bytes.len()),
-                        None => (Vec::new(), peer.datagrams[out.request as usize].len()),
-                    };
-                    // In a closed loop there is no plan but to send.
-                    let planned_ns = if self.worker.pacer.is_open() { out.planned_ns } else { sent_ns };
-                    let silent = prepared.silent;
-                    let flight = Flight { request: out.request, planned_ns, sent_ns, raw, silent };
-                    self.worker.sent(prepared, &flight, bytes);
-                    peer.lane.push(flight);
                 }
             }
+        }
+    }
+
+    /// The bytes of what is gathered for a socket, one after another.
+    fn fill(&mut self, socket: usize) {
+        self.outbox.clear();
+        for out in &self.gathered[socket] {
+            let peer = &self.peers[out.target as usize];
+            let bytes = match &out.own {
+                Some((_, bytes)) => bytes.as_slice(),
+                None => &peer.datagrams[out.request as usize],
+            };
+            let address = self.options.targets[peer.target].address;
+            let datagram = Datagram { socket: socket as u32, peer: address, what: What::Reply, tries: 0 };
+            if !self.outbox.push(datagram, bytes) {
+                break;
+            }
+        }
+    }
+
+    /// The first of what was gathered have left.
+    fn left(&mut self, socket: usize, datagrams: usize, sent_ns: u64) {
+        let gathered = &mut self.gathered[socket];
+        let count = datagrams.min(gathered.len());
+        for out in gathered.drain(..count) {
+            let peer = &mut self.peers[out.target as usize];
+            let prepared = &self.options.targets[peer.target].profile.requests[out.request as usize];
+            let (raw, bytes) = match out.own {
+                Some((raw, bytes)) => (raw, bytes.len()),
+                None => (Vec::new(), peer.datagrams[out.request as usize].len()),
+            };
+            // In a closed loop there is no plan but to send.
+            let planned_ns = if self.worker.pacer.is_open() { out.planned_ns } else { sent_ns };
+            let flight = Flight { request: out.request, planned_ns, sent_ns, raw, silent: prepared.silent };
+            self.worker.sent(prepared, &flight, bytes);
+            peer.lane.push(flight);
         }
     }
 
@@ -337,7 +370,7 @@ impl<'a> Udp<'a> {
         let mut total = 0;
         for index in 0..self.sockets.len() {
             for _ in 0..BATCHES_MAX {
-                let count = match receiver.receive(self.sockets[index].as_fd()) {
+                let count = match receiver.receive(self.sockets[index].as_fd(), BATCH) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What an earlier datagram met (port unreachable, say); told once, then gone.
@@ -346,8 +379,8 @@ impl<'a> Udp<'a> {
                 };
                 let now = self.worker.clock.now_ns();
                 for at in 0..count {
-                    if let Some((bytes, from)) = receiver.get(at) {
-                        self.on_datagram(bytes, from, now);
+                    if let Some(received) = receiver.get(at) {
+                        received.datagrams().for_each(|bytes| self.on_datagram(bytes, received.peer, now));
                     }
                 }
                 total += count;

@@ -19,7 +19,7 @@ pub mod clock;
 pub mod conn;
 pub mod handle;
 pub mod io;
-mod message;
+pub(crate) mod message;
 pub mod notes;
 pub mod outbox;
 pub mod pending;

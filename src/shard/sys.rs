@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
 pub(crate) const BATCH: usize = 32;
 /// No datagram is longer.
-pub(crate) const DATAGRAM_BYTES_MAX: usize = 65_536;
+pub(super) const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// Distance of the buffers: three cache lines more than a datagram, so that their beginnings do not
 /// share the sets of the cache.
 const STRIDE: usize = DATAGRAM_BYTES_MAX + 192;
@@ -50,13 +50,8 @@ impl Receiver {
         }
     }
 
-<<<<<<< HEAD
     /// Receives what is there, up to `max` datagrams and [`BATCH`].
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
-=======
-    /// Receives what is there, up to [`BATCH`] datagrams.
-    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
->>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         self.received = 0;
         let max = max.min(BATCH);
         let places = self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.controls);
@@ -85,10 +80,9 @@ impl Receiver {
         Ok(self.received)
     }
 
-<<<<<<< HEAD
     /// One of those just received.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> Option<Received<'_>> {
+    pub(crate) fn get(&self, index: usize) -> Option<Received<'_>> {
         let header = self.headers[..self.received].get(index)?;
         let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
         let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
@@ -101,24 +95,7 @@ impl Receiver {
 }
 
 /// Headers for parcels of datagrams sent with one call.
-pub(super) struct Sender {
-=======
-    /// One of those just received: its bytes and who sent it.
-    pub(crate) fn get(&self, index: usize) -> Option<(&[u8], SocketAddr)> {
-        let header = self.headers[..self.received].get(index)?;
-        let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
-        Some((&self.buffers[index * STRIDE..][..len], address(&self.names[index])?))
-    }
-
-    /// A buffer for a datagram received alone.
-    pub(crate) fn single(&mut self) -> &mut [u8] {
-        &mut self.buffers[..DATAGRAM_BYTES_MAX]
-    }
-}
-
-/// Headers for datagrams sent with one call.
 pub(crate) struct Sender {
->>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
     names: Vec<socket2::SockAddr>,
     controls: Vec<[u8; 24]>,
     iovs: Vec<libc::iovec>,
@@ -127,8 +104,7 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Empty headers.
-<<<<<<< HEAD
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             names: Vec::with_capacity(BATCH),
             controls: vec![[0; 24]; BATCH],
@@ -138,15 +114,7 @@ impl Sender {
     }
 
     /// Sends up to [`BATCH`] parcels; how many were taken. An error is that of the first one.
-    pub(super) fn send<'a>(
-=======
-    pub(crate) fn new() -> Self {
-        Self { names: Vec::with_capacity(BATCH), iovs: vec![no_iov(); BATCH], headers: vec![no_header(); BATCH] }
-    }
-
-    /// Sends up to [`BATCH`] datagrams; how many were taken. An error is that of the first one.
     pub(crate) fn send<'a>(
->>>>>>> 29ef5a6 (flood: make requests from templates, and know their replies)
         &mut self,
         socket: BorrowedFd<'_>,
         parcels: impl Iterator<Item = Parcel<'a>> + Clone,
@@ -191,7 +159,7 @@ fn no_header() -> libc::mmsghdr {
 }
 
 /// Turns a socket option on that is an `int`.
-pub(super) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
+pub(crate) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the option's value is one `int`, which outlives the call.
     let result = unsafe {
@@ -201,7 +169,7 @@ pub(super) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Re
 }
 
 /// Datagrams that a socket has lost for want of room, wrapping around.
-pub(super) fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
+pub(crate) fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
     let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, which is how long `info` is.
@@ -525,18 +493,18 @@ fn user_data(op: Op, data: u64) -> u64 {
 /// glommio has no call for that. Its `TcpStream` arms a poll on its descriptor as soon as it is made, and once that has
 /// fired it tries to receive; on what is no socket that fails, which here means ready. A stream is used for one firing only, as
 /// the next read would not wait again; it owns a duplicate of the descriptor, and cancels its poll when dropped.
-pub(crate) struct Readiness {
+pub(super) struct Readiness {
     stream: Option<glommio::net::TcpStream>,
 }
 
 impl Readiness {
     /// Nothing is watched before the first poll.
-    pub(crate) fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { stream: None }
     }
 
     /// Ready when `fd`, which is no socket and always the same, is readable; may be ready too early, never too late.
-    pub(crate) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(super) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let stream = if let Some(stream) = &mut self.stream {
             stream
         } else {
