@@ -243,7 +243,10 @@ pub struct FloodArgs {
     /// Write the report as one page of HTML
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// The mock's --stats file, if it is there at the end: shown in the HTML report
+    /// Ask nobody: read the report of an earlier run (--json), and print it or write it as HTML
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre", "json"])]
+    pub from: Option<PathBuf>,
+    /// What the mock wrote with --stats: shown in the HTML report; see --from, as a mock writes it when it ends
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mock_stats: Option<PathBuf>,
 }

@@ -4,6 +4,7 @@ use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
 use super::signals::Asked;
 use super::{cpus, fleet, signals};
+use crate::flood::html::html;
 use crate::flood::mix::Mix;
 use crate::flood::options::{Options, Pace};
 use crate::flood::profile::{Profiles, Wanted};
@@ -22,11 +23,20 @@ use std::time::Duration;
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
 /// Most threads; each has 2 MiB of receive buffers.
 const THREADS_MAX: usize = 1024;
+/// Longest report that is read.
+const REPORT_BYTES_MAX: u64 = 256 << 20;
+/// Longest file of the mock's counters.
+const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
 const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Floods, and reports.
 pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
+    if let Some(path) = &args.from {
+        let report: FloodReport = serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
+            .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))?;
+        return finish(args, &report);
+    }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
     let send_for = seconds("--seconds", args.seconds)?;
@@ -40,8 +50,13 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
     let report = run::run(options, &mut Lines { quiet: args.quiet }, &mut stop)
         .map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
-    super::print(text(&report).as_bytes())?;
-    write_reports(args, &report)?;
+    finish(args, &report)
+}
+
+/// Prints and writes a report; its verdict is the exit code.
+fn finish(args: &FloodArgs, report: &FloodReport) -> Result<Exit, CliError> {
+    super::print(text(report).as_bytes())?;
+    write_reports(args, report)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }
 
@@ -49,6 +64,11 @@ fn write_reports(args: &FloodArgs, report: &FloodReport) -> Result<(), CliError>
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
         write(path, &format!("{json}\n"))?;
+    }
+    if let Some(path) = &args.html {
+        let stats = args.mock_stats.as_deref().map(|path| read(path, STATS_BYTES_MAX)).transpose()?;
+        let stats = stats.and_then(|text| serde_json::from_str(&text).ok());
+        write(path, &html(report, stats.as_ref()))?;
     }
     Ok(())
 }

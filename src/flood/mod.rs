@@ -2,6 +2,7 @@
 
 pub mod centre;
 pub mod expect;
+pub mod html;
 pub mod lane;
 pub mod live;
 pub mod machine;
@@ -14,6 +15,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod schema;
+pub mod svg;
 pub mod tally;
 pub mod targets;
 pub mod tcp;

@@ -5,7 +5,7 @@ use super::options::{Options, Pace};
 use super::tally::{Latency, Other, Row, Tally, latency};
 use super::worker::Report as ThreadReport;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the shape; grows when a key changes its meaning or goes, not when one is added.
@@ -14,7 +14,7 @@ pub const VERSION: u32 = 1;
 pub const CPU_SHARE_MAX: f64 = 0.90;
 
 /// A run of the load generator.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct FloodReport {
     /// Version of this shape.
     pub version: u32,
@@ -57,7 +57,7 @@ pub struct FloodReport {
 }
 
 /// Where it ran.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MachineReport {
     /// Processor model.
     pub model: String,
@@ -68,7 +68,7 @@ pub struct MachineReport {
 }
 
 /// What was asked for.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunReport {
     /// `udp` or `tcp`.
     pub transport: String,
@@ -99,7 +99,7 @@ pub struct RunReport {
 }
 
 /// Did everything pass.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// No wrong, duplicate or unexpected reply, and no more loss than allowed.
     pub passed: bool,
@@ -112,7 +112,7 @@ pub struct Verdict {
 }
 
 /// Counts of requests and their replies.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Requests sent.
     pub sent: u64,
@@ -136,7 +136,7 @@ impl From<&Row> for Counts {
 }
 
 /// All commands together.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Requests and replies.
     pub counts: Counts,
@@ -169,7 +169,7 @@ pub struct Totals {
 }
 
 /// A distribution of times, in microseconds, to three digits.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyReport {
     /// Times measured.
     pub count: u64,
@@ -228,7 +228,7 @@ fn round(value: f64) -> f64 {
 }
 
 /// The generator's own load.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// By thread.
     pub threads: Vec<ThreadLoad>,
@@ -237,7 +237,7 @@ pub struct Generator {
 }
 
 /// Load of one thread.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ThreadLoad {
     /// The processor it was pinned to.
     pub cpu: Option<usize>,
@@ -246,7 +246,7 @@ pub struct ThreadLoad {
 }
 
 /// One command.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct CommandReport {
     /// The device's vendor.
     pub vendor: String,
@@ -259,7 +259,7 @@ pub struct CommandReport {
 }
 
 /// One vendor.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct VendorReport {
     /// Its name.
     pub vendor: String,
@@ -270,7 +270,7 @@ pub struct VendorReport {
 }
 
 /// An example of what was not right.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SampleReport {
     /// `wrong`, `late`, `duplicate`, `unexpected` or `lost`.
     pub kind: String,
@@ -287,7 +287,7 @@ pub struct SampleReport {
 }
 
 /// What happened within a second.
-#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Second {
     /// Its end, in seconds since the start.
     pub at_s: f64,

@@ -10,6 +10,7 @@
 mod devicelog;
 mod exits;
 mod fleet;
+mod flood;
 mod harness;
 mod tcp;
 mod udp;
