@@ -10,6 +10,7 @@
 //! - [`client`]: requests, and what comes back: the other end. Pure.
 //! - [`shard`]: sockets, connections, clients, timing wheel and counters of one pinned executor.
 //! - [`log`]: the logger thread: device log and system log.
+//! - [`flood`]: the load generator: requests after the same templates, replies verified.
 //! - [`cli`]: arguments, and the commands that stand beside `run`.
 //!
 //! `config`, `plan`, `codec` and `responder` know no socket, clock, thread or executor; a test
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod client;
 pub mod codec;
 pub mod config;
+pub mod flood;
 pub mod log;
 pub mod plan;
 pub mod responder;

@@ -26,3 +26,23 @@ fn schema_files_are_current() {
         );
     }
 }
+
+#[test]
+fn schemas_of_the_load_generator_are_current() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
+    for (name, expected) in
+        [("flood-report", fsu_mock::flood::schema::report()), ("flood-values", fsu_mock::flood::schema::values())]
+    {
+        let path = dir.join(format!("{name}.schema.json"));
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::create_dir_all(&dir).expect("a directory");
+            std::fs::write(&path, &expected).expect("a file");
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == expected,
+            "{} is not current; write it anew with\n  cargo run -- schema {name} > docs/schema/{name}.schema.json",
+            path.display(),
+        );
+    }
+}

@@ -31,6 +31,23 @@ Examples:
 
 SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one ends at once.";
 
+const FLOOD_EXAMPLES: &str = "\
+Examples:
+  fsu-mock flood                                          ask the embedded fleet, one request under way per FSU
+  fsu-mock flood --config my-fleet --rate 50000 --seconds 30 --html report.html
+  fsu-mock flood --config my-fleet --mix 108B=3,1081=1 --window 16 --threads 2 --cpus 2,3
+  fsu-mock flood --config my-fleet --tcp --connections 100 --pipelining 16
+  fsu-mock flood --centre 127.0.0.1:9000                  only listen, and count heartbeats
+
+SIGINT ends it early, with the report.";
+
+const FLOOD_EXIT_CODES: &str = "\
+Exit codes:
+  0  every reply was right, and no more lost than --max-loss allows
+  1  replies were wrong, duplicate or unexpected, or too many were lost; or the configuration has errors
+  2  wrong arguments, or a file that cannot be read or written
+  3  a socket cannot be bound, or a connection made";
+
 const CHECK_EXAMPLES: &str = "\
 Examples:
   fsu-mock check my-fleet
@@ -77,6 +94,9 @@ pub enum Command {
     /// Decode a frame layer by layer, and show which rule answers it, and how
     #[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES))]
     Explain(ExplainArgs),
+    /// Ask a fleet that is served: load generator, latencies, every reply verified
+    #[command(after_help = FLOOD_EXAMPLES, after_long_help = format!("{FLOOD_EXAMPLES}\n\n{FLOOD_EXIT_CODES}"))]
+    Flood(FloodArgs),
     /// Print the compiled plan of an FSU: offsets, spans, keys, rules
     Plan(PlanArgs),
     /// Send a command to an FSU, and decode its answer
@@ -145,6 +165,103 @@ pub enum Driver {
     Ring,
     /// Readiness (epoll)
     Poll,
+}
+
+/// Arguments of `flood`.
+#[derive(Debug, Args)]
+pub struct FloodArgs {
+    /// sys_config.json of the fleet that is served, or its directory [default: the embedded configuration]
+    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+    pub config: Option<PathBuf>,
+    /// Only FSUs with such a name; * and ? stand for any characters; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    pub fsu: Vec<String>,
+    /// What `run` printed (`listening NAME udp ADDR`), for FSUs with port 0; - is standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub ports: Option<PathBuf>,
+    /// Send here instead of to every FSU's `host`
+    #[arg(long, value_name = "ADDR")]
+    pub host: Option<IpAddr>,
+    /// Commands and how often each takes its turn, e.g. 108B=3,1081=1 [default: all that are answered, equally]
+    ///
+    /// A command whose rule is a timeout is sent when it is named, and is right when it has no reply.
+    #[arg(long, value_name = "MIX")]
+    pub mix: Option<String>,
+    /// Values of request fields: JSON, {"108B": {"year": "${rand(20,26)}$"}}; the functions of rules [default: `value`, else 0]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub values: Option<PathBuf>,
+    /// Closed loop: requests under way per UDP port [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "rate")]
+    pub window: Option<NonZeroUsize>,
+    /// Open loop: so many requests a second in total, whatever comes back; latency counts from the planned time
+    #[arg(long, value_name = "R")]
+    pub rate: Option<f64>,
+    /// Open loop: reach the rate in a straight line in so many seconds
+    #[arg(long, value_name = "S", requires = "rate", default_value_t = 0.0)]
+    pub ramp: f64,
+    /// Open loop: random distances (a Poisson process) instead of equal ones
+    #[arg(long, requires = "rate")]
+    pub poisson: bool,
+    /// Ask the tcp FSUs instead of the udp ones
+    #[arg(long)]
+    pub tcp: bool,
+    /// TCP connections in total, spread over the FSUs [default: one per FSU]
+    #[arg(long, value_name = "N", requires = "tcp")]
+    pub connections: Option<NonZeroUsize>,
+    /// TCP, closed loop: requests under way per connection [default: 1]
+    #[arg(long, value_name = "P", requires = "tcp", conflicts_with_all = ["rate", "window"])]
+    pub pipelining: Option<NonZeroUsize>,
+    /// UDP sockets per thread
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "tcp")]
+    pub sockets: NonZeroUsize,
+    /// Do not let the kernel cut and join runs of datagrams (UDP_SEGMENT, UDP_GRO)
+    #[arg(long)]
+    pub no_gso: bool,
+    /// Threads [default: one per processor of --cpus, else 1]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
+    /// Processors to pin the threads to, e.g. 2,3 [default: not pinned]
+    #[arg(long, value_name = "LIST")]
+    pub cpus: Option<String>,
+    /// Send for so many seconds, after the warm-up
+    #[arg(long, value_name = "S", default_value_t = 10.0)]
+    pub seconds: f64,
+    /// Send at most so many requests, warm-up included [default: as many as the time allows]
+    #[arg(long, value_name = "N")]
+    pub requests: Option<u64>,
+    /// Seconds at the start that are left out of the figures
+    #[arg(long, value_name = "S", default_value_t = 0.0)]
+    pub warmup: f64,
+    /// A reply after this is late, a request without one until then lost
+    #[arg(long, value_name = "MS", default_value_t = 1000.0)]
+    pub timeout_ms: f64,
+    /// Loss that is no failure, in percent: 0.1 is one in a thousand
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    pub max_loss: f64,
+    /// Seed of random values and distances [default: a new one, in the report]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Only listen on this address, as a supervision centre does, and count the heartbeats of each FSU
+    #[arg(long, value_name = "ADDR", conflicts_with_all = ["rate", "window", "tcp", "mix", "values"])]
+    pub centre: Option<SocketAddr>,
+    /// Lines instead of a screen, also on a terminal
+    #[arg(long)]
+    pub plain: bool,
+    /// Nothing while it runs
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Write the report as JSON (`fsu-mock schema flood-report`)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub json: Option<PathBuf>,
+    /// Write the report as one page of HTML
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub html: Option<PathBuf>,
+    /// Ask nobody: read the report of an earlier run (--json), and print it or write it as HTML
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre", "json"])]
+    pub from: Option<PathBuf>,
+    /// What the mock wrote with --stats: shown in the HTML report; see --from, as a mock writes it when it ends
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub mock_stats: Option<PathBuf>,
 }
 
 /// Arguments of `check`.
@@ -279,23 +396,49 @@ pub struct InitArgs {
 pub struct SchemaArgs {
     /// The kind of file
     #[arg(value_name = "KIND", value_enum)]
-    pub kind: Kind,
+    pub kind: SchemaKind,
 }
 
-impl ValueEnum for Kind {
+/// What there is a schema of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SchemaKind {
+    /// A configuration file.
+    Config(Kind),
+    /// What `flood --json` writes.
+    FloodReport,
+    /// What `flood --values` reads.
+    FloodValues,
+}
+
+impl ValueEnum for SchemaKind {
     fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
+        &[
+            Self::Config(Kind::SysConfig),
+            Self::Config(Kind::FsuDevices),
+            Self::Config(Kind::Template),
+            Self::Config(Kind::Rules),
+            Self::Config(Kind::Vendor),
+            Self::FloodReport,
+            Self::FloodValues,
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::SysConfig => "sys_config.json: the fleet",
-            Self::FsuDevices => "fsu_devices.json: the devices behind an FSU",
-            Self::Template => "A protocol template",
-            Self::Rules => "A rule file: what each command is answered",
-            Self::Vendor => "vendor.json: what a vendor's templates may leave out",
+        let (name, help) = match self {
+            Self::Config(kind) => {
+                let help = match kind {
+                    Kind::SysConfig => "sys_config.json: the fleet",
+                    Kind::FsuDevices => "fsu_devices.json: the devices behind an FSU",
+                    Kind::Template => "A protocol template",
+                    Kind::Rules => "A rule file: what each command is answered",
+                    Kind::Vendor => "vendor.json: what a vendor's templates may leave out",
+                };
+                (kind.name(), help)
+            }
+            Self::FloodReport => ("flood-report", "What flood --json writes"),
+            Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),
         };
-        Some(PossibleValue::new(self.name()).help(help))
+        Some(PossibleValue::new(name).help(help))
     }
 }
 

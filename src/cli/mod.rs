@@ -7,6 +7,7 @@
 //! - [`explain`]: a frame and its answer. [`plan`]: what serving rests on. [`describe`], [`columns`]: the words and layout
 //!   of both.
 //! - [`ask`]: a command for an FSU, and its answer.
+//! - [`flood`]: arguments of the load generator to a run of [`crate::flood`].
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
 //!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`summary`], [`stats`], [`tables`]: what it tells.
 
@@ -20,6 +21,7 @@ pub mod describe;
 pub mod exit;
 pub mod explain;
 pub mod fleet;
+pub mod flood;
 #[cfg(test)]
 mod golden;
 pub mod init;
@@ -35,7 +37,7 @@ pub mod summary;
 pub mod tables;
 
 use crate::config::schema;
-use args::{Cli, Command};
+use args::{Cli, Command, SchemaKind};
 use clap::{CommandFactory, Parser};
 use exit::{CliError, Exit};
 use std::ffi::OsString;
@@ -66,8 +68,16 @@ fn dispatch(command: Command) -> Result<Exit, CliError> {
         Command::Plan(args) => to_stdout(|out| plan::plan(&args, out)),
         Command::Ask(args) => to_stdout(|out| ask::ask(&args, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, out)),
+        Command::Flood(args) => flood::flood(&args),
         Command::Init(args) => to_stdout(|out| init::init(&args, out)),
-        Command::Schema(args) => print(schema::text(args.kind).as_bytes()),
+        Command::Schema(args) => print(
+            match args.kind {
+                SchemaKind::Config(kind) => schema::text(kind),
+                SchemaKind::FloodReport => crate::flood::schema::report(),
+                SchemaKind::FloodValues => crate::flood::schema::values(),
+            }
+            .as_bytes(),
+        ),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "fsu-mock", &mut script);
@@ -87,6 +97,7 @@ fn to_stdout(command: impl FnOnce(&mut dyn Write) -> Result<Exit, CliError>) -> 
     }
 }
 
+/// Bytes to standard output.
 fn print(bytes: &[u8]) -> Result<Exit, CliError> {
     to_stdout(|out| {
         out.write_all(bytes)?;

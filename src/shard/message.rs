@@ -11,22 +11,22 @@ const CONTROL_HEADER_BYTES: usize = 16;
 
 /// One receive: a datagram, or several of one peer that the kernel put together.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Received<'a> {
+pub(crate) struct Received<'a> {
     /// The bytes.
-    pub(super) bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
     /// Who sent them.
-    pub(super) peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
     /// What else there was to say.
-    pub(super) control: Control,
+    pub(crate) control: Control,
 }
 
 /// Control messages that came with a receive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Control {
+pub(crate) struct Control {
     /// Datagrams that the socket had lost for want of room so far, wrapping around; absent where there were none.
-    pub(super) lost: Option<u32>,
+    pub(crate) lost: Option<u32>,
     /// Length of each datagram but the last, where several came together; else 0.
-    pub(super) segment_bytes: usize,
+    pub(crate) segment_bytes: usize,
 }
 
 impl Control {
@@ -78,7 +78,7 @@ pub(super) fn segment_control(bytes: u16) -> [u8; 24] {
 impl<'a> Received<'a> {
     /// The datagrams, one by one.
     #[inline]
-    pub(super) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(crate) fn datagrams(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let whole = match self.control.segment_bytes {
             // An empty one is one, too.
             0 => self.bytes.len().max(1),

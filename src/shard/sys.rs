@@ -20,7 +20,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
-pub(super) const BATCH: usize = 32;
+pub(crate) const BATCH: usize = 32;
 /// No datagram is longer.
 pub(super) const DATAGRAM_BYTES_MAX: usize = 65_536;
 /// Distance of the buffers: three cache lines more than a datagram, so that their beginnings do not
@@ -28,7 +28,7 @@ pub(super) const DATAGRAM_BYTES_MAX: usize = 65_536;
 const STRIDE: usize = DATAGRAM_BYTES_MAX + 192;
 
 /// Buffers for datagrams received with one call. 2 MiB of addresses; memory for as much as datagrams are long.
-pub(super) struct Receiver {
+pub(crate) struct Receiver {
     buffers: Vec<u8>,
     names: Vec<[u8; NAME_BYTES]>,
     controls: Vec<[u8; CONTROL_BYTES]>,
@@ -39,7 +39,7 @@ pub(super) struct Receiver {
 
 impl Receiver {
     /// Empty buffers.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             buffers: vec![0; BATCH * STRIDE],
             names: vec![[0; NAME_BYTES]; BATCH],
@@ -51,7 +51,7 @@ impl Receiver {
     }
 
     /// Receives what is there, up to `max` datagrams and [`BATCH`].
-    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         self.received = 0;
         let max = max.min(BATCH);
         let places = self.buffers.chunks_exact_mut(STRIDE).zip(&mut self.names).zip(&mut self.controls);
@@ -82,7 +82,7 @@ impl Receiver {
 
     /// One of those just received.
     #[inline]
-    pub(super) fn get(&self, index: usize) -> Option<Received<'_>> {
+    pub(crate) fn get(&self, index: usize) -> Option<Received<'_>> {
         let header = self.headers[..self.received].get(index)?;
         let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
         let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
@@ -95,7 +95,7 @@ impl Receiver {
 }
 
 /// Headers for parcels of datagrams sent with one call.
-pub(super) struct Sender {
+pub(crate) struct Sender {
     names: Vec<socket2::SockAddr>,
     controls: Vec<[u8; 24]>,
     iovs: Vec<libc::iovec>,
@@ -104,7 +104,7 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Empty headers.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             names: Vec::with_capacity(BATCH),
             controls: vec![[0; 24]; BATCH],
@@ -114,7 +114,7 @@ impl Sender {
     }
 
     /// Sends up to [`BATCH`] parcels; how many were taken. An error is that of the first one.
-    pub(super) fn send<'a>(
+    pub(crate) fn send<'a>(
         &mut self,
         socket: BorrowedFd<'_>,
         parcels: impl Iterator<Item = Parcel<'a>> + Clone,
@@ -159,7 +159,7 @@ fn no_header() -> libc::mmsghdr {
 }
 
 /// Turns a socket option on that is an `int`.
-pub(super) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
+pub(crate) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the option's value is one `int`, which outlives the call.
     let result = unsafe {
@@ -169,7 +169,7 @@ pub(super) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Re
 }
 
 /// Datagrams that a socket has lost for want of room, wrapping around.
-pub(super) fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
+pub(crate) fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
     let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as libc::socklen_t;
     // SAFETY: the kernel writes at most `len` bytes, which is how long `info` is.

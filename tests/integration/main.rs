@@ -11,6 +11,7 @@ mod devicelog;
 mod drivers;
 mod exits;
 mod fleet;
+mod flood;
 mod harness;
 mod tcp;
 mod udp;

@@ -1,0 +1,196 @@
+#!/usr/bin/env bash
+# Builds the program, serves a generated fleet on 127.0.0.1, floods it, prints the table, and leaves every report in one
+# directory. The server and the load generator get processors of their own. Always stops what it started. Needs Rust
+# and bash; works from any directory, as any user.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+readonly READY_SECONDS=60 STOP_SECONDS=20
+
+usage() {
+    cat <<'TEXT'
+Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
+
+  --fsus N            FSUs to serve [1000]
+  --shards N          executors of the server, each on a processor of its own [1]
+  --threads N         threads of the load generator, likewise [1]
+  --seconds S         how long to flood [10]
+  --warmup S          seconds before that are left out of the figures [1]
+  --window W          closed loop: requests under way per port [1]
+  --rate R            open loop: requests a second in total
+  --tcp               TCP instead of UDP
+  --connections N     TCP connections in total [one per FSU, at most 1000]
+  --pipelining P      TCP: requests under way per connection [1]
+  --performance on|off  no delays and no device log [on]
+  --driver NAME       how the server drives its sockets [auto]
+  --sites LIST        site directories of the configuration, by comma [all of one device]
+  --port N            the first FSU's port [22000]
+  --out DIR           where reports go; made anew [target/flood/DATE-TIME]
+  --bin FILE          use this program instead of building one
+
+For example: scripts/flood.sh --fsus 100 --window 16 -- --mix 108B
+TEXT
+}
+
+fsus=1000 shards=1 threads=1 seconds=10 warmup=1 window='' rate='' tcp='' connections='' pipelining=''
+performance=on driver=auto sites='' port=22000 out='' bin=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --tcp) tcp=yes ;;
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    --)
+        shift
+        break
+        ;;
+    --fsus | --shards | --threads | --seconds | --warmup | --window | --rate | --connections | --pipelining | \
+        --performance | --driver | --sites | --port | --out | --bin)
+        [ $# -ge 2 ] || fail "$1 needs a value"
+        declare "${1#--}=$2"
+        shift
+        ;;
+    *)
+        usage >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+for number in fsus shards threads port; do
+    [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number ${!number}: a number from 1"
+done
+[ $((port + fsus)) -le 65536 ] || fail "--fsus $fsus from --port $port: past 65535"
+case $performance in on | off) ;; *) fail "--performance $performance: on or off" ;; esac
+
+mock=
+finish() {
+    if [ -n "$mock" ] && kill -0 "$mock" 2>/dev/null; then
+        kill -TERM "$mock" 2>/dev/null || true
+        wait_gone || kill -KILL "$mock" 2>/dev/null || true
+    fi
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# wait_gone: until the mock has ended; false when it takes too long.
+wait_gone() {
+    local tries=$((STOP_SECONDS * 10))
+    while kill -0 "$mock" 2>/dev/null; do
+        [ $((tries -= 1)) -gt 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# allowed_processors: those this process may run on, one a line.
+allowed_processors() {
+    local part from to
+    part=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+    for part in ${part//,/ }; do
+        from=${part%-*} to=${part#*-}
+        seq "$from" "$to"
+    done
+}
+
+# join LIST...: with commas.
+join() {
+    local IFS=,
+    printf '%s' "$*"
+}
+
+# fleet DIR: a configuration of that many FSUs, spread over the sites.
+fleet() {
+    local dir=$1 transport=udp site count first=0 each rest names=() index=0 comma=
+    [ -z "$tcp" ] || transport=tcp
+    "$bin" init "$dir" >/dev/null
+    if [ -n "$sites" ]; then
+        IFS=, read -r -a names <<<"$sites"
+    else
+        # Sites of one device: a TCP port leads straight to it. The broadcast device speaks no B interface.
+        for site in "$dir"/sites/*/; do
+            site=$(basename "$site")
+            [ "$(grep -c '"protocol_template"' "$dir/sites/$site/fsu_devices.json")" -eq 1 ] || continue
+            [ "$site" = broadcast ] || names+=("$site")
+        done
+    fi
+    each=$((fsus / ${#names[@]})) rest=$((fsus % ${#names[@]}))
+    {
+        printf '{\n  "log": { "dir": "logs" },\n  "fsu_list": ['
+        for site in "${names[@]}"; do
+            [ -r "$dir/sites/$site/fsu_devices.json" ] || fail "--sites: there is no $site"
+            count=$((each + (index < rest ? 1 : 0)))
+            index=$((index + 1))
+            [ "$count" -gt 0 ] || continue
+            # An id of eight digits that goes up with `count`.
+            printf '%s\n    { "fsuname": "%s", "fsuid": "%s", "host": "127.0.0.1", "port": %d, "count": %d,' \
+                "$comma" "$site" "$(printf '%08d' $((10000000 + first)) | od -An -v -tx1 | tr -d ' \n')" \
+                $((port + first)) "$count"
+            printf ' "protocol_type": "%s", "config_dir": "./sites/%s" }' "$transport" "$site"
+            first=$((first + count)) comma=,
+        done
+        printf '\n  ]\n}\n'
+    } >"$dir/sys_config.json"
+}
+
+if [ -z "$bin" ]; then
+    need_build_tools
+    say "building"
+    cargo build --release --quiet
+    bin=target/release/fsu-mock
+fi
+[ -x "$bin" ] || fail "--bin $bin: no such program"
+raise_open_files
+
+out=${out:-target/flood/$(date +%Y%m%d-%H%M%S)}
+rm -rf "$out"
+mkdir -p "$out"
+fleet "$out/config"
+
+mapfile -t processors < <(allowed_processors)
+if [ "${#processors[@]}" -ge $((shards + threads)) ]; then
+    server=("${processors[@]:0:shards}") generator=("${processors[@]:shards:threads}")
+else
+    printf 'only %d processors for %d shards and %d threads: they share\n' "${#processors[@]}" "$shards" "$threads" >&2
+    server=("${processors[@]}") generator=("${processors[@]}")
+fi
+
+serve=(run --config "$out/config" --shards "$shards" --cpus "$(join "${server[@]}")" --driver "$driver"
+    --stats "$out/stats.json" --log-dir "$out/logs")
+[ "$performance" = off ] || serve+=(--performance)
+"$bin" "${serve[@]}" >"$out/mock.log" 2>&1 &
+mock=$!
+tries=$((READY_SECONDS * 10))
+until grep -q '^ready' "$out/mock.log"; do
+    kill -0 "$mock" 2>/dev/null || fail "the mock has ended: $(tail -n 5 "$out/mock.log")"
+    [ $((tries -= 1)) -gt 0 ] || fail "the mock is not ready after $READY_SECONDS s; see $out/mock.log"
+    sleep 0.1
+done
+grep '^ready' "$out/mock.log"
+
+ask=(flood --config "$out/config" --threads "$threads" --cpus "$(join "${generator[@]}")" --seconds "$seconds"
+    --warmup "$warmup" --json "$out/report.json")
+[ -z "$rate" ] || ask+=(--rate "$rate")
+[ -z "$window" ] || ask+=(--window "$window")
+if [ -n "$tcp" ]; then
+    ask+=(--tcp --connections "${connections:-$((fsus < 1000 ? fsus : 1000))}")
+    [ -z "$pipelining" ] || ask+=(--pipelining "$pipelining")
+fi
+say "flooding $fsus FSUs"
+status=0
+"$bin" "${ask[@]}" "$@" | tee "$out/table.txt" || status=${PIPESTATUS[0]}
+
+# The mock's own counts are complete when it has ended.
+kill -TERM "$mock" 2>/dev/null || true
+wait_gone || fail "the mock does not end"
+mock=
+if [ -r "$out/report.json" ]; then
+    page=(flood --from "$out/report.json" --html "$out/report.html")
+    [ ! -r "$out/stats.json" ] || page+=(--mock-stats "$out/stats.json")
+    "$bin" "${page[@]}" >/dev/null || true
+fi
+say "reports in $out"
+ls "$out"
+exit "$status"

@@ -1,0 +1,164 @@
+//! `flood`: arguments to a run of the load generator.
+
+use super::args::FloodArgs;
+use super::exit::{CliError, Exit};
+use super::signals::Asked;
+use super::{cpus, fleet, signals};
+use crate::flood::html::html;
+use crate::flood::mix::Mix;
+use crate::flood::options::{Options, Pace};
+use crate::flood::profile::{Profiles, Wanted};
+use crate::flood::report::FloodReport;
+use crate::flood::targets::{Choice, ports};
+use crate::flood::text::{Lines, text};
+use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
+use crate::flood::{centre, run};
+use crate::plan::fleet::{Fleet, Transport};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// Longest of any time argument: a day's run is long, a month's is a mistake.
+const SECONDS_MAX: f64 = 30.0 * 86_400.0;
+/// Most threads; each has 2 MiB of receive buffers.
+const THREADS_MAX: usize = 1024;
+/// Longest report that is read.
+const REPORT_BYTES_MAX: u64 = 256 << 20;
+/// Longest file of the mock's counters.
+const STATS_BYTES_MAX: u64 = 256 << 20;
+/// Longest file of printed ports.
+const PORTS_BYTES_MAX: u64 = 64 << 20;
+
+/// Floods, and reports.
+pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
+    if let Some(path) = &args.from {
+        let report: FloodReport = serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
+            .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))?;
+        return finish(args, &report);
+    }
+    let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
+    let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
+    let send_for = seconds("--seconds", args.seconds)?;
+    if let Some(address) = args.centre {
+        let fleet = args.config.as_deref().map(|path| fleet::load(Some(path))).transpose()?;
+        let total = centre::listen(address, send_for, fleet.as_ref(), args.quiet, &mut stop)
+            .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
+        super::print(total.as_bytes())?;
+        return Ok(Exit::Ok);
+    }
+    let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
+    let report = run::run(options, &mut Lines { quiet: args.quiet }, &mut stop)
+        .map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
+    finish(args, &report)
+}
+
+/// Prints and writes a report; its verdict is the exit code.
+fn finish(args: &FloodArgs, report: &FloodReport) -> Result<Exit, CliError> {
+    super::print(text(report).as_bytes())?;
+    write_reports(args, report)?;
+    Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
+}
+
+fn write_reports(args: &FloodArgs, report: &FloodReport) -> Result<(), CliError> {
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
+        write(path, &format!("{json}\n"))?;
+    }
+    if let Some(path) = &args.html {
+        let stats = args.mock_stats.as_deref().map(|path| read(path, STATS_BYTES_MAX)).transpose()?;
+        let stats = stats.and_then(|text| serde_json::from_str(&text).ok());
+        write(path, &html(report, stats.as_ref()))?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CliError> {
+    let written = File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| usage(format!("{} cannot be written: {error}", path.display())))
+}
+
+fn usage(text: impl Into<String>) -> CliError {
+    CliError::new(Exit::Usage, text)
+}
+
+fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
+    if (0.0..=SECONDS_MAX).contains(&value) {
+        Ok(Duration::from_secs_f64(value))
+    } else {
+        Err(usage(format!("{name} {value}: 0 to {SECONDS_MAX} seconds")))
+    }
+}
+
+/// A whole file, `-` being standard input.
+fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
+    let input: io::Result<Box<dyn Read>> = if path == Path::new("-") {
+        Ok(Box::new(io::stdin().lock()))
+    } else {
+        File::open(path).map(|file| Box::new(file) as Box<dyn Read>)
+    };
+    let mut text = String::new();
+    let read = input.and_then(|input| input.take(bytes_max + 1).read_to_string(&mut text));
+    read.map_err(|error| usage(format!("{} cannot be read: {error}", path.display())))?;
+    if text.len() as u64 > bytes_max {
+        return Err(usage(format!("{} is longer than {bytes_max} bytes", path.display())));
+    }
+    Ok(text)
+}
+
+fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Options, CliError> {
+    let mix = args.mix.as_deref().map(Mix::parse).transpose();
+    let values = match &args.values {
+        None => FloodValues::default(),
+        Some(path) => FloodValues::parse(&read(path, VALUES_BYTES_MAX)?)
+            .map_err(|error| usage(format!("{}: {error}", path.display())))?,
+    };
+    let wanted = Wanted { mix: mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default(), values };
+    let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
+    let choice = Choice {
+        globs: args.fsu.clone(),
+        ports: printed.map(|text| ports(&text)).unwrap_or_default(),
+        host: args.host,
+    };
+    let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
+    let mut profiles = Profiles::default();
+    let targets = choice.targets(fleet, transport, &wanted, &mut profiles).map_err(usage)?;
+    let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
+    let cpus = listed.map_err(|error| usage(error.to_string()))?.unwrap_or_default();
+    let threads = args.threads.map_or(cpus.len().max(1), usize::from);
+    if threads > THREADS_MAX {
+        return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
+    }
+    let pace = match args.rate {
+        Some(per_s) if per_s.is_finite() && per_s > 0.0 && per_s <= 1e8 => {
+            Pace::Open { per_s, ramp_s: seconds("--ramp", args.ramp)?.as_secs_f64(), poisson: args.poisson }
+        }
+        Some(per_s) => return Err(usage(format!("--rate {per_s}: a number above 0"))),
+        None => Pace::Closed { window: args.window.or(args.pipelining).map_or(1, usize::from) },
+    };
+    if !(args.timeout_ms >= 1.0 && args.timeout_ms <= SECONDS_MAX * 1000.0) {
+        return Err(usage(format!("--timeout-ms {}: at least 1", args.timeout_ms)));
+    }
+    if !(0.0..=100.0).contains(&args.max_loss) {
+        return Err(usage(format!("--max-loss {}: 0 to 100 percent", args.max_loss)));
+    }
+    Ok(Options {
+        connections: args.connections.map_or(targets.len(), usize::from),
+        targets,
+        labels: profiles.labels,
+        transport,
+        pace,
+        send_for,
+        requests: args.requests,
+        warmup: seconds("--warmup", args.warmup)?,
+        timeout: Duration::from_secs_f64(args.timeout_ms / 1000.0),
+        threads,
+        cpus,
+        sockets: args.sockets.into(),
+        gso: !args.no_gso,
+        seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
+        loss_max: args.max_loss / 100.0,
+        command_line: std::env::args().collect(),
+        config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
+    })
+}

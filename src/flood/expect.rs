@@ -1,0 +1,312 @@
+//! What a reply has to look like, compiled from the rules of its command; and whether one does. Pure.
+//!
+//! The clock, generators and registers of the mock are not known here, so bytes that depend on them are not looked at.
+//! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. A
+//! reply of any rule or cycle entry of the command will do, and so will the empty form of a refusal.
+
+use crate::codec::checksum::write_number;
+use crate::codec::inner::{self, length_value};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Device;
+use crate::plan::rule::{Patch, Reply};
+use crate::plan::template::{Offset, Template};
+use crate::plan::transfer::Payload;
+
+/// What is wrong with a reply, in the order of the checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// The outer frame: start, end, escapes, P_verify, lengths, direction.
+    Outer(Reason),
+    /// P_src_addr is not this FSU's id, or P_dest_addr not the centre's.
+    Address,
+    /// P_subDevType or P_subDev_addr is not the request's.
+    Device,
+    /// The inner frame: start, end, characters, lengths.
+    Inner(Reason),
+    /// The inner checksum.
+    Checksum,
+    /// Another command's key.
+    Key,
+    /// A size that no rule gives.
+    Size,
+    /// A header value that goes with the other of the two forms: data where it refuses, or none where it does not.
+    Form,
+    /// A byte that the rule always writes.
+    Static,
+    /// A byte that should be the request's.
+    Copied,
+    /// There should be no reply: the rule is a timeout.
+    Silence,
+}
+
+impl Wrong {
+    /// How far the checks got before it: of several, the deepest is the one to tell.
+    pub fn depth(self) -> u8 {
+        match self {
+            Self::Outer(_) => 0,
+            Self::Address => 1,
+            Self::Device => 2,
+            Self::Inner(_) => 3,
+            Self::Checksum => 4,
+            Self::Key => 5,
+            Self::Size => 6,
+            Self::Form => 7,
+            Self::Static => 8,
+            Self::Copied => 9,
+            Self::Silence => 10,
+        }
+    }
+
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Outer(reason) | Self::Inner(reason) => reason.reason(),
+            Self::Address => "address",
+            Self::Device => "device",
+            Self::Checksum => "checksum",
+            Self::Size => "size",
+            Self::Key => "key",
+            Self::Form => "form",
+            Self::Static => "static_value",
+            Self::Copied => "copied_value",
+            Self::Silence => "not_silent",
+        }
+    }
+}
+
+/// Bytes that are always the same.
+#[derive(Debug, PartialEq, Eq)]
+struct Fixed {
+    at: usize,
+    len: usize,
+}
+
+/// Bytes that are the request's.
+#[derive(Debug, PartialEq, Eq)]
+struct Copied {
+    from: usize,
+    to: usize,
+    len: usize,
+}
+
+/// A header value that tells which form the reply has.
+#[derive(Debug, PartialEq, Eq)]
+struct Telltale {
+    at: usize,
+    len: usize,
+    ok: Box<[Box<[u8]>]>,
+    /// This is the form for values that are not `ok`.
+    refusing: bool,
+}
+
+/// One form of a reply.
+#[derive(Debug, PartialEq, Eq)]
+struct Shape {
+    frame: Box<[u8]>,
+    fixed: Box<[Fixed]>,
+    copied: Box<[Copied]>,
+    telltale: Option<Telltale>,
+    wire_len: usize,
+}
+
+/// All forms that the reply to a command may have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Expect {
+    shapes: Box<[Shape]>,
+    wire_lens: Box<[usize]>,
+    /// Where the key stands in a reply, and its bytes; only parts that are copied or always the same in every form.
+    key: Box<[(Offset, Box<[u8]>)]>,
+}
+
+/// Where a byte of a reply comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Static,
+    Request(usize),
+    Unknown,
+}
+
+impl Expect {
+    /// What the rules of this command say; `request` is the raw request.
+    pub fn new(device: &Device, command: usize, request: &[u8]) -> Self {
+        let template = &*device.template;
+        let mut shapes: Vec<Shape> = Vec::new();
+        let rules = device.rules.get(command).into_iter().flat_map(|rules| rules.iter());
+        for reply in rules.filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
+            for shape in forms(template, reply, request.len()) {
+                if !shapes.contains(&shape) {
+                    shapes.push(shape);
+                }
+            }
+        }
+        let key = template.keys.iter().find(|shape| {
+            shape.table.iter().any(|(_, numbers)| numbers.iter().any(|&number| number as usize == command))
+        });
+        let key = key.iter().flat_map(|shape| shape.parts.iter());
+        let key = key.map(|part| {
+            let at = part.at.in_frame(request.len());
+            (part.at, request[at..at + part.len].into())
+        });
+        // Only what every form takes over is a key in the reply, too: a return code, say, may stand in its place.
+        let taken = |at: Offset, len: usize| {
+            (at.0 < 0 || (at.0 as usize) < template.left_len)
+                && shapes.iter().all(|shape| shape.takes(at.in_frame(request.len()), at, len))
+        };
+        let key = key.filter(|(at, bytes): &(Offset, Box<[u8]>)| taken(*at, bytes.len())).collect();
+        let mut wire_lens: Vec<usize> = shapes.iter().map(|shape| shape.wire_len).collect();
+        wire_lens.sort_unstable();
+        wire_lens.dedup();
+        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key }
+    }
+
+    /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.
+    pub fn wire_lens(&self) -> &[usize] {
+        &self.wire_lens
+    }
+
+    /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.
+    pub fn check(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
+        let frame = inner::parse(template, wire, scratch).map_err(Wrong::Inner)?;
+        inner::lengths_ok(template, &frame).map_err(Wrong::Inner)?;
+        if !inner::checksum_ok(template, &frame) {
+            return Err(Wrong::Checksum);
+        }
+        if !self.has_key(frame.raw) {
+            return Err(Wrong::Key);
+        }
+        let mut worst = Wrong::Size;
+        for shape in &self.shapes {
+            match shape.check(request, frame.raw) {
+                Ok(()) => return Ok(()),
+                Err(wrong) if wrong.depth() > worst.depth() => worst = wrong,
+                Err(_) => {}
+            }
+        }
+        if self.shapes.is_empty() {
+            return Err(Wrong::Silence);
+        }
+        Err(worst)
+    }
+
+    /// Does a raw reply carry this command's key? True where the key stands in the data frame: replies need not repeat it.
+    pub fn has_key(&self, raw: &[u8]) -> bool {
+        self.key.iter().all(|(at, bytes)| {
+            let at = at.in_frame(raw.len());
+            raw.get(at..).and_then(|rest| rest.get(..bytes.len())).is_some_and(|found| *found == **bytes)
+        })
+    }
+}
+
+impl Shape {
+    /// Are these bytes the request's, from the same place?
+    fn takes(&self, from: usize, at: Offset, len: usize) -> bool {
+        let to = at.in_frame(self.frame.len());
+        self.copied.iter().any(|copied| {
+            copied.to <= to && to + len <= copied.to + copied.len && from.wrapping_sub(copied.from) == to - copied.to
+        })
+    }
+
+    #[inline]
+    fn check(&self, request: &[u8], raw: &[u8]) -> Result<(), Wrong> {
+        if raw.len() != self.frame.len() {
+            return Err(Wrong::Size);
+        }
+        if let Some(telltale) = &self.telltale {
+            let value = &raw[telltale.at..telltale.at + telltale.len];
+            if telltale.ok.iter().any(|ok| **ok == *value) == telltale.refusing {
+                return Err(Wrong::Form);
+            }
+        }
+        let same = |fixed: &Fixed| raw[fixed.at..fixed.at + fixed.len] == self.frame[fixed.at..fixed.at + fixed.len];
+        if !self.fixed.iter().all(same) {
+            return Err(Wrong::Static);
+        }
+        let copied = |copied: &Copied| {
+            request.get(copied.from..copied.from + copied.len) == Some(&raw[copied.to..copied.to + copied.len])
+        };
+        if self.copied.iter().all(copied) { Ok(()) } else { Err(Wrong::Copied) }
+    }
+}
+
+/// The forms of one reply: as it is, and empty where it may refuse.
+fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
+    let mut frame = reply.frame.to_vec();
+    let mut sources = vec![Source::Static; frame.len()];
+    for patch in &reply.patches {
+        match patch {
+            Patch::Copy { from, to, len } => {
+                let from = from.in_frame(request_len);
+                (0..*len).for_each(|i| sources[to + i] = Source::Request(from + i));
+            }
+            Patch::CopyReversed { from, to, len } => {
+                let from = from.in_frame(request_len);
+                (0..*len).for_each(|i| sources[to + i] = Source::Request(from + len - 1 - i));
+            }
+            Patch::Number { to, len, .. } => sources[*to..to + len].fill(Source::Unknown),
+            Patch::Text { to, slot, .. } => sources[*to..to + slot.len].fill(Source::Unknown),
+        }
+    }
+    let telltale = |refusing| {
+        let refusal = reply.refusal.as_ref()?;
+        Some(Telltale { at: refusal.at, len: refusal.len, ok: refusal.ok.clone(), refusing })
+    };
+    let mut out = Vec::new();
+    // Data that follows in frames of its own leaves the reply's own frame empty.
+    let follows = matches!(reply.payload, Payload::Built);
+    if !follows {
+        out.push(shape(template, &frame, &sources, telltale(false)));
+    }
+    if reply.refusal.is_some() || follows {
+        let data = template.left_len..template.left_len + reply.data_len;
+        if template.data_len_fixed.is_some() {
+            let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
+            frame[data.clone()].fill(if follows { 0 } else { padding });
+            sources[data.clone()].fill(Source::Static);
+        } else {
+            frame.drain(data.clone());
+            sources.drain(data.clone());
+            for field in &template.lengths {
+                let at = field.at.in_frame(frame.len());
+                write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
+            }
+        }
+        let telltale = telltale(true).filter(|_| !follows).map(|mut telltale| {
+            // In the tail it moves with the frame's end.
+            if telltale.at >= data.end && template.data_len_fixed.is_none() {
+                telltale.at -= data.len();
+            }
+            telltale
+        });
+        out.push(shape(template, &frame, &sources, telltale));
+    }
+    out
+}
+
+fn shape(template: &Template, frame: &[u8], sources: &[Source], telltale: Option<Telltale>) -> Shape {
+    let mut sources = sources.to_vec();
+    if let Some(checksum) = &template.checksum {
+        let at = checksum.at.in_frame(frame.len());
+        sources[at..at + checksum.len].fill(Source::Unknown);
+    }
+    let (mut fixed, mut copied): (Vec<Fixed>, Vec<Copied>) = (Vec::new(), Vec::new());
+    for (at, source) in sources.iter().enumerate() {
+        match *source {
+            Source::Static => match fixed.last_mut() {
+                Some(last) if last.at + last.len == at => last.len += 1,
+                _ => fixed.push(Fixed { at, len: 1 }),
+            },
+            Source::Request(from) => match copied.last_mut() {
+                Some(last) if last.to + last.len == at && last.from + last.len == from => last.len += 1,
+                _ => copied.push(Copied { from, to: at, len: 1 }),
+            },
+            Source::Unknown => {}
+        }
+    }
+    Shape {
+        frame: frame.into(),
+        fixed: fixed.into(),
+        copied: copied.into(),
+        telltale,
+        wire_len: template.wire_len(frame.len()),
+    }
+}

@@ -1,0 +1,295 @@
+//! The report as one page of HTML that needs nothing else: styles and charts are in it.
+
+use super::report::{Counts, FloodReport, LatencyReport};
+use super::svg::{Axis, Line, chart};
+use super::text::{thousands, time};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+const STYLE: &str = include_str!("page.css");
+
+/// Text as it stands in HTML.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// The page. `mock` is what the mock wrote with `--stats`, if it is known.
+pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
+    let mut out = String::new();
+    let title = format!("fsu-mock flood: {} FSUs over {}", report.run.fsus, report.run.transport);
+    // Writing to a String cannot fail.
+    let _ = write!(
+        out,
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n\
+         <header><h1>{title}</h1><span class=\"when\">{}</span></header>\n",
+        escaped(&report.started)
+    );
+    verdict(report, &mut out);
+    tiles(report, &mut out);
+    throughput(report, &mut out);
+    latency_over_time(report, &mut out);
+    percentiles(report, &mut out);
+    commands(report, &mut out);
+    if let Some(mock) = mock {
+        mock_section(mock, &mut out);
+    }
+    samples(report, &mut out);
+    configuration(report, &mut out);
+    out.push_str("</main>\n</body>\n</html>\n");
+    out
+}
+
+fn verdict(report: &FloodReport, out: &mut String) {
+    let _ = if report.verdict.passed {
+        let right = "every reply was right, and no more were lost than allowed";
+        writeln!(out, "<p class=\"verdict\"><strong>Passed</strong>: {right}.</p>")
+    } else {
+        let why = escaped(&report.verdict.failures.join(", "));
+        writeln!(out, "<p class=\"verdict failed\"><strong>Failed</strong>: {why}.</p>")
+    };
+    for note in &report.notes {
+        let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(note));
+    }
+}
+
+fn tiles(report: &FloodReport, out: &mut String) {
+    let totals = &report.totals;
+    let per_s = |rate: f64| thousands(rate.round() as u64);
+    let wrong = totals.counts.wrong + totals.duplicate + totals.unexpected;
+    let own = report.generator.threads.iter().map(|load| load.cpu_share).fold(0.0, f64::max);
+    let all = [
+        (per_s(totals.replies_per_s), "replies a second", false),
+        (time(report.latency.p50_us), "median latency", false),
+        (time(report.latency.p99_us), "p99 latency", false),
+        (time(report.latency.max_us), "longest", false),
+        (thousands(totals.counts.lost), "lost", totals.loss > report.verdict.loss_max),
+        (thousands(wrong), "wrong, duplicate or unexpected", wrong > 0),
+        (thousands(totals.counts.late), "late", false),
+        (format!("{:.0} %", own * 100.0), "generator's CPU", report.verdict.generator_limited),
+    ];
+    out.push_str("<div class=\"tiles\">\n");
+    for (value, name, bad) in all {
+        let class = if bad { "tile bad" } else { "tile" };
+        let _ = writeln!(out, "<div class=\"{class}\"><b>{value}</b><span>{name}</span></div>");
+    }
+    out.push_str("</div>\n");
+}
+
+fn seconds_axis(report: &FloodReport) -> Axis {
+    let last = report.seconds.last().map_or(1.0, |second| second.at_s);
+    Axis::linear("seconds", last, |at| format!("{at}"))
+}
+
+fn throughput(report: &FloodReport, out: &mut String) {
+    let mut before = 0.0;
+    let (mut sent, mut replies) = (Vec::new(), Vec::new());
+    for second in &report.seconds {
+        let span = second.at_s - before;
+        if span > 0.1 {
+            sent.push((second.at_s, second.sent as f64 / span));
+            replies.push((second.at_s, second.replies as f64 / span));
+        }
+        before = second.at_s;
+    }
+    let most = sent.iter().chain(&replies).map(|(_, rate)| *rate).fold(0.0, f64::max);
+    let y = Axis::linear("per second", most, |at| thousands(at.round() as u64));
+    let lines =
+        [Line { name: "replies", class: "a", points: replies }, Line { name: "requests", class: "b", points: sent }];
+    let chart = chart("Throughput over time", &seconds_axis(report), &y, &lines);
+    let _ = writeln!(out, "<section>\n<h2>Throughput over time</h2>\n{chart}</section>");
+}
+
+fn latency_over_time(report: &FloodReport, out: &mut String) {
+    let some: Vec<_> = report.seconds.iter().filter(|second| second.max_us > 0.0).collect();
+    let least = some.iter().map(|second| second.p50_us).fold(f64::INFINITY, f64::min);
+    let most = some.iter().map(|second| second.max_us).fold(1.0, f64::max);
+    if some.is_empty() {
+        return;
+    }
+    let points = |of: fn(&super::report::Second) -> f64| {
+        some.iter().map(|second| (second.at_s, of(second).max(0.1).log10())).collect()
+    };
+    let lines = [
+        Line { name: "median", class: "a", points: points(|second| second.p50_us) },
+        Line { name: "p99", class: "b", points: points(|second| second.p99_us) },
+        Line { name: "longest", class: "c", points: points(|second| second.max_us) },
+    ];
+    let chart = chart("Latency over time", &seconds_axis(report), &Axis::log("latency", least, most, time), &lines);
+    let _ = writeln!(out, "<section>\n<h2>Latency over time</h2>\n{chart}</section>");
+}
+
+/// Nines are equally far apart: 0, 90 %, 99 %, 99.9 %, ...
+fn nines(percentile: f64) -> f64 {
+    -(1.0 - percentile / 100.0).max(1e-6).log10()
+}
+
+fn percentiles(report: &FloodReport, out: &mut String) {
+    let latency = &report.latency;
+    if latency.curve.is_empty() {
+        return;
+    }
+    // No further than there are values to speak of.
+    let most = (latency.count as f64).log10().clamp(1.0, 6.0);
+    let named = [(0.0, "0"), (50.0, "50 %"), (90.0, "90 %"), (99.0, "99 %"), (99.9, "99.9 %"), (99.99, "99.99 %")];
+    let more = [(99.999, "99.999 %"), (99.9999, "99.9999 %")];
+    let ticks = named.iter().chain(&more).map(|(at, text)| (nines(*at), (*text).to_owned()));
+    let x = Axis { title: "percentile", ticks: ticks.filter(|(at, _)| *at <= most).collect(), range: (0.0, most) };
+    let curve = latency.curve.iter().filter(|(at, _)| nines(*at) <= most);
+    let points: Vec<(f64, f64)> = curve.map(|(at, us)| (nines(*at), us.max(0.1).log10())).collect();
+    let y = Axis::log("latency", latency.min_us, latency.max_us, time);
+    let counted = if report.run.rate_per_s.is_some() {
+        "from the moment each request was planned for"
+    } else {
+        "from the moment each request was sent"
+    };
+    let chart = chart("Latency by percentile", &x, &y, &[Line { name: "all commands", class: "a", points }]);
+    let _ = writeln!(out, "<section>\n<h2>Latency by percentile, counted {counted}</h2>\n{chart}</section>");
+}
+
+fn row(class: &str, first: [&str; 2], counts: &Counts, latency: &LatencyReport, out: &mut String) {
+    let _ = write!(out, "<tr class=\"{class}\">");
+    for text in first {
+        let _ = write!(out, "<td class=\"t\">{}</td>", escaped(text));
+    }
+    let Counts { sent, good, late, wrong, lost, silent } = *counts;
+    for (count, bad) in [(sent, false), (good, false), (late, false), (wrong, true), (lost, true), (silent, false)] {
+        let class = if bad && count > 0 { " class=\"bad\"" } else { "" };
+        let _ = write!(out, "<td{class}>{}</td>", thousands(count));
+    }
+    for us in [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us] {
+        let _ = write!(out, "<td>{}</td>", if latency.count == 0 { "-".into() } else { time(us) });
+    }
+    out.push_str("</tr>\n");
+}
+
+fn head(first: [&str; 2], out: &mut String) {
+    let _ = write!(out, "<table>\n<tr><th class=\"t\">{}</th><th class=\"t\">{}</th>", first[0], first[1]);
+    for name in ["sent", "good", "late", "wrong", "lost", "silent", "p50", "p90", "p99", "p99.9", "max"] {
+        let _ = write!(out, "<th>{name}</th>");
+    }
+    out.push_str("</tr>\n");
+}
+
+fn commands(report: &FloodReport, out: &mut String) {
+    out.push_str("<section>\n<h2>By command</h2>\n");
+    head(["vendor", "command"], out);
+    for command in &report.commands {
+        row("", [&command.vendor, &command.command], &command.counts, &command.latency, out);
+    }
+    row("sum", ["all", ""], &report.totals.counts, &report.latency, out);
+    out.push_str("</table>\n</section>\n");
+    if report.vendors.len() > 1 {
+        out.push_str("<section>\n<h2>By vendor</h2>\n");
+        head(["vendor", ""], out);
+        for vendor in &report.vendors {
+            row("", [&vendor.vendor, ""], &vendor.counts, &vendor.latency, out);
+        }
+        out.push_str("</table>\n</section>\n");
+    }
+}
+
+/// Plain values of an object, one below the other; one level of objects is opened.
+fn pairs(object: &Value, out: &mut String) {
+    out.push_str("<dl>\n");
+    for (name, value) in object.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), thousands),
+            Value::Bool(yes) => yes.to_string(),
+            Value::Object(inner) => {
+                let some = inner.iter().filter(|(_, value)| value.as_f64().is_some_and(|number| number != 0.0));
+                let all: Vec<String> = some.map(|(name, value)| format!("{name} {value}")).collect();
+                if all.is_empty() {
+                    continue;
+                }
+                all.join(", ")
+            }
+            Value::Null | Value::Array(_) => continue,
+        };
+        let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escaped(name), escaped(&text));
+    }
+    out.push_str("</dl>\n");
+}
+
+fn mock_section(mock: &Value, out: &mut String) {
+    for (name, heading) in [("lateness", "The mock's own lateness"), ("totals", "The mock's own counts")] {
+        if let Some(found) = mock.get(name).filter(|found| found.is_object()) {
+            let _ = writeln!(out, "<section>\n<h2>{heading}</h2>");
+            pairs(found, out);
+            out.push_str("</section>\n");
+        }
+    }
+}
+
+fn samples(report: &FloodReport, out: &mut String) {
+    if report.samples.is_empty() && report.wrong_by.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>What was not right</h2>\n<dl>\n");
+    for (why, count) in &report.wrong_by {
+        let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escaped(why), thousands(*count));
+    }
+    for sample in &report.samples {
+        let command = sample.command.as_deref().unwrap_or("-");
+        let about = escaped(&format!("{} ({}, command {command})", sample.why, sample.fsu));
+        let _ = write!(out, "<dt>first {}</dt><dd>{about}", escaped(&sample.kind));
+        for (name, hex) in [("request", &sample.request), ("reply", &sample.reply)] {
+            if !hex.is_empty() {
+                let _ = write!(out, "<br><span class=\"hex\">{name} {hex}</span>");
+            }
+        }
+        out.push_str("</dd>\n");
+    }
+    out.push_str("</dl>\n</section>\n");
+}
+
+fn configuration(report: &FloodReport, out: &mut String) {
+    let run = &report.run;
+    let pace = match (run.window, run.rate_per_s) {
+        (Some(window), _) => format!("closed loop, {window} under way"),
+        (_, Some(rate)) => {
+            let ramp = run.ramp_s.filter(|ramp| *ramp > 0.0).map_or(String::new(), |ramp| format!(", ramp {ramp} s"));
+            let poisson = if run.poisson { ", Poisson" } else { "" };
+            format!("open loop, {} requests/s{ramp}{poisson}", thousands(rate.round() as u64))
+        }
+        _ => String::new(),
+    };
+    let way = if run.connections > 0 {
+        format!("tcp, {} connections", run.connections)
+    } else {
+        format!("udp, {} sockets", run.sockets)
+    };
+    let loads = report.generator.threads.iter().map(|load| {
+        let cpu = load.cpu.map_or(String::new(), |cpu| format!(" on processor {cpu}"));
+        format!("{:.0} %{cpu}", load.cpu_share * 100.0)
+    });
+    let lag = &report.lag;
+    let totals = &report.totals;
+    let rows = [
+        ("called as", report.command_line.join(" ")),
+        ("configuration", report.config.clone()),
+        ("FSUs", thousands(run.fsus as u64)),
+        ("way", way),
+        ("pace", pace),
+        ("measured", format!("{:.3} s after {} s of warm-up", run.measured_s, run.warmup_s)),
+        ("time-out", format!("{} ms", run.timeout_ms)),
+        ("seed", run.seed.to_string()),
+        ("requests", format!("{} sent, {} bytes", thousands(totals.counts.sent), thousands(totals.bytes_out))),
+        ("heartbeats", thousands(totals.heartbeats)),
+        ("generator", loads.collect::<Vec<_>>().join(", ")),
+        ("its lag", format!("median {}, p99 {}, longest {}", time(lag.p50_us), time(lag.p99_us), time(lag.max_us))),
+        (
+            "machine",
+            format!("{} ({} processors), {}", report.machine.model, report.machine.processors, report.machine.kernel),
+        ),
+        ("program", report.program.clone()),
+        ("ended", report.ended.clone()),
+    ];
+    out.push_str("<section>\n<h2>Configuration and machine</h2>\n<dl>\n");
+    for (name, value) in rows {
+        let _ = writeln!(out, "<dt>{name}</dt><dd>{}</dd>", escaped(&value));
+    }
+    out.push_str("</dl>\n</section>\n");
+}

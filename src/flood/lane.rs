@@ -1,0 +1,250 @@
+//! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure: times are arguments.
+//!
+//! A frame carries no request number. A reply belongs to the oldest request under way that it is a right reply to. So
+//! where one command is under way several times with the same values, a reply that overtakes another (delays do that) or
+//! comes after a lost one is taken for the older request's: the counts stay right, latencies may be swapped.
+
+use super::expect::Wrong;
+use std::collections::VecDeque;
+
+/// Requests under way that a reply is compared with, at most: bounds the work of a wrong one.
+pub const COMPARED_MAX: usize = 64;
+/// Requests past their time-out that are remembered per lane, to know a late reply as one; 56 bytes each.
+pub const OVERDUE_MAX: usize = 64;
+/// Answered requests that are remembered per lane, to know a duplicate as one.
+pub const ANSWERED_MAX: usize = 8;
+
+/// A request that was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flight {
+    /// Its number in the profile.
+    pub request: u32,
+    /// When it should have been sent.
+    pub planned_ns: u64,
+    /// When it was.
+    pub sent_ns: u64,
+    /// The raw request where its values are its own; empty: the prepared one.
+    pub raw: Vec<u8>,
+    /// No reply is expected.
+    pub silent: bool,
+}
+
+/// What a reply turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Right and in time.
+    Good(Flight),
+    /// Right, but after the time-out; `overdue`: its request was given up before.
+    Late(Flight, bool),
+    /// Wrong; the request it seems to answer is no longer under way.
+    Wrong(Flight, Wrong),
+    /// Right for a request that was answered already.
+    Duplicate,
+    /// Nothing that is under way asked for it.
+    Unexpected(Option<Wrong>),
+}
+
+/// One lane.
+#[derive(Debug, Default)]
+pub struct Lane {
+    open: VecDeque<Flight>,
+    overdue: VecDeque<Flight>,
+    answered: VecDeque<Flight>,
+}
+
+impl Lane {
+    /// A request leaves.
+    #[inline]
+    pub fn push(&mut self, flight: Flight) {
+        self.open.push_back(flight);
+    }
+
+    /// Requests under way.
+    #[inline]
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The requests under way, oldest first.
+    pub fn flights(&self) -> impl Iterator<Item = &Flight> {
+        self.open.iter()
+    }
+
+    /// The requests that were given up, oldest first.
+    pub fn overdue(&self) -> impl Iterator<Item = &Flight> {
+        self.overdue.iter()
+    }
+
+    /// A reply came: `check` tells whether it is a right reply to a request. Flights that are no longer needed give their
+    /// buffers to `spent`.
+    #[inline]
+    pub fn settle(
+        &mut self,
+        now_ns: u64,
+        timeout_ns: u64,
+        spent: &mut Vec<Vec<u8>>,
+        mut check: impl FnMut(&Flight) -> Result<(), Wrong>,
+    ) -> Settled {
+        let mut closest: Option<(usize, Wrong)> = None;
+        for at in 0..self.open.len().min(COMPARED_MAX) {
+            match check(&self.open[at]) {
+                Ok(()) => {
+                    let Some(flight) = self.open.remove(at) else { break };
+                    self.remember(&flight, spent);
+                    let late = now_ns.saturating_sub(flight.sent_ns) > timeout_ns;
+                    return if late { Settled::Late(flight, false) } else { Settled::Good(flight) };
+                }
+                Err(wrong) if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) => {
+                    closest = Some((at, wrong))
+                }
+                Err(_) => {}
+            }
+        }
+        if let Some(at) = self.overdue.iter().position(|flight| check(flight).is_ok())
+            && let Some(flight) = self.overdue.remove(at)
+        {
+            self.remember(&flight, spent);
+            return Settled::Late(flight, true);
+        }
+        if self.answered.iter().any(|flight| check(flight).is_ok()) {
+            return Settled::Duplicate;
+        }
+        match closest {
+            // Another command's key: it is no reply to anything under way.
+            Some((_, Wrong::Key)) | None => Settled::Unexpected(closest.map(|(_, wrong)| wrong)),
+            Some((at, wrong)) => match self.open.remove(at) {
+                Some(flight) => Settled::Wrong(flight, wrong),
+                None => Settled::Unexpected(Some(wrong)),
+            },
+        }
+    }
+
+    /// Keeps an answered request for a while.
+    #[inline]
+    fn remember(&mut self, flight: &Flight, spent: &mut Vec<Vec<u8>>) {
+        let mut raw = Vec::new();
+        if self.answered.len() >= ANSWERED_MAX
+            && let Some(old) = self.answered.pop_front()
+        {
+            raw = old.raw;
+        }
+        if flight.raw.is_empty() {
+            recycle(raw, spent);
+            raw = Vec::new();
+        } else {
+            raw.clear();
+            raw.extend_from_slice(&flight.raw);
+        }
+        self.answered.push_back(Flight { raw, ..*flight });
+    }
+
+    /// Gives up what is past its time-out, oldest first. They are told to `lost`, and a late reply to one will still be
+    /// known as one, for the last [`OVERDUE_MAX`].
+    pub fn expire(&mut self, now_ns: u64, timeout_ns: u64, spent: &mut Vec<Vec<u8>>, mut lost: impl FnMut(&Flight)) {
+        while let Some(flight) = self.open.front() {
+            if now_ns.saturating_sub(flight.sent_ns) <= timeout_ns {
+                return;
+            }
+            let Some(flight) = self.open.pop_front() else { return };
+            lost(&flight);
+            if flight.silent {
+                recycle(flight.raw, spent);
+                continue;
+            }
+            if self.overdue.len() >= OVERDUE_MAX
+                && let Some(old) = self.overdue.pop_front()
+            {
+                recycle(old.raw, spent);
+            }
+            self.overdue.push_back(flight);
+        }
+    }
+}
+
+/// Most buffers that wait to be used again.
+const SPENT_MAX: usize = 4096;
+
+/// Keeps a buffer for a later request.
+pub fn recycle(buffer: Vec<u8>, spent: &mut Vec<Vec<u8>>) {
+    if buffer.capacity() > 0 && spent.len() < SPENT_MAX {
+        spent.push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: u64 = 100;
+
+    fn flight(request: u32, sent_ns: u64) -> Flight {
+        Flight { request, planned_ns: sent_ns, sent_ns, ..Flight::default() }
+    }
+
+    fn lane(requests: &[(u32, u64)]) -> Lane {
+        let mut lane = Lane::default();
+        for &(request, sent) in requests {
+            lane.push(flight(request, sent));
+        }
+        lane
+    }
+
+    /// A reply to request n is n; one that is 10 more is wrong; any other has another key.
+    fn reply(lane: &mut Lane, now: u64, which: u32) -> Settled {
+        lane.settle(now, TIMEOUT, &mut Vec::new(), |flight| {
+            if flight.request == which {
+                Ok(())
+            } else if flight.request + 10 == which {
+                Err(Wrong::Static)
+            } else {
+                Err(Wrong::Key)
+            }
+        })
+    }
+
+    #[test]
+    fn replies_find_their_requests() {
+        let mut all = lane(&[(1, 0), (2, 10), (1, 20)]);
+        assert_eq!(reply(&mut all, 30, 2), Settled::Good(flight(2, 10)));
+        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 0)));
+        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 20)));
+        assert_eq!(reply(&mut all, 30, 1), Settled::Duplicate);
+        assert_eq!(reply(&mut all, 30, 3), Settled::Unexpected(None));
+    }
+
+    #[test]
+    fn a_wrong_reply_takes_the_request_it_is_closest_to() {
+        let mut all = lane(&[(1, 0), (2, 10)]);
+        assert_eq!(reply(&mut all, 30, 12), Settled::Wrong(flight(2, 10), Wrong::Static));
+        assert_eq!(all.open(), 1);
+        assert_eq!(reply(&mut all, 30, 5), Settled::Unexpected(Some(Wrong::Key)));
+        assert_eq!(all.open(), 1);
+    }
+
+    #[test]
+    fn late_and_lost() {
+        let mut all = lane(&[(1, 0), (2, 90), (3, 95)]);
+        let mut lost = Vec::new();
+        all.expire(100, TIMEOUT, &mut Vec::new(), |flight| lost.push(flight.request));
+        assert_eq!(lost, [0_u32; 0]);
+        all.expire(191, TIMEOUT, &mut Vec::new(), |flight| lost.push(flight.request));
+        assert_eq!(lost, [1, 2]);
+        // Not yet swept, but past its time: late all the same.
+        assert_eq!(reply(&mut all, 196, 3), Settled::Late(flight(3, 95), false));
+        assert_eq!(reply(&mut all, 300, 1), Settled::Late(flight(1, 0), true));
+        assert_eq!(reply(&mut all, 301, 1), Settled::Duplicate);
+        assert_eq!(all.open(), 0);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let mut all = lane(&(0..1000).map(|n| (n, 0)).collect::<Vec<_>>());
+        all.expire(1000, TIMEOUT, &mut Vec::new(), |_| {});
+        assert_eq!(all.overdue.len(), OVERDUE_MAX);
+        for n in 0..20 {
+            all.push(flight(n, 0));
+            reply(&mut all, 1, n);
+        }
+        assert_eq!(all.answered.len(), ANSWERED_MAX);
+    }
+}

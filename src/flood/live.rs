@@ -1,0 +1,95 @@
+//! What the threads show of themselves while they run.
+
+use super::tally::{Book, Latency, Other, Row, latency};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// One thread's latest figures.
+#[derive(Debug)]
+pub struct Slice {
+    /// By command, since the start.
+    pub rows: Vec<Row>,
+    /// The rest, since the start.
+    pub other: Other,
+    /// Latencies since the last look of whoever looks.
+    pub interval: Latency,
+    /// CPU time of the thread since the measurement began.
+    pub cpu_ns: u64,
+}
+
+/// Shared by the threads and whoever looks.
+#[derive(Debug)]
+pub struct Live {
+    stop: AtomicBool,
+    ended: AtomicUsize,
+    slices: Vec<Mutex<Slice>>,
+}
+
+/// All threads together, since the last look.
+#[derive(Debug)]
+pub struct Look {
+    /// By command, since the start.
+    pub rows: Vec<Row>,
+    /// The rest, since the start.
+    pub other: Other,
+    /// Latencies since the last look.
+    pub interval: Latency,
+}
+
+impl Live {
+    /// For that many threads and commands.
+    pub fn new(threads: usize, commands: usize) -> Self {
+        let slice =
+            || Slice { rows: vec![Row::default(); commands], other: Other::default(), interval: latency(), cpu_ns: 0 };
+        let slices = (0..threads).map(|_| Mutex::new(slice())).collect();
+        Self { stop: AtomicBool::new(false), ended: AtomicUsize::new(0), slices }
+    }
+
+    /// Asks the threads to send no more.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Was that asked?
+    #[inline]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A thread has ended.
+    pub fn end(&self) {
+        self.ended.fetch_add(1, Ordering::Release);
+    }
+
+    /// Have all ended?
+    pub fn is_over(&self) -> bool {
+        self.ended.load(Ordering::Acquire) >= self.slices.len()
+    }
+
+    /// A thread shows its figures, and begins a new interval.
+    pub fn publish(&self, thread: usize, book: &mut Book, cpu_ns: u64) {
+        let Some(slice) = self.slices.get(thread) else { return };
+        let Ok(mut slice) = slice.lock() else { return };
+        slice.rows.copy_from_slice(&book.tally.rows);
+        slice.other = book.tally.other;
+        slice.cpu_ns = cpu_ns;
+        // Same bounds: it always fits.
+        let _ = slice.interval.add(&book.interval);
+        drop(slice);
+        book.interval.reset();
+    }
+
+    /// The figures of all threads; the next look's interval begins.
+    pub fn look(&self) -> Look {
+        let mut look = Look { rows: Vec::new(), other: Other::default(), interval: latency() };
+        for slice in &self.slices {
+            let Ok(mut slice) = slice.lock() else { continue };
+            look.rows.resize(slice.rows.len(), Row::default());
+            look.rows.iter_mut().zip(&slice.rows).for_each(|(to, from)| to.add(from));
+            look.other.add(&slice.other);
+            let _ = look.interval.add(&slice.interval);
+            slice.interval.reset();
+        }
+        look
+    }
+}

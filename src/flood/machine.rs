@@ -1,0 +1,40 @@
+//! What the machine tells of itself.
+
+use std::fs;
+use std::io;
+
+/// Processor model, number of processors, kernel.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// As /proc/cpuinfo has it.
+    pub model: String,
+    /// Processors that may be used.
+    pub processors: usize,
+    /// Kernel name and release.
+    pub kernel: String,
+}
+
+/// This machine.
+pub fn machine() -> Machine {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpuinfo = read("/proc/cpuinfo");
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let uname = rustix::system::uname();
+    Machine {
+        model: model.trim_start_matches([' ', '\t', ':']).to_owned(),
+        processors: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
+        kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
+    }
+}
+
+/// Pins the calling thread to a processor, and has its timers fire when they are due.
+pub fn pin(cpu: Option<usize>) -> io::Result<()> {
+    if let Some(cpu) = cpu {
+        let mut set = rustix::thread::CpuSet::new();
+        set.set(cpu);
+        rustix::thread::sched_setaffinity(None, &set)?;
+    }
+    // Where it is refused, waits are up to 50 us longer.
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
+    Ok(())
+}

@@ -1,0 +1,27 @@
+//! The load generator: asks the FSUs of a configuration, and verifies what they answer.
+
+pub mod centre;
+pub mod expect;
+pub mod html;
+pub mod lane;
+pub mod live;
+pub mod machine;
+pub mod mix;
+pub mod options;
+pub mod pacer;
+pub mod profile;
+pub mod report;
+pub mod request;
+pub mod run;
+pub mod schedule;
+pub mod schema;
+pub mod svg;
+pub mod tally;
+pub mod targets;
+pub mod tcp;
+#[cfg(test)]
+mod tests;
+pub mod text;
+pub mod udp;
+pub mod values;
+pub mod worker;

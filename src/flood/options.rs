@@ -1,0 +1,80 @@
+//! What a run is asked to do, checked.
+
+use super::profile::{Label, Profile};
+use crate::plan::fleet::{FsuId, Transport};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How requests are paced.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// That many under way per port (UDP) or connection (TCP); a reply makes room for the next request.
+    Closed {
+        /// Requests under way.
+        window: usize,
+    },
+    /// So many a second in total, whatever comes back.
+    Open {
+        /// Requests a second.
+        per_s: f64,
+        /// Seconds until that rate is reached, in a straight line.
+        ramp_s: f64,
+        /// Exponentially distributed distances.
+        poisson: bool,
+    },
+}
+
+/// One FSU that is asked.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its id.
+    pub id: FsuId,
+    /// The id as hex digits.
+    pub id_hex: Box<str>,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it is asked.
+    pub profile: Arc<Profile>,
+}
+
+/// Everything about a run.
+#[derive(Debug)]
+pub struct Options {
+    /// The FSUs; never empty.
+    pub targets: Vec<Target>,
+    /// Rows of the report.
+    pub labels: Vec<Label>,
+    /// UDP or TCP.
+    pub transport: Transport,
+    /// Pace.
+    pub pace: Pace,
+    /// How long requests are sent, after the warm-up.
+    pub send_for: Duration,
+    /// Requests in total, warm-up included; `None`: as many as the time allows.
+    pub requests: Option<u64>,
+    /// Left out of the figures.
+    pub warmup: Duration,
+    /// A reply after this long is late.
+    pub timeout: Duration,
+    /// Threads.
+    pub threads: usize,
+    /// Processors to pin them to, in turn; empty: not pinned.
+    pub cpus: Vec<usize>,
+    /// UDP sockets per thread.
+    pub sockets: usize,
+    /// Requests of one size in a row to one port go to the kernel as one (UDP_SEGMENT), replies come likewise (UDP_GRO).
+    pub gso: bool,
+    /// TCP connections in total.
+    pub connections: usize,
+    /// Seed of random values and distances.
+    pub seed: u64,
+    /// Loss up to this share (0 to 1) is no failure.
+    pub loss_max: f64,
+    /// As it was asked for, for the report.
+    pub command_line: Vec<String>,
+    /// The configuration, for the report.
+    pub config: String,
+}

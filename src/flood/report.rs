@@ -1,0 +1,489 @@
+//! The report, as `--json FILE` holds it. `fsu-mock schema flood-report` prints its JSON Schema.
+
+use super::machine::machine;
+use super::options::{Options, Pace};
+use super::tally::{Latency, Other, Row, Tally, latency};
+use super::worker::Report as ThreadReport;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The version of the shape; grows when a key changes its meaning or goes, not when one is added.
+pub const VERSION: u32 = 1;
+/// A thread above this share of a processor is what limits the run.
+pub const CPU_SHARE_MAX: f64 = 0.90;
+
+/// A run of the load generator.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FloodReport {
+    /// Version of this shape.
+    pub version: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// As it was called.
+    pub command_line: Vec<String>,
+    /// The configuration's path, or `embedded`.
+    pub config: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// RFC 3339, UTC.
+    pub ended: String,
+    /// Where it ran.
+    pub machine: MachineReport,
+    /// What was asked for.
+    pub run: RunReport,
+    /// Did everything pass, and if not, why.
+    pub verdict: Verdict,
+    /// All commands together.
+    pub totals: Totals,
+    /// All commands together.
+    pub latency: LatencyReport,
+    /// Planned to actual send: the generator's own lateness.
+    pub lag: LatencyReport,
+    /// The generator's threads.
+    pub generator: Generator,
+    /// By command.
+    pub commands: Vec<CommandReport>,
+    /// By vendor.
+    pub vendors: Vec<VendorReport>,
+    /// Wrong replies by what is wrong with them.
+    pub wrong_by: BTreeMap<String, u64>,
+    /// The first of each kind of what was not right.
+    pub samples: Vec<SampleReport>,
+    /// By second, warm-up included.
+    pub seconds: Vec<Second>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+}
+
+/// Where it ran.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MachineReport {
+    /// Processor model.
+    pub model: String,
+    /// Processors that could be used.
+    pub processors: usize,
+    /// Kernel name and release.
+    pub kernel: String,
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunReport {
+    /// `udp` or `tcp`.
+    pub transport: String,
+    /// `closed` or `open`.
+    pub pace: String,
+    /// Closed: requests under way per port or connection.
+    pub window: Option<usize>,
+    /// Open: requests a second.
+    pub rate_per_s: Option<f64>,
+    /// Open: seconds until that rate.
+    pub ramp_s: Option<f64>,
+    /// Open: exponentially distributed distances.
+    pub poisson: bool,
+    /// FSUs that were asked.
+    pub fsus: usize,
+    /// TCP connections; 0 for UDP.
+    pub connections: usize,
+    /// UDP sockets of the generator; 0 for TCP.
+    pub sockets: usize,
+    /// Seconds before the figures begin.
+    pub warmup_s: f64,
+    /// Seconds from there to the end of sending, measured.
+    pub measured_s: f64,
+    /// A reply after this is late.
+    pub timeout_ms: f64,
+    /// Seed of random values and distances.
+    pub seed: u64,
+}
+
+/// Did everything pass.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// No wrong, duplicate or unexpected reply, and no more loss than allowed.
+    pub passed: bool,
+    /// Loss that was allowed, 0 to 1.
+    pub loss_max: f64,
+    /// Why not.
+    pub failures: Vec<String>,
+    /// The generator was the limit: its figures say nothing about the mock's.
+    pub generator_limited: bool,
+}
+
+/// Counts of requests and their replies.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Requests sent.
+    pub sent: u64,
+    /// Right replies in time.
+    pub good: u64,
+    /// Right replies after the time-out.
+    pub late: u64,
+    /// Wrong replies.
+    pub wrong: u64,
+    /// Requests without a reply.
+    pub lost: u64,
+    /// Requests that should have no reply, and had none.
+    pub silent: u64,
+}
+
+impl From<&Row> for Counts {
+    fn from(row: &Row) -> Self {
+        let Row { sent, good, late, wrong, lost, silent } = *row;
+        Self { sent, good, late, wrong, lost, silent }
+    }
+}
+
+/// All commands together.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// Requests and replies.
+    pub counts: Counts,
+    /// Lost of those that should be answered, 0 to 1.
+    pub loss: f64,
+    /// Requests sent a second.
+    pub sent_per_s: f64,
+    /// Replies a second.
+    pub replies_per_s: f64,
+    /// Right replies to requests that were answered already.
+    pub duplicate: u64,
+    /// What nothing asked for.
+    pub unexpected: u64,
+    /// Heartbeats received.
+    pub heartbeats: u64,
+    /// Requests that were due and not sent, because too many were under way.
+    pub not_sent: u64,
+    /// Sends that the system refused.
+    pub send_errors: u64,
+    /// Random values that did not fit their field; the field kept what the template gives it.
+    pub value_misfits: u64,
+    /// TCP connections that were made again.
+    pub reconnects: u64,
+    /// Datagrams that the kernel dropped at the generator's own sockets; also in `lost`.
+    pub own_drops: u64,
+    /// Bytes sent, without IP, UDP and TCP headers; warm-up included.
+    pub bytes_out: u64,
+    /// Bytes received, likewise.
+    pub bytes_in: u64,
+}
+
+/// A distribution of times, in microseconds, to three digits.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LatencyReport {
+    /// Times measured.
+    pub count: u64,
+    /// Least.
+    pub min_us: f64,
+    /// Mean.
+    pub mean_us: f64,
+    /// Half are below.
+    pub p50_us: f64,
+    /// 90 of 100 are below.
+    pub p90_us: f64,
+    /// 99 of 100 are below.
+    pub p99_us: f64,
+    /// 999 of 1,000 are below.
+    pub p999_us: f64,
+    /// 9,999 of 10,000 are below.
+    pub p9999_us: f64,
+    /// Most.
+    pub max_us: f64,
+    /// Percentile (0 to 100) and microseconds.
+    pub curve: Vec<(f64, f64)>,
+}
+
+/// Percentiles of [`LatencyReport::curve`], denser towards the end.
+const CURVE: [f64; 28] = [
+    0.0, 1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 92.5, 95.0, 97.0, 98.0, 99.0,
+    99.5, 99.8, 99.9, 99.95, 99.98, 99.99, 99.995, 99.999, 100.0,
+];
+
+impl LatencyReport {
+    /// From a histogram of nanoseconds.
+    pub fn new(histogram: &Latency, curve: bool) -> Self {
+        if histogram.is_empty() {
+            return Self::default();
+        }
+        let us = |ns: u64| round(ns as f64 / 1000.0);
+        let at = |percentile: f64| us(histogram.value_at_quantile(percentile / 100.0).min(histogram.max()));
+        let curve = if curve { CURVE.map(|percentile| (percentile, at(percentile))).to_vec() } else { Vec::new() };
+        Self {
+            count: histogram.len(),
+            min_us: us(histogram.min()),
+            mean_us: round(histogram.mean() / 1000.0),
+            p50_us: at(50.0),
+            p90_us: at(90.0),
+            p99_us: at(99.0),
+            p999_us: at(99.9),
+            p9999_us: at(99.99),
+            max_us: us(histogram.max()),
+            curve,
+        }
+    }
+}
+
+fn round(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// The generator's own load.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Generator {
+    /// By thread.
+    pub threads: Vec<ThreadLoad>,
+    /// What the kernel gave the receive buffer of a UDP socket; 0 for TCP.
+    pub receive_buffer_bytes: u64,
+}
+
+/// Load of one thread.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct ThreadLoad {
+    /// The processor it was pinned to.
+    pub cpu: Option<usize>,
+    /// CPU time over elapsed time, 0 to 1.
+    pub cpu_share: f64,
+}
+
+/// One command.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CommandReport {
+    /// The device's vendor.
+    pub vendor: String,
+    /// The command's key.
+    pub command: String,
+    /// Requests and replies.
+    pub counts: Counts,
+    /// Its latency.
+    pub latency: LatencyReport,
+}
+
+/// One vendor.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct VendorReport {
+    /// Its name.
+    pub vendor: String,
+    /// Requests and replies.
+    pub counts: Counts,
+    /// Its latency.
+    pub latency: LatencyReport,
+}
+
+/// An example of what was not right.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct SampleReport {
+    /// `wrong`, `late`, `duplicate`, `unexpected` or `lost`.
+    pub kind: String,
+    /// What is wrong with it.
+    pub why: String,
+    /// The FSU; empty where the sender is not known.
+    pub fsu: String,
+    /// The command, where one is known.
+    pub command: Option<String>,
+    /// The inner frame of the request before encoding, as hex digits, up to 256 bytes; empty where it is not known.
+    pub request: String,
+    /// What came, as it travels, likewise.
+    pub reply: String,
+}
+
+/// What happened within a second.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Second {
+    /// Its end, in seconds since the start.
+    pub at_s: f64,
+    /// Requests sent.
+    pub sent: u64,
+    /// Replies.
+    pub replies: u64,
+    /// Wrong ones.
+    pub wrong: u64,
+    /// Requests given up.
+    pub lost: u64,
+    /// Half of the latencies are below.
+    pub p50_us: f64,
+    /// 99 of 100 are below.
+    pub p99_us: f64,
+    /// Most.
+    pub max_us: f64,
+}
+
+/// Sums up what the threads counted.
+pub fn report(
+    options: &Options,
+    threads: &[ThreadReport],
+    seconds: Vec<Second>,
+    started: String,
+    ended: String,
+    mut notes: Vec<String>,
+) -> FloodReport {
+    let mut tally = Tally::new(options.labels.len());
+    threads.iter().for_each(|thread| tally.add(&thread.tally));
+    let measured_s = threads.iter().map(|thread| thread.measured_ns).max().unwrap_or(0) as f64 / 1e9;
+    let total = tally.total();
+    let all = tally.latency.iter().fold(latency(), |mut all, one| {
+        let _ = all.add(one);
+        all
+    });
+    let load = |thread: &ThreadReport| ThreadLoad {
+        cpu: thread.cpu,
+        cpu_share: if thread.measured_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.measured_ns as f64) },
+    };
+    let loads: Vec<ThreadLoad> = threads.iter().map(load).collect();
+    let limited = loads.iter().any(|load| load.cpu_share > CPU_SHARE_MAX);
+    if limited {
+        notes.push(format!(
+            "The generator was the limit: a thread of it used more than {:.0} % of its processor. Use more --threads.",
+            CPU_SHARE_MAX * 100.0
+        ));
+    }
+    if tally.other.own_drops > 0 {
+        notes.push(format!(
+            "{} replies were dropped at the generator's own sockets (receive buffer {} bytes); use more --sockets or threads.",
+            tally.other.own_drops,
+            threads.first().map_or(0, |thread| thread.receive_buffer_bytes)
+        ));
+    }
+    let asked = total.sent.saturating_sub(total.silent);
+    let loss = if asked == 0 { 0.0 } else { total.lost as f64 / asked as f64 };
+    let machine = machine();
+    FloodReport {
+        version: VERSION,
+        program: concat!("fsu-mock ", env!("CARGO_PKG_VERSION")).into(),
+        command_line: options.command_line.clone(),
+        config: options.config.clone(),
+        started,
+        ended,
+        machine: MachineReport { model: machine.model, processors: machine.processors, kernel: machine.kernel },
+        run: run(options, measured_s),
+        verdict: Verdict {
+            passed: false,
+            loss_max: options.loss_max,
+            failures: Vec::new(),
+            generator_limited: limited,
+        }
+        .judge(&total, &tally.other, loss),
+        totals: totals(&total, &tally.other, loss, measured_s),
+        latency: LatencyReport::new(&all, true),
+        lag: LatencyReport::new(&tally.lag, false),
+        generator: Generator {
+            threads: loads,
+            receive_buffer_bytes: threads.first().map_or(0, |thread| thread.receive_buffer_bytes),
+        },
+        commands: commands(options, &tally),
+        vendors: vendors(options, &tally),
+        wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+        samples: samples(options, &tally),
+        seconds,
+        notes,
+    }
+}
+
+impl Verdict {
+    fn judge(mut self, total: &Row, other: &Other, loss: f64) -> Self {
+        let mut fail = |count: u64, what: &str| {
+            if count > 0 {
+                self.failures.push(format!("{count} {what}"));
+            }
+        };
+        fail(total.wrong, "wrong replies");
+        fail(other.duplicate, "duplicate replies");
+        fail(other.unexpected, "unexpected replies");
+        fail(u64::from(total.sent == 0), "run without a request");
+        if loss > self.loss_max {
+            let (loss, most) = (loss * 100.0, self.loss_max * 100.0);
+            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most})", total.lost));
+        }
+        self.passed = self.failures.is_empty();
+        self
+    }
+}
+
+fn run(options: &Options, measured_s: f64) -> RunReport {
+    let (window, rate, ramp, poisson) = match options.pace {
+        Pace::Closed { window } => (Some(window), None, None, false),
+        Pace::Open { per_s, ramp_s, poisson } => (None, Some(per_s), Some(ramp_s), poisson),
+    };
+    let tcp = options.transport == crate::plan::fleet::Transport::Tcp;
+    RunReport {
+        transport: options.transport.name().into(),
+        pace: if window.is_some() { "closed" } else { "open" }.into(),
+        window,
+        rate_per_s: rate,
+        ramp_s: ramp,
+        poisson,
+        fsus: options.targets.len(),
+        connections: if tcp { options.connections } else { 0 },
+        sockets: if tcp { 0 } else { options.sockets * options.threads },
+        warmup_s: options.warmup.as_secs_f64(),
+        measured_s: round(measured_s),
+        timeout_ms: options.timeout.as_secs_f64() * 1000.0,
+        seed: options.seed,
+    }
+}
+
+fn totals(total: &Row, other: &Other, loss: f64, measured_s: f64) -> Totals {
+    let per_s = |count: u64| if measured_s > 0.0 { round(count as f64 / measured_s) } else { 0.0 };
+    Totals {
+        counts: total.into(),
+        loss,
+        sent_per_s: per_s(total.sent),
+        replies_per_s: per_s(total.replies()),
+        duplicate: other.duplicate,
+        unexpected: other.unexpected,
+        heartbeats: other.heartbeats,
+        not_sent: other.not_sent,
+        send_errors: other.send_errors,
+        value_misfits: other.misfits,
+        reconnects: other.reconnects,
+        own_drops: other.own_drops,
+        bytes_out: other.bytes_out,
+        bytes_in: other.bytes_in,
+    }
+}
+
+fn commands(options: &Options, tally: &Tally) -> Vec<CommandReport> {
+    let rows = options.labels.iter().zip(&tally.rows).zip(&tally.latency);
+    let mut out: Vec<CommandReport> = rows
+        .filter(|((_, row), _)| **row != Row::default())
+        .map(|((label, row), latency)| CommandReport {
+            vendor: label.vendor.to_string(),
+            command: label.key.to_string(),
+            counts: row.into(),
+            latency: LatencyReport::new(latency, false),
+        })
+        .collect();
+    out.sort_by(|a, b| (&a.vendor, &a.command).cmp(&(&b.vendor, &b.command)));
+    out
+}
+
+fn vendors(options: &Options, tally: &Tally) -> Vec<VendorReport> {
+    let mut rows: BTreeMap<&str, (Row, Latency)> = BTreeMap::new();
+    for ((label, row), one) in options.labels.iter().zip(&tally.rows).zip(&tally.latency) {
+        let (sum, all) = rows.entry(&label.vendor).or_insert_with(|| (Row::default(), latency()));
+        sum.add(row);
+        // Same bounds: it always fits.
+        let _ = all.add(one);
+    }
+    let rows = rows.iter().filter(|(_, (row, _))| *row != Row::default());
+    rows.map(|(vendor, (row, latency))| VendorReport {
+        vendor: (*vendor).to_owned(),
+        counts: row.into(),
+        latency: LatencyReport::new(latency, false),
+    })
+    .collect()
+}
+
+fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
+    tally
+        .samples
+        .iter()
+        .map(|(kind, sample)| SampleReport {
+            kind: kind.name().into(),
+            why: sample.why.into(),
+            fsu: sample.fsu.to_string(),
+            command: sample.label.and_then(|label| options.labels.get(label)).map(|label| label.key.to_string()),
+            request: hex::encode_upper(&sample.request),
+            reply: hex::encode_upper(&sample.reply),
+        })
+        .collect()
+}

@@ -1,0 +1,155 @@
+//! A run: sockets, threads, a look at them every second, the report.
+
+use super::live::{Live, Look};
+use super::options::{Options, Pace};
+use super::report::{FloodReport, Second, report};
+use super::tally::Row;
+use super::worker::{Gate, Report};
+use super::{machine, tcp, udp};
+use crate::plan::fleet::Transport;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How often the stop request is looked at.
+const STEP: Duration = Duration::from_millis(50);
+/// Seconds of a run that are kept; past it they are only shown. 72 bytes each.
+const SECONDS_MAX: usize = 86_400;
+
+/// Who shows a run while it goes on.
+pub trait Show {
+    /// A second has passed.
+    fn second(&mut self, options: &Options, second: &Second, look: &Look);
+    /// The run is over: the screen is the report's.
+    fn end(&mut self);
+    /// Does whoever watches want it to end?
+    fn wants_end(&mut self) -> bool {
+        false
+    }
+}
+
+/// Makes sockets and connections, and starts a thread for each share.
+fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<Report>>>> {
+    type Job = Box<dyn FnOnce(&Options, usize, Option<usize>, &Gate, Arc<Live>) -> io::Result<Report> + Send>;
+    let mut jobs: Vec<Job> = Vec::new();
+    for number in 0..options.threads {
+        jobs.push(if options.transport == Transport::Tcp {
+            let streams = tcp::open(options, number)?;
+            Box::new(move |options, number, cpu, gate, live| tcp::run(options, number, cpu, streams, gate, live))
+        } else {
+            let sockets = udp::bind(options)?;
+            Box::new(move |options, number, cpu, gate, live| udp::run(options, number, cpu, sockets, gate, live))
+        });
+    }
+    let gate = Arc::new(Gate::new(options.threads));
+    let mut threads = Vec::new();
+    for (number, job) in jobs.into_iter().enumerate() {
+        let (options, live, gate) = (Arc::clone(options), Arc::clone(live), Arc::clone(&gate));
+        let cpu = options.cpus.get(number % options.cpus.len().max(1)).copied();
+        let work = move || {
+            let pinned = machine::pin(cpu);
+            let ended = job(&options, number, cpu, &gate, Arc::clone(&live));
+            if ended.is_err() {
+                // The others have no reason to go on.
+                live.stop();
+                live.end();
+            }
+            pinned.and(ended)
+        };
+        threads.push(Builder::new().name(format!("flood {number}")).spawn(work)?);
+    }
+    Ok(threads)
+}
+
+/// Runs to the end, or until `stop` says so.
+pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool) -> io::Result<FloodReport> {
+    let options = Arc::new(options);
+    let live = Arc::new(Live::new(options.threads, options.labels.len()));
+    let started = jiff::Timestamp::now();
+    let threads = start(&options, &live)?;
+    let start = Instant::now();
+    let mut seconds: Vec<Second> = Vec::new();
+    let mut before = (Row::default(), 0.0);
+    let mut next = start + Duration::from_secs(1);
+    loop {
+        std::thread::sleep(STEP.min(next.saturating_duration_since(Instant::now())));
+        if stop() || show.wants_end() {
+            live.stop();
+        }
+        let over = live.is_over();
+        if !over && Instant::now() < next {
+            continue;
+        }
+        next += Duration::from_secs(1);
+        let look = live.look();
+        let at_s = start.elapsed().as_secs_f64();
+        let total = look.rows.iter().fold(Row::default(), |mut total, row| {
+            total.add(row);
+            total
+        });
+        // The rest after the last whole second is not worth a point of its own.
+        if at_s - before.1 > 0.5 || seconds.is_empty() {
+            let second = second(at_s, &total, &before.0, &look);
+            before = (total, at_s);
+            show.second(&options, &second, &look);
+            if seconds.len() < SECONDS_MAX {
+                seconds.push(second);
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    show.end();
+    let mut reports = Vec::new();
+    for thread in threads {
+        reports.push(thread.join().map_err(|_| io::Error::other("a thread of the generator panicked"))??);
+    }
+    let ended = jiff::Timestamp::now();
+    let notes = notes(&options);
+    Ok(report(&options, &reports, seconds, format!("{started:.3}"), format!("{ended:.3}"), notes))
+}
+
+fn second(at_s: f64, total: &Row, before: &Row, look: &Look) -> Second {
+    let us = |ns: u64| ns as f64 / 1000.0;
+    let at = |quantile: f64| {
+        if look.interval.is_empty() { 0.0 } else { us(look.interval.value_at_quantile(quantile)) }
+    };
+    Second {
+        at_s: (at_s * 1000.0).round() / 1000.0,
+        sent: total.sent - before.sent,
+        replies: total.replies() - before.replies(),
+        wrong: total.wrong - before.wrong,
+        lost: total.lost.saturating_sub(before.lost),
+        p50_us: at(0.5),
+        p99_us: at(0.99),
+        max_us: us(look.interval.max()),
+    }
+}
+
+/// What a reader of the figures should know.
+fn notes(options: &Options) -> Vec<String> {
+    let mut notes = Vec::new();
+    let requests = options.targets.iter().flat_map(|target| target.profile.requests.iter());
+    let slowest = requests.map(|prepared| prepared.delay_ms_max).fold(0.0, f64::max);
+    if slowest > options.timeout.as_secs_f64() * 1000.0 {
+        notes.push(format!(
+            "Rules delay replies by up to {slowest:.0} ms, more than --timeout-ms: such replies are late."
+        ));
+    }
+    if slowest > 0.0 && !matches!(options.pace, Pace::Closed { window: 1 }) {
+        notes.push(
+            "Replies that overtake another of the same command are taken for it: counts are right, latencies swapped."
+                .into(),
+        );
+    }
+    if options.transport == Transport::Tcp && options.connections < options.targets.len() {
+        notes.push(format!(
+            "{} connections reach the first {0} of {} FSUs.",
+            options.connections,
+            options.targets.len()
+        ));
+    }
+    notes
+}

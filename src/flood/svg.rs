@@ -1,0 +1,141 @@
+//! Line charts as inline SVG, coloured by the page's style sheet.
+
+use std::fmt::Write as _;
+
+/// Size of a chart, in SVG units.
+const WIDTH: f64 = 760.0;
+const HEIGHT: f64 = 240.0;
+/// Room for the axes' texts.
+const LEFT: f64 = 72.0;
+const RIGHT: f64 = 16.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 40.0;
+/// Points of a line, at most: longer ones are thinned.
+const POINTS_MAX: usize = 1200;
+
+/// One line.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// Its name.
+    pub name: &'static str,
+    /// Class of the style sheet: its colour.
+    pub class: &'static str,
+    /// From left to right.
+    pub points: Vec<(f64, f64)>,
+}
+
+/// An axis: what stands at which place.
+#[derive(Clone, Debug)]
+pub struct Axis {
+    /// What it measures.
+    pub title: &'static str,
+    /// Place and text.
+    pub ticks: Vec<(f64, String)>,
+    /// Least and most.
+    pub range: (f64, f64),
+}
+
+/// Round numbers that divide 0 to `most` into a few steps.
+pub fn steps(most: f64) -> Vec<f64> {
+    if most <= 0.0 || !most.is_finite() {
+        return vec![0.0, 1.0];
+    }
+    let rough = most / 4.0;
+    let power = 10_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|n| n * power).find(|step| *step >= rough).unwrap_or(rough);
+    let count = (most / step).ceil() as usize;
+    (0..=count).map(|n| n as f64 * step).collect()
+}
+
+impl Axis {
+    /// From 0, with round steps.
+    pub fn linear(title: &'static str, most: f64, text: impl Fn(f64) -> String) -> Self {
+        let steps = steps(most);
+        let last = steps.last().copied().unwrap_or(1.0);
+        Self { title, ticks: steps.into_iter().map(|at| (at, text(at))).collect(), range: (0.0, last) }
+    }
+
+    /// The logarithm to base 10 of values between these; ticks at powers of ten.
+    pub fn log(title: &'static str, least: f64, most: f64, text: impl Fn(f64) -> String) -> Self {
+        let low = least.max(0.1).log10().floor();
+        let high = most.max(1.0).log10().ceil().max(low + 1.0);
+        let ticks = (low as i32..=high as i32).map(|power| (f64::from(power), text(10_f64.powi(power)))).collect();
+        Self { title, ticks, range: (low, high) }
+    }
+
+    fn place(&self, value: f64) -> f64 {
+        let (low, high) = self.range;
+        if high > low { ((value - low) / (high - low)).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// A chart. Writing to a String cannot fail.
+pub fn chart(name: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
+    let mut out = String::new();
+    let at_x = |value: f64| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
+    let at_y = |value: f64| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - TOP - BOTTOM);
+    let _ = writeln!(out, r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">"#);
+    for (value, text) in &y.ticks {
+        let place = at_y(*value);
+        let (from, to) = (LEFT, WIDTH - RIGHT);
+        let _ = writeln!(out, r#"<line class="grid" x1="{from}" x2="{to}" y1="{place:.1}" y2="{place:.1}"/>"#);
+        let (tx, ty) = (LEFT - 8.0, place + 4.0);
+        let _ = writeln!(out, r#"<text class="tick" text-anchor="end" x="{tx}" y="{ty:.1}">{text}</text>"#);
+    }
+    for (value, text) in &x.ticks {
+        let (place, ty) = (at_x(*value), HEIGHT - BOTTOM + 16.0);
+        let _ = writeln!(out, r#"<text class="tick" text-anchor="middle" x="{place:.1}" y="{ty}">{text}</text>"#);
+    }
+    let (middle, bottom) = (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 6.0);
+    let _ = writeln!(out, r#"<text class="tick" text-anchor="middle" x="{middle}" y="{bottom}">{}</text>"#, x.title);
+    for line in lines {
+        let every = line.points.len().div_ceil(POINTS_MAX).max(1);
+        let last = line.points.len().saturating_sub(1);
+        let kept = line.points.iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last);
+        let points: Vec<String> = kept.map(|(_, (px, py))| format!("{:.1},{:.1}", at_x(*px), at_y(*py))).collect();
+        let class = line.class;
+        match points.as_slice() {
+            [] => {}
+            [one] => {
+                let (cx, cy) = one.split_once(',').unwrap_or(("0", "0"));
+                let _ = writeln!(out, r#"<circle class="dot {class}" cx="{cx}" cy="{cy}" r="3"/>"#);
+            }
+            all => {
+                let _ = writeln!(out, r#"<polyline class="line {class}" points="{}"/>"#, all.join(" "));
+            }
+        }
+    }
+    out.push_str("</svg>\n");
+    let mut legend = String::new();
+    for line in lines {
+        let _ = write!(legend, r#"<span class="key {}"><i></i>{}</span>"#, line.class, line.name);
+    }
+    let _ = writeln!(out, r#"<p class="legend"><span class="unit">{}</span>{legend}</p>"#, y.title);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn round_steps() {
+        let check = |most: f64, expected: &[f64]| assert_eq!(steps(most), expected, "{most}");
+        check(0.0, &[0.0, 1.0]);
+        check(4.0, &[0.0, 1.0, 2.0, 3.0, 4.0]);
+        check(97.0, &[0.0, 25.0, 50.0, 75.0, 100.0]);
+        check(130_000.0, &[0.0, 50_000.0, 100_000.0, 150_000.0]);
+    }
+
+    #[test]
+    fn lines_lie_within_the_chart() {
+        let x = Axis::linear("s", 10.0, |at| at.to_string());
+        let y = Axis::log("us", 3.0, 900.0, |at| at.to_string());
+        assert_eq!(y.range, (0.0, 3.0));
+        let points = (0..5000).map(|n| (f64::from(n) / 100.0, 2.0)).collect();
+        let svg = chart("test", &x, &y, &[Line { name: "a", class: "a", points }]);
+        assert!(svg.contains("points=\"72.0,"), "{svg}");
+        assert!(svg.len() < 40_000, "{}", svg.len());
+        assert!(!svg.contains("NaN"));
+    }
+}

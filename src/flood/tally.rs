@@ -1,0 +1,352 @@
+//! Counts and histograms of one thread, and their sums.
+
+use super::lane::{Flight, Settled};
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// Latencies from 100 ns to 100 s, to three digits.
+const LATENCY_NS_MIN: u64 = 100;
+const LATENCY_NS_MAX: u64 = 100_000_000_000;
+const DIGITS: u8 = 3;
+/// Bytes of a sample that are kept.
+pub const SAMPLE_BYTES_MAX: usize = 256;
+
+/// A histogram of nanoseconds; about 110 KiB once it is written to all over.
+pub type Latency = Histogram<u32>;
+
+/// An empty histogram.
+pub fn latency() -> Latency {
+    // The bounds are constants that the type takes; a histogram that grows is as good.
+    Histogram::new_with_bounds(LATENCY_NS_MIN, LATENCY_NS_MAX, DIGITS).unwrap_or_else(|_| unbounded())
+}
+
+fn unbounded() -> Latency {
+    match Histogram::new(DIGITS) {
+        Ok(histogram) => histogram,
+        Err(_) => unreachable!("three digits are a legal precision"),
+    }
+}
+
+/// Counts of one command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Row {
+    /// Requests sent.
+    pub sent: u64,
+    /// Right replies in time.
+    pub good: u64,
+    /// Right replies after the time-out.
+    pub late: u64,
+    /// Wrong replies.
+    pub wrong: u64,
+    /// Requests without a reply.
+    pub lost: u64,
+    /// Requests that should have no reply, and had none.
+    pub silent: u64,
+}
+
+impl Row {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.good += other.good;
+        self.late += other.late;
+        self.wrong += other.wrong;
+        self.lost += other.lost;
+        self.silent += other.silent;
+    }
+
+    /// Replies that belong to a request.
+    pub fn replies(&self) -> u64 {
+        self.good + self.late + self.wrong
+    }
+}
+
+/// Counts that belong to no command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Other {
+    /// Right replies to requests answered already.
+    pub duplicate: u64,
+    /// What nothing asked for.
+    pub unexpected: u64,
+    /// Heartbeats.
+    pub heartbeats: u64,
+    /// Requests that were due and not sent: too many under way.
+    pub not_sent: u64,
+    /// Sends that the system refused.
+    pub send_errors: u64,
+    /// Values that did not fit their field.
+    pub misfits: u64,
+    /// Bytes sent, without headers of IP and below.
+    pub bytes_out: u64,
+    /// Bytes received, likewise.
+    pub bytes_in: u64,
+    /// TCP connections that were made again.
+    pub reconnects: u64,
+    /// Datagrams dropped at our own sockets, as the kernel counts them.
+    pub own_drops: u64,
+}
+
+impl Other {
+    /// Adds another's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.duplicate += other.duplicate;
+        self.unexpected += other.unexpected;
+        self.heartbeats += other.heartbeats;
+        self.not_sent += other.not_sent;
+        self.send_errors += other.send_errors;
+        self.misfits += other.misfits;
+        self.bytes_out += other.bytes_out;
+        self.bytes_in += other.bytes_in;
+        self.reconnects += other.reconnects;
+        self.own_drops += other.own_drops;
+    }
+}
+
+/// What can be wrong, for samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A wrong reply.
+    Wrong,
+    /// A late one.
+    Late,
+    /// A second one.
+    Duplicate,
+    /// One that nothing asked for.
+    Unexpected,
+    /// A request without one.
+    Lost,
+}
+
+impl Kind {
+    /// Its name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Wrong => "wrong",
+            Self::Late => "late",
+            Self::Duplicate => "duplicate",
+            Self::Unexpected => "unexpected",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+/// The first of its kind that a thread saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Row of the command, where one is known.
+    pub label: Option<usize>,
+    /// The FSU.
+    pub fsu: Box<str>,
+    /// What is wrong.
+    pub why: &'static str,
+    /// The raw request; empty where none is known.
+    pub request: Vec<u8>,
+    /// What came, as it travels; empty where nothing did.
+    pub reply: Vec<u8>,
+}
+
+/// Everything one thread counts.
+#[derive(Clone, Debug)]
+pub struct Tally {
+    /// By command.
+    pub rows: Vec<Row>,
+    /// Latency by command.
+    pub latency: Vec<Latency>,
+    /// Planned to actual send.
+    pub lag: Latency,
+    /// The rest.
+    pub other: Other,
+    /// Wrong replies by what is wrong.
+    pub wrong_by: BTreeMap<&'static str, u64>,
+    /// The first of each kind.
+    pub samples: BTreeMap<Kind, Sample>,
+}
+
+impl Tally {
+    /// Nothing counted, for that many commands.
+    pub fn new(commands: usize) -> Self {
+        Self {
+            rows: vec![Row::default(); commands],
+            latency: vec![latency(); commands],
+            lag: latency(),
+            other: Other::default(),
+            wrong_by: BTreeMap::new(),
+            samples: BTreeMap::new(),
+        }
+    }
+
+    /// Adds another thread's.
+    pub fn add(&mut self, other: &Self) {
+        self.rows.iter_mut().zip(&other.rows).for_each(|(to, from)| to.add(from));
+        for (to, from) in self.latency.iter_mut().zip(&other.latency) {
+            // Same bounds: it always fits.
+            let _ = to.add(from);
+        }
+        let _ = self.lag.add(&other.lag);
+        self.other.add(&other.other);
+        for (why, count) in &other.wrong_by {
+            *self.wrong_by.entry(why).or_default() += count;
+        }
+        for (kind, sample) in &other.samples {
+            self.samples.entry(*kind).or_insert_with(|| sample.clone());
+        }
+    }
+
+    /// All commands together.
+    pub fn total(&self) -> Row {
+        let mut total = Row::default();
+        self.rows.iter().for_each(|row| total.add(row));
+        total
+    }
+}
+
+/// What is known of a reply, for a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The FSU.
+    pub fsu: &'a str,
+    /// What came.
+    pub bytes: &'a [u8],
+    /// When.
+    pub now_ns: u64,
+}
+
+/// A thread's book: what is counted from when on.
+#[derive(Debug)]
+pub struct Book {
+    /// The counts.
+    pub tally: Tally,
+    /// Latencies since the last look.
+    pub interval: Latency,
+    /// Requests planned before this are not counted.
+    pub measure_from_ns: u64,
+}
+
+impl Book {
+    /// An empty one.
+    pub fn new(commands: usize, measure_from_ns: u64) -> Self {
+        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns }
+    }
+
+    /// Is this request part of the figures?
+    #[inline]
+    pub fn counts(&self, flight: &Flight) -> bool {
+        flight.planned_ns >= self.measure_from_ns
+    }
+
+    /// A request was sent.
+    #[inline]
+    pub fn sent(&mut self, label: usize, flight: &Flight) {
+        if self.counts(flight) {
+            self.tally.rows[label].sent += 1;
+            self.tally.lag.saturating_record(flight.sent_ns.saturating_sub(flight.planned_ns));
+        }
+    }
+
+    /// A reply was settled. `label` and `raw` give the row and the raw request of a flight.
+    /// Returns the flight that is no longer under way; its place is free, unless it was given up before.
+    #[inline]
+    pub fn settled<'a>(
+        &mut self,
+        settled: Settled,
+        seen: Seen<'_>,
+        label: impl Fn(&Flight) -> usize,
+        raw: impl Fn(&Flight) -> &'a [u8],
+    ) -> Option<Flight> {
+        match settled {
+            Settled::Good(flight) => {
+                if self.counts(&flight) {
+                    let label = label(&flight);
+                    self.tally.rows[label].good += 1;
+                    self.took(label, &flight, seen.now_ns);
+                }
+                Some(flight)
+            }
+            Settled::Late(flight, overdue) => {
+                if self.counts(&flight) {
+                    let label = label(&flight);
+                    let row = &mut self.tally.rows[label];
+                    row.late += 1;
+                    row.lost -= u64::from(overdue);
+                    self.took(label, &flight, seen.now_ns);
+                    self.sample(Kind::Late, Some(label), seen, "after the time-out", || own(&flight, &raw));
+                }
+                if overdue { None } else { Some(flight) }
+            }
+            Settled::Wrong(flight, wrong) => {
+                let label = label(&flight);
+                if self.counts(&flight) {
+                    self.tally.rows[label].wrong += 1;
+                }
+                *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
+                self.sample(Kind::Wrong, Some(label), seen, wrong.name(), || own(&flight, &raw));
+                Some(flight)
+            }
+            Settled::Duplicate => {
+                self.tally.other.duplicate += u64::from(seen.now_ns >= self.measure_from_ns);
+                self.sample(Kind::Duplicate, None, seen, "answered already", Vec::new);
+                None
+            }
+            Settled::Unexpected(wrong) => {
+                self.unexpected(seen, wrong.map_or("nothing under way", |wrong| wrong.name()));
+                None
+            }
+        }
+    }
+
+    /// Something came that nothing asked for.
+    pub fn unexpected(&mut self, seen: Seen<'_>, why: &'static str) {
+        self.tally.other.unexpected += u64::from(seen.now_ns >= self.measure_from_ns);
+        self.sample(Kind::Unexpected, None, seen, why, Vec::new);
+    }
+
+    /// A request is given up.
+    pub fn gave_up(&mut self, label: usize, fsu: &str, flight: &Flight, raw: &[u8]) {
+        if !self.counts(flight) {
+            return;
+        }
+        let row = &mut self.tally.rows[label];
+        if flight.silent {
+            row.silent += 1;
+        } else {
+            row.lost += 1;
+            let request = if flight.raw.is_empty() { raw } else { &flight.raw };
+            let seen = Seen { fsu, bytes: &[], now_ns: 0 };
+            self.sample(Kind::Lost, Some(label), seen, "no reply", || request.to_vec());
+        }
+    }
+
+    #[inline]
+    fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
+        let took_ns = now_ns.saturating_sub(flight.planned_ns);
+        self.tally.latency[label].saturating_record(took_ns);
+        self.interval.saturating_record(took_ns);
+    }
+
+    fn sample(
+        &mut self,
+        kind: Kind,
+        label: Option<usize>,
+        seen: Seen<'_>,
+        why: &'static str,
+        request: impl FnOnce() -> Vec<u8>,
+    ) {
+        self.tally.samples.entry(kind).or_insert_with(|| Sample {
+            label,
+            fsu: seen.fsu.into(),
+            why,
+            request: cut(request()),
+            reply: cut(seen.bytes.to_vec()),
+        });
+    }
+}
+
+/// The raw request of a flight.
+fn own<'a>(flight: &Flight, raw: impl Fn(&Flight) -> &'a [u8]) -> Vec<u8> {
+    if flight.raw.is_empty() { raw(flight).to_vec() } else { flight.raw.clone() }
+}
+
+fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(SAMPLE_BYTES_MAX);
+    bytes
+}

@@ -1,0 +1,144 @@
+//! Which FSUs are asked, and where they listen. Pure.
+
+use super::options::Target;
+use super::profile::{Profiles, Wanted};
+use crate::plan::fleet::{Fleet, Fsu, Transport};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Which FSUs, and how they are reached.
+#[derive(Debug, Default)]
+pub struct Choice {
+    /// Names; none: all.
+    pub globs: Vec<String>,
+    /// Addresses that a mock printed.
+    pub ports: HashMap<(String, Transport), SocketAddr>,
+    /// Instead of every host.
+    pub host: Option<IpAddr>,
+}
+
+/// Does a name fit a pattern with `*` and `?`?
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n) = (0, 0);
+    // Where the last star stood, and how much of the name it has taken.
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(&c) if c == '?' || c == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match &mut star {
+                Some((at, taken)) => {
+                    *taken += 1;
+                    (p, n) = (*at + 1, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '*')
+}
+
+/// The lines `listening NAME udp ADDR` among what a mock printed.
+pub fn ports(text: &str) -> HashMap<(String, Transport), SocketAddr> {
+    let line = |line: &str| {
+        let mut words = line.split_whitespace();
+        if words.next() != Some("listening") {
+            return None;
+        }
+        let name = words.next()?.to_owned();
+        let transport = match words.next()? {
+            "udp" => Transport::Udp,
+            "tcp" => Transport::Tcp,
+            "broadcast" => Transport::Broadcast,
+            _ => return None,
+        };
+        Some(((name, transport), words.next()?.parse().ok()?))
+    };
+    text.lines().filter_map(line).collect()
+}
+
+impl Choice {
+    /// Where an FSU is reached; `None` where its port is not known.
+    pub fn address(&self, fsu: &Fsu) -> Option<SocketAddr> {
+        let printed = self.ports.get(&(fsu.name.to_string(), fsu.transport)).copied();
+        let mut address = printed.unwrap_or(fsu.bind);
+        if let Some(host) = self.host {
+            address.set_ip(host);
+        } else if address.ip().is_unspecified() {
+            // A wildcard is no address to send to.
+            address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+        }
+        (address.port() != 0).then_some(address)
+    }
+
+    /// The targets of that transport. The error says why there is none.
+    pub fn targets(
+        &self,
+        fleet: &Fleet,
+        transport: Transport,
+        wanted: &Wanted,
+        profiles: &mut Profiles,
+    ) -> Result<Vec<Target>, String> {
+        let named = |fsu: &&Fsu| self.globs.is_empty() || self.globs.iter().any(|glob| fits(glob, &fsu.name));
+        let all: Vec<&Fsu> = fleet.fsus.iter().filter(named).collect();
+        let chosen: Vec<&Fsu> = all.iter().copied().filter(|fsu| fsu.transport == transport).collect();
+        if chosen.is_empty() {
+            let (here, other) = (transport.name(), if transport == Transport::Tcp { "leave out" } else { "try" });
+            return Err(match all.len() {
+                0 => "no FSU has such a name".into(),
+                n => format!("none of the {n} FSUs is a {here} one ({other} --tcp)"),
+            });
+        }
+        let mut targets = Vec::new();
+        for fsu in chosen {
+            let Some(profile) = profiles.of(fsu, wanted)? else { continue };
+            let Some(address) = self.address(fsu) else {
+                return Err(format!("{} has port 0: --ports FILE with what `run` printed tells its port", fsu.name));
+            };
+            targets.push(Target { name: fsu.name.clone(), id: fsu.id, id_hex: fsu.id_hex.clone(), address, profile });
+        }
+        let keys = wanted.mix.0.iter().map(|(key, _)| key);
+        let unknown = keys.filter(|key| !profiles.labels.iter().any(|label| *label.key == ***key));
+        let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+        if !unknown.is_empty() {
+            return Err(format!("--mix: no device of these FSUs has the command {}", unknown.join(", ")));
+        }
+        if targets.is_empty() { Err("these FSUs answer no command".into()) } else { Ok(targets) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        let check = |pattern, name, expected| assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        check("a", "a", true);
+        check("a", "ab", false);
+        check("*", "", true);
+        check("a*", "abc", true);
+        check("*c", "abcbc", true);
+        check("a*b*d", "a1b2c", false);
+        check("a?c", "abc", true);
+        check("a?c", "ac", false);
+        check("站*", "站点", true);
+        check("**x", "x", true);
+    }
+
+    #[test]
+    fn printed_ports() {
+        let text = "ready\nlistening a udp 127.0.0.1:4001\nlistening b tcp [::1]:5\nlistening c udp nowhere\n";
+        let found = ports(text);
+        assert_eq!(found.len(), 2);
+        assert_eq!(found[&("a".to_owned(), Transport::Udp)], "127.0.0.1:4001".parse().unwrap());
+        assert_eq!(found[&("b".to_owned(), Transport::Tcp)], "[::1]:5".parse().unwrap());
+    }
+}

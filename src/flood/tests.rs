@@ -1,0 +1,139 @@
+//! Requests against the golden vectors; replies of the responder, and broken ones, against what is expected of them.
+
+use super::expect::{Expect, Wrong};
+use super::profile::{Profiles, Wanted};
+use super::request::{self, encode};
+use crate::codec::civil::Now;
+use crate::codec::inner;
+use crate::config::load::Loader;
+use crate::config::source::Source;
+use crate::plan::compile::compile;
+use crate::plan::fleet::Fleet;
+use crate::plan::template::Template;
+use crate::responder::reply::{Verdict, respond};
+use crate::responder::state::FsuState;
+use crate::responder::{Moment, RunContext, Scratch};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+fn shipped() -> Fleet {
+    let mut loader = Loader::new(Source::Directory);
+    compile(&mut loader, &root().join("config/sys_config.json")).expect("the shipped configuration compiles")
+}
+
+/// The template of a vendor's directory.
+fn template<'a>(fleet: &'a Fleet, vendor: &str) -> &'a Template {
+    let devices = fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter());
+    let mut templates = devices.map(|device| &*device.template);
+    templates.find(|template| template.path.contains(&format!("/{vendor}/"))).expect("a template")
+}
+
+fn vectors(vendor: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(root().join(format!("tests/vectors/{vendor}.json"))).expect("vectors");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// The notation of a vector's value in a field of ours.
+fn notation(value: &Value, bcd_digits: Option<usize>) -> String {
+    match (value, bcd_digits) {
+        (Value::Number(number), Some(digits)) => format!("{number:0>digits$}"),
+        (Value::String(text), _) => text.clone(),
+        (other, _) => other.to_string(),
+    }
+}
+
+#[test]
+fn requests_are_the_golden_ones() {
+    let fleet = shipped();
+    let mut compared = 0;
+    for vendor in ["bangsun_old", "bangsun_new", "haineng", "yaao", "yingjia", "es1000"] {
+        let template = template(&fleet, vendor);
+        for vector in vectors(vendor).iter().filter(|vector| vector.get("request_fields").is_some()) {
+            let name = vector["name"].as_str().unwrap();
+            let wire = hex::decode(vector["request"].as_str().unwrap()).unwrap();
+            let mut scratch = Vec::new();
+            let frame = inner::parse(template, &wire, &mut scratch).unwrap();
+            let command = &template.commands[inner::command(template, &frame).unwrap()];
+            let fields = vector["request_fields"].as_object().unwrap();
+            let mut values = Vec::new();
+            for (name, value) in fields {
+                let Some(field) = request::field(template, command, name) else { continue };
+                let digits = (field.slot.kind == crate::plan::template::Kind::Bcd
+                    || field.slot.kind == crate::plan::template::Kind::Hex)
+                    .then_some(field.slot.len * 2);
+                values.push((name.as_str(), notation(value, digits)));
+            }
+            let values: Vec<(&str, &str)> = values.iter().map(|(name, text)| (*name, text.as_str())).collect();
+            let ours = encode(template, command, &values).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(hex::encode_upper(&ours), hex::encode_upper(&wire), "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 180, "{compared} requests are no proof");
+}
+
+const RUN: RunContext = RunContext { seed: 1, skip_delay: true };
+const NOW: Now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
+
+#[test]
+fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
+    let fleet = shipped();
+    let (mut right, mut broken) = (0, 0);
+    let mut profiles = Profiles::default();
+    for fsu in &fleet.fsus {
+        let profile = profiles.of(fsu, &Wanted::default()).unwrap().expect("something to ask");
+        let (mut state, mut scratch) = (FsuState::new(fsu), Scratch::default());
+        let mut raw = Vec::new();
+        for prepared in &profile.requests {
+            let moment = Moment { now: NOW, not_before_unix_ms: 0 };
+            let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
+            // More than once: cycles.
+            for _ in 0..3 {
+                let verdict = respond(&RUN, fsu, device, &mut state, &prepared.wire, moment, &mut scratch);
+                assert!(matches!(verdict, Verdict::Reply { .. }), "{verdict:?} {}", hex::encode(&prepared.wire));
+                let check = |wire: &[u8], raw: &mut Vec<u8>| {
+                    prepared.expect.check(prepared.template(), &prepared.raw, wire, raw)
+                };
+                assert_eq!(check(&scratch.wire, &mut raw), Ok(()), "{}", hex::encode_upper(&scratch.wire));
+                right += 1;
+                for at in 0..scratch.wire.len() {
+                    let mut wire = scratch.wire.clone();
+                    wire[at] ^= 0x10;
+                    broken += usize::from(check(&wire, &mut raw).is_err());
+                }
+                let mut short = scratch.wire.clone();
+                short.remove(short.len() / 2);
+                assert!(check(&short, &mut raw).is_err());
+            }
+        }
+    }
+    assert!(right > 300 && broken > 10 * right, "{right} right, {broken} broken");
+}
+
+#[test]
+fn what_is_wrong_is_told() {
+    let fleet = shipped();
+    let template = template(&fleet, "bangsun_old");
+    let fsu = fleet.fsus.iter().find(|fsu| std::ptr::eq(&*fsu.devices[0].template, template)).unwrap();
+    let command = template.commands.iter().position(|command| &*command.key_text == "108B").unwrap();
+    let wire = encode(template, &template.commands[command], &[("address", "4467"), ("year", "26")]).unwrap();
+    let expect = Expect::new(&fsu.devices[0], command, &wire);
+    // With a right checksum: the change is found by what the rule says, not by the sum.
+    let check = |at: usize, byte: u8, expected: Result<(), Wrong>| {
+        let mut reply = wire.clone();
+        reply[at] = byte;
+        let sum: u16 = reply[1..31].iter().map(|&byte| u16::from(byte)).sum();
+        reply[31..33].copy_from_slice(&sum.to_le_bytes());
+        assert_eq!(expect.check(template, &wire, &reply, &mut Vec::new()), expected, "{at}");
+    };
+    check(5, 0x26, Ok(()));
+    check(5, 0x27, Err(Wrong::Copied));
+    check(1, 0x68, Err(Wrong::Copied));
+    check(3, 0x8C, Err(Wrong::Key));
+    check(20, 0x01, Err(Wrong::Static));
+}

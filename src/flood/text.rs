@@ -1,0 +1,197 @@
+//! The report for people, and the line of each second.
+
+use super::live::Look;
+use super::options::Options;
+use super::report::{Counts, FloodReport, LatencyReport, Second};
+use super::run::Show;
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::fmt::Write as _;
+use std::io::Write;
+
+/// Commands up to which the printed report has a line for each; beyond, a line per vendor.
+const COMMANDS_PRINTED_MAX: usize = 24;
+
+/// A line a second on stderr.
+#[derive(Debug)]
+pub struct Lines {
+    /// Say nothing.
+    pub quiet: bool,
+}
+
+impl Show for Lines {
+    fn second(&mut self, _options: &Options, second: &Second, look: &Look) {
+        if self.quiet {
+            return;
+        }
+        let Second { at_s, sent, replies, wrong, lost, p50_us, p99_us, max_us } = *second;
+        let more = look.other.heartbeats;
+        let line = format!(
+            "{at_s:6.1} s  sent {:>9}  replies {:>9}  p50 {:>9}  p99 {:>9}  max {:>9}  lost {lost}  wrong {wrong}  heartbeats {more}",
+            thousands(sent),
+            thousands(replies),
+            time(p50_us),
+            time(p99_us),
+            time(max_us),
+        );
+        let _ = writeln!(std::io::stderr().lock(), "{line}");
+    }
+
+    fn end(&mut self) {}
+}
+
+/// `1,234,567`
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Microseconds in a unit that fits.
+pub fn time(us: f64) -> String {
+    match us {
+        us if us < 10.0 => format!("{us:.1} us"),
+        us if us < 1000.0 => format!("{us:.0} us"),
+        us if us < 10_000.0 => format!("{:.2} ms", us / 1000.0),
+        us if us < 1_000_000.0 => format!("{:.0} ms", us / 1000.0),
+        us => format!("{:.2} s", us / 1e6),
+    }
+}
+
+/// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
+
+fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(head.iter().copied());
+    for (name, column) in head.iter().zip(table.column_iter_mut()) {
+        if !matches!(*name, "vendor" | "command") {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn counts(counts: &Counts) -> [String; 6] {
+    let Counts { sent, good, late, wrong, lost, silent } = *counts;
+    [sent, good, late, wrong, lost, silent].map(thousands)
+}
+
+fn times(latency: &LatencyReport) -> [String; 5] {
+    [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us].map(time)
+}
+
+/// The report as text.
+pub fn text(report: &FloodReport) -> String {
+    let mut out = String::new();
+    let head =
+        ["vendor", "command", "sent", "good", "late", "wrong", "lost", "silent", "p50", "p90", "p99", "p99.9", "max"];
+    let mut rows = table(&head);
+    let mut add = |vendor: &str, command: &str, of: &Counts, latency: &LatencyReport| {
+        let mut row = vec![vendor.to_owned(), command.to_owned()];
+        row.extend(counts(of));
+        row.extend(times(latency));
+        rows.add_row(row);
+    };
+    if report.commands.len() <= COMMANDS_PRINTED_MAX {
+        for command in &report.commands {
+            add(&command.vendor, &command.command, &command.counts, &command.latency);
+        }
+    } else {
+        for vendor in &report.vendors {
+            let commands = report.commands.iter().filter(|command| command.vendor == vendor.vendor).count();
+            add(&vendor.vendor, &format!("{commands} commands"), &vendor.counts, &vendor.latency);
+        }
+    }
+    add("all", "", &report.totals.counts, &report.latency);
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{rows}\n");
+    let totals = &report.totals;
+    let mut pair = |name: &str, value: String| {
+        let _ = writeln!(out, "  {name:<12} {value}");
+    };
+    let run = &report.run;
+    let pace = match (run.window, run.rate_per_s) {
+        (Some(window), _) => {
+            format!("closed loop, {window} under way per {}", if run.connections > 0 { "connection" } else { "port" })
+        }
+        (_, Some(rate)) => format!("open loop, {} requests/s", thousands(rate.round() as u64)),
+        _ => String::new(),
+    };
+    pair("run", format!("{} FSUs over {}, {pace}, {:.3} s measured", run.fsus, run.transport, run.measured_s));
+    pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
+    pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
+    pair("loss", format!("{} ({:.4} %)", thousands(totals.counts.lost), totals.loss * 100.0));
+    let others: [(&str, u64); 8] = [
+        ("duplicate", totals.duplicate),
+        ("unexpected", totals.unexpected),
+        ("heartbeats", totals.heartbeats),
+        ("not sent", totals.not_sent),
+        ("send errors", totals.send_errors),
+        ("misfits", totals.value_misfits),
+        ("reconnects", totals.reconnects),
+        ("own drops", totals.own_drops),
+    ];
+    for (name, count) in others.into_iter().filter(|(_, count)| *count > 0) {
+        pair(name, thousands(count));
+    }
+    let counted = if run.rate_per_s.is_some() { "from the planned send" } else { "from the send" };
+    pair("latency", format!("counted {counted}; mean {}", time(report.latency.mean_us)));
+    if run.rate_per_s.is_some() {
+        let lag = &report.lag;
+        pair("own lag", format!("p50 {}, p99 {}, max {}", time(lag.p50_us), time(lag.p99_us), time(lag.max_us)));
+    }
+    let shares: Vec<String> =
+        report.generator.threads.iter().map(|load| format!("{:.0} %", load.cpu_share * 100.0)).collect();
+    pair("own CPU", shares.join(", "));
+    for (why, count) in &report.wrong_by {
+        pair("wrong", format!("{} {why}", thousands(*count)));
+    }
+    for sample in &report.samples {
+        let command = sample.command.as_deref().unwrap_or("-");
+        let _ = writeln!(out, "\n  first {}: {} ({}, {command})", sample.kind, sample.why, sample.fsu);
+        if !sample.request.is_empty() {
+            let _ = writeln!(out, "    request  {}", sample.request);
+        }
+        if !sample.reply.is_empty() {
+            let _ = writeln!(out, "    reply    {}", sample.reply);
+        }
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "\n  note: {note}");
+    }
+    let _ = match report.verdict.failures.as_slice() {
+        [] => writeln!(out, "\n  passed"),
+        failures => writeln!(out, "\n  FAILED: {}", failures.join(", ")),
+    };
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        let check = |number: u64, expected: &str| assert_eq!(thousands(number), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1000, "1,000");
+        check(1_234_567, "1,234,567");
+    }
+
+    #[test]
+    fn times_have_units() {
+        let check = |us: f64, expected: &str| assert_eq!(time(us), expected);
+        check(0.25, "0.2 us");
+        check(123.4, "123 us");
+        check(1234.5, "1.23 ms");
+        check(123_456.0, "123 ms");
+        check(1_234_567.0, "1.23 s");
+    }
+}

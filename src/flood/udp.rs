@@ -1,0 +1,476 @@
+//! A thread that asks UDP FSUs: few sockets, many peers, datagrams in batches.
+//!
+//! A reply's FSU is told by the address it comes from, its request by [`super::lane`].
+
+use super::expect::Wrong;
+use super::lane::{Flight, Lane, recycle};
+use super::live::Live;
+use super::options::{Options, Pace, Target};
+use super::pacer::Due;
+use super::tally::Seen;
+use super::worker::{Gate, OPEN_MAX, Report, Worker};
+use crate::codec::outer::{CENTER_BYTES, Comm, Frames, Head, Up, escape};
+use crate::responder::Outgoing as What;
+use crate::shard::io::Datagram;
+use crate::shard::outbox::Outbox;
+use crate::shard::sys::{BATCH, Receiver, Sender, lost, turn_on};
+use rustix::event::Timespec;
+use rustix::event::epoll;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Asked for each socket; holds some ten thousand replies. Kernel memory, taken only while datagrams wait.
+const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
+/// Batches received from one socket before requests are sent again.
+const BATCHES_MAX: usize = 4;
+/// Requests gathered before they are sent.
+const GATHERED_MAX: usize = 4 * BATCH;
+/// Requests made ready before the start in all threads together, in bytes; what is beyond is made when it is sent.
+const PREBUILT_BYTES_MAX: usize = 256 << 20;
+/// Waiting for a socket to take more.
+const BLOCKED_NS: u64 = 100_000;
+/// A centre's address: 00, as the spec has it.
+const CENTER: [u8; CENTER_BYTES] = [0; CENTER_BYTES];
+
+/// A request to be sent.
+#[derive(Debug)]
+struct Outgoing {
+    target: u32,
+    request: u32,
+    planned_ns: u64,
+    /// Raw request and datagram where they are its own.
+    own: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+/// An FSU, and how far it is.
+#[derive(Debug)]
+struct Peer {
+    target: usize,
+    lane: Lane,
+    place: u32,
+    seq: u64,
+    /// Datagrams by request; empty: made when sent.
+    datagrams: Box<[Box<[u8]>]>,
+}
+
+/// The thread's state.
+struct Udp<'a> {
+    options: &'a Options,
+    worker: Worker,
+    peers: Vec<Peer>,
+    by_address: HashMap<SocketAddr, u32>,
+    sockets: Vec<UdpSocket>,
+    epoll: OwnedFd,
+    /// By socket.
+    gathered: Vec<VecDeque<Outgoing>>,
+    /// Closed pace: peers with room for one more.
+    ready: VecDeque<u32>,
+    /// Closed pace: peers whose last request could not be sent; tried again at the next sweep.
+    refused: Vec<u32>,
+    turn: usize,
+    sender: Sender,
+    outbox: Outbox,
+    /// The kernel cuts parcels into datagrams.
+    together: bool,
+    plain: Vec<u8>,
+    inner: Vec<u8>,
+    framed: Vec<u8>,
+}
+
+/// The targets of thread `number`: every so-manyth.
+pub fn share(targets: usize, number: usize, threads: usize) -> impl Iterator<Item = usize> {
+    (number..targets).step_by(threads.max(1))
+}
+
+/// Datagram of a request.
+fn datagram(target: &Target, prepared: &super::profile::Prepared, wire: &[u8], framed: &mut Vec<u8>) -> Vec<u8> {
+    let device = &prepared.device;
+    let head = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
+    let mut escaped = Vec::new();
+    // The compiler keeps frames below what P_pLen can tell; one that is not would come out empty and is never answered.
+    match head.build(Some(wire), framed) {
+        Ok(()) => escape(framed, &mut escaped).to_vec(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Sockets of a thread, bound to any free port: for IPv4 peers, or for IPv6 ones if any is.
+pub fn bind(options: &Options) -> io::Result<Vec<UdpSocket>> {
+    let six = options.targets.iter().any(|target| target.address.is_ipv6());
+    let open = || -> io::Result<UdpSocket> {
+        let (domain, any): (_, SocketAddr) = if six {
+            (Domain::IPV6, (Ipv6Addr::UNSPECIFIED, 0).into())
+        } else {
+            (Domain::IPV4, (Ipv4Addr::UNSPECIFIED, 0).into())
+        };
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+        socket.set_nonblocking(true)?;
+        // Less is given without an error.
+        let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+        let _ = socket.set_send_buffer_size(RECEIVE_BUFFER_BYTES);
+        if options.gso {
+            // Where it is unknown, datagrams come one by one.
+            let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
+        }
+        if six {
+            socket.set_only_v6(false)?;
+        }
+        socket.bind(&any.into())?;
+        Ok(socket.into())
+    };
+    (0..options.sockets.max(1)).map(|_| open()).collect()
+}
+
+/// Runs thread `number` to its end.
+pub fn run(
+    options: &Options,
+    number: usize,
+    cpu: Option<usize>,
+    sockets: Vec<UdpSocket>,
+    gate: &Gate,
+    live: Arc<Live>,
+) -> io::Result<Report> {
+    let receive_buffer = sockets.first().map(|socket| socket2::SockRef::from(socket).recv_buffer_size());
+    let receive_buffer_bytes = receive_buffer.and_then(Result::ok).unwrap_or(0) as u64;
+    let made = Udp::new(options, Worker::new(options, number, live), sockets);
+    let clock = gate.open();
+    let mut udp = made?;
+    udp.worker.clock = clock;
+    let mut receiver = Receiver::new();
+    udp.open_windows();
+    udp.run(&mut receiver)?;
+    let drops = udp.sockets.iter().filter_map(|socket| lost(socket.as_fd()));
+    udp.worker.book.tally.other.own_drops = drops.map(u64::from).sum();
+    Ok(udp.worker.close(cpu, receive_buffer_bytes))
+}
+
+impl<'a> Udp<'a> {
+    fn new(options: &'a Options, worker: Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (index, socket) in sockets.iter().enumerate() {
+            epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        }
+        let mut framed = Vec::new();
+        let mut bytes = 0;
+        let mut peers = Vec::new();
+        let mut by_address = HashMap::new();
+        let six = sockets.first().and_then(|socket| socket.local_addr().ok()).is_some_and(|a| a.is_ipv6());
+        for target_index in share(options.targets.len(), worker.number, options.threads) {
+            let target = &options.targets[target_index];
+            let mut datagrams = Vec::new();
+            if bytes < PREBUILT_BYTES_MAX / options.threads {
+                for prepared in &target.profile.requests {
+                    datagrams.push(datagram(target, prepared, &prepared.wire, &mut framed).into_boxed_slice());
+                }
+                bytes += datagrams.iter().map(|one| one.len()).sum::<usize>();
+            }
+            by_address.insert(seen_as(target.address, six), peers.len() as u32);
+            peers.push(Peer {
+                target: target_index,
+                lane: Lane::default(),
+                // FSUs begin at different places, so that commands mix over the fleet too.
+                place: (target_index % target.profile.sequence.len()) as u32,
+                seq: 0,
+                datagrams: datagrams.into(),
+            });
+        }
+        let gathered = sockets.iter().map(|_| VecDeque::with_capacity(GATHERED_MAX)).collect();
+        Ok(Self {
+            options,
+            worker,
+            peers,
+            by_address,
+            sockets,
+            epoll,
+            gathered,
+            ready: VecDeque::new(),
+            refused: Vec::new(),
+            turn: 0,
+            sender: Sender::new(),
+            outbox: Outbox::default(),
+            together: options.gso,
+            plain: Vec::new(),
+            inner: Vec::new(),
+            framed,
+        })
+    }
+
+    fn open_windows(&mut self) {
+        if let Pace::Closed { window } = self.options.pace {
+            for peer in 0..self.peers.len() as u32 {
+                self.ready.extend(std::iter::repeat_n(peer, window));
+            }
+        }
+    }
+
+    fn run(&mut self, receiver: &mut Receiver) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        if self.peers.is_empty() {
+            self.worker.pacer.stop();
+        }
+        loop {
+            let now = self.worker.clock.now_ns();
+            if self.worker.tick(now) {
+                self.sweep(now);
+            }
+            let next = self.gather(now);
+            self.flush();
+            let received = self.receive(receiver)?;
+            if self.worker.is_done() {
+                return Ok(());
+            }
+            if received > 0 || (!self.ready.is_empty() && !self.worker.has_ended()) {
+                continue;
+            }
+            let now = self.worker.clock.now_ns();
+            let blocked = self.gathered.iter().any(|gathered| !gathered.is_empty());
+            let next = if blocked { Some(now + BLOCKED_NS) } else { next };
+            let wait = self.worker.wait(now, next);
+            if wait.is_zero() {
+                continue;
+            }
+            let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Makes ready what is due; when the next one is, where that is known.
+    fn gather(&mut self, now: u64) -> Option<u64> {
+        let mut room = GATHERED_MAX;
+        if !self.worker.pacer.is_open() {
+            while room > 0
+                && let Some(peer) = self.ready.pop_front()
+            {
+                if !self.worker.pacer.take(now) {
+                    self.ready.clear();
+                    return None;
+                }
+                self.prepare(peer as usize, now);
+                room -= 1;
+            }
+            return None;
+        }
+        while room > 0 {
+            match self.worker.pacer.due(now) {
+                Due::Now(planned) => {
+                    let peer = self.turn;
+                    self.turn = (self.turn + 1) % self.peers.len().max(1);
+                    let waiting: usize = self.gathered.iter().map(VecDeque::len).sum();
+                    if self.worker.open + waiting >= OPEN_MAX {
+                        self.worker.book.tally.other.not_sent += 1;
+                    } else {
+                        self.prepare(peer, planned);
+                    }
+                    room -= 1;
+                }
+                Due::At(at) => return Some(at),
+                Due::Never => return None,
+            }
+        }
+        Some(now)
+    }
+
+    /// The next request of a peer.
+    fn prepare(&mut self, peer_index: usize, planned_ns: u64) {
+        let Some(peer) = self.peers.get_mut(peer_index) else { return };
+        let target = &self.options.targets[peer.target];
+        let sequence = &target.profile.sequence;
+        let request = sequence[peer.place as usize];
+        peer.place = (peer.place + 1) % sequence.len() as u32;
+        peer.seq += 1;
+        let prepared = &target.profile.requests[request as usize];
+        let own = if !prepared.dynamic.is_empty() {
+            let (mut raw, mut wire) = (self.worker.spent.pop().unwrap_or_default(), std::mem::take(&mut self.plain));
+            self.worker.renew(target, prepared, peer.seq, &mut raw, &mut wire);
+            let bytes = datagram(target, prepared, &wire, &mut self.framed);
+            self.plain = wire;
+            Some((raw, bytes))
+        } else if peer.datagrams.is_empty() {
+            Some((Vec::new(), datagram(target, prepared, &prepared.wire, &mut self.framed)))
+        } else {
+            None
+        };
+        let socket = peer_index % self.gathered.len();
+        self.gathered[socket].push_back(Outgoing { target: peer_index as u32, request, planned_ns, own });
+    }
+
+    /// Sends what is gathered, as far as the sockets take it.
+    fn flush(&mut self) {
+        for socket in 0..self.sockets.len() {
+            while !self.gathered[socket].is_empty() {
+                self.fill(socket);
+                let sent_ns = self.worker.clock.now_ns();
+                let parcels = self.outbox.parcels(0, self.outbox.len(), self.together);
+                match self.sender.send(self.sockets[socket].as_fd(), parcels.clone()) {
+                    Ok(sent) => {
+                        let datagrams = parcels.take(sent).map(|parcel| parcel.datagrams).sum();
+                        self.left(socket, datagrams, sent_ns);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // An interface that cannot cut parcels: once more, one by one.
+                    Err(_) if self.together && parcels.clone().next().is_some_and(|first| first.datagrams > 1) => {
+                        self.together = false;
+                    }
+                    Err(_) => {
+                        // That of the first one.
+                        self.worker.book.tally.other.send_errors += 1;
+                        self.refused.extend(self.gathered[socket].pop_front().map(|out| out.target));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The bytes of what is gathered for a socket, one after another.
+    fn fill(&mut self, socket: usize) {
+        self.outbox.clear();
+        for out in &self.gathered[socket] {
+            let peer = &self.peers[out.target as usize];
+            let bytes = match &out.own {
+                Some((_, bytes)) => bytes.as_slice(),
+                None => &peer.datagrams[out.request as usize],
+            };
+            let address = self.options.targets[peer.target].address;
+            let datagram = Datagram { socket: socket as u32, peer: address, what: What::Reply, tries: 0 };
+            if !self.outbox.push(datagram, bytes) {
+                break;
+            }
+        }
+    }
+
+    /// The first of what was gathered have left.
+    fn left(&mut self, socket: usize, datagrams: usize, sent_ns: u64) {
+        let gathered = &mut self.gathered[socket];
+        let count = datagrams.min(gathered.len());
+        for out in gathered.drain(..count) {
+            let peer = &mut self.peers[out.target as usize];
+            let prepared = &self.options.targets[peer.target].profile.requests[out.request as usize];
+            let (raw, bytes) = match out.own {
+                Some((raw, bytes)) => (raw, bytes.len()),
+                None => (Vec::new(), peer.datagrams[out.request as usize].len()),
+            };
+            // In a closed loop there is no plan but to send.
+            let planned_ns = if self.worker.pacer.is_open() { out.planned_ns } else { sent_ns };
+            let flight = Flight { request: out.request, planned_ns, sent_ns, raw, silent: prepared.silent };
+            self.worker.sent(prepared, &flight, bytes);
+            peer.lane.push(flight);
+        }
+    }
+
+    fn receive(&mut self, receiver: &mut Receiver) -> io::Result<usize> {
+        let mut total = 0;
+        for index in 0..self.sockets.len() {
+            for _ in 0..BATCHES_MAX {
+                let count = match receiver.receive(self.sockets[index].as_fd(), BATCH) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // What an earlier datagram met (port unreachable, say); told once, then gone.
+                    Err(error) if is_passing(&error) => continue,
+                    Err(error) => return Err(error),
+                };
+                let now = self.worker.clock.now_ns();
+                for at in 0..count {
+                    if let Some(received) = receiver.get(at) {
+                        received.datagrams().for_each(|bytes| self.on_datagram(bytes, received.peer, now));
+                    }
+                }
+                total += count;
+                if count < BATCH {
+                    break;
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, now: u64) {
+        self.worker.book.tally.other.bytes_in += bytes.len() as u64;
+        let Some(&peer_index) = self.by_address.get(&from) else {
+            self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
+            return;
+        };
+        let peer = &mut self.peers[peer_index as usize];
+        let target = &self.options.targets[peer.target];
+        let requests = &target.profile.requests;
+        for item in Frames::new(bytes) {
+            let (wire, parsed) = match item {
+                Ok(frame) => (frame.bytes, frame.plain(&mut self.plain).and_then(Up::new_checked)),
+                Err(bad) => (bad.bytes, Err(bad.reason)),
+            };
+            if let Ok(Up { comm: Comm::Heartbeat, src, .. }) = &parsed
+                && **src == target.id.bytes
+            {
+                self.worker.book.tally.other.heartbeats += u64::from(now >= self.worker.book.measure_from_ns);
+                continue;
+            }
+            let inner = &mut self.inner;
+            let settled = peer.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+                let up = parsed.map_err(Wrong::Outer)?;
+                let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
+                if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
+                    return Err(Wrong::Address);
+                }
+                let prepared = &requests[flight.request as usize];
+                let device = &prepared.device;
+                if (up.sub_dev_type, up.sub_dev_addr) != (device.sub_dev_type, device.sub_dev_addr) {
+                    return Err(Wrong::Device);
+                }
+                let raw = if flight.raw.is_empty() { &prepared.raw } else { flight.raw.as_slice() };
+                prepared.expect.check(prepared.template(), raw, data, inner)
+            });
+            let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
+            let label = |flight: &Flight| requests[flight.request as usize].label;
+            let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
+            if let Some(flight) = self.worker.book.settled(settled, seen, label, raw) {
+                recycle(flight.raw, &mut self.worker.spent);
+                self.worker.open -= 1;
+                if !self.worker.pacer.is_open() {
+                    self.ready.push_back(peer_index);
+                }
+            }
+        }
+    }
+
+    /// Gives up what is past its time-out.
+    fn sweep(&mut self, now: u64) {
+        let closed = !self.worker.pacer.is_open();
+        if closed {
+            self.ready.extend(self.refused.drain(..));
+        }
+        for (index, peer) in self.peers.iter_mut().enumerate() {
+            let target = &self.options.targets[peer.target];
+            let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
+            peer.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+                let prepared = &target.profile.requests[flight.request as usize];
+                book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
+                *open -= 1;
+                if closed {
+                    ready.push_back(index as u32);
+                }
+            });
+        }
+    }
+}
+
+/// How a peer's address looks on a socket: an IPv6 socket shows IPv4 ones mapped, and wildcards are where they lead to.
+fn seen_as(address: SocketAddr, six: bool) -> SocketAddr {
+    match address {
+        SocketAddr::V4(four) if six => (four.ip().to_ipv6_mapped(), four.port()).into(),
+        other => other,
+    }
+}
+
+/// Errors that say nothing about the socket itself.
+fn is_passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, Interrupted, NetworkUnreachable};
+    matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | Interrupted)
+}

@@ -1,0 +1,207 @@
+//! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
+
+use super::lane::Flight;
+use super::live::Live;
+use super::options::{Options, Target};
+use super::pacer::Pacer;
+use super::profile::Prepared;
+use super::tally::{Book, Tally};
+use crate::codec::civil::Now;
+use crate::responder::build::Inputs;
+use fastrand::Rng;
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::{Arc, Barrier, OnceLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// Figures are shown this often.
+const PUBLISH_NS: u64 = 100_000_000;
+/// Requests under way per thread, at most; past it they are not sent and counted. 64 bytes each.
+pub const OPEN_MAX: usize = 1 << 20;
+/// Time-outs are looked for so many times within one.
+const SWEEPS_PER_TIMEOUT: u64 = 20;
+/// Longest wait without a look at the clock.
+const WAIT_NS_MAX: u64 = 50_000_000;
+
+/// Nanoseconds since the start of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock(pub Instant);
+
+impl Clock {
+    /// Now.
+    #[inline]
+    pub fn now_ns(self) -> u64 {
+        self.0.elapsed().as_nanos() as u64
+    }
+}
+
+/// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
+#[derive(Debug)]
+pub struct Gate {
+    barrier: Barrier,
+    start: OnceLock<Instant>,
+}
+
+impl Gate {
+    /// For that many threads.
+    pub fn new(threads: usize) -> Self {
+        Self { barrier: Barrier::new(threads), start: OnceLock::new() }
+    }
+
+    /// Waits for the others. The clock is the same for all. Every thread has to come here once, also one that failed.
+    pub fn open(&self) -> Clock {
+        self.barrier.wait();
+        Clock(*self.start.get_or_init(Instant::now))
+    }
+}
+
+/// CPU time of the calling thread.
+pub fn cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// How a thread ended.
+#[derive(Debug)]
+pub struct Report {
+    /// What it counted.
+    pub tally: Tally,
+    /// From the end of the warm-up to the end of sending.
+    pub measured_ns: u64,
+    /// CPU time in that.
+    pub cpu_ns: u64,
+    /// The processor it was pinned to.
+    pub cpu: Option<usize>,
+    /// Bytes that the kernel gave the receive buffer of its first socket.
+    pub receive_buffer_bytes: u64,
+}
+
+/// What every thread has.
+#[derive(Debug)]
+pub struct Worker {
+    /// Number of the thread.
+    pub number: usize,
+    /// The run's clock.
+    pub clock: Clock,
+    /// Its share of the pace.
+    pub pacer: Pacer,
+    /// What it counts.
+    pub book: Book,
+    /// A reply after this is late.
+    pub timeout_ns: u64,
+    /// Buffers of answered requests.
+    pub spent: Vec<Vec<u8>>,
+    /// Requests under way.
+    pub open: usize,
+    live: Arc<Live>,
+    rng: Rng,
+    utc_offset_s: i32,
+    text: Vec<u8>,
+    next_publish_ns: u64,
+    next_sweep_ns: u64,
+    measure_from_ns: u64,
+    cpu_at_start_ns: Option<u64>,
+    end: Option<(u64, u64)>,
+}
+
+impl Worker {
+    /// Thread number `number` of the run.
+    pub fn new(options: &Options, number: usize, live: Arc<Live>) -> Self {
+        let nanos = |time: Duration| time.as_nanos() as u64;
+        let measure_from_ns = nanos(options.warmup);
+        let end_ns = measure_from_ns.saturating_add(nanos(options.send_for));
+        Self {
+            number,
+            // Set when the run starts.
+            clock: Clock(Instant::now()),
+            pacer: Pacer::new(options.pace, number, options.threads, end_ns, options.requests, options.seed),
+            book: Book::new(options.labels.len(), measure_from_ns),
+            timeout_ns: nanos(options.timeout),
+            spent: Vec::new(),
+            open: 0,
+            live,
+            rng: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            utc_offset_s: jiff::Zoned::now().offset().seconds(),
+            text: Vec::new(),
+            next_publish_ns: 0,
+            next_sweep_ns: 0,
+            measure_from_ns,
+            cpu_at_start_ns: None,
+            end: None,
+        }
+    }
+
+    /// Makes a request's values anew: its raw bytes into `raw`, those on the wire into `wire`.
+    pub fn renew(&mut self, target: &Target, prepared: &Prepared, seq: u64, raw: &mut Vec<u8>, wire: &mut Vec<u8>) {
+        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64);
+        let mut inputs = Inputs {
+            request: &[],
+            registers: &[],
+            id_hex: &target.id_hex,
+            seq,
+            due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
+            civil: None,
+            rng: &mut self.rng,
+        };
+        self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);
+    }
+
+    /// A request has left.
+    #[inline]
+    pub fn sent(&mut self, prepared: &Prepared, flight: &Flight, bytes: usize) {
+        self.open += 1;
+        self.book.sent(prepared.label, flight);
+        self.book.tally.other.bytes_out += bytes as u64;
+    }
+
+    /// Housekeeping. Returns true when time-outs are to be looked for.
+    pub fn tick(&mut self, now_ns: u64) -> bool {
+        if self.cpu_at_start_ns.is_none() && now_ns >= self.measure_from_ns {
+            self.cpu_at_start_ns = Some(cpu_ns());
+        }
+        if self.live.is_stopped() {
+            self.pacer.stop();
+        }
+        if self.end.is_none() && self.pacer.is_over(now_ns) {
+            self.end = Some((now_ns, cpu_ns()));
+        }
+        if now_ns >= self.next_publish_ns {
+            self.next_publish_ns = now_ns + PUBLISH_NS;
+            self.live.publish(self.number, &mut self.book, cpu_ns());
+        }
+        let sweep = now_ns >= self.next_sweep_ns;
+        if sweep {
+            self.next_sweep_ns = now_ns + (self.timeout_ns / SWEEPS_PER_TIMEOUT).clamp(1_000_000, WAIT_NS_MAX);
+        }
+        sweep
+    }
+
+    /// How long to wait where nothing but time can bring something to do.
+    pub fn wait(&self, now_ns: u64, next_send_ns: Option<u64>) -> Duration {
+        let until = self.next_sweep_ns.min(next_send_ns.unwrap_or(u64::MAX));
+        Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
+    }
+
+    /// Nothing more to send, and nothing under way: the end.
+    pub fn is_done(&self) -> bool {
+        self.end.is_some() && self.open == 0
+    }
+
+    /// Has sending ended?
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Closes the book.
+    pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64) -> Report {
+        self.live.publish(self.number, &mut self.book, cpu_ns());
+        self.live.end();
+        let (ended_ns, ended_cpu_ns) = self.end.unwrap_or_else(|| (self.clock.now_ns(), cpu_ns()));
+        Report {
+            tally: self.book.tally,
+            measured_ns: ended_ns.saturating_sub(self.measure_from_ns),
+            cpu_ns: ended_cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(ended_cpu_ns)),
+            cpu,
+            receive_buffer_bytes,
+        }
+    }
+}

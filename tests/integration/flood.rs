@@ -1,0 +1,246 @@
+//! The load generator against the program, and against peers that answer wrongly.
+
+use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::wire::{meter, reply};
+use serde_json::{Value, json};
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::Duration;
+
+const METER: [u8; 2] = [1, 1];
+
+fn fleet() -> Tree {
+    Tree::new(
+        &[
+            fsu("one", "20250125", "udp", &json!({})),
+            fsu("two", "20250126", "udp", &json!({})),
+            fsu("stream", "20250127", "tcp", &json!({})),
+        ],
+        &json!({}),
+    )
+}
+
+/// Floods what `printed` tells, with the configuration of `tree`; how it ended, and its JSON report.
+fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
+    tree.write("ports.txt", &printed.join("\n"));
+    let report = tree.path("report.json");
+    let _ = std::fs::remove_file(&report);
+    let mut command = Command::new(PROGRAM);
+    command.arg("flood").arg("--config").arg(tree.path("sys_config.json")).arg("--ports").arg(tree.path("ports.txt"));
+    command.arg("--json").arg(&report).args(["--quiet", "--seconds", "20"]).args(args);
+    if !args.contains(&"--timeout-ms") {
+        command.args(["--timeout-ms", "5000"]);
+    }
+    let ended = run_to_end(&mut command);
+    let report = std::fs::read(&report).map_or(Value::Null, |bytes| serde_json::from_slice(&bytes).expect("JSON"));
+    (ended, report)
+}
+
+/// sent, good, late, wrong, lost, silent
+fn counts(report: &Value) -> [u64; 6] {
+    let count = |name: &str| report["totals"]["counts"][name].as_u64().unwrap_or(u64::MAX);
+    ["sent", "good", "late", "wrong", "lost", "silent"].map(count)
+}
+
+fn total(report: &Value, name: &str) -> u64 {
+    report["totals"][name].as_u64().unwrap_or(u64::MAX)
+}
+
+#[test]
+fn every_reply_is_verified() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let said = run.said.clone();
+    let check = |args: &[&str], sent: u64| {
+        let (ended, report) = flood(&tree, &said, args);
+        assert_eq!(ended.code, Some(0), "{args:?}: {ended:?}");
+        assert_eq!(counts(&report), [sent, sent, 0, 0, 0, 0], "{args:?}");
+        assert_eq!(report["latency"]["count"], sent);
+    };
+    check(&["--mix", "01=3,05", "--requests", "400"], 400);
+    check(&["--mix", "01", "--requests", "400", "--window", "16", "--threads", "2"], 400);
+    check(&["--mix", "01", "--requests", "100", "--window", "16", "--no-gso", "--sockets", "3"], 100);
+    check(&["--mix", "05", "--requests", "300", "--rate", "3000", "--poisson"], 300);
+    check(&["--mix", "01,05", "--requests", "300", "--rate", "3000", "--tcp"], 300);
+    check(&["--mix", "01,05", "--requests", "400", "--tcp", "--connections", "4", "--pipelining", "16"], 400);
+    check(&["--mix", "03", "--requests", "4", "--fsu", "t*"], 4);
+    let ended = run.stop();
+    assert_eq!(ended.count("/totals/received"), 1904);
+    assert_eq!(ended.count("/totals/dropped_total"), 0);
+}
+
+#[test]
+fn values_are_made_anew() {
+    let tree = fleet();
+    tree.write(
+        "values.json",
+        r#"{"01": {"tag": "${rand(10,99)}$AB"}, "05": {"tag": "${choice(01020304,FDFEFF00)}$", "address": "FF"}}"#,
+    );
+    let run = Run::start(&tree, &[]);
+    let values = tree.path("values.json").display().to_string();
+    for more in [&["--window", "8"][..], &["--tcp", "--pipelining", "8"]] {
+        let args = [&["--mix", "05", "--requests", "100", "--values", &values], more].concat();
+        let (ended, report) = flood(&tree, &run.said, &args);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert_eq!(counts(&report), [100, 100, 0, 0, 0, 0]);
+        assert_eq!(total(&report, "value_misfits"), 0);
+    }
+    run.stop();
+}
+
+#[test]
+fn silence_is_right_where_it_is_configured() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let (ended, report) = flood(&tree, &run.said, &["--mix", "02", "--requests", "6", "--timeout-ms", "200"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(counts(&report), [6, 0, 0, 0, 0, 6]);
+    run.stop();
+}
+
+#[test]
+fn late_replies_are_no_lost_ones() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    // Answered after 300 ms; the tag tells which request a reply belongs to.
+    tree.write("values.json", r#"{"03": {"tag": "${rand(1000,9999)}$"}}"#);
+    let values = tree.path("values.json").display().to_string();
+    let args = ["--mix", "03", "--fsu", "one", "--requests", "3", "--timeout-ms", "200", "--values", &values];
+    let (ended, report) = flood(&tree, &run.said, &args);
+    let [sent, good, late, wrong, lost, _] = counts(&report);
+    assert_eq!((sent, good, wrong, late + lost), (3, 0, 0, 3), "{ended:?}");
+    assert!(late >= 2, "{report:#}");
+    run.stop();
+}
+
+#[test]
+fn a_reply_that_is_not_the_rules_is_wrong() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let other = fleet();
+    other.write("meter/rules/default.json", r#"{"01": {"data": {"level": 514}}, "05": {}}"#);
+    for more in [&[][..], &["--tcp"]] {
+        let (ended, report) = flood(&other, &run.said, &[&["--mix", "01,05", "--requests", "20"], more].concat());
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        let [sent, good, late, wrong, lost, _] = counts(&report);
+        assert_eq!((sent, good > 0, late, lost), (20, true, 0, 0), "{report:#}");
+        assert_eq!(wrong, report["wrong_by"]["static_value"]);
+        assert_eq!(report["samples"][0]["kind"], "wrong");
+        assert_eq!(report["verdict"]["passed"], false);
+    }
+    run.stop();
+}
+
+/// A peer that answers command 05 as `answers` says; it ends when nobody has asked for a while.
+fn peer(answers: fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<String>, std::thread::JoinHandle<()>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(Duration::from_secs(3))).expect("not zero");
+    let printed = vec![format!("listening one udp {}", socket.local_addr().expect("bound"))];
+    let thread = std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        while let Ok((size, from)) = socket.recv_from(&mut buffer) {
+            for answer in answers(&buffer[..size]) {
+                socket.send_to(&answer, from).expect("sent");
+            }
+        }
+    });
+    (printed, thread)
+}
+
+/// What an FSU would answer to command 05 with tag 0.
+fn right(_: &[u8]) -> Vec<u8> {
+    reply("20250125", METER, &meter(0, 5, &[0, 0, 0, 0]))
+}
+
+#[test]
+fn what_is_not_right_is_told_apart() {
+    let tree = fleet();
+    let check = |answers, code: i32, expected: [u64; 6], others: &[(&str, u64)]| {
+        let (printed, thread) = peer(answers);
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "10", "--timeout-ms", "300"];
+        let (ended, report) = flood(&tree, &printed, &args);
+        assert_eq!(ended.code, Some(code), "{ended:?}");
+        assert_eq!(counts(&report), expected, "{report:#}");
+        for (name, count) in others {
+            assert_eq!(total(&report, name), *count, "{name} {report:#}");
+        }
+        thread.join().expect("the peer");
+    };
+    check(|asked| vec![right(asked)], 0, [10, 10, 0, 0, 0, 0], &[]);
+    check(|_| vec![], 1, [10, 0, 0, 0, 10, 0], &[]);
+    // Another FSU's id; a broken P_verify; another tag; another device.
+    check(|_| vec![reply("20250199", METER, &meter(0, 5, &[0; 4]))], 1, [10, 0, 0, 10, 0, 0], &[]);
+    check(
+        |asked| {
+            let mut answer = right(asked);
+            answer[9] ^= 1;
+            vec![answer]
+        },
+        1,
+        [10, 0, 0, 10, 0, 0],
+        &[],
+    );
+    check(|_| vec![reply("20250125", METER, &meter(0, 5, &[0, 0, 1, 0]))], 1, [10, 0, 0, 10, 0, 0], &[]);
+    check(|_| vec![reply("20250125", [1, 2], &meter(0, 5, &[0; 4]))], 1, [10, 0, 0, 10, 0, 0], &[]);
+    // Another command's reply, which nothing asked for.
+    check(
+        |asked| vec![reply("20250125", METER, &meter(0, 4, &[])), right(asked)],
+        1,
+        [10, 10, 0, 0, 0, 0],
+        &[("unexpected", 10)],
+    );
+}
+
+#[test]
+fn a_second_reply_is_a_duplicate() {
+    let tree = fleet();
+    let (printed, thread) = peer(|asked| vec![right(asked), right(asked)]);
+    let args = ["--mix", "05", "--fsu", "one", "--rate", "20", "--requests", "10", "--timeout-ms", "300"];
+    let (ended, report) = flood(&tree, &printed, &args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(counts(&report), [10, 10, 0, 0, 0, 0]);
+    // The last one may come after the end.
+    assert!((9..=10).contains(&total(&report, "duplicate")), "{report:#}");
+    thread.join().expect("the peer");
+}
+
+#[test]
+fn loss_may_be_allowed_and_the_report_read_again() {
+    let tree = fleet();
+    let (printed, thread) = peer(|_| vec![]);
+    let args = ["--mix", "05", "--fsu", "one", "--requests", "3", "--timeout-ms", "100", "--max-loss", "100"];
+    let (ended, report) = flood(&tree, &printed, &args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(report["totals"]["loss"], 1.0);
+    let mut command = Command::new(PROGRAM);
+    command.arg("flood").arg("--from").arg(tree.path("report.json")).arg("--html").arg(tree.path("report.html"));
+    let again = run_to_end(&mut command);
+    assert_eq!((again.code, again.stdout), (Some(0), ended.stdout));
+    let page = std::fs::read_to_string(tree.path("report.html")).expect("written");
+    assert!(page.starts_with("<!doctype html>") && page.contains("prefers-color-scheme"));
+    for outside in ["http:", "https:", "src=", "@import", "<script", "url("] {
+        assert!(!page.contains(outside), "{outside}");
+    }
+    thread.join().expect("the peer");
+}
+
+#[test]
+fn wrong_arguments_are_usage() {
+    let tree = fleet();
+    let printed = ["one", "two"].map(|name| format!("listening {name} udp 127.0.0.1:9"));
+    let check = |args: &[&str], expected: &str| {
+        let (ended, _) = flood(&tree, &printed, args);
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(expected), "{args:?}: {}", ended.stderr);
+    };
+    check(&["--tcp"], "stream has port 0: --ports FILE");
+    check(&["--fsu", "none"], "no FSU has such a name");
+    check(&["--fsu", "stream"], "none of the 1 FSUs is a udp one (try --tcp)");
+    check(&["--mix", "77"], "no device of these FSUs has the command 77");
+    check(&["--mix", "01=x"], "a weight is a whole number");
+    check(&["--rate", "0"], "a number above 0");
+    check(&["--rate", "5", "--window", "2"], "cannot be used with");
+    check(&["--max-loss", "101"], "0 to 100 percent");
+    check(&["--cpus", "99999"], "--cpus");
+    check(&["--values", "/nowhere"], "cannot be read");
+}
