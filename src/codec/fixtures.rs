@@ -67,9 +67,18 @@ pub(crate) fn delimited() -> Template {
     }
 }
 
-/// As [`delimited`], but the data has 0, 4 or 16 bytes in known commands.
+/// As [`delimited`], but the data has 0, 4 or 16 bytes in command 10, and 4 in command 11.
 pub(crate) fn delimited_sizes() -> Template {
-    Template { data_lens: [0, 4, 16].into(), ..delimited() }
+    let plain = delimited();
+    let sized = |key, request_len, request_len_padded| Command { request_len, request_len_padded, ..command(key) };
+    let table = [(0x10, Box::from([0, 2])), (0x11, Box::from([1]))];
+    let parts = plain.keys.iter().flat_map(|shape| shape.parts.iter().copied()).collect();
+    Template {
+        data_lens: [0, 4, 16].into(),
+        keys: [KeyShape { parts, data_len_min: 0, table: table.into() }].into(),
+        commands: [command(0x10), sized(0x11, 4, 4), sized(0x10, 4, 16)].into(),
+        ..plain
+    }
 }
 
 /// `7E address command data(4) sum 0D`, always.

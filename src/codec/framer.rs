@@ -7,7 +7,7 @@
 mod tests;
 
 use super::checksum::read_number;
-use super::inner::{lchksum, length_means};
+use super::inner::{key, lchksum, length_means};
 use crate::plan::template::{Encoding, Framing, LengthField, Template};
 use memchr::memmem;
 
@@ -98,8 +98,17 @@ impl Search {
             }
         };
 
-        // An end byte may stand within a frame as well: the sizes that commands have go first.
+        // An end byte may stand within a frame as well: the sizes that commands have go first,
+        // and of those, where the header tells the command, only its own.
+        let asked = commands_of_key(template, bytes.get(at..).unwrap_or_default());
         for &data_len in &template.data_lens {
+            let has_size = |number: &u32| {
+                let command = template.commands.get(*number as usize);
+                command.is_some_and(|command| [command.request_len, command.request_len_padded].contains(&data_len))
+            };
+            if asked.is_some_and(|asked| !asked.iter().any(has_size)) {
+                continue;
+            }
             let size = wire_len(template, data_len);
             if size > max {
                 break;
@@ -142,6 +151,19 @@ impl Search {
         self.no_end_before[parity] = (bytes.len() + 1).saturating_sub(end.len().max(1)).max(from);
         None
     }
+}
+
+/// The commands with the key in this header; `None` where it cannot be told from the header, or no command has it.
+fn commands_of_key<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> {
+    let [shape] = &*template.keys else { return None };
+    let in_header = shape.data_len_min == 0 && shape.parts.iter().all(|part| part.at.0 >= 0);
+    // With hex characters an end rarely stands within a frame.
+    if !in_header || template.encoding != Encoding::Binary {
+        return None;
+    }
+    let key = key(shape, buf.get(..template.left_len)?);
+    let row = shape.table.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+    shape.table.get(row).map(|(_, numbers)| &**numbers)
 }
 
 /// A frame whose size is known: is it whole, and does it end as it should?

@@ -125,11 +125,13 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
         Kind::Str => pad(slot, text, out),
         Kind::F32 => {
             let value: f32 = parse_float(text)?;
+            in_range(text, value.is_finite())?;
             write_number(u64::from(value.to_bits()), slot.little, out);
             Ok(())
         }
         Kind::F64 => {
             let value: f64 = parse_float(text)?;
+            in_range(text, value.is_finite())?;
             write_number(value.to_bits(), slot.little, out);
             Ok(())
         }
@@ -139,6 +141,11 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
 fn parse_float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Misfit> {
     let text = std::str::from_utf8(text).map_err(|_| Misfit::Digit)?.trim();
     if text.is_empty() { Err(Misfit::Empty) } else { text.parse().map_err(|_| Misfit::Digit) }
+}
+
+/// A number that is written with digits must not become an infinity; `inf` may.
+fn in_range(text: &[u8], finite: bool) -> Result<(), Misfit> {
+    if finite || !text.iter().any(u8::is_ascii_digit) { Ok(()) } else { Err(Misfit::Range) }
 }
 
 /// Puts short bytes where align and padding say.
@@ -345,7 +352,9 @@ pub fn notation_bytes_max(slot: &Slot) -> usize {
         Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
         Kind::Str => slot.len,
-        Kind::F32 | Kind::F64 => 340,
+        // Sign, point and zeros of the smallest numbers, and their digits.
+        Kind::F32 => 60,
+        Kind::F64 => 340,
     }
 }
 
@@ -436,6 +445,9 @@ mod tests {
         check(&slot(Kind::F32, 4, true), "1.5", Ok("0000C03F"));
         check(&slot(Kind::F64, 8, false), "-2", Ok("C000000000000000"));
         check(&slot(Kind::F32, 4, false), "x", Err(Misfit::Digit));
+        check(&slot(Kind::F32, 4, false), "3.5e38", Err(Misfit::Range));
+        check(&slot(Kind::F32, 4, false), "-inf", Ok("FF800000"));
+        check(&slot(Kind::F64, 8, false), "-1e309", Err(Misfit::Range));
         check_decode(&slot(Kind::Str, 4, false), "41FF0000", "A\\xFF");
         check_decode(&slot(Kind::F32, 4, true), "0000C03F", "1.5");
     }

@@ -242,7 +242,8 @@ impl<'a> Walk<'a> {
         });
         let deadline = self.fsu.limits.frame_deadline_ms;
         let until = until.unwrap_or_else(|| "more bytes".into());
-        let text = format!("the beginning of a frame: it waits for {until}; closed after {deadline} ms");
+        let text =
+            format!("the beginning of a frame: it waits for {until}; after {deadline} ms its first byte is skipped");
         item.verdict = Verdict { what: "partial", reason: Some("partial"), text };
         item
     }

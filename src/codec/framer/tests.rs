@@ -83,6 +83,18 @@ fn delimited_prefers_the_sizes_of_commands() {
 }
 
 #[test]
+fn delimited_knows_the_sizes_of_the_command_in_the_header() {
+    let template = fixtures::delimited_sizes();
+    // Ends at the sizes of other commands are data.
+    check(&template, "7E01110D0D", Cut::More);
+    check(&template, "7E01110D0DBBCC000D", Cut::Frame(9));
+    // Without an end there, the first one is it.
+    check(&template, "7E01110D0DBBCC0000", Cut::Frame(5));
+    // A key that no command has: every size is as good.
+    check(&template, "7E01120D0DBBCC000D", Cut::Frame(5));
+}
+
+#[test]
 fn delimited_in_hex_characters() {
     fn text(template: &Template, text: &str, expected: Cut) {
         check(template, &hex::encode(text), expected);

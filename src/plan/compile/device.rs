@@ -211,6 +211,15 @@ fn rule_files(
         } else {
             // Another FSU's, or another device's; it may well be absent here.
             if base.is_empty() || !base.bytes().all(|c| c.is_ascii_hexdigit()) {
+                let path = loader.join(&draft.path, &named.value);
+                if !loader.exists(&path) {
+                    let text = format!(
+                        "{} is no file (<fsuid>.json, {device}.json and default.json are read)",
+                        loader.source.show(&path)
+                    );
+                    loader.diags.error(named.pos, text);
+                    continue;
+                }
                 let text = format!("`{}` never applies (<fsuid>.json, {device}.json or default.json)", named.value);
                 loader.diags.warn(named.pos, text);
             }

@@ -21,6 +21,9 @@ pub mod sample;
 pub mod template;
 pub mod transfer;
 
+#[cfg(test)]
+mod tests;
+
 use super::fleet::Fleet;
 use crate::config::load::Loader;
 use crate::config::raw::{RawSysConfig, RawVendors};
@@ -32,7 +35,8 @@ use std::path::Path;
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     let raw = loader.load::<RawSysConfig>(main_file, None)?;
     let vendors_file = loader.join(main_file, "vendor.json");
-    let vendors = if loader.exists(&vendors_file) { loader.load::<RawVendors>(&vendors_file, None) } else { None };
+    let there = loader.exists(&vendors_file) || loader.source.is_dir(&vendors_file);
+    let vendors = if there { loader.load::<RawVendors>(&vendors_file, None) } else { None };
     let mut devices = device::Devices::new(vendors.map(|at| at.value).unwrap_or_default());
     let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
     fleet.filter(|_| !loader.diags.has_errors())

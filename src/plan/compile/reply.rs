@@ -4,7 +4,7 @@ use super::expr::{self, Scope, is_dynamic, number_range};
 use super::field::{Area, constant, encode, split_name, text};
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value;
-use crate::codec::value::range;
+use crate::codec::value::{self, range};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
@@ -344,6 +344,18 @@ fn fits(expr: &Expr, slot: &Slot) -> Result<(), String> {
             Err(format!("may be {} bytes long, and the field holds {len}", expr.bytes_max))
         }
         Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot),
+        Kind::F32 | Kind::F64 => {
+            let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
+            if let [Part::Choice(choices)] = &*expr.parts
+                && let Some(bad) = choices.iter().find(|choice| wrong(choice))
+            {
+                return Err(format!("has the choice `{bad}`, which is no number of this field"));
+            }
+            match largest_text(&expr.parts) {
+                Some(text) if wrong(&text) => Err("is no number of this field".into()),
+                _ => Ok(()),
+            }
+        }
         _ => Ok(()),
     }
 }
@@ -366,7 +378,7 @@ fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {
         }
         [Part::Choice(choices)] => {
             for choice in choices {
-                let value = crate::codec::value::parse_int(choice.as_bytes());
+                let value = value::parse_int(choice.as_bytes());
                 if !value.is_ok_and(|value| (low..=high).contains(&value)) {
                     return Err(format!("has the choice `{choice}`, which is no whole number from {low} to {high}"));
                 }
@@ -374,7 +386,7 @@ fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {
             return Ok(());
         }
         parts => match largest_text(parts) {
-            Some(text) => match crate::codec::value::parse_int(text.as_bytes()) {
+            Some(text) => match value::parse_int(text.as_bytes()) {
                 Ok(value) => (0, value),
                 Err(_) => return Err("is no whole number".into()),
             },

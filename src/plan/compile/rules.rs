@@ -2,7 +2,7 @@
 
 use super::command::{key_digits, padded_key};
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
-use super::field::{self, split_name};
+use super::field::{self, Area, split_name};
 use super::payload::ByPlace;
 use super::reply::{self, Sources, header_lookup};
 use super::template::TemplateDraft;
@@ -105,8 +105,13 @@ pub fn rules(
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
     let mut cycles = 0;
     for (_, file) in files {
+        let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
+            if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
+                diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
+                continue;
+            }
             if numbers.is_empty() {
                 let known = draft.plan.commands.iter().map(|command| &*command.key_text);
                 let near = nearest(&key_digits(&key.value).concat(), known);
@@ -339,10 +344,10 @@ fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetR
 
 /// A name in `data` must be a reply field of one of the commands, or a header field that can be set.
 fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name: &At<String>, value: &At<Json>) {
-    let (_, plain) = split_name(&name.value);
+    let (area, plain) = split_name(&name.value);
     let plan = &draft.plan;
     let reply_fields = numbers.iter().flat_map(|&number| &draft.commands[number].response);
-    if reply_fields.clone().any(|field| !field.header && *field.field.name == *plain) {
+    if area == Area::Plain && reply_fields.clone().any(|field| !field.header && *field.field.name == *plain) {
         return;
     }
     match plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) {

@@ -2,7 +2,7 @@
 
 use super::checksum;
 use super::command::{self, CommandDraft, data_list};
-use super::field::{self, Padding, is_data_frame_length, known, split_name};
+use super::field::{self, Area, Padding, is_data_frame_length, known, split_name};
 use super::reply::{self, HeaderScope, RefusalSpec, Sources};
 use super::sample::sample;
 use super::transfer;
@@ -11,7 +11,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::plan::template::{
     Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyPart, KeyShape, Kind,
-    LengthField, Offset, Template,
+    LengthField, Offset, Slot, Template,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +137,9 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
             diags.error(name.pos, format!("a second field `{plain}`"));
         }
         let length = slot.kind == Kind::Length || is_data_frame_length(raw);
+        if !length {
+            check_value(diags, raw, &slot);
+        }
         let at = Offset(len as i32);
         len += slot.len;
         let computed = if length { Computed::Length } else { Computed::No };
@@ -148,6 +151,20 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
         }
     }
     (fields, len)
+}
+
+/// A header or tail field's value must fit, whether a frame ever shows it or not.
+fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
+    match &raw.value.value {
+        Some(value) if matches!(&value.value, Json::Str(text) if text.contains("{{")) => {
+            diags.error(value.pos, "an unknown placeholder (known: {{data_frame_length}})");
+        }
+        // An empty text is zero, or padding.
+        Some(value) if !matches!(&value.value, Json::Str(text) if text.is_empty()) => {
+            field::constant(diags, slot, value);
+        }
+        _ => {}
+    }
 }
 
 /// The constant first or last field.
@@ -421,8 +438,8 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
     let list = data_list(diags, plan, raw.resp_data_list.as_deref().unwrap_or_default(), Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     for (name, value) in values {
-        let (_, plain) = split_name(&name.value);
-        let data = list.fields.iter().any(|field| *field.field.name == *plain);
+        let (area, plain) = split_name(&name.value);
+        let data = area == Area::Plain && list.fields.iter().any(|field| *field.field.name == *plain);
         let header = plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain);
         if !data && !header && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
             let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
