@@ -3,7 +3,7 @@
 use super::live::{Live, Look};
 use super::options::{Options, Pace};
 use super::report::{FloodReport, Second, report};
-use super::tally::Row;
+use super::tally::{Other, Row};
 use super::worker::{Gate, Report};
 use super::{machine, tcp, udp};
 use crate::plan::fleet::Transport;
@@ -70,7 +70,7 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     let threads = start(&options, &live)?;
     let start = Instant::now();
     let mut seconds: Vec<Second> = Vec::new();
-    let mut before = (Row::default(), 0.0);
+    let mut before = (Row::default(), Other::default(), 0.0);
     let mut next = start + Duration::from_secs(1);
     loop {
         std::thread::sleep(STEP.min(next.saturating_duration_since(Instant::now())));
@@ -89,9 +89,9 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
             total
         });
         // The rest after the last whole second is not worth a point of its own.
-        if at_s - before.1 > 0.5 || seconds.is_empty() {
-            let second = second(at_s, &total, &before.0, &look);
-            before = (total, at_s);
+        if at_s - before.2 > 0.5 || seconds.is_empty() {
+            let second = second(at_s, &total, (&before.0, &before.1), &look);
+            before = (total, look.other, at_s);
             show.second(&options, &second, &look);
             if seconds.len() < SECONDS_MAX {
                 seconds.push(second);
@@ -111,15 +111,15 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     Ok(report(&options, &reports, seconds, format!("{started:.3}"), format!("{ended:.3}"), notes))
 }
 
-fn second(at_s: f64, total: &Row, before: &Row, look: &Look) -> Second {
+fn second(at_s: f64, total: &Row, (before, other): (&Row, &Other), look: &Look) -> Second {
     let us = |ns: u64| ns as f64 / 1000.0;
     let at = |quantile: f64| {
         if look.interval.is_empty() { 0.0 } else { us(look.interval.value_at_quantile(quantile)) }
     };
     Second {
         at_s: (at_s * 1000.0).round() / 1000.0,
-        sent: total.sent - before.sent,
-        replies: total.replies() - before.replies(),
+        sent: look.other.sent - other.sent,
+        replies: look.other.replies - other.replies,
         wrong: total.wrong - before.wrong,
         lost: total.lost.saturating_sub(before.lost),
         p50_us: at(0.5),

@@ -55,12 +55,18 @@ impl Axis {
         Self { title, ticks: steps.into_iter().map(|at| (at, text(at))).collect(), range: (0.0, last) }
     }
 
-    /// The logarithm to base 10 of values between these; ticks at powers of ten.
+    /// The logarithm to base 10 of values between these; ticks at 1, 2 and 5 times powers of ten, or at these alone where
+    /// that were too many.
     pub fn log(title: &'static str, least: f64, most: f64, text: impl Fn(f64) -> String) -> Self {
-        let low = least.max(0.1).log10().floor();
-        let high = most.max(1.0).log10().ceil().max(low + 1.0);
-        let ticks = (low as i32..=high as i32).map(|power| (f64::from(power), text(10_f64.powi(power)))).collect();
-        Self { title, ticks, range: (low, high) }
+        let (least, most) = (least.max(0.1), most.max(least).max(0.2));
+        let powers = least.log10().floor() as i32..=most.log10().ceil() as i32;
+        let every: &[f64] = if powers.clone().count() > 4 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+        let all: Vec<f64> = powers.flat_map(|power| every.iter().map(move |n| n * 10_f64.powi(power))).collect();
+        let low = all.iter().copied().filter(|tick| *tick <= least).fold(0.1, f64::max);
+        let high = all.iter().copied().filter(|tick| *tick >= most && *tick > low).fold(f64::INFINITY, f64::min);
+        let high = if high.is_finite() { high } else { most };
+        let kept = all.into_iter().filter(|tick| (low..=high).contains(tick));
+        Self { title, ticks: kept.map(|tick| (tick.log10(), text(tick))).collect(), range: (low.log10(), high.log10()) }
     }
 
     fn place(&self, value: f64) -> f64 {
@@ -131,7 +137,8 @@ mod tests {
     fn lines_lie_within_the_chart() {
         let x = Axis::linear("s", 10.0, |at| at.to_string());
         let y = Axis::log("us", 3.0, 900.0, |at| at.to_string());
-        assert_eq!(y.range, (0.0, 3.0));
+        let shown: Vec<&str> = y.ticks.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(shown, ["2", "5", "10", "20", "50", "100", "200", "500", "1000"]);
         let points = (0..5000).map(|n| (f64::from(n) / 100.0, 2.0)).collect();
         let svg = chart("test", &x, &y, &[Line { name: "a", class: "a", points }]);
         assert!(svg.contains("points=\"72.0,"), "{svg}");

@@ -64,6 +64,10 @@ impl Row {
 /// Counts that belong to no command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Other {
+    /// Requests sent, warm-up included.
+    pub sent: u64,
+    /// Replies that belong to a request, warm-up included.
+    pub replies: u64,
     /// Right replies to requests answered already.
     pub duplicate: u64,
     /// What nothing asked for.
@@ -89,6 +93,8 @@ pub struct Other {
 impl Other {
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.replies += other.replies;
         self.duplicate += other.duplicate;
         self.unexpected += other.unexpected;
         self.heartbeats += other.heartbeats;
@@ -237,6 +243,7 @@ impl Book {
     /// A request was sent.
     #[inline]
     pub fn sent(&mut self, label: usize, flight: &Flight) {
+        self.tally.other.sent += 1;
         if self.counts(flight) {
             self.tally.rows[label].sent += 1;
             self.tally.lag.saturating_record(flight.sent_ns.saturating_sub(flight.planned_ns));
@@ -255,26 +262,27 @@ impl Book {
     ) -> Option<Flight> {
         match settled {
             Settled::Good(flight) => {
+                let label = label(&flight);
                 if self.counts(&flight) {
-                    let label = label(&flight);
                     self.tally.rows[label].good += 1;
-                    self.took(label, &flight, seen.now_ns);
                 }
+                self.took(label, &flight, seen.now_ns);
                 Some(flight)
             }
             Settled::Late(flight, overdue) => {
+                let label = label(&flight);
                 if self.counts(&flight) {
-                    let label = label(&flight);
                     let row = &mut self.tally.rows[label];
                     row.late += 1;
                     row.lost -= u64::from(overdue);
-                    self.took(label, &flight, seen.now_ns);
                     self.sample(Kind::Late, Some(label), seen, "after the time-out", || own(&flight, &raw));
                 }
+                self.took(label, &flight, seen.now_ns);
                 if overdue { None } else { Some(flight) }
             }
             Settled::Wrong(flight, wrong) => {
                 let label = label(&flight);
+                self.tally.other.replies += 1;
                 if self.counts(&flight) {
                     self.tally.rows[label].wrong += 1;
                 }
@@ -319,7 +327,10 @@ impl Book {
     #[inline]
     fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
         let took_ns = now_ns.saturating_sub(flight.planned_ns);
-        self.tally.latency[label].saturating_record(took_ns);
+        self.tally.other.replies += 1;
+        if self.counts(flight) {
+            self.tally.latency[label].saturating_record(took_ns);
+        }
         self.interval.saturating_record(took_ns);
     }
 
