@@ -82,9 +82,9 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
 #[test]
 fn no_allocation_from_request_to_reply() {
     let fleet = shipped();
-    let run = RunContext { seed: 1, skip_delay: false };
+    let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
-    let moment = Moment { now, not_before_unix_ms: 0 };
+    let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
     let mut scratch = Scratch::default();
     let mut replies = 0;
     for fsu in &fleet.fsus {

@@ -191,7 +191,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let conn = self.conns.get_mut(id)?;
         let slot = self.slots.get_mut(conn.socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let moment = Moment { now: now.now(), not_before_unix_ms: now.unix_of_later(conn.last_due_ms) };
+        let moment = Moment {
+            now: now.now(),
+            not_before_unix_ms: now.unix_of_later(conn.last_due_ms),
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
         let mut sink = StreamSink {
             later: &mut self.later,
             notes: &mut self.notes,

@@ -81,7 +81,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             now,
             pending_full: 0,
         };
-        let moment = Moment { now: now.now(), not_before_unix_ms: 0 };
+        let moment = Moment {
+            now: now.now(),
+            not_before_unix_ms: 0,
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
         let heard = self.protocol.on_datagram(
             &self.run,
             fsu,
