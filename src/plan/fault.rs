@@ -178,8 +178,8 @@ pub const BURST_MAX: u32 = 1_000;
 /// What `faults` of one place say. A key that is absent leaves what a farther place says.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FaultSet {
-    /// Probability by kind, 0 to 1.
-    p: [Option<f64>; FaultKind::DRAWN],
+    /// Probability by kind, 0 to 1; `None`: nothing is said.
+    pub p: [Option<f64>; FaultKind::DRAWN],
     /// How long a reply is held back.
     pub reorder_ms: u64,
     /// How much later a reply is sent.

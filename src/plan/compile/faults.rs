@@ -84,14 +84,14 @@ fn probability(diags: &mut Diags, pos: Pos, p: Option<&At<f64>>) -> f64 {
     match p {
         Some(at) if (0.0..=1.0).contains(&at.value) => return at.value,
         Some(at) => diags.error(at.pos, format!("probability {} (0 to 1)", at.value)),
-        None => diags.error(pos, "`p` is missing (a probability, 0 to 1)"),
+        None => diags.missing(pos, "p", "a probability, 0 to 1"),
     }
     0.0
 }
 
 fn milliseconds(diags: &mut Diags, at: &At<RawFaultDelay>) -> u64 {
     if at.ms.is_none() {
-        diags.error(at.pos, format!("`ms` is missing (1 to {DELAY_MS_MAX})"));
+        diags.missing(at.pos, "ms", &format!("1 to {DELAY_MS_MAX}"));
     }
     number(diags, at.ms.as_ref(), 1, DELAY_MS_MAX, 1)
 }

@@ -5,6 +5,7 @@
 
 mod datagrams;
 mod driver;
+mod repeat;
 mod streams;
 
 use super::clock::Clock;
