@@ -317,7 +317,9 @@ mod tests {
 
     fn set(list: &[(FaultKind, f64)]) -> FaultSet {
         let mut set = FaultSet::default();
-        list.iter().for_each(|&(kind, p)| set.set_p(kind, p));
+        for &(kind, p) in list {
+            set.set_p(kind, p);
+        }
         set
     }
 

@@ -13,7 +13,7 @@ use super::protocol::Protocol;
 use super::tap::{Kind, Tap};
 use super::wheel::Wheel;
 use crate::codec::reason::Reason;
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, FsuFaults};
 use crate::plan::fleet::{Fleet, Transport};
 use crate::responder::faults::is_offline;
 use crate::responder::state::{Counters, FsuState};
@@ -161,7 +161,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     fn start_outages(&mut self) {
         let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
         let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
-        let edges_ms: BTreeSet<u64> = faults.flat_map(|faults| faults.outage_edges()).collect();
+        let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
         for edge_ms in edges_ms {
             self.later.wheel.insert(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
         }

@@ -244,3 +244,87 @@ fn a_ledger_that_cannot_be_written_ends_the_run_at_once() {
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
     assert!(ended.stderr.contains("--fault-ledger"), "{}", ended.stderr);
 }
+
+/// What `check` says of an FSU of that transport with these faults: place within its file, and text.
+fn check(transport: &str, place: &str, faults: &Value, expected: &[&str]) {
+    let (mut own, mut more) = (json!({}), json!({}));
+    match place {
+        "fsu" => own["faults"] = faults.clone(),
+        "sys" => more["faults"] = faults.clone(),
+        "at" => more["faults_at"] = faults.clone(),
+        _ => {}
+    }
+    let tree = Tree::new(&[fsu("site", ID, transport, &own)], &more);
+    if place == "rule" {
+        tree.write("meter/rules/default.json", &json!({"01": faults}).to_string());
+    }
+    let mut command = std::process::Command::new(crate::harness::PROGRAM);
+    let ended = crate::harness::run_to_end(command.arg("check").arg(tree.path("sys_config.json")));
+    let said: Vec<&str> = ended.stdout.iter().filter_map(|line| Some(line.split_once(": /")?.1)).collect();
+    assert_eq!(said, expected, "{:?} {}", ended.stdout, ended.stderr);
+}
+
+#[test]
+fn what_cannot_be_is_told_with_its_place() {
+    check("udp", "fsu", &json!({"drop": 0.5, "reorder_ms": {"p": 1, "ms": 5}, "bad_verify": 1}), &[]);
+    check("tcp", "fsu", &json!({"reset": 0, "stall": 1, "split": {"p": 0.5}}), &[]);
+    check("udp", "fsu", &json!({"drop": 1.5}), &["fsu_list/0/faults/drop: error: probability 1.5 (0 to 1)"]);
+    check("udp", "sys", &json!({"drop": -0.1}), &["faults/drop: error: probability -0.1 (0 to 1)"]);
+    check(
+        "udp",
+        "fsu",
+        &json!({"reset": 0.1}),
+        &["fsu_list/0/faults/reset: error: `reset` is for tcp FSUs only, and this one is udp"],
+    );
+    check(
+        "broadcast",
+        "sys",
+        &json!({"bad_verify": 0.1}),
+        &["faults/bad_verify: error: `bad_verify` is for udp FSUs only, and the fleet has none"],
+    );
+    check(
+        "udp",
+        "rule",
+        &json!({"faults": {"split": {"p": 1, "pieces": 2}}}),
+        &["01/faults/split: error: `split` is for tcp FSUs only, and no FSU with this device is one"],
+    );
+    check(
+        "udp",
+        "rule",
+        &json!({"faults": {"offline": true}}),
+        &["01/faults/offline: error: an FSU is offline, not a device or a rule (its `faults`, or `faults_at`)"],
+    );
+    check(
+        "udp",
+        "rule",
+        &json!({"burst": 2}),
+        &["01/burst: error: `burst` without `cycle` (it sends the next entries of a cycle)"],
+    );
+    check("udp", "rule", &json!({"cycle": [{}], "burst": 0}), &["01/burst: error: burst 0 (1 to 1000)"]);
+    check(
+        "tcp",
+        "fsu",
+        &json!({"split": {"p": 1, "pieces": 1, "gap_ms": 0}, "extra_delay_ms": {"ms": 0}}),
+        &[
+            "fsu_list/0/faults/split/pieces: error: 1 (2 to 64)",
+            "fsu_list/0/faults/split/gap_ms: error: 0 (1 to 60000)",
+            "fsu_list/0/faults/extra_delay_ms: error: \"p\" is missing (a probability, 0 to 1)",
+            "fsu_list/0/faults/extra_delay_ms/ms: error: 0 (1 to 3600000)",
+        ],
+    );
+    check(
+        "udp",
+        "at",
+        &json!([{"from_s": 5, "to_s": 5, "faults": {"drop": 1}}, {"fsu": "other*", "offline": true}, {"from_s": 1}]),
+        &[
+            "faults_at/0/to_s: error: it ends before it begins (`to_s` after `from_s`)",
+            "faults_at/2: warning: nothing is made then (`faults`, or `\"offline\": true`)",
+        ],
+    );
+    check(
+        "udp",
+        "at",
+        &json!([{"fsu": "other*", "offline": true}]),
+        &["faults_at/0: warning: no FSU's name fits `other*`"],
+    );
+}

@@ -1,5 +1,6 @@
 //! `faults` and `faults_at` to what is drawn from (spec templates.md, Faults).
 
+use super::fsu::SECONDS_MAX;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawFaultDelay, RawFaults, RawFaultsAt, RawSysConfig};
@@ -10,8 +11,6 @@ use std::sync::Arc;
 
 /// Longest time between two pieces of a split reply.
 const GAP_MS_MAX: u64 = 60_000;
-/// Longest schedule, in seconds: a year.
-const SCHEDULE_S_MAX: f64 = 31_536_000.0;
 /// Entries of `faults_at`: every message of an FSU looks at those that its name fits.
 const SCHEDULE_ENTRIES_MAX: usize = 1_000;
 
@@ -202,9 +201,9 @@ fn entry(diags: &mut Diags, raw: &At<RawFaultsAt>) -> Entry {
         diags.warn(raw.pos, "nothing is made then (`faults`, or `\"offline\": true`)");
     }
     let mut moment = |at: Option<&At<f64>>, default: u64| match at {
-        Some(at) if (0.0..=SCHEDULE_S_MAX).contains(&at.value) => (at.value * 1000.0).round() as u64,
+        Some(at) if (0.0..=SECONDS_MAX).contains(&at.value) => (at.value * 1000.0).round() as u64,
         Some(at) => {
-            diags.error(at.pos, format!("{} s (0 to {SCHEDULE_S_MAX})", at.value));
+            diags.error(at.pos, format!("{} s (0 to {SECONDS_MAX})", at.value));
             default
         }
         None => default,

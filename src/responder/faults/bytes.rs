@@ -11,7 +11,7 @@ use fastrand::Rng;
 
 /// On the inner frame, its raw bytes and its wire bytes: `wrong_type`, `bad_checksum` and, where no outer frame
 /// follows (`alone`), `corrupt`.
-pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut Vec<u8>, wire: &mut Vec<u8>, done: &mut Kinds) {
+pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
     if drawn.made.has(FaultKind::Garbage) {
         return;
     }
@@ -26,7 +26,9 @@ pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut Vec<u8>,
         let at = checksum.at.in_frame(raw.len());
         if let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
             // All bits: no single flipped bit makes it right again.
-            bytes.iter_mut().for_each(|byte| *byte = !*byte);
+            for byte in bytes {
+                *byte = !*byte;
+            }
             done.add(FaultKind::BadChecksum);
             changed = true;
         }

@@ -64,7 +64,9 @@ impl Sink for Seen {
 fn always(kinds: &[FaultKind]) -> FaultSet {
     let mut set =
         FaultSet { reorder_ms: 50, extra_delay_ms: 200, split_pieces: 3, split_gap_ms: 10, ..FaultSet::default() };
-    kinds.iter().for_each(|&kind| set.set_p(kind, 1.0));
+    for &kind in kinds {
+        set.set_p(kind, 1.0);
+    }
     set
 }
 

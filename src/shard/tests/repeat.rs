@@ -221,7 +221,9 @@ fn run(
         .collect();
     let inner = frame(&fixed(), 5, COMMANDS[0], &[]);
     for (step, &fsu) in (1..).zip(asked) {
-        all.iter_mut().for_each(|shard| shard.run_to(step * STEP_MS));
+        for shard in &mut all {
+            shard.run_to(step * STEP_MS);
+        }
         let mut request = inner.clone();
         if fleet.fsus[fsu].transport == Transport::Udp {
             let (mut plain, mut wire) = (Vec::new(), Vec::new());
@@ -230,7 +232,9 @@ fn run(
         }
         all[fsu % shards].request(&fleet, fsu, &request);
     }
-    all.iter_mut().for_each(|shard| shard.run_to(END_MS));
+    for shard in &mut all {
+        shard.run_to(END_MS);
+    }
     let mut counts = vec![[0; FaultKind::COUNT]; total];
     let mut by_fsu = vec![Vec::new(); total];
     for shard in all {
