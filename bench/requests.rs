@@ -15,7 +15,7 @@ use std::path::Path;
 
 /// 2026-01-12 17:30:03 UTC.
 const UNIX_MS: i64 = 1_768_239_003_000;
-const RUN: RunContext = RunContext { seed: 1, skip_delay: true };
+const RUN: RunContext = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
 
 /// A request as it travels.
 pub(crate) struct Request {
@@ -110,7 +110,7 @@ impl<'a> Server<'a> {
         self.unix_ms += 1;
         self.last.0.clear();
         let now = Now { unix_ms: self.unix_ms, utc_offset_s: 0 };
-        let moment = Moment { now, not_before_unix_ms: 0 };
+        let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
         let Self { fsu, state, scratch, last, .. } = self;
         if fsu.transport == Transport::Udp {
             b_interface::on_datagram(&RUN, fsu, state, black_box(wire), moment, scratch, last);

@@ -6,10 +6,12 @@ use fsu_mock::codec::reason::Reason;
 use fsu_mock::config::load::Loader;
 use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
+use fsu_mock::plan::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
 use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
 use fsu_mock::responder::state::FsuState;
 use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Counts what goes out and keeps nothing.
 #[derive(Default)]
@@ -81,10 +83,31 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
 
 #[test]
 fn no_allocation_from_request_to_reply() {
-    let fleet = shipped();
-    let run = RunContext { seed: 1, skip_delay: false };
+    assert_no_allocation(&shipped());
+}
+
+#[test]
+fn nor_with_faults_made_on_purpose() {
+    let mut base =
+        FaultSet { split_pieces: 3, split_gap_ms: 1, reorder_ms: 1, extra_delay_ms: 1, ..FaultSet::default() };
+    for kind in FaultKind::ALL {
+        base.set_p(kind, 0.3);
+    }
+    base.set_p(FaultKind::Drop, 0.05);
+    let (from_ms, to_ms, faults) = (0, u64::MAX, FaultSet::default());
+    let schedule = [Scheduled { from_ms, to_ms, faults }].into();
+    let faults = Arc::new(FsuFaults { base, schedule });
+    let mut fleet = shipped();
+    for fsu in &mut fleet.fsus {
+        fsu.faults = Some(faults.clone());
+    }
+    assert_no_allocation(&fleet);
+}
+
+fn assert_no_allocation(fleet: &Fleet) {
+    let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
-    let moment = Moment { now, not_before_unix_ms: 0 };
+    let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
     let mut scratch = Scratch::default();
     let mut replies = 0;
     for fsu in &fleet.fsus {

@@ -96,9 +96,9 @@ impl<'p> World<'p> {
     }
 
     fn deliver(&mut self, peer: SocketAddr, bytes: &[u8]) {
-        let run = RunContext { seed: 1, skip_delay: true };
+        let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
         let now = Now { unix_ms: self.now_ms as i64, utc_offset_s: 0 };
-        let moment = Moment { now, not_before_unix_ms: 0 };
+        let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
         let mut sent = Sent::default();
         let (state, scratch) = (&mut self.state, &mut self.scratch);
         datagram::on_datagram_from(&run, self.fsu, state, peer, bytes, moment, scratch, &mut sent);

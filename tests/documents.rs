@@ -17,7 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// 2026-01-12 17:30:03 at UTC: the clock of the exchanges.
-const NOW: Moment = Moment { now: Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, not_before_unix_ms: 0 };
+const NOW: Moment =
+    Moment { now: Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 };
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -71,7 +72,7 @@ fn the_document_shows_every_file_as_it_is() {
 #[test]
 fn the_example_answers_what_the_document_says() {
     let fleet = example();
-    let run = RunContext { seed: 1, skip_delay: false };
+    let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let mut states: Vec<FsuState> = fleet.fsus.iter().map(FsuState::new).collect();
     let mut scratch = Scratch::default();
     let mut played = Vec::new();

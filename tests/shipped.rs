@@ -85,7 +85,7 @@ fn every_template_answers_every_command() {
                 assert_eq!(p.cut(&wire).ok().and_then(|f| p.command(&f)), Some(i), "{}: {key}", template.display());
                 let mut scratch = Scratch::default();
                 let mut state = FsuState::new(&fleet.fsus[0]);
-                let run = RunContext { seed: 1, skip_delay: true };
+                let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
                 let moment = product::moment(Clock::parse(NOW));
                 let verdict = respond(&run, &fleet.fsus[0], 0, &mut state, &wire, moment, &mut scratch);
                 assert!(

@@ -150,6 +150,9 @@ pub struct RunArgs {
     /// Write the final counters as JSON to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,
+    /// Write a JSON line for every fault made on purpose to this file, anew: {"time", "fsu", "message", "kind"}
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub fault_ledger: Option<PathBuf>,
     /// Directory of the system log and the device logs, instead of log.dir
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub log_dir: Option<PathBuf>,

@@ -3,6 +3,7 @@
 use super::prepare::Prepared;
 use crate::codec::reason::Reason;
 use crate::log::LoggerHandle;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fleet;
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
@@ -84,6 +85,10 @@ impl<T: Tap> Tap for Watched<T> {
         bytes: &[u8],
     ) -> bool {
         self.tap.record(kind, fsu, peer, unix_ms, dropped, bytes)
+    }
+
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
+        self.tap.fault(fsu, unix_ms, kind, message)
     }
 }
 
@@ -231,7 +236,8 @@ mod tests {
     fn crew() -> (Crew, Vec<SocketAddr>) {
         let fleet = Arc::new(fleet());
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
-        let common = Common { driver: DriverKind::Poll, fleet, run: RunContext { seed: 1, skip_delay: true } };
+        let common =
+            Common { driver: DriverKind::Poll, fleet, run: RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 } };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

@@ -21,6 +21,7 @@ use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
 use super::plan::json;
 use crate::codec::civil::Now;
+use crate::plan::fault::FsuFaults;
 use crate::plan::fleet::Fsu;
 use crate::responder::{Moment, RunContext};
 use model::{Explanation, FsuHead};
@@ -30,17 +31,23 @@ use walk::Walk;
 /// Explains the bytes. It is done, and the exit code 0, whether or not they are answered: the last line tells.
 pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let frame = args.frame().map_err(|wrong| CliError::new(Exit::Usage, format!("HEX: {wrong}")))?;
-    let fleet = load(args.config.as_deref())?;
+    let mut fleet = load(args.config.as_deref())?;
+    find(&fleet, &args.fsu)?;
+    // What could happen on purpose is told; what is shown is the reply without it.
+    let faults = fleet.fsus.iter_mut().find(|fsu| *fsu.name == *args.fsu).and_then(|fsu| fsu.faults.take());
     let fsu = find(&fleet, &args.fsu)?;
-    let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay };
-    let all = explanation(fsu, run, clock(args.now)?, &frame);
+    let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay, start_mono_ms: 0 };
+    let all = explanation(fsu, faults.as_deref(), run, clock(args.now)?, &frame);
     if args.json { json(&all, out) } else { text::write(&all, out) }?;
     Ok(Exit::Ok)
 }
 
 /// What the FSU makes of the bytes when they are the first that it gets.
-fn explanation(fsu: &Fsu, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
-    let items = Walk::new(fsu, run, Moment { now, not_before_unix_ms: 0 }).all(frame);
+fn explanation(fsu: &Fsu, faults: Option<&FsuFaults>, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
+    let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
+    let mut walk = Walk::new(fsu, run, moment);
+    walk.faults = faults;
+    let items = walk.all(frame);
     let replies = items.iter().filter_map(|item| item.reply.as_ref()).map(|reply| reply.hex.clone()).collect();
     let given = fsu.id.given();
     let id = match std::str::from_utf8(given) {

@@ -35,6 +35,8 @@ pub struct Prepared {
     pub performance: bool,
     /// Where the statistics go.
     pub stats: Option<StatsFile>,
+    /// Where the faults made on purpose are told; empty by now.
+    pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: Driver,
 }
@@ -85,6 +87,11 @@ impl Prepared {
         };
         let stats = args.stats.as_ref().map(claim).transpose()?;
         let mut fleet = super::fleet::load(args.config.as_deref())?;
+        if let Some(path) = &args.fault_ledger {
+            // Now, so that a run is not found to be without its ledger at its end.
+            std::fs::File::create(path)
+                .map_err(|error| usage(format!("--fault-ledger {}: cannot be written: {error}", path.display())))?;
+        }
         if let Some(ip) = args.bind {
             fleet.fsus.iter_mut().for_each(|fsu| fsu.bind.set_ip(ip));
         }
@@ -103,8 +110,16 @@ impl Prepared {
         }
         let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
-        let (fleet, driver) = (Arc::new(fleet), args.driver);
-        Ok(Self { fleet, config: args.config, cpus, seed, performance, stats, driver })
+        Ok(Self {
+            fleet: Arc::new(fleet),
+            config: args.config,
+            cpus,
+            seed,
+            performance,
+            stats,
+            fault_ledger: args.fault_ledger,
+            driver: args.driver,
+        })
     }
 
     /// Raises limits and looks for what is missing.
@@ -132,7 +147,12 @@ impl Prepared {
 
     /// What replies are made with.
     pub fn context(&self) -> RunContext {
-        RunContext { seed: self.seed, skip_delay: self.fleet.performance.skip_delay }
+        let start = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        RunContext {
+            seed: self.seed,
+            skip_delay: self.fleet.performance.skip_delay,
+            start_mono_ms: (start.tv_sec * 1_000 + start.tv_nsec / 1_000_000).unsigned_abs(),
+        }
     }
 
     /// Chooses the driver, by trying what it needs.
@@ -188,6 +208,14 @@ impl Prepared {
         }
         line("seed", &format!("{0} (--seed {0} repeats this run's random values)", self.seed));
         line("device log", &device_log);
+        if self.fleet.fsus.iter().any(|fsu| fsu.faults.is_some()) {
+            let many = self.fleet.fsus.iter().filter(|fsu| fsu.faults.is_some()).count();
+            let ledger = self.fault_ledger.as_ref().map_or_else(
+                || "no ledger (--fault-ledger FILE)".to_owned(),
+                |path| format!("ledger {}", path.display()),
+            );
+            line("faults", &format!("made on purpose by {many} FSUs; {ledger}"));
+        }
         line("system log", &log.dir.join(&log.file).display().to_string());
         line("performance", performance);
         if self.fleet.fsus.iter().any(|fsu| fsu.transport == Transport::Tcp) {

@@ -2,6 +2,7 @@
 
 use crate::codec::reason::Reason;
 use crate::log::LogTotals;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::{Fleet, Transport};
 use crate::responder::state::Counters;
 use serde::{Serialize, Serializer};
@@ -104,6 +105,35 @@ pub struct Totals {
     pub dropped_total: u64,
     /// Drops by reason.
     pub dropped: Dropped,
+    /// Faults made on purpose, all together.
+    pub faults_total: u64,
+    /// The same by kind.
+    pub faults: Faults,
+}
+
+/// Faults by kind: an object, kind to count.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    counts: [u64; FaultKind::COUNT],
+    zeros: bool,
+}
+
+impl Serialize for Faults {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.counted().map(|(kind, count)| (kind.name(), count)))
+    }
+}
+
+impl Faults {
+    /// How often that kind.
+    pub fn count(&self, kind: FaultKind) -> u64 {
+        self.counts[kind as usize]
+    }
+
+    /// The kinds that are told, with their counts.
+    pub fn counted(&self) -> impl Iterator<Item = (FaultKind, u64)> {
+        FaultKind::ALL.into_iter().zip(self.counts).filter(|&(_, count)| self.zeros || count > 0)
+    }
 }
 
 /// Drops by reason: an object, reason to count.
@@ -159,6 +189,7 @@ impl Totals {
             value_misfits,
             kernel_drops,
             dropped,
+            faults,
         } = counters.clone();
         Self {
             received,
@@ -184,6 +215,8 @@ impl Totals {
             kernel_drops,
             dropped_total: counters.dropped_total(),
             dropped: Dropped { counts: dropped, zeros },
+            faults_total: faults.iter().sum(),
+            faults: Faults { counts: faults, zeros },
         }
     }
 }
@@ -241,6 +274,12 @@ pub struct LogStats {
     pub device_records_unwritten: u64,
     /// Write errors of the device log.
     pub device_write_errors: u64,
+    /// Lines of the fault ledger written.
+    pub ledger_lines_written: u64,
+    /// Faults that a full queue kept out of the ledger.
+    pub ledger_lines_lost: u64,
+    /// Lines of the ledger that write errors cost.
+    pub ledger_lines_unwritten: u64,
     /// System log lines written.
     pub system_lines_written: u64,
     /// System log lines that a full queue or write errors cost.
@@ -321,6 +360,9 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
             *sum += one;
         }
+        for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
+            *sum += one;
+        }
     }
     (many, sum)
 }
@@ -384,6 +426,9 @@ impl From<LogTotals> for LogStats {
             device_records_lost: totals.records_lost,
             device_records_unwritten: totals.records_unwritten,
             device_write_errors: totals.write_errors,
+            ledger_lines_written: totals.ledger_written,
+            ledger_lines_lost: totals.ledger_lost,
+            ledger_lines_unwritten: totals.ledger_unwritten,
             system_lines_written: totals.lines_written,
             system_lines_lost: totals.lines_lost,
         }
@@ -409,6 +454,7 @@ pub(super) mod tests {
             accept_any_id: false,
             limits: Limits::default(),
             devices: [].into(),
+            faults: None,
         };
         Fleet {
             fsus: vec![fsu("a", Transport::Udp), fsu("b", Transport::Tcp), fsu("c", Transport::Udp)],
@@ -434,6 +480,8 @@ pub(super) mod tests {
             one.received = 10 * number;
             one.answered = number;
         }
+        counters[0].faults[FaultKind::Corrupt as usize] = 4;
+        counters[1].faults[FaultKind::Corrupt as usize] = 2;
         counters[2].drop(Reason::WrongFsu);
         counters[1].drop(Reason::Garbage);
         counters[1].drop(Reason::WrongFsu);
@@ -464,6 +512,10 @@ pub(super) mod tests {
         check("/totals/dropped_total", 3.into());
         check("/totals/dropped/wrong_fsu", 2.into());
         check("/totals/dropped/short", 0.into());
+        check("/totals/faults_total", 6.into());
+        check("/totals/faults/corrupt", 6.into());
+        check("/totals/faults/offline", 0.into());
+        check("/fsus/0/faults", serde_json::json!({"corrupt": 4}));
         check("/transports/0/transport", "udp".into());
         check("/transports/0/fsus", 2.into());
         check("/transports/0/received", 40.into());

@@ -16,6 +16,9 @@ impl Stats {
         if self.totals.dropped_total > 0 {
             text.extend(["\n", &self.drop_table().to_string(), "\n"]);
         }
+        if self.totals.faults_total > 0 {
+            text.extend(["\n", &self.fault_table().to_string(), "\n"]);
+        }
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
@@ -35,6 +38,8 @@ impl Stats {
             (kernel_drops, "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"),
             (self.log.device_records_lost, "device-log records were lost: the queue was full"),
             (self.log.device_records_unwritten, "device-log records were lost: they could not be written"),
+            (self.log.ledger_lines_lost, "faults are not in the ledger: the queue was full"),
+            (self.log.ledger_lines_unwritten, "faults are not in the ledger: they could not be written"),
             (self.log.system_lines_lost, "system log lines were lost"),
         ] {
             if count > 0 {
@@ -86,6 +91,17 @@ impl Stats {
         right(table, 1..=names.len())
     }
 
+    fn fault_table(&self) -> Table {
+        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
+        let mut table = table(&[&["faults on purpose"][..], &names, &["meaning"]].concat());
+        for (kind, _) in self.totals.faults.counted().filter(|&(_, count)| count > 0) {
+            let counts = self.transports.iter().map(|one| one.totals.faults.count(kind).to_string());
+            let row = [kind.name().to_owned()].into_iter().chain(counts).chain([kind.meaning().to_owned()]);
+            table.add_row(row);
+        }
+        right(table, 1..=names.len())
+    }
+
     fn fsu_table(&self) -> Table {
         let mut table = table(&["FSU", "transport", "received", "answered", "dropped", "beats sent"]);
         for fsu in &self.fsus {
@@ -129,6 +145,7 @@ mod tests {
         check("all 3 60 6 0 3 0 0 0");
         check("wrong_fsu 1 1 outer: addressed to another FSU");
         check("garbage_bytes 0 1");
+        check("corrupt 4 2 one bit flipped");
         check("c udp 30 3 1 0");
         assert!(!text.contains("bad_end"), "{text}");
     }

@@ -20,7 +20,9 @@ pub struct RawSysConfig {
     /// The FSUs.
     pub fsu_list: Option<Vec<At<RawFsu>>>,
     /// Faults made on purpose, for every FSU.
-    pub faults: Option<At<Json>>,
+    pub faults: Option<At<RawFaults>>,
+    /// Faults by time.
+    pub faults_at: Option<Vec<At<RawFaultsAt>>>,
 }
 
 /// `log` of sys_config.json (spec device-log.md).
@@ -100,7 +102,7 @@ pub struct RawFsu {
     /// Bounds of this FSU.
     pub limits: Option<RawLimits>,
     /// Faults made on purpose.
-    pub faults: Option<At<Json>>,
+    pub faults: Option<At<RawFaults>>,
 }
 
 /// `limits` of an FSU. Every one has a default (docs/configuration.md gives reason and memory cost).
@@ -144,7 +146,7 @@ pub struct RawDevice {
     /// A request with a wrong checksum: warn (default; answered, counted), strict (not answered), off.
     pub verify_checksum: Option<At<String>>,
     /// Faults made on purpose.
-    pub faults: Option<At<Json>>,
+    pub faults: Option<At<RawFaults>>,
 }
 
 /// vendor.json: defaults that a template of that vendor may leave out.
@@ -380,6 +382,8 @@ pub struct RawRule {
     pub when: Option<Map<At<Json>>>,
     /// Data objects served in turn.
     pub cycle: Option<At<Vec<At<RawData>>>>,
+    /// Replies to one request, back to back: the next so many of `cycle`. Default 1, at most 1000.
+    pub burst: Option<At<u64>>,
     /// Register -> value, kept per device for `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,
     /// File that the transfer carries instead of the data frame, from this file; `.hex`: hex digits and # comments.
@@ -387,7 +391,7 @@ pub struct RawRule {
     /// Generated data that the transfer carries instead of the data frame.
     pub data_bytes: Option<At<RawDataBytes>>,
     /// Faults made on purpose.
-    pub faults: Option<At<Json>>,
+    pub faults: Option<At<RawFaults>>,
 }
 
 /// `data_bytes`: as many bytes of the generator docs/broadcast.md describes.
@@ -412,4 +416,79 @@ pub struct RawDelay {
     pub normal: Option<At<Vec<f64>>>,
     /// [median, 99th percentile]
     pub lognormal: Option<At<Vec<f64>>>,
+}
+
+/// `faults`: faults made on purpose, each as often as its probability (0 to 1) says. The closest place wins, key by
+/// key: rule, device, FSU, sys_config.json; an entry of `faults_at` wins over all of them while it is in force.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawFaults {
+    /// The reply is not sent.
+    pub drop: Option<At<f64>>,
+    /// The reply is sent twice.
+    pub duplicate: Option<At<f64>>,
+    /// One bit is flipped after the checksums, before escaping.
+    pub corrupt: Option<At<f64>>,
+    /// The inner checksum is wrong.
+    pub bad_checksum: Option<At<f64>>,
+    /// P_verify is wrong (udp).
+    pub bad_verify: Option<At<f64>>,
+    /// The reply is cut at a random byte.
+    pub truncate: Option<At<f64>>,
+    /// The reply carries another command's key.
+    pub wrong_type: Option<At<f64>>,
+    /// Random bytes of the reply's size.
+    pub garbage: Option<At<f64>>,
+    /// The reply is held back that long while later ones pass.
+    pub reorder_ms: Option<At<RawFaultDelay>>,
+    /// The reply is sent that much later.
+    pub extra_delay_ms: Option<At<RawFaultDelay>>,
+    /// tcp: the connection is reset (RST) in the reply's place.
+    pub reset: Option<At<f64>>,
+    /// tcp: from this reply on the connection is read, but never answered.
+    pub stall: Option<At<f64>>,
+    /// tcp: the FSU's half of the connection is closed in the reply's place.
+    pub half_close: Option<At<f64>>,
+    /// tcp: the reply is sent in pieces.
+    pub split: Option<At<RawSplit>>,
+    /// An outage: the FSU is silent, heartbeats too; tcp refuses. Not at a device or a rule.
+    pub offline: Option<At<bool>>,
+}
+
+/// A fault that takes time.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawFaultDelay {
+    /// Probability, 0 to 1.
+    pub p: Option<At<f64>>,
+    /// Milliseconds, 1 to 3600000.
+    pub ms: Option<At<u64>>,
+}
+
+/// `split` of `faults`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawSplit {
+    /// Probability, 0 to 1.
+    pub p: Option<At<f64>>,
+    /// Pieces, 2 (default) to 64; never more than the reply has bytes.
+    pub pieces: Option<At<u64>>,
+    /// Milliseconds between two pieces, 1 to 60000. Default 20.
+    pub gap_ms: Option<At<u64>>,
+}
+
+/// One entry of `faults_at`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawFaultsAt {
+    /// Seconds after the start from which on it is in force. Default 0.
+    pub from_s: Option<At<f64>>,
+    /// Seconds after the start at which it ends. Default: never.
+    pub to_s: Option<At<f64>>,
+    /// Names of the FSUs, `*` and `?` allowed. Default: all.
+    pub fsu: Option<At<String>>,
+    /// What is made then.
+    pub faults: Option<At<RawFaults>>,
+    /// The same as `offline` in `faults`.
+    pub offline: Option<At<bool>>,
 }

@@ -69,8 +69,15 @@ const WORDS: &[(&str, &str, &[&str])] = &[
 const ALGORITHMS: &[(&str, &str)] = &[("Checksum", "algorithm"), ("ChecksumConfig", "algorithm")];
 
 /// Whole numbers with bounds: type, key, least, most.
-const BOUNDS: &[(&str, &str, u64, u64)] =
-    &[("Fsu", "port", 0, 65535), ("Fsu", "count", 1, u64::MAX), ("Center", "port", 1, 65535)];
+const BOUNDS: &[(&str, &str, u64, u64)] = &[
+    ("Fsu", "port", 0, 65535),
+    ("Fsu", "count", 1, u64::MAX),
+    ("Center", "port", 1, 65535),
+    ("FaultDelay", "ms", 1, 3_600_000),
+    ("Split", "pieces", 2, 64),
+    ("Split", "gap_ms", 1, 60_000),
+    ("Rule", "burst", 1, 1_000),
+];
 
 /// Keys without which a file cannot be served.
 const REQUIRED: &[(&str, &[&str])] = &[
@@ -82,6 +89,8 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("Template", &["protocol"]),
     ("Transfer", &["data_cmd", "next_cmd"]),
     ("DataBytes", &["bytes"]),
+    ("FaultDelay", &["p", "ms"]),
+    ("Split", &["p"]),
 ];
 
 /// The schema of a kind of file.

@@ -83,9 +83,9 @@ fn comments_are_no_unknown_keys() {
         r#"{"Desc": 1, "X-b": 2}"#,
         &[
             "f.json:1:2: /Desc: warning: unknown key \"Desc\" \
-             (known: log, performance, sc_iot_center, fsu_list, faults)",
+             (known: log, performance, sc_iot_center, fsu_list, faults, faults_at)",
             "f.json:1:13: /X-b: warning: unknown key \"X-b\" \
-             (known: log, performance, sc_iot_center, fsu_list, faults)",
+             (known: log, performance, sc_iot_center, fsu_list, faults, faults_at)",
         ],
     );
 }

@@ -45,6 +45,8 @@ impl Formatter {
             Kind::Received => ("RECV", self.labels.received),
             Kind::Reply => ("SEND", self.labels.reply),
             Kind::Heartbeat => ("SEND", self.labels.heartbeat),
+            // Stands in the ledger.
+            Kind::Fault => return,
         };
         let _ = writeln!(out, "[{direction}] fsu[{}:{}] {} {label}", fsu.name, fsu.id_hex, record.peer);
         let mut page = Page::new(out, self.labels);

@@ -72,7 +72,7 @@ impl InnerText {
             let Ok(frame) = inner::parse(template, wire, &mut self.raw) else { continue };
             let known = match kind {
                 Kind::Received => inner::command(template, &frame).is_some(),
-                Kind::Reply | Kind::Heartbeat => {
+                Kind::Reply | Kind::Heartbeat | Kind::Fault => {
                     (0..template.commands.len()).any(|number| size_fits(template, &frame, number))
                 }
             };
@@ -161,7 +161,7 @@ fn frame_text(
     let Some(command) = command else { return };
     let fields = match kind {
         Kind::Received => command.request.as_deref().unwrap_or_default(),
-        Kind::Reply | Kind::Heartbeat => &command.response,
+        Kind::Reply | Kind::Heartbeat | Kind::Fault => &command.response,
     };
     if fields.is_empty() || data.is_empty() {
         return;

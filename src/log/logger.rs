@@ -2,16 +2,18 @@
 
 use super::device::DeviceLog;
 use super::format::{Formatter, lost_line};
-use super::record::Record;
+use super::ledger::Ledger;
+use super::record::{Kind, Record};
 use super::stamp::Stamp;
 use super::system::{SystemLog, SystemWriter};
-use super::tap::{LOG_QUEUE_BYTES, Source, Tap};
+use super::tap::{LOG_QUEUE_BYTES, Source, Tap, Wanted};
 use super::{system, tap};
 use crate::plan::fleet::Fleet;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use jiff::tz::TimeZone;
 use log::{Level, SetLoggerError};
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
@@ -35,7 +37,7 @@ const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else 
 const COMMANDS_MAX: usize = 1_024;
 
 /// What the fleet does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggerConfig {
     /// Write the device log.
     pub device_log: bool,
@@ -43,6 +45,8 @@ pub struct LoggerConfig {
     pub queue_bytes: usize,
     /// Write the system log to stderr too.
     pub stderr: bool,
+    /// Append a line for every fault made on purpose to this file.
+    pub ledger: Option<PathBuf>,
 }
 
 impl LoggerConfig {
@@ -52,6 +56,7 @@ impl LoggerConfig {
             device_log: !fleet.performance.skip_device_log,
             queue_bytes: LOG_QUEUE_BYTES,
             stderr: io::stderr().is_terminal(),
+            ledger: None,
         }
     }
 }
@@ -67,6 +72,12 @@ pub struct LogTotals {
     pub records_unwritten: u64,
     /// Write errors of the device log.
     pub write_errors: u64,
+    /// Faults written to the ledger.
+    pub ledger_written: u64,
+    /// Faults that a full queue refused.
+    pub ledger_lost: u64,
+    /// Faults that write errors cost the ledger.
+    pub ledger_unwritten: u64,
     /// System-log lines written.
     pub lines_written: u64,
     /// System-log lines that a full queue or write errors cost.
@@ -113,6 +124,7 @@ impl Logger {
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let mut worker = Worker {
             device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max),
+            ledger: config.ledger.clone().map(Ledger::new),
             formatter: Formatter::new(plan.language, stamp),
             fleet: fleet.clone(),
             system: system_writer,
@@ -130,12 +142,13 @@ impl LoggerHandle {
     /// The end for one shard (`shard` is for people), which may send records of FSUs 0 to `fsu_count` - 1.
     /// A given FSU's records all have to go through one tap, to stay in order.
     pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
-        if !self.config.device_log {
+        let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some() };
+        if !wanted.device_log && !wanted.ledger {
             return Tap::off();
         }
         let thread = self.thread.thread().clone();
         let fsu_count = fsu_count.min(self.fleet.fsus.len());
-        let (tap, source) = tap::pair(self.config.queue_bytes, fsu_count, self.fleet.log.on_full, thread);
+        let (tap, source) = tap::pair(wanted, self.config.queue_bytes, fsu_count, self.fleet.log.on_full, thread);
         if self.commands.send(Command::Source(source)).is_err() {
             self.system.warn(&format!("shard {shard}: no device log, the logger has ended"));
             return Tap::off();
@@ -171,6 +184,7 @@ struct Worker {
     queues: Vec<Queue>,
     formatter: Formatter,
     device: DeviceLog,
+    ledger: Option<Ledger>,
     system: SystemWriter,
     /// The text of one record.
     text: Vec<u8>,
@@ -201,6 +215,9 @@ impl Worker {
             let due = now - flushed >= FLUSH_INTERVAL;
             if due || (idle && !busy) {
                 self.device.flush();
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.flush();
+                }
                 flushed = now;
             }
             idle = !busy;
@@ -286,8 +303,15 @@ impl Worker {
         let readable = loop {
             match Record::take(&mut rest) {
                 Ok(Some(record)) => {
+                    let fsu = self.fleet.fsus.get(record.fsu as usize);
+                    if record.kind == Kind::Fault {
+                        if let (Some(fsu), Some(ledger)) = (fsu, &mut self.ledger) {
+                            ledger.append(fsu, &record);
+                        }
+                        continue;
+                    }
                     self.records_lost += u64::from(record.lost_before);
-                    let Some(fsu) = self.fleet.fsus.get(record.fsu as usize) else { continue };
+                    let Some(fsu) = fsu else { continue };
                     self.text.clear();
                     self.formatter.record(fsu, &record, &mut self.text);
                     self.device.append(record.fsu, fsu, &self.text, 1);
@@ -306,7 +330,11 @@ impl Worker {
         if !readable || !queue.taken.is_empty() {
             self.system.say(Level::Error, "device log: a shard's queue ended within a record");
         }
-        for &(number, lost) in queue.source.untold.get().into_iter().flatten() {
+        let Some((records, faults)) = queue.source.untold.get() else { return };
+        if let Some(ledger) = &mut self.ledger {
+            ledger.lost(u64::from(*faults));
+        }
+        for &(number, lost) in records {
             self.records_lost += u64::from(lost);
             if let Some(fsu) = self.fleet.fsus.get(number as usize) {
                 self.text.clear();
@@ -322,22 +350,35 @@ impl Worker {
         if let Some(text) = told {
             self.system.say(Level::Error, &format!("device log: {text}"));
         }
+        if let Some(Ledger { trouble, .. }) = &mut self.ledger {
+            let told = if last { trouble.tell_last(now, "lines") } else { trouble.tell(now, "lines") };
+            if let Some(text) = told {
+                self.system.say(Level::Error, &format!("fault ledger: {text}"));
+            }
+        }
         self.system.tell_trouble(now, last);
     }
 
     fn finish(&mut self) -> LogTotals {
         self.device.finish();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.flush();
+        }
         self.tell_trouble(Instant::now(), true);
         // Once: one who goes on logging does not keep the program from ending.
         self.system.drain();
         self.system.flush();
         self.system.tell_trouble(Instant::now(), true);
         let (device, system) = (self.device.counts, self.system.counts);
+        let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
         LogTotals {
             records_written: device.written,
             records_lost: self.records_lost,
             records_unwritten: device.unwritten,
             write_errors: device.errors,
+            ledger_written: ledger.written,
+            ledger_lost: ledger.lost,
+            ledger_unwritten: ledger.unwritten,
             lines_written: system.written,
             lines_lost: system.lost,
         }

@@ -1,6 +1,6 @@
-//! The logger thread: device log and system log (spec device-log.md).
+//! The logger thread: device log, system log (spec device-log.md) and fault ledger.
 //!
-//! One thread writes both. A shard hands it device-log records through a [`tap::Tap`], everybody
+//! One thread writes them all. A shard hands it device-log records through a [`tap::Tap`], everybody
 //! hands it lines through the `log` crate ([`system::SystemLog`]). What it promises:
 //!
 //! - An executor only copies bytes and a timestamp into a bounded ring. It does not format, lock,
@@ -24,6 +24,7 @@
 //! | [`logger`] | the thread |
 //! | `format`, `format_outer`, `format_inner`, `asked`, `page` | a record as text |
 //! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
+//! | `ledger` | the fault ledger |
 //! | [`system`] | the system log |
 
 mod asked;
@@ -31,6 +32,7 @@ mod device;
 mod format;
 mod format_inner;
 mod format_outer;
+mod ledger;
 pub mod logger;
 mod page;
 pub mod record;

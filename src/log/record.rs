@@ -15,6 +15,7 @@
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the head.
@@ -43,6 +44,25 @@ pub enum Kind {
     Reply,
     /// A heartbeat, sent.
     Heartbeat,
+    /// No traffic: a fault made on purpose, for the ledger. Its bytes are [`fault_bytes`].
+    Fault,
+}
+
+/// Bytes of a ledger record: the kind's number, then the number of the message.
+pub const FAULT_BYTES: usize = 9;
+
+/// What a record of [`Kind::Fault`] carries.
+pub fn fault_bytes(kind: FaultKind, message: u64) -> [u8; FAULT_BYTES] {
+    let mut bytes = [0; FAULT_BYTES];
+    bytes[0] = kind as u8;
+    bytes[1..].copy_from_slice(&message.to_le_bytes());
+    bytes
+}
+
+/// The reverse; `None`: these are no such bytes.
+pub fn fault_of(bytes: &[u8]) -> Option<(FaultKind, u64)> {
+    let (&kind, message) = bytes.split_first()?;
+    Some((FaultKind::from_number(kind)?, u64::from_le_bytes(message.try_into().ok()?)))
 }
 
 /// A record, decoded.
@@ -99,6 +119,7 @@ impl<'a> Record<'a> {
             0 => Kind::Received,
             1 => Kind::Reply,
             2 => Kind::Heartbeat,
+            3 => Kind::Fault,
             _ => return Err(Damaged),
         };
         let dropped = match head[REASON] {
@@ -167,7 +188,7 @@ mod tests {
 
     #[test]
     fn no_kind_reason_or_family_out_of_range() {
-        for (at, value) in [(KIND, 3), (REASON, Reason::COUNT as u8), (REASON, 0xFE), (FAMILY, 0), (FAMILY, 5)] {
+        for (at, value) in [(KIND, 4), (REASON, Reason::COUNT as u8), (REASON, 0xFE), (FAMILY, 0), (FAMILY, 5)] {
             let mut bytes = encode(&record(b"x"));
             bytes[at] = value;
             assert_eq!(Record::take(&mut &bytes[..]), Err(Damaged), "{value} at {at}");
@@ -177,12 +198,12 @@ mod tests {
     proptest! {
         #[test]
         fn decodes_what_was_encoded(
-            kind in 0..3u8, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
+            kind in 0..4u8, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
             reason in proptest::option::of(0..Reason::COUNT), bytes: Vec<u8>,
         ) {
             let ip = if v6 { IpAddr::V6(ip.into()) } else { IpAddr::V4((ip as u32).into()) };
             let record = Record {
-                kind: [Kind::Received, Kind::Reply, Kind::Heartbeat][usize::from(kind)],
+                kind: [Kind::Received, Kind::Reply, Kind::Heartbeat, Kind::Fault][usize::from(kind)],
                 fsu, peer: SocketAddr::new(ip, port), unix_ms, dropped: reason.map(|n| Reason::ALL[n]), lost_before,
                 bytes: &bytes,
             };
@@ -194,6 +215,14 @@ mod tests {
             let mut queue = &encoded[..];
             prop_assert_eq!(Record::take(&mut queue), Ok(Some(record)));
             prop_assert_eq!(queue, &[0xA5][..]);
+        }
+
+        #[test]
+        fn faults_come_back(number in 0..FaultKind::COUNT, message: u64, other: Vec<u8>) {
+            let kind = FaultKind::ALL[number];
+            prop_assert_eq!(fault_of(&fault_bytes(kind, message)), Some((kind, message)));
+            let fits = other.len() == FAULT_BYTES && usize::from(other[0]) < FaultKind::COUNT;
+            prop_assert_eq!(fault_of(&other).is_some(), fits);
         }
 
         #[test]

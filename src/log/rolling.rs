@@ -27,6 +27,11 @@ impl Rolling {
         Self { base, part: None, bytes: 0, bytes_max, file: None }
     }
 
+    /// A file that is never followed by another.
+    pub(super) fn single(path: PathBuf) -> Self {
+        Self { part: Some(0), ..Self::new(path, 0) }
+    }
+
     /// The name of part 0.
     pub(super) fn base(&self) -> &Path {
         &self.base

@@ -1,14 +1,15 @@
-//! The shard's end of the device log: copies a record into a bounded queue and returns.
+//! The shard's end of device log and fault ledger: copies a record into a bounded queue and returns.
 //!
 //! The queue is a ring of bytes with one writer (the shard) and one reader (the logger thread), so
 //! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
-use super::record::{HEAD_BYTES, Kind, Record};
+use super::record::{HEAD_BYTES, Kind, Record, fault_bytes};
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::OnFull;
 use rtrb::{Consumer, Producer, RingBuffer};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
@@ -23,8 +24,18 @@ pub const LOG_QUEUE_BYTES: usize = 8 << 20;
 /// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
 
-/// Records lost per FSU that no later record told of; left by a tap when it is closed.
-pub(super) type Untold = Arc<OnceLock<Vec<(u32, u32)>>>;
+/// Records lost that no later record told of: per FSU of the device log, and of the ledger. Left by a tap when it is
+/// closed.
+pub(super) type Untold = Arc<OnceLock<(Vec<(u32, u32)>, u32)>>;
+
+/// What is asked of a tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Records of the traffic.
+    pub(super) device_log: bool,
+    /// Faults.
+    pub(super) ledger: bool,
+}
 
 /// The logger's end of a tap.
 #[derive(Debug)]
@@ -36,13 +47,21 @@ pub(super) struct Source {
 }
 
 /// Makes both ends of a queue.
-pub(super) fn pair(queue_bytes: usize, fsu_count: usize, on_full: OnFull, logger: Thread) -> (Tap, Source) {
+pub(super) fn pair(
+    wanted: Wanted,
+    queue_bytes: usize,
+    fsu_count: usize,
+    on_full: OnFull,
+    logger: Thread,
+) -> (Tap, Source) {
     let (producer, consumer) = RingBuffer::new(queue_bytes);
     let untold = Untold::default();
     let open = Open {
         queue: producer,
         capacity: queue_bytes,
+        wanted,
         lost: vec![0; fsu_count],
+        faults_lost: 0,
         untold: untold.clone(),
         on_full,
         logger,
@@ -64,13 +83,16 @@ struct Open {
     capacity: usize,
     /// By FSU: records lost since the last one that was accepted. 4 bytes an FSU.
     lost: Vec<u32>,
+    wanted: Wanted,
+    /// Faults lost since the last one that was accepted.
+    faults_lost: u32,
     untold: Untold,
     on_full: OnFull,
     logger: Thread,
 }
 
 impl Tap {
-    /// A tap that takes nothing: the device log is off.
+    /// A tap that takes nothing: device log and ledger are off.
     pub fn off() -> Self {
         Self { open: None }
     }
@@ -78,7 +100,18 @@ impl Tap {
     /// Whether the device log is on.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.open.is_some()
+        self.open.as_ref().is_some_and(|open| open.wanted.device_log)
+    }
+
+    /// Hands one fault to the logger thread, for the ledger. False as with [`Tap::record`]; true where there is no ledger.
+    pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
+        let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };
+        let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, message));
+        let accepted =
+            open.push(&Record { kind: Kind::Fault, fsu, peer, unix_ms, dropped: None, lost_before, bytes: &bytes });
+        open.faults_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
+        accepted
     }
 
     /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there.
@@ -96,7 +129,7 @@ impl Tap {
         dropped: Option<Reason>,
         bytes: &[u8],
     ) -> bool {
-        let Some(open) = &mut self.open else { return true };
+        let Some(open) = self.open.as_mut().filter(|open| open.wanted.device_log) else { return true };
         let Some(&lost_before) = open.lost.get(fsu as usize) else { return false };
         let accepted = open.push(&Record { kind, fsu, peer, unix_ms, dropped, lost_before, bytes });
         open.lost[fsu as usize] = if accepted { 0 } else { lost_before.saturating_add(1) };
@@ -153,7 +186,7 @@ impl Drop for Open {
         let numbered = (0u32..).zip(&self.lost);
         let untold = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
         // Set before the queue is abandoned, which happens after this: who sees that sees this. Set only here.
-        let _ = self.untold.set(untold);
+        let _ = self.untold.set((untold, self.faults_lost));
         self.logger.unpark();
     }
 }
@@ -162,6 +195,8 @@ impl Drop for Open {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    const BOTH: Wanted = Wanted { device_log: true, ledger: true };
 
     fn peer() -> SocketAddr {
         "127.0.0.1:1".parse().unwrap()
@@ -187,7 +222,7 @@ mod tests {
     #[test]
     fn a_record_larger_than_the_queue_is_lost_and_never_waited_for() {
         for on_full in [OnFull::Drop, OnFull::Block] {
-            let (mut tap, mut source) = pair(100, 1, on_full, std::thread::current());
+            let (mut tap, mut source) = pair(BOTH, 100, 1, on_full, std::thread::current());
             assert!(!put(&mut tap, 0, &[7; 60]));
             assert!(put(&mut tap, 0, &[8; 59]));
             assert_eq!(drain(&mut source), [(0, 1, 8)]);
@@ -196,19 +231,19 @@ mod tests {
 
     #[test]
     fn losses_after_the_last_record_are_left_at_close() {
-        let (mut tap, source) = pair(100, 3, OnFull::Drop, std::thread::current());
+        let (mut tap, source) = pair(BOTH, 100, 3, OnFull::Drop, std::thread::current());
         for _ in 0..4 {
             put(&mut tap, 1, &[0; 50]);
         }
         put(&mut tap, 2, &[0; 50]);
         tap.close();
         assert!(source.queue.is_abandoned());
-        assert_eq!(source.untold.get(), Some(&vec![(1, 3), (2, 1)]));
+        assert_eq!(source.untold.get(), Some(&(vec![(1, 3), (2, 1)], 0)));
     }
 
     #[test]
     fn a_blocked_shard_goes_on_when_the_logger_is_gone() {
-        let (mut tap, source) = pair(100, 1, OnFull::Block, std::thread::current());
+        let (mut tap, source) = pair(BOTH, 100, 1, OnFull::Block, std::thread::current());
         assert!(put(&mut tap, 0, &[0; 50]));
         drop(source);
         assert!(!put(&mut tap, 0, &[0; 50]));
@@ -216,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_blocked_shard_waits_for_room_and_loses_nothing() {
-        let (mut tap, mut source) = pair(200, 1, OnFull::Block, std::thread::current());
+        let (mut tap, mut source) = pair(BOTH, 200, 1, OnFull::Block, std::thread::current());
         let shard = std::thread::spawn(move || (0..100).all(|n| put(&mut tap, 0, &[n; 50])));
         let mut records: Vec<(u32, u32, u8)> = Vec::new();
         let mut bytes = Vec::new();
@@ -235,6 +270,23 @@ mod tests {
     }
 
     #[test]
+    fn faults_are_told_lost_apart_from_records() {
+        let fault = |tap: &mut Tap| tap.fault(1, 5, FaultKind::Drop, 7);
+        let (mut tap, mut source) = pair(BOTH, 100, 3, OnFull::Drop, std::thread::current());
+        assert!(fault(&mut tap) && fault(&mut tap) && !fault(&mut tap) && !put(&mut tap, 1, &[0; 50]));
+        assert_eq!(drain(&mut source), [(1, 0, FaultKind::Drop as u8); 2]);
+        assert!(put(&mut tap, 1, &[9; 1]) && fault(&mut tap));
+        assert_eq!(drain(&mut source), [(1, 1, 9), (1, 1, FaultKind::Drop as u8)]);
+        // Each is on or off by itself.
+        let only =
+            |device_log, ledger| pair(Wanted { device_log, ledger }, 10, 3, OnFull::Drop, std::thread::current());
+        let (mut tap, _source) = only(false, true);
+        assert!(!tap.is_on() && put(&mut tap, 1, &[0]) && !fault(&mut tap));
+        let (mut tap, _source) = only(true, false);
+        assert!(tap.is_on() && !put(&mut tap, 1, &[0]) && fault(&mut tap));
+    }
+
+    #[test]
     fn without_a_device_log_nothing_is_lost() {
         assert!(!Tap::off().is_on());
         assert!(put(&mut Tap::off(), 9, b"x"));
@@ -247,7 +299,7 @@ mod tests {
         fn every_record_is_there_or_told_lost(
             steps in proptest::collection::vec((0u32..3, 1usize..120, proptest::bool::weighted(0.2)), 1..200),
         ) {
-            let (mut tap, mut source) = pair(300, 3, OnFull::Drop, std::thread::current());
+            let (mut tap, mut source) = pair(BOTH, 300, 3, OnFull::Drop, std::thread::current());
             let mut put_in: [Vec<Option<u8>>; 3] = Default::default();
             let mut taken = Vec::new();
             for (n, &(fsu, len, drained)) in steps.iter().enumerate() {
@@ -264,7 +316,7 @@ mod tests {
                 read[fsu as usize].extend(vec![None; lost as usize]);
                 read[fsu as usize].push(Some(first));
             }
-            for &(fsu, lost) in source.untold.get().unwrap() {
+            for &(fsu, lost) in &source.untold.get().unwrap().0 {
                 read[fsu as usize].extend(vec![None; lost as usize]);
             }
             prop_assert_eq!(read, put_in);

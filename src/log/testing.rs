@@ -28,6 +28,7 @@ pub(super) fn fsu(name: &str, transport: Transport) -> Fsu {
         accept_any_id: false,
         limits: Limits::default(),
         devices: Arc::new([]),
+        faults: None,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
+use super::fault::FsuFaults;
 use super::rule::{Register, Rule};
 use super::template::Template;
 use std::net::SocketAddr;
@@ -151,6 +152,8 @@ pub struct Fsu {
     pub limits: Limits,
     /// Its devices, in the order in which a TCP frame is offered to them; never empty.
     pub devices: Arc<[Arc<Device>]>,
+    /// Faults made on purpose; `None`: neither here nor at any of its rules is one told.
+    pub faults: Option<Arc<FsuFaults>>,
 }
 
 /// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/configuration.md.

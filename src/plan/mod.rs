@@ -6,6 +6,7 @@
 //! for people: the device log, `explain` and `plan`.
 
 pub mod compile;
+pub mod fault;
 pub mod fleet;
 pub mod rule;
 pub mod template;

@@ -1,5 +1,6 @@
 //! Rules, compiled: which reply a request gets, and when.
 
+use super::fault::FaultSet;
 use super::template::{Constant, Offset, Slot};
 use super::transfer::Payload;
 use std::sync::Arc;
@@ -15,6 +16,10 @@ pub struct Rule {
     pub delay: Delay,
     /// Number of the device's cycle place that chooses among `replies`; `None`: there is one reply.
     pub cycle: Option<u32>,
+    /// Replies to one request, each the next of the cycle; at least 1, at most [`super::fault::BURST_MAX`].
+    pub burst: u32,
+    /// Faults of the rule laid over those of its device; `None`: neither tells any.
+    pub faults: Option<Box<FaultSet>>,
     /// The replies; one, or one per cycle entry. Never empty.
     pub replies: Box<[Arc<Reply>]>,
     /// Registers it sets, before the reply is built.

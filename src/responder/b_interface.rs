@@ -1,16 +1,18 @@
 //! One datagram of the B interface (spec b-interface.md, What the FSU does with a frame).
 //!
 //! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
-//! a reply, `silent`, `heartbeats_received` or a drop by reason.
+//! a reply, `silent`, `heartbeats_received`, a drop by reason or a fault that leaves it unanswered. A burst is more replies.
 
 #[cfg(test)]
 mod tests;
 
-use super::reply::{Verdict, respond};
+use super::faults;
+use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use crate::codec::reason::Reason;
+use crate::plan::fault::Kinds;
 use crate::plan::fleet::{Device, Fsu};
 use std::sync::Arc;
 
@@ -94,20 +96,73 @@ fn on_frame(
     };
     match respond(run, fsu, device, state, data, moment, scratch) {
         Verdict::Reply { due_unix_ms } => {
-            let Scratch { wire: reply, framed, escaped, .. } = scratch;
-            let sent = Head::reply(&fsu.id.bytes, down).build(Some(reply), framed).and_then(|()| {
-                let datagram = escape(framed, escaped);
-                if datagram.len() <= DATAGRAM_BYTES_MAX { Ok(datagram) } else { Err(Reason::TooLong) }
-            });
-            match sent {
-                Ok(datagram) => sink.send(Outgoing::Reply, due_unix_ms, datagram),
-                Err(reason) => drop_frame(state, sink, reason, wire),
+            let mut next = Some(due_unix_ms);
+            while let Some(due_unix_ms) = next {
+                let sent = if scratch.drawn.is_clean() {
+                    send(fsu, down, due_unix_ms, scratch, sink)
+                } else {
+                    send_faulty(fsu, device, down, due_unix_ms, state, scratch, sink)
+                };
+                if let Err(reason) = sent {
+                    drop_frame(state, sink, reason, wire);
+                }
+                next = next_of_burst(run, fsu, device, state, data, moment, scratch);
             }
         }
         Verdict::Silent => {}
         // Counted there.
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
+}
+
+/// Sends the reply in the scratch in an outer frame.
+#[inline]
+fn send(
+    fsu: &Fsu,
+    down: &Down<'_>,
+    due_unix_ms: i64,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let Scratch { wire: reply, framed, escaped, .. } = scratch;
+    Head::reply(&fsu.id.bytes, down).build(Some(reply), framed)?;
+    let datagram = escape(framed, escaped);
+    if datagram.len() > DATAGRAM_BYTES_MAX {
+        return Err(Reason::TooLong);
+    }
+    sink.send(Outgoing::Reply, due_unix_ms, datagram);
+    Ok(())
+}
+
+/// The same with the faults that were drawn for it.
+#[cold]
+fn send_faulty(
+    fsu: &Fsu,
+    device: usize,
+    down: &Down<'_>,
+    due_unix_ms: i64,
+    state: &mut FsuState,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let Scratch { reply: raw, wire, framed, escaped, drawn, .. } = scratch;
+    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
+        return Ok(());
+    }
+    let mut done = Kinds::NONE;
+    faults::bytes::inner(&fsu.devices[device].template, drawn, false, raw, wire, &mut done);
+    Head::reply(&fsu.id.bytes, down).build(Some(wire), framed)?;
+    faults::bytes::outer(drawn, framed, &mut done);
+    let len = escape(framed, escaped).len();
+    if len > DATAGRAM_BYTES_MAX {
+        return Err(Reason::TooLong);
+    }
+    // Without anything to escape the datagram stands where it was framed.
+    let datagram = if len == framed.len() { framed } else { escaped };
+    faults::bytes::last(drawn, datagram, &mut done);
+    faults::deliver::datagram(Outgoing::Reply, drawn, due_unix_ms, datagram, &mut done, sink);
+    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    Ok(())
 }
 
 /// The device with that type and address; else the FSU's only one.

@@ -1,17 +1,20 @@
 //! One datagram that is one inner frame (spec broadcast.md): no outer frame, no heartbeats.
 //!
-//! Counting: a datagram is one `received`, and then exactly one of a reply, `silent` or a drop by reason.
+//! Counting: a datagram is one `received`, and then exactly one of a reply, `silent`, a drop by reason
+//! or a fault that leaves it unanswered. A burst is more replies.
 
 #[cfg(test)]
 mod tests;
 
-use super::reply::{Verdict, respond};
+use super::faults;
+use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
 use super::stream::{Fit, fit};
 use super::transfer;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::codec::reason::Reason;
+use crate::plan::fault::Kinds;
 use crate::plan::fleet::Fsu;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -52,13 +55,20 @@ pub fn on_datagram_from(
         return Heard { valid: result.is_ok() };
     }
     let dropped = match respond(run, fsu, device, state, datagram, moment, scratch) {
-        Verdict::Reply { due_unix_ms } if scratch.wire.len() <= DATAGRAM_BYTES_MAX => {
-            sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
-            None
-        }
-        Verdict::Reply { .. } => {
-            state.counters.drop(Reason::TooLong);
-            Some(Reason::TooLong)
+        Verdict::Reply { due_unix_ms } => {
+            let (mut next, mut dropped) = (Some(due_unix_ms), None);
+            while let Some(due_unix_ms) = next {
+                if scratch.wire.len() > DATAGRAM_BYTES_MAX {
+                    state.counters.drop(Reason::TooLong);
+                    dropped = Some(Reason::TooLong);
+                } else if scratch.drawn.is_clean() {
+                    sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+                } else {
+                    send_faulty(Outgoing::Reply, fsu, device, due_unix_ms, state, scratch, sink);
+                }
+                next = next_of_burst(run, fsu, device, state, datagram, moment, scratch);
+            }
+            dropped
         }
         Verdict::Silent => None,
         Verdict::Dropped(reason) => Some(reason),
@@ -67,6 +77,30 @@ pub fn on_datagram_from(
         sink.note(reason, datagram);
     }
     Heard { valid: dropped.is_none() }
+}
+
+/// Sends the reply in the scratch with the faults that were drawn for it. The reply itself stays as it is.
+#[cold]
+pub(super) fn send_faulty(
+    what: Outgoing,
+    fsu: &Fsu,
+    device: usize,
+    due_unix_ms: i64,
+    state: &mut FsuState,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) {
+    let Scratch { reply, wire: right, framed: raw, escaped: wire, drawn, .. } = scratch;
+    raw.clone_from(reply);
+    wire.clone_from(right);
+    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
+        return;
+    }
+    let mut done = Kinds::NONE;
+    faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
+    faults::bytes::last(drawn, wire, &mut done);
+    faults::deliver::datagram(what, drawn, due_unix_ms, wire, &mut done, sink);
+    faults::deliver::tell(drawn, done, &mut state.counters, sink);
 }
 
 /// Of several devices the one that the frame fits best, and among equals the first.

@@ -10,9 +10,9 @@ use crate::plan::rule::{Delay, Patch, Reply, Rule};
 use crate::plan::template::{ErrorReply, Offset, Template};
 use std::sync::Arc;
 
-pub(crate) const RUN: RunContext = RunContext { seed: 1, skip_delay: false };
+pub(crate) const RUN: RunContext = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
 pub(crate) const NOW: Moment =
-    Moment { now: Now { unix_ms: 1_768_210_203_000, utc_offset_s: 28_800 }, not_before_unix_ms: 0 };
+    Moment { now: Now { unix_ms: 1_768_210_203_000, utc_offset_s: 28_800 }, not_before_unix_ms: 0, since_start_ms: 0 };
 
 /// Without data, but for what a fixed size asks for; the address and the command are the request's.
 fn echo(template: &Template) -> Arc<Reply> {
@@ -34,6 +34,8 @@ pub(crate) fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8,
         timeout,
         delay,
         cycle: None,
+        burst: 1,
+        faults: None,
         replies: [echo(&template)].into(),
         sets: Box::default(),
         origin: "test.json:1:1: /".into(),
@@ -70,6 +72,7 @@ pub(crate) fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         accept_any_id: false,
         limits: Limits::default(),
         devices: devices.into(),
+        faults: None,
     }
 }
 
@@ -106,7 +109,7 @@ pub(crate) fn start(fsu: &Fsu) -> (FsuState, Scratch) {
         framed: stale(),
         escaped: stale(),
         text: stale(),
-        searches: Vec::new(),
+        ..Scratch::default()
     };
     (FsuState::new(fsu), scratch)
 }

@@ -3,6 +3,7 @@
 //! - [`reply`]: one device: a checked request, its rule, when it is due.
 //! - [`build`]: the patched reply.
 //! - [`random`]: the generator of one message.
+//! - [`faults`]: faults made on purpose, a layer around the reply.
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
@@ -15,6 +16,7 @@
 pub mod b_interface;
 pub mod build;
 pub mod datagram;
+pub mod faults;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod random;
@@ -26,6 +28,7 @@ pub mod transfer;
 use crate::codec::civil::Now;
 use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 
 /// What is common to all messages of a run.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +37,8 @@ pub struct RunContext {
     pub seed: u64,
     /// Replies leave at once (performance mode).
     pub skip_delay: bool,
+    /// When the run started, on the monotonic clock: from then on `faults_at` counts.
+    pub start_mono_ms: u64,
 }
 
 /// What goes out.
@@ -56,6 +61,45 @@ pub trait Sink {
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>);
     /// Something worth a rate-limited line in the system log: what, and the bytes it is about.
     fn note(&mut self, reason: Reason, bytes: &[u8]);
+    /// A fault was made on purpose, in the reply to that message; counted already.
+    fn fault(&mut self, _kind: FaultKind, _message: u64) {}
+    /// As [`Sink::send`] of a reply on a connection, which other replies may pass.
+    fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
+        self.send(Outgoing::Reply, due_unix_ms, bytes);
+    }
+    /// A piece of a reply, but for its last one.
+    fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
+        self.send(Outgoing::Reply, due_unix_ms, bytes);
+    }
+    /// Nothing more is sent on the connection; what that looks like to the peer begins when it is due, after the replies
+    /// before it.
+    fn cut(&mut self, _how: Cut, _due_unix_ms: i64) {}
+    /// The kind of fault that [`Sink::cut`] was, on this connection.
+    fn muted(&self) -> Option<FaultKind> {
+        None
+    }
+}
+
+/// How a connection ends to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// It is reset.
+    Reset,
+    /// It stays, and is read.
+    Stall,
+    /// The FSU's half is closed; it is read.
+    HalfClose,
+}
+
+impl Cut {
+    /// The fault it is.
+    pub fn kind(self) -> FaultKind {
+        match self {
+            Self::Reset => FaultKind::Reset,
+            Self::Stall => FaultKind::Stall,
+            Self::HalfClose => FaultKind::HalfClose,
+        }
+    }
 }
 
 /// Buffers of one shard, grown once and then reused by every message.
@@ -77,6 +121,10 @@ pub struct Scratch {
     pub text: Vec<u8>,
     /// What the framers saw in the bytes of a stream, by device.
     pub searches: Vec<Search>,
+    /// The faults of the reply at hand.
+    pub drawn: faults::Drawn,
+    /// What is left of a burst.
+    pub burst: reply::Burst,
 }
 
 /// What a datagram showed of its sender.
@@ -93,4 +141,6 @@ pub struct Moment {
     pub now: Now,
     /// Replies before this one on the same connection are due then; 0: none.
     pub not_before_unix_ms: i64,
+    /// Time since the start of the run.
+    pub since_start_ms: u64,
 }

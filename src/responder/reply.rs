@@ -1,6 +1,7 @@
 //! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
 
 use super::build::{Inputs, build, set_register, text};
+use super::faults;
 use super::random::{delay_ms, generator};
 use super::state::{DeviceState, FsuState};
 use super::{Moment, RunContext, Scratch};
@@ -23,6 +24,21 @@ pub enum Verdict {
     /// Not answered.
     Dropped(Reason),
 }
+
+/// Replies that follow the first one to a request: see [`next_of_burst`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Burst {
+    /// How many are still to come.
+    left: u32,
+    /// How many there were.
+    done: u32,
+    command: usize,
+    rule: usize,
+    due_unix_ms: i64,
+}
+
+/// Sets the generators of a burst's replies apart.
+pub(super) const BURST_SEED: u64 = 0xD1B5_4A32_D192_ED03;
 
 /// What a request was found to be, before any rule.
 #[derive(Clone, Copy, Debug)]
@@ -131,6 +147,8 @@ pub(super) fn answer<'a>(
     moment: Moment,
     scratch: &mut Scratch,
 ) -> Answered<'a> {
+    scratch.burst.left = 0;
+    scratch.drawn.clear();
     let device = &*fsu.devices[device_number];
     let mut checksum_wrong = false;
     let finding = examine(device, frame, &mut checksum_wrong);
@@ -161,7 +179,7 @@ pub(super) fn answer<'a>(
         }
     };
     state.messages += 1;
-    let Some((_, rule)) = matching(device, command, &frame) else {
+    let Some((rule_number, rule)) = matching(device, command, &frame) else {
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
     let mut rng = generator(run.seed, fsu, state.messages);
@@ -186,7 +204,70 @@ pub(super) fn answer<'a>(
     inputs.registers = &memory.registers;
     let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
     state.counters.value_misfits += misfits;
+    if fsu.faults.is_some() {
+        let of = (state.messages, command);
+        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, &mut rng, &mut scratch.drawn);
+    }
+    if rule.burst > 1 {
+        scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_unix_ms };
+    }
     Answered { verdict: Verdict::Reply { due_unix_ms }, is_command: true, reply: Some(reply) }
+}
+
+/// Builds the next reply of a burst as [`respond`] built the first, from the same request: `None` where there is none.
+#[inline]
+pub fn next_of_burst(
+    run: &RunContext,
+    fsu: &Fsu,
+    device: usize,
+    state: &mut FsuState,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Option<i64> {
+    if scratch.burst.left == 0 {
+        return None;
+    }
+    another(run, fsu, device, state, wire, moment, scratch)
+}
+
+#[cold]
+fn another(
+    run: &RunContext,
+    fsu: &Fsu,
+    device_number: usize,
+    state: &mut FsuState,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Option<i64> {
+    let Burst { done, command, rule, due_unix_ms, .. } = scratch.burst;
+    scratch.burst.left -= 1;
+    scratch.burst.done += 1;
+    let device = fsu.devices.get(device_number)?;
+    let rule = device.rules.get(command)?.get(rule)?;
+    let Scratch { raw, reply: frame, wire: out, text, drawn, .. } = scratch;
+    let request = inner::parse(&device.template, wire, raw).ok()?;
+    // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
+    let mut rng = generator(run.seed ^ BURST_SEED.wrapping_mul(u64::from(done)), fsu, state.messages);
+    state.replies += 1;
+    let memory = &mut state.devices[device_number];
+    let reply = turn(rule, memory);
+    let mut inputs = Inputs {
+        request: request.raw,
+        registers: &memory.registers,
+        id_hex: &fsu.id_hex,
+        seq: state.replies,
+        due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+        civil: None,
+        rng: &mut rng,
+    };
+    state.counters.value_misfits += build(&device.template, reply, &mut inputs, frame, out, text);
+    if fsu.faults.is_some() {
+        let of = (state.messages, command);
+        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, &mut rng, drawn);
+    }
+    Some(due_unix_ms)
 }
 
 /// Does what the rule's `set` says. Each entry sees what the ones before it set.

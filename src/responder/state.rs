@@ -2,6 +2,7 @@
 
 use super::transfer::Transfers;
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
 
 /// Counters of one FSU. Owned by its shard; read at exit.
@@ -51,6 +52,8 @@ pub struct Counters {
     pub kernel_drops: u64,
     /// Drops, by [`Reason`].
     pub dropped: [u64; Reason::COUNT],
+    /// Faults made on purpose, by [`FaultKind`].
+    pub faults: [u64; FaultKind::COUNT],
 }
 
 impl Default for Counters {
@@ -78,6 +81,7 @@ impl Default for Counters {
             log_records_lost: 0,
             kernel_drops: 0,
             dropped: [0; Reason::COUNT],
+            faults: [0; FaultKind::COUNT],
         }
     }
 }

@@ -1,17 +1,20 @@
 //! The bytes of a TCP connection (spec b-interface.md, TCP): cut into frames, each answered by the device it fits.
 //!
-//! Counting: a frame is one `received` and then exactly one of a reply, `silent` or a drop by reason. A byte that
+//! Counting: a frame is one `received` and then exactly one of a reply, `silent`, a drop by reason or a fault that leaves
+//! it unanswered; a burst is more replies. A byte that
 //! begins no frame is one [`Reason::Garbage`].
 
 #[cfg(test)]
 mod tests;
 
-use super::reply::{Verdict, respond};
+use super::faults;
+use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::framer::{self, Cut, Search};
 use crate::codec::inner;
 use crate::codec::reason::Reason;
+use crate::plan::fault::Kinds;
 use crate::plan::fleet::{Device, Fsu};
 use memchr::memchr;
 use std::sync::Arc;
@@ -81,9 +84,20 @@ fn on_frame(
     state.counters.received += 1;
     match respond(run, fsu, device, state, frame, *moment, scratch) {
         Verdict::Reply { due_unix_ms } => {
-            moment.not_before_unix_ms = moment.not_before_unix_ms.max(due_unix_ms);
             sink.received(frame, None);
-            sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+            let mut next = Some(due_unix_ms);
+            while let Some(due_unix_ms) = next {
+                // The reply before it, of the same burst, may have been made later.
+                let due_unix_ms = due_unix_ms.max(moment.not_before_unix_ms);
+                let free_unix_ms = if scratch.drawn.is_clean() {
+                    sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+                    due_unix_ms
+                } else {
+                    send_faulty(fsu, device, due_unix_ms, state, scratch, sink)
+                };
+                moment.not_before_unix_ms = moment.not_before_unix_ms.max(free_unix_ms);
+                next = next_of_burst(run, fsu, device, state, frame, *moment, scratch);
+            }
         }
         Verdict::Silent => sink.received(frame, None),
         // Counted there.
@@ -92,6 +106,28 @@ fn on_frame(
             sink.note(reason, frame);
         }
     }
+}
+
+/// Sends the reply in the scratch with the faults that were drawn for it; the earliest moment for the next one.
+#[cold]
+fn send_faulty(
+    fsu: &Fsu,
+    device: usize,
+    due_unix_ms: i64,
+    state: &mut FsuState,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> i64 {
+    let Scratch { reply: raw, wire, drawn, .. } = scratch;
+    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
+        return due_unix_ms;
+    }
+    let mut done = Kinds::NONE;
+    faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
+    faults::bytes::last(drawn, wire, &mut done);
+    let free_unix_ms = faults::deliver::stream(drawn, due_unix_ms, wire, &mut done, sink);
+    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    free_unix_ms
 }
 
 #[inline]

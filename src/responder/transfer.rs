@@ -8,8 +8,10 @@
 //! frame was sent stays until then, as that frame may be lost; it counts as completed already.
 
 use super::build::{Inputs, build, finish, is_refusal};
+use super::datagram::send_faulty;
+use super::faults;
 use super::random::{delay_ms, generator};
-use super::reply::{Answered, Finding, Verdict, answer, examine, matching};
+use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::checksum::{read_number, write_number};
@@ -240,14 +242,14 @@ impl Served<'_> {
             Verdict::Dropped(reason) => return Err(reason),
         };
         let Some(payload) = reply.and_then(|reply| self.payload(reply, scratch)) else {
-            sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+            self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
             return Ok(());
         };
         if !self.make_room(state) {
             self.refuse(state, frame, due_unix_ms, scratch, sink);
             return Ok(());
         }
-        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+        self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
         let data = match payload {
             Payload::Static(bytes) => Data::Shared(bytes.clone()),
             Payload::Built | Payload::None => Data::Own(state.transfers.buffer(&scratch.text)),
@@ -258,8 +260,33 @@ impl Served<'_> {
         state.counters.transfers_completed += u64::from(open.is_complete(self.transfer));
         self.data_frame(&open, scratch);
         state.transfers.list.push(open);
-        sink.send(Outgoing::Data, due_unix_ms, &scratch.wire);
+        if self.fsu.faults.is_some() {
+            faults::redraw(self.fsu, &mut self.data_generator(state), &mut scratch.drawn);
+        }
+        self.send(Outgoing::Data, due_unix_ms, state, scratch, sink);
         Ok(())
+    }
+
+    /// The generator of the faults of a data frame: another than the answer's, which bears the same number.
+    fn data_generator(&self, state: &FsuState) -> fastrand::Rng {
+        generator(self.run.seed ^ BURST_SEED, self.fsu, state.messages)
+    }
+
+    /// Sends what the scratch holds, with its faults.
+    #[inline]
+    fn send(
+        &self,
+        what: Outgoing,
+        due_unix_ms: i64,
+        state: &mut FsuState,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) {
+        if scratch.drawn.is_clean() {
+            sink.send(what, due_unix_ms, &scratch.wire);
+        } else {
+            send_faulty(what, self.fsu, self.key.device, due_unix_ms, state, scratch, sink);
+        }
     }
 
     /// The data that follows this answer, which [`Scratch::reply`] holds.
@@ -337,7 +364,13 @@ impl Served<'_> {
         open.since_unix_ms = due_unix_ms;
         state.counters.transfers_completed += u64::from(advanced && open.is_complete(self.transfer));
         self.data_frame(open, scratch);
-        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+        scratch.drawn.clear();
+        if self.fsu.faults.is_some() {
+            let (since_start_ms, of) = (self.moment.since_start_ms, (state.messages, command.unwrap_or(usize::MAX)));
+            let own = rule.and_then(|rule| rule.faults.as_deref());
+            faults::draw(self.fsu, own, since_start_ms, of, &mut self.data_generator(state), &mut scratch.drawn);
+        }
+        self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
     }
 
     /// Builds the frame of a transfer that is to be sent now: [`Open::last`].

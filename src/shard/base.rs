@@ -11,6 +11,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A shard's own sockets, whose numbers are their places, and what they are used with.
 pub(super) struct Base {
@@ -131,6 +132,16 @@ pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
         Err(errno) if is_peer_gone(errno) => Written::Gone,
         Err(errno) => Written::Failed(errno.raw_os_error()),
     }
+}
+
+/// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.
+pub(super) fn reset_when_closed(fd: impl AsFd) {
+    let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+}
+
+/// Closes the sending half. A peer that is gone is told of by the next event.
+pub(super) fn shut_write(fd: impl AsFd) {
+    let _ = rustix::net::shutdown(fd, Shutdown::Write);
 }
 
 /// Before a stream is closed at the end: unread requests would make the kernel reset the connection, and lose replies that are on

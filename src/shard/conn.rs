@@ -3,6 +3,7 @@
 use super::io::{ConnId, Interest};
 use super::pending::Queue;
 use super::wheel::Key;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Limits;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -36,6 +37,19 @@ pub struct Conn {
     pub stalled: bool,
     /// What the driver was told last.
     pub interest: Interest,
+    /// A fault made on purpose, for which nothing more is sent.
+    pub muted: Option<FaultKind>,
+    /// The FSU's half is to be closed once all is sent.
+    pub half_closing: bool,
+}
+
+/// Marks a length of a piece of a reply, but for its last one: no reply of its own.
+pub const PIECE: u32 = 1 << 31;
+
+/// A length without its mark.
+#[inline]
+pub fn len_of(marked: u32) -> usize {
+    (marked & !PIECE) as usize
 }
 
 /// No deadline.
@@ -58,6 +72,8 @@ impl Conn {
             eof: false,
             stalled: false,
             interest: Interest { read: true, write: false },
+            muted: None,
+            half_closing: false,
         }
     }
 
@@ -120,10 +136,10 @@ impl Unsent {
 
     /// How many replies wait.
     pub fn replies(&self) -> usize {
-        self.lens.len()
+        self.lens.iter().filter(|&len| len & PIECE == 0).count()
     }
 
-    /// Adds replies of these lengths, of which the kernel has taken `taken` bytes already: less than the first.
+    /// Adds replies of these lengths (a [`PIECE`] is marked), of which the kernel has taken `taken` bytes already: less than the first.
     pub fn push(&mut self, bytes: &[u8], lens: &[u32], taken: usize) {
         if self.lens.is_empty() {
             self.taken = taken;
@@ -132,15 +148,16 @@ impl Unsent {
         self.lens.extend(lens);
     }
 
-    /// The kernel has taken `count` bytes; `sent` is told of every reply that is out with that.
-    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8])) {
+    /// The kernel has taken `count` bytes; `sent` is told of every reply that is out with that, and of every piece of
+    /// one (then its second argument is false).
+    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], bool)) {
         self.taken += count;
         while let Some(&len) = self.lens.front() {
-            let end = self.start + len as usize;
+            let end = self.start + len_of(len);
             if end > self.taken {
                 break;
             }
-            sent(&self.bytes[self.start..end]);
+            sent(&self.bytes[self.start..end], len & PIECE == 0);
             self.start = end;
             self.lens.pop_front();
         }
@@ -238,7 +255,7 @@ mod tests {
         unsent.push(&bytes, lens, taken);
         for (&step, &expected) in steps.iter().zip(expected) {
             let mut out = Vec::new();
-            unsent.advance(step, |reply| {
+            unsent.advance(step, |reply, _| {
                 assert!(reply.iter().all(|&byte| byte == reply[0]) && reply.len() == lens[reply[0] as usize] as usize);
                 out.push(reply[0] as usize);
             });

@@ -72,6 +72,12 @@ pub trait Io {
     fn set_interest(&mut self, conn: ConnId, interest: Interest);
     /// Closes a connection; nothing more is told of it.
     fn close(&mut self, conn: ConnId);
+    /// Closes a connection with a reset: what the peer has not taken yet is lost; nothing more is told of it.
+    fn reset(&mut self, conn: ConnId) {
+        self.close(conn);
+    }
+    /// Closes the sending half of a connection.
+    fn shut_write(&mut self, _conn: ConnId) {}
     /// Stops or resumes accepting on a socket.
     fn set_accepting(&mut self, socket: u32, on: bool);
     /// Stops receiving on all sockets, and accepting. Connections are told one by one.

@@ -2,6 +2,7 @@
 
 use super::io::{ConnId, Datagram};
 use super::wheel::Key;
+use crate::responder::Cut;
 
 /// Replies of one shard that may wait at once.
 ///
@@ -25,6 +26,17 @@ pub enum Dest {
     Datagram(Datagram),
     /// Into a connection.
     Stream(ConnId),
+    /// The same: a piece of a reply, but for its last one.
+    Piece(ConnId),
+    /// No reply: what ends a connection for the peer, on purpose.
+    Cut(ConnId, Cut),
+}
+
+impl Dest {
+    /// Whether it is a reply as a whole, or the last of one: what is counted.
+    pub fn is_reply(self) -> bool {
+        matches!(self, Self::Datagram(_) | Self::Stream(_))
+    }
 }
 
 #[derive(Debug)]

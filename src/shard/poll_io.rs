@@ -1,6 +1,6 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use super::base::{Base, DriverIo, descriptor, finish_stream, write};
+use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
@@ -153,6 +153,18 @@ impl Io for PollIo {
             finish_stream(&stream.fd);
         }
         self.streams[conn.index as usize] = None;
+    }
+
+    fn reset(&mut self, conn: ConnId) {
+        let Some(stream) = self.stream(conn) else { return };
+        reset_when_closed(&stream.fd);
+        self.streams[conn.index as usize] = None;
+    }
+
+    fn shut_write(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            shut_write(&stream.fd);
+        }
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {

@@ -3,7 +3,7 @@
 //! A receive or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
 //! completion says so; whether it is begun again is decided then.
 
-use super::base::{Base, DriverIo, descriptor, finish_stream, write};
+use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::sys::{Op, Pool, Ring};
@@ -251,6 +251,19 @@ impl Io for RingIo {
             self.ring.cancel(Op::Writable, data(conn));
         }
         self.closing.push(stream.fd);
+    }
+
+    fn reset(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            reset_when_closed(&stream.fd);
+        }
+        self.close(conn);
+    }
+
+    fn shut_write(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            shut_write(&stream.fd);
+        }
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {

@@ -5,7 +5,7 @@
 
 use super::clients::Clients;
 use super::clock::Clock;
-use super::conn::Conns;
+use super::conn::{Conns, PIECE};
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::notes::Notes;
 use super::pending::{Dest, Pending};
@@ -13,9 +13,12 @@ use super::protocol::Protocol;
 use super::tap::{Kind, Tap};
 use super::wheel::Wheel;
 use crate::codec::reason::Reason;
+use crate::plan::fault::{FaultKind, FsuFaults};
 use crate::plan::fleet::{Fleet, Transport};
+use crate::responder::faults::is_offline;
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
@@ -42,6 +45,8 @@ pub(super) enum Timer {
     Conn(u32),
     /// Accept again.
     Accept(u32),
+    /// An outage of some FSUs may begin or end.
+    Outage,
 }
 
 /// Everything that is to be done later.
@@ -148,7 +153,34 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             drain_end_ms: None,
         };
         serve.start_heartbeats(now);
+        serve.start_outages();
         serve
+    }
+
+    /// Outages of FSUs with connections: those have to be reset when one begins.
+    fn start_outages(&mut self) {
+        let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
+        let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
+        let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
+        for edge_ms in edges_ms {
+            self.later.wheel.insert(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
+        }
+    }
+
+    /// Whether an FSU is silent on purpose.
+    #[inline]
+    pub(super) fn is_offline(&self, socket: u32, now: Clock) -> bool {
+        let Some(slot) = self.slots.get(socket as usize) else { return false };
+        let since_start_ms = now.mono_ms.saturating_sub(self.run.start_mono_ms);
+        is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
+    }
+
+    /// A fault was made that belongs to no message.
+    pub(super) fn fault(&mut self, socket: u32, kind: FaultKind, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.faults[kind as usize] += 1;
+        // One that is lost is counted and told by the log.
+        self.tap.fault(slot.fsu, io.unix_ms(), kind, 0);
     }
 
     /// First beats are spread evenly over the interval by the FSU's number in the fleet.
@@ -179,6 +211,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Timer::Conn(index) => self.on_conn_due(index, now, io),
                 Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
                 Timer::Accept(_) => {}
+                Timer::Outage => self.on_outage(now, io),
             }
         }
         true
@@ -196,14 +229,19 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     fn on_reply_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
         match self.later.pending.get(index) {
             Some((Dest::Datagram(datagram), ..)) => {
-                if io.send_datagram(datagram, self.later.pending.bytes(index)) {
+                if self.is_offline(datagram.socket, now) {
+                    self.later.pending.release(index);
+                    self.fault(datagram.socket, FaultKind::Offline, io);
+                } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
                     self.later.pending.release(index);
                 } else {
                     let key = self.later.wheel.insert(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));
                     self.later.pending.set_key(index, key);
                 }
             }
-            Some((Dest::Stream(id), ..)) => self.on_stream_reply_due(index, id, now, io),
+            Some((Dest::Stream(id), ..)) => self.on_stream_reply_due(index, id, 0, now, io),
+            Some((Dest::Piece(id), ..)) => self.on_stream_reply_due(index, id, PIECE, now, io),
+            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
             None => {}
         }
     }
@@ -294,14 +332,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             };
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
-                Dest::Stream(id) => {
+                Dest::Stream(id) | Dest::Piece(id) | Dest::Cut(id, _) => {
                     let Some(conn) = self.conns.get_mut(id) else { continue };
                     self.later.pending.remove(&mut conn.delayed, index);
                     conn.socket
                 }
             };
             self.later.forget(index);
-            self.drop(socket, Reason::DrainEnded);
+            if dest.is_reply() {
+                self.drop(socket, Reason::DrainEnded);
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Where a shard tells of its traffic: the device log.
 
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use std::net::SocketAddr;
 
 pub use crate::log::record::Kind;
@@ -19,6 +20,11 @@ pub trait Tap {
         dropped: Option<Reason>,
         bytes: &[u8],
     ) -> bool;
+    /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the number of the message
+    /// (0: of none). False: lost. The ledger is on or off by itself.
+    fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _message: u64) -> bool {
+        true
+    }
 }
 
 impl Tap for crate::log::tap::Tap {
@@ -36,5 +42,9 @@ impl Tap for crate::log::tap::Tap {
         bytes: &[u8],
     ) -> bool {
         Self::record(self, kind, fsu, peer, unix_ms, dropped, bytes)
+    }
+
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
+        Self::fault(self, fsu, unix_ms, kind, message)
     }
 }

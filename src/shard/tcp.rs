@@ -1,18 +1,20 @@
 //! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::tcp_out`].
 
 use super::clock::Clock;
-use super::conn::{Conn, NEVER_MS};
+use super::conn::{Conn, NEVER_MS, PIECE};
 use super::io::{ConnId, Io};
 use super::notes::Notes;
 use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{ACCEPT_RETRY_MS, Later, Serve, Timer};
 use super::tap::{Kind, Tap};
+use super::tcp_out::Lost;
 use super::wheel::Key;
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
 use crate::responder::stream::Step;
-use crate::responder::{Moment, Outgoing, Sink};
+use crate::responder::{Cut, Moment, Outgoing, Sink};
 
 /// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
 /// take them is looked at.
@@ -38,22 +40,63 @@ struct StreamSink<'a, T> {
     records_lost: u64,
 }
 
-impl<T: Tap> Sink for StreamSink<'_, T> {
-    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+impl<T: Tap> StreamSink<'_, T> {
+    /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
+    #[inline]
+    fn send_marked(&mut self, due_unix_ms: i64, bytes: &[u8], mark: u32) {
         let due_ms = self.now.mono_of(due_unix_ms).max(self.conn.last_due_ms);
         // A reply that is due still waits for those before it, which the wheel may not have fired yet.
         if due_ms <= self.now.mono_ms && self.conn.delayed.is_empty() {
             self.out.extend_from_slice(bytes);
-            self.out_lens.push(bytes.len() as u32);
+            self.out_lens.push(bytes.len() as u32 | mark);
             return;
         }
-        if let Some(index) = self.later.reply(Dest::Stream(self.id), due_ms, bytes) {
-            self.later.pending.append(&mut self.conn.delayed, index);
+        let dest = if mark == PIECE { Dest::Piece(self.id) } else { Dest::Stream(self.id) };
+        if self.later(dest, due_ms, bytes) {
             self.conn.last_due_ms = due_ms;
-        } else {
-            self.pending_full += 1;
-            self.note(Reason::PendingFull, bytes);
         }
+    }
+
+    /// Keeps it until then; false: there is no room.
+    fn later(&mut self, dest: Dest, due_ms: u64, bytes: &[u8]) -> bool {
+        if let Some(index) = self.later.reply(dest, due_ms, bytes) {
+            self.later.pending.append(&mut self.conn.delayed, index);
+            return true;
+        }
+        self.pending_full += 1;
+        self.note(Reason::PendingFull, bytes);
+        false
+    }
+}
+
+impl<T: Tap> Sink for StreamSink<'_, T> {
+    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        self.send_marked(due_unix_ms, bytes, 0);
+    }
+
+    fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
+        self.later(Dest::Stream(self.id), self.now.mono_of(due_unix_ms), bytes);
+    }
+
+    fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
+        self.send_marked(due_unix_ms, bytes, PIECE);
+    }
+
+    fn cut(&mut self, how: Cut, due_unix_ms: i64) {
+        self.conn.muted = Some(how.kind());
+        let due_ms = self.now.mono_of(due_unix_ms).max(self.conn.last_due_ms);
+        if how != Cut::Stall && self.later(Dest::Cut(self.id, how), due_ms, &[]) {
+            self.conn.last_due_ms = due_ms;
+        }
+    }
+
+    fn muted(&self) -> Option<FaultKind> {
+        self.conn.muted
+    }
+
+    fn fault(&mut self, kind: FaultKind, message: u64) {
+        // One that is lost is counted and told by the log.
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
     }
 
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
@@ -76,6 +119,9 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
 impl<P: Protocol, T: Tap> Serve<P, T> {
     /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
     pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
+        if self.is_offline(socket, now) {
+            return self.accept_to_refuse(socket, peer, now);
+        }
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         if slot.connections >= fsu.limits.connections_max {
@@ -91,6 +137,48 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         Some(id)
     }
 
+    /// In an outage: a connection that is reset as soon as the driver has it.
+    #[cold]
+    fn accept_to_refuse(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
+        let slot = self.slots.get_mut(socket as usize)?;
+        slot.state.counters.faults[FaultKind::Offline as usize] += 1;
+        self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, 0);
+        let id = self.conns.add(Conn { muted: Some(FaultKind::Offline), ..Conn::new(socket, peer, now.mono_ms) });
+        // Where there is no room to remember it, it is closed plainly.
+        let cut = self.later.reply(Dest::Cut(id, Cut::Reset), now.mono_ms, &[]);
+        let (Some(index), Some(conn)) = (cut, self.conns.get_mut(id)) else {
+            self.conns.remove(id);
+            return None;
+        };
+        self.later.pending.append(&mut conn.delayed, index);
+        slot.connections += 1;
+        Some(id)
+    }
+
+    /// An outage begins, or ends: the connections of FSUs that are silent now are reset.
+    pub(super) fn on_outage(&mut self, now: Clock, io: &mut impl Io) {
+        for index in 0..self.conns.places() {
+            let Some(id) = self.conns.at(index) else { continue };
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            let socket = conn.socket;
+            if self.is_offline(socket, now) {
+                self.cut_off(id, io);
+            }
+        }
+    }
+
+    /// Resets a connection of an FSU that is silent.
+    #[cold]
+    fn cut_off(&mut self, id: ConnId, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let socket = conn.socket;
+        // One that was accepted in the outage was told of then.
+        if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
+            self.fault(socket, FaultKind::Offline, io);
+        }
+        self.lose(id, Lost::Fault(FaultKind::Offline), io);
+    }
+
     /// Accepting failed for want of something that may come back: it rests for a moment.
     pub fn on_accept_failed(&mut self, socket: u32, errno: i32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
@@ -103,6 +191,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Bytes came on a connection.
     pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let (socket, muted) = (conn.socket, conn.muted);
+        if muted == Some(FaultKind::Offline) || self.is_offline(socket, now) {
+            return self.cut_off(id, io);
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.partial.is_empty() {
             self.take_in(id, bytes, None, now, io);
@@ -191,7 +284,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let conn = self.conns.get_mut(id)?;
         let slot = self.slots.get_mut(conn.socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let moment = Moment { now: now.now(), not_before_unix_ms: now.unix_of_later(conn.last_due_ms) };
+        let moment = Moment {
+            now: now.now(),
+            not_before_unix_ms: now.unix_of_later(conn.last_due_ms),
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
         let mut sink = StreamSink {
             later: &mut self.later,
             notes: &mut self.notes,
@@ -281,6 +378,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// After anything happened to a connection: closes it if it is finished, else sets its timer and interest.
     pub(super) fn settle(&mut self, id: ConnId, io: &mut impl Io) {
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.half_closing && conn.unsent.is_empty()) {
+            conn.half_closing = false;
+            io.shut_write(id);
+        }
         match self.conns.get_mut(id) {
             Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, io),
             Some(_) => {

@@ -1,11 +1,23 @@
 //! Replies into connections, and the end of a connection.
 
 use super::clock::Clock;
+use super::conn::{PIECE, len_of};
 use super::io::{ConnId, Interest, Io, Written};
 use super::protocol::Protocol;
 use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
+use crate::responder::Cut;
+
+/// Why replies that were still to come are lost with their connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lost {
+    /// Dropped for that reason.
+    Drop(Reason),
+    /// A fault made on purpose; the connection is reset.
+    Fault(FaultKind),
+}
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Sends what the stage left in `buffers.out`. False: the connection is closed.
@@ -31,7 +43,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             match io.write(id, bytes) {
                 Written::Bytes(count) => taken = count.min(bytes.len()),
                 failed => {
-                    slot.state.counters.dropped[Reason::PeerGone as usize] += lens.len() as u64;
+                    let replies = lens.iter().filter(|&len| len & PIECE == 0).count();
+                    slot.state.counters.dropped[Reason::PeerGone as usize] += replies as u64;
                     self.fail(id, failed, now, io);
                     return false;
                 }
@@ -40,11 +53,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let (mut start, mut whole) = (0, 0);
         let unix_ms = if taken > 0 && self.tap.is_on() { io.unix_ms() } else { 0 };
         for &len in lens {
-            let end = start + len as usize;
+            let end = start + len_of(len);
             if end > taken {
                 break;
             }
-            slot.state.counters.answered += 1;
+            slot.state.counters.answered += u64::from(len & PIECE == 0);
             if self.tap.is_on() && !self.tap.record(Kind::Reply, slot.fsu, conn.peer, unix_ms, None, &bytes[start..end])
             {
                 slot.state.counters.log_records_lost += 1;
@@ -63,17 +76,33 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         true
     }
 
-    /// A delayed reply of a connection is due.
-    pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, now: Clock, io: &mut impl Io) {
+    /// A delayed reply of a connection is due; `mark`: as [`PIECE`], or 0.
+    pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, mark: u32, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.later.pending.remove(&mut conn.delayed, index);
         let mut bytes = std::mem::take(&mut self.buffers.out);
         bytes.clear();
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
-        self.put(id, &bytes, &[bytes.len() as u32], now, io);
+        self.put(id, &bytes, &[bytes.len() as u32 | mark], now, io);
         bytes.clear();
         self.buffers.out = bytes;
+        self.settle(id, io);
+    }
+
+    /// What ends a connection on purpose is due: the replies before it are out, as far as the peer takes them.
+    pub(super) fn on_cut_due(&mut self, index: u32, id: ConnId, how: Cut, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        self.later.pending.remove(&mut conn.delayed, index);
+        self.later.pending.release(index);
+        match how {
+            Cut::Reset => {
+                let kind = conn.muted.unwrap_or(FaultKind::Reset);
+                return self.lose(id, Lost::Fault(kind), io);
+            }
+            Cut::HalfClose => conn.half_closing = true,
+            Cut::Stall => {}
+        }
         self.settle(id, io);
     }
 
@@ -89,8 +118,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     let unix_ms = if tap.is_on() { io.unix_ms() } else { 0 };
                     let peer = conn.peer;
                     conn.stalled_since_ms = now.mono_ms;
-                    conn.unsent.advance(count, |reply| {
-                        counters.answered += 1;
+                    conn.unsent.advance(count, |reply, is_whole| {
+                        counters.answered += u64::from(is_whole);
                         if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, None, reply) {
                             counters.log_records_lost += 1;
                         }
@@ -126,18 +155,32 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Closes a connection; replies that were still to come count as `lost`.
     pub(super) fn shut(&mut self, id: ConnId, lost: Reason, io: &mut impl Io) {
+        self.lose(id, Lost::Drop(lost), io);
+    }
+
+    /// Closes or resets a connection.
+    pub(super) fn lose(&mut self, id: ConnId, lost: Lost, io: &mut impl Io) {
         let Some(mut conn) = self.conns.remove(id) else { return };
-        io.close(id);
+        match lost {
+            Lost::Drop(_) => io.close(id),
+            Lost::Fault(_) => io.reset(id),
+        }
         self.later.wheel.cancel(conn.timer.0);
         let mut count = conn.unsent.replies() as u64;
         self.unsent_conns -= usize::from(!conn.unsent.is_empty());
         while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
+            count += u64::from(self.later.pending.get(index).is_some_and(|(dest, ..)| dest.is_reply()));
             self.later.forget(index);
-            count += 1;
         }
-        if let Some(slot) = self.slots.get_mut(conn.socket as usize) {
-            slot.connections -= 1;
-            slot.state.counters.dropped[lost as usize] += count;
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        slot.connections -= 1;
+        match lost {
+            Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
+            Lost::Fault(kind) => {
+                for _ in 0..count {
+                    self.fault(conn.socket, kind, io);
+                }
+            }
         }
     }
 }

@@ -9,16 +9,20 @@ use super::protocol::Protocol;
 use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
+use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
+use crate::responder::faults::is_offline;
 use crate::responder::{Moment, Outgoing, Sink};
 use std::net::SocketAddr;
 
 /// Where the stage puts what it has to say about one datagram.
-struct DatagramSink<'a, I> {
+struct DatagramSink<'a, I, T> {
     io: &'a mut I,
     later: &'a mut Later,
     notes: &'a mut Notes,
+    tap: &'a mut T,
     fsu: &'a Fsu,
+    fsu_number: u32,
     socket: u32,
     peer: SocketAddr,
     now: Clock,
@@ -26,7 +30,7 @@ struct DatagramSink<'a, I> {
     pending_full: u64,
 }
 
-impl<I: Io> DatagramSink<'_, I> {
+impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     /// Sends now, or as soon as the queue has room.
     fn send_now(&mut self, what: Outgoing, bytes: &[u8]) {
         let datagram = Datagram { socket: self.socket, peer: self.peer, what, tries: 0 };
@@ -44,7 +48,7 @@ impl<I: Io> DatagramSink<'_, I> {
     }
 }
 
-impl<I: Io> Sink for DatagramSink<'_, I> {
+impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
         if due_unix_ms <= self.now.unix_ms {
@@ -56,6 +60,11 @@ impl<I: Io> Sink for DatagramSink<'_, I> {
 
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
 
+    fn fault(&mut self, kind: FaultKind, message: u64) {
+        // One that is lost is counted and told by the log.
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
+    }
+
     #[inline]
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
         self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
@@ -66,6 +75,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// A datagram came to an FSU's socket.
     #[inline]
     pub fn on_datagram(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        if self.is_offline(socket, now) {
+            return self.fault(socket, FaultKind::Offline, io);
+        }
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
@@ -75,13 +87,19 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             io,
             later: &mut self.later,
             notes: &mut self.notes,
+            tap: &mut self.tap,
             fsu,
+            fsu_number: slot.fsu,
             socket,
             peer,
             now,
             pending_full: 0,
         };
-        let moment = Moment { now: now.now(), not_before_unix_ms: 0 };
+        let moment = Moment {
+            now: now.now(),
+            not_before_unix_ms: 0,
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
         let heard = self.protocol.on_datagram(
             &self.run,
             fsu,
@@ -148,6 +166,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
 
         let center = self.fleet.center;
+        if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
+            return;
+        }
         if slot.clients.is_empty() && center.is_none() {
             return;
         }
@@ -157,7 +178,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             io,
             later: &mut self.later,
             notes: &mut self.notes,
+            tap: &mut self.tap,
             fsu,
+            fsu_number: slot.fsu,
             socket,
             peer: fsu.bind,
             now,

@@ -10,6 +10,7 @@
 mod devicelog;
 mod drivers;
 mod exits;
+mod faults;
 mod fleet;
 mod flood;
 mod harness;

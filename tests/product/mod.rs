@@ -44,11 +44,11 @@ impl Sink for Sent {
     fn note(&mut self, _: Reason, _: &[u8]) {}
 }
 
-const RUN: RunContext = RunContext { seed: 7, skip_delay: false };
+const RUN: RunContext = RunContext { seed: 7, skip_delay: false, start_mono_ms: 0 };
 
 /// The clock's time as a moment of a zone that is UTC.
 pub fn moment(now: Clock) -> Moment {
-    Moment { now: Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, not_before_unix_ms: 0 }
+    Moment { now: Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 }
 }
 
 /// Compiles a main file: the fleet if there is no error, and every line that a check prints.

@@ -6,7 +6,8 @@ use super::walk::dropped;
 use crate::cli::describe::{self, Names};
 use crate::codec::inner::{self, Frame, carries};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
+use crate::plan::fault::FsuFaults;
+use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
 use crate::plan::rule::{Reply, Rule};
 use crate::plan::template::Command;
 use crate::responder::reply::{Finding, error_reply, examine, matching, turn};
@@ -17,6 +18,8 @@ use crate::responder::state::{DeviceState, FsuState};
 pub(super) struct About<'a> {
     /// Who got it.
     pub(super) fsu: &'a Fsu,
+    /// The faults it makes on purpose.
+    pub(super) faults: Option<&'a FsuFaults>,
     /// Number of the device.
     pub(super) device: usize,
     /// What the FSU remembered before it.
@@ -133,6 +136,23 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     Built { command: Some(command), reply: Some(turn(rule, &mut memory)) }
 }
 
+/// What may be done to the rule's replies on purpose: at any time, and by the schedule.
+fn may_happen(faults: &FsuFaults, rule: &Rule, transport: Transport) -> Vec<String> {
+    let mut always = faults.base;
+    if let Some(own) = &rule.faults {
+        always.overlay(own);
+    }
+    let seconds = |ms: u64| ms as f64 / 1000.0;
+    let timed = faults.schedule.iter().flat_map(|entry| {
+        let span = match entry.to_ms {
+            u64::MAX => format!("from {} s", seconds(entry.from_ms)),
+            to_ms => format!("from {} s to {} s", seconds(entry.from_ms), seconds(to_ms)),
+        };
+        entry.faults.texts(transport).into_iter().map(move |text| format!("{text}, {span} after the start"))
+    });
+    always.texts(transport).into_iter().chain(timed).collect()
+}
+
 fn when_due(rule: &Rule, about: About<'_>) -> String {
     match about.after_ms.unwrap_or(0) {
         ms if ms <= 0 => "answered at once".into(),
@@ -183,5 +203,7 @@ fn rule_view(
         delay: describe::delay(rule.delay),
         cycle,
         set: set.collect(),
+        burst: (rule.burst > 1).then_some(rule.burst),
+        may_happen: about.faults.map(|faults| may_happen(faults, rule, about.fsu.transport)).unwrap_or_default(),
     }
 }

@@ -157,6 +157,12 @@ pub(super) struct RuleView {
     pub(super) cycle: Option<String>,
     /// The registers it sets; with the text that they get, where it matched.
     pub(super) set: Vec<String>,
+    /// Replies to one request, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) burst: Option<u32>,
+    /// Faults that may be made on purpose, with their probabilities. None of them is drawn here.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) may_happen: Vec<String>,
 }
 
 /// One condition of a `when`.

@@ -71,7 +71,10 @@ fn served(fsu: &str, words: &str) -> Vec<String> {
 }
 
 fn served_bytes(fsu: &Fsu, now: Now, bytes: &[u8]) -> Vec<String> {
-    let (run, moment) = (RunContext { seed: 0, skip_delay: false }, Moment { now, not_before_unix_ms: 0 });
+    let (run, moment) = (
+        RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 },
+        Moment { now, not_before_unix_ms: 0, since_start_ms: 0 },
+    );
     let (mut state, mut scratch, mut sends) = (FsuState::new(fsu), Scratch::default(), Sends::default());
     if fsu.transport == crate::plan::fleet::Transport::Udp {
         b_interface::on_datagram(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);
@@ -159,7 +162,8 @@ fn the_seed_decides_random_values() {
     let fsu = find(&fleet, "hall").unwrap();
     let frame = hex::decode([request(0x1081, &[2]), request(0x1081, &[2])].concat()).unwrap();
     let now = clock(args("hall", "00", false).now).unwrap();
-    let replies = |seed| explanation(fsu, RunContext { seed, skip_delay: false }, now, &frame).replies;
+    let replies =
+        |seed| explanation(fsu, None, RunContext { seed, skip_delay: false, start_mono_ms: 0 }, now, &frame).replies;
     assert_eq!(replies(1), replies(1));
     assert_ne!(replies(1), replies(2));
 }
@@ -191,7 +195,7 @@ fn any_bytes_are_explained() {
         }
         for name in ["hall", "gate", "many_00001"] {
             let fsu = find(&fleet, name).unwrap();
-            let all = explanation(fsu, RunContext { seed: 0, skip_delay: false }, now, &bytes);
+            let all = explanation(fsu, None, RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 }, now, &bytes);
             let told: usize = all.items.iter().map(|item| item.hex.len() / 2).sum();
             assert_eq!(told, bytes.len(), "{}", hex(&bytes));
             assert_eq!(served_bytes(fsu, now, &bytes), all.replies, "{}", hex(&bytes));

@@ -124,8 +124,14 @@ fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut dyn Write) -
     if let Some(cycle) = &rule.cycle {
         writeln!(out, "    cycle: {cycle}")?;
     }
+    if let Some(burst) = rule.burst {
+        writeln!(out, "    burst: {burst} replies to one request, of which the first is shown")?;
+    }
     for set in &rule.set {
         writeln!(out, "    set {set}")?;
+    }
+    for fault in &rule.may_happen {
+        writeln!(out, "    may happen on purpose: {fault}")?;
     }
     Ok(())
 }

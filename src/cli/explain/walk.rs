@@ -8,6 +8,7 @@ use crate::codec::framer::{Cut, Search};
 use crate::codec::inner;
 use crate::codec::outer::{Comm, Down, Frames};
 use crate::codec::reason::Reason;
+use crate::plan::fault::FsuFaults;
 use crate::plan::fleet::{Fsu, Transport};
 use crate::plan::template::Framing;
 use crate::responder::reply::respond;
@@ -17,8 +18,10 @@ use crate::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface,
 
 /// An FSU that has heard nothing yet, and what it is told.
 pub(super) struct Walk<'a> {
-    /// The FSU.
+    /// The FSU, without its faults.
     pub(super) fsu: &'a Fsu,
+    /// Those.
+    pub(super) faults: Option<&'a FsuFaults>,
     run: RunContext,
     moment: Moment,
     /// What the FSU remembers.
@@ -60,7 +63,7 @@ impl Sink for Ears {
 impl<'a> Walk<'a> {
     /// Before the first byte.
     pub(super) fn new(fsu: &'a Fsu, run: RunContext, moment: Moment) -> Self {
-        Self { fsu, run, moment, state: FsuState::new(fsu), scratch: Scratch::default() }
+        Self { fsu, faults: None, run, moment, state: FsuState::new(fsu), scratch: Scratch::default() }
     }
 
     /// Explains `input`: a datagram, or the first bytes of a connection.
@@ -141,7 +144,7 @@ impl<'a> Walk<'a> {
         let mut item = item("datagram", 0, input);
         let before = self.state.clone();
         let mut ears = Ears::default();
-        let Self { run, fsu, state, moment, scratch } = self;
+        let Self { run, fsu, state, moment, scratch, .. } = self;
         datagram::on_datagram(run, fsu, state, input, *moment, scratch, &mut ears);
         let device = datagram::choose(fsu, input, &mut scratch.raw);
         let (sent, reason) = outcome(ears.0);
@@ -260,7 +263,7 @@ impl<'a> Walk<'a> {
     ) {
         let (fsu, moment) = (self.fsu, self.moment);
         let after_ms = sent.map(|sent| sent.due_unix_ms - moment.now.unix_ms);
-        let about = answer::About { fsu, device, before, after: &self.state, after_ms };
+        let about = answer::About { fsu, faults: self.faults, device, before, after: &self.state, after_ms };
         let built = answer::request(item, about, wire, reason);
         let Some(sent) = sent else { return };
         let (mut layers, mut data) = (Vec::new(), None);

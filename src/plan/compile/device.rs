@@ -1,5 +1,6 @@
 //! fsu_devices.json to devices, shared by all FSUs for which they are the same.
 
+use super::faults::{self, Limited, Place};
 use super::field;
 use super::payload::Payloads;
 use super::rules;
@@ -7,7 +8,7 @@ use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawRules, RawTemplate, RawVendors};
-use crate::plan::fleet::{Device, VerifyChecksum};
+use crate::plan::fleet::{Device, Transport, VerifyChecksum};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,10 @@ pub struct Devices {
     lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
     /// By device list, by the id of an FSU that has a rule file of its own there, and by the size of an id.
     compiled: HashMap<(PathBuf, Option<String>, usize), Option<SharedDevices>>,
+    /// Fault keys of the list being compiled that not every transport can do.
+    limited: Vec<Limited>,
+    /// The same of each list that has any, with the transports of the FSUs that have the list.
+    used: Vec<(SharedDevices, Vec<Limited>, Vec<Transport>)>,
 }
 
 /// The devices of an FSU, as every FSU with the same shares them.
@@ -37,6 +42,8 @@ impl Devices {
             payloads: Payloads::default(),
             lists: HashMap::new(),
             compiled: HashMap::new(),
+            limited: Vec::new(),
+            used: Vec::new(),
         }
     }
 
@@ -59,8 +66,28 @@ impl Devices {
             return done.clone();
         }
         let devices = self.compile(loader, file, &list, id);
+        let limited = std::mem::take(&mut self.limited);
+        if let Some(devices) = devices.as_ref().filter(|_| !limited.is_empty()) {
+            self.used.push((devices.clone(), limited, Vec::new()));
+        }
         self.compiled.insert(key, devices.clone());
         devices
+    }
+
+    /// An FSU of that transport has these devices.
+    pub fn serves(&mut self, devices: &Arc<[Arc<Device>]>, transport: Transport) {
+        if let Some((.., transports)) = self.used.iter_mut().find(|(own, ..)| Arc::ptr_eq(own, devices))
+            && !transports.contains(&transport)
+        {
+            transports.push(transport);
+        }
+    }
+
+    /// Tells of fault keys of devices and rules that none of their FSUs can do, once all FSUs are known.
+    pub fn check_faults(&self, diags: &mut crate::config::diag::Diags) {
+        for (_, limited, transports) in &self.used {
+            faults::check_transports(diags, limited, transports, "no FSU with this device is one");
+        }
     }
 
     fn template_path(loader: &Loader, file: &Path, device: &RawDevice) -> Option<PathBuf> {
@@ -126,9 +153,8 @@ impl Devices {
     }
 
     fn device(&mut self, loader: &mut Loader, file: &Path, raw: &At<RawDevice>, id: &str) -> Option<Device> {
-        if let Some(faults) = &raw.faults {
-            loader.diags.warn(faults.pos, "faults are not made by this version");
-        }
+        let (diags, limited) = (&mut loader.diags, &mut self.limited);
+        let own_faults = raw.faults.as_ref().map(|raw| faults::set(diags, raw, Place::Device, limited));
         if raw.protocol_template.is_none() {
             loader.diags.missing(raw.pos, "protocol_template", "the path of the template");
         }
@@ -146,7 +172,15 @@ impl Devices {
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
         let payloads = self.payloads.of(loader, &draft.plan, &files);
-        let rules = rules::rules(&mut loader.diags, &draft, &files, &payloads, id.len());
+        let rules = rules::rules(
+            &mut loader.diags,
+            &draft,
+            &files,
+            &payloads,
+            id.len(),
+            own_faults.as_ref(),
+            &mut self.limited,
+        );
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         Some(Device {
             vendor: vendor.into(),

@@ -1,6 +1,7 @@
 //! sys_config.json to the fleet: defaults, `count`, names, ids and addresses.
 
 use super::device::Devices;
+use super::faults::{self, FleetFaults, Place};
 use super::field;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
@@ -21,9 +22,6 @@ pub const SECONDS_MAX: f64 = 31_536_000.0;
 
 /// Compiles the fleet; what is wrong is told, and what can be compiled all the same is.
 pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: &mut Devices) -> Option<Fleet> {
-    if let Some(faults) = &raw.faults {
-        loader.diags.warn(faults.pos, "faults are not made by this version");
-    }
     let log = log_plan(&mut loader.diags, raw.log.as_ref());
     let performance = performance(raw.performance.as_ref());
     let center = raw.sc_iot_center.as_ref().and_then(|center| {
@@ -44,14 +42,20 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     });
     let mut fsus = Vec::new();
     let mut checks = Checks::default();
+    let mut faults = FleetFaults::new(&mut loader.diags, raw);
     match &raw.fsu_list {
         None => loader.diags.missing(raw.pos, "fsu_list", "the FSUs"),
         Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
         Some(list) => {
             for entry in list {
-                expand(loader, entry, file, devices, &mut checks, &mut fsus);
+                expand(loader, entry, file, devices, &mut faults, &mut checks, &mut fsus);
             }
         }
+    }
+    if !loader.diags.has_errors() {
+        let transports: Vec<Transport> = fsus.iter().map(|fsu: &Fsu| fsu.transport).collect();
+        faults.check(&mut loader.diags, &transports);
+        devices.check_faults(&mut loader.diags);
     }
     Some(Fleet { fsus, center, log, performance })
 }
@@ -184,12 +188,10 @@ fn expand(
     entry: &At<RawFsu>,
     file: &Path,
     devices: &mut Devices,
+    fleet_faults: &mut FleetFaults,
     checks: &mut Checks,
     fsus: &mut Vec<Fsu>,
 ) {
-    if let Some(faults) = &entry.faults {
-        loader.diags.warn(faults.pos, "faults are not made by this version");
-    }
     let diags = &mut loader.diags;
     let missing = |diags: &mut Diags, key: &str, what: &str| diags.missing(entry.pos, key, what);
     let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
@@ -233,6 +235,12 @@ fn expand(
     let interval_ms = milliseconds(diags, entry.heartbeat_interval.as_ref(), 120_000);
     let client_timeout_ms = milliseconds(diags, entry.client_timeout.as_ref(), 360_000);
     let limits = limits(diags, entry.limits.as_ref());
+    let own_faults = entry.faults.as_ref().map(|raw| {
+        let mut limited = Vec::new();
+        let set = faults::set(diags, raw, Place::Fleet, &mut limited);
+        faults::check_transports(diags, &limited, &[transport], &format!("this one is {}", transport.name()));
+        set
+    });
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
     let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
     let Some(dir) = &entry.config_dir else {
@@ -298,6 +306,8 @@ fn expand(
                 loader.diags.error(entry.pos, text);
             }
         }
+        devices.serves(&compiled, transport);
+        let faults = fleet_faults.of(&name, transport, own_faults.as_ref(), &compiled);
         fsus.push(Fsu {
             name: name.into(),
             id,
@@ -310,6 +320,7 @@ fn expand(
             accept_any_id: on(&entry.accept_any_id, false),
             limits,
             devices: compiled,
+            faults,
         });
     }
 }

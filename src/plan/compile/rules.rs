@@ -2,6 +2,7 @@
 
 use super::command::{key_digits, padded_key};
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
+use super::faults::{self, Limited, Place};
 use super::field::{self, Area, split_name};
 use super::payload::ByPlace;
 use super::reply::{self, Sources, header_lookup};
@@ -10,6 +11,7 @@ use super::transfer::check_size;
 use crate::config::at::{At, Json, Map, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
+use crate::plan::fault::{BURST_MAX, FaultSet};
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Reply, Rule, SetRegister};
 use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
 use crate::plan::transfer::Payload;
@@ -93,13 +95,16 @@ impl Scope for CommandScope<'_> {
 }
 
 /// Compiles the rule files of one device, in the order in which they are asked. `payloads`: what their `data_file` and
-/// `data_bytes` stand for.
+/// `data_bytes` stand for. `device_faults` are those of the device, for every rule; `limited` gets the fault keys that not every
+/// transport can do.
 pub fn rules(
     diags: &mut Diags,
     draft: &TemplateDraft,
     files: &[(PathBuf, At<RawRules>)],
     payloads: &ByPlace,
     id_digits: usize,
+    device_faults: Option<&FaultSet>,
+    limited: &mut Vec<Limited>,
 ) -> DeviceRules {
     let registers = registers(diags, draft, files, id_digits);
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
@@ -124,7 +129,8 @@ pub fn rules(
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
                 }
                 ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
-                rule(diags, draft, &numbers, raw, &registers, payloads, &mut cycles, &mut out);
+                let faults = rule_faults(diags, raw, device_faults, limited);
+                rule(diags, draft, &numbers, raw, &registers, payloads, faults, &mut cycles, &mut out);
             }
         }
     }
@@ -232,12 +238,10 @@ fn rule(
     raw: &At<RawRule>,
     registers: &Registers,
     payloads: &ByPlace,
+    faults: Option<FaultSet>,
     cycles: &mut u32,
     out: &mut [Vec<Rule>],
 ) {
-    if let Some(faults) = &raw.faults {
-        diags.warn(faults.pos, "faults are not made by this version");
-    }
     let delay = delay(diags, raw);
     let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     let turns: Vec<&[(At<String>, At<Json>)]> = match &raw.cycle {
@@ -255,6 +259,7 @@ fn rule(
         *cycles += 1;
         *cycles - 1
     });
+    let burst = burst(diags, draft, raw);
     let when = when(diags, draft, numbers, raw);
     let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
     let given = given.map(|pos| (pos, payloads.get(&pos)));
@@ -282,6 +287,8 @@ fn rule(
             timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
             delay,
             cycle,
+            burst,
+            faults: faults.map(Box::new),
             replies,
             sets: sets(diags, raw, &scope),
             origin: diags.place(raw.pos).into(),
@@ -322,6 +329,35 @@ fn with_payload(
         Payload::Built => check_size(diags, transfer, data_len, pos),
     }
     reply
+}
+
+/// The faults of a rule laid over those of its device.
+fn rule_faults(
+    diags: &mut Diags,
+    raw: &RawRule,
+    device: Option<&FaultSet>,
+    limited: &mut Vec<Limited>,
+) -> Option<FaultSet> {
+    let mut set = device.copied().unwrap_or_default();
+    if let Some(raw) = &raw.faults {
+        set.overlay(&faults::set(diags, raw, Place::Device, limited));
+    }
+    (!set.is_empty()).then_some(set)
+}
+
+fn burst(diags: &mut Diags, draft: &TemplateDraft, raw: &RawRule) -> u32 {
+    let Some(burst) = &raw.burst else { return 1 };
+    if raw.cycle.is_none() {
+        diags.error(burst.pos, "`burst` without `cycle` (it sends the next entries of a cycle)");
+    }
+    if draft.plan.transfer.is_some() {
+        diags.error(burst.pos, "`burst` is not for templates with transfers");
+    }
+    if (1..=u64::from(BURST_MAX)).contains(&burst.value) {
+        return burst.value as u32;
+    }
+    diags.error(burst.pos, format!("burst {} (1 to {BURST_MAX})", burst.value));
+    1
 }
 
 fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetRegister]> {

@@ -42,7 +42,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             driver,
             fleet: fleet(sockets.len(), transport, |_| {}),
             fsus: sockets.into_iter().enumerate().collect(),
-            run: RunContext { seed: 1, skip_delay: false },
+            run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
         },
         Letters,

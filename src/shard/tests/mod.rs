@@ -5,6 +5,7 @@
 
 mod datagrams;
 mod driver;
+mod repeat;
 mod streams;
 
 use super::clock::Clock;
@@ -44,6 +45,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 accept_any_id: false,
                 limits: Limits::default(),
                 devices: Arc::new([]),
+                faults: None,
             };
             with(&mut fsu);
             fsu
@@ -264,7 +266,7 @@ impl World {
         };
         let records = Records { on, ..Records::default() };
         let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
-        let run = RunContext { seed: 1, skip_delay: false };
+        let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
         let serve = Serve::new(Arc::clone(fleet), &numbers, run, Letters, records.clone(), clock(0, 0));
         Self { serve, io, records, set_ms: 0 }
     }

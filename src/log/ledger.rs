@@ -1,0 +1,185 @@
+//! The fault ledger: a JSON line for every fault made on purpose, in one file.
+//!
+//! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":17,"kind":"drop"}`; where faults are missing,
+//! `{"time":...,"lost":3}` tells how many.
+
+use super::record::{Record, fault_of};
+use super::rolling::Rolling;
+use super::trouble::Trouble;
+use crate::plan::fleet::Fsu;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// Lines are written once they are more than this together.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// One line. Keys that are absent are left out.
+#[derive(Serialize)]
+struct Line<'a> {
+    time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fsu: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+}
+
+/// What became of the faults that reached the logger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LedgerCounts {
+    /// Lines of faults written.
+    pub(super) written: u64,
+    /// Faults that a full queue cost.
+    pub(super) lost: u64,
+    /// Lines that write errors cost.
+    pub(super) unwritten: u64,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    file: Rolling,
+    buffer: Vec<u8>,
+    /// Faults in the buffer.
+    faults: u64,
+    /// Faults that write errors cost and the file does not tell of yet.
+    untold: u64,
+    /// When the last fault was made.
+    unix_ms: i64,
+    pub(super) counts: LedgerCounts,
+    pub(super) trouble: Trouble,
+}
+
+impl Ledger {
+    /// Appends to that file.
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            file: Rolling::single(path),
+            buffer: Vec::new(),
+            faults: 0,
+            untold: 0,
+            unix_ms: 0,
+            counts: LedgerCounts::default(),
+            trouble: Trouble::default(),
+        }
+    }
+
+    /// Takes a record of a fault, and tells of those lost before it.
+    pub(super) fn append(&mut self, fsu: &Fsu, record: &Record<'_>) {
+        self.unix_ms = record.unix_ms;
+        self.lost(u64::from(record.lost_before));
+        let Some((kind, message)) = fault_of(record.bytes) else { return };
+        self.line(Some(&fsu.name), Some(message), Some(kind.name()), None);
+        self.faults += 1;
+        if self.buffer.len() > BUFFER_BYTES {
+            self.flush();
+        }
+    }
+
+    /// Tells of faults that a full queue refused.
+    pub(super) fn lost(&mut self, lost: u64) {
+        if lost > 0 {
+            self.counts.lost += lost;
+            self.line(None, None, None, Some(lost));
+        }
+    }
+
+    fn line(&mut self, fsu: Option<&str>, message: Option<u64>, kind: Option<&str>, lost: Option<u64>) {
+        let time =
+            Timestamp::from_millisecond(self.unix_ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
+        // Writing to a Vec does not fail, and a line of plain texts and numbers is always JSON.
+        let _ = serde_json::to_writer(&mut self.buffer, &Line { time, fsu, message, kind, lost });
+        self.buffer.push(b'\n');
+    }
+
+    /// Writes everything gathered. What cannot be written is lost, and told as soon as the file can be written again.
+    pub(super) fn flush(&mut self) {
+        if self.buffer.is_empty() && self.untold == 0 {
+            return;
+        }
+        if self.untold > 0 {
+            let gathered = std::mem::take(&mut self.buffer);
+            self.line(None, None, None, Some(self.untold));
+            self.buffer.extend_from_slice(&gathered);
+        }
+        match self.file.append(&self.buffer) {
+            Ok(()) => {
+                self.counts.written += self.faults;
+                self.untold = 0;
+            }
+            Err(error) => {
+                self.counts.unwritten += self.faults;
+                self.untold += self.faults;
+                self.trouble.note(&self.file.current(), &error, self.faults);
+            }
+        }
+        self.faults = 0;
+        self.buffer.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{Kind, fault_bytes};
+    use super::super::testing::fsu;
+    use super::*;
+    use crate::plan::fault::FaultKind;
+    use crate::plan::fleet::Transport;
+    use std::path::Path;
+
+    fn append(ledger: &mut Ledger, kind: FaultKind, message: u64, lost_before: u32) {
+        let peer = ([127, 0, 0, 1], 1).into();
+        let (unix_ms, bytes) = (1_768_306_323_184, fault_bytes(kind, message));
+        let record = Record { kind: Kind::Fault, fsu: 0, peer, unix_ms, dropped: None, lost_before, bytes: &bytes };
+        ledger.append(&fsu("site \"1\"", Transport::Udp), &record);
+    }
+
+    fn read(path: &Path) -> Vec<String> {
+        std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    const TIME: &str = r#"{"time":"2026-01-13T12:12:03.184Z""#;
+
+    #[test]
+    fn a_line_for_each_fault_and_each_loss() {
+        let dir = tempfile::tempdir().unwrap();
+        // Another file with a name of that kind is none of its parts.
+        std::fs::write(dir.path().join("a.1.jsonl"), "").unwrap();
+        let path = dir.path().join("a.jsonl");
+        let mut ledger = Ledger::new(path.clone());
+        append(&mut ledger, FaultKind::Drop, 17, 0);
+        append(&mut ledger, FaultKind::Reorder, u64::MAX, 3);
+        ledger.lost(2);
+        ledger.flush();
+        let expected = [
+            format!(r#"{TIME},"fsu":"site \"1\"","message":17,"kind":"drop"}}"#),
+            format!(r#"{TIME},"lost":3}}"#),
+            format!(r#"{TIME},"fsu":"site \"1\"","message":18446744073709551615,"kind":"reorder"}}"#),
+            format!(r#"{TIME},"lost":2}}"#),
+        ];
+        assert_eq!(read(&path), expected);
+        assert_eq!(ledger.counts, LedgerCounts { written: 2, lost: 5, unwritten: 0 });
+    }
+
+    #[test]
+    fn a_full_disk_costs_lines_and_says_so_when_it_has_room_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+        let mut ledger = Ledger::new(path.clone());
+        append(&mut ledger, FaultKind::Drop, 1, 0);
+        append(&mut ledger, FaultKind::Drop, 2, 0);
+        ledger.flush();
+        assert!(ledger.trouble.tell(std::time::Instant::now(), "lines").is_some());
+        std::fs::remove_file(&path).unwrap();
+        append(&mut ledger, FaultKind::Drop, 3, 0);
+        ledger.flush();
+        let lines = read(&path);
+        assert_eq!((lines.len(), &*lines[0]), (2, &*format!(r#"{TIME},"lost":2}}"#)));
+        assert_eq!(ledger.counts, LedgerCounts { written: 1, lost: 0, unwritten: 2 });
+    }
+}

@@ -1,0 +1,356 @@
+//! Faults made on purpose (spec templates.md, Faults): which, how likely, and when. Nothing is drawn here.
+
+use super::fleet::Transport;
+
+/// A kind of fault. The order is that of the draws of a message: a new kind stands behind the others, before `Offline`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum FaultKind {
+    /// The reply is not sent.
+    Drop,
+    /// tcp: the connection is reset in the reply's place.
+    Reset,
+    /// tcp: from this reply on the connection is never answered.
+    Stall,
+    /// tcp: the FSU's half of the connection is closed in the reply's place.
+    HalfClose,
+    /// Random bytes of the reply's size.
+    Garbage,
+    /// Another command's key.
+    WrongType,
+    /// A wrong inner checksum.
+    BadChecksum,
+    /// A wrong P_verify (udp).
+    BadVerify,
+    /// One bit flipped after the checksums, before escaping.
+    Corrupt,
+    /// Cut at a random byte.
+    Truncate,
+    /// Sent twice.
+    Duplicate,
+    /// Held back while later ones pass.
+    Reorder,
+    /// Sent later; on a connection those after it are later too.
+    ExtraDelay,
+    /// tcp: sent in pieces.
+    Split,
+    /// An outage: not heard, not sent, refused. Never drawn.
+    Offline,
+}
+
+impl FaultKind {
+    /// All of them, in order.
+    pub const ALL: [Self; 15] = [
+        Self::Drop,
+        Self::Reset,
+        Self::Stall,
+        Self::HalfClose,
+        Self::Garbage,
+        Self::WrongType,
+        Self::BadChecksum,
+        Self::BadVerify,
+        Self::Corrupt,
+        Self::Truncate,
+        Self::Duplicate,
+        Self::Reorder,
+        Self::ExtraDelay,
+        Self::Split,
+        Self::Offline,
+    ];
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+    /// How many of them are drawn: the first ones.
+    pub const DRAWN: usize = Self::Offline as usize;
+
+    /// As ledger and counters call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Reset => "reset",
+            Self::Stall => "stall",
+            Self::HalfClose => "half_close",
+            Self::Garbage => "garbage",
+            Self::WrongType => "wrong_type",
+            Self::BadChecksum => "bad_checksum",
+            Self::BadVerify => "bad_verify",
+            Self::Corrupt => "corrupt",
+            Self::Truncate => "truncate",
+            Self::Duplicate => "duplicate",
+            Self::Reorder => "reorder",
+            Self::ExtraDelay => "extra_delay",
+            Self::Split => "split",
+            Self::Offline => "offline",
+        }
+    }
+
+    /// As the configuration calls it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Reorder => "reorder_ms",
+            Self::ExtraDelay => "extra_delay_ms",
+            other => other.name(),
+        }
+    }
+
+    /// What it does, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Drop => "reply not sent",
+            Self::Reset => "request left unanswered by a reset connection",
+            Self::Stall => "request left unanswered by a stalled connection",
+            Self::HalfClose => "request left unanswered by a half-closed connection",
+            Self::Garbage => "random bytes of the reply's size",
+            Self::WrongType => "another command's key",
+            Self::BadChecksum => "wrong inner checksum",
+            Self::BadVerify => "wrong P_verify",
+            Self::Corrupt => "one bit flipped",
+            Self::Truncate => "cut at a random byte",
+            Self::Duplicate => "sent twice",
+            Self::Reorder => "held back while later ones passed",
+            Self::ExtraDelay => "sent later",
+            Self::Split => "sent in pieces",
+            Self::Offline => "FSU offline: not heard, not sent or refused",
+        }
+    }
+
+    /// The kind with that number.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Whether an FSU of that transport can make it.
+    #[inline]
+    pub fn is_for(self, transport: Transport) -> bool {
+        match self {
+            Self::Reset | Self::Stall | Self::HalfClose | Self::Split => transport == Transport::Tcp,
+            Self::BadVerify => transport == Transport::Udp,
+            _ => true,
+        }
+    }
+
+    /// The transport without which it cannot be made.
+    pub fn only(self) -> Option<Transport> {
+        match self {
+            Self::Reset | Self::Stall | Self::HalfClose | Self::Split => Some(Transport::Tcp),
+            Self::BadVerify => Some(Transport::Udp),
+            _ => None,
+        }
+    }
+}
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u16);
+
+impl Kinds {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Whether it has that kind.
+    #[inline]
+    pub fn has(self, kind: FaultKind) -> bool {
+        self.0 & (1 << kind as u8) != 0
+    }
+
+    /// Puts a kind in.
+    #[inline]
+    pub fn add(&mut self, kind: FaultKind) {
+        self.0 |= 1 << kind as u8;
+    }
+
+    /// Whether it is empty.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its kinds, in order.
+    pub fn iter(self) -> impl Iterator<Item = FaultKind> {
+        FaultKind::ALL.into_iter().filter(move |&kind| self.has(kind))
+    }
+}
+
+/// Most pieces of a split reply: each is a write and a timer of its own.
+pub const PIECES_MAX: u32 = 64;
+/// Most replies to one request (`burst`): bounds what a request can set off.
+pub const BURST_MAX: u32 = 1_000;
+
+/// What `faults` of one place say. A key that is absent leaves what a farther place says.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FaultSet {
+    /// Probability by kind, 0 to 1; `None`: nothing is said.
+    pub p: [Option<f64>; FaultKind::DRAWN],
+    /// How long a reply is held back.
+    pub reorder_ms: u64,
+    /// How much later a reply is sent.
+    pub extra_delay_ms: u64,
+    /// Pieces of a split reply.
+    pub split_pieces: u32,
+    /// Time between two of them.
+    pub split_gap_ms: u64,
+    /// The FSU is silent.
+    pub offline: Option<bool>,
+}
+
+impl FaultSet {
+    /// How likely that kind is; `None`: nothing is said.
+    #[inline]
+    pub fn p(&self, kind: FaultKind) -> Option<f64> {
+        self.p.get(kind as usize).copied().flatten()
+    }
+
+    /// Says how likely a kind is. An outage has no probability.
+    pub fn set_p(&mut self, kind: FaultKind, p: f64) {
+        if let Some(place) = self.p.get_mut(kind as usize) {
+            *place = Some(p);
+        }
+    }
+
+    /// The kinds of which something is said.
+    pub fn said(&self) -> impl Iterator<Item = FaultKind> {
+        FaultKind::ALL.into_iter().filter(|&kind| self.p(kind).is_some())
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.offline.is_none() && self.p.iter().all(Option::is_none)
+    }
+
+    /// Lays a closer place over this one, key by key.
+    #[inline]
+    pub fn overlay(&mut self, closer: &Self) {
+        for (own, closer) in self.p.iter_mut().zip(&closer.p) {
+            *own = closer.or(*own);
+        }
+        if closer.p(FaultKind::Reorder).is_some() {
+            self.reorder_ms = closer.reorder_ms;
+        }
+        if closer.p(FaultKind::ExtraDelay).is_some() {
+            self.extra_delay_ms = closer.extra_delay_ms;
+        }
+        if closer.p(FaultKind::Split).is_some() {
+            (self.split_pieces, self.split_gap_ms) = (closer.split_pieces, closer.split_gap_ms);
+        }
+        self.offline = closer.offline.or(self.offline);
+    }
+
+    /// `drop 0.1`, `extra_delay_ms 0.5 (200 ms)` ...: what could happen on that transport, for people.
+    pub fn texts(&self, transport: Transport) -> Vec<String> {
+        let possible = |kind: &FaultKind| kind.is_for(transport) && self.p(*kind).is_some_and(|p| p > 0.0);
+        FaultKind::ALL
+            .into_iter()
+            .filter(possible)
+            .map(|kind| {
+                let p = self.p(kind).unwrap_or(0.0);
+                let key = kind.key();
+                match kind {
+                    FaultKind::Reorder => format!("{key} {p} ({} ms)", self.reorder_ms),
+                    FaultKind::ExtraDelay => format!("{key} {p} ({} ms)", self.extra_delay_ms),
+                    FaultKind::Split => format!("{key} {p} ({} pieces, {} ms)", self.split_pieces, self.split_gap_ms),
+                    _ => format!("{key} {p}"),
+                }
+            })
+            .chain((self.offline == Some(true)).then(|| "offline".to_owned()))
+            .collect()
+    }
+}
+
+/// One entry of `faults_at` that an FSU's name fits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scheduled {
+    /// In force from so long after the start.
+    pub from_ms: u64,
+    /// No more from then on; `u64::MAX`: to the end.
+    pub to_ms: u64,
+    /// What it says. While in force it wins over every other place.
+    pub faults: FaultSet,
+}
+
+impl Scheduled {
+    /// Whether it is in force.
+    #[inline]
+    pub fn is_in_force(&self, since_start_ms: u64) -> bool {
+        (self.from_ms..self.to_ms).contains(&since_start_ms)
+    }
+}
+
+/// All faults of one FSU but those of its rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FsuFaults {
+    /// Of the fleet and the FSU.
+    pub base: FaultSet,
+    /// By time, in file order: a later entry wins.
+    pub schedule: Box<[Scheduled]>,
+}
+
+impl FsuFaults {
+    /// What holds for the replies of a rule, whose own set is that of its device with its own laid over it.
+    #[inline]
+    pub fn at(&self, rule: Option<&FaultSet>, since_start_ms: u64) -> FaultSet {
+        let mut set = self.base;
+        if let Some(rule) = rule {
+            set.overlay(rule);
+        }
+        for entry in self.schedule.iter().filter(|entry| entry.is_in_force(since_start_ms)) {
+            set.overlay(&entry.faults);
+        }
+        set
+    }
+
+    /// Whether the FSU is silent.
+    #[inline]
+    pub fn is_offline(&self, since_start_ms: u64) -> bool {
+        let in_force = self.schedule.iter().filter(|entry| entry.is_in_force(since_start_ms));
+        in_force.fold(self.base.offline, |said, entry| entry.faults.offline.or(said)) == Some(true)
+    }
+
+    /// When an outage may begin or end, after the start.
+    pub fn outage_edges(&self) -> impl Iterator<Item = u64> {
+        let outages = self.schedule.iter().filter(|entry| entry.faults.offline.is_some());
+        outages.flat_map(|entry| [entry.from_ms, entry.to_ms]).filter(|&ms| ms != u64::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(list: &[(FaultKind, f64)]) -> FaultSet {
+        let mut set = FaultSet::default();
+        for &(kind, p) in list {
+            set.set_p(kind, p);
+        }
+        set
+    }
+
+    #[test]
+    fn numbers_and_names_come_back() {
+        for (number, kind) in (0u8..).zip(FaultKind::ALL) {
+            assert_eq!((kind as u8, FaultKind::from_number(number)), (number, Some(kind)));
+        }
+        assert_eq!(FaultKind::from_number(FaultKind::COUNT as u8), None);
+        let mut kinds = Kinds::NONE;
+        kinds.add(FaultKind::Split);
+        kinds.add(FaultKind::Drop);
+        assert_eq!(kinds.iter().collect::<Vec<_>>(), [FaultKind::Drop, FaultKind::Split]);
+    }
+
+    #[test]
+    fn the_closest_wins_key_by_key_and_a_schedule_over_all() {
+        let rule = FaultSet { extra_delay_ms: 7, ..set(&[(FaultKind::Corrupt, 0.5), (FaultKind::ExtraDelay, 1.0)]) };
+        let timed = FaultSet { offline: Some(true), ..set(&[(FaultKind::Drop, 1.0)]) };
+        let faults = FsuFaults {
+            base: set(&[(FaultKind::Drop, 0.1), (FaultKind::Corrupt, 0.2)]),
+            schedule: [Scheduled { from_ms: 10, to_ms: 20, faults: timed }].into(),
+        };
+        let check = |rule: Option<&FaultSet>, ms, expected: &[&str], offline| {
+            assert_eq!(faults.at(rule, ms).texts(Transport::Udp), expected);
+            assert_eq!(faults.is_offline(ms), offline);
+        };
+        check(None, 9, &["drop 0.1", "corrupt 0.2"], false);
+        check(Some(&rule), 9, &["drop 0.1", "corrupt 0.5", "extra_delay_ms 1 (7 ms)"], false);
+        check(None, 10, &["drop 1", "corrupt 0.2", "offline"], true);
+        check(None, 20, &["drop 0.1", "corrupt 0.2"], false);
+        assert_eq!(faults.outage_edges().collect::<Vec<_>>(), [10, 20]);
+    }
+}

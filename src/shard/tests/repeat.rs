@@ -1,0 +1,284 @@
+//! The same seed gives the same run, with any number of shards: the real responder on virtual time, all faults and
+//! distributions on.
+
+use super::*;
+use crate::codec::fixtures::{COMMANDS, fixed, frame};
+use crate::codec::outer::{Head, escape};
+use crate::plan::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
+use crate::plan::fleet::Device;
+use crate::plan::rule::{Delay, Form, Number, Patch};
+use crate::responder::fixtures::device;
+use crate::shard::protocol::Responder;
+use proptest::prelude::*;
+
+/// FSUs: this many of each transport.
+const FSUS: usize = 9;
+/// A request comes this often.
+const STEP_MS: u64 = 7;
+/// Nothing is due after this.
+const END_MS: u64 = 60_000;
+
+/// What became visible: FSU, moment, what, bytes.
+type Event = (usize, u64, &'static str, Vec<u8>);
+/// A line of the ledger.
+type Line = (u32, i64, FaultKind, u64);
+
+/// A driver that notes what leaves each FSU.
+struct Net {
+    ms: u64,
+    /// By socket: the FSU.
+    fsus: Vec<usize>,
+    /// By connection: the FSU.
+    conns: Vec<(ConnId, usize)>,
+    queued: Vec<(Datagram, Vec<u8>)>,
+    events: Vec<Event>,
+}
+
+impl Net {
+    fn note(&mut self, conn: ConnId, what: &'static str, bytes: &[u8]) {
+        let Some(&(_, fsu)) = self.conns.iter().find(|(id, _)| *id == conn) else { return };
+        self.events.push((fsu, self.ms, what, bytes.to_vec()));
+    }
+}
+
+impl Io for Net {
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        self.queued.push((datagram, bytes.to_vec()));
+        true
+    }
+
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
+        self.note(conn, "wrote", bytes);
+        Written::Bytes(bytes.len())
+    }
+
+    fn set_interest(&mut self, _: ConnId, _: Interest) {}
+
+    fn close(&mut self, conn: ConnId) {
+        self.note(conn, "closed", &[]);
+    }
+
+    fn reset(&mut self, conn: ConnId) {
+        self.note(conn, "reset", &[]);
+    }
+
+    fn shut_write(&mut self, conn: ConnId) {
+        self.note(conn, "half closed", &[]);
+    }
+
+    fn set_accepting(&mut self, _: u32, _: bool) {}
+
+    fn stop_receiving(&mut self) {}
+
+    fn unix_ms(&mut self) -> i64 {
+        START_UNIX_MS + self.ms as i64
+    }
+}
+
+/// A ledger in memory.
+#[derive(Clone, Default)]
+struct Ledger(Arc<Mutex<Vec<Line>>>);
+
+impl Tap for Ledger {
+    fn is_on(&self) -> bool {
+        false
+    }
+
+    fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: Option<Reason>, _: &[u8]) -> bool {
+        true
+    }
+
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
+        self.0.lock().unwrap().push((fsu, unix_ms, kind, message));
+        true
+    }
+}
+
+struct Shard {
+    serve: Serve<Responder, Ledger>,
+    net: Net,
+}
+
+impl Shard {
+    fn new(fleet: &Arc<Fleet>, fsus: Vec<usize>, seed: u64, ledger: &Ledger) -> Self {
+        let run = RunContext { seed, skip_delay: false, start_mono_ms: START_MS };
+        let serve = Serve::new(Arc::clone(fleet), &fsus, run, Responder, ledger.clone(), clock(0, 0));
+        Self { serve, net: Net { ms: 0, fsus, conns: Vec::new(), queued: Vec::new(), events: Vec::new() } }
+    }
+
+    fn flush(&mut self) {
+        for (datagram, bytes) in std::mem::take(&mut self.net.queued) {
+            let what = if datagram.what == Outgoing::Reply { "sent" } else { "beat" };
+            self.net.events.push((self.net.fsus[datagram.socket as usize], self.net.ms, what, bytes.clone()));
+            let now = clock(self.net.ms, 0);
+            self.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ms);
+        }
+    }
+
+    /// Goes on to `ms`, waking when the shard asks for it.
+    fn run_to(&mut self, ms: u64) {
+        loop {
+            let next_ms = self.serve.next_deadline().map_or(u64::MAX, |at_ms| at_ms.saturating_sub(START_MS));
+            if next_ms > ms {
+                break;
+            }
+            self.net.ms = self.net.ms.max(next_ms);
+            while self.serve.on_tick(clock(self.net.ms, 0), &mut self.net) {
+                self.flush();
+            }
+            self.flush();
+        }
+        self.net.ms = ms;
+    }
+
+    /// One request to an FSU of this shard, on its open connection or a new one.
+    fn request(&mut self, fleet: &Fleet, fsu: usize, bytes: &[u8]) {
+        let socket = self.net.fsus.iter().position(|&own| own == fsu).unwrap() as u32;
+        let now = clock(self.net.ms, 0);
+        if fleet.fsus[fsu].transport != Transport::Tcp {
+            self.serve.on_datagram(socket, address(9), bytes, now, &mut self.net);
+            return self.flush();
+        }
+        let gone = |net: &Net| !net.conns.iter().any(|&(_, own)| own == fsu);
+        if gone(&self.net)
+            && let Some(id) = self.serve.on_accept(socket, address(9), now)
+        {
+            self.net.conns.push((id, fsu));
+        }
+        let Some(&(id, _)) = self.net.conns.iter().find(|&&(_, own)| own == fsu) else { return };
+        self.serve.on_bytes(id, bytes, now, &mut self.net);
+        // A connection that ended is not written to any more: the next request opens another.
+        let ended = |what| self.net.events.iter().rev().any(|event| event.0 == fsu && event.2 == what);
+        if ended("reset") || ended("half closed") {
+            self.net.conns.retain(|&(_, own)| own != fsu);
+            self.net.events.push((fsu, self.net.ms, "left", Vec::new()));
+        }
+    }
+}
+
+/// Everything that an FSU may do by chance.
+fn fleet_of(p: f64) -> Arc<Fleet> {
+    let mut set =
+        FaultSet { reorder_ms: 90, extra_delay_ms: 40, split_pieces: 3, split_gap_ms: 5, ..FaultSet::default() };
+    for kind in FaultKind::ALL {
+        set.set_p(
+            kind,
+            if matches!(kind, FaultKind::Reset | FaultKind::Stall | FaultKind::HalfClose) { p / 8.0 } else { p },
+        );
+    }
+    let outage =
+        Scheduled { from_ms: 300, to_ms: 500, faults: FaultSet { offline: Some(true), ..FaultSet::default() } };
+    let dice = |delay| -> Arc<Device> {
+        let mut device = device(fixed(), 1, 1, false);
+        let rule = &mut Arc::get_mut(&mut device).unwrap().rules[0][0];
+        (rule.delay, rule.burst, rule.cycle) = (delay, 2, None);
+        let reply = Arc::get_mut(&mut rule.replies[0]).unwrap();
+        let number = Patch::Number { number: Number::Rand(0, i64::from(u32::MAX)), to: 3, len: 4, form: Form::Big };
+        reply.patches = std::mem::take(&mut reply.patches).into_vec().into_iter().chain([number]).collect();
+        device
+    };
+    let delays = [
+        Delay::None,
+        Delay::Fixed(20.0),
+        Delay::Uniform(0.0, 100.0),
+        Delay::Normal(50.0, 30.0),
+        Delay::Lognormal(3.0, 0.7),
+    ];
+    let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast];
+    let mut fsus = Vec::new();
+    for number in 0..FSUS * transports.len() {
+        let mut fsu = crate::responder::fixtures::fsu(vec![dice(delays[number % delays.len()])]);
+        fsu.name = format!("f{number}").into();
+        fsu.id.bytes[7] = number as u8;
+        fsu.transport = transports[number % transports.len()];
+        fsu.heartbeat_interval_ms = Some(100);
+        fsu.client_timeout_ms = 1_000_000;
+        // Every fourth one has an outage.
+        let schedule = if number % 4 == 0 { [outage].into() } else { Box::default() };
+        fsu.faults = Some(Arc::new(FsuFaults { base: set, schedule }));
+        fsus.push(fsu);
+    }
+    let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
+    Arc::new(Fleet { fsus, center, log, performance })
+}
+
+/// Requests in turn to the FSUs given by number; all events by FSU, the ledger sorted, the counts of the faults.
+fn run(
+    p: f64,
+    seed: u64,
+    asked: &[usize],
+    shards: usize,
+) -> (Vec<Vec<Event>>, Vec<Line>, Vec<[u64; FaultKind::COUNT]>) {
+    let fleet = fleet_of(p);
+    let total = fleet.fsus.len();
+    let ledger = Ledger::default();
+    let mut all: Vec<Shard> = (0..shards)
+        .map(|shard| Shard::new(&fleet, (0..total).filter(|fsu| fsu % shards == shard).collect(), seed, &ledger))
+        .collect();
+    let inner = frame(&fixed(), 5, COMMANDS[0], &[]);
+    for (step, &fsu) in (1..).zip(asked) {
+        for shard in &mut all {
+            shard.run_to(step * STEP_MS);
+        }
+        let mut request = inner.clone();
+        if fleet.fsus[fsu].transport == Transport::Udp {
+            let (mut plain, mut wire) = (Vec::new(), Vec::new());
+            Head::request(&fleet.fsus[fsu].id.bytes, &[0; 8], 1, 1).build(Some(&inner), &mut plain).unwrap();
+            request = escape(&plain, &mut wire).to_vec();
+        }
+        all[fsu % shards].request(&fleet, fsu, &request);
+    }
+    for shard in &mut all {
+        shard.run_to(END_MS);
+    }
+    let mut counts = vec![[0; FaultKind::COUNT]; total];
+    let mut by_fsu = vec![Vec::new(); total];
+    for shard in all {
+        for (fsu, counters) in shard.serve.counters() {
+            counts[fsu] = counters.faults;
+        }
+        for event in shard.net.events {
+            by_fsu[event.0].push(event);
+        }
+    }
+    let mut lines = ledger.0.lock().unwrap().clone();
+    lines.sort_by_key(|&(fsu, unix_ms, kind, message)| (fsu, unix_ms, message, kind));
+    (by_fsu, lines, counts)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn any_number_of_shards_gives_the_same_run(
+        p in 0.0..0.6, seed: u64, asked in proptest::collection::vec(0..FSUS * 3, 1..250),
+    ) {
+        let one = run(p, seed, &asked, 1);
+        // Every fault is in the ledger, and counted.
+        let mut told = vec![[0; FaultKind::COUNT]; FSUS * 3];
+        for &(fsu, _, kind, _) in &one.1 {
+            told[fsu as usize][kind as usize] += 1;
+        }
+        prop_assert_eq!(&told, &one.2);
+        for shards in [2, 8] {
+            prop_assert_eq!(&run(p, seed, &asked, shards), &one);
+        }
+    }
+}
+
+#[test]
+fn another_seed_gives_another_run_and_all_kinds_occur() {
+    let asked: Vec<usize> = (0..3_000).map(|n| n * 5 % (FSUS * 3)).collect();
+    let (events, lines, _) = run(0.3, 1, &asked, 2);
+    for kind in FaultKind::ALL {
+        assert!(lines.iter().any(|line| line.2 == kind), "{kind:?}");
+    }
+    for what in ["sent", "beat", "wrote", "reset", "half closed"] {
+        assert!(events.iter().flatten().any(|event| event.2 == what), "{what}");
+    }
+    assert!(run(0.3, 2, &asked, 2).0 != events);
+}
