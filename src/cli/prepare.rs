@@ -233,8 +233,7 @@ fn receive_buffers(given: usize) -> String {
         return format!("{given} KiB a socket for datagrams that wait");
     }
     format!(
-        "{given} KiB a socket for datagrams that wait; {asked} KiB were asked for (sysctl -w net.core.rmem_max={})",
-        RECEIVE_BUFFER_BYTES
+        "{given} KiB a socket for datagrams that wait; {asked} KiB were asked for (sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES})"
     )
 }
 

@@ -14,7 +14,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering, fence};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -85,7 +85,7 @@ impl Receiver {
     pub(crate) fn get(&self, index: usize) -> Option<Received<'_>> {
         let header = self.headers[..self.received].get(index)?;
         let len = (header.msg_len as usize).min(DATAGRAM_BYTES_MAX);
-        let control_len = (header.msg_hdr.msg_controllen as usize).min(CONTROL_BYTES);
+        let control_len = header.msg_hdr.msg_controllen.min(CONTROL_BYTES);
         Some(Received {
             bytes: &self.buffers[index * STRIDE..][..len],
             peer: address(&self.names[index])?,
@@ -257,6 +257,7 @@ impl Memory {
         Self { base, layout, count }
     }
 
+    #[allow(clippy::cast_ptr_alignment, reason = "the entries begin at a page")]
     fn entry(&self, index: u16) -> *mut types::BufRingEntry {
         // SAFETY: the memory begins with `count` entries, and the index is below that.
         unsafe { self.base.as_ptr().cast::<types::BufRingEntry>().add(usize::from(index % self.count)) }
@@ -279,7 +280,7 @@ impl Drop for Memory {
 /// Buffers of a [`Ring`]: shared by all its sockets, each the kernel's or, while there is a [`Filled`] for it, ours.
 #[derive(Debug)]
 pub(super) struct Pool {
-    memory: Arc<Memory>,
+    memory: Rc<Memory>,
     tail: u16,
 }
 
@@ -304,6 +305,7 @@ impl Pool {
 
     /// Gives a buffer back to the kernel.
     #[inline]
+    #[allow(clippy::needless_pass_by_value, reason = "it is not ours any more")]
     pub(super) fn give(&mut self, filled: Filled) {
         self.provide(filled.id);
     }
@@ -335,9 +337,9 @@ fn template() -> libc::msghdr {
 /// io_uring, for one thread. Operations go to the kernel with the next [`Ring::wait`]; until then their descriptor has to stay open.
 pub(super) struct Ring {
     // Dropped before what its operations point to.
-    ring: IoUring,
+    uring: IoUring,
     template: Box<libc::msghdr>,
-    _memory: Arc<Memory>,
+    _memory: Rc<Memory>,
     /// Operations that have not ended.
     running: usize,
     error: Option<io::Error>,
@@ -363,15 +365,15 @@ impl Ring {
         if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let memory = Arc::new(Memory::new(buffers));
+        let memory = Rc::new(Memory::new(buffers));
         // SAFETY: the ring keeps the memory for as long as it lives itself.
         unsafe {
             ring.submitter().register_buf_ring_with_flags(memory.base.as_ptr() as u64, buffers, GROUP, 0)?;
         }
-        let mut pool = Pool { memory: Arc::clone(&memory), tail: 0 };
+        let mut pool = Pool { memory: Rc::clone(&memory), tail: 0 };
         (0..buffers).for_each(|id| pool.provide(id));
         let template = Box::new(template());
-        Ok((Self { ring, template, _memory: memory, running: 0, error: None }, pool))
+        Ok((Self { uring: ring, template, _memory: memory, running: 0, error: None }, pool))
     }
 
     /// Begins an operation on a descriptor.
@@ -397,10 +399,10 @@ impl Ring {
     fn push(&mut self, entry: &squeue::Entry) {
         for _ in 0..2 {
             // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
-            if unsafe { self.ring.submission().push(entry) }.is_ok() {
+            if unsafe { self.uring.submission().push(entry) }.is_ok() {
                 return;
             }
-            if let Err(error) = self.ring.submit() {
+            if let Err(error) = self.uring.submit() {
                 self.error.get_or_insert(error);
             }
         }
@@ -413,7 +415,7 @@ impl Ring {
         }
         let time = Timespec::from(at_most);
         let want = usize::from(!at_most.is_zero());
-        match self.ring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time)) {
+        match self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time)) {
             Ok(_) => Ok(()),
             Err(error) => match error.raw_os_error() {
                 Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
@@ -424,7 +426,7 @@ impl Ring {
 
     /// Takes completions, up to `max`, in their order.
     pub(super) fn take(&mut self, done: &mut Vec<Done>, max: usize) {
-        for entry in self.ring.completion().take(max) {
+        for entry in self.uring.completion().take(max) {
             let (user_data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
             let op = OPS.get((user_data >> OP_SHIFT) as usize).copied().unwrap_or(Op::Cancel);
             let more = cqueue::more(flags);
@@ -445,13 +447,13 @@ impl Ring {
 
     /// Has this eventfd signalled when something completes, while [`Ring::signal`] is on.
     pub(super) fn register_signal(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
-        self.ring.completion().disable_eventfd();
-        self.ring.submitter().register_eventfd(eventfd.as_raw_fd())
+        self.uring.completion().disable_eventfd();
+        self.uring.submitter().register_eventfd(eventfd.as_raw_fd())
     }
 
     /// Turns signals on or off. What completed before they were turned on is not signalled: see [`Ring::is_quiet`].
     pub(super) fn signal(&mut self, on: bool) {
-        let queue = self.ring.completion();
+        let queue = self.uring.completion();
         if on {
             queue.enable_eventfd();
             // What completes after this is signalled, what completed before is seen.
@@ -463,10 +465,10 @@ impl Ring {
 
     /// Nothing has completed, and nothing waits to be submitted or completed by us.
     pub(super) fn is_quiet(&mut self) -> bool {
-        let queue = self.ring.submission();
+        let queue = self.uring.submission();
         let nothing = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
         drop(queue);
-        nothing && self.ring.completion().is_empty()
+        nothing && self.uring.completion().is_empty()
     }
 }
 

@@ -61,6 +61,9 @@ fn tree(vendors: &[(String, Vec<Vec<u8>>)]) -> Tree {
     Tree::new(&fsus, &json!({"log": {"level": "warn"}}))
 }
 
+/// What came of a run: each FSU's datagrams, each connection's bytes, and what was counted.
+type Answers = (Vec<Vec<Vec<u8>>>, Vec<Vec<u8>>, Value);
+
 /// A run and what was asked of it, in the order of the fleet.
 struct Side {
     run: Run,
@@ -83,7 +86,7 @@ impl Side {
     }
 
     /// Every reply, by FSU, and what was counted.
-    fn finish(self) -> (Vec<Vec<Vec<u8>>>, Vec<Vec<u8>>, Value) {
+    fn finish(self) -> Answers {
         let streams = self.tcp.into_iter().map(|mut stream| {
             stream.shutdown(Shutdown::Write).expect("open");
             let mut bytes = Vec::new();
@@ -141,7 +144,9 @@ fn the_same_traffic_is_answered_with_the_same_bytes() {
         for (at, (_, frames)) in vendors.iter().enumerate() {
             let stream = frames.concat();
             for piece in stream.chunks(11) {
-                sides.iter_mut().for_each(|side| side.tcp[at].write_all(piece).expect("open"));
+                for side in &mut sides {
+                    side.tcp[at].write_all(piece).expect("open");
+                }
             }
         }
         let [poll, ring] = sides.map(Side::finish);
