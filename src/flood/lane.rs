@@ -95,7 +95,7 @@ impl Lane {
                     return if late { Settled::Late(flight, false) } else { Settled::Good(flight) };
                 }
                 Err(wrong) if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) => {
-                    closest = Some((at, wrong))
+                    closest = Some((at, wrong));
                 }
                 Err(_) => {}
             }
