@@ -77,7 +77,7 @@ fn requests_are_the_golden_ones() {
     assert!(compared > 180, "{compared} requests are no proof");
 }
 
-const RUN: RunContext = RunContext { seed: 1, skip_delay: true };
+const RUN: RunContext = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
 const NOW: Now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
 
 #[test]
@@ -90,7 +90,7 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
         let (mut state, mut scratch) = (FsuState::new(fsu), Scratch::default());
         let mut raw = Vec::new();
         for prepared in &profile.requests {
-            let moment = Moment { now: NOW, not_before_unix_ms: 0 };
+            let moment = Moment { now: NOW, not_before_unix_ms: 0, since_start_ms: 0 };
             let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
             // More than once: cycles.
             for _ in 0..3 {

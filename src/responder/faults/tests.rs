@@ -308,7 +308,13 @@ fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
         frame[3] = byte;
         let number = Patch::Number { number: Number::Rand(0, 255), to: 4, len: 1, form: crate::plan::rule::Form::Big };
         let patches = [Patch::Copy { from: crate::plan::template::Offset(1), to: 1, len: 2 }, number];
-        Arc::new(crate::plan::rule::Reply { frame, patches: patches.into(), data_len: 4, refusal: None })
+        Arc::new(crate::plan::rule::Reply {
+            frame,
+            patches: patches.into(),
+            data_len: 4,
+            refusal: None,
+            payload: crate::plan::transfer::Payload::None,
+        })
     });
     let replies = replies.collect();
     (rule.cycle, rule.burst, rule.replies, rule.delay) = (Some(0), burst, replies, Delay::Fixed(30.0));
