@@ -317,7 +317,9 @@ pub fn report(
     mut notes: Vec<String>,
 ) -> FloodReport {
     let mut tally = Tally::new(options.labels.len());
-    threads.iter().for_each(|thread| tally.add(&thread.tally));
+    for thread in threads {
+        tally.add(&thread.tally);
+    }
     let measured_s = threads.iter().map(|thread| thread.measured_ns).max().unwrap_or(0) as f64 / 1e9;
     let total = tally.total();
     let all = tally.latency.iter().fold(latency(), |mut all, one| {
