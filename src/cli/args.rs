@@ -96,7 +96,7 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Ask a fleet that is served: load generator, latencies, every reply verified
     #[command(after_help = FLOOD_EXAMPLES, after_long_help = format!("{FLOOD_EXAMPLES}\n\n{FLOOD_EXIT_CODES}"))]
-    Flood(FloodArgs),
+    Flood(Box<FloodArgs>),
     /// Print the compiled plan of an FSU: offsets, spans, keys, rules
     Plan(PlanArgs),
     /// Send a command to an FSU, and decode its answer

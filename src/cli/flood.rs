@@ -9,13 +9,15 @@ use crate::flood::mix::Mix;
 use crate::flood::options::{Options, Pace};
 use crate::flood::profile::{Profiles, Wanted};
 use crate::flood::report::FloodReport;
+use crate::flood::run::Show;
+use crate::flood::screen::Screen;
 use crate::flood::targets::{Choice, ports};
 use crate::flood::text::{Lines, text};
 use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
 use crate::flood::{centre, run};
 use crate::plan::fleet::{Fleet, Transport};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,8 +50,10 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Ok);
     }
     let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
-    let report = run::run(options, &mut Lines { quiet: args.quiet }, &mut stop)
-        .map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
+    let mut screen = if args.plain || args.quiet || !io::stdout().is_terminal() { None } else { Screen::new().ok() };
+    let mut lines = Lines { quiet: args.quiet };
+    let show: &mut dyn Show = screen.as_mut().map_or(&mut lines, |screen| screen);
+    let report = run::run(options, show, &mut stop).map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
     finish(args, &report)
 }
 

@@ -11,8 +11,8 @@ use std::collections::VecDeque;
 pub const COMPARED_MAX: usize = 64;
 /// Requests past their time-out that are remembered per lane, to know a late reply as one; 56 bytes each.
 pub const OVERDUE_MAX: usize = 64;
-/// Answered requests that are remembered per lane, to know a duplicate as one.
-pub const ANSWERED_MAX: usize = 8;
+/// Answered requests that are remembered per lane, to know a duplicate as one; 32 bytes each.
+pub const ANSWERED_MAX: usize = 4;
 
 /// A request that was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,12 +44,29 @@ pub enum Settled {
     Unexpected(Option<Wrong>),
 }
 
+/// What is remembered of an answered request.
+#[derive(Debug)]
+struct Answered {
+    request: u32,
+    raw: Vec<u8>,
+}
+
+impl Answered {
+    /// As the flight that it was, for a comparison.
+    fn is(&mut self, check: &mut impl FnMut(&Flight) -> Result<(), Wrong>) -> bool {
+        let flight = Flight { request: self.request, raw: std::mem::take(&mut self.raw), ..Flight::default() };
+        let is = check(&flight).is_ok();
+        self.raw = flight.raw;
+        is
+    }
+}
+
 /// One lane.
 #[derive(Debug, Default)]
 pub struct Lane {
     open: VecDeque<Flight>,
     overdue: VecDeque<Flight>,
-    answered: VecDeque<Flight>,
+    answered: VecDeque<Answered>,
 }
 
 impl Lane {
@@ -106,7 +123,7 @@ impl Lane {
             self.remember(&flight, spent);
             return Settled::Late(flight, true);
         }
-        if self.answered.iter().any(|flight| check(flight).is_ok()) {
+        if self.answered.iter_mut().any(|answered| answered.is(&mut check)) {
             return Settled::Duplicate;
         }
         match closest {
@@ -135,7 +152,7 @@ impl Lane {
             raw.clear();
             raw.extend_from_slice(&flight.raw);
         }
-        self.answered.push_back(Flight { raw, ..*flight });
+        self.answered.push_back(Answered { request: flight.request, raw });
     }
 
     /// Gives up what is past its time-out, oldest first. They are told to `lost`, and a late reply to one will still be

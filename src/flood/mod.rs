@@ -15,6 +15,7 @@ pub mod request;
 pub mod run;
 pub mod schedule;
 pub mod schema;
+pub mod screen;
 pub mod svg;
 pub mod tally;
 pub mod targets;

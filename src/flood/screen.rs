@@ -1,0 +1,179 @@
+//! The screen of a run on a terminal: rate, latency, loss, vendors, and what they were before. `q` ends the run.
+
+use super::live::Look;
+use super::options::{Options, Pace};
+use super::report::Second;
+use super::run::Show;
+use super::tally::Row as Counts;
+use super::text::{thousands, time};
+use ratatui::DefaultTerminal;
+use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style, Stylize};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table};
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+/// Seconds that the curves reach back: as wide as a wide terminal.
+const HISTORY_MAX: usize = 400;
+
+/// The screen. The terminal is as it was when this ends.
+pub struct Screen {
+    terminal: Option<DefaultTerminal>,
+    rates: Vec<u64>,
+    latencies: Vec<u64>,
+    before: Vec<Counts>,
+}
+
+impl Screen {
+    /// Takes the terminal over.
+    pub fn new() -> io::Result<Self> {
+        let terminal = ratatui::try_init()?;
+        Ok(Self { terminal: Some(terminal), rates: Vec::new(), latencies: Vec::new(), before: Vec::new() })
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Show for Screen {
+    fn second(&mut self, options: &Options, second: &Second, look: &Look) {
+        for (history, value) in [(&mut self.rates, second.replies), (&mut self.latencies, second.p99_us as u64)] {
+            if history.len() >= HISTORY_MAX {
+                history.remove(0);
+            }
+            history.push(value);
+        }
+        let vendors = vendors(options, &look.rows, &self.before);
+        self.before.clone_from(&look.rows);
+        let (rates, latencies) = (&self.rates, &self.latencies);
+        if let Some(terminal) = &mut self.terminal {
+            // A terminal that cannot be written to does not end the run.
+            let _ = terminal.draw(|frame| {
+                let area = frame.area();
+                let [head, figures, rate, latency, table] = Layout::vertical([
+                    Constraint::Length(1),
+                    Constraint::Length(4),
+                    Constraint::Length(6),
+                    Constraint::Length(6),
+                    Constraint::Min(4),
+                ])
+                .areas(area);
+                frame.render_widget(heading(options, second), head);
+                frame.render_widget(figures_of(second, look), figures);
+                frame.render_widget(curve("replies/s", rates, rate, Color::Blue), rate);
+                frame.render_widget(curve("p99, us", latencies, latency, Color::Yellow), latency);
+                frame.render_widget(vendors, table);
+            });
+        }
+    }
+
+    fn end(&mut self) {
+        if self.terminal.take().is_some() {
+            ratatui::restore();
+        }
+    }
+
+    fn wants_end(&mut self) -> bool {
+        let mut wants = false;
+        // In raw mode the terminal turns no key into a signal.
+        while self.terminal.is_some() && event::poll(Duration::ZERO).unwrap_or(false) {
+            if let Ok(Event::Key(key)) = event::read()
+                && key.kind == KeyEventKind::Press
+            {
+                let control_c = key.code == KeyCode::Char('c') && key.modifiers.contains(KeyModifiers::CONTROL);
+                wants |= control_c || matches!(key.code, KeyCode::Char('q') | KeyCode::Esc);
+            }
+        }
+        wants
+    }
+}
+
+fn heading(options: &Options, second: &Second) -> Line<'static> {
+    let pace = match options.pace {
+        Pace::Closed { window } => format!("closed loop, {window} under way"),
+        Pace::Open { per_s, .. } => format!("open loop, {} requests/s", thousands(per_s.round() as u64)),
+    };
+    let all = options.warmup + options.send_for;
+    let text = format!(
+        " {} FSUs over {}, {pace}   {:.0} of {:.0} s   ",
+        options.targets.len(),
+        options.transport.name(),
+        second.at_s,
+        all.as_secs_f64()
+    );
+    Line::from(vec![Span::from("flood").bold(), Span::from(text), Span::from("q ends").dim()])
+}
+
+fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
+    let total = look.rows.iter().fold(Counts::default(), |mut total, row| {
+        total.add(row);
+        total
+    });
+    let bad = |name: &str, count: u64| {
+        let style = if count > 0 { Style::new().fg(Color::Red).bold() } else { Style::new().dim() };
+        Span::styled(format!("{name} {}   ", thousands(count)), style)
+    };
+    Paragraph::new(vec![
+        Line::from(format!(
+            "sent {}/s   replies {}/s   p50 {}   p99 {}   max {}",
+            thousands(second.sent),
+            thousands(second.replies),
+            time(second.p50_us),
+            time(second.p99_us),
+            time(second.max_us)
+        )),
+        Line::from(vec![
+            bad("lost", total.lost),
+            bad("wrong", total.wrong),
+            bad("late", total.late),
+            bad("duplicate", look.other.duplicate),
+            bad("unexpected", look.other.unexpected),
+            bad("not sent", look.other.not_sent),
+        ]),
+        Line::from(format!(
+            "all: {} sent, {} right   heartbeats {}",
+            thousands(total.sent),
+            thousands(total.good),
+            thousands(look.other.heartbeats)
+        ))
+        .dim(),
+    ])
+}
+
+fn curve<'a>(title: &'a str, values: &'a [u64], area: Rect, color: Color) -> Sparkline<'a> {
+    let last = &values[values.len().saturating_sub(usize::from(area.width))..];
+    let most = thousands(last.iter().copied().max().unwrap_or(0));
+    let block = Block::new().title(format!("{title} (most {most})"));
+    Sparkline::default().block(block).data(last).style(Style::new().fg(color))
+}
+
+fn vendors(options: &Options, rows: &[Counts], before: &[Counts]) -> Table<'static> {
+    let mut sums: BTreeMap<&str, (Counts, u64)> = BTreeMap::new();
+    for (number, (label, row)) in options.labels.iter().zip(rows).enumerate() {
+        let (sum, new) = sums.entry(&label.vendor).or_default();
+        sum.add(row);
+        *new += row.replies() - before.get(number).map_or(0, Counts::replies);
+    }
+    let cell = |text: String| Cell::from(Line::from(text).right_aligned());
+    let rows = sums.into_iter().map(|(vendor, (sum, new))| {
+        let row = Row::new([
+            Cell::from(vendor.to_owned()),
+            cell(thousands(new)),
+            cell(thousands(sum.sent)),
+            cell(thousands(sum.late)),
+            cell(thousands(sum.wrong)),
+            cell(thousands(sum.lost)),
+        ]);
+        if sum.wrong + sum.lost > 0 { row.style(Style::new().fg(Color::Red)) } else { row }
+    });
+    let names = ["replies/s", "sent", "late", "wrong", "lost"].map(|name| cell(name.to_owned()));
+    let head = Row::new(std::iter::once(Cell::from("vendor")).chain(names));
+    let widths = [Constraint::Min(12)].into_iter().chain([Constraint::Length(12); 5]);
+    Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)))
+}
