@@ -1,13 +1,14 @@
 //! Serves every vendor's commands some number of times each, to be counted by callgrind (bench/instructions.sh).
 //!
 //! Each command is served in two phases, of [`FEW`] and of [`MANY`] requests; the difference of what was counted in them
-//! is the cost of the requests alone. Prints a line for each phase: vendor, transport, command, requests, bytes of the request.
+//! is the cost of the requests alone. A phase lies between the calls of [`serve`] and [`served`]. Prints a line for each phase: vendor, transport, command, requests, bytes of the request.
 
 #![allow(clippy::expect_used, reason = "a tool: what is wrong with its files ends it")]
 
 mod requests;
 
 use requests::{Server, fleet, requests, vendor};
+use std::hint::black_box;
 
 const FEW: usize = 20;
 const MANY: usize = 220;
@@ -28,11 +29,18 @@ fn main() {
     }
 }
 
-/// A phase: what callgrind counts by.
+/// A phase.
 #[inline(never)]
 fn serve(server: &mut Server<'_>, wire: &[u8], count: usize) {
     for _ in 0..count {
         let reply = server.serve(wire);
         assert!(!reply.is_empty(), "no reply");
     }
+    served(black_box(count));
+}
+
+/// Its end.
+#[inline(never)]
+fn served(count: usize) {
+    black_box(count);
 }

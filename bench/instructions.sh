@@ -29,9 +29,9 @@ cargo build --release --locked --quiet --example instructions
 program=$(cargo metadata --format-version 1 --no-deps --locked |
     sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/examples/instructions
 
-# A dump when a phase begins throws away what was counted before it; the one when it ends has the phase.
+# What was counted until a phase begins goes into a dump of its own; the dump when it ends has the phase.
 timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-file="$work/out" \
-    --dump-before='instructions::serve*' --dump-after='instructions::serve*' \
+    --dump-before='instructions::serve' --dump-before='instructions::served' \
     "$program" >"$work/phases" 2>"$work/errors" || { cat "$work/errors" >&2; fail "valgrind failed"; }
 
 # Dumps are numbered; those of a phase's end, in order, belong to the phases that were printed, which a warm-up precedes
@@ -39,7 +39,7 @@ timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-fil
 for ((number = 1; ; number++)); do
     dump="$work/out.$number"
     [ -e "$dump" ] || break
-    grep -q '^desc: Trigger: --dump-after' "$dump" || continue
+    grep -q '^desc: Trigger: --dump-before=instructions::served' "$dump" || continue
     awk '/^(totals|summary):/ { print $2; exit }' "$dump"
 done | awk 'NR % 3 != 1' >"$work/counts"
 [ "$(wc -l <"$work/counts")" -eq "$(wc -l <"$work/phases")" ] ||
