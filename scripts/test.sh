@@ -34,7 +34,7 @@ lint_scripts() {
         bash -n "$script"
     done
     if have shellcheck || apt_install shellcheck; then
-        shellcheck -x -S error "${scripts[@]}"
+        shellcheck -x "${scripts[@]}"
     else
         echo "shellcheck is not installed and cannot be: only the syntax was looked at"
     fi
@@ -56,9 +56,9 @@ raise_open_files
 printf '%s, %s, open files: %s\n' "$(cargo --version)" "$(cc --version | sed 1q)" "$(ulimit -n)"
 
 run "format" cargo fmt --all --check
-run "clippy" cargo clippy --locked --all-targets --all-features
+run "clippy" cargo clippy --locked --all-targets --all-features -- -D warnings
 run "scripts" lint_scripts
-run "documentation" cargo doc --locked --no-deps --document-private-items
+run "documentation" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 run "tests" cargo test --locked --all-features
 run "shipped configurations" check_configurations
 

@@ -1,4 +1,5 @@
 //! Serving allocates nothing once its buffers have grown: a counting allocator watches request to reply.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use fsu_mock::codec::civil::Now;
 use fsu_mock::codec::outer::Head;

@@ -122,7 +122,7 @@ impl<'p> World<'p> {
     fn play(&mut self, peer: SocketAddr, exchange: &mut Exchange<'_>) -> Outcome {
         loop {
             if let Some(bytes) = exchange.to_send().map(<[u8]>::to_vec) {
-                for _ in 0..1 + usize::from(self.happens(self.trouble.doubled)) {
+                for _ in 0..=usize::from(self.happens(self.trouble.doubled)) {
                     if !self.happens(self.trouble.lost) {
                         self.deliver(peer, &bytes);
                     }

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn sum_of_the_largest_frame() {
-        assert_eq!(sum(&[0xFF; 65_000]), 65_000 * 255);
+        assert_eq!(sum(&vec![0xFF; 65_000]), 65_000 * 255);
     }
 
     #[test]

@@ -119,7 +119,7 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
 fn what_is_wrong_is_told() {
     let fleet = shipped();
     let template = template(&fleet, "bangsun_old");
-    let fsu = fleet.fsus.iter().find(|fsu| std::ptr::eq(&*fsu.devices[0].template, template)).unwrap();
+    let fsu = fleet.fsus.iter().find(|fsu| std::ptr::eq(&raw const *fsu.devices[0].template, template)).unwrap();
     let command = template.commands.iter().position(|command| &*command.key_text == "108B").unwrap();
     let wire = encode(template, &template.commands[command], &[("address", "4467"), ("year", "26")]).unwrap();
     let expect = Expect::new(&fsu.devices[0], command, &wire);

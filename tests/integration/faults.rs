@@ -4,7 +4,8 @@ use crate::harness::{Ended, PATIENCE, Run, Tree, fsu};
 use crate::wire::{lamp, meter, reply, request};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 const ID: &str = "20250125";
@@ -208,16 +209,18 @@ fn an_outage_silences_and_refuses() {
                 centre.send(&request(ID, METER, &frame));
                 answered = centre.0.recv(&mut [0; 64]).is_ok();
             } else {
-                let mut centre = run.tcp("site");
-                // Where it was reset already there is nobody to send to.
-                answered = std::io::Write::write_all(&mut centre.0, &frame).is_ok()
-                    && match centre.0.read(&mut [0; 64]) {
-                        Ok(count) => count > 0,
-                        Err(error) => {
-                            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
-                            false
-                        }
-                    };
+                // Where it was reset already there is nobody to send to, or not even a connection.
+                answered = TcpStream::connect_timeout(&run.address("site"), PATIENCE)
+                    .and_then(|mut centre| {
+                        centre.set_read_timeout(Some(PATIENCE))?;
+                        centre.write_all(&frame)?;
+                        Ok(centre.read(&mut [0; 64])? > 0)
+                    })
+                    .unwrap_or_else(|error| {
+                        let expected = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+                        assert!(expected.contains(&error.kind()), "{error}");
+                        false
+                    });
                 std::thread::sleep(Duration::from_millis(20));
             }
         }

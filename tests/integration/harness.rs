@@ -365,14 +365,7 @@ impl Udp {
 
 /// A connection.
 pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
-    let began = std::time::Instant::now();
-    let stream = loop {
-        match TcpStream::connect_timeout(&address, PATIENCE) {
-            // An outage resets a connection as soon as it is made.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset && began.elapsed() < PATIENCE => {}
-            stream => break stream.expect("it listens"),
-        }
-    };
+    let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("it listens");
     stream.set_nodelay(true).expect("a TCP socket");
     stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
     stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
