@@ -45,6 +45,7 @@ mod testing;
 mod trouble;
 
 pub use device::OPEN_FILES_MAX;
+pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
 pub use record::Kind;
 pub use tap::Tap;
