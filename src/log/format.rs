@@ -41,7 +41,6 @@ impl Formatter {
         if record.lost_before > 0 {
             lost_line(u64::from(record.lost_before), out);
         }
-        self.stamp.write(record.unix_ms, out);
         let (direction, label) = match record.kind {
             Kind::Received => ("RECV", self.labels.received),
             Kind::Reply => ("SEND", self.labels.reply),
@@ -49,6 +48,7 @@ impl Formatter {
             // Stands in the ledger.
             Kind::Fault => return,
         };
+        self.stamp.write(record.unix_ms, out);
         let _ = writeln!(out, "[{direction}] fsu[{}:{}] {} {label}", fsu.name, fsu.id_hex, record.peer);
         let mut page = Page::new(out, self.labels);
         page.dump(2, record.bytes);
