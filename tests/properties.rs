@@ -24,6 +24,8 @@ use serde_json::Value;
 
 /// Cases of a property of the codec or the framer.
 const CODEC_CASES: u32 = 100_000;
+/// Cases of a property that makes a template, or compiles one, for each.
+const TEMPLATE_CASES: u32 = 1_000;
 /// Steps to a smaller case that fails too.
 const SHRINK_STEPS_MAX: u32 = 20_000;
 
@@ -40,7 +42,7 @@ fn tapes() -> impl Strategy<Value = Vec<u32>> {
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(TEMPLATE_CASES))]
 
     /// Encode, decode, encode: the same values and the same bytes.
     #[test]
@@ -189,7 +191,7 @@ fn check_case(case: &Case) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(TEMPLATE_CASES))]
 
     /// The program and the judge give the same replies, byte for byte, and the same reasons.
     #[test]
@@ -243,7 +245,7 @@ fn datagram(t: &mut Tape, good: &[Vec<u8>]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(cases(256))]
+    #![proptest_config(cases(TEMPLATE_CASES))]
 
     /// Datagrams of good frames, bad frames and noise get the judge's replies, in order.
     #[test]
