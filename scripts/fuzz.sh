@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes every target for a while, one after another: fuzz.sh [SECONDS [TARGET...]]; 60 s each without more.
 # Needs a nightly toolchain and cargo-fuzz, and says so. Ends with 1 when there was a finding; the input that shows it is
-# under fuzz/artifacts then. What is new goes into fuzz/corpus once `--keep` stands first: smallest inputs only.
-# FUZZ_SANITIZER=address looks for memory errors too, at a third of the speed.
+# under fuzz/artifacts then. With --keep in front what is new goes into fuzz/corpus, the smallest inputs only.
+# FUZZ_OPTIONS is handed to cargo fuzz: "--sanitizer address" looks for memory errors, "--no-trace-compares" runs faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Bytes of the longest input of a target that is not like the others.
 declare -A bytes_max=([config]=8192)
-sanitizer=${FUZZ_SANITIZER:-none}
+read -ra cargo_options <<<"--sanitizer none ${FUZZ_OPTIONS:-}"
 keep=false
 if [ "${1:-}" = --keep ]; then
     keep=true
@@ -30,8 +30,8 @@ need c++ build-essential "libFuzzer is C++"
 if [ "${#targets[@]}" -eq 0 ]; then
     mapfile -t targets < <(cargo +nightly fuzz list)
 fi
-say "build, sanitizer $sanitizer"
-cargo +nightly fuzz build --sanitizer "$sanitizer"
+say "build, ${cargo_options[*]}"
+cargo +nightly fuzz build "${cargo_options[@]}"
 
 work=fuzz/target/run
 mkdir -p "$work/tmp"
@@ -47,7 +47,7 @@ run() {
         -print_final_stats=1 -verbosity=1)
     [ ! -e "fuzz/$target.dict" ] || options+=(-dict="fuzz/$target.dict")
     say "$target, $seconds s"
-    cargo +nightly fuzz run --sanitizer "$sanitizer" "$target" "$grown" "fuzz/corpus/$target" -- "${options[@]}" \
+    cargo +nightly fuzz run "${cargo_options[@]}" "$target" "$grown" "fuzz/corpus/$target" -- "${options[@]}" \
         >"$out" 2>&1 || rc=$?
     local executions coverage
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out")
@@ -65,7 +65,7 @@ smallest() {
     local into=$work/smallest/$1
     rm -rf "$into"
     mkdir -p "$into"
-    cargo +nightly fuzz run --sanitizer "$sanitizer" "$1" "$into" "$work/corpus/$1" "fuzz/corpus/$1" -- -merge=1 \
+    cargo +nightly fuzz run "${cargo_options[@]}" "$1" "$into" "$work/corpus/$1" "fuzz/corpus/$1" -- -merge=1 \
         -max_len="${bytes_max[$1]:-2048}" >"$work/$1.merge.log" 2>&1 || { tail -20 "$work/$1.merge.log" >&2; return 1; }
     rm -f "fuzz/corpus/$1"/*
     cp "$into"/* "fuzz/corpus/$1/"
