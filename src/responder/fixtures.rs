@@ -5,7 +5,9 @@ use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::civil::Now;
 use crate::codec::fixtures::{COMMANDS, raw_frame};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::{Device, Fsu, FsuId, Limits, Transport, VerifyChecksum};
+use crate::plan::fleet::{
+    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport, VerifyChecksum,
+};
 use crate::plan::rule::{Delay, Patch, Reply, Rule};
 use crate::plan::template::{ErrorReply, Offset, Template};
 use std::sync::Arc;
@@ -71,6 +73,21 @@ pub(crate) fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         limits: Limits::default(),
         devices: devices.into(),
     }
+}
+
+/// These FSUs, with nothing else of note.
+pub(crate) fn fleet(fsus: Vec<Fsu>) -> Fleet {
+    let log = LogPlan {
+        level: log::LevelFilter::Off,
+        dir: "unused".into(),
+        file: "unused".into(),
+        bytes_max: 0,
+        age_days_max: 0,
+        async_write: false,
+        language: Language::En,
+        on_full: OnFull::Drop,
+    };
+    Fleet { fsus, center: None, log, performance: Performance::default() }
 }
 
 /// What a stage said.

@@ -30,6 +30,7 @@ mod ring;
 mod ring_io;
 mod ring_probe;
 pub mod serve;
+mod slots;
 mod sys;
 pub mod tap;
 mod tcp;

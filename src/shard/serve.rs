@@ -10,10 +10,11 @@ use super::io::{ConnId, Datagram, Io, Outcome};
 use super::notes::Notes;
 use super::pending::{Dest, Pending};
 use super::protocol::Protocol;
+use super::slots::Slots;
 use super::tap::{Kind, Tap};
 use super::wheel::Wheel;
 use crate::codec::reason::Reason;
-use crate::plan::fleet::{Fleet, Transport};
+use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
 use std::sync::Arc;
@@ -84,6 +85,20 @@ pub(super) struct Slot {
     pub(super) connections: usize,
 }
 
+impl Slot {
+    /// An FSU that has heard nothing, by its number in the fleet.
+    pub(super) fn new(number: u32, fsu: &Fsu) -> Self {
+        Self {
+            fsu: number,
+            state: FsuState::new(fsu),
+            clients: Clients::default(),
+            clients_timed: false,
+            beat_due_ms: 0,
+            connections: 0,
+        }
+    }
+}
+
 /// Buffers that are used within one call, kept for the next.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -106,7 +121,7 @@ pub struct Serve<P, T> {
     pub(super) run: RunContext,
     pub(super) protocol: P,
     pub(super) tap: T,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Slots,
     pub(super) later: Later,
     pub(super) conns: Conns,
     pub(super) notes: Notes,
@@ -124,14 +139,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let slots = fsus
             .iter()
             .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
-            .map(|(number, fsu)| Slot {
-                fsu: number as u32,
-                state: FsuState::new(fsu),
-                clients: Clients::default(),
-                clients_timed: false,
-                beat_due_ms: 0,
-                connections: 0,
-            })
+            .map(|(number, fsu)| Slot::new(number as u32, fsu))
             .collect();
         let mut serve = Self {
             fleet,
@@ -153,15 +161,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// First beats are spread evenly over the interval by the FSU's number in the fleet.
     fn start_heartbeats(&mut self, now: Clock) {
-        let total = self.fleet.fsus.len().max(1) as u128;
-        for (socket, slot) in (0u32..).zip(&mut self.slots) {
-            let fsu = &self.fleet.fsus[slot.fsu as usize];
-            let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
-                continue;
-            };
-            let phase_ms = (u128::from(interval_ms) * u128::from(slot.fsu) / total) as u64;
-            slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
-            self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+        for (socket, slot) in self.slots.numbered_mut() {
+            start_beat(&self.fleet, socket, slot, now, &mut self.later);
         }
     }
 
@@ -326,6 +327,20 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub fn is_logged(&self) -> bool {
         self.tap.is_on()
     }
+}
+
+/// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
+pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
+    let fsu = &fleet.fsus[slot.fsu as usize];
+    let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+        slot.beat_due_ms = 0;
+        return;
+    };
+    if slot.beat_due_ms == 0 {
+        let phase_ms = u128::from(interval_ms) * u128::from(slot.fsu) / fleet.fsus.len().max(1) as u128;
+        slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms as u64);
+    }
+    later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
 }
 
 /// Counts what was handed to the kernel.
