@@ -7,6 +7,7 @@
 
 pub mod compile;
 pub mod fleet;
+pub mod network;
 pub mod reload;
 pub mod rule;
 pub mod template;

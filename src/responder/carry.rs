@@ -1,6 +1,7 @@
 //! What an FSU remembers across a reload (spec templates.md, Reload).
 
 use super::state::{DeviceState, FsuState};
+use super::transfer;
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::rule::Rule;
 
@@ -8,24 +9,31 @@ use crate::plan::rule::Rule;
 ///
 /// Counters and numbers of messages go on. Devices are told apart by P_subDevType and P_subDev_addr (the first with the first);
 /// registers by their name, a cycle's place by its command's key and where its rule stands among that command's. A text that is longer
-/// than the new rules ever set is forgotten; a cycle whose number of replies has changed begins anew.
+/// than the new rules ever set is forgotten; a cycle whose number of replies has changed begins anew. A transfer goes on where its frames
+/// still have the same layout.
 pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     let FsuState { devices: old, .. } = &state;
     let mut taken = vec![false; old.len()];
+    let mut moves = vec![None; old.len()];
     let fresh = FsuState::new(is).devices;
-    let devices = is.devices.iter().zip(fresh).map(|(device, mut memory)| {
+    let devices = is.devices.iter().zip(fresh).enumerate().map(|(new_number, (device, mut memory))| {
         let same = |(number, other): &(usize, &std::sync::Arc<Device>)| {
             !taken.get(*number).copied().unwrap_or(true)
                 && (other.sub_dev_type, other.sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
         };
         if let Some((number, other)) = was.devices.iter().enumerate().find(same) {
             taken[number] = true;
+            if transfer::is_same(&other.template, &device.template) {
+                moves[number] = Some(new_number);
+            }
             carry_device(&old[number], other, device, &mut memory);
         }
         memory
     });
     let devices = devices.collect();
-    FsuState { devices, ..state }
+    let mut state = FsuState { devices, ..state };
+    transfer::carry(&mut state, was, &moves);
+    state
 }
 
 fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut DeviceState) {

@@ -71,6 +71,7 @@ pub(crate) fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         client_timeout_ms: 1,
         accept_any_id: false,
         limits: Limits::default(),
+        allow: Arc::default(),
         devices: devices.into(),
     }
 }
@@ -87,7 +88,7 @@ pub(crate) fn fleet(fsus: Vec<Fsu>) -> Fleet {
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Fleet { fsus, center: None, log, performance: Performance::default() }
+    Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false }
 }
 
 /// What a stage said.

@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::conn::Conns;
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::notes::Notes;
+use super::own::Own;
 use super::pending::{Dest, Pending};
 use super::protocol::Protocol;
 use super::slots::Slots;
@@ -17,6 +18,8 @@ use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
@@ -131,6 +134,10 @@ pub struct Serve<P, T> {
     pub(super) unsent_conns: usize,
     /// The end of the drain, once it has begun.
     pub(super) drain_end_ms: Option<u64>,
+    /// Whom it never answers.
+    pub(super) own: Arc<Own>,
+    /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
+    pub(super) peers: HashMap<(u32, IpAddr), usize>,
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -154,6 +161,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             buffers: Buffers::default(),
             unsent_conns: 0,
             drain_end_ms: None,
+            own: Arc::default(),
+            peers: HashMap::new(),
         };
         serve.start_heartbeats(now);
         serve

@@ -1,6 +1,7 @@
 //! Where a shard tells of its traffic: the device log.
 
 use crate::codec::reason::Reason;
+use crate::plan::reload::Fate;
 use std::net::SocketAddr;
 
 pub use crate::log::record::Kind;
@@ -19,6 +20,8 @@ pub trait Tap {
         dropped: Option<Reason>,
         bytes: &[u8],
     ) -> bool;
+    /// From now on FSU numbers are those of the next fleet, of `fsu_count`; what became of those before, by the numbers they had.
+    fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }
 
 impl Tap for crate::log::tap::Tap {
@@ -36,5 +39,9 @@ impl Tap for crate::log::tap::Tap {
         bytes: &[u8],
     ) -> bool {
         Self::record(self, kind, fsu, peer, unix_ms, dropped, bytes)
+    }
+
+    fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
+        Self::reload(self, epoch, fates, fsu_count);
     }
 }

@@ -135,6 +135,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.later.forget(index);
             count += 1;
         }
+        let key = (conn.socket, conn.peer.ip());
+        if let Some(of_peer) = self.peers.get_mut(&key) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.peers.remove(&key);
+            }
+        }
         if let Some(slot) = self.slots.get_mut(conn.socket as usize) {
             slot.connections -= 1;
             slot.state.counters.dropped[lost as usize] += count;

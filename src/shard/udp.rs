@@ -9,7 +9,7 @@ use super::protocol::Protocol;
 use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::{Moment, Outgoing, Sink};
 use std::net::SocketAddr;
 
@@ -24,6 +24,10 @@ struct DatagramSink<'a, I> {
     now: Clock,
     /// Replies for which there was no room.
     pending_full: u64,
+    /// Bytes that may still be sent in answer.
+    room_bytes: usize,
+    /// Replies that would have been too many times their request.
+    amplified: u64,
 }
 
 impl<I: Io> DatagramSink<'_, I> {
@@ -47,6 +51,13 @@ impl<I: Io> DatagramSink<'_, I> {
 impl<I: Io> Sink for DatagramSink<'_, I> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        match self.room_bytes.checked_sub(bytes.len()) {
+            Some(room_bytes) => self.room_bytes = room_bytes,
+            None => {
+                self.amplified += 1;
+                return self.note(Reason::Amplification, bytes);
+            }
+        }
         if due_unix_ms <= self.now.unix_ms {
             self.send_now(what, bytes);
         } else {
@@ -68,6 +79,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub fn on_datagram(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let refused = self.own.refuses(peer).or_else(|| (!fsu.allows(peer.ip())).then_some(Reason::NotAllowed));
+        if let Some(reason) = refused {
+            // No record either: the device log is about traffic with centres.
+            slot.state.counters.drop(reason);
+            return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
+        }
+        let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
             slot.state.counters.log_records_lost += 1;
         }
@@ -80,6 +98,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             peer,
             now,
             pending_full: 0,
+            room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
+            amplified: 0,
         };
         let moment = Moment { now: now.now(), not_before_unix_ms: 0 };
         let heard = self.protocol.on_datagram(
@@ -93,6 +113,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut sink,
         );
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        slot.state.counters.dropped[Reason::Amplification as usize] += sink.amplified;
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {
@@ -162,6 +183,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             peer: fsu.bind,
             now,
             pending_full: 0,
+            room_bytes: usize::MAX,
+            amplified: 0,
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {

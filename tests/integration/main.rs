@@ -7,11 +7,13 @@
 // A test that cannot go on says so with a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bounds;
 mod devicelog;
 mod drivers;
 mod exits;
 mod fleet;
 mod harness;
+mod reload;
 mod tcp;
 mod udp;
 mod wire;

@@ -43,6 +43,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 client_timeout_ms: 360_000,
                 accept_any_id: false,
                 limits: Limits::default(),
+                allow: Arc::default(),
                 devices: Arc::new([]),
             };
             with(&mut fsu);
@@ -59,7 +60,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default() })
+    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false })
 }
 
 /// Answers the requests described above.
