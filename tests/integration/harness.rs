@@ -262,12 +262,17 @@ impl Run {
 
     /// A TCP connection to one FSU.
     pub(crate) fn tcp(&self, name: &str) -> Tcp {
-        Tcp(tcp(self.address(name)))
+        Tcp::new(self.address(name))
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.started.child)
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.started.child), signal).expect("it runs");
+        kill_process(self.pid(), signal).expect("it runs");
     }
 
     /// Waits until its system log holds this.
@@ -381,7 +386,8 @@ impl Drop for Started {
 pub(crate) struct Udp(pub(crate) UdpSocket);
 
 impl Udp {
-    fn new(address: SocketAddr) -> Self {
+    /// One of any address of 127.0.0.1.
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
         socket.connect(address).expect("a local address");
         socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
@@ -420,6 +426,11 @@ pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
 pub(crate) struct Tcp(pub(crate) TcpStream);
 
 impl Tcp {
+    /// A connection to that address.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self(tcp(address))
+    }
+
     /// Sends bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("sent");

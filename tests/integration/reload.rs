@@ -1,10 +1,10 @@
 //! Another configuration, without an end.
 
-use crate::harness::{PATIENCE, Run, Tree, assert_bytes, fsu};
+use crate::harness::{PATIENCE, Run, Tcp, Tree, Udp, assert_bytes, fsu};
 use crate::wire::{lamp, meter, reply, request};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,8 @@ fn level(run: &Run, name: &str, id: &str) -> u16 {
 }
 
 /// Asks one by one until told to stop: how many levels came of those two; every request has to be answered.
-fn hammer_udp(run: &Run, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
-    let centre = run.udp("by_udp");
+fn hammer_udp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+    let centre = Udp::new(to);
     let mut counts = [0; 2];
     let answers = levels.map(|level| {
         let [high, low] = level.to_be_bytes();
@@ -43,9 +43,9 @@ fn hammer_udp(run: &Run, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
 }
 
 /// The same on one connection, eight requests at a time.
-fn hammer_tcp(run: &Run, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+fn hammer_tcp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
     const AT_ONCE: usize = 8;
-    let mut centre = run.tcp("by_tcp").0;
+    let mut centre = Tcp::new(to).0;
     let mut counts = [0; 2];
     let answers = levels.map(|level| {
         let [high, low] = level.to_be_bytes();
@@ -73,12 +73,11 @@ fn check_load(driver: &str) {
     set_level(&tree, LEVELS[0]);
     let mut run = Run::start(&tree, &["--shards", "2", "--driver", driver]);
     let done = AtomicBool::new(false);
-    let (ports, mut total) = ((run.address("by_udp"), run.address("by_tcp")), 0);
-    // The clients only need to know where it listens.
-    let clients = Run::told(&[("by_udp", ports.0), ("by_tcp", ports.1)]);
+    let (by_udp, by_tcp) = (run.address("by_udp"), run.address("by_tcp"));
+    let mut total = 0;
     std::thread::scope(|scope| {
-        let udp = scope.spawn(|| hammer_udp(&clients, LEVELS, &done));
-        let tcp = scope.spawn(|| hammer_tcp(&clients, LEVELS, &done));
+        let udp = scope.spawn(|| hammer_udp(by_udp, LEVELS, &done));
+        let tcp = scope.spawn(|| hammer_tcp(by_tcp, LEVELS, &done));
         for round in 1..=RELOADS {
             set_level(&tree, LEVELS[round % 2]);
             assert!(run.reload().starts_with("reloaded: 2 FSUs stay, 0 new, 0 gone"), "{:?}", run.said);
@@ -133,7 +132,8 @@ fn check_fleet(driver: &str) {
     kept.send(&[meter(1, 3, &[0, 3]), meter(1, 1, &[0, 2])[..4].to_vec()].concat());
     let mut lost = run.tcp("goes_tcp");
     run.udp("goes_udp").ask(&request("2", METER, &meter(1, 1, &[0, 1])));
-    let new: Vec<Value> = (0..20).map(|n| fsu(&format!("new{n}"), &format!("4{n}"), ["udp", "tcp"][n % 2], &json!({}))).collect();
+    let new: Vec<Value> =
+        (0..20).map(|n| fsu(&format!("new{n}"), &format!("4{n}"), ["udp", "tcp"][n % 2], &json!({}))).collect();
     tree.set_fsus(&[&new[..], &[stays.clone()]].concat(), &json!({}));
     let told = run.reload();
     assert!(told.starts_with("reloaded: 1 FSUs stay, 20 new, 2 gone"), "{told}");

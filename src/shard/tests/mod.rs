@@ -5,11 +5,14 @@
 
 mod datagrams;
 mod driver;
+mod guards;
+mod reload;
 mod streams;
 
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
 use super::protocol::Protocol;
+use super::reload::Sockets;
 use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
@@ -185,6 +188,7 @@ pub(super) struct FakeIo {
     written: Vec<(u64, String)>,
     interest: Interest,
     closed: Vec<ConnId>,
+    closed_sockets: Vec<u32>,
     accepting: bool,
     receiving: bool,
 }
@@ -235,6 +239,12 @@ impl Io for FakeIo {
     }
 }
 
+impl Sockets for FakeIo {
+    fn close_socket(&mut self, socket: u32) {
+        self.closed_sockets.push(socket);
+    }
+}
+
 /// A shard and its virtual world.
 pub(super) struct World {
     serve: Serve<Letters, Records>,
@@ -260,6 +270,7 @@ impl World {
             written: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
+            closed_sockets: Vec::new(),
             accepting: true,
             receiving: true,
         };
