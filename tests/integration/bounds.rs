@@ -137,7 +137,8 @@ fn a_full_disk_costs_records_and_nothing_else() {
     let text = std::fs::read_to_string(log).unwrap();
     let told = text.lines().filter_map(|line| line.strip_prefix("... ")?.strip_suffix(" records lost here"));
     assert_eq!(told.map(|lost| lost.parse::<u64>().unwrap()).sum::<u64>(), unwritten);
-    assert_eq!(tree.system_log().matches("device log: write errors: ").count(), 1, "once a minute");
+    let told = tree.system_log().matches("device log: write errors: ").count();
+    assert!((1..=2).contains(&told), "at once, and at the end what came since: {told}");
 }
 
 /// `run` where io_uring is refused with this error, as a container's seccomp profile does; it has to end by itself.
