@@ -27,8 +27,11 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   fsu-mock run
   fsu-mock run --config my-fleet --shards 2 --cpus 2,3
+  fsu-mock run --config my-fleet --watch
   fsu-mock run --config my-fleet --performance --stats counters.json
 
+SIGHUP: reads the configuration anew; FSUs that are still there keep sockets, connections and state. With errors in it,
+what is served goes on.
 SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one ends at once.";
 
 const FLOOD_EXAMPLES: &str = "\
@@ -147,6 +150,9 @@ pub struct RunArgs {
     /// Listen on this address instead of every FSU's `host`; 0.0.0.0 for all interfaces
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
+    /// Read the configuration anew when a file of it changes, as SIGHUP does
+    #[arg(long, requires = "config")]
+    pub watch: bool,
     /// Write the final counters as JSON to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
 
+use super::reload::Gone;
 use crate::codec::reason::Reason;
 use crate::log::LogTotals;
 use crate::plan::fault::FaultKind;
@@ -25,8 +26,10 @@ pub struct Stats {
     pub transports: Vec<TransportStats>,
     /// By shard.
     pub shards: Vec<ShardStats>,
-    /// By FSU, in the order of the configuration.
+    /// By FSU, in the order of the configuration that was served last.
     pub fsus: Vec<FsuStats>,
+    /// Those that went with a reload, all together; in `totals`, but in no transport or shard.
+    pub gone: GoneStats,
     /// The logger's own counts.
     pub log: LogStats,
 }
@@ -54,6 +57,10 @@ pub struct RunStats {
     pub performance: bool,
     /// Device logs were written.
     pub device_log: bool,
+    /// How often another configuration was served without an end.
+    pub reloads: u64,
+    /// How often another one could not be served.
+    pub reloads_failed: u64,
 }
 
 /// Counters, as [`Counters`] has them.
@@ -233,6 +240,16 @@ pub struct TransportStats {
     pub totals: Totals,
 }
 
+/// FSUs that are served no more.
+#[derive(Clone, Debug, Serialize)]
+pub struct GoneStats {
+    /// How many.
+    pub fsus: u64,
+    /// Their counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
 /// One shard.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShardStats {
@@ -291,29 +308,34 @@ pub struct LogStats {
 pub struct Counted<'a> {
     /// The fleet.
     pub fleet: &'a Fleet,
-    /// The processor of each shard; FSU `i` is on shard `i % cpus.len()`.
+    /// The processor of each shard.
     pub cpus: &'a [usize],
+    /// By FSU: its shard.
+    pub shards: &'a [usize],
     /// By FSU; [`Counters::default`] where a shard could not tell.
     pub counters: &'a [Counters],
+    /// What those left that are served no more.
+    pub gone: &'a Gone,
 }
 
 impl Counted<'_> {
     /// Everything that is told at the end.
     pub fn stats(&self, run: RunStats, log: LogStats) -> Stats {
-        let shards = self.cpus.len().max(1);
         let fsus = || self.fleet.fsus.iter().zip(self.counters).enumerate();
         let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter().filter_map(|transport| {
             let (fsus, sum) = sum(fsus().filter(|(_, (fsu, _))| fsu.transport == transport).map(|(_, (_, own))| own));
             (fsus > 0).then(|| TransportStats { transport: transport.name(), fsus, totals: Totals::new(&sum, false) })
         });
         let by_shard = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
-            let (fsus, sum) = sum(self.counters.iter().skip(shard).step_by(shards));
+            let own = self.counters.iter().zip(self.shards).filter(|&(_, &on)| on == shard);
+            let (fsus, sum) = sum(own.map(|(own, _)| own));
             ShardStats { shard, cpu, fsus, totals: Totals::new(&sum, false) }
         });
         Stats {
             version: VERSION,
             run,
-            totals: Totals::new(&sum(self.counters).1, true),
+            totals: Totals::new(&sum(self.counters.iter().chain([&self.gone.counters])).1, true),
+            gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(&self.gone.counters, false) },
             transports: transports.collect(),
             shards: by_shard.collect(),
             fsus: fsus()
@@ -321,7 +343,7 @@ impl Counted<'_> {
                     name: fsu.name.to_string(),
                     id: fsu.id_hex.to_string(),
                     transport: fsu.transport.name(),
-                    shard: index % shards,
+                    shard: self.shards.get(index).copied().unwrap_or(0),
                     totals: Totals::new(own, false),
                 })
                 .collect(),
@@ -336,35 +358,40 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
     let mut many = 0;
     for one in all {
         many += 1;
-        sum.received += one.received;
-        sum.answered += one.answered;
-        sum.silent += one.silent;
-        sum.error_replies += one.error_replies;
-        sum.bad_checksum_seen += one.bad_checksum_seen;
-        sum.big_endian_lengths += one.big_endian_lengths;
-        sum.heartbeats_sent += one.heartbeats_sent;
-        sum.heartbeats_received += one.heartbeats_received;
-        sum.centres_online += one.centres_online;
-        sum.centres_offline += one.centres_offline;
-        sum.connections += one.connections;
-        sum.transfers_opened += one.transfers_opened;
-        sum.transfers_completed += one.transfers_completed;
-        sum.transfers_aborted += one.transfers_aborted;
-        sum.transfers_timed_out += one.transfers_timed_out;
-        sum.transfers_refused += one.transfers_refused;
-        sum.data_frames_unasked += one.data_frames_unasked;
-        sum.data_frames_resent += one.data_frames_resent;
-        sum.log_records_lost += one.log_records_lost;
-        sum.value_misfits += one.value_misfits;
-        sum.kernel_drops += one.kernel_drops;
-        for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
-            *sum += one;
-        }
-        for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
-            *sum += one;
-        }
+        add(&mut sum, one);
     }
     (many, sum)
+}
+
+/// Adds counters up.
+pub(super) fn add(sum: &mut Counters, one: &Counters) {
+    sum.received += one.received;
+    sum.answered += one.answered;
+    sum.silent += one.silent;
+    sum.error_replies += one.error_replies;
+    sum.bad_checksum_seen += one.bad_checksum_seen;
+    sum.big_endian_lengths += one.big_endian_lengths;
+    sum.heartbeats_sent += one.heartbeats_sent;
+    sum.heartbeats_received += one.heartbeats_received;
+    sum.centres_online += one.centres_online;
+    sum.centres_offline += one.centres_offline;
+    sum.connections += one.connections;
+    sum.transfers_opened += one.transfers_opened;
+    sum.transfers_completed += one.transfers_completed;
+    sum.transfers_aborted += one.transfers_aborted;
+    sum.transfers_timed_out += one.transfers_timed_out;
+    sum.transfers_refused += one.transfers_refused;
+    sum.data_frames_unasked += one.data_frames_unasked;
+    sum.data_frames_resent += one.data_frames_resent;
+    sum.log_records_lost += one.log_records_lost;
+    sum.value_misfits += one.value_misfits;
+    sum.kernel_drops += one.kernel_drops;
+    for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
+        *sum += one;
+    }
+    for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
+        *sum += one;
+    }
 }
 
 /// The file that `--stats` names, claimed at startup, so that a long run does not end with nowhere to write.
@@ -453,6 +480,7 @@ pub(super) mod tests {
             client_timeout_ms: 1,
             accept_any_id: false,
             limits: Limits::default(),
+            allow: std::sync::Arc::default(),
             devices: [].into(),
             faults: None,
         };
@@ -470,6 +498,7 @@ pub(super) mod tests {
                 on_full: OnFull::Drop,
             },
             performance: Performance::default(),
+            allow_amplification: false,
         }
     }
 
@@ -496,8 +525,12 @@ pub(super) mod tests {
             driver: "poll".into(),
             performance: false,
             device_log: true,
+            reloads: 0,
+            reloads_failed: 0,
         };
-        Counted { fleet: &fleet(), cpus: &[4, 5], counters: &counters }.stats(run, LogStats::default())
+        let (fleet, gone) = (fleet(), Gone::default());
+        let counted = Counted { fleet: &fleet, cpus: &[4, 5], shards: &[0, 1, 0], counters: &counters, gone: &gone };
+        counted.stats(run, LogStats::default())
     }
 
     #[test]

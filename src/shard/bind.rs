@@ -5,6 +5,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 
 /// Asked for each UDP socket; the kernel gives up to `net.core.rmem_max`. Its default loses datagrams from 256
 /// outstanding requests on; this holds 2,048. Kernel memory, taken only while datagrams wait.
@@ -22,6 +23,14 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// Its descriptor alone.
+    pub(super) fn into_descriptor(self) -> OwnedFd {
+        match self {
+            Self::Udp(socket) => socket.into(),
+            Self::Tcp(listener) => listener.into(),
+        }
+    }
+
     /// The address it is bound to, with the port that was chosen where 0 was asked for.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {

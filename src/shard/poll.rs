@@ -113,6 +113,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     /// A datagram socket has something: one datagram, or a batch where more than one is likely.
     fn on_datagrams(&mut self, index: u32, flags: EventFlags) {
         let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
+        if self.cold.len() <= index as usize {
+            // It came with a reload.
+            self.cold.resize(index as usize + 1, 0);
+        }
         let Some(cold) = self.cold.get_mut(index as usize) else { return };
         let max = if *cold > 0 { 1 } else { BATCH };
         let received = self.receiver.receive(socket.as_fd(), max);

@@ -172,6 +172,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             count += u64::from(self.later.pending.get(index).is_some_and(|(dest, ..)| dest.is_reply()));
             self.later.forget(index);
         }
+        let key = (conn.socket, conn.peer.ip());
+        if let Some(of_peer) = self.peers.get_mut(&key) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.peers.remove(&key);
+            }
+        }
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         slot.connections -= 1;
         match lost {

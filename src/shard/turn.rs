@@ -36,14 +36,16 @@ pub(super) struct Turn<P, T> {
     traffic_ms: u64,
     is_stopped: bool,
     /// By socket: how many datagrams it had lost when that was last told.
-    lost: Vec<u32>,
+    pub(super) lost: Vec<u32>,
+    /// Places of the sockets that wait for a reload.
+    pub(super) staged: Vec<u32>,
 }
 
 impl<P: Protocol, T: Tap> Turn<P, T> {
     /// A shard with so many sockets, from `now` on.
     pub(super) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands<Command>, now: Clock) -> Self {
         let (messages, traffic_ms, is_stopped, lost) = (0, now.mono_ms, false, vec![0; sockets]);
-        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost }
+        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost, staged: Vec::new() }
     }
 
     /// Reads both clocks.
@@ -126,7 +128,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// The kernel tells how many datagrams a socket has lost so far.
-    fn on_lost(&mut self, socket: u32, lost: u32) {
+    pub(super) fn on_lost(&mut self, socket: u32, lost: u32) {
         if let Some(told) = self.lost.get_mut(socket as usize) {
             self.serve.on_kernel_drops(socket, lost.wrapping_sub(*told));
             *told = lost;
@@ -170,6 +172,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
                 Command::Stop => self.is_stopped = true,
                 // Whoever asked may be gone.
                 Command::Counters(answer) => drop(answer.send(self.counters(io))),
+                Command::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
+                Command::Unstage => self.unstage(io),
+                Command::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
             }
         }
     }

@@ -10,7 +10,7 @@ use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::faults::is_offline;
 use crate::responder::{Moment, Outgoing, Sink};
 use std::net::SocketAddr;
@@ -28,6 +28,10 @@ struct DatagramSink<'a, I, T> {
     now: Clock,
     /// Replies for which there was no room.
     pending_full: u64,
+    /// Bytes that may still be sent in answer.
+    room_bytes: usize,
+    /// Replies that would have been too many times their request.
+    amplified: u64,
 }
 
 impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
@@ -51,6 +55,13 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
 impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        match self.room_bytes.checked_sub(bytes.len()) {
+            Some(room_bytes) => self.room_bytes = room_bytes,
+            None => {
+                self.amplified += 1;
+                return self.note(Reason::Amplification, bytes);
+            }
+        }
         if due_unix_ms <= self.now.unix_ms {
             self.send_now(what, bytes);
         } else {
@@ -80,6 +91,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let refused = self.own.refuses(peer).or_else(|| (!fsu.allows(peer.ip())).then_some(Reason::NotAllowed));
+        if let Some(reason) = refused {
+            // No record either: the device log is about traffic with centres.
+            slot.state.counters.drop(reason);
+            return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
+        }
+        let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
             slot.state.counters.log_records_lost += 1;
         }
@@ -94,6 +112,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             peer,
             now,
             pending_full: 0,
+            room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
+            amplified: 0,
         };
         let moment = Moment {
             now: now.now(),
@@ -111,6 +131,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut sink,
         );
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        slot.state.counters.dropped[Reason::Amplification as usize] += sink.amplified;
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {
@@ -185,6 +206,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             peer: fsu.bind,
             now,
             pending_full: 0,
+            room_bytes: usize::MAX,
+            amplified: 0,
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {

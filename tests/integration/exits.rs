@@ -47,16 +47,6 @@ fn sigterm_and_sigint_end_well() {
 }
 
 #[test]
-fn sighup_changes_nothing() {
-    let tree = one();
-    let run = Run::start(&tree, &[]);
-    run.signal(Signal::HUP);
-    let asked = request(ID, [1, 1], &meter(1, 1, &[0, 1]));
-    assert_bytes(&run.udp("site").ask(&asked), &reply(ID, [1, 1], &meter(1, 1, &[0, 1, 2, 1])));
-    run.stop();
-}
-
-#[test]
 fn what_is_due_is_sent_before_the_end() {
     let tree = one();
     let run = Run::start(&tree, &[]);

@@ -44,6 +44,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             fsus: sockets.into_iter().enumerate().collect(),
             run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
+            own: Arc::default(),
         },
         Letters,
     )

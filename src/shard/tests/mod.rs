@@ -5,12 +5,15 @@
 
 mod datagrams;
 mod driver;
+mod guards;
+mod reload;
 mod repeat;
 mod streams;
 
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
 use super::protocol::Protocol;
+use super::reload::Sockets;
 use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
@@ -44,6 +47,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 client_timeout_ms: 360_000,
                 accept_any_id: false,
                 limits: Limits::default(),
+                allow: Arc::default(),
                 devices: Arc::new([]),
                 faults: None,
             };
@@ -61,7 +65,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default() })
+    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false })
 }
 
 /// Answers the requests described above.
@@ -186,6 +190,7 @@ pub(super) struct FakeIo {
     written: Vec<(u64, String)>,
     interest: Interest,
     closed: Vec<ConnId>,
+    closed_sockets: Vec<u32>,
     accepting: bool,
     receiving: bool,
 }
@@ -236,6 +241,12 @@ impl Io for FakeIo {
     }
 }
 
+impl Sockets for FakeIo {
+    fn close_socket(&mut self, socket: u32) {
+        self.closed_sockets.push(socket);
+    }
+}
+
 /// A shard and its virtual world.
 pub(super) struct World {
     serve: Serve<Letters, Records>,
@@ -261,6 +272,7 @@ impl World {
             written: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
+            closed_sockets: Vec::new(),
             accepting: true,
             receiving: true,
         };

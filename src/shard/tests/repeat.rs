@@ -203,7 +203,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         fsus.push(fsu);
     }
     let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
-    Arc::new(Fleet { fsus, center, log, performance })
+    Arc::new(Fleet { fsus, center, log, performance, allow_amplification: false })
 }
 
 /// Requests in turn to the FSUs given by number; all events by FSU, the ledger sorted, the counts of the faults.
