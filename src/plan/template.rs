@@ -239,6 +239,8 @@ pub enum Framing {
     Length(usize),
     /// From start to end.
     Delimited,
+    /// The key, in the header, tells the size: each command's request has one.
+    Keyed,
 }
 
 /// One command.

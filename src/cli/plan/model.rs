@@ -316,6 +316,7 @@ fn framing(template: &Template) -> String {
             None => "by a length".into(),
         },
         Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(&template.end)),
+        Framing::Keyed => "by the size of the command in the header".into(),
     }
 }
 

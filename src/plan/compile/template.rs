@@ -47,8 +47,7 @@ pub fn template(
         return None;
     };
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
-    let encodings = [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)];
-    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings);
+    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings());
     let no_fields = Vec::new();
     let raw_left = protocol.pdu_left.as_ref().unwrap_or(&no_fields);
     let raw_tail = protocol.pdu_tailer.as_ref().unwrap_or(&no_fields);
@@ -111,6 +110,9 @@ pub fn template(
     plan.keys = shapes(plan.left_len, &commands);
     let (compiled, drafts): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
     plan.commands = compiled.into();
+    if is_keyed(&plan) {
+        plan.framing = Framing::Keyed;
+    }
     let refusal = refusal(diags, protocol, &plan);
     errors(diags, protocol, &mut plan);
     Some(TemplateDraft {
@@ -120,6 +122,11 @@ pub fn template(
         rule_files: raw.rule_file_list.clone().unwrap_or_default(),
         path: path.to_owned(),
     })
+}
+
+/// The words of `encoding`.
+pub fn encodings() -> [(&'static str, Encoding); 2] {
+    [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)]
 }
 
 /// The fields of the header or the tail, with their places.
@@ -362,6 +369,26 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         (None, None) => Framing::Delimited,
     };
     plan.wire_len_max = plan.wire_len(around + replies);
+}
+
+/// Can a stream be cut by the commands' keys, where nothing else tells where a frame ends? Where the key stands in the
+/// header, and all requests with one key have the same fields' size (data_frame_length is the reply's).
+fn is_keyed(plan: &Template) -> bool {
+    let [shape] = &*plan.keys else { return false };
+    let in_header = |part: &KeyPart| part.at.0 >= 0 && part.at.0 as usize + part.len <= plan.left_len;
+    let size = |number: &u32| {
+        let command = plan.commands.get(*number as usize)?;
+        command.request.as_ref().map(|_| command.request_len)
+    };
+    let one_size = |numbers: &[u32]| {
+        let mut sizes = numbers.iter().map(size);
+        sizes.next().flatten().is_some_and(|first| sizes.all(|size| size == Some(first)))
+    };
+    plan.framing == Framing::Delimited
+        && plan.end.is_empty()
+        && plan.encoding == Encoding::Binary
+        && shape.parts.iter().all(in_header)
+        && shape.table.iter().all(|(_, numbers)| one_size(numbers))
 }
 
 /// Parts of a key, fewest data-frame bytes, key -> commands.

@@ -39,6 +39,15 @@ fn check(pointer: &str, value: Value, expected: &[&str]) {
         Value::Object(map) => drop(map.insert(key.to_owned(), value)),
         other => panic!("{other}"),
     }
+    check_all(&files, expected, pointer);
+}
+
+/// As [`check`], with these files in place of those of [`files`].
+fn check_all(with: &Value, expected: &[&str], about: &str) {
+    let mut files = files();
+    for (name, content) in with.as_object().unwrap() {
+        files[name] = content.clone();
+    }
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files.as_object().unwrap() {
         match content {
@@ -52,7 +61,7 @@ fn check(pointer: &str, value: Value, expected: &[&str]) {
     let lines = loader.diags.lines().map(|line| line.replace(&prefix, ""));
     let told: Vec<String> =
         lines.map(|line| line.split_once(": ").map_or(line.clone(), |(_, text)| text.into())).collect();
-    assert_eq!(told, expected, "{pointer}");
+    assert_eq!(told, expected, "{about}");
 }
 
 #[test]
@@ -121,4 +130,72 @@ fn files_that_are_named_must_be_there() {
         &["/rule_file_list/1: warning: `t.json` never applies (<fsuid>.json, 0101.json or default.json)"],
     );
     check("/vendor.json", Value::Null, &["error: cannot be read: Is a directory (os error 21)"]);
+    let device = "/dev/zero";
+    check(
+        "/fsu_devices.json/device_list/0/protocol_template",
+        json!(device),
+        &[
+            "/device_list/0/protocol_template: error: /dev/zero cannot be read: it is no regular file, but a pipe, a socket or a device",
+        ],
+    );
+}
+
+#[test]
+fn vendors_that_no_template_names_are_looked_at_too() {
+    let told = |at: &str, text: &str| format!("/0{at}: error: {text}");
+    let one = |entry: Value, expected: &[String]| {
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check("/vendor.json", json!([entry]), &expected);
+    };
+    one(json!({"vendor": "y", "checksum": {"algorithm": "sum"}, "encoding": "ascii_hex"}), &[]);
+    one(json!({"protocol": "UDP"}), &[told("", "\"vendor\" is missing (the name, as templates write it)")]);
+    one(json!({"vendor": "y", "encoding": "hex"}), &[told("/encoding", "unknown `hex` (known: binary, ascii_hex)")]);
+    one(
+        json!({"vendor": "y", "checksum": {"algorithm": "sume", "complement": "tows", "over": "wires"}}),
+        &[
+            told("/checksum/algorithm", "unknown algorithm `sume` (did you mean `sum`?)"),
+            told("/checksum/complement", "unknown `tows` (did you mean `twos`?)"),
+            told("/checksum/over", "unknown `wires` (did you mean `wire`?)"),
+        ],
+    );
+    one(
+        json!({"vendor": "x", "checksum": {"algorithm": "crc:CRC-16/MODBUZ"}}),
+        &[told(
+            "/checksum/algorithm",
+            "no CRC of the catalogue is named `CRC-16/MODBUZ` (did you mean `CRC_16_MODBUS`?)",
+        )],
+    );
+    check("/vendor.json", json!([{"vendor": "y"}, {"vendor": "y"}]), &["/1/vendor: error: a second entry for `y`"]);
+}
+
+/// A template with neither start nor end, for tcp, with these commands.
+fn unmarked(commands: Value, expected: &[&str]) {
+    let field = |name: &str| json!({"name": name, "type": "hex", "length": 1});
+    let files = json!({
+        "sys_config.json": {"fsu_list": [
+            {"fsuname": "a", "port": 0, "protocol_type": "tcp", "config_dir": "."}
+        ]},
+        "t.json": {"rule_file_list": ["default.json"], "protocol": {
+            "data_frame_type_flag": "function",
+            "checksum": {"field": "crc", "algorithm": "crc16"},
+            "pdu_left": [field("unit"), field("function")],
+            "pdu_tailer": [{"name": "crc", "type": "int", "length": 2}],
+            "data_frame": commands
+        }},
+        "default.json": {}
+    });
+    check_all(&files, expected, "unmarked");
+}
+
+#[test]
+fn a_stream_without_marks_is_cut_by_the_command() {
+    let word = |name: &str| json!({"name": name, "type": "int", "length": 2});
+    let read = json!({"data_frame_type": "03", "req_data_list": [word("from"), word("count")]});
+    let reset = json!({"data_frame_type": "08", "req_data_list": []});
+    unmarked(json!([read, reset]), &[]);
+    let cannot = "/fsu_list/0: error: t.json has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut \
+                  (`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command that \
+                  header fields name and requests of one size, all with `req_data_list`, for each command)";
+    unmarked(json!([read, {"data_frame_type": "08"}]), &[cannot]);
+    unmarked(json!([read, {"data_frame_type": "03", "req_data_list": [word("from")]}]), &[cannot]);
 }
