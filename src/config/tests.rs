@@ -180,7 +180,9 @@ fn a_byte_order_mark_is_tolerated() {
 
 #[test]
 fn syntax_errors_have_a_place() {
-    check::<RawFsu>("", &["f.json:1:1: /: error: EOF while parsing a value"]);
+    for text in ["", " \n\t\n", "\u{feff}"] {
+        check::<RawFsu>(text, &["f.json:1:1: /: error: the file is empty"]);
+    }
     check::<RawFsu>("{\n  \"a\": 1,\n}", &["f.json:3:1: /: error: trailing comma"]);
     check::<RawFsu>("[1,]", &["f.json:1:4: /: error: trailing comma"]);
     check::<RawFsu>("{} x", &["f.json:1:4: /: error: trailing characters"]);

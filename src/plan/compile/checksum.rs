@@ -200,6 +200,13 @@ fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos)
         diags.error(pos, "the checksum's span ends before it begins");
         return;
     }
+    // An empty data frame may leave nothing; any other must not.
+    let filled = if plan.data_len_fixed.is_some() { len } else { len + 1 };
+    let (from_filled, to_filled) = crate::codec::checksum::span(checksum, filled);
+    if from_filled >= to_filled {
+        diags.error(pos, "the checksum's span is empty");
+        return;
+    }
     let at = checksum.at.in_frame(len);
     if at < to && from < at + checksum.len {
         diags.error(pos, "the checksum's span holds the checksum itself");
