@@ -225,6 +225,9 @@ pub struct FloodArgs {
     /// UDP sockets per thread
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "tcp")]
     pub sockets: NonZeroUsize,
+    /// The servers are echoes (bench/echo): right is what is the request byte for byte, checked as far as any reply
+    #[arg(long, conflicts_with = "centre")]
+    pub echo: bool,
     /// Do not let the kernel cut and join runs of datagrams (UDP_SEGMENT, UDP_GRO)
     #[arg(long)]
     pub no_gso: bool,

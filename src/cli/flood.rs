@@ -117,7 +117,8 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         Some(path) => FloodValues::parse(&read(path, VALUES_BYTES_MAX)?)
             .map_err(|error| usage(format!("{}: {error}", path.display())))?,
     };
-    let wanted = Wanted { mix: mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default(), values };
+    let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
+    let wanted = Wanted { mix, values, echo: args.echo };
     let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
     let choice = Choice {
         globs: args.fsu.clone(),
@@ -158,6 +159,7 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         timeout: Duration::from_secs_f64(args.timeout_ms / 1000.0),
         threads,
         cpus,
+        echo: args.echo,
         sockets: args.sockets.into(),
         gso: !args.no_gso,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),

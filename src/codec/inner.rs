@@ -2,7 +2,8 @@
 //!
 //! [`parse`] is the only gate from bytes to a [`Frame`]; after it the frame is known to hold the
 //! whole header and tail, and every offset of the template lies in it. What a frame *says* is checked
-//! in the order of the spec by [`check`]; [`command`] finds out which command it is.
+//! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds out which command
+//! it is.
 
 use super::checksum::{compute, read_number, stored};
 use super::reason::Reason;

@@ -2,7 +2,7 @@
 //!
 //! Three steps, each of its own: [`Frames`] finds frames in a datagram, [`Escaped::plain`] takes
 //! the escapes out, [`Down::new_checked`] is the gate from bytes to a view. Towards the wire:
-//! [`Head::build`], then [`escape`].
+//! [`Head::build`], then [`mod@escape`].
 //!
 //! Direction decides the address widths: 20 + 8 bytes from a centre, 8 + 20 from an FSU. It is
 //! never guessed from the content.

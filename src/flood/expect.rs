@@ -159,6 +159,16 @@ impl Expect {
         Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key }
     }
 
+    /// The request itself, from a server that does no work.
+    pub fn echo(template: &Template, request: &[u8]) -> Self {
+        let sources: Vec<Source> = (0..request.len()).map(Source::Request).collect();
+        let wire_len = template.wire_len(request.len());
+        let mut shape = shape(template, request, &sources, None);
+        // The checksum is the request's, too.
+        shape.copied = [Copied { from: 0, to: 0, len: request.len() }].into();
+        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into() }
+    }
+
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.
     pub fn wire_lens(&self) -> &[usize] {
         &self.wire_lens

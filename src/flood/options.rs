@@ -63,6 +63,8 @@ pub struct Options {
     pub threads: usize,
     /// Processors to pin them to, in turn; empty: not pinned.
     pub cpus: Vec<usize>,
+    /// The servers are echoes.
+    pub echo: bool,
     /// UDP sockets per thread.
     pub sockets: usize,
     /// Requests of one size in a row to one port go to the kernel as one (UDP_SEGMENT), replies come likewise (UDP_GRO).

@@ -81,6 +81,8 @@ pub struct Wanted {
     pub mix: Mix,
     /// Values.
     pub values: FloodValues,
+    /// From servers that send back what they get.
+    pub echo: bool,
 }
 
 /// Makes profiles, and gives the rows of reports their numbers.
@@ -112,7 +114,7 @@ impl Profiles {
                 if named.is_none() && !wanted.mix.0.is_empty() {
                     continue;
                 }
-                let prepared = self.prepare(device, number, &wanted.values)?;
+                let prepared = self.prepare(device, number, wanted)?;
                 if prepared.silent && named.is_none() {
                     continue;
                 }
@@ -127,12 +129,12 @@ impl Profiles {
         Ok(Some(Arc::new(Profile { requests: requests.into(), sequence })))
     }
 
-    fn prepare(&mut self, device: &Arc<Device>, number: usize, values: &FloodValues) -> Result<Prepared, String> {
+    fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, String> {
         let template = &*device.template;
         let command = &template.commands[number];
         let mut raw = command.sample.to_vec();
         let mut dynamic = Vec::new();
-        for (name, value) in values.of(&command.key_text)? {
+        for (name, value) in wanted.values.of(&command.key_text)? {
             match value {
                 Value::Static(text) => {
                     set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
@@ -151,11 +153,11 @@ impl Profiles {
         Ok(Prepared {
             label: self.label(&device.vendor, &command.key_text),
             device: Arc::clone(device),
-            expect: Expect::new(device, number, &raw),
+            expect: if wanted.echo { Expect::echo(template, &raw) } else { Expect::new(device, number, &raw) },
             raw: raw.into(),
             wire: wire.into(),
             dynamic: dynamic.into(),
-            silent: rule.is_none_or(|rule| rule.timeout),
+            silent: !wanted.echo && rule.is_none_or(|rule| rule.timeout),
             delay_ms_max: rules.map(|rule| longest(rule.delay)).fold(0.0, f64::max),
         })
     }

@@ -9,7 +9,8 @@ use super::options::{Options, Pace, Target};
 use super::pacer::Due;
 use super::tally::Seen;
 use super::worker::{Gate, OPEN_MAX, Report, Worker};
-use crate::codec::outer::{CENTER_BYTES, Comm, Frames, Head, Up, escape};
+use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape};
+use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
 use crate::shard::io::Datagram;
 use crate::shard::outbox::Outbox;
@@ -403,7 +404,9 @@ impl<'a> Udp<'a> {
         let requests = &target.profile.requests;
         for item in Frames::new(bytes) {
             let (wire, parsed) = match item {
-                Ok(frame) => (frame.bytes, frame.plain(&mut self.plain).and_then(Up::new_checked)),
+                Ok(frame) => {
+                    (frame.bytes, frame.plain(&mut self.plain).and_then(|plain| view(plain, self.options.echo)))
+                }
                 Err(bad) => (bad.bytes, Err(bad.reason)),
             };
             if let Ok(Up { comm: Comm::Heartbeat, src, .. }) = &parsed
@@ -459,6 +462,16 @@ impl<'a> Udp<'a> {
             });
         }
     }
+}
+
+/// A reply, or from an echo a request that came back: its FSU is where it went to.
+#[inline]
+fn view(plain: &[u8], echo: bool) -> Result<Up<'_>, Reason> {
+    if !echo {
+        return Up::new_checked(plain);
+    }
+    let Down { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big } = Down::new_checked(plain)?;
+    Ok(Up { dest: src, src: dest, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big })
 }
 
 /// How a peer's address looks on a socket: an IPv6 socket shows IPv4 ones mapped, and wildcards are where they lead to.

@@ -1,9 +1,10 @@
 //! The load generator against the program, and against peers that answer wrongly.
 
-use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end};
 use crate::wire::{meter, reply};
 use serde_json::{Value, json};
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
@@ -86,6 +87,43 @@ fn values_are_made_anew() {
         assert_eq!(total(&report, "value_misfits"), 0);
     }
     run.stop();
+}
+
+#[test]
+fn an_echo_is_verified_as_what_it_is() {
+    let tree = fleet();
+    let udp = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let tcp = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let said = [
+        format!("listening one udp {}", udp.local_addr().expect("bound")),
+        format!("listening stream tcp {}", tcp.local_addr().expect("bound")),
+    ];
+    udp.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    std::thread::spawn(move || {
+        let mut bytes = [0; 512];
+        while let Ok((count, from)) = udp.recv_from(&mut bytes) {
+            let _ = udp.send_to(&bytes[..count], from);
+        }
+    });
+    std::thread::spawn(move || {
+        let Ok((mut stream, _)) = tcp.accept() else { return };
+        let mut bytes = [0; 512];
+        while let Ok(count @ 1..) = stream.read(&mut bytes) {
+            let _ = stream.write_all(&bytes[..count]);
+        }
+    });
+    // One plain answer, one that the rule would change, one that it would leave unanswered.
+    for more in [&["--fsu", "one", "--window", "8", "--no-gso"][..], &["--tcp", "--pipelining", "8"]] {
+        let args = [&["--echo", "--mix", "01,02,05", "--requests", "300"], more].concat();
+        let (ended, report) = flood(&tree, &said, &args);
+        assert_eq!(ended.code, Some(0), "{more:?}: {ended:?}");
+        assert_eq!(counts(&report), [300, 300, 0, 0, 0, 0], "{more:?}");
+    }
+    // To a request of the mock an echo is no reply.
+    let (ended, report) =
+        flood(&tree, &said, &["--fsu", "one", "--mix", "01", "--requests", "5", "--timeout-ms", "200"]);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert_eq!(counts(&report)[1], 0);
 }
 
 #[test]
