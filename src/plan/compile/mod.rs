@@ -1,6 +1,6 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
-//! - [`vendor`]: vendor.json.
+//! - [`vendor`]: the file vendor.json.
 //! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.

@@ -169,7 +169,7 @@ fn vendors_that_no_template_names_are_looked_at_too() {
 }
 
 /// A template with neither start nor end, for tcp, with these commands.
-fn unmarked(commands: Value, expected: &[&str]) {
+fn unmarked(commands: &Value, expected: &[&str]) {
     let field = |name: &str| json!({"name": name, "type": "hex", "length": 1});
     let files = json!({
         "sys_config.json": {"fsu_list": [
@@ -192,12 +192,12 @@ fn a_stream_without_marks_is_cut_by_the_command() {
     let word = |name: &str| json!({"name": name, "type": "int", "length": 2});
     let read = json!({"data_frame_type": "03", "req_data_list": [word("from"), word("count")]});
     let reset = json!({"data_frame_type": "08", "req_data_list": []});
-    unmarked(json!([read, reset]), &[]);
+    unmarked(&json!([read, reset]), &[]);
     let cannot = "/fsu_list/0: error: t.json has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut \
                   (`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command that \
                   header fields name and requests of one size, all with `req_data_list`, for each command)";
-    unmarked(json!([read, {"data_frame_type": "08"}]), &[cannot]);
-    unmarked(json!([read, {"data_frame_type": "03", "req_data_list": [word("from")]}]), &[cannot]);
+    unmarked(&json!([read, {"data_frame_type": "08"}]), &[cannot]);
+    unmarked(&json!([read, {"data_frame_type": "03", "req_data_list": [word("from")]}]), &[cannot]);
 }
 
 /// As [`check`]: one line is told at the place itself, an `error` or a `warning`.
