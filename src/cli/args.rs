@@ -11,10 +11,13 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
   1  the configuration has errors
-  2  wrong arguments, or a file that cannot be read
+  2  wrong arguments, or a file that cannot be read or written
   3  a socket cannot be bound
   4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)
-  5  an FSU that was asked did not answer, or refused";
+  5  an FSU that was asked did not answer, or refused
+  101  a defect of this program: a panic, or a shard that died
+  130  a second SIGINT, or one that the command does not wait for
+  143  the same of SIGTERM";
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
@@ -32,7 +35,8 @@ Examples:
 
 SIGHUP: reads the configuration anew; FSUs that are still there keep sockets, connections and state. With errors in it,
 what is served goes on.
-SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one ends at once.";
+SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one
+(200 ms after the first or later: 130 for SIGINT, 143 for SIGTERM) ends at once.";
 
 const FLOOD_EXAMPLES: &str = "\
 Examples:
@@ -49,7 +53,11 @@ Exit codes:
   0  every reply was right, and no more lost than --max-loss allows
   1  replies were wrong, duplicate or unexpected, or too many were lost; or the configuration has errors
   2  wrong arguments, or a file that cannot be read or written
-  3  a socket cannot be bound, or a connection made";
+  3  a socket cannot be bound, or a connection made
+  4  the machine lacks something
+  101  a defect of this program: a panic
+  130  a second SIGINT
+  143  a second SIGTERM";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -470,6 +478,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_and_documents_have_the_same_exit_codes() {
+        let codes = |text: &str, before: &str| -> Vec<String> {
+            let code = |line: &str| Some(line.strip_prefix(before)?.split_whitespace().next()?.to_owned());
+            text.lines().filter_map(code).filter(|word| word.bytes().all(|byte| byte.is_ascii_digit())).collect()
+        };
+        let expected = ["0", "1", "2", "3", "4", "5", "101", "130", "143"];
+        assert_eq!(codes(EXIT_CODES, "  "), expected);
+        assert_eq!(codes(include_str!("../../README.md"), "| "), expected);
+        assert_eq!(codes(include_str!("../../docs/zh/commands.md"), "| "), expected);
     }
 
     #[test]

@@ -108,10 +108,11 @@ impl Crew {
         driver: DriverKind,
         logger: &LoggerHandle,
         bound: Vec<Bound>,
+        run: RunContext,
         own: Own,
     ) -> Result<Self, String> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
-        let common = Common { driver, fleet, run: prepared.context(), own };
+        let common = Common { driver, fleet, run, own };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }

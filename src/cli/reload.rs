@@ -49,6 +49,8 @@ pub struct Serving<'a> {
     prepared: &'a Prepared,
     logger: &'a mut LoggerHandle,
     crew: Crew,
+    /// As at the start, which schedules count from.
+    run: RunContext,
     /// What is served now.
     pub fleet: Arc<Fleet>,
     /// By FSU number: where it listens.
@@ -72,11 +74,17 @@ pub struct Reloaded {
 
 impl<'a> Serving<'a> {
     /// These shards, which serve the fleet of the start at these addresses.
-    pub fn new(prepared: &'a Prepared, logger: &'a mut LoggerHandle, crew: Crew, addresses: Vec<SocketAddr>) -> Self {
+    pub fn new(
+        prepared: &'a Prepared,
+        logger: &'a mut LoggerHandle,
+        crew: Crew,
+        run: RunContext,
+        addresses: Vec<SocketAddr>,
+    ) -> Self {
         let shards = (0..addresses.len()).map(|fsu| fsu % prepared.cpus.len().max(1)).collect();
         let fleet = prepared.fleet.clone();
         let (reloads, gone) = (Reloads::default(), Gone::default());
-        Self { prepared, logger, crew, fleet, addresses, shards, reloads, gone }
+        Self { prepared, logger, crew, run, fleet, addresses, shards, reloads, gone }
     }
 
     /// Its shards.
@@ -129,7 +137,7 @@ impl<'a> Serving<'a> {
             }
         };
         // From here on nothing can fail but the program itself.
-        let run = RunContext { skip_delay: fleet.performance.skip_delay, ..self.prepared.context() };
+        let run = RunContext { skip_delay: fleet.performance.skip_delay, ..self.run };
         let own = Arc::new(sockets::own(&fleet, &addresses));
         let fates: Arc<[Fate]> = change.fates.clone().into();
         let swap = Swap { fleet: fleet.clone(), run, epoch, fates, new: Vec::new(), own };

@@ -87,9 +87,10 @@ fn serve(
     let watch = prepared.watched.clone().map(Watch::new).transpose();
     let mut watch = watch.map_err(|error| CliError::new(Exit::Machine, format!("--watch: {error}")))?;
     let own = sockets::own(&prepared.fleet, &sockets.addresses);
-    let crew =
-        Crew::start(prepared, driver, logger, sockets.bound, own).map_err(|text| CliError::new(Exit::Machine, text))?;
-    let mut serving = Serving::new(prepared, logger, crew, sockets.addresses);
+    let context = prepared.context();
+    let crew = Crew::start(prepared, driver, logger, sockets.bound, context, own)
+        .map_err(|text| CliError::new(Exit::Machine, text))?;
+    let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
     let (started, since) = (Timestamp::now(), Instant::now());
     let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), driver.name(), begun.elapsed().as_millis());
     log::info!("{ready}");

@@ -5,6 +5,7 @@ use crate::codec::reason::Reason;
 use crate::log::LogTotals;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::{Fleet, Transport};
+use crate::plan::template::ErrorReply;
 use crate::responder::state::Counters;
 use serde::{Serialize, Serializer};
 use std::io::Write;
@@ -74,6 +75,8 @@ pub struct Totals {
     pub silent: u64,
     /// Replies to wrong requests; also in `answered`.
     pub error_replies: u64,
+    /// The same by what is wrong.
+    pub error_replies_by: ErrorReplies,
     /// Requests with a wrong checksum, answered or not.
     pub bad_checksum_seen: u64,
     /// Outer lengths in high-byte-first order, accepted.
@@ -169,6 +172,31 @@ impl Dropped {
     }
 }
 
+/// Replies to wrong requests by what is wrong: an object, reason to count.
+#[derive(Clone, Debug)]
+pub struct ErrorReplies {
+    counts: [u64; ErrorReply::COUNT],
+    zeros: bool,
+}
+
+impl Serialize for ErrorReplies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.counted().map(|(which, count)| (which.name(), count)))
+    }
+}
+
+impl ErrorReplies {
+    /// How often for this.
+    pub fn count(&self, which: ErrorReply) -> u64 {
+        self.counts[which as usize]
+    }
+
+    /// What is told, with its counts.
+    pub fn counted(&self) -> impl Iterator<Item = (ErrorReply, u64)> {
+        ErrorReply::ALL.into_iter().zip(self.counts).filter(|&(_, count)| self.zeros || count > 0)
+    }
+}
+
 impl Totals {
     /// `zeros`: name every reason of a drop, not only those that occurred.
     fn new(counters: &Counters, zeros: bool) -> Self {
@@ -202,7 +230,8 @@ impl Totals {
             received,
             answered,
             silent,
-            error_replies,
+            error_replies: error_replies.iter().sum(),
+            error_replies_by: ErrorReplies { counts: error_replies, zeros },
             bad_checksum_seen,
             big_endian_lengths,
             heartbeats_sent,
@@ -368,7 +397,6 @@ pub(super) fn add(sum: &mut Counters, one: &Counters) {
     sum.received += one.received;
     sum.answered += one.answered;
     sum.silent += one.silent;
-    sum.error_replies += one.error_replies;
     sum.bad_checksum_seen += one.bad_checksum_seen;
     sum.big_endian_lengths += one.big_endian_lengths;
     sum.heartbeats_sent += one.heartbeats_sent;
@@ -387,6 +415,9 @@ pub(super) fn add(sum: &mut Counters, one: &Counters) {
     sum.value_misfits += one.value_misfits;
     sum.kernel_drops += one.kernel_drops;
     for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
+        *sum += one;
+    }
+    for (sum, one) in sum.error_replies.iter_mut().zip(one.error_replies) {
         *sum += one;
     }
     for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
@@ -511,6 +542,8 @@ pub(super) mod tests {
         }
         counters[0].faults[FaultKind::Corrupt as usize] = 4;
         counters[1].faults[FaultKind::Corrupt as usize] = 2;
+        counters[0].error_replies = [0, 1, 2, 0, 0];
+        counters[1].error_replies = [0, 0, 3, 0, 0];
         counters[2].drop(Reason::WrongFsu);
         counters[1].drop(Reason::Garbage);
         counters[1].drop(Reason::WrongFsu);
@@ -545,6 +578,10 @@ pub(super) mod tests {
         check("/totals/dropped_total", 3.into());
         check("/totals/dropped/wrong_fsu", 2.into());
         check("/totals/dropped/short", 0.into());
+        check("/totals/error_replies", 6.into());
+        check("/totals/error_replies_by/bad_checksum", 5.into());
+        check("/totals/error_replies_by/bad_version", 0.into());
+        check("/fsus/1/error_replies_by", serde_json::json!({"bad_checksum": 3}));
         check("/totals/faults_total", 6.into());
         check("/totals/faults/corrupt", 6.into());
         check("/totals/faults/offline", 0.into());

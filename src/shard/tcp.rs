@@ -102,7 +102,7 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
         // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
         if dropped != Some(Reason::Garbage) {
-            self.conn.whole_ms = self.now.mono_ms;
+            self.conn.active_ms = self.now.mono_ms;
         }
         if self.tap.is_on()
             && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, dropped, bytes)

@@ -79,6 +79,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// A delayed reply of a connection is due; `mark`: as [`PIECE`], or 0.
     pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, mark: u32, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.active_ms = now.mono_ms;
         self.later.pending.remove(&mut conn.delayed, index);
         let mut bytes = std::mem::take(&mut self.buffers.out);
         bytes.clear();

@@ -24,6 +24,10 @@ pub const ALLOW_MAX: usize = 64;
 /// Longest interval or timeout, in seconds: a year.
 pub const SECONDS_MAX: f64 = 31_536_000.0;
 
+/// What lets a stream be cut where nothing else does.
+const CUT: &str = "`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command \
+                   that header fields name and requests of one size, all with `req_data_list`, for each command";
+
 /// Compiles the fleet; what is wrong is told, and what can be compiled all the same is.
 pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: &mut Devices) -> Option<Fleet> {
     let log = log_plan(&mut loader.diags, raw.log.as_ref());
@@ -319,7 +323,7 @@ fn expand(
                 compiled.iter().filter(|d| d.template.framing == Framing::Delimited && d.template.end.is_empty())
             {
                 let text = format!(
-                    "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut",
+                    "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut ({CUT})",
                     device.template.path
                 );
                 loader.diags.error(entry.pos, text);
