@@ -89,6 +89,8 @@ fn check_without_descriptors(driver: &str) {
     // One more than it asks for with one shard, one socket and no device log.
     let mut command = after(&tree, "ulimit -n 51", &["--performance", "--shards", "1", "--driver", driver]);
     let run = Run::ready(&mut command, tree.path("stats.json"));
+    // The log has its file before the last descriptor is gone.
+    run.until_logged(&tree, "ready");
     let mut centres: Vec<Tcp> = (0..100).map(|_| run.tcp("site")).collect();
     run.until_logged(&tree, "accept_failed");
     for (tag, centre) in (0..).zip(&mut centres) {
