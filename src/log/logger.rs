@@ -35,6 +35,9 @@ const TURN_BYTES: usize = 256 << 10;
 /// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
 const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 
+/// How long a reload waits for the thread where [`EPOCHS_MAX`] have not been read so far; the shards serve on meanwhile.
+const CATCH_UP_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
+
 /// Commands waiting for the thread: one a shard, and the stop.
 const COMMANDS_MAX: usize = 1_024;
 
@@ -171,7 +174,13 @@ impl LoggerHandle {
     /// # Errors
     /// The thread is so far behind that it still holds records of [`EPOCHS_MAX`] fleets, or it has ended.
     pub fn reload(&mut self, fleet: Arc<Fleet>) -> Result<u32, String> {
-        if self.epoch.wrapping_sub(self.oldest.load(Ordering::Acquire)) >= EPOCHS_MAX {
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        let is_behind = || self.epoch.wrapping_sub(self.oldest.load(Ordering::Acquire)) >= EPOCHS_MAX;
+        while is_behind() && Instant::now() < deadline {
+            self.thread.thread().unpark();
+            std::thread::sleep(IDLE_SLEEP);
+        }
+        if is_behind() {
             return Err(format!("the device log is {EPOCHS_MAX} reloads behind: its disk is slow or full"));
         }
         let level = fleet.log.level;
