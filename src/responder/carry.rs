@@ -92,9 +92,12 @@ mod tests {
         Arc::new(device)
     }
 
+    /// Cycles' places and registers' texts.
+    type Memory = (Box<[u32]>, Box<[Vec<u8>]>);
+
     fn check(was: Vec<Arc<Device>>, old: &[(&[u32], &[&str])], is: Vec<Arc<Device>>, expected: &[(&[u32], &[&str])]) {
         let (was, is) = (fsu(was), fsu(is));
-        let memory = |memory: &[(&[u32], &[&str])]| -> Box<[(Box<[u32]>, Box<[Vec<u8>]>)]> {
+        let memory = |memory: &[(&[u32], &[&str])]| -> Box<[Memory]> {
             memory.iter().map(|(c, r)| ((*c).into(), r.iter().map(|r| r.as_bytes().to_vec()).collect())).collect()
         };
         let mut state = FsuState::new(&was);

@@ -48,7 +48,7 @@ impl Own {
 
     #[cold]
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
-        let any = IpAddr::from(if ip.is_ipv4() { [0; 4].into() } else { IpAddr::from([0u16; 8]) });
+        let any = if ip.is_ipv4() { [0; 4].into() } else { IpAddr::from([0u16; 8]) };
         let here = || ip.is_loopback() || self.local.contains(&ip);
         self.bound.contains(&(ip, port)) || (self.bound.contains(&(any, port)) && here())
     }

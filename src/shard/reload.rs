@@ -51,7 +51,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// replies that still wait are dropped: `peer_gone`. While draining nothing is swapped.
     pub fn swap(&mut self, swap: Swap, places: &[u32], now: Clock, io: &mut impl Sockets) -> Vec<Counters> {
         if self.drain_end_ms.is_some() {
-            places.iter().for_each(|&place| io.close_socket(place));
+            for &place in places {
+                io.close_socket(place);
+            }
             return Vec::new();
         }
         let Swap { fleet, run, epoch, fates, new, own } = swap;

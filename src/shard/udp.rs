@@ -55,12 +55,11 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
 impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        match self.room_bytes.checked_sub(bytes.len()) {
-            Some(room_bytes) => self.room_bytes = room_bytes,
-            None => {
-                self.amplified += 1;
-                return self.note(Reason::Amplification, bytes);
-            }
+        if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
+            self.room_bytes = room_bytes
+        } else {
+            self.amplified += 1;
+            return self.note(Reason::Amplification, bytes);
         }
         if due_unix_ms <= self.now.unix_ms {
             self.send_now(what, bytes);

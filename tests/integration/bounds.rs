@@ -90,9 +90,9 @@ fn check_without_descriptors(driver: &str) {
     let mut command = after(&tree, "ulimit -n 51", &["--performance", "--shards", "1", "--driver", driver]);
     let run = Run::ready(&mut command, tree.path("stats.json"));
     // The log has its file before the last descriptor is gone.
-    run.until_logged(&tree, "ready");
+    tree.until_logged("ready");
     let mut centres: Vec<Tcp> = (0..100).map(|_| run.tcp("site")).collect();
-    run.until_logged(&tree, "accept_failed");
+    tree.until_logged("accept_failed");
     for (tag, centre) in (0..).zip(&mut centres) {
         centre.send(&asked(tag));
     }
@@ -124,7 +124,7 @@ fn a_full_disk_costs_records_and_nothing_else() {
         }
     };
     ask(100);
-    run.until_logged(&tree, "device log: write errors: ");
+    tree.until_logged("device log: write errors: ");
     let limit = getrlimit(Resource::Fsize);
     prlimit(Some(run.pid()), Resource::Fsize, Rlimit { current: limit.maximum, maximum: limit.maximum })
         .expect("raised");

@@ -123,6 +123,15 @@ impl Tree {
         self.dir.path().join(name)
     }
 
+    /// Waits until the system log holds this.
+    pub(crate) fn until_logged(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.system_log().contains(text) {
+            assert!(Instant::now() < deadline, "not logged: {text}\n{}", self.system_log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// What the system log says so far.
     pub(crate) fn system_log(&self) -> String {
         let files = std::fs::read_dir(self.path("logs")).into_iter().flatten().flatten().map(|file| file.path());
@@ -273,15 +282,6 @@ impl Run {
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid(), signal).expect("it runs");
-    }
-
-    /// Waits until its system log holds this.
-    pub(crate) fn until_logged(&self, tree: &Tree, text: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !tree.system_log().contains(text) {
-            assert!(Instant::now() < deadline, "not logged: {text}\n{}", tree.system_log());
-            std::thread::sleep(Duration::from_millis(5));
-        }
     }
 
     /// Waits for its end, asked for already.

@@ -110,7 +110,7 @@ fn a_bad_file_changes_nothing() {
     let mut run = Run::start(&tree, &[]);
     tree.write("meter/rules/default.json", r#"{"01": {"data": {"colour": 1}}}"#);
     run.signal(rustix::process::Signal::HUP);
-    run.until_logged(&tree, "reload failed");
+    tree.until_logged("reload failed");
     assert_eq!(level(&run, "site", ID), 513);
     set_level(&tree, 7);
     run.reload();
@@ -134,7 +134,7 @@ fn check_fleet(driver: &str) {
     run.udp("goes_udp").ask(&request("2", METER, &meter(1, 1, &[0, 1])));
     let new: Vec<Value> =
         (0..20).map(|n| fsu(&format!("new{n}"), &format!("4{n}"), ["udp", "tcp"][n % 2], &json!({}))).collect();
-    tree.set_fsus(&[&new[..], &[stays.clone()]].concat(), &json!({}));
+    tree.set_fsus(&[&new[..], std::slice::from_ref(&stays)].concat(), &json!({}));
     let told = run.reload();
     assert!(told.starts_with("reloaded: 1 FSUs stay, 20 new, 2 gone"), "{told}");
     for n in 0..20 {
@@ -185,7 +185,7 @@ fn a_taken_port_fails_the_reload_as_a_whole() {
     let both = [first, fsu("second", "2", "udp", &json!({"port": port}))];
     tree.set_fsus(&both, &json!({}));
     run.signal(rustix::process::Signal::HUP);
-    run.until_logged(&tree, "reload failed");
+    tree.until_logged("reload failed");
     assert_eq!(level(&run, "first", ID), 513, "nothing of it is served");
     drop(taken);
     run.reload();
@@ -237,7 +237,7 @@ fn a_change_of_a_file_is_seen() {
     assert_eq!(level(&run, "site", ID), 5);
     // A bad file does not end it.
     tree.write("meter/rules/default.json", "{");
-    run.until_logged(&tree, "reload failed");
+    tree.until_logged("reload failed");
     assert_eq!(level(&run, "site", ID), 5);
     // As editors save.
     tree.write("meter/rules/.new", r#"{"01": {"data": {"level": 6}}}"#);
@@ -254,7 +254,7 @@ fn what_takes_a_restart_is_said() {
     let mut run = Run::start(&tree, &[]);
     tree.set_fsus(&site, &json!({"log": {"dir": tree.path("elsewhere"), "level": "debug"}}));
     run.reload();
-    run.until_logged(&tree, "takes a restart");
+    tree.until_logged("takes a restart");
     run.stop();
     assert!(!tree.path("elsewhere").exists());
 }

@@ -224,7 +224,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
     for (fsu, expected) in [(0, vec!["0 of f0"]), (1, vec!["0 of f1", "1 of f1", "2 of f1"]), (9, vec!["1 of f9"])] {
         let text = device_file(dir.path(), fsu);
         let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("  HEX: ")).collect();
-        let expected: Vec<_> = expected.iter().map(|text| hex::encode_upper(text)).collect();
+        let expected: Vec<_> = expected.iter().map(hex::encode_upper).collect();
         let shown: Vec<_> = shown.iter().map(|hex| hex.replace(' ', "")).collect();
         assert_eq!(shown, expected, "f{fsu}");
         assert_eq!(text.matches(&format!("fsu[f{fsu}:")).count(), expected.len());
