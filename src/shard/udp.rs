@@ -56,7 +56,7 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
         if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
-            self.room_bytes = room_bytes
+            self.room_bytes = room_bytes;
         } else {
             self.amplified += 1;
             return self.note(Reason::Amplification, bytes);
