@@ -152,6 +152,9 @@ pub struct RunArgs {
     /// performance.skip_delay and performance.skip_device_log of sys_config.json still choose which of the two.
     #[arg(long)]
     pub performance: bool,
+    /// The run is not valid when more than one reply in a thousand leaves later than this after it was due
+    #[arg(long, value_name = "MS", default_value_t = 5.0)]
+    pub late_limit_ms: f64,
     /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
@@ -276,10 +279,10 @@ pub struct FloodArgs {
     /// Write the report as one page of HTML
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// Ask nobody: read the report of an earlier run (--json), and print it or write it as HTML
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre", "json"])]
+    /// Ask nobody: read the report of an earlier run (--json), print it, and write it again as asked
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre"])]
     pub from: Option<PathBuf>,
-    /// What the mock wrote with --stats: shown in the HTML report; see --from, as a mock writes it when it ends
+    /// What the mock wrote with --stats: its own lateness goes into the report; see --from, as a mock writes it when it ends
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mock_stats: Option<PathBuf>,
 }

@@ -8,6 +8,7 @@ use crate::plan::fleet::Fleet;
 use crate::plan::reload::Fate;
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
+use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
 use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, spawn};
@@ -47,6 +48,8 @@ pub struct Crew {
 pub struct Finished {
     /// By FSU number; zeros where a shard could not tell.
     pub counters: Vec<Counters>,
+    /// By shard: how late its replies were; nothing where it could not tell.
+    pub late: Vec<Late>,
     /// What went wrong, one shard after the other.
     pub errors: Vec<String>,
 }
@@ -225,6 +228,7 @@ impl Crew {
             handle.drain();
         }
         let mut counters = vec![Counters::default(); fsus];
+        let mut late = vec![Late::default(); self.handles.len()];
         let mut errors = Vec::new();
         let running = self.wait_until_ended();
         for (shard, handle) in self.handles.into_iter().enumerate() {
@@ -233,8 +237,9 @@ impl Crew {
                 continue;
             }
             match handle.join() {
-                Ok(own) => {
-                    for (fsu, own) in own {
+                Ok(left) => {
+                    late[shard] = left.late;
+                    for (fsu, own) in left.counters {
                         if let Some(place) = counters.get_mut(fsu) {
                             *place = own;
                         }
@@ -243,7 +248,7 @@ impl Crew {
                 Err(error) => errors.push(error.to_string()),
             }
         }
-        Finished { counters, errors }
+        Finished { counters, late, errors }
     }
 
     /// Those that have not ended in time.

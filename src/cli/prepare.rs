@@ -41,6 +41,8 @@ pub struct Prepared {
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: Driver,
+    /// A reply that leaves more than so many microseconds after it was due is too late.
+    pub late_limit_us: u64,
     /// The arguments that lie over any configuration.
     pub overlay: Overlay,
     /// The files of the configuration, where they are to be watched.
@@ -100,6 +102,15 @@ impl Chosen {
     }
 }
 
+/// `--late-limit-ms` in microseconds: up to a minute, which is as far as lateness is told.
+fn late_limit_us(limit_ms: f64) -> Result<u64, CliError> {
+    if (0.0..=60_000.0).contains(&limit_ms) {
+        Ok((limit_ms * 1_000.0) as u64)
+    } else {
+        Err(CliError::new(Exit::Usage, format!("--late-limit-ms {limit_ms}: 0 to 60000")))
+    }
+}
+
 impl Prepared {
     /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
     ///
@@ -134,8 +145,21 @@ impl Prepared {
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
         let (fleet, driver) = (Arc::new(fleet), args.driver);
         let watched = args.watch.then_some(files);
+        let late_limit_us = late_limit_us(args.late_limit_ms)?;
         let (config, fault_ledger) = (args.config, args.fault_ledger);
-        Ok(Self { fleet, config, cpus, seed, performance, stats, fault_ledger, driver, overlay, watched })
+        Ok(Self {
+            fleet,
+            config,
+            cpus,
+            seed,
+            performance,
+            stats,
+            fault_ledger,
+            driver,
+            late_limit_us,
+            overlay,
+            watched,
+        })
     }
 
     /// Raises limits and looks for what is missing.

@@ -53,8 +53,16 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     }
     let log_totals = logger.stop();
     let Served { stopped, run } = served?;
-    let Stopped { finished: Finished { counters, errors }, fleet, shards, gone, .. } = stopped;
-    let counted = Counted { fleet: &fleet, cpus: &prepared.cpus, shards: &shards, counters: &counters, gone: &gone };
+    let Stopped { finished: Finished { counters, late, errors }, fleet, shards, gone, .. } = stopped;
+    let counted = Counted {
+        fleet: &fleet,
+        cpus: &prepared.cpus,
+        shards: &shards,
+        counters: &counters,
+        gone: &gone,
+        late: &late,
+        late_limit_us: prepared.late_limit_us,
+    };
     let stats = counted.stats(run, log_totals.into());
     print(&stats.tables());
     if let Some(file) = &prepared.stats {

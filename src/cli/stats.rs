@@ -2,11 +2,13 @@
 
 use super::reload::Gone;
 use crate::codec::reason::Reason;
+use crate::lateness::Lateness;
 use crate::log::LogTotals;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::{Fleet, Transport};
 use crate::plan::template::ErrorReply;
 use crate::responder::state::Counters;
+use crate::shard::late::Late;
 use serde::{Serialize, Serializer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ pub struct Stats {
     pub run: RunStats,
     /// All FSUs together; its `dropped` has every reason, also those that are 0.
     pub totals: Totals,
+    /// How late the replies of all shards left.
+    pub lateness: Lateness,
     /// All FSUs of one transport together; only transports that the fleet has.
     pub transports: Vec<TransportStats>,
     /// By shard.
@@ -288,6 +292,8 @@ pub struct ShardStats {
     pub cpu: usize,
     /// How many FSUs it had.
     pub fsus: usize,
+    /// How late its replies left.
+    pub lateness: Lateness,
     /// Their counters; what could not be told (a shard that died) is 0.
     #[serde(flatten)]
     pub totals: Totals,
@@ -345,6 +351,10 @@ pub struct Counted<'a> {
     pub counters: &'a [Counters],
     /// What those left that are served no more.
     pub gone: &'a Gone,
+    /// By shard: how late its replies were.
+    pub late: &'a [Late],
+    /// What is too late, in microseconds.
+    pub late_limit_us: u64,
 }
 
 impl Counted<'_> {
@@ -358,12 +368,16 @@ impl Counted<'_> {
         let by_shard = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
             let own = self.counters.iter().zip(self.shards).filter(|&(_, &on)| on == shard);
             let (fsus, sum) = sum(own.map(|(own, _)| own));
-            ShardStats { shard, cpu, fsus, totals: Totals::new(&sum, false) }
+            let lateness = self.late.get(shard).map(|late| late.told(self.late_limit_us)).unwrap_or_default();
+            ShardStats { shard, cpu, fsus, lateness, totals: Totals::new(&sum, false) }
         });
+        let mut late = Late::default();
+        self.late.iter().for_each(|of_shard| late.add(of_shard));
         Stats {
             version: VERSION,
             run,
             totals: Totals::new(&sum(self.counters.iter().chain([&self.gone.counters])).1, true),
+            lateness: late.told(self.late_limit_us),
             gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(&self.gone.counters, false) },
             transports: transports.collect(),
             shards: by_shard.collect(),
@@ -561,8 +575,17 @@ pub(super) mod tests {
             reloads: 0,
             reloads_failed: 0,
         };
-        let (fleet, gone) = (fleet(), Gone::default());
-        let counted = Counted { fleet: &fleet, cpus: &[4, 5], shards: &[0, 1, 0], counters: &counters, gone: &gone };
+        let (fleet, gone, mut late) = (fleet(), Gone::default(), [Late::default(), Late::default()]);
+        late[1].record(0, 7_000_000, 3);
+        let counted = Counted {
+            fleet: &fleet,
+            cpus: &[4, 5],
+            shards: &[0, 1, 0],
+            counters: &counters,
+            gone: &gone,
+            late: &late,
+            late_limit_us: 5_000,
+        };
         counted.stats(run, LogStats::default())
     }
 
@@ -591,6 +614,10 @@ pub(super) mod tests {
         check("/transports/0/received", 40.into());
         check("/transports/1/dropped", serde_json::json!({"wrong_fsu": 1, "garbage_bytes": 1}));
         check("/shards/0/received", 40.into());
+        check("/lateness/replies", 3.into());
+        check("/lateness/over_limit", 3.into());
+        check("/shards/0/lateness/replies", 0.into());
+        check("/shards/1/lateness/p50_us", 7_003.into());
         check("/shards/1/cpu", 5.into());
         check("/shards/1/fsus", 1.into());
         check("/fsus/2/name", "c".into());

@@ -1,7 +1,9 @@
 //! The final counts as tables for people.
 
 use super::stats::{Stats, Totals};
+use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::fmt::Write as _;
 use std::ops::RangeBounds;
 
 /// FSUs up to which the printed counts have a line for each.
@@ -24,6 +26,15 @@ impl Stats {
         }
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
+        }
+        if self.lateness.replies > 0 {
+            let Lateness { replies, p50_us, p99_us, p999_us, max_us, .. } = self.lateness;
+            let _ = writeln!(
+                text,
+                "\nreplies left after they were due: p50 {p50_us} us, p99 {p99_us} us, p99.9 {p999_us} us, latest {max_us} us, \
+                 of {replies}\n{}",
+                self.lateness.verdict(None)
+            );
         }
         let Totals { bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
         let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;

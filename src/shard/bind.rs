@@ -55,6 +55,7 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
     // Lost datagrams are told beside the next one, and bursts of one peer come as one; a kernel without these serves as well.
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
     socket.bind(&address.into())?;
     Ok(socket.into())

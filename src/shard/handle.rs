@@ -2,6 +2,7 @@
 
 use super::base::{Base, wake_up};
 use super::bind::Bound;
+use super::late::Late;
 use super::own::Own;
 use super::poll::Driver as PollDriver;
 use super::poll_io::PollIo;
@@ -111,13 +112,22 @@ pub(super) enum Command {
     Swap(Box<Swap>, Sender<Vec<Counters>>),
 }
 
+/// What a shard leaves at its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// By the FSUs' numbers in the fleet.
+    pub counters: Vec<(usize, Counters)>,
+    /// How late its replies were.
+    pub late: Late,
+}
+
 /// A running shard. Dropping the handle leaves it running.
 #[derive(Debug)]
 pub struct Handle {
     index: usize,
     commands: Sender<Command>,
     wake: Arc<OwnedFd>,
-    thread: ExecutorJoinHandle<io::Result<Vec<(usize, Counters)>>>,
+    thread: ExecutorJoinHandle<io::Result<Ended>>,
 }
 
 /// Starts a shard on a thread of its own.
@@ -192,12 +202,12 @@ impl Handle {
         receiver
     }
 
-    /// Waits for its end; the final counters.
-    pub fn join(self) -> Result<Vec<(usize, Counters)>, ShardError> {
+    /// Waits for its end; what it leaves.
+    pub fn join(self) -> Result<Ended, ShardError> {
         let index = self.index;
         let ended = |message| ShardError::Ended { index, message };
         match self.thread.join() {
-            Ok(Ok(counters)) => Ok(counters),
+            Ok(Ok(left)) => Ok(left),
             Ok(Err(error)) => Err(ended(error.to_string())),
             Err(error) => Err(ended(error.to_string())),
         }

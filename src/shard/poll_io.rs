@@ -196,8 +196,8 @@ impl Io for PollIo {
         }
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        self.base.watch.unix_ms()
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
     }
 }
 

@@ -301,8 +301,8 @@ impl Io for RingIo {
         (0..self.wanted.len() as u32).for_each(|index| self.stop_receiving_from(index));
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        self.base.watch.unix_ms()
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
     }
 }
 

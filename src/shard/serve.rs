@@ -7,6 +7,7 @@ use super::clients::Clients;
 use super::clock::Clock;
 use super::conn::{Conns, PIECE};
 use super::io::{ConnId, Datagram, Io, Outcome};
+use super::late::Late;
 use super::notes::Notes;
 use super::own::Own;
 use super::pending::{Dest, Pending};
@@ -142,6 +143,8 @@ pub struct Serve<P, T> {
     pub(super) own: Arc<Own>,
     /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
     pub(super) peers: HashMap<(u32, IpAddr), usize>,
+    /// Due to sent, of all its replies.
+    pub(super) late: Late,
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -167,6 +170,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             drain_end_ms: None,
             own: Arc::default(),
             peers: HashMap::new(),
+            late: Late::default(),
         };
         serve.start_heartbeats(now);
         serve.start_outages();
@@ -196,7 +200,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.faults[kind as usize] += 1;
         // One that is lost is counted and told by the log.
-        self.tap.fault(slot.fsu, io.unix_ms(), kind, 0);
+        self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, 0);
     }
 
     /// First beats are spread evenly over the interval by the FSU's number in the fleet.
@@ -255,15 +259,18 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// A queued datagram was sent, or not. `unix_ms` is the moment of that, for the log.
-    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ms: i64) {
+    /// A queued datagram was sent, or not. `unix_ns` is the moment of that.
+    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ns: i64) {
         let Some(slot) = self.slots.get_mut(datagram.socket as usize) else { return };
         match outcome {
             Outcome::Sent => {
                 let counters = &mut slot.state.counters;
                 count_sent(counters, datagram.what);
+                if datagram.what != Outgoing::Heartbeat {
+                    self.late.record(datagram.due_ns, unix_ns, 1);
+                }
                 if self.tap.is_on()
-                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ms, None, bytes)
+                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ns / 1_000_000, None, bytes)
                 {
                     counters.log_records_lost += 1;
                 }

@@ -15,6 +15,7 @@ mod faults;
 mod fleet;
 mod flood;
 mod harness;
+mod lateness;
 mod reload;
 mod tcp;
 mod udp;

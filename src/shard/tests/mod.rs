@@ -236,8 +236,8 @@ impl Io for FakeIo {
         self.receiving = false;
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        START_UNIX_MS + self.ms as i64
+    fn unix_ns(&mut self) -> i64 {
+        (START_UNIX_MS + self.ms as i64) * 1_000_000
     }
 }
 
@@ -295,8 +295,8 @@ impl World {
                 let text = String::from_utf8(bytes.clone()).unwrap();
                 self.io.sent.push((self.io.ms, datagram.socket, datagram.peer.port(), text));
             }
-            let unix_ms = self.io.unix_ms();
-            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ms);
+            let unix_ns = self.io.unix_ns();
+            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ns);
         }
     }
 
@@ -330,7 +330,7 @@ impl World {
     }
 
     fn datagram(&mut self, socket: u32, port: u16, text: &str) {
-        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now(), &mut self.io);
+        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now().unix_ns, self.now(), &mut self.io);
         self.flush();
     }
 
@@ -357,5 +357,6 @@ impl World {
 }
 
 fn clock(ms: u64, set_ms: i64) -> Clock {
-    Clock { unix_ms: START_UNIX_MS + ms as i64 + set_ms, mono_ms: START_MS + ms, utc_offset_s: 0 }
+    let unix_ms = START_UNIX_MS + ms as i64 + set_ms;
+    Clock { unix_ms, unix_ns: unix_ms * 1_000_000, mono_ms: START_MS + ms, utc_offset_s: 0 }
 }
