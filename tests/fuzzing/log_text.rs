@@ -67,7 +67,7 @@ fn bytes(fsu: &Fsu, input: &mut Input<'_>) -> Vec<u8> {
     if fsu.transport != Transport::Udp {
         return inner;
     }
-    let down = how / 4 % 2 == 0;
+    let down = (how / 4).is_multiple_of(2);
     outer::build(&Outer {
         dest: if down { fsu.id.bytes.to_vec() } else { vec![0; 8] },
         src: if down { vec![0; 8] } else { fsu.id.bytes.to_vec() },

@@ -96,7 +96,7 @@ impl Talk<'_> {
         let template = &device.template;
         let inner = match what % 6 {
             // Bytes as they are.
-            0 => return self.take(&input.short().to_vec(), 0),
+            0 => return self.take(input.short(), 0),
             // A centre's heartbeat.
             1 => return self.take(&outer::build(&self.outer(&device, None, 2, 0xED)), 0),
             // Time passes.
