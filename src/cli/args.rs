@@ -11,10 +11,13 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well
   1  the configuration has errors
-  2  wrong arguments, or a file that cannot be read
+  2  wrong arguments, or a file that cannot be read or written
   3  a socket cannot be bound
   4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)
-  5  an FSU that was asked did not answer, or refused";
+  5  an FSU that was asked did not answer, or refused
+  101  a defect of this program: a panic, or a shard that died
+  130  a second SIGINT, or one that the command does not wait for
+  143  the same of SIGTERM";
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
@@ -27,9 +30,13 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   fsu-mock run
   fsu-mock run --config my-fleet --shards 2 --cpus 2,3
+  fsu-mock run --config my-fleet --watch
   fsu-mock run --config my-fleet --performance --stats counters.json
 
-SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one ends at once.";
+SIGHUP: reads the configuration anew; FSUs that are still there keep sockets, connections and state. With errors in it,
+what is served goes on.
+SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one
+(200 ms after the first or later: 130 for SIGINT, 143 for SIGTERM) ends at once.";
 
 const FLOOD_EXAMPLES: &str = "\
 Examples:
@@ -46,7 +53,11 @@ Exit codes:
   0  every reply was right, and no more lost than --max-loss allows
   1  replies were wrong, duplicate or unexpected, or too many were lost; or the configuration has errors
   2  wrong arguments, or a file that cannot be read or written
-  3  a socket cannot be bound, or a connection made";
+  3  a socket cannot be bound, or a connection made
+  4  the machine lacks something
+  101  a defect of this program: a panic
+  130  a second SIGINT
+  143  a second SIGTERM";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -141,12 +152,18 @@ pub struct RunArgs {
     /// performance.skip_delay and performance.skip_device_log of sys_config.json still choose which of the two.
     #[arg(long)]
     pub performance: bool,
+    /// The run is not valid when more than one reply in a thousand leaves later than this after it was due
+    #[arg(long, value_name = "MS", default_value_t = 5.0)]
+    pub late_limit_ms: f64,
     /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Listen on this address instead of every FSU's `host`; 0.0.0.0 for all interfaces
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
+    /// Read the configuration anew when a file of it changes, as SIGHUP does
+    #[arg(long, requires = "config")]
+    pub watch: bool,
     /// Write the final counters as JSON to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,
@@ -262,10 +279,10 @@ pub struct FloodArgs {
     /// Write the report as one page of HTML
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// Ask nobody: read the report of an earlier run (--json), and print it or write it as HTML
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre", "json"])]
+    /// Ask nobody: read the report of an earlier run (--json), print it, and write it again as asked
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre"])]
     pub from: Option<PathBuf>,
-    /// What the mock wrote with --stats: shown in the HTML report; see --from, as a mock writes it when it ends
+    /// What the mock wrote with --stats: its own lateness goes into the report; see --from, as a mock writes it when it ends
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mock_stats: Option<PathBuf>,
 }
@@ -464,6 +481,18 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_and_documents_have_the_same_exit_codes() {
+        let codes = |text: &str, before: &str| -> Vec<String> {
+            let code = |line: &str| Some(line.strip_prefix(before)?.split_whitespace().next()?.to_owned());
+            text.lines().filter_map(code).filter(|word| word.bytes().all(|byte| byte.is_ascii_digit())).collect()
+        };
+        let expected = ["0", "1", "2", "3", "4", "5", "101", "130", "143"];
+        assert_eq!(codes(EXIT_CODES, "  "), expected);
+        assert_eq!(codes(include_str!("../../README.md"), "| "), expected);
+        assert_eq!(codes(include_str!("../../docs/zh/commands.md"), "| "), expected);
     }
 
     #[test]

@@ -5,11 +5,13 @@ use crate::codec::reason::Reason;
 use crate::log::LoggerHandle;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fleet;
+use crate::plan::reload::Fate;
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
+use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
-use crate::shard::{Bound, DriverKind, Handle, ShardError, ShardSpec, spawn};
+use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, spawn};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +29,7 @@ struct Common {
     driver: DriverKind,
     fleet: Arc<Fleet>,
     run: RunContext,
+    own: Arc<Own>,
 }
 
 /// Running shards.
@@ -45,6 +48,8 @@ pub struct Crew {
 pub struct Finished {
     /// By FSU number; zeros where a shard could not tell.
     pub counters: Vec<Counters>,
+    /// By shard: how late its replies were; nothing where it could not tell.
+    pub late: Vec<Late>,
     /// What went wrong, one shard after the other.
     pub errors: Vec<String>,
 }
@@ -90,6 +95,10 @@ impl<T: Tap> Tap for Watched<T> {
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
         self.tap.fault(fsu, unix_ms, kind, message)
     }
+
+    fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
+        self.tap.reload(epoch, fates, fsu_count);
+    }
 }
 
 impl Crew {
@@ -102,8 +111,11 @@ impl Crew {
         driver: DriverKind,
         logger: &LoggerHandle,
         bound: Vec<Bound>,
+        run: RunContext,
+        own: Own,
     ) -> Result<Self, String> {
-        let common = Common { driver, fleet: prepared.fleet.clone(), run: prepared.context() };
+        let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
+        let common = Common { driver, fleet, run, own };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -125,8 +137,8 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { driver, fleet, run } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap }) {
+            let Common { driver, fleet, run, own } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -166,6 +178,45 @@ impl Crew {
         Ok(())
     }
 
+    /// Gives each shard sockets for the next [`Crew::swap`]: all of them or none.
+    ///
+    /// # Errors
+    /// Why a shard could not take them over; none has then.
+    pub fn stage(&self, sockets: Vec<Vec<Bound>>) -> Result<(), String> {
+        let answers = self.handles.iter().zip(sockets).map(|(handle, sockets)| handle.stage(sockets)).collect();
+        let staged = Self::answers(answers).and_then(|staged| {
+            let failed = staged.into_iter().enumerate().find_map(|(shard, staged)| Some((shard, staged.err()?)));
+            failed.map_or(Ok(()), |(shard, error)| Err(format!("shard {shard}: a socket cannot be watched: {error}")))
+        });
+        if staged.is_err() {
+            self.unstage();
+        }
+        staged
+    }
+
+    /// Closes them again.
+    pub fn unstage(&self) {
+        self.handles.iter().for_each(Handle::unstage);
+    }
+
+    /// Tells each shard what it serves from now on; the counters of those that are gone.
+    ///
+    /// # Errors
+    /// A shard has ended, or does not answer.
+    pub fn swap(&self, swaps: Vec<Swap>) -> Result<Vec<Counters>, String> {
+        let answers = self.handles.iter().zip(swaps).map(|(handle, swap)| handle.swap(swap)).collect();
+        Ok(Self::answers(answers)?.into_iter().flatten().collect())
+    }
+
+    /// Waits for what each shard says.
+    fn answers<A>(answers: Vec<Receiver<A>>) -> Result<Vec<A>, String> {
+        let deadline = Instant::now() + START_MAX;
+        let wait = |(shard, answer): (usize, Receiver<A>)| {
+            answer.recv_deadline(deadline).map_err(|error| format!("shard {shard} does not answer: {error}"))
+        };
+        answers.into_iter().enumerate().map(wait).collect()
+    }
+
     /// Gets the number of each shard that has ended.
     pub fn ends(&self) -> &Receiver<usize> {
         &self.ends
@@ -177,6 +228,7 @@ impl Crew {
             handle.drain();
         }
         let mut counters = vec![Counters::default(); fsus];
+        let mut late = vec![Late::default(); self.handles.len()];
         let mut errors = Vec::new();
         let running = self.wait_until_ended();
         for (shard, handle) in self.handles.into_iter().enumerate() {
@@ -185,8 +237,9 @@ impl Crew {
                 continue;
             }
             match handle.join() {
-                Ok(own) => {
-                    for (fsu, own) in own {
+                Ok(left) => {
+                    late[shard] = left.late;
+                    for (fsu, own) in left.counters {
                         if let Some(place) = counters.get_mut(fsu) {
                             *place = own;
                         }
@@ -195,7 +248,7 @@ impl Crew {
                 Err(error) => errors.push(error.to_string()),
             }
         }
-        Finished { counters, errors }
+        Finished { counters, late, errors }
     }
 
     /// Those that have not ended in time.
@@ -236,8 +289,8 @@ mod tests {
     fn crew() -> (Crew, Vec<SocketAddr>) {
         let fleet = Arc::new(fleet());
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
-        let common =
-            Common { driver: DriverKind::Poll, fleet, run: RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 } };
+        let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
+        let common = Common { driver: DriverKind::Poll, fleet, run, own };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

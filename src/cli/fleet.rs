@@ -7,28 +7,40 @@ use crate::config::source::{MAIN_FILE, Source};
 use crate::plan::compile::compile;
 use crate::plan::fleet::{Fleet, Fsu};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Compiles the configuration at `path` (a file or a directory; `None`: the embedded one). Errors and warnings go to stderr.
 pub fn load(path: Option<&Path>) -> Result<Fleet, CliError> {
-    let (fleet, diags) = read(path);
+    load_files(path).map(|(fleet, _)| fleet)
+}
+
+/// The same, with the files that were read.
+pub(super) fn load_files(path: Option<&Path>) -> Result<(Fleet, Vec<PathBuf>), CliError> {
+    let (fleet, diags, files) = read_files(path);
     let mut stderr = std::io::stderr().lock();
     for line in diags.lines() {
         let _ = writeln!(stderr, "{line}");
     }
     match fleet {
-        Some(fleet) if !diags.has_errors() => Ok(fleet),
+        Some(fleet) if !diags.has_errors() => Ok((fleet, files)),
         _ => Err(CliError::new(exit_of(&diags), format!("{}; nothing is served", summary(&diags)))),
     }
 }
 
 /// Reads and compiles; says nothing.
 pub(super) fn read(path: Option<&Path>) -> (Option<Fleet>, Diags) {
+    let (fleet, diags, _) = read_files(path);
+    (fleet, diags)
+}
+
+/// The same, with the files that were asked for.
+pub(super) fn read_files(path: Option<&Path>) -> (Option<Fleet>, Diags, Vec<PathBuf>) {
     let source = if path.is_some() { Source::Directory } else { Source::Embedded };
     let mut loader = Loader::new(source);
     let main_file = loader.main_file(path.unwrap_or(Path::new(MAIN_FILE)));
     let fleet = compile(&mut loader, &main_file);
-    (fleet, loader.diags)
+    let files = loader.files();
+    (fleet, loader.diags, files)
 }
 
 /// The exit code that diagnostics call for, where there are errors.

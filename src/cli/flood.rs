@@ -37,7 +37,7 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     if let Some(path) = &args.from {
         let report: FloodReport = serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
             .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))?;
-        return finish(args, &report);
+        return finish(args, report);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
@@ -54,25 +54,33 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     let mut lines = Lines { quiet: args.quiet };
     let show: &mut dyn Show = screen.as_mut().map_or(&mut lines, |screen| screen);
     let report = run::run(options, show, &mut stop).map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
-    finish(args, &report)
+    finish(args, report)
 }
 
 /// Prints and writes a report; its verdict is the exit code.
-fn finish(args: &FloodArgs, report: &FloodReport) -> Result<Exit, CliError> {
-    super::print(text(report).as_bytes())?;
-    write_reports(args, report)?;
+fn finish(args: &FloodArgs, mut report: FloodReport) -> Result<Exit, CliError> {
+    let stats = args.mock_stats.as_deref().map(mock_stats).transpose()?;
+    if let Some(stats) = &stats {
+        report.mock_lateness = stats.get("lateness").and_then(|told| serde_json::from_value(told.clone()).ok());
+    }
+    super::print(text(&report).as_bytes())?;
+    write_reports(args, &report, stats.as_ref())?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }
 
-fn write_reports(args: &FloodArgs, report: &FloodReport) -> Result<(), CliError> {
+/// What a mock wrote with `--stats`.
+fn mock_stats(path: &Path) -> Result<serde_json::Value, CliError> {
+    serde_json::from_str(&read(path, STATS_BYTES_MAX)?)
+        .map_err(|error| usage(format!("{} holds no statistics of run: {error}", path.display())))
+}
+
+fn write_reports(args: &FloodArgs, report: &FloodReport, stats: Option<&serde_json::Value>) -> Result<(), CliError> {
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
         write(path, &format!("{json}\n"))?;
     }
     if let Some(path) = &args.html {
-        let stats = args.mock_stats.as_deref().map(|path| read(path, STATS_BYTES_MAX)).transpose()?;
-        let stats = stats.and_then(|text| serde_json::from_str(&text).ok());
-        write(path, &html(report, stats.as_ref()))?;
+        write(path, &html(report, stats))?;
     }
     Ok(())
 }

@@ -9,8 +9,10 @@
 //! - [`ask`]: a command for an FSU, and its answer.
 //! - [`flood`]: arguments of the load generator to a run of [`crate::flood`].
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
-//!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`summary`], [`stats`], [`tables`]: what it tells.
+//!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`reload`], [`watch`]: another configuration, without an end;
+//!   [`local`], [`amplification`]: whom and what it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
 
+pub mod amplification;
 pub mod args;
 pub mod ask;
 pub mod check;
@@ -25,16 +27,19 @@ pub mod flood;
 #[cfg(test)]
 mod golden;
 pub mod init;
+pub mod local;
 pub mod machine;
 pub mod panics;
 pub mod plan;
 pub mod prepare;
+pub mod reload;
 pub mod run;
 pub mod signals;
 pub mod sockets;
 pub mod stats;
 pub mod summary;
 pub mod tables;
+pub mod watch;
 
 use crate::config::schema;
 use args::{Cli, Command, SchemaKind};

@@ -1,5 +1,6 @@
 //! Everything that a run decides before it asks the machine for anything.
 
+use super::amplification::{Worst, worst};
 use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
@@ -8,12 +9,13 @@ use super::sockets::Sockets;
 use super::stats::StatsFile;
 use super::summary::fleet_table;
 use crate::log::OPEN_FILES_MAX;
-use crate::plan::fleet::{Fleet, OnFull, Performance, Transport};
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
 use crate::shard::{DriverKind, ring_missing};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +41,35 @@ pub struct Prepared {
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: Driver,
+    /// A reply that leaves more than so many microseconds after it was due is too late.
+    pub late_limit_us: u64,
+    /// The arguments that lie over any configuration.
+    pub overlay: Overlay,
+    /// The files of the configuration, where they are to be watched.
+    pub watched: Option<Vec<PathBuf>>,
+}
+
+/// Arguments that change a configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    bind: Option<IpAddr>,
+    log_dir: Option<PathBuf>,
+    performance: bool,
+}
+
+impl Overlay {
+    /// Lays them over it.
+    pub fn lay(&self, fleet: &mut Fleet) {
+        if let Some(ip) = self.bind {
+            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind.set_ip(ip));
+        }
+        if let Some(dir) = &self.log_dir {
+            fleet.log.dir.clone_from(dir);
+        }
+        if self.performance {
+            fleet.performance = fleet.performance.turned_on();
+        }
+    }
 }
 
 /// The driver that is used, and why.
@@ -71,6 +102,15 @@ impl Chosen {
     }
 }
 
+/// `--late-limit-ms` in microseconds: up to a minute, which is as far as lateness is told.
+fn late_limit_us(limit_ms: f64) -> Result<u64, CliError> {
+    if (0.0..=60_000.0).contains(&limit_ms) {
+        Ok((limit_ms * 1_000.0) as u64)
+    } else {
+        Err(CliError::new(Exit::Usage, format!("--late-limit-ms {limit_ms}: 0 to 60000")))
+    }
+}
+
 impl Prepared {
     /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
     ///
@@ -86,21 +126,14 @@ impl Prepared {
                 .map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
         };
         let stats = args.stats.as_ref().map(claim).transpose()?;
-        let mut fleet = super::fleet::load(args.config.as_deref())?;
+        let (mut fleet, files) = super::fleet::load_files(args.config.as_deref())?;
         if let Some(path) = &args.fault_ledger {
             // Now, so that a run is not found to be without its ledger at its end.
             std::fs::File::create(path)
                 .map_err(|error| usage(format!("--fault-ledger {}: cannot be written: {error}", path.display())))?;
         }
-        if let Some(ip) = args.bind {
-            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind.set_ip(ip));
-        }
-        if let Some(dir) = args.log_dir {
-            fleet.log.dir = dir;
-        }
-        if args.performance {
-            fleet.performance = fleet.performance.turned_on();
-        }
+        let overlay = Overlay { bind: args.bind, log_dir: args.log_dir, performance: args.performance };
+        overlay.lay(&mut fleet);
         let shards = args.shards.map(usize::from);
         let Placement { cpus, shared } = cpus::place(shards, listed.as_deref(), &allowed, fleet.fsus.len());
         if shared {
@@ -110,15 +143,22 @@ impl Prepared {
         }
         let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
+        let (fleet, driver) = (Arc::new(fleet), args.driver);
+        let watched = args.watch.then_some(files);
+        let late_limit_us = late_limit_us(args.late_limit_ms)?;
+        let (config, fault_ledger) = (args.config, args.fault_ledger);
         Ok(Self {
-            fleet: Arc::new(fleet),
-            config: args.config,
+            fleet,
+            config,
             cpus,
             seed,
             performance,
             stats,
-            fault_ledger: args.fault_ledger,
-            driver: args.driver,
+            fault_ledger,
+            driver,
+            late_limit_us,
+            overlay,
+            watched,
         })
     }
 
@@ -127,17 +167,18 @@ impl Prepared {
     /// # Errors
     /// Everything that is missing.
     pub fn ask_machine(&self) -> Result<Room, CliError> {
-        machine::check(&self.needs()).map_err(|missing| {
+        machine::check(&self.needs_of(&self.fleet)).map_err(|missing| {
             let lines: Vec<String> = missing.iter().map(|one| format!("\n  {one}")).collect();
             CliError::new(Exit::Machine, format!("this machine lacks what the run needs:{}", lines.concat()))
         })
     }
 
-    fn needs(&self) -> Needs {
-        let listeners = || self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
-        let log_files = if self.fleet.performance.skip_device_log { 0 } else { self.fleet.fsus.len() };
+    /// What a fleet needs of the machine.
+    pub fn needs_of(&self, fleet: &Fleet) -> Needs {
+        let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
+        let log_files = if fleet.performance.skip_device_log { 0 } else { fleet.fsus.len() };
         Needs {
-            sockets: self.fleet.fsus.len() as u64,
+            sockets: fleet.fsus.len() as u64,
             listeners: listeners().count() as u64,
             connections_max: listeners().map(|fsu| fsu.limits.connections_max as u64).fold(0, u64::saturating_add),
             log_files: log_files.min(OPEN_FILES_MAX) as u64,
@@ -218,6 +259,12 @@ impl Prepared {
         }
         line("system log", &log.dir.join(&log.file).display().to_string());
         line("performance", performance);
+        if let Some(Worst { factor, command, fsu }) = worst(&self.fleet) {
+            let text = format!("{factor:.1} times the request at most ({command} of {fsu})");
+            let refused = format!("past {AMPLIFICATION_MAX} times a reply is not sent to another host");
+            let past = if self.fleet.allow_amplification { "allowed (allow_amplification)" } else { &refused };
+            line("worst factor", &format!("{text}; {past}"));
+        }
         if self.fleet.fsus.iter().any(|fsu| fsu.transport == Transport::Tcp) {
             line("open files", &format!("{}, of which {} for TCP connections", room.files, room.connections));
         }

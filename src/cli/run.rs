@@ -5,17 +5,19 @@
 //! nothing they logged is lost.
 
 use super::args::RunArgs;
-use super::crew::Crew;
+use super::crew::{Crew, Finished};
 use super::exit::{CliError, Exit};
 use super::prepare::Prepared;
+use super::reload::{Reloaded, Serving, Stopped};
 use super::signals::Asked;
 use super::sockets::{self, Sockets};
 use super::stats::{Counted, RunStats};
+use super::watch::Watch;
 use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle};
 use crate::responder::state::Counters;
 use crate::shard::DriverKind;
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, never, select};
 use jiff::{SignedDuration, Timestamp, Unit};
 use std::io::{self, Write};
 use std::time::Instant;
@@ -33,7 +35,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     let chosen = prepared.choose_driver()?;
     let fleet = &prepared.fleet;
     let config = LoggerConfig { ledger: prepared.fault_ledger.clone(), ..LoggerConfig::of(fleet) };
-    let logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
+    let mut logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
         .map_err(|error| failed(Exit::Machine, "the logger's thread", &error))?;
     if logger.install().is_ok() {
         panics::log_them();
@@ -44,14 +46,24 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
         let summary = prepared.summary(&sockets, &room, &chosen);
         print(&summary);
         print(&sockets.free_ports(fleet));
-        serve(&prepared, chosen.driver, &logger, sockets, &asked, begun)
+        serve(&prepared, chosen.driver, &mut logger, sockets, &asked, begun)
     });
     if let Err(error) = &served {
         log::error!("{error}");
     }
     let log_totals = logger.stop();
-    let Served { counters, run, errors } = served?;
-    let stats = Counted { fleet, cpus: &prepared.cpus, counters: &counters }.stats(run, log_totals.into());
+    let Served { stopped, run } = served?;
+    let Stopped { finished: Finished { counters, late, errors }, fleet, shards, gone, .. } = stopped;
+    let counted = Counted {
+        fleet: &fleet,
+        cpus: &prepared.cpus,
+        shards: &shards,
+        counters: &counters,
+        gone: &gone,
+        late: &late,
+        late_limit_us: prepared.late_limit_us,
+    };
+    let stats = counted.stats(run, log_totals.into());
     print(&stats.tables());
     if let Some(file) = &prepared.stats {
         let what = format!("--stats {}", file.path().display());
@@ -68,37 +80,40 @@ fn bind(prepared: &Prepared) -> Result<Sockets, CliError> {
 
 /// What a run left.
 struct Served {
-    /// By FSU number.
-    counters: Vec<Counters>,
+    stopped: Stopped,
     run: RunStats,
-    /// What went wrong with the shards; empty where they all ended as they were told to.
-    errors: Vec<String>,
 }
 
 fn serve(
     prepared: &Prepared,
     driver: DriverKind,
-    logger: &LoggerHandle,
+    logger: &mut LoggerHandle,
     sockets: Sockets,
     asked: &Receiver<Asked>,
     begun: Instant,
 ) -> Result<Served, CliError> {
-    let crew =
-        Crew::start(prepared, driver, logger, sockets.bound).map_err(|text| CliError::new(Exit::Machine, text))?;
+    let watch = prepared.watched.clone().map(Watch::new).transpose();
+    let mut watch = watch.map_err(|error| CliError::new(Exit::Machine, format!("--watch: {error}")))?;
+    let own = sockets::own(&prepared.fleet, &sockets.addresses);
+    let context = prepared.context();
+    let crew = Crew::start(prepared, driver, logger, sockets.bound, context, own)
+        .map_err(|text| CliError::new(Exit::Machine, text))?;
+    let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
     let (started, since) = (Timestamp::now(), Instant::now());
     let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), driver.name(), begun.elapsed().as_millis());
     log::info!("{ready}");
     print(&format!("{ready}\n"));
-    let waited = wait(asked, &crew);
+    let waited = wait(asked, &mut serving, watch.as_mut());
     let (Ok(ended_by) | Err(ended_by)) = waited.clone();
     log::info!("{ended_by}: stopping; what is due is sent before the end");
-    let mut finished = crew.stop(prepared.fleet.fsus.len());
+    let mut stopped = serving.stop();
+    let finished = &mut stopped.finished;
     if waited.is_err() && finished.errors.is_empty() {
         finished.errors.push(format!("unasked: {ended_by}"));
     }
     let duration = since.elapsed();
     let totals = &finished.counters;
-    let sum = |count: fn(&Counters) -> u64| totals.iter().map(count).sum::<u64>();
+    let sum = |count: fn(&Counters) -> u64| totals.iter().chain([&stopped.gone.counters]).map(count).sum::<u64>();
     log::info!(
         "ended after {} s: {} requests received, {} answered, {} dropped, {} heartbeats sent, {} device-log records lost",
         duration.as_secs(),
@@ -120,21 +135,53 @@ fn serve(
         driver: driver.name().to_owned(),
         performance: prepared.performance,
         device_log: !prepared.fleet.performance.skip_device_log,
+        reloads: stopped.reloads.done,
+        reloads_failed: stopped.reloads.failed,
     };
-    Ok(Served { counters: finished.counters, run, errors: finished.errors })
+    Ok(Served { stopped, run })
 }
 
 /// Waits for the signal that ends the run; its name. The error: something else ended it.
-fn wait(asked: &Receiver<Asked>, crew: &Crew) -> Result<String, String> {
+fn wait(asked: &Receiver<Asked>, serving: &mut Serving<'_>, mut watch: Option<&mut Watch>) -> Result<String, String> {
     loop {
+        let happened = watch.as_ref().map_or_else(never, |watch| watch.happened().clone());
+        let ends = serving.crew().ends().clone();
         select! {
             recv(asked) -> asked => match asked {
                 Ok(Asked::Stop(signal)) => return Ok(signals::name(signal).to_owned()),
-                Ok(Asked::Reload) => log::warn!("SIGHUP: the configuration is not read anew; what is served stays as it is"),
+                Ok(Asked::Reload) => reload(serving, watch.as_deref_mut(), "SIGHUP"),
                 Err(_) => return Err("the end of the thread that waits for signals".to_owned()),
             },
-            recv(crew.ends()) -> shard => return Err(format!("the end of shard {}", shard.unwrap_or_default())),
+            recv(happened) -> _ => {
+                if watch.as_mut().is_some_and(|watch| watch.has_changed()) {
+                    reload(serving, watch.as_deref_mut(), "a file has changed");
+                }
+            }
+            recv(ends) -> shard => return Err(format!("the end of shard {}", shard.unwrap_or_default())),
         }
+    }
+}
+
+/// Reads the configuration anew, and says what came of it.
+fn reload(serving: &mut Serving<'_>, mut watch: Option<&mut Watch>, why: &str) {
+    if let Some(watch) = &mut watch {
+        watch.mark();
+    }
+    log::info!("{why}: the configuration is read anew");
+    let (done, files) = serving.reload();
+    match done {
+        Ok(Reloaded { listening, summary }) => {
+            listening.lines().for_each(|line| log::info!("{line}"));
+            log::info!("{summary}");
+            print(&format!("{listening}{summary}\n"));
+        }
+        Err(text) => {
+            log::error!("reload failed, what was served is served on: {text}");
+            let _ = writeln!(io::stderr().lock(), "fsu-mock: reload failed, what was served is served on: {text}");
+        }
+    }
+    if let Some(watch) = watch {
+        watch.set_files(files);
     }
 }
 

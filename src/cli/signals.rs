@@ -4,6 +4,7 @@ use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
+use std::time::Instant;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,10 +18,34 @@ pub enum Asked {
 /// Signals that may wait to be looked at, 8 bytes each.
 const WAITING_MAX: usize = 8;
 
+/// A SIGTERM or SIGINT that comes so soon after the first, in milliseconds, is the same wish once more: a supervisor may
+/// signal the process and then its group, and nobody presses Ctrl-C twice as fast.
+pub const REPEAT_MS: u128 = 200;
+
+/// What a SIGTERM or SIGINT means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// End in good order.
+    First,
+    /// The first one once more: nothing.
+    Repeat,
+    /// End at once.
+    Second,
+}
+
+/// `since_first_ms`: how long ago the first one came, in milliseconds; `None`: this is the first.
+fn meaning(since_first_ms: Option<u128>) -> Stop {
+    match since_first_ms {
+        None => Stop::First,
+        Some(ms) if ms < REPEAT_MS => Stop::Repeat,
+        Some(_) => Stop::Second,
+    }
+}
+
 /// Starts to listen; what arrives comes out of the channel.
 ///
-/// A second SIGTERM or SIGINT ends the process at once, with 128 + the signal's number: it does not depend on whoever reads
-/// the channel. SIGPIPE is ignored by the language's runtime already: writing to a closed pipe is an error like any other.
+/// A second SIGTERM or SIGINT, from [`REPEAT_MS`] after the first on, ends the process at once, with 128 + the signal's
+/// number: it does not depend on whoever reads the channel. SIGPIPE is ignored by the language's runtime already: writing to a closed pipe is an error like any other.
 ///
 /// # Errors
 /// The system refuses a handler or a thread.
@@ -28,7 +53,7 @@ pub fn listen() -> std::io::Result<Receiver<Asked>> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
     let (sender, receiver) = bounded(WAITING_MAX);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
-        let mut stopping = false;
+        let mut first: Option<Instant> = None;
         for signal in signals.forever() {
             match signal {
                 // The last place is a stop's; a further reload adds nothing to those that wait.
@@ -36,11 +61,14 @@ pub fn listen() -> std::io::Result<Receiver<Asked>> {
                 SIGHUP => {
                     let _ = sender.try_send(Asked::Reload);
                 }
-                _ if stopping => low_level::exit(128 + signal),
-                _ => {
-                    stopping = true;
-                    let _ = sender.try_send(Asked::Stop(signal));
-                }
+                _ => match meaning(first.map(|first| first.elapsed().as_millis())) {
+                    Stop::First => {
+                        first = Some(Instant::now());
+                        let _ = sender.try_send(Asked::Stop(signal));
+                    }
+                    Stop::Repeat => {}
+                    Stop::Second => low_level::exit(128 + signal),
+                },
             }
         }
     })?;
@@ -50,4 +78,21 @@ pub fn listen() -> std::io::Result<Receiver<Asked>> {
 /// A signal's name, for people.
 pub fn name(signal: i32) -> &'static str {
     low_level::signal_name(signal).unwrap_or("a signal")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_no_second_signal() {
+        let check = |since_first_ms: Option<u128>, expected: Stop| {
+            assert_eq!(meaning(since_first_ms), expected, "{since_first_ms:?}");
+        };
+        check(None, Stop::First);
+        check(Some(0), Stop::Repeat);
+        check(Some(REPEAT_MS - 1), Stop::Repeat);
+        check(Some(REPEAT_MS), Stop::Second);
+        check(Some(5_000), Stop::Second);
+    }
 }

@@ -1,8 +1,11 @@
 //! Binds the whole fleet before anything is served, and tells every address that cannot be had.
 
+use super::local;
 use super::summary::ranges;
 use crate::plan::fleet::{Fleet, Fsu, Transport};
+use crate::shard::Own;
 use crate::shard::bind::{Bound, bind_tcp, bind_udp};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -28,13 +31,30 @@ pub struct Sockets {
 /// # Errors
 /// A line for each address that cannot be had, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
-    let mut sockets = Sockets {
-        bound: Vec::with_capacity(fleet.fsus.len()),
-        addresses: Vec::with_capacity(fleet.fsus.len()),
-        receive_buffer_bytes: None,
-    };
+    bind_all(fleet.fsus.iter(), fleet.fsus.len())
+}
+
+/// Binds the sockets of these FSUs, by their numbers.
+///
+/// # Errors
+/// As [`bind`]; then none of them is bound.
+pub fn bind_some(fleet: &Fleet, numbers: &[u32]) -> Result<Sockets, String> {
+    bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len())
+}
+
+/// What must not be answered, given where the fleet listens.
+pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
+    let all = fleet.fsus.iter().zip(addresses).filter(|(fsu, _)| fsu.transport != Transport::Tcp);
+    let bound: Vec<SocketAddr> = all.map(|(_, &address)| address).collect();
+    let any = bound.iter().any(|address| address.ip().is_unspecified());
+    Own::new(bound, if any { local::addresses() } else { HashSet::new() })
+}
+
+fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sockets, String> {
+    let mut sockets =
+        Sockets { bound: Vec::with_capacity(many), addresses: Vec::with_capacity(many), receive_buffer_bytes: None };
     let mut refused = Vec::new();
-    for fsu in &fleet.fsus {
+    for fsu in fsus {
         let bound = bind_one(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
         match bound {
             Ok((address, bound)) => {
@@ -46,7 +66,7 @@ pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
             Err(error) => refused.push((fsu, error)),
         }
     }
-    if refused.is_empty() { Ok(sockets) } else { Err(tell(&refused, fleet.fsus.len())) }
+    if refused.is_empty() { Ok(sockets) } else { Err(tell(&refused, many)) }
 }
 
 fn bind_one(fsu: &Fsu) -> io::Result<Bound> {

@@ -1,10 +1,14 @@
 //! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
 
+use super::reload::Gone;
 use crate::codec::reason::Reason;
+use crate::lateness::Lateness;
 use crate::log::LogTotals;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::{Fleet, Transport};
+use crate::plan::template::ErrorReply;
 use crate::responder::state::Counters;
+use crate::shard::late::Late;
 use serde::{Serialize, Serializer};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -21,12 +25,16 @@ pub struct Stats {
     pub run: RunStats,
     /// All FSUs together; its `dropped` has every reason, also those that are 0.
     pub totals: Totals,
+    /// How late the replies of all shards left.
+    pub lateness: Lateness,
     /// All FSUs of one transport together; only transports that the fleet has.
     pub transports: Vec<TransportStats>,
     /// By shard.
     pub shards: Vec<ShardStats>,
-    /// By FSU, in the order of the configuration.
+    /// By FSU, in the order of the configuration that was served last.
     pub fsus: Vec<FsuStats>,
+    /// Those that went with a reload, all together; in `totals`, but in no transport or shard.
+    pub gone: GoneStats,
     /// The logger's own counts.
     pub log: LogStats,
 }
@@ -54,6 +62,10 @@ pub struct RunStats {
     pub performance: bool,
     /// Device logs were written.
     pub device_log: bool,
+    /// How often another configuration was served without an end.
+    pub reloads: u64,
+    /// How often another one could not be served.
+    pub reloads_failed: u64,
 }
 
 /// Counters, as [`Counters`] has them.
@@ -67,6 +79,8 @@ pub struct Totals {
     pub silent: u64,
     /// Replies to wrong requests; also in `answered`.
     pub error_replies: u64,
+    /// The same by what is wrong.
+    pub error_replies_by: ErrorReplies,
     /// Requests with a wrong checksum, answered or not.
     pub bad_checksum_seen: u64,
     /// Outer lengths in high-byte-first order, accepted.
@@ -162,6 +176,31 @@ impl Dropped {
     }
 }
 
+/// Replies to wrong requests by what is wrong: an object, reason to count.
+#[derive(Clone, Debug)]
+pub struct ErrorReplies {
+    counts: [u64; ErrorReply::COUNT],
+    zeros: bool,
+}
+
+impl Serialize for ErrorReplies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.counted().map(|(which, count)| (which.name(), count)))
+    }
+}
+
+impl ErrorReplies {
+    /// How often for this.
+    pub fn count(&self, which: ErrorReply) -> u64 {
+        self.counts[which as usize]
+    }
+
+    /// What is told, with its counts.
+    pub fn counted(&self) -> impl Iterator<Item = (ErrorReply, u64)> {
+        ErrorReply::ALL.into_iter().zip(self.counts).filter(|&(_, count)| self.zeros || count > 0)
+    }
+}
+
 impl Totals {
     /// `zeros`: name every reason of a drop, not only those that occurred.
     fn new(counters: &Counters, zeros: bool) -> Self {
@@ -195,7 +234,8 @@ impl Totals {
             received,
             answered,
             silent,
-            error_replies,
+            error_replies: error_replies.iter().sum(),
+            error_replies_by: ErrorReplies { counts: error_replies, zeros },
             bad_checksum_seen,
             big_endian_lengths,
             heartbeats_sent,
@@ -233,6 +273,16 @@ pub struct TransportStats {
     pub totals: Totals,
 }
 
+/// FSUs that are served no more.
+#[derive(Clone, Debug, Serialize)]
+pub struct GoneStats {
+    /// How many.
+    pub fsus: u64,
+    /// Their counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
 /// One shard.
 #[derive(Clone, Debug, Serialize)]
 pub struct ShardStats {
@@ -242,6 +292,8 @@ pub struct ShardStats {
     pub cpu: usize,
     /// How many FSUs it had.
     pub fsus: usize,
+    /// How late its replies left.
+    pub lateness: Lateness,
     /// Their counters; what could not be told (a shard that died) is 0.
     #[serde(flatten)]
     pub totals: Totals,
@@ -291,29 +343,42 @@ pub struct LogStats {
 pub struct Counted<'a> {
     /// The fleet.
     pub fleet: &'a Fleet,
-    /// The processor of each shard; FSU `i` is on shard `i % cpus.len()`.
+    /// The processor of each shard.
     pub cpus: &'a [usize],
+    /// By FSU: its shard.
+    pub shards: &'a [usize],
     /// By FSU; [`Counters::default`] where a shard could not tell.
     pub counters: &'a [Counters],
+    /// What those left that are served no more.
+    pub gone: &'a Gone,
+    /// By shard: how late its replies were.
+    pub late: &'a [Late],
+    /// What is too late, in microseconds.
+    pub late_limit_us: u64,
 }
 
 impl Counted<'_> {
     /// Everything that is told at the end.
     pub fn stats(&self, run: RunStats, log: LogStats) -> Stats {
-        let shards = self.cpus.len().max(1);
         let fsus = || self.fleet.fsus.iter().zip(self.counters).enumerate();
         let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter().filter_map(|transport| {
             let (fsus, sum) = sum(fsus().filter(|(_, (fsu, _))| fsu.transport == transport).map(|(_, (_, own))| own));
             (fsus > 0).then(|| TransportStats { transport: transport.name(), fsus, totals: Totals::new(&sum, false) })
         });
         let by_shard = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
-            let (fsus, sum) = sum(self.counters.iter().skip(shard).step_by(shards));
-            ShardStats { shard, cpu, fsus, totals: Totals::new(&sum, false) }
+            let own = self.counters.iter().zip(self.shards).filter(|&(_, &on)| on == shard);
+            let (fsus, sum) = sum(own.map(|(own, _)| own));
+            let lateness = self.late.get(shard).map(|late| late.told(self.late_limit_us)).unwrap_or_default();
+            ShardStats { shard, cpu, fsus, lateness, totals: Totals::new(&sum, false) }
         });
+        let mut late = Late::default();
+        self.late.iter().for_each(|of_shard| late.add(of_shard));
         Stats {
             version: VERSION,
             run,
-            totals: Totals::new(&sum(self.counters).1, true),
+            totals: Totals::new(&sum(self.counters.iter().chain([&self.gone.counters])).1, true),
+            lateness: late.told(self.late_limit_us),
+            gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(&self.gone.counters, false) },
             transports: transports.collect(),
             shards: by_shard.collect(),
             fsus: fsus()
@@ -321,7 +386,7 @@ impl Counted<'_> {
                     name: fsu.name.to_string(),
                     id: fsu.id_hex.to_string(),
                     transport: fsu.transport.name(),
-                    shard: index % shards,
+                    shard: self.shards.get(index).copied().unwrap_or(0),
                     totals: Totals::new(own, false),
                 })
                 .collect(),
@@ -336,35 +401,42 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
     let mut many = 0;
     for one in all {
         many += 1;
-        sum.received += one.received;
-        sum.answered += one.answered;
-        sum.silent += one.silent;
-        sum.error_replies += one.error_replies;
-        sum.bad_checksum_seen += one.bad_checksum_seen;
-        sum.big_endian_lengths += one.big_endian_lengths;
-        sum.heartbeats_sent += one.heartbeats_sent;
-        sum.heartbeats_received += one.heartbeats_received;
-        sum.centres_online += one.centres_online;
-        sum.centres_offline += one.centres_offline;
-        sum.connections += one.connections;
-        sum.transfers_opened += one.transfers_opened;
-        sum.transfers_completed += one.transfers_completed;
-        sum.transfers_aborted += one.transfers_aborted;
-        sum.transfers_timed_out += one.transfers_timed_out;
-        sum.transfers_refused += one.transfers_refused;
-        sum.data_frames_unasked += one.data_frames_unasked;
-        sum.data_frames_resent += one.data_frames_resent;
-        sum.log_records_lost += one.log_records_lost;
-        sum.value_misfits += one.value_misfits;
-        sum.kernel_drops += one.kernel_drops;
-        for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
-            *sum += one;
-        }
-        for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
-            *sum += one;
-        }
+        add(&mut sum, one);
     }
     (many, sum)
+}
+
+/// Adds counters up.
+pub(super) fn add(sum: &mut Counters, one: &Counters) {
+    sum.received += one.received;
+    sum.answered += one.answered;
+    sum.silent += one.silent;
+    sum.bad_checksum_seen += one.bad_checksum_seen;
+    sum.big_endian_lengths += one.big_endian_lengths;
+    sum.heartbeats_sent += one.heartbeats_sent;
+    sum.heartbeats_received += one.heartbeats_received;
+    sum.centres_online += one.centres_online;
+    sum.centres_offline += one.centres_offline;
+    sum.connections += one.connections;
+    sum.transfers_opened += one.transfers_opened;
+    sum.transfers_completed += one.transfers_completed;
+    sum.transfers_aborted += one.transfers_aborted;
+    sum.transfers_timed_out += one.transfers_timed_out;
+    sum.transfers_refused += one.transfers_refused;
+    sum.data_frames_unasked += one.data_frames_unasked;
+    sum.data_frames_resent += one.data_frames_resent;
+    sum.log_records_lost += one.log_records_lost;
+    sum.value_misfits += one.value_misfits;
+    sum.kernel_drops += one.kernel_drops;
+    for (sum, one) in sum.dropped.iter_mut().zip(one.dropped) {
+        *sum += one;
+    }
+    for (sum, one) in sum.error_replies.iter_mut().zip(one.error_replies) {
+        *sum += one;
+    }
+    for (sum, one) in sum.faults.iter_mut().zip(one.faults) {
+        *sum += one;
+    }
 }
 
 /// The file that `--stats` names, claimed at startup, so that a long run does not end with nowhere to write.
@@ -453,6 +525,7 @@ pub(super) mod tests {
             client_timeout_ms: 1,
             accept_any_id: false,
             limits: Limits::default(),
+            allow: std::sync::Arc::default(),
             devices: [].into(),
             faults: None,
         };
@@ -470,6 +543,7 @@ pub(super) mod tests {
                 on_full: OnFull::Drop,
             },
             performance: Performance::default(),
+            allow_amplification: false,
         }
     }
 
@@ -482,6 +556,8 @@ pub(super) mod tests {
         }
         counters[0].faults[FaultKind::Corrupt as usize] = 4;
         counters[1].faults[FaultKind::Corrupt as usize] = 2;
+        counters[0].error_replies = [0, 1, 2, 0, 0];
+        counters[1].error_replies = [0, 0, 3, 0, 0];
         counters[2].drop(Reason::WrongFsu);
         counters[1].drop(Reason::Garbage);
         counters[1].drop(Reason::WrongFsu);
@@ -496,8 +572,21 @@ pub(super) mod tests {
             driver: "poll".into(),
             performance: false,
             device_log: true,
+            reloads: 0,
+            reloads_failed: 0,
         };
-        Counted { fleet: &fleet(), cpus: &[4, 5], counters: &counters }.stats(run, LogStats::default())
+        let (fleet, gone, mut late) = (fleet(), Gone::default(), [Late::default(), Late::default()]);
+        late[1].record(0, 7_000_000, 3);
+        let counted = Counted {
+            fleet: &fleet,
+            cpus: &[4, 5],
+            shards: &[0, 1, 0],
+            counters: &counters,
+            gone: &gone,
+            late: &late,
+            late_limit_us: 5_000,
+        };
+        counted.stats(run, LogStats::default())
     }
 
     #[test]
@@ -512,6 +601,10 @@ pub(super) mod tests {
         check("/totals/dropped_total", 3.into());
         check("/totals/dropped/wrong_fsu", 2.into());
         check("/totals/dropped/short", 0.into());
+        check("/totals/error_replies", 6.into());
+        check("/totals/error_replies_by/bad_checksum", 5.into());
+        check("/totals/error_replies_by/bad_version", 0.into());
+        check("/fsus/1/error_replies_by", serde_json::json!({"bad_checksum": 3}));
         check("/totals/faults_total", 6.into());
         check("/totals/faults/corrupt", 6.into());
         check("/totals/faults/offline", 0.into());
@@ -521,6 +614,10 @@ pub(super) mod tests {
         check("/transports/0/received", 40.into());
         check("/transports/1/dropped", serde_json::json!({"wrong_fsu": 1, "garbage_bytes": 1}));
         check("/shards/0/received", 40.into());
+        check("/lateness/replies", 3.into());
+        check("/lateness/over_limit", 3.into());
+        check("/shards/0/lateness/replies", 0.into());
+        check("/shards/1/lateness/p50_us", 7_003.into());
         check("/shards/1/cpu", 5.into());
         check("/shards/1/fsus", 1.into());
         check("/fsus/2/name", "c".into());

@@ -1,7 +1,9 @@
 //! The final counts as tables for people.
 
 use super::stats::{Stats, Totals};
+use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use std::fmt::Write as _;
 use std::ops::RangeBounds;
 
 /// FSUs up to which the printed counts have a line for each.
@@ -10,11 +12,14 @@ pub const FSUS_PRINTED_MAX: usize = 20;
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 impl Stats {
-    /// The counts as tables: by transport, by reason of the drops, and by FSU where they are few.
+    /// The counts as tables: by transport, by reason of the drops and of the error replies, and by FSU where they are few.
     pub fn tables(&self) -> String {
         let mut text = format!("\n{}\n", self.transport_table());
         if self.totals.dropped_total > 0 {
             text.extend(["\n", &self.drop_table().to_string(), "\n"]);
+        }
+        if self.totals.error_replies > 0 {
+            text.extend(["\n", &self.error_table().to_string(), "\n"]);
         }
         if self.totals.faults_total > 0 {
             text.extend(["\n", &self.fault_table().to_string(), "\n"]);
@@ -22,7 +27,16 @@ impl Stats {
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
-        let Totals { error_replies, bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
+        if self.lateness.replies > 0 {
+            let Lateness { replies, p50_us, p99_us, p999_us, max_us, .. } = self.lateness;
+            let _ = writeln!(
+                text,
+                "\nreplies left after they were due: p50 {p50_us} us, p99 {p99_us} us, p99.9 {p999_us} us, latest {max_us} us, \
+                 of {replies}\n{}",
+                self.lateness.verdict(None)
+            );
+        }
+        let Totals { bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
         let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;
         let Totals { transfers_timed_out, transfers_refused, data_frames_resent, .. } = self.totals;
         for (count, what) in [
@@ -32,7 +46,6 @@ impl Stats {
             (transfers_timed_out, "transfers were left off by their client"),
             (transfers_refused, "demands or commands were refused for want of a transfer, or of room for one"),
             (data_frames_resent, "data frames were sent again"),
-            (error_replies, "of the replies told the centre of a wrong request"),
             (bad_checksum_seen, "requests had a wrong checksum"),
             (big_endian_lengths, "outer lengths came high byte first"),
             (kernel_drops, "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"),
@@ -91,6 +104,16 @@ impl Stats {
         right(table, 1..=names.len())
     }
 
+    fn error_table(&self) -> Table {
+        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
+        let mut table = table(&[&["answered with an error because"][..], &names].concat());
+        for (which, _) in self.totals.error_replies_by.counted().filter(|&(_, count)| count > 0) {
+            let counts = self.transports.iter().map(|one| one.totals.error_replies_by.count(which).to_string());
+            table.add_row([which.name().to_owned()].into_iter().chain(counts));
+        }
+        right(table, 1..=names.len())
+    }
+
     fn fault_table(&self) -> Table {
         let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
         let mut table = table(&[&["faults on purpose"][..], &names, &["meaning"]].concat());
@@ -145,6 +168,8 @@ mod tests {
         check("all 3 60 6 0 3 0 0 0");
         check("wrong_fsu 1 1 outer: addressed to another FSU");
         check("garbage_bytes 0 1");
+        check("bad_length 1 0");
+        check("bad_checksum 2 3");
         check("corrupt 4 2 one bit flipped");
         check("c udp 30 3 1 0");
         assert!(!text.contains("bad_end"), "{text}");

@@ -104,6 +104,26 @@ pub(crate) fn length() -> Template {
     }
 }
 
+/// `address command data sum`; command 10 has 2 bytes of data, 11 none.
+pub(crate) fn keyed() -> Template {
+    let plain = delimited();
+    let sized = |key, request_len| Command { request_len, request_len_padded: request_len, ..command(key) };
+    let checksum =
+        plain.checksum.map(|checksum| Checksum { from: Offset(0), to: Offset(-1), at: Offset(-1), ..checksum });
+    Template {
+        start: Box::default(),
+        end: Box::default(),
+        left_len: 3,
+        tail_len: 1,
+        data_len_max: 2,
+        data_lens: [0, 2].into(),
+        checksum,
+        framing: Framing::Keyed,
+        commands: [sized(0x10, 2), sized(0x11, 0)].into(),
+        ..delimited()
+    }
+}
+
 /// `~ address command length(2) data.. sum CR` in hex characters; the length counts characters and checks itself.
 pub(crate) fn ascii_length() -> Template {
     let field = LengthField { at: Offset(3), len: 2, little: false, base: 0, per_data: 2, lchksum: true };
@@ -139,7 +159,7 @@ fn ascii_checksum(at: i32) -> Template {
     template
 }
 
-/// All of them.
+/// All of them but [`keyed`], whose frames have no other sizes.
 pub(crate) fn all() -> Vec<Template> {
     vec![
         delimited(),

@@ -1,4 +1,4 @@
-//! Cuts a stream into inner frames (spec b-interface.md, TCP): by fixed size, length field, or start and end.
+//! Cuts a stream into inner frames (spec b-interface.md, TCP): by fixed size, length field, start and end, or command.
 //!
 //! Every decision rests on bytes that are there, and stays the same whatever comes after them: how a stream is split
 //! into reads does not change how it is cut. A decision never needs more than [`longest`] bytes.
@@ -65,6 +65,7 @@ impl Search {
                 None => Cut::No,
             },
             Framing::Delimited => self.delimited(template, bytes, at),
+            Framing::Keyed => by_key(template, buf),
         }
     }
 
@@ -201,6 +202,19 @@ fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
     match length_means(field, value) {
         Some(data_len) if data_len <= template.data_len_max => sized(template, buf, wire_len(template, data_len)),
         _ => Cut::No,
+    }
+}
+
+/// A frame whose command tells its size. A key that no command has is no frame.
+#[inline]
+fn by_key(template: &Template, buf: &[u8]) -> Cut {
+    if buf.len() < template.left_len {
+        return Cut::More;
+    }
+    let first = commands_of_key(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
+    match first {
+        Some(command) => sized(template, buf, wire_len(template, command.request_len)),
+        None => Cut::No,
     }
 }
 

@@ -93,4 +93,14 @@ reasons! {
     AcceptFailed = "accept_failed",
     /// the kernel reported an error on a socket
     SocketError = "socket_error",
+    /// from a centre that allow does not name
+    NotAllowed = "not_allowed",
+    /// udp: a reply of more than three times its request to another host (allow_amplification lets it pass)
+    Amplification = "amplification",
+    /// udp: from one of this fleet's own sockets, or so it says
+    OwnPort = "own_port",
+    /// udp: from an address that is no single host's, or so it says
+    NotUnicast = "not_unicast",
+    /// tcp: a connection past the limit for one peer
+    PeerConnectionLimit = "connection_peer_limit",
 }

@@ -67,11 +67,22 @@ impl Diags {
     /// Says that an object lacks a key, and what would stand there. Where the key is there with a wrong value, that was
     /// told, and nothing is said.
     pub fn missing(&mut self, object: Pos, key: &str, what: &str) {
-        let tree = self.files.get(object.file as usize);
-        let value = tree.and_then(|tree| tree.child(object.node, key).map(|node| tree.content(node)));
-        if value.is_none_or(|content| *content == Content::Null) {
+        if self.written(object, key).is_none() {
             self.error(object, format!("\"{key}\" is missing ({what})"));
         }
+    }
+
+    /// Where the value of that key stands in the file, right or wrong.
+    pub fn written(&self, object: Pos, key: &str) -> Option<Pos> {
+        let tree = self.files.get(object.file as usize)?;
+        let node = tree.child(object.node, key)?;
+        (*tree.content(node) != Content::Null).then_some(Pos { node, ..object })
+    }
+
+    /// Is it a list of nothing in the file? One whose elements are all wrong is not.
+    pub fn is_empty_list(&self, pos: Pos) -> bool {
+        let tree = self.files.get(pos.file as usize);
+        tree.is_some_and(|tree| matches!(tree.content(pos.node), Content::Arr(list) if list.is_empty()))
     }
 
     /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.

@@ -49,6 +49,13 @@ impl Loader {
         self.source.join(base_file, relative)
     }
 
+    /// The files that were asked for so far, there or not, sorted.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self.read.keys().cloned().collect();
+        files.sort_unstable();
+        files
+    }
+
     /// Is there such a file?
     pub fn exists(&self, path: &Path) -> bool {
         self.source.is_file(path)

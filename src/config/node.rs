@@ -86,6 +86,9 @@ impl Tree {
             let text = format!("the file has {} bytes (at most {FILE_BYTES_MAX})", tree.text.len());
             return Err(SyntaxError { line: 1, column: 1, text });
         }
+        if tree.text[skipped..].trim_ascii().is_empty() {
+            return Err(SyntaxError { line: 1, column: 1, text: "the file is empty".into() });
+        }
         let mut builder = Builder { tree: &tree, nodes: Vec::new(), duplicates: Vec::new() };
         let root: &RawValue = builder.open(&tree.text[skipped..])?;
         builder.add(root, 0, Step::Root, 0)?;

@@ -17,6 +17,10 @@ pub struct RawSysConfig {
     pub performance: Option<RawPerformance>,
     /// A static centre that gets every FSU's heartbeats, heard or not.
     pub sc_iot_center: Option<At<RawCenter>>,
+    /// Networks of the centres that may ask: `["192.0.2.0/24"]`. Without it, any may.
+    pub allow: Option<At<Vec<At<String>>>>,
+    /// Send replies of more than three times their request over UDP to other hosts too. Default false.
+    pub allow_amplification: Option<At<bool>>,
     /// The FSUs.
     pub fsu_list: Option<Vec<At<RawFsu>>>,
     /// Faults made on purpose, for every FSU.
@@ -99,6 +103,8 @@ pub struct RawFsu {
     pub client_timeout: Option<At<f64>>,
     /// Answer frames addressed to another FSU's id. Default false.
     pub accept_any_id: Option<At<bool>>,
+    /// Networks of the centres that may ask this FSU, instead of the common `allow`.
+    pub allow: Option<At<Vec<At<String>>>>,
     /// Bounds of this FSU.
     pub limits: Option<RawLimits>,
     /// Faults made on purpose.
@@ -113,6 +119,8 @@ pub struct RawLimits {
     pub clients_max: Option<At<u64>>,
     /// TCP connections of this FSU. Default 1024.
     pub connections_max: Option<At<u64>>,
+    /// TCP connections of this FSU from one address. Default 1024.
+    pub connections_per_peer_max: Option<At<u64>>,
     /// Milliseconds a started TCP frame may take. Default 5000.
     pub frame_deadline_ms: Option<At<u64>>,
     /// Milliseconds without a whole frame after which a TCP connection is closed. Default 600000.

@@ -3,7 +3,7 @@
 use super::node::FILE_BYTES_MAX;
 use include_dir::{Dir, include_dir};
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 /// The configuration tree in the binary.
@@ -44,6 +44,14 @@ impl Source {
         match self {
             Self::Directory => path.is_file(),
             Self::Embedded => EMBEDDED.get_file(self.clean(path)).is_some(),
+        }
+    }
+
+    /// Is there anything of that name?
+    pub fn is_there(self, path: &Path) -> bool {
+        match self {
+            Self::Directory => path.exists(),
+            Self::Embedded => self.is_file(path) || self.is_dir(path),
         }
     }
 
@@ -94,11 +102,16 @@ impl Source {
 
 fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
     let read = || {
+        // Opening a pipe would wait for whoever writes into it, and a device may have no end.
+        let kind = fs::metadata(path)?.file_type();
+        if !kind.is_file() && !kind.is_dir() {
+            return Err(io::Error::other("it is no regular file, but a pipe, a socket or a device"));
+        }
         let mut bytes = Vec::new();
         fs::File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|error: std::io::Error| error.to_string())?;
+    let bytes = read().map_err(|error: io::Error| error.to_string())?;
     if bytes.len() > bytes_max {
         return Err(format!("it has more than {bytes_max} bytes"));
     }

@@ -83,9 +83,9 @@ fn comments_are_no_unknown_keys() {
         r#"{"Desc": 1, "X-b": 2}"#,
         &[
             "f.json:1:2: /Desc: warning: unknown key \"Desc\" \
-             (known: log, performance, sc_iot_center, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, fsu_list, faults, faults_at)",
             "f.json:1:13: /X-b: warning: unknown key \"X-b\" \
-             (known: log, performance, sc_iot_center, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, fsu_list, faults, faults_at)",
         ],
     );
 }
@@ -180,7 +180,9 @@ fn a_byte_order_mark_is_tolerated() {
 
 #[test]
 fn syntax_errors_have_a_place() {
-    check::<RawFsu>("", &["f.json:1:1: /: error: EOF while parsing a value"]);
+    for text in ["", " \n\t\n", "\u{feff}"] {
+        check::<RawFsu>(text, &["f.json:1:1: /: error: the file is empty"]);
+    }
     check::<RawFsu>("{\n  \"a\": 1,\n}", &["f.json:3:1: /: error: trailing comma"]);
     check::<RawFsu>("[1,]", &["f.json:1:4: /: error: trailing comma"]);
     check::<RawFsu>("{} x", &["f.json:1:4: /: error: trailing characters"]);
@@ -196,7 +198,7 @@ fn deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
         &["f.json:1:2: /a: warning: unknown key \"a\" (known: fsuname, fsuid, host, port, protocol_type, \
-         heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, \
+         heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, allow, \
          limits, faults)"],
     );
     for depth in [65, 1_000_000] {

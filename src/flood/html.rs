@@ -49,6 +49,11 @@ fn verdict(report: &FloodReport, out: &mut String) {
         let why = escaped(&report.verdict.failures.join(", "));
         writeln!(out, "<p class=\"verdict failed\"><strong>Failed</strong>: {why}.</p>")
     };
+    if let Some(late) = &report.mock_lateness {
+        let class = if late.is_valid() { "verdict" } else { "verdict failed" };
+        let text = escaped(&late.verdict(Some(report.totals.sent_per_s)));
+        let _ = writeln!(out, "<p class=\"{class}\"><strong>The mock itself</strong>: {text}.</p>");
+    }
     for note in &report.notes {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(note));
     }

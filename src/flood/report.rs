@@ -4,6 +4,7 @@ use super::machine::machine;
 use super::options::{Options, Pace};
 use super::tally::{Latency, Other, Row, Tally, latency};
 use super::worker::Report as ThreadReport;
+use crate::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +53,9 @@ pub struct FloodReport {
     pub samples: Vec<SampleReport>,
     /// By second, warm-up included.
     pub seconds: Vec<Second>,
+    /// How late the mock's replies left, as it told itself (`--mock-stats`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mock_lateness: Option<Lateness>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -376,6 +380,7 @@ pub fn report(
         wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         samples: samples(options, &tally),
         seconds,
+        mock_lateness: None,
         notes,
     }
 }

@@ -4,6 +4,7 @@ use super::live::Look;
 use super::options::Options;
 use super::report::{Counts, FloodReport, LatencyReport, Second};
 use super::run::Show;
+use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -164,6 +165,13 @@ pub fn text(report: &FloodReport) -> String {
     }
     for note in &report.notes {
         let _ = writeln!(out, "\n  note: {note}");
+    }
+    if let Some(late) = &report.mock_lateness {
+        let Lateness { p50_us, p99_us, p999_us, max_us, .. } = late;
+        let told = [p50_us, p99_us, p999_us, max_us].map(|us| time(*us as f64));
+        let [p50, p99, p999, max] = told;
+        let _ = writeln!(out, "\n  mock's own lateness: p50 {p50}, p99 {p99}, p99.9 {p999}, latest {max}");
+        let _ = writeln!(out, "  {}", late.verdict(Some(report.totals.sent_per_s)));
     }
     let _ = match report.verdict.failures.as_slice() {
         [] => writeln!(out, "\n  passed"),

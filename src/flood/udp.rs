@@ -341,7 +341,13 @@ impl<'a> Udp<'a> {
                 None => &peer.datagrams[out.request as usize],
             };
             let address = self.options.targets[peer.target].address;
-            let datagram = Datagram { socket: socket as u32, peer: address, what: What::Reply, tries: 0 };
+            let datagram = Datagram {
+                socket: socket as u32,
+                peer: address,
+                what: What::Reply,
+                tries: 0,
+                due_ns: out.planned_ns as i64,
+            };
             if !self.outbox.push(datagram, bytes) {
                 break;
             }

@@ -200,6 +200,16 @@ impl DeviceLog {
         }
     }
 
+    /// No FSU has this file any more: writes what there is for it, and closes it.
+    pub(super) fn forget(&mut self, number: u32) {
+        self.write(number);
+        self.open.retain(|&other| other != number);
+        self.dirty.retain(|&other| other != number);
+        if let Some(file) = self.files.get_mut(number as usize) {
+            *file = None;
+        }
+    }
+
     fn close_longest_unused(&mut self) {
         let used = |number: u32| self.files.get(number as usize).and_then(Option::as_ref).map_or(0, |file| file.used);
         let Some(at) = (0..self.open.len()).min_by_key(|&at| used(self.open[at])) else { return };

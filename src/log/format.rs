@@ -36,6 +36,11 @@ impl Formatter {
         Self { labels: Labels::of(language), stamp, plain: Vec::new(), inner: InnerText::default() }
     }
 
+    /// Forgets which requests are open: their commands are of a plan that is no more.
+    pub(super) fn forget_requests(&mut self) {
+        self.inner.forget_requests();
+    }
+
     /// Appends the record, the line that tells of losses before it included.
     pub(super) fn record(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
         if record.lost_before > 0 {

@@ -22,6 +22,11 @@ pub(super) struct InnerText {
 }
 
 impl InnerText {
+    /// Forgets which requests are open.
+    pub(super) fn forget_requests(&mut self) {
+        self.asked = Asked::default();
+    }
+
     /// A frame that is a record by itself (tcp, broadcast).
     pub(super) fn alone(&mut self, fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
         let number = self.first_that_fits(fsu, record.kind, record.bytes);

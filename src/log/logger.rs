@@ -1,9 +1,10 @@
 //! The logger thread: drains every shard's queue, formats, writes.
 
 use super::device::DeviceLog;
+use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
-use super::record::{Kind, Record};
+use super::record::{Kind, Record, Turn};
 use super::stamp::Stamp;
 use super::system::{SystemLog, SystemWriter};
 use super::tap::{LOG_QUEUE_BYTES, Source, Tap, Wanted};
@@ -15,6 +16,7 @@ use log::{Level, SetLoggerError};
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -32,6 +34,9 @@ const TURN_BYTES: usize = 256 << 10;
 
 /// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
 const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
+
+/// How long a reload waits for the thread where [`EPOCHS_MAX`] have not been read so far; the shards serve on meanwhile.
+const CATCH_UP_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
 
 /// Commands waiting for the thread: one a shard, and the stop.
 const COMMANDS_MAX: usize = 1_024;
@@ -86,6 +91,7 @@ pub struct LogTotals {
 
 enum Command {
     Source(Source),
+    Fleet(Arc<Fleet>),
     Stop,
 }
 
@@ -94,6 +100,9 @@ enum Command {
 pub struct LoggerHandle {
     config: LoggerConfig,
     fleet: Arc<Fleet>,
+    epoch: u32,
+    /// The first epoch that the thread keeps.
+    oldest: Arc<AtomicU32>,
     system: SystemLog,
     commands: Sender<Command>,
     thread: JoinHandle<LogTotals>,
@@ -122,19 +131,22 @@ impl Logger {
         let started = stamp.file_name_part(start_unix_ms);
         let (system, system_writer) = system::pair(plan, Stamp::new(zone), config.stderr);
         let (commands, receiver) = bounded(COMMANDS_MAX);
+        let oldest = Arc::new(AtomicU32::new(0));
         let mut worker = Worker {
             device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max),
             ledger: config.ledger.clone().map(Ledger::new),
             formatter: Formatter::new(plan.language, stamp),
-            fleet: fleet.clone(),
+            epochs: Epochs::new(fleet.clone()),
+            oldest: oldest.clone(),
             system: system_writer,
             commands: receiver,
             queues: Vec::new(),
             text: Vec::new(),
             records_lost: 0,
+            is_told_to_stop: false,
         };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run())?;
-        Ok(LoggerHandle { config, fleet, system, commands, thread })
+        Ok(LoggerHandle { config, fleet, epoch: 0, oldest, system, commands, thread })
     }
 }
 
@@ -154,6 +166,29 @@ impl LoggerHandle {
             return Tap::off();
         }
         tap
+    }
+
+    /// Tells of the next fleet, before any tap does; its epoch, for [`Tap::reload`]. Its log level holds from now on; everything else
+    /// of its log settings does not.
+    ///
+    /// # Errors
+    /// The thread is so far behind that it still holds records of [`EPOCHS_MAX`] fleets, or it has ended.
+    pub fn reload(&mut self, fleet: Arc<Fleet>) -> Result<u32, String> {
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        let is_behind = || self.epoch.wrapping_sub(self.oldest.load(Ordering::Acquire)) >= EPOCHS_MAX;
+        while is_behind() && Instant::now() < deadline {
+            self.thread.thread().unpark();
+            std::thread::sleep(IDLE_SLEEP);
+        }
+        if is_behind() {
+            return Err(format!("the device log is {EPOCHS_MAX} reloads behind: its disk is slow or full"));
+        }
+        let level = fleet.log.level;
+        self.commands.send(Command::Fleet(fleet)).map_err(|_| "the logger has ended".to_owned())?;
+        self.epoch += 1;
+        self.system.set_level(level);
+        log::set_max_level(level);
+        Ok(self.epoch)
     }
 
     /// The system log, to be given to the `log` crate.
@@ -179,7 +214,8 @@ impl LoggerHandle {
 }
 
 struct Worker {
-    fleet: Arc<Fleet>,
+    epochs: Epochs,
+    oldest: Arc<AtomicU32>,
     commands: Receiver<Command>,
     queues: Vec<Queue>,
     formatter: Formatter,
@@ -189,6 +225,7 @@ struct Worker {
     /// The text of one record.
     text: Vec<u8>,
     records_lost: u64,
+    is_told_to_stop: bool,
 }
 
 /// One shard's queue.
@@ -196,6 +233,8 @@ struct Queue {
     source: Source,
     /// Bytes taken from it that are no whole record yet.
     taken: Vec<u8>,
+    /// The fleet whose numbers its next record bears.
+    epoch: u32,
 }
 
 impl Worker {
@@ -205,7 +244,7 @@ impl Worker {
         let mut idle = false;
         let mut deleted: Option<Instant> = None;
         loop {
-            if self.obey() && stopping.is_none() {
+            if (self.obey() || self.is_told_to_stop) && stopping.is_none() {
                 stopping = Some(Instant::now());
             }
             let busy = self.system.drain() | self.drain_queues();
@@ -244,11 +283,19 @@ impl Worker {
         }
     }
 
+    /// Takes the commands while a queue is being read: a stop is not lost by that.
+    fn obey_while_working(&mut self) {
+        self.is_told_to_stop |= self.obey();
+    }
+
     /// Takes the commands; true when it is to stop.
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Source(source)) => self.queues.push(Queue { source, taken: Vec::new() }),
+                Ok(Command::Source(source)) => {
+                    self.queues.push(Queue { source, taken: Vec::new(), epoch: self.epochs.newest() });
+                }
+                Ok(Command::Fleet(fleet)) => self.epochs.add(fleet),
                 // A handle that is gone cannot say stop any more.
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
@@ -264,15 +311,30 @@ impl Worker {
             // Looked at first: after it is true nothing is added.
             let closed = queue.source.queue.is_abandoned();
             busy |= queue.take();
-            let readable = self.write_records(&mut queue.taken);
+            let readable = self.write_records(queue);
             let ended = closed && queue.source.queue.is_empty();
             if ended || !readable {
                 self.end_queue(queue, readable);
             }
             !ended && readable
         });
+        // A queue may have come meanwhile, with a command.
+        queues.append(&mut self.queues);
         self.queues = queues;
+        self.let_go();
         busy
+    }
+
+    /// Lets go of fleets that no queue holds records of.
+    fn let_go(&mut self) {
+        let newest = self.epochs.newest();
+        if self.epochs.oldest() < newest {
+            let reached = self.queues.iter().map(|queue| queue.epoch).min().unwrap_or(newest);
+            for file in self.epochs.let_go(reached) {
+                self.device.forget(file);
+            }
+            self.oldest.store(self.epochs.oldest(), Ordering::Release);
+        }
     }
 
     /// Writes what the queues hold that nobody has closed, and waits for them no longer.
@@ -286,7 +348,7 @@ impl Worker {
             // What is added from now on is not waited for.
             for _ in 0..=queue.source.queue.slots() / TURN_BYTES {
                 queue.take();
-                self.write_records(&mut queue.taken);
+                self.write_records(queue);
             }
             false
         });
@@ -297,51 +359,85 @@ impl Worker {
         }
     }
 
-    /// Formats the whole records in `taken` and leaves the rest there; false when they cannot be read.
-    fn write_records(&mut self, taken: &mut Vec<u8>) -> bool {
+    /// Formats the whole records that were taken and leaves the rest there; false when they cannot be read.
+    fn write_records(&mut self, queue: &mut Queue) -> bool {
+        let taken = std::mem::take(&mut queue.taken);
         let mut rest = &taken[..];
         let readable = loop {
             match Record::take(&mut rest) {
-                Ok(Some(record)) => {
-                    let fsu = self.fleet.fsus.get(record.fsu as usize);
-                    if record.kind == Kind::Fault {
-                        if let (Some(fsu), Some(ledger)) = (fsu, &mut self.ledger) {
-                            ledger.append(fsu, &record);
-                        }
-                        continue;
-                    }
-                    self.records_lost += u64::from(record.lost_before);
-                    let Some(fsu) = fsu else { continue };
-                    self.text.clear();
-                    self.formatter.record(fsu, &record, &mut self.text);
-                    self.device.append(record.fsu, fsu, &self.text, 1);
-                }
+                Ok(Some(record)) => match Turn::of(&record) {
+                    Some(turn) => self.turn(queue, &turn),
+                    None => self.write_record(queue.epoch, record),
+                },
                 Ok(None) => break true,
                 Err(_) => break false,
             }
         };
         let read = taken.len() - rest.len();
-        taken.drain(..read);
+        queue.taken = taken;
+        queue.taken.drain(..read);
         readable
     }
 
+    fn write_record(&mut self, epoch: u32, mut record: Record<'_>) {
+        if record.kind == Kind::Fault {
+            if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), &mut self.ledger) {
+                ledger.append(fsu, &record);
+            }
+            return;
+        }
+        self.records_lost += u64::from(record.lost_before);
+        let Some((file, fsu)) = self.epochs.fsu(epoch, record.fsu) else { return };
+        // What is remembered of an FSU between its records goes by its file.
+        record.fsu = file;
+        self.text.clear();
+        self.formatter.record(fsu, &record, &mut self.text);
+        self.device.append(file, fsu, &self.text, 1);
+    }
+
+    /// A queue passes to another fleet.
+    fn turn(&mut self, queue: &mut Queue, turn: &Turn) {
+        if self.epochs.newest() < turn.epoch {
+            // It was sent before the shard was told: it waits among the commands.
+            self.obey_while_working();
+        }
+        self.tell_lost(queue.epoch, &turn.lost);
+        if turn.lost_more > 0 {
+            self.records_lost += u64::from(turn.lost_more);
+            let what = format!("device log: records lost of FSUs that are gone: {}", turn.lost_more);
+            self.system.say(Level::Warn, &what);
+        }
+        queue.epoch = turn.epoch;
+        // Commands may have other numbers now.
+        self.formatter.forget_requests();
+    }
+
+    /// Writes the lines that tell of losses, by FSU number.
+    fn tell_lost(&mut self, epoch: u32, lost: &[(u32, u32)]) {
+        for &(number, lost) in lost {
+            self.records_lost += u64::from(lost);
+            if let Some((file, fsu)) = self.epochs.fsu(epoch, number) {
+                self.text.clear();
+                lost_line(u64::from(lost), &mut self.text);
+                self.device.append(file, fsu, &self.text, 0);
+            }
+        }
+    }
+
     /// Tells what a closed tap could not tell any more.
-    fn end_queue(&mut self, queue: &Queue, readable: bool) {
+    fn end_queue(&mut self, queue: &mut Queue, readable: bool) {
         if !readable || !queue.taken.is_empty() {
             self.system.say(Level::Error, "device log: a shard's queue ended within a record");
         }
-        let Some((records, faults)) = queue.source.untold.get() else { return };
+        let untold = queue.source.untold.clone();
+        let Some(left) = untold.get() else { return };
         if let Some(ledger) = &mut self.ledger {
-            ledger.lost(u64::from(*faults));
+            ledger.lost(u64::from(left.faults));
         }
-        for &(number, lost) in records {
-            self.records_lost += u64::from(lost);
-            if let Some(fsu) = self.fleet.fsus.get(number as usize) {
-                self.text.clear();
-                lost_line(u64::from(lost), &mut self.text);
-                self.device.append(number, fsu, &self.text, 0);
-            }
+        if let Some(turn) = &left.turn {
+            self.turn(queue, turn);
         }
+        self.tell_lost(queue.epoch, &left.lost);
     }
 
     fn tell_trouble(&mut self, now: Instant, last: bool) {

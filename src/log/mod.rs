@@ -23,12 +23,14 @@
 //! | [`tap`] | the shard's end |
 //! | [`logger`] | the thread |
 //! | `format`, `format_outer`, `format_inner`, `asked`, `page` | a record as text |
+//! | `epochs` | the plans that records were made under |
 //! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
 //! | `ledger` | the fault ledger |
 //! | [`system`] | the system log |
 
 mod asked;
 mod device;
+mod epochs;
 mod format;
 mod format_inner;
 mod format_outer;
@@ -45,6 +47,7 @@ mod testing;
 mod trouble;
 
 pub use device::OPEN_FILES_MAX;
+pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
 pub use record::Kind;

@@ -32,6 +32,9 @@ const FAMILY: usize = 24;
 const ADDRESS: usize = 25;
 const NO_REASON: u8 = 0xFF;
 
+/// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`Turn`]).
+const NO_FSU: u32 = u32::MAX;
+
 // Every reason has a byte of its own, and none has that of "none".
 const _: () = assert!(Reason::COUNT < NO_REASON as usize);
 
@@ -148,6 +151,50 @@ impl<'a> Record<'a> {
     }
 }
 
+/// Stands between the records made under one fleet and those made under the next.
+///
+/// In the queue it is a record of no FSU: the epoch as its time, losses that are told without an FSU's name as its own, and as its
+/// bytes four each for the number in the fleet before and the records lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The fleet from here on; that of the start is 0.
+    pub epoch: u32,
+    /// Records lost of FSUs that are gone, by their number in the fleet before.
+    pub lost: Vec<(u32, u32)>,
+    /// More of them, of whatever FSU.
+    pub lost_more: u32,
+}
+
+impl Turn {
+    /// The bytes of the record that tells it.
+    pub fn bytes(&self) -> Vec<u8> {
+        self.lost.iter().flat_map(|(fsu, lost)| [fsu.to_le_bytes(), lost.to_le_bytes()]).flatten().collect()
+    }
+
+    /// The record that tells it, with those bytes.
+    pub fn record<'a>(&self, bytes: &'a [u8]) -> Record<'a> {
+        Record {
+            kind: Kind::Received,
+            fsu: NO_FSU,
+            peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            unix_ms: i64::from(self.epoch),
+            dropped: None,
+            lost_before: self.lost_more,
+            bytes,
+        }
+    }
+
+    /// What a record tells, if it is of that kind.
+    pub fn of(record: &Record<'_>) -> Option<Self> {
+        if record.fsu != NO_FSU {
+            return None;
+        }
+        let word = |bytes: &[u8]| bytes.try_into().map_or(0, u32::from_le_bytes);
+        let lost = record.bytes.chunks_exact(8).map(|pair| (word(&pair[..4]), word(&pair[4..]))).collect();
+        Some(Self { epoch: u32::try_from(record.unix_ms).unwrap_or(0), lost, lost_more: record.lost_before })
+    }
+}
+
 /// The queue holds something that is no record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
@@ -184,6 +231,15 @@ mod tests {
             hex::encode(head),
             "020000007011010003000000f02e45b79b0100000109149d047f000001000000000000000000000000"
         );
+    }
+
+    #[test]
+    fn a_turn_comes_back() {
+        let turn = Turn { epoch: 7, lost: vec![(3, 4), (70_000, 1)], lost_more: 9 };
+        let bytes = turn.bytes();
+        let encoded = encode(&turn.record(&bytes));
+        let read = Record::take(&mut &encoded[..]).unwrap().unwrap();
+        assert_eq!((Turn::of(&read), Turn::of(&record(b"x"))), (Some(turn), None));
     }
 
     #[test]

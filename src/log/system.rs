@@ -16,7 +16,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Lines waiting to be written; some 200 bytes each. A start-up or shutdown of a large fleet says
@@ -42,18 +42,28 @@ struct Line {
 pub struct SystemLog {
     queue: Sender<Line>,
     lost: Arc<AtomicU64>,
-    level: LevelFilter,
+    /// A [`LevelFilter`], as a number; shared with the logger thread.
+    level: Arc<AtomicUsize>,
     stderr: bool,
 }
 
 impl SystemLog {
+    /// Lines above this level are not wanted from now on.
+    pub(super) fn set_level(&self, level: LevelFilter) {
+        self.level.store(level as usize, Ordering::Relaxed);
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        level as usize <= self.level.load(Ordering::Relaxed)
+    }
+
     /// A line of this module's own.
     pub(super) fn warn(&self, what: &str) {
         self.put(Level::Warn, module_path!(), &format_args!("{what}"));
     }
 
     fn put(&self, level: Level, target: &str, args: &std::fmt::Arguments<'_>) {
-        if level > self.level {
+        if !self.wants(level) {
             return;
         }
         let line = Line { unix_ms: unix_ms(), text: text(level, target, args) };
@@ -74,7 +84,7 @@ impl SystemLog {
 
 impl Log for SystemLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+        self.wants(metadata.level())
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -117,10 +127,12 @@ pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
     if name_at(&plan.file, unix_ms(), stamp.zone()).is_none() {
         DEFAULT_PATTERN.clone_into(&mut plan.file);
     }
-    let log = SystemLog { queue: sender, lost: lost.clone(), level: plan.level, stderr };
+    let level = Arc::new(AtomicUsize::new(plan.level as usize));
+    let log = SystemLog { queue: sender, lost: lost.clone(), level: level.clone(), stderr };
     let writer = SystemWriter {
         queue: receiver,
         lost,
+        level,
         plan,
         stamp,
         stderr,
@@ -149,6 +161,7 @@ pub(super) struct SystemCounts {
 pub(super) struct SystemWriter {
     queue: Receiver<Line>,
     lost: Arc<AtomicU64>,
+    level: Arc<AtomicUsize>,
     plan: LogPlan,
     stamp: Stamp,
     stderr: bool,
@@ -185,7 +198,7 @@ impl SystemWriter {
 
     /// A line of the logger thread's own.
     pub(super) fn say(&mut self, level: Level, what: &str) {
-        if level <= self.plan.level {
+        if level as usize <= self.level.load(Ordering::Relaxed) {
             self.write(unix_ms(), &text(level, module_path!(), &format_args!("{what}")));
         } else if level == Level::Error {
             // Errors of the logs themselves are told somewhere even when the system log is off.

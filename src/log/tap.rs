@@ -4,10 +4,11 @@
 //! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
-use super::record::{HEAD_BYTES, Kind, Record, fault_bytes};
+use super::record::{HEAD_BYTES, Kind, Record, Turn, fault_bytes};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::OnFull;
+use crate::plan::reload::Fate;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -24,9 +25,22 @@ pub const LOG_QUEUE_BYTES: usize = 8 << 20;
 /// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
 
-/// Records lost that no later record told of: per FSU of the device log, and of the ledger. Left by a tap when it is
-/// closed.
-pub(super) type Untold = Arc<OnceLock<(Vec<(u32, u32)>, u32)>>;
+/// FSUs that are gone whose losses are told in their own files at one reload; those of more are told as a sum.
+const GONE_TOLD_MAX: usize = 1_024;
+
+/// What a tap leaves when it is closed.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// Records lost per FSU that no later record told of.
+    pub(super) lost: Vec<(u32, u32)>,
+    /// Faults lost that no later fault told of.
+    pub(super) faults: u32,
+    /// A turn that did not reach the queue any more; before those losses.
+    pub(super) turn: Option<Turn>,
+}
+
+/// Where it leaves that.
+pub(super) type Untold = Arc<OnceLock<Left>>;
 
 /// What is asked of a tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +76,7 @@ pub(super) fn pair(
         wanted,
         lost: vec![0; fsu_count],
         faults_lost: 0,
+        turn: None,
         untold: untold.clone(),
         on_full,
         logger,
@@ -86,6 +101,8 @@ struct Open {
     wanted: Wanted,
     /// Faults lost since the last one that was accepted.
     faults_lost: u32,
+    /// A change of fleet that the queue had no room for yet.
+    turn: Option<Turn>,
     untold: Untold,
     on_full: OnFull,
     logger: Thread,
@@ -108,8 +125,8 @@ impl Tap {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, message));
-        let accepted =
-            open.push(&Record { kind: Kind::Fault, fsu, peer, unix_ms, dropped: None, lost_before, bytes: &bytes });
+        let accepted = (open.turn.is_none() || open.push_turn())
+            && open.push(&Record { kind: Kind::Fault, fsu, peer, unix_ms, dropped: None, lost_before, bytes: &bytes });
         open.faults_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
         accepted
     }
@@ -131,9 +148,37 @@ impl Tap {
     ) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.device_log) else { return true };
         let Some(&lost_before) = open.lost.get(fsu as usize) else { return false };
-        let accepted = open.push(&Record { kind, fsu, peer, unix_ms, dropped, lost_before, bytes });
+        let accepted = (open.turn.is_none() || open.push_turn())
+            && open.push(&Record { kind, fsu, peer, unix_ms, dropped, lost_before, bytes });
         open.lost[fsu as usize] = if accepted { 0 } else { lost_before.saturating_add(1) };
         accepted
+    }
+
+    /// From now on FSU numbers are those of the next fleet, which has `fsu_count`: the logger knows it as `epoch`. What became of
+    /// those before is in `fates`, by the numbers they had.
+    pub fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
+        let Some(open) = &mut self.open else { return };
+        let before = std::mem::replace(&mut open.lost, vec![0; fsu_count]);
+        let mut gone = Vec::new();
+        for ((number, lost), fate) in (0u32..).zip(before).zip(fates).filter(|((_, lost), _)| *lost > 0) {
+            match fate.stays().and_then(|number| open.lost.get_mut(number as usize)) {
+                Some(place) => *place = lost,
+                None => gone.push((number, lost)),
+            }
+        }
+        let sum = |lost: &[(u32, u32)]| lost.iter().fold(0u32, |sum, (_, lost)| sum.saturating_add(*lost));
+        open.turn = Some(match open.turn.take() {
+            None => {
+                let more = gone.split_off(gone.len().min(GONE_TOLD_MAX));
+                Turn { epoch, lost: gone, lost_more: sum(&more) }
+            }
+            // Their numbers are of a fleet that the queue never came to.
+            Some(turn) => {
+                let lost_more = turn.lost_more.saturating_add(sum(&gone));
+                Turn { epoch, lost: turn.lost, lost_more }
+            }
+        });
+        open.push_turn();
     }
 
     /// Ends the tap: all it has accepted, and how much it has lost, reaches the log. Dropping it does the same.
@@ -141,6 +186,18 @@ impl Tap {
 }
 
 impl Open {
+    /// Tells a change of fleet that waits, if there is room for it.
+    #[cold]
+    fn push_turn(&mut self) -> bool {
+        let Some(turn) = self.turn.take() else { return true };
+        let bytes = turn.bytes();
+        let pushed = self.push(&turn.record(&bytes));
+        if !pushed {
+            self.turn = Some(turn);
+        }
+        pushed
+    }
+
     fn push(&mut self, record: &Record<'_>) -> bool {
         let Some(head) = record.head() else { return false };
         let len = HEAD_BYTES + record.bytes.len();
@@ -184,9 +241,9 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         let numbered = (0u32..).zip(&self.lost);
-        let untold = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
+        let lost = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
         // Set before the queue is abandoned, which happens after this: who sees that sees this. Set only here.
-        let _ = self.untold.set((untold, self.faults_lost));
+        let _ = self.untold.set(Left { lost, faults: self.faults_lost, turn: self.turn.take() });
         self.logger.unpark();
     }
 }
@@ -238,7 +295,35 @@ mod tests {
         put(&mut tap, 2, &[0; 50]);
         tap.close();
         assert!(source.queue.is_abandoned());
-        assert_eq!(source.untold.get(), Some(&(vec![(1, 3), (2, 1)], 0)));
+        assert_eq!(source.untold.get().unwrap().lost, [(1, 3), (2, 1)]);
+    }
+
+    /// What a queue of 100 bytes holds after a reload that came when it had so many bytes of room.
+    #[test]
+    fn a_reload_takes_losses_along_and_is_never_lost() {
+        let fates = [Fate::Stays(1), Fate::Gone, Fate::Stays(0)];
+        let (mut tap, mut source) = pair(BOTH, 100, 3, OnFull::Drop, std::thread::current());
+        assert!(put(&mut tap, 0, &[1; 50]));
+        for fsu in [0, 0, 1, 2] {
+            assert!(!put(&mut tap, fsu, &[2; 50]));
+        }
+        // No room for the turn either: records are refused until there is.
+        tap.reload(1, &fates, 2);
+        assert!(!put(&mut tap, 1, &[3]));
+        assert!(!put(&mut tap, 2, &[3]), "none of this fleet");
+        assert_eq!(drain(&mut source), [(0, 0, 1)]);
+        tap.reload(2, &[Fate::Stays(0), Fate::Stays(1)], 2);
+        let mut bytes = vec![0; source.queue.slots()];
+        source.queue.pop_entire_slice(&mut bytes).unwrap();
+        let turn = Record::take(&mut &bytes[..]).unwrap().and_then(|record| Turn::of(&record));
+        assert_eq!(turn, Some(Turn { epoch: 2, lost: vec![(1, 1)], lost_more: 0 }));
+        assert!(put(&mut tap, 1, &[4]));
+        assert_eq!(drain(&mut source), [(1, 3, 4)]);
+        // The queue is full again at the end: what could not be told is left.
+        assert!(put(&mut tap, 0, &[5; 50]));
+        tap.reload(3, &[Fate::Gone, Fate::Gone], 0);
+        tap.close();
+        assert_eq!(source.untold.get().unwrap().turn, Some(Turn { epoch: 3, lost: vec![], lost_more: 0 }));
     }
 
     #[test]
@@ -316,7 +401,7 @@ mod tests {
                 read[fsu as usize].extend(vec![None; lost as usize]);
                 read[fsu as usize].push(Some(first));
             }
-            for &(fsu, lost) in &source.untold.get().unwrap().0 {
+            for &(fsu, lost) in &source.untold.get().unwrap().lost {
                 read[fsu as usize].extend(vec![None; lost as usize]);
             }
             prop_assert_eq!(read, put_in);

@@ -27,6 +27,7 @@ pub(super) fn fsu(name: &str, transport: Transport) -> Fsu {
         client_timeout_ms: 0,
         accept_any_id: false,
         limits: Limits::default(),
+        allow: Arc::default(),
         devices: Arc::new([]),
         faults: None,
     }
@@ -58,7 +59,7 @@ pub(super) fn fsu_with(name: &str, transport: Transport, devices: Vec<Device>) -
 
 /// A fleet that logs to that directory.
 pub(super) fn fleet(dir: &Path, fsus: Vec<Fsu>) -> Fleet {
-    Fleet { fsus, center: None, log: log_plan(dir), performance: Performance::default() }
+    Fleet { fsus, center: None, log: log_plan(dir), performance: Performance::default(), allow_amplification: false }
 }
 
 pub(super) fn device(sub_dev_addr: u8, template: Template) -> Device {

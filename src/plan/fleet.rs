@@ -1,9 +1,10 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
 use super::fault::FsuFaults;
+use super::network::Network;
 use super::rule::{Register, Rule};
 use super::template::Template;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -18,7 +19,13 @@ pub struct Fleet {
     pub log: LogPlan,
     /// What performance mode drops.
     pub performance: Performance,
+    /// Send replies of more than [`AMPLIFICATION_MAX`] times their request to other hosts too.
+    pub allow_amplification: bool,
 }
+
+/// A datagram's replies together may be that many times as long as it, where its sender is another host: its address may be forged,
+/// and the replies go to whoever has it.
+pub const AMPLIFICATION_MAX: usize = 3;
 
 /// `performance`, resolved: true where performance mode is on and drops the thing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,10 +157,20 @@ pub struct Fsu {
     pub accept_any_id: bool,
     /// Its bounds.
     pub limits: Limits,
+    /// Networks of the centres that may ask; empty: any may.
+    pub allow: Arc<[Network]>,
     /// Its devices, in the order in which a TCP frame is offered to them; never empty.
     pub devices: Arc<[Arc<Device>]>,
     /// Faults made on purpose; `None`: neither here nor at any of its rules is one told.
     pub faults: Option<Arc<FsuFaults>>,
+}
+
+impl Fsu {
+    /// Whether a centre at that address may ask.
+    #[inline]
+    pub fn allows(&self, ip: IpAddr) -> bool {
+        self.allow.is_empty() || self.allow.iter().any(|network| network.contains(ip))
+    }
 }
 
 /// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/configuration.md.
@@ -163,6 +180,8 @@ pub struct Limits {
     pub clients_max: usize,
     /// TCP connections; below 1 KiB each while idle.
     pub connections_max: usize,
+    /// Those of one address; 48 bytes for each address with any.
+    pub connections_per_peer_max: usize,
     /// A started TCP frame must be whole after this long.
     pub frame_deadline_ms: u64,
     /// A TCP connection without a whole frame for this long is closed.
@@ -178,6 +197,7 @@ impl Default for Limits {
         Self {
             clients_max: 64,
             connections_max: 1024,
+            connections_per_peer_max: 1024,
             frame_deadline_ms: 5_000,
             idle_timeout_ms: 600_000,
             write_deadline_ms: 30_000,

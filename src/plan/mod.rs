@@ -8,6 +8,8 @@
 pub mod compile;
 pub mod fault;
 pub mod fleet;
+pub mod network;
+pub mod reload;
 pub mod rule;
 pub mod template;
 pub mod transfer;

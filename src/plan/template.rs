@@ -239,6 +239,8 @@ pub enum Framing {
     Length(usize),
     /// From start to end.
     Delimited,
+    /// The key, in the header, tells the size: each command's request has one.
+    Keyed,
 }
 
 /// One command.
@@ -283,6 +285,25 @@ pub enum ErrorReply {
     UnknownCommand,
 }
 
+impl ErrorReply {
+    /// All of them, in the order of the index.
+    pub const ALL: [Self; 5] =
+        [Self::BadLengthChecksum, Self::BadLength, Self::BadChecksum, Self::BadVersion, Self::UnknownCommand];
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// As configuration and counters spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::BadLengthChecksum => "bad_length_checksum",
+            Self::BadLength => "bad_length",
+            Self::BadChecksum => "bad_checksum",
+            Self::BadVersion => "bad_version",
+            Self::UnknownCommand => "unknown_command",
+        }
+    }
+}
+
 /// A compiled template.
 #[derive(Debug)]
 pub struct Template {
@@ -323,7 +344,7 @@ pub struct Template {
     /// The commands, in file order.
     pub commands: Box<[Command]>,
     /// Replies to wrong requests, by [`ErrorReply`].
-    pub errors: [Option<Arc<Reply>>; 5],
+    pub errors: [Option<Arc<Reply>>; ErrorReply::COUNT],
     /// Multi-frame transfers.
     pub transfer: Option<Transfer>,
     /// Wire bytes of the largest reply any rule of any device can build from it (inner frame).

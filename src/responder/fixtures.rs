@@ -5,7 +5,9 @@ use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::civil::Now;
 use crate::codec::fixtures::{COMMANDS, raw_frame};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::{Device, Fsu, FsuId, Limits, Transport, VerifyChecksum};
+use crate::plan::fleet::{
+    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport, VerifyChecksum,
+};
 use crate::plan::rule::{Delay, Patch, Reply, Rule};
 use crate::plan::template::{ErrorReply, Offset, Template};
 use std::sync::Arc;
@@ -71,9 +73,25 @@ pub(crate) fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         client_timeout_ms: 1,
         accept_any_id: false,
         limits: Limits::default(),
+        allow: Arc::default(),
         devices: devices.into(),
         faults: None,
     }
+}
+
+/// These FSUs, with nothing else of note.
+pub(crate) fn fleet(fsus: Vec<Fsu>) -> Fleet {
+    let log = LogPlan {
+        level: log::LevelFilter::Off,
+        dir: "unused".into(),
+        file: "unused".into(),
+        bytes_max: 0,
+        age_days_max: 0,
+        async_write: false,
+        language: Language::En,
+        on_full: OnFull::Drop,
+    };
+    Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false }
 }
 
 /// What a stage said.

@@ -8,13 +8,14 @@
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
 //! - [`transfer`]: data that follows an answer in frames of its own.
-//! - [`state`]: what an FSU remembers between messages.
+//! - [`state`]: what an FSU remembers between messages. [`carry`]: across a reload.
 //!
 //! The three protocol stages have one shape, so that a shard need not know which it serves:
 //! bytes in, [`Sink`] calls out.
 
 pub mod b_interface;
 pub mod build;
+pub mod carry;
 pub mod datagram;
 pub mod faults;
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub enum Finding<'a> {
 }
 
 /// The template's reply to a wrong request, by reason.
-pub(crate) fn error_reply(template: &Template, reason: Reason) -> Option<&Reply> {
+pub(crate) fn error_reply(template: &Template, reason: Reason) -> Option<(ErrorReply, &Reply)> {
     let which = match reason {
         Reason::BadLengthChecksum => ErrorReply::BadLengthChecksum,
         Reason::BadLength => ErrorReply::BadLength,
@@ -59,7 +59,7 @@ pub(crate) fn error_reply(template: &Template, reason: Reason) -> Option<&Reply>
         Reason::UnknownCommand => ErrorReply::UnknownCommand,
         _ => return None,
     };
-    template.errors[which as usize].as_deref()
+    Some((which, template.errors[which as usize].as_deref()?))
 }
 
 /// Checks a frame in the order of the spec: lengths, checksum, version, command.
@@ -156,10 +156,10 @@ pub(super) fn answer<'a>(
     let (frame, command) = match finding {
         Finding::Command(frame, command) => (frame, command),
         Finding::Wrong(frame, reason) => {
-            let Some(reply) = error_reply(&device.template, reason) else {
+            let Some((which, reply)) = error_reply(&device.template, reason) else {
                 return Answered::without_reply(Verdict::Dropped(reason), false);
             };
-            state.counters.error_replies += 1;
+            state.counters.error_replies[which as usize] += 1;
             state.replies += 1;
             let mut rng = generator(run.seed, fsu, state.messages);
             let due_unix_ms = moment.now.unix_ms.max(moment.not_before_unix_ms);

@@ -4,6 +4,7 @@ use super::transfer::Transfers;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
+use crate::plan::template::ErrorReply;
 
 /// Counters of one FSU. Owned by its shard; read at exit.
 #[derive(Clone, Debug)]
@@ -14,8 +15,8 @@ pub struct Counters {
     pub answered: u64,
     /// Requests that a rule leaves unanswered on purpose (`timeout`).
     pub silent: u64,
-    /// Replies to wrong requests, from the template's `errors`; also in `answered`.
-    pub error_replies: u64,
+    /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
+    pub error_replies: [u64; ErrorReply::COUNT],
     /// Requests with a wrong checksum, answered or not.
     pub bad_checksum_seen: u64,
     /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
@@ -62,7 +63,7 @@ impl Default for Counters {
             received: 0,
             answered: 0,
             silent: 0,
-            error_replies: 0,
+            error_replies: [0; ErrorReply::COUNT],
             bad_checksum_seen: 0,
             value_misfits: 0,
             big_endian_lengths: 0,

@@ -118,6 +118,36 @@ impl Transfers {
     }
 }
 
+/// After a reload: transfers of a device go on where `moves` has its new number; the others have ended.
+pub(super) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
+    for index in (0..state.transfers.list.len()).rev() {
+        let device = state.transfers.list[index].key.device;
+        match moves.get(device).copied().flatten() {
+            Some(number) => state.transfers.list[index].key.device = number,
+            None => match was.devices.get(device).and_then(|device| device.template.transfer.as_ref()) {
+                Some(transfer) => end(state, index, transfer, End::Aborted),
+                None => state.transfers.remove(index),
+            },
+        }
+    }
+}
+
+/// Whether a transfer that one template began can go on by another.
+pub(super) fn is_same(was: &Template, is: &Template) -> bool {
+    let (Some(before), Some(now)) = (&was.transfer, &is.transfer) else { return false };
+    let place = |transfer: &Transfer| {
+        (
+            transfer.cmd.clone(),
+            transfer.sn,
+            transfer.last_bit,
+            transfer.did,
+            transfer.accept.clone(),
+            transfer.chunk_bytes,
+        )
+    };
+    place(before) == place(now) && before.data_cmd == now.data_cmd && was.left == is.left && was.tail == is.tail
+}
+
 /// How a transfer ended before its last frame was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum End {

@@ -1,8 +1,9 @@
 //! What the drivers have in common below the seam: sockets, the queue of datagrams to send, clocks.
 
 use super::bind::Bound;
-use super::io::{Io, Outcome, Written};
+use super::io::{Outcome, Written};
 use super::outbox::Outbox;
+use super::reload::Sockets;
 use super::sys::{self, Sender};
 use super::watch::Watch;
 use rustix::event::{EventfdFlags, eventfd};
@@ -15,7 +16,8 @@ use std::time::Duration;
 
 /// A shard's own sockets, whose numbers are their places, and what they are used with.
 pub(super) struct Base {
-    sockets: Vec<Bound>,
+    /// None at a place whose FSU went with a reload.
+    sockets: Vec<Option<Bound>>,
     wake: Arc<OwnedFd>,
     pub(super) outbox: Outbox,
     pub(super) watch: Watch,
@@ -27,9 +29,11 @@ pub(super) struct Base {
 }
 
 /// The sockets of a driver.
-pub(super) trait DriverIo: Io {
+pub(super) trait DriverIo: Sockets {
     /// What is common to all drivers.
     fn base(&mut self) -> &mut Base;
+    /// Takes over a socket from which nothing is received before [`super::io::Io::set_accepting`] says so; its place.
+    fn stage(&mut self, socket: Bound) -> io::Result<u32>;
 }
 
 /// A descriptor that wakes a shard when it is written to.
@@ -41,7 +45,7 @@ impl Base {
     /// These sockets; `wake` is written to when a command comes.
     pub(super) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>) -> Self {
         Self {
-            sockets,
+            sockets: sockets.into_iter().map(Some).collect(),
             wake,
             outbox: Outbox::default(),
             watch: Watch::new(),
@@ -54,12 +58,32 @@ impl Base {
     /// An FSU's socket.
     #[inline]
     pub(super) fn socket(&self, index: u32) -> Option<&Bound> {
-        self.sockets.get(index as usize)
+        self.sockets.get(index as usize)?.as_ref()
+    }
+
+    /// Puts a socket at a place, a new one if there is none yet.
+    pub(super) fn put(&mut self, index: u32, socket: Bound) {
+        let place = index as usize;
+        if self.sockets.len() <= place {
+            self.sockets.resize_with(place + 1, || None);
+        }
+        self.sockets[place] = Some(socket);
+    }
+
+    /// Takes a socket out.
+    pub(super) fn take(&mut self, index: u32) -> Option<Bound> {
+        self.sockets.get_mut(index as usize)?.take()
+    }
+
+    /// The first place without a socket that suits; past the last one if none does.
+    pub(super) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
+        let free = (0..).zip(&self.sockets).find(|&(index, socket)| socket.is_none() && suits(index));
+        free.map_or(self.sockets.len() as u32, |(index, _)| index)
     }
 
     /// All of them, with their numbers.
     pub(super) fn sockets(&self) -> impl Iterator<Item = (u32, &Bound)> {
-        (0..).zip(&self.sockets)
+        (0..).zip(&self.sockets).filter_map(|(index, socket)| Some((index, socket.as_ref()?)))
     }
 
     /// Readable when a command came.
@@ -84,7 +108,7 @@ impl Base {
     pub(super) fn send(&mut self, outbox: &Outbox, at: usize) -> (usize, Outcome) {
         let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
         let run = outbox.run(at);
-        let Some(Bound::Udp(socket)) = self.sockets.get(first.socket as usize) else {
+        let Some(Some(Bound::Udp(socket))) = self.sockets.get(first.socket as usize) else {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };
         if run == 1 {

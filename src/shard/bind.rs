@@ -5,6 +5,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 
 /// Asked for each UDP socket; the kernel gives up to `net.core.rmem_max`. Its default loses datagrams from 256
 /// outstanding requests on; this holds 2,048. Kernel memory, taken only while datagrams wait.
@@ -22,6 +23,14 @@ pub enum Bound {
 }
 
 impl Bound {
+    /// Its descriptor alone.
+    pub(super) fn into_descriptor(self) -> OwnedFd {
+        match self {
+            Self::Udp(socket) => socket.into(),
+            Self::Tcp(listener) => listener.into(),
+        }
+    }
+
     /// The address it is bound to, with the port that was chosen where 0 was asked for.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         match self {
@@ -46,6 +55,7 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
     // Lost datagrams are told beside the next one, and bursts of one peer come as one; a kernel without these serves as well.
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
     socket.bind(&address.into())?;
     Ok(socket.into())

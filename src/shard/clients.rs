@@ -70,6 +70,16 @@ impl Clients {
         self.last = 0;
     }
 
+    /// Takes out those longest silent until at most `clients_max` (at least one) are left, telling `gone` of each.
+    pub fn shrink(&mut self, clients_max: usize, mut gone: impl FnMut(SocketAddr)) {
+        while self.list.len() > clients_max.max(1)
+            && let Some(silent) = (0..self.list.len()).min_by_key(|&index| self.list[index].heard_ms)
+        {
+            gone(self.list.remove(silent).address);
+        }
+        self.last = 0;
+    }
+
     /// When the next one goes if it stays silent; `None` where none is known.
     pub fn next_expiry(&self, timeout_ms: u64) -> Option<u64> {
         self.list.iter().map(|client| client.heard_ms.saturating_add(timeout_ms)).min()
@@ -149,6 +159,18 @@ mod tests {
         clients.expire(9_999, 360, |address| gone.push(address.port()));
         assert!(clients.is_empty() && clients.next_expiry(360).is_none());
         assert_eq!(clients.heard(address(1), 10_000, 3), Seen::New);
+    }
+
+    #[test]
+    fn a_lower_limit_lets_the_longest_silent_go() {
+        let mut clients = Clients::default();
+        for (port, heard_ms) in [(1, 4), (2, 2), (3, 3)] {
+            clients.heard(address(port), heard_ms, 3);
+        }
+        let mut gone = Vec::new();
+        clients.shrink(1, |address| gone.push(address.port()));
+        assert_eq!((gone, known(&clients, 10, 100)), (vec![2, 3], vec![1]));
+        assert_eq!(clients.heard(address(1), 5, 1), Seen::Known);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use crate::codec::civil::Now;
 pub struct Clock {
     /// The wall clock, milliseconds since 1970.
     pub unix_ms: i64,
+    /// The same in nanoseconds.
+    pub unix_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,
     /// Seconds east of UTC.
@@ -40,7 +42,7 @@ mod tests {
 
     #[test]
     fn moments_go_over_and_back() {
-        let clock = Clock { unix_ms: 1_000_000, mono_ms: 50, utc_offset_s: 0 };
+        let clock = Clock { unix_ms: 1_000_000, unix_ns: 1_000_000_000_000, mono_ms: 50, utc_offset_s: 0 };
         for (unix_ms, mono_ms, back_ms) in [(1_000_007, 57, 1_000_007), (1_000_000, 50, 0), (3, 50, 0)] {
             assert_eq!((clock.mono_of(unix_ms), clock.unix_of_later(mono_ms)), (mono_ms, back_ms));
         }

@@ -23,8 +23,8 @@ pub struct Conn {
     pub unsent: Unsent,
     /// When the kernel last had room.
     pub stalled_since_ms: u64,
-    /// When the last whole frame came, or the connection.
-    pub whole_ms: u64,
+    /// When the last whole frame came, or the last delayed reply was due, or the connection came.
+    pub active_ms: u64,
     /// When the last of its delayed replies is due.
     pub last_due_ms: u64,
     /// Its replies in the pool.
@@ -65,7 +65,7 @@ impl Conn {
             partial_since_ms: now_ms,
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,
-            whole_ms: now_ms,
+            active_ms: now_ms,
             last_due_ms: 0,
             delayed: Queue::default(),
             timer: (Key::NONE, NEVER_MS),
@@ -93,9 +93,12 @@ impl Conn {
         self.stalled_since_ms.saturating_add(limits.write_deadline_ms)
     }
 
-    /// When it has been idle for too long.
+    /// When it has been idle for too long. Replies that are owed hold it open, and it has its time again once they are out.
     pub fn idle_deadline_ms(&self, limits: &Limits) -> u64 {
-        self.whole_ms.saturating_add(limits.idle_timeout_ms)
+        if !(self.delayed.is_empty() && self.unsent.is_empty()) {
+            return NEVER_MS;
+        }
+        self.active_ms.max(self.stalled_since_ms).saturating_add(limits.idle_timeout_ms)
     }
 
     /// The earliest of these.

@@ -2,9 +2,12 @@
 
 use super::base::{Base, wake_up};
 use super::bind::Bound;
+use super::late::Late;
+use super::own::Own;
 use super::poll::Driver as PollDriver;
 use super::poll_io::PollIo;
 use super::protocol::{Protocol, Responder};
+use super::reload::Swap;
 use super::ring::Driver as RingDriver;
 use super::ring_io::RingIo;
 use super::serve::Serve;
@@ -59,6 +62,8 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub run: RunContext,
     /// Its end of the device log.
     pub tap: T,
+    /// Whom it never answers.
+    pub own: Arc<Own>,
 }
 
 /// Why a shard did not start, or ended.
@@ -99,6 +104,21 @@ pub(super) enum Command {
     Stop,
     /// The counters at this moment.
     Counters(Sender<Vec<(usize, Counters)>>),
+    /// Take over these sockets, for the next [`Command::Swap`].
+    Stage(Vec<Bound>, Sender<io::Result<()>>),
+    /// Close them again.
+    Unstage,
+    /// Serve another fleet. Answers with the counters of the FSUs that are gone.
+    Swap(Box<Swap>, Sender<Vec<Counters>>),
+}
+
+/// What a shard leaves at its end.
+#[derive(Debug)]
+pub struct Ended {
+    /// By the FSUs' numbers in the fleet.
+    pub counters: Vec<(usize, Counters)>,
+    /// How late its replies were.
+    pub late: Late,
 }
 
 /// A running shard. Dropping the handle leaves it running.
@@ -107,7 +127,7 @@ pub struct Handle {
     index: usize,
     commands: Sender<Command>,
     wake: Arc<OwnedFd>,
-    thread: ExecutorJoinHandle<io::Result<Vec<(usize, Counters)>>>,
+    thread: ExecutorJoinHandle<io::Result<Ended>>,
 }
 
 /// Starts a shard on a thread of its own.
@@ -121,7 +141,7 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap } = spec;
+    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -134,7 +154,8 @@ where
         .spawn(move || async move {
             let mut base = Base::new(sockets, woken);
             let now = base.watch.now();
-            let serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+            let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+            serve.own = own;
             match driver {
                 DriverKind::Ring => RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver).run().await,
                 DriverKind::Poll => PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver).run().await,
@@ -162,12 +183,31 @@ impl Handle {
         receiver
     }
 
-    /// Waits for its end; the final counters.
-    pub fn join(self) -> Result<Vec<(usize, Counters)>, ShardError> {
+    /// Takes over sockets for the next [`Handle::swap`]; nothing is received from them before. All of them or none.
+    pub fn stage(&self, sockets: Vec<Bound>) -> Receiver<io::Result<()>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Stage(sockets, answer));
+        receiver
+    }
+
+    /// Closes them again.
+    pub fn unstage(&self) {
+        self.ask(Command::Unstage);
+    }
+
+    /// Serves another fleet from the next message on; answers with the counters of the FSUs that are gone.
+    pub fn swap(&self, swap: Swap) -> Receiver<Vec<Counters>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Swap(Box::new(swap), answer));
+        receiver
+    }
+
+    /// Waits for its end; what it leaves.
+    pub fn join(self) -> Result<Ended, ShardError> {
         let index = self.index;
         let ended = |message| ShardError::Ended { index, message };
         match self.thread.join() {
-            Ok(Ok(counters)) => Ok(counters),
+            Ok(Ok(left)) => Ok(left),
             Ok(Err(error)) => Err(ended(error.to_string())),
             Err(error) => Err(ended(error.to_string())),
         }

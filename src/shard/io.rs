@@ -27,6 +27,8 @@ pub struct Datagram {
     pub what: Outgoing,
     /// How often the kernel had no room for it.
     pub tries: u16,
+    /// When it was due, wall clock in nanoseconds.
+    pub due_ns: i64,
 }
 
 /// What became of a queued datagram.
@@ -82,6 +84,6 @@ pub trait Io {
     fn set_accepting(&mut self, socket: u32, on: bool);
     /// Stops receiving on all sockets, and accepting. Connections are told one by one.
     fn stop_receiving(&mut self);
-    /// The wall clock this moment, in milliseconds: the time of a log record. Asked only where there is a log.
-    fn unix_ms(&mut self) -> i64;
+    /// The wall clock this moment, in nanoseconds: when a reply was written.
+    fn unix_ns(&mut self) -> i64;
 }

@@ -27,6 +27,8 @@ pub(crate) struct Control {
     pub(crate) lost: Option<u32>,
     /// Length of each datagram but the last, where several came together; else 0.
     pub(crate) segment_bytes: usize,
+    /// When the kernel had it, wall clock in nanoseconds.
+    pub(crate) arrived_ns: Option<i64>,
 }
 
 impl Control {
@@ -40,6 +42,7 @@ impl Control {
                 (libc::SOL_UDP, libc::UDP_GRO) => {
                     control.segment_bytes = word(data).map_or(0, |bytes| bytes as usize);
                 }
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => control.arrived_ns = time_ns(data),
                 _ => {}
             }
             bytes = rest;
@@ -63,6 +66,13 @@ fn next_message(bytes: &[u8]) -> Option<(i32, i32, &[u8], &[u8])> {
 
 fn word(data: &[u8]) -> Option<u32> {
     data.first_chunk().map(|word| u32::from_ne_bytes(*word))
+}
+
+/// A `timespec`, in nanoseconds.
+fn time_ns(data: &[u8]) -> Option<i64> {
+    let (seconds, rest) = data.split_first_chunk()?;
+    let nanos = rest.first_chunk()?;
+    Some(i64::from_ne_bytes(*seconds).wrapping_mul(1_000_000_000).wrapping_add(i64::from_ne_bytes(*nanos)))
 }
 
 /// A control message that tells the kernel to send one buffer as datagrams of this length.
@@ -126,8 +136,14 @@ mod tests {
         let segment = message(libc::SOL_UDP, libc::UDP_GRO, &70i32.to_ne_bytes());
         let other = message(libc::SOL_IP, 1, &[1, 2, 3]);
         let check = |bytes: &[u8], lost, segment_bytes| {
-            assert_eq!(Control::parse(bytes), Control { lost, segment_bytes });
+            assert_eq!(Control::parse(bytes), Control { lost, segment_bytes, arrived_ns: None });
         };
+        let time = [1_768_239_003i64.to_ne_bytes(), 5i64.to_ne_bytes()].concat();
+        let arrived = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time);
+        assert!([&lost[..], &segment, &arrived].concat().len() <= CONTROL_BYTES);
+        let control = Control::parse(&[&arrived[..], &lost].concat());
+        assert_eq!((control.arrived_ns, control.lost), (Some(1_768_239_003_000_000_005), Some(7)));
+        assert_eq!(Control::parse(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time[..15])).arrived_ns, None);
         check(&[], None, 0);
         check(&[&lost[..], &segment].concat(), Some(7), 70);
         check(&[&other[..], &segment, &lost].concat(), Some(7), 70);
@@ -141,7 +157,7 @@ mod tests {
     #[test]
     fn what_came_together_is_taken_apart() {
         let check = |bytes: &[u8], segment_bytes, expected: &[&[u8]]| {
-            let control = Control { lost: None, segment_bytes };
+            let control = Control { segment_bytes, ..Control::default() };
             let received = Received { bytes, peer: ([127, 0, 0, 1], 1).into(), control };
             assert_eq!(received.datagrams().collect::<Vec<_>>(), expected);
         };

@@ -6,6 +6,7 @@
 //! - [`serve`], [`udp`], [`tcp`], [`tcp_out`]: the logic, without system calls, clocks or executor.
 //! - [`io`]: the seam between that and a driver. [`protocol`], [`tap`]: the same to the responder and to the log.
 //! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time.
+//! - [`late`]: how late replies leave.
 //! - [`clients`]: the centres an FSU knows. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
@@ -19,17 +20,21 @@ pub mod clock;
 pub mod conn;
 pub mod handle;
 pub mod io;
+pub mod late;
 pub(crate) mod message;
 pub mod notes;
 pub mod outbox;
+pub mod own;
 pub mod pending;
 mod poll;
 mod poll_io;
 pub mod protocol;
+pub mod reload;
 mod ring;
 mod ring_io;
 mod ring_probe;
 pub mod serve;
+mod slots;
 pub(crate) mod sys;
 pub mod tap;
 mod tcp;
@@ -42,5 +47,7 @@ pub mod watch;
 pub mod wheel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
-pub use handle::{DriverKind, Handle, ShardError, ShardSpec, spawn};
+pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, spawn};
+pub use own::Own;
+pub use reload::Swap;
 pub use ring_probe::ring_missing;

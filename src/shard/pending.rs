@@ -7,7 +7,7 @@ use crate::responder::Cut;
 /// Replies of one shard that may wait at once.
 ///
 /// 100,000 is what a fleet with slow devices comes to (10,000 requests a second answered after 10 s); this leaves
-/// room to spare. A slot takes 104 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 53 MB. Taken
+/// room to spare. A slot takes 112 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 53 MB. Taken
 /// as they come, and kept for the next. Past it a reply is dropped and counted `pending_full`.
 pub const PENDING_REPLIES_MAX: usize = 262_144;
 

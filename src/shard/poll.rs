@@ -6,7 +6,7 @@
 
 use super::base::DriverIo;
 use super::bind::Bound;
-use super::handle::Command;
+use super::handle::{Command, Ended};
 use super::io::ConnId;
 use super::poll_io::{PollIo, Token};
 use super::protocol::Protocol;
@@ -14,7 +14,6 @@ use super::serve::Serve;
 use super::sys::{BATCH, Readiness, Receiver};
 use super::tap::Tap;
 use super::turn::{Turn, WAIT_MS_MAX, park, yield_if_due};
-use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -58,7 +57,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self) -> io::Result<Vec<(usize, Counters)>> {
+    pub(super) async fn run(mut self) -> io::Result<Ended> {
         let mut events = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS];
         let mut readiness = Readiness::new();
         loop {
@@ -113,6 +112,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     /// A datagram socket has something: one datagram, or a batch where more than one is likely.
     fn on_datagrams(&mut self, index: u32, flags: EventFlags) {
         let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
+        if self.cold.len() <= index as usize {
+            // It came with a reload.
+            self.cold.resize(index as usize + 1, 0);
+        }
         let Some(cold) = self.cold.get_mut(index as usize) else { return };
         let max = if *cold > 0 { 1 } else { BATCH };
         let received = self.receiver.receive(socket.as_fd(), max);

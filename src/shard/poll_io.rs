@@ -1,7 +1,9 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
+use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::reload::Sockets;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -117,6 +119,20 @@ impl DriverIo for PollIo {
     fn base(&mut self) -> &mut Base {
         &mut self.base
     }
+
+    fn stage(&mut self, socket: Bound) -> io::Result<u32> {
+        let index = self.base.vacant(|_| true);
+        epoll::add(&self.epoll, descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
+        self.base.put(index, socket);
+        Ok(index)
+    }
+}
+
+impl Sockets for PollIo {
+    fn close_socket(&mut self, socket: u32) {
+        // The set forgets a descriptor that is closed.
+        drop(self.base.take(socket));
+    }
 }
 
 impl Io for PollIo {
@@ -180,8 +196,8 @@ impl Io for PollIo {
         }
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        self.base.watch.unix_ms()
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
     }
 }
 

@@ -5,14 +5,13 @@
 //! [`WAIT_MS_MAX`](super::turn::WAIT_MS_MAX); else it parks the executor until the ring signals.
 
 use super::base::DriverIo;
-use super::handle::Command;
+use super::handle::{Command, Ended};
 use super::protocol::Protocol;
 use super::ring_io::{RingIo, conn};
 use super::serve::Serve;
 use super::sys::{Done, Op, Pool, Readiness};
 use super::tap::Tap;
 use super::turn::{Turn, park, yield_if_due};
-use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
 use rustix::io::Errno;
 use std::io;
@@ -44,7 +43,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self) -> io::Result<Vec<(usize, Counters)>> {
+    pub(super) async fn run(mut self) -> io::Result<Ended> {
         let mut done = Vec::with_capacity(COMPLETIONS_MAX);
         let mut readiness = Readiness::new();
         loop {
@@ -67,10 +66,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.turn.flush(&mut self.io);
             yield_if_due().await;
         }
-        let counters = self.turn.finish(&mut self.io);
+        let left = self.turn.finish(&mut self.io);
         // Connections are closed before the operations on them are ended.
         self.io.wait(Duration::ZERO)?;
-        Ok(counters)
+        Ok(left)
     }
 
     /// Parks the executor until something completes or the end of the time.

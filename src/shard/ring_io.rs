@@ -6,6 +6,7 @@
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::reload::Sockets;
 use super::sys::{Op, Pool, Ring};
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
@@ -213,6 +214,25 @@ impl DriverIo for RingIo {
     fn base(&mut self) -> &mut Base {
         &mut self.base
     }
+
+    fn stage(&mut self, socket: Bound) -> io::Result<u32> {
+        // What was received from the socket before must not be taken for this one's.
+        let index = self.base.vacant(|index| self.receiving.get(index as usize) == Some(&Running::No));
+        self.base.put(index, socket);
+        let places = self.receiving.len().max(index as usize + 1);
+        self.receiving.resize(places, Running::No);
+        self.wanted.resize(places, false);
+        self.wanted[index as usize] = false;
+        Ok(index)
+    }
+}
+
+impl Sockets for RingIo {
+    fn close_socket(&mut self, socket: u32) {
+        self.stop_receiving_from(socket);
+        // The kernel keeps it open for as long as its operation goes on.
+        self.closing.extend(self.base.take(socket).map(Bound::into_descriptor));
+    }
 }
 
 impl Io for RingIo {
@@ -281,8 +301,8 @@ impl Io for RingIo {
         (0..self.wanted.len() as u32).for_each(|index| self.stop_receiving_from(index));
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        self.base.watch.unix_ms()
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
     }
 }
 

@@ -7,18 +7,22 @@ use super::clients::Clients;
 use super::clock::Clock;
 use super::conn::{Conns, PIECE};
 use super::io::{ConnId, Datagram, Io, Outcome};
+use super::late::Late;
 use super::notes::Notes;
+use super::own::Own;
 use super::pending::{Dest, Pending};
 use super::protocol::Protocol;
+use super::slots::Slots;
 use super::tap::{Kind, Tap};
 use super::wheel::Wheel;
 use crate::codec::reason::Reason;
 use crate::plan::fault::{FaultKind, FsuFaults};
-use crate::plan::fleet::{Fleet, Transport};
+use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::responder::faults::is_offline;
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
@@ -89,6 +93,20 @@ pub(super) struct Slot {
     pub(super) connections: usize,
 }
 
+impl Slot {
+    /// An FSU that has heard nothing, by its number in the fleet.
+    pub(super) fn new(number: u32, fsu: &Fsu) -> Self {
+        Self {
+            fsu: number,
+            state: FsuState::new(fsu),
+            clients: Clients::default(),
+            clients_timed: false,
+            beat_due_ms: 0,
+            connections: 0,
+        }
+    }
+}
+
 /// Buffers that are used within one call, kept for the next.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -111,7 +129,7 @@ pub struct Serve<P, T> {
     pub(super) run: RunContext,
     pub(super) protocol: P,
     pub(super) tap: T,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Slots,
     pub(super) later: Later,
     pub(super) conns: Conns,
     pub(super) notes: Notes,
@@ -121,6 +139,12 @@ pub struct Serve<P, T> {
     pub(super) unsent_conns: usize,
     /// The end of the drain, once it has begun.
     pub(super) drain_end_ms: Option<u64>,
+    /// Whom it never answers.
+    pub(super) own: Arc<Own>,
+    /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
+    pub(super) peers: HashMap<(u32, IpAddr), usize>,
+    /// Due to sent, of all its replies.
+    pub(super) late: Late,
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -129,14 +153,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let slots = fsus
             .iter()
             .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
-            .map(|(number, fsu)| Slot {
-                fsu: number as u32,
-                state: FsuState::new(fsu),
-                clients: Clients::default(),
-                clients_timed: false,
-                beat_due_ms: 0,
-                connections: 0,
-            })
+            .map(|(number, fsu)| Slot::new(number as u32, fsu))
             .collect();
         let mut serve = Self {
             fleet,
@@ -151,6 +168,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             buffers: Buffers::default(),
             unsent_conns: 0,
             drain_end_ms: None,
+            own: Arc::default(),
+            peers: HashMap::new(),
+            late: Late::default(),
         };
         serve.start_heartbeats(now);
         serve.start_outages();
@@ -158,7 +178,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Outages of FSUs with connections: those have to be reset when one begins.
-    fn start_outages(&mut self) {
+    pub(super) fn start_outages(&mut self) {
         let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
         let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
         let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
@@ -180,20 +200,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.faults[kind as usize] += 1;
         // One that is lost is counted and told by the log.
-        self.tap.fault(slot.fsu, io.unix_ms(), kind, 0);
+        self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, 0);
     }
 
     /// First beats are spread evenly over the interval by the FSU's number in the fleet.
     fn start_heartbeats(&mut self, now: Clock) {
-        let total = self.fleet.fsus.len().max(1) as u128;
-        for (socket, slot) in (0u32..).zip(&mut self.slots) {
-            let fsu = &self.fleet.fsus[slot.fsu as usize];
-            let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
-                continue;
-            };
-            let phase_ms = (u128::from(interval_ms) * u128::from(slot.fsu) / total) as u64;
-            slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
-            self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+        for (socket, slot) in self.slots.numbered_mut() {
+            start_beat(&self.fleet, socket, slot, now, &mut self.later);
         }
     }
 
@@ -246,15 +259,18 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// A queued datagram was sent, or not. `unix_ms` is the moment of that, for the log.
-    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ms: i64) {
+    /// A queued datagram was sent, or not. `unix_ns` is the moment of that.
+    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ns: i64) {
         let Some(slot) = self.slots.get_mut(datagram.socket as usize) else { return };
         match outcome {
             Outcome::Sent => {
                 let counters = &mut slot.state.counters;
                 count_sent(counters, datagram.what);
+                if datagram.what != Outgoing::Heartbeat {
+                    self.late.record(datagram.due_ns, unix_ns, 1);
+                }
                 if self.tap.is_on()
-                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ms, None, bytes)
+                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ns / 1_000_000, None, bytes)
                 {
                     counters.log_records_lost += 1;
                 }
@@ -366,6 +382,20 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub fn is_logged(&self) -> bool {
         self.tap.is_on()
     }
+}
+
+/// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
+pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
+    let fsu = &fleet.fsus[slot.fsu as usize];
+    let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+        slot.beat_due_ms = 0;
+        return;
+    };
+    if slot.beat_due_ms == 0 {
+        let phase_ms = u128::from(interval_ms) * u128::from(slot.fsu) / fleet.fsus.len().max(1) as u128;
+        slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms as u64);
+    }
+    later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
 }
 
 /// Counts what was handed to the kernel.

@@ -2,6 +2,7 @@
 
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
+use crate::plan::reload::Fate;
 use std::net::SocketAddr;
 
 pub use crate::log::record::Kind;
@@ -25,6 +26,8 @@ pub trait Tap {
     fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _message: u64) -> bool {
         true
     }
+    /// From now on FSU numbers are those of the next fleet, of `fsu_count`; what became of those before, by the numbers they had.
+    fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }
 
 impl Tap for crate::log::tap::Tap {
@@ -46,5 +49,9 @@ impl Tap for crate::log::tap::Tap {
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
         Self::fault(self, fsu, unix_ms, kind, message)
+    }
+
+    fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
+        Self::reload(self, epoch, fates, fsu_count);
     }
 }

@@ -102,7 +102,7 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
         // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
         if dropped != Some(Reason::Garbage) {
-            self.conn.whole_ms = self.now.mono_ms;
+            self.conn.active_ms = self.now.mono_ms;
         }
         if self.tap.is_on()
             && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, dropped, bytes)
@@ -124,11 +124,20 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        if slot.connections >= fsu.limits.connections_max {
-            slot.state.counters.drop(Reason::ConnectionLimit);
-            self.notes.note(Reason::ConnectionLimit, now.mono_ms, &fsu.name, peer, &[]);
+        let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
+        let refused = if !fsu.allows(peer.ip()) {
+            Some(Reason::NotAllowed)
+        } else if slot.connections >= fsu.limits.connections_max {
+            Some(Reason::ConnectionLimit)
+        } else {
+            (of_peer >= fsu.limits.connections_per_peer_max).then_some(Reason::PeerConnectionLimit)
+        };
+        if let Some(reason) = refused {
+            slot.state.counters.drop(reason);
+            self.notes.note(reason, now.mono_ms, &fsu.name, peer, &[]);
             return None;
         }
+        self.peers.insert((socket, peer.ip()), of_peer + 1);
         slot.connections += 1;
         slot.state.counters.connections += 1;
         log::debug!("{}: {peer} connected", fsu.name);

@@ -27,15 +27,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let mut out = std::mem::take(&mut self.buffers.out);
         let mut lens = std::mem::take(&mut self.buffers.out_lens);
-        let alive = self.put(id, &out, &lens, now, io);
+        let alive = self.put(id, &out, &lens, now.unix_ns, now, io);
         out.clear();
         lens.clear();
         (self.buffers.out, self.buffers.out_lens) = (out, lens);
         alive
     }
 
-    /// Sends replies of these lengths, after those that wait already. False: the connection is closed.
-    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[u32], now: Clock, io: &mut impl Io) -> bool {
+    /// Sends replies of these lengths that were due at `due_ns`, after those that wait already. False: the connection is closed.
+    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[u32], due_ns: i64, now: Clock, io: &mut impl Io) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return false };
         let mut taken = 0;
@@ -51,7 +51,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
         }
         let (mut start, mut whole) = (0, 0);
-        let unix_ms = if taken > 0 && self.tap.is_on() { io.unix_ms() } else { 0 };
+        // What the peer does not take yet was there in time.
+        let unix_ns = io.unix_ns();
+        let unix_ms = unix_ns / 1_000_000;
+        self.late.record(due_ns, unix_ns, lens.iter().filter(|&len| len & PIECE == 0).count() as u64);
         for &len in lens {
             let end = start + len_of(len);
             if end > taken {
@@ -79,12 +82,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// A delayed reply of a connection is due; `mark`: as [`PIECE`], or 0.
     pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, mark: u32, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.active_ms = now.mono_ms;
+        let due_ms = self.later.pending.get(index).map_or(now.mono_ms, |(_, due_ms, _)| due_ms);
+        let due_ns = now.unix_ns.saturating_sub(now.mono_ms.saturating_sub(due_ms).saturating_mul(1_000_000) as i64);
         self.later.pending.remove(&mut conn.delayed, index);
         let mut bytes = std::mem::take(&mut self.buffers.out);
         bytes.clear();
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
-        self.put(id, &bytes, &[bytes.len() as u32 | mark], now, io);
+        self.put(id, &bytes, &[bytes.len() as u32 | mark], due_ns, now, io);
         bytes.clear();
         self.buffers.out = bytes;
         self.settle(id, io);
@@ -115,7 +121,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Written::Bytes(0) => return,
                 Written::Bytes(count) => {
                     let (tap, counters) = (&mut self.tap, &mut slot.state.counters);
-                    let unix_ms = if tap.is_on() { io.unix_ms() } else { 0 };
+                    let unix_ms = io.unix_ns() / 1_000_000;
                     let peer = conn.peer;
                     conn.stalled_since_ms = now.mono_ms;
                     conn.unsent.advance(count, |reply, is_whole| {
@@ -171,6 +177,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
             count += u64::from(self.later.pending.get(index).is_some_and(|(dest, ..)| dest.is_reply()));
             self.later.forget(index);
+        }
+        let key = (conn.socket, conn.peer.ip());
+        if let Some(of_peer) = self.peers.get_mut(&key) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.peers.remove(&key);
+            }
         }
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         slot.connections -= 1;

@@ -3,7 +3,9 @@
 use super::base::{DriverIo, is_peer_gone};
 use super::clock::Clock;
 use super::handle::Command;
+use super::handle::Ended;
 use super::io::ConnId;
+use super::late::SENDS_A_STAMP;
 use super::message::Received;
 use super::protocol::Protocol;
 use super::serve::Serve;
@@ -36,14 +38,16 @@ pub(super) struct Turn<P, T> {
     traffic_ms: u64,
     is_stopped: bool,
     /// By socket: how many datagrams it had lost when that was last told.
-    lost: Vec<u32>,
+    pub(super) lost: Vec<u32>,
+    /// Places of the sockets that wait for a reload.
+    pub(super) staged: Vec<u32>,
 }
 
 impl<P: Protocol, T: Tap> Turn<P, T> {
     /// A shard with so many sockets, from `now` on.
     pub(super) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands<Command>, now: Clock) -> Self {
         let (messages, traffic_ms, is_stopped, lost) = (0, now.mono_ms, false, vec![0; sockets]);
-        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost }
+        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost, staged: Vec::new() }
     }
 
     /// Reads both clocks.
@@ -97,13 +101,15 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             return;
         }
         let mut outbox = std::mem::take(&mut base.outbox);
-        let unix_ms = if self.serve.is_logged() { base.watch.unix_ms() } else { 0 };
-        let mut at = 0;
+        let (mut at, mut stamped, mut unix_ns) = (0, 0, base.watch.unix_ns());
         while at < outbox.len() {
+            if at >= stamped + SENDS_A_STAMP {
+                (stamped, unix_ns) = (at, base.watch.unix_ns());
+            }
             let (count, outcome) = base.send(&outbox, at);
             let end = at + count.max(1);
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
-                self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ms);
+                self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ns);
             }
             at = end;
         }
@@ -117,8 +123,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         if let Some(lost) = received.control.lost {
             self.on_lost(socket, lost);
         }
+        let arrived_ns = received.control.arrived_ns.unwrap_or(self.now.unix_ns);
         for bytes in received.datagrams() {
-            self.serve.on_datagram(socket, received.peer, bytes, self.now, io);
+            self.serve.on_datagram(socket, received.peer, bytes, arrived_ns, self.now, io);
             if io.base().outbox.is_filling() {
                 self.flush(io);
             }
@@ -126,7 +133,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// The kernel tells how many datagrams a socket has lost so far.
-    fn on_lost(&mut self, socket: u32, lost: u32) {
+    pub(super) fn on_lost(&mut self, socket: u32, lost: u32) {
         if let Some(told) = self.lost.get_mut(socket as usize) {
             self.serve.on_kernel_drops(socket, lost.wrapping_sub(*told));
             *told = lost;
@@ -170,6 +177,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
                 Command::Stop => self.is_stopped = true,
                 // Whoever asked may be gone.
                 Command::Counters(answer) => drop(answer.send(self.counters(io))),
+                Command::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
+                Command::Unstage => self.unstage(io),
+                Command::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
             }
         }
     }
@@ -184,11 +194,11 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.serve.counters()
     }
 
-    /// Ends everything; the final counters.
-    pub(super) fn finish(mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
+    /// Ends everything; what is left.
+    pub(super) fn finish(mut self, io: &mut impl DriverIo) -> Ended {
         io.base().is_ending = true;
         self.serve.finish(io);
-        self.counters(io)
+        Ended { counters: self.counters(io), late: self.serve.late }
     }
 }
 

@@ -10,7 +10,7 @@ use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::faults::is_offline;
 use crate::responder::{Moment, Outgoing, Sink};
 use std::net::SocketAddr;
@@ -26,21 +26,29 @@ struct DatagramSink<'a, I, T> {
     socket: u32,
     peer: SocketAddr,
     now: Clock,
+    /// When the request came, wall clock in nanoseconds.
+    arrived_ns: i64,
     /// Replies for which there was no room.
     pending_full: u64,
+    /// Bytes that may still be sent in answer.
+    room_bytes: usize,
+    /// Replies that would have been too many times their request.
+    amplified: u64,
 }
 
 impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     /// Sends now, or as soon as the queue has room.
-    fn send_now(&mut self, what: Outgoing, bytes: &[u8]) {
-        let datagram = Datagram { socket: self.socket, peer: self.peer, what, tries: 0 };
+    fn send_now(&mut self, datagram: Datagram, bytes: &[u8]) {
         if !self.io.send_datagram(datagram, bytes) {
-            self.send_later(what, self.now.mono_ms, bytes);
+            self.send_later(datagram, self.now.mono_ms, bytes);
         }
     }
 
-    fn send_later(&mut self, what: Outgoing, due_ms: u64, bytes: &[u8]) {
-        let datagram = Datagram { socket: self.socket, peer: self.peer, what, tries: 0 };
+    fn datagram(&self, what: Outgoing, due_ns: i64) -> Datagram {
+        Datagram { socket: self.socket, peer: self.peer, what, tries: 0, due_ns }
+    }
+
+    fn send_later(&mut self, datagram: Datagram, due_ms: u64, bytes: &[u8]) {
         if self.later.reply(Dest::Datagram(datagram), due_ms, bytes).is_none() {
             self.pending_full += 1;
             self.notes.note(Reason::PendingFull, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
@@ -51,10 +59,20 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
 impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        if due_unix_ms <= self.now.unix_ms {
-            self.send_now(what, bytes);
+        if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
+            self.room_bytes = room_bytes;
         } else {
-            self.send_later(what, self.now.mono_of(due_unix_ms), bytes);
+            self.amplified += 1;
+            return self.note(Reason::Amplification, bytes);
+        }
+        let delay_ms = due_unix_ms.saturating_sub(self.now.unix_ms).max(0);
+        let datagram = self.datagram(what, self.arrived_ns.saturating_add(delay_ms.saturating_mul(1_000_000)));
+        // A delay counts from the arrival: what the request has waited already is part of it.
+        let left_ms = delay_ms - ((self.now.unix_ns - self.arrived_ns) / 1_000_000).clamp(0, delay_ms);
+        if left_ms == 0 {
+            self.send_now(datagram, bytes);
+        } else {
+            self.send_later(datagram, self.now.mono_ms.saturating_add(left_ms as u64), bytes);
         }
     }
 
@@ -72,14 +90,29 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
-    /// A datagram came to an FSU's socket.
+    /// A datagram came to an FSU's socket; `arrived_ns` is when the kernel had it, on the wall clock.
     #[inline]
-    pub fn on_datagram(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock, io: &mut impl Io) {
+    pub fn on_datagram(
+        &mut self,
+        socket: u32,
+        peer: SocketAddr,
+        bytes: &[u8],
+        arrived_ns: i64,
+        now: Clock,
+        io: &mut impl Io,
+    ) {
         if self.is_offline(socket, now) {
             return self.fault(socket, FaultKind::Offline, io);
         }
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let refused = self.own.refuses(peer).or_else(|| (!fsu.allows(peer.ip())).then_some(Reason::NotAllowed));
+        if let Some(reason) = refused {
+            // No record either: the device log is about traffic with centres.
+            slot.state.counters.drop(reason);
+            return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
+        }
+        let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
             slot.state.counters.log_records_lost += 1;
         }
@@ -93,7 +126,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             socket,
             peer,
             now,
+            arrived_ns,
             pending_full: 0,
+            room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
+            amplified: 0,
         };
         let moment = Moment {
             now: now.now(),
@@ -111,6 +147,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut sink,
         );
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        slot.state.counters.dropped[Reason::Amplification as usize] += sink.amplified;
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {
@@ -184,19 +221,22 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             socket,
             peer: fsu.bind,
             now,
+            arrived_ns: now.unix_ns,
             pending_full: 0,
+            room_bytes: usize::MAX,
+            amplified: 0,
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {
             if let Some(Some(peer)) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
                 sink.peer = peer;
-                sink.send_now(Outgoing::Heartbeat, &self.buffers.beat);
+                sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns), &self.buffers.beat);
                 center_done |= center == Some(peer);
             }
         }
         if let Some(peer) = center.filter(|_| !center_done) {
             sink.peer = peer;
-            sink.send_now(Outgoing::Heartbeat, &self.buffers.beat);
+            sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns), &self.buffers.beat);
         }
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
     }

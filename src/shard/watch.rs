@@ -22,21 +22,22 @@ impl Watch {
     /// Both clocks, now.
     #[inline]
     pub fn now(&mut self) -> Clock {
-        let mono_ms = millis(ClockId::Monotonic);
-        let unix_ms = millis(ClockId::Realtime);
+        let mono_ms = nanos(ClockId::Monotonic) / 1_000_000;
+        let unix_ns = nanos(ClockId::Realtime);
+        let unix_ms = unix_ns / 1_000_000;
         let minute = unix_ms.div_euclid(60_000);
         if minute != self.minute {
             self.minute = minute;
             self.utc_offset_s = Timestamp::from_millisecond(unix_ms)
                 .map_or(self.utc_offset_s, |now| self.zone.to_offset(now).seconds());
         }
-        Clock { unix_ms, mono_ms: mono_ms.unsigned_abs(), utc_offset_s: self.utc_offset_s }
+        Clock { unix_ms, unix_ns, mono_ms: mono_ms.unsigned_abs(), utc_offset_s: self.utc_offset_s }
     }
 
-    /// The wall clock alone.
+    /// The wall clock alone, in nanoseconds.
     #[inline]
-    pub fn unix_ms(&self) -> i64 {
-        millis(ClockId::Realtime)
+    pub fn unix_ns(&self) -> i64 {
+        nanos(ClockId::Realtime)
     }
 }
 
@@ -47,9 +48,9 @@ impl Default for Watch {
 }
 
 #[inline]
-fn millis(clock: ClockId) -> i64 {
+fn nanos(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
-    time.tv_sec * 1_000 + time.tv_nsec / 1_000_000
+    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 #[cfg(test)]

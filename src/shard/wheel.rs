@@ -114,6 +114,17 @@ impl<T: Copy> Wheel<T> {
         }
     }
 
+    /// Takes out every entry whose payload is not to be kept. Keys of those that stay remain theirs.
+    pub fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        for index in 0..self.entries.len() as u32 {
+            let entry = &self.entries[index as usize];
+            if entry.list != FREE && !keep(&entry.payload) {
+                self.unlink(index);
+                self.release(index);
+            }
+        }
+    }
+
     /// The next entry whose deadline is at or before `now_ms`: earliest deadline first, then earliest inserted.
     pub fn pop(&mut self, now_ms: u64) -> Option<T> {
         while self.lists[DUE as usize].head == NONE {

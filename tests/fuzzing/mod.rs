@@ -12,11 +12,11 @@ pub mod outer;
 pub mod replies;
 pub mod shipped;
 
-/// Panics when something is wrong.
-pub type Run = fn(&[u8]);
+/// What is done with one input; it panics where something is wrong.
+pub type Target = fn(&[u8]);
 
 /// Every target: its name, which is also that of its corpus, and what it does with an input.
-pub const TARGETS: [(&str, Run); 6] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("outer", outer::run),
     ("inner", inner::run),
     ("framer", framer::run),

@@ -99,6 +99,7 @@ fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: Habi
         client_timeout_ms: like.client_timeout_ms,
         accept_any_id: habits != Habits::Plain,
         limits: like.limits,
+        allow: like.allow.clone(),
         devices: devices.into(),
         faults: (habits == Habits::Faulty).then(faults),
     }

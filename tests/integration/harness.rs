@@ -105,12 +105,7 @@ impl Tree {
     /// A sys_config.json with these FSUs, which have the meter (01/01) and the lamp (01/02); `more` is laid over it.
     pub(crate) fn new(fsus: &[Value], more: &Value) -> Self {
         let tree = Self { dir: tempfile::tempdir().expect("a directory") };
-        let mut config = json!({
-            "log": {"dir": tree.path("logs"), "level": "info"},
-            "fsu_list": fsus,
-        });
-        overlay(&mut config, more);
-        tree.write("sys_config.json", &config.to_string());
+        tree.set_fsus(fsus, more);
         let devices = json!({"device_list": [
             {"vendor": "invented", "sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "../meter/template.json"},
             {"vendor": "invented too", "sub_dev_type": "01", "sub_dev_addr": "02", "protocol_template": "../lamp/template.json"},
@@ -126,6 +121,31 @@ impl Tree {
     /// A path in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Waits until the system log holds this.
+    pub(crate) fn until_logged(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.system_log().contains(text) {
+            assert!(Instant::now() < deadline, "not logged: {text}\n{}", self.system_log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the system log says so far.
+    pub(crate) fn system_log(&self) -> String {
+        let files = std::fs::read_dir(self.path("logs")).into_iter().flatten().flatten().map(|file| file.path());
+        files.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+    }
+
+    /// Puts other FSUs into its sys_config.json; `more` is laid over that.
+    pub(crate) fn set_fsus(&self, fsus: &[Value], more: &Value) {
+        let mut config = json!({
+            "log": {"dir": self.path("logs"), "level": "info"},
+            "fsu_list": fsus,
+        });
+        overlay(&mut config, more);
+        self.write("sys_config.json", &config.to_string());
     }
 
     /// Puts a file into it.
@@ -210,6 +230,30 @@ impl Run {
         }
     }
 
+    /// Reads what it prints up to a line that begins so; addresses told on the way are known from then on.
+    pub(crate) fn until(&mut self, beginning: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Ok(line) = self.started.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                let Ended { code, stderr, .. } = self.started.kill();
+                panic!("no line {beginning:?}, exit code {code:?}: {:?}\n{stderr}", self.said);
+            };
+            if let ["listening", name, _, address] = line.split_whitespace().collect::<Vec<_>>()[..] {
+                self.ports.insert(name.to_owned(), address.parse().expect("an address"));
+            }
+            self.said.push(line.clone());
+            if line.starts_with(beginning) {
+                return line;
+            }
+        }
+    }
+
+    /// Has it read its configuration anew; what it says of that.
+    pub(crate) fn reload(&mut self) -> String {
+        self.signal(Signal::HUP);
+        self.until("reloaded: ")
+    }
+
     /// Where the FSU with that name listens.
     pub(crate) fn address(&self, name: &str) -> SocketAddr {
         *self.ports.get(name).unwrap_or_else(|| panic!("{name} was not told: {:?}", self.said))
@@ -227,12 +271,17 @@ impl Run {
 
     /// A TCP connection to one FSU.
     pub(crate) fn tcp(&self, name: &str) -> Tcp {
-        Tcp(tcp(self.address(name)))
+        Tcp::new(self.address(name))
+    }
+
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.started.child)
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.started.child), signal).expect("it runs");
+        kill_process(self.pid(), signal).expect("it runs");
     }
 
     /// Waits for its end, asked for already.
@@ -337,7 +386,8 @@ impl Drop for Started {
 pub(crate) struct Udp(pub(crate) UdpSocket);
 
 impl Udp {
-    fn new(address: SocketAddr) -> Self {
+    /// One of any address of 127.0.0.1.
+    pub(crate) fn new(address: SocketAddr) -> Self {
         let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
         socket.connect(address).expect("a local address");
         socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
@@ -376,6 +426,11 @@ pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
 pub(crate) struct Tcp(pub(crate) TcpStream);
 
 impl Tcp {
+    /// A connection to that address.
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self(tcp(address))
+    }
+
     /// Sends bytes.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).expect("sent");

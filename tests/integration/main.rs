@@ -7,6 +7,7 @@
 // A test that cannot go on says so with a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod bounds;
 mod devicelog;
 mod drivers;
 mod exits;
@@ -14,6 +15,8 @@ mod faults;
 mod fleet;
 mod flood;
 mod harness;
+mod lateness;
+mod reload;
 mod tcp;
 mod udp;
 mod wire;

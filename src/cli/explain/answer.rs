@@ -98,7 +98,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
             if wrong != Reason::BadChecksum {
                 item.faults.push(bad_frame(device, &frame, wrong));
             }
-            let reply = error_reply(&device.template, wrong);
+            let reply = error_reply(&device.template, wrong).map(|(_, reply)| reply);
             item.verdict = match (reply, reason) {
                 (Some(_), None) => Verdict {
                     what: "error reply",

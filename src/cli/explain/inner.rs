@@ -4,7 +4,7 @@ use super::model::{Candidate, CommandView, Fault, Layer, Row};
 use super::outer::fault;
 use crate::cli::columns::hex;
 use crate::cli::describe::{self, Names, span, target};
-use crate::codec::checksum::{compute, read_number, stored, write_number};
+use crate::codec::checksum::{compute, read_number, write_number};
 use crate::codec::inner::{self, Frame, length_value};
 use crate::codec::reason::Reason;
 use crate::codec::value;
@@ -71,16 +71,13 @@ fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
 fn row(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Row {
     let offset = field.at.in_frame(frame.raw.len());
     let bytes = frame.raw.get(offset..offset + field.slot.len).unwrap_or_default();
-    let mut text = String::new();
-    let lengths = &view.device.template.lengths;
-    if lengths.iter().any(|length| length.at == field.at && length.lchksum) {
-        let value = read_number(bytes, field.slot.little);
-        text = format!("{}, check {:X}", value & 0x0FFF, value >> 12);
-    } else {
-        value::decode(&field.slot, bytes, &mut text);
-    }
+    let text = notation(&view.device.template, field, bytes);
     let expected = expected(view, frame, field);
     let ok = expected.as_ref().map(|expected| **expected == *bytes);
+    let right = expected.filter(|_| ok == Some(false)).map(|expected| {
+        // Where the notation does not show the difference (padding, say), the bytes do.
+        Some(notation(&view.device.template, field, &expected)).filter(|right| *right != text).unwrap_or(hex(&expected))
+    });
     Row {
         offset,
         bytes: hex(bytes),
@@ -88,9 +85,27 @@ fn row(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Row {
         kind: describe::slot(&field.slot),
         value: text,
         ok,
-        expected: expected.filter(|_| ok == Some(false)).map(|expected| hex(&expected)),
+        expected: right,
         from: view.reply.map(|reply| source(view, reply, field)),
     }
+}
+
+/// Bytes of a field in its own notation.
+fn notation(template: &Template, field: &Field, bytes: &[u8]) -> String {
+    if template.lengths.iter().any(|length| length.at == field.at && length.lchksum) {
+        let value = read_number(bytes, field.slot.little);
+        return format!("{}, check {:X}", value & 0x0FFF, value >> 12);
+    }
+    let mut text = String::new();
+    value::decode(&field.slot, bytes, &mut text);
+    text
+}
+
+/// What should stand in the header or tail field at a place, and what does, in its notation.
+fn notations(template: &Template, at: Offset, right: &[u8], found: &[u8]) -> (String, String) {
+    let field = template.left.iter().chain(&template.tail).find(|field| field.at == at);
+    let texts = field.map(|field| (notation(template, field, right), notation(template, field, found)));
+    texts.filter(|(right, found)| right != found).unwrap_or_else(|| (hex(right), hex(found)))
 }
 
 /// The bytes that a checked field has to have; `None`: any will do.
@@ -263,17 +278,18 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
     let read = |at: usize, len: usize| raw.get(at..at + len).map(hex).unwrap_or_default();
     let at_constant = |constant: &Constant| {
         let at = constant.at.in_frame(raw.len());
-        (Some(at), hex(&wanted(constant, raw)), held(constant, raw))
+        let there = raw.get(at..at + constant.bytes.len()).unwrap_or_default();
+        let (right, found) = notations(template, constant.at, &wanted(constant, raw), there);
+        (Some(at), right, found)
     };
     let (offset, expected, found) = match reason {
         Reason::BadLength | Reason::BadLengthChecksum => bad_length(template, frame),
         Reason::BadChecksum => match &template.checksum {
             Some(checksum) => {
                 let at = checksum.at.in_frame(raw.len());
-                let mut bytes = vec![0; checksum.len];
-                write_number(stored(checksum, raw), checksum.little, &mut bytes);
-                let expected = format!("{} ({})", hex(&right_checksum(template, frame)), describe::checksum(checksum));
-                (Some(at), expected, hex(&bytes))
+                let bytes = raw.get(at..at + checksum.len).unwrap_or_default();
+                let (right, found) = notations(template, checksum.at, &right_checksum(template, frame), bytes);
+                (Some(at), format!("{right} ({})", describe::checksum(checksum)), found)
             }
             None => (None, String::new(), String::new()),
         },
@@ -315,8 +331,9 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
         let right = right_length(length, frame.data_len);
         let found = &frame.raw[at..at + length.len];
         if *found != *right {
-            let expected = format!("{} ({}; the frame has {})", hex(&right), describe::formula(length), frame.data_len);
-            return (Some(at), expected, hex(found));
+            let (right, found) = notations(template, length.at, &right, found);
+            let expected = format!("{right} ({}; the frame has {})", describe::formula(length), frame.data_len);
+            return (Some(at), expected, found);
         }
     }
     if let Some(fixed) = template.data_len_fixed.filter(|&fixed| fixed != frame.data_len) {

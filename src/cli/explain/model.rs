@@ -30,7 +30,7 @@ pub(super) struct FsuHead {
     pub(super) transport: &'static str,
     /// Listen address.
     pub(super) bind: String,
-    /// Its id.
+    /// Its id; empty: it has none.
     pub(super) id: String,
 }
 
@@ -91,7 +91,7 @@ pub(super) struct Row {
     /// Whether it is what it has to be; only of fields that are checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ok: Option<bool>,
-    /// What it should have been, where it is wrong.
+    /// What it should have been, where it is wrong, in the field's notation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expected: Option<String>,
     /// In a reply: where the value comes from.

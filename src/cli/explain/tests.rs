@@ -33,6 +33,13 @@ fn text(fsu: &str, words: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
+#[test]
+fn an_id_is_shown_where_there_is_one() {
+    let check = |fsu: &str, expected: &str| assert_eq!(text(fsu, "7E").lines().next(), Some(expected));
+    check("gate", "fsu gate: tcp 127.0.0.1:40102, id 3230323530313236 (\"20250126\")");
+    check("nameless", "fsu nameless: tcp 127.0.0.1:40104");
+}
+
 /// The text is that of the file; JSON has the same replies, and they are what serving sends.
 fn check(file: &str, fsu: &str, words: &str) {
     let text = text(fsu, words);
@@ -172,7 +179,7 @@ fn the_seed_decides_random_values() {
 fn an_unknown_fsu_is_told_with_the_nearest() {
     let error = explain(&args("hal", "FF", false), &mut Vec::new()).unwrap_err();
     let CliError::Failed { exit, text } = error else { panic!("{error}") };
-    assert_eq!((exit, &*text), (Exit::Usage, "--fsu: no FSU `hal` (nearest of 5: `hall`)"));
+    assert_eq!((exit, &*text), (Exit::Usage, "--fsu: no FSU `hal` (nearest of 6: `hall`)"));
 }
 
 /// Whatever the bytes are, there is an explanation.

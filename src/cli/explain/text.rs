@@ -11,7 +11,8 @@ const VALUE_CHARS_MAX: usize = 48;
 /// Writes all of it.
 pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     let fsu = &all.fsu;
-    writeln!(out, "fsu {}: {} {}, id {}", fsu.name, fsu.transport, fsu.bind, fsu.id)?;
+    let id = if fsu.id.is_empty() { String::new() } else { format!(", id {}", fsu.id) };
+    writeln!(out, "fsu {}: {} {}{id}", fsu.name, fsu.transport, fsu.bind)?;
     writeln!(out, "clock {}, seed {}", all.clock, all.seed)?;
     writeln!(out, "received, {}:", count(all.hex.len() / 2, "byte"))?;
     lines(out, &dump(&bytes(&all.hex), 0))?;

@@ -241,6 +241,7 @@ impl<'a> Walk<'a> {
                 }
                 Framing::Length(_) => format!("as many bytes as its length field tells, and has {}", rest.len()),
                 Framing::Delimited => format!("{} (end)", hex(&template.end)),
+                Framing::Keyed => format!("as many bytes as its command has, and has {}", rest.len()),
             }
         });
         let deadline = self.fsu.limits.frame_deadline_ms;

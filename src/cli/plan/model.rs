@@ -316,6 +316,7 @@ fn framing(template: &Template) -> String {
             None => "by a length".into(),
         },
         Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(&template.end)),
+        Framing::Keyed => "by the size of the command in the header".into(),
     }
 }
 
@@ -358,19 +359,12 @@ fn constants(constants: &[Constant]) -> Vec<ConstantPlan> {
 }
 
 fn errors(device: &Device) -> Vec<ErrorPlan> {
-    let all = [
-        (ErrorReply::BadLengthChecksum, "bad_length_checksum"),
-        (ErrorReply::BadLength, "bad_length"),
-        (ErrorReply::BadChecksum, "bad_checksum"),
-        (ErrorReply::BadVersion, "bad_version"),
-        (ErrorReply::UnknownCommand, "unknown_command"),
-    ];
     let names = Names { device, command: None };
-    let plan = |(which, reason)| {
+    let plan = |which: ErrorReply| {
         let reply = device.template.errors[which as usize].as_deref()?;
-        Some(ErrorPlan { reason, reply: reply_plan(names, reply) })
+        Some(ErrorPlan { reason: which.name(), reply: reply_plan(names, reply) })
     };
-    all.into_iter().filter_map(plan).collect()
+    ErrorReply::ALL.into_iter().filter_map(plan).collect()
 }
 
 fn keys(template: &Template, shape: &KeyShape) -> KeysPlan {

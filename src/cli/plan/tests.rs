@@ -21,6 +21,15 @@ fn plans() {
 }
 
 #[test]
+fn an_id_is_shown_where_there_is_one() {
+    let first =
+        |fsu: &str| print(Some("tests/golden/explain"), fsu, false).lines().take(3).map(str::to_owned).collect();
+    let check = |fsu: &str, expected: [&str; 3]| assert_eq!(Vec::<String>::as_slice(&first(fsu)), expected);
+    check("gate", ["fsu gate", "  listens         tcp 127.0.0.1:40102", "  id              3230323530313236"]);
+    check("nameless", ["fsu nameless", "  listens         tcp 127.0.0.1:40104", "  connections     at most 1024"]);
+}
+
+#[test]
 fn json_has_the_same_facts() {
     let json: serde_json::Value = serde_json::from_str(&print(Some("tests/golden/explain"), "gate", true)).unwrap();
     let device = &json["devices"][0];

@@ -12,7 +12,10 @@ use std::io::{self, Write};
 pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "fsu {}", fsu.name)?;
     let limits = &fsu.limits;
-    let mut facts = vec![("listens", format!("{} {}", fsu.transport, fsu.bind)), ("id", fsu.id.clone())];
+    let mut facts = vec![("listens", format!("{} {}", fsu.transport, fsu.bind))];
+    if !fsu.id.is_empty() {
+        facts.push(("id", fsu.id.clone()));
+    }
     if fsu.transport == "udp" {
         let every = match fsu.heartbeat_interval_ms {
             Some(ms) => format!("every {} s", ms as f64 / 1000.0),

@@ -135,6 +135,21 @@ fn no_start() {
 }
 
 #[test]
+fn keyed() {
+    let template = fixtures::keyed();
+    assert_eq!(longest(&template), 6);
+    check(&template, "", Cut::More);
+    check(&template, "0001", Cut::More);
+    check(&template, "000111", Cut::More);
+    check(&template, "00011112", Cut::Frame(4));
+    check(&template, "0001111200", Cut::Frame(4));
+    check(&template, "000110AABB", Cut::More);
+    check(&template, "000110AABB76", Cut::Frame(6));
+    // A key that no command has.
+    check(&template, "000112", Cut::No);
+}
+
+#[test]
 fn hostile_length_fields() {
     let field = |per_data, base, at| LengthField { at, len: 8, little: false, base, per_data, lchksum: false };
     let at = crate::plan::template::Offset;
@@ -161,14 +176,18 @@ fn stream(template: &Template) -> impl Strategy<Value = Vec<u8>> + use<> {
     proptest::collection::vec(prop_oneof![3 => whole, 1 => garbage, 1 => piece], 0..8).prop_map(|parts| parts.concat())
 }
 
+fn templates() -> Vec<Template> {
+    fixtures::all().into_iter().chain([fixtures::keyed()]).collect()
+}
+
 fn any_template_and_stream() -> impl Strategy<Value = (usize, Vec<u8>)> {
-    (0..fixtures::all().len()).prop_flat_map(|number| (Just(number), stream(&fixtures::all()[number])))
+    (0..templates().len()).prop_flat_map(|number| (Just(number), stream(&templates()[number])))
 }
 
 proptest! {
     #[test]
     fn a_search_sees_what_cut_sees((number, bytes) in any_template_and_stream(), step in 1..4usize) {
-        let template = &fixtures::all()[number];
+        let template = &templates()[number];
         let mut search = Search::default();
         for at in (0..=bytes.len()).step_by(step) {
             prop_assert_eq!(search.cut(template, &bytes, at), cut(template, &bytes[at..]), "at {}", at);
@@ -177,7 +196,7 @@ proptest! {
 
     #[test]
     fn more_bytes_change_no_decision((number, bytes) in any_template_and_stream()) {
-        let template = &fixtures::all()[number];
+        let template = &templates()[number];
         let longest = longest(template);
         let mut decided = Cut::More;
         for len in 0..=bytes.len().min(longest + 5) {

@@ -2,6 +2,7 @@ use super::super::record::Kind;
 use super::super::testing::{device, fixed_template, fleet, fsu_with};
 use super::*;
 use crate::plan::fleet::{LogPlan, OnFull, Transport};
+use crate::plan::reload::Fate;
 use log::{Level, Log};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -193,4 +194,69 @@ fn a_burst_with_closed_taps_is_on_disk_after_stop() {
         let expected: Vec<_> = (0..400).map(|n| Some(n * 50 + fsu)).collect();
         assert_eq!(read_back(&device_file(dir.path(), fsu as usize)), expected);
     }
+}
+
+#[test]
+fn records_are_formatted_by_the_plan_they_were_made_under() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut handle = start(dir.path(), 2, LOG_QUEUE_BYTES, |_| {});
+    let (mut first, mut second) = (handle.tap(0, 2), handle.tap(1, 2));
+    let put = |tap: &mut Tap, fsu, text: &[u8]| assert!(tap.record(Kind::Received, fsu, peer(), START, None, text));
+    put(&mut first, 0, b"0 of f0");
+    put(&mut second, 1, b"0 of f1");
+    // f0 goes, f1 becomes number 0, f9 is new.
+    let next = |names: &[&str]| {
+        let fsus = names.iter().map(|name| fsu_with(name, Transport::Tcp, vec![device(1, fixed_template())]));
+        Arc::new(fleet(dir.path(), fsus.collect()))
+    };
+    let fates = [Fate::Gone, Fate::Stays(0)];
+    let epoch = handle.reload(next(&["f1", "f9"])).unwrap();
+    first.reload(epoch, &fates, 2);
+    put(&mut first, 1, b"1 of f9");
+    // The other shard is still at the fleet before.
+    put(&mut second, 1, b"1 of f1");
+    second.reload(epoch, &fates, 2);
+    put(&mut second, 0, b"2 of f1");
+    first.close();
+    second.close();
+    let totals = handle.stop();
+    assert_eq!((totals.records_written, totals.records_lost), (5, 0));
+    for (fsu, expected) in [(0, vec!["0 of f0"]), (1, vec!["0 of f1", "1 of f1", "2 of f1"]), (9, vec!["1 of f9"])] {
+        let text = device_file(dir.path(), fsu);
+        let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("  HEX: ")).collect();
+        let expected: Vec<_> = expected.iter().map(hex::encode_upper).collect();
+        let shown: Vec<_> = shown.iter().map(|hex| hex.replace(' ', "")).collect();
+        assert_eq!(shown, expected, "f{fsu}");
+        assert_eq!(text.matches(&format!("fsu[f{fsu}:")).count(), expected.len());
+    }
+}
+
+#[test]
+fn a_logger_that_is_far_behind_takes_no_more_fleets() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
+    let tap = handle.tap(0, 1);
+    let next = || Arc::new(fleet(dir.path(), vec![fsu_with("f0", Transport::Tcp, vec![])]));
+    // The tap does not turn: none of these can be let go.
+    for epoch in 1..=EPOCHS_MAX {
+        assert_eq!(handle.reload(next()), Ok(epoch));
+    }
+    assert!(handle.reload(next()).unwrap_err().contains("reloads behind"));
+    drop(tap);
+    handle.stop();
+}
+
+#[test]
+fn a_reload_changes_the_level() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
+    let log = handle.system_log();
+    let say = |text: &str| log.log(&log::Record::builder().level(Level::Debug).args(format_args!("{text}")).build());
+    say("before");
+    let mut next = fleet(dir.path(), vec![]);
+    next.log.level = log::LevelFilter::Debug;
+    handle.reload(Arc::new(next)).unwrap();
+    say("after");
+    handle.stop();
+    assert!(!system_text(dir.path()).contains("before") && system_text(dir.path()).contains("after"));
 }

@@ -17,6 +17,17 @@ pub fn field_name(protocol: &RawProtocol, tail: &[Field]) -> Option<Box<str>> {
     })
 }
 
+const COMPLEMENTS: [(&str, Complement); 3] =
+    [("none", Complement::None), ("ones", Complement::Ones), ("twos", Complement::Twos)];
+const OVER: [(&str, bool); 2] = [("raw", false), ("wire", true)];
+
+/// Tells of wrong words in a checksum, wherever it is to stand.
+pub fn check_words(diags: &mut Diags, raw: &At<RawChecksum>) {
+    algorithm(diags, raw.algorithm.as_ref(), raw.pos, usize::MAX / 8);
+    field::word(diags, raw.complement.as_ref(), Complement::None, &COMPLEMENTS);
+    field::word(diags, raw.over.as_ref(), false, &OVER);
+}
+
 fn algorithm(diags: &mut Diags, given: Option<&At<String>>, pos: Pos, field_len: usize) -> Option<Algorithm> {
     let Some(given) = given else {
         diags.missing(pos, "algorithm", "sum, xor, sum_xor, crc16 or crc:NAME");
@@ -96,8 +107,7 @@ pub fn compile(
         (None, Some(config)) => (config.algorithm.as_ref(), config.complement.as_ref()),
         (None, None) => (None, None),
     };
-    let complements = [("none", Complement::None), ("ones", Complement::Ones), ("twos", Complement::Twos)];
-    let complement = field::word(diags, complement_at, Complement::None, &complements);
+    let complement = field::word(diags, complement_at, Complement::None, &COMPLEMENTS);
     let algorithm = algorithm(diags, algorithm_at, pos, field.slot.len);
     let (from, to, over_wire) = match (declared, config) {
         (Some(declared), _) => named_span(diags, declared, plan, &field)?,
@@ -146,7 +156,7 @@ fn named_span(
         Some(at) => place(at, true)?,
         None => field.at,
     };
-    let over_wire = field::word(diags, declared.over.as_ref(), false, &[("raw", false), ("wire", true)]);
+    let over_wire = field::word(diags, declared.over.as_ref(), false, &OVER);
     Some((from, to, over_wire))
 }
 
@@ -188,6 +198,13 @@ fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos)
     let (from, to) = crate::codec::checksum::span(checksum, len);
     if from > to {
         diags.error(pos, "the checksum's span ends before it begins");
+        return;
+    }
+    // An empty data frame may leave nothing; any other must not.
+    let filled = if plan.data_len_fixed.is_some() { len } else { len + 1 };
+    let (from_filled, to_filled) = crate::codec::checksum::span(checksum, filled);
+    if from_filled >= to_filled {
+        diags.error(pos, "the checksum's span is empty");
         return;
     }
     let at = checksum.at.in_frame(len);

@@ -54,6 +54,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.value.clone() });
             continue;
         }
+        field::check_name(diags, name);
         if area != Area::Plain {
             let names: Vec<&str> = template.left.iter().chain(&template.tail).map(|field| &*field.name).collect();
             diags.error(name.pos, format!("no header field `{plain}`{}", known(plain, &names)));
@@ -66,6 +67,9 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let at = Offset((template.left_len + out.len) as i32);
         out.len += slot.len;
         let computed = if slot.kind == Kind::Length { Computed::Length } else { Computed::No };
+        if let Some(value) = raw.value.value.as_ref().filter(|_| computed == Computed::Length) {
+            diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
+        }
         let field = Field { name: plain.into(), at, slot, computed };
         out.fields.push(ResponseField { field, header: false, value: raw.value.value.clone() });
     }
@@ -133,12 +137,12 @@ fn declared_len(diags: &mut Diags, raw: &RawCommand, after_length: usize) -> Opt
     Some(declared - after_length)
 }
 
-/// Compiles one command, with its request's fields. `flag` are the names of the key's parts, `after_length` the header bytes that
+/// Compiles one command, with its request's fields. `flag` are the names of the key's parts (`None`: it is broken, which was told), `after_length` the header bytes that
 /// data_frame_length counts.
 pub fn command(
     diags: &mut Diags,
     template: &Template,
-    flag: &[At<String>],
+    flag: Option<&[At<String>]>,
     raw: &At<RawCommand>,
     after_length: usize,
 ) -> Option<(Command, CommandDraft, Option<DataList>)> {
@@ -197,7 +201,7 @@ pub fn command(
 
     let empty = Vec::new();
     let fields = request.as_ref().map_or(&empty, |request| &request.fields);
-    let parts = key_parts(diags, template, flag, fields, raw)?;
+    let parts = key_parts(diags, template, flag?, fields, raw)?;
     let (key, key_text) = key(diags, raw, &parts)?;
     let plain = |list: &DataList| -> Box<[Field]> {
         list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()

@@ -41,11 +41,17 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
         let (open, tail) = rest[at..].split_at(2);
         if open == "#{" {
             let end = tail.find("}#").ok_or_else(|| format!("`#{{{tail}` is not closed (would be `#{{field}}#`)"))?;
+            if tail[..end].trim().is_empty() {
+                return Err(format!("`#{{{}}}#` names no field (would be `#{{field}}#`)", &tail[..end]));
+            }
             if let Some((at, slot)) = scope.field(tail[..end].trim())? {
                 parts.push(Part::Field { at, slot });
             }
             rest = &tail[end + 2..];
         } else {
+            if let Some(call) = tail.find('}').map(|close| &tail[..close]).filter(|call| !call.contains('(')) {
+                return Err(no_call(call));
+            }
             let end = tail.find(")}").ok_or_else(|| format!("`${{{tail}` is not closed (would be `${{name()}}$`)"))?;
             parts.push(function(&tail[..end], scope)?);
             rest = &tail[end + 2..];
@@ -76,8 +82,7 @@ const FUNCTIONS: &[&str] = &[
 ];
 
 fn function(call: &str, scope: &dyn Scope) -> Result<Part, String> {
-    let (name, arguments) =
-        call.split_once('(').ok_or_else(|| format!("`{call}` is no function call (would be `name()`)"))?;
+    let (name, arguments) = call.split_once('(').ok_or_else(|| no_call(call))?;
     let (name, arguments) = (name.trim(), arguments.trim());
     let none = |part: Part| {
         if arguments.is_empty() { Ok(part) } else { Err(format!("{name}() takes no argument, found `{arguments}`")) }
@@ -118,7 +123,16 @@ fn function(call: &str, scope: &dyn Scope) -> Result<Part, String> {
             }
             Ok(Part::Register(scope.register(arguments)?))
         }
+        "" => Err(no_call("")),
         _ => Err(format!("unknown function `{name}`{}", nearest(name, FUNCTIONS.iter().copied()))),
+    }
+}
+
+/// What stands in `${}$` calls nothing.
+fn no_call(call: &str) -> String {
+    match call.trim() {
+        "" => format!("`${{}}$` names no function (known: {})", FUNCTIONS.join(", ")),
+        name => format!("`${{{name}}}$` is no function call (would be `${{{name}()}}$`)"),
     }
 }
 

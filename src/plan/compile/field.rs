@@ -5,7 +5,7 @@ use crate::codec::value::{self, set_bits};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Kind, Slot};
+use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Kind, Slot, Template};
 
 /// Where a name points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,31 @@ pub fn split_name(name: &str) -> (Area, &str) {
         }
     }
     (Area::Plain, name)
+}
+
+/// Tells of a name that no field may have.
+pub fn check_name(diags: &mut Diags, name: &At<String>) {
+    match split_name(&name.value).1 {
+        "" => diags.error(name.pos, "a field without a name"),
+        "data_frame" => diags.error(name.pos, "`data_frame` means the whole data frame; a field has another name"),
+        _ => {}
+    }
+}
+
+/// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken.
+pub fn check_once(diags: &mut Diags, plan: &Template, values: &[(At<String>, At<Json>)]) {
+    for (number, (name, _)) in values.iter().enumerate() {
+        let (area, plain) = split_name(&name.value);
+        let same = |(other, _): &&(At<String>, At<Json>)| {
+            let (other_area, other) = split_name(&other.value);
+            let header = || plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain);
+            let one_plain = area == Area::Plain || other_area == Area::Plain;
+            other == plain && (area == other_area || one_plain && header())
+        };
+        if let Some((other, _)) = values[..number].iter().find(same) {
+            diags.error(name.pos, format!("the same field as `{}`", other.value));
+        }
+    }
 }
 
 /// How short values of a data frame stand.
@@ -135,11 +160,20 @@ fn bit_ranges(
         return None;
     }
     let last = slot.len as u64 * 8 - 1;
-    let mut out = Vec::new();
+    let mut out: Vec<BitRange> = Vec::new();
     for (name, range) in ranges {
+        if name.value.is_empty() {
+            diags.error(name.pos, "bits without a name");
+        }
         match range.value[..] {
             [from, to] if from <= to && to <= last && to - from < 64 => {
-                out.push(BitRange { name: name.value.as_str().into(), from: from as u32, to: to as u32 });
+                let range_here = BitRange { name: name.value.as_str().into(), from: from as u32, to: to as u32 };
+                let overlaps = |other: &&BitRange| other.from <= range_here.to && range_here.from <= other.to;
+                if let Some(other) = out.iter().find(overlaps) {
+                    let text = format!("bits `{}` and `{}` overlap", other.name, name.value);
+                    diags.warn(range.pos, format!("{text} (where both are given, the later one stands)"));
+                }
+                out.push(range_here);
             }
             _ => diags.error(
                 range.pos,
@@ -165,6 +199,17 @@ pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
     match &json.value {
         Json::Str(text) => Some(text.clone()),
         Json::Num(number) => {
+            if number.is_f64() && !matches!(slot.kind, Kind::F32 | Kind::F64 | Kind::Str) {
+                let float = number.as_f64().unwrap_or_default();
+                let whole =
+                    if float.fract() == 0.0 && float.abs() < 1e15 { format!(": {float}") } else { String::new() };
+                let text = format!(
+                    "{number} is no value of this field ({}, without point and exponent{whole})",
+                    notation(slot)
+                );
+                diags.error(json.pos, text);
+                return None;
+            }
             if slot.kind == Kind::Hex {
                 let text = number.to_string();
                 if !text.bytes().all(|c| c.is_ascii_digit()) {
@@ -250,7 +295,7 @@ pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Maske
                 _ => None,
             };
             let Some(number) = number.filter(|&number| number <= most) else {
-                diags.error(name.pos, format!("bits `{}` hold 0 to {most}", name.value));
+                diags.error(name.pos, format!("bits `{}` hold a whole number from 0 to {most}", name.value));
                 return None;
             };
             set_bits(slot, range.from, range.to, number, &mut bytes);

@@ -8,17 +8,25 @@ use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits, RawLog, RawPerformance, RawSysConfig};
 use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+use crate::plan::network::Network;
 use crate::plan::template::Framing;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 /// FSUs of one run. A million sockets is past what one machine's ports hold; each FSU costs about 2 KiB.
 pub const FSUS_MAX: usize = 100_000;
 /// Longest FSU name: with time and rotation number behind it, it is a file name (255 bytes on Linux).
 pub const NAME_BYTES_MAX: usize = 200;
+/// Networks of one `allow`: each is looked at for each datagram. 18 bytes each.
+pub const ALLOW_MAX: usize = 64;
 /// Longest interval or timeout, in seconds: a year.
 pub const SECONDS_MAX: f64 = 31_536_000.0;
+
+/// What lets a stream be cut where nothing else does.
+const CUT: &str = "`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command \
+                   that header fields name and requests of one size, all with `req_data_list`, for each command";
 
 /// Compiles the fleet; what is wrong is told, and what can be compiled all the same is.
 pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: &mut Devices) -> Option<Fleet> {
@@ -40,8 +48,9 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
             }
         }
     });
+    let allow = allow(&mut loader.diags, raw.allow.as_ref()).unwrap_or_default();
     let mut fsus = Vec::new();
-    let mut checks = Checks::default();
+    let mut checks = Checks { allow, ..Checks::default() };
     let mut faults = FleetFaults::new(&mut loader.diags, raw);
     match &raw.fsu_list {
         None => loader.diags.missing(raw.pos, "fsu_list", "the FSUs"),
@@ -57,12 +66,28 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         faults.check(&mut loader.diags, &transports);
         devices.check_faults(&mut loader.diags);
     }
-    Some(Fleet { fsus, center, log, performance })
+    let allow_amplification = raw.allow_amplification.as_ref().is_some_and(|at| at.value);
+    Some(Fleet { fsus, center, log, performance, allow_amplification })
 }
 
-/// What has to be unique over the whole fleet.
+/// The networks of an `allow`, where there is one.
+fn allow(diags: &mut Diags, raw: Option<&At<Vec<At<String>>>>) -> Option<Arc<[Network]>> {
+    let list = raw?;
+    if list.is_empty() || list.len() > ALLOW_MAX {
+        diags
+            .error(list.pos, format!("{} networks (1 to {ALLOW_MAX}; without `allow` any centre may ask)", list.len()));
+    }
+    let networks = list.iter().filter_map(|text| {
+        let parsed = Network::parse(&text.value);
+        parsed.map_err(|what| diags.error(text.pos, what)).ok()
+    });
+    Some(networks.collect())
+}
+
+/// What has to be unique over the whole fleet, and what is common to it.
 #[derive(Default)]
 struct Checks {
+    allow: Arc<[Network]>,
     names: HashSet<String>,
     ports: HashMap<(bool, u16), Vec<(IpAddr, String)>>,
 }
@@ -168,6 +193,9 @@ fn limits(diags: &mut Diags, raw: Option<&RawLimits>) -> Limits {
     if let Some(value) = set(&raw.connections_max, 1, 1_000_000) {
         limits.connections_max = usize_of(value);
     }
+    if let Some(value) = set(&raw.connections_per_peer_max, 1, 1_000_000) {
+        limits.connections_per_peer_max = usize_of(value);
+    }
     if let Some(value) = set(&raw.frame_deadline_ms, 10, HOUR_MS) {
         limits.frame_deadline_ms = value;
     }
@@ -241,6 +269,7 @@ fn expand(
         faults::check_transports(diags, &limited, &[transport], &format!("this one is {}", transport.name()));
         set
     });
+    let allow = allow(diags, entry.allow.as_ref()).unwrap_or_else(|| checks.allow.clone());
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
     let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
     let Some(dir) = &entry.config_dir else {
@@ -294,7 +323,7 @@ fn expand(
                 compiled.iter().filter(|d| d.template.framing == Framing::Delimited && d.template.end.is_empty())
             {
                 let text = format!(
-                    "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut",
+                    "{} has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut ({CUT})",
                     device.template.path
                 );
                 loader.diags.error(entry.pos, text);
@@ -319,6 +348,7 @@ fn expand(
             client_timeout_ms,
             accept_any_id: on(&entry.accept_any_id, false),
             limits,
+            allow: allow.clone(),
             devices: compiled,
             faults,
         });

@@ -1,5 +1,6 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
+//! - [`vendor`]: the file vendor.json.
 //! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
@@ -21,6 +22,7 @@ pub mod rules;
 pub mod sample;
 pub mod template;
 pub mod transfer;
+pub mod vendor;
 
 #[cfg(test)]
 mod tests;
@@ -36,8 +38,11 @@ use std::path::Path;
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     let raw = loader.load::<RawSysConfig>(main_file, None)?;
     let vendors_file = loader.join(main_file, "vendor.json");
-    let there = loader.exists(&vendors_file) || loader.source.is_dir(&vendors_file);
-    let vendors = if there { loader.load::<RawVendors>(&vendors_file, None) } else { None };
+    let vendors =
+        if loader.source.is_there(&vendors_file) { loader.load::<RawVendors>(&vendors_file, None) } else { None };
+    if let Some(vendors) = &vendors {
+        vendor::check(&mut loader.diags, vendors);
+    }
     let mut devices = device::Devices::new(vendors.map(|at| at.value).unwrap_or_default());
     let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
     fleet.filter(|_| !loader.diags.has_errors())

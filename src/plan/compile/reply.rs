@@ -294,12 +294,17 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
             return Patch::Number { number: *number, to, len, form };
         }
         if let Part::Field { at, slot: asked } = part
-            && asked == slot
+            && (asked == slot || same_bits(asked, slot))
         {
             return Patch::Copy { from: *at, to, len };
         }
     }
     Patch::Text { value: expr, to, slot: slot.clone() }
+}
+
+/// Two bit fields that mean the same by every bit; how short values would stand does not matter to them.
+fn same_bits(asked: &Slot, slot: &Slot) -> bool {
+    matches!(slot.kind, Kind::Bit(_)) && (&asked.kind, asked.len, asked.little) == (&slot.kind, slot.len, slot.little)
 }
 
 fn width(number: Number) -> usize {
@@ -356,8 +361,47 @@ fn fits(expr: &Expr, slot: &Slot) -> Result<(), String> {
                 _ => Ok(()),
             }
         }
-        _ => Ok(()),
+        Kind::Bit(_) => fits_bits(expr, slot),
+        Kind::Str => Ok(()),
     }
+}
+
+/// Bits are written as zeros and ones, one after another.
+fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+    let is_bits = |text: &str| text.bytes().all(|c| matches!(c, b'0' | b'1' | b'[' | b']' | b',' | b' '));
+    let count = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    if let [Part::Field { slot: asked, .. }] = &*expr.parts
+        && same_bits(asked, slot)
+    {
+        return Ok(());
+    }
+    let mut bits = 0;
+    for part in &expr.parts {
+        bits += match part {
+            Part::Literal(text) if is_bits(text) => count(text),
+            Part::Choice(choices) if choices.iter().all(|choice| is_bits(choice)) => {
+                choices.iter().map(|choice| count(choice)).max().unwrap_or(0)
+            }
+            // Of numbers that follow each other, only 0 and 1 (10 and 11, …) are zeros and ones alone.
+            Part::Number { number: Number::Rand(low, high), .. }
+                if high.abs_diff(*low) <= 1 && is_bits(&low.to_string()) && is_bits(&high.to_string()) =>
+            {
+                count(&high.to_string())
+            }
+            Part::Field { slot: asked, .. } if matches!(&asked.kind, Kind::Bit(names) if names.is_empty()) => {
+                asked.len * 8
+            }
+            Part::Register(_) => 0,
+            _ => {
+                let what = "may be something else than zeros and ones";
+                return Err(format!("{what} (this field takes them, or a bit field of the same size and names)"));
+            }
+        };
+    }
+    if bits > 8 * slot.len {
+        return Err(format!("may be {bits} bits long, and the field holds {}", 8 * slot.len));
+    }
+    Ok(())
 }
 
 fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {

@@ -5,7 +5,7 @@ use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, split_name};
 use super::payload::ByPlace;
-use super::reply::{self, Sources, header_lookup};
+use super::reply::{self, ResponseField, Sources, header_lookup};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
 use crate::config::at::{At, Json, Map, Pos};
@@ -118,10 +118,17 @@ pub fn rules(
                 continue;
             }
             if numbers.is_empty() {
+                // A command that did not compile was told of; its rules cannot be looked at.
+                if draft.incomplete {
+                    continue;
+                }
                 let known = draft.plan.commands.iter().map(|command| &*command.key_text);
                 let near = nearest(&key_digits(&key.value).concat(), known);
                 diags.warn(key.pos, format!("the template has no command `{}`{near}", key.value));
                 continue;
+            }
+            if list.value.0.is_empty() && diags.is_empty_list(list.pos) {
+                diags.warn(list.pos, "an empty list: the command is not answered, as if it did not stand here");
             }
             let mut ended = false;
             for raw in &list.0 {
@@ -246,12 +253,18 @@ fn rule(
     let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     let turns: Vec<&[(At<String>, At<Json>)]> = match &raw.cycle {
         Some(cycle) if cycle.value.is_empty() => {
-            diags.error(cycle.pos, "`cycle` is empty (a list of data objects)");
+            // Where it has entries, they are wrong, which was told.
+            if diags.is_empty_list(cycle.pos) {
+                diags.error(cycle.pos, "`cycle` is empty (a list of data objects)");
+            }
             vec![&[]]
         }
         Some(cycle) => cycle.value.iter().map(|turn| turn.value.0.as_slice()).collect(),
         None => vec![&[]],
     };
+    for values in turns.iter().copied().chain([data]) {
+        field::check_once(diags, &draft.plan, values);
+    }
     for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
         check_name(diags, draft, numbers, name, value);
     }
@@ -383,7 +396,11 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
     let (area, plain) = split_name(&name.value);
     let plan = &draft.plan;
     let reply_fields = numbers.iter().flat_map(|&number| &draft.commands[number].response);
-    if area == Area::Plain && reply_fields.clone().any(|field| !field.header && *field.field.name == *plain) {
+    let own = |field: &&ResponseField| !field.header && *field.field.name == *plain;
+    if let Some(field) = reply_fields.clone().find(own).filter(|_| area == Area::Plain) {
+        if field.field.computed == Computed::Length {
+            diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
+        }
         return;
     }
     match plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) {
@@ -403,6 +420,7 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
 /// `when`, by command: `None` where this command's requests cannot fit it.
 fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRule) -> Vec<Option<Box<[Constant]>>> {
     let mut out: Vec<Option<Vec<Constant>>> = numbers.iter().map(|_| Some(Vec::new())).collect();
+    field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default());
     for (name, value) in raw.when.iter().flat_map(fields_of) {
         let (_, plain) = split_name(&name.value);
         if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {

@@ -27,6 +27,8 @@ pub struct TemplateDraft {
     pub plan: Arc<Template>,
     /// By command number.
     pub commands: Vec<CommandDraft>,
+    /// Commands are missing here, for errors that were told.
+    pub incomplete: bool,
     /// The template's refusal.
     pub refusal: Option<RefusalSpec>,
     /// As written.
@@ -47,8 +49,7 @@ pub fn template(
         return None;
     };
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
-    let encodings = [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)];
-    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings);
+    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings());
     let no_fields = Vec::new();
     let raw_left = protocol.pdu_left.as_ref().unwrap_or(&no_fields);
     let raw_tail = protocol.pdu_tailer.as_ref().unwrap_or(&no_fields);
@@ -65,7 +66,10 @@ pub fn template(
     let checksum_field = checksum::field_name(protocol, &tail);
     let last_is_checksum = tail.last().is_some_and(|field| Some(&*field.name) == checksum_field.as_deref());
     let end = if last_is_checksum { None } else { boundary(diags, raw_tail.last(), tail.last_mut(), Computed::End) };
-    let fixed = fixed_len(diags, protocol, left_len + tail_len);
+    let (fixed, size_known) = match fixed_len(diags, protocol, left_len + tail_len) {
+        Ok(fixed) => (fixed, true),
+        Err(Told) => (None, false),
+    };
     let mut plan = Template {
         vendor: raw.vendor.as_ref().map_or("", |vendor| &vendor.value).into(),
         path: path.display().to_string().into(),
@@ -93,10 +97,10 @@ pub fn template(
     let after_length = lengths(diags, raw_left, raw_tail, &mut plan);
     plan.versions = versions(diags, raw_left, raw_tail, &plan);
 
-    let flag = flag(protocol, raw);
+    let flag = flag(diags, protocol, &plan);
     let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
     for raw in protocol.data_frame.iter().flatten() {
-        let compiled = command::command(diags, &plan, &flag, raw, after_length);
+        let compiled = command::command(diags, &plan, flag.as_deref(), raw, after_length);
         commands.extend(compiled.map(|(mut command, draft, request)| {
             command.sample = sample(&plan, raw_left, raw_tail, request.as_ref(), &command, &draft);
             (command, draft)
@@ -105,21 +109,35 @@ pub fn template(
     if protocol.data_frame.as_ref().is_none_or(Vec::is_empty) {
         diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
     }
+    let incomplete = protocol.data_frame.as_ref().map_or(0, Vec::len) > commands.len();
     command::share(diags, &plan, &mut commands);
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
     sizes(diags, protocol, &mut plan, &commands);
     plan.keys = shapes(plan.left_len, &commands);
     let (compiled, drafts): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
     plan.commands = compiled.into();
+    if is_keyed(&plan) {
+        plan.framing = Framing::Keyed;
+    }
+    if !size_known || incomplete {
+        // Nothing is served; that a stream cannot be cut, neither, would only follow from that.
+        plan.framing = Framing::Fixed;
+    }
     let refusal = refusal(diags, protocol, &plan);
     errors(diags, protocol, &mut plan);
     Some(TemplateDraft {
         plan: Arc::new(plan),
         commands: drafts,
+        incomplete,
         refusal,
         rule_files: raw.rule_file_list.clone().unwrap_or_default(),
         path: path.to_owned(),
     })
+}
+
+/// The words of `encoding`.
+pub fn encodings() -> [(&'static str, Encoding); 2] {
+    [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)]
 }
 
 /// The fields of the header or the tail, with their places.
@@ -131,6 +149,7 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
             diags.missing(raw.pos, "name", "the field's name");
             continue;
         };
+        field::check_name(diags, name);
         let Some(slot) = field::slot(diags, raw, Padding::default()) else { continue };
         let (_, plain) = split_name(&name.value);
         if fields.iter().any(|field| *field.name == *plain) {
@@ -139,6 +158,8 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
         let length = slot.kind == Kind::Length || is_data_frame_length(raw);
         if !length {
             check_value(diags, raw, &slot);
+        } else if let Some(value) = raw.value.value.as_ref().filter(|_| !is_data_frame_length(raw)) {
+            diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
         let at = Offset(len as i32);
         len += slot.len;
@@ -184,22 +205,27 @@ fn boundary(
     Some(bytes)
 }
 
-fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Option<usize> {
+/// An error that was told already.
+struct Told;
+
+/// Data-frame bytes, where they are always the same.
+fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Result<Option<usize>, Told> {
     let dynamic = protocol.dynamic_length.as_ref().map(|dynamic| dynamic.value);
     match (&protocol.total_length, dynamic) {
-        (_, Some(true)) | (None, None) => None,
+        (None, None) if diags.written(protocol.pos, "total_length").is_some() => Err(Told),
+        (_, Some(true)) | (None, None) => Ok(None),
         (Some(total), _) => {
             let len = usize::try_from(total.value).unwrap_or(usize::MAX);
             if len < around || len > FRAME_BYTES_MAX {
                 let text = format!("total_length {len} (header and tail take {around}, at most {FRAME_BYTES_MAX})");
                 diags.error(total.pos, text);
-                return Some(0);
+                return Err(Told);
             }
-            Some(len - around)
+            Ok(Some(len - around))
         }
         (None, Some(false)) => {
             diags.missing(protocol.pos, "total_length", "bytes of the frame; dynamic_length is false");
-            None
+            Err(Told)
         }
     }
 }
@@ -291,12 +317,46 @@ fn versions(
     out.into()
 }
 
-/// The names in data_frame_type_flag.
-fn flag(protocol: &At<RawProtocol>, raw: &At<RawTemplate>) -> Vec<At<String>> {
-    let default = || vec![At { pos: raw.pos, value: "data_frame_type".to_owned() }];
-    let Some(flag) = &protocol.data_frame_type_flag else { return default() };
+/// The names in data_frame_type_flag. `None`: no command can be told by it, which was said.
+fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Option<Vec<At<String>>> {
+    const KEY: &str = "data_frame_type_flag";
+    let written = diags.written(protocol.pos, KEY);
+    let given = protocol.data_frame_type_flag.as_ref().map_or(&[][..], |flag| &flag.0);
+    let mut names = flag_names(given);
+    if names.is_empty() {
+        if let Some(broken) = given.iter().find(|at| !at.value.trim().is_empty()) {
+            diags.error(broken.pos, format!("`{}` names no field (a name, `{{a}}_{{b}}`, or a list)", broken.value));
+            return None;
+        }
+        // An empty one is none; one that could not be read was told.
+        if given.is_empty() && written.is_some_and(|pos| !diags.is_empty_list(pos)) {
+            return None;
+        }
+        names.push(At { pos: written.unwrap_or(protocol.pos), value: "data_frame_type".to_owned() });
+    }
+    let header: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
+    let requests = protocol.data_frame.iter().flatten().filter_map(|command| command.req_data_list.as_ref()).flatten();
+    let asked: Vec<&str> =
+        requests.filter_map(|field| field.name.as_ref()).map(|name| split_name(&name.value).1).collect();
+    let unknown = names.iter().find(|name| {
+        let plain = split_name(&name.value).1;
+        !header.contains(&plain) && !asked.contains(&plain)
+    });
+    let Some(name) = unknown else { return Some(names) };
+    let what = "is neither a header field nor in any req_data_list, so no command can be told";
+    let near = known(split_name(&name.value).1, &header);
+    let of = match written {
+        None => " (`data_frame_type_flag` is not given)",
+        Some(_) if given.iter().all(|at| at.value.trim().is_empty()) => " (`data_frame_type_flag` is empty)",
+        Some(_) => "",
+    };
+    diags.error(name.pos, format!("`{}`{of} {what}{near}", name.value));
+    None
+}
+
+fn flag_names(flag: &[At<String>]) -> Vec<At<String>> {
     let mut names = Vec::new();
-    for at in &flag.0 {
+    for at in flag.iter().filter(|at| !at.value.trim().is_empty()) {
         let text = at.value.trim();
         if text.starts_with("{pdu_") || !text.contains('{') {
             names.push(At { pos: at.pos, value: text.to_owned() });
@@ -313,7 +373,7 @@ fn flag(protocol: &At<RawProtocol>, raw: &At<RawTemplate>) -> Vec<At<String>> {
             rest = &inner[close + 1..];
         }
     }
-    if names.is_empty() { default() } else { names }
+    names
 }
 
 /// How large frames can be, and how a stream is cut.
@@ -362,6 +422,26 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         (None, None) => Framing::Delimited,
     };
     plan.wire_len_max = plan.wire_len(around + replies);
+}
+
+/// Can a stream be cut by the commands' keys, where nothing else tells where a frame ends? Where the key stands in the
+/// header, and all requests with one key have the same fields' size (data_frame_length is the reply's).
+fn is_keyed(plan: &Template) -> bool {
+    let [shape] = &*plan.keys else { return false };
+    let in_header = |part: &KeyPart| part.at.0 >= 0 && part.at.0 as usize + part.len <= plan.left_len;
+    let size = |number: &u32| {
+        let command = plan.commands.get(*number as usize)?;
+        command.request.as_ref().map(|_| command.request_len)
+    };
+    let one_size = |numbers: &[u32]| {
+        let mut sizes = numbers.iter().map(size);
+        sizes.next().flatten().is_some_and(|first| sizes.all(|size| size == Some(first)))
+    };
+    plan.framing == Framing::Delimited
+        && plan.end.is_empty()
+        && plan.encoding == Encoding::Binary
+        && shape.parts.iter().all(in_header)
+        && shape.table.iter().all(|(_, numbers)| one_size(numbers))
 }
 
 /// Parts of a key, fewest data-frame bytes, key -> commands.
@@ -437,6 +517,7 @@ fn errors(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template) {
 fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::plan::rule::Reply {
     let list = data_list(diags, plan, raw.resp_data_list.as_deref().unwrap_or_default(), Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
+    field::check_once(diags, plan, values);
     for (name, value) in values {
         let (area, plain) = split_name(&name.value);
         let data = area == Area::Plain && list.fields.iter().any(|field| *field.field.name == *plain);

@@ -39,6 +39,15 @@ fn check(pointer: &str, value: Value, expected: &[&str]) {
         Value::Object(map) => drop(map.insert(key.to_owned(), value)),
         other => panic!("{other}"),
     }
+    check_all(&files, expected, pointer);
+}
+
+/// As [`check`], with these files in place of those of [`files`].
+fn check_all(with: &Value, expected: &[&str], about: &str) {
+    let mut files = files();
+    for (name, content) in with.as_object().unwrap() {
+        files[name] = content.clone();
+    }
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files.as_object().unwrap() {
         match content {
@@ -52,7 +61,7 @@ fn check(pointer: &str, value: Value, expected: &[&str]) {
     let lines = loader.diags.lines().map(|line| line.replace(&prefix, ""));
     let told: Vec<String> =
         lines.map(|line| line.split_once(": ").map_or(line.clone(), |(_, text)| text.into())).collect();
-    assert_eq!(told, expected, "{pointer}");
+    assert_eq!(told, expected, "{about}");
 }
 
 #[test]
@@ -121,4 +130,221 @@ fn files_that_are_named_must_be_there() {
         &["/rule_file_list/1: warning: `t.json` never applies (<fsuid>.json, 0101.json or default.json)"],
     );
     check("/vendor.json", Value::Null, &["error: cannot be read: Is a directory (os error 21)"]);
+    let device = "/dev/zero";
+    check(
+        "/fsu_devices.json/device_list/0/protocol_template",
+        json!(device),
+        &[
+            "/device_list/0/protocol_template: error: /dev/zero cannot be read: it is no regular file, but a pipe, a socket or a device",
+        ],
+    );
+}
+
+#[test]
+fn vendors_that_no_template_names_are_looked_at_too() {
+    let told = |at: &str, text: &str| format!("/0{at}: error: {text}");
+    let one = |entry: Value, expected: &[String]| {
+        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
+        check("/vendor.json", json!([entry]), &expected);
+    };
+    one(json!({"vendor": "y", "checksum": {"algorithm": "sum"}, "encoding": "ascii_hex"}), &[]);
+    one(json!({"protocol": "UDP"}), &[told("", "\"vendor\" is missing (the name, as templates write it)")]);
+    one(json!({"vendor": "y", "encoding": "hex"}), &[told("/encoding", "unknown `hex` (known: binary, ascii_hex)")]);
+    one(
+        json!({"vendor": "y", "checksum": {"algorithm": "sume", "complement": "tows", "over": "wires"}}),
+        &[
+            told("/checksum/algorithm", "unknown algorithm `sume` (did you mean `sum`?)"),
+            told("/checksum/complement", "unknown `tows` (did you mean `twos`?)"),
+            told("/checksum/over", "unknown `wires` (did you mean `wire`?)"),
+        ],
+    );
+    one(
+        json!({"vendor": "x", "checksum": {"algorithm": "crc:CRC-16/MODBUZ"}}),
+        &[told(
+            "/checksum/algorithm",
+            "no CRC of the catalogue is named `CRC-16/MODBUZ` (did you mean `CRC_16_MODBUS`?)",
+        )],
+    );
+    check("/vendor.json", json!([{"vendor": "y"}, {"vendor": "y"}]), &["/1/vendor: error: a second entry for `y`"]);
+}
+
+/// A template with neither start nor end, for tcp, with these commands.
+fn unmarked(commands: &Value, expected: &[&str]) {
+    let field = |name: &str| json!({"name": name, "type": "hex", "length": 1});
+    let files = json!({
+        "sys_config.json": {"fsu_list": [
+            {"fsuname": "a", "port": 0, "protocol_type": "tcp", "config_dir": "."}
+        ]},
+        "t.json": {"rule_file_list": ["default.json"], "protocol": {
+            "data_frame_type_flag": "function",
+            "checksum": {"field": "crc", "algorithm": "crc16"},
+            "pdu_left": [field("unit"), field("function")],
+            "pdu_tailer": [{"name": "crc", "type": "int", "length": 2}],
+            "data_frame": commands
+        }},
+        "default.json": {}
+    });
+    check_all(&files, expected, "unmarked");
+}
+
+#[test]
+fn a_stream_without_marks_is_cut_by_the_command() {
+    let word = |name: &str| json!({"name": name, "type": "int", "length": 2});
+    let read = json!({"data_frame_type": "03", "req_data_list": [word("from"), word("count")]});
+    let reset = json!({"data_frame_type": "08", "req_data_list": []});
+    unmarked(&json!([read, reset]), &[]);
+    let cannot = "/fsu_list/0: error: t.json has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut \
+                  (`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command that \
+                  header fields name and requests of one size, all with `req_data_list`, for each command)";
+    unmarked(&json!([read, {"data_frame_type": "08"}]), &[cannot]);
+    unmarked(&json!([read, {"data_frame_type": "03", "req_data_list": [word("from")]}]), &[cannot]);
+}
+
+/// As [`check`]: one line is told at the place itself, an `error` or a `warning`.
+fn told(pointer: &str, value: Value, line: &str) {
+    let (_, place) = pointer.trim_start_matches('/').split_once('/').unwrap();
+    check(pointer, value, &[&format!("/{place}: {line}")]);
+}
+
+#[test]
+fn names_that_no_field_may_have() {
+    for list in ["pdu_left/1", "data_frame/0/req_data_list/0", "data_frame/0/resp_data_list/1"] {
+        let at = format!("/t.json/protocol/{list}/name");
+        told(&at, json!(" "), "error: a field without a name");
+        told(&at, json!("data_frame"), "error: `data_frame` means the whole data frame; a field has another name");
+    }
+    let at = "/t.json/protocol/data_frame/0/resp_data_list/1";
+    let bits = |bits: Value| json!({"name": "flags", "type": "bit", "length": 1, "bits": bits});
+    check(at, bits(json!({"a": [0, 3], "b": [4, 7]})), &[]);
+    check(
+        at,
+        bits(json!({"a": [0, 3], "b": [3, 4]})),
+        &["/protocol/data_frame/0/resp_data_list/1/bits/b: warning: bits `a` and `b` overlap \
+           (where both are given, the later one stands)"],
+    );
+    check(
+        at,
+        bits(json!({"": [0, 3]})),
+        &["/protocol/data_frame/0/resp_data_list/1/bits/: error: bits without a name"],
+    );
+}
+
+#[test]
+fn a_checksum_spans_something() {
+    let at = "/t.json/protocol/checksum";
+    let span = |from: &str, to: &str| json!({"algorithm": "sum", "from": from, "to": to});
+    check(at, span("address", "address"), &[]);
+    check(at, span("data_frame", "data_frame"), &[]);
+    told(at, span("command", "address"), "error: the checksum's span is empty");
+    told(at, span("command", "start"), "error: the checksum's span ends before it begins");
+}
+
+#[test]
+fn one_field_has_one_value() {
+    let twice = json!({"address": "01", "{pdu_left}_address": "02"});
+    let line = "error: the same field as `address`";
+    for (rule, place) in
+        [(json!({"data": twice}), "data/"), (json!({"cycle": [twice]}), "cycle/0/"), (json!({"when": twice}), "when/")]
+    {
+        check("/default.json/01", rule, &[&format!("/01/{place}{{pdu_left}}_address: {line}")]);
+    }
+    check(
+        "/t.json/protocol/errors",
+        json!({"unknown_command": {"data": twice}}),
+        &[&format!("/protocol/errors/unknown_command/data/{{pdu_left}}_address: {line}")],
+    );
+    check("/default.json/01", json!({"data": {"address": "01"}, "cycle": [{"address": "02"}]}), &[]);
+}
+
+#[test]
+fn a_length_is_computed() {
+    let line = "warning: `n` is always computed; its value here means nothing";
+    let length = json!({"name": "n", "type": "length", "length": 1, "of": ["power"], "value": 5});
+    let at = "/t.json/protocol/data_frame/0/resp_data_list/1";
+    check(at, length, &[&format!("/protocol/data_frame/0/resp_data_list/1/value: {line}")]);
+    let files = |left: Value, data: Value| {
+        let mut files = files();
+        files["t.json"]["protocol"]["pdu_left"].as_array_mut().unwrap().push(left);
+        files["default.json"] = json!({"01": {"data": data}});
+        files
+    };
+    let length = |value: Value| json!({"name": "n", "type": "length", "length": 1, "value": value});
+    check_all(&files(length(json!(5)), json!({})), &[&format!("/protocol/pdu_left/3/value: {line}")], "header");
+    check_all(&files(length(Value::Null), json!({"n": 5})), &[&format!("/01/data/n: {line}")], "rule");
+    check_all(&files(length(json!("{{data_frame_length}}")), json!({})), &[], "placeholder");
+}
+
+#[test]
+fn one_mistake_is_told_once() {
+    let lists = |list: Value, expected: &[&str]| check("/default.json/01", list, expected);
+    lists(json!([]), &["/01: warning: an empty list: the command is not answered, as if it did not stand here"]);
+    lists(json!([5]), &["/01/0: error: expected an object, found 5"]);
+    lists(json!({"cycle": []}), &["/01/cycle: error: `cycle` is empty (a list of data objects)"]);
+    lists(json!({"cycle": [5]}), &["/01/cycle/0: error: expected an object, found 5"]);
+
+    let at = "/t.json/protocol/total_length";
+    told(at, json!(3), "error: total_length 3 (header and tail take 5, at most 65000)");
+    told(at, json!("70"), "error: expected a whole number, found \"70\" (write 70, without quotes)");
+
+    let at = "/t.json/protocol/data_frame_type_flag";
+    told(at, json!(5), "error: expected a text, found 5 (write \"5\", with quotes)");
+    check(
+        at,
+        json!([5]),
+        &["/protocol/data_frame_type_flag/0: error: expected a text, found 5 (write \"5\", with quotes)"],
+    );
+    told(at, json!("{command"), "error: `{command` names no field (a name, `{a}_{b}`, or a list)");
+    let nothing = "is neither a header field nor in any req_data_list, so no command can be told";
+    told(at, json!("comand"), &format!("error: `comand` {nothing} (did you mean `command`?)"));
+    let known = "(known: start, address, command, checksum, end)";
+    for empty in [json!(""), json!([])] {
+        told(at, empty, &format!("error: `data_frame_type` (`data_frame_type_flag` is empty) {nothing} {known}"));
+    }
+}
+
+#[test]
+fn numbers_of_a_whole_number_field() {
+    let at = "/default.json/01/when";
+    let line = |text: &str| format!("/01/when/phase: error: {text}");
+    check(at, json!({"phase": 2}), &[]);
+    let plain = "is no value of this field (a whole number, without point and exponent";
+    check(at, json!({"phase": 1e2}), &[&line(&format!("100.0 {plain}: 100)"))]);
+    check(at, json!({"phase": 1.5}), &[&line(&format!("1.5 {plain})"))]);
+}
+
+#[test]
+fn references_that_name_nothing() {
+    let at = "/default.json/01/data/shown";
+    let known = "year, month, day, week, hour, minute, second, datetime, packed_date, packed_time, fsuid, seq, rand, choice, reg";
+    for empty in ["${}$", "at ${ }$ ${hour()}$", "${()}$"] {
+        told(at, json!(empty), &format!("error: `${{}}$` names no function (known: {known})"));
+    }
+    told(at, json!("${hour}$"), "error: `${hour}$` is no function call (would be `${hour()}$`)");
+    told(at, json!("#{}#"), "error: `#{}#` names no field (would be `#{field}#`)");
+}
+
+#[test]
+fn what_goes_into_bits_is_zeros_and_ones() {
+    let bit = |name: &str, length: u32| json!({"name": name, "type": "bit", "length": length});
+    let named = |name: &str| json!({"name": name, "type": "bit", "length": 1, "bits": {"door": [0, 1]}});
+    let one = |value: &str, expected: Option<&str>| {
+        let mut files = files();
+        let command = &mut files["t.json"]["protocol"]["data_frame"][0];
+        command["req_data_list"] = json!([bit("one", 1), bit("two", 2), named("doors"), {"name": "raw", "length": 1}]);
+        command["resp_data_list"] = json!([bit("flags", 1), named("open")]);
+        files["default.json"] = json!({"01": {"data": {"flags": value}}});
+        let expected = expected.map(|text| format!("/01/data/flags: error: `{value}` {text}"));
+        check_all(&files, &expected.iter().map(String::as_str).collect::<Vec<_>>(), value);
+    };
+    let other =
+        "may be something else than zeros and ones (this field takes them, or a bit field of the same size and names)";
+    one("#{one}#", None);
+    one("#{two}#", Some("may be 16 bits long, and the field holds 8"));
+    one("#{doors}#", Some(other));
+    one("#{raw}#", Some(other));
+    one("1${rand(0,1)}$", None);
+    one("${rand(0,2)}$", Some(other));
+    one("${choice(01,2)}$", Some(other));
+    one("${choice(01,10)}$", None);
+    one("${hour()}$", Some(other));
 }

@@ -94,7 +94,11 @@ fn silence_and_inner_errors_still_show_a_center() {
     check(&two(), &request((1, 1), b"abc"), &[], true, &[(Reason::Short, 1)]);
     check(&two(), &request((1, 1), b""), &[], true, &[(Reason::Short, 1)]);
     let unknown = frame(&fixed(), 5, 0x77, &[]);
-    check(&two(), &request((1, 1), &unknown), &[], true, &[(Reason::UnknownCommand, 1)]);
+    let state = check(&two(), &request((1, 1), &unknown), &[], true, &[(Reason::UnknownCommand, 1)]);
+    assert_eq!(state.counters.error_replies, [0; 5]);
+    let telling = fsu(vec![device(fixed(), 1, 1, true)]);
+    let state = check(&telling, &request((1, 1), &unknown), &[((1, 1), unknown.clone())], true, &[]);
+    assert_eq!(state.counters.error_replies, [0, 0, 0, 0, 1]);
 }
 
 #[test]

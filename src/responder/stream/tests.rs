@@ -140,6 +140,22 @@ fn garbage_between_frames() {
 }
 
 #[test]
+fn commands_of_one_size_each_need_no_mark() {
+    let template = fixtures::keyed();
+    let mut wrong_checksum = frame(&template, 4, 0x10, &[1, 2]);
+    wrong_checksum[5] ^= 1;
+    let pieces = [
+        answered(&template, 1, &[1, 2]),
+        Silent(frame(&template, 2, COMMANDS[1], &[])),
+        answered(&template, 3, &[0x10, 0x11]),
+        Dropped(frame(&template, 3, 0x77, &[]), Reason::Garbage),
+        Answered(wrong_checksum, frame(&template, 4, 0x10, &[])),
+        Waiting(frame(&template, 5, 0x10, &[1, 2])[..5].to_vec()),
+    ];
+    check(&one(template), &pieces);
+}
+
+#[test]
 fn a_length_that_cannot_be_is_not_waited_for() {
     let template = fixtures::length();
     let pieces =

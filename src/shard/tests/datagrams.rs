@@ -155,6 +155,7 @@ fn a_drain_sends_what_is_due_in_time() {
             peer: address(7),
             what: Outgoing::Reply,
             tries: 0,
+            due_ns: 0,
         }),
         START_MS + DRAIN_MS + 1,
         b"late",

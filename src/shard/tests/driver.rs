@@ -44,6 +44,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             fsus: sockets.into_iter().enumerate().collect(),
             run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
+            own: Arc::default(),
         },
         Letters,
     )
@@ -100,7 +101,7 @@ fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(driver: DriverKi
     while handle.counters().recv_timeout(PATIENCE).unwrap()[3].1.received < 41 {}
     handle.drain();
     assert_eq!(receive(&client), b'z');
-    let counters = handle.join().unwrap();
+    let counters = handle.join().unwrap().counters;
     assert_eq!(counters.len(), 20);
     assert_eq!((counters[3].0, counters[3].1.answered, counters[3].1.dropped_total()), (3, 41, 0));
     let replies = records.taken.lock().unwrap().iter().filter(|(_, kind, ..)| *kind == Kind::Reply).count();
@@ -119,7 +120,7 @@ fn bursts_on_one_socket_are_answered_whole(driver: DriverKind) {
         }
     }
     handle.stop();
-    let counters = handle.join().unwrap();
+    let counters = handle.join().unwrap().counters;
     assert_eq!((counters[0].1.received, counters[0].1.answered), (5_000, 5_000));
 }
 
@@ -155,7 +156,7 @@ fn connections_are_answered_finished_and_reset(driver: DriverKind) {
     handle.drain();
     last.read_exact(&mut got[1..]).unwrap();
     assert_eq!(&got, b"yz");
-    let counters = handle.join().unwrap().remove(0).1;
+    let counters = handle.join().unwrap().counters.remove(0).1;
     assert_eq!((counters.connections, counters.received, counters.answered), (51, 50 * 3 + 50 + 2, 50 * 3 + 50 + 2));
     assert_eq!((counters.dropped[Reason::Garbage as usize], counters.dropped_total()), (50, 50));
 }
@@ -173,6 +174,6 @@ fn a_slow_reader_gets_everything(driver: DriverKind) {
     }
     thread.join().unwrap();
     handle.drain();
-    let counters = handle.join().unwrap().remove(0).1;
+    let counters = handle.join().unwrap().counters.remove(0).1;
     assert_eq!((counters.answered, counters.dropped_total()), (requests as u64, 0));
 }

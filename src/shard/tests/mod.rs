@@ -5,12 +5,15 @@
 
 mod datagrams;
 mod driver;
+mod guards;
+mod reload;
 mod repeat;
 mod streams;
 
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
 use super::protocol::Protocol;
+use super::reload::Sockets;
 use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
@@ -44,6 +47,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 client_timeout_ms: 360_000,
                 accept_any_id: false,
                 limits: Limits::default(),
+                allow: Arc::default(),
                 devices: Arc::new([]),
                 faults: None,
             };
@@ -61,7 +65,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
         language: Language::En,
         on_full: OnFull::Drop,
     };
-    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default() })
+    Arc::new(Fleet { fsus, center: None, log, performance: Performance::default(), allow_amplification: false })
 }
 
 /// Answers the requests described above.
@@ -186,6 +190,7 @@ pub(super) struct FakeIo {
     written: Vec<(u64, String)>,
     interest: Interest,
     closed: Vec<ConnId>,
+    closed_sockets: Vec<u32>,
     accepting: bool,
     receiving: bool,
 }
@@ -231,8 +236,14 @@ impl Io for FakeIo {
         self.receiving = false;
     }
 
-    fn unix_ms(&mut self) -> i64 {
-        START_UNIX_MS + self.ms as i64
+    fn unix_ns(&mut self) -> i64 {
+        (START_UNIX_MS + self.ms as i64) * 1_000_000
+    }
+}
+
+impl Sockets for FakeIo {
+    fn close_socket(&mut self, socket: u32) {
+        self.closed_sockets.push(socket);
     }
 }
 
@@ -261,6 +272,7 @@ impl World {
             written: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
+            closed_sockets: Vec::new(),
             accepting: true,
             receiving: true,
         };
@@ -283,8 +295,8 @@ impl World {
                 let text = String::from_utf8(bytes.clone()).unwrap();
                 self.io.sent.push((self.io.ms, datagram.socket, datagram.peer.port(), text));
             }
-            let unix_ms = self.io.unix_ms();
-            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ms);
+            let unix_ns = self.io.unix_ns();
+            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ns);
         }
     }
 
@@ -318,7 +330,7 @@ impl World {
     }
 
     fn datagram(&mut self, socket: u32, port: u16, text: &str) {
-        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now(), &mut self.io);
+        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now().unix_ns, self.now(), &mut self.io);
         self.flush();
     }
 
@@ -345,5 +357,6 @@ impl World {
 }
 
 fn clock(ms: u64, set_ms: i64) -> Clock {
-    Clock { unix_ms: START_UNIX_MS + ms as i64 + set_ms, mono_ms: START_MS + ms, utc_offset_s: 0 }
+    let unix_ms = START_UNIX_MS + ms as i64 + set_ms;
+    Clock { unix_ms, unix_ns: unix_ms * 1_000_000, mono_ms: START_MS + ms, utc_offset_s: 0 }
 }

@@ -74,8 +74,8 @@ impl Io for Net {
 
     fn stop_receiving(&mut self) {}
 
-    fn unix_ms(&mut self) -> i64 {
-        START_UNIX_MS + self.ms as i64
+    fn unix_ns(&mut self) -> i64 {
+        (START_UNIX_MS + self.ms as i64) * 1_000_000
     }
 }
 
@@ -115,7 +115,7 @@ impl Shard {
             let what = if datagram.what == Outgoing::Reply { "sent" } else { "beat" };
             self.net.events.push((self.net.fsus[datagram.socket as usize], self.net.ms, what, bytes.clone()));
             let now = clock(self.net.ms, 0);
-            self.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ms);
+            self.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ns);
         }
     }
 
@@ -140,7 +140,7 @@ impl Shard {
         let socket = self.net.fsus.iter().position(|&own| own == fsu).unwrap() as u32;
         let now = clock(self.net.ms, 0);
         if fleet.fsus[fsu].transport != Transport::Tcp {
-            self.serve.on_datagram(socket, address(9), bytes, now, &mut self.net);
+            self.serve.on_datagram(socket, address(9), bytes, now.unix_ns, now, &mut self.net);
             return self.flush();
         }
         let gone = |net: &Net| !net.conns.iter().any(|&(_, own)| own == fsu);
@@ -203,7 +203,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         fsus.push(fsu);
     }
     let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
-    Arc::new(Fleet { fsus, center, log, performance })
+    Arc::new(Fleet { fsus, center, log, performance, allow_amplification: false })
 }
 
 /// Requests in turn to the FSUs given by number; all events by FSU, the ledger sorted, the counts of the faults.

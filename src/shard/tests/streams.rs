@@ -103,6 +103,30 @@ fn idle_is_counted_from_the_last_whole_frame() {
 }
 
 #[test]
+fn an_owed_reply_holds_a_connection_open() {
+    let mut world = world(|limits| limits.idle_timeout_ms = 30);
+    let id = world.connect(1);
+    world.bytes(id, "[a9]");
+    world.run_to(89);
+    assert_eq!((&world.text()[..], &world.io.closed[..]), ("", &[][..]));
+    world.run_to(119);
+    assert_eq!((&world.text()[..], &world.io.closed[..]), ("a", &[][..]));
+    world.run_to(140);
+    assert_eq!((&world.io.closed[..], world.dropped(Reason::IdleTimeout)), (&[id][..], 1));
+    assert_eq!(world.dropped(Reason::PeerGone), 0);
+
+    // What the peer does not take is bounded by its own deadline.
+    let mut world = self::world(|limits| (limits.idle_timeout_ms, limits.write_deadline_ms) = (30, 500));
+    let id = world.connect(1);
+    world.io.room = 0;
+    world.bytes(id, "[a0]");
+    world.run_to(499);
+    assert_eq!(world.io.closed, []);
+    world.run_to(500);
+    assert_eq!((&world.io.closed[..], world.dropped(Reason::WriteDeadline)), (&[id][..], 1));
+}
+
+#[test]
 fn connections_are_bounded() {
     let mut world = world(|limits| limits.connections_max = 2);
     let first = world.connect(1);

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# What takes too long for every change: advisories, licences and sources of all crates. Works from any directory.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+# need_deny: cargo-deny, compiled once if it is not there; that takes minutes.
+need_deny() {
+    cargo deny --version >/dev/null 2>&1 && return 0
+    say "installing cargo-deny"
+    cargo install --quiet --locked cargo-deny || fail "cargo-deny is missing and cannot be installed: cargo install cargo-deny"
+}
+
+need_build_tools
+need_deny
+say "advisories, licences, sources"
+cargo deny --all-features check
+
+say "all steps passed"

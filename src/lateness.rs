@@ -1,0 +1,76 @@
+//! What a mock says of itself at the end: how late its replies left, and whether a test with it is valid (docs/method.md).
+//!
+//! `run` tells it and keeps it in `--stats`; the load generator's report takes it over from there.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The lateness of one shard's replies, or of all, from due to handed to the kernel. Microseconds, rounded up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lateness {
+    /// Replies measured: all that were sent.
+    pub replies: u64,
+    /// Half of them were at most this late.
+    pub p50_us: u64,
+    /// 99 in a hundred.
+    pub p99_us: u64,
+    /// 999 in a thousand.
+    pub p999_us: u64,
+    /// The latest.
+    pub max_us: u64,
+    /// The limit of `--late-limit-ms`.
+    pub limit_us: u64,
+    /// Replies later than that.
+    pub over_limit: u64,
+}
+
+impl Lateness {
+    /// The mock was slow itself: what was measured with it says nothing about the other side.
+    pub fn is_valid(&self) -> bool {
+        self.p999_us <= self.limit_us
+    }
+
+    /// A sentence for people; `rate_per_s` is what was offered, where that is known.
+    pub fn verdict(&self, rate_per_s: Option<f64>) -> String {
+        let ms = |us: u64| format!("{}.{:03} ms", us / 1_000, us % 1_000);
+        if self.replies == 0 {
+            return "no verdict: the mock sent no reply".to_owned();
+        }
+        if self.is_valid() {
+            return format!("valid: the mock was at most {} late at p99.9", ms(self.p999_us));
+        }
+        let above = rate_per_s.map_or_else(String::new, |rate| format!(" at {rate:.0} requests/s and above"));
+        let Self { over_limit, replies, .. } = self;
+        format!(
+            "not valid{above}: the mock was {} late at p99.9, past its limit of {}; {over_limit} of {replies} replies were later than that",
+            ms(self.p999_us),
+            ms(self.limit_us),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdicts() {
+        let late = |replies, p999_us, over_limit| Lateness {
+            replies,
+            p999_us,
+            over_limit,
+            limit_us: 5_000,
+            ..Lateness::default()
+        };
+        let check = |late: Lateness, rate, expected| assert_eq!(late.verdict(rate), expected);
+        check(late(0, 0, 0), None, "no verdict: the mock sent no reply");
+        check(late(10, 912, 0), Some(100.0), "valid: the mock was at most 0.912 ms late at p99.9");
+        check(late(10, 5_000, 0), None, "valid: the mock was at most 5.000 ms late at p99.9");
+        check(
+            late(1_000, 12_001, 2),
+            Some(52_000.4),
+            "not valid at 52000 requests/s and above: the mock was 12.001 ms late at p99.9, past its limit of 5.000 ms; \
+             2 of 1000 replies were later than that",
+        );
+    }
+}

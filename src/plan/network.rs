@@ -1,0 +1,83 @@
+//! Networks of centres that may ask (`allow`).
+
+use std::net::IpAddr;
+
+/// An address and how many of its first bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    ip: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    /// From `192.0.2.0/24`, or an address alone; what is wrong with it otherwise.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (ip, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(ip, bits)| (ip, Some(bits)));
+        let ip: IpAddr =
+            ip.parse().map_err(|_| format!("`{text}` is no network (192.0.2.0/24, 2001:db8::/32, an address)"))?;
+        let all = if ip.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            None => all,
+            Some(bits) => {
+                let number = bits.parse().ok().filter(|&bits| bits <= all);
+                number.ok_or_else(|| format!("`{text}`: /{bits} (0 to {all})"))?
+            }
+        };
+        let network = Self { ip, bits };
+        if network.head(ip) == number(ip) {
+            Ok(network)
+        } else {
+            Err(format!(
+                "`{text}`: bits past the first {bits} are set (an address is followed by /{all}, or by nothing)"
+            ))
+        }
+    }
+
+    /// Whether an address is one of it.
+    #[inline]
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        ip.is_ipv4() == self.ip.is_ipv4() && self.head(ip) == number(self.ip)
+    }
+
+    /// The first bits of an address, the others 0.
+    fn head(&self, ip: IpAddr) -> u128 {
+        let width = if ip.is_ipv4() { 32 } else { 128 };
+        let rest = width - u32::from(self.bits);
+        number(ip).checked_shr(rest).unwrap_or(0).checked_shl(rest).unwrap_or(0)
+    }
+}
+
+fn number(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(ip) => u128::from(u32::from(ip)),
+        IpAddr::V6(ip) => ip.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(network: &str, inside: &[&str], outside: &[&str]) {
+        let network = Network::parse(network).expect("a network");
+        let contains = |ip: &&&str| network.contains(ip.parse().expect("an address"));
+        assert_eq!(inside.iter().filter(contains).count(), inside.len(), "{network:?}");
+        assert_eq!(outside.iter().filter(contains).count(), 0, "{network:?}");
+    }
+
+    #[test]
+    fn what_is_inside() {
+        check("192.0.2.0/24", &["192.0.2.0", "192.0.2.255"], &["192.0.3.0", "::192.0.2.1", "0.0.0.0"]);
+        check("192.0.2.7", &["192.0.2.7"], &["192.0.2.6", "192.0.2.8"]);
+        check("0.0.0.0/0", &["1.2.3.4", "255.255.255.255"], &["::", "2001:db8::1"]);
+        check("2001:db8::/33", &["2001:db8::1", "2001:db8:7fff::"], &["2001:db8:8000::", "10.0.0.1"]);
+        check("::/0", &["::1", "2001:db8::"], &["0.0.0.1"]);
+    }
+
+    #[test]
+    fn what_is_none() {
+        for text in ["", "host", "192.0.2.0/33", "192.0.2.0/x", "192.0.2.0/", "192.0.2.1/24", "::/129", "1.2.3/8"] {
+            assert!(Network::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What the program does without: centres that may not ask, descriptors, a disk, io_uring.
+
+use crate::harness::{Ended, PROGRAM, Run, Tcp, Tree, fsu, run_to_end};
+use crate::wire::{meter, reply, request};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
+use seccompiler::{SeccompAction, SeccompFilter};
+use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::process::Command;
+
+const ID: &str = "20250125";
+
+fn asked(tag: u8) -> Vec<u8> {
+    meter(1, 1, &[0, tag])
+}
+
+fn answer(tag: u8) -> Vec<u8> {
+    meter(1, 1, &[0, tag, 2, 1])
+}
+
+/// A TCP connection from another address of this machine.
+fn tcp_from(host: &str, to: SocketAddr) -> Tcp {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let from: SocketAddr = format!("{host}:0").parse().expect("an address");
+    socket.bind(&from.into()).expect("an address of this machine");
+    socket.connect(&to.into()).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(crate::harness::PATIENCE)).expect("not zero");
+    Tcp(stream)
+}
+
+#[test]
+fn centres_that_may_not_ask_are_not_answered() {
+    let fsus = [
+        fsu("udp", ID, "udp", &json!({})),
+        fsu("tcp", "2", "tcp", &json!({})),
+        fsu("open", "3", "tcp", &json!({"allow": ["127.0.0.1/32"]})),
+    ];
+    let tree = Tree::new(&fsus, &json!({"allow": ["127.0.0.9/32"]}));
+    let run = Run::start(&tree, &[]);
+    let good = request(ID, [1, 1], &asked(1));
+    run.udp("udp").send(&good);
+    let centre = UdpSocket::bind(("127.0.0.9", 0)).unwrap();
+    centre.set_read_timeout(Some(crate::harness::PATIENCE)).unwrap();
+    centre.send_to(&good, run.address("udp")).unwrap();
+    let mut buffer = [0; 100];
+    let size = centre.recv(&mut buffer).unwrap();
+    assert_eq!(buffer[..size], reply(ID, [1, 1], &answer(1)));
+    run.tcp("tcp").expect_end();
+    for mut centre in [tcp_from("127.0.0.9", run.address("tcp")), run.tcp("open")] {
+        centre.send(&asked(1));
+        centre.expect(&answer(1));
+    }
+    let ended = run.stop();
+    assert_eq!(ended.count("/totals/dropped/not_allowed"), 2);
+    assert_eq!(ended.count("/totals/answered"), 3);
+}
+
+#[test]
+fn one_address_does_not_get_all_connections() {
+    let limits = json!({"limits": {"connections_per_peer_max": 2}});
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &limits)], &json!({}));
+    let run = Run::start(&tree, &[]);
+    let mut centres = [run.tcp("site"), run.tcp("site")];
+    for centre in &mut centres {
+        centre.send(&asked(1));
+        centre.expect(&answer(1));
+    }
+    run.tcp("site").expect_end();
+    let mut other = tcp_from("127.0.0.2", run.address("site"));
+    other.send(&asked(1));
+    other.expect(&answer(1));
+    assert_eq!(run.stop().count("/totals/dropped/connection_peer_limit"), 1);
+}
+
+/// `run` with these arguments, after the shell has done this.
+fn after(tree: &Tree, script: &str, args: &[&str]) -> Command {
+    let script = format!("{script} && exec \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", PROGRAM, "run", "--config"]).arg(tree.path("sys_config.json"));
+    command.arg("--stats").arg(tree.path("stats.json")).args(args).current_dir(tree.path(""));
+    command
+}
+
+fn check_without_descriptors(driver: &str) {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+    // One more than it asks for with one shard, one socket and no device log.
+    let mut command = after(&tree, "ulimit -n 51", &["--performance", "--shards", "1", "--driver", driver]);
+    let run = Run::ready(&mut command, tree.path("stats.json"));
+    // The log has its file before the last descriptor is gone.
+    tree.until_logged("ready");
+    let mut centres: Vec<Tcp> = (0..100).map(|_| run.tcp("site")).collect();
+    tree.until_logged("accept_failed");
+    for (tag, centre) in (0..).zip(&mut centres) {
+        centre.send(&asked(tag));
+    }
+    // They are accepted in their order: each that goes makes room for one that waits.
+    for (tag, mut centre) in (0..).zip(centres) {
+        centre.expect(&answer(tag));
+    }
+    let ended = run.stop();
+    assert!(ended.count("/totals/dropped/accept_failed") >= 1);
+    assert_eq!(ended.count("/totals/answered"), 100);
+}
+
+#[test]
+fn without_descriptors_to_spare_accepting_waits_and_goes_on() {
+    ["poll", "auto"].into_iter().for_each(check_without_descriptors);
+}
+
+#[test]
+fn a_full_disk_costs_records_and_nothing_else() {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({"log": {"level": "info"}}));
+    // Files of 8 blocks of 512 bytes at most; what is past that is an error, as of a full disk, and no signal.
+    let mut command = after(&tree, "trap '' XFSZ && ulimit -S -f 8", &[]);
+    let run = Run::ready(&mut command, tree.path("stats.json"));
+    let mut centre = run.tcp("site");
+    let mut ask = |times: u8| {
+        for tag in 0..times {
+            centre.send(&asked(tag));
+            centre.expect(&answer(tag));
+        }
+    };
+    ask(100);
+    tree.until_logged("device log: write errors: ");
+    let limit = getrlimit(Resource::Fsize);
+    prlimit(Some(run.pid()), Resource::Fsize, Rlimit { current: limit.maximum, maximum: limit.maximum })
+        .expect("raised");
+    ask(100);
+    let ended = run.stop();
+    let (written, unwritten) =
+        (ended.count("/log/device_records_written"), ended.count("/log/device_records_unwritten"));
+    assert_eq!(ended.count("/totals/answered"), 200);
+    assert_eq!(written + unwritten, 400);
+    assert!(unwritten > 0 && written >= 200, "{written} {unwritten}");
+    let log = std::fs::read_dir(tree.path("logs/devices")).unwrap().next().unwrap().unwrap().path();
+    let text = std::fs::read_to_string(log).unwrap();
+    let told = text.lines().filter_map(|line| line.strip_prefix("... ")?.strip_suffix(" records lost here"));
+    assert_eq!(told.map(|lost| lost.parse::<u64>().unwrap()).sum::<u64>(), unwritten);
+    let told = tree.system_log().matches("device log: write errors: ").count();
+    assert!((1..=2).contains(&told), "at once, and at the end what came since: {told}");
+}
+
+/// `run` where io_uring is refused with this error, as a container's seccomp profile does; it has to end by itself.
+fn without_io_uring(tree: &Tree, errno: i32) -> Ended {
+    let mut command = after(tree, "true", &[]);
+    // The filter is this thread's, and of what it starts.
+    let run = move || {
+        let rules = BTreeMap::from([(libc::SYS_io_uring_setup, vec![])]);
+        let arch = std::env::consts::ARCH.try_into().expect("a known processor");
+        let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch);
+        let program: seccompiler::BpfProgram = filter.expect("a filter").try_into().expect("a program");
+        seccompiler::apply_filter(&program).expect("a thread may give up what it wants");
+        run_to_end(&mut command)
+    };
+    std::thread::spawn(run).join().expect("it ended")
+}
+
+#[test]
+fn where_io_uring_is_forbidden_it_says_what_to_change() {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+    for (errno, said) in [(libc::EPERM, "seccomp=unconfined"), (libc::ENOSYS, "or later is needed")] {
+        let ended = without_io_uring(&tree, errno);
+        assert_eq!(ended.code, Some(4), "{ended:?}");
+        assert!(ended.stderr.contains("io_uring: ") && ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn the_start_tells_how_much_a_forged_request_could_bring_about() {
+    let site: [Value; 1] = [fsu("site", ID, "udp", &json!({}))];
+    let tree = Tree::new(&site, &json!({}));
+    let run = Run::start(&tree, &[]);
+    let line = run.said.iter().find(|line| line.contains("worst factor")).expect("a line");
+    assert!(line.contains("times the request at most") && line.contains("of site"), "{line}");
+    run.stop();
+}

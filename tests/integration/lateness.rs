@@ -1,0 +1,52 @@
+//! The mock tells how late its own replies left.
+
+use crate::harness::{Run, Tree, fsu};
+use crate::wire::{meter, request};
+use rustix::process::Signal;
+use serde_json::json;
+use std::time::Duration;
+
+const ID: &str = "20250125";
+const METER: [u8; 2] = [1, 1];
+const STOPPED_MS: u64 = 300;
+
+/// While it is stopped a request waits in its socket: that time counts against it.
+fn check_stopped(driver: &str) {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    let run = Run::start(&tree, &["--driver", driver, "--late-limit-ms", "100"]);
+    let centre = run.udp("site");
+    let asked = request(ID, METER, &meter(1, 1, &[0, 9]));
+    run.signal(Signal::STOP);
+    (0..5).for_each(|_| centre.send(&asked));
+    std::thread::sleep(Duration::from_millis(STOPPED_MS));
+    run.signal(Signal::CONT);
+    (0..5).for_each(|_| drop(centre.receive()));
+    let ended = run.stop();
+    assert_eq!(ended.count("/lateness/replies"), 5, "{driver}");
+    assert_eq!(ended.count("/lateness/over_limit"), 5, "{driver}");
+    assert!(ended.count("/shards/0/lateness/p50_us") >= STOPPED_MS * 1_000, "{driver}");
+    let verdict = ended.stdout.iter().find(|line| line.contains("valid")).expect("a verdict");
+    assert!(verdict.starts_with("not valid: the mock was ") && verdict.contains("5 of 5 replies"), "{verdict}");
+}
+
+#[test]
+fn time_in_the_socket_counts() {
+    ["poll", "auto"].into_iter().for_each(check_stopped);
+}
+
+#[test]
+fn a_delay_is_not_lateness_and_counts_from_the_arrival() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({})), fsu("line", "2", "tcp", &json!({}))], &json!({}));
+    // Another machine's pauses are not this test's matter.
+    let run = Run::start(&tree, &["--late-limit-ms", "60000"]);
+    let (centre, mut line) = (run.udp("site"), run.tcp("line"));
+    for _ in 0..3 {
+        centre.ask(&request(ID, METER, &meter(1, 3, &[0, 9])));
+        line.send(&meter(1, 3, &[0, 9]).repeat(2));
+        line.expect(&meter(1, 3, &[0, 9]).repeat(2));
+    }
+    let ended = run.stop();
+    assert_eq!(ended.count("/lateness/replies"), 9);
+    assert_eq!(ended.count("/lateness/replies"), ended.count("/totals/answered"));
+    assert!(ended.stdout.iter().any(|line| line.starts_with("valid: the mock was at most ")), "{:?}", ended.stdout);
+}

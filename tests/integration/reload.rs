@@ -1,0 +1,260 @@
+//! Another configuration, without an end.
+
+use crate::harness::{PATIENCE, Run, Tcp, Tree, Udp, assert_bytes, fsu};
+use crate::wire::{lamp, meter, reply, request};
+use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const ID: &str = "20250125";
+const METER: [u8; 2] = [1, 1];
+const DRIVERS: [&str; 2] = ["poll", "auto"];
+
+fn set_level(tree: &Tree, level: u16) {
+    let rules = json!({"01": {"data": {"level": level}}, "02": {"timeout": true}, "03": {"delay": {"fixed": 300}}});
+    tree.write("meter/rules/default.json", &rules.to_string());
+}
+
+/// The meter's level as a centre over UDP gets it.
+fn level(run: &Run, name: &str, id: &str) -> u16 {
+    let answer = run.udp(name).ask(&request(id, METER, &meter(1, 1, &[0, 1])));
+    let expected = |level: u16| {
+        let [high, low] = level.to_be_bytes();
+        reply(id, METER, &meter(1, 1, &[0, 1, high, low]))
+    };
+    (0..=u16::MAX).find(|&level| expected(level) == answer).expect("a level")
+}
+
+/// Asks one by one until told to stop: how many levels came of those two; every request has to be answered.
+fn hammer_udp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+    let centre = Udp::new(to);
+    let mut counts = [0; 2];
+    let answers = levels.map(|level| {
+        let [high, low] = level.to_be_bytes();
+        reply(ID, METER, &meter(1, 1, &[0, 1, high, low]))
+    });
+    while !done.load(Ordering::Relaxed) {
+        let answer = centre.ask(&request(ID, METER, &meter(1, 1, &[0, 1])));
+        counts[answers.iter().position(|expected| *expected == answer).expect("one of both versions")] += 1;
+    }
+    counts
+}
+
+/// The same on one connection, eight requests at a time.
+fn hammer_tcp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+    const AT_ONCE: usize = 8;
+    let mut centre = Tcp::new(to).0;
+    let mut counts = [0; 2];
+    let answers = levels.map(|level| {
+        let [high, low] = level.to_be_bytes();
+        meter(1, 1, &[0, 1, high, low])
+    });
+    let asked = meter(1, 1, &[0, 1]).repeat(AT_ONCE);
+    let mut got = vec![0; answers[0].len() * AT_ONCE];
+    while !done.load(Ordering::Relaxed) {
+        // In two pieces, somewhere within a frame.
+        centre.write_all(&asked[..asked.len() / 2 + 3]).expect("sent");
+        centre.write_all(&asked[asked.len() / 2 + 3..]).expect("sent");
+        centre.read_exact(&mut got).expect("every request is answered");
+        for answer in got.chunks(answers[0].len()) {
+            counts[answers.iter().position(|expected| expected == answer).expect("one of both versions")] += 1;
+        }
+    }
+    counts
+}
+
+fn check_load(driver: &str) {
+    const LEVELS: [u16; 2] = [0x0102, 0x0304];
+    const RELOADS: usize = 20;
+    let fsus = [fsu("by_udp", ID, "udp", &json!({})), fsu("by_tcp", "2", "tcp", &json!({}))];
+    let tree = Tree::new(&fsus, &json!({"log": {"on_full": "block"}}));
+    set_level(&tree, LEVELS[0]);
+    let mut run = Run::start(&tree, &["--shards", "2", "--driver", driver]);
+    let done = AtomicBool::new(false);
+    let (by_udp, by_tcp) = (run.address("by_udp"), run.address("by_tcp"));
+    let mut total = 0;
+    std::thread::scope(|scope| {
+        let udp = scope.spawn(|| hammer_udp(by_udp, LEVELS, &done));
+        let tcp = scope.spawn(|| hammer_tcp(by_tcp, LEVELS, &done));
+        for round in 1..=RELOADS {
+            set_level(&tree, LEVELS[round % 2]);
+            assert!(run.reload().starts_with("reloaded: 2 FSUs stay, 0 new, 0 gone"), "{:?}", run.said);
+            assert_eq!(level(&run, "by_udp", ID), LEVELS[round % 2], "from the reload on");
+            total += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        for counts in [udp.join().expect("no request was lost"), tcp.join().expect("no request was lost")] {
+            assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
+            total += counts[0] + counts[1];
+        }
+    });
+    let ended = run.stop();
+    assert_eq!(ended.count("/run/reloads"), RELOADS as u64);
+    assert_eq!(ended.count("/totals/answered"), total);
+    assert_eq!(ended.count("/totals/received"), total);
+    assert_eq!(ended.count("/totals/dropped_total"), 0);
+    assert_eq!(ended.count("/totals/connections"), 1, "the connection went through all of them");
+    assert_eq!(ended.count("/log/device_records_written"), 2 * total);
+}
+
+#[test]
+fn no_request_is_lost_under_load() {
+    DRIVERS.into_iter().for_each(check_load);
+}
+
+#[test]
+fn a_bad_file_changes_nothing() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    let mut run = Run::start(&tree, &[]);
+    tree.write("meter/rules/default.json", r#"{"01": {"data": {"colour": 1}}}"#);
+    run.signal(rustix::process::Signal::HUP);
+    tree.until_logged("reload failed");
+    assert_eq!(level(&run, "site", ID), 513);
+    set_level(&tree, 7);
+    run.reload();
+    assert_eq!(level(&run, "site", ID), 7);
+    let ended = run.stop();
+    assert_eq!((ended.count("/run/reloads"), ended.count("/run/reloads_failed")), (1, 1));
+    assert!(ended.stderr.contains("default.json:1:") && ended.stderr.contains("/01/data/colour"), "{}", ended.stderr);
+}
+
+fn check_fleet(driver: &str) {
+    let stays = fsu("stays", ID, "tcp", &json!({}));
+    let goes = [fsu("goes_udp", "2", "udp", &json!({})), fsu("goes_tcp", "3", "tcp", &json!({}))];
+    let tree = Tree::new(&[goes[0].clone(), goes[1].clone(), stays.clone()], &json!({}));
+    let mut run = Run::start(&tree, &["--driver", driver]);
+    let mut kept = run.tcp("stays");
+    kept.send(&meter(1, 1, &[0, 1]));
+    kept.expect(&meter(1, 1, &[0, 1, 2, 1]));
+    // Half of a frame, and a reply that is due after the reload.
+    kept.send(&[meter(1, 3, &[0, 3]), meter(1, 1, &[0, 2])[..4].to_vec()].concat());
+    let mut lost = run.tcp("goes_tcp");
+    run.udp("goes_udp").ask(&request("2", METER, &meter(1, 1, &[0, 1])));
+    let new: Vec<Value> =
+        (0..20).map(|n| fsu(&format!("new{n}"), &format!("4{n}"), ["udp", "tcp"][n % 2], &json!({}))).collect();
+    tree.set_fsus(&[&new[..], std::slice::from_ref(&stays)].concat(), &json!({}));
+    let told = run.reload();
+    assert!(told.starts_with("reloaded: 1 FSUs stay, 20 new, 2 gone"), "{told}");
+    for n in 0..20 {
+        let name = format!("new{n}");
+        if n % 2 == 0 {
+            assert_eq!(level(&run, &name, &format!("4{n}")), 513);
+        } else {
+            let mut centre = run.tcp(&name);
+            centre.send(&lamp(1, 1));
+            centre.expect(&lamp(1, 0x80));
+        }
+    }
+    lost.expect_end();
+    let deadline = Instant::now() + PATIENCE;
+    while UdpSocket::bind(run.address("goes_udp")).is_err() || TcpStream::connect(run.address("goes_tcp")).is_ok() {
+        assert!(Instant::now() < deadline, "the ports are still taken");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    kept.expect(&meter(1, 3, &[0, 3]));
+    kept.send(&meter(1, 1, &[0, 2])[4..]);
+    kept.expect(&meter(1, 1, &[0, 2, 2, 1]));
+    // And back: places are had again.
+    tree.set_fsus(&[stays, goes[0].clone()], &json!({}));
+    assert!(run.reload().starts_with("reloaded: 1 FSUs stay, 1 new, 20 gone"));
+    assert_eq!(level(&run, "goes_udp", "2"), 513);
+    kept.send(&meter(1, 1, &[0, 2]));
+    kept.expect(&meter(1, 1, &[0, 2, 2, 1]));
+    let ended = run.stop();
+    assert_eq!(ended.count("/gone/fsus"), 22);
+    assert_eq!(ended.count("/gone/answered"), 1 + 20);
+    assert_eq!(ended.count("/totals/answered"), 4 + 21 + 1);
+    assert_eq!(ended.stats["fsus"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn fsus_come_stay_and_go() {
+    DRIVERS.into_iter().for_each(check_fleet);
+}
+
+#[test]
+fn a_taken_port_fails_the_reload_as_a_whole() {
+    let first = fsu("first", ID, "udp", &json!({}));
+    let tree = Tree::new(std::slice::from_ref(&first), &json!({}));
+    let mut run = Run::start(&tree, &[]);
+    let taken = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    let port = taken.local_addr().unwrap().port();
+    set_level(&tree, 9);
+    let both = [first, fsu("second", "2", "udp", &json!({"port": port}))];
+    tree.set_fsus(&both, &json!({}));
+    run.signal(rustix::process::Signal::HUP);
+    tree.until_logged("reload failed");
+    assert_eq!(level(&run, "first", ID), 513, "nothing of it is served");
+    drop(taken);
+    run.reload();
+    assert_eq!(level(&run, "first", ID), 9);
+    let ended = run.stop();
+    assert!(ended.stderr.contains("second udp") && ended.stderr.contains("in use"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_address_changes_hands() {
+    let at = |name: &str, id: &str, port: u16| fsu(name, id, "udp", &json!({"port": port}));
+    let free = UdpSocket::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let tree = Tree::new(&[at("before", ID, free)], &json!({}));
+    let mut run = Run::start(&tree, &[]);
+    tree.set_fsus(&[at("after", "2", free)], &json!({}));
+    assert!(run.reload().starts_with("reloaded: 0 FSUs stay, 1 new, 1 gone"));
+    let centre = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+    centre.set_read_timeout(Some(PATIENCE)).unwrap();
+    centre.send_to(&request("2", METER, &meter(1, 1, &[0, 1])), ("127.0.0.1", free)).unwrap();
+    let mut buffer = [0; 100];
+    let size = centre.recv(&mut buffer).unwrap();
+    assert_bytes(&buffer[..size], &reply("2", METER, &meter(1, 1, &[0, 1, 2, 1])));
+    let ended = run.stop();
+    assert_eq!((ended.count("/gone/fsus"), ended.count("/fsus/0/answered")), (1, 1));
+}
+
+#[test]
+fn what_an_fsu_remembers_goes_on() {
+    let rules = |last: u16| {
+        let cycle = json!([{"level": 1}, {"level": 2}, {"level": last}]);
+        json!({"01": {"cycle": cycle}}).to_string()
+    };
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    tree.write("meter/rules/default.json", &rules(3));
+    let mut run = Run::start(&tree, &[]);
+    assert_eq!([level(&run, "site", ID), level(&run, "site", ID)], [1, 2]);
+    tree.write("meter/rules/default.json", &rules(30));
+    run.reload();
+    assert_eq!([level(&run, "site", ID), level(&run, "site", ID)], [30, 1]);
+    run.stop();
+}
+
+#[test]
+fn a_change_of_a_file_is_seen() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    let mut run = Run::start(&tree, &["--watch"]);
+    set_level(&tree, 5);
+    run.until("reloaded: ");
+    assert_eq!(level(&run, "site", ID), 5);
+    // A bad file does not end it.
+    tree.write("meter/rules/default.json", "{");
+    tree.until_logged("reload failed");
+    assert_eq!(level(&run, "site", ID), 5);
+    // As editors save.
+    tree.write("meter/rules/.new", r#"{"01": {"data": {"level": 6}}}"#);
+    std::fs::rename(tree.path("meter/rules/.new"), tree.path("meter/rules/default.json")).unwrap();
+    run.until("reloaded: ");
+    assert_eq!(level(&run, "site", ID), 6);
+    run.stop();
+}
+
+#[test]
+fn what_takes_a_restart_is_said() {
+    let site = [fsu("site", ID, "udp", &json!({}))];
+    let tree = Tree::new(&site, &json!({}));
+    let mut run = Run::start(&tree, &[]);
+    tree.set_fsus(&site, &json!({"log": {"dir": tree.path("elsewhere"), "level": "debug"}}));
+    run.reload();
+    tree.until_logged("takes a restart");
+    run.stop();
+    assert!(!tree.path("elsewhere").exists());
+}
