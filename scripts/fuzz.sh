@@ -11,7 +11,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Bytes of the longest input: enough for a few frames where the target is fast on short ones.
 declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=8192 [replies]=1024 [log_text]=1024)
-read -ra cargo_options <<<"--sanitizer none ${FUZZ_OPTIONS:-}"
+read -ra cargo_options <<<"${FUZZ_OPTIONS:-}"
+case " ${cargo_options[*]} " in
+*" --sanitizer "*) ;;
+*) cargo_options+=(--sanitizer none) ;;
+esac
 keep=false
 if [ "${1:-}" = --keep ]; then
     keep=true
@@ -66,9 +70,11 @@ smallest() {
     local into=$work/smallest/$1
     rm -rf "$into"
     mkdir -p "$into"
-    cargo +nightly fuzz run "${cargo_options[@]}" "$1" "$into" "$work/corpus/$1" "fuzz/corpus/$1" -- -merge=1 \
+    cargo +nightly fuzz run "${cargo_options[@]}" "$1" "$into" "$work/corpus/$1" "fuzz/corpus/$1" -- \
+        -set_cover_merge=1 -use_counters=0 \
         -max_len="${bytes_max[$1]:-2048}" >"$work/$1.merge.log" 2>&1 || { tail -20 "$work/$1.merge.log" >&2; return 1; }
-    rm -f "fuzz/corpus/$1"/*
+    # Inputs of findings stay, whatever else reaches the same.
+    find "fuzz/corpus/$1" -type f ! -name 'finding_*' -delete
     cp "$into"/* "fuzz/corpus/$1/"
 }
 
