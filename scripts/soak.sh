@@ -78,7 +78,7 @@ cp -r "$out/fleet" "$out/load"
 "$program" run --config "$out/fleet" --stats "$out/stats.json" --fault-ledger "$out/ledger.jsonl" >"$out/mock.txt" 2>"$out/mock.err" &
 mock=$!
 for _ in $(seq 100); do
-    grep -q '^ready' "$out/mock.txt" && break
+    grep -qs '^ready' "$out/mock.txt" && break
     sleep 0.1
 done
 grep -q '^ready' "$out/mock.txt" || fail "it does not start: $(tail -n 5 "$out/mock.err")"
