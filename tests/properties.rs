@@ -1,10 +1,12 @@
 //! Random templates, rules and requests: the program against the judge of `tests/naive`, and the judge against itself.
-//! `PROPTEST_CASES` raises the number of cases.
+//! `PROPTEST_CASES` is the number of cases of each property, where it is given.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
+mod fuzzing;
 mod naive;
 mod product;
 
+use fuzzing::shipped::{DEVICES, STREAMS, mended};
 use naive::clock::Clock;
 use naive::fields::{Fill, encode, hex, name};
 use naive::frame::{Protocol, Verify, key_text, wire};
@@ -20,12 +22,27 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::Value;
 
+/// Cases of a property of the codec or the framer.
+const CODEC_CASES: u32 = 100_000;
+/// Cases of a property that makes a template, or compiles one, for each.
+const TEMPLATE_CASES: u32 = 1_000;
+/// Steps to a smaller case that fails too.
+const SHRINK_STEPS_MAX: u32 = 20_000;
+
+/// So many cases, or as many as the environment says.
+fn cases(cases: u32) -> ProptestConfig {
+    let given = std::env::var_os("PROPTEST_CASES").is_some();
+    let config =
+        ProptestConfig { max_shrink_iters: SHRINK_STEPS_MAX, failure_persistence: None, ..ProptestConfig::default() };
+    if given { config } else { ProptestConfig { cases, ..config } }
+}
+
 fn tapes() -> impl Strategy<Value = Vec<u32>> {
     proptest::collection::vec(any::<u32>(), 0..1200)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(TEMPLATE_CASES))]
 
     /// Encode, decode, encode: the same values and the same bytes.
     #[test]
@@ -174,7 +191,7 @@ fn check_case(case: &Case) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(TEMPLATE_CASES))]
 
     /// The program and the judge give the same replies, byte for byte, and the same reasons.
     #[test]
@@ -228,6 +245,8 @@ fn datagram(t: &mut Tape, good: &[Vec<u8>]) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(cases(TEMPLATE_CASES))]
+
     /// Datagrams of good frames, bad frames and noise get the judge's replies, in order.
     #[test]
     fn program_reads_datagrams_as_the_judge_does(tape in tapes()) {
@@ -254,5 +273,71 @@ proptest! {
             let got: Vec<String> = product.datagram(&sent, now).iter().map(|b| hex(b)).collect();
             prop_assert_eq!(got, expected, "datagram {}", hex(&sent));
         }
+    }
+}
+
+/// A frame of a shipped plan, often with something wrong: bytes changed before or after lengths and checksum were written,
+/// bytes put in, taken out, or cut off.
+fn frame(t: &mut Tape, shipped: &fuzzing::shipped::Shipped) -> Vec<u8> {
+    let template = shipped.template();
+    let mut raw = template.commands[t.pick(template.commands.len())].sample.to_vec();
+    for _ in 0..t.pick(4) {
+        let at = t.pick(raw.len());
+        raw[at] = t.byte();
+    }
+    match t.pick(8) {
+        1 => drop(raw.splice(template.left_len..template.left_len, [0; 3])),
+        2 => drop(raw.drain(template.left_len..raw.len().saturating_sub(template.tail_len).max(template.left_len))),
+        _ => {}
+    }
+    let mut wire = mended(template, &raw);
+    match t.pick(8) {
+        1 | 2 => {
+            let at = t.pick(wire.len());
+            wire[at] ^= 1 << t.pick(8);
+        }
+        3 => wire.truncate(t.pick(wire.len())),
+        4 => wire.insert(t.pick(wire.len()), t.one(b"0\xFF\x7E\x0D")),
+        _ => {}
+    }
+    wire
+}
+
+fn short_tapes() -> impl Strategy<Value = Vec<u32>> {
+    proptest::collection::vec(any::<u32>(), 0..80)
+}
+
+proptest! {
+    #![proptest_config(cases(CODEC_CASES))]
+
+    /// Outer frames, good, bad and noise, in both directions: the program and the judge read and build the same.
+    #[test]
+    fn program_reads_outer_frames_as_the_judge_does(tape in short_tapes()) {
+        let mut t = Tape::new(tape);
+        let good = [vec![], vec![0xFD], vec![0x7E, 0xFF, 0xFE, 0x0D], vec![1; 30]];
+        fuzzing::outer::run(&datagram(&mut t, &good));
+    }
+
+    /// Inner frames of every shipped plan: the program and the judge find the same in them.
+    #[test]
+    fn program_reads_inner_frames_as_the_judge_does(tape in short_tapes()) {
+        let mut t = Tape::new(tape);
+        let shipped = &DEVICES[t.pick(DEVICES.len())];
+        fuzzing::inner::check_frame(shipped, &frame(&mut t, shipped));
+    }
+
+    /// A stream of frames and noise gives the same frames, garbage and replies however it is split.
+    #[test]
+    fn splits_of_a_stream_do_not_matter(tape in short_tapes(), pieces in proptest::collection::vec(0..40u8, 1..6)) {
+        let mut t = Tape::new(tape);
+        let fsu = t.pick(STREAMS.len());
+        let mut stream = vec![];
+        for _ in 0..1 + t.pick(3) {
+            match t.pick(4) {
+                1 => stream.extend((0..t.pick(6)).map(|_| t.byte())),
+                _ => stream.extend(frame(&mut t, &DEVICES[fsu % DEVICES.len()])),
+            }
+        }
+        fuzzing::framer::check(&STREAMS[fsu], &stream, &pieces);
     }
 }

@@ -263,7 +263,7 @@ impl Prepared {
             let text = format!("{factor:.1} times the request at most ({command} of {fsu})");
             let refused = format!("past {AMPLIFICATION_MAX} times a reply is not sent to another host");
             let past = if self.fleet.allow_amplification { "allowed (allow_amplification)" } else { &refused };
-            line("amplification", &format!("{text}; {past}"));
+            line("worst factor", &format!("{text}; {past}"));
         }
         if self.fleet.fsus.iter().any(|fsu| fsu.transport == Transport::Tcp) {
             line("open files", &format!("{}, of which {} for TCP connections", room.files, room.connections));

@@ -7,6 +7,7 @@ use super::record::{Kind, Record};
 use super::stamp::Stamp;
 use crate::codec::outer::Frames;
 use crate::plan::fleet::{Fsu, Language, Transport};
+use jiff::tz::{Offset, TimeZone};
 use std::io::Write;
 
 /// Frames of one datagram that are shown; more cannot be good, as a good one has at least 38 of the
@@ -45,7 +46,6 @@ impl Formatter {
         if record.lost_before > 0 {
             lost_line(u64::from(record.lost_before), out);
         }
-        self.stamp.write(record.unix_ms, out);
         let (direction, label) = match record.kind {
             Kind::Received => ("RECV", self.labels.received),
             Kind::Reply => ("SEND", self.labels.reply),
@@ -53,6 +53,7 @@ impl Formatter {
             // Stands in the ledger.
             Kind::Fault => return,
         };
+        self.stamp.write(record.unix_ms, out);
         let _ = writeln!(out, "[{direction}] fsu[{}:{}] {} {label}", fsu.name, fsu.id_hex, record.peer);
         let mut page = Page::new(out, self.labels);
         page.dump(2, record.bytes);
@@ -94,6 +95,23 @@ impl Formatter {
         if Frames::new(record.bytes).nth(FRAMES_SHOWN_MAX).is_some() {
             page.text("  ...\n");
         }
+    }
+}
+
+/// Records as text without a logger.
+#[derive(Debug)]
+pub struct RecordText(Formatter);
+
+impl RecordText {
+    /// In that language, with times so many seconds east of UTC; UTC where there is no such zone.
+    pub fn new(language: Language, utc_offset_s: i32) -> Self {
+        let offset = Offset::from_seconds(utc_offset_s).unwrap_or(Offset::UTC);
+        Self(Formatter::new(language, Stamp::new(TimeZone::fixed(offset))))
+    }
+
+    /// Appends what the device log has for the record. Replies are read in the light of the requests before them.
+    pub fn append(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
+        self.0.record(fsu, record, out);
     }
 }
 

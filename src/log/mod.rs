@@ -48,6 +48,7 @@ mod trouble;
 
 pub use device::OPEN_FILES_MAX;
 pub use epochs::EPOCHS_MAX;
+pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
 pub use record::Kind;
 pub use tap::Tap;

@@ -173,7 +173,7 @@ fn the_start_tells_how_much_a_forged_request_could_bring_about() {
     let site: [Value; 1] = [fsu("site", ID, "udp", &json!({}))];
     let tree = Tree::new(&site, &json!({}));
     let run = Run::start(&tree, &[]);
-    let line = run.said.iter().find(|line| line.contains("amplification")).expect("a line");
+    let line = run.said.iter().find(|line| line.contains("worst factor")).expect("a line");
     assert!(line.contains("times the request at most") && line.contains("of site"), "{line}");
     run.stop();
 }

@@ -34,6 +34,9 @@ pub fn name(field: &Value) -> String {
 
 /// `cid2`, `{pdu_left}_cid2` and `{pdu_left}.{cid2}` are one name.
 pub fn bare(name: &str) -> String {
+    if !name.contains('{') {
+        return name.to_owned();
+    }
     let rest = name.strip_prefix("{pdu_left}").map(|rest| rest.trim_start_matches(['_', '.']));
     rest.unwrap_or(name).trim_start_matches('{').trim_end_matches('}').to_owned()
 }

@@ -260,11 +260,11 @@ impl<'a> Protocol<'a> {
             let in_left = self.left().iter().position(|f| name(f) == part);
             let in_tail = self.tail().iter().position(|f| name(f) == part);
             let data = &frame[self.left().len()].raw;
-            let placed = self.placed(list(command, "req_data_list"));
+            let placed = || self.placed(list(command, "req_data_list"));
             let (field, bytes) = if let Some(i) = in_left {
                 (&self.left()[i], frame[i].raw.clone())
-            } else if let Some((field, at)) = placed.iter().find(|(f, _)| name(f) == part) {
-                (*field, data.get(*at..at + size(field))?.to_vec())
+            } else if let Some((field, at)) = placed().into_iter().find(|(f, _)| name(f) == part) {
+                (field, data.get(at..at + size(field))?.to_vec())
             } else {
                 let i = in_tail?;
                 (&self.tail()[i], frame[self.left().len() + 1 + i].raw.clone())

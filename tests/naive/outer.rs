@@ -97,7 +97,9 @@ pub fn parse(wire: &[u8], down: bool) -> Result<Outer, &'static str> {
     };
     let big_p = length(30, b.len() - 32)?;
     let comm_type = u16::from(b[33]) + 256 * u16::from(b[34]);
-    let (data, big_n) = if comm_type == 2 {
+    let (data, big_n) = if comm_type == 2 && b.len() != 35 {
+        return Err("length_mismatch");
+    } else if comm_type == 2 {
         (None, false)
     } else if b.len() < 37 {
         return Err("length_mismatch");

@@ -1,0 +1,9 @@
+//! See `tests/fuzzing/log_text.rs`.
+#![no_main]
+
+#[path = "../../tests/fuzzing/mod.rs"]
+mod fuzzing;
+#[path = "../../tests/naive/mod.rs"]
+mod naive;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::log_text::run(data));

@@ -1,0 +1,78 @@
+//! The corpora under `fuzz/corpus`, replayed: what fuzzing has come across stays right.
+#![allow(clippy::pedantic, clippy::unwrap_used)]
+
+mod fuzzing;
+mod naive;
+
+use std::path::{Path, PathBuf};
+
+/// Bytes of all corpora together at most: they are part of every clone.
+const CORPORA_BYTES_MAX: usize = 1 << 20;
+
+fn corpora() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
+}
+
+/// The inputs of a target, by name.
+fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(corpora().join(target)).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|path| (path.display().to_string(), std::fs::read(path).unwrap())).collect()
+}
+
+fn replay(target: &str) {
+    let (_, run) = fuzzing::TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
+    run(&[]);
+    let inputs = corpus(target);
+    assert!(inputs.len() >= 10, "{target} has a corpus of {}", inputs.len());
+    for (name, input) in inputs {
+        if let Err(panic) = std::panic::catch_unwind(|| run(&input)) {
+            eprintln!("{name}");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+#[test]
+fn outer() {
+    replay("outer");
+}
+
+#[test]
+fn inner() {
+    replay("inner");
+}
+
+#[test]
+fn framer() {
+    replay("framer");
+}
+
+#[test]
+fn config() {
+    replay("config");
+}
+
+#[test]
+fn replies() {
+    replay("replies");
+}
+
+#[test]
+fn log_text() {
+    replay("log_text");
+}
+
+/// Every target has a corpus and every corpus a target, and they are small.
+#[test]
+fn corpora_are_those_of_the_targets() {
+    let mut found: Vec<String> =
+        std::fs::read_dir(corpora()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    found.sort();
+    let mut targets: Vec<&str> = fuzzing::TARGETS.iter().map(|(name, _)| *name).collect();
+    targets.sort_unstable();
+    assert_eq!(found, targets);
+    let bytes: usize = targets.iter().flat_map(|target| corpus(target)).map(|(_, input)| input.len()).sum();
+    assert!(bytes <= CORPORA_BYTES_MAX, "{bytes} bytes");
+}

@@ -1,0 +1,147 @@
+//! A stream in pieces: what is found in it does not depend on the pieces.
+
+use super::input::Input;
+use super::shipped::{RUN, STREAMS, mended, moment};
+use fsu_mock::codec::framer::{Cut, Search, cut, longest};
+use fsu_mock::codec::reason::Reason;
+use fsu_mock::plan::fleet::Fsu;
+use fsu_mock::responder::state::FsuState;
+use fsu_mock::responder::stream::{longest_request, on_bytes};
+use fsu_mock::responder::{Outgoing, Scratch, Sink};
+
+/// Frames put into a stream at most; bounds what one input costs.
+const FRAMES_MAX: usize = 32;
+
+/// The FSU, the sizes of the pieces (again and again), then the stream: bytes, and good frames among them.
+pub fn run(data: &[u8]) {
+    let mut input = Input(data);
+    let fsu = input.one(&STREAMS);
+    let pieces = input.short();
+    check(fsu, &stream(fsu, input), pieces);
+}
+
+/// The same is found in the stream in one piece and in pieces of these sizes.
+pub fn check(fsu: &Fsu, stream: &[u8], pieces: &[u8]) {
+    let whole = feed(fsu, stream, &[]);
+    let split = feed(fsu, stream, pieces);
+    assert_eq!(split, whole, "the pieces change what is found");
+    let (mut found, mut rest) = (vec![], vec![]);
+    whole.received.iter().for_each(|(bytes, _)| found.extend_from_slice(bytes));
+    rest.extend_from_slice(&whole.left);
+    assert_eq!([found, rest].concat(), stream, "bytes that are in no frame, no garbage and no rest");
+    check_prefixes(fsu, stream, pieces);
+}
+
+/// Bytes as they are, up to a byte FA, which stands for a frame: the next bytes are device, command and a change.
+fn stream(fsu: &Fsu, mut input: Input<'_>) -> Vec<u8> {
+    let (mut out, mut frames) = (vec![], 0);
+    while !input.is_empty() {
+        match input.byte() {
+            0xFA if frames < FRAMES_MAX => {
+                frames += 1;
+                let template = &input.one(&fsu.devices).template;
+                let mut raw = input.one(&template.commands[..template.commands.len().min(256)]).sample.to_vec();
+                let (at, change) = (input.pick(raw.len().min(256)), input.byte());
+                raw[at] ^= change;
+                let mut wire = mended(template, &raw);
+                if change == 0xFF {
+                    // A frame that ends early.
+                    wire.truncate(at);
+                }
+                out.extend(wire);
+            }
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
+/// What became of a stream.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    /// Frames, and bytes that are none (all that stand together as one).
+    pub received: Vec<(Vec<u8>, Option<Reason>)>,
+    /// What is said of them.
+    pub notes: Vec<Reason>,
+    /// Replies.
+    pub sent: Vec<Vec<u8>>,
+    /// The beginning of a frame, at the end.
+    pub left: Vec<u8>,
+    dropped: Vec<u64>,
+}
+
+impl Sink for Found {
+    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
+        self.sent.push(bytes.to_vec());
+    }
+
+    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
+        match self.received.last_mut() {
+            Some((last, Some(Reason::Garbage))) if dropped == Some(Reason::Garbage) => last.extend_from_slice(bytes),
+            _ => {
+                self.received.push((bytes.to_vec(), dropped));
+                self.notes.extend(dropped);
+            }
+        }
+    }
+
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+}
+
+/// As a connection does: what is not done with is given again, with what comes after it.
+pub fn feed(fsu: &Fsu, stream: &[u8], pieces: &[u8]) -> Found {
+    let (mut state, mut scratch, mut found) = (FsuState::new(fsu), Scratch::default(), Found::default());
+    let mut held = vec![];
+    for piece in split(stream, pieces) {
+        held.extend_from_slice(piece);
+        let step = on_bytes(&RUN, fsu, &mut state, &held, moment(0), &mut scratch, &mut found);
+        held.drain(..step.consumed);
+        assert_eq!(step.partial, !held.is_empty(), "a rest that is no beginning, or none that is one");
+        assert!(held.is_empty() || held.len() < longest_request(fsu), "{} bytes are held", held.len());
+    }
+    found.left = held;
+    found.dropped = state.counters.dropped.to_vec();
+    found
+}
+
+/// The stream in pieces of these sizes, and 1; the sizes begin anew at their end. None: in one piece.
+fn split<'s>(mut stream: &'s [u8], sizes: &[u8]) -> Vec<&'s [u8]> {
+    if sizes.is_empty() {
+        return vec![stream];
+    }
+    let mut out = vec![];
+    for size in sizes.iter().cycle() {
+        if stream.is_empty() {
+            break;
+        }
+        let (piece, rest) = stream.split_at(stream.len().min(1 + usize::from(*size)));
+        out.push(piece);
+        stream = rest;
+    }
+    out
+}
+
+/// What a framer says of the beginning of the bytes it says of all of them, unless it asks for more; and no frame is
+/// longer than the longest. A search that goes on says the same as a new one.
+fn check_prefixes(fsu: &Fsu, stream: &[u8], pieces: &[u8]) {
+    for device in fsu.devices.iter().take(2) {
+        let template = &device.template;
+        let all = cut(template, stream);
+        match all {
+            Cut::Frame(len) => assert!(0 < len && len <= stream.len().min(longest(template)), "a frame of {len} bytes"),
+            Cut::More => assert!(stream.len() < longest(template), "more than the longest frame"),
+            Cut::No => {}
+        }
+        let mut len = 0;
+        for piece in split(stream, pieces).into_iter().take(64) {
+            len += piece.len();
+            let here = cut(template, &stream[..len]);
+            assert!(here == Cut::More || here == all, "{here:?} of {len} bytes, {all:?} of all");
+        }
+        let mut search = Search::default();
+        for at in (0..stream.len().min(256)).filter(|at| stream[*at..].starts_with(&template.start)) {
+            let (on, anew) = (search.cut(template, stream, at), cut(template, &stream[at..]));
+            assert_eq!(on, anew, "at {at}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A datagram of the B interface, read by the program and by the judge, in both directions.
+
+use crate::naive::outer::{self, Outer};
+use fsu_mock::codec::outer::{Comm, Down, Frames, Head, Up, escape, escape_in_place, unescape};
+
+/// The whole input is the datagram.
+pub fn run(datagram: &[u8]) {
+    let (mut at, mut good) = (0, vec![]);
+    let mut buffer = vec![0xA5];
+    for item in Frames::new(datagram) {
+        let bytes = match item {
+            Ok(frame) => {
+                good.push(frame.bytes);
+                if let Ok(plain) = frame.plain(&mut buffer) {
+                    check_frame(frame.bytes, plain);
+                } else {
+                    assert!(outer::parse(frame.bytes, true).is_err(), "unescaped too little");
+                }
+                frame.bytes
+            }
+            Err(bad) => bad.bytes,
+        };
+        assert!(!bytes.is_empty() && datagram[at..].starts_with(bytes), "an item that is not the next bytes");
+        at += bytes.len();
+    }
+    assert_eq!(at, datagram.len(), "bytes in no item");
+    assert_eq!(good, outer::candidates(datagram), "other frames");
+    check_escapes(datagram);
+}
+
+fn check_frame(wire: &[u8], plain: &[u8]) {
+    let judged = outer::parse(wire, true)
+        .ok()
+        .filter(|o| [(1, 0xEE), (2, 0xEE), (2, 0xED)].contains(&(o.comm_type, o.rtn_flag)));
+    let down = Down::new_checked(plain).ok();
+    let read = down.as_ref().map(|d| {
+        (d.dest.to_vec(), d.src.to_vec(), d.sub_dev_type, d.sub_dev_addr, d.comm, (d.p_len_big, d.data_len_big))
+    });
+    check_same(read, judged.as_ref());
+    if let (Some(down), Some(judged)) = (&down, &judged) {
+        check_built(wire, down, judged);
+    }
+
+    let judged = outer::parse(wire, false).ok().filter(|o| [(1, 0x00), (2, 0xED)].contains(&(o.comm_type, o.rtn_flag)));
+    let up = Up::new_checked(plain).ok();
+    let read = up.map(|u| {
+        (u.dest.to_vec(), u.src.to_vec(), u.sub_dev_type, u.sub_dev_addr, u.comm, (u.p_len_big, u.data_len_big))
+    });
+    check_same(read, judged.as_ref());
+}
+
+type Read<'a> = (Vec<u8>, Vec<u8>, u8, u8, Comm<'a>, (bool, bool));
+
+fn check_same(read: Option<Read<'_>>, judged: Option<&Outer>) {
+    let judged = judged.map(|o| {
+        let comm = o.data.as_deref().map_or(Comm::Heartbeat, Comm::Through);
+        (o.dest.clone(), o.src.clone(), o.sub_dev_type, o.sub_dev_addr, comm, o.big)
+    });
+    assert_eq!(read, judged, "the program and the judge");
+}
+
+/// What was read is built again; so is its reply.
+fn check_built(wire: &[u8], down: &Down<'_>, judged: &Outer) {
+    let data = judged.data.as_deref();
+    let head = Head {
+        rtn_flag: judged.rtn_flag,
+        p_len_big: down.p_len_big,
+        data_len_big: down.data_len_big,
+        ..Head::request(down.dest, down.src, down.sub_dev_type, down.sub_dev_addr)
+    };
+    let (mut framed, mut escaped) = (vec![0xA5], vec![0xA5]);
+    head.build(data, &mut framed).expect("a frame that was read is short enough");
+    assert_eq!(escape(&framed, &mut escaped), wire, "built otherwise than it came");
+    let Some(data) = data else { return };
+    Head::reply(down.dest, down).build(Some(data), &mut framed).expect("as long as the request");
+    let expected = outer::build(&outer::reply(judged, down.dest, data.to_vec()));
+    assert_eq!(escape(&framed, &mut escaped), expected, "the reply");
+    escape_in_place(&mut framed);
+    assert_eq!(framed, expected, "the reply, escaped in place");
+}
+
+/// Any bytes between FF and FE are escaped as the judge does, and come back.
+fn check_escapes(inside: &[u8]) {
+    let plain = [&[0xFF], inside, &[0xFE]].concat();
+    let (mut escaped, mut back) = (vec![], vec![0xA5]);
+    let escaped = escape(&plain, &mut escaped);
+    assert_eq!(escaped, outer::escape(&plain), "escapes");
+    let first = escaped.iter().position(|byte| *byte == 0xFD).unwrap_or(escaped.len());
+    if first < escaped.len() {
+        assert_eq!(unescape(escaped, first, &mut back), Ok(()), "escapes that cannot be undone");
+        assert_eq!(back, plain, "escapes undone");
+    } else {
+        assert_eq!(escaped, plain, "nothing to escape");
+    }
+}
