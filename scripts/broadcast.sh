@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Transfers in full size: 1,000 of 1,000,000 bytes under 10 % loss each way, in memory; then the program over loopback.
-# Usage: scripts/broadcast.sh [TRANSFERS] [SOCKETS]. Works from any directory; listens on 127.0.0.1:23901.
+# Transfers in full size: 1,000 of 1,000,000 bytes under 10 % loss each way, in memory and with the program over loopback; then
+# what the program does without loss. Usage: scripts/broadcast.sh [TRANSFERS] [WINDOW]; BIN=FILE takes that program instead
+# of building one. Works from any directory; listens on 127.0.0.1:23901 and 23902.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
 transfers=${1:-1000}
-sockets=${2:-4}
+window=${2:-32}
 port=23901
 dir=$(mktemp -d)
 server=
@@ -17,28 +18,48 @@ finish() {
     rm -rf "$dir"
 }
 trap finish EXIT
+trap 'exit 130' INT TERM
 
-say 'Under loss'
-TRANSFER_BYTES=1000000 TRANSFERS=$transfers cargo test --release --quiet --test broadcast no_transfer -- --nocapture
+program=${BIN:-}
+if [ -z "$program" ]; then
+    need_build_tools
+    say 'Under loss, in memory'
+    TRANSFER_BYTES=1000000 TRANSFERS=$transfers cargo test --release --quiet --test broadcast no_transfer -- --nocapture
+    cargo build --release --quiet
+    program=target/release/fsu-mock
+fi
 
-say 'Over loopback'
-cargo build --release --quiet
-program=target/release/fsu-mock
 "$program" init "$dir/fleet" >/dev/null
 cat >"$dir/fleet/sys_config.json" <<END
-{"fsu_list": [{"fsuname": "broadcast", "port": $port, "protocol_type": "broadcast", "config_dir": "./sites/broadcast"}]}
+{"fsu_list": [
+  {"fsuname": "lossy", "port": $port, "protocol_type": "broadcast", "config_dir": "./sites/broadcast", "faults": {"drop": 0.1}},
+  {"fsuname": "sound", "port": $((port + 1)), "protocol_type": "broadcast", "config_dir": "./sites/broadcast"}
+]}
 END
-"$program" run --config "$dir/fleet" --performance --log-dir "$dir/logs" >"$dir/out" 2>&1 &
+"$program" run --config "$dir/fleet" --performance --log-dir "$dir/logs" --stats "$dir/stats.json" \
+    --fault-ledger "$dir/ledger.jsonl" >"$dir/out" 2>&1 &
 server=$!
 for _ in $(seq 100); do
     grep -q '^ready' "$dir/out" && break
     sleep 0.1
 done
 grep -q '^ready' "$dir/out" || fail "the program does not start: $(cat "$dir/out")"
-ask=("$program" ask --config "$dir/fleet" --fsu broadcast --parallel "$sockets")
-echo "1,000,000 bytes (41):"
-"${ask[@]}" --cmd 41 --repeat "$transfers"
-echo "one data frame (21):"
-"${ask[@]}" --cmd 21 --repeat 50000
-echo "no data (51):"
-"${ask[@]}" --cmd 51 --para 5A --repeat 50000
+flood=("$program" flood --config "$dir/fleet" --broadcast --quiet)
+
+say "Under loss, over loopback: $transfers transfers of 1,000,000 bytes, 10 % of the datagrams lost each way"
+"${flood[@]}" --fsu lossy --mix 41 --requests "$transfers" --seconds 3600 --window "$window" --sockets 4 --drop 10 \
+    --timeout-ms 20 --retries 12 --max-loss 1
+
+say 'Without loss: 1,000,000 bytes (41)'
+"${flood[@]}" --fsu sound --mix 41 --window 4 --seconds 5
+say 'Without loss: one data frame (21)'
+"${flood[@]}" --fsu sound --mix 21 --window 16 --seconds 5
+say 'Without loss: no data (51)'
+"${flood[@]}" --fsu sound --mix 51 --window 16 --seconds 5
+
+kill -TERM "$server"
+wait "$server" || fail "the program ended with exit code $?"
+server=
+say 'What the program says'
+grep -E 'transfers were|made on purpose|drop' "$dir/out" || tail -n 5 "$dir/out"
+printf '%s lines in the fault ledger\n' "$(wc -l <"$dir/ledger.jsonl")"

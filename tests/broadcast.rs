@@ -10,6 +10,7 @@ use fsu_mock::codec::reason::Reason;
 use fsu_mock::config::load::Loader;
 use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
+use fsu_mock::plan::fault::FaultKind;
 use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
 use fsu_mock::responder::state::FsuState;
 use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, datagram};
@@ -34,6 +35,11 @@ fn fleet_with(rules: &Value) -> Fleet {
 
 /// The fleet, unless there are errors, and what a check says.
 fn compiled(template: &Value, rules: &Value, transport: &str) -> (Option<Fleet>, Vec<String>) {
+    compiled_with(template, rules, transport, &json!({}))
+}
+
+/// Likewise, with faults.
+fn compiled_with(template: &Value, rules: &Value, transport: &str, faults: &Value) -> (Option<Fleet>, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
     write("template.json", template);
@@ -44,7 +50,7 @@ fn compiled(template: &Value, rules: &Value, transport: &str) -> (Option<Fleet>,
     );
     write(
         "sys_config.json",
-        &json!({"fsu_list": [{"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": "."}]}),
+        &json!({"fsu_list": [{"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": ".", "faults": faults}]}),
     );
     let mut loader = Loader::new(Source::Directory);
     let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
@@ -200,6 +206,190 @@ fn silence_ends() {
     };
     check(1.0, Outcome::TimedOut, 4);
     check(0.0, Outcome::Done, 10);
+}
+
+/// Where much is lost and little asked for again, a transfer is whole or told as failed, and never takes longer than its
+/// frames may: each is waited for so often, and begun anew so often.
+#[test]
+fn a_failure_is_told_within_its_bound() {
+    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": 10_000, "seed": 7}}}));
+    let device = &fleet.fsus[0].devices[0];
+    let command = request::find_command(&device.template, "41").unwrap();
+    let raw = request::build(&device.template, &device.template.commands[command], &[]).unwrap();
+    let should = expected(device, command, &raw);
+    let (frames, patience) = (11, Patience { timeout_ms: 100, retries: 2 });
+    let (mut done, mut failed) = (0, 0);
+    for seed in 0..300 {
+        let mut world = World::new(&fleet.fsus[0], Trouble { lost: 0.3, doubled: 0.05, swapped: 0.05 }, seed);
+        let begin_ms = world.now_ms;
+        let mut exchange = Exchange::new(&device.template, raw.clone(), Follows::Data, patience, begin_ms);
+        match world.play(peer(1), &mut exchange) {
+            Outcome::Done => {
+                assert_eq!(should.holds(exchange.payload()), Some(true));
+                done += 1;
+            }
+            outcome => {
+                assert!(matches!(outcome, Outcome::TimedOut | Outcome::Lost), "{outcome:?}");
+                failed += 1;
+            }
+        }
+        let tries = u64::from(patience.retries + 1);
+        // And a millisecond for each datagram that came.
+        let most_ms = frames * tries * tries * patience.timeout_ms + 1_000;
+        assert!(world.now_ms - begin_ms <= most_ms, "{} ms of {most_ms}", world.now_ms - begin_ms);
+        assert!(exchange.tally().sent <= frames * tries * tries);
+    }
+    assert!(done > 10 && failed > 10, "{done} whole, {failed} failed");
+}
+
+/// An exchange in another's place takes the next number, and nothing that was meant for that.
+#[test]
+fn the_next_command_has_the_next_number() {
+    let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": 3_000}}, "51": {}}));
+    let template = &fleet.fsus[0].devices[0].template;
+    let raw = |key: &str| {
+        let command = request::find_command(template, key).unwrap();
+        request::build(template, &template.commands[command], &[]).unwrap()
+    };
+    let (sn, patience) = (8, Patience { timeout_ms: 100, retries: 1 });
+    let mut world = World::new(&fleet.fsus[0], Trouble { lost: 0.0, doubled: 0.0, swapped: 0.0 }, 1);
+    let mut exchange = Exchange::new(template, raw("41"), Follows::Data, patience, world.now_ms);
+    let stale = exchange.to_send().unwrap().to_vec();
+    world.deliver(peer(1), &stale);
+    exchange.again(template, &raw("51"), Follows::Nothing, patience, world.now_ms);
+    assert_eq!(exchange.request()[sn..sn + 2], [1, 0]);
+    for late in world.inbox.drain(..).collect::<Vec<_>>() {
+        assert!(!exchange.on_frame(&late, 1_001), "what belongs to the one before");
+    }
+    assert_eq!((exchange.outcome(), exchange.tally().passed_over), (None, 2));
+    assert_eq!(world.play(peer(1), &mut exchange), Outcome::Done);
+    exchange.again(template, &raw("41"), Follows::Data, patience, world.now_ms);
+    assert_eq!(world.play(peer(1), &mut exchange), Outcome::Done);
+    assert_eq!((exchange.payload().len(), exchange.request()[sn]), (3_000, 2));
+}
+
+/// What the FSU sends and when, and which faults it tells of.
+#[derive(Default)]
+struct Told {
+    sent: Vec<(i64, Vec<u8>)>,
+    faults: Vec<FaultKind>,
+}
+
+impl Sink for Told {
+    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        self.sent.push((due_unix_ms, bytes.to_vec()));
+    }
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+    fn fault(&mut self, kind: FaultKind, _: u64) {
+        self.faults.push(kind);
+    }
+}
+
+/// A command, a demand, the demand again: what is sent, and the faults told.
+fn with_faults(faults: &Value) -> (Told, u64) {
+    let vectors = json_file("tests/vectors/broadcast.json");
+    let (fleet, lines) = compiled_with(&vectors["template"], &vectors["rules"], "broadcast", faults);
+    assert_eq!(lines, [""; 0]);
+    let fleet = fleet.unwrap();
+    let (mut state, mut scratch, mut told) = (FsuState::new(&fleet.fsus[0]), Scratch::default(), Told::default());
+    let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
+    let moment = Moment { now: Now { unix_ms: 1_000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 };
+    for name in ["transfer_again", "demand", "demand_repeated"] {
+        let step = vectors["steps"].as_array().unwrap().iter().find(|step| step["name"] == name).unwrap();
+        let wire = hex::decode(step["request"].as_str().unwrap()).unwrap();
+        datagram::on_datagram_from(&run, &fleet.fsus[0], &mut state, peer(1), &wire, moment, &mut scratch, &mut told);
+    }
+    (told, state.counters.faults.iter().sum())
+}
+
+/// Every kind of fault happens to answer, first frame, demanded frame and repeated frame alike, is counted and told.
+#[test]
+fn every_frame_of_a_transfer_has_faults() {
+    let (clean, _) = with_faults(&json!({}));
+    let frames: Vec<Vec<u8>> = clean.sent.into_iter().map(|(_, bytes)| bytes).collect();
+    assert_eq!((frames.len(), clean.faults.len()), (4, 0));
+    let check = |faults: Value, kind: FaultKind, copies: usize, due_ms: i64, right: fn(&[u8], &[u8]) -> bool| {
+        let (told, counted) = with_faults(&faults);
+        assert_eq!(told.faults, vec![kind; frames.len()], "{faults}");
+        assert_eq!(counted, frames.len() as u64, "{faults}");
+        assert_eq!(told.sent.len(), copies * frames.len(), "{faults}");
+        for (at, (due_unix_ms, bytes)) in told.sent.iter().enumerate() {
+            assert_eq!(*due_unix_ms, 1_000 + due_ms, "{faults}");
+            let clean = &frames[at / copies];
+            assert!(right(clean, bytes), "{faults}: {} of {}", hex::encode_upper(bytes), hex::encode_upper(clean));
+        }
+    };
+    let same: fn(&[u8], &[u8]) -> bool = |clean, sent| clean == sent;
+    check(json!({"drop": 1}), FaultKind::Drop, 0, 0, same);
+    check(json!({"duplicate": 1}), FaultKind::Duplicate, 2, 0, same);
+    check(json!({"extra_delay_ms": {"p": 1, "ms": 70}}), FaultKind::ExtraDelay, 1, 70, same);
+    check(json!({"reorder_ms": {"p": 1, "ms": 30}}), FaultKind::Reorder, 1, 30, same);
+    check(json!({"truncate": 1}), FaultKind::Truncate, 1, 0, |clean, sent| {
+        sent.len() < clean.len() && clean.starts_with(sent)
+    });
+    check(json!({"corrupt": 1}), FaultKind::Corrupt, 1, 0, |clean, sent| {
+        clean.iter().zip(sent).map(|(a, b)| (a ^ b).count_ones()).sum::<u32>() == 1
+    });
+    check(json!({"garbage": 1}), FaultKind::Garbage, 1, 0, |clean, sent| clean.len() == sent.len() && clean != sent);
+    check(json!({"bad_checksum": 1}), FaultKind::BadChecksum, 1, 0, |clean, sent| {
+        sent[15] == !clean[15] && sent[..15] == clean[..15] && sent[16..] == clean[16..]
+    });
+    check(json!({"wrong_type": 1}), FaultKind::WrongType, 1, 0, |clean, sent| {
+        let sum = sent[..15].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
+        sent[12] != clean[12] && sent[15] == sum && sent[16..] == clean[16..]
+    });
+}
+
+/// Copied fields on both sides of the border between header and data: one copy for the compiler, two things for a transfer.
+#[test]
+fn a_copy_does_not_run_over_the_border() {
+    let mut template = json_file("tests/vectors/broadcast.json")["template"].take();
+    let protocol = &mut template["protocol"];
+    protocol["pdu_left"].as_array_mut().unwrap().pop();
+    protocol.as_object_mut().unwrap().remove("checksum");
+    // Accept, now the header's last field, and `echo` are both the request's.
+    protocol["data_frame"][1]["resp_data_list"].as_array_mut().unwrap().remove(1);
+    let check = |rule: Value, data: &str| {
+        let (fleet, lines) = compiled(&template, &json!({"22": rule}), "broadcast");
+        assert!(lines.iter().all(|line| line.contains("warning")), "{lines:?}");
+        let fleet = fleet.unwrap();
+        let mut world = World::new(&fleet.fsus[0], Trouble { lost: 0.0, doubled: 0.0, swapped: 0.0 }, 1);
+        world.deliver(peer(1), &hex::decode("FEE0A78A0000000009000400220000DEADBEEF").unwrap());
+        let sent: Vec<String> = world.inbox.drain(..).map(hex::encode_upper).collect();
+        assert_eq!(sent[0], "FEE0A78B0000000009000000220000");
+        assert_eq!(sent[1], format!("FEE0A78B000000000080{:02X}008D0000{data}", data.len() / 2));
+    };
+    check(json!({}), "DEADBEEF");
+    check(json!({"data_bytes": {"bytes": 2, "seed": 7}}), "D70D");
+}
+
+/// Data that a rule builds is compared as far as it is known: constants, and what is the request's.
+#[test]
+fn built_data_is_verified_as_far_as_it_is_known() {
+    let mut template = json_file("tests/vectors/broadcast.json")["template"].take();
+    let list = template.pointer_mut("/protocol/data_frame/1/resp_data_list").unwrap().as_array_mut().unwrap();
+    list.push(json!({"name": "clock", "length": 2, "type": "hex"}));
+    list.push(json!({"name": "mark", "length": 1, "type": "hex", "value": "5A"}));
+    let rules = json!({"22": {"data": {"clock": "${hour()}$${minute()}$"}}});
+    let (fleet, lines) = compiled(&template, &rules, "broadcast");
+    assert_eq!(lines, [""; 0]);
+    let fleet = fleet.unwrap();
+    let device = &fleet.fsus[0].devices[0];
+    let command = request::find_command(&device.template, "22").unwrap();
+    let values = [("echo".to_owned(), "DEADBEEF".to_owned())];
+    let raw = request::build(&device.template, &device.template.commands[command], &values).unwrap();
+    let should = expected(device, command, &raw);
+    for (payload, right) in [
+        ("DEADBEEF00005A", true),
+        ("DEADBEEF17305A", true),
+        ("DEADBEEE17305A", false),
+        ("DEADBEEF17305B", false),
+        ("DEADBEEF1730", false),
+        ("", false),
+    ] {
+        assert_eq!(should.holds(&hex::decode(payload).unwrap()), Some(right), "{payload}");
+    }
 }
 
 /// Every command of the shipped device, with and without data, and one that it refuses.

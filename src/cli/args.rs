@@ -44,6 +44,7 @@ Examples:
   fsu-mock flood --config my-fleet --rate 50000 --seconds 30 --html report.html
   fsu-mock flood --config my-fleet --mix 108B=3,1081=1 --window 16 --threads 2 --cpus 2,3
   fsu-mock flood --config my-fleet --tcp --connections 100 --pipelining 16
+  fsu-mock flood --broadcast --mix 41 --window 4          whole transfers
   fsu-mock flood --centre 127.0.0.1:9000                  only listen, and count heartbeats
 
 SIGINT ends it early, with the report.";
@@ -225,6 +226,18 @@ pub struct FloodArgs {
     /// Ask the tcp FSUs instead of the udp ones
     #[arg(long)]
     pub tcp: bool,
+    /// Ask the broadcast FSUs: whole exchanges, from the command to the last data frame, each verified when it is put together
+    ///
+    /// An FSU has one exchange at a time with each client address and device id (DID): those under way on one port go
+    /// over different sockets, and those that share a socket have the request's DID and the ones after it.
+    #[arg(long, conflicts_with = "tcp")]
+    pub broadcast: bool,
+    /// Broadcast: how often each frame is asked for again, --timeout-ms after the last time
+    #[arg(long, value_name = "N", requires = "broadcast", default_value_t = 8)]
+    pub retries: u32,
+    /// Broadcast: so many of our own datagrams are not sent, in percent: loss on the way there, as `faults.drop` is on the way back
+    #[arg(long, value_name = "PERCENT", requires = "broadcast", default_value_t = 0.0)]
+    pub drop: f64,
     /// TCP connections in total, spread over the FSUs [default: one per FSU]
     #[arg(long, value_name = "N", requires = "tcp")]
     pub connections: Option<NonZeroUsize>,
@@ -255,7 +268,7 @@ pub struct FloodArgs {
     /// Seconds at the start that are left out of the figures
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     pub warmup: f64,
-    /// A reply after this is late, a request without one until then lost
+    /// A reply after this is late, a request without one until then lost; broadcast: the wait for each frame
     #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     pub timeout_ms: f64,
     /// Loss that is no failure, in percent: 0.1 is one in a thousand

@@ -96,11 +96,7 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
         set_did(device, &mut request, did)?;
     }
     let should = expected(device, command, &request);
-    let follows = match &should {
-        Expected::Nothing => Follows::Nothing,
-        Expected::OneOf(_) | Expected::Bytes(_) => Follows::Data,
-        Expected::Unknown => Follows::Unknown,
-    };
+    let follows = should.follows();
     let patience = Patience { timeout_ms: args.timeout_ms.max(1), retries: args.retries };
     let to = args.to.unwrap_or(reachable(fsu.bind));
     if to.port() == 0 {
@@ -153,7 +149,7 @@ impl Question<'_> {
             }
             let wait_ms = deadline_ms.saturating_sub(now_ms(begin)).max(1);
             match link.receive(Duration::from_millis(wait_ms)).map_err(broken)? {
-                Some(frame) => exchange.on_frame(frame, now_ms(begin)),
+                Some(frame) => drop(exchange.on_frame(frame, now_ms(begin))),
                 None => exchange.on_time(now_ms(begin)),
             }
         }

@@ -14,7 +14,7 @@ use crate::flood::screen::Screen;
 use crate::flood::targets::{Choice, ports};
 use crate::flood::text::{Lines, text};
 use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
-use crate::flood::{centre, run};
+use crate::flood::{broadcast, centre, run};
 use crate::plan::fleet::{Fleet, Transport};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -133,7 +133,11 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         ports: printed.map(|text| ports(&text)).unwrap_or_default(),
         host: args.host,
     };
-    let transport = if args.tcp { Transport::Tcp } else { Transport::Udp };
+    let transport = match (args.tcp, args.broadcast) {
+        (true, _) => Transport::Tcp,
+        (false, true) => Transport::Broadcast,
+        (false, false) => Transport::Udp,
+    };
     let mut profiles = Profiles::default();
     let targets = choice.targets(fleet, transport, &wanted, &mut profiles).map_err(usage)?;
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
@@ -155,7 +159,10 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
     if !(0.0..=100.0).contains(&args.max_loss) {
         return Err(usage(format!("--max-loss {}: 0 to 100 percent", args.max_loss)));
     }
-    Ok(Options {
+    if !(0.0..100.0).contains(&args.drop) {
+        return Err(usage(format!("--drop {}: 0 to less than 100 percent", args.drop)));
+    }
+    let options = Options {
         connections: args.connections.map_or(targets.len(), usize::from),
         targets,
         labels: profiles.labels,
@@ -170,9 +177,15 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         echo: args.echo,
         sockets: args.sockets.into(),
         gso: !args.no_gso,
+        retries: args.retries,
+        drop: args.drop / 100.0,
         seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
         loss_max: args.max_loss / 100.0,
         command_line: std::env::args().collect(),
         config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
-    })
+    };
+    if transport == Transport::Broadcast {
+        broadcast::check(&options).map_err(usage)?;
+    }
+    Ok(options)
 }

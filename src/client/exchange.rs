@@ -117,6 +117,25 @@ impl<'p> Exchange<'p> {
         exchange
     }
 
+    /// Another command in the place of this one: with the number after its last, from the same device id or another.
+    /// Buffers stay.
+    pub fn again(&mut self, template: &'p Template, request: &[u8], follows: Follows, patience: Patience, now_ms: u64) {
+        let before = self.template.transfer.as_ref().map(|transfer| get(&transfer.sn, &self.request));
+        self.template = template;
+        self.follows = if template.transfer.is_some() { follows } else { Follows::Nothing };
+        self.patience = patience;
+        self.request.clear();
+        self.request.extend_from_slice(request);
+        (self.tries, self.restarts, self.outcome, self.tally) = (0, 0, None, Tally::default());
+        match (&template.transfer, before) {
+            (Some(transfer), Some(before)) => {
+                put(&transfer.sn, before.wrapping_add(1) & transfer.count_mask(), &mut self.request);
+            }
+            _ => {}
+        }
+        self.send_command(now_ms);
+    }
+
     /// The datagram that is to be sent now, once.
     pub fn to_send(&mut self) -> Option<&[u8]> {
         std::mem::take(&mut self.has_out).then_some(self.out.as_slice())
@@ -145,6 +164,16 @@ impl<'p> Exchange<'p> {
     /// The raw request as it was sent last.
     pub fn request(&self) -> &[u8] {
         &self.request
+    }
+
+    /// The device id of its request; `None`: its template has none.
+    pub fn did(&self) -> Option<u64> {
+        Some(get(&self.template.transfer.as_ref()?.did, &self.request))
+    }
+
+    /// Its template.
+    pub fn template(&self) -> &'p Template {
+        self.template
     }
 
     /// What it took.
@@ -221,10 +250,10 @@ impl<'p> Exchange<'p> {
         self.send_again(now_ms);
     }
 
-    /// A frame came (for a stream or a B interface: the inner one).
-    pub fn on_frame(&mut self, wire: &[u8], now_ms: u64) {
+    /// A frame came (for a stream or a B interface: the inner one). False: it was passed over.
+    pub fn on_frame(&mut self, wire: &[u8], now_ms: u64) -> bool {
         if self.outcome.is_some() {
-            return;
+            return false;
         }
         let mut raw = std::mem::take(&mut self.raw);
         let taken = match inner::parse(self.template, wire, &mut raw) {
@@ -237,6 +266,7 @@ impl<'p> Exchange<'p> {
         };
         self.raw = raw;
         self.tally.passed_over += u64::from(!taken);
+        taken
     }
 
     /// False: it means nothing here.
@@ -312,6 +342,11 @@ impl<'p> Exchange<'p> {
         }
         true
     }
+}
+
+/// The device id that a frame carries; `None`: the template has none.
+pub fn did(template: &Template, raw: &[u8]) -> Option<u64> {
+    Some(get(&template.transfer.as_ref()?.did, raw))
 }
 
 /// A header field as a number.

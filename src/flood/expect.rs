@@ -37,6 +37,8 @@ pub enum Wrong {
     Copied,
     /// There should be no reply: the rule is a timeout.
     Silence,
+    /// The data that followed, put together, is not the rule's.
+    Payload,
 }
 
 impl Wrong {
@@ -54,6 +56,7 @@ impl Wrong {
             Self::Static => 8,
             Self::Copied => 9,
             Self::Silence => 10,
+            Self::Payload => 11,
         }
     }
 
@@ -70,6 +73,7 @@ impl Wrong {
             Self::Static => "static_value",
             Self::Copied => "copied_value",
             Self::Silence => "not_silent",
+            Self::Payload => "payload",
         }
     }
 }

@@ -32,6 +32,7 @@ pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     latency_over_time(report, &mut out);
     percentiles(report, &mut out);
     commands(report, &mut out);
+    transfers(report, &mut out);
     if let Some(mock) = mock {
         mock_section(mock, &mut out);
     }
@@ -131,7 +132,15 @@ fn nines(percentile: f64) -> f64 {
 }
 
 fn percentiles(report: &FloodReport, out: &mut String) {
-    let latency = &report.latency;
+    let counted = if report.run.rate_per_s.is_some() {
+        "from the moment each request was planned for"
+    } else {
+        "from the moment each request was sent"
+    };
+    percentile_chart(&report.latency, "all commands", &format!("Latency by percentile, counted {counted}"), out);
+}
+
+fn percentile_chart(latency: &LatencyReport, name: &'static str, heading: &str, out: &mut String) {
     if latency.curve.is_empty() {
         return;
     }
@@ -144,13 +153,8 @@ fn percentiles(report: &FloodReport, out: &mut String) {
     let curve = latency.curve.iter().filter(|(at, _)| nines(*at) <= most);
     let points: Vec<(f64, f64)> = curve.map(|(at, us)| (nines(*at), us.max(0.1).log10())).collect();
     let y = Axis::log("latency", latency.min_us, latency.max_us, time);
-    let counted = if report.run.rate_per_s.is_some() {
-        "from the moment each request was planned for"
-    } else {
-        "from the moment each request was sent"
-    };
-    let chart = chart("Latency by percentile", &x, &y, &[Line { name: "all commands", class: "a", points }]);
-    let _ = writeln!(out, "<section>\n<h2>Latency by percentile, counted {counted}</h2>\n{chart}</section>");
+    let chart = chart("Latency by percentile", &x, &y, &[Line { name, class: "a", points }]);
+    let _ = writeln!(out, "<section>\n<h2>{heading}</h2>\n{chart}</section>");
 }
 
 fn row(class: &str, first: [&str; 2], counts: &Counts, latency: &LatencyReport, out: &mut String) {
@@ -193,6 +197,31 @@ fn commands(report: &FloodReport, out: &mut String) {
         }
         out.push_str("</table>\n</section>\n");
     }
+}
+
+fn transfers(report: &FloodReport, out: &mut String) {
+    let Some(transfers) = &report.transfers else { return };
+    let rows = [
+        ("whole and right", format!("{} ({:.1} a second)", thousands(transfers.whole), transfers.whole_per_s)),
+        (
+            "data",
+            format!("{} bytes ({:.2} MB/s)", thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6),
+        ),
+        ("failed", thousands(transfers.failed)),
+        ("frames asked for again", thousands(transfers.retries)),
+        ("begun anew", thousands(transfers.restarts)),
+        ("frames passed over", thousands(transfers.passed_over)),
+        ("not sent on purpose", format!("{} ({} %)", thousands(transfers.dropped), transfers.drop * 100.0)),
+        ("abandoned", thousands(transfers.abandoned)),
+        ("a frame is asked for again", format!("{} times", transfers.retries_max)),
+        ("until the last one ended", format!("{:.3} s", transfers.elapsed_s)),
+    ];
+    out.push_str("<section>\n<h2>Transfers</h2>\n<dl>\n");
+    for (name, value) in rows {
+        let _ = writeln!(out, "<dt>{name}</dt><dd>{value}</dd>");
+    }
+    out.push_str("</dl>\n</section>\n");
+    percentile_chart(&transfers.latency, "whole transfers", "Whole transfers, by percentile", out);
 }
 
 /// Plain values of an object, one below the other; one level of objects is opened.
@@ -264,7 +293,7 @@ fn configuration(report: &FloodReport, out: &mut String) {
     let way = if run.connections > 0 {
         format!("tcp, {} connections", run.connections)
     } else {
-        format!("udp, {} sockets", run.sockets)
+        format!("{}, {} sockets", run.transport, run.sockets)
     };
     let loads = report.generator.threads.iter().map(|load| {
         let cpu = load.cpu.map_or(String::new(), |cpu| format!(" on processor {cpu}"));

@@ -1,5 +1,6 @@
 //! The load generator: asks the FSUs of a configuration, and verifies what they answer.
 
+pub mod broadcast;
 pub mod centre;
 pub mod expect;
 pub mod html;

@@ -47,7 +47,7 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Rows of the report.
     pub labels: Vec<Label>,
-    /// UDP or TCP.
+    /// UDP, TCP or BroadCast.
     pub transport: Transport,
     /// Pace.
     pub pace: Pace,
@@ -57,7 +57,7 @@ pub struct Options {
     pub requests: Option<u64>,
     /// Left out of the figures.
     pub warmup: Duration,
-    /// A reply after this long is late.
+    /// A reply after this long is late; BroadCast: a frame that does not come within it is asked for again.
     pub timeout: Duration,
     /// Threads.
     pub threads: usize,
@@ -71,7 +71,11 @@ pub struct Options {
     pub gso: bool,
     /// TCP connections in total.
     pub connections: usize,
-    /// Seed of random values and distances.
+    /// BroadCast: how often each frame is asked for again.
+    pub retries: u32,
+    /// BroadCast: share (0 to 1) of our own datagrams that are not sent, on purpose.
+    pub drop: f64,
+    /// Seed of random values, distances and drops.
     pub seed: u64,
     /// Loss up to this share (0 to 1) is no failure.
     pub loss_max: f64,

@@ -29,6 +29,8 @@ pub struct Prepared {
     pub label: usize,
     /// The device.
     pub device: Arc<Device>,
+    /// Number of its command in the template.
+    pub command: usize,
     /// The raw request.
     pub raw: Box<[u8]>,
     /// The same as it travels, without the outer frame.
@@ -153,6 +155,7 @@ impl Profiles {
         Ok(Prepared {
             label: self.label(&device.vendor, &command.key_text),
             device: Arc::clone(device),
+            command: number,
             expect: if wanted.echo { Expect::echo(template, &raw) } else { Expect::new(device, number, &raw) },
             raw: raw.into(),
             wire: wire.into(),

@@ -2,9 +2,10 @@
 
 use super::machine::machine;
 use super::options::{Options, Pace};
-use super::tally::{Latency, Other, Row, Tally, latency};
+use super::tally::{Latency, Other, Row, Tally, Transfers, latency};
 use super::worker::Report as ThreadReport;
 use crate::lateness::Lateness;
+use crate::plan::fleet::Transport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +54,9 @@ pub struct FloodReport {
     pub samples: Vec<SampleReport>,
     /// By second, warm-up included.
     pub seconds: Vec<Second>,
+    /// Whole transfers; broadcast only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfers: Option<TransferReport>,
     /// How late the mock's replies left, as it told itself (`--mock-stats`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mock_lateness: Option<Lateness>,
@@ -74,7 +78,7 @@ pub struct MachineReport {
 /// What was asked for.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct RunReport {
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `broadcast`.
     pub transport: String,
     /// `closed` or `open`.
     pub pace: String,
@@ -96,7 +100,7 @@ pub struct RunReport {
     pub warmup_s: f64,
     /// Seconds from there to the end of sending, measured.
     pub measured_s: f64,
-    /// A reply after this is late.
+    /// A reply after this is late; broadcast: the wait for each frame.
     pub timeout_ms: f64,
     /// Seed of random values and distances.
     pub seed: u64,
@@ -170,6 +174,63 @@ pub struct Totals {
     pub bytes_out: u64,
     /// Bytes received, likewise.
     pub bytes_in: u64,
+}
+
+/// Whole transfers of BroadCast: a command, its answer, and all data frames. Rows count them, too, as one request each.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TransferReport {
+    /// Transfers put together, and right.
+    pub whole: u64,
+    /// The same, a second.
+    pub whole_per_s: f64,
+    /// Their data bytes.
+    pub payload_bytes: u64,
+    /// The same, a second.
+    pub payload_bytes_per_s: f64,
+    /// Commands with data that ended without all of it, however often it was asked for; also in `lost`.
+    pub failed: u64,
+    /// Frames asked for again after silence.
+    pub retries: u64,
+    /// Transfers begun anew, because the FSU had given them up.
+    pub restarts: u64,
+    /// Frames that came and were passed over: seen before, out of their order, after the end.
+    pub passed_over: u64,
+    /// Datagrams that the generator did not send, on purpose (`--drop`); warm-up included.
+    pub dropped: u64,
+    /// Exchanges under way when the run was ended early; in no other count.
+    pub abandoned: u64,
+    /// Seconds from the end of the warm-up to the end of the last exchange.
+    pub elapsed_s: f64,
+    /// How often each frame is asked for again.
+    pub retries_max: u32,
+    /// Share of its own datagrams that the generator is told not to send, 0 to 1.
+    pub drop: f64,
+    /// From the (planned) command to the last byte.
+    pub latency: LatencyReport,
+}
+
+impl TransferReport {
+    fn new(options: &Options, transfers: &Transfers) -> Self {
+        let warmup_ns = options.warmup.as_nanos() as u64;
+        let elapsed_s = transfers.ended_ns.saturating_sub(warmup_ns) as f64 / 1e9;
+        let per_s = |count: u64| if elapsed_s > 0.0 { round(count as f64 / elapsed_s) } else { 0.0 };
+        Self {
+            whole: transfers.whole,
+            whole_per_s: per_s(transfers.whole),
+            payload_bytes: transfers.bytes,
+            payload_bytes_per_s: per_s(transfers.bytes),
+            failed: transfers.failed,
+            retries: transfers.retries,
+            restarts: transfers.restarts,
+            passed_over: transfers.passed_over,
+            dropped: transfers.dropped,
+            abandoned: transfers.abandoned,
+            elapsed_s: round(elapsed_s),
+            retries_max: options.retries,
+            drop: options.drop,
+            latency: LatencyReport::new(&transfers.latency, true),
+        }
+    }
 }
 
 /// A distribution of times, in microseconds, to three digits.
@@ -380,6 +441,7 @@ pub fn report(
         wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         samples: samples(options, &tally),
         seconds,
+        transfers: (options.transport == Transport::Broadcast).then(|| TransferReport::new(options, &tally.transfers)),
         mock_lateness: None,
         notes,
     }
@@ -410,7 +472,7 @@ fn run(options: &Options, measured_s: f64) -> RunReport {
         Pace::Closed { window } => (Some(window), None, None, false),
         Pace::Open { per_s, ramp_s, poisson } => (None, Some(per_s), Some(ramp_s), poisson),
     };
-    let tcp = options.transport == crate::plan::fleet::Transport::Tcp;
+    let tcp = options.transport == Transport::Tcp;
     RunReport {
         transport: options.transport.name().into(),
         pace: if window.is_some() { "closed" } else { "open" }.into(),

@@ -5,7 +5,7 @@ use super::options::{Options, Pace};
 use super::report::{FloodReport, Second, report};
 use super::tally::{Other, Row};
 use super::worker::{Gate, Report};
-use super::{machine, tcp, udp};
+use super::{broadcast, machine, tcp, udp};
 use crate::plan::fleet::Transport;
 use std::io;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<
         jobs.push(if options.transport == Transport::Tcp {
             let streams = tcp::open(options, number)?;
             Box::new(move |options, number, cpu, gate, live| tcp::run(options, number, cpu, streams, gate, live))
+        } else if options.transport == Transport::Broadcast {
+            let sockets = udp::bind(options)?;
+            Box::new(move |options, number, cpu, gate, live| broadcast::run(options, number, cpu, sockets, gate, live))
         } else {
             let sockets = udp::bind(options)?;
             Box::new(move |options, number, cpu, gate, live| udp::run(options, number, cpu, sockets, gate, live))
@@ -130,6 +133,9 @@ fn second(at_s: f64, total: &Row, (before, other): (&Row, &Other), look: &Look) 
 
 /// What a reader of the figures should know.
 fn notes(options: &Options) -> Vec<String> {
+    if options.transport == Transport::Broadcast {
+        return broadcast::notes(options);
+    }
     let mut notes = Vec::new();
     let requests = options.targets.iter().flat_map(|target| target.profile.requests.iter());
     let slowest = requests.map(|prepared| prepared.delay_ms_max).fold(0.0, f64::max);

@@ -108,6 +108,63 @@ impl Other {
     }
 }
 
+/// Whole exchanges of BroadCast: what is counted of them beside the rows. Those begun in the warm-up do not count.
+#[derive(Clone, Debug)]
+pub struct Transfers {
+    /// Transfers put together, and right.
+    pub whole: u64,
+    /// Their data bytes.
+    pub bytes: u64,
+    /// Commands with data that ended without all of it.
+    pub failed: u64,
+    /// Frames asked for again after silence.
+    pub retries: u64,
+    /// Transfers begun anew.
+    pub restarts: u64,
+    /// Frames that came and were passed over.
+    pub passed_over: u64,
+    /// Datagrams of ours that were not sent, on purpose; warm-up included.
+    pub dropped: u64,
+    /// Exchanges under way when whoever watched ended the run.
+    pub abandoned: u64,
+    /// When the last exchange ended.
+    pub ended_ns: u64,
+    /// From the (planned) command to the last byte.
+    pub latency: Latency,
+}
+
+impl Transfers {
+    fn new() -> Self {
+        let latency = latency();
+        Self {
+            whole: 0,
+            bytes: 0,
+            failed: 0,
+            retries: 0,
+            restarts: 0,
+            passed_over: 0,
+            dropped: 0,
+            abandoned: 0,
+            ended_ns: 0,
+            latency,
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.whole += other.whole;
+        self.bytes += other.bytes;
+        self.failed += other.failed;
+        self.retries += other.retries;
+        self.restarts += other.restarts;
+        self.passed_over += other.passed_over;
+        self.dropped += other.dropped;
+        self.abandoned += other.abandoned;
+        self.ended_ns = self.ended_ns.max(other.ended_ns);
+        // Same bounds: it always fits.
+        let _ = self.latency.add(&other.latency);
+    }
+}
+
 /// What can be wrong, for samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -162,6 +219,8 @@ pub struct Tally {
     pub lag: Latency,
     /// The rest.
     pub other: Other,
+    /// BroadCast's transfers.
+    pub transfers: Transfers,
     /// Wrong replies by what is wrong.
     pub wrong_by: BTreeMap<&'static str, u64>,
     /// The first of each kind.
@@ -176,6 +235,7 @@ impl Tally {
             latency: vec![latency(); commands],
             lag: latency(),
             other: Other::default(),
+            transfers: Transfers::new(),
             wrong_by: BTreeMap::new(),
             samples: BTreeMap::new(),
         }
@@ -190,6 +250,7 @@ impl Tally {
         }
         let _ = self.lag.add(&other.lag);
         self.other.add(&other.other);
+        self.transfers.add(&other.transfers);
         for (why, count) in &other.wrong_by {
             *self.wrong_by.entry(why).or_default() += count;
         }

@@ -90,10 +90,17 @@ impl Choice {
         let all: Vec<&Fsu> = fleet.fsus.iter().filter(named).collect();
         let chosen: Vec<&Fsu> = all.iter().copied().filter(|fsu| fsu.transport == transport).collect();
         if chosen.is_empty() {
-            let (here, other) = (transport.name(), if transport == Transport::Tcp { "leave out" } else { "try" });
+            let here = transport.name();
+            let there = all.first().map_or(Transport::Udp, |fsu| fsu.transport);
+            let other = match (transport, there) {
+                (Transport::Tcp, Transport::Udp) => "leave out --tcp",
+                (_, Transport::Udp) => "leave out --broadcast",
+                (_, Transport::Tcp) => "try --tcp",
+                (_, Transport::Broadcast) => "try --broadcast",
+            };
             return Err(match all.len() {
                 0 => "no FSU has such a name".into(),
-                n => format!("none of the {n} FSUs is a {here} one ({other} --tcp)"),
+                n => format!("none of the {n} FSUs is a {here} one ({other})"),
             });
         }
         let mut targets = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::live::Look;
 use super::options::Options;
-use super::report::{Counts, FloodReport, LatencyReport, Second};
+use super::report::{Counts, FloodReport, LatencyReport, Second, TransferReport};
 use super::run::Show;
 use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
@@ -140,6 +140,28 @@ pub fn text(report: &FloodReport) -> String {
     ];
     for (name, count) in others.into_iter().filter(|(_, count)| *count > 0) {
         pair(name, thousands(count));
+    }
+    if let Some(transfers) = &report.transfers {
+        let rate = transfers.whole_per_s;
+        let whole = thousands(transfers.whole);
+        pair("transfers", format!("{whole} whole, {rate:.1}/s; {} failed", thousands(transfers.failed)));
+        let (bytes, per_s) = (thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6);
+        pair("data", format!("{bytes} bytes, {per_s:.2} MB/s"));
+        let TransferReport { retries, restarts, passed_over, .. } = *transfers;
+        let [retries, restarts, passed_over] = [retries, restarts, passed_over].map(thousands);
+        pair(
+            "frames",
+            format!("{retries} asked for again, {passed_over} passed over; {restarts} transfers begun anew"),
+        );
+        for (name, count) in [("dropped", transfers.dropped), ("abandoned", transfers.abandoned)] {
+            if count > 0 {
+                pair(name, thousands(count));
+            }
+        }
+        if transfers.whole > 0 {
+            let [p50, p90, p99, _, max] = times(&transfers.latency);
+            pair("a transfer", format!("p50 {p50}, p90 {p90}, p99 {p99}, max {max}"));
+        }
     }
     let counted = if run.rate_per_s.is_some() { "from the planned send" } else { "from the send" };
     pair("latency", format!("counted {counted}; mean {}", time(report.latency.mean_us)));

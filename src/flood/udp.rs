@@ -27,13 +27,13 @@ use std::sync::Arc;
 /// Asked for each socket; holds some ten thousand replies. Kernel memory, taken only while datagrams wait.
 const RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// Batches received from one socket before requests are sent again.
-const BATCHES_MAX: usize = 4;
+pub(super) const BATCHES_MAX: usize = 4;
 /// Requests gathered before they are sent.
-const GATHERED_MAX: usize = 4 * BATCH;
+pub(super) const GATHERED_MAX: usize = 4 * BATCH;
 /// Requests made ready before the start in all threads together, in bytes; what is beyond is made when it is sent.
 const PREBUILT_BYTES_MAX: usize = 256 << 20;
 /// Waiting for a socket to take more.
-const BLOCKED_NS: u64 = 100_000;
+pub(super) const BLOCKED_NS: u64 = 100_000;
 /// A centre's address: 00, as the spec has it.
 const CENTER: [u8; CENTER_BYTES] = [0; CENTER_BYTES];
 
@@ -481,7 +481,7 @@ fn view(plain: &[u8], echo: bool) -> Result<Up<'_>, Reason> {
 }
 
 /// How a peer's address looks on a socket: an IPv6 socket shows IPv4 ones mapped, and wildcards are where they lead to.
-fn seen_as(address: SocketAddr, six: bool) -> SocketAddr {
+pub(super) fn seen_as(address: SocketAddr, six: bool) -> SocketAddr {
     match address {
         SocketAddr::V4(four) if six => (four.ip().to_ipv6_mapped(), four.port()).into(),
         other => other,
@@ -489,7 +489,7 @@ fn seen_as(address: SocketAddr, six: bool) -> SocketAddr {
 }
 
 /// Errors that say nothing about the socket itself.
-fn is_passing(error: &io::Error) -> bool {
+pub(super) fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, Interrupted, NetworkUnreachable};
     matches!(error.kind(), ConnectionRefused | HostUnreachable | NetworkUnreachable | Interrupted)
 }

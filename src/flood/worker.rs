@@ -181,6 +181,11 @@ impl Worker {
         Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
     }
 
+    /// Does whoever watches want it to end?
+    pub fn is_stopped(&self) -> bool {
+        self.live.is_stopped()
+    }
+
     /// Nothing more to send, and nothing under way: the end.
     pub fn is_done(&self) -> bool {
         self.end.is_some() && self.open == 0

@@ -396,7 +396,8 @@ impl Served<'_> {
         self.data_frame(open, scratch);
         scratch.drawn.clear();
         if self.fsu.faults.is_some() {
-            let (since_start_ms, of) = (self.moment.since_start_ms, (state.messages, command.unwrap_or(usize::MAX)));
+            // A demand may be no command of the template; for `wrong_type` any of its keys is another than the data frame's.
+            let (since_start_ms, of) = (self.moment.since_start_ms, (state.messages, command.unwrap_or(0)));
             let own = rule.and_then(|rule| rule.faults.as_deref());
             faults::draw(self.fsu, own, since_start_ms, of, &mut self.data_generator(state), &mut scratch.drawn);
         }

@@ -15,6 +15,7 @@
 
 pub mod checksum;
 pub mod clock;
+pub mod exchanges;
 pub mod fields;
 pub mod frame;
 pub mod generate;
@@ -23,4 +24,5 @@ pub mod reply;
 pub mod rules;
 pub mod tape;
 pub mod text;
+pub mod transfer;
 pub mod vectors;

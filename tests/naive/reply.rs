@@ -112,7 +112,7 @@ fn said<'a>(p: &Protocol<'a>, frame: &Frame, command: Option<&'a Value>, wanted:
 }
 
 /// The first entry of that command whose `when` fits, with its number.
-fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'f Value) -> Option<(usize, &'f Value)> {
+pub(super) fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'f Value) -> Option<(usize, &'f Value)> {
     let own = key_text(&command["data_frame_type"]);
     let entry = file
         .as_object()
@@ -173,7 +173,7 @@ fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
     }
 }
 
-fn reply(
+pub(super) fn reply(
     p: &Protocol,
     frame: &Frame,
     command: Option<&Value>,

@@ -163,7 +163,7 @@ fn rule(t: &mut Tape, p: &Protocol, command: &Value, fallback: bool) -> Value {
     out.into()
 }
 
-fn file(t: &mut Tape, p: &Protocol, has: usize) -> Value {
+pub(super) fn file(t: &mut Tape, p: &Protocol, has: usize) -> Value {
     let mut out = Map::new();
     for command in p.commands() {
         let key = match &command["data_frame_type"] {

@@ -10,6 +10,7 @@ use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
 use fsu_mock::plan::fleet::Fleet;
 use fsu_mock::responder::b_interface::on_datagram;
+use fsu_mock::responder::datagram::on_datagram_from;
 use fsu_mock::responder::reply::{Verdict, respond};
 use fsu_mock::responder::state::FsuState;
 use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
@@ -44,6 +45,18 @@ impl Sink for Sent {
     fn note(&mut self, _: Reason, _: &[u8]) {}
 }
 
+/// The same with the moments they are due.
+#[derive(Default)]
+struct Due(Vec<(i64, Vec<u8>)>);
+
+impl Sink for Due {
+    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        self.0.push((due_unix_ms, bytes.to_vec()));
+    }
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+}
+
 const RUN: RunContext = RunContext { seed: 7, skip_delay: false, start_mono_ms: 0 };
 
 /// The clock's time as a moment of a zone that is UTC.
@@ -63,6 +76,11 @@ pub fn compiled(main: &Path) -> (Option<Fleet>, Vec<String>) {
 impl Product {
     /// The program with that configuration, or what a check says of it.
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
+        Self::over("udp", setup)
+    }
+
+    /// The same with another `protocol_type`.
+    pub fn over(transport: &str, setup: &Setup<'_>) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, value: &Value| {
             std::fs::write(dir.path().join(name), serde_json::to_vec_pretty(value).unwrap()).unwrap();
@@ -81,7 +99,7 @@ impl Product {
         write(
             "sys_config.json",
             &json!({"fsu_list": [
-                {"fsuname": "one", "fsuid": setup.fsuid, "port": 0, "protocol_type": "udp", "config_dir": "."}
+                {"fsuname": "one", "fsuid": setup.fsuid, "port": 0, "protocol_type": transport, "config_dir": "."}
             ]}),
         );
         let verify = match setup.verify {
@@ -126,6 +144,14 @@ impl Product {
         let mut sent = Sent::default();
         on_datagram(&RUN, &self.fleet.fsus[0], &mut self.state, wire, moment(now), &mut self.scratch, &mut sent);
         sent.0
+    }
+
+    /// What a client's datagram is answered with, and the milliseconds until each is due (no outer frame).
+    pub fn datagram_from(&mut self, client: u16, wire: &[u8], now: Clock) -> Vec<(i64, Vec<u8>)> {
+        let mut sent = Due::default();
+        let (fsu, peer, moment) = (&self.fleet.fsus[0], ([127, 0, 0, 1], client).into(), moment(now));
+        on_datagram_from(&RUN, fsu, &mut self.state, peer, wire, moment, &mut self.scratch, &mut sent);
+        sent.0.into_iter().map(|(due_unix_ms, bytes)| ((due_unix_ms - moment.now.unix_ms).max(0), bytes)).collect()
     }
 
     /// The reasons counted so far.

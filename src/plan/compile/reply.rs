@@ -128,6 +128,8 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
 pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Reply {
     let Reply { frame, patches, data_len, mut refusal, .. } = reply;
     let data = template.left_len..template.left_len + data_len;
+    // A copy of neighbours may run from the header into the data frame.
+    let patches: Box<[Patch]> = patches.into_iter().flat_map(|patch| apart(patch, data.start)).collect();
     let to = |patch: &Patch| match patch {
         Patch::Copy { to, .. } | Patch::CopyReversed { to, .. } | Patch::Number { to, .. } | Patch::Text { to, .. } => {
             *to
@@ -159,6 +161,19 @@ pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Rep
         write_number(length_value(field, 0), field.little, &mut draft.frame[at..at + field.len]);
     }
     Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len: 0, refusal, payload }
+}
+
+/// A copy in two where it runs over `at`.
+fn apart(patch: Patch, at: usize) -> impl Iterator<Item = Patch> {
+    let (first, second) = match patch {
+        Patch::Copy { from, to, len } if to < at && at < to + len => {
+            let head = at - to;
+            let rest = Patch::Copy { from: Offset(from.0 + head as i32), to: at, len: len - head };
+            (Patch::Copy { from, to, len: head }, Some(rest))
+        }
+        other => (other, None),
+    };
+    std::iter::once(first).chain(second)
 }
 
 fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: &mut Draft) {

@@ -1,0 +1,510 @@
+//! A thread that asks BroadCast FSUs: whole exchanges ([`Exchange`]: a command, its answer, all data frames), many at once.
+//!
+//! - [`choice`]: what can be asked at once, and what follows each command; checked before the run.
+//! - [`post`]: a socket, and what waits to leave by it.
+//!
+//! An FSU has one exchange at a time with each client address and device id (DID). So the exchanges under way on one port go over
+//! the thread's sockets in turn, and those that share a socket have the request's DID and the ones after it.
+
+pub mod choice;
+mod post;
+
+pub use choice::{check, notes};
+
+use super::expect::Wrong;
+use super::lane::{Flight, Settled, recycle};
+use super::live::Live;
+use super::options::{Options, Pace};
+use super::pacer::Due;
+use super::tally::Seen;
+use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, seen_as, share};
+use super::worker::{Gate, OPEN_MAX, Report, Worker};
+use crate::client::exchange::{Exchange, Follows, Outcome, Patience, did};
+use crate::client::verify::{Expected, expected};
+use crate::codec::inner;
+use crate::codec::reason::Reason;
+use crate::plan::template::Template;
+use crate::shard::sys::{BATCH, Receiver, Sender, lost};
+use choice::{plans, put_did, slots_max};
+use fastrand::Rng;
+use post::Post;
+use rustix::event::Timespec;
+use rustix::event::epoll;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+/// Nanoseconds of a millisecond: exchanges count in these.
+const MS_NS: u64 = 1_000_000;
+
+/// A place for one exchange at a time: an address, a socket, a distance from the request's DID.
+#[derive(Debug)]
+struct Slot<'a> {
+    port: u32,
+    socket: u32,
+    /// Added to the request's DID.
+    further: u64,
+    /// The exchange; one that has ended keeps its buffers and its number for the next.
+    exchange: Option<Exchange<'a>>,
+    /// The command under way; `None`: the slot is free.
+    flight: Option<Flight>,
+    /// What should follow where the request is of its own.
+    should: Option<Expected>,
+    /// What is wrong with the answer.
+    answer: Result<(), Wrong>,
+}
+
+/// An FSU's port.
+#[derive(Debug)]
+struct Port {
+    target: usize,
+    /// Its slots; number n of them goes by socket n + the port's own number, in turn.
+    slots: Vec<u32>,
+    slots_max: usize,
+    place: u32,
+    seq: u64,
+    plans: Arc<[Expected]>,
+}
+
+/// The thread's state.
+struct Broadcast<'a> {
+    options: &'a Options,
+    worker: Worker,
+    ports: Vec<Port>,
+    by_address: HashMap<SocketAddr, u32>,
+    slots: Vec<Slot<'a>>,
+    posts: Vec<Post>,
+    epoll: OwnedFd,
+    sender: Sender,
+    /// The kernel cuts parcels into datagrams.
+    together: bool,
+    /// Closed pace: free slots.
+    ready: VecDeque<u32>,
+    turn: usize,
+    drops: Rng,
+    raw: Vec<u8>,
+    plain: Vec<u8>,
+}
+
+/// Runs thread `number` to its end.
+pub fn run(
+    options: &Options,
+    number: usize,
+    cpu: Option<usize>,
+    sockets: Vec<UdpSocket>,
+    gate: &Gate,
+    live: Arc<Live>,
+) -> io::Result<Report> {
+    let receive_buffer = sockets.first().map(|socket| socket2::SockRef::from(socket).recv_buffer_size());
+    let receive_buffer_bytes = receive_buffer.and_then(Result::ok).unwrap_or(0) as u64;
+    let made = Broadcast::new(options, Worker::new(options, number, live), sockets);
+    let clock = gate.open();
+    let mut all = made?;
+    all.worker.clock = clock;
+    all.open_windows();
+    all.run(&mut Receiver::new())?;
+    let drops = all.posts.iter().filter_map(|post| lost(post.socket.as_fd()));
+    all.worker.book.tally.other.own_drops = drops.map(u64::from).sum();
+    Ok(all.worker.close(cpu, receive_buffer_bytes))
+}
+
+impl<'a> Broadcast<'a> {
+    fn new(options: &'a Options, worker: Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (index, socket) in sockets.iter().enumerate() {
+            epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+        }
+        let six = sockets.first().and_then(|socket| socket.local_addr().ok()).is_some_and(|a| a.is_ipv6());
+        let (mut ports, mut by_address) = (Vec::new(), HashMap::new());
+        let mut made = HashMap::new();
+        for target_index in share(options.targets.len(), worker.number, options.threads) {
+            let target = &options.targets[target_index];
+            let plans = made.entry(Arc::as_ptr(&target.profile)).or_insert_with(|| plans(&target.profile));
+            by_address.insert(seen_as(target.address, six), ports.len() as u32);
+            ports.push(Port {
+                target: target_index,
+                slots: Vec::new(),
+                slots_max: slots_max(&target.profile, sockets.len()),
+                place: (target_index % target.profile.sequence.len()) as u32,
+                seq: 0,
+                plans: Arc::clone(plans),
+            });
+        }
+        Ok(Self {
+            options,
+            drops: Rng::with_seed(options.seed ^ (worker.number as u64).wrapping_add(0x6C6F_7373)),
+            worker,
+            ports,
+            by_address,
+            slots: Vec::new(),
+            posts: sockets.into_iter().map(Post::new).collect(),
+            epoll,
+            sender: Sender::new(),
+            together: options.gso,
+            ready: VecDeque::new(),
+            turn: 0,
+            raw: Vec::new(),
+            plain: Vec::new(),
+        })
+    }
+
+    fn open_windows(&mut self) {
+        if let Pace::Closed { window } = self.options.pace {
+            for _ in 0..window {
+                for port in 0..self.ports.len() {
+                    let slot = self.add_slot(port);
+                    self.ready.push_back(slot);
+                }
+            }
+        }
+    }
+
+    /// One more slot for a port.
+    fn add_slot(&mut self, port_index: usize) -> u32 {
+        let slot = self.slots.len() as u32;
+        let sockets = self.posts.len();
+        let port = &mut self.ports[port_index];
+        let number = port.slots.len();
+        port.slots.push(slot);
+        self.slots.push(Slot {
+            port: port_index as u32,
+            socket: ((port_index + number) % sockets) as u32,
+            further: (number / sockets) as u64,
+            exchange: None,
+            flight: None,
+            should: None,
+            answer: Ok(()),
+        });
+        slot
+    }
+
+    fn run(&mut self, receiver: &mut Receiver) -> io::Result<()> {
+        let mut events = Vec::with_capacity(64);
+        if self.ports.is_empty() {
+            self.worker.pacer.stop();
+        }
+        loop {
+            let now = self.worker.clock.now_ns();
+            if self.worker.tick(now) {
+                self.sweep(now);
+            }
+            let next = self.gather(now);
+            for socket in 0..self.posts.len() {
+                self.flush(socket);
+            }
+            let received = self.receive(receiver)?;
+            if self.worker.is_done() {
+                return Ok(());
+            }
+            if received > 0 || (!self.ready.is_empty() && !self.worker.has_ended()) {
+                continue;
+            }
+            let now = self.worker.clock.now_ns();
+            let next = if self.posts.iter().any(Post::is_blocked) { Some(now + BLOCKED_NS) } else { next };
+            let wait = self.worker.wait(now, next);
+            if wait.is_zero() {
+                continue;
+            }
+            let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+            events.clear();
+            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Begins what is due; when the next one is, where that is known.
+    fn gather(&mut self, now: u64) -> Option<u64> {
+        let mut room = GATHERED_MAX;
+        if !self.worker.pacer.is_open() {
+            while room > 0
+                && let Some(slot) = self.ready.pop_front()
+            {
+                if !self.worker.pacer.take(now) {
+                    self.ready.clear();
+                    return None;
+                }
+                self.begin(slot, now, now);
+                room -= 1;
+            }
+            return None;
+        }
+        while room > 0 {
+            match self.worker.pacer.due(now) {
+                Due::Now(planned) => {
+                    let port = self.turn;
+                    self.turn = (self.turn + 1) % self.ports.len().max(1);
+                    match self.free_slot(port) {
+                        Some(slot) => self.begin(slot, planned, now),
+                        None => self.worker.book.tally.other.not_sent += 1,
+                    }
+                    room -= 1;
+                }
+                Due::At(at) => return Some(at),
+                Due::Never => return None,
+            }
+        }
+        Some(now)
+    }
+
+    /// Open pace: a free slot of a port, a new one where the protocol lets it have one more.
+    fn free_slot(&mut self, port_index: usize) -> Option<u32> {
+        let port = self.ports.get(port_index)?;
+        let free = port.slots.iter().copied().find(|&slot| self.slots[slot as usize].flight.is_none());
+        if free.is_some() {
+            return free;
+        }
+        let has_room = port.slots.len() < port.slots_max && self.worker.open < OPEN_MAX;
+        has_room.then(|| self.add_slot(port_index))
+    }
+
+    /// The next command of a slot's port.
+    fn begin(&mut self, slot_index: u32, planned_ns: u64, now: u64) {
+        let slot = &mut self.slots[slot_index as usize];
+        let port = &mut self.ports[slot.port as usize];
+        let target = &self.options.targets[port.target];
+        let sequence = &target.profile.sequence;
+        let request = sequence[port.place as usize];
+        port.place = (port.place + 1) % sequence.len() as u32;
+        port.seq += 1;
+        let prepared = &target.profile.requests[request as usize];
+        let raw = &mut self.raw;
+        let mut flight = Flight { request, planned_ns, sent_ns: now, raw: Vec::new(), silent: prepared.silent };
+        if prepared.dynamic.is_empty() {
+            raw.clear();
+            raw.extend_from_slice(&prepared.raw);
+        } else {
+            self.worker.renew(target, prepared, port.seq, raw, &mut self.plain);
+            flight.raw = self.worker.spent.pop().unwrap_or_default();
+            flight.raw.clear();
+            flight.raw.extend_from_slice(raw);
+            slot.should = Some(expected(&prepared.device, prepared.command, raw));
+        }
+        put_did(prepared.template(), slot.further, raw);
+        let follows = match &slot.should {
+            _ if self.options.echo => Follows::Nothing,
+            Some(own) => own.follows(),
+            None => port.plans[request as usize].follows(),
+        };
+        // What should not be answered is not asked for again.
+        let retries = if prepared.silent { 0 } else { self.options.retries };
+        let patience = Patience { timeout_ms: (self.worker.timeout_ns / MS_NS).max(1), retries };
+        let template = prepared.template();
+        match &mut slot.exchange {
+            Some(exchange) => exchange.again(template, raw, follows, patience, now / MS_NS),
+            None => slot.exchange = Some(Exchange::new(template, raw.clone(), follows, patience, now / MS_NS)),
+        }
+        slot.answer = Ok(());
+        // Its bytes are counted when they are posted.
+        self.worker.sent(prepared, &flight, 0);
+        slot.flight = Some(flight);
+        self.post(slot_index);
+    }
+
+    /// What an exchange wants to send, unless it is to be lost.
+    fn post(&mut self, slot_index: u32) {
+        let slot = &mut self.slots[slot_index as usize];
+        let Some(bytes) = slot.exchange.as_mut().and_then(Exchange::to_send) else { return };
+        let tally = &mut self.worker.book.tally;
+        if self.options.drop > 0.0 && self.drops.f64() < self.options.drop {
+            tally.transfers.dropped += 1;
+            return;
+        }
+        let peer = self.options.targets[self.ports[slot.port as usize].target].address;
+        let socket = slot.socket as usize;
+        if self.posts[socket].push(peer, bytes) {
+            tally.other.bytes_out += bytes.len() as u64;
+        } else {
+            // The socket takes no more: as if it were lost on its way.
+            tally.other.send_errors += 1;
+        }
+        if self.posts[socket].is_filling() {
+            self.flush(socket);
+        }
+    }
+
+    fn flush(&mut self, socket: usize) {
+        self.worker.book.tally.other.send_errors += self.posts[socket].flush(&mut self.sender, &mut self.together);
+    }
+
+    fn receive(&mut self, receiver: &mut Receiver) -> io::Result<usize> {
+        let mut total = 0;
+        for index in 0..self.posts.len() {
+            for _ in 0..BATCHES_MAX {
+                let count = match receiver.receive(self.posts[index].socket.as_fd(), BATCH) {
+                    Ok(count) => count,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if is_passing(&error) => continue,
+                    Err(error) => return Err(error),
+                };
+                let now = self.worker.clock.now_ns();
+                for at in 0..count {
+                    if let Some(received) = receiver.get(at) {
+                        received.datagrams().for_each(|bytes| self.on_datagram(bytes, received.peer, index, now));
+                    }
+                }
+                self.flush(index);
+                total += count;
+                if count < BATCH {
+                    break;
+                }
+            }
+        }
+        Ok(total)
+    }
+
+    fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, socket: usize, now: u64) {
+        self.worker.book.tally.other.bytes_in += bytes.len() as u64;
+        let Some(&port_index) = self.by_address.get(&from) else {
+            self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
+            return;
+        };
+        let target = &self.options.targets[self.ports[port_index as usize].target];
+        let seen = Seen { fsu: &target.name, bytes, now_ns: now };
+        let slot_index = match self.whose(port_index, socket, bytes) {
+            Ok(slot) => slot,
+            Err(why) => {
+                self.worker.book.unexpected(seen, why.map_or("nothing under way", Reason::reason));
+                return;
+            }
+        };
+        let slot = &mut self.slots[slot_index as usize];
+        let (Some(exchange), Some(flight)) = (&mut slot.exchange, &slot.flight) else {
+            // Asked for again before it came, and then not needed any more.
+            self.worker.book.tally.transfers.passed_over += u64::from(now >= self.worker.book.measure_from_ns);
+            return;
+        };
+        let waited = exchange.answer().is_empty();
+        if !exchange.on_frame(bytes, now / MS_NS)
+            && let Err(reason) = whole(exchange.template(), bytes, &mut self.plain)
+        {
+            self.worker.book.unexpected(seen, reason.reason());
+            return;
+        }
+        if waited && !exchange.answer().is_empty() {
+            let prepared = &target.profile.requests[flight.request as usize];
+            slot.answer = prepared.expect.check(prepared.template(), exchange.request(), bytes, &mut self.plain);
+        }
+        if exchange.outcome().is_some() {
+            self.finish(slot_index, bytes, now);
+        } else {
+            self.post(slot_index);
+        }
+    }
+
+    /// The slot that a frame is for, by its DID. The error says what keeps it from being read, if anything does.
+    fn whose(&mut self, port_index: u32, socket: usize, bytes: &[u8]) -> Result<u32, Option<Reason>> {
+        let port = &self.ports[port_index as usize];
+        let sockets = self.posts.len();
+        let first = (socket + sockets - port_index as usize % sockets) % sockets;
+        let mut read: Option<(*const Template, Result<Option<u64>, Reason>)> = None;
+        for &slot in port.slots.iter().skip(first).step_by(sockets) {
+            let Some(exchange) = &self.slots[slot as usize].exchange else { continue };
+            let template = exchange.template();
+            let carried = match read {
+                Some((by, carried)) if std::ptr::eq(by, template) => carried,
+                _ => inner::parse(template, bytes, &mut self.plain).map(|frame| did(template, frame.raw)),
+            };
+            read = Some((template, carried));
+            if carried == Ok(exchange.did()) {
+                return Ok(slot);
+            }
+        }
+        Err(read.and_then(|(_, carried)| carried.err()))
+    }
+
+    /// An exchange has ended.
+    fn finish(&mut self, slot_index: u32, bytes: &[u8], now: u64) {
+        let slot = &mut self.slots[slot_index as usize];
+        let (Some(exchange), Some(flight)) = (&slot.exchange, slot.flight.take()) else { return };
+        let Some(outcome) = exchange.outcome() else { return };
+        let port = &self.ports[slot.port as usize];
+        let target = &self.options.targets[port.target];
+        let requests = &target.profile.requests;
+        let prepared = &requests[flight.request as usize];
+        let own = slot.should.take();
+        let should = own.as_ref().unwrap_or(&port.plans[flight.request as usize]);
+        let book = &mut self.worker.book;
+        let counts = book.counts(&flight);
+        let payload = exchange.payload();
+        let has_data = !self.options.echo && !matches!(should, Expected::Nothing);
+        let right = match outcome {
+            Outcome::Done if !self.options.echo && should.holds(payload) == Some(false) => {
+                slot.answer.and(Err(Wrong::Payload))
+            }
+            Outcome::TooLong => slot.answer.and(Err(Wrong::Payload)),
+            _ => slot.answer,
+        };
+        if counts {
+            let (took, transfers) = (exchange.tally(), &mut book.tally.transfers);
+            transfers.retries += took.retries;
+            transfers.restarts += took.restarts;
+            transfers.passed_over += took.passed_over;
+            transfers.ended_ns = transfers.ended_ns.max(now);
+            match outcome {
+                Outcome::Done if right.is_ok() && !payload.is_empty() => {
+                    transfers.whole += 1;
+                    transfers.bytes += payload.len() as u64;
+                    transfers.latency.saturating_record(now.saturating_sub(flight.planned_ns));
+                }
+                Outcome::TimedOut | Outcome::Lost => transfers.failed += u64::from(has_data),
+                _ => {}
+            }
+        }
+        let flight = if matches!(outcome, Outcome::TimedOut | Outcome::Lost) {
+            book.gave_up(prepared.label, &target.name, &flight, &prepared.raw);
+            Some(flight)
+        } else {
+            let settled = match right {
+                Ok(()) => Settled::Good(flight),
+                Err(wrong) => Settled::Wrong(flight, wrong),
+            };
+            let seen = Seen { fsu: &target.name, bytes, now_ns: now };
+            let label = |flight: &Flight| requests[flight.request as usize].label;
+            book.settled(settled, seen, label, |flight: &Flight| &*requests[flight.request as usize].raw)
+        };
+        flight.into_iter().for_each(|flight| recycle(flight.raw, &mut self.worker.spent));
+        self.worker.open -= 1;
+        if !self.worker.pacer.is_open() {
+            self.ready.push_back(slot_index);
+        }
+    }
+
+    /// Asks again for what did not come in time; gives up what was asked for too often.
+    fn sweep(&mut self, now: u64) {
+        let is_stopped = self.worker.is_stopped();
+        for index in 0..self.slots.len() as u32 {
+            let slot = &mut self.slots[index as usize];
+            let (Some(exchange), Some(flight)) = (&mut slot.exchange, &slot.flight) else { continue };
+            if is_stopped {
+                // A transfer may take long, and nobody waits for it any more.
+                let book = &mut self.worker.book;
+                if book.counts(flight) {
+                    let prepared = &self.options.targets[self.ports[slot.port as usize].target].profile;
+                    book.tally.rows[prepared.requests[flight.request as usize].label].sent -= 1;
+                    book.tally.transfers.abandoned += 1;
+                }
+                slot.flight = None;
+                self.worker.open -= 1;
+                continue;
+            }
+            exchange.on_time(now / MS_NS);
+            if exchange.outcome().is_some() {
+                self.finish(index, &[], now);
+            } else {
+                self.post(index);
+            }
+        }
+    }
+}
+
+/// What is wrong with a frame that was passed over; nothing, where it only came at the wrong time.
+#[cold]
+fn whole(template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Reason> {
+    let frame = inner::parse(template, wire, scratch)?;
+    inner::lengths_ok(template, &frame)?;
+    if inner::checksum_ok(template, &frame) { Ok(()) } else { Err(Reason::BadChecksum) }
+}

@@ -1,0 +1,65 @@
+//! A socket, and the datagrams that wait to leave by it.
+
+use crate::responder::Outgoing;
+use crate::shard::io::Datagram;
+use crate::shard::outbox::Outbox;
+use crate::shard::sys::Sender;
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+
+/// One socket.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) socket: UdpSocket,
+    outbox: Outbox,
+    /// How many of those in it have left.
+    sent: usize,
+}
+
+impl Post {
+    /// Nothing waits.
+    pub(super) fn new(socket: UdpSocket) -> Self {
+        Self { socket, outbox: Outbox::default(), sent: 0 }
+    }
+
+    /// One datagram more; false: there is no room for it.
+    pub(super) fn push(&mut self, peer: SocketAddr, bytes: &[u8]) -> bool {
+        self.outbox.push(Datagram { socket: 0, peer, what: Outgoing::Reply, tries: 0, due_ns: 0 }, bytes)
+    }
+
+    /// It is time to flush.
+    pub(super) fn is_filling(&self) -> bool {
+        self.outbox.is_filling()
+    }
+
+    /// The socket takes no more now.
+    pub(super) fn is_blocked(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Sends what waits, as far as the socket takes it; how many datagrams the system refused.
+    pub(super) fn flush(&mut self, sender: &mut Sender, together: &mut bool) -> u64 {
+        let mut refused = 0;
+        while self.sent < self.outbox.len() {
+            let parcels = self.outbox.parcels(self.sent, self.outbox.len(), *together);
+            match sender.send(self.socket.as_fd(), parcels.clone()) {
+                Ok(sent) => self.sent += parcels.take(sent).map(|parcel| parcel.datagrams).sum::<usize>(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // An interface that cannot cut parcels: once more, one by one.
+                Err(_) if *together && parcels.clone().next().is_some_and(|first| first.datagrams > 1) => {
+                    *together = false;
+                }
+                Err(_) => {
+                    // That of the first one.
+                    self.sent += 1;
+                    refused += 1;
+                }
+            }
+        }
+        self.outbox.clear();
+        self.sent = 0;
+        refused
+    }
+}
