@@ -185,6 +185,8 @@ impl<'p> Exchange<'p> {
         self.next = 0;
         self.frame.clone_from(&self.request);
         self.send(now_ms);
+        // With its checksum.
+        self.request.clone_from(&self.frame);
     }
 
     /// Asks for data frame [`Self::next`].
