@@ -75,8 +75,9 @@ start_server() {
 
 # config NAME TRANSPORT FSUS [SKIP_DEVICE_LOG]: a fleet of one vendor, into $work/NAME.
 config() {
-    local id=
+    local id='' site=bangsun_old
     mkdir -p "$work/$1"
+    [ "$2" != broadcast ] || site=broadcast
     # Ids "20260001" and on: their digits have room for a fleet.
     [ "$2" != udp ] || id='"fsuid": "3230323630303031", '
     cat >"$work/$1/sys_config.json" <<END
@@ -84,7 +85,7 @@ config() {
   "performance": {"enabled": true, "skip_delay": true, "skip_device_log": ${4:-true}},
   "fsu_list": [
     {"fsuname": "fleet", ${id}"host": "$ADDR", "port": $FIRST_PORT, "protocol_type": "$2", "count": $3,
-     "config_dir": "$PWD/config/sites/bangsun_old"}
+     "config_dir": "$PWD/config/sites/$site"}
   ]
 }
 END
@@ -93,9 +94,10 @@ END
 # serve NAME TRANSPORT FSUS [CONFIG]: one of the servers by its name in the tables. CONFIG: see config.
 serve() {
     local name=$1 transport=$2 fsus=$3 config=${4:-$2-$3} shards=1 cpus=$server_cpu
-    local at=("$ADDR" "$FIRST_PORT" "$fsus") tcp=()
+    # To an echo a datagram is a datagram.
+    local at=("$ADDR" "$FIRST_PORT" "$fsus") tcp=() echo=${transport/broadcast/udp}
     server_cpus=$server_cpu
-    [ "$transport" = udp ] || tcp=(--tcp)
+    [ "$transport" != tcp ] || tcp=(--tcp)
     case $name in
         ours-*)
             # ours-DRIVER[-WHAT]: with the log, its thread is let go wherever it likes, as it is outside benchmarks.
@@ -110,8 +112,8 @@ serve() {
             start_server "$program" run --config "$work/$config" --performance --driver "$driver" \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;
-        epoll-echo) start_server "$examples/${transport}_epoll" "${at[@]}" ;;
-        ring-echo) start_server "$examples/${transport}_ring" "${at[@]}" ;;
+        epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;
+        ring-echo) start_server "$examples/${echo}_ring" "${at[@]}" ;;
         asyncio-echo) start_server python3 bench/echo/echo.py "${tcp[@]}" "${at[@]}" ;;
         uvloop-echo) start_server python3 bench/echo/echo.py --loop uvloop "${tcp[@]}" "${at[@]}" ;;
         asyncio-peer) start_server python3 bench/peer/mock.py "$work/$config" ;;

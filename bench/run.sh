@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-readonly MEASURES="udp tcp gso halfload peer devicelog shards start loss"
+readonly MEASURES="udp tcp broadcast gso halfload peer devicelog shards start loss"
 
 usage() {
     cat <<END
@@ -131,6 +131,24 @@ measure_tcp() {
             "${ours}epoll-echo ring-echo $python_echoes" tcp "$connections" "tcp-$connections" "${tcp_load[@]}" \
             --connections "$connections" --pipelining "$pipelining" --warmup "$warmup"
     done 3<<<$'100 1\n100 16\n1000 1\n1000 16'
+}
+
+measure_broadcast() {
+    local fsus window load=(--broadcast --timeout-ms 1000 "${plain[@]}" --warmup "$warmup")
+    # One frame each way, 16 bytes: a command without data, which the rule accepts.
+    echo '{"51": {"Para": "5A"}}' >"$work/values.json"
+    while read -r -u 3 fsus window; do
+        config "broadcast-$fsus" broadcast "$fsus"
+        interleave broadcast "$fsus FSUs, $window under way each" "${ours}epoll-echo ring-echo" \
+            broadcast "$fsus" "broadcast-$fsus" "${load[@]}" --mix 51 --values "$work/values.json" --sockets 16 \
+            --window "$window"
+    done 3<<<$'1 64\n100 16\n1000 4\n5000 1'
+    # Whole transfers of 1,000,000 bytes; there is nothing that does no work to set beside them.
+    while read -r -u 3 fsus window; do
+        config "broadcast-$fsus" broadcast "$fsus"
+        interleave transfers "$fsus FSUs, $window under way each" "$ours" broadcast "$fsus" "broadcast-$fsus" \
+            "${load[@]}" --mix 41 --sockets 16 --window "$window"
+    done 3<<<$'1 1\n1 16\n100 1'
 }
 
 measure_gso() {

@@ -75,6 +75,14 @@ def keep(args):
         "server_command": hide(args.server_command),
         "command": hide(args.flood_command),
     }
+    if transfers := report.get("transfers"):
+        line["transfers"] = transfers["whole"]
+        line["transfers_per_s"] = transfers["whole_per_s"]
+        line["payload_bytes_per_s"] = transfers["payload_bytes_per_s"]
+        line["transfers_failed"] = transfers["failed"]
+        line["retries"] = transfers["retries"]
+        line["transfer_p50_us"] = transfers["latency"]["p50_us"]
+        line["transfer_p99_us"] = transfers["latency"]["p99_us"]
     stats = pathlib.Path(args.stats)
     if stats.exists():
         stats = json.loads(stats.read_text())
@@ -161,7 +169,10 @@ def ratio_rows(rounds, measure, servers, goal):
             troubles = sum(sum(rounds.all(key, measure, case, name)) for key in ("wrong", "lost"))
             if troubles:
                 notes.append(f"{troubles} wrong or lost")
-            has_goal = not case.startswith("1 FSU") or measure != "udp"
+            again = sum(sum(rounds.all("retries", measure, case, one)) for one in (name, best))
+            if again:
+                notes.append(f"{again} frames asked for again")
+            has_goal = not case.startswith("1 FSU") or measure not in ("udp", "broadcast")
             yield (
                 f"{measure}: {case}",
                 name,
@@ -265,6 +276,7 @@ def loss_rows(rounds):
 def goals(rounds):
     yield from ratio_rows(rounds, "udp", ECHOES, 0.90)
     yield from ratio_rows(rounds, "tcp", ECHOES, 0.90)
+    yield from ratio_rows(rounds, "broadcast", ECHOES, 0.90)
     yield from ratio_rows(rounds, "gso", ("epoll-echo",), 3)
     yield from cpu_rows(rounds, "halfload", 1.15, "", lambda _: "epoll-echo")
     yield from ratio_rows(rounds, "peer", ("asyncio-peer",), 50)
@@ -272,6 +284,26 @@ def goals(rounds):
     yield from cpu_rows(rounds, "shards", 1.05, "-2shards", lambda name: name.replace("-2shards", "-1shard"))
     yield from start_rows(rounds)
     yield from loss_rows(rounds)
+
+
+def transfer_rows(rounds):
+    """Whole transfers of 1,000,000 bytes."""
+    for case in rounds.names("case", "transfers"):
+        for name in rounds.drivers("transfers", case):
+            which = ("transfers", case, name)
+            keys = ("transfers_per_s", "payload_bytes_per_s", "transfer_p50_us", "transfer_p99_us", "generator_cpu")
+            rate, payload, p50, p99, generator = (rounds.median(key, *which) for key in keys)
+            yield (
+                case,
+                name,
+                f"{rate:.1f}/s",
+                f"{payload / 1e6:.1f} MB/s",
+                f"{p50 / 1000:.1f} ms",
+                f"{p99 / 1000:.1f} ms",
+                str(sum(sum(rounds.all(key, *which)) for key in ("transfers_failed", "wrong"))),
+                str(sum(rounds.all("retries", *which))),
+                f"{generator:.0%}",
+            )
 
 
 def medians(rounds):
@@ -316,6 +348,10 @@ def tables(lines):
     rounds = Rounds(lines)
     heading = ("measure", "server", "ours", "beside", "ratio (of rounds)", "goal", "", "notes")
     parts = ["Goals:\n\n" + table(heading, goals(rounds))]
+    heading = ("transfers", "server", "whole", "data", "p50", "p99", "failed or wrong", "frames asked again",
+               "generator CPU")
+    if whole := table(heading, transfer_rows(rounds)):
+        parts.append("Transfers of 1,000,000 bytes, asked for frame by frame:\n\n" + whole)
     heading = ("measure", "server", "rounds", "replies", "server CPU, us a request", "p99, us", "generator CPU")
     parts.append("Medians:\n\n" + table(heading, medians(rounds)))
     parts.append("Commands (servers and generator pinned to one processor each):\n\n"

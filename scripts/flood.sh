@@ -21,6 +21,7 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --window W          closed loop: requests under way per port [1]
   --rate R            open loop: requests a second in total
   --tcp               TCP instead of UDP
+  --broadcast         BroadCast instead: whole transfers, of the broadcast device
   --connections N     TCP connections in total [one per FSU, at most 1000]
   --pipelining P      TCP: requests under way per connection [1]
   --performance on|off  no delays and no device log [on]
@@ -31,14 +32,16 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --bin FILE          use this program instead of building one
 
 For example: scripts/flood.sh --fsus 100 --window 16 -- --mix 108B
+             scripts/flood.sh --fsus 10 --broadcast --window 4 -- --mix 41
 TEXT
 }
 
-fsus=1000 shards=1 threads=1 seconds=10 warmup=1 window='' rate='' tcp='' connections='' pipelining=''
+fsus=1000 shards=1 threads=1 seconds=10 warmup=1 window='' rate='' tcp='' broadcast='' connections='' pipelining=''
 performance=on driver=auto sites='' port=22000 out='' bin=''
 while [ $# -gt 0 ]; do
     case $1 in
     --tcp) tcp=yes ;;
+    --broadcast) broadcast=yes ;;
     -h | --help)
         usage
         exit 0
@@ -64,6 +67,7 @@ for number in fsus shards threads port; do
     [[ ${!number} =~ ^[1-9][0-9]*$ ]] || fail "--$number ${!number}: a number from 1"
 done
 [ $((port + fsus)) -le 65536 ] || fail "--fsus $fsus from --port $port: past 65535"
+[ -z "$tcp" ] || [ -z "$broadcast" ] || fail "--tcp and --broadcast: one of them"
 case $performance in on | off) ;; *) fail "--performance $performance: on or off" ;; esac
 
 mock=
@@ -105,9 +109,12 @@ join() {
 fleet() {
     local dir=$1 transport=udp site count first=0 each rest names=() index=0 comma=
     [ -z "$tcp" ] || transport=tcp
+    [ -z "$broadcast" ] || transport=broadcast
     "$bin" init "$dir" >/dev/null
     if [ -n "$sites" ]; then
         IFS=, read -r -a names <<<"$sites"
+    elif [ -n "$broadcast" ]; then
+        names=(broadcast)
     else
         # Sites of one device: a TCP port leads straight to it. The broadcast device speaks no B interface.
         for site in "$dir"/sites/*/; do
@@ -174,6 +181,7 @@ ask=(flood --config "$out/config" --threads "$threads" --cpus "$(join "${generat
     --warmup "$warmup" --json "$out/report.json")
 [ -z "$rate" ] || ask+=(--rate "$rate")
 [ -z "$window" ] || ask+=(--window "$window")
+[ -z "$broadcast" ] || ask+=(--broadcast)
 if [ -n "$tcp" ]; then
     ask+=(--tcp --connections "${connections:-$((fsus < 1000 ? fsus : 1000))}")
     [ -z "$pipelining" ] || ask+=(--pipelining "$pipelining")

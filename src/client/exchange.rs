@@ -127,11 +127,8 @@ impl<'p> Exchange<'p> {
         self.request.clear();
         self.request.extend_from_slice(request);
         (self.tries, self.restarts, self.outcome, self.tally) = (0, 0, None, Tally::default());
-        match (&template.transfer, before) {
-            (Some(transfer), Some(before)) => {
-                put(&transfer.sn, before.wrapping_add(1) & transfer.count_mask(), &mut self.request);
-            }
-            _ => {}
+        if let (Some(transfer), Some(before)) = (&template.transfer, before) {
+            put(&transfer.sn, before.wrapping_add(1) & transfer.count_mask(), &mut self.request);
         }
         self.send_command(now_ms);
     }
@@ -188,6 +185,8 @@ impl<'p> Exchange<'p> {
         self.next = 0;
         self.frame.clone_from(&self.request);
         self.send(now_ms);
+        // With its checksum.
+        self.request.clone_from(&self.frame);
     }
 
     /// Asks for data frame [`Self::next`].

@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod bounds;
+mod broadcast;
 mod devicelog;
 mod drivers;
 mod exits;

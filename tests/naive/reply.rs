@@ -166,6 +166,16 @@ fn bytes_of(
     encode(field, &Value::from(text), fill)
 }
 
+fn raw_of(frame: &Frame, name: &str) -> Option<Vec<u8>> {
+    frame.iter().find(|segment| segment.name == name).map(|segment| segment.raw.clone())
+}
+
+/// `#{field}#` of a field that only another entry of a shared key has.
+fn names_nothing(p: &Protocol, frame: &Frame, command: Option<&Value>, value: &Value) -> bool {
+    let whole = value.as_str().and_then(|text| text.strip_prefix("#{")?.strip_suffix("}#"));
+    whole.is_some_and(|wanted| !wanted.contains("}#") && p.request_field(frame, command, &bare(wanted)).is_none())
+}
+
 fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
     match field.get("value") {
         Some(own) => encode(field, own, fill),
@@ -190,8 +200,10 @@ pub(super) fn reply(
         let own = name(field);
         let listed = list.iter().find(|f| name(f) == own).and_then(|f| f.get("value"));
         let bytes = match ruled(&own).or(listed) {
+            // Nothing is given, so what a header field is without: the request's.
+            Some(value) if names_nothing(p, frame, command, value) => raw_of(frame, &own),
             Some(value) => bytes_of(p, frame, command, field, value, Fill::NONE, world),
-            None => frame.iter().find(|s| s.name == own).map(|s| s.raw.clone()),
+            None => raw_of(frame, &own),
         };
         misfit |= bytes.is_none();
         outside.insert(own, bytes.unwrap_or_default());
