@@ -15,7 +15,7 @@ if ! cargo +nightly miri --version >/dev/null 2>&1; then
         fail "Miri is missing: rustup component add --toolchain nightly miri rust-src"
 fi
 
-[ "$#" -gt 0 ] || set -- codec:: plan:: responder::
+[ "$#" -gt 0 ] || set -- codec:: plan:: responder:: --skip cli::
 # Tests of the compiler write their configurations to files. Miri is some hundred times slower than the machine.
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 export PROPTEST_CASES=${PROPTEST_CASES:-4}

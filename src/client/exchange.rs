@@ -127,11 +127,8 @@ impl<'p> Exchange<'p> {
         self.request.clear();
         self.request.extend_from_slice(request);
         (self.tries, self.restarts, self.outcome, self.tally) = (0, 0, None, Tally::default());
-        match (&template.transfer, before) {
-            (Some(transfer), Some(before)) => {
-                put(&transfer.sn, before.wrapping_add(1) & transfer.count_mask(), &mut self.request);
-            }
-            _ => {}
+        if let (Some(transfer), Some(before)) = (&template.transfer, before) {
+            put(&transfer.sn, before.wrapping_add(1) & transfer.count_mask(), &mut self.request);
         }
         self.send_command(now_ms);
     }

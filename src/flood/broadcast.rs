@@ -466,7 +466,9 @@ impl<'a> Broadcast<'a> {
             let label = |flight: &Flight| requests[flight.request as usize].label;
             book.settled(settled, seen, label, |flight: &Flight| &*requests[flight.request as usize].raw)
         };
-        flight.into_iter().for_each(|flight| recycle(flight.raw, &mut self.worker.spent));
+        if let Some(flight) = flight {
+            recycle(flight.raw, &mut self.worker.spent);
+        }
         self.worker.open -= 1;
         if !self.worker.pacer.is_open() {
             self.ready.push_back(slot_index);

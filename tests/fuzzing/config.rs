@@ -1,5 +1,6 @@
 //! A configuration in which one file is whatever it is: it compiles or is refused, and what compiles can serve.
 
+use super::edit::edit;
 use super::input::Input;
 use super::shipped::{RUN, mended, moment};
 use fsu_mock::codec::framer;
@@ -21,12 +22,23 @@ pub const KINDS: [&str; 5] =
 /// What of a compiled fleet is served: FSUs, devices of each, commands of each.
 const SERVED_MAX: (usize, usize, usize) = (4, 4, 8);
 
-/// The vendor, the kind of file, then its text.
+/// The vendor, the kind of file, then its text, or changes of the shipped one.
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     TREE.with_borrow_mut(|tree| {
         let vendor = tree.vendors[input.pick(tree.vendors.len())].clone();
-        let main = tree.put(&vendor, KINDS[input.pick(KINDS.len())], input.0);
+        let kind = input.pick(2 * KINDS.len());
+        let name = KINDS[kind % KINDS.len()];
+        let edited;
+        let text = if kind < KINDS.len() {
+            input.0
+        } else {
+            let mut file = tree.shipped(&vendor, name);
+            edit(&mut file, input);
+            edited = file.to_string();
+            edited.as_bytes()
+        };
+        let main = tree.put(&vendor, name, text);
         let mut loader = Loader::new(Source::Directory);
         let fleet = compile(&mut loader, &main);
         let lines = loader.diags.lines().inspect(|line| assert!(!line.is_empty())).count();
@@ -79,6 +91,15 @@ impl Tree {
         }
         assert!(vendors.len() >= 7, "a template is missing");
         Self { dir, vendors, changed: None }
+    }
+
+    /// A file as it was.
+    fn shipped(&mut self, vendor: &str, name: &str) -> Value {
+        let text = match &self.changed {
+            Some((changed, file, text)) if (changed.as_str(), *file) == (vendor, name) => text.clone(),
+            _ => std::fs::read(self.dir.path().join(vendor).join(name)).unwrap(),
+        };
+        serde_json::from_slice(&text).unwrap()
     }
 
     /// Writes one file; every other one is as it was. The main file.

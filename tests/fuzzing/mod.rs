@@ -3,6 +3,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod config;
+pub mod edit;
 pub mod framer;
 pub mod inner;
 pub mod input;

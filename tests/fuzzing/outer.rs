@@ -1,7 +1,7 @@
 //! A datagram of the B interface, read by the program and by the judge, in both directions.
 
 use crate::naive::outer::{self, Outer};
-use fsu_mock::codec::outer::{Comm, Down, Frames, Head, Up, escape, escape_in_place, unescape};
+use fsu_mock::codec::outer::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
 
 /// The whole input is the datagram.
 pub fn run(datagram: &[u8]) {
@@ -25,7 +25,23 @@ pub fn run(datagram: &[u8]) {
     }
     assert_eq!(at, datagram.len(), "bytes in no item");
     assert_eq!(good, outer::candidates(datagram), "other frames");
-    check_escapes(datagram);
+    check_wrapped(datagram.to_vec());
+    let mut mended = datagram.to_vec();
+    mend(&mut mended);
+    check_wrapped(mended);
+}
+
+/// Lengths that fit, in the orders that the first byte tells, where the bytes are enough for a frame with through data.
+fn mend(inside: &mut [u8]) {
+    let Some(how) = inside.first().copied().filter(|_| inside.len() >= 37) else { return };
+    let length = |value: usize, big: bool| {
+        let value = value as u16;
+        if big { value.to_be_bytes() } else { value.to_le_bytes() }
+    };
+    let (p_len, data_len) = (inside.len() - 32, inside.len() - 37);
+    inside[30..32].copy_from_slice(&length(p_len, how & 1 != 0));
+    inside[32..35].copy_from_slice(&[if how & 4 != 0 { 0x00 } else { 0xEE }, 1, 0]);
+    inside[35..37].copy_from_slice(&length(data_len, how & 2 != 0));
 }
 
 fn check_frame(wire: &[u8], plain: &[u8]) {
@@ -79,17 +95,20 @@ fn check_built(wire: &[u8], down: &Down<'_>, judged: &Outer) {
     assert_eq!(framed, expected, "the reply, escaped in place");
 }
 
-/// Any bytes between FF and FE are escaped as the judge does, and come back.
-fn check_escapes(inside: &[u8]) {
-    let plain = [&[0xFF], inside, &[0xFE]].concat();
+/// Any bytes with their P_verify between FF and FE are escaped as the judge does, are one frame, and come back.
+fn check_wrapped(inside: Vec<u8>) {
+    let verify = inside.iter().fold(0, |n, byte| n ^ byte);
+    let plain = [&[0xFF], &inside[..], &[verify, 0xFE]].concat();
     let (mut escaped, mut back) = (vec![], vec![0xA5]);
     let escaped = escape(&plain, &mut escaped);
     assert_eq!(escaped, outer::escape(&plain), "escapes");
-    let first = escaped.iter().position(|byte| *byte == 0xFD).unwrap_or(escaped.len());
-    if first < escaped.len() {
-        assert_eq!(unescape(escaped, first, &mut back), Ok(()), "escapes that cannot be undone");
-        assert_eq!(back, plain, "escapes undone");
-    } else {
-        assert_eq!(escaped, plain, "nothing to escape");
+    let found = Frames::new(escaped).collect::<Vec<_>>();
+    let [Ok(frame)] = found[..] else { panic!("{found:?} of one frame") };
+    match frame.plain(&mut back) {
+        Ok(back) => {
+            assert_eq!(back, plain, "escapes undone");
+            check_frame(escaped, back);
+        }
+        Err(reason) => assert!(escaped.len() < HEARTBEAT_BYTES, "{reason:?}"),
     }
 }

@@ -163,9 +163,18 @@ fn the_same_traffic_is_answered_with_the_same_bytes() {
     }
 }
 
+/// A free port that the system gives nobody by itself: between two runs it stays free.
+fn free_port() -> u16 {
+    let first = 12_000 + (std::process::id() % 8_000) as u16;
+    let is_free = |port: &u16| {
+        UdpSocket::bind(("127.0.0.1", *port)).is_ok() && std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    (first..first + 1_000).find(is_free).expect("a free port")
+}
+
 #[test]
 fn a_run_leaves_its_ports_at_once() {
-    let port = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port").local_addr().expect("bound").port();
+    let port = free_port();
     let fixed = json!({"port": port});
     let tree = Tree::new(&[fsu("a", ID, "udp", &fixed), fsu("b", "20250126", "tcp", &fixed)], &json!({}));
     for driver in ["auto", "poll", "auto", "poll"] {

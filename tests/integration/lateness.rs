@@ -10,6 +10,16 @@ const ID: &str = "20250125";
 const METER: [u8; 2] = [1, 1];
 const STOPPED_MS: u64 = 300;
 
+/// Whether all its threads stand: a signal takes a moment.
+fn is_stopped(run: &Run) -> bool {
+    let tasks = format!("/proc/{}/task", run.pid().as_raw_nonzero());
+    std::fs::read_dir(tasks).expect("it runs").all(|task| {
+        let stat = std::fs::read_to_string(task.expect("a thread").path().join("stat")).expect("it runs");
+        // The name before the state may hold anything but is in parentheses.
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+    })
+}
+
 /// While it is stopped a request waits in its socket: that time counts against it.
 fn check_stopped(driver: &str) {
     let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
@@ -17,6 +27,9 @@ fn check_stopped(driver: &str) {
     let centre = run.udp("site");
     let asked = request(ID, METER, &meter(1, 1, &[0, 9]));
     run.signal(Signal::STOP);
+    while !is_stopped(&run) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     (0..5).for_each(|_| centre.send(&asked));
     std::thread::sleep(Duration::from_millis(STOPPED_MS));
     run.signal(Signal::CONT);
