@@ -1,7 +1,11 @@
 //! Serves every vendor's commands some number of times each, to be counted by callgrind (bench/instructions.sh).
 //!
 //! Each command is served in two phases, of [`FEW`] and of [`MANY`] requests; the difference of what was counted in them
-//! is the cost of the requests alone. A phase lies between the calls of [`serve`] and [`served`]. Prints a line for each phase: vendor, transport, command, requests, bytes of the request.
+//! is the cost of the requests alone. A phase lies between the calls of [`serve`] and [`served`]. Prints a line for each
+//! phase: vendor, transport, command, requests, bytes of the request.
+//!
+//! With arguments, `VENDOR TRANSPORT COMMAND`, only that command, which is what a profile wants
+//! (`bench/instructions.sh --profile VENDOR TRANSPORT COMMAND`).
 
 #![allow(clippy::expect_used, reason = "a tool: what is wrong with its files ends it")]
 
@@ -15,8 +19,13 @@ const MANY: usize = 220;
 
 fn main() {
     let fleet = fleet();
+    let asked: Vec<String> = std::env::args().skip(1).collect();
     for fsu in &fleet.fsus {
         for request in requests(fsu) {
+            let about = [vendor(fsu), fsu.transport.name(), &request.command];
+            if !asked.is_empty() && asked != about {
+                continue;
+            }
             let mut server = Server::new(fsu);
             // Buffers grow once.
             serve(&mut server, &request.wire, FEW);

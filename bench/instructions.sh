@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Counts the instructions from a request's bytes to its reply's, for every command of every shipped vendor that the golden
 # vectors have, over UDP (with the outer frame) and TCP. Counts repeat exactly, on any machine, however busy.
-# usage: bench/instructions.sh [--all]   (--all: every command, not only each vendor's least and most)
+# usage: bench/instructions.sh [--all | --profile VENDOR TRANSPORT COMMAND]
+#   --all      every command, not only each vendor's least and most
+#   --profile  where the instructions of one command go: those of each function and of what it calls
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -11,11 +13,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly GOAL_INSTRUCTIONS=1500 GOAL_ROW="bangsun_old udp 108B"
 readonly RUN_SECONDS_MAX=900
 
-all=
+all='' profile=()
 case ${1:-} in
     --all) all=1 ;;
+    --profile)
+        [ $# -eq 4 ] || fail "usage: bench/instructions.sh --profile VENDOR TRANSPORT COMMAND"
+        profile=("${@:2}")
+        ;;
     "") ;;
-    *) fail "usage: bench/instructions.sh [--all]" ;;
+    *) fail "usage: bench/instructions.sh [--all | --profile VENDOR TRANSPORT COMMAND]" ;;
 esac
 
 need_build_tools
@@ -28,6 +34,24 @@ trap 'exit 130' INT TERM
 cargo build --release --locked --quiet --example instructions
 program=$(cargo metadata --format-version 1 --no-deps --locked |
     sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/examples/instructions
+
+if [ ${#profile[@]} -gt 0 ]; then
+    timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-file="$work/out" \
+        --toggle-collect='instructions::serve' "$program" "${profile[@]}" >"$work/phases" 2>"$work/errors" ||
+        { cat "$work/errors" >&2; fail "valgrind failed"; }
+    # The warm-up has as many requests as the first phase.
+    requests=$(awk 'NR == 1 { sum = $4 } { sum += $4 } END { print sum + 0 }' "$work/phases")
+    [ "$requests" -gt 0 ] || fail "no such command: ${profile[*]}"
+    say "instructions a request, of each function with what it calls"
+    callgrind_annotate --auto=no --inclusive=yes "$work/out" 2>/dev/null | awk -v requests="$requests" '
+        /fsu_mock|memcpy|memmove|memcmp|memchr/ {
+            count = $1
+            gsub(",", "", count)
+            sub(/^.*:/, "", $0)
+            if (!seen[$1]++) printf "%9.1f  %s\n", count / requests, $1
+        }'
+    exit
+fi
 
 # What was counted until a phase begins goes into a dump of its own; the dump when it ends has the phase.
 timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-file="$work/out" \

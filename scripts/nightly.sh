@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: advisories, licences and sources of all crates. Works from any directory.
+# What takes too long for every change: advisories, licences and sources of all crates, every fuzz target for a while, Miri.
+# nightly.sh [SECONDS]: so long for each target (60). Works from any directory; needs a nightly toolchain.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -16,5 +17,11 @@ need_build_tools
 need_deny
 say "advisories, licences, sources"
 cargo deny --all-features check
+
+say "fuzz"
+scripts/fuzz.sh "${1:-60}"
+
+say "miri"
+scripts/miri.sh
 
 say "all steps passed"

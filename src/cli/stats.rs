@@ -7,7 +7,7 @@ use crate::log::LogTotals;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::{Fleet, Transport};
 use crate::plan::template::ErrorReply;
-use crate::responder::state::Counters;
+use crate::responder::state::{Counters, RareCounters};
 use crate::shard::late::Late;
 use serde::{Serialize, Serializer};
 use std::io::Write;
@@ -205,9 +205,8 @@ impl Totals {
     /// `zeros`: name every reason of a drop, not only those that occurred.
     fn new(counters: &Counters, zeros: bool) -> Self {
         // Every counter by name: a new one cannot be forgotten here.
-        let Counters {
-            received,
-            answered,
+        let Counters { received, answered, rare } = counters.clone();
+        let RareCounters {
             silent,
             error_replies,
             bad_checksum_seen,
@@ -229,7 +228,7 @@ impl Totals {
             kernel_drops,
             dropped,
             faults,
-        } = counters.clone();
+        } = *rare;
         Self {
             received,
             answered,

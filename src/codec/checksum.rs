@@ -37,18 +37,28 @@ fn sum(bytes: &[u8]) -> u64 {
     const LANES: u64 = 0x00FF_00FF_00FF_00FF;
     /// Words whose sums a lane holds: each adds at most 2 * 255.
     const WORDS_MAX: usize = 128;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let rest: u64 = rest.iter().map(|&byte| u64::from(byte)).sum();
-    words.chunks(WORDS_MAX).fold(rest, |sum, words| {
-        let lanes = words.iter().fold(0, |lanes, word| {
-            let word = u64::from_le_bytes(*word);
-            lanes + (word & LANES) + ((word >> 8) & LANES)
-        });
+    let lanes = |word: u64| (word & LANES) + ((word >> 8) & LANES);
+    let fold = |lanes: u64| {
         let pairs = (lanes & 0x0000_FFFF_0000_FFFF) + ((lanes >> 16) & 0x0000_FFFF_0000_FFFF);
-        sum + (pairs & 0xFFFF_FFFF) + (pairs >> 32)
-    })
+        (pairs & 0xFFFF_FFFF) + (pairs >> 32)
+    };
+    let part = |words: &[[u8; 8]], lanes_before: u64| {
+        fold(words.iter().fold(lanes_before, |sum, word| sum + lanes(u64::from_le_bytes(*word))))
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    // The word that ends with the last byte, without what stands in a word before it already.
+    let rest = match bytes.last_chunk() {
+        _ if rest.is_empty() => 0,
+        Some(last) => lanes(u64::from_le_bytes(*last) >> (64 - 8 * rest.len())),
+        None => rest.iter().map(|&byte| u64::from(byte)).sum(),
+    };
+    if words.len() < WORDS_MAX {
+        return part(words, rest);
+    }
+    words.chunks(WORDS_MAX).fold(fold(rest), |sum, words| sum + part(words, 0))
 }
 
+#[inline]
 fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
     match algorithm {
         Algorithm::Sum => sum(bytes),
@@ -57,10 +67,18 @@ fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
             let sum = sum(bytes);
             (sum ^ (sum >> 8)) & 0xFF
         }
+        _ => crc(algorithm, bytes),
+    }
+}
+
+#[inline(never)]
+fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
+    match algorithm {
         Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc64(crc) => crc.checksum(bytes),
+        Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor => 0,
     }
 }
 

@@ -16,6 +16,12 @@ impl Now {
         Self { unix_ms: self.unix_ms.saturating_add(ms), ..self }
     }
 
+    /// Milliseconds on the local clock since it was 1970-01-01.
+    #[inline]
+    fn local_ms(self) -> i64 {
+        self.unix_ms.saturating_add(i64::from(self.utc_offset_s) * 1000)
+    }
+
     /// Taken apart.
     pub fn civil(self) -> Civil {
         Civil::new(self)
@@ -45,12 +51,47 @@ pub struct Civil {
     pub millisecond: u16,
 }
 
+/// The moment that was taken apart last: most that follow are in the same second.
+#[derive(Clone, Copy, Debug)]
+pub struct Calendar {
+    /// Milliseconds of the local second that `last` lies in.
+    from_ms: i64,
+    last: Civil,
+}
+
+impl Default for Calendar {
+    fn default() -> Self {
+        Self { from_ms: 0, last: Civil::new(Now { unix_ms: 0, utc_offset_s: 0 }) }
+    }
+}
+
+impl Calendar {
+    /// As [`Civil::new`].
+    #[inline]
+    pub fn at(&mut self, now: Now) -> Civil {
+        match now.local_ms().checked_sub(self.from_ms) {
+            Some(ms @ 0..1_000) => Civil { millisecond: ms as u16, ..self.last },
+            _ => self.turn_to(now),
+        }
+    }
+
+    #[cold]
+    fn turn_to(&mut self, now: Now) -> Civil {
+        let civil = Civil::new(now);
+        // The first second of all begins before what can be told: it is not kept.
+        if let Some(from_ms) = now.local_ms().checked_sub(i64::from(civil.millisecond)) {
+            *self = Self { from_ms, last: civil };
+        }
+        civil
+    }
+}
+
 const MS_PER_DAY: i64 = 86_400_000;
 
 impl Civil {
     /// Takes a moment apart: proleptic Gregorian calendar, days counted from 0000-03-01 so that a leap day ends its year.
     pub fn new(now: Now) -> Self {
-        let local_ms = now.unix_ms.saturating_add(i64::from(now.utc_offset_s) * 1000);
+        let local_ms = now.local_ms();
         let days = local_ms.div_euclid(MS_PER_DAY);
         let ms = local_ms.rem_euclid(MS_PER_DAY);
         let shifted = days + 719_468;
@@ -97,5 +138,17 @@ mod tests {
         check(1_768_239_003_000, 0, (2026, 1, 12, 1, 12, 17, 30, 3, 0));
         check(1_768_239_003_000, 28_800, (2026, 1, 13, 2, 13, 1, 30, 3, 0));
         check(4_107_542_399_000, 0, (2100, 2, 28, 0, 59, 23, 59, 59, 0));
+    }
+
+    #[test]
+    fn the_calendar_remembers_no_wrong_moment() {
+        let mut calendar = Calendar::default();
+        let edges = [0, 999, 1_000, -1, -1_000, -1_001, 59_999, 60_000, i64::MIN, i64::MAX, 951_782_400_000];
+        for unix_ms in edges.into_iter().flat_map(|ms: i64| [ms, ms.saturating_add(1), ms.saturating_sub(999), ms]) {
+            for utc_offset_s in [0, 28_800, -12_600] {
+                let now = Now { unix_ms, utc_offset_s };
+                assert_eq!(calendar.at(now), now.civil(), "{now:?}");
+            }
+        }
     }
 }

@@ -163,8 +163,7 @@ fn commands_of_key<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> 
         return None;
     }
     let key = key(shape, buf.get(..template.left_len)?);
-    let row = shape.table.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-    shape.table.get(row).map(|(_, numbers)| &**numbers)
+    shape.table.find(key)
 }
 
 /// A frame whose size is known: is it whole, and does it end as it should?

@@ -211,10 +211,11 @@ pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
         if frame.data_len < shape.data_len_min {
             continue;
         }
-        let key = key(shape, frame.raw);
-        let Ok(row) = shape.table.binary_search_by_key(&key, |(key, _)| *key) else { continue };
-        let found = shape.table[row].1.iter().map(|&number| number as usize);
-        let found = found.into_iter().find(|&number| fits(&template.commands[number], frame, fixed));
+        let Some(numbers) = shape.table.find(key(shape, frame.raw)) else { continue };
+        let found = numbers
+            .iter()
+            .map(|&number| number as usize)
+            .find(|&number| fits(&template.commands[number], frame, fixed));
         best = match (best, found) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -89,12 +89,26 @@ pub fn parse_int(text: &[u8]) -> Result<i128, Misfit> {
     Ok(if negative { -value } else { value })
 }
 
+/// Two decimal digits in a byte, of 0 to 99.
+const TWO_DIGITS: [u8; 100] = {
+    let mut table = [0; 100];
+    let mut value = 0;
+    while value < 100 {
+        table[value] = (((value / 10) << 4) | (value % 10)) as u8;
+        value += 1;
+    }
+    table
+};
+
 /// Writes `value` as `out`'s digits, two a byte; true when it had more digits than fit.
 #[inline]
 pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
+    if let ([byte], Some(digits)) = (&mut *out, TWO_DIGITS.get(value as usize)) {
+        *byte = *digits;
+        return false;
+    }
     let mut put = |byte: &mut u8| {
-        let two = (value % 100) as u8;
-        *byte = ((two / 10) << 4) | (two % 10);
+        *byte = TWO_DIGITS[(value % 100) as usize];
         value /= 100;
     };
     if little {

@@ -6,7 +6,7 @@ use super::options::{Options, Target};
 use super::pacer::Pacer;
 use super::profile::Prepared;
 use super::tally::{Book, Tally};
-use crate::codec::civil::Now;
+use crate::codec::civil::{Calendar, Now};
 use crate::responder::build::Inputs;
 use fastrand::Rng;
 use rustix::time::{ClockId, clock_gettime};
@@ -94,6 +94,7 @@ pub struct Worker {
     pub open: usize,
     live: Arc<Live>,
     rng: Rng,
+    calendar: Calendar,
     utc_offset_s: i32,
     text: Vec<u8>,
     next_publish_ns: u64,
@@ -120,6 +121,7 @@ impl Worker {
             open: 0,
             live,
             rng: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            calendar: Calendar::default(),
             utc_offset_s: jiff::Zoned::now().offset().seconds(),
             text: Vec::new(),
             next_publish_ns: 0,
@@ -139,7 +141,7 @@ impl Worker {
             id_hex: &target.id_hex,
             seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
-            civil: None,
+            calendar: &mut self.calendar,
             rng: &mut self.rng,
         };
         self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);

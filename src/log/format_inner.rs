@@ -123,8 +123,8 @@ fn command<'t>(
     } else {
         let fits = |number: usize| size_fits(template, frame, number);
         let shown = template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).find_map(|shape| {
-            let row = shape.table.binary_search_by_key(&inner::key(shape, frame.raw), |(key, _)| *key).ok()?;
-            shape.table[row].1.iter().map(|&number| number as usize).find(|&number| fits(number))
+            let numbers = shape.table.find(inner::key(shape, frame.raw))?;
+            numbers.iter().map(|&number| number as usize).find(|&number| fits(number))
         });
         let answers =
             asked.answered(talk, record.unix_ms, |number| shown.map_or(fits(number), |shown| shown == number));

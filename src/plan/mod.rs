@@ -8,6 +8,7 @@
 pub mod compile;
 pub mod fault;
 pub mod fleet;
+pub mod keys;
 pub mod network;
 pub mod reload;
 pub mod rule;

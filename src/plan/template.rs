@@ -3,6 +3,7 @@
 //! Offsets count bytes of the *raw* frame (before `ascii_hex` encoding). A field of the header or
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
+use super::keys::KeyTable;
 use super::rule::Reply;
 use super::transfer::Transfer;
 use std::sync::Arc;
@@ -226,8 +227,8 @@ pub struct KeyShape {
     pub parts: Box<[KeyPart]>,
     /// Fewest data-frame bytes that hold all parts.
     pub data_len_min: usize,
-    /// Key -> command numbers in file order; sorted by key.
-    pub table: Box<[(u128, Box<[u32]>)]>,
+    /// Key -> command numbers in file order.
+    pub table: KeyTable,
 }
 
 /// How a stream is cut into frames.

@@ -75,7 +75,9 @@ fn on_frame(
     sink: &mut impl Sink,
     heard: &mut Heard,
 ) {
-    state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
+    if down.p_len_big || down.data_len_big {
+        state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
+    }
     if *down.dest != fsu.id.bytes && !fsu.accept_any_id {
         return drop_frame(state, sink, Reason::WrongFsu, wire);
     }

@@ -2,7 +2,7 @@
 
 use super::state::DeviceState;
 use crate::codec::checksum::{compute, write_number};
-use crate::codec::civil::{Civil, Now};
+use crate::codec::civil::{Calendar, Civil, Now};
 use crate::codec::inner::{encode_hex, encode_wire, length_value};
 use crate::codec::value;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
@@ -23,15 +23,16 @@ pub struct Inputs<'a> {
     pub seq: u64,
     /// When the reply is due.
     pub due: Now,
-    /// The same, taken apart when first asked for.
-    pub civil: Option<Civil>,
+    /// Takes that apart.
+    pub calendar: &'a mut Calendar,
     /// The message's generator.
     pub rng: &'a mut Rng,
 }
 
 impl Inputs<'_> {
+    #[inline]
     fn civil(&mut self) -> Civil {
-        *self.civil.get_or_insert_with(|| self.due.civil())
+        self.calendar.at(self.due)
     }
 
     fn number(&mut self, number: Number) -> i64 {
@@ -121,6 +122,16 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
     }
 }
 
+/// Copies a field: most are so short that a call costs more than the copy.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match (from, &mut *to) {
+        ([from], [to]) => *to = *from,
+        ([a, b], [to_a, to_b]) => (*to_a, *to_b) = (*a, *b),
+        _ => to.copy_from_slice(from),
+    }
+}
+
 /// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten). A data frame that is to
 /// travel by itself ([`Payload::Built`]) is left in `text_scratch`.
 ///
@@ -141,7 +152,7 @@ pub fn build(
         match patch {
             Patch::Copy { from, to, len } => {
                 let from = from.in_frame(request.len());
-                frame[*to..*to + *len].copy_from_slice(&request[from..from + *len]);
+                copy(&request[from..from + *len], &mut frame[*to..*to + *len]);
             }
             Patch::CopyReversed { from, to, len } => {
                 let from = from.in_frame(request.len());
@@ -213,14 +224,15 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
 /// Writes the checksum and the wire bytes.
 pub(super) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
     wire.clear();
-    let Some(checksum) = &template.checksum else { return encode_wire(template, frame, wire) };
-    if checksum.over_wire {
-        encode_wire(template, frame, wire);
+    if let Some(checksum) = &template.checksum {
+        if checksum.over_wire {
+            encode_wire(template, frame, wire);
+        }
+        let value = compute(checksum, template, frame, wire);
+        let at = checksum.at.in_frame(frame.len());
+        write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
+        wire.clear();
     }
-    let value = compute(checksum, template, frame, wire);
-    let at = checksum.at.in_frame(frame.len());
-    write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
-    wire.clear();
     encode_wire(template, frame, wire);
 }
 

@@ -26,7 +26,7 @@ pub mod state;
 pub mod stream;
 pub mod transfer;
 
-use crate::codec::civil::Now;
+use crate::codec::civil::{Calendar, Now};
 use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
@@ -118,6 +118,8 @@ pub struct Scratch {
     pub framed: Vec<u8>,
     /// The outer frame on the wire.
     pub escaped: Vec<u8>,
+    /// The time that replies tell.
+    pub calendar: Calendar,
     /// The text of a value; then the data frame that a reply leaves out, for a transfer to carry.
     pub text: Vec<u8>,
     /// What the framers saw in the bytes of a stream, by device.

@@ -19,7 +19,10 @@ fn mix(mut x: u64) -> u64 {
 pub fn generator(seed: u64, fsu: &Fsu, message: u64) -> Rng {
     let identity = if fsu.id.len == 0 { fsu.name.as_bytes() } else { fsu.id.given() };
     let identity = identity.chunks(8).fold(seed, |hash, chunk| {
-        let word = chunk.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte));
+        let word = match chunk.first_chunk() {
+            Some(whole) => u64::from_be_bytes(*whole),
+            None => chunk.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
+        };
         mix(hash ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15)
     });
     Rng::with_seed(mix(identity ^ message.wrapping_mul(0x9E37_79B9_7F4A_7C15)))

@@ -152,7 +152,9 @@ pub(super) fn answer<'a>(
     let device = &*fsu.devices[device_number];
     let mut checksum_wrong = false;
     let finding = examine(device, frame, &mut checksum_wrong);
-    state.counters.bad_checksum_seen += u64::from(checksum_wrong);
+    if checksum_wrong {
+        state.counters.bad_checksum_seen += 1;
+    }
     let (frame, command) = match finding {
         Finding::Command(frame, command) => (frame, command),
         Finding::Wrong(frame, reason) => {
@@ -169,7 +171,7 @@ pub(super) fn answer<'a>(
                 id_hex: &fsu.id_hex,
                 seq: state.replies,
                 due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
-                civil: None,
+                calendar: &mut scratch.calendar,
                 rng: &mut rng,
             };
             let misfits =
@@ -191,7 +193,7 @@ pub(super) fn answer<'a>(
         id_hex: &fsu.id_hex,
         seq: state.replies + 1,
         due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
-        civil: None,
+        calendar: &mut scratch.calendar,
         rng: &mut rng,
     };
     let memory = &mut state.devices[device_number];
@@ -203,7 +205,9 @@ pub(super) fn answer<'a>(
     let reply = turn(rule, memory);
     inputs.registers = &memory.registers;
     let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
-    state.counters.value_misfits += misfits;
+    if misfits > 0 {
+        state.counters.value_misfits += misfits;
+    }
     if fsu.faults.is_some() {
         let of = (state.messages, command);
         faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, &mut rng, &mut scratch.drawn);
@@ -246,7 +250,7 @@ fn another(
     scratch.burst.done += 1;
     let device = fsu.devices.get(device_number)?;
     let rule = device.rules.get(command)?.get(rule)?;
-    let Scratch { raw, reply: frame, wire: out, text, drawn, .. } = scratch;
+    let Scratch { raw, reply: frame, wire: out, text, drawn, calendar, .. } = scratch;
     let request = inner::parse(&device.template, wire, raw).ok()?;
     // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
     let mut rng = generator(run.seed ^ BURST_SEED.wrapping_mul(u64::from(done)), fsu, state.messages);
@@ -259,7 +263,7 @@ fn another(
         id_hex: &fsu.id_hex,
         seq: state.replies,
         due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
-        civil: None,
+        calendar,
         rng: &mut rng,
     };
     state.counters.value_misfits += build(&device.template, reply, &mut inputs, frame, out, text);
@@ -274,9 +278,8 @@ fn another(
 fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>, scratch: &mut Vec<u8>) {
     for set in &rule.sets {
         scratch.clear();
-        let mut here = Inputs { registers: &memory.registers, rng: &mut *inputs.rng, ..*inputs };
-        text(&set.value, &mut here, scratch);
-        inputs.civil = here.civil;
+        let (rng, calendar) = (&mut *inputs.rng, &mut *inputs.calendar);
+        text(&set.value, &mut Inputs { registers: &memory.registers, rng, calendar, ..*inputs }, scratch);
         set_register(memory, set.register, scratch);
     }
 }

@@ -5,14 +5,25 @@ use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
 use crate::plan::template::ErrorReply;
+use std::ops::{Deref, DerefMut};
 
 /// Counters of one FSU. Owned by its shard; read at exit.
-#[derive(Clone, Debug)]
+///
+/// What every request counts stands here, the rest elsewhere: with thousands of FSUs every cache line is a miss.
+#[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct Counters {
     /// Requests that reached the FSU: frames, not datagrams.
     pub received: u64,
     /// Replies handed to the kernel.
     pub answered: u64,
+    /// All others.
+    pub rare: Box<RareCounters>,
+}
+
+/// Those of [`Counters`] that few requests count.
+#[derive(Clone, Debug)]
+pub struct RareCounters {
     /// Requests that a rule leaves unanswered on purpose (`timeout`).
     pub silent: u64,
     /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
@@ -57,11 +68,9 @@ pub struct Counters {
     pub faults: [u64; FaultKind::COUNT],
 }
 
-impl Default for Counters {
+impl Default for RareCounters {
     fn default() -> Self {
         Self {
-            received: 0,
-            answered: 0,
             silent: 0,
             error_replies: [0; ErrorReply::COUNT],
             bad_checksum_seen: 0,
@@ -87,6 +96,22 @@ impl Default for Counters {
     }
 }
 
+impl Deref for Counters {
+    type Target = RareCounters;
+
+    #[inline]
+    fn deref(&self) -> &RareCounters {
+        &self.rare
+    }
+}
+
+impl DerefMut for Counters {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut RareCounters {
+        &mut self.rare
+    }
+}
+
 impl Counters {
     /// Counts one drop.
     #[inline]
@@ -109,19 +134,20 @@ pub struct DeviceState {
     pub registers: Box<[Vec<u8>]>,
 }
 
-/// What one FSU remembers.
+/// What one FSU remembers. What each request touches stands first, as in [`Counters`].
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub struct FsuState {
-    /// Its counters.
-    pub counters: Counters,
     /// Good requests so far: the number of the last one seeds its random values.
     pub messages: u64,
     /// Replies built so far: `${seq()}$`.
     pub replies: u64,
     /// By device number.
     pub devices: Box<[DeviceState]>,
+    /// Its counters.
+    pub counters: Counters,
     /// Open multi-frame transfers.
-    pub transfers: Transfers,
+    pub transfers: Box<Transfers>,
 }
 
 impl FsuState {

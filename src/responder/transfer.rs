@@ -231,7 +231,9 @@ impl Served<'_> {
                 let open = self.live(state);
                 // Without a transfer it is a command like any other, where the template has it.
                 if open.is_some() || command.is_none() {
-                    state.counters.bad_checksum_seen += u64::from(checksum_wrong);
+                    if checksum_wrong {
+                        state.counters.bad_checksum_seen += 1;
+                    }
                     self.on_demand(state, frame, command, open, scratch, sink);
                     return Ok(());
                 }
@@ -443,7 +445,7 @@ impl Served<'_> {
             id_hex: &self.fsu.id_hex,
             seq: state.replies,
             due: self.moment.now.plus_ms(due_unix_ms - self.moment.now.unix_ms),
-            civil: None,
+            calendar: &mut scratch.calendar,
             rng: &mut rng,
         };
         let Scratch { reply, wire, text, .. } = scratch;

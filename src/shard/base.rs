@@ -112,8 +112,8 @@ impl Base {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };
         if run == 1 {
-            let sent = socket.send_to(bytes, first.peer);
-            return (1, sent.map_or_else(|error| refused(&error), |_| Outcome::Sent));
+            let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &first.peer);
+            return (1, sent.map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent));
         }
         let mut parcels = outbox.parcels(at, run, self.together);
         let mut sent = self.sender.send(socket.as_fd(), parcels.clone());

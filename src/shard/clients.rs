@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 /// One centre: 40 bytes.
 #[derive(Clone, Copy, Debug)]
-struct Client {
+pub(super) struct Client {
     address: SocketAddr,
     heard_ms: u64,
 }
@@ -53,6 +53,10 @@ impl Clients {
         {
             seen = Seen::Replaced(self.list.remove(silent).address);
         }
+        if self.list.is_empty() {
+            // One is what most FSUs ever hear from.
+            self.list.reserve_exact(1);
+        }
         self.list.push(Client { address, heard_ms: now_ms });
         self.last = self.list.len() - 1;
         seen
@@ -88,6 +92,11 @@ impl Clients {
     /// The address at `index` in the order of coming, if it is live; `None` past the end.
     pub fn get(&self, index: usize, now_ms: u64, timeout_ms: u64) -> Option<Option<SocketAddr>> {
         self.list.get(index).map(|client| client.is_live(now_ms, timeout_ms).then_some(client.address))
+    }
+
+    /// Where the one heard last stands.
+    pub(super) fn latest(&self) -> *const Client {
+        self.list.as_ptr().wrapping_add(self.last)
     }
 
     /// How many are known.

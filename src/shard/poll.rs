@@ -78,7 +78,9 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             let count = self.wait(&mut events, epoll_ms)?;
             self.turn.read_clock(&mut self.io);
-            for event in &events[..count] {
+            for (at, event) in events[..count].iter().enumerate() {
+                let after = |more: usize| Token::of(events[..count].get(at + more)?.data).socket();
+                self.turn.serve.expect(after(1), after(2));
                 self.on_event(Token::of(event.data), event.flags);
                 self.turn.had_traffic();
             }

@@ -38,6 +38,12 @@ impl Token {
         })
     }
 
+    /// The FSU's own socket that it is about.
+    #[inline]
+    pub(super) fn socket(self) -> Option<u32> {
+        if let Self::Socket(socket) = self { Some(socket) } else { None }
+    }
+
     /// Back from there.
     #[inline]
     pub(super) fn of(data: EventData) -> Self {

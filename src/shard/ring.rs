@@ -60,7 +60,12 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.io.wait(Duration::from_millis(wait_ms))?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
             self.turn.read_clock(&mut self.io);
-            for done in done.drain(..) {
+            let mut rest = done.drain(..);
+            while let Some(done) = rest.next() {
+                let after = |more: usize| {
+                    rest.as_slice().get(more - 1).filter(|done| done.op == Op::Datagrams).map(|done| done.data as u32)
+                };
+                self.turn.serve.expect(after(1), after(2));
                 self.on_done(done);
             }
             self.turn.flush(&mut self.io);

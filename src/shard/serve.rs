@@ -13,6 +13,7 @@ use super::own::Own;
 use super::pending::{Dest, Pending};
 use super::protocol::Protocol;
 use super::slots::Slots;
+use super::sys::prefetch;
 use super::tap::{Kind, Tap};
 use super::wheel::Wheel;
 use crate::codec::reason::Reason;
@@ -78,19 +79,20 @@ impl Later {
     }
 }
 
-/// One FSU of the shard.
+/// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(super) struct Slot {
     /// Its number in the fleet.
     pub(super) fsu: u32,
-    pub(super) state: FsuState,
-    pub(super) clients: Clients,
     /// [`Timer::Clients`] is in the wheel.
     pub(super) clients_timed: bool,
+    pub(super) clients: Clients,
     /// When its next heartbeat is due.
     pub(super) beat_due_ms: u64,
     /// Open connections.
     pub(super) connections: usize,
+    pub(super) state: FsuState,
 }
 
 impl Slot {
@@ -185,6 +187,20 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         for edge_ms in edges_ms {
             self.later.wheel.insert(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
         }
+    }
+
+    /// Something for `next` will be handed over after what is at hand, and then for `second`: what that touches is fetched
+    /// meanwhile.
+    #[inline]
+    pub(super) fn expect(&self, next: Option<u32>, second: Option<u32>) {
+        if let Some(second) = second {
+            self.slots.prefetch(second as usize);
+        }
+        // The rest stands where the slot says, which was fetched when this one was the second.
+        let Some(slot) = next.and_then(|next| self.slots.get(next as usize)) else { return };
+        prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
+        prefetch(slot.clients.latest(), 1);
+        prefetch(slot.state.devices.as_ptr(), 1);
     }
 
     /// Whether an FSU is silent on purpose.

@@ -1,6 +1,11 @@
 //! The FSUs of a shard by their numbers there, which are also their sockets' numbers.
 
 use super::serve::Slot;
+use super::sys::prefetch;
+
+/// Cache lines of a [`Slot`]: each request touches all of them.
+const HOT_LINES: usize = size_of::<Option<Slot>>() / 64;
+const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
 
 /// A place for each; one is empty where an FSU went with a reload, until the next takes it.
 #[derive(Debug, Default)]
@@ -11,6 +16,14 @@ impl Slots {
     #[inline]
     pub(super) fn get(&self, place: usize) -> Option<&Slot> {
         self.0.get(place)?.as_ref()
+    }
+
+    /// The FSU at a place will be wanted soon: what of it a request touches is fetched meanwhile.
+    #[inline]
+    pub(super) fn prefetch(&self, place: usize) {
+        if let Some(slot) = self.0.get(place) {
+            prefetch(slot, HOT_LINES);
+        }
     }
 
     /// The same, to change it.

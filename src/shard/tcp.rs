@@ -313,8 +313,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             records_lost: 0,
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
-        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
-        slot.state.counters.log_records_lost += sink.records_lost;
+        let (pending_full, records_lost) = (sink.pending_full, sink.records_lost);
+        if pending_full + records_lost > 0 {
+            slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
+            slot.state.counters.log_records_lost += records_lost;
+        }
         Some((step, self.protocol.longest_request(fsu)))
     }
 

@@ -146,8 +146,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut self.scratch,
             &mut sink,
         );
-        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
-        slot.state.counters.dropped[Reason::Amplification as usize] += sink.amplified;
+        let (pending_full, amplified) = (sink.pending_full, sink.amplified);
+        if pending_full + amplified > 0 {
+            slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
+            slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
+        }
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {

@@ -10,6 +10,7 @@
 mod bounds;
 mod broadcast;
 mod devicelog;
+mod drills;
 mod drivers;
 mod exits;
 mod faults;

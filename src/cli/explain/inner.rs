@@ -182,16 +182,13 @@ fn part_of(patch: &Patch, at: usize, bytes: usize) -> Option<Patch> {
 
 /// How the command of a request is told: the key by the first shape that knows it (else by the first that the frame is
 /// long enough for), and every command that has it.
-pub(super) fn command(template: &Template, frame: &Frame<'_>, chosen: Option<usize>) -> Option<CommandView> {
+pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Option<usize>) -> Option<CommandView> {
     let fixed = template.data_len_fixed.is_some();
     let readable = || template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
-    let row = |shape: &crate::plan::template::KeyShape| {
-        let key = inner::key(shape, frame.raw);
-        shape.table.binary_search_by_key(&key, |(key, _)| *key).ok()
-    };
+    let row = |shape: &'a crate::plan::template::KeyShape| shape.table.find(inner::key(shape, frame.raw));
     let has = |number: usize| template.commands.get(number).is_some_and(|command| key_is(template, command, frame));
     let known = readable().find(|shape| match chosen {
-        Some(number) => row(shape).is_some_and(|row| shape.table[row].1.contains(&(number as u32))),
+        Some(number) => row(shape).is_some_and(|numbers| numbers.contains(&(number as u32))),
         None => row(shape).is_some(),
     });
     let shape = known.or_else(|| readable().next())?;
@@ -219,9 +216,9 @@ pub(super) fn command(template: &Template, frame: &Frame<'_>, chosen: Option<usi
 /// Does the frame show this command's key, where that command has it?
 fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) -> bool {
     template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).any(|shape| {
-        let row = shape.table.iter().find(|(key, _)| *key == command.key);
         let here = |&number: &u32| std::ptr::eq(&raw const template.commands[number as usize], command);
-        inner::key(shape, frame.raw) == command.key && row.is_some_and(|(_, numbers)| numbers.iter().any(here))
+        inner::key(shape, frame.raw) == command.key
+            && shape.table.find(command.key).is_some_and(|numbers| numbers.iter().any(here))
     })
 }
 

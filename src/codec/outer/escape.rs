@@ -1,18 +1,45 @@
 //! Escapes and P_verify (spec b-interface.md, Escaping): FF -> FD 00, FE -> FD 01, FD -> FD 02.
 
-use super::{ESCAPE, HEADER, TAILER};
+use super::{ESCAPE, HEADER};
 use crate::codec::reason::Reason;
-use memchr::{memchr, memchr3};
 
 /// XOR of all bytes.
 #[inline]
 pub fn xor(bytes: &[u8]) -> u8 {
     // Eight lanes at once: XOR keeps them apart, so folding comes last.
     let (words, rest) = bytes.as_chunks::<8>();
-    let wide = words.iter().fold(0, |sum, word| sum ^ u64::from_le_bytes(*word));
+    // The word that ends with the last byte, without what stands in a word before it already.
+    let rest = match bytes.last_chunk() {
+        _ if rest.is_empty() => 0,
+        Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
+        None => rest.iter().fold(0, |sum, &byte| sum ^ u64::from(byte)),
+    };
+    let wide = words.iter().fold(rest, |sum, word| sum ^ u64::from_le_bytes(*word));
     let half = (wide ^ (wide >> 32)) as u32;
     let quarter = half ^ (half >> 16);
-    rest.iter().fold((quarter ^ (quarter >> 8)) as u8, |sum, byte| sum ^ byte)
+    (quarter ^ (quarter >> 8)) as u8
+}
+
+/// Where the first byte of at least `least` stands; the bytes that mean something are the highest there are.
+#[inline]
+pub(super) fn first_from(least: u8, bytes: &[u8]) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const TOPS: u64 = ONES << 7;
+    let bound = ONES * u64::from(u8::MAX - least + 1);
+    // A byte of at least `least` is, inverted, below `bound`'s: then the subtraction borrows, which its top bit shows where it
+    // was not set before. The lowest such bit is right; what is above it may have been borrowed from.
+    let find = |word: &[u8; 8]| {
+        let inverted = !u64::from_le_bytes(*word);
+        inverted.wrapping_sub(bound) & !inverted & TOPS
+    };
+    let (words, rest) = bytes.as_chunks();
+    for (number, word) in words.iter().enumerate() {
+        let found = find(word);
+        if found != 0 {
+            return Some(number * 8 + (found.trailing_zeros() / 8) as usize);
+        }
+    }
+    rest.iter().position(|&byte| byte >= least).map(|at| words.len() * 8 + at)
 }
 
 /// The frame as it goes on the wire. `plain` is returned as it is where nothing has to be escaped; else the escaped
@@ -20,7 +47,7 @@ pub fn xor(bytes: &[u8]) -> u8 {
 #[inline]
 pub fn escape<'a>(plain: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     let body = plain.get(1..plain.len().saturating_sub(1)).unwrap_or_default();
-    match memchr3(ESCAPE, TAILER, HEADER, body) {
+    match first_from(ESCAPE, body) {
         None => plain,
         Some(first) => {
             escape_from(plain, first + 1, out);
@@ -49,7 +76,7 @@ fn escape_from(plain: &[u8], mut at: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(&[ESCAPE, HEADER - rest[at]]);
         rest = &rest[at + 1..];
-        match memchr3(ESCAPE, TAILER, HEADER, rest) {
+        match first_from(ESCAPE, rest) {
             Some(next) => at = next,
             None => break,
         }
@@ -66,12 +93,20 @@ pub fn unescape(wire: &[u8], first: usize, out: &mut Vec<u8>) -> Result<(), Reas
     let (mut rest, mut next) = (wire, (first < wire.len()).then_some(first));
     while let Some(at) = next {
         out.extend_from_slice(&rest[..at]);
-        match rest.get(at + 1) {
-            Some(&code @ 0..=2) => out.push(HEADER - code),
-            _ => return Err(Reason::OuterBadEscape),
-        }
-        rest = &rest[at + 2..];
-        next = memchr(ESCAPE, rest);
+        rest = match rest[at..] {
+            [ESCAPE, code @ 0..=2, ..] => {
+                out.push(HEADER - code);
+                &rest[at + 2..]
+            }
+            [ESCAPE, ..] => return Err(Reason::OuterBadEscape),
+            // P_tailer, at the end.
+            [other, ..] => {
+                out.push(other);
+                &rest[at + 1..]
+            }
+            [] => break,
+        };
+        next = first_from(ESCAPE, rest);
     }
     out.extend_from_slice(rest);
     Ok(())

@@ -1,8 +1,9 @@
 //! Frames in a datagram: from FF to the next FE.
 
+use super::escape::first_from;
 use super::{ESCAPE, HEADER, HEARTBEAT_BYTES, TAILER, unescape};
 use crate::codec::reason::Reason;
-use memchr::{memchr, memchr2, memchr3, memrchr};
+use memchr::{memchr, memrchr};
 
 /// A frame as it came, P_header to P_tailer; no other FF or FE in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,13 +100,13 @@ impl<'a> Iterator for Frames<'a> {
         }
         let rest = self.rest;
         // One pass in the usual case: nothing but the FE is found.
-        let Some(mut stop) = memchr3(ESCAPE, TAILER, HEADER, &rest[1..]).map(|found| found + 1) else {
+        let Some(mut stop) = first_from(ESCAPE, &rest[1..]).map(|found| found + 1) else {
             return Some(Err(self.broken(rest.len())));
         };
         let mut first_escape = usize::MAX;
         if rest[stop] == ESCAPE {
             first_escape = stop;
-            match memchr2(TAILER, HEADER, &rest[stop..]) {
+            match first_from(TAILER, &rest[stop..]) {
                 Some(found) => stop += found,
                 None => return Some(Err(self.broken(rest.len()))),
             }

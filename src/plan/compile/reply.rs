@@ -282,7 +282,10 @@ fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<J
                 diags.error(json.pos, format!("`{text}` {wrong}"));
                 return;
             }
-            draft.patches.push(patch(expr, slot, to));
+            match patch(expr, slot, to) {
+                Patch::Copy { from, to, len } => draft.copy(from, to, len),
+                other => draft.patches.push(other),
+            }
         }
     }
 }

@@ -465,8 +465,7 @@ fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShap
             None => shape.2.push((command.key, vec![number as u32])),
         }
     }
-    let compile = |(parts, data_len_min, mut table): ShapeDraft| {
-        table.sort_unstable_by_key(|(key, _)| *key);
+    let compile = |(parts, data_len_min, table): ShapeDraft| {
         let table = table.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
         KeyShape { parts: parts.into(), data_len_min, table }
     };

@@ -88,7 +88,7 @@ fn flip(bytes: &mut [u8], how: u64) -> bool {
 /// Writes another command's key where the reply carries its own; false where it carries none, or there is no other.
 fn wrong_type(template: &Template, drawn: &Drawn, raw: &mut [u8]) -> bool {
     let Some(command) = template.commands.get(drawn.command) else { return false };
-    let has_it = |shape: &&KeyShape| shape.table.binary_search_by_key(&command.key, |(key, _)| *key).is_ok();
+    let has_it = |shape: &&KeyShape| shape.table.find(command.key).is_some();
     let Some(shape) = template.keys.iter().find(has_it) else { return false };
     let others = shape.table.len() as u64;
     let first = drawn.how(FaultKind::WrongType) % others.max(1);

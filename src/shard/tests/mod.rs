@@ -8,6 +8,7 @@ mod driver;
 mod guards;
 mod reload;
 mod repeat;
+mod simulation;
 mod streams;
 
 use super::clock::Clock;
