@@ -18,7 +18,7 @@ use super::options::{Options, Pace};
 use super::pacer::Due;
 use super::tally::Seen;
 use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, seen_as, share};
-use super::worker::{Gate, OPEN_MAX, Report, Worker};
+use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, did};
 use crate::client::verify::{Expected, expected};
 use crate::codec::inner;
@@ -28,7 +28,6 @@ use crate::shard::sys::{BATCH, Receiver, Sender, lost};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
 use post::Post;
-use rustix::event::Timespec;
 use rustix::event::epoll;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -181,7 +180,6 @@ impl<'a> Broadcast<'a> {
     }
 
     fn run(&mut self, receiver: &mut Receiver) -> io::Result<()> {
-        let mut events = Vec::with_capacity(64);
         if self.ports.is_empty() {
             self.worker.pacer.stop();
         }
@@ -207,12 +205,7 @@ impl<'a> Broadcast<'a> {
             if wait.is_zero() {
                 continue;
             }
-            let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
-            events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait_for(&self.epoll, wait)?;
         }
     }
 

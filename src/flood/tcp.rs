@@ -11,8 +11,7 @@ use super::options::{Options, Pace, Target};
 use super::pacer::Due;
 use super::profile::Prepared;
 use super::tally::Seen;
-use super::worker::{Gate, OPEN_MAX, Report, Worker};
-use rustix::event::Timespec;
+use super::worker::{Gate, OPEN_MAX, Report, Worker, timespec, wait_for};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -158,10 +157,15 @@ impl<'a> Tcp<'a> {
             }
             let now = self.worker.clock.now_ns();
             let more = !self.ready.is_empty() && !self.worker.has_ended();
-            let wait = if more { Duration::ZERO } else { self.worker.wait(now, next) };
-            let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
+            let mut wait = if more { Duration::ZERO } else { self.worker.wait(now, next) };
+            // Else epoll's own milliseconds will do.
+            if !wait.is_zero() && wait < Duration::from_millis(1) {
+                wait_for(&self.epoll, wait)?;
+                wait = Duration::ZERO;
+            }
             events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
+            let room = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.epoll, room, Some(&timespec(wait))) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -8,14 +8,13 @@ use super::live::Live;
 use super::options::{Options, Pace, Target};
 use super::pacer::Due;
 use super::tally::Seen;
-use super::worker::{Gate, OPEN_MAX, Report, Worker};
+use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
 use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape};
 use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
 use crate::shard::io::Datagram;
 use crate::shard::outbox::Outbox;
 use crate::shard::sys::{BATCH, Receiver, Sender, lost, turn_on};
-use rustix::event::Timespec;
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -209,7 +208,6 @@ impl<'a> Udp<'a> {
     }
 
     fn run(&mut self, receiver: &mut Receiver) -> io::Result<()> {
-        let mut events = Vec::with_capacity(64);
         if self.peers.is_empty() {
             self.worker.pacer.stop();
         }
@@ -234,12 +232,7 @@ impl<'a> Udp<'a> {
             if wait.is_zero() {
                 continue;
             }
-            let wait = Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: i64::from(wait.subsec_nanos()) };
-            events.clear();
-            match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&wait)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            wait_for(&self.epoll, wait)?;
         }
     }
 

@@ -9,7 +9,11 @@ use super::tally::{Book, Tally};
 use crate::codec::civil::{Calendar, Now};
 use crate::responder::build::Inputs;
 use fastrand::Rng;
+use rustix::event::{self, PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -32,6 +36,20 @@ impl Clock {
     pub fn now_ns(self) -> u64 {
         self.0.elapsed().as_nanos() as u64
     }
+}
+
+/// Waits until one of an epoll set's sockets has something, or for that long: to the microsecond, where epoll's own wait would
+/// count in milliseconds, and what is due meanwhile would leave in bursts.
+pub fn wait_for(epoll: &OwnedFd, at_most: Duration) -> io::Result<()> {
+    match event::poll(&mut [PollFd::new(epoll, PollFlags::IN)], Some(&timespec(at_most))) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As the kernel wants it.
+pub fn timespec(time: Duration) -> Timespec {
+    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) }
 }
 
 /// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
