@@ -25,8 +25,10 @@ pub struct Needs {
     pub listeners: u64,
     /// TCP connections that the FSUs' limits allow together.
     pub connections_max: u64,
-    /// Device-log files open at the same time.
+    /// Device-log files open at the same time, at the least.
     pub log_files: u64,
+    /// The same where there are descriptors to spare.
+    pub log_files_max: u64,
     /// Executors.
     pub shards: u64,
 }
@@ -48,6 +50,8 @@ impl Needs {
 pub struct Room {
     /// The limit of open files, raised as far as it is useful.
     pub files: u64,
+    /// Device-log files that may be open at the same time.
+    pub log_files: u64,
     /// TCP connections that fit beside everything else.
     pub connections: u64,
 }
@@ -119,7 +123,9 @@ pub enum Missing {
 /// Everything that is missing, not only the first thing.
 pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     let mut missing = Vec::new();
-    let files_wanted = needs.without_connections().saturating_add(needs.connections_max);
+    let log_files_more = needs.log_files_max.saturating_sub(needs.log_files);
+    let files_wanted = [needs.without_connections(), needs.connections_max, log_files_more];
+    let files_wanted = files_wanted.into_iter().fold(0, u64::saturating_add);
     let files = raise(Resource::Nofile, files_wanted.max(needs.files()));
     if files < needs.files() {
         missing.push(Missing::OpenFiles { needed: needs.files(), limit: files });
@@ -130,7 +136,10 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     }
     missing.extend(io_uring());
     if missing.is_empty() {
-        Ok(Room { files, connections: files.saturating_sub(needs.without_connections()) })
+        // Half of what is to spare, so that connections have the other.
+        let log_files = needs.log_files + log_files_more.min(files.saturating_sub(needs.files()) / 2);
+        let taken = needs.without_connections() - needs.log_files + log_files;
+        Ok(Room { files, log_files, connections: files.saturating_sub(taken) })
     } else {
         Err(missing)
     }
@@ -218,7 +227,14 @@ mod tests {
 
     #[test]
     fn files_are_counted() {
-        let needs = Needs { sockets: 1_000, listeners: 400, connections_max: 409_600, log_files: 256, shards: 2 };
+        let needs = Needs {
+            sockets: 1_000,
+            listeners: 400,
+            connections_max: 409_600,
+            log_files: 256,
+            shards: 2,
+            ..Needs::default()
+        };
         assert_eq!(needs.files(), 1_000 + 400 + 256 + 2 * FILES_PER_SHARD + FILES_BASE);
         let endless = Needs { sockets: u64::MAX, connections_max: u64::MAX, ..needs };
         assert_eq!(endless.files(), u64::MAX);

@@ -8,7 +8,7 @@ use super::machine::{self, Needs, Room};
 use super::sockets::Sockets;
 use super::stats::StatsFile;
 use super::summary::fleet_table;
-use crate::log::OPEN_FILES_MAX;
+use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
@@ -181,7 +181,8 @@ impl Prepared {
             sockets: fleet.fsus.len() as u64,
             listeners: listeners().count() as u64,
             connections_max: listeners().map(|fsu| fsu.limits.connections_max as u64).fold(0, u64::saturating_add),
-            log_files: log_files.min(OPEN_FILES_MAX) as u64,
+            log_files: log_files.min(OPEN_FILES_MIN) as u64,
+            log_files_max: log_files.min(OPEN_FILES_MAX) as u64,
             shards: self.cpus.len() as u64,
         }
     }

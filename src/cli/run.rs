@@ -34,7 +34,11 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     let room = prepared.ask_machine()?;
     let chosen = prepared.choose_driver()?;
     let fleet = &prepared.fleet;
-    let config = LoggerConfig { ledger: prepared.fault_ledger.clone(), ..LoggerConfig::of(fleet) };
+    let config = LoggerConfig {
+        ledger: prepared.fault_ledger.clone(),
+        open_files_max: room.log_files as usize,
+        ..LoggerConfig::of(fleet)
+    };
     let mut logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
         .map_err(|error| failed(Exit::Machine, "the logger's thread", &error))?;
     if logger.install().is_ok() {

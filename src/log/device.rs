@@ -12,9 +12,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Files open at a time; the longest unused one is closed for the next. Each costs one of the
-/// descriptors that the sockets need too, and opening one again costs some ten microseconds.
-pub const OPEN_FILES_MAX: usize = 256;
+/// Files open at a time, where there are descriptors to spare; the longest unused one is closed for the next. Opening one again
+/// costs some ten microseconds.
+pub const OPEN_FILES_MAX: usize = 1_024;
+
+/// Files that it wants to have open at the least: each costs one of the descriptors that the sockets need too.
+pub const OPEN_FILES_MIN: usize = 256;
 
 /// An FSU's records are written once they are more than this: larger writes gain nothing.
 const FILE_BUFFER_BYTES: usize = 64 << 10;
@@ -22,8 +25,9 @@ const FILE_BUFFER_BYTES: usize = 64 << 10;
 /// All records are written once they are more than this together: the log's memory for 10,000 FSUs.
 const BUFFERS_BYTES_MAX: usize = 16 << 20;
 
-/// Emptied buffers kept for the next FSUs.
-const SPARE_BUFFERS_MAX: usize = 64;
+/// Bytes of emptied buffers kept for the next FSUs: to let go of them and grow others costs as much as to write them. Only what
+/// [`BUFFERS_BYTES_MAX`] once needed is kept, and a buffer may be half empty.
+const SPARE_BYTES_MAX: usize = 2 * BUFFERS_BYTES_MAX;
 
 /// The directory below `log.dir`.
 const DIR: &str = "devices";
@@ -36,6 +40,8 @@ pub(super) struct DeviceLog {
     started: String,
     bytes_max: u64,
     age_days_max: u64,
+    /// At most so many files are open.
+    open_max: usize,
     /// By FSU number; `None` before its first record.
     files: Vec<Option<Box<DeviceFile>>>,
     /// FSUs whose file is open.
@@ -45,6 +51,8 @@ pub(super) struct DeviceLog {
     /// Bytes of all buffers together.
     buffered: usize,
     spare: Vec<Vec<u8>>,
+    /// Bytes of those together.
+    spare_bytes: usize,
     /// Counts writes, to tell which file is unused longest.
     writes: u64,
     /// Counters of what was done.
@@ -81,25 +89,27 @@ struct DeviceFile {
 
 impl DeviceLog {
     /// Nothing is touched before the first record.
-    pub(super) fn new(log_dir: &Path, started: String, bytes_max: u64, age_days_max: u64) -> Self {
+    pub(super) fn new(log_dir: &Path, started: String, bytes_max: u64, age_days_max: u64, open_max: usize) -> Self {
         Self {
             dir: log_dir.join(DIR),
             started,
             bytes_max,
             age_days_max,
+            open_max,
             files: Vec::new(),
             open: Vec::new(),
             dirty: Vec::new(),
             buffered: 0,
             spare: Vec::new(),
+            spare_bytes: 0,
             writes: 0,
             counts: DeviceCounts::default(),
             trouble: Trouble::default(),
         }
     }
 
-    /// Appends the text of `records` whole records (0: of a line that is none) of FSU number `number`.
-    pub(super) fn append(&mut self, number: u32, fsu: &Fsu, text: &[u8], records: u64) {
+    /// Appends what `write` does, the text of `records` whole records (0: of a line that is none), of FSU number `number`.
+    pub(super) fn append(&mut self, number: u32, fsu: &Fsu, records: u64, write: impl FnOnce(&mut Vec<u8>)) {
         let index = number as usize;
         if self.files.len() <= index {
             self.files.resize_with(index + 1, || None);
@@ -115,17 +125,24 @@ impl DeviceLog {
                 used: 0,
             })
         });
-        if !file.buffer.is_empty() && (file.buffer.len() + text.len()) as u64 > file.rolling.room() {
-            // The part ends before this record.
-            self.write(number);
-        }
-        let Some(Some(file)) = self.files.get_mut(index) else { return };
         if file.buffer.capacity() == 0 {
             file.buffer = self.spare.pop().unwrap_or_default();
+            self.spare_bytes -= file.buffer.capacity();
         }
-        file.buffer.extend_from_slice(text);
+        let before = file.buffer.len();
+        write(&mut file.buffer);
+        let bytes = file.buffer.len() - before;
+        if before > 0 && file.buffer.len() as u64 > file.rolling.room() {
+            // The part ends before this record.
+            let last = file.buffer.split_off(before);
+            self.write(number);
+            if let Some(Some(file)) = self.files.get_mut(index) {
+                file.buffer = last;
+            }
+        }
+        let Some(Some(file)) = self.files.get_mut(index) else { return };
         file.records += records;
-        self.buffered += text.len();
+        self.buffered += bytes;
         if !std::mem::replace(&mut file.dirty, true) {
             self.dirty.push(number);
         }
@@ -160,7 +177,7 @@ impl DeviceLog {
     /// Writes one FSU's buffer. What cannot be written is lost, and told as soon as the file can be written again.
     fn write(&mut self, number: u32) {
         let open = matches!(self.files.get(number as usize), Some(Some(file)) if file.rolling.is_open());
-        if !open && self.open.len() >= OPEN_FILES_MAX {
+        if !open && self.open.len() >= self.open_max.max(1) {
             self.close_longest_unused();
         }
         let Some(Some(file)) = self.files.get_mut(number as usize) else { return };
@@ -175,7 +192,10 @@ impl DeviceLog {
             lost_line(file.untold, &mut line);
             file.buffer.splice(0..0, line);
         }
-        match file.rolling.append(&file.buffer) {
+        let outcome = file.rolling.append(&file.buffer);
+        // A write takes as long as some dozen records; whoever waits for the processor goes first.
+        std::thread::yield_now();
+        match outcome {
             Ok(()) => {
                 self.counts.written += file.records;
                 file.untold = 0;
@@ -189,8 +209,10 @@ impl DeviceLog {
         }
         file.records = 0;
         let mut buffer = std::mem::take(&mut file.buffer);
-        if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= 2 * FILE_BUFFER_BYTES {
+        let bytes = buffer.capacity();
+        if self.spare_bytes + bytes <= SPARE_BYTES_MAX && bytes <= 2 * FILE_BUFFER_BYTES {
             buffer.clear();
+            self.spare_bytes += bytes;
             self.spare.push(buffer);
         }
         match (open, file.rolling.is_open()) {
@@ -284,20 +306,24 @@ mod tests {
     const STARTED: &str = "20260113_201203";
 
     fn log(dir: &Path, bytes_max: u64) -> DeviceLog {
-        DeviceLog::new(dir, STARTED.to_owned(), bytes_max, 7)
+        DeviceLog::new(dir, STARTED.to_owned(), bytes_max, 7, OPEN_FILES_MIN)
     }
 
     fn read(dir: &Path, name: &str) -> String {
         std::fs::read_to_string(dir.join(DIR).join(name)).unwrap()
     }
 
+    fn append(log: &mut DeviceLog, number: u32, fsu: &Fsu, text: &[u8]) {
+        log.append(number, fsu, 1, |out| out.extend_from_slice(text));
+    }
+
     #[test]
     fn a_file_per_fsu_named_after_it() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = log(dir.path(), 0);
-        log.append(0, &fsu("a", Transport::Udp), b"one\n", 1);
-        log.append(3, &fsu("b", Transport::Tcp), b"two\n", 1);
-        log.append(0, &fsu("a", Transport::Udp), b"three\n", 1);
+        append(&mut log, 0, &fsu("a", Transport::Udp), b"one\n");
+        append(&mut log, 3, &fsu("b", Transport::Tcp), b"two\n");
+        append(&mut log, 0, &fsu("a", Transport::Udp), b"three\n");
         assert!(!dir.path().join(DIR).exists(), "gathered first");
         log.flush();
         assert_eq!(read(dir.path(), "a_udp_20260113_201203.log"), "one\nthree\n");
@@ -312,7 +338,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let mut log = log(dir.path(), 8);
             for text in ["aaaa", "bbbb", "cccc", "dddddddddd", "e"] {
-                log.append(0, &fsu("x", Transport::Udp), text.as_bytes(), 1);
+                append(&mut log, 0, &fsu("x", Transport::Udp), text.as_bytes());
                 if flushed {
                     log.flush();
                 }
@@ -329,17 +355,17 @@ mod tests {
     fn many_fsus_share_few_descriptors_and_little_memory() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = log(dir.path(), 0);
-        let names: Vec<String> = (0..OPEN_FILES_MAX + 50).map(|n| format!("f{n}")).collect();
+        let names: Vec<String> = (0..OPEN_FILES_MIN + 50).map(|n| format!("f{n}")).collect();
         let text = vec![b'x'; 30_000];
         for _ in 0..3 {
             for (number, name) in (0..).zip(&names) {
-                log.append(number, &fsu(name, Transport::Udp), &text, 1);
+                append(&mut log, number, &fsu(name, Transport::Udp), &text);
                 assert!(log.buffered <= BUFFERS_BYTES_MAX);
             }
             log.flush();
-            assert_eq!(log.open.len(), OPEN_FILES_MAX);
+            assert_eq!(log.open.len(), OPEN_FILES_MIN);
             let open = log.files.iter().flatten().filter(|file| file.rolling.is_open()).count();
-            assert_eq!(open, OPEN_FILES_MAX);
+            assert_eq!(open, OPEN_FILES_MIN);
         }
         assert_eq!(log.counts.written, names.len() as u64 * 3);
         for name in &names {
@@ -356,14 +382,14 @@ mod tests {
         let mut log = log(dir.path(), 0);
         let fsu = fsu("a", Transport::Udp);
         for text in ["one\n", "two\n", "three\n"] {
-            log.append(0, &fsu, text.as_bytes(), 1);
-            log.append(0, &fsu, b"more\n", 1);
+            append(&mut log, 0, &fsu, text.as_bytes());
+            append(&mut log, 0, &fsu, b"more\n");
             log.flush();
         }
         assert_eq!(log.counts, DeviceCounts { written: 0, unwritten: 6, errors: 3 });
         assert!(log.open.is_empty());
         std::fs::remove_file(&path).unwrap();
-        log.append(0, &fsu, b"four\n", 1);
+        append(&mut log, 0, &fsu, b"four\n");
         log.flush();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "... 6 records lost here\nfour\n");
         assert_eq!(log.counts, DeviceCounts { written: 1, unwritten: 6, errors: 3 });
@@ -374,7 +400,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(DIR), "in the way").unwrap();
         let mut log = log(dir.path(), 0);
-        log.append(0, &fsu("a", Transport::Udp), b"one\n", 1);
+        append(&mut log, 0, &fsu("a", Transport::Udp), b"one\n");
         log.flush();
         std::fs::remove_file(dir.path().join(DIR)).unwrap();
         log.finish();
@@ -412,7 +438,7 @@ mod tests {
         };
         let mut log = log(dir.path(), 2);
         for text in ["a\n", "b\n", "c\n"] {
-            log.append(0, &fsu("now", Transport::Udp), text.as_bytes(), 1);
+            append(&mut log, 0, &fsu("now", Transport::Udp), text.as_bytes());
         }
         log.flush();
         for (name, days) in [

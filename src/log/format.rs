@@ -9,6 +9,7 @@ use crate::codec::outer::Frames;
 use crate::plan::fleet::{Fsu, Language, Transport};
 use jiff::tz::{Offset, TimeZone};
 use std::io::Write;
+use std::net::SocketAddr;
 
 /// Frames of one datagram that are shown; more cannot be good, as a good one has at least 38 of the
 /// datagram's 65,507 bytes. Bounds the text that a datagram of garbage makes.
@@ -20,11 +21,31 @@ pub(super) fn lost_line(records: u64, out: &mut Vec<u8>) {
     let _ = writeln!(out, "... {records} records lost here");
 }
 
+/// Addresses whose text is kept: a centre has few, and asks again and again.
+const PEERS_KEPT: usize = 64;
+
+/// The text of peers' addresses.
+#[derive(Debug, Default)]
+struct Peers {
+    /// By port, as far as that tells them apart.
+    kept: Vec<Option<(SocketAddr, String)>>,
+}
+
+impl Peers {
+    fn text(&mut self, peer: SocketAddr) -> &str {
+        self.kept.resize(PEERS_KEPT, None);
+        let place = &mut self.kept[usize::from(peer.port()) % PEERS_KEPT];
+        let kept = place.take().filter(|(address, _)| *address == peer);
+        &place.insert(kept.unwrap_or_else(|| (peer, peer.to_string()))).1
+    }
+}
+
 /// Makes the text; keeps its buffers from record to record.
 #[derive(Debug)]
 pub(super) struct Formatter {
     labels: &'static Labels,
     stamp: Stamp,
+    peers: Peers,
     /// An unescaped outer frame.
     plain: Vec<u8>,
     inner: InnerText,
@@ -33,7 +54,8 @@ pub(super) struct Formatter {
 impl Formatter {
     /// In that language and the stamp's time zone.
     pub(super) fn new(language: Language, stamp: Stamp) -> Self {
-        Self { labels: Labels::of(language), stamp, plain: Vec::new(), inner: InnerText::default() }
+        let (peers, plain, inner) = (Peers::default(), Vec::new(), InnerText::default());
+        Self { labels: Labels::of(language), stamp, peers, plain, inner }
     }
 
     /// Forgets which requests are open: their commands are of a plan that is no more.
@@ -47,15 +69,19 @@ impl Formatter {
             lost_line(u64::from(record.lost_before), out);
         }
         let (direction, label) = match record.kind {
-            Kind::Received => ("RECV", self.labels.received),
-            Kind::Reply => ("SEND", self.labels.reply),
-            Kind::Heartbeat => ("SEND", self.labels.heartbeat),
+            Kind::Received => ("[RECV]", self.labels.received),
+            Kind::Reply => ("[SEND]", self.labels.reply),
+            Kind::Heartbeat => ("[SEND]", self.labels.heartbeat),
             // Stands in the ledger.
             Kind::Fault => return,
         };
         self.stamp.write(record.unix_ms, out);
-        let _ = writeln!(out, "[{direction}] fsu[{}:{}] {} {label}", fsu.name, fsu.id_hex, record.peer);
         let mut page = Page::new(out, self.labels);
+        for text in
+            [direction, " fsu[", &fsu.name, ":", &fsu.id_hex, "] ", self.peers.text(record.peer), " ", label, "\n"]
+        {
+            page.text(text);
+        }
         page.dump(2, record.bytes);
         match fsu.transport {
             Transport::Udp => self.outer(fsu, record, &mut page),

@@ -1,6 +1,6 @@
 //! The logger thread: drains every shard's queue, formats, writes.
 
-use super::device::DeviceLog;
+use super::device::{DeviceLog, OPEN_FILES_MIN};
 use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
@@ -32,6 +32,10 @@ const DELETE_INTERVAL: Duration = Duration::from_secs(86_400);
 /// Bytes taken from one queue before the next one's turn.
 const TURN_BYTES: usize = 256 << 10;
 
+/// Records written between two offers of the processor to whoever else wants it: a tenth of a millisecond, where the system's
+/// own turns are some milliseconds long, for which a shard or a generator on the same processor would have to wait.
+const RECORDS_A_TURN: u64 = 32;
+
 /// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
 const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 
@@ -50,6 +54,8 @@ pub struct LoggerConfig {
     pub queue_bytes: usize,
     /// Write the system log to stderr too.
     pub stderr: bool,
+    /// Files of the device log that may be open at a time.
+    pub open_files_max: usize,
     /// Append a line for every fault made on purpose to this file.
     pub ledger: Option<PathBuf>,
 }
@@ -61,6 +67,7 @@ impl LoggerConfig {
             device_log: !fleet.performance.skip_device_log,
             queue_bytes: LOG_QUEUE_BYTES,
             stderr: io::stderr().is_terminal(),
+            open_files_max: OPEN_FILES_MIN,
             ledger: None,
         }
     }
@@ -133,7 +140,7 @@ impl Logger {
         let (commands, receiver) = bounded(COMMANDS_MAX);
         let oldest = Arc::new(AtomicU32::new(0));
         let mut worker = Worker {
-            device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max),
+            device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max, config.open_files_max),
             ledger: config.ledger.clone().map(Ledger::new),
             formatter: Formatter::new(plan.language, stamp),
             epochs: Epochs::new(fleet.clone()),
@@ -141,7 +148,6 @@ impl Logger {
             system: system_writer,
             commands: receiver,
             queues: Vec::new(),
-            text: Vec::new(),
             records_lost: 0,
             is_told_to_stop: false,
         };
@@ -222,8 +228,6 @@ struct Worker {
     device: DeviceLog,
     ledger: Option<Ledger>,
     system: SystemWriter,
-    /// The text of one record.
-    text: Vec<u8>,
     records_lost: u64,
     is_told_to_stop: bool,
 }
@@ -362,12 +366,18 @@ impl Worker {
     /// Formats the whole records that were taken and leaves the rest there; false when they cannot be read.
     fn write_records(&mut self, queue: &mut Queue) -> bool {
         let taken = std::mem::take(&mut queue.taken);
-        let mut rest = &taken[..];
+        let (mut rest, mut written) = (&taken[..], 0);
         let readable = loop {
             match Record::take(&mut rest) {
                 Ok(Some(record)) => match Turn::of(&record) {
                     Some(turn) => self.turn(queue, &turn),
-                    None => self.write_record(queue.epoch, record),
+                    None => {
+                        self.write_record(queue.epoch, record);
+                        written += 1;
+                        if written % RECORDS_A_TURN == 0 {
+                            std::thread::yield_now();
+                        }
+                    }
                 },
                 Ok(None) => break true,
                 Err(_) => break false,
@@ -390,9 +400,8 @@ impl Worker {
         let Some((file, fsu)) = self.epochs.fsu(epoch, record.fsu) else { return };
         // What is remembered of an FSU between its records goes by its file.
         record.fsu = file;
-        self.text.clear();
-        self.formatter.record(fsu, &record, &mut self.text);
-        self.device.append(file, fsu, &self.text, 1);
+        let formatter = &mut self.formatter;
+        self.device.append(file, fsu, 1, |out| formatter.record(fsu, &record, out));
     }
 
     /// A queue passes to another fleet.
@@ -417,9 +426,7 @@ impl Worker {
         for &(number, lost) in lost {
             self.records_lost += u64::from(lost);
             if let Some((file, fsu)) = self.epochs.fsu(epoch, number) {
-                self.text.clear();
-                lost_line(u64::from(lost), &mut self.text);
-                self.device.append(file, fsu, &self.text, 0);
+                self.device.append(file, fsu, 0, |out| lost_line(u64::from(lost), out));
             }
         }
     }

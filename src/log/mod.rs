@@ -46,7 +46,7 @@ pub mod tap;
 mod testing;
 mod trouble;
 
-pub use device::OPEN_FILES_MAX;
+pub use device::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};

@@ -17,7 +17,7 @@ fn start(dir: &Path, fsu_count: usize, queue_bytes: usize, change: impl FnOnce(&
     });
     let mut fleet = fleet(dir, fsus.collect());
     change(&mut fleet.log);
-    let config = LoggerConfig { device_log: true, queue_bytes, stderr: false, ledger: None };
+    let config = LoggerConfig { device_log: true, queue_bytes, stderr: false, open_files_max: 64, ledger: None };
     Logger::start_in(TimeZone::fixed(jiff::tz::offset(8)), config, Arc::new(fleet), START).unwrap()
 }
 
@@ -142,7 +142,8 @@ fn an_fsu_that_is_none_of_the_fleets_is_refused() {
 fn without_a_device_log_only_the_system_log_is_written() {
     let dir = tempfile::tempdir().unwrap();
     let fleet = Arc::new(fleet(dir.path(), vec![fsu_with("f0", Transport::Udp, vec![])]));
-    let config = LoggerConfig { device_log: false, queue_bytes: 1_000, stderr: false, ledger: None };
+    let config =
+        LoggerConfig { device_log: false, queue_bytes: 1_000, stderr: false, open_files_max: 64, ledger: None };
     let handle = Logger::start(config, fleet, START).unwrap();
     let mut tap = handle.tap(0, 1);
     assert!(!tap.is_on() && tap.record(Kind::Reply, 0, peer(), START, None, b"x"));
