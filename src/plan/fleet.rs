@@ -134,9 +134,10 @@ impl std::fmt::Debug for FsuId {
     }
 }
 
-/// One FSU of the fleet. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
+/// One FSU of the fleet. What each request touches stands first, in two cache lines: with thousands of FSUs every one of them is a
+/// miss.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub struct Fsu {
     /// Its devices, in the order in which a TCP frame is offered to them; never empty.
     pub devices: Arc<[Arc<Device>]>,

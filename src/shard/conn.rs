@@ -2,6 +2,7 @@
 
 use super::io::{ConnId, Interest};
 use super::pending::Queue;
+use super::sys::prefetch;
 use super::wheel::Key;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Limits;
@@ -207,6 +208,27 @@ impl Conns {
     pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
         let place = self.places.get_mut(id.index as usize)?;
         if place.generation == id.generation { place.conn.as_deref_mut() } else { None }
+    }
+
+    /// The same, to look at.
+    #[inline]
+    pub fn get(&self, id: ConnId) -> Option<&Conn> {
+        let place = self.places.get(id.index as usize)?;
+        if place.generation == id.generation { place.conn.as_deref() } else { None }
+    }
+
+    /// One will be wanted: where it stands is fetched meanwhile.
+    #[inline]
+    pub(super) fn prefetch_place(&self, id: ConnId) {
+        prefetch(self.places.as_ptr().wrapping_add(id.index as usize), 1);
+    }
+
+    /// Then the connection itself.
+    #[inline]
+    pub(super) fn prefetch(&self, id: ConnId) {
+        if let Some(conn) = self.get(id) {
+            prefetch(conn, size_of::<Conn>().div_ceil(64));
+        }
     }
 
     /// The open one at a place.

@@ -79,8 +79,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             let count = self.wait(&mut events, epoll_ms)?;
             self.turn.read_clock(&mut self.io);
             for (at, event) in events[..count].iter().enumerate() {
-                let after = |more: usize| Token::of(events[..count].get(at + more)?.data).socket();
-                self.turn.serve.expect(after(1), after(2));
+                let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
+                self.turn.expect(self.io.base(), ahead);
                 self.on_event(Token::of(event.data), event.flags);
                 self.turn.had_traffic();
             }

@@ -4,6 +4,7 @@ use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, 
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::reload::Sockets;
+use super::serve::Subject;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
@@ -38,10 +39,14 @@ impl Token {
         })
     }
 
-    /// The FSU's own socket that it is about.
+    /// What of the shard's it is about.
     #[inline]
-    pub(super) fn socket(self) -> Option<u32> {
-        if let Self::Socket(socket) = self { Some(socket) } else { None }
+    pub(super) fn subject(self) -> Option<Subject> {
+        match self {
+            Self::Wake => None,
+            Self::Socket(socket) => Some(Subject::Socket(socket)),
+            Self::Conn(id) => Some(Subject::Conn(id)),
+        }
     }
 
     /// Back from there.

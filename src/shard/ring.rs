@@ -8,7 +8,7 @@ use super::base::DriverIo;
 use super::handle::{Command, Ended};
 use super::protocol::Protocol;
 use super::ring_io::{RingIo, conn};
-use super::serve::Serve;
+use super::serve::{Serve, Subject};
 use super::sys::{Done, Op, Pool, Readiness};
 use super::tap::Tap;
 use super::turn::{Turn, park, yield_if_due};
@@ -62,10 +62,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.turn.read_clock(&mut self.io);
             let mut rest = done.drain(..);
             while let Some(done) = rest.next() {
-                let after = |more: usize| {
-                    rest.as_slice().get(more - 1).filter(|done| done.op == Op::Datagrams).map(|done| done.data as u32)
-                };
-                self.turn.serve.expect(after(1), after(2));
+                self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));
                 self.on_done(done);
             }
             self.turn.flush(&mut self.io);
@@ -189,6 +186,16 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         if !done.more {
             io.on_receive_ended(index);
         }
+    }
+}
+
+/// What of the shard's a completion is about.
+#[inline]
+fn subject(done: &Done) -> Option<Subject> {
+    match done.op {
+        Op::Datagrams => Some(Subject::Socket(done.data as u32)),
+        Op::Bytes => Some(Subject::Conn(conn(done.data))),
+        _ => None,
     }
 }
 

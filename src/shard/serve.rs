@@ -109,6 +109,15 @@ impl Slot {
     }
 }
 
+/// Whom something that a driver hands over is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Subject {
+    /// An FSU's own socket.
+    Socket(u32),
+    /// A connection.
+    Conn(ConnId),
+}
+
 /// Buffers that are used within one call, kept for the next.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
@@ -189,18 +198,33 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// Something for `next` will be handed over after what is at hand, and then for `second`: what that touches is fetched
-    /// meanwhile.
+    /// What will be handed over after what is at hand: the next, the one after it, and so on. What they touch is fetched
+    /// meanwhile, step by step: where a step's memory is, the step before has fetched.
     #[inline]
-    pub(super) fn expect(&self, next: Option<u32>, second: Option<u32>) {
-        if let Some(second) = second {
-            self.slots.prefetch(second as usize);
+    pub(super) fn expect(&self, ahead: impl Fn(usize) -> Option<Subject>) {
+        if let Some(Subject::Conn(id)) = ahead(4) {
+            self.conns.prefetch_place(id);
         }
-        // The rest stands where the slot says, which was fetched when this one was the second.
-        let Some(slot) = next.and_then(|next| self.slots.get(next as usize)) else { return };
-        prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
-        prefetch(slot.clients.latest(), 1);
-        prefetch(slot.state.devices.as_ptr(), 1);
+        if let Some(Subject::Conn(id)) = ahead(3) {
+            self.conns.prefetch(id);
+        }
+        if let Some(socket) = ahead(2).and_then(|second| self.socket_of(second)) {
+            self.slots.prefetch(socket as usize);
+        }
+        let next = ahead(1).and_then(|next| self.slots.get(self.socket_of(next)? as usize));
+        if let Some(slot) = next {
+            prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
+            prefetch(slot.clients.latest(), 1);
+            prefetch(slot.state.devices.as_ptr(), 1);
+        }
+    }
+
+    #[inline]
+    fn socket_of(&self, subject: Subject) -> Option<u32> {
+        match subject {
+            Subject::Socket(socket) => Some(socket),
+            Subject::Conn(id) => self.conns.get(id).map(|conn| conn.socket),
+        }
     }
 
     /// Whether an FSU is silent on purpose.

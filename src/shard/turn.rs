@@ -1,6 +1,6 @@
 //! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
 
-use super::base::{DriverIo, is_peer_gone};
+use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
 use super::handle::Command;
 use super::handle::Ended;
@@ -8,7 +8,7 @@ use super::io::ConnId;
 use super::late::SENDS_A_STAMP;
 use super::message::Received;
 use super::protocol::Protocol;
-use super::serve::Serve;
+use super::serve::{Serve, Subject};
 use super::tap::Tap;
 use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
@@ -63,6 +63,15 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         if self.messages >= MESSAGES_A_CLOCK {
             self.read_clock(io);
         }
+    }
+
+    /// What follows what is at hand: see [`Serve::expect`].
+    #[inline]
+    pub(super) fn expect(&self, base: &Base, ahead: impl Fn(usize) -> Option<Subject>) {
+        if let Some(Subject::Socket(socket)) = ahead(1) {
+            base.prefetch(socket);
+        }
+        self.serve.expect(ahead);
     }
 
     /// There was traffic.
