@@ -179,7 +179,7 @@ pub struct RunArgs {
 /// How the sockets are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
-    /// ring where this kernel has what it needs, else poll; the start tells which and why
+    /// ring where this kernel has what it needs, else poll; poll where most FSUs are reached over TCP; the start tells which and why
     #[default]
     Auto,
     /// io_uring: receives that go on for good, into shared buffers

@@ -82,17 +82,20 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// What is asked for, given what the ring driver lacks here.
+    /// What is asked for, given what the ring driver lacks here. Over TCP epoll is measured to be ahead (docs/performance.md).
     ///
     /// # Errors
     /// What it lacks, where it is asked for.
-    fn new(asked: Driver, missing: impl FnOnce() -> Option<String>) -> Result<Self, String> {
+    fn new(asked: Driver, mostly_tcp: bool, missing: impl FnOnce() -> Option<String>) -> Result<Self, String> {
         let (driver, why) = match asked {
             Driver::Poll => (DriverKind::Poll, "as asked for".to_owned()),
             Driver::Ring => match missing() {
                 Some(missing) => return Err(missing),
                 None => (DriverKind::Ring, "as asked for".to_owned()),
             },
+            Driver::Auto if mostly_tcp => {
+                (DriverKind::Poll, "the faster one over TCP, as most FSUs are here".to_owned())
+            }
             Driver::Auto => match missing() {
                 Some(missing) => (DriverKind::Poll, format!("not ring: {missing}")),
                 None => (DriverKind::Ring, "this kernel has all it needs".to_owned()),
@@ -202,7 +205,8 @@ impl Prepared {
     /// # Errors
     /// What is missing for the one that was asked for.
     pub fn choose_driver(&self) -> Result<Chosen, CliError> {
-        Chosen::new(self.driver, ring_missing).map_err(|missing| {
+        let tcp = self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp).count();
+        Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing).map_err(|missing| {
             CliError::new(
                 Exit::Machine,
                 format!("--driver ring is not possible here: {missing} (--driver auto takes poll)"),
@@ -299,11 +303,14 @@ mod tests {
 
     #[test]
     fn the_driver_is_chosen_by_what_is_missing() {
-        let check = |asked, missing: Option<&str>, expected: Result<(DriverKind, &str), &str>| {
-            let chosen = Chosen::new(asked, || missing.map(str::to_owned));
+        let check_of = |asked, mostly_tcp, missing: Option<&str>, expected: Result<(DriverKind, &str), &str>| {
+            let chosen = Chosen::new(asked, mostly_tcp, || missing.map(str::to_owned));
             let got = chosen.as_ref().map(|chosen| (chosen.driver, &chosen.why[..])).map_err(|why| &why[..]);
             assert_eq!(got, expected);
         };
+        let check = |asked, missing, expected| check_of(asked, false, missing, expected);
+        check_of(Driver::Auto, true, None, Ok((DriverKind::Poll, "the faster one over TCP, as most FSUs are here")));
+        check_of(Driver::Ring, true, None, Ok((DriverKind::Ring, "as asked for")));
         check(Driver::Auto, None, Ok((DriverKind::Ring, "this kernel has all it needs")));
         check(Driver::Auto, Some("x: y"), Ok((DriverKind::Poll, "not ring: x: y")));
         check(Driver::Ring, None, Ok((DriverKind::Ring, "as asked for")));

@@ -7,7 +7,7 @@
 
 use super::checksum::{compute, read_number, stored};
 use super::reason::Reason;
-use crate::plan::template::{Command, Constant, Encoding, KeyShape, LengthField, Template};
+use crate::plan::template::{Command, Constant, Encoding, KeyPart, KeyShape, LengthField, Template};
 
 /// A frame whose size, start and end are right.
 #[derive(Clone, Copy, Debug)]
@@ -78,10 +78,19 @@ pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) 
     if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
         return Err(Reason::Short);
     }
-    if !wire.starts_with(&template.start) {
+    // Mostly one byte each, for which a call to compare them is long.
+    let starts = match (&*template.start, wire) {
+        ([start], [first, ..]) => start == first,
+        (start, wire) => wire.starts_with(start),
+    };
+    if !starts {
         return Err(Reason::BadStart);
     }
-    if !wire.ends_with(&template.end) {
+    let ends = match (&*template.end, wire) {
+        ([end], [.., last]) => end == last,
+        (end, wire) => wire.ends_with(end),
+    };
+    if !ends {
         return Err(Reason::BadEnd);
     }
     let raw = match template.encoding {
@@ -183,11 +192,14 @@ pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
 /// The key at the places of that shape; the data frame was checked to have [`KeyShape::data_len_min`] bytes.
 #[inline]
 pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
-    shape.parts.iter().fold(0, |key, part| {
+    let read = |part: &KeyPart| {
         let at = part.at.in_frame(raw.len());
-        let bytes = &raw[at..at + part.len];
-        (key << (8 * part.len)) | u128::from(read_number(bytes, part.little))
-    })
+        u128::from(read_number(&raw[at..at + part.len], part.little))
+    };
+    match &*shape.parts {
+        [part] => read(part),
+        parts => parts.iter().fold(0, |key, part| (key << (8 * part.len)) | read(part)),
+    }
 }
 
 /// Has the data frame a size that this command's request may have, and the constants that select it?
@@ -205,23 +217,21 @@ pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
 /// Which command it is: the first in file order whose key, size and constants fit.
 #[inline]
 pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
-    let fixed = template.data_len_fixed.is_some();
-    let mut best: Option<usize> = None;
-    for shape in &template.keys {
-        if frame.data_len < shape.data_len_min {
-            continue;
-        }
-        let Some(numbers) = shape.table.find(key(shape, frame.raw)) else { continue };
-        let found = numbers
-            .iter()
-            .map(|&number| number as usize)
-            .find(|&number| fits(&template.commands[number], frame, fixed));
-        best = match (best, found) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+    match &*template.keys {
+        [shape] => command_of(template, shape, frame),
+        shapes => shapes.iter().filter_map(|shape| command_of(template, shape, frame)).min(),
     }
-    best
+}
+
+/// Which of the commands whose key stands at these places.
+#[inline]
+fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
+    if frame.data_len < shape.data_len_min {
+        return None;
+    }
+    let fixed = template.data_len_fixed.is_some();
+    let numbers = shape.table.find(key(shape, frame.raw))?;
+    numbers.iter().map(|&number| number as usize).find(|&number| fits(&template.commands[number], frame, fixed))
 }
 
 /// The key that a frame shows, as hex digits, by the first shape it is long enough for; for people.
