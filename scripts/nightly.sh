@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What takes too long for every change: advisories, licences and sources of all crates, every fuzz target for a while, Miri.
-# nightly.sh [SECONDS]: so long for each target (60). Works from any directory; needs a nightly toolchain.
+# nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -13,8 +13,21 @@ need_deny() {
     cargo install --quiet --locked cargo-deny || fail "cargo-deny is missing and cannot be installed: cargo install cargo-deny"
 }
 
+# need_fuzz: a nightly toolchain beside the stable one, and cargo-fuzz.
+need_fuzz() {
+    have rustup || fail "rustup is missing: fuzzing and Miri need a nightly toolchain beside the stable one"
+    if ! rustup run nightly rustc --version >/dev/null 2>&1; then
+        say "installing a nightly toolchain"
+        rustup toolchain install nightly --profile minimal || fail "no nightly toolchain: rustup toolchain install nightly"
+    fi
+    cargo fuzz --version >/dev/null 2>&1 && return 0
+    say "installing cargo-fuzz"
+    cargo install --quiet --locked cargo-fuzz || fail "cargo-fuzz is missing and cannot be installed: cargo install cargo-fuzz"
+}
+
 need_build_tools
 need_deny
+need_fuzz
 say "advisories, licences, sources"
 cargo deny --all-features check
 
