@@ -78,19 +78,11 @@ pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) 
     if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
         return Err(Reason::Short);
     }
-    // Mostly one byte each, for which a call to compare them is long.
-    let starts = match (&*template.start, wire) {
-        ([start], [first, ..]) => start == first,
-        (start, wire) => wire.starts_with(start),
-    };
-    if !starts {
+    let (start, end) = (&*template.start, &*template.end);
+    if !wire.get(..start.len()).is_some_and(|bytes| same(bytes, start)) {
         return Err(Reason::BadStart);
     }
-    let ends = match (&*template.end, wire) {
-        ([end], [.., last]) => end == last,
-        (end, wire) => wire.ends_with(end),
-    };
-    if !ends {
+    if !wire.get(wire.len().wrapping_sub(end.len())..).is_some_and(|bytes| same(bytes, end)) {
         return Err(Reason::BadEnd);
     }
     let raw = match template.encoding {
@@ -171,13 +163,23 @@ pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
         .is_none_or(|checksum| compute(checksum, template, frame.raw, frame.wire) == stored(checksum, frame.raw))
 }
 
+/// Are they the same? Mostly it is one byte, or none, for which a call to compare them is long.
+#[inline]
+fn same(bytes: &[u8], others: &[u8]) -> bool {
+    match (bytes, others) {
+        ([], []) => true,
+        ([byte], [other]) => byte == other,
+        _ => bytes == others,
+    }
+}
+
 /// Does the frame carry this constant? A constant past its end is not carried.
 #[inline]
 pub fn carries(constant: &Constant, raw: &[u8]) -> bool {
     let at = constant.at.in_frame(raw.len());
     let Some(bytes) = raw.get(at..).and_then(|rest| rest.get(..constant.bytes.len())) else { return false };
     if constant.mask.is_empty() {
-        bytes == &*constant.bytes
+        same(bytes, &constant.bytes)
     } else {
         bytes.iter().zip(&constant.bytes).zip(&constant.mask).all(|((got, want), mask)| (got ^ want) & mask == 0)
     }
