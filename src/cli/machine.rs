@@ -39,6 +39,11 @@ impl Needs {
         self.without_connections().saturating_add(self.listeners)
     }
 
+    /// Device-log files beyond those that it has to have.
+    fn log_files_more(&self) -> u64 {
+        self.log_files_max.saturating_sub(self.log_files)
+    }
+
     fn without_connections(&self) -> u64 {
         let executors = self.shards.saturating_mul(FILES_PER_SHARD);
         [self.sockets, self.log_files, executors, FILES_BASE].into_iter().fold(0, u64::saturating_add)
@@ -123,8 +128,7 @@ pub enum Missing {
 /// Everything that is missing, not only the first thing.
 pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     let mut missing = Vec::new();
-    let log_files_more = needs.log_files_max.saturating_sub(needs.log_files);
-    let files_wanted = [needs.without_connections(), needs.connections_max, log_files_more];
+    let files_wanted = [needs.without_connections(), needs.connections_max, needs.log_files_more()];
     let files_wanted = files_wanted.into_iter().fold(0, u64::saturating_add);
     let files = raise(Resource::Nofile, files_wanted.max(needs.files()));
     if files < needs.files() {
@@ -135,14 +139,15 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
         missing.push(Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: locked });
     }
     missing.extend(io_uring());
-    if missing.is_empty() {
-        // Half of what is to spare, so that connections have the other.
-        let log_files = needs.log_files + log_files_more.min(files.saturating_sub(needs.files()) / 2);
-        let taken = needs.without_connections() - needs.log_files + log_files;
-        Ok(Room { files, log_files, connections: files.saturating_sub(taken) })
-    } else {
-        Err(missing)
-    }
+    if missing.is_empty() { Ok(room(needs, files)) } else { Err(missing) }
+}
+
+/// What a limit of so many open files, no less than are needed, leaves for what may be more or fewer: of what is to spare half
+/// goes to log files, so that connections have the other.
+fn room(needs: &Needs, files: u64) -> Room {
+    let log_files_more = needs.log_files_more().min(files.saturating_sub(needs.files()) / 2);
+    let taken = needs.without_connections().saturating_add(log_files_more);
+    Room { files, log_files: needs.log_files + log_files_more, connections: files.saturating_sub(taken) }
 }
 
 /// Raises a soft limit to `wanted` or as near as the hard limit lets it come; never lowers it, and leaves the hard limit as
@@ -238,6 +243,18 @@ mod tests {
         assert_eq!(needs.files(), 1_000 + 400 + 256 + 2 * FILES_PER_SHARD + FILES_BASE);
         let endless = Needs { sockets: u64::MAX, connections_max: u64::MAX, ..needs };
         assert_eq!(endless.files(), u64::MAX);
+    }
+
+    #[test]
+    fn what_is_to_spare_is_shared() {
+        let needs = Needs { sockets: 1_000, listeners: 10, log_files: 256, log_files_max: 1_000, ..Needs::default() };
+        let check = |spare: u64, log_files, connections| {
+            let files = needs.files() + spare;
+            assert_eq!(room(&needs, files), Room { files, log_files, connections });
+        };
+        check(0, 256, 10);
+        check(101, 306, 61);
+        check(1_000_000, 1_000, 1_000_010 - 744);
     }
 
     #[test]
