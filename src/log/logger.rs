@@ -369,16 +369,17 @@ impl Worker {
         let (mut rest, mut written) = (&taken[..], 0);
         let readable = loop {
             match Record::take(&mut rest) {
-                Ok(Some(record)) => match Turn::of(&record) {
-                    Some(turn) => self.turn(queue, &turn),
-                    None => {
-                        self.write_record(queue.epoch, record);
-                        written += 1;
-                        if written % RECORDS_A_TURN == 0 {
-                            std::thread::yield_now();
-                        }
+                Ok(Some(record)) => {
+                    if let Some(turn) = Turn::of(&record) {
+                        self.turn(queue, &turn);
+                        continue;
                     }
-                },
+                    self.write_record(queue.epoch, record);
+                    written += 1;
+                    if written % RECORDS_A_TURN == 0 {
+                        std::thread::yield_now();
+                    }
+                }
                 Ok(None) => break true,
                 Err(_) => break false,
             }
