@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: advisories, licences and sources of all crates, every fuzz target for a while, Miri.
+# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, every fuzz target for
+# a while, Miri.
 # nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,6 +31,9 @@ need_deny
 need_fuzz
 say "advisories, licences, sources"
 cargo deny --all-features check
+
+say "properties, cases never tried before"
+PROPTEST_CASES=50000 cargo test --locked --release --test properties --test transfers
 
 say "fuzz"
 scripts/fuzz.sh "${1:-60}"

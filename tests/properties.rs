@@ -56,12 +56,14 @@ proptest! {
             let found = p.command(&frame).unwrap();
             let command = &p.commands()[found];
             let decoded = p.decode(&frame, command, "req_data_list");
-            if found == *made_for {
-                for (field, value) in values {
-                    let spec = p.request_field(&frame, Some(command), field).unwrap().0;
-                    let fill = Fill::of(command);
-                    prop_assert_eq!(encode(spec, value, fill), encode(spec, &decoded[field], fill), "{}", name(spec));
-                }
+            // Its bytes may be another command's as well, to whose fields they may be no values.
+            if found != *made_for {
+                continue;
+            }
+            for (field, value) in values {
+                let spec = p.request_field(&frame, Some(command), field).unwrap().0;
+                let fill = Fill::of(command);
+                prop_assert_eq!(encode(spec, value, fill), encode(spec, &decoded[field], fill), "{}", name(spec));
             }
             let mut again = decoded.clone();
             for computed in ["start", "end", "length", "checksum", "check", "cs"] {

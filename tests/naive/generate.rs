@@ -318,8 +318,11 @@ pub fn template(t: &mut Tape) -> Value {
             .map(|l| l.as_array().map_or(0, |l| l.iter().filter(|f| p.outside(&name(f)).is_none()).map(size).sum()))
             .max();
         let errors = if protocol.contains_key("errors") { 3 } else { 0 };
+        // A checksum over the data frame alone needs one: a frame that never has data is refused then.
+        let summed = protocol.get("checksum").filter(|how| how["from"] == "data_frame" && how["to"] == "data_frame");
+        let data = room.unwrap_or(0).max(errors).max(usize::from(summed.is_some()));
         protocol.insert("dynamic_length".into(), json!(false));
-        protocol.insert("total_length".into(), json!(around + room.unwrap_or(0).max(errors) + t.pick(4)));
+        protocol.insert("total_length".into(), json!(around + data + t.pick(4)));
     } else {
         protocol.insert("dynamic_length".into(), json!(true));
         let probe = json!(protocol.clone());
