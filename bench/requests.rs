@@ -74,14 +74,13 @@ fn on_the_wire(fsu: &Fsu, inner: &[u8]) -> Vec<u8> {
     wire
 }
 
-/// Keeps the last reply.
+/// Keeps the reply to one request.
 #[derive(Default)]
 struct Last(Vec<u8>);
 
 impl Sink for Last {
     #[inline]
     fn send(&mut self, _what: Outgoing, _due_unix_ms: i64, bytes: &[u8]) {
-        self.0.clear();
         self.0.extend_from_slice(black_box(bytes));
     }
     fn received(&mut self, _bytes: &[u8], _dropped: Option<Reason>) {}

@@ -1,5 +1,6 @@
 //! The inner checksums (spec templates.md, Checksums).
 
+use super::outer::xor;
 use crate::plan::template::{Algorithm, Checksum, Complement, Offset, Template};
 
 /// Reads `bytes` (1 to 8) as a number.
@@ -35,13 +36,11 @@ pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
 fn sum(bytes: &[u8]) -> u64 {
     /// Every other byte of a word, in lanes of 16 bits.
     const LANES: u64 = 0x00FF_00FF_00FF_00FF;
-    /// Words whose sums a lane holds: each adds at most 2 * 255.
-    const WORDS_MAX: usize = 128;
+    /// Words whose bytes, with seven more, add up to less than 2^16.
+    const WORDS_MAX: usize = 31;
     let lanes = |word: u64| (word & LANES) + ((word >> 8) & LANES);
-    let fold = |lanes: u64| {
-        let pairs = (lanes & 0x0000_FFFF_0000_FFFF) + ((lanes >> 16) & 0x0000_FFFF_0000_FFFF);
-        (pairs & 0xFFFF_FFFF) + (pairs >> 32)
-    };
+    // The product's top lane is the sum of all four.
+    let fold = |lanes: u64| lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48;
     let part = |words: &[[u8; 8]], lanes_before: u64| {
         fold(words.iter().fold(lanes_before, |sum, word| sum + lanes(u64::from_le_bytes(*word))))
     };
@@ -52,7 +51,7 @@ fn sum(bytes: &[u8]) -> u64 {
         Some(last) => lanes(u64::from_le_bytes(*last) >> (64 - 8 * rest.len())),
         None => rest.iter().map(|&byte| u64::from(byte)).sum(),
     };
-    if words.len() < WORDS_MAX {
+    if words.len() <= WORDS_MAX {
         return part(words, rest);
     }
     words.chunks(WORDS_MAX).fold(fold(rest), |sum, words| sum + part(words, 0))
@@ -62,7 +61,7 @@ fn sum(bytes: &[u8]) -> u64 {
 fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
     match algorithm {
         Algorithm::Sum => sum(bytes),
-        Algorithm::Xor => u64::from(bytes.iter().fold(0, |x, &byte| x ^ byte)),
+        Algorithm::Xor => u64::from(xor(bytes)),
         Algorithm::SumXor => {
             let sum = sum(bytes);
             (sum ^ (sum >> 8)) & 0xFF
@@ -108,7 +107,7 @@ pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]
         Complement::Ones => !value,
         Complement::Twos => value.wrapping_neg(),
     };
-    if checksum.len >= 8 { value } else { value & ((1 << (checksum.len * 8)) - 1) }
+    value & checksum.mask
 }
 
 /// What the frame carries in the checksum field.

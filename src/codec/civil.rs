@@ -10,12 +10,6 @@ pub struct Now {
 }
 
 impl Now {
-    /// The moment `ms` later (same distance from UTC).
-    #[must_use]
-    pub fn plus_ms(self, ms: i64) -> Self {
-        Self { unix_ms: self.unix_ms.saturating_add(ms), ..self }
-    }
-
     /// Milliseconds on the local clock since it was 1970-01-01.
     #[inline]
     fn local_ms(self) -> i64 {

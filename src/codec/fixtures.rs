@@ -50,6 +50,7 @@ pub(crate) fn delimited() -> Template {
             over_wire: false,
             at: Offset(-2),
             len: 1,
+            mask: 0xFF,
             little: false,
         }),
         versions: Box::default(),

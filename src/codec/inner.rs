@@ -72,7 +72,8 @@ pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
 /// Checks size, start, end and encoding: `short`, `bad_start`, `bad_end`, `bad_hex`.
 ///
 /// `scratch` holds the raw frame where the template encodes.
-#[inline]
+#[expect(clippy::inline_always, reason = "counted")]
+#[inline(always)]
 pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Frame<'a>, Reason> {
     let data_len_min = template.data_len_fixed.unwrap_or(0);
     if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
@@ -192,7 +193,8 @@ pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
 }
 
 /// The key at the places of that shape; the data frame was checked to have [`KeyShape::data_len_min`] bytes.
-#[inline]
+#[expect(clippy::inline_always, reason = "counted")]
+#[inline(always)]
 pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
     let read = |part: &KeyPart| {
         let at = part.at.in_frame(raw.len());
@@ -226,14 +228,20 @@ pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
 }
 
 /// Which of the commands whose key stands at these places.
-#[inline]
+#[expect(clippy::inline_always, reason = "counted")]
+#[inline(always)]
 fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
     if frame.data_len < shape.data_len_min {
         return None;
     }
     let fixed = template.data_len_fixed.is_some();
-    let numbers = shape.table.find(key(shape, frame.raw))?;
-    numbers.iter().map(|&number| number as usize).find(|&number| fits(&template.commands[number], frame, fixed))
+    // A loop: as an iterator's `find` it becomes a call of its own.
+    for &number in shape.table.find(key(shape, frame.raw))? {
+        if fits(&template.commands[number as usize], frame, fixed) {
+            return Some(number as usize);
+        }
+    }
+    None
 }
 
 /// The key that a frame shows, as hex digits, by the first shape it is long enough for; for people.

@@ -265,11 +265,13 @@ impl Head {
         }
         let order = |value: usize, big: bool| {
             let value = value as u16;
-            if big { value.to_be_bytes() } else { value.to_le_bytes() }
+            (if big { value.swap_bytes() } else { value }).to_le_bytes()
         };
         let plain_len = if data.is_some() { OVERHEAD_BYTES + data_len } else { HEARTBEAT_BYTES };
         let comm_type = if data.is_some() { COMM_THROUGH } else { COMM_HEARTBEAT };
-        let mut head = [0; at::DATA];
+        // Replies are mostly as long as the one before: then nothing is filled here.
+        out.resize(plain_len, 0);
+        let (head, rest) = out.split_at_mut(at::DATA_LEN);
         head[0] = HEADER;
         head[at::DEST..at::SUB_DEV_TYPE].copy_from_slice(&self.addresses);
         head[at::SUB_DEV_TYPE] = self.sub_dev_type;
@@ -277,17 +279,13 @@ impl Head {
         head[at::P_LEN..at::RTN_FLAG].copy_from_slice(&order(plain_len - UNCOUNTED_BYTES, self.p_len_big));
         head[at::RTN_FLAG] = self.rtn_flag;
         head[at::COMM_TYPE..at::DATA_LEN].copy_from_slice(&comm_type.to_le_bytes());
-        out.clear();
-        out.reserve(plain_len);
         if let Some(data) = data {
-            head[at::DATA_LEN..].copy_from_slice(&order(data_len, self.data_len_big));
-            out.extend_from_slice(&head);
-            out.extend_from_slice(data);
-        } else {
-            out.extend_from_slice(&head[..at::DATA_LEN]);
+            let (len, rest) = rest.split_at_mut(at::DATA - at::DATA_LEN);
+            len.copy_from_slice(&order(data_len, self.data_len_big));
+            rest[..data_len].copy_from_slice(data);
         }
-        let verify = xor(&out[1..]);
-        out.extend_from_slice(&[verify, TAILER]);
+        let verify = xor(&out[1..plain_len - 2]);
+        out[plain_len - 2..].copy_from_slice(&[verify, TAILER]);
         Ok(())
     }
 }

@@ -1,10 +1,10 @@
 //! A stand-in for a supervision centre: it only listens, and counts the heartbeats of each FSU.
 
 use super::text::thousands;
+use super::worker::wait_for;
 use crate::codec::outer::{Comm, Frames, Up};
 use crate::plan::fleet::{Fleet, FsuId};
 use crate::shard::sys::{BATCH, Receiver};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -106,11 +106,7 @@ pub fn listen(
     let start = Instant::now();
     let (mut next, mut before) = (start + Duration::from_secs(1), 0);
     while start.elapsed() < time && !stop() {
-        let wait = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-        match poll(&mut [PollFd::new(&socket, PollFlags::IN)], Some(&wait)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+        wait_for(&socket, Duration::from_millis(50))?;
         loop {
             match receiver.receive(socket.as_fd(), BATCH) {
                 Ok(count) => {

@@ -99,14 +99,15 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
                 let check = |wire: &[u8], raw: &mut Vec<u8>| {
                     prepared.expect.check(prepared.template(), &prepared.raw, wire, raw)
                 };
-                assert_eq!(check(&scratch.wire, &mut raw), Ok(()), "{}", hex::encode_upper(&scratch.wire));
+                let reply = scratch.on_wire(prepared.template());
+                assert_eq!(check(reply, &mut raw), Ok(()), "{}", hex::encode_upper(reply));
                 right += 1;
-                for at in 0..scratch.wire.len() {
-                    let mut wire = scratch.wire.clone();
+                for at in 0..reply.len() {
+                    let mut wire = reply.to_vec();
                     wire[at] ^= 0x10;
                     broken += usize::from(check(&wire, &mut raw).is_err());
                 }
-                let mut short = scratch.wire.clone();
+                let mut short = reply.to_vec();
                 short.remove(short.len() / 2);
                 assert!(check(&short, &mut raw).is_err());
             }

@@ -8,12 +8,13 @@ use super::profile::Prepared;
 use super::tally::{Book, Tally};
 use crate::codec::civil::{Calendar, Now};
 use crate::responder::build::Inputs;
+use crate::responder::random::Dice;
 use fastrand::Rng;
 use rustix::event::{self, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -38,10 +39,10 @@ impl Clock {
     }
 }
 
-/// Waits until one of an epoll set's sockets has something, or for that long: to the microsecond, where epoll's own wait would
-/// count in milliseconds, and what is due meanwhile would leave in bursts.
-pub fn wait_for(epoll: &OwnedFd, at_most: Duration) -> io::Result<()> {
-    match event::poll(&mut [PollFd::new(epoll, PollFlags::IN)], Some(&timespec(at_most))) {
+/// Waits until a socket, or one of an epoll set's, has something, or for that long: to the microsecond, where epoll's own wait
+/// would count in milliseconds, and what is due meanwhile would leave in bursts.
+pub fn wait_for(what: &impl AsFd, at_most: Duration) -> io::Result<()> {
+    match event::poll(&mut [PollFd::new(what, PollFlags::IN)], Some(&timespec(at_most))) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
@@ -111,7 +112,7 @@ pub struct Worker {
     /// Requests under way.
     pub open: usize,
     live: Arc<Live>,
-    rng: Rng,
+    dice: Dice,
     calendar: Calendar,
     utc_offset_s: i32,
     text: Vec<u8>,
@@ -138,7 +139,7 @@ impl Worker {
             spent: Vec::new(),
             open: 0,
             live,
-            rng: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+            dice: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).into(),
             calendar: Calendar::default(),
             utc_offset_s: jiff::Zoned::now().offset().seconds(),
             text: Vec::new(),
@@ -160,7 +161,7 @@ impl Worker {
             seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
             calendar: &mut self.calendar,
-            rng: &mut self.rng,
+            dice: &mut self.dice,
         };
         self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);
     }

@@ -162,6 +162,8 @@ pub struct Checksum {
     pub at: Offset,
     /// 1 to 8 bytes.
     pub len: usize,
+    /// The bits of so many bytes.
+    pub mask: u64,
     /// Low byte first.
     pub little: bool,
 }

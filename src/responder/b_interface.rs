@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::build::on_wire;
 use super::faults;
 use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
@@ -101,7 +102,7 @@ fn on_frame(
             let mut next = Some(due_unix_ms);
             while let Some(due_unix_ms) = next {
                 let sent = if scratch.drawn.is_clean() {
-                    send(fsu, down, due_unix_ms, scratch, sink)
+                    send(fsu, device, down, due_unix_ms, scratch, sink)
                 } else {
                     send_faulty(fsu, device, down, due_unix_ms, state, scratch, sink)
                 };
@@ -121,12 +122,14 @@ fn on_frame(
 #[inline]
 fn send(
     fsu: &Fsu,
+    device: usize,
     down: &Down<'_>,
     due_unix_ms: i64,
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
-    let Scratch { wire: reply, framed, escaped, .. } = scratch;
+    let Scratch { reply, wire, framed, escaped, .. } = scratch;
+    let reply = on_wire(&fsu.devices[device].template, reply, wire);
     Head::reply(&fsu.id.bytes, down).build(Some(reply), framed)?;
     let datagram = escape(framed, escaped);
     if datagram.len() > DATAGRAM_BYTES_MAX {

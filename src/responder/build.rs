@@ -1,14 +1,14 @@
 //! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
 
+use super::random::Dice;
 use super::state::DeviceState;
 use crate::codec::checksum::{compute, write_number};
 use crate::codec::civil::{Calendar, Civil, Now};
 use crate::codec::inner::{encode_hex, encode_wire, length_value};
 use crate::codec::value;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use crate::plan::template::Template;
+use crate::plan::template::{Encoding, Template};
 use crate::plan::transfer::Payload;
-use fastrand::Rng;
 
 /// What the functions of a value may read.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Inputs<'a> {
     /// Takes that apart.
     pub calendar: &'a mut Calendar,
     /// The message's generator.
-    pub rng: &'a mut Rng,
+    pub dice: &'a mut Dice,
 }
 
 impl Inputs<'_> {
@@ -38,7 +38,7 @@ impl Inputs<'_> {
     fn number(&mut self, number: Number) -> i64 {
         match number {
             Number::Seq => self.seq as i64,
-            Number::Rand(low, high) => self.rng.i64(low..=high),
+            Number::Rand(low, high) => self.dice.rng().i64(low..=high),
             _ => {
                 let civil = self.civil();
                 let week = i64::from(civil.weekday);
@@ -112,7 +112,7 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
             }
             Part::FsuId => out.extend_from_slice(inputs.id_hex.as_bytes()),
             Part::Choice(choices) => {
-                let choice = inputs.rng.usize(..choices.len().max(1));
+                let choice = inputs.dice.rng().usize(..choices.len().max(1));
                 out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());
             }
             Part::Register(register) => {
@@ -132,8 +132,8 @@ fn copy(from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten). A data frame that is to
-/// travel by itself ([`Payload::Built`]) is left in `text_scratch`.
+/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten; the latter only where the template
+/// encodes: see [`on_wire`]). A data frame that is to travel by itself ([`Payload::Built`]) is left in `text_scratch`.
 ///
 /// Returns how many values did not fit their field; such a field keeps what the template gives it.
 pub fn build(
@@ -144,8 +144,8 @@ pub fn build(
     wire: &mut Vec<u8>,
     text_scratch: &mut Vec<u8>,
 ) -> u64 {
-    frame.clear();
-    frame.extend_from_slice(&reply.frame);
+    frame.resize(reply.frame.len(), 0);
+    frame.copy_from_slice(&reply.frame);
     let request = inputs.request;
     let mut misfits = 0;
     for patch in &reply.patches {
@@ -221,19 +221,32 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
     }
 }
 
-/// Writes the checksum and the wire bytes.
+/// Writes the checksum, and the wire bytes where the template encodes.
+#[expect(clippy::inline_always, reason = "counted")]
+#[inline(always)]
 pub(super) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
-    wire.clear();
     if let Some(checksum) = &template.checksum {
         if checksum.over_wire {
+            wire.clear();
             encode_wire(template, frame, wire);
         }
         let value = compute(checksum, template, frame, wire);
         let at = checksum.at.in_frame(frame.len());
         write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
-        wire.clear();
     }
-    encode_wire(template, frame, wire);
+    if template.encoding == Encoding::AsciiHex {
+        wire.clear();
+        encode_wire(template, frame, wire);
+    }
+}
+
+/// The wire bytes of what [`build`] built.
+#[inline]
+pub fn on_wire<'a>(template: &Template, frame: &'a [u8], wire: &'a [u8]) -> &'a [u8] {
+    match template.encoding {
+        Encoding::Binary => frame,
+        Encoding::AsciiHex => wire,
+    }
 }
 
 /// Sets a register to a text.

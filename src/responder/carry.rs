@@ -15,7 +15,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     let FsuState { devices: old, .. } = &state;
     let mut taken = vec![false; old.len()];
     let mut moves = vec![None; old.len()];
-    let fresh = FsuState::new(is).devices;
+    let FsuState { devices: fresh, identity, .. } = FsuState::new(is);
     let devices = is.devices.iter().zip(fresh).enumerate().map(|(new_number, (device, mut memory))| {
         let same = |(number, other): &(usize, &std::sync::Arc<Device>)| {
             !taken.get(*number).copied().unwrap_or(true)
@@ -31,7 +31,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
         memory
     });
     let devices = devices.collect();
-    let mut state = FsuState { devices, ..state };
+    let mut state = FsuState { devices, identity, ..state };
     transfer::carry(&mut state, was, &moves);
     state
 }

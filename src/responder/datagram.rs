@@ -47,7 +47,8 @@ pub fn on_datagram_from(
 ) -> Heard {
     state.counters.received += 1;
     let device = choose(fsu, datagram, &mut scratch.raw);
-    if fsu.devices[device].template.transfer.is_some() {
+    let template = &*fsu.devices[device].template;
+    if template.transfer.is_some() {
         let result = transfer::on_frame(run, fsu, device, state, peer, datagram, moment, scratch, sink);
         if let Err(reason) = result {
             sink.note(reason, datagram);
@@ -58,11 +59,11 @@ pub fn on_datagram_from(
         Verdict::Reply { due_unix_ms } => {
             let (mut next, mut dropped) = (Some(due_unix_ms), None);
             while let Some(due_unix_ms) = next {
-                if scratch.wire.len() > DATAGRAM_BYTES_MAX {
+                if scratch.on_wire(template).len() > DATAGRAM_BYTES_MAX {
                     state.counters.drop(Reason::TooLong);
                     dropped = Some(Reason::TooLong);
                 } else if scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+                    sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(template));
                 } else {
                     send_faulty(Outgoing::Reply, fsu, device, due_unix_ms, state, scratch, sink);
                 }
@@ -90,9 +91,8 @@ pub(super) fn send_faulty(
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) {
-    let Scratch { reply, wire: right, framed: raw, escaped: wire, drawn, .. } = scratch;
+    let Scratch { reply, framed: raw, escaped: wire, drawn, .. } = scratch;
     raw.clone_from(reply);
-    wire.clone_from(right);
     if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
         return;
     }

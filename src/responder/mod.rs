@@ -30,6 +30,7 @@ use crate::codec::civil::{Calendar, Now};
 use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
+use crate::plan::template::Template;
 
 /// What is common to all messages of a run.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +113,7 @@ pub struct Scratch {
     pub raw: Vec<u8>,
     /// A raw inner frame, to send.
     pub reply: Vec<u8>,
-    /// The reply on the wire, before the outer frame.
+    /// The reply as it travels, before the outer frame, where that is not as it is: [`Self::on_wire`].
     pub wire: Vec<u8>,
     /// The outer frame before escaping.
     pub framed: Vec<u8>,
@@ -128,6 +129,14 @@ pub struct Scratch {
     pub drawn: faults::Drawn,
     /// What is left of a burst.
     pub burst: reply::Burst,
+}
+
+impl Scratch {
+    /// The reply as it travels, before the outer frame.
+    #[inline]
+    pub fn on_wire(&self, template: &Template) -> &[u8] {
+        build::on_wire(template, &self.reply, &self.wire)
+    }
 }
 
 /// What a datagram showed of its sender.

@@ -14,18 +14,52 @@ fn mix(mut x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// The generator of message number `message` (from 1) of an FSU. An FSU without an id goes by its name.
-#[inline]
-pub fn generator(seed: u64, fsu: &Fsu, message: u64) -> Rng {
+/// 2^64 over the golden ratio.
+const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// Who an FSU is, to a generator: its id, or its name where it has none.
+pub fn identity(fsu: &Fsu) -> u64 {
     let identity = if fsu.id.len == 0 { fsu.name.as_bytes() } else { fsu.id.given() };
-    let identity = identity.chunks(8).fold(seed, |hash, chunk| {
-        let word = match chunk.first_chunk() {
-            Some(whole) => u64::from_be_bytes(*whole),
-            None => chunk.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte)),
-        };
-        mix(hash ^ word).wrapping_add(0x9E37_79B9_7F4A_7C15)
-    });
-    Rng::with_seed(mix(identity ^ message.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
+    identity.chunks(8).fold(0, |hash, chunk| {
+        let word = chunk.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte));
+        mix(hash ^ word).wrapping_add(STEP)
+    })
+}
+
+/// The generator of one message. Most replies draw nothing, so it is made when it is first asked for.
+#[derive(Clone, Debug)]
+pub struct Dice {
+    seed: u64,
+    identity: u64,
+    message: u64,
+    rng: Option<Rng>,
+}
+
+impl Dice {
+    /// That of message number `message` (from 1) of the FSU with that [`identity`].
+    #[inline]
+    pub fn new(seed: u64, identity: u64, message: u64) -> Self {
+        Self { seed, identity, message, rng: None }
+    }
+
+    /// The generator.
+    #[inline]
+    pub fn rng(&mut self) -> &mut Rng {
+        let (seed, identity, message) = (self.seed, self.identity, self.message);
+        self.rng.get_or_insert_with(|| generator(seed, identity, message))
+    }
+}
+
+/// One that goes on from message to message.
+impl From<Rng> for Dice {
+    fn from(rng: Rng) -> Self {
+        Self { seed: 0, identity: 0, message: 0, rng: Some(rng) }
+    }
+}
+
+#[cold]
+fn generator(seed: u64, identity: u64, message: u64) -> Rng {
+    Rng::with_seed(mix(mix(seed ^ identity).wrapping_add(STEP) ^ message.wrapping_mul(STEP)))
 }
 
 /// A standard normal value (Box-Muller; one of the pair is thrown away to keep the draw count fixed).
@@ -36,13 +70,13 @@ fn standard_normal(rng: &mut Rng) -> f64 {
 
 /// Draws a delay, in whole milliseconds, 0 to [`DELAY_MS_MAX`].
 #[inline]
-pub fn delay_ms(delay: Delay, rng: &mut Rng) -> u64 {
+pub fn delay_ms(delay: Delay, dice: &mut Dice) -> u64 {
     let ms = match delay {
         Delay::None => return 0,
         Delay::Fixed(ms) => ms,
-        Delay::Uniform(low, high) => low + (high - low) * rng.f64(),
-        Delay::Normal(mean, sd) => mean + sd * standard_normal(rng),
-        Delay::Lognormal(mu, sigma) => (mu + sigma * standard_normal(rng)).exp(),
+        Delay::Uniform(low, high) => low + (high - low) * dice.rng().f64(),
+        Delay::Normal(mean, sd) => mean + sd * standard_normal(dice.rng()),
+        Delay::Lognormal(mu, sigma) => (mu + sigma * standard_normal(dice.rng())).exp(),
     };
     // A cast saturates: NaN and negatives become 0.
     (ms.round() as u64).min(DELAY_MS_MAX)
@@ -53,9 +87,9 @@ mod tests {
     use super::*;
 
     fn check(delay: Delay, low: u64, high: u64) {
-        let mut rng = Rng::with_seed(7);
+        let mut dice = Dice::new(7, 0, 1);
         for _ in 0..10_000 {
-            let ms = delay_ms(delay, &mut rng);
+            let ms = delay_ms(delay, &mut dice);
             assert!((low..=high).contains(&ms), "{delay:?} gave {ms}");
         }
     }
@@ -72,9 +106,9 @@ mod tests {
 
     #[test]
     fn distributions_have_their_centre() {
-        let mut rng = Rng::with_seed(1);
+        let mut dice = Dice::new(1, 0, 1);
         let mut draw = |delay| {
-            let mut all: Vec<u64> = (0..10_001).map(|_| delay_ms(delay, &mut rng)).collect();
+            let mut all: Vec<u64> = (0..10_001).map(|_| delay_ms(delay, &mut dice)).collect();
             all.sort_unstable();
             (all[5_000], all[9_900])
         };

@@ -2,9 +2,10 @@
 
 use super::build::{Inputs, build, set_register, text};
 use super::faults;
-use super::random::{delay_ms, generator};
+use super::random::{Dice, delay_ms};
 use super::state::{DeviceState, FsuState};
 use super::{Moment, RunContext, Scratch};
+use crate::codec::civil::Now;
 use crate::codec::inner::{self, Frame};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
@@ -14,7 +15,7 @@ use crate::plan::template::{ErrorReply, Template};
 /// What becomes of a request. Counted in the FSU's state already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The reply's wire bytes are in [`Scratch::wire`].
+    /// The reply is in the scratch: [`Scratch::on_wire`].
     Reply {
         /// When it is due; at or before now: at once.
         due_unix_ms: i64,
@@ -138,6 +139,8 @@ impl Answered<'_> {
 }
 
 /// Answers a frame.
+#[expect(clippy::inline_always, reason = "counted")]
+#[inline(always)]
 pub(super) fn answer<'a>(
     run: &RunContext,
     fsu: &'a Fsu,
@@ -163,16 +166,16 @@ pub(super) fn answer<'a>(
             };
             state.counters.error_replies[which as usize] += 1;
             state.replies += 1;
-            let mut rng = generator(run.seed, fsu, state.messages);
+            let mut dice = Dice::new(run.seed, state.identity, state.messages);
             let due_unix_ms = moment.now.unix_ms.max(moment.not_before_unix_ms);
             let mut inputs = Inputs {
                 request: frame.raw,
                 registers: &state.devices[device_number].registers,
                 id_hex: &fsu.id_hex,
                 seq: state.replies,
-                due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+                due: Now { unix_ms: due_unix_ms, ..moment.now },
                 calendar: &mut scratch.calendar,
-                rng: &mut rng,
+                dice: &mut dice,
             };
             let misfits =
                 build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
@@ -184,17 +187,17 @@ pub(super) fn answer<'a>(
     let Some((rule_number, rule)) = matching(device, command, &frame) else {
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
-    let mut rng = generator(run.seed, fsu, state.messages);
-    let delay = if run.skip_delay { 0 } else { delay_ms(rule.delay, &mut rng) };
+    let mut dice = Dice::new(run.seed, state.identity, state.messages);
+    let delay = if run.skip_delay { 0 } else { delay_ms(rule.delay, &mut dice) };
     let due_unix_ms = moment.now.unix_ms.saturating_add(delay as i64).max(moment.not_before_unix_ms);
     let mut inputs = Inputs {
         request: frame.raw,
         registers: &[],
         id_hex: &fsu.id_hex,
         seq: state.replies + 1,
-        due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+        due: Now { unix_ms: due_unix_ms, ..moment.now },
         calendar: &mut scratch.calendar,
-        rng: &mut rng,
+        dice: &mut dice,
     };
     let memory = &mut state.devices[device_number];
     set_registers(rule, memory, &mut inputs, &mut scratch.text);
@@ -210,7 +213,7 @@ pub(super) fn answer<'a>(
     }
     if fsu.faults.is_some() {
         let of = (state.messages, command);
-        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, &mut rng, &mut scratch.drawn);
+        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), &mut scratch.drawn);
     }
     if rule.burst > 1 {
         scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_unix_ms };
@@ -253,7 +256,7 @@ fn another(
     let Scratch { raw, reply: frame, wire: out, text, drawn, calendar, .. } = scratch;
     let request = inner::parse(&device.template, wire, raw).ok()?;
     // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
-    let mut rng = generator(run.seed ^ BURST_SEED.wrapping_mul(u64::from(done)), fsu, state.messages);
+    let mut dice = Dice::new(run.seed ^ BURST_SEED.wrapping_mul(u64::from(done)), state.identity, state.messages);
     state.replies += 1;
     let memory = &mut state.devices[device_number];
     let reply = turn(rule, memory);
@@ -262,14 +265,14 @@ fn another(
         registers: &memory.registers,
         id_hex: &fsu.id_hex,
         seq: state.replies,
-        due: moment.now.plus_ms(due_unix_ms - moment.now.unix_ms),
+        due: Now { unix_ms: due_unix_ms, ..moment.now },
         calendar,
-        rng: &mut rng,
+        dice: &mut dice,
     };
     state.counters.value_misfits += build(&device.template, reply, &mut inputs, frame, out, text);
     if fsu.faults.is_some() {
         let of = (state.messages, command);
-        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, &mut rng, drawn);
+        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), drawn);
     }
     Some(due_unix_ms)
 }
@@ -278,8 +281,8 @@ fn another(
 fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>, scratch: &mut Vec<u8>) {
     for set in &rule.sets {
         scratch.clear();
-        let (rng, calendar) = (&mut *inputs.rng, &mut *inputs.calendar);
-        text(&set.value, &mut Inputs { registers: &memory.registers, rng, calendar, ..*inputs }, scratch);
+        let (dice, calendar) = (&mut *inputs.dice, &mut *inputs.calendar);
+        text(&set.value, &mut Inputs { registers: &memory.registers, dice, calendar, ..*inputs }, scratch);
         set_register(memory, set.register, scratch);
     }
 }

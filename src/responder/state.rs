@@ -1,5 +1,6 @@
 //! What an FSU remembers between messages.
 
+use super::random::identity;
 use super::transfer::Transfers;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
@@ -144,6 +145,8 @@ pub struct FsuState {
     pub replies: u64,
     /// By device number.
     pub devices: Box<[DeviceState]>,
+    /// Who it is, to its messages' generators: [`identity`].
+    pub identity: u64,
     /// Its counters.
     pub counters: Counters,
     /// Open multi-frame transfers.
@@ -162,6 +165,7 @@ impl FsuState {
                     registers: vec![Vec::new(); device.registers.len()].into(),
                 })
                 .collect(),
+            identity: identity(fsu),
             ..Self::default()
         }
     }

@@ -90,7 +90,7 @@ fn on_frame(
                 // The reply before it, of the same burst, may have been made later.
                 let due_unix_ms = due_unix_ms.max(moment.not_before_unix_ms);
                 let free_unix_ms = if scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+                    sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(&fsu.devices[device].template));
                     due_unix_ms
                 } else {
                     send_faulty(fsu, device, due_unix_ms, state, scratch, sink)

@@ -10,11 +10,12 @@
 use super::build::{Inputs, build, finish, is_refusal};
 use super::datagram::send_faulty;
 use super::faults;
-use super::random::{delay_ms, generator};
+use super::random::{Dice, delay_ms};
 use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::checksum::{read_number, write_number};
+use crate::codec::civil::Now;
 use crate::codec::inner::{self, Frame, carries, length_value};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Fsu;
@@ -293,15 +294,15 @@ impl Served<'_> {
         self.data_frame(&open, scratch);
         state.transfers.list.push(open);
         if self.fsu.faults.is_some() {
-            faults::redraw(self.fsu, &mut self.data_generator(state), &mut scratch.drawn);
+            faults::redraw(self.fsu, self.data_dice(state).rng(), &mut scratch.drawn);
         }
         self.send(Outgoing::Data, due_unix_ms, state, scratch, sink);
         Ok(())
     }
 
     /// The generator of the faults of a data frame: another than the answer's, which bears the same number.
-    fn data_generator(&self, state: &FsuState) -> fastrand::Rng {
-        generator(self.run.seed ^ BURST_SEED, self.fsu, state.messages)
+    fn data_dice(&self, state: &FsuState) -> Dice {
+        Dice::new(self.run.seed ^ BURST_SEED, state.identity, state.messages)
     }
 
     /// Sends what the scratch holds, with its faults.
@@ -315,7 +316,7 @@ impl Served<'_> {
         sink: &mut impl Sink,
     ) {
         if scratch.drawn.is_clean() {
-            sink.send(what, due_unix_ms, &scratch.wire);
+            sink.send(what, due_unix_ms, scratch.on_wire(self.template));
         } else {
             send_faulty(what, self.fsu, self.key.device, due_unix_ms, state, scratch, sink);
         }
@@ -375,7 +376,7 @@ impl Served<'_> {
                 return;
             }
             if !self.run.skip_delay {
-                let delay = delay_ms(rule.delay, &mut generator(self.run.seed, self.fsu, state.messages));
+                let delay = delay_ms(rule.delay, &mut Dice::new(self.run.seed, state.identity, state.messages));
                 due_unix_ms = due_unix_ms.max(self.moment.now.unix_ms.saturating_add(delay as i64));
             }
         }
@@ -401,7 +402,7 @@ impl Served<'_> {
             // A demand may be no command of the template; for `wrong_type` any of its keys is another than the data frame's.
             let (since_start_ms, of) = (self.moment.since_start_ms, (state.messages, command.unwrap_or(0)));
             let own = rule.and_then(|rule| rule.faults.as_deref());
-            faults::draw(self.fsu, own, since_start_ms, of, &mut self.data_generator(state), &mut scratch.drawn);
+            faults::draw(self.fsu, own, since_start_ms, of, self.data_dice(state).rng(), &mut scratch.drawn);
         }
         self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
     }
@@ -438,18 +439,18 @@ impl Served<'_> {
     ) {
         state.counters.transfers_refused += 1;
         state.replies += 1;
-        let mut rng = generator(self.run.seed, self.fsu, state.messages);
+        let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
         let mut inputs = Inputs {
             request: frame.raw,
             registers: &state.devices[self.key.device].registers,
             id_hex: &self.fsu.id_hex,
             seq: state.replies,
-            due: self.moment.now.plus_ms(due_unix_ms - self.moment.now.unix_ms),
+            due: Now { unix_ms: due_unix_ms, ..self.moment.now },
             calendar: &mut scratch.calendar,
-            rng: &mut rng,
+            dice: &mut dice,
         };
         let Scratch { reply, wire, text, .. } = scratch;
         state.counters.value_misfits += build(self.template, &self.transfer.refused, &mut inputs, reply, wire, text);
-        sink.send(Outgoing::Reply, due_unix_ms, &scratch.wire);
+        sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(self.template));
     }
 }

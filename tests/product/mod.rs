@@ -131,9 +131,10 @@ impl Product {
     pub fn respond(&mut self, wire: &[u8], now: Clock) -> Outcome {
         let moment = moment(now);
         match respond(&RUN, &self.fleet.fsus[0], 0, &mut self.state, wire, moment, &mut self.scratch) {
-            Verdict::Reply { due_unix_ms } => {
-                Outcome::Reply(self.scratch.wire.clone(), (due_unix_ms - moment.now.unix_ms).max(0))
-            }
+            Verdict::Reply { due_unix_ms } => Outcome::Reply(
+                self.scratch.on_wire(&self.fleet.fsus[0].devices[0].template).to_vec(),
+                (due_unix_ms - moment.now.unix_ms).max(0),
+            ),
             Verdict::Silent => Outcome::Silent,
             Verdict::Dropped(reason) => Outcome::Dropped(reason.reason()),
         }

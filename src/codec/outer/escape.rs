@@ -3,6 +3,9 @@
 use super::{ESCAPE, HEADER};
 use crate::codec::reason::Reason;
 
+/// Bytes that are looked at at once.
+const BLOCK_BYTES: usize = 16;
+
 /// XOR of all bytes.
 #[inline]
 pub fn xor(bytes: &[u8]) -> u8 {
@@ -20,26 +23,40 @@ pub fn xor(bytes: &[u8]) -> u8 {
     (quarter ^ (quarter >> 8)) as u8
 }
 
-/// Where the first byte of at least `least` stands; the bytes that mean something are the highest there are.
+/// Where the first byte of at least `LEAST` stands; the bytes that mean something are the highest there are.
 #[inline]
-pub(super) fn first_from(least: u8, bytes: &[u8]) -> Option<usize> {
+pub(super) fn first_from<const LEAST: u8>(bytes: &[u8]) -> Option<usize> {
+    let Some(last) = bytes.last_chunk() else { return bytes.iter().position(|&byte| byte >= LEAST) };
+    // The last block overlaps the one before it, which has none then.
+    let (blocks, _) = bytes.as_chunks();
+    let at = match blocks.iter().position(has_one::<LEAST>) {
+        Some(number) => number * BLOCK_BYTES,
+        None if has_one::<LEAST>(last) => bytes.len() - BLOCK_BYTES,
+        None => return None,
+    };
+    let (words, _) = bytes.get(at..)?.as_chunks();
+    let in_word = |number: usize| words.get(number).copied().and_then(first_in_word::<LEAST>);
+    Some(at + in_word(0).or_else(|| in_word(1).map(|found| found + 8))?)
+}
+
+/// Has a block one?
+#[expect(clippy::unnecessary_fold, reason = "`any` looks at one byte after the other, this at all of them at once")]
+#[inline]
+fn has_one<const LEAST: u8>(block: &[u8; BLOCK_BYTES]) -> bool {
+    block.iter().fold(false, |any, &byte| any || byte >= LEAST)
+}
+
+/// The same in a word.
+#[inline]
+fn first_in_word<const LEAST: u8>(word: [u8; 8]) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xFF;
     const TOPS: u64 = ONES << 7;
-    let bound = ONES * u64::from(u8::MAX - least + 1);
-    // A byte of at least `least` is, inverted, below `bound`'s: then the subtraction borrows, which its top bit shows where it
+    let bound = ONES * u64::from(u8::MAX - LEAST + 1);
+    // A byte of at least `LEAST` is, inverted, below `bound`'s: then the subtraction borrows, which its top bit shows where it
     // was not set before. The lowest such bit is right; what is above it may have been borrowed from.
-    let find = |word: &[u8; 8]| {
-        let inverted = !u64::from_le_bytes(*word);
-        inverted.wrapping_sub(bound) & !inverted & TOPS
-    };
-    let (words, rest) = bytes.as_chunks();
-    for (number, word) in words.iter().enumerate() {
-        let found = find(word);
-        if found != 0 {
-            return Some(number * 8 + (found.trailing_zeros() / 8) as usize);
-        }
-    }
-    rest.iter().position(|&byte| byte >= least).map(|at| words.len() * 8 + at)
+    let inverted = !u64::from_le_bytes(word);
+    let found = inverted.wrapping_sub(bound) & !inverted & TOPS;
+    (found != 0).then(|| (found.trailing_zeros() / 8) as usize)
 }
 
 /// The frame as it goes on the wire. `plain` is returned as it is where nothing has to be escaped; else the escaped
@@ -47,7 +64,7 @@ pub(super) fn first_from(least: u8, bytes: &[u8]) -> Option<usize> {
 #[inline]
 pub fn escape<'a>(plain: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     let body = plain.get(1..plain.len().saturating_sub(1)).unwrap_or_default();
-    match first_from(ESCAPE, body) {
+    match first_from::<ESCAPE>(body) {
         None => plain,
         Some(first) => {
             escape_from(plain, first + 1, out);
@@ -76,7 +93,7 @@ fn escape_from(plain: &[u8], mut at: usize, out: &mut Vec<u8>) {
         out.extend_from_slice(&rest[..at]);
         out.extend_from_slice(&[ESCAPE, HEADER - rest[at]]);
         rest = &rest[at + 1..];
-        match first_from(ESCAPE, rest) {
+        match first_from::<ESCAPE>(rest) {
             Some(next) => at = next,
             None => break,
         }
@@ -106,7 +123,7 @@ pub fn unescape(wire: &[u8], first: usize, out: &mut Vec<u8>) -> Result<(), Reas
             }
             [] => break,
         };
-        next = first_from(ESCAPE, rest);
+        next = first_from::<ESCAPE>(rest);
     }
     out.extend_from_slice(rest);
     Ok(())

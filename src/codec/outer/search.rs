@@ -100,13 +100,13 @@ impl<'a> Iterator for Frames<'a> {
         }
         let rest = self.rest;
         // One pass in the usual case: nothing but the FE is found.
-        let Some(mut stop) = first_from(ESCAPE, &rest[1..]).map(|found| found + 1) else {
+        let Some(mut stop) = first_from::<ESCAPE>(&rest[1..]).map(|found| found + 1) else {
             return Some(Err(self.broken(rest.len())));
         };
         let mut first_escape = usize::MAX;
         if rest[stop] == ESCAPE {
             first_escape = stop;
-            match first_from(TAILER, &rest[stop..]) {
+            match first_from::<TAILER>(&rest[stop..]) {
                 Some(found) => stop += found,
                 None => return Some(Err(self.broken(rest.len()))),
             }

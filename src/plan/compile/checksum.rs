@@ -122,6 +122,7 @@ pub fn compile(
         over_wire: over_wire && plan.encoding == Encoding::AsciiHex,
         at: field.at,
         len: field.slot.len,
+        mask: u64::MAX.checked_shr(64 - 8 * field.slot.len as u32).unwrap_or(0),
         little: field.slot.little,
     };
     check_span(diags, &checksum, plan, pos);

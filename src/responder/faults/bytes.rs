@@ -9,17 +9,21 @@ use crate::plan::template::{KeyPart, KeyShape, Template};
 use crate::responder::build::finish;
 use fastrand::Rng;
 
-/// On the inner frame, its raw bytes and its wire bytes: `wrong_type`, `bad_checksum` and, where no outer frame
-/// follows (`alone`), `corrupt`.
+/// On the inner frame: `wrong_type`, `bad_checksum` and, where no outer frame follows (`alone`), `corrupt`. Its wire bytes are
+/// written over whatever `wire` holds.
 pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
-    if drawn.made.has(FaultKind::Garbage) {
-        return;
+    if !drawn.made.has(FaultKind::Garbage) {
+        inner_raw(template, drawn, alone, raw, wire, done);
     }
+    wire.clear();
+    encode_wire(template, raw, wire);
+}
+
+fn inner_raw(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
     if drawn.made.has(FaultKind::WrongType) && wrong_type(template, drawn, raw) {
         finish(template, raw, wire);
         done.add(FaultKind::WrongType);
     }
-    let mut changed = false;
     if drawn.made.has(FaultKind::BadChecksum)
         && let Some(checksum) = &template.checksum
     {
@@ -30,7 +34,6 @@ pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wi
                 *byte = !*byte;
             }
             done.add(FaultKind::BadChecksum);
-            changed = true;
         }
     }
     if alone && drawn.made.has(FaultKind::Corrupt) {
@@ -39,12 +42,7 @@ pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wi
             && flip(bytes, drawn.how(FaultKind::Corrupt))
         {
             done.add(FaultKind::Corrupt);
-            changed = true;
         }
-    }
-    if changed {
-        wire.clear();
-        encode_wire(template, raw, wire);
     }
 }
 

@@ -6,6 +6,7 @@ use crate::plan::fault::{FsuFaults, Scheduled};
 use crate::plan::rule::{Delay, Number, Part, Patch};
 use crate::plan::template::{Slot, Template};
 use crate::responder::fixtures::{NOW, RUN, device, start};
+use crate::responder::random::Dice;
 use crate::responder::state::FsuState;
 use crate::responder::{Cut, Moment, Outgoing, Scratch, Sink, b_interface, datagram, stream};
 use std::sync::Arc;
@@ -270,8 +271,8 @@ fn drawn(set: FaultSet) -> Vec<(Vec<FaultKind>, [u64; FaultKind::DRAWN])> {
     let fsu = fsu(fixed(), Transport::Tcp, set);
     let mut drawn = Drawn::default();
     let draw = |message| {
-        let mut rng = crate::responder::random::generator(7, &fsu, message);
-        draw(&fsu, None, 0, (message, 0), &mut rng, &mut drawn);
+        let mut dice = Dice::new(7, 1, message);
+        draw(&fsu, None, 0, (message, 0), dice.rng(), &mut drawn);
         (drawn.made().iter().collect(), drawn.how)
     };
     (1..=500).map(draw).collect()
