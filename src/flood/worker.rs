@@ -156,7 +156,7 @@ impl Worker {
         let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64);
         let mut inputs = Inputs {
             request: &[],
-            registers: &[],
+            memory: None,
             id_hex: &target.id_hex,
             seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },

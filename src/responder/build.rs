@@ -15,8 +15,9 @@ use crate::plan::transfer::Payload;
 pub struct Inputs<'a> {
     /// The request's raw frame.
     pub request: &'a [u8],
-    /// The device's registers.
-    pub registers: &'a [Vec<u8>],
+    /// The device's memory, where it has one. Not its registers: where they are is read only where they are asked for, because with
+    /// thousands of FSUs that is a miss.
+    pub memory: Option<&'a DeviceState>,
     /// `${fsuid()}$`
     pub id_hex: &'a str,
     /// `${seq()}$`
@@ -116,7 +117,8 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                 out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());
             }
             Part::Register(register) => {
-                out.extend_from_slice(inputs.registers.get(*register as usize).map(Vec::as_slice).unwrap_or_default());
+                let text = inputs.memory.and_then(|memory| memory.registers.get(*register as usize));
+                out.extend_from_slice(text.map(Vec::as_slice).unwrap_or_default());
             }
         }
     }

@@ -170,7 +170,7 @@ pub(super) fn answer<'a>(
             let due_unix_ms = moment.now.unix_ms.max(moment.not_before_unix_ms);
             let mut inputs = Inputs {
                 request: frame.raw,
-                registers: &state.devices[device_number].registers,
+                memory: state.devices.get(device_number),
                 id_hex: &fsu.id_hex,
                 seq: state.replies,
                 due: Now { unix_ms: due_unix_ms, ..moment.now },
@@ -192,7 +192,7 @@ pub(super) fn answer<'a>(
     let due_unix_ms = moment.now.unix_ms.saturating_add(delay as i64).max(moment.not_before_unix_ms);
     let mut inputs = Inputs {
         request: frame.raw,
-        registers: &[],
+        memory: None,
         id_hex: &fsu.id_hex,
         seq: state.replies + 1,
         due: Now { unix_ms: due_unix_ms, ..moment.now },
@@ -206,7 +206,7 @@ pub(super) fn answer<'a>(
     }
     state.replies += 1;
     let reply = turn(rule, memory);
-    inputs.registers = &memory.registers;
+    inputs.memory = Some(memory);
     let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
     if misfits > 0 {
         state.counters.value_misfits += misfits;
@@ -262,7 +262,7 @@ fn another(
     let reply = turn(rule, memory);
     let mut inputs = Inputs {
         request: request.raw,
-        registers: &memory.registers,
+        memory: Some(memory),
         id_hex: &fsu.id_hex,
         seq: state.replies,
         due: Now { unix_ms: due_unix_ms, ..moment.now },
@@ -282,7 +282,7 @@ fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>,
     for set in &rule.sets {
         scratch.clear();
         let (dice, calendar) = (&mut *inputs.dice, &mut *inputs.calendar);
-        text(&set.value, &mut Inputs { registers: &memory.registers, dice, calendar, ..*inputs }, scratch);
+        text(&set.value, &mut Inputs { memory: Some(memory), dice, calendar, ..*inputs }, scratch);
         set_register(memory, set.register, scratch);
     }
 }

@@ -442,7 +442,7 @@ impl Served<'_> {
         let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
         let mut inputs = Inputs {
             request: frame.raw,
-            registers: &state.devices[self.key.device].registers,
+            memory: state.devices.get(self.key.device),
             id_hex: &self.fsu.id_hex,
             seq: state.replies,
             due: Now { unix_ms: due_unix_ms, ..self.moment.now },

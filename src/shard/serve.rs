@@ -215,7 +215,6 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if let Some(slot) = next {
             prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
             prefetch(slot.clients.latest(), 1);
-            prefetch(slot.state.devices.as_ptr(), 1);
         }
     }
 
