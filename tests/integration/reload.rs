@@ -5,7 +5,7 @@ use crate::wire::{lamp, meter, reply, request};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const ID: &str = "20250125";
@@ -27,42 +27,76 @@ fn level(run: &Run, name: &str, id: &str) -> u16 {
     (0..=u16::MAX).find(|&level| expected(level) == answer).expect("a level")
 }
 
-/// Asks one by one until told to stop: how many levels came of those two; every request has to be answered.
-fn hammer_udp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+/// What somebody who asks on and on got so far, by level, and when to stop.
+#[derive(Default)]
+struct Load {
+    got: [AtomicU64; 2],
+    done: AtomicBool,
+}
+
+impl Load {
+    fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    fn got(&self, level: usize) -> u64 {
+        self.got[level].load(Ordering::Relaxed)
+    }
+
+    /// An answer has to be one of the two.
+    fn count(&self, answers: &[Vec<u8>; 2], answer: &[u8]) {
+        let level = answers.iter().position(|expected| expected == answer).expect("one of both versions");
+        self.got[level].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Until it has got this level more often than `before`.
+    fn until_more(&self, level: usize, before: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.got(level) == before {
+            assert!(Instant::now() < deadline, "no answer of level {level} since the reload");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Stops them however the test goes.
+struct Stop<'a>(&'a [Load]);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|load| load.done.store(true, Ordering::Relaxed));
+    }
+}
+
+/// Asks one by one until told to stop; every request has to be answered with one of those two levels.
+fn hammer_udp(to: SocketAddr, levels: [u16; 2], load: &Load) {
     let centre = Udp::new(to);
-    let mut counts = [0; 2];
     let answers = levels.map(|level| {
         let [high, low] = level.to_be_bytes();
         reply(ID, METER, &meter(1, 1, &[0, 1, high, low]))
     });
-    while !done.load(Ordering::Relaxed) {
-        let answer = centre.ask(&request(ID, METER, &meter(1, 1, &[0, 1])));
-        counts[answers.iter().position(|expected| *expected == answer).expect("one of both versions")] += 1;
+    while !load.is_done() {
+        load.count(&answers, &centre.ask(&request(ID, METER, &meter(1, 1, &[0, 1]))));
     }
-    counts
 }
 
 /// The same on one connection, eight requests at a time.
-fn hammer_tcp(to: SocketAddr, levels: [u16; 2], done: &AtomicBool) -> [u64; 2] {
+fn hammer_tcp(to: SocketAddr, levels: [u16; 2], load: &Load) {
     const AT_ONCE: usize = 8;
     let mut centre = Tcp::new(to).0;
-    let mut counts = [0; 2];
     let answers = levels.map(|level| {
         let [high, low] = level.to_be_bytes();
         meter(1, 1, &[0, 1, high, low])
     });
     let asked = meter(1, 1, &[0, 1]).repeat(AT_ONCE);
     let mut got = vec![0; answers[0].len() * AT_ONCE];
-    while !done.load(Ordering::Relaxed) {
+    while !load.is_done() {
         // In two pieces, somewhere within a frame.
         centre.write_all(&asked[..asked.len() / 2 + 3]).expect("sent");
         centre.write_all(&asked[asked.len() / 2 + 3..]).expect("sent");
         centre.read_exact(&mut got).expect("every request is answered");
-        for answer in got.chunks(answers[0].len()) {
-            counts[answers.iter().position(|expected| expected == answer).expect("one of both versions")] += 1;
-        }
+        got.chunks(answers[0].len()).for_each(|answer| load.count(&answers, answer));
     }
-    counts
 }
 
 fn check_load(driver: &str) {
@@ -72,24 +106,27 @@ fn check_load(driver: &str) {
     let tree = Tree::new(&fsus, &json!({"log": {"on_full": "block"}}));
     set_level(&tree, LEVELS[0]);
     let mut run = Run::start(&tree, &["--shards", "2", "--driver", driver]);
-    let done = AtomicBool::new(false);
+    let loads = [Load::default(), Load::default()];
     let (by_udp, by_tcp) = (run.address("by_udp"), run.address("by_tcp"));
     let mut total = 0;
     std::thread::scope(|scope| {
-        let udp = scope.spawn(|| hammer_udp(by_udp, LEVELS, &done));
-        let tcp = scope.spawn(|| hammer_tcp(by_tcp, LEVELS, &done));
+        let udp = scope.spawn(|| hammer_udp(by_udp, LEVELS, &loads[0]));
+        let tcp = scope.spawn(|| hammer_tcp(by_tcp, LEVELS, &loads[1]));
+        let stop = Stop(&loads);
         for round in 1..=RELOADS {
-            set_level(&tree, LEVELS[round % 2]);
+            let level_now = round % 2;
+            set_level(&tree, LEVELS[level_now]);
             assert!(run.reload().starts_with("reloaded: 2 FSUs stay, 0 new, 0 gone"), "{:?}", run.said);
-            assert_eq!(level(&run, "by_udp", ID), LEVELS[round % 2], "from the reload on");
+            let before = loads.each_ref().map(|load| load.got(level_now));
+            assert_eq!(level(&run, "by_udp", ID), LEVELS[level_now], "from the reload on");
             total += 1;
+            loads.iter().zip(before).for_each(|(load, before)| load.until_more(level_now, before));
         }
-        done.store(true, Ordering::Relaxed);
-        for counts in [udp.join().expect("no request was lost"), tcp.join().expect("no request was lost")] {
-            assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
-            total += counts[0] + counts[1];
-        }
+        drop(stop);
+        udp.join().expect("no request was lost");
+        tcp.join().expect("no request was lost");
     });
+    total += loads.iter().flat_map(|load| [load.got(0), load.got(1)]).sum::<u64>();
     let ended = run.stop();
     assert_eq!(ended.count("/run/reloads"), RELOADS as u64);
     assert_eq!(ended.count("/totals/answered"), total);
