@@ -14,7 +14,7 @@
 //!   once it can be written again. It never ends the program.
 //! - [`logger::LoggerHandle::stop`] returns when everything that was accepted has been written.
 //! - Memory is bounded: a ring per shard ([`tap::LOG_QUEUE_BYTES`]), 16 MiB of gathered text,
-//!   [`system::SYSTEM_QUEUE_LINES`] lines, 256 open files, however many FSUs there are.
+//!   [`system::SYSTEM_QUEUE_LINES`] lines, 1,024 open files, however many FSUs there are.
 //! - `log.level` decides on the system log only.
 //!
 //! | module | what |

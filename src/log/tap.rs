@@ -17,10 +17,10 @@ use std::time::Duration;
 
 /// Bytes of one shard's queue, by default.
 ///
-/// 8 MiB hold about 80,000 records of the usual 60 wire bytes: a burst of 50,000 requests a second
-/// is carried for most of a second while the logger waits for the disk. Taken once per shard, and
-/// only while the device log is on; touched pages only, so an idle fleet does not pay for it.
-pub const LOG_QUEUE_BYTES: usize = 8 << 20;
+/// 32 MiB hold about 300,000 records of the usual 60 wire bytes: the logger may be kept from its processor, or wait for the
+/// disk, for three seconds of 50,000 requests each. Taken once per shard, and only while the device log is on; memory for what was ever
+/// used of it, which in the long run is all.
+pub const LOG_QUEUE_BYTES: usize = 32 << 20;
 
 /// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
