@@ -61,7 +61,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         let mut events = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS];
         let mut readiness = Readiness::new();
         loop {
-            self.turn.read_clock(&mut self.io);
+            self.turn.read_clock_if_due(&mut self.io);
             let wait_ms = self.turn.tick(&mut self.io);
             if self.turn.is_over() {
                 break;
@@ -77,7 +77,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 epoll_ms = 0;
             }
             let count = self.wait(&mut events, epoll_ms)?;
-            self.turn.read_clock(&mut self.io);
+            self.turn.begin(&mut self.io, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {
                 let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
                 self.turn.expect(self.io.base(), ahead);

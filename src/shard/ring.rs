@@ -47,7 +47,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         let mut done = Vec::with_capacity(COMPLETIONS_MAX);
         let mut readiness = Readiness::new();
         loop {
-            self.turn.read_clock(&mut self.io);
+            self.turn.read_clock_if_due(&mut self.io);
             let mut wait_ms = self.turn.tick(&mut self.io);
             if self.turn.is_over() {
                 break;
@@ -59,7 +59,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             self.io.wait(Duration::from_millis(wait_ms))?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
-            self.turn.read_clock(&mut self.io);
+            self.turn.begin(&mut self.io, |at| subject(done.get(at)?));
             let mut rest = done.drain(..);
             while let Some(done) = rest.next() {
                 self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));

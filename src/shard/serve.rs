@@ -208,11 +208,27 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if let Some(Subject::Conn(id)) = ahead(3) {
             self.conns.prefetch(id);
         }
-        if let Some(socket) = ahead(2).and_then(|second| self.socket_of(second)) {
+        if let Some(second) = ahead(2) {
+            self.prefetch_slot(second);
+        }
+        if let Some(next) = ahead(1) {
+            self.prefetch_fsu(next);
+        }
+    }
+
+    /// Something's FSU here, if its own place has been fetched.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, subject: Subject) {
+        if let Some(socket) = self.socket_of(subject) {
             self.slots.prefetch(socket as usize);
         }
-        let next = ahead(1).and_then(|next| self.slots.get(self.socket_of(next)? as usize));
-        if let Some(slot) = next {
+    }
+
+    /// What the plan says of that FSU and who asked it last, if it has been fetched itself.
+    #[inline]
+    pub(super) fn prefetch_fsu(&self, subject: Subject) {
+        let slot = self.socket_of(subject).and_then(|socket| self.slots.get(socket as usize));
+        if let Some(slot) = slot {
             prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
             prefetch(slot.clients.latest(), 1);
         }

@@ -56,12 +56,36 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.messages = 0;
     }
 
+    /// Reads them unless nothing is due soon: then the last reading will do until the wait has ended.
+    #[inline]
+    pub(super) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
+        let soon_ms = self.now.mono_ms + 2 * WAIT_MS_MAX;
+        if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= soon_ms) {
+            self.read_clock(io);
+        }
+    }
+
     /// Counts messages of this turn, and reads the clocks when there were many.
     #[inline]
     pub(super) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
         if self.messages >= MESSAGES_A_CLOCK {
             self.read_clock(io);
+        }
+    }
+
+    /// What came with a wait, before the first of it is at hand. The clocks are read while its memory is fetched.
+    #[inline]
+    pub(super) fn begin(&mut self, io: &mut impl DriverIo, at: impl Fn(usize) -> Option<Subject>) {
+        let datagram = |at: &Subject| matches!(at, Subject::Socket(_));
+        let [first, second] = [0, 1].map(|number| at(number).filter(datagram));
+        if let Some(Subject::Socket(socket)) = first {
+            io.base().prefetch(socket);
+        }
+        [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
+        self.read_clock(io);
+        if let Some(first) = first {
+            self.serve.prefetch_fsu(first);
         }
     }
 
