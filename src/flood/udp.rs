@@ -302,16 +302,13 @@ impl<'a> Udp<'a> {
             while !self.gathered[socket].is_empty() {
                 self.fill(socket);
                 let sent_ns = self.worker.clock.now_ns();
-                let parcels = self.outbox.parcels(0, self.outbox.len(), self.together);
+                let mut parcels = self.outbox.parcels(0, self.outbox.len(), self.together);
                 match self.sender.send(self.sockets[socket].as_fd(), parcels.clone()) {
-                    Ok(sent) => {
-                        let datagrams = parcels.take(sent).map(|parcel| parcel.datagrams).sum();
-                        self.left(socket, datagrams, sent_ns);
-                    }
+                    Ok(sent) => self.left(socket, sent, sent_ns),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     // An interface that cannot cut parcels: once more, one by one.
-                    Err(_) if self.together && parcels.clone().next().is_some_and(|first| first.datagrams > 1) => {
+                    Err(_) if self.together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
                         self.together = false;
                     }
                     Err(_) => {

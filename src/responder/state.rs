@@ -1,7 +1,7 @@
 //! What an FSU remembers between messages.
 
 use super::random::identity;
-use super::transfer::Transfers;
+use super::transfer::MaybeTransfers;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
@@ -150,7 +150,7 @@ pub struct FsuState {
     /// Its counters.
     pub counters: Counters,
     /// Open multi-frame transfers.
-    pub transfers: Box<Transfers>,
+    pub transfers: MaybeTransfers,
 }
 
 impl FsuState {

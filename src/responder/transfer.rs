@@ -23,6 +23,7 @@ use crate::plan::rule::Reply;
 use crate::plan::template::{KeyPart, Template};
 use crate::plan::transfer::{Payload, Transfer};
 use std::net::SocketAddr;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 /// Who a transfer is for: one at a time each.
@@ -77,7 +78,7 @@ impl Open {
     }
 }
 
-/// The open transfers of one FSU, in the order of their opening. No memory before the first.
+/// The open transfers of one FSU, in the order of their opening.
 #[derive(Clone, Debug, Default)]
 pub struct Transfers {
     list: Vec<Open>,
@@ -116,6 +117,26 @@ impl Transfers {
 
     fn position(&self, key: Key) -> Option<usize> {
         self.list.iter().position(|open| open.key == key)
+    }
+}
+
+/// The transfers of an FSU, made with the first of them: most FSUs never have any, and every request asks.
+#[derive(Clone, Debug, Default)]
+pub struct MaybeTransfers(Option<Box<Transfers>>);
+
+impl Deref for MaybeTransfers {
+    type Target = Transfers;
+
+    #[inline]
+    fn deref(&self) -> &Transfers {
+        static NONE: Transfers = Transfers { list: Vec::new(), spare: Vec::new() };
+        self.0.as_deref().unwrap_or(&NONE)
+    }
+}
+
+impl DerefMut for MaybeTransfers {
+    fn deref_mut(&mut self) -> &mut Transfers {
+        self.0.get_or_insert_default()
     }
 }
 

@@ -123,20 +123,18 @@ impl Base {
         }
         let mut parcels = outbox.parcels(at, run, self.together);
         let mut sent = self.sender.send(socket.as_fd(), parcels.clone());
-        let are_segments = parcels.clone().next().is_some_and(|parcel| parcel.segment_bytes > 0);
         if let Err(error) = &sent
-            && are_segments
+            && parcels.next().is_some_and(|first| first.segment_bytes > 0)
             && refused(error) != Outcome::Full
         {
             if is_no_segmentation(error) {
                 log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
                 self.together = false;
             }
-            parcels = outbox.parcels(at, run, false);
-            sent = self.sender.send(socket.as_fd(), parcels.clone());
+            sent = self.sender.send(socket.as_fd(), outbox.parcels(at, run, false));
         }
         match sent {
-            Ok(count) => (parcels.take(count).map(|parcel| parcel.datagrams).sum(), Outcome::Sent),
+            Ok(count) => (count, Outcome::Sent),
             // No room for the first is no room for any; another error is the first one's own.
             Err(error) => match refused(&error) {
                 Outcome::Full => (run, Outcome::Full),

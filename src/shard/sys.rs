@@ -11,6 +11,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::mem;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
@@ -113,29 +114,34 @@ pub(crate) struct Sender {
     controls: Vec<[u8; 24]>,
     iovs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
+    /// Datagrams in each parcel.
+    datagrams: Vec<usize>,
 }
 
 impl Sender {
     /// Empty headers.
     pub(crate) fn new() -> Self {
         Self {
-            names: Vec::with_capacity(BATCH),
+            names: vec![socket2::SockAddr::from(SocketAddr::from(([0; 4], 0))); BATCH],
             controls: vec![[0; 24]; BATCH],
             iovs: vec![no_iov(); BATCH],
             headers: vec![no_header(); BATCH],
+            datagrams: vec![0; BATCH],
         }
     }
 
-    /// Sends up to [`BATCH`] parcels; how many were taken. An error is that of the first one.
+    /// Sends up to [`BATCH`] parcels; how many datagrams were taken. An error is that of the first one.
     pub(crate) fn send<'a>(
         &mut self,
         socket: BorrowedFd<'_>,
-        parcels: impl Iterator<Item = Parcel<'a>> + Clone,
+        parcels: impl Iterator<Item = Parcel<'a>>,
     ) -> io::Result<usize> {
-        self.names.clear();
-        self.names.extend(parcels.clone().take(BATCH).map(|parcel| socket2::SockAddr::from(parcel.peer)));
-        let places = self.names.iter().zip(&mut self.controls).zip(&mut self.iovs).zip(&mut self.headers);
-        for (parcel, (((name, control), iov), header)) in parcels.zip(places) {
+        let mut count = 0;
+        let places = self.names.iter_mut().zip(&mut self.controls).zip(&mut self.iovs).zip(&mut self.headers);
+        for ((((name, control), iov), header), (datagrams, parcel)) in
+            places.zip(self.datagrams.iter_mut().zip(parcels))
+        {
+            *name = parcel.peer.into();
             *iov = libc::iovec { iov_base: parcel.bytes.as_ptr().cast_mut().cast(), iov_len: parcel.bytes.len() };
             header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
             header.msg_hdr.msg_namelen = name.len();
@@ -147,18 +153,21 @@ impl Sender {
                 header.msg_hdr.msg_control = control.as_mut_ptr().cast();
                 header.msg_hdr.msg_controllen = control.len() as _;
             }
+            *datagrams = parcel.datagrams;
+            count += 1;
         }
-        // SAFETY: there are at least as many headers as names (both are bounded by BATCH), and so many point to a name, an iovec,
-        // bytes and perhaps a control message that outlive the call, which only reads them.
-        let count = unsafe {
+        // SAFETY: the first `count` headers (of which there are BATCH) were just made to point to a name, an iovec, bytes and perhaps
+        // a control message that outlive the call, which only reads them.
+        let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
                 self.headers.as_mut_ptr(),
-                self.names.len() as u32,
+                count,
                 (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as _,
             )
         };
-        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+        let sent = usize::try_from(sent).map_err(|_| io::Error::last_os_error())?;
+        Ok(self.datagrams.iter().take(sent).sum())
     }
 }
 
@@ -553,10 +562,10 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{SocketAddr, UdpSocket};
+    use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
-    fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> + Clone {
+    fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> {
         datagrams.iter().map(move |bytes| Parcel { peer: to, bytes, datagrams: 1, segment_bytes: 0 })
     }
 

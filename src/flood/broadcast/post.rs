@@ -42,13 +42,13 @@ impl Post {
     pub(super) fn flush(&mut self, sender: &mut Sender, together: &mut bool) -> u64 {
         let mut refused = 0;
         while self.sent < self.outbox.len() {
-            let parcels = self.outbox.parcels(self.sent, self.outbox.len(), *together);
+            let mut parcels = self.outbox.parcels(self.sent, self.outbox.len(), *together);
             match sender.send(self.socket.as_fd(), parcels.clone()) {
-                Ok(sent) => self.sent += parcels.take(sent).map(|parcel| parcel.datagrams).sum::<usize>(),
+                Ok(sent) => self.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // An interface that cannot cut parcels: once more, one by one.
-                Err(_) if *together && parcels.clone().next().is_some_and(|first| first.datagrams > 1) => {
+                Err(_) if *together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
                     *together = false;
                 }
                 Err(_) => {
