@@ -184,6 +184,9 @@ measure_peer() {
     # The slower of them needs its time for all that is under way.
     interleave peer "1000 FSUs, 4 under way each" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 --sockets 16 \
         "${plain[@]}" --timeout-ms 10000 --window 4 --warmup "$warmup"
+    # The generator as it comes sends what is under way on a port as one burst.
+    interleave peer "1000 FSUs, 4 under way each, in bursts" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 \
+        --sockets 16 --timeout-ms 10000 --window 4 --warmup "$warmup"
 }
 
 measure_devicelog() {
