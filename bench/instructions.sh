@@ -32,8 +32,7 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 cargo build --release --locked --quiet --example instructions
-program=$(cargo metadata --format-version 1 --no-deps --locked |
-    sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/examples/instructions
+program=$(target_dir)/release/examples/instructions
 
 if [ ${#profile[@]} -gt 0 ]; then
     timeout "$RUN_SECONDS_MAX" valgrind --quiet --tool=callgrind --callgrind-out-file="$work/out" \

@@ -77,7 +77,7 @@ wait_ports
 
 say "build"
 cargo build --release --locked --quiet --bin fsu-mock --examples
-target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+target=$(target_dir)
 program=$target/release/fsu-mock examples=$target/release/examples
 flood_help=$("$program" flood --help) || fail "this build has no load generator: fsu-mock flood"
 has() { grep -q -- "$1" <<<"$flood_help"; }

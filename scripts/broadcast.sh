@@ -26,7 +26,7 @@ if [ -z "$program" ]; then
     say 'Under loss, in memory'
     TRANSFER_BYTES=1000000 TRANSFERS=$transfers cargo test --release --quiet --test broadcast no_transfer -- --nocapture
     cargo build --release --quiet
-    program=target/release/fsu-mock
+    program=$(target_dir)/release/fsu-mock
 fi
 
 "$program" init "$dir/fleet" >/dev/null

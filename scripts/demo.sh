@@ -72,7 +72,7 @@ echo "io_uring and both limits are tried by the program itself when it starts; i
 
 say "build (the first time takes a few minutes)"
 cargo build --release --locked --quiet
-program=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/release/fsu-mock
+program=$(target_dir)/release/fsu-mock
 "$program" --version
 
 say "serve the embedded fleet: fsu-mock run"

@@ -146,7 +146,7 @@ if [ -z "$bin" ]; then
     need_build_tools
     say "building"
     cargo build --release --quiet
-    bin=target/release/fsu-mock
+    bin=$(target_dir)/release/fsu-mock
 fi
 [ -x "$bin" ] || fail "--bin $bin: no such program"
 raise_open_files

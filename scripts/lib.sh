@@ -45,6 +45,11 @@ need_build_tools() {
     need git git "the build of glommio calls it"
 }
 
+# target_dir: where cargo builds; target/ unless its configuration or the environment says otherwise.
+target_dir() {
+    cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
+}
+
 # raise_open_files: the soft limit of open files as far as the hard one lets it; a fleet is a socket an FSU.
 raise_open_files() {
     ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true

@@ -16,7 +16,7 @@ need_build_tools
 need python3 python3 "it judges the figures"
 raise_open_files
 cargo build --release --locked --quiet
-program=$PWD/target/release/fsu-mock
+program=$(target_dir)/release/fsu-mock
 out=$PWD/target/soak
 rm -rf "$out"
 mkdir -p "$out"
