@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::record::{Kind, Record, Turn};
 use super::stamp::Stamp;
 use super::system::{SystemLog, SystemWriter};
-use super::tap::{LOG_QUEUE_BYTES, Source, Tap, Wanted};
+use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Source, Tap, Wanted};
 use super::{system, tap};
 use crate::plan::fleet::Fleet;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -65,7 +65,7 @@ impl LoggerConfig {
     pub fn of(fleet: &Fleet) -> Self {
         Self {
             device_log: !fleet.performance.skip_device_log,
-            queue_bytes: LOG_QUEUE_BYTES,
+            queue_bytes: if fleet.performance.skip_device_log { LEDGER_QUEUE_BYTES } else { LOG_QUEUE_BYTES },
             stderr: io::stderr().is_terminal(),
             open_files_max: OPEN_FILES_MIN,
             ledger: None,

@@ -18,9 +18,12 @@ use std::time::Duration;
 /// Bytes of one shard's queue, by default.
 ///
 /// 32 MiB hold about 300,000 records of the usual 60 wire bytes: the logger may be kept from its processor, or wait for the
-/// disk, for three seconds of 50,000 requests each. Taken once per shard, and only while the device log is on; memory for what was ever
-/// used of it, which in the long run is all.
+/// disk, for three seconds of 50,000 requests each. Taken once per shard, all of it at the start, and only where the device log
+/// is on: what a run takes it takes at once, and a shard never waits for a page.
 pub const LOG_QUEUE_BYTES: usize = 32 << 20;
+
+/// The same where there is only a ledger: some 80,000 faults.
+pub const LEDGER_QUEUE_BYTES: usize = 4 << 20;
 
 /// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
@@ -68,7 +71,14 @@ pub(super) fn pair(
     on_full: OnFull,
     logger: Thread,
 ) -> (Tap, Source) {
-    let (producer, consumer) = RingBuffer::new(queue_bytes);
+    let (mut producer, mut consumer) = RingBuffer::new(queue_bytes);
+    // All of it is written and taken once: its memory would grow for as long as the first round takes otherwise.
+    if let Ok(chunk) = producer.write_chunk(queue_bytes) {
+        chunk.commit_all();
+    }
+    if let Ok(chunk) = consumer.read_chunk(queue_bytes) {
+        chunk.commit_all();
+    }
     let untold = Untold::default();
     let open = Open {
         queue: producer,
