@@ -1,7 +1,7 @@
 //! What a centre, or whoever has its place, may do to the program: die in the middle of a frame, send a byte now and then,
 //! come ten thousand times, flood a port, end it under full load. Others are served all the same, and all is counted.
 
-use crate::harness::{PATIENCE, PROGRAM, Run, Tcp, Tree, fsu};
+use crate::harness::{PATIENCE, PROGRAM, Run, Tcp, Tree, fsu, until};
 use crate::wire::{meter, reply, request};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use serde_json::{Value, json};
@@ -43,15 +43,6 @@ fn until_let_go(pid: Pid, shards: usize, before: usize) {
         assert!(Instant::now() < deadline, "{now} descriptors are open, {before} were");
         std::thread::sleep(Duration::from_millis(5));
         now = descriptors(pid);
-    }
-}
-
-/// Waits until it is so.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

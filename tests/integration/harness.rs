@@ -15,6 +15,16 @@ use tempfile::TempDir;
 /// How long anything that ought to happen may take before a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Waits until it is so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fsu-mock");
 

@@ -1,12 +1,11 @@
 //! Another configuration, without an end.
 
-use crate::harness::{PATIENCE, Run, Tcp, Tree, Udp, assert_bytes, fsu};
+use crate::harness::{PATIENCE, Run, Tcp, Tree, Udp, assert_bytes, fsu, until};
 use crate::wire::{lamp, meter, reply, request};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 const ID: &str = "20250125";
 const METER: [u8; 2] = [1, 1];
@@ -51,11 +50,7 @@ impl Load {
 
     /// Until it has got this level more often than `before`.
     fn until_more(&self, level: usize, before: u64) {
-        let deadline = Instant::now() + PATIENCE;
-        while self.got(level) == before {
-            assert!(Instant::now() < deadline, "no answer of level {level} since the reload");
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        until(&format!("no answer of level {level} since the reload"), || self.got(level) != before);
     }
 }
 
@@ -185,11 +180,9 @@ fn check_fleet(driver: &str) {
         }
     }
     lost.expect_end();
-    let deadline = Instant::now() + PATIENCE;
-    while UdpSocket::bind(run.address("goes_udp")).is_err() || TcpStream::connect(run.address("goes_tcp")).is_ok() {
-        assert!(Instant::now() < deadline, "the ports are still taken");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    until("the ports are still taken", || {
+        UdpSocket::bind(run.address("goes_udp")).is_ok() && TcpStream::connect(run.address("goes_tcp")).is_err()
+    });
     kept.expect(&meter(1, 3, &[0, 3]));
     kept.send(&meter(1, 1, &[0, 2])[4..]);
     kept.expect(&meter(1, 1, &[0, 2, 2, 1]));
