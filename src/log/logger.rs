@@ -63,9 +63,10 @@ pub struct LoggerConfig {
 impl LoggerConfig {
     /// What is usual: no device log where performance mode drops it; stderr where it is a terminal.
     pub fn of(fleet: &Fleet) -> Self {
+        let device_log = !fleet.performance.skip_device_log;
         Self {
-            device_log: !fleet.performance.skip_device_log,
-            queue_bytes: if fleet.performance.skip_device_log { LEDGER_QUEUE_BYTES } else { LOG_QUEUE_BYTES },
+            device_log,
+            queue_bytes: if device_log { LOG_QUEUE_BYTES } else { LEDGER_QUEUE_BYTES },
             stderr: io::stderr().is_terminal(),
             open_files_max: OPEN_FILES_MIN,
             ledger: None,
