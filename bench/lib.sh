@@ -73,7 +73,7 @@ start_server() {
     done
 }
 
-# config NAME TRANSPORT FSUS [SKIP_DEVICE_LOG]: a fleet of one vendor, into $work/NAME.
+# config NAME TRANSPORT FSUS [SKIP_DEVICE_LOG] [PERFORMANCE]: a fleet of one vendor, into $work/NAME.
 config() {
     local id='' site=bangsun_old
     mkdir -p "$work/$1"
@@ -82,7 +82,7 @@ config() {
     [ "$2" != udp ] || id='"fsuid": "3230323630303031", '
     cat >"$work/$1/sys_config.json" <<END
 {
-  "performance": {"enabled": true, "skip_delay": true, "skip_device_log": ${4:-true}},
+  "performance": {"enabled": ${5:-true}, "skip_delay": true, "skip_device_log": ${4:-true}},
   "fsu_list": [
     {"fsuname": "fleet", ${id}"host": "$ADDR", "port": $FIRST_PORT, "protocol_type": "$2", "count": $3,
      "config_dir": "$PWD/config/sites/$site"}
@@ -95,7 +95,7 @@ END
 serve() {
     local name=$1 transport=$2 fsus=$3 config=${4:-$2-$3} shards=1 cpus=$server_cpu
     # To an echo a datagram is a datagram.
-    local at=("$ADDR" "$FIRST_PORT" "$fsus") tcp=() echo=${transport/broadcast/udp}
+    local at=("$ADDR" "$FIRST_PORT" "$fsus") tcp=() mode=(--performance) echo=${transport/broadcast/udp}
     server_cpus=$server_cpu
     [ "$transport" != tcp ] || tcp=(--tcp)
     case $name in
@@ -103,13 +103,14 @@ serve() {
             # ours-DRIVER[-WHAT]: with the log, its thread is let go wherever it likes, as it is outside benchmarks.
             local driver=${name#ours-}
             case $driver in
-                *-log | *-nolog) server_cpus= ;;
+                *-log | *-nolog | *-fast) server_cpus= ;;
+                *-plain) server_cpus= mode=() ;;
                 *-2shards) shards=2 cpus=$server_cpu,$generator_cpu server_cpus= ;;
                 *-1shard) server_cpus= ;;
             esac
             driver=${driver%%-*}
             rm -rf "$work/logs"
-            start_server "$program" run --config "$work/$config" --performance --driver "$driver" \
+            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;
         epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;

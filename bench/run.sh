@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-readonly MEASURES="udp tcp broadcast gso halfload peer devicelog shards start loss"
+readonly MEASURES="udp tcp broadcast gso halfload peer modes devicelog shards start loss"
 
 usage() {
     cat <<END
@@ -187,6 +187,25 @@ measure_peer() {
     # The generator as it comes sends what is under way on a port as one burst.
     interleave peer "1000 FSUs, 4 under way each, in bursts" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 \
         --sockets 16 --timeout-ms 10000 --window 4 --warmup "$warmup"
+}
+
+measure_modes() {
+    # Without performance mode delays are kept and the device log is written, so the load is one that both get through.
+    local number driver per_s=20000 before=$warmup
+    warmup=0
+    config udp-1000 udp 1000
+    config plain udp 1000 false false
+    for ((number = 1; number <= rounds; number++)); do
+        for driver in "${driver_list[@]}"; do
+            round modes "1000 FSUs, $per_s/s" "$number" "ours-$driver-fast" udp 1000 udp-1000 "${udp_load[@]}" \
+                --rate "$per_s"
+            round modes "1000 FSUs, $per_s/s" "$number" "ours-$driver-plain" udp 1000 plain "${udp_load[@]}" \
+                --rate "$per_s"
+            rm -rf "$work/logs"
+        done
+        echo "modes: round $number of $rounds" >&2
+    done
+    warmup=$before
 }
 
 measure_devicelog() {

@@ -88,6 +88,7 @@ def keep(args):
         stats = json.loads(stats.read_text())
         line["received"] = stats["totals"]["received"]
         line["answered"] = stats["totals"]["answered"]
+        line["mock_late_p99_us"] = stats["lateness"]["p99_us"]
         line["records_lost"] = stats["totals"]["log_records_lost"] + stats["log"]["device_records_lost"]
         line["records_written"] = stats["log"]["device_records_written"]
     append(args.rounds, line)
@@ -206,6 +207,27 @@ def cpu_rows(rounds, measure, goal, ours_suffix, other):
             )
 
 
+def mode_rows(rounds):
+    """Performance mode off, beside on: what delays and the device log take, and that neither makes replies late."""
+    for case in rounds.names("case", "modes"):
+        for name in rounds.drivers("modes", case, "-plain"):
+            which = ("modes", case, name)
+            beside = ("modes", case, name.replace("-plain", "-fast"))
+            ours, theirs = (rounds.median("cpu_us", *one) for one in (which, beside))
+            late, late_beside = (rounds.median("mock_late_p99_us", *one) for one in (which, beside))
+            troubles = sum(sum(rounds.all(key, *which)) for key in ("wrong", "lost", "records_lost"))
+            yield (
+                f"modes: {case}, performance mode off",
+                name,
+                f"{ours:.2f} us",
+                f"on {theirs:.2f} us",
+                f"{ours / theirs:.2f}",
+                "-",
+                "-",
+                f"{troubles} replies or records wrong or lost; due to sent, p99: {late:.0f} us, on {late_beside:.0f} us",
+            )
+
+
 def device_log_rows(rounds):
     for case in rounds.names("case", "devicelog"):
         for name in rounds.drivers("devicelog", case, "-log"):
@@ -280,6 +302,7 @@ def goals(rounds):
     yield from ratio_rows(rounds, "gso", ("epoll-echo",), 3)
     yield from cpu_rows(rounds, "halfload", 1.15, "", lambda _: "epoll-echo")
     yield from ratio_rows(rounds, "peer", ("asyncio-peer",), 50)
+    yield from mode_rows(rounds)
     yield from device_log_rows(rounds)
     yield from cpu_rows(rounds, "shards", 1.05, "-2shards", lambda name: name.replace("-2shards", "-1shard"))
     yield from start_rows(rounds)
