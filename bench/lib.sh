@@ -104,7 +104,7 @@ serve() {
             local driver=${name#ours-}
             case $driver in
                 *-log | *-nolog | *-fast) server_cpus= ;;
-                *-plain) server_cpus= mode=() ;;
+                *-plain) mode=() server_cpus= ;;
                 *-2shards) shards=2 cpus=$server_cpu,$generator_cpu server_cpus= ;;
                 *-1shard) server_cpus= ;;
             esac
