@@ -1,8 +1,9 @@
 //! What can be typed in.
 
 use crate::config::schema::Kind;
+use crate::shard::gather::{GATHER_US, GATHER_US_MAX};
 use clap::builder::PossibleValue;
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -156,6 +157,9 @@ pub struct RunArgs {
     /// The run is not valid when more than one reply in a thousand leaves later than this after it was due
     #[arg(long, value_name = "MS", default_value_t = 5.0)]
     pub late_limit_ms: f64,
+    /// At part load, let requests gather for so long where that saves processor time and costs no requests; 0: never
+    #[arg(long, value_name = "US", default_value_t = GATHER_US, value_parser = value_parser!(u32).range(..=i64::from(GATHER_US_MAX)))]
+    pub gather_us: u32,
     /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

@@ -30,6 +30,7 @@ struct Common {
     fleet: Arc<Fleet>,
     run: RunContext,
     own: Arc<Own>,
+    gather: Duration,
 }
 
 /// Running shards.
@@ -115,7 +116,7 @@ impl Crew {
         own: Own,
     ) -> Result<Self, String> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
-        let common = Common { driver, fleet, run, own };
+        let common = Common { driver, fleet, run, own, gather: prepared.gather };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -137,8 +138,8 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { driver, fleet, run, own } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own }) {
+            let Common { driver, fleet, run, own, gather } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, gather }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -290,7 +291,7 @@ mod tests {
         let fleet = Arc::new(fleet());
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
         let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
-        let common = Common { driver: DriverKind::Poll, fleet, run, own };
+        let common = Common { driver: DriverKind::Poll, fleet, run, own, gather: Duration::ZERO };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

@@ -18,6 +18,7 @@ use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Seeds made up for a run stay below 2^53, so that every JSON reader keeps them exact.
 const SEED_END: u64 = 1 << 53;
@@ -43,6 +44,8 @@ pub struct Prepared {
     pub driver: Driver,
     /// A reply that leaves more than so many microseconds after it was due is too late.
     pub late_limit_us: u64,
+    /// How long a shard lets requests gather at part load.
+    pub gather: Duration,
     /// The arguments that lie over any configuration.
     pub overlay: Overlay,
     /// The files of the configuration, where they are to be watched.
@@ -149,6 +152,7 @@ impl Prepared {
         let (fleet, driver) = (Arc::new(fleet), args.driver);
         let watched = args.watch.then_some(files);
         let late_limit_us = late_limit_us(args.late_limit_ms)?;
+        let gather = Duration::from_micros(args.gather_us.into());
         let (config, fault_ledger) = (args.config, args.fault_ledger);
         Ok(Self {
             fleet,
@@ -160,6 +164,7 @@ impl Prepared {
             fault_ledger,
             driver,
             late_limit_us,
+            gather,
             overlay,
             watched,
         })

@@ -20,6 +20,7 @@ use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Memory the executor registers for its own files: a shard has none. The default is 10 MiB.
 const EXECUTOR_IO_BYTES: usize = 65_536;
@@ -64,6 +65,8 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub tap: T,
     /// Whom it never answers.
     pub own: Arc<Own>,
+    /// How long it lets requests gather at part load (see [`super::gather`]); zero: not at all.
+    pub gather: Duration,
 }
 
 /// Why a shard did not start, or ended.
@@ -141,7 +144,7 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own } = spec;
+    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, gather } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -157,8 +160,12 @@ where
             let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
             serve.own = own;
             match driver {
-                DriverKind::Ring => RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver).run().await,
-                DriverKind::Poll => PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver).run().await,
+                DriverKind::Ring => {
+                    RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, gather).run().await
+                }
+                DriverKind::Poll => {
+                    PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, gather).run().await
+                }
             }
         })
         .map_err(|error| ShardError::Executor { index, message: error.to_string() })?;

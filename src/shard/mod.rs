@@ -6,7 +6,7 @@
 //! - [`serve`], [`udp`], [`tcp`], [`tcp_out`]: the logic, without system calls, clocks or executor.
 //! - [`io`]: the seam between that and a driver. [`protocol`], [`tap`]: the same to the responder and to the log.
 //! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time.
-//! - [`late`]: how late replies leave.
+//! - [`late`]: how late replies leave. [`gather`]: whether a wake-up serves several of them at part load.
 //! - [`clients`]: the centres an FSU knows. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
@@ -18,6 +18,7 @@ pub mod bind;
 pub mod clients;
 pub mod clock;
 pub mod conn;
+pub mod gather;
 pub mod handle;
 pub mod io;
 pub mod late;

@@ -23,6 +23,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::task::Poll;
+use std::time::Duration;
 
 /// Events taken with one call.
 const EVENTS: usize = 128;
@@ -45,10 +46,16 @@ pub(super) struct Driver<P, T> {
 
 impl<P: Protocol, T: Tap> Driver<P, T> {
     /// A driver for a shard whose sockets are in `io`.
-    pub(super) fn new(serve: Serve<P, T>, mut io: PollIo, sockets: usize, commands: Commands<Command>) -> Self {
+    pub(super) fn new(
+        serve: Serve<P, T>,
+        mut io: PollIo,
+        sockets: usize,
+        commands: Commands<Command>,
+        gather: Duration,
+    ) -> Self {
         let now = io.base().watch.now();
         Self {
-            turn: Turn::new(serve, sockets, commands, now),
+            turn: Turn::new(serve, sockets, commands, now, gather),
             io,
             receiver: Receiver::new(),
             cold: vec![0; sockets],
@@ -76,6 +83,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 .await;
                 epoll_ms = 0;
             }
+            // A wait takes all that is there, up to far more than a turn after which it would gather.
+            self.turn.let_gather(epoll_ms, || Ok(0))?;
             let count = self.wait(&mut events, epoll_ms)?;
             self.turn.begin(&mut self.io, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {

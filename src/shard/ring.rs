@@ -37,9 +37,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         (mut io, pool): (RingIo, Pool),
         sockets: usize,
         commands: Commands<Command>,
+        gather: Duration,
     ) -> Self {
         let now = io.base().watch.now();
-        Self { turn: Turn::new(serve, sockets, commands, now), io, pool }
+        Self { turn: Turn::new(serve, sockets, commands, now, gather), io, pool }
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
@@ -57,6 +58,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.park(&mut readiness, wait_ms).await;
                 wait_ms = 0;
             }
+            // A wait completes 20 operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more, which has to be
+            // looked for.
+            let io = &mut self.io;
+            self.turn.let_gather(wait_ms, || io.wait(Duration::ZERO).map(|()| io.ring.ready()))?;
             self.io.wait(Duration::from_millis(wait_ms))?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
             self.turn.begin(&mut self.io, |at| subject(done.get(at)?));

@@ -459,6 +459,11 @@ impl Ring {
         }
     }
 
+    /// Completions that can be taken.
+    pub(super) fn ready(&mut self) -> usize {
+        self.uring.completion().len()
+    }
+
     /// Takes completions, up to `max`, in their order.
     pub(super) fn take(&mut self, done: &mut Vec<Done>, max: usize) {
         for entry in self.uring.completion().take(max) {

@@ -2,6 +2,7 @@
 
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
+use super::gather::{Gather, READY_MAX};
 use super::handle::Command;
 use super::handle::Ended;
 use super::io::ConnId;
@@ -14,6 +15,7 @@ use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
 use rustix::io::Errno;
 use std::future::{Future, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
@@ -36,6 +38,7 @@ pub(super) struct Turn<P, T> {
     commands: Commands<Command>,
     messages: usize,
     traffic_ms: u64,
+    gather: Gather,
     is_stopped: bool,
     /// By socket: how many datagrams it had lost when that was last told.
     pub(super) lost: Vec<u32>,
@@ -45,9 +48,16 @@ pub(super) struct Turn<P, T> {
 
 impl<P: Protocol, T: Tap> Turn<P, T> {
     /// A shard with so many sockets, from `now` on.
-    pub(super) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands<Command>, now: Clock) -> Self {
+    pub(super) fn new(
+        serve: Serve<P, T>,
+        sockets: usize,
+        commands: Commands<Command>,
+        now: Clock,
+        gather: Duration,
+    ) -> Self {
         let (messages, traffic_ms, is_stopped, lost) = (0, now.mono_ms, false, vec![0; sockets]);
-        Self { serve, now, commands, messages, traffic_ms, is_stopped, lost, staged: Vec::new() }
+        let gather = Gather::new(gather, now.mono_ms);
+        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, lost, staged: Vec::new() }
     }
 
     /// Reads both clocks.
@@ -69,6 +79,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     #[inline]
     pub(super) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
+        self.gather.took(messages);
         if self.messages >= MESSAGES_A_CLOCK {
             self.read_clock(io);
         }
@@ -119,6 +130,16 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             }
         }
         0
+    }
+
+    /// Before a wait: lets requests gather for a moment, where that saves wake-ups and costs no requests. `ready` tells how many
+    /// are there already.
+    #[inline]
+    pub(super) fn let_gather(&mut self, wait_ms: u64, ready: impl FnOnce() -> io::Result<usize>) -> io::Result<()> {
+        if self.gather.is_due(self.now.mono_ms) && wait_ms > 0 && ready()? < READY_MAX {
+            std::thread::sleep(self.gather.pause);
+        }
+        Ok(())
     }
 
     /// Told to stop, or drained.

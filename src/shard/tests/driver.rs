@@ -1,6 +1,7 @@
 //! The drivers over loopback: whatever one does, the other does as well.
 
 use super::*;
+use crate::shard::gather::GATHER_US;
 use crate::shard::handle::spawn_with;
 use crate::shard::{Bound, DriverKind, Handle, ShardSpec, bind_tcp, bind_udp, ring_missing};
 use std::io::{Read, Write};
@@ -45,6 +46,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
             own: Arc::default(),
+            gather: Duration::from_micros(GATHER_US.into()),
         },
         Letters,
     )
