@@ -76,9 +76,11 @@ fn every_transfer_is_verified() {
     check(&["--mix", "31", "--requests", "40"], 40, 40, 40_000);
     check(&["--mix", "31", "--requests", "200", "--window", "16", "--threads", "2"], 200, 200, 200_000);
     check(&["--mix", "31", "--requests", "100", "--window", "7", "--sockets", "3", "--no-gso"], 100, 100, 100_000);
-    check(&["--mix", "21=1,22=1,31=1,52=1", "--requests", "80", "--window", "4"], 80, 60, 20 * (150 + 4 + 1000));
+    // One FSU: of two, the quicker one is asked more often, and each goes through the mix on its own.
+    let mix = ["--mix", "21=1,22=1,31=1,52=1", "--fsu", "site1"];
+    check(&[&mix[..], &["--requests", "80", "--window", "4"]].concat(), 80, 60, 20 * (150 + 4 + 1000));
     check(&["--mix", "52", "--requests", "300", "--window", "32"], 300, 0, 0);
-    check(&["--mix", "31,22", "--requests", "60", "--rate", "600"], 60, 60, 30 * 1004);
+    check(&["--mix", "31,22", "--fsu", "site1", "--requests", "60", "--rate", "600"], 60, 60, 30 * 1004);
     tree.write("values.json", r#"{"22": {"echo": "${rand(10000000,99999999)}$"}}"#);
     let values = tree.path("values.json").display().to_string();
     check(&["--mix", "22", "--requests", "60", "--window", "4", "--values", &values], 60, 60, 240);
