@@ -65,6 +65,8 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
 pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;
     socket.set_reuse_address(true)?;
+    // Connections inherit it. Else a reply waits for the acknowledgement of the one before it, up to 40 ms.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -93,6 +95,14 @@ mod tests {
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
         let again = bind_tcp(tcp.local_addr().unwrap()).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn replies_do_not_wait_for_acknowledgements() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();
+        assert!(listener.accept().unwrap().0.nodelay().unwrap());
     }
 
     #[test]
