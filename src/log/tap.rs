@@ -71,14 +71,9 @@ pub(super) fn pair(
     on_full: OnFull,
     logger: Thread,
 ) -> (Tap, Source) {
-    let (mut producer, mut consumer) = RingBuffer::new(queue_bytes);
-    // All of it is written and taken once: its memory would grow for as long as the first round takes otherwise.
-    if let Ok(chunk) = producer.write_chunk(queue_bytes) {
-        chunk.commit_all();
-    }
-    if let Ok(chunk) = consumer.read_chunk(queue_bytes) {
-        chunk.commit_all();
-    }
+    let (mut producer, consumer) = RingBuffer::new(queue_bytes);
+    // A chunk is filled with zeros, and none of it is committed: the queue's memory would grow for as long as the first round takes otherwise.
+    drop(producer.write_chunk(queue_bytes));
     let untold = Untold::default();
     let open = Open {
         queue: producer,
