@@ -76,6 +76,10 @@ pub trait Sink {
     /// Nothing more is sent on the connection; what that looks like to the peer begins when it is due, after the replies
     /// before it.
     fn cut(&mut self, _how: Cut, _due_unix_ms: i64) {}
+    /// So much is to be sent that it should leave before more is made.
+    fn is_full(&self) -> bool {
+        false
+    }
     /// The kind of fault that [`Sink::cut`] was, on this connection.
     fn muted(&self) -> Option<FaultKind> {
         None

@@ -26,6 +26,8 @@ pub struct Step {
     pub consumed: usize,
     /// The rest is the beginning of a frame. It is shorter than [`longest_request`].
     pub partial: bool,
+    /// The sink is full: the rest was not looked at. Never before a frame was answered.
+    pub is_full: bool,
 }
 
 /// Bytes of the largest request any device of the FSU can get: what a connection's buffer has to hold.
@@ -48,8 +50,8 @@ pub fn on_bytes(
     searches.resize(fsu.devices.len(), Search::default());
     // Of the bytes before `at`, those from `done` on are garbage not yet told of.
     let (mut done, mut at) = (0, 0);
-    let mut partial = false;
-    while at < bytes.len() {
+    let (mut partial, mut is_full) = (false, false);
+    while at < bytes.len() && !is_full {
         match choose(&fsu.devices, &mut searches, bytes, at, &mut scratch.raw) {
             Choice::Frame(device, len) => {
                 garbage(state, sink, &bytes[done..at]);
@@ -57,6 +59,7 @@ pub fn on_bytes(
                 on_frame(run, fsu, device, state, frame, &mut moment, scratch, sink);
                 at += len;
                 done = at;
+                is_full = sink.is_full();
             }
             Choice::More => {
                 partial = true;
@@ -67,7 +70,7 @@ pub fn on_bytes(
     }
     garbage(state, sink, &bytes[done..at]);
     scratch.searches = searches;
-    Step { consumed: at, partial }
+    Step { consumed: at, partial, is_full }
 }
 
 #[inline]

@@ -9,6 +9,9 @@ pub struct Clock {
     pub unix_ms: i64,
     /// The same in nanoseconds.
     pub unix_ns: i64,
+    /// When what is at hand had come at the latest, where the kernel does not tell: the first reading after the wait that told of
+    /// it. On the wall clock, nanoseconds.
+    pub arrived_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,
     /// Seconds east of UTC.
@@ -34,6 +37,12 @@ impl Clock {
             Some(after_ms) => self.unix_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX)),
         }
     }
+
+    /// A monotonic moment on the wall clock, in nanoseconds; one that has passed is now.
+    pub fn unix_ns_of(self, mono_ms: u64) -> i64 {
+        let after_ms = i64::try_from(mono_ms.saturating_sub(self.mono_ms)).unwrap_or(i64::MAX);
+        self.unix_ns.saturating_add(after_ms.saturating_mul(1_000_000))
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +51,8 @@ mod tests {
 
     #[test]
     fn moments_go_over_and_back() {
-        let clock = Clock { unix_ms: 1_000_000, unix_ns: 1_000_000_000_000, mono_ms: 50, utc_offset_s: 0 };
+        let unix_ns = 1_000_000_000_000;
+        let clock = Clock { unix_ms: 1_000_000, unix_ns, arrived_ns: unix_ns, mono_ms: 50, utc_offset_s: 0 };
         for (unix_ms, mono_ms, back_ms) in [(1_000_007, 57, 1_000_007), (1_000_000, 50, 0), (3, 50, 0)] {
             assert_eq!((clock.mono_of(unix_ms), clock.unix_of_later(mono_ms)), (mono_ms, back_ms));
         }

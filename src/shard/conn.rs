@@ -246,6 +246,11 @@ impl Conns {
         Some(conn)
     }
 
+    /// Those that are open now.
+    pub fn open(&self) -> Vec<ConnId> {
+        (0..self.places()).filter_map(|index| self.at(index)).collect()
+    }
+
     /// How many places there are: with [`Conns::at`] every open one is found.
     pub fn places(&self) -> u32 {
         self.places.len() as u32

@@ -50,12 +50,12 @@ impl Late {
         self.histogram.max()
     }
 
-    /// What is told of it.
-    pub fn told(&self, limit_us: u64) -> Lateness {
+    /// What is told of it; `lost`: what the mock lost itself.
+    pub fn told(&self, limit_us: u64, lost: u64) -> Lateness {
         let [p50_us, p99_us, p999_us] =
             [50.0, 99.0, 99.9].map(|percent| self.histogram.value_at_percentile(percent).min(self.max_us()));
         let (replies, max_us, over_limit) = (self.replies(), self.max_us(), self.later_than(limit_us));
-        Lateness { replies, p50_us, p99_us, p999_us, max_us, limit_us, over_limit }
+        Lateness { replies, p50_us, p99_us, p999_us, max_us, limit_us, over_limit, lost }
     }
 
     /// Replies later than that.
@@ -101,8 +101,11 @@ mod tests {
             (one.replies(), one.later_than(1_000), one.later_than(999), one.later_than(50_100)),
             (1_000, 10, 1_000, 0)
         );
-        let told = one.told(5_000);
-        assert_eq!((told.replies, told.p50_us / 10, told.p999_us / 1_000, told.over_limit), (1_000, 100, 50, 10));
-        assert_eq!(Late::default().told(7), Lateness { limit_us: 7, ..Lateness::default() });
+        let told = one.told(5_000, 3);
+        assert_eq!(
+            (told.replies, told.p50_us / 10, told.p999_us / 1_000, told.over_limit, told.lost),
+            (1_000, 100, 50, 10, 3)
+        );
+        assert_eq!(Late::default().told(7, 0), Lateness { limit_us: 7, ..Lateness::default() });
     }
 }

@@ -7,7 +7,7 @@ use crate::responder::Cut;
 /// Replies of one shard that may wait at once.
 ///
 /// 100,000 is what a fleet with slow devices comes to (10,000 requests a second answered after 10 s); this leaves
-/// room to spare. A slot takes 112 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 53 MB. Taken
+/// room to spare. A slot takes 104 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 53 MB. Taken
 /// as they come, and kept for the next. Past it a reply is dropped and counted `pending_full`.
 pub const PENDING_REPLIES_MAX: usize = 262_144;
 
@@ -24,10 +24,10 @@ const NONE: u32 = u32::MAX;
 pub enum Dest {
     /// Out of a socket.
     Datagram(Datagram),
-    /// Into a connection.
-    Stream(ConnId),
+    /// Into a connection; due then, on the wall clock in nanoseconds.
+    Stream(ConnId, i64),
     /// The same: a piece of a reply, but for its last one.
-    Piece(ConnId),
+    Piece(ConnId, i64),
     /// No reply: what ends a connection for the peer, on purpose.
     Cut(ConnId, Cut),
 }
@@ -35,7 +35,7 @@ pub enum Dest {
 impl Dest {
     /// Whether it is a reply as a whole, or the last of one: what is counted.
     pub fn is_reply(self) -> bool {
-        matches!(self, Self::Datagram(_) | Self::Stream(_))
+        matches!(self, Self::Datagram(_) | Self::Stream(..))
     }
 }
 
@@ -47,6 +47,8 @@ struct Slot {
     key: Key,
     /// The next free slot; or the next reply of the same connection.
     next: u32,
+    /// The reply before it of the same connection, unless it is the first.
+    before: u32,
     bytes: Vec<u8>,
 }
 
@@ -109,7 +111,14 @@ impl Pending {
         }
         if self.free == NONE {
             self.free = self.slots.len() as u32;
-            self.slots.push(Slot { dest: None, due_ms: 0, key: Key::NONE, next: NONE, bytes: Vec::new() });
+            self.slots.push(Slot {
+                dest: None,
+                due_ms: 0,
+                key: Key::NONE,
+                next: NONE,
+                before: NONE,
+                bytes: Vec::new(),
+            });
         }
         let index = self.free;
         let slot = &mut self.slots[index as usize];
@@ -133,6 +142,7 @@ impl Pending {
         } else {
             self.slots[queue.tail as usize].next = index;
         }
+        self.slots[index as usize].before = queue.tail;
         queue.tail = index;
     }
 
@@ -146,23 +156,18 @@ impl Pending {
         Some(index)
     }
 
-    /// Takes `index` out of a connection's queue, wherever it stands there; first, as a rule.
+    /// Takes `index`, which is in it, out of a connection's queue, wherever it stands there.
     pub fn remove(&mut self, queue: &mut Queue, index: u32) {
+        let Slot { before, next, .. } = self.slots[index as usize];
         if queue.head == index {
-            queue.head = self.slots[index as usize].next;
+            queue.head = next;
             return;
         }
-        let mut at = queue.head;
-        while at != NONE {
-            let next = self.slots[at as usize].next;
-            if next == index {
-                self.slots[at as usize].next = self.slots[index as usize].next;
-                if queue.tail == index {
-                    queue.tail = at;
-                }
-                return;
-            }
-            at = next;
+        self.slots[before as usize].next = next;
+        if next == NONE {
+            queue.tail = before;
+        } else {
+            self.slots[next as usize].before = before;
         }
     }
 
@@ -201,7 +206,7 @@ mod tests {
     use super::*;
 
     fn dest(index: u32) -> Dest {
-        Dest::Stream(ConnId { index, generation: 0 })
+        Dest::Stream(ConnId { index, generation: 0 }, 0)
     }
 
     #[test]
@@ -239,11 +244,17 @@ mod tests {
         }
         pending.remove(&mut queue, indexes[0]);
         pending.remove(&mut queue, indexes[2]);
+        pending.remove(&mut queue, indexes[3]);
         pending.remove(&mut queue, indexes[4]);
         let next = pending.add(dest(0), 9, b"").unwrap();
         pending.append(&mut queue, next);
         let left: Vec<u32> = std::iter::from_fn(|| pending.pop(&mut queue)).collect();
-        assert_eq!(left, [indexes[1], indexes[3], next]);
+        assert_eq!(left, [indexes[1], next]);
+        assert!(queue.is_empty());
+        // Empty, and filled again.
+        let two = [20, 30].map(|due_ms| pending.add(dest(0), due_ms, b"").unwrap());
+        two.iter().for_each(|&index| pending.append(&mut queue, index));
+        two.iter().for_each(|&index| pending.remove(&mut queue, index));
         assert!(queue.is_empty());
     }
 

@@ -86,7 +86,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             // A wait takes all that is there, up to far more than a turn after which it would gather.
             self.turn.let_gather(epoll_ms, || Ok(0))?;
             let count = self.wait(&mut events, epoll_ms)?;
-            self.turn.begin(&mut self.io, |at| Token::of(events[..count].get(at)?.data).subject());
+            self.turn.begin(&mut self.io, count == EVENTS, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {
                 let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
                 self.turn.expect(self.io.base(), ahead);
@@ -135,14 +135,15 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             Ok(count) if *count > 1 => {}
             _ => *cold = COLD_EVENTS,
         }
+        let mut datagrams = 0;
         for at in 0..*received.as_ref().unwrap_or(&0) {
             if let Some(received) = self.receiver.get(at) {
-                self.turn.on_received(index, &received, &mut self.io);
+                datagrams += self.turn.on_received(index, &received, &mut self.io);
             }
         }
         self.turn.flush(&mut self.io);
         match received {
-            Ok(count) => self.turn.worked(count, &mut self.io),
+            Ok(_) => self.turn.worked(datagrams, &mut self.io),
             Err(error) if is_later(&error) => {
                 // An error without a datagram is taken off the socket, or it would be told of for ever.
                 if flags.contains(EventFlags::ERR)

@@ -5,7 +5,7 @@
 use super::base::DriverIo;
 use super::bind::Bound;
 use super::clock::Clock;
-use super::io::{ConnId, Io};
+use super::io::Io;
 use super::own::Own;
 use super::pending::Dest;
 use super::protocol::Protocol;
@@ -89,7 +89,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
         }
         self.time_anew(now, io);
-        for id in self.conns_now() {
+        for id in self.conns.open() {
             self.settle(id, io);
         }
         gone
@@ -97,7 +97,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Ends what those that go, and centres that may not ask any more, have begun.
     fn part(&mut self, fate: &impl Fn(&Slot) -> Fate, next: &Fleet, io: &mut impl Io) {
-        for id in self.conns_now() {
+        for id in self.conns.open() {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let Some(slot) = self.slots.get_mut(conn.socket as usize) else { continue };
             match fate(slot).stays().and_then(|number| next.fsus.get(number as usize)) {
@@ -151,10 +151,6 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             io.set_accepting(socket, true);
         }
         self.start_outages();
-    }
-
-    fn conns_now(&self) -> Vec<ConnId> {
-        (0..self.conns.places()).filter_map(|index| self.conns.at(index)).collect()
     }
 }
 

@@ -307,8 +307,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     self.later.pending.set_key(index, key);
                 }
             }
-            Some((Dest::Stream(id), ..)) => self.on_stream_reply_due(index, id, 0, now, io),
-            Some((Dest::Piece(id), ..)) => self.on_stream_reply_due(index, id, PIECE, now, io),
+            Some((Dest::Stream(id, due_ns), ..)) => self.on_stream_reply_due(index, id, 0, due_ns, now, io),
+            Some((Dest::Piece(id, due_ns), ..)) => self.on_stream_reply_due(index, id, PIECE, due_ns, now, io),
             Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
             None => {}
         }
@@ -370,7 +370,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.drain_end_ms = Some(end_ms);
         io.stop_receiving();
         self.give_up_replies(end_ms);
-        for id in self.open_conns() {
+        for id in self.conns.open() {
             self.keep(id, &[], now.mono_ms);
             self.update_interest(id, io);
         }
@@ -386,13 +386,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub fn finish(&mut self, io: &mut impl Io) {
         self.drain_end_ms.get_or_insert(0);
         self.give_up_replies(0);
-        for id in self.open_conns() {
+        for id in self.conns.open() {
             self.shut(id, Reason::DrainEnded, io);
         }
-    }
-
-    fn open_conns(&self) -> Vec<ConnId> {
-        (0..self.conns.places()).filter_map(|index| self.conns.at(index)).collect()
     }
 
     /// Gives up waiting replies that are due after `end_ms`.
@@ -403,7 +399,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             };
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
-                Dest::Stream(id) | Dest::Piece(id) | Dest::Cut(id, _) => {
+                Dest::Stream(id, _) | Dest::Piece(id, _) | Dest::Cut(id, _) => {
                     let Some(conn) = self.conns.get_mut(id) else { continue };
                     self.later.pending.remove(&mut conn.delayed, index);
                     conn.socket
@@ -431,11 +427,6 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// The counters of each FSU, by its number in the fleet.
     pub fn counters(&self) -> Vec<(usize, Counters)> {
         self.slots.iter().map(|slot| (slot.fsu as usize, slot.state.counters.clone())).collect()
-    }
-
-    /// Whether the device log is on: the driver then takes the time of each send.
-    pub fn is_logged(&self) -> bool {
-        self.tap.is_on()
     }
 }
 

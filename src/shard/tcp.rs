@@ -19,6 +19,9 @@ use crate::responder::{Cut, Moment, Outgoing, Sink};
 /// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
 /// take them is looked at.
 const OFFERED_BYTES: usize = 8 << 10;
+/// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
+/// more bytes than it has. A shard has one such buffer.
+const BUILT_BYTES: usize = 64 << 10;
 /// False starts skipped in what a peer left behind when it stopped sending; the rest is then garbage as a whole.
 const SKIPPED_AT_END_MAX: usize = 1_024;
 /// Empty buffers kept for started frames.
@@ -51,7 +54,8 @@ impl<T: Tap> StreamSink<'_, T> {
             self.out_lens.push(bytes.len() as u32 | mark);
             return;
         }
-        let dest = if mark == PIECE { Dest::Piece(self.id) } else { Dest::Stream(self.id) };
+        let due_ns = self.now.unix_ns_of(due_ms);
+        let dest = if mark == PIECE { Dest::Piece(self.id, due_ns) } else { Dest::Stream(self.id, due_ns) };
         if self.later(dest, due_ms, bytes) {
             self.conn.last_due_ms = due_ms;
         }
@@ -75,7 +79,8 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
     }
 
     fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.later(Dest::Stream(self.id), self.now.mono_of(due_unix_ms), bytes);
+        let due_ms = self.now.mono_of(due_unix_ms);
+        self.later(Dest::Stream(self.id, self.now.unix_ns_of(due_ms)), due_ms, bytes);
     }
 
     fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
@@ -88,6 +93,10 @@ impl<T: Tap> Sink for StreamSink<'_, T> {
         if how != Cut::Stall && self.later(Dest::Cut(self.id, how), due_ms, &[]) {
             self.conn.last_due_ms = due_ms;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.out.len() >= BUILT_BYTES
     }
 
     fn muted(&self) -> Option<FaultKind> {
@@ -206,6 +215,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             return self.cut_off(id, io);
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.stalled {
+            // Read before the kernel was told to stop: it waits until the peer takes replies again.
+            conn.partial.extend_from_slice(bytes);
+            return;
+        }
         if conn.partial.is_empty() {
             self.take_in(id, bytes, None, now, io);
         } else {
@@ -254,6 +268,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             if self.conns.get_mut(id).is_some_and(|conn| conn.stalled) {
                 break;
+            }
+            if step.is_full {
+                continue;
             }
             if end == bytes.len() {
                 // No frame can be this long: not what the stage promises, but never kept.

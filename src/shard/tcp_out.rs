@@ -27,7 +27,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let mut out = std::mem::take(&mut self.buffers.out);
         let mut lens = std::mem::take(&mut self.buffers.out_lens);
-        let alive = self.put(id, &out, &lens, now.unix_ns, now, io);
+        let alive = self.put(id, &out, &lens, now.arrived_ns, now, io);
         out.clear();
         lens.clear();
         (self.buffers.out, self.buffers.out_lens) = (out, lens);
@@ -80,11 +80,17 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// A delayed reply of a connection is due; `mark`: as [`PIECE`], or 0.
-    pub(super) fn on_stream_reply_due(&mut self, index: u32, id: ConnId, mark: u32, now: Clock, io: &mut impl Io) {
+    pub(super) fn on_stream_reply_due(
+        &mut self,
+        index: u32,
+        id: ConnId,
+        mark: u32,
+        due_ns: i64,
+        now: Clock,
+        io: &mut impl Io,
+    ) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.active_ms = now.mono_ms;
-        let due_ms = self.later.pending.get(index).map_or(now.mono_ms, |(_, due_ms, _)| due_ms);
-        let due_ns = now.unix_ns.saturating_sub(now.mono_ms.saturating_sub(due_ms).saturating_mul(1_000_000) as i64);
         self.later.pending.remove(&mut conn.delayed, index);
         let mut bytes = std::mem::take(&mut self.buffers.out);
         bytes.clear();

@@ -40,6 +40,8 @@ pub(super) struct Turn<P, T> {
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
+    /// What came with the last wait was as much as a turn takes: more was there already.
+    is_behind: bool,
     /// By socket: how many datagrams it had lost when that was last told.
     pub(super) lost: Vec<u32>,
     /// Places of the sockets that wait for a reload.
@@ -55,13 +57,21 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         now: Clock,
         gather: Duration,
     ) -> Self {
-        let (messages, traffic_ms, is_stopped, lost) = (0, now.mono_ms, false, vec![0; sockets]);
+        let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
-        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, lost, staged: Vec::new() }
+        let (is_stopped, is_behind) = (false, false);
+        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, is_behind, lost, staged: Vec::new() }
     }
 
-    /// Reads both clocks.
-    pub(super) fn read_clock(&mut self, io: &mut impl DriverIo) {
+    /// Reads both clocks. What is at hand came no later than before.
+    fn read_clock(&mut self, io: &mut impl DriverIo) {
+        let arrived_ns = self.now.arrived_ns;
+        self.now = Clock { arrived_ns, ..io.base().watch.now() };
+        self.messages = 0;
+    }
+
+    /// Reads both clocks for what comes now.
+    fn read_clock_anew(&mut self, io: &mut impl DriverIo) {
         self.now = io.base().watch.now();
         self.messages = 0;
     }
@@ -71,30 +81,45 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     pub(super) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
         let soon_ms = self.now.mono_ms + 2 * WAIT_MS_MAX;
         if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= soon_ms) {
-            self.read_clock(io);
+            if self.is_behind {
+                self.read_clock(io);
+            } else {
+                self.read_clock_anew(io);
+            }
         }
     }
 
-    /// Counts messages of this turn, and reads the clocks when there were many.
+    /// Counts messages of this turn. When there were many, reads the clocks and does what is due: a turn may be long where many
+    /// datagrams come as one.
     #[inline]
     pub(super) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
         self.gather.took(messages);
         if self.messages >= MESSAGES_A_CLOCK {
             self.read_clock(io);
+            if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= self.now.mono_ms) {
+                self.serve.on_tick(self.now, io);
+                self.flush(io);
+            }
         }
     }
 
-    /// What came with a wait, before the first of it is at hand. The clocks are read while its memory is fetched.
+    /// What came with a wait, before the first of it is at hand; `is_full`: as much as is taken at once. The clocks are read
+    /// while its memory is fetched.
     #[inline]
-    pub(super) fn begin(&mut self, io: &mut impl DriverIo, at: impl Fn(usize) -> Option<Subject>) {
+    pub(super) fn begin(&mut self, io: &mut impl DriverIo, is_full: bool, at: impl Fn(usize) -> Option<Subject>) {
         let datagram = |at: &Subject| matches!(at, Subject::Socket(_));
         let [first, second] = [0, 1].map(|number| at(number).filter(datagram));
         if let Some(Subject::Socket(socket)) = first {
             io.base().prefetch(socket);
         }
         [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
-        self.read_clock(io);
+        if self.is_behind {
+            self.read_clock(io);
+        } else {
+            self.read_clock_anew(io);
+        }
+        self.is_behind = is_full;
         if let Some(first) = first {
             self.serve.prefetch_fsu(first);
         }
@@ -171,25 +196,31 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         base.outbox = outbox;
     }
 
-    /// Datagrams came to an FSU's socket, in one receive.
+    /// Datagrams came to an FSU's socket, in one receive; how many.
     #[inline]
-    pub(super) fn on_received(&mut self, socket: u32, received: &Received<'_>, io: &mut impl DriverIo) {
+    pub(super) fn on_received(&mut self, socket: u32, received: &Received<'_>, io: &mut impl DriverIo) -> usize {
         if let Some(lost) = received.control.lost {
             self.on_lost(socket, lost);
         }
         let arrived_ns = received.control.arrived_ns.unwrap_or(self.now.unix_ns);
+        let mut count = 0;
         for bytes in received.datagrams() {
+            count += 1;
             self.serve.on_datagram(socket, received.peer, bytes, arrived_ns, self.now, io);
             if io.base().outbox.is_filling() {
                 self.flush(io);
             }
         }
+        count
     }
 
     /// The kernel tells how many datagrams a socket has lost so far.
     pub(super) fn on_lost(&mut self, socket: u32, lost: u32) {
-        if let Some(told) = self.lost.get_mut(socket as usize) {
-            self.serve.on_kernel_drops(socket, lost.wrapping_sub(*told));
+        let Some(told) = self.lost.get_mut(socket as usize) else { return };
+        // A datagram that waited tells of less than the socket itself does meanwhile.
+        let more = lost.wrapping_sub(*told);
+        if more.cast_signed() > 0 {
+            self.serve.on_kernel_drops(socket, more);
             *told = lost;
         }
     }

@@ -31,7 +31,13 @@ impl Watch {
             self.utc_offset_s = Timestamp::from_millisecond(unix_ms)
                 .map_or(self.utc_offset_s, |now| self.zone.to_offset(now).seconds());
         }
-        Clock { unix_ms, unix_ns, mono_ms: mono_ms.unsigned_abs(), utc_offset_s: self.utc_offset_s }
+        Clock {
+            unix_ms,
+            unix_ns,
+            arrived_ns: unix_ns,
+            mono_ms: mono_ms.unsigned_abs(),
+            utc_offset_s: self.utc_offset_s,
+        }
     }
 
     /// The wall clock alone, in nanoseconds.

@@ -304,3 +304,40 @@ proptest! {
         outcome(&fsu(devices), &bytes, &[bytes.len() / 2]);
     }
 }
+
+/// A sink that is full after so many replies.
+struct Small(Said, usize);
+
+impl Sink for Small {
+    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+        self.0.send(what, due_unix_ms, bytes);
+    }
+
+    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
+        self.0.received(bytes, dropped);
+    }
+
+    fn note(&mut self, reason: Reason, bytes: &[u8]) {
+        self.0.note(reason, bytes);
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.sent.len() >= self.1
+    }
+}
+
+#[test]
+fn a_full_sink_is_left_alone() {
+    let template = fixtures::all().remove(0);
+    let frames: Vec<Vec<u8>> = (1..=4).map(|address| frame(&template, address, COMMANDS[0], &[1, 2, 3, 4])).collect();
+    let fsu = one(template);
+    let bytes = frames.concat();
+    let (mut state, mut scratch) = start(&fsu);
+    let mut sink = Small(Said::default(), 3);
+    let first = on_bytes(&RUN, &fsu, &mut state, &bytes, NOW, &mut scratch, &mut sink);
+    let rest = frames[3].len();
+    assert_eq!(first, Step { consumed: bytes.len() - rest, partial: false, is_full: true });
+    // One frame is always looked at: it goes on.
+    let second = on_bytes(&RUN, &fsu, &mut state, &bytes[first.consumed..], NOW, &mut scratch, &mut sink);
+    assert_eq!((second.consumed, sink.0.sent.len(), state.counters.received), (rest, 4, 4));
+}

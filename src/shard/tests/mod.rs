@@ -133,14 +133,14 @@ impl Protocol for Letters {
                 answer(frame, state, &mut moment, sink);
                 at += REQUEST_BYTES;
             } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES {
-                return Step { consumed: at, partial: true };
+                return Step { consumed: at, partial: true, is_full: false };
             } else {
                 state.counters.drop(Reason::Garbage);
                 sink.received(&frame[..1], Some(Reason::Garbage));
                 at += 1;
             }
         }
-        Step { consumed: at, partial: false }
+        Step { consumed: at, partial: false, is_full: false }
     }
 
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {
@@ -359,5 +359,11 @@ impl World {
 
 fn clock(ms: u64, set_ms: i64) -> Clock {
     let unix_ms = START_UNIX_MS + ms as i64 + set_ms;
-    Clock { unix_ms, unix_ns: unix_ms * 1_000_000, mono_ms: START_MS + ms, utc_offset_s: 0 }
+    Clock {
+        unix_ms,
+        unix_ns: unix_ms * 1_000_000,
+        arrived_ns: unix_ms * 1_000_000,
+        mono_ms: START_MS + ms,
+        utc_offset_s: 0,
+    }
 }
