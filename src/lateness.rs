@@ -22,30 +22,43 @@ pub struct Lateness {
     pub limit_us: u64,
     /// Replies later than that.
     pub over_limit: u64,
+    /// Requests that the mock's own sockets had no room for, and replies that it had none for itself. Not in `replies`.
+    #[serde(default)]
+    pub lost: u64,
 }
 
 impl Lateness {
-    /// The mock was slow itself: what was measured with it says nothing about the other side.
+    /// The mock was not slow itself: at most one reply in a thousand was too late, or lost before it was one. Else what was
+    /// measured with it says nothing about the other side.
     pub fn is_valid(&self) -> bool {
-        self.p999_us <= self.limit_us
+        let told = self.replies.saturating_add(self.lost);
+        self.over_limit.saturating_add(self.lost).saturating_mul(1_000) <= told
     }
 
-    /// A sentence for people; `rate_per_s` is what was offered, where that is known.
+    /// A sentence for people; `rate_per_s` is what was offered, where that is known and did not change.
     pub fn verdict(&self, rate_per_s: Option<f64>) -> String {
         let ms = |us: u64| format!("{}.{:03} ms", us / 1_000, us % 1_000);
-        if self.replies == 0 {
+        let Self { over_limit, replies, lost, .. } = self;
+        if replies + lost == 0 {
             return "no verdict: the mock sent no reply".to_owned();
         }
+        let lost = match lost {
+            0 => String::new(),
+            lost => format!("; it lost {lost} of {} requests itself", replies + lost),
+        };
         if self.is_valid() {
-            return format!("valid: the mock was at most {} late at p99.9", ms(self.p999_us));
+            return format!("valid: the mock was at most {} late at p99.9{lost}", ms(self.p999_us));
         }
         let above = rate_per_s.map_or_else(String::new, |rate| format!(" at {rate:.0} requests/s and above"));
-        let Self { over_limit, replies, .. } = self;
-        format!(
-            "not valid{above}: the mock was {} late at p99.9, past its limit of {}; {over_limit} of {replies} replies were later than that",
-            ms(self.p999_us),
-            ms(self.limit_us),
-        )
+        let limit = ms(self.limit_us);
+        let late = if self.p999_us > self.limit_us {
+            format!(", past its limit of {limit}; {over_limit} of {replies} replies were later than that")
+        } else if *over_limit > 0 {
+            format!("; {over_limit} of {replies} replies were later than its limit of {limit}")
+        } else {
+            String::new()
+        };
+        format!("not valid{above}: the mock was {} late at p99.9{late}{lost}", ms(self.p999_us))
     }
 }
 
@@ -65,6 +78,22 @@ mod tests {
         let check = |late: Lateness, rate, expected| assert_eq!(late.verdict(rate), expected);
         check(late(0, 0, 0), None, "no verdict: the mock sent no reply");
         check(late(10, 912, 0), Some(100.0), "valid: the mock was at most 0.912 ms late at p99.9");
+        let lost = |lost, of: Lateness| Lateness { lost, ..of };
+        check(
+            lost(1, late(999, 912, 0)),
+            None,
+            "valid: the mock was at most 0.912 ms late at p99.9; it lost 1 of 1000 requests itself",
+        );
+        check(
+            lost(1, late(998, 912, 0)),
+            None,
+            "not valid: the mock was 0.912 ms late at p99.9; it lost 1 of 999 requests itself",
+        );
+        check(
+            lost(7, late(0, 0, 0)),
+            None,
+            "not valid: the mock was 0.000 ms late at p99.9; it lost 7 of 7 requests itself",
+        );
         check(late(10, 5_000, 0), None, "valid: the mock was at most 5.000 ms late at p99.9");
         check(
             late(1_000, 12_001, 2),

@@ -367,16 +367,18 @@ impl Counted<'_> {
         let by_shard = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
             let own = self.counters.iter().zip(self.shards).filter(|&(_, &on)| on == shard);
             let (fsus, sum) = sum(own.map(|(own, _)| own));
-            let lateness = self.late.get(shard).map(|late| late.told(self.late_limit_us)).unwrap_or_default();
+            let told = |late: &Late| late.told(self.late_limit_us, lost(&sum));
+            let lateness = self.late.get(shard).map(told).unwrap_or_default();
             ShardStats { shard, cpu, fsus, lateness, totals: Totals::new(&sum, false) }
         });
         let mut late = Late::default();
         self.late.iter().for_each(|of_shard| late.add(of_shard));
+        let all = sum(self.counters.iter().chain([&self.gone.counters])).1;
         Stats {
             version: VERSION,
             run,
-            totals: Totals::new(&sum(self.counters.iter().chain([&self.gone.counters])).1, true),
-            lateness: late.told(self.late_limit_us),
+            lateness: late.told(self.late_limit_us, lost(&all)),
+            totals: Totals::new(&all, true),
             gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(&self.gone.counters, false) },
             transports: transports.collect(),
             shards: by_shard.collect(),
@@ -403,6 +405,11 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
         add(&mut sum, one);
     }
     (many, sum)
+}
+
+/// What the mock had no room for: requests in its sockets, replies in its own memory.
+fn lost(counters: &Counters) -> u64 {
+    counters.kernel_drops + counters.dropped[Reason::PendingFull as usize]
 }
 
 /// Adds counters up.

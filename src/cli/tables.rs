@@ -27,7 +27,7 @@ impl Stats {
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
-        if self.lateness.replies > 0 {
+        if self.lateness.replies + self.lateness.lost > 0 {
             let Lateness { replies, p50_us, p99_us, p999_us, max_us, .. } = self.lateness;
             let _ = writeln!(
                 text,

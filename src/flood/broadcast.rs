@@ -452,7 +452,7 @@ impl<'a> Broadcast<'a> {
             Some(flight)
         } else {
             let settled = match right {
-                Ok(()) => Settled::Good(flight),
+                Ok(()) => Settled::Good(flight, false),
                 Err(wrong) => Settled::Wrong(flight, wrong),
             };
             let seen = Seen { fsu: &target.name, bytes, now_ns: now };

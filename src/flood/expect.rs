@@ -1,14 +1,14 @@
 //! What a reply has to look like, compiled from the rules of its command; and whether one does. Pure.
 //!
 //! The clock, generators and registers of the mock are not known here, so bytes that depend on them are not looked at.
-//! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. A
-//! reply of any rule or cycle entry of the command will do, and so will the empty form of a refusal.
+//! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. Which
+//! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
 
 use crate::codec::checksum::write_number;
 use crate::codec::inner::{self, length_value};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Device;
-use crate::plan::rule::{Patch, Reply};
+use crate::plan::rule::{Patch, Reply, Rule};
 use crate::plan::template::{Offset, Template};
 use crate::plan::transfer::Payload;
 
@@ -35,7 +35,7 @@ pub enum Wrong {
     Static,
     /// A byte that should be the request's.
     Copied,
-    /// There should be no reply: the rule is a timeout.
+    /// There should be no reply: the rule that applies is a timeout, or there is none.
     Silence,
     /// The data that followed, put together, is not the rule's.
     Payload,
@@ -131,12 +131,11 @@ enum Source {
 }
 
 impl Expect {
-    /// What the rules of this command say; `request` is the raw request.
-    pub fn new(device: &Device, command: usize, request: &[u8]) -> Self {
+    /// What these rules of the command say, any of which may be the one that answers; `request` is the raw request.
+    pub fn new<'a>(device: &Device, command: usize, rules: impl IntoIterator<Item = &'a Rule>, request: &[u8]) -> Self {
         let template = &*device.template;
         let mut shapes: Vec<Shape> = Vec::new();
-        let rules = device.rules.get(command).into_iter().flat_map(|rules| rules.iter());
-        for reply in rules.filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
+        for reply in rules.into_iter().filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
             for shape in forms(template, reply, request.len()) {
                 if !shapes.contains(&shape) {
                     shapes.push(shape);

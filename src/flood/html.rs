@@ -52,7 +52,7 @@ fn verdict(report: &FloodReport, out: &mut String) {
     };
     if let Some(late) = &report.mock_lateness {
         let class = if late.is_valid() { "verdict" } else { "verdict failed" };
-        let text = escaped(&late.verdict(Some(report.totals.sent_per_s)));
+        let text = escaped(&late.verdict(report.offered_per_s()));
         let _ = writeln!(out, "<p class=\"{class}\"><strong>The mock itself</strong>: {text}.</p>");
     }
     for note in &report.notes {

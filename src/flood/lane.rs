@@ -1,14 +1,16 @@
 //! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure: times are arguments.
 //!
 //! A frame carries no request number. A reply belongs to the oldest request under way that it is a right reply to. So
-//! where one command is under way several times with the same values, a reply that overtakes another (delays do that) or
-//! comes after a lost one is taken for the older request's: the counts stay right, latencies may be swapped.
+//! where one command is under way several times with the same values, a reply that overtakes another (delays do that) is
+//! taken for the older request's: the counts stay right, latencies may be swapped. A reply to a request that was given up
+//! is taken for a later, equal one's, if that is under way: nobody can tell whether the first was lost or late. Such
+//! replies are marked as doubtful.
 
 use super::expect::Wrong;
 use std::collections::VecDeque;
 
-/// Requests under way that a reply is compared with, at most: bounds the work of a wrong one.
-pub const COMPARED_MAX: usize = 64;
+/// Requests under way that a reply is compared with, at most: bounds the work of a wrong one. Equal requests cost one comparison.
+pub const COMPARED_MAX: usize = 1024;
 /// Requests past their time-out that are remembered per lane, to know a late reply as one; 56 bytes each.
 pub const OVERDUE_MAX: usize = 64;
 /// Answered requests that are remembered per lane, to know a duplicate as one; 32 bytes each.
@@ -32,8 +34,8 @@ pub struct Flight {
 /// What a reply turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
-    /// Right and in time.
-    Good(Flight),
+    /// Right and in time; `doubtful`: an equal request that was given up before may be the one that it answers.
+    Good(Flight, bool),
     /// Right, but after the time-out; `overdue`: its request was given up before.
     Late(Flight, bool),
     /// Wrong; the request it seems to answer is no longer under way.
@@ -67,6 +69,8 @@ pub struct Lane {
     open: VecDeque<Flight>,
     overdue: VecDeque<Flight>,
     answered: VecDeque<Answered>,
+    /// Prepared requests that the reply at hand is no reply to.
+    failed: Vec<u32>,
 }
 
 impl Lane {
@@ -103,18 +107,31 @@ impl Lane {
         mut check: impl FnMut(&Flight) -> Result<(), Wrong>,
     ) -> Settled {
         let mut closest: Option<(usize, Wrong)> = None;
+        self.failed.clear();
         for at in 0..self.open.len().min(COMPARED_MAX) {
-            match check(&self.open[at]) {
+            let flight = &self.open[at];
+            let is_prepared = flight.raw.is_empty();
+            if is_prepared && self.failed.contains(&flight.request) {
+                continue;
+            }
+            let wrong = match check(flight) {
                 Ok(()) => {
                     let Some(flight) = self.open.remove(at) else { break };
                     self.remember(&flight, spent);
-                    let late = now_ns.saturating_sub(flight.sent_ns) > timeout_ns;
-                    return if late { Settled::Late(flight, false) } else { Settled::Good(flight) };
+                    if now_ns.saturating_sub(flight.sent_ns) > timeout_ns {
+                        return Settled::Late(flight, false);
+                    }
+                    let equal = |other: &Flight| other.request == flight.request && other.raw == flight.raw;
+                    let doubtful = self.overdue.iter().any(equal);
+                    return Settled::Good(flight, doubtful);
                 }
-                Err(wrong) if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) => {
-                    closest = Some((at, wrong));
-                }
-                Err(_) => {}
+                Err(wrong) => wrong,
+            };
+            if is_prepared {
+                self.failed.push(flight.request);
+            }
+            if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) {
+                closest = Some((at, wrong));
             }
         }
         if let Some(at) = self.overdue.iter().position(|flight| check(flight).is_ok())
@@ -222,9 +239,9 @@ mod tests {
     #[test]
     fn replies_find_their_requests() {
         let mut all = lane(&[(1, 0), (2, 10), (1, 20)]);
-        assert_eq!(reply(&mut all, 30, 2), Settled::Good(flight(2, 10)));
-        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 0)));
-        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 20)));
+        assert_eq!(reply(&mut all, 30, 2), Settled::Good(flight(2, 10), false));
+        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 0), false));
+        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 20), false));
         assert_eq!(reply(&mut all, 30, 1), Settled::Duplicate);
         assert_eq!(reply(&mut all, 30, 3), Settled::Unexpected(None));
     }
@@ -251,6 +268,39 @@ mod tests {
         assert_eq!(reply(&mut all, 300, 1), Settled::Late(flight(1, 0), true));
         assert_eq!(reply(&mut all, 301, 1), Settled::Duplicate);
         assert_eq!(all.open(), 0);
+    }
+
+    /// A server that always takes longer than the time-out: the first request is given up, and its reply taken for the second's.
+    #[test]
+    fn a_reply_that_may_be_a_late_one_is_doubtful() {
+        let mut all = lane(&[(1, 0), (2, 0)]);
+        all.expire(101, TIMEOUT, &mut Vec::new(), |_| {});
+        all.push(flight(1, 110));
+        all.push(flight(3, 110));
+        assert_eq!(reply(&mut all, 150, 1), Settled::Good(flight(1, 110), true));
+        assert_eq!(reply(&mut all, 150, 3), Settled::Good(flight(3, 110), false));
+        all.push(Flight { raw: vec![1], ..flight(2, 120) });
+        assert!(matches!(reply(&mut all, 150, 2), Settled::Good(_, false)));
+    }
+
+    /// Equal requests cost one comparison: a reply finds its request behind many that are not answered yet.
+    #[test]
+    fn replies_may_overtake_many() {
+        let waiting: Vec<(u32, u64)> =
+            (0..COMPARED_MAX as u32 - 1).map(|n| (n % 3, 0)).chain([(7, 0), (8, 0)]).collect();
+        let mut all = lane(&waiting);
+        let mut compared = 0;
+        let settled = all.settle(10, TIMEOUT, &mut Vec::new(), |flight| {
+            compared += 1;
+            if flight.request == 7 { Ok(()) } else { Err(Wrong::Key) }
+        });
+        assert_eq!((settled, compared), (Settled::Good(flight(7, 0), false), 4));
+        all.push(flight(9, 0));
+        assert_eq!(reply(&mut all, 10, 8), Settled::Good(flight(8, 0), false));
+        assert_eq!(reply(&mut all, 10, 9), Settled::Good(flight(9, 0), false));
+        let mut many = lane(&(0..=COMPARED_MAX as u32).map(|n| (n, 0)).collect::<Vec<_>>());
+        let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(()) } else { Err(Wrong::Key) };
+        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), last), Settled::Unexpected(Some(Wrong::Key)));
     }
 
     #[test]

@@ -3,6 +3,10 @@
 use super::options::Pace;
 use super::schedule::Schedule;
 
+/// Open pace: how long after its end what was planned before it is still sent. What is left then is told as not sent: it
+/// would be asked of a server that nobody watches any more.
+const BEHIND_NS_MAX: u64 = 1_000_000_000;
+
 /// A thread's share of the pace.
 #[derive(Debug)]
 pub struct Pacer {
@@ -46,7 +50,26 @@ impl Pacer {
     /// Has sending ended?
     #[inline]
     pub fn is_over(&self, now_ns: u64) -> bool {
-        self.left == 0 || now_ns >= self.end_ns || self.schedule.as_ref().is_some_and(|s| s.next_ns() >= self.end_ns)
+        self.left == 0
+            || match &self.schedule {
+                None => now_ns >= self.end_ns,
+                Some(schedule) => {
+                    schedule.next_ns() >= self.end_ns || now_ns >= self.end_ns.saturating_add(BEHIND_NS_MAX)
+                }
+            }
+    }
+
+    /// Ends sending, and tells how many requests were planned that no longer are sent.
+    pub fn give_up(&mut self) -> u64 {
+        let mut planned = 0;
+        if let Some(schedule) = &mut self.schedule {
+            while planned < self.left && schedule.next_ns() < self.end_ns {
+                schedule.advance();
+                planned += 1;
+            }
+        }
+        self.stop();
+        planned
     }
 
     /// No more requests.
@@ -54,8 +77,7 @@ impl Pacer {
         self.left = 0;
     }
 
-    /// Open pace: the next planned request, if it is due. Behind schedule, requests keep the times they were planned for, and those that
-    /// were planned before the end are all sent.
+    /// Open pace: the next planned request, if it is due. Behind schedule, requests keep the times they were planned for.
     #[inline]
     pub fn due(&mut self, now_ns: u64) -> Due {
         let Some(schedule) = &mut self.schedule else { return Due::Never };
@@ -111,7 +133,24 @@ mod tests {
         assert_eq!(pacer.due(3_000_000), Due::Now(1_000_000));
         assert_eq!(pacer.due(3_000_000), Due::Now(2_000_000));
         assert!(!pacer.is_over(3_000_000));
-        assert!(pacer.is_over(SECOND));
+        // Those of the last 996 ms are still sent for a while, and then given up.
+        assert!(!pacer.is_over(SECOND));
+        assert_eq!(pacer.due(SECOND), Due::Now(3_000_000));
+        assert!(pacer.is_over(SECOND + BEHIND_NS_MAX));
+        assert_eq!(pacer.give_up(), 996);
+        assert_eq!((pacer.due(3 * SECOND), pacer.give_up()), (Due::Never, 0));
+    }
+
+    #[test]
+    fn what_was_sent_in_time_is_not_given_up() {
+        let pace = Pace::Open { per_s: 4.0, ramp_s: 0.0, poisson: false };
+        let mut pacer = Pacer::new(pace, 0, 1, SECOND, None, 0);
+        (0..4).for_each(|_| assert!(matches!(pacer.due(SECOND), Due::Now(_))));
+        assert!(pacer.is_over(800_000_000));
+        assert_eq!(pacer.give_up(), 0);
+        let mut few = Pacer::new(pace, 0, 1, SECOND, Some(3), 0);
+        assert_eq!((few.due(0), few.give_up()), (Due::Now(0), 2));
+        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, None, 0).give_up(), 0);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What one kind of FSU is asked: prepared requests, the order they take turns in, and what their replies look like. Pure.
 
-use super::expect::Expect;
+use super::expect::{Expect, Wrong};
+use super::lane::Flight;
 use super::mix::{Mix, sequence};
 use super::request::{field, put, set};
 use super::values::{FloodValues, Value};
@@ -8,7 +9,7 @@ use crate::client::request::finish;
 use crate::codec::inner;
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::rule::{Delay, Expr, Rule};
-use crate::plan::template::{Field, Template};
+use crate::plan::template::{Constant, Field, Template};
 use crate::responder::build::{Inputs, text};
 use crate::responder::reply::matching;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Prepared {
     pub expect: Expect,
     /// The rule leaves it unanswered, or there is none.
     pub silent: bool,
+    /// Which rule answers is known: no value that is made anew decides it.
+    is_settled: bool,
     /// Longest delay that its rule draws, in milliseconds.
     pub delay_ms_max: f64,
 }
@@ -50,6 +53,12 @@ impl Prepared {
     #[inline]
     pub fn template(&self) -> &Template {
         &self.device.template
+    }
+
+    /// May this flight have a reply at all? To be asked of one that is right otherwise.
+    #[inline]
+    pub fn may_answer(&self, flight: &Flight) -> Result<(), Wrong> {
+        if flight.silent && self.is_settled { Err(Wrong::Silence) } else { Ok(()) }
     }
 
     /// Makes the values anew in `raw`, and the wire bytes in `wire` (both overwritten). Returns how many did not fit.
@@ -151,17 +160,29 @@ impl Profiles {
         let mut wire = Vec::new();
         finish(template, &mut raw, &mut wire);
         let rule = applies(device, number, &wire);
-        let rules = device.rules.get(number).into_iter().flat_map(|rules| rules.iter());
+        let rules = || device.rules.get(number).into_iter().flat_map(|rules| rules.iter());
+        let decides = |(field, _): &(Field, Expr)| {
+            rules().any(|rule| rule.when.iter().any(|when| overlap(field, when, raw.len())))
+        };
+        let is_settled = !dynamic.iter().any(decides);
+        let expect = if wanted.echo {
+            Expect::echo(template, &raw)
+        } else if is_settled && let Some(rule) = rule {
+            Expect::new(device, number, [rule], &raw)
+        } else {
+            Expect::new(device, number, rules(), &raw)
+        };
         Ok(Prepared {
             label: self.label(&device.vendor, &command.key_text),
             device: Arc::clone(device),
             command: number,
-            expect: if wanted.echo { Expect::echo(template, &raw) } else { Expect::new(device, number, &raw) },
+            expect,
+            is_settled,
+            delay_ms_max: rules().map(|rule| longest(rule.delay)).fold(0.0, f64::max),
             raw: raw.into(),
             wire: wire.into(),
             dynamic: dynamic.into(),
             silent: !wanted.echo && rule.is_none_or(|rule| rule.timeout),
-            delay_ms_max: rules.map(|rule| longest(rule.delay)).fold(0.0, f64::max),
         })
     }
 
@@ -172,6 +193,12 @@ impl Profiles {
             self.labels.len() - 1
         })
     }
+}
+
+/// Do a field and the bytes that a rule asks for share a place, in a raw frame of that size?
+fn overlap(field: &Field, when: &Constant, raw_len: usize) -> bool {
+    let (field_at, when_at) = (field.at.in_frame(raw_len), when.at.in_frame(raw_len));
+    field_at < when_at + when.bytes.len() && when_at < field_at + field.slot.len
 }
 
 /// The rule that answers this request.

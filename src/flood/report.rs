@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 pub const VERSION: u32 = 1;
 /// A thread above this share of a processor is what limits the run.
 pub const CPU_SHARE_MAX: f64 = 0.90;
+/// A lag behind the plan, at p99, that a reader is told of.
+const LAG_US_MAX: f64 = 10_000.0;
 
 /// A run of the load generator.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -152,7 +154,7 @@ pub struct Totals {
     pub loss: f64,
     /// Requests sent a second.
     pub sent_per_s: f64,
-    /// Replies a second.
+    /// Replies a second, up to the end of sending or the last reply, whichever is later.
     pub replies_per_s: f64,
     /// Right replies to requests that were answered already.
     pub duplicate: u64,
@@ -160,8 +162,10 @@ pub struct Totals {
     pub unexpected: u64,
     /// Heartbeats received.
     pub heartbeats: u64,
-    /// Requests that were due and not sent, because too many were under way.
+    /// Requests that were due and not sent, because too many were under way or the generator was behind its plan.
     pub not_sent: u64,
+    /// Good replies that may be late ones: an equal request was given up before, and a reply does not tell which it answers.
+    pub doubtful: u64,
     /// Sends that the system refused.
     pub send_errors: u64,
     /// Random values that did not fit their field; the field kept what the template gives it.
@@ -386,6 +390,7 @@ pub fn report(
         tally.add(&thread.tally);
     }
     let measured_s = threads.iter().map(|thread| thread.measured_ns).max().unwrap_or(0) as f64 / 1e9;
+    let answered_s = threads.iter().map(|thread| thread.answered_ns).max().unwrap_or(0) as f64 / 1e9;
     let total = tally.total();
     let all = tally.latency.iter().fold(latency(), |mut all, one| {
         let _ = all.add(one);
@@ -410,6 +415,26 @@ pub fn report(
             threads.first().map_or(0, |thread| thread.receive_buffer_bytes)
         ));
     }
+    let lag_us = LatencyReport::new(&tally.lag, false).p99_us;
+    if lag_us > LAG_US_MAX {
+        notes.push(format!(
+            "The generator was behind its plan: one request in a hundred left {:.1} ms late or later. Latencies count from the plan.",
+            lag_us / 1000.0
+        ));
+    }
+    if tally.other.not_sent > 0 {
+        notes.push(format!(
+            "{} requests of the plan were not sent: too many were under way, or the generator was too slow.",
+            tally.other.not_sent
+        ));
+    }
+    if tally.other.doubtful > 0 {
+        notes.push(format!(
+            "{} replies counted as good may answer equal requests that were given up before: those lost may be late, and \
+             latencies longer than told. A longer --timeout-ms would show it.",
+            tally.other.doubtful
+        ));
+    }
     let asked = total.sent.saturating_sub(total.silent);
     let loss = if asked == 0 { 0.0 } else { total.lost as f64 / asked as f64 };
     let machine = machine();
@@ -429,7 +454,7 @@ pub fn report(
             generator_limited: limited,
         }
         .judge(&total, &tally.other, loss),
-        totals: totals(&total, &tally.other, loss, measured_s),
+        totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
         latency: LatencyReport::new(&all, true),
         lag: LatencyReport::new(&tally.lag, false),
         generator: Generator {
@@ -444,6 +469,14 @@ pub fn report(
         transfers: (options.transport == Transport::Broadcast).then(|| TransferReport::new(options, &tally.transfers)),
         mock_lateness: None,
         notes,
+    }
+}
+
+impl FloodReport {
+    /// The rate that the mock was asked at, where it was the same all the time.
+    pub(super) fn offered_per_s(&self) -> Option<f64> {
+        let is_steady = self.run.ramp_s.is_none_or(|ramp_s| ramp_s == 0.0);
+        is_steady.then_some(self.totals.sent_per_s)
     }
 }
 
@@ -490,17 +523,18 @@ fn run(options: &Options, measured_s: f64) -> RunReport {
     }
 }
 
-fn totals(total: &Row, other: &Other, loss: f64, measured_s: f64) -> Totals {
-    let per_s = |count: u64| if measured_s > 0.0 { round(count as f64 / measured_s) } else { 0.0 };
+fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64, f64)) -> Totals {
+    let per_s = |count: u64, seconds: f64| if seconds > 0.0 { round(count as f64 / seconds) } else { 0.0 };
     Totals {
         counts: total.into(),
         loss,
-        sent_per_s: per_s(total.sent),
-        replies_per_s: per_s(total.replies()),
+        sent_per_s: per_s(total.sent, measured_s),
+        replies_per_s: per_s(total.replies(), answered_s),
         duplicate: other.duplicate,
         unexpected: other.unexpected,
         heartbeats: other.heartbeats,
         not_sent: other.not_sent,
+        doubtful: other.doubtful,
         send_errors: other.send_errors,
         value_misfits: other.misfits,
         reconnects: other.reconnects,

@@ -74,8 +74,10 @@ pub struct Other {
     pub unexpected: u64,
     /// Heartbeats.
     pub heartbeats: u64,
-    /// Requests that were due and not sent: too many under way.
+    /// Requests that were due and not sent: too many under way, or the generator was behind its plan.
     pub not_sent: u64,
+    /// Replies taken as good that may be late ones: an equal request was given up before.
+    pub doubtful: u64,
     /// Sends that the system refused.
     pub send_errors: u64,
     /// Values that did not fit their field.
@@ -99,6 +101,7 @@ impl Other {
         self.unexpected += other.unexpected;
         self.heartbeats += other.heartbeats;
         self.not_sent += other.not_sent;
+        self.doubtful += other.doubtful;
         self.send_errors += other.send_errors;
         self.misfits += other.misfits;
         self.bytes_out += other.bytes_out;
@@ -287,12 +290,14 @@ pub struct Book {
     pub interval: Latency,
     /// Requests planned before this are not counted.
     pub measure_from_ns: u64,
+    /// When the last reply came that is counted.
+    pub last_reply_ns: u64,
 }
 
 impl Book {
     /// An empty one.
     pub fn new(commands: usize, measure_from_ns: u64) -> Self {
-        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns }
+        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns, last_reply_ns: 0 }
     }
 
     /// Is this request part of the figures?
@@ -322,10 +327,11 @@ impl Book {
         raw: impl Fn(&Flight) -> &'a [u8],
     ) -> Option<Flight> {
         match settled {
-            Settled::Good(flight) => {
+            Settled::Good(flight, doubtful) => {
                 let label = label(&flight);
                 if self.counts(&flight) {
                     self.tally.rows[label].good += 1;
+                    self.tally.other.doubtful += u64::from(doubtful);
                 }
                 self.took(label, &flight, seen.now_ns);
                 Some(flight)
@@ -345,15 +351,18 @@ impl Book {
                 let label = label(&flight);
                 self.tally.other.replies += 1;
                 if self.counts(&flight) {
+                    self.last_reply_ns = seen.now_ns;
                     self.tally.rows[label].wrong += 1;
+                    *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
+                    self.sample(Kind::Wrong, Some(label), seen, wrong.name(), || own(&flight, &raw));
                 }
-                *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
-                self.sample(Kind::Wrong, Some(label), seen, wrong.name(), || own(&flight, &raw));
                 Some(flight)
             }
             Settled::Duplicate => {
-                self.tally.other.duplicate += u64::from(seen.now_ns >= self.measure_from_ns);
-                self.sample(Kind::Duplicate, None, seen, "answered already", Vec::new);
+                if seen.now_ns >= self.measure_from_ns {
+                    self.tally.other.duplicate += 1;
+                    self.sample(Kind::Duplicate, None, seen, "answered already", Vec::new);
+                }
                 None
             }
             Settled::Unexpected(wrong) => {
@@ -365,8 +374,10 @@ impl Book {
 
     /// Something came that nothing asked for.
     pub fn unexpected(&mut self, seen: Seen<'_>, why: &'static str) {
-        self.tally.other.unexpected += u64::from(seen.now_ns >= self.measure_from_ns);
-        self.sample(Kind::Unexpected, None, seen, why, Vec::new);
+        if seen.now_ns >= self.measure_from_ns {
+            self.tally.other.unexpected += 1;
+            self.sample(Kind::Unexpected, None, seen, why, Vec::new);
+        }
     }
 
     /// A request is given up.
@@ -390,6 +401,7 @@ impl Book {
         let took_ns = now_ns.saturating_sub(flight.planned_ns);
         self.tally.other.replies += 1;
         if self.counts(flight) {
+            self.last_reply_ns = now_ns;
             self.tally.latency[label].saturating_record(took_ns);
         }
         self.interval.saturating_record(took_ns);

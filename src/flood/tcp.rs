@@ -329,7 +329,7 @@ impl<'a> Tcp<'a> {
             let seen = Seen { fsu: &target.name, bytes: &rest[..len], now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
-            let good = matches!(settled, super::lane::Settled::Good(_) | super::lane::Settled::Late(..));
+            let good = matches!(settled, super::lane::Settled::Good(..) | super::lane::Settled::Late(..));
             if let Some(flight) = self.worker.book.settled(settled, seen, label, raw) {
                 recycle(flight.raw, &mut self.worker.spent);
                 self.worker.open -= 1;
@@ -460,5 +460,6 @@ fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
 
 fn check(prepared: &Prepared, flight: &Flight, wire: &[u8], inner: &mut Vec<u8>) -> Result<(), Wrong> {
     let raw = if flight.raw.is_empty() { &prepared.raw } else { flight.raw.as_slice() };
-    prepared.expect.check(prepared.template(), raw, wire, inner)
+    prepared.expect.check(prepared.template(), raw, wire, inner)?;
+    prepared.may_answer(flight)
 }

@@ -123,7 +123,7 @@ fn what_is_wrong_is_told() {
     let fsu = fleet.fsus.iter().find(|fsu| std::ptr::eq(&raw const *fsu.devices[0].template, template)).unwrap();
     let command = template.commands.iter().position(|command| &*command.key_text == "108B").unwrap();
     let wire = encode(template, &template.commands[command], &[("address", "4467"), ("year", "26")]).unwrap();
-    let expect = Expect::new(&fsu.devices[0], command, &wire);
+    let expect = Expect::new(&fsu.devices[0], command, &fsu.devices[0].rules[command], &wire);
     // With a right checksum: the change is found by what the rule says, not by the sum.
     let check = |at: usize, byte: u8, expected: Result<(), Wrong>| {
         let mut reply = wire.clone();

@@ -128,11 +128,12 @@ pub fn text(report: &FloodReport) -> String {
     pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
     pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
     pair("loss", format!("{} ({:.4} %)", thousands(totals.counts.lost), totals.loss * 100.0));
-    let others: [(&str, u64); 8] = [
+    let others: [(&str, u64); 9] = [
         ("duplicate", totals.duplicate),
         ("unexpected", totals.unexpected),
         ("heartbeats", totals.heartbeats),
         ("not sent", totals.not_sent),
+        ("doubtful", totals.doubtful),
         ("send errors", totals.send_errors),
         ("misfits", totals.value_misfits),
         ("reconnects", totals.reconnects),
@@ -193,7 +194,7 @@ pub fn text(report: &FloodReport) -> String {
         let told = [p50_us, p99_us, p999_us, max_us].map(|us| time(*us as f64));
         let [p50, p99, p999, max] = told;
         let _ = writeln!(out, "\n  mock's own lateness: p50 {p50}, p99 {p99}, p99.9 {p999}, latest {max}");
-        let _ = writeln!(out, "  {}", late.verdict(Some(report.totals.sent_per_s)));
+        let _ = writeln!(out, "  {}", late.verdict(report.offered_per_s()));
     }
     let _ = match report.verdict.failures.as_slice() {
         [] => writeln!(out, "\n  passed"),

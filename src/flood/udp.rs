@@ -219,14 +219,14 @@ impl<'a> Udp<'a> {
             let next = self.gather(now);
             self.flush();
             let received = self.receive(receiver)?;
-            if self.worker.is_done() {
+            let blocked = self.gathered.iter().any(|gathered| !gathered.is_empty());
+            if self.worker.is_done() && !blocked {
                 return Ok(());
             }
             if received > 0 || (!self.ready.is_empty() && !self.worker.has_ended()) {
                 continue;
             }
             let now = self.worker.clock.now_ns();
-            let blocked = self.gathered.iter().any(|gathered| !gathered.is_empty());
             let next = if blocked { Some(now + BLOCKED_NS) } else { next };
             let wait = self.worker.wait(now, next);
             if wait.is_zero() {
@@ -424,7 +424,8 @@ impl<'a> Udp<'a> {
                     return Err(Wrong::Device);
                 }
                 let raw = if flight.raw.is_empty() { &prepared.raw } else { flight.raw.as_slice() };
-                prepared.expect.check(prepared.template(), raw, data, inner)
+                prepared.expect.check(prepared.template(), raw, data, inner)?;
+                prepared.may_answer(flight)
             });
             let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
@@ -444,6 +445,11 @@ impl<'a> Udp<'a> {
         let closed = !self.worker.pacer.is_open();
         if closed {
             self.ready.extend(self.refused.drain(..));
+        }
+        if self.worker.is_past_end(now) {
+            // The socket took none for a whole time-out.
+            let gathered = self.gathered.iter_mut().map(|gathered| gathered.drain(..).count() as u64);
+            self.worker.book.tally.other.not_sent += gathered.sum::<u64>();
         }
         for (index, peer) in self.peers.iter_mut().enumerate() {
             let target = &self.options.targets[peer.target];

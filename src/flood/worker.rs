@@ -86,6 +86,8 @@ pub struct Report {
     pub tally: Tally,
     /// From the end of the warm-up to the end of sending.
     pub measured_ns: u64,
+    /// From the end of the warm-up to the end of sending or the last reply, whichever is later.
+    pub answered_ns: u64,
     /// CPU time in that.
     pub cpu_ns: u64,
     /// The processor it was pinned to.
@@ -184,6 +186,7 @@ impl Worker {
         }
         if self.end.is_none() && self.pacer.is_over(now_ns) {
             self.end = Some((now_ns, cpu_ns()));
+            self.book.tally.other.not_sent += self.pacer.give_up();
         }
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_NS;
@@ -217,14 +220,20 @@ impl Worker {
         self.end.is_some()
     }
 
+    /// Has it, for a whole time-out?
+    pub fn is_past_end(&self, now_ns: u64) -> bool {
+        self.end.is_some_and(|(end_ns, _)| now_ns.saturating_sub(end_ns) > self.timeout_ns)
+    }
+
     /// Closes the book.
     pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64) -> Report {
         self.live.publish(self.number, &mut self.book, cpu_ns());
         self.live.end();
         let (ended_ns, ended_cpu_ns) = self.end.unwrap_or_else(|| (self.clock.now_ns(), cpu_ns()));
         Report {
-            tally: self.book.tally,
             measured_ns: ended_ns.saturating_sub(self.measure_from_ns),
+            answered_ns: self.book.last_reply_ns.max(ended_ns).saturating_sub(self.measure_from_ns),
+            tally: self.book.tally,
             cpu_ns: ended_cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(ended_cpu_ns)),
             cpu,
             receive_buffer_bytes,

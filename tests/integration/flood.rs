@@ -28,7 +28,10 @@ fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
     let _ = std::fs::remove_file(&report);
     let mut command = Command::new(PROGRAM);
     command.arg("flood").arg("--config").arg(tree.path("sys_config.json")).arg("--ports").arg(tree.path("ports.txt"));
-    command.arg("--json").arg(&report).args(["--quiet", "--seconds", "20"]).args(args);
+    command.arg("--json").arg(&report).arg("--quiet").args(args);
+    if !args.contains(&"--seconds") {
+        command.args(["--seconds", "20"]);
+    }
     if !args.contains(&"--timeout-ms") {
         command.args(["--timeout-ms", "5000"]);
     }
@@ -166,6 +169,59 @@ fn a_reply_that_is_not_the_rules_is_wrong() {
         assert_eq!(report["samples"][0]["kind"], "wrong");
         assert_eq!(report["verdict"]["passed"], false);
     }
+    run.stop();
+}
+
+/// Where rules ask for request values, the one that applies says what is right, not any rule of the command.
+#[test]
+fn the_rule_that_applies_decides() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let check = |rules: Value, values: Value, good: u64, why: Value| {
+        let other = fleet();
+        other.write("meter/rules/default.json", &json!({"05": rules}).to_string());
+        other.write("values.json", &json!({"05": values}).to_string());
+        let values = other.path("values.json").display().to_string();
+        for more in [&["--fsu", "one"][..], &["--tcp"]] {
+            let args = ["--mix", "05", "--requests", "10", "--timeout-ms", "500", "--values", &values];
+            let (ended, report) = flood(&other, &run.said, &[&args[..], more].concat());
+            assert!(ended.code != Some(2), "{ended:?}");
+            assert_eq!(counts(&report), [10, good, 0, 10 - good, 0, 0], "{report:#}");
+            assert_eq!(report["wrong_by"], why);
+        }
+    };
+    let rules = |first: Value| json!([first, {}]);
+    let other = json!({"tag": "FFFFFFFF"});
+    let zero = json!({"tag": "00000000"});
+    check(rules(json!({"when": zero, "data": other})), zero.clone(), 0, json!({"static_value": 10}));
+    check(rules(json!({"when": zero, "timeout": true})), zero.clone(), 0, json!({"not_silent": 10}));
+    check(rules(json!({"when": {"tag": "00000001"}, "timeout": true})), zero.clone(), 10, json!({}));
+    // Which one applies is decided by a value that is made anew: any of them may.
+    let any = json!({"tag": "${rand(10000000,99999999)}$"});
+    check(rules(json!({"when": zero, "data": other})), any.clone(), 10, json!({}));
+    // Made anew, but not asked for.
+    check(json!([{"data": other}]), any, 0, json!({"static_value": 10}));
+    run.stop();
+}
+
+/// A plan that no generator keeps: what it sends after the end is bounded, and what it does not send is told.
+#[test]
+fn a_plan_that_cannot_be_kept_is_told() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let args = ["--mix", "05", "--fsu", "one", "--rate", "4e7", "--seconds", "0.1", "--max-loss", "100"];
+    let (ended, report) = flood(&tree, &run.said, &args);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let [sent, good, late, _, lost, _] = counts(&report);
+    // 4,000,000 were planned; a thread's share is rounded.
+    let planned = sent + total(&report, "not_sent");
+    assert!((3_999_900..=4_000_100).contains(&planned), "{planned}: {report:#}");
+    assert!(total(&report, "not_sent") > 0 && sent == good + late + lost, "{report:#}");
+    let per_s = report["totals"]["sent_per_s"].as_f64().expect("a number");
+    let measured_s = report["run"]["measured_s"].as_f64().expect("a number");
+    assert!((per_s * measured_s / sent as f64 - 1.0).abs() < 0.01, "{report:#}");
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("of the plan were not sent"), "{notes}");
     run.stop();
 }
 
