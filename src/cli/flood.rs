@@ -2,8 +2,9 @@
 
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
+use super::outfile::OutFile;
 use super::signals::Asked;
-use super::{cpus, fleet, signals};
+use super::{cpus, fleet, machine, signals};
 use crate::flood::html::html;
 use crate::flood::mix::Mix;
 use crate::flood::options::{Options, Pace};
@@ -17,8 +18,8 @@ use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
 use crate::flood::{broadcast, centre, run};
 use crate::plan::fleet::{Fleet, Transport};
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Longest of any time argument: a day's run is long, a month's is a mistake.
@@ -32,12 +33,34 @@ const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
 const PORTS_BYTES_MAX: u64 = 64 << 20;
 
+/// Where reports go, tried before the run.
+struct Reports {
+    json: Option<OutFile>,
+    html: Option<OutFile>,
+}
+
+impl Reports {
+    fn claim(args: &FloodArgs) -> Result<Self, CliError> {
+        let claim = |name: &str, path: &Option<PathBuf>| {
+            let claimed = path.as_deref().map(OutFile::claim).transpose();
+            claimed.map_err(|error| {
+                usage(format!("--{name} {}: {error}", path.as_deref().unwrap_or(Path::new("")).display()))
+            })
+        };
+        if args.json.is_some() && args.json == args.html {
+            return Err(usage("--json and --html name the same file"));
+        }
+        Ok(Self { json: claim("json", &args.json)?, html: claim("html", &args.html)? })
+    }
+}
+
 /// Floods, and reports.
 pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
+    let reports = Reports::claim(args)?;
     if let Some(path) = &args.from {
         let report: FloodReport = serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
             .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))?;
-        return finish(args, report);
+        return finish(args, &reports, report);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
@@ -50,21 +73,25 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
         return Ok(Exit::Ok);
     }
     let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
+    machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut screen = if args.plain || args.quiet || !io::stdout().is_terminal() { None } else { Screen::new().ok() };
     let mut lines = Lines { quiet: args.quiet };
     let show: &mut dyn Show = screen.as_mut().map_or(&mut lines, |screen| screen);
     let report = run::run(options, show, &mut stop).map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
-    finish(args, report)
+    finish(args, &reports, report)
 }
 
-/// Prints and writes a report; its verdict is the exit code.
-fn finish(args: &FloodArgs, mut report: FloodReport) -> Result<Exit, CliError> {
-    let stats = args.mock_stats.as_deref().map(mock_stats).transpose()?;
-    if let Some(stats) = &stats {
+/// Writes and prints a report; its verdict is the exit code. What one of them meets does not keep the others from it.
+fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Result<Exit, CliError> {
+    let read = args.mock_stats.as_deref().map(mock_stats).transpose();
+    let stats = read.as_ref().ok().and_then(Option::as_ref);
+    if let Some(stats) = stats {
         report.mock_lateness = stats.get("lateness").and_then(|told| serde_json::from_value(told.clone()).ok());
     }
-    super::print(text(&report).as_bytes())?;
-    write_reports(args, &report, stats.as_ref())?;
+    let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
+    let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats))).transpose();
+    let printed = super::print(text(&report).as_bytes());
+    read.and(json).and(html).and(printed)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }
 
@@ -74,20 +101,14 @@ fn mock_stats(path: &Path) -> Result<serde_json::Value, CliError> {
         .map_err(|error| usage(format!("{} holds no statistics of run: {error}", path.display())))
 }
 
-fn write_reports(args: &FloodArgs, report: &FloodReport, stats: Option<&serde_json::Value>) -> Result<(), CliError> {
-    if let Some(path) = &args.json {
-        let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
-        write(path, &format!("{json}\n"))?;
-    }
-    if let Some(path) = &args.html {
-        write(path, &html(report, stats))?;
-    }
-    Ok(())
+fn json(report: &FloodReport) -> Result<String, CliError> {
+    let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
+    Ok(format!("{json}\n"))
 }
 
-fn write(path: &Path, text: &str) -> Result<(), CliError> {
-    let written = File::create(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| usage(format!("{} cannot be written: {error}", path.display())))
+fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
+    let written = file.write(|out| out.write_all(text.as_bytes()));
+    written.map_err(|error| usage(format!("{} cannot be written: {error}", file.path().display())))
 }
 
 fn usage(text: impl Into<String>) -> CliError {
@@ -184,6 +205,7 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         command_line: std::env::args().collect(),
         config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
     };
+    options.check().map_err(usage)?;
     if transport == Transport::Broadcast {
         broadcast::check(&options).map_err(usage)?;
     }

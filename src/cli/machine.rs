@@ -142,6 +142,16 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     if missing.is_empty() { Ok(room(needs, files)) } else { Err(missing) }
 }
 
+/// Raises the limit of open files for a program that opens so many beside its own.
+///
+/// # Errors
+/// The limit is lower, and may not be raised.
+pub fn files(more: u64) -> Result<(), Missing> {
+    let needed = more.saturating_add(FILES_BASE);
+    let limit = raise(Resource::Nofile, needed);
+    if limit < needed { Err(Missing::OpenFiles { needed, limit }) } else { Ok(()) }
+}
+
 /// What a limit of so many open files, no less than are needed, leaves for what may be more or fewer: of what is to spare half
 /// goes to log files, so that connections have the other.
 fn room(needs: &Needs, files: u64) -> Room {

@@ -9,7 +9,7 @@
 //! - [`ask`]: a command for an FSU, and its answer.
 //! - [`flood`]: arguments of the load generator to a run of [`crate::flood`].
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
-//!   [`crew`], [`signals`], [`panics`]: what it starts and watches; [`reload`], [`watch`]: another configuration, without an end;
+//!   [`crew`], [`signals`], [`panics`], [`outfile`]: what it starts, watches and writes; [`reload`], [`watch`]: another configuration, without an end;
 //!   [`local`], [`amplification`]: whom and what it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
 
 pub mod amplification;
@@ -29,6 +29,7 @@ mod golden;
 pub mod init;
 pub mod local;
 pub mod machine;
+pub mod outfile;
 pub mod panics;
 pub mod plan;
 pub mod prepare;

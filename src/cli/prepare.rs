@@ -5,8 +5,8 @@ use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
 use super::machine::{self, Needs, Room};
+use super::outfile::OutFile;
 use super::sockets::Sockets;
-use super::stats::StatsFile;
 use super::summary::fleet_table;
 use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
@@ -37,7 +37,7 @@ pub struct Prepared {
     /// Performance mode is on.
     pub performance: bool,
     /// Where the statistics go.
-    pub stats: Option<StatsFile>,
+    pub stats: Option<OutFile>,
     /// Where the faults made on purpose are told; empty by now.
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
@@ -128,7 +128,7 @@ impl Prepared {
         let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &allowed)).transpose();
         let listed = listed.map_err(|error| usage(error.to_string()))?;
         let claim = |path: &PathBuf| {
-            StatsFile::claim(path)
+            OutFile::claim(path)
                 .map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
         };
         let stats = args.stats.as_ref().map(claim).transpose()?;

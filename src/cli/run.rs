@@ -11,7 +11,7 @@ use super::prepare::Prepared;
 use super::reload::{Reloaded, Serving, Stopped};
 use super::signals::Asked;
 use super::sockets::{self, Sockets};
-use super::stats::{Counted, RunStats};
+use super::stats::{self, Counted, RunStats};
 use super::watch::Watch;
 use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle};
@@ -71,7 +71,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     print(&stats.tables());
     if let Some(file) = &prepared.stats {
         let what = format!("--stats {}", file.path().display());
-        file.write(&stats).map_err(|error| failed(Exit::Usage, &what, &error))?;
+        file.write(|out| stats::write(&stats, out)).map_err(|error| failed(Exit::Usage, &what, &error))?;
     }
     if errors.is_empty() { Ok(Exit::Ok) } else { Err(CliError::new(Exit::Defect, errors.join("\n"))) }
 }

@@ -11,7 +11,7 @@ use crate::responder::state::{Counters, RareCounters};
 use crate::shard::late::Late;
 use serde::{Serialize, Serializer};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The version of the JSON's shape; grows when a key changes its meaning or goes, not when one is added.
 pub const VERSION: u32 = 1;
@@ -445,56 +445,13 @@ pub(super) fn add(sum: &mut Counters, one: &Counters) {
     }
 }
 
-/// The file that `--stats` names, claimed at startup, so that a long run does not end with nowhere to write.
-#[derive(Debug)]
-pub struct StatsFile {
-    path: PathBuf,
-    temporary: PathBuf,
-}
-
-impl StatsFile {
-    /// Tries that the file's directory can be written.
-    ///
-    /// # Errors
-    /// The system's, where it cannot.
-    pub fn claim(path: &Path) -> std::io::Result<Self> {
-        let name = path.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
-        if path.is_dir() {
-            return Err(std::io::ErrorKind::IsADirectory.into());
-        }
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let file = Self { path: path.to_owned(), temporary: path.with_file_name(temporary) };
-        std::fs::File::create(&file.temporary)?;
-        std::fs::remove_file(&file.temporary)?;
-        Ok(file)
-    }
-
-    /// Writes the file whole or not at all: a reader never sees half of it.
-    ///
-    /// # Errors
-    /// The system's; the file that was there before is then still there.
-    pub fn write(&self, stats: &Stats) -> std::io::Result<()> {
-        let written = self.write_temporary(stats).and_then(|()| std::fs::rename(&self.temporary, &self.path));
-        if written.is_err() {
-            // Best effort: the error that is told is the first one.
-            let _ = std::fs::remove_file(&self.temporary);
-        }
-        written
-    }
-
-    fn write_temporary(&self, stats: &Stats) -> std::io::Result<()> {
-        let mut file = std::io::BufWriter::new(std::fs::File::create(&self.temporary)?);
-        serde_json::to_writer_pretty(&mut file, stats)?;
-        file.write_all(b"\n")?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
-    }
-
-    /// Where it goes.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+/// Writes them as JSON.
+///
+/// # Errors
+/// The system's.
+pub fn write(stats: &Stats, out: &mut dyn Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, stats)?;
+    out.write_all(b"\n")
 }
 
 impl From<LogTotals> for LogStats {
@@ -630,26 +587,5 @@ pub(super) mod tests {
         check("/fsus/2/id", "3031".into());
         check("/fsus/2/shard", 0.into());
         check("/fsus/2/dropped", serde_json::json!({"wrong_fsu": 1}));
-    }
-
-    #[test]
-    fn a_file_is_written_whole_and_leaves_nothing_beside_it() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("stats.json");
-        std::fs::write(&path, "old").expect("written");
-        let file = StatsFile::claim(&path).expect("claimed");
-        assert_eq!(std::fs::read_to_string(&path).expect("still there"), "old");
-        file.write(&stats()).expect("written");
-        let json: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).expect("there")).expect("JSON");
-        assert_eq!(json["version"], VERSION);
-        assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 1);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_written_is_told_at_once() {
-        let dir = tempfile::tempdir().expect("a directory");
-        assert!(StatsFile::claim(&dir.path().join("no/such/stats.json")).is_err());
-        assert!(StatsFile::claim(dir.path()).is_err());
-        assert!(StatsFile::claim(Path::new("/")).is_err());
     }
 }

@@ -11,8 +11,11 @@ use std::collections::VecDeque;
 
 /// Requests under way that a reply is compared with, at most: bounds the work of a wrong one. Equal requests cost one comparison.
 pub const COMPARED_MAX: usize = 1024;
-/// Requests past their time-out that are remembered per lane, to know a late reply as one; 56 bytes each.
-pub const OVERDUE_MAX: usize = 64;
+/// Requests past their time-out that a thread remembers, to know a late reply as one; its lanes share them evenly. 64 bytes each,
+/// taken as they come: 16 MiB.
+pub const OVERDUE_MAX: usize = 1 << 18;
+/// The share of a lane, at the least.
+const OVERDUE_MIN: usize = 64;
 /// Answered requests that are remembered per lane, to know a duplicate as one; 32 bytes each.
 pub const ANSWERED_MAX: usize = 4;
 
@@ -64,16 +67,31 @@ impl Answered {
 }
 
 /// One lane.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Lane {
     open: VecDeque<Flight>,
     overdue: VecDeque<Flight>,
+    overdue_max: usize,
+    /// Of those, how many are prepared requests, by their number.
+    overdue_of: Vec<u32>,
     answered: VecDeque<Answered>,
     /// Prepared requests that the reply at hand is no reply to.
     failed: Vec<u32>,
 }
 
 impl Lane {
+    /// One of so many of a thread.
+    pub fn new(lanes: usize) -> Self {
+        Self {
+            open: VecDeque::new(),
+            overdue: VecDeque::new(),
+            overdue_max: (OVERDUE_MAX / lanes.max(1)).max(OVERDUE_MIN),
+            overdue_of: Vec::new(),
+            answered: VecDeque::new(),
+            failed: Vec::new(),
+        }
+    }
+
     /// A request leaves.
     #[inline]
     pub fn push(&mut self, flight: Flight) {
@@ -96,14 +114,15 @@ impl Lane {
         self.overdue.iter()
     }
 
-    /// A reply came: `check` tells whether it is a right reply to a request. Flights that are no longer needed give their
-    /// buffers to `spent`.
+    /// A reply came: `check` tells whether it is a right reply to a request, `least_ns` how long it takes at least until there is
+    /// one. Flights that are no longer needed give their buffers to `spent`.
     #[inline]
     pub fn settle(
         &mut self,
         now_ns: u64,
         timeout_ns: u64,
         spent: &mut Vec<Vec<u8>>,
+        least_ns: impl FnOnce(&Flight) -> u64,
         mut check: impl FnMut(&Flight) -> Result<(), Wrong>,
     ) -> Settled {
         let mut closest: Option<(usize, Wrong)> = None;
@@ -116,14 +135,22 @@ impl Lane {
             }
             let wrong = match check(flight) {
                 Ok(()) => {
+                    let age_ns = now_ns.saturating_sub(flight.sent_ns);
+                    let doubtful = is_prepared && self.overdue_of.get(flight.request as usize).is_some_and(|&n| n > 0);
+                    if doubtful && age_ns < least_ns(flight) {
+                        // Too early to be this one's.
+                        let request = flight.request;
+                        let equal = |other: &Flight| other.request == request && other.raw.is_empty();
+                        if let Some(flight) = self.take_overdue(|lane| lane.overdue.iter().position(equal)) {
+                            self.remember(&flight, spent);
+                            return Settled::Late(flight, true);
+                        }
+                        break;
+                    }
                     let Some(flight) = self.open.remove(at) else { break };
                     self.remember(&flight, spent);
-                    if now_ns.saturating_sub(flight.sent_ns) > timeout_ns {
-                        return Settled::Late(flight, false);
-                    }
-                    let equal = |other: &Flight| other.request == flight.request && other.raw == flight.raw;
-                    let doubtful = self.overdue.iter().any(equal);
-                    return Settled::Good(flight, doubtful);
+                    let is_late = age_ns > timeout_ns;
+                    return if is_late { Settled::Late(flight, false) } else { Settled::Good(flight, doubtful) };
                 }
                 Err(wrong) => wrong,
             };
@@ -134,9 +161,7 @@ impl Lane {
                 closest = Some((at, wrong));
             }
         }
-        if let Some(at) = self.overdue.iter().position(|flight| check(flight).is_ok())
-            && let Some(flight) = self.overdue.remove(at)
-        {
+        if let Some(flight) = self.take_overdue(|lane| lane.answers_overdue(&mut check)) {
             self.remember(&flight, spent);
             return Settled::Late(flight, true);
         }
@@ -151,6 +176,41 @@ impl Lane {
                 None => Settled::Unexpected(Some(wrong)),
             },
         }
+    }
+
+    /// The place of the oldest request given up that this is a right reply to.
+    fn answers_overdue(&mut self, check: &mut impl FnMut(&Flight) -> Result<(), Wrong>) -> Option<usize> {
+        let Self { overdue, failed, .. } = self;
+        let mut compared = 0;
+        for (at, flight) in overdue.iter().enumerate() {
+            let is_prepared = flight.raw.is_empty();
+            if is_prepared && failed.contains(&flight.request) {
+                continue;
+            }
+            if compared == COMPARED_MAX {
+                break;
+            }
+            compared += 1;
+            if check(flight).is_ok() {
+                return Some(at);
+            }
+            if is_prepared {
+                failed.push(flight.request);
+            }
+        }
+        None
+    }
+
+    /// Takes a request out of those that were given up.
+    fn take_overdue(&mut self, at: impl FnOnce(&mut Self) -> Option<usize>) -> Option<Flight> {
+        let at = at(self)?;
+        let flight = self.overdue.remove(at)?;
+        if flight.raw.is_empty()
+            && let Some(count) = self.overdue_of.get_mut(flight.request as usize)
+        {
+            *count -= 1;
+        }
+        Some(flight)
     }
 
     /// Keeps an answered request for a while.
@@ -173,25 +233,41 @@ impl Lane {
     }
 
     /// Gives up what is past its time-out, oldest first. They are told to `lost`, and a late reply to one will still be
-    /// known as one, for the last [`OVERDUE_MAX`].
-    pub fn expire(&mut self, now_ns: u64, timeout_ns: u64, spent: &mut Vec<Vec<u8>>, mut lost: impl FnMut(&Flight)) {
+    /// known as one, for as many as the lane remembers ([`OVERDUE_MAX`]). How many older ones were forgotten for that.
+    pub fn expire(
+        &mut self,
+        now_ns: u64,
+        timeout_ns: u64,
+        spent: &mut Vec<Vec<u8>>,
+        mut lost: impl FnMut(&Flight),
+    ) -> u64 {
+        let mut forgotten = 0;
         while let Some(flight) = self.open.front() {
             if now_ns.saturating_sub(flight.sent_ns) <= timeout_ns {
-                return;
+                break;
             }
-            let Some(flight) = self.open.pop_front() else { return };
+            let Some(flight) = self.open.pop_front() else { break };
             lost(&flight);
             if flight.silent {
                 recycle(flight.raw, spent);
                 continue;
             }
-            if self.overdue.len() >= OVERDUE_MAX
-                && let Some(old) = self.overdue.pop_front()
+            if self.overdue.len() >= self.overdue_max
+                && let Some(old) = self.take_overdue(|_| Some(0))
             {
                 recycle(old.raw, spent);
+                forgotten += 1;
+            }
+            if flight.raw.is_empty() {
+                let request = flight.request as usize;
+                if self.overdue_of.len() <= request {
+                    self.overdue_of.resize(request + 1, 0);
+                }
+                self.overdue_of[request] += 1;
             }
             self.overdue.push_back(flight);
         }
+        forgotten
     }
 }
 
@@ -216,7 +292,7 @@ mod tests {
     }
 
     fn lane(requests: &[(u32, u64)]) -> Lane {
-        let mut lane = Lane::default();
+        let mut lane = Lane::new(OVERDUE_MAX);
         for &(request, sent) in requests {
             lane.push(flight(request, sent));
         }
@@ -225,15 +301,21 @@ mod tests {
 
     /// A reply to request n is n; one that is 10 more is wrong; any other has another key.
     fn reply(lane: &mut Lane, now: u64, which: u32) -> Settled {
-        lane.settle(now, TIMEOUT, &mut Vec::new(), |flight| {
-            if flight.request == which {
-                Ok(())
-            } else if flight.request + 10 == which {
-                Err(Wrong::Static)
-            } else {
-                Err(Wrong::Key)
-            }
-        })
+        lane.settle(
+            now,
+            TIMEOUT,
+            &mut Vec::new(),
+            |_| 0,
+            |flight| {
+                if flight.request == which {
+                    Ok(())
+                } else if flight.request + 10 == which {
+                    Err(Wrong::Static)
+                } else {
+                    Err(Wrong::Key)
+                }
+            },
+        )
     }
 
     #[test]
@@ -283,6 +365,19 @@ mod tests {
         assert!(matches!(reply(&mut all, 150, 2), Settled::Good(_, false)));
     }
 
+    /// The rule delays replies by 150: what comes earlier than that is another's.
+    #[test]
+    fn a_reply_that_comes_too_early_is_an_older_requests() {
+        let mut all = lane(&[(1, 0)]);
+        all.expire(101, TIMEOUT, &mut Vec::new(), |_| {});
+        all.push(flight(1, 110));
+        let mut reply = |now| all.settle(now, 1_000, &mut Vec::new(), |_| 150, |_| Ok(()));
+        assert_eq!(reply(150), Settled::Late(flight(1, 0), true));
+        // Nothing else is left: the delay may have been skipped.
+        assert_eq!(reply(160), Settled::Good(flight(1, 110), false));
+        assert_eq!(reply(261), Settled::Duplicate);
+    }
+
     /// Equal requests cost one comparison: a reply finds its request behind many that are not answered yet.
     #[test]
     fn replies_may_overtake_many() {
@@ -290,24 +385,31 @@ mod tests {
             (0..COMPARED_MAX as u32 - 1).map(|n| (n % 3, 0)).chain([(7, 0), (8, 0)]).collect();
         let mut all = lane(&waiting);
         let mut compared = 0;
-        let settled = all.settle(10, TIMEOUT, &mut Vec::new(), |flight| {
-            compared += 1;
-            if flight.request == 7 { Ok(()) } else { Err(Wrong::Key) }
-        });
+        let settled = all.settle(
+            10,
+            TIMEOUT,
+            &mut Vec::new(),
+            |_| 0,
+            |flight| {
+                compared += 1;
+                if flight.request == 7 { Ok(()) } else { Err(Wrong::Key) }
+            },
+        );
         assert_eq!((settled, compared), (Settled::Good(flight(7, 0), false), 4));
         all.push(flight(9, 0));
         assert_eq!(reply(&mut all, 10, 8), Settled::Good(flight(8, 0), false));
         assert_eq!(reply(&mut all, 10, 9), Settled::Good(flight(9, 0), false));
         let mut many = lane(&(0..=COMPARED_MAX as u32).map(|n| (n, 0)).collect::<Vec<_>>());
         let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(()) } else { Err(Wrong::Key) };
-        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), last), Settled::Unexpected(Some(Wrong::Key)));
+        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), |_| 0, last), Settled::Unexpected(Some(Wrong::Key)));
     }
 
     #[test]
     fn what_is_remembered_is_bounded() {
         let mut all = lane(&(0..1000).map(|n| (n, 0)).collect::<Vec<_>>());
-        all.expire(1000, TIMEOUT, &mut Vec::new(), |_| {});
-        assert_eq!(all.overdue.len(), OVERDUE_MAX);
+        assert_eq!(all.expire(1000, TIMEOUT, &mut Vec::new(), |_| {}), 1000 - OVERDUE_MIN as u64);
+        assert_eq!(all.overdue.len(), OVERDUE_MIN);
+        assert_eq!(all.overdue_of.iter().sum::<u32>(), OVERDUE_MIN as u32);
         for n in 0..20 {
             all.push(flight(n, 0));
             reply(&mut all, 1, n);

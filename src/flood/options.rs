@@ -1,6 +1,7 @@
 //! What a run is asked to do, checked.
 
 use super::profile::{Label, Profile};
+use super::worker::OPEN_MAX;
 use crate::plan::fleet::{FsuId, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,4 +84,28 @@ pub struct Options {
     pub command_line: Vec<String>,
     /// The configuration, for the report.
     pub config: String,
+}
+
+impl Options {
+    /// Whether so many requests can be under way. The error says what would be right.
+    pub fn check(&self) -> Result<(), String> {
+        let Pace::Closed { window } = self.pace else { return Ok(()) };
+        let (name, ports, what) = match self.transport {
+            Transport::Tcp => ("--pipelining", self.connections, "connections"),
+            Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSUs"),
+        };
+        if window.saturating_mul(ports) > OPEN_MAX {
+            return Err(format!("{name} {window} for {ports} {what}: at most {OPEN_MAX} in total"));
+        }
+        Ok(())
+    }
+
+    /// Descriptors that a run opens: sockets or connections, and an epoll set a thread.
+    pub fn files(&self) -> u64 {
+        let sockets = match self.transport {
+            Transport::Tcp => self.connections,
+            Transport::Udp | Transport::Broadcast => self.sockets.max(1).saturating_mul(self.threads),
+        };
+        sockets.saturating_add(self.threads) as u64
+    }
 }

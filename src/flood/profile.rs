@@ -46,6 +46,8 @@ pub struct Prepared {
     is_settled: bool,
     /// Longest delay that its rule draws, in milliseconds.
     pub delay_ms_max: f64,
+    /// A reply takes at least so long, where delays are not skipped.
+    pub delay_ns_min: u64,
 }
 
 impl Prepared {
@@ -165,6 +167,11 @@ impl Profiles {
             rules().any(|rule| rule.when.iter().any(|when| overlap(field, when, raw.len())))
         };
         let is_settled = !dynamic.iter().any(decides);
+        let delay_ms_min = match rule {
+            _ if wanted.echo => 0.0,
+            Some(rule) if is_settled => shortest(rule.delay),
+            _ => rules().map(|rule| shortest(rule.delay)).fold(f64::MAX, f64::min),
+        };
         let expect = if wanted.echo {
             Expect::echo(template, &raw)
         } else if is_settled && let Some(rule) = rule {
@@ -179,6 +186,7 @@ impl Profiles {
             expect,
             is_settled,
             delay_ms_max: rules().map(|rule| longest(rule.delay)).fold(0.0, f64::max),
+            delay_ns_min: (delay_ms_min * 1e6) as u64,
             raw: raw.into(),
             wire: wire.into(),
             dynamic: dynamic.into(),
@@ -206,6 +214,14 @@ fn applies<'a>(device: &'a Device, command: usize, wire: &[u8]) -> Option<&'a Ru
     let mut scratch = Vec::new();
     let frame = inner::parse(&device.template, wire, &mut scratch).ok()?;
     matching(device, command, &frame).map(|(_, rule)| rule)
+}
+
+/// Shortest delay, in milliseconds.
+fn shortest(delay: Delay) -> f64 {
+    match delay {
+        Delay::Fixed(ms) | Delay::Uniform(ms, _) => ms,
+        Delay::None | Delay::Normal(..) | Delay::Lognormal(..) => 0.0,
+    }
 }
 
 /// Longest delay, in milliseconds, but for one in a thousand.

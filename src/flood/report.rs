@@ -2,7 +2,7 @@
 
 use super::machine::machine;
 use super::options::{Options, Pace};
-use super::tally::{Latency, Other, Row, Tally, Transfers, latency};
+use super::tally::{Kind, Latency, Other, Row, Tally, Transfers, latency};
 use super::worker::Report as ThreadReport;
 use crate::lateness::Lateness;
 use crate::plan::fleet::Transport;
@@ -428,6 +428,12 @@ pub fn report(
             tally.other.not_sent
         ));
     }
+    if tally.other.forgotten > 0 {
+        notes.push(format!(
+            "{} requests past their time-out could not be remembered: late replies to them count as duplicate, unexpected or wrong.",
+            tally.other.forgotten
+        ));
+    }
     if tally.other.doubtful > 0 {
         notes.push(format!(
             "{} replies counted as good may answer equal requests that were given up before: those lost may be late, and \
@@ -453,7 +459,7 @@ pub fn report(
             failures: Vec::new(),
             generator_limited: limited,
         }
-        .judge(&total, &tally.other, loss),
+        .judge(&total, &tally.other, loss, threads.iter().filter_map(|thread| thread.given_up.as_deref())),
         totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
         latency: LatencyReport::new(&all, true),
         lag: LatencyReport::new(&tally.lag, false),
@@ -481,7 +487,8 @@ impl FloodReport {
 }
 
 impl Verdict {
-    fn judge(mut self, total: &Row, other: &Other, loss: f64) -> Self {
+    fn judge<'a>(mut self, total: &Row, other: &Other, loss: f64, given_up: impl Iterator<Item = &'a str>) -> Self {
+        self.failures.extend(given_up.map(|why| format!("ended early: {why}")));
         let mut fail = |count: u64, what: &str| {
             if count > 0 {
                 self.failures.push(format!("{count} {what}"));
@@ -580,6 +587,8 @@ fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
     tally
         .samples
         .iter()
+        // One whose reply came after all is a late one.
+        .filter(|(kind, _)| **kind != Kind::Lost || tally.total().lost > 0)
         .map(|(kind, sample)| SampleReport {
             kind: kind.name().into(),
             why: sample.why.into(),

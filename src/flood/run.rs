@@ -4,7 +4,7 @@ use super::live::{Live, Look};
 use super::options::{Options, Pace};
 use super::report::{FloodReport, Second, report};
 use super::tally::{Other, Row};
-use super::worker::{Gate, Report};
+use super::worker::{Gate, Present, Report};
 use super::{broadcast, machine, tcp, udp};
 use crate::plan::fleet::Transport;
 use std::io;
@@ -51,6 +51,7 @@ fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<
         let (options, live, gate) = (Arc::clone(options), Arc::clone(live), Arc::clone(&gate));
         let cpu = options.cpus.get(number % options.cpus.len().max(1)).copied();
         let work = move || {
+            let _present = Present(&gate, &live);
             let pinned = machine::pin(cpu);
             let ended = job(&options, number, cpu, &gate, Arc::clone(&live));
             if ended.is_err() {
@@ -107,7 +108,7 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     show.end();
     let mut reports = Vec::new();
     for thread in threads {
-        reports.push(thread.join().map_err(|_| io::Error::other("a thread of the generator panicked"))??);
+        reports.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
     }
     let ended = jiff::Timestamp::now();
     let notes = notes(&options);
@@ -144,7 +145,9 @@ fn notes(options: &Options) -> Vec<String> {
             "Rules delay replies by up to {slowest:.0} ms, more than --timeout-ms: such replies are late."
         ));
     }
-    if slowest > 0.0 && !matches!(options.pace, Pace::Closed { window: 1 }) {
+    // Those of a connection keep their order.
+    let may_overtake = options.transport != Transport::Tcp && !matches!(options.pace, Pace::Closed { window: 1 });
+    if slowest > 0.0 && may_overtake {
         notes.push(
             "Replies that overtake another of the same command are taken for it: counts are right, latencies swapped."
                 .into(),

@@ -78,6 +78,8 @@ pub struct Other {
     pub not_sent: u64,
     /// Replies taken as good that may be late ones: an equal request was given up before.
     pub doubtful: u64,
+    /// Requests past their time-out that could not be remembered.
+    pub forgotten: u64,
     /// Sends that the system refused.
     pub send_errors: u64,
     /// Values that did not fit their field.
@@ -102,6 +104,7 @@ impl Other {
         self.heartbeats += other.heartbeats;
         self.not_sent += other.not_sent;
         self.doubtful += other.doubtful;
+        self.forgotten += other.forgotten;
         self.send_errors += other.send_errors;
         self.misfits += other.misfits;
         self.bytes_out += other.bytes_out;

@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 64 << 10;
 /// Requests written before replies are looked at again, per connection: bounds what a slow mock makes wait here.
 const UNWRITTEN_BYTES_MAX: usize = 1 << 20;
-/// Connections made anew in a row, per thread, that fail before the run is given up.
+/// Connections made anew in a row, per thread, that fail before the run is ended.
 const FAILURES_MAX: u32 = 100;
 
 /// A connection.
@@ -103,13 +103,14 @@ impl<'a> Tcp<'a> {
     fn new(options: &'a Options, worker: Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut conns = Vec::new();
+        let lanes = streams.len();
         for (index, (target, stream)) in streams.into_iter().enumerate() {
             epoll::add(&epoll, &stream, EventData::new_u64(index as u64), EventFlags::IN)?;
             let sequence = options.targets[target].profile.sequence.len();
             conns.push(Conn {
                 target,
                 stream,
-                lane: Lane::default(),
+                lane: Lane::new(lanes),
                 place: ((target + index) % sequence) as u32,
                 seq: 0,
                 out: Vec::new(),
@@ -323,9 +324,14 @@ impl<'a> Tcp<'a> {
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
             let inner = &mut self.inner;
-            let settled = conn.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+            let skips_delays = self.worker.skips_delays;
+            let least_ns = |flight: &Flight| {
+                if skips_delays { 0 } else { requests[flight.request as usize].delay_ns_min }
+            };
+            let settled = conn.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, least_ns, |flight| {
                 check(&requests[flight.request as usize], flight, &rest[..len], inner)
             });
+            self.worker.learn(&settled, requests, now);
             let seen = Seen { fsu: &target.name, bytes: &rest[..len], now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
@@ -347,10 +353,12 @@ impl<'a> Tcp<'a> {
 
     /// A connection that is of no use any more: what was under way there is lost, and a new one takes its place.
     fn break_off(&mut self, index: usize) -> io::Result<()> {
+        let lanes = self.conns.len();
         let Some(conn) = self.conns.get_mut(index) else { return Ok(()) };
         let target = &self.options.targets[conn.target];
         let closed = !self.worker.pacer.is_open();
         let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
+        // Late replies can no longer come.
         conn.lane.expire(u64::MAX, 0, &mut self.worker.spent, |flight| {
             let prepared = &target.profile.requests[flight.request as usize];
             book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
@@ -359,7 +367,7 @@ impl<'a> Tcp<'a> {
                 ready.push_back(index as u32);
             }
         });
-        conn.lane = Lane::default();
+        conn.lane = Lane::new(lanes);
         conn.out.clear();
         conn.partial.clear();
         conn.blocked = false;
@@ -379,10 +387,10 @@ impl<'a> Tcp<'a> {
             Err(error) => {
                 conn.broken = true;
                 self.failures += 1;
-                if self.failures < FAILURES_MAX {
-                    return Ok(());
+                if self.failures == FAILURES_MAX {
+                    self.worker.end_run(format!("{} at {}: {error}", target.name, target.address));
                 }
-                Err(io::Error::new(error.kind(), format!("{} at {}: {error}", target.name, target.address)))
+                Ok(())
             }
         }
     }
@@ -393,7 +401,7 @@ impl<'a> Tcp<'a> {
         for (index, conn) in self.conns.iter_mut().enumerate() {
             let target = &self.options.targets[conn.target];
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-            conn.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+            let forgotten = conn.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
                 let prepared = &target.profile.requests[flight.request as usize];
                 book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
                 *open -= 1;
@@ -401,6 +409,7 @@ impl<'a> Tcp<'a> {
                     ready.push_back(index as u32);
                 }
             });
+            book.tally.other.forgotten += forgotten;
         }
         let broken: Vec<usize> = (0..self.conns.len()).filter(|&index| self.conns[index].broken).collect();
         for index in broken {

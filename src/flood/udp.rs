@@ -159,7 +159,9 @@ impl<'a> Udp<'a> {
         let mut peers = Vec::new();
         let mut by_address = HashMap::new();
         let six = sockets.first().and_then(|socket| socket.local_addr().ok()).is_some_and(|a| a.is_ipv6());
-        for target_index in share(options.targets.len(), worker.number, options.threads) {
+        let mine = || share(options.targets.len(), worker.number, options.threads);
+        let lanes = mine().count();
+        for target_index in mine() {
             let target = &options.targets[target_index];
             let mut datagrams = Vec::new();
             if bytes < PREBUILT_BYTES_MAX / options.threads {
@@ -171,7 +173,7 @@ impl<'a> Udp<'a> {
             by_address.insert(seen_as(target.address, six), peers.len() as u32);
             peers.push(Peer {
                 target: target_index,
-                lane: Lane::default(),
+                lane: Lane::new(lanes),
                 // FSUs begin at different places, so that commands mix over the fleet too.
                 place: (target_index % target.profile.sequence.len()) as u32,
                 seq: 0,
@@ -412,7 +414,11 @@ impl<'a> Udp<'a> {
                 continue;
             }
             let inner = &mut self.inner;
-            let settled = peer.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+            let skips_delays = self.worker.skips_delays;
+            let least_ns = |flight: &Flight| {
+                if skips_delays { 0 } else { requests[flight.request as usize].delay_ns_min }
+            };
+            let settled = peer.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, least_ns, |flight| {
                 let up = parsed.map_err(Wrong::Outer)?;
                 let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
                 if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
@@ -427,6 +433,7 @@ impl<'a> Udp<'a> {
                 prepared.expect.check(prepared.template(), raw, data, inner)?;
                 prepared.may_answer(flight)
             });
+            self.worker.learn(&settled, requests, now);
             let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
@@ -454,7 +461,7 @@ impl<'a> Udp<'a> {
         for (index, peer) in self.peers.iter_mut().enumerate() {
             let target = &self.options.targets[peer.target];
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-            peer.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
+            let forgotten = peer.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
                 let prepared = &target.profile.requests[flight.request as usize];
                 book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
                 *open -= 1;
@@ -462,6 +469,7 @@ impl<'a> Udp<'a> {
                     ready.push_back(index as u32);
                 }
             });
+            book.tally.other.forgotten += forgotten;
         }
     }
 }

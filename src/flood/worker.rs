@@ -1,6 +1,6 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
-use super::lane::Flight;
+use super::lane::{Flight, Settled};
 use super::live::Live;
 use super::options::{Options, Target};
 use super::pacer::Pacer;
@@ -73,6 +73,23 @@ impl Gate {
     }
 }
 
+/// A thread of the run: when it panics, it still comes to the gate, and counts as ended, so that nobody waits for it.
+#[derive(Debug)]
+pub struct Present<'a>(pub &'a Gate, pub &'a Live);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.stop();
+            self.1.end();
+            // Without a start it has not been there, or all have.
+            if self.0.start.get().is_none() {
+                self.0.open();
+            }
+        }
+    }
+}
+
 /// CPU time of the calling thread.
 pub fn cpu_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -94,6 +111,8 @@ pub struct Report {
     pub cpu: Option<usize>,
     /// Bytes that the kernel gave the receive buffer of its first socket.
     pub receive_buffer_bytes: u64,
+    /// Why it ended before its time.
+    pub given_up: Option<String>,
 }
 
 /// What every thread has.
@@ -113,6 +132,8 @@ pub struct Worker {
     pub spent: Vec<Vec<u8>>,
     /// Requests under way.
     pub open: usize,
+    /// Replies come before their rules' delays are over.
+    pub skips_delays: bool,
     live: Arc<Live>,
     dice: Dice,
     calendar: Calendar,
@@ -123,6 +144,7 @@ pub struct Worker {
     measure_from_ns: u64,
     cpu_at_start_ns: Option<u64>,
     end: Option<(u64, u64)>,
+    given_up: Option<String>,
 }
 
 impl Worker {
@@ -140,6 +162,7 @@ impl Worker {
             timeout_ns: nanos(options.timeout),
             spent: Vec::new(),
             open: 0,
+            skips_delays: false,
             live,
             dice: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).into(),
             calendar: Calendar::default(),
@@ -150,6 +173,7 @@ impl Worker {
             measure_from_ns,
             cpu_at_start_ns: None,
             end: None,
+            given_up: None,
         }
     }
 
@@ -166,6 +190,16 @@ impl Worker {
             dice: &mut self.dice,
         };
         self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);
+    }
+
+    /// A reply was settled: a server that skips delays gives itself away by it.
+    #[inline]
+    pub fn learn(&mut self, settled: &Settled, requests: &[Prepared], now_ns: u64) {
+        if let Settled::Good(flight, false) = settled
+            && now_ns.saturating_sub(flight.sent_ns) < requests[flight.request as usize].delay_ns_min
+        {
+            self.skips_delays = true;
+        }
     }
 
     /// A request has left.
@@ -205,6 +239,12 @@ impl Worker {
         Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
     }
 
+    /// The servers are gone: the run ends early, and says so.
+    pub fn end_run(&mut self, why: String) {
+        self.live.stop();
+        self.given_up = Some(why);
+    }
+
     /// Does whoever watches want it to end?
     pub fn is_stopped(&self) -> bool {
         self.live.is_stopped()
@@ -237,6 +277,7 @@ impl Worker {
             cpu_ns: ended_cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(ended_cpu_ns)),
             cpu,
             receive_buffer_bytes,
+            given_up: self.given_up,
         }
     }
 }

@@ -253,8 +253,12 @@ mod tests {
         assert!(queue.is_empty());
         // Empty, and filled again.
         let two = [20, 30].map(|due_ms| pending.add(dest(0), due_ms, b"").unwrap());
-        two.iter().for_each(|&index| pending.append(&mut queue, index));
-        two.iter().for_each(|&index| pending.remove(&mut queue, index));
+        for index in two {
+            pending.append(&mut queue, index);
+        }
+        for index in two {
+            pending.remove(&mut queue, index);
+        }
         assert!(queue.is_empty());
     }
 

@@ -204,6 +204,45 @@ fn the_rule_that_applies_decides() {
     run.stop();
 }
 
+/// The rule's delay is longer than the time-out: each reply comes while a later, equal request is under way, and belongs to the one
+/// that was given up.
+#[test]
+fn replies_that_are_always_late_are_never_good() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    for more in [&["--fsu", "one"][..], &["--tcp"]] {
+        let args = ["--mix", "03", "--rate", "10", "--requests", "10", "--timeout-ms", "200"];
+        let (_, report) = flood(&tree, &run.said, &[&args[..], more].concat());
+        let [sent, good, late, wrong, lost, _] = counts(&report);
+        // The run ends when nothing is under way: the last replies are not waited for.
+        assert_eq!((sent, good, wrong, late + lost), (10, 0, 0, 10), "{report:#}");
+        assert!(late > 5, "{report:#}");
+        assert_eq!(total(&report, "doubtful"), 0);
+    }
+    run.stop();
+}
+
+/// The mock goes while it is asked: what was measured until then is told, with what ended it.
+#[test]
+fn a_server_that_goes_leaves_a_report() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let said = run.said.clone();
+    let (ended, report) = std::thread::scope(|scope| {
+        let gone = scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(500));
+            run.stop()
+        });
+        let flooded = flood(&tree, &said, &["--mix", "05", "--tcp", "--connections", "4", "--timeout-ms", "200"]);
+        gone.join().expect("stopped");
+        flooded
+    });
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(counts(&report)[1] > 0, "{report:#}");
+    let failures = report["verdict"]["failures"].to_string();
+    assert!(failures.contains("ended early: stream at 127.0.0.1:"), "{failures}");
+}
+
 /// A plan that no generator keeps: what it sends after the end is bounded, and what it does not send is told.
 #[test]
 fn a_plan_that_cannot_be_kept_is_told() {
@@ -334,6 +373,14 @@ fn wrong_arguments_are_usage() {
     check(&["--mix", "01=x"], "a weight is a whole number");
     check(&["--rate", "0"], "a number above 0");
     check(&["--rate", "5", "--window", "2"], "cannot be used with");
+    check(
+        &["--fsu", "one", "--window", "18446744073709551615"],
+        "--window 18446744073709551615 for 1 FSUs: at most 1048576",
+    );
+    check(&["--window", "600000"], "--window 600000 for 2 FSUs: at most 1048576 in total");
+    check(&["--html", "/no/such/report.html"], "--html /no/such/report.html: No such file");
+    let report = tree.path("report.json").display().to_string();
+    check(&["--html", &report], "--json and --html name the same file");
     check(&["--max-loss", "101"], "0 to 100 percent");
     check(&["--cpus", "99999"], "--cpus");
     check(&["--values", "/nowhere"], "cannot be read");

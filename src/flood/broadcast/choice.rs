@@ -4,7 +4,6 @@ use crate::client::verify::{Expected, expected};
 use crate::codec::checksum::{read_number, write_number};
 use crate::flood::options::{Options, Pace};
 use crate::flood::profile::{Prepared, Profile};
-use crate::flood::worker::OPEN_MAX;
 use crate::plan::template::{KeyPart, Template};
 use std::ops::Range;
 use std::sync::Arc;
@@ -72,9 +71,6 @@ fn own_did(profile: &Profile) -> Option<&Prepared> {
 /// Whether so many exchanges can be under way. The error says what would be right.
 pub fn check(options: &Options) -> Result<(), String> {
     let Pace::Closed { window } = options.pace else { return Ok(()) };
-    if window.saturating_mul(options.targets.len()) > OPEN_MAX {
-        return Err(format!("--window {window} for {} FSUs: at most {OPEN_MAX} in total", options.targets.len()));
-    }
     let sockets = options.sockets.max(1);
     for target in options.targets.iter().filter(|_| window > sockets) {
         if let Some(prepared) = own_did(&target.profile) {
