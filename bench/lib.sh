@@ -101,8 +101,9 @@ serve() {
     case $name in
         ours-*)
             # ours-DRIVER[-WHAT]: with the log, its thread is let go wherever it likes, as it is outside benchmarks.
-            local driver=${name#ours-}
+            local driver=${name#ours-} single=()
             case $driver in
+                *-single) single=(--no-gso) ;;
                 *-log | *-nolog | *-fast) server_cpus= ;;
                 *-plain) mode=() server_cpus= ;;
                 *-2shards) shards=2 cpus=$server_cpu,$generator_cpu server_cpus= ;;
@@ -110,7 +111,7 @@ serve() {
             esac
             driver=${driver%%-*}
             rm -rf "$work/logs"
-            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" \
+            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" "${single[@]}" \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;
         epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;
@@ -167,7 +168,7 @@ round() {
     stop_server
     python3 bench/table.py keep "$rounds_file" --measure "$measure" --case "$case" --round "$number" --server "$name" \
         --flood "$work/flood.json" --stats "$work/stats.json" --cpu-ticks $((after - before)) \
-        --elapsed "$began" "$ended" --warmup "$warmup" --server-command "$server_command" \
+        --elapsed "$began" "$ended" --server-command "$server_command" \
         --flood-command "$flood_command"
     rm -f "$work/stats.json"
 }

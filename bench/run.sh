@@ -82,7 +82,7 @@ program=$target/release/fsu-mock examples=$target/release/examples
 flood_help=$("$program" flood --help) || fail "this build has no load generator: fsu-mock flood"
 has() { grep -q -- "$1" <<<"$flood_help"; }
 if has ' --echo'; then flood_echo=--echo; fi
-# The generator joins runs of datagrams by itself; that is measured on its own.
+# The generator joins runs of datagrams by itself; that is measured on its own. So does the mock, and is measured without it, too.
 plain=()
 if has ' --no-gso'; then flood_gso=1 plain=(--no-gso); fi
 [ -n "$flood_echo" ] || echo "warning: flood has no --echo: replies of echo servers are counted, but as wrong ones" >&2
@@ -94,6 +94,8 @@ fi
 IFS=, read -ra driver_list <<<"$drivers"
 # The mock with each driver.
 ours=$(printf 'ours-%s ' "${driver_list[@]}")
+# The same, each reply a datagram of its own, as the echoes' are.
+single=$(printf 'ours-%s-single ' "${driver_list[@]}")
 python_echoes=
 if [ -n "$with_python" ]; then
     python_echoes=asyncio-echo
@@ -108,7 +110,7 @@ measure_udp() {
     while read -r -u 3 fsus window; do
         config "udp-$fsus" udp "$fsus"
         floor "$fsus"
-        interleave udp "$fsus FSUs, $window under way each" "${ours}epoll-echo ring-echo $python_echoes" \
+        interleave udp "$fsus FSUs, $window under way each" "$ours${single}epoll-echo ring-echo $python_echoes" \
             udp "$fsus" "udp-$fsus" "${udp_load[@]}" --window "$window" --warmup "$warmup"
     done 3<<<$'1 64\n100 16\n1000 4\n5000 1'
 }
@@ -182,7 +184,7 @@ measure_halfload() {
 measure_peer() {
     config udp-1000 udp 1000
     # The slower of them needs its time for all that is under way.
-    interleave peer "1000 FSUs, 4 under way each" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 --sockets 16 \
+    interleave peer "1000 FSUs, 4 under way each" "${single}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 --sockets 16 \
         "${plain[@]}" --timeout-ms 10000 --window 4 --warmup "$warmup"
     # The generator as it comes sends what is under way on a port as one burst.
     interleave peer "1000 FSUs, 4 under way each, in bursts" "${ours}asyncio-peer" udp 1000 udp-1000 --mix 108B=1 \

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The lateness of one shard's replies, or of all, from due to handed to the kernel. Microseconds, rounded up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lateness {
-    /// Replies measured: all that were sent.
+    /// Replies measured: all datagrams that were sent, and what was written to connections or waits for their peers.
     pub replies: u64,
     /// Half of them were at most this late.
     pub p50_us: u64,

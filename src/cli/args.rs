@@ -160,6 +160,12 @@ pub struct RunArgs {
     /// At part load, let requests gather for so long where that saves processor time and costs no requests; 0: never
     #[arg(long, value_name = "US", default_value_t = GATHER_US, value_parser = value_parser!(u32).range(..=i64::from(GATHER_US_MAX)))]
     pub gather_us: u32,
+    /// Each reply goes to the kernel as a datagram of its own
+    ///
+    /// Replies of one size in a row to one centre go as one else, and the kernel cuts them (UDP_SEGMENT). The centre sees no
+    /// difference; a capture on this machine does.
+    #[arg(long)]
+    pub no_gso: bool,
     /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

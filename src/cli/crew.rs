@@ -11,7 +11,7 @@ use crate::responder::state::Counters;
 use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
-use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, spawn};
+use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Common {
     fleet: Arc<Fleet>,
     run: RunContext,
     own: Arc<Own>,
-    gather: Duration,
+    tuning: Tuning,
 }
 
 /// Running shards.
@@ -116,7 +116,7 @@ impl Crew {
         own: Own,
     ) -> Result<Self, String> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
-        let common = Common { driver, fleet, run, own, gather: prepared.gather };
+        let common = Common { driver, fleet, run, own, tuning: prepared.tuning };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -138,8 +138,8 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { driver, fleet, run, own, gather } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, gather }) {
+            let Common { driver, fleet, run, own, tuning } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, tuning }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -291,7 +291,8 @@ mod tests {
         let fleet = Arc::new(fleet());
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
         let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
-        let common = Common { driver: DriverKind::Poll, fleet, run, own, gather: Duration::ZERO };
+        let tuning = Tuning { gather: Duration::ZERO, gso: true };
+        let common = Common { driver: DriverKind::Poll, fleet, run, own, tuning };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

@@ -12,7 +12,7 @@ use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
-use crate::shard::{DriverKind, ring_missing};
+use crate::shard::{DriverKind, Tuning, ring_missing};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
@@ -44,8 +44,8 @@ pub struct Prepared {
     pub driver: Driver,
     /// A reply that leaves more than so many microseconds after it was due is too late.
     pub late_limit_us: u64,
-    /// How long a shard lets requests gather at part load.
-    pub gather: Duration,
+    /// What shards do to save processor time.
+    pub tuning: Tuning,
     /// The arguments that lie over any configuration.
     pub overlay: Overlay,
     /// The files of the configuration, where they are to be watched.
@@ -152,7 +152,7 @@ impl Prepared {
         let (fleet, driver) = (Arc::new(fleet), args.driver);
         let watched = args.watch.then_some(files);
         let late_limit_us = late_limit_us(args.late_limit_ms)?;
-        let gather = Duration::from_micros(args.gather_us.into());
+        let tuning = Tuning { gather: Duration::from_micros(args.gather_us.into()), gso: !args.no_gso };
         let (config, fault_ledger) = (args.config, args.fault_ledger);
         Ok(Self {
             fleet,
@@ -164,7 +164,7 @@ impl Prepared {
             fault_ledger,
             driver,
             late_limit_us,
-            gather,
+            tuning,
             overlay,
             watched,
         })

@@ -9,7 +9,8 @@
 use super::expect::Wrong;
 use std::collections::VecDeque;
 
-/// Requests under way that a reply is compared with, at most: bounds the work of a wrong one. Equal requests cost one comparison.
+/// Requests under way, oldest first, among which a reply's is looked for: bounds the work of a wrong one. Equal requests cost one
+/// comparison.
 pub const COMPARED_MAX: usize = 1024;
 /// Requests past their time-out that a thread remembers, to know a late reply as one; its lanes share them evenly. 64 bytes each,
 /// taken as they come: 16 MiB.

@@ -152,6 +152,9 @@ pub struct Totals {
     pub counts: Counts,
     /// Lost of those that should be answered, 0 to 1.
     pub loss: f64,
+    /// Requests sent, warm-up included.
+    #[serde(default)]
+    pub sent_all: u64,
     /// Requests sent a second.
     pub sent_per_s: f64,
     /// Replies a second, up to the end of sending or the last reply, whichever is later.
@@ -165,6 +168,7 @@ pub struct Totals {
     /// Requests that were due and not sent, because too many were under way or the generator was behind its plan.
     pub not_sent: u64,
     /// Good replies that may be late ones: an equal request was given up before, and a reply does not tell which it answers.
+    #[serde(default)]
     pub doubtful: u64,
     /// Sends that the system refused.
     pub send_errors: u64,
@@ -535,6 +539,7 @@ fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64,
     Totals {
         counts: total.into(),
         loss,
+        sent_all: other.sent,
         sent_per_s: per_s(total.sent, measured_s),
         replies_per_s: per_s(total.replies(), answered_s),
         duplicate: other.duplicate,

@@ -42,8 +42,8 @@ pub(super) fn wake_up() -> io::Result<Arc<OwnedFd>> {
 }
 
 impl Base {
-    /// These sockets; `wake` is written to when a command comes.
-    pub(super) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>) -> Self {
+    /// These sockets; `wake` is written to when a command comes. `gso`: see [`super::handle::Tuning`].
+    pub(super) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>, gso: bool) -> Self {
         Self {
             sockets: sockets.into_iter().map(Some).collect(),
             wake,
@@ -51,7 +51,7 @@ impl Base {
             watch: Watch::new(),
             is_ending: false,
             sender: Sender::new(),
-            together: true,
+            together: gso,
         }
     }
 

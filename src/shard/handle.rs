@@ -65,8 +65,17 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub tap: T,
     /// Whom it never answers.
     pub own: Arc<Own>,
+    /// What it does to save processor time.
+    pub tuning: Tuning,
+}
+
+/// What a shard may do to save processor time; none of it changes a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
     /// How long it lets requests gather at part load (see [`super::gather`]); zero: not at all.
     pub gather: Duration,
+    /// Replies of one size in a row to one peer go to the kernel as one, which cuts them (UDP_SEGMENT).
+    pub gso: bool,
 }
 
 /// Why a shard did not start, or ended.
@@ -144,7 +153,7 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, gather } = spec;
+    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, tuning } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -155,16 +164,16 @@ where
         .name(&format!("shard-{index}"))
         .io_memory(EXECUTOR_IO_BYTES)
         .spawn(move || async move {
-            let mut base = Base::new(sockets, woken);
+            let mut base = Base::new(sockets, woken, tuning.gso);
             let now = base.watch.now();
             let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
             serve.own = own;
             match driver {
                 DriverKind::Ring => {
-                    RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, gather).run().await
+                    RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run().await
                 }
                 DriverKind::Poll => {
-                    PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, gather).run().await
+                    PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run().await
                 }
             }
         })

@@ -48,7 +48,7 @@ pub mod watch;
 pub mod wheel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
-pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, spawn};
+pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, Tuning, spawn};
 pub use own::Own;
 pub use reload::Swap;
 pub use ring_probe::ring_missing;

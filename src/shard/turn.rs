@@ -187,6 +187,10 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             }
             let (count, outcome) = base.send(&outbox, at);
             let end = at + count.max(1);
+            if count >= SENDS_A_STAMP {
+                // One call: the first of them left before, the last just now.
+                (stamped, unix_ns) = (end, base.watch.unix_ns());
+            }
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
                 self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ns);
             }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::shard::gather::GATHER_US;
 use crate::shard::handle::spawn_with;
-use crate::shard::{Bound, DriverKind, Handle, ShardSpec, bind_tcp, bind_udp, ring_missing};
+use crate::shard::{Bound, DriverKind, Handle, ShardSpec, Tuning, bind_tcp, bind_udp, ring_missing};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
             own: Arc::default(),
-            gather: Duration::from_micros(GATHER_US.into()),
+            tuning: Tuning { gather: Duration::from_micros(GATHER_US.into()), gso: true },
         },
         Letters,
     )
