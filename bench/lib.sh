@@ -101,9 +101,9 @@ serve() {
     case $name in
         ours-*)
             # ours-DRIVER[-WHAT]: with the log, its thread is let go wherever it likes, as it is outside benchmarks.
-            local driver=${name#ours-} single=()
+            local driver=${name#ours-} gso=()
             case $driver in
-                *-single) single=(--no-gso) ;;
+                *-single) gso=(--no-gso) ;;
                 *-log | *-nolog | *-fast) server_cpus= ;;
                 *-plain) mode=() server_cpus= ;;
                 *-2shards) shards=2 cpus=$server_cpu,$generator_cpu server_cpus= ;;
@@ -111,7 +111,7 @@ serve() {
             esac
             driver=${driver%%-*}
             rm -rf "$work/logs"
-            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" "${single[@]}" \
+            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" "${gso[@]}" \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;
         epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;

@@ -176,7 +176,10 @@ impl RingIo {
     /// Submits what was begun and waits for something to complete.
     pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         let result = self.ring.wait(at_most);
-        self.closing.clear();
+        // An operation that the kernel has not seen yet names its descriptor by number.
+        if self.ring.is_submitted() {
+            self.closing.clear();
+        }
         result
     }
 

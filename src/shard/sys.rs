@@ -273,10 +273,12 @@ struct Memory {
     count: u16,
 }
 
-/// The kernel wants the entries at the beginning of a page.
-const PAGE_BYTES: usize = 4_096;
+/// The kernel wants the entries at the beginning of a page; the largest ones there are.
+const PAGE_BYTES: usize = 65_536;
+/// What the kernel says first of a datagram (`io_uring_recvmsg_out`).
+const OUT_BYTES: usize = size_of::<[u32; 4]>();
 /// A datagram with what the kernel says beside it, which stands before it.
-const BUFFER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
+const BUFFER_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
 /// Distance of the buffers, as [`STRIDE`].
 const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
 /// The only group of buffers.
@@ -323,8 +325,8 @@ impl Pool {
     /// What was received into a buffer, as it stands there.
     #[inline]
     pub(super) fn bytes(&self, filled: &Filled) -> &[u8] {
-        // SAFETY: the kernel has given the buffer back, and gets it again only with its `Filled`, which is borrowed; it has filled
-        // `len` bytes at most, and all of it was zeroed at first.
+        // SAFETY: the kernel has given the buffer back, and gets it again only by `give`, which wants the pool to itself: not while
+        // these bytes are borrowed from it. It has filled `len` bytes at most, and all of it was zeroed at first.
         unsafe { std::slice::from_raw_parts(self.memory.buffer(filled.id), filled.len.min(BUFFER_BYTES)) }
     }
 
@@ -333,7 +335,7 @@ impl Pool {
     pub(super) fn datagram(&self, filled: &Filled) -> Option<Received<'_>> {
         let out = RecvMsgOut::parse(self.bytes(filled), &template()).ok()?;
         // The parts' lengths were bounded by the buffer; they are borrowed from `out`, so they are found again by their lengths.
-        let start = 16 + NAME_BYTES + CONTROL_BYTES;
+        let start = OUT_BYTES + NAME_BYTES + CONTROL_BYTES;
         let bytes = &self.bytes(filled)[start..start + out.payload_data().len()];
         Some(Received { bytes, peer: address(out.name_data())?, control: Control::parse(out.control_data()) })
     }
@@ -382,6 +384,8 @@ pub(super) struct Ring {
 
 /// Operations that may wait for the next submission; more are submitted at once.
 const SUBMISSIONS: u32 = 512;
+/// So often what was begun is submitted to make room for more, where the kernel has no memory for it now; then the shard ends.
+const SUBMITS_MAX: usize = 8;
 /// Completions that may wait; those that find no room are kept by the kernel.
 const COMPLETIONS: u32 = 4_096;
 /// How often the end of all operations is waited for, 10 ms each, when a ring is given up.
@@ -432,15 +436,27 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        for _ in 0..2 {
+        let mut full = io::Error::from(io::ErrorKind::WouldBlock);
+        for _ in 0..SUBMITS_MAX {
             // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
             if unsafe { self.uring.submission().push(entry) }.is_ok() {
                 return;
             }
-            if let Err(error) = self.uring.submit() {
-                self.error.get_or_insert(error);
+            match self.uring.submit() {
+                Ok(_) => {}
+                Err(error) if is_for_now(&error) => full = error,
+                Err(error) => {
+                    full = error;
+                    break;
+                }
             }
         }
+        self.error.get_or_insert(full);
+    }
+
+    /// Has the kernel taken all that was begun? Without memory to spare it takes less.
+    pub(super) fn is_submitted(&mut self) -> bool {
+        self.uring.submission().is_empty()
     }
 
     /// Submits, and waits for a completion, but not longer than `at_most`. No time: looks only.
@@ -452,10 +468,8 @@ impl Ring {
         let want = usize::from(!at_most.is_zero());
         match self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time)) {
             Ok(_) => Ok(()),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
-                _ => Err(error),
-            },
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) || is_for_now(&error) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -524,6 +538,11 @@ impl Drop for Ring {
             self.take(&mut Vec::new(), COMPLETIONS as usize);
         }
     }
+}
+
+/// The kernel was interrupted, or has no room at the moment.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN))
 }
 
 fn user_data(op: Op, data: u64) -> u64 {
