@@ -9,8 +9,8 @@ pub struct Clock {
     pub unix_ms: i64,
     /// The same in nanoseconds.
     pub unix_ns: i64,
-    /// When what is at hand had come at the latest, where the kernel does not tell: the first reading after the wait that told of
-    /// it. On the wall clock, nanoseconds.
+    /// When what is at hand had come at the latest, where the kernel does not tell: when the wait ended that told of it, or the one
+    /// before, where that could not tell of all. On the wall clock, nanoseconds.
     pub arrived_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,

@@ -20,6 +20,8 @@ use std::os::fd::OwnedFd;
 use std::task::Poll;
 use std::time::Duration;
 
+/// A wait completes so many operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more.
+const COMPLETED_A_WAIT: usize = 20;
 /// Completions taken in a turn. One takes about a millisecond then, but for datagrams that come as one; timers that are due
 /// meanwhile are looked after within it.
 const COMPLETIONS_MAX: usize = 256;
@@ -59,13 +61,12 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.park(&mut readiness, wait_ms).await;
                 wait_ms = 0;
             }
-            // A wait completes 20 operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more, which has to be
-            // looked for.
+            // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
             let io = &mut self.io;
             self.turn.let_gather(wait_ms, || io.wait(Duration::ZERO).map(|()| io.ring.ready()))?;
             self.io.wait(Duration::from_millis(wait_ms))?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
-            self.turn.begin(&mut self.io, done.len() == COMPLETIONS_MAX, |at| subject(done.get(at)?));
+            self.turn.begin(&mut self.io, done.len() >= COMPLETED_A_WAIT, |at| subject(done.get(at)?));
             let mut rest = done.drain(..);
             while let Some(done) = rest.next() {
                 self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));

@@ -40,7 +40,9 @@ pub(super) struct Turn<P, T> {
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
-    /// What came with the last wait was as much as a turn takes: more was there already.
+    /// When the last wait ended, on the wall clock in nanoseconds; what came with it was as much as a turn takes, so that more may
+    /// have been there already.
+    waited_ns: i64,
     is_behind: bool,
     /// By socket: how many datagrams it had lost when that was last told.
     pub(super) lost: Vec<u32>,
@@ -59,8 +61,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     ) -> Self {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
-        let (is_stopped, is_behind) = (false, false);
-        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, is_behind, lost, staged: Vec::new() }
+        let (is_stopped, is_behind, waited_ns) = (false, false, now.unix_ns);
+        let staged = Vec::new();
+        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, waited_ns, is_behind, lost, staged }
     }
 
     /// Reads both clocks. What is at hand came no later than before.
@@ -70,9 +73,12 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.messages = 0;
     }
 
-    /// Reads both clocks for what comes now.
+    /// Reads both clocks when a wait has ended. What it tells of may have been there when the one before ended.
     fn read_clock_anew(&mut self, io: &mut impl DriverIo) {
-        self.now = io.base().watch.now();
+        let now = io.base().watch.now();
+        let arrived_ns = if self.is_behind { self.waited_ns } else { now.unix_ns };
+        self.waited_ns = now.unix_ns;
+        self.now = Clock { arrived_ns, ..now };
         self.messages = 0;
     }
 
@@ -81,11 +87,8 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     pub(super) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
         let soon_ms = self.now.mono_ms + 2 * WAIT_MS_MAX;
         if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= soon_ms) {
-            if self.is_behind {
-                self.read_clock(io);
-            } else {
-                self.read_clock_anew(io);
-            }
+            self.now = io.base().watch.now();
+            self.messages = 0;
         }
     }
 
@@ -114,11 +117,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             io.base().prefetch(socket);
         }
         [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
-        if self.is_behind {
-            self.read_clock(io);
-        } else {
-            self.read_clock_anew(io);
-        }
+        self.read_clock_anew(io);
         self.is_behind = is_full;
         if let Some(first) = first {
             self.serve.prefetch_fsu(first);

@@ -185,6 +185,18 @@ fn replies_to_one_read_are_bounded_by_what_the_peer_takes() {
     assert_eq!((world.counters().answered, world.text().len()), (16_484, 16_484_000));
 }
 
+/// Not when the batch comes to it: the time in the shard's own queue counts.
+#[test]
+fn a_reply_is_due_when_its_request_was_told_of() {
+    let mut world = world(|_| {});
+    let id = world.connect(1);
+    let now = world.now();
+    let waited = Clock { arrived_ns: now.arrived_ns - 3_000_000, ..now };
+    world.serve.on_bytes(id, b"[a0]", waited, &mut world.io);
+    let told = world.serve.late.told(2_000, 0);
+    assert_eq!((told.replies, told.over_limit, told.max_us / 10), (1, 1, 300));
+}
+
 #[test]
 fn a_peer_that_reads_nothing_is_closed() {
     let mut world = world(|limits| limits.write_deadline_ms = 3_000);
