@@ -203,6 +203,7 @@ pub fn command(
     let fields = request.as_ref().map_or(&empty, |request| &request.fields);
     let parts = key_parts(diags, template, flag?, fields, raw)?;
     let (key, key_text) = key(diags, raw, &parts)?;
+    check_comes(diags, template, raw, &constants, &parts, key);
     let plain = |list: &DataList| -> Box<[Field]> {
         list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()
     };
@@ -247,6 +248,11 @@ fn key_parts(
             diags.error(raw.pos, format!("`{plain}` of data_frame_type_flag {what}"));
             return None;
         };
+        if matches!(field.computed, Computed::Length | Computed::Checksum) {
+            let what = "is computed and tells no command from another (entries of one key may differ in size)";
+            diags.error(name.pos, format!("`{plain}` of data_frame_type_flag {what}"));
+            return None;
+        }
         parts.push(KeyPart { at: field.at, len: field.slot.len, little: field.slot.little });
     }
     let len: usize = parts.iter().map(|part| part.len).sum();
@@ -293,6 +299,39 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u1
         _ => {
             diags.error(pos, format!("`{}` is no key here ({wanted} hex digits)", digits.join("_")));
             None
+        }
+    }
+}
+
+/// Tells of a key that no request can have: what is the same in every frame, or in every request of this entry, is
+/// another value there.
+fn check_comes(
+    diags: &mut Diags,
+    template: &Template,
+    raw: &At<RawCommand>,
+    own: &[Constant],
+    parts: &[KeyPart],
+    key: u128,
+) {
+    let ends = template.left.iter().chain(&template.tail).filter_map(|field| match field.computed {
+        Computed::Start => Some((field.at, &field.name, &template.start)),
+        Computed::End => Some((field.at, &field.name, &template.end)),
+        _ => None,
+    });
+    let matched = template.versions.iter().chain(own).filter(|constant| constant.mask.is_empty());
+    let constants = ends.chain(matched.map(|constant| (constant.at, &constant.name, &constant.bytes)));
+    let pos = raw.data_frame_type.as_ref().and_then(|given| given.0.first()).map_or(raw.pos, |given| given.pos);
+    for (at, name, bytes) in constants {
+        let mut rest = key;
+        for part in parts.iter().rev() {
+            let mut wanted = rest.to_be_bytes()[size_of::<u128>() - part.len..].to_vec();
+            rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
+            if part.little {
+                wanted.reverse();
+            }
+            if part.at == at && part.len == bytes.len() && *wanted != **bytes {
+                diags.error(pos, format!("no request has this key: `{name}` is always {}", hex::encode_upper(bytes)));
+            }
         }
     }
 }

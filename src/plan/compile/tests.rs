@@ -349,3 +349,40 @@ fn what_goes_into_bits_is_zeros_and_ones() {
     one("${choice(01,10)}$", None);
     one("${hour()}$", Some(other));
 }
+
+#[test]
+fn a_key_tells_commands_apart() {
+    let protocol = |flag: &str, key: &str, keys: Value| {
+        let mut files = files();
+        let protocol = &mut files["t.json"]["protocol"];
+        protocol["data_frame_type_flag"] = flag.into();
+        protocol["data_frame"][0]["data_frame_type"] = key.into();
+        protocol["pdu_left"].as_array_mut().unwrap().push(keys);
+        files["default.json"] = json!({key: {}});
+        files
+    };
+    let one = |flag: &str, key: &str, expected: &[&str]| {
+        let length = json!({"name": "n", "type": "length", "length": 1});
+        check_all(&protocol(flag, key, length), expected, flag);
+    };
+    let told = |name: &str| {
+        format!(
+            "/protocol/data_frame_type_flag: error: `{name}` of data_frame_type_flag is computed and tells no command \
+             from another (entries of one key may differ in size)"
+        )
+    };
+    one("n", "05", &[&told("n")]);
+    one("checksum", "05", &[&told("checksum")]);
+    one("{command}_{checksum}", "01_05", &[&told("checksum")]);
+    // A device with one command alone may have no field for it.
+    one("start", "7E", &[]);
+    let never = |what: &str| format!("/protocol/data_frame/0/data_frame_type: error: no request has this key: {what}");
+    one("start", "01", &[&never("`start` is always 7E")]);
+    one("end", "01", &[&never("`end` is always 0D")]);
+    one("{start}_{command}", "7E_01", &[]);
+    one("{start}_{command}", "01_7E", &[&never("`start` is always 7E")]);
+    let version = json!({"name": "version", "type": "int_le", "length": 2, "value": 258, "match": true});
+    check_all(&protocol("{command}_{version}", "01_0102", version.clone()), &[], "version");
+    let other = [never("`version` is always 0201")];
+    check_all(&protocol("{command}_{version}", "01_0201", version), &[&other[0]], "version");
+}
