@@ -96,7 +96,7 @@ pub fn checksum(checksum: &Checksum) -> String {
         ", high byte first"
     };
     let place = span(checksum.at, checksum.len);
-    format!("{:?} of {over}[{}..{to}]{complement}; stands at {place}{order}", checksum.algorithm, checksum.from.0)
+    format!("{} of {over}[{}..{to}]{complement}; stands at {place}{order}", checksum.name, checksum.from.0)
 }
 
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`

@@ -44,6 +44,7 @@ pub(crate) fn delimited() -> Template {
         lengths: Box::default(),
         checksum: Some(Checksum {
             algorithm: Algorithm::Sum,
+            name: "sum".into(),
             complement: Complement::None,
             from: Offset(1),
             to: Offset(-2),

@@ -134,6 +134,7 @@ pub(super) fn fixed_template() -> Template {
         lengths: Box::new([]),
         checksum: Some(Checksum {
             algorithm: Algorithm::Sum,
+            name: "sum".into(),
             complement: Complement::None,
             from: Offset(1),
             to: Offset(-3),
@@ -178,6 +179,7 @@ pub(super) fn chars_template() -> Template {
         lengths: Box::new([LengthField { at: Offset(3), len: 1, little: false, base: 0, per_data: 1, lchksum: false }]),
         checksum: Some(Checksum {
             algorithm: Algorithm::Xor,
+            name: "xor".into(),
             complement: Complement::None,
             from: Offset(1),
             to: Offset(-2),

@@ -150,6 +150,8 @@ pub struct Constant {
 pub struct Checksum {
     /// How.
     pub algorithm: Algorithm,
+    /// For people: `sum`, or `crc:` and the name that the catalogue has for it.
+    pub name: Box<str>,
     /// What is done to the result.
     pub complement: Complement,
     /// First byte of the span, in the raw frame.

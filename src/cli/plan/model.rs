@@ -261,7 +261,7 @@ impl DevicePlan {
                 at: checksum.at.0,
                 len: checksum.len,
                 little: checksum.little,
-                algorithm: format!("{:?}", checksum.algorithm),
+                algorithm: checksum.name.to_string(),
                 from: checksum.from.0,
                 to: checksum.to.0,
                 over: if checksum.over_wire { "wire" } else { "raw" },

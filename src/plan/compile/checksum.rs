@@ -1,7 +1,6 @@
 //! The checksum of a template to spans.
 
 use super::crc;
-use super::expr::nearest;
 use super::field::{self, known, split_name};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
@@ -28,36 +27,57 @@ pub fn check_words(diags: &mut Diags, raw: &At<RawChecksum>) {
     field::word(diags, raw.over.as_ref(), false, &OVER);
 }
 
-fn algorithm(diags: &mut Diags, given: Option<&At<String>>, pos: Pos, field_len: usize) -> Option<Algorithm> {
+/// The algorithm, and what it is called.
+fn algorithm(
+    diags: &mut Diags,
+    given: Option<&At<String>>,
+    pos: Pos,
+    field_len: usize,
+) -> Option<(Algorithm, Box<str>)> {
     let Some(given) = given else {
         diags.missing(pos, "algorithm", "sum, xor, sum_xor, crc16 or crc:NAME");
         return None;
     };
     let name = given.value.trim();
     let lower = name.to_ascii_lowercase();
-    match lower.as_str() {
-        "sum" => return Some(Algorithm::Sum),
-        "xor" => return Some(Algorithm::Xor),
-        "sum_xor" => return Some(Algorithm::SumXor),
-        _ => {}
-    }
-    let crc_name = if lower == "crc16" { Some("crc16") } else { lower.strip_prefix("crc:").map(|_| &name[4..]) };
-    let Some(crc_name) = crc_name else {
-        let near = known(&lower, &["sum", "xor", "sum_xor", "crc16", "crc:CRC-16/MODBUS"]);
-        diags.error(given.pos, format!("unknown algorithm `{name}`{near}"));
+    let crc_name = match lower.as_str() {
+        "sum" => return Some((Algorithm::Sum, lower.into())),
+        "xor" => return Some((Algorithm::Xor, lower.into())),
+        "sum_xor" => return Some((Algorithm::SumXor, lower.into())),
+        "crc16" => "CRC-16/MODBUS",
+        _ if lower.starts_with("crc:") => name[4..].trim(),
+        _ => {
+            diags.error(given.pos, no_algorithm(name));
+            return None;
+        }
+    };
+    let Some(found) = crc::find(crc_name) else {
+        diags.error(
+            given.pos,
+            crc::ambiguous(crc_name).map_or_else(
+                || format!("no CRC of the catalogue is named `{crc_name}`{}", crc::nearest_name(crc_name)),
+                |names| format!("`{crc_name}` is ambiguous: write {names}"),
+            ),
+        );
         return None;
     };
-    let Some((algorithm, bits)) = crc::find(crc_name) else {
-        let spelled = crc_name.replace(['-', '/', ' '], "_").to_uppercase();
-        let near = nearest(&spelled, crc::NAMES.iter().copied());
-        diags.error(given.pos, format!("no CRC of the catalogue is named `{crc_name}`{near}"));
-        return None;
-    };
-    if bits as usize > field_len * 8 {
-        diags.error(given.pos, format!("a CRC of {bits} bits in a field of {field_len} bytes"));
+    if found.bits as usize > field_len * 8 {
+        diags.error(given.pos, format!("a CRC of {} bits in a field of {field_len} bytes", found.bits));
         return None;
     }
-    Some(algorithm)
+    Some((found.algorithm, format!("crc:{}", found.name).into()))
+}
+
+/// What is wrong with a word that names no algorithm; a CRC may only lack its `crc:`.
+fn no_algorithm(name: &str) -> String {
+    if let Some(names) = crc::ambiguous(name) {
+        return format!("`{name}` is ambiguous: write {names}");
+    }
+    let near = crc::find(name).map_or_else(
+        || known(name, &["sum", "xor", "sum_xor", "crc16", "crc:CRC-16/MODBUS"]),
+        |found| format!(" (did you mean `crc:{}`?)", found.name),
+    );
+    format!("unknown algorithm `{name}`{near}")
 }
 
 /// Compiles the checksum and marks its field. `None`: there is none, or errors were told.
@@ -114,8 +134,10 @@ pub fn compile(
         (None, Some(config)) => byte_span(diags, config, plan, &field)?,
         (None, None) => return None,
     };
+    let (algorithm, name) = algorithm?;
     let checksum = Checksum {
-        algorithm: algorithm?,
+        algorithm,
+        name,
         complement,
         from,
         to,

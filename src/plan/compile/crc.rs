@@ -1,23 +1,41 @@
 //! Names of the CRC catalogue to algorithms.
 
+use super::expr::nearest;
 use crate::plan::template::Algorithm;
 use crc::Crc;
 
 macro_rules! catalogue {
     ($($variant:ident $width:ty: $($name:ident)+;)+) => {
-        /// The algorithm of that name, and its width in bits. Case and punctuation do not count.
-        pub fn by_name(name: &str) -> Option<(Algorithm, u32)> {
-            let name = normal(name);
-            $($(if normal(stringify!($name)) == name {
-                let algorithm = &crc::$name;
-                return Some((Algorithm::$variant(Box::new(Crc::<$width>::new(algorithm))), u32::from(algorithm.width)));
+        /// The algorithm of that name. Case and punctuation do not count.
+        fn by_name(name: &str) -> Option<Catalogued> {
+            let wanted = normal(name);
+            $($(if normal(stringify!($name)) == wanted {
+                let algorithm = Algorithm::$variant(Box::new(Crc::<$width>::new(&crc::$name)));
+                let bits = u32::from(crc::$name.width);
+                return Some(Catalogued { algorithm, bits, name: spelled(stringify!($name)) });
             })+)+
             None
         }
 
         /// All names, for suggestions.
-        pub const NAMES: &[&str] = &[$($(stringify!($name),)+)+];
+        const NAMES: &[&str] = &[$($(stringify!($name),)+)+];
     };
+}
+
+/// An algorithm of the catalogue.
+#[derive(Debug)]
+pub struct Catalogued {
+    /// How it is computed.
+    pub algorithm: Algorithm,
+    /// Its width.
+    pub bits: u32,
+    /// As the catalogue spells it.
+    pub name: String,
+}
+
+/// `CRC_16_IBM_SDLC` as the catalogue spells it: `CRC-16/IBM-SDLC`.
+fn spelled(name: &str) -> String {
+    name.replacen('_', "-", 1).replacen('_', "/", 1).replace('_', "-")
 }
 
 fn normal(name: &str) -> String {
@@ -46,8 +64,6 @@ catalogue! {
 /// Other names under which the catalogue lists its algorithms, as people write them.
 const ALIASES: &[(&str, &str)] = &[
     ("MODBUS", "CRC_16_MODBUS"),
-    ("CRC16", "CRC_16_MODBUS"),
-    ("CRC16CCITT", "CRC_16_KERMIT"),
     ("CRC16CCITTTRUE", "CRC_16_KERMIT"),
     ("CRC16CCITTFALSE", "CRC_16_IBM_3740"),
     ("CRC16AUTOSAR", "CRC_16_IBM_3740"),
@@ -62,10 +78,32 @@ const ALIASES: &[(&str, &str)] = &[
     ("CRC32C", "CRC_32_ISCSI"),
 ];
 
+/// Names that people write for different algorithms: whichever was taken, the other half would be wrong without a word.
+const AMBIGUOUS: &[(&str, &[&str])] = &[
+    ("CRC16", &["CRC_16_ARC", "CRC_16_MODBUS"]),
+    ("CRC16CCITT", &["CRC_16_KERMIT", "CRC_16_IBM_3740", "CRC_16_XMODEM"]),
+    ("CRCCCITT", &["CRC_16_KERMIT", "CRC_16_IBM_3740", "CRC_16_XMODEM"]),
+];
+
 /// [`by_name`], with the catalogue's aliases.
-pub fn find(name: &str) -> Option<(Algorithm, u32)> {
+pub fn find(name: &str) -> Option<Catalogued> {
     let wanted = normal(name);
     by_name(name).or_else(|| ALIASES.iter().find(|(alias, _)| *alias == wanted).and_then(|(_, name)| by_name(name)))
+}
+
+/// What to write instead of a name that may mean several: `crc:A or crc:B`.
+pub fn ambiguous(name: &str) -> Option<String> {
+    let wanted = normal(name);
+    let (_, meant) = AMBIGUOUS.iter().find(|(short, _)| *short == wanted)?;
+    let names: Vec<String> = meant.iter().map(|name| format!("crc:{}", spelled(name))).collect();
+    let (last, first) = names.split_last()?;
+    Some(format!("{} or {last}", first.join(", ")))
+}
+
+/// ` (did you mean …?)`, or nothing.
+pub fn nearest_name(name: &str) -> String {
+    let names: Vec<String> = NAMES.iter().map(|name| spelled(name)).collect();
+    nearest(name, names.iter().map(String::as_str))
 }
 
 #[cfg(test)]
@@ -74,7 +112,7 @@ mod tests {
 
     fn check(name: &str, check_value: u64) {
         let bytes = b"123456789";
-        let got = match find(name).unwrap_or_else(|| panic!("{name} is unknown")).0 {
+        let got = match find(name).unwrap_or_else(|| panic!("{name} is unknown")).algorithm {
             Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
             Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
             Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
@@ -87,12 +125,36 @@ mod tests {
     #[test]
     fn catalogue_check_values() {
         check("CRC-16/MODBUS", 0x4B37);
-        check("crc16", 0x4B37);
+        check("CRC-16/ARC", 0xBB3D);
         check("CRC-16/CCITT-FALSE", 0x29B1);
         check("crc-8/smbus", 0xF4);
         check("CRC-32/ISO-HDLC", 0xCBF4_3926);
         check("CRC-64/XZ", 0x995D_C9BB_DF19_39FA);
         check("CRC-24/OPENPGP", 0x0021_CF02);
         assert!(find("CRC-16/NONE").is_none());
+    }
+
+    #[test]
+    fn names_as_the_catalogue_spells_them() {
+        let check =
+            |name: &str, expected: &str| assert_eq!(find(name).map(|found| found.name).as_deref(), Some(expected));
+        check("crc16modbus", "CRC-16/MODBUS");
+        check("CRC-16/CCITT-FALSE", "CRC-16/IBM-3740");
+        check("x-25", "CRC-16/IBM-SDLC");
+        check("crc_16_iso_iec_14443_3_a", "CRC-16/ISO-IEC-14443-3-A");
+        check("CRC32", "CRC-32/ISO-HDLC");
+    }
+
+    #[test]
+    fn names_of_several() {
+        let check = |name: &str, expected: Option<&str>| {
+            assert_eq!(ambiguous(name).as_deref(), expected, "{name}");
+            assert!(expected.is_none() || find(name).is_none(), "{name}");
+        };
+        check("CRC-16", Some("crc:CRC-16/ARC or crc:CRC-16/MODBUS"));
+        for name in ["CRC16-CCITT", "CRC-16/CCITT", "crc-ccitt"] {
+            check(name, Some("crc:CRC-16/KERMIT, crc:CRC-16/IBM-3740 or crc:CRC-16/XMODEM"));
+        }
+        check("CRC-16/ARC", None);
     }
 }

@@ -163,10 +163,36 @@ fn vendors_that_no_template_names_are_looked_at_too() {
         json!({"vendor": "x", "checksum": {"algorithm": "crc:CRC-16/MODBUZ"}}),
         &[told(
             "/checksum/algorithm",
-            "no CRC of the catalogue is named `CRC-16/MODBUZ` (did you mean `CRC_16_MODBUS`?)",
+            "no CRC of the catalogue is named `CRC-16/MODBUZ` (did you mean `CRC-16/MODBUS`?)",
         )],
     );
     check("/vendor.json", json!([{"vendor": "y"}, {"vendor": "y"}]), &["/1/vendor: error: a second entry for `y`"]);
+}
+
+#[test]
+fn a_crc_has_one_meaning() {
+    let check = |algorithm: &str, expected: Option<&str>| {
+        let at = "/t.json/protocol/checksum/algorithm";
+        let mut files = files();
+        files["t.json"]["protocol"]["pdu_tailer"][0]["length"] = 2.into();
+        *files.pointer_mut(at).unwrap() = algorithm.into();
+        let expected = expected.map(|text| format!("/protocol/checksum/algorithm: error: {text}"));
+        check_all(&files, &expected.iter().map(String::as_str).collect::<Vec<_>>(), algorithm);
+    };
+    for good in ["crc16", "CRC16", "crc:CRC-16/ARC", "crc:crc_16_ccitt_false", "crc:X-25"] {
+        check(good, None);
+    }
+    let crc16 = "`CRC-16` is ambiguous: write crc:CRC-16/ARC or crc:CRC-16/MODBUS";
+    check("crc:CRC-16", Some(crc16));
+    check("CRC-16", Some(crc16));
+    let ccitt = "`CRC16-CCITT` is ambiguous: write crc:CRC-16/KERMIT, crc:CRC-16/IBM-3740 or crc:CRC-16/XMODEM";
+    check("crc:CRC16-CCITT", Some(ccitt));
+    check("CRC-16/XMODEM", Some("unknown algorithm `CRC-16/XMODEM` (did you mean `crc:CRC-16/XMODEM`?)"));
+    check(
+        "CRC-CCITT-FALSE",
+        Some("unknown algorithm `CRC-CCITT-FALSE` (known: sum, xor, sum_xor, crc16, crc:CRC-16/MODBUS)"),
+    );
+    check("crc:CRC8/LTS", Some("no CRC of the catalogue is named `CRC8/LTS` (did you mean `CRC-8/LTE`?)"));
 }
 
 /// A template with neither start nor end, for tcp, with these commands.
