@@ -90,22 +90,18 @@ fn data_lengths(
         let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
         let each = if chars && template.encoding == Encoding::AsciiHex { 2 } else { 1 };
         let mut value = raw.add.as_ref().map_or(0, |add| add.value);
-        let of: Vec<&str> = match &raw.of {
-            Some(of) => of.value.0.iter().map(|name| name.value.as_str()).collect(),
-            None => vec!["data_frame"],
-        };
-        for name in of {
-            let plain = split_name(name).1;
-            let header = || template.left.iter().chain(&template.tail).find(|field| *field.name == *plain);
-            let data = fields.iter().find(|field| !field.header && *field.field.name == *plain);
-            let size = match (plain, data) {
-                ("data_frame", _) => Some(data_len),
-                (_, Some(field)) => Some(field.field.slot.len),
-                _ => header().map(|field| field.slot.len),
-            };
-            match size {
-                Some(size) => value += (size * each) as i64,
-                None => diags.error(raw.pos, format!("`of` names no field `{name}`")),
+        let whole = [At { pos: raw.pos, value: "data_frame".to_owned() }];
+        for name in raw.of.as_ref().map_or(&whole[..], |of| &of.value.0) {
+            let plain = split_name(&name.value).1;
+            let header = || template.left.iter().chain(&template.tail);
+            let data = || fields.iter().filter(|field| !field.header).map(|field| &field.field);
+            let named = data().chain(header()).find(|field| *field.name == *plain);
+            let size = if plain == "data_frame" { Some(data_len) } else { named.map(|field| field.slot.len) };
+            if let Some(size) = size {
+                value += (size * each) as i64;
+            } else {
+                let names: Vec<&str> = data().chain(header()).map(|field| &*field.name).chain(["data_frame"]).collect();
+                diags.error(name.pos, format!("`of` names no field `{}`{}", name.value, known(plain, &names)));
             }
         }
         let field = &mut fields[index];

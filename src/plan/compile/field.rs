@@ -142,11 +142,30 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         diags.error(length_pos, format!("length {length} for type {kind_name} ({fixed} bytes)"));
         return None;
     }
+    if kind != Kind::Length {
+        length_only(diags, raw);
+    }
     let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
     if let Some(ranges) = &raw.bits {
         slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
     }
     Some(slot)
+}
+
+/// Tells of keys that say how a length is computed, at a field that is none.
+fn length_only(diags: &mut Diags, raw: &At<RawField>) {
+    let add = raw.add.as_ref().map(|add| add.pos).filter(|_| !is_data_frame_length(raw));
+    let given = [
+        ("of", raw.of.as_ref().map(|of| of.pos)),
+        ("unit", raw.unit.as_ref().map(|unit| unit.pos)),
+        ("add", add),
+        ("check", raw.check.as_ref().map(|check| check.pos)),
+    ];
+    for (key, pos) in given {
+        if let Some(pos) = pos {
+            diags.error(pos, format!("`{key}` needs `\"type\": \"length\"`"));
+        }
+    }
 }
 
 fn bit_ranges(

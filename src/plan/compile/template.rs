@@ -276,7 +276,8 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
                 Some(field) => length.base += field.slot.len as i64 * coded,
                 None if plain == "data_frame" => length.per_data += coded,
                 None => {
-                    let names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
+                    let header = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
+                    let names: Vec<&str> = header.chain(["data_frame"]).collect();
                     diags.error(name.pos, format!("no field `{}`{}", name.value, known(plain, &names)));
                 }
             }

@@ -302,6 +302,37 @@ fn a_length_is_computed() {
 }
 
 #[test]
+fn what_a_length_counts() {
+    let field = |kind: &str, value: &str, key: &str, given: Value| json!({"name": "n", "type": kind, "length": 2, "value": value, key: given});
+    for (key, given) in
+        [("of", json!("data_frame")), ("unit", json!("chars")), ("add", json!(1)), ("check", json!("none"))]
+    {
+        let needs = format!("error: `{key}` needs `\"type\": \"length\"`");
+        for list in ["pdu_left/1", "data_frame/0/resp_data_list/1"] {
+            let at = format!("/t.json/protocol/{list}");
+            let mut files = files();
+            *files.pointer_mut(&at).unwrap() = field("uint", "0", key, given.clone());
+            check_all(&files, &[&format!("/protocol/{list}/{key}: {needs}")], key);
+        }
+    }
+    let at = "/t.json/protocol/pdu_left/1";
+    check(at, field("uint", "{{data_frame_length}}", "add", json!(1)), &[]);
+
+    let length = |of: Value| json!({"name": "n", "type": "length", "length": 1, "of": of});
+    check(at, length(json!(["data_frame", "end"])), &[]);
+    let known = "(known: start, n, command, checksum, end, data_frame)";
+    check(at, length(json!(["body"])), &[&format!("/protocol/pdu_left/1/of/0: error: no field `body` {known}")]);
+    let near = "(did you mean `data_frame`?)";
+    check(at, length(json!("data_fram")), &[&format!("/protocol/pdu_left/1/of: error: no field `data_fram` {near}")]);
+    let known = "(known: power, n, start, address, command, checksum, end, data_frame)";
+    check(
+        "/t.json/protocol/data_frame/0/resp_data_list/1",
+        length(json!(["power", "body"])),
+        &[&format!("/protocol/data_frame/0/resp_data_list/1/of/1: error: `of` names no field `body` {known}")],
+    );
+}
+
+#[test]
 fn one_mistake_is_told_once() {
     let lists = |list: Value, expected: &[&str]| check("/default.json/01", list, expected);
     lists(json!([]), &["/01: warning: an empty list: the command is not answered, as if it did not stand here"]);
