@@ -4,7 +4,7 @@
 //! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
-//! - [`rules`], [`reply`], [`expr`]: rule files. [`faults`]: `faults` wherever they stand.
+//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`sample`]: requests, for clients.
 
@@ -15,6 +15,7 @@ pub mod device;
 pub mod expr;
 pub mod faults;
 pub mod field;
+mod fits;
 pub mod fsu;
 pub mod payload;
 pub mod reply;

@@ -1,16 +1,15 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
-use super::expr::{self, Scope, is_dynamic, number_range};
+use super::expr::{self, Scope, is_dynamic};
 use super::field::{Area, constant, encode, split_name, text};
+use super::fits::fits;
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value;
-use crate::codec::value::{self, range};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
 use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// A field of resp_data_list.
@@ -278,7 +277,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<J
     match expr::parse(&text, scope) {
         Err(wrong) => diags.error(json.pos, wrong),
         Ok(expr) => {
-            if let Err(wrong) = fits(&expr, slot) {
+            if let Err(wrong) = fits(&expr, slot, scope.id_digits()) {
                 diags.error(json.pos, format!("`{text}` {wrong}"));
                 return;
             }
@@ -290,7 +289,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<J
     }
 }
 
-fn numeric(kind: &Kind) -> bool {
+pub(super) fn numeric(kind: &Kind) -> bool {
     matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
 }
 
@@ -321,7 +320,7 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
 }
 
 /// Two bit fields that mean the same by every bit; how short values would stand does not matter to them.
-fn same_bits(asked: &Slot, slot: &Slot) -> bool {
+pub(super) fn same_bits(asked: &Slot, slot: &Slot) -> bool {
     matches!(slot.kind, Kind::Bit(_)) && (&asked.kind, asked.len, asked.little) == (&slot.kind, slot.len, slot.little)
 }
 
@@ -331,150 +330,6 @@ fn width(number: Number) -> usize {
         Number::PackedDate | Number::PackedTime | Number::Seq | Number::Rand(..) => 0,
         _ => 2,
     }
-}
-
-/// Can whatever this text becomes be a value of the field? The error goes behind the text.
-fn fits(expr: &Expr, slot: &Slot) -> Result<(), String> {
-    let len = slot.len;
-    match &slot.kind {
-        Kind::Hex | Kind::Bcd => {
-            for part in &expr.parts {
-                if let Part::Literal(text) = part {
-                    let ok = |c: char| match slot.kind {
-                        Kind::Bcd => c.is_ascii_digit(),
-                        _ => c.is_ascii_hexdigit() || c == ' ' || c == 'x',
-                    };
-                    if !text.chars().all(ok) {
-                        return Err(format!("has `{text}`, which are no digits of this field"));
-                    }
-                }
-                if let Part::Number { number: Number::Rand(low, _), .. } = part
-                    && *low < 0
-                {
-                    return Err("may be negative, which this field cannot hold".into());
-                }
-            }
-            // seq() in digits wraps by itself when it stands alone.
-            let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
-            let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
-            let most = if packed { 5 } else { expr.bytes_max };
-            if most > 2 * len && !alone {
-                return Err(format!("may be {most} digits long, and the field holds {}", 2 * len));
-            }
-            Ok(())
-        }
-        Kind::Str if expr.bytes_max > len => {
-            Err(format!("may be {} bytes long, and the field holds {len}", expr.bytes_max))
-        }
-        Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot),
-        Kind::F32 | Kind::F64 => {
-            let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
-            if let [Part::Choice(choices)] = &*expr.parts
-                && let Some(bad) = choices.iter().find(|choice| wrong(choice))
-            {
-                return Err(format!("has the choice `{bad}`, which is no number of this field"));
-            }
-            match largest_text(&expr.parts) {
-                Some(text) if wrong(&text) => Err("is no number of this field".into()),
-                _ => Ok(()),
-            }
-        }
-        Kind::Bit(_) => fits_bits(expr, slot),
-        Kind::Str => Ok(()),
-    }
-}
-
-/// Bits are written as zeros and ones, one after another.
-fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), String> {
-    let is_bits = |text: &str| text.bytes().all(|c| matches!(c, b'0' | b'1' | b'[' | b']' | b',' | b' '));
-    let count = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
-    if let [Part::Field { slot: asked, .. }] = &*expr.parts
-        && same_bits(asked, slot)
-    {
-        return Ok(());
-    }
-    let mut bits = 0;
-    for part in &expr.parts {
-        bits += match part {
-            Part::Literal(text) if is_bits(text) => count(text),
-            Part::Choice(choices) if choices.iter().all(|choice| is_bits(choice)) => {
-                choices.iter().map(|choice| count(choice)).max().unwrap_or(0)
-            }
-            // Of numbers that follow each other, only 0 and 1 (10 and 11, …) are zeros and ones alone.
-            Part::Number { number: Number::Rand(low, high), .. }
-                if high.abs_diff(*low) <= 1 && is_bits(&low.to_string()) && is_bits(&high.to_string()) =>
-            {
-                count(&high.to_string())
-            }
-            Part::Field { slot: asked, .. } if matches!(&asked.kind, Kind::Bit(names) if names.is_empty()) => {
-                asked.len * 8
-            }
-            Part::Register(_) => 0,
-            _ => {
-                let what = "may be something else than zeros and ones";
-                return Err(format!("{what} (this field takes them, or a bit field of the same size and names)"));
-            }
-        };
-    }
-    if bits > 8 * slot.len {
-        return Err(format!("may be {bits} bits long, and the field holds {}", 8 * slot.len));
-    }
-    Ok(())
-}
-
-fn fits_integer(expr: &Expr, slot: &Slot) -> Result<(), String> {
-    let (low, high) = range(&slot.kind, slot.len);
-    let (least, most) = match &*expr.parts {
-        [Part::Number { number, .. } | Part::Packed(number)] => match number_range(*number) {
-            Some((least, most)) => (i128::from(least), i128::from(most)),
-            None => return Ok(()),
-        },
-        [Part::Field { slot: asked, .. }] if numeric(&asked.kind) => {
-            if !matches!(asked.kind, Kind::F32 | Kind::F64) && asked.len <= slot.len {
-                return Ok(());
-            }
-            range(&asked.kind, asked.len)
-        }
-        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => {
-            (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1)
-        }
-        [Part::Choice(choices)] => {
-            for choice in choices {
-                let value = value::parse_int(choice.as_bytes());
-                if !value.is_ok_and(|value| (low..=high).contains(&value)) {
-                    return Err(format!("has the choice `{choice}`, which is no whole number from {low} to {high}"));
-                }
-            }
-            return Ok(());
-        }
-        parts => match largest_text(parts) {
-            Some(text) => match value::parse_int(text.as_bytes()) {
-                Ok(value) => (0, value),
-                Err(_) => return Err("is no whole number".into()),
-            },
-            None => return Ok(()),
-        },
-    };
-    if least < low || most > high {
-        return Err(format!("may be {least} to {most}, and the field holds {low} to {high}"));
-    }
-    Ok(())
-}
-
-/// The largest text of parts that are all numbers and literals.
-fn largest_text(parts: &[Part]) -> Option<String> {
-    let mut all = String::new();
-    for part in parts {
-        match part {
-            Part::Literal(text) => all.push_str(text),
-            Part::Number { number, digits } => {
-                let (_, most) = number_range(*number)?;
-                let _ = write!(all, "{most:0width$}", width = usize::from(*digits));
-            }
-            _ => return None,
-        }
-    }
-    Some(all)
 }
 
 /// A scope in which nothing may be referred to but the request's header.

@@ -443,3 +443,49 @@ fn a_key_tells_commands_apart() {
     let other = [never("`version` is always 0201")];
     check_all(&protocol("{command}_{version}", "01_0201", version), &[&other[0]], "version");
 }
+
+#[test]
+fn what_a_text_may_become_fits() {
+    // The FSU's id has 4 digits.
+    let one = |kind: &str, length: u32, value: &str, expected: Option<&str>| {
+        let mut files = files();
+        let command = &mut files["t.json"]["protocol"]["data_frame"][0];
+        let field = |name: &str, kind: &str| json!({"name": name, "type": kind, "length": 2});
+        command["req_data_list"] = json!([field("raw", "hex"), field("number", "uint")]);
+        command["resp_data_list"] = json!([{"name": "n", "type": kind, "length": length}]);
+        files["default.json"] = json!({"01": {"data": {"n": value}}});
+        let expected = expected.map(|text| format!("/01/data/n: error: `{value}` {text}"));
+        check_all(&files, &expected.iter().map(String::as_str).collect::<Vec<_>>(), value);
+    };
+    let no_number = Some("is no whole number");
+    one("uint", 2, "${fsuid()}$", None);
+    one("uint", 1, "${fsuid()}$", Some("may be 9999, and the field holds 0 to 255"));
+    one("uint", 8, "${fsuid()}$${fsuid()}$", None);
+    one("uint", 2, "${packed_time()}$", None);
+    one("uint", 4, "${packed_time()}$${packed_time()}$", no_number);
+    one("uint", 4, "0x${packed_time()}$${packed_time()}$", None);
+    one("uint", 2, "0x${packed_time()}$${packed_time()}$", Some("may be 0xFFFFFFFF, and the field holds 0 to 65535"));
+    one("uint", 4, "${datetime(%H%M)}$", None);
+    one("uint", 2, "${datetime(%Y%m%d)}$", Some("may be 99991231, and the field holds 0 to 65535"));
+    one("uint", 2, "${datetime(%H:%M)}$", no_number);
+    one("uint", 1, "${hour()}$${minute()}$", Some("may be 2359, and the field holds 0 to 255"));
+    one("uint", 1, "1${choice(1,99)}$", None);
+    one("uint", 1, "1${choice(99,1,a)}$", no_number);
+    one("int", 2, "1${rand(-1,1)}$", no_number);
+    one("uint", 1, "#{number}#${second()}$", Some("may be 6553559, and the field holds 0 to 255"));
+    one("uint", 1, "#{raw}#", None);
+    one("uint", 1, "v#{raw}#", no_number);
+    one("uint", 1, "#{raw}#${fsuid()}$", Some("may be 9999, and the field holds 0 to 255"));
+    one("uint", 2, "4${seq()}$", None);
+    one("f32", 4, "${packed_date()}$", Some("is no number of this field"));
+    one("f32", 4, "1.${fsuid()}$", None);
+    one("hex", 2, "${choice(0A,x1)}$", None);
+    one("bcd", 2, "${choice(0A,1)}$", Some("has the choice `0A`, which are no digits of this field"));
+    one(
+        "bcd",
+        4,
+        "00${packed_time()}$",
+        Some("may have the hex digits of a packed time, and the field holds decimal ones"),
+    );
+    one("bcd", 4, "${datetime(%H:%M)}$", Some("has `:`, which are no digits of this field"));
+}

@@ -1,0 +1,246 @@
+//! Whether what a text with references becomes can be a value of its field, as far as that is known before any request.
+
+use super::expr::number_range;
+use super::reply::{numeric, same_bits};
+use crate::codec::value::{self, Misfit, range};
+use crate::plan::rule::{Expr, Number, Part, TimeItem};
+use crate::plan::template::{Kind, Slot};
+
+/// Can whatever this text becomes be a value of the field? The error goes behind the text. `id_digits`: of `fsuid()`; 0 where
+/// any FSU may be meant.
+pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String> {
+    let len = slot.len;
+    match &slot.kind {
+        Kind::Hex | Kind::Bcd => {
+            fits_digits(expr, slot)?;
+            // seq() in digits wraps by itself when it stands alone.
+            let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
+            let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
+            let most = if packed { 5 } else { expr.bytes_max };
+            if most > 2 * len && !alone {
+                return Err(format!("may be {most} digits long, and the field holds {}", 2 * len));
+            }
+            Ok(())
+        }
+        Kind::Str if expr.bytes_max > len => {
+            Err(format!("may be {} bytes long, and the field holds {len}", expr.bytes_max))
+        }
+        Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot, id_digits),
+        Kind::F32 | Kind::F64 => {
+            let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
+            if let [Part::Choice(choices)] = &*expr.parts
+                && let Some(bad) = choices.iter().find(|choice| wrong(choice))
+            {
+                return Err(format!("has the choice `{bad}`, which is no number of this field"));
+            }
+            let texts = Texts::of(&expr.parts, id_digits);
+            if !texts.open && texts.all().any(|text| wrong(&text)) {
+                return Err("is no number of this field".into());
+            }
+            Ok(())
+        }
+        Kind::Bit(_) => fits_bits(expr, slot),
+        Kind::Str => Ok(()),
+    }
+}
+
+/// Are the characters that are known digits of a hex or bcd field?
+fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+    let is_bcd = slot.kind == Kind::Bcd;
+    let ok =
+        |text: &str| text.chars().all(|c| c.is_ascii_digit() || !is_bcd && (c.is_ascii_hexdigit() || " x".contains(c)));
+    let literal = |item: &TimeItem| match item {
+        TimeItem::Literal(text) if !ok(text) => Some(text.clone()),
+        _ => None,
+    };
+    for part in &expr.parts {
+        let strange = match part {
+            Part::Literal(text) if !ok(text) => Some(text.clone()),
+            Part::Datetime(items) => items.iter().find_map(literal),
+            _ => None,
+        };
+        if let Some(text) = strange {
+            return Err(format!("has `{text}`, which are no digits of this field"));
+        }
+        match part {
+            Part::Choice(choices) => {
+                if let Some(bad) = choices.iter().find(|choice| !ok(choice)) {
+                    return Err(format!("has the choice `{bad}`, which are no digits of this field"));
+                }
+            }
+            Part::Packed(_) if is_bcd && expr.parts.len() > 1 => {
+                return Err("may have the hex digits of a packed time, and the field holds decimal ones".into());
+            }
+            Part::Number { number: Number::Rand(low, _), .. } if *low < 0 => {
+                return Err("may be negative, which this field cannot hold".into());
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Bits are written as zeros and ones, one after another.
+fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+    let is_bits = |text: &str| text.bytes().all(|c| matches!(c, b'0' | b'1' | b'[' | b']' | b',' | b' '));
+    let count = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
+    if let [Part::Field { slot: asked, .. }] = &*expr.parts
+        && same_bits(asked, slot)
+    {
+        return Ok(());
+    }
+    let mut bits = 0;
+    for part in &expr.parts {
+        bits += match part {
+            Part::Literal(text) if is_bits(text) => count(text),
+            Part::Choice(choices) if choices.iter().all(|choice| is_bits(choice)) => {
+                choices.iter().map(|choice| count(choice)).max().unwrap_or(0)
+            }
+            // Of numbers that follow each other, only 0 and 1 (10 and 11, …) are zeros and ones alone.
+            Part::Number { number: Number::Rand(low, high), .. }
+                if high.abs_diff(*low) <= 1 && is_bits(&low.to_string()) && is_bits(&high.to_string()) =>
+            {
+                count(&high.to_string())
+            }
+            Part::Field { slot: asked, .. } if matches!(&asked.kind, Kind::Bit(names) if names.is_empty()) => {
+                asked.len * 8
+            }
+            Part::Register(_) => 0,
+            _ => {
+                let what = "may be something else than zeros and ones";
+                return Err(format!("{what} (this field takes them, or a bit field of the same size and names)"));
+            }
+        };
+    }
+    if bits > 8 * slot.len {
+        return Err(format!("may be {bits} bits long, and the field holds {}", 8 * slot.len));
+    }
+    Ok(())
+}
+
+fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String> {
+    let (low, high) = range(&slot.kind, slot.len);
+    let (least, most) = match &*expr.parts {
+        [Part::Number { number, .. } | Part::Packed(number)] => match number_range(*number) {
+            Some((least, most)) => (i128::from(least), i128::from(most)),
+            None => return Ok(()),
+        },
+        [Part::Field { slot: asked, .. }] if numeric(&asked.kind) => {
+            if !matches!(asked.kind, Kind::F32 | Kind::F64) && asked.len <= slot.len {
+                return Ok(());
+            }
+            range(&asked.kind, asked.len)
+        }
+        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => {
+            (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1)
+        }
+        [Part::Choice(choices)] => {
+            for choice in choices {
+                let value = value::parse_int(choice.as_bytes());
+                if !value.is_ok_and(|value| (low..=high).contains(&value)) {
+                    return Err(format!("has the choice `{choice}`, which is no whole number from {low} to {high}"));
+                }
+            }
+            return Ok(());
+        }
+        parts => return fits_range(parts, id_digits, low, high),
+    };
+    if least < low || most > high {
+        return Err(format!("may be {least} to {most}, and the field holds {low} to {high}"));
+    }
+    Ok(())
+}
+
+/// Is every text of these parts, as far as they are known, a whole number in that range?
+fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result<(), String> {
+    let in_number =
+        |text: &str| text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, 'x' | 'X' | '+' | '-' | ' '));
+    let strange = |part: &Part| matches!(part, Part::Literal(text) if !in_number(text));
+    if parts.iter().any(strange) {
+        return Err("is no whole number".into());
+    }
+    let texts = Texts::of(parts, id_digits);
+    for text in texts.all() {
+        match value::parse_int(text.as_bytes()) {
+            Ok(value) if (low..=high).contains(&value) => {}
+            Ok(_) | Err(Misfit::Range) => {
+                return Err(format!("may be {text}, and the field holds {low} to {high}"));
+            }
+            Err(_) if texts.open => {}
+            Err(_) => return Err("is no whole number".into()),
+        }
+    }
+    Ok(())
+}
+
+/// What parts may become: of each the longest text first, and others that may be no number where that one is.
+struct Texts {
+    parts: Vec<Vec<String>>,
+    /// Some part depends on the request, a register or an FSU: it may be more than stands here.
+    open: bool,
+}
+
+impl Texts {
+    fn of(parts: &[Part], id_digits: usize) -> Self {
+        let mut texts = Self { parts: Vec::new(), open: false };
+        for part in parts {
+            let all = part_texts(part, id_digits);
+            texts.open |= all.is_empty();
+            texts.parts.extend((!all.is_empty()).then_some(all));
+        }
+        texts
+    }
+
+    /// The longest, and those in which one part is another one.
+    fn all(&self) -> impl Iterator<Item = String> {
+        let with = |place: usize, other: usize| -> String {
+            let each = self.parts.iter().enumerate();
+            each.map(|(at, all)| all[if at == place { other } else { 0 }].as_str()).collect()
+        };
+        let others = self
+            .parts
+            .iter()
+            .enumerate()
+            .flat_map(move |(place, all)| (1..all.len()).map(move |other| with(place, other)));
+        let longest = self.parts.iter().map(|all| all[0].as_str()).collect();
+        std::iter::once(longest).chain(others)
+    }
+}
+
+/// The longest text of a part first; none: not known.
+fn part_texts(part: &Part, id_digits: usize) -> Vec<String> {
+    match part {
+        Part::Literal(text) => vec![text.to_string()],
+        Part::Number { number, digits } => {
+            // `seq()` has no end: its first is the least that has to fit.
+            let (least, most) = number_range(*number).unwrap_or((1, 1));
+            let width = usize::from(*digits);
+            vec![format!("{most:0width$}"), format!("{least:0width$}")]
+        }
+        Part::Packed(_) => vec!["FFFF".to_owned()],
+        Part::Datetime(items) => vec![items.iter().map(largest_item).collect()],
+        Part::FsuId if id_digits > 0 => vec!["9".repeat(id_digits)],
+        Part::Choice(choices) => {
+            let mut all: Vec<String> = choices.iter().map(ToString::to_string).collect();
+            all.sort_by(|a, b| (b.len(), b).cmp(&(a.len(), a)));
+            all
+        }
+        Part::Field { slot, .. } if matches!(slot.kind, Kind::Int | Kind::Uint) => {
+            vec![range(&slot.kind, slot.len).1.to_string()]
+        }
+        Part::Field { slot, .. } if slot.kind == Kind::Bcd => vec!["9".repeat(2 * slot.len)],
+        Part::Field { .. } | Part::FsuId | Part::Register(_) => Vec::new(),
+    }
+}
+
+fn largest_item(item: &TimeItem) -> String {
+    match item {
+        TimeItem::Literal(text) => text.to_string(),
+        TimeItem::Number(number, digits) => {
+            let (_, most) = number_range(*number).unwrap_or_default();
+            format!("{most:0width$}", width = usize::from(*digits))
+        }
+        TimeItem::Millis => "999".to_owned(),
+        TimeItem::DayOfYear => "366".to_owned(),
+    }
+}
