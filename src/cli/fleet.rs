@@ -17,13 +17,18 @@ pub fn load(path: Option<&Path>) -> Result<Fleet, CliError> {
 /// The same, with the files that were read.
 pub(super) fn load_files(path: Option<&Path>) -> Result<(Fleet, Vec<PathBuf>), CliError> {
     let (fleet, diags, files) = read_files(path);
-    let mut stderr = std::io::stderr().lock();
-    for line in diags.lines() {
-        let _ = writeln!(stderr, "{line}");
-    }
+    tell(&diags);
     match fleet {
         Some(fleet) if !diags.has_errors() => Ok((fleet, files)),
         _ => Err(CliError::new(exit_of(&diags), format!("{}; nothing is served", summary(&diags)))),
+    }
+}
+
+/// Errors and warnings to stderr.
+pub(super) fn tell(diags: &Diags) {
+    let mut stderr = std::io::stderr().lock();
+    for line in diags.lines() {
+        let _ = writeln!(stderr, "{line}");
     }
 }
 

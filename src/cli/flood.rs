@@ -5,6 +5,7 @@ use super::exit::{CliError, Exit};
 use super::outfile::OutFile;
 use super::signals::Asked;
 use super::{cpus, fleet, machine, signals};
+use crate::config::diag::Diags;
 use crate::flood::html::html;
 use crate::flood::mix::Mix;
 use crate::flood::options::{Options, Pace};
@@ -16,7 +17,9 @@ use crate::flood::targets::{Choice, ports};
 use crate::flood::text::{Lines, text};
 use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
 use crate::flood::{broadcast, centre, run};
-use crate::plan::fleet::{Fleet, Transport};
+use crate::plan::fleet::{Fleet, Fsu, Transport};
+use crate::plan::template::Template;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -139,15 +142,27 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     Ok(text)
 }
 
+/// What `--values` says for these FSUs. All that is wrong in it goes to stderr.
+fn values(path: &Path, chosen: &[&Fsu]) -> Result<FloodValues, CliError> {
+    let file = read(path, VALUES_BYTES_MAX)?;
+    let mut templates: Vec<&Template> = Vec::new();
+    let mut seen = HashSet::new();
+    for device in chosen.iter().flat_map(|fsu| fsu.devices.iter()) {
+        let template = &*device.template;
+        templates.extend(seen.insert(std::ptr::from_ref(template)).then_some(template));
+    }
+    let mut diags = Diags::default();
+    let values = FloodValues::read(&mut diags, &path.display().to_string(), file, &templates);
+    fleet::tell(&diags);
+    if diags.has_errors() {
+        return Err(usage(format!("--values: {}; nobody is asked", fleet::summary(&diags))));
+    }
+    Ok(values)
+}
+
 fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Options, CliError> {
     let mix = args.mix.as_deref().map(Mix::parse).transpose();
-    let values = match &args.values {
-        None => FloodValues::default(),
-        Some(path) => FloodValues::parse(&read(path, VALUES_BYTES_MAX)?)
-            .map_err(|error| usage(format!("{}: {error}", path.display())))?,
-    };
     let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
-    let wanted = Wanted { mix, values, echo: args.echo };
     let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
     let choice = Choice {
         globs: args.fsu.clone(),
@@ -159,8 +174,11 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         (false, true) => Transport::Broadcast,
         (false, false) => Transport::Udp,
     };
+    let chosen = choice.chosen(fleet, transport).map_err(usage)?;
+    let values = args.values.as_deref().map(|path| values(path, &chosen)).transpose()?.unwrap_or_default();
+    let wanted = Wanted { mix, values, echo: args.echo };
     let mut profiles = Profiles::default();
-    let targets = choice.targets(fleet, transport, &wanted, &mut profiles).map_err(usage)?;
+    let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(usage)?;
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
     let cpus = listed.map_err(|error| usage(error.to_string()))?.unwrap_or_default();
     let threads = args.threads.map_or(cpus.len().max(1), usize::from);

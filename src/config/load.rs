@@ -76,14 +76,7 @@ impl Loader {
             outcome
         };
         match outcome {
-            Outcome::Parsed(file) => {
-                let tree = self.diags.files.get(file as usize)?;
-                let (value, found) = de::from_tree(tree, file);
-                for diag in found {
-                    self.diags.add(diag);
-                }
-                value
-            }
+            Outcome::Parsed(file) => lay(&mut self.diags, file),
             Outcome::Broken => None,
             Outcome::Unreadable(reason) => {
                 let shown = self.source.show(&key);
@@ -116,19 +109,38 @@ impl Loader {
                 return Outcome::Broken;
             }
         };
-        match Tree::parse(&shown, text) {
-            Ok((tree, duplicates)) => {
-                let file = self.diags.files.len() as u32;
-                self.diags.files.push(tree);
-                for (node, text) in duplicates {
-                    self.diags.error(Pos { file, node }, text);
-                }
-                Outcome::Parsed(file)
+        tree(&mut self.diags, &shown, text).map_or(Outcome::Broken, Outcome::Parsed)
+    }
+}
+
+/// A text that was read already as a `T`; `shown` stands for its file. All that is wrong in it is told, as by
+/// [`Loader::load`].
+pub fn load_text<T: DeserializeOwned>(diags: &mut Diags, shown: &str, text: String) -> Option<At<T>> {
+    tree(diags, shown, text).and_then(|file| lay(diags, file))
+}
+
+/// The number of the file's tree; `None`: it is no JSON, which was told.
+fn tree(diags: &mut Diags, shown: &str, text: String) -> Option<u32> {
+    match Tree::parse(shown, text) {
+        Ok((tree, duplicates)) => {
+            let file = diags.files.len() as u32;
+            diags.files.push(tree);
+            for (node, text) in duplicates {
+                diags.error(Pos { file, node }, text);
             }
-            Err(error) => {
-                self.diags.error_at_file(&shown, Some((error.line, error.column)), error.text);
-                Outcome::Broken
-            }
+            Some(file)
+        }
+        Err(error) => {
+            diags.error_at_file(shown, Some((error.line, error.column)), error.text);
+            None
         }
     }
+}
+
+fn lay<T: DeserializeOwned>(diags: &mut Diags, file: u32) -> Option<At<T>> {
+    let (value, found) = de::from_tree(diags.files.get(file as usize)?, file);
+    for diag in found {
+        diags.add(diag);
+    }
+    value
 }

@@ -148,15 +148,13 @@ impl Profiles {
         let mut raw = command.sample.to_vec();
         let mut dynamic = Vec::new();
         for (name, value) in wanted.values.of(&command.key_text)? {
+            // Another entry of the key has it.
+            let Some(field) = field(template, command, name) else { continue };
             match value {
                 Value::Static(text) => {
                     set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
                 }
-                Value::Dynamic(value) => {
-                    let field = field(template, command, name)
-                        .ok_or_else(|| format!("no field `{name}` in the request of {}", command.key_text))?;
-                    dynamic.push((field.clone(), value));
-                }
+                Value::Dynamic(value) => dynamic.push((field.clone(), value)),
             }
         }
         let mut wire = Vec::new();

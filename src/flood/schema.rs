@@ -1,7 +1,7 @@
 //! JSON Schemas of what the load generator reads and writes; kept under docs/schema/.
 
 use super::report::FloodReport;
-use super::values::FloodValues;
+use super::values::ValuesFile;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
@@ -21,5 +21,5 @@ pub fn report() -> String {
 
 /// Of `--values`.
 pub fn values() -> String {
-    text::<FloodValues>("flood-values")
+    text::<ValuesFile>("flood-values")
 }

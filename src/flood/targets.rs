@@ -78,17 +78,11 @@ impl Choice {
         (address.port() != 0).then_some(address)
     }
 
-    /// The targets of that transport. The error says why there is none.
-    pub fn targets(
-        &self,
-        fleet: &Fleet,
-        transport: Transport,
-        wanted: &Wanted,
-        profiles: &mut Profiles,
-    ) -> Result<Vec<Target>, String> {
+    /// The FSUs of that transport. The error says why there is none.
+    pub fn chosen<'a>(&self, fleet: &'a Fleet, transport: Transport) -> Result<Vec<&'a Fsu>, String> {
         let named = |fsu: &&Fsu| self.globs.is_empty() || self.globs.iter().any(|glob| fits(glob, &fsu.name));
-        let all: Vec<&Fsu> = fleet.fsus.iter().filter(named).collect();
-        let chosen: Vec<&Fsu> = all.iter().copied().filter(|fsu| fsu.transport == transport).collect();
+        let all: Vec<&'a Fsu> = fleet.fsus.iter().filter(named).collect();
+        let chosen: Vec<&'a Fsu> = all.iter().copied().filter(|fsu| fsu.transport == transport).collect();
         if chosen.is_empty() {
             let here = transport.name();
             let there = all.first().map_or(Transport::Udp, |fsu| fsu.transport);
@@ -103,8 +97,13 @@ impl Choice {
                 n => format!("none of the {n} FSUs is a {here} one ({other})"),
             });
         }
+        Ok(chosen)
+    }
+
+    /// What is asked of these FSUs, and where. The error says why there is nothing.
+    pub fn targets(&self, chosen: &[&Fsu], wanted: &Wanted, profiles: &mut Profiles) -> Result<Vec<Target>, String> {
         let mut targets = Vec::new();
-        for fsu in chosen {
+        for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
             let Some(address) = self.address(fsu) else {
                 return Err(format!("{} has port 0: --ports FILE with what `run` printed tells its port", fsu.name));

@@ -6,12 +6,18 @@
 //!
 //! Values are written as in rules, with the functions of rules that need no request: `year()`, `month()`, `day()`, `week()`,
 //! `hour()`, `minute()`, `second()`, `datetime(FORMAT)`, `packed_date()`, `packed_time()`, `fsuid()`, `seq()` (counts
-//! this FSU's requests), `rand(a,b)` and `choice(a,b,c)`. A field that is not named keeps its `value`, else zero.
+//! this FSU's requests), `rand(a,b)` and `choice(a,b,c)`. A field that is not named keeps its `value`, else zero. Where
+//! several devices or entries have a command, each takes the fields that it has.
 
+use super::request::field;
+use crate::config::at::{At, Json, Map};
+use crate::config::diag::Diags;
+use crate::config::load::load_text;
 use crate::plan::compile::command::key_digits;
-use crate::plan::compile::expr::{self, Scope, is_dynamic};
+use crate::plan::compile::expr::{self, Scope, is_dynamic, nearest};
+use crate::plan::compile::field::{encode, split_name, text};
 use crate::plan::rule::Expr;
-use crate::plan::template::{Offset, Slot};
+use crate::plan::template::{Command, Field, Offset, Slot, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -20,13 +26,13 @@ use std::collections::BTreeMap;
 pub const VALUES_BYTES_MAX: u64 = 1 << 20;
 
 /// The file: command key -> field name -> value.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct FloodValues(pub BTreeMap<String, BTreeMap<String, FieldValue>>);
+#[derive(Debug, JsonSchema)]
+#[schemars(transparent)]
+pub struct ValuesFile(pub BTreeMap<String, BTreeMap<String, FieldValue>>);
 
 /// A field's value.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[derive(Debug, JsonSchema)]
+#[schemars(untagged)]
 pub enum FieldValue {
     /// In the notation of the field's type, with functions.
     Text(String),
@@ -36,16 +42,10 @@ pub enum FieldValue {
     Bits(Vec<u8>),
 }
 
-impl FieldValue {
-    /// In the notation of the field's type.
-    pub fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Number(number) => number.to_string(),
-            Self::Bits(bits) => bits.iter().map(|bit| if *bit == 0 { '0' } else { '1' }).collect(),
-        }
-    }
-}
+/// [`ValuesFile`] with the place of each value.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+struct RawValues(Map<At<Map<At<Json>>>>);
 
 /// What a value is.
 #[derive(Debug)]
@@ -61,34 +61,91 @@ pub fn key(text: &str) -> String {
     key_digits(text).concat()
 }
 
+/// A field's name and its value as text.
+type Assigned = (String, String);
+
+/// What requests carry: by command, as the plan spells its key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FloodValues(Vec<(String, Vec<Assigned>)>);
+
 impl FloodValues {
-    /// Reads the file's text.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        serde_json::from_str(text).map_err(|error| error.to_string())
+    /// Reads the file's text for FSUs with these templates; `shown` stands for the file. All that is wrong is told.
+    pub fn read(diags: &mut Diags, shown: &str, file: String, templates: &[&Template]) -> Self {
+        let raw = load_text::<RawValues>(diags, shown, file).map(|raw| raw.value).unwrap_or_default();
+        let mut out: Vec<(String, Vec<Assigned>)> = Vec::new();
+        for (name, fields) in &raw.0.0 {
+            let key = key(&name.value);
+            if out.iter().any(|(there, _)| *there == key) {
+                diags.error(name.pos, format!("a second entry for {key}"));
+                continue;
+            }
+            let all =
+                || templates.iter().flat_map(|template| template.commands.iter().map(move |one| (*template, one)));
+            let asked: Vec<_> = all().filter(|(_, command)| *command.key_text == *key).collect();
+            if asked.is_empty() {
+                let near = nearest(&key, all().map(|(_, command)| &*command.key_text));
+                diags.error(name.pos, format!("no FSU that is asked has a command `{}`{near}", name.value));
+            }
+            let fields = fields.0.iter().filter(|_| !asked.is_empty());
+            let assigned = fields.filter_map(|(name, value)| assigned(diags, &asked, name, value)).collect();
+            out.push((key, assigned));
+        }
+        Self(out)
     }
 
     /// The values of a command, by field.
     pub fn of(&self, key_text: &str) -> Result<Vec<(&str, Value)>, String> {
-        let mut out = Vec::new();
-        for (_, fields) in self.0.iter().filter(|(name, _)| key(name) == key_text) {
-            for (name, value) in fields {
-                let text = value.text();
-                let value = if is_dynamic(&text) {
-                    let parsed = expr::parse(&text, &NoRequest);
-                    Value::Dynamic(parsed.map_err(|wrong| format!("{key_text}.{name}: {wrong}"))?)
-                } else {
-                    Value::Static(text)
-                };
-                out.push((name.as_str(), value));
+        let fields = self.0.iter().filter(|(key, _)| key == key_text).flat_map(|(_, fields)| fields);
+        let value = |(name, text): &'_ Assigned| {
+            if !is_dynamic(text) {
+                return Ok(Value::Static(text.clone()));
             }
-        }
-        Ok(out)
+            expr::parse(text, &NoRequest).map(Value::Dynamic).map_err(|wrong| format!("{key_text}.{name}: {wrong}"))
+        };
+        fields.map(|field| Ok((field.0.as_str(), value(field)?))).collect()
     }
+}
 
-    /// The keys of the file, as the plan spells them.
-    pub fn keys(&self) -> impl Iterator<Item = String> {
-        self.0.keys().map(|name| key(name))
+/// One value for these commands, all of one key; `None` after an error that was told.
+fn assigned(
+    diags: &mut Diags,
+    commands: &[(&Template, &Command)],
+    name: &At<String>,
+    value: &At<Json>,
+) -> Option<Assigned> {
+    let (_, plain) = split_name(&name.value);
+    let places: Vec<&Field> =
+        commands.iter().filter_map(|(template, command)| field(template, command, plain)).collect();
+    let Some(first) = places.first() else {
+        // A comment, where no field has that name.
+        if !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
+            diags.error(name.pos, no_field(commands, &name.value, plain));
+        }
+        return None;
+    };
+    let text = text(diags, &first.slot, value)?;
+    if is_dynamic(&text) {
+        expr::parse(&text, &NoRequest).map_err(|wrong| diags.error(value.pos, wrong)).ok()?;
+    } else {
+        for place in &places {
+            encode(diags, &place.slot, &text, value.pos)?;
+        }
     }
+    Some((plain.to_owned(), text))
+}
+
+/// What is wrong with a name that none of these requests has a value for.
+fn no_field(commands: &[(&Template, &Command)], written: &str, plain: &str) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for (template, command) in commands {
+        let data = command.request.iter().flatten();
+        all.extend(data.chain(&template.left).chain(&template.tail).map(|field| &*field.name));
+    }
+    let key = commands.first().map_or("", |(_, command)| &command.key_text);
+    if all.contains(&plain) {
+        return format!("`{written}` of {key} is always computed");
+    }
+    format!("no field `{written}` in the request of {key}{}", nearest(plain, all.into_iter()))
 }
 
 /// A request refers to no request.
@@ -116,27 +173,55 @@ impl Scope for NoRequest {
 mod tests {
     use super::*;
 
+    use crate::config::load::Loader;
+    use crate::config::source::{MAIN_FILE, Source};
+    use crate::plan::compile::compile;
+    use std::path::Path;
+
+    /// Reads a file for the embedded fleet; what is told of it.
+    fn read(file: &str) -> (FloodValues, Vec<String>) {
+        let fleet = compile(&mut Loader::new(Source::Embedded), Path::new(MAIN_FILE)).unwrap();
+        let templates: Vec<&Template> =
+            fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter()).map(|device| &*device.template).collect();
+        let mut diags = Diags::default();
+        let values = FloodValues::read(&mut diags, "v.json", file.to_owned(), &templates);
+        (values, diags.lines().collect())
+    }
+
     #[test]
     fn values_by_command() {
-        let file = r#"{"48_f0_E1": {"a": 3, "b": "${rand(1,2)}$", "c": [1, 0]}, "108B": {}}"#;
-        let values = FloodValues::parse(file).unwrap();
-        let of = values.of("48F0E1").unwrap();
-        let shown: Vec<String> = of.iter().map(|(name, value)| format!("{name} {value:.6?}")).collect();
-        assert_eq!(shown.len(), 3);
-        assert!(matches!(&of[0], ("a", Value::Static(text)) if text == "3"));
-        assert!(matches!(&of[1], ("b", Value::Dynamic(_))));
-        assert!(matches!(&of[2], ("c", Value::Static(text)) if text == "10"));
+        let (values, told) = read(r#"{"10_9d": {"door_no": 3, "address": "${rand(10,20)}$", "desc": "door"}, "_": 0}"#);
+        assert_eq!(told, [""; 0]);
+        let of = values.of("109D").unwrap();
+        assert_eq!(of.len(), 2);
+        assert!(matches!(&of[0], ("door_no", Value::Static(text)) if text == "3"));
+        assert!(matches!(&of[1], ("address", Value::Dynamic(_))));
         assert!(values.of("1081").unwrap().is_empty());
     }
 
     #[test]
-    fn what_cannot_be_is_told() {
-        let check = |value: &str, expected: &str| {
-            let values = FloodValues::parse(&format!("{{\"01\": {{\"a\": \"{value}\"}}}}")).unwrap();
-            assert_eq!(values.of("01").map(|_| ()), Err(expected.to_owned()), "{value}");
+    fn everything_wrong_is_told_with_its_place() {
+        let check = |file: &str, expected: &[&str]| assert_eq!(read(file).1, expected, "{file}");
+        check(
+            r#"{"109E": {"x": 1}, "109D": {"dor_no": 1, "door_no": 256, "start": "7E"}}"#,
+            &[
+                "v.json:1:2: /109E: error: no FSU that is asked has a command `109E` (did you mean `109D`?)",
+                "v.json:1:29: /109D/dor_no: error: no field `dor_no` in the request of 109D (did you mean `door_no`?)",
+                "v.json:1:53: /109D/door_no: error: `256` is out of range (0 to 255 in 1 bytes)",
+                "v.json:1:58: /109D/start: error: `start` of 109D is always computed",
+            ],
+        );
+        let value = |value: &str, expected: &str| {
+            let line = format!("v.json:1:20: /109D/door_no: error: {expected}");
+            check(&format!("{{\"109D\":{{\"door_no\":{value}}}}}"), &[&line]);
         };
-        check("#{b}#", "01.a: `#{b}#` needs a request, and this is one");
-        check("${reg(b)}$", "01.a: register `b` belongs to a device and cannot be read here");
-        check("${rand(2,1)}$", "01.a: rand() takes two whole numbers, the smaller first (rand(a,b)), found `2,1`");
+        value("\"#{b}#\"", "`#{b}#` needs a request, and this is one");
+        value("\"${reg(b)}$\"", "register `b` belongs to a device and cannot be read here");
+        value("\"${rand(2,1)}$\"", "rand() takes two whole numbers, the smaller first (rand(a,b)), found `2,1`");
+        value("{}", "an object is no value of this field (a whole number)");
+        check(r#"{"109D": {}, "10 9D": {}}"#, &["v.json:1:14: /10 9D: error: a second entry for 109D"]);
+        check(r#"{"109D": 5}"#, &["v.json:1:10: /109D: error: expected an object, found 5"]);
+        check("[]", &["v.json:1:1: /: error: expected an object, found a list"]);
+        check("{", &["v.json:1:1: /: error: EOF while parsing an object"]);
     }
 }

@@ -384,4 +384,14 @@ fn wrong_arguments_are_usage() {
     check(&["--max-loss", "101"], "0 to 100 percent");
     check(&["--cpus", "99999"], "--cpus");
     check(&["--values", "/nowhere"], "cannot be read");
+    tree.write("wrong.json", "{\"01\": {\"tga\": \"01\"},\n \"7\": {}}");
+    let wrong = tree.path("wrong.json").display().to_string();
+    check(
+        &["--values", &wrong],
+        &format!(
+            "{wrong}:1:9: /01/tga: error: no field `tga` in the request of 01 (did you mean `tag`?)\n\
+             {wrong}:2:2: /7: error: no FSU that is asked has a command `7`\n\
+             fsu-mock: --values: 2 errors, 0 warnings; nobody is asked\n"
+        ),
+    );
 }
