@@ -27,6 +27,8 @@ use std::time::Duration;
 
 /// Longest of any time argument: a day's run is long, a month's is a mistake.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
+/// Highest rate; more than any machine sends.
+const RATE_MAX: f64 = 1e8;
 /// Most threads; each has 2 MiB of receive buffers.
 const THREADS_MAX: usize = 1024;
 /// Longest report that is read.
@@ -186,14 +188,15 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
     }
     let pace = match args.rate {
-        Some(per_s) if per_s.is_finite() && per_s > 0.0 && per_s <= 1e8 => {
+        Some(per_s) if per_s.is_finite() && per_s > 0.0 && per_s <= RATE_MAX => {
             Pace::Open { per_s, ramp_s: seconds("--ramp", args.ramp)?.as_secs_f64(), poisson: args.poisson }
         }
-        Some(per_s) => return Err(usage(format!("--rate {per_s}: a number above 0"))),
+        Some(per_s) => return Err(usage(format!("--rate {per_s}: a number above 0, at most {RATE_MAX}"))),
         None => Pace::Closed { window: args.window.or(args.pipelining).map_or(1, usize::from) },
     };
-    if !(args.timeout_ms >= 1.0 && args.timeout_ms <= SECONDS_MAX * 1000.0) {
-        return Err(usage(format!("--timeout-ms {}: at least 1", args.timeout_ms)));
+    let timeout_ms_max = SECONDS_MAX * 1000.0;
+    if !(1.0..=timeout_ms_max).contains(&args.timeout_ms) {
+        return Err(usage(format!("--timeout-ms {}: 1 to {timeout_ms_max}", args.timeout_ms)));
     }
     if !(0.0..=100.0).contains(&args.max_loss) {
         return Err(usage(format!("--max-loss {}: 0 to 100 percent", args.max_loss)));

@@ -112,7 +112,7 @@ pub fn lchksum(length: u64) -> u64 {
 /// What a length field holds for a data frame of `data_len` bytes, its own check included.
 #[inline]
 pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
-    let value = (field.base + field.per_data * data_len as i64) as u64;
+    let value = field.base.wrapping_add(field.per_data * data_len as i64) as u64;
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
 }
 

@@ -35,6 +35,8 @@ impl Misfit {
             (Self::TooLong, Kind::Bcd) => format!("longer than the field ({len} bytes hold {} digits)", len * 2),
             (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({len} bytes hold {} bits)", len * 8),
             (Self::TooLong, _) => format!("longer than the field ({len} bytes)"),
+            (Self::Range, Kind::F32) => format!("out of range ({:e} to {:e} in 4 bytes)", f32::MIN, f32::MAX),
+            (Self::Range, Kind::F64) => format!("out of range ({:e} to {:e} in 8 bytes)", f64::MIN, f64::MAX),
             (Self::Range, kind) => {
                 let (low, high) = range(kind, len);
                 format!("out of range ({low} to {high} in {len} bytes)")

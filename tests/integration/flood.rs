@@ -371,7 +371,9 @@ fn wrong_arguments_are_usage() {
     check(&["--fsu", "stream"], "none of the 1 FSUs is a udp one (try --tcp)");
     check(&["--mix", "77"], "no device of these FSUs has the command 77");
     check(&["--mix", "01=x"], "a weight is a whole number");
-    check(&["--rate", "0"], "a number above 0");
+    check(&["--rate", "0"], "--rate 0: a number above 0, at most 100000000\n");
+    check(&["--rate", "1e9"], "--rate 1000000000: a number above 0, at most 100000000\n");
+    check(&["--timeout-ms", "99999999999"], "--timeout-ms 99999999999: 1 to 2592000000\n");
     check(&["--rate", "5", "--window", "2"], "cannot be used with");
     check(
         &["--fsu", "one", "--window", "18446744073709551615"],

@@ -98,14 +98,18 @@ fn data_lengths(
             let named = data().chain(header()).find(|field| *field.name == *plain);
             let size = if plain == "data_frame" { Some(data_len) } else { named.map(|field| field.slot.len) };
             if let Some(size) = size {
-                value += (size * each) as i64;
+                value = value.saturating_add((size * each) as i64);
             } else {
                 let names: Vec<&str> = data().chain(header()).map(|field| &*field.name).chain(["data_frame"]).collect();
                 diags.error(name.pos, format!("`of` names no field `{}`{}", name.value, known(plain, &names)));
             }
         }
         let field = &mut fields[index];
-        if encode(diags, &field.field.slot, &value.to_string(), raw.pos).is_some() {
+        if value < 0 {
+            let pos = raw.add.as_ref().map_or(raw.pos, |add| add.pos);
+            let text = format!("`{}` would be {value}, and a length is never below 0", field.field.name);
+            diags.error(pos, text);
+        } else if encode(diags, &field.field.slot, &value.to_string(), raw.pos).is_some() {
             field.value = Some(At { pos: raw.pos, value: Json::Num(value.into()) });
         }
     }

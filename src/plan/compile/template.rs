@@ -257,7 +257,7 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
                 continue;
             }
             after_length = plan.left_len - (field.at.0 as usize + field.slot.len);
-            length.base += after_length as i64;
+            length.base = length.base.saturating_add(after_length as i64);
             length.per_data = 1;
             out.push(length);
             continue;
@@ -271,9 +271,9 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             let header = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain);
             match header {
                 Some(field) if matches!(field.computed, Computed::Start | Computed::End) => {
-                    length.base += field.slot.len as i64;
+                    length.base = length.base.saturating_add(field.slot.len as i64);
                 }
-                Some(field) => length.base += field.slot.len as i64 * coded,
+                Some(field) => length.base = length.base.saturating_add(field.slot.len as i64 * coded),
                 None if plain == "data_frame" => length.per_data += coded,
                 None => {
                     let header = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
@@ -409,12 +409,8 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         diags.error(protocol.pos, format!("a frame of {largest} bytes (at most {FRAME_BYTES_MAX})"));
     }
     for field in &plan.lengths {
-        let most = field.base + field.per_data * replies.max(plan.data_lens.last().copied().unwrap_or(0)) as i64;
-        let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
-        if most < 0 || field.base < 0 || (bits < 64 && most >= 1 << bits) {
-            let text = format!("a length of up to {most} does not fit its field ({bits} bits)");
-            diags.error(protocol.pos, text);
-        }
+        let data_len = replies.max(plan.data_lens.last().copied().unwrap_or(0));
+        check_length(diags, protocol, plan, field, data_len);
     }
     let length = plan.lengths.iter().position(|field| field.per_data > 0 && field.at.0 >= 0);
     plan.framing = match (plan.data_len_fixed, length) {
@@ -423,6 +419,23 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         (None, None) => Framing::Delimited,
     };
     plan.wire_len_max = plan.wire_len(around + replies);
+}
+
+/// Does a length hold whatever it counts, up to a data frame of `data_len` bytes?
+fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, field: &LengthField, data_len: usize) {
+    let most = field.base.saturating_add(field.per_data * data_len as i64);
+    let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
+    if field.base < 0 {
+        let named = plan.left.iter().chain(&plan.tail).find(|named| named.at == field.at);
+        let name = named.map_or("", |named| &named.name);
+        let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
+        let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
+        let add = raw.filter(written).find_map(|raw| raw.add.as_ref());
+        let text = format!("`{name}` of an empty data frame would be {}, and a length is never below 0", field.base);
+        diags.error(add.map_or(protocol.pos, |add| add.pos), text);
+    } else if (bits < 64 && most >= 1 << bits) || most == i64::MAX {
+        diags.error(protocol.pos, format!("a length of up to {most} does not fit its field ({bits} bits)"));
+    }
 }
 
 /// Can a stream be cut by the commands' keys, where nothing else tells where a frame ends? Where the key stands in the

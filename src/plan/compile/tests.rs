@@ -99,6 +99,8 @@ fn numbers_must_fit_a_float() {
         &[&told("`${choice(1,a)}$` has the choice `a`, which is no number of this field")],
     );
     check(at, json!("v${hour()}$"), &[&told("`v${hour()}$` is no number of this field")]);
+    let range = "is out of range (-3.4028235e38 to 3.4028235e38 in 4 bytes)";
+    check(at, json!("4e38"), &[&told(&format!("`4e38` {range}"))]);
     check("/default.json/01/data/shown", json!("#{power}#"), &[]);
 }
 
@@ -330,6 +332,29 @@ fn what_a_length_counts() {
         length(json!(["power", "body"])),
         &[&format!("/protocol/data_frame/0/resp_data_list/1/of/1: error: `of` names no field `body` {known}")],
     );
+}
+
+#[test]
+fn what_a_length_holds() {
+    let length = |add: i64| json!({"name": "n", "type": "length", "length": 1, "add": add});
+    let header = "pdu_left/1";
+    let data = "data_frame/0/resp_data_list/1";
+    let one = |list: &str, add: i64, at: &str, text: &str| {
+        let line = format!("/protocol{at}: error: {text}");
+        let told = [line.as_str()];
+        check(&format!("/t.json/protocol/{list}"), length(add), if text.is_empty() { &[] } else { &told });
+    };
+    one(header, 150, "", "");
+    one(header, 250, "", "a length of up to 314 does not fit its field (8 bits)");
+    let below = |value: i64| format!("`n` of an empty data frame would be {value}, and a length is never below 0");
+    one(header, -1, "/pdu_left/1/add", &below(-1));
+    one(header, i64::MIN, "/pdu_left/1/add", &below(i64::MIN));
+    one(header, i64::MAX, "", &format!("a length of up to {} does not fit its field (8 bits)", i64::MAX));
+    let at = format!("/{data}/add");
+    one(data, -5, "", "");
+    one(data, -6, &at, "`n` would be -1, and a length is never below 0");
+    let most = format!("`{}` is out of range (0 to 255 in 1 bytes)", i64::MAX);
+    one(data, i64::MAX, &format!("/{data}"), &most);
 }
 
 #[test]
