@@ -275,6 +275,10 @@ fn expand(
     let Some(dir) = &entry.config_dir else {
         return missing(diags, "config_dir", "the directory of fsu_devices.json");
     };
+    if dir.value.trim().is_empty() {
+        diags.error(dir.pos, "an empty path (`.` is the directory of this file)");
+        return;
+    }
     let list = loader.join(file, &format!("{}/fsu_devices.json", dir.value));
     if fsus.len() as u64 + count > FSUS_MAX as u64 {
         loader.diags.error(count_pos, format!("more than {FSUS_MAX} FSUs"));

@@ -133,6 +133,13 @@ fn files_that_are_named_must_be_there() {
         &["/rule_file_list/1: warning: `t.json` never applies (<fsuid>.json, 0101.json or default.json)"],
     );
     check("/vendor.json", Value::Null, &["error: cannot be read: Is a directory (os error 21)"]);
+    for empty in ["", " "] {
+        check(
+            "/sys_config.json/fsu_list/0/config_dir",
+            json!(empty),
+            &["/fsu_list/0/config_dir: error: an empty path (`.` is the directory of this file)"],
+        );
+    }
     let device = "/dev/zero";
     check(
         "/fsu_devices.json/device_list/0/protocol_template",
