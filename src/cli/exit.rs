@@ -1,5 +1,6 @@
 //! How a command ends.
 
+use crate::config::diag::printable;
 use std::io;
 use std::process::ExitCode;
 
@@ -66,9 +67,10 @@ impl CliError {
     }
 }
 
-/// A line on stderr; nobody can be told if that fails.
+/// Lines on stderr; nobody can be told if that fails.
 fn say(text: &str) {
     if !text.is_empty() {
-        let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("fsu-mock: {text}\n"));
+        let lines: Vec<String> = text.split('\n').map(printable).collect();
+        let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("fsu-mock: {}\n", lines.join("\n")));
     }
 }

@@ -144,7 +144,7 @@ impl Diags {
     pub fn place(&self, pos: Pos) -> String {
         let Some(tree) = self.files.get(pos.file as usize) else { return "?".into() };
         let (line, column) = tree.line_column(pos.node);
-        format!("{}:{line}:{column}: {}", tree.path(), tree.pointer(pos.node))
+        printable(&format!("{}:{line}:{column}: {}", tree.path(), tree.pointer(pos.node)))
     }
 
     /// `file:line:column: /pointer: error: text` for everything found, by file, line and column.
@@ -177,6 +177,15 @@ impl Diags {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        format!("{place}: {severity}: {}", diag.text)
+        printable(&format!("{place}: {severity}: {}", diag.text))
     }
+}
+
+/// With control characters escaped: what comes from a file moves no cursor, and is one line.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+    }
+    out
 }

@@ -24,6 +24,17 @@ fn check<T: DeserializeOwned>(text: impl AsRef<[u8]>, expected: &[&str]) {
 }
 
 #[test]
+fn control_characters_are_told_as_text() {
+    check::<RawSysConfig>(
+        r#"{"log": {"x\u001b[31m\r\n/": {}}, "performance": "\u009b2J"}"#,
+        &[
+            r#"f.json:1:10: /log/x\u{1b}[31m\r\n~1: warning: unknown key "x\u001b[31m\r\n/" (known: level, dir, file, maxSize, maxAge, async_write, language, on_full)"#,
+            r#"f.json:1:50: /performance: error: expected an object, found "\u{9b}2J""#,
+        ],
+    );
+}
+
+#[test]
 fn places_are_lines_columns_and_pointers() {
     check::<RawSysConfig>(
         "{\n  \"fsu_list\": [\n    {\"fsuname\": \"a\"},\n    {\"fsuname\": \"海能\", \"port\": \"x\"}\n  ]\n}",
