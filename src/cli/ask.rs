@@ -13,12 +13,14 @@ use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
 use crate::client::request;
-use crate::client::verify::{Expected, expected};
+use crate::client::verify::{Expected, error_reply, expected};
 use crate::codec::checksum::write_number;
 use crate::plan::fleet::{Device, Fsu};
+use crate::plan::template::ErrorReply;
 use link::Link;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,8 @@ struct Question<'a> {
 /// One command, ended.
 struct Ended {
     outcome: Outcome,
+    /// Which of the template's replies to wrong requests the answer is.
+    error: Option<ErrorReply>,
     answer: Vec<u8>,
     payload: Vec<u8>,
     tally: Tally,
@@ -79,19 +83,12 @@ pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
 fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     // The first device that knows the command; where none does, what the first one says of it.
-    let found = fsu.devices.iter().find_map(|device| {
-        let command = request::find_command(&device.template, &args.cmd).ok()?;
-        Some((&**device, command))
-    });
-    let (device, command) = match (found, fsu.devices.first()) {
-        (Some(found), _) => found,
-        (None, Some(first)) => (&**first, request::find_command(&first.template, &args.cmd).map_err(usage)?),
-        (None, None) => return Err(usage(format!("{} has no device", fsu.name))),
-    };
-    let template = &*device.template;
+    let knows = |device: &&Arc<Device>| request::find_command(&device.template, &args.cmd).is_ok();
+    let found = fsu.devices.iter().find(knows).or(fsu.devices.first());
+    let device = found.ok_or_else(|| usage(format!("{} has no device", fsu.name)))?;
     let mut values = args.set.clone();
     values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
-    let mut request = request::build(template, &template.commands[command], &values).map_err(usage)?;
+    let (command, mut request) = request::build_any(&device.template, &args.cmd, &values).map_err(usage)?;
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;
     }
@@ -153,8 +150,13 @@ impl Question<'_> {
                 None => exchange.on_time(now_ms(begin)),
             }
         }
+        let (request, answer) = (exchange.request(), exchange.answer());
+        let error = exchange.payload().is_empty().then(|| error_reply(self.device, self.command, request, answer));
+        let error = error.flatten();
+        let outcome = exchange.outcome().unwrap_or(Outcome::TimedOut);
         Ok(Ended {
-            outcome: exchange.outcome().unwrap_or(Outcome::TimedOut),
+            outcome: if error.is_some() && outcome == Outcome::Done { Outcome::Refused } else { outcome },
+            error,
             answer: exchange.answer().to_vec(),
             payload: exchange.payload().to_vec(),
             tally: exchange.tally(),

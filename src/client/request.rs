@@ -1,7 +1,7 @@
 //! A request from the template's values and some of one's own.
 
 use crate::codec::checksum::{compute, write_number};
-use crate::codec::inner::encode_wire;
+use crate::codec::inner::{self, Frame, encode_wire};
 use crate::codec::value;
 use crate::plan::compile::command::key_digits;
 use crate::plan::compile::expr::nearest;
@@ -15,6 +15,31 @@ pub fn find_command(template: &Template, key: &str) -> Result<usize, String> {
         let near = nearest(&digits, template.commands.iter().map(|command| &*command.key_text));
         format!("the template has no command `{key}`{near}")
     })
+}
+
+/// The raw request of a command with that key, and which entry of the key it is: the first that its own values make it,
+/// else that which the request turned out to be.
+pub fn build_any(template: &Template, key: &str, values: &[(String, String)]) -> Result<(usize, Vec<u8>), String> {
+    let first = find_command(template, key)?;
+    let key = &template.commands[first].key_text;
+    let entries = template.commands.iter().enumerate().filter(|(_, command)| command.key_text == *key);
+    let (mut other, mut wrong) = (None, None);
+    for (number, command) in entries {
+        match build(template, command, values) {
+            Ok(raw) => match entry(template, &raw) {
+                Some(found) if found == number => return Ok((number, raw)),
+                found => drop(other.get_or_insert((found.unwrap_or(number), raw))),
+            },
+            Err(text) => drop(wrong.get_or_insert(text)),
+        }
+    }
+    other.ok_or_else(|| wrong.unwrap_or_default())
+}
+
+/// What a raw request asks for.
+pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
+    let data_len = raw.len().checked_sub(template.left_len + template.tail_len)?;
+    inner::command(template, &Frame { raw, wire: raw, data_len })
 }
 
 /// The raw request: the template's sample with these values, in the notation of JSON files. The data frame's fields come

@@ -1,10 +1,11 @@
 //! What the plan says that the payload of a command should have been.
 
 use super::exchange::Follows;
+use super::request::entry;
 use crate::codec::inner::Frame;
 use crate::plan::fleet::Device;
 use crate::plan::rule::{Patch, Reply};
-use crate::plan::template::{Offset, Template};
+use crate::plan::template::{ErrorReply, Offset, Template};
 use crate::plan::transfer::Payload;
 use crate::responder::reply::matching;
 use std::sync::Arc;
@@ -34,6 +35,14 @@ pub struct Known {
 impl Known {
     /// The data frame of a reply that answers this raw request.
     fn new(template: &Template, reply: &Reply, request: &[u8]) -> Self {
+        let Self { bytes, known } = Self::frame(template, reply, request);
+        let data = template.left_len..template.left_len + reply.data_len;
+        let bytes = bytes.get(data.clone()).unwrap_or_default().to_vec();
+        Self { known: known.get(data).unwrap_or_default().to_vec(), bytes }
+    }
+
+    /// The whole raw reply, but for its checksum.
+    fn frame(template: &Template, reply: &Reply, request: &[u8]) -> Self {
         let mut bytes = reply.frame.to_vec();
         let mut known = vec![true; bytes.len()];
         // The number of the request is another one each time it is sent, and so is its checksum.
@@ -56,15 +65,30 @@ impl Known {
                 }
             }
         }
-        let data = template.left_len..template.left_len + reply.data_len;
-        let bytes = bytes.get(data.clone()).unwrap_or_default().to_vec();
-        Self { known: known.get(data).unwrap_or_default().to_vec(), bytes }
+        if let Some(checksum) = &template.checksum {
+            let at = checksum.at.in_frame(bytes.len());
+            known.iter_mut().skip(at).take(checksum.len).for_each(|known| *known = false);
+        }
+        Self { bytes, known }
     }
 
     fn holds(&self, payload: &[u8]) -> bool {
         let all = payload.iter().zip(&self.bytes).zip(&self.known);
         payload.len() == self.bytes.len() && all.into_iter().all(|((is, should), known)| !known || is == should)
     }
+}
+
+/// Which of the template's replies to wrong requests this raw answer is; `None` also where the rules answer alike.
+pub fn error_reply(device: &Device, command: usize, request: &[u8], answer: &[u8]) -> Option<ErrorReply> {
+    let template = &*device.template;
+    let is = |reply: &Arc<Reply>| Known::frame(template, reply, request).holds(answer);
+    let data_len = request.len().saturating_sub(template.left_len + template.tail_len);
+    let frame = Frame { raw: request, wire: request, data_len };
+    let rule = matching(device, command, &frame).filter(|_| entry(template, request) == Some(command));
+    if rule.is_some_and(|(_, rule)| rule.replies.iter().any(is)) {
+        return None;
+    }
+    ErrorReply::ALL.into_iter().find(|&which| template.errors[which as usize].as_ref().is_some_and(is))
 }
 
 /// What the rules of a device say of this raw request.

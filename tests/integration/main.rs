@@ -7,6 +7,7 @@
 // A test that cannot go on says so with a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ask;
 mod bounds;
 mod broadcast;
 mod devicelog;

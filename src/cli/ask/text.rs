@@ -15,9 +15,10 @@ const SHOWN_BYTES_MAX: usize = 256;
 pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     let template = &*question.device.template;
     let command = &template.commands[question.command];
+    let as_error = ended.error.map(|error| format!("refused: the template's error reply `{}`,", error.name()));
     let how = match ended.outcome {
         Outcome::Done => "answered",
-        Outcome::Refused => "refused",
+        Outcome::Refused => as_error.as_deref().unwrap_or("refused"),
         Outcome::TimedOut => "not answered in time",
         Outcome::Lost => "the transfer was refused in its midst",
         Outcome::TooLong => "more data than `bytes_max`",
@@ -38,7 +39,8 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     };
     if !data.is_empty() {
         writeln!(out, "\ndata: {} bytes{}", data.len(), frames(question, data.len()))?;
-        if data.len() == command.response_len && !command.response.is_empty() {
+        let is_reply = ended.error.is_none() && data.len() == command.response_len;
+        if is_reply && !command.response.is_empty() {
             // The fields of a data frame count from the frame's start.
             let mut frame = vec![0; template.left_len];
             frame.extend_from_slice(data);

@@ -1,0 +1,72 @@
+//! `ask`: which entry of a key a request is, and replies that refuse it.
+
+use crate::harness::{PROGRAM, Run, Tree, fsu, run_to_end};
+use serde_json::json;
+use std::process::Command;
+
+/// Two entries of one key, told apart by `kind`, and replies to wrong requests.
+const TEMPLATE: &str = r#"{
+  "rule_file_list": ["./rules/default.json"],
+  "protocol": {
+    "pdu_left": [
+      {"name": "start", "length": 1, "value": "68"},
+      {"name": "command", "length": 1},
+      {"name": "code", "length": 1}
+    ],
+    "pdu_tailer": [{"name": "checksum", "length": 1}, {"name": "end", "length": 1, "value": "16"}],
+    "data_frame_type_flag": "command",
+    "checksum": {"algorithm": "sum"},
+    "errors": {
+      "bad_checksum": {"data": {"code": "02"}},
+      "unknown_command": {"data": {"code": "04"}}
+    },
+    "data_frame": [
+      {
+        "data_frame_type": "01",
+        "req_data_list": [{"name": "kind", "length": 1, "value": "01", "match": true}, {"name": "door", "length": 1}],
+        "resp_data_list": [{"name": "open", "length": 1}]
+      },
+      {
+        "data_frame_type": "01",
+        "req_data_list": [{"name": "kind", "length": 1, "value": "02", "match": true}, {"name": "lamp", "length": 1}],
+        "resp_data_list": [{"name": "bright", "length": 1, "type": "uint"}]
+      },
+      {"data_frame_type": "05", "req_data_list": [], "resp_data_list": []}
+    ]
+  }
+}"#;
+
+const RULES: &str = r#"{
+  "01": [{"when": {"lamp": "07"}, "data": {"bright": 10}}, {"data": {"open": "0A", "bright": 16}}],
+  "05": {"data": {"code": "04"}}
+}"#;
+
+#[test]
+fn the_entry_that_was_sent_answers_or_refuses() {
+    let tree = Tree::new(&[fsu("site", "20250125", "udp", &json!({}))], &json!({}));
+    tree.write("meter/template.json", TEMPLATE);
+    tree.write("meter/rules/default.json", RULES);
+    let run = Run::start(&tree, &[]);
+    let to = run.address("site").to_string();
+    let check = |args: &[&str], code: i32, said: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["ask", "--fsu", "site", "--timeout-ms", "5000", "--to", &to, "--config"]);
+        let ended = run_to_end(command.arg(tree.path("sys_config.json")).args(args));
+        let stdout = ended.stdout.join("\n");
+        assert_eq!(ended.code, Some(code), "{args:?}: {stdout} {}", ended.stderr);
+        for line in said {
+            assert!(stdout.contains(line) || ended.stderr.contains(line), "{args:?}: {stdout} {}", ended.stderr);
+        }
+    };
+    check(&["--cmd", "01"], 0, &["01 of site: answered after", "  open  0A"]);
+    check(&["--cmd", "01", "--set", "door=02"], 0, &["  open  0A"]);
+    check(&["--cmd", "01", "--set", "kind=02"], 0, &["  bright  16"]);
+    check(&["--cmd", "01", "--set", "lamp=07"], 0, &["  bright  10"]);
+    check(&["--cmd", "01", "--set", "lam=07"], 2, &["no field `lam` in the request of 01"]);
+    let refused = "01 of site: refused: the template's error reply `unknown_command`, after";
+    check(&["--cmd", "01", "--set", "kind=03"], 5, &[refused, "  code      04"]);
+    check(&["--cmd", "01", "--set", "kind=03", "--repeat", "3"], 5, &["refused  3"]);
+    // What a rule says is an answer, whatever it looks like.
+    check(&["--cmd", "05"], 0, &["05 of site: answered after", "  code      04"]);
+    run.stop();
+}
