@@ -5,7 +5,7 @@ table.py keep|value ROUNDS ...      one round more, as a line of JSON
 table.py half ROUNDS                half of what was served in the last round, in requests a second
 table.py print ROUNDS               the tables
 table.py record ROUNDS ...          appends them to bench/record/DATE-NAME.jsonl, and writes the .md beside it
-table.py docs RECORD                puts a record's tables into docs/performance.md, between its marks
+table.py docs RECORD...             puts the newest tables of records, oldest first, into docs/performance.md, between its marks
 """
 
 import argparse
@@ -481,7 +481,7 @@ def document(lines):
 def docs(args):
     """The newest rounds of every measure; each says when it was taken."""
     newest = {}
-    for run, rounds in runs(read(args.record)):
+    for run, rounds in runs([line for path in args.record for line in read(path)]):
         for measure in dict.fromkeys(line["measure"] for line in rounds):
             newest[measure] = (run, [line for line in rounds if line["measure"] == measure])
     lines = [line for _, rounds in newest.values() for line in rounds]
@@ -525,7 +525,7 @@ def main():
     one.add_argument("--rounds", dest="rounds_asked", type=int, required=True)
     one.add_argument("--seconds", type=float, required=True)
     one = command("docs", docs)
-    one.add_argument("record")
+    one.add_argument("record", nargs="+")
     args = parser.parse_args()
     args.function(args)
 
