@@ -324,14 +324,9 @@ impl<'a> Tcp<'a> {
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
             let inner = &mut self.inner;
-            let skips_delays = self.worker.skips_delays;
-            let least_ns = |flight: &Flight| {
-                if skips_delays { 0 } else { requests[flight.request as usize].delay_ns_min }
-            };
-            let settled = conn.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, least_ns, |flight| {
+            let settled = self.worker.settle(&mut conn.lane, requests, now, |flight| {
                 check(&requests[flight.request as usize], flight, &rest[..len], inner)
             });
-            self.worker.learn(&settled, requests, now);
             let seen = Seen { fsu: &target.name, bytes: &rest[..len], now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let raw = |flight: &Flight| &*requests[flight.request as usize].raw;

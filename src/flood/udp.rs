@@ -414,11 +414,7 @@ impl<'a> Udp<'a> {
                 continue;
             }
             let inner = &mut self.inner;
-            let skips_delays = self.worker.skips_delays;
-            let least_ns = |flight: &Flight| {
-                if skips_delays { 0 } else { requests[flight.request as usize].delay_ns_min }
-            };
-            let settled = peer.lane.settle(now, self.worker.timeout_ns, &mut self.worker.spent, least_ns, |flight| {
+            let settled = self.worker.settle(&mut peer.lane, requests, now, |flight| {
                 let up = parsed.map_err(Wrong::Outer)?;
                 let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
                 if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
@@ -433,7 +429,6 @@ impl<'a> Udp<'a> {
                 prepared.expect.check(prepared.template(), raw, data, inner)?;
                 prepared.may_answer(flight)
             });
-            self.worker.learn(&settled, requests, now);
             let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let raw = |flight: &Flight| &*requests[flight.request as usize].raw;

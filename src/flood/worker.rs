@@ -1,6 +1,7 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
-use super::lane::{Flight, Settled};
+use super::expect::Wrong;
+use super::lane::{Flight, Lane, Settled};
 use super::live::Live;
 use super::options::{Options, Target};
 use super::pacer::Pacer;
@@ -133,7 +134,7 @@ pub struct Worker {
     /// Requests under way.
     pub open: usize,
     /// Replies come before their rules' delays are over.
-    pub skips_delays: bool,
+    skips_delays: bool,
     live: Arc<Live>,
     dice: Dice,
     calendar: Calendar,
@@ -192,14 +193,25 @@ impl Worker {
         self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);
     }
 
-    /// A reply was settled: a server that skips delays gives itself away by it.
+    /// Settles a reply with the lane that it came to; see [`Lane::settle`]. A server that skips delays gives itself away by it.
     #[inline]
-    pub fn learn(&mut self, settled: &Settled, requests: &[Prepared], now_ns: u64) {
-        if let Settled::Good(flight, false) = settled
-            && now_ns.saturating_sub(flight.sent_ns) < requests[flight.request as usize].delay_ns_min
+    pub fn settle(
+        &mut self,
+        lane: &mut Lane,
+        requests: &[Prepared],
+        now_ns: u64,
+        check: impl FnMut(&Flight) -> Result<(), Wrong>,
+    ) -> Settled {
+        let delay_ns = |flight: &Flight| requests[flight.request as usize].delay_ns_min;
+        let skips_delays = self.skips_delays;
+        let least_ns = |flight: &Flight| if skips_delays { 0 } else { delay_ns(flight) };
+        let settled = lane.settle(now_ns, self.timeout_ns, &mut self.spent, least_ns, check);
+        if let Settled::Good(flight, false) = &settled
+            && now_ns.saturating_sub(flight.sent_ns) < delay_ns(flight)
         {
             self.skips_delays = true;
         }
+        settled
     }
 
     /// A request has left.
