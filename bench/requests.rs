@@ -109,7 +109,7 @@ impl<'a> Server<'a> {
         self.unix_ms += 1;
         self.last.0.clear();
         let now = Now { unix_ms: self.unix_ms, utc_offset_s: 0 };
-        let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
+        let moment = Moment::at(now, 0);
         let Self { fsu, state, scratch, last, .. } = self;
         if fsu.transport == Transport::Udp {
             b_interface::on_datagram(&RUN, fsu, state, black_box(wire), moment, scratch, last);

@@ -21,7 +21,7 @@ struct Count {
 }
 
 impl Sink for Count {
-    fn send(&mut self, _what: Outgoing, _due_unix_ms: i64, _bytes: &[u8]) {
+    fn send(&mut self, _what: Outgoing, _due_ns: i64, _bytes: &[u8]) {
         self.replies += 1;
     }
     fn received(&mut self, _bytes: &[u8], _dropped: Option<Reason>) {}
@@ -108,7 +108,7 @@ fn nor_with_faults_made_on_purpose() {
 fn assert_no_allocation(fleet: &Fleet) {
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 28_800 };
-    let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
+    let moment = Moment::at(now, 0);
     let mut scratch = Scratch::default();
     let mut replies = 0;
     for fsu in &fleet.fsus {

@@ -104,7 +104,7 @@ impl<'p> World<'p> {
     fn deliver(&mut self, peer: SocketAddr, bytes: &[u8]) {
         let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
         let now = Now { unix_ms: self.now_ms as i64, utc_offset_s: 0 };
-        let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
+        let moment = Moment::at(now, 0);
         let mut sent = Sent::default();
         let (state, scratch) = (&mut self.state, &mut self.scratch);
         datagram::on_datagram_from(&run, self.fsu, state, peer, bytes, moment, scratch, &mut sent);
@@ -276,8 +276,8 @@ struct Told {
 }
 
 impl Sink for Told {
-    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.sent.push((due_unix_ms, bytes.to_vec()));
+    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.sent.push((due_ns, bytes.to_vec()));
     }
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
     fn note(&mut self, _: Reason, _: &[u8]) {}
@@ -294,7 +294,7 @@ fn with_faults(faults: &Value) -> (Told, u64) {
     let fleet = fleet.unwrap();
     let (mut state, mut scratch, mut told) = (FsuState::new(&fleet.fsus[0]), Scratch::default(), Told::default());
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
-    let moment = Moment { now: Now { unix_ms: 1_000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 };
+    let moment = Moment::at(Now { unix_ms: 1_000, utc_offset_s: 0 }, 0);
     for name in ["transfer_again", "demand", "demand_repeated"] {
         let step = vectors["steps"].as_array().unwrap().iter().find(|step| step["name"] == name).unwrap();
         let wire = hex::decode(step["request"].as_str().unwrap()).unwrap();
@@ -314,8 +314,8 @@ fn every_frame_of_a_transfer_has_faults() {
         assert_eq!(told.faults, vec![kind; frames.len()], "{faults}");
         assert_eq!(counted, frames.len() as u64, "{faults}");
         assert_eq!(told.sent.len(), copies * frames.len(), "{faults}");
-        for (at, (due_unix_ms, bytes)) in told.sent.iter().enumerate() {
-            assert_eq!(*due_unix_ms, 1_000 + due_ms, "{faults}");
+        for (at, (due_ns, bytes)) in told.sent.iter().enumerate() {
+            assert_eq!(*due_ns, (1_000 + due_ms) * 1_000_000, "{faults}");
             let clean = &frames[at / copies];
             assert!(right(clean, bytes), "{faults}: {} of {}", hex::encode_upper(bytes), hex::encode_upper(clean));
         }

@@ -17,8 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// 2026-01-12 17:30:03 at UTC: the clock of the exchanges.
-const NOW: Moment =
-    Moment { now: Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 };
+const NOW: Moment = Moment::at(Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, 0);
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
@@ -43,7 +42,7 @@ fn example() -> Fleet {
 struct Replies(Vec<String>);
 
 impl Sink for Replies {
-    fn send(&mut self, _what: Outgoing, _due_unix_ms: i64, bytes: &[u8]) {
+    fn send(&mut self, _what: Outgoing, _due_ns: i64, bytes: &[u8]) {
         self.0.push(hex::encode_upper(bytes));
     }
     fn received(&mut self, _bytes: &[u8], _dropped: Option<Reason>) {}

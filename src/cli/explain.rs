@@ -44,7 +44,7 @@ pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError
 
 /// What the FSU makes of the bytes when they are the first that it gets.
 fn explanation(fsu: &Fsu, faults: Option<&FsuFaults>, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
-    let moment = Moment { now, not_before_unix_ms: 0, since_start_ms: 0 };
+    let moment = Moment::at(now, 0);
     let mut walk = Walk::new(fsu, run, moment);
     walk.faults = faults;
     let items = walk.all(frame);

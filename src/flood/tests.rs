@@ -90,7 +90,7 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
         let (mut state, mut scratch) = (FsuState::new(fsu), Scratch::default());
         let mut raw = Vec::new();
         for prepared in &profile.requests {
-            let moment = Moment { now: NOW, not_before_unix_ms: 0, since_start_ms: 0 };
+            let moment = Moment::at(NOW, 0);
             let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
             // More than once: cycles.
             for _ in 0..3 {

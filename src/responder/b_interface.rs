@@ -89,7 +89,7 @@ fn on_frame(
             state.counters.heartbeats_received += 1;
             if fsu.heartbeat_reply {
                 heartbeat(fsu, &mut scratch.escaped);
-                sink.send(Outgoing::Heartbeat, moment.now.unix_ms, &scratch.escaped);
+                sink.send(Outgoing::Heartbeat, moment.arrived_ns, &scratch.escaped);
             }
             return;
         }
@@ -98,13 +98,13 @@ fn on_frame(
         return drop_frame(state, sink, Reason::UnknownDevice, wire);
     };
     match respond(run, fsu, device, state, data, moment, scratch) {
-        Verdict::Reply { due_unix_ms } => {
-            let mut next = Some(due_unix_ms);
-            while let Some(due_unix_ms) = next {
+        Verdict::Reply { due_ns } => {
+            let mut next = Some(due_ns);
+            while let Some(due_ns) = next {
                 let sent = if scratch.drawn.is_clean() {
-                    send(fsu, device, down, due_unix_ms, scratch, sink)
+                    send(fsu, device, down, due_ns, scratch, sink)
                 } else {
-                    send_faulty(fsu, device, down, due_unix_ms, state, scratch, sink)
+                    send_faulty(fsu, device, down, due_ns, state, scratch, sink)
                 };
                 if let Err(reason) = sent {
                     drop_frame(state, sink, reason, wire);
@@ -124,7 +124,7 @@ fn send(
     fsu: &Fsu,
     device: usize,
     down: &Down<'_>,
-    due_unix_ms: i64,
+    due_ns: i64,
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
@@ -135,7 +135,7 @@ fn send(
     if datagram.len() > DATAGRAM_BYTES_MAX {
         return Err(Reason::TooLong);
     }
-    sink.send(Outgoing::Reply, due_unix_ms, datagram);
+    sink.send(Outgoing::Reply, due_ns, datagram);
     Ok(())
 }
 
@@ -145,13 +145,13 @@ fn send_faulty(
     fsu: &Fsu,
     device: usize,
     down: &Down<'_>,
-    due_unix_ms: i64,
+    due_ns: i64,
     state: &mut FsuState,
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
     let Scratch { reply: raw, wire, framed, escaped, drawn, .. } = scratch;
-    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
+    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
         return Ok(());
     }
     let mut done = Kinds::NONE;
@@ -165,7 +165,7 @@ fn send_faulty(
     // Without anything to escape the datagram stands where it was framed.
     let datagram = if len == framed.len() { framed } else { escaped };
     faults::bytes::last(drawn, datagram, &mut done);
-    faults::deliver::datagram(Outgoing::Reply, drawn, due_unix_ms, datagram, &mut done, sink);
+    faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, &mut done, sink);
     faults::deliver::tell(drawn, done, &mut state.counters, sink);
     Ok(())
 }

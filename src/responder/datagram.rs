@@ -56,16 +56,16 @@ pub fn on_datagram_from(
         return Heard { valid: result.is_ok() };
     }
     let dropped = match respond(run, fsu, device, state, datagram, moment, scratch) {
-        Verdict::Reply { due_unix_ms } => {
-            let (mut next, mut dropped) = (Some(due_unix_ms), None);
-            while let Some(due_unix_ms) = next {
+        Verdict::Reply { due_ns } => {
+            let (mut next, mut dropped) = (Some(due_ns), None);
+            while let Some(due_ns) = next {
                 if scratch.on_wire(template).len() > DATAGRAM_BYTES_MAX {
                     state.counters.drop(Reason::TooLong);
                     dropped = Some(Reason::TooLong);
                 } else if scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(template));
+                    sink.send(Outgoing::Reply, due_ns, scratch.on_wire(template));
                 } else {
-                    send_faulty(Outgoing::Reply, fsu, device, due_unix_ms, state, scratch, sink);
+                    send_faulty(Outgoing::Reply, fsu, device, due_ns, state, scratch, sink);
                 }
                 next = next_of_burst(run, fsu, device, state, datagram, moment, scratch);
             }
@@ -86,20 +86,20 @@ pub(super) fn send_faulty(
     what: Outgoing,
     fsu: &Fsu,
     device: usize,
-    due_unix_ms: i64,
+    due_ns: i64,
     state: &mut FsuState,
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) {
     let Scratch { reply, framed: raw, escaped: wire, drawn, .. } = scratch;
     raw.clone_from(reply);
-    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
+    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
         return;
     }
     let mut done = Kinds::NONE;
     faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
     faults::bytes::last(drawn, wire, &mut done);
-    faults::deliver::datagram(what, drawn, due_unix_ms, wire, &mut done, sink);
+    faults::deliver::datagram(what, drawn, due_ns, wire, &mut done, sink);
     faults::deliver::tell(drawn, done, &mut state.counters, sink);
 }
 

@@ -1,7 +1,7 @@
 //! A small FSU for tests, and a sink that remembers.
 
 use super::state::FsuState;
-use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use super::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::civil::Now;
 use crate::codec::fixtures::{COMMANDS, raw_frame};
 use crate::codec::reason::Reason;
@@ -13,8 +13,7 @@ use crate::plan::template::{ErrorReply, Offset, Template};
 use std::sync::Arc;
 
 pub(crate) const RUN: RunContext = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
-pub(crate) const NOW: Moment =
-    Moment { now: Now { unix_ms: 1_768_210_203_000, utc_offset_s: 28_800 }, not_before_unix_ms: 0, since_start_ms: 0 };
+pub(crate) const NOW: Moment = Moment::at(Now { unix_ms: 1_768_210_203_000, utc_offset_s: 28_800 }, 0);
 
 /// Without data, but for what a fixed size asks for; the address and the command are the request's.
 fn echo(template: &Template) -> Arc<Reply> {
@@ -103,8 +102,8 @@ pub(crate) struct Said {
 }
 
 impl Sink for Said {
-    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.sent.push((what, due_unix_ms - NOW.now.unix_ms, bytes.to_vec()));
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.sent.push((what, due_ns.saturating_sub(NOW.arrived_ns).div_euclid(NS_PER_MS), bytes.to_vec()));
     }
 
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {

@@ -32,6 +32,9 @@ use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::template::Template;
 
+/// Nanoseconds of a millisecond.
+pub const NS_PER_MS: i64 = 1_000_000;
+
 /// What is common to all messages of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct RunContext {
@@ -56,8 +59,8 @@ pub enum Outgoing {
 
 /// Where a protocol stage puts what it has to say.
 pub trait Sink {
-    /// `bytes`, as they go on the wire, are due at `due_unix_ms` (at or before now: at once).
-    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]);
+    /// `bytes`, as they go on the wire, are due at `due_ns`, on the wall clock in nanoseconds (at or before now: at once).
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]);
     /// A stream was cut: these bytes were one frame, or were dropped for that reason.
     /// Stages on datagrams do not call it: a datagram is its own record.
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>);
@@ -66,16 +69,16 @@ pub trait Sink {
     /// A fault was made on purpose, in the reply to that message; counted already.
     fn fault(&mut self, _kind: FaultKind, _message: u64) {}
     /// As [`Sink::send`] of a reply on a connection, which other replies may pass.
-    fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.send(Outgoing::Reply, due_unix_ms, bytes);
+    fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.send(Outgoing::Reply, due_ns, bytes);
     }
     /// A piece of a reply, but for its last one.
-    fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.send(Outgoing::Reply, due_unix_ms, bytes);
+    fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.send(Outgoing::Reply, due_ns, bytes);
     }
     /// Nothing more is sent on the connection; what that looks like to the peer begins when it is due, after the replies
     /// before it.
-    fn cut(&mut self, _how: Cut, _due_unix_ms: i64) {}
+    fn cut(&mut self, _how: Cut, _due_ns: i64) {}
     /// So much is to be sent that it should leave before more is made.
     fn is_full(&self) -> bool {
         false
@@ -150,13 +153,34 @@ pub struct Heard {
     pub valid: bool,
 }
 
-/// The time a message is handled at, and the earliest moment its reply may leave.
+/// The time a message is handled at, and the earliest moment its reply may leave. Nanoseconds are on the wall clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     /// Now.
     pub now: Now,
+    /// When the request came: its delay counts from then.
+    pub arrived_ns: i64,
     /// Replies before this one on the same connection are due then; 0: none.
-    pub not_before_unix_ms: i64,
+    pub not_before_ns: i64,
     /// Time since the start of the run.
     pub since_start_ms: u64,
+}
+
+impl Moment {
+    /// Of a request that came just now, on a connection without other replies.
+    pub const fn at(now: Now, since_start_ms: u64) -> Self {
+        Self { now, arrived_ns: now.unix_ms.saturating_mul(NS_PER_MS), not_before_ns: 0, since_start_ms }
+    }
+
+    /// When a reply with that delay is due.
+    #[inline]
+    pub fn due_ns(&self, delay_ns: i64) -> i64 {
+        self.arrived_ns.saturating_add(delay_ns).max(self.not_before_ns)
+    }
+
+    /// What the clock says to a reply that is due then. One that is due already leaves now.
+    #[inline]
+    pub fn clock_at(&self, due_ns: i64) -> Now {
+        Now { unix_ms: due_ns.div_euclid(NS_PER_MS).max(self.now.unix_ms), ..self.now }
+    }
 }

@@ -1,5 +1,6 @@
 //! The generator of one message: everything random in a run comes from (run seed, fsuid, number of the message).
 
+use super::NS_PER_MS;
 use crate::plan::fleet::Fsu;
 use crate::plan::rule::{DELAY_MS_MAX, Delay};
 use fastrand::Rng;
@@ -68,9 +69,9 @@ fn standard_normal(rng: &mut Rng) -> f64 {
     radius * (std::f64::consts::TAU * rng.f64()).cos()
 }
 
-/// Draws a delay, in whole milliseconds, 0 to [`DELAY_MS_MAX`].
+/// Draws a delay, in nanoseconds, 0 to [`DELAY_MS_MAX`]. Not rounded to milliseconds: nothing leaves before the least of a rule.
 #[inline]
-pub fn delay_ms(delay: Delay, dice: &mut Dice) -> u64 {
+pub fn delay_ns(delay: Delay, dice: &mut Dice) -> i64 {
     let ms = match delay {
         Delay::None => return 0,
         Delay::Fixed(ms) => ms,
@@ -79,7 +80,7 @@ pub fn delay_ms(delay: Delay, dice: &mut Dice) -> u64 {
         Delay::Lognormal(mu, sigma) => (mu + sigma * standard_normal(dice.rng())).exp(),
     };
     // A cast saturates: NaN and negatives become 0.
-    (ms.round() as u64).min(DELAY_MS_MAX)
+    ((ms * 1e6).round() as i64).clamp(0, DELAY_MS_MAX as i64 * NS_PER_MS)
 }
 
 #[cfg(test)]
@@ -89,8 +90,8 @@ mod tests {
     fn check(delay: Delay, low: u64, high: u64) {
         let mut dice = Dice::new(7, 0, 1);
         for _ in 0..10_000 {
-            let ms = delay_ms(delay, &mut dice);
-            assert!((low..=high).contains(&ms), "{delay:?} gave {ms}");
+            let ns = delay_ns(delay, &mut dice) as u64;
+            assert!((low * 1_000_000..=high * 1_000_000).contains(&ns), "{delay:?} gave {ns} ns");
         }
     }
 
@@ -105,10 +106,20 @@ mod tests {
     }
 
     #[test]
+    fn n09_a_part_of_a_millisecond_is_no_less() {
+        let mut dice = Dice::new(7, 0, 1);
+        assert_eq!(delay_ns(Delay::Fixed(80.4), &mut dice), 80_400_000);
+        for _ in 0..1_000 {
+            let ns = delay_ns(Delay::Uniform(50.4, 50.45), &mut dice);
+            assert!((50_400_000..=50_450_000).contains(&ns), "{ns}");
+        }
+    }
+
+    #[test]
     fn distributions_have_their_centre() {
         let mut dice = Dice::new(1, 0, 1);
         let mut draw = |delay| {
-            let mut all: Vec<u64> = (0..10_001).map(|_| delay_ms(delay, &mut dice)).collect();
+            let mut all: Vec<i64> = (0..10_001).map(|_| delay_ns(delay, &mut dice) / NS_PER_MS).collect();
             all.sort_unstable();
             (all[5_000], all[9_900])
         };

@@ -2,10 +2,9 @@
 
 use super::build::{Inputs, build, set_register, text};
 use super::faults;
-use super::random::{Dice, delay_ms};
+use super::random::{Dice, delay_ns};
 use super::state::{DeviceState, FsuState};
 use super::{Moment, RunContext, Scratch};
-use crate::codec::civil::Now;
 use crate::codec::inner::{self, Frame};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
@@ -17,8 +16,8 @@ use crate::plan::template::{ErrorReply, Template};
 pub enum Verdict {
     /// The reply is in the scratch: [`Scratch::on_wire`].
     Reply {
-        /// When it is due; at or before now: at once.
-        due_unix_ms: i64,
+        /// When it is due, on the wall clock in nanoseconds; at or before now: at once.
+        due_ns: i64,
     },
     /// A rule leaves it unanswered.
     Silent,
@@ -35,7 +34,7 @@ pub struct Burst {
     done: u32,
     command: usize,
     rule: usize,
-    due_unix_ms: i64,
+    due_ns: i64,
 }
 
 /// Sets the generators of a burst's replies apart.
@@ -167,20 +166,20 @@ pub(super) fn answer<'a>(
             state.counters.error_replies[which as usize] += 1;
             state.replies += 1;
             let mut dice = Dice::new(run.seed, state.identity, state.messages);
-            let due_unix_ms = moment.now.unix_ms.max(moment.not_before_unix_ms);
+            let due_ns = moment.due_ns(0);
             let mut inputs = Inputs {
                 request: frame.raw,
                 memory: state.devices.get(device_number),
                 id_hex: &fsu.id_hex,
                 seq: state.replies,
-                due: Now { unix_ms: due_unix_ms, ..moment.now },
+                due: moment.clock_at(due_ns),
                 calendar: &mut scratch.calendar,
                 dice: &mut dice,
             };
             let misfits =
                 build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
             state.counters.value_misfits += misfits;
-            return Answered::without_reply(Verdict::Reply { due_unix_ms }, false);
+            return Answered::without_reply(Verdict::Reply { due_ns }, false);
         }
     };
     state.messages += 1;
@@ -188,14 +187,13 @@ pub(super) fn answer<'a>(
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
     let mut dice = Dice::new(run.seed, state.identity, state.messages);
-    let delay = if run.skip_delay { 0 } else { delay_ms(rule.delay, &mut dice) };
-    let due_unix_ms = moment.now.unix_ms.saturating_add(delay as i64).max(moment.not_before_unix_ms);
+    let due_ns = moment.due_ns(if run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) });
     let mut inputs = Inputs {
         request: frame.raw,
         memory: None,
         id_hex: &fsu.id_hex,
         seq: state.replies + 1,
-        due: Now { unix_ms: due_unix_ms, ..moment.now },
+        due: moment.clock_at(due_ns),
         calendar: &mut scratch.calendar,
         dice: &mut dice,
     };
@@ -216,9 +214,9 @@ pub(super) fn answer<'a>(
         faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), &mut scratch.drawn);
     }
     if rule.burst > 1 {
-        scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_unix_ms };
+        scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
     }
-    Answered { verdict: Verdict::Reply { due_unix_ms }, is_command: true, reply: Some(reply) }
+    Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
 }
 
 /// Builds the next reply of a burst as [`respond`] built the first, from the same request: `None` where there is none.
@@ -248,7 +246,7 @@ fn another(
     moment: Moment,
     scratch: &mut Scratch,
 ) -> Option<i64> {
-    let Burst { done, command, rule, due_unix_ms, .. } = scratch.burst;
+    let Burst { done, command, rule, due_ns, .. } = scratch.burst;
     scratch.burst.left -= 1;
     scratch.burst.done += 1;
     let device = fsu.devices.get(device_number)?;
@@ -265,7 +263,7 @@ fn another(
         memory: Some(memory),
         id_hex: &fsu.id_hex,
         seq: state.replies,
-        due: Now { unix_ms: due_unix_ms, ..moment.now },
+        due: moment.clock_at(due_ns),
         calendar,
         dice: &mut dice,
     };
@@ -274,7 +272,7 @@ fn another(
         let of = (state.messages, command);
         faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), drawn);
     }
-    Some(due_unix_ms)
+    Some(due_ns)
 }
 
 /// Does what the rule's `set` says. Each entry sees what the ones before it set.

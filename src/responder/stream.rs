@@ -86,19 +86,19 @@ fn on_frame(
 ) {
     state.counters.received += 1;
     match respond(run, fsu, device, state, frame, *moment, scratch) {
-        Verdict::Reply { due_unix_ms } => {
+        Verdict::Reply { due_ns } => {
             sink.received(frame, None);
-            let mut next = Some(due_unix_ms);
-            while let Some(due_unix_ms) = next {
+            let mut next = Some(due_ns);
+            while let Some(due_ns) = next {
                 // The reply before it, of the same burst, may have been made later.
-                let due_unix_ms = due_unix_ms.max(moment.not_before_unix_ms);
-                let free_unix_ms = if scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(&fsu.devices[device].template));
-                    due_unix_ms
+                let due_ns = due_ns.max(moment.not_before_ns);
+                let free_ns = if scratch.drawn.is_clean() {
+                    sink.send(Outgoing::Reply, due_ns, scratch.on_wire(&fsu.devices[device].template));
+                    due_ns
                 } else {
-                    send_faulty(fsu, device, due_unix_ms, state, scratch, sink)
+                    send_faulty(fsu, device, due_ns, state, scratch, sink)
                 };
-                moment.not_before_unix_ms = moment.not_before_unix_ms.max(free_unix_ms);
+                moment.not_before_ns = moment.not_before_ns.max(free_ns);
                 next = next_of_burst(run, fsu, device, state, frame, *moment, scratch);
             }
         }
@@ -116,21 +116,21 @@ fn on_frame(
 fn send_faulty(
     fsu: &Fsu,
     device: usize,
-    due_unix_ms: i64,
+    due_ns: i64,
     state: &mut FsuState,
     scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> i64 {
     let Scratch { reply: raw, wire, drawn, .. } = scratch;
-    if faults::deliver::is_lost(drawn, due_unix_ms, &mut state.counters, sink) {
-        return due_unix_ms;
+    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
+        return due_ns;
     }
     let mut done = Kinds::NONE;
     faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
     faults::bytes::last(drawn, wire, &mut done);
-    let free_unix_ms = faults::deliver::stream(drawn, due_unix_ms, wire, &mut done, sink);
+    let free_ns = faults::deliver::stream(drawn, due_ns, wire, &mut done, sink);
     faults::deliver::tell(drawn, done, &mut state.counters, sink);
-    free_unix_ms
+    free_ns
 }
 
 #[inline]

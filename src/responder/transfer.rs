@@ -10,12 +10,11 @@
 use super::build::{Inputs, build, finish, is_refusal};
 use super::datagram::send_faulty;
 use super::faults;
-use super::random::{Dice, delay_ms};
+use super::random::{Dice, delay_ns};
 use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::checksum::{read_number, write_number};
-use crate::codec::civil::Now;
 use crate::codec::inner::{self, Frame, carries, length_value};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Fsu;
@@ -287,8 +286,8 @@ impl Served<'_> {
             let idle = state.transfers.list[index].is_idle(self.transfer, self.moment.now.unix_ms);
             end(state, index, self.transfer, if idle { End::Idle } else { End::Aborted });
         }
-        let due_unix_ms = match verdict {
-            Verdict::Reply { due_unix_ms } => due_unix_ms,
+        let due_ns = match verdict {
+            Verdict::Reply { due_ns } => due_ns,
             Verdict::Silent => {
                 state.counters.silent += 1;
                 return Ok(());
@@ -296,20 +295,20 @@ impl Served<'_> {
             Verdict::Dropped(reason) => return Err(reason),
         };
         let Some(payload) = reply.and_then(|reply| self.payload(reply, scratch)) else {
-            self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
+            self.send(Outgoing::Reply, due_ns, state, scratch, sink);
             return Ok(());
         };
         if !self.make_room(state) {
-            self.refuse(state, frame, due_unix_ms, scratch, sink);
+            self.refuse(state, frame, due_ns, scratch, sink);
             return Ok(());
         }
-        self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
+        self.send(Outgoing::Reply, due_ns, state, scratch, sink);
         let data = match payload {
             Payload::Static(bytes) => Data::Shared(bytes.clone()),
             Payload::Built | Payload::None => Data::Own(state.transfers.buffer(&scratch.text)),
         };
         let head = state.transfers.buffer(&scratch.reply);
-        let open = Open { key: self.key, head, data, last: 0, since_unix_ms: due_unix_ms };
+        let open = Open { key: self.key, head, data, last: 0, since_unix_ms: self.moment.clock_at(due_ns).unix_ms };
         state.counters.transfers_opened += 1;
         state.counters.transfers_completed += u64::from(open.is_complete(self.transfer));
         self.data_frame(&open, scratch);
@@ -317,7 +316,7 @@ impl Served<'_> {
         if self.fsu.faults.is_some() {
             faults::redraw(self.fsu, self.data_dice(state).rng(), &mut scratch.drawn);
         }
-        self.send(Outgoing::Data, due_unix_ms, state, scratch, sink);
+        self.send(Outgoing::Data, due_ns, state, scratch, sink);
         Ok(())
     }
 
@@ -328,18 +327,11 @@ impl Served<'_> {
 
     /// Sends what the scratch holds, with its faults.
     #[inline]
-    fn send(
-        &self,
-        what: Outgoing,
-        due_unix_ms: i64,
-        state: &mut FsuState,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) {
+    fn send(&self, what: Outgoing, due_ns: i64, state: &mut FsuState, scratch: &mut Scratch, sink: &mut impl Sink) {
         if scratch.drawn.is_clean() {
-            sink.send(what, due_unix_ms, scratch.on_wire(self.template));
+            sink.send(what, due_ns, scratch.on_wire(self.template));
         } else {
-            send_faulty(what, self.fsu, self.key.device, due_unix_ms, state, scratch, sink);
+            send_faulty(what, self.fsu, self.key.device, due_ns, state, scratch, sink);
         }
     }
 
@@ -390,15 +382,15 @@ impl Served<'_> {
         let device = &*self.fsu.devices[self.key.device];
         // A rule for the demand says when it is met, and whether.
         let rule = command.and_then(|command| matching(device, command, &frame)).map(|(_, rule)| rule);
-        let mut due_unix_ms = self.moment.now.unix_ms.max(self.moment.not_before_unix_ms);
+        let mut due_ns = self.moment.due_ns(0);
         if let Some(rule) = rule {
             if rule.timeout {
                 state.counters.silent += 1;
                 return;
             }
             if !self.run.skip_delay {
-                let delay = delay_ms(rule.delay, &mut Dice::new(self.run.seed, state.identity, state.messages));
-                due_unix_ms = due_unix_ms.max(self.moment.now.unix_ms.saturating_add(delay as i64));
+                let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
+                due_ns = self.moment.due_ns(delay_ns(rule.delay, &mut dice));
             }
         }
         let wanted = number(&self.transfer.sn, frame.raw) & self.transfer.count_mask();
@@ -407,7 +399,7 @@ impl Served<'_> {
             let next = open.last + 1;
             wanted == open.last || (wanted == next && next < self.transfer.frames(open.data.bytes().len()))
         }) else {
-            self.refuse(state, frame, due_unix_ms, scratch, sink);
+            self.refuse(state, frame, due_ns, scratch, sink);
             return;
         };
         if wanted == open.last {
@@ -415,7 +407,7 @@ impl Served<'_> {
         }
         let advanced = wanted != open.last;
         open.last = wanted;
-        open.since_unix_ms = due_unix_ms;
+        open.since_unix_ms = self.moment.clock_at(due_ns).unix_ms;
         state.counters.transfers_completed += u64::from(advanced && open.is_complete(self.transfer));
         self.data_frame(open, scratch);
         scratch.drawn.clear();
@@ -425,7 +417,7 @@ impl Served<'_> {
             let own = rule.and_then(|rule| rule.faults.as_deref());
             faults::draw(self.fsu, own, since_start_ms, of, self.data_dice(state).rng(), &mut scratch.drawn);
         }
-        self.send(Outgoing::Reply, due_unix_ms, state, scratch, sink);
+        self.send(Outgoing::Reply, due_ns, state, scratch, sink);
     }
 
     /// Builds the frame of a transfer that is to be sent now: [`Open::last`].
@@ -450,14 +442,7 @@ impl Served<'_> {
     }
 
     /// Sends the template's refusal.
-    fn refuse(
-        &self,
-        state: &mut FsuState,
-        frame: Frame<'_>,
-        due_unix_ms: i64,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) {
+    fn refuse(&self, state: &mut FsuState, frame: Frame<'_>, due_ns: i64, scratch: &mut Scratch, sink: &mut impl Sink) {
         state.counters.transfers_refused += 1;
         state.replies += 1;
         let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
@@ -466,12 +451,12 @@ impl Served<'_> {
             memory: state.devices.get(self.key.device),
             id_hex: &self.fsu.id_hex,
             seq: state.replies,
-            due: Now { unix_ms: due_unix_ms, ..self.moment.now },
+            due: self.moment.clock_at(due_ns),
             calendar: &mut scratch.calendar,
             dice: &mut dice,
         };
         let Scratch { reply, wire, text, .. } = scratch;
         state.counters.value_misfits += build(self.template, &self.transfer.refused, &mut inputs, reply, wire, text);
-        sink.send(Outgoing::Reply, due_unix_ms, scratch.on_wire(self.template));
+        sink.send(Outgoing::Reply, due_ns, scratch.on_wire(self.template));
     }
 }

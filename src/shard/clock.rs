@@ -14,9 +14,16 @@ pub struct Clock {
     pub arrived_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,
+    /// The same in nanoseconds. Read after the wall clock, so that what has happened by the one has happened by the other.
+    pub mono_ns: u64,
+    /// How far the wall clock was set forward just before, in nanoseconds; 0: it was not.
+    pub stepped_ns: i64,
     /// Seconds east of UTC.
     pub utc_offset_s: i32,
 }
+
+/// A datagram may have come so long after the clocks were read; a stamp further ahead is from before the wall clock was set back.
+const AHEAD_NS_MAX: i64 = 100_000_000;
 
 impl Clock {
     /// As the responder takes it.
@@ -24,24 +31,30 @@ impl Clock {
         Now { unix_ms: self.unix_ms, utc_offset_s: self.utc_offset_s }
     }
 
-    /// A wall-clock moment on the monotonic clock; one that has passed is now.
-    pub fn mono_of(self, unix_ms: i64) -> u64 {
-        let after_ms = unix_ms.saturating_sub(self.unix_ms);
-        self.mono_ms.saturating_add(u64::try_from(after_ms).unwrap_or(0))
+    /// A wall-clock moment on the monotonic clock. Both in nanoseconds.
+    #[inline]
+    pub fn mono_of(self, unix_ns: i64) -> u64 {
+        self.mono_ns.saturating_add_signed(unix_ns.saturating_sub(self.unix_ns))
     }
 
-    /// A monotonic moment on the wall clock; 0 where it is not after now.
-    pub fn unix_of_later(self, mono_ms: u64) -> i64 {
-        match mono_ms.checked_sub(self.mono_ms) {
-            None | Some(0) => 0,
-            Some(after_ms) => self.unix_ms.saturating_add(i64::try_from(after_ms).unwrap_or(i64::MAX)),
-        }
+    /// A monotonic moment on the wall clock. Both in nanoseconds.
+    #[inline]
+    pub fn unix_of(self, mono_ns: u64) -> i64 {
+        let after_ns = i128::from(mono_ns) - i128::from(self.mono_ns);
+        self.unix_ns.saturating_add(after_ns.clamp(i64::MIN.into(), i64::MAX.into()) as i64)
     }
 
-    /// A monotonic moment on the wall clock, in nanoseconds; one that has passed is now.
-    pub fn unix_ns_of(self, mono_ms: u64) -> i64 {
-        let after_ms = i64::try_from(mono_ms.saturating_sub(self.mono_ms)).unwrap_or(i64::MAX);
-        self.unix_ns.saturating_add(after_ms.saturating_mul(1_000_000))
+    /// The same; 0 where it is not after now.
+    #[inline]
+    pub fn unix_of_later(self, mono_ns: u64) -> i64 {
+        if mono_ns > self.mono_ns { self.unix_of(mono_ns) } else { 0 }
+    }
+
+    /// When a datagram came at the latest, which the kernel stamped so: a stamp from before the clock was set is of another time.
+    #[inline]
+    pub fn arrival(self, stamp_ns: i64) -> i64 {
+        let set_ns = stamp_ns.saturating_add(self.stepped_ns).min(self.unix_ns);
+        stamp_ns.max(set_ns).min(self.unix_ns.saturating_add(AHEAD_NS_MAX))
     }
 }
 
@@ -49,12 +62,36 @@ impl Clock {
 mod tests {
     use super::*;
 
+    fn clock(stepped_ns: i64) -> Clock {
+        let unix_ns = 1_000_000_000_000;
+        let mono_ns = 50_000_000;
+        Clock { unix_ms: 1_000_000, unix_ns, arrived_ns: unix_ns, mono_ms: 50, mono_ns, stepped_ns, utc_offset_s: 0 }
+    }
+
     #[test]
     fn moments_go_over_and_back() {
-        let unix_ns = 1_000_000_000_000;
-        let clock = Clock { unix_ms: 1_000_000, unix_ns, arrived_ns: unix_ns, mono_ms: 50, utc_offset_s: 0 };
-        for (unix_ms, mono_ms, back_ms) in [(1_000_007, 57, 1_000_007), (1_000_000, 50, 0), (3, 50, 0)] {
-            assert_eq!((clock.mono_of(unix_ms), clock.unix_of_later(mono_ms)), (mono_ms, back_ms));
+        let clock = clock(0);
+        for (after_ns, mono_ns) in [(7, 50_000_007), (0, 50_000_000), (-9, 49_999_991)] {
+            let unix_ns = clock.unix_ns + after_ns;
+            assert_eq!((clock.mono_of(unix_ns), clock.unix_of(mono_ns)), (mono_ns, unix_ns));
+            assert_eq!(clock.unix_of_later(mono_ns), if after_ns > 0 { unix_ns } else { 0 });
+        }
+        assert_eq!((clock.mono_of(0), clock.mono_of(i64::MIN)), (0, 0));
+    }
+
+    #[test]
+    fn n09_a_stamp_from_before_the_clock_was_set_makes_no_reply_early() {
+        // set forward, stamp (both against now, in ns) -> when it came at the latest
+        for (stepped_ns, stamp_ns, expected_ns) in [
+            (0, -5, -5),
+            (0, 5, 5),
+            (1_000, -1_005, -5),
+            (1_000, -5, 0),
+            (1_000, 5, 5),
+            (0, 3_600_000_000_000, AHEAD_NS_MAX),
+        ] {
+            let clock = clock(stepped_ns);
+            assert_eq!(clock.arrival(clock.unix_ns + stamp_ns), clock.unix_ns + expected_ns);
         }
     }
 }

@@ -26,8 +26,8 @@ pub struct Conn {
     pub stalled_since_ms: u64,
     /// When the last whole frame came, or the last delayed reply was due, or the connection came.
     pub active_ms: u64,
-    /// When the last of its delayed replies is due.
-    pub last_due_ms: u64,
+    /// When the last of its delayed replies is due, in nanoseconds.
+    pub last_due_ns: u64,
     /// Its replies in the pool.
     pub delayed: Queue,
     /// Its entry in the wheel, and when that fires.
@@ -67,7 +67,7 @@ impl Conn {
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,
             active_ms: now_ms,
-            last_due_ms: 0,
+            last_due_ns: 0,
             delayed: Queue::default(),
             timer: (Key::NONE, NEVER_MS),
             eof: false,

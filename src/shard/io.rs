@@ -86,4 +86,6 @@ pub trait Io {
     fn stop_receiving(&mut self);
     /// The wall clock this moment, in nanoseconds: when a reply was written.
     fn unix_ns(&mut self) -> i64;
+    /// The monotonic clock this moment, in nanoseconds.
+    fn mono_ns(&mut self) -> u64;
 }

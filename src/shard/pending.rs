@@ -24,10 +24,10 @@ const NONE: u32 = u32::MAX;
 pub enum Dest {
     /// Out of a socket.
     Datagram(Datagram),
-    /// Into a connection; due then, on the wall clock in nanoseconds.
-    Stream(ConnId, i64),
+    /// Into a connection.
+    Stream(ConnId),
     /// The same: a piece of a reply, but for its last one.
-    Piece(ConnId, i64),
+    Piece(ConnId),
     /// No reply: what ends a connection for the peer, on purpose.
     Cut(ConnId, Cut),
 }
@@ -35,7 +35,7 @@ pub enum Dest {
 impl Dest {
     /// Whether it is a reply as a whole, or the last of one: what is counted.
     pub fn is_reply(self) -> bool {
-        matches!(self, Self::Datagram(_) | Self::Stream(..))
+        matches!(self, Self::Datagram(_) | Self::Stream(_))
     }
 }
 
@@ -43,7 +43,8 @@ impl Dest {
 struct Slot {
     /// `None`: free.
     dest: Option<Dest>,
-    due_ms: u64,
+    /// On the monotonic clock, in nanoseconds.
+    due_ns: u64,
     key: Key,
     /// The next free slot; or the next reply of the same connection.
     next: u32,
@@ -105,7 +106,7 @@ impl Pending {
     }
 
     /// Keeps a reply; `None`: there is no room. Its wheel entry is told by [`Pending::set_key`].
-    pub fn add(&mut self, dest: Dest, due_ms: u64, bytes: &[u8]) -> Option<u32> {
+    pub fn add(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> Option<u32> {
         if self.len >= self.replies_max || self.bytes + bytes.len() > PENDING_BYTES_MAX {
             return None;
         }
@@ -113,7 +114,7 @@ impl Pending {
             self.free = self.slots.len() as u32;
             self.slots.push(Slot {
                 dest: None,
-                due_ms: 0,
+                due_ns: 0,
                 key: Key::NONE,
                 next: NONE,
                 before: NONE,
@@ -123,7 +124,7 @@ impl Pending {
         let index = self.free;
         let slot = &mut self.slots[index as usize];
         self.free = slot.next;
-        (slot.dest, slot.due_ms, slot.key, slot.next) = (Some(dest), due_ms, Key::NONE, NONE);
+        (slot.dest, slot.due_ns, slot.key, slot.next) = (Some(dest), due_ns, Key::NONE, NONE);
         slot.bytes.extend_from_slice(bytes);
         self.len += 1;
         self.bytes += bytes.len();
@@ -171,10 +172,10 @@ impl Pending {
         }
     }
 
-    /// Where a waiting reply goes, when it is due and its wheel entry; `None` for a free slot.
+    /// Where a waiting reply goes, when it is due (on the monotonic clock, in nanoseconds) and its wheel entry; `None` for a free slot.
     pub fn get(&self, index: u32) -> Option<(Dest, u64, Key)> {
         let slot = self.slots.get(index as usize)?;
-        slot.dest.map(|dest| (dest, slot.due_ms, slot.key))
+        slot.dest.map(|dest| (dest, slot.due_ns, slot.key))
     }
 
     /// Its bytes.
@@ -206,7 +207,7 @@ mod tests {
     use super::*;
 
     fn dest(index: u32) -> Dest {
-        Dest::Stream(ConnId { index, generation: 0 }, 0)
+        Dest::Stream(ConnId { index, generation: 0 })
     }
 
     #[test]
@@ -252,7 +253,7 @@ mod tests {
         assert_eq!(left, [indexes[1], next]);
         assert!(queue.is_empty());
         // Empty, and filled again.
-        let two = [20, 30].map(|due_ms| pending.add(dest(0), due_ms, b"").unwrap());
+        let two = [20, 30].map(|due_ns| pending.add(dest(0), due_ns, b"").unwrap());
         for index in two {
             pending.append(&mut queue, index);
         }

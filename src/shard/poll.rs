@@ -1,6 +1,6 @@
 //! The poll driver: level-triggered epoll, one task of the executor for all of a shard's sockets.
 //!
-//! While there was traffic just now it waits in epoll itself, for at most [`WAIT_MS_MAX`]; else it parks the
+//! While there was traffic just now it waits in epoll itself, for at most 10 ms; else it parks the
 //! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
 //! it is preempted before it ran anything.
 
@@ -13,7 +13,7 @@ use super::protocol::Protocol;
 use super::serve::Serve;
 use super::sys::{BATCH, Readiness, Receiver};
 use super::tap::Tap;
-use super::turn::{Turn, WAIT_MS_MAX, park, yield_if_due};
+use super::turn::{Turn, park, yield_if_due};
 use crossbeam_channel::Receiver as Commands;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -69,23 +69,23 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         let mut readiness = Readiness::new();
         loop {
             self.turn.read_clock_if_due(&mut self.io);
-            let wait_ms = self.turn.tick(&mut self.io);
+            let wait = self.turn.tick(&mut self.io);
             if self.turn.is_over() {
                 break;
             }
-            let mut epoll_ms = wait_ms;
-            if wait_ms > 0 && self.turn.is_calm() {
-                park(wait_ms, |cx| match readiness.poll(self.io.epoll(), cx) {
+            let mut epoll_wait = wait;
+            if !wait.is_zero() && self.turn.is_calm() {
+                park(wait, |cx| match readiness.poll(self.io.epoll(), cx) {
                     Poll::Ready(Ok(())) => Poll::Ready(()),
                     // Without a descriptor to spare the timer has to do.
                     Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
                 })
                 .await;
-                epoll_ms = 0;
+                epoll_wait = Duration::ZERO;
             }
             // A wait takes all that is there, up to far more than a turn after which it would gather.
-            self.turn.let_gather(epoll_ms, || Ok(0))?;
-            let count = self.wait(&mut events, epoll_ms)?;
+            self.turn.let_gather(epoll_wait, || Ok(0))?;
+            let count = self.wait(&mut events, epoll_wait)?;
             self.turn.begin(&mut self.io, count == EVENTS, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {
                 let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
@@ -98,8 +98,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         Ok(self.turn.finish(&mut self.io))
     }
 
-    fn wait(&mut self, events: &mut Vec<Event>, wait_ms: u64) -> io::Result<usize> {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: (wait_ms.min(WAIT_MS_MAX) * 1_000_000) as _ };
+    fn wait(&mut self, events: &mut Vec<Event>, wait: Duration) -> io::Result<usize> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
         match epoll::wait(self.io.epoll(), events, Some(&timeout)) {
             Ok(count) => Ok(count),
             Err(Errno::INTR) => Ok(0),

@@ -210,6 +210,10 @@ impl Io for PollIo {
     fn unix_ns(&mut self) -> i64 {
         self.base.watch.unix_ns()
     }
+
+    fn mono_ns(&mut self) -> u64 {
+        self.base.watch.mono_ns()
+    }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 let expiry_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
                 slot.clients_timed = expiry_ms.is_some();
                 if let Some(expiry_ms) = expiry_ms {
-                    self.later.wheel.insert(expiry_ms, Timer::Clients(socket));
+                    self.later.at(expiry_ms, Timer::Clients(socket));
                 }
             }
             io.set_accepting(socket, true);

@@ -2,7 +2,7 @@
 //!
 //! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share; what is begun or
 //! cancelled goes to the kernel with the wait. While there was traffic just now it waits in the ring itself, for at most
-//! [`WAIT_MS_MAX`](super::turn::WAIT_MS_MAX); else it parks the executor until the ring signals.
+//! 10 ms; else it parks the executor until the ring signals.
 
 use super::base::DriverIo;
 use super::handle::{Command, Ended};
@@ -52,19 +52,19 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         let mut readiness = Readiness::new();
         loop {
             self.turn.read_clock_if_due(&mut self.io);
-            let mut wait_ms = self.turn.tick(&mut self.io);
+            let mut wait = self.turn.tick(&mut self.io);
             if self.turn.is_over() {
                 break;
             }
-            if wait_ms > 0 && self.turn.is_calm() {
+            if !wait.is_zero() && self.turn.is_calm() {
                 self.io.wait(Duration::ZERO)?;
-                self.park(&mut readiness, wait_ms).await;
-                wait_ms = 0;
+                self.park(&mut readiness, wait).await;
+                wait = Duration::ZERO;
             }
             // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
             let io = &mut self.io;
-            self.turn.let_gather(wait_ms, || io.wait(Duration::ZERO).map(|()| io.ring.ready()))?;
-            self.io.wait(Duration::from_millis(wait_ms))?;
+            self.turn.let_gather(wait, || io.wait(Duration::ZERO).map(|()| io.ring.ready()))?;
+            self.io.wait(wait)?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
             self.turn.begin(&mut self.io, done.len() >= COMPLETED_A_WAIT, |at| subject(done.get(at)?));
             let mut rest = done.drain(..);
@@ -82,13 +82,13 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Parks the executor until something completes or the end of the time.
-    async fn park(&mut self, readiness: &mut Readiness, wait_ms: u64) {
+    async fn park(&mut self, readiness: &mut Readiness, wait: Duration) {
         let io = &mut self.io;
         io.clear_signal();
         io.ring.signal(true);
         // What completed before signals were on is not signalled.
         if io.ring.is_quiet() {
-            park(wait_ms, |cx| match readiness.poll(io.signal(), cx) {
+            park(wait, |cx| match readiness.poll(io.signal(), cx) {
                 Poll::Ready(Ok(())) => Poll::Ready(()),
                 // Without a descriptor to spare the timer has to do.
                 Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,

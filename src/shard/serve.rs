@@ -15,7 +15,7 @@ use super::protocol::Protocol;
 use super::slots::Slots;
 use super::sys::prefetch;
 use super::tap::{Kind, Tap};
-use super::wheel::Wheel;
+use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
 use crate::codec::reason::Reason;
 use crate::plan::fault::{FaultKind, FsuFaults};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
@@ -62,12 +62,17 @@ pub(super) struct Later {
 }
 
 impl Later {
-    /// Keeps a reply until `due_ms`; `None`: there is no room.
-    pub(super) fn reply(&mut self, dest: Dest, due_ms: u64, bytes: &[u8]) -> Option<u32> {
-        let index = self.pending.add(dest, due_ms, bytes)?;
-        let key = self.wheel.insert(due_ms, Timer::Reply(index));
+    /// Keeps a reply until `due_ns`, on the monotonic clock; `None`: there is no room.
+    pub(super) fn reply(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> Option<u32> {
+        let index = self.pending.add(dest, due_ns, bytes)?;
+        let key = self.wheel.insert(tick_from(due_ns), Timer::Reply(index));
         self.pending.set_key(index, key);
         Some(index)
+    }
+
+    /// Does something at that moment, on the monotonic clock.
+    pub(super) fn at(&mut self, ms: u64, timer: Timer) -> Key {
+        self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
     }
 
     /// Lets go of a reply that will not be sent.
@@ -172,7 +177,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             protocol,
             tap,
             slots,
-            later: Later { wheel: Wheel::new(now.mono_ms), pending: Pending::default() },
+            later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default() },
             conns: Conns::default(),
             notes: Notes::default(),
             scratch: Scratch::default(),
@@ -194,7 +199,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
         let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
         for edge_ms in edges_ms {
-            self.later.wheel.insert(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
+            self.later.at(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
         }
     }
 
@@ -271,7 +276,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             if !io.has_room() {
                 return true;
             }
-            let Some(timer) = self.later.wheel.pop(now.mono_ms) else { return false };
+            let Some(timer) = self.later.wheel.pop(tick_by(now.mono_ns)) else { return false };
             match timer {
                 Timer::Reply(index) => self.on_reply_due(index, now, io),
                 Timer::Heartbeat(socket) => self.on_beat_due(socket, now, io),
@@ -285,10 +290,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         true
     }
 
-    /// When [`Serve::on_tick`] should be called next, on the monotonic clock.
+    /// When [`Serve::on_tick`] should be called next, on the monotonic clock in nanoseconds.
     pub fn next_deadline(&self) -> Option<u64> {
-        let timer = self.later.wheel.next_deadline();
-        match (timer, self.drain_end_ms) {
+        let timer = self.later.wheel.next_deadline().map(tick_ns);
+        match (timer, self.drain_end_ms.map(|end_ms| end_ms.saturating_mul(1_000_000))) {
             (Some(timer), Some(end)) => Some(timer.min(end)),
             (timer, end) => timer.or(end),
         }
@@ -296,19 +301,24 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     fn on_reply_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
         match self.later.pending.get(index) {
-            Some((Dest::Datagram(datagram), ..)) => {
+            Some((Dest::Datagram(datagram), due_ns, _)) => {
+                // The wall clock may have been set meanwhile. Tried again, it is as late as it was.
+                let due_ns = if datagram.tries == 0 { now.unix_of(due_ns) } else { datagram.due_ns };
+                let datagram = Datagram { due_ns, ..datagram };
                 if self.is_offline(datagram.socket, now) {
                     self.later.pending.release(index);
                     self.fault(datagram.socket, FaultKind::Offline, io);
                 } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
                     self.later.pending.release(index);
                 } else {
-                    let key = self.later.wheel.insert(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));
+                    let key = self.later.at(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));
                     self.later.pending.set_key(index, key);
                 }
             }
-            Some((Dest::Stream(id, due_ns), ..)) => self.on_stream_reply_due(index, id, 0, due_ns, now, io),
-            Some((Dest::Piece(id, due_ns), ..)) => self.on_stream_reply_due(index, id, PIECE, due_ns, now, io),
+            Some((Dest::Stream(id), due_ns, _)) => self.on_stream_reply_due(index, id, 0, now.unix_of(due_ns), now, io),
+            Some((Dest::Piece(id), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, PIECE, now.unix_of(due_ns), now, io)
+            }
             Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
             None => {}
         }
@@ -332,7 +342,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
                 let again = Datagram { tries: datagram.tries + 1, ..datagram };
-                if self.later.reply(Dest::Datagram(again), now.mono_ms + SEND_RETRY_MS, bytes).is_none() {
+                if self.later.reply(Dest::Datagram(again), now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_none() {
                     slot.state.counters.drop(Reason::SendFailed);
                 }
             }
@@ -369,7 +379,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let end_ms = now.mono_ms.saturating_add(DRAIN_MS);
         self.drain_end_ms = Some(end_ms);
         io.stop_receiving();
-        self.give_up_replies(end_ms);
+        self.give_up_replies(end_ms.saturating_mul(1_000_000));
         for id in self.conns.open() {
             self.keep(id, &[], now.mono_ms);
             self.update_interest(id, io);
@@ -391,15 +401,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// Gives up waiting replies that are due after `end_ms`.
-    fn give_up_replies(&mut self, end_ms: u64) {
+    /// Gives up waiting replies that are due after `end_ns`.
+    fn give_up_replies(&mut self, end_ns: u64) {
         for index in 0..self.later.pending.slots() {
-            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ms, _)| due_ms > end_ms) else {
+            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ns, _)| due_ns > end_ns) else {
                 continue;
             };
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
-                Dest::Stream(id, _) | Dest::Piece(id, _) | Dest::Cut(id, _) => {
+                Dest::Stream(id) | Dest::Piece(id) | Dest::Cut(id, _) => {
                     let Some(conn) = self.conns.get_mut(id) else { continue };
                     self.later.pending.remove(&mut conn.delayed, index);
                     conn.socket
@@ -441,7 +451,7 @@ pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock
         let phase_ms = u128::from(interval_ms) * u128::from(slot.fsu) / fleet.fsus.len().max(1) as u128;
         slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms as u64);
     }
-    later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+    later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 }
 
 /// Counts what was handed to the kernel.

@@ -28,7 +28,8 @@ const SKIPPED_AT_END_MAX: usize = 1_024;
 const SPARE_BUFFERS_MAX: usize = 64;
 
 /// Where the stage puts what it has to say about the bytes of one connection.
-struct StreamSink<'a, T> {
+struct StreamSink<'a, I, T> {
+    io: &'a mut I,
     later: &'a mut Later,
     notes: &'a mut Notes,
     tap: &'a mut T,
@@ -39,31 +40,46 @@ struct StreamSink<'a, T> {
     fsu: &'a Fsu,
     fsu_number: u32,
     now: Clock,
+    /// When the replies to what came before are due, on the monotonic clock in nanoseconds.
+    not_before_ns: u64,
+    /// When the bytes had been read, on the monotonic clock in nanoseconds; read with the first delayed reply.
+    read_ns: Option<u64>,
     pending_full: u64,
     records_lost: u64,
 }
 
-impl<T: Tap> StreamSink<'_, T> {
+impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
     #[inline]
-    fn send_marked(&mut self, due_unix_ms: i64, bytes: &[u8], mark: u32) {
-        let due_ms = self.now.mono_of(due_unix_ms).max(self.conn.last_due_ms);
+    fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
+        let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
         // A reply that is due still waits for those before it, which the wheel may not have fired yet.
-        if due_ms <= self.now.mono_ms && self.conn.delayed.is_empty() {
+        if due_ns <= self.now.mono_ns && self.conn.delayed.is_empty() {
             self.out.extend_from_slice(bytes);
             self.out_lens.push(bytes.len() as u32 | mark);
             return;
         }
-        let due_ns = self.now.unix_ns_of(due_ms);
-        let dest = if mark == PIECE { Dest::Piece(self.id, due_ns) } else { Dest::Stream(self.id, due_ns) };
-        if self.later(dest, due_ms, bytes) {
-            self.conn.last_due_ms = due_ms;
+        let dest = if mark == PIECE { Dest::Piece(self.id) } else { Dest::Stream(self.id) };
+        if self.later(dest, due_ns, bytes) {
+            self.conn.last_due_ns = due_ns;
         }
     }
 
+    /// When a reply is due, on the monotonic clock. What a read brings may have come after the clocks were read, hence later than
+    /// its delay counts from.
+    #[inline]
+    fn due(&mut self, due_ns: i64) -> u64 {
+        let due_ns = self.now.mono_of(due_ns);
+        if due_ns <= self.now.mono_ns || due_ns == self.not_before_ns {
+            return due_ns;
+        }
+        let read_ns = *self.read_ns.get_or_insert_with(|| self.io.mono_ns());
+        due_ns.saturating_add(read_ns.saturating_sub(self.now.mono_ns))
+    }
+
     /// Keeps it until then; false: there is no room.
-    fn later(&mut self, dest: Dest, due_ms: u64, bytes: &[u8]) -> bool {
-        if let Some(index) = self.later.reply(dest, due_ms, bytes) {
+    fn later(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> bool {
+        if let Some(index) = self.later.reply(dest, due_ns, bytes) {
             self.later.pending.append(&mut self.conn.delayed, index);
             return true;
         }
@@ -73,25 +89,25 @@ impl<T: Tap> StreamSink<'_, T> {
     }
 }
 
-impl<T: Tap> Sink for StreamSink<'_, T> {
-    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.send_marked(due_unix_ms, bytes, 0);
+impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
+    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.send_marked(due_ns, bytes, 0);
     }
 
-    fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        let due_ms = self.now.mono_of(due_unix_ms);
-        self.later(Dest::Stream(self.id, self.now.unix_ns_of(due_ms)), due_ms, bytes);
+    fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
+        let due_ns = self.due(due_ns);
+        self.later(Dest::Stream(self.id), due_ns, bytes);
     }
 
-    fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.send_marked(due_unix_ms, bytes, PIECE);
+    fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.send_marked(due_ns, bytes, PIECE);
     }
 
-    fn cut(&mut self, how: Cut, due_unix_ms: i64) {
+    fn cut(&mut self, how: Cut, due_ns: i64) {
         self.conn.muted = Some(how.kind());
-        let due_ms = self.now.mono_of(due_unix_ms).max(self.conn.last_due_ms);
-        if how != Cut::Stall && self.later(Dest::Cut(self.id, how), due_ms, &[]) {
-            self.conn.last_due_ms = due_ms;
+        let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
+        if how != Cut::Stall && self.later(Dest::Cut(self.id, how), due_ns, &[]) {
+            self.conn.last_due_ns = due_ns;
         }
     }
 
@@ -163,7 +179,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, 0);
         let id = self.conns.add(Conn { muted: Some(FaultKind::Offline), ..Conn::new(socket, peer, now.mono_ms) });
         // Where there is no room to remember it, it is closed plainly.
-        let cut = self.later.reply(Dest::Cut(id, Cut::Reset), now.mono_ms, &[]);
+        let cut = self.later.reply(Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
         let (Some(index), Some(conn)) = (cut, self.conns.get_mut(id)) else {
             self.conns.remove(id);
             return None;
@@ -204,7 +220,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         self.notes.note(Reason::AcceptFailed, now.mono_ms, &fsu.name, format_args!("error {errno}"), &[]);
         io.set_accepting(socket, false);
-        self.later.wheel.insert(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
+        self.later.at(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
     }
 
     /// Bytes came on a connection.
@@ -260,7 +276,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let mut offered = OFFERED_BYTES;
         while start < bytes.len() {
             let end = bytes.len().min(start + offered);
-            let Some((step, longest)) = self.run_stage(id, &bytes[start..end], now) else { return };
+            let Some((step, longest)) = self.run_stage(id, &bytes[start..end], now, io) else { return };
             let consumed = step.consumed.min(end - start);
             start += consumed;
             if !self.send_out(id, now, io) {
@@ -306,16 +322,19 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells the longest request.
-    fn run_stage(&mut self, id: ConnId, bytes: &[u8], now: Clock) -> Option<(Step, usize)> {
+    fn run_stage(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) -> Option<(Step, usize)> {
         let conn = self.conns.get_mut(id)?;
         let slot = self.slots.get_mut(conn.socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let not_before_ns = conn.last_due_ns;
         let moment = Moment {
             now: now.now(),
-            not_before_unix_ms: now.unix_of_later(conn.last_due_ms),
+            arrived_ns: now.unix_ns,
+            not_before_ns: now.unix_of_later(not_before_ns),
             since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
         };
         let mut sink = StreamSink {
+            io,
             later: &mut self.later,
             notes: &mut self.notes,
             tap: &mut self.tap,
@@ -326,6 +345,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             fsu,
             fsu_number: slot.fsu,
             now,
+            not_before_ns,
+            read_ns: None,
             pending_full: 0,
             records_lost: 0,
         };
@@ -360,7 +381,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         while at + 1 < left.len() && skips < SKIPPED_AT_END_MAX {
             at += 1;
             skips += 1;
-            let Some((step, _)) = self.run_stage(id, &left[at..], now) else { break };
+            let Some((step, _)) = self.run_stage(id, &left[at..], now, io) else { break };
             if step.consumed > 0 {
                 self.drop_bytes(id, Reason::Garbage, &left[skipped..at], &left[skipped..at], now);
                 at = left.len().min(at + step.consumed);
@@ -428,7 +449,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let deadline_ms = conn.deadline_ms(&self.fleet.fsus[slot.fsu as usize].limits);
         if deadline_ms < conn.timer.1 {
             self.later.wheel.cancel(conn.timer.0);
-            conn.timer = (self.later.wheel.insert(deadline_ms, Timer::Conn(id.index)), deadline_ms);
+            conn.timer = (self.later.at(deadline_ms, Timer::Conn(id.index)), deadline_ms);
         }
     }
 

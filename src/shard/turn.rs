@@ -23,7 +23,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The longest wait, in a driver's own call or parked.
-pub(super) const WAIT_MS_MAX: u64 = 10;
+const WAIT_NS_MAX: u64 = 10_000_000;
 /// Traffic within this time: more is expected at once.
 const TRAFFIC_MS: u64 = 5;
 /// Turns of the timing wheel before sockets are looked at again.
@@ -85,8 +85,8 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// Reads them unless nothing is due soon: then the last reading will do until the wait has ended.
     #[inline]
     pub(super) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
-        let soon_ms = self.now.mono_ms + 2 * WAIT_MS_MAX;
-        if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= soon_ms) {
+        let soon_ns = self.now.mono_ns + 2 * WAIT_NS_MAX;
+        if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= soon_ns) {
             self.now = io.base().watch.now();
             self.messages = 0;
         }
@@ -100,7 +100,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.gather.took(messages);
         if self.messages >= MESSAGES_A_CLOCK {
             self.read_clock(io);
-            if self.serve.next_deadline().is_some_and(|next_ms| next_ms <= self.now.mono_ms) {
+            if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= self.now.mono_ns) {
                 self.serve.on_tick(self.now, io);
                 self.flush(io);
             }
@@ -144,23 +144,23 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// Does what is due; how long to wait for events then.
-    pub(super) fn tick(&mut self, io: &mut impl DriverIo) -> u64 {
+    pub(super) fn tick(&mut self, io: &mut impl DriverIo) -> Duration {
         for _ in 0..TICKS_MAX {
             let more = self.serve.on_tick(self.now, io);
             self.flush(io);
             if !more {
-                let next_ms = self.serve.next_deadline().unwrap_or(u64::MAX);
-                return next_ms.saturating_sub(self.now.mono_ms).min(WAIT_MS_MAX);
+                let next_ns = self.serve.next_deadline().unwrap_or(u64::MAX);
+                return Duration::from_nanos(next_ns.saturating_sub(self.now.mono_ns).min(WAIT_NS_MAX));
             }
         }
-        0
+        Duration::ZERO
     }
 
     /// Before a wait: lets requests gather for a moment, where that saves wake-ups and costs no requests. `ready` tells how many
     /// are there already.
     #[inline]
-    pub(super) fn let_gather(&mut self, wait_ms: u64, ready: impl FnOnce() -> io::Result<usize>) -> io::Result<()> {
-        if self.gather.is_due(self.now.mono_ms) && wait_ms > 0 && ready()? < READY_MAX {
+    pub(super) fn let_gather(&mut self, wait: Duration, ready: impl FnOnce() -> io::Result<usize>) -> io::Result<()> {
+        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && ready()? < READY_MAX {
             std::thread::sleep(self.gather.pause);
         }
         Ok(())
@@ -291,8 +291,8 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
 }
 
 /// Parks the executor until `event` is ready or the time is over.
-pub(super) async fn park(wait_ms: u64, mut event: impl FnMut(&mut Context<'_>) -> Poll<()>) {
-    let mut timer = glommio::timer::Timer::new(Duration::from_millis(wait_ms));
+pub(super) async fn park(wait: Duration, mut event: impl FnMut(&mut Context<'_>) -> Poll<()>) {
+    let mut timer = glommio::timer::Timer::new(wait);
     poll_fn(|cx| if Pin::new(&mut timer).poll(cx).is_ready() { Poll::Ready(()) } else { event(cx) }).await;
 }
 
@@ -300,7 +300,7 @@ pub(super) async fn park(wait_ms: u64, mut event: impl FnMut(&mut Context<'_>) -
 /// it ran anything.
 pub(super) async fn yield_if_due() {
     if glommio::executor().need_preempt() {
-        let mut timer = glommio::timer::Timer::new(Duration::from_millis(WAIT_MS_MAX));
+        let mut timer = glommio::timer::Timer::new(Duration::from_nanos(WAIT_NS_MAX));
         poll_fn(|cx| {
             let _ = Pin::new(&mut timer).poll(cx);
             Poll::Ready(())

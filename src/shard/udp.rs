@@ -40,7 +40,7 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     /// Sends now, or as soon as the queue has room.
     fn send_now(&mut self, datagram: Datagram, bytes: &[u8]) {
         if !self.io.send_datagram(datagram, bytes) {
-            self.send_later(datagram, self.now.mono_ms, bytes);
+            self.send_later(datagram, self.now.mono_of(datagram.due_ns), bytes);
         }
     }
 
@@ -48,8 +48,8 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
         Datagram { socket: self.socket, peer: self.peer, what, tries: 0, due_ns }
     }
 
-    fn send_later(&mut self, datagram: Datagram, due_ms: u64, bytes: &[u8]) {
-        if self.later.reply(Dest::Datagram(datagram), due_ms, bytes).is_none() {
+    fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
+        if self.later.reply(Dest::Datagram(datagram), due_ns, bytes).is_none() {
             self.pending_full += 1;
             self.notes.note(Reason::PendingFull, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
         }
@@ -58,21 +58,19 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
 
 impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     #[inline]
-    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
         if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
             self.room_bytes = room_bytes;
         } else {
             self.amplified += 1;
             return self.note(Reason::Amplification, bytes);
         }
-        let delay_ms = due_unix_ms.saturating_sub(self.now.unix_ms).max(0);
-        let datagram = self.datagram(what, self.arrived_ns.saturating_add(delay_ms.saturating_mul(1_000_000)));
         // A delay counts from the arrival: what the request has waited already is part of it.
-        let left_ms = delay_ms - ((self.now.unix_ns - self.arrived_ns) / 1_000_000).clamp(0, delay_ms);
-        if left_ms == 0 {
-            self.send_now(datagram, bytes);
+        // It may have come after the clocks were read.
+        if due_ns <= self.now.unix_ns.max(self.arrived_ns) {
+            self.send_now(self.datagram(what, due_ns), bytes);
         } else {
-            self.send_later(datagram, self.now.mono_ms.saturating_add(left_ms as u64), bytes);
+            self.send_later(self.datagram(what, due_ns), self.now.mono_of(due_ns), bytes);
         }
     }
 
@@ -112,6 +110,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slot.state.counters.drop(reason);
             return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
         }
+        let arrived_ns = now.arrival(arrived_ns);
         let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
             slot.state.counters.log_records_lost += 1;
@@ -133,7 +132,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         let moment = Moment {
             now: now.now(),
-            not_before_unix_ms: 0,
+            arrived_ns,
+            not_before_ns: 0,
             since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
         };
         let heard = self.protocol.on_datagram(
@@ -172,7 +172,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if !slot.clients_timed {
             slot.clients_timed = true;
             let expiry_ms = now.mono_ms.saturating_add(fsu.client_timeout_ms);
-            self.later.wheel.insert(expiry_ms, Timer::Clients(socket));
+            self.later.at(expiry_ms, Timer::Clients(socket));
         }
     }
 
@@ -188,7 +188,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let next_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
         slot.clients_timed = next_ms.is_some();
         if let Some(next_ms) = next_ms {
-            self.later.wheel.insert(next_ms, Timer::Clients(socket));
+            self.later.at(next_ms, Timer::Clients(socket));
         }
     }
 
@@ -203,7 +203,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         // Beats that were slept through are left out, not made up for.
         let missed = now.mono_ms.saturating_sub(slot.beat_due_ms) / interval_ms;
         slot.beat_due_ms = slot.beat_due_ms.saturating_add(interval_ms.saturating_mul(missed + 1));
-        self.later.wheel.insert(slot.beat_due_ms, Timer::Heartbeat(socket));
+        self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
         let center = self.fleet.center;
         if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {

@@ -1,7 +1,7 @@
 //! A hierarchical timing wheel: everything a shard has to do later, in one place.
 //!
-//! Ticks are milliseconds of the monotonic clock. Seven levels of 64 slots reach 2^42 ms (139 years) from
-//! boot. Level 0 has a slot a tick; a slot of level n covers 64 slots of level n-1. An entry stands at the level
+//! Ticks are quarters of a millisecond of the monotonic clock. Seven levels of 64 slots reach 2^42 ticks (34 years) from
+//! boot. A moment between two ticks fires at the later one: nothing fires before its time. Level 0 has a slot a tick; a slot of level n covers 64 slots of level n-1. An entry stands at the level
 //! of the highest digit (base 64) in which its deadline differs from the tick reached so far, and is moved
 //! down when the wheel reaches the first tick of its slot. Thus entries with one deadline are always in one list, and
 //! lists are appended to and walked in order: equal deadlines fire in the order of their insertion.
@@ -13,8 +13,31 @@
 const SLOTS: usize = 64;
 const DIGIT_BITS: u32 = 6;
 const LEVELS: usize = 7;
-/// Deadlines past this fire then: 139 years after boot.
-const DEADLINE_MAX_MS: u64 = (1 << (DIGIT_BITS * LEVELS as u32)) - 1;
+/// Deadlines past this fire then: 34 years after boot.
+const DEADLINE_MAX: u64 = (1 << (DIGIT_BITS * LEVELS as u32)) - 1;
+/// Ticks of a millisecond: a reply waits that part of one longer than it has to at most, and a shard wakes up that often at most for
+/// replies alone.
+pub const TICKS_PER_MS: u64 = 4;
+const TICK_NS: u64 = 1_000_000 / TICKS_PER_MS;
+
+/// The first tick at or after a moment, in nanoseconds.
+#[inline]
+pub fn tick_from(ns: u64) -> u64 {
+    ns.div_ceil(TICK_NS)
+}
+
+/// The last tick at or before a moment, in nanoseconds.
+#[inline]
+pub fn tick_by(ns: u64) -> u64 {
+    ns / TICK_NS
+}
+
+/// A tick's moment, in nanoseconds.
+#[inline]
+pub fn tick_ns(tick: u64) -> u64 {
+    tick.saturating_mul(TICK_NS)
+}
+
 /// No entry.
 const NONE: u32 = u32::MAX;
 /// The list of entries that are due.
@@ -33,7 +56,7 @@ impl Key {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
-    deadline_ms: u64,
+    deadline: u64,
     payload: T,
     next: u32,
     prev: u32,
@@ -55,20 +78,20 @@ pub struct Wheel<T> {
     free: u32,
     len: usize,
     /// Everything up to this tick has been moved to the due list.
-    reached_ms: u64,
+    reached: u64,
     /// A bit for each slot that has entries, by level.
     occupied: [u64; LEVELS],
     lists: Box<[List]>,
 }
 
 impl<T: Copy> Wheel<T> {
-    /// An empty wheel that starts at `now_ms`.
-    pub fn new(now_ms: u64) -> Self {
+    /// An empty wheel that starts at `now`.
+    pub fn new(now: u64) -> Self {
         Self {
             entries: Vec::new(),
             free: NONE,
             len: 0,
-            reached_ms: now_ms.min(DEADLINE_MAX_MS),
+            reached: now.min(DEADLINE_MAX),
             occupied: [0; LEVELS],
             lists: vec![EMPTY; LEVELS * SLOTS + 1].into(),
         }
@@ -85,9 +108,9 @@ impl<T: Copy> Wheel<T> {
     }
 
     /// Adds an entry. A deadline that has passed fires at the next [`Wheel::pop`], after those already due.
-    pub fn insert(&mut self, deadline_ms: u64, payload: T) -> Key {
-        let deadline_ms = deadline_ms.min(DEADLINE_MAX_MS);
-        let entry = Entry { deadline_ms, payload, next: NONE, prev: NONE, list: FREE };
+    pub fn insert(&mut self, deadline: u64, payload: T) -> Key {
+        let deadline = deadline.min(DEADLINE_MAX);
+        let entry = Entry { deadline, payload, next: NONE, prev: NONE, list: FREE };
         let index = if self.free == NONE {
             self.entries.push(entry);
             (self.entries.len() - 1) as u32
@@ -125,10 +148,10 @@ impl<T: Copy> Wheel<T> {
         }
     }
 
-    /// The next entry whose deadline is at or before `now_ms`: earliest deadline first, then earliest inserted.
-    pub fn pop(&mut self, now_ms: u64) -> Option<T> {
+    /// The next entry whose deadline is at or before `now`: earliest deadline first, then earliest inserted.
+    pub fn pop(&mut self, now: u64) -> Option<T> {
         while self.lists[DUE as usize].head == NONE {
-            if !self.step(now_ms) {
+            if !self.step(now) {
                 return None;
             }
         }
@@ -142,9 +165,9 @@ impl<T: Copy> Wheel<T> {
     /// at most six times for it (entries have to be moved down then). `None`: nothing waits.
     pub fn next_deadline(&self) -> Option<u64> {
         if self.lists[DUE as usize].head != NONE {
-            return Some(self.reached_ms);
+            return Some(self.reached);
         }
-        self.next_slot().map(|(_, _, start_ms)| start_ms)
+        self.next_slot().map(|(_, _, start)| start)
     }
 
     /// The first slot with entries: level, slot, its first tick.
@@ -153,17 +176,17 @@ impl<T: Copy> Wheel<T> {
         let level = self.occupied.iter().position(|&bits| bits != 0)?;
         let slot = self.occupied[level].trailing_zeros() as usize;
         let shift = DIGIT_BITS * level as u32;
-        let above = self.reached_ms >> shift >> DIGIT_BITS << DIGIT_BITS;
+        let above = self.reached >> shift >> DIGIT_BITS << DIGIT_BITS;
         Some((level, slot, (above | slot as u64) << shift))
     }
 
-    /// Goes to the next slot with entries, if its first tick is not past `now_ms`: due, or moved down.
-    fn step(&mut self, now_ms: u64) -> bool {
-        let Some((level, slot, start_ms)) = self.next_slot().filter(|&(_, _, start_ms)| start_ms <= now_ms) else {
-            self.reached_ms = self.reached_ms.max(now_ms.min(DEADLINE_MAX_MS));
+    /// Goes to the next slot with entries, if its first tick is not past `now`: due, or moved down.
+    fn step(&mut self, now: u64) -> bool {
+        let Some((level, slot, start)) = self.next_slot().filter(|&(_, _, start)| start <= now) else {
+            self.reached = self.reached.max(now.min(DEADLINE_MAX));
             return false;
         };
-        self.reached_ms = start_ms;
+        self.reached = start;
         self.occupied[level] &= !(1 << slot);
         let mut index = std::mem::replace(&mut self.lists[level * SLOTS + slot], EMPTY).head;
         while index != NONE {
@@ -176,12 +199,12 @@ impl<T: Copy> Wheel<T> {
 
     /// Appends an entry to the list where its deadline belongs.
     fn place(&mut self, index: u32) {
-        let deadline_ms = self.entries[index as usize].deadline_ms;
-        let list = if deadline_ms <= self.reached_ms {
+        let deadline = self.entries[index as usize].deadline;
+        let list = if deadline <= self.reached {
             DUE
         } else {
-            let level = (u64::BITS - 1 - (deadline_ms ^ self.reached_ms).leading_zeros()) / DIGIT_BITS;
-            let slot = (deadline_ms >> (DIGIT_BITS * level)) as usize % SLOTS;
+            let level = (u64::BITS - 1 - (deadline ^ self.reached).leading_zeros()) / DIGIT_BITS;
+            let slot = (deadline >> (DIGIT_BITS * level)) as usize % SLOTS;
             self.occupied[level as usize] |= 1 << slot;
             (level as usize * SLOTS + slot) as u16
         };
@@ -263,7 +286,7 @@ mod tests {
             for (number, op) in ops.into_iter().enumerate() {
                 match op {
                     Op::Insert(after) => {
-                        let deadline = now.saturating_add(after).min(DEADLINE_MAX_MS);
+                        let deadline = now.saturating_add(after).min(DEADLINE_MAX);
                         let key = wheel.insert(deadline, number);
                         naive.push((deadline.max(fired), number, key));
                         naive.sort_by_key(|&(deadline, number, _)| (deadline, number));
@@ -298,6 +321,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn n09_a_moment_between_two_ticks_fires_at_the_later_one() {
+        // moment in ns -> the tick that fires it, and the last one that has passed then
+        for (ns, from, by) in
+            [(0, 0, 0), (1, 1, 0), (249_999, 1, 0), (250_000, 1, 1), (250_001, 2, 1), (80_000_000, 320, 320)]
+        {
+            assert_eq!((tick_from(ns), tick_by(ns)), (from, by), "{ns}");
+            assert!(tick_ns(tick_from(ns)) >= ns && tick_ns(tick_by(ns)) <= ns);
+        }
+        assert_eq!(tick_ns(TICKS_PER_MS), 1_000_000);
     }
 
     #[test]

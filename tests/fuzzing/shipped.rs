@@ -21,7 +21,7 @@ pub const RUN: RunContext = RunContext { seed: 7, skip_delay: true, start_mono_m
 /// 2026-01-12 17:30:03, eight hours east, and so many milliseconds.
 pub fn moment(after_ms: i64) -> Moment {
     let now = Now { unix_ms: 1_768_210_203_000 + after_ms, utc_offset_s: 28_800 };
-    Moment { now, not_before_unix_ms: 0, since_start_ms: after_ms as u64 }
+    Moment::at(now, after_ms as u64)
 }
 
 /// The embedded configuration.

@@ -50,8 +50,8 @@ impl Sink for Sent {
 struct Due(Vec<(i64, Vec<u8>)>);
 
 impl Sink for Due {
-    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.0.push((due_unix_ms, bytes.to_vec()));
+    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.0.push((due_ns, bytes.to_vec()));
     }
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
     fn note(&mut self, _: Reason, _: &[u8]) {}
@@ -61,7 +61,7 @@ const RUN: RunContext = RunContext { seed: 7, skip_delay: false, start_mono_ms: 
 
 /// The clock's time as a moment of a zone that is UTC.
 pub fn moment(now: Clock) -> Moment {
-    Moment { now: Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, not_before_unix_ms: 0, since_start_ms: 0 }
+    Moment::at(Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, 0)
 }
 
 /// Compiles a main file: the fleet if there is no error, and every line that a check prints.
@@ -131,9 +131,9 @@ impl Product {
     pub fn respond(&mut self, wire: &[u8], now: Clock) -> Outcome {
         let moment = moment(now);
         match respond(&RUN, &self.fleet.fsus[0], 0, &mut self.state, wire, moment, &mut self.scratch) {
-            Verdict::Reply { due_unix_ms } => Outcome::Reply(
+            Verdict::Reply { due_ns } => Outcome::Reply(
                 self.scratch.on_wire(&self.fleet.fsus[0].devices[0].template).to_vec(),
-                (due_unix_ms - moment.now.unix_ms).max(0),
+                ((due_ns - moment.arrived_ns) / 1_000_000).max(0),
             ),
             Verdict::Silent => Outcome::Silent,
             Verdict::Dropped(reason) => Outcome::Dropped(reason.reason()),
@@ -152,7 +152,7 @@ impl Product {
         let mut sent = Due::default();
         let (fsu, peer, moment) = (&self.fleet.fsus[0], ([127, 0, 0, 1], client).into(), moment(now));
         on_datagram_from(&RUN, fsu, &mut self.state, peer, wire, moment, &mut self.scratch, &mut sent);
-        sent.0.into_iter().map(|(due_unix_ms, bytes)| ((due_unix_ms - moment.now.unix_ms).max(0), bytes)).collect()
+        sent.0.into_iter().map(|(due_ns, bytes)| (((due_ns - moment.arrived_ns) / 1_000_000).max(0), bytes)).collect()
     }
 
     /// The reasons counted so far.

@@ -78,10 +78,7 @@ fn served(fsu: &str, words: &str) -> Vec<String> {
 }
 
 fn served_bytes(fsu: &Fsu, now: Now, bytes: &[u8]) -> Vec<String> {
-    let (run, moment) = (
-        RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 },
-        Moment { now, not_before_unix_ms: 0, since_start_ms: 0 },
-    );
+    let (run, moment) = (RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 }, Moment::at(now, 0));
     let (mut state, mut scratch, mut sends) = (FsuState::new(fsu), Scratch::default(), Sends::default());
     if fsu.transport == crate::plan::fleet::Transport::Udp {
         b_interface::on_datagram(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);

@@ -14,7 +14,7 @@ use crate::plan::template::Framing;
 use crate::responder::reply::respond;
 use crate::responder::state::FsuState;
 use crate::responder::stream::Choice;
-use crate::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use crate::responder::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
 
 /// An FSU that has heard nothing yet, and what it is told.
 pub(super) struct Walk<'a> {
@@ -32,7 +32,7 @@ pub(super) struct Walk<'a> {
 /// Something that left.
 pub(super) struct Sent {
     what: Outgoing,
-    due_unix_ms: i64,
+    due_ns: i64,
     bytes: Vec<u8>,
 }
 
@@ -47,8 +47,8 @@ enum Said {
 struct Ears(Vec<Said>);
 
 impl Sink for Ears {
-    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.0.push(Said::Sent(Sent { what, due_unix_ms, bytes: bytes.to_vec() }));
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.0.push(Said::Sent(Sent { what, due_ns, bytes: bytes.to_vec() }));
     }
 
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
@@ -195,7 +195,7 @@ impl<'a> Walk<'a> {
         respond(&self.run, fsu, device, &mut self.state, frame, self.moment, &mut self.scratch);
         self.inner(&mut item, device, frame, &before, sent, reason);
         if let Some(sent) = sent {
-            self.moment.not_before_unix_ms = self.moment.not_before_unix_ms.max(sent.due_unix_ms);
+            self.moment.not_before_ns = self.moment.not_before_ns.max(sent.due_ns);
         }
         item
     }
@@ -263,7 +263,7 @@ impl<'a> Walk<'a> {
         reason: Option<Reason>,
     ) {
         let (fsu, moment) = (self.fsu, self.moment);
-        let after_ms = sent.map(|sent| sent.due_unix_ms - moment.now.unix_ms);
+        let after_ms = sent.map(|sent| after_ms(&moment, sent));
         let about = answer::About { fsu, faults: self.faults, device, before, after: &self.state, after_ms };
         let built = answer::request(item, about, wire, reason);
         let Some(sent) = sent else { return };
@@ -286,8 +286,13 @@ impl<'a> Walk<'a> {
     }
 
     fn reply(&self, sent: &Sent, layers: Vec<super::model::Layer>) -> ReplyView {
-        ReplyView { hex: hex(&sent.bytes), after_ms: (sent.due_unix_ms - self.moment.now.unix_ms).max(0), layers }
+        ReplyView { hex: hex(&sent.bytes), after_ms: after_ms(&self.moment, sent).max(0), layers }
     }
+}
+
+/// How long after its request a reply leaves, to the nearest millisecond.
+fn after_ms(moment: &Moment, sent: &Sent) -> i64 {
+    sent.due_ns.saturating_sub(moment.arrived_ns).saturating_add(NS_PER_MS / 2).div_euclid(NS_PER_MS)
 }
 
 /// The reply, and why there is none, of one frame.

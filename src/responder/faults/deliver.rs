@@ -3,12 +3,12 @@
 use super::Drawn;
 use crate::plan::fault::{FaultKind, Kinds};
 use crate::responder::state::Counters;
-use crate::responder::{Cut, Outgoing, Sink};
+use crate::responder::{Cut, NS_PER_MS, Outgoing, Sink};
 
 /// Whether nothing is to be sent; told of then.
 ///
 /// On a connection that was cut before, that is what leaves this request unanswered, too.
-pub fn is_lost(drawn: &Drawn, due_unix_ms: i64, counters: &mut Counters, sink: &mut impl Sink) -> bool {
+pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut impl Sink) -> bool {
     let muted = if drawn.may_mute { sink.muted() } else { None };
     let cut = |kind| drawn.made.has(kind).then_some(kind);
     let lost = muted
@@ -24,51 +24,51 @@ pub fn is_lost(drawn: &Drawn, due_unix_ms: i64, counters: &mut Counters, sink: &
         _ => None,
     };
     if let (None, Some(how)) = (muted, how) {
-        sink.cut(how, due_unix_ms);
+        sink.cut(how, due_ns);
     }
     tell_one(kind, drawn.message, counters, sink);
     true
 }
 
 /// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`.
-pub fn datagram(what: Outgoing, drawn: &Drawn, due_unix_ms: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
-    let due_unix_ms = due_unix_ms.saturating_add((later_ms(drawn, done) + held_ms(drawn, done)) as i64);
-    sink.send(what, due_unix_ms, bytes);
+pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
+    let due_ns = due_ns.saturating_add(later_ns(drawn, done)).saturating_add(held_ns(drawn, done));
+    sink.send(what, due_ns, bytes);
     if drawn.made.has(FaultKind::Duplicate) {
         done.add(FaultKind::Duplicate);
-        sink.send(what, due_unix_ms, bytes);
+        sink.send(what, due_ns, bytes);
     }
 }
 
 /// Sends one reply on a connection; the earliest moment for the next one. That is not before this one, but for a reply
 /// that is held back.
-pub fn stream(drawn: &Drawn, due_unix_ms: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) -> i64 {
-    let mut due_unix_ms = due_unix_ms.saturating_add(later_ms(drawn, done) as i64);
-    let held_ms = held_ms(drawn, done) as i64;
+pub fn stream(drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) -> i64 {
+    let mut due_ns = due_ns.saturating_add(later_ns(drawn, done));
+    let held_ns = held_ns(drawn, done);
     if drawn.made.has(FaultKind::Reorder) {
-        let free_unix_ms = due_unix_ms;
-        due_unix_ms = due_unix_ms.saturating_add(held_ms);
+        let free_ns = due_ns;
+        due_ns = due_ns.saturating_add(held_ns);
         for _ in 0..copies(drawn, done) {
-            sink.send_apart(due_unix_ms, bytes);
+            sink.send_apart(due_ns, bytes);
         }
-        return free_unix_ms;
+        return free_ns;
     }
     for copy in 0..copies(drawn, done) {
         let pieces = drawn.set.split_pieces.min(bytes.len().try_into().unwrap_or(u32::MAX));
         if copy == 0 && drawn.made.has(FaultKind::Split) && pieces > 1 {
             done.add(FaultKind::Split);
-            due_unix_ms = in_pieces(pieces, drawn.set.split_gap_ms, due_unix_ms, bytes, sink);
+            due_ns = in_pieces(pieces, drawn.set.split_gap_ms, due_ns, bytes, sink);
         } else {
-            sink.send(Outgoing::Reply, due_unix_ms, bytes);
+            sink.send(Outgoing::Reply, due_ns, bytes);
         }
     }
-    due_unix_ms
+    due_ns
 }
 
 /// Pieces of the same size, but for what does not divide; when the last one is due.
-fn in_pieces(pieces: u32, gap_ms: u64, due_unix_ms: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
+fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
     let bound = |piece: u32| (bytes.len() as u64 * u64::from(piece) / u64::from(pieces)) as usize;
-    let due = |piece: u32| due_unix_ms.saturating_add((u64::from(piece) * gap_ms) as i64);
+    let due = |piece: u32| due_ns.saturating_add(ns(u64::from(piece).saturating_mul(gap_ms)));
     for piece in 0..pieces {
         let part = &bytes[bound(piece)..bound(piece + 1)];
         if piece + 1 < pieces {
@@ -88,20 +88,25 @@ fn copies(drawn: &Drawn, done: &mut Kinds) -> usize {
     1
 }
 
-fn later_ms(drawn: &Drawn, done: &mut Kinds) -> u64 {
+fn later_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
     if !drawn.made.has(FaultKind::ExtraDelay) {
         return 0;
     }
     done.add(FaultKind::ExtraDelay);
-    drawn.set.extra_delay_ms
+    ns(drawn.set.extra_delay_ms)
 }
 
-fn held_ms(drawn: &Drawn, done: &mut Kinds) -> u64 {
+fn held_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
     if !drawn.made.has(FaultKind::Reorder) {
         return 0;
     }
     done.add(FaultKind::Reorder);
-    drawn.set.reorder_ms
+    ns(drawn.set.reorder_ms)
+}
+
+/// Milliseconds in nanoseconds.
+fn ns(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS)
 }
 
 /// Counts what was done to a reply, and tells of it.

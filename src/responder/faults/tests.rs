@@ -8,7 +8,7 @@ use crate::plan::template::{Slot, Template};
 use crate::responder::fixtures::{NOW, RUN, device, start};
 use crate::responder::random::Dice;
 use crate::responder::state::FsuState;
-use crate::responder::{Cut, Moment, Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use crate::responder::{Cut, Moment, NS_PER_MS, Outgoing, Scratch, Sink, b_interface, datagram, stream};
 use std::sync::Arc;
 
 /// What a stage said, in order.
@@ -31,8 +31,8 @@ struct Seen {
 }
 
 impl Sink for Seen {
-    fn send(&mut self, _: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.did.push(Sent(due_unix_ms - NOW.now.unix_ms, bytes.to_vec()));
+    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.did.push(Sent((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
     }
 
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
@@ -43,17 +43,17 @@ impl Sink for Seen {
         self.faults.push((kind, message));
     }
 
-    fn send_apart(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.did.push(Apart(due_unix_ms - NOW.now.unix_ms, bytes.to_vec()));
+    fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.did.push(Apart((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
     }
 
-    fn send_piece(&mut self, due_unix_ms: i64, bytes: &[u8]) {
-        self.did.push(Piece(due_unix_ms - NOW.now.unix_ms, bytes.to_vec()));
+    fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.did.push(Piece((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
     }
 
-    fn cut(&mut self, how: Cut, due_unix_ms: i64) {
+    fn cut(&mut self, how: Cut, due_ns: i64) {
         self.muted = Some(how.kind());
-        self.did.push(Did::Cut(how, due_unix_ms - NOW.now.unix_ms));
+        self.did.push(Did::Cut(how, (due_ns - NOW.arrived_ns) / NS_PER_MS));
     }
 
     fn muted(&self) -> Option<FaultKind> {
@@ -255,7 +255,7 @@ fn a_held_back_reply_is_passed_and_a_late_one_is_not() {
             moment.since_start_ms = since_start_ms;
             run(&fsu, &mut state, &mut scratch, &request(&template), moment, &mut seen);
             if let Some(Sent(ms, _)) = seen.did.last() {
-                moment.not_before_unix_ms = NOW.now.unix_ms + ms;
+                moment.not_before_ns = NOW.arrived_ns + ms * NS_PER_MS;
             }
         }
         let due: Vec<i64> =

@@ -241,7 +241,7 @@ fn replies_keep_their_order() {
     let (mut state, mut scratch) = start(&quick);
     let mut said = Said::default();
     let requests = [1, 2].map(|address| frame(&fixtures::fixed(), address, 0x10, &[])).concat();
-    let moment = Moment { not_before_unix_ms: NOW.now.unix_ms + 70, ..NOW };
+    let moment = Moment { not_before_ns: NOW.arrived_ns + 70_000_000, ..NOW };
     on_bytes(&RUN, &quick, &mut state, &requests, moment, &mut scratch, &mut said);
     assert_eq!(said.sent.iter().map(|(_, due_ms, _)| *due_ms).collect::<Vec<_>>(), [70, 70]);
 
@@ -309,8 +309,8 @@ proptest! {
 struct Small(Said, usize);
 
 impl Sink for Small {
-    fn send(&mut self, what: Outgoing, due_unix_ms: i64, bytes: &[u8]) {
-        self.0.send(what, due_unix_ms, bytes);
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.0.send(what, due_ns, bytes);
     }
 
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {

@@ -157,7 +157,7 @@ fn a_drain_sends_what_is_due_in_time() {
             tries: 0,
             due_ns: 0,
         }),
-        START_MS + DRAIN_MS + 1,
+        (START_MS + DRAIN_MS) * 1_000_000 + 1,
         b"late",
     );
     world.serve.begin_drain(world.now(), &mut world.io);
@@ -199,4 +199,63 @@ fn records_stand_in_the_order_and_at_the_time_of_the_wire() {
             (20, Kind::Reply, None, "b".into()),
         ]
     );
+}
+
+/// A clock that is so many nanoseconds past a whole millisecond.
+fn past(ms: u64, ns: u64) -> Clock {
+    let now = clock(ms, 0);
+    let unix_ns = now.unix_ns + ns as i64;
+    Clock { unix_ns, arrived_ns: unix_ns, mono_ns: now.mono_ns + ns, ..now }
+}
+
+/// What left at each of these moments, all in nanoseconds from the start.
+fn left_at(world: &mut World, moments: &[u64]) -> Vec<(u64, String)> {
+    let mut left = Vec::new();
+    for &ns in moments {
+        let now = past(ns / 1_000_000, ns % 1_000_000);
+        while world.serve.on_tick(now, &mut world.io) {}
+        for (datagram, bytes) in std::mem::take(&mut world.io.queued) {
+            world.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ns);
+            left.push((ns, String::from_utf8(bytes).unwrap()));
+        }
+    }
+    left
+}
+
+#[test]
+fn n09_a_delay_counts_from_the_nanosecond_of_the_arrival() {
+    // stamped against the clock's reading, which is 0.9 ms past a millisecond -> when it leaves, both in ns
+    for (stamp_ns, expected_ns) in
+        [(0, 31_000_000), (-400_000, 30_500_000), (250_000, 31_250_000), (-900_001, 30_000_000)]
+    {
+        let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+        let now = past(0, 900_000);
+        world.serve.on_datagram(0, address(7), b"[a3]", now.unix_ns + stamp_ns, now, &mut world.io);
+        let due_ns = (30_900_000 + stamp_ns) as u64;
+        let ticks: Vec<u64> = (29_000..33_000).map(|us| us * 1_000).chain([due_ns - 1, due_ns]).collect();
+        let mut ticks = ticks;
+        ticks.sort_unstable();
+        let left = left_at(&mut world, &ticks);
+        assert_eq!(left, [(expected_ns, "a".to_owned())], "stamped at {stamp_ns}");
+        assert!(expected_ns >= due_ns);
+        let late_us = world.serve.late.told(5_000, 0).max_us;
+        assert_eq!(late_us, (expected_ns - due_ns).div_ceil(1_000));
+    }
+}
+
+#[test]
+fn n09_no_reply_waits_for_a_clock_that_was_set() {
+    // the stamp of a datagram against now, and how far the clock was set forward, in ms -> waits
+    for (stamp_ms, stepped_ms, waits_ms) in
+        [(-3_600_000, 3_600_000, 30), (-3_600_010, 3_600_000, 20), (3_600_000, 0, 130)]
+    {
+        let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+        let now = Clock { stepped_ns: stepped_ms * 1_000_000, ..world.now() };
+        let stamp_ns = now.unix_ns + stamp_ms * 1_000_000;
+        world.serve.on_datagram(0, address(7), b"[a3]", stamp_ns, now, &mut world.io);
+        world.serve.on_datagram(0, address(7), b"[b0]", stamp_ns, now, &mut world.io);
+        world.flush();
+        world.run_to(1_000);
+        assert_eq!(sent(&world), [(0, 7, "b"), (waits_ms, 7, "a")]);
+    }
 }

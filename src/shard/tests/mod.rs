@@ -77,12 +77,11 @@ const REQUEST_BYTES: usize = 4;
 
 fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut impl Sink) {
     state.counters.received += 1;
-    let delay_ms = i64::from(frame[2] - b'0') * 10;
-    let due_unix_ms = (moment.now.unix_ms + delay_ms).max(moment.not_before_unix_ms);
-    moment.not_before_unix_ms = moment.not_before_unix_ms.max(due_unix_ms);
+    let due_ns = moment.due_ns(i64::from(frame[2] - b'0') * 10_000_000);
+    moment.not_before_ns = moment.not_before_ns.max(due_ns);
     match frame[1] {
-        b'!' => sink.send(Outgoing::Reply, due_unix_ms, &[b'!'; 1_000]),
-        letter => sink.send(Outgoing::Reply, due_unix_ms, &[letter]),
+        b'!' => sink.send(Outgoing::Reply, due_ns, &[b'!'; 1_000]),
+        letter => sink.send(Outgoing::Reply, due_ns, &[letter]),
     }
 }
 
@@ -240,6 +239,10 @@ impl Io for FakeIo {
     fn unix_ns(&mut self) -> i64 {
         (START_UNIX_MS + self.ms as i64) * 1_000_000
     }
+
+    fn mono_ns(&mut self) -> u64 {
+        clock(self.ms, 0).mono_ns
+    }
 }
 
 impl Sockets for FakeIo {
@@ -317,7 +320,7 @@ impl World {
         loop {
             self.flush();
             let next_ms =
-                self.serve.next_deadline().map_or(u64::MAX, |deadline_ms| deadline_ms.saturating_sub(START_MS));
+                self.serve.next_deadline().map_or(u64::MAX, |at_ns| at_ns.div_ceil(1_000_000).saturating_sub(START_MS));
             if next_ms > ms {
                 break;
             }
@@ -364,6 +367,8 @@ fn clock(ms: u64, set_ms: i64) -> Clock {
         unix_ns: unix_ms * 1_000_000,
         arrived_ns: unix_ms * 1_000_000,
         mono_ms: START_MS + ms,
+        mono_ns: (START_MS + ms) * 1_000_000,
+        stepped_ns: 0,
         utc_offset_s: 0,
     }
 }

@@ -77,6 +77,10 @@ impl Io for Net {
     fn unix_ns(&mut self) -> i64 {
         (START_UNIX_MS + self.ms as i64) * 1_000_000
     }
+
+    fn mono_ns(&mut self) -> u64 {
+        clock(self.ms, 0).mono_ns
+    }
 }
 
 /// A ledger in memory.
@@ -122,7 +126,8 @@ impl Shard {
     /// Goes on to `ms`, waking when the shard asks for it.
     fn run_to(&mut self, ms: u64) {
         loop {
-            let next_ms = self.serve.next_deadline().map_or(u64::MAX, |at_ms| at_ms.saturating_sub(START_MS));
+            let next_ms =
+                self.serve.next_deadline().map_or(u64::MAX, |at_ns| at_ns.div_ceil(1_000_000).saturating_sub(START_MS));
             if next_ms > ms {
                 break;
             }

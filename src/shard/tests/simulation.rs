@@ -160,6 +160,10 @@ impl Io for Net {
     fn unix_ns(&mut self) -> i64 {
         clock(self.ms, self.set_ms).unix_ns
     }
+
+    fn mono_ns(&mut self) -> u64 {
+        clock(self.ms, self.set_ms).mono_ns
+    }
 }
 
 /// A peer of a connection.
@@ -459,7 +463,8 @@ impl Simulation {
         let mut has_drained = false;
         loop {
             let event_ms = self.events.first_key_value().map_or(u64::MAX, |(&(ms, _), _)| ms);
-            let timer_ms = self.serve.next_deadline().map_or(u64::MAX, |at_ms| at_ms.saturating_sub(START_MS));
+            let timer_ms =
+                self.serve.next_deadline().map_or(u64::MAX, |at_ns| at_ns.div_ceil(1_000_000).saturating_sub(START_MS));
             let drain_ms = if has_drained { u64::MAX } else { self.weather.drain_ms };
             let next_ms = event_ms.min(timer_ms).min(drain_ms).max(self.net.ms);
             if has_drained && self.serve.is_drained(self.now()) {

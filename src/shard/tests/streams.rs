@@ -327,3 +327,34 @@ fn records_stand_by_frames_and_replies() {
         ]
     );
 }
+
+/// Bytes may have come after the clocks were read for the batch that they are in.
+#[test]
+fn n09_a_delay_on_a_stream_counts_from_the_read() {
+    let mut world = world(|_| {});
+    let id = world.connect(1);
+    let now = world.now();
+    // Read 2 ms later than the clocks; the second reply waits for the first, not longer.
+    world.io.ms += 2;
+    world.serve.on_bytes(id, b"[a3][b1]", now, &mut world.io);
+    world.serve.on_bytes(id, b"[c0]", now, &mut world.io);
+    world.io.ms -= 2;
+    world.run_to(1_000);
+    let expected: Vec<(u64, String)> = ["a", "b", "c"].map(|letter| (32, letter.to_owned())).into();
+    assert_eq!(world.io.written, expected);
+}
+
+#[test]
+fn n09_a_stream_reply_leaves_at_the_first_tick_after_its_delay() {
+    let mut world = world(|_| {});
+    let id = world.connect(1);
+    let read = Clock { unix_ns: world.now().unix_ns + 900_001, mono_ns: world.now().mono_ns + 900_001, ..world.now() };
+    world.serve.on_bytes(id, b"[a1]", read, &mut world.io);
+    let start_ns = world.now().mono_ns;
+    let mut at = |ns: u64| {
+        let now = Clock { mono_ns: start_ns + ns, ..world.now() };
+        world.serve.on_tick(now, &mut world.io);
+        world.io.written.len()
+    };
+    assert_eq!([10_000_000, 10_900_001, 10_999_999, 11_000_000].map(&mut at), [0, 0, 0, 1]);
+}
