@@ -313,9 +313,12 @@ pub struct FloodArgs {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Warnings are errors
+    /// Warnings are errors, and so are keys that do nothing where they are
     #[arg(long)]
     pub strict: bool,
+    /// Also tell, as info, what was decided where files leave it open, and keys that do nothing
+    #[arg(long, short)]
+    pub verbose: bool,
     /// A sys_config.json, or the directory that holds one
     #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
     pub path: PathBuf,

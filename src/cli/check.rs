@@ -14,7 +14,8 @@ pub fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     if args.strict {
         diags.make_strict();
     }
-    for line in diags.lines() {
+    let lines: Vec<String> = if args.verbose { diags.all_lines().collect() } else { diags.lines().collect() };
+    for line in lines {
         writeln!(out, "{line}")?;
     }
     match fleet {

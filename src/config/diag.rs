@@ -14,6 +14,10 @@ pub enum Severity {
     Error,
     /// Served all the same; an error under `--strict`.
     Warning,
+    /// A key that does nothing where it is. An error under `--strict`; else only `check -v` tells it.
+    Idle,
+    /// Nothing is wrong: what was decided, for `check -v`.
+    Info,
 }
 
 /// Where something is wrong.
@@ -47,6 +51,8 @@ pub struct Diags {
     /// The files, by [`Pos::file`].
     pub files: Vec<Tree>,
     list: Vec<Diag>,
+    /// What only `check -v` and `--strict` tell, [`DIAGS_MAX`] of them.
+    asides: Vec<Diag>,
     seen: HashSet<Diag>,
     errors: usize,
     warnings: usize,
@@ -62,6 +68,16 @@ impl Diags {
     /// Says that something is odd.
     pub fn warn(&mut self, pos: Pos, text: impl Into<String>) {
         self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.into() });
+    }
+
+    /// Says that a key does nothing here, and why; under `--strict` that is wrong.
+    pub fn idle(&mut self, pos: Pos, text: impl Into<String>) {
+        self.add(Diag { severity: Severity::Idle, place: Place::Node(pos), text: text.into() });
+    }
+
+    /// Says what was decided, for those who ask for it.
+    pub fn info(&mut self, pos: Pos, text: impl Into<String>) {
+        self.add(Diag { severity: Severity::Info, place: Place::Node(pos), text: text.into() });
     }
 
     /// Says that an object lacks a key, and what would stand there. Where the key is there with a wrong value, that was
@@ -94,21 +110,33 @@ impl Diags {
 
     /// Adds a diagnostic; the same one is told once.
     pub fn add(&mut self, diag: Diag) {
+        if matches!(diag.severity, Severity::Idle | Severity::Info) {
+            if self.asides.len() < DIAGS_MAX && self.seen.insert(diag.clone()) {
+                self.asides.push(diag);
+            }
+            return;
+        }
         let full = self.list.len() >= DIAGS_MAX;
         if if full { self.seen.contains(&diag) } else { !self.seen.insert(diag.clone()) } {
             return;
         }
         match diag.severity {
             Severity::Error => self.errors += 1,
-            Severity::Warning => self.warnings += 1,
+            _ => self.warnings += 1,
         }
         if !full {
             self.list.push(diag);
         }
     }
 
-    /// From here on, what was odd is wrong (`check --strict`).
+    /// From here on, what was odd or does nothing is wrong (`check --strict`).
     pub fn make_strict(&mut self) {
+        let (idle, rest) =
+            std::mem::take(&mut self.asides).into_iter().partition(|diag| diag.severity == Severity::Idle);
+        self.asides = rest;
+        for diag in Vec::into_iter(idle) {
+            self.add(Diag { severity: Severity::Warning, ..diag });
+        }
         for diag in &mut self.list {
             diag.severity = Severity::Error;
         }
@@ -149,7 +177,16 @@ impl Diags {
 
     /// `file:line:column: /pointer: error: text` for everything found, by file, line and column.
     pub fn lines(&self) -> impl Iterator<Item = String> + use<> {
-        let mut sorted: Vec<_> = self.list.iter().map(|diag| (self.sort_key(diag), self.line(diag))).collect();
+        self.sorted(self.list.iter())
+    }
+
+    /// The same, with what only those who ask for it are told (`check -v`).
+    pub fn all_lines(&self) -> impl Iterator<Item = String> + use<> {
+        self.sorted(self.list.iter().chain(&self.asides))
+    }
+
+    fn sorted<'a>(&'a self, diags: impl Iterator<Item = &'a Diag>) -> std::vec::IntoIter<String> {
+        let mut sorted: Vec<_> = diags.map(|diag| (self.sort_key(diag), self.line(diag))).collect();
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         let more = self.errors + self.warnings - self.list.len();
         let more = (more > 0).then(|| format!("... and {more} more"));
@@ -176,6 +213,7 @@ impl Diags {
         let severity = match diag.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Idle | Severity::Info => "info",
         };
         printable(&format!("{place}: {severity}: {}", diag.text))
     }

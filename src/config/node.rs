@@ -154,6 +154,12 @@ impl Tree {
     }
 }
 
+/// What is said where a text is no JSON because a comment begins at that byte.
+fn comment_at(text: &str, at: usize) -> Option<String> {
+    let begins = ["//", "/*", "#"].into_iter().find(|mark| text.as_bytes()[at..].starts_with(mark.as_bytes()))?;
+    Some(format!("a `{begins}` comment, which JSON does not have (the keys `desc` and `_anything` hold comments)"))
+}
+
 struct Builder<'a> {
     tree: &'a Tree,
     nodes: Vec<Node>,
@@ -173,6 +179,9 @@ impl<'a> Builder<'a> {
             };
             let within = (line_start + error.column().saturating_sub(1)).min(slice.len());
             let (line, column) = self.tree.line_column_of(self.offset(slice) + within);
+            if let Some(text) = comment_at(slice, within) {
+                return SyntaxError { line, column, text };
+            }
             let text = error.to_string();
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
             SyntaxError { line, column, text: text.into() }

@@ -205,6 +205,26 @@ fn syntax_errors_have_a_place() {
 }
 
 #[test]
+fn n19_a_comment_is_refused_as_one() {
+    let comment = |line_column: &str, mark: &str| {
+        let text = format!("a `{mark}` comment, which JSON does not have (the keys `desc` and `_anything` hold comments)");
+        format!("f.json:{line_column}: /: error: {text}")
+    };
+    let told = |text: &str, line_column: &str, mark: &str| check::<RawFsu>(text, &[&comment(line_column, mark)]);
+    told("// first\n{}", "1:1", "//");
+    told("{\n  // before a key\n  \"port\": 1}", "2:3", "//");
+    told("{\"port\": // before a value\n 1}", "1:10", "//");
+    told("{\"port\": 1 // behind a value\n}", "1:12", "//");
+    told("{\"port\": 1, // behind a comma\n}", "1:13", "//");
+    told("{\"port\": 1 /* between */, \"count\": 1}", "1:12", "/*");
+    told("{\"x\": [1, # in a list\n 2]}", "1:11", "#");
+    told("{}\n// last", "2:1", "//");
+    // In a text they are text; a division is no comment.
+    check::<RawFsu>("{\"host\": \"// /* #\"}", &[]);
+    check::<RawFsu>("{\"host\": 1 / 2}", &["f.json:1:12: /: error: expected `,` or `}`"]);
+}
+
+#[test]
 fn deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
