@@ -56,6 +56,21 @@ impl Loader {
         files
     }
 
+    /// Is there anything of that name? One that is not there counts as asked for, so that a watched run sees it come.
+    pub fn is_there(&mut self, path: &Path) -> bool {
+        let there = self.source.is_there(path);
+        if !there && self.read.len() < FILES_MAX {
+            let reason = "No such file";
+            self.read.entry(self.source.clean(path)).or_insert_with(|| Outcome::Unreadable(reason.into()));
+        }
+        there
+    }
+
+    /// Was it read as a part of the configuration?
+    pub fn was_read(&self, path: &Path) -> bool {
+        matches!(self.read.get(&self.source.clean(path)), Some(Outcome::Parsed(_) | Outcome::Broken))
+    }
+
     /// Is there such a file?
     pub fn exists(&self, path: &Path) -> bool {
         self.source.is_file(path)

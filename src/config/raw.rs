@@ -184,6 +184,8 @@ pub struct RawTemplate {
     pub vendor: Option<At<String>>,
     /// Rule files, from this file; which applies is by base name.
     pub rule_file_list: Option<Vec<At<String>>>,
+    /// One rule file; beside `rule_file_list` it is the last of them.
+    pub rule_file: Option<At<String>>,
     /// The frame and its commands.
     pub protocol: Option<At<RawProtocol>>,
 }

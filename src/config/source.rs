@@ -66,6 +66,26 @@ impl Source {
         }
     }
 
+    /// Calls `each` with the name of every file of a directory; of none, if it cannot be read.
+    pub fn each_file(self, dir: &Path, each: &mut dyn FnMut(&str)) {
+        match self {
+            Self::Directory => {
+                let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+                for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+                    if let Some(name) = entry.file_name().to_str().filter(|_| entry.path().is_file()) {
+                        each(name);
+                    }
+                }
+            }
+            Self::Embedded => {
+                let dir = self.clean(dir);
+                let found = if dir.as_os_str().is_empty() { Some(&EMBEDDED) } else { EMBEDDED.get_dir(dir) };
+                let names = found.into_iter().flat_map(Dir::files).filter_map(|file| file.path().file_name()?.to_str());
+                names.for_each(each);
+            }
+        }
+    }
+
     /// What is shown for a path.
     pub fn show(self, path: &Path) -> String {
         match self {

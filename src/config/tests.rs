@@ -207,7 +207,8 @@ fn syntax_errors_have_a_place() {
 #[test]
 fn n19_a_comment_is_refused_as_one() {
     let comment = |line_column: &str, mark: &str| {
-        let text = format!("a `{mark}` comment, which JSON does not have (the keys `desc` and `_anything` hold comments)");
+        let text =
+            format!("a `{mark}` comment, which JSON does not have (the keys `desc` and `_anything` hold comments)");
         format!("f.json:{line_column}: /: error: {text}")
     };
     let told = |text: &str, line_column: &str, mark: &str| check::<RawFsu>(text, &[&comment(line_column, mark)]);

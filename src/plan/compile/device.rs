@@ -3,11 +3,12 @@
 use super::faults::{self, Limited, Place};
 use super::field;
 use super::payload::Payloads;
+use super::rule_files::RuleFiles;
 use super::rules;
 use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
 use crate::config::load::Loader;
-use crate::config::raw::{RawDevice, RawDevices, RawRules, RawTemplate, RawVendors};
+use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::plan::fleet::{Device, Transport, VerifyChecksum};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub const DEVICES_MAX: usize = 256;
 pub struct Devices {
     vendors: RawVendors,
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
+    rule_files: RuleFiles,
     payloads: Payloads,
     lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
     /// By device list, by the id of an FSU that has a rule file of its own there, and by the size of an id.
@@ -39,6 +41,7 @@ impl Devices {
         Self {
             vendors,
             templates: HashMap::new(),
+            rule_files: RuleFiles::default(),
             payloads: Payloads::default(),
             lists: HashMap::new(),
             compiled: HashMap::new(),
@@ -57,10 +60,12 @@ impl Devices {
             // Told again for each FSU that names it; the same text at the same place is kept once.
             return None;
         };
+        let mut own = false;
         for device in list.device_list.iter().flatten() {
-            self.template(loader, file, device);
+            if let Some(draft) = self.template(loader, file, device) {
+                own |= self.rule_files.has_own(loader, file, &draft.path, id);
+            }
         }
-        let own = !id.is_empty() && self.has_own_rules(loader, file, &list, id);
         let key = (file.to_owned(), own.then(|| id.to_owned()), id.len());
         if let Some(done) = self.compiled.get(&key) {
             return done.clone();
@@ -90,6 +95,11 @@ impl Devices {
         }
     }
 
+    /// Tells, once all FSUs are known, what is odd about rule files.
+    pub fn check_rule_files(&self, loader: &mut Loader) {
+        self.rule_files.finish(loader);
+    }
+
     fn template_path(loader: &Loader, file: &Path, device: &RawDevice) -> Option<PathBuf> {
         device.protocol_template.as_ref().map(|path| loader.join(file, &path.value))
     }
@@ -111,17 +121,11 @@ impl Devices {
             });
             template::template(&mut loader.diags, &raw, &path, vendor).map(Arc::new)
         });
+        if let Some(draft) = &compiled {
+            self.rule_files.add(loader, draft);
+        }
         self.templates.insert(path, compiled.clone());
         compiled
-    }
-
-    /// Does any template behind this list name a rule file for this very FSU?
-    fn has_own_rules(&self, loader: &Loader, file: &Path, list: &RawDevices, id: &str) -> bool {
-        let mut templates = list.device_list.iter().flatten().filter_map(|device| {
-            let path = Self::template_path(loader, file, device)?;
-            self.templates.get(&path)?.as_ref()
-        });
-        templates.any(|draft| draft.rule_files.iter().any(|rule| stem(&rule.value).eq_ignore_ascii_case(id)))
     }
 
     fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<SharedDevices> {
@@ -170,7 +174,7 @@ impl Devices {
         let verify_checksum = verify_checksum.unwrap_or(default);
         // A wrong one was told; its rules may have something to tell too.
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
-        let files = rule_files(loader, &draft, id, sub_dev_type, sub_dev_addr);
+        let files = self.rule_files.of(loader, &draft.path, id, (sub_dev_type, sub_dev_addr));
         let payloads = self.payloads.of(loader, &draft.plan, &files);
         let rules = rules::rules(
             &mut loader.diags,
@@ -181,6 +185,7 @@ impl Devices {
             own_faults.as_ref(),
             &mut self.limited,
         );
+        self.rule_files.unanswered(&draft, &rules.unanswered);
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         Some(Device {
             vendor: vendor.into(),
@@ -214,56 +219,4 @@ fn hex_byte(
             None
         }
     }
-}
-
-fn stem(path: &str) -> &str {
-    Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or("")
-}
-
-/// The rule files that apply, in the order in which they are asked: this FSU's, this device's, the default.
-fn rule_files(
-    loader: &mut Loader,
-    draft: &TemplateDraft,
-    id: &str,
-    kind: u8,
-    addr: u8,
-) -> Vec<(PathBuf, At<RawRules>)> {
-    let device = format!("{kind:02X}{addr:02X}");
-    let mut files: Vec<(u8, (PathBuf, At<RawRules>))> = Vec::new();
-    if draft.rule_files.is_empty() {
-        let text = format!("{} names no rule file, so nothing is answered (`rule_file_list`)", draft.plan.path);
-        loader.diags.warn(draft.commands.first().map_or(Pos::default(), |command| command.pos), text);
-    }
-    for named in &draft.rule_files {
-        let base = stem(&named.value).to_uppercase();
-        let rank = if !id.is_empty() && base == id {
-            0
-        } else if base == device {
-            1
-        } else if base == "DEFAULT" {
-            2
-        } else {
-            // Another FSU's, or another device's; it may well be absent here.
-            if base.is_empty() || !base.bytes().all(|c| c.is_ascii_hexdigit()) {
-                let path = loader.join(&draft.path, &named.value);
-                if !loader.exists(&path) {
-                    let text = format!(
-                        "{} is no file (<fsuid>.json, {device}.json and default.json are read)",
-                        loader.source.show(&path)
-                    );
-                    loader.diags.error(named.pos, text);
-                    continue;
-                }
-                let text = format!("`{}` never applies (<fsuid>.json, {device}.json or default.json)", named.value);
-                loader.diags.warn(named.pos, text);
-            }
-            continue;
-        };
-        let path = loader.join(&draft.path, &named.value);
-        if let Some(file) = loader.load::<RawRules>(&path, Some(named.pos)) {
-            files.push((rank, (path, file)));
-        }
-    }
-    files.sort_by_key(|(rank, _)| *rank);
-    files.into_iter().map(|(_, file)| file).collect()
 }

@@ -66,6 +66,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         faults.check(&mut loader.diags, &transports);
         devices.check_faults(&mut loader.diags);
     }
+    devices.check_rule_files(loader);
     let allow_amplification = raw.allow_amplification.as_ref().is_some_and(|at| at.value);
     Some(Fleet { fsus, center, log, performance, allow_amplification })
 }

@@ -4,6 +4,7 @@
 //! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
+//! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`sample`]: requests, for clients.
@@ -19,6 +20,7 @@ mod fits;
 pub mod fsu;
 pub mod payload;
 pub mod reply;
+pub mod rule_files;
 pub mod rules;
 pub mod sample;
 pub mod template;

@@ -13,7 +13,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
 use crate::plan::fault::{BURST_MAX, FaultSet};
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Reply, Rule, SetRegister};
-use crate::plan::template::{Command, Computed, Constant, Offset, Slot};
+use crate::plan::template::{Command, Computed, Constant, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -28,6 +28,8 @@ pub struct DeviceRules {
     pub cycles: u32,
     /// By number.
     pub registers: Box<[Register]>,
+    /// Commands that no rule file names, and that ask for an answer of a rule.
+    pub unanswered: Vec<usize>,
 }
 
 /// Names as one command sees them.
@@ -109,10 +111,12 @@ pub fn rules(
     let registers = registers(diags, draft, files, id_digits);
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
     let mut cycles = 0;
+    let mut named = vec![false; out.len()];
     for (_, file) in files {
         let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
+            numbers.iter().for_each(|&number| named[number] = true);
             if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
                 diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
                 continue;
@@ -152,7 +156,20 @@ pub fn rules(
             rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
         }
     }
-    DeviceRules { rules: out.into_iter().map(Vec::into_boxed_slice).collect(), cycles, registers: registers.all.into() }
+    let silent = |&number: &usize| !named[number] && !answered_by_transfer(&draft.plan, number);
+    DeviceRules {
+        unanswered: (0..named.len()).filter(silent).collect(),
+        rules: out.into_iter().map(Vec::into_boxed_slice).collect(),
+        cycles,
+        registers: registers.all.into(),
+    }
+}
+
+/// Is it the demand for a data frame, which the transfer answers, or a data frame itself?
+fn answered_by_transfer(plan: &Template, number: usize) -> bool {
+    let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
+    let cmd = command.sample.get(transfer.cmd.clone());
+    cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
 }
 
 /// The commands that a rule key names.

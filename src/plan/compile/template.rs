@@ -31,7 +31,7 @@ pub struct TemplateDraft {
     pub incomplete: bool,
     /// The template's refusal.
     pub refusal: Option<RefusalSpec>,
-    /// As written.
+    /// As written: `rule_file_list`, then `rule_file`.
     pub rule_files: Vec<At<String>>,
     /// The template file.
     pub path: PathBuf,
@@ -130,7 +130,7 @@ pub fn template(
         commands: drafts,
         incomplete,
         refusal,
-        rule_files: raw.rule_file_list.clone().unwrap_or_default(),
+        rule_files: raw.rule_file_list.iter().flatten().chain(&raw.rule_file).cloned().collect(),
         path: path.to_owned(),
     })
 }

@@ -1,8 +1,11 @@
 //! A small configuration with one thing wrong in it, and what is told of that.
 
+use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::source::Source;
 use serde_json::{Value, json};
+
+mod rule_files;
 
 /// The files, by name.
 fn files() -> Value {
@@ -44,24 +47,30 @@ fn check(pointer: &str, value: Value, expected: &[&str]) {
 
 /// As [`check`], with these files in place of those of [`files`].
 fn check_all(with: &Value, expected: &[&str], about: &str) {
+    assert_eq!(told_by(with, |diags| diags.lines().collect()), expected, "{about}");
+}
+
+/// What is told of [`files`] with these in their place: `null` is a directory, a text is written as it is.
+fn told_by(with: &Value, lines: impl Fn(&mut Diags) -> Vec<String>) -> Vec<String> {
     let mut files = files();
     for (name, content) in with.as_object().unwrap() {
         files[name] = content.clone();
     }
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files.as_object().unwrap() {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         match content {
-            Value::Null => std::fs::create_dir(dir.path().join(name)).unwrap(),
-            _ => std::fs::write(dir.path().join(name), content.to_string()).unwrap(),
+            Value::Null => std::fs::create_dir(path).unwrap(),
+            Value::String(text) => std::fs::write(path, text).unwrap(),
+            _ => std::fs::write(path, content.to_string()).unwrap(),
         }
     }
     let mut loader = Loader::new(Source::Directory);
     super::compile(&mut loader, &dir.path().join("sys_config.json"));
     let prefix = format!("{}/", dir.path().display());
-    let lines = loader.diags.lines().map(|line| line.replace(&prefix, ""));
-    let told: Vec<String> =
-        lines.map(|line| line.split_once(": ").map_or(line.clone(), |(_, text)| text.into())).collect();
-    assert_eq!(told, expected, "{about}");
+    let lines = lines(&mut loader.diags).into_iter().map(|line| line.replace(&prefix, ""));
+    lines.map(|line| line.split_once(": ").map_or(line.clone(), |(_, text)| text.into())).collect()
 }
 
 #[test]
@@ -125,12 +134,18 @@ fn files_that_are_named_must_be_there() {
     check(
         "/t.json/rule_file_list",
         json!(["default.json", "defualt.json", "0102.json"]),
-        &["/rule_file_list/1: error: defualt.json is no file (<fsuid>.json, 0101.json and default.json are read)"],
+        &[
+            "/rule_file_list/1: error: defualt.json is no file (only an <fsuid>.json may be missing)",
+            "/rule_file_list/2: error: 0102.json is no file (only an <fsuid>.json may be missing)",
+        ],
     );
     check(
         "/t.json/rule_file_list",
         json!(["default.json", "t.json"]),
-        &["/rule_file_list/1: warning: `t.json` never applies (<fsuid>.json, 0101.json or default.json)"],
+        &[
+            "/rule_file_list/1: warning: `t.json` can apply to no FSU and no device here (<fsuid>.json of an FSU, 0101.json \
+           of a device, default.json)",
+        ],
     );
     check("/vendor.json", Value::Null, &["error: cannot be read: Is a directory (os error 21)"]);
     for empty in ["", " "] {
@@ -228,7 +243,9 @@ fn a_stream_without_marks_is_cut_by_the_command() {
     let word = |name: &str| json!({"name": name, "type": "int", "length": 2});
     let read = json!({"data_frame_type": "03", "req_data_list": [word("from"), word("count")]});
     let reset = json!({"data_frame_type": "08", "req_data_list": []});
-    unmarked(&json!([read, reset]), &[]);
+    let unanswered = "/protocol/data_frame/0: warning: no rule file has 03, 08 (a rule for each, `{\"timeout\": true}` for one \
+                      that is never answered)";
+    unmarked(&json!([read, reset]), &[unanswered]);
     let cannot = "/fsu_list/0: error: t.json has neither a fixed size, nor a length field, nor an end: a tcp stream cannot be cut \
                   (`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command that \
                   header fields name and requests of one size, all with `req_data_list`, for each command)";
