@@ -45,6 +45,14 @@ pub struct Diag {
     pub text: String,
 }
 
+/// A moment in the collection of diagnostics.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    listed: usize,
+    errors: usize,
+    warnings: usize,
+}
+
 /// All files read so far, and what was found in them.
 #[derive(Debug, Default)]
 pub struct Diags {
@@ -141,6 +149,21 @@ impl Diags {
             diag.severity = Severity::Error;
         }
         self.errors += std::mem::take(&mut self.warnings);
+    }
+
+    /// How much was found so far; for [`Self::take_since`].
+    pub fn mark(&self) -> Mark {
+        Mark { listed: self.list.len(), errors: self.errors, warnings: self.warnings }
+    }
+
+    /// Takes back the errors and warnings since a mark. What is past [`DIAGS_MAX`] is no more counted.
+    pub fn take_since(&mut self, mark: Mark) -> Vec<Diag> {
+        let taken = self.list.split_off(mark.listed.min(self.list.len()));
+        (self.errors, self.warnings) = (mark.errors, mark.warnings);
+        for diag in &taken {
+            self.seen.remove(diag);
+        }
+        taken
     }
 
     /// Anything that keeps the configuration from being served.

@@ -122,6 +122,18 @@ impl Tree {
         }
     }
 
+    /// The element or value of the root that a node is in; `None` for the root itself.
+    pub fn top(&self, node: u32) -> Option<u32> {
+        let mut at = node;
+        loop {
+            let parent = self.nodes.get(at as usize)?.parent;
+            if at == 0 || parent == 0 {
+                return (at != 0).then_some(at);
+            }
+            at = parent;
+        }
+    }
+
     /// Line and column of a node; both from 1, the column in characters.
     pub fn line_column(&self, node: u32) -> (usize, usize) {
         self.nodes.get(node as usize).map_or((1, 1), |n| self.line_column_of(n.start as usize))

@@ -3,6 +3,7 @@
 use super::device::Devices;
 use super::faults::{self, FleetFaults, Place};
 use super::field;
+use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
@@ -129,40 +130,6 @@ fn milliseconds(diags: &mut Diags, seconds: Option<&At<f64>>, default_ms: u64) -
     }
 }
 
-fn fsu_id(diags: &mut Diags, raw: &At<String>) -> Option<FsuId> {
-    let digits: String = raw.value.chars().filter(|c| *c != ' ').collect();
-    let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(&digits);
-    match hex::decode(digits) {
-        Ok(given) if !given.is_empty() && given.len() <= FsuId::BYTES => {
-            let mut bytes = [0; FsuId::BYTES];
-            bytes[..given.len()].copy_from_slice(&given);
-            Some(FsuId { bytes, len: given.len() as u8 })
-        }
-        _ => {
-            let what = "is no FSU id (hex, 1 to 20 bytes; \"3230323530313235\" is 20250125)";
-            diags.error(raw.pos, format!("`{}` {what}", raw.value));
-            None
-        }
-    }
-}
-
-/// The id with its trailing decimal digits raised by `i`, in the same width.
-fn id_plus(id: FsuId, i: u64) -> Option<FsuId> {
-    if i == 0 {
-        return Some(id);
-    }
-    let digits = id.given().iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let start = usize::from(id.len) - digits;
-    let mut out = id;
-    let mut carry = i;
-    for byte in out.bytes[start..usize::from(id.len)].iter_mut().rev() {
-        let sum = u64::from(*byte - b'0') + carry;
-        *byte = b'0' + (sum % 10) as u8;
-        carry = sum / 10;
-    }
-    (carry == 0).then_some(out)
-}
-
 fn check_name(diags: &mut Diags, name: &At<String>) {
     let text = &name.value;
     let bad = text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
@@ -260,6 +227,9 @@ fn expand(
         }
         None => 1,
     };
+    if let (Some(raw), Some(id)) = (&entry.fsuid, id) {
+        looks_like_text(diags, raw, id, count);
+    }
     let count_pos = entry.count.as_ref().map_or(entry.pos, |count| count.pos);
     let interval_ms = milliseconds(diags, entry.heartbeat_interval.as_ref(), 120_000);
     let client_timeout_ms = milliseconds(diags, entry.client_timeout.as_ref(), 360_000);
@@ -291,9 +261,7 @@ fn expand(
             Some(Some(id)) => Some(id),
             Some(None) => {
                 let raw = entry.fsuid.as_ref().map_or("", |raw| &raw.value);
-                loader
-                    .diags
-                    .error(count_pos, format!("the trailing digits of fsuid `{raw}` run out before {count} FSUs"));
+                loader.diags.error(count_pos, run_out(raw, id.unwrap_or_default(), count));
                 return;
             }
             None => None,

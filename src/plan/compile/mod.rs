@@ -1,7 +1,7 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
 //! - [`vendor`]: the file vendor.json.
-//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses.
+//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
@@ -18,6 +18,7 @@ pub mod faults;
 pub mod field;
 mod fits;
 pub mod fsu;
+mod identity;
 pub mod payload;
 pub mod reply;
 pub mod rule_files;
@@ -32,7 +33,7 @@ mod tests;
 
 use super::fleet::Fleet;
 use crate::config::load::Loader;
-use crate::config::raw::{RawSysConfig, RawVendors};
+use crate::config::raw::RawSysConfig;
 use std::path::Path;
 
 /// Compiles the configuration whose main file (sys_config.json) this is.
@@ -41,12 +42,7 @@ use std::path::Path;
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     let raw = loader.load::<RawSysConfig>(main_file, None)?;
     let vendors_file = loader.join(main_file, "vendor.json");
-    let vendors =
-        if loader.source.is_there(&vendors_file) { loader.load::<RawVendors>(&vendors_file, None) } else { None };
-    if let Some(vendors) = &vendors {
-        vendor::check(&mut loader.diags, vendors);
-    }
-    let mut devices = device::Devices::new(vendors.map(|at| at.value).unwrap_or_default());
+    let mut devices = device::Devices::new(vendor::read(loader, &vendors_file));
     let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
     fleet.filter(|_| !loader.diags.has_errors())
 }

@@ -5,7 +5,9 @@ use crate::config::load::Loader;
 use crate::config::source::Source;
 use serde_json::{Value, json};
 
+mod identity;
 mod rule_files;
+mod vendor;
 
 /// The files, by name.
 fn files() -> Value {
@@ -163,34 +165,6 @@ fn files_that_are_named_must_be_there() {
             "/device_list/0/protocol_template: error: /dev/zero cannot be read: it is no regular file, but a pipe, a socket or a device",
         ],
     );
-}
-
-#[test]
-fn vendors_that_no_template_names_are_looked_at_too() {
-    let told = |at: &str, text: &str| format!("/0{at}: error: {text}");
-    let one = |entry: Value, expected: &[String]| {
-        let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
-        check("/vendor.json", json!([entry]), &expected);
-    };
-    one(json!({"vendor": "y", "checksum": {"algorithm": "sum"}, "encoding": "ascii_hex"}), &[]);
-    one(json!({"protocol": "UDP"}), &[told("", "\"vendor\" is missing (the name, as templates write it)")]);
-    one(json!({"vendor": "y", "encoding": "hex"}), &[told("/encoding", "unknown `hex` (known: binary, ascii_hex)")]);
-    one(
-        json!({"vendor": "y", "checksum": {"algorithm": "sume", "complement": "tows", "over": "wires"}}),
-        &[
-            told("/checksum/algorithm", "unknown algorithm `sume` (did you mean `sum`?)"),
-            told("/checksum/complement", "unknown `tows` (did you mean `twos`?)"),
-            told("/checksum/over", "unknown `wires` (did you mean `wire`?)"),
-        ],
-    );
-    one(
-        json!({"vendor": "x", "checksum": {"algorithm": "crc:CRC-16/MODBUZ"}}),
-        &[told(
-            "/checksum/algorithm",
-            "no CRC of the catalogue is named `CRC-16/MODBUZ` (did you mean `CRC-16/MODBUS`?)",
-        )],
-    );
-    check("/vendor.json", json!([{"vendor": "y"}, {"vendor": "y"}]), &["/1/vendor: error: a second entry for `y`"]);
 }
 
 #[test]
