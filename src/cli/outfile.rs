@@ -1,15 +1,68 @@
 //! A file that is written at the end of a run, tried at its start: a long run does not end with nowhere to write.
+//! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
 use std::fs::{File, remove_file, rename};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
+/// Standard output, where a path is asked for; a file of that name is `./-`.
+const STDOUT: &str = "-";
+
+/// Whether a path given as an argument means standard output.
+pub fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == STDOUT
+}
+
+/// Where a command's words for people go: standard output, or standard error where the former carries data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Words {
+    /// Nothing else is written there.
+    Stdout,
+    /// Standard output carries the JSON, the data or the like.
+    Stderr,
+}
+
+impl Words {
+    /// Beside outputs that go to these paths.
+    ///
+    /// # Errors
+    /// More than one of them is standard output: which, by the names of their options.
+    pub fn beside(outputs: &[(&str, Option<&Path>)]) -> Result<Self, String> {
+        let is_dash = |path: &Option<&Path>| path.is_some_and(is_stdout);
+        let names: Vec<&str> = outputs.iter().filter(|(_, path)| is_dash(path)).map(|&(name, _)| name).collect();
+        match names[..] {
+            [] => Ok(Self::Stdout),
+            [_] => Ok(Self::Stderr),
+            _ => Err(format!("{}: only one of them can be `-`, standard output", names.join(", "))),
+        }
+    }
+
+    /// Writes at once. A reader that is gone is no failure.
+    pub fn print(self, text: &str) {
+        let write = |out: &mut dyn Write| out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let _ = match self {
+            Self::Stdout => write(&mut io::stdout().lock()),
+            Self::Stderr => write(&mut io::stderr().lock()),
+        };
+    }
+}
+
 /// Such a file.
 #[derive(Debug)]
 pub struct OutFile {
     path: PathBuf,
-    /// Written first, beside the file; `None`: a pipe or a device, which is written as it is.
-    temporary: Option<PathBuf>,
+    by: By,
+}
+
+/// How it is written.
+#[derive(Debug)]
+enum By {
+    /// To this file beside it, which then takes its place.
+    Rename(PathBuf),
+    /// As it is: a pipe or a device.
+    Itself,
+    /// To standard output.
+    Stdout,
 }
 
 impl OutFile {
@@ -18,10 +71,13 @@ impl OutFile {
     /// # Errors
     /// The system's, where it cannot.
     pub fn claim(path: &Path) -> io::Result<Self> {
+        if is_stdout(path) {
+            return Ok(Self { path: path.to_owned(), by: By::Stdout });
+        }
         let name = path.file_name().ok_or(ErrorKind::IsADirectory)?;
         match path.metadata() {
             Ok(there) if there.is_dir() => return Err(ErrorKind::IsADirectory.into()),
-            Ok(there) if !there.is_file() => return Ok(Self { path: path.to_owned(), temporary: None }),
+            Ok(there) if !there.is_file() => return Ok(Self { path: path.to_owned(), by: By::Itself }),
             _ => {}
         }
         let mut temporary = std::ffi::OsString::from(".");
@@ -30,16 +86,24 @@ impl OutFile {
         let temporary = path.with_file_name(temporary);
         File::create(&temporary)?;
         remove_file(&temporary)?;
-        Ok(Self { path: path.to_owned(), temporary: Some(temporary) })
+        Ok(Self { path: path.to_owned(), by: By::Rename(temporary) })
     }
 
-    /// Writes the file whole or not at all: a reader never sees half of it.
+    /// Writes the file whole or not at all: a reader never sees half of it. A reader of standard output that is gone is no failure.
     ///
     /// # Errors
     /// The system's, or `text`'s own; the file that was there before is then still there.
     pub fn write(&self, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        let Some(temporary) = &self.temporary else {
-            return fill(&self.path, text).map(drop);
+        let temporary = match &self.by {
+            By::Rename(temporary) => temporary,
+            By::Itself => return fill(&self.path, text).map(drop),
+            By::Stdout => {
+                let mut out = BufWriter::new(io::stdout().lock());
+                return match text(&mut out).and_then(|()| out.flush()) {
+                    Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error),
+                    _ => Ok(()),
+                };
+            }
         };
         let written =
             fill(temporary, text).and_then(|file| file.sync_all()).and_then(|()| rename(temporary, &self.path));
@@ -50,7 +114,7 @@ impl OutFile {
         written
     }
 
-    /// Where it goes.
+    /// Where it goes; `-` for standard output.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -87,6 +151,21 @@ mod tests {
         for path in [&dir.path().join("no/such/stats.json"), dir.path(), Path::new("/")] {
             assert!(OutFile::claim(path).is_err(), "{}", path.display());
         }
+    }
+
+    #[test]
+    fn n18_a_dash_is_standard_output_once() {
+        let check = |outputs: &[(&str, Option<&str>)], expected: Result<Words, &str>| {
+            let outputs: Vec<_> = outputs.iter().map(|&(name, path)| (name, path.map(Path::new))).collect();
+            assert_eq!(Words::beside(&outputs), expected.map_err(str::to_owned), "{outputs:?}");
+        };
+        check(&[], Ok(Words::Stdout));
+        check(&[("--json", None), ("--html", Some("./-"))], Ok(Words::Stdout));
+        check(&[("--json", Some("-")), ("--html", Some("a"))], Ok(Words::Stderr));
+        let both = "--json, --html: only one of them can be `-`, standard output";
+        check(&[("--json", Some("-")), ("--html", Some("-"))], Err(both));
+        assert!(matches!(OutFile::claim(Path::new("-")).expect("claimed").by, By::Stdout));
+        assert!(!Path::new("-").exists());
     }
 
     #[test]
