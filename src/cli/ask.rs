@@ -124,7 +124,10 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    SocketAddr::new(ip, bind.port())
+    // Only the address: a link-local one keeps its interface.
+    let mut to = bind;
+    to.set_ip(ip);
+    to
 }
 
 impl Question<'_> {

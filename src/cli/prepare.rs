@@ -15,7 +15,7 @@ use crate::shard::bind::RECEIVE_BUFFER_BYTES;
 use crate::shard::{DriverKind, Tuning, ring_missing};
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Overlay {
     /// Lays them over it.
     pub fn lay(&self, fleet: &mut Fleet) {
         if let Some(ip) = self.bind {
-            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind.set_ip(ip));
+            fleet.fsus.iter_mut().for_each(|fsu| fsu.bind = SocketAddr::new(ip.to_canonical(), fsu.bind.port()));
         }
         if let Some(dir) = &self.log_dir {
             fleet.log.dir.clone_from(dir);

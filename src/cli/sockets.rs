@@ -79,12 +79,7 @@ fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
 fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
     let mut text = format!("{} of {of} sockets cannot be bound:", refused.len());
     for (fsu, error) in refused.iter().take(REFUSED_TOLD_MAX) {
-        let why = match error.kind() {
-            ErrorKind::AddrInUse => "the address is in use (ss -lntup shows by whom)".to_owned(),
-            ErrorKind::AddrNotAvailable => "no interface of this machine has that address (ip addr)".to_owned(),
-            ErrorKind::PermissionDenied => format!("not permitted: ports below 1024 need a privilege ({error})"),
-            _ => error.to_string(),
-        };
+        let why = refusal(fsu.bind, error);
         // Writing to a String cannot fail.
         let _ = write!(text, "\n  {} {} {}: {why}", fsu.name, fsu.transport.name(), fsu.bind);
     }
@@ -92,6 +87,23 @@ fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
         let _ = write!(text, "\n  ... and {} more", refused.len() - REFUSED_TOLD_MAX);
     }
     text
+}
+
+/// Why an address cannot be had, and what can be done.
+fn refusal(bind: SocketAddr, error: &io::Error) -> String {
+    let is_local = matches!(bind, SocketAddr::V6(six) if six.ip().is_unicast_link_local() && six.scope_id() == 0);
+    match error.kind() {
+        ErrorKind::AddrInUse => "the address is in use (ss -lntup shows by whom)".to_owned(),
+        ErrorKind::AddrNotAvailable => "no interface of this machine has that address (ip addr)".to_owned(),
+        ErrorKind::PermissionDenied => format!("not permitted: ports below 1024 need a privilege ({error})"),
+        _ if error.raw_os_error() == Some(libc::EAFNOSUPPORT) && bind.is_ipv6() => {
+            "this system has no IPv6 (`host` 0.0.0.0, or --bind 0.0.0.0, is all of IPv4)".to_owned()
+        }
+        _ if is_local => {
+            format!("{error}: a link-local address needs its interface's number, {}%2 (ip link)", bind.ip())
+        }
+        _ => error.to_string(),
+    }
 }
 
 impl Sockets {
@@ -124,5 +136,27 @@ impl Sockets {
         if lines > LISTENING_LINES_MAX {
             log::info!("listening at {} more addresses", lines - LISTENING_LINES_MAX);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n20_a_system_without_ipv6_is_told_of() {
+        let check = |bind: &str, errno: i32, expected: &str| {
+            let told = refusal(bind.parse().expect("an address"), &io::Error::from_raw_os_error(errno));
+            assert!(told.contains(expected), "{told}");
+        };
+        check(
+            "[::]:9000",
+            libc::EAFNOSUPPORT,
+            "this system has no IPv6 (`host` 0.0.0.0, or --bind 0.0.0.0, is all of IPv4)",
+        );
+        check("[fe80::1]:9000", libc::EINVAL, "needs its interface's number, fe80::1%2 (ip link)");
+        check("[::1]:9000", libc::EADDRNOTAVAIL, "no interface of this machine has that address");
+        check("[::]:9000", libc::EADDRINUSE, "the address is in use");
+        check("127.0.0.1:9000", libc::EINVAL, "Invalid argument");
     }
 }

@@ -17,13 +17,14 @@ use super::live::Live;
 use super::options::{Options, Pace};
 use super::pacer::Due;
 use super::tally::Seen;
-use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, seen_as, share};
+use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
 use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, did};
 use crate::client::verify::{Expected, expected};
 use crate::codec::inner;
 use crate::codec::reason::Reason;
 use crate::plan::template::Template;
+use crate::shard::message::canonical;
 use crate::shard::sys::{BATCH, Receiver, Sender, lost};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
@@ -115,13 +116,12 @@ impl<'a> Broadcast<'a> {
         for (index, socket) in sockets.iter().enumerate() {
             epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
         }
-        let six = sockets.first().and_then(|socket| socket.local_addr().ok()).is_some_and(|a| a.is_ipv6());
         let (mut ports, mut by_address) = (Vec::new(), HashMap::new());
         let mut made = HashMap::new();
         for target_index in share(options.targets.len(), worker.number, options.threads) {
             let target = &options.targets[target_index];
             let plans = made.entry(Arc::as_ptr(&target.profile)).or_insert_with(|| plans(&target.profile));
-            by_address.insert(seen_as(target.address, six), ports.len() as u32);
+            by_address.insert(canonical(target.address), ports.len() as u32);
             ports.push(Port {
                 target: target_index,
                 slots: Vec::new(),

@@ -13,6 +13,7 @@ use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape};
 use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
 use crate::shard::io::Datagram;
+use crate::shard::message::canonical;
 use crate::shard::outbox::Outbox;
 use crate::shard::sys::{BATCH, Receiver, Sender, lost, turn_on};
 use rustix::event::epoll;
@@ -158,7 +159,6 @@ impl<'a> Udp<'a> {
         let mut bytes = 0;
         let mut peers = Vec::new();
         let mut by_address = HashMap::new();
-        let six = sockets.first().and_then(|socket| socket.local_addr().ok()).is_some_and(|a| a.is_ipv6());
         let mine = || share(options.targets.len(), worker.number, options.threads);
         let lanes = mine().count();
         for target_index in mine() {
@@ -170,7 +170,7 @@ impl<'a> Udp<'a> {
                 }
                 bytes += datagrams.iter().map(|one| one.len()).sum::<usize>();
             }
-            by_address.insert(seen_as(target.address, six), peers.len() as u32);
+            by_address.insert(canonical(target.address), peers.len() as u32);
             peers.push(Peer {
                 target: target_index,
                 lane: Lane::new(lanes),
@@ -477,14 +477,6 @@ fn view(plain: &[u8], echo: bool) -> Result<Up<'_>, Reason> {
     }
     let Down { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big } = Down::new_checked(plain)?;
     Ok(Up { dest: src, src: dest, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big })
-}
-
-/// How a peer's address looks on a socket: an IPv6 socket shows IPv4 ones mapped, and wildcards are where they lead to.
-pub(super) fn seen_as(address: SocketAddr, six: bool) -> SocketAddr {
-    match address {
-        SocketAddr::V4(four) if six => (four.ip().to_ipv6_mapped(), four.port()).into(),
-        other => other,
-    }
 }
 
 /// Errors that say nothing about the socket itself.

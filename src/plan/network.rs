@@ -10,7 +10,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// From `192.0.2.0/24`, or an address alone; what is wrong with it otherwise.
+    /// From `192.0.2.0/24`, or an address alone; what is wrong with it otherwise. One within `::ffff:0:0/96` is one of IPv4.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (ip, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(ip, bits)| (ip, Some(bits)));
         let ip: IpAddr =
@@ -25,11 +25,19 @@ impl Network {
         };
         let network = Self { ip, bits };
         if network.head(ip) == number(ip) {
-            Ok(network)
+            Ok(network.canonical())
         } else {
             Err(format!(
                 "`{text}`: bits past the first {bits} are set (an address is followed by /{all}, or by nothing)"
             ))
+        }
+    }
+
+    /// As addresses of centres are known: IPv4 ones as such.
+    fn canonical(self) -> Self {
+        match (self.ip.to_canonical(), self.bits.checked_sub(96)) {
+            (ip @ IpAddr::V4(_), Some(bits)) if self.ip.is_ipv6() => Self { ip, bits },
+            _ => self,
         }
     }
 
@@ -72,6 +80,14 @@ mod tests {
         check("0.0.0.0/0", &["1.2.3.4", "255.255.255.255"], &["::", "2001:db8::1"]);
         check("2001:db8::/33", &["2001:db8::1", "2001:db8:7fff::"], &["2001:db8:8000::", "10.0.0.1"]);
         check("::/0", &["::1", "2001:db8::"], &["0.0.0.1"]);
+    }
+
+    #[test]
+    fn n20_mapped_networks_are_those_of_ipv4() {
+        check("::ffff:192.0.2.0/120", &["192.0.2.0", "192.0.2.255"], &["192.0.3.0", "::1"]);
+        check("::ffff:192.0.2.7", &["192.0.2.7"], &["192.0.2.8"]);
+        check("::ffff:0:0/96", &["0.0.0.1", "255.255.255.255"], &["::1"]);
+        check("::/0", &["::1"], &["127.0.0.1"]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::bind::Bound;
 use super::io::{Outcome, Written};
-use super::outbox::Outbox;
+use super::message::mapped;
+use super::outbox::{Outbox, Parcel, Parcels};
 use super::reload::Sockets;
 use super::sys::{self, Sender, prefetch};
 use super::watch::Watch;
@@ -18,6 +19,8 @@ use std::time::Duration;
 pub(super) struct Base {
     /// None at a place whose FSU went with a reload.
     sockets: Vec<Option<Bound>>,
+    /// By socket: it is one of IPv6, which takes IPv4 addresses mapped.
+    six: Vec<bool>,
     wake: Arc<OwnedFd>,
     pub(super) outbox: Outbox,
     pub(super) watch: Watch,
@@ -45,6 +48,7 @@ impl Base {
     /// These sockets; `wake` is written to when a command comes. `gso`: see [`super::handle::Tuning`].
     pub(super) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>, gso: bool) -> Self {
         Self {
+            six: sockets.iter().map(is_six).collect(),
             sockets: sockets.into_iter().map(Some).collect(),
             wake,
             outbox: Outbox::default(),
@@ -72,7 +76,9 @@ impl Base {
         let place = index as usize;
         if self.sockets.len() <= place {
             self.sockets.resize_with(place + 1, || None);
+            self.six.resize(place + 1, false);
         }
+        self.six[place] = is_six(&socket);
         self.sockets[place] = Some(socket);
     }
 
@@ -117,21 +123,23 @@ impl Base {
         let Some(Some(Bound::Udp(socket))) = self.sockets.get(first.socket as usize) else {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };
+        let six = self.six[first.socket as usize];
         if run == 1 {
-            let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &first.peer);
+            let peer = if six { mapped(first.peer) } else { first.peer };
+            let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &peer);
             return (1, sent.map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent));
         }
-        let mut parcels = outbox.parcels(at, run, self.together);
-        let mut sent = self.sender.send(socket.as_fd(), parcels.clone());
+        let parcels = |together| addressed(outbox.parcels(at, run, together), six);
+        let mut sent = self.sender.send(socket.as_fd(), parcels(self.together));
         if let Err(error) = &sent
-            && parcels.next().is_some_and(|first| first.segment_bytes > 0)
+            && parcels(self.together).next().is_some_and(|first| first.segment_bytes > 0)
             && refused(error) != Outcome::Full
         {
             if is_no_segmentation(error) {
                 log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
                 self.together = false;
             }
-            sent = self.sender.send(socket.as_fd(), outbox.parcels(at, run, false));
+            sent = self.sender.send(socket.as_fd(), parcels(false));
         }
         match sent {
             Ok(count) => (count, Outcome::Sent),
@@ -142,6 +150,16 @@ impl Base {
             },
         }
     }
+}
+
+/// Parcels with their peers' addresses as the socket takes them.
+fn addressed(parcels: Parcels<'_>, six: bool) -> impl Iterator<Item = Parcel<'_>> {
+    parcels.map(move |parcel| if six { Parcel { peer: mapped(parcel.peer), ..parcel } } else { parcel })
+}
+
+/// Whether it was bound to an address of IPv6.
+fn is_six(socket: &Bound) -> bool {
+    socket.local_addr().is_ok_and(|address| address.is_ipv6())
 }
 
 /// A descriptor of a socket, of either kind.

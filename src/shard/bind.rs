@@ -75,8 +75,8 @@ pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
-        // [::] leaves the IPv4 port to an FSU of its own, and peers are told by their real addresses.
-        socket.set_only_v6(true)?;
+        // [::] is every address of this machine, also the IPv4 ones, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -106,10 +106,21 @@ mod tests {
     }
 
     #[test]
-    fn both_families_have_their_own_port() {
+    fn n20_all_addresses_are_those_of_both_families() {
         // Where the machine has no IPv6 there is nothing to see.
-        let Ok(six) = bind_udp("[::]:0".parse().unwrap()) else { return };
-        let port = six.local_addr().unwrap().port();
-        bind_udp(([127, 0, 0, 1], port).into()).unwrap();
+        let Ok(udp) = bind_udp("[::]:0".parse().unwrap()) else { return };
+        let tcp = bind_tcp("[::]:0".parse().unwrap()).unwrap();
+        let port = udp.local_addr().unwrap().port();
+        let again = bind_udp(([127, 0, 0, 1], port).into()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let port = tcp.local_addr().unwrap().port();
+        std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        std::net::TcpStream::connect(("::1", port)).unwrap();
+    }
+
+    #[test]
+    fn n20_one_address_of_ipv6_leaves_the_port_of_ipv4() {
+        let Ok(six) = bind_udp("[::1]:0".parse().unwrap()) else { return };
+        bind_udp(([127, 0, 0, 1], six.local_addr().unwrap().port()).into()).unwrap();
     }
 }

@@ -99,7 +99,28 @@ impl<'a> Received<'a> {
     }
 }
 
-/// An address as the kernel wrote it; `None` for another family, or one that is cut off.
+/// An address as everything here knows it: an IPv4 one is an IPv4 one, also where an IPv6 socket shows it as `::ffff:192.0.2.1`.
+#[inline]
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(six) => match six.ip().to_ipv4_mapped() {
+            Some(four) => SocketAddrV4::new(four, six.port()).into(),
+            None => address,
+        },
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// An address as a socket of IPv6 takes it, the reverse of [`canonical`].
+#[inline]
+pub(super) fn mapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(four) => SocketAddrV6::new(four.ip().to_ipv6_mapped(), four.port(), 0, 0).into(),
+        SocketAddr::V6(_) => address,
+    }
+}
+
+/// An address as the kernel wrote it, [`canonical`]; `None` for another family, or one that is cut off.
 #[inline]
 pub(super) fn address(name: &[u8]) -> Option<SocketAddr> {
     let (family, rest) = name.split_first_chunk::<2>()?;
@@ -112,7 +133,7 @@ pub(super) fn address(name: &[u8]) -> Option<SocketAddr> {
             let (ip, rest) = rest.split_first_chunk::<16>()?;
             let scope = rest.first_chunk::<4>()?;
             let (flow, scope) = (u32::from_ne_bytes(*flow), u32::from_ne_bytes(*scope));
-            Some(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope).into())
+            Some(canonical(SocketAddrV6::new(Ipv6Addr::from(*ip), port, flow, scope).into()))
         }
         _ => None,
     }
@@ -167,6 +188,20 @@ mod tests {
         check(b"abcde", 2, &[b"ab", b"cd", b"e"]);
         check(b"a", 2, &[b"a"]);
         check(b"", 2, &[b""]);
+    }
+
+    #[test]
+    fn n20_an_address_of_ipv4_is_one_on_every_socket() {
+        let check = |shown: &str, expected: &str| {
+            let (shown, expected): (SocketAddr, SocketAddr) = (shown.parse().unwrap(), expected.parse().unwrap());
+            assert_eq!(canonical(shown), expected);
+            assert_eq!(canonical(mapped(expected)), expected);
+        };
+        check("[::ffff:127.0.0.1]:7", "127.0.0.1:7");
+        check("192.0.2.1:65535", "192.0.2.1:65535");
+        check("[::1]:7", "[::1]:7");
+        check("[::127.0.0.1]:7", "[::127.0.0.1]:7");
+        check("[fe80::1%3]:8", "[fe80::1%3]:8");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use crate::codec::reason::Reason;
 use std::collections::HashSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 const WORDS: usize = 65_536 / 64;
 
@@ -48,9 +48,11 @@ impl Own {
 
     #[cold]
     fn is_own(&self, ip: IpAddr, port: u16) -> bool {
-        let any = if ip.is_ipv4() { [0; 4].into() } else { IpAddr::from([0u16; 8]) };
+        let all = |any: IpAddr| self.bound.contains(&(any, port));
+        // [::] is all addresses of both families.
+        let any = || all(Ipv6Addr::UNSPECIFIED.into()) || (ip.is_ipv4() && all(Ipv4Addr::UNSPECIFIED.into()));
         let here = || ip.is_loopback() || self.local.contains(&ip);
-        self.bound.contains(&(ip, port)) || (self.bound.contains(&(any, port)) && here())
+        self.bound.contains(&(ip, port)) || (any() && here())
     }
 }
 
@@ -82,10 +84,14 @@ mod tests {
         check(&all, "127.0.0.7:9000", Some(OwnPort));
         check(&all, "192.0.2.1:9000", Some(OwnPort));
         check(&all, "192.0.2.2:9000", None);
-        check(&all, "192.0.2.1:9001", None);
+        check(&all, "192.0.2.2:9001", None);
+        check(&all, "[::1]:9000", None);
         check(&all, "[::1]:9001", Some(OwnPort));
         check(&all, "[2001:db8::1]:9001", Some(OwnPort));
         check(&all, "[2001:db8::2]:9001", None);
+        // n20: [::] has the IPv4 addresses too.
+        check(&all, "192.0.2.1:9001", Some(OwnPort));
+        check(&all, "127.0.0.1:9001", Some(OwnPort));
         for peer in ["224.0.0.1:5", "255.255.255.255:5", "0.0.0.0:5", "127.0.0.1:0", "[ff02::1]:5", "[::]:5"] {
             check(&one, peer, Some(NotUnicast));
         }

@@ -7,7 +7,7 @@ use super::handle::Command;
 use super::handle::Ended;
 use super::io::ConnId;
 use super::late::SENDS_A_STAMP;
-use super::message::Received;
+use super::message::{Received, canonical};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
 use super::tap::Tap;
@@ -230,7 +230,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
 
     /// A listener had a connection. The descriptor where it is to be served.
     pub(super) fn on_accepted(&mut self, socket: u32, fd: OwnedFd, peer: SocketAddr) -> Option<(ConnId, OwnedFd)> {
-        self.serve.on_accept(socket, peer, self.now).map(|id| (id, fd))
+        self.serve.on_accept(socket, canonical(peer), self.now).map(|id| (id, fd))
     }
 
     /// A listener could not accept. False: it need not be tried again at once.

@@ -18,6 +18,7 @@ mod faults;
 mod fleet;
 mod flood;
 mod harness;
+mod ipv6;
 mod lateness;
 mod reload;
 mod tcp;

@@ -12,7 +12,7 @@ use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, P
 use crate::plan::network::Network;
 use crate::plan::template::Framing;
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,7 +38,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         let ip = address(diags, center.host.as_ref())?;
         let port = center.port.as_ref().map(|port| (port.value, port.pos));
         match port {
-            Some((port, _)) if (1..=65_535).contains(&port) => Some(SocketAddr::new(ip, port as u16)),
+            Some((port, _)) if (1..=65_535).contains(&port) => Some(with_port(ip, port as u16)),
             Some((port, pos)) => {
                 diags.error(pos, format!("port {port} (1 to 65535)"));
                 None
@@ -91,7 +91,7 @@ fn allow(diags: &mut Diags, raw: Option<&At<Vec<At<String>>>>) -> Option<Arc<[Ne
 struct Checks {
     allow: Arc<[Network]>,
     names: HashSet<String>,
-    ports: HashMap<(bool, u16), Vec<(IpAddr, String)>>,
+    ports: HashMap<(bool, u16), Vec<(SocketAddr, String)>>,
 }
 
 impl Checks {
@@ -101,22 +101,45 @@ impl Checks {
             return None;
         }
         let taken = self.ports.entry((transport == Transport::Tcp, bind.port())).or_default();
-        let collides = |ip: &IpAddr| *ip == bind.ip() || ip.is_unspecified() || bind.ip().is_unspecified();
-        let other = taken.iter().find(|(ip, _)| collides(ip)).map(|(_, other)| other.clone());
-        taken.push((bind.ip(), name.to_owned()));
+        let other = taken.iter().find(|(other, _)| collide(*other, bind)).map(|(_, other)| other.clone());
+        taken.push((bind, name.to_owned()));
         other
     }
 }
 
-fn address(diags: &mut Diags, host: Option<&At<String>>) -> Option<IpAddr> {
-    let Some(host) = host else { return Some(IpAddr::V4(Ipv4Addr::LOCALHOST)) };
+/// Whether two sockets of one transport and port get in each other's way. `::` is every address of both families.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |address: SocketAddr| address.ip().is_unspecified();
+    let both = |address: SocketAddr| address.is_ipv6() && all(address);
+    let same_family = one.is_ipv4() == other.is_ipv4();
+    one == other || both(one) || both(other) || (same_family && (all(one) || all(other)))
+}
+
+/// The address of a `host`, with port 0. An IPv4 one is one, also where it is written `::ffff:192.0.2.1`.
+fn address(diags: &mut Diags, host: Option<&At<String>>) -> Option<SocketAddr> {
+    let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let Some(host) = host else { return Some(here) };
     match host.value.trim() {
-        "localhost" => Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
-        text => text.parse().ok().or_else(|| {
-            diags.error(host.pos, format!("`{text}` is no IP address (127.0.0.1; 0.0.0.0 for all)"));
+        "localhost" => Some(here),
+        text => parse_address(text).or_else(|| {
+            let what = "is no IP address (127.0.0.1; 0.0.0.0 for all of IPv4, :: for all of IPv4 and IPv6; fe80::1%2)";
+            diags.error(host.pos, format!("`{text}` {what}"));
             None
         }),
     }
+}
+
+/// An address, `%` and an interface's number behind one of IPv6 where it has one.
+fn parse_address(text: &str) -> Option<SocketAddr> {
+    match text.split_once('%') {
+        None => Some(SocketAddr::new(text.parse::<IpAddr>().ok()?.to_canonical(), 0)),
+        Some((ip, scope)) => Some(SocketAddrV6::new(ip.parse().ok()?, 0, 0, scope.parse().ok()?).into()),
+    }
+}
+
+fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
+    address.set_port(port);
+    address
 }
 
 fn milliseconds(diags: &mut Diags, seconds: Option<&At<f64>>, default_ms: u64) -> u64 {
@@ -281,7 +304,7 @@ fn expand(
             loader.diags.error(count_pos, format!("ports {port} to {} run past 65535", port + count - 1));
             return;
         };
-        let bind = SocketAddr::new(ip, port_here);
+        let bind = with_port(ip, port_here);
         if !checks.names.insert(name.clone()) {
             loader.diags.error(name_pos, format!("a second FSU named `{name}`"));
         }
@@ -369,5 +392,43 @@ fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {
         async_write: raw.async_write.as_ref().is_none_or(|at| at.value),
         language: field::word(diags, raw.language.as_ref(), Language::Zh, &languages),
         on_full: field::word(diags, raw.on_full.as_ref(), OnFull::Drop, &on_full),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n20_which_addresses_get_in_each_others_way() {
+        let check = |one: &str, other: &str, expected: bool| {
+            let [one, other] = [one, other].map(|text| with_port(parse_address(text).expect("an address"), 9000));
+            assert_eq!((collide(one, other), collide(other, one)), (expected, expected), "{one} {other}");
+        };
+        check("::", "0.0.0.0", true);
+        check("::", "127.0.0.1", true);
+        check("::", "::1", true);
+        check("::", "::", true);
+        check("0.0.0.0", "127.0.0.1", true);
+        check("0.0.0.0", "::1", false);
+        check("127.0.0.1", "::1", false);
+        check("127.0.0.1", "::ffff:127.0.0.1", true);
+        check("::ffff:0.0.0.0", "127.0.0.2", true);
+        check("127.0.0.1", "127.0.0.2", false);
+        check("fe80::1%2", "fe80::1%2", true);
+        check("fe80::1%2", "fe80::1%3", false);
+    }
+
+    #[test]
+    fn n20_addresses_are_read() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(parse_address(text), expected.map(|text| text.parse().expect("an address")), "{text}");
+        };
+        check("::", Some("[::]:0"));
+        check("::ffff:192.0.2.1", Some("192.0.2.1:0"));
+        check("fe80::1%2", Some("[fe80::1%2]:0"));
+        for none in ["", "host", "[::1]", "127.0.0.1%2", "fe80::1%", "fe80::1%eth0", "fe80::1%-1", "::1:"] {
+            check(none, None);
+        }
     }
 }
