@@ -68,8 +68,31 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         devices.check_faults(&mut loader.diags);
     }
     devices.check_rule_files(loader);
+    if let (Some(center), Some(raw)) = (center, raw.sc_iot_center.as_ref()) {
+        check_family(&mut loader.diags, raw.pos, center, &fsus);
+    }
     let allow_amplification = raw.allow_amplification.as_ref().is_some_and(|at| at.value);
     Some(Fleet { fsus, center, log, performance, allow_amplification })
+}
+
+/// Tells of heartbeats that cannot leave: an FSU's own address and the centre's are of different families.
+fn check_family(diags: &mut Diags, pos: Pos, center: SocketAddr, fsus: &[Fsu]) {
+    let both = |bind: SocketAddr| bind.is_ipv6() && bind.ip().is_unspecified();
+    let cannot =
+        |fsu: &&Fsu| fsu.heartbeat_interval_ms.is_some() && fsu.bind.is_ipv4() != center.is_ipv4() && !both(fsu.bind);
+    let mut unheard = fsus.iter().filter(cannot);
+    if let Some(first) = unheard.next() {
+        let more = match unheard.count() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let text = format!(
+            "no heartbeat of `{}`{more} reaches {center} from {} (`host` :: has both IPv4 and IPv6)",
+            first.name,
+            first.bind.ip()
+        );
+        diags.warn(pos, text);
+    }
 }
 
 /// The networks of an `allow`, where there is one.

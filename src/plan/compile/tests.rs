@@ -512,3 +512,43 @@ fn what_a_text_may_become_fits() {
     );
     one("bcd", 4, "${datetime(%H:%M)}$", Some("has `:`, which are no digits of this field"));
 }
+
+#[test]
+fn n20_two_fsus_at_one_address_are_an_error() {
+    let check = |hosts: [&str; 2], kinds: [&str; 2], expected: &[&str]| {
+        let one = |n: usize| {
+            json!({
+                "fsuname": format!("f{n}"), "fsuid": "3031", "host": hosts[n], "port": 9000, "protocol_type": kinds[n],
+                "config_dir": ".",
+            })
+        };
+        check_all(&json!({"sys_config.json": {"fsu_list": [one(0), one(1)]}}), expected, hosts[0]);
+    };
+    let at = "/fsu_list/1/port: error: udp ";
+    check(["::", "0.0.0.0"], ["udp"; 2], &[&format!("{at}0.0.0.0:9000 of `f1` is taken by `f0`")]);
+    check(["::", "127.0.0.1"], ["udp"; 2], &[&format!("{at}127.0.0.1:9000 of `f1` is taken by `f0`")]);
+    check(["127.0.0.1", "::"], ["broadcast", "udp"], &[&format!("{at}[::]:9000 of `f1` is taken by `f0`")]);
+    check(["::ffff:127.0.0.1", "127.0.0.1"], ["udp"; 2], &[&format!("{at}127.0.0.1:9000 of `f1` is taken by `f0`")]);
+    check(["::1", "0.0.0.0"], ["udp"; 2], &[]);
+    check(["::", "::"], ["udp", "tcp"], &[]);
+}
+
+#[test]
+fn n20_heartbeats_need_a_family_in_common() {
+    let check = |host: &str, centre: &str, expected: &[&str]| {
+        let fsu = json!({"fsuname": "a", "fsuid": "3031", "host": host, "port": 0, "protocol_type": "udp", "config_dir": "."});
+        let main = json!({"sc_iot_center": {"host": centre, "port": 9000}, "fsu_list": [fsu]});
+        check_all(&json!({"sys_config.json": main}), expected, host);
+    };
+    let unheard = |centre, host| {
+        format!(
+            "/sc_iot_center: warning: no heartbeat of `a` reaches {centre}:9000 from {host} (`host` :: has both IPv4 and IPv6)"
+        )
+    };
+    check("127.0.0.1", "::1", &[&unheard("[::1]", "127.0.0.1")]);
+    check("::1", "127.0.0.1", &[&unheard("127.0.0.1", "::1")]);
+    check("::1", "::ffff:127.0.0.1", &[&unheard("127.0.0.1", "::1")]);
+    check("::", "127.0.0.1", &[]);
+    check("::", "::1", &[]);
+    check("127.0.0.1", "::ffff:127.0.0.1", &[]);
+}
