@@ -26,3 +26,4 @@ pub mod log;
 pub mod plan;
 pub mod responder;
 pub mod shard;
+pub mod words;

@@ -2,8 +2,9 @@
 
 use super::args::CheckArgs;
 use super::exit::{CliError, Exit};
-use super::fleet::{count, exit_of, read, summary};
+use super::fleet::{exit_of, read, summary};
 use crate::plan::fleet::Fleet;
+use crate::words::count;
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;

@@ -6,6 +6,7 @@ use crate::config::load::Loader;
 use crate::config::source::{MAIN_FILE, Source};
 use crate::plan::compile::compile;
 use crate::plan::fleet::{Fleet, Fsu};
+pub(super) use crate::words::count;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -56,11 +57,6 @@ pub(super) fn exit_of(diags: &Diags) -> Exit {
 /// `3 errors, 1 warning`
 pub(super) fn summary(diags: &Diags) -> String {
     format!("{}, {}", count(diags.errors(), "error"), count(diags.warnings(), "warning"))
-}
-
-/// `1 error`, `2 errors`
-pub(super) fn count(n: usize, noun: &str) -> String {
-    format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The FSU of that name; else an error with the nearest one.

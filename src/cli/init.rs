@@ -2,8 +2,8 @@
 
 use super::args::InitArgs;
 use super::exit::{CliError, Exit};
-use super::fleet::count;
 use crate::config::source::embedded_files;
+use crate::words::count;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
