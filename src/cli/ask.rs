@@ -11,6 +11,7 @@ mod text;
 use super::args::AskArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
+use super::outfile::{Words, is_stdout};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
 use crate::client::request;
 use crate::client::verify::{Expected, error_reply, expected};
@@ -72,9 +73,17 @@ pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
         return load_mode(args, &question, out);
     }
     let ended = question.put(&mut question.link()?, question.request.clone())?;
-    text::write(&question, &ended, out)?;
+    if args.out.as_deref().is_some_and(is_stdout) {
+        let mut words = Vec::new();
+        text::write(&question, &ended, &mut words)?;
+        Words::Stderr.print(&String::from_utf8_lossy(&words));
+    } else {
+        text::write(&question, &ended, out)?;
+    }
     if let Some(path) = args.out.as_ref().filter(|_| ended.outcome == Outcome::Done) {
-        std::fs::write(path, &ended.payload)
+        let written =
+            if is_stdout(path) { out.write_all(&ended.payload) } else { std::fs::write(path, &ended.payload) };
+        written
             .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be written: {error}", path.display())))?;
     }
     Ok(if ended.outcome == Outcome::Done { Exit::Ok } else { Exit::NoAnswer })

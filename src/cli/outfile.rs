@@ -1,6 +1,7 @@
 //! A file that is written at the end of a run, tried at its start: a long run does not end with nowhere to write.
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
+use crate::log::{ON_STDERR, ON_STDOUT};
 use std::fs::{File, remove_file, rename};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
@@ -34,6 +35,14 @@ impl Words {
             [] => Ok(Self::Stdout),
             [_] => Ok(Self::Stderr),
             _ => Err(format!("{}: only one of them can be `-`, standard output", names.join(", "))),
+        }
+    }
+
+    /// The target of system-log lines about the same.
+    pub fn log_target(self) -> &'static str {
+        match self {
+            Self::Stdout => ON_STDOUT,
+            Self::Stderr => ON_STDERR,
         }
     }
 
@@ -120,6 +129,17 @@ impl OutFile {
     }
 }
 
+/// Makes a directory, those above it too, and tries that a file can be made in it.
+///
+/// # Errors
+/// The system's, where it cannot.
+pub fn claim_dir(dir: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(dir)?;
+    let tried = dir.join(format!(".fsu-mock.{}.tmp", std::process::id()));
+    File::create(&tried)?;
+    remove_file(&tried)
+}
+
 fn fill(path: &Path, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
     let mut file = BufWriter::new(File::create(path)?);
     text(&mut file)?;
@@ -151,6 +171,19 @@ mod tests {
         for path in [&dir.path().join("no/such/stats.json"), dir.path(), Path::new("/")] {
             assert!(OutFile::claim(path).is_err(), "{}", path.display());
         }
+    }
+
+    #[test]
+    fn n18_a_directory_that_cannot_be_written_is_told_at_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        claim_dir(&dir.path().join("a/b")).expect("made");
+        claim_dir(&dir.path().join("a/b")).expect("there");
+        assert_eq!(read_dir(dir.path().join("a/b")).expect("a directory").count(), 0);
+        std::fs::write(dir.path().join("file"), "").expect("written");
+        for path in ["file", "file/below"] {
+            assert!(claim_dir(&dir.path().join(path)).is_err(), "{path}");
+        }
+        assert!(claim_dir(Path::new("/proc/none")).is_err());
     }
 
     #[test]

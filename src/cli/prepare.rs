@@ -5,7 +5,7 @@ use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
 use super::machine::{self, Needs, Room};
-use super::outfile::OutFile;
+use super::outfile::{self, OutFile, Words, is_stdout};
 use super::sockets::Sockets;
 use super::summary::fleet_table;
 use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
@@ -13,10 +13,11 @@ use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transpor
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
 use crate::shard::{DriverKind, Tuning, ring_missing};
+use log::LevelFilter;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ pub struct Prepared {
     pub performance: bool,
     /// Where the statistics go.
     pub stats: Option<OutFile>,
+    /// Where what is told people goes.
+    pub words: Words,
     /// Where the faults made on purpose are told; empty by now.
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
@@ -117,6 +120,19 @@ fn late_limit_us(limit_ms: f64) -> Result<u64, CliError> {
     }
 }
 
+/// Empties the ledger now, so that a run is not found to be without it at its end. `-` is standard output, as a file.
+fn claim_ledger(path: &Path) -> Result<PathBuf, CliError> {
+    let (path, opened) = if is_stdout(path) {
+        let stdout = Path::new("/dev/stdout");
+        (stdout, std::fs::OpenOptions::new().append(true).open(stdout))
+    } else {
+        (path, std::fs::File::create(path))
+    };
+    let text = |error| format!("--fault-ledger {}: cannot be written: {error}", path.display());
+    opened.map_err(|error| CliError::new(Exit::Usage, text(error)))?;
+    Ok(path.to_owned())
+}
+
 impl Prepared {
     /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
     ///
@@ -131,13 +147,12 @@ impl Prepared {
             OutFile::claim(path)
                 .map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
         };
+        let words =
+            Words::beside(&[("--stats", args.stats.as_deref()), ("--fault-ledger", args.fault_ledger.as_deref())]);
+        let words = words.map_err(usage)?;
         let stats = args.stats.as_ref().map(claim).transpose()?;
         let (mut fleet, files) = super::fleet::load_files(args.config.as_deref())?;
-        if let Some(path) = &args.fault_ledger {
-            // Now, so that a run is not found to be without its ledger at its end.
-            std::fs::File::create(path)
-                .map_err(|error| usage(format!("--fault-ledger {}: cannot be written: {error}", path.display())))?;
-        }
+        let fault_ledger = args.fault_ledger.as_deref().map(claim_ledger).transpose()?;
         let overlay = Overlay { bind: args.bind, log_dir: args.log_dir, performance: args.performance };
         overlay.lay(&mut fleet);
         let shards = args.shards.map(usize::from);
@@ -153,7 +168,7 @@ impl Prepared {
         let watched = args.watch.then_some(files);
         let late_limit_us = late_limit_us(args.late_limit_ms)?;
         let tuning = Tuning { gather: Duration::from_micros(args.gather_us.into()), gso: !args.no_gso };
-        let (config, fault_ledger) = (args.config, args.fault_ledger);
+        let config = args.config;
         Ok(Self {
             fleet,
             config,
@@ -161,6 +176,7 @@ impl Prepared {
             seed,
             performance,
             stats,
+            words,
             fault_ledger,
             driver,
             late_limit_us,
@@ -168,6 +184,24 @@ impl Prepared {
             overlay,
             watched,
         })
+    }
+
+    /// Tries that the logs can be written: a long run does not end without them.
+    ///
+    /// # Errors
+    /// The directory that cannot be written, and why.
+    pub fn claim_logs(&self) -> Result<(), CliError> {
+        let log = &self.fleet.log;
+        let system = (log.level != LevelFilter::Off).then(|| log.dir.clone());
+        let devices = (!self.fleet.performance.skip_device_log).then(|| log.dir.join("devices"));
+        let from = if self.overlay.log_dir.is_some() { "--log-dir" } else { "log.dir" };
+        for dir in [system, devices].into_iter().flatten() {
+            outfile::claim_dir(&dir).map_err(|error| {
+                let text = format!("{from}: no log can be written in {}: {error}", dir.display());
+                CliError::new(Exit::Usage, text)
+            })?;
+        }
+        Ok(())
     }
 
     /// Raises limits and looks for what is missing.

@@ -10,7 +10,7 @@ use super::prepare::Prepared;
 use super::sockets::{self, Sockets};
 use super::stats::add;
 use crate::config::diag::Diags;
-use crate::log::LoggerHandle;
+use crate::log::{LoggerHandle, ON_STDERR};
 use crate::plan::fleet::{Fleet, LogPlan};
 use crate::plan::reload::{Change, Fate};
 use crate::responder::RunContext;
@@ -210,7 +210,7 @@ fn tell(diags: &Diags) {
     for (number, line) in diags.lines().enumerate() {
         let _ = writeln!(stderr, "{line}");
         if number < ERRORS_LOGGED_MAX {
-            log::warn!("reload: {line}");
+            log::warn!(target: ON_STDERR, "reload: {line}");
         }
     }
 }

@@ -7,6 +7,7 @@
 use super::args::RunArgs;
 use super::crew::{Crew, Finished};
 use super::exit::{CliError, Exit};
+use super::outfile::Words;
 use super::prepare::Prepared;
 use super::reload::{Reloaded, Serving, Stopped};
 use super::signals::Asked;
@@ -14,7 +15,7 @@ use super::sockets::{self, Sockets};
 use super::stats::{self, Counted, RunStats};
 use super::watch::Watch;
 use super::{panics, signals};
-use crate::log::{Logger, LoggerConfig, LoggerHandle};
+use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
 use crate::responder::state::Counters;
 use crate::shard::DriverKind;
 use crossbeam_channel::{Receiver, never, select};
@@ -31,6 +32,8 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     // First of all, so that a signal during a long start is not lost.
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
     let prepared = Prepared::new(args)?;
+    let words = prepared.words;
+    prepared.claim_logs()?;
     let room = prepared.ask_machine()?;
     let chosen = prepared.choose_driver()?;
     let fleet = &prepared.fleet;
@@ -44,16 +47,16 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     if logger.install().is_ok() {
         panics::log_them();
     }
-    log::info!("{}", prepared.heading());
-    log::info!("driver {}: {}", chosen.driver.name(), chosen.why);
+    log::info!(target: words.log_target(), "{}", prepared.heading());
+    log::info!(target: words.log_target(), "driver {}: {}", chosen.driver.name(), chosen.why);
     let served = bind(&prepared).and_then(|sockets| {
         let summary = prepared.summary(&sockets, &room, &chosen);
-        print(&summary);
-        print(&sockets.free_ports(fleet));
+        words.print(&summary);
+        words.print(&sockets.free_ports(fleet));
         serve(&prepared, chosen.driver, &mut logger, sockets, &asked, begun)
     });
     if let Err(error) = &served {
-        log::error!("{error}");
+        log::error!(target: ON_STDERR, "{error}");
     }
     let log_totals = logger.stop();
     let Served { stopped, run } = served?;
@@ -68,7 +71,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
         late_limit_us: prepared.late_limit_us,
     };
     let stats = counted.stats(run, log_totals.into());
-    print(&stats.tables());
+    words.print(&stats.tables());
     if let Some(file) = &prepared.stats {
         let what = format!("--stats {}", file.path().display());
         file.write(|out| stats::write(&stats, out)).map_err(|error| failed(Exit::Usage, &what, &error))?;
@@ -78,7 +81,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
 
 fn bind(prepared: &Prepared) -> Result<Sockets, CliError> {
     let sockets = sockets::bind(&prepared.fleet).map_err(|text| CliError::new(Exit::Bind, text))?;
-    sockets.log(&prepared.fleet);
+    sockets.log(&prepared.fleet, prepared.words.log_target());
     Ok(sockets)
 }
 
@@ -105,9 +108,9 @@ fn serve(
     let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
     let (started, since) = (Timestamp::now(), Instant::now());
     let ready = format!("ready: {}, driver {}, {} ms", prepared.size(), driver.name(), begun.elapsed().as_millis());
-    log::info!("{ready}");
-    print(&format!("{ready}\n"));
-    let waited = wait(asked, &mut serving, watch.as_mut());
+    log::info!(target: prepared.words.log_target(), "{ready}");
+    prepared.words.print(&format!("{ready}\n"));
+    let waited = wait(asked, &mut serving, watch.as_mut(), prepared.words);
     let (Ok(ended_by) | Err(ended_by)) = waited.clone();
     log::info!("{ended_by}: stopping; what is due is sent before the end");
     let mut stopped = serving.stop();
@@ -146,19 +149,24 @@ fn serve(
 }
 
 /// Waits for the signal that ends the run; its name. The error: something else ended it.
-fn wait(asked: &Receiver<Asked>, serving: &mut Serving<'_>, mut watch: Option<&mut Watch>) -> Result<String, String> {
+fn wait(
+    asked: &Receiver<Asked>,
+    serving: &mut Serving<'_>,
+    mut watch: Option<&mut Watch>,
+    words: Words,
+) -> Result<String, String> {
     loop {
         let happened = watch.as_ref().map_or_else(never, |watch| watch.happened().clone());
         let ends = serving.crew().ends().clone();
         select! {
             recv(asked) -> asked => match asked {
                 Ok(Asked::Stop(signal)) => return Ok(signals::name(signal).to_owned()),
-                Ok(Asked::Reload) => reload(serving, watch.as_deref_mut(), "SIGHUP"),
+                Ok(Asked::Reload) => reload(serving, watch.as_deref_mut(), "SIGHUP", words),
                 Err(_) => return Err("the end of the thread that waits for signals".to_owned()),
             },
             recv(happened) -> _ => {
                 if watch.as_mut().is_some_and(|watch| watch.has_changed()) {
-                    reload(serving, watch.as_deref_mut(), "a file has changed");
+                    reload(serving, watch.as_deref_mut(), "a file has changed", words);
                 }
             }
             recv(ends) -> shard => return Err(format!("the end of shard {}", shard.unwrap_or_default())),
@@ -167,7 +175,7 @@ fn wait(asked: &Receiver<Asked>, serving: &mut Serving<'_>, mut watch: Option<&m
 }
 
 /// Reads the configuration anew, and says what came of it.
-fn reload(serving: &mut Serving<'_>, mut watch: Option<&mut Watch>, why: &str) {
+fn reload(serving: &mut Serving<'_>, mut watch: Option<&mut Watch>, why: &str, words: Words) {
     if let Some(watch) = &mut watch {
         watch.mark();
     }
@@ -175,12 +183,12 @@ fn reload(serving: &mut Serving<'_>, mut watch: Option<&mut Watch>, why: &str) {
     let (done, files) = serving.reload();
     match done {
         Ok(Reloaded { listening, summary }) => {
-            listening.lines().for_each(|line| log::info!("{line}"));
-            log::info!("{summary}");
-            print(&format!("{listening}{summary}\n"));
+            listening.lines().for_each(|line| log::info!(target: words.log_target(), "{line}"));
+            log::info!(target: words.log_target(), "{summary}");
+            words.print(&format!("{listening}{summary}\n"));
         }
         Err(text) => {
-            log::error!("reload failed, what was served is served on: {text}");
+            log::error!(target: ON_STDERR, "reload failed, what was served is served on: {text}");
             let _ = writeln!(io::stderr().lock(), "fsu-mock: reload failed, what was served is served on: {text}");
         }
     }
@@ -196,10 +204,4 @@ fn stamp(time: Timestamp) -> String {
 
 fn failed(exit: Exit, what: &str, error: &io::Error) -> CliError {
     CliError::new(exit, format!("{what}: {error}"))
-}
-
-/// Writes to stdout at once. A reader that has gone does not end the run.
-fn print(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

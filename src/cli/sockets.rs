@@ -5,6 +5,7 @@ use super::summary::ranges;
 use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::shard::Own;
 use crate::shard::bind::{Bound, bind_tcp, bind_udp};
+use crate::words::count;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
@@ -116,8 +117,8 @@ impl Sockets {
         text
     }
 
-    /// Tells the system log where the fleet listens, consecutive ports in one line.
-    pub fn log(&self, fleet: &Fleet) {
+    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::log::ON_STDOUT`].
+    pub fn log(&self, fleet: &Fleet, target: &str) {
         let mut lines = 0;
         for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
             let fsus = || fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport);
@@ -129,12 +130,12 @@ impl Sockets {
                 lines += 1;
                 if lines <= LISTENING_LINES_MAX {
                     let last = last.map(|last| format!(" … {last}")).unwrap_or_default();
-                    log::info!("listening {first}{last} {} {range}", transport.name());
+                    log::info!(target: target, "listening {first}{last} {} {range}", transport.name());
                 }
             }
         }
         if lines > LISTENING_LINES_MAX {
-            log::info!("listening at {} more addresses", lines - LISTENING_LINES_MAX);
+            log::info!(target: target, "listening at {} more", count(lines - LISTENING_LINES_MAX, "address"));
         }
     }
 }

@@ -51,4 +51,5 @@ pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
 pub use record::Kind;
+pub use system::{ON_STDERR, ON_STDOUT};
 pub use tap::Tap;

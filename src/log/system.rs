@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -29,12 +29,20 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// Used where the configured pattern is none.
 const DEFAULT_PATTERN: &str = "system_%Y%m%d.log";
 
+/// Target of a line whose text the program prints on stdout too: the file has it under its module's name, and a terminal that
+/// shows stdout shows it once.
+pub const ON_STDOUT: &str = "stdout";
+/// The same of what it prints on stderr.
+pub const ON_STDERR: &str = "stderr";
+
 /// One line, without its time.
 #[derive(Debug)]
 struct Line {
     unix_ms: i64,
     /// `[INFO] target: text`
     text: String,
+    /// The terminal shows it already.
+    shown: bool,
 }
 
 /// The `log` crate's logger. Cheap to call from a shard.
@@ -45,6 +53,8 @@ pub struct SystemLog {
     /// A [`LevelFilter`], as a number; shared with the logger thread.
     level: Arc<AtomicUsize>,
     stderr: bool,
+    /// Stdout is a terminal.
+    stdout_is_seen: bool,
 }
 
 impl SystemLog {
@@ -59,14 +69,14 @@ impl SystemLog {
 
     /// A line of this module's own.
     pub(super) fn warn(&self, what: &str) {
-        self.put(Level::Warn, module_path!(), &format_args!("{what}"));
+        self.put(Level::Warn, module_path!(), &format_args!("{what}"), false);
     }
 
-    fn put(&self, level: Level, target: &str, args: &std::fmt::Arguments<'_>) {
+    fn put(&self, level: Level, target: &str, args: &std::fmt::Arguments<'_>, shown: bool) {
         if !self.wants(level) {
             return;
         }
-        let line = Line { unix_ms: unix_ms(), text: text(level, target, args) };
+        let line = Line { unix_ms: unix_ms(), text: text(level, target, args), shown };
         match self.queue.try_send(line) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
@@ -74,7 +84,7 @@ impl SystemLog {
             }
             // The logger has stopped: what is said after that is for whoever looks.
             Err(TrySendError::Disconnected(line)) => {
-                if self.stderr {
+                if self.stderr && !line.shown {
                     let _ = writeln!(std::io::stderr(), "{}", line.text);
                 }
             }
@@ -88,7 +98,13 @@ impl Log for SystemLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.put(record.level(), record.target(), record.args());
+        let module = record.module_path().unwrap_or("fsu_mock");
+        let (target, shown) = match record.target() {
+            ON_STDOUT => (module, self.stdout_is_seen),
+            ON_STDERR => (module, true),
+            target => (target, false),
+        };
+        self.put(record.level(), target, record.args(), shown);
     }
 
     /// Does nothing: the logger thread writes within milliseconds, and all of it before it stops.
@@ -128,7 +144,8 @@ pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
         DEFAULT_PATTERN.clone_into(&mut plan.file);
     }
     let level = Arc::new(AtomicUsize::new(plan.level as usize));
-    let log = SystemLog { queue: sender, lost: lost.clone(), level: level.clone(), stderr };
+    let stdout_is_seen = std::io::stdout().is_terminal();
+    let log = SystemLog { queue: sender, lost: lost.clone(), level: level.clone(), stderr, stdout_is_seen };
     let writer = SystemWriter {
         queue: receiver,
         lost,
@@ -186,7 +203,7 @@ impl SystemWriter {
         for _ in 0..SYSTEM_QUEUE_LINES {
             let Ok(line) = self.queue.try_recv() else { break };
             any = true;
-            self.write(line.unix_ms, &line.text);
+            self.write_line(line.unix_ms, &line.text, line.shown);
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -207,12 +224,17 @@ impl SystemWriter {
     }
 
     fn write(&mut self, unix_ms: i64, text: &str) {
+        self.write_line(unix_ms, text, false);
+    }
+
+    /// `shown`: not to stderr, where it stands already.
+    fn write_line(&mut self, unix_ms: i64, text: &str, shown: bool) {
         self.roll_over(unix_ms);
         self.line.clear();
         self.stamp.write(unix_ms, &mut self.line);
         self.line.extend_from_slice(text.as_bytes());
         self.line.push(b'\n');
-        if self.stderr {
+        if self.stderr && !shown {
             // Nothing can be told of a terminal that is gone.
             let _ = std::io::stderr().write_all(&self.line);
         }
@@ -337,6 +359,24 @@ mod tests {
         let expected =
             ("system_20260113.log".to_owned(), "[2026-01-13 20:12:03.184] [WARN] shard: a\\n中\\u{7}\n".to_owned());
         assert_eq!(read(dir.path()), [expected]);
+    }
+
+    #[test]
+    fn n19_what_the_program_prints_itself_is_in_the_file_under_its_module() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, mut writer) = pair(&log_plan(dir.path()), stamp(), false);
+        let log = SystemLog { stdout_is_seen: true, ..log };
+        for (target, shown) in [(ON_STDOUT, true), (ON_STDERR, true), ("t", false)] {
+            let mut record = RecordBuilder::new();
+            log.log(&record.level(Level::Info).target(target).module_path(Some("m")).args(format_args!("x")).build());
+            assert_eq!(log.clone().queue.len(), 1);
+            let line = writer.queue.try_recv().unwrap();
+            assert_eq!(line.shown, shown, "{target}");
+            writer.write_line(line.unix_ms, &line.text, line.shown);
+        }
+        writer.flush();
+        let lines: Vec<String> = read(dir.path())[0].1.lines().map(|line| line[26..].to_owned()).collect();
+        assert_eq!(lines, ["[INFO] m: x", "[INFO] m: x", "[INFO] t: x"]);
     }
 
     #[test]

@@ -2,10 +2,12 @@
 
 use crate::harness::{Ended, PROGRAM, Run, Tree, assert_bytes, fsu, run_to_end};
 use crate::wire::{meter, reply, request};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{TcpListener, UdpSocket};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 const ID: &str = "20250125";
 
@@ -116,6 +118,111 @@ fn every_socket_that_cannot_be_bound_is_named() {
     let ended = run(&Tree::new(&fsus, &json!({})), &[]);
     assert_exit(&ended, 3, &["first", &udp.to_string(), "third", &tcp.to_string(), "in use"]);
     assert!(!ended.stderr.contains("second"), "{ended:?}");
+}
+
+/// Starts it with its words on stderr, and ends it once it says that it is ready: exit code, stdout, stderr.
+fn words_on_stderr(tree: &Tree, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut child = Command::new(PROGRAM)
+        .args(["run", "--config", "sys_config.json"])
+        .args(args)
+        .current_dir(tree.path(""))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.lines().any(|line| line.starts_with("ready: ")) {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    (ended.status.code(), String::from_utf8(ended.stdout).unwrap(), said)
+}
+
+#[test]
+fn n18_a_dash_is_standard_output_and_carries_nothing_else() {
+    let tree = one();
+    let (code, stdout, stderr) = words_on_stderr(&tree, &["--stats", "-"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let stats: Value = serde_json::from_str(&stdout).expect("JSON and nothing else");
+    assert_eq!(stats["version"], 1);
+    assert!(stderr.contains("listening site udp ") && stderr.contains("received"), "{stderr}");
+    assert!(!tree.path("-").exists());
+    let (code, stdout, stderr) = words_on_stderr(&tree, &["--fault-ledger", "-"]);
+    assert_eq!((code, &*stdout), (Some(0), ""), "{stderr}");
+    let ended = run(&tree, &["--stats", "-", "--fault-ledger", "-"]);
+    assert_exit(&ended, 2, &["--stats, --fault-ledger: only one of them can be `-`"]);
+}
+
+#[test]
+fn n18_logs_that_cannot_be_written_stop_the_start() {
+    let tree = one();
+    tree.write("file", "");
+    assert_exit(&run(&tree, &["--log-dir", "file"]), 2, &["--log-dir: no log can be written in file: "]);
+    assert_exit(&run(&tree, &["--log-dir", "file/below"]), 2, &["Not a directory"]);
+    assert_exit(&run(&tree, &["--fault-ledger", "file/x"]), 2, &["--fault-ledger file/x: cannot be written: "]);
+    assert_exit(&run(&tree, &["--stats", "file/x"]), 2, &["--stats file/x: cannot be written: "]);
+    let path = tree.path("file").display().to_string();
+    tree.set_fsus(&[fsu("site", ID, "udp", &json!({}))], &json!({"log": {"dir": path}}));
+    assert_exit(&run(&tree, &[]), 2, &["log.dir: no log can be written in "]);
+    // The device log's own directory.
+    tree.write("logs/devices", "");
+    assert_exit(&run(&tree, &["--log-dir", "logs"]), 2, &["--log-dir: no log can be written in logs/devices: "]);
+    // What is not written is not asked for.
+    tree.set_fsus(&[fsu("site", ID, "udp", &json!({}))], &json!({"log": {"dir": path, "level": "off"}}));
+    Run::start(&tree, &["--performance"]).stop();
+}
+
+#[test]
+fn n19_a_terminal_shows_each_thing_once() {
+    let tree = one();
+    let terminal = Terminal::new();
+    let mut child =
+        terminal.start(Command::new(PROGRAM).args(["run", "--config", "sys_config.json"]).current_dir(tree.path("")));
+    tree.until_logged("ready: ");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let shown = terminal.read_to_end();
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{shown}");
+    for once in ["serves sys_config.json", "driver ", "ready: ", "listening site ", "SIGTERM: stopping", "ended after"]
+    {
+        let lines: Vec<&str> = shown.lines().filter(|line| line.contains(once) && !line.starts_with("ready")).collect();
+        let ready = shown.lines().filter(|line| once == "ready: " && line.starts_with(once));
+        assert_eq!(lines.len() + ready.count(), 1, "{once}:\n{shown}");
+    }
+    let log = tree.system_log();
+    for kept in ["serves sys_config.json", "driver ", "ready: ", "listening site ", "SIGTERM: stopping", "ended after"]
+    {
+        assert!(log.contains(kept), "{kept}:\n{log}");
+    }
+}
+
+/// A terminal, of which this is the end that a person sees.
+struct Terminal(std::fs::File);
+
+impl Terminal {
+    fn new() -> Self {
+        let end = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&end).unwrap();
+        unlockpt(&end).unwrap();
+        Self(end.into())
+    }
+
+    /// Starts a command with stdout and stderr on it.
+    fn start(&self, command: &mut Command) -> std::process::Child {
+        let path = ptsname(&self.0, Vec::new()).unwrap().into_string().unwrap();
+        let other = std::fs::File::options().read(true).write(true).open(path).unwrap();
+        command.stdin(Stdio::null()).stdout(other.try_clone().unwrap()).stderr(other).spawn().unwrap()
+    }
+
+    /// What is shown until nobody has the other end any more.
+    fn read_to_end(mut self) -> String {
+        let mut bytes = Vec::new();
+        // Its end is an error (EIO).
+        let _ = self.0.read_to_end(&mut bytes);
+        String::from_utf8(bytes).unwrap().replace('\r', "")
+    }
 }
 
 #[test]
