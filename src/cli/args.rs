@@ -375,8 +375,14 @@ pub struct PlanArgs {
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub config: Option<PathBuf>,
     /// The FSU
-    #[arg(long, value_name = "NAME")]
-    pub fsu: String,
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub fsu: Option<String>,
+    /// Only the command with this key, e.g. 21 or 48_F0_E1
+    #[arg(long, value_name = "KEY", conflicts_with = "list")]
+    pub cmd: Option<String>,
+    /// List FSUs, devices, templates and commands; with --fsu those of one FSU
+    #[arg(long)]
+    pub list: bool,
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,

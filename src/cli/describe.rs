@@ -6,6 +6,7 @@ use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Re
 use crate::plan::template::{
     Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot, Template,
 };
+use crate::words::count;
 
 /// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
 pub fn span(at: Offset, len: usize) -> String {
@@ -102,9 +103,9 @@ pub fn checksum(checksum: &Checksum) -> String {
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`
 pub fn request_size(command: &Command) -> String {
     match (command.exact, command.request_len, command.request_len_padded) {
-        (false, len, _) => format!("at least {len} bytes"),
-        (true, len, padded) if len == padded => format!("{len} bytes"),
-        (true, len, padded) => format!("{len} or {padded} bytes"),
+        (false, len, _) => format!("at least {}", count(len, "byte")),
+        (true, len, padded) if len == padded => count(len, "byte"),
+        (true, len, padded) => format!("{len} or {}", count(padded, "byte")),
     }
 }
 

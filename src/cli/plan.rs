@@ -1,5 +1,6 @@
-//! `plan`: what serving an FSU rests on: offsets, spans, keys, rules.
+//! `plan`: what serving an FSU rests on: offsets, spans, keys, rules. `--list`: what there is.
 
+mod list;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -12,10 +13,20 @@ use model::FsuPlan;
 use serde::Serialize;
 use std::io::{self, Write};
 
-/// Prints the compiled plan of one FSU.
+/// Prints the compiled plan of one FSU, or of one of its commands; or lists what there is.
 pub fn plan(args: &PlanArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let fleet = load(args.config.as_deref())?;
-    let fsu = FsuPlan::new(find(&fleet, &args.fsu)?);
+    // Without a name, clap has seen to it that a list is wanted.
+    let fsu = args.fsu.as_deref().map(|name| find(&fleet, name)).transpose()?;
+    let Some(fsu) = fsu.filter(|_| !args.list) else {
+        let list = fsu.map_or_else(|| list::of(&fleet), |fsu| list::List::new(std::iter::once(fsu)));
+        if args.json { json(&list, out) } else { list.write(out) }?;
+        return Ok(Exit::Ok);
+    };
+    let mut fsu = FsuPlan::new(fsu);
+    if let Some(key) = &args.cmd {
+        fsu.only(key).map_err(|text| CliError::new(Exit::Usage, text))?;
+    }
     if args.json { json(&fsu, out) } else { text::write(&fsu, out) }?;
     Ok(Exit::Ok)
 }

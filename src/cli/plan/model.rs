@@ -5,12 +5,16 @@
 use crate::cli::columns::hex;
 use crate::cli::describe::{self, Names};
 use crate::codec::framer;
+use crate::plan::compile::command::key_digits;
+use crate::plan::compile::expr::nearest;
 use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
 use crate::plan::rule::{Reply, Rule};
 use crate::plan::template::{
     Command, Constant, Encoding, ErrorReply, Field, Framing, KeyPart, KeyShape, LengthField, Template,
 };
+use crate::words::{count, noun};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// One FSU.
 #[derive(Debug, Serialize)]
@@ -27,6 +31,15 @@ pub(super) struct FsuPlan {
     pub(super) client_timeout_ms: u64,
     pub(super) limits: LimitsPlan,
     pub(super) devices: Vec<DevicePlan>,
+}
+
+/// Which device it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct DeviceName {
+    pub(super) vendor: String,
+    pub(super) sub_dev_type: u8,
+    pub(super) sub_dev_addr: u8,
+    pub(super) template: String,
 }
 
 /// Its bounds.
@@ -228,6 +241,46 @@ impl FsuPlan {
     }
 }
 
+impl FsuPlan {
+    /// What it has of the command with that key: its devices that know it, their frame, and it alone.
+    ///
+    /// # Errors
+    /// No device has it; the nearest keys.
+    pub(super) fn only(&mut self, key: &str) -> Result<(), String> {
+        let digits = key_digits(key).concat();
+        let known: BTreeSet<&str> =
+            self.devices.iter().flat_map(|device| &device.commands).map(|one| &*one.key).collect();
+        if !known.contains(&*digits) {
+            let near = nearest(&digits, known.into_iter());
+            return Err(format!("--cmd: {} has no command `{key:.80}`{near}", self.name));
+        }
+        for device in &mut self.devices {
+            device.commands.retain(|command| command.key == digits);
+            let is_left = |number: &u32| device.commands.iter().any(|command| command.number == *number as usize);
+            for keys in &mut device.keys {
+                keys.table.iter_mut().for_each(|(_, numbers)| numbers.retain(is_left));
+                keys.table.retain(|(_, numbers)| !numbers.is_empty());
+            }
+            device.keys.retain(|keys| !keys.table.is_empty());
+            device.errors.clear();
+        }
+        self.devices.retain(|device| !device.commands.is_empty());
+        Ok(())
+    }
+}
+
+impl DeviceName {
+    /// Of that device.
+    pub(super) fn new(device: &Device) -> Self {
+        Self {
+            vendor: device.vendor.to_string(),
+            sub_dev_type: device.sub_dev_type,
+            sub_dev_addr: device.sub_dev_addr,
+            template: device.template.path.to_string(),
+        }
+    }
+}
+
 impl DevicePlan {
     fn new(device: &Device) -> Self {
         let template = &*device.template;
@@ -285,16 +338,11 @@ impl DevicePlan {
 impl CommandPlan {
     fn new(device: &Device, number: usize, command: &Command) -> Self {
         let names = Names { device, command: Some(command) };
-        let size = match (&command.request, device.template.data_len_fixed) {
-            (_, Some(fixed)) => format!("{fixed} bytes"),
-            (None, None) => "whatever comes".into(),
-            (Some(_), None) => describe::request_size(command),
-        };
         let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
         Self {
             number: number + 1,
             key: command.key_text.to_string(),
-            request_size: size,
+            request_size: request_size(&device.template, command),
             constants: constants(&command.constants),
             lengths: constants(&command.lengths),
             request: command.request.as_deref().map(fields),
@@ -305,11 +353,20 @@ impl CommandPlan {
     }
 }
 
+/// Data-frame bytes of a request.
+pub(super) fn request_size(template: &Template, command: &Command) -> String {
+    match (&command.request, template.data_len_fixed) {
+        (_, Some(fixed)) => count(fixed, "byte"),
+        (None, None) => "whatever comes".into(),
+        (Some(_), None) => describe::request_size(command),
+    }
+}
+
 fn framing(template: &Template) -> String {
     match template.framing {
         Framing::Fixed => {
             let raw = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(0);
-            format!("fixed, {} bytes", template.wire_len(raw))
+            format!("fixed, {}", count(template.wire_len(raw), "byte"))
         }
         Framing::Length(number) => match template.lengths.get(number) {
             Some(field) => format!("by the length at {}", describe::span(field.at, field.len)),
@@ -322,11 +379,12 @@ fn framing(template: &Template) -> String {
 
 fn data_len(template: &Template) -> String {
     match (template.data_len_fixed, &*template.data_lens) {
-        (Some(fixed), _) => format!("{fixed} bytes"),
-        (None, []) => format!("up to {} bytes", template.data_len_max),
+        (Some(fixed), _) => count(fixed, "byte"),
+        (None, []) => format!("up to {}", count(template.data_len_max, "byte")),
         (None, lens) => {
+            let of = noun(if lens.len() == 1 { lens[0] } else { 2 }, "byte");
             let lens: Vec<String> = lens.iter().map(usize::to_string).collect();
-            format!("{} bytes in a request", lens.join(", "))
+            format!("{} {of} in a request", lens.join(", "))
         }
     }
 }

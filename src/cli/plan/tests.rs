@@ -4,7 +4,7 @@ use super::*;
 use crate::cli::golden;
 
 fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
-    let args = PlanArgs { config: config.map(Into::into), fsu: fsu.into(), json };
+    let args = PlanArgs { config: config.map(Into::into), fsu: Some(fsu.into()), cmd: None, list: false, json };
     let mut out = Vec::new();
     assert_eq!(plan(&args, &mut out).unwrap(), Exit::Ok);
     String::from_utf8(out).unwrap()
@@ -18,6 +18,52 @@ fn check(file: &str, fsu: &str) {
 fn plans() {
     check("plan_fixed.txt", "hall");
     check("plan_ascii_hex.txt", "gate");
+}
+
+/// `plan` of the golden configuration; what it writes, or why it does not.
+fn told(fsu: Option<&str>, cmd: Option<&str>, list: bool, json: bool) -> Result<String, String> {
+    let [fsu, cmd] = [fsu, cmd].map(|text| text.map(str::to_owned));
+    let args = PlanArgs { config: Some("tests/golden/explain".into()), fsu, cmd, list, json };
+    let mut out = Vec::new();
+    plan(&args, &mut out).map_err(|error| error.to_string())?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn n19_one_command_is_shown_alone() {
+    golden::check("plan_command.txt", &told(Some("gate"), Some("4AE1"), false, false).unwrap());
+    for spelling in ["4ae1", "4A_E1", "4A E1"] {
+        assert_eq!(told(Some("gate"), Some(spelling), false, false), told(Some("gate"), Some("4AE1"), false, false));
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&told(Some("gate"), Some("4AE1"), false, true).unwrap()).unwrap();
+    let keys: Vec<&str> = json["devices"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|d| d["commands"].as_array().unwrap())
+        .map(|c| c["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["4AE1", "4AE1"]);
+    let unknown = told(Some("gate"), Some("4AE2"), false, false).unwrap_err();
+    assert_eq!(unknown, "--cmd: gate has no command `4AE2` (did you mean `4AE1`?)");
+}
+
+#[test]
+fn n19_a_list_of_what_there_is() {
+    golden::check("plan_list.txt", &told(None, None, true, false).unwrap());
+    let one = told(Some("gate"), None, true, false).unwrap();
+    assert!(one.contains("gate") && !one.contains("hall"), "{one}");
+    let json: serde_json::Value = serde_json::from_str(&told(None, None, true, true).unwrap()).unwrap();
+    assert_eq!(json["fsus"][0]["name"], "hall");
+    assert!(json["templates"][0]["commands"][0]["key"].is_string());
+    // An entry with a count is one line for people, and all of them for programs.
+    let fleet = load(None).unwrap();
+    let mut text = Vec::new();
+    list::of(&fleet).write(&mut text).unwrap();
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("fleet_00001 … fleet_00100") && text.contains("127.0.0.1:22001-22100"), "{text}");
+    assert_eq!(serde_json::to_value(list::of(&fleet)).unwrap()["fsus"].as_array().unwrap().len(), fleet.fsus.len());
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::model::{
 use crate::cli::columns::{columns, dump};
 use crate::cli::describe::span;
 use crate::plan::template::Offset;
+use crate::words::count;
 use std::io::{self, Write};
 
 /// Writes all of it.
@@ -32,7 +33,7 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
         facts.push(("frame_deadline", format!("{} ms", limits.frame_deadline_ms)));
         facts.push(("idle_timeout", format!("{} ms", limits.idle_timeout_ms)));
         facts.push(("write_deadline", format!("{} ms", limits.write_deadline_ms)));
-        facts.push(("write_buffer", format!("at most {} bytes a connection", limits.write_buffer_bytes_max)));
+        facts.push(("write_buffer", format!("at most {} a connection", count(limits.write_buffer_bytes_max, "byte"))));
     }
     write_facts(&facts, out)?;
     writeln!(out, "\nOffsets count bytes of the raw inner frame; negative ones from its end.")?;
@@ -50,7 +51,10 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::
         ("template", device.template.clone()),
         ("encoding", device.encoding.into()),
         ("framing", device.framing.clone()),
-        ("longest", format!("request {}, reply {} bytes on the wire", device.longest_request, device.longest_reply)),
+        (
+            "longest",
+            format!("request {}, reply {} on the wire", device.longest_request, count(device.longest_reply, "byte")),
+        ),
         ("data frame", device.data_len.clone()),
         ("verify_checksum", device.verify_checksum.into()),
         ("checksum", device.checksum.as_ref().map_or_else(|| "none".into(), |checksum| checksum.text.clone())),
@@ -60,8 +64,8 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::
     }
     facts.extend(device.versions.iter().map(|constant| ("has to carry", constant.text.clone())));
     write_facts(&facts, out)?;
-    write_fields(&format!("header, {} bytes", device.header_len), &device.header, out)?;
-    write_fields(&format!("tail, {} bytes", device.tail_len), &device.tail, out)?;
+    write_fields(&format!("header, {}", count(device.header_len, "byte")), &device.header, out)?;
+    write_fields(&format!("tail, {}", count(device.tail_len, "byte")), &device.tail, out)?;
     write_registers(device, out)?;
     for error in &device.errors {
         writeln!(out, "\n  {} is answered with", error.reason)?;
@@ -104,7 +108,7 @@ fn write_keys(keys: &KeysPlan, out: &mut dyn Write) -> io::Result<()> {
     let parts: Vec<String> = keys.parts.iter().map(part).collect();
     let min = match keys.data_len_min {
         0 => String::new(),
-        len => format!("; the data frame has at least {len} bytes"),
+        len => format!("; the data frame has at least {}", count(len, "byte")),
     };
     writeln!(out, "\n  key: {}{min}", parts.join(" + "))?;
     for (key, numbers) in &keys.table {
@@ -122,7 +126,7 @@ fn write_command(command: &CommandPlan, out: &mut dyn Write) -> io::Result<()> {
         Some(fields) => write_fields(&format!("request, data frame of {}", command.request_size), fields, out)?,
         None => writeln!(out, "\n  request, {}", command.request_size)?,
     }
-    write_fields(&format!("reply, data frame of {} bytes", command.reply_len), &command.reply, out)?;
+    write_fields(&format!("reply, data frame of {}", count(command.reply_len, "byte")), &command.reply, out)?;
     if command.rules.is_empty() {
         writeln!(out, "\n  no rule: not answered, counted as unmatched")?;
     }
@@ -157,7 +161,7 @@ fn write_rule(rule: &RulePlan, out: &mut dyn Write) -> io::Result<()> {
 
 fn write_reply(reply: &ReplyPlan, out: &mut dyn Write) -> io::Result<()> {
     let frame = hex::decode(&reply.frame).unwrap_or_default();
-    writeln!(out, "    {} bytes, {} of data, before patches and checksum:", frame.len(), reply.data_len)?;
+    writeln!(out, "    {}, {} of data, before patches and checksum:", count(frame.len(), "byte"), reply.data_len)?;
     dump(&frame, 4).iter().try_for_each(|line| writeln!(out, "{line}"))?;
     for patch in &reply.patches {
         writeln!(out, "      {patch}")?;

@@ -1,0 +1,205 @@
+//! `plan --list`: what there is in a configuration: FSUs, templates, and their commands.
+
+use super::model::DeviceName;
+use crate::cli::columns::columns;
+use crate::cli::describe;
+use crate::cli::summary::Range;
+use crate::plan::fleet::{Device, Fleet, Fsu};
+use crate::plan::template::Template;
+use serde::Serialize;
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct List {
+    fsus: Vec<FsuLine>,
+    templates: Vec<TemplateLines>,
+}
+
+/// One FSU.
+#[derive(Debug, Serialize)]
+struct FsuLine {
+    name: String,
+    transport: &'static str,
+    bind: String,
+    /// Hex.
+    id: String,
+    devices: Vec<DeviceName>,
+    #[serde(skip)]
+    address: SocketAddr,
+}
+
+/// One template, with what it is asked.
+#[derive(Debug, Serialize)]
+struct TemplateLines {
+    template: String,
+    /// FSUs that have a device with it.
+    fsus: usize,
+    commands: Vec<CommandLine>,
+}
+
+/// One command.
+#[derive(Debug, Serialize)]
+struct CommandLine {
+    /// From 1, in file order.
+    number: usize,
+    key: String,
+    /// What selects it among others of its key.
+    selected_by: Vec<String>,
+    /// Data-frame bytes of the request.
+    request: String,
+    /// Data-frame bytes of the reply.
+    reply_len: usize,
+    /// The fewest and the most rules that a device has for it.
+    rules: [usize; 2],
+}
+
+impl List {
+    /// Of these FSUs.
+    pub(super) fn new<'a>(fsus: impl Iterator<Item = &'a Fsu> + Clone) -> Self {
+        let mut templates: Vec<(&'a Arc<Template>, Vec<&'a Device>, usize)> = Vec::new();
+        // FSUs of one entry share their devices.
+        let mut known = HashSet::new();
+        for fsu in fsus.clone() {
+            let mut seen: Vec<*const Template> = Vec::new();
+            for device in fsu.devices.iter() {
+                let at = templates.iter().position(|(template, ..)| Arc::ptr_eq(template, &device.template));
+                let at = at.unwrap_or_else(|| {
+                    templates.push((&device.template, Vec::new(), 0));
+                    templates.len() - 1
+                });
+                let (template, devices, fsus) = &mut templates[at];
+                if known.insert(Arc::as_ptr(device)) {
+                    devices.push(device);
+                }
+                if !seen.contains(&Arc::as_ptr(template)) {
+                    seen.push(Arc::as_ptr(template));
+                    *fsus += 1;
+                }
+            }
+        }
+        let lines = |(template, devices, fsus): (&Arc<Template>, Vec<&Device>, usize)| TemplateLines {
+            template: template.path.to_string(),
+            fsus,
+            commands: commands(template, &devices),
+        };
+        Self { fsus: fsus.map(fsu_line).collect(), templates: templates.into_iter().map(lines).collect() }
+    }
+
+    /// As tables.
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let rows: Vec<Vec<String>> = self.groups().iter().map(|group| group.row()).collect();
+        let head = ["FSU", "many", "transport", "listens", "id", "device", "vendor", "template"];
+        print(&columns(&head, &[1], &rows, 2), out)?;
+        for template in &self.templates {
+            writeln!(out, "\n{}", template.template)?;
+            let rows: Vec<Vec<String>> = template.commands.iter().map(CommandLine::row).collect();
+            print(&columns(&["#", "command", "request", "reply", "rules", "selected by"], &[0, 3, 4], &rows, 2), out)?;
+        }
+        Ok(())
+    }
+
+    /// FSUs in a row that differ in nothing but the numbers of their names, ids and ports.
+    fn groups(&self) -> Vec<Group<'_>> {
+        let mut groups: Vec<Group<'_>> = Vec::new();
+        for fsu in &self.fsus {
+            match groups.last_mut() {
+                Some(group) if group.goes_on_with(fsu) => (group.last, group.many) = (fsu, group.many + 1),
+                _ => groups.push(Group { first: fsu, last: fsu, many: 1 }),
+            }
+        }
+        groups
+    }
+}
+
+/// FSUs that an entry with `count` makes.
+struct Group<'a> {
+    first: &'a FsuLine,
+    last: &'a FsuLine,
+    many: usize,
+}
+
+impl Group<'_> {
+    fn goes_on_with(&self, fsu: &FsuLine) -> bool {
+        let stem = |line: &FsuLine| line.name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let next = self.last.address.port().checked_add(1);
+        let follows = self.last.address.ip() == fsu.address.ip()
+            && (next == Some(fsu.address.port()) || (self.last.address.port() == 0 && fsu.address.port() == 0));
+        follows
+            && self.last.transport == fsu.transport
+            && self.last.devices == fsu.devices
+            && stem(self.last) == stem(fsu)
+            && stem(fsu).ends_with('_')
+    }
+
+    fn row(&self) -> Vec<String> {
+        let Self { first, last, many } = self;
+        let both = |one: &str, other: &str| if one == other { one.to_owned() } else { format!("{one} … {other}") };
+        let listens = Range { first: first.address, last_port: last.address.port() }.to_string();
+        let of = |part: fn(&DeviceName) -> String| first.devices.iter().map(part).collect::<Vec<_>>().join("\n");
+        vec![
+            both(&first.name, &last.name),
+            many.to_string(),
+            first.transport.to_owned(),
+            listens,
+            both(&first.id, &last.id),
+            of(|device| format!("{:02X}/{:02X}", device.sub_dev_type, device.sub_dev_addr)),
+            of(|device| device.vendor.clone()),
+            of(|device| device.template.clone()),
+        ]
+    }
+}
+
+impl CommandLine {
+    fn row(&self) -> Vec<String> {
+        let [least, most] = self.rules;
+        let rules = if least == most { least.to_string() } else { format!("{least}-{most}") };
+        let selected = self.selected_by.join("; ");
+        vec![
+            self.number.to_string(),
+            self.key.clone(),
+            self.request.clone(),
+            self.reply_len.to_string(),
+            rules,
+            selected,
+        ]
+    }
+}
+
+fn fsu_line(fsu: &Fsu) -> FsuLine {
+    FsuLine {
+        name: fsu.name.to_string(),
+        transport: fsu.transport.name(),
+        bind: fsu.bind.to_string(),
+        id: fsu.id_hex.to_string(),
+        devices: fsu.devices.iter().map(|device| DeviceName::new(device)).collect(),
+        address: fsu.bind,
+    }
+}
+
+fn commands(template: &Template, devices: &[&Device]) -> Vec<CommandLine> {
+    let line = |(number, command): (usize, &crate::plan::template::Command)| {
+        let rules = || devices.iter().map(|device| device.rules.get(number).map_or(0, |rules| rules.len()));
+        CommandLine {
+            number: number + 1,
+            key: command.key_text.to_string(),
+            selected_by: command.constants.iter().map(describe::constant).collect(),
+            request: super::model::request_size(template, command),
+            reply_len: command.response_len,
+            rules: [rules().min().unwrap_or(0), rules().max().unwrap_or(0)],
+        }
+    };
+    template.commands.iter().enumerate().map(line).collect()
+}
+
+fn print(lines: &[String], out: &mut dyn Write) -> io::Result<()> {
+    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+}
+
+/// Of a whole fleet.
+pub(super) fn of(fleet: &Fleet) -> List {
+    List::new(fleet.fsus.iter())
+}
