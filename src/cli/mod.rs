@@ -10,9 +10,8 @@
 //! - [`flood`]: arguments of the load generator to a run of [`crate::flood`].
 //! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
 //!   [`crew`], [`signals`], [`panics`], [`outfile`]: what it starts, watches and writes; [`reload`], [`watch`]: another configuration, without an end;
-//!   [`local`], [`amplification`]: whom and what it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
+//!   [`local`]: whom it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
 
-pub mod amplification;
 pub mod args;
 pub mod ask;
 pub mod check;

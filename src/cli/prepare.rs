@@ -1,6 +1,5 @@
 //! Everything that a run decides before it asks the machine for anything.
 
-use super::amplification::{Worst, worst};
 use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
@@ -9,6 +8,7 @@ use super::outfile::{self, OutFile, Words, is_stdout};
 use super::sockets::Sockets;
 use super::summary::fleet_table;
 use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
+use crate::plan::amplification::{Worst, worst};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
@@ -303,8 +303,12 @@ impl Prepared {
         }
         line("system log", &log.dir.join(&log.file).display().to_string());
         line("performance", performance);
-        if let Some(Worst { factor, command, fsu }) = worst(&self.fleet) {
-            let text = format!("{factor:.1} times the request at most ({command} of {fsu})");
+        if let Some(Worst { exchange, command, fsu }) = worst(&self.fleet) {
+            let burst = match exchange.burst {
+                1 => String::new(),
+                many => format!(", the {many} replies of its burst together"),
+            };
+            let text = format!("{:.1} times the request at most ({command} of {fsu}{burst})", exchange.factor());
             let refused = format!("past {AMPLIFICATION_MAX} times a reply is not sent to another host");
             let past = if self.fleet.allow_amplification { "allowed (allow_amplification)" } else { &refused };
             line("worst factor", &format!("{text}; {past}"));

@@ -5,6 +5,7 @@
 //! settled here; nothing is looked up by name while serving. Names are kept beside the hot parts,
 //! for people: the device log, `explain` and `plan`.
 
+pub mod amplification;
 pub mod compile;
 pub mod fault;
 pub mod fleet;

@@ -1,5 +1,6 @@
 //! sys_config.json to the fleet: defaults, `count`, names, ids and addresses.
 
+use super::amplified;
 use super::device::Devices;
 use super::faults::{self, FleetFaults, Place};
 use super::field;
@@ -53,11 +54,13 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     let mut fsus = Vec::new();
     let mut checks = Checks { allow, ..Checks::default() };
     let mut faults = FleetFaults::new(&mut loader.diags, raw);
+    let mut entries = Vec::new();
     match &raw.fsu_list {
         None => loader.diags.missing(raw.pos, "fsu_list", "the FSUs"),
         Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
         Some(list) => {
             for entry in list {
+                entries.push((fsus.len(), entry.host.as_ref().map_or(entry.pos, |host| host.pos)));
                 expand(loader, entry, file, devices, &mut faults, &mut checks, &mut fsus);
             }
         }
@@ -72,6 +75,9 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         check_family(&mut loader.diags, raw.pos, center, &fsus);
     }
     let allow_amplification = raw.allow_amplification.as_ref().is_some_and(|at| at.value);
+    if !allow_amplification && !loader.diags.has_errors() {
+        amplified::check(&mut loader.diags, &fsus, &entries);
+    }
     Some(Fleet { fsus, center, log, performance, allow_amplification })
 }
 

@@ -1,7 +1,7 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
 //! - [`vendor`]: the file vendor.json.
-//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids.
+//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids. [`amplified`]: replies that may be cut off.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
@@ -9,6 +9,7 @@
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`sample`]: requests, for clients.
 
+pub mod amplified;
 pub mod checksum;
 pub mod command;
 pub mod crc;

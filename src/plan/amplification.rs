@@ -1,0 +1,174 @@
+//! How many times its request all that answers it is, at most: what a forged sender's address could turn on somebody.
+//!
+//! Sizes are those before escaping (an escape costs a byte on either side). All replies of a burst count together, as they
+//! share what one request may set off ([`AMPLIFICATION_MAX`]); each counts twice where the fault `duplicate` may be made.
+
+use super::fault::{FaultKind, FsuFaults};
+use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu, Transport};
+use super::rule::Rule;
+use super::template::{Command, ErrorReply, Template};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// Bytes that an outer frame has beside the through data (spec b-interface.md, Layout).
+const OUTER_BYTES: usize = 40;
+
+/// A request, and all that answers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// Bytes of the smallest request.
+    pub asked_bytes: usize,
+    /// Bytes of the largest replies to one request, together.
+    pub answered_bytes: usize,
+    /// Replies to one request.
+    pub burst: u32,
+}
+
+impl Exchange {
+    /// How many times the request.
+    pub fn factor(self) -> f64 {
+        self.answered_bytes as f64 / self.asked_bytes.max(1) as f64
+    }
+
+    /// Whether some of it is not sent to another host.
+    pub fn is_cut(self) -> bool {
+        self.answered_bytes > self.asked_bytes.saturating_mul(AMPLIFICATION_MAX)
+    }
+}
+
+/// The worst command of a fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worst {
+    /// Its sizes.
+    pub exchange: Exchange,
+    /// Its key.
+    pub command: String,
+    /// An FSU that has it.
+    pub fsu: String,
+}
+
+/// What makes the sizes of a device's exchanges differ from one FSU to another. Nothing else of an FSU does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Around {
+    outer_bytes: usize,
+    /// The fault `duplicate`: as FSU and fleet tell it, and by time.
+    doubled: (bool, bool),
+}
+
+impl Around {
+    /// `None`: no datagrams.
+    pub(crate) fn of(fsu: &Fsu) -> Option<Self> {
+        let outer_bytes = match fsu.transport {
+            Transport::Udp => OUTER_BYTES,
+            Transport::Broadcast => 0,
+            Transport::Tcp => return None,
+        };
+        Some(Self { outer_bytes, doubled: fsu.faults.as_deref().map_or((false, false), doubled) })
+    }
+}
+
+fn doubled(faults: &FsuFaults) -> (bool, bool) {
+    let is = |p: Option<f64>| p.is_some_and(|p| p > 0.0);
+    let timed = faults.schedule.iter().any(|entry| is(entry.faults.p(FaultKind::Duplicate)));
+    (is(faults.base.p(FaultKind::Duplicate)), timed)
+}
+
+/// The worst command over datagrams; `None`: there is none. Each device that FSUs share is looked at once.
+pub fn worst(fleet: &Fleet) -> Option<Worst> {
+    let mut seen = HashSet::new();
+    let mut worst: Option<Worst> = None;
+    for fsu in &fleet.fsus {
+        let Some(around) = Around::of(fsu) else { continue };
+        for device in fsu.devices.iter().filter(|device| seen.insert((Arc::as_ptr(device), around))) {
+            for (command, exchange) in exchanges(device, around) {
+                if worst.as_ref().is_none_or(|worst| exchange.factor() > worst.exchange.factor()) {
+                    worst = Some(Worst { exchange, command, fsu: fsu.name.to_string() });
+                }
+            }
+        }
+    }
+    worst
+}
+
+/// The worst exchange of each command, by its key, and of each reply to wrong requests.
+pub(crate) fn exchanges(device: &Device, around: Around) -> impl Iterator<Item = (String, Exchange)> {
+    let commands = device.template.commands.iter().enumerate();
+    let commands = commands.filter_map(move |(number, command)| {
+        Some((command.key_text.to_string(), of_command(device, number, command, around)?))
+    });
+    let errors = ErrorReply::ALL.into_iter().filter_map(move |which| {
+        let template = &*device.template;
+        let reply = template.errors[which as usize].as_deref()?;
+        let asked_bytes = around.outer_bytes + template.wire_len(template.raw_len_min());
+        let times = 1 + usize::from(around.doubled.0 || around.doubled.1);
+        let answered_bytes = times * (around.outer_bytes + template.wire_len(reply.frame.len()));
+        Some((format!("errors.{}", which.name()), Exchange { asked_bytes, answered_bytes, burst: 1 }))
+    });
+    commands.chain(errors)
+}
+
+fn of_command(device: &Device, number: usize, command: &Command, around: Around) -> Option<Exchange> {
+    let template = &*device.template;
+    let rules = device.rules.get(number)?.iter().filter(|rule| !rule.timeout);
+    let answered = |rule: &Rule| (answered_bytes(template, rule, around), rule.burst);
+    let (answered_bytes, burst) = rules.map(answered).max_by_key(|&(bytes, _)| bytes)?;
+    let request = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(command.request_len);
+    let asked_bytes = around.outer_bytes + template.wire_len(request);
+    Some(Exchange { asked_bytes, answered_bytes, burst })
+}
+
+/// All that a rule sends for one request.
+fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
+    let sizes = rule.replies.iter().map(|reply| around.outer_bytes + template.wire_len(reply.frame.len()));
+    let sizes: Vec<usize> = sizes.collect();
+    // The first data frame follows unasked.
+    let head = template.left_len + template.tail_len;
+    let unasked = template.transfer.as_ref().map_or(0, |transfer| template.wire_len(head + transfer.chunk_bytes));
+    let own = rule.faults.as_ref().and_then(|faults| faults.p(FaultKind::Duplicate));
+    let doubled = own.map_or(around.doubled.0, |p| p > 0.0) || around.doubled.1;
+    (in_a_row(&sizes, rule.burst as usize) + unasked) * (1 + usize::from(doubled))
+}
+
+/// The most that so many entries of a cycle have together, one after the other from any of them on.
+fn in_a_row(sizes: &[usize], burst: usize) -> usize {
+    let len = sizes.len().max(1);
+    let (rounds, rest) = (burst / len, burst % len);
+    let mut sum: usize = sizes.iter().take(rest).sum();
+    let mut most = sum;
+    for (gone, size) in sizes.iter().enumerate() {
+        sum = sum + sizes[(gone + rest) % len] - size;
+        most = most.max(sum);
+    }
+    rounds * sizes.iter().sum::<usize>() + most
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load::Loader;
+    use crate::config::source::Source;
+    use crate::plan::compile::compile;
+    use std::path::Path;
+
+    #[test]
+    fn the_example_of_the_documents() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/meter/sys_config.json");
+        let mut fleet = compile(&mut Loader::new(Source::Directory), &path).expect("it compiles");
+        let found = worst(&fleet).expect("it has an FSU over UDP").exchange.factor();
+        assert!((1.0..10.0).contains(&found), "{found:?}");
+        fleet.fsus.retain(|fsu| fsu.transport == Transport::Tcp);
+        assert_eq!(worst(&fleet), None);
+    }
+
+    #[test]
+    fn n16_a_burst_is_the_longest_row_of_its_cycle() {
+        let check = |sizes: &[usize], burst: usize, expected: usize| assert_eq!(in_a_row(sizes, burst), expected);
+        check(&[45], 1, 45);
+        check(&[45], 20, 900);
+        check(&[1, 2, 3], 1, 3);
+        check(&[3, 1, 2], 2, 5);
+        check(&[1, 2, 3], 3, 6);
+        check(&[1, 2, 3], 5, 11);
+        check(&[1, 9, 1, 1], 7, 21);
+    }
+}
