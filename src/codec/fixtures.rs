@@ -22,6 +22,7 @@ fn command(key: u8) -> Command {
         lengths: Box::default(),
         response_len: 0,
         sample: Box::default(),
+        made: Box::default(),
     }
 }
 

@@ -146,10 +146,12 @@ impl Profiles {
         let template = &*device.template;
         let command = &template.commands[number];
         let mut raw = command.sample.to_vec();
-        let mut dynamic = Vec::new();
+        let mut dynamic: Vec<(Field, Expr)> =
+            command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
         for (name, value) in wanted.values.of(&command.key_text)? {
             // Another entry of the key has it.
             let Some(field) = field(template, command, name) else { continue };
+            dynamic.retain(|(made, _)| made.at != field.at);
             match value {
                 Value::Static(text) => {
                     set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;

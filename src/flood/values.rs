@@ -14,10 +14,11 @@ use crate::config::at::{At, Json, Map};
 use crate::config::diag::Diags;
 use crate::config::load::load_text;
 use crate::plan::compile::command::key_digits;
-use crate::plan::compile::expr::{self, Scope, is_dynamic, nearest};
+use crate::plan::compile::expr::{self, is_dynamic, nearest};
 use crate::plan::compile::field::{encode, split_name, text};
+use crate::plan::compile::sample::NoRequest;
 use crate::plan::rule::Expr;
-use crate::plan::template::{Command, Field, Offset, Slot, Template};
+use crate::plan::template::{Command, Field, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -146,27 +147,6 @@ fn no_field(commands: &[(&Template, &Command)], written: &str, plain: &str) -> S
         return format!("`{written}` of {key} is always computed");
     }
     format!("no field `{written}` in the request of {key}{}", nearest(plain, all.into_iter()))
-}
-
-/// A request refers to no request.
-struct NoRequest;
-
-impl Scope for NoRequest {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
-        Err(format!("`#{{{name}}}#` needs a request, and this is one"))
-    }
-
-    fn register(&self, name: &str) -> Result<u32, String> {
-        Err(format!("register `{name}` belongs to a device and cannot be read here"))
-    }
-
-    fn register_bytes_max(&self, _number: u32) -> usize {
-        0
-    }
-
-    fn id_digits(&self) -> usize {
-        0
-    }
 }
 
 #[cfg(test)]

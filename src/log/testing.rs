@@ -89,6 +89,7 @@ fn command(key: u128, request: Vec<Field>, response: Vec<Field>) -> Command {
         request_len_padded: len(&request),
         response_len: len(&response),
         sample: Box::default(),
+        made: Box::default(),
         request: Some(request.into()),
         response: response.into(),
         exact: false,

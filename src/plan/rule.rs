@@ -180,7 +180,7 @@ pub enum Number {
 }
 
 /// A text made of parts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Expr {
     /// In order.
     pub parts: Box<[Part]>,
@@ -189,7 +189,7 @@ pub struct Expr {
 }
 
 /// One part of an [`Expr`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Part {
     /// Written as it is.
     Literal(Box<str>),

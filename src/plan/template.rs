@@ -4,7 +4,7 @@
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
 use super::keys::KeyTable;
-use super::rule::Reply;
+use super::rule::{Expr, Reply};
 use super::transfer::Transfer;
 use std::sync::Arc;
 
@@ -273,6 +273,17 @@ pub struct Command {
     pub response_len: usize,
     /// A raw request with the values that the template gives; its checksum is not computed. For clients.
     pub sample: Box<[u8]>,
+    /// The request's fields whose value is a function: clients make them for each request, the sample has an example.
+    pub made: Box<[Made]>,
+}
+
+/// A request field that no constant stands for.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// The field.
+    pub field: Field,
+    /// Its value; it refers to no request and no register.
+    pub value: Expr,
 }
 
 /// Which wrong requests a template can answer; index into [`Template::errors`].

@@ -219,6 +219,7 @@ pub fn command(
         lengths: lengths.into(),
         response_len,
         sample: Box::default(),
+        made: Box::default(),
     };
     Some((command, CommandDraft { response: response.fields, padding: byte, parts, pos: raw.pos }, request))
 }

@@ -1,5 +1,6 @@
 //! The language of values: `#{field}#` and `${function(arguments)}$` in the middle of text (spec templates.md, Rules).
 
+use super::datetime;
 use crate::codec::value::notation_bytes_max;
 use crate::plan::rule::{Expr, Number, Part, TimeItem};
 use crate::plan::template::{Offset, Slot};
@@ -49,12 +50,9 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
             }
             rest = &tail[end + 2..];
         } else {
-            if let Some(call) = tail.find('}').map(|close| &tail[..close]).filter(|call| !call.contains('(')) {
-                return Err(no_call(call));
-            }
-            let end = tail.find(")}").ok_or_else(|| format!("`${{{tail}` is not closed (would be `${{name()}}$`)"))?;
-            parts.push(function(&tail[..end], scope)?);
-            rest = &tail[end + 2..];
+            let (call, end) = call(tail)?;
+            parts.push(function(&call, scope)?);
+            rest = &tail[end..];
             // The closing `$` may be missing; one that opens the next function is not it.
             rest = rest.strip_prefix('$').filter(|_| !rest.starts_with("${")).unwrap_or(rest);
         }
@@ -81,132 +79,137 @@ const FUNCTIONS: &[&str] = &[
     "reg",
 ];
 
-fn function(call: &str, scope: &dyn Scope) -> Result<Part, String> {
-    let (name, arguments) = call.split_once('(').ok_or_else(|| no_call(call))?;
-    let (name, arguments) = (name.trim(), arguments.trim());
-    let none = |part: Part| {
-        if arguments.is_empty() { Ok(part) } else { Err(format!("{name}() takes no argument, found `{arguments}`")) }
+/// A function's name and its arguments, as written; none where it has no parentheses.
+struct Call<'t> {
+    name: &'t str,
+    arguments: &'t str,
+}
+
+/// Takes what follows `${` apart, up to the closing brace; also where that ends.
+fn call(tail: &str) -> Result<(Call<'_>, usize), String> {
+    let unclosed = || format!("`${{{tail}` is not closed (would be `${{name()}}$`)");
+    let at = tail.find(['(', '}']).ok_or_else(unclosed)?;
+    let name = tail[..at].trim();
+    if tail[at..].starts_with('}') {
+        return Ok((Call { name, arguments: "" }, at + 1));
+    }
+    let open = at + 1;
+    let mut closing = tail[open..].match_indices(')').map(|(at, _)| open + at);
+    let ends = |close: usize| {
+        let rest = tail[close + 1..].trim_start();
+        rest.starts_with('}').then(|| tail.len() - rest.len() + 1)
+    };
+    let (close, end) = closing.find_map(|close| ends(close).map(|end| (close, end))).ok_or_else(unclosed)?;
+    Ok((Call { name, arguments: tail[open..close].trim() }, end))
+}
+
+/// The arguments, parted at commas; one may stand in quotes, which keep its blanks and commas.
+fn arguments(text: &str) -> Result<Vec<&str>, String> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        let (argument, after) = match rest.chars().next().filter(|&c| c == '"' || c == '\'') {
+            Some(quote) => {
+                let inside = &rest[1..];
+                let end = inside.find(quote).ok_or_else(|| format!("`{rest}` has no closing {quote}"))?;
+                let after = inside[end + 1..].trim_start();
+                if !after.is_empty() && !after.starts_with(',') {
+                    return Err(format!("`{rest}` goes on behind its closing {quote} (a comma, or the end)"));
+                }
+                (&inside[..end], after)
+            }
+            None => {
+                let (argument, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+                (argument.trim_end(), after)
+            }
+        };
+        out.push(argument);
+        match after.strip_prefix(',') {
+            Some(more) => rest = more,
+            None => return Ok(out),
+        }
+    }
+}
+
+/// Tells of a value inside a name or an argument: it would be taken letter by letter.
+pub fn no_value_in(text: &str, what: &str) -> Result<(), String> {
+    if is_dynamic(text) {
+        return Err(format!("`{text}` is {what}, where nothing is filled in (it has to be a constant)"));
+    }
+    Ok(())
+}
+
+/// Tells of a register whose name depends on the request.
+pub fn register_name(name: &str) -> Result<(), String> {
+    let keyed = "`reg(cards[#{card}#])` is not available";
+    no_value_in(name, "a register's name").map_err(|wrong| format!("{wrong}; {keyed}"))
+}
+
+fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
+    let &Call { name, arguments: given } = call;
+    no_value_in(name, "a function's name")?;
+    if name == "reg" {
+        register_name(given)?;
+    }
+    no_value_in(given, &format!("inside {name}()"))?;
+    let given = arguments(given)?;
+    let one = match *given { [one] => Ok(one), _ => Err(()) };
+    let none = |part: Part| match one {
+        Ok("") => Ok(part),
+        _ => Err(format!("{name}() takes no argument, found `{}`", call.arguments)),
     };
     let number = |number, digits| Part::Number { number, digits };
+    // The unit may be named again, in either case.
+    let unit = |unit: &str, part: Part| match one {
+        Ok(again) if again.is_empty() || again.eq_ignore_ascii_case(unit) => Ok(part),
+        _ => Err(format!("{name}() takes nothing or {unit}, found `{}`", call.arguments)),
+    };
     match name {
-        "year" => match arguments {
-            "" | "yy" => Ok(number(Number::Year2, 2)),
-            "yyyy" => Ok(number(Number::Year4, 4)),
-            _ => Err(format!("year() takes yy or yyyy, found `{arguments}`")),
+        "year" => match one {
+            Ok(yy) if yy.is_empty() || yy.eq_ignore_ascii_case("yy") => Ok(number(Number::Year2, 2)),
+            Ok(yyyy) if yyyy.eq_ignore_ascii_case("yyyy") => Ok(number(Number::Year4, 4)),
+            _ => Err(format!("year() takes yy or yyyy, found `{}`", call.arguments)),
         },
-        "month" => none(number(Number::Month, 2)),
-        "day" => none(number(Number::Day, 2)),
-        "week" => match arguments {
-            "" | "1" => Ok(number(Number::Week1, 2)),
-            "0" => Ok(number(Number::Week0, 2)),
-            _ => Err(format!("week() takes nothing (Monday 01 to Sunday 07) or 0 (Sunday 00), found `{arguments}`")),
+        "month" => unit("MM", number(Number::Month, 2)),
+        "day" => unit("dd", number(Number::Day, 2)),
+        "week" => match one {
+            Ok("" | "1") => Ok(number(Number::Week1, 2)),
+            Ok("0") => Ok(number(Number::Week0, 2)),
+            _ => {
+                let takes = "week() takes nothing (Monday 01 to Sunday 07) or 0 (Sunday 00)";
+                Err(format!("{takes}, found `{}`", call.arguments))
+            }
         },
-        "hour" => none(number(Number::Hour, 2)),
-        "minute" => none(number(Number::Minute, 2)),
-        "second" => none(number(Number::Second, 2)),
-        "datetime" => Ok(Part::Datetime(strftime(arguments.trim_matches(['"', '\'']))?)),
+        "hour" => unit("HH", number(Number::Hour, 2)),
+        "minute" => unit("mm", number(Number::Minute, 2)),
+        "second" => unit("ss", number(Number::Second, 2)),
+        // A format may have commas.
+        "datetime" => Ok(Part::Datetime(datetime::format(one.unwrap_or(call.arguments))?)),
         "packed_date" => none(Part::Packed(Number::PackedDate)),
         "packed_time" => none(Part::Packed(Number::PackedTime)),
         "fsuid" => none(Part::FsuId),
         "seq" => none(number(Number::Seq, 1)),
-        "rand" => rand(arguments),
-        "choice" => {
-            let choices: Box<[Box<str>]> = arguments.split(',').map(|choice| choice.trim().into()).collect();
-            if arguments.is_empty() {
-                return Err("choice() needs at least one value (choice(a,b,c))".into());
-            }
-            Ok(Part::Choice(choices))
-        }
-        "reg" => {
-            if arguments.is_empty() {
-                return Err("reg() needs a register's name (reg(name))".into());
-            }
-            Ok(Part::Register(scope.register(arguments)?))
-        }
-        "" => Err(no_call("")),
+        "rand" => rand(&given).ok_or_else(|| {
+            let takes = "rand() takes two whole numbers, the smaller first (rand(a,b))";
+            format!("{takes}, found `{}`", call.arguments)
+        }),
+        "choice" if call.arguments.is_empty() => Err("choice() needs at least one value (choice(a,b,c))".into()),
+        "choice" => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
+        "reg" => match one {
+            Ok(register) if !register.is_empty() => Ok(Part::Register(scope.register(register)?)),
+            _ => Err("reg() needs a register's name (reg(name))".into()),
+        },
+        "" => Err(format!("`${{}}$` names no function (known: {})", FUNCTIONS.join(", "))),
         _ => Err(format!("unknown function `{name}`{}", nearest(name, FUNCTIONS.iter().copied()))),
     }
 }
 
-/// What stands in `${}$` calls nothing.
-fn no_call(call: &str) -> String {
-    match call.trim() {
-        "" => format!("`${{}}$` names no function (known: {})", FUNCTIONS.join(", ")),
-        name => format!("`${{{name}}}$` is no function call (would be `${{{name}()}}$`)"),
-    }
-}
-
-fn rand(arguments: &str) -> Result<Part, String> {
-    let wrong = || format!("rand() takes two whole numbers, the smaller first (rand(a,b)), found `{arguments}`");
-    let (low, high) = arguments.split_once(',').ok_or_else(wrong)?;
+fn rand(given: &[&str]) -> Option<Part> {
+    let &[low, high] = given else { return None };
     let parse = |text: &str| crate::codec::value::parse_int(text.as_bytes()).ok().and_then(|n| i64::try_from(n).ok());
-    match (parse(low), parse(high)) {
-        (Some(low), Some(high)) if low <= high => Ok(Part::Number { number: Number::Rand(low, high), digits: 1 }),
-        _ => Err(wrong()),
-    }
-}
-
-/// The strftime directives that have a fixed width, so that what they make is known before any clock is read.
-fn strftime(format: &str) -> Result<Box<[TimeItem]>, String> {
-    const KNOWN: &str = "%Y %y %m %d %H %M %S %j %u %w %F %T %R %D %f %3f %%";
-    if format.is_empty() {
-        return Err(format!("datetime() needs a format ({KNOWN})"));
-    }
-    let mut items: Vec<TimeItem> = Vec::new();
-    let mut chars = format.chars();
-    let mut literal = String::new();
-    while let Some(c) = chars.next() {
-        if c != '%' {
-            literal.push(c);
-            continue;
-        }
-        let mut directive = chars.next();
-        if directive == Some('3') {
-            directive = chars.next().filter(|&c| c == 'f');
-        }
-        let new: &[TimeItem] = match directive {
-            Some('%') => {
-                literal.push('%');
-                continue;
-            }
-            Some('Y') => &[TimeItem::Number(Number::Year4, 4)],
-            Some('y') => &[TimeItem::Number(Number::Year2, 2)],
-            Some('m') => &[TimeItem::Number(Number::Month, 2)],
-            Some('d') => &[TimeItem::Number(Number::Day, 2)],
-            Some('H') => &[TimeItem::Number(Number::Hour, 2)],
-            Some('M') => &[TimeItem::Number(Number::Minute, 2)],
-            Some('S') => &[TimeItem::Number(Number::Second, 2)],
-            Some('u') => &[TimeItem::Number(Number::Week1, 1)],
-            Some('w') => &[TimeItem::Number(Number::Week0, 1)],
-            Some('j') => &[TimeItem::DayOfYear],
-            Some('f') => &[TimeItem::Millis],
-            Some(short @ ('F' | 'T' | 'R' | 'D')) => {
-                let long = match short {
-                    'F' => "%Y-%m-%d",
-                    'T' => "%H:%M:%S",
-                    'R' => "%H:%M",
-                    _ => "%m/%d/%y",
-                };
-                flush(&mut literal, &mut items);
-                items.extend(strftime(long)?);
-                continue;
-            }
-            other => {
-                let other = other.map(String::from).unwrap_or_default();
-                return Err(format!("unknown directive `%{other}` in datetime() (known: {KNOWN})"));
-            }
-        };
-        flush(&mut literal, &mut items);
-        items.extend_from_slice(new);
-    }
-    flush(&mut literal, &mut items);
-    Ok(items.into())
-}
-
-fn flush(literal: &mut String, items: &mut Vec<TimeItem>) {
-    if !literal.is_empty() {
-        items.push(TimeItem::Literal(std::mem::take(literal).into()));
-    }
+    let (low, high) = (parse(low)?, parse(high)?);
+    (low <= high).then_some(Part::Number { number: Number::Rand(low, high), digits: 1 })
 }
 
 /// Smallest and largest value of a number; `seq` wraps, so it has no bound of its own.

@@ -1,6 +1,6 @@
 //! One field: its type, size, byte order, and values in its notation.
 
-use super::expr::nearest;
+use super::expr::{is_dynamic, nearest};
 use crate::codec::value::{self, set_bits};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
@@ -35,6 +35,7 @@ pub fn split_name(name: &str) -> (Area, &str) {
 pub fn check_name(diags: &mut Diags, name: &At<String>) {
     match split_name(&name.value).1 {
         "" => diags.error(name.pos, "a field without a name"),
+        plain if is_dynamic(plain) => diags.error(name.pos, format!("`{plain}` as a name (`#{{` and `${{` begin a value)")),
         "data_frame" => diags.error(name.pos, "`data_frame` means the whole data frame; a field has another name"),
         _ => {}
     }
@@ -323,7 +324,16 @@ pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Maske
         return Some((bytes.into(), mask.into()));
     }
     let text = text(diags, slot, json)?;
-    Some((encode(diags, slot, &text, json.pos)?, Box::default()))
+    Some((encode_constant(diags, slot, &text, json.pos)?, Box::default()))
+}
+
+/// As [`encode`], where a value that depends on a request or a clock makes no sense: it would be taken letter by letter.
+pub fn encode_constant(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Box<[u8]>> {
+    if is_dynamic(text) {
+        diags.error(pos, format!("`{text}` where a constant is needed (no function and no `#{{field}}#`)"));
+        return None;
+    }
+    encode(diags, slot, text, pos)
 }
 
 /// One of a few words, `None` after an error that was told.

@@ -44,6 +44,16 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Str
     }
 }
 
+/// Bytes that a text without a request may become in this field; `None`: no text is known that fits.
+pub(super) fn example(expr: &Expr, slot: &Slot) -> Option<Box<[u8]>> {
+    let texts = Texts::of(&expr.parts, 0);
+    let all = texts.all().chain(std::iter::once("1".to_owned()));
+    let mut bytes = vec![0; slot.len];
+    let mut fitting = all.filter(|text| value::encode(slot, text.as_bytes(), &mut bytes).is_ok());
+    fitting.next()?;
+    Some(bytes.into())
+}
+
 /// Are the characters that are known digits of a hex or bcd field?
 fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
     let is_bcd = slot.kind == Kind::Bcd;

@@ -13,6 +13,7 @@ pub mod amplified;
 pub mod checksum;
 pub mod command;
 pub mod crc;
+mod datetime;
 pub mod device;
 pub mod expr;
 pub mod faults;

@@ -213,6 +213,10 @@ fn registers(
                 if is_comment(&name.value) {
                     continue;
                 }
+                if let Err(wrong) = expr::register_name(&name.value) {
+                    diags.error(name.pos, wrong);
+                    continue;
+                }
                 if !registers.numbers.contains_key(&name.value) {
                     registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
                     registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });

@@ -1,23 +1,28 @@
 //! A request as the template writes it, for clients: constants, defaults, key and lengths.
 
 use super::command::{CommandDraft, DataList};
-use super::field;
+use super::expr::{self, Scope};
+use super::{field, fits};
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value;
-use crate::config::at::At;
+use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::plan::template::{Command, Computed, Field, Slot, Template};
+use crate::plan::rule::Expr;
+use crate::plan::template::{Command, Computed, Field, KeyPart, Made, Offset, Slot, Template};
 
-/// The raw request of a command; everything but the checksum is written. Errors are told elsewhere.
+/// Writes the raw request of a command into it, all but the checksum, and the values that are made for each request.
+/// What is wrong with values of the header is told elsewhere.
 pub fn sample(
+    diags: &mut Diags,
     plan: &Template,
     raw_left: &[At<RawField>],
     raw_tail: &[At<RawField>],
     request: Option<&DataList>,
-    command: &Command,
+    command: &mut Command,
     draft: &CommandDraft,
-) -> Box<[u8]> {
+) {
+    let (mut made, mut told) = (Vec::new(), Diags::default());
     let data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded);
     let mut frame = vec![0; plan.left_len + data_len + plan.tail_len];
     frame[plan.left_len..plan.left_len + data_len].fill(draft.padding);
@@ -27,22 +32,32 @@ pub fn sample(
             out.copy_from_slice(bytes);
         }
     };
-    let value = |slot: &Slot, raw: &RawField| {
-        let value = raw.value.as_ref()?;
-        field::constant(&mut Diags::default(), slot, value).map(|(bytes, _)| bytes)
-    };
-    let header = |field: &Field| matches!(field.computed, Computed::No | Computed::Start | Computed::End);
-    for (field, raw) in plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail)) {
-        if let Some(bytes) = value(&field.slot, raw).filter(|_| header(field)) {
+    let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
+    let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
+    for (field, value) in header.filter(|(field, _)| is_written(field)) {
+        if let Some(bytes) = bytes(&mut told, field, value, &mut made) {
             put(field.at.in_frame(len), &bytes);
         }
     }
     for listed in request.iter().flat_map(|request| &request.fields) {
-        let Some(value) = &listed.value else { continue };
-        if let Some((bytes, _)) = field::constant(&mut Diags::default(), &listed.field.slot, value) {
+        let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else { continue };
+        if listed.header && !is_written(&listed.field) {
+            continue;
+        }
+        made.retain(|made: &Made| made.field.at != listed.field.at);
+        if let Some(bytes) = bytes(diags, &listed.field, value, &mut made) {
             put(listed.field.at.in_frame(len), &bytes);
         }
     }
+    let in_key = |made: &Made| {
+        let at = made.field.at.in_frame(len);
+        let meets = |part: &KeyPart| {
+            let part_at = part.at.in_frame(len);
+            at < part_at + part.len && part_at < at + made.field.slot.len
+        };
+        draft.parts.iter().any(meets)
+    };
+    made.retain(|made| !in_key(made));
     let mut rest = command.key;
     for part in draft.parts.iter().rev() {
         let at = part.at.in_frame(len);
@@ -57,5 +72,64 @@ pub fn sample(
             write_number(length_value(field, data_len), field.little, out);
         }
     }
-    frame.into()
+    command.sample = frame.into();
+    command.made = made.into();
+}
+
+/// Has a header or tail field a value of its own in a request?
+fn is_written(field: &Field) -> bool {
+    matches!(field.computed, Computed::No | Computed::Start | Computed::End)
+}
+
+/// An empty text is zero, or padding.
+fn is_empty(value: &At<Json>) -> bool {
+    matches!(&value.value, Json::Str(text) if text.is_empty())
+}
+
+/// The bytes of a field's value; of one that is made for each request, an example, and it is put with the others.
+fn bytes(diags: &mut Diags, field: &Field, value: &At<Json>, made: &mut Vec<Made>) -> Option<Box<[u8]>> {
+    if let Some(value) = function(diags, &field.slot, value) {
+        let value = value?;
+        let example = fits::example(&value, &field.slot);
+        made.push(Made { field: field.clone(), value });
+        return example;
+    }
+    field::constant(diags, &field.slot, value).map(|(bytes, _)| bytes)
+}
+
+/// The value of a request's field as a function; `None`: it is a constant, `Some(None)`: it is wrong, which was told.
+#[expect(clippy::option_option, reason = "no function and a wrong one are not the same")]
+pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Option<Expr>> {
+    let Json::Str(text) = &value.value else { return None };
+    if !expr::is_dynamic(text) {
+        return None;
+    }
+    let parsed = expr::parse(text, &NoRequest).and_then(|expr| match fits::fits(&expr, slot, 0) {
+        Ok(()) => Ok(expr),
+        Err(wrong) => Err(format!("`{text}` {wrong}")),
+    });
+    Some(parsed.map_err(|wrong| diags.error(value.pos, wrong)).ok())
+}
+
+/// What the values of a request may refer to: no request.
+#[derive(Debug)]
+pub struct NoRequest;
+
+impl Scope for NoRequest {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+        Err(format!("`#{{{name}}}#` needs a request, and this is one"))
+    }
+
+    fn register(&self, name: &str) -> Result<u32, String> {
+        Err(format!("register `{name}` belongs to a device and cannot be read here"))
+    }
+
+    fn register_bytes_max(&self, _number: u32) -> usize {
+        0
+    }
+
+    /// Any FSU may be asked.
+    fn id_digits(&self) -> usize {
+        0
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::checksum;
 use super::command::{self, CommandDraft, data_list};
+use super::expr::is_dynamic;
 use super::field::{self, Area, Padding, is_data_frame_length, known, split_name};
 use super::reply::{self, HeaderScope, RefusalSpec, Sources};
-use super::sample::sample;
+use super::sample::{self, sample};
 use super::transfer;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -102,7 +103,7 @@ pub fn template(
     for raw in protocol.data_frame.iter().flatten() {
         let compiled = command::command(diags, &plan, flag.as_deref(), raw, after_length);
         commands.extend(compiled.map(|(mut command, draft, request)| {
-            command.sample = sample(&plan, raw_left, raw_tail, request.as_ref(), &command, &draft);
+            sample(diags, &plan, raw_left, raw_tail, request.as_ref(), &mut command, &draft);
             (command, draft)
         }));
     }
@@ -181,11 +182,21 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
             diags.error(value.pos, "an unknown placeholder (known: {{data_frame_length}})");
         }
         // An empty text is zero, or padding.
+        Some(value) if sample::function(diags, slot, value).is_some() => {
+            if raw.matches.as_ref().is_some_and(|matches| matches.value) {
+                diags.error(value.pos, "a field that is marked match needs a constant, and this is a function");
+            }
+        }
         Some(value) if !matches!(&value.value, Json::Str(text) if text.is_empty()) => {
             field::constant(diags, slot, value);
         }
         _ => {}
     }
+}
+
+/// Is this value made for each request?
+fn is_function(value: &At<Json>) -> bool {
+    matches!(&value.value, Json::Str(text) if is_dynamic(text))
 }
 
 /// The constant first or last field.
@@ -199,7 +210,8 @@ fn boundary(
     if field.computed != Computed::No {
         return None;
     }
-    let value = raw.value.value.as_ref()?;
+    // A function is no constant that a frame could be known by: the field is one like others.
+    let value = raw.value.value.as_ref().filter(|value| !is_function(value))?;
     let (bytes, _) = field::constant(diags, &field.slot, value)?;
     field.computed = computed;
     Some(bytes)
@@ -307,6 +319,7 @@ fn versions(
         }
         match &raw.value.value {
             None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
+            Some(value) if is_function(value) => {} // told where the field was read
             Some(value) => out.extend(field::constant(diags, &field.slot, value).map(|(bytes, mask)| Constant {
                 name: field.name.clone(),
                 at: field.at,

@@ -2,7 +2,7 @@
 
 use super::command::CommandDraft;
 use super::expr::is_dynamic;
-use super::field::{encode, known, split_name, text};
+use super::field::{encode_constant, known, split_name, text};
 use super::reply::{self, HeaderScope, Sources};
 use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::config::at::{At, Json, Pos};
@@ -136,7 +136,7 @@ fn command_value(
     };
     let slot = &cmd?.slot;
     let text = text(diags, slot, value)?;
-    encode(diags, slot, &text, value.pos)
+    encode_constant(diags, slot, &text, value.pos)
 }
 
 /// The largest chunk that fits a datagram and every length field.
