@@ -7,7 +7,7 @@
 mod tests;
 
 use super::checksum::read_number;
-use super::inner::{key, lchksum, length_means};
+use super::inner::{carries, decode_hex, key, lchksum, length_means};
 use crate::plan::template::{Encoding, Framing, LengthField, Template};
 use memchr::memmem;
 
@@ -151,6 +151,55 @@ impl Search {
         }
         self.no_end_before[parity] = (bytes.len() + 1).saturating_sub(end.len().max(1)).max(from);
         None
+    }
+}
+
+/// Whether the beginning of a frame may become a good one, as far as its header is there: by its key, the size that a length tells
+/// and the constants marked `match`. `raw` is a scratch buffer.
+pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool {
+    if template.encoding == Encoding::AsciiHex {
+        let body = buf.get(template.start.len()..).unwrap_or_default();
+        if !body.iter().take(2 * template.left_len).all(u8::is_ascii_hexdigit) {
+            // The end may stand there, which is for the framer to see.
+            return false;
+        }
+    }
+    let Some(header) = header(template, buf, raw) else { return true };
+    let data_len = match template.framing {
+        Framing::Length(number) => template.lengths.get(number).and_then(|field| {
+            let at = usize::try_from(field.at.0).ok()?;
+            length_means(field, read_number(header.get(at..at + field.len)?, field.little))
+        }),
+        _ => None,
+    };
+    let versions = template.versions.iter().filter(|constant| constant.at.0 >= 0);
+    if !versions.into_iter().all(|constant| carries(constant, header)) {
+        return false;
+    }
+    let [shape] = &*template.keys else { return true };
+    if shape.data_len_min > 0 || shape.parts.iter().any(|part| part.at.0 < 0) {
+        return true;
+    }
+    let sizes = |&number: &u32| match (template.commands.get(number as usize), data_len) {
+        (Some(command), Some(len)) if command.exact => [command.request_len, command.request_len_padded].contains(&len),
+        (Some(command), Some(len)) => len >= command.request_len,
+        (command, _) => command.is_some(),
+    };
+    shape.table.find(key(shape, header)).is_some_and(|numbers| numbers.iter().any(sizes))
+}
+
+/// The raw header at the beginning of these bytes; `None`: it is not whole yet, or cannot be read.
+fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    match template.encoding {
+        Encoding::Binary => buf.get(..template.left_len),
+        Encoding::AsciiHex => {
+            let start = template.start.len();
+            let digits = 2 * template.left_len.checked_sub(start)?;
+            let chars = buf.get(start..start + digits)?;
+            raw.clear();
+            raw.extend_from_slice(&template.start);
+            decode_hex(chars, raw).then_some(raw)
+        }
     }
 }
 

@@ -102,6 +102,16 @@ pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) 
     Ok(Frame { raw, wire, data_len })
 }
 
+/// A frame that was parsed before: `raw` is what [`parse`] left there.
+#[inline]
+pub fn parsed<'a>(template: &Template, wire: &'a [u8], raw: &'a [u8]) -> Frame<'a> {
+    let raw = match template.encoding {
+        Encoding::Binary => wire,
+        Encoding::AsciiHex => raw,
+    };
+    Frame { raw, wire, data_len: raw.len().saturating_sub(template.left_len + template.tail_len) }
+}
+
 /// The top nibble that makes the four nibbles of a 16-bit length add up to 0 mod 16.
 #[inline]
 pub fn lchksum(length: u64) -> u64 {

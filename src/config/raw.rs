@@ -198,6 +198,9 @@ pub struct RawProtocol {
     pub dynamic_length: Option<At<bool>>,
     /// Bytes of the whole inner frame, when fixed.
     pub total_length: Option<At<u64>>,
+    /// Bytes of the longest request on a stream, before encoding: a length that says more begins no frame. Default: the longest that
+    /// a command lists, at least 256; 65535 where a command has no req_data_list.
+    pub request_bytes_max: Option<At<u64>>,
     /// Header fields, in wire order.
     pub pdu_left: Option<Vec<At<RawField>>>,
     /// Tail fields, in wire order.

@@ -132,6 +132,8 @@ pub struct Scratch {
     pub text: Vec<u8>,
     /// What the framers saw in the bytes of a stream, by device.
     pub searches: Vec<Search>,
+    /// How far the search for frames has come in the connection at hand.
+    pub progress: stream::Progress,
     /// The faults of the reply at hand.
     pub drawn: faults::Drawn,
     /// What is left of a burst.

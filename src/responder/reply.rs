@@ -112,6 +112,32 @@ pub fn respond(
         Err(reason) => Verdict::Dropped(reason),
     };
     scratch.raw = raw;
+    count(state, verdict)
+}
+
+/// As [`respond`], for a whole frame of `wire` that was examined already and is that command; raw it is in [`Scratch::raw`] where it
+/// travels encoded.
+#[inline]
+pub(super) fn respond_to(
+    run: &RunContext,
+    fsu: &Fsu,
+    device: usize,
+    state: &mut FsuState,
+    (wire, command): (&[u8], usize),
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Verdict {
+    let raw = std::mem::take(&mut scratch.raw);
+    scratch.burst.left = 0;
+    scratch.drawn.clear();
+    let frame = inner::parsed(&fsu.devices[device].template, wire, &raw);
+    let verdict = answer_command(run, fsu, device, state, (frame, command), moment, scratch).verdict;
+    scratch.raw = raw;
+    count(state, verdict)
+}
+
+#[inline]
+fn count(state: &mut FsuState, verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Dropped(reason) => state.counters.drop(reason),
         Verdict::Silent => state.counters.silent += 1,
@@ -182,6 +208,22 @@ pub(super) fn answer<'a>(
             return Answered::without_reply(Verdict::Reply { due_ns }, false);
         }
     };
+    answer_command(run, fsu, device_number, state, (frame, command), moment, scratch)
+}
+
+/// Answers a good frame of that command.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn answer_command<'a>(
+    run: &RunContext,
+    fsu: &'a Fsu,
+    device_number: usize,
+    state: &mut FsuState,
+    (frame, command): (Frame<'_>, usize),
+    moment: Moment,
+    scratch: &mut Scratch,
+) -> Answered<'a> {
+    let device = &*fsu.devices[device_number];
     state.messages += 1;
     let Some((rule_number, rule)) = matching(device, command, &frame) else {
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);

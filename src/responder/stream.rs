@@ -4,38 +4,50 @@
 //! it unanswered; a burst is more replies. A byte that
 //! begins no frame is one [`Reason::Garbage`].
 
+mod hunt;
 #[cfg(test)]
 mod tests;
 
+pub use hunt::{Patience, Progress};
+
 use super::faults;
-use super::reply::{Verdict, next_of_burst, respond};
+use super::reply::{Verdict, next_of_burst, respond, respond_to};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
-use crate::codec::framer::{self, Cut, Search};
+use crate::codec::framer::{self, Search};
 use crate::codec::inner;
 use crate::codec::reason::Reason;
 use crate::plan::fault::Kinds;
 use crate::plan::fleet::{Device, Fsu};
-use memchr::memchr;
+use hunt::{Hunt, Next};
 use std::sync::Arc;
 
 /// What became of a connection's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
     /// Bytes done with; the rest has to be given again, with what comes after it.
     pub consumed: usize,
-    /// The rest is the beginning of a frame. It is shorter than [`longest_request`].
+    /// The rest is the beginning of a frame. It is shorter than [`held_max`].
     pub partial: bool,
+    /// The rest is a whole frame that is not good; it is taken as it is unless a good one turns up inside it.
+    pub doubtful: bool,
     /// The sink is full: the rest was not looked at. Never before a frame was answered.
     pub is_full: bool,
 }
 
-/// Bytes of the largest request any device of the FSU can get: what a connection's buffer has to hold.
+/// Bytes that wait at most: a whole frame that is not good, and one that begins in its last byte.
+pub fn held_max(fsu: &Fsu) -> usize {
+    2 * longest_request(fsu)
+}
+
+/// Bytes of the largest request any device of the FSU can get.
 pub fn longest_request(fsu: &Fsu) -> usize {
     fsu.devices.iter().map(|device| framer::longest(&device.template)).max().unwrap_or(0)
 }
 
 /// Answers all whole frames of `bytes`, in order. The work is linear in the bytes, whatever they are.
+///
+/// [`Scratch::progress`] is the connection's: with what was not done with it is given again.
 pub fn on_bytes(
     run: &RunContext,
     fsu: &Fsu,
@@ -48,36 +60,45 @@ pub fn on_bytes(
     let mut searches = std::mem::take(&mut scratch.searches);
     searches.clear();
     searches.resize(fsu.devices.len(), Search::default());
+    let mut progress = scratch.progress;
+    let mut searched = progress.begin(bytes.len());
     // Of the bytes before `at`, those from `done` on are garbage not yet told of.
     let (mut done, mut at) = (0, 0);
-    let (mut partial, mut is_full) = (false, false);
-    while at < bytes.len() && !is_full {
-        match choose(&fsu.devices, &mut searches, bytes, at, &mut scratch.raw) {
-            Choice::Frame(device, len) => {
-                garbage(state, sink, &bytes[done..at]);
-                let frame = &bytes[at..at + len];
-                on_frame(run, fsu, device, state, frame, &mut moment, scratch, sink);
-                at += len;
+    let mut step = Step::default();
+    while at < bytes.len() && !step.is_full {
+        let (raw, progress) = (&mut scratch.raw, &mut progress);
+        let mut hunt = Hunt { devices: &fsu.devices, searches: &mut searches, bytes, raw, progress, searched };
+        let next = hunt.next(at);
+        searched = hunt.searched;
+        match next {
+            Next::Frame { at: from, device, len, command } => {
+                garbage(state, sink, &bytes[done..from]);
+                let frame = &bytes[from..from + len];
+                on_frame(run, fsu, (device, command), state, frame, &mut moment, scratch, sink);
+                at = from + len;
                 done = at;
-                is_full = sink.is_full();
+                step.is_full = sink.is_full();
             }
-            Choice::More => {
-                partial = true;
+            Next::More { doubtful } => {
+                (step.partial, step.doubtful) = (true, doubtful);
                 break;
             }
-            Choice::No => at = next_start(&fsu.devices, bytes, at + 1),
+            Next::Skip(to) => at = to,
         }
     }
     garbage(state, sink, &bytes[done..at]);
     scratch.searches = searches;
-    Step { consumed: at, partial, is_full }
+    progress.end(bytes.len() - at, searched.saturating_sub(at));
+    scratch.progress = progress;
+    step.consumed = at;
+    step
 }
 
 #[inline]
 fn on_frame(
     run: &RunContext,
     fsu: &Fsu,
-    device: usize,
+    (device, command): (usize, Option<usize>),
     state: &mut FsuState,
     frame: &[u8],
     moment: &mut Moment,
@@ -85,7 +106,11 @@ fn on_frame(
     sink: &mut impl Sink,
 ) {
     state.counters.received += 1;
-    match respond(run, fsu, device, state, frame, *moment, scratch) {
+    let verdict = match command {
+        Some(command) => respond_to(run, fsu, device, state, (frame, command), *moment, scratch),
+        None => respond(run, fsu, device, state, frame, *moment, scratch),
+    };
+    match verdict {
         Verdict::Reply { due_ns } => {
             sink.received(frame, None);
             let mut next = Some(due_ns);
@@ -142,65 +167,18 @@ fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
     }
 }
 
-/// What to do at a place.
-pub(crate) enum Choice {
-    /// A frame of that many bytes, for the device with that number.
-    Frame(usize, usize),
-    /// Wait for more bytes.
-    More,
-    /// No frame begins here.
-    No,
-}
-
-/// Asks every device's framer.
-#[inline]
-pub(crate) fn choose(
-    devices: &[Arc<Device>],
-    searches: &mut [Search],
-    bytes: &[u8],
-    at: usize,
-    raw: &mut Vec<u8>,
-) -> Choice {
-    let (mut first, mut frames, mut more) = (Choice::No, 0, false);
-    for (number, (device, search)) in devices.iter().zip(&mut *searches).enumerate() {
-        match search.cut(&device.template, bytes, at) {
-            Cut::Frame(len) if len > 0 => {
-                if frames == 0 {
-                    first = Choice::Frame(number, len);
-                }
-                frames += 1;
-            }
-            Cut::Frame(_) | Cut::No => {}
-            Cut::More => more = true,
-        }
+/// The device that a whole frame at `at` is for, and its size: of good frames the first; else the one that it fits best. For
+/// people: nothing is waited for.
+pub(crate) fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
+    let mut searches = vec![Search::default(); devices.len()];
+    let mut progress = Progress::default().with(Patience::End);
+    // Nothing inside it, which was decided when it was taken.
+    let searched = bytes.len();
+    let mut hunt = Hunt { devices, searches: &mut searches, bytes, raw, progress: &mut progress, searched };
+    match hunt.next(at) {
+        Next::Frame { device, len, .. } => Some((device, len)),
+        _ => None,
     }
-    match (frames, more) {
-        (0, true) => Choice::More,
-        (0 | 1, false) => first,
-        _ => best(devices, searches, bytes, at, raw, more),
-    }
-}
-
-/// Of several whole frames the best [`fit`] wins, and among equals the first device's. A frame that nothing but its
-/// size and end speaks for does not win while another device may still get a whole one.
-fn best(
-    devices: &[Arc<Device>],
-    searches: &mut [Search],
-    bytes: &[u8],
-    at: usize,
-    raw: &mut Vec<u8>,
-    more: bool,
-) -> Choice {
-    let (mut best, mut best_fit) = (Choice::No, Fit::Not);
-    for (number, (device, search)) in devices.iter().zip(searches).enumerate() {
-        let Cut::Frame(len) = search.cut(&device.template, bytes, at) else { continue };
-        // A frame that does not even parse (a character that is no hex digit, say) is one all the same.
-        let fit = fit(device, &bytes[at..at + len], raw).max(Fit::Framed);
-        if len > 0 && fit > best_fit {
-            (best, best_fit) = (Choice::Frame(number, len), fit);
-        }
-    }
-    if more && best_fit <= Fit::Framed { Choice::More } else { best }
 }
 
 /// How well a whole frame fits a device. Later is better.
@@ -228,19 +206,4 @@ pub(super) fn fit(device: &Device, wire: &[u8], raw: &mut Vec<u8>) -> Fit {
         (false, true) => Fit::Checksum,
         (false, false) => Fit::Framed,
     }
-}
-
-/// The first place from `from` on where a frame of any device may begin.
-fn next_start(devices: &[Arc<Device>], bytes: &[u8], from: usize) -> usize {
-    let Some(rest) = bytes.get(from..) else { return bytes.len() };
-    let first = |device: &Arc<Device>| device.template.start.first().copied();
-    let next = match devices {
-        [device] => match first(device) {
-            Some(byte) => memchr(byte, rest),
-            None => Some(0),
-        },
-        _ if devices.iter().any(|device| first(device).is_none()) => Some(0),
-        _ => rest.iter().position(|byte| devices.iter().any(|device| first(device) == Some(*byte))),
-    };
-    from + next.unwrap_or(rest.len())
 }

@@ -6,6 +6,7 @@ use super::sys::prefetch;
 use super::wheel::Key;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Limits;
+use crate::responder::stream::Progress;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -18,8 +19,12 @@ pub struct Conn {
     pub peer: SocketAddr,
     /// A started frame that waits for more; past the write limit, whatever was read and not looked at.
     pub partial: Vec<u8>,
-    /// When that frame started.
+    /// When that frame started; where it is [`Conn::doubtful`], when it was whole.
     pub partial_since_ms: u64,
+    /// It is whole and not good, and waits for a good one inside it.
+    pub doubtful: bool,
+    /// How far frames were looked for in it.
+    pub progress: Progress,
     /// Replies that the kernel had no room for.
     pub unsent: Unsent,
     /// When the kernel last had room.
@@ -53,6 +58,10 @@ pub fn len_of(marked: u32) -> usize {
     (marked & !PIECE) as usize
 }
 
+/// A whole frame that is not good waits for so long for what may make a good one that begins inside it: longer than a message that
+/// comes in pieces takes, and short enough for a centre that waits for its answer (`verify_checksum: warn`).
+pub const DOUBT_MS: u64 = 250;
+
 /// No deadline.
 pub const NEVER_MS: u64 = u64::MAX;
 
@@ -64,6 +73,8 @@ impl Conn {
             peer,
             partial: Vec::new(),
             partial_since_ms: now_ms,
+            doubtful: false,
+            progress: Progress::default(),
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,
             active_ms: now_ms,
@@ -83,7 +94,8 @@ impl Conn {
         if self.partial.is_empty() || self.stalled || self.eof {
             return NEVER_MS;
         }
-        self.partial_since_ms.saturating_add(limits.frame_deadline_ms)
+        let wait_ms = if self.doubtful { DOUBT_MS.min(limits.frame_deadline_ms) } else { limits.frame_deadline_ms };
+        self.partial_since_ms.saturating_add(wait_ms)
     }
 
     /// When the peer must have taken some of what waits.

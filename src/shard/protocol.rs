@@ -36,8 +36,8 @@ pub trait Protocol {
     /// Appends one heartbeat of the FSU, as it goes on the wire.
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>);
 
-    /// Bytes of the FSU's largest request on a stream.
-    fn longest_request(&self, fsu: &Fsu) -> usize;
+    /// Bytes of a stream that wait at most.
+    fn held_max(&self, fsu: &Fsu) -> usize;
 }
 
 /// The real one: an FSU's transport decides.
@@ -82,7 +82,7 @@ impl Protocol for Responder {
         b_interface::heartbeat(fsu, out);
     }
 
-    fn longest_request(&self, fsu: &Fsu) -> usize {
-        stream::longest_request(fsu)
+    fn held_max(&self, fsu: &Fsu) -> usize {
+        stream::held_max(fsu)
     }
 }

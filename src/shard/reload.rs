@@ -90,6 +90,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         self.time_anew(now, io);
         for id in self.conns.open() {
+            if let Some(conn) = self.conns.get_mut(id) {
+                // By the plan from before.
+                conn.progress.forget();
+            }
             self.settle(id, io);
         }
         gone

@@ -13,7 +13,7 @@ use super::wheel::Key;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fsu;
-use crate::responder::stream::Step;
+use crate::responder::stream::{Patience, Step};
 use crate::responder::{Cut, Moment, Outgoing, Sink};
 
 /// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
@@ -22,8 +22,6 @@ const OFFERED_BYTES: usize = 8 << 10;
 /// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
 /// more bytes than it has. A shard has one such buffer.
 const BUILT_BYTES: usize = 64 << 10;
-/// False starts skipped in what a peer left behind when it stopped sending; the rest is then garbage as a whole.
-const SKIPPED_AT_END_MAX: usize = 1_024;
 /// Empty buffers kept for started frames.
 const SPARE_BUFFERS_MAX: usize = 64;
 
@@ -255,7 +253,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.eof = true;
         if !conn.stalled {
-            self.search_rest(id, now, io);
+            self.decide(id, Patience::End, now, io);
         }
         self.settle(id, io);
     }
@@ -274,9 +272,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     fn take_in(&mut self, id: ConnId, bytes: &[u8], since_ms: Option<u64>, now: Clock, io: &mut impl Io) {
         let mut start = 0;
         let mut offered = OFFERED_BYTES;
+        let mut is_doubtful = false;
         while start < bytes.len() {
             let end = bytes.len().min(start + offered);
-            let Some((step, longest)) = self.run_stage(id, &bytes[start..end], now, io) else { return };
+            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], Patience::Wait, now, io) else { return };
+            is_doubtful = step.doubtful;
             let consumed = step.consumed.min(end - start);
             start += consumed;
             if !self.send_out(id, now, io) {
@@ -290,7 +290,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             if end == bytes.len() {
                 // No frame can be this long: not what the stage promises, but never kept.
-                if start < end && (end - start > longest.max(1) || !step.partial) {
+                if start < end && (end - start > held_max.max(1) || !step.partial) {
                     self.drop_bytes(id, Reason::Garbage, &bytes[start..], &bytes[start..], now);
                     start = end;
                 }
@@ -298,8 +298,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             offered = if consumed == 0 { offered * 2 } else { OFFERED_BYTES };
         }
-        let since_ms = since_ms.filter(|_| start == 0).unwrap_or(now.mono_ms);
+        let was_doubtful = self.conns.get(id).is_some_and(|conn| conn.doubtful) && start == 0;
+        let since_ms = since_ms.filter(|_| start == 0 && is_doubtful == was_doubtful).unwrap_or(now.mono_ms);
         self.keep(id, &bytes[start..], since_ms);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.doubtful = is_doubtful && !conn.stalled;
+        }
     }
 
     /// Keeps a started frame, or no memory where there is none.
@@ -307,7 +311,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let spare = &mut self.buffers.spare;
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.partial_since_ms = since_ms;
+        conn.doubtful = false;
         conn.partial.clear();
+        if rest.is_empty() {
+            conn.progress.forget();
+        }
         if !rest.is_empty() {
             if conn.partial.capacity() == 0 {
                 conn.partial = spare.pop().unwrap_or_default();
@@ -321,9 +329,17 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells the longest request.
-    fn run_stage(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) -> Option<(Step, usize)> {
+    /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells how many bytes may wait.
+    fn run_stage(
+        &mut self,
+        id: ConnId,
+        bytes: &[u8],
+        patience: Patience,
+        now: Clock,
+        io: &mut impl Io,
+    ) -> Option<(Step, usize)> {
         let conn = self.conns.get_mut(id)?;
+        self.scratch.progress = conn.progress.with(patience);
         let slot = self.slots.get_mut(conn.socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let not_before_ns = conn.last_due_ns;
@@ -352,11 +368,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
         let (pending_full, records_lost) = (sink.pending_full, sink.records_lost);
+        sink.conn.progress = self.scratch.progress;
         if pending_full + records_lost > 0 {
             slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
             slot.state.counters.log_records_lost += records_lost;
         }
-        Some((step, self.protocol.longest_request(fsu)))
+        Some((step, self.protocol.held_max(fsu)))
     }
 
     /// What a started frame was taken for was none: its first byte is garbage, the search goes on behind it.
@@ -365,34 +382,29 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let mut started = std::mem::take(&mut self.buffers.joined);
         started.clear();
         started.extend_from_slice(&conn.partial);
+        conn.progress.skip_first();
         self.drop_bytes(id, Reason::FrameDeadline, &started, &started[..1.min(started.len())], now);
         self.take_in(id, started.get(1..).unwrap_or_default(), None, now, io);
         self.buffers.joined = started;
     }
 
-    /// Nothing more comes: whole frames may still stand behind a false start in what is left.
-    fn search_rest(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+    /// A whole frame has waited for a good one inside it for long enough, or nothing more comes: what is there is decided on.
+    fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut left = std::mem::take(&mut self.buffers.joined);
         left.clear();
         left.extend_from_slice(&conn.partial);
-        self.keep(id, &[], now.mono_ms);
-        let (mut at, mut skipped, mut skips) = (0, 0, 0);
-        while at + 1 < left.len() && skips < SKIPPED_AT_END_MAX {
-            at += 1;
-            skips += 1;
-            let Some((step, _)) = self.run_stage(id, &left[at..], now, io) else { break };
-            if step.consumed > 0 {
-                self.drop_bytes(id, Reason::Garbage, &left[skipped..at], &left[skipped..at], now);
-                at = left.len().min(at + step.consumed);
-                skipped = at;
-            }
-            if !self.send_out(id, now, io) {
+        let mut start = 0;
+        while start < left.len() {
+            let Some((step, _)) = self.run_stage(id, &left[start..], patience, now, io) else { break };
+            start += step.consumed;
+            let is_alive = self.send_out(id, now, io);
+            if !is_alive || !step.is_full || self.conns.get_mut(id).is_none_or(|conn| conn.stalled) {
                 break;
             }
         }
-        if skipped < left.len() {
-            self.drop_bytes(id, Reason::Garbage, &left[skipped..], &left[skipped..], now);
+        if self.conns.get_mut(id).is_some() {
+            self.keep(id, &left[start.min(left.len())..], now.mono_ms);
         }
         self.buffers.joined = left;
     }
@@ -422,7 +434,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.on_bytes(id, &[], now, io);
         }
         if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
-            self.search_rest(id, now, io);
+            self.decide(id, Patience::End, now, io);
         }
     }
 
@@ -458,6 +470,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(id) = self.conns.at(index) else { return };
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.timer = (Key::NONE, NEVER_MS);
+        let doubtful = conn.doubtful;
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let ended = if conn.write_deadline_ms(&fsu.limits) <= now.mono_ms {
@@ -474,7 +487,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             return;
         }
         if conn.frame_deadline_ms(&fsu.limits) <= now.mono_ms && self.drain_end_ms.is_none() {
-            self.skip_start(id, now, io);
+            if doubtful {
+                self.decide(id, Patience::Decide, now, io);
+            } else {
+                self.skip_start(id, now, io);
+            }
         }
         self.settle(id, io);
     }

@@ -13,7 +13,7 @@ use crate::plan::fleet::{Fsu, Transport};
 use crate::plan::template::Framing;
 use crate::responder::reply::respond;
 use crate::responder::state::FsuState;
-use crate::responder::stream::Choice;
+use crate::responder::stream::Patience;
 use crate::responder::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
 
 /// An FSU that has heard nothing yet, and what it is told.
@@ -155,6 +155,8 @@ impl<'a> Walk<'a> {
     fn tcp(&mut self, input: &[u8]) -> Vec<Item> {
         let fsu = self.fsu;
         let (mut ears, mut state) = (Ears::default(), self.state.clone());
+        // Nothing more comes, but what is not whole is told of as such.
+        self.scratch.progress = self.scratch.progress.with(Patience::Decide);
         let step = stream::on_bytes(&self.run, fsu, &mut state, input, self.moment, &mut self.scratch, &mut ears);
         let mut said = ears.0.into_iter().peekable();
         let (mut items, mut offset) = (Vec::new(), 0);
@@ -187,9 +189,8 @@ impl<'a> Walk<'a> {
     ) -> Item {
         let fsu = self.fsu;
         let mut item = item("inner frame", offset, frame);
-        let mut searches = vec![Search::default(); fsu.devices.len()];
-        let choice = stream::choose(&fsu.devices, &mut searches, input, offset, &mut self.scratch.raw);
-        let Choice::Frame(device, _) = choice else { return item };
+        let choice = stream::choose(&fsu.devices, input, offset, &mut self.scratch.raw);
+        let Some((device, _)) = choice else { return item };
         let before = self.state.clone();
         // The same step once more, on the state that stays with the explanation.
         respond(&self.run, fsu, device, &mut self.state, frame, self.moment, &mut self.scratch);

@@ -17,9 +17,11 @@ use crate::plan::template::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Data-frame bytes accepted of a command that lists no request fields. Such a request may have any size; a
-/// stream needs a bound to tell a length from garbage. Costs nothing until a frame of that size arrives.
-pub const OPEN_REQUEST_BYTES_MAX: usize = 4096;
+/// The least that `request_bytes_max` is where it is not given: requests may have some bytes more than their commands list.
+pub const REQUEST_BYTES_DEFAULT_MIN: usize = 256;
+/// The most that `request_bytes_max` may be, and what it is where a command lists no request fields: such a request may have any
+/// size. A stream needs a bound to tell a length from garbage. Costs nothing until a frame of that size has begun.
+pub const REQUEST_BYTES_MAX: usize = 65_535;
 
 /// A compiled template and what its rules need.
 #[derive(Debug)]
@@ -403,10 +405,12 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         // What a reply builds travels in chunks.
         replies = transfer.chunk_bytes;
     }
+    let mut asked = plan.data_len_max;
     if plan.data_len_fixed.is_none() {
         let open = commands.iter().any(|(command, _)| command.request.is_none());
         let listed = commands.iter().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);
-        plan.data_len_max = if open { listed.max(OPEN_REQUEST_BYTES_MAX) } else { listed };
+        plan.data_len_max = request_bytes_max(diags, protocol, around + listed, open) - around;
+        asked = listed;
         if !open {
             let mut lens: Vec<usize> =
                 commands.iter().flat_map(|(command, _)| [command.request_len, command.request_len_padded]).collect();
@@ -415,9 +419,10 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
             plan.data_lens = lens.into();
         }
     } else {
+        request_bytes_max(diags, protocol, around + plan.data_len_max, false);
         plan.data_lens = plan.data_len_fixed.into_iter().collect();
     }
-    let largest = around + replies.max(plan.data_len_max);
+    let largest = around + replies.max(asked);
     if largest > FRAME_BYTES_MAX {
         diags.error(protocol.pos, format!("a frame of {largest} bytes (at most {FRAME_BYTES_MAX})"));
     }
@@ -432,6 +437,20 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         (None, None) => Framing::Delimited,
     };
     plan.wire_len_max = plan.wire_len(around + replies);
+}
+
+/// Bytes of the longest request; `listed`: of the longest that a command lists; `open`: a command lists none.
+fn request_bytes_max(diags: &mut Diags, protocol: &At<RawProtocol>, listed: usize, open: bool) -> usize {
+    let default = if open { REQUEST_BYTES_MAX } else { REQUEST_BYTES_DEFAULT_MIN };
+    let Some(given) = &protocol.request_bytes_max else { return listed.max(default) };
+    let most = listed.max(REQUEST_BYTES_MAX);
+    let bytes = usize::try_from(given.value).unwrap_or(usize::MAX);
+    if bytes < listed {
+        diags.error(given.pos, format!("{bytes} bytes: a request of the template has {listed} (at least those)"));
+    } else if bytes > most {
+        diags.error(given.pos, format!("{bytes} bytes (at most {most})"));
+    }
+    bytes.clamp(listed, most)
 }
 
 /// Does a length hold whatever it counts, up to a data frame of `data_len` bytes?

@@ -20,7 +20,7 @@ use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
 use crate::responder::state::{Counters, FsuState};
-use crate::responder::stream::Step;
+use crate::responder::stream::{Patience, Step};
 use crate::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -121,9 +121,10 @@ impl Protocol for Letters {
         state: &mut FsuState,
         bytes: &[u8],
         mut moment: Moment,
-        _: &mut Scratch,
+        scratch: &mut Scratch,
         sink: &mut impl Sink,
     ) -> Step {
+        let is_end = scratch.progress.patience() == Patience::End;
         let mut at = 0;
         while at < bytes.len() {
             let frame = &bytes[at..bytes.len().min(at + REQUEST_BYTES)];
@@ -131,15 +132,15 @@ impl Protocol for Letters {
                 sink.received(frame, None);
                 answer(frame, state, &mut moment, sink);
                 at += REQUEST_BYTES;
-            } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES {
-                return Step { consumed: at, partial: true, is_full: false };
+            } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES && !is_end {
+                return Step { consumed: at, partial: true, ..Step::default() };
             } else {
                 state.counters.drop(Reason::Garbage);
                 sink.received(&frame[..1], Some(Reason::Garbage));
                 at += 1;
             }
         }
-        Step { consumed: at, partial: false, is_full: false }
+        Step { consumed: at, ..Step::default() }
     }
 
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {
@@ -147,7 +148,7 @@ impl Protocol for Letters {
         out.extend_from_slice(fsu.name.as_bytes());
     }
 
-    fn longest_request(&self, _: &Fsu) -> usize {
+    fn held_max(&self, _: &Fsu) -> usize {
         REQUEST_BYTES
     }
 }
