@@ -275,7 +275,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let mut is_doubtful = false;
         while start < bytes.len() {
             let end = bytes.len().min(start + offered);
-            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], Patience::Wait, now, io) else { return };
+            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], Patience::Wait, now, io) else {
+                return;
+            };
             is_doubtful = step.doubtful;
             let consumed = step.consumed.min(end - start);
             start += consumed;

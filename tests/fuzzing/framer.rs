@@ -1,16 +1,22 @@
 //! A stream in pieces: what is found in it does not depend on the pieces.
 
 use super::input::Input;
-use super::shipped::{RUN, STREAMS, mended, moment};
+use super::shipped::{RUN, STREAMS, mended, moment, protocol_of};
+use crate::naive::stream::good_frames;
 use fsu_mock::codec::framer::{Cut, Search, cut, longest};
 use fsu_mock::codec::reason::Reason;
 use fsu_mock::plan::fleet::Fsu;
 use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::stream::{longest_request, on_bytes};
+use fsu_mock::responder::stream::Step;
+use fsu_mock::responder::stream::{Patience, held_max, on_bytes};
 use fsu_mock::responder::{Outgoing, Scratch, Sink};
+use serde_json::Value;
 
 /// Frames put into a stream at most; bounds what one input costs.
 const FRAMES_MAX: usize = 32;
+
+/// Longer streams are not judged: the judge tries every size at every place.
+const JUDGED_BYTES_MAX: usize = 400;
 
 /// The FSU, the sizes of the pieces (again and again), then the stream: bytes, and good frames among them.
 pub fn run(data: &[u8]) {
@@ -25,11 +31,28 @@ pub fn check(fsu: &Fsu, stream: &[u8], pieces: &[u8]) {
     let whole = feed(fsu, stream, &[]);
     let split = feed(fsu, stream, pieces);
     assert_eq!(split, whole, "the pieces change what is found");
-    let (mut found, mut rest) = (vec![], vec![]);
-    whole.received.iter().for_each(|(bytes, _)| found.extend_from_slice(bytes));
-    rest.extend_from_slice(&whole.left);
-    assert_eq!([found, rest].concat(), stream, "bytes that are in no frame, no garbage and no rest");
+    let found: Vec<u8> = whole.received.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    assert_eq!(found, stream, "bytes that are in no frame and no garbage, or in two");
     check_prefixes(fsu, stream, pieces);
+    if let [device] = &*fsu.devices
+        && stream.len() <= JUDGED_BYTES_MAX
+    {
+        check_good_frames(protocol_of(device), stream, &whole);
+    }
+}
+
+/// Every good frame that the judge sees was taken as one.
+fn check_good_frames(protocol: &Value, stream: &[u8], found: &Found) {
+    let (mut at, mut frames) = (0, vec![]);
+    for (bytes, dropped) in &found.received {
+        if *dropped != Some(Reason::Garbage) {
+            frames.push((at, bytes.len()));
+        }
+        at += bytes.len();
+    }
+    for good in good_frames(protocol, stream) {
+        assert!(frames.contains(&good), "a good frame of {} bytes at {} is lost", good.1, good.0);
+    }
 }
 
 /// Bytes as they are, up to a byte FA, which stands for a frame: the next bytes are device, command and a change.
@@ -97,8 +120,12 @@ pub fn feed(fsu: &Fsu, stream: &[u8], pieces: &[u8]) -> Found {
         let step = on_bytes(&RUN, fsu, &mut state, &held, moment(0), &mut scratch, &mut found);
         held.drain(..step.consumed);
         assert_eq!(step.partial, !held.is_empty(), "a rest that is no beginning, or none that is one");
-        assert!(held.is_empty() || held.len() < longest_request(fsu), "{} bytes are held", held.len());
+        assert!(held.is_empty() || held.len() < held_max(fsu), "{} bytes are held", held.len());
     }
+    // The centre has nothing more to say.
+    scratch.progress = scratch.progress.with(Patience::End);
+    let step = on_bytes(&RUN, fsu, &mut state, &held, moment(0), &mut scratch, &mut found);
+    assert_eq!(step, Step { consumed: held.len(), ..Step::default() });
     found.left = held;
     found.dropped = state.counters.dropped.to_vec();
     found

@@ -22,6 +22,7 @@ pub mod generate;
 pub mod outer;
 pub mod reply;
 pub mod rules;
+pub mod stream;
 pub mod tape;
 pub mod text;
 pub mod transfer;

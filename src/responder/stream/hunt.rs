@@ -151,24 +151,36 @@ impl Hunt<'_> {
     fn weigh(&mut self, at: usize, found: Found) -> Next {
         let patience = self.progress.patience;
         let (end, doubtful) = match found {
+            // It was checked, and will be looked at again; where that cannot be paid for it goes as a whole.
+            Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
+                return Next::Frame { at, device, len, command: None };
+            }
             Found::Doubtful { device, len, others: false } if self.is_sound(device, at, len) => {
                 return Next::Frame { at, device, len, command: None };
             }
             Found::Doubtful { device, len, others } => (at + len, Some((device, len, others))),
-            _ if patience == Patience::End => return Next::Skip(next_start(self.devices, self.bytes, at + 1)),
             Found::BegunWrong => (self.bytes.len(), None),
+            _ if patience == Patience::End => return self.give_up(at),
             _ => return Next::More { doubtful: false },
         };
         let inside = self.inside(at, end, patience);
         if let Inside::Good(frame) = inside {
             return frame;
         }
-        let Some((device, len, others)) = doubtful else { return Next::More { doubtful: false } };
-        // It is looked at again with what comes next.
-        if patience == Patience::Wait && (others || inside == Inside::Begun) && self.pay(len) {
+        let Some((device, len, others)) = doubtful else {
+            return if patience == Patience::End { self.give_up(at) } else { Next::More { doubtful: false } };
+        };
+        if patience == Patience::Wait && (others || inside == Inside::Begun) {
             return Next::More { doubtful: true };
         }
         Next::Frame { at, device, len, command: None }
+    }
+
+    /// Goes on behind the first byte of what is not whole and never will be.
+    fn give_up(&mut self, at: usize) -> Next {
+        // They may have seen what is behind it already.
+        self.searches.fill(Search::default());
+        Next::Skip(next_start(self.devices, self.bytes, at + 1))
     }
 
     /// Looks for a good frame that begins behind `at` and before `end`.
@@ -208,9 +220,8 @@ impl Hunt<'_> {
         let template = &self.devices[device].template;
         let frame = inner::parse(template, &self.bytes[at..at + len], self.raw);
         template.checksum.is_some()
-            && frame.is_ok_and(|frame| {
-                inner::lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame)
-            })
+            && frame
+                .is_ok_and(|frame| inner::lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame))
     }
 
     fn pay(&mut self, bytes: usize) -> bool {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::codec::fixtures::{self, COMMANDS, frame};
+use crate::plan::fleet::VerifyChecksum;
 use crate::plan::rule::Delay;
 use crate::plan::template::{Algorithm, Framing, Template};
 use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
@@ -357,4 +358,134 @@ fn a_full_sink_is_left_alone() {
     // One frame is always looked at: it goes on.
     let second = on_bytes(&RUN, &fsu, &mut state, &bytes[first.consumed..], NOW, &mut scratch, &mut sink);
     assert_eq!((second.consumed, sink.0.sent.len(), state.counters.received), (rest, 4, 4));
+}
+
+/// Feeds a stream that ends, a read after each of `splits`: the replies, and how many bytes are garbage.
+fn ended(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> (Vec<Vec<u8>>, u64) {
+    let (mut state, mut scratch) = start(fsu);
+    let (mut said, mut done) = (Said::default(), 0);
+    for &end in splits {
+        done += on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut said).consumed;
+    }
+    scratch.progress = scratch.progress.with(Patience::End);
+    let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..], NOW, &mut scratch, &mut said);
+    assert_eq!(step, Step { consumed: bytes.len() - done, ..Step::default() });
+    let seen: Vec<u8> = said.received.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    assert_eq!(seen, bytes, "every byte once");
+    let sent = said.sent.into_iter().map(|(_, _, bytes)| bytes).collect();
+    (sent, state.counters.dropped[Reason::Garbage as usize])
+}
+
+fn with_verify(template: Template, verify: VerifyChecksum) -> Fsu {
+    let mut device = device(template, 1, 1, false);
+    Arc::get_mut(&mut device).unwrap().verify_checksum = verify;
+    fsu(vec![device])
+}
+
+/// `7E address command data.. sum 7E`: start and end are the same flag.
+fn flags() -> Template {
+    Template { end: [0x7E].into(), ..fixtures::delimited() }
+}
+
+#[test]
+fn n10_one_stray_byte_costs_no_good_frame() {
+    for template in fixtures::all().into_iter().chain([fixtures::keyed(), flags()]) {
+        let data: &[u8] = if template.framing == Framing::Keyed { &[7, 8] } else { &[1, 2, 3, 4] };
+        let good = frame(&template, 5, 0x10, data);
+        let mut wrong = frame(&template, 9, 0x10, data);
+        let len = wrong.len();
+        wrong[len - template.end.len() - 1] ^= 1;
+        // A stray byte, half a frame, a frame's tail, a start and the like, a wrong frame: all before good ones.
+        let mut befores: Vec<Vec<u8>> = vec![vec![0x33], template.start.to_vec(), [&template.start[..], &[9]].concat()];
+        befores.extend((1..good.len()).map(|at| good[..at].to_vec()));
+        befores.extend((1..good.len()).map(|at| good[at..].to_vec()));
+        befores.extend([wrong.clone(), [&wrong[..], &template.start].concat()]);
+        let reply = frame(&template, 5, 0x10, &[]);
+        for verify in [VerifyChecksum::Warn, VerifyChecksum::Strict] {
+            let fsu = with_verify(template_again(&template), verify);
+            for before in &befores {
+                let bytes = [&before[..], &good, &good].concat();
+                let (sent, garbage) = ended(&fsu, &bytes, &[]);
+                let answered = sent.iter().filter(|sent| **sent == reply).count();
+                assert_eq!(answered, 2, "{} before {}, {verify:?}", hex::encode(before), hex::encode(&good));
+                if verify == VerifyChecksum::Strict {
+                    assert_eq!(sent.len(), 2);
+                }
+                for split in 1..bytes.len() {
+                    assert_eq!(ended(&fsu, &bytes, &[split]), (sent.clone(), garbage), "split at {split}");
+                }
+                let every: Vec<usize> = (1..bytes.len()).collect();
+                assert_eq!(ended(&fsu, &bytes, &every), (sent, garbage), "byte by byte");
+            }
+        }
+    }
+}
+
+/// Templates are not cloned elsewhere.
+fn template_again(template: &Template) -> Template {
+    let all = fixtures::all().into_iter().chain([fixtures::keyed(), flags()]);
+    all.into_iter().find(|other| format!("{other:?}") == format!("{template:?}")).unwrap()
+}
+
+#[test]
+fn n10_error_replies_to_whole_frames_stay() {
+    let template = fixtures::length();
+    let unknown = frame(&template, 3, 0x77, &[1, 2]);
+    let good = frame(&template, 5, 0x10, &[]);
+    let echo = frame(&template, 3, 0x77, &[]);
+    let fsu = fsu(vec![device(fixtures::length(), 1, 1, true)]);
+    assert_eq!(ended(&fsu, &unknown, &[]), (vec![echo.clone()], 0));
+    // Its checksum is right: it is a frame, whatever it carries.
+    let carrier = frame(&template, 3, 0x77, &good);
+    assert_eq!(ended(&fsu, &carrier, &[]), (vec![echo], 0));
+    // Not so where its checksum is wrong.
+    let mut false_start = carrier;
+    let len = false_start.len();
+    false_start[len - 2] ^= 1;
+    assert_eq!(ended(&fsu, &false_start, &[]), (vec![good.clone()], 4 + 2));
+    let warn = with_verify(fixtures::length(), VerifyChecksum::Warn);
+    false_start[2] = 0x10;
+    assert_eq!(ended(&warn, &false_start, &[]), (vec![good], 4 + 2));
+}
+
+#[test]
+fn n10_a_wrong_frame_waits_only_for_what_may_begin_in_it() {
+    let check = |template: Template, data: &[u8], expected: bool| {
+        let mut bytes = frame(&template, 5, 0x10, data);
+        let at = bytes.len() - template.end.len() - 1;
+        bytes[at] ^= 1;
+        let fsu = with_verify(template, VerifyChecksum::Warn);
+        let (mut state, mut scratch) = start(&fsu);
+        let step = on_bytes(&RUN, &fsu, &mut state, &bytes, NOW, &mut scratch, &mut Said::default());
+        assert_eq!((step.doubtful, step.consumed == 0), (expected, expected), "{}", hex::encode(bytes));
+    };
+    check(fixtures::length(), &[1, 2, 3], false);
+    // A start in the data, and what follows it is no header, or one.
+    check(fixtures::length(), &[0x68, 1, 0x77], false);
+    check(fixtures::length(), &[0x68, 1, 0x10, 9], true);
+    check(fixtures::delimited(), &[1, 2, 3], false);
+    // Its end is a start, too.
+    check(flags(), &[1, 2, 3], true);
+}
+
+#[test]
+fn n10_false_starts_cost_no_more_than_the_bytes_times_a_constant() {
+    // Every place begins a frame that is whole and wrong; what is checked is bounded, and good frames still come through.
+    let template = Template { data_len_max: 65_000, ..fixtures::length() };
+    let field = crate::plan::template::LengthField { len: 2, base: 2, ..template.lengths[0].clone() };
+    let template = || Template {
+        left_len: 5,
+        lengths: [field.clone()].into(),
+        ..Template { data_len_max: 65_000, ..fixtures::length() }
+    };
+    let starts: Vec<u8> = [0x68, 9, 0x10, 0x40, 0x00].repeat(13_000);
+    let mut bytes = starts;
+    bytes.extend([0x16; 20_000]);
+    let good = frame(&template(), 5, 0x10, &[]);
+    bytes.extend(&good);
+    for verify in [VerifyChecksum::Warn, VerifyChecksum::Strict] {
+        let fsu = with_verify(template(), verify);
+        let (sent, _) = ended(&fsu, &bytes, &[]);
+        assert_eq!(sent.last(), Some(&good), "{verify:?}");
+    }
 }
