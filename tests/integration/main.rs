@@ -17,6 +17,7 @@ mod exits;
 mod faults;
 mod fleet;
 mod flood;
+mod framing;
 mod harness;
 mod ipv6;
 mod lateness;

@@ -4,6 +4,7 @@
 //! digit, `]`. The reply is the letter. On a stream, what is not `[` is garbage; `!` as the letter is answered with 1,000 bytes.
 
 mod datagrams;
+mod doubt;
 mod driver;
 mod guards;
 mod reload;

@@ -1,0 +1,109 @@
+//! Frames of a stream that are whole and wrong, with the real responder: what they wait for, and for how long.
+
+use super::*;
+use crate::codec::fixtures::{delimited, frame, length};
+use crate::plan::template::Template;
+use crate::responder::fixtures::device;
+use crate::shard::conn::DOUBT_MS;
+use crate::shard::protocol::Responder;
+
+/// A shard with one FSU that has one device, and a connection to it.
+struct Line {
+    serve: Serve<Responder, Records>,
+    io: FakeIo,
+    id: ConnId,
+}
+
+impl Line {
+    fn new(template: Template) -> Self {
+        let mut fsu = crate::responder::fixtures::fsu(vec![device(template, 1, 1, false)]);
+        fsu.transport = Transport::Tcp;
+        let fleet = Arc::new(crate::responder::fixtures::fleet(vec![fsu]));
+        let World { io, records, .. } = World::new(&fleet);
+        let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
+        let mut serve = Serve::new(fleet, &[0], run, Responder, records, clock(0, 0));
+        let id = serve.on_accept(0, address(1), clock(0, 0)).unwrap();
+        Self { serve, io, id }
+    }
+
+    /// Gives it bytes at that moment; then time goes on.
+    fn bytes(&mut self, ms: u64, bytes: &[u8]) {
+        self.run_to(ms);
+        self.serve.on_bytes(self.id, bytes, clock(ms, 0), &mut self.io);
+    }
+
+    fn run_to(&mut self, ms: u64) {
+        while let Some(next_ms) = self.serve.next_deadline().map(|ns| ns.div_ceil(1_000_000) - START_MS) {
+            if next_ms > ms {
+                break;
+            }
+            self.io.ms = self.io.ms.max(next_ms);
+            while self.serve.on_tick(clock(self.io.ms, 0), &mut self.io) {}
+        }
+        self.io.ms = ms;
+    }
+
+    /// When replies were written.
+    fn written(&self) -> Vec<u64> {
+        self.io.written.iter().map(|(ms, _)| *ms).collect()
+    }
+
+    fn dropped(&self, reason: Reason) -> u64 {
+        self.serve.counters()[0].1.dropped[reason as usize]
+    }
+}
+
+/// `7E address command data.. sum 7E`.
+fn flags() -> Template {
+    Template { end: [0x7E].into(), ..delimited() }
+}
+
+fn wrong(template: &Template, data: &[u8]) -> Vec<u8> {
+    let mut wire = frame(template, 5, 0x10, data);
+    let at = wire.len() - 2;
+    wire[at] ^= 1;
+    wire
+}
+
+#[test]
+fn n10_a_wrong_frame_is_taken_when_nothing_follows() {
+    let mut line = Line::new(flags());
+    // It came in pieces: its time counts from when it was whole.
+    let wire = wrong(&flags(), &[1, 2]);
+    line.bytes(100, &wire[..3]);
+    line.bytes(1_000, &wire[3..]);
+    line.run_to(3_000);
+    assert_eq!((line.written(), line.dropped(Reason::Garbage)), (vec![1_000 + DOUBT_MS], 0));
+    // No start in it: there is nothing to wait for.
+    let mut line = Line::new(delimited());
+    line.bytes(100, &wrong(&delimited(), &[1, 2]));
+    assert_eq!(line.written(), [100]);
+}
+
+#[test]
+fn n10_a_good_frame_that_begins_in_a_wrong_one_is_waited_for() {
+    let mut line = Line::new(flags());
+    let (half, good) = (&wrong(&flags(), &[1, 2])[..5], frame(&flags(), 5, 0x10, &[]));
+    line.bytes(100, &[half, &good[..1]].concat());
+    line.bytes(100 + DOUBT_MS - 1, &good[1..]);
+    line.run_to(20_000);
+    assert_eq!((line.written(), line.dropped(Reason::Garbage)), (vec![99 + DOUBT_MS], half.len() as u64));
+    assert_eq!((line.dropped(Reason::FrameDeadline), line.serve.counters()[0].1.received), (0, 1));
+}
+
+#[test]
+fn n10_a_false_start_holds_the_stream_for_its_deadline() {
+    let mut line = Line::new(length());
+    let deadline_ms = Limits::default().frame_deadline_ms;
+    let good = frame(&length(), 5, 0x10, &[]);
+    // A header like that of a longer frame, then a good one, with which it is still not whole.
+    let before = [0x68, 9, 0x10, 17];
+    line.bytes(100, &[&before[..], &good].concat());
+    line.run_to(20_000);
+    assert_eq!(line.written(), [100 + deadline_ms]);
+    assert_eq!((line.dropped(Reason::Garbage), line.dropped(Reason::FrameDeadline)), (before.len() as u64, 1));
+    // Where no command has its key it is not waited for.
+    let mut line = Line::new(length());
+    line.bytes(100, &[&[0x68, 9, 0x77, 17], &good[..]].concat());
+    assert_eq!(line.written(), [100]);
+}
