@@ -117,3 +117,67 @@ fn a_reader_that_has_gone_is_no_failure() {
     let output = fsu_mock(&["schema", "template"]).stdout(writer).output().expect("the program runs");
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
 }
+
+/// `68 length cmd data.. 16` over TCP: command 01 lists one byte of data.
+fn longer(dir: &Path, bytes_max: serde_json::Value) {
+    use serde_json::json;
+    let byte = |name: &str| json!({"name": name, "length": 1});
+    let mut protocol = json!({
+        "dynamic_length": true, "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, {"name": "len", "length": 1, "type": "length"}, byte("cmd")],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [{"data_frame_type": "01", "req_data_list": [byte("a")], "resp_data_list": [byte("a")]}],
+    });
+    if !bytes_max.is_null() {
+        protocol["request_bytes_max"] = bytes_max;
+    }
+    let files = [
+        (
+            "sys_config.json",
+            json!({"fsu_list": [{"fsuname": "dev", "port": 0, "protocol_type": "tcp", "config_dir": "."}]}),
+        ),
+        (
+            "fsu_devices.json",
+            json!({"device_list": [{"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"}]}),
+        ),
+        ("t.json", json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": protocol})),
+        ("default.json", json!({"01": {}})),
+    ];
+    for (name, content) in files {
+        std::fs::write(dir.join(name), content.to_string()).expect("written");
+    }
+}
+
+#[test]
+fn n11_a_longer_request_is_explained() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let explain = |hex: &str| check(&["explain", "--config", text(dir.path()), "--fsu", "dev", hex], 0);
+    longer(dir.path(), serde_json::Value::Null);
+    assert!(
+        explain("68 03 01 AABBCC 16").contains("reply: 68 01 01 AA 16")
+            || explain("68 03 01 AABBCC 16").contains("reply: 680101AA16")
+    );
+    longer(dir.path(), 6.into());
+    let told = explain("68 03 01 AABBCC 16");
+    assert!(told.contains("reply: none") && told.contains("wrong: "), "{told}");
+    assert!(told.contains("at most 6 bytes (request_bytes_max)") && told.contains("7 bytes"), "{told}");
+    let told = explain("68 01 02 AA 16");
+    assert!(told.contains("wrong: ") && told.contains("key 02"), "{told}");
+}
+
+#[test]
+fn n11_request_bytes_max_has_bounds() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (bytes_max, expected) in [
+        (serde_json::json!(4), Some("error: 4 bytes: a request of the template has 5 (at least those)")),
+        (serde_json::json!(65_536), Some("error: 65536 bytes (at most 65535)")),
+        (serde_json::json!("many"), Some("error")),
+        (serde_json::json!(5), None),
+        (serde_json::json!(65_535), None),
+    ] {
+        longer(dir.path(), bytes_max.clone());
+        let out = check(&["check", text(dir.path())], i32::from(expected.is_some()));
+        assert_eq!(out.contains("/protocol/request_bytes_max"), expected.is_some(), "{out}");
+        assert!(expected.is_none_or(|expected| out.contains(expected)), "{out}");
+    }
+}

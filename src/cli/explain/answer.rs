@@ -53,6 +53,19 @@ pub(super) fn bad_frame(device: &Device, frame: &Frame<'_>, reason: Reason) -> F
     fields::bad_frame(&device.template, frame, reason)
 }
 
+/// What keeps a stream from being cut there: the first check that fails, else its size.
+pub(super) fn not_cut(device: &Device, frame: &Frame<'_>) -> Fault {
+    let mut checksum_wrong = false;
+    let wrong = match examine(device, *frame, &mut checksum_wrong) {
+        Finding::Wrong(_, reason) => Some(reason),
+        Finding::Command(..) => checksum_wrong.then_some(Reason::BadChecksum),
+    };
+    match wrong {
+        Some(reason) => bad_frame(device, frame, reason),
+        None => fields::no_size(&device.template, frame),
+    }
+}
+
 /// The fields of a request, as the command that it shows has them.
 pub(super) fn request_layers(device: &Device, frame: &Frame<'_>) -> Vec<Layer> {
     let command = inner::command(&device.template, frame).map(|number| &device.template.commands[number]);

@@ -5,6 +5,7 @@ use super::outer::fault;
 use crate::cli::columns::hex;
 use crate::cli::describe::{self, Names, span, target};
 use crate::codec::checksum::{compute, read_number, write_number};
+use crate::codec::framer;
 use crate::codec::inner::{self, Frame, length_value};
 use crate::codec::reason::Reason;
 use crate::codec::value;
@@ -310,6 +311,17 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
         _ => (None, String::new(), read(0, 0)),
     };
     fault(reason, "inner frame", offset, expected, found)
+}
+
+/// A frame in which only its size is wrong: on a stream no frame is as long, or its command has another size.
+pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
+    let longest = framer::longest(template);
+    let expected = if frame.wire.len() > longest {
+        format!("at most {longest} bytes (request_bytes_max)")
+    } else {
+        "the size that its command lists".into()
+    };
+    fault(Reason::Garbage, "inner frame", Some(0), expected, format!("{} bytes", frame.wire.len()))
 }
 
 /// Keys near to one that is unknown.

@@ -214,8 +214,7 @@ impl<'a> Walk<'a> {
                 Ok(frame) => {
                     item.device = Some(answer::device_text(device));
                     item.layers = answer::request_layers(device, &frame);
-                    let wrong = inner::lengths_ok(template, &frame).err();
-                    item.faults.extend(wrong.map(|reason| answer::bad_frame(device, &frame, reason)));
+                    item.faults.push(answer::not_cut(device, &frame));
                 }
             }
         }

@@ -552,3 +552,35 @@ fn n20_heartbeats_need_a_family_in_common() {
     check("::", "::1", &[]);
     check("127.0.0.1", "::ffff:127.0.0.1", &[]);
 }
+
+/// The longest request of a stream, by what is listed and what `request_bytes_max` says.
+#[test]
+fn n11_a_length_is_believed_up_to_what_a_command_may_have() {
+    let longest = |protocol: &[(&str, Value)]| {
+        let mut files = files();
+        for (key, value) in protocol {
+            match value {
+                Value::Null => drop(files["t.json"]["protocol"]["data_frame"][0].as_object_mut().unwrap().remove(*key)),
+                _ => files["t.json"]["protocol"][*key] = value.clone(),
+            }
+        }
+        files["t.json"]["protocol"]["data_frame"][0]["resp_data_list"] = json!([]);
+        files["default.json"] = json!({"01": {}});
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in files.as_object().unwrap() {
+            std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+        }
+        let mut loader = Loader::new(Source::Directory);
+        let fleet = super::compile(&mut loader, &dir.path().join("sys_config.json"));
+        assert!(loader.diags.lines().next().is_none(), "{:?}", loader.diags.lines().collect::<Vec<_>>());
+        crate::codec::framer::longest(&fleet.unwrap().fsus[0].devices[0].template)
+    };
+    assert_eq!(longest(&[]), 256);
+    assert_eq!(longest(&[("request_bytes_max", json!(10))]), 10);
+    assert_eq!(longest(&[("request_bytes_max", json!(1_000))]), 1_000);
+    assert_eq!(longest(&[("req_data_list", Value::Null)]), 65_535);
+    assert_eq!(longest(&[("req_data_list", Value::Null), ("request_bytes_max", json!(300))]), 300);
+    // Before encoding: all but start and end are two characters.
+    assert_eq!(longest(&[("encoding", json!("ascii_hex"))]), 2 + 2 * 254);
+    assert_eq!(longest(&[("total_length", json!(40)), ("dynamic_length", json!(false))]), 40);
+}
