@@ -317,7 +317,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             Some((Dest::Stream(id), due_ns, _)) => self.on_stream_reply_due(index, id, 0, now.unix_of(due_ns), now, io),
             Some((Dest::Piece(id), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, PIECE, now.unix_of(due_ns), now, io)
+                self.on_stream_reply_due(index, id, PIECE, now.unix_of(due_ns), now, io);
             }
             Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
             None => {}

@@ -61,6 +61,7 @@ impl Default for Progress {
 
 impl Progress {
     /// To go on like that, once.
+    #[must_use]
     pub fn with(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }

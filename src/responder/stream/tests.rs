@@ -2,7 +2,7 @@ use super::*;
 use crate::codec::fixtures::{self, COMMANDS, frame};
 use crate::plan::fleet::VerifyChecksum;
 use crate::plan::rule::Delay;
-use crate::plan::template::{Algorithm, Framing, Template};
+use crate::plan::template::{Algorithm, Framing, LengthField, Template};
 use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
 use proptest::prelude::*;
 
@@ -471,18 +471,13 @@ fn n10_a_wrong_frame_waits_only_for_what_may_begin_in_it() {
 #[test]
 fn n10_false_starts_cost_no_more_than_the_bytes_times_a_constant() {
     // Every place begins a frame that is whole and wrong; what is checked is bounded, and good frames still come through.
-    let template = Template { data_len_max: 65_000, ..fixtures::length() };
-    let field = crate::plan::template::LengthField { len: 2, base: 2, ..template.lengths[0].clone() };
-    let template = || Template {
-        left_len: 5,
-        lengths: [field.clone()].into(),
-        ..Template { data_len_max: 65_000, ..fixtures::length() }
+    let field = LengthField { len: 2, base: 2, ..fixtures::length().lengths[0].clone() };
+    let template = || {
+        let lengths = [field.clone()].into();
+        Template { left_len: 5, lengths, data_len_max: 65_000, ..fixtures::length() }
     };
-    let starts: Vec<u8> = [0x68, 9, 0x10, 0x40, 0x00].repeat(13_000);
-    let mut bytes = starts;
-    bytes.extend([0x16; 20_000]);
     let good = frame(&template(), 5, 0x10, &[]);
-    bytes.extend(&good);
+    let bytes = [[0x68, 9, 0x10, 0x40, 0x00].repeat(13_000), vec![0x16; 20_000], good.clone()].concat();
     for verify in [VerifyChecksum::Warn, VerifyChecksum::Strict] {
         let fsu = with_verify(template(), verify);
         let (sent, _) = ended(&fsu, &bytes, &[]);
