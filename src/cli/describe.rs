@@ -1,6 +1,7 @@
 //! Parts of a plan in words, for `explain` and `plan`. Values look as configuration files spell them.
 
 use super::columns::hex;
+use crate::plan::compile::field::area_key;
 use crate::plan::fleet::Device;
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::{
@@ -142,15 +143,29 @@ pub struct Names<'a> {
 
 impl<'a> Names<'a> {
     fn request(self) -> impl Iterator<Item = &'a Field> {
-        let data = self.command.and_then(|command| command.request.as_deref()).unwrap_or_default();
-        self.device.template.left.iter().chain(data).chain(&self.device.template.tail)
+        self.device.template.left.iter().chain(self.data()).chain(&self.device.template.tail)
+    }
+
+    /// The name of a field among these, as a rule has to spell it: a header or tail field whose name the data frame has as
+    /// well bears its area.
+    fn spelled(self, field: &Field, data: &[Field]) -> String {
+        let outside = self.device.template.left.iter().chain(&self.device.template.tail);
+        let is_outside = outside.into_iter().any(|other| other.at == field.at && other.name == field.name);
+        if is_outside && data.iter().any(|other| other.name == field.name) {
+            return format!("{{{}}}_{}", area_key(field), field.name);
+        }
+        field.name.to_string()
+    }
+
+    fn data(self) -> &'a [Field] {
+        self.command.and_then(|command| command.request.as_deref()).unwrap_or_default()
     }
 
     /// ` (year to second)`: the request fields that a span covers.
     fn covered(self, at: Offset, len: usize) -> String {
         let inside = |field: &&Field| field.at.0 >= at.0 && field.at.0 < at.0 + len as i32;
-        let names: Vec<&str> = self.request().filter(inside).map(|field| &*field.name).collect();
-        match *names.as_slice() {
+        let names: Vec<String> = self.request().filter(inside).map(|field| self.spelled(field, self.data())).collect();
+        match names.as_slice() {
             [] => String::new(),
             [one] => format!(" ({one})"),
             [first, .., last] => format!(" ({first} to {last})"),
@@ -163,7 +178,7 @@ impl<'a> Names<'a> {
         let data = self.command.map(|command| &*command.response).unwrap_or_default();
         let fields = template.left.iter().chain(data).chain(&template.tail);
         let here = |field: &&Field| field.at.in_frame(reply.frame.len()) == to;
-        fields.into_iter().find(here).map_or_else(String::new, |field| format!(" ({})", field.name))
+        fields.into_iter().find(here).map_or_else(String::new, |field| format!(" ({})", self.spelled(field, data)))
     }
 
     fn register(self, number: u32) -> &'a str {
@@ -180,7 +195,7 @@ impl<'a> Names<'a> {
             Part::Literal(text) => text.to_string(),
             Part::Field { at, slot } => {
                 let same = |field: &&Field| field.at == *at && field.slot == *slot;
-                let name = self.request().find(same).map(|field| field.name.to_string());
+                let name = self.request().find(same).map(|field| self.spelled(field, self.data()));
                 format!("#{{{}}}#", name.unwrap_or_else(|| format!("request{}", span(*at, slot.len))))
             }
             Part::Number { number: which, .. } | Part::Packed(which) => format!("${{{}}}$", number(*which)),

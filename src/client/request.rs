@@ -5,7 +5,7 @@ use crate::codec::inner::{self, Frame, encode_wire};
 use crate::codec::value;
 use crate::plan::compile::command::key_digits;
 use crate::plan::compile::expr::nearest;
-use crate::plan::compile::field::split_name;
+use crate::plan::compile::field::{Area, outside, split_name};
 use crate::plan::template::{Command, Computed, Field, Template};
 
 /// The first command with that key, as people write keys: `21`, `48_F0_E1`. The error names the nearest.
@@ -57,12 +57,20 @@ pub fn build(template: &Template, command: &Command, values: &[(String, String)]
     Ok(raw)
 }
 
+/// The field of a request that a name is, as rules spell names: a plain one the data frame's, else the header's or the
+/// tail's.
+pub fn named<'t>(template: &'t Template, command: &'t Command, name: &str) -> Option<&'t Field> {
+    let (area, plain) = split_name(name);
+    let data = command.request.iter().flatten().filter(|_| area == Area::Plain);
+    data.into_iter().find(|field| *field.name == *plain).or_else(|| outside(template, area, plain))
+}
+
 /// A field of the request that may be set.
 fn field<'t>(template: &'t Template, command: &'t Command, name: &str) -> Result<&'t Field, String> {
     let (_, plain) = split_name(name);
     let data = command.request.as_deref().unwrap_or_default();
     let all = || data.iter().chain(&template.left).chain(&template.tail);
-    match all().find(|field| *field.name == *plain) {
+    match named(template, command, name) {
         Some(field) if field.computed == Computed::No => Ok(field),
         Some(_) => Err(format!("`{name}` is always computed")),
         None => {

@@ -1,6 +1,6 @@
 //! Requests, made from the same templates that the mock answers after: the template's sample, and values. Pure.
 
-use crate::client::request::finish;
+use crate::client::request::{finish, named};
 use crate::codec::value::{self, Misfit};
 use crate::plan::template::{Command, Computed, Field, Template};
 
@@ -29,11 +29,9 @@ pub enum RequestError {
     },
 }
 
-/// A field of a command's request: in the data frame, else in header or tail; nothing that is computed.
+/// A field of a command's request, as rules spell names; nothing that is computed.
 pub fn field<'a>(template: &'a Template, command: &'a Command, name: &str) -> Option<&'a Field> {
-    let data = command.request.iter().flat_map(|fields| fields.iter());
-    let all = data.chain(&template.left).chain(&template.tail);
-    all.filter(|field| field.computed == Computed::No).find(|field| *field.name == *name)
+    named(template, command, name).filter(|field| field.computed == Computed::No)
 }
 
 /// Writes a value, in the notation of the field's type, into a raw request; one that does not fit leaves it as it is.

@@ -116,7 +116,7 @@ fn assigned(
 ) -> Option<Assigned> {
     let (_, plain) = split_name(&name.value);
     let places: Vec<&Field> =
-        commands.iter().filter_map(|(template, command)| field(template, command, plain)).collect();
+        commands.iter().filter_map(|(template, command)| field(template, command, &name.value)).collect();
     let Some(first) = places.first() else {
         // A comment, where no field has that name.
         if !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
@@ -132,7 +132,7 @@ fn assigned(
             encode(diags, &place.slot, &text, value.pos)?;
         }
     }
-    Some((plain.to_owned(), text))
+    Some((name.value.trim().to_owned(), text))
 }
 
 /// What is wrong with a name that none of these requests has a value for.

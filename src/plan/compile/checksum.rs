@@ -1,7 +1,7 @@
 //! The checksum of a template to spans.
 
 use super::crc;
-use super::field::{self, known, split_name};
+use super::field::{self, known, outside, split_name};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawProtocol, RawVendor};
@@ -159,8 +159,8 @@ fn named_span(
 ) -> Option<(Offset, Offset, bool)> {
     let tail_begins = Offset(-(plan.tail_len as i32));
     let mut place = |at: &At<String>, end: bool| {
-        let (_, plain) = split_name(&at.value);
-        if let Some(field) = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) {
+        let (area, plain) = split_name(&at.value);
+        if let Some(field) = outside(plan, area, plain) {
             return Some(Offset(field.at.0 + if end { field.slot.len as i32 } else { 0 }));
         }
         if plain == "data_frame" || plain == "data" {

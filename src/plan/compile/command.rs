@@ -1,6 +1,6 @@
 //! One command of a template: its key, the request's fields and sizes, the reply's fields.
 
-use super::field::{self, Area, Padding, encode, known, split_name};
+use super::field::{self, Area, Padding, encode, known, outside, split_name};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
@@ -41,9 +41,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             continue;
         };
         let (area, plain) = split_name(&name.value);
-        let left = template.left.iter().filter(|_| area != Area::Tail);
-        let tail = template.tail.iter().filter(|_| area != Area::Left);
-        let header = left.chain(tail).find(|field| *field.name == *plain);
+        let header = outside(template, area, plain).filter(|_| area != Area::Plain);
         if let Some(field) = header {
             if field.computed != Computed::No && raw.value.value.is_some() {
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
@@ -60,6 +58,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             diags.error(name.pos, format!("no header field `{plain}`{}", known(plain, &names)));
             continue;
         }
+        field::check_apart(diags, template, name);
         if out.fields.iter().any(|field| !field.header && *field.field.name == *plain) {
             diags.error(name.pos, format!("a second field `{plain}` in one data frame"));
         }
@@ -85,17 +84,18 @@ fn data_lengths(
     data_len: usize,
 ) {
     for raw in list.iter().filter(|raw| raw.kind.as_ref().is_some_and(|kind| kind.value == "length")) {
-        let Some(name) = raw.name.as_ref().map(|name| split_name(&name.value).1) else { continue };
+        let Some((Area::Plain, name)) = raw.name.as_ref().map(|name| split_name(&name.value)) else { continue };
         let Some(index) = fields.iter().position(|field| !field.header && *field.field.name == *name) else { continue };
         let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
         let each = if chars && template.encoding == Encoding::AsciiHex { 2 } else { 1 };
         let mut value = raw.add.as_ref().map_or(0, |add| add.value);
         let whole = [At { pos: raw.pos, value: "data_frame".to_owned() }];
         for name in raw.of.as_ref().map_or(&whole[..], |of| &of.value.0) {
-            let plain = split_name(&name.value).1;
+            let (area, plain) = split_name(&name.value);
             let header = || template.left.iter().chain(&template.tail);
             let data = || fields.iter().filter(|field| !field.header).map(|field| &field.field);
-            let named = data().chain(header()).find(|field| *field.name == *plain);
+            let own = data().filter(|_| area == Area::Plain).find(|field| *field.name == *plain);
+            let named = own.or_else(|| outside(template, area, plain));
             let size = if plain == "data_frame" { Some(data_len) } else { named.map(|field| field.slot.len) };
             if let Some(size) = size {
                 value = value.saturating_add((size * each) as i64);
@@ -187,8 +187,12 @@ pub fn command(
     let mut lengths = Vec::new();
     if let (Some(request), Some(list)) = (&request, &raw.req_data_list) {
         for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
-            let Some(name) = listed.name.as_ref().map(|name| split_name(&name.value).1) else { continue };
-            let Some(field) = request.fields.iter().find(|field| *field.field.name == *name) else { continue };
+            let Some((area, name)) = listed.name.as_ref().map(|name| split_name(&name.value)) else { continue };
+            let place = outside(template, area, name).filter(|_| area != Area::Plain).map(|field| field.at);
+            let is_it = |field: &&ResponseField| {
+                *field.field.name == *name && place.map_or(!field.header, |at| field.header && field.field.at == at)
+            };
+            let Some(field) = request.fields.iter().find(is_it) else { continue };
             if field.value.is_none() {
                 diags.error(listed.pos, format!("`{name}` is marked match and has no value to match"));
             }

@@ -5,12 +5,12 @@ use crate::codec::value::{self, set_bits};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Kind, Slot, Template};
+use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Field, Kind, Slot, Template};
 
 /// Where a name points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Area {
-    /// Not said: the data frame, unless the header or tail has it.
+    /// Not said: the data frame; in rules and flags also header or tail, where the data frame has no such field.
     Plain,
     /// `{pdu_left}_x`, `{pdu_left}.{x}`
     Left,
@@ -31,6 +31,39 @@ pub fn split_name(name: &str) -> (Area, &str) {
     (Area::Plain, name)
 }
 
+/// The header or tail field that a name points at: in the area that it says, else in the header before the tail.
+pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Field> {
+    let left = plan.left.iter().filter(|_| area != Area::Tail);
+    let tail = plan.tail.iter().filter(|_| area != Area::Left);
+    left.chain(tail).find(|field| *field.name == *plain)
+}
+
+/// The key of the area that a header or tail field stands in, as names spell it.
+pub fn area_key(field: &Field) -> &'static str {
+    if field.at.0 >= 0 { "pdu_left" } else { "pdu_tailer" }
+}
+
+/// Is this name that header or tail field, where the data frame beside it has these fields? A plain name is the data
+/// frame's first.
+pub fn names_outside(name: &str, field: &Field, mut data: impl Iterator<Item = impl AsRef<str>>) -> bool {
+    let (area, plain) = split_name(name);
+    let there = match area {
+        Area::Left => field.at.0 >= 0,
+        Area::Tail => field.at.0 < 0,
+        Area::Plain => !data.any(|other| other.as_ref() == plain),
+    };
+    there && *field.name == *plain
+}
+
+/// Tells of a field of the data frame that has the name of a header or tail field: only its spelling says which it is.
+pub fn check_apart(diags: &mut Diags, plan: &Template, name: &At<String>) {
+    let (area, plain) = split_name(&name.value);
+    let Some(field) = outside(plan, area, plain).filter(|_| area == Area::Plain) else { return };
+    let whose = if field.at.0 >= 0 { "header" } else { "tail" };
+    let other = format!("`{{{}}}_{plain}` would be the {whose}'s", area_key(field));
+    diags.warn(name.pos, format!("`{plain}` is a field of the data frame; {other}"));
+}
+
 /// Tells of a name that no field may have.
 pub fn check_name(diags: &mut Diags, name: &At<String>) {
     match split_name(&name.value).1 {
@@ -41,15 +74,21 @@ pub fn check_name(diags: &mut Diags, name: &At<String>) {
     }
 }
 
-/// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken.
-pub fn check_once(diags: &mut Diags, plan: &Template, values: &[(At<String>, At<Json>)]) {
+/// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken. `is_data`: has
+/// the data frame that they are about such a field?
+pub fn check_once(
+    diags: &mut Diags,
+    plan: &Template,
+    values: &[(At<String>, At<Json>)],
+    is_data: impl Fn(&str) -> bool,
+) {
     for (number, (name, _)) in values.iter().enumerate() {
         let (area, plain) = split_name(&name.value);
+        let place = |area| outside(plan, area, plain).filter(|_| !(area == Area::Plain && is_data(plain)));
         let same = |(other, _): &&(At<String>, At<Json>)| {
             let (other_area, other) = split_name(&other.value);
-            let header = || plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain);
-            let one_plain = area == Area::Plain || other_area == Area::Plain;
-            other == plain && (area == other_area || one_plain && header())
+            let one = || place(area).is_some_and(|field| place(other_area).is_some_and(|other| other.at == field.at));
+            other == plain && (area == other_area || one())
         };
         if let Some((other, _)) = values[..number].iter().find(same) {
             diags.error(name.pos, format!("the same field as `{}`", other.value));

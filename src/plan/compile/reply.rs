@@ -1,7 +1,7 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
 use super::expr::{self, Scope, is_dynamic};
-use super::field::{Area, constant, encode, split_name, text};
+use super::field::{Area, constant, encode, names_outside, outside, split_name, text};
 use super::fits::fits;
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value;
@@ -56,8 +56,11 @@ impl Sources<'_> {
     /// The value that the rule gives a field.
     fn value(&self, field: &ResponseField) -> Option<&At<Json>> {
         let named = |name: &At<String>| {
-            let (area, name) = split_name(&name.value);
-            *name == *field.field.name && (area == Area::Plain || field.header)
+            if field.header {
+                let data = self.response.iter().filter(|other| !other.header);
+                return names_outside(&name.value, &field.field, data.map(|other| &other.field.name));
+            }
+            split_name(&name.value) == (Area::Plain, &*field.field.name)
         };
         self.values.iter().flat_map(|values| values.iter()).find(|(name, _)| named(name)).map(|(_, value)| value)
     }
@@ -357,10 +360,7 @@ impl Scope for HeaderScope<'_> {
 /// A header or tail field by name.
 pub fn header_lookup(template: &Template, name: &str) -> Result<(Offset, Slot), String> {
     let (area, plain) = split_name(name);
-    let left = template.left.iter().filter(|_| area != Area::Tail);
-    let tail = template.tail.iter().filter(|_| area != Area::Left);
-    let found = left.chain(tail).find(|field| *field.name == *plain);
-    found.map(|field| (field.at, field.slot.clone())).ok_or_else(|| {
+    outside(template, area, plain).map(|field| (field.at, field.slot.clone())).ok_or_else(|| {
         let names = template.left.iter().chain(&template.tail).map(|field| &*field.name);
         format!("no field `{name}` in the request{}", expr::nearest(plain, names))
     })

@@ -3,7 +3,7 @@
 use super::command::{key_digits, padded_key};
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
-use super::field::{self, Area, split_name};
+use super::field::{self, Area, outside, split_name};
 use super::payload::ByPlace;
 use super::reply::{self, ResponseField, Sources, header_lookup};
 use super::template::TemplateDraft;
@@ -58,18 +58,19 @@ const NEVER_SET: u32 = u32::MAX;
 
 impl Scope for CommandScope<'_> {
     fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
-        let (_, plain) = split_name(name);
-        let own = self.command.request.iter().flatten().find(|field| *field.name == *plain);
-        if let Some(field) = own {
-            return Ok(Some((field.at, field.slot.clone())));
+        let (area, plain) = split_name(name);
+        let data = |command: &'_ Command| {
+            let fields = command.request.iter().flatten().filter(|_| area == Area::Plain);
+            fields.into_iter().find(|field| *field.name == *plain).cloned()
+        };
+        if let Some(field) = data(self.command) {
+            return Ok(Some((field.at, field.slot)));
         }
         let plan = &self.draft.plan;
         if let Ok(found) = header_lookup(plan, name) {
             Ok(Some(found))
         } else {
-            let fields = |&number: &usize| plan.commands[number].request.iter().flatten();
-            let mut others = self.siblings.iter().flat_map(fields);
-            if others.any(|field| *field.name == *plain) {
+            if self.siblings.iter().any(|&number| data(&plan.commands[number]).is_some()) {
                 return Ok(None);
             }
             let header = plan.left.iter().chain(&plan.tail);
@@ -283,8 +284,10 @@ fn rule(
         Some(cycle) => cycle.value.iter().map(|turn| turn.value.0.as_slice()).collect(),
         None => vec![&[]],
     };
+    let replies = || numbers.iter().flat_map(|&number| &draft.commands[number].response);
     for values in turns.iter().copied().chain([data]) {
-        field::check_once(diags, &draft.plan, values);
+        let is_data = |plain: &str| replies().any(|field| !field.header && *field.field.name == *plain);
+        field::check_once(diags, &draft.plan, values, is_data);
     }
     for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
         check_name(diags, draft, numbers, name, value);
@@ -346,8 +349,8 @@ fn with_payload(
     let Some(transfer) = &sources.template.transfer else { return reply };
     let names = || sources.values.iter().flat_map(|values| values.iter()).map(|(name, _)| name);
     let is_data = |name: &&At<String>| {
-        let plain = split_name(&name.value).1;
-        sources.response.iter().any(|field| !field.header && *field.field.name == *plain)
+        let (area, plain) = split_name(&name.value);
+        area == Area::Plain && sources.response.iter().any(|field| !field.header && *field.field.name == *plain)
     };
     if given.is_some()
         && let Some(name) = names().find(is_data)
@@ -424,7 +427,7 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
         }
         return;
     }
-    match plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) {
+    match outside(plan, area, plain) {
         Some(field) if field.computed == Computed::No => {}
         Some(_) => diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing")),
         None if is_comment(plain) && matches!(value.value, Json::Str(_)) => {}
@@ -441,9 +444,11 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
 /// `when`, by command: `None` where this command's requests cannot fit it.
 fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRule) -> Vec<Option<Box<[Constant]>>> {
     let mut out: Vec<Option<Vec<Constant>>> = numbers.iter().map(|_| Some(Vec::new())).collect();
-    field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default());
+    let requests = || numbers.iter().flat_map(|&number| draft.plan.commands[number].request.iter().flatten());
+    let is_data = |plain: &str| requests().any(|field| *field.name == *plain);
+    field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default(), is_data);
     for (name, value) in raw.when.iter().flat_map(fields_of) {
-        let (_, plain) = split_name(&name.value);
+        let (area, plain) = split_name(&name.value);
         if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
             diags.error(value.pos, "`when` compares with constants, not with functions");
             continue;
@@ -451,7 +456,8 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
         let mut found = false;
         let mut failed: Option<Diags> = None;
         for (&number, constants) in numbers.iter().zip(&mut out) {
-            let own = draft.plan.commands[number].request.iter().flatten().find(|field| *field.name == *plain);
+            let own = draft.plan.commands[number].request.iter().flatten().filter(|_| area == Area::Plain);
+            let own = own.into_iter().find(|field| *field.name == *plain);
             let place = own
                 .map(|field| (field.at, field.slot.clone()))
                 .or_else(|| header_lookup(&draft.plan, &name.value).ok());
@@ -464,7 +470,10 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
             if let Some((bytes, mask)) = field::constant(&mut trial, &slot, value) {
                 found = true;
                 if let Some(constants) = constants {
-                    constants.push(Constant { name: plain.into(), at, bytes, mask });
+                    // What a plain name would not be bears its area.
+                    let both = area != Area::Plain && is_data(plain);
+                    let name = if both { name.value.trim().into() } else { plain.into() };
+                    constants.push(Constant { name, at, bytes, mask });
                 }
             } else {
                 failed = Some(trial);
@@ -477,8 +486,7 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
             None if is_comment(plain) => out.iter_mut().for_each(|constants| *constants = Some(Vec::new())),
             None => {
                 let plan = &draft.plan;
-                let fields = numbers.iter().flat_map(|&number| plan.commands[number].request.iter().flatten());
-                let names = fields.chain(plan.left.iter()).map(|field| &*field.name);
+                let names = requests().chain(plan.left.iter()).map(|field| &*field.name);
                 let near = nearest(plain, names);
                 diags.error(name.pos, format!("no field `{}` in the request{near}", name.value));
             }

@@ -3,7 +3,7 @@
 use super::checksum;
 use super::command::{self, CommandDraft, data_list};
 use super::expr::is_dynamic;
-use super::field::{self, Area, Padding, is_data_frame_length, known, split_name};
+use super::field::{self, Area, Padding, is_data_frame_length, known, outside, split_name};
 use super::reply::{self, HeaderScope, RefusalSpec, Sources};
 use super::sample::{self, sample};
 use super::transfer;
@@ -281,9 +281,8 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
         let default = [At { pos: raw.pos, value: "data_frame".to_owned() }];
         let of = raw.of.as_ref().map_or(&default[..], |of| &of.value.0);
         for name in of {
-            let (_, plain) = split_name(&name.value);
-            let header = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain);
-            match header {
+            let (area, plain) = split_name(&name.value);
+            match outside(plan, area, plain) {
                 Some(field) if matches!(field.computed, Computed::Start | Computed::End) => {
                     length.base = length.base.saturating_add(field.slot.len as i64);
                 }
@@ -352,11 +351,11 @@ fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Optio
     }
     let header: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
     let requests = protocol.data_frame.iter().flatten().filter_map(|command| command.req_data_list.as_ref()).flatten();
-    let asked: Vec<&str> =
-        requests.filter_map(|field| field.name.as_ref()).map(|name| split_name(&name.value).1).collect();
+    let asked = requests.filter_map(|field| field.name.as_ref()).map(|name| split_name(&name.value));
+    let asked: Vec<&str> = asked.filter(|(area, _)| *area == Area::Plain).map(|(_, plain)| plain).collect();
     let unknown = names.iter().find(|name| {
-        let plain = split_name(&name.value).1;
-        !header.contains(&plain) && !asked.contains(&plain)
+        let (area, plain) = split_name(&name.value);
+        outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(&plain))
     });
     let Some(name) = unknown else { return Some(names) };
     let what = "is neither a header field nor in any req_data_list, so no command can be told";
@@ -524,8 +523,8 @@ fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Op
         diags.missing(raw.pos, "field", "the header field that tells a refusal");
         return None;
     };
-    let (_, plain) = split_name(&name.value);
-    let Some(field) = plan.left.iter().chain(&plan.tail).find(|field| *field.name == *plain) else {
+    let (area, plain) = split_name(&name.value);
+    let Some(field) = outside(plan, area, plain) else {
         let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
         diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
         return None;
@@ -562,11 +561,12 @@ fn errors(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template) {
 fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::plan::rule::Reply {
     let list = data_list(diags, plan, raw.resp_data_list.as_deref().unwrap_or_default(), Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
-    field::check_once(diags, plan, values);
+    let is_data = |plain: &str| list.fields.iter().any(|field| !field.header && *field.field.name == *plain);
+    field::check_once(diags, plan, values, is_data);
     for (name, value) in values {
         let (area, plain) = split_name(&name.value);
-        let data = area == Area::Plain && list.fields.iter().any(|field| *field.field.name == *plain);
-        let header = plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain);
+        let data = area == Area::Plain && is_data(plain);
+        let header = outside(plan, area, plain).is_some();
         if !data && !header && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
             let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
             diags.error(name.pos, format!("no field `{}` in this reply{}", name.value, known(plain, &names)));

@@ -2,13 +2,13 @@
 
 use super::command::CommandDraft;
 use super::expr::is_dynamic;
-use super::field::{encode_constant, known, split_name, text};
+use super::field::{Area, area_key, encode_constant, known, outside, split_name, text};
 use super::reply::{self, HeaderScope, Sources};
 use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTransfer};
-use crate::plan::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Template};
+use crate::plan::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset, Template};
 use crate::plan::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
 use std::sync::Arc;
 
@@ -108,8 +108,8 @@ fn header<'a>(
     plan: &'a Template,
 ) -> Option<&'a Field> {
     let (pos, given) = name.map_or((raw.pos, default), |name| (name.pos, name.value.as_str()));
-    let (_, plain) = split_name(given);
-    match plan.left.iter().find(|field| *field.name == *plain) {
+    let (area, plain) = split_name(given);
+    match plan.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain) {
         Some(field) if field.computed == Computed::No => Some(field),
         Some(_) => {
             diags.error(pos, format!("`{key}`: `{plain}` is always computed"));
@@ -165,18 +165,25 @@ fn refused(
     let at = |text: &str| At { pos: raw.pos, value: text.to_owned() };
     let mut values: Vec<(At<String>, At<Json>)> = raw.refused.as_ref().map(|map| map.0.clone()).unwrap_or_default();
     for (name, _) in &values {
-        let (_, plain) = split_name(&name.value);
-        if !plan.left.iter().chain(&plan.tail).any(|field| *field.name == *plain) {
+        let (area, plain) = split_name(&name.value);
+        if outside(plan, area, plain).is_none() {
             let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
             diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
         }
     }
-    let given: Vec<String> = values.iter().map(|(name, _)| split_name(&name.value).1.to_owned()).collect();
-    if !given.iter().any(|name| **name == *accept.name) {
-        values.push((at(&accept.name), At { pos: raw.pos, value: Json::Str(REFUSED.into()) }));
+    let given: Vec<Offset> = values
+        .iter()
+        .filter_map(|(name, _)| {
+            let (area, plain) = split_name(&name.value);
+            outside(plan, area, plain).map(|field| field.at)
+        })
+        .collect();
+    let spelled = |field: &Field| at(&format!("{{{}}}_{}", area_key(field), field.name));
+    if !given.contains(&accept.at) {
+        values.push((spelled(accept), At { pos: raw.pos, value: Json::Str(REFUSED.into()) }));
     }
     for field in plan.left.iter().chain(&plan.tail).filter(|field| field.computed == Computed::No) {
-        if field.at == accept.at || given.iter().any(|name| **name == *field.name) {
+        if field.at == accept.at || given.contains(&field.at) {
             continue;
         }
         let value = |draft: &CommandDraft| {
@@ -189,7 +196,7 @@ fn refused(
         if let Some(Some(first)) = all.next()
             && all.all(|other| other.as_ref().is_some_and(|other| same(other, &first)))
         {
-            values.push((at(&field.name), At { pos: raw.pos, value: first }));
+            values.push((spelled(field), At { pos: raw.pos, value: first }));
         }
     }
     let sources = Sources {
