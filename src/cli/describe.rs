@@ -2,6 +2,7 @@
 
 use super::columns::hex;
 use crate::plan::compile::field::area_key;
+use crate::plan::compile::length::{behind, behind_len};
 use crate::plan::fleet::Device;
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::{
@@ -72,12 +73,25 @@ pub fn constant(constant: &Constant) -> String {
     format!("{} {place} = {}{mask}", constant.name, hex(&constant.bytes))
 }
 
-/// `5 + 1 x data frame bytes`
-pub fn formula(field: &LengthField) -> String {
+/// What a `{{data_frame_length}}` counts in frames that leave out so much: `the data frame and cmd`.
+pub fn counts(template: &Template, less: i64) -> String {
+    let behind = behind(template);
+    let names: Vec<&str> = behind.iter().map(|field| &*field.name).collect();
+    match less {
+        0 if names.is_empty() => "the data frame".into(),
+        0 => format!("the data frame and {}", names.join(", ")),
+        less if less == behind_len(template) as i64 => "the data frame alone".into(),
+        _ => "nothing: it is the configured number".into(),
+    }
+}
+
+/// `5 + 1 x data frame bytes`, of frames that leave out so much.
+pub fn formula(field: &LengthField, less: i64) -> String {
+    let base = field.base - if field.configured { less } else { 0 };
     let check = if field.lchksum { ", the upper 4 of 16 bits check the lower 12" } else { "" };
     match field.per_data {
-        0 => format!("{}{check}", field.base),
-        each => format!("{} + {each} x data frame bytes{check}", field.base),
+        0 => format!("{base}{check}"),
+        each => format!("{base} + {each} x data frame bytes{check}"),
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::request::finish;
 use crate::codec::checksum::{read_number, write_number};
-use crate::codec::inner::{self, length_value};
+use crate::codec::inner::{self, length_value_less};
 use crate::plan::template::{KeyPart, Template};
 use crate::plan::transfer::Transfer;
 
@@ -199,7 +199,8 @@ impl<'p> Exchange<'p> {
         put(&transfer.sn, self.next, &mut self.frame);
         for field in &template.lengths {
             let at = field.at.in_frame(self.frame.len());
-            write_number(length_value(field, 0), field.little, &mut self.frame[at..at + field.len]);
+            let value = length_value_less(field, 0, template.less);
+            write_number(value, field.little, &mut self.frame[at..at + field.len]);
         }
         self.send(now_ms);
     }
@@ -257,7 +258,8 @@ impl<'p> Exchange<'p> {
         let mut raw = std::mem::take(&mut self.raw);
         let taken = match inner::parse(self.template, wire, &mut raw) {
             Ok(frame)
-                if inner::lengths_ok(self.template, &frame).is_ok() && inner::checksum_ok(self.template, &frame) =>
+                if inner::reply_lengths_ok(self.template, &frame).is_ok()
+                    && inner::checksum_ok(self.template, &frame) =>
             {
                 self.on_raw(frame.raw, now_ms)
             }

@@ -20,6 +20,8 @@ fn command(key: u8) -> Command {
         exact: false,
         constants: Box::default(),
         lengths: Box::default(),
+        counts: Box::default(),
+        less: 0,
         response_len: 0,
         sample: Box::default(),
         made: Box::default(),
@@ -43,6 +45,9 @@ pub(crate) fn delimited() -> Template {
         data_len_max: 16,
         data_lens: Box::default(),
         lengths: Box::default(),
+        readings: [0].into(),
+        less: 0,
+        command_lengths: false,
         checksum: Some(Checksum {
             algorithm: Algorithm::Sum,
             name: "sum".into(),
@@ -96,7 +101,8 @@ pub(crate) fn without_start() -> Template {
 
 /// `68 address command length data.. sum 16`; the length counts itself and the data.
 pub(crate) fn length() -> Template {
-    let field = LengthField { at: Offset(3), len: 1, little: false, base: 1, per_data: 1, lchksum: false };
+    let field =
+        LengthField { at: Offset(3), len: 1, little: false, base: 1, per_data: 1, lchksum: false, configured: false };
     Template {
         start: [0x68].into(),
         end: [0x16].into(),
@@ -129,7 +135,8 @@ pub(crate) fn keyed() -> Template {
 
 /// `~ address command length(2) data.. sum CR` in hex characters; the length counts characters and checks itself.
 pub(crate) fn ascii_length() -> Template {
-    let field = LengthField { at: Offset(3), len: 2, little: false, base: 0, per_data: 2, lchksum: true };
+    let field =
+        LengthField { at: Offset(3), len: 2, little: false, base: 0, per_data: 2, lchksum: true, configured: false };
     Template {
         encoding: Encoding::AsciiHex,
         left_len: 5,

@@ -3,12 +3,13 @@
 //! Every decision rests on bytes that are there, and stays the same whatever comes after them: how a stream is split
 //! into reads does not change how it is cut. A decision never needs more than [`longest`] bytes.
 
+mod reading;
 #[cfg(test)]
 mod tests;
 
 use super::checksum::read_number;
 use super::inner::{carries, decode_hex, key, lchksum, length_means};
-use crate::plan::template::{Encoding, Framing, LengthField, Template};
+use crate::plan::template::{Command, Encoding, Framing, LengthField, Template};
 use memchr::memmem;
 
 /// What begins at a place of a stream.
@@ -165,13 +166,14 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
         }
     }
     let Some(header) = header(template, buf, raw) else { return true };
-    let data_len = match template.framing {
+    let length = match template.framing {
         Framing::Length(number) => template.lengths.get(number).and_then(|field| {
             let at = usize::try_from(field.at.0).ok()?;
-            length_means(field, read_number(header.get(at..at + field.len)?, field.little))
+            Some((field, read_number(header.get(at..at + field.len)?, field.little)))
         }),
         _ => None,
     };
+    let data_len = |command: &Command| length.and_then(|(field, value)| length_means(field, value, command.less));
     let versions = template.versions.iter().filter(|constant| constant.at.0 >= 0);
     if !versions.into_iter().all(|constant| carries(constant, header)) {
         return false;
@@ -180,11 +182,12 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
     if shape.data_len_min > 0 || shape.parts.iter().any(|part| part.at.0 < 0) {
         return true;
     }
-    let sizes = |&number: &u32| match (template.commands.get(number as usize), data_len) {
-        (Some(command), Some(len)) if command.exact => [command.request_len, command.request_len_padded].contains(&len),
-        (Some(command), Some(len)) => len >= command.request_len,
-        (command, _) => command.is_some(),
+    let fits = |command: &Command| match data_len(command) {
+        Some(len) if command.exact => [command.request_len, command.request_len_padded].contains(&len),
+        Some(len) => len >= command.request_len,
+        None => true,
     };
+    let sizes = |&number: &u32| template.commands.get(number as usize).is_some_and(fits);
     shape.table.find(key(shape, header)).is_some_and(|numbers| numbers.iter().any(sizes))
 }
 
@@ -247,7 +250,12 @@ fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
     if field.lchksum && value >> 12 != lchksum(value) {
         return Cut::No;
     }
-    match length_means(field, value) {
+    let less = match *template.readings {
+        [less] => less,
+        _ if field.configured => return reading::cut(template, field, buf, value),
+        _ => 0,
+    };
+    match length_means(field, value, less) {
         Some(data_len) if data_len <= template.data_len_max => sized(template, buf, wire_len(template, data_len)),
         _ => Cut::No,
     }

@@ -7,7 +7,7 @@
 
 use super::checksum::{compute, read_number, stored};
 use super::reason::Reason;
-use crate::plan::template::{Command, Constant, Encoding, KeyPart, KeyShape, LengthField, Template};
+use crate::plan::template::{Command, Constant, Count, Encoding, KeyPart, KeyShape, LengthField, Template};
 
 /// A frame whose size, start and end are right.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,12 @@ const NIBBLES: [u8; 256] = {
     }
     table
 };
+
+/// The value of a hex digit, in upper or lower case.
+#[inline]
+pub fn digit(char: u8) -> Option<u8> {
+    Some(NIBBLES[usize::from(char)]).filter(|&digit| digit < 0x10)
+}
 
 /// Decodes hex characters; false when one is no digit or their number is odd.
 #[inline]
@@ -119,18 +125,27 @@ pub fn lchksum(length: u64) -> u64 {
     sum.wrapping_neg() & 0xF
 }
 
-/// What a length field holds for a data frame of `data_len` bytes, its own check included.
+/// What a length field holds for a data frame of `data_len` bytes, its own check included; one that is a
+/// `{{data_frame_length}}` where it counts the header fields behind it.
 #[inline]
 pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
-    let value = field.base.wrapping_add(field.per_data * data_len as i64) as u64;
+    length_value_less(field, data_len, 0)
+}
+
+/// The same of a frame whose `{{data_frame_length}}` fields leave out so much ([`Command::less`]).
+#[inline]
+pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64 {
+    let less = if field.configured { less } else { 0 };
+    let value = field.base.wrapping_add(field.per_data * data_len as i64).wrapping_sub(less) as u64;
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
 }
 
 /// The data-frame bytes that a length field tells of; `None` when no data frame has that length.
 #[inline]
-pub fn length_means(field: &LengthField, value: u64) -> Option<usize> {
+pub fn length_means(field: &LengthField, value: u64, less: i64) -> Option<usize> {
     let value = if field.lchksum { value & 0x0FFF } else { value };
-    let rest = i64::try_from(value).ok()?.checked_sub(field.base)?;
+    let less = if field.configured { less } else { 0 };
+    let rest = i64::try_from(value).ok()?.checked_sub(field.base)?.checked_add(less)?;
     (field.per_data > 0 && rest >= 0 && rest % field.per_data == 0).then(|| (rest / field.per_data) as usize)
 }
 
@@ -142,20 +157,57 @@ fn check_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
             return Err(Reason::BadLengthChecksum);
         }
     }
-    for field in &template.lengths {
-        let at = field.at.in_frame(frame.raw.len());
-        let value = read_number(&frame.raw[at..at + field.len], field.little);
-        if value != length_value(field, frame.data_len) {
-            return Err(Reason::BadLength);
-        }
-    }
-    Ok(())
+    let right = match *template.readings {
+        [less] => holds_lengths(&template.lengths, frame, less),
+        _ => template.readings.iter().any(|&less| holds_lengths(&template.lengths, frame, less)),
+    };
+    if right { Ok(()) } else { Err(Reason::BadLength) }
 }
 
-/// `bad_length_checksum` and `bad_length`, in that order; the latter also for a frame longer than the one size that
-/// all frames have.
+/// Do these length fields say what the frame has, where they leave out so much?
+#[inline]
+pub fn holds_lengths(lengths: &[LengthField], frame: &Frame<'_>, less: i64) -> bool {
+    lengths.iter().all(|field| holds_length(field, frame, less))
+}
+
+/// Does this one? A field past the frame's end does not.
+#[inline]
+pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
+    let at = field.at.in_frame(frame.raw.len());
+    let bytes = frame.raw.get(at..).and_then(|rest| rest.get(..field.len));
+    bytes.is_some_and(|bytes| read_number(bytes, field.little) == length_value_less(field, frame.data_len, less))
+}
+
+/// Lengths that only the command of a request tells.
+#[cold]
+fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    let Some(number) = command(template, frame) else { return Ok(()) };
+    let command = &template.commands[number];
+    let counted = |count: &Count| holds_length(&count.length, frame, command.less);
+    let right = holds_lengths(&template.lengths, frame, command.less)
+        && command.counts.iter().all(counted)
+        && command.lengths.iter().all(|length| carries(length, frame.raw));
+    if right { Ok(()) } else { Err(Reason::BadLength) }
+}
+
+/// What the `{{data_frame_length}}` fields of a frame leave out: what its command says, else what the frame shows, else
+/// what frames of no command have. For people.
+pub fn less(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -> i64 {
+    let shown = || template.readings.iter().copied().find(|&less| holds_lengths(&template.lengths, frame, less));
+    command.map(|command| command.less).or_else(shown).unwrap_or(template.less)
+}
+
+/// `bad_length_checksum` and `bad_length` of a request, in that order; the latter also for a frame longer than the one size
+/// that all frames have.
 #[inline]
 pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    reply_lengths_ok(template, frame)?;
+    if template.command_lengths { check_command_lengths(template, frame) } else { Ok(()) }
+}
+
+/// The same of a frame in the other direction, which need not tell its command: any command's reading is right.
+#[inline]
+pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     if !template.lengths.is_empty() {
         check_lengths(template, frame)?;
     }

@@ -500,6 +500,6 @@ impl<'a> Broadcast<'a> {
 #[cold]
 fn whole(template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Reason> {
     let frame = inner::parse(template, wire, scratch)?;
-    inner::lengths_ok(template, &frame)?;
+    inner::reply_lengths_ok(template, &frame)?;
     if inner::checksum_ok(template, &frame) { Ok(()) } else { Err(Reason::BadChecksum) }
 }

@@ -5,7 +5,7 @@
 //! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
 
 use crate::codec::checksum::write_number;
-use crate::codec::inner::{self, length_value};
+use crate::codec::inner::{self, length_value_less};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Device;
 use crate::plan::rule::{Patch, Reply, Rule};
@@ -180,7 +180,7 @@ impl Expect {
     /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.
     pub fn check(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
         let frame = inner::parse(template, wire, scratch).map_err(Wrong::Inner)?;
-        inner::lengths_ok(template, &frame).map_err(Wrong::Inner)?;
+        inner::reply_lengths_ok(template, &frame).map_err(Wrong::Inner)?;
         if !inner::checksum_ok(template, &frame) {
             return Err(Wrong::Checksum);
         }
@@ -280,7 +280,8 @@ fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
             sources.drain(data.clone());
             for field in &template.lengths {
                 let at = field.at.in_frame(frame.len());
-                write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
+                let value = length_value_less(field, 0, reply.less);
+                write_number(value, field.little, &mut frame[at..at + field.len]);
             }
         }
         let telltale = telltale(true).filter(|_| !follows).map(|mut telltale| {

@@ -81,11 +81,11 @@ impl InnerText {
                     (0..template.commands.len()).any(|number| size_fits(template, &frame, number))
                 }
             };
-            let rank = if known && inner::lengths_ok(template, &frame).is_ok() {
-                2 + u8::from(inner::checksum_ok(template, &frame))
-            } else {
-                1
+            let lengths = match kind {
+                Kind::Received => inner::lengths_ok(template, &frame),
+                Kind::Reply | Kind::Heartbeat | Kind::Fault => inner::reply_lengths_ok(template, &frame),
             };
+            let rank = if known && lengths.is_ok() { 2 + u8::from(inner::checksum_ok(template, &frame)) } else { 1 };
             if rank > best.0 {
                 best = (rank, number);
             }
@@ -146,8 +146,9 @@ fn frame_text(
     value: &mut String,
     page: &mut Page<'_>,
 ) {
+    let less = inner::less(template, frame, command);
     for field in &template.left {
-        header_field(template, frame, field, indent, value, page);
+        header_field((template, less), frame, field, indent, value, page);
     }
     let data = frame.raw.get(template.left_len..).and_then(|rest| rest.get(..frame.data_len)).unwrap_or_default();
     if !data.is_empty() {
@@ -156,7 +157,7 @@ fn frame_text(
         page.end();
     }
     for field in &template.tail {
-        header_field(template, frame, field, indent, value, page);
+        header_field((template, less), frame, field, indent, value, page);
     }
     if kind == Kind::Received
         && let Some(reason) = reason(template, frame, command)
@@ -192,9 +193,10 @@ fn reason(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -> 
     (command.is_none() && !demand).then_some(Reason::UnknownCommand)
 }
 
-/// A field of the header or the tail, and what it should be where that is computed and differs.
+/// A field of the header or the tail, and what it should be where that is computed and differs. Beside the template, what
+/// the frame's `{{data_frame_length}}` fields leave out.
 fn header_field(
-    template: &Template,
+    (template, less): (&Template, i64),
     frame: &Frame<'_>,
     field: &Field,
     indent: usize,
@@ -205,7 +207,7 @@ fn header_field(
     page.name(indent, &field.name);
     notation(&field.slot, got, value, page);
     let mut right = [0; 8];
-    if let Some(right) = computed(template, frame, field, &mut right).filter(|&right| right != got) {
+    if let Some(right) = computed((template, less), frame, field, &mut right).filter(|&right| right != got) {
         page.open_computed();
         notation(&field.slot, right, value, page);
         page.text(")");
@@ -214,12 +216,18 @@ fn header_field(
 }
 
 /// The bytes that a length or checksum field should have.
-fn computed<'b>(template: &Template, frame: &Frame<'_>, field: &Field, out: &'b mut [u8; 8]) -> Option<&'b [u8]> {
+fn computed<'b>(
+    (template, less): (&Template, i64),
+    frame: &Frame<'_>,
+    field: &Field,
+    out: &'b mut [u8; 8],
+) -> Option<&'b [u8]> {
     match field.computed {
         Computed::Length => {
             let length = template.lengths.iter().find(|length| length.at == field.at)?;
             let out = out.get_mut(..length.len)?;
-            write_number(inner::length_value(length, frame.data_len), length.little, out);
+            let value = inner::length_value_less(length, frame.data_len, less);
+            write_number(value, length.little, out);
             Some(out)
         }
         Computed::Checksum => {

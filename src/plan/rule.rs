@@ -73,6 +73,8 @@ pub struct Reply {
     pub patches: Box<[Patch]>,
     /// Data-frame bytes.
     pub data_len: usize,
+    /// What its `{{data_frame_length}}` fields leave out ([`super::template::Command::less`]).
+    pub less: i64,
     /// Which header values keep the data frame.
     pub refusal: Option<Refusal>,
     /// What follows in frames of its own; then `frame` goes out without its data frame.

@@ -115,7 +115,7 @@ pub enum Computed {
     Checksum,
 }
 
-/// A length in the header or tail: `value = base + per_data * (data frame bytes)`.
+/// A length: `value = base + per_data * (data frame bytes)`, with the header fields that [`Command::less`] leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LengthField {
     /// Where it stands.
@@ -130,6 +130,8 @@ pub struct LengthField {
     pub per_data: i64,
     /// The top 4 of 16 bits check the lower 12.
     pub lchksum: bool,
+    /// A `{{data_frame_length}}`: a command's number is [`Command::less`] smaller than this.
+    pub configured: bool,
 }
 
 /// Bytes that a frame has to carry at a place, where `mask` is 1.
@@ -269,6 +271,12 @@ pub struct Command {
     pub constants: Box<[Constant]>,
     /// Data-frame lengths of the request: a field that contradicts them is `bad_length`.
     pub lengths: Box<[Constant]>,
+    /// The request's fields with `{{data_frame_length}}`: one that contradicts the frame is `bad_length`.
+    pub counts: Box<[Count]>,
+    /// What the number of `{{data_frame_length}}` is less than the data frame and the header fields behind the length field:
+    /// 0 where it counts both, those fields' bytes where it counts the data frame alone, and what the configured number
+    /// leaves out of a frame of fixed size.
+    pub less: i64,
     /// Data-frame bytes of the reply.
     pub response_len: usize,
     /// A raw request with the values that the template gives; its checksum is not computed. For clients.
@@ -284,6 +292,15 @@ pub struct Made {
     pub field: Field,
     /// Its value; it refers to no request and no register.
     pub value: Expr,
+}
+
+/// A request's field whose value is `{{data_frame_length}}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// For people.
+    pub name: Box<str>,
+    /// What it holds.
+    pub length: LengthField,
 }
 
 /// Which wrong requests a template can answer; index into [`Template::errors`].
@@ -349,6 +366,12 @@ pub struct Template {
     pub data_lens: Box<[usize]>,
     /// Lengths in header and tail.
     pub lengths: Box<[LengthField]>,
+    /// [`Command::less`] of all commands, each value once, in ascending order; never empty.
+    pub readings: Box<[i64]>,
+    /// The one of frames that are no command's: what all commands agree on, else 0.
+    pub less: i64,
+    /// Lengths that only the command tells: its `lengths` and `counts`, and which of several readings it has.
+    pub command_lengths: bool,
     /// The inner checksum.
     pub checksum: Option<Checksum>,
     /// Header and tail constants marked `match`: another value is `bad_version`.

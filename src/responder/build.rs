@@ -4,7 +4,7 @@ use super::random::Dice;
 use super::state::DeviceState;
 use crate::codec::checksum::{compute, write_number};
 use crate::codec::civil::{Calendar, Civil, Now};
-use crate::codec::inner::{encode_hex, encode_wire, length_value};
+use crate::codec::inner::{encode_hex, encode_wire, length_value_less};
 use crate::codec::value;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::{Encoding, Template};
@@ -218,7 +218,7 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
         frame.drain(data);
         for field in &template.lengths {
             let at = field.at.in_frame(frame.len());
-            write_number(length_value(field, 0), field.little, &mut frame[at..at + field.len]);
+            write_number(length_value_less(field, 0, reply.less), field.little, &mut frame[at..at + field.len]);
         }
     }
 }

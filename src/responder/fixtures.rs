@@ -22,6 +22,7 @@ fn echo(template: &Template) -> Arc<Reply> {
         data_len: frame.len() - template.left_len - template.tail_len,
         frame: frame.into(),
         patches: [Patch::Copy { from: Offset(1), to: 1, len: 2 }].into(),
+        less: 0,
         refusal: None,
         payload: crate::plan::transfer::Payload::None,
     })

@@ -83,9 +83,6 @@ pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool)
     let Some(command) = inner::command(template, &frame) else {
         return Finding::Wrong(frame, Reason::UnknownCommand);
     };
-    if !template.commands[command].lengths.iter().all(|length| inner::carries(length, frame.raw)) {
-        return Finding::Wrong(frame, Reason::BadLength);
-    }
     Finding::Command(frame, command)
 }
 

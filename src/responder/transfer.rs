@@ -15,7 +15,7 @@ use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matc
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::checksum::{read_number, write_number};
-use crate::codec::inner::{self, Frame, carries, length_value};
+use crate::codec::inner::{self, Frame, carries, length_value_less};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Fsu;
 use crate::plan::rule::Reply;
@@ -436,7 +436,8 @@ impl Served<'_> {
         write_number(open.last | mark, transfer.sn.little, &mut frame[sn..sn + transfer.sn.len]);
         for field in &template.lengths {
             let at = field.at.in_frame(frame.len());
-            write_number(length_value(field, chunk.len()), field.little, &mut frame[at..at + field.len]);
+            let value = length_value_less(field, chunk.len(), template.less);
+            write_number(value, field.little, &mut frame[at..at + field.len]);
         }
         finish(template, frame, &mut scratch.wire);
     }

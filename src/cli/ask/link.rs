@@ -131,5 +131,5 @@ fn is_silence(error: &io::Error) -> bool {
 /// One reply was asked for: the bytes are it as soon as they are a good frame.
 fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
     inner::parse(template, wire, raw)
-        .is_ok_and(|frame| inner::lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame))
+        .is_ok_and(|frame| inner::reply_lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame))
 }

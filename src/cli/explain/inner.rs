@@ -6,7 +6,7 @@ use crate::cli::columns::hex;
 use crate::cli::describe::{self, Names, span, target};
 use crate::codec::checksum::{compute, read_number, write_number};
 use crate::codec::framer;
-use crate::codec::inner::{self, Frame, length_value};
+use crate::codec::inner::{self, Frame, length_value_less};
 use crate::codec::reason::Reason;
 use crate::codec::value;
 use crate::plan::fleet::Device;
@@ -31,6 +31,11 @@ pub(super) fn layers(view: View<'_>, frame: &Frame<'_>) -> Vec<Layer> {
     if template.encoding == Encoding::AsciiHex {
         let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());
         header.notes.push(format!("ascii_hex: offsets count the {sizes}"));
+    }
+    let counted = template.lengths.iter().filter(|length| length.configured).map(|length| length.at);
+    let counted = counted.chain(view.command.iter().flat_map(|command| &command.counts).map(|count| count.length.at));
+    if counted.count() > 0 {
+        header.notes.push(format!("data_frame_length counts {}", describe::counts(template, less(view, frame))));
     }
     header.fields = template.left.iter().map(|field| row(view, frame, field)).collect();
     let tail = template.tail.iter().map(|field| row(view, frame, field)).collect();
@@ -118,13 +123,17 @@ fn expected(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Option<Box<[u8]
         Computed::Checksum => return template.checksum.as_ref().map(|_| right_checksum(template, frame)),
         Computed::Length => {
             if let Some(length) = template.lengths.iter().find(|length| length.at == field.at) {
-                return Some(right_length(length, frame.data_len));
+                return Some(right_length(length, frame.data_len, less(view, frame)));
             }
         }
         Computed::No => {}
     }
     if view.reply.is_some() {
         return None;
+    }
+    let mut counts = view.command.into_iter().flat_map(|command| &command.counts);
+    if let Some(count) = counts.find(|count| count.length.at == field.at) {
+        return Some(right_length(&count.length, frame.data_len, less(view, frame)));
     }
     let command = view.command.map(|command| command.constants.iter().chain(&command.lengths));
     let constants = template.versions.iter().chain(command.into_iter().flatten());
@@ -148,9 +157,14 @@ fn right_checksum(template: &Template, frame: &Frame<'_>) -> Box<[u8]> {
     bytes.into()
 }
 
-fn right_length(length: &LengthField, data_len: usize) -> Box<[u8]> {
+/// What the frame's `{{data_frame_length}}` fields leave out.
+fn less(view: View<'_>, frame: &Frame<'_>) -> i64 {
+    view.reply.map_or_else(|| inner::less(&view.device.template, frame, view.command), |reply| reply.less)
+}
+
+fn right_length(length: &LengthField, data_len: usize, less: i64) -> Box<[u8]> {
     let mut bytes = vec![0; length.len];
-    write_number(length_value(length, data_len), length.little, &mut bytes);
+    write_number(length_value_less(length, data_len, less), length.little, &mut bytes);
     bytes.into()
 }
 
@@ -335,13 +349,16 @@ fn near(template: &Template, key: &str) -> String {
 }
 
 fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String, String) {
-    for length in &template.lengths {
+    let command = inner::command(template, frame).map(|number| &template.commands[number]);
+    let less = inner::less(template, frame, command);
+    let counts = command.into_iter().flat_map(|command| &command.counts).map(|count| &count.length);
+    for length in template.lengths.iter().chain(counts) {
         let at = length.at.in_frame(frame.raw.len());
-        let right = right_length(length, frame.data_len);
+        let right = right_length(length, frame.data_len, less);
         let found = &frame.raw[at..at + length.len];
         if *found != *right {
             let (right, found) = notations(template, length.at, &right, found);
-            let expected = format!("{right} ({}; the frame has {})", describe::formula(length), frame.data_len);
+            let expected = format!("{right} ({}; the frame has {})", describe::formula(length, less), frame.data_len);
             return (Some(at), expected, found);
         }
     }
@@ -349,7 +366,7 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
         let whole = |data: usize| format!("{} bytes", template.left_len + data + template.tail_len);
         return (Some(frame.raw.len()), whole(fixed), whole(frame.data_len));
     }
-    let lengths = inner::command(template, frame).map(|number| &template.commands[number].lengths);
+    let lengths = command.map(|command| &command.lengths);
     let wrong = lengths.into_iter().flatten().find(|constant| !inner::carries(constant, frame.raw));
     match wrong {
         Some(constant) => {

@@ -168,6 +168,8 @@ pub(super) struct CommandPlan {
     pub(super) constants: Vec<ConstantPlan>,
     /// Lengths inside the data frame.
     pub(super) lengths: Vec<ConstantPlan>,
+    /// What `{{data_frame_length}}` counts.
+    pub(super) counts: Option<String>,
     /// `None`: whatever comes.
     pub(super) request: Option<Vec<FieldPlan>>,
     /// Data-frame bytes of the reply.
@@ -309,7 +311,7 @@ impl DevicePlan {
             data_len: data_len(template),
             tail_len: template.tail_len,
             tail: fields(&template.tail),
-            lengths: template.lengths.iter().map(length).collect(),
+            lengths: template.lengths.iter().map(|field| length(template, field)).collect(),
             checksum: template.checksum.as_ref().map(|checksum| ChecksumPlan {
                 at: checksum.at.0,
                 len: checksum.len,
@@ -345,6 +347,7 @@ impl CommandPlan {
             request_size: request_size(&device.template, command),
             constants: constants(&command.constants),
             lengths: constants(&command.lengths),
+            counts: counts(&device.template, command),
             request: command.request.as_deref().map(fields),
             reply_len: command.response_len,
             reply: fields(&command.response),
@@ -360,6 +363,12 @@ pub(super) fn request_size(template: &Template, command: &Command) -> String {
         (None, None) => "whatever comes".into(),
         (Some(_), None) => describe::request_size(command),
     }
+}
+
+/// What `{{data_frame_length}}` counts in a command whose frames have one.
+fn counts(template: &Template, command: &Command) -> Option<String> {
+    let header = template.lengths.iter().any(|length| length.configured);
+    (header || !command.counts.is_empty()).then(|| describe::counts(template, command.less))
 }
 
 fn framing(template: &Template) -> String {
@@ -400,9 +409,12 @@ fn fields(fields: &[Field]) -> Vec<FieldPlan> {
     fields.iter().map(plan).collect()
 }
 
-fn length(field: &LengthField) -> LengthPlan {
-    let &LengthField { at, len, little, base, per_data, lchksum } = field;
-    LengthPlan { at: at.0, len, little, base, per_data, lchksum, formula: describe::formula(field) }
+fn length(template: &Template, field: &LengthField) -> LengthPlan {
+    let readings = if field.configured { &*template.readings } else { &[0] };
+    let formulas: Vec<String> = readings.iter().map(|&less| describe::formula(field, less)).collect();
+    let formula = formulas.join(", or (the commands say which) ");
+    let &LengthField { at, len, little, base, per_data, lchksum, .. } = field;
+    LengthPlan { at: at.0, len, little, base, per_data, lchksum, formula }
 }
 
 fn constants(constants: &[Constant]) -> Vec<ConstantPlan> {

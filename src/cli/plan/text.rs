@@ -122,6 +122,9 @@ fn write_command(command: &CommandPlan, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n  command {}: {}", command.number, command.key)?;
     write_constants("selected by", &command.constants, 4, out)?;
     write_constants("length", &command.lengths, 4, out)?;
+    if let Some(counts) = &command.counts {
+        writeln!(out, "    data_frame_length counts {counts}")?;
+    }
     match &command.request {
         Some(fields) => write_fields(&format!("request, data frame of {}", command.request_size), fields, out)?,
         None => writeln!(out, "\n  request, {}", command.request_size)?,

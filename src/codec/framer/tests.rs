@@ -151,7 +151,15 @@ fn keyed() {
 
 #[test]
 fn hostile_length_fields() {
-    let field = |per_data, base, at| LengthField { at, len: 8, little: false, base, per_data, lchksum: false };
+    let field = |per_data, base, at| LengthField {
+        at,
+        len: 8,
+        little: false,
+        base,
+        per_data,
+        lchksum: false,
+        configured: false,
+    };
     let at = crate::plan::template::Offset;
     let mut buf = vec![0x68, 0, 0];
     buf.extend([0xFF; 40]);

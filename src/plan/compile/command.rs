@@ -1,12 +1,13 @@
 //! One command of a template: its key, the request's fields and sizes, the reply's fields.
 
-use super::field::{self, Area, Padding, encode, known, outside, split_name};
+use super::field::{self, Area, Padding, encode, is_data_frame_length, known, outside, split_name};
+use super::length::{self, Counted};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
 use crate::plan::template::{
-    Command, Computed, Constant, Encoding, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot, Template,
+    Command, Computed, Constant, Count, Encoding, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot, Template,
 };
 
 /// What rules need of a command beside the plan.
@@ -43,7 +44,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let (area, plain) = split_name(&name.value);
         let header = outside(template, area, plain).filter(|_| area != Area::Plain);
         if let Some(field) = header {
-            if field.computed != Computed::No && raw.value.value.is_some() {
+            if field.computed != Computed::No && raw.value.value.is_some() && !is_data_frame_length(raw) {
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
             }
             if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
@@ -65,14 +66,38 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let Some(slot) = field::slot(diags, raw, padding) else { continue };
         let at = Offset((template.left_len + out.len) as i32);
         out.len += slot.len;
-        let computed = if slot.kind == Kind::Length { Computed::Length } else { Computed::No };
-        if let Some(value) = raw.value.value.as_ref().filter(|_| computed == Computed::Length) {
+        let counted = is_data_frame_length(raw);
+        let computed = if slot.kind == Kind::Length || counted { Computed::Length } else { Computed::No };
+        if let Some(value) = raw.value.value.as_ref().filter(|_| computed == Computed::Length && !counted) {
             diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
         let field = Field { name: plain.into(), at, slot, computed };
         out.fields.push(ResponseField { field, header: false, value: raw.value.value.clone() });
     }
     out
+}
+
+/// The field of a compiled list that one of the list is.
+pub fn listed_index(template: &Template, raw: &RawField, fields: &[ResponseField]) -> Option<usize> {
+    let (area, plain) = split_name(&raw.name.as_ref()?.value);
+    let at = outside(template, area, plain).filter(|_| area != Area::Plain).map(|field| field.at);
+    let is_it = |listed: &ResponseField| {
+        *listed.field.name == *plain && at.map_or(!listed.header, |at| listed.header && listed.field.at == at)
+    };
+    fields.iter().position(is_it)
+}
+
+/// Gives the lengths in a reply's list their values, in a data frame of so many bytes.
+pub fn response_lengths(
+    diags: &mut Diags,
+    template: &Template,
+    list: &[At<RawField>],
+    fields: &mut [ResponseField],
+    data_len: usize,
+    less: i64,
+) {
+    data_lengths(diags, template, list, fields, data_len);
+    length::fill(diags, template, list, fields, length::number(template, data_len, less));
 }
 
 /// Gives the length fields inside a data frame their values.
@@ -83,7 +108,8 @@ fn data_lengths(
     fields: &mut [ResponseField],
     data_len: usize,
 ) {
-    for raw in list.iter().filter(|raw| raw.kind.as_ref().is_some_and(|kind| kind.value == "length")) {
+    let is_length = |raw: &RawField| raw.kind.as_ref().is_some_and(|kind| kind.value == "length");
+    for raw in list.iter().filter(|raw| is_length(raw) && !is_data_frame_length(raw)) {
         let Some((Area::Plain, name)) = raw.name.as_ref().map(|name| split_name(&name.value)) else { continue };
         let Some(index) = fields.iter().position(|field| !field.header && *field.field.name == *name) else { continue };
         let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
@@ -121,30 +147,13 @@ fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
     Some(Constant { name: field.field.name.clone(), at: field.field.at, bytes, mask })
 }
 
-/// The size of the data frame that data_frame_length stands for.
-fn declared_len(diags: &mut Diags, raw: &RawCommand, after_length: usize) -> Option<usize> {
-    let length = raw.data_frame_length.as_ref()?;
-    let declared = usize::try_from(length.value).unwrap_or(usize::MAX);
-    if declared < after_length {
-        let text = format!("data_frame_length {declared} is less than the {after_length} header bytes it counts");
-        diags.error(length.pos, text);
-        return None;
-    }
-    if declared > crate::plan::template::FRAME_BYTES_MAX {
-        diags.error(length.pos, format!("data_frame_length {declared} does not fit any frame"));
-        return None;
-    }
-    Some(declared - after_length)
-}
-
-/// Compiles one command, with its request's fields. `flag` are the names of the key's parts (`None`: it is broken, which was told), `after_length` the header bytes that
-/// data_frame_length counts.
+/// Compiles one command, with its request's fields. `flag` are the names of the key's parts (`None`: it is broken, which was
+/// told).
 pub fn command(
     diags: &mut Diags,
     template: &Template,
     flag: Option<&[At<String>]>,
     raw: &At<RawCommand>,
-    after_length: usize,
 ) -> Option<(Command, CommandDraft, Option<DataList>)> {
     let right = field::word(diags, raw.align.as_ref(), false, &[("left", false), ("right", true)]);
     let byte = match &raw.padding {
@@ -155,14 +164,7 @@ pub fn command(
         }
     };
     let padding = Padding { right, byte };
-    let declared = declared_len(diags, raw, after_length);
     let fixed = template.data_len_fixed;
-    if let (Some(fixed), Some(declared)) = (fixed, declared)
-        && fixed != declared
-    {
-        let pos = raw.data_frame_length.as_ref().map_or(raw.pos, |length| length.pos);
-        diags.warn(pos, format!("total_length leaves {fixed} bytes for the data frame; this says {declared}"));
-    }
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {
             diags.error(raw.pos, format!("the {which} fields take {len} bytes, the data frame has {most}"));
@@ -172,33 +174,38 @@ pub fn command(
     let mut request = raw.req_data_list.as_ref().map(|list| data_list(diags, template, list, padding));
     let request_len = request.as_ref().map_or(0, |request| request.len);
     too_long(diags, "request", request_len, fixed);
+    let mut response = data_list(diags, template, raw.resp_data_list.as_deref().unwrap_or_default(), padding);
+    let asked = request.as_ref().map(|request| request.len);
+    let Counted { data_len: declared, less } = length::counted(diags, template, raw, asked, response.len);
+    let request_len_padded = declared.unwrap_or(request_len).max(request_len);
     if let (Some(request), Some(list)) = (&mut request, &raw.req_data_list) {
         data_lengths(diags, template, list, &mut request.fields, fixed.unwrap_or(request_len));
+        let number = length::number(template, fixed.unwrap_or(request_len_padded), less);
+        length::fill(diags, template, list, &mut request.fields, number);
     }
-    let mut response = data_list(diags, template, raw.resp_data_list.as_deref().unwrap_or_default(), padding);
     let most = fixed.or(declared);
     too_long(diags, "reply", response.len, most);
     let response_len = most.unwrap_or(response.len).max(response.len);
     if let Some(list) = &raw.resp_data_list {
-        data_lengths(diags, template, list, &mut response.fields, response_len);
+        response_lengths(diags, template, list, &mut response.fields, response_len, less);
     }
 
     let mut constants = Vec::new();
     let mut lengths = Vec::new();
+    let mut counts: Box<[Count]> = Box::default();
     if let (Some(request), Some(list)) = (&request, &raw.req_data_list) {
         for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
-            let Some((area, name)) = listed.name.as_ref().map(|name| split_name(&name.value)) else { continue };
-            let place = outside(template, area, name).filter(|_| area != Area::Plain).map(|field| field.at);
-            let is_it = |field: &&ResponseField| {
-                *field.field.name == *name && place.map_or(!field.header, |at| field.header && field.field.at == at)
-            };
-            let Some(field) = request.fields.iter().find(is_it) else { continue };
+            let Some(field) = listed_index(template, listed, &request.fields) else { continue };
+            let field = &request.fields[field];
             if field.value.is_none() {
-                diags.error(listed.pos, format!("`{name}` is marked match and has no value to match"));
+                diags.error(listed.pos, format!("`{}` is marked match and has no value to match", field.field.name));
             }
             constants.extend(constant(diags, field));
         }
-        for field in request.fields.iter().filter(|field| !field.header && field.field.computed == Computed::Length) {
+        counts = length::counts(template, list, request);
+        let counted = |at: Offset| counts.iter().any(|count| count.length.at == at);
+        let computed = |field: &&ResponseField| !field.header && field.field.computed == Computed::Length;
+        for field in request.fields.iter().filter(computed).filter(|field| !counted(field.field.at)) {
             lengths.extend(constant(diags, field));
         }
     }
@@ -217,10 +224,12 @@ pub fn command(
         request: request.as_ref().map(&plain),
         response: plain(&response),
         request_len,
-        request_len_padded: declared.unwrap_or(request_len).max(request_len),
+        request_len_padded,
         exact: false,
         constants: constants.into(),
         lengths: lengths.into(),
+        counts,
+        less,
         response_len,
         sample: Box::default(),
         made: Box::default(),

@@ -110,7 +110,6 @@ fn flush(literal: &mut String, items: &mut Vec<TimeItem>) {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +133,8 @@ mod tests {
         check("yyyy-MM-ddTHH:mm:ss", Ok("<Year4 4>-<Month 2>-<Day 2>T<Hour 2>:<Minute 2>:<Second 2>"));
         check("yyyyMM", Ok("<Year4 4><Month 2>"));
         check("%Y.%m yy", Ok("<Year4 4>.<Month 2> yy"));
-        let known = "(known: yyyy yy MM dd HH mm ss, or directives: %Y %y %m %d %H %M %S %j %u %w %F %T %R %D %f %3f %%)";
+        let known =
+            "(known: yyyy yy MM dd HH mm ss, or directives: %Y %y %m %d %H %M %S %j %u %w %F %T %R %D %f %3f %%)";
         check("hh:mm", Err(&format!("unknown letters `hh` in datetime() {known}")));
         check("yyy", Err(&format!("unknown letters `yyy` in datetime() {known}")));
         let none = "names no part of the time (letters yyyy yy MM dd HH mm ss, or %Y %y %m %d %H %M %S %j %u %w %F %T %R %D %f %3f %%)";

@@ -154,7 +154,10 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
     }
     no_value_in(given, &format!("inside {name}()"))?;
     let given = arguments(given)?;
-    let one = match *given { [one] => Ok(one), _ => Err(()) };
+    let one = match *given {
+        [one] => Ok(one),
+        _ => Err(()),
+    };
     let none = |part: Part| match one {
         Ok("") => Ok(part),
         _ => Err(format!("{name}() takes no argument, found `{}`", call.arguments)),

@@ -68,7 +68,9 @@ pub fn check_apart(diags: &mut Diags, plan: &Template, name: &At<String>) {
 pub fn check_name(diags: &mut Diags, name: &At<String>) {
     match split_name(&name.value).1 {
         "" => diags.error(name.pos, "a field without a name"),
-        plain if is_dynamic(plain) => diags.error(name.pos, format!("`{plain}` as a name (`#{{` and `${{` begin a value)")),
+        plain if is_dynamic(plain) => {
+            diags.error(name.pos, format!("`{plain}` as a name (`#{{` and `${{` begin a value)"))
+        }
         "data_frame" => diags.error(name.pos, "`data_frame` means the whole data frame; a field has another name"),
         _ => {}
     }
@@ -105,9 +107,14 @@ pub struct Padding {
     pub byte: u8,
 }
 
-/// Is the value of this field `{{data_frame_length}}`?
+/// Is the value of this field `{{data_frame_length}}`, with or without blanks inside?
 pub fn is_data_frame_length(raw: &RawField) -> bool {
-    matches!(raw.value.as_ref().map(|at| &at.value), Some(Json::Str(text)) if text.trim() == "{{data_frame_length}}")
+    matches!(raw.value.as_ref().map(|at| &at.value), Some(Json::Str(text)) if placeholder(text) == Some("data_frame_length"))
+}
+
+/// The name in a text that is a placeholder, `{{name}}`, and nothing else.
+pub fn placeholder(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}")).map(str::trim)
 }
 
 const TYPES: &[&str] =

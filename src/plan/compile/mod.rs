@@ -3,7 +3,7 @@
 //! - [`vendor`]: the file vendor.json.
 //! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids. [`amplified`]: replies that may be cut off.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
-//! - [`template`], [`command`], [`field`], [`checksum`], [`crc`]: a template.
+//! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
@@ -21,6 +21,7 @@ pub mod field;
 mod fits;
 pub mod fsu;
 mod identity;
+pub mod length;
 pub mod payload;
 pub mod reply;
 pub mod rule_files;

@@ -4,7 +4,7 @@ use super::expr::{self, Scope, is_dynamic};
 use super::field::{Area, constant, encode, names_outside, outside, split_name, text};
 use super::fits::fits;
 use crate::codec::checksum::write_number;
-use crate::codec::inner::length_value;
+use crate::codec::inner::length_value_less;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
@@ -44,6 +44,8 @@ pub struct Sources<'a> {
     pub response: &'a [ResponseField],
     /// Data-frame bytes of the reply.
     pub response_len: usize,
+    /// What its `{{data_frame_length}}` fields leave out.
+    pub less: i64,
     /// What fills the data frame.
     pub padding: u8,
     /// Values, the first of a name wins (a cycle's, then `data`).
@@ -118,17 +120,18 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     }
     for field in &template.lengths {
         let at = field.at.in_frame(draft.frame.len());
-        write_number(length_value(field, data_len), field.little, &mut draft.frame[at..at + field.len]);
+        let value = length_value_less(field, data_len, sources.less);
+        write_number(value, field.little, &mut draft.frame[at..at + field.len]);
     }
-    let payload = Payload::None;
-    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, refusal, payload }
+    let (less, payload) = (sources.less, Payload::None);
+    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, less, refusal, payload }
 }
 
 /// Takes the data of a reply into frames of its own: `given`, else the data frame (spec broadcast.md).
 ///
 /// What can be known now is taken out of the reply; a data frame with patches is taken out when it is built.
 pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Reply {
-    let Reply { frame, patches, data_len, mut refusal, .. } = reply;
+    let Reply { frame, patches, data_len, less, mut refusal, .. } = reply;
     let data = template.left_len..template.left_len + data_len;
     // A copy of neighbours may run from the header into the data frame.
     let patches: Box<[Patch]> = patches.into_iter().flat_map(|patch| apart(patch, data.start)).collect();
@@ -138,7 +141,7 @@ pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Rep
         }
     };
     if given.is_none() && patches.iter().any(|patch| data.contains(&to(patch))) {
-        return Reply { frame, patches, data_len, refusal, payload: Payload::Built };
+        return Reply { frame, patches, data_len, less, refusal, payload: Payload::Built };
     }
     let bytes = given.unwrap_or_else(|| frame[data.clone()].into());
     let payload = if bytes.is_empty() { Payload::None } else { Payload::Static(bytes) };
@@ -160,9 +163,9 @@ pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Rep
     }
     for field in &template.lengths {
         let at = field.at.in_frame(draft.frame.len());
-        write_number(length_value(field, 0), field.little, &mut draft.frame[at..at + field.len]);
+        write_number(length_value_less(field, 0, less), field.little, &mut draft.frame[at..at + field.len]);
     }
-    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len: 0, refusal, payload }
+    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len: 0, less, refusal, payload }
 }
 
 /// A copy in two where it runs over `at`.

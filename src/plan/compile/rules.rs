@@ -312,6 +312,7 @@ fn rule(
                 request: command.request.as_deref().unwrap_or_default(),
                 response: &drafted.response,
                 response_len: command.response_len,
+                less: command.less,
                 padding: drafted.padding,
                 values: &[turn, data],
                 scope: &scope,

@@ -4,7 +4,7 @@ use super::command::{CommandDraft, DataList};
 use super::expr::{self, Scope};
 use super::{field, fits};
 use crate::codec::checksum::write_number;
-use crate::codec::inner::length_value;
+use crate::codec::inner::length_value_less;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
@@ -69,7 +69,7 @@ pub fn sample(
     for field in &plan.lengths {
         let at = field.at.in_frame(len);
         if let Some(out) = frame.get_mut(at..at + field.len) {
-            write_number(length_value(field, data_len), field.little, out);
+            write_number(length_value_less(field, data_len, command.less), field.little, out);
         }
     }
     command.sample = frame.into();

@@ -4,6 +4,7 @@ use super::checksum;
 use super::command::{self, CommandDraft, data_list};
 use super::expr::is_dynamic;
 use super::field::{self, Area, Padding, is_data_frame_length, known, outside, split_name};
+use super::length;
 use super::reply::{self, HeaderScope, RefusalSpec, Sources};
 use super::sample::{self, sample};
 use super::transfer;
@@ -87,6 +88,9 @@ pub fn template(
         data_len_max: fixed.unwrap_or(0),
         data_lens: Box::default(),
         lengths: Box::default(),
+        readings: [0].into(),
+        less: 0,
+        command_lengths: false,
         checksum: None,
         versions: Box::default(),
         framing: Framing::Delimited,
@@ -97,13 +101,13 @@ pub fn template(
         wire_len_max: 0,
     };
     plan.checksum = checksum::compile(diags, protocol, vendor, &mut plan);
-    let after_length = lengths(diags, raw_left, raw_tail, &mut plan);
+    lengths(diags, raw_left, raw_tail, &mut plan);
     plan.versions = versions(diags, raw_left, raw_tail, &plan);
 
     let flag = flag(diags, protocol, &plan);
     let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
     for raw in protocol.data_frame.iter().flatten() {
-        let compiled = command::command(diags, &plan, flag.as_deref(), raw, after_length);
+        let compiled = command::command(diags, &plan, flag.as_deref(), raw);
         commands.extend(compiled.map(|(mut command, draft, request)| {
             sample(diags, &plan, raw_left, raw_tail, request.as_ref(), &mut command, &draft);
             (command, draft)
@@ -114,6 +118,7 @@ pub fn template(
     }
     let incomplete = protocol.data_frame.as_ref().map_or(0, Vec::len) > commands.len();
     command::share(diags, &plan, &mut commands);
+    length::readings(&mut plan, commands.iter().map(|(command, _)| command));
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
     sizes(diags, protocol, &mut plan, &commands);
     plan.keys = shapes(plan.left_len, &commands);
@@ -244,9 +249,10 @@ fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Re
     }
 }
 
-/// Length fields of header and tail. Returns how many header bytes data_frame_length counts.
-fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField>], plan: &mut Template) -> usize {
-    let mut after_length = 0;
+/// Length fields of header and tail.
+fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField>], plan: &mut Template) {
+    // All `{{data_frame_length}}` of a frame are one number: what the first counts in the header.
+    let mut after_length = None;
     let mut out = Vec::new();
     let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
     for (field, raw) in fields.filter(|(field, _)| field.computed == Computed::Length) {
@@ -257,21 +263,16 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             base: raw.add.as_ref().map_or(0, |add| add.value),
             per_data: 0,
             lchksum: false,
+            configured: is_data_frame_length(raw),
         };
         if field.slot.len > 8 {
             diags.error(raw.pos, "a length has 1 to 8 bytes");
             continue;
         }
-        if is_data_frame_length(raw) {
-            if field.at.0 < 0 {
-                diags.error(
-                    raw.pos,
-                    "{{data_frame_length}} counts what follows it up to the data frame's end; here is the tail",
-                );
-                continue;
-            }
-            after_length = plan.left_len - (field.at.0 as usize + field.slot.len);
-            length.base = length.base.saturating_add(after_length as i64);
+        if length.configured {
+            let in_header = field.at.0 >= 0;
+            let behind = || if in_header { plan.left_len - (field.at.0 as usize + field.slot.len) } else { 0 };
+            length.base = length.base.saturating_add(*after_length.get_or_insert_with(behind) as i64);
             length.per_data = 1;
             out.push(length);
             continue;
@@ -303,7 +304,6 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
         out.push(length);
     }
     plan.lengths = out.into();
-    after_length
 }
 
 /// Header and tail constants marked `match`.
@@ -454,17 +454,23 @@ fn request_bytes_max(diags: &mut Diags, protocol: &At<RawProtocol>, listed: usiz
 
 /// Does a length hold whatever it counts, up to a data frame of `data_len` bytes?
 fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, field: &LengthField, data_len: usize) {
-    let most = field.base.saturating_add(field.per_data * data_len as i64);
+    // Numbers that leave least out are the largest, those that leave most out the smallest.
+    let less = |of: Option<&i64>| if field.configured { of.copied().unwrap_or(0) } else { 0 };
+    let (least, fewest) = (less(plan.readings.first()), less(plan.readings.last()));
+    let empty = plan.data_len_fixed.filter(|_| field.configured).unwrap_or(0) as i64;
+    let smallest = field.base.saturating_add(field.per_data * empty).saturating_sub(fewest);
+    let full = field.base.saturating_add(field.per_data * data_len as i64);
+    let most = full.saturating_sub(least);
     let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
-    if field.base < 0 {
+    if smallest < 0 {
         let named = plan.left.iter().chain(&plan.tail).find(|named| named.at == field.at);
         let name = named.map_or("", |named| &named.name);
         let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
         let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
         let add = raw.filter(written).find_map(|raw| raw.add.as_ref());
-        let text = format!("`{name}` of an empty data frame would be {}, and a length is never below 0", field.base);
+        let text = format!("`{name}` of an empty data frame would be {smallest}, and a length is never below 0");
         diags.error(add.map_or(protocol.pos, |add| add.pos), text);
-    } else if (bits < 64 && most >= 1 << bits) || most == i64::MAX {
+    } else if (bits < 64 && most >= 1 << bits) || full == i64::MAX {
         diags.error(protocol.pos, format!("a length of up to {most} does not fit its field ({bits} bits)"));
     }
 }
@@ -559,7 +565,8 @@ fn errors(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template) {
 }
 
 fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::plan::rule::Reply {
-    let list = data_list(diags, plan, raw.resp_data_list.as_deref().unwrap_or_default(), Padding::default());
+    let raw_list = raw.resp_data_list.as_deref().unwrap_or_default();
+    let mut list = data_list(diags, plan, raw_list, Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     let is_data = |plain: &str| list.fields.iter().any(|field| !field.header && *field.field.name == *plain);
     field::check_once(diags, plan, values, is_data);
@@ -576,12 +583,15 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
     if let Some(fixed) = fixed.filter(|&fixed| list.len > fixed) {
         diags.error(raw.pos, format!("the reply fields take {} bytes, the data frame has {fixed}", list.len));
     }
+    let response_len = fixed.unwrap_or(list.len).max(list.len);
+    command::response_lengths(diags, plan, raw_list, &mut list.fields, response_len, plan.less);
     let sources = Sources {
         template: plan,
         refusal: None,
         request: &[],
         response: &list.fields,
-        response_len: fixed.unwrap_or(list.len).max(list.len),
+        response_len,
+        less: plan.less,
         padding: 0,
         values: &[values],
         scope: &HeaderScope(plan),

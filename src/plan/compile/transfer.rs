@@ -205,6 +205,7 @@ fn refused(
         request: &[],
         response: &[],
         response_len: 0,
+        less: plan.less,
         padding: 0,
         values: &[&values],
         scope: &HeaderScope(plan),

@@ -313,6 +313,7 @@ fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
             frame,
             patches: patches.into(),
             data_len: 4,
+            less: 0,
             refusal: None,
             payload: crate::plan::transfer::Payload::None,
         })
