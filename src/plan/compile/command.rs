@@ -1,6 +1,6 @@
 //! One command of a template: its key, the request's fields and sizes, the reply's fields.
 
-use super::field::{self, Area, Padding, encode, is_data_frame_length, known, outside, split_name};
+use super::field::{self, Area, Padding, encode, is_data_frame_length, known, outside, placeholder, split_name};
 use super::length::{self, Counted};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json, Pos};
@@ -71,8 +71,13 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         if let Some(value) = raw.value.value.as_ref().filter(|_| computed == Computed::Length && !counted) {
             diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
+        let unknown = |value: &At<Json>| matches!(&value.value, Json::Str(text) if placeholder(text).is_some());
+        let mut value = raw.value.value.clone();
+        if let Some(strange) = value.take_if(|value| !counted && unknown(value)) {
+            diags.error(strange.pos, "an unknown placeholder (known: {{data_frame_length}})");
+        }
         let field = Field { name: plain.into(), at, slot, computed };
-        out.fields.push(ResponseField { field, header: false, value: raw.value.value.clone() });
+        out.fields.push(ResponseField { field, header: false, value });
     }
     out
 }
