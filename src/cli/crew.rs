@@ -1,16 +1,17 @@
 //! The shards of a run: started together, watched, ended together.
 
 use super::prepare::Prepared;
-use crate::codec::reason::Reason;
 use crate::log::LoggerHandle;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Fleet;
 use crate::plan::reload::Fate;
 use crate::responder::RunContext;
+use crate::responder::about::About;
 use crate::responder::state::Counters;
 use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
+use crate::shard::tide::Tide;
 use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::net::SocketAddr;
@@ -30,6 +31,7 @@ struct Common {
     fleet: Arc<Fleet>,
     run: RunContext,
     own: Arc<Own>,
+    tide: Arc<Tide>,
     tuning: Tuning,
 }
 
@@ -81,16 +83,8 @@ impl<T: Tap> Tap for Watched<T> {
     }
 
     #[inline]
-    fn record(
-        &mut self,
-        kind: Kind,
-        fsu: u32,
-        peer: SocketAddr,
-        unix_ms: i64,
-        dropped: Option<Reason>,
-        bytes: &[u8],
-    ) -> bool {
-        self.tap.record(kind, fsu, peer, unix_ms, dropped, bytes)
+    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
+        self.tap.record(kind, fsu, peer, unix_ms, abouts, bytes)
     }
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
@@ -116,7 +110,7 @@ impl Crew {
         own: Own,
     ) -> Result<Self, String> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
-        let common = Common { driver, fleet, run, own, tuning: prepared.tuning };
+        let common = Common { driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -138,8 +132,8 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { driver, fleet, run, own, tuning } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, tuning }) {
+            let Common { driver, fleet, run, own, tide, tuning } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, tide, tuning }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -281,7 +275,7 @@ mod tests {
             true
         }
 
-        fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: Option<Reason>, _: &[u8]) -> bool {
+        fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: &[About], _: &[u8]) -> bool {
             panic!("on purpose")
         }
     }
@@ -292,7 +286,7 @@ mod tests {
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
         let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
         let tuning = Tuning { gather: Duration::ZERO, gso: true };
-        let common = Common { driver: DriverKind::Poll, fleet, run, own, tuning };
+        let common = Common { driver: DriverKind::Poll, fleet, run, own, tide: Arc::default(), tuning };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

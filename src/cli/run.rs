@@ -103,6 +103,7 @@ fn serve(
     let mut watch = watch.map_err(|error| CliError::new(Exit::Machine, format!("--watch: {error}")))?;
     let own = sockets::own(&prepared.fleet, &sockets.addresses);
     let context = prepared.context();
+    logger.run_starts(Instant::now());
     let crew = Crew::start(prepared, driver, logger, sockets.bound, context, own)
         .map_err(|text| CliError::new(Exit::Machine, text))?;
     let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);

@@ -487,6 +487,7 @@ pub(super) mod tests {
             heartbeat_reply: false,
             client_timeout_ms: 1,
             accept_any_id: false,
+            accept_rtn_flags: crate::plan::fleet::RtnFlags::default(),
             limits: Limits::default(),
             allow: std::sync::Arc::default(),
             devices: [].into(),

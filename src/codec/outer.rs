@@ -16,7 +16,7 @@ pub use escape::{escape, escape_in_place, unescape, xor};
 pub use search::{Bad, Escaped, Frames};
 
 use super::reason::Reason;
-use crate::plan::fleet::FsuId;
+use crate::plan::fleet::{FsuId, RtnFlags};
 
 /// P_header.
 pub const HEADER: u8 = 0xFF;
@@ -65,7 +65,7 @@ pub const DATA_BYTES_MAX: usize = 0xFFFF - 5;
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
 
 /// RtnFlag of a request.
-pub const RTN_REQUEST: u8 = 0xEE;
+pub const RTN_REQUEST: u8 = RtnFlags::REQUEST;
 /// RtnFlag of a reply.
 pub const RTN_REPLY: u8 = 0x00;
 /// RtnFlag of a heartbeat.
@@ -108,10 +108,21 @@ impl<'a> Down<'a> {
     /// P_verify, P_pLen, through-data length, CommType, RtnFlag.
     #[inline]
     pub fn new_checked(plain: &'a [u8]) -> Result<Self, Reason> {
+        Self::new_accepted(plain, RtnFlags::default())
+    }
+
+    /// The same with other RtnFlags than EE alone. Whatever they are, a heartbeat may have EE and ED, and a frame with another one
+    /// that is laid out as an FSU's (the first eight bytes of P_dest_addr are 00: the centre's address in a reply) is none: a reply
+    /// is never answered.
+    #[inline]
+    pub fn new_accepted(plain: &'a [u8], flags: RtnFlags) -> Result<Self, Reason> {
         let body = Body::new_checked(plain)?;
-        match (body.rtn_flag, body.comm) {
-            (RTN_REQUEST, _) | (RTN_HEARTBEAT, Comm::Heartbeat) => {}
-            _ => return Err(Reason::OuterBadRtnFlag),
+        let is_usual = match body.comm {
+            Comm::Through(_) => body.rtn_flag == RTN_REQUEST && flags.has(RTN_REQUEST),
+            Comm::Heartbeat => matches!(body.rtn_flag, RTN_REQUEST | RTN_HEARTBEAT),
+        };
+        if !is_usual && (!flags.has(body.rtn_flag) || body.addresses.starts_with(&[0; CENTER_BYTES])) {
+            return Err(Reason::OuterBadRtnFlag);
         }
         let (dest, src) = body.addresses.split_first_chunk().ok_or(Reason::OuterShort)?;
         let src = src.first_chunk().ok_or(Reason::OuterShort)?;

@@ -41,7 +41,7 @@ reasons! {
     OuterBadPLen = "outer_bad_p_len",
     /// outer: the through-data length contradicts the frame
     OuterBadDataLen = "outer_bad_data_len",
-    /// outer: RtnFlag is not EE (nor ED in a heartbeat)
+    /// outer: RtnFlag is not EE or another that accept_rtn_flags names (nor ED in a heartbeat), or it is a reply
     OuterBadRtnFlag = "outer_bad_rtn_flag",
     /// outer: CommType is neither 0001 nor 0002
     OuterBadCommType = "outer_bad_comm_type",

@@ -103,6 +103,8 @@ pub struct RawFsu {
     pub client_timeout: Option<At<f64>>,
     /// Answer frames addressed to another FSU's id. Default false.
     pub accept_any_id: Option<At<bool>>,
+    /// RtnFlags, two hex digits each, that requests may have (udp). Default EE alone.
+    pub accept_rtn_flags: Option<At<Vec<At<String>>>>,
     /// Networks of the centres that may ask this FSU, instead of the common `allow`.
     pub allow: Option<At<Vec<At<String>>>>,
     /// Bounds of this FSU.

@@ -230,8 +230,8 @@ fn deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
         &["f.json:1:2: /a: warning: unknown key \"a\" (known: fsuname, fsuid, host, port, protocol_type, \
-         heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, allow, \
-         limits, faults)"],
+         heartbeat_interval, heartbeat_enable, heartbeat_reply, config_dir, count, client_timeout, accept_any_id, \
+         accept_rtn_flags, allow, limits, faults)"],
     );
     for depth in [65, 1_000_000] {
         let text = "[".repeat(depth) + &"]".repeat(depth);

@@ -35,6 +35,8 @@ pub struct Target {
     pub id: FsuId,
     /// The id as hex digits.
     pub id_hex: Box<str>,
+    /// RtnFlag of its requests (udp).
+    pub rtn_flag: u8,
     /// Where it listens.
     pub address: SocketAddr,
     /// What it is asked.

@@ -108,7 +108,15 @@ impl Choice {
             let Some(address) = self.address(fsu) else {
                 return Err(format!("{} has port 0: --ports FILE with what `run` printed tells its port", fsu.name));
             };
-            targets.push(Target { name: fsu.name.clone(), id: fsu.id, id_hex: fsu.id_hex.clone(), address, profile });
+            let rtn_flag = fsu.accept_rtn_flags.asked();
+            targets.push(Target {
+                name: fsu.name.clone(),
+                id: fsu.id,
+                id_hex: fsu.id_hex.clone(),
+                rtn_flag,
+                address,
+                profile,
+            });
         }
         let keys = wanted.mix.0.iter().map(|(key, _)| key);
         let unknown = keys.filter(|key| !profiles.labels.iter().any(|label| *label.key == ***key));

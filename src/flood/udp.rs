@@ -12,6 +12,7 @@ use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
 use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape};
 use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
+use crate::responder::about::About;
 use crate::shard::io::Datagram;
 use crate::shard::message::canonical;
 use crate::shard::outbox::Outbox;
@@ -90,7 +91,8 @@ pub fn share(targets: usize, number: usize, threads: usize) -> impl Iterator<Ite
 /// Datagram of a request.
 fn datagram(target: &Target, prepared: &super::profile::Prepared, wire: &[u8], framed: &mut Vec<u8>) -> Vec<u8> {
     let device = &prepared.device;
-    let head = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
+    let request = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
+    let head = Head { rtn_flag: target.rtn_flag, ..request };
     let mut escaped = Vec::new();
     // The compiler keeps frames below what P_pLen can tell; one that is not would come out empty and is never answered.
     match head.build(Some(wire), framed) {
@@ -339,6 +341,7 @@ impl<'a> Udp<'a> {
                 what: What::Reply,
                 tries: 0,
                 due_ns: out.planned_ns as i64,
+                about: About::UNKNOWN,
             };
             if !self.outbox.push(datagram, bytes) {
                 break;

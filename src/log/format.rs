@@ -1,19 +1,16 @@
 //! The text of one device-log record (spec device-log.md).
 
+use super::format_about::{reasons, sent_lines};
 use super::format_inner::InnerText;
 use super::format_outer::outer_text;
 use super::page::{Labels, Page};
-use super::record::{Kind, Record};
+use super::record::{FRAMES_TOLD_MAX, Kind, Record};
 use super::stamp::Stamp;
 use crate::codec::outer::Frames;
 use crate::plan::fleet::{Fsu, Language, Transport};
 use jiff::tz::{Offset, TimeZone};
 use std::io::Write;
 use std::net::SocketAddr;
-
-/// Frames of one datagram that are shown; more cannot be good, as a good one has at least 38 of the
-/// datagram's 65,507 bytes. Bounds the text that a datagram of garbage makes.
-const FRAMES_SHOWN_MAX: usize = 1_724;
 
 /// Appends the line that tells of lost records, in the words of the spec.
 pub(super) fn lost_line(records: u64, out: &mut Vec<u8>) {
@@ -58,11 +55,6 @@ impl Formatter {
         Self { labels: Labels::of(language), stamp, peers, plain, inner }
     }
 
-    /// Forgets which requests are open: their commands are of a plan that is no more.
-    pub(super) fn forget_requests(&mut self) {
-        self.inner.forget_requests();
-    }
-
     /// Appends the record, the line that tells of losses before it included.
     pub(super) fn record(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
         if record.lost_before > 0 {
@@ -72,53 +64,64 @@ impl Formatter {
             Kind::Received => ("[RECV]", self.labels.received),
             Kind::Reply => ("[SEND]", self.labels.reply),
             Kind::Heartbeat => ("[SEND]", self.labels.heartbeat),
+            Kind::Unsent => ("[LOST]", self.labels.unsent),
             // Stands in the ledger.
             Kind::Fault => return,
         };
         self.stamp.write(record.unix_ms, out);
         let mut page = Page::new(out, self.labels);
         for text in
-            [direction, " fsu[", &fsu.name, ":", &fsu.id_hex, "] ", self.peers.text(record.peer), " ", label, "\n"]
+            [direction, " fsu[", &fsu.name, ":", &fsu.id_hex, "] ", label, " ", self.peers.text(record.peer), "\n"]
         {
             page.text(text);
         }
         page.dump(2, record.bytes);
         match fsu.transport {
             Transport::Udp => self.outer(fsu, record, &mut page),
-            Transport::Tcp | Transport::Broadcast => self.inner.alone(fsu, record, &mut page),
+            Transport::Tcp | Transport::Broadcast => {
+                let about = record.told.first();
+                self.inner.alone(fsu, record, about, &mut page);
+                if record.kind == Kind::Received {
+                    reasons(fsu, about, 2, &mut page);
+                }
+            }
         }
-        if let Some(reason) = record.dropped {
-            page.last_reason(2, reason);
+        if record.kind != Kind::Received {
+            sent_lines(fsu, record, &mut page);
         }
     }
 
-    /// The outer frames of a datagram.
+    /// The outer frames of a datagram, each as the responder understood it.
     fn outer(&mut self, fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
         let several = Frames::new(record.bytes).nth(1).is_some();
-        for (number, frame) in (1..=FRAMES_SHOWN_MAX).zip(Frames::new(record.bytes)) {
-            page.next_frame();
+        let mut told = record.told.iter();
+        for (number, frame) in (1..=FRAMES_TOLD_MAX).zip(Frames::new(record.bytes)) {
+            let about = told.next().unwrap_or_default();
             if several {
                 let _ = writeln!(page.out, "  Parsed {number}:");
             }
             let plain = match &frame {
-                Ok(frame) => frame.plain(&mut self.plain).map_err(|reason| (reason, frame.bytes)),
-                Err(bad) => Err((bad.reason, bad.bytes)),
+                Ok(frame) => frame.plain(&mut self.plain).map_err(|_| frame.bytes),
+                Err(bad) => Err(bad.bytes),
             };
             match plain {
                 Ok(plain) => {
                     if !several {
                         page.heading(2, "Parsed");
                     }
-                    outer_text(fsu, record, plain, &mut self.inner, page);
+                    outer_text(fsu, record.kind, about, plain, &mut self.inner, page);
                 }
-                Err((reason, bytes)) if several => {
-                    page.dump(4, bytes);
-                    page.reason(4, reason);
-                }
-                Err((reason, _)) => page.reason(2, reason),
+                Err(bytes) if several => page.dump(4, bytes),
+                Err(_) => {}
+            }
+            if record.kind == Kind::Received {
+                reasons(fsu, about, if several { 4 } else { 2 }, page);
             }
         }
-        if Frames::new(record.bytes).nth(FRAMES_SHOWN_MAX).is_some() {
+        if record.bytes.is_empty() && record.kind == Kind::Received {
+            reasons(fsu, record.told.first(), 2, page);
+        }
+        if Frames::new(record.bytes).nth(FRAMES_TOLD_MAX).is_some() {
             page.text("  ...\n");
         }
     }
@@ -135,7 +138,7 @@ impl RecordText {
         Self(Formatter::new(language, Stamp::new(TimeZone::fixed(offset))))
     }
 
-    /// Appends what the device log has for the record. Replies are read in the light of the requests before them.
+    /// Appends what the device log has for the record.
     pub fn append(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
         self.0.record(fsu, record, out);
     }

@@ -2,21 +2,27 @@
 
 use super::format_inner::InnerText;
 use super::page::Page;
-use super::record::{Kind, Record};
-use crate::codec::outer::{CENTER_BYTES, COMM_HEARTBEAT, Down, HEARTBEAT_BYTES, OVERHEAD_BYTES, Up, at, xor};
-use crate::codec::reason::Reason;
+use super::record::Kind;
+use crate::codec::outer::{CENTER_BYTES, COMM_HEARTBEAT, HEARTBEAT_BYTES, OVERHEAD_BYTES, at, xor};
 use crate::plan::fleet::{Fsu, FsuId};
+use crate::responder::about::About;
 
 /// Bytes that P_pLen does not count: up to itself, P_verify and P_tailer.
 const UNCOUNTED_BYTES: usize = 35;
 
 /// Appends the fields of `plain`, an unescaped frame, and of the inner frame in it.
 ///
-/// Other than the codec it shows a frame that fails a check, too; which check, the codec says.
-pub(super) fn outer_text(fsu: &Fsu, record: &Record<'_>, plain: &[u8], inner: &mut InnerText, page: &mut Page<'_>) {
-    let Some(head) = plain.first_chunk::<HEARTBEAT_BYTES>() else { return page.reason(4, Reason::OuterShort) };
-    let received = record.kind == Kind::Received;
-    let bad = if received { Down::new_checked(plain).err() } else { Up::new_checked(plain).err() };
+/// A frame that failed a check is shown too; which check, `about` says.
+pub(super) fn outer_text(
+    fsu: &Fsu,
+    kind: Kind,
+    about: About,
+    plain: &[u8],
+    inner: &mut InnerText,
+    page: &mut Page<'_>,
+) {
+    let Some(head) = plain.first_chunk::<HEARTBEAT_BYTES>() else { return };
+    let received = kind == Kind::Received;
     let dest_bytes = if received { FsuId::BYTES } else { CENTER_BYTES };
     let (dest, src) = head[at::DEST..at::SUB_DEV_TYPE].split_at(dest_bytes);
     let comm_type = [head[at::COMM_TYPE + 1], head[at::COMM_TYPE]];
@@ -47,14 +53,8 @@ pub(super) fn outer_text(fsu: &Fsu, record: &Record<'_>, plain: &[u8], inner: &m
     }
     page.end();
     number(page, "P_tailer", &end[1..]);
-    if let Some(reason) = bad {
-        page.reason(4, reason);
-    } else if received && !fsu.accept_any_id && dest != fsu.id.bytes {
-        page.reason(4, Reason::WrongFsu);
-    }
     if let Some(through) = through {
-        page.heading(4, page.labels.through);
-        inner.through(fsu, record, (head[at::SUB_DEV_TYPE], head[at::SUB_DEV_ADDR]), through, page);
+        inner.through(fsu, kind, about, through, page);
     }
 }
 

@@ -124,7 +124,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{Kind, fault_bytes};
+    use super::super::record::{Kind, Told, fault_bytes};
     use super::super::testing::fsu;
     use super::*;
     use crate::plan::fault::FaultKind;
@@ -134,7 +134,8 @@ mod tests {
     fn append(ledger: &mut Ledger, kind: FaultKind, message: u64, lost_before: u32) {
         let peer = ([127, 0, 0, 1], 1).into();
         let (unix_ms, bytes) = (1_768_306_323_184, fault_bytes(kind, message));
-        let record = Record { kind: Kind::Fault, fsu: 0, peer, unix_ms, dropped: None, lost_before, bytes: &bytes };
+        let record =
+            Record { kind: Kind::Fault, fsu: 0, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes };
         ledger.append(&fsu("site \"1\"", Transport::Udp), &record);
     }
 

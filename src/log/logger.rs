@@ -1,10 +1,12 @@
 //! The logger thread: drains every shard's queue, formats, writes.
 
+use super::codec;
 use super::device::{DeviceLog, OPEN_FILES_MIN};
 use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
 use super::record::{Kind, Record, Turn};
+use super::schedule::Schedule;
 use super::stamp::Stamp;
 use super::system::{SystemLog, SystemWriter};
 use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Source, Tap, Wanted};
@@ -100,6 +102,8 @@ pub struct LogTotals {
 enum Command {
     Source(Source),
     Fleet(Arc<Fleet>),
+    /// The run starts at that moment.
+    Start(Instant),
     Stop,
 }
 
@@ -144,6 +148,8 @@ impl Logger {
             device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max, config.open_files_max),
             ledger: config.ledger.clone().map(Ledger::new),
             formatter: Formatter::new(plan.language, stamp),
+            has_device_log: config.device_log,
+            schedule: Schedule::new(&fleet),
             epochs: Epochs::new(fleet.clone()),
             oldest: oldest.clone(),
             system: system_writer,
@@ -161,8 +167,9 @@ impl LoggerHandle {
     /// The end for one shard (`shard` is for people), which may send records of FSUs 0 to `fsu_count` - 1.
     /// A given FSU's records all have to go through one tap, to stay in order.
     pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
-        let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some() };
-        if !wanted.device_log && !wanted.ledger {
+        let codec = self.system.wants(Level::Debug);
+        let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some(), codec };
+        if !wanted.device_log && !wanted.ledger && !wanted.codec {
             return Tap::off();
         }
         let thread = self.thread.thread().clone();
@@ -172,7 +179,13 @@ impl LoggerHandle {
             self.system.warn(&format!("shard {shard}: no device log, the logger has ended"));
             return Tap::off();
         }
-        tap
+        tap.with_level(self.system.level())
+    }
+
+    /// The run starts at that moment: faults by time count from then on.
+    pub fn run_starts(&self, at: Instant) {
+        // It fails only when the thread has ended, which its end tells.
+        let _ = self.commands.send(Command::Start(at));
     }
 
     /// Tells of the next fleet, before any tap does; its epoch, for [`Tap::reload`]. Its log level holds from now on; everything else
@@ -227,6 +240,9 @@ struct Worker {
     queues: Vec<Queue>,
     formatter: Formatter,
     device: DeviceLog,
+    /// Records are for the device log, not only for lines of the system log.
+    has_device_log: bool,
+    schedule: Schedule,
     ledger: Option<Ledger>,
     system: SystemWriter,
     records_lost: u64,
@@ -254,6 +270,9 @@ impl Worker {
             }
             let busy = self.system.drain() | self.drain_queues();
             let now = Instant::now();
+            while let Some((level, line)) = self.schedule.due(now) {
+                self.system.say(level, &line);
+            }
             // Under load records come between any two sleeps: then they are gathered for longer, and each file opened
             // less often.
             let due = now - flushed >= FLUSH_INTERVAL;
@@ -300,7 +319,11 @@ impl Worker {
                 Ok(Command::Source(source)) => {
                     self.queues.push(Queue { source, taken: Vec::new(), epoch: self.epochs.newest() });
                 }
-                Ok(Command::Fleet(fleet)) => self.epochs.add(fleet),
+                Ok(Command::Fleet(fleet)) => {
+                    self.schedule.reload(&fleet, Instant::now());
+                    self.epochs.add(fleet);
+                }
+                Ok(Command::Start(at)) => self.schedule.start(at),
                 // A handle that is gone cannot say stop any more.
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
@@ -391,7 +414,7 @@ impl Worker {
         readable
     }
 
-    fn write_record(&mut self, epoch: u32, mut record: Record<'_>) {
+    fn write_record(&mut self, epoch: u32, record: Record<'_>) {
         if record.kind == Kind::Fault {
             if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), &mut self.ledger) {
                 ledger.append(fsu, &record);
@@ -400,8 +423,17 @@ impl Worker {
         }
         self.records_lost += u64::from(record.lost_before);
         let Some((file, fsu)) = self.epochs.fsu(epoch, record.fsu) else { return };
-        // What is remembered of an FSU between its records goes by its file.
-        record.fsu = file;
+        if self.system.wants(Level::Debug) {
+            let system = &mut self.system;
+            if record.lost_before > 0 {
+                let lost = format!("{}: {} frames of which nothing is told", fsu.name, record.lost_before);
+                system.say_at(record.unix_ms, Level::Debug, codec::TARGET, &lost);
+            }
+            codec::lines(fsu, &record, |line| system.say_at(record.unix_ms, Level::Debug, codec::TARGET, line));
+        }
+        if !self.has_device_log {
+            return;
+        }
         let formatter = &mut self.formatter;
         self.device.append(file, fsu, 1, |out| formatter.record(fsu, &record, out));
     }
@@ -419,15 +451,13 @@ impl Worker {
             self.system.say(Level::Warn, &what);
         }
         queue.epoch = turn.epoch;
-        // Commands may have other numbers now.
-        self.formatter.forget_requests();
     }
 
     /// Writes the lines that tell of losses, by FSU number.
     fn tell_lost(&mut self, epoch: u32, lost: &[(u32, u32)]) {
         for &(number, lost) in lost {
             self.records_lost += u64::from(lost);
-            if let Some((file, fsu)) = self.epochs.fsu(epoch, number) {
+            if let Some((file, fsu)) = self.epochs.fsu(epoch, number).filter(|_| self.has_device_log) {
                 self.device.append(file, fsu, 0, |out| lost_line(u64::from(lost), out));
             }
         }

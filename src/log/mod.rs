@@ -22,16 +22,18 @@
 //! | [`record`] | a record as bytes |
 //! | [`tap`] | the shard's end |
 //! | [`logger`] | the thread |
-//! | `format`, `format_outer`, `format_inner`, `asked`, `page` | a record as text |
+//! | `format`, `format_outer`, `format_inner`, `format_about`, `page` | a record as text |
+//! | `codec`, `schedule` | lines of the system log about frames and about faults by time |
 //! | `epochs` | the plans that records were made under |
 //! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
 //! | `ledger` | the fault ledger |
 //! | [`system`] | the system log |
 
-mod asked;
+mod codec;
 mod device;
 mod epochs;
 mod format;
+mod format_about;
 mod format_inner;
 mod format_outer;
 mod ledger;
@@ -39,6 +41,7 @@ pub mod logger;
 mod page;
 pub mod record;
 mod rolling;
+mod schedule;
 mod stamp;
 pub mod system;
 pub mod tap;
@@ -50,6 +53,6 @@ pub use device::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
-pub use record::Kind;
+pub use record::{Kind, Told};
 pub use system::{ON_STDERR, ON_STDOUT};
 pub use tap::Tap;

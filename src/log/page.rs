@@ -3,45 +3,75 @@
 use crate::codec::reason::Reason;
 use crate::plan::fleet::Language;
 
-// The reasons told fit a bit each.
-const _: () = assert!(Reason::COUNT <= 64);
-
 /// The words that depend on the language; field names and values do not.
 #[derive(Debug)]
 pub(super) struct Labels {
     pub(super) received: &'static str,
     pub(super) reply: &'static str,
     pub(super) heartbeat: &'static str,
+    pub(super) unsent: &'static str,
     pub(super) through_len: &'static str,
     pub(super) through: &'static str,
+    /// With its colon.
     pub(super) data_frame: &'static str,
     pub(super) computed: &'static str,
     pub(super) high_byte_first: &'static str,
     pub(super) reason: &'static str,
+    /// Which device, where an FSU has several.
+    pub(super) device: &'static str,
+    /// A reply that was held back.
+    pub(super) due: &'static str,
+    /// `after`, before so many milliseconds.
+    pub(super) after: &'static str,
+    pub(super) delay: &'static str,
+    /// Held back by replies before it.
+    pub(super) in_turn: &'static str,
+    pub(super) fault: &'static str,
+    /// Silent by a rule.
+    pub(super) silent: &'static str,
+    pub(super) heard: &'static str,
 }
 
 const ZH: Labels = Labels {
     received: "接收到SC数据",
     reply: "应答SC数据",
     heartbeat: "发送心跳",
+    unsent: "应答未发出",
     through_len: "透传数据长度",
     through: "透传数据",
-    data_frame: "数据帧",
+    data_frame: "数据帧：",
     computed: "算得",
     high_byte_first: "高字节在前",
     reason: "原因",
+    device: "设备",
+    due: "延迟",
+    after: "请求之后",
+    delay: "延时",
+    in_turn: "排在先前的应答之后",
+    fault: "故障",
+    silent: "timeout 规则不应答",
+    heard: "收到心跳，未开启 heartbeat_reply",
 };
 
 const EN: Labels = Labels {
     received: "received from SC",
     reply: "reply to SC",
     heartbeat: "heartbeat sent",
+    unsent: "reply not sent to SC",
     through_len: "through data length",
     through: "through data",
-    data_frame: "data frame",
+    data_frame: "data frame:",
     computed: "computed",
     high_byte_first: "high byte first",
     reason: "reason",
+    device: "device",
+    due: "due",
+    after: "after",
+    delay: "delay",
+    in_turn: "behind the replies before it",
+    fault: "fault",
+    silent: "timeout rule",
+    heard: "a heartbeat is answered with heartbeat_reply only",
 };
 
 impl Labels {
@@ -59,16 +89,12 @@ impl Labels {
 pub(super) struct Page<'a> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) labels: &'static Labels,
-    /// Reasons that this record tells already, a bit each.
-    told: u64,
-    /// The same of the frame being written.
-    told_here: u64,
 }
 
 impl<'a> Page<'a> {
     /// Appends to `out`.
     pub(super) fn new(out: &'a mut Vec<u8>, labels: &'static Labels) -> Self {
-        Self { out, labels, told: 0, told_here: 0 }
+        Self { out, labels }
     }
 
     /// Text as it is.
@@ -95,29 +121,25 @@ impl<'a> Page<'a> {
         self.text(":\n");
     }
 
-    /// The next frame of the same record begins.
-    pub(super) fn next_frame(&mut self) {
-        self.told_here = 0;
+    /// `      数据帧：` and the line's end.
+    pub(super) fn data_frame(&mut self, indent: usize) {
+        self.indent(indent);
+        self.text(self.labels.data_frame);
+        self.end();
     }
 
-    /// `    reason: bad_start (inner: …)`, unless this frame says so already.
+    /// `  reason: bad_start (inner: …)`
     pub(super) fn reason(&mut self, indent: usize, reason: Reason) {
-        let bit = 1 << reason as u8;
-        if self.told_here & bit == 0 {
-            self.told |= bit;
-            self.told_here |= bit;
-            self.name(indent, self.labels.reason);
-            self.text(reason.reason());
-            self.text(" (");
-            self.text(reason.meaning().trim());
-            self.text(")\n");
-        }
+        self.line(indent, self.labels.reason, &[reason.reason(), " (", reason.meaning().trim(), ")"]);
     }
 
-    /// The same for the whole record, unless any of its frames says so.
-    pub(super) fn last_reason(&mut self, indent: usize, reason: Reason) {
-        self.told_here = self.told;
-        self.reason(indent, reason);
+    /// `  name: ` and the parts of one text.
+    pub(super) fn line(&mut self, indent: usize, name: &str, parts: &[&str]) {
+        self.name(indent, name);
+        for part in parts {
+            self.text(part);
+        }
+        self.end();
     }
 
     /// ` (computed `, to be followed by the right value and `)`.

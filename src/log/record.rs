@@ -1,6 +1,7 @@
 //! One device-log record as bytes: what a shard writes and the logger thread reads.
 //!
-//! A fixed head, then the bytes of the wire. All numbers are little endian.
+//! A fixed head, then what the responder knew of each frame ([`About::encode`]), then the bytes of the wire. All numbers are
+//! little endian.
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -8,14 +9,13 @@
 //! | 4 | 4 | FSU number |
 //! | 8 | 4 | records of this FSU lost just before this one |
 //! | 12 | 8 | Unix time in milliseconds |
-//! | 20 | 1 | kind |
-//! | 21 | 1 | reason it was dropped for, FF: none |
-//! | 22 | 2 | peer's port |
-//! | 24 | 1 | 4 or 6: the peer's address family |
+//! | 20 | 1 | kind; past it, 80: the peer's address is an IPv6 one |
+//! | 21 | 2 | frames of which the responder tells |
+//! | 23 | 2 | peer's port |
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
-use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
+use crate::responder::about::About;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the head.
@@ -26,17 +26,17 @@ const FSU: usize = 4;
 const LOST: usize = 8;
 const TIME: usize = 12;
 const KIND: usize = 20;
-const REASON: usize = 21;
-const PORT: usize = 22;
-const FAMILY: usize = 24;
+const ABOUTS: usize = 21;
+const PORT: usize = 23;
 const ADDRESS: usize = 25;
-const NO_REASON: u8 = 0xFF;
+/// Marks an IPv6 address, beside the kind.
+const IP6: u8 = 0x80;
+
+/// Frames of one datagram that are told of: more cannot be good, as a good one has at least 38 of the datagram's 65,507 bytes.
+pub const FRAMES_TOLD_MAX: usize = 1_724;
 
 /// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`Turn`]).
 const NO_FSU: u32 = u32::MAX;
-
-// Every reason has a byte of its own, and none has that of "none".
-const _: () = assert!(Reason::COUNT < NO_REASON as usize);
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,34 @@ pub enum Kind {
     Heartbeat,
     /// No traffic: a fault made on purpose, for the ledger. Its bytes are [`fault_bytes`].
     Fault,
+    /// A reply that was due later and was never sent; why, its [`About`] says.
+    Unsent,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Received, Self::Reply, Self::Heartbeat, Self::Fault, Self::Unsent];
+}
+
+/// What the responder knew of the frames of a record, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Told<'a>(&'a [[u8; About::BYTES]]);
+
+impl<'a> Told<'a> {
+    /// What [`About::encode`] made, one behind the other; `None`: something of it is no such thing.
+    pub fn new(bytes: &'a [u8]) -> Option<Self> {
+        let (abouts, rest) = bytes.as_chunks();
+        (rest.is_empty() && abouts.iter().all(|about| About::decode(about).is_some())).then_some(Self(abouts))
+    }
+
+    /// The first one; nothing is known where there is none.
+    pub fn first(self) -> About {
+        self.iter().next().unwrap_or_default()
+    }
+
+    /// All of them.
+    pub fn iter(self) -> impl Iterator<Item = About> + use<'a> {
+        self.0.iter().filter_map(About::decode)
+    }
 }
 
 /// Bytes of a ledger record: the kind's number, then the number of the message.
@@ -79,8 +107,8 @@ pub struct Record<'a> {
     pub peer: SocketAddr,
     /// The moment on the wire, Unix time in milliseconds.
     pub unix_ms: i64,
-    /// Why it was not answered, where the shard knew when it wrote the record.
-    pub dropped: Option<Reason>,
+    /// What the responder knew of its frames.
+    pub told: Told<'a>,
     /// Records of this FSU that were lost between the one before and this one.
     pub lost_before: u32,
     /// What was on the wire.
@@ -88,8 +116,10 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The head that stands before [`Record::bytes`]; `None` where those are too long for its length.
-    pub fn head(&self) -> Option<[u8; HEAD_BYTES]> {
+    /// The head that stands before `abouts` of [`About`] and [`Record::bytes`]; `None` where those are too long for it. Of
+    /// [`Record::told`] it takes nothing.
+    pub fn head(&self, abouts: usize) -> Option<[u8; HEAD_BYTES]> {
+        let abouts = u16::try_from(abouts).ok()?;
         let len = u32::try_from(self.bytes.len()).ok()?;
         let mut head = [0; HEAD_BYTES];
         head[LEN..FSU].copy_from_slice(&len.to_le_bytes());
@@ -97,15 +127,12 @@ impl<'a> Record<'a> {
         head[LOST..TIME].copy_from_slice(&self.lost_before.to_le_bytes());
         head[TIME..KIND].copy_from_slice(&self.unix_ms.to_le_bytes());
         head[KIND] = self.kind as u8;
-        head[REASON] = self.dropped.map_or(NO_REASON, |reason| reason as u8);
-        head[PORT..FAMILY].copy_from_slice(&self.peer.port().to_le_bytes());
+        head[ABOUTS..PORT].copy_from_slice(&abouts.to_le_bytes());
+        head[PORT..ADDRESS].copy_from_slice(&self.peer.port().to_le_bytes());
         match self.peer.ip() {
-            IpAddr::V4(ip) => {
-                head[FAMILY] = 4;
-                head[ADDRESS..ADDRESS + 4].copy_from_slice(&ip.octets());
-            }
+            IpAddr::V4(ip) => head[ADDRESS..ADDRESS + 4].copy_from_slice(&ip.octets()),
             IpAddr::V6(ip) => {
-                head[FAMILY] = 6;
+                head[KIND] |= IP6;
                 head[ADDRESS..].copy_from_slice(&ip.octets());
             }
         }
@@ -117,24 +144,18 @@ impl<'a> Record<'a> {
     /// `Ok(None)`: the record is not all there yet. `Err`: this is no record; nothing behind it can be read either.
     pub fn take(queue: &mut &'a [u8]) -> Result<Option<Self>, Damaged> {
         let Some((head, rest)) = queue.split_first_chunk::<HEAD_BYTES>() else { return Ok(None) };
+        let two = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
+        let abouts = usize::from(two(ABOUTS)) * About::BYTES;
+        let Some((abouts, rest)) = rest.split_at_checked(abouts) else { return Ok(None) };
         let Some((bytes, rest)) = rest.split_at_checked(u32_at(head, LEN) as usize) else { return Ok(None) };
-        let kind = match head[KIND] {
-            0 => Kind::Received,
-            1 => Kind::Reply,
-            2 => Kind::Heartbeat,
-            3 => Kind::Fault,
-            _ => return Err(Damaged),
-        };
-        let dropped = match head[REASON] {
-            NO_REASON => None,
-            number => Some(*Reason::ALL.get(usize::from(number)).ok_or(Damaged)?),
-        };
+        let kind = *Kind::ALL.get(usize::from(head[KIND] & !IP6)).ok_or(Damaged)?;
+        let told = Told::new(abouts).ok_or(Damaged)?;
         let mut address = [0; 16];
         address.copy_from_slice(&head[ADDRESS..]);
-        let ip = match head[FAMILY] {
-            4 => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
-            6 => IpAddr::V6(Ipv6Addr::from(address)),
-            _ => return Err(Damaged),
+        let ip = if head[KIND] & IP6 == 0 {
+            IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3]))
+        } else {
+            IpAddr::V6(Ipv6Addr::from(address))
         };
         let mut time = [0; 8];
         time.copy_from_slice(&head[TIME..KIND]);
@@ -142,9 +163,9 @@ impl<'a> Record<'a> {
         Ok(Some(Self {
             kind,
             fsu: u32_at(head, FSU),
-            peer: SocketAddr::new(ip, u16::from_le_bytes([head[PORT], head[PORT + 1]])),
+            peer: SocketAddr::new(ip, two(PORT)),
             unix_ms: i64::from_le_bytes(time),
-            dropped,
+            told,
             lost_before: u32_at(head, LOST),
             bytes,
         }))
@@ -178,7 +199,7 @@ impl Turn {
             fsu: NO_FSU,
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             unix_ms: i64::from(self.epoch),
-            dropped: None,
+            told: Told::default(),
             lost_before: self.lost_more,
             bytes,
         }
@@ -206,7 +227,10 @@ fn u32_at(head: &[u8; HEAD_BYTES], at: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::reason::Reason;
     use proptest::prelude::*;
+
+    const ABOUT: [u8; About::BYTES] = [0; About::BYTES];
 
     fn record(bytes: &[u8]) -> Record<'_> {
         Record {
@@ -214,22 +238,22 @@ mod tests {
             fsu: 70_000,
             peer: "127.0.0.1:40212".parse().unwrap(),
             unix_ms: 1_768_306_323_184,
-            dropped: Some(Reason::WrongFsu),
+            told: Told(&[ABOUT]),
             lost_before: 3,
             bytes,
         }
     }
 
     fn encode(record: &Record<'_>) -> Vec<u8> {
-        [&record.head().unwrap()[..], record.bytes].concat()
+        [&record.head(record.told.0.len()).unwrap()[..], record.told.0.as_flattened(), record.bytes].concat()
     }
 
     #[test]
     fn head_is_laid_out_as_documented() {
-        let head = record(&[1, 2]).head().unwrap();
+        let head = record(&[1, 2]).head(3).unwrap();
         assert_eq!(
             hex::encode(head),
-            "020000007011010003000000f02e45b79b0100000109149d047f000001000000000000000000000000"
+            "020000007011010003000000f02e45b79b010000010300149d7f000001000000000000000000000000"
         );
     }
 
@@ -243,8 +267,8 @@ mod tests {
     }
 
     #[test]
-    fn no_kind_reason_or_family_out_of_range() {
-        for (at, value) in [(KIND, 4), (REASON, Reason::COUNT as u8), (REASON, 0xFE), (FAMILY, 0), (FAMILY, 5)] {
+    fn no_kind_or_reason_out_of_range() {
+        for (at, value) in [(KIND, 5), (KIND, 0x7F), (HEAD_BYTES + 9, Reason::COUNT as u8), (HEAD_BYTES + 9, 0xFE)] {
             let mut bytes = encode(&record(b"x"));
             bytes[at] = value;
             assert_eq!(Record::take(&mut &bytes[..]), Err(Damaged), "{value} at {at}");
@@ -254,15 +278,13 @@ mod tests {
     proptest! {
         #[test]
         fn decodes_what_was_encoded(
-            kind in 0..4u8, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
-            reason in proptest::option::of(0..Reason::COUNT), bytes: Vec<u8>,
+            kind in 0..5usize, fsu: u32, lost_before: u32, unix_ms: i64, v6: bool, ip: u128, port: u16,
+            abouts in proptest::collection::vec(0..Reason::COUNT, 0..4), bytes: Vec<u8>,
         ) {
             let ip = if v6 { IpAddr::V6(ip.into()) } else { IpAddr::V4((ip as u32).into()) };
-            let record = Record {
-                kind: [Kind::Received, Kind::Reply, Kind::Heartbeat, Kind::Fault][usize::from(kind)],
-                fsu, peer: SocketAddr::new(ip, port), unix_ms, dropped: reason.map(|n| Reason::ALL[n]), lost_before,
-                bytes: &bytes,
-            };
+            let abouts: Vec<u8> = abouts.iter().flat_map(|&n| About::dropped(Reason::ALL[n]).encode()).collect();
+            let (kind, told) = (Kind::ALL[kind], Told::new(&abouts).unwrap());
+            let record = Record { kind, fsu, peer: SocketAddr::new(ip, port), unix_ms, told, lost_before, bytes: &bytes };
             let mut encoded = encode(&record);
             for cut in 0..encoded.len() {
                 prop_assert_eq!(Record::take(&mut &encoded[..cut]), Ok(None));

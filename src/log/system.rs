@@ -63,7 +63,12 @@ impl SystemLog {
         self.level.store(level as usize, Ordering::Relaxed);
     }
 
-    fn wants(&self, level: Level) -> bool {
+    /// The level, a number, as it is at any time.
+    pub(super) fn level(&self) -> Arc<AtomicUsize> {
+        self.level.clone()
+    }
+
+    pub(super) fn wants(&self, level: Level) -> bool {
         level as usize <= self.level.load(Ordering::Relaxed)
     }
 
@@ -211,6 +216,16 @@ impl SystemWriter {
             self.say(Level::Warn, &format!("... {lost} lines lost here"));
         }
         any
+    }
+
+    /// Whether lines of that level are wanted.
+    pub(super) fn wants(&self, level: Level) -> bool {
+        level as usize <= self.level.load(Ordering::Relaxed)
+    }
+
+    /// A line about something that was at that time.
+    pub(super) fn say_at(&mut self, unix_ms: i64, level: Level, target: &str, what: &str) {
+        self.write(unix_ms, &text(level, target, &format_args!("{what}")));
     }
 
     /// A line of the logger thread's own.

@@ -4,13 +4,14 @@
 //! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
-use super::record::{HEAD_BYTES, Kind, Record, Turn, fault_bytes};
-use crate::codec::reason::Reason;
+use super::record::{HEAD_BYTES, Kind, Record, Told, Turn, fault_bytes};
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::OnFull;
 use crate::plan::reload::Fate;
+use crate::responder::about::About;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
@@ -52,6 +53,15 @@ pub(super) struct Wanted {
     pub(super) device_log: bool,
     /// Faults.
     pub(super) ledger: bool,
+    /// Records of the traffic, for lines of the system log.
+    pub(super) codec: bool,
+}
+
+impl Wanted {
+    /// Whether records of the traffic are wanted.
+    fn records(self) -> bool {
+        self.device_log || self.codec
+    }
 }
 
 /// The logger's end of a tap.
@@ -85,6 +95,7 @@ pub(super) fn pair(
         untold: untold.clone(),
         on_full,
         logger,
+        level: None,
     };
     (Tap { open: Some(open) }, Source { queue: consumer, untold })
 }
@@ -111,6 +122,8 @@ struct Open {
     untold: Untold,
     on_full: OnFull,
     logger: Thread,
+    /// The system log's level, a number; a reload may change it.
+    level: Option<Arc<AtomicUsize>>,
 }
 
 impl Tap {
@@ -119,10 +132,18 @@ impl Tap {
         Self { open: None }
     }
 
-    /// Whether the device log is on.
+    /// The same, which looks at that level of the system log when the fleet changes.
+    pub(super) fn with_level(mut self, level: Arc<AtomicUsize>) -> Self {
+        if let Some(open) = &mut self.open {
+            open.level = Some(level);
+        }
+        self
+    }
+
+    /// Whether records are wanted: the device log is on, or the system log has a line for each frame.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.wanted.device_log)
+        self.open.as_ref().is_some_and(|open| open.wanted.records())
     }
 
     /// Hands one fault to the logger thread, for the ledger. False as with [`Tap::record`]; true where there is no ledger.
@@ -131,12 +152,16 @@ impl Tap {
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, message));
         let accepted = (open.turn.is_none() || open.push_turn())
-            && open.push(&Record { kind: Kind::Fault, fsu, peer, unix_ms, dropped: None, lost_before, bytes: &bytes });
+            && open.push(
+                &Record { kind: Kind::Fault, fsu, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes },
+                &[],
+            );
         open.faults_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
         accepted
     }
 
-    /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there.
+    /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there, `abouts` what is
+    /// known of its frames.
     ///
     /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, the logger has ended, or
     /// `fsu` is none of this tap's. The loss is told by the FSU's next record, or at close. With
@@ -148,13 +173,13 @@ impl Tap {
         fsu: u32,
         peer: SocketAddr,
         unix_ms: i64,
-        dropped: Option<Reason>,
+        abouts: &[About],
         bytes: &[u8],
     ) -> bool {
-        let Some(open) = self.open.as_mut().filter(|open| open.wanted.device_log) else { return true };
+        let Some(open) = self.open.as_mut().filter(|open| open.wanted.records()) else { return true };
         let Some(&lost_before) = open.lost.get(fsu as usize) else { return false };
         let accepted = (open.turn.is_none() || open.push_turn())
-            && open.push(&Record { kind, fsu, peer, unix_ms, dropped, lost_before, bytes });
+            && open.push(&Record { kind, fsu, peer, unix_ms, told: Told::default(), lost_before, bytes }, abouts);
         open.lost[fsu as usize] = if accepted { 0 } else { lost_before.saturating_add(1) };
         accepted
     }
@@ -163,6 +188,9 @@ impl Tap {
     /// those before is in `fates`, by the numbers they had.
     pub fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         let Some(open) = &mut self.open else { return };
+        if let Some(level) = &open.level {
+            open.wanted.codec = level.load(Ordering::Relaxed) >= log::Level::Debug as usize;
+        }
         let before = std::mem::replace(&mut open.lost, vec![0; fsu_count]);
         let mut gone = Vec::new();
         for ((number, lost), fate) in (0u32..).zip(before).zip(fates).filter(|((_, lost), _)| *lost > 0) {
@@ -196,21 +224,23 @@ impl Open {
     fn push_turn(&mut self) -> bool {
         let Some(turn) = self.turn.take() else { return true };
         let bytes = turn.bytes();
-        let pushed = self.push(&turn.record(&bytes));
+        let pushed = self.push(&turn.record(&bytes), &[]);
         if !pushed {
             self.turn = Some(turn);
         }
         pushed
     }
 
-    fn push(&mut self, record: &Record<'_>) -> bool {
-        let Some(head) = record.head() else { return false };
-        let len = HEAD_BYTES + record.bytes.len();
+    fn push(&mut self, record: &Record<'_>, abouts: &[About]) -> bool {
+        let Some(head) = record.head(abouts.len()) else { return false };
+        let len = HEAD_BYTES + abouts.len() * About::BYTES + record.bytes.len();
         if !self.make_room(len) {
             return false;
         }
-        // There is room for both, so neither fails; the reader waits until the record is whole.
-        let pushed = self.queue.push_entire_slice(&head).is_ok() && self.queue.push_entire_slice(record.bytes).is_ok();
+        // There is room for all, so nothing fails; the reader waits until the record is whole.
+        let pushed = self.queue.push_entire_slice(&head).is_ok()
+            && abouts.iter().all(|about| self.queue.push_entire_slice(&about.encode()).is_ok())
+            && self.queue.push_entire_slice(record.bytes).is_ok();
         self.wake_past_half(len);
         pushed
     }
@@ -258,14 +288,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const BOTH: Wanted = Wanted { device_log: true, ledger: true };
+    const BOTH: Wanted = Wanted { device_log: true, ledger: true, codec: false };
 
     fn peer() -> SocketAddr {
         "127.0.0.1:1".parse().unwrap()
     }
 
     fn put(tap: &mut Tap, fsu: u32, bytes: &[u8]) -> bool {
-        tap.record(Kind::Received, fsu, peer(), 0, None, bytes)
+        tap.record(Kind::Received, fsu, peer(), 0, &[], bytes)
     }
 
     /// Takes all whole records: (fsu, lost before, first byte).
@@ -368,8 +398,9 @@ mod tests {
         assert!(put(&mut tap, 1, &[9; 1]) && fault(&mut tap));
         assert_eq!(drain(&mut source), [(1, 1, 9), (1, 1, FaultKind::Drop as u8)]);
         // Each is on or off by itself.
-        let only =
-            |device_log, ledger| pair(Wanted { device_log, ledger }, 10, 3, OnFull::Drop, std::thread::current());
+        let only = |device_log, ledger| {
+            pair(Wanted { device_log, ledger, codec: false }, 10, 3, OnFull::Drop, std::thread::current())
+        };
         let (mut tap, _source) = only(false, true);
         assert!(!tap.is_on() && put(&mut tap, 1, &[0]) && !fault(&mut tap));
         let (mut tap, _source) = only(true, false);

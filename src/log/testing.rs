@@ -26,6 +26,7 @@ pub(super) fn fsu(name: &str, transport: Transport) -> Fsu {
         heartbeat_reply: false,
         client_timeout_ms: 0,
         accept_any_id: false,
+        accept_rtn_flags: crate::plan::fleet::RtnFlags::default(),
         limits: Limits::default(),
         allow: Arc::default(),
         devices: Arc::new([]),

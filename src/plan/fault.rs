@@ -164,6 +164,17 @@ impl Kinds {
         self.0 == 0
     }
 
+    /// As a number, a bit each.
+    #[inline]
+    pub fn bits(self) -> u16 {
+        self.0
+    }
+
+    /// The reverse; `None`: a bit of no kind.
+    pub fn from_bits(bits: u16) -> Option<Self> {
+        (u32::from(bits) < 1 << FaultKind::COUNT).then_some(Self(bits))
+    }
+
     /// Its kinds, in order.
     pub fn iter(self) -> impl Iterator<Item = FaultKind> {
         FaultKind::ALL.into_iter().filter(move |&kind| self.has(kind))

@@ -134,6 +134,63 @@ impl std::fmt::Debug for FsuId {
     }
 }
 
+/// RtnFlags that requests to an FSU may have (spec b-interface.md, Direction).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtnFlags([u8; Self::MAX]);
+
+impl RtnFlags {
+    /// Most of one FSU.
+    pub const MAX: usize = 8;
+    /// What a request has by the protocol.
+    pub const REQUEST: u8 = 0xEE;
+
+    /// Those, in their order; `None` for an empty list or more than [`Self::MAX`].
+    pub fn new(flags: &[u8]) -> Option<Self> {
+        let mut all = [*flags.first()?; Self::MAX];
+        all.get_mut(..flags.len())?.copy_from_slice(flags);
+        Some(Self(all))
+    }
+
+    /// Whether a request may have it.
+    #[inline]
+    pub fn has(self, flag: u8) -> bool {
+        self.0[0] == flag || self.0.contains(&flag)
+    }
+
+    /// What a generator asks with: EE where that may be, else the first of them.
+    pub fn asked(self) -> u8 {
+        if self.has(Self::REQUEST) { Self::REQUEST } else { self.0[0] }
+    }
+
+    /// Whether it is EE alone.
+    pub fn is_default(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Each of them once, in their order.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        let all = self.0;
+        (0..Self::MAX).filter(move |&at| !all[..at].contains(&all[at])).map(move |at| all[at])
+    }
+}
+
+/// EE.
+impl Default for RtnFlags {
+    fn default() -> Self {
+        Self([Self::REQUEST; Self::MAX])
+    }
+}
+
+/// `EE, 00`: as the configuration has them.
+impl std::fmt::Display for RtnFlags {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (number, flag) in self.iter().enumerate() {
+            write!(f, "{}{flag:02X}", if number > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
 /// One FSU of the fleet. What each request touches stands first, in two cache lines: with thousands of FSUs every one of them is a
 /// miss.
 #[derive(Debug)]
@@ -149,6 +206,8 @@ pub struct Fsu {
     pub id: FsuId,
     /// Answer frames addressed to another id.
     pub accept_any_id: bool,
+    /// RtnFlags that requests may have (udp).
+    pub accept_rtn_flags: RtnFlags,
     /// Answer a centre's heartbeat with one.
     pub heartbeat_reply: bool,
     /// How it is reached.

@@ -6,12 +6,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::about::About;
 use super::build::on_wire;
 use super::faults;
 use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
-use crate::codec::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
+use crate::codec::outer::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use crate::codec::reason::Reason;
 use crate::plan::fault::Kinds;
 use crate::plan::fleet::{Device, Fsu};
@@ -33,7 +34,8 @@ pub fn on_datagram(
     let mut heard = Heard::default();
     if datagram.is_empty() {
         state.counters.received += 1;
-        drop_frame(state, sink, Reason::OuterShort, datagram);
+        let about = drop_frame(state, sink, Reason::OuterShort, datagram);
+        sink.understood(about, datagram);
         return heard;
     }
     // Taken out, so that a request may stand in it while the rest of the scratch is written.
@@ -43,14 +45,17 @@ pub fn on_datagram(
         let frame = match item {
             Ok(frame) => frame,
             Err(bad) => {
-                drop_frame(state, sink, bad.reason, bad.bytes);
+                let about = drop_frame(state, sink, bad.reason, bad.bytes);
+                sink.understood(about, bad.bytes);
                 continue;
             }
         };
-        match frame.plain(&mut unescaped).and_then(Down::new_checked) {
+        let about = match frame.plain(&mut unescaped).and_then(|plain| Down::new_accepted(plain, fsu.accept_rtn_flags))
+        {
             Ok(down) => on_frame(run, fsu, state, &down, frame.bytes, moment, scratch, sink, &mut heard),
             Err(reason) => drop_frame(state, sink, reason, frame.bytes),
-        }
+        };
+        sink.understood(about, frame.bytes);
     }
     scratch.outer = unescaped;
     heard
@@ -75,11 +80,11 @@ fn on_frame(
     scratch: &mut Scratch,
     sink: &mut impl Sink,
     heard: &mut Heard,
-) {
+) -> About {
     if down.p_len_big || down.data_len_big {
         state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
     }
-    if *down.dest != fsu.id.bytes && !fsu.accept_any_id {
+    if *down.dest != fsu.id.bytes && (!fsu.accept_any_id || is_fsu_beat(down)) {
         return drop_frame(state, sink, Reason::WrongFsu, wire);
     }
     heard.valid = true;
@@ -89,9 +94,10 @@ fn on_frame(
             state.counters.heartbeats_received += 1;
             if fsu.heartbeat_reply {
                 heartbeat(fsu, &mut scratch.escaped);
+                sink.about(About::HEARTBEAT);
                 sink.send(Outgoing::Heartbeat, moment.arrived_ns, &scratch.escaped);
             }
-            return;
+            return About::HEARTBEAT;
         }
     };
     let Some(device) = device(fsu, down.sub_dev_type, down.sub_dev_addr) else {
@@ -99,8 +105,9 @@ fn on_frame(
     };
     match respond(run, fsu, device, state, data, moment, scratch) {
         Verdict::Reply { due_ns } => {
-            let mut next = Some(due_ns);
+            let (mut next, mut why) = (Some(due_ns), None);
             while let Some(due_ns) = next {
+                sink.about(scratch.about);
                 let sent = if scratch.drawn.is_clean() {
                     send(fsu, device, down, due_ns, scratch, sink)
                 } else {
@@ -108,14 +115,26 @@ fn on_frame(
                 };
                 if let Err(reason) = sent {
                     drop_frame(state, sink, reason, wire);
+                    why = Some(reason);
                 }
                 next = next_of_burst(run, fsu, device, state, data, moment, scratch);
+            }
+            if why.is_some() {
+                scratch.about.why = why;
             }
         }
         Verdict::Silent => {}
         // Counted there.
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
+    scratch.about
+}
+
+/// Whether it is laid out as the heartbeat of another FSU, which no FSU answers: the centre's address, 00, then an id.
+#[cold]
+fn is_fsu_beat(down: &Down<'_>) -> bool {
+    let (center, id) = down.dest.split_at(CENTER_BYTES);
+    down.comm == Comm::Heartbeat && center.iter().all(|&byte| byte == 0) && id[0] != 0
 }
 
 /// Sends the reply in the scratch in an outer frame.
@@ -178,7 +197,8 @@ pub(crate) fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<us
 }
 
 #[cold]
-fn drop_frame(state: &mut FsuState, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) {
+fn drop_frame(state: &mut FsuState, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) -> About {
     state.counters.drop(reason);
     sink.note(reason, bytes);
+    About::dropped(reason)
 }

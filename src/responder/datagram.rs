@@ -53,12 +53,14 @@ pub fn on_datagram_from(
         if let Err(reason) = result {
             sink.note(reason, datagram);
         }
+        sink.understood(scratch.about, datagram);
         return Heard { valid: result.is_ok() };
     }
     let dropped = match respond(run, fsu, device, state, datagram, moment, scratch) {
         Verdict::Reply { due_ns } => {
             let (mut next, mut dropped) = (Some(due_ns), None);
             while let Some(due_ns) = next {
+                sink.about(scratch.about);
                 if scratch.on_wire(template).len() > DATAGRAM_BYTES_MAX {
                     state.counters.drop(Reason::TooLong);
                     dropped = Some(Reason::TooLong);
@@ -75,8 +77,10 @@ pub fn on_datagram_from(
         Verdict::Dropped(reason) => Some(reason),
     };
     if let Some(reason) = dropped {
+        scratch.about.why = Some(reason);
         sink.note(reason, datagram);
     }
+    sink.understood(scratch.about, datagram);
     Heard { valid: dropped.is_none() }
 }
 

@@ -72,6 +72,7 @@ pub(crate) fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         heartbeat_reply: false,
         client_timeout_ms: 1,
         accept_any_id: false,
+        accept_rtn_flags: crate::plan::fleet::RtnFlags::default(),
         limits: Limits::default(),
         allow: Arc::default(),
         devices: devices.into(),

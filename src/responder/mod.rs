@@ -1,5 +1,6 @@
 //! A request to the bytes of its reply. Pure: `&Plan`, slices, `now` and a generator in, bytes out.
 //!
+//! - [`about`]: what is known of a frame, for the logs.
 //! - [`reply`]: one device: a checked request, its rule, when it is due.
 //! - [`build`]: the patched reply.
 //! - [`random`]: the generator of one message.
@@ -13,6 +14,7 @@
 //! The three protocol stages have one shape, so that a shard need not know which it serves:
 //! bytes in, [`Sink`] calls out.
 
+pub mod about;
 pub mod b_interface;
 pub mod build;
 pub mod carry;
@@ -29,8 +31,9 @@ pub mod transfer;
 use crate::codec::civil::{Calendar, Now};
 use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Kinds};
 use crate::plan::template::Template;
+use about::About;
 
 /// Nanoseconds of a millisecond.
 pub const NS_PER_MS: i64 = 1_000_000;
@@ -64,6 +67,12 @@ pub trait Sink {
     /// A stream was cut: these bytes were one frame, or were dropped for that reason.
     /// Stages on datagrams do not call it: a datagram is its own record.
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>);
+    /// What the replies that follow are, as far as the log tells; until the next call.
+    fn about(&mut self, _about: About) {}
+    /// The reply that follows has these faults.
+    fn faulted(&mut self, _faults: Kinds) {}
+    /// All is done for a frame, or for bytes that are none, in their order: its replies were sent.
+    fn understood(&mut self, _about: About, _bytes: &[u8]) {}
     /// Something worth a rate-limited line in the system log: what, and the bytes it is about.
     fn note(&mut self, reason: Reason, bytes: &[u8]);
     /// A fault was made on purpose, in the reply to that message; counted already.
@@ -136,6 +145,8 @@ pub struct Scratch {
     pub progress: stream::Progress,
     /// The faults of the reply at hand.
     pub drawn: faults::Drawn,
+    /// What is known of the request at hand.
+    pub about: About,
     /// What is left of a burst.
     pub burst: reply::Burst,
 }

@@ -1,5 +1,6 @@
 //! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
 
+use super::about::{self, About, What, told};
 use super::build::{Inputs, build, set_register, text};
 use super::faults;
 use super::random::{Dice, delay_ns};
@@ -106,7 +107,10 @@ pub fn respond(
     let mut raw = std::mem::take(&mut scratch.raw);
     let verdict = match inner::parse(&fsu.devices[device].template, wire, &mut raw) {
         Ok(frame) => answer(run, fsu, device, state, frame, moment, scratch).verdict,
-        Err(reason) => Verdict::Dropped(reason),
+        Err(reason) => {
+            scratch.about = About::of(device).drop(reason);
+            Verdict::Dropped(reason)
+        }
     };
     scratch.raw = raw;
     count(state, verdict)
@@ -174,6 +178,7 @@ pub(super) fn answer<'a>(
 ) -> Answered<'a> {
     scratch.burst.left = 0;
     scratch.drawn.clear();
+    scratch.about = About::of(device_number);
     let device = &*fsu.devices[device_number];
     let mut checksum_wrong = false;
     let finding = examine(device, frame, &mut checksum_wrong);
@@ -183,9 +188,11 @@ pub(super) fn answer<'a>(
     let (frame, command) = match finding {
         Finding::Command(frame, command) => (frame, command),
         Finding::Wrong(frame, reason) => {
+            (scratch.about.what, scratch.about.why) = (What::Dropped, Some(reason));
             let Some((which, reply)) = error_reply(&device.template, reason) else {
                 return Answered::without_reply(Verdict::Dropped(reason), false);
             };
+            scratch.about.what = What::ErrorReply;
             state.counters.error_replies[which as usize] += 1;
             state.replies += 1;
             let mut dice = Dice::new(run.seed, state.identity, state.messages);
@@ -222,11 +229,16 @@ fn answer_command<'a>(
 ) -> Answered<'a> {
     let device = &*fsu.devices[device_number];
     state.messages += 1;
+    scratch.about.command = told(command);
     let Some((rule_number, rule)) = matching(device, command, &frame) else {
+        scratch.about = scratch.about.drop(Reason::Unmatched);
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
     let mut dice = Dice::new(run.seed, state.identity, state.messages);
-    let due_ns = moment.due_ns(if run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) });
+    let delay_ns = if run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
+    let due_ns = moment.due_ns(delay_ns);
+    (scratch.about.rule, scratch.about.what) = (told(rule_number), What::Answered);
+    scratch.about.delay_us = about::us(delay_ns);
     let mut inputs = Inputs {
         request: frame.raw,
         memory: None,
@@ -239,6 +251,7 @@ fn answer_command<'a>(
     let memory = &mut state.devices[device_number];
     set_registers(rule, memory, &mut inputs, &mut scratch.text);
     if rule.timeout {
+        scratch.about.what = What::Silent;
         return Answered::without_reply(Verdict::Silent, true);
     }
     state.replies += 1;

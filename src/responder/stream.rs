@@ -10,6 +10,7 @@ mod tests;
 
 pub use hunt::{Patience, Progress};
 
+use super::about::About;
 use super::faults;
 use super::reply::{Verdict, next_of_burst, respond, respond_to};
 use super::state::FsuState;
@@ -117,6 +118,7 @@ fn on_frame(
             while let Some(due_ns) = next {
                 // The reply before it, of the same burst, may have been made later.
                 let due_ns = due_ns.max(moment.not_before_ns);
+                sink.about(scratch.about);
                 let free_ns = if scratch.drawn.is_clean() {
                     sink.send(Outgoing::Reply, due_ns, scratch.on_wire(&fsu.devices[device].template));
                     due_ns
@@ -134,6 +136,7 @@ fn on_frame(
             sink.note(reason, frame);
         }
     }
+    sink.understood(scratch.about, frame);
 }
 
 /// Sends the reply in the scratch with the faults that were drawn for it; the earliest moment for the next one.
@@ -163,6 +166,7 @@ fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
     if !bytes.is_empty() {
         state.counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
         sink.received(bytes, Some(Reason::Garbage));
+        sink.understood(About::dropped(Reason::Garbage), bytes);
         sink.note(Reason::Garbage, bytes);
     }
 }

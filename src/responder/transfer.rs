@@ -7,6 +7,7 @@
 //! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
 //! frame was sent stays until then, as that frame may be lost; it counts as completed already.
 
+use super::about::{self, About, NONE, What, told};
 use super::build::{Inputs, build, finish, is_refusal};
 use super::datagram::send_faulty;
 use super::faults;
@@ -209,7 +210,10 @@ pub(super) fn on_frame(
             let served = Served { run, fsu, template, transfer, key, moment };
             served.on_request(state, frame, scratch, sink)
         }
-        Err(reason) => Err(reason),
+        Err(reason) => {
+            scratch.about = About::of(device).drop(reason);
+            Err(reason)
+        }
     };
     scratch.raw = raw;
     result.inspect_err(|&reason| state.counters.drop(reason))
@@ -328,6 +332,8 @@ impl Served<'_> {
     /// Sends what the scratch holds, with its faults.
     #[inline]
     fn send(&self, what: Outgoing, due_ns: i64, state: &mut FsuState, scratch: &mut Scratch, sink: &mut impl Sink) {
+        let about = scratch.about;
+        sink.about(if what == Outgoing::Data { About { what: What::Data, ..about } } else { about });
         if scratch.drawn.is_clean() {
             sink.send(what, due_ns, scratch.on_wire(self.template));
         } else {
@@ -380,17 +386,24 @@ impl Served<'_> {
     ) {
         state.messages += 1;
         let device = &*self.fsu.devices[self.key.device];
+        scratch.about = About { command: command.map_or(NONE, told), what: What::Data, ..About::of(self.key.device) };
         // A rule for the demand says when it is met, and whether.
-        let rule = command.and_then(|command| matching(device, command, &frame)).map(|(_, rule)| rule);
+        let rule = command.and_then(|command| matching(device, command, &frame)).map(|(number, rule)| {
+            scratch.about.rule = told(number);
+            rule
+        });
         let mut due_ns = self.moment.due_ns(0);
         if let Some(rule) = rule {
             if rule.timeout {
+                scratch.about.what = What::Silent;
                 state.counters.silent += 1;
                 return;
             }
             if !self.run.skip_delay {
                 let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
-                due_ns = self.moment.due_ns(delay_ns(rule.delay, &mut dice));
+                let delay_ns = delay_ns(rule.delay, &mut dice);
+                due_ns = self.moment.due_ns(delay_ns);
+                scratch.about.delay_us = about::us(delay_ns);
             }
         }
         let wanted = number(&self.transfer.sn, frame.raw) & self.transfer.count_mask();
@@ -458,6 +471,8 @@ impl Served<'_> {
         };
         let Scratch { reply, wire, text, .. } = scratch;
         state.counters.value_misfits += build(self.template, &self.transfer.refused, &mut inputs, reply, wire, text);
+        scratch.about.what = What::Refused;
+        sink.about(scratch.about);
         sink.send(Outgoing::Reply, due_ns, scratch.on_wire(self.template));
     }
 }

@@ -6,6 +6,7 @@ use super::sys::prefetch;
 use super::wheel::Key;
 use crate::plan::fault::FaultKind;
 use crate::plan::fleet::Limits;
+use crate::responder::about::About;
 use crate::responder::stream::Progress;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -47,15 +48,34 @@ pub struct Conn {
     pub muted: Option<FaultKind>,
     /// The FSU's half is to be closed once all is sent.
     pub half_closing: bool,
+    /// The system log tells of its end: it has told of it.
+    pub is_told: bool,
 }
 
 /// Marks a length of a piece of a reply, but for its last one: no reply of its own.
 pub const PIECE: u32 = 1 << 31;
 
-/// A length without its mark.
-#[inline]
-pub fn len_of(marked: u32) -> usize {
-    (marked & !PIECE) as usize
+/// A reply on its way, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its length; a [`PIECE`] is marked.
+    pub marked_len: u32,
+    /// What is known of it.
+    pub about: About,
+}
+
+impl Sent {
+    /// How many bytes it has.
+    #[inline]
+    pub fn len(&self) -> usize {
+        (self.marked_len & !PIECE) as usize
+    }
+
+    /// Whether it is a reply as a whole, or the last piece of one: what is counted.
+    #[inline]
+    pub fn is_reply(&self) -> bool {
+        self.marked_len & PIECE == 0
+    }
 }
 
 /// A whole frame that is not good waits for so long for what may make a good one that begins inside it: longer than a message that
@@ -86,6 +106,7 @@ impl Conn {
             interest: Interest { read: true, write: false },
             muted: None,
             half_closing: false,
+            is_told: true,
         }
     }
 
@@ -133,7 +154,7 @@ pub struct Unsent {
     start: usize,
     /// How far the kernel has taken.
     taken: usize,
-    lens: VecDeque<u32>,
+    lens: VecDeque<Sent>,
 }
 
 /// Bytes of replies that left before they are moved out of the buffer.
@@ -152,11 +173,11 @@ impl Unsent {
 
     /// How many replies wait.
     pub fn replies(&self) -> usize {
-        self.lens.iter().filter(|&len| len & PIECE == 0).count()
+        self.lens.iter().filter(|sent| sent.is_reply()).count()
     }
 
-    /// Adds replies of these lengths (a [`PIECE`] is marked), of which the kernel has taken `taken` bytes already: less than the first.
-    pub fn push(&mut self, bytes: &[u8], lens: &[u32], taken: usize) {
+    /// Adds replies of these lengths, of which the kernel has taken `taken` bytes already: less than the first.
+    pub fn push(&mut self, bytes: &[u8], lens: &[Sent], taken: usize) {
         if self.lens.is_empty() {
             self.taken = taken;
         }
@@ -164,16 +185,25 @@ impl Unsent {
         self.lens.extend(lens);
     }
 
+    /// Those that wait, the first with all its bytes.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], About)> {
+        self.lens.iter().scan(self.start, |at, reply| {
+            let start = *at;
+            *at += reply.len();
+            Some((&self.bytes[start..*at], reply.about))
+        })
+    }
+
     /// The kernel has taken `count` bytes; `sent` is told of every reply that is out with that, and of every piece of
-    /// one (then its second argument is false).
-    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], bool)) {
+    /// one.
+    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], &Sent)) {
         self.taken += count;
-        while let Some(&len) = self.lens.front() {
-            let end = self.start + len_of(len);
+        while let Some(&reply) = self.lens.front() {
+            let end = self.start + reply.len();
             if end > self.taken {
                 break;
             }
-            sent(&self.bytes[self.start..end], len & PIECE == 0);
+            sent(&self.bytes[self.start..end], &reply);
             self.start = end;
             self.lens.pop_front();
         }
@@ -294,7 +324,8 @@ mod tests {
     fn check(lens: &[u32], taken: usize, steps: &[usize], expected: &[&[usize]]) {
         let bytes: Vec<u8> = (0u8..).zip(lens).flat_map(|(n, &len)| vec![n; len as usize]).collect();
         let mut unsent = Unsent::default();
-        unsent.push(&bytes, lens, taken);
+        let sent: Vec<Sent> = lens.iter().map(|&marked_len| Sent { marked_len, about: About::UNKNOWN }).collect();
+        unsent.push(&bytes, &sent, taken);
         for (&step, &expected) in steps.iter().zip(expected) {
             let mut out = Vec::new();
             unsent.advance(step, |reply, _| {

@@ -12,6 +12,7 @@ use super::ring::Driver as RingDriver;
 use super::ring_io::RingIo;
 use super::serve::Serve;
 use super::tap::Tap;
+use super::tide::Tide;
 use crate::plan::fleet::Fleet;
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
@@ -65,6 +66,8 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub tap: T,
     /// Whom it never answers.
     pub own: Arc<Own>,
+    /// What is said of centres that come and go, counted with the other shards.
+    pub tide: Arc<Tide>,
     /// What it does to save processor time.
     pub tuning: Tuning,
 }
@@ -153,7 +156,7 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, tuning } = spec;
+    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, tide, tuning } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -167,7 +170,7 @@ where
             let mut base = Base::new(sockets, woken, tuning.gso);
             let now = base.watch.now();
             let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
-            serve.own = own;
+            (serve.own, serve.tide) = (own, tide);
             match driver {
                 DriverKind::Ring => {
                     RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run().await

@@ -5,6 +5,7 @@
 //! so that a driver may send many with one call. Writes to a stream are answered at once.
 
 use crate::responder::Outgoing;
+use crate::responder::about::About;
 use std::net::SocketAddr;
 
 /// A connection: its place, and how often the place was used before. Never means another connection later.
@@ -29,6 +30,8 @@ pub struct Datagram {
     pub tries: u16,
     /// When it was due, wall clock in nanoseconds.
     pub due_ns: i64,
+    /// What is known of it.
+    pub about: About,
 }
 
 /// What became of a queued datagram.

@@ -42,6 +42,7 @@ mod tcp;
 mod tcp_out;
 #[cfg(test)]
 mod tests;
+pub mod tide;
 mod turn;
 mod udp;
 pub mod watch;

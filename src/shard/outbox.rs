@@ -143,7 +143,14 @@ mod tests {
     use crate::responder::Outgoing;
 
     fn datagram(socket: u32, port: u16) -> Datagram {
-        Datagram { socket, peer: ([127, 0, 0, 1], port).into(), what: Outgoing::Reply, tries: 0, due_ns: 0 }
+        Datagram {
+            socket,
+            peer: ([127, 0, 0, 1], port).into(),
+            what: Outgoing::Reply,
+            tries: 0,
+            due_ns: 0,
+            about: crate::responder::about::About::UNKNOWN,
+        }
     }
 
     #[test]

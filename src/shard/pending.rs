@@ -3,11 +3,12 @@
 use super::io::{ConnId, Datagram};
 use super::wheel::Key;
 use crate::responder::Cut;
+use crate::responder::about::About;
 
 /// Replies of one shard that may wait at once.
 ///
 /// 100,000 is what a fleet with slow devices comes to (10,000 requests a second answered after 10 s); this leaves
-/// room to spare. A slot takes 104 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 53 MB. Taken
+/// room to spare. A slot takes 128 bytes and the buffer of its reply: 262,144 replies of 100 bytes are 60 MB. Taken
 /// as they come, and kept for the next. Past it a reply is dropped and counted `pending_full`.
 pub const PENDING_REPLIES_MAX: usize = 262_144;
 
@@ -25,9 +26,9 @@ pub enum Dest {
     /// Out of a socket.
     Datagram(Datagram),
     /// Into a connection.
-    Stream(ConnId),
+    Stream(ConnId, About),
     /// The same: a piece of a reply, but for its last one.
-    Piece(ConnId),
+    Piece(ConnId, About),
     /// No reply: what ends a connection for the peer, on purpose.
     Cut(ConnId, Cut),
 }
@@ -35,7 +36,7 @@ pub enum Dest {
 impl Dest {
     /// Whether it is a reply as a whole, or the last of one: what is counted.
     pub fn is_reply(self) -> bool {
-        matches!(self, Self::Datagram(_) | Self::Stream(_))
+        matches!(self, Self::Datagram(_) | Self::Stream(..))
     }
 }
 
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
 
     fn dest(index: u32) -> Dest {
-        Dest::Stream(ConnId { index, generation: 0 })
+        Dest::Stream(ConnId { index, generation: 0 }, About::UNKNOWN)
     }
 
     #[test]
@@ -265,6 +266,6 @@ mod tests {
 
     #[test]
     fn a_slot_is_as_large_as_documented() {
-        assert!(size_of::<Slot>() <= 104, "{}", size_of::<Slot>());
+        assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
     }
 }

@@ -11,6 +11,8 @@ use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{Serve, Slot, Timer, start_beat};
 use super::tap::Tap;
+use super::tcp_out::By;
+use super::tide::Move;
 use super::turn::Turn;
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fleet, Transport};
@@ -68,7 +70,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             let Some(mut slot) = self.slots.take(place) else { continue };
             match fate(&slot) {
                 Fate::Stays(number) => {
-                    self.stay(&mut slot, number, &before);
+                    self.stay(&mut slot, number, &before, now);
                     self.slots.put(place, slot);
                 }
                 Fate::Handed(number) => {
@@ -108,22 +110,23 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Some(fsu) if fsu.allows(conn.peer.ip()) => {}
                 Some(_) => {
                     slot.state.counters.drop(Reason::NotAllowed);
-                    self.shut(id, Reason::NotAllowed, io);
+                    self.shut(id, Reason::NotAllowed, By::Reason(Reason::NotAllowed), io);
                 }
-                None => self.shut(id, Reason::PeerGone, io),
+                None => self.shut(id, Reason::PeerGone, By::Reload, io),
             }
         }
         for index in 0..self.later.pending.slots() {
             let Some((Dest::Datagram(datagram), ..)) = self.later.pending.get(index) else { continue };
             let slot = self.slots.get(datagram.socket as usize);
             if slot.is_none_or(|slot| fate(slot).stays().is_none()) {
+                self.unsent_pending(index, |about| about.drop(Reason::PeerGone), io);
                 self.later.forget(index);
                 self.drop(datagram.socket, Reason::PeerGone);
             }
         }
     }
 
-    fn stay(&self, slot: &mut Slot, number: u32, before: &Fleet) {
+    fn stay(&mut self, slot: &mut Slot, number: u32, before: &Fleet, now: Clock) {
         let (Some(was), Some(is)) = (before.fsus.get(slot.fsu as usize), self.fleet.fsus.get(number as usize)) else {
             return;
         };
@@ -132,16 +135,18 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if was.heartbeat_interval_ms != is.heartbeat_interval_ms {
             slot.beat_due_ms = 0;
         }
-        let offline = &mut slot.state.counters.centres_offline;
+        let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
         slot.clients.shrink(is.limits.clients_max, |peer| {
             *offline += 1;
-            log::info!("{}: centre {peer} forgotten: more than {} centres", is.name, is.limits.clients_max);
+            if tide.tells(Move::Offline, now.mono_ms, later) {
+                log::info!("{}: centre {peer} forgotten: more than {} centres", is.name, is.limits.clients_max);
+            }
         });
     }
 
     /// Everything that FSUs have in the wheel, by the new plan. Receives from all sockets.
     fn time_anew(&mut self, now: Clock, io: &mut impl Io) {
-        self.later.wheel.retain(|timer| matches!(timer, Timer::Reply(_) | Timer::Conn(_)));
+        self.later.wheel.retain(|timer| matches!(timer, Timer::Reply(_) | Timer::Conn(_) | Timer::Tide));
         for (socket, slot) in self.slots.numbered_mut() {
             start_beat(&self.fleet, socket, slot, now, &mut self.later);
             let fsu = &self.fleet.fsus[slot.fsu as usize];

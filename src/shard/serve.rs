@@ -5,7 +5,7 @@
 
 use super::clients::Clients;
 use super::clock::Clock;
-use super::conn::{Conns, PIECE};
+use super::conn::{Conns, PIECE, Sent};
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::late::Late;
 use super::notes::Notes;
@@ -15,15 +15,18 @@ use super::protocol::Protocol;
 use super::slots::Slots;
 use super::sys::prefetch;
 use super::tap::{Kind, Tap};
+use super::tcp_out::By;
+use super::tide::Tide;
 use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
 use crate::codec::reason::Reason;
 use crate::plan::fault::{FaultKind, FsuFaults};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
+use crate::responder::about::About;
 use crate::responder::faults::is_offline;
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
@@ -52,6 +55,8 @@ pub(super) enum Timer {
     Accept(u32),
     /// An outage of some FSUs may begin or end.
     Outage,
+    /// Centres have moved of which nothing is said yet.
+    Tide,
 }
 
 /// Everything that is to be done later.
@@ -59,6 +64,8 @@ pub(super) enum Timer {
 pub(super) struct Later {
     pub(super) wheel: Wheel<Timer>,
     pub(super) pending: Pending,
+    /// When the driver was last told the time, monotonic.
+    pub(super) now_ms: u64,
 }
 
 impl Later {
@@ -132,8 +139,10 @@ pub(super) struct Buffers {
     pub(super) joined: Vec<u8>,
     /// Replies to one read from a connection.
     pub(super) out: Vec<u8>,
-    /// Their lengths.
-    pub(super) out_lens: Vec<u32>,
+    /// What they are.
+    pub(super) out_lens: Vec<Sent>,
+    /// What is known of the frames of a datagram.
+    pub(super) told: Vec<About>,
     /// Empty buffers for started frames.
     pub(super) spare: Vec<Vec<u8>>,
 }
@@ -157,6 +166,8 @@ pub struct Serve<P, T> {
     pub(super) drain_end_ms: Option<u64>,
     /// Whom it never answers.
     pub(super) own: Arc<Own>,
+    /// What is said of centres that come and go.
+    pub(super) tide: Arc<Tide>,
     /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
     pub(super) peers: HashMap<(u32, IpAddr), usize>,
     /// Due to sent, of all its replies.
@@ -177,7 +188,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             protocol,
             tap,
             slots,
-            later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default() },
+            later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default(), now_ms: now.mono_ms },
             conns: Conns::default(),
             notes: Notes::default(),
             scratch: Scratch::default(),
@@ -185,6 +196,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             unsent_conns: 0,
             drain_end_ms: None,
             own: Arc::default(),
+            tide: Arc::default(),
             peers: HashMap::new(),
             late: Late::default(),
         };
@@ -263,6 +275,50 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, 0);
     }
 
+    /// Something came that an FSU in an outage does not hear.
+    #[cold]
+    pub(super) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let about = About::UNKNOWN.lost(FaultKind::Offline);
+        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// A reply that was to leave never does.
+    #[cold]
+    pub(super) fn unsent(&mut self, socket: u32, peer: SocketAddr, about: About, bytes: &[u8], io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
+        if !self.tap.record(Kind::Unsent, slot.fsu, peer, io.unix_ns() / 1_000_000, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// The same of one in the pool; `lost` says what it is then.
+    #[cold]
+    pub(super) fn unsent_pending(&mut self, index: u32, lost: impl Fn(About) -> About, io: &mut impl Io) {
+        let Some((dest, ..)) = self.later.pending.get(index).filter(|_| self.tap.is_on()) else { return };
+        let (socket, peer, about) = match dest {
+            Dest::Datagram(datagram) => (datagram.socket, datagram.peer, datagram.about),
+            Dest::Stream(id, about) | Dest::Piece(id, about) => {
+                let Some(conn) = self.conns.get(id) else { return };
+                (conn.socket, conn.peer, about)
+            }
+            Dest::Cut(..) => return,
+        };
+        self.unsent_at(index, (socket, peer), lost(about), io);
+    }
+
+    /// The same, where it is known whose and to whom.
+    #[cold]
+    pub(super) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
+        let (unix_ms, bytes) = (io.unix_ns() / 1_000_000, self.later.pending.bytes(index));
+        if !self.tap.record(Kind::Unsent, slot.fsu, peer, unix_ms, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
     /// First beats are spread evenly over the interval by the FSU's number in the fleet.
     fn start_heartbeats(&mut self, now: Clock) {
         for (socket, slot) in self.slots.numbered_mut() {
@@ -272,6 +328,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Does what has become due, up to a bound. True: call again, after sending what is queued.
     pub fn on_tick(&mut self, now: Clock, io: &mut impl Io) -> bool {
+        self.later.now_ms = now.mono_ms;
         for _ in 0..FIRED_MAX {
             if !io.has_room() {
                 return true;
@@ -285,6 +342,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
                 Timer::Accept(_) => {}
                 Timer::Outage => self.on_outage(now, io),
+                Timer::Tide => self.tide.tell(),
             }
         }
         true
@@ -306,6 +364,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 let due_ns = if datagram.tries == 0 { now.unix_of(due_ns) } else { datagram.due_ns };
                 let datagram = Datagram { due_ns, ..datagram };
                 if self.is_offline(datagram.socket, now) {
+                    self.unsent_pending(index, |about| about.lost(FaultKind::Offline), io);
                     self.later.pending.release(index);
                     self.fault(datagram.socket, FaultKind::Offline, io);
                 } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
@@ -315,9 +374,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     self.later.pending.set_key(index, key);
                 }
             }
-            Some((Dest::Stream(id), due_ns, _)) => self.on_stream_reply_due(index, id, 0, now.unix_of(due_ns), now, io),
-            Some((Dest::Piece(id), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, PIECE, now.unix_of(due_ns), now, io);
+            Some((Dest::Stream(id, about), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (0, now.unix_of(due_ns), about), now, io);
+            }
+            Some((Dest::Piece(id, about), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (PIECE, now.unix_of(due_ns), about), now, io);
             }
             Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
             None => {}
@@ -334,16 +395,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 if datagram.what != Outgoing::Heartbeat {
                     self.late.record(datagram.due_ns, unix_ns, 1);
                 }
-                if self.tap.is_on()
-                    && !self.tap.record(kind(datagram.what), slot.fsu, datagram.peer, unix_ns / 1_000_000, None, bytes)
-                {
-                    counters.log_records_lost += 1;
-                }
+                self.record_sent(kind(datagram.what), datagram, datagram.about, bytes, unix_ns);
             }
             Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
                 let again = Datagram { tries: datagram.tries + 1, ..datagram };
                 if self.later.reply(Dest::Datagram(again), now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_none() {
                     slot.state.counters.drop(Reason::SendFailed);
+                    let about = datagram.about.drop(Reason::SendFailed);
+                    self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
                 }
             }
             Outcome::Full | Outcome::Failed(_) => {
@@ -352,7 +411,18 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 let errno = if let Outcome::Failed(errno) = outcome { errno } else { 0 };
                 let peer = format_args!("{} (error {errno})", datagram.peer);
                 self.notes.note(Reason::SendFailed, now.mono_ms, name, peer, bytes);
+                let about = datagram.about.drop(Reason::SendFailed);
+                self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
             }
+        }
+    }
+
+    /// Tells of a datagram that has left, or will not.
+    #[inline]
+    fn record_sent(&mut self, kind: Kind, datagram: Datagram, about: About, bytes: &[u8], unix_ns: i64) {
+        let Some(slot) = self.slots.get_mut(datagram.socket as usize).filter(|_| self.tap.is_on()) else { return };
+        if !self.tap.record(kind, slot.fsu, datagram.peer, unix_ns / 1_000_000, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
         }
     }
 
@@ -376,10 +446,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if self.drain_end_ms.is_some() {
             return;
         }
+        self.later.now_ms = now.mono_ms;
         let end_ms = now.mono_ms.saturating_add(DRAIN_MS);
         self.drain_end_ms = Some(end_ms);
         io.stop_receiving();
-        self.give_up_replies(end_ms.saturating_mul(1_000_000));
+        self.give_up_replies(end_ms.saturating_mul(1_000_000), io);
         for id in self.conns.open() {
             self.keep(id, &[], now.mono_ms);
             self.update_interest(id, io);
@@ -395,21 +466,23 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Ends everything: what still waits counts as `drain_ended`, connections are closed.
     pub fn finish(&mut self, io: &mut impl Io) {
         self.drain_end_ms.get_or_insert(0);
-        self.give_up_replies(0);
+        self.give_up_replies(0, io);
         for id in self.conns.open() {
-            self.shut(id, Reason::DrainEnded, io);
+            self.shut(id, Reason::DrainEnded, By::Shutdown, io);
         }
+        self.tide.tell();
     }
 
     /// Gives up waiting replies that are due after `end_ns`.
-    fn give_up_replies(&mut self, end_ns: u64) {
+    fn give_up_replies(&mut self, end_ns: u64, io: &mut impl Io) {
         for index in 0..self.later.pending.slots() {
             let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ns, _)| due_ns > end_ns) else {
                 continue;
             };
+            self.unsent_pending(index, |about| about.drop(Reason::DrainEnded), io);
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
-                Dest::Stream(id) | Dest::Piece(id) | Dest::Cut(id, _) => {
+                Dest::Stream(id, _) | Dest::Piece(id, _) | Dest::Cut(id, _) => {
                     let Some(conn) = self.conns.get_mut(id) else { continue };
                     self.later.pending.remove(&mut conn.delayed, index);
                     conn.socket

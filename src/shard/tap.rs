@@ -1,8 +1,8 @@
 //! Where a shard tells of its traffic: the device log.
 
-use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::plan::reload::Fate;
+use crate::responder::about::About;
 use std::net::SocketAddr;
 
 pub use crate::log::record::Kind;
@@ -11,16 +11,9 @@ pub use crate::log::record::Kind;
 pub trait Tap {
     /// Whether records are wanted at all.
     fn is_on(&self) -> bool;
-    /// One record: an FSU's number in the fleet, its peer, the moment on the wire, the bytes there. False: lost.
-    fn record(
-        &mut self,
-        kind: Kind,
-        fsu: u32,
-        peer: SocketAddr,
-        unix_ms: i64,
-        dropped: Option<Reason>,
-        bytes: &[u8],
-    ) -> bool;
+    /// One record: an FSU's number in the fleet, its peer, the moment on the wire, what is known of
+    /// each frame, the bytes there. False: lost.
+    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool;
     /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the number of the message
     /// (0: of none). False: lost. The ledger is on or off by itself.
     fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _message: u64) -> bool {
@@ -35,16 +28,8 @@ impl Tap for crate::log::tap::Tap {
         Self::is_on(self)
     }
 
-    fn record(
-        &mut self,
-        kind: Kind,
-        fsu: u32,
-        peer: SocketAddr,
-        unix_ms: i64,
-        dropped: Option<Reason>,
-        bytes: &[u8],
-    ) -> bool {
-        Self::record(self, kind, fsu, peer, unix_ms, dropped, bytes)
+    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
+        Self::record(self, kind, fsu, peer, unix_ms, abouts, bytes)
     }
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {

@@ -1,18 +1,20 @@
 //! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::tcp_out`].
 
 use super::clock::Clock;
-use super::conn::{Conn, NEVER_MS, PIECE};
+use super::conn::{Conn, NEVER_MS, PIECE, Sent};
 use super::io::{ConnId, Io};
 use super::notes::Notes;
 use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{ACCEPT_RETRY_MS, Later, Serve, Timer};
 use super::tap::{Kind, Tap};
-use super::tcp_out::Lost;
+use super::tcp_out::{By, Lost};
+use super::tide::Move;
 use super::wheel::Key;
 use crate::codec::reason::Reason;
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Kinds};
 use crate::plan::fleet::Fsu;
+use crate::responder::about::{About, Telling};
 use crate::responder::stream::{Patience, Step};
 use crate::responder::{Cut, Moment, Outgoing, Sink};
 
@@ -32,7 +34,7 @@ struct StreamSink<'a, I, T> {
     notes: &'a mut Notes,
     tap: &'a mut T,
     out: &'a mut Vec<u8>,
-    out_lens: &'a mut Vec<u32>,
+    out_lens: &'a mut Vec<Sent>,
     conn: &'a mut Conn,
     id: ConnId,
     fsu: &'a Fsu,
@@ -44,6 +46,7 @@ struct StreamSink<'a, I, T> {
     read_ns: Option<u64>,
     pending_full: u64,
     records_lost: u64,
+    telling: Telling,
 }
 
 impl<I: Io, T: Tap> StreamSink<'_, I, T> {
@@ -51,16 +54,23 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     #[inline]
     fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
         let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
+        let about = self.about_due(due_ns);
         // A reply that is due still waits for those before it, which the wheel may not have fired yet.
         if due_ns <= self.now.mono_ns && self.conn.delayed.is_empty() {
             self.out.extend_from_slice(bytes);
-            self.out_lens.push(bytes.len() as u32 | mark);
+            self.out_lens.push(Sent { marked_len: bytes.len() as u32 | mark, about });
             return;
         }
-        let dest = if mark == PIECE { Dest::Piece(self.id) } else { Dest::Stream(self.id) };
+        let dest = if mark == PIECE { Dest::Piece(self.id, about) } else { Dest::Stream(self.id, about) };
         if self.later(dest, due_ns, bytes) {
             self.conn.last_due_ns = due_ns;
         }
+    }
+
+    /// What is known of a reply that is due then, on the monotonic clock.
+    #[inline]
+    fn about_due(&mut self, due_ns: u64) -> About {
+        self.telling.sent(self.now.unix_of(due_ns).saturating_sub(self.now.arrived_ns))
     }
 
     /// When a reply is due, on the monotonic clock. What a read brings may have come after the clocks were read, hence later than
@@ -82,6 +92,7 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
             return true;
         }
         self.pending_full += 1;
+        self.telling.refused(Reason::PendingFull);
         self.note(Reason::PendingFull, bytes);
         false
     }
@@ -94,7 +105,8 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
 
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
         let due_ns = self.due(due_ns);
-        self.later(Dest::Stream(self.id), due_ns, bytes);
+        let about = self.about_due(due_ns);
+        self.later(Dest::Stream(self.id, about), due_ns, bytes);
     }
 
     fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
@@ -117,20 +129,33 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
         self.conn.muted
     }
 
+    fn about(&mut self, about: About) {
+        self.telling.reply = about;
+    }
+
+    fn faulted(&mut self, faults: Kinds) {
+        self.telling.reply.faults = faults;
+    }
+
+    fn understood(&mut self, about: About, bytes: &[u8]) {
+        let about = self.telling.settle(about);
+        if self.tap.is_on()
+            && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, &[about], bytes)
+        {
+            self.records_lost += 1;
+        }
+    }
+
     fn fault(&mut self, kind: FaultKind, message: u64) {
+        self.telling.fault(kind);
         // One that is lost is counted and told by the log.
         self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
     }
 
-    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
+    fn received(&mut self, _: &[u8], dropped: Option<Reason>) {
         // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
         if dropped != Some(Reason::Garbage) {
             self.conn.active_ms = self.now.mono_ms;
-        }
-        if self.tap.is_on()
-            && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, dropped, bytes)
-        {
-            self.records_lost += 1;
         }
     }
 
@@ -163,7 +188,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.peers.insert((socket, peer.ip()), of_peer + 1);
         slot.connections += 1;
         slot.state.counters.connections += 1;
-        log::debug!("{}: {peer} connected", fsu.name);
+        self.later.now_ms = now.mono_ms;
+        if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
+            log::info!("{}: centre {peer} connected", fsu.name);
+        }
         let id = self.conns.add(Conn::new(socket, peer, now.mono_ms));
         self.arm(id);
         Some(id)
@@ -175,7 +203,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let slot = self.slots.get_mut(socket as usize)?;
         slot.state.counters.faults[FaultKind::Offline as usize] += 1;
         self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, 0);
-        let id = self.conns.add(Conn { muted: Some(FaultKind::Offline), ..Conn::new(socket, peer, now.mono_ms) });
+        let id = self.conns.add(Conn {
+            muted: Some(FaultKind::Offline),
+            is_told: false,
+            ..Conn::new(socket, peer, now.mono_ms)
+        });
         // Where there is no room to remember it, it is closed plainly.
         let cut = self.later.reply(Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
         let (Some(index), Some(conn)) = (cut, self.conns.get_mut(id)) else {
@@ -208,7 +240,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
             self.fault(socket, FaultKind::Offline, io);
         }
-        self.lose(id, Lost::Fault(FaultKind::Offline), io);
+        self.lose(id, Lost::Fault(FaultKind::Offline), By::Fault(FaultKind::Offline), io);
     }
 
     /// Accepting failed for want of something that may come back: it rests for a moment.
@@ -224,8 +256,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Bytes came on a connection.
     pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let (socket, muted) = (conn.socket, conn.muted);
+        let (socket, muted, peer) = (conn.socket, conn.muted, conn.peer);
         if muted == Some(FaultKind::Offline) || self.is_offline(socket, now) {
+            self.unheard(socket, peer, bytes, now);
             return self.cut_off(id, io);
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -250,6 +283,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// The peer will send no more. What is due to it is still sent.
     pub fn on_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        self.later.now_ms = now.mono_ms;
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.eof = true;
         if !conn.stalled {
@@ -264,7 +298,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             let socket = conn.socket;
             self.on_socket_error(socket, errno, now);
         }
-        self.shut(id, Reason::PeerGone, io);
+        self.later.now_ms = now.mono_ms;
+        self.shut(id, Reason::PeerGone, errno.map_or(By::Reset, By::Error), io);
     }
 
     /// Offers bytes, which begin with the started frame there was, to the stage; keeps what is left.
@@ -367,6 +402,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             read_ns: None,
             pending_full: 0,
             records_lost: 0,
+            telling: Telling::default(),
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
         let (pending_full, records_lost) = (sink.pending_full, sink.records_lost);
@@ -422,7 +458,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
         self.notes.note(reason, now.mono_ms, name, conn.peer, about);
-        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, Some(reason), bytes) {
+        if self.tap.is_on()
+            && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, &[About::dropped(reason)], bytes)
+        {
             counters.log_records_lost += 1;
         }
     }
@@ -447,7 +485,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             io.shut_write(id);
         }
         match self.conns.get_mut(id) {
-            Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, io),
+            Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, By::Centre, io),
             Some(_) => {
                 self.arm(id);
                 self.update_interest(id, io);
@@ -484,8 +522,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         if let Some(reason) = ended {
             slot.state.counters.drop(reason);
-            log::debug!("{}: {} closed: {}", fsu.name, conn.peer, reason.meaning().trim());
-            self.shut(id, Reason::PeerGone, io);
+            self.shut(id, Reason::PeerGone, By::Reason(reason), io);
             return;
         }
         if conn.frame_deadline_ms(&fsu.limits) <= now.mono_ms && self.drain_end_ms.is_none() {

@@ -1,14 +1,18 @@
 //! Replies into connections, and the end of a connection.
 
 use super::clock::Clock;
-use super::conn::{PIECE, len_of};
+use super::conn::Sent;
 use super::io::{ConnId, Interest, Io, Written};
+use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::Serve;
 use super::tap::{Kind, Tap};
+use super::tide::Move;
 use crate::codec::reason::Reason;
 use crate::plan::fault::FaultKind;
 use crate::responder::Cut;
+use crate::responder::about::About;
+use std::net::SocketAddr;
 
 /// Why replies that were still to come are lost with their connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,35 @@ pub(super) enum Lost {
     Drop(Reason),
     /// A fault made on purpose; the connection is reset.
     Fault(FaultKind),
+}
+
+/// Who ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The centre, after its last request.
+    Centre,
+    /// The centre, with a reset.
+    Reset,
+    /// An error of the socket.
+    Error(i32),
+    /// This side, for that reason.
+    Reason(Reason),
+    /// A fault made on purpose.
+    Fault(FaultKind),
+    /// A reload took the FSU away.
+    Reload,
+    /// The program ends.
+    Shutdown,
+}
+
+impl Lost {
+    /// What is known of a reply that is lost so.
+    fn of(self, about: About) -> About {
+        match self {
+            Self::Drop(reason) => about.drop(reason),
+            Self::Fault(kind) => about.lost(kind),
+        }
+    }
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -34,17 +67,24 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         alive
     }
 
-    /// Sends replies of these lengths that were due at `due_ns`, after those that wait already. False: the connection is closed.
-    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[u32], due_ns: i64, now: Clock, io: &mut impl Io) -> bool {
+    /// Sends these replies that were due at `due_ns`, after those that wait already. False: the connection is closed.
+    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[Sent], due_ns: i64, now: Clock, io: &mut impl Io) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
-        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return false };
+        let (socket, peer) = (conn.socket, conn.peer);
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return false };
         let mut taken = 0;
         if conn.unsent.is_empty() {
             match io.write(id, bytes) {
                 Written::Bytes(count) => taken = count.min(bytes.len()),
                 failed => {
-                    let replies = lens.iter().filter(|&len| len & PIECE == 0).count();
+                    let replies = lens.iter().filter(|sent| sent.is_reply()).count();
                     slot.state.counters.dropped[Reason::PeerGone as usize] += replies as u64;
+                    let mut start = 0;
+                    for sent in lens {
+                        let bytes = &bytes[start..start + sent.len()];
+                        self.unsent(socket, peer, sent.about.drop(Reason::PeerGone), bytes, io);
+                        start += sent.len();
+                    }
                     self.fail(id, failed, now, io);
                     return false;
                 }
@@ -54,14 +94,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         // What the peer does not take yet was there in time.
         let unix_ns = io.unix_ns();
         let unix_ms = unix_ns / 1_000_000;
-        self.late.record(due_ns, unix_ns, lens.iter().filter(|&len| len & PIECE == 0).count() as u64);
-        for &len in lens {
-            let end = start + len_of(len);
+        self.late.record(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
+        for sent in lens {
+            let end = start + sent.len();
             if end > taken {
                 break;
             }
-            slot.state.counters.answered += u64::from(len & PIECE == 0);
-            if self.tap.is_on() && !self.tap.record(Kind::Reply, slot.fsu, conn.peer, unix_ms, None, &bytes[start..end])
+            slot.state.counters.answered += u64::from(sent.is_reply());
+            if self.tap.is_on()
+                && !self.tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], &bytes[start..end])
             {
                 slot.state.counters.log_records_lost += 1;
             }
@@ -79,13 +120,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         true
     }
 
-    /// A delayed reply of a connection is due; `mark`: as [`PIECE`], or 0.
+    /// A delayed reply of a connection is due; `mark`: as [`PIECE`](super::conn::PIECE), or 0.
     pub(super) fn on_stream_reply_due(
         &mut self,
         index: u32,
         id: ConnId,
-        mark: u32,
-        due_ns: i64,
+        (mark, due_ns, about): (u32, i64, About),
         now: Clock,
         io: &mut impl Io,
     ) {
@@ -96,7 +136,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         bytes.clear();
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
-        self.put(id, &bytes, &[bytes.len() as u32 | mark], due_ns, now, io);
+        let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
+        self.put(id, &bytes, &[sent], due_ns, now, io);
         bytes.clear();
         self.buffers.out = bytes;
         self.settle(id, io);
@@ -110,7 +151,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         match how {
             Cut::Reset => {
                 let kind = conn.muted.unwrap_or(FaultKind::Reset);
-                return self.lose(id, Lost::Fault(kind), io);
+                return self.lose(id, Lost::Fault(kind), By::Fault(kind), io);
             }
             Cut::HalfClose => conn.half_closing = true,
             Cut::Stall => {}
@@ -130,9 +171,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     let unix_ms = io.unix_ns() / 1_000_000;
                     let peer = conn.peer;
                     conn.stalled_since_ms = now.mono_ms;
-                    conn.unsent.advance(count, |reply, is_whole| {
-                        counters.answered += u64::from(is_whole);
-                        if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, None, reply) {
+                    conn.unsent.advance(count, |reply, sent| {
+                        counters.answered += u64::from(sent.is_reply());
+                        if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], reply) {
                             counters.log_records_lost += 1;
                         }
                     });
@@ -166,22 +207,56 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Closes a connection; replies that were still to come count as `lost`.
-    pub(super) fn shut(&mut self, id: ConnId, lost: Reason, io: &mut impl Io) {
-        self.lose(id, Lost::Drop(lost), io);
+    pub(super) fn shut(&mut self, id: ConnId, lost: Reason, by: By, io: &mut impl Io) {
+        self.lose(id, Lost::Drop(lost), by, io);
+    }
+
+    /// A line about the end of a connection.
+    #[cold]
+    fn tell_closed(&self, socket: u32, peer: SocketAddr, by: By) {
+        let Some(slot) = self.slots.get(socket as usize) else { return };
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        match by {
+            By::Centre => log::info!("{name}: centre {peer} closed its connection"),
+            By::Reset => log::info!("{name}: centre {peer} reset its connection"),
+            By::Error(errno) => log::info!("{name}: connection of centre {peer} closed: socket error {errno}"),
+            By::Reason(reason) => {
+                log::info!("{name}: connection of centre {peer} closed: {}", reason.meaning().trim());
+            }
+            By::Fault(kind) => {
+                log::info!("{name}: connection of centre {peer} closed: fault {} ({})", kind.name(), kind.meaning());
+            }
+            By::Reload => log::info!("{name}: connection of centre {peer} closed: reload, the FSU is gone"),
+            By::Shutdown => log::info!("{name}: connection of centre {peer} closed: shutdown"),
+        }
     }
 
     /// Closes or resets a connection.
-    pub(super) fn lose(&mut self, id: ConnId, lost: Lost, io: &mut impl Io) {
+    pub(super) fn lose(&mut self, id: ConnId, lost: Lost, by: By, io: &mut impl Io) {
         let Some(mut conn) = self.conns.remove(id) else { return };
+        if conn.is_told && self.tide.tells(Move::Closed, self.later.now_ms, &mut self.later) {
+            self.tell_closed(conn.socket, conn.peer, by);
+        }
         match lost {
             Lost::Drop(_) => io.close(id),
             Lost::Fault(_) => io.reset(id),
         }
         self.later.wheel.cancel(conn.timer.0);
         let mut count = conn.unsent.replies() as u64;
+        let (socket, peer) = (conn.socket, conn.peer);
+        if self.tap.is_on() {
+            for (bytes, about) in conn.unsent.iter() {
+                self.unsent(socket, peer, lost.of(about), bytes, io);
+            }
+        }
         self.unsent_conns -= usize::from(!conn.unsent.is_empty());
         while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
-            count += u64::from(self.later.pending.get(index).is_some_and(|(dest, ..)| dest.is_reply()));
+            if let Some((dest, ..)) = self.later.pending.get(index) {
+                count += u64::from(dest.is_reply());
+                if let Dest::Stream(_, about) | Dest::Piece(_, about) = dest {
+                    self.unsent_at(index, (socket, peer), lost.of(about), io);
+                }
+            }
             self.later.forget(index);
         }
         let key = (conn.socket, conn.peer.ip());

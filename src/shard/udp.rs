@@ -8,9 +8,12 @@ use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
+use super::tide::Move;
 use crate::codec::reason::Reason;
-use crate::plan::fault::FaultKind;
+use crate::log::record::FRAMES_TOLD_MAX;
+use crate::plan::fault::{FaultKind, Kinds};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
+use crate::responder::about::{About, Telling};
 use crate::responder::faults::is_offline;
 use crate::responder::{Moment, Outgoing, Sink};
 use std::net::SocketAddr;
@@ -34,6 +37,9 @@ struct DatagramSink<'a, I, T> {
     room_bytes: usize,
     /// Replies that would have been too many times their request.
     amplified: u64,
+    telling: Telling,
+    /// What is known of each frame, where a log wants it.
+    told: Option<&'a mut Vec<About>>,
 }
 
 impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
@@ -44,13 +50,14 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
         }
     }
 
-    fn datagram(&self, what: Outgoing, due_ns: i64) -> Datagram {
-        Datagram { socket: self.socket, peer: self.peer, what, tries: 0, due_ns }
+    fn datagram(&self, what: Outgoing, due_ns: i64, about: About) -> Datagram {
+        Datagram { socket: self.socket, peer: self.peer, what, tries: 0, due_ns, about }
     }
 
     fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
         if self.later.reply(Dest::Datagram(datagram), due_ns, bytes).is_none() {
             self.pending_full += 1;
+            self.telling.refused(Reason::PendingFull);
             self.notes.note(Reason::PendingFull, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
         }
     }
@@ -63,20 +70,39 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
             self.room_bytes = room_bytes;
         } else {
             self.amplified += 1;
+            self.telling.refused(Reason::Amplification);
             return self.note(Reason::Amplification, bytes);
         }
+        let about = self.telling.sent(due_ns.saturating_sub(self.arrived_ns));
         // A delay counts from the arrival: what the request has waited already is part of it.
         // It may have come after the clocks were read.
         if due_ns <= self.now.unix_ns.max(self.arrived_ns) {
-            self.send_now(self.datagram(what, due_ns), bytes);
+            self.send_now(self.datagram(what, due_ns, about), bytes);
         } else {
-            self.send_later(self.datagram(what, due_ns), self.now.mono_of(due_ns), bytes);
+            self.send_later(self.datagram(what, due_ns, about), self.now.mono_of(due_ns), bytes);
         }
     }
 
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
 
+    #[inline]
+    fn about(&mut self, about: About) {
+        self.telling.reply = about;
+    }
+
+    fn faulted(&mut self, faults: Kinds) {
+        self.telling.reply.faults = faults;
+    }
+
+    #[inline]
+    fn understood(&mut self, about: About, _: &[u8]) {
+        if let Some(told) = self.told.as_mut().filter(|told| told.len() < FRAMES_TOLD_MAX) {
+            told.push(self.telling.settle(about));
+        }
+    }
+
     fn fault(&mut self, kind: FaultKind, message: u64) {
+        self.telling.fault(kind);
         // One that is lost is counted and told by the log.
         self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
     }
@@ -100,6 +126,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         io: &mut impl Io,
     ) {
         if self.is_offline(socket, now) {
+            self.unheard(socket, peer, bytes, now);
             return self.fault(socket, FaultKind::Offline, io);
         }
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
@@ -112,9 +139,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let arrived_ns = now.arrival(arrived_ns);
         let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
-        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, None, bytes) {
-            slot.state.counters.log_records_lost += 1;
-        }
+        let is_told = self.tap.is_on();
+        self.buffers.told.clear();
         let mut sink = DatagramSink {
             io,
             later: &mut self.later,
@@ -129,6 +155,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             pending_full: 0,
             room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
             amplified: 0,
+            telling: Telling::default(),
+            told: is_told.then_some(&mut self.buffers.told),
         };
         let moment = Moment {
             now: now.now(),
@@ -151,6 +179,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
             slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
         }
+        // Replies are recorded when they have left: after this.
+        if is_told && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &self.buffers.told, bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
         if heard.valid {
             let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {
@@ -164,11 +196,21 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         slot.state.counters.centres_online += 1;
-        log::info!("{}: centre {peer} online", fsu.name);
-        if let Seen::Replaced(gone) = seen {
-            slot.state.counters.centres_offline += 1;
+        if self.tide.tells(Move::Online, now.mono_ms, &mut self.later) {
+            log::info!("{}: centre {peer} online", fsu.name);
+        }
+        let Seen::Replaced(gone) = seen else { return self.time_clients(socket, now) };
+        slot.state.counters.centres_offline += 1;
+        if self.tide.tells(Move::Offline, now.mono_ms, &mut self.later) {
             log::info!("{}: centre {gone} forgotten: more than {} centres", fsu.name, fsu.limits.clients_max);
         }
+        self.time_clients(socket, now);
+    }
+
+    /// A centre may be silent for too long from now on.
+    fn time_clients(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
         if !slot.clients_timed {
             slot.clients_timed = true;
             let expiry_ms = now.mono_ms.saturating_add(fsu.client_timeout_ms);
@@ -180,10 +222,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(super) fn on_clients_due(&mut self, socket: u32, now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let offline = &mut slot.state.counters.centres_offline;
+        let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
         slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, |peer| {
             *offline += 1;
-            log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
+            if tide.tells(Move::Offline, now.mono_ms, later) {
+                log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
+            }
         });
         let next_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
         slot.clients_timed = next_ms.is_some();
@@ -228,18 +272,20 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             pending_full: 0,
             room_bytes: usize::MAX,
             amplified: 0,
+            telling: Telling::default(),
+            told: None,
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {
             if let Some(Some(peer)) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
                 sink.peer = peer;
-                sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns), &self.buffers.beat);
+                sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
                 center_done |= center == Some(peer);
             }
         }
         if let Some(peer) = center.filter(|_| !center_done) {
             sink.peer = peer;
-            sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns), &self.buffers.beat);
+            sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
     }

@@ -3,10 +3,10 @@
 use super::input::Input;
 use super::shipped::{FSUS, mended};
 use crate::naive::outer::{self, Outer};
-use fsu_mock::codec::reason::Reason;
 use fsu_mock::log::record::{FAULT_BYTES, Record, fault_of};
-use fsu_mock::log::{Kind, RecordText};
+use fsu_mock::log::{Kind, RecordText, Told};
 use fsu_mock::plan::fleet::{Fsu, Language, Transport};
+use fsu_mock::responder::about::About;
 
 /// Records of one input at most.
 const RECORDS_MAX: usize = 16;
@@ -33,13 +33,27 @@ pub fn run(data: &[u8]) {
         if input.is_empty() {
             break;
         }
-        let kind = *input.one(&[Kind::Received, Kind::Received, Kind::Reply, Kind::Heartbeat, Kind::Fault]);
-        let dropped = Reason::ALL.get(usize::from(input.byte())).copied();
+        let kind = *input.one(&[Kind::Received, Kind::Unsent, Kind::Reply, Kind::Heartbeat, Kind::Fault]);
+        // Whatever the numbers are, they may be none of the plan.
+        let mut abouts = Vec::new();
+        for _ in 0..input.pick(4) {
+            let mut about = [0; About::BYTES];
+            about.fill_with(|| input.byte());
+            // Mostly of a device and a command that there are.
+            for (low, high) in [(0, 1), (2, 3), (4, 5)] {
+                about[high] = if about[high] == 0xFF { 0xFF } else { 0 };
+                about[low] %= 8;
+            }
+            about[8] %= 8;
+            about[18] %= 2;
+            abouts.extend(About::decode(&about).map(|about| about.encode()).into_iter().flatten());
+        }
+        let told = Told::new(&abouts).expect("encoded");
         let lost_before = u32::from(input.byte() == 0xFF);
         unix_ms += i64::from(input.byte()) * 100;
         let bytes = bytes(fsu, &mut input);
         let peer = "127.0.0.1:40212".parse().unwrap();
-        let record = Record { kind, fsu: number as u32, peer, unix_ms, dropped, lost_before, bytes: &bytes };
+        let record = Record { kind, fsu: number as u32, peer, unix_ms, told, lost_before, bytes: &bytes };
         check_head(&record);
         check_text(&mut text, fsu, &record);
     }
@@ -82,7 +96,8 @@ fn bytes(fsu: &Fsu, input: &mut Input<'_>) -> Vec<u8> {
 
 /// A record comes back from the bytes it is handed over as.
 fn check_head(record: &Record<'_>) {
-    let mut handed = record.head().expect("a short record").to_vec();
+    let mut handed = record.head(record.told.iter().count()).expect("a short record").to_vec();
+    handed.extend(record.told.iter().flat_map(|about| about.encode()));
     handed.extend_from_slice(record.bytes);
     let mut queue = &handed[..];
     assert_eq!(Record::take(&mut queue), Ok(Some(*record)));
@@ -106,7 +121,11 @@ fn check_text(text: &mut RecordText, fsu: &Fsu, record: &Record<'_>) {
     }
     assert!(out.ends_with('\n'), "{out:?}");
     let first = lines.next().expect("a first line");
-    let direction = if record.kind == Kind::Received { "[RECV]" } else { "[SEND]" };
+    let direction = match record.kind {
+        Kind::Received => "[RECV]",
+        Kind::Unsent => "[LOST]",
+        _ => "[SEND]",
+    };
     assert!(first.starts_with("[2026-01-12 ") && first[26..].starts_with(direction), "{first}");
     let dump: String = record.bytes.iter().map(|byte| format!(" {byte:02X}")).collect();
     assert_eq!(lines.next(), Some(&*format!("  HEX:{dump}")), "the bytes on the wire");

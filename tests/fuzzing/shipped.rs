@@ -98,6 +98,7 @@ fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: Habi
         heartbeat_reply: habits != Habits::Plain,
         client_timeout_ms: like.client_timeout_ms,
         accept_any_id: habits != Habits::Plain,
+        accept_rtn_flags: like.accept_rtn_flags,
         limits: like.limits,
         allow: like.allow.clone(),
         devices: devices.into(),

@@ -54,7 +54,8 @@ impl<'a> Link<'a> {
             Carrier::Datagrams(socket) => {
                 let bytes = if self.fsu.transport == Transport::Udp {
                     let Device { sub_dev_type, sub_dev_addr, .. } = *self.device;
-                    let head = Head::request(&self.fsu.id.bytes, &[0; CENTER_BYTES], sub_dev_type, sub_dev_addr);
+                    let request = Head::request(&self.fsu.id.bytes, &[0; CENTER_BYTES], sub_dev_type, sub_dev_addr);
+                    let head = Head { rtn_flag: self.fsu.accept_rtn_flags.asked(), ..request };
                     let too_long = |_| io::Error::new(ErrorKind::InvalidInput, "the request is too long");
                     head.build(Some(wire), &mut self.framed).map_err(too_long)?;
                     escape(&self.framed, &mut self.escaped)

@@ -3,8 +3,8 @@
 use super::model::{Fault, Layer, Row};
 use crate::cli::columns::hex;
 use crate::codec::outer::{
-    COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEADER, HEARTBEAT_BYTES, OVERHEAD_BYTES, RTN_HEARTBEAT,
-    RTN_REPLY, RTN_REQUEST, TAILER, at, xor,
+    CENTER_BYTES, COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEADER, HEARTBEAT_BYTES, OVERHEAD_BYTES,
+    RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, TAILER, at, xor,
 };
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fsu, FsuId};
@@ -47,7 +47,8 @@ pub(super) fn layer(plain: &[u8], wire_len: usize, way: Way, fsu: &Fsu) -> Layer
     fields.push("P_subDev_addr", at::SUB_DEV_ADDR, 1, |_| seen(""));
     fields.push("P_pLen", at::P_LEN, 2, |bytes| length(bytes, plain.len().checked_sub(UNCOUNTED_BYTES)));
     fields.push("RtnFlag", at::RTN_FLAG, 1, |bytes| match bytes {
-        [RTN_REQUEST] => checked("request", way == Way::Down, "00 or ED"),
+        [flag] if way == Way::Down && accepts(fsu, *flag, plain) => checked("request", true, ""),
+        [RTN_REQUEST] => checked("request", way == Way::Down && comm_type(plain) == Some(COMM_HEARTBEAT), "00 or ED"),
         [RTN_REPLY] => checked("reply", way == Way::Up, "EE"),
         [RTN_HEARTBEAT] => checked("heartbeat", comm_type(plain) == Some(COMM_HEARTBEAT), "EE"),
         _ => checked("", false, "EE"),
@@ -99,6 +100,12 @@ fn address(bytes: &[u8], fsu: Option<&Fsu>) -> Seen {
         Some(fsu) if fsu.accept_any_id => seen(&format!("{value} another FSU (accept_any_id)")),
         Some(fsu) => checked(&value, false, &format!("{}, then 00", fsu.id_hex)),
     }
+}
+
+/// Whether a request with that RtnFlag is taken: with another than EE it must not be laid out as a reply.
+fn accepts(fsu: &Fsu, flag: u8, plain: &[u8]) -> bool {
+    let is_reply = || plain[at::DEST..].starts_with(&[0; CENTER_BYTES]);
+    fsu.accept_rtn_flags.has(flag) && (flag == RTN_REQUEST || !is_reply())
 }
 
 fn length(bytes: &[u8], expected: Option<usize>) -> Seen {
@@ -185,7 +192,9 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
             Some(len) => (at::DATA_LEN, order(len), field(at::DATA_LEN, 2)),
             None => (at::DATA_LEN, format!("at least {OVERHEAD_BYTES} bytes"), format!("{} bytes", plain.len())),
         },
-        Reason::OuterBadRtnFlag => (at::RTN_FLAG, "EE (ED in a heartbeat)".into(), field(at::RTN_FLAG, 1)),
+        Reason::OuterBadRtnFlag => {
+            (at::RTN_FLAG, format!("{} (ED in a heartbeat)", fsu.accept_rtn_flags), field(at::RTN_FLAG, 1))
+        }
         Reason::OuterBadCommType => (at::COMM_TYPE, "0100 or 0200".into(), field(at::COMM_TYPE, 2)),
         Reason::WrongFsu => {
             let expected = format!("{}, then 00 (or accept_any_id)", fsu.id_hex);

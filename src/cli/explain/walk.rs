@@ -113,7 +113,7 @@ impl<'a> Walk<'a> {
             }
         };
         item.layers.push(outer::layer(plain, frame.bytes.len(), Way::Down, fsu));
-        let down = Down::new_checked(plain);
+        let down = Down::new_accepted(plain, fsu.accept_rtn_flags);
         if let Some(reason) = reason.filter(|reason| !is_inner(*reason)) {
             item.faults.push(outer::bad_frame(reason, frame.bytes, plain, fsu));
         }

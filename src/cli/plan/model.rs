@@ -25,6 +25,8 @@ pub(super) struct FsuPlan {
     /// Hex.
     pub(super) id: String,
     pub(super) accept_any_id: bool,
+    /// Hex.
+    pub(super) accept_rtn_flags: Vec<String>,
     /// `None`: no heartbeats.
     pub(super) heartbeat_interval_ms: Option<u64>,
     pub(super) heartbeat_reply: bool,
@@ -227,6 +229,7 @@ impl FsuPlan {
             bind: fsu.bind.to_string(),
             id: fsu.id_hex.to_string(),
             accept_any_id: fsu.accept_any_id,
+            accept_rtn_flags: fsu.accept_rtn_flags.iter().map(|flag| format!("{flag:02X}")).collect(),
             heartbeat_interval_ms: fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp),
             heartbeat_reply: fsu.heartbeat_reply,
             client_timeout_ms: fsu.client_timeout_ms,

@@ -1,6 +1,7 @@
 //! A socket, and the datagrams that wait to leave by it.
 
 use crate::responder::Outgoing;
+use crate::responder::about::About;
 use crate::shard::io::Datagram;
 use crate::shard::outbox::Outbox;
 use crate::shard::sys::Sender;
@@ -25,7 +26,10 @@ impl Post {
 
     /// One datagram more; false: there is no room for it.
     pub(super) fn push(&mut self, peer: SocketAddr, bytes: &[u8]) -> bool {
-        self.outbox.push(Datagram { socket: 0, peer, what: Outgoing::Reply, tries: 0, due_ns: 0 }, bytes)
+        self.outbox.push(
+            Datagram { socket: 0, peer, what: Outgoing::Reply, tries: 0, due_ns: 0, about: About::UNKNOWN },
+            bytes,
+        )
     }
 
     /// It is time to flush.

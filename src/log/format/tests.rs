@@ -1,8 +1,16 @@
+use super::super::record::Told;
 use super::super::testing::{chars_template, device, field, fixed_template, fsu_with, stamp};
 use super::*;
+use crate::codec::civil::Now;
 use crate::codec::outer::{Head, escape, xor};
 use crate::codec::reason::Reason;
-use crate::plan::template::{Computed, Kind as SlotKind};
+use crate::plan::fault::{FaultKind, Kinds};
+use crate::plan::rule::{Delay, Reply, Rule};
+use crate::plan::template::{Command, Computed, Kind as SlotKind};
+use crate::plan::transfer::Payload;
+use crate::responder::about::{About, What};
+use crate::responder::state::FsuState;
+use crate::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram};
 use proptest::prelude::*;
 
 /// The spec's example (b-interface.md, The reference exchange).
@@ -13,9 +21,74 @@ fn bytes(hex_digits: &str) -> Vec<u8> {
     hex::decode(hex_digits.replace(char::is_whitespace, "")).unwrap()
 }
 
-fn record(kind: Kind, dropped: Option<Reason>, bytes: &[u8]) -> Record<'_> {
-    let peer = "127.0.0.1:40212".parse().unwrap();
-    Record { kind, fsu: 0, peer, unix_ms: 1_768_306_323_184, dropped, lost_before: 0, bytes }
+fn record<'a>(kind: Kind, told: &'a [u8], bytes: &'a [u8]) -> Record<'a> {
+    let (peer, told) = ("127.0.0.1:40212".parse().unwrap(), Told::new(told).unwrap());
+    Record { kind, fsu: 0, peer, unix_ms: 1_768_306_323_184, told, lost_before: 0, bytes }
+}
+
+/// A rule for each command, of which only the place is told.
+fn ruled(mut fsu: Fsu) -> Fsu {
+    let rule = |command: &Command| {
+        let reply = Reply {
+            frame: vec![0; 8 + command.response_len].into(),
+            patches: Box::new([]),
+            data_len: command.response_len,
+            less: 0,
+            refusal: None,
+            payload: Payload::None,
+        };
+        let rule = Rule {
+            when: Box::new([]),
+            timeout: false,
+            delay: Delay::Fixed(60.0),
+            cycle: None,
+            burst: 1,
+            faults: None,
+            replies: Box::new([reply.into()]),
+            sets: Box::new([]),
+            origin: "rules.json:3:5: /0".into(),
+        };
+        Box::from([rule])
+    };
+    let devices = fsu.devices.iter().map(|device| {
+        let mut ruled = self::device(device.sub_dev_addr, fixed_template());
+        ruled.template = device.template.clone();
+        ruled.rules = device.template.commands.iter().map(rule).collect();
+        ruled.into()
+    });
+    fsu.devices = devices.collect();
+    fsu
+}
+
+#[derive(Default)]
+struct Understood(Vec<u8>);
+
+impl Sink for Understood {
+    fn send(&mut self, _: Outgoing, _: i64, _: &[u8]) {}
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+    fn understood(&mut self, about: About, _: &[u8]) {
+        self.0.extend(about.encode());
+    }
+}
+
+/// What the responder says of a datagram.
+fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
+    let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
+    let now = Now { unix_ms: 0, utc_offset_s: 0 };
+    let moment = Moment::at(now, 0);
+    let (mut state, mut scratch, mut sink) = (FsuState::new(fsu), Scratch::default(), Understood::default());
+    match fsu.transport {
+        Transport::Udp => b_interface::on_datagram(&run, fsu, &mut state, wire, moment, &mut scratch, &mut sink),
+        _ => datagram::on_datagram(&run, fsu, &mut state, wire, moment, &mut scratch, &mut sink),
+    };
+    sink.0
+}
+
+/// What stands after the HEX line of a request.
+fn check_request(fsu: Fsu, wire: &[u8], expected: &str) {
+    let fsu = ruled(fsu);
+    check_in(&fsu, &record(Kind::Received, &told(&fsu, wire), wire), expected);
 }
 
 fn text(fsu: &Fsu, language: Language, record: &Record<'_>) -> String {
@@ -37,7 +110,7 @@ fn udp() -> Fsu {
 }
 
 fn check(wire: &[u8], expected: &str) {
-    check_in(&udp(), &record(Kind::Received, None, wire), expected);
+    check_request(udp(), wire, expected);
 }
 
 /// The reference request with other bytes at a place before escaping; P_verify made right unless it is that.
@@ -53,9 +126,9 @@ fn changed(at: usize, new: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_example_of_the_spec() {
+fn n07_the_example_of_the_spec() {
     let expected = "\
-[2026-01-13 20:12:03.184] [RECV] fsu[conghua_qinyun_01:3230323530313235] 127.0.0.1:40212 接收到SC数据
+[2026-01-13 20:12:03.184] [RECV] fsu[conghua_qinyun_01:3230323530313235] 接收到SC数据 127.0.0.1:40212
   HEX: FF 32 30 32 35 30 31 32 35 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 01 01 27 00 EE 01 00 22 00 \
 7E 01 00 8B 10 26 01 12 01 17 30 03 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 0D 10 FE
   Parsed:
@@ -78,31 +151,35 @@ fn the_example_of_the_spec() {
       data: 2601120117300300000000000000000000000000000000000000
       checksum: 0000 (算得 0120)
       end: 0D
-      数据帧:
-        data_year: 26
-        data_month: 01
-        data_day: 12
-        data_week: 01
-        data_hour: 17
-        data_minute: 30
-        data_second: 03
-        rest: 00000000000000000000000000000000000000
+      数据帧：
+          data_year: 26
+          data_month: 01
+          data_day: 12
+          data_week: 01
+          data_hour: 17
+          data_minute: 30
+          data_second: 03
+          rest: 00000000000000000000000000000000000000
 ";
-    assert_eq!(text(&udp(), Language::Zh, &record(Kind::Received, None, &bytes(REQUEST))), expected);
+    let fsu = ruled(udp());
+    let (wire, told) = (bytes(REQUEST), told(&fsu, &bytes(REQUEST)));
+    assert_eq!(text(&fsu, Language::Zh, &record(Kind::Received, &told, &wire)), expected);
 }
 
 #[test]
 fn the_first_line_of_each_kind_in_both_languages() {
     for (kind, language, expected) in [
-        (Kind::Received, Language::Zh, "[RECV] fsu[n:3230323530313235] 127.0.0.1:40212 接收到SC数据"),
-        (Kind::Reply, Language::Zh, "[SEND] fsu[n:3230323530313235] 127.0.0.1:40212 应答SC数据"),
-        (Kind::Heartbeat, Language::Zh, "[SEND] fsu[n:3230323530313235] 127.0.0.1:40212 发送心跳"),
-        (Kind::Received, Language::En, "[RECV] fsu[n:3230323530313235] 127.0.0.1:40212 received from SC"),
-        (Kind::Reply, Language::En, "[SEND] fsu[n:3230323530313235] 127.0.0.1:40212 reply to SC"),
-        (Kind::Heartbeat, Language::En, "[SEND] fsu[n:3230323530313235] 127.0.0.1:40212 heartbeat sent"),
+        (Kind::Received, Language::Zh, "[RECV] fsu[n:3230323530313235] 接收到SC数据 127.0.0.1:40212"),
+        (Kind::Reply, Language::Zh, "[SEND] fsu[n:3230323530313235] 应答SC数据 127.0.0.1:40212"),
+        (Kind::Heartbeat, Language::Zh, "[SEND] fsu[n:3230323530313235] 发送心跳 127.0.0.1:40212"),
+        (Kind::Unsent, Language::Zh, "[LOST] fsu[n:3230323530313235] 应答未发出 127.0.0.1:40212"),
+        (Kind::Unsent, Language::En, "[LOST] fsu[n:3230323530313235] reply not sent to SC 127.0.0.1:40212"),
+        (Kind::Received, Language::En, "[RECV] fsu[n:3230323530313235] received from SC 127.0.0.1:40212"),
+        (Kind::Reply, Language::En, "[SEND] fsu[n:3230323530313235] reply to SC 127.0.0.1:40212"),
+        (Kind::Heartbeat, Language::En, "[SEND] fsu[n:3230323530313235] heartbeat sent 127.0.0.1:40212"),
     ] {
         let fsu = fsu_with("n", Transport::Tcp, vec![device(1, fixed_template())]);
-        let text = text(&fsu, language, &record(kind, None, &[0xFE, 0x0A]));
+        let text = text(&fsu, language, &record(kind, &[], &[0xFE, 0x0A]));
         let mut lines = text.lines();
         assert_eq!(lines.next().unwrap(), format!("[2026-01-13 20:12:03.184] {expected}"));
         assert_eq!(lines.next().unwrap(), "  HEX: FE 0A");
@@ -116,18 +193,25 @@ const INNER: &str = "      start: 7E
       checksum: 0000 (computed 0120)
       end: 0D
       data frame:
-        data_year: 26
-        data_month: 01
-        data_day: 12
-        data_week: 01
-        data_hour: 17
-        data_minute: 30
-        data_second: 03
-        rest: 00000000000000000000000000000000000000
+          data_year: 26
+          data_month: 01
+          data_day: 12
+          data_week: 01
+          data_hour: 17
+          data_minute: 30
+          data_second: 03
+          rest: 00000000000000000000000000000000000000
 ";
 
-/// The outer part of a request, with some lines replaced, a reason and what follows.
-fn outer(replaced: &[(&str, &str)], reason: &str) -> String {
+/// The outer part of a request that no device has taken, with some lines replaced, and a reason.
+fn refused(replaced: &[(&str, &str)], reason: &str) -> String {
+    let text = outer(replaced);
+    let (text, _) = text.split_once("    through data:\n").unwrap();
+    format!("{text}{reason}")
+}
+
+/// A request, with some lines of the outer part replaced.
+fn outer(replaced: &[(&str, &str)]) -> String {
     let mut text = "  Parsed:
     P_header: 0xFF
     P_dest_addr: 3230323530313235000000000000000000000000
@@ -147,54 +231,54 @@ fn outer(replaced: &[(&str, &str)], reason: &str) -> String {
         assert!(text.contains(old), "{old}");
         text = text.replace(old, new);
     }
-    format!("{text}{reason}    through data:\n{INNER}")
+    format!("{text}    through data:\n{INNER}")
 }
 
 #[test]
 fn a_wrong_outer_value_has_the_right_one_beside_it() {
     check(
         &changed(72, &[0x11]),
-        &outer(
+        &refused(
             &[("P_verify: 0x10", "P_verify: 0x11 (computed 0x10)")],
-            "    reason: outer_bad_verify (outer: P_verify is wrong)\n",
+            "  reason: outer_bad_verify (outer: P_verify is wrong)\n",
         ),
     );
     check(
         &changed(31, &[0x26, 0x00]),
-        &outer(
+        &refused(
             &[("0x0027", "0x0026 (computed 0x0027)"), ("P_verify: 0x10", "P_verify: 0x11")],
-            "    reason: outer_bad_p_len (outer: P_pLen contradicts the frame)\n",
+            "  reason: outer_bad_p_len (outer: P_pLen contradicts the frame)\n",
         ),
     );
     check(
         &changed(36, &[0x21, 0x00]),
-        &outer(
+        &refused(
             &[("length: 0x0022", "length: 0x0021 (computed 0x0022)"), ("P_verify: 0x10", "P_verify: 0x13")],
-            "    reason: outer_bad_data_len (outer: the through-data length contradicts the frame)\n",
+            "  reason: outer_bad_data_len (outer: the through-data length contradicts the frame)\n",
         ),
     );
 }
 
 #[test]
 fn lengths_high_byte_first_are_taken() {
-    check(&changed(36, &[0x00, 0x22]), &outer(&[("length: 0x0022", "length: 0x0022 (high byte first)")], ""));
-    check(&changed(31, &[0x00, 0x27]), &outer(&[("P_pLen: 0x0027", "P_pLen: 0x0027 (high byte first)")], ""));
+    check(&changed(36, &[0x00, 0x22]), &outer(&[("length: 0x0022", "length: 0x0022 (high byte first)")]));
+    check(&changed(31, &[0x00, 0x27]), &outer(&[("P_pLen: 0x0027", "P_pLen: 0x0027 (high byte first)")]));
 }
 
 #[test]
 fn frames_for_nobody_here() {
     check(
         &changed(8, &[0x36]),
-        &outer(
+        &refused(
             &[("3230323530313235000", "3230323530313236000"), ("P_verify: 0x10", "P_verify: 0x13")],
-            "    reason: wrong_fsu (outer: addressed to another FSU)\n",
+            "  reason: wrong_fsu (outer: addressed to another FSU)\n",
         ),
     );
     check(
         &changed(33, &[0x00]),
-        &outer(
+        &refused(
             &[("RtnFlag: 0xEE", "RtnFlag: 0x00"), ("P_verify: 0x10", "P_verify: 0xFE")],
-            "    reason: outer_bad_rtn_flag (outer: RtnFlag is not EE (nor ED in a heartbeat))\n",
+            "  reason: outer_bad_rtn_flag (outer: RtnFlag is not EE or another that accept_rtn_flags names (nor ED in a heartbeat), or it is a reply)\n",
         ),
     );
 }
@@ -203,7 +287,8 @@ fn frames_for_nobody_here() {
 fn escapes_are_in_the_hex_and_not_in_the_values() {
     let wire = changed(21, &[0xFF, 0xFE, 0xFD]);
     assert_eq!(wire.len(), bytes(REQUEST).len() + 3);
-    let text = text(&udp(), Language::En, &record(Kind::Received, None, &wire));
+    let fsu = ruled(udp());
+    let text = text(&fsu, Language::En, &record(Kind::Received, &told(&fsu, &wire), &wire));
     assert!(text.lines().nth(1).unwrap().contains(" 00 FD 00 FD 01 FD 02 00 "), "{text}");
     assert!(text.contains("    P_src_addr: FFFEFD0000000000\n"), "{text}");
     assert!(text.ends_with(INNER), "{text}");
@@ -215,7 +300,7 @@ fn heartbeats_have_no_through_data() {
     Head::heartbeat(&udp().id.bytes, 1, 2).build(None, &mut wire).unwrap();
     check_in(
         &udp(),
-        &record(Kind::Heartbeat, None, &wire),
+        &record(Kind::Heartbeat, &About::HEARTBEAT.encode(), &wire),
         "  Parsed:
     P_header: 0xFF
     P_dest_addr: 0000000000000000
@@ -238,13 +323,14 @@ fn what_is_no_outer_frame() {
     check(b"\x01\x02", "  reason: outer_bad_header (outer: bytes before P_header (FF))\n");
     check(b"\xFF\x02", "  reason: outer_bad_tailer (outer: no P_tailer (FE) after P_header)\n");
     check(b"\xFF\x02\xFE", "  reason: outer_short (outer: fewer bytes than a heartbeat has)\n");
-    check(b"", "");
+    check(b"", "  reason: outer_short (outer: fewer bytes than a heartbeat has)\n");
     let mut wire = bytes(REQUEST);
     wire[12] = 0xFD;
     wire[13] = 0x07;
     check(&wire, "  reason: outer_bad_escape (outer: FD not followed by 00, 01 or 02, or an FF inside)\n");
     for cut in 1..wire.len() {
-        text(&udp(), Language::Zh, &record(Kind::Received, None, &wire[..cut]));
+        let told = told(&udp(), &wire[..cut]);
+        text(&udp(), Language::Zh, &record(Kind::Received, &told, &wire[..cut]));
     }
 }
 
@@ -252,34 +338,35 @@ fn what_is_no_outer_frame() {
 fn several_frames_are_numbered() {
     let one = bytes(REQUEST);
     let wire = [&one[..], b"\x05", &one].concat();
-    let frame = |number: u8| outer(&[("Parsed:", &format!("Parsed {number}:"))], "");
+    let frame = |number: u8| outer(&[("Parsed:", &format!("Parsed {number}:"))]);
     let gap = "  Parsed 2:\n    HEX: 05\n    reason: outer_bad_header (outer: bytes before P_header (FF))\n";
     check(&wire, &format!("{}{gap}{}", frame(1), frame(3)));
 }
 
 #[test]
-fn what_the_shard_knows_is_told_once() {
-    let wrong = changed(72, &[0x11]);
-    let text = text(&udp(), Language::En, &record(Kind::Received, Some(Reason::OuterBadVerify), &wrong));
-    assert_eq!(text.matches("outer_bad_verify").count(), 1);
-    check_in(
-        &udp(),
-        &record(Kind::Received, Some(Reason::Unmatched), &bytes(REQUEST)),
-        &(outer(&[], "") + "  reason: unmatched (no rule for the command)\n"),
-    );
+fn n12_each_frame_of_a_datagram_has_its_device_and_its_reason() {
+    let (one, nobody, other) = (bytes(REQUEST), changed(8, &[0x36]), changed(30, &[0x07]));
+    let fsu = fsu_with("n", Transport::Udp, vec![device(7, chars_template()), device(1, fixed_template())]);
+    let fsu = ruled(fsu);
+    let wire = [&one[..], &nobody, &other].concat();
+    let text = text(&fsu, Language::En, &record(Kind::Received, &told(&fsu, &wire), &wire));
+    let [_, first, second, third] = text.split("  Parsed ").collect::<Vec<_>>()[..] else { panic!("{text}") };
+    assert!(first.ends_with(INNER), "{text}");
+    assert!(second.ends_with("\n    reason: wrong_fsu (outer: addressed to another FSU)\n"), "{text}");
+    assert!(!second.contains("    through data:\n"), "{text}");
+    // The device that is named, though the other's template fits.
+    assert!(third.ends_with("\n    reason: bad_hex (inner: a character that is no hex digit)\n"), "{text}");
 }
 
 #[test]
 fn the_device_is_the_one_named_or_the_only_one() {
     let two = || vec![device(7, chars_template()), device(1, fixed_template())];
     let wire = bytes(REQUEST);
-    let record = record(Kind::Received, None, &wire);
-    check_in(&fsu_with("n", Transport::Udp, two()), &record, &outer(&[], ""));
-    check_in(&fsu_with("n", Transport::Udp, vec![device(9, fixed_template())]), &record, &outer(&[], ""));
+    check_request(fsu_with("n", Transport::Udp, two()), &wire, &outer(&[]));
+    check_request(fsu_with("n", Transport::Udp, vec![device(9, fixed_template())]), &wire, &outer(&[]));
     let none = fsu_with("n", Transport::Udp, vec![device(7, chars_template()), device(8, fixed_template())]);
-    let expected = outer(&[], "")
-        .replace(INNER, "      reason: unknown_device (outer: no device with that P_subDevType and P_subDev_addr)\n");
-    check_in(&none, &record, &expected);
+    let reason = "  reason: unknown_device (outer: no device with that P_subDevType and P_subDev_addr)\n";
+    check_request(none, &wire, &refused(&[], reason));
 }
 
 fn tcp(template: crate::plan::template::Template) -> Fsu {
@@ -288,9 +375,9 @@ fn tcp(template: crate::plan::template::Template) -> Fsu {
 
 #[test]
 fn a_stream_has_no_outer_part() {
-    check_in(
-        &tcp(chars_template()),
-        &record(Kind::Received, None, b"~480201A5EE\r"),
+    check_request(
+        tcp(chars_template()),
+        b"~480201A5EE\r",
         "  Parsed:
     start: 7E
     cid: 4802
@@ -299,16 +386,16 @@ fn a_stream_has_no_outer_part() {
     check: EE
     end: 0D
     data frame:
-      flags: [1,0,1,0,0,1,0,1]
+        flags: [1,0,1,0,0,1,0,1]
 ",
     );
 }
 
 #[test]
 fn wrong_inner_values_have_the_right_ones_beside_them() {
-    check_in(
-        &tcp(chars_template()),
-        &record(Kind::Received, None, b"~480209A500\r"),
+    check_request(
+        tcp(chars_template()),
+        b"~480209A500\r",
         "  Parsed:
     start: 7E
     cid: 4802
@@ -316,105 +403,146 @@ fn wrong_inner_values_have_the_right_ones_beside_them() {
     data: A5
     check: 00 (computed E6)
     end: 0D
-    reason: bad_length (inner: the length contradicts the frame)
-    data frame:
-      flags: [1,0,1,0,0,1,0,1]
+  reason: bad_length (inner: the length contradicts the frame)
 ",
     );
-    check_in(
-        &tcp(chars_template()),
-        &record(Kind::Received, None, b"~99990000\r"),
+    check_request(
+        tcp(chars_template()),
+        b"~99990000\r",
         "  Parsed:
     start: 7E
     cid: 9999
     length: 0
     check: 00
     end: 0D
-    reason: unknown_command (inner: no command has that key, size and constants)
+  reason: unknown_command (inner: no command has that key, size and constants)
 ",
     );
 }
 
-#[test]
-fn a_reply_is_read_with_the_fields_of_the_reply() {
-    let text_of = |raw: &str| {
-        let mut raw = bytes(raw);
-        raw.push(xor(&raw));
-        let wire = format!("~{}\r", hex::encode_upper(raw));
-        text(&tcp(chars_template()), Language::En, &record(Kind::Reply, None, wire.as_bytes()))
-    };
-    // By its key; by its size where a return code stands in the key's place. Line ends in a text are escaped.
-    for cid in ["4801", "4800"] {
-        let text = text_of(&format!("{cid}06610A6220FFFE"));
-        assert!(text.ends_with("    data frame:\n      name: a\\nb \n      level: -2\n"), "{text}");
-        assert!(!text.contains("reason") && !text.contains("computed"), "{text}");
-    }
-    // Nothing of that size: what it carries is shown as it is.
-    let text = text_of("480103010203");
-    assert!(text.contains("    data: 010203\n") && !text.contains("data frame:"), "{text}");
+/// A reply to that command, or what else it is.
+fn answered(command: u16, what: What) -> About {
+    About { command, what, rule: 0, ..About::of(0) }
 }
 
 #[test]
-fn a_reply_without_a_key_is_read_as_the_answer_to_what_was_asked() {
-    // Two commands with replies of one size; the reply shows neither's key.
+fn n12_a_reply_is_read_with_the_fields_of_the_command_that_it_answers() {
+    // Two commands with replies of one size; a reply shows neither's key.
     let mut template = chars_template();
     let mut commands: Vec<_> = template.commands.into_iter().collect();
     commands[1].response_len = 6;
     commands[1].response = Box::new([field("other", 4, 6, SlotKind::Hex, false, Computed::No)]);
     template.commands = commands.into();
     let fsu = tcp(template);
-    let mut formatter = Formatter::new(Language::En, stamp());
-    let mut text_of = |kind, wire: &[u8]| {
-        let mut out = Vec::new();
-        formatter.record(&fsu, &record(kind, None, wire), &mut out);
-        String::from_utf8(out).unwrap()
-    };
-    let (ask_1, ask_2, reply) = (b"~48010049\r", b"~480201A5EE\r", b"~480006610A6220FFFE60\r");
-    assert!(!text_of(Kind::Reply, reply).contains("data frame:"));
-    text_of(Kind::Received, ask_2);
-    assert!(text_of(Kind::Reply, reply).ends_with("      other: 610A6220FFFE\n"));
-    text_of(Kind::Received, ask_1);
-    assert!(text_of(Kind::Reply, reply).contains("      level: -2\n"));
-    text_of(Kind::Received, ask_1);
-    text_of(Kind::Received, ask_2);
-    assert!(!text_of(Kind::Reply, reply).contains("data frame:"), "either may be meant");
+    let reply = b"~480006610A6220FFFE60\r";
+    let text_of = |about: About| text(&fsu, Language::En, &record(Kind::Reply, &about.encode(), reply));
+    // Line ends in a text are escaped.
+    let first = text_of(answered(0, What::Answered));
+    assert!(first.ends_with("    data frame:\n        name: a\\nb \n        level: -2\n"), "{first}");
+    let second = text_of(answered(1, What::Answered));
+    assert!(second.ends_with("    data frame:\n        other: 610A6220FFFE\n"), "{second}");
+    // No fields where it is none of the command's replies, or nothing is known.
+    for about in [answered(0, What::ErrorReply), answered(0, What::Data), About::of(0)] {
+        let text = text_of(about);
+        assert!(text.contains("    data: 610A6220FFFE\n") && !text.contains("data frame:"), "{text}");
+    }
 }
 
 #[test]
-fn what_is_no_inner_frame() {
-    let check_dropped = |dropped, wire: &[u8], expected: &str| {
-        check_in(&tcp(chars_template()), &record(Kind::Received, dropped, wire), expected);
+fn n07_what_held_a_reply_back_and_what_was_done_to_it() {
+    let fsu = ruled(tcp(chars_template()));
+    let faults = |kinds: &[FaultKind]| {
+        let mut set = Kinds::NONE;
+        kinds.iter().for_each(|&kind| set.add(kind));
+        set
     };
-    check_dropped(None, b"~48\r", "  reason: short (inner: fewer bytes than the smallest frame)\n");
-    check_dropped(None, b"!99990000\r", "  reason: bad_start (inner: does not begin with the start field)\n");
-    check_dropped(None, b"~9999000g\r", "  reason: bad_hex (inner: a character that is no hex digit)\n");
-    check_dropped(Some(Reason::Garbage), b"xyz", "  reason: garbage_bytes (tcp: bytes that start no frame)\n");
-}
-
-#[test]
-fn of_several_devices_on_a_stream_the_one_that_fits() {
-    let fsu = fsu_with("n", Transport::Tcp, vec![device(1, chars_template()), device(2, fixed_template())]);
-    let wire = &bytes(REQUEST)[38..72];
-    let text = text(&fsu, Language::En, &record(Kind::Received, None, wire));
-    assert!(text.contains("    data_frame_type: 108B\n"), "{text}");
-    let none = fsu_with("n", Transport::Tcp, vec![]);
-    check_in(
-        &none,
-        &record(Kind::Received, None, wire),
-        "  reason: unknown_device (outer: no device with that P_subDevType and P_subDev_addr)\n",
+    let check = |language, kind, about: About, expected: &str| {
+        let text = text(&fsu, language, &record(kind, &about.encode(), b"~"));
+        assert_eq!(text.split_once("  HEX: 7E\n").unwrap().1, expected);
+    };
+    let answered = answered(0, What::Answered);
+    let (en, zh, reply) = (Language::En, Language::Zh, Kind::Reply);
+    check(en, reply, answered, "");
+    let held = About { delay_us: 60_000, held_us: 60_000, ..answered };
+    check(en, reply, held, "  due: after 60 ms (delay 60 ms, fixed 60, rules.json:3:5: /0)\n");
+    check(zh, reply, held, "  延迟: 请求之后 60 ms (延时 60 ms, fixed 60, rules.json:3:5: /0)\n");
+    let in_turn = About { held_us: 70_500, ..answered };
+    check(en, reply, in_turn, "  due: after 70.5 ms (behind the replies before it)\n");
+    let late = About { held_us: 260_000, faults: faults(&[FaultKind::Corrupt, FaultKind::ExtraDelay]), ..held };
+    check(
+        en,
+        reply,
+        late,
+        "  due: after 260 ms (delay 60 ms, fixed 60, rules.json:3:5: /0, fault extra_delay)\n  \
+         fault: corrupt (one bit flipped)\n  fault: extra_delay (sent later)\n",
+    );
+    let unsent = held.drop(Reason::PeerGone);
+    check(
+        en,
+        Kind::Unsent,
+        unsent,
+        "  due: after 60 ms (delay 60 ms, fixed 60, rules.json:3:5: /0)\n  \
+         reason: peer_gone (the peer of a delayed reply is gone)\n",
     );
 }
 
 #[test]
+fn n07_every_request_without_a_reply_has_its_reason() {
+    let fsu = ruled(tcp(chars_template()));
+    let check = |language, about: About, expected: &str| {
+        let text = text(&fsu, language, &record(Kind::Received, &about.encode(), b"~"));
+        assert_eq!(text.split_once("  HEX: 7E\n").unwrap().1, expected);
+    };
+    let (en, zh) = (Language::En, Language::Zh);
+    check(en, About::dropped(Reason::Unmatched), "  reason: unmatched (no rule for the command)\n");
+    check(en, answered(0, What::Silent), "  reason: silent (timeout rule rules.json:3:5: /0)\n");
+    check(zh, answered(0, What::Silent), "  原因: silent (timeout 规则不应答 rules.json:3:5: /0)\n");
+    check(en, answered(9, What::Silent), "  reason: silent (timeout rule)\n");
+    check(en, answered(0, What::Answered).lost(FaultKind::Drop), "  reason: fault drop (reply not sent)\n");
+    check(
+        en,
+        About::UNKNOWN.lost(FaultKind::Offline),
+        "  reason: fault offline (FSU offline: not heard, not sent or refused)\n",
+    );
+    check(en, About::HEARTBEAT, "  reason: heartbeat (a heartbeat is answered with heartbeat_reply only)\n");
+    check(en, About { is_met: true, ..About::HEARTBEAT }, "");
+}
+
+#[test]
+fn what_is_no_inner_frame() {
+    let check = |wire: &[u8], expected: &str| check_request(tcp(chars_template()), wire, expected);
+    check(b"~48\r", "  reason: short (inner: fewer bytes than the smallest frame)\n");
+    check(b"!99990000\r", "  reason: bad_start (inner: does not begin with the start field)\n");
+    check(b"~9999000g\r", "  reason: bad_hex (inner: a character that is no hex digit)\n");
+    let garbage = About::dropped(Reason::Garbage).encode();
+    check_in(
+        &tcp(chars_template()),
+        &record(Kind::Received, &garbage, b"xyz"),
+        "  reason: garbage_bytes (tcp: bytes that start no frame)\n",
+    );
+}
+
+#[test]
+fn n12_of_several_devices_the_one_that_the_responder_chose() {
+    let fsu = fsu_with("n", Transport::Tcp, vec![device(1, chars_template()), device(2, fixed_template())]);
+    let wire = &bytes(REQUEST)[38..72];
+    let about = |device| About { device, ..answered(0, What::Answered) }.encode();
+    let second = text(&fsu, Language::En, &record(Kind::Received, &about(1), wire));
+    assert!(second.contains("    data_frame_type: 108B\n") && second.ends_with("\n  device: 2 ()\n"), "{second}");
+    let first = text(&fsu, Language::En, &record(Kind::Received, &about(0), wire));
+    assert!(!first.contains("data_frame_type") && first.ends_with("\n  device: 1 ()\n"), "{first}");
+}
+
+#[test]
 fn losses_stand_before_the_record() {
-    let record = Record { lost_before: 12, ..record(Kind::Reply, None, b"") };
+    let record = Record { lost_before: 12, ..record(Kind::Reply, &[], b"") };
     assert!(text(&udp(), Language::Zh, &record).starts_with("... 12 records lost here\n[2026-01-13 "));
 }
 
 #[test]
 fn a_datagram_of_garbage_makes_bounded_text() {
     for wire in [vec![0xFF; 65_507], [0xFF, 0x00, 0xFE].repeat(21_000), [0xFE, 0xFF].repeat(32_000)] {
-        let text = text(&udp(), Language::Zh, &record(Kind::Received, None, &wire));
+        let text = text(&udp(), Language::Zh, &record(Kind::Received, &told(&udp(), &wire), &wire));
         assert!(text.len() < 600_000, "{}", text.len());
     }
 }
@@ -432,7 +560,7 @@ proptest! {
             let transport = if tcp_too { Transport::Tcp } else { Transport::Udp };
             let fsu = fsu_with("n", transport, vec![device(1, template)]);
             for wire in [&noise, &near] {
-                let text = text(&fsu, Language::Zh, &record(kind, None, wire));
+                let text = text(&fsu, Language::Zh, &record(kind, &told(&fsu, wire), wire));
                 prop_assert!(text.ends_with('\n'));
                 prop_assert!(text.lines().skip(1).all(|line| line.starts_with("  ")));
             }

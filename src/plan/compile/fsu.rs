@@ -5,11 +5,12 @@ use super::device::Devices;
 use super::faults::{self, FleetFaults, Place};
 use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
+use crate::codec::outer::CENTER_BYTES;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits, RawLog, RawPerformance, RawSysConfig};
-use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, Transport};
 use crate::plan::network::Network;
 use crate::plan::template::Framing;
 use std::collections::{HashMap, HashSet};
@@ -182,6 +183,45 @@ fn milliseconds(diags: &mut Diags, seconds: Option<&At<f64>>, default_ms: u64) -
     }
 }
 
+/// The RtnFlags that an FSU's requests may have.
+fn rtn_flags(
+    diags: &mut Diags,
+    raw: Option<&At<Vec<At<String>>>>,
+    transport: Transport,
+    id: Option<&FsuId>,
+) -> RtnFlags {
+    let Some(list) = raw else { return RtnFlags::default() };
+    if transport != Transport::Udp {
+        let text = format!("`accept_rtn_flags` has no effect: {} has no RtnFlag (only udp)", transport.name());
+        diags.warn(list.pos, text);
+    }
+    let flag = |text: &At<String>| match hex::decode(text.value.trim()).as_deref() {
+        Ok(&[flag]) => Some(flag),
+        _ => {
+            diags.error(text.pos, format!("`{}` is no RtnFlag (one byte, two hex digits; \"EE\")", text.value));
+            None
+        }
+    };
+    let flags: Vec<u8> = list.iter().filter_map(flag).collect();
+    if flags.len() < list.len() {
+        return RtnFlags::default();
+    }
+    let Some(flags) = RtnFlags::new(&flags) else {
+        let text = format!("{} RtnFlags (1 to {}; [\"EE\"] is the default)", flags.len(), RtnFlags::MAX);
+        diags.error(list.pos, text);
+        return RtnFlags::default();
+    };
+    if id.is_some_and(|id| id.bytes.starts_with(&[0; CENTER_BYTES]))
+        && !flags.is_default()
+        && transport == Transport::Udp
+    {
+        let text = "`accept_rtn_flags` and an fsuid that begins with eight 00: a request cannot be told from a reply \
+                    (leave it out, or take another fsuid)";
+        diags.error(list.pos, text);
+    }
+    flags
+}
+
 fn check_name(diags: &mut Diags, name: &At<String>) {
     let text = &name.value;
     let bad = text.chars().any(|c| c.is_control() || matches!(c, '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|'));
@@ -293,6 +333,7 @@ fn expand(
         set
     });
     let allow = allow(diags, entry.allow.as_ref()).unwrap_or_else(|| checks.allow.clone());
+    let accept_rtn_flags = rtn_flags(diags, entry.accept_rtn_flags.as_ref(), transport, id.as_ref());
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
     let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
     let Some(dir) = &entry.config_dir else {
@@ -372,6 +413,7 @@ fn expand(
             heartbeat_reply: on(&entry.heartbeat_reply, false),
             client_timeout_ms,
             accept_any_id: on(&entry.accept_any_id, false),
+            accept_rtn_flags,
             limits,
             allow: allow.clone(),
             devices: compiled,

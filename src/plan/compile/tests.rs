@@ -584,3 +584,30 @@ fn n11_a_length_is_believed_up_to_what_a_command_may_have() {
     assert_eq!(longest(&[("encoding", json!("ascii_hex"))]), 2 + 2 * 254);
     assert_eq!(longest(&[("total_length", json!(40)), ("dynamic_length", json!(false))]), 40);
 }
+
+#[test]
+fn n08_accepted_flags_are_single_bytes() {
+    let at = "/sys_config.json/fsu_list/0/accept_rtn_flags";
+    for good in [json!(["EE", "00"]), json!(["00"]), json!(["ee"]), json!(["EE", "EE"])] {
+        check(at, good, &[]);
+    }
+    let pointer = "/fsu_list/0/accept_rtn_flags";
+    let wrong = |text: &str| format!("{pointer}/0: error: `{text}` is no RtnFlag (one byte, two hex digits; \"EE\")");
+    for text in ["", "E", "EE00", "GG", "0xEE"] {
+        check(at, json!([text]), &[&wrong(text)]);
+    }
+    let count = |count| format!("{pointer}: error: {count} RtnFlags (1 to 8; [\"EE\"] is the default)");
+    check(at, json!([]), &[&count(0)]);
+    check(at, json!(["00", "01", "02", "03", "04", "05", "06", "07", "08"]), &[&count(9)]);
+    let fsu = |fsuid: &str, transport: &str| {
+        json!({"sys_config.json": {"fsu_list": [{"fsuname": "a", "fsuid": fsuid, "port": 0, "protocol_type": transport,
+            "config_dir": ".", "accept_rtn_flags": ["EE", "00"]}]}})
+    };
+    let cannot = format!(
+        "{pointer}: error: `accept_rtn_flags` and an fsuid that begins with eight 00: a request cannot be told from a \
+         reply (leave it out, or take another fsuid)"
+    );
+    check_all(&fsu("000000000000000031", "udp"), &[&cannot], "an id that a reply may have there");
+    let without = format!("{pointer}: warning: `accept_rtn_flags` has no effect: tcp has no RtnFlag (only udp)");
+    check_all(&fsu("3031", "tcp"), &[&without], "no RtnFlag");
+}

@@ -184,3 +184,44 @@ fn heartbeat_bytes() {
     let expected = "FF0000000000000000323032353031323500000000000000000000000001110300ED0200FD00FE";
     assert_eq!(hex::encode_upper(&out), expected);
 }
+
+#[test]
+fn n08_a_request_has_a_flag_that_is_accepted() {
+    use crate::plan::fleet::RtnFlags;
+    let data = frame(&fixed(), 5, 0x10, &[]);
+    let ask = |flags: &[u8], rtn_flag, good| {
+        let fsu = Fsu { accept_rtn_flags: RtnFlags::new(flags).unwrap(), ..two() };
+        let datagram = wire(&Head { rtn_flag, ..Head::request(&ID, &CENTER, 1, 1) }, Some(&data));
+        let (sent, drops) =
+            if good { (vec![((1, 1), data.clone())], vec![]) } else { (vec![], vec![(Reason::OuterBadRtnFlag, 1)]) };
+        check(&fsu, &datagram, &sent, good, &drops);
+    };
+    for (flags, good) in [(&[0xEE, 0x00][..], &[0xEE, 0x00][..]), (&[0xEE], &[0xEE]), (&[0x00, 0xED], &[0x00, 0xED])] {
+        for rtn_flag in [0xEE, 0x00, 0xED, 0xAA] {
+            ask(flags, rtn_flag, good.contains(&rtn_flag));
+        }
+    }
+    // A heartbeat may have EE and ED besides.
+    let fsu = Fsu { accept_rtn_flags: RtnFlags::new(&[0x00]).unwrap(), ..two() };
+    for (rtn_flag, good) in [(0xEE, true), (0xED, true), (0x00, true), (0xAA, false)] {
+        let beat = wire(&Head { rtn_flag, ..Head::center_heartbeat(&ID, &CENTER) }, None);
+        let drops: &[(Reason, u64)] = if good { &[] } else { &[(Reason::OuterBadRtnFlag, 1)] };
+        check(&fsu, &beat, &[], good, drops);
+    }
+}
+
+#[test]
+fn n08_a_reply_is_never_answered() {
+    use crate::plan::fleet::RtnFlags;
+    let data = frame(&fixed(), 5, 0x10, &[]);
+    let fsu = Fsu { accept_rtn_flags: RtnFlags::new(&[0xEE, 0x00]).unwrap(), accept_any_id: true, ..two() };
+    // Its own, and another FSU's.
+    for id in [ID, OTHER] {
+        let head = Head { rtn_flag: 0, ..Head::heartbeat(&id, 1, 1) };
+        check(&fsu, &wire(&head, Some(&data)), &[], false, &[(Reason::OuterBadRtnFlag, 1)]);
+    }
+    // Nor is the heartbeat of an FSU by one.
+    let fsu = Fsu { heartbeat_reply: true, ..fsu };
+    let beat = wire(&Head::heartbeat(&OTHER, 1, 1), None);
+    check(&fsu, &beat, &[], false, &[(Reason::WrongFsu, 1)]);
+}

@@ -33,9 +33,9 @@ pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut i
 /// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`.
 pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
     let due_ns = due_ns.saturating_add(later_ns(drawn, done)).saturating_add(held_ns(drawn, done));
-    sink.send(what, due_ns, bytes);
-    if drawn.made.has(FaultKind::Duplicate) {
-        done.add(FaultKind::Duplicate);
+    let copies = copies(drawn, done);
+    sink.faulted(*done);
+    for _ in 0..copies {
         sink.send(what, due_ns, bytes);
     }
 }
@@ -48,17 +48,22 @@ pub fn stream(drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: 
     if drawn.made.has(FaultKind::Reorder) {
         let free_ns = due_ns;
         due_ns = due_ns.saturating_add(held_ns);
-        for _ in 0..copies(drawn, done) {
+        let copies = copies(drawn, done);
+        sink.faulted(*done);
+        for _ in 0..copies {
             sink.send_apart(due_ns, bytes);
         }
         return free_ns;
     }
-    for copy in 0..copies(drawn, done) {
+    let copies = copies(drawn, done);
+    for copy in 0..copies {
         let pieces = drawn.set.split_pieces.min(bytes.len().try_into().unwrap_or(u32::MAX));
         if copy == 0 && drawn.made.has(FaultKind::Split) && pieces > 1 {
             done.add(FaultKind::Split);
+            sink.faulted(*done);
             due_ns = in_pieces(pieces, drawn.set.split_gap_ms, due_ns, bytes, sink);
         } else {
+            sink.faulted(*done);
             sink.send(Outgoing::Reply, due_ns, bytes);
         }
     }

@@ -156,6 +156,7 @@ fn a_drain_sends_what_is_due_in_time() {
             what: Outgoing::Reply,
             tries: 0,
             due_ns: 0,
+            about: About::UNKNOWN,
         }),
         (START_MS + DRAIN_MS) * 1_000_000 + 1,
         b"late",

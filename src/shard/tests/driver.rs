@@ -46,6 +46,7 @@ fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Hand
             run: RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 },
             tap: records.clone(),
             own: Arc::default(),
+            tide: Arc::default(),
             tuning: Tuning { gather: Duration::from_micros(GATHER_US.into()), gso: true },
         },
         Letters,

@@ -20,6 +20,7 @@ use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+use crate::responder::about::About;
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::stream::{Patience, Step};
 use crate::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
@@ -48,6 +49,7 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 heartbeat_reply: false,
                 client_timeout_ms: 360_000,
                 accept_any_id: false,
+                accept_rtn_flags: crate::plan::fleet::RtnFlags::default(),
                 limits: Limits::default(),
                 allow: Arc::default(),
                 devices: Arc::new([]),
@@ -132,12 +134,14 @@ impl Protocol for Letters {
             if is_request(frame) {
                 sink.received(frame, None);
                 answer(frame, state, &mut moment, sink);
+                sink.understood(About::of(0), frame);
                 at += REQUEST_BYTES;
             } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES && !is_end {
                 return Step { consumed: at, partial: true, ..Step::default() };
             } else {
                 state.counters.drop(Reason::Garbage);
                 sink.received(&frame[..1], Some(Reason::Garbage));
+                sink.understood(About::dropped(Reason::Garbage), &frame[..1]);
                 at += 1;
             }
         }
@@ -169,7 +173,8 @@ impl Tap for Records {
         self.on
     }
 
-    fn record(&mut self, kind: Kind, _: u32, _: SocketAddr, ms: i64, dropped: Option<Reason>, bytes: &[u8]) -> bool {
+    fn record(&mut self, kind: Kind, _: u32, _: SocketAddr, ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
+        let dropped = abouts.first().and_then(|about| about.why);
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.taken.lock().unwrap().push((ms - START_UNIX_MS, kind, dropped, text));
         true

@@ -92,7 +92,7 @@ impl Tap for Ledger {
         false
     }
 
-    fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: Option<Reason>, _: &[u8]) -> bool {
+    fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: &[About], _: &[u8]) -> bool {
         true
     }
 

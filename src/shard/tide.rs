@@ -1,0 +1,143 @@
+//! Lines about centres that come and go: past ten a second of a kind, the others of that second are one line.
+
+use super::serve::{Later, Timer};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Lines of one kind within a second, of all shards together.
+const LINES_MAX: u32 = 10;
+/// What is called a second.
+const SECOND_MS: u64 = 1_000;
+
+/// What a centre does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Move {
+    /// It was heard, by datagram.
+    Online,
+    /// It was silent for too long, or others took its place.
+    Offline,
+    /// It opened a connection.
+    Connected,
+    /// A connection has ended.
+    Closed,
+}
+
+impl Move {
+    const ALL: [Self; 4] = [Self::Online, Self::Offline, Self::Connected, Self::Closed];
+
+    /// What is said of so many of which nothing was said.
+    fn sum(self, count: u64) -> String {
+        let s = if count == 1 { "" } else { "s" };
+        match self {
+            Self::Online => format!("{count} more centre{s} online in the last second"),
+            Self::Offline => format!("{count} more centre{s} offline in the last second"),
+            Self::Connected => format!("{count} more centre{s} connected in the last second"),
+            Self::Closed => format!("{count} more connection{s} closed in the last second"),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Kind {
+    /// When this second began, monotonic.
+    since_ms: AtomicU64,
+    /// Lines in it.
+    lines: AtomicU32,
+    /// Of how many nothing is said yet.
+    untold: AtomicU64,
+}
+
+/// The counts, which all shards share: nothing is exact to the line where several of them count at the same moment.
+#[derive(Debug, Default)]
+pub struct Tide {
+    kinds: [Kind; 4],
+}
+
+/// What to do about a centre that has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tell {
+    /// Say it.
+    Now,
+    /// It is counted, with others.
+    Counted,
+    /// It is the first one that is counted: the sum is to be told then.
+    At(u64),
+}
+
+impl Tide {
+    fn admit(&self, what: Move, now_ms: u64) -> Tell {
+        let kind = &self.kinds[what as usize];
+        let since_ms = kind.since_ms.load(Ordering::Relaxed);
+        if now_ms.saturating_sub(since_ms) >= SECOND_MS {
+            kind.since_ms.store(now_ms, Ordering::Relaxed);
+            kind.lines.store(0, Ordering::Relaxed);
+        }
+        if kind.lines.fetch_add(1, Ordering::Relaxed) < LINES_MAX {
+            return Tell::Now;
+        }
+        // So that it never begins again.
+        kind.lines.store(LINES_MAX, Ordering::Relaxed);
+        if kind.untold.fetch_add(1, Ordering::Relaxed) > 0 {
+            return Tell::Counted;
+        }
+        Tell::At(kind.since_ms.load(Ordering::Relaxed).saturating_add(SECOND_MS))
+    }
+
+    /// The lines that are due.
+    fn sums(&self) -> impl Iterator<Item = String> {
+        Move::ALL.into_iter().filter_map(|what| {
+            let count = self.kinds[what as usize].untold.swap(0, Ordering::Relaxed);
+            (count > 0).then(|| what.sum(count))
+        })
+    }
+
+    /// Says how many have moved of which nothing was said.
+    #[cold]
+    pub(super) fn tell(&self) {
+        for sum in self.sums() {
+            log::info!("{sum}");
+        }
+    }
+
+    /// Whether a line is to be said of a centre that moves now.
+    pub(super) fn tells(&self, what: Move, now_ms: u64, later: &mut Later) -> bool {
+        if !log::log_enabled!(log::Level::Info) {
+            return false;
+        }
+        match self.admit(what, now_ms) {
+            Tell::Now => true,
+            Tell::Counted => false,
+            Tell::At(due_ms) => {
+                later.at(due_ms, Timer::Tide);
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n19_past_ten_a_second_they_are_summed_up() {
+        let tide = Tide::default();
+        let admitted = |what, now_ms| tide.admit(what, now_ms);
+        for _ in 0..10 {
+            assert_eq!(admitted(Move::Online, 5_000), Tell::Now);
+        }
+        assert_eq!(admitted(Move::Online, 5_900), Tell::At(6_000));
+        assert_eq!(admitted(Move::Online, 5_999), Tell::Counted);
+        // The others have their own ten.
+        assert_eq!(admitted(Move::Closed, 5_999), Tell::Now);
+        assert_eq!(tide.sums().collect::<Vec<_>>(), ["2 more centres online in the last second"]);
+        assert_eq!(tide.sums().count(), 0);
+        assert_eq!(admitted(Move::Online, 5_999), Tell::At(6_000));
+        assert_eq!(tide.sums().collect::<Vec<_>>(), ["1 more centre online in the last second"]);
+        // The next second begins with the first that comes.
+        for _ in 0..10 {
+            assert_eq!(admitted(Move::Online, 6_500), Tell::Now);
+        }
+        assert_eq!(admitted(Move::Online, 6_500), Tell::At(7_500));
+        assert_eq!(Move::Closed.sum(3), "3 more connections closed in the last second");
+    }
+}
