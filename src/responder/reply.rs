@@ -129,6 +129,7 @@ pub(super) fn respond_to(
     scratch: &mut Scratch,
 ) -> Verdict {
     let raw = std::mem::take(&mut scratch.raw);
+    scratch.about = About::of(device);
     scratch.burst.left = 0;
     scratch.drawn.clear();
     let frame = inner::parsed(&fsu.devices[device].template, wire, &raw);

@@ -26,7 +26,9 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
         facts.push(("heartbeats", every + answer));
         facts.push(("client_timeout", format!("{} s", fsu.client_timeout_ms as f64 / 1000.0)));
         facts.push(("accept_any_id", fsu.accept_any_id.to_string()));
-        facts.push(("accept_rtn_flags", fsu.accept_rtn_flags.join(", ")));
+        if fsu.accept_rtn_flags != ["EE"] {
+            facts.push(("RtnFlags", fsu.accept_rtn_flags.join(", ")));
+        }
         facts.push(("centres", format!("at most {}", limits.clients_max)));
     }
     if fsu.transport == "tcp" {
