@@ -101,9 +101,10 @@ impl Search {
         };
 
         // An end byte may stand within a frame as well: the sizes that commands have go first,
-        // and of those, where the header tells the command, only its own.
-        let asked = commands_of_key(template, bytes.get(at..).unwrap_or_default());
-        for &data_len in &template.data_lens {
+        // and of those, where the header tells the command, only its own: none where it has a key that no command has.
+        let asked = asked_in_header(template, bytes.get(at..).unwrap_or_default());
+        let sizes = if asked == Some(&[]) { &[] } else { &*template.data_lens };
+        for &data_len in sizes {
             let has_size = |number: &u32| {
                 let command = template.commands.get(*number as usize);
                 command.is_some_and(|command| [command.request_len, command.request_len_padded].contains(&data_len))
@@ -165,6 +166,10 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
             return false;
         }
     }
+    if template.encoding == Encoding::AsciiHex && template.framing == Framing::Delimited {
+        // How long it is, is not told by its key either.
+        return true;
+    }
     let Some(header) = header(template, buf, raw) else { return true };
     let length = match template.framing {
         Framing::Length(number) => template.lengths.get(number).and_then(|field| {
@@ -206,8 +211,8 @@ fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Optio
     }
 }
 
-/// The commands with the key in this header; `None` where it cannot be told from the header, or no command has it.
-fn commands_of_key<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> {
+/// The commands with the key in this header, none where no command has it; `None` where it cannot be told from the header.
+fn asked_in_header<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> {
     let [shape] = &*template.keys else { return None };
     let in_header = shape.data_len_min == 0 && shape.parts.iter().all(|part| part.at.0 >= 0);
     // With hex characters an end rarely stands within a frame.
@@ -215,7 +220,7 @@ fn commands_of_key<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> 
         return None;
     }
     let key = key(shape, buf.get(..template.left_len)?);
-    shape.table.find(key)
+    Some(shape.table.find(key).unwrap_or_default())
 }
 
 /// A frame whose size is known: is it whole, and does it end as it should?
@@ -267,7 +272,7 @@ fn by_key(template: &Template, buf: &[u8]) -> Cut {
     if buf.len() < template.left_len {
         return Cut::More;
     }
-    let first = commands_of_key(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
+    let first = asked_in_header(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
     match first {
         Some(command) => sized(template, buf, wire_len(template, command.request_len)),
         None => Cut::No,

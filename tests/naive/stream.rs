@@ -33,10 +33,12 @@ pub fn good_frames(protocol: &Value, bytes: &[u8]) -> Vec<(usize, usize)> {
         };
         match stream.verdict(at, len) {
             Verdict::Good => out.push((at, len)),
-            Verdict::Sound => {}
-            Verdict::Wrong => {
-                if let Some(inside) = (at + 1..at + len).find(|&inside| stream.is_good(inside)) {
-                    at = inside;
+            verdict => {
+                let first = (at + 1..at + len).find(|&inside| stream.is_good(inside));
+                // In one that is a frame, if an unknown one, it has to end.
+                let ends = |inside: &usize| stream.whole(*inside).is_some_and(|own| inside + own <= at + len);
+                if first.is_some_and(|inside| verdict == Verdict::Wrong || ends(&inside)) {
+                    at += 1;
                     continue;
                 }
             }

@@ -1,10 +1,11 @@
 //! Where the next frame of a stream begins (spec shapes.md, Framing on streams): one stray byte costs no good frame.
 //!
 //! At each place something begins, or nothing does. A **good** frame is taken at once. One that is whole and wrong (checksum, key,
-//! version, a length of its own) is **doubtful**: a good frame that begins inside it wins, and then what stands before that is
-//! garbage. Not inside one whose checksum is right: that is a frame. Only where there is none is the doubtful one taken for what it is: counted by its reason, or answered under
-//! `verify_checksum: warn` and by the template's error replies. A frame that is not whole is waited for, but where its header
-//! says already that it will not be good: then good ones are looked for inside it meanwhile.
+//! version, a length of its own) is **doubtful**: where a good frame begins inside it, it is given up one byte after its start.
+//! Inside one whose checksum is right the good one has to end as well, and is not waited for. Without a good one inside, the doubtful
+//! one is taken for what it is: counted by its reason, answered under `verify_checksum: warn` or by the template's error replies. A
+//! frame that is not whole is waited for. Where its header says already that it will not be good, it is given up as soon as a good
+//! one is found behind its start.
 //!
 //! A doubtful frame waits where something inside it may still become a good one; how long is the connection's matter ([`Patience`]).
 //! All of it rests on bytes that are there, so that it does not matter how they were split.
@@ -156,17 +157,18 @@ impl Hunt<'_> {
             Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
                 return Next::Frame { at, device, len, command: None };
             }
-            Found::Doubtful { device, len, others: false } if self.is_sound(device, at, len) => {
-                return Next::Frame { at, device, len, command: None };
-            }
             Found::Doubtful { device, len, others } => (at + len, Some((device, len, others))),
             Found::BegunWrong => (self.bytes.len(), None),
             _ if patience == Patience::End => return self.give_up(at),
             _ => return Next::More { doubtful: false },
         };
-        let inside = self.inside(at, end, patience);
-        if let Inside::Good(frame) = inside {
-            return frame;
+        let is_sound = doubtful.is_some_and(|(device, len, others)| !others && self.is_sound(device, at, len));
+        let inside = self.inside(at, end, if is_sound { Patience::Decide } else { patience });
+        match inside {
+            // What ends behind a sound frame may not be there yet, and that is a frame, however it is split.
+            Inside::Good(ends) if is_sound && ends > end => {}
+            Inside::Good(_) => return self.give_up(at),
+            Inside::Begun | Inside::Nothing => {}
         }
         let Some((device, len, others)) = doubtful else {
             return if patience == Patience::End { self.give_up(at) } else { Next::More { doubtful: false } };
@@ -177,7 +179,8 @@ impl Hunt<'_> {
         Next::Frame { at, device, len, command: None }
     }
 
-    /// Goes on behind the first byte of what is not whole and never will be.
+    /// Goes on behind the first byte of what is no frame, or not whole and never will be. What follows is looked at as if it had
+    /// not been there.
     fn give_up(&mut self, at: usize) -> Next {
         // They may have seen what is behind it already.
         self.searches.fill(Search::default());
@@ -190,8 +193,9 @@ impl Hunt<'_> {
         while place < end {
             match self.look_inside(place) {
                 None => return Inside::Nothing,
-                Some(Found::Good { device, len, command }) => {
-                    return Inside::Good(Next::Frame { at: place, device, len, command: Some(command) });
+                Some(Found::Good { len, .. }) => {
+                    self.searched = place;
+                    return Inside::Good(place + len);
                 }
                 Some(Found::Begun | Found::Doubtful { others: true, .. }) if patience == Patience::Wait => {
                     self.searched = place;
@@ -293,7 +297,8 @@ impl Hunt<'_> {
 /// What a search inside a frame came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
-    Good(Next),
+    /// A good one, and where it ends.
+    Good(usize),
     /// A frame that may be good has begun.
     Begun,
     Nothing,

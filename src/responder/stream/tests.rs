@@ -435,10 +435,13 @@ fn n10_error_replies_to_whole_frames_stay() {
     let echo = frame(&template, 3, 0x77, &[]);
     let fsu = fsu(vec![device(fixtures::length(), 1, 1, true)]);
     assert_eq!(ended(&fsu, &unknown, &[]), (vec![echo.clone()], 0));
-    // Its checksum is right: it is a frame, whatever it carries.
+    // Its checksum is right: what begins in it has to end there.
+    let carrier = frame(&template, 3, 0x77, &[0x68, 5, 0x10, 0x08]);
+    let carried = frame(&template, 3, 0x77, &[]);
+    assert_eq!(ended(&fsu, &[&carrier[..], &unknown].concat(), &[carrier.len()]).0, [carried, echo]);
     let carrier = frame(&template, 3, 0x77, &good);
-    assert_eq!(ended(&fsu, &carrier, &[]), (vec![echo], 0));
-    // Not so where its checksum is wrong.
+    assert_eq!(ended(&fsu, &carrier, &[]), (vec![good.clone()], 4 + 2));
+    // As where its checksum is wrong.
     let mut false_start = carrier;
     let len = false_start.len();
     false_start[len - 2] ^= 1;
