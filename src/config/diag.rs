@@ -109,6 +109,20 @@ impl Diags {
         tree.is_some_and(|tree| matches!(tree.content(pos.node), Content::Arr(list) if list.is_empty()))
     }
 
+    /// Are there as many elements in the list at that key of the file? Fewer: the rest is wrong, which was told.
+    pub fn is_whole_list(&self, object: Pos, key: &str, elements: usize) -> bool {
+        let Some(pos) = self.written(object, key) else { return elements == 0 };
+        let tree = self.files.get(pos.file as usize);
+        tree.is_some_and(|tree| matches!(tree.content(pos.node), Content::Arr(list) if list.len() == elements))
+    }
+
+    /// The keys and numbers on the way from the root to a diagnostic, as in a JSON pointer; empty without a tree.
+    pub fn steps(&self, diag: &Diag) -> Vec<String> {
+        let Place::Node(pos) = diag.place else { return Vec::new() };
+        let pointer = self.files.get(pos.file as usize).map(|tree| tree.pointer(pos.node)).unwrap_or_default();
+        pointer.split('/').skip(1).map(str::to_owned).collect()
+    }
+
     /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.
     pub fn error_at_file(&mut self, path: &str, line_column: Option<(usize, usize)>, text: impl Into<String>) {
         self.unreadable |= line_column.is_none();

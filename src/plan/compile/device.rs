@@ -1,5 +1,6 @@
 //! fsu_devices.json to devices, shared by all FSUs for which they are the same.
 
+use super::effect;
 use super::faults::{self, Limited, Place};
 use super::field;
 use super::payload::Payloads;
@@ -7,6 +8,7 @@ use super::rule_files::RuleFiles;
 use super::rules;
 use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
+use crate::config::diag::{Diags, Mark};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::plan::fleet::{Device, Transport, VerifyChecksum};
@@ -89,7 +91,7 @@ impl Devices {
     }
 
     /// Tells of fault keys of devices and rules that none of their FSUs can do, once all FSUs are known.
-    pub fn check_faults(&self, diags: &mut crate::config::diag::Diags) {
+    pub fn check_faults(&self, diags: &mut Diags) {
         for (_, limited, transports) in &self.used {
             faults::check_transports(diags, limited, transports, "no FSU with this device is one");
         }
@@ -111,6 +113,7 @@ impl Devices {
             return done.clone();
         }
         let named_at = device.protocol_template.as_ref().map(|path| path.pos);
+        let errors_before = loader.diags.errors();
         let compiled = loader.load::<RawTemplate>(&path, named_at).and_then(|raw| {
             let vendor = raw.vendor.as_ref().or(device.vendor.as_ref());
             let vendor = vendor.and_then(|vendor| {
@@ -119,7 +122,8 @@ impl Devices {
                 };
                 self.vendors.0.iter().find(named).map(|at| &at.value)
             });
-            template::template(&mut loader.diags, &raw, &path, vendor).map(Arc::new)
+            let draft = template::template(&mut loader.diags, &raw, &path, vendor)?;
+            Some(Arc::new(TemplateDraft { wrong: loader.diags.errors() > errors_before, ..draft }))
         });
         if let Some(draft) = &compiled {
             self.rule_files.add(loader, draft);
@@ -131,6 +135,10 @@ impl Devices {
     fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<SharedDevices> {
         let raw_devices: Vec<&At<RawDevice>> = list.device_list.iter().flatten().collect();
         if raw_devices.is_empty() {
+            // Where something is there, it is wrong, which was told.
+            if !loader.diags.is_whole_list(list.pos, "device_list", 0) {
+                return None;
+            }
             loader.diags.error(list.pos, "`device_list` is missing or empty (the devices behind the FSU)");
             return None;
         }
@@ -169,6 +177,7 @@ impl Devices {
         let given = raw.verify_checksum.as_ref();
         let verify_checksum = given.map(|_| field::word(diags, given, VerifyChecksum::Warn, &modes));
         let draft = self.template(loader, file, raw)?;
+        effect::device(&mut loader.diags, raw, &draft.plan);
         // Spec broadcast.md: there a wrong checksum is dropped.
         let default = if draft.plan.transfer.is_some() { VerifyChecksum::Strict } else { VerifyChecksum::Warn };
         let verify_checksum = verify_checksum.unwrap_or(default);
@@ -176,6 +185,7 @@ impl Devices {
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let files = self.rule_files.of(loader, &draft.path, id, (sub_dev_type, sub_dev_addr));
         let payloads = self.payloads.of(loader, &draft.plan, &files);
+        let mark = loader.diags.mark();
         let rules = rules::rules(
             &mut loader.diags,
             &draft,
@@ -185,6 +195,9 @@ impl Devices {
             own_faults.as_ref(),
             &mut self.limited,
         );
+        if draft.wrong {
+            forget_values(&mut loader.diags, mark);
+        }
         self.rule_files.unanswered(&draft, &rules.unanswered);
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
         Some(Device {
@@ -200,12 +213,17 @@ impl Devices {
     }
 }
 
-fn hex_byte(
-    diags: &mut crate::config::diag::Diags,
-    raw: &At<RawDevice>,
-    given: Option<&At<String>>,
-    name: &str,
-) -> Option<u8> {
+/// Takes back what was told of field values in rules since then: their template is wrong, and most of it follows from that.
+fn forget_values(diags: &mut Diags, mark: Mark) {
+    for diag in diags.take_since(mark) {
+        let steps = diags.steps(&diag);
+        if !steps.iter().skip(1).any(|step| matches!(step.as_str(), "data" | "cycle" | "when" | "set")) {
+            diags.add(diag);
+        }
+    }
+}
+
+fn hex_byte(diags: &mut Diags, raw: &At<RawDevice>, given: Option<&At<String>>, name: &str) -> Option<u8> {
     let Some(given) = given else {
         diags.missing(raw.pos, name, "two hex digits, such as 01");
         return None;

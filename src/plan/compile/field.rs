@@ -189,12 +189,16 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         diags.error(length_pos, format!("length {length} for type {kind_name} ({fixed} bytes)"));
         return None;
     }
-    if kind != Kind::Length {
+    // Behind a wrong type nothing tells whether these keys are wrong, too.
+    let known_type = TYPES.contains(&kind_name) && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
+    if kind != Kind::Length && known_type {
         length_only(diags, raw);
     }
     let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
     if let Some(ranges) = &raw.bits {
-        slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
+        if known_type {
+            slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
+        }
     }
     Some(slot)
 }

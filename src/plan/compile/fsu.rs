@@ -2,6 +2,7 @@
 
 use super::amplified;
 use super::device::Devices;
+use super::effect;
 use super::faults::{self, FleetFaults, Place};
 use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
@@ -70,6 +71,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         let transports: Vec<Transport> = fsus.iter().map(|fsu: &Fsu| fsu.transport).collect();
         faults.check(&mut loader.diags, &transports);
         devices.check_faults(&mut loader.diags);
+        effect::fleet(&mut loader.diags, raw, &fsus);
     }
     devices.check_rule_files(loader);
     if let (Some(center), Some(raw)) = (center, raw.sc_iot_center.as_ref()) {
@@ -271,6 +273,16 @@ fn limits(diags: &mut Diags, raw: Option<&RawLimits>) -> Limits {
     limits
 }
 
+fn transport(diags: &mut Diags, entry: &At<RawFsu>) -> Option<Transport> {
+    let all = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
+    if entry.protocol_type.is_none() {
+        diags.missing(entry.pos, "protocol_type", "udp, tcp or broadcast");
+        return None;
+    }
+    let words = all.map(|(name, transport)| (name, Some(transport)));
+    field::word(diags, entry.protocol_type.as_ref(), None, &words)
+}
+
 fn expand(
     loader: &mut Loader,
     entry: &At<RawFsu>,
@@ -282,18 +294,15 @@ fn expand(
 ) {
     let diags = &mut loader.diags;
     let missing = |diags: &mut Diags, key: &str, what: &str| diags.missing(entry.pos, key, what);
-    let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
-    if entry.protocol_type.is_none() {
-        missing(diags, "protocol_type", "udp, tcp or broadcast");
-    }
-    let transport = field::word(diags, entry.protocol_type.as_ref(), Transport::Udp, &transports);
+    // Where it is wrong, nothing that depends on it is looked at: one mistake is one error.
+    let transport = transport(diags, entry);
     match &entry.fsuname {
         Some(name) => check_name(diags, name),
         None => missing(diags, "fsuname", "a unique name, safe as a file name"),
     }
     let id = match &entry.fsuid {
         Some(raw) => fsu_id(diags, raw),
-        None if transport == Transport::Udp => {
+        None if transport == Some(Transport::Udp) => {
             missing(diags, "fsuid", "hex, up to 20 bytes; required for udp");
             None
         }
@@ -329,13 +338,18 @@ fn expand(
     let own_faults = entry.faults.as_ref().map(|raw| {
         let mut limited = Vec::new();
         let set = faults::set(diags, raw, Place::Fleet, &mut limited);
-        faults::check_transports(diags, &limited, &[transport], &format!("this one is {}", transport.name()));
+        if let Some(transport) = transport {
+            faults::check_transports(diags, &limited, &[transport], &format!("this one is {}", transport.name()));
+        }
         set
     });
+    if let Some(transport) = transport {
+        effect::fsu(diags, entry, transport);
+    }
     let allow = allow(diags, entry.allow.as_ref()).unwrap_or_else(|| checks.allow.clone());
     let accept_rtn_flags = rtn_flags(diags, entry.accept_rtn_flags.as_ref(), transport, id.as_ref());
     let on = |at: &Option<At<bool>>, default: bool| at.as_ref().map_or(default, |at| at.value);
-    let heartbeat = transport == Transport::Udp && on(&entry.heartbeat_enable, true);
+    let heartbeat = transport == Some(Transport::Udp) && on(&entry.heartbeat_enable, true);
     let Some(dir) = &entry.config_dir else {
         return missing(diags, "config_dir", "the directory of fsu_devices.json");
     };
@@ -362,8 +376,8 @@ fn expand(
         let id_hex = id_here.map(|id| hex::encode_upper(id.given())).unwrap_or_default();
         // Compiled even when something above is wrong: its files may have errors to tell too.
         let compiled = devices.of(loader, &list, dir.pos, &id_hex);
-        let (Some(id), Some(ip), Some(port), Some(name), Some(compiled)) =
-            (id_here, ip, port, entry.fsuname.as_ref(), compiled)
+        let (Some(id), Some(ip), Some(port), Some(name), Some(compiled), Some(transport)) =
+            (id_here, ip, port, entry.fsuname.as_ref(), compiled, transport)
         else {
             return;
         };

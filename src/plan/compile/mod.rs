@@ -7,6 +7,7 @@
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
+//! - [`effect`]: keys that do nothing where they are.
 //! - [`sample`]: requests, for clients.
 
 pub mod amplified;
@@ -15,6 +16,7 @@ pub mod command;
 pub mod crc;
 mod datetime;
 pub mod device;
+pub mod effect;
 pub mod expr;
 pub mod faults;
 pub mod field;

@@ -1,6 +1,7 @@
 //! Rule files to the rules of one device.
 
 use super::command::{key_digits, padded_key};
+use super::effect;
 use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
@@ -141,6 +142,7 @@ pub fn rules(
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
                 }
                 ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
+                effect::rule(diags, raw, &draft.plan);
                 let faults = rule_faults(diags, raw, device_faults, limited);
                 rule(diags, draft, &numbers, raw, &registers, payloads, faults, &mut cycles, &mut out);
             }
@@ -518,6 +520,10 @@ fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
     }
     let given = [delay.fixed.is_some(), delay.uniform.is_some(), delay.normal.is_some(), delay.lognormal.is_some()];
     if given.iter().filter(|&&given| given).count() != 1 {
+        let keys = ["fixed", "uniform", "normal", "lognormal"];
+        if !given.contains(&true) && keys.iter().any(|key| diags.written(delay.pos, key).is_some()) {
+            return plain; // a wrong one, which was told
+        }
         diags.error(delay.pos, "`delay` has one of fixed, uniform, normal, lognormal");
         return plain;
     }

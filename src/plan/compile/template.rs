@@ -2,6 +2,7 @@
 
 use super::checksum;
 use super::command::{self, CommandDraft, data_list};
+use super::effect;
 use super::expr::is_dynamic;
 use super::field::{self, Area, Padding, is_data_frame_length, known, outside, split_name};
 use super::length;
@@ -33,6 +34,8 @@ pub struct TemplateDraft {
     pub commands: Vec<CommandDraft>,
     /// Commands are missing here, for errors that were told.
     pub incomplete: bool,
+    /// Something is wrong in its file, which was told; set by whoever has read it.
+    pub wrong: bool,
     /// The template's refusal.
     pub refusal: Option<RefusalSpec>,
     /// As written: `rule_file_list`, then `rule_file`.
@@ -57,6 +60,10 @@ pub fn template(
     let no_fields = Vec::new();
     let raw_left = protocol.pdu_left.as_ref().unwrap_or(&no_fields);
     let raw_tail = protocol.pdu_tailer.as_ref().unwrap_or(&no_fields);
+    let whole = |key: &str, list: &[At<RawField>], diags: &Diags| diags.is_whole_list(protocol.pos, key, list.len());
+    if !whole("pdu_left", raw_left, diags) || !whole("pdu_tailer", raw_tail, diags) {
+        return None; // what else seems wrong may only follow from that
+    }
     if raw_left.is_empty() {
         diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
         return None;
@@ -113,10 +120,11 @@ pub fn template(
             (command, draft)
         }));
     }
-    if protocol.data_frame.as_ref().is_none_or(Vec::is_empty) {
+    let has_commands = protocol.data_frame.as_ref().is_some_and(|list| !list.is_empty());
+    if !has_commands && diags.is_whole_list(protocol.pos, "data_frame", 0) {
         diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
     }
-    let incomplete = protocol.data_frame.as_ref().map_or(0, Vec::len) > commands.len();
+    let incomplete = !diags.is_whole_list(protocol.pos, "data_frame", commands.len());
     command::share(diags, &plan, &mut commands);
     length::readings(&mut plan, commands.iter().map(|(command, _)| command));
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
@@ -131,12 +139,14 @@ pub fn template(
         // Nothing is served; that a stream cannot be cut, neither, would only follow from that.
         plan.framing = Framing::Fixed;
     }
+    effect::template(diags, protocol, &plan);
     let refusal = refusal(diags, protocol, &plan);
     errors(diags, protocol, &mut plan);
     Some(TemplateDraft {
         plan: Arc::new(plan),
         commands: drafts,
         incomplete,
+        wrong: false,
         refusal,
         rule_files: raw.rule_file_list.iter().flatten().chain(&raw.rule_file).cloned().collect(),
         path: path.to_owned(),
