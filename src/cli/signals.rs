@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_repeat_is_no_second_signal() {
+    fn limit_repeat_ms_a_repeat_is_no_second_signal() {
         let check = |since_first_ms: Option<u128>, expected: Stop| {
             assert_eq!(meaning(since_first_ms), expected, "{since_first_ms:?}");
         };

@@ -160,4 +160,16 @@ mod tests {
         check("[::]:9000", libc::EADDRINUSE, "the address is in use");
         check("127.0.0.1:9000", libc::EINVAL, "Invalid argument");
     }
+
+    #[test]
+    fn limit_refused_told_max() {
+        let fleet = crate::cli::fleet::load(None).unwrap();
+        let lines = |n: usize| {
+            let refused = (0..n).map(|i| (&fleet.fsus[i % fleet.fsus.len()], io::Error::from(ErrorKind::AddrInUse)));
+            tell(&refused.collect::<Vec<_>>(), 200).lines().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(100).len(), 101);
+        let more = lines(103);
+        assert_eq!((more.len(), more[101].as_str()), (102, "  ... and 3 more"));
+    }
 }

@@ -87,15 +87,21 @@ pub fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr]) -> Table {
     let mut table = table(&["transport", "FSUs", "names", "addresses", "devices"]);
     for group in groups(fleet, addresses) {
         let names = if group.first == group.last { group.first } else { format!("{} … {}", group.first, group.last) };
-        let ranges = ranges(group.addresses.iter().copied());
-        let mut shown: Vec<String> = ranges.iter().take(RANGES_MAX).map(Range::to_string).collect();
-        if ranges.len() > RANGES_MAX {
-            shown.push(format!("… {} more ranges", ranges.len() - RANGES_MAX));
-        }
+        let shown = shown_ranges(&group.addresses);
         let many = group.addresses.len().to_string();
-        table.add_row([group.transport.name().to_owned(), many, names, shown.join(" "), group.vendors]);
+        table.add_row([group.transport.name().to_owned(), many, names, shown, group.vendors]);
     }
     right(table, 1..=1)
+}
+
+/// The first ranges, and how many more there are.
+fn shown_ranges(addresses: &[SocketAddr]) -> String {
+    let ranges = ranges(addresses.iter().copied());
+    let mut shown: Vec<String> = ranges.iter().take(RANGES_MAX).map(Range::to_string).collect();
+    if ranges.len() > RANGES_MAX {
+        shown.push(format!("… {} more ranges", ranges.len() - RANGES_MAX));
+    }
+    shown.join(" ")
 }
 
 #[cfg(test)]
@@ -115,5 +121,15 @@ mod tests {
         check(&["127.0.0.1:9000", "127.0.0.2:9001"], &["127.0.0.1:9000", "127.0.0.2:9001"]);
         check(&["127.0.0.1:65535", "127.0.0.1:1"], &["127.0.0.1:65535", "127.0.0.1:1"]);
         check(&["[::1]:7", "[::1]:8", "[::1]:10"], &["[::1]:7-8", "[::1]:10"]);
+    }
+
+    #[test]
+    fn limit_ranges_max() {
+        let shown = |ports: &[u16]| {
+            let group = ports.iter().map(|port| SocketAddr::new([127, 0, 0, 1].into(), *port));
+            shown_ranges(&group.collect::<Vec<_>>())
+        };
+        assert_eq!(shown(&[1, 3, 5]), "127.0.0.1:1 127.0.0.1:3 127.0.0.1:5");
+        assert_eq!(shown(&[1, 3, 5, 7, 8, 10]), "127.0.0.1:1 127.0.0.1:3 127.0.0.1:5 … 2 more ranges");
     }
 }

@@ -5,6 +5,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
+/// Longest text of a value: the largest field, written as hex.
+pub const TEXT_BYTES_MAX: usize = 130_000;
+
 /// The place of a value: which file, and which node of its tree.
 ///
 /// Resolved to `file:line:column: /pointer` by [`super::diag::Diags`] only when something is said about it.
@@ -178,7 +181,10 @@ impl<'de> Visitor<'de> for Parts<Json> {
         Ok(serde_json::Number::from_f64(value).map_or(Json::Null, Json::Num))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Json, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+        if value.len() > TEXT_BYTES_MAX {
+            return Err(E::custom(format!("a text of {} bytes (a value has at most {TEXT_BYTES_MAX})", value.len())));
+        }
         Ok(Json::Str(value.into()))
     }
 

@@ -20,6 +20,14 @@ use std::slice;
 /// Characters of a wrong text that are shown.
 const SHOWN_CHARS_MAX: usize = 40;
 
+/// What is shown of a wrong text.
+pub fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
 /// Lays a `T` over a whole file. What is wrong or odd is returned beside it; `None` if that is the root itself.
 pub fn from_tree<T: DeserializeOwned>(tree: &Tree, file: u32) -> (Option<At<T>>, Vec<Diag>) {
     let found = Found { file, list: RefCell::default() };
@@ -107,13 +115,7 @@ impl<'a> De<'a> {
             Content::Null => "null".into(),
             Content::Bool(b) => b.to_string(),
             Content::Num(n) => n.to_string(),
-            Content::Str(s) => {
-                let mut shown: String = s.chars().take(SHOWN_CHARS_MAX).collect();
-                if shown.len() < s.len() {
-                    shown.push_str("...");
-                }
-                serde_json::Value::String(shown).to_string()
-            }
+            Content::Str(s) => serde_json::Value::String(shown(s)).to_string(),
             Content::Arr(_) => "a list".into(),
             Content::Obj(_) => "an object".into(),
         }

@@ -159,3 +159,27 @@ fn lay<T: DeserializeOwned>(diags: &mut Diags, file: u32) -> Option<At<T>> {
     }
     value
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_files_max() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, "[]").unwrap();
+            path
+        };
+        let mut loader = Loader::new(Source::Directory);
+        let others = (1..FILES_MAX).map(|n| (PathBuf::from(n.to_string()), Outcome::Broken));
+        loader.read.extend(others);
+        let last = loader.load::<crate::config::raw::RawVendors>(&file("last"), None);
+        assert!(last.is_some() && loader.files().len() == FILES_MAX);
+        let past = loader.load::<crate::config::raw::RawVendors>(&file("past"), None);
+        assert!(past.is_none() && loader.files().len() == FILES_MAX);
+        let told = loader.diags.lines().collect::<String>();
+        assert!(told.ends_with("past: error: cannot be read: the configuration has more than 100000 files"), "{told}");
+    }
+}

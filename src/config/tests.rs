@@ -226,7 +226,7 @@ fn n19_a_comment_is_refused_as_one() {
 }
 
 #[test]
-fn deep_nesting_is_an_error() {
+fn limit_depth_max_deep_nesting_is_an_error() {
     check::<RawFsu>(
         "{\"a\":".to_owned() + &"[".repeat(63) + &"]".repeat(63) + "}",
         &["f.json:1:2: /a: warning: unknown key \"a\" (known: fsuname, fsuid, host, port, protocol_type, \
@@ -240,8 +240,9 @@ fn deep_nesting_is_an_error() {
 }
 
 #[test]
-fn large_files_are_an_error() {
-    let text = " ".repeat(super::node::FILE_BYTES_MAX) + "{}";
+fn limit_file_bytes_max_large_files_are_an_error() {
+    check::<RawFsu>(" ".repeat(super::node::FILE_BYTES_MAX - 2) + "{}", &[]);
+    let text = " ".repeat(super::node::FILE_BYTES_MAX - 1) + "{}";
     check::<RawFsu>(text, &["f.json: error: cannot be read: it has more than 16777216 bytes"]);
 }
 
@@ -315,4 +316,32 @@ fn paths_are_cleaned() {
     assert_eq!(Source::Directory.join(Path::new("a/b.json"), "../../c.json"), Path::new("../c.json"));
     assert_eq!(Source::Directory.join(Path::new("a/b.json"), "/c.json"), Path::new("/c.json"));
     assert_eq!(Source::Embedded.show(Path::new("a.json")), "embedded:a.json");
+}
+
+#[test]
+fn limit_nodes_max() {
+    use super::node::{NODES_MAX, Tree};
+    // The list itself is one.
+    let list = |elements: usize| format!("[{}0]", "0,".repeat(elements - 1));
+    let parsed = |elements: usize| Tree::parse("f.json", list(elements)).map(|_| ()).map_err(|error| error.text);
+    assert_eq!(parsed(NODES_MAX - 1), Ok(()));
+    assert_eq!(parsed(NODES_MAX), Err("the file holds more than 2000000 keys and values".into()));
+}
+
+#[test]
+fn limit_diags_max() {
+    use super::at::Pos;
+    use super::diag::{DIAGS_MAX, Diags};
+    let told = |n: usize| {
+        let mut diags = Diags::default();
+        for i in 0..n {
+            diags.warn(Pos::default(), format!("{i:05}"));
+            diags.info(Pos::default(), format!("{i:05}"));
+        }
+        assert_eq!((diags.errors(), diags.warnings()), (0, n));
+        (diags.lines().count(), diags.lines().last(), diags.all_lines().count())
+    };
+    assert_eq!(told(DIAGS_MAX), (DIAGS_MAX, Some("?: warning: 09999".into()), 2 * DIAGS_MAX));
+    let more = Some("... and 10 more".into());
+    assert_eq!(told(DIAGS_MAX + 10), (DIAGS_MAX + 1, more, 2 * DIAGS_MAX + 1));
 }

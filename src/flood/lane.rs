@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn limit_answered_max_and_overdue_max_what_is_remembered_is_bounded() {
         let mut all = lane(&(0..1000).map(|n| (n, 0)).collect::<Vec<_>>());
         assert_eq!(all.expire(1000, TIMEOUT, &mut Vec::new(), |_| {}), 1000 - OVERDUE_MIN as u64);
         assert_eq!(all.overdue.len(), OVERDUE_MIN);
@@ -416,5 +416,13 @@ mod tests {
             reply(&mut all, 1, n);
         }
         assert_eq!(all.answered.len(), ANSWERED_MAX);
+    }
+
+    #[test]
+    fn limit_spent_max() {
+        let mut spent = Vec::new();
+        (0..SPENT_MAX + 5).for_each(|_| recycle(vec![0], &mut spent));
+        recycle(Vec::new(), &mut spent);
+        assert_eq!(spent.len(), SPENT_MAX);
     }
 }

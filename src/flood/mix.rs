@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mixes() {
+    fn limit_weight_max_mixes() {
         let check = |text: &str, expected: Result<&[(&str, u32)], &str>| {
             let got = Mix::parse(text).map(|mix| mix.0);
             let expected = expected.map(|all| all.iter().map(|&(name, weight)| (name.to_owned(), weight)).collect());
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_is_bounded() {
+    fn limit_sequence_max_a_sequence_is_bounded() {
         let weights = vec![1000; 500];
         assert!(sequence(&weights).len() as u64 <= SEQUENCE_MAX);
     }

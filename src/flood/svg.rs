@@ -95,10 +95,8 @@ pub fn chart(name: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
     let (middle, bottom) = (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 6.0);
     let _ = writeln!(out, r#"<text class="tick" text-anchor="middle" x="{middle}" y="{bottom}">{}</text>"#, x.title);
     for line in lines {
-        let every = line.points.len().div_ceil(POINTS_MAX).max(1);
-        let last = line.points.len().saturating_sub(1);
-        let kept = line.points.iter().enumerate().filter(|(index, _)| index % every == 0 || *index == last);
-        let points: Vec<String> = kept.map(|(_, (px, py))| format!("{:.1},{:.1}", at_x(*px), at_y(*py))).collect();
+        let kept = kept(line.points.len()).filter_map(|index| line.points.get(index));
+        let points: Vec<String> = kept.map(|(px, py)| format!("{:.1},{:.1}", at_x(*px), at_y(*py))).collect();
         let class = line.class;
         match points.as_slice() {
             [] => {}
@@ -118,6 +116,12 @@ pub fn chart(name: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
     }
     let _ = writeln!(out, r#"<p class="legend"><span class="unit">{}</span>{legend}</p>"#, y.title);
     out
+}
+
+/// Which of that many points are drawn: evenly thinned, and the last one.
+fn kept(points: usize) -> impl Iterator<Item = usize> {
+    let every = points.div_ceil(POINTS_MAX).max(1);
+    (0..points).filter(move |index| index % every == 0 || index + 1 == points)
 }
 
 #[cfg(test)]
@@ -144,5 +148,14 @@ mod tests {
         assert!(svg.contains("points=\"72.0,"), "{svg}");
         assert!(svg.len() < 40_000, "{}", svg.len());
         assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn limit_points_max() {
+        let kept = |points: usize| kept(points).count();
+        assert_eq!((kept(0), kept(1), kept(POINTS_MAX)), (0, 1, POINTS_MAX));
+        // Every second, and the last.
+        assert_eq!((kept(POINTS_MAX + 1), kept(2 * POINTS_MAX)), (POINTS_MAX / 2 + 1, POINTS_MAX + 1));
+        assert!((0..10 * POINTS_MAX).all(|points| kept(points) <= POINTS_MAX + 1));
     }
 }

@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn many_fsus_share_few_descriptors_and_little_memory() {
+    fn limit_open_files_min_and_buffers_bytes_max_many_fsus_share_little() {
         let dir = tempfile::tempdir().unwrap();
         let mut log = log(dir.path(), 0);
         let names: Vec<String> = (0..OPEN_FILES_MIN + 50).map(|n| format!("f{n}")).collect();

@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_refuses_counts_and_says_so() {
+    fn limit_system_queue_lines_a_full_queue_refuses_and_says_so() {
         let dir = tempfile::tempdir().unwrap();
         let (log, mut writer) = pair(&log_plan(dir.path()), stamp(), false);
         for n in 0..SYSTEM_QUEUE_LINES + 5 {

@@ -443,4 +443,20 @@ mod tests {
             prop_assert_eq!(read, put_in);
         }
     }
+
+    #[test]
+    fn limit_gone_told_max() {
+        let told = |gone: usize| {
+            let (mut tap, _source) = pair(BOTH, 100, gone, OnFull::Drop, std::thread::current());
+            // The queue holds one record, so its mark waits, too.
+            put(&mut tap, 0, &[0; 50]);
+            (0..gone as u32).for_each(|fsu| assert!(!put(&mut tap, fsu, &[0; 50])));
+            tap.reload(1, &vec![Fate::Gone; gone], 1);
+            let turn =
+                tap.open.as_ref().and_then(|open| open.turn.as_ref()).map(|turn| (turn.lost.len(), turn.lost_more));
+            turn.unwrap()
+        };
+        assert_eq!(told(GONE_TOLD_MAX), (GONE_TOLD_MAX, 0));
+        assert_eq!(told(GONE_TOLD_MAX + 5), (GONE_TOLD_MAX, 5));
+    }
 }

@@ -84,8 +84,6 @@ pub const FIELD_BYTES_MAX: usize = 65_000;
 pub const FRAME_BYTES_MAX: usize = 65_000;
 /// Longest command key, in bytes.
 pub const KEY_BYTES_MAX: usize = 16;
-/// Longest text that one rule value may produce; scratch of that size is kept per shard.
-pub const TEXT_BYTES_MAX: usize = 2 * FIELD_BYTES_MAX;
 
 /// A field with its place.
 #[derive(Clone, Debug, PartialEq)]

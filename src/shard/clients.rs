@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_silent_one_makes_room() {
+    fn limit_clients_max_the_longest_silent_one_makes_room() {
         use Seen::{Known, New, Replaced};
         check(&[(1, 1), (2, 2), (1, 3)], &[New, New, Known], &[1, 2]);
         check(&[(1, 1), (2, 2), (3, 3), (1, 4), (4, 5)], &[New, New, New, Known, Replaced(address(2))], &[1, 3, 4]);

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn from_due_to_sent() {
+    fn limit_late_us_max_from_due_to_sent() {
         // due and sent in nanoseconds -> microseconds
         for (due_ns, sent_ns, expected_us) in [
             (0, 0, 0),

@@ -53,18 +53,21 @@ impl Notes {
 #[cold]
 fn warn(reason: Reason, untold: u64, fsu: &str, peer: &dyn Display, bytes: &[u8]) {
     let mut line = format!("{fsu}: {} from {peer}: {}", reason.reason(), reason.meaning().trim());
-    if !bytes.is_empty() {
-        line.push_str("; bytes ");
-        line.push_str(&hex::encode_upper(&bytes[..bytes.len().min(SHOWN_BYTES_MAX)]));
-        if bytes.len() > SHOWN_BYTES_MAX {
-            line.push_str("...");
-        }
-        let _ = write!(line, " ({})", bytes.len());
-    }
+    line.push_str(&shown(bytes));
     if untold > 0 {
         let _ = write!(line, "; {untold} more since the last such line");
     }
     log::warn!("{line}");
+}
+
+/// The first bytes, and how many there are.
+fn shown(bytes: &[u8]) -> String {
+    if bytes.is_empty() {
+        return String::new();
+    }
+    let hex = hex::encode_upper(&bytes[..bytes.len().min(SHOWN_BYTES_MAX)]);
+    let more = if bytes.len() > SHOWN_BYTES_MAX { "..." } else { "" };
+    format!("; bytes {hex}{more} ({})", bytes.len())
 }
 
 #[cfg(test)]
@@ -85,5 +88,13 @@ mod tests {
         for (reason, now_ms, expected) in asked {
             assert_eq!(notes.admit(reason, now_ms), expected, "{reason:?} at {now_ms}");
         }
+    }
+
+    #[test]
+    fn limit_shown_bytes_max() {
+        let shown = |bytes: usize| shown(&vec![0xA5; bytes]);
+        assert_eq!(shown(64), format!("; bytes {} (64)", "A5".repeat(64)));
+        assert_eq!(shown(65), format!("; bytes {}... (65)", "A5".repeat(64)));
+        assert_eq!(shown(0), "");
     }
 }

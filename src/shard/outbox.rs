@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_ones_to_one_peer_make_a_parcel() {
+    fn limit_segments_max_and_segment_bytes_max_and_parcel_bytes_max() {
         check(&[(1, 5), (1, 5), (1, 5)], true, &[(3, 5)]);
         check(&[(1, 5), (1, 5), (1, 5)], false, &[(1, 0), (1, 0), (1, 0)]);
         check(&[(1, 5), (1, 5), (1, 3), (1, 3)], true, &[(3, 5), (1, 0)]);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_bounded_and_takes_the_longest_datagram() {
+    fn limit_datagrams_max_and_bytes_max() {
         let mut outbox = Outbox::default();
         let count = (0..10_000).take_while(|_| outbox.push(datagram(0, 1), b"x")).count();
         assert_eq!(count, DATAGRAMS_MAX);

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_bounded_too() {
+    fn limit_pending_bytes_max_bytes_are_bounded_too() {
         let mut pending = Pending::default();
         let large = vec![0; PENDING_BYTES_MAX / 2];
         let first = pending.add(dest(1), 1, &large).unwrap();
@@ -267,5 +267,29 @@ mod tests {
     #[test]
     fn a_slot_is_as_large_as_documented() {
         assert!(size_of::<Slot>() <= 128, "{}", size_of::<Slot>());
+    }
+
+    #[test]
+    fn limit_pending_replies_max() {
+        let mut pending = Pending::default();
+        let kept = (0..).take_while(|_| pending.add(dest(1), 1, b"x").is_some()).count();
+        assert_eq!((kept, PENDING_REPLIES_MAX), (262_144, 262_144));
+        pending.release(0);
+        assert!(pending.add(dest(1), 1, b"x").is_some());
+    }
+
+    #[test]
+    fn limit_kept_buffer_bytes_max() {
+        let check = |bytes: usize, kept: bool| {
+            let mut pending = Pending::default();
+            let mut buffer = Vec::with_capacity(bytes);
+            buffer.resize(bytes, 0);
+            let index = pending.add(dest(1), 1, &buffer).unwrap();
+            pending.slots[index as usize].bytes = buffer;
+            pending.release(index);
+            assert_eq!(pending.slots[index as usize].bytes.capacity() > 0, kept, "{bytes}");
+        };
+        check(KEPT_BUFFER_BYTES_MAX, true);
+        check(KEPT_BUFFER_BYTES_MAX + 1, false);
     }
 }

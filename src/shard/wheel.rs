@@ -381,4 +381,13 @@ mod tests {
         }
         assert!(wheel.entries.len() <= 51, "{}", wheel.entries.len());
     }
+
+    #[test]
+    fn limit_deadline_max_ms() {
+        let mut wheel = Wheel::new(0);
+        wheel.insert(u64::MAX, "never");
+        wheel.insert(DEADLINE_MAX_MS, "last");
+        assert_eq!(wheel.pop(DEADLINE_MAX_MS - 1), None);
+        assert_eq!([wheel.pop(DEADLINE_MAX_MS), wheel.pop(u64::MAX)], [Some("never"), Some("last")]);
+    }
 }

@@ -78,11 +78,16 @@ fn write_layers(layers: &[Layer], indent: usize, out: &mut dyn Write) -> io::Res
     Ok(())
 }
 
-fn row(row: &Row) -> Vec<String> {
-    let mut value: String = row.value.chars().take(VALUE_CHARS_MAX).collect();
-    if value.len() < row.value.len() {
+fn shown_value(text: &str) -> String {
+    let mut value: String = text.chars().take(VALUE_CHARS_MAX).collect();
+    if value.len() < text.len() {
         value.push('…');
     }
+    value
+}
+
+fn row(row: &Row) -> Vec<String> {
+    let value = shown_value(&row.value);
     let check = match (row.ok, &row.expected) {
         (None, _) => String::new(),
         (Some(true), _) => "ok".into(),
@@ -162,4 +167,15 @@ fn lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
 /// The bytes of hex that was made here.
 fn bytes(digits: &str) -> Vec<u8> {
     hex::decode(digits).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_value_chars_max() {
+        assert_eq!(shown_value(&"海".repeat(48)), "海".repeat(48));
+        assert_eq!(shown_value(&"海".repeat(49)), "海".repeat(48) + "…");
+    }
 }

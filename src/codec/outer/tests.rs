@@ -208,7 +208,7 @@ fn lengths_that_read_alike_are_little_endian() {
 }
 
 #[test]
-fn largest_data() {
+fn limit_data_bytes_max_largest_data() {
     let head = Head::request(ID, &[0; 8], 1, 1);
     let plain = built(&head, Some(&vec![0x55; DATA_BYTES_MAX]));
     assert!(Down::new_checked(&plain).is_ok());

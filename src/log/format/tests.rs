@@ -567,3 +567,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limit_frames_shown_max() {
+    let shown = |frames: usize| {
+        let wire = [0xFF, 0x00, 0xFE].repeat(frames);
+        let text = text(&udp(), Language::En, &record(Kind::Received, None, &wire));
+        (text.matches("  Parsed ").count(), text.contains("  ...\n"))
+    };
+    assert_eq!(shown(1_724), (1_724, false));
+    assert_eq!(shown(1_725), (1_724, true));
+}

@@ -233,7 +233,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
 }
 
 #[test]
-fn a_logger_that_is_far_behind_takes_no_more_fleets() {
+fn limit_epochs_max_a_logger_that_is_far_behind_takes_no_more_fleets() {
     let dir = tempfile::tempdir().unwrap();
     let mut handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
     let tap = handle.tap(0, 1);

@@ -3,6 +3,7 @@
 use super::expr::{is_dynamic, nearest};
 use crate::codec::value::{self, set_bits};
 use crate::config::at::{At, Json, Pos};
+use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
 use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Field, Kind, Slot, Template};
@@ -336,7 +337,7 @@ pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Bo
     match value::encode(slot, text.as_bytes(), &mut bytes) {
         Ok(()) => Some(bytes.into()),
         Err(misfit) => {
-            diags.error(pos, format!("`{text}` is {}", misfit.explain(slot)));
+            diags.error(pos, format!("`{}` is {}", shown(text), misfit.explain(slot)));
             None
         }
     }

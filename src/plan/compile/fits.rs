@@ -3,6 +3,7 @@
 use super::expr::number_range;
 use super::reply::{numeric, same_bits};
 use crate::codec::value::{self, Misfit, range};
+use crate::config::de::shown;
 use crate::plan::rule::{Expr, Number, Part, TimeItem};
 use crate::plan::template::{Kind, Slot};
 
@@ -70,7 +71,7 @@ fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
             _ => None,
         };
         if let Some(text) = strange {
-            return Err(format!("has `{text}`, which are no digits of this field"));
+            return Err(format!("has `{}`, which are no digits of this field", shown(&text)));
         }
         match part {
             Part::Choice(choices) => {

@@ -8,6 +8,7 @@ use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use crate::codec::outer::CENTER_BYTES;
 use crate::config::at::{At, Pos};
+use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits, RawLog, RawPerformance, RawSysConfig};
@@ -155,7 +156,7 @@ fn address(diags: &mut Diags, host: Option<&At<String>>) -> Option<SocketAddr> {
         "localhost" => Some(here),
         text => parse_address(text).or_else(|| {
             let what = "is no IP address (127.0.0.1; 0.0.0.0 for all of IPv4, :: for all of IPv4 and IPv6; fe80::1%2)";
-            diags.error(host.pos, format!("`{text}` {what}"));
+            diags.error(host.pos, format!("`{}` {what}", shown(text)));
             None
         }),
     }
@@ -231,7 +232,7 @@ fn check_name(diags: &mut Diags, name: &At<String>) {
         let what = "is not safe as a file name";
         diags.error(
             name.pos,
-            format!("`{text}` {what} (letters, digits, _ - and the like, at most {NAME_BYTES_MAX} bytes)"),
+            format!("`{}` {what} (letters, digits, _ - and the like, at most {NAME_BYTES_MAX} bytes)", shown(text)),
         );
     }
 }

@@ -1,6 +1,7 @@
 //! FSU ids: hex to bytes, counting up, and hints for ids that were written as text.
 
 use crate::config::at::At;
+use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::plan::fleet::FsuId;
 
@@ -24,7 +25,7 @@ pub(super) fn fsu_id(diags: &mut Diags, raw: &At<String>) -> Option<FsuId> {
             format!("is no FSU id (hex, 1 to {} bytes{example})", FsuId::BYTES)
         }
     };
-    diags.error(raw.pos, format!("fsuid `{}` {wrong}", raw.value));
+    diags.error(raw.pos, format!("fsuid `{}` {wrong}", shown(&raw.value)));
     None
 }
 

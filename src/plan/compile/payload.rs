@@ -152,4 +152,16 @@ mod tests {
         );
         assert_eq!(generate(3, 9), generate(11, 9)[..3]);
     }
+
+    #[test]
+    fn limit_payloads_bytes_max() {
+        let mut loader = Loader::new(crate::config::source::Source::Directory);
+        let mut payloads = Payloads { bytes: PAYLOADS_BYTES_MAX - 3, ..Payloads::default() };
+        assert!(payloads.made(&mut loader, 3, 0, Pos::default()).is_some());
+        // One that is there is shared.
+        assert!(payloads.made(&mut loader, 3, 0, Pos::default()).is_some());
+        assert!(payloads.made(&mut loader, 1, 0, Pos::default()).is_none());
+        let told = "?: error: all data of this configuration has more than 1073741824 bytes";
+        assert_eq!(loader.diags.lines().collect::<Vec<_>>(), [told]);
+    }
 }

@@ -6,6 +6,7 @@ use super::fits::fits;
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value_less;
 use crate::config::at::{At, Json};
+use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
 use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
@@ -284,7 +285,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<J
         Err(wrong) => diags.error(json.pos, wrong),
         Ok(expr) => {
             if let Err(wrong) = fits(&expr, slot, scope.id_digits()) {
-                diags.error(json.pos, format!("`{text}` {wrong}"));
+                diags.error(json.pos, format!("`{}` {wrong}", shown(&text)));
                 return;
             }
             match patch(expr, slot, to) {

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 mod effect;
 mod identity;
+mod limits;
 mod rule_files;
 mod vendor;
 

@@ -144,7 +144,7 @@ fn a_pushed_out_centre_is_offline() {
 }
 
 #[test]
-fn a_drain_sends_what_is_due_in_time() {
+fn limit_drain_ms_a_drain_sends_what_is_due_in_time() {
     let mut world = World::new(&fleet(1, Transport::Udp, |fsu| {
         fsu.heartbeat_interval_ms = Some(20);
     }));

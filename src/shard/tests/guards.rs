@@ -48,7 +48,7 @@ fn only_centres_that_may_ask_are_answered() {
 }
 
 #[test]
-fn replies_of_more_than_three_times_their_request_stay_on_this_machine() {
+fn limit_amplification_max_longer_replies_stay_on_this_machine() {
     // Four bytes ask for one, or for a thousand.
     let asked = [
         ("127.0.0.1:8", "[!0]", 1),
@@ -65,7 +65,7 @@ fn replies_of_more_than_three_times_their_request_stay_on_this_machine() {
 }
 
 #[test]
-fn one_address_does_not_get_all_connections() {
+fn limit_connections_per_peer_max_one_address_does_not_get_all_connections() {
     let mut world = World::new(&fleet(1, Transport::Tcp, |fsu| {
         (fsu.limits.connections_max, fsu.limits.connections_per_peer_max) = (4, 2);
     }));

@@ -65,7 +65,7 @@ fn order_holds_when_the_wall_clock_is_set_back() {
 }
 
 #[test]
-fn a_started_frame_has_its_time() {
+fn limit_frame_deadline_ms_a_started_frame_has_its_time() {
     let mut world = world(|limits| limits.frame_deadline_ms = 5_000);
     let id = world.connect(1);
     world.bytes(id, "[");
@@ -84,7 +84,7 @@ fn a_started_frame_has_its_time() {
 }
 
 #[test]
-fn idle_is_counted_from_the_last_whole_frame() {
+fn limit_idle_timeout_ms_is_counted_from_the_last_whole_frame() {
     let mut world = world(|limits| limits.idle_timeout_ms = 10_000);
     let (id, other) = (world.connect(1), world.connect(2));
     world.run_to(3_000);
@@ -127,7 +127,7 @@ fn an_owed_reply_holds_a_connection_open() {
 }
 
 #[test]
-fn connections_are_bounded() {
+fn limit_connections_max_connections_are_bounded() {
     let mut world = world(|limits| limits.connections_max = 2);
     let first = world.connect(1);
     world.connect(2);
@@ -139,7 +139,7 @@ fn connections_are_bounded() {
 }
 
 #[test]
-fn nothing_is_read_while_a_peer_leaves_too_much_unread() {
+fn limit_write_buffer_bytes_max_nothing_is_read_while_a_peer_leaves_too_much_unread() {
     let mut world = world(|limits| limits.write_buffer_bytes_max = 4_000);
     let id = world.connect(1);
     world.io.room = 1_500;
@@ -163,7 +163,7 @@ fn nothing_is_read_while_a_peer_leaves_too_much_unread() {
 }
 
 #[test]
-fn replies_to_one_read_are_bounded_by_what_the_peer_takes() {
+fn limit_offered_bytes_and_built_bytes_replies_to_one_read_are_bounded() {
     let mut world = world(|limits| limits.write_buffer_bytes_max = 4_000);
     let id = world.connect(1);
     world.io.room = 0;
@@ -198,7 +198,7 @@ fn a_reply_is_due_when_its_request_was_told_of() {
 }
 
 #[test]
-fn a_peer_that_reads_nothing_is_closed() {
+fn limit_write_deadline_ms_a_peer_that_reads_nothing_is_closed() {
     let mut world = world(|limits| limits.write_deadline_ms = 3_000);
     let id = world.connect(1);
     world.io.room = 0;

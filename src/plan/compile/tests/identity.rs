@@ -47,7 +47,8 @@ fn n06_an_id_that_is_no_hex_gets_the_right_hex() {
     };
     id("FSU01", "is no FSU id (hex, 1 to 20 bytes; as a text it is \"4653553031\")");
     id("2026001", "has an odd number of hex digits (an FSU id has 1 to 20 bytes; as a text it is \"32303236303031\")");
-    id(&"30".repeat(21), "has 21 bytes (an FSU id has 1 to 20)");
+    let line = format!("/fsu_list/0/fsuid: error: fsuid `{}...` has 21 bytes (an FSU id has 1 to 20)", "30".repeat(20));
+    check("/sys_config.json/fsu_list/0/fsuid", json!("30".repeat(21)), &[&line]);
     id("no id", "is no FSU id (hex, 1 to 20 bytes; \"3230323530313235\" is 20250125)");
     id("", "is no FSU id (hex, 1 to 20 bytes; \"3230323530313235\" is 20250125)");
     id("海", "is no FSU id (hex, 1 to 20 bytes; \"3230323530313235\" is 20250125)");
