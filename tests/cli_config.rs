@@ -179,3 +179,35 @@ fn n11_request_bytes_max_has_bounds() {
         assert!(expected.is_none_or(|expected| out.contains(expected)), "{out}");
     }
 }
+
+/// What `flood` with these arguments says, and does not: a wrong --timeout-ms ends it behind the other arguments.
+fn flood(args: &[&str]) -> String {
+    let all = [&["flood", "--timeout-ms", "0"], args].concat();
+    let output = fsu_mock(&all).output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(2), "{all:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn limit_rate_max() {
+    assert!(flood(&["--rate", "1e8"]).contains("--timeout-ms 0"));
+    assert!(flood(&["--rate", "100000001"]).contains("--rate 100000001: a number above 0, at most 100000000"));
+}
+
+#[test]
+fn limit_threads_max() {
+    assert!(flood(&["--threads", "1024"]).contains("--timeout-ms 0"));
+    assert!(flood(&["--threads", "1025"]).contains("--threads 1025: at most 1024"));
+}
+
+#[test]
+fn limit_values_bytes_max() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("values.json");
+    let values = |bytes: usize| {
+        std::fs::write(&path, " ".repeat(bytes - 2) + "{}").expect("a file");
+        flood(&["--values", text(&path)])
+    };
+    assert!(values(1 << 20).contains("--timeout-ms 0"));
+    assert!(values((1 << 20) + 1).contains("is longer than 1048576 bytes"));
+}

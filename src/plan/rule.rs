@@ -46,6 +46,9 @@ pub enum Delay {
 /// Longest delay a distribution may draw; keeps the timing wheel bounded.
 pub const DELAY_MS_MAX: u64 = 3_600_000;
 
+/// Longest text a register keeps; longer ones are cut. One such buffer per register that was ever set.
+pub const REGISTER_BYTES_MAX: usize = 4096;
+
 /// A register of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Register {

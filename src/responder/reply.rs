@@ -9,7 +9,7 @@ use super::{Moment, RunContext, Scratch};
 use crate::codec::inner::{self, Frame};
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
-use crate::plan::rule::{Reply, Rule};
+use crate::plan::rule::{REGISTER_BYTES_MAX, Reply, Rule};
 use crate::plan::template::{ErrorReply, Template};
 
 /// What becomes of a request. Counted in the FSU's state already.
@@ -334,7 +334,18 @@ fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>,
         scratch.clear();
         let (dice, calendar) = (&mut *inputs.dice, &mut *inputs.calendar);
         text(&set.value, &mut Inputs { memory: Some(memory), dice, calendar, ..*inputs }, scratch);
+        cut_register(scratch);
         set_register(memory, set.register, scratch);
+    }
+}
+
+/// Cuts what is too long for a register, between two characters.
+#[inline]
+fn cut_register(text: &mut Vec<u8>) {
+    if text.len() > REGISTER_BYTES_MAX {
+        let inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let end = (0..=REGISTER_BYTES_MAX).rev().find(|at| !inside(at)).unwrap_or(0);
+        text.truncate(end);
     }
 }
 

@@ -5,9 +5,6 @@ use crate::codec::value::notation_bytes_max;
 use crate::plan::rule::{Expr, Number, Part, TimeItem};
 use crate::plan::template::{Offset, Slot};
 
-/// Longest text a register keeps; longer ones are cut. One such buffer per register that was ever set.
-pub const REGISTER_BYTES_MAX: usize = 4096;
-
 /// What a value may refer to.
 pub trait Scope {
     /// The request field of that name: data frame first, then header.

@@ -2,7 +2,7 @@
 
 use super::command::{key_digits, padded_key};
 use super::effect;
-use super::expr::{self, REGISTER_BYTES_MAX, Scope, is_dynamic, nearest};
+use super::expr::{self, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
 use super::payload::ByPlace;
@@ -13,7 +13,7 @@ use crate::config::at::{At, Json, Map, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
 use crate::plan::fault::{BURST_MAX, FaultSet};
-use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Reply, Rule, SetRegister};
+use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, REGISTER_BYTES_MAX, Register, Reply, Rule, SetRegister};
 use crate::plan::template::{Command, Computed, Constant, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
 use std::cell::RefCell;

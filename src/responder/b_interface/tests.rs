@@ -156,7 +156,7 @@ fn byte_orders_are_the_requests() {
 }
 
 #[test]
-fn a_reply_too_long_for_a_datagram() {
+fn limit_datagram_bytes_max_a_reply_too_long_for_a_datagram() {
     // 40,000 bytes fit as they are, but not when every one is escaped.
     let check = |data: u8, expected: &[(Reason, u64)]| {
         let template = Template { data_len_fixed: Some(40_000), ..fixed() };

@@ -43,12 +43,15 @@ fn a_full_queue_or_kernel_delays_and_loses_nothing() {
 }
 
 #[test]
-fn a_kernel_that_stays_full_is_given_up() {
-    let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
-    world.io.outcomes = vec![Outcome::Full; 100_000];
-    world.datagram(0, 7, "[a0]");
-    world.run_to(60_000);
-    assert_eq!((world.serve.pending(), world.dropped(Reason::SendFailed)), (0, 1));
+fn limit_send_tries_max_a_kernel_that_stays_full_is_given_up() {
+    for (full, expected) in [(2_000, (1, 0)), (2_001, (0, 1))] {
+        let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
+        world.io.outcomes = vec![Outcome::Full; full];
+        world.datagram(0, 7, "[a0]");
+        world.run_to(60_000);
+        assert_eq!((sent(&world).len(), world.dropped(Reason::SendFailed)), expected, "{full}");
+        assert_eq!(world.serve.pending(), 0);
+    }
 }
 
 #[test]

@@ -1,0 +1,191 @@
+//! Every documented limit has a test that reaches it, `limit_NAME…`, or stands here with what keeps a test from it.
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
+
+mod naive;
+mod product;
+
+use fsu_mock::codec::framer::{Cut, cut};
+use naive::clock::Clock;
+use naive::frame::Verify;
+use naive::vectors::NOW;
+use product::{Outcome, Product, Setup};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Limits that no test reaches, and why.
+const UNREACHED: &[(&str, &[&str])] = &[
+    (
+        "it takes seconds of real time, or a peer of the program that hangs",
+        &["CATCH_UP_MAX", "END_WAITS_MAX", "START_MAX", "STOP_WAIT_MAX", "REST_MAX", "BEHIND_NS_MAX", "FAILURES_MAX"],
+    ),
+    (
+        "it takes a kernel without memory or queues, or more descriptors than a test has",
+        &[
+            "BACKLOG",
+            "BUFFERS",
+            "COMPLETIONS",
+            "OPEN_FILES_MAX",
+            "PARALLEL_MAX",
+            "RECEIVE_BUFFER_BYTES",
+            "SUBMISSIONS",
+            "SUBMITS_MAX",
+        ],
+    ),
+    (
+        "how much is done at a time: more is done in the next turn, which replies do not show",
+        &[
+            "ACCEPTS_MAX",
+            "BATCHES_MAX",
+            "COMPLETIONS_MAX",
+            "EVENTS",
+            "FIRED_MAX",
+            "GATHERED_MAX",
+            "READY_MAX",
+            "READ_BYTES",
+            "RECORDS_A_TURN",
+            "TICKS_MAX",
+            "TURN_MAX",
+            "WAIT_MS_MAX",
+            "WAIT_NS_MAX",
+            "GATHER_US",
+        ],
+    ),
+    (
+        "memory that is kept or given back, which replies do not show",
+        &["PREBUILT_BYTES_MAX", "SPARE_BUFFERS_MAX", "SPARE_BYTES_MAX", "UNWRITTEN_BYTES_MAX"],
+    ),
+    (
+        "how much is told or drawn",
+        &[
+            "COMMANDS_PRINTED_MAX",
+            "ERRORS_LOGGED_MAX",
+            "FSUS_PRINTED_MAX",
+            "HISTORY_MAX",
+            "LISTED_MAX",
+            "LISTENING_LINES_MAX",
+            "SAMPLE_BYTES_MAX",
+        ],
+    ),
+    (
+        "files of 64 MiB and more, or a million requests",
+        &["OPEN_MAX", "PORTS_BYTES_MAX", "REPORT_BYTES_MAX", "STATS_BYTES_MAX"],
+    ),
+    (
+        "queues whose sizes are given to tests, which fill smaller ones",
+        &["COMMANDS_MAX", "LEDGER_QUEUE_BYTES", "LOG_QUEUE_BYTES", "WAITING_MAX"],
+    ),
+    (
+        "a judgement of the load generator that has no test of its own yet",
+        &["COMPARED_MAX", "CPU_SHARE_MAX", "LAG_US_MAX", "LATENCY_NS_MAX"],
+    ),
+    ("others that have no test of their own yet", &["ENTRIES_MAX", "SKIPPED_AT_END_MAX"]),
+];
+
+fn manifest() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The names in the first column of the tables of limits.
+fn documented() -> BTreeSet<String> {
+    let text = std::fs::read_to_string(manifest().join("docs/configuration.md")).unwrap();
+    let (_, limits) = text.split_once("\n## Limits\n").unwrap();
+    let first = limits.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    let names = first.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    names.map(str::to_owned).filter(|name| name.ends_with(|c: char| c.is_alphabetic())).collect()
+}
+
+/// The names of all tests `limit_…` of the program.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    let mut dirs = vec![manifest().join("src"), manifest().join("tests")];
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                let names = text.split("fn limit_").skip(1).filter_map(|rest| rest.split('(').next());
+                tests.extend(names.map(str::to_owned));
+            }
+        }
+    }
+    tests
+}
+
+#[test]
+fn n14_every_documented_limit_is_reached_by_a_test() {
+    let (documented, tests) = (documented(), tests());
+    assert!(documented.len() > 100, "{documented:?}");
+    let unreached: BTreeSet<&str> = UNREACHED.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+    let mut wrong = Vec::new();
+    // A test is of the longest name that it begins with: `limit_buffers_bytes_max…` is none of BUFFERS.
+    let of = |part: &str| {
+        documented.iter().filter(|name| part.starts_with(&name.to_lowercase())).max_by_key(|name| name.len())
+    };
+    let reached: BTreeSet<&String> = tests.iter().flat_map(|test| test.split("_and_")).filter_map(of).collect();
+    for name in &documented {
+        let lower = name.to_lowercase();
+        match (reached.contains(name), unreached.contains(name.as_str())) {
+            (false, false) => wrong.push(format!("{name}: no test `limit_{lower}…`")),
+            (true, true) => wrong.push(format!("{name}: has a test, and stands among those that have none")),
+            _ => {}
+        }
+    }
+    for name in unreached.iter().filter(|name| !documented.contains(**name)) {
+        wrong.push(format!("{name}: not documented"));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A template of one command that answers with these fields.
+fn answering(fields: Value, rule: Value) -> Product {
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "command",
+        "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, {"name": "command", "length": 1}],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+        "data_frame": [{"data_frame_type": "01", "req_data_list": [{"name": "n", "length": 1}], "resp_data_list": fields}],
+    }});
+    let files = [("default.json".to_owned(), json!({"01": rule}))];
+    let setup = Setup { template: &template, files: &files, verify: Verify::Warn, fsuid: "31", device: (1, 1) };
+    Product::new(&setup).unwrap()
+}
+
+#[test]
+fn limit_register_bytes_max_longer_texts_are_cut() {
+    for (set, kept) in [(4_096, 4_096), (4_097, 4_096)] {
+        let fields = json!([{"name": "shown", "type": "str", "length": 5_000}]);
+        let rule = json!({"set": {"a": "x".repeat(set)}, "data": {"shown": "${reg(a)}$"}});
+        let mut product = answering(fields, rule);
+        let Outcome::Reply(reply, _) = product.respond(&[0x7E, 1, 0, 0x0D], Clock::parse(NOW)) else {
+            panic!("no reply")
+        };
+        let text = reply.iter().filter(|byte| **byte == b'x').count();
+        assert_eq!(text, kept, "set {set}");
+    }
+}
+
+/// What a framer makes of a frame with so many bytes of data, where the command lists no request fields.
+fn open_request(data: usize) -> bool {
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "data_frame_type_flag": "command",
+        "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, {"name": "command", "length": 1},
+            {"name": "len", "type": "length", "length": 2}],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+        "data_frame": [{"data_frame_type": "01", "resp_data_list": []}],
+    }});
+    let files = [("default.json".to_owned(), json!({"01": {}}))];
+    let setup = Setup { template: &template, files: &files, verify: Verify::Warn, fsuid: "31", device: (1, 1) };
+    let product = Product::over("tcp", &setup).unwrap();
+    let mut wire = vec![0x7E, 1, (data >> 8) as u8, data as u8];
+    wire.resize(wire.len() + data, 0);
+    wire.push(0x0D);
+    matches!(cut(&product.fleet.fsus[0].devices[0].template, &wire), Cut::Frame(len) if len == wire.len())
+}
+
+#[test]
+fn limit_open_request_bytes_max() {
+    assert!(open_request(4_096));
+    assert!(!open_request(4_097));
+}
