@@ -163,4 +163,16 @@ mod tests {
         assert_eq!((heard.heartbeats, heard.by_fsu.len(), heard.bad), (3, 2, 2));
         assert!(heard.text(1.0, None).starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none"));
     }
+
+    #[test]
+    fn limit_listed_max() {
+        let lines = |fsus: u8| {
+            let mut heard = Heard::default();
+            let id = |number: u8| FsuId { bytes: [number; FsuId::BYTES], len: 1 };
+            (0..fsus).for_each(|number| drop(heard.by_fsu.insert(id(number), 1)));
+            let text = heard.text(1.0, None);
+            (text.lines().count(), text.contains("and 1 more"))
+        };
+        assert_eq!((lines(20), lines(21)), ((21, false), (22, true)));
+    }
 }

@@ -381,7 +381,7 @@ mod tests {
 
     /// Equal requests cost one comparison: a reply finds its request behind many that are not answered yet.
     #[test]
-    fn replies_may_overtake_many() {
+    fn limit_compared_max_replies_may_overtake_many() {
         let waiting: Vec<(u32, u64)> =
             (0..COMPARED_MAX as u32 - 1).map(|n| (n % 3, 0)).chain([(7, 0), (8, 0)]).collect();
         let mut all = lane(&waiting);

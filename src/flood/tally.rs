@@ -437,3 +437,22 @@ fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(SAMPLE_BYTES_MAX);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_sample_bytes_max() {
+        let bytes = |n: usize| cut(vec![7; n]).len();
+        assert_eq!((bytes(256), bytes(257)), (256, 256));
+    }
+
+    #[test]
+    fn limit_latency_ns_max() {
+        let mut latency = latency();
+        latency.saturating_record(u64::MAX);
+        let told = latency.max();
+        assert!((LATENCY_NS_MAX..LATENCY_NS_MAX + LATENCY_NS_MAX / 1_000 * 400).contains(&told), "{told}");
+    }
+}
