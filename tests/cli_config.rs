@@ -211,3 +211,62 @@ fn limit_values_bytes_max() {
     assert!(values(1 << 20).contains("--timeout-ms 0"));
     assert!(values((1 << 20) + 1).contains("is longer than 1048576 bytes"));
 }
+
+/// Every JSON file below a directory.
+fn json_files(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
+    let all = entries.flat_map(|path| if path.is_dir() { json_files(&path) } else { vec![path] });
+    all.filter(|path| path.extension().is_some_and(|kind| kind == "json")).collect()
+}
+
+#[test]
+fn n19_every_file_that_init_writes_names_its_schema() {
+    for args in [&["init"][..], &["init", "--minimal"]] {
+        let dir = tempfile::tempdir().expect("a directory");
+        check(&[args, &[text(dir.path())]].concat(), 0);
+        let files = json_files(dir.path());
+        assert!(files.len() >= 9, "{files:?}");
+        for path in files {
+            let json: serde_json::Value =
+                serde_json::from_str(&std::fs::read_to_string(&path).expect("text")).expect("JSON");
+            if path.ends_with("vendor.json") {
+                assert!(json.is_array());
+                continue;
+            }
+            let named = json["$schema"].as_str().unwrap_or_else(|| panic!("{} names none", path.display()));
+            if path.parent().is_some_and(|parent| parent.ends_with("schema")) {
+                assert!(named.starts_with("http://json-schema.org/"), "{named}");
+                continue;
+            }
+            // The right one, and there: an editor needs no network.
+            let schema = path.parent().expect("has one").join(named);
+            assert!(schema.is_file(), "{}: {named}", path.display());
+            let kind = match path.file_name().and_then(|name| name.to_str()) {
+                Some("sys_config.json") => "sys_config",
+                Some("fsu_devices.json") => "fsu_devices",
+                Some("protocol.json" | "template.json") => "template",
+                _ => "rules",
+            };
+            assert!(named.ends_with(&format!("/{kind}.schema.json")), "{}: {named}", path.display());
+        }
+        assert!(check(&["check", "--strict", text(dir.path())], 0).starts_with("ok: "));
+    }
+}
+
+#[test]
+fn n19_the_small_configuration_is_small_and_answers() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("small");
+    let out = check(&["init", "--minimal", text(&dir)], 0);
+    assert!(out.contains("wrote 9 files") && out.contains("fsu-mock ask --config"), "{out}");
+    assert_eq!(check(&["check", "--strict", text(&dir)], 0), "ok: 1 FSU, 1 device, 1 template\n");
+    check(&["init", "--minimal", text(&dir)], 2);
+    check(&["init", "--minimal", "--force", text(&dir)], 0);
+    // 01 reads what 02 sets, and the template's own value before that.
+    let out = check(&["explain", "--config", text(&dir), "--fsu", "site", "--seed", "1", READ], 0);
+    let reply = out.lines().find(|line| line.starts_with("reply: ")).expect("a reply");
+    assert!(reply.contains("7E010104") && reply.contains("0BB8"), "{reply}");
+}
+
+/// 01 of the small configuration's device: 7E 01 01 00 02 0D in an outer frame.
+const READ: &str = "FF3230323630303031000000000000000000000000000000000000000001010B00EE010006007E010100020D94FE";

@@ -115,7 +115,7 @@ pub enum Command {
     /// Send a command to an FSU, and decode its answer
     #[command(after_help = ASK_EXAMPLES, after_long_help = long(ASK_EXAMPLES))]
     Ask(AskArgs),
-    /// Write the embedded configuration into a directory, for editing
+    /// Write the embedded configuration, or a small one, into a directory for editing
     Init(InitArgs),
     /// Print the JSON Schema of a kind of configuration file
     Schema(SchemaArgs),
@@ -441,6 +441,9 @@ pub struct InitArgs {
     /// The directory; made if it is not there
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
+    /// Write a small configuration instead: one FSU, one device, two commands
+    #[arg(long)]
+    pub minimal: bool,
     /// Overwrite files that are there already
     #[arg(long)]
     pub force: bool,

@@ -1,16 +1,16 @@
-//! `init`: the embedded configuration as files.
+//! `init`: the embedded configuration, or a small one, as files.
 
 use super::args::InitArgs;
 use super::exit::{CliError, Exit};
-use crate::config::source::embedded_files;
+use crate::config::source::{embedded_files, minimal_files};
 use crate::words::count;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-/// Writes every embedded file below the directory; overwrites nothing unless told to.
+/// Writes every file of it below the directory; overwrites nothing unless told to.
 pub fn init(args: &InitArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let files = embedded_files();
+    let files = if args.minimal { minimal_files() } else { embedded_files() };
     let target = |path: &Path| args.dir.join(path);
     if !args.force
         && let Some(there) = files.iter().map(|(path, _)| target(path)).find(|path| path.symlink_metadata().is_ok())
@@ -28,5 +28,8 @@ pub fn init(args: &InitArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let dir = args.dir.display();
     writeln!(out, "wrote {} to {dir}", count(files.len(), "file"))?;
     writeln!(out, "next: fsu-mock check {dir} && fsu-mock run --config {dir}")?;
+    if args.minimal {
+        writeln!(out, "then: fsu-mock ask --config {dir} --fsu site --cmd 01")?;
+    }
     Ok(Exit::Ok)
 }

@@ -9,6 +9,9 @@ use std::path::{Component, Path, PathBuf};
 /// The configuration tree in the binary.
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/config");
 
+/// A small configuration to begin with.
+static MINIMAL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/docs/examples/minimal");
+
 /// The file that a configuration begins with.
 pub const MAIN_FILE: &str = "sys_config.json";
 
@@ -138,10 +141,25 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Every file of the embedded configuration: path from its root and contents, sorted by path.
-pub fn embedded_files() -> Vec<(&'static Path, &'static [u8])> {
+/// A file in the binary: its path from the root of its configuration, and its contents.
+pub type EmbeddedFile = (&'static Path, &'static [u8]);
+
+/// Every file of the embedded configuration, sorted by path.
+pub fn embedded_files() -> Vec<EmbeddedFile> {
+    files_of(&EMBEDDED)
+}
+
+/// Every file of the small configuration, and the schemas that its files name, sorted by path.
+pub fn minimal_files() -> Vec<EmbeddedFile> {
+    let mut files = files_of(&MINIMAL);
+    files.extend(embedded_files().into_iter().filter(|(path, _)| path.starts_with("schema")));
+    files.sort_unstable();
+    files
+}
+
+fn files_of(root: &'static Dir<'static>) -> Vec<EmbeddedFile> {
     let mut files = Vec::new();
-    let mut dirs = vec![&EMBEDDED];
+    let mut dirs = vec![root];
     while let Some(dir) = dirs.pop() {
         dirs.extend(dir.dirs());
         files.extend(dir.files().map(|file| (file.path(), file.contents())));

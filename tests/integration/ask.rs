@@ -70,3 +70,32 @@ fn the_entry_that_was_sent_answers_or_refuses() {
     check(&["--cmd", "05"], 0, &["05 of site: answered after", "  code      04"]);
     run.stop();
 }
+
+#[test]
+fn n19_the_small_configuration_is_served_and_asked() {
+    let tree = Tree::new(&[fsu("site", "1", "udp", &json!({}))], &json!({}));
+    let small = tree.path("small");
+    let ended = run_to_end(Command::new(PROGRAM).args(["init", "--minimal"]).arg(&small));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    // Any free port, so that tests can run side by side.
+    let main = std::fs::read_to_string(small.join("sys_config.json")).unwrap().replace("24001", "0");
+    tree.write("small/sys_config.json", &main);
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--log-dir", "logs", "--config"]).arg(&small).current_dir(tree.path(""));
+    let run = Run::ready(&mut command, tree.path("none"));
+    let to = run.address("site").to_string();
+    let check = |args: &[&str], said: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["ask", "--fsu", "site", "--timeout-ms", "5000", "--to", &to, "--config"]).arg(&small).args(args);
+        let ended = run_to_end(&mut command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(
+            ended.stdout.iter().any(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") == said),
+            "{ended:?}"
+        );
+    };
+    check(&["--cmd", "01"], "limit 3000");
+    check(&["--cmd", "02", "--set", "limit=2000"], "limit 2000");
+    check(&["--cmd", "01"], "limit 2000");
+    run.stop();
+}

@@ -613,3 +613,30 @@ fn n08_accepted_flags_are_single_bytes() {
     let without = format!("{pointer}: warning: `accept_rtn_flags` has no effect: tcp has no RtnFlag (only udp)");
     check_all(&fsu("3031", "tcp"), &[&without], "no RtnFlag");
 }
+
+/// Adds a key to every object.
+fn add_everywhere(value: &mut Value, key: &str, text: &str) {
+    match value {
+        Value::Object(map) => {
+            map.values_mut().for_each(|value| add_everywhere(value, key, text));
+            map.insert(key.to_owned(), text.into());
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| add_everywhere(value, key, text)),
+        _ => {}
+    }
+}
+
+#[test]
+fn n19_a_schema_may_be_named_in_every_object() {
+    let mut files = files();
+    files["default.json"] = json!({"01": [{"when": {"phase": 1}, "data": {"power": 1.5}, "set": {"a": "1"}, "delay": {"fixed": 5},
+        "cycle": [{"shown": "x"}], "faults": {"drop": 0.5}}, {}]});
+    files["vendor.json"] = json!([{"vendor": "x", "checksum": {"algorithm": "sum"}}]);
+    files["sys_config.json"]["log"] = json!({"level": "info"});
+    files["sys_config.json"]["sc_iot_center"] = json!({"host": "127.0.0.1", "port": 9000});
+    files["sys_config.json"]["fsu_list"][0]["limits"] = json!({"clients_max": 5});
+    for file in files.as_object_mut().unwrap().values_mut() {
+        add_everywhere(file, "$schema", "./schema/x.schema.json");
+    }
+    check_all(&files, &[], "$schema");
+}
