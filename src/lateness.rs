@@ -2,6 +2,7 @@
 //!
 //! `run` tells it and keeps it in `--stats`; the load generator's report takes it over from there.
 
+use crate::words::count;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -42,19 +43,25 @@ impl Lateness {
         if replies + lost == 0 {
             return "no verdict: the mock sent no reply".to_owned();
         }
+        let all = count(replies + lost, "request");
+        if *replies == 0 {
+            return format!("not valid: the mock lost {lost} of {all} itself");
+        }
         let lost = match lost {
             0 => String::new(),
-            lost => format!("; it lost {lost} of {} requests itself", replies + lost),
+            lost => format!("; it lost {lost} of {all} itself"),
         };
         if self.is_valid() {
             return format!("valid: the mock was at most {} late at p99.9{lost}", ms(self.p999_us));
         }
         let above = rate_per_s.map_or_else(String::new, |rate| format!(" at {rate:.0} requests/s and above"));
         let limit = ms(self.limit_us);
+        let verb = if *over_limit == 1 { "was" } else { "were" };
+        let late = format!("{over_limit} of {} {verb}", count(*replies, "reply"));
         let late = if self.p999_us > self.limit_us {
-            format!(", past its limit of {limit}; {over_limit} of {replies} replies were later than that")
+            format!(", past its limit of {limit}; {late} later than that")
         } else if *over_limit > 0 {
-            format!("; {over_limit} of {replies} replies were later than its limit of {limit}")
+            format!("; {late} later than its limit of {limit}")
         } else {
             String::new()
         };
@@ -89,11 +96,7 @@ mod tests {
             None,
             "not valid: the mock was 0.912 ms late at p99.9; it lost 1 of 999 requests itself",
         );
-        check(
-            lost(7, late(0, 0, 0)),
-            None,
-            "not valid: the mock was 0.000 ms late at p99.9; it lost 7 of 7 requests itself",
-        );
+        check(lost(7, late(0, 0, 0)), None, "not valid: the mock lost 7 of 7 requests itself");
         check(late(10, 5_000, 0), None, "valid: the mock was at most 5.000 ms late at p99.9");
         check(
             late(1_000, 12_001, 2),

@@ -14,7 +14,7 @@ Exit codes:
   1  the configuration has errors
   2  wrong arguments, or a file that cannot be read or written
   3  a socket cannot be bound
-  4  the machine lacks something (io_uring, locked memory, open files, what --driver ring needs)
+  4  the machine lacks something: io_uring, locked memory, open files
   5  an FSU that was asked did not answer, or refused
   101  a defect of this program: a panic, or a shard that died
   130  a second SIGINT, or one that the command does not wait for
@@ -22,10 +22,11 @@ Exit codes:
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
-  fsu-mock run                              serve the embedded fleet on 127.0.0.1
-  fsu-mock init my-fleet                    write the embedded configuration for editing
-  fsu-mock check my-fleet                   every error in it, with file, line and column
-  fsu-mock run --config my-fleet            serve it";
+  fsu-mock run                      serve the embedded fleet on 127.0.0.1
+  fsu-mock init my-fleet            write the embedded configuration for editing
+  fsu-mock init --minimal small     or a small one to begin with
+  fsu-mock check my-fleet           every error in it: file, line and column
+  fsu-mock run --config my-fleet    serve it";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -34,26 +35,29 @@ Examples:
   fsu-mock run --config my-fleet --watch
   fsu-mock run --config my-fleet --performance --stats counters.json
 
-SIGHUP: reads the configuration anew; FSUs that are still there keep sockets, connections and state. With errors in it,
-what is served goes on.
-SIGTERM or SIGINT: reads no more, sends what is due within 5 s, prints the counters and ends; a second one
-(200 ms after the first or later: 130 for SIGINT, 143 for SIGTERM) ends at once.";
+SIGHUP reads the configuration again. FSUs that are still there keep sockets, connections and state. If the new \
+configuration has errors, they are shown and the old one stays in use.
+
+SIGTERM or SIGINT ends the run: nothing more is read, replies that are due within 5 s are sent, and the counters are \
+printed. A second one, at least 200 ms after the first, ends it at once, with exit code 143 or 130.
+
+If --stats or --fault-ledger is `-`, standard output carries that alone, and everything else goes to standard error.";
 
 const FLOOD_EXAMPLES: &str = "\
 Examples:
-  fsu-mock flood                                          ask the embedded fleet, one request under way per FSU
-  fsu-mock flood --config my-fleet --rate 50000 --seconds 30 --html report.html
-  fsu-mock flood --config my-fleet --mix 108B=3,1081=1 --window 16 --threads 2 --cpus 2,3
-  fsu-mock flood --config my-fleet --tcp --connections 100 --pipelining 16
-  fsu-mock flood --broadcast --mix 41 --window 4          whole transfers
-  fsu-mock flood --centre 127.0.0.1:9000                  only listen, and count heartbeats
+  fsu-mock flood                            ask the embedded fleet
+  fsu-mock flood --rate 50000 --seconds 30 --html report.html
+  fsu-mock flood --mix 108B=3,1081=1 --window 16 --threads 2 --cpus 2,3
+  fsu-mock flood --tcp --connections 100 --pipelining 16
+  fsu-mock flood --broadcast --mix 41 --window 4    whole transfers
+  fsu-mock flood --centre 127.0.0.1:9000    only listen, and count heartbeats
 
 SIGINT ends it early, with the report.";
 
 const FLOOD_EXIT_CODES: &str = "\
 Exit codes:
   0  every reply was right, and no more lost than --max-loss allows
-  1  replies were wrong, duplicate or unexpected, or too many were lost; or the configuration has errors
+  1  replies were wrong or unexpected, or too many lost; or bad configuration
   2  wrong arguments, or a file that cannot be read or written
   3  a socket cannot be bound, or a connection made
   4  the machine lacks something
@@ -66,7 +70,9 @@ Examples:
   fsu-mock check my-fleet
   fsu-mock check --strict my-fleet/sys_config.json
 
-Each line reads  file:line:column: /json/pointer: error: what is wrong (what would be right)";
+Each line of the output is:
+
+  file:line:column: /json/pointer: error: what is wrong (what would be right)";
 
 const EXPLAIN_EXAMPLES: &str = "\
 Examples:
@@ -79,16 +85,30 @@ the first that the FSU gets; of several frames each. The last line is `reply: HE
 
 const ASK_EXAMPLES: &str = "\
 Examples:
-  fsu-mock ask --fsu broadcast --cmd 21                     the identity of the embedded device
-  fsu-mock ask --fsu broadcast --cmd 41 --out dump.bin      its dump, put together and verified
+  fsu-mock ask --fsu broadcast --cmd 21                   identity of a device
+  fsu-mock ask --fsu broadcast --cmd 41 --out dump.bin    its dump, verified
   fsu-mock ask --config my-fleet --fsu NAME --cmd 108B --set address=0001
   fsu-mock ask --fsu broadcast --cmd 41 --repeat 1000 --parallel 8
 
-Values are written as in JSON files; what is not given is as the template has it, else 0.";
+Values are written as in JSON files. A field without one has the template's value, else 0.";
+
+const PLAN_EXAMPLES: &str = "\
+Examples:
+  fsu-mock plan --list                  FSUs, templates and commands
+  fsu-mock plan --fsu NAME              all of one FSU
+  fsu-mock plan --fsu NAME --cmd 108B   one of its commands";
+
+const INIT_EXAMPLES: &str = "\
+Examples:
+  fsu-mock init my-fleet              everything that is embedded
+  fsu-mock init --minimal small       one FSU, one device, two commands
+  fsu-mock check --strict small
+  fsu-mock run --config small
+  fsu-mock ask --config small --fsu site --cmd 01";
 
 /// A fleet of field supervision units (FSUs) from JSON alone, to load-test a supervision centre.
 #[derive(Debug, Parser)]
-#[command(name = "fsu-mock", version, max_term_width = 100, after_help = ABOUT_EXAMPLES, after_long_help = long(ABOUT_EXAMPLES))]
+#[command(name = "fsu-mock", version, max_term_width = 100, after_help = flow(ABOUT_EXAMPLES), after_long_help = long(ABOUT_EXAMPLES))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -99,36 +119,51 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve the fleet until SIGTERM or SIGINT
-    #[command(after_help = RUN_EXAMPLES, after_long_help = long(RUN_EXAMPLES))]
+    #[command(after_help = flow(RUN_EXAMPLES), after_long_help = long(RUN_EXAMPLES))]
     Run(RunArgs),
     /// Tell every error and warning of a configuration at once
-    #[command(after_help = CHECK_EXAMPLES, after_long_help = long(CHECK_EXAMPLES))]
+    #[command(after_help = flow(CHECK_EXAMPLES), after_long_help = long(CHECK_EXAMPLES))]
     Check(CheckArgs),
     /// Decode a frame layer by layer, and show which rule answers it, and how
-    #[command(after_help = EXPLAIN_EXAMPLES, after_long_help = long(EXPLAIN_EXAMPLES))]
+    #[command(after_help = flow(EXPLAIN_EXAMPLES), after_long_help = long(EXPLAIN_EXAMPLES))]
     Explain(ExplainArgs),
     /// Ask a fleet that is served: load generator, latencies, every reply verified
-    #[command(after_help = FLOOD_EXAMPLES, after_long_help = format!("{FLOOD_EXAMPLES}\n\n{FLOOD_EXIT_CODES}"))]
+    #[command(after_help = flow(FLOOD_EXAMPLES), after_long_help = format!("{}\n\n{FLOOD_EXIT_CODES}", flow(FLOOD_EXAMPLES)))]
     Flood(Box<FloodArgs>),
-    /// Print the compiled plan of an FSU: offsets, spans, keys, rules
+    /// Print the compiled plan of an FSU, or list what there is
+    #[command(after_help = flow(PLAN_EXAMPLES))]
     Plan(PlanArgs),
     /// Send a command to an FSU, and decode its answer
-    #[command(after_help = ASK_EXAMPLES, after_long_help = long(ASK_EXAMPLES))]
+    #[command(after_help = flow(ASK_EXAMPLES), after_long_help = long(ASK_EXAMPLES))]
     Ask(AskArgs),
-    /// Write the embedded configuration, or a small one, into a directory for editing
+    /// Write the embedded configuration, or a small one, for editing
+    #[command(after_help = flow(INIT_EXAMPLES))]
     Init(InitArgs),
     /// Print the JSON Schema of a kind of configuration file
     Schema(SchemaArgs),
     /// Print completions for a shell
-    #[command(
-        after_help = "Example:\n  fsu-mock completions bash > ~/.local/share/bash-completion/completions/fsu-mock"
-    )]
+    #[command(after_help = "Example:\n  fsu-mock completions bash > fsu-mock.bash")]
     Completions(CompletionsArgs),
 }
 
 /// `--help` ends with the exit codes; `-h` does not.
 fn long(examples: &str) -> String {
-    format!("{examples}\n\n{EXIT_CODES}")
+    format!("{}\n\n{EXIT_CODES}", flow(examples))
+}
+
+/// Paragraphs on a line each, which the terminal's width breaks, and nothing else does. Indented lines stay as they are.
+fn flow(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut in_paragraph = false;
+    for line in text.lines() {
+        let is_text = !line.is_empty() && !line.starts_with(' ');
+        if !out.is_empty() {
+            out.push(if is_text && in_paragraph { ' ' } else { '\n' });
+        }
+        out.push_str(line);
+        in_paragraph = is_text;
+    }
+    out
 }
 
 /// Arguments of `run`.
@@ -137,7 +172,7 @@ pub struct RunArgs {
     /// sys_config.json, or the directory that holds it [default: the embedded configuration]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub config: Option<PathBuf>,
-    /// Executors, each pinned to one processor
+    /// Threads that serve, each pinned to one processor
     ///
     /// The FSUs are spread over them; replies do not depend on their number.
     /// [default: one per processor of --cpus, else half of the processors allowed here; at most one per FSU]
@@ -151,34 +186,34 @@ pub struct RunArgs {
     pub driver: Driver,
     /// No delays and no device log, whatever performance.enabled says
     ///
-    /// performance.skip_delay and performance.skip_device_log of sys_config.json still choose which of the two.
+    /// performance.skip_delay and performance.skip_device_log of sys_config.json can still turn either of them off.
     #[arg(long)]
     pub performance: bool,
-    /// The run is not valid when more than one reply in a thousand leaves later than this after it was due
+    /// How late a reply may leave: a run with more than one in a thousand later than this is not valid
     #[arg(long, value_name = "MS", default_value_t = 5.0)]
     pub late_limit_ms: f64,
-    /// At part load, let requests gather for so long where that saves processor time and costs no requests; 0: never
+    /// At part load, let requests gather for this long before they are read, which saves processor time; 0: never
     #[arg(long, value_name = "US", default_value_t = GATHER_US, value_parser = value_parser!(u32).range(..=i64::from(GATHER_US_MAX)))]
     pub gather_us: u32,
-    /// Each reply goes to the kernel as a datagram of its own
+    /// Hand each reply to the kernel as a datagram of its own
     ///
-    /// Replies of one size in a row to one centre go as one else, and the kernel cuts them (UDP_SEGMENT). The centre sees no
+    /// Without this, replies of one size to one centre go to the kernel as one, which cuts them (UDP_SEGMENT). The centre sees no
     /// difference; a capture on this machine does.
     #[arg(long)]
     pub no_gso: bool,
     /// Seed of delays and random values: the same seed gives the same replies [default: a new one, printed at start]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Listen on this address instead of every FSU's `host`; 0.0.0.0 for all interfaces
+    /// Listen on this address instead of every FSU's `host`; 0.0.0.0 is all of IPv4, :: all of IPv6 and IPv4
     #[arg(long, value_name = "ADDR")]
     pub bind: Option<IpAddr>,
-    /// Read the configuration anew when a file of it changes, as SIGHUP does
+    /// Read the configuration again when a file of it changes, as SIGHUP does
     #[arg(long, requires = "config")]
     pub watch: bool,
-    /// Write the final counters as JSON to this file
+    /// Write the final counters as JSON to this file; - is standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub stats: Option<PathBuf>,
-    /// Write a JSON line for every fault made on purpose to this file, anew: {"time", "fsu", "message", "kind"}
+    /// Write a JSON line for every fault made on purpose to this file, emptied first; - is standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub fault_ledger: Option<PathBuf>,
     /// Directory of the system log and the device logs, instead of log.dir
@@ -189,12 +224,12 @@ pub struct RunArgs {
 /// How the sockets are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
-    /// ring where this kernel has what it needs, else poll; poll where most FSUs are reached over TCP; the start tells which and why
+    /// ring if this kernel has what it needs and most FSUs are not tcp, else poll; the start tells which and why
     #[default]
     Auto,
-    /// io_uring: receives that go on for good, into shared buffers
+    /// io_uring
     Ring,
-    /// Readiness (epoll)
+    /// epoll
     Poll,
 }
 
@@ -412,7 +447,7 @@ pub struct AskArgs {
     /// Where the FSU is [default: where the configuration lets it listen]
     #[arg(long, value_name = "ADDR:PORT")]
     pub to: Option<SocketAddr>,
-    /// Write the data that follows the answer to this file
+    /// Write the data that follows the answer to this file; - is standard output
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub out: Option<PathBuf>,
     /// Milliseconds to wait for each frame
@@ -421,10 +456,10 @@ pub struct AskArgs {
     /// How often each frame is asked for again
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub retries: u32,
-    /// Ask so many times, and tell rates and latencies
+    /// How many times to ask; more than once tells rates and latencies
     #[arg(long, value_name = "N", default_value = "1")]
     pub repeat: NonZeroUsize,
-    /// From so many sockets at once (with --repeat; at most 256)
+    /// How many sockets ask at once, with --repeat; at most 256
     #[arg(long, value_name = "N", default_value = "1")]
     pub parallel: NonZeroUsize,
 }
@@ -438,7 +473,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The directory; made if it is not there
+    /// The directory; it is made if it does not exist
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// Write a small configuration instead: one FSU, one device, two commands
@@ -516,6 +551,37 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn n18_paragraphs_flow_and_lists_stay() {
+        let check = |text: &str, expected: &str| assert_eq!(flow(text), expected);
+        check("a\nb\n\nc", "a b\n\nc");
+        check("Examples:\n  x\n  y\n\nz\nz", "Examples:\n  x\n  y\n\nz z");
+        check("", "");
+    }
+
+    #[test]
+    fn n18_help_is_wrapped_once() {
+        for command in Cli::command().get_subcommands().chain([&Cli::command()]) {
+            let name = command.get_name();
+            let around = [command.get_after_help(), command.get_after_long_help(), command.get_long_about()];
+            for text in around.into_iter().flatten().map(ToString::to_string) {
+                let lines: Vec<&str> = text.lines().collect();
+                for pair in lines.windows(2) {
+                    // A paragraph is one line, which the terminal's width breaks; only lists have several.
+                    let is_text = |line: &str| !line.is_empty() && !line.starts_with("  ");
+                    assert!(!(is_text(pair[0]) && is_text(pair[1])), "{name}: {pair:?}");
+                }
+                let wide = lines.iter().find(|line| line.starts_with("  ") && line.chars().count() > 100);
+                assert_eq!(wide, None, "{name}");
+            }
+            for argument in command.get_arguments() {
+                let long = argument.get_long_help().map(ToString::to_string).unwrap_or_default();
+                let broken = long.split("\n\n").any(|paragraph| paragraph.contains('\n'));
+                assert!(!broken, "{name} {}: {long}", argument.get_id());
+            }
+        }
     }
 
     #[test]

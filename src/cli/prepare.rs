@@ -13,6 +13,7 @@ use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transpor
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
 use crate::shard::{DriverKind, Tuning, ring_missing};
+use crate::words::{count, noun};
 use log::LevelFilter;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -159,7 +160,8 @@ impl Prepared {
         let Placement { cpus, shared } = cpus::place(shards, listed.as_deref(), &allowed, fleet.fsus.len());
         if shared {
             let pool = listed.as_ref().unwrap_or(&allowed).len();
-            let text = format!("warning: {} shards on {pool} processors: some share one", cpus.len());
+            let text =
+                format!("warning: {} on {}: some share one", count(cpus.len(), "shard"), count(pool, "processor"));
             let _ = writeln!(std::io::stderr(), "fsu-mock: {text}");
         }
         let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
@@ -255,7 +257,6 @@ impl Prepared {
 
     /// `106 FSUs on 2 shards`
     pub fn size(&self) -> String {
-        let count = |n: usize, noun| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
         format!("{} on {}", count(self.fleet.fsus.len(), "FSU"), count(self.cpus.len(), "shard"))
     }
 
@@ -286,7 +287,10 @@ impl Prepared {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "  {key:<12} {value}");
         };
-        line("shards", &format!("{} on processors {}", self.cpus.len(), listed(&self.cpus)));
+        line(
+            "shards",
+            &format!("{} on {} {}", self.cpus.len(), noun(self.cpus.len(), "processor"), listed(&self.cpus)),
+        );
         line("driver", &format!("{} ({})", chosen.driver.name(), chosen.why));
         if let Some(given) = sockets.receive_buffer_bytes {
             line("buffers", &receive_buffers(given));
@@ -299,7 +303,7 @@ impl Prepared {
                 || "no ledger (--fault-ledger FILE)".to_owned(),
                 |path| format!("ledger {}", path.display()),
             );
-            line("faults", &format!("made on purpose by {many} FSUs; {ledger}"));
+            line("faults", &format!("made on purpose by {}; {ledger}", count(many, "FSU")));
         }
         line("system log", &log.dir.join(&log.file).display().to_string());
         line("performance", performance);

@@ -16,6 +16,7 @@ use crate::plan::reload::{Change, Fate};
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
 use crate::shard::Swap;
+use crate::words::count;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -151,7 +152,11 @@ impl<'a> Serving<'a> {
         }
         let (stay, new, gone) = change.counts();
         let took_ms = begun.elapsed().as_millis();
-        let summary = format!("reloaded: {stay} FSUs stay, {new} new, {gone} gone, {took_ms} ms");
+        let summary = format!(
+            "reloaded: {} {}, {new} new, {gone} gone, {took_ms} ms",
+            count(stay, "FSU"),
+            if stay == 1 { "stays" } else { "stay" }
+        );
         let fresh = change.new.iter().map(|&number| (&fleet.fsus[number as usize], addresses[number as usize]));
         let listening =
             fresh.filter(|(fsu, _)| fsu.bind.port() == 0).fold(String::new(), |mut text, (fsu, address)| {

@@ -18,6 +18,7 @@ use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
 use crate::responder::state::Counters;
 use crate::shard::DriverKind;
+use crate::words::count;
 use crossbeam_channel::{Receiver, never, select};
 use jiff::{SignedDuration, Timestamp, Unit};
 use std::io::{self, Write};
@@ -123,13 +124,13 @@ fn serve(
     let totals = &finished.counters;
     let sum = |count: fn(&Counters) -> u64| totals.iter().chain([&stopped.gone.counters]).map(count).sum::<u64>();
     log::info!(
-        "ended after {} s: {} requests received, {} answered, {} dropped, {} heartbeats sent, {} device-log records lost",
+        "ended after {} s: {} received, {} answered, {} dropped, {} sent, {} lost",
         duration.as_secs(),
-        sum(|one| one.received),
+        count(sum(|one| one.received), "request"),
         sum(|one| one.answered),
         sum(Counters::dropped_total),
-        sum(|one| one.heartbeats_sent),
-        sum(|one| one.log_records_lost),
+        count(sum(|one| one.heartbeats_sent), "heartbeat"),
+        count(sum(|one| one.log_records_lost), "device-log record"),
     );
     let ended = started.checked_add(SignedDuration::try_from(duration).unwrap_or_default()).unwrap_or(started);
     let run = RunStats {

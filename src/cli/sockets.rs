@@ -78,7 +78,7 @@ fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
 }
 
 fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
-    let mut text = format!("{} of {of} sockets cannot be bound:", refused.len());
+    let mut text = format!("{} of {} cannot be bound:", refused.len(), count(of, "socket"));
     for (fsu, error) in refused.iter().take(REFUSED_TOLD_MAX) {
         let why = refusal(fsu.bind, error);
         // Writing to a String cannot fail.

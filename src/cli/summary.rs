@@ -2,6 +2,7 @@
 
 use super::tables::{right, table};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
+use crate::words::count;
 use comfy_table::Table;
 use std::net::SocketAddr;
 
@@ -99,7 +100,7 @@ fn shown_ranges(addresses: &[SocketAddr]) -> String {
     let ranges = ranges(addresses.iter().copied());
     let mut shown: Vec<String> = ranges.iter().take(RANGES_MAX).map(Range::to_string).collect();
     if ranges.len() > RANGES_MAX {
-        shown.push(format!("… {} more ranges", ranges.len() - RANGES_MAX));
+        shown.push(format!("… {} more", count(ranges.len() - RANGES_MAX, "range")));
     }
     shown.join(" ")
 }

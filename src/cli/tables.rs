@@ -27,36 +27,63 @@ impl Stats {
         if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
             text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
         }
-        if self.lateness.replies + self.lateness.lost > 0 {
-            let Lateness { replies, p50_us, p99_us, p999_us, max_us, .. } = self.lateness;
+        let Lateness { replies, p50_us, p99_us, p999_us, max_us, lost, .. } = self.lateness;
+        if replies > 0 {
             let _ = writeln!(
                 text,
                 "\nreplies left after they were due: p50 {p50_us} us, p99 {p99_us} us, p99.9 {p999_us} us, latest {max_us} us, \
-                 of {replies}\n{}",
-                self.lateness.verdict(None)
+                 of {replies}"
             );
+        }
+        if replies + lost > 0 {
+            let _ = writeln!(text, "{}{}", if replies > 0 { "" } else { "\n" }, self.lateness.verdict(None));
         }
         let Totals { bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
         let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;
         let Totals { transfers_timed_out, transfers_refused, data_frames_resent, .. } = self.totals;
-        for (count, what) in [
-            (transfers_opened, "transfers were begun"),
-            (transfers_completed, "transfers were sent to their last frame"),
-            (transfers_aborted, "transfers were ended by a new command"),
-            (transfers_timed_out, "transfers were left off by their client"),
-            (transfers_refused, "demands or commands were refused for want of a transfer, or of room for one"),
-            (data_frames_resent, "data frames were sent again"),
-            (bad_checksum_seen, "requests had a wrong checksum"),
-            (big_endian_lengths, "outer lengths came high byte first"),
-            (kernel_drops, "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"),
-            (self.log.device_records_lost, "device-log records were lost: the queue was full"),
-            (self.log.device_records_unwritten, "device-log records were lost: they could not be written"),
-            (self.log.ledger_lines_lost, "faults are not in the ledger: the queue was full"),
-            (self.log.ledger_lines_unwritten, "faults are not in the ledger: they could not be written"),
-            (self.log.system_lines_lost, "system log lines were lost"),
+        for (many, one, several) in [
+            (transfers_opened, "transfer was begun", "transfers were begun"),
+            (transfers_completed, "transfer was sent to its last frame", "transfers were sent to their last frame"),
+            (transfers_aborted, "transfer was ended by a new command", "transfers were ended by a new command"),
+            (transfers_timed_out, "transfer was left off by its client", "transfers were left off by their client"),
+            (
+                transfers_refused,
+                "demand or command was refused: no such transfer, or no room for one",
+                "demands or commands were refused: no such transfer, or no room for one",
+            ),
+            (data_frames_resent, "data frame was sent again", "data frames were sent again"),
+            (bad_checksum_seen, "request had a wrong checksum", "requests had a wrong checksum"),
+            (big_endian_lengths, "outer length came high byte first", "outer lengths came high byte first"),
+            (
+                kernel_drops,
+                "datagram was lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
+                "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
+            ),
+            (
+                self.log.device_records_lost,
+                "device-log record was lost: the queue was full",
+                "device-log records were lost: the queue was full",
+            ),
+            (
+                self.log.device_records_unwritten,
+                "device-log record was lost: it could not be written",
+                "device-log records were lost: they could not be written",
+            ),
+            (
+                self.log.ledger_lines_lost,
+                "fault is not in the ledger: the queue was full",
+                "faults are not in the ledger: the queue was full",
+            ),
+            (
+                self.log.ledger_lines_unwritten,
+                "fault is not in the ledger: it could not be written",
+                "faults are not in the ledger: they could not be written",
+            ),
+            (self.log.system_lines_lost, "system log line was lost", "system log lines were lost"),
         ] {
-            if count > 0 {
-                text.extend([&count.to_string(), " ", what, "\n"]);
+            if many > 0 {
+                let what = if many == 1 { one } else { several };
+                text.extend([&many.to_string(), " ", what, "\n"]);
             }
         }
         text
@@ -154,6 +181,22 @@ pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table
 #[cfg(test)]
 mod tests {
     use crate::cli::stats::tests::stats;
+    use crate::lateness::Lateness;
+
+    #[test]
+    fn n18_one_is_not_plural_and_nothing_has_no_latency() {
+        let mut stats = stats();
+        stats.totals.bad_checksum_seen = 1;
+        stats.totals.transfers_opened = 2;
+        stats.lateness = Lateness { lost: 1, ..Lateness::default() };
+        let text = stats.tables();
+        assert!(text.contains("\n1 request had a wrong checksum\n"), "{text}");
+        assert!(text.contains("\n2 transfers were begun\n"), "{text}");
+        assert!(text.contains("\nnot valid: the mock lost 1 of 1 request itself\n"), "{text}");
+        assert!(!text.contains("p50"), "{text}");
+        stats.lateness = Lateness { replies: 1, p50_us: 7, ..Lateness::default() };
+        assert!(stats.tables().contains("p50 7 us"), "{text}");
+    }
 
     #[test]
     fn tables_have_what_occurred() {

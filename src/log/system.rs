@@ -8,6 +8,7 @@ use super::rolling::{Rolling, split_part};
 use super::stamp::Stamp;
 use super::trouble::Trouble;
 use crate::plan::fleet::LogPlan;
+use crate::words::count;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
@@ -213,7 +214,7 @@ impl SystemWriter {
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             self.counts.lost += lost;
-            self.say(Level::Warn, &format!("... {lost} lines lost here"));
+            self.say(Level::Warn, &format!("... {} lost here", count(lost, "line")));
         }
         any
     }

@@ -168,7 +168,7 @@ fn check_fleet(driver: &str) {
         (0..20).map(|n| fsu(&format!("new{n}"), &format!("4{n}"), ["udp", "tcp"][n % 2], &json!({}))).collect();
     tree.set_fsus(&[&new[..], std::slice::from_ref(&stays)].concat(), &json!({}));
     let told = run.reload();
-    assert!(told.starts_with("reloaded: 1 FSUs stay, 20 new, 2 gone"), "{told}");
+    assert!(told.starts_with("reloaded: 1 FSU stays, 20 new, 2 gone"), "{told}");
     for n in 0..20 {
         let name = format!("new{n}");
         if n % 2 == 0 {
@@ -188,7 +188,7 @@ fn check_fleet(driver: &str) {
     kept.expect(&meter(1, 1, &[0, 2, 2, 1]));
     // And back: places are had again.
     tree.set_fsus(&[stays, goes[0].clone()], &json!({}));
-    assert!(run.reload().starts_with("reloaded: 1 FSUs stay, 1 new, 20 gone"));
+    assert!(run.reload().starts_with("reloaded: 1 FSU stays, 1 new, 20 gone"));
     assert_eq!(level(&run, "goes_udp", "2"), 513);
     kept.send(&meter(1, 1, &[0, 2]));
     kept.expect(&meter(1, 1, &[0, 2, 2, 1]));
