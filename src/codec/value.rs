@@ -5,6 +5,7 @@
 
 use super::checksum::{read_number, write_number};
 use crate::plan::template::{Kind, Slot};
+use crate::words::count;
 use std::fmt;
 use std::io::Write as _;
 
@@ -25,21 +26,23 @@ impl Misfit {
     /// What is wrong and what would be right, for a field of this type and size.
     pub fn explain(self, slot: &Slot) -> String {
         let len = slot.len;
+        let bytes = count(len, "byte");
+        let hold = if len == 1 { "holds" } else { "hold" };
         match (self, &slot.kind) {
             (Self::Digit, Kind::Hex) => "not hex (digits 0-9 and A-F, an optional 0x, spaces)".into(),
             (Self::Digit, Kind::Bcd) => "not decimal digits only (bcd has no sign and no point)".into(),
             (Self::Digit, Kind::Bit(_)) => format!("not a list of {} zeros and ones", len * 8),
             (Self::Digit, Kind::F32 | Kind::F64) => "not a number".into(),
             (Self::Digit, _) => "not a whole number (decimal or 0x…)".into(),
-            (Self::TooLong, Kind::Hex) => format!("longer than the field ({len} bytes hold {} hex digits)", len * 2),
-            (Self::TooLong, Kind::Bcd) => format!("longer than the field ({len} bytes hold {} digits)", len * 2),
-            (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({len} bytes hold {} bits)", len * 8),
-            (Self::TooLong, _) => format!("longer than the field ({len} bytes)"),
+            (Self::TooLong, Kind::Hex) => format!("longer than the field ({bytes} {hold} {} hex digits)", len * 2),
+            (Self::TooLong, Kind::Bcd) => format!("longer than the field ({bytes} {hold} {} digits)", len * 2),
+            (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({bytes} {hold} {} bits)", len * 8),
+            (Self::TooLong, _) => format!("longer than the field ({bytes})"),
             (Self::Range, Kind::F32) => format!("out of range ({:e} to {:e} in 4 bytes)", f32::MIN, f32::MAX),
             (Self::Range, Kind::F64) => format!("out of range ({:e} to {:e} in 8 bytes)", f64::MIN, f64::MAX),
             (Self::Range, kind) => {
                 let (low, high) = range(kind, len);
-                format!("out of range ({low} to {high} in {len} bytes)")
+                format!("out of range ({low} to {high} in {bytes})")
             }
             (Self::Empty, _) => "empty where a number is needed".into(),
         }

@@ -187,7 +187,7 @@ mod tests {
             &[
                 "v.json:1:2: /109E: error: no FSU that is asked has a command `109E` (did you mean `109D`?)",
                 "v.json:1:29: /109D/dor_no: error: no field `dor_no` in the request of 109D (did you mean `door_no`?)",
-                "v.json:1:53: /109D/door_no: error: `256` is out of range (0 to 255 in 1 bytes)",
+                "v.json:1:53: /109D/door_no: error: `256` is out of range (0 to 255 in 1 byte)",
                 "v.json:1:58: /109D/start: error: `start` of 109D is always computed",
             ],
         );

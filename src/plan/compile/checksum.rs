@@ -6,6 +6,7 @@ use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawProtocol, RawVendor};
 use crate::plan::template::{Algorithm, Checksum, Complement, Computed, Encoding, Field, Offset, Template};
+use crate::words::count;
 
 /// The name of the checksum field: as declared, else the tail field named `checksum` or `check`.
 pub fn field_name(protocol: &RawProtocol, tail: &[Field]) -> Option<Box<str>> {
@@ -62,7 +63,7 @@ fn algorithm(
         return None;
     };
     if found.bits as usize > field_len * 8 {
-        diags.error(given.pos, format!("a CRC of {} bits in a field of {field_len} bytes", found.bits));
+        diags.error(given.pos, format!("a CRC of {} bits in a field of {}", found.bits, count(field_len, "byte")));
         return None;
     }
     Some((found.algorithm, format!("crc:{}", found.name).into()))

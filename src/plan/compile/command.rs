@@ -9,6 +9,7 @@ use crate::config::raw::{RawCommand, RawField};
 use crate::plan::template::{
     Command, Computed, Constant, Count, Encoding, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot, Template,
 };
+use crate::words::count;
 
 /// What rules need of a command beside the plan.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
             }
             if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
-                diags.error(length.pos, format!("`{plain}` is a header field of {} bytes", field.slot.len));
+                diags.error(length.pos, format!("`{plain}` is a header field of {}", count(field.slot.len, "byte")));
             }
             out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.value.clone() });
             continue;
@@ -172,7 +173,7 @@ pub fn command(
     let fixed = template.data_len_fixed;
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {
-            diags.error(raw.pos, format!("the {which} fields take {len} bytes, the data frame has {most}"));
+            diags.error(raw.pos, format!("the {which} fields take {}, the data frame has {most}", count(len, "byte")));
         }
     };
 

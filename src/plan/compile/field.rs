@@ -7,6 +7,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
 use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Field, Kind, Slot, Template};
+use crate::words::count;
 
 /// Where a name points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,7 +188,7 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         return None;
     }
     if let Some(fixed) = fixed.filter(|&fixed| fixed != length) {
-        diags.error(length_pos, format!("length {length} for type {kind_name} ({fixed} bytes)"));
+        diags.error(length_pos, format!("length {length} for type {kind_name} ({})", count(fixed, "byte")));
         return None;
     }
     // Behind a wrong type nothing tells whether these keys are wrong, too.

@@ -16,6 +16,7 @@ use crate::plan::template::{
     Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyPart, KeyShape, Kind,
     LengthField, Offset, Slot, Template,
 };
+use crate::words::count;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -591,7 +592,7 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
     }
     let fixed = plan.data_len_fixed;
     if let Some(fixed) = fixed.filter(|&fixed| list.len > fixed) {
-        diags.error(raw.pos, format!("the reply fields take {} bytes, the data frame has {fixed}", list.len));
+        diags.error(raw.pos, format!("the reply fields take {}, the data frame has {fixed}", count(list.len, "byte")));
     }
     let response_len = fixed.unwrap_or(list.len).max(list.len);
     command::response_lengths(diags, plan, raw_list, &mut list.fields, response_len, plan.less);

@@ -85,7 +85,7 @@ fn header_values_must_fit() {
     check(
         at,
         json!("100"),
-        &["/protocol/pdu_left/1/value: error: `100` is longer than the field (1 bytes hold 2 hex digits)"],
+        &["/protocol/pdu_left/1/value: error: `100` is longer than the field (1 byte holds 2 hex digits)"],
     );
     check(
         at,
@@ -96,7 +96,7 @@ fn header_values_must_fit() {
     check(
         at,
         json!("7E7E"),
-        &["/protocol/pdu_left/0/value: error: `7E7E` is longer than the field (1 bytes hold 2 hex digits)"],
+        &["/protocol/pdu_left/0/value: error: `7E7E` is longer than the field (1 byte holds 2 hex digits)"],
     );
 }
 
@@ -353,7 +353,7 @@ fn what_a_length_holds() {
     let at = format!("/{data}/add");
     one(data, -5, "", "");
     one(data, -6, &at, "`n` would be -1, and a length is never below 0");
-    let most = format!("`{}` is out of range (0 to 255 in 1 bytes)", i64::MAX);
+    let most = format!("`{}` is out of range (0 to 255 in 1 byte)", i64::MAX);
     one(data, i64::MAX, &format!("/{data}"), &most);
 }
 
