@@ -169,7 +169,7 @@ fn n20_the_load_generator_and_ask_reach_them() {
             command.args(args).arg("--config").arg(tree.path("sys_config.json"));
             command
         };
-        for transport in [&["--fsu", "udp"][..], &["--tcp"]] {
+        for transport in [&["--fsu", "udp"][..], &["--tcp"], &["--broadcast"]] {
             let ports = tree.path("ports.txt");
             let mut command = program(&["flood", "--quiet", "--mix", "01", "--requests", "40", "--seconds", "20"]);
             command.args(transport).arg("--ports").arg(&ports);
@@ -186,4 +186,23 @@ fn n20_the_load_generator_and_ask_reach_them() {
         assert_bytes(&centre.ask(&request(ID, [1, 2], &lamp(1, 0x55))), &reply(ID, [1, 2], &lamp(1, 0x80)));
         run.stop();
     }
+}
+
+#[test]
+fn n20_the_load_generator_asks_both_families_from_one_socket() {
+    if drivers().is_empty() {
+        return;
+    }
+    let fsus = [("four", "127.0.0.1"), ("six", "::1")].map(|(name, host)| fsu(name, ID, "udp", &json!({"host": host})));
+    let tree = Tree::new(&fsus, &json!({}));
+    let run = Run::start(&tree, &[]);
+    tree.write("ports.txt", &run.said.join("\n"));
+    let mut command = Command::new(PROGRAM);
+    command.args(["flood", "--quiet", "--mix", "01", "--requests", "80", "--seconds", "20", "--config"]);
+    command.arg(tree.path("sys_config.json")).arg("--ports").arg(tree.path("ports.txt"));
+    let ended = run_to_end(&mut command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let ended = run.stop();
+    assert!(ended.count("/fsus/0/answered") > 0 && ended.count("/fsus/1/answered") > 0);
+    assert_eq!(ended.count("/totals/answered"), 80);
 }

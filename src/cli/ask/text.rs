@@ -5,6 +5,7 @@ use super::{Ended, Question, Sum};
 use crate::client::exchange::Outcome;
 use crate::codec::value;
 use crate::plan::template::Field;
+use crate::words::count;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -38,7 +39,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
         raw.get(template.left_len..end).unwrap_or_default()
     };
     if !data.is_empty() {
-        writeln!(out, "\ndata: {} bytes{}", data.len(), frames(question, data.len()))?;
+        writeln!(out, "\ndata: {}{}", count(data.len(), "byte"), frames(question, data.len()))?;
         let is_reply = ended.error.is_none() && data.len() == command.response_len;
         if is_reply && !command.response.is_empty() {
             // The fields of a data frame count from the frame's start.
@@ -67,7 +68,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
 
 fn frames(question: &Question<'_>, bytes: usize) -> String {
     let transfer = question.device.template.transfer.as_ref();
-    transfer.map(|transfer| format!(" in {} frames", transfer.frames(bytes))).unwrap_or_default()
+    transfer.map(|transfer| format!(" in {}", count(transfer.frames(bytes), "frame"))).unwrap_or_default()
 }
 
 fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
@@ -75,8 +76,11 @@ fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     if tally.retries + tally.restarts + tally.passed_over > 0 {
         writeln!(
             out,
-            "{} sent, {} of them again; {} transfers begun anew; {} frames passed over",
-            tally.sent, tally.retries, tally.restarts, tally.passed_over
+            "{} sent, {} of them again; {} begun again; {} passed over",
+            tally.sent,
+            tally.retries,
+            count(tally.restarts, "transfer"),
+            count(tally.passed_over, "frame")
         )?;
     }
     Ok(())
@@ -110,7 +114,8 @@ pub(super) fn write_sum(
     sum.took.sort_unstable();
     let seconds = took.as_secs_f64().max(1e-9);
     let whole = sum.took.len();
-    writeln!(out, "{asked} commands from {parallel} sockets in {seconds:.2} s")?;
+    let (commands, sockets) = (count(asked, "command"), count(parallel, "socket"));
+    writeln!(out, "{commands} from {sockets} in {seconds:.2} s")?;
     writeln!(
         out,
         "  whole    {whole} ({:.1}/s, {:.0} bytes/s of data)",
@@ -120,7 +125,8 @@ pub(super) fn write_sum(
     writeln!(out, "  refused  {}", sum.refused)?;
     writeln!(out, "  failed   {}", sum.failed)?;
     writeln!(out, "  wrong    {}", sum.wrong)?;
-    writeln!(out, "  sent     {}, {} of them again, {} transfers begun anew", sum.sent, sum.retries, sum.restarts)?;
+    let restarts = count(sum.restarts, "transfer");
+    writeln!(out, "  sent     {}, {} of them again, {restarts} begun again", sum.sent, sum.retries)?;
     if whole > 0 {
         let at = |share: f64| {
             let index = ((whole as f64 * share).ceil() as usize).clamp(1, whole) - 1;

@@ -10,6 +10,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTransfer};
 use crate::plan::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset, Template};
 use crate::plan::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
+use crate::words::count;
 use std::sync::Arc;
 
 /// A value of `accept` that refuses.
@@ -230,7 +231,7 @@ pub fn check_size(diags: &mut Diags, transfer: &Transfer, bytes: usize, pos: Pos
         let bound = if most == transfer.bytes_max {
             "`bytes_max`".to_owned()
         } else {
-            format!("{frames} frames of {chunk} bytes; a larger `chunk_bytes` carries more")
+            format!("{frames} frames of {}; a larger `chunk_bytes` carries more", count(chunk, "byte"))
         };
         diags.error(pos, format!("{bytes} bytes of data (at most {most}: {bound})"));
     }
