@@ -3,12 +3,12 @@
 use std::fmt::Display;
 
 /// `1 error`, `2 errors`, `0 replies`: a number and what it counts, in its plural where it is not one.
-pub fn count<N: Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
+pub fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {
     if n == N::from(1) { format!("{n} {noun}") } else { format!("{n} {}", plural(noun)) }
 }
 
 /// `request`, `requests`: the noun alone, as that number has it.
-pub fn noun<N: PartialEq + From<u8>>(n: N, noun: &str) -> String {
+pub fn noun<N: Copy + PartialEq + From<u8>>(n: N, noun: &str) -> String {
     if n == N::from(1) { noun.to_owned() } else { plural(noun) }
 }
 

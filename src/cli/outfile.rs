@@ -29,8 +29,8 @@ impl Words {
     /// # Errors
     /// More than one of them is standard output: which, by the names of their options.
     pub fn beside(outputs: &[(&str, Option<&Path>)]) -> Result<Self, String> {
-        let is_dash = |path: &Option<&Path>| path.is_some_and(is_stdout);
-        let names: Vec<&str> = outputs.iter().filter(|(_, path)| is_dash(path)).map(|&(name, _)| name).collect();
+        let dashes = outputs.iter().filter(|(_, path)| path.is_some_and(is_stdout));
+        let names: Vec<&str> = dashes.map(|&(name, _)| name).collect();
         match names[..] {
             [] => Ok(Self::Stdout),
             [_] => Ok(Self::Stderr),

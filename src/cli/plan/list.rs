@@ -91,7 +91,7 @@ impl List {
 
     /// As tables.
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<Vec<String>> = self.groups().iter().map(|group| group.row()).collect();
+        let rows: Vec<Vec<String>> = self.groups().iter().map(Group::row).collect();
         let head = ["FSU", "many", "transport", "listens", "id", "device", "vendor", "template"];
         print(&columns(&head, &[1], &rows, 2), out)?;
         for template in &self.templates {
