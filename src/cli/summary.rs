@@ -100,7 +100,7 @@ fn shown_ranges(addresses: &[SocketAddr]) -> String {
     let ranges = ranges(addresses.iter().copied());
     let mut shown: Vec<String> = ranges.iter().take(RANGES_MAX).map(Range::to_string).collect();
     if ranges.len() > RANGES_MAX {
-        shown.push(format!("… {} more", count(ranges.len() - RANGES_MAX, "range")));
+        shown.push(format!("… {}", count(ranges.len() - RANGES_MAX, "more range")));
     }
     shown.join(" ")
 }
