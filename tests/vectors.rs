@@ -65,7 +65,7 @@ fn judge_answers_every_pair() {
                 &p.decode(&frame, command, "req_data_list"),
             );
             let reply = p.cut(&bytes(vector, "reply")).unwrap();
-            assert_eq!(p.faults(&reply), [""; 0], "{name}");
+            assert_eq!(p.faults_of_reply(&reply), [""; 0], "{name}");
             check_fields(
                 name,
                 vector["reply_fields"].as_object().unwrap(),

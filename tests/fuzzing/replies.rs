@@ -211,7 +211,7 @@ impl Talk<'_> {
 fn is_good(device: &Device, bytes: &[u8]) -> Result<(), String> {
     let judge = Protocol(protocol_of(device));
     let frame = judge.cut(bytes)?;
-    let mut faults = judge.faults(&frame);
+    let mut faults = judge.faults_of_reply(&frame);
     faults.retain(|fault| *fault != "bad_version");
     assert_eq!(wire(&frame), bytes);
     if faults.is_empty() { Ok(()) } else { Err(faults.join(", ")) }

@@ -42,7 +42,7 @@ fn with_transfer(t: &mut Tape, template: &mut Value) {
     ];
     for field in more {
         // A length may count all that follows it.
-        let end = left.iter().position(|f| f["value"] == "{{data_frame_length}}").unwrap_or(left.len());
+        let end = left.iter().position(super::fields::is_number).unwrap_or(left.len());
         let end = if left.last().is_some_and(|f| ["checksum", "check", "cs"].contains(&name(f).as_str())) {
             end.min(left.len() - 1)
         } else {
@@ -55,6 +55,7 @@ fn with_transfer(t: &mut Tape, template: &mut Value) {
     for command in protocol["data_frame"].as_array_mut().unwrap() {
         if t.chance(85) {
             let mut listed = accept.clone();
+            listed["name"] = json!("{pdu_left}_Accept");
             listed["value"] = json!("00");
             command["resp_data_list"].as_array_mut().unwrap().push(listed);
         }

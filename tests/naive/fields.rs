@@ -32,12 +32,29 @@ pub fn name(field: &Value) -> String {
     bare(field["name"].as_str().unwrap())
 }
 
+/// Does this spelling say header or tail? Then it is no field of the data frame, and a plain name is none of them.
+pub fn says_outside(name: &str) -> bool {
+    name.starts_with("{pdu_left}") || name.starts_with("{pdu_tailer}")
+}
+
+/// The same of a field in a list.
+pub fn is_alias(field: &Value) -> bool {
+    says_outside(field["name"].as_str().unwrap())
+}
+
+/// Is the value of this field the command's data_frame_length?
+pub fn is_number(field: &Value) -> bool {
+    let text = field["value"].as_str().unwrap_or_default();
+    text.split_whitespace().collect::<String>() == "{{data_frame_length}}"
+}
+
 /// `cid2`, `{pdu_left}_cid2` and `{pdu_left}.{cid2}` are one name.
 pub fn bare(name: &str) -> String {
     if !name.contains('{') {
         return name.to_owned();
     }
-    let rest = name.strip_prefix("{pdu_left}").map(|rest| rest.trim_start_matches(['_', '.']));
+    let rest = name.strip_prefix("{pdu_left}").or(name.strip_prefix("{pdu_tailer}"));
+    let rest = rest.map(|rest| rest.trim_start_matches(['_', '.']));
     rest.unwrap_or(name).trim_start_matches('{').trim_end_matches('}').to_owned()
 }
 

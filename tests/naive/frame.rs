@@ -1,7 +1,9 @@
 //! The inner frame: cutting, checking, commands, lengths, building.
 
 use super::checksum::checksum;
-use super::fields::{self, Fill, decode, encode, kind, name, number, order, size, sizes, unhex, unsigned};
+use super::fields::{
+    self, Fill, decode, encode, is_alias, is_number, kind, name, number, order, says_outside, size, sizes, unhex, unsigned,
+};
 use serde_json::{Map, Value, json};
 
 /// One part of a frame: a header or tail field, or the whole data frame.
@@ -71,7 +73,7 @@ impl<'a> Protocol<'a> {
         let mut offset = 0;
         let mut out = vec![];
         for field in list {
-            if self.outside(&name(field)).is_none() {
+            if !is_alias(field) {
                 out.push((field, offset));
                 offset += size(field);
             }
@@ -146,8 +148,69 @@ impl<'a> Protocol<'a> {
         Ok(frame)
     }
 
-    /// Everything that is wrong with a cut frame, in the order in which it is looked at, commands aside.
+    /// The header fields behind the first `{{data_frame_length}}` of the header, in bytes.
+    fn behind(&self) -> usize {
+        let at = self.left().iter().position(is_number);
+        at.map_or(0, |at| sizes(&self.left()[at + 1..]))
+    }
+
+    /// Is a command's data_frame_length the data frame and the header fields behind it (or the data frame alone)?
+    fn counts_behind(&self, command: &Value) -> bool {
+        let Some(said) = command["data_frame_length"].as_u64().map(|said| said as usize) else { return true };
+        let (behind, reply) = (self.behind(), self.room(list(command, "resp_data_list")));
+        let request = command["req_data_list"].as_array().map(|list| self.room(list));
+        for fields in [Some(reply), request].into_iter().flatten() {
+            if said == fields && reply <= said {
+                return false;
+            }
+            if said == fields + behind && reply + behind <= said {
+                return true;
+            }
+        }
+        reply + behind <= said
+    }
+
+    /// The number of a frame of that command with so many bytes of data; `None`: of no command.
+    fn number(&self, command: Option<&Value>, data: usize) -> usize {
+        let Some(command) = command else {
+            let mut all: Vec<usize> = self.commands().iter().map(|c| self.number(Some(c), data)).collect();
+            all.dedup();
+            return if all.len() == 1 { all[0] } else { data + self.behind() };
+        };
+        match command["data_frame_length"].as_u64() {
+            Some(said) if self.fixed().is_some() => said as usize,
+            _ if self.counts_behind(command) => data + self.behind(),
+            _ => data,
+        }
+    }
+
+    /// The bytes of that number in a field.
+    pub fn number_in(&self, field: &Value, command: Option<&Value>, data: usize) -> Option<Vec<u8>> {
+        let value = self.number(command, data);
+        match kind(field) {
+            "bcd" => encode(field, &json!(value.to_string()), Fill::NONE),
+            _ => Some(order(field, number(value as i128, size(field), false)?)),
+        }
+    }
+
+    /// Everything that is wrong with a request, in the order in which it is looked at, commands aside.
     pub fn faults(&self, frame: &Frame) -> Vec<&'static str> {
+        let mut out = self.faults_of_reply(frame);
+        let Some(command) = self.command(frame).map(|at| &self.commands()[at]) else { return out };
+        let data = &frame[self.left().len()].raw;
+        let right = |field: &Value, raw: &[u8]| self.number_in(field, Some(command), data.len()).as_deref() == Some(raw);
+        let outside = self.order().into_iter().enumerate().filter_map(|(i, f)| Some((f?, &frame[i].raw[..])));
+        let inside = self.placed(list(command, "req_data_list"));
+        let inside = inside.into_iter().filter_map(|(f, at)| Some((f, data.get(at..at + size(f))?)));
+        if outside.chain(inside).any(|(field, raw)| is_number(field) && !right(field, raw)) {
+            let lengths = out.iter().take_while(|fault| fault.starts_with("bad_length")).count();
+            out.insert(lengths, "bad_length");
+        }
+        out
+    }
+
+    /// The same of a frame that need not tell its command.
+    pub fn faults_of_reply(&self, frame: &Frame) -> Vec<&'static str> {
         let mut out = vec![];
         let lengths: Vec<(usize, &Value)> = self
             .order()
@@ -171,9 +234,18 @@ impl<'a> Protocol<'a> {
         for (i, field) in &lengths {
             let got = unsigned(&order(field, frame[*i].raw.clone()));
             let got = if field["check"] == "lchksum" { got & 0xFFF } else { got };
-            if got != self.count(frame, *i, field) {
+            if !is_number(field) && got != self.count(frame, field) {
                 out.push("bad_length");
             }
+        }
+        let data = frame[self.left().len()].raw.len();
+        let all = self.commands().iter().map(Some).chain([None]);
+        let right = |command: Option<&Value>| {
+            let numbers = lengths.iter().filter(|(_, field)| is_number(field));
+            numbers.into_iter().all(|(i, f)| self.number_in(f, command, data).as_ref() == Some(&frame[*i].raw))
+        };
+        if !all.into_iter().any(right) {
+            out.push("bad_length");
         }
         if let Some(at) = self.checksum_at() {
             if frame[at].raw != self.checksum(frame, at) {
@@ -191,11 +263,7 @@ impl<'a> Protocol<'a> {
     }
 
     /// What a length field has to say of this frame.
-    fn count(&self, frame: &Frame, at: usize, field: &Value) -> i128 {
-        if field["value"] == "{{data_frame_length}}" {
-            let end = self.left().len();
-            return frame[at + 1..=end].iter().map(|s| s.raw.len() as i128).sum();
-        }
+    fn count(&self, frame: &Frame, field: &Value) -> i128 {
         let chars = field["unit"] == "chars";
         let mut sum = field["add"].as_i64().map_or(0, i128::from);
         for of in list(field, "of") {
@@ -302,13 +370,13 @@ impl<'a> Protocol<'a> {
     /// The bytes of that request field, in the data frame or (an alias) outside it.
     fn given(&self, frame: &Frame, request: &'a [Value], field: &Value) -> Option<Vec<u8>> {
         let wanted = name(field);
-        match self.placed(request).iter().find(|(f, _)| name(f) == wanted) {
+        match self.placed(request).iter().find(|(f, _)| name(f) == wanted && !is_alias(field)) {
             Some((f, at)) => frame[self.left().len()].raw.get(*at..at + size(f)).map(<[u8]>::to_vec),
             None => frame.iter().find(|s| s.name == wanted).map(|s| s.raw.clone()),
         }
     }
 
-    /// A request field by name, with its bytes: data frame first, then header.
+    /// A request field by name, as rules spell it, with its bytes: data frame first, then header.
     pub fn request_field(
         &self,
         frame: &Frame,
@@ -316,11 +384,13 @@ impl<'a> Protocol<'a> {
         wanted: &str,
     ) -> Option<(&'a Value, Vec<u8>)> {
         let placed = self.placed(command.map_or(&[], |c| list(c, "req_data_list")));
-        if let Some((field, at)) = placed.iter().find(|(f, _)| name(f) == wanted) {
+        let inside = placed.iter().find(|(f, _)| name(f) == wanted && !says_outside(wanted));
+        if let Some((field, at)) = inside {
             return Some((field, frame[self.left().len()].raw.get(*at..at + size(field))?.to_vec()));
         }
+        let wanted = fields::bare(wanted);
         let segment = frame.iter().find(|s| s.name == wanted)?;
-        Some((self.outside(wanted)?, segment.raw.clone()))
+        Some((self.outside(&wanted)?, segment.raw.clone()))
     }
 
     /// Bytes of a data frame whose fields take `room`.
@@ -329,8 +399,17 @@ impl<'a> Protocol<'a> {
             return total - sizes(self.left()) - sizes(self.tail());
         }
         let Some(said) = command["data_frame_length"].as_u64() else { return room };
-        let carrier = self.left().iter().position(|f| f["value"] == "{{data_frame_length}}");
-        said as usize - carrier.map_or(0, |at| sizes(&self.left()[at + 1..]))
+        said as usize - if self.counts_behind(command) { self.behind() } else { 0 }
+    }
+
+    /// The header or tail field as a rule has to spell it beside the data frame of that list.
+    pub fn spelled(&self, field: &Value, list: &[Value]) -> String {
+        let name = name(field);
+        if !list.iter().any(|other| !is_alias(other) && fields::name(other) == name) {
+            return name;
+        }
+        let in_left = self.left().iter().any(|other| fields::name(other) == name);
+        format!("{{{}}}_{name}", if in_left { "pdu_left" } else { "pdu_tailer" })
     }
 
     /// A frame's fields by name, its data frame read with that list (`req_data_list`, `resp_data_list`).
@@ -339,7 +418,8 @@ impl<'a> Protocol<'a> {
         for (i, field) in self.order().into_iter().enumerate() {
             match field {
                 Some(field) => {
-                    out.insert(name(field), decode(field, &frame[i].raw, Fill::of(command)));
+                    let spelled = self.spelled(field, list(command, which));
+                    out.insert(spelled, decode(field, &frame[i].raw, Fill::of(command)));
                 }
                 None => {
                     for (field, at) in self.placed(list(command, which)) {
@@ -353,9 +433,19 @@ impl<'a> Protocol<'a> {
         out
     }
 
-    /// A whole frame from the bytes of its header and tail fields and its data frame: constants, lengths and checksum
-    /// are filled in. `None`: a length does not fit its field.
+    /// A whole frame of no command.
     pub fn build(&self, outside: &dyn Fn(&'a Value) -> Vec<u8>, data: Vec<u8>) -> Option<Frame> {
+        self.build_of(None, outside, data)
+    }
+
+    /// A whole frame of a command from the bytes of its header and tail fields and its data frame: constants, lengths and
+    /// checksum are filled in. `None`: a length does not fit its field.
+    pub fn build_of(
+        &self,
+        command: Option<&Value>,
+        outside: &dyn Fn(&'a Value) -> Vec<u8>,
+        data: Vec<u8>,
+    ) -> Option<Frame> {
         let parts = self.order();
         let mut frame: Frame = vec![];
         for (i, part) in parts.iter().enumerate() {
@@ -369,8 +459,11 @@ impl<'a> Protocol<'a> {
             frame.push(Segment { name: part.map_or("data_frame".to_owned(), name), raw, wire });
         }
         for (i, part) in parts.iter().enumerate() {
-            if let Some(field) = part.filter(|f| is_length(f)) {
-                let mut value = self.count(&frame, i, field);
+            if let Some(field) = part.filter(|f| is_number(f)) {
+                frame[i].raw = self.number_in(field, command, data.len())?;
+                frame[i].wire = self.travel(i, &frame[i].raw);
+            } else if let Some(field) = part.filter(|f| is_length(f)) {
+                let mut value = self.count(&frame, field);
                 if field["check"] == "lchksum" {
                     if value > 0xFFF {
                         return None;
@@ -397,29 +490,33 @@ impl<'a> Protocol<'a> {
     /// `extra` bytes follow the data frame's fields.
     pub fn request(&self, command: &'a Value, values: &Map<String, Value>, extra: &[u8]) -> Option<Frame> {
         let fill = Fill::of(command);
-        let bytes = |field: &Value, constant: Option<&Value>| match values.get(&name(field)).or(constant) {
+        let bytes = |field: &Value, named: &str, constant: Option<&Value>| match values.get(named).or(constant) {
             Some(value) => encode(field, value, fill).unwrap(),
             None => vec![0; size(field)],
         };
         let request = list(command, "req_data_list");
+        let room = self.room(request);
+        let whole = if self.fixed().is_some() { self.data_size(command, room) } else { room } + extra.len();
         let mut data = vec![];
         for (field, _) in self.placed(request) {
-            data.extend(bytes(field, field.get("value")));
+            if is_number(field) && !values.contains_key(&name(field)) {
+                data.extend(self.number_in(field, Some(command), whole).unwrap());
+            } else {
+                data.extend(bytes(field, &name(field), field.get("value")));
+            }
         }
-        if self.fixed().is_some() {
-            data.resize(self.data_size(command, data.len()), 0);
-        }
+        data.resize(whole - extra.len(), 0);
         data.extend(extra);
         let outside = |field: &'a Value| {
-            let alias = request.iter().find(|f| name(f) == name(field)).and_then(|f| f.get("value"));
-            bytes(field, alias.or(field.get("value")))
+            let alias = request.iter().find(|f| is_alias(f) && name(f) == name(field)).and_then(|f| f.get("value"));
+            bytes(field, &self.spelled(field, request), alias.or(field.get("value")))
         };
-        self.build(&outside, data)
+        self.build_of(Some(command), &outside, data)
     }
 }
 
 pub fn is_length(field: &Value) -> bool {
-    kind(field) == "length" || field["value"] == "{{data_frame_length}}"
+    kind(field) == "length" || is_number(field)
 }
 
 /// The length with its check: in the top 4 of 16 bits the two's complement of the sum of the three lower nibbles.

@@ -114,12 +114,18 @@ fn spelled(t: &mut Tape, name: &str) -> String {
 /// The header field again, as a request or reply list names it.
 fn alias(t: &mut Tape, field: &Value) -> Value {
     let mut out = field.clone();
-    if name(field) != "trail" {
-        out["name"] = json!(spelled(t, &name(field)));
-    }
+    let area = if name(field) == "trail" { "{pdu_tailer}" } else { "{pdu_left}" };
+    let (open, close) = t.one(&[("_", ""), (".", ""), ("_{", "}"), (".{", "}")]);
+    out["name"] = json!(format!("{area}{open}{}{close}", name(field)));
     out.as_object_mut().unwrap().remove("value");
     out.as_object_mut().unwrap().remove("match");
     out
+}
+
+/// A field that holds the command's data_frame_length.
+fn counted(t: &mut Tape, name: &str) -> Value {
+    let value = t.one(&["{{data_frame_length}}", "{{ data_frame_length }}"]);
+    json!({"name": name, "length": 2, "type": t.one(&["uint", "hex", "bcd", "int"]), "value": value})
 }
 
 fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
@@ -258,6 +264,10 @@ pub fn template(t: &mut Tape) -> Value {
     if t.chance(15) {
         tail.push(json!({"name": "trail", "length": 1, "type": "hex"}));
     }
+    if t.chance(10) {
+        let kind = t.one(&["uint", "hex"]);
+        tail.push(json!({"name": "count", "length": 2, "type": kind, "value": "{{data_frame_length}}"}));
+    }
     for key in of("tail") {
         tail.push(json!({"name": key, "length": 1, "type": "hex"}));
     }
@@ -294,14 +304,25 @@ pub fn template(t: &mut Tape) -> Value {
         for reason in ["bad_length_checksum", "bad_length", "bad_checksum", "bad_version", "unknown_command"] {
             if t.chance(60) {
                 let field = plain[t.pick(plain.len())];
-                let mut data = json!({spelled(t, &name(field)): value(t, field)});
+                let mut named = spelled(t, &name(field));
+                let set = value(t, field);
+                let mut data = json!({});
                 let mut error = json!({});
                 if refused.is_none() && t.chance(30) {
                     error["resp_data_list"] = json!([{"name": "code", "length": 1, "type": "uint", "value": 7}, {"name": "why", "length": 2, "type": "hex"}]);
                     if t.chance(50) {
                         data["code"] = json!(t.pick(200));
                     }
+                    if t.chance(30) {
+                        // The same name in the data frame: the header's is spelled out.
+                        error["resp_data_list"][1]["name"] = json!(name(field));
+                        named = format!("{{pdu_left}}_{}", name(field));
+                    }
+                    if t.chance(20) {
+                        error["resp_data_list"].as_array_mut().unwrap().push(counted(t, "n0"));
+                    }
                 }
+                data[&named] = set;
                 error["data"] = data;
                 errors.insert(reason.into(), error);
             }
@@ -315,33 +336,36 @@ pub fn template(t: &mut Tape) -> Value {
         let p = Protocol(&probe);
         let lists = commands.iter().flat_map(|c| [&c["req_data_list"], &c["resp_data_list"]]);
         let room = lists
-            .map(|l| l.as_array().map_or(0, |l| l.iter().filter(|f| p.outside(&name(f)).is_none()).map(size).sum()))
+            .map(|l| l.as_array().map_or(0, |l| p.room(l)))
             .max();
-        let errors = if protocol.contains_key("errors") { 3 } else { 0 };
+        let errors = if protocol.contains_key("errors") { 5 } else { 0 };
         // A checksum over the data frame alone needs one: a frame that never has data is refused then.
         let summed = protocol.get("checksum").filter(|how| how["from"] == "data_frame" && how["to"] == "data_frame");
         let data = room.unwrap_or(0).max(errors).max(usize::from(summed.is_some()));
         protocol.insert("dynamic_length".into(), json!(false));
-        protocol.insert("total_length".into(), json!(around + data + t.pick(4)));
+        let data = data + t.pick(4);
+        protocol.insert("total_length".into(), json!(around + data));
+        for command in &mut commands {
+            if t.chance(25) {
+                // Another number than the frame has is a warning, and is written.
+                let number = t.one(&[data, data + 1, data + 2, 3]);
+                command["data_frame_length"] = json!(number.min(255));
+            }
+        }
     } else {
         protocol.insert("dynamic_length".into(), json!(true));
         let probe = json!(protocol.clone());
         let p = Protocol(&probe);
-        let carrier = p.left().iter().position(|f| f["value"] == "{{data_frame_length}}");
+        let carrier = p.left().iter().position(fields::is_number);
         let after = carrier.map_or(0, |at| sizes(&p.left()[at + 1..]));
         let shared = |i: usize, all: &[Value]| {
             all.iter().filter(|c| key_text(&c["data_frame_type"]) == key_text(&all[i]["data_frame_type"])).count() > 1
         };
         for i in 0..commands.len() {
-            let room: usize = commands[i]["resp_data_list"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .filter(|f| p.outside(&name(f)).is_none())
-                .map(size)
-                .sum();
-            if !shared(i, &commands) && t.chance(25) {
-                commands[i]["data_frame_length"] = json!(room + after + t.pick(4));
+            let room = p.room(commands[i]["resp_data_list"].as_array().unwrap());
+            if !shared(i, &commands) && t.chance(40) {
+                let padded = t.pick(after + 4);
+                commands[i]["data_frame_length"] = json!(room + t.one(&[0, after, padded]));
             }
         }
     }
@@ -364,6 +388,16 @@ fn commands(t: &mut Tape, keys: &[(String, &str)], outside: &[Value], fixed: boo
             let place = if moved && request.len() > at { at + 1 } else { at };
             request.insert(place, field);
         }
+        if t.chance(10) {
+            request.push(counted(t, "n0"));
+        }
+        if !plain.is_empty() && t.chance(20) {
+            // A field of the data frame with the name of one outside it.
+            let own = name(plain[t.pick(plain.len())]);
+            if request.iter().all(|f| name(f) != own) {
+                request.push(data_field(t, &own));
+            }
+        }
         let mut reply = vec![];
         for field in &plain {
             if t.chance(25) {
@@ -385,6 +419,15 @@ fn commands(t: &mut Tape, keys: &[(String, &str)], outside: &[Value], fixed: boo
                 field["value"] = value(t, &field);
             }
             reply.push(field);
+        }
+        if t.chance(10) {
+            reply.push(counted(t, "n1"));
+        }
+        if !plain.is_empty() && t.chance(20) {
+            let own = name(plain[t.pick(plain.len())]);
+            if reply.iter().all(|f| fields::is_alias(f) || name(f) != own) {
+                reply.push(data_field(t, &own));
+            }
         }
         if reply.len() > 1 && t.chance(30) {
             reply.rotate_left(1);
@@ -479,15 +522,15 @@ pub fn request(t: &mut Tape, protocol: &Value) -> Request {
     let command = &p.commands()[at];
     let mut values = Map::new();
     let parts = key_parts(&p, command);
+    let list = command["req_data_list"].as_array().map_or(&[][..], Vec::as_slice);
     for field in p.left().iter().chain(p.tail()) {
         let own = name(field);
-        if ["start", "end", "ver", "length", "checksum", "check", "cs"].contains(&own.as_str()) {
+        if ["start", "end", "ver", "length", "count", "checksum", "check", "cs"].contains(&own.as_str()) {
             continue;
         }
         let chosen = parts.get(&own).cloned().unwrap_or_else(|| value(t, field));
-        values.insert(own, chosen);
+        values.insert(p.spelled(field, list), chosen);
     }
-    let list = command["req_data_list"].as_array().map_or(&[][..], Vec::as_slice);
     for (field, _) in p.placed(list) {
         if field.get("value").is_none() {
             values.insert(name(field), value(t, field));
@@ -530,7 +573,8 @@ pub fn request(t: &mut Tape, protocol: &Value) -> Request {
             let mut data = frame[data_at].raw.clone();
             data.pop();
             let kept = frame.clone();
-            frame = p.build(&|field| kept.iter().find(|s| s.name == name(field)).unwrap().raw.clone(), data).unwrap();
+            let outside = |field: &Value| kept.iter().find(|s| s.name == name(field)).unwrap().raw.clone();
+            frame = p.build_of(Some(command), &outside, data).unwrap();
         }
         7 => {
             let i = t.pick(frame.len());

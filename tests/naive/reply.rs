@@ -1,7 +1,7 @@
 //! A request to its reply: errors, commands, rules, values (templates.md, Reply values and Rules).
 
 use super::clock::Clock;
-use super::fields::{Fill, bare, decode, encode, kind, little, name, size};
+use super::fields::{Fill, bare, decode, encode, is_alias, is_number, kind, little, name, says_outside, size};
 use super::frame::{Frame, Protocol, Verify, key_text, wire};
 use super::text::{World, replaced};
 use serde_json::{Map, Value};
@@ -107,7 +107,7 @@ fn error_reply(p: &Protocol, frame: &Frame, reason: &'static str, world: &mut Wo
 
 /// A request field in its JSON notation.
 fn said<'a>(p: &Protocol<'a>, frame: &Frame, command: Option<&'a Value>, wanted: &str) -> Option<Value> {
-    let (field, bytes) = p.request_field(frame, command, &bare(wanted))?;
+    let (field, bytes) = p.request_field(frame, command, wanted)?;
     Some(decode(field, &bytes, command.map_or(Fill::NONE, Fill::of)))
 }
 
@@ -123,7 +123,7 @@ pub(super) fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'
     let entries = entry.as_array().map_or(std::slice::from_ref(entry), Vec::as_slice);
     entries.iter().enumerate().find(|(_, rule)| {
         rule["when"].as_object().is_none_or(|when| {
-            when.iter().all(|(wanted, value)| match p.request_field(frame, Some(command), &bare(wanted)) {
+            when.iter().all(|(wanted, value)| match p.request_field(frame, Some(command), wanted) {
                 Some((field, bytes)) => encode(field, value, fill_of(p, command, field)).as_ref() == Some(&bytes),
                 None => false,
             })
@@ -133,7 +133,8 @@ pub(super) fn rule_of<'f>(p: &Protocol, frame: &Frame, command: &Value, file: &'
 
 /// `align` and `padding` are the data frame's; header fields have neither.
 fn fill_of(p: &Protocol, command: &Value, field: &Value) -> Fill {
-    if p.outside(&name(field)).is_some() { Fill::NONE } else { Fill::of(command) }
+    let outside = p.left().iter().chain(p.tail()).any(|other| std::ptr::eq(other, field));
+    if outside { Fill::NONE } else { Fill::of(command) }
 }
 
 /// The bytes of a value in a field. An empty register leaves the field's own value, else padding.
@@ -149,7 +150,7 @@ fn bytes_of(
     let Value::String(template) = value else { return encode(field, value, fill) };
     let whole = template.strip_prefix("#{").and_then(|t| t.strip_suffix("}#")).filter(|t| !t.contains("}#"));
     if let Some(wanted) = whole {
-        let Some((asked, bytes)) = p.request_field(frame, command, &bare(wanted)) else {
+        let Some((asked, bytes)) = p.request_field(frame, command, wanted) else {
             // A field that only another entry of a shared key has: nothing is given.
             return own_or_padding(field, fill);
         };
@@ -173,7 +174,7 @@ fn raw_of(frame: &Frame, name: &str) -> Option<Vec<u8>> {
 /// `#{field}#` of a field that only another entry of a shared key has.
 fn names_nothing(p: &Protocol, frame: &Frame, command: Option<&Value>, value: &Value) -> bool {
     let whole = value.as_str().and_then(|text| text.strip_prefix("#{")?.strip_suffix("}#"));
-    whole.is_some_and(|wanted| !wanted.contains("}#") && p.request_field(frame, command, &bare(wanted)).is_none())
+    whole.is_some_and(|wanted| !wanted.contains("}#") && p.request_field(frame, command, wanted).is_none())
 }
 
 fn own_or_padding(field: &Value, fill: Fill) -> Option<Vec<u8>> {
@@ -193,13 +194,17 @@ pub(super) fn reply(
     world: &World,
 ) -> Option<Frame> {
     let fill = Fill::of(owner);
-    let ruled = |wanted: &str| values.iter().find(|(n, _)| bare(n) == wanted).map(|(_, v)| v);
+    let data_has = |wanted: &str| list.iter().any(|f| !is_alias(f) && name(f) == wanted);
+    let ruled = |wanted: &str, outside: bool| {
+        let is_it = |n: &str| bare(n) == wanted && outside == (says_outside(n) || !data_has(wanted));
+        values.iter().find(|(n, _)| is_it(n)).map(|(_, v)| v)
+    };
     let mut misfit = false;
     let mut outside = std::collections::HashMap::new();
     for field in p.left().iter().chain(p.tail()) {
         let own = name(field);
-        let listed = list.iter().find(|f| name(f) == own).and_then(|f| f.get("value"));
-        let bytes = match ruled(&own).or(listed) {
+        let listed = list.iter().find(|f| is_alias(f) && name(f) == own).and_then(|f| f.get("value"));
+        let bytes = match ruled(&own, true).or(listed) {
             // Nothing is given, so what a header field is without: the request's.
             Some(value) if names_nothing(p, frame, command, value) => raw_of(frame, &own),
             Some(value) => bytes_of(p, frame, command, field, value, Fill::NONE, world),
@@ -216,7 +221,9 @@ pub(super) fn reply(
             let all = &frame[p.left().len()].raw;
             Some((asked, all.get(at..at + size(asked))?.to_vec()))
         });
-        let bytes = match (ruled(&name(field)), request) {
+        let whole = p.data_size(owner, p.room(list));
+        let bytes = match (ruled(&name(field), false), request) {
+            _ if is_number(field) => p.number_in(field, command, whole),
             (Some(value), _) => bytes_of(p, frame, command, field, value, fill, world),
             (None, Some((asked, bytes))) if kind(asked) == kind(field) && little(asked) == little(field) => Some(bytes),
             (None, Some((asked, bytes))) => encode(field, &decode(asked, &bytes, fill), fill),
@@ -236,7 +243,7 @@ pub(super) fn reply(
         let ok = refusal["ok"].as_array().unwrap();
         if !ok.iter().any(|v| encode(field, v, Fill::NONE).as_ref() == outside.get(&name(field))) {
             let size = if p.0["dynamic_length"] == true { 0 } else { p.data_size(owner, 0) };
-            return p.build(&|field| outside[&name(field)].clone(), vec![fill.byte; size]);
+            return p.build_of(command, &|field| outside[&name(field)].clone(), vec![fill.byte; size]);
         }
     }
     let size = if command.is_none() && list.is_empty() && p.0["dynamic_length"] == true {
@@ -245,5 +252,5 @@ pub(super) fn reply(
         p.data_size(owner, data.len())
     };
     data.resize(size, fill.byte);
-    p.build(&|field| outside[&name(field)].clone(), data)
+    p.build_of(command, &|field| outside[&name(field)].clone(), data)
 }

@@ -1,7 +1,7 @@
 //! Random rule files for a template.
 
 use super::clock::Clock;
-use super::fields::{bare, kind, little, name, size};
+use super::fields::{is_alias, is_number, kind, little, name, size};
 use super::frame::{Protocol, Verify, key_text};
 use super::generate::{Case, PLAIN, request, template, value};
 use super::tape::Tape;
@@ -20,10 +20,12 @@ fn list<'a>(command: &'a Value, which: &str) -> &'a [Value] {
     command[which].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// The command's request fields in the data frame, then the header's plain ones.
-fn askable<'a>(p: &Protocol<'a>, command: &'a Value) -> Vec<&'a Value> {
-    let data = p.placed(list(command, "req_data_list")).into_iter().map(|(f, _)| f);
-    data.chain(p.left().iter().filter(|f| PLAIN.contains(&name(f).as_str()))).collect()
+/// The command's request fields in the data frame, then the header's plain ones, each as a rule spells it.
+fn askable<'a>(p: &Protocol<'a>, command: &'a Value) -> Vec<(&'a Value, String)> {
+    let request = list(command, "req_data_list");
+    let data = p.placed(request).into_iter().map(|(f, _)| (f, name(f)));
+    let header = p.left().iter().filter(|f| PLAIN.contains(&name(f).as_str()));
+    data.chain(header.map(|f| (f, p.spelled(f, request)))).collect()
 }
 
 /// Text with functions that fits the field, if there is one.
@@ -65,13 +67,13 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
         "str" if size >= 12 => {
             let texts =
                 ["at ${hour()}$:${minute()}$", "${datetime(%Y-%m-%d)}$", "n${seq()}$.", "${year(yyyy)}$${month()}$"];
-            let asked = askable(p, command).into_iter().find(|f| match kind(f) {
+            let asked = askable(p, command).into_iter().find(|(f, _)| match kind(f) {
                 "uint" => super::fields::size(f) <= 3,
                 "hex" | "bcd" => super::fields::size(f) <= 4,
                 _ => false,
             });
             match asked {
-                Some(field) if t.chance(50) => format!("<#{{{}}}#>", name(field)),
+                Some((_, named)) if t.chance(50) => format!("<#{{{named}}}#>"),
                 _ => t.one(&texts).to_owned(),
             }
         }
@@ -82,19 +84,16 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
 
 /// A value for one reply field.
 fn rule_value(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &mut Once) -> Value {
-    let alike = |f: &&Value| {
+    let alike = |f: &Value| {
         let wider = kind(f) == "uint" && kind(field) == "uint" && size(f) <= size(field);
         let unpacked = kind(f) == "bcd" && kind(field) == "hex" && !little(field) && size(f) == size(field);
         kind(f) == kind(field) && size(f) == size(field) && f["bits"] == field["bits"] || wider || unpacked
     };
     match t.pick(5) {
         1 => {
-            if let Some(asked) = askable(p, command).into_iter().find(alike) {
-                let spelled = if p.outside(&name(asked)).is_some() && t.chance(30) {
-                    format!("{{pdu_left}}_{}", name(asked))
-                } else {
-                    name(asked)
-                };
+            if let Some((asked, named)) = askable(p, command).into_iter().find(|(f, _)| alike(f)) {
+                let outside = p.left().iter().any(|f| std::ptr::eq(f, asked));
+                let spelled = if outside && t.chance(30) { format!("{{pdu_left}}_{}", name(asked)) } else { named };
                 return json!(format!("#{{{spelled}}}#"));
             }
         }
@@ -103,7 +102,7 @@ fn rule_value(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: 
                 return text;
             }
         }
-        4 if !once.register && kind(field) == "uint" && p.outside(&name(field)).is_none() => {
+        4 if !once.register && kind(field) == "uint" && !is_alias(field) => {
             return json!("${reg(last)}$");
         }
         _ => {}
@@ -113,11 +112,12 @@ fn rule_value(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: 
 
 fn data(t: &mut Tape, p: &Protocol, command: &Value, once: &mut Once) -> Map<String, Value> {
     let mut out = Map::new();
-    for field in list(command, "resp_data_list") {
+    let reply = list(command, "resp_data_list");
+    for field in reply.iter().filter(|f| !is_number(f)) {
         // Only what a header field is declared to be counts; the list's own copy says the same.
         if t.chance(50) {
-            let named = if p.outside(&name(field)).is_some() && t.chance(50) {
-                bare(field["name"].as_str().unwrap())
+            let named = if is_alias(field) && t.chance(50) {
+                p.spelled(p.outside(&name(field)).unwrap(), reply)
             } else {
                 field["name"].as_str().unwrap().to_owned()
             };
@@ -136,16 +136,16 @@ fn rule(t: &mut Tape, p: &Protocol, command: &Value, fallback: bool) -> Value {
         if asked.is_empty() {
             return rule(t, p, command, true);
         }
-        let field = asked[t.pick(asked.len())];
-        out.insert("when".into(), json!({name(field): value(t, field)}));
+        let (field, named) = asked[t.pick(asked.len())].clone();
+        out.insert("when".into(), json!({named: value(t, field)}));
     }
     if t.chance(5) {
         out.insert("timeout".into(), json!(true));
         return out.into();
     }
     if t.chance(15) {
-        if let Some(field) = asked.iter().find(|f| kind(f) == "uint") {
-            out.insert("set".into(), json!({"last": format!("#{{{}}}#", name(field))}));
+        if let Some((_, named)) = asked.iter().find(|(f, _)| kind(f) == "uint") {
+            out.insert("set".into(), json!({"last": format!("#{{{named}}}#")}));
             once.register = true;
         }
     }

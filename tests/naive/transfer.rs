@@ -254,7 +254,7 @@ impl Transfers {
             return Said::Frames(vec![(0, bytes)]);
         }
         let whole = p.cut(&bytes).unwrap();
-        let answer = p.build(&|field| raw(&whole, field), vec![]).unwrap();
+        let answer = p.build_of(command, &|field| raw(&whole, field), vec![]).unwrap();
         let data = match rule.unwrap().get("data_bytes") {
             Some(how) => made(how["bytes"].as_u64().unwrap() as usize, how["seed"].as_u64().unwrap_or(0)),
             None => whole[p.left().len()].raw.clone(),
