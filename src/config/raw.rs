@@ -259,7 +259,7 @@ pub struct RawTransfer {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawField {
-    /// Its name; `{pdu_left}_x` or a header field's name points at that header field.
+    /// Its name; `{pdu_left}_x` and `{pdu_tailer}_x` point at a field of header or tail, a plain name never does.
     pub name: Option<At<String>>,
     /// Bytes, before encoding.
     pub length: Option<At<u64>>,
