@@ -16,8 +16,10 @@ use crate::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
 use crate::client::request;
 use crate::client::verify::{Expected, error_reply, expected};
 use crate::codec::checksum::write_number;
+use crate::codec::civil::{Calendar, Now};
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::template::ErrorReply;
+use crate::responder::build::Inputs;
 use link::Link;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -98,6 +100,7 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
     let mut values = args.set.clone();
     values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
     let (command, mut request) = request::build_any(&device.template, &args.cmd, &values).map_err(usage)?;
+    make_values(fsu, device, command, &values, &mut request);
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;
     }
@@ -109,6 +112,23 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
         return Err(usage(format!("the port of {} is any free one: say which with --to", fsu.name)));
     }
     Ok(Question { fsu, device, command, to, request, should, follows, patience })
+}
+
+/// Makes the request's values that the template gives as functions, by this machine's clock.
+fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, String)], request: &mut [u8]) {
+    let now = jiff::Zoned::now();
+    let due = Now { unix_ms: now.timestamp().as_millisecond(), utc_offset_s: now.offset().seconds() };
+    let mut inputs = Inputs {
+        request: &[],
+        memory: None,
+        id_hex: &fsu.id_hex,
+        seq: 1,
+        due,
+        calendar: &mut Calendar::default(),
+        dice: &mut fastrand::Rng::new().into(),
+    };
+    let template = &device.template;
+    request::fill(template, &template.commands[command], given, &mut inputs, request);
 }
 
 fn set_did(device: &Device, request: &mut [u8], did: u64) -> Result<(), CliError> {

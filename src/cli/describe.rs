@@ -6,7 +6,7 @@ use crate::plan::compile::length::{behind, behind_len};
 use crate::plan::fleet::Device;
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::{
-    Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot, Template,
+    Algorithm, Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot, Template,
 };
 use crate::words::count;
 
@@ -88,7 +88,11 @@ pub fn counts(template: &Template, less: i64) -> String {
 /// `5 + 1 x data frame bytes`, of frames that leave out so much.
 pub fn formula(field: &LengthField, less: i64) -> String {
     let base = field.base - if field.configured { less } else { 0 };
-    let check = if field.lchksum { ", the upper 4 of 16 bits check the lower 12" } else { "" };
+    let check = match field {
+        LengthField { lchksum: true, .. } => ", the upper 4 of 16 bits check the lower 12",
+        LengthField { bcd: true, .. } => ", as decimal digits",
+        _ => "",
+    };
     match field.per_data {
         0 => format!("{base}{check}"),
         each => format!("{base} + {each} x data frame bytes{check}"),
@@ -111,8 +115,14 @@ pub fn checksum(checksum: &Checksum) -> String {
     } else {
         ", high byte first"
     };
+    let (itself, digits) = match &checksum.algorithm {
+        Algorithm::Special(special) => (special.holds_itself, special.bcd),
+        _ => (false, false),
+    };
+    let itself = if itself { ", itself as 00" } else { "" };
+    let digits = if digits { ", as decimal digits" } else { "" };
     let place = span(checksum.at, checksum.len);
-    format!("{} of {over}[{}..{to}]{complement}; stands at {place}{order}", checksum.name, checksum.from.0)
+    format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; stands at {place}{order}", checksum.name, checksum.from.0)
 }
 
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`

@@ -4,9 +4,10 @@ use crate::codec::checksum::{compute, write_number};
 use crate::codec::inner::{self, Frame, encode_wire};
 use crate::codec::value;
 use crate::plan::compile::command::key_digits;
-use crate::plan::compile::expr::nearest;
+use crate::plan::compile::expr::{is_dynamic, nearest};
 use crate::plan::compile::field::{Area, outside, split_name};
-use crate::plan::template::{Command, Computed, Field, Template};
+use crate::plan::template::{Command, Computed, Field, Made, Template};
+use crate::responder::build::{Inputs, text};
 
 /// The first command with that key, as people write keys: `21`, `48_F0_E1`. The error names the nearest.
 pub fn find_command(template: &Template, key: &str) -> Result<usize, String> {
@@ -47,6 +48,9 @@ pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
 pub fn build(template: &Template, command: &Command, values: &[(String, String)]) -> Result<Vec<u8>, String> {
     let mut raw = command.sample.to_vec();
     for (name, text) in values {
+        if is_dynamic(text) {
+            return Err(format!("{name}: `{text}` is no constant (a request is made once, from constants)"));
+        }
         let field = field(template, command, name)?;
         let at = field.at.in_frame(raw.len());
         let out = raw.get_mut(at..at + field.slot.len);
@@ -63,6 +67,31 @@ pub fn named<'t>(template: &'t Template, command: &'t Command, name: &str) -> Op
     let (area, plain) = split_name(name);
     let data = command.request.iter().flatten().filter(|_| area == Area::Plain);
     data.into_iter().find(|field| *field.name == *plain).or_else(|| outside(template, area, plain))
+}
+
+/// Makes the values that the template gives as functions, but for the fields that are `given`; one that does not fit
+/// leaves the sample's example.
+pub fn fill(
+    template: &Template,
+    command: &Command,
+    given: &[(String, String)],
+    inputs: &mut Inputs<'_>,
+    raw: &mut [u8],
+) {
+    let mut written = Vec::new();
+    for Made { field, value } in &command.made {
+        if given.iter().any(|(name, _)| named(template, command, name).is_some_and(|given| given.at == field.at)) {
+            continue;
+        }
+        written.clear();
+        text(value, inputs, &mut written);
+        let at = field.at.in_frame(raw.len());
+        let Some(out) = raw.get_mut(at..at + field.slot.len) else { continue };
+        let before = out.to_vec();
+        if value::encode(&field.slot, &written, out).is_err() {
+            out.copy_from_slice(&before);
+        }
+    }
 }
 
 /// A field of the request that may be set.

@@ -1,7 +1,7 @@
 //! The inner checksums (spec templates.md, Checksums).
 
 use super::outer::xor;
-use crate::plan::template::{Algorithm, Checksum, Complement, Offset, Template};
+use crate::plan::template::{Algorithm, Checksum, Complement, Offset, Special, Template};
 
 /// Reads `bytes` (1 to 8) as a number.
 #[inline]
@@ -57,17 +57,10 @@ fn sum(bytes: &[u8]) -> u64 {
     words.chunks(WORDS_MAX).fold(fold(rest), |sum, words| sum + part(words, 0))
 }
 
+/// XOR of the two bytes of the 16-bit sum.
 #[inline]
-fn algorithm(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
-    match algorithm {
-        Algorithm::Sum => sum(bytes),
-        Algorithm::Xor => u64::from(xor(bytes)),
-        Algorithm::SumXor => {
-            let sum = sum(bytes);
-            (sum ^ (sum >> 8)) & 0xFF
-        }
-        _ => crc(algorithm, bytes),
-    }
+fn sum_xor(sum: u64) -> u64 {
+    (sum ^ (sum >> 8)) & 0xFF
 }
 
 #[inline(never)]
@@ -77,8 +70,70 @@ fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
         Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc64(crc) => crc.checksum(bytes),
-        Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor => 0,
+        Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor | Algorithm::Special(_) => 0,
     }
+}
+
+/// The algorithm over `before`, so many bytes `00`, and `after`.
+fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u64 {
+    macro_rules! digest {
+        ($crc:expr) => {{
+            let mut digest = $crc.digest();
+            digest.update(before);
+            (0..zeros).for_each(|_| digest.update(&[0]));
+            digest.update(after);
+            u64::from(digest.finalize())
+        }};
+    }
+    match algorithm {
+        Algorithm::Sum => sum(before) + sum(after),
+        Algorithm::Xor => u64::from(xor(before) ^ xor(after)),
+        Algorithm::SumXor => sum_xor(sum(before) + sum(after)),
+        Algorithm::Crc8(crc) => digest!(crc),
+        Algorithm::Crc16(crc) => digest!(crc),
+        Algorithm::Crc32(crc) => digest!(crc),
+        Algorithm::Crc64(crc) => digest!(crc),
+        Algorithm::Special(_) => 0,
+    }
+}
+
+/// A checksum that is more than an algorithm over a span: taken around itself, or written as decimal digits.
+#[inline(never)]
+fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> u64 {
+    // Of bytes around itself, which only spans of the raw frame have.
+    let (from, at) = (span(checksum, raw.len()).0, checksum.at.in_frame(raw.len()));
+    let hole = |place: usize| place.saturating_sub(from).min(bytes.len());
+    let (begins, ends) = if special.holds_itself { (hole(at), hole(at + checksum.len)) } else { (0, 0) };
+    let value = around(&special.algorithm, &bytes[..begins], ends - begins, &bytes[ends..]);
+    let value = complement(checksum.complement, value) & special.mask;
+    if special.bcd { to_bcd(value) } else { value }
+}
+
+#[inline]
+fn complement(complement: Complement, value: u64) -> u64 {
+    match complement {
+        Complement::None => value,
+        Complement::Ones => !value,
+        Complement::Twos => value.wrapping_neg(),
+    }
+}
+
+/// The number whose hex digits are the decimal digits of `value`; past 16 of them the lower ones.
+pub fn to_bcd(mut value: u64) -> u64 {
+    let mut digits = 0;
+    for place in 0..16 {
+        digits |= (value % 10) << (4 * place);
+        value /= 10;
+    }
+    digits
+}
+
+/// The number whose decimal digits are the hex digits of `digits`; `None` where one of them is none.
+pub fn from_bcd(digits: u64) -> Option<u64> {
+    (0..16).rev().try_fold(0, |value, place| {
+        let digit = (digits >> (4 * place)) & 0xF;
+        (digit < 10).then_some(value * 10 + digit)
+    })
 }
 
 /// The span of the checksum in a frame of `raw_len` bytes, as indices of the raw frame.
@@ -88,7 +143,8 @@ pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
     (checksum.from.in_frame(raw_len), to)
 }
 
-/// What the checksum of this frame should be, cut to its field's width.
+/// What the checksum of this frame should be, as its field's bytes read as a number: cut to the field's width, and in a
+/// bcd field decimal digits.
 ///
 /// `wire` is the same frame as it travels; it is read only by checksums taken over the characters.
 /// A span that does not lie in the frame counts as empty.
@@ -101,13 +157,15 @@ pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]
     } else {
         raw.get(from..to)
     };
-    let value = algorithm(&checksum.algorithm, bytes.unwrap_or_default());
-    let value = match checksum.complement {
-        Complement::None => value,
-        Complement::Ones => !value,
-        Complement::Twos => value.wrapping_neg(),
+    let bytes = bytes.unwrap_or_default();
+    let value = match &checksum.algorithm {
+        Algorithm::Sum => sum(bytes),
+        Algorithm::Xor => u64::from(xor(bytes)),
+        Algorithm::SumXor => sum_xor(sum(bytes)),
+        Algorithm::Special(how) => return special(checksum, how, raw, bytes),
+        algorithm => crc(algorithm, bytes),
     };
-    value & checksum.mask
+    complement(checksum.complement, value) & checksum.mask
 }
 
 /// What the frame carries in the checksum field.
@@ -122,7 +180,15 @@ mod tests {
     use super::*;
 
     fn check(which: &Algorithm, bytes_hex: &str, expected: u64) {
-        assert_eq!(algorithm(which, &hex::decode(bytes_hex).unwrap()), expected, "{which:?} of {bytes_hex}");
+        let bytes = hex::decode(bytes_hex).unwrap();
+        for at in 0..=bytes.len() {
+            let (before, after) = bytes.split_at(at);
+            assert_eq!(around(which, before, 0, after), expected, "{which:?} of {bytes_hex} parted at {at}");
+        }
+        if bytes.iter().position(|&byte| byte == 0).is_some_and(|at| bytes[at + 1] == 0) {
+            let at = bytes.iter().position(|&byte| byte == 0).unwrap();
+            assert_eq!(around(which, &bytes[..at], 2, &bytes[at + 2..]), expected, "{which:?} around 00 00");
+        }
     }
 
     #[test]
@@ -132,6 +198,19 @@ mod tests {
         check(&Algorithm::SumXor, "FFFF", 0xFF);
         let modbus = Box::new(crc::Crc::<u16>::new(&crc::CRC_16_MODBUS));
         check(&Algorithm::Crc16(modbus), "10FF88480007F0E00800000808", 0xBC2A);
+    }
+
+    #[test]
+    fn n05_numbers_as_decimal_digits() {
+        let check = |value: u64, digits: u64| {
+            assert_eq!((to_bcd(value), from_bcd(digits)), (digits, Some(value)));
+        };
+        check(0, 0);
+        check(18, 0x18);
+        check(65_535, 0x6_5535);
+        check(9_999_999_999_999_999, 0x9999_9999_9999_9999);
+        assert_eq!(from_bcd(0x1A), None);
+        assert_eq!(from_bcd(0xF000_0000_0000_0000), None);
     }
 
     proptest::proptest! {

@@ -5,7 +5,7 @@
 //! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds out which command
 //! it is.
 
-use super::checksum::{compute, read_number, stored};
+use super::checksum::{compute, from_bcd, read_number, stored, to_bcd};
 use super::reason::Reason;
 use crate::plan::template::{Command, Constant, Count, Encoding, KeyPart, KeyShape, LengthField, Template};
 
@@ -125,7 +125,8 @@ pub fn lchksum(length: u64) -> u64 {
     sum.wrapping_neg() & 0xF
 }
 
-/// What a length field holds for a data frame of `data_len` bytes, its own check included; one that is a
+/// What a length field holds for a data frame of `data_len` bytes, as its bytes read as a number: its own check included,
+/// decimal digits where they are; one that is a
 /// `{{data_frame_length}}` where it counts the header fields behind it.
 #[inline]
 pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
@@ -137,12 +138,17 @@ pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
 pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64 {
     let less = if field.configured { less } else { 0 };
     let value = field.base.wrapping_add(field.per_data * data_len as i64).wrapping_sub(less) as u64;
+    if field.bcd {
+        return to_bcd(value);
+    }
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
 }
 
-/// The data-frame bytes that a length field tells of; `None` when no data frame has that length.
+/// The data-frame bytes that a length field tells of, its bytes read as a number; `None` when no data frame has that
+/// length, or they are no decimal digits where they should be.
 #[inline]
 pub fn length_means(field: &LengthField, value: u64, less: i64) -> Option<usize> {
+    let value = if field.bcd { from_bcd(value)? } else { value };
     let value = if field.lchksum { value & 0x0FFF } else { value };
     let less = if field.configured { less } else { 0 };
     let rest = i64::try_from(value).ok()?.checked_sub(field.base)?.checked_add(less)?;

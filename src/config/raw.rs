@@ -190,6 +190,10 @@ pub struct RawTemplate {
     pub rule_file: Option<At<String>>,
     /// The frame and its commands.
     pub protocol: Option<At<RawProtocol>>,
+    /// The inner checksum, as if it stood in `protocol`.
+    pub checksum: Option<At<RawChecksum>>,
+    /// The inner checksum as byte offsets, as if it stood in `protocol`.
+    pub checksum_config: Option<At<RawChecksumConfig>>,
 }
 
 /// `protocol` of a template.

@@ -191,6 +191,7 @@ pub(super) fn chars_template() -> Template {
             per_data: 1,
             lchksum: false,
             configured: false,
+            bcd: false,
         }]),
         checksum: Some(Checksum {
             algorithm: Algorithm::Xor,

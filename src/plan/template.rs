@@ -130,6 +130,8 @@ pub struct LengthField {
     pub lchksum: bool,
     /// A `{{data_frame_length}}`: a command's number is [`Command::less`] smaller than this.
     pub configured: bool,
+    /// Written as decimal digits, two a byte.
+    pub bcd: bool,
 }
 
 /// Bytes that a frame has to carry at a place, where `mask` is 1.
@@ -186,6 +188,21 @@ pub enum Algorithm {
     Crc32(Box<crc::Crc<u32>>),
     /// Of the CRC catalogue (33 to 64 bits).
     Crc64(Box<crc::Crc<u64>>),
+    /// One of the others, with more to it.
+    Special(Box<Special>),
+}
+
+/// What a checksum may be beside an algorithm over a span.
+#[derive(Debug)]
+pub struct Special {
+    /// None that is special itself.
+    pub algorithm: Algorithm,
+    /// The span covers the checksum's field, whose bytes count as 00.
+    pub holds_itself: bool,
+    /// Written as decimal digits, two a byte.
+    pub bcd: bool,
+    /// The bits of the result.
+    pub mask: u64,
 }
 
 impl std::fmt::Debug for Algorithm {
@@ -198,6 +215,7 @@ impl std::fmt::Debug for Algorithm {
             Self::Crc16(_) => "crc (16 bits)",
             Self::Crc32(_) => "crc (32 bits)",
             Self::Crc64(_) => "crc (64 bits)",
+            Self::Special(special) => return special.fmt(f),
         })
     }
 }

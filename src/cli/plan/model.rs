@@ -110,6 +110,8 @@ pub(super) struct LengthPlan {
     pub(super) base: i64,
     pub(super) per_data: i64,
     pub(super) lchksum: bool,
+    /// Decimal digits, two a byte.
+    pub(super) bcd: bool,
     pub(super) formula: String,
 }
 
@@ -416,8 +418,8 @@ fn length(template: &Template, field: &LengthField) -> LengthPlan {
     let readings = if field.configured { &*template.readings } else { &[0] };
     let formulas: Vec<String> = readings.iter().map(|&less| describe::formula(field, less)).collect();
     let formula = formulas.join(", or (the commands say which) ");
-    let &LengthField { at, len, little, base, per_data, lchksum, .. } = field;
-    LengthPlan { at: at.0, len, little, base, per_data, lchksum, formula }
+    let &LengthField { at, len, little, base, per_data, lchksum, bcd, .. } = field;
+    LengthPlan { at: at.0, len, little, base, per_data, lchksum, bcd, formula }
 }
 
 fn constants(constants: &[Constant]) -> Vec<ConstantPlan> {

@@ -4,9 +4,57 @@ use super::crc;
 use super::field::{self, known, outside, split_name};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
-use crate::config::raw::{RawChecksum, RawChecksumConfig, RawProtocol, RawVendor};
-use crate::plan::template::{Algorithm, Checksum, Complement, Computed, Encoding, Field, Offset, Template};
+use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
+use crate::plan::template::{
+    Algorithm, Checksum, Complement, Computed, Encoding, FRAME_BYTES_MAX, Field, Kind, Offset, Special, Template,
+};
 use crate::words::count;
+use std::borrow::Cow;
+
+/// `protocol` with the checksum that stands beside it, which is the same as one in it.
+pub fn from_top<'r>(
+    diags: &mut Diags,
+    raw: &RawTemplate,
+    protocol: &'r At<RawProtocol>,
+) -> Cow<'r, At<RawProtocol>> {
+    let top = [raw.checksum.as_ref().map(|at| at.pos), raw.checksum_config.as_ref().map(|at| at.pos)];
+    let own = [protocol.checksum.as_ref().map(|at| at.pos), protocol.checksum_config.as_ref().map(|at| at.pos)];
+    let (Some(top), own) = (top.into_iter().flatten().next(), own.into_iter().flatten().next()) else {
+        return Cow::Borrowed(protocol);
+    };
+    if let Some(own) = own {
+        let text = format!("a second checksum: `protocol` has one too, at {} (one of them)", diags.place(own));
+        diags.error(top, text);
+        return Cow::Borrowed(protocol);
+    }
+    let mut protocol = protocol.clone();
+    protocol.value.checksum.clone_from(&raw.checksum);
+    protocol.value.checksum_config.clone_from(&raw.checksum_config);
+    Cow::Owned(protocol)
+}
+
+/// Names of checksums, as templates of the field have them. A field of such a name that nothing computes is told of.
+const USUAL_NAMES: [&str; 7] = ["checksum", "check", "crc", "cs", "lrc", "bcc", "fcs"];
+
+fn has_usual_name(field: &Field) -> bool {
+    USUAL_NAMES.iter().any(|usual| field.name.eq_ignore_ascii_case(usual))
+}
+
+/// Tells of a tail field that looks like a checksum where none is configured.
+fn not_configured(diags: &mut Diags, protocol: &RawProtocol, plan: &Template) {
+    let copied = |field: &&Field| field.computed == Computed::No && has_usual_name(field);
+    let Some(field) = plan.tail.iter().find(copied) else { return };
+    let raw = protocol.pdu_tailer.iter().flatten();
+    let named = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == &*field.name);
+    let Some(raw) = raw.filter(named).next() else { return };
+    let what = format!("nothing says how `{}` is computed, so every reply repeats the request's value", field.name);
+    let default = if matches!(&*field.name, "checksum" | "check") {
+        String::new()
+    } else {
+        format!(" with \"field\": \"{}\"", field.name)
+    };
+    diags.warn(raw.pos, format!("{what} (`checksum` in `protocol`{default}, or in vendor.json)"));
+}
 
 /// The name of the checksum field: as declared, else the tail field named `checksum` or `check`.
 pub fn field_name(protocol: &RawProtocol, tail: &[Field]) -> Option<Box<str>> {
@@ -101,14 +149,13 @@ pub fn compile(
     let declared = declared.or(default);
     let pos = declared.map(|at| at.pos).or(config.map(|at| at.pos));
     let Some(pos) = pos else {
-        if let Some(name) = name {
-            let what = format!("nothing says how `{name}` is computed; it is copied from the request");
-            diags.warn(protocol.pos, format!("{what} (`checksum` here, or in vendor.json)"));
-        }
+        not_configured(diags, protocol, plan);
         return None;
     };
     let Some(name) = name else {
-        diags.error(pos, "no tail field is named `checksum` or `check` (name it with `field`)");
+        let usual = plan.tail.iter().find(|field| has_usual_name(field));
+        let near = usual.map_or(String::new(), |field| format!(": \"field\": \"{}\"?", field.name));
+        diags.error(pos, format!("no tail field is named `checksum` or `check` (name it with `field`{near})"));
         return None;
     };
     let fields = plan.left.iter_mut().chain(plan.tail.iter_mut());
@@ -117,6 +164,10 @@ pub fn compile(
         diags.error(pos, format!("no header or tail field `{name}`{}", known(&name, &names)));
         return None;
     };
+    if let Err(wrong) = field::holds_number(&field.slot) {
+        diags.error(pos, format!("`{name}` cannot be the checksum: {wrong}"));
+        return None;
+    }
     if field.slot.len > 8 || field.computed != Computed::No {
         diags.error(pos, format!("`{name}` cannot be the checksum (1 to 8 bytes, not the first or last field)"));
         return None;
@@ -129,14 +180,16 @@ pub fn compile(
         (None, None) => (None, None),
     };
     let complement = field::word(diags, complement_at, Complement::None, &COMPLEMENTS);
-    let algorithm = algorithm(diags, algorithm_at, pos, field.slot.len);
+    let is_bcd = field.slot.kind == Kind::Bcd;
+    // What a CRC takes in decimal digits is told with the rest of that.
+    let algorithm = algorithm(diags, algorithm_at, pos, if is_bcd { 8 } else { field.slot.len });
     let (from, to, over_wire) = match (declared, config) {
         (Some(declared), _) => named_span(diags, declared, plan, &field)?,
         (None, Some(config)) => byte_span(diags, config, plan, &field)?,
         (None, None) => return None,
     };
     let (algorithm, name) = algorithm?;
-    let checksum = Checksum {
+    let mut checksum = Checksum {
         algorithm,
         name,
         complement,
@@ -148,8 +201,57 @@ pub fn compile(
         mask: u64::MAX.checked_shr(64 - 8 * field.slot.len as u32).unwrap_or(0),
         little: field.slot.little,
     };
-    check_span(diags, &checksum, plan, pos);
+    let holds_itself = check_span(diags, &checksum, plan, pos);
+    if holds_itself && declared.is_some() {
+        diags.error(pos, "the checksum's span holds the checksum itself");
+    }
+    if holds_itself || is_bcd {
+        let mask = if is_bcd { own_mask(&checksum.algorithm) } else { checksum.mask };
+        let algorithm = std::mem::replace(&mut checksum.algorithm, Algorithm::Sum);
+        checksum.algorithm = Algorithm::Special(Box::new(Special { algorithm, holds_itself, bcd: is_bcd, mask }));
+    }
     Some(checksum)
+}
+
+/// The bits that an algorithm gives; a sum has as many as it needs.
+fn own_mask(algorithm: &Algorithm) -> u64 {
+    let bits = match algorithm {
+        Algorithm::Sum => 64,
+        Algorithm::Xor | Algorithm::SumXor => 8,
+        Algorithm::Crc8(crc) => crc.algorithm.width,
+        Algorithm::Crc16(crc) => crc.algorithm.width,
+        Algorithm::Crc32(crc) => crc.algorithm.width,
+        Algorithm::Crc64(crc) => crc.algorithm.width,
+        Algorithm::Special(special) => return own_mask(&special.algorithm),
+    };
+    u64::MAX.checked_shr(64 - u32::from(bits)).unwrap_or(0)
+}
+
+/// Do the digits of a bcd field hold every checksum of frames of up to `raw_len` bytes?
+pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, raw_len: usize) {
+    let Some(checksum) = &plan.checksum else { return };
+    let Algorithm::Special(special) = &checksum.algorithm else { return };
+    if !special.bcd {
+        return;
+    }
+    let named = plan.left.iter().chain(&plan.tail).find(|field| field.at == checksum.at);
+    let name = named.map_or("", |field| &field.name);
+    let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
+    let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
+    let pos = raw.filter(written).map(|raw| raw.pos).next().unwrap_or(protocol.pos);
+    let is_sum = matches!(special.algorithm, Algorithm::Sum);
+    if is_sum && checksum.complement != Complement::None {
+        let text = format!("`{name}` is the complement of a sum, which in decimal digits has no end (no complement, or no bcd)");
+        diags.error(pos, text);
+        return;
+    }
+    let (from, to) = crate::codec::checksum::span(checksum, raw_len);
+    let each = if checksum.over_wire { 2 * u64::from(b'F') } else { 255 };
+    let most = if is_sum { each * to.saturating_sub(from) as u64 } else { special.mask };
+    let what = if is_sum { "the sum of the longest frame" } else { &*checksum.name };
+    if let Err(wrong) = field::digits_hold(most, checksum.len) {
+        diags.error(pos, format!("`{name}` may be {wrong}: {what}"));
+    }
 }
 
 fn named_span(
@@ -216,23 +318,25 @@ fn byte_span(
     Some((from, to, false))
 }
 
-/// A span must not be empty the wrong way round, nor hold the checksum itself.
-fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos) {
+/// A span must not be empty, nor the wrong way round. Does it, in some frame, hold the checksum itself?
+fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos) -> bool {
     let len = plan.left_len + plan.tail_len + plan.data_len_fixed.unwrap_or(0);
     let (from, to) = crate::codec::checksum::span(checksum, len);
     if from > to {
         diags.error(pos, "the checksum's span ends before it begins");
-        return;
+        return false;
     }
     // An empty data frame may leave nothing; any other must not.
     let filled = if plan.data_len_fixed.is_some() { len } else { len + 1 };
     let (from_filled, to_filled) = crate::codec::checksum::span(checksum, filled);
     if from_filled >= to_filled {
         diags.error(pos, "the checksum's span is empty");
-        return;
+        return false;
     }
-    let at = checksum.at.in_frame(len);
-    if at < to && from < at + checksum.len {
-        diags.error(pos, "the checksum's span holds the checksum itself");
-    }
+    // With a place counted from the other end than the rest, the longest frame may tell another thing.
+    let longest = if plan.data_len_fixed.is_some() { len } else { FRAME_BYTES_MAX };
+    [len, longest].into_iter().any(|len| {
+        let ((from, to), at) = (crate::codec::checksum::span(checksum, len), checksum.at.in_frame(len));
+        at < to && from < at + checksum.len
+    })
 }

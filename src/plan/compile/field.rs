@@ -347,6 +347,26 @@ pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Bo
 /// Bytes, and which bits of them count (empty: all).
 pub type Masked = (Box<[u8]>, Box<[u8]>);
 
+/// Can a field of this type hold a computed number? The error says what is in its way.
+pub fn holds_number(slot: &Slot) -> Result<(), String> {
+    let kind = match &slot.kind {
+        Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => return Ok(()),
+        Kind::Str => "text",
+        Kind::Bit(_) => "bits",
+        Kind::F32 | Kind::F64 => "a float",
+    };
+    Err(format!("its field is {kind}, and a computed number needs hex, uint or bcd"))
+}
+
+/// Do the decimal digits of a bcd field of `len` bytes hold numbers up to `most`? The error goes behind a name.
+pub fn digits_hold(most: u64, len: usize) -> Result<(), String> {
+    let needed = (most.checked_ilog10().unwrap_or(0) as usize + 1).div_ceil(2);
+    if needed > len {
+        return Err(format!("{most}, and {len} bytes of bcd hold {} digits ({needed} bytes would hold it)", 2 * len));
+    }
+    Ok(())
+}
+
 /// The bytes of a constant, and which bits of them it is about (empty: all); `None` after an error that was told.
 pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Masked> {
     if let (Json::Obj(entries), Kind::Bit(ranges)) = (&json.value, &slot.kind) {

@@ -122,7 +122,9 @@ pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], field
 fn notation(slot: &Slot, number: i64) -> Option<String> {
     match slot.kind {
         Kind::Hex => Some(format!("{number:0width$X}", width = 2 * slot.len)),
-        Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => Some(number.to_string()),
+        // All its digits: a computed number is never short, whatever pads values.
+        Kind::Bcd => Some(format!("{number:0width$}", width = 2 * slot.len)),
+        Kind::Int | Kind::Uint | Kind::Length => Some(number.to_string()),
         Kind::Bit(_) | Kind::Str | Kind::F32 | Kind::F64 => None,
     }
 }
@@ -140,6 +142,7 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
             per_data: 1,
             lchksum: false,
             configured: true,
+            bcd: field.slot.kind == Kind::Bcd,
         };
         Count { name: field.name.clone(), length }
     };

@@ -56,6 +56,7 @@ pub fn template(
         diags.missing(raw.pos, "protocol", "the frame and its commands");
         return None;
     };
+    let protocol = &*checksum::from_top(diags, raw, protocol);
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
     let encoding = field::word(diags, encoding, Encoding::Binary, &encodings());
     let no_fields = Vec::new();
@@ -275,7 +276,12 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             per_data: 0,
             lchksum: false,
             configured: is_data_frame_length(raw),
+            bcd: field.slot.kind == Kind::Bcd,
         };
+        if let Err(wrong) = field::holds_number(&field.slot) {
+            diags.error(raw.pos, format!("`{}` cannot be a length: {wrong}", field.name));
+            continue;
+        }
         if field.slot.len > 8 {
             diags.error(raw.pos, "a length has 1 to 8 bytes");
             continue;
@@ -436,6 +442,7 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
     if largest > FRAME_BYTES_MAX {
         diags.error(protocol.pos, format!("a frame of {largest} bytes (at most {FRAME_BYTES_MAX})"));
     }
+    checksum::check_digits(diags, protocol, plan, largest);
     for field in &plan.lengths {
         let data_len = replies.max(plan.data_lens.last().copied().unwrap_or(0));
         check_length(diags, protocol, plan, field, data_len);
@@ -473,14 +480,17 @@ fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, 
     let full = field.base.saturating_add(field.per_data * data_len as i64);
     let most = full.saturating_sub(least);
     let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
+    let named = plan.left.iter().chain(&plan.tail).find(|named| named.at == field.at);
+    let name = named.map_or("", |named| &named.name);
+    let digits = if field.bcd { field::digits_hold(most.max(0) as u64, field.len) } else { Ok(()) };
     if smallest < 0 {
-        let named = plan.left.iter().chain(&plan.tail).find(|named| named.at == field.at);
-        let name = named.map_or("", |named| &named.name);
         let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
         let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
         let add = raw.filter(written).find_map(|raw| raw.add.as_ref());
         let text = format!("`{name}` of an empty data frame would be {smallest}, and a length is never below 0");
         diags.error(add.map_or(protocol.pos, |add| add.pos), text);
+    } else if let Err(wrong) = digits {
+        diags.error(protocol.pos, format!("the length `{name}` may be {wrong}"));
     } else if (bits < 64 && most >= 1 << bits) || full == i64::MAX {
         diags.error(protocol.pos, format!("a length of up to {most} does not fit its field ({bits} bits)"));
     }

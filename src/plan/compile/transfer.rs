@@ -149,7 +149,8 @@ fn chunk_room(plan: &Template) -> usize {
     }
     for field in plan.lengths.iter().filter(|field| field.per_data > 0) {
         let bits = if field.lchksum { 12 } else { (8 * field.len as u32).min(62) };
-        let most = ((1_i64 << bits) - 1 - field.base).max(0) / field.per_data;
+        let largest = if field.bcd { 10_i64.saturating_pow(2 * field.len as u32) } else { 1_i64 << bits };
+        let most = (largest - 1 - field.base).max(0) / field.per_data;
         room = room.min(most as usize);
     }
     room
