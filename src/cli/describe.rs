@@ -6,7 +6,8 @@ use crate::plan::compile::length::{behind, behind_len};
 use crate::plan::fleet::Device;
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use crate::plan::template::{
-    Algorithm, Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot, Template,
+    Algorithm, Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot,
+    Template,
 };
 use crate::words::count;
 
@@ -42,7 +43,8 @@ pub fn slot(slot: &Slot) -> String {
     if slot.little && slot.len > 1 {
         text.push_str(" little");
     }
-    if slot.right {
+    let has_zeros = slot.kind == Kind::Bcd && slot.has_leading_zeros();
+    if slot.right && !has_zeros {
         text.push_str(" right");
     }
     if slot.padding != 0 {
@@ -122,7 +124,10 @@ pub fn checksum(checksum: &Checksum) -> String {
     let itself = if itself { ", itself as 00" } else { "" };
     let digits = if digits { ", as decimal digits" } else { "" };
     let place = span(checksum.at, checksum.len);
-    format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; stands at {place}{order}", checksum.name, checksum.from.0)
+    format!(
+        "{} of {over}[{}..{to}]{itself}{complement}{digits}; stands at {place}{order}",
+        checksum.name, checksum.from.0
+    )
 }
 
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`
@@ -246,6 +251,7 @@ impl<'a> Names<'a> {
                 let form = match form {
                     Form::Bcd => "digits, two a byte",
                     Form::BcdLittle => "digits, two a byte, low first",
+                    Form::BcdPadded { .. } => "digits, two a byte, and padding",
                     Form::Big => "binary, high byte first",
                     Form::Little => "binary, low byte first",
                 };

@@ -101,8 +101,16 @@ pub(crate) fn without_start() -> Template {
 
 /// `68 address command length data.. sum 16`; the length counts itself and the data.
 pub(crate) fn length() -> Template {
-    let field =
-        LengthField { at: Offset(3), len: 1, little: false, base: 1, per_data: 1, lchksum: false, configured: false };
+    let field = LengthField {
+        at: Offset(3),
+        len: 1,
+        little: false,
+        base: 1,
+        per_data: 1,
+        lchksum: false,
+        configured: false,
+        bcd: false,
+    };
     Template {
         start: [0x68].into(),
         end: [0x16].into(),
@@ -135,8 +143,16 @@ pub(crate) fn keyed() -> Template {
 
 /// `~ address command length(2) data.. sum CR` in hex characters; the length counts characters and checks itself.
 pub(crate) fn ascii_length() -> Template {
-    let field =
-        LengthField { at: Offset(3), len: 2, little: false, base: 0, per_data: 2, lchksum: true, configured: false };
+    let field = LengthField {
+        at: Offset(3),
+        len: 2,
+        little: false,
+        base: 0,
+        per_data: 2,
+        lchksum: true,
+        configured: false,
+        bcd: false,
+    };
     Template {
         encoding: Encoding::AsciiHex,
         left_len: 5,

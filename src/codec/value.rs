@@ -195,14 +195,7 @@ fn encode_hex(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
         }
     }
     let bytes = usize::div_ceil(count, 2);
-    let fill = out.len().checked_sub(bytes).ok_or(Misfit::TooLong)?;
-    let (padding, value) = if slot.right {
-        out.split_at_mut(fill)
-    } else {
-        let (value, padding) = out.split_at_mut(bytes);
-        (padding, value)
-    };
-    padding.fill(slot.padding);
+    let value = padded(slot, bytes, out).ok_or(Misfit::TooLong)?;
     value.fill(0);
     // An odd number of digits: the first byte has one.
     let digits = text.iter().filter(|&&c| c != b' ').filter_map(|&c| char::from(c).to_digit(16));
@@ -219,17 +212,35 @@ fn encode_bcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
         debug_assert!(!bad.is_ascii_digit());
         return Err(Misfit::Digit);
     }
-    if text.len() > out.len() * 2 {
-        return Err(Misfit::TooLong);
-    }
-    out.fill(0);
-    let last = out.len() * 2 - 1;
-    for (back, &digit) in text.iter().rev().enumerate() {
-        let nibble = last - back;
-        let at = if slot.little { out.len() - 1 - nibble / 2 } else { nibble / 2 };
-        out[at] |= (digit - b'0') << (if nibble & 1 == 0 { 4 } else { 0 });
+    let bytes = usize::div_ceil(text.len(), 2);
+    let Some(value) = padded(slot, bytes, out) else { return Err(Misfit::TooLong) };
+    value.fill(0);
+    // An odd number of digits: the first byte has one.
+    for (nibble, &digit) in (text.len() & 1..).zip(text) {
+        let at = if slot.little { bytes - 1 - nibble / 2 } else { nibble / 2 };
+        value[at] |= (digit - b'0') << (if nibble & 1 == 0 { 4 } else { 0 });
     }
     Ok(())
+}
+
+/// Fills all but so many bytes with padding, and gives those; `None`: they are more than there are.
+fn padded<'o>(slot: &Slot, bytes: usize, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+    let fill = out.len().checked_sub(bytes)?;
+    let (padding, value) = if slot.right {
+        out.split_at_mut(fill)
+    } else {
+        let (value, padding) = out.split_at_mut(bytes);
+        (padding, value)
+    };
+    padding.fill(slot.padding);
+    Some(value)
+}
+
+/// Writes `value` in as many bytes as its digits take, and padding; true when it had more digits than fit.
+pub fn write_bcd_padded(value: u64, slot: &Slot, out: &mut [u8]) -> bool {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    let bytes = usize::div_ceil(digits, 2).min(out.len());
+    padded(slot, bytes, out).is_some_and(|out| write_bcd(value, slot.little, out))
 }
 
 fn encode_bits(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
@@ -282,8 +293,11 @@ pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
 /// Appends the JSON notation of a field: what [`encode`] would take to make these bytes.
 pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
-        // BCD digits that are none show as they are, so that a log tells what came.
-        Kind::Hex | Kind::Bcd => push_hex(bytes, slot.little, out),
+        Kind::Hex => push_hex(bytes, slot.little, out),
+        // Padding that is no digits is no part of the value; other bytes that are none show as they are, so that a log
+        // tells what came.
+        Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
+        Kind::Bcd => push_hex(trim(slot, bytes), slot.little, out),
         Kind::Uint | Kind::Length => {
             let _ = write!(out, "{}", read_number(bytes, slot.little));
         }
@@ -328,6 +342,11 @@ pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
             let _ = fmt::Write::write_fmt(out, format_args!("\\x{byte:02X}"));
         }
     }
+}
+
+/// Is it two decimal digits?
+pub fn is_digits(byte: u8) -> bool {
+    byte >> 4 < 10 && byte & 0xF < 10
 }
 
 fn push_hex(bytes: &[u8], little: bool, out: &mut Vec<u8>) {
@@ -382,7 +401,7 @@ mod tests {
     use super::*;
 
     fn slot(kind: Kind, len: usize, little: bool) -> Slot {
-        Slot { kind, len, little, right: false, padding: 0 }
+        Slot { right: kind == Kind::Bcd && !little, kind, len, little, padding: 0 }
     }
 
     fn check(slot: &Slot, text: &str, expected: Result<&str, Misfit>) {
@@ -439,6 +458,32 @@ mod tests {
         assert!(!write_bcd(2034, true, &mut out));
         assert_eq!(out, [0x34, 0x20]);
         assert!(write_bcd(12345, false, &mut out));
+    }
+
+    #[test]
+    fn n05_short_bcd_is_padded() {
+        let padded = |right, padding, little| Slot { right, padding, ..slot(Kind::Bcd, 3, little) };
+        let check_all = |slot: &Slot, text: &str, bytes: &str, decoded: &str| {
+            check(slot, text, Ok(bytes));
+            check_decode(slot, bytes, decoded);
+            let mut out = [0xA5; 3];
+            assert!(!write_bcd_padded(text.parse().unwrap_or(0), slot, &mut out));
+            assert_eq!(hex::encode_upper(out), bytes, "{text:?} as a number in {slot:?}");
+        };
+        check_all(&padded(false, 0xEE, false), "12", "12EEEE", "12");
+        check_all(&padded(true, 0xEE, false), "123", "EE0123", "0123");
+        check_all(&padded(false, 0xEE, true), "123", "2301EE", "0123");
+        check_all(&padded(true, 0xEE, true), "1234", "EE3412", "1234");
+        // Padding of digits can't be told from the value.
+        check_all(&padded(false, 0x00, false), "12", "120000", "120000");
+        check_all(&padded(true, 0x00, false), "12", "000012", "000012");
+        check_all(&padded(true, 0x99, false), "0", "999900", "999900");
+        check_all(&padded(false, 0xEE, false), "123456", "123456", "123456");
+        check(&padded(false, 0xEE, false), "", Ok("EEEEEE"));
+        check_decode(&padded(false, 0xEE, false), "EEEEEE", "");
+        check_decode(&padded(false, 0xEE, false), "1AEEEE", "1A");
+        let mut out = [0; 3];
+        assert!(write_bcd_padded(1_234_567, &padded(false, 0xEE, false), &mut out));
     }
 
     #[test]

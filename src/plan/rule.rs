@@ -147,6 +147,15 @@ pub enum Form {
     Bcd,
     /// Decimal digits, two a byte, low first.
     BcdLittle,
+    /// As many decimal digits as it takes, two a byte, and padding.
+    BcdPadded {
+        /// Low first.
+        little: bool,
+        /// The digits stand on the right.
+        right: bool,
+        /// The padding byte.
+        padding: u8,
+    },
     /// Binary, high byte first.
     Big,
     /// Binary, low byte first.

@@ -72,10 +72,17 @@ pub struct Slot {
     pub len: usize,
     /// Low byte first.
     pub little: bool,
-    /// Short values stand on the right, padding on the left.
+    /// Short values stand on the right, padding on the left. (Leading zeros of a bcd field: on the right in big endian.)
     pub right: bool,
     /// The padding byte.
     pub padding: u8,
+}
+
+impl Slot {
+    /// Do short decimal digits in it get leading zeros, as a number of its whole size has them?
+    pub fn has_leading_zeros(&self) -> bool {
+        self.padding == 0 && self.right != self.little
+    }
 }
 
 /// Longest field. A frame has to fit a datagram, so nothing longer can be served.

@@ -7,7 +7,7 @@ use crate::codec::civil::{Calendar, Civil, Now};
 use crate::codec::inner::{encode_hex, encode_wire, length_value_less};
 use crate::codec::value;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use crate::plan::template::{Encoding, Template};
+use crate::plan::template::{Encoding, Kind, Slot, Template};
 use crate::plan::transfer::Payload;
 
 /// What the functions of a value may read.
@@ -167,6 +167,11 @@ pub fn build(
                 match form {
                     Form::Bcd | Form::BcdLittle => {
                         value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
+                    }
+                    Form::BcdPadded { little, right, padding } => {
+                        let slot =
+                            Slot { kind: Kind::Bcd, len: *len, little: *little, right: *right, padding: *padding };
+                        value::write_bcd_padded(number.unsigned_abs(), &slot, out);
                     }
                     Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
                 }

@@ -39,6 +39,16 @@ pub fn crc(name: &str, bytes: &[u8]) -> u64 {
     (if reflected { reflect(value, width) } else { value }) ^ end
 }
 
+/// Bytes of what an algorithm gives; a sum may be of any.
+pub fn own_size(algorithm: &str) -> usize {
+    match algorithm {
+        "sum" => 8,
+        "xor" | "sum_xor" => 1,
+        "crc16" => 2,
+        name => CRCS.iter().find(|c| name.ends_with(c.0)).unwrap().1 as usize / 8,
+    }
+}
+
 /// The checksum of these bytes as a number of `size` bytes.
 pub fn checksum(algorithm: &str, complement: &str, bytes: &[u8], size: usize) -> u64 {
     let sum = bytes.iter().fold(0u64, |n, b| n.wrapping_add(u64::from(*b)));

@@ -8,19 +8,32 @@ pub struct Fill {
     /// `align: right`: the padding stands before the value.
     pub right: bool,
     pub byte: u8,
+    /// The command has one of the two; then short bcd is filled as well, instead of getting leading zeros.
+    pub given: bool,
 }
 
 impl Fill {
-    pub const NONE: Fill = Fill { right: false, byte: 0 };
+    pub const NONE: Fill = Fill { right: false, byte: 0, given: false };
 
     pub fn of(command: &Value) -> Self {
         let byte = command.get("padding").map_or(0, |p| u8::from_str_radix(strip(p.as_str().unwrap()), 16).unwrap());
-        Self { right: command["align"] == "right", byte }
+        let given = command.get("align").is_some() || command.get("padding").is_some();
+        Self { right: command["align"] == "right", byte, given }
     }
 
     fn pad(self, bytes: Vec<u8>, size: usize) -> Vec<u8> {
         let fill = vec![self.byte; size - bytes.len()];
         if self.right { [fill, bytes].concat() } else { [bytes, fill].concat() }
+    }
+
+    fn trim(self, mut bytes: &[u8]) -> &[u8] {
+        while !self.right && bytes.last() == Some(&self.byte) {
+            bytes = &bytes[..bytes.len() - 1];
+        }
+        while self.right && bytes.first() == Some(&self.byte) {
+            bytes = &bytes[1..];
+        }
+        bytes
     }
 }
 
@@ -111,6 +124,20 @@ pub fn number(value: i128, size: usize, signed: bool) -> Option<Vec<u8>> {
     fits.then(|| (0..size).rev().map(|i| (wrapped >> (8 * i)) as u8).collect())
 }
 
+/// A computed number in a field: decimal digits in bcd, else binary. `None`: it does not fit.
+pub fn computed(field: &Value, value: i128) -> Option<Vec<u8>> {
+    if kind(field) == "bcd" {
+        return encode(field, &json!(value.to_string()), Fill::NONE);
+    }
+    Some(order(field, number(value, size(field), false)?))
+}
+
+/// The number that [`computed`] writes so; `None`: digits that are none.
+pub fn computed_number(field: &Value, bytes: &[u8]) -> Option<i128> {
+    let ordered = order(field, bytes.to_vec());
+    if kind(field) == "bcd" { hex(&ordered).parse().ok() } else { Some(unsigned(&ordered)) }
+}
+
 pub fn unsigned(bytes: &[u8]) -> i128 {
     bytes.iter().fold(0, |n, b| n * 256 + i128::from(*b))
 }
@@ -142,10 +169,14 @@ pub fn encode(field: &Value, value: &Value, fill: Fill) -> Option<Vec<u8>> {
             order(field, number(value, size, kind(field) == "int")?)
         }
         "bcd" => {
-            if text.is_empty() || text.len() > 2 * size || !text.bytes().all(|c| c.is_ascii_digit()) {
+            if text.len() > 2 * size || !text.bytes().all(|c| c.is_ascii_digit()) {
                 return None;
             }
-            order(field, unhex(&format!("{text:0>width$}", width = 2 * size))?)
+            if fill.given {
+                fill.pad(order(field, unhex(&text)?), size)
+            } else {
+                order(field, unhex(&format!("{text:0>width$}", width = 2 * size))?)
+            }
         }
         "bit" => bits_in(field, value)?,
         "str" => {
@@ -191,6 +222,10 @@ fn bits_in(field: &Value, value: &Value) -> Option<Vec<u8>> {
 pub fn decode(field: &Value, bytes: &[u8], fill: Fill) -> Value {
     let ordered = order(field, bytes.to_vec());
     match kind(field) {
+        // A padding of digits can't be told from the value.
+        "bcd" if fill.given && hex(&[fill.byte]).bytes().any(|c| !c.is_ascii_digit()) => {
+            json!(hex(&order(field, fill.trim(bytes).to_vec())))
+        }
         "hex" | "bcd" => json!(hex(&ordered)),
         "uint" | "length" => json!(u64::try_from(unsigned(&ordered)).unwrap()),
         "int" => {
@@ -210,14 +245,7 @@ pub fn decode(field: &Value, bytes: &[u8], fill: Fill) -> Value {
                 .collect()
         }
         "str" => {
-            let mut trimmed = bytes;
-            while !fill.right && trimmed.last() == Some(&fill.byte) {
-                trimmed = &trimmed[..trimmed.len() - 1];
-            }
-            while fill.right && trimmed.first() == Some(&fill.byte) {
-                trimmed = &trimmed[1..];
-            }
-            json!(String::from_utf8_lossy(trimmed))
+            json!(String::from_utf8_lossy(fill.trim(bytes)))
         }
         "f32" => json!(f32::from_be_bytes(ordered.try_into().unwrap()).to_string().parse::<f64>().unwrap()),
         "f64" => json!(f64::from_be_bytes(ordered.try_into().unwrap())),

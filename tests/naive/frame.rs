@@ -1,8 +1,9 @@
 //! The inner frame: cutting, checking, commands, lengths, building.
 
-use super::checksum::checksum;
+use super::checksum::{checksum, own_size};
 use super::fields::{
-    self, Fill, decode, encode, is_alias, is_number, kind, name, number, order, says_outside, size, sizes, unhex, unsigned,
+    self, Fill, computed, computed_number, decode, encode, is_alias, is_number, kind, name, number, order,
+    says_outside, size, sizes, unhex, unsigned,
 };
 use serde_json::{Map, Value, json};
 
@@ -187,10 +188,7 @@ impl<'a> Protocol<'a> {
     /// The bytes of that number in a field.
     pub fn number_in(&self, field: &Value, command: Option<&Value>, data: usize) -> Option<Vec<u8>> {
         let value = self.number(command, data);
-        match kind(field) {
-            "bcd" => encode(field, &json!(value.to_string()), Fill::NONE),
-            _ => Some(order(field, number(value as i128, size(field), false)?)),
-        }
+        computed(field, i128::from(value))
     }
 
     /// Everything that is wrong with a request, in the order in which it is looked at, commands aside.
@@ -198,7 +196,8 @@ impl<'a> Protocol<'a> {
         let mut out = self.faults_of_reply(frame);
         let Some(command) = self.command(frame).map(|at| &self.commands()[at]) else { return out };
         let data = &frame[self.left().len()].raw;
-        let right = |field: &Value, raw: &[u8]| self.number_in(field, Some(command), data.len()).as_deref() == Some(raw);
+        let right =
+            |field: &Value, raw: &[u8]| self.number_in(field, Some(command), data.len()).as_deref() == Some(raw);
         let outside = self.order().into_iter().enumerate().filter_map(|(i, f)| Some((f?, &frame[i].raw[..])));
         let inside = self.placed(list(command, "req_data_list"));
         let inside = inside.into_iter().filter_map(|(f, at)| Some((f, data.get(at..at + size(f))?)));
@@ -232,9 +231,9 @@ impl<'a> Protocol<'a> {
             out.push("bad_length");
         }
         for (i, field) in &lengths {
-            let got = unsigned(&order(field, frame[*i].raw.clone()));
-            let got = if field["check"] == "lchksum" { got & 0xFFF } else { got };
-            if !is_number(field) && got != self.count(frame, field) {
+            let got = computed_number(field, &frame[*i].raw);
+            let got = if field["check"] == "lchksum" { got.map(|got| got & 0xFFF) } else { got };
+            if !is_number(field) && got != Some(self.count(frame, field)) {
                 out.push("bad_length");
             }
         }
@@ -299,7 +298,9 @@ impl<'a> Protocol<'a> {
             let wire = how["over"] == "wire";
             frame[from..=to].iter().flat_map(|s| if wire { s.wire.clone() } else { s.raw.clone() }).collect()
         } else {
-            let raw: Vec<u8> = frame.iter().flat_map(|s| s.raw.clone()).collect();
+            // Itself counts as 00.
+            let zeroed = |(i, s): (usize, &Segment)| if i == at { vec![0; s.raw.len()] } else { s.raw.clone() };
+            let raw: Vec<u8> = frame.iter().enumerate().flat_map(zeroed).collect();
             let place = |key: &str| {
                 let at = how[key].as_i64().unwrap();
                 if at < 0 { raw.len() - at.unsigned_abs() as usize } else { at as usize }
@@ -307,8 +308,11 @@ impl<'a> Protocol<'a> {
             raw[place("start")..place("end")].to_vec()
         };
         let complement = how["complement"].as_str().unwrap_or("none");
-        let value = checksum(how["algorithm"].as_str().unwrap(), complement, &covered, size(field));
-        order(field, number(i128::from(value), size(field), false).unwrap())
+        let algorithm = how["algorithm"].as_str().unwrap();
+        // Decimal digits say nothing of bits: there it has as many as the algorithm gives.
+        let bytes = if kind(field) == "bcd" { own_size(algorithm) } else { size(field) };
+        let value = checksum(algorithm, complement, &covered, bytes);
+        computed(field, i128::from(value)).unwrap()
     }
 
     pub fn flag(&self) -> Vec<String> {
@@ -470,7 +474,7 @@ impl<'a> Protocol<'a> {
                     }
                     value = i128::from(lchksum(value as u64));
                 }
-                frame[i].raw = order(field, number(value, size(field), false)?);
+                frame[i].raw = computed(field, value)?;
                 frame[i].wire = self.travel(i, &frame[i].raw);
             }
         }

@@ -136,6 +136,11 @@ fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
             if t.chance(30) {
                 field["endian"] = json!("little");
             }
+            if t.chance(15) {
+                // What clients send; a reply has the request's.
+                let values: &[&str] = if size(&field) == 1 { &["${hour}$", "${week(0)}"] } else { &["${year(yyyy)}$"] };
+                field["value"] = json!(t.one(values));
+            }
             out.push(field);
         }
     }
@@ -150,6 +155,7 @@ fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
     let at = out.len() - t.pick(out.len() + 1);
     let endian = t.one(&["big", "little"]);
     match t.pick(6) {
+        1 if t.chance(30) => out.insert(at, json!({"name": "length", "length": 2 + t.pick(2), "type": "bcd", "endian": endian, "value": "{{data_frame_length}}"})),
         1 => out.insert(at, json!({"name": "length", "length": 1 + t.pick(3), "type": t.one(&["uint", "hex"]), "endian": endian, "value": "{{data_frame_length}}"})),
         2 | 3 => {
             let mut of = vec!["data_frame".to_owned()];
@@ -200,7 +206,19 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
         ("crc:CRC-64/ECMA-182", 8),
     ]);
     let field_name = t.one(&["checksum", "check", "cs"]);
-    let field = json!({"name": field_name, "length": length, "type": t.one(&["hex", "uint"]), "endian": t.one(&["big", "little"])});
+    let mut field = json!({"name": field_name, "length": length, "type": t.one(&["hex", "uint"]), "endian": t.one(&["big", "little"])});
+    // In decimal digits it needs more of them, and has to have an end.
+    let digits = |bits: usize| ((1_u128 << bits) - 1).to_string().len().div_ceil(2);
+    let in_digits = match algorithm {
+        "sum" => 4,
+        "xor" | "sum_xor" => 2,
+        _ => digits(8 * length),
+    };
+    let is_bcd = in_digits <= 8 && t.chance(15);
+    if is_bcd {
+        (field["type"], field["length"]) = (json!("bcd"), json!(in_digits));
+    }
+    let length = size(&field);
     let left: Vec<String> = protocol["pdu_left"].as_array().unwrap().iter().map(name).collect();
     let tail: Vec<String> = protocol["pdu_tailer"].as_array().unwrap().iter().map(name).collect();
     if field_name != "cs" && t.chance(20) {
@@ -209,6 +227,9 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
         let at = tail.len() - usize::from(tail.last().is_some_and(|f| name(f) == "end"));
         tail.insert(at, field);
         let start = t.pick(2);
+        // Up to itself, or over some of itself or all, where bytes follow.
+        let over = if t.chance(40) { 1 + t.pick(length) } else { 0 };
+        let end = if over < end { end - over } else { end };
         protocol
             .insert("checksum_config".into(), json!({"algorithm": algorithm, "start": start, "end": -(end as i64)}));
         return;
@@ -217,11 +238,21 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
     if field_name == "cs" || t.chance(50) {
         how["field"] = json!(field_name);
     }
-    if t.chance(40) {
+    if t.chance(40) && !(is_bcd && algorithm == "sum") {
         how["complement"] = json!(t.one(&["none", "ones", "twos"]));
     }
     if t.chance(if ascii { 50 } else { 10 }) {
         how["over"] = json!(t.one(&["raw", "wire"]));
+    }
+    if !tail.is_empty() && how.get("over").is_none() && t.chance(8) {
+        // In the header, over the whole frame but its last byte, and itself as 00.
+        how["field"] = json!(field_name);
+        (how["start"], how["end"]) = (json!(t.pick(2)), json!(-1));
+        let header = protocol["pdu_left"].as_array_mut().unwrap();
+        let at = 1 + t.pick(header.len());
+        header.insert(at, field);
+        protocol.insert("checksum_config".into(), how);
+        return;
     }
     if left.len() > 2 && t.chance(10) {
         // In the header, over what stands before it.

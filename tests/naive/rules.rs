@@ -33,14 +33,30 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
     let size = size(field);
     let close = |t: &mut Tape| if t.chance(20) { "" } else { "$" };
     let two = |t: &mut Tape| {
-        let call =
-            t.one(&["month()", "day()", "hour()", "minute()", "second()", "week()", "week(0)", "year()", "year(yy)"]);
+        let call = t.one(&[
+            "month()",
+            "day()",
+            "hour()",
+            "minute()",
+            "second()",
+            "week()",
+            "week(0)",
+            "year()",
+            "year(yy)",
+            "year",
+            " month ",
+            "hour( HH )",
+            "minute(\"mm\")",
+            " second ( ss ) ",
+            "year('YY')",
+            "datetime(ss)",
+        ]);
         format!("${{{call}}}{}", close(t))
     };
     if !once.random && t.chance(15) {
         let text = match kind(field) {
             "uint" | "int" | "bcd" => t.one(&["${rand(3,9)}$", "${rand(1,1)}$", "${choice(1,2,7)}$"]),
-            "hex" => "${choice(01,7F,A0)}$",
+            "hex" => t.one(&["${choice(01,7F,A0)}$", "${choice( \"01\" , '7F',A0)}$"]),
             "str" => "${choice(a,b,c)}$",
             _ => return None,
         };
@@ -52,13 +68,15 @@ fn function(t: &mut Tape, p: &Protocol, command: &Value, field: &Value, once: &m
             1 => two(t),
             2 if t.chance(50) => t.one(&["${packed_date()}$", "${packed_time()}$", "${packed_date()}"]).to_owned(),
             2 => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${hour()}${minute()}"]).to_owned(),
+            7 if t.chance(30) => "${datetime(yyyyMMddHHmmss)}$".to_owned(),
             7 => "${year()}$${month()}$${day()}$${week()}$${hour()}$${minute()}$${second()}$".to_owned(),
             8 => "${year(yyyy)}$AB${datetime(%m%d%H%M%S)}$".to_owned(),
             20 => "${fsuid()}$".to_owned(),
-            3 => "${datetime(%y%m%d)}$".to_owned(),
+            3 => t.one(&["${datetime(%y%m%d)}$", "${datetime(yyMMdd)}", "${ datetime('HHmmss') }$"]).to_owned(),
             _ => "A${hour()}$".to_owned(),
         },
         "bcd" if size == 1 => two(t),
+        "bcd" if size >= 6 => t.one(&["${datetime()}$", "${datetime}", "${packed_time}$", "${seq}$"]).to_owned(),
         "bcd" => t.one(&["${year(yyyy)}$", "${month()}$${day()}$", "${seq()}$", "9${hour()}$"]).to_owned(),
         "uint" | "int" if size == 1 => two(t),
         "uint" if size == 2 =>

@@ -31,12 +31,23 @@ impl World {
 /// More than any generated `rand` or `choice` has values.
 pub const PICKS_MAX: usize = 8;
 
-/// `name(a,b)...` taken apart.
+/// `name(a,b)` taken apart; parentheses, blanks and quotes may be missing.
 fn call(text: &str) -> (String, Vec<String>) {
-    let (function, rest) = text.split_once('(').unwrap();
-    let inside = rest.split(')').next().unwrap();
-    let arguments = inside.split(',').map(|a| a.trim().to_owned()).filter(|a| !a.is_empty()).collect();
+    let (function, rest) = text.split_once('(').unwrap_or((text, ""));
+    let inside = rest.trim().trim_end_matches(')');
+    let plain = |a: &str| a.trim().trim_matches(['"', '\'']).to_owned();
+    let arguments = inside.split(',').map(plain).filter(|a| !a.is_empty()).collect();
     (function.trim().to_owned(), arguments)
+}
+
+/// A format of `datetime` as strftime writes it.
+fn directives(format: &str) -> String {
+    if format.contains('%') {
+        return format.to_owned();
+    }
+    let letters = [("yyyy", "%Y"), ("yy", "%y"), ("MM", "%m"), ("dd", "%d"), ("HH", "%H"), ("mm", "%M"), ("ss", "%S")];
+    let format = if format.is_empty() { "yyMMddHHmmss" } else { format };
+    letters.iter().fold(format.to_owned(), |format, (letters, directive)| format.replace(letters, directive))
 }
 
 /// The text with everything in it replaced. `field` is where it goes; `None` for a register.
@@ -72,7 +83,7 @@ fn function_text(function: &str, arguments: &[String], field: Option<&Value>, wo
     let now = world.now;
     let first = arguments.first().map(String::as_str);
     match function {
-        "year" if first == Some("yyyy") => now.format("%Y"),
+        "year" if first.is_some_and(|unit| unit.eq_ignore_ascii_case("yyyy")) => now.format("%Y"),
         "year" => now.format("%y"),
         "month" => now.format("%m"),
         "day" => now.format("%d"),
@@ -84,7 +95,7 @@ fn function_text(function: &str, arguments: &[String], field: Option<&Value>, wo
             (0, _) => "07".to_owned(),
             (day, _) => format!("{day:02}"),
         },
-        "datetime" => now.format(&arguments.join(",")),
+        "datetime" => now.format(&directives(&arguments.join(","))),
         "packed_date" => packed(now.packed_date(), field),
         "packed_time" => packed(now.packed_time(), field),
         "fsuid" => world.fsuid.clone(),

@@ -159,6 +159,7 @@ fn hostile_length_fields() {
         per_data,
         lchksum: false,
         configured: false,
+        bcd: false,
     };
     let at = crate::plan::template::Offset;
     let mut buf = vec![0x68, 0, 0];

@@ -12,11 +12,7 @@ use crate::words::count;
 use std::borrow::Cow;
 
 /// `protocol` with the checksum that stands beside it, which is the same as one in it.
-pub fn from_top<'r>(
-    diags: &mut Diags,
-    raw: &RawTemplate,
-    protocol: &'r At<RawProtocol>,
-) -> Cow<'r, At<RawProtocol>> {
+pub fn from_top<'r>(diags: &mut Diags, raw: &RawTemplate, protocol: &'r At<RawProtocol>) -> Cow<'r, At<RawProtocol>> {
     let top = [raw.checksum.as_ref().map(|at| at.pos), raw.checksum_config.as_ref().map(|at| at.pos)];
     let own = [protocol.checksum.as_ref().map(|at| at.pos), protocol.checksum_config.as_ref().map(|at| at.pos)];
     let (Some(top), own) = (top.into_iter().flatten().next(), own.into_iter().flatten().next()) else {
@@ -241,7 +237,9 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
     let pos = raw.filter(written).map(|raw| raw.pos).next().unwrap_or(protocol.pos);
     let is_sum = matches!(special.algorithm, Algorithm::Sum);
     if is_sum && checksum.complement != Complement::None {
-        let text = format!("`{name}` is the complement of a sum, which in decimal digits has no end (no complement, or no bcd)");
+        let text = format!(
+            "`{name}` is the complement of a sum, which in decimal digits has no end (no complement, or no bcd)"
+        );
         diags.error(pos, text);
         return;
     }

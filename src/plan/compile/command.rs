@@ -169,7 +169,7 @@ pub fn command(
             encode(diags, &one, &text.value, text.pos).map_or(0, |bytes| bytes[0])
         }
     };
-    let padding = Padding { right, byte };
+    let padding = Padding { right, byte, given: raw.align.is_some() || raw.padding.is_some() };
     let fixed = template.data_len_fixed;
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {

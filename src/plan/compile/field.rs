@@ -107,6 +107,8 @@ pub struct Padding {
     pub right: bool,
     /// The byte.
     pub byte: u8,
+    /// Somebody asked for it: then digits are padded too, instead of leading zeros.
+    pub given: bool,
 }
 
 /// Is the value of this field `{{data_frame_length}}`, with or without blanks inside?
@@ -197,6 +199,9 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         length_only(diags, raw);
     }
     let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
+    if slot.kind == Kind::Bcd && !padding.given {
+        slot.right = !little;
+    }
     if let Some(ranges) = &raw.bits {
         if known_type {
             slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);

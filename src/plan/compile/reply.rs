@@ -5,6 +5,7 @@ use super::field::{Area, constant, encode, names_outside, outside, split_name, t
 use super::fits::fits;
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value_less;
+use crate::codec::value::is_digits;
 use crate::config::at::{At, Json};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
@@ -253,7 +254,7 @@ fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
     let same = std::mem::discriminant(&asked.slot.kind) == std::mem::discriminant(&slot.kind);
     if same && (asked.slot.little == slot.little || slot.kind == Kind::Str || slot.len == 1) {
         draft.copy(asked.at, to, slot.len);
-    } else if same {
+    } else if same && (slot.kind != Kind::Bcd || is_digits(slot.padding)) {
         draft.patches.push(Patch::CopyReversed { from: asked.at, to, len: slot.len });
     } else {
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
@@ -308,7 +309,10 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
     if let [part] = &*expr.parts {
         let form = match (part, &slot.kind) {
             (Part::Number { .. } | Part::Packed(_), Kind::Int | Kind::Uint) => Some(binary),
-            (Part::Number { .. } | Part::Packed(_), Kind::Bcd) => Some(digits),
+            (Part::Number { .. } | Part::Packed(_), Kind::Bcd) if slot.has_leading_zeros() => Some(digits),
+            (Part::Number { .. } | Part::Packed(_), Kind::Bcd) => {
+                Some(Form::BcdPadded { little: slot.little, right: slot.right, padding: slot.padding })
+            }
             // As many digits as the field has, always: no padding to think of.
             (Part::Number { digits: 2 | 4, number }, Kind::Hex) if 2 * len == width(*number) => Some(digits),
             (Part::Packed(_), Kind::Hex) if len == 2 => Some(Form::Little),

@@ -5,10 +5,12 @@ use crate::config::load::Loader;
 use crate::config::source::Source;
 use serde_json::{Value, json};
 
+mod checksums;
 mod effect;
 mod identity;
 mod limits;
 mod rule_files;
+mod values;
 mod vendor;
 
 /// The files, by name.
@@ -402,7 +404,7 @@ fn references_that_name_nothing() {
     for empty in ["${}$", "at ${ }$ ${hour()}$", "${()}$"] {
         told(at, json!(empty), &format!("error: `${{}}$` names no function (known: {known})"));
     }
-    told(at, json!("${hour}$"), "error: `${hour}$` is no function call (would be `${hour()}$`)");
+    told(at, json!("${hours}$"), "error: unknown function `hours` (did you mean `hour`?)");
     told(at, json!("#{}#"), "error: `#{}#` names no field (would be `#{field}#`)");
 }
 
