@@ -272,7 +272,7 @@ pub struct RawField {
     /// hex (default), int, int_be, int_le, uint, bcd, bit, str, ascii, length, f32, f64.
     #[serde(rename = "type")]
     pub kind: Option<At<String>>,
-    /// Constant or default, in the type's notation.
+    /// Constant or default, in the type's notation; in a request also functions.
     pub value: Option<At<Json>>,
     /// bit: name -> [from, to], bit 0 the most significant, both inclusive.
     pub bits: Option<Map<At<Vec<u64>>>>,
@@ -297,9 +297,9 @@ pub struct RawCommand {
     pub data_frame_type: Option<OneOrMany<At<String>>>,
     /// Bytes (see Lengths); absent: the sum of the fields.
     pub data_frame_length: Option<At<u64>>,
-    /// Which side short values stand on: left (default) or right.
+    /// Which side short values (hex, str, bcd) stand on: left (default) or right.
     pub align: Option<At<String>>,
-    /// The padding byte, two hex digits. Default 00.
+    /// The padding byte, two hex digits. Default 00. With neither `align` nor this, short bcd gets leading zeros.
     pub padding: Option<At<String>>,
     /// The request's data frame; absent: any.
     pub req_data_list: Option<Vec<At<RawField>>>,
@@ -333,7 +333,7 @@ pub struct RawChecksumConfig {
     pub algorithm: Option<At<String>>,
     /// First byte; negative: from the end of the frame.
     pub start: Option<At<i64>>,
-    /// The byte after the last one; negative: from the end of the frame.
+    /// The byte after the last one; negative: from the end of the frame. Bytes of the checksum itself count as 00.
     pub end: Option<At<i64>>,
     /// As in `checksum`.
     pub field: Option<At<String>>,
