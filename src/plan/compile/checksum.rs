@@ -40,9 +40,9 @@ fn has_usual_name(field: &Field) -> bool {
 fn not_configured(diags: &mut Diags, protocol: &RawProtocol, plan: &Template) {
     let copied = |field: &&Field| field.computed == Computed::No && has_usual_name(field);
     let Some(field) = plan.tail.iter().find(copied) else { return };
-    let raw = protocol.pdu_tailer.iter().flatten();
+    let mut raw = protocol.pdu_tailer.iter().flatten();
     let named = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == &*field.name);
-    let Some(raw) = raw.filter(named).next() else { return };
+    let Some(raw) = raw.find(named) else { return };
     let what = format!("nothing says how `{}` is computed, so every reply repeats the request's value", field.name);
     let default = if matches!(&*field.name, "checksum" | "check") {
         String::new()
@@ -232,9 +232,9 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
     }
     let named = plan.left.iter().chain(&plan.tail).find(|field| field.at == checksum.at);
     let name = named.map_or("", |field| &field.name);
-    let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
+    let mut raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
     let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
-    let pos = raw.filter(written).map(|raw| raw.pos).next().unwrap_or(protocol.pos);
+    let pos = raw.find(written).map_or(protocol.pos, |raw| raw.pos);
     let is_sum = matches!(special.algorithm, Algorithm::Sum);
     if is_sum && checksum.complement != Complement::None {
         let text = format!(
@@ -245,7 +245,9 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
     }
     let (from, to) = crate::codec::checksum::span(checksum, raw_len);
     let each = if checksum.over_wire { 2 * u64::from(b'F') } else { 255 };
-    let most = if is_sum { each * to.saturating_sub(from) as u64 } else { special.mask };
+    let itself = if special.holds_itself { checksum.at.in_frame(raw_len).min(to)..to } else { to..to };
+    let own = itself.len().min(checksum.len);
+    let most = if is_sum { each * to.saturating_sub(from + own) as u64 } else { special.mask };
     let what = if is_sum { "the sum of the longest frame" } else { &*checksum.name };
     if let Err(wrong) = field::digits_hold(most, checksum.len) {
         diags.error(pos, format!("`{name}` may be {wrong}: {what}"));

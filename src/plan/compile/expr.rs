@@ -106,27 +106,27 @@ fn arguments(text: &str) -> Result<Vec<&str>, String> {
     let mut rest = text;
     loop {
         rest = rest.trim_start();
-        let (argument, after) = match rest.chars().next().filter(|&c| c == '"' || c == '\'') {
-            Some(quote) => {
-                let inside = &rest[1..];
-                let end = inside.find(quote).ok_or_else(|| format!("`{rest}` has no closing {quote}"))?;
-                let after = inside[end + 1..].trim_start();
-                if !after.is_empty() && !after.starts_with(',') {
-                    return Err(format!("`{rest}` goes on behind its closing {quote} (a comma, or the end)"));
-                }
-                (&inside[..end], after)
-            }
-            None => {
-                let (argument, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
-                (argument.trim_end(), after)
-            }
-        };
+        let (argument, after) = quoted(rest)?.unwrap_or_else(|| {
+            let (argument, after) = rest.split_at(rest.find(',').unwrap_or(rest.len()));
+            (argument.trim_end(), after)
+        });
         out.push(argument);
         match after.strip_prefix(',') {
             Some(more) => rest = more,
             None => return Ok(out),
         }
     }
+}
+
+/// An argument in quotes, and what follows it; `None`: it is in none.
+fn quoted(text: &str) -> Result<Option<(&str, &str)>, String> {
+    let Some(quote) = text.chars().next().filter(|&c| c == '"' || c == '\'') else { return Ok(None) };
+    let end = text[1..].find(quote).ok_or_else(|| format!("`{text}` has no closing {quote}"))? + 1;
+    let after = text[end + 1..].trim_start();
+    if !after.is_empty() && !after.starts_with(',') {
+        return Err(format!("`{text}` goes on behind its closing {quote} (a comma, or the end)"));
+    }
+    Ok(Some((&text[1..end], after)))
 }
 
 /// Tells of a value inside a name or an argument: it would be taken letter by letter.

@@ -71,7 +71,7 @@ pub fn check_name(diags: &mut Diags, name: &At<String>) {
     match split_name(&name.value).1 {
         "" => diags.error(name.pos, "a field without a name"),
         plain if is_dynamic(plain) => {
-            diags.error(name.pos, format!("`{plain}` as a name (`#{{` and `${{` begin a value)"))
+            diags.error(name.pos, format!("`{plain}` as a name (`#{{` and `${{` begin a value)"));
         }
         "data_frame" => diags.error(name.pos, "`data_frame` means the whole data frame; a field has another name"),
         _ => {}

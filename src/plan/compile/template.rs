@@ -201,7 +201,8 @@ fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
             diags.error(value.pos, "an unknown placeholder (known: {{data_frame_length}})");
         }
         // An empty text is zero, or padding.
-        Some(value) if sample::function(diags, slot, value).is_some() => {
+        Some(value) if is_function(value) => {
+            sample::function(diags, slot, value);
             if raw.matches.as_ref().is_some_and(|matches| matches.value) {
                 diags.error(value.pos, "a field that is marked match needs a constant, and this is a function");
             }
