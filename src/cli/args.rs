@@ -78,10 +78,12 @@ const EXPLAIN_EXAMPLES: &str = "\
 Examples:
   fsu-mock explain --fsu NAME FF3230323530313235...FE
   fsu-mock explain --config my-fleet --fsu NAME --now '2026-01-12 11:17:30' 7e 01 00 8b 10 00 00 0d
+  grep -m1 HEX: logs/devices/NAME_*.log | fsu-mock explain --fsu NAME
 
-HEX is the outer frame of a udp FSU, the inner one of a tcp FSU, the whole datagram of a broadcast FSU. It is explained as
-the first that the FSU gets; of several frames each. The last line is `reply: HEX` - one line for each reply - or
-`reply: none (REASON)`, with the exit code 0 in both cases.";
+HEX is a frame in either direction: the outer or the inner one of a udp FSU, the inner one of a tcp FSU, the whole datagram of a
+broadcast FSU. It may be pasted from a device log with the lines around it. A request is explained as the first that the FSU
+gets; of several frames each. What is ambiguous is taken for a request first; --as says otherwise. The last line is
+`reply: HEX` - one line for each datagram or frame that leaves - or `reply: none (REASON)`, with the exit code 0 in both cases.";
 
 const ASK_EXAMPLES: &str = "\
 Examples:
@@ -377,30 +379,32 @@ pub struct ExplainArgs {
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
-    /// The frame: hex digits; 0x and spaces allowed, any number of arguments
-    #[arg(value_name = "HEX", required = true)]
+    /// What the frame is, where its own bytes do not say: request or reply, outer or inner
+    #[arg(long = "as", value_name = "WHAT", value_delimiter = ',')]
+    pub take_as: Vec<TakeAs>,
+    /// The device of an inner frame or a reply, by type and address as four hex digits, e.g. 0102 [default: the first it fits]
+    #[arg(long, value_name = "TTAA")]
+    pub device: Option<String>,
+    /// The command that a reply answers [default: by its key, else its size and constants]
+    #[arg(long, value_name = "KEY")]
+    pub cmd: Option<String>,
+    /// The frame: hex digits; 0x, spaces, commas and colons allowed, any number of arguments; or a record of the device log;
+    /// `-`, or none: from stdin
+    #[arg(value_name = "HEX")]
     pub hex: Vec<String>,
 }
 
-impl ExplainArgs {
-    /// The bytes of the frame, or what is wrong with its digits.
-    pub fn frame(&self) -> Result<Vec<u8>, String> {
-        frame(&self.hex)
-    }
-}
-
-/// Bytes from hex words, each of whole bytes.
-fn frame(words: &[String]) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    for word in words.iter().flat_map(|arg| arg.split_whitespace()) {
-        let digits = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
-        if let Some(c) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
-            return Err(format!("{word:.40}: {c:?} is no hex digit"));
-        }
-        let odd = |_| format!("{word:.40}: an odd number of hex digits ({})", digits.len());
-        bytes.extend(hex::decode(digits).map_err(odd)?);
-    }
-    if bytes.is_empty() { Err("no hex digits".into()) } else { Ok(bytes) }
+/// What a frame is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TakeAs {
+    /// From a centre to the FSU
+    Request,
+    /// From the FSU to a centre: a reply, an answer, a heartbeat
+    Reply,
+    /// An outer frame (udp)
+    Outer,
+    /// An inner frame
+    Inner,
 }
 
 /// Arguments of `plan`.
@@ -597,24 +601,12 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_read_from_words() {
-        let check = |words: &[&str], expected: Result<&[u8], &str>| {
-            let words: Vec<_> = words.iter().map(|&w| w.to_owned()).collect();
-            assert_eq!(frame(&words).as_deref().map_err(String::as_str), expected, "{words:?}");
-        };
-        check(&["7e01", "0x8B", " 10\n0d "], Ok(&[0x7E, 0x01, 0x8B, 0x10, 0x0D]));
-        check(&["7e0"], Err("7e0: an odd number of hex digits (3)"));
-        check(&["7e", "zz"], Err("zz: 'z' is no hex digit"));
-        check(&["é1"], Err("é1: 'é' is no hex digit"));
-        check(&[" "], Err("no hex digits"));
-    }
-
-    #[test]
     fn arguments_of_explain() {
-        let cli =
-            Cli::try_parse_from(["fsu-mock", "explain", "--fsu", "a", "--now", "2026-01-12 11:17:30", "FF", "FE"]);
+        let words = ["--now", "2026-01-12 11:17:30", "--as", "inner,reply", "--cmd", "01", "FF", "FE"];
+        let cli = Cli::try_parse_from(["fsu-mock", "explain", "--fsu", "a"].into_iter().chain(words));
         let Ok(Cli { command: Command::Explain(args) }) = cli else { panic!("{cli:?}") };
-        assert_eq!(args.frame(), Ok(vec![0xFF, 0xFE]));
+        assert_eq!(args.hex, ["FF", "FE"]);
+        assert_eq!((args.take_as, args.cmd.as_deref()), (vec![TakeAs::Inner, TakeAs::Reply], Some("01")));
         assert_eq!(args.now, Some(jiff::civil::date(2026, 1, 12).at(11, 17, 30, 0)));
     }
 }

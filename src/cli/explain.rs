@@ -1,66 +1,142 @@
 //! `explain`: a frame decoded layer by layer, the rule that answers it, and the reply.
 //!
+//! - [`input`]: the bytes, from hex in any spelling. [`take`]: what they are taken for.
 //! - [`walk`]: gives the bytes to an FSU that has heard nothing yet, by the stages that serve.
+//! - [`back`]: a frame from the FSU, and what it answers.
 //! - [`outer`], [`inner`]: the fields of both frames, and what is wrong with them.
-//! - [`answer`]: command, rules, reply.
+//! - [`answer`]: command, rules, reply. [`factor`]: how many times the request that is.
 //! - [`model`]: the explanation as data; [`text`]: for people.
 //!
 //! Nothing is decoded a second way: what is explained is what happens.
 
 mod answer;
+mod back;
+mod factor;
 mod inner;
+mod input;
 mod model;
 mod outer;
+mod take;
 #[cfg(test)]
 mod tests;
 mod text;
 mod walk;
 
 use super::args::ExplainArgs;
+use super::columns::hex;
 use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
 use super::plan::json;
+use crate::client::request::find_command;
 use crate::codec::civil::Now;
 use crate::plan::fault::FsuFaults;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{Fsu, Transport};
 use crate::responder::{Moment, RunContext};
 use model::{Explanation, FsuHead};
+use outer::Way;
 use std::io::Write;
+use take::Said;
 use walk::Walk;
 
 /// Explains the bytes. It is done, and the exit code 0, whether or not they are answered: the last line tells.
 pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let frame = args.frame().map_err(|wrong| CliError::new(Exit::Usage, format!("HEX: {wrong}")))?;
+    let usage = |text: String| CliError::new(Exit::Usage, text);
+    let input = input::read(&args.hex).map_err(|wrong| usage(format!("HEX: {wrong}")))?;
     let mut fleet = load(args.config.as_deref())?;
     find(&fleet, &args.fsu)?;
     // What could happen on purpose is told; what is shown is the reply without it.
     let faults = fleet.fsus.iter_mut().find(|fsu| *fsu.name == *args.fsu).and_then(|fsu| fsu.faults.take());
     let fsu = find(&fleet, &args.fsu)?;
     let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay, start_mono_ms: 0 };
-    let all = explanation(fsu, faults.as_deref(), run, clock(args.now)?, &frame);
+    let about = About {
+        faults: faults.as_deref(),
+        said: said(args, fsu, input.way).map_err(usage)?,
+        allow_amplification: fleet.allow_amplification,
+    };
+    let mut all = explanation(fsu, about, run, clock(args.now)?, &input.bytes);
+    if input.more > 0 {
+        all.notes.push(format!("the first of {} records", input.more + 1));
+    }
     if args.json { json(&all, out) } else { text::write(&all, out) }?;
     Ok(Exit::Ok)
 }
 
+/// What is said of the bytes: by the arguments, else by the text that they stood in.
+fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, String> {
+    let mut said = Said::default();
+    said.take(&args.take_as, fsu.transport).map_err(|wrong| format!("--as {wrong}"))?;
+    if let Some(key) = &args.cmd {
+        if said.way == Some(Way::Down) {
+            return Err("--cmd: it says what a reply answers; a request has its command itself".into());
+        }
+        let mut found = fsu.devices.iter().map(|device| find_command(&device.template, key));
+        if !found.clone().any(|found| found.is_ok())
+            && let Some(Err(wrong)) = found.next()
+        {
+            return Err(format!("--cmd: {wrong}"));
+        }
+        (said.cmd, said.way) = (Some(key.clone()), Some(Way::Up));
+    }
+    said.way = said.way.or(way);
+    if let Some(text) = &args.device {
+        said.device = Some(take::device(fsu, text).map_err(|wrong| format!("--device: {wrong}"))?);
+    }
+    Ok(said)
+}
+
+/// What is known beside the FSU and its bytes.
+#[derive(Default)]
+struct About<'a> {
+    faults: Option<&'a FsuFaults>,
+    said: Said,
+    allow_amplification: bool,
+}
+
 /// What the FSU makes of the bytes when they are the first that it gets.
-fn explanation(fsu: &Fsu, faults: Option<&FsuFaults>, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
+fn explanation(fsu: &Fsu, about: About<'_>, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
     let moment = Moment::at(now, 0);
     let mut walk = Walk::new(fsu, run, moment);
-    walk.faults = faults;
+    (walk.faults, walk.said) = (about.faults, about.said);
     let items = walk.all(frame);
-    let replies = items.iter().filter_map(|item| item.reply.as_ref()).map(|reply| reply.hex.clone()).collect();
+    let mut taken_for: Vec<String> = Vec::new();
+    for text in items.iter().filter_map(|item| item.taken_for.as_ref()) {
+        if !taken_for.contains(text) {
+            taken_for.push(text.clone());
+        }
+    }
+    let sizes: Vec<usize> = walk.sent.iter().map(Vec::len).collect();
+    let amplification = match fsu.transport {
+        Transport::Tcp => None,
+        Transport::Udp | Transport::Broadcast => factor::of(walk.asked_bytes, &sizes, about.allow_amplification),
+    };
+    Explanation {
+        fsu: head(fsu),
+        clock: clock_text(now),
+        seed: run.seed,
+        hex: hex(frame),
+        taken_for,
+        notes: Vec::new(),
+        items,
+        amplification,
+        replies: walk.sent.iter().map(|bytes| hex(bytes)).collect(),
+    }
+}
+
+fn head(fsu: &Fsu) -> FsuHead {
     let given = fsu.id.given();
     let id = match std::str::from_utf8(given) {
         Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => format!("{} (\"{text}\")", fsu.id_hex),
         _ => fsu.id_hex.to_string(),
     };
-    let head = FsuHead { name: fsu.name.to_string(), transport: fsu.transport.name(), bind: fsu.bind.to_string(), id };
+    FsuHead { name: fsu.name.to_string(), transport: fsu.transport.name(), bind: fsu.bind.to_string(), id }
+}
+
+fn clock_text(now: Now) -> String {
     let c = now.civil();
-    let clock = format!(
+    format!(
         "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
         c.year, c.month, c.day, c.hour, c.minute, c.second, c.millisecond
-    );
-    Explanation { fsu: head, clock, seed: run.seed, hex: super::columns::hex(frame), items, replies }
+    )
 }
 
 /// The moment a frame comes at. A given time is taken as it stands, even one that the local zone skips.

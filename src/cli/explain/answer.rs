@@ -1,7 +1,7 @@
 //! What a device makes of an inner frame: checks, command, rules, reply.
 
 use super::inner::{self as fields, View};
-use super::model::{Condition, Fault, Item, Layer, RuleView, Verdict};
+use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
 use super::walk::dropped;
 use crate::cli::describe::{self, Names};
 use crate::codec::inner::{self, Frame, carries};
@@ -34,7 +34,8 @@ pub(super) struct About<'a> {
 #[derive(Default)]
 pub(super) struct Built<'a> {
     command: Option<&'a Command>,
-    reply: Option<&'a Reply>,
+    /// In the order in which they leave, as far as they are shown.
+    replies: Vec<&'a Reply>,
 }
 
 /// `01 01: vendor, template file`
@@ -46,6 +47,16 @@ pub(super) fn device_text(device: &Device) -> String {
 /// Why bytes are no inner frame.
 pub(super) fn no_frame(device: &Device, reason: Reason, wire: &[u8]) -> Fault {
     fields::no_frame(&device.template, reason, wire)
+}
+
+/// The same of bytes that may be one.
+pub(super) fn why_no_frame(device: &Device, wire: &[u8]) -> Option<Fault> {
+    inner::parse(&device.template, wire, &mut Vec::new()).err().map(|reason| no_frame(device, reason, wire))
+}
+
+/// Why a stream has no frame where all but its size is right.
+pub(super) fn no_size(device: &Device, frame: &Frame<'_>) -> Fault {
+    fields::no_size(&device.template, frame)
 }
 
 /// What is wrong with an inner frame.
@@ -69,14 +80,16 @@ pub(super) fn not_cut(device: &Device, frame: &Frame<'_>) -> Fault {
 /// The fields of a request, as the command that it shows has them.
 pub(super) fn request_layers(device: &Device, frame: &Frame<'_>) -> Vec<Layer> {
     let command = inner::command(&device.template, frame).map(|number| &device.template.commands[number]);
-    fields::layers(View { device, command, reply: None }, frame)
+    fields::layers(View { device, command, reply: None, is_reply: false }, frame)
 }
 
-/// The fields of a reply on the wire.
-pub(super) fn reply_layers(device: &Device, built: &Built<'_>, wire: &[u8]) -> Vec<Layer> {
+/// The fields of reply number `number` on the wire. One that no rule built, a data frame of a transfer, has a larger number.
+pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wire: &[u8]) -> Vec<Layer> {
     let mut raw = Vec::new();
     let Ok(frame) = inner::parse(&device.template, wire, &mut raw) else { return Vec::new() };
-    fields::layers(View { device, command: built.command, reply: built.reply }, &frame)
+    let reply = built.replies.get(number).copied();
+    let command = built.command.filter(|command| reply.is_some() || frame.data_len == command.response_len);
+    fields::layers(View { device, command, reply, is_reply: true }, &frame)
 }
 
 /// Fills in what a device makes of a request. `reason` is why it stays unanswered, as serving told.
@@ -120,7 +133,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
                 },
                 (_, reason) => dropped(reason.unwrap_or(wrong)),
             };
-            return Built { command: None, reply };
+            return Built { command: None, replies: reply.into_iter().collect() };
         }
     };
     let command = &device.template.commands[number];
@@ -146,7 +159,8 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
     };
     let mut memory = memory(about.before, about.device);
-    Built { command: Some(command), reply: Some(turn(rule, &mut memory)) }
+    let shown = (rule.burst as usize).min(REPLIES_SHOWN_MAX);
+    Built { command: Some(command), replies: (0..shown).map(|_| turn(rule, &mut memory)).collect() }
 }
 
 /// What may be done to the rule's replies on purpose: at any time, and by the schedule.

@@ -20,8 +20,10 @@ pub(super) struct View<'a> {
     pub(super) device: &'a Device,
     /// Which command, where that is known.
     pub(super) command: Option<&'a Command>,
-    /// The reply that the frame was built from; `None` in a request.
+    /// The reply that the frame was built from, where it was built here.
     pub(super) reply: Option<&'a Reply>,
+    /// It is a reply, not a request.
+    pub(super) is_reply: bool,
 }
 
 /// Header, data frame and tail.
@@ -47,13 +49,14 @@ fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
         Some(command) => format!("data frame of {}, {} bytes", command.key_text, frame.data_len),
         None => format!("data frame, {} bytes", frame.data_len),
     };
-    let mut layer = Layer { name, ..Layer::default() };
+    let mut layer = Layer { name, is_data: true, ..Layer::default() };
     let from = view.device.template.left_len;
     let end = from + frame.data_len;
-    let fields = match (view.command, view.reply) {
-        (Some(command), None) => command.request.as_deref(),
-        // A refusal's data frame is empty, whatever the command's reply has.
-        (Some(command), Some(_)) if frame.data_len == command.response_len => Some(&*command.response),
+    let fields = match (view.command, view.is_reply) {
+        (Some(command), false) => command.request.as_deref(),
+        // A refusal's data frame is empty, whatever the command's reply has; one of a transfer holds any part of it.
+        (Some(command), true) if frame.data_len == command.response_len => Some(&*command.response),
+        (Some(command), true) if view.reply.is_none() && frame.data_len > 0 => Some(&*command.response),
         _ => None,
     };
     let mut done = from;
@@ -128,7 +131,7 @@ fn expected(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Option<Box<[u8]
         }
         Computed::No => {}
     }
-    if view.reply.is_some() {
+    if view.is_reply {
         return None;
     }
     let mut counts = view.command.into_iter().flat_map(|command| &command.counts);
@@ -229,7 +232,7 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
 }
 
 /// Does the frame show this command's key, where that command has it?
-fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) -> bool {
+pub(super) fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) -> bool {
     template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).any(|shape| {
         let here = |&number: &u32| std::ptr::eq(&raw const template.commands[number as usize], command);
         inner::key(shape, frame.raw) == command.key
@@ -282,6 +285,23 @@ pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Faul
     };
     let within = if template.encoding == Encoding::AsciiHex { "inner frame (characters)" } else { "inner frame" };
     fault(reason, within, Some(offset), expected, found)
+}
+
+/// Why a stream has no frame where start, end and lengths are right: no request of the template is as long.
+pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
+    if inner::command(template, frame).is_none() {
+        let fault = bad_frame(template, frame, Reason::UnknownCommand);
+        return Fault { reason: Reason::Garbage.reason(), ..fault };
+    }
+    let longest = framer::longest(template);
+    let expected = format!("a request of at most {longest} bytes, the template's longest");
+    fault(
+        Reason::Garbage,
+        "inner frame",
+        Some(longest.min(frame.wire.len())),
+        expected,
+        format!("{} bytes", frame.wire.len()),
+    )
 }
 
 /// What is wrong with an inner frame.

@@ -15,10 +15,33 @@ pub(super) struct Explanation {
     pub(super) seed: u64,
     /// The bytes given.
     pub(super) hex: String,
+    /// What they are taken for, and who is said to have sent them.
+    pub(super) taken_for: Vec<String>,
+    /// What is odd about the bytes given.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) notes: Vec<String>,
     /// What they were found to be, in order.
     pub(super) items: Vec<Item>,
-    /// What leaves, in order.
+    /// How many times the request its replies are, over datagrams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) amplification: Option<Amplification>,
+    /// What leaves, in order: whole datagrams, or inner frames over TCP.
     pub(super) replies: Vec<String>,
+}
+
+/// How many times a datagram all that answers it is.
+#[derive(Debug, Serialize)]
+pub(super) struct Amplification {
+    /// Bytes of the datagram.
+    pub(super) request_bytes: usize,
+    /// Bytes of all that answers it.
+    pub(super) reply_bytes: usize,
+    /// The latter over the former.
+    pub(super) factor: f64,
+    /// Which of the replies are sent to another host, from 1.
+    pub(super) to_another_host: Vec<usize>,
+    /// The same for people.
+    pub(super) text: String,
 }
 
 /// An FSU in a line.
@@ -43,6 +66,9 @@ pub(super) struct Item {
     pub(super) offset: usize,
     /// The bytes.
     pub(super) hex: String,
+    /// What they are taken for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) taken_for: Option<String>,
     /// The fields found, from the outside in.
     pub(super) layers: Vec<Layer>,
     /// The device that it went to.
@@ -51,15 +77,41 @@ pub(super) struct Item {
     /// Which command it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<CommandView>,
+    /// In a frame from the FSU: which command it answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) answers: Option<Answers>,
     /// The command's rules, in the order in which they are tried.
     pub(super) rules: Vec<RuleView>,
     /// What is wrong with it; it may be answered all the same.
     pub(super) faults: Vec<Fault>,
     /// What becomes of it.
     pub(super) verdict: Verdict,
-    /// What leaves.
+    /// What leaves: at most the first [`REPLIES_SHOWN_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) replies: Vec<ReplyView>,
+    /// How many more leave; their bytes are among those of the whole explanation.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) more_replies: usize,
+}
+
+/// Replies to one request whose fields are shown.
+pub(super) const REPLIES_SHOWN_MAX: usize = 8;
+
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// What a frame from the FSU answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Answers {
+    /// The command's key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reply: Option<ReplyView>,
+    pub(super) command: Option<String>,
+    /// The same for people, and how it is known.
+    pub(super) text: String,
+    /// Keys of other commands that it may answer as well.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) others: Vec<String>,
 }
 
 /// Fields that belong together.
@@ -71,6 +123,16 @@ pub(super) struct Layer {
     pub(super) notes: Vec<String>,
     /// In wire order.
     pub(super) fields: Vec<Row>,
+    /// It is the data frame.
+    #[serde(skip)]
+    pub(super) is_data: bool,
+}
+
+impl Layer {
+    /// It is the outer frame's.
+    pub(super) fn is_outer(&self) -> bool {
+        self.name.starts_with("outer")
+    }
 }
 
 /// One field.
@@ -179,7 +241,7 @@ pub(super) struct Condition {
 /// What becomes of a frame.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Verdict {
-    /// `reply`, `error reply`, `heartbeat`, `no reply`, `dropped`, `partial`
+    /// `reply`, `error reply`, `heartbeat`, `no reply`, `dropped`, `partial`, `from the FSU`
     pub(super) what: &'static str,
     /// Why nothing leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -191,8 +253,13 @@ pub(super) struct Verdict {
 /// What leaves.
 #[derive(Debug, Serialize)]
 pub(super) struct ReplyView {
+    /// `answer`, `heartbeat`, `data frame`
+    pub(super) what: &'static str,
     /// The bytes.
     pub(super) hex: String,
+    /// Those of the inner frame, where there is an outer one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) inner: Option<String>,
     /// After that many milliseconds.
     pub(super) after_ms: i64,
     /// Its fields.

@@ -214,6 +214,26 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
     fault(reason, "outer frame", Some(offset), expected, found)
 }
 
+/// The same of a frame from the FSU.
+pub(super) fn bad_frame_up(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) -> Fault {
+    let fault = bad_frame(reason, wire, plain, fsu);
+    if reason != Reason::OuterBadRtnFlag {
+        return fault;
+    }
+    Fault {
+        meaning: "outer: RtnFlag is not 00 (nor ED in a heartbeat)".into(),
+        expected: "00 (ED in a heartbeat)".into(),
+        ..fault
+    }
+}
+
+/// A frame of another FSU's.
+pub(super) fn other_fsu(src: &[u8; FsuId::BYTES], fsu: &Fsu) -> Fault {
+    let expected = format!("{}, then 00 (or accept_any_id)", fsu.id_hex);
+    let fault = fault(Reason::WrongFsu, "outer frame", Some(at::SRC_UP), expected, hex(src));
+    Fault { meaning: "outer: from another FSU".into(), ..fault }
+}
+
 /// Where the first escape stands that is none; the frame's size where there is none.
 fn bad_escape(wire: &[u8]) -> usize {
     let mut at = 0;

@@ -16,11 +16,16 @@ pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "clock {}, seed {}", all.clock, all.seed)?;
     writeln!(out, "received, {}:", count(all.hex.len() / 2, "byte"))?;
     lines(out, &dump(&bytes(&all.hex), 0))?;
+    all.taken_for.iter().try_for_each(|taken_for| writeln!(out, "taken for: {taken_for}"))?;
+    all.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
     for (number, item) in all.items.iter().enumerate() {
         let len = count(item.hex.len() / 2, "byte");
         let of = if all.items.len() > 1 { format!(" {} of {}", number + 1, all.items.len()) } else { String::new() };
         writeln!(out, "\n{}{of}: {len} from {}", item.what, item.offset)?;
         write_item(item, out)?;
+    }
+    if let Some(amplification) = &all.amplification {
+        writeln!(out, "\namplification: {}", amplification.text)?;
     }
     writeln!(out)?;
     if all.replies.is_empty() {
@@ -39,7 +44,7 @@ pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
-    let outer = item.layers.iter().take_while(|layer| layer.name.starts_with("outer")).count();
+    let outer = item.layers.iter().take_while(|layer| layer.is_outer()).count();
     let (outer, inner) = item.layers.split_at(outer);
     write_layers(outer, 2, out)?;
     if let Some(device) = &item.device {
@@ -49,6 +54,12 @@ fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
     if let Some(command) = &item.command {
         write_command(command, out)?;
     }
+    if let Some(answers) = &item.answers {
+        writeln!(out, "\n  {}", answers.text)?;
+        if !answers.others.is_empty() {
+            writeln!(out, "    {} fit as well (--cmd KEY says which)", answers.others.join(", "))?;
+        }
+    }
     for (number, rule) in item.rules.iter().enumerate() {
         write_rule(rule, number + 1, item.rules.len(), out)?;
     }
@@ -56,9 +67,13 @@ fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
         write_fault(fault, out)?;
     }
     writeln!(out, "\n  verdict: {}", item.verdict.text)?;
-    match &item.reply {
-        Some(reply) => write_reply(reply, out),
-        None => Ok(()),
+    let all = item.replies.len() + item.more_replies;
+    for (number, reply) in item.replies.iter().enumerate() {
+        write_reply(reply, number + 1, all, out)?;
+    }
+    match item.more_replies {
+        0 => Ok(()),
+        more => writeln!(out, "\n… and {more} more, due as these; their bytes follow"),
     }
 }
 
@@ -131,7 +146,10 @@ fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut dyn Write) -
         writeln!(out, "    cycle: {cycle}")?;
     }
     if let Some(burst) = rule.burst {
-        writeln!(out, "    burst: {burst} replies to one request, of which the first is shown")?;
+        writeln!(
+            out,
+            "    burst: {burst} replies to one request, back to back; they share what it may set off (amplification)"
+        )?;
     }
     for set in &rule.set {
         writeln!(out, "    set {set}")?;
@@ -154,10 +172,22 @@ fn write_fault(fault: &Fault, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_reply(reply: &ReplyView, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "\nanswer, {}:", count(reply.hex.len() / 2, "byte"))?;
+fn write_reply(reply: &ReplyView, number: usize, all: usize, out: &mut dyn Write) -> io::Result<()> {
+    let of = if all > 1 { format!(" {number} of {all}") } else { String::new() };
+    let outer = if reply.inner.is_some() { ", an outer frame" } else { "" };
+    let due = match reply.after_ms {
+        _ if all == 1 => String::new(),
+        0 => ", at once".into(),
+        ms => format!(", after {ms} ms"),
+    };
+    writeln!(out, "\n{}{of}, {}{outer}{due}:", reply.what, count(reply.hex.len() / 2, "byte"))?;
     lines(out, &dump(&bytes(&reply.hex), 0))?;
-    write_layers(&reply.layers, 2, out)
+    if number == 1 || reply.what != "answer" {
+        return write_layers(&reply.layers, 2, out);
+    }
+    // Of a burst's further replies what differs.
+    let data: Vec<&Layer> = reply.layers.iter().filter(|layer| layer.is_data).collect();
+    data.into_iter().try_for_each(|layer| write_layers(std::slice::from_ref(layer), 2, out))
 }
 
 fn lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {

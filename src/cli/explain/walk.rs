@@ -1,17 +1,19 @@
 //! Gives the bytes to the FSU, by the same stages that serve, and notes what becomes of each piece.
 
-use super::answer;
-use super::model::{Item, ReplyView, Verdict};
+use super::answer::{self, Built};
+use super::back::{self, Guess};
+use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView, Verdict};
 use super::outer::{self, Way};
+use super::take::{self, Taken, take};
 use crate::cli::columns::hex;
 use crate::codec::framer::{Cut, Search};
 use crate::codec::inner;
-use crate::codec::outer::{Comm, Down, Frames};
+use crate::codec::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, Up, escape};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FsuFaults;
 use crate::plan::fleet::{Fsu, Transport};
 use crate::plan::template::Framing;
-use crate::responder::reply::respond;
+use crate::responder::reply::{Verdict as Response, next_of_burst, respond};
 use crate::responder::state::FsuState;
 use crate::responder::stream::Patience;
 use crate::responder::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
@@ -22,6 +24,12 @@ pub(super) struct Walk<'a> {
     pub(super) fsu: &'a Fsu,
     /// Those.
     pub(super) faults: Option<&'a FsuFaults>,
+    /// What is said of the bytes.
+    pub(super) said: take::Said,
+    /// All that left, as it does.
+    pub(super) sent: Vec<Vec<u8>>,
+    /// Bytes of the datagram that brought it about.
+    pub(super) asked_bytes: usize,
     run: RunContext,
     moment: Moment,
     /// What the FSU remembers.
@@ -63,22 +71,111 @@ impl Sink for Ears {
 impl<'a> Walk<'a> {
     /// Before the first byte.
     pub(super) fn new(fsu: &'a Fsu, run: RunContext, moment: Moment) -> Self {
-        Self { fsu, faults: None, run, moment, state: FsuState::new(fsu), scratch: Scratch::default() }
+        let (said, state, scratch) = (take::Said::default(), FsuState::new(fsu), Scratch::default());
+        Self { fsu, faults: None, said, sent: Vec::new(), asked_bytes: 0, run, moment, state, scratch }
     }
 
-    /// Explains `input`: a datagram, or the first bytes of a connection.
+    /// Explains `input`: a datagram, the first bytes of a connection, or the inner frame of either.
     pub(super) fn all(&mut self, input: &[u8]) -> Vec<Item> {
-        match self.fsu.transport {
-            Transport::Udp => self.udp(input),
-            Transport::Tcp => self.tcp(input),
-            Transport::Broadcast => vec![self.broadcast(input)],
+        self.asked_bytes = input.len();
+        let mut items = match take(self.fsu, input, &self.said) {
+            Taken::Outer => self.udp(input),
+            Taken::Reply(guess, also_request) => vec![self.inner_from_fsu(input, &guess, also_request)],
+            Taken::Request(device, also_reply) => {
+                let items = match self.fsu.transport {
+                    Transport::Udp => vec![self.inner_of_udp(input, device)],
+                    Transport::Tcp => self.tcp(input),
+                    Transport::Broadcast => vec![self.broadcast(input)],
+                };
+                let or = if also_reply { "; it may be a reply as well (--as reply)" } else { "" };
+                items.into_iter().map(|item| Item { taken_for: item.taken_for.map(|text| text + or), ..item }).collect()
+            }
+        };
+        items.iter_mut().for_each(name_what_is_wrong);
+        items
+    }
+
+    /// A request's inner frame: it comes in the outer frame that a centre puts around it.
+    fn inner_of_udp(&mut self, input: &[u8], device: usize) -> Item {
+        let fsu = self.fsu;
+        let mut item = item("inner frame", 0, input);
+        let Some(to) = fsu.devices.get(device) else { return item };
+        let (mut plain, mut escaped) = (Vec::new(), Vec::new());
+        let head = Head::request(&fsu.id.bytes, &[0; CENTER_BYTES], to.sub_dev_type, to.sub_dev_addr);
+        if let Err(reason) = head.build(Some(input), &mut plain) {
+            item.verdict = dropped(reason);
+            return item;
         }
+        let datagram = escape(&plain, &mut escaped);
+        self.asked_bytes = datagram.len();
+        let Some(Ok(frame)) = Frames::new(datagram).next() else { return item };
+        let mut outer = self.outer_frame(&frame, 0);
+        outer.layers.retain(|layer| !layer.is_outer());
+        let address = format!("type {:02X}, address {:02X}", to.sub_dev_type, to.sub_dev_addr);
+        let taken_for = format!("an inner frame from a centre to the FSU (a request), for device {address}");
+        Item { what: item.what, hex: item.hex, taken_for: Some(taken_for), ..outer }
+    }
+
+    /// A reply's inner frame, or a whole datagram of BroadCast.
+    fn inner_from_fsu(&self, input: &[u8], guess: &Guess, also_request: bool) -> Item {
+        let is_datagram = self.fsu.transport == Transport::Broadcast;
+        let mut item = item(if is_datagram { "datagram" } else { "inner frame" }, 0, input);
+        back::fill(&mut item, self.fsu, guess, input);
+        let what = if is_datagram { "a datagram" } else { "an inner frame" };
+        let or = if also_request { "; it may be a request as well (--as request)" } else { "" };
+        item.taken_for = Some(format!("{what} from the FSU to a centre (a reply){or}"));
+        item
+    }
+
+    /// An outer frame of the FSU's: a reply, or its heartbeat.
+    fn outer_from_fsu(&self, frame: &Escaped<'_>, offset: usize) -> Item {
+        let fsu = self.fsu;
+        let mut item = item("outer frame", offset, frame.bytes);
+        let mut buffer = Vec::new();
+        let plain = match frame.plain(&mut buffer) {
+            Ok(plain) => plain,
+            Err(reason) => {
+                item.faults.push(outer::bad_frame(reason, frame.bytes, &[], fsu));
+                item.verdict = dropped(reason);
+                return item;
+            }
+        };
+        item.layers.push(outer::layer(plain, frame.bytes.len(), Way::Up, fsu));
+        item.taken_for = Some("an outer frame from the FSU to a centre (a reply)".into());
+        item.verdict = back::verdict("a reply of the FSU");
+        let up = match Up::new_checked(plain) {
+            Ok(up) => up,
+            Err(reason) => {
+                item.faults.push(outer::bad_frame_up(reason, frame.bytes, plain, fsu));
+                return item;
+            }
+        };
+        if *up.src != fsu.id.bytes && !fsu.accept_any_id {
+            item.faults.push(outer::other_fsu(up.src, fsu));
+        }
+        match up.comm {
+            Comm::Heartbeat => {
+                item.taken_for = Some("an outer frame from the FSU to a centre (a heartbeat)".into());
+                item.verdict = back::verdict("the FSU's heartbeat");
+            }
+            Comm::Through(data) => match b_interface::device(fsu, up.sub_dev_type, up.sub_dev_addr) {
+                None => item.faults.push(outer::bad_frame(Reason::UnknownDevice, frame.bytes, plain, fsu)),
+                Some(number) => match back::guess(fsu, number..number + 1, data, self.said.cmd.as_deref()) {
+                    Some(guess) => back::fill(&mut item, fsu, &guess, data),
+                    None => item.faults.extend(answer::why_no_frame(&fsu.devices[number], data)),
+                },
+            },
+        }
+        item
     }
 
     fn udp(&mut self, input: &[u8]) -> Vec<Item> {
         let (mut items, mut offset) = (Vec::new(), 0);
         for found in Frames::new(input) {
             let (bytes, item) = match found {
+                Ok(frame) if take::way(self.fsu, &frame, &self.said) == Way::Up => {
+                    (frame.bytes, self.outer_from_fsu(&frame, offset))
+                }
                 Ok(frame) => (frame.bytes, self.outer_frame(&frame, offset)),
                 Err(bad) => {
                     let next = input.get(offset + bad.bytes.len()).copied();
@@ -94,9 +191,10 @@ impl<'a> Walk<'a> {
         items
     }
 
-    fn outer_frame(&mut self, frame: &crate::codec::outer::Escaped<'_>, offset: usize) -> Item {
+    fn outer_frame(&mut self, frame: &Escaped<'_>, offset: usize) -> Item {
         let fsu = self.fsu;
         let mut item = item("outer frame", offset, frame.bytes);
+        item.taken_for = Some("an outer frame from a centre to the FSU (a request)".into());
         let before = self.state.clone();
         let mut ears = Ears::default();
         let Self { run, state, moment, scratch, .. } = self;
@@ -125,30 +223,28 @@ impl<'a> Walk<'a> {
             _ => None,
         });
         if let Some((data, device)) = device {
-            self.inner(&mut item, device, data, &before, sent.as_ref(), reason);
+            self.inner(&mut item, device, data, &before, &sent, reason);
         } else if let Some(reason) = reason {
             item.verdict = dropped(reason);
         } else if heartbeat {
-            item.verdict = center_heartbeat(sent.is_some());
-            item.reply = sent.as_ref().map(|sent| self.heartbeat(sent));
+            item.taken_for = Some("an outer frame from a centre to the FSU (a heartbeat)".into());
+            item.verdict = center_heartbeat(!sent.is_empty());
+            self.replies(&mut item, None, &Built::default(), &sent);
+            self.sent.extend(sent.into_iter().map(|sent| sent.bytes));
         }
         item
     }
 
-    fn heartbeat(&self, sent: &Sent) -> ReplyView {
-        let layers = unescaped(&sent.bytes).map(|plain| outer::layer(&plain, sent.bytes.len(), Way::Up, self.fsu));
-        self.reply(sent, layers.into_iter().collect())
-    }
-
     fn broadcast(&mut self, input: &[u8]) -> Item {
         let mut item = item("datagram", 0, input);
+        item.taken_for = Some("a datagram from a centre to the FSU (a request)".into());
         let before = self.state.clone();
         let mut ears = Ears::default();
         let Self { run, fsu, state, moment, scratch, .. } = self;
         datagram::on_datagram(run, fsu, state, input, *moment, scratch, &mut ears);
         let device = datagram::choose(fsu, input, &mut scratch.raw);
         let (sent, reason) = outcome(ears.0);
-        self.inner(&mut item, device, input, &before, sent.as_ref(), reason);
+        self.inner(&mut item, device, input, &before, &sent, reason);
         item
     }
 
@@ -161,15 +257,15 @@ impl<'a> Walk<'a> {
         let mut said = ears.0.into_iter().peekable();
         let (mut items, mut offset) = (Vec::new(), 0);
         while let Some(one) = said.next() {
-            // A reply follows the frame that it answers.
+            // Replies follow the frame that they answer.
             let Said::Received(bytes, reason) = one else { continue };
-            let sent = match said.next_if(|next| matches!(next, Said::Sent(_))) {
-                Some(Said::Sent(sent)) => Some(sent),
-                _ => None,
-            };
+            let mut sent = Vec::new();
+            while let Some(Said::Sent(one)) = said.next_if(|next| matches!(next, Said::Sent(_))) {
+                sent.push(one);
+            }
             items.push(match reason {
                 Some(Reason::Garbage) => self.garbage(&bytes, offset),
-                _ => self.stream_frame(input, offset, &bytes, sent.as_ref(), reason),
+                _ => self.stream_frame(input, offset, &bytes, &sent, reason),
             });
             offset += bytes.len();
         }
@@ -184,20 +280,23 @@ impl<'a> Walk<'a> {
         input: &[u8],
         offset: usize,
         frame: &[u8],
-        sent: Option<&Sent>,
+        sent: &[Sent],
         reason: Option<Reason>,
     ) -> Item {
         let fsu = self.fsu;
         let mut item = item("inner frame", offset, frame);
+        item.taken_for = Some("an inner frame from a centre to the FSU (a request)".into());
         let choice = stream::choose(&fsu.devices, input, offset, &mut self.scratch.raw);
         let Some((device, _)) = choice else { return item };
         let before = self.state.clone();
         // The same step once more, on the state that stays with the explanation.
-        respond(&self.run, fsu, device, &mut self.state, frame, self.moment, &mut self.scratch);
-        self.inner(&mut item, device, frame, &before, sent, reason);
-        if let Some(sent) = sent {
-            self.moment.not_before_ns = self.moment.not_before_ns.max(sent.due_ns);
+        let Self { run, state, moment, scratch, .. } = self;
+        if let Response::Reply { .. } = respond(run, fsu, device, state, frame, *moment, scratch) {
+            while next_of_burst(run, fsu, device, state, frame, *moment, scratch).is_some() {}
         }
+        self.inner(&mut item, device, frame, &before, sent, reason);
+        let last_ns = sent.iter().map(|sent| sent.due_ns).max();
+        self.moment.not_before_ns = self.moment.not_before_ns.max(last_ns.unwrap_or(0));
         item
     }
 
@@ -252,41 +351,57 @@ impl<'a> Walk<'a> {
         item
     }
 
-    /// Header, data and tail of a request, its command and rules, and the reply.
+    /// Header, data and tail of a request, its command and rules, and the replies.
     fn inner(
-        &self,
+        &mut self,
         item: &mut Item,
         device: usize,
         wire: &[u8],
         before: &FsuState,
-        sent: Option<&Sent>,
+        sent: &[Sent],
         reason: Option<Reason>,
     ) {
         let (fsu, moment) = (self.fsu, self.moment);
-        let after_ms = sent.map(|sent| after_ms(&moment, sent));
+        let after_ms = sent.first().map(|sent| after_ms(&moment, sent));
         let about = answer::About { fsu, faults: self.faults, device, before, after: &self.state, after_ms };
         let built = answer::request(item, about, wire, reason);
-        let Some(sent) = sent else { return };
-        let (mut layers, mut data) = (Vec::new(), None);
+        self.replies(item, Some(device), &built, sent);
+        self.sent.extend(sent.iter().map(|sent| sent.bytes.clone()));
+    }
+
+    /// Fills in what leaves: the first of it with its fields.
+    fn replies(&self, item: &mut Item, device: Option<usize>, built: &Built<'_>, sent: &[Sent]) {
+        let shown = sent.iter().take(REPLIES_SHOWN_MAX).enumerate();
+        item.replies = shown.map(|(number, sent)| self.reply(number, device, built, sent)).collect();
+        item.more_replies = sent.len() - item.replies.len();
+    }
+
+    fn reply(&self, number: usize, device: Option<usize>, built: &Built<'_>, sent: &Sent) -> ReplyView {
+        let fsu = self.fsu;
+        let (what, number) = match sent.what {
+            Outgoing::Reply => ("answer", number),
+            Outgoing::Heartbeat => ("heartbeat", number),
+            Outgoing::Data => ("data frame", usize::MAX),
+        };
+        let (mut layers, mut data, mut in_outer) = (Vec::new(), None, false);
         if fsu.transport == Transport::Udp {
             if let Some(plain) = unescaped(&sent.bytes) {
                 layers.push(outer::layer(&plain, sent.bytes.len(), Way::Up, fsu));
-                data = crate::codec::outer::Up::new_checked(&plain).ok().and_then(|up| match up.comm {
+                data = Up::new_checked(&plain).ok().and_then(|up| match up.comm {
                     Comm::Through(data) => Some(data.to_vec()),
                     Comm::Heartbeat => None,
                 });
+                in_outer = true;
             }
         } else {
             data = Some(sent.bytes.clone());
         }
-        if let Some(data) = data {
-            layers.extend(answer::reply_layers(&fsu.devices[device], &built, &data));
+        if let (Some(data), Some(device)) = (&data, device) {
+            layers.extend(answer::reply_layers(&fsu.devices[device], built, number, data));
         }
-        item.reply = Some(self.reply(sent, layers));
-    }
-
-    fn reply(&self, sent: &Sent, layers: Vec<super::model::Layer>) -> ReplyView {
-        ReplyView { hex: hex(&sent.bytes), after_ms: after_ms(&self.moment, sent).max(0), layers }
+        let inner = data.filter(|_| in_outer).map(|data| hex(&data));
+        let after_ms = after_ms(&self.moment, sent).max(0);
+        ReplyView { what, hex: hex(&sent.bytes), inner, after_ms, layers }
     }
 }
 
@@ -295,18 +410,25 @@ fn after_ms(moment: &Moment, sent: &Sent) -> i64 {
     sent.due_ns.saturating_sub(moment.arrived_ns).saturating_add(NS_PER_MS / 2).div_euclid(NS_PER_MS)
 }
 
-/// The reply, and why there is none, of one frame.
-fn outcome(said: Vec<Said>) -> (Option<Sent>, Option<Reason>) {
-    let (mut sent, mut reason) = (None, None);
+/// What left, and why nothing did, of one frame.
+fn outcome(said: Vec<Said>) -> (Vec<Sent>, Option<Reason>) {
+    let (mut sent, mut reason) = (Vec::new(), None);
     for one in said {
         match one {
-            Said::Sent(one) => sent = Some(one),
+            Said::Sent(one) => sent.push(one),
             Said::Note(one) => reason = Some(one),
             Said::Received(..) => {}
         }
     }
-    debug_assert!(sent.as_ref().is_none_or(|sent| sent.what == Outgoing::Reply || reason.is_none()));
     (sent, reason)
+}
+
+/// A frame that is dropped has a line that says which check failed, whoever dropped it.
+fn name_what_is_wrong(item: &mut Item) {
+    let reason = Reason::ALL.iter().find(|reason| Some(reason.reason()) == item.verdict.reason);
+    if let Some(&reason) = reason.filter(|_| item.verdict.what == "dropped" && item.faults.is_empty()) {
+        item.faults.push(outer::fault(reason, item.what, None, String::new(), String::new()));
+    }
 }
 
 fn item(what: &'static str, offset: usize, bytes: &[u8]) -> Item {

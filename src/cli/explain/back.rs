@@ -1,0 +1,339 @@
+//! A frame from the FSU: which device sent it, and what it answers.
+//!
+//! Nothing in a reply has to name its command. The key is looked for at the places where requests have it; where no command
+//! has what stands there, size and constants of the replies that the rules build have to do.
+
+use super::answer;
+use super::inner::{self as fields, View};
+use super::model::{Answers, Item, Verdict};
+use crate::codec::inner::{self, Frame};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::{Device, Fsu};
+use crate::plan::rule::{Patch, Reply};
+use crate::plan::template::{Command, Computed, ErrorReply, KeyPart, Template};
+use crate::plan::transfer::Payload;
+use std::cmp::Reverse;
+use std::ops::Range;
+
+/// How much speaks for a frame being a reply, or a request. Later is more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// It is no frame at all.
+    None,
+    /// Size, start and end.
+    Framed,
+    /// A command, with a check or a size that is wrong.
+    Command,
+    /// A command and all checks, but another size than it lists.
+    Loose,
+    /// The size that a reply of the command has, but not the bytes that the rules here say.
+    Sized,
+    /// All of a reply.
+    Reply,
+    /// All of a request.
+    Request,
+}
+
+/// What a frame answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum What {
+    /// Nobody knows.
+    #[default]
+    Unknown,
+    /// This command, and how that is known.
+    Command(usize, &'static str),
+    /// A wrong request.
+    Error(ErrorReply),
+    /// It carries data of a transfer.
+    Data,
+    /// A demand for data that could not be met.
+    Refused,
+}
+
+/// A frame as a device's reply.
+#[derive(Clone, Debug)]
+pub(super) struct Guess {
+    /// The device's number.
+    pub(super) device: usize,
+    /// How much speaks for it.
+    pub(super) weight: Weight,
+    found: Found,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Found {
+    what: What,
+    /// All of it is as a rule of the command has it, but for what depends on the request.
+    is_whole: bool,
+    has_key: bool,
+    has_size: bool,
+    /// It has header constants of the reply that a request would not have.
+    header_says_reply: bool,
+    /// Other commands that it may answer just as well.
+    others: Vec<usize>,
+}
+
+impl Guess {
+    /// Whether it is a reply, and its header says so, whatever it would be as a request.
+    pub(super) fn is_no_request(&self) -> bool {
+        self.weight == Weight::Reply && self.found.header_says_reply
+    }
+}
+
+/// What the frame would be as a reply of one of these devices: the best guess. `cmd`: the key of the command that it answers.
+pub(super) fn guess(fsu: &Fsu, devices: Range<usize>, wire: &[u8], cmd: Option<&str>) -> Option<Guess> {
+    let guesses = devices.filter_map(|device| of_device(fsu.devices.get(device)?, device, wire, cmd));
+    // Among equals the first.
+    guesses.reduce(|best, next| if next.weight > best.weight { next } else { best })
+}
+
+/// How well a rule's reply agrees with a frame. Greater is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Agreement {
+    key: bool,
+    size: bool,
+    /// Bytes that should be constant and differ.
+    wrong: Reverse<usize>,
+}
+
+impl Agreement {
+    fn is_whole(self) -> bool {
+        self.size && self.wrong == Reverse(0)
+    }
+}
+
+fn of_device(device: &Device, number: usize, wire: &[u8], cmd: Option<&str>) -> Option<Guess> {
+    let template = &*device.template;
+    let mut raw = Vec::new();
+    let frame = inner::parse(template, wire, &mut raw).ok()?;
+    let is_good = inner::lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame);
+    let found = find(device, &frame, cmd);
+    let weight = match (found.is_whole, found.has_key) {
+        (true, _) if is_good => Weight::Reply,
+        (false, true) if is_good && found.has_size => Weight::Sized,
+        (false, true) if is_good => Weight::Loose,
+        (true, _) | (_, true) => Weight::Command,
+        (false, false) => Weight::Framed,
+    };
+    Some(Guess { device: number, weight, found })
+}
+
+/// What a frame of a device answers.
+fn find(device: &Device, frame: &Frame<'_>, cmd: Option<&str>) -> Found {
+    let template = &*device.template;
+    if cmd.is_none() && is_data(template, frame) {
+        return Found { what: What::Data, is_whole: true, header_says_reply: true, ..Found::default() };
+    }
+    let exactly = |reply: &Reply| agreement(template, None, reply, frame).is_whole();
+    let is_error = |which: &ErrorReply| template.errors[*which as usize].as_deref().is_some_and(exactly);
+    let error = ErrorReply::ALL.into_iter().find(is_error).map(What::Error);
+    let refused = template.transfer.as_ref().filter(|transfer| exactly(&transfer.refused)).map(|_| What::Refused);
+    let other = refused.or(error);
+    let best = best_command(device, frame, cmd);
+    let counts = |best: &Best<'_>| cmd.is_some() || best.agreement.is_whole() || (other.is_none() && best.is_likely());
+    let Some(best) = best.filter(counts) else {
+        let is_whole = other.is_some();
+        return Found { what: other.unwrap_or_default(), is_whole, ..Found::default() };
+    };
+    let is_whole = best.agreement.is_whole();
+    let differs = |reply: &Reply| header_differs(template, &template.commands[best.number], reply, frame);
+    Found {
+        what: What::Command(best.number, best.how(cmd)),
+        is_whole,
+        has_key: best.agreement.key,
+        has_size: best.agreement.size,
+        header_says_reply: is_whole && best.reply.is_some_and(differs),
+        others: best.others,
+    }
+}
+
+/// Does it carry data of a transfer?
+fn is_data(template: &Template, frame: &Frame<'_>) -> bool {
+    let transfer = template.transfer.as_ref();
+    transfer.is_some_and(|transfer| frame.raw.get(transfer.cmd.clone()) == Some(&*transfer.data_cmd))
+}
+
+/// The command whose replies agree best with a frame.
+struct Best<'a> {
+    number: usize,
+    reply: Option<&'a Reply>,
+    agreement: Agreement,
+    others: Vec<usize>,
+}
+
+impl Best<'_> {
+    /// The key, or at least the size.
+    fn is_likely(&self) -> bool {
+        self.agreement.key || self.agreement.size
+    }
+
+    fn how(&self, cmd: Option<&str>) -> &'static str {
+        match (cmd, self.agreement) {
+            (Some(_), _) => "as --cmd says",
+            (None, agreement) if agreement.key && agreement.is_whole() => "by its key, its size and its constants",
+            (None, Agreement { key: true, size: true, .. }) => {
+                "by its key and its size; the rules here say other bytes"
+            }
+            (None, Agreement { key: true, .. }) => "by its key; the rules here build another size",
+            (None, agreement) if agreement.is_whole() => "by its size and its constants; it carries no command's key",
+            _ => "by its size alone; it carries no command's key, and the rules here say other bytes",
+        }
+    }
+}
+
+fn best_command<'a>(device: &'a Device, frame: &Frame<'_>, cmd: Option<&str>) -> Option<Best<'a>> {
+    let template = &*device.template;
+    let wanted = cmd.and_then(|key| crate::client::request::find_command(template, key).ok());
+    let key = wanted.map(|number| &template.commands[number].key_text);
+    let commands = template.commands.iter().enumerate();
+    let commands = commands.filter(|(_, command)| cmd.is_none() || Some(&command.key_text) == key);
+    let mut best: Option<Best<'a>> = None;
+    for (number, command) in commands {
+        let (reply, agreement) = best_reply(device, number, command, frame);
+        match &mut best {
+            Some(best) if agreement == best.agreement => best.others.push(number),
+            Some(best) if agreement < best.agreement => {}
+            _ => best = Some(Best { number, reply, agreement, others: Vec::new() }),
+        }
+    }
+    best.map(|mut best| {
+        // Of entries with one key it does not matter which.
+        let own = &template.commands[best.number].key_text;
+        best.others.retain(|&other| template.commands[other].key_text != *own);
+        best
+    })
+}
+
+fn best_reply<'a>(
+    device: &'a Device,
+    number: usize,
+    command: &Command,
+    frame: &Frame<'_>,
+) -> (Option<&'a Reply>, Agreement) {
+    let template = &*device.template;
+    let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
+    let replies = rules.iter().filter(|rule| !rule.timeout).flat_map(|rule| &rule.replies);
+    let agreed = replies.map(|reply| (Some(&**reply), agreement(template, Some(command), reply, frame)));
+    let unruled = Agreement {
+        key: fields::key_is(template, command, frame),
+        size: frame.data_len == command.response_len,
+        wrong: Reverse(usize::MAX),
+    };
+    agreed.reduce(|best, next| if next.1 > best.1 { next } else { best }).unwrap_or((None, unruled))
+}
+
+fn agreement(template: &Template, command: Option<&Command>, reply: &Reply, frame: &Frame<'_>) -> Agreement {
+    let is_empty = frame.data_len == 0 && (reply.refusal.is_some() || !matches!(reply.payload, Payload::None));
+    let wrong = |at: &(usize, usize)| is_wrong(template, command, reply, frame, *at);
+    Agreement {
+        key: command.is_some_and(|command| fields::key_is(template, command, frame)),
+        size: frame.data_len == reply.data_len || is_empty,
+        wrong: Reverse(places(template, reply, frame).filter(wrong).count()),
+    }
+}
+
+/// The bytes of a reply that the frame has too: header, tail, and the data frame where it is as long. Index in the reply's
+/// frame, and in the frame.
+fn places(template: &Template, reply: &Reply, frame: &Frame<'_>) -> impl Iterator<Item = (usize, usize)> {
+    let (len, has) = (reply.frame.len(), frame.raw.len());
+    let data = if len == has { template.left_len..len - template.tail_len } else { 0..0 };
+    let tail = (1..=template.tail_len).rev().map(move |back| (len - back, has - back));
+    (0..template.left_len).map(|at| (at, at)).chain(data.map(|at| (at, at))).chain(tail)
+}
+
+/// Should it be constant, and is it another byte?
+fn is_wrong(
+    template: &Template,
+    command: Option<&Command>,
+    reply: &Reply,
+    frame: &Frame<'_>,
+    (at, in_frame): (usize, usize),
+) -> bool {
+    let should = match known(template, command, reply, at) {
+        Some(byte) => byte,
+        None => return false,
+    };
+    frame.raw[in_frame] != should
+}
+
+/// The byte that such a reply always has at a place; `None`: that depends.
+fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usize) -> Option<u8> {
+    let len = reply.frame.len();
+    let mut computed = template.left.iter().chain(&template.tail).filter(|field| is_computed(field.computed));
+    if computed.any(|field| (field.at.in_frame(len)..field.at.in_frame(len) + field.slot.len).contains(&at)) {
+        return None;
+    }
+    let covers = |patch: &&Patch| {
+        let (to, bytes) = crate::cli::describe::target(patch);
+        (to..to + bytes).contains(&at)
+    };
+    match (reply.patches.iter().rev().find(covers), command) {
+        (None, _) => reply.frame.get(at).copied(),
+        // The request's key is that of its command.
+        (Some(Patch::Copy { from, to, .. }), Some(command)) => {
+            let from = usize::try_from(from.0).ok()? + (at - to);
+            let is_key = |part: &KeyPart| {
+                usize::try_from(part.at.0).is_ok_and(|place| (place..place + part.len).contains(&from))
+            };
+            let mut parts = template.keys.iter().flat_map(|shape| &shape.parts);
+            parts.any(is_key).then(|| command.sample.get(from).copied()).flatten()
+        }
+        _ => None,
+    }
+}
+
+fn is_computed(computed: Computed) -> bool {
+    matches!(computed, Computed::Length | Computed::Checksum)
+}
+
+/// Has the header constants of a reply where a request of the command would have others?
+fn header_differs(template: &Template, command: &Command, reply: &Reply, frame: &Frame<'_>) -> bool {
+    let known =
+        |at: usize| known(template, Some(command), reply, at).filter(|byte| command.sample.get(at) != Some(byte));
+    let mut differing = (0..template.left_len).filter_map(|at| Some((at, known(at)?))).peekable();
+    differing.peek().is_some() && differing.all(|(at, byte)| frame.raw[at] == byte)
+}
+
+/// Fills in what a frame from the FSU says.
+pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
+    let Some(device) = fsu.devices.get(guess.device) else { return };
+    let template = &*device.template;
+    item.device = Some(answer::device_text(device));
+    let mut raw = Vec::new();
+    let Ok(frame) = inner::parse(template, wire, &mut raw) else { return };
+    let command = match guess.found.what {
+        What::Command(number, _) => template.commands.get(number),
+        _ => None,
+    };
+    item.layers.extend(fields::layers(View { device, command, reply: None, is_reply: true }, &frame));
+    let lengths = inner::lengths_ok(template, &frame).err();
+    let checksum = (!inner::checksum_ok(template, &frame)).then_some(Reason::BadChecksum);
+    for reason in lengths.into_iter().chain(checksum) {
+        let mut fault = answer::bad_frame(device, &frame, reason);
+        if reason == Reason::BadChecksum {
+            fault.meaning = "inner: the checksum is wrong".into();
+        }
+        item.faults.push(fault);
+    }
+    item.answers = Some(answers(template, guess));
+    item.verdict = verdict("a reply of the FSU");
+}
+
+fn answers(template: &Template, guess: &Guess) -> Answers {
+    let key = |number: &usize| template.commands.get(*number).map(|command| command.key_text.to_string());
+    let (command, text) = match &guess.found.what {
+        What::Command(number, how) => (key(number), format!("answers {}, {how}", key(number).unwrap_or_default())),
+        What::Error(which) => (None, format!("answers a wrong request: the template's errors.{}", which.name())),
+        What::Data => (None, "carries data of a transfer".into()),
+        What::Refused => (None, "refuses a demand for data".into()),
+        What::Unknown => (None, "answers no command that the template shows (--cmd KEY says which)".into()),
+    };
+    let mut others: Vec<String> = guess.found.others.iter().filter_map(key).collect();
+    others.dedup();
+    Answers { command, text, others }
+}
+
+/// What is told of a frame from the FSU.
+pub(super) fn verdict(what: &str) -> Verdict {
+    Verdict { what: "from the FSU", reason: Some("from_the_fsu"), text: format!("{what}: nothing answers it") }
+}

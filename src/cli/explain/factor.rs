@@ -1,0 +1,81 @@
+//! How many times a datagram all that answers it is, and what of it would reach another host.
+
+use super::model::Amplification;
+use crate::cli::fleet::count;
+use crate::codec::reason::Reason;
+use crate::plan::fleet::AMPLIFICATION_MAX;
+
+/// Of a datagram of so many bytes and the sizes of what answers it, in the order of sending. `None`: nothing does.
+pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool) -> Option<Amplification> {
+    if sizes.is_empty() {
+        return None;
+    }
+    let reply_bytes: usize = sizes.iter().sum();
+    let factor = reply_bytes as f64 / request_bytes.max(1) as f64;
+    let mut room = if allowed { usize::MAX } else { request_bytes.saturating_mul(AMPLIFICATION_MAX) };
+    let mut goes = |size: usize| match room.checked_sub(size) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    let to_another_host: Vec<usize> =
+        (1..).zip(sizes).filter(|&(_, &size)| goes(size)).map(|(number, _)| number).collect();
+    let asked = count(request_bytes, "byte");
+    let many = sizes.len();
+    let what = if many == 1 { "1 reply".to_owned() } else { format!("{many} replies") };
+    let past = format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason());
+    let sent = to_another_host.len();
+    let goes = match (sent, many) {
+        _ if reply_bytes <= request_bytes.saturating_mul(AMPLIFICATION_MAX) => String::new(),
+        _ if allowed => "; all of it is sent to another host, too (allow_amplification)".to_owned(),
+        (0, 1) => format!("; it is not sent to another host, as it is {past}"),
+        (0, _) => format!("; none is sent to another host, as each is {past}"),
+        _ => {
+            let which = if to_another_host.iter().copied().eq(1..=sent) { "the first " } else { "" };
+            format!("; to another host {which}{sent} of them are sent, and {} not, as they are {past}", many - sent)
+        }
+    };
+    let text = format!("{what} of {} to {asked}, {factor:.1} times{goes}", count(reply_bytes, "byte"));
+    Some(Amplification { request_bytes, reply_bytes, factor, to_another_host, text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n16_replies_to_one_request_share_what_it_may_set_off() {
+        let check = |request: usize, sizes: &[usize], allowed: bool, sent: &[usize], text: &str| {
+            let found = of(request, sizes, allowed).expect("replies");
+            assert_eq!((&*found.to_another_host, &*found.text), (sent, text));
+        };
+        check(44, &[45], false, &[1], "1 reply of 45 bytes to 44 bytes, 1.0 times");
+        check(10, &[10, 10, 10], false, &[1, 2, 3], "3 replies of 30 bytes to 10 bytes, 3.0 times");
+        check(
+            10,
+            &[31],
+            false,
+            &[],
+            "1 reply of 31 bytes to 10 bytes, 3.1 times; it is not sent to another host, as it is past 3 times (counted as \
+             amplification)",
+        );
+        check(
+            10,
+            &[20, 11, 10],
+            false,
+            &[1, 3],
+            "3 replies of 41 bytes to 10 bytes, 4.1 times; to another host 2 of them are sent, and 1 not, as they are past 3 times \
+             (counted as amplification)",
+        );
+        check(
+            10,
+            &[31],
+            true,
+            &[1],
+            "1 reply of 31 bytes to 10 bytes, 3.1 times; all of it is sent to another host, too (allow_amplification)",
+        );
+        assert!(of(10, &[], false).is_none());
+    }
+}

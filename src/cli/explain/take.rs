@@ -1,0 +1,178 @@
+//! What bytes are taken for: the outer or the inner frame, from a centre or from the FSU.
+//!
+//! What is said wins: `--as`, then the words around pasted bytes. Else the bytes decide, and what fits both is taken for a
+//! request.
+
+use super::back::{self, Guess, Weight};
+use super::inner as fields;
+use super::outer::Way;
+use crate::cli::args::TakeAs;
+use crate::codec::framer::{self, Cut};
+use crate::codec::inner::{self, Frame};
+use crate::codec::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, Up, at};
+use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use crate::plan::template::{Command, Template};
+use crate::responder::datagram;
+use crate::responder::reply::{Finding, examine};
+use std::ops::Range;
+
+/// What was said of the bytes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Said {
+    /// Who sent them.
+    pub(super) way: Option<Way>,
+    /// Whether it is the outer frame.
+    pub(super) is_outer: Option<bool>,
+    /// The device's number.
+    pub(super) device: Option<usize>,
+    /// The key of the command that a reply answers.
+    pub(super) cmd: Option<String>,
+}
+
+impl Said {
+    /// `--as`; the error says what contradicts.
+    pub(super) fn take(&mut self, words: &[TakeAs], transport: Transport) -> Result<(), String> {
+        for word in words {
+            let (way, is_outer) = match word {
+                TakeAs::Request => (Some(Way::Down), None),
+                TakeAs::Reply => (Some(Way::Up), None),
+                TakeAs::Outer => (None, Some(true)),
+                TakeAs::Inner => (None, Some(false)),
+            };
+            if way.is_some_and(|way| self.way.is_some_and(|other| other != way))
+                || is_outer.is_some_and(|is| self.is_outer.is_some_and(|other| other != is))
+            {
+                return Err("two words that contradict each other".into());
+            }
+            (self.way, self.is_outer) = (way.or(self.way), is_outer.or(self.is_outer));
+        }
+        if self.is_outer == Some(true) && transport != Transport::Udp {
+            return Err(format!("outer: a {} FSU has no outer frames", transport.name()));
+        }
+        Ok(())
+    }
+
+    /// The devices that come into question.
+    pub(super) fn devices(&self, fsu: &Fsu) -> Range<usize> {
+        self.device.map_or(0..fsu.devices.len(), |device| device..device + 1)
+    }
+}
+
+/// What bytes are taken for.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// Outer frames, each with a direction of its own: [`way`].
+    Outer,
+    /// A request's inner frame for a device; or the stream, or the datagram, that the FSU gets. It may be a reply as well.
+    Request(usize, bool),
+    /// A reply's inner frame. It may be a request as well.
+    Reply(Guess, bool),
+}
+
+/// What the bytes are.
+pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
+    let (device, request) = request(fsu, bytes, said);
+    let guess = back::guess(fsu, said.devices(fsu), bytes, said.cmd.as_deref());
+    let reply = guess.as_ref().map_or(Weight::None, |guess| guess.weight);
+    if fsu.transport == Transport::Udp && said.is_outer.unwrap_or_else(|| is_outer(fsu, bytes, request.max(reply))) {
+        return Taken::Outer;
+    }
+    let is_reply = match said.way {
+        Some(way) => way == Way::Up,
+        None => reply > request || guess.as_ref().is_some_and(Guess::is_no_request),
+    };
+    match guess {
+        Some(guess) if is_reply => Taken::Reply(guess, said.way.is_none() && request >= Weight::Command),
+        _ => Taken::Request(device, said.way.is_none() && reply >= Weight::Sized),
+    }
+}
+
+/// Whether the bytes are taken for outer frames: any that is good is one; what fits a device's inner frame is not, nor is
+/// what begins as such a frame does and not with P_header.
+fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
+    let mut buffer = Vec::new();
+    let mut is_good = |frame: Escaped<'_>| {
+        frame.plain(&mut buffer).is_ok_and(|plain| Down::new_checked(plain).is_ok() || Up::new_checked(plain).is_ok())
+    };
+    if Frames::new(bytes).flatten().any(&mut is_good) {
+        return true;
+    }
+    let begins = |device: &Device| !device.template.start.is_empty() && bytes.starts_with(&device.template.start);
+    let may_begin =
+        bytes.first() != Some(&crate::codec::outer::HEADER) && fsu.devices.iter().any(|device| begins(device));
+    inner < Weight::Command && !may_begin
+}
+
+/// How well the bytes fit a request, and whose.
+fn request(fsu: &Fsu, bytes: &[u8], said: &Said) -> (usize, Weight) {
+    let device = said.device.unwrap_or_else(|| datagram::choose(fsu, bytes, &mut Vec::new()));
+    let weight = fsu.devices.get(device).map_or(Weight::None, |device| request_weight(device, bytes));
+    // A stream may hold several frames: the first of them tells.
+    let cut = |device: &Device| match framer::cut(&device.template, bytes) {
+        Cut::Frame(len) if len > 0 && len < bytes.len() => request_weight(device, &bytes[..len]),
+        _ => Weight::None,
+    };
+    if fsu.transport == Transport::Tcp && weight < Weight::Request {
+        let first = fsu.devices.iter().map(|device| cut(device)).max().unwrap_or(Weight::None);
+        return (device, weight.max(first));
+    }
+    (device, weight)
+}
+
+fn request_weight(device: &Device, wire: &[u8]) -> Weight {
+    let (template, mut raw) = (&*device.template, Vec::new());
+    let Ok(frame) = inner::parse(template, wire, &mut raw) else { return Weight::None };
+    if template.transfer.as_ref().is_some_and(|transfer| inner::carries(&transfer.next, frame.raw)) {
+        return Weight::Request;
+    }
+    let mut wrong = device.verify_checksum == VerifyChecksum::Off && !inner::checksum_ok(template, &frame);
+    match examine(device, frame, &mut wrong) {
+        Finding::Command(_, number) => {
+            let command = &template.commands[number];
+            let listed = template.data_len_fixed.is_some() || is_listed(command, frame.data_len);
+            match (wrong, listed) {
+                (true, _) => Weight::Command,
+                (false, true) => Weight::Request,
+                (false, false) => Weight::Loose,
+            }
+        }
+        Finding::Wrong(frame, _) if has_key(template, &frame) => Weight::Command,
+        Finding::Wrong(..) => Weight::Framed,
+    }
+}
+
+/// Does it carry the key of any command?
+fn has_key(template: &Template, frame: &Frame<'_>) -> bool {
+    template.commands.iter().any(|command| fields::key_is(template, command, frame))
+}
+
+/// Has a data frame the size that the command lists?
+fn is_listed(command: &Command, data_len: usize) -> bool {
+    data_len == command.request_len || data_len == command.request_len_padded
+}
+
+/// Which way an outer frame goes: up where more of it says so. What says it are RtnFlag and where the FSU's id stands.
+pub(super) fn way(fsu: &Fsu, frame: &Escaped<'_>, said: &Said) -> Way {
+    if let Some(way) = said.way {
+        return way;
+    }
+    let mut buffer = Vec::new();
+    let Ok(plain) = frame.plain(&mut buffer) else { return Way::Down };
+    let is_heartbeat = plain.get(at::COMM_TYPE..at::COMM_TYPE + 2) == Some(&COMM_HEARTBEAT.to_le_bytes());
+    let id_at = |at: usize| plain.get(at..).is_some_and(|rest| rest.starts_with(&fsu.id.bytes));
+    let rtn_flag = plain.get(at::RTN_FLAG).copied();
+    let beats = is_heartbeat && rtn_flag == Some(RTN_HEARTBEAT);
+    let down = u8::from(id_at(at::DEST)) + u8::from(rtn_flag == Some(RTN_REQUEST) || beats);
+    let up = u8::from(id_at(at::SRC_UP)) + u8::from(rtn_flag == Some(RTN_REPLY) || beats);
+    if up > down { Way::Up } else { Way::Down }
+}
+
+/// The number of the device that `--device` names.
+pub(super) fn device(fsu: &Fsu, text: &str) -> Result<usize, String> {
+    let name = |device: &Device| format!("{:02X}{:02X}", device.sub_dev_type, device.sub_dev_addr);
+    let digits = text.trim().trim_start_matches("0x").replace([' ', ',', ':'], "").to_uppercase();
+    fsu.devices.iter().position(|device| name(device) == digits).ok_or_else(|| {
+        let known: Vec<String> = fsu.devices.iter().map(|device| name(device)).collect();
+        format!("`{text:.40}` is none of {}: {} has {}", "its devices", fsu.name, known.join(", "))
+    })
+}
