@@ -1,5 +1,7 @@
 //! Whole explanations, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` writes them anew.
 
+mod ways;
+
 use super::*;
 use crate::cli::columns::hex;
 use crate::cli::golden;
@@ -185,6 +187,12 @@ fn an_unknown_fsu_is_told_with_the_nearest() {
     assert_eq!((exit, &*text), (Exit::Usage, "--fsu: no FSU `hal` (nearest of 6: `hall`)"));
 }
 
+fn check_drops_have_faults(all: &Explanation) {
+    for item in all.items.iter().filter(|item| item.verdict.what == "dropped") {
+        assert!(!item.faults.is_empty(), "{}: {:?}", item.hex, item.verdict);
+    }
+}
+
 /// Whatever the bytes are, there is an explanation.
 #[test]
 fn any_bytes_are_explained() {
@@ -205,17 +213,19 @@ fn any_bytes_are_explained() {
         }
         for name in ["hall", "gate", "many_00001"] {
             let fsu = find(&fleet, name).unwrap();
-            let all = explanation(
-                fsu,
-                About::default(),
-                RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 },
-                now,
-                &bytes,
-            );
+            let run = RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 };
+            let said =
+                Said { way: Some(Way::Down), is_outer: Some(fsu.transport == Transport::Udp), ..Said::default() };
+            let all = explanation(fsu, About { said, ..About::default() }, run, now, &bytes);
             let told: usize = all.items.iter().map(|item| item.hex.len() / 2).sum();
             assert_eq!(told, bytes.len(), "{}", hex(&bytes));
             assert_eq!(served_bytes(fsu, now, &bytes), all.replies, "{}", hex(&bytes));
             text::write(&all, &mut Vec::new()).unwrap();
+            check_drops_have_faults(&all);
+            // Whatever they are taken for.
+            let all = explanation(fsu, About::default(), run, now, &bytes);
+            text::write(&all, &mut Vec::new()).unwrap();
+            check_drops_have_faults(&all);
         }
     }
 }
