@@ -85,7 +85,7 @@ fn served(fsu: &str, words: &str) -> Vec<String> {
 fn served_bytes(fsu: &Fsu, now: Now, bytes: &[u8]) -> Vec<String> {
     let (run, moment) = (RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 }, Moment::at(now, 0));
     let (mut state, mut scratch, mut sends) = (FsuState::new(fsu), Scratch::default(), Sends::default());
-    if fsu.transport == crate::plan::fleet::Transport::Udp {
+    if fsu.transport == Transport::Udp {
         b_interface::on_datagram(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);
     } else {
         stream::on_bytes(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);

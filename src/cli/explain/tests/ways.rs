@@ -5,6 +5,7 @@ use crate::cli::args::TakeAs;
 use crate::client::request::{build, finish};
 use crate::plan::compile::compile;
 use crate::plan::fleet::Fleet;
+use model::ReplyView;
 use serde_json::{Value, json};
 
 /// An FSU of that transport over a template of start, length, command, data and end, with these commands and rules.
@@ -47,7 +48,7 @@ fn simple(transport: &str) -> (tempfile::TempDir, Fleet) {
     let burst: Vec<Value> = (1..=3).map(|x| json!({"x": format!("{x:02}")})).collect();
     let rules = json!({
         "01": {"data": {"x": "11"}},
-        "02": {"burst": 10, "delay": 20, "cycle": burst},
+        "02": {"burst": 10, "delay_ms": 20, "cycle": burst},
         "03": {"data": {"x": "#{x}#"}}
     });
     fleet(transport, &commands, &rules, &json!({}))
@@ -164,7 +165,7 @@ fn n17_which_command_a_reply_answers() {
         {"data_frame_type": "41", "req_data_list": [], "resp_data_list": coded},
         {"data_frame_type": "42", "req_data_list": [], "resp_data_list": coded}
     ]);
-    let rules = json!({"01": {"data": {"x": "11"}}, "41": {"data": {"x": "#{len}#"}}, "42": {"data": {"x": "77"}}});
+    let rules = json!({"01": {"data": {"x": "11"}}, "41": {"data": {"x": "${rand(10,50)}$"}}, "42": {"data": {"x": "77"}}});
     let (_dir, fleet) = fleet("tcp", &commands, &rules, &json!({}));
     let fsu = &fleet.fsus[0];
     let check = |bytes: &str, cmd: Option<&str>, command: Option<&str>, others: &[&str], how: &str| {
@@ -194,7 +195,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
         let fsu = &fleet.fsus[0];
         let (all, text) = explained(fsu, Said::default(), &hex::decode("7E00020D").unwrap());
         let item = &all.items[0];
-        let inner = |reply: &super::model::ReplyView| reply.inner.clone().unwrap_or_else(|| reply.hex.clone());
+        let inner = |reply: &ReplyView| reply.inner.clone().unwrap_or_else(|| reply.hex.clone());
         let shown: Vec<String> = item.replies.iter().map(inner).collect();
         let expected: Vec<String> = (0..8).map(|n| format!("7E0102{:02}0D", n % 3 + 1)).collect();
         assert_eq!(shown, expected, "{transport}");
@@ -209,12 +210,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
             assert_eq!(all.replies.len(), 20);
         } else {
             let found = all.amplification.unwrap();
-            assert_eq!(
-                found.to_another_host,
-                [1, 2],
-                "{}",
-                found.text
-            );
+            assert_eq!(found.to_another_host, [1, 2], "{}", found.text);
         }
     }
 }
