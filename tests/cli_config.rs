@@ -270,3 +270,118 @@ fn n19_the_small_configuration_is_small_and_answers() {
 
 /// 01 of the small configuration's device: 7E 01 01 00 02 0D in an outer frame.
 const READ: &str = "FF3230323630303031000000000000000000000000000000000000000001010B00EE010006007E010100020D94FE";
+
+/// A configuration of one entry of `fsu_list` over a template whose commands, each of no bytes, are answered by so many.
+fn amplifying(replies: &[(&str, usize)], fsu: &serde_json::Value, top: &serde_json::Value) -> tempfile::TempDir {
+    use serde_json::json;
+    let dir = tempfile::tempdir().expect("a directory");
+    let write = |name: &str, value: &serde_json::Value| {
+        std::fs::write(dir.path().join(name), value.to_string()).expect("a file");
+    };
+    let command = |&(key, bytes): &(&str, usize)| {
+        let field = json!([{"name": "v", "length": bytes}]);
+        json!({"data_frame_type": key, "req_data_list": [], "resp_data_list": field})
+    };
+    let commands: Vec<_> = replies.iter().map(command).collect();
+    let protocol = json!({
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "7E"},
+            {"name": "len", "length": 2, "type": "length"},
+            {"name": "cmd", "length": 1}
+        ],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+        "data_frame": commands
+    });
+    let mut rules = json!({"F0": {"burst": 20, "cycle": [{"v": "01"}, {"v": "02"}]}});
+    for (key, _) in replies.iter().filter(|(key, _)| *key != "F0") {
+        rules[key] = json!({});
+    }
+    if !replies.iter().any(|(key, _)| *key == "F0") {
+        rules.as_object_mut().expect("an object").remove("F0");
+    }
+    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "protocol.json"});
+    let mut entry =
+        json!({"fsuname": "dev", "fsuid": "30303031", "port": 20000, "protocol_type": "udp", "config_dir": "."});
+    entry.as_object_mut().expect("an object").extend(fsu.as_object().expect("an object").clone());
+    let mut main = json!({ "fsu_list": [entry] });
+    main.as_object_mut().expect("an object").extend(top.as_object().expect("an object").clone());
+    write("protocol.json", &json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": protocol}));
+    write("default.json", &rules);
+    write("fsu_devices.json", &json!({"device_list": [device]}));
+    write("sys_config.json", &main);
+    dir
+}
+
+#[test]
+fn n16_check_names_the_commands_that_may_be_cut_off() {
+    use serde_json::json;
+    let warnings = |replies: &[(&str, usize)], fsu: serde_json::Value, top: serde_json::Value| -> Vec<String> {
+        let dir = amplifying(replies, &fsu, &top);
+        let out = check(&["check", text(dir.path())], 0);
+        out.lines().filter(|line| line.contains("another host")).map(str::to_owned).collect()
+    };
+    // A request of 45 bytes may have 135; a reply has 45 and its data.
+    let replies = [("01", 90), ("02", 91), ("F0", 1)];
+    let all = json!({"host": "0.0.0.0"});
+    let found = warnings(&replies, all.clone(), json!({}));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains(": 02 (3.1 times), F0 (20.5 times, a burst of 20) ("), "{found:?}");
+    assert!(found[0].contains("/fsu_list/0/host: warning: "), "{found:?}");
+    // Once for a count, for any address but this machine's, and not where it is allowed or a stream.
+    assert_eq!(warnings(&replies, json!({"host": "0.0.0.0", "count": 100}), json!({})).len(), 1);
+    assert_eq!(warnings(&replies, json!({"host": "192.0.2.1"}), json!({})).len(), 1);
+    assert_eq!(warnings(&replies, json!({"host": "::"}), json!({})).len(), 1);
+    assert_eq!(warnings(&replies, json!({}), json!({})).len(), 0);
+    assert_eq!(warnings(&replies, json!({"host": "::1"}), json!({})).len(), 0);
+    assert_eq!(warnings(&replies, json!({"host": "0.0.0.0", "protocol_type": "tcp"}), json!({})).len(), 0);
+    assert_eq!(warnings(&replies, all.clone(), json!({"allow_amplification": true})).len(), 0);
+    // What is sent twice counts twice; a datagram without an outer frame is shorter.
+    let twice = warnings(&[("01", 90)], all.clone(), json!({"faults": {"duplicate": 0.1}}));
+    assert!(twice[0].contains(": 01 (6.0 times) ("), "{twice:?}");
+    let broadcast = json!({"host": "0.0.0.0", "protocol_type": "broadcast"});
+    assert!(warnings(&[("01", 11)], broadcast, json!({}))[0].contains(": 01 (3.2 times) ("));
+    // No more than eight are named.
+    let keys: Vec<String> = (1..=10).map(|key| format!("{key:02}")).collect();
+    let many: Vec<(&str, usize)> = keys.iter().map(|key| (&**key, 200)).collect();
+    let found = warnings(&many, all, json!({}));
+    assert!(found[0].contains("08 (5.5 times), and 2 more ("), "{found:?}");
+}
+
+/// `explain` with that on stdin: the exit code, and all that it says.
+fn explain_from_stdin(args: &[&str], input: &[u8]) -> (Option<i32>, String) {
+    use std::io::Write as _;
+    let mut command = fsu_mock(&["explain", "--fsu", "bangsun_tcp"]);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the program runs");
+    // It may have read enough before all is written.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
+    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+#[test]
+fn n17_explain_reads_stdin_and_says_where_it_is_no_hex() {
+    let record = "[2026-01-13 20:12:03.184] [RECV] fsu[a:32] \u{63a5}\u{6536}\u{5230}SC\u{6570}\u{636e} 127.0.0.1:1\n  \
+                  HEX: 7E 01 00 8B 10 26 01 12 01 17 30 03 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 20 01 0D\n  \
+                  Parsed:\n    start: 7E\n";
+    for args in [&[][..], &["-"]] {
+        let (code, said) = explain_from_stdin(args, record.as_bytes());
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("taken for: an inner frame from a centre to the FSU (a request)"), "{said}");
+        assert!(said.contains("\nreply: 7E01008B10"), "{said}");
+    }
+    let check = |args: &[&str], input: &[u8], expected: &str| {
+        let (code, said) = explain_from_stdin(args, input);
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains(expected), "{said}");
+    };
+    check(&[], b"", "HEX: no hex digits");
+    check(&["-"], b"7E\n01 0G\n", "HEX: line 2, character 5: 0G: 'G' is no hex digit");
+    check(&[], &vec![b' '; (1 << 20) + 1], "HEX: stdin has more than 1048576 characters");
+    check(&["7E", "1"], b"", "HEX: character 4: 1: an odd number of hex digits (1)");
+    check(&["--as", "outer", "7E"], b"", "--as outer: a tcp FSU has no outer frames");
+    check(&["--cmd", "9999", "7E"], b"", "--cmd: the template has no command `9999`");
+    check(&["--device", "0909", "7E"], b"", "--device: `0909` is none of its devices");
+}

@@ -29,12 +29,12 @@ pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool) -> Option
     let sent = to_another_host.len();
     let goes = match (sent, many) {
         _ if reply_bytes <= request_bytes.saturating_mul(AMPLIFICATION_MAX) => String::new(),
-        _ if allowed => "; all of it is sent to another host, too (allow_amplification)".to_owned(),
-        (0, 1) => format!("; it is not sent to another host, as it is {past}"),
-        (0, _) => format!("; none is sent to another host, as each is {past}"),
+        _ if allowed => "; another host gets all of it, too (allow_amplification)".to_owned(),
+        (0, 1) => format!("; another host does not get it: {past}"),
+        (0, _) => format!("; another host gets none of them: each is {past}"),
         _ => {
-            let which = if to_another_host.iter().copied().eq(1..=sent) { "the first " } else { "" };
-            format!("; to another host {which}{sent} of them are sent, and {} not, as they are {past}", many - sent)
+            let which = if to_another_host.iter().copied().eq(1..=sent) { " (the first)" } else { "" };
+            format!("; another host gets {sent} of them{which}, not the other {}: {past}", many - sent)
         }
     };
     let text = format!("{what} of {} to {asked}, {factor:.1} times{goes}", count(reply_bytes, "byte"));
@@ -58,7 +58,7 @@ mod tests {
             &[31],
             false,
             &[],
-            "1 reply of 31 bytes to 10 bytes, 3.1 times; it is not sent to another host, as it is past 3 times (counted as \
+            "1 reply of 31 bytes to 10 bytes, 3.1 times; another host does not get it: past 3 times (counted as \
              amplification)",
         );
         check(
@@ -66,7 +66,7 @@ mod tests {
             &[20, 11, 10],
             false,
             &[1, 3],
-            "3 replies of 41 bytes to 10 bytes, 4.1 times; to another host 2 of them are sent, and 1 not, as they are past 3 times \
+            "3 replies of 41 bytes to 10 bytes, 4.1 times; another host gets 2 of them, not the other 1: past 3 times \
              (counted as amplification)",
         );
         check(
@@ -74,7 +74,7 @@ mod tests {
             &[31],
             true,
             &[1],
-            "1 reply of 31 bytes to 10 bytes, 3.1 times; all of it is sent to another host, too (allow_amplification)",
+            "1 reply of 31 bytes to 10 bytes, 3.1 times; another host gets all of it, too (allow_amplification)",
         );
         assert!(of(10, &[], false).is_none());
     }

@@ -83,7 +83,10 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
     };
     match guess {
         Some(guess) if is_reply => Taken::Reply(guess, said.way.is_none() && request >= Weight::Command),
-        _ => Taken::Request(device, said.way.is_none() && reply >= Weight::Sized),
+        _ => Taken::Request(
+            device,
+            said.way.is_none() && (reply == Weight::Reply || (request < Weight::Request && reply >= Weight::Sized)),
+        ),
     }
 }
 
@@ -173,6 +176,6 @@ pub(super) fn device(fsu: &Fsu, text: &str) -> Result<usize, String> {
     let digits = text.trim().trim_start_matches("0x").replace([' ', ',', ':'], "").to_uppercase();
     fsu.devices.iter().position(|device| name(device) == digits).ok_or_else(|| {
         let known: Vec<String> = fsu.devices.iter().map(|device| name(device)).collect();
-        format!("`{text:.40}` is none of {}: {} has {}", "its devices", fsu.name, known.join(", "))
+        format!("`{text:.40}` is none of its devices ({} has {})", fsu.name, known.join(", "))
     })
 }

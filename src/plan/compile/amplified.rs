@@ -43,9 +43,11 @@ fn note(device: &Device, around: Around, found: &mut Found) {
 
 /// `…: what answers 01 (4.8 times), 02 (20.5 times, a burst of 20) is past 3 times its request …`
 fn text(template: &str, found: &Found) -> String {
+    // Rounded up, so that all of them are past it.
+    let times = |exchange: &Exchange| (exchange.factor() * 10.0).ceil() / 10.0;
     let name = |(command, exchange): (&String, &Exchange)| match exchange.burst {
-        1 => format!("{command} ({:.1} times)", exchange.factor()),
-        many => format!("{command} ({:.1} times, a burst of {many})", exchange.factor()),
+        1 => format!("{command} ({:.1} times)", times(exchange)),
+        many => format!("{command} ({:.1} times, a burst of {many})", times(exchange)),
     };
     let mut names: Vec<String> = found.iter().take(NAMED_MAX).map(name).collect();
     if found.len() > NAMED_MAX {

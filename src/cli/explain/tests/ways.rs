@@ -165,7 +165,8 @@ fn n17_which_command_a_reply_answers() {
         {"data_frame_type": "41", "req_data_list": [], "resp_data_list": coded},
         {"data_frame_type": "42", "req_data_list": [], "resp_data_list": coded}
     ]);
-    let rules = json!({"01": {"data": {"x": "11"}}, "41": {"data": {"x": "${rand(10,50)}$"}}, "42": {"data": {"x": "77"}}});
+    let rules =
+        json!({"01": {"data": {"x": "11"}}, "41": {"data": {"x": "${rand(10,50)}$"}}, "42": {"data": {"x": "77"}}});
     let (_dir, fleet) = fleet("tcp", &commands, &rules, &json!({}));
     let fsu = &fleet.fsus[0];
     let check = |bytes: &str, cmd: Option<&str>, command: Option<&str>, others: &[&str], how: &str| {
