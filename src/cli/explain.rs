@@ -2,7 +2,7 @@
 //!
 //! - [`input`]: the bytes, from hex in any spelling. [`take`]: what they are taken for.
 //! - [`walk`]: gives the bytes to an FSU that has heard nothing yet, by the stages that serve.
-//! - [`back`]: a frame from the FSU, and what it answers.
+//! - [`from_fsu`]: frames from the FSU, given or sent; [`back`]: what they answer.
 //! - [`outer`], [`inner`]: the fields of both frames, and what is wrong with them.
 //! - [`answer`]: command, rules, reply. [`factor`]: how many times the request that is.
 //! - [`model`]: the explanation as data; [`text`]: for people.
@@ -12,6 +12,7 @@
 mod answer;
 mod back;
 mod factor;
+mod from_fsu;
 mod inner;
 mod input;
 mod model;

@@ -249,11 +249,7 @@ fn is_wrong(
     frame: &Frame<'_>,
     (at, in_frame): (usize, usize),
 ) -> bool {
-    let should = match known(template, command, reply, at) {
-        Some(byte) => byte,
-        None => return false,
-    };
-    frame.raw[in_frame] != should
+    known(template, command, reply, at).is_some_and(|should| frame.raw[in_frame] != should)
 }
 
 /// The byte that such a reply always has at a place; `None`: that depends.

@@ -97,6 +97,7 @@ pub(super) struct Item {
 /// Replies to one request whose fields are shown.
 pub(super) const REPLIES_SHOWN_MAX: usize = 8;
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
 }

@@ -1,14 +1,14 @@
 //! Gives the bytes to the FSU, by the same stages that serve, and notes what becomes of each piece.
 
 use super::answer::{self, Built};
-use super::back::{self, Guess};
-use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView, Verdict};
+use super::from_fsu::after_ms;
+use super::model::{Item, Verdict};
 use super::outer::{self, Way};
 use super::take::{self, Taken, take};
 use crate::cli::columns::hex;
 use crate::codec::framer::{Cut, Search};
 use crate::codec::inner;
-use crate::codec::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, Up, escape};
+use crate::codec::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FsuFaults;
 use crate::plan::fleet::{Fsu, Transport};
@@ -16,7 +16,7 @@ use crate::plan::template::Framing;
 use crate::responder::reply::{Verdict as Response, next_of_burst, respond};
 use crate::responder::state::FsuState;
 use crate::responder::stream::Patience;
-use crate::responder::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use crate::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
 
 /// An FSU that has heard nothing yet, and what it is told.
 pub(super) struct Walk<'a> {
@@ -31,7 +31,8 @@ pub(super) struct Walk<'a> {
     /// Bytes of the datagram that brought it about.
     pub(super) asked_bytes: usize,
     run: RunContext,
-    moment: Moment,
+    /// When the bytes come.
+    pub(super) moment: Moment,
     /// What the FSU remembers.
     pub(super) state: FsuState,
     scratch: Scratch,
@@ -39,9 +40,12 @@ pub(super) struct Walk<'a> {
 
 /// Something that left.
 pub(super) struct Sent {
-    what: Outgoing,
-    due_ns: i64,
-    bytes: Vec<u8>,
+    /// What it is.
+    pub(super) what: Outgoing,
+    /// When it is due.
+    pub(super) due_ns: i64,
+    /// As it travels.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// What a stage said, in order.
@@ -114,59 +118,6 @@ impl<'a> Walk<'a> {
         let address = format!("type {:02X}, address {:02X}", to.sub_dev_type, to.sub_dev_addr);
         let taken_for = format!("an inner frame from a centre to the FSU (a request), for device {address}");
         Item { what: item.what, hex: item.hex, taken_for: Some(taken_for), ..outer }
-    }
-
-    /// A reply's inner frame, or a whole datagram of BroadCast.
-    fn inner_from_fsu(&self, input: &[u8], guess: &Guess, also_request: bool) -> Item {
-        let is_datagram = self.fsu.transport == Transport::Broadcast;
-        let mut item = item(if is_datagram { "datagram" } else { "inner frame" }, 0, input);
-        back::fill(&mut item, self.fsu, guess, input);
-        let what = if is_datagram { "a datagram" } else { "an inner frame" };
-        let or = if also_request { "; it may be a request as well (--as request)" } else { "" };
-        item.taken_for = Some(format!("{what} from the FSU to a centre (a reply){or}"));
-        item
-    }
-
-    /// An outer frame of the FSU's: a reply, or its heartbeat.
-    fn outer_from_fsu(&self, frame: &Escaped<'_>, offset: usize) -> Item {
-        let fsu = self.fsu;
-        let mut item = item("outer frame", offset, frame.bytes);
-        let mut buffer = Vec::new();
-        let plain = match frame.plain(&mut buffer) {
-            Ok(plain) => plain,
-            Err(reason) => {
-                item.faults.push(outer::bad_frame(reason, frame.bytes, &[], fsu));
-                item.verdict = dropped(reason);
-                return item;
-            }
-        };
-        item.layers.push(outer::layer(plain, frame.bytes.len(), Way::Up, fsu));
-        item.taken_for = Some("an outer frame from the FSU to a centre (a reply)".into());
-        item.verdict = back::verdict("a reply of the FSU");
-        let up = match Up::new_checked(plain) {
-            Ok(up) => up,
-            Err(reason) => {
-                item.faults.push(outer::bad_frame_up(reason, frame.bytes, plain, fsu));
-                return item;
-            }
-        };
-        if *up.src != fsu.id.bytes && !fsu.accept_any_id {
-            item.faults.push(outer::other_fsu(up.src, fsu));
-        }
-        match up.comm {
-            Comm::Heartbeat => {
-                item.taken_for = Some("an outer frame from the FSU to a centre (a heartbeat)".into());
-                item.verdict = back::verdict("the FSU's heartbeat");
-            }
-            Comm::Through(data) => match b_interface::device(fsu, up.sub_dev_type, up.sub_dev_addr) {
-                None => item.faults.push(outer::bad_frame(Reason::UnknownDevice, frame.bytes, plain, fsu)),
-                Some(number) => match back::guess(fsu, number..number + 1, data, self.said.cmd.as_deref()) {
-                    Some(guess) => back::fill(&mut item, fsu, &guess, data),
-                    None => item.faults.extend(answer::why_no_frame(&fsu.devices[number], data)),
-                },
-            },
-        }
-        item
     }
 
     fn udp(&mut self, input: &[u8]) -> Vec<Item> {
@@ -368,46 +319,6 @@ impl<'a> Walk<'a> {
         self.replies(item, Some(device), &built, sent);
         self.sent.extend(sent.iter().map(|sent| sent.bytes.clone()));
     }
-
-    /// Fills in what leaves: the first of it with its fields.
-    fn replies(&self, item: &mut Item, device: Option<usize>, built: &Built<'_>, sent: &[Sent]) {
-        let shown = sent.iter().take(REPLIES_SHOWN_MAX).enumerate();
-        item.replies = shown.map(|(number, sent)| self.reply(number, device, built, sent)).collect();
-        item.more_replies = sent.len() - item.replies.len();
-    }
-
-    fn reply(&self, number: usize, device: Option<usize>, built: &Built<'_>, sent: &Sent) -> ReplyView {
-        let fsu = self.fsu;
-        let (what, number) = match sent.what {
-            Outgoing::Reply => ("answer", number),
-            Outgoing::Heartbeat => ("heartbeat", number),
-            Outgoing::Data => ("data frame", usize::MAX),
-        };
-        let (mut layers, mut data, mut in_outer) = (Vec::new(), None, false);
-        if fsu.transport == Transport::Udp {
-            if let Some(plain) = unescaped(&sent.bytes) {
-                layers.push(outer::layer(&plain, sent.bytes.len(), Way::Up, fsu));
-                data = Up::new_checked(&plain).ok().and_then(|up| match up.comm {
-                    Comm::Through(data) => Some(data.to_vec()),
-                    Comm::Heartbeat => None,
-                });
-                in_outer = true;
-            }
-        } else {
-            data = Some(sent.bytes.clone());
-        }
-        if let (Some(data), Some(device)) = (&data, device) {
-            layers.extend(answer::reply_layers(&fsu.devices[device], built, number, data));
-        }
-        let inner = data.filter(|_| in_outer).map(|data| hex(&data));
-        let after_ms = after_ms(&self.moment, sent).max(0);
-        ReplyView { what, hex: hex(&sent.bytes), inner, after_ms, layers }
-    }
-}
-
-/// How long after its request a reply leaves, to the nearest millisecond.
-fn after_ms(moment: &Moment, sent: &Sent) -> i64 {
-    sent.due_ns.saturating_sub(moment.arrived_ns).saturating_add(NS_PER_MS / 2).div_euclid(NS_PER_MS)
 }
 
 /// What left, and why nothing did, of one frame.
@@ -431,7 +342,8 @@ fn name_what_is_wrong(item: &mut Item) {
     }
 }
 
-fn item(what: &'static str, offset: usize, bytes: &[u8]) -> Item {
+/// A piece of the bytes given.
+pub(super) fn item(what: &'static str, offset: usize, bytes: &[u8]) -> Item {
     Item { what, offset, hex: hex(bytes), ..Item::default() }
 }
 
@@ -454,13 +366,4 @@ fn center_heartbeat(answered: bool) -> Verdict {
 /// Found wrong, or not answered, behind the outer frame.
 fn is_inner(reason: Reason) -> bool {
     (Reason::Short as u8..=Reason::Unmatched as u8).contains(&(reason as u8))
-}
-
-/// An outer frame of one's own without its escapes.
-fn unescaped(wire: &[u8]) -> Option<Vec<u8>> {
-    let mut buffer = Vec::new();
-    match Frames::new(wire).next() {
-        Some(Ok(frame)) => frame.plain(&mut buffer).ok().map(<[u8]>::to_vec),
-        _ => None,
-    }
 }

@@ -1,0 +1,116 @@
+//! What comes from the FSU: frames that were given, and the replies that leave.
+
+use super::answer::{self, Built};
+use super::back::{self, Guess};
+use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView};
+use super::outer::{self, Way};
+use super::walk::{Sent, Walk, dropped, item};
+use crate::cli::columns::hex;
+use crate::codec::outer::{Comm, Escaped, Frames, Up};
+use crate::codec::reason::Reason;
+use crate::plan::fleet::Transport;
+use crate::responder::{Moment, NS_PER_MS, Outgoing, b_interface};
+
+impl Walk<'_> {
+    /// A reply's inner frame, or a whole datagram of BroadCast.
+    pub(super) fn inner_from_fsu(&self, input: &[u8], guess: &Guess, also_request: bool) -> Item {
+        let is_datagram = self.fsu.transport == Transport::Broadcast;
+        let mut item = item(if is_datagram { "datagram" } else { "inner frame" }, 0, input);
+        back::fill(&mut item, self.fsu, guess, input);
+        let what = if is_datagram { "a datagram" } else { "an inner frame" };
+        let or = if also_request { "; it may be a request as well (--as request)" } else { "" };
+        item.taken_for = Some(format!("{what} from the FSU to a centre (a reply){or}"));
+        item
+    }
+
+    /// An outer frame of the FSU's: a reply, or its heartbeat.
+    pub(super) fn outer_from_fsu(&self, frame: &Escaped<'_>, offset: usize) -> Item {
+        let fsu = self.fsu;
+        let mut item = item("outer frame", offset, frame.bytes);
+        let mut buffer = Vec::new();
+        let plain = match frame.plain(&mut buffer) {
+            Ok(plain) => plain,
+            Err(reason) => {
+                item.faults.push(outer::bad_frame(reason, frame.bytes, &[], fsu));
+                item.verdict = dropped(reason);
+                return item;
+            }
+        };
+        item.layers.push(outer::layer(plain, frame.bytes.len(), Way::Up, fsu));
+        item.taken_for = Some("an outer frame from the FSU to a centre (a reply)".into());
+        item.verdict = back::verdict("a reply of the FSU");
+        let up = match Up::new_checked(plain) {
+            Ok(up) => up,
+            Err(reason) => {
+                item.faults.push(outer::bad_frame_up(reason, frame.bytes, plain, fsu));
+                return item;
+            }
+        };
+        if *up.src != fsu.id.bytes && !fsu.accept_any_id {
+            item.faults.push(outer::other_fsu(up.src, fsu));
+        }
+        match up.comm {
+            Comm::Heartbeat => {
+                item.taken_for = Some("an outer frame from the FSU to a centre (a heartbeat)".into());
+                item.verdict = back::verdict("the FSU's heartbeat");
+            }
+            Comm::Through(data) => match b_interface::device(fsu, up.sub_dev_type, up.sub_dev_addr) {
+                None => item.faults.push(outer::bad_frame(Reason::UnknownDevice, frame.bytes, plain, fsu)),
+                Some(number) => match back::guess(fsu, number..number + 1, data, self.said.cmd.as_deref()) {
+                    Some(guess) => back::fill(&mut item, fsu, &guess, data),
+                    None => item.faults.extend(answer::why_no_frame(&fsu.devices[number], data)),
+                },
+            },
+        }
+        item
+    }
+
+    /// Fills in what leaves: the first of it with its fields.
+    pub(super) fn replies(&self, item: &mut Item, device: Option<usize>, built: &Built<'_>, sent: &[Sent]) {
+        let shown = sent.iter().take(REPLIES_SHOWN_MAX).enumerate();
+        item.replies = shown.map(|(number, sent)| self.reply(number, device, built, sent)).collect();
+        item.more_replies = sent.len() - item.replies.len();
+    }
+
+    fn reply(&self, number: usize, device: Option<usize>, built: &Built<'_>, sent: &Sent) -> ReplyView {
+        let fsu = self.fsu;
+        let (what, number) = match sent.what {
+            Outgoing::Reply => ("answer", number),
+            Outgoing::Heartbeat => ("heartbeat", number),
+            Outgoing::Data => ("data frame", usize::MAX),
+        };
+        let (mut layers, mut data, mut in_outer) = (Vec::new(), None, false);
+        if fsu.transport == Transport::Udp {
+            if let Some(plain) = unescaped(&sent.bytes) {
+                layers.push(outer::layer(&plain, sent.bytes.len(), Way::Up, fsu));
+                data = Up::new_checked(&plain).ok().and_then(|up| match up.comm {
+                    Comm::Through(data) => Some(data.to_vec()),
+                    Comm::Heartbeat => None,
+                });
+                in_outer = true;
+            }
+        } else {
+            data = Some(sent.bytes.clone());
+        }
+        if let (Some(data), Some(device)) = (&data, device) {
+            layers.extend(answer::reply_layers(&fsu.devices[device], built, number, data));
+        }
+        let inner = data.filter(|_| in_outer).map(|data| hex(&data));
+        let after_ms = after_ms(&self.moment, sent).max(0);
+        ReplyView { what, hex: hex(&sent.bytes), inner, after_ms, layers }
+    }
+}
+
+/// How long after its request a reply leaves, to the nearest millisecond.
+pub(super) fn after_ms(moment: &Moment, sent: &Sent) -> i64 {
+    sent.due_ns.saturating_sub(moment.arrived_ns).saturating_add(NS_PER_MS / 2).div_euclid(NS_PER_MS)
+}
+
+/// An outer frame of one's own without its escapes.
+fn unescaped(wire: &[u8]) -> Option<Vec<u8>> {
+    let mut buffer = Vec::new();
+    match Frames::new(wire).next() {
+        Some(Ok(frame)) => frame.plain(&mut buffer).ok().map(<[u8]>::to_vec),
+        _ => None,
+    }
+}
