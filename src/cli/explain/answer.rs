@@ -54,11 +54,6 @@ pub(super) fn why_no_frame(device: &Device, wire: &[u8]) -> Option<Fault> {
     inner::parse(&device.template, wire, &mut Vec::new()).err().map(|reason| no_frame(device, reason, wire))
 }
 
-/// Why a stream has no frame where all but its size is right.
-pub(super) fn no_size(device: &Device, frame: &Frame<'_>) -> Fault {
-    fields::no_size(&device.template, frame)
-}
-
 /// What is wrong with an inner frame.
 pub(super) fn bad_frame(device: &Device, frame: &Frame<'_>, reason: Reason) -> Fault {
     fields::bad_frame(&device.template, frame, reason)

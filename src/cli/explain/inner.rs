@@ -287,23 +287,6 @@ pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Faul
     fault(reason, within, Some(offset), expected, found)
 }
 
-/// Why a stream has no frame where start, end and lengths are right: no request of the template is as long.
-pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
-    if inner::command(template, frame).is_none() {
-        let fault = bad_frame(template, frame, Reason::UnknownCommand);
-        return Fault { reason: Reason::Garbage.reason(), ..fault };
-    }
-    let longest = framer::longest(template);
-    let expected = format!("a request of at most {longest} bytes, the template's longest");
-    fault(
-        Reason::Garbage,
-        "inner frame",
-        Some(longest.min(frame.wire.len())),
-        expected,
-        format!("{} bytes", frame.wire.len()),
-    )
-}
-
 /// What is wrong with an inner frame.
 pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) -> Fault {
     let raw = frame.raw;
