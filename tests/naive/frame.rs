@@ -2,8 +2,8 @@
 
 use super::checksum::{checksum, own_size};
 use super::fields::{
-    self, Fill, computed, computed_number, decode, encode, is_alias, is_number, kind, name, number, order,
-    says_outside, size, sizes, unhex, unsigned,
+    self, Fill, computed, computed_number, decode, encode, is_alias, is_number, kind, name, order, says_outside, size,
+    sizes, unhex, unsigned,
 };
 use serde_json::{Map, Value, json};
 
@@ -188,7 +188,7 @@ impl<'a> Protocol<'a> {
     /// The bytes of that number in a field.
     pub fn number_in(&self, field: &Value, command: Option<&Value>, data: usize) -> Option<Vec<u8>> {
         let value = self.number(command, data);
-        computed(field, i128::from(value))
+        computed(field, value as i128)
     }
 
     /// Everything that is wrong with a request, in the order in which it is looked at, commands aside.

@@ -366,9 +366,7 @@ pub fn template(t: &mut Tape) -> Value {
         let probe = json!(protocol.clone());
         let p = Protocol(&probe);
         let lists = commands.iter().flat_map(|c| [&c["req_data_list"], &c["resp_data_list"]]);
-        let room = lists
-            .map(|l| l.as_array().map_or(0, |l| p.room(l)))
-            .max();
+        let room = lists.map(|l| l.as_array().map_or(0, |l| p.room(l))).max();
         let errors = if protocol.contains_key("errors") { 5 } else { 0 };
         // A checksum over the data frame alone needs one: a frame that never has data is refused then.
         let summed = protocol.get("checksum").filter(|how| how["from"] == "data_frame" && how["to"] == "data_frame");

@@ -572,7 +572,7 @@ proptest! {
 fn limit_frames_shown_max() {
     let shown = |frames: usize| {
         let wire = [0xFF, 0x00, 0xFE].repeat(frames);
-        let text = text(&udp(), Language::En, &record(Kind::Received, None, &wire));
+        let text = text(&udp(), Language::En, &record(Kind::Received, &told(&udp(), &wire), &wire));
         (text.matches("  Parsed ").count(), text.contains("  ...\n"))
     };
     assert_eq!(shown(1_724), (1_724, false));

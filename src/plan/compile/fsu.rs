@@ -190,11 +190,11 @@ fn milliseconds(diags: &mut Diags, seconds: Option<&At<f64>>, default_ms: u64) -
 fn rtn_flags(
     diags: &mut Diags,
     raw: Option<&At<Vec<At<String>>>>,
-    transport: Transport,
+    transport: Option<Transport>,
     id: Option<&FsuId>,
 ) -> RtnFlags {
     let Some(list) = raw else { return RtnFlags::default() };
-    if transport != Transport::Udp {
+    if let Some(transport) = transport.filter(|&transport| transport != Transport::Udp) {
         let text = format!("`accept_rtn_flags` has no effect: {} has no RtnFlag (only udp)", transport.name());
         diags.warn(list.pos, text);
     }
@@ -216,7 +216,7 @@ fn rtn_flags(
     };
     if id.is_some_and(|id| id.bytes.starts_with(&[0; CENTER_BYTES]))
         && !flags.is_default()
-        && transport == Transport::Udp
+        && transport == Some(Transport::Udp)
     {
         let text = "`accept_rtn_flags` and an fsuid that begins with eight 00: a request cannot be told from a reply \
                     (leave it out, or take another fsuid)";
