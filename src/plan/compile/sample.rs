@@ -98,7 +98,6 @@ fn bytes(diags: &mut Diags, field: &Field, value: &At<Json>, made: &mut Vec<Made
 }
 
 /// The value of a request's field as a function; `None`: it is a constant, `Some(None)`: it is wrong, which was told.
-#[expect(clippy::option_option, reason = "no function and a wrong one are not the same")]
 pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Option<Expr>> {
     let Json::Str(text) = &value.value else { return None };
     if !expr::is_dynamic(text) {

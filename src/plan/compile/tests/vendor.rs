@@ -93,7 +93,7 @@ fn n06_the_entries_that_are_right_are_taken() {
     let mut files = with(json!([{"vendor": "y"}, {"vendor": "x", "encoding": "hex", "checksum": wrong["checksum"]}]));
     files["t.json"] = template();
     let aside = "/1/encoding: warning: unknown `hex` (known: binary, ascii_hex); the entry is left aside";
-    let copied = "/protocol: warning: nothing says how `checksum` is computed; it is copied from the request (`checksum` \
-                  here, or in vendor.json)";
+    let copied = "/protocol/pdu_tailer/0: warning: nothing says how `checksum` is computed, so every reply repeats the \
+                  request's value (`checksum` in `protocol`, or in vendor.json)";
     check_all(&files, &[copied, aside], "aside");
 }
