@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 /// FSUs that a line names.
-const NAMED_MAX: usize = 3;
+const FSUS_NAMED_MAX: usize = 3;
 
 /// The FSUs of one entry.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ fn edges(fleet: &Fleet) -> Vec<Edge> {
         for entry in of_fsu.iter() {
             let of = entries.entry(entry.clone()).or_default();
             of.count += 1;
-            if of.names.len() < NAMED_MAX {
+            if of.names.len() < FSUS_NAMED_MAX {
                 of.names.push(fsu.name.to_string());
             }
         }
