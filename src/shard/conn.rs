@@ -67,7 +67,7 @@ pub struct Sent {
 impl Sent {
     /// How many bytes it has.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         (self.marked_len & !PIECE) as usize
     }
 
@@ -189,7 +189,7 @@ impl Unsent {
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], About)> {
         self.lens.iter().scan(self.start, |at, reply| {
             let start = *at;
-            *at += reply.len();
+            *at += reply.bytes();
             Some((&self.bytes[start..*at], reply.about))
         })
     }
@@ -199,7 +199,7 @@ impl Unsent {
     pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], &Sent)) {
         self.taken += count;
         while let Some(&reply) = self.lens.front() {
-            let end = self.start + reply.len();
+            let end = self.start + reply.bytes();
             if end > self.taken {
                 break;
             }

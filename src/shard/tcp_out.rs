@@ -81,9 +81,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     slot.state.counters.dropped[Reason::PeerGone as usize] += replies as u64;
                     let mut start = 0;
                     for sent in lens {
-                        let bytes = &bytes[start..start + sent.len()];
+                        let bytes = &bytes[start..start + sent.bytes()];
                         self.unsent(socket, peer, sent.about.drop(Reason::PeerGone), bytes, io);
-                        start += sent.len();
+                        start += sent.bytes();
                     }
                     self.fail(id, failed, now, io);
                     return false;
@@ -96,7 +96,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let unix_ms = unix_ns / 1_000_000;
         self.late.record(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
         for sent in lens {
-            let end = start + sent.len();
+            let end = start + sent.bytes();
             if end > taken {
                 break;
             }

@@ -569,7 +569,7 @@ proptest! {
 }
 
 #[test]
-fn limit_frames_shown_max() {
+fn limit_frames_told_max() {
     let shown = |frames: usize| {
         let wire = [0xFF, 0x00, 0xFE].repeat(frames);
         let text = text(&udp(), Language::En, &record(Kind::Received, &told(&udp(), &wire), &wire));

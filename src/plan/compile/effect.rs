@@ -71,6 +71,7 @@ pub fn fsu(diags: &mut Diags, raw: &RawFsu, transport: Transport) {
         ("heartbeat_reply", pos(&raw.heartbeat_reply)),
         ("client_timeout", pos(&raw.client_timeout)),
         ("accept_any_id", pos(&raw.accept_any_id)),
+        ("accept_rtn_flags", pos(&raw.accept_rtn_flags)),
         ("clients_max", limit(|limits| &limits.clients_max)),
     ];
     let tcp = [

@@ -194,16 +194,12 @@ fn rtn_flags(
     id: Option<&FsuId>,
 ) -> RtnFlags {
     let Some(list) = raw else { return RtnFlags::default() };
-    if let Some(transport) = transport.filter(|&transport| transport != Transport::Udp) {
-        let text = format!("`accept_rtn_flags` has no effect: {} has no RtnFlag (only udp)", transport.name());
-        diags.warn(list.pos, text);
-    }
-    let flag = |text: &At<String>| match hex::decode(text.value.trim()).as_deref() {
-        Ok(&[flag]) => Some(flag),
-        _ => {
-            diags.error(text.pos, format!("`{}` is no RtnFlag (one byte, two hex digits; \"EE\")", text.value));
-            None
+    let flag = |text: &At<String>| {
+        if let Ok(&[flag]) = hex::decode(text.value.trim()).as_deref() {
+            return Some(flag);
         }
+        diags.error(text.pos, format!("`{}` is no RtnFlag (one byte, two hex digits; \"EE\")", text.value));
+        None
     };
     let flags: Vec<u8> = list.iter().filter_map(flag).collect();
     if flags.len() < list.len() {
