@@ -36,6 +36,18 @@ impl Lateness {
         self.over_limit.saturating_add(self.lost).saturating_mul(1_000) <= told
     }
 
+    /// A sentence for people: what lateness says that was measured at the highest rate that the mock came to, and where to judge it.
+    pub fn saturated(&self, rate_per_s: f64, judge_per_s: f64) -> String {
+        let Self { p999_us, lost, .. } = self;
+        let lost = if *lost == 0 { String::new() } else { format!(", {lost} requests lost by it") };
+        format!(
+            "saturated at {rate_per_s:.0} requests/s: a closed loop drives the mock to its limit, and lateness there is queueing \
+             ({}.{:03} ms at p99.9{lost}); to judge the mock, start it anew and flood with --rate {judge_per_s:.0}",
+            p999_us / 1_000,
+            p999_us % 1_000
+        )
+    }
+
     /// A sentence for people; `rate_per_s` is what was offered, where that is known and did not change.
     pub fn verdict(&self, rate_per_s: Option<f64>) -> String {
         let ms = |us: u64| format!("{}.{:03} ms", us / 1_000, us % 1_000);

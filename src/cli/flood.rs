@@ -21,7 +21,7 @@ use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::plan::template::Template;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -40,14 +40,32 @@ const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Where reports go, tried before the run.
 struct Reports {
-    json: Option<OutFile>,
-    html: Option<OutFile>,
+    json: Option<Out>,
+    html: Option<Out>,
+}
+
+/// One of them.
+enum Out {
+    /// `-`
+    Stdout,
+    File(OutFile),
+}
+
+impl Out {
+    fn claim(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") { Ok(Self::Stdout) } else { OutFile::claim(path).map(Self::File) }
+    }
 }
 
 impl Reports {
+    /// Does one of them go to standard output?
+    fn take_stdout(&self) -> bool {
+        [&self.json, &self.html].into_iter().flatten().any(|out| matches!(out, Out::Stdout))
+    }
+
     fn claim(args: &FloodArgs) -> Result<Self, CliError> {
         let claim = |name: &str, path: &Option<PathBuf>| {
-            let claimed = path.as_deref().map(OutFile::claim).transpose();
+            let claimed = path.as_deref().map(Out::claim).transpose();
             claimed.map_err(|error| {
                 usage(format!("--{name} {}: {error}", path.as_deref().unwrap_or(Path::new("")).display()))
             })
@@ -91,11 +109,22 @@ fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Resul
     let read = args.mock_stats.as_deref().map(mock_stats).transpose();
     let stats = read.as_ref().ok().and_then(Option::as_ref);
     if let Some(stats) = stats {
-        report.mock_lateness = stats.get("lateness").and_then(|told| serde_json::from_value(told.clone()).ok());
+        let told = stats.get("lateness").and_then(|told| serde_json::from_value(told.clone()).ok());
+        if let Some(lateness) = told.or_else(|| report.mock_lateness.take()) {
+            report.judge(lateness);
+        }
+    } else if let Some(lateness) = report.mock_lateness.take() {
+        report.judge(lateness);
     }
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
     let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats))).transpose();
-    let printed = super::print(text(&report).as_bytes());
+    let printed = if reports.take_stdout() {
+        // That is a report's alone.
+        let _ = io::stderr().lock().write_all(text(&report).as_bytes());
+        Ok(())
+    } else {
+        super::print(text(&report).as_bytes()).map(drop)
+    };
     read.and(json).and(html).and(printed)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }
@@ -111,7 +140,8 @@ fn json(report: &FloodReport) -> Result<String, CliError> {
     Ok(format!("{json}\n"))
 }
 
-fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
+fn written(out: &Out, text: &str) -> Result<(), CliError> {
+    let Out::File(file) = out else { return super::print(text.as_bytes()).map(drop) };
     let written = file.write(|out| out.write_all(text.as_bytes()));
     written.map_err(|error| usage(format!("{} cannot be written: {error}", file.path().display())))
 }
@@ -206,8 +236,10 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
     }
     let options = Options {
         connections: args.connections.map_or(targets.len(), usize::from),
+        unasked: chosen.len() - targets.len(),
         targets,
         labels: profiles.labels,
+        left_out: profiles.left_out,
         transport,
         pace,
         send_for,

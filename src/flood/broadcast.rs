@@ -20,12 +20,13 @@ use super::tally::Seen;
 use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
 use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, did};
+use crate::client::request::finish;
 use crate::client::verify::{Expected, expected};
 use crate::codec::inner;
 use crate::codec::reason::Reason;
 use crate::plan::template::Template;
 use crate::shard::message::canonical;
-use crate::shard::sys::{BATCH, Receiver, Sender, lost};
+use crate::shard::sys::{BATCH, Receiver, Sender, lost, refused};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
 use post::Post;
@@ -54,6 +55,8 @@ struct Slot<'a> {
     should: Option<Expected>,
     /// What is wrong with the answer.
     answer: Result<(), Wrong>,
+    /// A burst that has begun goes on until then, at most.
+    until_ns: u64,
 }
 
 /// An FSU's port.
@@ -82,6 +85,8 @@ struct Broadcast<'a> {
     together: bool,
     /// Closed pace: free slots.
     ready: VecDeque<u32>,
+    /// Closed pace: slots whose last command found nobody listening; tried again at the next sweep.
+    refused: Vec<u32>,
     turn: usize,
     drops: Rng,
     raw: Vec<u8>,
@@ -143,6 +148,7 @@ impl<'a> Broadcast<'a> {
             sender: Sender::new(),
             together: options.gso,
             ready: VecDeque::new(),
+            refused: Vec::new(),
             turn: 0,
             raw: Vec::new(),
             plain: Vec::new(),
@@ -175,6 +181,7 @@ impl<'a> Broadcast<'a> {
             flight: None,
             should: None,
             answer: Ok(()),
+            until_ns: 0,
         });
         slot
     }
@@ -191,6 +198,9 @@ impl<'a> Broadcast<'a> {
             let next = self.gather(now);
             for socket in 0..self.posts.len() {
                 self.flush(socket);
+                if self.posts[socket].is_refused {
+                    self.on_refused(socket);
+                }
             }
             let received = self.receive(receiver)?;
             if self.worker.is_done() {
@@ -265,17 +275,18 @@ impl<'a> Broadcast<'a> {
         port.seq += 1;
         let prepared = &target.profile.requests[request as usize];
         let raw = &mut self.raw;
-        let mut flight = Flight { request, planned_ns, sent_ns: now, raw: Vec::new(), silent: prepared.silent };
+        let mut own = Vec::new();
         if prepared.dynamic.is_empty() {
             raw.clear();
             raw.extend_from_slice(&prepared.raw);
         } else {
             self.worker.renew(target, prepared, port.seq, raw, &mut self.plain);
-            flight.raw = self.worker.spent.pop().unwrap_or_default();
-            flight.raw.clear();
-            flight.raw.extend_from_slice(raw);
+            own = self.worker.spent.pop().unwrap_or_default();
+            own.clear();
+            own.extend_from_slice(raw);
             slot.should = Some(expected(&prepared.device, prepared.command, raw));
         }
+        let flight = prepared.flight(request, own, planned_ns, now);
         put_did(prepared.template(), slot.further, raw);
         let follows = match &slot.should {
             _ if self.options.echo => Follows::Nothing,
@@ -283,7 +294,7 @@ impl<'a> Broadcast<'a> {
             None => port.plans[request as usize].follows(),
         };
         // What should not be answered is not asked for again.
-        let retries = if prepared.silent { 0 } else { self.options.retries };
+        let retries = if flight.silent { 0 } else { self.options.retries };
         let patience = Patience { timeout_ms: (self.worker.timeout_ns / MS_NS).max(1), retries };
         let template = prepared.template();
         match &mut slot.exchange {
@@ -291,6 +302,7 @@ impl<'a> Broadcast<'a> {
             None => slot.exchange = Some(Exchange::new(template, raw.clone(), follows, patience, now / MS_NS)),
         }
         slot.answer = Ok(());
+        slot.until_ns = 0;
         // Its bytes are counted when they are posted.
         self.worker.sent(prepared, &flight, 0);
         slot.flight = Some(flight);
@@ -330,7 +342,10 @@ impl<'a> Broadcast<'a> {
                 let count = match receiver.receive(self.posts[index].socket.as_fd(), BATCH) {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if is_passing(&error) => continue,
+                    Err(error) if is_passing(&error) => {
+                        self.on_refused(index);
+                        continue;
+                    }
                     Err(error) => return Err(error),
                 };
                 let now = self.worker.clock.now_ns();
@@ -350,7 +365,7 @@ impl<'a> Broadcast<'a> {
     }
 
     fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, socket: usize, now: u64) {
-        self.worker.book.tally.other.bytes_in += bytes.len() as u64;
+        self.worker.heard(bytes.len());
         let Some(&port_index) = self.by_address.get(&from) else {
             self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
             return;
@@ -370,6 +385,10 @@ impl<'a> Broadcast<'a> {
             self.worker.book.tally.transfers.passed_over += u64::from(now >= self.worker.book.measure_from_ns);
             return;
         };
+        if flight.burst.is_some() {
+            self.on_burst(slot_index, bytes, seen);
+            return;
+        }
         let waited = exchange.answer().is_empty();
         if !exchange.on_frame(bytes, now / MS_NS)
             && let Err(reason) = whole(exchange.template(), bytes, &mut self.plain)
@@ -386,6 +405,79 @@ impl<'a> Broadcast<'a> {
         } else {
             self.post(slot_index);
         }
+    }
+
+    /// A frame for an exchange that several replies answer.
+    #[cold]
+    fn on_burst(&mut self, slot_index: u32, bytes: &[u8], seen: Seen<'_>) {
+        let slot = &mut self.slots[slot_index as usize];
+        let (Some(exchange), Some(flight)) = (&mut slot.exchange, &mut slot.flight) else { return };
+        let Some(burst) = &mut flight.burst else { return };
+        let template = exchange.template();
+        if let Err(reason) = whole(template, bytes, &mut self.plain) {
+            self.worker.book.unexpected(seen, reason.reason());
+            return;
+        }
+        // The first one ends the exchange, as far as that is concerned.
+        exchange.on_frame(bytes, seen.now_ns / MS_NS);
+        let profile = &self.options.targets[self.ports[slot.port as usize].target].profile;
+        let prepared = &profile.requests[flight.request as usize];
+        let raw = exchange.request();
+        let right = prepared.expect.check(template, raw, bytes, &mut self.plain).and_then(|()| {
+            let looks_like = prepared.expect.looks_like(template, raw, bytes, &mut self.plain);
+            burst.after(true, &looks_like).ok_or(Wrong::Turn)
+        });
+        slot.answer = right.as_ref().map(drop).map_err(|wrong| *wrong);
+        slot.until_ns = seen.now_ns.saturating_add(self.worker.timeout_ns);
+        match right {
+            Ok(after) => **burst = after,
+            Err(_) => burst.spoil(),
+        }
+        if burst.left() == 0 {
+            self.finish(slot_index, bytes, seen.now_ns);
+            return;
+        }
+        let part = Settled::Part { flight: flight.clone(), wrong: slot.answer.err(), overdue: false };
+        let sent = |_: &Flight| exchange_wire(exchange);
+        self.worker.book.settled(part, seen, |_| prepared.label, sent);
+    }
+
+    /// Takes what hosts told of a socket's datagrams. While nobody has answered yet, an exchange is given up where nobody
+    /// listens; later its frames are asked for again.
+    #[cold]
+    fn on_refused(&mut self, socket: usize) {
+        self.posts[socket].is_refused = false;
+        while let Some((at, nobody_listens)) = refused(self.posts[socket].socket.as_fd()) {
+            let Some(&port_index) = self.by_address.get(&at).filter(|_| nobody_listens) else { continue };
+            let port = &self.ports[port_index as usize];
+            let target = &self.options.targets[port.target];
+            self.worker.refused(&target.name, target.address);
+            if self.worker.has_heard() {
+                continue;
+            }
+            let is_there = |&&slot: &&u32| {
+                let slot = &self.slots[slot as usize];
+                slot.socket as usize == socket && slot.flight.is_some()
+            };
+            if let Some(&slot_index) = port.slots.iter().find(is_there) {
+                self.give_up(slot_index);
+                self.worker.open -= 1;
+                if !self.worker.pacer.is_open() {
+                    self.refused.push(slot_index);
+                }
+            }
+        }
+    }
+
+    /// An exchange is not answered.
+    fn give_up(&mut self, slot_index: u32) {
+        let slot = &mut self.slots[slot_index as usize];
+        let (Some(exchange), Some(flight)) = (&slot.exchange, slot.flight.take()) else { return };
+        slot.should = None;
+        let target = &self.options.targets[self.ports[slot.port as usize].target];
+        let prepared = &target.profile.requests[flight.request as usize];
+        self.worker.book.gave_up(prepared.label, &target.name, &flight, || exchange_wire(exchange));
+        recycle(flight.raw, &mut self.worker.spent);
     }
 
     /// The slot that a frame is for, by its DID. The error says what keeps it from being read, if anything does.
@@ -436,10 +528,10 @@ impl<'a> Broadcast<'a> {
             transfers.retries += took.retries;
             transfers.restarts += took.restarts;
             transfers.passed_over += took.passed_over;
-            transfers.ended_ns = transfers.ended_ns.max(now);
             match outcome {
                 Outcome::Done if right.is_ok() && !payload.is_empty() => {
                     transfers.whole += 1;
+                    transfers.ended_ns = transfers.ended_ns.max(now);
                     transfers.bytes += payload.len() as u64;
                     transfers.latency.saturating_record(now.saturating_sub(flight.planned_ns));
                 }
@@ -447,17 +539,20 @@ impl<'a> Broadcast<'a> {
                 _ => {}
             }
         }
-        let flight = if matches!(outcome, Outcome::TimedOut | Outcome::Lost) {
-            book.gave_up(prepared.label, &target.name, &flight, &prepared.raw);
+        let burst = flight.burst.as_ref();
+        let (is_short, is_spoilt) = burst.map_or((false, false), |burst| (burst.left() > 0, burst.is_spoilt()));
+        let flight = if is_short || matches!(outcome, Outcome::TimedOut | Outcome::Lost) {
+            book.gave_up(prepared.label, &target.name, &flight, || exchange_wire(exchange));
             Some(flight)
         } else {
             let settled = match right {
+                Ok(()) if is_spoilt => Settled::Spoilt(flight),
                 Ok(()) => Settled::Good(flight, false),
                 Err(wrong) => Settled::Wrong(flight, wrong),
             };
             let seen = Seen { fsu: &target.name, bytes, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
-            book.settled(settled, seen, label, |flight: &Flight| &*requests[flight.request as usize].raw)
+            book.settled(settled, seen, label, |_: &Flight| exchange_wire(exchange))
         };
         if let Some(flight) = flight {
             recycle(flight.raw, &mut self.worker.spent);
@@ -471,6 +566,7 @@ impl<'a> Broadcast<'a> {
     /// Asks again for what did not come in time; gives up what was asked for too often.
     fn sweep(&mut self, now: u64) {
         let is_stopped = self.worker.is_stopped();
+        self.ready.extend(self.refused.drain(..));
         for index in 0..self.slots.len() as u32 {
             let slot = &mut self.slots[index as usize];
             let (Some(exchange), Some(flight)) = (&mut slot.exchange, &slot.flight) else { continue };
@@ -486,6 +582,10 @@ impl<'a> Broadcast<'a> {
                 self.worker.open -= 1;
                 continue;
             }
+            if exchange.outcome().is_some() && now < slot.until_ns {
+                // More of its burst is to come.
+                continue;
+            }
             exchange.on_time(now / MS_NS);
             if exchange.outcome().is_some() {
                 self.finish(index, &[], now);
@@ -494,6 +594,14 @@ impl<'a> Broadcast<'a> {
             }
         }
     }
+}
+
+/// The command of an exchange as it was sent last.
+#[cold]
+fn exchange_wire(exchange: &Exchange<'_>) -> Vec<u8> {
+    let (mut raw, mut wire) = (exchange.request().to_vec(), Vec::new());
+    finish(exchange.template(), &mut raw, &mut wire);
+    wire
 }
 
 /// What is wrong with a frame that was passed over; nothing, where it only came at the wrong time.

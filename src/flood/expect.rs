@@ -35,6 +35,8 @@ pub enum Wrong {
     Static,
     /// A byte that should be the request's.
     Copied,
+    /// Right for another entry of the cycle than those whose turn it is in a burst.
+    Turn,
     /// There should be no reply: the rule that applies is a timeout, or there is none.
     Silence,
     /// The data that followed, put together, is not the rule's.
@@ -55,8 +57,9 @@ impl Wrong {
             Self::Form => 7,
             Self::Static => 8,
             Self::Copied => 9,
-            Self::Silence => 10,
-            Self::Payload => 11,
+            Self::Turn => 10,
+            Self::Silence => 11,
+            Self::Payload => 12,
         }
     }
 
@@ -72,6 +75,7 @@ impl Wrong {
             Self::Form => "form",
             Self::Static => "static_value",
             Self::Copied => "copied_value",
+            Self::Turn => "turn",
             Self::Silence => "not_silent",
             Self::Payload => "payload",
         }
@@ -120,6 +124,8 @@ pub struct Expect {
     wire_lens: Box<[usize]>,
     /// Where the key stands in a reply, and its bytes; only parts that are copied or always the same in every form.
     key: Box<[(Offset, Box<[u8]>)]>,
+    /// By entry of a rule's cycle, the numbers of its forms; for bursts, where entries have turns.
+    entries: Box<[Box<[usize]>]>,
 }
 
 /// Where a byte of a reply comes from.
@@ -135,12 +141,15 @@ impl Expect {
     pub fn new<'a>(device: &Device, command: usize, rules: impl IntoIterator<Item = &'a Rule>, request: &[u8]) -> Self {
         let template = &*device.template;
         let mut shapes: Vec<Shape> = Vec::new();
+        let mut entries: Vec<Box<[usize]>> = Vec::new();
         for reply in rules.into_iter().filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
-            for shape in forms(template, reply, request.len()) {
-                if !shapes.contains(&shape) {
+            let numbers = forms(template, reply, request.len()).into_iter().map(|shape| {
+                shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
-                }
-            }
+                    shapes.len() - 1
+                })
+            });
+            entries.push(numbers.collect());
         }
         let key = template.keys.iter().find(|shape| {
             shape.table.iter().any(|(_, numbers)| numbers.iter().any(|&number| number as usize == command))
@@ -159,7 +168,7 @@ impl Expect {
         let mut wire_lens: Vec<usize> = shapes.iter().map(|shape| shape.wire_len).collect();
         wire_lens.sort_unstable();
         wire_lens.dedup();
-        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key }
+        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into() }
     }
 
     /// The request itself, from a server that does no work.
@@ -169,7 +178,7 @@ impl Expect {
         let mut shape = shape(template, request, &sources, None);
         // The checksum is the request's, too.
         shape.copied = [Copied { from: 0, to: 0, len: request.len() }].into();
-        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into() }
+        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into(), entries: [].into() }
     }
 
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.
@@ -199,6 +208,13 @@ impl Expect {
             return Err(Wrong::Silence);
         }
         Err(worst)
+    }
+
+    /// Which entries of its rule's cycle a reply looks like, in the order of the rules that this was made from.
+    pub fn looks_like(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Vec<bool> {
+        let Ok(frame) = inner::parse(template, wire, scratch) else { return vec![false; self.entries.len()] };
+        let fits: Vec<bool> = self.shapes.iter().map(|shape| shape.check(request, frame.raw).is_ok()).collect();
+        self.entries.iter().map(|forms| forms.iter().any(|&form| fits[form])).collect()
     }
 
     /// Does a raw reply carry this command's key? True where the key stands in the data frame: replies need not repeat it.

@@ -1,8 +1,8 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
-use super::report::{Counts, FloodReport, LatencyReport};
+use super::report::{Counts, FloodReport, LatencyReport, Second};
 use super::svg::{Axis, Line, chart};
-use super::text::{thousands, time};
+use super::text::{counted, thousands, time, time_of};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -16,7 +16,11 @@ fn escaped(text: &str) -> String {
 /// The page. `mock` is what the mock wrote with `--stats`, if it is known.
 pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     let mut out = String::new();
-    let title = format!("fsu-mock flood: {} FSUs over {}", report.run.fsus, report.run.transport);
+    let title = format!(
+        "fsu-mock flood: {} over {}",
+        counted(report.run.fsus as u64, "FSU", "FSUs"),
+        report.run.transport
+    );
     // Writing to a String cannot fail.
     let _ = write!(
         out,
@@ -36,6 +40,7 @@ pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     if let Some(mock) = mock {
         mock_section(mock, &mut out);
     }
+    left_out(report, &mut out);
     samples(report, &mut out);
     configuration(report, &mut out);
     out.push_str("</main>\n</body>\n</html>\n");
@@ -50,9 +55,9 @@ fn verdict(report: &FloodReport, out: &mut String) {
         let why = escaped(&report.verdict.failures.join(", "));
         writeln!(out, "<p class=\"verdict failed\"><strong>Failed</strong>: {why}.</p>")
     };
-    if let Some(late) = &report.mock_lateness {
-        let class = if late.is_valid() { "verdict" } else { "verdict failed" };
-        let text = escaped(&late.verdict(report.offered_per_s()));
+    if let Some(verdict) = &report.mock_verdict {
+        let class = if verdict.state == "not_valid" { "verdict failed" } else { "verdict" };
+        let text = escaped(&verdict.text);
         let _ = writeln!(out, "<p class=\"{class}\"><strong>The mock itself</strong>: {text}.</p>");
     }
     for note in &report.notes {
@@ -64,12 +69,13 @@ fn tiles(report: &FloodReport, out: &mut String) {
     let totals = &report.totals;
     let per_s = |rate: f64| thousands(rate.round() as u64);
     let wrong = totals.counts.wrong + totals.duplicate + totals.unexpected;
+    let measured = |us: f64| time_of(report.latency.count, us);
     let own = report.generator.threads.iter().map(|load| load.cpu_share).fold(0.0, f64::max);
     let all = [
         (per_s(totals.replies_per_s), "replies a second", false),
-        (time(report.latency.p50_us), "median latency", false),
-        (time(report.latency.p99_us), "p99 latency", false),
-        (time(report.latency.max_us), "longest", false),
+        (measured(report.latency.p50_us), "median latency", false),
+        (measured(report.latency.p99_us), "p99 latency", false),
+        (measured(report.latency.max_us), "longest", false),
         (thousands(totals.counts.lost), "lost", totals.loss > report.verdict.loss_max),
         (thousands(wrong), "wrong, duplicate or unexpected", wrong > 0),
         (thousands(totals.counts.late), "late", false),
@@ -83,38 +89,54 @@ fn tiles(report: &FloodReport, out: &mut String) {
     out.push_str("</div>\n");
 }
 
-fn seconds_axis(report: &FloodReport) -> Axis {
-    let last = report.seconds.last().map_or(1.0, |second| second.at_s);
+/// A shorter part of a second makes no rate, and is not drawn.
+const PART_S_MIN: f64 = 0.2;
+
+/// What is drawn of each second: what came after the end of sending would only show that it had ended.
+fn drawn(report: &FloodReport) -> Vec<Second> {
+    let mut before = 0.0;
+    let mut all = report.seconds.clone();
+    for second in &mut all {
+        if second.span_s <= 0.0 {
+            second.span_s = second.at_s - before;
+        }
+        before = second.at_s;
+    }
+    let whole = all.iter().any(|second| !second.is_rest && second.span_s >= PART_S_MIN);
+    all.retain(|second| !second.is_rest && (!whole || second.span_s >= PART_S_MIN));
+    all
+}
+
+fn seconds_axis(seconds: &[Second]) -> Axis {
+    let last = seconds.last().map_or(1.0, |second| second.at_s);
     Axis::linear("seconds", last, |at| format!("{at}"))
 }
 
 fn throughput(report: &FloodReport, out: &mut String) {
-    let mut before = 0.0;
-    let (mut sent, mut replies) = (Vec::new(), Vec::new());
-    for second in &report.seconds {
-        let span = second.at_s - before;
-        if span > 0.1 {
-            sent.push((second.at_s, second.sent as f64 / span));
-            replies.push((second.at_s, second.replies as f64 / span));
-        }
-        before = second.at_s;
-    }
+    let seconds = drawn(report);
+    let rates = |which: usize| seconds.iter().map(|second| (second.at_s, second.per_s()[which])).collect();
+    let (sent, replies): (Vec<(f64, f64)>, Vec<(f64, f64)>) = (rates(0), rates(1));
     let most = sent.iter().chain(&replies).map(|(_, rate)| *rate).fold(0.0, f64::max);
     let y = Axis::linear("per second", most, |at| thousands(at.round() as u64));
     let lines =
         [Line { name: "replies", class: "a", points: replies }, Line { name: "requests", class: "b", points: sent }];
-    let chart = chart("Throughput over time", &seconds_axis(report), &y, &lines);
-    let _ = writeln!(out, "<section>\n<h2>Throughput over time</h2>\n{chart}</section>");
+    let chart = chart("Throughput over time", &seconds_axis(&seconds), &y, &lines);
+    let rest = match report.seconds.len() - seconds.len() {
+        0 => "",
+        _ => "<p class=\"note\">Not drawn: what came after the end of sending, and parts of a second below 0.2 s.</p>\n",
+    };
+    let _ = writeln!(out, "<section>\n<h2>Throughput over time</h2>\n{chart}{rest}</section>");
 }
 
 fn latency_over_time(report: &FloodReport, out: &mut String) {
-    let some: Vec<_> = report.seconds.iter().filter(|second| second.max_us > 0.0).collect();
+    let drawn = drawn(report);
+    let some: Vec<_> = drawn.iter().filter(|second| second.max_us > 0.0).collect();
     let least = some.iter().map(|second| second.p50_us).fold(f64::INFINITY, f64::min);
     let most = some.iter().map(|second| second.max_us).fold(1.0, f64::max);
     if some.is_empty() {
         return;
     }
-    let points = |of: fn(&super::report::Second) -> f64| {
+    let points = |of: fn(&Second) -> f64| {
         some.iter().map(|second| (second.at_s, of(second).max(0.1).log10())).collect()
     };
     let lines = [
@@ -122,7 +144,7 @@ fn latency_over_time(report: &FloodReport, out: &mut String) {
         Line { name: "p99", class: "b", points: points(|second| second.p99_us) },
         Line { name: "longest", class: "c", points: points(|second| second.max_us) },
     ];
-    let chart = chart("Latency over time", &seconds_axis(report), &Axis::log("latency", least, most, time), &lines);
+    let chart = chart("Latency over time", &seconds_axis(&drawn), &Axis::log("latency", least, most, time), &lines);
     let _ = writeln!(out, "<section>\n<h2>Latency over time</h2>\n{chart}</section>");
 }
 
@@ -162,13 +184,13 @@ fn row(class: &str, first: [&str; 2], counts: &Counts, latency: &LatencyReport, 
     for text in first {
         let _ = write!(out, "<td class=\"t\">{}</td>", escaped(text));
     }
-    let Counts { sent, good, late, wrong, lost, silent } = *counts;
+    let Counts { sent, good, late, wrong, lost, silent, .. } = *counts;
     for (count, bad) in [(sent, false), (good, false), (late, false), (wrong, true), (lost, true), (silent, false)] {
         let class = if bad && count > 0 { " class=\"bad\"" } else { "" };
         let _ = write!(out, "<td{class}>{}</td>", thousands(count));
     }
     for us in [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us] {
-        let _ = write!(out, "<td>{}</td>", if latency.count == 0 { "-".into() } else { time(us) });
+        let _ = write!(out, "<td>{}</td>", time_of(latency.count, us));
     }
     out.push_str("</tr>\n");
 }
@@ -257,6 +279,25 @@ fn mock_section(mock: &Value, out: &mut String) {
     }
 }
 
+fn left_out(report: &FloodReport, out: &mut String) {
+    if report.left_out.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>Commands left out</h2>\n<table>\n<tr>");
+    for name in ["vendor", "command", "why", "what makes a run ask it", "first FSU", "FSUs"] {
+        let _ = write!(out, "<th class=\"t\">{name}</th>");
+    }
+    out.push_str("</tr>\n");
+    for left in &report.left_out {
+        out.push_str("<tr>");
+        for text in [&left.vendor, &left.command, &left.why, &left.remedy, &left.fsu, &left.fsus.to_string()] {
+            let _ = write!(out, "<td class=\"t\">{}</td>", escaped(text));
+        }
+        out.push_str("</tr>\n");
+    }
+    out.push_str("</table>\n</section>\n");
+}
+
 fn samples(report: &FloodReport, out: &mut String) {
     if report.samples.is_empty() && report.wrong_by.is_empty() {
         return;
@@ -291,15 +332,16 @@ fn configuration(report: &FloodReport, out: &mut String) {
         _ => String::new(),
     };
     let way = if run.connections > 0 {
-        format!("tcp, {} connections", run.connections)
+        format!("tcp, {}", counted(run.connections as u64, "connection", "connections"))
     } else {
-        format!("{}, {} sockets", run.transport, run.sockets)
+        format!("{}, {}", run.transport, counted(run.sockets as u64, "socket", "sockets"))
     };
     let loads = report.generator.threads.iter().map(|load| {
         let cpu = load.cpu.map_or(String::new(), |cpu| format!(" on processor {cpu}"));
         format!("{:.0} %{cpu}", load.cpu_share * 100.0)
     });
     let lag = &report.lag;
+    let own = |us: f64| time_of(lag.count, us);
     let totals = &report.totals;
     let rows = [
         ("called as", report.command_line.join(" ")),
@@ -313,7 +355,7 @@ fn configuration(report: &FloodReport, out: &mut String) {
         ("requests", format!("{} sent, {} bytes", thousands(totals.counts.sent), thousands(totals.bytes_out))),
         ("heartbeats", thousands(totals.heartbeats)),
         ("generator", loads.collect::<Vec<_>>().join(", ")),
-        ("its lag", format!("median {}, p99 {}, longest {}", time(lag.p50_us), time(lag.p99_us), time(lag.max_us))),
+        ("its lag", format!("median {}, p99 {}, longest {}", own(lag.p50_us), own(lag.p99_us), own(lag.max_us))),
         (
             "machine",
             format!("{} ({} processors), {}", report.machine.model, report.machine.processors, report.machine.kernel),

@@ -5,7 +5,12 @@
 //! taken for the older request's: the counts stay right, latencies may be swapped. A reply to a request that was given up
 //! is taken for a later, equal one's, if that is under way: nobody can tell whether the first was lost or late. Such
 //! replies are marked as doubtful.
+//!
+//! Where no equal request is under way, a reply answers one that was given up, or repeats the answer to a later one. It
+//! repeats one where the server was prompt for a while: a server that keeps later requests' replies short has nothing older
+//! left. Where that is not so, it is taken for a late one, and marked as doubtful.
 
+use super::burst::Burst;
 use super::expect::Wrong;
 use std::collections::VecDeque;
 
@@ -33,6 +38,22 @@ pub struct Flight {
     pub raw: Vec<u8>,
     /// No reply is expected.
     pub silent: bool,
+    /// That is so because no rule answers it.
+    pub unmatched: bool,
+    /// More than one reply is expected.
+    pub burst: Option<Box<Burst>>,
+}
+
+/// That a reply is right; where more are to come, what is known of them after it.
+pub type Right = Option<Box<Burst>>;
+
+/// How long a reply takes by its rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// At the least.
+    pub least_ns: u64,
+    /// At the most, but for one in a thousand, with what faults on purpose add.
+    pub most_ns: u64,
 }
 
 /// What a reply turned out to be.
@@ -40,26 +61,50 @@ pub struct Flight {
 pub enum Settled {
     /// Right and in time; `doubtful`: an equal request that was given up before may be the one that it answers.
     Good(Flight, bool),
-    /// Right, but after the time-out; `overdue`: its request was given up before.
-    Late(Flight, bool),
+    /// Right, but after the time-out; its request may have been given up before.
+    Late(Flight, Late),
     /// Wrong; the request it seems to answer is no longer under way.
     Wrong(Flight, Wrong),
+    /// One of a burst, of which more is to come; the request stays. `wrong`: what is wrong with it. `overdue`: the request was
+    /// given up before.
+    Part {
+        /// A copy of the request.
+        flight: Flight,
+        /// What is wrong.
+        wrong: Option<Wrong>,
+        /// Given up before.
+        overdue: bool,
+    },
+    /// The last one of a burst, right, after a wrong one; the request is no longer under way.
+    Spoilt(Flight),
     /// Right for a request that was answered already.
     Duplicate,
     /// Nothing that is under way asked for it.
     Unexpected(Option<Wrong>),
 }
 
+/// How a reply is late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Its request was still under way.
+    Open,
+    /// It was given up.
+    Overdue,
+    /// Likewise, if the reply does not repeat the answer to a later, equal one.
+    Doubtful,
+}
+
 /// What is remembered of an answered request.
 #[derive(Debug)]
 struct Answered {
     request: u32,
+    sent_ns: u64,
     raw: Vec<u8>,
 }
 
 impl Answered {
     /// As the flight that it was, for a comparison.
-    fn is(&mut self, check: &mut impl FnMut(&Flight) -> Result<(), Wrong>) -> bool {
+    fn is(&mut self, check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>) -> bool {
         let flight = Flight { request: self.request, raw: std::mem::take(&mut self.raw), ..Flight::default() };
         let is = check(&flight).is_ok();
         self.raw = flight.raw;
@@ -76,6 +121,8 @@ pub struct Lane {
     /// Of those, how many are prepared requests, by their number.
     overdue_of: Vec<u32>,
     answered: VecDeque<Answered>,
+    /// Since when every reply was prompt and nothing was given up.
+    prompt_since_ns: Option<u64>,
     /// Prepared requests that the reply at hand is no reply to.
     failed: Vec<u32>,
 }
@@ -89,6 +136,7 @@ impl Lane {
             overdue_max: (OVERDUE_MAX / lanes.max(1)).max(OVERDUE_MIN),
             overdue_of: Vec::new(),
             answered: VecDeque::new(),
+            prompt_since_ns: None,
             failed: Vec::new(),
         }
     }
@@ -115,18 +163,20 @@ impl Lane {
         self.overdue.iter()
     }
 
-    /// A reply came: `check` tells whether it is a right reply to a request, `least_ns` how long it takes at least until there is
-    /// one. Flights that are no longer needed give their buffers to `spent`.
+    /// A reply came: `check` tells whether it is a right reply to a request, `timing` how long a request's reply takes by its rule.
+    /// Flights that are no longer needed give their buffers to `spent`.
     #[inline]
     pub fn settle(
         &mut self,
         now_ns: u64,
         timeout_ns: u64,
         spent: &mut Vec<Vec<u8>>,
-        least_ns: impl FnOnce(&Flight) -> u64,
-        mut check: impl FnMut(&Flight) -> Result<(), Wrong>,
+        timing: impl Fn(&Flight) -> Timing,
+        mut check: impl FnMut(&Flight) -> Result<Right, Wrong>,
     ) -> Settled {
         let mut closest: Option<(usize, Wrong)> = None;
+        // The first that it answers after its time-out, unless it answers an equal one within it.
+        let mut late: Option<(usize, Right)> = None;
         self.failed.clear();
         for at in 0..self.open.len().min(COMPARED_MAX) {
             let flight = &self.open[at];
@@ -135,36 +185,48 @@ impl Lane {
                 continue;
             }
             let wrong = match check(flight) {
-                Ok(()) => {
+                Ok(after) => {
                     let age_ns = now_ns.saturating_sub(flight.sent_ns);
                     let doubtful = is_prepared && self.overdue_of.get(flight.request as usize).is_some_and(|&n| n > 0);
-                    if doubtful && age_ns < least_ns(flight) {
+                    if doubtful && age_ns < timing(flight).least_ns {
                         // Too early to be this one's.
                         let request = flight.request;
                         let equal = |other: &Flight| other.request == request && other.raw.is_empty();
-                        if let Some(flight) = self.take_overdue(|lane| lane.overdue.iter().position(equal)) {
-                            self.remember(&flight, spent);
-                            return Settled::Late(flight, true);
+                        if let Some(at) = self.overdue.iter().position(equal)
+                            && let Ok(after) = check(&self.overdue[at])
+                        {
+                            return self.answer_overdue(at, after, Late::Overdue, spent);
                         }
                         break;
                     }
-                    let Some(flight) = self.open.remove(at) else { break };
-                    self.remember(&flight, spent);
-                    let is_late = age_ns > timeout_ns;
-                    return if is_late { Settled::Late(flight, false) } else { Settled::Good(flight, doubtful) };
+                    if age_ns > timeout_ns {
+                        late.get_or_insert((at, after));
+                        continue;
+                    }
+                    let is_prompt = age_ns <= prompt_ns(timing(flight), timeout_ns);
+                    self.prompt_since_ns = is_prompt.then(|| self.prompt_since_ns.unwrap_or(now_ns));
+                    return self.answer_open(at, after, None, doubtful || late.is_some(), spent);
                 }
                 Err(wrong) => wrong,
             };
-            if is_prepared {
+            // That another one has its turn says nothing of the next request.
+            if is_prepared && wrong != Wrong::Turn {
                 self.failed.push(flight.request);
             }
             if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) {
                 closest = Some((at, wrong));
             }
         }
-        if let Some(flight) = self.take_overdue(|lane| lane.answers_overdue(&mut check)) {
-            self.remember(&flight, spent);
-            return Settled::Late(flight, true);
+        if let Some((at, after)) = late {
+            self.prompt_since_ns = None;
+            return self.answer_open(at, after, Some(Late::Open), false, spent);
+        }
+        if let Some((at, after)) = self.answers_overdue(&mut check) {
+            match self.repeats(at, now_ns, timeout_ns, &timing, &mut check) {
+                Some(true) => return Settled::Duplicate,
+                Some(false) => return self.answer_overdue(at, after, Late::Doubtful, spent),
+                None => return self.answer_overdue(at, after, Late::Overdue, spent),
+            }
         }
         if self.answered.iter_mut().any(|answered| answered.is(&mut check)) {
             return Settled::Duplicate;
@@ -172,15 +234,94 @@ impl Lane {
         match closest {
             // Another command's key: it is no reply to anything under way.
             Some((_, Wrong::Key)) | None => Settled::Unexpected(closest.map(|(_, wrong)| wrong)),
-            Some((at, wrong)) => match self.open.remove(at) {
-                Some(flight) => Settled::Wrong(flight, wrong),
-                None => Settled::Unexpected(Some(wrong)),
-            },
+            Some((at, wrong)) => self.answer_wrong(at, wrong),
         }
     }
 
+    /// A right reply to a request under way.
+    #[inline]
+    fn answer_open(
+        &mut self,
+        at: usize,
+        after: Right,
+        late: Option<Late>,
+        doubtful: bool,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> Settled {
+        if let Some(burst) = after {
+            let Some(flight) = self.open.get_mut(at) else { return Settled::Unexpected(None) };
+            let has_more = burst.left() > 0;
+            flight.burst = Some(burst);
+            if has_more {
+                return Settled::Part { flight: flight.clone(), wrong: None, overdue: false };
+            }
+        }
+        let Some(flight) = self.open.remove(at) else { return Settled::Unexpected(None) };
+        self.remember(&flight, spent);
+        match late {
+            _ if flight.burst.as_ref().is_some_and(|burst| burst.is_spoilt()) => Settled::Spoilt(flight),
+            Some(late) => Settled::Late(flight, late),
+            None => Settled::Good(flight, doubtful),
+        }
+    }
+
+    /// A right reply to a request that was given up.
+    fn answer_overdue(&mut self, at: usize, after: Right, late: Late, spent: &mut Vec<Vec<u8>>) -> Settled {
+        let Some(flight) = self.overdue.get_mut(at) else { return Settled::Unexpected(None) };
+        if let Some(burst) = after {
+            let (has_more, is_spoilt) = (burst.left() > 0, burst.is_spoilt());
+            flight.burst = Some(burst);
+            if has_more || is_spoilt {
+                let flight = flight.clone();
+                if !has_more {
+                    drop(self.take_overdue(at));
+                }
+                return Settled::Part { flight, wrong: None, overdue: true };
+            }
+        }
+        let Some(flight) = self.take_overdue(at) else { return Settled::Unexpected(None) };
+        self.remember(&flight, spent);
+        Settled::Late(flight, late)
+    }
+
+    /// A wrong reply to a request under way; one of a burst takes its place there.
+    fn answer_wrong(&mut self, at: usize, wrong: Wrong) -> Settled {
+        if let Some(flight) = self.open.get_mut(at)
+            && let Some(burst) = &mut flight.burst
+        {
+            burst.spoil();
+            if burst.left() > 0 {
+                return Settled::Part { flight: flight.clone(), wrong: Some(wrong), overdue: false };
+            }
+        }
+        match self.open.remove(at) {
+            Some(flight) => Settled::Wrong(flight, wrong),
+            None => Settled::Unexpected(Some(wrong)),
+        }
+    }
+
+    /// A reply answers the request `at` of those given up, or repeats what came to a later, equal one: does it? `None`: there is
+    /// nothing that it could repeat, or its rule's delay may have taken so long.
+    fn repeats(
+        &mut self,
+        at: usize,
+        now_ns: u64,
+        timeout_ns: u64,
+        timing: &impl Fn(&Flight) -> Timing,
+        check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>,
+    ) -> Option<bool> {
+        let flight = self.overdue.get(at)?;
+        let (sent_ns, prompt_ns) = (flight.sent_ns, prompt_ns(timing(flight), timeout_ns));
+        let mut later = self.answered.iter_mut().filter(|answered| answered.sent_ns > sent_ns);
+        if now_ns.saturating_sub(sent_ns) <= prompt_ns || !later.any(|answered| answered.is(check)) {
+            return None;
+        }
+        let since_ns = self.prompt_since_ns.map_or(0, |since_ns| now_ns.saturating_sub(since_ns));
+        Some(since_ns > timeout_ns / PROMPT_SHARE)
+    }
+
     /// The place of the oldest request given up that this is a right reply to.
-    fn answers_overdue(&mut self, check: &mut impl FnMut(&Flight) -> Result<(), Wrong>) -> Option<usize> {
+    fn answers_overdue(&mut self, check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>) -> Option<(usize, Right)> {
         let Self { overdue, failed, .. } = self;
         let mut compared = 0;
         for (at, flight) in overdue.iter().enumerate() {
@@ -192,19 +333,17 @@ impl Lane {
                 break;
             }
             compared += 1;
-            if check(flight).is_ok() {
-                return Some(at);
-            }
-            if is_prepared {
-                failed.push(flight.request);
+            match check(flight) {
+                Ok(after) => return Some((at, after)),
+                Err(wrong) if is_prepared && wrong != Wrong::Turn => failed.push(flight.request),
+                Err(_) => {}
             }
         }
         None
     }
 
     /// Takes a request out of those that were given up.
-    fn take_overdue(&mut self, at: impl FnOnce(&mut Self) -> Option<usize>) -> Option<Flight> {
-        let at = at(self)?;
+    fn take_overdue(&mut self, at: usize) -> Option<Flight> {
         let flight = self.overdue.remove(at)?;
         if flight.raw.is_empty()
             && let Some(count) = self.overdue_of.get_mut(flight.request as usize)
@@ -230,7 +369,12 @@ impl Lane {
             raw.clear();
             raw.extend_from_slice(&flight.raw);
         }
-        self.answered.push_back(Answered { request: flight.request, raw });
+        self.answered.push_back(Answered { request: flight.request, sent_ns: flight.sent_ns, raw });
+    }
+
+    /// Nobody listens where a request went: the oldest under way is given up, and no late reply to it can come.
+    pub fn refuse(&mut self) -> Option<Flight> {
+        self.open.pop_front()
     }
 
     /// Gives up what is past its time-out, oldest first. They are told to `lost`, and a late reply to one will still be
@@ -253,8 +397,9 @@ impl Lane {
                 recycle(flight.raw, spent);
                 continue;
             }
+            self.prompt_since_ns = None;
             if self.overdue.len() >= self.overdue_max
-                && let Some(old) = self.take_overdue(|_| Some(0))
+                && let Some(old) = self.take_overdue(0)
             {
                 recycle(old.raw, spent);
                 forgotten += 1;
@@ -270,6 +415,13 @@ impl Lane {
         }
         forgotten
     }
+}
+
+/// A reply is prompt that comes within what its rule may delay it and this share of the time-out.
+const PROMPT_SHARE: u64 = 4;
+
+fn prompt_ns(timing: Timing, timeout_ns: u64) -> u64 {
+    timing.most_ns.saturating_add(timeout_ns / PROMPT_SHARE)
 }
 
 /// Most buffers that wait to be used again.
@@ -306,10 +458,10 @@ mod tests {
             now,
             TIMEOUT,
             &mut Vec::new(),
-            |_| 0,
+            |_| Timing::default(),
             |flight| {
                 if flight.request == which {
-                    Ok(())
+                    Ok(None)
                 } else if flight.request + 10 == which {
                     Err(Wrong::Static)
                 } else {
@@ -347,8 +499,8 @@ mod tests {
         all.expire(191, TIMEOUT, &mut Vec::new(), |flight| lost.push(flight.request));
         assert_eq!(lost, [1, 2]);
         // Not yet swept, but past its time: late all the same.
-        assert_eq!(reply(&mut all, 196, 3), Settled::Late(flight(3, 95), false));
-        assert_eq!(reply(&mut all, 300, 1), Settled::Late(flight(1, 0), true));
+        assert_eq!(reply(&mut all, 196, 3), Settled::Late(flight(3, 95), Late::Open));
+        assert_eq!(reply(&mut all, 300, 1), Settled::Late(flight(1, 0), Late::Overdue));
         assert_eq!(reply(&mut all, 301, 1), Settled::Duplicate);
         assert_eq!(all.open(), 0);
     }
@@ -372,8 +524,9 @@ mod tests {
         let mut all = lane(&[(1, 0)]);
         all.expire(101, TIMEOUT, &mut Vec::new(), |_| {});
         all.push(flight(1, 110));
-        let mut reply = |now| all.settle(now, 1_000, &mut Vec::new(), |_| 150, |_| Ok(()));
-        assert_eq!(reply(150), Settled::Late(flight(1, 0), true));
+        let delay = Timing { least_ns: 150, most_ns: 150 };
+        let mut reply = |now| all.settle(now, 1_000, &mut Vec::new(), |_| delay, |_| Ok(None));
+        assert_eq!(reply(150), Settled::Late(flight(1, 0), Late::Overdue));
         // Nothing else is left: the delay may have been skipped.
         assert_eq!(reply(160), Settled::Good(flight(1, 110), false));
         assert_eq!(reply(261), Settled::Duplicate);
@@ -390,10 +543,10 @@ mod tests {
             10,
             TIMEOUT,
             &mut Vec::new(),
-            |_| 0,
+            |_| Timing::default(),
             |flight| {
                 compared += 1;
-                if flight.request == 7 { Ok(()) } else { Err(Wrong::Key) }
+                if flight.request == 7 { Ok(None) } else { Err(Wrong::Key) }
             },
         );
         assert_eq!((settled, compared), (Settled::Good(flight(7, 0), false), 4));
@@ -401,8 +554,8 @@ mod tests {
         assert_eq!(reply(&mut all, 10, 8), Settled::Good(flight(8, 0), false));
         assert_eq!(reply(&mut all, 10, 9), Settled::Good(flight(9, 0), false));
         let mut many = lane(&(0..=COMPARED_MAX as u32).map(|n| (n, 0)).collect::<Vec<_>>());
-        let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(()) } else { Err(Wrong::Key) };
-        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), |_| 0, last), Settled::Unexpected(Some(Wrong::Key)));
+        let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(None) } else { Err(Wrong::Key) };
+        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), |_| Timing::default(), last), Settled::Unexpected(Some(Wrong::Key)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::tally::{Book, Latency, Other, Row, latency};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 
 /// One thread's latest figures.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Slice {
 pub struct Live {
     stop: AtomicBool,
     ended: AtomicUsize,
+    /// Threads that send no more, and up to when requests were sent.
+    sent: Mutex<(usize, Option<Instant>)>,
     slices: Vec<Mutex<Slice>>,
 }
 
@@ -42,7 +45,7 @@ impl Live {
         let slice =
             || Slice { rows: vec![Row::default(); commands], other: Other::default(), interval: latency(), cpu_ns: 0 };
         let slices = (0..threads).map(|_| Mutex::new(slice())).collect();
-        Self { stop: AtomicBool::new(false), ended: AtomicUsize::new(0), slices }
+        Self { stop: AtomicBool::new(false), ended: AtomicUsize::new(0), sent: Mutex::default(), slices }
     }
 
     /// Asks the threads to send no more.
@@ -54,6 +57,19 @@ impl Live {
     #[inline]
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// A thread sends no more, from then on. What it shows is what it had counted.
+    pub fn sent_all(&self, until: Instant) {
+        if let Ok(mut sent) = self.sent.lock() {
+            *sent = (sent.0 + 1, sent.1.max(Some(until)));
+        }
+    }
+
+    /// Up to when requests were sent, once no thread sends any more.
+    pub fn sent_until(&self) -> Option<Instant> {
+        let sent = self.sent.lock().ok()?;
+        sent.1.filter(|_| sent.0 >= self.slices.len())
     }
 
     /// A thread has ended.

@@ -1,10 +1,12 @@
 //! The load generator: asks the FSUs of a configuration, and verifies what they answer.
 
 pub mod broadcast;
+pub mod burst;
 pub mod centre;
 pub mod expect;
 pub mod html;
 pub mod lane;
+pub mod left_out;
 pub mod live;
 pub mod machine;
 pub mod mix;

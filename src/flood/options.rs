@@ -1,6 +1,8 @@
 //! What a run is asked to do, checked.
 
+use super::left_out::LeftOut;
 use super::profile::{Label, Profile};
+use super::text::counted;
 use super::worker::OPEN_MAX;
 use crate::plan::fleet::{FsuId, Transport};
 use std::net::SocketAddr;
@@ -50,6 +52,10 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Rows of the report.
     pub labels: Vec<Label>,
+    /// Commands that are not asked.
+    pub left_out: Vec<LeftOut>,
+    /// FSUs that were chosen and are not asked anything.
+    pub unasked: usize,
     /// UDP, TCP or BroadCast.
     pub transport: Transport,
     /// Pace.
@@ -93,11 +99,12 @@ impl Options {
     pub fn check(&self) -> Result<(), String> {
         let Pace::Closed { window } = self.pace else { return Ok(()) };
         let (name, ports, what) = match self.transport {
-            Transport::Tcp => ("--pipelining", self.connections, "connections"),
-            Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSUs"),
+            Transport::Tcp => ("--pipelining", self.connections, "connection"),
+            Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSU"),
         };
         if window.saturating_mul(ports) > OPEN_MAX {
-            return Err(format!("{name} {window} for {ports} {what}: at most {OPEN_MAX} in total"));
+            let ports = counted(ports as u64, what, &format!("{what}s"));
+            return Err(format!("{name} {window} for {ports}: at most {OPEN_MAX} in total"));
         }
         Ok(())
     }

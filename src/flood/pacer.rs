@@ -59,6 +59,11 @@ impl Pacer {
             }
     }
 
+    /// Up to when requests were sent that has ended: at an open pace, when the next one would be due.
+    pub fn ended_ns(&self, now_ns: u64) -> u64 {
+        self.schedule.as_ref().map_or(now_ns, |schedule| schedule.next_ns().min(self.end_ns).max(now_ns))
+    }
+
     /// Ends sending, and tells how many requests were planned that no longer are sent.
     pub fn give_up(&mut self) -> u64 {
         let mut planned = 0;
@@ -151,6 +156,18 @@ mod tests {
         let mut few = Pacer::new(pace, 0, 1, SECOND, Some(3), 0);
         assert_eq!((few.due(0), few.give_up()), (Due::Now(0), 2));
         assert_eq!(Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, None, 0).give_up(), 0);
+    }
+
+    /// Four requests a second for a second are four a second, though the last one leaves after three quarters.
+    #[test]
+    fn n15_sending_lasts_until_the_next_one_would_be_due() {
+        let pace = Pace::Open { per_s: 4.0, ramp_s: 0.0, poisson: false };
+        for (requests, expected) in [(None, SECOND), (Some(3), 3 * SECOND / 4)] {
+            let mut pacer = Pacer::new(pace, 0, 1, SECOND, requests, 0);
+            while let Due::Now(_) = pacer.due(SECOND / 2 + SECOND / 4) {}
+            assert_eq!(pacer.ended_ns(SECOND / 2), expected);
+        }
+        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, None, 0).ended_ns(7), 7);
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! What one kind of FSU is asked: prepared requests, the order they take turns in, and what their replies look like. Pure.
 
+use super::burst::Burst;
 use super::expect::{Expect, Wrong};
-use super::lane::Flight;
+use super::lane::{Flight, Right, Timing};
+use super::left_out::{self, LeftOut, Why, overlap};
 use super::mix::{Mix, sequence};
 use super::request::{field, put, set};
 use super::values::{FloodValues, Value};
 use crate::client::request::finish;
 use crate::codec::inner;
+use crate::plan::fault::{FaultKind, FaultSet, FsuFaults};
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::rule::{Delay, Expr, Rule};
-use crate::plan::template::{Constant, Field, Template};
+use crate::plan::template::{Field, Template};
 use crate::responder::build::{Inputs, text};
 use crate::responder::reply::matching;
 use std::sync::Arc;
@@ -40,14 +43,40 @@ pub struct Prepared {
     pub dynamic: Box<[(Field, Expr)]>,
     /// What its replies look like.
     pub expect: Expect,
-    /// The rule leaves it unanswered, or there is none.
-    pub silent: bool,
+    /// What comes back to it. Where values that are made anew decide that, each flight has its own.
+    pub answer: Answer,
     /// Which rule answers is known: no value that is made anew decides it.
     is_settled: bool,
     /// Longest delay that its rule draws, in milliseconds.
     pub delay_ms_max: f64,
-    /// A reply takes at least so long, where delays are not skipped.
-    pub delay_ns_min: u64,
+    /// How long a reply takes, where delays are not skipped.
+    pub timing: Timing,
+}
+
+/// What comes back to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// So many replies; more than one is a burst.
+    Replies(u32),
+    /// Nothing: its rule is a `timeout`.
+    Silence,
+    /// Nothing: no rule applies.
+    Unmatched,
+}
+
+impl Answer {
+    fn of(rule: Option<&Rule>) -> Self {
+        match rule {
+            None => Self::Unmatched,
+            Some(rule) if rule.timeout => Self::Silence,
+            Some(rule) => Self::Replies(rule.burst.max(1)),
+        }
+    }
+
+    /// Does nothing come?
+    pub fn is_silent(self) -> bool {
+        !matches!(self, Self::Replies(_))
+    }
 }
 
 impl Prepared {
@@ -57,10 +86,54 @@ impl Prepared {
         &self.device.template
     }
 
-    /// May this flight have a reply at all? To be asked of one that is right otherwise.
+    /// The raw request of a flight.
     #[inline]
-    pub fn may_answer(&self, flight: &Flight) -> Result<(), Wrong> {
-        if flight.silent && self.is_settled { Err(Wrong::Silence) } else { Ok(()) }
+    pub fn raw_of<'a>(&'a self, flight: &'a Flight) -> &'a [u8] {
+        if flight.raw.is_empty() { &self.raw } else { &flight.raw }
+    }
+
+    /// It leaves as number `request` of its profile, `raw` being its own bytes or empty.
+    #[inline]
+    pub fn flight(&self, request: u32, raw: Vec<u8>, planned_ns: u64, sent_ns: u64) -> Flight {
+        let answer = if self.is_settled || raw.is_empty() { self.answer } else { self.answer_to(&raw) };
+        let burst = match answer {
+            Answer::Replies(replies) if replies > 1 => Some(Box::new(Burst::new(replies, self.is_settled))),
+            _ => None,
+        };
+        let (silent, unmatched) = (answer.is_silent(), answer == Answer::Unmatched);
+        Flight { request, planned_ns, sent_ns, raw, silent, unmatched, burst }
+    }
+
+    /// What comes back to this raw request.
+    #[cold]
+    fn answer_to(&self, raw: &[u8]) -> Answer {
+        let around = self.template().left_len + self.template().tail_len;
+        let frame = inner::Frame { raw, wire: raw, data_len: raw.len().saturating_sub(around) };
+        Answer::of(matching(&self.device, self.command, &frame).map(|(_, rule)| rule))
+    }
+
+    /// Is `wire`, without the outer frame, a right reply to a flight? In a burst it has to have its turn, from which another
+    /// keeps it only where replies cannot overtake each other.
+    #[inline]
+    pub fn check(&self, flight: &Flight, wire: &[u8], may_overtake: bool, scratch: &mut Vec<u8>) -> Result<Right, Wrong> {
+        let raw = self.raw_of(flight);
+        self.expect.check(self.template(), raw, wire, scratch)?;
+        if flight.silent {
+            return Err(Wrong::Silence);
+        }
+        let Some(burst) = &flight.burst else { return Ok(None) };
+        let looks_like = self.expect.looks_like(self.template(), raw, wire, scratch);
+        burst.after(may_overtake, &looks_like).map(|after| Some(Box::new(after))).ok_or(Wrong::Turn)
+    }
+
+    /// The request of a flight as it travels, without the outer frame.
+    pub fn wire_of(&self, flight: &Flight) -> Vec<u8> {
+        if flight.raw.is_empty() {
+            return self.wire.to_vec();
+        }
+        let (mut raw, mut wire) = (flight.raw.clone(), Vec::new());
+        finish(self.template(), &mut raw, &mut wire);
+        wire
     }
 
     /// Makes the values anew in `raw`, and the wire bytes in `wire` (both overwritten). Returns how many did not fit.
@@ -103,23 +176,46 @@ pub struct Wanted {
 pub struct Profiles {
     /// The rows.
     pub labels: Vec<Label>,
-    made: Vec<(Vec<*const Device>, Option<Arc<Profile>>)>,
+    /// Commands that are not asked.
+    pub left_out: Vec<LeftOut>,
+    made: Vec<Made>,
+}
+
+/// What FSUs with the same devices and faults are asked, and what they are not.
+#[derive(Debug)]
+struct Made {
+    devices: Vec<*const Device>,
+    faults: Option<Arc<FsuFaults>>,
+    profile: Option<Arc<Profile>>,
+    left_out: Vec<(usize, Why)>,
 }
 
 impl Profiles {
     /// The profile of an FSU; `None` where nothing of it is to be asked. The error says which value is wrong.
     pub fn of(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, String> {
-        let identity: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
-        if let Some((_, made)) = self.made.iter().find(|(there, _)| *there == identity) {
-            return Ok(made.clone());
+        let devices: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
+        let is = |made: &Made| made.devices == devices && made.faults == fsu.faults;
+        let index = match self.made.iter().position(is) {
+            Some(index) => index,
+            None => {
+                let (profile, left_out) = self.make(fsu, wanted)?;
+                self.made.push(Made { devices, faults: fsu.faults.clone(), profile, left_out });
+                self.made.len() - 1
+            }
+        };
+        let Some(made) = self.made.get(index) else { return Ok(None) };
+        for &(label, why) in &made.left_out {
+            match self.left_out.iter_mut().find(|there| (there.label, there.why) == (label, why)) {
+                Some(there) => there.fsus += 1,
+                None => self.left_out.push(LeftOut { label, why, fsu: fsu.name.clone(), fsus: 1 }),
+            }
         }
-        let profile = self.make(fsu, wanted)?;
-        self.made.push((identity, profile.clone()));
-        Ok(profile)
+        Ok(made.profile.clone())
     }
 
-    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, String> {
-        let (mut requests, mut weights) = (Vec::new(), Vec::new());
+    #[expect(clippy::type_complexity, reason = "the one caller takes it apart")]
+    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<(Option<Arc<Profile>>, Vec<(usize, Why)>), String> {
+        let (mut requests, mut weights, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for device in fsu.devices.iter() {
             for number in 0..device.template.commands.len() {
                 let key = &*device.template.commands[number].key_text;
@@ -127,8 +223,11 @@ impl Profiles {
                 if named.is_none() && !wanted.mix.0.is_empty() {
                     continue;
                 }
-                let prepared = self.prepare(device, number, wanted)?;
-                if prepared.silent && named.is_none() {
+                let mut prepared = self.prepare(device, number, wanted)?;
+                prepared.timing.most_ns += held_back_ns(fsu, device.rules.get(number).map_or(&[], |rules| rules));
+                if prepared.is_settled && prepared.answer.is_silent() && named.is_none() {
+                    let rule = applies(device, number, &prepared.wire);
+                    left_out.push((prepared.label, left_out::why(device, number, rule)));
                     continue;
                 }
                 requests.push(prepared);
@@ -136,10 +235,10 @@ impl Profiles {
             }
         }
         if requests.is_empty() {
-            return Ok(None);
+            return Ok((None, left_out));
         }
         let sequence = sequence(&weights).into();
-        Ok(Some(Arc::new(Profile { requests: requests.into(), sequence })))
+        Ok((Some(Arc::new(Profile { requests: requests.into(), sequence })), left_out))
     }
 
     fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, String> {
@@ -148,10 +247,12 @@ impl Profiles {
         let mut raw = command.sample.to_vec();
         let mut dynamic: Vec<(Field, Expr)> =
             command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
+        let mut given = Vec::new();
         for (name, value) in wanted.values.of(&command.key_text)? {
             // Another entry of the key has it.
             let Some(field) = field(template, command, name) else { continue };
             dynamic.retain(|(made, _)| made.at != field.at);
+            given.push(name);
             match value {
                 Value::Static(text) => {
                     set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
@@ -161,17 +262,20 @@ impl Profiles {
         }
         let mut wire = Vec::new();
         finish(template, &mut raw, &mut wire);
-        let rule = applies(device, number, &wire);
+        let mut rule = applies(device, number, &wire);
         let rules = || device.rules.get(number).into_iter().flat_map(|rules| rules.iter());
         let decides = |(field, _): &(Field, Expr)| {
-            rules().any(|rule| rule.when.iter().any(|when| overlap(field, when, raw.len())))
+            rules().any(|rule| rule.when.iter().any(|when| overlap((field.at, field.slot.len), when, raw.len())))
         };
-        let is_settled = !dynamic.iter().any(decides);
-        let delay_ms_min = match rule {
-            _ if wanted.echo => 0.0,
-            Some(rule) if is_settled => shortest(rule.delay),
-            _ => rules().map(|rule| shortest(rule.delay)).fold(f64::MAX, f64::min),
-        };
+        let is_settled = wanted.echo || !dynamic.iter().any(decides);
+        if !wanted.echo
+            && Answer::of(rule).is_silent()
+            && let Some(fitting) = left_out::fit(device, number, &given, &mut raw)
+        {
+            finish(template, &mut raw, &mut wire);
+            rule = Some(fitting);
+        }
+        let timing = if wanted.echo { Timing::default() } else { timing(rules(), rule.filter(|_| is_settled)) };
         let expect = if wanted.echo {
             Expect::echo(template, &raw)
         } else if is_settled && let Some(rule) = rule {
@@ -186,11 +290,11 @@ impl Profiles {
             expect,
             is_settled,
             delay_ms_max: rules().map(|rule| longest(rule.delay)).fold(0.0, f64::max),
-            delay_ns_min: (delay_ms_min * 1e6) as u64,
+            timing,
             raw: raw.into(),
             wire: wire.into(),
             dynamic: dynamic.into(),
-            silent: !wanted.echo && rule.is_none_or(|rule| rule.timeout),
+            answer: if wanted.echo { Answer::Replies(1) } else { Answer::of(rule) },
         })
     }
 
@@ -203,17 +307,35 @@ impl Profiles {
     }
 }
 
-/// Do a field and the bytes that a rule asks for share a place, in a raw frame of that size?
-fn overlap(field: &Field, when: &Constant, raw_len: usize) -> bool {
-    let (field_at, when_at) = (field.at.in_frame(raw_len), when.at.in_frame(raw_len));
-    field_at < when_at + when.bytes.len() && when_at < field_at + field.slot.len
-}
-
 /// The rule that answers this request.
 fn applies<'a>(device: &'a Device, command: usize, wire: &[u8]) -> Option<&'a Rule> {
     let mut scratch = Vec::new();
     let frame = inner::parse(&device.template, wire, &mut scratch).ok()?;
     matching(device, command, &frame).map(|(_, rule)| rule)
+}
+
+/// What the delays of these rules, or of the one that answers, come to.
+fn timing<'a>(rules: impl Iterator<Item = &'a Rule> + Clone, answers: Option<&Rule>) -> Timing {
+    let ns = |ms: f64| (ms * 1e6) as u64;
+    match answers {
+        Some(rule) => Timing { least_ns: ns(shortest(rule.delay)), most_ns: ns(longest(rule.delay)) },
+        None => Timing {
+            least_ns: ns(rules.clone().map(|rule| shortest(rule.delay)).reduce(f64::min).unwrap_or(0.0)),
+            most_ns: ns(rules.map(|rule| longest(rule.delay)).fold(0.0, f64::max)),
+        },
+    }
+}
+
+/// How much later faults on purpose may make a reply of these rules.
+fn held_back_ns(fsu: &Fsu, rules: &[Rule]) -> u64 {
+    let Some(faults) = &fsu.faults else { return 0 };
+    let ms = |set: &FaultSet| {
+        let extra = if set.p(FaultKind::ExtraDelay).is_some() { set.extra_delay_ms } else { 0 };
+        extra.saturating_add(if set.p(FaultKind::Reorder).is_some() { set.reorder_ms } else { 0 })
+    };
+    let of_fsu = [&faults.base].into_iter().chain(faults.schedule.iter().map(|scheduled| &scheduled.faults)).map(ms);
+    let of_rules = rules.iter().filter_map(|rule| rule.faults.as_deref()).map(ms);
+    of_fsu.max().unwrap_or(0).max(of_rules.max().unwrap_or(0)).saturating_mul(1_000_000)
 }
 
 /// Shortest delay, in milliseconds.

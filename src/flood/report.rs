@@ -2,7 +2,8 @@
 
 use super::machine::machine;
 use super::options::{Options, Pace};
-use super::tally::{Kind, Latency, Other, Row, Tally, Transfers, latency};
+use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
+use super::text::counted;
 use super::worker::Report as ThreadReport;
 use crate::lateness::Lateness;
 use crate::plan::fleet::Transport;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The version of the shape; grows when a key changes its meaning or goes, not when one is added.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// A thread above this share of a processor is what limits the run.
 pub const CPU_SHARE_MAX: f64 = 0.90;
 /// A lag behind the plan, at p99, that a reader is told of.
@@ -50,6 +51,9 @@ pub struct FloodReport {
     pub commands: Vec<CommandReport>,
     /// By vendor.
     pub vendors: Vec<VendorReport>,
+    /// Commands that were not asked.
+    #[serde(default)]
+    pub left_out: Vec<LeftOutReport>,
     /// Wrong replies by what is wrong with them.
     pub wrong_by: BTreeMap<String, u64>,
     /// The first of each kind of what was not right.
@@ -62,6 +66,9 @@ pub struct FloodReport {
     /// How late the mock's replies left, as it told itself (`--mock-stats`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mock_lateness: Option<Lateness>,
+    /// What that says of the mock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mock_verdict: Option<MockVerdict>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -136,12 +143,15 @@ pub struct Counts {
     pub lost: u64,
     /// Requests that should have no reply, and had none.
     pub silent: u64,
+    /// Of these, those that no rule answers.
+    #[serde(default)]
+    pub unmatched: u64,
 }
 
 impl From<&Row> for Counts {
     fn from(row: &Row) -> Self {
-        let Row { sent, good, late, wrong, lost, silent } = *row;
-        Self { sent, good, late, wrong, lost, silent }
+        let Row { sent, good, late, wrong, lost, silent, unmatched } = *row;
+        Self { sent, good, late, wrong, lost, silent, unmatched }
     }
 }
 
@@ -157,8 +167,17 @@ pub struct Totals {
     pub sent_all: u64,
     /// Requests sent a second.
     pub sent_per_s: f64,
-    /// Replies a second, up to the end of sending or the last reply, whichever is later.
+    /// Replies a second, over the time of sending, or over that in which they came where that is longer.
     pub replies_per_s: f64,
+    /// Replies to these requests: more than one to a request where a rule has a `burst`.
+    #[serde(default)]
+    pub replies: u64,
+    /// Replies that bursts lack, those of lost requests included.
+    #[serde(default)]
+    pub burst_missing: u64,
+    /// Datagrams that found nobody listening, as their host told; warm-up included.
+    #[serde(default)]
+    pub refused: u64,
     /// Right replies to requests that were answered already.
     pub duplicate: u64,
     /// What nothing asked for.
@@ -167,7 +186,8 @@ pub struct Totals {
     pub heartbeats: u64,
     /// Requests that were due and not sent, because too many were under way or the generator was behind its plan.
     pub not_sent: u64,
-    /// Good replies that may be late ones: an equal request was given up before, and a reply does not tell which it answers.
+    /// Good replies that may be late ones, and late ones that may repeat another's: an equal request was given up before, and a
+    /// reply does not tell which it answers.
     #[serde(default)]
     pub doubtful: u64,
     /// Sends that the system refused.
@@ -207,7 +227,7 @@ pub struct TransferReport {
     pub dropped: u64,
     /// Exchanges under way when the run was ended early; in no other count.
     pub abandoned: u64,
-    /// Seconds from the end of the warm-up to the end of the last exchange.
+    /// Seconds from the end of the warm-up to the end of sending, or of the last transfer that was whole, if that is later.
     pub elapsed_s: f64,
     /// How often each frame is asked for again.
     pub retries_max: u32,
@@ -218,9 +238,9 @@ pub struct TransferReport {
 }
 
 impl TransferReport {
-    fn new(options: &Options, transfers: &Transfers) -> Self {
+    fn new(options: &Options, transfers: &Transfers, measured_s: f64) -> Self {
         let warmup_ns = options.warmup.as_nanos() as u64;
-        let elapsed_s = transfers.ended_ns.saturating_sub(warmup_ns) as f64 / 1e9;
+        let elapsed_s = (transfers.ended_ns.saturating_sub(warmup_ns) as f64 / 1e9).max(measured_s);
         let per_s = |count: u64| if elapsed_s > 0.0 { round(count as f64 / elapsed_s) } else { 0.0 };
         Self {
             whole: transfers.whole,
@@ -353,17 +373,58 @@ pub struct SampleReport {
     pub fsu: String,
     /// The command, where one is known.
     pub command: Option<String>,
-    /// The inner frame of the request before encoding, as hex digits, up to 256 bytes; empty where it is not known.
+    /// The request as it travels, over udp with its outer frame, as hex digits, up to 65,536 bytes; empty where it is not known.
     pub request: String,
-    /// What came, as it travels, likewise.
+    /// What came, likewise.
     pub reply: String,
 }
 
-/// What happened within a second.
+/// A command that was not asked.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOutReport {
+    /// The device's vendor.
+    pub vendor: String,
+    /// The command's key.
+    pub command: String,
+    /// Why.
+    pub why: String,
+    /// What makes a run ask it.
+    pub remedy: String,
+    /// The first FSU of which it was left out.
+    pub fsu: String,
+    /// Of how many.
+    pub fsus: usize,
+}
+
+/// What the mock's own lateness says of it.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct MockVerdict {
+    /// `valid`, `not_valid`, `saturated` (late in a closed loop, which says nothing of it) or `none` (no reply).
+    pub state: String,
+    /// For people.
+    pub text: String,
+    /// Saturated: the rate that it came to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saturated_per_s: Option<f64>,
+    /// Saturated: the rate at which to judge it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge_per_s: Option<f64>,
+}
+
+/// The share of a closed loop's rate at which a mock is judged.
+pub const JUDGE_SHARE: f64 = 0.5;
+
+/// What happened within a second, or the part of one that sending ended with.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Second {
     /// Its end, in seconds since the start.
     pub at_s: f64,
+    /// How long it was; 0: not told.
+    #[serde(default)]
+    pub span_s: f64,
+    /// Sending had ended before.
+    #[serde(default)]
+    pub is_rest: bool,
     /// Requests sent.
     pub sent: u64,
     /// Replies.
@@ -380,6 +441,14 @@ pub struct Second {
     pub max_us: f64,
 }
 
+impl Second {
+    /// Requests and replies a second.
+    pub fn per_s(&self) -> [f64; 2] {
+        let span_s = if self.span_s > 0.0 { self.span_s } else { 1.0 };
+        [self.sent, self.replies].map(|count| count as f64 / span_s)
+    }
+}
+
 /// Sums up what the threads counted.
 pub fn report(
     options: &Options,
@@ -394,7 +463,7 @@ pub fn report(
         tally.add(&thread.tally);
     }
     let measured_s = threads.iter().map(|thread| thread.measured_ns).max().unwrap_or(0) as f64 / 1e9;
-    let answered_s = threads.iter().map(|thread| thread.answered_ns).max().unwrap_or(0) as f64 / 1e9;
+    let answered_s = answered_s(threads, &tally).max(measured_s);
     let total = tally.total();
     let all = tally.latency.iter().fold(latency(), |mut all, one| {
         let _ = all.add(one);
@@ -402,7 +471,7 @@ pub fn report(
     });
     let load = |thread: &ThreadReport| ThreadLoad {
         cpu: thread.cpu,
-        cpu_share: if thread.measured_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.measured_ns as f64) },
+        cpu_share: if thread.busy_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.busy_ns as f64) },
     };
     let loads: Vec<ThreadLoad> = threads.iter().map(load).collect();
     let limited = loads.iter().any(|load| load.cpu_share > CPU_SHARE_MAX);
@@ -440,9 +509,9 @@ pub fn report(
     }
     if tally.other.doubtful > 0 {
         notes.push(format!(
-            "{} replies counted as good may answer equal requests that were given up before: those lost may be late, and \
-             latencies longer than told. A longer --timeout-ms would show it.",
-            tally.other.doubtful
+            "{} may answer equal requests that were given up before, or repeat an answer: those lost may be late, those \
+             late duplicates, and latencies longer than told. A longer --timeout-ms would show it.",
+            counted(tally.other.doubtful, "reply", "replies")
         ));
     }
     let asked = total.sent.saturating_sub(total.silent);
@@ -463,7 +532,7 @@ pub fn report(
             failures: Vec::new(),
             generator_limited: limited,
         }
-        .judge(&total, &tally.other, loss, threads.iter().filter_map(|thread| thread.given_up.as_deref())),
+        .judge(options, &tally, loss, threads.iter().filter_map(|thread| thread.given_up.as_deref())),
         totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
         latency: LatencyReport::new(&all, true),
         lag: LatencyReport::new(&tally.lag, false),
@@ -473,42 +542,118 @@ pub fn report(
         },
         commands: commands(options, &tally),
         vendors: vendors(options, &tally),
+        left_out: left_out(options),
         wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         samples: samples(options, &tally),
         seconds,
-        transfers: (options.transport == Transport::Broadcast).then(|| TransferReport::new(options, &tally.transfers)),
+        transfers: (options.transport == Transport::Broadcast).then(|| TransferReport::new(options, &tally.transfers, measured_s)),
         mock_lateness: None,
+        mock_verdict: None,
         notes,
     }
 }
 
+/// Replies from which on the first and the last of them are left out of the time in which they came: few make no rate.
+const EDGES_MIN: u64 = 1_000;
+/// The share that is left out at each end.
+const EDGE: f64 = 0.005;
+
+/// How long replies came. A few that took long do not count, of many.
+fn answered_s(threads: &[ThreadReport], tally: &Tally) -> f64 {
+    if tally.arrivals.len() >= EDGES_MIN {
+        let at = |quantile: f64| tally.arrivals.value_at_quantile(quantile) as f64;
+        return (at(1.0 - EDGE) - at(EDGE)) * ARRIVAL_NS as f64 / 1e9 / (1.0 - 2.0 * EDGE);
+    }
+    let times = || threads.iter().filter_map(|thread| thread.replies_ns);
+    let first = times().map(|(first, _)| first).min().unwrap_or(0);
+    times().map(|(_, last)| last).max().unwrap_or(0).saturating_sub(first) as f64 / 1e9
+}
+
 impl FloodReport {
+    /// Takes over what the mock told of its own lateness, and says what that means.
+    pub fn judge(&mut self, lateness: Lateness) {
+        let none = lateness.replies + lateness.lost == 0;
+        let is_closed = self.run.rate_per_s.is_none();
+        let verdict = |state: &str, text| MockVerdict { state: state.into(), text, saturated_per_s: None, judge_per_s: None };
+        self.mock_verdict = Some(if none || lateness.is_valid() || !is_closed {
+            let state = if none { "none" } else if lateness.is_valid() { "valid" } else { "not_valid" };
+            verdict(state, lateness.verdict(self.offered_per_s()))
+        } else {
+            let rate = self.totals.sent_per_s;
+            let judge_per_s = (rate * JUDGE_SHARE).max(1.0).round();
+            MockVerdict {
+                saturated_per_s: Some(rate),
+                judge_per_s: Some(judge_per_s),
+                ..verdict("saturated", lateness.saturated(rate, judge_per_s))
+            }
+        });
+        self.mock_lateness = Some(lateness);
+    }
+
     /// The rate that the mock was asked at, where it was the same all the time.
-    pub(super) fn offered_per_s(&self) -> Option<f64> {
+    fn offered_per_s(&self) -> Option<f64> {
         let is_steady = self.run.ramp_s.is_none_or(|ramp_s| ramp_s == 0.0);
         is_steady.then_some(self.totals.sent_per_s)
     }
 }
 
+/// Commands that a failure names, at most.
+const NAMED_MAX: usize = 8;
+
 impl Verdict {
-    fn judge<'a>(mut self, total: &Row, other: &Other, loss: f64, given_up: impl Iterator<Item = &'a str>) -> Self {
+    fn judge<'a>(
+        mut self,
+        options: &Options,
+        tally: &Tally,
+        loss: f64,
+        given_up: impl Iterator<Item = &'a str>,
+    ) -> Self {
+        let (total, other) = (tally.total(), &tally.other);
         self.failures.extend(given_up.map(|why| format!("ended early: {why}")));
-        let mut fail = |count: u64, what: &str| {
+        let mut fail = |count: u64, one: &str, many: &str| {
             if count > 0 {
-                self.failures.push(format!("{count} {what}"));
+                self.failures.push(counted(count, one, many));
             }
         };
-        fail(total.wrong, "wrong replies");
-        fail(other.duplicate, "duplicate replies");
-        fail(other.unexpected, "unexpected replies");
-        fail(u64::from(total.sent == 0), "run without a request");
+        fail(total.wrong, "wrong reply", "wrong replies");
+        fail(other.duplicate, "duplicate reply", "duplicate replies");
+        fail(other.unexpected, "unexpected reply", "unexpected replies");
+        if total.unmatched > 0 {
+            let rows = options.labels.iter().zip(&tally.rows).filter(|(_, row)| row.unmatched > 0);
+            let keys: Vec<&str> = rows.map(|(label, _)| &*label.key).take(NAMED_MAX).collect();
+            let requests = counted(total.unmatched, "request", "requests");
+            self.failures.push(format!("{requests} that no rule answers ({})", keys.join(", ")));
+        }
+        if total.sent == 0 {
+            self.failures.push("no request was sent".into());
+        }
         if loss > self.loss_max {
             let (loss, most) = (loss * 100.0, self.loss_max * 100.0);
-            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most})", total.lost));
+            let refused = match tally.refused_at {
+                Some(at) => format!("; {} refused: nobody listens at {at}", other.refused),
+                None => String::new(),
+            };
+            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.lost));
         }
         self.passed = self.failures.is_empty();
         self
     }
+}
+
+fn left_out(options: &Options) -> Vec<LeftOutReport> {
+    let named = options.left_out.iter().filter_map(|left| Some((left, options.labels.get(left.label)?)));
+    let mut all: Vec<LeftOutReport> = named
+        .map(|(left, label)| LeftOutReport {
+            vendor: label.vendor.to_string(),
+            command: label.key.to_string(),
+            why: left.why.text().into(),
+            remedy: left.why.remedy().into(),
+            fsu: left.fsu.to_string(),
+            fsus: left.fsus,
+        })
+        .collect();
+    all.sort_by(|a, b| (&a.vendor, &a.command).cmp(&(&b.vendor, &b.command)));
+    all
 }
 
 fn run(options: &Options, measured_s: f64) -> RunReport {
@@ -541,7 +686,10 @@ fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64,
         loss,
         sent_all: other.sent,
         sent_per_s: per_s(total.sent, measured_s),
-        replies_per_s: per_s(total.replies(), answered_s),
+        replies_per_s: per_s(other.counted, answered_s),
+        replies: other.counted,
+        burst_missing: other.missing,
+        refused: other.refused,
         duplicate: other.duplicate,
         unexpected: other.unexpected,
         heartbeats: other.heartbeats,

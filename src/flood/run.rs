@@ -4,6 +4,7 @@ use super::live::{Live, Look};
 use super::options::{Options, Pace};
 use super::report::{FloodReport, Second, report};
 use super::tally::{Other, Row};
+use super::text::counted;
 use super::worker::{Gate, Present, Report};
 use super::{broadcast, machine, tcp, udp};
 use crate::plan::fleet::Transport;
@@ -14,7 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How often the stop request is looked at.
 const STEP: Duration = Duration::from_millis(50);
-/// Seconds of a run that are kept; past it they are only shown. 72 bytes each.
+/// A shorter part of a second is not told.
+const PART_S_MIN: f64 = 0.02;
+/// Seconds of a run that are kept; past it they are only shown. 88 bytes each.
 const SECONDS_MAX: usize = 86_400;
 
 /// Who shows a run while it goes on.
@@ -74,28 +77,29 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     let threads = start(&options, &live)?;
     let start = Instant::now();
     let mut seconds: Vec<Second> = Vec::new();
-    let mut before = (Row::default(), Other::default(), 0.0);
+    let mut before = Before { row: Row::default(), other: Other::default(), at_s: 0.0 };
     let mut next = start + Duration::from_secs(1);
+    let mut is_sending = true;
     loop {
         std::thread::sleep(STEP.min(next.saturating_duration_since(Instant::now())));
         if stop() || show.wants_end() {
             live.stop();
         }
         let over = live.is_over();
-        if !over && Instant::now() < next {
+        // The end of sending ends a part of a second, so that rates of what follows are not mixed with it.
+        let sent_until = if is_sending { live.sent_until() } else { None };
+        if !over && sent_until.is_none() && Instant::now() < next {
             continue;
         }
-        next += Duration::from_secs(1);
         let look = live.look();
-        let at_s = start.elapsed().as_secs_f64();
+        let at_s = sent_until.unwrap_or_else(Instant::now).saturating_duration_since(start).as_secs_f64();
         let total = look.rows.iter().fold(Row::default(), |mut total, row| {
             total.add(row);
             total
         });
-        // The rest after the last whole second is not worth a point of its own.
-        if at_s - before.2 > 0.5 || seconds.is_empty() {
-            let second = second(at_s, &total, (&before.0, &before.1), &look);
-            before = (total, look.other, at_s);
+        if at_s - before.at_s > PART_S_MIN || seconds.is_empty() {
+            let second = second(at_s, is_sending, &total, &before, &look);
+            before = Before { row: total, other: look.other, at_s };
             show.second(&options, &second, &look);
             if seconds.len() < SECONDS_MAX {
                 seconds.push(second);
@@ -104,6 +108,8 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
         if over {
             break;
         }
+        is_sending &= sent_until.is_none();
+        next = sent_until.map_or(next, |_| Instant::now()) + Duration::from_secs(1);
     }
     show.end();
     let mut reports = Vec::new();
@@ -111,21 +117,31 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
         reports.push(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
     }
     let ended = jiff::Timestamp::now();
-    let notes = notes(&options);
+    let notes = unasked(&options).into_iter().chain(notes(&options)).collect();
     Ok(report(&options, &reports, seconds, format!("{started:.3}"), format!("{ended:.3}"), notes))
 }
 
-fn second(at_s: f64, total: &Row, (before, other): (&Row, &Other), look: &Look) -> Second {
+/// What there was at the last look.
+struct Before {
+    row: Row,
+    other: Other,
+    at_s: f64,
+}
+
+fn second(at_s: f64, is_sending: bool, total: &Row, before: &Before, look: &Look) -> Second {
     let us = |ns: u64| ns as f64 / 1000.0;
     let at = |quantile: f64| {
         if look.interval.is_empty() { 0.0 } else { us(look.interval.value_at_quantile(quantile)) }
     };
+    let ms = |s: f64| (s * 1000.0).round() / 1000.0;
     Second {
-        at_s: (at_s * 1000.0).round() / 1000.0,
-        sent: look.other.sent - other.sent,
-        replies: look.other.replies - other.replies,
-        wrong: total.wrong - before.wrong,
-        lost: total.lost.saturating_sub(before.lost),
+        at_s: ms(at_s),
+        span_s: ms(at_s - before.at_s),
+        is_rest: !is_sending,
+        sent: look.other.sent - before.other.sent,
+        replies: look.other.replies - before.other.replies,
+        wrong: total.wrong - before.row.wrong,
+        lost: total.lost.saturating_sub(before.row.lost),
         p50_us: at(0.5),
         p99_us: at(0.99),
         max_us: us(look.interval.max()),
@@ -154,11 +170,20 @@ fn notes(options: &Options) -> Vec<String> {
         );
     }
     if options.transport == Transport::Tcp && options.connections < options.targets.len() {
+        let connections = counted(options.connections as u64, "connection", "connections");
+        let verb = if options.connections == 1 { "reaches" } else { "reach" };
         notes.push(format!(
-            "{} connections reach the first {0} of {} FSUs.",
+            "{connections} {verb} the first {} of {} FSUs.",
             options.connections,
             options.targets.len()
         ));
     }
     notes
+}
+
+/// FSUs that are not asked at all.
+fn unasked(options: &Options) -> Option<String> {
+    let fsus = counted(options.unasked as u64, "FSU", "FSUs");
+    let are = if options.unasked == 1 { "is" } else { "are" };
+    (options.unasked > 0).then(|| format!("{fsus} {are} not asked: all commands there are left out, or not named in --mix."))
 }

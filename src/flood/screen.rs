@@ -5,7 +5,7 @@ use super::options::{Options, Pace};
 use super::report::Second;
 use super::run::Show;
 use super::tally::Row as Counts;
-use super::text::{thousands, time};
+use super::text::{counted, thousands, time_of};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -43,7 +43,7 @@ impl Drop for Screen {
 
 impl Show for Screen {
     fn second(&mut self, options: &Options, second: &Second, look: &Look) {
-        for (history, value) in [(&mut self.rates, second.replies), (&mut self.latencies, second.p99_us as u64)] {
+        for (history, value) in [(&mut self.rates, second.per_s()[1].round() as u64), (&mut self.latencies, second.p99_us as u64)] {
             if history.len() >= HISTORY_MAX {
                 history.remove(0);
             }
@@ -101,8 +101,8 @@ fn heading(options: &Options, second: &Second) -> Line<'static> {
     };
     let all = options.warmup + options.send_for;
     let text = format!(
-        " {} FSUs over {}, {pace}   {:.0} of {:.0} s   ",
-        options.targets.len(),
+        " {} over {}, {pace}   {:.0} of {:.0} s   ",
+        counted(options.targets.len() as u64, "FSU", "FSUs"),
         options.transport.name(),
         second.at_s,
         all.as_secs_f64()
@@ -119,14 +119,12 @@ fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
         let style = if count > 0 { Style::new().fg(Color::Red).bold() } else { Style::new().dim() };
         Span::styled(format!("{name} {}   ", thousands(count)), style)
     };
+    let [sent, replies] = second.per_s().map(|rate| thousands(rate.round() as u64));
+    let measured = u64::from(second.max_us > 0.0);
+    let [p50, p99, max] = [second.p50_us, second.p99_us, second.max_us].map(|us| time_of(measured, us));
     Paragraph::new(vec![
         Line::from(format!(
-            "sent {}/s   replies {}/s   p50 {}   p99 {}   max {}",
-            thousands(second.sent),
-            thousands(second.replies),
-            time(second.p50_us),
-            time(second.p99_us),
-            time(second.max_us)
+            "sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}"
         )),
         Line::from(vec![
             bad("lost", total.lost),

@@ -1,15 +1,19 @@
 //! Counts and histograms of one thread, and their sums.
 
-use super::lane::{Flight, Settled};
+use super::expect::Wrong;
+use super::lane::{Flight, Late, Settled};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 /// Latencies from 100 ns to 100 s, to three digits.
 const LATENCY_NS_MIN: u64 = 100;
 const LATENCY_NS_MAX: u64 = 100_000_000_000;
 const DIGITS: u8 = 3;
-/// Bytes of a sample that are kept.
-pub const SAMPLE_BYTES_MAX: usize = 256;
+/// The unit of [`Tally::arrivals`]: a histogram of that many holds 115 days.
+pub const ARRIVAL_NS: u64 = 100_000;
+/// Bytes of a sample that are kept: any frame whole, so that it can be explained.
+pub const SAMPLE_BYTES_MAX: usize = 1 << 16;
 
 /// A histogram of nanoseconds; about 110 KiB once it is written to all over.
 pub type Latency = Histogram<u32>;
@@ -42,6 +46,8 @@ pub struct Row {
     pub lost: u64,
     /// Requests that should have no reply, and had none.
     pub silent: u64,
+    /// Of these, those that no rule answers.
+    pub unmatched: u64,
 }
 
 impl Row {
@@ -53,6 +59,7 @@ impl Row {
         self.wrong += other.wrong;
         self.lost += other.lost;
         self.silent += other.silent;
+        self.unmatched += other.unmatched;
     }
 
     /// Replies that belong to a request.
@@ -68,6 +75,12 @@ pub struct Other {
     pub sent: u64,
     /// Replies that belong to a request, warm-up included.
     pub replies: u64,
+    /// Replies that belong to a request that is part of the figures: more than one to a request where there is a burst.
+    pub counted: u64,
+    /// Replies that bursts lack.
+    pub missing: u64,
+    /// Datagrams that found nobody listening, as their host told.
+    pub refused: u64,
     /// Right replies to requests answered already.
     pub duplicate: u64,
     /// What nothing asked for.
@@ -76,7 +89,7 @@ pub struct Other {
     pub heartbeats: u64,
     /// Requests that were due and not sent: too many under way, or the generator was behind its plan.
     pub not_sent: u64,
-    /// Replies taken as good that may be late ones: an equal request was given up before.
+    /// Replies that may answer another request, or none: an equal request was given up before.
     pub doubtful: u64,
     /// Requests past their time-out that could not be remembered.
     pub forgotten: u64,
@@ -99,6 +112,9 @@ impl Other {
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.replies += other.replies;
+        self.counted += other.counted;
+        self.missing += other.missing;
+        self.refused += other.refused;
         self.duplicate += other.duplicate;
         self.unexpected += other.unexpected;
         self.heartbeats += other.heartbeats;
@@ -133,7 +149,7 @@ pub struct Transfers {
     pub dropped: u64,
     /// Exchanges under way when whoever watched ended the run.
     pub abandoned: u64,
-    /// When the last exchange ended.
+    /// When the last one of these ended.
     pub ended_ns: u64,
     /// From the (planned) command to the last byte.
     pub latency: Latency,
@@ -208,7 +224,7 @@ pub struct Sample {
     pub fsu: Box<str>,
     /// What is wrong.
     pub why: &'static str,
-    /// The raw request; empty where none is known.
+    /// The request, as it travels; empty where none is known.
     pub request: Vec<u8>,
     /// What came, as it travels; empty where nothing did.
     pub reply: Vec<u8>,
@@ -231,6 +247,10 @@ pub struct Tally {
     pub wrong_by: BTreeMap<&'static str, u64>,
     /// The first of each kind.
     pub samples: BTreeMap<Kind, Sample>,
+    /// When replies came that are counted, in units of 100 us since the end of the warm-up.
+    pub arrivals: Latency,
+    /// The first address at which nobody listened.
+    pub refused_at: Option<SocketAddr>,
 }
 
 impl Tally {
@@ -244,6 +264,8 @@ impl Tally {
             transfers: Transfers::new(),
             wrong_by: BTreeMap::new(),
             samples: BTreeMap::new(),
+            arrivals: latency(),
+            refused_at: None,
         }
     }
 
@@ -263,6 +285,8 @@ impl Tally {
         for (kind, sample) in &other.samples {
             self.samples.entry(*kind).or_insert_with(|| sample.clone());
         }
+        let _ = self.arrivals.add(&other.arrivals);
+        self.refused_at = self.refused_at.or(other.refused_at);
     }
 
     /// All commands together.
@@ -293,14 +317,14 @@ pub struct Book {
     pub interval: Latency,
     /// Requests planned before this are not counted.
     pub measure_from_ns: u64,
-    /// When the last reply came that is counted.
-    pub last_reply_ns: u64,
+    /// When the first reply came that is counted, and the last.
+    pub replies_ns: Option<(u64, u64)>,
 }
 
 impl Book {
     /// An empty one.
     pub fn new(commands: usize, measure_from_ns: u64) -> Self {
-        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns, last_reply_ns: 0 }
+        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns, replies_ns: None }
     }
 
     /// Is this request part of the figures?
@@ -319,45 +343,63 @@ impl Book {
         }
     }
 
-    /// A reply was settled. `label` and `raw` give the row and the raw request of a flight.
+    /// A reply was settled. `label` and `wire` give a flight's row, and its request as it travels.
     /// Returns the flight that is no longer under way; its place is free, unless it was given up before.
     #[inline]
-    pub fn settled<'a>(
+    pub fn settled(
         &mut self,
         settled: Settled,
         seen: Seen<'_>,
         label: impl Fn(&Flight) -> usize,
-        raw: impl Fn(&Flight) -> &'a [u8],
+        wire: impl Fn(&Flight) -> Vec<u8>,
     ) -> Option<Flight> {
         match settled {
             Settled::Good(flight, doubtful) => {
                 let label = label(&flight);
-                if self.counts(&flight) {
+                if self.came(&flight, seen.now_ns) {
                     self.tally.rows[label].good += 1;
                     self.tally.other.doubtful += u64::from(doubtful);
                 }
                 self.took(label, &flight, seen.now_ns);
                 Some(flight)
             }
-            Settled::Late(flight, overdue) => {
+            Settled::Late(flight, late) => {
                 let label = label(&flight);
-                if self.counts(&flight) {
+                let overdue = late != Late::Open;
+                if self.came(&flight, seen.now_ns) {
                     let row = &mut self.tally.rows[label];
                     row.late += 1;
                     row.lost -= u64::from(overdue);
-                    self.sample(Kind::Late, Some(label), seen, "after the time-out", || own(&flight, &raw));
+                    self.tally.other.doubtful += u64::from(late == Late::Doubtful);
+                    self.tally.other.missing -= u64::from(overdue && flight.burst.is_some());
+                    self.sample(Kind::Late, Some(label), seen, "after the time-out", || wire(&flight));
                 }
-                self.took(label, &flight, seen.now_ns);
+                // How long it took is not known where it may be none.
+                if late != Late::Doubtful {
+                    self.took(label, &flight, seen.now_ns);
+                }
                 if overdue { None } else { Some(flight) }
             }
             Settled::Wrong(flight, wrong) => {
                 let label = label(&flight);
-                self.tally.other.replies += 1;
-                if self.counts(&flight) {
-                    self.last_reply_ns = seen.now_ns;
+                if self.came(&flight, seen.now_ns) {
                     self.tally.rows[label].wrong += 1;
-                    *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
-                    self.sample(Kind::Wrong, Some(label), seen, wrong.name(), || own(&flight, &raw));
+                    self.wrong(label, seen, wrong, || wire(&flight));
+                }
+                Some(flight)
+            }
+            Settled::Part { flight, wrong, overdue } => {
+                if self.came(&flight, seen.now_ns) {
+                    self.tally.other.missing -= u64::from(overdue);
+                    if let Some(wrong) = wrong {
+                        self.wrong(label(&flight), seen, wrong, || wire(&flight));
+                    }
+                }
+                None
+            }
+            Settled::Spoilt(flight) => {
+                if self.came(&flight, seen.now_ns) {
+                    self.tally.rows[label(&flight)].wrong += 1;
                 }
                 Some(flight)
             }
@@ -375,6 +417,27 @@ impl Book {
         }
     }
 
+    /// What is wrong with a reply.
+    #[cold]
+    fn wrong(&mut self, label: usize, seen: Seen<'_>, wrong: Wrong, request: impl FnOnce() -> Vec<u8>) {
+        *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
+        self.sample(Kind::Wrong, Some(label), seen, wrong.name(), request);
+    }
+
+    /// A reply to a request came. Is that part of the figures?
+    #[inline]
+    fn came(&mut self, flight: &Flight, now_ns: u64) -> bool {
+        self.tally.other.replies += 1;
+        let counts = self.counts(flight);
+        if counts {
+            self.tally.other.counted += 1;
+            self.tally.arrivals.saturating_record(now_ns.saturating_sub(self.measure_from_ns) / ARRIVAL_NS);
+            let first_ns = self.replies_ns.map_or(now_ns, |(first_ns, _)| first_ns);
+            self.replies_ns = Some((first_ns, now_ns));
+        }
+        counts
+    }
+
     /// Something came that nothing asked for.
     pub fn unexpected(&mut self, seen: Seen<'_>, why: &'static str) {
         if seen.now_ns >= self.measure_from_ns {
@@ -383,28 +446,44 @@ impl Book {
         }
     }
 
-    /// A request is given up.
-    pub fn gave_up(&mut self, label: usize, fsu: &str, flight: &Flight, raw: &[u8]) {
+    /// A request is given up. `request` gives it as it travels.
+    pub fn gave_up(&mut self, label: usize, fsu: &str, flight: &Flight, request: impl FnOnce() -> Vec<u8>) {
         if !self.counts(flight) {
             return;
         }
         let row = &mut self.tally.rows[label];
         if flight.silent {
             row.silent += 1;
-        } else {
-            row.lost += 1;
-            let request = if flight.raw.is_empty() { raw } else { &flight.raw };
-            let seen = Seen { fsu, bytes: &[], now_ns: 0 };
-            self.sample(Kind::Lost, Some(label), seen, "no reply", || request.to_vec());
+            row.unmatched += u64::from(flight.unmatched);
+            return;
         }
+        let why = match &flight.burst {
+            Some(burst) => {
+                self.tally.other.missing += u64::from(burst.left());
+                if burst.is_spoilt() {
+                    row.wrong += 1;
+                    return;
+                }
+                if burst.has_begun() { "replies of its burst are missing" } else { "no reply" }
+            }
+            None => "no reply",
+        };
+        row.lost += 1;
+        let seen = Seen { fsu, bytes: &[], now_ns: 0 };
+        self.sample(Kind::Lost, Some(label), seen, why, request);
     }
 
+    /// A host told that nobody listens there.
+    pub fn refused(&mut self, at: SocketAddr) {
+        self.tally.other.refused += 1;
+        self.tally.refused_at.get_or_insert(at);
+    }
+
+    /// How long an answer took; that of a burst, until its last reply came.
     #[inline]
     fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
         let took_ns = now_ns.saturating_sub(flight.planned_ns);
-        self.tally.other.replies += 1;
         if self.counts(flight) {
-            self.last_reply_ns = now_ns;
             self.tally.latency[label].saturating_record(took_ns);
         }
         self.interval.saturating_record(took_ns);
@@ -426,11 +505,6 @@ impl Book {
             reply: cut(seen.bytes.to_vec()),
         });
     }
-}
-
-/// The raw request of a flight.
-fn own<'a>(flight: &Flight, raw: impl Fn(&Flight) -> &'a [u8]) -> Vec<u8> {
-    if flight.raw.is_empty() { raw(flight).to_vec() } else { flight.raw.clone() }
 }
 
 fn cut(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Which FSUs are asked, and where they listen. Pure.
 
+use super::left_out::LeftOut;
 use super::options::Target;
 use super::profile::{Profiles, Wanted};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
@@ -124,8 +125,24 @@ impl Choice {
         if !unknown.is_empty() {
             return Err(format!("--mix: no device of these FSUs has the command {}", unknown.join(", ")));
         }
-        if targets.is_empty() { Err("these FSUs answer no command".into()) } else { Ok(targets) }
+        if targets.is_empty() { Err(nothing(profiles)) } else { Ok(targets) }
     }
+}
+
+/// Commands that the message names, at most.
+const NAMED_MAX: usize = 8;
+
+/// Why there is nothing to ask.
+fn nothing(profiles: &Profiles) -> String {
+    let why = |left: &LeftOut| {
+        let key = profiles.labels.get(left.label).map_or("", |label| &label.key);
+        format!("{key}: {} ({})", left.why.text(), left.why.remedy())
+    };
+    let mut all: Vec<String> = profiles.left_out.iter().take(NAMED_MAX).map(why).collect();
+    if profiles.left_out.len() > NAMED_MAX {
+        all.push(format!("and {} more", profiles.left_out.len() - NAMED_MAX));
+    }
+    format!("these FSUs answer no command; {}", all.join("; "))
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@
 //! not the template's framing (which is that of requests), cuts the stream. After a wrong reply the connection is made anew:
 //! where the next reply begins cannot be known. What was under way there is lost.
 
-use super::expect::Wrong;
-use super::lane::{COMPARED_MAX, Flight, Lane, recycle};
+use super::lane::{COMPARED_MAX, Flight, Lane, Settled, recycle};
 use super::live::Live;
 use super::options::{Options, Pace, Target};
 use super::pacer::Due;
@@ -236,7 +235,7 @@ impl<'a> Tcp<'a> {
             conn.out.extend_from_slice(&self.wire);
             self.wire.len()
         };
-        let flight = Flight { request, planned_ns, sent_ns, raw, silent: prepared.silent };
+        let flight = prepared.flight(request, raw, planned_ns, sent_ns);
         self.worker.sent(prepared, &flight, len);
         conn.lane.push(flight);
         if self.dirty.last() != Some(&(index as u32)) {
@@ -288,7 +287,7 @@ impl<'a> Tcp<'a> {
             Err(_) => return self.break_off(index),
         };
         let now = self.worker.clock.now_ns();
-        self.worker.book.tally.other.bytes_in += count as u64;
+        self.worker.heard(count);
         self.failures = 0;
         // The usual case reads whole replies: no copy.
         let read = std::mem::take(&mut self.read);
@@ -325,13 +324,16 @@ impl<'a> Tcp<'a> {
             };
             let inner = &mut self.inner;
             let settled = self.worker.settle(&mut conn.lane, requests, now, |flight| {
-                check(&requests[flight.request as usize], flight, &rest[..len], inner)
+                requests[flight.request as usize].check(flight, &rest[..len], false, inner)
             });
             let seen = Seen { fsu: &target.name, bytes: &rest[..len], now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
-            let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
-            let good = matches!(settled, super::lane::Settled::Good(..) | super::lane::Settled::Late(..));
-            if let Some(flight) = self.worker.book.settled(settled, seen, label, raw) {
+            let wire = |flight: &Flight| requests[flight.request as usize].wire_of(flight);
+            let good = matches!(
+                settled,
+                Settled::Good(..) | Settled::Late(..) | Settled::Spoilt(_) | Settled::Part { wrong: None, .. }
+            );
+            if let Some(flight) = self.worker.book.settled(settled, seen, label, wire) {
                 recycle(flight.raw, &mut self.worker.spent);
                 self.worker.open -= 1;
                 if !self.worker.pacer.is_open() {
@@ -356,7 +358,7 @@ impl<'a> Tcp<'a> {
         // Late replies can no longer come.
         conn.lane.expire(u64::MAX, 0, &mut self.worker.spent, |flight| {
             let prepared = &target.profile.requests[flight.request as usize];
-            book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
+            book.gave_up(prepared.label, &target.name, flight, || prepared.wire_of(flight));
             *open -= 1;
             if closed {
                 ready.push_back(index as u32);
@@ -398,7 +400,7 @@ impl<'a> Tcp<'a> {
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
             let forgotten = conn.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
                 let prepared = &target.profile.requests[flight.request as usize];
-                book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
+                book.gave_up(prepared.label, &target.name, flight, || prepared.wire_of(flight));
                 *open -= 1;
                 if closed {
                     ready.push_back(index as u32);
@@ -434,7 +436,7 @@ fn next_len(lane: &Lane, requests: &[Prepared], bytes: &[u8], inner: &mut Vec<u8
         for &len in prepared.expect.wire_lens() {
             match bytes.get(..len) {
                 None => more = true,
-                Some(reply) if check(prepared, flight, reply, inner).is_ok() => return Some(len),
+                Some(reply) if prepared.check(flight, reply, false, inner).is_ok() => return Some(len),
                 Some(_) => {}
             }
         }
@@ -444,8 +446,8 @@ fn next_len(lane: &Lane, requests: &[Prepared], bytes: &[u8], inner: &mut Vec<u8
         if let Some(len) = fits(flight) {
             return Next::Reply(len);
         }
-        // A later request is answered first only where this one is not answered at all.
-        if !flight.silent {
+        // A later request is answered first only where this one is not answered at all, or its burst lacks replies.
+        if !flight.silent && !flight.burst.as_ref().is_some_and(|burst| burst.has_begun()) {
             break;
         }
     }
@@ -460,10 +462,4 @@ fn next_len(lane: &Lane, requests: &[Prepared], bytes: &[u8], inner: &mut Vec<u8
 fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
     let first = lane.flights().next().and_then(|flight| requests[flight.request as usize].expect.wire_lens().last());
     first.copied().unwrap_or(usize::MAX)
-}
-
-fn check(prepared: &Prepared, flight: &Flight, wire: &[u8], inner: &mut Vec<u8>) -> Result<(), Wrong> {
-    let raw = if flight.raw.is_empty() { &prepared.raw } else { flight.raw.as_slice() };
-    prepared.expect.check(prepared.template(), raw, wire, inner)?;
-    prepared.may_answer(flight)
 }

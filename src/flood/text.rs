@@ -2,7 +2,7 @@
 
 use super::live::Look;
 use super::options::Options;
-use super::report::{Counts, FloodReport, LatencyReport, Second, TransferReport};
+use super::report::{Counts, FloodReport, LatencyReport, LeftOutReport, Second, TransferReport};
 use super::run::Show;
 use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
@@ -11,6 +11,9 @@ use std::io::Write;
 
 /// Commands up to which the printed report has a line for each; beyond, a line per vendor.
 const COMMANDS_PRINTED_MAX: usize = 24;
+
+/// Commands left out that the printed report names.
+const LEFT_OUT_PRINTED_MAX: usize = 12;
 
 /// A line a second on stderr.
 #[derive(Debug)]
@@ -24,15 +27,14 @@ impl Show for Lines {
         if self.quiet {
             return;
         }
-        let Second { at_s, sent, replies, wrong, lost, p50_us, p99_us, max_us } = *second;
+        let Second { at_s, is_rest, wrong, lost, p50_us, p99_us, max_us, .. } = *second;
         let more = look.other.heartbeats;
+        let [sent, replies] = second.per_s().map(|rate| thousands(rate.round() as u64));
+        let [p50, p99, max] = [p50_us, p99_us, max_us].map(|us| time_of(u64::from(max_us > 0.0), us));
+        let rest = if is_rest { "  (sending has ended)" } else { "" };
         let line = format!(
-            "{at_s:6.1} s  sent {:>9}  replies {:>9}  p50 {:>9}  p99 {:>9}  max {:>9}  lost {lost}  wrong {wrong}  heartbeats {more}",
-            thousands(sent),
-            thousands(replies),
-            time(p50_us),
-            time(p99_us),
-            time(max_us),
+            "{at_s:6.1} s  sent {sent:>9}/s  replies {replies:>9}/s  p50 {p50:>9}  p99 {p99:>9}  max {max:>9}  \
+             lost {lost}  wrong {wrong}  heartbeats {more}{rest}"
         );
         let _ = writeln!(std::io::stderr().lock(), "{line}");
     }
@@ -53,9 +55,20 @@ pub fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 FSU`, `1,000 FSUs`
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// [`time`], where so many were measured; `-` where none was.
+pub fn time_of(count: u64, us: f64) -> String {
+    if count == 0 { "-".into() } else { time(us) }
+}
+
 /// Microseconds in a unit that fits.
 pub fn time(us: f64) -> String {
     match us {
+        us if us < 0.1 => "<0.1 us".into(),
         us if us < 10.0 => format!("{us:.1} us"),
         us if us < 1000.0 => format!("{us:.0} us"),
         us if us < 10_000.0 => format!("{:.2} ms", us / 1000.0),
@@ -79,12 +92,36 @@ fn table(head: &[&str]) -> Table {
 }
 
 fn counts(counts: &Counts) -> [String; 6] {
-    let Counts { sent, good, late, wrong, lost, silent } = *counts;
+    let Counts { sent, good, late, wrong, lost, silent, .. } = *counts;
     [sent, good, late, wrong, lost, silent].map(thousands)
 }
 
 fn times(latency: &LatencyReport) -> [String; 5] {
-    [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us].map(time)
+    let all = [latency.p50_us, latency.p90_us, latency.p99_us, latency.p999_us, latency.max_us];
+    all.map(|us| time_of(latency.count, us))
+}
+
+/// Hex digits of a sample that are printed; a report's JSON has all.
+const HEX_PRINTED_MAX: usize = 4096;
+
+/// Hex digits of a frame, cut only where a page of them would follow.
+fn hex(digits: &str) -> String {
+    match digits.get(..HEX_PRINTED_MAX) {
+        Some(first) if digits.len() > HEX_PRINTED_MAX => {
+            format!("{first}... {} more bytes (--json has them)", (digits.len() - HEX_PRINTED_MAX) / 2)
+        }
+        _ => digits.to_owned(),
+    }
+}
+
+/// A command that was not asked, in one line.
+pub fn left_out(left: &LeftOutReport) -> String {
+    let LeftOutReport { vendor, command, why, remedy, fsu, fsus } = left;
+    let more = match fsus.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" and {}", counted(more as u64, "more FSU", "more FSUs")),
+    };
+    format!("{command} of {vendor} ({fsu}{more}): {why}; {remedy}")
 }
 
 /// The report as text.
@@ -106,7 +143,8 @@ pub fn text(report: &FloodReport) -> String {
     } else {
         for vendor in &report.vendors {
             let commands = report.commands.iter().filter(|command| command.vendor == vendor.vendor).count();
-            add(&vendor.vendor, &format!("{commands} commands"), &vendor.counts, &vendor.latency);
+            let commands = counted(commands as u64, "command", "commands");
+            add(&vendor.vendor, &commands, &vendor.counts, &vendor.latency);
         }
     }
     add("all", "", &report.totals.counts, &report.latency);
@@ -124,11 +162,14 @@ pub fn text(report: &FloodReport) -> String {
         (_, Some(rate)) => format!("open loop, {} requests/s", thousands(rate.round() as u64)),
         _ => String::new(),
     };
-    pair("run", format!("{} FSUs over {}, {pace}, {:.3} s measured", run.fsus, run.transport, run.measured_s));
+    let fsus = counted(run.fsus as u64, "FSU", "FSUs");
+    pair("run", format!("{fsus} over {}, {pace}, {:.3} s measured", run.transport, run.measured_s));
     pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
     pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
     pair("loss", format!("{} ({:.4} %)", thousands(totals.counts.lost), totals.loss * 100.0));
-    let others: [(&str, u64); 9] = [
+    let others: [(&str, u64); 11] = [
+        ("refused", totals.refused),
+        ("missing", totals.burst_missing),
         ("duplicate", totals.duplicate),
         ("unexpected", totals.unexpected),
         ("heartbeats", totals.heartbeats),
@@ -164,9 +205,9 @@ pub fn text(report: &FloodReport) -> String {
             pair("a transfer", format!("p50 {p50}, p90 {p90}, p99 {p99}, max {max}"));
         }
     }
-    let counted = if run.rate_per_s.is_some() { "from the planned send" } else { "from the send" };
-    pair("latency", format!("counted {counted}; mean {}", time(report.latency.mean_us)));
-    if run.rate_per_s.is_some() {
+    let from = if run.rate_per_s.is_some() { "from the planned send" } else { "from the send" };
+    pair("latency", format!("counted {from}; mean {}", time_of(report.latency.count, report.latency.mean_us)));
+    if run.rate_per_s.is_some() && report.lag.count > 0 {
         let lag = &report.lag;
         pair("own lag", format!("p50 {}, p99 {}, max {}", time(lag.p50_us), time(lag.p99_us), time(lag.max_us)));
     }
@@ -176,14 +217,20 @@ pub fn text(report: &FloodReport) -> String {
     for (why, count) in &report.wrong_by {
         pair("wrong", format!("{} {why}", thousands(*count)));
     }
+    for left in report.left_out.iter().take(LEFT_OUT_PRINTED_MAX) {
+        pair("left out", left_out(left));
+    }
+    if report.left_out.len() > LEFT_OUT_PRINTED_MAX {
+        pair("left out", format!("and {} more (--json has all)", report.left_out.len() - LEFT_OUT_PRINTED_MAX));
+    }
     for sample in &report.samples {
         let command = sample.command.as_deref().unwrap_or("-");
         let _ = writeln!(out, "\n  first {}: {} ({}, {command})", sample.kind, sample.why, sample.fsu);
         if !sample.request.is_empty() {
-            let _ = writeln!(out, "    request  {}", sample.request);
+            let _ = writeln!(out, "    request  {}", hex(&sample.request));
         }
         if !sample.reply.is_empty() {
-            let _ = writeln!(out, "    reply    {}", sample.reply);
+            let _ = writeln!(out, "    reply    {}", hex(&sample.reply));
         }
     }
     for note in &report.notes {
@@ -194,7 +241,9 @@ pub fn text(report: &FloodReport) -> String {
         let told = [p50_us, p99_us, p999_us, max_us].map(|us| time(*us as f64));
         let [p50, p99, p999, max] = told;
         let _ = writeln!(out, "\n  mock's own lateness: p50 {p50}, p99 {p99}, p99.9 {p999}, latest {max}");
-        let _ = writeln!(out, "  {}", late.verdict(report.offered_per_s()));
+    }
+    if let Some(verdict) = &report.mock_verdict {
+        let _ = writeln!(out, "  {}", verdict.text);
     }
     let _ = match report.verdict.failures.as_slice() {
         [] => writeln!(out, "\n  passed"),
@@ -217,8 +266,16 @@ mod tests {
     }
 
     #[test]
+    fn n18_one_is_not_plural_and_nothing_has_no_time() {
+        let all = [0, 1, 2, 1234].map(|number| counted(number, "FSU", "FSUs"));
+        assert_eq!(all, ["0 FSUs", "1 FSU", "2 FSUs", "1,234 FSUs"]);
+        assert_eq!((time_of(0, 0.0), time_of(1, 123.4)), ("-".to_owned(), "123 us".to_owned()));
+    }
+
+    #[test]
     fn times_have_units() {
         let check = |us: f64, expected: &str| assert_eq!(time(us), expected);
+        check(0.0, "<0.1 us");
         check(0.25, "0.2 us");
         check(123.4, "123 us");
         check(1234.5, "1.23 ms");

@@ -16,7 +16,7 @@ use crate::responder::about::About;
 use crate::shard::io::Datagram;
 use crate::shard::message::canonical;
 use crate::shard::outbox::Outbox;
-use crate::shard::sys::{BATCH, Receiver, Sender, lost, turn_on};
+use crate::shard::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -71,7 +71,7 @@ struct Udp<'a> {
     gathered: Vec<VecDeque<Outgoing>>,
     /// Closed pace: peers with room for one more.
     ready: VecDeque<u32>,
-    /// Closed pace: peers whose last request could not be sent; tried again at the next sweep.
+    /// Closed pace: peers whose last request could not be sent, or was refused; tried again at the next sweep.
     refused: Vec<u32>,
     turn: usize,
     sender: Sender,
@@ -101,6 +101,13 @@ fn datagram(target: &Target, prepared: &super::profile::Prepared, wire: &[u8], f
     }
 }
 
+/// The datagram of a request that has left.
+#[cold]
+fn sent(target: &Target, flight: &Flight) -> Vec<u8> {
+    let prepared = &target.profile.requests[flight.request as usize];
+    datagram(target, prepared, &prepared.wire_of(flight), &mut Vec::new())
+}
+
 /// Sockets of a thread, bound to any free port: for IPv4 peers, or for IPv6 ones if any is.
 pub fn bind(options: &Options) -> io::Result<Vec<UdpSocket>> {
     let six = options.targets.iter().any(|target| target.address.is_ipv6());
@@ -122,6 +129,8 @@ pub fn bind(options: &Options) -> io::Result<Vec<UdpSocket>> {
         if six {
             socket.set_only_v6(false)?;
         }
+        // Where it is unknown, nobody tells that nobody listens: such requests are lost.
+        let _ = keep_errors(socket.as_fd(), six);
         socket.bind(&any.into())?;
         Ok(socket.into())
     };
@@ -311,6 +320,8 @@ impl<'a> Udp<'a> {
                     Ok(sent) => self.left(socket, sent, sent_ns),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    // What an earlier datagram met; this one has not left yet.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => self.on_refused(socket),
                     // An interface that cannot cut parcels: once more, one by one.
                     Err(_) if self.together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
                         self.together = false;
@@ -362,7 +373,7 @@ impl<'a> Udp<'a> {
             };
             // In a closed loop there is no plan but to send.
             let planned_ns = if self.worker.pacer.is_open() { out.planned_ns } else { sent_ns };
-            let flight = Flight { request: out.request, planned_ns, sent_ns, raw, silent: prepared.silent };
+            let flight = prepared.flight(out.request, raw, planned_ns, sent_ns);
             self.worker.sent(prepared, &flight, bytes);
             peer.lane.push(flight);
         }
@@ -376,7 +387,10 @@ impl<'a> Udp<'a> {
                     Ok(count) => count,
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // What an earlier datagram met (port unreachable, say); told once, then gone.
-                    Err(error) if is_passing(&error) => continue,
+                    Err(error) if is_passing(&error) => {
+                        self.on_refused(index);
+                        continue;
+                    }
                     Err(error) => return Err(error),
                 };
                 let now = self.worker.clock.now_ns();
@@ -395,7 +409,7 @@ impl<'a> Udp<'a> {
     }
 
     fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, now: u64) {
-        self.worker.book.tally.other.bytes_in += bytes.len() as u64;
+        self.worker.heard(bytes.len());
         let Some(&peer_index) = self.by_address.get(&from) else {
             self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
             return;
@@ -428,18 +442,37 @@ impl<'a> Udp<'a> {
                 if (up.sub_dev_type, up.sub_dev_addr) != (device.sub_dev_type, device.sub_dev_addr) {
                     return Err(Wrong::Device);
                 }
-                let raw = if flight.raw.is_empty() { &prepared.raw } else { flight.raw.as_slice() };
-                prepared.expect.check(prepared.template(), raw, data, inner)?;
-                prepared.may_answer(flight)
+                prepared.check(flight, data, true, inner)
             });
             let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
-            let raw = |flight: &Flight| &*requests[flight.request as usize].raw;
-            if let Some(flight) = self.worker.book.settled(settled, seen, label, raw) {
+            let wire = |flight: &Flight| sent(target, flight);
+            if let Some(flight) = self.worker.book.settled(settled, seen, label, wire) {
                 recycle(flight.raw, &mut self.worker.spent);
                 self.worker.open -= 1;
                 if !self.worker.pacer.is_open() {
                     self.ready.push_back(peer_index);
+                }
+            }
+        }
+    }
+
+    /// Takes what hosts told of a socket's datagrams: where nobody listens, the oldest request is given up.
+    #[cold]
+    fn on_refused(&mut self, socket: usize) {
+        while let Some((at, nobody_listens)) = refused(self.sockets[socket].as_fd()) {
+            let Some(&peer_index) = self.by_address.get(&at).filter(|_| nobody_listens) else { continue };
+            let peer = &mut self.peers[peer_index as usize];
+            let target = &self.options.targets[peer.target];
+            self.worker.refused(&target.name, target.address);
+            if let Some(flight) = peer.lane.refuse() {
+                let label = target.profile.requests[flight.request as usize].label;
+                self.worker.book.gave_up(label, &target.name, &flight, || sent(target, &flight));
+                recycle(flight.raw, &mut self.worker.spent);
+                self.worker.open -= 1;
+                if !self.worker.pacer.is_open() {
+                    // Not at once: there may be somebody again in a while.
+                    self.refused.push(peer_index);
                 }
             }
         }
@@ -461,7 +494,7 @@ impl<'a> Udp<'a> {
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
             let forgotten = peer.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
                 let prepared = &target.profile.requests[flight.request as usize];
-                book.gave_up(prepared.label, &target.name, flight, &prepared.raw);
+                book.gave_up(prepared.label, &target.name, flight, || sent(target, flight));
                 *open -= 1;
                 if closed {
                     ready.push_back(index as u32);

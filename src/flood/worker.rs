@@ -1,7 +1,7 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
 use super::expect::Wrong;
-use super::lane::{Flight, Lane, Settled};
+use super::lane::{Flight, Lane, Right, Settled, Timing};
 use super::live::Live;
 use super::options::{Options, Target};
 use super::pacer::Pacer;
@@ -15,6 +15,7 @@ use rustix::event::{self, PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -25,6 +26,8 @@ const PUBLISH_NS: u64 = 100_000_000;
 pub const OPEN_MAX: usize = 1 << 20;
 /// Time-outs are looked for so many times within one.
 const SWEEPS_PER_TIMEOUT: u64 = 20;
+/// Datagrams that found nobody listening, of a thread that nobody has answered yet, before the run is ended.
+const REFUSED_MAX: u64 = 10;
 /// Longest wait without a look at the clock.
 const WAIT_NS_MAX: u64 = 50_000_000;
 
@@ -104,8 +107,10 @@ pub struct Report {
     pub tally: Tally,
     /// From the end of the warm-up to the end of sending.
     pub measured_ns: u64,
-    /// From the end of the warm-up to the end of sending or the last reply, whichever is later.
-    pub answered_ns: u64,
+    /// When the first reply came that is counted, and the last; on the run's clock.
+    pub replies_ns: Option<(u64, u64)>,
+    /// From the end of the warm-up to when the end of sending was found.
+    pub busy_ns: u64,
     /// CPU time in that.
     pub cpu_ns: u64,
     /// The processor it was pinned to.
@@ -114,6 +119,16 @@ pub struct Report {
     pub receive_buffer_bytes: u64,
     /// Why it ended before its time.
     pub given_up: Option<String>,
+}
+
+/// The end of sending.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// When it was found.
+    at_ns: u64,
+    /// Up to when rates count.
+    measured_to_ns: u64,
+    cpu_ns: u64,
 }
 
 /// What every thread has.
@@ -144,7 +159,7 @@ pub struct Worker {
     next_sweep_ns: u64,
     measure_from_ns: u64,
     cpu_at_start_ns: Option<u64>,
-    end: Option<(u64, u64)>,
+    end: Option<End>,
     given_up: Option<String>,
 }
 
@@ -200,14 +215,14 @@ impl Worker {
         lane: &mut Lane,
         requests: &[Prepared],
         now_ns: u64,
-        check: impl FnMut(&Flight) -> Result<(), Wrong>,
+        check: impl FnMut(&Flight) -> Result<Right, Wrong>,
     ) -> Settled {
-        let delay_ns = |flight: &Flight| requests[flight.request as usize].delay_ns_min;
+        let timing = |flight: &Flight| requests[flight.request as usize].timing;
         let skips_delays = self.skips_delays;
-        let least_ns = |flight: &Flight| if skips_delays { 0 } else { delay_ns(flight) };
-        let settled = lane.settle(now_ns, self.timeout_ns, &mut self.spent, least_ns, check);
+        let kept = |flight: &Flight| if skips_delays { Timing::default() } else { timing(flight) };
+        let settled = lane.settle(now_ns, self.timeout_ns, &mut self.spent, kept, check);
         if let Settled::Good(flight, false) = &settled
-            && now_ns.saturating_sub(flight.sent_ns) < delay_ns(flight)
+            && now_ns.saturating_sub(flight.sent_ns) < timing(flight).least_ns
         {
             self.skips_delays = true;
         }
@@ -231,8 +246,12 @@ impl Worker {
             self.pacer.stop();
         }
         if self.end.is_none() && self.pacer.is_over(now_ns) {
-            self.end = Some((now_ns, cpu_ns()));
+            let measured_to_ns = if self.live.is_stopped() { now_ns } else { self.pacer.ended_ns(now_ns) };
+            self.end = Some(End { at_ns: now_ns, measured_to_ns, cpu_ns: cpu_ns() });
             self.book.tally.other.not_sent += self.pacer.give_up();
+            self.live.publish(self.number, &mut self.book, cpu_ns());
+            self.live.sent_all(self.clock.0 + Duration::from_nanos(measured_to_ns));
+            self.next_publish_ns = now_ns + PUBLISH_NS;
         }
         if now_ns >= self.next_publish_ns {
             self.next_publish_ns = now_ns + PUBLISH_NS;
@@ -249,6 +268,26 @@ impl Worker {
     pub fn wait(&self, now_ns: u64, next_send_ns: Option<u64>) -> Duration {
         let until = self.next_sweep_ns.min(next_send_ns.unwrap_or(u64::MAX));
         Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
+    }
+
+    /// So many bytes came.
+    #[inline]
+    pub fn heard(&mut self, bytes: usize) {
+        self.book.tally.other.bytes_in += bytes as u64;
+    }
+
+    /// Has anybody said anything yet?
+    pub fn has_heard(&self) -> bool {
+        self.book.tally.other.bytes_in > 0
+    }
+
+    /// A host told that nobody listens there. A server may come back; one that never was there ends the run.
+    #[cold]
+    pub fn refused(&mut self, fsu: &str, at: SocketAddr) {
+        self.book.refused(at);
+        if !self.has_heard() && self.book.tally.other.refused == REFUSED_MAX {
+            self.end_run(format!("{fsu} at {at}: refused, nobody listens there"));
+        }
     }
 
     /// The servers are gone: the run ends early, and says so.
@@ -274,19 +313,21 @@ impl Worker {
 
     /// Has it, for a whole time-out?
     pub fn is_past_end(&self, now_ns: u64) -> bool {
-        self.end.is_some_and(|(end_ns, _)| now_ns.saturating_sub(end_ns) > self.timeout_ns)
+        self.end.is_some_and(|end| now_ns.saturating_sub(end.at_ns) > self.timeout_ns)
     }
 
     /// Closes the book.
     pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64) -> Report {
         self.live.publish(self.number, &mut self.book, cpu_ns());
         self.live.end();
-        let (ended_ns, ended_cpu_ns) = self.end.unwrap_or_else(|| (self.clock.now_ns(), cpu_ns()));
+        let now_ns = self.clock.now_ns();
+        let end = self.end.unwrap_or_else(|| End { at_ns: now_ns, measured_to_ns: now_ns, cpu_ns: cpu_ns() });
         Report {
-            measured_ns: ended_ns.saturating_sub(self.measure_from_ns),
-            answered_ns: self.book.last_reply_ns.max(ended_ns).saturating_sub(self.measure_from_ns),
+            measured_ns: end.measured_to_ns.saturating_sub(self.measure_from_ns),
+            busy_ns: end.at_ns.saturating_sub(self.measure_from_ns),
+            replies_ns: self.book.replies_ns,
             tally: self.book.tally,
-            cpu_ns: ended_cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(ended_cpu_ns)),
+            cpu_ns: end.cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(end.cpu_ns)),
             cpu,
             receive_buffer_bytes,
             given_up: self.given_up,

@@ -139,6 +139,20 @@ pub(super) fn address(name: &[u8]) -> Option<SocketAddr> {
     }
 }
 
+/// The error number of what a host told of a datagram (`sock_extended_err`), among control messages.
+pub(super) fn error_of(mut bytes: &[u8]) -> Option<i32> {
+    loop {
+        let (len, rest) = bytes.split_first_chunk::<8>()?;
+        let (level, rest) = rest.split_first_chunk::<4>()?;
+        let (kind, data) = rest.split_first_chunk::<4>()?;
+        let of = (i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind));
+        if [(libc::IPPROTO_IP, libc::IP_RECVERR), (libc::IPPROTO_IPV6, libc::IPV6_RECVERR)].contains(&of) {
+            return Some(i32::from_ne_bytes(*data.first_chunk::<4>()?));
+        }
+        bytes = bytes.get(usize::from_ne_bytes(*len).max(CONTROL_HEADER_BYTES).next_multiple_of(8)..)?;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

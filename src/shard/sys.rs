@@ -3,7 +3,7 @@
 
 #![allow(unsafe_code)]
 
-use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address, segment_control};
+use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address, error_of, segment_control};
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
@@ -188,6 +188,34 @@ pub(crate) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Re
         libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&on).cast(), size_of_val(&on) as u32)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Has a UDP socket keep what hosts tell of its datagrams, for [`refused`].
+pub(crate) fn keep_errors(socket: BorrowedFd<'_>, six: bool) -> io::Result<()> {
+    if six {
+        turn_on(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR)?;
+    }
+    turn_on(socket, libc::IPPROTO_IP, libc::IP_RECVERR)
+}
+
+/// The next thing that a host told of a datagram: where that went, and whether nobody listens there. `None`: nothing is left.
+pub(crate) fn refused(socket: BorrowedFd<'_>) -> Option<(SocketAddr, bool)> {
+    let (mut name, mut control) = ([0_u8; NAME_BYTES], [0_u64; CONTROL_BYTES / 8]);
+    let mut header = no_header().msg_hdr;
+    header.msg_name = name.as_mut_ptr().cast();
+    header.msg_namelen = NAME_BYTES as _;
+    header.msg_control = control.as_mut_ptr().cast();
+    header.msg_controllen = CONTROL_BYTES as _;
+    // SAFETY: the header points to `name` and `control`, which are as long as it says and outlive the call, and to no bytes.
+    let len = unsafe {
+        libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
+    };
+    if len < 0 {
+        return None;
+    }
+    let bytes: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let told = bytes.get(..header.msg_controllen.min(CONTROL_BYTES)).unwrap_or_default();
+    Some((address(&name)?, error_of(told) == Some(libc::ECONNREFUSED)))
 }
 
 /// Datagrams that a socket has lost for want of room, wrapping around.
@@ -588,6 +616,20 @@ mod tests {
     use super::*;
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn n15_a_host_tells_that_nobody_listens() {
+        for (any, six) in [("127.0.0.1:0", false), ("[::1]:0", true)] {
+            let (Ok(socket), Ok(gone)) = (UdpSocket::bind(any), UdpSocket::bind(any)) else { continue };
+            let at = gone.local_addr().unwrap();
+            drop(gone);
+            keep_errors(socket.as_fd(), six).unwrap();
+            assert_eq!(refused(socket.as_fd()), None);
+            socket.send_to(&[1, 2, 3], at).unwrap();
+            assert_eq!(refused(socket.as_fd()), Some((at, true)));
+            assert_eq!(refused(socket.as_fd()), None);
+        }
+    }
 
     fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> {
         datagrams.iter().map(move |bytes| Parcel { peer: to, bytes, datagrams: 1, segment_bytes: 0 })

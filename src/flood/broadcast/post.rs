@@ -16,12 +16,14 @@ pub(super) struct Post {
     outbox: Outbox,
     /// How many of those in it have left.
     sent: usize,
+    /// A host told something of a datagram that left.
+    pub(super) is_refused: bool,
 }
 
 impl Post {
     /// Nothing waits.
     pub(super) fn new(socket: UdpSocket) -> Self {
-        Self { socket, outbox: Outbox::default(), sent: 0 }
+        Self { socket, outbox: Outbox::default(), sent: 0, is_refused: false }
     }
 
     /// One datagram more; false: there is no room for it.
@@ -50,7 +52,10 @@ impl Post {
             match sender.send(self.socket.as_fd(), parcels.clone()) {
                 Ok(sent) => self.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The second: what an earlier datagram met; this one has not left yet.
+                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {
+                    self.is_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
+                }
                 // An interface that cannot cut parcels: once more, one by one.
                 Err(_) if *together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
                     *together = false;

@@ -1,0 +1,116 @@
+//! Commands that a run does not ask: which they are, and why. And the values that a rule's `when` asks of a request. Pure.
+
+use super::request::field;
+use crate::client::request::finish;
+use crate::codec::inner;
+use crate::plan::fleet::Device;
+use crate::plan::rule::Rule;
+use crate::plan::template::{Constant, Field, Offset};
+
+/// Why a command is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// It has no rule.
+    NoRule,
+    /// The rule that applies is a `timeout`.
+    Timeout,
+    /// Every rule asks for values that its request does not carry.
+    Values,
+}
+
+impl Why {
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NoRule => "no rule answers it",
+            Self::Timeout => "its rule is a `timeout`",
+            Self::Values => "its rules ask for values (`when`) that its request does not carry",
+        }
+    }
+
+    /// What makes a run ask it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::NoRule => "give it a rule",
+            Self::Timeout => "name it in --mix, and silence is right",
+            Self::Values => "give them with --values",
+        }
+    }
+}
+
+/// A command that is not asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its row in reports.
+    pub label: usize,
+    /// Why.
+    pub why: Why,
+    /// The first FSU of which it is left out.
+    pub fsu: Box<str>,
+    /// Of how many.
+    pub fsus: usize,
+}
+
+/// Why nothing comes back where `rule` applies.
+pub fn why(device: &Device, command: usize, rule: Option<&Rule>) -> Why {
+    match rule {
+        Some(_) => Why::Timeout,
+        None if device.rules.get(command).is_none_or(|rules| rules.is_empty()) => Why::NoRule,
+        None => Why::Values,
+    }
+}
+
+/// Writes into a raw request what the first rule asks for that then answers it, but for fields that are given already.
+/// `None`: there is no such rule, and the request is as it was.
+pub fn fit<'a>(device: &'a Device, command: usize, given: &[&str], raw: &mut Vec<u8>) -> Option<&'a Rule> {
+    let template = &*device.template;
+    let fields = given.iter().filter_map(|name| field(template, &template.commands[command], name));
+    let given: Vec<&Field> = fields.collect();
+    let rules = device.rules.get(command)?;
+    rules.iter().filter(|rule| !rule.timeout).find(|rule| {
+        let mut fitted = raw.clone();
+        for when in &rule.when {
+            if !given.iter().any(|field| overlap((field.at, field.slot.len), when, raw.len())) {
+                put(when, &mut fitted);
+            }
+        }
+        let fits = applies(device, command, &mut fitted).is_some_and(|found| std::ptr::eq(found, *rule));
+        if fits {
+            *raw = fitted;
+        }
+        fits
+    })
+}
+
+/// The bits that a constant asks for.
+fn put(constant: &Constant, raw: &mut [u8]) {
+    let at = constant.at.in_frame(raw.len());
+    for (index, want) in constant.bytes.iter().enumerate() {
+        let mask = constant.mask.get(index).copied().unwrap_or(0xFF);
+        if let Some(byte) = raw.get_mut(at + index) {
+            *byte = (*byte & !mask) | (want & mask);
+        }
+    }
+}
+
+/// Do these bytes and those that a rule asks for share a place, in a raw frame of that size?
+pub fn overlap((at, len): (Offset, usize), when: &Constant, raw_len: usize) -> bool {
+    let (at, when_at) = (at.in_frame(raw_len), when.at.in_frame(raw_len));
+    at < when_at + when.bytes.len() && when_at < at + len
+}
+
+/// The rule that answers a raw request, once that is finished; `None` also where the bytes are another command's.
+fn applies<'a>(device: &'a Device, command: usize, raw: &mut [u8]) -> Option<&'a Rule> {
+    let template = &*device.template;
+    let mut wire = Vec::new();
+    finish(template, raw, &mut wire);
+    let mut scratch = Vec::new();
+    let frame = inner::parse(template, &wire, &mut scratch).ok()?;
+    inner::lengths_ok(template, &frame).ok()?;
+    let is_command = inner::version_ok(template, &frame) && inner::command(template, &frame) == Some(command);
+    let carries = |length| inner::carries(length, frame.raw);
+    if !is_command || !template.commands[command].lengths.iter().all(carries) {
+        return None;
+    }
+    crate::responder::reply::matching(device, command, &frame).map(|(_, rule)| rule)
+}
