@@ -30,9 +30,12 @@ fn schema_files_are_current() {
 #[test]
 fn schemas_of_the_load_generator_are_current() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
-    for (name, expected) in
-        [("flood-report", fsu_mock::flood::schema::report()), ("flood-values", fsu_mock::flood::schema::values())]
-    {
+    let all = [
+        ("flood-report", fsu_mock::flood::schema::report()),
+        ("flood-centre", fsu_mock::flood::schema::centre()),
+        ("flood-values", fsu_mock::flood::schema::values()),
+    ];
+    for (name, expected) in all {
         let path = dir.join(format!("{name}.schema.json"));
         if std::env::var_os(WRITE).is_some() {
             std::fs::create_dir_all(&dir).expect("a directory");

@@ -252,7 +252,8 @@ pub struct FloodArgs {
     pub host: Option<IpAddr>,
     /// Commands and how often each takes its turn, e.g. 108B=3,1081=1 [default: all that are answered, equally]
     ///
-    /// A command whose rule is a timeout is sent when it is named, and is right when it has no reply.
+    /// A command whose rule is a timeout is sent when it is named, and is right when it has no reply. The report names what is left
+    /// out. One that no rule answers fails the run when it is named.
     #[arg(long, value_name = "MIX")]
     pub mix: Option<String>,
     /// Values of request fields: JSON, {"108B": {"year": "${rand(20,26)}$"}}; the functions of rules [default: `value`, else 0]
@@ -325,7 +326,14 @@ pub struct FloodArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Only listen on this address, as a supervision centre does, and count the heartbeats of each FSU
-    #[arg(long, value_name = "ADDR", conflicts_with_all = ["rate", "window", "tcp", "mix", "values"])]
+    ///
+    /// --config names the FSUs, and which of them should be heard; --fsu takes some of them; --seconds, --json and --quiet are as
+    /// ever. Fails when no heartbeat came, or none of an FSU whose interval fits in the time.
+    #[arg(long, value_name = "ADDR", conflicts_with_all = [
+        "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "retries", "drop",
+        "connections", "pipelining", "sockets", "echo", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
+        "max_loss", "seed", "html", "from", "mock_stats",
+    ])]
     pub centre: Option<SocketAddr>,
     /// Lines instead of a screen, also on a terminal
     #[arg(long)]
@@ -333,10 +341,10 @@ pub struct FloodArgs {
     /// Nothing while it runs
     #[arg(long, short)]
     pub quiet: bool,
-    /// Write the report as JSON (`fsu-mock schema flood-report`)
+    /// Write the report as JSON (`fsu-mock schema flood-report`); - is standard output, and the text goes to stderr
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
-    /// Write the report as one page of HTML
+    /// Write the report as one page of HTML; - as above
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
     /// Ask nobody: read the report of an earlier run (--json), print it, and write it again as asked
@@ -460,6 +468,9 @@ pub struct AskArgs {
     /// How often each frame is asked for again
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub retries: u32,
+    /// Print JSON, for programs: the frames as they travel, and what they say
+    #[arg(long, conflicts_with_all = ["repeat", "parallel"])]
+    pub json: bool,
     /// How many times to ask; more than once tells rates and latencies
     #[arg(long, value_name = "N", default_value = "1")]
     pub repeat: NonZeroUsize,
@@ -503,6 +514,8 @@ pub enum SchemaKind {
     Config(Kind),
     /// What `flood --json` writes.
     FloodReport,
+    /// What `flood --centre --json` writes.
+    FloodCentre,
     /// What `flood --values` reads.
     FloodValues,
 }
@@ -516,6 +529,7 @@ impl ValueEnum for SchemaKind {
             Self::Config(Kind::Rules),
             Self::Config(Kind::Vendor),
             Self::FloodReport,
+            Self::FloodCentre,
             Self::FloodValues,
         ]
     }
@@ -533,6 +547,7 @@ impl ValueEnum for SchemaKind {
                 (kind.name(), help)
             }
             Self::FloodReport => ("flood-report", "What flood --json writes"),
+            Self::FloodCentre => ("flood-centre", "What flood --centre --json writes"),
             Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),
         };
         Some(PossibleValue::new(name).help(help))

@@ -2,9 +2,11 @@
 //!
 //! - [`link`]: what carries frames to an FSU: datagrams, the B interface, a stream.
 //! - [`text`]: an answer for people.
+//! - [`json`]: the same for programs.
 //!
 //! The request and the way through a transfer are [`crate::client`]'s.
 
+mod json;
 mod link;
 mod text;
 
@@ -21,7 +23,7 @@ use crate::plan::fleet::{Device, Fsu};
 use crate::plan::template::ErrorReply;
 use crate::responder::build::Inputs;
 use link::Link;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread;
@@ -49,6 +51,10 @@ struct Ended {
     error: Option<ErrorReply>,
     answer: Vec<u8>,
     payload: Vec<u8>,
+    /// The command as it travelled the last time: over udp with its outer frame.
+    request_wire: Vec<u8>,
+    /// The answer, likewise; empty: none came.
+    answer_wire: Vec<u8>,
     tally: Tally,
     took: Duration,
 }
@@ -74,13 +80,18 @@ pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     if args.repeat.get() > 1 {
         return load_mode(args, &question, out);
     }
-    let ended = question.put(&mut question.link()?, question.request.clone())?;
-    if args.out.as_deref().is_some_and(is_stdout) {
-        let mut words = Vec::new();
+    let put = question.put(&mut question.link()?, question.request.clone());
+    let ended = put.map_err(|error| question.broken(&error))?;
+    let mut words = Vec::new();
+    if args.json {
+        json::write(&question, &ended, &mut words)?;
+    } else {
         text::write(&question, &ended, &mut words)?;
+    }
+    if args.out.as_deref().is_some_and(is_stdout) {
         Words::Stderr.print(&String::from_utf8_lossy(&words));
     } else {
-        text::write(&question, &ended, out)?;
+        out.write_all(&words)?;
     }
     if let Some(path) = args.out.as_ref().filter(|_| ended.outcome == Outcome::Done) {
         let written =
@@ -165,20 +176,39 @@ impl Question<'_> {
         Link::open(self.fsu, self.device, self.to, Duration::from_millis(self.patience.timeout_ms)).map_err(cannot)
     }
 
+    /// What kept it from being asked.
+    fn broken(&self, error: &io::Error) -> CliError {
+        let text = match error.kind() {
+            ErrorKind::ConnectionRefused => format!("refused: nobody listens at {} ({})", self.to, self.fsu.name),
+            _ => format!("{}: {error}", self.to),
+        };
+        CliError::new(Exit::NoAnswer, text)
+    }
+
     /// Asks once and waits for the end.
-    fn put(&self, link: &mut Link<'_>, request: Vec<u8>) -> Result<Ended, CliError> {
+    fn put(&self, link: &mut Link<'_>, request: Vec<u8>) -> io::Result<Ended> {
         let begin = Instant::now();
         let now_ms = |begin: Instant| begin.elapsed().as_millis() as u64;
         let mut exchange = Exchange::new(&self.device.template, request, self.follows, self.patience, 0);
-        let broken = |error| CliError::new(Exit::NoAnswer, format!("{}: {error}", self.to));
+        let (mut request_wire, mut answer_wire) = (Vec::new(), Vec::new());
         while let Some(deadline_ms) = exchange.deadline_ms() {
             if let Some(wire) = exchange.to_send() {
-                link.send(wire).map_err(broken)?;
+                link.send(wire)?;
+                if exchange.answer().is_empty() {
+                    request_wire = link.sent().to_vec();
+                    answer_wire.clear();
+                }
                 continue;
             }
             let wait_ms = deadline_ms.saturating_sub(now_ms(begin)).max(1);
-            match link.receive(Duration::from_millis(wait_ms)).map_err(broken)? {
-                Some(frame) => drop(exchange.on_frame(frame, now_ms(begin))),
+            match link.receive(Duration::from_millis(wait_ms))? {
+                Some(frame) => {
+                    let waited = exchange.answer().is_empty();
+                    exchange.on_frame(frame, now_ms(begin));
+                    if waited && !exchange.answer().is_empty() {
+                        answer_wire = link.came().to_vec();
+                    }
+                }
                 None => exchange.on_time(now_ms(begin)),
             }
         }
@@ -191,6 +221,8 @@ impl Question<'_> {
             error,
             answer: exchange.answer().to_vec(),
             payload: exchange.payload().to_vec(),
+            request_wire,
+            answer_wire,
             tally: exchange.tally(),
             took: begin.elapsed(),
         })
@@ -201,8 +233,15 @@ impl Question<'_> {
         let mut link = self.link()?;
         let mut sum = Sum::default();
         for _ in 0..commands {
-            let ended = self.put(&mut link, self.request.clone())?;
-            sum.add(&ended, self.should.holds(&ended.payload));
+            match self.put(&mut link, self.request.clone()) {
+                Ok(ended) => sum.add(&ended, self.should.holds(&ended.payload)),
+                // It was there before, and may be again.
+                Err(error) if error.kind() == ErrorKind::ConnectionRefused && !sum.took.is_empty() => {
+                    sum.failed += 1;
+                    thread::sleep(Duration::from_millis(self.patience.timeout_ms));
+                }
+                Err(error) => return Err(self.broken(&error)),
+            }
         }
         Ok(sum)
     }

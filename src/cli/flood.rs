@@ -19,9 +19,11 @@ use crate::flood::values::{FloodValues, VALUES_BYTES_MAX};
 use crate::flood::{broadcast, centre, run};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::plan::template::Template;
+use serde::Serialize;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -58,9 +60,13 @@ impl Out {
 }
 
 impl Reports {
-    /// Does one of them go to standard output?
-    fn take_stdout(&self) -> bool {
-        [&self.json, &self.html].into_iter().flatten().any(|out| matches!(out, Out::Stdout))
+    /// Prints the text: to stderr where standard output is a report's.
+    fn tell(&self, text: &str) -> Result<(), CliError> {
+        if [&self.json, &self.html].into_iter().flatten().any(|out| matches!(out, Out::Stdout)) {
+            let _ = io::stderr().lock().write_all(text.as_bytes());
+            return Ok(());
+        }
+        super::print(text.as_bytes()).map(drop)
     }
 
     fn claim(args: &FloodArgs) -> Result<Self, CliError> {
@@ -89,11 +95,7 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
     let send_for = seconds("--seconds", args.seconds)?;
     if let Some(address) = args.centre {
-        let fleet = args.config.as_deref().map(|path| fleet::load(Some(path))).transpose()?;
-        let total = centre::listen(address, send_for, fleet.as_ref(), args.quiet, &mut stop)
-            .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
-        super::print(total.as_bytes())?;
-        return Ok(Exit::Ok);
+        return centre(args, address, send_for, &reports, &mut stop);
     }
     let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
@@ -102,6 +104,31 @@ pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     let show: &mut dyn Show = screen.as_mut().map_or(&mut lines, |screen| screen);
     let report = run::run(options, show, &mut stop).map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
     finish(args, &reports, report)
+}
+
+/// Listens as a centre does, and reports.
+fn centre(
+    args: &FloodArgs,
+    address: SocketAddr,
+    time: Duration,
+    reports: &Reports,
+    stop: &mut dyn FnMut() -> bool,
+) -> Result<Exit, CliError> {
+    let fleet = args.config.as_deref().map(|path| fleet::load(Some(path))).transpose()?;
+    if fleet.is_none() && !args.fsu.is_empty() {
+        return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
+    }
+    let expected = fleet.as_ref().map(|fleet| centre::expected(fleet, &args.fsu)).unwrap_or_default();
+    if fleet.is_some() && expected.is_empty() {
+        return Err(usage("--centre: no FSU of the configuration sends heartbeats, or none has such a name"));
+    }
+    let config = args.config.as_ref().map(|path| path.display().to_string());
+    let called = centre::Called { command_line: std::env::args().collect(), config };
+    let report = centre::listen(address, time, (&expected, called), args.quiet, stop)
+        .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
+    let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
+    json.and(reports.tell(&report.text()))?;
+    Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
 }
 
 /// Writes and prints a report; its verdict is the exit code. What one of them meets does not keep the others from it.
@@ -118,13 +145,7 @@ fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Resul
     }
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
     let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats))).transpose();
-    let printed = if reports.take_stdout() {
-        // That is a report's alone.
-        let _ = io::stderr().lock().write_all(text(&report).as_bytes());
-        Ok(())
-    } else {
-        super::print(text(&report).as_bytes()).map(drop)
-    };
+    let printed = reports.tell(&text(&report));
     read.and(json).and(html).and(printed)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }
@@ -135,7 +156,7 @@ fn mock_stats(path: &Path) -> Result<serde_json::Value, CliError> {
         .map_err(|error| usage(format!("{} holds no statistics of run: {error}", path.display())))
 }
 
-fn json(report: &FloodReport) -> Result<String, CliError> {
+fn json(report: &impl Serialize) -> Result<String, CliError> {
     let json = serde_json::to_string_pretty(report).map_err(|error| usage(format!("--json: {error}")))?;
     Ok(format!("{json}\n"))
 }

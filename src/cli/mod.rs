@@ -79,6 +79,7 @@ fn dispatch(command: Command) -> Result<Exit, CliError> {
             match args.kind {
                 SchemaKind::Config(kind) => schema::text(kind),
                 SchemaKind::FloodReport => crate::flood::schema::report(),
+                SchemaKind::FloodCentre => crate::flood::schema::centre(),
                 SchemaKind::FloodValues => crate::flood::schema::values(),
             }
             .as_bytes(),

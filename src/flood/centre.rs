@@ -1,10 +1,13 @@
 //! A stand-in for a supervision centre: it only listens, and counts the heartbeats of each FSU.
 
-use super::text::thousands;
+use super::targets::fits;
+use super::text::{counted, thousands};
 use super::worker::wait_for;
 use crate::codec::outer::{Comm, Frames, Up};
-use crate::plan::fleet::{Fleet, FsuId};
+use crate::plan::fleet::{Fleet, Fsu, FsuId};
 use crate::shard::sys::{BATCH, Receiver};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -55,46 +58,172 @@ impl Heard {
             }
         }
     }
+}
+
+/// An FSU that sends heartbeats.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its name.
+    pub name: Box<str>,
+    /// Its id.
+    pub id: FsuId,
+    /// Between two heartbeats.
+    pub interval_ms: u64,
+}
+
+/// Those of a fleet, with names that fit.
+pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<Expected> {
+    let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
+    let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat_interval_ms?)));
+    beats.map(|(fsu, interval_ms)| Expected { name: fsu.name.clone(), id: fsu.id, interval_ms }).collect()
+}
+
+/// What a centre heard, as `--json FILE` holds it. `fsu-mock schema flood-centre` prints its JSON Schema.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct CentreReport {
+    /// Version of this shape.
+    pub version: u32,
+    /// Name and version of the program.
+    pub program: String,
+    /// As it was called.
+    pub command_line: Vec<String>,
+    /// The configuration; none: nothing is expected.
+    pub config: Option<String>,
+    /// Where it listened.
+    pub address: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// For how long it listened.
+    pub listened_s: f64,
+    /// Heartbeats of all FSUs.
+    pub heartbeats: u64,
+    /// Good frames that are no heartbeats.
+    pub other_frames: u64,
+    /// What is no good frame.
+    pub bad_frames: u64,
+    /// FSUs that were heard, in the order of their ids.
+    pub fsus: Vec<HeardFsu>,
+    /// FSUs of the configuration that should have been heard and were not.
+    pub not_heard: Vec<String>,
+    /// FSUs of the configuration that were not heard, and whose interval is longer than the time.
+    pub not_due: Vec<String>,
+    /// Did everything pass.
+    pub passed: bool,
+    /// Why not.
+    pub failures: Vec<String>,
+}
+
+/// An FSU that was heard.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct HeardFsu {
+    /// Its id, as hex digits.
+    pub id: String,
+    /// Its name, where the configuration has it.
+    pub name: Option<String>,
+    /// Its heartbeats.
+    pub heartbeats: u64,
+}
+
+/// What a run was called with.
+#[derive(Clone, Debug)]
+pub struct Called {
+    /// The command line.
+    pub command_line: Vec<String>,
+    /// The configuration; none: every FSU is as good.
+    pub config: Option<String>,
+}
+
+/// The version of [`CentreReport`].
+const VERSION: u32 = 1;
+/// A heartbeat may come so much later than its interval says.
+const LATE: f64 = 1.05;
+
+impl CentreReport {
+    /// What was heard in so many seconds, beside what should have been.
+    pub fn new(heard: &Heard, seconds: f64, expected: &[Expected], called: Called) -> Self {
+        let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
+        all.sort_unstable_by_key(|(id, _)| id.bytes);
+        let name = |id: &FsuId| expected.iter().find(|fsu| fsu.id.bytes == id.bytes).map(|fsu| fsu.name.to_string());
+        let fsus = all.into_iter().map(|(id, heartbeats)| HeardFsu { id: format!("{id:?}"), name: name(id), heartbeats });
+        let is_heard = |fsu: &&Expected| heard.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes);
+        let is_due = |fsu: &&Expected| fsu.interval_ms as f64 * LATE <= seconds * 1000.0;
+        let (due, rest): (Vec<&Expected>, Vec<&Expected>) = expected.iter().partition(is_due);
+        let mute = |fsus: Vec<&Expected>| -> Vec<String> {
+            fsus.into_iter().filter(|fsu| !is_heard(fsu)).map(|fsu| fsu.name.to_string()).collect()
+        };
+        let (not_heard, not_due) = (mute(due), mute(rest));
+        let mut failures = Vec::new();
+        if heard.heartbeats == 0 {
+            failures.push("no heartbeat was heard".to_owned());
+        } else if called.config.is_some() && !expected.iter().any(|fsu| is_heard(&fsu)) {
+            failures.push("no heartbeat of an FSU of the configuration was heard".to_owned());
+        }
+        if !not_heard.is_empty() {
+            let fsus = counted(not_heard.len() as u64, "FSU", "FSUs");
+            failures.push(format!("{fsus} not heard, though the interval fits in the time"));
+        }
+        Self {
+            version: VERSION,
+            program: concat!("fsu-mock ", env!("CARGO_PKG_VERSION")).into(),
+            command_line: called.command_line,
+            config: called.config,
+            address: String::new(),
+            started: String::new(),
+            listened_s: (seconds * 1000.0).round() / 1000.0,
+            heartbeats: heard.heartbeats,
+            other_frames: heard.replies,
+            bad_frames: heard.bad,
+            fsus: fsus.collect(),
+            not_heard,
+            not_due,
+            passed: failures.is_empty(),
+            failures,
+        }
+    }
 
     /// For people.
-    pub fn text(&self, seconds: f64, fleet: Option<&Fleet>) -> String {
+    pub fn text(&self) -> String {
         let mut out = String::new();
         // Writing to a String cannot fail.
         let _ = writeln!(
             out,
-            "{} heartbeats of {} FSUs in {seconds:.1} s; {} other frames, {} that were none",
-            thousands(self.heartbeats),
-            thousands(self.by_fsu.len() as u64),
-            thousands(self.replies),
-            thousands(self.bad),
+            "{} of {} in {:.1} s; {}, {} that were none",
+            counted(self.heartbeats, "heartbeat", "heartbeats"),
+            counted(self.fsus.len() as u64, "FSU", "FSUs"),
+            self.listened_s,
+            counted(self.other_frames, "other frame", "other frames"),
+            thousands(self.bad_frames),
         );
-        let mut all: Vec<(&FsuId, u64)> = self.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
-        all.sort_unstable_by_key(|(id, _)| id.bytes);
-        for (id, count) in all.iter().take(LISTED_MAX) {
-            let name = fleet.and_then(|fleet| fleet.fsus.iter().find(|fsu| fsu.id.bytes == id.bytes));
-            let _ = writeln!(out, "  {:>8}  {id:?}  {}", thousands(*count), name.map_or("", |fsu| &fsu.name));
+        for HeardFsu { id, name, heartbeats } in self.fsus.iter().take(LISTED_MAX) {
+            let _ = writeln!(out, "  {:>8}  {id}  {}", thousands(*heartbeats), name.as_deref().unwrap_or_default());
         }
-        if all.len() > LISTED_MAX {
-            let _ = writeln!(out, "  and {} more", all.len() - LISTED_MAX);
+        if self.fsus.len() > LISTED_MAX {
+            let _ = writeln!(out, "  and {} more", self.fsus.len() - LISTED_MAX);
         }
-        if let Some(fleet) = fleet {
-            let mute = fleet.fsus.iter().filter(|fsu| {
-                fsu.heartbeat_interval_ms.is_some() && !self.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes)
-            });
-            let _ = writeln!(out, "{} FSUs that send heartbeats were not heard", mute.count());
+        for (names, why) in [(&self.not_heard, "not heard"), (&self.not_due, "not heard, interval longer than the time")] {
+            if !names.is_empty() {
+                let more = names.len().saturating_sub(LISTED_MAX);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                let listed: Vec<&str> = names.iter().take(LISTED_MAX).map(String::as_str).collect();
+                let _ = writeln!(out, "  {why}: {}{more}", listed.join(", "));
+            }
         }
+        let _ = match self.failures.as_slice() {
+            [] => writeln!(out, "\n  passed"),
+            failures => writeln!(out, "\n  FAILED: {}", failures.join(", ")),
+        };
         out
     }
 }
 
-/// Listens until the time is over or `stop` says so; the counts as text.
+/// Listens until the time is over or `stop` says so; what was heard.
 pub fn listen(
     address: SocketAddr,
     time: Duration,
-    fleet: Option<&Fleet>,
+    (expected, called): (&[Expected], Called),
     quiet: bool,
     stop: &mut dyn FnMut() -> bool,
-) -> io::Result<String> {
+) -> io::Result<CentreReport> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     if address.is_ipv6() {
@@ -105,7 +234,8 @@ pub fn listen(
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
     socket.bind(&address.into())?;
     let socket: UdpSocket = socket.into();
-    let _ = writeln!(io::stderr().lock(), "listening {}", socket.local_addr()?);
+    let (address, started) = (socket.local_addr()?, jiff::Timestamp::now());
+    let _ = writeln!(io::stderr().lock(), "listening {address}");
     let (mut receiver, mut plain, mut heard) = (Receiver::new(), Vec::new(), Heard::default());
     let start = Instant::now();
     let (mut next, mut before) = (start + Duration::from_secs(1), 0);
@@ -137,7 +267,8 @@ pub fn listen(
             before = heard.heartbeats;
         }
     }
-    Ok(heard.text(start.elapsed().as_secs_f64(), fleet))
+    let report = CentreReport::new(&heard, start.elapsed().as_secs_f64(), expected, called);
+    Ok(CentreReport { address: address.to_string(), started: format!("{started:.3}"), ..report })
 }
 
 #[cfg(test)]
@@ -161,7 +292,42 @@ mod tests {
             heard.datagram(&datagram, &mut Vec::new());
         }
         assert_eq!((heard.heartbeats, heard.by_fsu.len(), heard.bad), (3, 2, 2));
-        assert!(heard.text(1.0, None).starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none"));
+        let called = Called { command_line: Vec::new(), config: None };
+        let report = CentreReport::new(&heard, 1.0, &[], called);
+        assert!(report.text().starts_with("3 heartbeats of 2 FSUs in 1.0 s; 0 other frames, 2 that were none\n"));
+        assert!(report.passed);
+    }
+
+    #[test]
+    fn n15_who_should_have_been_heard_is_told() {
+        let id = |first: u8| {
+            let mut bytes = [0; FsuId::BYTES];
+            bytes[0] = first;
+            FsuId { bytes, len: 1 }
+        };
+        let fsu = |name: &str, first, interval_ms| Expected { name: name.into(), id: id(first), interval_ms };
+        let expected = [fsu("a", 1, 900), fsu("b", 2, 900), fsu("c", 3, 1_000)];
+        let check = |heard: &[u8], is_config: bool, failures: &[&str], not_heard: &[&str], not_due: &[&str]| {
+            let by_fsu: HashMap<FsuId, u64> = heard.iter().map(|&first| (id(first), 1)).collect();
+            let heard = Heard { heartbeats: by_fsu.len() as u64, by_fsu, ..Heard::default() };
+            let called = Called { command_line: Vec::new(), config: is_config.then(String::new) };
+            let report = CentreReport::new(&heard, 1.0, if is_config { &expected } else { &[] }, called);
+            assert_eq!(report.failures, failures, "{heard:?}");
+            assert_eq!((report.not_heard, report.not_due), (strings(not_heard), strings(not_due)), "{heard:?}");
+        };
+        let one = "1 FSU not heard, though the interval fits in the time";
+        let two = "2 FSUs not heard, though the interval fits in the time";
+        check(&[1, 2], true, &[], &[], &["c"]);
+        check(&[1, 2, 3], true, &[], &[], &[]);
+        check(&[1], true, &[one], &["b"], &["c"]);
+        check(&[9], true, &["no heartbeat of an FSU of the configuration was heard", two], &["a", "b"], &["c"]);
+        check(&[], true, &["no heartbeat was heard", two], &["a", "b"], &["c"]);
+        check(&[], false, &["no heartbeat was heard"], &[], &[]);
+        check(&[9], false, &[], &[], &[]);
+    }
+
+    fn strings(all: &[&str]) -> Vec<String> {
+        all.iter().map(|&one| one.to_owned()).collect()
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! JSON Schemas of what the load generator reads and writes; kept under docs/schema/.
 
+use super::centre::CentreReport;
 use super::report::FloodReport;
 use super::values::ValuesFile;
 use schemars::JsonSchema;
@@ -17,6 +18,11 @@ fn text<T: JsonSchema>(title: &str) -> String {
 /// Of `--json`.
 pub fn report() -> String {
     text::<FloodReport>("flood-report")
+}
+
+/// Of `--centre` with `--json`.
+pub fn centre() -> String {
+    text::<CentreReport>("flood-centre")
 }
 
 /// Of `--values`.

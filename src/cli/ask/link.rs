@@ -17,6 +17,9 @@ pub(super) struct Link<'a> {
     buffer: Vec<u8>,
     /// An inner frame.
     frame: Vec<u8>,
+    /// What was sent last, as it travelled, and what came last.
+    sent: Vec<u8>,
+    came: Vec<u8>,
     /// Buffers of the outer frame.
     framed: Vec<u8>,
     escaped: Vec<u8>,
@@ -40,15 +43,27 @@ impl<'a> Link<'a> {
             socket.connect(to)?;
             Carrier::Datagrams(socket)
         };
-        let [buffer, frame, framed, escaped] = [const { Vec::new() }; 4];
-        Ok(Self { fsu, device, carrier, buffer, frame, framed, escaped })
+        let [buffer, frame, sent, came, framed, escaped] = [const { Vec::new() }; 6];
+        Ok(Self { fsu, device, carrier, buffer, frame, sent, came, framed, escaped })
     }
 
-    /// Sends an inner frame.
+    /// What was sent last, as it travelled: over udp with its outer frame.
+    pub(super) fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
+    /// What came last, likewise.
+    pub(super) fn came(&self) -> &[u8] {
+        &self.came
+    }
+
+    /// Sends an inner frame. [`ErrorKind::ConnectionRefused`]: nobody listens there.
     pub(super) fn send(&mut self, wire: &[u8]) -> io::Result<()> {
+        self.sent.clear();
         match &mut self.carrier {
             Carrier::Stream(stream) => {
                 self.buffer.clear();
+                self.sent.extend_from_slice(wire);
                 stream.write_all(wire)
             }
             Carrier::Datagrams(socket) => {
@@ -62,17 +77,15 @@ impl<'a> Link<'a> {
                 } else {
                     wire
                 };
-                match socket.send(bytes) {
-                    // Nobody listened to an earlier one: silence, like any other loss.
-                    Err(error) if error.kind() == ErrorKind::ConnectionRefused => Ok(()),
-                    sent => sent.map(drop),
-                }
+                self.sent.extend_from_slice(bytes);
+                socket.send(bytes).map(drop)
             }
         }
     }
 
-    /// The next inner frame; `None`: none came in time, or what came is none.
+    /// The next inner frame; `None`: none came in time, or what came is none. [`ErrorKind::ConnectionRefused`]: nobody listens there.
     pub(super) fn receive(&mut self, wait: Duration) -> io::Result<Option<&[u8]>> {
+        self.came.clear();
         match &mut self.carrier {
             Carrier::Datagrams(socket) => {
                 socket.set_read_timeout(Some(wait))?;
@@ -83,6 +96,7 @@ impl<'a> Link<'a> {
                 };
                 let datagram = &self.buffer[..len];
                 if self.fsu.transport != Transport::Udp {
+                    self.came.extend_from_slice(datagram);
                     return Ok(Some(datagram));
                 }
                 let mut found = false;
@@ -92,6 +106,7 @@ impl<'a> Link<'a> {
                     {
                         self.frame.clear();
                         self.frame.extend_from_slice(data);
+                        self.came.extend_from_slice(frame.bytes);
                         found = true;
                         break;
                     }
@@ -114,6 +129,7 @@ impl<'a> Link<'a> {
                     };
                     self.buffer.extend_from_slice(&part[..len]);
                     if is_whole(&self.device.template, &self.buffer, &mut self.frame) {
+                        self.came.extend_from_slice(&self.buffer);
                         return Ok(Some(&self.buffer));
                     }
                 }
@@ -123,10 +139,7 @@ impl<'a> Link<'a> {
 }
 
 fn is_silence(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted | ErrorKind::ConnectionRefused
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
 /// One reply was asked for: the bytes are it as soon as they are a good frame.

@@ -4,7 +4,7 @@ use super::super::columns::dump;
 use super::{Ended, Question, Sum};
 use crate::client::exchange::Outcome;
 use crate::codec::value;
-use crate::plan::template::Field;
+use crate::plan::template::{Field, Template};
 use crate::words::count;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -26,25 +26,24 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     };
     let ms = ended.took.as_secs_f64() * 1_000.0;
     writeln!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
+    // As they travelled, for `explain`.
+    for (name, wire) in [("request", &ended.request_wire), ("answer", &ended.answer_wire)] {
+        if !wire.is_empty() {
+            writeln!(out, "  {name:<7}  {}", hex::encode_upper(wire))?;
+        }
+    }
     let raw = ended.answer.as_slice();
     if raw.is_empty() {
         return tally(ended, out);
     }
     writeln!(out, "\nanswer")?;
     fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
-    let end = raw.len().saturating_sub(template.tail_len);
-    let data = if template.transfer.is_some() {
-        ended.payload.as_slice()
-    } else {
-        raw.get(template.left_len..end).unwrap_or_default()
-    };
+    let data = data(question, ended);
     if !data.is_empty() {
         writeln!(out, "\ndata: {}{}", count(data.len(), "byte"), frames(question, data.len()))?;
         let is_reply = ended.error.is_none() && data.len() == command.response_len;
         if is_reply && !command.response.is_empty() {
-            // The fields of a data frame count from the frame's start.
-            let mut frame = vec![0; template.left_len];
-            frame.extend_from_slice(data);
+            let frame = data_frame(template, data);
             fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
         } else {
             for line in dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2) {
@@ -86,16 +85,23 @@ fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
+/// Names and values of fields.
+pub(super) fn decoded<'a>(
+    fields: impl Iterator<Item = &'a Field>,
+    raw: &[u8],
+    len: usize,
+) -> impl Iterator<Item = (&'a str, String)> {
+    fields.map(move |field| {
+        let at = field.at.in_frame(len);
+        let bytes = raw.get(at..).and_then(|rest| rest.get(..field.slot.len)).unwrap_or_default();
+        let mut text = String::new();
+        value::decode(&field.slot, bytes, &mut text);
+        (&*field.name, text)
+    })
+}
+
 fn fields<'a>(fields: impl Iterator<Item = &'a Field>, raw: &[u8], len: usize, out: &mut dyn Write) -> io::Result<()> {
-    let rows: Vec<(&str, String)> = fields
-        .map(|field| {
-            let at = field.at.in_frame(len);
-            let bytes = raw.get(at..).and_then(|rest| rest.get(..field.slot.len)).unwrap_or_default();
-            let mut text = String::new();
-            value::decode(&field.slot, bytes, &mut text);
-            (&*field.name, text)
-        })
-        .collect();
+    let rows: Vec<(&str, String)> = decoded(fields, raw, len).collect();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     for (name, text) in rows {
         writeln!(out, "  {name:width$}  {text}")?;

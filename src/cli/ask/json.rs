@@ -1,0 +1,46 @@
+//! An answer for programs.
+
+use super::text::{data, data_frame, decoded};
+use super::{Ended, Question};
+use crate::client::exchange::Outcome;
+use serde_json::{Map, Value, json};
+use std::io::{self, Write};
+
+/// One object: the frames as hex digits, as they travelled, and what they say.
+pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let template = &*question.device.template;
+    let command = &template.commands[question.command];
+    let (raw, data) = (ended.answer.as_slice(), data(question, ended));
+    let is_reply = ended.error.is_none() && data.len() == command.response_len;
+    let frame = data_frame(template, data);
+    let header = template.left.iter().chain(&template.tail).filter(|_| !raw.is_empty());
+    let fields = command.response.iter().filter(|_| is_reply && !raw.is_empty());
+    let object = |pairs: &mut dyn Iterator<Item = (&str, String)>| -> Map<String, Value> {
+        pairs.map(|(name, text)| (name.to_owned(), text.into())).collect()
+    };
+    let told = json!({
+        "fsu": &*question.fsu.name,
+        "to": question.to.to_string(),
+        "command": &*command.key_text,
+        "outcome": match ended.outcome {
+            Outcome::Done => "answered",
+            Outcome::Refused => "refused",
+            Outcome::TimedOut => "timed_out",
+            Outcome::Lost => "transfer_lost",
+            Outcome::TooLong => "too_long",
+        },
+        "error_reply": ended.error.map(|error| error.name()),
+        "took_ms": (ended.took.as_secs_f64() * 1e6).round() / 1e3,
+        "request": hex::encode_upper(&ended.request_wire),
+        "answer": hex::encode_upper(&ended.answer_wire),
+        "header": object(&mut decoded(header, raw, raw.len())),
+        "data": hex::encode_upper(data),
+        "fields": object(&mut decoded(fields, &frame, frame.len() + template.tail_len)),
+        "as_the_rules_say": template.transfer.as_ref().and_then(|_| question.should.holds(&ended.payload)),
+        "sent": ended.tally.sent,
+        "retries": ended.tally.retries,
+        "restarts": ended.tally.restarts,
+        "passed_over": ended.tally.passed_over,
+    });
+    writeln!(out, "{told:#}")
+}
