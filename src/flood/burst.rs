@@ -142,7 +142,9 @@ mod tests {
         check("abcde", 3, true, "bac", "+++");
         check("abcde", 3, true, "cab", "+++");
         check("abcde", 3, true, "aa", "+-");
-        check("abcde", 3, true, "ad", "+-");
+        // `d` as the first of them, or too far away.
+        check("abcde", 3, true, "ad", "++");
+        check("abcdefg", 3, true, "ad", "+-");
         check("abcde", 3, true, "ace", "++-");
     }
 

@@ -204,6 +204,10 @@ impl Lane {
                         continue;
                     }
                     let is_prompt = age_ns <= prompt_ns(timing(flight), timeout_ns);
+                    let (at, after) = match after {
+                        Some(_) => self.newest_burst(at, &mut check).unwrap_or((at, after)),
+                        None => (at, after),
+                    };
                     self.prompt_since_ns = is_prompt.then(|| self.prompt_since_ns.unwrap_or(now_ns));
                     return self.answer_open(at, after, None, doubtful || late.is_some(), spent);
                 }
@@ -236,6 +240,20 @@ impl Lane {
             Some((_, Wrong::Key)) | None => Settled::Unexpected(closest.map(|(_, wrong)| wrong)),
             Some((at, wrong)) => self.answer_wrong(at, wrong),
         }
+    }
+
+    /// A reply fits a burst that lacks one, and a later, equal one that has begun: it is that one's.
+    #[cold]
+    fn newest_burst(
+        &self,
+        at: usize,
+        check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>,
+    ) -> Option<(usize, Right)> {
+        let request = self.open.get(at)?.request;
+        let has_begun = |flight: &Flight| flight.burst.as_ref().is_some_and(|burst| burst.has_begun());
+        let later = (at + 1..self.open.len().min(COMPARED_MAX)).rev();
+        let mut begun = later.filter(|&at| self.open[at].request == request && has_begun(&self.open[at]));
+        begun.find_map(|at| check(&self.open[at]).ok().map(|after| (at, after)))
     }
 
     /// A right reply to a request under way.
@@ -530,6 +548,95 @@ mod tests {
         // Nothing else is left: the delay may have been skipped.
         assert_eq!(reply(160), Settled::Good(flight(1, 110), false));
         assert_eq!(reply(261), Settled::Duplicate);
+    }
+
+    /// Every 10 a request that is answered at once and once more. Before that, the server was away for a while.
+    #[test]
+    fn n15_a_second_reply_is_no_late_answer_to_an_older_request() {
+        let mut all = Lane::new(OVERDUE_MAX);
+        (0..20).for_each(|n| all.push(flight(1, n * 10)));
+        let (mut late, mut duplicates) = (0, 0);
+        for now in (200..2_000).step_by(10) {
+            all.expire(now, TIMEOUT, &mut Vec::new(), |_| {});
+            all.push(flight(1, now));
+            for _ in 0..2 {
+                match reply(&mut all, now, 1) {
+                    Settled::Good(..) => {}
+                    Settled::Late(_, Late::Doubtful) => late += 1,
+                    Settled::Duplicate => duplicates += 1,
+                    other => panic!("{now}: {other:?}"),
+                }
+            }
+        }
+        // At first a stalled server would look the same.
+        assert!(late < 12 && duplicates > 150, "{late} {duplicates}");
+    }
+
+    /// The server stalls, and then answers all that waited: none of these is a duplicate.
+    #[test]
+    fn n15_answers_after_a_stall_are_late() {
+        let mut all = Lane::new(OVERDUE_MAX);
+        (0..50).for_each(|n| all.push(flight(1, n * 10)));
+        all.expire(500, TIMEOUT, &mut Vec::new(), |_| {});
+        let settled: Vec<Settled> = (0..50).map(|_| reply(&mut all, 500, 1)).collect();
+        let count = |is: fn(&Settled) -> bool| settled.iter().filter(|one| is(one)).count();
+        assert_eq!(count(|one| matches!(one, Settled::Good(_, true))), 10);
+        assert_eq!(count(|one| matches!(one, Settled::Late(_, Late::Doubtful | Late::Overdue))), 40);
+    }
+
+    /// Replies are entries of a cycle of 3, and so long is a burst.
+    fn burst(lane: &mut Lane, now: u64, entry: usize) -> Settled {
+        let looks_like = [0, 1, 2].map(|other| other == entry);
+        let check = |flight: &Flight| {
+            let after = flight.burst.as_ref().map(|burst| burst.after(true, &looks_like).map(Box::new));
+            after.map_or(Ok(None), |after| after.map(Some).ok_or(Wrong::Turn))
+        };
+        lane.settle(now, TIMEOUT, &mut Vec::new(), |_| Timing::default(), check)
+    }
+
+    fn bursts(sent: &[u64]) -> Lane {
+        let mut lane = Lane::new(OVERDUE_MAX);
+        for &sent_ns in sent {
+            lane.push(Flight { burst: Some(Box::new(Burst::new(3, true))), ..flight(1, sent_ns) });
+        }
+        lane
+    }
+
+    #[test]
+    fn n15_the_replies_of_a_burst_answer_one_request() {
+        let mut all = bursts(&[0, 10]);
+        for sent in [0, 10] {
+            for entry in [0, 1] {
+                assert!(matches!(burst(&mut all, 20, entry), Settled::Part { wrong: None, overdue: false, .. }));
+            }
+            let Settled::Good(flight, false) = burst(&mut all, 20, 2) else { panic!("it is whole") };
+            assert_eq!((flight.sent_ns, all.open()), (sent, usize::from(sent == 0)));
+        }
+        assert_eq!(burst(&mut all, 20, 0), Settled::Duplicate);
+    }
+
+    #[test]
+    fn n15_a_missing_reply_of_a_burst_is_not_taken_from_the_next() {
+        let mut all = bursts(&[0, 10]);
+        for entry in [0, 2, 0, 1] {
+            assert!(matches!(burst(&mut all, 20, entry), Settled::Part { wrong: None, .. }), "{entry}");
+        }
+        let Settled::Good(flight, _) = burst(&mut all, 20, 2) else { panic!("the second is whole") };
+        assert_eq!(flight.sent_ns, 10);
+        let mut left = Vec::new();
+        all.expire(101, TIMEOUT, &mut Vec::new(), |flight| left.push(flight.burst.as_ref().unwrap().left()));
+        assert_eq!(left, [1]);
+        // It comes after all, if it is not a second one of the burst after it.
+        assert!(matches!(burst(&mut all, 110, 1), Settled::Late(_, Late::Doubtful)));
+    }
+
+    #[test]
+    fn n15_a_wrong_reply_takes_a_place_of_its_burst() {
+        let mut all = bursts(&[0]);
+        assert!(matches!(burst(&mut all, 20, 0), Settled::Part { wrong: None, .. }));
+        assert!(matches!(burst(&mut all, 20, 0), Settled::Part { wrong: Some(Wrong::Turn), .. }));
+        assert!(matches!(burst(&mut all, 20, 2), Settled::Spoilt(_)));
+        assert_eq!(all.open(), 0);
     }
 
     /// Equal requests cost one comparison: a reply finds its request behind many that are not answered yet.
