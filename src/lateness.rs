@@ -42,7 +42,7 @@ impl Lateness {
         let lost = if *lost == 0 { String::new() } else { format!(", {lost} requests lost by it") };
         format!(
             "saturated at {rate_per_s:.0} requests/s: a closed loop drives the mock to its limit, and lateness there is queueing \
-             ({}.{:03} ms at p99.9{lost}); to judge the mock, start it anew and flood with --rate {judge_per_s:.0}",
+             ({}.{:03} ms at p99.9{lost}); to judge the mock, start it again and flood with --rate {judge_per_s:.0}",
             p999_us / 1_000,
             p999_us % 1_000
         )

@@ -144,7 +144,8 @@ impl CentreReport {
         let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
         all.sort_unstable_by_key(|(id, _)| id.bytes);
         let name = |id: &FsuId| expected.iter().find(|fsu| fsu.id.bytes == id.bytes).map(|fsu| fsu.name.to_string());
-        let fsus = all.into_iter().map(|(id, heartbeats)| HeardFsu { id: format!("{id:?}"), name: name(id), heartbeats });
+        let fsus =
+            all.into_iter().map(|(id, heartbeats)| HeardFsu { id: format!("{id:?}"), name: name(id), heartbeats });
         let is_heard = |fsu: &&Expected| heard.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes);
         let is_due = |fsu: &&Expected| fsu.interval_ms as f64 * LATE <= seconds * 1000.0;
         let (due, rest): (Vec<&Expected>, Vec<&Expected>) = expected.iter().partition(is_due);
@@ -200,7 +201,9 @@ impl CentreReport {
         if self.fsus.len() > LISTED_MAX {
             let _ = writeln!(out, "  and {} more", self.fsus.len() - LISTED_MAX);
         }
-        for (names, why) in [(&self.not_heard, "not heard"), (&self.not_due, "not heard, interval longer than the time")] {
+        for (names, why) in
+            [(&self.not_heard, "not heard"), (&self.not_due, "not heard, interval longer than the time")]
+        {
             if !names.is_empty() {
                 let more = names.len().saturating_sub(LISTED_MAX);
                 let more = if more > 0 { format!(" and {more} more") } else { String::new() };

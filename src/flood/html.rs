@@ -16,11 +16,8 @@ fn escaped(text: &str) -> String {
 /// The page. `mock` is what the mock wrote with `--stats`, if it is known.
 pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     let mut out = String::new();
-    let title = format!(
-        "fsu-mock flood: {} over {}",
-        counted(report.run.fsus as u64, "FSU", "FSUs"),
-        report.run.transport
-    );
+    let title =
+        format!("fsu-mock flood: {} over {}", counted(report.run.fsus as u64, "FSU", "FSUs"), report.run.transport);
     // Writing to a String cannot fail.
     let _ = write!(
         out,
@@ -123,7 +120,9 @@ fn throughput(report: &FloodReport, out: &mut String) {
     let chart = chart("Throughput over time", &seconds_axis(&seconds), &y, &lines);
     let rest = match report.seconds.len() - seconds.len() {
         0 => "",
-        _ => "<p class=\"note\">Not drawn: what came after the end of sending, and parts of a second below 0.2 s.</p>\n",
+        _ => {
+            "<p class=\"note\">Not drawn: what came after the end of sending, and parts of a second below 0.2 s.</p>\n"
+        }
     };
     let _ = writeln!(out, "<section>\n<h2>Throughput over time</h2>\n{chart}{rest}</section>");
 }
@@ -136,9 +135,8 @@ fn latency_over_time(report: &FloodReport, out: &mut String) {
     if some.is_empty() {
         return;
     }
-    let points = |of: fn(&Second) -> f64| {
-        some.iter().map(|second| (second.at_s, of(second).max(0.1).log10())).collect()
-    };
+    let points =
+        |of: fn(&Second) -> f64| some.iter().map(|second| (second.at_s, of(second).max(0.1).log10())).collect();
     let lines = [
         Line { name: "median", class: "a", points: points(|second| second.p50_us) },
         Line { name: "p99", class: "b", points: points(|second| second.p99_us) },

@@ -662,7 +662,10 @@ mod tests {
         assert_eq!(reply(&mut all, 10, 9), Settled::Good(flight(9, 0), false));
         let mut many = lane(&(0..=COMPARED_MAX as u32).map(|n| (n, 0)).collect::<Vec<_>>());
         let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(None) } else { Err(Wrong::Key) };
-        assert_eq!(many.settle(10, TIMEOUT, &mut Vec::new(), |_| Timing::default(), last), Settled::Unexpected(Some(Wrong::Key)));
+        assert_eq!(
+            many.settle(10, TIMEOUT, &mut Vec::new(), |_| Timing::default(), last),
+            Settled::Unexpected(Some(Wrong::Key))
+        );
     }
 
     #[test]

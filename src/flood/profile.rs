@@ -115,7 +115,13 @@ impl Prepared {
     /// Is `wire`, without the outer frame, a right reply to a flight? In a burst it has to have its turn, from which another
     /// keeps it only where replies cannot overtake each other.
     #[inline]
-    pub fn check(&self, flight: &Flight, wire: &[u8], may_overtake: bool, scratch: &mut Vec<u8>) -> Result<Right, Wrong> {
+    pub fn check(
+        &self,
+        flight: &Flight,
+        wire: &[u8],
+        may_overtake: bool,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Right, Wrong> {
         let raw = self.raw_of(flight);
         self.expect.check(self.template(), raw, wire, scratch)?;
         if flight.silent {

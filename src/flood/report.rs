@@ -546,7 +546,8 @@ pub fn report(
         wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
         samples: samples(options, &tally),
         seconds,
-        transfers: (options.transport == Transport::Broadcast).then(|| TransferReport::new(options, &tally.transfers, measured_s)),
+        transfers: (options.transport == Transport::Broadcast)
+            .then(|| TransferReport::new(options, &tally.transfers, measured_s)),
         mock_lateness: None,
         mock_verdict: None,
         notes,
@@ -574,9 +575,16 @@ impl FloodReport {
     pub fn judge(&mut self, lateness: Lateness) {
         let none = lateness.replies + lateness.lost == 0;
         let is_closed = self.run.rate_per_s.is_none();
-        let verdict = |state: &str, text| MockVerdict { state: state.into(), text, saturated_per_s: None, judge_per_s: None };
+        let verdict =
+            |state: &str, text| MockVerdict { state: state.into(), text, saturated_per_s: None, judge_per_s: None };
         self.mock_verdict = Some(if none || lateness.is_valid() || !is_closed {
-            let state = if none { "none" } else if lateness.is_valid() { "valid" } else { "not_valid" };
+            let state = if none {
+                "none"
+            } else if lateness.is_valid() {
+                "valid"
+            } else {
+                "not_valid"
+            };
             verdict(state, lateness.verdict(self.offered_per_s()))
         } else {
             let rate = self.totals.sent_per_s;

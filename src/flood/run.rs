@@ -185,5 +185,6 @@ fn notes(options: &Options) -> Vec<String> {
 fn unasked(options: &Options) -> Option<String> {
     let fsus = counted(options.unasked as u64, "FSU", "FSUs");
     let are = if options.unasked == 1 { "is" } else { "are" };
-    (options.unasked > 0).then(|| format!("{fsus} {are} not asked: all commands there are left out, or not named in --mix."))
+    (options.unasked > 0)
+        .then(|| format!("{fsus} {are} not asked: all commands there are left out, or not named in --mix."))
 }

@@ -43,7 +43,9 @@ impl Drop for Screen {
 
 impl Show for Screen {
     fn second(&mut self, options: &Options, second: &Second, look: &Look) {
-        for (history, value) in [(&mut self.rates, second.per_s()[1].round() as u64), (&mut self.latencies, second.p99_us as u64)] {
+        for (history, value) in
+            [(&mut self.rates, second.per_s()[1].round() as u64), (&mut self.latencies, second.p99_us as u64)]
+        {
             if history.len() >= HISTORY_MAX {
                 history.remove(0);
             }
@@ -123,9 +125,7 @@ fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
     let measured = u64::from(second.max_us > 0.0);
     let [p50, p99, max] = [second.p50_us, second.p99_us, second.max_us].map(|us| time_of(measured, us));
     Paragraph::new(vec![
-        Line::from(format!(
-            "sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}"
-        )),
+        Line::from(format!("sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}")),
         Line::from(vec![
             bad("lost", total.lost),
             bad("wrong", total.wrong),

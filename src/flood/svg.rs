@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 /// Size of a chart, in SVG units.
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 240.0;
-/// Room for the axes' texts.
+/// Width of a character of the axes' texts, at the most.
+const CHARACTER: f64 = 8.0;
+/// Room for the axes' texts; more to the left where they are longer.
 const LEFT: f64 = 72.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 12.0;
@@ -78,21 +80,25 @@ impl Axis {
 /// A chart. Writing to a String cannot fail.
 pub fn chart(name: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
     let mut out = String::new();
-    let at_x = |value: f64| LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
+    let width = |text: &str| text.chars().count() as f64 * CHARACTER;
+    let left = y.ticks.iter().map(|(_, text)| width(text) + 8.0).fold(LEFT, f64::max);
+    let at_x = |value: f64| left + x.place(value) * (WIDTH - left - RIGHT);
     let at_y = |value: f64| HEIGHT - BOTTOM - y.place(value) * (HEIGHT - TOP - BOTTOM);
     let _ = writeln!(out, r#"<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{name}">"#);
     for (value, text) in &y.ticks {
         let place = at_y(*value);
-        let (from, to) = (LEFT, WIDTH - RIGHT);
+        let (from, to) = (left, WIDTH - RIGHT);
         let _ = writeln!(out, r#"<line class="grid" x1="{from}" x2="{to}" y1="{place:.1}" y2="{place:.1}"/>"#);
-        let (tx, ty) = (LEFT - 8.0, place + 4.0);
+        let (tx, ty) = (left - 8.0, place + 4.0);
         let _ = writeln!(out, r#"<text class="tick" text-anchor="end" x="{tx}" y="{ty:.1}">{text}</text>"#);
     }
     for (value, text) in &x.ticks {
-        let (place, ty) = (at_x(*value), HEIGHT - BOTTOM + 16.0);
+        // One at the edge ends there, so that it is not cut off.
+        let most = WIDTH - width(text) / 2.0;
+        let (place, ty) = (at_x(*value).min(most), HEIGHT - BOTTOM + 16.0);
         let _ = writeln!(out, r#"<text class="tick" text-anchor="middle" x="{place:.1}" y="{ty}">{text}</text>"#);
     }
-    let (middle, bottom) = (LEFT + (WIDTH - LEFT - RIGHT) / 2.0, HEIGHT - 6.0);
+    let (middle, bottom) = (left + (WIDTH - left - RIGHT) / 2.0, HEIGHT - 6.0);
     let _ = writeln!(out, r#"<text class="tick" text-anchor="middle" x="{middle}" y="{bottom}">{}</text>"#, x.title);
     for line in lines {
         let kept = kept(line.points.len()).filter_map(|index| line.points.get(index));
@@ -135,6 +141,18 @@ mod tests {
         check(4.0, &[0.0, 1.0, 2.0, 3.0, 4.0]);
         check(97.0, &[0.0, 25.0, 50.0, 75.0, 100.0]);
         check(130_000.0, &[0.0, 50_000.0, 100_000.0, 150_000.0]);
+    }
+
+    #[test]
+    fn n18_no_label_is_cut_off() {
+        let x = Axis { title: "percentile", ticks: vec![(6.0, "99.9999 %".into())], range: (0.0, 6.0) };
+        let y = Axis { title: "per second", ticks: vec![(1.0, "10,000,000".into())], range: (0.0, 1.0) };
+        let svg = chart("test", &x, &y, &[]);
+        // 9 characters around their middle, 10 up to their end.
+        assert!(
+            svg.contains("text-anchor=\"middle\" x=\"724.0\"") && svg.contains("text-anchor=\"end\" x=\"80\""),
+            "{svg}"
+        );
     }
 
     #[test]

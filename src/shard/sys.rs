@@ -207,9 +207,7 @@ pub(crate) fn refused(socket: BorrowedFd<'_>) -> Option<(SocketAddr, bool)> {
     header.msg_control = control.as_mut_ptr().cast();
     header.msg_controllen = CONTROL_BYTES as _;
     // SAFETY: the header points to `name` and `control`, which are as long as it says and outlive the call, and to no bytes.
-    let len = unsafe {
-        libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
-    };
+    let len = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT) };
     if len < 0 {
         return None;
     }

@@ -377,7 +377,7 @@ fn wrong_arguments_are_usage() {
     check(&["--rate", "5", "--window", "2"], "cannot be used with");
     check(
         &["--fsu", "one", "--window", "18446744073709551615"],
-        "--window 18446744073709551615 for 1 FSUs: at most 1048576",
+        "--window 18446744073709551615 for 1 FSU: at most 1048576",
     );
     check(&["--window", "600000"], "--window 600000 for 2 FSUs: at most 1048576 in total");
     check(&["--html", "/no/such/report.html"], "--html /no/such/report.html: No such file");
@@ -396,4 +396,307 @@ fn wrong_arguments_are_usage() {
              fsu-mock: --values: 2 errors, 0 warnings; nobody is asked\n"
         ),
     );
+}
+
+/// A template of one data byte, and rules; served over all three transports.
+fn small(rules: &str, requests: &str) -> Tree {
+    let transports = ["udp", "tcp", "broadcast"];
+    let fsus: Vec<Value> = transports.iter().map(|name| fsu(name, "20250125", name, &json!({}))).collect();
+    let tree = Tree::new(&fsus, &json!({}));
+    let devices = json!({"device_list": [{"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "../meter/template.json"}]});
+    tree.write("site/fsu_devices.json", &devices.to_string());
+    let commands: Value = serde_json::from_str(requests).expect("JSON");
+    let frame = |(key, request): (&String, &Value)| json!({"data_frame_type": key, "req_data_list": request, "resp_data_list": [{"name": "v", "length": 1}]});
+    let frames: Vec<Value> = commands.as_object().expect("commands").iter().map(frame).collect();
+    let template = json!({
+        "vendor": "v",
+        "rule_file_list": ["./rules/default.json"],
+        "protocol": {
+            "dynamic_length": true,
+            "data_frame_type_flag": "cmd",
+            "pdu_left": [
+                {"name": "start", "length": 1, "value": "7E"},
+                {"name": "len", "length": 1, "type": "length"},
+                {"name": "cmd", "length": 1},
+            ],
+            "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+            "data_frame": frames,
+        },
+    });
+    tree.write("meter/template.json", &template.to_string());
+    tree.write("meter/rules/default.json", rules);
+    tree
+}
+
+const WAYS: [&[&str]; 6] = [
+    &["--fsu", "udp"],
+    &["--fsu", "udp", "--window", "8"],
+    &["--tcp"],
+    &["--tcp", "--pipelining", "8"],
+    &["--broadcast"],
+    &["--broadcast", "--window", "4", "--sockets", "4"],
+];
+
+#[test]
+fn n15_all_replies_of_a_burst_are_expected() {
+    let rules = r#"{"01": {"burst": 3, "cycle": [{"v": "01"}, {"v": "02"}, {"v": "03"}, {"v": "04"}]}, "02": {"data": {"v": "55"}}}"#;
+    let tree = small(rules, r#"{"01": [], "02": []}"#);
+    let run = Run::start(&tree, &[]);
+    for way in WAYS {
+        let (ended, report) = flood(&tree, &run.said, &[&["--requests", "80"], way].concat());
+        assert_eq!(ended.code, Some(0), "{way:?}: {ended:?}");
+        assert_eq!(counts(&report), [80, 80, 0, 0, 0, 0], "{way:?}");
+        let [replies, missing] = ["replies", "burst_missing"].map(|name| total(&report, name));
+        assert_eq!((replies, missing), (40 * 3 + 40, 0), "{way:?}");
+    }
+    run.stop();
+}
+
+/// The mock's cycle turns another way than the one that is expected: its entries are right, and their turns are not.
+#[test]
+fn n15_a_burst_out_of_turn_is_wrong() {
+    let rules = |cycle: &str| format!(r#"{{"01": {{"burst": 3, "cycle": {cycle}}}}}"#);
+    let mock = small(&rules(r#"[{"v": "03"}, {"v": "02"}, {"v": "01"}, {"v": "04"}]"#), r#"{"01": []}"#);
+    let run = Run::start(&mock, &[]);
+    let tree = small(&rules(r#"[{"v": "01"}, {"v": "02"}, {"v": "05"}, {"v": "03"}, {"v": "04"}]"#), r#"{"01": []}"#);
+    for way in [&["--fsu", "udp"][..], &["--tcp"], &["--broadcast"]] {
+        let (ended, report) = flood(&tree, &run.said, &[&["--requests", "8", "--timeout-ms", "200"], way].concat());
+        assert_eq!(ended.code, Some(1), "{way:?}: {ended:?}");
+        assert!(report["wrong_by"]["turn"].as_u64().is_some_and(|wrong| wrong > 0), "{way:?}: {report:#}");
+    }
+    run.stop();
+}
+
+#[test]
+fn n15_a_missing_reply_of_a_burst_is_told() {
+    let burst = r#"{"01": {"burst": 4, "cycle": [{"v": "01"}, {"v": "02"}, {"v": "03"}, {"v": "04"}]}}"#;
+    let tree = small(burst, r#"{"01": []}"#);
+    let less = small(&burst.replace("\"burst\": 4", "\"burst\": 3"), r#"{"01": []}"#);
+    let run = Run::start(&less, &[]);
+    for way in [&["--fsu", "udp"][..], &["--tcp"], &["--broadcast"]] {
+        let args = ["--requests", "1", "--timeout-ms", "200"];
+        let (ended, report) = flood(&tree, &run.said, &[&args[..], way].concat());
+        assert_eq!(ended.code, Some(1), "{way:?}: {ended:?}");
+        assert_eq!(counts(&report), [1, 0, 0, 0, 1, 0], "{way:?}");
+        assert_eq!(total(&report, "burst_missing"), 1, "{way:?}");
+        assert_eq!(report["samples"][0]["why"], "replies of its burst are missing", "{way:?}");
+    }
+    run.stop();
+}
+
+#[test]
+fn n15_what_is_left_out_is_named() {
+    let rules = r#"{"01": [{"when": {"phase": "07"}, "data": {"v": "11"}}], "02": {}, "04": {"timeout": true},
+        "05": [{"when": {"phase": "01", "kind": "02"}, "timeout": true}, {"when": {"phase": "08"}, "burst": 2, "cycle": [{}, {}]}]}"#;
+    let phase = r#"[{"name": "phase", "length": 1}, {"name": "kind", "length": 1}]"#;
+    let requests = format!(r#"{{"01": {phase}, "02": [], "03": [], "04": [], "05": {phase}}}"#);
+    let tree = small(rules, &requests);
+    tree.write("values.json", r#"{"01": {"phase": "06"}}"#);
+    let values = tree.path("values.json").display().to_string();
+    let run = Run::start(&tree, &[]);
+    let check = |args: &[&str], code: i32, sent: u64, left_out: &[(&str, &str)]| {
+        for way in [&["--fsu", "udp"][..], &["--tcp"], &["--broadcast", "--retries", "0"]] {
+            let (ended, report) = flood(&tree, &run.said, &[args, way, &["--timeout-ms", "200"]].concat());
+            assert_eq!((ended.code, counts(&report)[0]), (Some(code), sent), "{args:?} {way:?}: {ended:?}");
+            let named: Vec<(&str, &str)> = report["left_out"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|left| (left["command"].as_str().unwrap_or_default(), left["why"].as_str().unwrap_or_default()))
+                .collect();
+            assert_eq!(named, left_out, "{args:?} {way:?}");
+            let text = ended.stdout.join("\n");
+            assert!(left_out.iter().all(|(key, _)| text.contains(&format!("left out     {key} of v"))), "{text}");
+        }
+    };
+    let none = ("03", "no rule answers it");
+    let silent = ("04", "its rule is a `timeout`");
+    // 01 and 05 carry what their rules ask for.
+    check(&["--requests", "6"], 0, 6, &[none, silent]);
+    let values_of = ("01", "its rules ask for values (`when`) that its request does not carry");
+    check(&["--requests", "6", "--values", &values], 0, 6, &[values_of, none, silent]);
+    check(&["--mix", "01,05", "--requests", "4"], 0, 4, &[]);
+    check(&["--mix", "04", "--requests", "2"], 0, 2, &[]);
+    // Asked for by name, a command that no rule answers is no success.
+    check(&["--mix", "03", "--requests", "2"], 1, 2, &[]);
+    check(&["--mix", "01", "--requests", "2", "--values", &values], 1, 2, &[]);
+    let (ended, _) = flood(&tree, &run.said, &["--mix", "03", "--tcp", "--requests", "2", "--timeout-ms", "100"]);
+    assert!(ended.stdout.join("\n").contains("FAILED: 2 requests that no rule answers (03)"), "{ended:?}");
+    run.stop();
+}
+
+#[test]
+fn n15_nobody_listens_is_told() {
+    let tree = small(r#"{"01": {}}"#, r#"{"01": []}"#);
+    let gone = UdpSocket::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound");
+    let said = ["udp", "broadcast"].map(|name| format!("listening {name} {name} {gone}"));
+    for way in [&["--fsu", "udp"][..], &["--broadcast"]] {
+        for pace in [&["--rate", "1000"][..], &["--window", "1"]] {
+            let (ended, report) = flood(&tree, &said, &[way, pace].concat());
+            assert_eq!(ended.code, Some(1), "{way:?}: {ended:?}");
+            let refused = format!(
+                "ended early: {} at {gone}: refused, nobody listens there",
+                &way[way.len() - 1].trim_start_matches('-')
+            );
+            assert!(report["verdict"]["failures"][0] == refused, "{report:#}");
+            assert!(total(&report, "refused") >= 10, "{report:#}");
+        }
+    }
+    let mut command = Command::new(PROGRAM);
+    let to = gone.to_string();
+    command.args(["ask", "--fsu", "udp", "--cmd", "01", "--timeout-ms", "20000", "--to", &to, "--config"]);
+    let ended = run_to_end(command.arg(tree.path("sys_config.json")));
+    let refused = format!("refused: nobody listens at {gone} (udp)");
+    assert!(ended.code == Some(5) && ended.stderr.contains(&refused), "{ended:?}");
+}
+
+/// A server that goes and comes again: what nobody took is lost, and the run goes on.
+#[test]
+fn n15_a_refusal_in_the_midst_ends_nothing() {
+    let tree = fleet();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let at = socket.local_addr().expect("bound");
+    let peer = std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        let answer = |socket: &UdpSocket, buffer: &mut [u8]| {
+            let Ok((size, from)) = socket.recv_from(buffer) else { return false };
+            socket.send_to(&right(&buffer[..size]), from).is_ok()
+        };
+        (0..10).for_each(|_| assert!(answer(&socket, &mut buffer)));
+        drop(socket);
+        std::thread::sleep(Duration::from_millis(300));
+        let socket = UdpSocket::bind(at).expect("the port is still free");
+        socket.set_read_timeout(Some(Duration::from_secs(2))).expect("not zero");
+        while answer(&socket, &mut buffer) {}
+    });
+    let said = [format!("listening one udp {at}")];
+    let args = ["--mix", "05", "--fsu", "one", "--rate", "100", "--seconds", "1", "--timeout-ms", "500"];
+    let (ended, report) = flood(&tree, &said, &args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let [sent, good, _, wrong, lost, _] = counts(&report);
+    assert_eq!((sent, wrong), (100, 0), "{report:#}");
+    assert!(good > 10 && lost > 0 && total(&report, "refused") > 0, "{report:#}");
+    assert!(!report["verdict"]["failures"].to_string().contains("ended early"), "{report:#}");
+    peer.join().expect("the peer");
+}
+
+/// 50 requests within half a second, each answered 300 ms later: 100 a second, however long the last one takes.
+#[test]
+fn n15_rates_are_those_of_the_time_of_sending() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let args = ["--tcp", "--connections", "50", "--mix", "03", "--rate", "100", "--seconds", "0.5"];
+    let (ended, report) = flood(&tree, &run.said, &args);
+    assert_eq!((ended.code, counts(&report)[1]), (Some(0), 50), "{ended:?}");
+    assert_eq!(report["totals"]["sent_per_s"], 100.0);
+    let seconds = report["seconds"].as_array().expect("a list");
+    let sent: u64 =
+        seconds.iter().filter(|second| second["is_rest"] == false).filter_map(|one| one["sent"].as_u64()).sum();
+    assert_eq!(sent, 50, "{report:#}");
+    assert!(seconds.iter().any(|second| second["is_rest"] == true), "{report:#}");
+    run.stop();
+}
+
+#[test]
+fn n15_a_centre_refuses_what_it_cannot_do_and_fails_when_nobody_is_heard() {
+    let beats =
+        |id: &str, name: &str| fsu(name, id, "udp", &json!({"heartbeat_enable": true, "heartbeat_interval": 1}));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let at = socket.local_addr().expect("bound").to_string();
+    drop(socket);
+    let centre = json!({"sc_iot_center": {"host": "127.0.0.1", "port": at.rsplit(':').next().and_then(|port| port.parse::<u16>().ok())}});
+    let tree = Tree::new(&[beats("20250125", "one"), beats("20250126", "two")], &centre);
+    let listen = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["flood", "--centre", &at, "--config"]).arg(tree.path("sys_config.json"));
+        run_to_end(command.args(args))
+    };
+    for refused in
+        [&["--rate", "5"][..], &["--html", "x.html"], &["--broadcast"], &["--seed", "1"], &["--requests", "1"]]
+    {
+        let ended = listen(&[refused, &["--seconds", "0.1"]].concat());
+        assert!(ended.code == Some(2) && ended.stderr.contains(refused[0]), "{refused:?}: {ended:?}");
+    }
+    let report = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout.join("\n")).expect("JSON") };
+    let ended = listen(&["--seconds", "0.1", "--json", "-"]);
+    assert_eq!((ended.code, &report(&ended)["failures"][0]), (Some(1), &json!("no heartbeat was heard")));
+    let run = Run::start(&tree, &[]);
+    let ended = listen(&["--seconds", "3", "--json", "-", "--quiet"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("  passed"), "{ended:?}");
+    assert_eq!(report(&ended)["fsus"].as_array().map(Vec::len), Some(2));
+    run.stop();
+}
+
+#[test]
+fn n15_a_closed_loop_saturates_and_says_where_to_judge() {
+    let tree = fleet();
+    let (printed, thread) = peer(|asked| vec![right(asked)]);
+    let report = tree.path("report.json").display().to_string();
+    let late = r#"{"lateness": {"replies": 1000, "p50_us": 1, "p99_us": 9000, "p999_us": 9000, "max_us": 9000, "limit_us": 5000, "over_limit": 50}}"#;
+    tree.write("stats.json", late);
+    let stats = tree.path("stats.json").display().to_string();
+    let check = |pace: &[&str], state: &str, said: &str| {
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "50", "--mock-stats", &stats];
+        let (ended, told) = flood(&tree, &printed, &[&args[..], pace].concat());
+        assert_eq!((ended.code, &told["mock_verdict"]["state"]), (Some(0), &json!(state)), "{ended:?}");
+        assert!(ended.stdout.join("\n").contains(said), "{ended:?}");
+        let again = run_to_end(Command::new(PROGRAM).args(["flood", "--from", &report]));
+        assert_eq!(again.stdout, ended.stdout);
+        told
+    };
+    check(&["--rate", "100"], "not_valid", "not valid at 100 requests/s and above");
+    let told = check(&["--window", "1"], "saturated", "a closed loop drives the mock to its limit");
+    let [rate, judge] =
+        ["saturated_per_s", "judge_per_s"].map(|name| told["mock_verdict"][name].as_f64().expect("a rate"));
+    assert!((judge - rate / 2.0).abs() <= 0.5, "{rate} {judge}");
+    thread.join().expect("the peer");
+}
+
+#[test]
+fn n17_samples_are_the_frames_as_they_travel() {
+    let tree = fleet();
+    let wrong = |_: &[u8]| vec![reply("20250125", METER, &meter(0, 5, &[0, 0, 1, 0]))];
+    for (answers, kind) in [(wrong as fn(&[u8]) -> Vec<Vec<u8>>, "wrong"), (|_| Vec::new(), "lost")] {
+        let (printed, thread) = peer(answers);
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "1", "--timeout-ms", "200"];
+        let (_, report) = flood(&tree, &printed, &args);
+        let sample = &report["samples"][0];
+        assert_eq!(sample["kind"], kind);
+        let request = crate::wire::request("20250125", METER, &meter(0, 5, &[0; 4]));
+        assert_eq!(sample["request"], hex::encode_upper(request), "{kind}");
+        let came = answers(&[]).concat();
+        assert_eq!(sample["reply"], hex::encode_upper(came), "{kind}");
+        thread.join().expect("the peer");
+    }
+}
+
+#[test]
+fn n18_a_dash_is_standard_output_and_nothing_has_no_time() {
+    let tree = fleet();
+    let (printed, thread) = peer(|_| vec![]);
+    tree.write("ports.txt", &printed.join("\n"));
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "flood",
+        "--fsu",
+        "one",
+        "--mix",
+        "05",
+        "--requests",
+        "1",
+        "--timeout-ms",
+        "100",
+        "--quiet",
+        "--json",
+        "-",
+    ]);
+    command.arg("--config").arg(tree.path("sys_config.json")).arg("--ports").arg(tree.path("ports.txt"));
+    let ended = run_to_end(command.current_dir(tree.path("")));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout.join("\n")).expect("JSON");
+    assert_eq!(report["version"], 2);
+    assert!(ended.stderr.contains("1 FSU over udp") && !ended.stderr.contains("0.0 us"), "{ended:?}");
+    assert!(!tree.path("-").exists());
+    thread.join().expect("the peer");
 }
