@@ -70,6 +70,23 @@ fn frames(question: &Question<'_>, bytes: usize) -> String {
     transfer.map(|transfer| format!(" in {}", count(transfer.frames(bytes), "frame"))).unwrap_or_default()
 }
 
+/// The data of the answer, or what followed it.
+pub(super) fn data<'a>(question: &Question<'_>, ended: &'a Ended) -> &'a [u8] {
+    let template = &*question.device.template;
+    if template.transfer.is_some() {
+        return &ended.payload;
+    }
+    let end = ended.answer.len().saturating_sub(template.tail_len);
+    ended.answer.get(template.left_len..end).unwrap_or_default()
+}
+
+/// Data behind a header of its length: the fields of a data frame count from the frame's start.
+pub(super) fn data_frame(template: &Template, data: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; template.left_len];
+    frame.extend_from_slice(data);
+    frame
+}
+
 fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     let tally = ended.tally;
     if tally.retries + tally.restarts + tally.passed_over > 0 {
