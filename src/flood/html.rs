@@ -111,8 +111,10 @@ fn seconds_axis(seconds: &[Second]) -> Axis {
 
 fn throughput(report: &FloodReport, out: &mut String) {
     let seconds = drawn(report);
-    let rates = |which: usize| seconds.iter().map(|second| (second.at_s, second.per_s()[which])).collect();
-    let (sent, replies): (Vec<(f64, f64)>, Vec<(f64, f64)>) = (rates(0), rates(1));
+    let rates = |which: usize| -> Vec<(f64, f64)> {
+        seconds.iter().map(|second| (second.at_s, second.per_s()[which])).collect()
+    };
+    let (sent, replies) = (rates(0), rates(1));
     let most = sent.iter().chain(&replies).map(|(_, rate)| *rate).fold(0.0, f64::max);
     let y = Axis::linear("per second", most, |at| thousands(at.round() as u64));
     let lines =

@@ -201,15 +201,12 @@ impl Profiles {
     pub fn of(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, String> {
         let devices: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
         let is = |made: &Made| made.devices == devices && made.faults == fsu.faults;
-        let index = match self.made.iter().position(is) {
-            Some(index) => index,
-            None => {
-                let (profile, left_out) = self.make(fsu, wanted)?;
-                self.made.push(Made { devices, faults: fsu.faults.clone(), profile, left_out });
-                self.made.len() - 1
-            }
-        };
-        let Some(made) = self.made.get(index) else { return Ok(None) };
+        let known = self.made.iter().position(is);
+        if known.is_none() {
+            let (profile, left_out) = self.make(fsu, wanted)?;
+            self.made.push(Made { devices, faults: fsu.faults.clone(), profile, left_out });
+        }
+        let Some(made) = self.made.get(known.unwrap_or(self.made.len() - 1)) else { return Ok(None) };
         for &(label, why) in &made.left_out {
             match self.left_out.iter_mut().find(|there| (there.label, there.why) == (label, why)) {
                 Some(there) => there.fsus += 1,

@@ -123,11 +123,13 @@ pub struct Report {
 
 /// The end of sending.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "units")]
 struct End {
     /// When it was found.
     at_ns: u64,
     /// Up to when rates count.
     measured_to_ns: u64,
+    /// CPU time of the thread at that time.
     cpu_ns: u64,
 }
 

@@ -1,7 +1,8 @@
 //! `ask`: which entry of a key a request is, and replies that refuse it.
 
 use crate::harness::{PROGRAM, Run, Tree, fsu, run_to_end};
-use serde_json::json;
+use crate::wire::{self, meter};
+use serde_json::{Value, json};
 use std::process::Command;
 
 /// Two entries of one key, told apart by `kind`, and replies to wrong requests.
@@ -97,5 +98,32 @@ fn n19_the_small_configuration_is_served_and_asked() {
     check(&["--cmd", "01"], "limit 3000");
     check(&["--cmd", "02", "--set", "limit=2000"], "limit 2000");
     check(&["--cmd", "01"], "limit 2000");
+    run.stop();
+}
+
+#[test]
+fn n17_ask_prints_both_frames_as_they_travel() {
+    let fsus = ["udp", "tcp", "broadcast"].map(|name| fsu(name, "20250125", name, &json!({})));
+    let tree = Tree::new(&fsus, &json!({}));
+    let run = Run::start(&tree, &[]);
+    for name in ["udp", "tcp", "broadcast"] {
+        let ask = |more: &[&str]| {
+            let mut command = Command::new(PROGRAM);
+            command.args(["ask", "--fsu", name, "--cmd", "01", "--to", &run.address(name).to_string(), "--config"]);
+            run_to_end(command.arg(tree.path("sys_config.json")).args(more))
+        };
+        let (request, answer) = (meter(0, 1, &[0, 0]), meter(0, 1, &[0, 0, 2, 1]));
+        let outer = name == "udp";
+        let request = if outer { wire::request("20250125", [1, 1], &request) } else { request };
+        let answer = if outer { wire::reply("20250125", [1, 1], &answer) } else { answer };
+        let [request, answer] = [request, answer].map(hex::encode_upper);
+        let ended = ask(&["--timeout-ms", "5000"]);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains(&format!("  request  {request}")), "{name}: {ended:?}");
+        assert!(ended.stdout.contains(&format!("  answer   {answer}")), "{name}: {ended:?}");
+        let told: Value = serde_json::from_str(&ask(&["--json"]).stdout.join("\n")).expect("JSON");
+        assert_eq!((&told["request"], &told["answer"]), (&json!(request), &json!(answer)), "{name}");
+        assert_eq!((&told["outcome"], &told["fields"]["level"]), (&json!("answered"), &json!("513")), "{name}");
+    }
     run.stop();
 }

@@ -3,6 +3,7 @@
 use super::text::{data, data_frame, decoded};
 use super::{Ended, Question};
 use crate::client::exchange::Outcome;
+use crate::plan::template::ErrorReply;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
@@ -29,7 +30,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
             Outcome::Lost => "transfer_lost",
             Outcome::TooLong => "too_long",
         },
-        "error_reply": ended.error.map(|error| error.name()),
+        "error_reply": ended.error.map(ErrorReply::name),
         "took_ms": (ended.took.as_secs_f64() * 1e6).round() / 1e3,
         "request": hex::encode_upper(&ended.request_wire),
         "answer": hex::encode_upper(&ended.answer_wire),
