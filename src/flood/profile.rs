@@ -43,7 +43,7 @@ pub struct Prepared {
     pub dynamic: Box<[(Field, Expr)]>,
     /// What its replies look like.
     pub expect: Expect,
-    /// What comes back to it. Where values that are made anew decide that, each flight has its own.
+    /// What comes back to it. Where values that differ each time decide that, each flight has its own.
     pub answer: Answer,
     /// Which rule answers is known: no value that is made anew decides it.
     is_settled: bool,
@@ -56,7 +56,7 @@ pub struct Prepared {
 /// What comes back to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// So many replies; more than one is a burst.
+    /// This many replies; more than one is a burst.
     Replies(u32),
     /// Nothing: its rule is a `timeout`.
     Silence,

@@ -571,7 +571,7 @@ fn answered_s(threads: &[ThreadReport], tally: &Tally) -> f64 {
 }
 
 impl FloodReport {
-    /// Takes over what the mock told of its own lateness, and says what that means.
+    /// Takes over the mock's own lateness, and says what that means.
     pub fn judge(&mut self, lateness: Lateness) {
         let none = lateness.replies + lateness.lost == 0;
         let is_closed = self.run.rate_per_s.is_none();

@@ -60,7 +60,7 @@ pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
 }
 
-/// [`time`], where so many were measured; `-` where none was.
+/// [`time`]; `-` where none of `count` was measured.
 pub fn time_of(count: u64, us: f64) -> String {
     if count == 0 { "-".into() } else { time(us) }
 }

@@ -272,7 +272,7 @@ impl Worker {
         Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
     }
 
-    /// So many bytes came.
+    /// Bytes came.
     #[inline]
     pub fn heard(&mut self, bytes: usize) {
         self.book.tally.other.bytes_in += bytes as u64;

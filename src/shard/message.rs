@@ -139,7 +139,7 @@ pub(super) fn address(name: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// The error number of what a host told of a datagram (`sock_extended_err`), among control messages.
+/// The error number that a host reported for a datagram (`sock_extended_err`), among control messages.
 pub(super) fn error_of(mut bytes: &[u8]) -> Option<i32> {
     loop {
         let (len, rest) = bytes.split_first_chunk::<8>()?;

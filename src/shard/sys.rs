@@ -198,7 +198,7 @@ pub(crate) fn keep_errors(socket: BorrowedFd<'_>, six: bool) -> io::Result<()> {
     turn_on(socket, libc::IPPROTO_IP, libc::IP_RECVERR)
 }
 
-/// The next thing that a host told of a datagram: where that went, and whether nobody listens there. `None`: nothing is left.
+/// The next report of a host about a datagram: where that went, and whether nobody listens there. `None`: nothing is left.
 pub(crate) fn refused(socket: BorrowedFd<'_>) -> Option<(SocketAddr, bool)> {
     let (mut name, mut control) = ([0_u8; NAME_BYTES], [0_u64; CONTROL_BYTES / 8]);
     let mut header = no_header().msg_hdr;
