@@ -2,7 +2,7 @@
 
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
-use super::outfile::OutFile;
+use super::outfile::{OutFile, Words};
 use super::signals::Asked;
 use super::{cpus, fleet, machine, signals};
 use crate::config::diag::Diags;
@@ -22,7 +22,7 @@ use crate::plan::template::Template;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,44 +42,35 @@ const PORTS_BYTES_MAX: u64 = 64 << 20;
 
 /// Where reports go, tried before the run.
 struct Reports {
-    json: Option<Out>,
-    html: Option<Out>,
-}
-
-/// One of them.
-enum Out {
-    /// `-`
-    Stdout,
-    File(OutFile),
-}
-
-impl Out {
-    fn claim(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") { Ok(Self::Stdout) } else { OutFile::claim(path).map(Self::File) }
-    }
+    json: Option<OutFile>,
+    html: Option<OutFile>,
+    /// Where the text goes.
+    words: Words,
 }
 
 impl Reports {
-    /// Prints the text: to stderr where standard output is a report's.
+    /// Prints the text.
     fn tell(&self, text: &str) -> Result<(), CliError> {
-        if [&self.json, &self.html].into_iter().flatten().any(|out| matches!(out, Out::Stdout)) {
-            let _ = io::stderr().lock().write_all(text.as_bytes());
-            return Ok(());
+        if self.words == Words::Stdout {
+            return super::print(text.as_bytes()).map(drop);
         }
-        super::print(text.as_bytes()).map(drop)
+        self.words.print(text);
+        Ok(())
     }
 
     fn claim(args: &FloodArgs) -> Result<Self, CliError> {
         let claim = |name: &str, path: &Option<PathBuf>| {
-            let claimed = path.as_deref().map(Out::claim).transpose();
+            let claimed = path.as_deref().map(OutFile::claim).transpose();
             claimed.map_err(|error| {
                 usage(format!("--{name} {}: {error}", path.as_deref().unwrap_or(Path::new("")).display()))
             })
         };
+        let words =
+            Words::beside(&[("--json", args.json.as_deref()), ("--html", args.html.as_deref())]).map_err(usage)?;
         if args.json.is_some() && args.json == args.html {
             return Err(usage("--json and --html name the same file"));
         }
-        Ok(Self { json: claim("json", &args.json)?, html: claim("html", &args.html)? })
+        Ok(Self { json: claim("json", &args.json)?, html: claim("html", &args.html)?, words })
     }
 }
 
@@ -161,8 +152,7 @@ fn json(report: &impl Serialize) -> Result<String, CliError> {
     Ok(format!("{json}\n"))
 }
 
-fn written(out: &Out, text: &str) -> Result<(), CliError> {
-    let Out::File(file) = out else { return super::print(text.as_bytes()).map(drop) };
+fn written(file: &OutFile, text: &str) -> Result<(), CliError> {
     let written = file.write(|out| out.write_all(text.as_bytes()));
     written.map_err(|error| usage(format!("{} cannot be written: {error}", file.path().display())))
 }

@@ -160,7 +160,7 @@ impl CentreReport {
             failures.push("no heartbeat of an FSU of the configuration was heard".to_owned());
         }
         if !not_heard.is_empty() {
-            let fsus = counted(not_heard.len() as u64, "FSU", "FSUs");
+            let fsus = counted(not_heard.len() as u64, "FSU");
             failures.push(format!("{fsus} not heard, though the interval fits in the time"));
         }
         Self {
@@ -189,10 +189,10 @@ impl CentreReport {
         let _ = writeln!(
             out,
             "{} of {} in {:.1} s; {}, {} that were none",
-            counted(self.heartbeats, "heartbeat", "heartbeats"),
-            counted(self.fsus.len() as u64, "FSU", "FSUs"),
+            counted(self.heartbeats, "heartbeat"),
+            counted(self.fsus.len() as u64, "FSU"),
             self.listened_s,
-            counted(self.other_frames, "other frame", "other frames"),
+            counted(self.other_frames, "other frame"),
             thousands(self.bad_frames),
         );
         for HeardFsu { id, name, heartbeats } in self.fsus.iter().take(LISTED_MAX) {

@@ -16,8 +16,7 @@ fn escaped(text: &str) -> String {
 /// The page. `mock` is what the mock wrote with `--stats`, if it is known.
 pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     let mut out = String::new();
-    let title =
-        format!("fsu-mock flood: {} over {}", counted(report.run.fsus as u64, "FSU", "FSUs"), report.run.transport);
+    let title = format!("fsu-mock flood: {} over {}", counted(report.run.fsus as u64, "FSU"), report.run.transport);
     // Writing to a String cannot fail.
     let _ = write!(
         out,
@@ -332,9 +331,9 @@ fn configuration(report: &FloodReport, out: &mut String) {
         _ => String::new(),
     };
     let way = if run.connections > 0 {
-        format!("tcp, {}", counted(run.connections as u64, "connection", "connections"))
+        format!("tcp, {}", counted(run.connections as u64, "connection"))
     } else {
-        format!("{}, {}", run.transport, counted(run.sockets as u64, "socket", "sockets"))
+        format!("{}, {}", run.transport, counted(run.sockets as u64, "socket"))
     };
     let loads = report.generator.threads.iter().map(|load| {
         let cpu = load.cpu.map_or(String::new(), |cpu| format!(" on processor {cpu}"));

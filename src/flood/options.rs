@@ -103,7 +103,7 @@ impl Options {
             Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSU"),
         };
         if window.saturating_mul(ports) > OPEN_MAX {
-            let ports = counted(ports as u64, what, &format!("{what}s"));
+            let ports = counted(ports as u64, what);
             return Err(format!("{name} {window} for {ports}: at most {OPEN_MAX} in total"));
         }
         Ok(())

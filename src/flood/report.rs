@@ -511,7 +511,7 @@ pub fn report(
         notes.push(format!(
             "{} may answer equal requests that were given up before, or repeat an answer: those lost may be late, those \
              late duplicates, and latencies longer than told. A longer --timeout-ms would show it.",
-            counted(tally.other.doubtful, "reply", "replies")
+            counted(tally.other.doubtful, "reply")
         ));
     }
     let asked = total.sent.saturating_sub(total.silent);
@@ -618,18 +618,18 @@ impl Verdict {
     ) -> Self {
         let (total, other) = (tally.total(), &tally.other);
         self.failures.extend(given_up.map(|why| format!("ended early: {why}")));
-        let mut fail = |count: u64, one: &str, many: &str| {
+        let mut fail = |count: u64, what: &str| {
             if count > 0 {
-                self.failures.push(counted(count, one, many));
+                self.failures.push(counted(count, what));
             }
         };
-        fail(total.wrong, "wrong reply", "wrong replies");
-        fail(other.duplicate, "duplicate reply", "duplicate replies");
-        fail(other.unexpected, "unexpected reply", "unexpected replies");
+        fail(total.wrong, "wrong reply");
+        fail(other.duplicate, "duplicate reply");
+        fail(other.unexpected, "unexpected reply");
         if total.unmatched > 0 {
             let rows = options.labels.iter().zip(&tally.rows).filter(|(_, row)| row.unmatched > 0);
             let keys: Vec<&str> = rows.map(|(label, _)| &*label.key).take(NAMED_MAX).collect();
-            let requests = counted(total.unmatched, "request", "requests");
+            let requests = counted(total.unmatched, "request");
             self.failures.push(format!("{requests} that no rule answers ({})", keys.join(", ")));
         }
         if total.sent == 0 {

@@ -170,7 +170,7 @@ fn notes(options: &Options) -> Vec<String> {
         );
     }
     if options.transport == Transport::Tcp && options.connections < options.targets.len() {
-        let connections = counted(options.connections as u64, "connection", "connections");
+        let connections = counted(options.connections as u64, "connection");
         let verb = if options.connections == 1 { "reaches" } else { "reach" };
         notes.push(format!(
             "{connections} {verb} the first {} of {} FSUs.",
@@ -183,7 +183,7 @@ fn notes(options: &Options) -> Vec<String> {
 
 /// FSUs that are not asked at all.
 fn unasked(options: &Options) -> Option<String> {
-    let fsus = counted(options.unasked as u64, "FSU", "FSUs");
+    let fsus = counted(options.unasked as u64, "FSU");
     let are = if options.unasked == 1 { "is" } else { "are" };
     (options.unasked > 0)
         .then(|| format!("{fsus} {are} not asked: all commands there are left out, or not named in --mix."))

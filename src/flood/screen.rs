@@ -104,7 +104,7 @@ fn heading(options: &Options, second: &Second) -> Line<'static> {
     let all = options.warmup + options.send_for;
     let text = format!(
         " {} over {}, {pace}   {:.0} of {:.0} s   ",
-        counted(options.targets.len() as u64, "FSU", "FSUs"),
+        counted(options.targets.len() as u64, "FSU"),
         options.transport.name(),
         second.at_s,
         all.as_secs_f64()

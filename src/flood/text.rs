@@ -5,6 +5,7 @@ use super::options::Options;
 use super::report::{Counts, FloodReport, LatencyReport, LeftOutReport, Second, TransferReport};
 use super::run::Show;
 use crate::lateness::Lateness;
+use crate::words::noun;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -56,8 +57,8 @@ pub fn thousands(number: u64) -> String {
 }
 
 /// `1 FSU`, `1,000 FSUs`
-pub fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{} {}", thousands(number), noun(number, what))
 }
 
 /// [`time`]; `-` where none of `count` was measured.
@@ -119,7 +120,7 @@ pub fn left_out(left: &LeftOutReport) -> String {
     let LeftOutReport { vendor, command, why, remedy, fsu, fsus } = left;
     let more = match fsus.saturating_sub(1) {
         0 => String::new(),
-        more => format!(" and {}", counted(more as u64, "more FSU", "more FSUs")),
+        more => format!(" and {}", counted(more as u64, "more FSU")),
     };
     format!("{command} of {vendor} ({fsu}{more}): {why}; {remedy}")
 }
@@ -143,7 +144,7 @@ pub fn text(report: &FloodReport) -> String {
     } else {
         for vendor in &report.vendors {
             let commands = report.commands.iter().filter(|command| command.vendor == vendor.vendor).count();
-            let commands = counted(commands as u64, "command", "commands");
+            let commands = counted(commands as u64, "command");
             add(&vendor.vendor, &commands, &vendor.counts, &vendor.latency);
         }
     }
@@ -162,7 +163,7 @@ pub fn text(report: &FloodReport) -> String {
         (_, Some(rate)) => format!("open loop, {} requests/s", thousands(rate.round() as u64)),
         _ => String::new(),
     };
-    let fsus = counted(run.fsus as u64, "FSU", "FSUs");
+    let fsus = counted(run.fsus as u64, "FSU");
     pair("run", format!("{fsus} over {}, {pace}, {:.3} s measured", run.transport, run.measured_s));
     pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
     pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
@@ -267,7 +268,7 @@ mod tests {
 
     #[test]
     fn n18_one_is_not_plural_and_nothing_has_no_time() {
-        let all = [0, 1, 2, 1234].map(|number| counted(number, "FSU", "FSUs"));
+        let all = [0, 1, 2, 1234].map(|number| counted(number, "FSU"));
         assert_eq!(all, ["0 FSUs", "1 FSU", "2 FSUs", "1,234 FSUs"]);
         assert_eq!((time_of(0, 0.0), time_of(1, 123.4)), ("-".to_owned(), "123 us".to_owned()));
     }
