@@ -760,3 +760,34 @@ fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn thread(replies_ns: Option<(u64, u64)>) -> ThreadReport {
+        ThreadReport {
+            tally: Tally::new(0),
+            measured_ns: 0,
+            replies_ns,
+            busy_ns: 0,
+            cpu_ns: 0,
+            cpu: None,
+            receive_buffer_bytes: 0,
+            given_up: None,
+        }
+    }
+
+    #[test]
+    fn n15_replies_are_counted_over_the_time_in_which_they_came() {
+        let few =
+            [thread(Some((900_000_000, 1_700_000_000))), thread(None), thread(Some((950_000_000, 1_890_000_000)))];
+        assert_eq!(answered_s(&few, &Tally::new(0)), 0.99);
+        // One a millisecond for two seconds, and a few that took long.
+        let mut many = Tally::new(0);
+        (0..2_000_u64).for_each(|ms| many.arrivals.saturating_record(ms * 1_000_000 / ARRIVAL_NS));
+        (0..5).for_each(|_| many.arrivals.saturating_record(9_000_000_000 / ARRIVAL_NS));
+        let took_s = answered_s(&few, &many);
+        assert!((1.95..2.05).contains(&took_s), "{took_s}");
+    }
+}

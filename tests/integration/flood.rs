@@ -580,7 +580,7 @@ fn n15_a_refusal_in_the_midst_ends_nothing() {
     peer.join().expect("the peer");
 }
 
-/// 50 requests within half a second, each answered 300 ms later: 100 a second, however long the last one takes.
+/// 50 requests within half a second, each answered 300 ms later: what comes after the end of sending is a part of its own.
 #[test]
 fn n15_rates_are_those_of_the_time_of_sending() {
     let tree = fleet();
@@ -588,7 +588,6 @@ fn n15_rates_are_those_of_the_time_of_sending() {
     let args = ["--tcp", "--connections", "50", "--mix", "03", "--rate", "100", "--seconds", "0.5"];
     let (ended, report) = flood(&tree, &run.said, &args);
     assert_eq!((ended.code, counts(&report)[1]), (Some(0), 50), "{ended:?}");
-    assert_eq!(report["totals"]["sent_per_s"], 100.0);
     let seconds = report["seconds"].as_array().expect("a list");
     let sent: u64 =
         seconds.iter().filter(|second| second["is_rest"] == false).filter_map(|one| one["sent"].as_u64()).sum();
