@@ -18,13 +18,21 @@ struct Stream<'a> {
     bytes: &'a [u8],
     /// The most that a request has, raw.
     most: usize,
+    /// What it begins and ends with; empty: anything.
+    start: Vec<u8>,
+    end: Vec<u8>,
 }
 
 /// Where good frames stand in a stream: the place and the size of each.
 pub fn good_frames(protocol: &Value, bytes: &[u8]) -> Vec<(usize, usize)> {
     let p = Protocol(protocol);
     let most = most(&p);
-    let stream = Stream { p, bytes, most };
+    let constant = |field: Option<&Value>, named: &str| {
+        let field = field.filter(|field| name(field) == named);
+        field.map_or(vec![], |field| fields::encode(field, &field["value"], fields::Fill::NONE).unwrap())
+    };
+    let (start, end) = (constant(p.left().first(), "start"), constant(p.tail().last(), "end"));
+    let stream = Stream { p, bytes, most, start, end };
     let (mut at, mut out) = (0, vec![]);
     while at < bytes.len() {
         let Some(len) = stream.whole(at) else {
@@ -71,11 +79,19 @@ impl Stream<'_> {
     }
 
     fn cut(&self, at: usize, len: usize) -> Option<Frame> {
-        self.p.cut(self.bytes.get(at..at + len)?).ok()
+        let frame = self.bytes.get(at..at + len)?;
+        // Most are not worth a closer look.
+        if !frame.starts_with(&self.start) || !frame.ends_with(&self.end) {
+            return None;
+        }
+        self.p.cut(frame).ok()
     }
 
     /// The size of the frame that begins there, where all of it is there.
     fn whole(&self, at: usize) -> Option<usize> {
+        if !self.bytes[at..].starts_with(&self.start) {
+            return None;
+        }
         let around = sizes(self.p.left()) + sizes(self.p.tail());
         if let Some(total) = self.p.fixed() {
             let len = self.wire_size(total - around);
