@@ -255,8 +255,7 @@ mod tests {
 
     #[test]
     fn a_request_ends_with_what_became_of_its_replies() {
-        let mut telling = Telling::default();
-        telling.reply = About::of(1);
+        let mut telling = Telling { reply: About::of(1), ..Telling::default() };
         assert_eq!(telling.sent(-1).held_us, 0);
         assert_eq!(telling.sent(i64::MAX), About { held_us: u32::MAX, ..About::of(1) });
         telling.refused(Reason::PendingFull);

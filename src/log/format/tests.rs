@@ -453,7 +453,9 @@ fn n07_what_held_a_reply_back_and_what_was_done_to_it() {
     let fsu = ruled(tcp(chars_template()));
     let faults = |kinds: &[FaultKind]| {
         let mut set = Kinds::NONE;
-        kinds.iter().for_each(|&kind| set.add(kind));
+        for &kind in kinds {
+            set.add(kind);
+        }
         set
     };
     let check = |language, kind, about: About, expected: &str| {
