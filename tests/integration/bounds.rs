@@ -177,3 +177,14 @@ fn the_start_tells_how_much_a_forged_request_could_bring_about() {
     assert!(line.contains("times the request at most") && line.contains("of site"), "{line}");
     run.stop();
 }
+
+#[test]
+fn n16_the_start_counts_all_replies_of_a_burst() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    tree.write("lamp/rules/default.json", r#"{"01": {"burst": 20, "cycle": [{"state": "80"}, {"state": "81"}]}}"#);
+    let run = Run::start(&tree, &[]);
+    let line = run.said.iter().find(|line| line.contains("worst factor")).expect("a line");
+    let expected = "20.0 times the request at most (01 of site, the 20 replies of its burst together)";
+    assert!(line.contains(expected), "{line}");
+    run.stop();
+}

@@ -20,7 +20,7 @@ pub fn check(diags: &mut Diags, fsus: &[Fsu], entries: &[(usize, Pos)]) {
         let end = entries.get(index + 1).map_or(fsus.len(), |&(next, _)| next);
         let mut seen = HashSet::new();
         let mut by_template: BTreeMap<&str, Found> = BTreeMap::new();
-        for fsu in fsus[first..end].iter().filter(|fsu| !fsu.bind.ip().is_loopback()) {
+        for fsu in fsus[first..end].iter().filter(|fsu| !fsu.bind.ip().to_canonical().is_loopback()) {
             let Some(around) = Around::of(fsu) else { continue };
             for device in fsu.devices.iter().filter(|device| seen.insert((Arc::as_ptr(device), around))) {
                 note(device, around, by_template.entry(&device.template.path).or_default());
