@@ -9,7 +9,7 @@ use super::outer::Way;
 use crate::cli::args::TakeAs;
 use crate::codec::framer::{self, Cut};
 use crate::codec::inner::{self, Frame};
-use crate::codec::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, Up, at};
+use crate::codec::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
 use crate::plan::template::{Command, Template};
 use crate::responder::datagram;
@@ -95,7 +95,9 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
 fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
     let mut buffer = Vec::new();
     let mut is_good = |frame: Escaped<'_>| {
-        frame.plain(&mut buffer).is_ok_and(|plain| Down::new_checked(plain).is_ok() || Up::new_checked(plain).is_ok())
+        frame.plain(&mut buffer).is_ok_and(|plain| {
+            Down::new_accepted(plain, fsu.accept_rtn_flags).is_ok() || Up::new_checked(plain).is_ok()
+        })
     };
     if Frames::new(bytes).flatten().any(&mut is_good) {
         return true;
@@ -165,7 +167,8 @@ pub(super) fn way(fsu: &Fsu, frame: &Escaped<'_>, said: &Said) -> Way {
     let id_at = |at: usize| plain.get(at..).is_some_and(|rest| rest.starts_with(&fsu.id.bytes));
     let rtn_flag = plain.get(at::RTN_FLAG).copied();
     let beats = is_heartbeat && rtn_flag == Some(RTN_HEARTBEAT);
-    let down = u8::from(id_at(at::DEST)) + u8::from(rtn_flag == Some(RTN_REQUEST) || beats);
+    let down =
+        u8::from(id_at(at::DEST)) + u8::from(rtn_flag.is_some_and(|flag| fsu.accept_rtn_flags.has(flag)) || beats);
     let up = u8::from(id_at(at::SRC_UP)) + u8::from(rtn_flag == Some(RTN_REPLY) || beats);
     if up > down { Way::Up } else { Way::Down }
 }

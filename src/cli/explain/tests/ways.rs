@@ -129,6 +129,23 @@ fn n17_a_reply_of_another_fsu_or_a_wrong_one_says_what_is_wrong() {
 }
 
 #[test]
+fn n17_rtn_flags_that_centres_send_are_those_of_requests() {
+    let (_dir, mut fleet) = simple("udp");
+    let mut outer = outer_request(&fleet.fsus[0], &hex::decode(REQUEST).unwrap());
+    let verify = outer.len() - 2;
+    outer[verify] ^= outer[33];
+    outer[33] = 0;
+    let taken_for = |fleet: &Fleet| explained(&fleet.fsus[0], Said::default(), &outer).0.taken_for.concat();
+    // The FSU's id stands where a request has it.
+    assert!(taken_for(&fleet).ends_with("(a request)"));
+    fleet.fsus[0].accept_rtn_flags = crate::plan::fleet::RtnFlags::new(&[0xEE, 0]).unwrap();
+    assert!(taken_for(&fleet).ends_with("(a request)"));
+    let reply = hex::decode(&explained(&fleet.fsus[0], Said::default(), &outer).0.replies[0]).unwrap();
+    let (all, text) = explained(&fleet.fsus[0], Said::default(), &reply);
+    assert!(all.taken_for.concat().ends_with("(a reply)") && !text.contains("wrong:"), "{text}");
+}
+
+#[test]
 fn n17_what_is_said_decides() {
     let (_dir, fleet) = simple("udp");
     let fsu = &fleet.fsus[0];
