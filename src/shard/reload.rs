@@ -20,6 +20,7 @@ use crate::plan::reload::Fate;
 use crate::responder::RunContext;
 use crate::responder::carry::carry;
 use crate::responder::state::Counters;
+use crate::words::count;
 use std::io;
 use std::sync::Arc;
 
@@ -139,7 +140,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         slot.clients.shrink(is.limits.clients_max, |peer| {
             *offline += 1;
             if tide.tells(Move::Offline, now.mono_ms, later) {
-                log::info!("{}: centre {peer} forgotten: more than {} centres", is.name, is.limits.clients_max);
+                log::info!(
+                    "{}: centre {peer} forgotten: more than {}",
+                    is.name,
+                    count(is.limits.clients_max, "centre")
+                );
             }
         });
     }

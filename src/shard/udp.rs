@@ -16,6 +16,7 @@ use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::about::{About, Telling};
 use crate::responder::faults::is_offline;
 use crate::responder::{Moment, Outgoing, Sink};
+use crate::words::count;
 use std::net::SocketAddr;
 
 /// Where the stage puts what it has to say about one datagram.
@@ -202,7 +203,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Seen::Replaced(gone) = seen else { return self.time_clients(socket, now) };
         slot.state.counters.centres_offline += 1;
         if self.tide.tells(Move::Offline, now.mono_ms, &mut self.later) {
-            log::info!("{}: centre {gone} forgotten: more than {} centres", fsu.name, fsu.limits.clients_max);
+            log::info!("{}: centre {gone} forgotten: more than {}", fsu.name, count(fsu.limits.clients_max, "centre"));
         }
         self.time_clients(socket, now);
     }
