@@ -164,7 +164,7 @@ fn n11_a_longer_request_is_explained() {
 }
 
 #[test]
-fn n11_request_bytes_max_has_bounds() {
+fn limit_request_bytes_max_has_bounds_n11() {
     let dir = tempfile::tempdir().expect("a directory");
     for (bytes_max, expected) in [
         (serde_json::json!(4), Some("error: 4 bytes: a request of the template has 5 (at least those)")),

@@ -4,7 +4,6 @@
 mod naive;
 mod product;
 
-use fsu_mock::codec::framer::{Cut, cut};
 use naive::clock::Clock;
 use naive::frame::Verify;
 use naive::vectors::NOW;
@@ -68,7 +67,7 @@ const UNREACHED: &[(&str, &[&str])] = &[
         &["COMMANDS_MAX", "LEDGER_QUEUE_BYTES", "LOG_QUEUE_BYTES", "WAITING_MAX"],
     ),
     ("a judgement of the load generator that has no test of its own yet", &["CPU_SHARE_MAX", "LAG_US_MAX"]),
-    ("others that have no test of their own yet", &["ENTRIES_MAX", "SKIPPED_AT_END_MAX"]),
+    ("others that have no test of their own yet", &["CREDIT_MAX", "CREDIT_MIN", "CREDIT_PER_BYTE", "ENTRIES_MAX"]),
 ];
 
 fn manifest() -> &'static Path {
@@ -153,28 +152,4 @@ fn limit_register_bytes_max_longer_texts_are_cut() {
         let text = reply.iter().filter(|byte| **byte == b'x').count();
         assert_eq!(text, kept, "set {set}");
     }
-}
-
-/// What a framer makes of a frame with so many bytes of data, where the command lists no request fields.
-fn open_request(data: usize) -> bool {
-    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
-        "data_frame_type_flag": "command",
-        "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, {"name": "command", "length": 1},
-            {"name": "len", "type": "length", "length": 2}],
-        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
-        "data_frame": [{"data_frame_type": "01", "resp_data_list": []}],
-    }});
-    let files = [("default.json".to_owned(), json!({"01": {}}))];
-    let setup = Setup { template: &template, files: &files, verify: Verify::Warn, fsuid: "31", device: (1, 1) };
-    let product = Product::over("tcp", &setup).unwrap();
-    let mut wire = vec![0x7E, 1, (data >> 8) as u8, data as u8];
-    wire.resize(wire.len() + data, 0);
-    wire.push(0x0D);
-    matches!(cut(&product.fleet.fsus[0].devices[0].template, &wire), Cut::Frame(len) if len == wire.len())
-}
-
-#[test]
-fn limit_open_request_bytes_max() {
-    assert!(open_request(4_096));
-    assert!(!open_request(4_097));
 }

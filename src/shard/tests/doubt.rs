@@ -66,7 +66,7 @@ fn wrong(template: &Template, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn n10_a_wrong_frame_is_taken_when_nothing_follows() {
+fn limit_doubt_ms_n10_a_wrong_frame_is_taken_when_nothing_follows() {
     let mut line = Line::new(flags());
     // It came in pieces: its time counts from when it was whole.
     let wire = wrong(&flags(), &[1, 2]);
