@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn limit_pending_replies_max() {
         let mut pending = Pending::default();
-        let kept = (0..).take_while(|_| pending.add(dest(1), 1, b"x").is_some()).count();
+        let kept = (0..2 * PENDING_REPLIES_MAX).take_while(|_| pending.add(dest(1), 1, b"x").is_some()).count();
         assert_eq!((kept, PENDING_REPLIES_MAX), (262_144, 262_144));
         pending.release(0);
         assert!(pending.add(dest(1), 1, b"x").is_some());
@@ -282,8 +282,7 @@ mod tests {
     fn limit_kept_buffer_bytes_max() {
         let check = |bytes: usize, kept: bool| {
             let mut pending = Pending::default();
-            let mut buffer = Vec::with_capacity(bytes);
-            buffer.resize(bytes, 0);
+            let buffer = vec![0; bytes];
             let index = pending.add(dest(1), 1, &buffer).unwrap();
             pending.slots[index as usize].bytes = buffer;
             pending.release(index);

@@ -252,7 +252,7 @@ impl Listed {
 /// Is that the name of a file of one FSU, whichever it is? A device's has 4 digits.
 fn looks_like_an_id(base: &str) -> bool {
     let digits = base.len();
-    digits > 4 && digits <= 2 * FsuId::BYTES && digits % 2 == 0 && base.bytes().all(|c| c.is_ascii_hexdigit())
+    digits > 4 && digits <= 2 * FsuId::BYTES && digits.is_multiple_of(2) && base.bytes().all(|c| c.is_ascii_hexdigit())
 }
 
 fn base(path: &Path) -> String {

@@ -118,7 +118,9 @@ pub fn rules(
         let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
-            numbers.iter().for_each(|&number| named[number] = true);
+            for &number in &numbers {
+                named[number] = true;
+            }
             if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
                 diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
                 continue;

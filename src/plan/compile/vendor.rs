@@ -31,7 +31,9 @@ pub fn read(loader: &mut Loader, file: &Path) -> RawVendors {
     let found = diags.take_since(mark);
     match vendors {
         None => {
-            found.into_iter().for_each(|diag| whole(diags, diag));
+            for diag in found {
+                whole(diags, diag);
+            }
             RawVendors::default()
         }
         Some(vendors) if has_no_vendor(diags, vendors.pos) => {

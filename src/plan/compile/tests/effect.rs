@@ -1,4 +1,5 @@
 //! Keys that do nothing, and mistakes that are one error.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::{check, check_all, files, told_by};
 use serde_json::{Value, json};
@@ -194,7 +195,7 @@ fn n18_one_mistake_in_a_template_is_one_error() {
     one(
         &at("data_frame/0/resp_data_list/0"),
         field,
-        &format!("/protocol/data_frame/0/resp_data_list/0/type: error: unknown type `lenth_` (did you mean `length`?)"),
+        "/protocol/data_frame/0/resp_data_list/0/type: error: unknown type `lenth_` (did you mean `length`?)",
     );
     one(
         &at("data_frame/0/resp_data_list/0/type"),

@@ -1,4 +1,5 @@
 //! Limits of configuration files, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::{check, files, told_by};
 use serde_json::{Value, json};

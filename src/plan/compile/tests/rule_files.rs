@@ -1,4 +1,5 @@
 //! Which rule files are there, apply, and answer.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::{check_all, files, told_by};
 use crate::config::diag::Diags;

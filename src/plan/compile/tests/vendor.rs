@@ -1,4 +1,5 @@
 //! vendor.json of this shape and of another.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::{check, check_all};
 use serde_json::{Value, json};
