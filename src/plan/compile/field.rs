@@ -202,10 +202,8 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
     if slot.kind == Kind::Bcd && !padding.given {
         slot.right = !little;
     }
-    if let Some(ranges) = &raw.bits {
-        if known_type {
-            slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
-        }
+    if let Some(ranges) = raw.bits.as_ref().filter(|_| known_type) {
+        slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
     }
     Some(slot)
 }
