@@ -67,7 +67,18 @@ const UNREACHED: &[(&str, &[&str])] = &[
         &["COMMANDS_MAX", "LEDGER_QUEUE_BYTES", "LOG_QUEUE_BYTES", "WAITING_MAX"],
     ),
     ("a judgement of the load generator that has no test of its own yet", &["CPU_SHARE_MAX", "LAG_US_MAX"]),
-    ("others that have no test of their own yet", &["CREDIT_MAX", "CREDIT_MIN", "CREDIT_PER_BYTE", "ENTRIES_MAX"]),
+    (
+        "others that have no test of their own yet",
+        &[
+            "CREDIT_MAX",
+            "CREDIT_MIN",
+            "CREDIT_PER_BYTE",
+            "ENTRIES_MAX",
+            "INPUT_CHARS_MAX",
+            "NAMED_MAX",
+            "REPLIES_SHOWN_MAX",
+        ],
+    ),
 ];
 
 fn manifest() -> &'static Path {
