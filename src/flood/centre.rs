@@ -339,9 +339,11 @@ mod tests {
             let mut heard = Heard::default();
             let id = |number: u8| FsuId { bytes: [number; FsuId::BYTES], len: 1 };
             heard.by_fsu.extend((0..fsus).map(|number| (id(number), 1)));
-            let text = heard.text(1.0, None);
+            let called = Called { command_line: Vec::new(), config: None };
+            let text = CentreReport::new(&heard, 1.0, &[], called).text();
             (text.lines().count(), text.contains("and 1 more"))
         };
-        assert_eq!((lines(20), lines(21)), ((21, false), (22, true)));
+        // Two for the verdict.
+        assert_eq!((lines(20), lines(21)), ((23, false), (24, true)));
     }
 }
