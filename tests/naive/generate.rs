@@ -125,7 +125,7 @@ fn alias(t: &mut Tape, field: &Value) -> Value {
 /// A field that holds the command's data_frame_length.
 fn counted(t: &mut Tape, name: &str) -> Value {
     let value = t.one(&["{{data_frame_length}}", "{{ data_frame_length }}"]);
-    json!({"name": name, "length": 2, "type": t.one(&["uint", "hex", "int"]), "value": value})
+    json!({"name": name, "length": 2, "type": t.one(&["uint", "hex", "bcd", "int"]), "value": value})
 }
 
 fn header(t: &mut Tape, ascii: bool, keys: &[String]) -> Vec<Value> {
