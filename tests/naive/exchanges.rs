@@ -131,6 +131,7 @@ pub fn served(t: &mut Tape) -> Served {
         ("${rand(1,1)}$", "1"),
         ("${choice(1,2,7)}$", "7"),
         ("${choice(01,7F,A0)}$", "7F"),
+        (r#"${choice( \"01\" , '7F',A0)}$"#, "7F"),
         ("${choice(a,b,c)}$", "b"),
     ] {
         text = text.replace(drawn, fixed);

@@ -187,8 +187,7 @@ impl<'a> Protocol<'a> {
 
     /// The bytes of that number in a field.
     pub fn number_in(&self, field: &Value, command: Option<&Value>, data: usize) -> Option<Vec<u8>> {
-        let value = self.number(command, data);
-        computed(field, value as i128)
+        computed(field, self.number(command, data) as i128)
     }
 
     /// Everything that is wrong with a request, in the order in which it is looked at, commands aside.

@@ -66,6 +66,7 @@ impl Beginning<'_> {
     }
 
     /// The key; `Some(None)`: it is written in characters that are no digits.
+    #[expect(clippy::option_option, reason = "bytes that have not come and bytes that are no digits are not the same")]
     fn key(&self, shape: &KeyShape) -> Option<Option<u128>> {
         let mut key = 0_u128;
         for part in &shape.parts {
@@ -94,6 +95,7 @@ impl Beginning<'_> {
     }
 
     /// A byte of the raw frame; `Some(None)`: its characters are no digits, or it lies outside the frame.
+    #[expect(clippy::option_option, reason = "bytes that have not come and bytes that are no digits are not the same")]
     fn byte(&self, index: usize) -> Option<Option<u8>> {
         let Template { start, end, encoding, .. } = self.template;
         if index >= self.raw_len {

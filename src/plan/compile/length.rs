@@ -1,7 +1,7 @@
 //! What `data_frame_length` counts, and the fields that `{{data_frame_length}}` puts it in (spec templates.md, Lengths).
 
 use super::command::{DataList, listed_index};
-use super::field::{encode, is_data_frame_length};
+use super::field::{encode, holds_number, is_data_frame_length};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -103,29 +103,29 @@ pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], field
         let value = number.saturating_add(raw.add.as_ref().map_or(0, |add| add.value));
         let pos = raw.value.value.as_ref().map_or(raw.pos, |value| value.pos);
         let name = &field.field.name;
-        field.value = match notation(&field.field.slot, value) {
-            _ if value < 0 => {
-                diags.error(pos, format!("`{name}` would be {value}, and a length is never below 0"));
-                None
-            }
-            None => {
-                let what = "cannot hold a length (hex, int, uint and bcd can)";
-                diags.error(pos, format!("`{name}` {what}"));
-                None
-            }
-            Some(text) => encode(diags, &field.field.slot, &text, pos).map(|_| At { pos, value: Json::Str(text) }),
+        let slot = &field.field.slot;
+        let wrong = if value < 0 {
+            Some(format!("`{name}` would be {value}, and a length is never below 0"))
+        } else {
+            holds_number(slot).err().map(|wrong| format!("`{name}` cannot be a length: {wrong}"))
+        };
+        let text = notation(slot, value);
+        field.value = if let Some(wrong) = wrong {
+            diags.error(pos, wrong);
+            None
+        } else {
+            encode(diags, slot, &text, pos).map(|_| At { pos, value: Json::Str(text) })
         };
     }
 }
 
-/// A number as values of a field spell it; `None`: the field holds no number.
-fn notation(slot: &Slot, number: i64) -> Option<String> {
+/// A number as values of a field that holds numbers spell it.
+fn notation(slot: &Slot, number: i64) -> String {
     match slot.kind {
-        Kind::Hex => Some(format!("{number:0width$X}", width = 2 * slot.len)),
-        // All its digits: a computed number is never short, whatever pads values.
-        Kind::Bcd => Some(format!("{number:0width$}", width = 2 * slot.len)),
-        Kind::Int | Kind::Uint | Kind::Length => Some(number.to_string()),
-        Kind::Bit(_) | Kind::Str | Kind::F32 | Kind::F64 => None,
+        Kind::Hex => format!("{number:0width$X}", width = 2 * slot.len),
+        // Under its leading zeros no padding shows.
+        Kind::Bcd => format!("{number:0width$}", width = 2 * slot.len),
+        _ => number.to_string(),
     }
 }
 
@@ -141,8 +141,8 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
             base: add.saturating_add(behind_len(template) as i64),
             per_data: 1,
             lchksum: false,
-            configured: true,
             bcd: field.slot.kind == Kind::Bcd,
+            configured: true,
         };
         Count { name: field.name.clone(), length }
     };
