@@ -4,6 +4,7 @@ use super::record::{FRAMES_TOLD_MAX, Kind, Record};
 use crate::codec::outer::Frames;
 use crate::plan::fleet::{Fsu, Transport};
 use crate::responder::about::{About, What};
+use crate::words::count;
 use std::fmt::Write;
 
 /// Where the lines come from, as the system log calls it.
@@ -54,7 +55,7 @@ fn frame(fsu: &Fsu, record: &Record<'_>, about: About, bytes: usize, out: &mut S
         let _ = write!(out, ", device {} ({})", usize::from(about.device) + 1, device.vendor.escape_debug());
     }
     let way = if record.kind == Kind::Received { "from" } else { "to" };
-    let _ = write!(out, ": {bytes} bytes {way} {}", record.peer);
+    let _ = write!(out, ": {} {way} {}", count(bytes, "byte"), record.peer);
     if let Some(why) = about.why {
         let _ = write!(out, "; {}", why.reason());
     }
@@ -93,14 +94,14 @@ mod tests {
         let (tcp, udp) = (Transport::Tcp, Transport::Udp);
         check(tcp, Kind::Received, &[asked], b"abc", &["dev: decoded 108B, device 1 (): 3 bytes from 127.0.0.1:4000"]);
         let late = About { held_us: 60_000, ..asked.lost(FaultKind::Corrupt) };
-        let line = "dev: encoded 108B, device 1 (): 1 bytes to 127.0.0.1:4000; due after 60 ms; fault corrupt";
+        let line = "dev: encoded 108B, device 1 (): 1 byte to 127.0.0.1:4000; due after 60 ms; fault corrupt";
         check(tcp, Kind::Reply, &[late], b"a", &[line]);
         let garbage = About::dropped(Reason::Garbage);
-        check(tcp, Kind::Received, &[garbage], b"a", &["dev: dropped: 1 bytes from 127.0.0.1:4000; garbage_bytes"]);
-        check(udp, Kind::Heartbeat, &[About::HEARTBEAT], b"a", &["dev: encoded heartbeat: 1 bytes to 127.0.0.1:4000"]);
+        check(tcp, Kind::Received, &[garbage], b"a", &["dev: dropped: 1 byte from 127.0.0.1:4000; garbage_bytes"]);
+        check(udp, Kind::Heartbeat, &[About::HEARTBEAT], b"a", &["dev: encoded heartbeat: 1 byte to 127.0.0.1:4000"]);
         let gone = late.drop(Reason::PeerGone);
         let line =
-            "dev: not sent 108B, device 1 (): 1 bytes to 127.0.0.1:4000; peer_gone; due after 60 ms; fault corrupt";
+            "dev: not sent 108B, device 1 (): 1 byte to 127.0.0.1:4000; peer_gone; due after 60 ms; fault corrupt";
         check(tcp, Kind::Unsent, &[gone], b"a", &[line]);
         check(
             udp,

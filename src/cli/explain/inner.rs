@@ -12,6 +12,7 @@ use crate::codec::value;
 use crate::plan::fleet::Device;
 use crate::plan::rule::{Patch, Reply};
 use crate::plan::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
+use crate::words::count;
 
 /// What a frame's fields are read by.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +47,8 @@ pub(super) fn layers(view: View<'_>, frame: &Frame<'_>) -> Vec<Layer> {
 
 fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
     let name = match view.command {
-        Some(command) => format!("data frame of {}, {} bytes", command.key_text, frame.data_len),
-        None => format!("data frame, {} bytes", frame.data_len),
+        Some(command) => format!("data frame of {}, {}", command.key_text, count(frame.data_len, "byte")),
+        None => format!("data frame, {}", count(frame.data_len, "byte")),
     };
     let mut layer = Layer { name, is_data: true, ..Layer::default() };
     let from = view.device.template.left_len;
@@ -267,7 +268,7 @@ pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Faul
     let (offset, expected, found) = match reason {
         Reason::Short => {
             let bytes = format!("at least {} bytes", template.wire_len(template.raw_len_min()));
-            (end, bytes, format!("{end} bytes"))
+            (end, bytes, count(end, "byte"))
         }
         Reason::BadStart => (0, hex(&template.start), hex(&wire[..template.start.len().min(end)])),
         Reason::BadEnd => {
@@ -338,7 +339,7 @@ pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
     } else {
         "the size that its command lists".into()
     };
-    fault(Reason::Garbage, "inner frame", Some(0), expected, format!("{} bytes", frame.wire.len()))
+    fault(Reason::Garbage, "inner frame", Some(0), expected, count(frame.wire.len(), "byte"))
 }
 
 /// Keys near to one that is unknown.

@@ -8,6 +8,7 @@ use crate::codec::outer::{
 };
 use crate::codec::reason::Reason;
 use crate::plan::fleet::{Fsu, FsuId};
+use crate::words::count;
 
 /// Bytes that P_pLen does not count.
 const UNCOUNTED_BYTES: usize = 35;
@@ -172,7 +173,7 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
                 "outer frame",
                 Some(len),
                 format!("at least {HEARTBEAT_BYTES} bytes"),
-                format!("{len} bytes"),
+                count(len, "byte"),
             );
         }
         Reason::OuterBadEscape => {
@@ -185,12 +186,12 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
             (at, format!("{:02X} (the XOR of bytes 1 to {})", verify(plain), at.saturating_sub(1)), field(at, 1))
         }
         Reason::OuterBadPLen if comm_type(plain) == Some(COMM_HEARTBEAT) && plain.len() != HEARTBEAT_BYTES => {
-            (at::P_LEN, format!("a heartbeat of {HEARTBEAT_BYTES} bytes"), format!("{} bytes", plain.len()))
+            (at::P_LEN, format!("a heartbeat of {HEARTBEAT_BYTES} bytes"), count(plain.len(), "byte"))
         }
         Reason::OuterBadPLen => (at::P_LEN, order(plain.len().saturating_sub(UNCOUNTED_BYTES)), field(at::P_LEN, 2)),
         Reason::OuterBadDataLen => match plain.len().checked_sub(OVERHEAD_BYTES) {
             Some(len) => (at::DATA_LEN, order(len), field(at::DATA_LEN, 2)),
-            None => (at::DATA_LEN, format!("at least {OVERHEAD_BYTES} bytes"), format!("{} bytes", plain.len())),
+            None => (at::DATA_LEN, format!("at least {OVERHEAD_BYTES} bytes"), count(plain.len(), "byte")),
         },
         Reason::OuterBadRtnFlag => {
             (at::RTN_FLAG, format!("{} (ED in a heartbeat)", fsu.accept_rtn_flags), field(at::RTN_FLAG, 1))
