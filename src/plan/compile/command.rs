@@ -7,7 +7,8 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
 use crate::plan::template::{
-    Command, Computed, Constant, Count, Encoding, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot, Template,
+    Command, Computed, Constant, Count, Encoding, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart,
+    Kind, Offset, Slot, Template,
 };
 use crate::words::count;
 
@@ -39,13 +40,15 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
             // Its room is taken all the same, so that one error does not move every field after it.
-            out.len += raw.length.as_ref().map_or(0, |length| length.value as usize);
+            let room = raw.length.as_ref().map_or(0, |length| length.value.min(FIELD_BYTES_MAX as u64) as usize);
+            let most = FRAME_BYTES_MAX.saturating_sub(template.left_len + template.tail_len);
+            out.len = (out.len + room).min(most);
             continue;
         };
         let (area, plain) = split_name(&name.value);
         let header = outside(template, area, plain).filter(|_| area != Area::Plain);
         if let Some(field) = header {
-            if field.computed != Computed::No && raw.value.value.is_some() && !is_data_frame_length(raw) {
+            if field.computed != Computed::No && raw.value.value.is_some() && !length::repeats(template, field, raw) {
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
             }
             if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
@@ -66,6 +69,9 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         }
         let Some(slot) = field::slot(diags, raw, padding) else { continue };
         let at = Offset((template.left_len + out.len) as i32);
+        if !field::has_room(diags, name, out.len + slot.len) {
+            break;
+        }
         out.len += slot.len;
         let counted = is_data_frame_length(raw);
         let computed = if slot.kind == Kind::Length || counted { Computed::Length } else { Computed::No };
@@ -128,9 +134,12 @@ fn data_lengths(
             let data = || fields.iter().filter(|field| !field.header).map(|field| &field.field);
             let own = data().filter(|_| area == Area::Plain).find(|field| *field.name == *plain);
             let named = own.or_else(|| outside(template, area, plain));
-            let size = if plain == "data_frame" { Some(data_len) } else { named.map(|field| field.slot.len) };
+            // Start and end are never encoded.
+            let is_plain = |field: &Field| matches!(field.computed, Computed::Start | Computed::End);
+            let size_of = |field: &Field| field.slot.len * if is_plain(field) { 1 } else { each };
+            let size = if plain == "data_frame" { Some(data_len * each) } else { named.map(size_of) };
             if let Some(size) = size {
-                value = value.saturating_add((size * each) as i64);
+                value = value.saturating_add(size as i64);
             } else {
                 let names: Vec<&str> = data().chain(header()).map(|field| &*field.name).chain(["data_frame"]).collect();
                 diags.error(name.pos, format!("`of` names no field `{}`{}", name.value, known(plain, &names)));

@@ -6,7 +6,7 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::plan::template::{BitRange, FIELD_BYTES_MAX, Field, Kind, Slot, Template};
+use crate::plan::template::{BitRange, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Slot, Template};
 use crate::words::count;
 
 /// Where a name points.
@@ -76,6 +76,17 @@ pub fn check_name(diags: &mut Diags, name: &At<String>) {
         "data_frame" => diags.error(name.pos, "`data_frame` means the whole data frame; a field has another name"),
         _ => {}
     }
+}
+
+/// Do fields of so many bytes, up to this one, have room in a frame? The error is told.
+pub fn has_room(diags: &mut Diags, name: &At<String>, bytes: usize) -> bool {
+    let fit = bytes <= FRAME_BYTES_MAX;
+    if !fit {
+        let text =
+            format!("the fields up to `{}` take {bytes} bytes (a frame has at most {FRAME_BYTES_MAX})", name.value);
+        diags.error(name.pos, text);
+    }
+    fit
 }
 
 /// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken. `is_data`: has
@@ -365,7 +376,9 @@ pub fn holds_number(slot: &Slot) -> Result<(), String> {
 pub fn digits_hold(most: u64, len: usize) -> Result<(), String> {
     let needed = (most.checked_ilog10().unwrap_or(0) as usize + 1).div_ceil(2);
     if needed > len {
-        return Err(format!("{most}, and {len} bytes of bcd hold {} digits ({needed} bytes would hold it)", 2 * len));
+        let hold = if len == 1 { "holds" } else { "hold" };
+        let (bytes, digits) = (count(len, "byte"), 2 * len);
+        return Err(format!("{most}, and {bytes} of bcd {hold} {digits} digits ({needed} bytes would hold it)"));
     }
     Ok(())
 }

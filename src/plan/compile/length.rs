@@ -6,7 +6,7 @@ use super::reply::ResponseField;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
-use crate::plan::template::{Command, Count, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot, Template};
+use crate::plan::template::{Command, Computed, Count, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot, Template};
 
 /// How a command's `data_frame_length` is read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -96,6 +96,11 @@ fn carriers<'l>(
     carriers.filter_map(|raw| Some((raw, listed_index(template, raw, fields)?))).collect()
 }
 
+/// Is it the header's own `{{data_frame_length}}`, which a data list only names again?
+pub fn repeats(template: &Template, field: &Field, raw: &RawField) -> bool {
+    is_data_frame_length(raw) && template.lengths.iter().any(|length| length.configured && length.at == field.at)
+}
+
 /// Puts `number` where a data list has `{{data_frame_length}}`.
 pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], fields: &mut [ResponseField], number: i64) {
     for (raw, index) in carriers(template, list, fields) {
@@ -146,7 +151,12 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
         };
         Count { name: field.name.clone(), length }
     };
-    carriers(template, list, &request.fields).into_iter().map(count).collect()
+    // What is computed in the header says what it says, whatever a list has there.
+    let own = |(_, index): &(&At<RawField>, usize)| {
+        let listed = &request.fields[*index];
+        !listed.header || listed.field.computed == Computed::No
+    };
+    carriers(template, list, &request.fields).into_iter().filter(own).map(count).collect()
 }
 
 /// Says in the plan which readings its commands have.
