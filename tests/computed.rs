@@ -284,3 +284,62 @@ fn n05_explain_shows_the_right_number_in_its_digits() {
         assert!(expected.iter().all(|expected| text.contains(expected)), "{text}");
     }
 }
+
+#[test]
+fn n04_the_field_of_a_checksum_is_the_tails_before_the_headers() {
+    let named = |how: Value| {
+        let left = [plain("checksum", 1), field("cmd", "hex", 1, json!({}))];
+        let more = json!({"checksum": how});
+        template(&protocol(&left, &[plain("checksum", 1)], command(&[], &[plain("x", 1)]), more))
+    };
+    let rules = || json!({"01": {"data": {"x": "11"}}});
+    for how in [
+        json!({"algorithm": "sum"}),
+        json!({"algorithm": "sum", "field": "checksum"}),
+        json!({"algorithm": "sum", "field": "{pdu_tailer}_checksum"}),
+    ] {
+        check(&named(how), rules(), "7E 55 01 56 0D", "7E 55 01 11 67 0D");
+    }
+    let header =
+        json!({"algorithm": "sum", "field": "{pdu_left}.{checksum}", "from": "cmd", "to": "{pdu_tailer}_checksum"});
+    check(&named(header), rules(), "7E 57 01 56 0D", "7E 68 01 11 56 0D");
+}
+
+#[test]
+fn n04_the_last_field_of_the_tail_may_be_the_vendors_checksum() {
+    let left = [field("len", "length", 1, json!({})), field("cmd", "hex", 1, json!({}))];
+    let mut protocol = protocol(&left, &[], command(&[], &[plain("x", 1)]), json!({}));
+    // A value of its own makes no end of it.
+    protocol["pdu_tailer"] = json!([field("crc", "hex", 1, json!({"value": "00"}))]);
+    let vendor = json!([{"vendor": "v", "checksum": {"field": "crc", "algorithm": "sum"}}]);
+    let files = [("default.json".to_owned(), json!({"01": {"data": {"x": "11"}}})), ("vendor.json".to_owned(), vendor)];
+    let template = template(&protocol);
+    let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: ID, device: (1, 1) };
+    let outcome = Product::new(&setup).unwrap().respond(&bytes("7E 00 01 01"), Clock::parse("2026-01-12T17:30:03"));
+    let Outcome::Reply(reply, _) = outcome else { panic!("{outcome:?}") };
+    assert_eq!(reply, bytes("7E 01 01 11 13"));
+}
+
+#[test]
+fn n02_a_computed_header_field_in_a_list_stays_what_it_is() {
+    let listed = |name: &str| field(name, "hex", 1, json!({"value": "{{data_frame_length}}"}));
+    let left = [field("len", "length", 1, json!({"of": ["cmd", "data_frame"]})), field("cmd", "hex", 1, json!({}))];
+    let asked = [listed("{pdu_left}_len"), listed("{pdu_tailer}_checksum"), plain("a", 1)];
+    let replied = [listed("{pdu_left}_len"), plain("x", 1)];
+    let protocol =
+        protocol(&left, &[plain("checksum", 1)], command(&asked, &replied), json!({"checksum": {"algorithm": "sum"}}));
+    check(&template(&protocol), json!({"01": {"data": {"x": "11"}}}), "7E 02 01 22 25 0D", "7E 02 01 11 14 0D");
+}
+
+#[test]
+fn n05_start_and_end_are_one_character_a_byte() {
+    let count =
+        |name: &str| field(name, "length", 1, json!({"unit": "chars", "of": ["start", "cmd", "data_frame", "end"]}));
+    let more = json!({"encoding": "ascii_hex"});
+    // One byte of start and end each, two of the others: cmd, the length itself, x.
+    let data = protocol(&[plain("cmd", 1)], &[], command(&[], &[count("n"), plain("x", 1)]), more.clone());
+    let text = |text: &str| format!("7E {} 0D", hex::encode_upper(text));
+    check(&template(&data), json!({"01": {"data": {"x": "11"}}}), &text("01"), &text("010811"));
+    let header = protocol(&[count("n"), plain("cmd", 1)], &[], command(&[], &[plain("x", 1)]), more);
+    check(&template(&header), json!({"01": {"data": {"x": "11"}}}), &text("0401"), &text("060111"));
+}

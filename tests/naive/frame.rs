@@ -271,14 +271,25 @@ impl<'a> Protocol<'a> {
         sum
     }
 
+    /// Where the checksum is: in the area that its `field` says; a plain name is the tail's, and the header's where the tail has
+    /// none. Without one it is the tail's `checksum` or `check`.
     pub fn checksum_at(&self) -> Option<usize> {
         let how = self.how()?;
-        let name = how["field"].as_str().map(fields::bare);
-        let field = |f: &Value| match &name {
-            Some(name) => *name == fields::name(f),
-            None => ["checksum", "check"].contains(&fields::name(f).as_str()),
+        let order = self.order();
+        let data = self.left().len();
+        let named = |name: &str, places: std::ops::Range<usize>| {
+            places.clone().find(|&i| order[i].is_some_and(|f| fields::name(f) == name))
         };
-        self.order().iter().position(|f| f.is_some_and(field))
+        let (left, tail) = (0..data, data + 1..order.len());
+        let Some(field) = how["field"].as_str() else {
+            return tail.clone().find(|&i| order[i].is_some_and(|f| ["checksum", "check"].contains(&&*name(f))));
+        };
+        let bare = fields::bare(field);
+        match field {
+            _ if field.starts_with("{pdu_left}") => named(&bare, left),
+            _ if field.starts_with("{pdu_tailer}") => named(&bare, tail),
+            _ => named(&bare, tail).or(named(&bare, left)),
+        }
     }
 
     fn how(&self) -> Option<&'a Value> {

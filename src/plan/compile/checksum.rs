@@ -1,7 +1,8 @@
 //! The checksum of a template to spans.
 
 use super::crc;
-use super::field::{self, known, outside, split_name};
+use super::field::{self, Area, known, outside, split_name};
+use super::template::raw_at;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
@@ -36,8 +37,12 @@ fn has_usual_name(field: &Field) -> bool {
     USUAL_NAMES.iter().any(|usual| field.name.eq_ignore_ascii_case(usual))
 }
 
-/// Tells of a tail field that looks like a checksum where none is configured.
-fn not_configured(diags: &mut Diags, protocol: &RawProtocol, plan: &Template) {
+/// Tells of a tail field that looks like a checksum where none is configured. One that could not be read was told.
+fn not_configured(diags: &mut Diags, top: Pos, protocol: &At<RawProtocol>, plan: &Template) {
+    let written = |key| [top, protocol.pos].iter().any(|object| diags.written(*object, key).is_some());
+    if written("checksum") || written("checksum_config") {
+        return;
+    }
     let copied = |field: &&Field| field.computed == Computed::No && has_usual_name(field);
     let Some(field) = plan.tail.iter().find(copied) else { return };
     let mut raw = protocol.pdu_tailer.iter().flatten();
@@ -52,13 +57,41 @@ fn not_configured(diags: &mut Diags, protocol: &RawProtocol, plan: &Template) {
     diags.warn(raw.pos, format!("{what} (`checksum` in `protocol`{default}, or in vendor.json)"));
 }
 
-/// The name of the checksum field: as declared, else the tail field named `checksum` or `check`.
-pub fn field_name(protocol: &RawProtocol, tail: &[Field]) -> Option<Box<str>> {
-    let declared = protocol.checksum.as_ref().and_then(|checksum| checksum.field.as_ref());
-    let declared = declared.or_else(|| protocol.checksum_config.as_ref().and_then(|config| config.field.as_ref()));
-    declared.map(|name| split_name(&name.value).1.into()).or_else(|| {
-        tail.iter().find(|field| matches!(&*field.name, "checksum" | "check")).map(|field| field.name.clone())
-    })
+/// What says how the checksum is computed: the template, else its vendor.
+fn source<'r>(
+    protocol: &'r RawProtocol,
+    vendor: Option<&'r RawVendor>,
+) -> (Option<&'r At<RawChecksum>>, Option<&'r At<RawChecksumConfig>>) {
+    match (&protocol.checksum, &protocol.checksum_config) {
+        (None, None) => (vendor.and_then(|vendor| vendor.checksum.as_ref()), None),
+        (declared, config) => (declared.as_ref(), config.as_ref()),
+    }
+}
+
+/// The name that it gives its field.
+fn field_name<'r>(
+    (declared, config): (Option<&'r At<RawChecksum>>, Option<&'r At<RawChecksumConfig>>),
+) -> Option<&'r At<String>> {
+    declared.map_or_else(|| config.and_then(|config| config.field.as_ref()), |declared| declared.field.as_ref())
+}
+
+/// Where the field of that name stands: of a plain one in the tail before the header. Without a name it is the tail field
+/// named `checksum` or `check`.
+fn place(name: Option<&At<String>>, left: &[Field], tail: &[Field]) -> Option<Offset> {
+    let found = if let Some(name) = name {
+        let (area, plain) = split_name(&name.value);
+        let (left, tail) = (left.iter().filter(|_| area != Area::Tail), tail.iter().filter(|_| area != Area::Left));
+        tail.chain(left).find(|field| *field.name == *plain)
+    } else {
+        tail.iter().find(|field| matches!(&*field.name, "checksum" | "check"))
+    };
+    found.map(|field| field.at)
+}
+
+/// Is the last field of the tail the checksum?
+pub fn is_last(protocol: &RawProtocol, vendor: Option<&RawVendor>, left: &[Field], tail: &[Field]) -> bool {
+    let at = place(field_name(source(protocol, vendor)), left, tail);
+    tail.last().is_some_and(|field| Some(field.at) == at)
 }
 
 const COMPLEMENTS: [(&str, Complement); 3] =
@@ -125,41 +158,41 @@ fn no_algorithm(name: &str) -> String {
     format!("unknown algorithm `{name}`{near}")
 }
 
-/// Compiles the checksum and marks its field. `None`: there is none, or errors were told.
+/// What is wrong where the checksum's field is not there.
+fn no_field(name: Option<&At<String>>, plan: &Template) -> String {
+    let Some(name) = name else {
+        let usual = plan.tail.iter().find(|field| has_usual_name(field));
+        let near = usual.map_or(String::new(), |field| format!(": \"field\": \"{}\"?", field.name));
+        return format!("no tail field is named `checksum` or `check` (name it with `field`{near})");
+    };
+    let names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
+    format!("no header or tail field `{}`{}", name.value, known(split_name(&name.value).1, &names))
+}
+
+/// Compiles the checksum and marks its field. `top` is the object that has `protocol`. `None`: there is none, or errors were told.
 pub fn compile(
     diags: &mut Diags,
+    top: Pos,
     protocol: &At<RawProtocol>,
     vendor: Option<&RawVendor>,
     plan: &mut Template,
 ) -> Option<Checksum> {
-    let declared = protocol.checksum.as_ref();
-    let config = protocol.checksum_config.as_ref();
+    let (declared, config) = source(protocol, vendor);
     if let (Some(declared), Some(_)) = (declared, config) {
         diags.warn(declared.pos, "`checksum` and `checksum_config` are both given; `checksum` is taken");
     }
-    let default = vendor.and_then(|vendor| vendor.checksum.as_ref()).filter(|_| declared.is_none() && config.is_none());
-    let name = default
-        .and_then(|default| default.field.as_ref())
-        .map(|name| Box::from(split_name(&name.value).1))
-        .or_else(|| field_name(protocol, &plan.tail));
-    let declared = declared.or(default);
     let pos = declared.map(|at| at.pos).or(config.map(|at| at.pos));
     let Some(pos) = pos else {
-        not_configured(diags, protocol, plan);
+        not_configured(diags, top, protocol, plan);
         return None;
     };
-    let Some(name) = name else {
-        let usual = plan.tail.iter().find(|field| has_usual_name(field));
-        let near = usual.map_or(String::new(), |field| format!(": \"field\": \"{}\"?", field.name));
-        diags.error(pos, format!("no tail field is named `checksum` or `check` (name it with `field`{near})"));
+    let name = field_name((declared, config));
+    let Some(at) = place(name, &plan.left, &plan.tail) else {
+        diags.error(pos, no_field(name, plan));
         return None;
     };
-    let fields = plan.left.iter_mut().chain(plan.tail.iter_mut());
-    let Some(field) = fields.into_iter().find(|field| field.name == name) else {
-        let names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
-        diags.error(pos, format!("no header or tail field `{name}`{}", known(&name, &names)));
-        return None;
-    };
+    let field = plan.left.iter_mut().chain(plan.tail.iter_mut()).find(|field| field.at == at)?;
+    let name = field.name.clone();
     if let Err(wrong) = field::holds_number(&field.slot) {
         diags.error(pos, format!("`{name}` cannot be the checksum: {wrong}"));
         return None;
@@ -232,9 +265,7 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
     }
     let named = plan.left.iter().chain(&plan.tail).find(|field| field.at == checksum.at);
     let name = named.map_or("", |field| &field.name);
-    let mut raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
-    let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
-    let pos = raw.find(written).map_or(protocol.pos, |raw| raw.pos);
+    let pos = raw_at(protocol, plan, checksum.at).map_or(protocol.pos, |raw| raw.pos);
     let is_sum = matches!(special.algorithm, Algorithm::Sum);
     if is_sum && checksum.complement != Complement::None {
         let text = format!(
@@ -292,13 +323,11 @@ fn byte_span(
     plan: &Template,
     field: &Field,
 ) -> Option<(Offset, Offset, bool)> {
-    let around = (plan.left_len + plan.tail_len) as i64;
-    let longest = around + plan.data_len_fixed.unwrap_or(0) as i64;
+    // Every frame has as many.
+    let least = plan.raw_len_min() as i64;
     let mut place = |at: &At<i64>, what: &str| {
-        // A positive place past the header is sure only where all frames have one size.
-        let high = if plan.data_len_fixed.is_some() { longest } else { plan.left_len as i64 };
-        if at.value > high || at.value < -longest {
-            diags.error(at.pos, format!("{what} {} lies outside the frame ({} to {high})", at.value, -longest));
+        if at.value > least || at.value < -least {
+            diags.error(at.pos, format!("{what} {} lies outside the frame ({} to {least})", at.value, -least));
             return None;
         }
         Some(Offset(at.value as i32))
@@ -320,23 +349,23 @@ fn byte_span(
 
 /// A span must not be empty, nor the wrong way round. Does it, in some frame, hold the checksum itself?
 fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos) -> bool {
-    let len = plan.left_len + plan.tail_len + plan.data_len_fixed.unwrap_or(0);
-    let (from, to) = crate::codec::checksum::span(checksum, len);
-    if from > to {
+    let len = plan.raw_len_min();
+    // With a place counted from the other end than the rest, the longest frame may tell another thing.
+    let longest = if plan.data_len_fixed.is_some() { len } else { FRAME_BYTES_MAX };
+    let span = |len| crate::codec::checksum::span(checksum, len);
+    let turned = |len| span(len).0 > span(len).1;
+    if turned(len) || turned(longest) {
         diags.error(pos, "the checksum's span ends before it begins");
         return false;
     }
     // An empty data frame may leave nothing; any other must not.
     let filled = if plan.data_len_fixed.is_some() { len } else { len + 1 };
-    let (from_filled, to_filled) = crate::codec::checksum::span(checksum, filled);
-    if from_filled >= to_filled {
+    if span(filled).0 >= span(filled).1 {
         diags.error(pos, "the checksum's span is empty");
         return false;
     }
-    // With a place counted from the other end than the rest, the longest frame may tell another thing.
-    let longest = if plan.data_len_fixed.is_some() { len } else { FRAME_BYTES_MAX };
     [len, longest].into_iter().any(|len| {
-        let ((from, to), at) = (crate::codec::checksum::span(checksum, len), checksum.at.in_frame(len));
+        let ((from, to), at) = (span(len), checksum.at.in_frame(len));
         at < to && from < at + checksum.len
     })
 }

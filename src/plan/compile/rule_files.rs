@@ -65,7 +65,8 @@ impl RuleFiles {
             listed.by_base.entry(base.clone()).or_default().push(listed.files.len());
             listed.files.push(Named { name: name.clone(), path, base });
         }
-        if draft.rule_files.is_empty() {
+        // Where the template is wrong, its list may be what is.
+        if draft.rule_files.is_empty() && !draft.wrong {
             let text = format!("{} names no rule file, so nothing is answered (`rule_file_list`)", draft.plan.path);
             loader.diags.warn(draft.commands.first().map_or(Pos::default(), |command| command.pos), text);
         }

@@ -76,8 +76,7 @@ pub fn template(
         return None; // told by `area`
     }
     let start = boundary(diags, raw_left.first(), left.first_mut(), Computed::Start).unwrap_or_default();
-    let checksum_field = checksum::field_name(protocol, &tail);
-    let last_is_checksum = tail.last().is_some_and(|field| Some(&*field.name) == checksum_field.as_deref());
+    let last_is_checksum = checksum::is_last(protocol, vendor, &left, &tail);
     let end = if last_is_checksum { None } else { boundary(diags, raw_tail.last(), tail.last_mut(), Computed::End) };
     let (fixed, size_known) = match fixed_len(diags, protocol, left_len + tail_len) {
         Ok(fixed) => (fixed, true),
@@ -109,7 +108,7 @@ pub fn template(
         transfer: None,
         wire_len_max: 0,
     };
-    plan.checksum = checksum::compile(diags, protocol, vendor, &mut plan);
+    plan.checksum = checksum::compile(diags, raw.pos, protocol, vendor, &mut plan);
     lengths(diags, raw_left, raw_tail, &mut plan);
     plan.versions = versions(diags, raw_left, raw_tail, &plan);
 
@@ -126,7 +125,7 @@ pub fn template(
     if !has_commands && diags.is_whole_list(protocol.pos, "data_frame", 0) {
         diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
     }
-    let incomplete = !diags.is_whole_list(protocol.pos, "data_frame", commands.len());
+    let incomplete = !has_commands || !diags.is_whole_list(protocol.pos, "data_frame", commands.len());
     command::share(diags, &plan, &mut commands);
     length::readings(&mut plan, commands.iter().map(|(command, _)| command));
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
@@ -182,6 +181,9 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
             diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
         let at = Offset(len as i32);
+        if !field::has_room(diags, name, len + slot.len) {
+            break;
+        }
         len += slot.len;
         let computed = if length { Computed::Length } else { Computed::No };
         fields.push(Field { name: plain.into(), at, slot, computed });
@@ -192,6 +194,12 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
         }
     }
     (fields, len)
+}
+
+/// The header or tail field that stands there, as the file has it.
+pub fn raw_at<'r>(protocol: &'r RawProtocol, plan: &Template, at: Offset) -> Option<&'r At<RawField>> {
+    let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
+    plan.left.iter().chain(&plan.tail).zip(raw).find(|(field, _)| field.at == at).map(|(_, raw)| raw)
 }
 
 /// A header or tail field's value must fit, whether a frame ever shows it or not.
@@ -485,9 +493,7 @@ fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, 
     let name = named.map_or("", |named| &named.name);
     let digits = if field.bcd { field::digits_hold(most.max(0) as u64, field.len) } else { Ok(()) };
     if smallest < 0 {
-        let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
-        let written = |raw: &&At<RawField>| raw.name.as_ref().is_some_and(|at| split_name(&at.value).1 == name);
-        let add = raw.filter(written).find_map(|raw| raw.add.as_ref());
+        let add = raw_at(protocol, plan, field.at).and_then(|raw| raw.add.as_ref());
         let text = format!("`{name}` of an empty data frame would be {smallest}, and a length is never below 0");
         diags.error(add.map_or(protocol.pos, |add| add.pos), text);
     } else if let Err(wrong) = digits {

@@ -360,6 +360,27 @@ fn what_a_length_holds() {
 }
 
 #[test]
+fn n18_what_only_follows_from_a_mistake_is_not_told() {
+    let list = "error: expected a list, found \"default.json\"";
+    check("/t.json/rule_file_list", json!("default.json"), &[&format!("/rule_file_list: {list}")]);
+    let none = "/protocol: error: `data_frame` is missing or empty (the commands)";
+    check("/t.json/protocol/data_frame", json!([]), &[none]);
+}
+
+#[test]
+fn fields_that_no_frame_has_room_for_are_one_error() {
+    let field = |i: usize| json!({"name": format!("f{i}"), "length": 60_000});
+    let many: Vec<Value> = (0..40_000).map(field).collect();
+    let text = "error: the fields up to `f1` take 120000 bytes (a frame has at most 65000)";
+    let list = "/protocol/data_frame/0/req_data_list";
+    check(&format!("/t.json{list}"), json!(many), &[&format!("{list}/1/name: {text}")]);
+    check("/t.json/protocol/pdu_tailer", json!(many), &[&format!("/protocol/pdu_tailer/1/name: {text}")]);
+    let nameless = json!([{"length": u64::MAX}, {"length": u64::MAX}]);
+    let missing = |i: usize| format!("{list}/{i}: error: \"name\" is missing (the field's name)");
+    check(&format!("/t.json{list}"), nameless, &[&missing(0), &missing(1)]);
+}
+
+#[test]
 fn one_mistake_is_told_once() {
     let lists = |list: Value, expected: &[&str]| check("/default.json/01", list, expected);
     lists(json!([]), &["/01: warning: an empty list: the command is not answered, as if it did not stand here"]);

@@ -87,6 +87,46 @@ fn n04_only_checksum_config_may_cover_itself() {
 }
 
 #[test]
+fn n04_a_span_by_bytes_lies_in_every_frame() {
+    let config = |start: i64, end: i64, expected: &[&str]| {
+        let change = move |protocol: &mut Value, _: &mut Value| {
+            protocol.as_object_mut().unwrap().remove("checksum");
+            protocol["checksum_config"] = json!({"algorithm": "sum", "start": start, "end": end});
+        };
+        template(change, expected);
+    };
+    // 3 bytes of header and 2 of tail are in each.
+    config(1, 5, &[]);
+    config(4, 5, &[]);
+    config(-5, -4, &[]);
+    config(1, 6, &["/protocol/checksum_config/end: error: end 6 lies outside the frame (-5 to 5)"]);
+    config(-6, 5, &["/protocol/checksum_config/start: error: start -6 lies outside the frame (-5 to 5)"]);
+    // The shortest frame has these bytes in that order, longer ones have not.
+    config(-5, 3, &["/protocol/checksum_config: error: the checksum's span ends before it begins"]);
+    config(5, -1, &["/protocol/checksum_config: error: the checksum's span ends before it begins"]);
+}
+
+#[test]
+fn n04_a_checksum_that_cannot_be_read_is_one_error() {
+    let wrong = "error: expected an object, found \"sum\"";
+    template(|protocol, _| protocol["checksum"] = json!("sum"), &[&format!("/protocol/checksum: {wrong}")]);
+    template(
+        |protocol, _| {
+            protocol.as_object_mut().unwrap().remove("checksum");
+            protocol["checksum_config"] = json!("sum");
+        },
+        &[&format!("/protocol/checksum_config: {wrong}")],
+    );
+    template(
+        |protocol, top| {
+            protocol.as_object_mut().unwrap().remove("checksum");
+            top["checksum"] = json!("sum");
+        },
+        &[&format!("/checksum: {wrong}")],
+    );
+}
+
+#[test]
 fn n05_a_checksum_needs_a_field_that_holds_it() {
     let field = |kind: &'static str, length: u32, how: Value| {
         move |protocol: &mut Value, _: &mut Value| {
@@ -104,7 +144,7 @@ fn n05_a_checksum_needs_a_field_that_holds_it() {
     );
     template(field("bcd", 3, crc()), &[]);
     let one = |what: &str, name: &str| {
-        format!("{at} `checksum` may be {what}, and 1 bytes of bcd hold 2 digits (2 bytes would hold it): {name}")
+        format!("{at} `checksum` may be {what}, and 1 byte of bcd holds 2 digits (2 bytes would hold it): {name}")
     };
     template(field("bcd", 1, json!({"algorithm": "xor"})), &[&one("255", "xor")]);
     template(field("bcd", 2, json!({"algorithm": "sum_xor", "complement": "ones"})), &[]);
@@ -139,6 +179,6 @@ fn n05_a_length_needs_a_field_that_holds_it() {
     let mut files = files();
     files["t.json"]["protocol"]["pdu_left"][1] = length("bcd", 1);
     files["t.json"]["protocol"]["data_frame"][0]["resp_data_list"][1]["length"] = json!(95);
-    let text = "the length `address` may be 100, and 1 bytes of bcd hold 2 digits (2 bytes would hold it)";
+    let text = "the length `address` may be 100, and 1 byte of bcd holds 2 digits (2 bytes would hold it)";
     check_all(&files, &[&format!("/protocol: error: {text}")], "99 bytes and the command");
 }

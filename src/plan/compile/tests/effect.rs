@@ -38,9 +38,10 @@ fn main_file(transport: &str, keys: Value) -> Value {
 #[test]
 fn n18_keys_of_another_transport_do_nothing() {
     let udp = json!({"heartbeat_interval": 5, "heartbeat_enable": true, "heartbeat_reply": true, "client_timeout": 9,
-        "accept_any_id": true, "limits": {"clients_max": 9}});
+        "accept_any_id": true, "accept_rtn_flags": ["EE", "00"], "limits": {"clients_max": 9}});
     let of_udp = [
         "/fsu_list/0/accept_any_id accept_any_id",
+        "/fsu_list/0/accept_rtn_flags accept_rtn_flags",
         "/fsu_list/0/client_timeout client_timeout",
         "/fsu_list/0/heartbeat_enable heartbeat_enable",
         "/fsu_list/0/heartbeat_interval heartbeat_interval",
