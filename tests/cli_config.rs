@@ -314,13 +314,43 @@ fn amplifying(replies: &[(&str, usize)], fsu: &serde_json::Value, top: &serde_js
     dir
 }
 
+/// The warnings that `check` has about such a configuration's long replies.
+fn told_of_amplification(replies: &[(&str, usize)], fsu: &serde_json::Value, top: &serde_json::Value) -> Vec<String> {
+    let dir = amplifying(replies, fsu, top);
+    let out = check(&["check", text(dir.path())], 0);
+    out.lines().filter(|line| line.contains("another host")).map(str::to_owned).collect()
+}
+
+#[test]
+fn limit_named_max_of_long_replies() {
+    let keys: Vec<String> = (1..=10).map(|key| format!("{key:02}")).collect();
+    let many: Vec<(&str, usize)> = keys.iter().map(|key| (&**key, 200)).collect();
+    let check = |commands: usize, expected: &str| {
+        let all = serde_json::json!({"host": "0.0.0.0"});
+        let found = told_of_amplification(&many[..commands], &all, &serde_json::json!({}));
+        assert!(found[0].contains(expected), "{found:?}");
+    };
+    check(8, "07 (5.5 times), 08 (5.5 times) (");
+    check(9, "08 (5.5 times), and 1 more (");
+    check(10, "08 (5.5 times), and 2 more (");
+}
+
+#[test]
+fn limit_replies_shown_max() {
+    let fsu = serde_json::json!({"protocol_type": "broadcast"});
+    let dir = amplifying(&[("F0", 1)], &fsu, &serde_json::json!({}));
+    let args = ["explain", "--json", "--config", text(dir.path()), "--fsu", "dev", "--as", "request", "7E0000F00D"];
+    let all: serde_json::Value = serde_json::from_str(&check(&args, 0)).expect("JSON");
+    let length = |pointer: &str| all.pointer(pointer).and_then(|list| list.as_array()).map(Vec::len);
+    // Of a burst of 20.
+    assert_eq!((length("/replies"), length("/items/0/replies")), (Some(20), Some(8)), "{all}");
+}
+
 #[test]
 fn n16_check_names_the_commands_that_may_be_cut_off() {
     use serde_json::json;
-    let warnings = |replies: &[(&str, usize)], fsu: serde_json::Value, top: serde_json::Value| -> Vec<String> {
-        let dir = amplifying(replies, &fsu, &top);
-        let out = check(&["check", text(dir.path())], 0);
-        out.lines().filter(|line| line.contains("another host")).map(str::to_owned).collect()
+    let warnings = |replies: &[(&str, usize)], fsu: serde_json::Value, top: serde_json::Value| {
+        told_of_amplification(replies, &fsu, &top)
     };
     // A request of 45 bytes may have 135; a reply has 45 and its data.
     let replies = [("01", 90), ("02", 91), ("F0", 1)];
@@ -338,15 +368,10 @@ fn n16_check_names_the_commands_that_may_be_cut_off() {
     assert_eq!(warnings(&replies, json!({"host": "0.0.0.0", "protocol_type": "tcp"}), json!({})).len(), 0);
     assert_eq!(warnings(&replies, all.clone(), json!({"allow_amplification": true})).len(), 0);
     // What is sent twice counts twice; a datagram without an outer frame is shorter.
-    let twice = warnings(&[("01", 90)], all.clone(), json!({"faults": {"duplicate": 0.1}}));
+    let twice = warnings(&[("01", 90)], all, json!({"faults": {"duplicate": 0.1}}));
     assert!(twice[0].contains(": 01 (6.0 times) ("), "{twice:?}");
     let broadcast = json!({"host": "0.0.0.0", "protocol_type": "broadcast"});
     assert!(warnings(&[("01", 11)], broadcast, json!({}))[0].contains(": 01 (3.2 times) ("));
-    // No more than eight are named.
-    let keys: Vec<String> = (1..=10).map(|key| format!("{key:02}")).collect();
-    let many: Vec<(&str, usize)> = keys.iter().map(|key| (&**key, 200)).collect();
-    let found = warnings(&many, all, json!({}));
-    assert!(found[0].contains("08 (5.5 times), and 2 more ("), "{found:?}");
 }
 
 /// `explain` with that on stdin: the exit code, and all that it says.
@@ -359,6 +384,19 @@ fn explain_from_stdin(args: &[&str], input: &[u8]) -> (Option<i32>, String) {
     let _ = child.stdin.take().expect("a pipe").write_all(input);
     let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
     (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+#[test]
+fn limit_input_chars_max() {
+    let mut input = b"7E0100".to_vec();
+    let said = |input: &[u8]| explain_from_stdin(&["-"], input);
+    input.resize(1 << 20, b' ');
+    let (code, text) = said(&input);
+    assert_eq!(code, Some(0), "{text}");
+    input.push(b' ');
+    let (code, text) = said(&input);
+    assert_eq!(code, Some(2), "{text}");
+    assert!(text.contains("HEX: stdin has more than 1048576 characters"), "{text}");
 }
 
 #[test]
@@ -379,7 +417,6 @@ fn n17_explain_reads_stdin_and_says_where_it_is_no_hex() {
     };
     check(&[], b"", "HEX: no hex digits");
     check(&["-"], b"7E\n01 0G\n", "HEX: line 2, character 5: 0G: 'G' is no hex digit");
-    check(&[], &vec![b' '; (1 << 20) + 1], "HEX: stdin has more than 1048576 characters");
     check(&["7E", "1"], b"", "HEX: character 4: 1: an odd number of hex digits (1)");
     check(&["--as", "outer", "7E"], b"", "--as outer: a tcp FSU has no outer frames");
     check(&["--cmd", "9999", "7E"], b"", "--cmd: the template has no command `9999`");

@@ -155,7 +155,15 @@ mod tests {
         check("aab", 2, false, "ba", "++");
         check("aab", 2, false, "bb", "+-");
         check("aabaac", 3, false, "abaa", "+++-");
-        check(&"a".repeat(BEGINNINGS_MAX + 1), 2, false, "aaa", "++-");
+    }
+
+    #[test]
+    fn limit_beginnings_max() {
+        // A `b` follows only the last `a`; past the limit anything will do.
+        let cycle = |alike: usize| "a".repeat(alike) + "bc";
+        check(&cycle(64), 3, false, "aba", "++-");
+        check(&cycle(65), 3, false, "aba", "+++");
+        check(&cycle(65), 3, false, "abaa", "+++-");
     }
 
     #[test]

@@ -109,7 +109,8 @@ const HEX_PRINTED_MAX: usize = 4096;
 fn hex(digits: &str) -> String {
     match digits.get(..HEX_PRINTED_MAX) {
         Some(first) if digits.len() > HEX_PRINTED_MAX => {
-            format!("{first}... {} more bytes (--json has them)", (digits.len() - HEX_PRINTED_MAX) / 2)
+            let more = counted(((digits.len() - HEX_PRINTED_MAX) / 2) as u64, "more byte");
+            format!("{first}... {more} (--json has them)")
         }
         _ => digits.to_owned(),
     }
@@ -256,6 +257,17 @@ pub fn text(report: &FloodReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limit_hex_printed_max() {
+        let check = |digits: usize, expected: &str| {
+            let printed = hex(&"A".repeat(digits));
+            assert_eq!((&printed[..4_096], &printed[4_096..]), (&*"A".repeat(4_096), expected));
+        };
+        check(4_096, "");
+        check(4_098, "... 1 more byte (--json has them)");
+        check(4_100, "... 2 more bytes (--json has them)");
+    }
 
     #[test]
     fn numbers() {

@@ -132,6 +132,18 @@ mod tests {
     }
 
     #[test]
+    fn limit_fsus_named_max() {
+        let outage = FaultSet { offline: Some(true), ..FaultSet::default() };
+        let check = |fsus: usize, expected: &str| {
+            let lines: Vec<String> =
+                edges(&with(fsus, &[(0, u64::MAX, outage)])).into_iter().map(|edge| edge.line).collect();
+            assert_eq!(lines, [format!("outage begins: {expected}; to the end")]);
+        };
+        check(3, "f0, f1, f2");
+        check(4, "f0, f1, f2 and 1 more");
+    }
+
+    #[test]
     fn n07_schedules_and_outages_are_told_when_they_begin_and_end() {
         let outage = FaultSet { offline: Some(true), ..FaultSet::default() };
         let mut drop = FaultSet::default();

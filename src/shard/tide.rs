@@ -119,6 +119,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn limit_lines_max() {
+        let tide = Tide::default();
+        let told = (0..25).filter(|_| tide.admit(Move::Connected, 1_000) == Tell::Now).count();
+        assert_eq!(told, 10);
+        assert_eq!(tide.sums().collect::<Vec<_>>(), ["15 more centres connected in the last second"]);
+    }
+
+    #[test]
     fn n19_past_ten_a_second_they_are_summed_up() {
         let tide = Tide::default();
         let admitted = |what, now_ms| tide.admit(what, now_ms);

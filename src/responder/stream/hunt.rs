@@ -329,3 +329,32 @@ pub(super) fn next_start(devices: &[Arc<Device>], bytes: &[u8], from: usize) -> 
     };
     from + next.unwrap_or(rest.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_credit_min_and_credit_per_byte_and_credit_max() {
+        let (mut progress, mut raw) = (Progress::default(), Vec::new());
+        let mut pays = |progress: &mut Progress, bytes: usize| {
+            let (devices, searches, bytes_here) = (&[][..], &mut [][..], &[][..]);
+            Hunt { devices, searches, bytes: bytes_here, raw: &mut raw, progress, searched: 0 }.pay(bytes)
+        };
+        let mut check = |progress: &mut Progress, bytes: usize| {
+            assert!(pays(&mut progress.clone(), bytes), "{progress:?}");
+            assert!(!pays(progress, bytes + 1), "{progress:?}");
+            // What was too much took all there was.
+            assert!(!pays(progress, 1), "{progress:?}");
+        };
+        check(&mut progress.clone(), 65_536);
+        progress.begin(10);
+        check(&mut progress.clone(), 65_536 + 320);
+        progress.end(10, 0);
+        // Bytes that were there before bring nothing.
+        progress.begin(11);
+        check(&mut progress.clone(), 65_536 + 352);
+        progress.begin(1 << 20);
+        check(&mut progress, 4_194_304);
+    }
+}
