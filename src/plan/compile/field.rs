@@ -206,8 +206,8 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
     }
     // Behind a wrong type nothing tells whether these keys are wrong, too.
     let known_type = TYPES.contains(&kind_name) && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
-    if kind != Kind::Length && known_type {
-        length_only(diags, raw);
+    if known_type {
+        length_only(diags, raw, kind == Kind::Length);
     }
     let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
     if slot.kind == Kind::Bcd && !padding.given {
@@ -219,9 +219,17 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
     Some(slot)
 }
 
-/// Tells of keys that say how a length is computed, at a field that is none.
-fn length_only(diags: &mut Diags, raw: &At<RawField>) {
-    let add = raw.add.as_ref().map(|add| add.pos).filter(|_| !is_data_frame_length(raw));
+/// Tells of keys that say how a length is computed, at a field that is none, or is the number that `data_frame_length` says.
+fn length_only(diags: &mut Diags, raw: &At<RawField>, is_length: bool) {
+    let configured = is_data_frame_length(raw);
+    if is_length && !configured {
+        return;
+    }
+    let add = raw.add.as_ref().map(|add| add.pos).filter(|_| !configured);
+    let needs = match is_length {
+        true => "means nothing beside `{{data_frame_length}}` (one of them)",
+        false => "needs `\"type\": \"length\"`",
+    };
     let given = [
         ("of", raw.of.as_ref().map(|of| of.pos)),
         ("unit", raw.unit.as_ref().map(|unit| unit.pos)),
@@ -230,7 +238,7 @@ fn length_only(diags: &mut Diags, raw: &At<RawField>) {
     ];
     for (key, pos) in given {
         if let Some(pos) = pos {
-            diags.error(pos, format!("`{key}` needs `\"type\": \"length\"`"));
+            diags.error(pos, format!("`{key}` {needs}"));
         }
     }
 }

@@ -166,6 +166,19 @@ fn n05_a_checksum_needs_a_field_that_holds_it() {
 }
 
 #[test]
+fn n02_the_number_itself_is_not_computed_in_another_way() {
+    let at = "/t.json/protocol/pdu_left/1";
+    let length = |kind: &str, key: &str, value: Value| json!({"name": "address", "type": kind, "length": 2, "value": "{{data_frame_length}}", key: value});
+    for (key, value) in [("unit", json!("chars")), ("of", json!(["data_frame"])), ("check", json!("lchksum"))] {
+        let told = |what: &str| format!("/protocol/pdu_left/1/{key}: error: `{key}` {what}");
+        let beside = told("means nothing beside `{{data_frame_length}}` (one of them)");
+        check(at, length("length", key, value.clone()), &[&beside]);
+        check(at, length("uint", key, value), &[&told("needs `\"type\": \"length\"`")]);
+    }
+    check(at, length("length", "add", json!(1)), &[]);
+}
+
+#[test]
 fn n05_a_length_needs_a_field_that_holds_it() {
     let at = "/t.json/protocol/pdu_left/1";
     let length = |kind: &str, bytes: u32| json!({"name": "address", "type": kind, "length": bytes, "value": "{{data_frame_length}}"});
