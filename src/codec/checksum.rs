@@ -74,7 +74,7 @@ fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
     }
 }
 
-/// The algorithm over `before`, so many bytes `00`, and `after`.
+/// The algorithm over `before`, `zeros` bytes 00 and `after`.
 fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u64 {
     macro_rules! digest {
         ($crc:expr) => {{

@@ -223,7 +223,7 @@ fn encode_bcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     Ok(())
 }
 
-/// Fills all but so many bytes with padding, and gives those; `None`: they are more than there are.
+/// Fills all but `bytes` bytes with padding and returns those; `None`: the field is shorter.
 fn padded<'o>(slot: &Slot, bytes: usize, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
     let fill = out.len().checked_sub(bytes)?;
     let (padding, value) = if slot.right {

@@ -111,7 +111,7 @@ impl Beginning<'_> {
     }
 }
 
-/// May a request of this command have so many bytes of data?
+/// May a request of this command have `data_len` bytes of data?
 fn has_size(command: &Command, data_len: usize) -> bool {
     if command.exact {
         data_len == command.request_len || data_len == command.request_len_padded

@@ -12,7 +12,7 @@ use crate::plan::template::{
 use crate::words::count;
 use std::borrow::Cow;
 
-/// `protocol` with the checksum that stands beside it, which is the same as one in it.
+/// `protocol` with the checksum that the file has beside it; it means the same there.
 pub fn from_top<'r>(diags: &mut Diags, raw: &RawTemplate, protocol: &'r At<RawProtocol>) -> Cow<'r, At<RawProtocol>> {
     let top = [raw.checksum.as_ref().map(|at| at.pos), raw.checksum_config.as_ref().map(|at| at.pos)];
     let own = [protocol.checksum.as_ref().map(|at| at.pos), protocol.checksum_config.as_ref().map(|at| at.pos)];
@@ -30,7 +30,7 @@ pub fn from_top<'r>(diags: &mut Diags, raw: &RawTemplate, protocol: &'r At<RawPr
     Cow::Owned(protocol)
 }
 
-/// Names of checksums, as templates of the field have them. A field of such a name that nothing computes is told of.
+/// Names of checksums, as templates of the field have them. A field with such a name that nothing computes is a warning.
 const USUAL_NAMES: [&str; 7] = ["checksum", "check", "crc", "cs", "lrc", "bcc", "fcs"];
 
 fn has_usual_name(field: &Field) -> bool {
@@ -75,8 +75,8 @@ fn field_name<'r>(
     declared.map_or_else(|| config.and_then(|config| config.field.as_ref()), |declared| declared.field.as_ref())
 }
 
-/// Where the field of that name stands: of a plain one in the tail before the header. Without a name it is the tail field
-/// named `checksum` or `check`.
+/// The place of the field with that name: a plain name is looked for in the tail before the header. Without a name it is the
+/// tail field named `checksum` or `check`.
 fn place(name: Option<&At<String>>, left: &[Field], tail: &[Field]) -> Option<Offset> {
     let found = if let Some(name) = name {
         let (area, plain) = split_name(&name.value);
@@ -181,8 +181,7 @@ pub fn compile(
     if let (Some(declared), Some(_)) = (declared, config) {
         diags.warn(declared.pos, "`checksum` and `checksum_config` are both given; `checksum` is taken");
     }
-    let pos = declared.map(|at| at.pos).or(config.map(|at| at.pos));
-    let Some(pos) = pos else {
+    let Some(pos) = declared.map(|at| at.pos).or(config.map(|at| at.pos)) else {
         not_configured(diags, top, protocol, plan);
         return None;
     };

@@ -99,7 +99,7 @@ pub fn listed_index(template: &Template, raw: &RawField, fields: &[ResponseField
     fields.iter().position(is_it)
 }
 
-/// Gives the lengths in a reply's list their values, in a data frame of so many bytes.
+/// Gives the lengths in a reply's list their values, in a data frame of `data_len` bytes.
 pub fn response_lengths(
     diags: &mut Diags,
     template: &Template,

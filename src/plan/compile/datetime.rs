@@ -2,7 +2,7 @@
 
 use crate::plan::rule::{Number, TimeItem};
 
-/// What `datetime()` alone stands for.
+/// The format of `datetime()` without one.
 const DEFAULT: &str = "yyMMddHHmmss";
 const DIRECTIVES: &str = "%Y %y %m %d %H %M %S %j %u %w %F %T %R %D %f %3f %%";
 /// Runs of letters that stand for a part of the time.

@@ -213,7 +213,7 @@ impl Devices {
     }
 }
 
-/// Takes back what was told of field values in rules since then: their template is wrong, and most of it follows from that.
+/// Drops the errors in rules' field values since then: their template is wrong, and most of them follow from that.
 fn forget_values(diags: &mut Diags, mark: Mark) {
     for diag in diags.take_since(mark) {
         let steps = diags.steps(&diag);

@@ -40,7 +40,7 @@ pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Fi
     left.chain(tail).find(|field| *field.name == *plain)
 }
 
-/// The key of the area that a header or tail field stands in, as names spell it.
+/// The key of the area that has this header or tail field, as names spell it.
 pub fn area_key(field: &Field) -> &'static str {
     if field.at.0 >= 0 { "pdu_left" } else { "pdu_tailer" }
 }
@@ -78,7 +78,7 @@ pub fn check_name(diags: &mut Diags, name: &At<String>) {
     }
 }
 
-/// Do fields of so many bytes, up to this one, have room in a frame? The error is told.
+/// Has a frame room for `bytes` bytes of fields, this one the last? If not, that is an error.
 pub fn has_room(diags: &mut Diags, name: &At<String>, bytes: usize) -> bool {
     let fit = bytes <= FRAME_BYTES_MAX;
     if !fit {
@@ -226,9 +226,10 @@ fn length_only(diags: &mut Diags, raw: &At<RawField>, is_length: bool) {
         return;
     }
     let add = raw.add.as_ref().map(|add| add.pos).filter(|_| !configured);
-    let needs = match is_length {
-        true => "means nothing beside `{{data_frame_length}}` (one of them)",
-        false => "needs `\"type\": \"length\"`",
+    let needs = if is_length {
+        "means nothing beside `{{data_frame_length}}` (one of them)"
+    } else {
+        "needs `\"type\": \"length\"`"
     };
     let given = [
         ("of", raw.of.as_ref().map(|of| of.pos)),

@@ -50,7 +50,7 @@ pub(super) fn looks_like_text(diags: &mut Diags, raw: &At<String>, id: FsuId, co
     }
 }
 
-/// What is told of an id that cannot count up to `count` FSUs.
+/// The error for an id that cannot count up to `count` FSUs.
 pub(super) fn run_out(raw: &str, id: FsuId, count: u64) -> String {
     let text_like = !id.given().iter().all(u8::is_ascii_alphanumeric);
     let hint = if text_like { hint(raw).replacen("; ", " (", 1) } else { String::new() };

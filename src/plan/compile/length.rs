@@ -81,7 +81,7 @@ pub fn counted(
     counted.unwrap_or(Counted { data_len: Some(number), less: 0 })
 }
 
-/// The number that `{{data_frame_length}}` is in a frame with so many bytes of data.
+/// The number that `{{data_frame_length}}` is in a frame with `data_len` bytes of data.
 pub fn number(template: &Template, data_len: usize, less: i64) -> i64 {
     (data_len + behind_len(template)) as i64 - less
 }

@@ -196,7 +196,7 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
     (fields, len)
 }
 
-/// The header or tail field that stands there, as the file has it.
+/// The header or tail field at that place, as the file has it.
 pub fn raw_at<'r>(protocol: &'r RawProtocol, plan: &Template, at: Offset) -> Option<&'r At<RawField>> {
     let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
     plan.left.iter().chain(&plan.tail).zip(raw).find(|(field, _)| field.at == at).map(|(_, raw)| raw)
