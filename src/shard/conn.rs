@@ -24,6 +24,9 @@ pub struct Conn {
     pub partial_since_ms: u64,
     /// It is whole and not good, and waits for a good one inside it.
     pub doubtful: bool,
+    /// Its centre's wrong frames are meant: one was answered after it had waited for a good one in vain. A frame behind which nothing
+    /// has come waits no more, until there is garbage.
+    pub hasty: bool,
     /// How far frames were looked for in it.
     pub progress: Progress,
     /// Replies that the kernel had no room for.
@@ -94,6 +97,7 @@ impl Conn {
             partial: Vec::new(),
             partial_since_ms: now_ms,
             doubtful: false,
+            hasty: false,
             progress: Progress::default(),
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,

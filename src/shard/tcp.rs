@@ -47,6 +47,8 @@ struct StreamSink<'a, I, T> {
     pending_full: u64,
     records_lost: u64,
     telling: Telling,
+    /// A whole frame that is not good has waited for a good one inside it.
+    waited_in_vain: bool,
 }
 
 impl<I: Io, T: Tap> StreamSink<'_, I, T> {
@@ -154,9 +156,12 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
 
     fn received(&mut self, _: &[u8], dropped: Option<Reason>) {
         // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
-        if dropped != Some(Reason::Garbage) {
-            self.conn.active_ms = self.now.mono_ms;
+        if dropped == Some(Reason::Garbage) {
+            self.conn.hasty = false;
+            return;
         }
+        self.conn.active_ms = self.now.mono_ms;
+        self.conn.hasty |= self.waited_in_vain && dropped.is_none();
     }
 
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
@@ -310,7 +315,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let mut is_doubtful = false;
         while start < bytes.len() {
             let end = bytes.len().min(start + offered);
-            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], Patience::Wait, now, io) else {
+            let is_hasty = end == bytes.len() && self.conns.get_mut(id).is_some_and(|conn| conn.hasty);
+            let patience = if is_hasty { Patience::Brief } else { Patience::Wait };
+            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], patience, now, io) else {
                 return;
             };
             is_doubtful = step.doubtful;
@@ -403,6 +410,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             pending_full: 0,
             records_lost: 0,
             telling: Telling::default(),
+            waited_in_vain: patience == Patience::Decide,
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
         let (pending_full, records_lost) = (sink.pending_full, sink.records_lost);

@@ -7,7 +7,8 @@
 //! frame that is not whole is waited for. Where its header says already that it will not be good, it is given up as soon as a good
 //! one is found behind its start.
 //!
-//! A doubtful frame waits where something inside it may still become a good one; how long is the connection's matter ([`Patience`]).
+//! A doubtful frame waits where something inside it may still become a good one; whether and how long is the connection's matter
+//! ([`Patience`]).
 //! All of it rests on bytes that are there, so that it does not matter how they were split.
 //!
 //! Work is linear in the bytes, whatever they are: a place inside is looked at once ([`Progress::searched`]), and checking frames
@@ -35,6 +36,8 @@ pub enum Patience {
     /// It waits.
     #[default]
     Wait,
+    /// It waits only where something has come behind it already.
+    Brief,
     /// It has waited for long enough.
     Decide,
     /// The same, and nothing more comes: what is not whole is no frame.
@@ -173,7 +176,8 @@ impl Hunt<'_> {
         let Some((device, len, others)) = doubtful else {
             return if patience == Patience::End { self.give_up(at) } else { Next::More { doubtful: false } };
         };
-        if patience == Patience::Wait && (others || inside == Inside::Begun) {
+        let waits = patience == Patience::Wait || (patience == Patience::Brief && end < self.bytes.len());
+        if waits && (others || inside == Inside::Begun) {
             return Next::More { doubtful: true };
         }
         Next::Frame { at, device, len, command: None }
@@ -197,7 +201,9 @@ impl Hunt<'_> {
                     self.searched = place;
                     return Inside::Good(place + len);
                 }
-                Some(Found::Begun | Found::Doubtful { others: true, .. }) if patience == Patience::Wait => {
+                Some(Found::Begun | Found::Doubtful { others: true, .. })
+                    if matches!(patience, Patience::Wait | Patience::Brief) =>
+                {
                     self.searched = place;
                     return Inside::Begun;
                 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::codec::fixtures::{delimited, frame, length};
+use crate::plan::fleet::{Device, VerifyChecksum};
 use crate::plan::template::Template;
 use crate::responder::fixtures::device;
 use crate::shard::conn::DOUBT_MS;
@@ -16,7 +17,12 @@ struct Line {
 
 impl Line {
     fn new(template: Template) -> Self {
-        let mut fsu = crate::responder::fixtures::fsu(vec![device(template, 1, 1, false)]);
+        Self::of(template, VerifyChecksum::Warn)
+    }
+
+    fn of(template: Template, verify_checksum: VerifyChecksum) -> Self {
+        let device = Arc::into_inner(device(template, 1, 1, false)).unwrap();
+        let mut fsu = crate::responder::fixtures::fsu(vec![Arc::new(Device { verify_checksum, ..device })]);
         fsu.transport = Transport::Tcp;
         let fleet = Arc::new(crate::responder::fixtures::fleet(vec![fsu]));
         let World { io, records, .. } = World::new(&fleet);
@@ -89,6 +95,37 @@ fn n10_a_good_frame_that_begins_in_a_wrong_one_is_waited_for() {
     line.run_to(20_000);
     assert_eq!((line.written(), line.dropped(Reason::Garbage)), (vec![99 + DOUBT_MS], half.len() as u64));
     assert_eq!((line.dropped(Reason::FrameDeadline), line.serve.counters()[0].1.received), (0, 1));
+}
+
+#[test]
+fn n10_a_centre_whose_frames_are_wrong_waits_once() {
+    let (mut line, wire) = (Line::new(flags()), wrong(&flags(), &[1, 2]));
+    for ms in [100, 1_000, 2_000] {
+        line.bytes(ms, &wire);
+        line.run_to(ms + DOUBT_MS);
+    }
+    assert_eq!(line.written(), [100 + DOUBT_MS, 1_000, 2_000]);
+    // More has come than the frame: what begins at its end is waited for.
+    let good = frame(&flags(), 5, 0x10, &[]);
+    line.bytes(3_000, &[&wire[..5], &good[..3]].concat());
+    line.bytes(3_100, &good[3..]);
+    assert_eq!((line.written().len(), line.dropped(Reason::Garbage)), (4, 5));
+    // There was garbage: wrong frames may be chance again.
+    line.bytes(4_000, &wire);
+    line.run_to(4_000 + DOUBT_MS);
+    assert_eq!(line.written()[3..], [3_100, 4_000 + DOUBT_MS]);
+}
+
+#[test]
+fn n10_a_wrong_frame_that_is_not_answered_always_waits() {
+    let mut line = Line::of(flags(), VerifyChecksum::Strict);
+    line.bytes(100, &wrong(&flags(), &[1, 2]));
+    line.run_to(1_000);
+    // Its half ends where a good frame begins.
+    let good = frame(&flags(), 5, 0x10, &[]);
+    line.bytes(1_000, &[&wrong(&flags(), &[1, 2])[..5], &good[..1]].concat());
+    line.bytes(1_100, &good[1..]);
+    assert_eq!((line.written(), line.dropped(Reason::BadChecksum)), (vec![1_100], 1));
 }
 
 #[test]
