@@ -22,6 +22,8 @@ pub(super) enum Weight {
     None,
     /// Size, start and end.
     Framed,
+    /// A reply's size and all checks, no request's key, and replies of that command carry none.
+    Keyless,
     /// A command, with a check or a size that is wrong.
     Command,
     /// A command and all checks, but another size than it lists.
@@ -67,6 +69,8 @@ struct Found {
     is_whole: bool,
     has_key: bool,
     has_size: bool,
+    /// Such a reply carries no key, and nothing of a request's key is in the header.
+    is_keyless: bool,
     /// It has header constants of the reply that a request would not have.
     header_says_reply: bool,
     /// Other commands that it may answer just as well.
@@ -113,6 +117,7 @@ fn of_device(device: &Device, number: usize, wire: &[u8], cmd: Option<&str>) -> 
         (false, true) if is_good && found.has_size => Weight::Sized,
         (false, true) if is_good => Weight::Loose,
         (true, _) | (_, true) => Weight::Command,
+        (false, false) if is_good && found.has_size && found.is_keyless => Weight::Keyless,
         (false, false) => Weight::Framed,
     };
     Some(Guess { device: number, weight, found })
@@ -142,6 +147,8 @@ fn find(device: &Device, frame: &Frame<'_>, cmd: Option<&str>) -> Found {
         is_whole,
         has_key: best.agreement.key,
         has_size: best.agreement.size,
+        is_keyless: !asks(template, frame)
+            && best.reply.is_some_and(|reply| !carries_key(template, &template.commands[best.number], reply)),
         header_says_reply: is_whole && best.reply.is_some_and(differs),
         others: best.others,
     }
@@ -239,6 +246,34 @@ fn places(template: &Template, reply: &Reply, frame: &Frame<'_>) -> impl Iterato
     let data = if len == has { template.left_len..len - template.tail_len } else { 0..0 };
     let tail = (1..=template.tail_len).rev().map(move |back| (len - back, has - back));
     (0..template.left_len).map(|at| (at, at)).chain(data.map(|at| (at, at))).chain(tail)
+}
+
+/// Is a part of any command's key in the frame's header?
+fn asks(template: &Template, frame: &Frame<'_>) -> bool {
+    let in_header = |part: &KeyPart| usize::try_from(part.at.0).is_ok_and(|at| at + part.len <= template.left_len);
+    let mut parts = template.keys.iter().flat_map(|shape| &shape.parts).filter(|part| in_header(part));
+    parts.any(|part| {
+        let bytes = |raw: &'_ [u8]| {
+            let at = part.at.in_frame(raw.len());
+            raw.get(at..at + part.len).map(<[u8]>::to_vec)
+        };
+        let held = bytes(frame.raw);
+        template.commands.iter().any(|command| bytes(&command.sample) == held)
+    })
+}
+
+/// Does a reply always carry the key of the command that it answers, where requests have it?
+fn carries_key(template: &Template, command: &Command, reply: &Reply) -> bool {
+    template.keys.iter().any(|shape| {
+        let holds = |part: &KeyPart| {
+            let (to, from) = (part.at.in_frame(reply.frame.len()), part.at.in_frame(command.sample.len()));
+            (0..part.len).all(|byte| {
+                let asked = command.sample.get(from + byte);
+                asked.is_some() && known(template, Some(command), reply, to + byte).as_ref() == asked
+            })
+        };
+        reply.data_len >= shape.data_len_min && shape.parts.iter().all(holds)
+    })
 }
 
 /// Should it be constant, and is it another byte?

@@ -82,7 +82,11 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
         None => reply > request || guess.as_ref().is_some_and(Guess::is_no_request),
     };
     match guess {
-        Some(guess) if is_reply => Taken::Reply(guess, said.way.is_none() && request >= Weight::Command),
+        Some(guess) if is_reply => {
+            // Of one without a key it cannot be said that it is no command's.
+            let least = if reply == Weight::Keyless { Weight::Framed } else { Weight::Command };
+            Taken::Reply(guess, said.way.is_none() && request >= least)
+        }
         _ => Taken::Request(
             device,
             said.way.is_none() && (reply == Weight::Reply || (request < Weight::Request && reply >= Weight::Sized)),

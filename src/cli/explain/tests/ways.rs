@@ -106,6 +106,19 @@ fn n17_either_frame_in_either_direction() {
 }
 
 #[test]
+fn n17_a_reply_without_a_key_and_with_bytes_of_its_own_is_one() {
+    let field = json!([{"name": "x", "length": 1}]);
+    let commands = json!([{"data_frame_type": "01", "req_data_list": [], "resp_data_list": field}]);
+    // The reply has a code in the key's place; an FSU may have others than the rules.
+    for (rule, taken_for) in [(json!({"cmd": "E0", "x": "11"}), "(a reply)"), (json!({"x": "11"}), "(a request)")] {
+        let (_dir, fleet) = fleet("tcp", &commands, &json!({"01": {"data": rule}}), &json!({}));
+        let (all, text) = explained(&fleet.fsus[0], Said::default(), &hex::decode("7E01E2220D").unwrap());
+        assert!(all.taken_for.concat().contains(taken_for), "{:?}", all.taken_for);
+        assert_eq!(text.contains("wrong:"), taken_for == "(a request)", "{text}");
+    }
+}
+
+#[test]
 fn n17_a_reply_of_another_fsu_or_a_wrong_one_says_what_is_wrong() {
     let (_dir, fleet) = simple("udp");
     let fsu = &fleet.fsus[0];
