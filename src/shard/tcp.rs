@@ -44,6 +44,8 @@ struct StreamSink<'a, I, T> {
     not_before_ns: u64,
     /// When the bytes had been read, on the monotonic clock in nanoseconds; read with the first delayed reply.
     read_ns: Option<u64>,
+    /// By so much is what is due now moved for that, in nanoseconds.
+    moved_ns: u64,
     pending_full: u64,
     records_lost: u64,
     telling: Telling,
@@ -69,9 +71,10 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
         }
     }
 
-    /// What is known of a reply that is due then, on the monotonic clock.
+    /// What is known of a reply that is due then, on the monotonic clock, after [`StreamSink::due`].
     #[inline]
     fn about_due(&mut self, due_ns: u64) -> About {
+        let due_ns = due_ns.saturating_sub(self.moved_ns);
         self.telling.sent(self.now.unix_of(due_ns).saturating_sub(self.now.arrived_ns))
     }
 
@@ -81,10 +84,12 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     fn due(&mut self, due_ns: i64) -> u64 {
         let due_ns = self.now.mono_of(due_ns);
         if due_ns <= self.now.mono_ns || due_ns == self.not_before_ns {
+            self.moved_ns = 0;
             return due_ns;
         }
         let read_ns = *self.read_ns.get_or_insert_with(|| self.io.mono_ns());
-        due_ns.saturating_add(read_ns.saturating_sub(self.now.mono_ns))
+        self.moved_ns = read_ns.saturating_sub(self.now.mono_ns);
+        due_ns.saturating_add(self.moved_ns)
     }
 
     /// Keeps it until then; false: there is no room.
@@ -407,6 +412,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             now,
             not_before_ns,
             read_ns: None,
+            moved_ns: 0,
             pending_full: 0,
             records_lost: 0,
             telling: Telling::default(),

@@ -166,6 +166,8 @@ type Taken = (i64, Kind, Option<Reason>, String);
 pub(super) struct Records {
     on: bool,
     taken: Arc<Mutex<Vec<Taken>>>,
+    /// How long those that were sent were held back, in microseconds.
+    held_us: Arc<Mutex<Vec<u32>>>,
 }
 
 impl Tap for Records {
@@ -175,6 +177,9 @@ impl Tap for Records {
 
     fn record(&mut self, kind: Kind, _: u32, _: SocketAddr, ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
         let dropped = abouts.first().and_then(|about| about.why);
+        if kind == Kind::Reply {
+            self.held_us.lock().unwrap().extend(abouts.iter().map(|about| about.held_us));
+        }
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.taken.lock().unwrap().push((ms - START_UNIX_MS, kind, dropped, text));
         true

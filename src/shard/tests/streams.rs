@@ -331,7 +331,7 @@ fn records_stand_by_frames_and_replies() {
 /// Bytes may have come after the clocks were read for the batch that they are in.
 #[test]
 fn n09_a_delay_on_a_stream_counts_from_the_read() {
-    let mut world = world(|_| {});
+    let mut world = World::logged(&fleet(1, Transport::Tcp, |_| {}), true);
     let id = world.connect(1);
     let now = world.now();
     // Read 2 ms later than the clocks; the second reply waits for the first, not longer.
@@ -342,6 +342,8 @@ fn n09_a_delay_on_a_stream_counts_from_the_read() {
     world.run_to(1_000);
     let expected: Vec<(u64, String)> = ["a", "b", "c"].map(|letter| (32, letter.to_owned())).into();
     assert_eq!(world.io.written, expected);
+    // The log has the delay, not when the clocks were read.
+    assert_eq!(world.records.held_us.lock().unwrap()[0], 30_000);
 }
 
 #[test]
