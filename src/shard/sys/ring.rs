@@ -1,0 +1,343 @@
+//! io_uring: operations, their completions, and the buffers that the kernel fills.
+
+use super::DATAGRAM_BYTES_MAX;
+use crate::shard::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address};
+use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::io;
+use std::mem;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::time::Duration;
+
+/// What an operation of a [`Ring`] is; told again with its completions, beside 56 bits of the caller's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(in crate::shard) enum Op {
+    /// Something was cancelled.
+    Cancel,
+    /// A descriptor is readable: told again and again.
+    Readable,
+    /// A descriptor is writable: told once.
+    Writable,
+    /// Datagrams, until it ends.
+    Datagrams,
+    /// Connections, until it ends.
+    Accept,
+    /// Bytes of a connection, until it ends.
+    Bytes,
+}
+
+const OPS: [Op; 6] = [Op::Cancel, Op::Readable, Op::Writable, Op::Datagrams, Op::Accept, Op::Bytes];
+const OP_SHIFT: u32 = 56;
+
+/// A buffer that the kernel has filled and given back.
+#[derive(Debug)]
+pub(in crate::shard) struct Filled {
+    id: u16,
+    len: usize,
+}
+
+/// A completion.
+#[derive(Debug)]
+pub(in crate::shard) struct Done {
+    /// Of which operation.
+    pub(in crate::shard) op: Op,
+    /// The caller's own bits.
+    pub(in crate::shard) data: u64,
+    /// What came of it: an error number, or a result that is not negative.
+    pub(in crate::shard) result: Result<u32, i32>,
+    /// The operation goes on.
+    pub(in crate::shard) more: bool,
+    /// The buffer that was filled; to be given back to the [`Pool`].
+    pub(in crate::shard) filled: Option<Filled>,
+    /// The connection that was accepted.
+    pub(in crate::shard) accepted: Option<OwnedFd>,
+}
+
+/// Memory that the kernel knows the address of: a ring of entries, then the buffers.
+#[derive(Debug)]
+struct Memory {
+    base: NonNull<u8>,
+    layout: Layout,
+    count: u16,
+}
+
+/// The kernel wants the entries at the beginning of a page; the largest ones there are.
+const PAGE_BYTES: usize = 65_536;
+/// What the kernel says first of a datagram (`io_uring_recvmsg_out`).
+const OUT_BYTES: usize = size_of::<[u32; 4]>();
+/// A datagram with what the kernel says beside it, which stands before it.
+const BUFFER_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
+/// Distance of the buffers, as [`STRIDE`].
+const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
+/// The only group of buffers.
+const GROUP: u16 = 0;
+
+impl Memory {
+    fn new(count: u16) -> Self {
+        let entries = (usize::from(count) * size_of::<types::BufRingEntry>()).next_multiple_of(PAGE_BYTES);
+        let layout = Layout::from_size_align(entries + usize::from(count) * BUFFER_STRIDE, PAGE_BYTES);
+        let layout = layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()));
+        // SAFETY: the layout's size is not zero: there are entries.
+        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        Self { base, layout, count }
+    }
+
+    #[allow(clippy::cast_ptr_alignment, reason = "the entries begin at a page")]
+    fn entry(&self, index: u16) -> *mut types::BufRingEntry {
+        // SAFETY: the memory begins with `count` entries, and the index is below that.
+        unsafe { self.base.as_ptr().cast::<types::BufRingEntry>().add(usize::from(index % self.count)) }
+    }
+
+    fn buffer(&self, id: u16) -> *mut u8 {
+        let buffers = self.layout.size() - usize::from(self.count) * BUFFER_STRIDE;
+        // SAFETY: behind the entries stand `count` buffers, and the id is below that.
+        unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * BUFFER_STRIDE) }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated with this layout, and neither the ring nor the pool is left.
+        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+    }
+}
+
+/// Buffers of a [`Ring`]: shared by all its sockets, each the kernel's or, while there is a [`Filled`] for it, ours.
+#[derive(Debug)]
+pub(in crate::shard) struct Pool {
+    memory: Rc<Memory>,
+    tail: u16,
+}
+
+impl Pool {
+    /// What was received into a buffer, as it stands there.
+    #[inline]
+    pub(in crate::shard) fn bytes(&self, filled: &Filled) -> &[u8] {
+        // SAFETY: the kernel has given the buffer back, and gets it again only by `give`, which wants the pool to itself: not while
+        // these bytes are borrowed from it. It has filled `len` bytes at most, and all of it was zeroed at first.
+        unsafe { std::slice::from_raw_parts(self.memory.buffer(filled.id), filled.len.min(BUFFER_BYTES)) }
+    }
+
+    /// A datagram that was received into a buffer.
+    #[inline]
+    pub(in crate::shard) fn datagram(&self, filled: &Filled) -> Option<Received<'_>> {
+        let out = RecvMsgOut::parse(self.bytes(filled), &template()).ok()?;
+        // The parts' lengths were bounded by the buffer; they are borrowed from `out`, so they are found again by their lengths.
+        let start = OUT_BYTES + NAME_BYTES + CONTROL_BYTES;
+        let bytes = &self.bytes(filled)[start..start + out.payload_data().len()];
+        Some(Received { bytes, peer: address(out.name_data())?, control: Control::parse(out.control_data()) })
+    }
+
+    /// Gives a buffer back to the kernel.
+    #[inline]
+    #[allow(clippy::needless_pass_by_value, reason = "it is not ours any more")]
+    pub(in crate::shard) fn give(&mut self, filled: Filled) {
+        self.provide(filled.id);
+    }
+
+    fn provide(&mut self, id: u16) {
+        let entry = self.memory.entry(self.tail);
+        // SAFETY: the entry is within the memory, and not the kernel's to read before the tail is moved past it. Only these fields
+        // are written: the tail stands in a field of the first entry.
+        unsafe {
+            (*entry).set_addr(self.memory.buffer(id) as u64);
+            (*entry).set_len(BUFFER_BYTES as u32);
+            (*entry).set_bid(id);
+        }
+        self.tail = self.tail.wrapping_add(1);
+        // SAFETY: the tail is a u16 within the memory, aligned, and read by the kernel alone.
+        unsafe { AtomicU16::from_ptr(types::BufRingEntry::tail(self.memory.entry(0)).cast_mut()) }
+            .store(self.tail, Ordering::Release);
+    }
+}
+
+/// What every receive of datagrams asks for: a name, control messages, and the bytes.
+fn template() -> libc::msghdr {
+    // SAFETY: integers and pointers, for all of which zero is a value.
+    let mut template: libc::msghdr = unsafe { mem::zeroed() };
+    (template.msg_namelen, template.msg_controllen) = (NAME_BYTES as _, CONTROL_BYTES as _);
+    template
+}
+
+/// io_uring, for one thread. Operations go to the kernel with the next [`Ring::wait`]; until then their descriptor has to stay open.
+pub(in crate::shard) struct Ring {
+    // Dropped before what its operations point to.
+    uring: IoUring,
+    template: Box<libc::msghdr>,
+    _memory: Rc<Memory>,
+    /// Operations that have not ended.
+    running: usize,
+    error: Option<io::Error>,
+}
+
+/// Operations that may wait for the next submission; more are submitted at once.
+const SUBMISSIONS: u32 = 512;
+/// So often what was begun is submitted to make room for more, where the kernel has no memory for it now; then the shard ends.
+const SUBMITS_MAX: usize = 8;
+/// Completions that may wait; those that find no room are kept by the kernel.
+const COMPLETIONS: u32 = 4_096;
+/// How often the end of all operations is waited for, 10 ms each, when a ring is given up.
+const END_WAITS_MAX: usize = 100;
+
+impl Ring {
+    /// A ring with so many buffers: a power of 2.
+    pub(in crate::shard) fn new(buffers: u16) -> io::Result<(Self, Pool)> {
+        let ring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_taskrun_flag()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .build(SUBMISSIONS)?;
+        if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let memory = Rc::new(Memory::new(buffers));
+        // SAFETY: the ring keeps the memory for as long as it lives itself.
+        unsafe {
+            ring.submitter().register_buf_ring_with_flags(memory.base.as_ptr() as u64, buffers, GROUP, 0)?;
+        }
+        let mut pool = Pool { memory: Rc::clone(&memory), tail: 0 };
+        (0..buffers).for_each(|id| pool.provide(id));
+        let template = Box::new(template());
+        Ok((Self { uring: ring, template, _memory: memory, running: 0, error: None }, pool))
+    }
+
+    /// Begins an operation on a descriptor.
+    pub(in crate::shard) fn begin(&mut self, op: Op, data: u64, fd: BorrowedFd<'_>) {
+        let fd = Fd(fd.as_raw_fd());
+        let entry = match op {
+            Op::Cancel => return,
+            Op::Readable => opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build(),
+            Op::Writable => opcode::PollAdd::new(fd, libc::POLLOUT as u32).build(),
+            Op::Datagrams => opcode::RecvMsgMulti::new(fd, &raw const *self.template, GROUP).build(),
+            Op::Accept => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).build(),
+            Op::Bytes => opcode::RecvMulti::new(fd, GROUP).build(),
+        };
+        self.running += 1;
+        self.push(&entry.user_data(user_data(op, data)));
+    }
+
+    /// Ends an operation; its last completion tells when it has.
+    pub(in crate::shard) fn cancel(&mut self, op: Op, data: u64) {
+        self.push(&opcode::AsyncCancel::new(user_data(op, data)).build().user_data(user_data(Op::Cancel, 0)));
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) {
+        let mut full = io::Error::from(io::ErrorKind::WouldBlock);
+        for _ in 0..SUBMITS_MAX {
+            // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
+            if unsafe { self.uring.submission().push(entry) }.is_ok() {
+                return;
+            }
+            match self.uring.submit() {
+                Ok(_) => {}
+                Err(error) if is_for_now(&error) => full = error,
+                Err(error) => {
+                    full = error;
+                    break;
+                }
+            }
+        }
+        self.error.get_or_insert(full);
+    }
+
+    /// Has the kernel taken all that was begun? Without memory to spare it takes less.
+    pub(in crate::shard) fn is_submitted(&mut self) -> bool {
+        self.uring.submission().is_empty()
+    }
+
+    /// Submits, and waits for a completion, but not longer than `at_most`. No time: looks only.
+    pub(in crate::shard) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        let time = Timespec::from(at_most);
+        let want = usize::from(!at_most.is_zero());
+        match self.uring.submitter().submit_with_args(want, &SubmitArgs::new().timespec(&time)) {
+            Ok(_) => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::ETIME) || is_for_now(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Completions that can be taken.
+    pub(in crate::shard) fn ready(&mut self) -> usize {
+        self.uring.completion().len()
+    }
+
+    /// Takes completions, up to `max`, in their order.
+    pub(in crate::shard) fn take(&mut self, done: &mut Vec<Done>, max: usize) {
+        for entry in self.uring.completion().take(max) {
+            let (user_data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
+            let op = OPS.get((user_data >> OP_SHIFT) as usize).copied().unwrap_or(Op::Cancel);
+            let more = cqueue::more(flags);
+            if op != Op::Cancel && !more {
+                self.running -= 1;
+            }
+            let filled =
+                cqueue::buffer_select(flags).map(|id| Filled { id, len: usize::try_from(result).unwrap_or(0) });
+            let accepted = (op == Op::Accept && result >= 0).then(|| {
+                // SAFETY: the kernel has just opened this descriptor for us.
+                unsafe { OwnedFd::from_raw_fd(result) }
+            });
+            let data = user_data & ((1 << OP_SHIFT) - 1);
+            let result = u32::try_from(result).map_err(|_| -result);
+            done.push(Done { op, data, result, more, filled, accepted });
+        }
+    }
+
+    /// Has this eventfd signalled when something completes, while [`Ring::signal`] is on.
+    pub(in crate::shard) fn register_signal(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
+        self.uring.completion().disable_eventfd();
+        self.uring.submitter().register_eventfd(eventfd.as_raw_fd())
+    }
+
+    /// Turns signals on or off. What completed before they were turned on is not signalled: see [`Ring::is_quiet`].
+    pub(in crate::shard) fn signal(&mut self, on: bool) {
+        let queue = self.uring.completion();
+        if on {
+            queue.enable_eventfd();
+            // What completes after this is signalled, what completed before is seen.
+            fence(Ordering::SeqCst);
+        } else {
+            queue.disable_eventfd();
+        }
+    }
+
+    /// Nothing has completed, and nothing waits to be submitted or completed by us.
+    pub(in crate::shard) fn is_quiet(&mut self) -> bool {
+        let queue = self.uring.submission();
+        let nothing = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
+        drop(queue);
+        nothing && self.uring.completion().is_empty()
+    }
+}
+
+impl Drop for Ring {
+    /// Ends all operations: until then the kernel keeps their sockets, and so their ports.
+    fn drop(&mut self) {
+        let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
+        self.push(&cancel.user_data(user_data(Op::Cancel, 0)));
+        for _ in 0..END_WAITS_MAX {
+            if self.running == 0 || self.wait(Duration::from_millis(10)).is_err() {
+                break;
+            }
+            self.take(&mut Vec::new(), COMPLETIONS as usize);
+        }
+    }
+}
+
+/// The kernel was interrupted, or has no room at the moment.
+fn is_for_now(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EBUSY | libc::EAGAIN))
+}
+
+fn user_data(op: Op, data: u64) -> u64 {
+    (op as u64) << OP_SHIFT | data & ((1 << OP_SHIFT) - 1)
+}
