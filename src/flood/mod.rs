@@ -19,6 +19,7 @@ pub mod run;
 pub mod schedule;
 pub mod schema;
 pub mod screen;
+pub mod sum;
 pub mod svg;
 pub mod tally;
 pub mod targets;

@@ -1,12 +1,7 @@
 //! The report, as `--json FILE` holds it. `fsu-mock schema flood-report` prints its JSON Schema.
 
-use super::machine::machine;
-use super::options::{Options, Pace};
-use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
-use super::text::counted;
-use super::worker::Report as ThreadReport;
+use super::tally::{Latency, Row};
 use crate::lateness::Lateness;
-use crate::plan::fleet::Transport;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,8 +10,6 @@ use std::collections::BTreeMap;
 pub const VERSION: u32 = 2;
 /// A thread above this share of a processor is what limits the run.
 pub const CPU_SHARE_MAX: f64 = 0.90;
-/// A lag behind the plan, at p99, that a reader is told of.
-const LAG_US_MAX: f64 = 10_000.0;
 
 /// A run of the load generator.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -237,30 +230,6 @@ pub struct TransferReport {
     pub latency: LatencyReport,
 }
 
-impl TransferReport {
-    fn new(options: &Options, transfers: &Transfers, measured_s: f64) -> Self {
-        let warmup_ns = options.warmup.as_nanos() as u64;
-        let elapsed_s = (transfers.ended_ns.saturating_sub(warmup_ns) as f64 / 1e9).max(measured_s);
-        let per_s = |count: u64| if elapsed_s > 0.0 { round(count as f64 / elapsed_s) } else { 0.0 };
-        Self {
-            whole: transfers.whole,
-            whole_per_s: per_s(transfers.whole),
-            payload_bytes: transfers.bytes,
-            payload_bytes_per_s: per_s(transfers.bytes),
-            failed: transfers.failed,
-            retries: transfers.retries,
-            restarts: transfers.restarts,
-            passed_over: transfers.passed_over,
-            dropped: transfers.dropped,
-            abandoned: transfers.abandoned,
-            elapsed_s: round(elapsed_s),
-            retries_max: options.retries,
-            drop: options.drop,
-            latency: LatencyReport::new(&transfers.latency, true),
-        }
-    }
-}
-
 /// A distribution of times, in microseconds, to three digits.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LatencyReport {
@@ -316,7 +285,7 @@ impl LatencyReport {
     }
 }
 
-fn round(value: f64) -> f64 {
+pub(super) fn round(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
@@ -449,127 +418,6 @@ impl Second {
     }
 }
 
-/// Sums up what the threads counted.
-pub fn report(
-    options: &Options,
-    threads: &[ThreadReport],
-    seconds: Vec<Second>,
-    started: String,
-    ended: String,
-    mut notes: Vec<String>,
-) -> FloodReport {
-    let mut tally = Tally::new(options.labels.len());
-    for thread in threads {
-        tally.add(&thread.tally);
-    }
-    let measured_s = threads.iter().map(|thread| thread.measured_ns).max().unwrap_or(0) as f64 / 1e9;
-    let answered_s = answered_s(threads, &tally).max(measured_s);
-    let total = tally.total();
-    let all = tally.latency.iter().fold(latency(), |mut all, one| {
-        let _ = all.add(one);
-        all
-    });
-    let load = |thread: &ThreadReport| ThreadLoad {
-        cpu: thread.cpu,
-        cpu_share: if thread.busy_ns == 0 { 0.0 } else { round(thread.cpu_ns as f64 / thread.busy_ns as f64) },
-    };
-    let loads: Vec<ThreadLoad> = threads.iter().map(load).collect();
-    let limited = loads.iter().any(|load| load.cpu_share > CPU_SHARE_MAX);
-    if limited {
-        notes.push(format!(
-            "The generator was the limit: a thread of it used more than {:.0} % of its processor. Use more --threads.",
-            CPU_SHARE_MAX * 100.0
-        ));
-    }
-    if tally.other.own_drops > 0 {
-        notes.push(format!(
-            "{} replies were dropped at the generator's own sockets (receive buffer {} bytes); use more --sockets or threads.",
-            tally.other.own_drops,
-            threads.first().map_or(0, |thread| thread.receive_buffer_bytes)
-        ));
-    }
-    let lag_us = LatencyReport::new(&tally.lag, false).p99_us;
-    if lag_us > LAG_US_MAX {
-        notes.push(format!(
-            "The generator was behind its plan: one request in a hundred left {:.1} ms late or later. Latencies count from the plan.",
-            lag_us / 1000.0
-        ));
-    }
-    if tally.other.not_sent > 0 {
-        notes.push(format!(
-            "{} requests of the plan were not sent: too many were under way, or the generator was too slow.",
-            tally.other.not_sent
-        ));
-    }
-    if tally.other.forgotten > 0 {
-        notes.push(format!(
-            "{} requests past their time-out could not be remembered: late replies to them count as duplicate, unexpected or wrong.",
-            tally.other.forgotten
-        ));
-    }
-    if tally.other.doubtful > 0 {
-        notes.push(format!(
-            "{} may answer equal requests that were given up before, or repeat an answer: those lost may be late, those \
-             late duplicates, and latencies longer than told. A longer --timeout-ms would show it.",
-            counted(tally.other.doubtful, "reply")
-        ));
-    }
-    let asked = total.sent.saturating_sub(total.silent);
-    let loss = if asked == 0 { 0.0 } else { total.lost as f64 / asked as f64 };
-    let machine = machine();
-    FloodReport {
-        version: VERSION,
-        program: concat!("fsu-mock ", env!("CARGO_PKG_VERSION")).into(),
-        command_line: options.command_line.clone(),
-        config: options.config.clone(),
-        started,
-        ended,
-        machine: MachineReport { model: machine.model, processors: machine.processors, kernel: machine.kernel },
-        run: run(options, measured_s),
-        verdict: Verdict {
-            passed: false,
-            loss_max: options.loss_max,
-            failures: Vec::new(),
-            generator_limited: limited,
-        }
-        .judge(options, &tally, loss, threads.iter().filter_map(|thread| thread.given_up.as_deref())),
-        totals: totals(&total, &tally.other, loss, (measured_s, answered_s)),
-        latency: LatencyReport::new(&all, true),
-        lag: LatencyReport::new(&tally.lag, false),
-        generator: Generator {
-            threads: loads,
-            receive_buffer_bytes: threads.first().map_or(0, |thread| thread.receive_buffer_bytes),
-        },
-        commands: commands(options, &tally),
-        vendors: vendors(options, &tally),
-        left_out: left_out(options),
-        wrong_by: tally.wrong_by.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
-        samples: samples(options, &tally),
-        seconds,
-        transfers: (options.transport == Transport::Broadcast)
-            .then(|| TransferReport::new(options, &tally.transfers, measured_s)),
-        mock_lateness: None,
-        mock_verdict: None,
-        notes,
-    }
-}
-
-/// Replies from which on the first and the last of them are left out of the time in which they came: few make no rate.
-const EDGES_MIN: u64 = 1_000;
-/// The share that is left out at each end.
-const EDGE: f64 = 0.005;
-
-/// How long replies came. A few that took long do not count, of many.
-fn answered_s(threads: &[ThreadReport], tally: &Tally) -> f64 {
-    if tally.arrivals.len() >= EDGES_MIN {
-        let at = |quantile: f64| tally.arrivals.value_at_quantile(quantile) as f64;
-        return (at(1.0 - EDGE) - at(EDGE)) * ARRIVAL_NS as f64 / 1e9 / (1.0 - 2.0 * EDGE);
-    }
-    let times = || threads.iter().filter_map(|thread| thread.replies_ns);
-    let first = times().map(|(first, _)| first).min().unwrap_or(0);
-    times().map(|(_, last)| last).max().unwrap_or(0).saturating_sub(first) as f64 / 1e9
-}
-
 impl FloodReport {
     /// Takes over the mock's own lateness, and says what that means.
     pub fn judge(&mut self, lateness: Lateness) {
@@ -602,192 +450,5 @@ impl FloodReport {
     fn offered_per_s(&self) -> Option<f64> {
         let is_steady = self.run.ramp_s.is_none_or(|ramp_s| ramp_s == 0.0);
         is_steady.then_some(self.totals.sent_per_s)
-    }
-}
-
-/// Commands that a failure names, at most.
-const NAMED_MAX: usize = 8;
-
-impl Verdict {
-    fn judge<'a>(
-        mut self,
-        options: &Options,
-        tally: &Tally,
-        loss: f64,
-        given_up: impl Iterator<Item = &'a str>,
-    ) -> Self {
-        let (total, other) = (tally.total(), &tally.other);
-        self.failures.extend(given_up.map(|why| format!("ended early: {why}")));
-        let mut fail = |count: u64, what: &str| {
-            if count > 0 {
-                self.failures.push(counted(count, what));
-            }
-        };
-        fail(total.wrong, "wrong reply");
-        fail(other.duplicate, "duplicate reply");
-        fail(other.unexpected, "unexpected reply");
-        if total.unmatched > 0 {
-            let rows = options.labels.iter().zip(&tally.rows).filter(|(_, row)| row.unmatched > 0);
-            let keys: Vec<&str> = rows.map(|(label, _)| &*label.key).take(NAMED_MAX).collect();
-            let requests = counted(total.unmatched, "request");
-            self.failures.push(format!("{requests} that no rule answers ({})", keys.join(", ")));
-        }
-        if total.sent == 0 {
-            self.failures.push("no request was sent".into());
-        }
-        if loss > self.loss_max {
-            let (loss, most) = (loss * 100.0, self.loss_max * 100.0);
-            let refused = match tally.refused_at {
-                Some(at) => format!("; {} refused: nobody listens at {at}", other.refused),
-                None => String::new(),
-            };
-            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.lost));
-        }
-        self.passed = self.failures.is_empty();
-        self
-    }
-}
-
-fn left_out(options: &Options) -> Vec<LeftOutReport> {
-    let named = options.left_out.iter().filter_map(|left| Some((left, options.labels.get(left.label)?)));
-    let mut all: Vec<LeftOutReport> = named
-        .map(|(left, label)| LeftOutReport {
-            vendor: label.vendor.to_string(),
-            command: label.key.to_string(),
-            why: left.why.text().into(),
-            remedy: left.why.remedy().into(),
-            fsu: left.fsu.to_string(),
-            fsus: left.fsus,
-        })
-        .collect();
-    all.sort_by(|a, b| (&a.vendor, &a.command).cmp(&(&b.vendor, &b.command)));
-    all
-}
-
-fn run(options: &Options, measured_s: f64) -> RunReport {
-    let (window, rate, ramp, poisson) = match options.pace {
-        Pace::Closed { window } => (Some(window), None, None, false),
-        Pace::Open { per_s, ramp_s, poisson } => (None, Some(per_s), Some(ramp_s), poisson),
-    };
-    let tcp = options.transport == Transport::Tcp;
-    RunReport {
-        transport: options.transport.name().into(),
-        pace: if window.is_some() { "closed" } else { "open" }.into(),
-        window,
-        rate_per_s: rate,
-        ramp_s: ramp,
-        poisson,
-        fsus: options.targets.len(),
-        connections: if tcp { options.connections } else { 0 },
-        sockets: if tcp { 0 } else { options.sockets * options.threads },
-        warmup_s: options.warmup.as_secs_f64(),
-        measured_s: round(measured_s),
-        timeout_ms: options.timeout.as_secs_f64() * 1000.0,
-        seed: options.seed,
-    }
-}
-
-fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64, f64)) -> Totals {
-    let per_s = |count: u64, seconds: f64| if seconds > 0.0 { round(count as f64 / seconds) } else { 0.0 };
-    Totals {
-        counts: total.into(),
-        loss,
-        sent_all: other.sent,
-        sent_per_s: per_s(total.sent, measured_s),
-        replies_per_s: per_s(other.counted, answered_s),
-        replies: other.counted,
-        burst_missing: other.missing,
-        refused: other.refused,
-        duplicate: other.duplicate,
-        unexpected: other.unexpected,
-        heartbeats: other.heartbeats,
-        not_sent: other.not_sent,
-        doubtful: other.doubtful,
-        send_errors: other.send_errors,
-        value_misfits: other.misfits,
-        reconnects: other.reconnects,
-        own_drops: other.own_drops,
-        bytes_out: other.bytes_out,
-        bytes_in: other.bytes_in,
-    }
-}
-
-fn commands(options: &Options, tally: &Tally) -> Vec<CommandReport> {
-    let rows = options.labels.iter().zip(&tally.rows).zip(&tally.latency);
-    let mut out: Vec<CommandReport> = rows
-        .filter(|((_, row), _)| **row != Row::default())
-        .map(|((label, row), latency)| CommandReport {
-            vendor: label.vendor.to_string(),
-            command: label.key.to_string(),
-            counts: row.into(),
-            latency: LatencyReport::new(latency, false),
-        })
-        .collect();
-    out.sort_by(|a, b| (&a.vendor, &a.command).cmp(&(&b.vendor, &b.command)));
-    out
-}
-
-fn vendors(options: &Options, tally: &Tally) -> Vec<VendorReport> {
-    let mut rows: BTreeMap<&str, (Row, Latency)> = BTreeMap::new();
-    for ((label, row), one) in options.labels.iter().zip(&tally.rows).zip(&tally.latency) {
-        let (sum, all) = rows.entry(&label.vendor).or_insert_with(|| (Row::default(), latency()));
-        sum.add(row);
-        // Same bounds: it always fits.
-        let _ = all.add(one);
-    }
-    let rows = rows.iter().filter(|(_, (row, _))| *row != Row::default());
-    rows.map(|(vendor, (row, latency))| VendorReport {
-        vendor: (*vendor).to_owned(),
-        counts: row.into(),
-        latency: LatencyReport::new(latency, false),
-    })
-    .collect()
-}
-
-fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
-    tally
-        .samples
-        .iter()
-        // One whose reply came after all is a late one.
-        .filter(|(kind, _)| **kind != Kind::Lost || tally.total().lost > 0)
-        .map(|(kind, sample)| SampleReport {
-            kind: kind.name().into(),
-            why: sample.why.into(),
-            fsu: sample.fsu.to_string(),
-            command: sample.label.and_then(|label| options.labels.get(label)).map(|label| label.key.to_string()),
-            request: hex::encode_upper(&sample.request),
-            reply: hex::encode_upper(&sample.reply),
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn thread(replies_ns: Option<(u64, u64)>) -> ThreadReport {
-        ThreadReport {
-            tally: Tally::new(0),
-            measured_ns: 0,
-            replies_ns,
-            busy_ns: 0,
-            cpu_ns: 0,
-            cpu: None,
-            receive_buffer_bytes: 0,
-            given_up: None,
-        }
-    }
-
-    #[test]
-    fn n15_replies_are_counted_over_the_time_in_which_they_came() {
-        let few =
-            [thread(Some((900_000_000, 1_700_000_000))), thread(None), thread(Some((950_000_000, 1_890_000_000)))];
-        assert!((answered_s(&few, &Tally::new(0)) - 0.99).abs() < 1e-9);
-        // One a millisecond for two seconds, and a few that took long.
-        let mut many = Tally::new(0);
-        (0..2_000_u64).for_each(|ms| many.arrivals.saturating_record(ms * 1_000_000 / ARRIVAL_NS));
-        (0..5).for_each(|_| many.arrivals.saturating_record(9_000_000_000 / ARRIVAL_NS));
-        let took_s = answered_s(&few, &many);
-        assert!((1.95..2.05).contains(&took_s), "{took_s}");
     }
 }

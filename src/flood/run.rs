@@ -2,7 +2,8 @@
 
 use super::live::{Live, Look};
 use super::options::{Options, Pace};
-use super::report::{FloodReport, Second, report};
+use super::report::{FloodReport, Second};
+use super::sum::report;
 use super::tally::{Other, Row};
 use super::text::counted;
 use super::worker::{Gate, Present, Report};

@@ -1,0 +1,159 @@
+//! What a run tells: refusals, rates, verdicts, samples; and a centre.
+
+use super::{METER, counts, fleet, flood, peer, right, total};
+use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::wire::{meter, reply};
+use serde_json::{Value, json};
+use std::net::UdpSocket;
+use std::process::Command;
+use std::time::Duration;
+
+/// A server that goes and comes again: what nobody took is lost, and the run goes on.
+#[test]
+fn n15_a_refusal_in_the_midst_ends_nothing() {
+    let tree = fleet();
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let at = socket.local_addr().expect("bound");
+    let peer = std::thread::spawn(move || {
+        let mut buffer = [0; 2048];
+        let answer = |socket: &UdpSocket, buffer: &mut [u8]| {
+            let Ok((size, from)) = socket.recv_from(buffer) else { return false };
+            socket.send_to(&right(&buffer[..size]), from).is_ok()
+        };
+        (0..10).for_each(|_| assert!(answer(&socket, &mut buffer)));
+        drop(socket);
+        std::thread::sleep(Duration::from_millis(300));
+        let socket = UdpSocket::bind(at).expect("the port is still free");
+        socket.set_read_timeout(Some(Duration::from_secs(2))).expect("not zero");
+        while answer(&socket, &mut buffer) {}
+    });
+    let said = [format!("listening one udp {at}")];
+    let args = ["--mix", "05", "--fsu", "one", "--rate", "100", "--seconds", "1", "--timeout-ms", "500"];
+    let (ended, report) = flood(&tree, &said, &args);
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let [sent, good, _, wrong, lost, _] = counts(&report);
+    assert_eq!((sent, wrong), (100, 0), "{report:#}");
+    assert!(good > 10 && lost > 0 && total(&report, "refused") > 0, "{report:#}");
+    assert!(!report["verdict"]["failures"].to_string().contains("ended early"), "{report:#}");
+    peer.join().expect("the peer");
+}
+
+/// 50 requests within half a second, each answered 300 ms later: what comes after the end of sending is a part of its own.
+#[test]
+fn n15_rates_are_those_of_the_time_of_sending() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let args = ["--tcp", "--connections", "50", "--mix", "03", "--rate", "100", "--seconds", "0.5"];
+    let (ended, report) = flood(&tree, &run.said, &args);
+    assert_eq!((ended.code, counts(&report)[1]), (Some(0), 50), "{ended:?}");
+    let seconds = report["seconds"].as_array().expect("a list");
+    let sent: u64 =
+        seconds.iter().filter(|second| second["is_rest"] == false).filter_map(|one| one["sent"].as_u64()).sum();
+    assert_eq!(sent, 50, "{report:#}");
+    assert!(seconds.iter().any(|second| second["is_rest"] == true), "{report:#}");
+    run.stop();
+}
+
+#[test]
+fn n15_a_centre_refuses_what_it_cannot_do_and_fails_when_nobody_is_heard() {
+    let beats =
+        |id: &str, name: &str| fsu(name, id, "udp", &json!({"heartbeat_enable": true, "heartbeat_interval": 1}));
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let at = socket.local_addr().expect("bound").to_string();
+    drop(socket);
+    let centre = json!({"sc_iot_center": {"host": "127.0.0.1", "port": at.rsplit(':').next().and_then(|port| port.parse::<u16>().ok())}});
+    let tree = Tree::new(&[beats("20250125", "one"), beats("20250126", "two")], &centre);
+    let listen = |args: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["flood", "--centre", &at, "--config"]).arg(tree.path("sys_config.json"));
+        run_to_end(command.args(args))
+    };
+    for refused in
+        [&["--rate", "5"][..], &["--html", "x.html"], &["--broadcast"], &["--seed", "1"], &["--requests", "1"]]
+    {
+        let ended = listen(&[refused, &["--seconds", "0.1"]].concat());
+        assert!(ended.code == Some(2) && ended.stderr.contains(refused[0]), "{refused:?}: {ended:?}");
+    }
+    let report = |ended: &Ended| -> Value { serde_json::from_str(&ended.stdout.join("\n")).expect("JSON") };
+    let ended = listen(&["--seconds", "0.1", "--json", "-"]);
+    assert_eq!((ended.code, &report(&ended)["failures"][0]), (Some(1), &json!("no heartbeat was heard")));
+    let run = Run::start(&tree, &[]);
+    let ended = listen(&["--seconds", "3", "--json", "-", "--quiet"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("  passed"), "{ended:?}");
+    assert_eq!(report(&ended)["fsus"].as_array().map(Vec::len), Some(2));
+    run.stop();
+}
+
+#[test]
+fn n15_a_closed_loop_saturates_and_says_where_to_judge() {
+    let tree = fleet();
+    let (printed, thread) = peer(|asked| vec![right(asked)]);
+    let report = tree.path("report.json").display().to_string();
+    let late = r#"{"lateness": {"replies": 1000, "p50_us": 1, "p99_us": 9000, "p999_us": 9000, "max_us": 9000, "limit_us": 5000, "over_limit": 50}}"#;
+    tree.write("stats.json", late);
+    let stats = tree.path("stats.json").display().to_string();
+    let check = |pace: &[&str], state: &str, said: &str| {
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "50", "--mock-stats", &stats];
+        let (ended, told) = flood(&tree, &printed, &[&args[..], pace].concat());
+        assert_eq!((ended.code, &told["mock_verdict"]["state"]), (Some(0), &json!(state)), "{ended:?}");
+        assert!(ended.stdout.join("\n").contains(said), "{ended:?}");
+        let again = run_to_end(Command::new(PROGRAM).args(["flood", "--from", &report]));
+        assert_eq!(again.stdout, ended.stdout);
+        told
+    };
+    check(&["--rate", "100"], "not_valid", "not valid at 100 requests/s and above");
+    let told = check(&["--window", "1"], "saturated", "a closed loop drives the mock to its limit");
+    let [rate, judge] =
+        ["saturated_per_s", "judge_per_s"].map(|name| told["mock_verdict"][name].as_f64().expect("a rate"));
+    assert!((judge - rate / 2.0).abs() <= 0.5, "{rate} {judge}");
+    thread.join().expect("the peer");
+}
+
+#[test]
+fn n17_samples_are_the_frames_as_they_travel() {
+    let tree = fleet();
+    let wrong = |_: &[u8]| vec![reply("20250125", METER, &meter(0, 5, &[0, 0, 1, 0]))];
+    for (answers, kind) in [(wrong as fn(&[u8]) -> Vec<Vec<u8>>, "wrong"), (|_| Vec::new(), "lost")] {
+        let (printed, thread) = peer(answers);
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "1", "--timeout-ms", "200"];
+        let (_, report) = flood(&tree, &printed, &args);
+        let sample = &report["samples"][0];
+        assert_eq!(sample["kind"], kind);
+        let request = crate::wire::request("20250125", METER, &meter(0, 5, &[0; 4]));
+        assert_eq!(sample["request"], hex::encode_upper(request), "{kind}");
+        let came = answers(&[]).concat();
+        assert_eq!(sample["reply"], hex::encode_upper(came), "{kind}");
+        thread.join().expect("the peer");
+    }
+}
+
+#[test]
+fn n18_a_dash_is_standard_output_and_nothing_has_no_time() {
+    let tree = fleet();
+    let (printed, thread) = peer(|_| vec![]);
+    tree.write("ports.txt", &printed.join("\n"));
+    let mut command = Command::new(PROGRAM);
+    command.args([
+        "flood",
+        "--fsu",
+        "one",
+        "--mix",
+        "05",
+        "--requests",
+        "1",
+        "--timeout-ms",
+        "100",
+        "--quiet",
+        "--json",
+        "-",
+    ]);
+    command.arg("--config").arg(tree.path("sys_config.json")).arg("--ports").arg(tree.path("ports.txt"));
+    let ended = run_to_end(command.current_dir(tree.path("")));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    let report: Value = serde_json::from_str(&ended.stdout.join("\n")).expect("JSON");
+    assert_eq!(report["version"], 2);
+    assert!(ended.stderr.contains("1 FSU over udp") && !ended.stderr.contains("0.0 us"), "{ended:?}");
+    assert!(!tree.path("-").exists());
+    thread.join().expect("the peer");
+}
