@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Builds the program, serves a generated fleet on 127.0.0.1, floods it, prints the table, and leaves every report in one
-# directory. The server and the load generator get processors of their own. Always stops what it started. Needs Rust
-# and bash; works from any directory, as any user.
+# directory. Where that saturates the server, a second, short run judges it at a part of the rate found. The server and
+# the load generator get processors of their own. Always stops what it started. Needs Rust and bash; works from any
+# directory, as any user.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-readonly READY_SECONDS=60 STOP_SECONDS=20
+readonly READY_SECONDS=60 STOP_SECONDS=20 JUDGE_SECONDS=3
 
 usage() {
     cat <<'TEXT'
@@ -26,6 +27,9 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --pipelining P      TCP: requests under way per connection [1]
   --performance on|off  no delays and no device log [on]
   --driver NAME       how the server drives its sockets [auto]
+  --judge-at PART     where a closed loop saturates the server, start it again and judge it at this part of the rate found,
+                      for 3 s; off: do not [0.5]
+  --late-limit-ms MS  how late a reply of the server may leave [5]
   --sites LIST        site directories of the configuration, by comma [all of one device]
   --port N            the first FSU's port [22000]
   --out DIR           where reports go; made anew [target/flood/DATE-TIME]
@@ -37,7 +41,7 @@ TEXT
 }
 
 fsus=1000 shards=1 threads=1 seconds=10 warmup=1 window='' rate='' tcp='' broadcast='' connections='' pipelining=''
-performance=on driver=auto sites='' port=22000 out='' bin=''
+performance=on driver=auto judge_at=0.5 late_limit_ms=5 sites='' port=22000 out='' bin=''
 while [ $# -gt 0 ]; do
     case $1 in
     --tcp) tcp=yes ;;
@@ -51,9 +55,10 @@ while [ $# -gt 0 ]; do
         break
         ;;
     --fsus | --shards | --threads | --seconds | --warmup | --window | --rate | --connections | --pipelining | \
-        --performance | --driver | --sites | --port | --out | --bin)
+        --performance | --driver | --judge-at | --late-limit-ms | --sites | --port | --out | --bin)
         [ $# -ge 2 ] || fail "$1 needs a value"
-        declare "${1#--}=$2"
+        name=${1#--}
+        declare "${name//-/_}=$2"
         shift
         ;;
     *)
@@ -69,6 +74,7 @@ done
 [ $((port + fsus)) -le 65536 ] || fail "--fsus $fsus from --port $port: past 65535"
 [ -z "$tcp" ] || [ -z "$broadcast" ] || fail "--tcp and --broadcast: one of them"
 case $performance in on | off) ;; *) fail "--performance $performance: on or off" ;; esac
+[[ $judge_at =~ ^(off|0?\.[0-9]*[1-9][0-9]*|1(\.0*)?)$ ]] || fail "--judge-at $judge_at: above 0 and at most 1, or off"
 
 mock=
 finish() {
@@ -165,41 +171,87 @@ else
 fi
 
 serve=(run --config "$out/config" --shards "$shards" --cpus "$(join "${server[@]}")" --driver "$driver"
-    --stats "$out/stats.json" --log-dir "$out/logs")
+    --late-limit-ms "$late_limit_ms")
 [ "$performance" = off ] || serve+=(--performance)
-"$bin" "${serve[@]}" >"$out/mock.log" 2>&1 &
-mock=$!
-tries=$((READY_SECONDS * 10))
-until grep -q '^ready' "$out/mock.log"; do
-    kill -0 "$mock" 2>/dev/null || fail "the mock has ended: $(tail -n 5 "$out/mock.log")"
-    [ $((tries -= 1)) -gt 0 ] || fail "the mock is not ready after $READY_SECONDS s; see $out/mock.log"
-    sleep 0.1
-done
-grep '^ready' "$out/mock.log"
 
-ask=(flood --config "$out/config" --threads "$threads" --cpus "$(join "${generator[@]}")" --seconds "$seconds"
-    --warmup "$warmup" --json "$out/report.json")
-[ -z "$rate" ] || ask+=(--rate "$rate")
-[ -z "$window" ] || ask+=(--window "$window")
+# start DIR: the mock, with its logs and statistics there, until it is ready.
+start() {
+    local dir=$1 tries=$((READY_SECONDS * 10))
+    "$bin" "${serve[@]}" --stats "$dir/stats.json" --log-dir "$dir/logs" >"$dir/mock.log" 2>&1 &
+    mock=$!
+    until grep -q '^ready' "$dir/mock.log"; do
+        kill -0 "$mock" 2>/dev/null || fail "the mock has ended: $(tail -n 5 "$dir/mock.log")"
+        [ $((tries -= 1)) -gt 0 ] || fail "the mock is not ready after $READY_SECONDS s; see $dir/mock.log"
+        sleep 0.1
+    done
+    grep '^ready' "$dir/mock.log"
+}
+
+# flood DIR OPTIONS...: asks the mock, ends it, and puts what it says of itself into the report. True when all passed.
+flood() {
+    local dir=$1 status=0 again=0
+    shift
+    "$bin" "${ask[@]}" "$@" --json "$dir/report.json" >"$dir/table.txt" || status=$?
+    # The mock's own counts are complete when it has ended.
+    kill -TERM "$mock" 2>/dev/null || true
+    wait_gone || fail "the mock does not end"
+    mock=
+    [ -r "$dir/report.json" ] || return "$status"
+    # The verdict of the run is the exit code of both.
+    "$bin" flood --from "$dir/report.json" --mock-stats "$dir/stats.json" --json "$dir/report.json" \
+        --html "$dir/report.html" >"$dir/table.txt" || again=$?
+    [ "$again" -eq "$status" ] || fail "the reports cannot be written"
+    return "$status"
+}
+
+# judge_rate: requests a second at which to judge the mock; nothing where the run did not saturate it.
+judge_rate() {
+    local found
+    [ "$judge_at" != off ] && [ -r "$out/report.json" ] || return 0
+    found=$(sed -n 's/^ *"saturated_per_s": \([0-9.e+]*\),*$/\1/p' "$out/report.json")
+    [ -z "$found" ] || awk -v found="$found" -v part="$judge_at" \
+        'BEGIN { rate = found * part; printf "%.0f\n", rate < 1 ? 1 : rate }'
+}
+
+# without_pace OPTIONS...: into `rest`, without what belongs to a closed loop.
+without_pace() {
+    rest=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --window | --pipelining) shift ;;
+        --window=* | --pipelining=*) ;;
+        *) rest+=("$1") ;;
+        esac
+        [ $# -eq 0 ] || shift
+    done
+}
+
+start "$out"
+ask=(flood --config "$out/config" --threads "$threads" --cpus "$(join "${generator[@]}")")
 [ -z "$broadcast" ] || ask+=(--broadcast)
-if [ -n "$tcp" ]; then
-    ask+=(--tcp --connections "${connections:-$((fsus < 1000 ? fsus : 1000))}")
-    [ -z "$pipelining" ] || ask+=(--pipelining "$pipelining")
-fi
+[ -z "$tcp" ] || ask+=(--tcp --connections "${connections:-$((fsus < 1000 ? fsus : 1000))}")
+pace=(--seconds "$seconds" --warmup "$warmup")
+[ -z "$rate" ] || pace+=(--rate "$rate")
+[ -z "$window" ] || pace+=(--window "$window")
+[ -z "$tcp" ] || [ -z "$pipelining" ] || pace+=(--pipelining "$pipelining")
 say "flooding $fsus FSUs"
 status=0
-"$bin" "${ask[@]}" "$@" >"$out/table.txt" || status=$?
-
-# The mock's own counts are complete when it has ended.
-kill -TERM "$mock" 2>/dev/null || true
-wait_gone || fail "the mock does not end"
-mock=
-if [ -r "$out/report.json" ]; then
-    # With what the mock says of itself. The verdict of the run is the exit code of both.
+flood "$out" "${pace[@]}" "$@" || status=$?
+judge_per_s=$(judge_rate)
+if [ -n "$judge_per_s" ]; then
+    # The mock's lateness is one count from its start to its end: it is started again.
+    say "saturated: judging the mock at $judge_per_s requests/s, $judge_at of the rate found"
+    mkdir "$out/judged"
+    start "$out/judged"
+    without_pace "$@"
+    judged=0
+    flood "$out/judged" --seconds "$JUDGE_SECONDS" --rate "$judge_per_s" "${rest[@]}" || judged=$?
+    [ "$judged" -le 1 ] || fail "the second run has ended with $judged; see $out/judged"
     again=0
-    "$bin" flood --from "$out/report.json" --mock-stats "$out/stats.json" --json "$out/report.json" \
-        --html "$out/report.html" >"$out/table.txt" || again=$?
-    [ "$again" -eq "$status" ] || fail "the reports cannot be written"
+    "$bin" flood --from "$out/report.json" --mock-stats "$out/stats.json" --judged "$out/judged/report.json" \
+        --json "$out/report.json" --html "$out/report.html" >"$out/table.txt" || again=$?
+    [ "$again" -eq $((status > judged ? status : judged)) ] || fail "the reports cannot be written"
+    status=$again
 fi
 cat "$out/table.txt"
 say "reports in $out"

@@ -38,11 +38,21 @@ impl Lateness {
 
     /// A sentence for people: what lateness says that was measured at the highest rate that the mock came to, and where to judge it.
     pub fn saturated(&self, rate_per_s: f64, judge_per_s: f64) -> String {
+        let saturated = self.at_its_limit(rate_per_s);
+        format!("{saturated}; to judge the mock, start it again and flood with --rate {judge_per_s:.0}")
+    }
+
+    /// The same, when another run has judged the mock at `judged_per_s`: `judged` is what that one says.
+    pub fn saturated_and_judged(&self, rate_per_s: f64, judged_per_s: f64, judged: &str) -> String {
+        format!("{}; at {judged_per_s:.0} requests/s, in a run of its own: {judged}", self.at_its_limit(rate_per_s))
+    }
+
+    fn at_its_limit(&self, rate_per_s: f64) -> String {
         let Self { p999_us, lost, .. } = self;
-        let lost = if *lost == 0 { String::new() } else { format!(", {lost} requests lost by it") };
+        let lost = if *lost == 0 { String::new() } else { format!(", {} lost by it", count(*lost, "request")) };
         format!(
             "saturated at {rate_per_s:.0} requests/s: a closed loop drives the mock to its limit, and lateness there is queueing \
-             ({}.{:03} ms at p99.9{lost}); to judge the mock, start it again and flood with --rate {judge_per_s:.0}",
+             ({}.{:03} ms at p99.9{lost})",
             p999_us / 1_000,
             p999_us % 1_000
         )

@@ -332,7 +332,7 @@ pub struct FloodArgs {
     #[arg(long, value_name = "ADDR", conflicts_with_all = [
         "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "retries", "drop",
         "connections", "pipelining", "sockets", "echo", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
-        "max_loss", "seed", "html", "from", "mock_stats",
+        "max_loss", "seed", "html", "from", "mock_stats", "judged",
     ])]
     pub centre: Option<SocketAddr>,
     /// Lines instead of a screen, also on a terminal
@@ -353,6 +353,11 @@ pub struct FloodArgs {
     /// What the mock wrote with --stats: its own lateness goes into the report; see --from, as a mock writes it when it ends
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mock_stats: Option<PathBuf>,
+    /// With --from: the report (--json) of a second run, at a part of the rate at which this one saturated the mock: it judges the mock
+    ///
+    /// The mock has to be started again for it, and that report needs its --mock-stats. What failed there fails here, too.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "from")]
+    pub judged: Option<PathBuf>,
 }
 
 /// Arguments of `check`.

@@ -78,9 +78,7 @@ impl Reports {
 pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
     let reports = Reports::claim(args)?;
     if let Some(path) = &args.from {
-        let report: FloodReport = serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
-            .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))?;
-        return finish(args, &reports, report);
+        return finish(args, &reports, earlier(path)?);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
     let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
@@ -134,11 +132,21 @@ fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Resul
     } else if let Some(lateness) = report.mock_lateness.take() {
         report.judge(lateness);
     }
+    if let Some(path) = &args.judged {
+        let judged = report.judge_by(&earlier(path)?);
+        judged.map_err(|error| usage(format!("--judged {}: {error}", path.display())))?;
+    }
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
     let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats))).transpose();
     let printed = reports.tell(&text(&report));
     read.and(json).and(html).and(printed)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
+}
+
+/// The report of an earlier run.
+fn earlier(path: &Path) -> Result<FloodReport, CliError> {
+    serde_json::from_str(&read(path, REPORT_BYTES_MAX)?)
+        .map_err(|error| usage(format!("{} is no report of flood: {error}", path.display())))
 }
 
 /// What a mock wrote with `--stats`.

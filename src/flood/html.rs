@@ -52,7 +52,8 @@ fn verdict(report: &FloodReport, out: &mut String) {
         writeln!(out, "<p class=\"verdict failed\"><strong>Failed</strong>: {why}.</p>")
     };
     if let Some(verdict) = &report.mock_verdict {
-        let class = if verdict.state == "not_valid" { "verdict failed" } else { "verdict" };
+        let state = verdict.judged.as_ref().map_or(&verdict.state, |judged| &judged.state);
+        let class = if state == "not_valid" { "verdict failed" } else { "verdict" };
         let text = escaped(&verdict.text);
         let _ = writeln!(out, "<p class=\"{class}\"><strong>The mock itself</strong>: {text}.</p>");
     }

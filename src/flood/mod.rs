@@ -5,6 +5,7 @@ pub mod burst;
 pub mod centre;
 pub mod expect;
 pub mod html;
+pub mod judge;
 pub mod lane;
 pub mod left_out;
 pub mod live;

@@ -378,10 +378,27 @@ pub struct MockVerdict {
     /// Saturated: the rate at which to judge it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub judge_per_s: Option<f64>,
+    /// Saturated: what a run of its own at a part of that rate says (`--judged`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judged: Option<JudgedRun>,
 }
 
-/// The share of a closed loop's rate at which a mock is judged.
-pub const JUDGE_SHARE: f64 = 0.5;
+/// A second run, at a part of the rate at which the first one saturated the mock: it judges the mock.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct JudgedRun {
+    /// Requests a second.
+    pub rate_per_s: f64,
+    /// `valid`, `not_valid` or `none`, as in [`MockVerdict`].
+    pub state: String,
+    /// For people.
+    pub text: String,
+    /// The mock's own lateness in that run.
+    pub lateness: Lateness,
+    /// Requests and replies.
+    pub counts: Counts,
+    /// Why that run did not pass; also in [`Verdict::failures`].
+    pub failures: Vec<String>,
+}
 
 /// What happened within a second, or the part of one that sending ended with.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -415,40 +432,5 @@ impl Second {
     pub fn per_s(&self) -> [f64; 2] {
         let span_s = if self.span_s > 0.0 { self.span_s } else { 1.0 };
         [self.sent, self.replies].map(|count| count as f64 / span_s)
-    }
-}
-
-impl FloodReport {
-    /// Takes over the mock's own lateness, and says what that means.
-    pub fn judge(&mut self, lateness: Lateness) {
-        let none = lateness.replies + lateness.lost == 0;
-        let is_closed = self.run.rate_per_s.is_none();
-        let verdict =
-            |state: &str, text| MockVerdict { state: state.into(), text, saturated_per_s: None, judge_per_s: None };
-        self.mock_verdict = Some(if none || lateness.is_valid() || !is_closed {
-            let state = if none {
-                "none"
-            } else if lateness.is_valid() {
-                "valid"
-            } else {
-                "not_valid"
-            };
-            verdict(state, lateness.verdict(self.offered_per_s()))
-        } else {
-            let rate = self.totals.sent_per_s;
-            let judge_per_s = (rate * JUDGE_SHARE).max(1.0).round();
-            MockVerdict {
-                saturated_per_s: Some(rate),
-                judge_per_s: Some(judge_per_s),
-                ..verdict("saturated", lateness.saturated(rate, judge_per_s))
-            }
-        });
-        self.mock_lateness = Some(lateness);
-    }
-
-    /// The rate that the mock was asked at, where it was the same all the time.
-    fn offered_per_s(&self) -> Option<f64> {
-        let is_steady = self.run.ramp_s.is_none_or(|ramp_s| ramp_s == 0.0);
-        is_steady.then_some(self.totals.sent_per_s)
     }
 }

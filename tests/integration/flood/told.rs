@@ -110,6 +110,94 @@ fn n15_a_closed_loop_saturates_and_says_where_to_judge() {
     thread.join().expect("the peer");
 }
 
+/// A second run judges the mock that the first one saturated; what fails there fails the report.
+#[test]
+fn n15_a_saturated_mock_is_judged_by_a_second_run() {
+    let tree = fleet();
+    let late = |us: u64, over: u64| json!({"lateness": {"replies": 1000, "p50_us": 1, "p99_us": us, "p999_us": us, "max_us": us, "limit_us": 5000, "over_limit": over}});
+    let run = |name: &str, stats: &Value, answers: fn(&[u8]) -> Vec<Vec<u8>>, pace: [&str; 2]| {
+        tree.write("stats.json", &stats.to_string());
+        let stats = tree.path("stats.json").display().to_string();
+        let (printed, thread) = peer(answers);
+        let args = ["--mix", "05", "--fsu", "one", "--requests", "20", "--timeout-ms", "300", "--mock-stats", &stats];
+        let (_, report) = flood(&tree, &printed, &[&args[..], &pace].concat());
+        tree.write(name, &report.to_string());
+        thread.join().expect("the peer");
+    };
+    let good = |asked: &[u8]| vec![right(asked)];
+    run("closed.json", &late(9_000, 50), good, ["--window", "1"]);
+    run("valid.json", &late(912, 0), good, ["--rate", "500"]);
+    run("late.json", &late(7_000, 10), good, ["--rate", "500"]);
+    run("lost.json", &late(912, 0), |_| vec![], ["--rate", "500"]);
+    let judged = |first: &str, second: &str| {
+        let mut command = Command::new(PROGRAM);
+        command.args(["flood", "--json"]).arg(tree.path("judged.json")).arg("--from").arg(tree.path(first));
+        let ended = run_to_end(command.arg("--judged").arg(tree.path(second)));
+        let report = std::fs::read(tree.path("judged.json")).expect("written");
+        (ended, serde_json::from_slice::<Value>(&report).unwrap_or_default())
+    };
+    let check = |first: &str, second: &str, code: i32, state: &str, said: &[&str]| {
+        let (ended, report) = judged(first, second);
+        assert_eq!(ended.code, Some(code), "{second}: {ended:?}");
+        assert_eq!(report["mock_verdict"]["state"], "saturated");
+        assert_eq!(report["mock_verdict"]["judged"]["state"], state, "{second}: {report:#}");
+        let text = ended.stdout.join("\n");
+        assert!(said.iter().all(|said| text.contains(said)), "{second}: {text}");
+        // Read again it says the same.
+        let again = run_to_end(Command::new(PROGRAM).args(["flood", "--from"]).arg(tree.path("judged.json")));
+        assert_eq!((again.code, again.stdout), (Some(code), ended.stdout), "{second}");
+        tree.write("again.json", &report.to_string());
+    };
+    let own = "requests/s, in a run of its own: ";
+    check("closed.json", "valid.json", 0, "valid", &[own, "own: valid: the mock was at most 0.912 ms late at p99.9"]);
+    check("closed.json", "late.json", 0, "not_valid", &["own: not valid: the mock was 7.000 ms late at p99.9"]);
+    check(
+        "closed.json",
+        "lost.json",
+        1,
+        "valid",
+        &["at 500 requests/s, in a run of its own: valid", "FAILED: at 500 requests/s: 20 lost, 100.0000 %"],
+    );
+    // Another second run takes the place of that one, with what failed in it.
+    check("again.json", "valid.json", 0, "valid", &["passed"]);
+    let refused = |first: &str, second: &str, why: &str| {
+        let (ended, _) = judged(first, second);
+        assert!(ended.code == Some(2) && ended.stderr.contains(why), "{ended:?}");
+    };
+    refused("valid.json", "late.json", "this run did not saturate the mock");
+    refused("closed.json", "closed.json", "its run was a closed loop");
+    run("plain.json", &json!({}), good, ["--rate", "500"]);
+    refused("closed.json", "plain.json", "it does not have the mock's own lateness");
+}
+
+/// The script, from the fleet to the last word. With a limit of 0 every reply is late, so the first run saturates the mock.
+#[test]
+fn n15_the_script_judges_a_saturated_mock() {
+    let out = Tree::new(&[], &json!({}));
+    let script = [env!("CARGO_MANIFEST_DIR"), "/scripts/flood.sh"].concat();
+    let check = |more: &[&str], files: &[&str], said: &[&str], unsaid: &str| {
+        let port = UdpSocket::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port().to_string();
+        let mut command = Command::new("bash");
+        command.args([&script, "--bin", PROGRAM, "--fsus", "1", "--port", &port, "--late-limit-ms", "0", "--out"]);
+        command.arg(out.path("out")).args(more).args(["--", "--requests", "50", "--quiet", "--window=2"]);
+        let ended = run_to_end(&mut command);
+        let text = ended.stdout.join("\n");
+        assert_eq!(ended.code, Some(0), "{more:?}: {ended:?}");
+        assert!(said.iter().all(|said| text.contains(said)) && !text.contains(unsaid), "{more:?}: {text}");
+        for file in files {
+            assert!(out.path("out").join(file).is_file(), "{more:?}: {file}");
+        }
+    };
+    let (of_each, of_second) = (["report.json", "report.html", "stats.json", "mock.log"], "judged/report.json");
+    let second = ["== saturated: judging the mock at ", "0.5 of the rate found", "in a run of its own: not valid: "];
+    check(&["--warmup", "0"], &[&of_each[..], &[of_second]].concat(), &second, "to judge the mock, start it again");
+    let hint = ["saturated at ", "to judge the mock, start it again and flood with --rate "];
+    check(&["--warmup", "0", "--judge-at", "off"], &of_each, &hint, "in a run of its own");
+    let mut command = Command::new("bash");
+    let ended = run_to_end(command.args([&script, "--judge-at", "1.5"]));
+    assert!(ended.code == Some(1) && ended.stderr.contains("--judge-at 1.5: above 0 and at most 1"), "{ended:?}");
+}
+
 #[test]
 fn n17_samples_are_the_frames_as_they_travel() {
     let tree = fleet();
