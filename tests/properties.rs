@@ -202,22 +202,37 @@ proptest! {
     }
 }
 
-/// Pieces of a datagram: frames good and bad, and bytes that are none.
-fn datagram(t: &mut Tape, good: &[Vec<u8>]) -> Vec<u8> {
+/// RtnFlags that an FSU takes: those of the protocol, or a list of its own.
+fn rtn_flags(t: &mut Tape) -> Vec<u8> {
+    if !t.chance(60) {
+        return vec![0xEE];
+    }
+    let any = t.byte();
+    (0..1 + t.pick(8)).map(|_| t.one(&[0xEE, 0x00, 0xED, 0xAA, any])).collect()
+}
+
+/// Pieces of a datagram: frames good and bad, and bytes that are none. Requests have mostly one of these RtnFlags.
+fn datagram(t: &mut Tape, good: &[Vec<u8>], flags: &[u8]) -> Vec<u8> {
     let mut out = vec![];
     for _ in 0..1 + t.pick(4) {
+        let any = t.byte();
         let mut o = outer::Outer {
             dest: b"20250125\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
             src: if t.chance(30) { (0..8).map(|_| t.byte() | 0xFC).collect() } else { vec![0; 8] },
             sub_dev_type: 1 + t.pick(2) as u8,
             sub_dev_addr: t.one(&[1, 0x28, 0xFF]),
-            rtn_flag: if t.chance(8) { t.byte() } else { 0xEE },
+            rtn_flag: if t.chance(12) { t.one(&[0xEE, 0x00, 0xED, any]) } else { t.one(flags) },
             comm_type: t.one(&[1, 1, 1, 1, 1, 1, 2, 3]),
             data: Some(t.one(good)),
             big: (t.chance(15), t.chance(15)),
         };
         if t.chance(8) {
             o.dest[t.pick(20)] ^= 1;
+        }
+        if t.chance(8) {
+            // Laid out as a reply: of this FSU, or of another one.
+            let id = [b"20250125", b"20250126"][t.pick(2)];
+            (o.dest, o.src) = ([&[0; 8], &id[..], &[0; 4]].concat(), vec![0; 8]);
         }
         if o.comm_type == 2 {
             o.data = None;
@@ -251,7 +266,7 @@ proptest! {
 
     /// Datagrams of good frames, bad frames and noise get the judge's replies, in order.
     #[test]
-    fn program_reads_datagrams_as_the_judge_does(tape in tapes()) {
+    fn n08_program_reads_datagrams_as_the_judge_does(tape in tapes()) {
         let mut t = Tape::new(tape);
         let template = template("haineng");
         let requests = vectors("haineng").iter().filter(|v| v.get("rule").is_some()).map(|v| bytes(v, "request")).collect::<Vec<_>>();
@@ -259,21 +274,26 @@ proptest! {
         let file: Value = commands.iter().map(|c| (key_text(&c["data_frame_type"]), serde_json::json!({}))).collect();
         let files = [("default.json".to_owned(), file.clone())];
         let setup = Setup { template: &template, files: &files, verify: Verify::Warn, fsuid: "3230323530313235", device: (1, 1) };
-        let mut product = Product::new(&setup).map_err(TestCaseError::fail)?;
+        let (flags, any) = (rtn_flags(&mut t), t.chance(30));
+        let mut more = serde_json::json!({"accept_any_id": any});
+        if flags != [0xEE] {
+            more["accept_rtn_flags"] = flags.iter().map(|flag| hex(&[*flag])).collect();
+        }
+        let mut product = Product::with("udp", &setup, &more).map_err(TestCaseError::fail)?;
         let now = Clock::parse("2026-01-12T17:30:03");
         let mut world = World::new(now, setup.fsuid);
         for _ in 0..4 {
-            let sent = datagram(&mut t, &requests);
+            let sent = datagram(&mut t, &requests, &flags);
             let mut expected = vec![];
             for candidate in outer::candidates(&sent) {
-                let Ok(request) = outer::receive(candidate, b"20250125") else { continue };
+                let Ok(request) = outer::receive(candidate, b"20250125", &flags, any) else { continue };
                 let Some(data) = &request.data else { continue };
                 if let Answer::Reply(reply) = answer(&template["protocol"], std::slice::from_ref(&file), data, setup.verify, &mut world) {
                     expected.push(hex(&outer::build(&outer::reply(&request, b"20250125", reply))));
                 }
             }
             let got: Vec<String> = product.datagram(&sent, now).iter().map(|b| hex(b)).collect();
-            prop_assert_eq!(got, expected, "datagram {}", hex(&sent));
+            prop_assert_eq!(got, expected, "{} datagram {}", more, hex(&sent));
         }
     }
 }
@@ -317,7 +337,8 @@ proptest! {
     fn program_reads_outer_frames_as_the_judge_does(tape in short_tapes()) {
         let mut t = Tape::new(tape);
         let good = [vec![], vec![0xFD], vec![0x7E, 0xFF, 0xFE, 0x0D], vec![1; 30]];
-        fuzzing::outer::run(&datagram(&mut t, &good));
+        let flags = rtn_flags(&mut t);
+        fuzzing::outer::run(&datagram(&mut t, &good, &flags));
     }
 
     /// Inner frames of every shipped plan: the program and the judge find the same in them.

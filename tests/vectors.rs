@@ -170,7 +170,7 @@ fn judge_answers_every_outer_pair() {
     for vector in vectors("b_interface").iter().filter(|v| v.get("rule").is_some()) {
         let name = text(vector, "name");
         let id = fields::unhex(text(&vector["request_fields"], "dest_addr")).unwrap();
-        let request = outer::receive(&bytes(vector, "request"), &id).unwrap();
+        let request = outer::receive(&bytes(vector, "request"), &id, &[0xEE], false).unwrap();
         let template = template(text(vector, "inner_vendor"));
         let inner = answer(
             &template["protocol"],
@@ -188,7 +188,7 @@ fn judge_answers_every_outer_pair() {
 #[test]
 fn judge_refuses_every_invalid_outer_frame() {
     for vector in vectors("b_interface").iter().filter(|v| v.get("reason").is_some()) {
-        let got = outer::receive(&bytes(vector, "hex"), b"20250125").unwrap_err();
+        let got = outer::receive(&bytes(vector, "hex"), b"20250125", &[0xEE], false).unwrap_err();
         let also: Vec<&str> =
             vector["reason_or"].as_array().into_iter().flatten().map(|r| r.as_str().unwrap()).collect();
         assert!(got == vector["reason"] || also.contains(&got), "{}: {got}", text(vector, "name"));

@@ -2,6 +2,7 @@
 
 use crate::naive::outer::{self, Outer};
 use fsu_mock::codec::outer::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
+use fsu_mock::plan::fleet::RtnFlags;
 
 /// The whole input is the datagram.
 pub fn run(datagram: &[u8]) {
@@ -44,15 +45,19 @@ fn mend(inside: &mut [u8]) {
     inside[35..37].copy_from_slice(&length(data_len, how & 2 != 0));
 }
 
+/// Other RtnFlags than EE that an FSU may take.
+const RTN_FLAGS: [&[u8]; 4] = [&[0xEE, 0x00], &[0x00], &[0xED, 0xAA], &[0xAA, 0x00, 0xED, 0xEE]];
+
 fn check_frame(wire: &[u8], plain: &[u8]) {
-    let judged = outer::parse(wire, true)
-        .ok()
-        .filter(|o| [(1, 0xEE), (2, 0xEE), (2, 0xED)].contains(&(o.comm_type, o.rtn_flag)));
+    let parsed = outer::parse(wire, true).ok().filter(|o| [1, 2].contains(&o.comm_type));
+    for flags in RTN_FLAGS {
+        let judged = parsed.as_ref().filter(|o| outer::is_request(o, flags));
+        let accepted = RtnFlags::new(flags).expect("a list that is short enough");
+        check_same(Down::new_accepted(plain, accepted).ok().as_ref().map(read_down), judged);
+    }
+    let judged = parsed.filter(|o| [(1, 0xEE), (2, 0xEE), (2, 0xED)].contains(&(o.comm_type, o.rtn_flag)));
     let down = Down::new_checked(plain).ok();
-    let read = down.as_ref().map(|d| {
-        (d.dest.to_vec(), d.src.to_vec(), d.sub_dev_type, d.sub_dev_addr, d.comm, (d.p_len_big, d.data_len_big))
-    });
-    check_same(read, judged.as_ref());
+    check_same(down.as_ref().map(read_down), judged.as_ref());
     if let (Some(down), Some(judged)) = (&down, &judged) {
         check_built(wire, down, judged);
     }
@@ -66,6 +71,10 @@ fn check_frame(wire: &[u8], plain: &[u8]) {
 }
 
 type Read<'a> = (Vec<u8>, Vec<u8>, u8, u8, Comm<'a>, (bool, bool));
+
+fn read_down<'a>(d: &Down<'a>) -> Read<'a> {
+    (d.dest.to_vec(), d.src.to_vec(), d.sub_dev_type, d.sub_dev_addr, d.comm, (d.p_len_big, d.data_len_big))
+}
 
 fn check_same(read: Option<Read<'_>>, judged: Option<&Outer>) {
     let judged = judged.map(|o| {

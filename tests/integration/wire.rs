@@ -40,7 +40,12 @@ fn rest(device: [u8; 2], rtn_flag: u8, data: &[u8]) -> Vec<u8> {
 
 /// A centre's request to `device` (P_subDevType, P_subDev_addr) of the FSU with that ASCII id.
 pub(crate) fn request(id: &str, device: [u8; 2], data: &[u8]) -> Vec<u8> {
-    outer([&address(id)[..], &[0; 8], &rest(device, 0xEE, data)].concat())
+    request_with(0xEE, id, device, data)
+}
+
+/// The same with another RtnFlag.
+pub(crate) fn request_with(rtn_flag: u8, id: &str, device: [u8; 2], data: &[u8]) -> Vec<u8> {
+    outer([&address(id)[..], &[0; 8], &rest(device, rtn_flag, data)].concat())
 }
 
 /// The FSU's reply to it.

@@ -126,18 +126,31 @@ pub fn reply(request: &Outer, id: &[u8], data: Vec<u8>) -> Outer {
     Outer { dest: vec![0; 8], src, rtn_flag: 0, data: Some(data), ..request.clone() }
 }
 
-/// What an FSU with that id does with one frame: the request, or why it is dropped.
-pub fn receive(wire: &[u8], id: &[u8]) -> Result<Outer, &'static str> {
+/// What an FSU takes for a request: RtnFlag EE, or those that `accept_rtn_flags` lists in its place. A heartbeat may have EE and ED
+/// whatever that says. With any other flag a frame whose P_dest_addr begins like a reply's, with eight 00, is none.
+pub fn is_request(frame: &Outer, flags: &[u8]) -> bool {
+    if frame.comm_type == 2 && [0xEE, 0xED].contains(&frame.rtn_flag) {
+        return true;
+    }
+    if !flags.contains(&frame.rtn_flag) {
+        return false;
+    }
+    (frame.comm_type == 1 && frame.rtn_flag == 0xEE) || frame.dest[..8] != [0; 8]
+}
+
+/// What an FSU with that id, which takes these RtnFlags, does with one frame: the request, or why it is dropped. `any`: it answers
+/// for every id.
+pub fn receive(wire: &[u8], id: &[u8], flags: &[u8], any: bool) -> Result<Outer, &'static str> {
     let frame = parse(wire, true)?;
     if ![1, 2].contains(&frame.comm_type) {
         return Err("unknown_command");
     }
-    if frame.rtn_flag != 0xEE && !(frame.comm_type == 2 && frame.rtn_flag == 0xED) {
+    if !is_request(&frame, flags) {
         return Err("wrong_direction");
     }
     let mut own = id.to_vec();
     own.resize(20, 0);
-    if frame.dest != own {
+    if frame.dest != own && !any {
         return Err("wrong_fsu");
     }
     Ok(frame)

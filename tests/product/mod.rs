@@ -81,6 +81,11 @@ impl Product {
 
     /// The same with another `protocol_type`.
     pub fn over(transport: &str, setup: &Setup<'_>) -> Result<Self, String> {
+        Self::with(transport, setup, &json!({}))
+    }
+
+    /// The same with more keys of the FSU.
+    pub fn with(transport: &str, setup: &Setup<'_>, more: &Value) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, value: &Value| {
             std::fs::write(dir.path().join(name), serde_json::to_vec_pretty(value).unwrap()).unwrap();
@@ -96,12 +101,10 @@ impl Product {
                 template["rule_file_list"] = setup.files.iter().map(|(name, _)| json!(name)).collect();
             }
         }
-        write(
-            "sys_config.json",
-            &json!({"fsu_list": [
-                {"fsuname": "one", "fsuid": setup.fsuid, "port": 0, "protocol_type": transport, "config_dir": "."}
-            ]}),
-        );
+        let mut fsu =
+            json!({"fsuname": "one", "fsuid": setup.fsuid, "port": 0, "protocol_type": transport, "config_dir": "."});
+        fsu.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        write("sys_config.json", &json!({"fsu_list": [fsu]}));
         let verify = match setup.verify {
             Verify::Warn => "warn",
             Verify::Strict => "strict",

@@ -198,6 +198,45 @@ fn n15_the_script_judges_a_saturated_mock() {
     assert!(ended.code == Some(1) && ended.stderr.contains("--judge-at 1.5: above 0 and at most 1"), "{ended:?}");
 }
 
+/// `flood` and `ask` send EE where the FSU takes that, else the first flag of its list.
+#[test]
+fn n08_generators_ask_with_a_flag_that_is_accepted() {
+    let check = |flags: Value, sent: u8| {
+        let more = if flags.is_null() { json!({}) } else { json!({"accept_rtn_flags": flags}) };
+        let tree = Tree::new(&[fsu("one", "20250125", "udp", &more)], &json!({}));
+        let run = Run::start(&tree, &[]);
+        let (ended, report) = flood(&tree, &run.said, &["--mix", "01,05", "--requests", "20"]);
+        assert_eq!((ended.code, counts(&report)), (Some(0), [20, 20, 0, 0, 0, 0]), "{flags}: {ended:?}");
+        let ask = |to: &str| {
+            let mut command = Command::new(PROGRAM);
+            command.args(["ask", "--fsu", "one", "--cmd", "05", "--timeout-ms", "5000", "--json", "--to", to]);
+            run_to_end(command.arg("--config").arg(tree.path("sys_config.json")))
+        };
+        let ended = ask(&run.address("one").to_string());
+        let told: Value = serde_json::from_str(&ended.stdout.join("\n")).expect("JSON");
+        let request = crate::wire::request_with(sent, "20250125", METER, &meter(0, 5, &[0; 4]));
+        assert_eq!(
+            (ended.code, &told["request"]),
+            (Some(0), &json!(hex::encode_upper(&request))),
+            "{flags}: {ended:?}"
+        );
+        run.stop();
+        // What flood sent, as it came.
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+        let printed = [format!("listening one udp {}", socket.local_addr().expect("bound"))];
+        let args = ["--mix", "05", "--requests", "1", "--timeout-ms", "50", "--max-loss", "100"];
+        let (ended, _) = flood(&tree, &printed, &args);
+        let mut buffer = [0; 2048];
+        let size = socket.recv(&mut buffer).expect("a request");
+        assert_eq!((ended.code, &buffer[..size]), (Some(0), &request[..]), "{flags}: {ended:?}");
+    };
+    check(Value::Null, 0xEE);
+    check(json!(["00", "EE"]), 0xEE);
+    check(json!(["AA", "00"]), 0xAA);
+    check(json!(["00"]), 0x00);
+    check(json!(["FD"]), 0xFD);
+}
+
 #[test]
 fn n17_samples_are_the_frames_as_they_travel() {
     let tree = fleet();
