@@ -39,6 +39,7 @@ const UNREACHED: &[(&str, &[&str])] = &[
             "COMPLETIONS_MAX",
             "EVENTS",
             "FIRED_MAX",
+            "FORGOTTEN_MAX",
             "GATHERED_MAX",
             "READY_MAX",
             "READ_BYTES",

@@ -19,9 +19,11 @@ use crate::client::request;
 use crate::client::verify::{Expected, error_reply, expected};
 use crate::codec::checksum::write_number;
 use crate::codec::civil::{Calendar, Now};
+use crate::codec::inner::Frame;
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::template::ErrorReply;
 use crate::responder::build::Inputs;
+use crate::responder::reply::matching;
 use link::Link;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -42,6 +44,8 @@ struct Question<'a> {
     should: Expected,
     follows: Follows,
     patience: Patience,
+    /// Replies that its rule gives: more than one where it has a `burst`.
+    replies: usize,
 }
 
 /// One command, ended.
@@ -55,6 +59,10 @@ struct Ended {
     request_wire: Vec<u8>,
     /// The answer, likewise; empty: none came.
     answer_wire: Vec<u8>,
+    /// The other replies of its burst: raw, and as they travelled.
+    others: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Replies that its burst lacks.
+    missing: usize,
     tally: Tally,
     took: Duration,
 }
@@ -99,7 +107,7 @@ pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
         written
             .map_err(|error| CliError::new(Exit::Usage, format!("{} cannot be written: {error}", path.display())))?;
     }
-    Ok(if ended.outcome == Outcome::Done { Exit::Ok } else { Exit::NoAnswer })
+    Ok(if ended.is_whole() { Exit::Ok } else { Exit::NoAnswer })
 }
 
 fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> {
@@ -122,7 +130,8 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
     if to.port() == 0 {
         return Err(usage(format!("the port of {} is any free one: say which with --to", fsu.name)));
     }
-    Ok(Question { fsu, device, command, to, request, should, follows, patience })
+    let replies = replies(device, command, &request);
+    Ok(Question { fsu, device, command, to, request, should, follows, patience, replies })
 }
 
 /// Makes the request's values that the template gives as functions, by this machine's clock.
@@ -173,7 +182,8 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
 impl Question<'_> {
     fn link(&self) -> Result<Link<'_>, CliError> {
         let cannot = |error| CliError::new(Exit::NoAnswer, format!("{} cannot be reached: {error}", self.to));
-        Link::open(self.fsu, self.device, self.to, Duration::from_millis(self.patience.timeout_ms)).map_err(cannot)
+        Link::open(self.fsu, (self.device, self.command), self.to, Duration::from_millis(self.patience.timeout_ms))
+            .map_err(cannot)
     }
 
     /// What kept it from being asked.
@@ -187,6 +197,7 @@ impl Question<'_> {
 
     /// Asks once and waits for the end.
     fn put(&self, link: &mut Link<'_>, request: Vec<u8>) -> io::Result<Ended> {
+        link.forget()?;
         let begin = Instant::now();
         let now_ms = |begin: Instant| begin.elapsed().as_millis() as u64;
         let mut exchange = Exchange::new(&self.device.template, request, self.follows, self.patience, 0);
@@ -212,19 +223,37 @@ impl Question<'_> {
                 None => exchange.on_time(now_ms(begin)),
             }
         }
+        let mut took = begin.elapsed();
         let (request, answer) = (exchange.request(), exchange.answer());
         let error = exchange.payload().is_empty().then(|| error_reply(self.device, self.command, request, answer));
         let error = error.flatten();
         let outcome = exchange.outcome().unwrap_or(Outcome::TimedOut);
+        let outcome = if error.is_some() && outcome == Outcome::Done { Outcome::Refused } else { outcome };
+        let mut others = Vec::new();
+        let wanted = if outcome == Outcome::Done { self.replies.saturating_sub(1) } else { 0 };
+        let mut until = Instant::now() + Duration::from_millis(self.patience.timeout_ms);
+        while others.len() < wanted && Instant::now() < until {
+            let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            // What came is told, whatever became of the way to it.
+            let Ok(received) = link.receive(wait) else { break };
+            let Some(frame) = received else { continue };
+            if let Some(raw) = exchange.another(frame) {
+                others.push((raw, link.came().to_vec()));
+                took = begin.elapsed();
+                until = Instant::now() + Duration::from_millis(self.patience.timeout_ms);
+            }
+        }
         Ok(Ended {
-            outcome: if error.is_some() && outcome == Outcome::Done { Outcome::Refused } else { outcome },
+            outcome,
             error,
+            missing: wanted - others.len(),
+            others,
             answer: exchange.answer().to_vec(),
             payload: exchange.payload().to_vec(),
             request_wire,
             answer_wire,
             tally: exchange.tally(),
-            took: begin.elapsed(),
+            took,
         })
     }
 
@@ -234,7 +263,13 @@ impl Question<'_> {
         let mut sum = Sum::default();
         for _ in 0..commands {
             match self.put(&mut link, self.request.clone()) {
-                Ok(ended) => sum.add(&ended, self.should.holds(&ended.payload)),
+                Ok(ended) => {
+                    sum.add(&ended, self.should.holds(&ended.payload));
+                    if ended.is_late() {
+                        // What still comes is an answer to this one: the next is asked from another port.
+                        link = self.link()?;
+                    }
+                }
                 // It was there before, and may be again.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused && !sum.took.is_empty() => {
                     sum.failed += 1;
@@ -247,9 +282,30 @@ impl Question<'_> {
     }
 }
 
+impl Ended {
+    /// Answered, and nothing is missing.
+    fn is_whole(&self) -> bool {
+        self.outcome == Outcome::Done && self.missing == 0
+    }
+
+    /// More of it may come yet.
+    fn is_late(&self) -> bool {
+        self.outcome == Outcome::TimedOut || self.missing > 0
+    }
+}
+
+/// Replies that the rules give to this raw request.
+fn replies(device: &Device, command: usize, raw: &[u8]) -> usize {
+    let template = &device.template;
+    let data_len = raw.len().saturating_sub(template.left_len + template.tail_len);
+    let rule = matching(device, command, &Frame { raw, wire: raw, data_len });
+    rule.map_or(1, |(_, rule)| rule.burst.max(1) as usize)
+}
+
 impl Sum {
     fn add(&mut self, ended: &Ended, holds: Option<bool>) {
         match ended.outcome {
+            Outcome::Done if ended.missing > 0 => self.failed += 1,
             Outcome::Done if holds == Some(false) => self.wrong += 1,
             Outcome::Done => {
                 self.took.push(ended.took);

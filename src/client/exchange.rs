@@ -270,6 +270,18 @@ impl<'p> Exchange<'p> {
         taken
     }
 
+    /// Once it is answered: is this frame one more answer to the request, as a burst gives them? Its raw frame.
+    pub fn another(&mut self, wire: &[u8]) -> Option<Vec<u8>> {
+        let frame = inner::parse(self.template, wire, &mut self.raw).ok()?;
+        inner::reply_lengths_ok(self.template, &frame).ok().filter(|()| inner::checksum_ok(self.template, &frame))?;
+        let raw = frame.raw;
+        let is_answer = self.template.transfer.as_ref().is_none_or(|transfer| {
+            [&transfer.did, &transfer.sn].iter().all(|part| get(part, raw) == get(part, &self.request))
+                && raw[transfer.cmd.clone()] == self.request[transfer.cmd.clone()]
+        });
+        is_answer.then(|| raw.to_vec())
+    }
+
     /// False: it means nothing here.
     fn on_raw(&mut self, raw: &[u8], now_ms: u64) -> bool {
         let Some(transfer) = &self.template.transfer else {

@@ -1,6 +1,6 @@
 //! An answer for programs.
 
-use super::text::{data, data_frame, decoded};
+use super::text::{data, data_frame, data_of, decoded};
 use super::{Ended, Question};
 use crate::client::exchange::Outcome;
 use crate::plan::template::ErrorReply;
@@ -19,6 +19,17 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     let object = |pairs: &mut dyn Iterator<Item = (&str, String)>| -> Map<String, Value> {
         pairs.map(|(name, text)| (name.to_owned(), text.into())).collect()
     };
+    let others = ended.others.iter().map(|(raw, wire)| {
+        let data = data_of(template, raw);
+        let frame = data_frame(template, data);
+        let fields = command.response.iter().filter(|_| data.len() == command.response_len);
+        json!({
+            "answer": hex::encode_upper(wire),
+            "header": object(&mut decoded(template.left.iter().chain(&template.tail), raw, raw.len())),
+            "data": hex::encode_upper(data),
+            "fields": object(&mut decoded(fields, &frame, frame.len() + template.tail_len)),
+        })
+    });
     let told = json!({
         "fsu": &*question.fsu.name,
         "to": question.to.to_string(),
@@ -37,6 +48,8 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
         "header": object(&mut decoded(header, raw, raw.len())),
         "data": hex::encode_upper(data),
         "fields": object(&mut decoded(fields, &frame, frame.len() + template.tail_len)),
+        "others": others.collect::<Vec<Value>>(),
+        "missing": ended.missing,
         "as_the_rules_say": template.transfer.as_ref().and_then(|_| question.should.holds(&ended.payload)),
         "sent": ended.tally.sent,
         "retries": ended.tally.retries,

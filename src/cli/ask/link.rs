@@ -15,6 +15,10 @@ pub(super) struct Link<'a> {
     carrier: Carrier,
     /// What was received: a datagram, or the stream so far.
     buffer: Vec<u8>,
+    /// How many bytes of it were taken.
+    taken: usize,
+    /// Wire sizes that a reply may have, shortest first: they cut a stream in which several came at once.
+    sizes: Vec<usize>,
     /// An inner frame.
     frame: Vec<u8>,
     /// What was sent last, as it travelled, and what came last.
@@ -32,7 +36,12 @@ enum Carrier {
 
 impl<'a> Link<'a> {
     /// A socket of its own.
-    pub(super) fn open(fsu: &'a Fsu, device: &'a Device, to: SocketAddr, timeout: Duration) -> io::Result<Self> {
+    pub(super) fn open(
+        fsu: &'a Fsu,
+        (device, command): (&'a Device, usize),
+        to: SocketAddr,
+        timeout: Duration,
+    ) -> io::Result<Self> {
         let carrier = if fsu.transport == Transport::Tcp {
             let stream = TcpStream::connect_timeout(&to, timeout)?;
             stream.set_nodelay(true)?;
@@ -44,7 +53,8 @@ impl<'a> Link<'a> {
             Carrier::Datagrams(socket)
         };
         let [buffer, frame, sent, came, framed, escaped] = [const { Vec::new() }; 6];
-        Ok(Self { fsu, device, carrier, buffer, frame, sent, came, framed, escaped })
+        let sizes = sizes(device, command);
+        Ok(Self { fsu, device, carrier, buffer, taken: 0, sizes, frame, sent, came, framed, escaped })
     }
 
     /// What was sent last, as it travelled: over udp with its outer frame.
@@ -62,7 +72,6 @@ impl<'a> Link<'a> {
         self.sent.clear();
         match &mut self.carrier {
             Carrier::Stream(stream) => {
-                self.buffer.clear();
                 self.sent.extend_from_slice(wire);
                 stream.write_all(wire)
             }
@@ -83,42 +92,67 @@ impl<'a> Link<'a> {
         }
     }
 
+    /// Forgets what came and was not asked for, so that it is not taken for an answer.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        self.buffer.clear();
+        self.taken = 0;
+        let mut part = [0; 4096];
+        match &mut self.carrier {
+            Carrier::Datagrams(socket) => {
+                socket.set_nonblocking(true)?;
+                (0..FORGOTTEN_MAX).take_while(|_| socket.recv(&mut part).is_ok()).for_each(drop);
+                socket.set_nonblocking(false)
+            }
+            Carrier::Stream(stream) => {
+                stream.set_nonblocking(true)?;
+                (0..FORGOTTEN_MAX).take_while(|_| matches!(stream.read(&mut part), Ok(1..))).for_each(drop);
+                stream.set_nonblocking(false)
+            }
+        }
+    }
+
     /// The next inner frame; `None`: none came in time, or what came is none. [`ErrorKind::ConnectionRefused`]: nobody listens there.
     pub(super) fn receive(&mut self, wait: Duration) -> io::Result<Option<&[u8]>> {
         self.came.clear();
         match &mut self.carrier {
             Carrier::Datagrams(socket) => {
-                socket.set_read_timeout(Some(wait))?;
-                self.buffer.resize(DATAGRAM_BYTES_MAX, 0);
-                let len = match socket.recv(&mut self.buffer) {
-                    Err(error) if is_silence(&error) => return Ok(None),
-                    received => received?,
-                };
-                let datagram = &self.buffer[..len];
+                if self.taken >= self.buffer.len() {
+                    socket.set_read_timeout(Some(wait))?;
+                    self.taken = 0;
+                    self.buffer.resize(DATAGRAM_BYTES_MAX, 0);
+                    let received = socket.recv(&mut self.buffer);
+                    self.buffer.truncate(*received.as_ref().unwrap_or(&0));
+                    match received {
+                        Err(error) if is_silence(&error) => return Ok(None),
+                        received => received?,
+                    };
+                }
                 if self.fsu.transport != Transport::Udp {
-                    self.came.extend_from_slice(datagram);
-                    return Ok(Some(datagram));
+                    self.taken = self.buffer.len();
+                    self.came.extend_from_slice(&self.buffer);
+                    return Ok(Some(&self.buffer));
                 }
-                let mut found = false;
-                for frame in Frames::new(datagram).flatten() {
-                    if let Ok(Up { comm: Comm::Through(data), .. }) =
-                        frame.plain(&mut self.framed).and_then(Up::new_checked)
-                    {
-                        self.frame.clear();
-                        self.frame.extend_from_slice(data);
-                        self.came.extend_from_slice(frame.bytes);
-                        found = true;
-                        break;
-                    }
-                }
-                Ok(found.then_some(self.frame.as_slice()))
+                Ok(self.next_of_datagram().then_some(self.frame.as_slice()))
             }
             Carrier::Stream(stream) => {
                 let end = Instant::now() + wait;
                 let mut part = [0; 4096];
+                self.buffer.drain(..self.taken);
+                self.taken = 0;
                 loop {
+                    let (template, buffer) = (&self.device.template, &self.buffer);
+                    let sizes = self.sizes.iter().copied().filter(|&len| len < buffer.len());
+                    let mut sizes = sizes.chain((!buffer.is_empty()).then_some(buffer.len()));
+                    if let Some(len) = sizes.find(|&len| is_whole(template, &buffer[..len], &mut self.frame)) {
+                        self.taken = len;
+                        self.came.extend_from_slice(&self.buffer[..len]);
+                        return Ok(Some(&self.buffer[..len]));
+                    }
                     let left = end.saturating_duration_since(Instant::now());
-                    if left.is_zero() || self.buffer.len() > 2 * FRAME_BYTES_MAX {
+                    if self.buffer.len() > 2 * FRAME_BYTES_MAX {
+                        self.buffer.clear();
+                    }
+                    if left.is_zero() {
                         return Ok(None);
                     }
                     stream.set_read_timeout(Some(left))?;
@@ -128,21 +162,55 @@ impl<'a> Link<'a> {
                         read => read?,
                     };
                     self.buffer.extend_from_slice(&part[..len]);
-                    if is_whole(&self.device.template, &self.buffer, &mut self.frame) {
-                        self.came.extend_from_slice(&self.buffer);
-                        return Ok(Some(&self.buffer));
-                    }
                 }
             }
         }
     }
+
+    /// The next frame of the B interface in the datagram, into [`Self::frame`]; false: there is no more.
+    fn next_of_datagram(&mut self) -> bool {
+        for item in Frames::new(&self.buffer[self.taken..]) {
+            let frame = match item {
+                Ok(frame) => frame,
+                Err(bad) => {
+                    self.taken += bad.bytes.len();
+                    continue;
+                }
+            };
+            self.taken += frame.bytes.len();
+            let up = frame.plain(&mut self.framed).and_then(Up::new_checked);
+            if let Ok(Up { comm: Comm::Through(data), .. }) = up {
+                self.frame.clear();
+                self.frame.extend_from_slice(data);
+                self.came.extend_from_slice(frame.bytes);
+                return true;
+            }
+        }
+        self.taken = self.buffer.len();
+        false
+    }
+}
+
+/// Datagrams, or pieces of a stream, that are forgotten at once.
+const FORGOTTEN_MAX: usize = 4_096;
+
+/// Wire sizes of the replies of a command's rules, and of those to wrong requests, shortest first.
+fn sizes(device: &Device, command: usize) -> Vec<usize> {
+    let template = &device.template;
+    let rules = device.rules.get(command).into_iter().flatten();
+    let replies = rules.flat_map(|rule| &rule.replies).map(|reply| reply.frame.len());
+    let errors = template.errors.iter().flatten().map(|reply| reply.frame.len());
+    let mut sizes: Vec<usize> = replies.chain(errors).map(|len| template.wire_len(len)).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    sizes
 }
 
 fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// One reply was asked for: the bytes are it as soon as they are a good frame.
+/// The bytes are a reply as soon as they are a good frame.
 fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
     inner::parse(template, wire, raw)
         .is_ok_and(|frame| inner::reply_lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame))

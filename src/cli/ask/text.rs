@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Payload bytes that are shown; `--out` has all of them.
 const SHOWN_BYTES_MAX: usize = 256;
+/// Replies of a burst that are shown; `--json` has all of them.
+const REPLIES_SHOWN_MAX: usize = 8;
 
 /// The answer, its fields and its data.
 pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
@@ -25,9 +27,15 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
         Outcome::TooLong => "more data than `bytes_max`",
     };
     let ms = ended.took.as_secs_f64() * 1_000.0;
-    writeln!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
+    write!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
+    if question.replies > 1 && ended.outcome == Outcome::Done {
+        let came = count(question.replies - ended.missing, "reply");
+        write!(out, ", {came} of a burst of {}", question.replies)?;
+    }
+    writeln!(out)?;
     // As they travelled, for `explain`.
-    for (name, wire) in [("request", &ended.request_wire), ("answer", &ended.answer_wire)] {
+    let others = ended.others.iter().take(REPLIES_SHOWN_MAX - 1).map(|(_, wire)| ("answer", wire));
+    for (name, wire) in [("request", &ended.request_wire), ("answer", &ended.answer_wire)].into_iter().chain(others) {
         if !wire.is_empty() {
             writeln!(out, "  {name:<7}  {}", hex::encode_upper(wire))?;
         }
@@ -36,7 +44,11 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     if raw.is_empty() {
         return tally(ended, out);
     }
-    writeln!(out, "\nanswer")?;
+    if ended.others.is_empty() {
+        writeln!(out, "\nanswer")?;
+    } else {
+        writeln!(out, "\nanswer 1 of {}", ended.others.len() + 1)?;
+    }
     fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
     let data = data(question, ended);
     if !data.is_empty() {
@@ -53,6 +65,18 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
                 writeln!(out, "  ... {} more (--out writes all)", data.len() - SHOWN_BYTES_MAX)?;
             }
         }
+    }
+    for (number, (raw, _)) in (2..=REPLIES_SHOWN_MAX).zip(&ended.others) {
+        writeln!(out, "\nanswer {number} of {}", ended.others.len() + 1)?;
+        fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
+        let data = data_of(template, raw);
+        if data.len() == command.response_len {
+            let frame = data_frame(template, data);
+            fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
+        }
+    }
+    if ended.others.len() >= REPLIES_SHOWN_MAX {
+        writeln!(out, "\n... {} more (--json has all)", ended.others.len() + 1 - REPLIES_SHOWN_MAX)?;
     }
     if template.transfer.is_some() && ended.outcome == Outcome::Done {
         let says = match question.should.holds(&ended.payload) {
@@ -76,8 +100,12 @@ pub(super) fn data<'a>(question: &Question<'_>, ended: &'a Ended) -> &'a [u8] {
     if template.transfer.is_some() {
         return &ended.payload;
     }
-    let end = ended.answer.len().saturating_sub(template.tail_len);
-    ended.answer.get(template.left_len..end).unwrap_or_default()
+    data_of(template, &ended.answer)
+}
+
+/// The data frame of a raw reply.
+pub(super) fn data_of<'a>(template: &Template, raw: &'a [u8]) -> &'a [u8] {
+    raw.get(template.left_len..raw.len().saturating_sub(template.tail_len)).unwrap_or_default()
 }
 
 /// Data behind a header of its length: the fields of a data frame count from the frame's start.

@@ -1,10 +1,13 @@
-//! Bursts, commands that are left out, and nobody who listens: over all three transports.
+//! Bursts, commands that are left out, lengths that are read in two ways, and nobody who listens: over all three transports, by
+//! `flood` and `ask`.
 
 use super::{counts, flood, total};
-use crate::harness::{PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::wire;
 use serde_json::{Value, json};
-use std::net::UdpSocket;
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
 /// A template of one data byte, and rules; served over all three transports.
 fn small(rules: &str, requests: &str) -> Tree {
@@ -88,6 +91,142 @@ fn n15_a_missing_reply_of_a_burst_is_told() {
         assert_eq!(counts(&report), [1, 0, 0, 0, 1, 0], "{way:?}");
         assert_eq!(total(&report, "burst_missing"), 1, "{way:?}");
         assert_eq!(report["samples"][0]["why"], "replies of its burst are missing", "{way:?}");
+    }
+    run.stop();
+}
+
+/// `ask` of the FSU with that name at that address.
+fn ask(tree: &Tree, name: &str, to: &str, args: &[&str]) -> Ended {
+    let mut command = Command::new(PROGRAM);
+    command.args(["ask", "--fsu", name, "--to", to, "--config"]).arg(tree.path("sys_config.json"));
+    if !args.contains(&"--timeout-ms") {
+        command.args(["--timeout-ms", "5000"]);
+    }
+    run_to_end(command.args(args))
+}
+
+#[test]
+fn n15_ask_shows_all_replies_of_a_burst() {
+    let rules = r#"{"01": {"burst": 3, "cycle": [{"v": "01"}, {"v": "02"}, {"v": "03"}]}, "02": {"data": {"v": "55"}},
+        "03": {"burst": 12, "cycle": [{"v": "0A"}]}}"#;
+    let tree = small(rules, r#"{"01": [], "02": [], "03": []}"#);
+    let run = Run::start(&tree, &[]);
+    for name in ["udp", "tcp", "broadcast"] {
+        let to = run.address(name).to_string();
+        let ended = ask(&tree, name, &to, &["--cmd", "01"]);
+        let text = ended.stdout.join("\n");
+        assert!(ended.code == Some(0) && text.contains(", 3 replies of a burst of 3"), "{name}: {ended:?}");
+        for said in ["answer 1 of 3", "answer 2 of 3", "answer 3 of 3", "  v      01", "  v      02", "  v      03"] {
+            let said: Vec<&str> = said.split_whitespace().collect();
+            let mut lines = ended.stdout.iter().map(|line| line.split_whitespace().collect::<Vec<_>>());
+            assert!(lines.any(|line| line == said), "{name}: {said:?} in {text}");
+        }
+        let told: Value =
+            serde_json::from_str(&ask(&tree, name, &to, &["--cmd", "03", "--json"]).stdout.join("\n")).expect("JSON");
+        assert_eq!((told["others"].as_array().map(Vec::len), &told["missing"]), (Some(11), &json!(0)), "{name}");
+        assert_eq!((&told["fields"]["v"], &told["others"][10]["fields"]["v"]), (&json!("0A"), &json!("0A")), "{name}");
+        assert_eq!(told["answer"], told["others"][10]["answer"], "{name}");
+        let text = ask(&tree, name, &to, &["--cmd", "03"]).stdout.join("\n");
+        assert!(text.contains("answer 8 of 12") && !text.contains("answer 9 of 12"), "{name}: {text}");
+        assert!(text.contains("... 4 more (--json has all)"), "{name}: {text}");
+        let ended = ask(&tree, name, &to, &["--cmd", "02"]);
+        assert!(ended.code == Some(0) && !ended.stdout.join("\n").contains("burst"), "{name}: {ended:?}");
+        let ended = ask(&tree, name, &to, &["--cmd", "01", "--repeat", "20"]);
+        assert!(ended.code == Some(0) && ended.stdout.join("\n").contains("whole    20"), "{name}: {ended:?}");
+    }
+    run.stop();
+}
+
+/// A peer that answers four requests, each with so many replies; where the requests came from, and whether one came before the one
+/// before it had all its replies.
+fn replies(count: usize) -> (String, std::thread::JoinHandle<(Vec<SocketAddr>, bool)>) {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    let to = socket.local_addr().expect("bound").to_string();
+    let peer = std::thread::spawn(move || {
+        let (mut buffer, mut from, mut early) = ([0; 2048], Vec::new(), false);
+        while from.len() < 4 {
+            socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
+            let (_, asker) = socket.recv_from(&mut buffer).expect("a request");
+            from.push(asker);
+            socket.set_read_timeout(Some(Duration::from_millis(30))).expect("not zero");
+            for number in 0..count {
+                early |= number > 0 && socket.peek_from(&mut buffer).is_ok();
+                let answer = wire::reply("20250125", [1, 1], &[0x7E, 1, 1, 0x55, 0x0D]);
+                socket.send_to(&answer, asker).expect("sent");
+            }
+        }
+        (from, early)
+    });
+    (to, peer)
+}
+
+#[test]
+fn n15_no_reply_of_a_burst_answers_the_next_request() {
+    let tree = small(r#"{"01": {"burst": 3, "cycle": [{"v": "55"}]}}"#, r#"{"01": []}"#);
+    let (to, peer) = replies(3);
+    let ended = ask(&tree, "udp", &to, &["--cmd", "01", "--repeat", "4"]);
+    assert!(ended.code == Some(0) && ended.stdout.join("\n").contains("whole    4"), "{ended:?}");
+    let (from, early) = peer.join().expect("the peer");
+    assert!(!early && from.iter().all(|asker| *asker == from[0]), "{from:?}");
+    // One is missing: it may come yet, and would come to another port.
+    let (to, peer) = replies(2);
+    let ended = ask(&tree, "udp", &to, &["--cmd", "01", "--repeat", "4", "--timeout-ms", "200"]);
+    assert!(ended.code == Some(5) && ended.stdout.join("\n").contains("failed   4"), "{ended:?}");
+    let (mut from, _) = peer.join().expect("the peer");
+    from.sort_unstable();
+    from.dedup();
+    assert_eq!(from.len(), 4);
+    let (to, peer) = replies(2);
+    let ended = ask(&tree, "udp", &to, &["--cmd", "01", "--timeout-ms", "200"]);
+    assert!(ended.code == Some(5) && ended.stdout[0].contains(", 2 replies of a burst of 3"), "{ended:?}");
+    // The peer waits for three more.
+    for _ in 0..3 {
+        UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.send_to(&[0], &to)).expect("sent");
+    }
+    peer.join().expect("the peer");
+}
+
+/// Two commands of one template: in the first the number counts the data frame, in the second the command byte behind it, too.
+#[test]
+fn n15_lengths_of_two_readings_are_asked_and_flooded() {
+    let tree =
+        small(r#"{"83": {"data": {"v": "112233"}}, "84": {"data": {"v": "445566"}}}"#, r#"{"83": [], "84": []}"#);
+    let command = |key: &str, number: u64| {
+        json!({"data_frame_type": key, "data_frame_length": number,
+            "req_data_list": [{"name": "a", "length": 3, "value": "0A0B0C"}], "resp_data_list": [{"name": "v", "length": 3}]})
+    };
+    let template = json!({
+        "vendor": "v",
+        "rule_file_list": ["./rules/default.json"],
+        "protocol": {
+            "dynamic_length": true,
+            "data_frame_type_flag": "cmd",
+            "pdu_left": [
+                {"name": "start", "length": 1, "value": "7E"},
+                {"name": "len", "length": 1, "value": "{{data_frame_length}}"},
+                {"name": "cmd", "length": 1},
+            ],
+            "pdu_tailer": [{"name": "sum", "length": 1}, {"name": "end", "length": 1, "value": "0D"}],
+            "checksum": {"algorithm": "sum", "field": "sum"},
+            "data_frame": [command("83", 3), command("84", 4)],
+        },
+    });
+    tree.write("meter/template.json", &template.to_string());
+    let run = Run::start(&tree, &[]);
+    for name in ["udp", "tcp", "broadcast"] {
+        for (key, request, answer) in
+            [("83", "7E03830A0B0CA70D", "7E0383112233EC0D"), ("84", "7E04840A0B0CA90D", "7E0484445566870D")]
+        {
+            let ended = ask(&tree, name, &run.address(name).to_string(), &["--cmd", key, "--json"]);
+            let told: Value = serde_json::from_str(&ended.stdout.join("\n")).expect("JSON");
+            let [sent, came] = ["request", "answer"].map(|what| told[what].as_str().unwrap_or_default());
+            assert!(sent.contains(request) && came.contains(answer), "{name} {key}: {told:#}");
+            assert_eq!((ended.code, &told["fields"]["v"]), (Some(0), &json!(&answer[6..12])), "{name} {key}: {told:#}");
+        }
+    }
+    for way in WAYS {
+        let (ended, report) = flood(&tree, &run.said, &[&["--requests", "80"], way].concat());
+        assert_eq!((ended.code, counts(&report)), (Some(0), [80, 80, 0, 0, 0, 0]), "{way:?}: {ended:?}");
     }
     run.stop();
 }
