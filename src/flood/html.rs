@@ -1,7 +1,7 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
 use super::report::{Counts, FloodReport, LatencyReport, Second};
-use super::svg::{Axis, Line, chart};
+use super::svg::{Axis, Line, chart, tick};
 use super::text::{counted, thousands, time, time_of};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -106,7 +106,7 @@ fn drawn(report: &FloodReport) -> Vec<Second> {
 
 fn seconds_axis(seconds: &[Second]) -> Axis {
     let last = seconds.last().map_or(1.0, |second| second.at_s);
-    Axis::linear("seconds", last, |at| format!("{at}"))
+    Axis::linear("seconds", last, tick)
 }
 
 fn throughput(report: &FloodReport, out: &mut String) {
@@ -116,7 +116,7 @@ fn throughput(report: &FloodReport, out: &mut String) {
     };
     let (sent, replies) = (rates(0), rates(1));
     let most = sent.iter().chain(&replies).map(|(_, rate)| *rate).fold(0.0, f64::max);
-    let y = Axis::linear("per second", most, |at| thousands(at.round() as u64));
+    let y = Axis::linear("per second", most, tick);
     let lines =
         [Line { name: "replies", class: "a", points: replies }, Line { name: "requests", class: "b", points: sent }];
     let chart = chart("Throughput over time", &seconds_axis(&seconds), &y, &lines);

@@ -1,5 +1,6 @@
 //! Line charts as inline SVG, coloured by the page's style sheet.
 
+use super::text::thousands;
 use std::fmt::Write as _;
 
 /// Size of a chart, in SVG units.
@@ -47,6 +48,15 @@ pub fn steps(most: f64) -> Vec<f64> {
     let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|n| n * power).find(|step| *step >= rough).unwrap_or(rough);
     let count = (most / step).ceil() as usize;
     (0..=count).map(|n| n as f64 * step).collect()
+}
+
+/// The text of a tick: whole numbers with their thousands, others with the digits that tell steps apart.
+pub fn tick(value: f64) -> String {
+    if (value - value.round()).abs() < 1e-9 * value.abs().max(1.0) {
+        return thousands(value.round() as u64);
+    }
+    let text = format!("{value:.4}");
+    text.trim_end_matches('0').to_owned()
 }
 
 impl Axis {
@@ -141,6 +151,20 @@ mod tests {
         check(4.0, &[0.0, 1.0, 2.0, 3.0, 4.0]);
         check(97.0, &[0.0, 25.0, 50.0, 75.0, 100.0]);
         check(130_000.0, &[0.0, 50_000.0, 100_000.0, 150_000.0]);
+    }
+
+    #[test]
+    fn n18_ticks_are_short_and_told_apart() {
+        let check = |most: f64, expected: &[&str]| {
+            let axis = Axis::linear("s", most, tick);
+            let shown: Vec<&str> = axis.ticks.iter().map(|(_, text)| text.as_str()).collect();
+            assert_eq!(shown, expected, "{most}");
+        };
+        check(0.31, &["0", "0.1", "0.2", "0.3", "0.4"]);
+        check(0.173, &["0", "0.05", "0.1", "0.15", "0.2"]);
+        check(0.02, &["0", "0.005", "0.01", "0.015", "0.02"]);
+        check(2.0, &["0", "0.5", "1", "1.5", "2"]);
+        check(9_000.0, &["0", "2,500", "5,000", "7,500", "10,000"]);
     }
 
     #[test]
