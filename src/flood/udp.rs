@@ -14,6 +14,7 @@ use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
 use crate::responder::about::About;
 use crate::shard::io::Datagram;
+use crate::shard::local::Local;
 use crate::shard::message::canonical;
 use crate::shard::outbox::Outbox;
 use crate::shard::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};
@@ -349,6 +350,7 @@ impl<'a> Udp<'a> {
             let datagram = Datagram {
                 socket: socket as u32,
                 peer: address,
+                local: Local::ANY,
                 what: What::Reply,
                 tries: 0,
                 due_ns: out.planned_ns as i64,

@@ -11,6 +11,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,10 +125,9 @@ impl Base {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };
         let six = self.six[first.socket as usize];
-        if run == 1 {
-            let peer = if six { mapped(first.peer) } else { first.peer };
-            let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, &peer);
-            return (1, sent.map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent));
+        let peer = if six { mapped(first.peer) } else { first.peer };
+        if run == 1 && first.local.is_any() {
+            return (1, send_routed(socket, bytes, &peer));
         }
         let parcels = |together| addressed(outbox.parcels(at, run, together), six);
         let mut sent = self.sender.send(socket.as_fd(), parcels(self.together));
@@ -135,11 +135,19 @@ impl Base {
             && parcels(self.together).next().is_some_and(|first| first.segment_bytes > 0)
             && refused(error) != Outcome::Full
         {
-            if is_no_segmentation(error) {
+            let one_by_one = self.sender.send(socket.as_fd(), parcels(false));
+            // An address that is no more ends in the same errors, also without segments.
+            if is_no_segmentation(error) && (first.local.is_any() || one_by_one.is_ok()) {
                 log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
                 self.together = false;
             }
-            sent = self.sender.send(socket.as_fd(), parcels(false));
+            sent = one_by_one;
+        }
+        if let Err(error) = &sent
+            && !first.local.is_any()
+            && is_no_address(error)
+        {
+            return (1, send_routed(socket, bytes, &peer));
         }
         match sent {
             Ok(count) => (count, Outcome::Sent),
@@ -150,6 +158,13 @@ impl Base {
             },
         }
     }
+}
+
+/// Sends one datagram from whichever address routing says.
+#[inline]
+fn send_routed(socket: impl AsFd, bytes: &[u8], peer: &SocketAddr) -> Outcome {
+    let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, peer);
+    sent.map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
 }
 
 /// Parcels with their peers' addresses as the socket takes them.
@@ -215,4 +230,11 @@ fn refused(error: &io::Error) -> Outcome {
 fn is_no_segmentation(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::INVAL | Errno::MSGSIZE | Errno::IO | Errno::OPNOTSUPP | Errno::NOPROTOOPT))
+}
+
+/// Whether this machine may not have the address that a datagram was to leave from, or not any more: Linux says for IPv4 that the
+/// network is unreachable, and for IPv6 that the address is invalid, or that the interface is none.
+fn is_no_address(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))
 }

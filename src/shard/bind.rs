@@ -57,6 +57,13 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
+    if address.ip().is_unspecified() {
+        // Replies leave from the address that was asked at. One of IPv6 is asked over IPv4 as well. It fails on no Linux.
+        if address.is_ipv6() {
+            let _ = turn_on(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO);
+        }
+        let _ = turn_on(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO);
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }

@@ -1,12 +1,15 @@
 //! The centres that an FSU knows (spec b-interface.md, Clients and heartbeats).
 
+use super::local::{Local, Route};
 use std::net::SocketAddr;
 
-/// One centre: 40 bytes.
+/// One centre: 64 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client {
     address: SocketAddr,
     heard_ms: u64,
+    /// The address of this machine at which it was heard last: heartbeats leave from there.
+    local: Local,
 }
 
 /// What hearing from an address changed.
@@ -29,22 +32,24 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// A valid frame came from `address`. The set never holds more than `clients_max` (at least one).
+    /// A valid frame came that way. The set never holds more than `clients_max` (at least one).
     #[inline]
-    pub fn heard(&mut self, address: SocketAddr, now_ms: u64, clients_max: usize) -> Seen {
+    pub fn heard(&mut self, from: impl Into<Route>, now_ms: u64, clients_max: usize) -> Seen {
+        let from = from.into();
         match self.list.get_mut(self.last) {
-            Some(client) if client.address == address => {
-                client.heard_ms = now_ms;
+            Some(client) if client.address == from.peer => {
+                (client.heard_ms, client.local) = (now_ms, from.local);
                 Seen::Known
             }
-            _ => self.heard_from_another(address, now_ms, clients_max),
+            _ => self.heard_from_another(from, now_ms, clients_max),
         }
     }
 
-    fn heard_from_another(&mut self, address: SocketAddr, now_ms: u64, clients_max: usize) -> Seen {
+    fn heard_from_another(&mut self, from: Route, now_ms: u64, clients_max: usize) -> Seen {
+        let Route { peer: address, local } = from;
         if let Some(index) = self.list.iter().position(|client| client.address == address) {
             self.last = index;
-            self.list[index].heard_ms = now_ms;
+            (self.list[index].heard_ms, self.list[index].local) = (now_ms, local);
             return Seen::Known;
         }
         let mut seen = Seen::New;
@@ -57,7 +62,7 @@ impl Clients {
             // One is what most FSUs ever hear from.
             self.list.reserve_exact(1);
         }
-        self.list.push(Client { address, heard_ms: now_ms });
+        self.list.push(Client { address, heard_ms: now_ms, local });
         self.last = self.list.len() - 1;
         seen
     }
@@ -89,9 +94,10 @@ impl Clients {
         self.list.iter().map(|client| client.heard_ms.saturating_add(timeout_ms)).min()
     }
 
-    /// The address at `index` in the order of coming, if it is live; `None` past the end.
-    pub fn get(&self, index: usize, now_ms: u64, timeout_ms: u64) -> Option<Option<SocketAddr>> {
-        self.list.get(index).map(|client| client.is_live(now_ms, timeout_ms).then_some(client.address))
+    /// The way to the centre at `index` in the order of coming, if it is live; `None` past the end.
+    pub fn get(&self, index: usize, now_ms: u64, timeout_ms: u64) -> Option<Option<Route>> {
+        let route = |client: &Client| Route { peer: client.address, local: client.local };
+        self.list.get(index).map(|client| client.is_live(now_ms, timeout_ms).then(|| route(client)))
     }
 
     /// Where the one heard last stands.
@@ -127,7 +133,7 @@ mod tests {
     fn known(clients: &Clients, now_ms: u64, timeout_ms: u64) -> Vec<u16> {
         (0..clients.len())
             .filter_map(|index| clients.get(index, now_ms, timeout_ms)?)
-            .map(|address| address.port())
+            .map(|route| route.peer.port())
             .collect()
     }
 
@@ -180,6 +186,23 @@ mod tests {
         clients.shrink(1, |address| gone.push(address.port()));
         assert_eq!((gone, known(&clients, 10, 100)), (vec![2, 3], vec![1]));
         assert_eq!(clients.heard(address(1), 5, 1), Seen::Known);
+    }
+
+    #[test]
+    fn h05_a_centre_is_answered_where_it_was_heard_last() {
+        let mut clients = Clients::default();
+        let at = |ip: &str| Local::new(ip.parse().unwrap(), 0);
+        let heard = [(1, "192.0.2.1"), (2, "192.0.2.1"), (1, "192.0.2.2"), (1, "192.0.2.3"), (2, "2001:db8::1")];
+        for (ms, (port, ip)) in (1..).zip(heard) {
+            clients.heard(Route { peer: address(port), local: at(ip) }, ms, 3);
+        }
+        let known = |index| clients.get(index, 10, 100).flatten().map(|route| (route.peer.port(), route.local));
+        assert_eq!((known(0), known(1)), (Some((1, at("192.0.2.3"))), Some((2, at("2001:db8::1")))));
+    }
+
+    #[test]
+    fn a_centre_is_as_large_as_documented() {
+        assert!(size_of::<Client>() <= 64, "{}", size_of::<Client>());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! comes back through [`Io`]. Datagrams are queued and their fate reported later ([`Outcome`]),
 //! so that a driver may send many with one call. Writes to a stream are answered at once.
 
+use super::local::Local;
 use crate::responder::Outgoing;
 use crate::responder::about::About;
 use std::net::SocketAddr;
@@ -24,6 +25,8 @@ pub struct Datagram {
     pub socket: u32,
     /// To whom.
     pub peer: SocketAddr,
+    /// From which address of this machine, where the socket has all of them.
+    pub local: Local,
     /// What it is.
     pub what: Outgoing,
     /// How often the kernel had no room for it.

@@ -1,11 +1,15 @@
 //! What the kernel says beside a datagram's bytes: who sent it, and control messages. Plain bytes in its own layout.
 
+use super::local::Local;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 /// Room for the longest address, a `sockaddr_in6`, rounded up so that what follows stands aligned.
 pub(super) const NAME_BYTES: usize = 32;
-/// Room for the control messages asked for: drops (24), segment size (24), arrival (32).
-pub(super) const CONTROL_BYTES: usize = 80;
+/// Room for the control messages asked for: drops (24), segment size (24), arrival (32), the address it came to, as IPv4 (32) and
+/// as IPv6 (40) tell it. Rounded up so that bytes behind it and a name begin with a cache line.
+pub(super) const CONTROL_BYTES: usize = 208;
+/// Room for those sent: segment size (24), the address to leave from (40).
+pub(super) const SENT_CONTROL_BYTES: usize = 64;
 /// Length, level and type before the data of a control message.
 const CONTROL_HEADER_BYTES: usize = 16;
 
@@ -29,6 +33,8 @@ pub(crate) struct Control {
     pub(crate) segment_bytes: usize,
     /// When the kernel had it, wall clock in nanoseconds.
     pub(crate) arrived_ns: Option<i64>,
+    /// To which address of this machine it came, where the socket was asked to tell it.
+    pub(crate) local: Local,
 }
 
 impl Control {
@@ -43,6 +49,11 @@ impl Control {
                     control.segment_bytes = word(data).map_or(0, |bytes| bytes as usize);
                 }
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => control.arrived_ns = time_ns(data),
+                // Of a datagram of IPv4 a socket of IPv6 tells both; this one has an address of our own also for a broadcast.
+                (libc::IPPROTO_IP, libc::IP_PKTINFO) => control.local = local_four(data).unwrap_or_default(),
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if control.local.is_any() => {
+                    control.local = local_six(data).unwrap_or_default();
+                }
                 _ => {}
             }
             bytes = rest;
@@ -75,8 +86,84 @@ fn time_ns(data: &[u8]) -> Option<i64> {
     Some(i64::from_ne_bytes(*seconds).wrapping_mul(1_000_000_000).wrapping_add(i64::from_ne_bytes(*nanos)))
 }
 
+/// The address of ours in an `in_pktinfo`: interface, that address, the one in the datagram's header.
+fn local_four(data: &[u8]) -> Option<Local> {
+    let address: &[u8; 4] = data.get(4..)?.first_chunk()?;
+    Some(Local::new(Ipv4Addr::from(*address).into(), 0))
+}
+
+/// The address in an `in6_pktinfo`, which the interface follows.
+fn local_six(data: &[u8]) -> Option<Local> {
+    let (address, rest) = data.split_first_chunk::<16>()?;
+    Some(Local::new(Ipv6Addr::from(*address).into(), word(rest)?))
+}
+
+/// Control messages to be sent with a datagram, or several that go as one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    bytes: [u8; SENT_CONTROL_BYTES],
+    len: usize,
+}
+
+impl Sent {
+    /// None.
+    pub(super) const NONE: Self = Self { bytes: [0; SENT_CONTROL_BYTES], len: 0 };
+
+    /// One buffer leaves as datagrams of this length (0: as one), from that address (none: as routing decides), by a socket of IPv6 or
+    /// of IPv4. An address of the other family is left out: such a datagram has no way to its peer either.
+    #[inline]
+    pub(super) fn new(segment_bytes: u16, local: Local, six: bool) -> Self {
+        let mut sent = Self::NONE;
+        if segment_bytes > 0 {
+            sent.push(&segment_control(segment_bytes));
+        }
+        match local.mapped().to_ipv4_mapped() {
+            _ if local.is_any() => {}
+            _ if six => sent.push(&control_six(local)),
+            Some(four) => sent.push(&control_four(four)),
+            None => {}
+        }
+        sent
+    }
+
+    fn push(&mut self, message: &[u8]) {
+        let end = self.len + message.len();
+        if let Some(place) = self.bytes.get_mut(self.len..end) {
+            place.copy_from_slice(message);
+            self.len = end;
+        }
+    }
+
+    /// As the kernel reads them.
+    #[inline]
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[..self.len]
+    }
+}
+
+/// An `in_pktinfo` to send: no interface, so that routing decides on that, and the address.
+fn control_four(address: Ipv4Addr) -> [u8; 32] {
+    let mut message = [0; 32];
+    message[..8].copy_from_slice(&(CONTROL_HEADER_BYTES + 12).to_ne_bytes());
+    message[8..12].copy_from_slice(&libc::IPPROTO_IP.to_ne_bytes());
+    message[12..16].copy_from_slice(&libc::IP_PKTINFO.to_ne_bytes());
+    message[20..24].copy_from_slice(&address.octets());
+    message
+}
+
+/// An `in6_pktinfo` to send: the address, one of IPv4 mapped, and the interface of a link-local one.
+fn control_six(local: Local) -> [u8; 40] {
+    let mut message = [0; 40];
+    message[..8].copy_from_slice(&(CONTROL_HEADER_BYTES + 20).to_ne_bytes());
+    message[8..12].copy_from_slice(&libc::IPPROTO_IPV6.to_ne_bytes());
+    message[12..16].copy_from_slice(&libc::IPV6_PKTINFO.to_ne_bytes());
+    message[16..32].copy_from_slice(&local.mapped().octets());
+    message[32..36].copy_from_slice(&local.scope().to_ne_bytes());
+    message
+}
+
 /// A control message that tells the kernel to send one buffer as datagrams of this length.
-pub(super) fn segment_control(bytes: u16) -> [u8; 24] {
+fn segment_control(bytes: u16) -> [u8; 24] {
     let mut message = [0; 24];
     message[..8].copy_from_slice(&(CONTROL_HEADER_BYTES + 2).to_ne_bytes());
     message[8..12].copy_from_slice(&libc::SOL_UDP.to_ne_bytes());
@@ -171,7 +258,7 @@ mod tests {
         let segment = message(libc::SOL_UDP, libc::UDP_GRO, &70i32.to_ne_bytes());
         let other = message(libc::SOL_IP, 1, &[1, 2, 3]);
         let check = |bytes: &[u8], lost, segment_bytes| {
-            assert_eq!(Control::parse(bytes), Control { lost, segment_bytes, arrived_ns: None });
+            assert_eq!(Control::parse(bytes), Control { lost, segment_bytes, ..Control::default() });
         };
         let time = [1_768_239_003i64.to_ne_bytes(), 5i64.to_ne_bytes()].concat();
         let arrived = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time);
@@ -187,6 +274,73 @@ mod tests {
         check(&[0xFF; 64], None, 0);
         check(&segment_control(70), None, 0);
         assert_eq!(&segment_control(70)[..], message(libc::SOL_UDP, libc::UDP_SEGMENT, &70u16.to_ne_bytes()));
+    }
+
+    #[test]
+    fn h05_the_address_asked_at_is_read() {
+        let four = |spec: [u8; 4], header: [u8; 4]| {
+            message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[3, 0, 0, 0][..], &spec, &header].concat())
+        };
+        let six = |ip: &str, interface: u32| {
+            let ip: Ipv6Addr = ip.parse().unwrap();
+            message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[&ip.octets()[..], &interface.to_ne_bytes()].concat())
+        };
+        let check = |bytes: &[u8], expected: &str| {
+            assert!(bytes.len() <= CONTROL_BYTES);
+            assert_eq!(format!("{:?}", Control::parse(bytes).local), expected);
+        };
+        check(&[], "::");
+        check(&four([192, 0, 2, 2], [192, 0, 2, 2]), "192.0.2.2");
+        check(&four([192, 0, 2, 2], [192, 0, 2, 255]), "192.0.2.2");
+        check(&six("2001:db8::2", 3), "2001:db8::2");
+        check(&six("fe80::2", 3), "fe80::2%3");
+        check(&six("ff02::1", 3), "::");
+        check(&six("::ffff:192.0.2.2", 3), "192.0.2.2");
+        // Both of them, in either order: the address that is our own for sure.
+        let (own, header) = (four([192, 0, 2, 2], [192, 0, 2, 255]), six("::ffff:192.0.2.255", 3));
+        check(&[&own[..], &header].concat(), "192.0.2.2");
+        check(&[&header[..], &own].concat(), "192.0.2.2");
+        // Cut off.
+        for len in 0..own.len() - 8 {
+            check(&own[..len], "::");
+        }
+        for len in 0..header.len() - 4 {
+            check(&header[..len], "::");
+        }
+        let all = [
+            message(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, &7u32.to_ne_bytes()),
+            message(libc::SOL_UDP, libc::UDP_GRO, &70i32.to_ne_bytes()),
+            message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[0; 16]),
+            own,
+            header,
+        ];
+        let control = Control::parse(&all.concat());
+        assert_eq!((control.lost, control.segment_bytes, control.arrived_ns), (Some(7), 70, Some(0)));
+        check(&all.concat(), "192.0.2.2");
+    }
+
+    #[test]
+    fn h05_the_address_to_leave_from_is_written() {
+        let check = |segment_bytes, ip: &str, interface, six, expected: &[u8]| {
+            let local = Local::new(ip.parse().unwrap(), interface);
+            assert_eq!(Sent::new(segment_bytes, local, six).bytes_mut(), expected, "{ip} {six}");
+        };
+        let four = |ip: [u8; 4]| message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[0; 4][..], &ip, &[0; 4]].concat());
+        let six = |ip: &str, interface: u32| {
+            let ip: Ipv6Addr = ip.parse().unwrap();
+            message(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &[&ip.octets()[..], &interface.to_ne_bytes()].concat())
+        };
+        let segment = message(libc::SOL_UDP, libc::UDP_SEGMENT, &70u16.to_ne_bytes());
+        check(0, "::", 0, false, &[]);
+        check(0, "::", 0, true, &[]);
+        check(70, "::", 0, true, &segment);
+        check(0, "192.0.2.2", 3, false, &four([192, 0, 2, 2]));
+        check(0, "192.0.2.2", 3, true, &six("::ffff:192.0.2.2", 0));
+        check(0, "2001:db8::2", 3, true, &six("2001:db8::2", 0));
+        check(0, "2001:db8::2", 3, false, &[]);
+        check(0, "fe80::2", 3, true, &six("fe80::2", 3));
+        check(70, "192.0.2.2", 3, false, &[segment.clone(), four([192, 0, 2, 2])].concat());
+        check(70, "fe80::2", 3, true, &[segment, six("fe80::2", 3)].concat());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Datagrams that a driver will send with as few calls as possible.
 
 use super::io::Datagram;
+use super::local::Local;
 use std::net::SocketAddr;
 
 /// Datagrams that may be queued between two flushes.
@@ -21,11 +22,13 @@ pub struct Outbox {
     bytes: Vec<u8>,
 }
 
-/// Datagrams that go to the kernel as one: of one socket to one peer, all equally long but for a shorter last one.
+/// Datagrams that go to the kernel as one: of one socket, from one address to one peer, all equally long but for a shorter last one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parcel<'a> {
     /// To whom.
     pub peer: SocketAddr,
+    /// From which address of this machine.
+    pub local: Local,
     /// All their bytes.
     pub bytes: &'a [u8],
     /// How many there are.
@@ -59,7 +62,8 @@ impl<'a> Iterator for Parcels<'a> {
             for &(next, next_end) in &self.outbox.queued[self.at + 1..self.end] {
                 let more = next_end - end;
                 let fits = datagrams < self.datagrams_max && (1..=len).contains(&more);
-                if !fits || next.peer != first.peer || next_end - start > PARCEL_BYTES_MAX {
+                let is_same = next.peer == first.peer && next.local == first.local;
+                if !fits || !is_same || next_end - start > PARCEL_BYTES_MAX {
                     break;
                 }
                 (datagrams, end) = (datagrams + 1, next_end);
@@ -70,7 +74,8 @@ impl<'a> Iterator for Parcels<'a> {
         }
         self.at += datagrams;
         let segment_bytes = if datagrams > 1 { len as u16 } else { 0 };
-        Some(Parcel { peer: first.peer, bytes: &self.outbox.bytes[start..end], datagrams, segment_bytes })
+        let bytes = &self.outbox.bytes[start..end];
+        Some(Parcel { peer: first.peer, local: first.local, bytes, datagrams, segment_bytes })
     }
 }
 
@@ -146,6 +151,7 @@ mod tests {
         Datagram {
             socket,
             peer: ([127, 0, 0, 1], port).into(),
+            local: Local::ANY,
             what: Outgoing::Reply,
             tries: 0,
             due_ns: 0,
@@ -192,6 +198,18 @@ mod tests {
         check(&[(1, 1_401), (1, 1_401)], true, &[(1, 0), (1, 0)]);
         check(&[(1, 70); 100], true, &[(64, 70), (36, 70)]);
         check(&[(1, 1_400); 100], true, &[(46, 1_400), (46, 1_400), (8, 1_400)]);
+    }
+
+    #[test]
+    fn h05_datagrams_from_two_addresses_do_not_go_together() {
+        let mut outbox = Outbox::default();
+        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|ip| Local::new(ip.parse().unwrap(), 0));
+        for local in [one, one, two, two, one, Local::ANY] {
+            assert!(outbox.push(Datagram { local, ..datagram(0, 1) }, b"abc"));
+        }
+        let parcels: Vec<_> =
+            outbox.parcels(0, outbox.run(0), true).map(|parcel| (parcel.local, parcel.datagrams)).collect();
+        assert_eq!(parcels, [(one, 2), (two, 2), (one, 1), (Local::ANY, 1)]);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 mod ring;
 
-use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address, error_of, segment_control};
+use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
 pub(super) use ring::{Done, Op, Pool, Ring};
@@ -108,7 +108,7 @@ impl Receiver {
 /// Headers for parcels of datagrams sent with one call.
 pub(crate) struct Sender {
     names: Vec<socket2::SockAddr>,
-    controls: Vec<[u8; 24]>,
+    controls: Vec<Sent>,
     iovs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
     /// Datagrams in each parcel.
@@ -120,7 +120,7 @@ impl Sender {
     pub(crate) fn new() -> Self {
         Self {
             names: vec![socket2::SockAddr::from(SocketAddr::from(([0; 4], 0))); BATCH],
-            controls: vec![[0; 24]; BATCH],
+            controls: vec![Sent::NONE; BATCH],
             iovs: vec![no_iov(); BATCH],
             headers: vec![no_header(); BATCH],
             datagrams: vec![0; BATCH],
@@ -145,16 +145,17 @@ impl Sender {
             header.msg_hdr.msg_iov = iov;
             header.msg_hdr.msg_iovlen = 1;
             (header.msg_hdr.msg_control, header.msg_hdr.msg_controllen) = (ptr::null_mut(), 0);
-            if parcel.segment_bytes > 0 {
-                *control = segment_control(parcel.segment_bytes);
-                header.msg_hdr.msg_control = control.as_mut_ptr().cast();
-                header.msg_hdr.msg_controllen = control.len() as _;
+            if parcel.segment_bytes > 0 || !parcel.local.is_any() {
+                *control = Sent::new(parcel.segment_bytes, parcel.local, parcel.peer.is_ipv6());
+                let bytes = control.bytes_mut();
+                header.msg_hdr.msg_control = bytes.as_mut_ptr().cast();
+                header.msg_hdr.msg_controllen = bytes.len() as _;
             }
             *datagrams = parcel.datagrams;
             count += 1;
         }
         // SAFETY: the first `count` headers (of which there are BATCH) were just made to point to a name, an iovec, bytes and perhaps
-        // a control message that outlive the call, which only reads them.
+        // control messages that outlive the call, which only reads them.
         let sent = unsafe {
             libc::sendmmsg(
                 socket.as_raw_fd(),
@@ -280,6 +281,7 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::local::Local;
     use std::net::UdpSocket;
     use std::os::fd::AsFd;
 
@@ -298,7 +300,7 @@ mod tests {
     }
 
     fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> {
-        datagrams.iter().map(move |bytes| Parcel { peer: to, bytes, datagrams: 1, segment_bytes: 0 })
+        datagrams.iter().map(move |bytes| Parcel { peer: to, local: Local::ANY, bytes, datagrams: 1, segment_bytes: 0 })
     }
 
     fn check(address: &str) {
@@ -332,7 +334,7 @@ mod tests {
     fn a_parcel_arrives_as_its_datagrams() {
         let [a, b] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let peer = b.local_addr().unwrap();
-        let parcel = Parcel { peer, bytes: b"aaabbbcccd", datagrams: 4, segment_bytes: 3 };
+        let parcel = Parcel { peer, local: Local::ANY, bytes: b"aaabbbcccd", datagrams: 4, segment_bytes: 3 };
         // A kernel without segmentation has nothing to show.
         if Sender::new().send(a.as_fd(), [parcel].into_iter()).is_err() {
             return;

@@ -7,6 +7,7 @@ use super::handle::Command;
 use super::handle::Ended;
 use super::io::ConnId;
 use super::late::SENDS_A_STAMP;
+use super::local::Route;
 use super::message::{Received, canonical};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
@@ -206,10 +207,11 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             self.on_lost(socket, lost);
         }
         let arrived_ns = received.control.arrived_ns.unwrap_or(self.now.unix_ns);
+        let route = Route { peer: received.peer, local: received.control.local };
         let mut count = 0;
         for bytes in received.datagrams() {
             count += 1;
-            self.serve.on_datagram(socket, received.peer, bytes, arrived_ns, self.now, io);
+            self.serve.on_datagram(socket, route, bytes, arrived_ns, self.now, io);
             if io.base().outbox.is_filling() {
                 self.flush(io);
             }

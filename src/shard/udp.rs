@@ -3,6 +3,7 @@
 use super::clients::Seen;
 use super::clock::Clock;
 use super::io::{Datagram, Io};
+use super::local::{Local, Route};
 use super::notes::Notes;
 use super::pending::Dest;
 use super::protocol::Protocol;
@@ -29,6 +30,8 @@ struct DatagramSink<'a, I, T> {
     fsu_number: u32,
     socket: u32,
     peer: SocketAddr,
+    /// At which address of this machine it asked.
+    local: Local,
     now: Clock,
     /// When the request came, wall clock in nanoseconds.
     arrived_ns: i64,
@@ -52,7 +55,7 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     }
 
     fn datagram(&self, what: Outgoing, due_ns: i64, about: About) -> Datagram {
-        Datagram { socket: self.socket, peer: self.peer, what, tries: 0, due_ns, about }
+        Datagram { socket: self.socket, peer: self.peer, local: self.local, what, tries: 0, due_ns, about }
     }
 
     fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
@@ -115,17 +118,18 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
-    /// A datagram came to an FSU's socket; `arrived_ns` is when the kernel had it, on the wall clock.
+    /// A datagram came to an FSU's socket, from a peer at one of this machine's addresses; `arrived_ns` is when the kernel had it, on the wall clock.
     #[inline]
     pub fn on_datagram(
         &mut self,
         socket: u32,
-        peer: SocketAddr,
+        from: impl Into<Route>,
         bytes: &[u8],
         arrived_ns: i64,
         now: Clock,
         io: &mut impl Io,
     ) {
+        let Route { peer, local } = from.into();
         if self.is_offline(socket, now) {
             self.unheard(socket, peer, bytes, now);
             return self.fault(socket, FaultKind::Offline, io);
@@ -151,6 +155,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             fsu_number: slot.fsu,
             socket,
             peer,
+            local,
             now,
             arrived_ns,
             pending_full: 0,
@@ -185,7 +190,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slot.state.counters.log_records_lost += 1;
         }
         if heard.valid {
-            let seen = slot.clients.heard(peer, now.mono_ms, fsu.limits.clients_max);
+            let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max);
             if seen != Seen::Known {
                 self.on_centre_came(socket, peer, seen, now);
             }
@@ -268,6 +273,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             fsu_number: slot.fsu,
             socket,
             peer: fsu.bind,
+            local: Local::ANY,
             now,
             arrived_ns: now.unix_ns,
             pending_full: 0,
@@ -278,14 +284,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {
-            if let Some(Some(peer)) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
-                sink.peer = peer;
+            if let Some(Some(Route { peer, local })) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
+                (sink.peer, sink.local) = (peer, local);
                 sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
                 center_done |= center == Some(peer);
             }
         }
         if let Some(peer) = center.filter(|_| !center_done) {
-            sink.peer = peer;
+            // Not heard: there is no address at which it asked.
+            (sink.peer, sink.local) = (peer, Local::ANY);
             sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }
         slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;

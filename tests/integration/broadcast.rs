@@ -23,7 +23,7 @@ fn rules() -> Value {
     })
 }
 
-fn tree(fsus: u32, more: &Value) -> Tree {
+pub(crate) fn tree(fsus: u32, more: &Value) -> Tree {
     let of = |n: u32| fsu(&format!("site{n}"), &format!("2025012{n}"), "broadcast", &json!({"config_dir": "./bc"}));
     let tree = Tree::new(&(0..fsus).map(of).collect::<Vec<_>>(), more);
     let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "template.json"});
@@ -34,7 +34,7 @@ fn tree(fsus: u32, more: &Value) -> Tree {
 }
 
 /// Floods what `printed` tells with the configuration of `tree`; how it ended, and its JSON report.
-fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
+pub(crate) fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
     tree.write("ports.txt", &printed.join("\n"));
     let report = tree.path("report.json");
     let _ = std::fs::remove_file(&report);
@@ -51,7 +51,7 @@ fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
 }
 
 /// sent, good, late, wrong, lost, silent
-fn counts(report: &Value) -> [u64; 6] {
+pub(crate) fn counts(report: &Value) -> [u64; 6] {
     let count = |name: &str| report["totals"]["counts"][name].as_u64().unwrap_or(u64::MAX);
     ["sent", "good", "late", "wrong", "lost", "silent"].map(count)
 }

@@ -19,6 +19,7 @@ mod fleet;
 mod flood;
 mod framing;
 mod harness;
+mod homes;
 mod ipv6;
 mod lateness;
 mod reload;

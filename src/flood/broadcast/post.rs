@@ -3,6 +3,7 @@
 use crate::responder::Outgoing;
 use crate::responder::about::About;
 use crate::shard::io::Datagram;
+use crate::shard::local::Local;
 use crate::shard::outbox::Outbox;
 use crate::shard::sys::Sender;
 use std::io;
@@ -29,7 +30,15 @@ impl Post {
     /// One datagram more; false: there is no room for it.
     pub(super) fn push(&mut self, peer: SocketAddr, bytes: &[u8]) -> bool {
         self.outbox.push(
-            Datagram { socket: 0, peer, what: Outgoing::Reply, tries: 0, due_ns: 0, about: About::UNKNOWN },
+            Datagram {
+                socket: 0,
+                peer,
+                local: Local::ANY,
+                what: Outgoing::Reply,
+                tries: 0,
+                due_ns: 0,
+                about: About::UNKNOWN,
+            },
             bytes,
         )
     }

@@ -1,6 +1,7 @@
 //! Delays, centres, heartbeats, the kernel's refusals, the drain: over datagrams.
 
 use super::*;
+use crate::shard::local::Route;
 use crate::shard::serve::DRAIN_MS;
 
 fn sent(world: &World) -> Vec<(u64, u16, &str)> {
@@ -156,6 +157,7 @@ fn limit_drain_ms_a_drain_sends_what_is_due_in_time() {
         super::super::pending::Dest::Datagram(Datagram {
             socket: 0,
             peer: address(7),
+            local: Local::ANY,
             what: Outgoing::Reply,
             tries: 0,
             due_ns: 0,
@@ -262,4 +264,46 @@ fn n09_no_reply_waits_for_a_clock_that_was_set() {
         world.run_to(1_000);
         assert_eq!(sent(&world), [(0, 7, "b"), (waits_ms, 7, "a")]);
     }
+}
+
+/// Datagrams that came to one of two addresses; what was sent, and from where.
+fn check_left(
+    asked: &[(u16, &str, &str)],
+    beats_ms: Option<u64>,
+    outcomes: &[Outcome],
+    expected: &[(u16, &str, &str)],
+) {
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = beats_ms));
+    world.io.outcomes = outcomes.to_vec();
+    for &(port, ip, text) in asked {
+        let from = Route { peer: address(port), local: Local::new(ip.parse().unwrap(), 0) };
+        let now = world.now();
+        world.serve.on_datagram(0, from, text.as_bytes(), now.unix_ns, now, &mut world.io);
+    }
+    world.run_to(90);
+    let left: Vec<String> = world.io.left.iter().map(|local| format!("{local:?}")).collect();
+    let sent = world.io.sent.iter().zip(&left).map(|((_, _, port, text), left)| (*port, &left[..], &text[..]));
+    assert_eq!(sent.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn h05_replies_leave_from_where_they_were_asked_for() {
+    let (one, two) = ("192.0.2.1", "2001:db8::2");
+    check_left(&[(7, one, "[a0]"), (7, two, "[b0]")], None, &[], &[(7, one, "a"), (7, two, "b")]);
+    check_left(&[(7, one, "[a3][b0]"), (7, two, "[c1]")], None, &[], &[(7, one, "b"), (7, two, "c"), (7, one, "a")]);
+    // Tried again, as the kernel had no room.
+    check_left(&[(7, one, "[a0]")], None, &[Outcome::Full], &[(7, one, "a")]);
+    check_left(&[(7, "::", "[a0]")], None, &[], &[(7, "::", "a")]);
+}
+
+#[test]
+fn h05_heartbeats_leave_from_where_a_centre_was_heard_last() {
+    let (one, two) = ("192.0.2.1", "192.0.2.2");
+    let replies = [(7, one, "a"), (8, one, "b"), (8, two, "c")];
+    check_left(
+        &[(7, one, "[a0]"), (8, one, "[b0]"), (8, two, "[c0]")],
+        Some(100),
+        &[],
+        &[&replies[..], &[(7, one, "beat f0"), (8, two, "beat f0")]].concat(),
+    );
 }

@@ -6,7 +6,14 @@ use crate::shard::Own;
 use std::collections::HashSet;
 
 fn ask(world: &mut World, peer: &str, text: &str) {
-    world.serve.on_datagram(0, peer.parse().unwrap(), text.as_bytes(), world.now().unix_ns, world.now(), &mut world.io);
+    world.serve.on_datagram(
+        0,
+        peer.parse::<SocketAddr>().unwrap(),
+        text.as_bytes(),
+        world.now().unix_ns,
+        world.now(),
+        &mut world.io,
+    );
     world.flush();
 }
 

@@ -14,6 +14,7 @@ mod streams;
 
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
+use super::local::Local;
 use super::protocol::Protocol;
 use super::reload::Sockets;
 use super::serve::Serve;
@@ -199,6 +200,8 @@ pub(super) struct FakeIo {
     broken: Option<Written>,
     /// What left: when, from or on which, to whom, bytes.
     sent: Vec<(u64, u32, u16, String)>,
+    /// From which address of this machine each of them left.
+    left: Vec<Local>,
     written: Vec<(u64, String)>,
     interest: Interest,
     closed: Vec<ConnId>,
@@ -285,6 +288,7 @@ impl World {
             room: usize::MAX,
             broken: None,
             sent: Vec::new(),
+            left: Vec::new(),
             written: Vec::new(),
             interest: Interest { read: true, write: false },
             closed: Vec::new(),
@@ -310,6 +314,7 @@ impl World {
             if outcome == Outcome::Sent {
                 let text = String::from_utf8(bytes.clone()).unwrap();
                 self.io.sent.push((self.io.ms, datagram.socket, datagram.peer.port(), text));
+                self.io.left.push(datagram.local);
             }
             let unix_ns = self.io.unix_ns();
             self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ns);
