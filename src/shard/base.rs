@@ -238,3 +238,45 @@ fn is_no_address(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bind::bind_udp;
+    use super::super::io::Datagram;
+    use super::super::local::Local;
+    use super::*;
+    use crate::responder::Outgoing;
+    use crate::responder::about::About;
+    use std::net::UdpSocket;
+
+    /// Equal datagrams from an address that this machine does not have, and how they arrive.
+    fn check(host: &str, peer: &str, gone: &str) {
+        let (Ok(ours), Ok(theirs)) = (bind_udp(host.parse().unwrap()), UdpSocket::bind(peer)) else { return };
+        let mut base = Base::new(vec![Bound::Udp(ours)], wake_up().unwrap(), true);
+        let datagram = Datagram {
+            socket: 0,
+            peer: theirs.local_addr().unwrap(),
+            local: Local::new(gone.parse().unwrap(), 0),
+            what: Outgoing::Reply,
+            tries: 0,
+            due_ns: 0,
+            about: About::UNKNOWN,
+        };
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|_| assert!(outbox.push(datagram, b"abc")));
+        for at in 0..3 {
+            assert_eq!(base.send(&outbox, at), (1, Outcome::Sent), "{host} {gone}");
+            let mut bytes = [0; 8];
+            assert_eq!(theirs.recv(&mut bytes).unwrap(), 3);
+        }
+        assert!(base.together, "segments are not at fault");
+    }
+
+    #[test]
+    fn h05_from_an_address_that_is_gone_datagrams_leave_as_routed() {
+        check("0.0.0.0:0", "127.0.0.1:0", "192.0.2.77");
+        check("[::]:0", "127.0.0.1:0", "192.0.2.77");
+        check("[::]:0", "[::1]:0", "2001:db8::77");
+        check("[::]:0", "[::1]:0", "fe80::77");
+    }
+}
