@@ -12,7 +12,7 @@ use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
 use crate::shard::tide::Tide;
-use crate::shard::{Bound, DriverKind, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
+use crate::shard::{Bound, DriverKind, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +27,7 @@ const STOP_MARGIN: Duration = Duration::from_secs(5);
 /// What a shard gets in order to start, without its sockets.
 #[derive(Clone, Debug)]
 struct Common {
+    executor: Executor,
     driver: DriverKind,
     fleet: Arc<Fleet>,
     run: RunContext,
@@ -103,14 +104,14 @@ impl Crew {
     /// Why a shard does not start; the others are stopped again.
     pub fn start(
         prepared: &Prepared,
-        driver: DriverKind,
+        (executor, driver): (Executor, DriverKind),
         logger: &LoggerHandle,
         bound: Vec<Bound>,
         run: RunContext,
         own: Own,
     ) -> Result<Self, String> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
-        let common = Common { driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
+        let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
@@ -132,8 +133,9 @@ impl Crew {
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
-            let Common { driver, fleet, run, own, tide, tuning } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), driver, fleet, fsus, run, tap, own, tide, tuning }) {
+            let Common { executor, driver, fleet, run, own, tide, tuning } = common.clone();
+            match spawn(ShardSpec { index, cpu: Some(cpu), executor, driver, fleet, fsus, run, tap, own, tide, tuning })
+            {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => return Err(crew.abandon(&error)),
             }
@@ -286,7 +288,8 @@ mod tests {
         let Sockets { bound, addresses, .. } = bind(&fleet).expect("free ports");
         let (run, own) = (RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 }, Arc::default());
         let tuning = Tuning { gather: Duration::ZERO, gso: true };
-        let common = Common { driver: DriverKind::Poll, fleet, run, own, tide: Arc::default(), tuning };
+        let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
+        let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
         let cpu = crate::cli::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }

@@ -1,4 +1,4 @@
-//! What a run needs of the machine: open files, io_uring, locked memory.
+//! What a run needs of the machine: open files. What it takes if it is there: io_uring, locked memory.
 //!
 //! Asked before anything is bound, so that a run that cannot work says everything that is missing at once, each with what is
 //! there, what is needed and the command that mends it.
@@ -122,7 +122,7 @@ pub enum Missing {
     },
 }
 
-/// Raises the limits as far as they may be and tries io_uring.
+/// Raises the limit of open files as far as it may be.
 ///
 /// # Errors
 /// Everything that is missing, not only the first thing.
@@ -134,12 +134,16 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     if files < needs.files() {
         missing.push(Missing::OpenFiles { needed: needs.files(), limit: files });
     }
-    let locked = raise(Resource::Memlock, LOCKED_BYTES_MIN);
-    if locked < LOCKED_BYTES_MIN {
-        missing.push(Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: locked });
-    }
-    missing.extend(io_uring());
     if missing.is_empty() { Ok(room(needs, files)) } else { Err(missing) }
+}
+
+/// What glommio lacks here: locked memory, whose limit is raised as far as it may be, or io_uring, which is tried. Without it shards
+/// run on plain threads.
+pub fn lacking_for_glommio() -> Vec<Missing> {
+    let locked = raise(Resource::Memlock, LOCKED_BYTES_MIN);
+    let memory =
+        (locked < LOCKED_BYTES_MIN).then_some(Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: locked });
+    memory.into_iter().chain(io_uring()).collect()
 }
 
 /// Raises the limit of open files for a program that opens so many beside its own.

@@ -3,7 +3,7 @@
 use super::args::{Driver, RunArgs};
 use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
-use super::machine::{self, Needs, Room};
+use super::machine::{self, Missing, Needs, Room};
 use super::outfile::{self, OutFile, Words, is_stdout};
 use super::sockets::Sockets;
 use super::summary::fleet_table;
@@ -12,7 +12,7 @@ use crate::plan::amplification::{Worst, worst};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
-use crate::shard::{DriverKind, Tuning, ring_missing};
+use crate::shard::{DriverKind, Executor, Tuning, ring_missing};
 use crate::words::{count, noun};
 use log::LevelFilter;
 use std::fmt::Write as _;
@@ -86,6 +86,10 @@ pub struct Chosen {
     pub driver: DriverKind,
     /// Why, for people.
     pub why: String,
+    /// What runs the shards.
+    pub executor: Executor,
+    /// Why not glommio, for people.
+    pub not_glommio: Option<String>,
 }
 
 impl Chosen {
@@ -108,7 +112,18 @@ impl Chosen {
                 None => (DriverKind::Ring, "this kernel has all it needs".to_owned()),
             },
         };
-        Ok(Self { driver, why })
+        Ok(Self { driver, why, executor: Executor::Glommio, not_glommio: None })
+    }
+}
+
+impl Chosen {
+    /// The same, on plain threads where glommio lacks something.
+    fn on_what_is_there(self, lacking: &[Missing]) -> Self {
+        if lacking.is_empty() {
+            return self;
+        }
+        let why = lacking.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        Self { executor: Executor::Thread, not_glommio: Some(format!("not glommio: {why}")), ..self }
     }
 }
 
@@ -241,18 +256,22 @@ impl Prepared {
         }
     }
 
-    /// Chooses the driver, by trying what it needs.
+    /// Chooses the driver and what runs it, by trying what they need.
     ///
     /// # Errors
-    /// What is missing for the one that was asked for.
+    /// What is missing for the driver that was asked for.
     pub fn choose_driver(&self) -> Result<Chosen, CliError> {
+        let lacking = machine::lacking_for_glommio();
         let tcp = self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp).count();
-        Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing).map_err(|missing| {
+        let chosen = Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing);
+        let chosen = chosen.map_err(|missing| {
+            let remedies: String = lacking.iter().map(|one| format!("\n  {one}")).collect();
             CliError::new(
                 Exit::Machine,
-                format!("--driver ring is not possible here: {missing} (--driver auto takes poll)"),
+                format!("--driver ring is not possible here: {missing} (--driver auto takes poll){remedies}"),
             )
-        })
+        })?;
+        Ok(chosen.on_what_is_there(&lacking))
     }
 
     /// `106 FSUs on 2 shards`
@@ -292,6 +311,9 @@ impl Prepared {
             &format!("{} on {} {}", self.cpus.len(), noun(self.cpus.len(), "processor"), listed(&self.cpus)),
         );
         line("driver", &format!("{} ({})", chosen.driver.name(), chosen.why));
+        if let Some(why) = &chosen.not_glommio {
+            line("executor", &format!("{} ({why})", chosen.executor.name()));
+        }
         if let Some(given) = sockets.receive_buffer_bytes {
             line("buffers", &receive_buffers(given));
         }
@@ -363,6 +385,21 @@ mod tests {
         check(Driver::Ring, None, Ok((DriverKind::Ring, "as asked for")));
         check(Driver::Ring, Some("x: y"), Err("x: y"));
         check(Driver::Poll, Some("x: y"), Ok((DriverKind::Poll, "as asked for")));
+    }
+
+    #[test]
+    fn h16_plain_threads_are_taken_where_glommio_lacks_something() {
+        let chosen = || Chosen::new(Driver::Auto, false, || Some("x".to_owned())).unwrap();
+        assert_eq!(chosen().on_what_is_there(&[]), chosen());
+        assert_eq!((chosen().executor, chosen().not_glommio), (Executor::Glommio, None));
+        let lacking = [
+            Missing::LockedMemory { needed: 524_288, limit: 65_536 },
+            Missing::IoUringRefused { error: "no".to_owned() },
+        ];
+        let Chosen { driver, executor, not_glommio, .. } = chosen().on_what_is_there(&lacking);
+        assert_eq!((driver, executor), (DriverKind::Poll, Executor::Thread));
+        let why = not_glommio.unwrap();
+        assert!(why.starts_with("not glommio: locked memory: 512 KiB") && why.contains("; io_uring: "), "{why}");
     }
 
     #[test]

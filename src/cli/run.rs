@@ -17,7 +17,7 @@ use super::watch::Watch;
 use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
 use crate::responder::state::Counters;
-use crate::shard::DriverKind;
+use crate::shard::{DriverKind, Executor};
 use crate::words::count;
 use crossbeam_channel::{Receiver, never, select};
 use jiff::{SignedDuration, Timestamp, Unit};
@@ -50,11 +50,14 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     }
     log::info!(target: words.log_target(), "{}", prepared.heading());
     log::info!(target: words.log_target(), "driver {}: {}", chosen.driver.name(), chosen.why);
+    if let Some(why) = &chosen.not_glommio {
+        log::info!(target: words.log_target(), "executor {}: {why}", chosen.executor.name());
+    }
     let served = bind(&prepared).and_then(|sockets| {
         let summary = prepared.summary(&sockets, &room, &chosen);
         words.print(&summary);
         words.print(&sockets.free_ports(fleet));
-        serve(&prepared, chosen.driver, &mut logger, sockets, &asked, begun)
+        serve(&prepared, (chosen.executor, chosen.driver), &mut logger, sockets, &asked, begun)
     });
     if let Err(error) = &served {
         log::error!(target: ON_STDERR, "{error}");
@@ -94,7 +97,7 @@ struct Served {
 
 fn serve(
     prepared: &Prepared,
-    driver: DriverKind,
+    (executor, driver): (Executor, DriverKind),
     logger: &mut LoggerHandle,
     sockets: Sockets,
     asked: &Receiver<Asked>,
@@ -105,7 +108,7 @@ fn serve(
     let own = sockets::own(&prepared.fleet, &sockets.addresses);
     let context = prepared.context();
     logger.run_starts(Instant::now());
-    let crew = Crew::start(prepared, driver, logger, sockets.bound, context, own)
+    let crew = Crew::start(prepared, (executor, driver), logger, sockets.bound, context, own)
         .map_err(|text| CliError::new(Exit::Machine, text))?;
     let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
     let (started, since) = (Timestamp::now(), Instant::now());
@@ -142,6 +145,7 @@ fn serve(
         duration_ms: duration.as_millis() as u64,
         ended_by,
         driver: driver.name().to_owned(),
+        executor: executor.name().to_owned(),
         performance: prepared.performance,
         device_log: !prepared.fleet.performance.skip_device_log,
         reloads: stopped.reloads.done,

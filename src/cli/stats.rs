@@ -58,6 +58,8 @@ pub struct RunStats {
     pub ended_by: String,
     /// The driver that carried the sockets.
     pub driver: String,
+    /// What ran the shards.
+    pub executor: String,
     /// Performance mode was on.
     pub performance: bool,
     /// Device logs were written.
@@ -534,6 +536,7 @@ pub(super) mod tests {
             duration_ms: 3,
             ended_by: "SIGTERM".into(),
             driver: "poll".into(),
+            executor: "glommio".into(),
             performance: false,
             device_log: true,
             reloads: 0,

@@ -2,6 +2,7 @@
 
 use super::base::{Base, wake_up};
 use super::bind::Bound;
+use super::executor::{Executor, Thread};
 use super::late::Late;
 use super::own::Own;
 use super::poll::Driver as PollDriver;
@@ -17,14 +18,11 @@ use crate::plan::fleet::Fleet;
 use crate::responder::RunContext;
 use crate::responder::state::Counters;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Memory the executor registers for its own files: a shard has none. The default is 10 MiB.
-const EXECUTOR_IO_BYTES: usize = 65_536;
 /// Commands that may wait to be seen; whoever sends more waits.
 const COMMANDS_MAX: usize = 16;
 
@@ -54,6 +52,8 @@ pub struct ShardSpec<T = crate::log::tap::Tap> {
     pub index: usize,
     /// The CPU it is pinned to; `None`: it runs where the system likes.
     pub cpu: Option<usize>,
+    /// What runs it.
+    pub executor: Executor,
     /// How its sockets are driven.
     pub driver: DriverKind,
     /// The fleet.
@@ -92,7 +92,7 @@ pub enum ShardError {
         /// Why.
         error: io::Error,
     },
-    /// The executor could not be made: io_uring is forbidden, or too little memory may be locked.
+    /// The executor could not be made: io_uring is forbidden, too little memory may be locked, or the processor is not to be had.
     #[error("shard {index}: the executor cannot start: {message}")]
     Executor {
         /// The shard.
@@ -142,7 +142,7 @@ pub struct Handle {
     index: usize,
     commands: Sender<Command>,
     wake: Arc<OwnedFd>,
-    thread: ExecutorJoinHandle<io::Result<Ended>>,
+    thread: Thread<Ended>,
 }
 
 /// Starts a shard on a thread of its own.
@@ -156,31 +156,28 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, driver, fleet, fsus, run, tap, own, tide, tuning } = spec;
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run, tap, own, tide, tuning } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
     let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
     let woken = Arc::clone(&wake);
     let (commands, receiver) = bounded(COMMANDS_MAX);
-    let thread = LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
-        .name(&format!("shard-{index}"))
-        .io_memory(EXECUTOR_IO_BYTES)
-        .spawn(move || async move {
-            let mut base = Base::new(sockets, woken, tuning.gso);
-            let now = base.watch.now();
-            let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
-            (serve.own, serve.tide) = (own, tide);
-            match driver {
-                DriverKind::Ring => {
-                    RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run().await
-                }
-                DriverKind::Poll => {
-                    PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run().await
-                }
+    let task = move || async move {
+        let mut base = Base::new(sockets, woken, tuning.gso);
+        let now = base.watch.now();
+        let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+        (serve.own, serve.tide) = (own, tide);
+        match driver {
+            DriverKind::Ring => {
+                RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run(executor).await
             }
-        })
-        .map_err(|error| ShardError::Executor { index, message: error.to_string() })?;
+            DriverKind::Poll => {
+                PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run(executor).await
+            }
+        }
+    };
+    let thread = Thread::start(executor, index, cpu, task)?;
     Ok(Handle { index, commands, wake, thread })
 }
 
@@ -224,12 +221,7 @@ impl Handle {
     /// Waits for its end; what it leaves.
     pub fn join(self) -> Result<Ended, ShardError> {
         let index = self.index;
-        let ended = |message| ShardError::Ended { index, message };
-        match self.thread.join() {
-            Ok(Ok(left)) => Ok(left),
-            Ok(Err(error)) => Err(ended(error.to_string())),
-            Err(error) => Err(ended(error.to_string())),
-        }
+        self.thread.join().map_err(|message| ShardError::Ended { index, message })
     }
 
     /// A shard that has ended is asked in vain, and that is no error.

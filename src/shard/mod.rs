@@ -1,6 +1,6 @@
 //! Sockets and timers of one executor.
 //!
-//! A shard is a pinned executor that runs one task: a driver, which owns all of the shard's sockets, and [`serve::Serve`],
+//! A shard is a pinned thread with an executor that runs one task: a driver, which owns all of the shard's sockets, and [`serve::Serve`],
 //! which knows what to do with what they bring. No task, timer or buffer per socket.
 //!
 //! - [`serve`], [`udp`], [`tcp`], [`tcp_out`]: the logic, without system calls, clocks or executor.
@@ -11,13 +11,14 @@
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
 //!   work here. [`sys`]: all that is unsafe.
-//! - [`bind`], [`handle`]: sockets, and starting a shard.
+//! - [`bind`], [`handle`]: sockets, and starting a shard. [`executor`]: what runs it.
 
 mod base;
 pub mod bind;
 pub mod clients;
 pub mod clock;
 pub mod conn;
+pub mod executor;
 pub mod gather;
 pub mod handle;
 pub mod io;
@@ -50,6 +51,7 @@ pub mod watch;
 pub mod wheel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
+pub use executor::Executor;
 pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, Tuning, spawn};
 pub use own::Own;
 pub use reload::Swap;

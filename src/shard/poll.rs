@@ -2,10 +2,11 @@
 //!
 //! While there was traffic just now it waits in epoll itself, for at most 10 ms; else it parks the
 //! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
-//! it is preempted before it ran anything.
+//! it is preempted before it ran anything. On a plain thread it waits for the epoll set itself, to the microsecond.
 
 use super::base::DriverIo;
 use super::bind::Bound;
+use super::executor::{Executor, wait_readable};
 use super::handle::{Command, Ended};
 use super::io::ConnId;
 use super::poll_io::{PollIo, Token};
@@ -64,7 +65,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self) -> io::Result<Ended> {
+    pub(super) async fn run(mut self, executor: Executor) -> io::Result<Ended> {
         let mut events = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS];
         let mut readiness = Readiness::new();
         loop {
@@ -75,12 +76,17 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             let mut epoll_wait = wait;
             if !wait.is_zero() && self.turn.is_calm() {
-                park(wait, |cx| match readiness.poll(self.io.epoll(), cx) {
-                    Poll::Ready(Ok(())) => Poll::Ready(()),
-                    // Without a descriptor to spare the timer has to do.
-                    Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
-                })
-                .await;
+                match executor {
+                    Executor::Thread => wait_readable(self.io.epoll(), wait)?,
+                    Executor::Glommio => {
+                        park(wait, |cx| match readiness.poll(self.io.epoll(), cx) {
+                            Poll::Ready(Ok(())) => Poll::Ready(()),
+                            // Without a descriptor to spare the timer has to do.
+                            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
+                        })
+                        .await;
+                    }
+                }
                 epoll_wait = Duration::ZERO;
             }
             // A wait takes all that is there, up to far more than a turn after which it would gather.
@@ -93,7 +99,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.on_event(Token::of(event.data), event.flags);
                 self.turn.had_traffic();
             }
-            yield_if_due().await;
+            yield_if_due(executor).await;
         }
         Ok(self.turn.finish(&mut self.io))
     }

@@ -2,9 +2,10 @@
 //!
 //! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share; what is begun or
 //! cancelled goes to the kernel with the wait. While there was traffic just now it waits in the ring itself, for at most
-//! 10 ms; else it parks the executor until the ring signals.
+//! 10 ms; else it parks the executor until the ring signals. On a plain thread it always waits in the ring.
 
 use super::base::DriverIo;
+use super::executor::Executor;
 use super::handle::{Command, Ended};
 use super::protocol::Protocol;
 use super::ring_io::{RingIo, conn};
@@ -47,7 +48,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self) -> io::Result<Ended> {
+    pub(super) async fn run(mut self, executor: Executor) -> io::Result<Ended> {
         let mut done = Vec::with_capacity(COMPLETIONS_MAX);
         let mut readiness = Readiness::new();
         loop {
@@ -56,7 +57,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if self.turn.is_over() {
                 break;
             }
-            if !wait.is_zero() && self.turn.is_calm() {
+            if executor == Executor::Glommio && !wait.is_zero() && self.turn.is_calm() {
                 self.io.wait(Duration::ZERO)?;
                 self.park(&mut readiness, wait).await;
                 wait = Duration::ZERO;
@@ -73,7 +74,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.on_done(done);
             }
             self.turn.flush(&mut self.io);
-            yield_if_due().await;
+            yield_if_due(executor).await;
         }
         let left = self.turn.finish(&mut self.io);
         // Connections are closed before the operations on them are ended.

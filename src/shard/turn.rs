@@ -2,6 +2,7 @@
 
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
+use super::executor::Executor;
 use super::gather::{Gather, READY_MAX};
 use super::handle::Command;
 use super::handle::Ended;
@@ -298,10 +299,10 @@ pub(super) async fn park(wait: Duration, mut event: impl FnMut(&mut Context<'_>)
     poll_fn(|cx| if Pin::new(&mut timer).poll(cx).is_ready() { Poll::Ready(()) } else { event(cx) }).await;
 }
 
-/// Lets the executor do what it has to. A timer is pending meanwhile: without one it may stop for good when it is preempted before
+/// Lets the executor do what it has to, if it is one. A timer is pending meanwhile: without one it may stop for good when it is preempted before
 /// it ran anything.
-pub(super) async fn yield_if_due() {
-    if glommio::executor().need_preempt() {
+pub(super) async fn yield_if_due(executor: Executor) {
+    if executor == Executor::Glommio && glommio::executor().need_preempt() {
         let mut timer = glommio::timer::Timer::new(Duration::from_nanos(WAIT_NS_MAX));
         poll_fn(|cx| {
             let _ = Pin::new(&mut timer).poll(cx);

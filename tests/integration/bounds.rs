@@ -1,7 +1,7 @@
 //! What the program does without: centres that may not ask, descriptors, a disk, io_uring.
 
 use crate::harness::{Ended, PROGRAM, Run, Tcp, Tree, fsu, run_to_end};
-use crate::wire::{meter, reply, request};
+use crate::wire::{heartbeat, meter, reply, request};
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use seccompiler::{SeccompAction, SeccompFilter};
 use serde_json::{Value, json};
@@ -143,29 +143,118 @@ fn a_full_disk_costs_records_and_nothing_else() {
     assert!((1..=2).contains(&told), "at once, and at the end what came since: {told}");
 }
 
-/// `run` where io_uring is refused with this error, as a container's seccomp profile does; it has to end by itself.
-fn without_io_uring(tree: &Tree, errno: i32) -> Ended {
-    let mut command = after(tree, "true", &[]);
+/// Does something where io_uring is refused with this error, as a container's seccomp profile does.
+fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
     // The filter is this thread's, and of what it starts.
-    let run = move || {
-        let rules = BTreeMap::from([(libc::SYS_io_uring_setup, vec![])]);
+    let filtered = move || {
+        let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
+        let rules = BTreeMap::from(calls.map(|call| (call, vec![])));
         let arch = std::env::consts::ARCH.try_into().expect("a known processor");
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch);
         let program: seccompiler::BpfProgram = filter.expect("a filter").try_into().expect("a program");
         seccompiler::apply_filter(&program).expect("a thread may give up what it wants");
-        run_to_end(&mut command)
+        what()
     };
-    std::thread::spawn(run).join().expect("it ended")
+    std::thread::scope(|scope| scope.spawn(filtered).join().expect("it ended"))
 }
 
 #[test]
 fn where_io_uring_is_forbidden_it_says_what_to_change() {
     let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
     for (errno, said) in [(libc::EPERM, "seccomp=unconfined"), (libc::ENOSYS, "or later is needed")] {
-        let ended = without_io_uring(&tree, errno);
+        let mut command = after(&tree, "true", &["--driver", "ring"]);
+        let ended = without_io_uring(errno, || run_to_end(&mut command));
         assert_eq!(ended.code, Some(4), "{ended:?}");
         assert!(ended.stderr.contains("io_uring: ") && ended.stderr.contains(said), "{}", ended.stderr);
     }
+}
+
+/// All three transports, a delayed reply, a heartbeat, a reload and the drain.
+fn serve_all(tree: &Tree, args: &[&str]) -> (Vec<String>, Ended) {
+    let mut run = Run::start(tree, args);
+    let said = run.said.clone();
+    let (udp, broadcast, mut tcp) = (run.udp("udp"), run.udp("broadcast"), run.tcp("tcp"));
+    for tag in 0..20 {
+        udp.send(&request(ID, [1, 1], &asked(tag)));
+        broadcast.send(&asked(tag));
+        tcp.send(&asked(tag));
+    }
+    for tag in 0..20 {
+        assert_eq!(udp.receive(), reply(ID, [1, 1], &answer(tag)));
+        assert_eq!(broadcast.receive(), answer(tag));
+        tcp.expect(&answer(tag));
+    }
+    let delayed = meter(1, 3, &[0, 7]);
+    assert_eq!(broadcast.ask(&delayed), delayed);
+    tcp.send(&delayed);
+    tcp.expect(&delayed);
+    let beats = run.udp("beats");
+    assert_eq!(beats.ask(&request("4", [1, 1], &asked(1))), reply("4", [1, 1], &answer(1)));
+    assert_eq!(beats.receive(), heartbeat("4", 1));
+    run.reload();
+    tcp.send(&asked(1));
+    tcp.expect(&answer(1));
+    // Due within the drain.
+    broadcast.send(&delayed);
+    broadcast.send(&asked(1));
+    assert_eq!(broadcast.receive(), answer(1));
+    let ended = run.stop();
+    assert_eq!(broadcast.receive(), delayed);
+    (said, ended)
+}
+
+fn all_kinds() -> Tree {
+    let beats = json!({"heartbeat_enable": true, "heartbeat_interval": 0.05});
+    let fsus = [
+        fsu("udp", ID, "udp", &json!({})),
+        fsu("tcp", "2", "tcp", &json!({})),
+        fsu("broadcast", "3", "broadcast", &json!({})),
+        fsu("beats", "4", "udp", &beats),
+    ];
+    Tree::new(&fsus, &json!({}))
+}
+
+fn executor_line(said: &[String]) -> Option<&str> {
+    said.iter().map(|line| line.trim()).find(|line| line.starts_with("executor"))
+}
+
+#[test]
+fn h16_without_io_uring_everything_is_served_on_plain_threads() {
+    let tree = all_kinds();
+    for (errno, why) in [(libc::EPERM, "refused here"), (libc::ENOSYS, "there is none")] {
+        for driver in ["poll", "auto"] {
+            let (said, ended) = without_io_uring(errno, || serve_all(&tree, &["--driver", driver, "--shards", "2"]));
+            let line = executor_line(&said).expect("a line");
+            assert!(line.contains("thread (not glommio: io_uring: ") && line.contains(why), "{line}");
+            assert_eq!(
+                (&ended.stats["run"]["executor"], &ended.stats["run"]["driver"]),
+                (&json!("thread"), &json!("poll"))
+            );
+            assert_eq!(ended.count("/totals/dropped_total"), 0);
+        }
+    }
+}
+
+#[test]
+fn h16_with_too_little_locked_memory_everything_is_served_on_plain_threads() {
+    let tree = all_kinds();
+    let mut command = after(&tree, "ulimit -l 64", &[]);
+    let run = Run::ready(&mut command, tree.path("stats.json"));
+    let line = executor_line(&run.said).expect("a line");
+    assert!(
+        line.contains("not glommio: locked memory: 512 KiB are needed, the limit is 64 KiB (ulimit -l 512;"),
+        "{line}"
+    );
+    assert_eq!(run.udp("broadcast").ask(&asked(1)), answer(1));
+    run.stop();
+}
+
+#[test]
+fn h16_glommio_stays_where_it_can_run() {
+    let (said, ended) = serve_all(&all_kinds(), &["--driver", "poll"]);
+    // Where this machine itself forbids io_uring, a line says so.
+    let expected = if executor_line(&said).is_some() { "thread" } else { "glommio" };
+    assert_eq!(ended.stats["run"]["executor"], expected);
 }
 
 #[test]

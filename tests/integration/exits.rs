@@ -248,8 +248,6 @@ fn requirements_of_the_machine() {
     let fsus: Vec<Value> = (10..60).map(|n| fsu(&format!("site{n}"), &n.to_string(), "tcp", &json!({}))).collect();
     let tree = Tree::new(&fsus, &json!({}));
     assert_exit(&limited(&tree, "-n 70"), 4, &["open files: ", "the limit is 70", "ulimit -n "]);
-    let memory = ["locked memory: 512 KiB are needed, the limit is 64 KiB", "ulimit -l 512"];
-    assert_exit(&limited(&tree, "-l 64"), 4, &memory);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::shard::gather::GATHER_US;
 use crate::shard::handle::spawn_with;
-use crate::shard::{Bound, DriverKind, Handle, ShardSpec, Tuning, bind_tcp, bind_udp, ring_missing};
+use crate::shard::{Bound, DriverKind, Executor, Handle, ShardSpec, Tuning, bind_tcp, bind_udp, ring_missing};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream, UdpSocket};
 use std::time::Duration;
@@ -11,15 +11,26 @@ use std::time::Duration;
 /// Long enough for any machine; nothing waits for its end when all is well.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Each of these as a test with either driver; the ring one where the machine has it.
+/// What runs a shard, and what drives its sockets.
+type How = (Executor, DriverKind);
+
+/// Each of these as a test with either driver; the ring one where the machine has it. The same on a plain thread.
 macro_rules! with_both_drivers {
     ($($name:ident),+ $(,)?) => {
         mod poll {
-            $(#[test] fn $name() { super::$name(super::DriverKind::Poll); })+
+            $(#[test] fn $name() { super::$name((super::Executor::Glommio, super::DriverKind::Poll)); })+
+        }
+        mod h16_poll_on_a_plain_thread {
+            $(#[test] fn $name() { super::$name((super::Executor::Thread, super::DriverKind::Poll)); })+
         }
         mod ring {
             $(#[test] fn $name() {
-                if super::ring_missing().is_none() { super::$name(super::DriverKind::Ring); }
+                if super::ring_missing().is_none() { super::$name((super::Executor::Glommio, super::DriverKind::Ring)); }
+            })+
+        }
+        mod h16_ring_on_a_plain_thread {
+            $(#[test] fn $name() {
+                if super::ring_missing().is_none() { super::$name((super::Executor::Thread, super::DriverKind::Ring)); }
             })+
         }
     };
@@ -33,13 +44,14 @@ with_both_drivers!(
 );
 
 /// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
-fn start(driver: DriverKind, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
+fn start((executor, driver): How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
     let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
     let records = Records { on: true, ..Records::default() };
     let handle = spawn_with(
         ShardSpec {
             index: 0,
             cpu: None,
+            executor,
             driver,
             fleet: fleet(sockets.len(), transport, |_| {}),
             fsus: sockets.into_iter().enumerate().collect(),
@@ -74,9 +86,9 @@ fn receive(client: &UdpSocket) -> u8 {
     buffer[0]
 }
 
-fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(driver: DriverKind) {
+fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(how: How) {
     let sockets = (0..20).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
-    let (handle, addresses, records) = start(driver, Transport::Udp, sockets);
+    let (handle, addresses, records) = start(how, Transport::Udp, sockets);
     let client = udp_client();
     let mut expected = 0;
     for round in 0..10 {
@@ -111,8 +123,8 @@ fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(driver: DriverKi
     assert_eq!(replies, expected + 1);
 }
 
-fn bursts_on_one_socket_are_answered_whole(driver: DriverKind) {
-    let (handle, addresses, _) = start(driver, Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
+fn bursts_on_one_socket_are_answered_whole(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
     let client = udp_client();
     for _ in 0..50 {
         for _ in 0..100 {
@@ -127,8 +139,8 @@ fn bursts_on_one_socket_are_answered_whole(driver: DriverKind) {
     assert_eq!((counters[0].1.received, counters[0].1.answered), (5_000, 5_000));
 }
 
-fn connections_are_answered_finished_and_reset(driver: DriverKind) {
-    let (handle, addresses, _) = start(driver, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+fn connections_are_answered_finished_and_reset(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
     let mut clients: Vec<TcpStream> = (0..50).map(|_| tcp_client(addresses[0])).collect();
     for client in &mut clients {
         client.write_all(b"[a0]x[b").unwrap();
@@ -164,8 +176,8 @@ fn connections_are_answered_finished_and_reset(driver: DriverKind) {
     assert_eq!((counters.dropped[Reason::Garbage as usize], counters.dropped_total()), (50, 50));
 }
 
-fn a_slow_reader_gets_everything(driver: DriverKind) {
-    let (handle, addresses, _) = start(driver, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+fn a_slow_reader_gets_everything(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
     let mut client = tcp_client(addresses[0]);
     let mut writer = client.try_clone().unwrap();
     let requests = 20_000;

@@ -1,0 +1,175 @@
+//! What runs a shard's one task, the driver: glommio, or a plain thread where glommio cannot start.
+//!
+//! glommio needs io_uring and locked memory, also under the epoll driver: containers forbid the one and are short of the other. A
+//! driver waits in the kernel by itself, but for the calm between requests, when it parks glommio; on a plain thread it waits in
+//! the kernel then, too.
+
+use super::handle::ShardError;
+use crossbeam_channel::bounded;
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use std::future::Future;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Memory that glommio registers for its own files: a shard has none. The default is 10 MiB.
+const EXECUTOR_IO_BYTES: usize = 65_536;
+
+/// What runs a shard. Replies do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// glommio: needs io_uring and locked memory.
+    Glommio,
+    /// A plain thread: needs neither.
+    Thread,
+}
+
+impl Executor {
+    /// As the statistics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Glommio => "glommio",
+            Self::Thread => "thread",
+        }
+    }
+}
+
+/// A shard's thread.
+#[derive(Debug)]
+pub(super) enum Thread<T: Send + 'static> {
+    /// One of glommio's.
+    Glommio(ExecutorJoinHandle<io::Result<T>>),
+    /// A plain one.
+    Plain(JoinHandle<io::Result<T>>),
+}
+
+impl<T: Send + 'static> Thread<T> {
+    /// Starts a shard's thread, on that processor if one is given. `task` makes what it runs, there.
+    ///
+    /// # Errors
+    /// The executor cannot start, or the thread may not have that processor.
+    pub(super) fn start<F: Future<Output = io::Result<T>> + 'static>(
+        executor: Executor,
+        index: usize,
+        cpu: Option<usize>,
+        task: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<Self, ShardError> {
+        let name = format!("shard-{index}");
+        let failed = |message| ShardError::Executor { index, message };
+        match executor {
+            Executor::Glommio => LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
+                .name(&name)
+                .io_memory(EXECUTOR_IO_BYTES)
+                .spawn(task)
+                .map(Self::Glommio)
+                .map_err(|error| failed(error.to_string())),
+            Executor::Thread => plain(name, cpu, task).map(Self::Plain).map_err(failed),
+        }
+    }
+
+    /// Waits for its end: what came of it, or why it ended.
+    pub(super) fn join(self) -> Result<T, String> {
+        match self {
+            Self::Glommio(thread) => thread.join().map_err(|error| error.to_string())?,
+            Self::Plain(thread) => thread.join().map_err(|_| "it panicked".to_owned())?,
+        }
+        .map_err(|error| error.to_string())
+    }
+}
+
+/// Starts a plain thread, and waits until it has its processor.
+fn plain<T: Send + 'static, F: Future<Output = io::Result<T>>>(
+    name: String,
+    cpu: Option<usize>,
+    task: impl FnOnce() -> F + Send + 'static,
+) -> Result<JoinHandle<io::Result<T>>, String> {
+    let (tell, told) = bounded(1);
+    let run = move || {
+        let pinned = cpu.map_or(Ok(()), pin_to);
+        let is_pinned = pinned.is_ok();
+        // Whoever started it waits for this.
+        let _ = tell.send(pinned);
+        if is_pinned { ready_at_once(task()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| format!("no thread: {error}"))?;
+    match (told.recv(), cpu) {
+        (Ok(Err(error)), Some(cpu)) => Err(format!("it may not run on processor {cpu} alone: {error}")),
+        _ => Ok(thread),
+    }
+}
+
+fn pin_to(cpu: usize) -> io::Result<()> {
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Runs what waits in the kernel only, never for an executor.
+fn ready_at_once<T>(task: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    match pin!(task).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::Error::other("it waits for an executor, and runs on a plain thread")),
+    }
+}
+
+/// Waits until a descriptor is readable, but not longer than `at_most`, to the microsecond.
+pub(super) fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    let time = Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: at_most.subsec_nanos().into() };
+    match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&time)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn start<F: Future<Output = io::Result<u8>> + 'static>(
+        cpu: Option<usize>,
+        task: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<u8, String> {
+        Thread::start(Executor::Thread, 3, cpu, task).map_err(|error| error.to_string())?.join()
+    }
+
+    #[test]
+    fn h16_a_plain_thread_runs_a_task_to_its_end() {
+        let named = || async { Ok(std::thread::current().name().map_or(0, str::len) as u8) };
+        assert_eq!(start(None, named), Ok(7));
+        let failing = || async { Err(io::Error::other("on purpose")) };
+        assert_eq!(start(None, failing), Err("on purpose".to_owned()));
+        assert_eq!(start(None, || async { panic!("on purpose") }), Err("it panicked".to_owned()));
+        let waiting = start(None, || std::future::pending());
+        assert!(waiting.as_ref().is_err_and(|text| text.contains("plain thread")), "{waiting:?}");
+    }
+
+    #[test]
+    fn h16_a_plain_thread_has_its_processor_alone_or_says_so() {
+        let allowed = || rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed().is_set(cpu)).unwrap();
+        let alone = move || async move { Ok(u8::from(allowed().count() == 1 && allowed().is_set(first))) };
+        assert_eq!(start(Some(first), alone), Ok(1));
+        for none in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU] {
+            let text = start(Some(none), || async { Ok(0) }).unwrap_err();
+            assert!(text.contains(&format!("the executor cannot start: it may not run on processor {none}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn h16_a_wait_ends_when_there_is_something_or_with_its_time() {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        wait_readable(ours.as_fd(), Duration::from_micros(1)).unwrap();
+        theirs.send(b"1").unwrap();
+        wait_readable(ours.as_fd(), Duration::from_secs(1_000)).unwrap();
+    }
+}
