@@ -68,7 +68,7 @@ say "what the machine needs"
 need_build_tools
 raise_open_files
 printf 'kernel %s, open files %s, locked memory %s KiB\n' "$(uname -r)" "$(ulimit -n)" "$(ulimit -l)"
-echo "io_uring and both limits are tried by the program itself when it starts; it says what to change."
+echo "io_uring and both limits are tried by the program itself when it starts; it says what it does without, and what to change."
 
 say "build (the first time takes a few minutes)"
 cargo build --release --locked --quiet
