@@ -265,10 +265,13 @@ impl Prepared {
         let tcp = self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp).count();
         let chosen = Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing);
         let chosen = chosen.map_err(|missing| {
-            let remedies: String = lacking.iter().map(|one| format!("\n  {one}")).collect();
+            let remedies: Vec<String> = lacking.iter().map(|one| format!("\n  {one}")).collect();
             CliError::new(
                 Exit::Machine,
-                format!("--driver ring is not possible here: {missing} (--driver auto takes poll){remedies}"),
+                format!(
+                    "--driver ring is not possible here: {missing} (--driver auto takes poll){}",
+                    remedies.concat()
+                ),
             )
         })?;
         Ok(chosen.on_what_is_there(&lacking))

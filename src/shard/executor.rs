@@ -149,7 +149,7 @@ mod tests {
         let failing = || async { Err(io::Error::other("on purpose")) };
         assert_eq!(start(None, failing), Err("on purpose".to_owned()));
         assert_eq!(start(None, || async { panic!("on purpose") }), Err("it panicked".to_owned()));
-        let waiting = start(None, || std::future::pending());
+        let waiting = start(None, std::future::pending);
         assert!(waiting.as_ref().is_err_and(|text| text.contains("plain thread")), "{waiting:?}");
     }
 
