@@ -106,7 +106,7 @@ impl<'p> World<'p> {
     fn deliver(&mut self, peer: SocketAddr, bytes: &[u8]) {
         let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
         let now = Now { unix_ms: self.now_ms as i64, utc_offset_s: 0 };
-        let moment = Moment::at(now, 0);
+        let moment = Moment::at(now, self.now_ms);
         let mut sent = Sent::default();
         let (state, scratch) = (&mut self.state, &mut self.scratch);
         datagram::on_datagram_from(&run, self.fsu, state, peer, bytes, moment, scratch, &mut sent);

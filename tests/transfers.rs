@@ -124,8 +124,11 @@ fn cases_are_wide() {
         "no_data",
         "no_place",
         "no_transfer",
+        "not_kept",
         "one_frame",
         "other_frame",
+        "place_of_client",
+        "place_of_host",
         "place_taken",
         "several_frames",
     ] {

@@ -175,7 +175,7 @@ pub struct Moment {
     pub arrived_ns: i64,
     /// Replies before this one on the same connection are due then; 0: none.
     pub not_before_ns: i64,
-    /// Time since the start of the run.
+    /// Time since the start of the run, on the monotonic clock: what lasts is measured by this.
     pub since_start_ms: u64,
 }
 
@@ -189,6 +189,13 @@ impl Moment {
     #[inline]
     pub fn due_ns(&self, delay_ns: i64) -> i64 {
         self.arrived_ns.saturating_add(delay_ns).max(self.not_before_ns)
+    }
+
+    /// The same moment as one that is due then, on the clock that nobody sets: milliseconds since the start of the run.
+    #[inline]
+    pub fn since_start_at(&self, due_ns: i64) -> u64 {
+        let wait_ms = self.clock_at(due_ns).unix_ms.saturating_sub(self.now.unix_ms);
+        self.since_start_ms.saturating_add(wait_ms.max(0) as u64)
     }
 
     /// What the clock says to a reply that is due then. One that is due already leaves now.

@@ -5,7 +5,12 @@
 //! next frame, or again for the one sent last, is met; any other is refused.
 //!
 //! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
-//! frame was sent stays until then, as that frame may be lost; it counts as completed already.
+//! frame was sent stays until then, as that frame may be lost; it counts as completed already. All of this is on the
+//! monotonic clock: setting the wall clock ends no transfer and keeps none.
+//!
+//! Places are shared ([`shares`]): whoever has fewer than another may take one of that one's.
+
+mod shares;
 
 use super::about::{self, About, NONE, What, told};
 use super::build::{Inputs, build, finish, is_refusal};
@@ -15,6 +20,7 @@ use super::random::{Dice, delay_ns};
 use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use shares::Shares;
 use crate::codec::checksum::{read_number, write_number};
 use crate::codec::inner::{self, Frame, carries, length_value_less};
 use crate::codec::reason::Reason;
@@ -22,7 +28,7 @@ use crate::plan::fleet::Fsu;
 use crate::plan::rule::Reply;
 use crate::plan::template::{KeyPart, Template};
 use crate::plan::transfer::{Payload, Transfer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -34,6 +40,8 @@ struct Key {
     did: u64,
 }
 
+/// Asking again for a frame keeps its transfer open for so many timeouts from the moment the frame was first due.
+const KEPT_TIMEOUTS: u64 = 3;
 /// Largest buffer that an ended transfer leaves for the next one.
 const KEPT_BUFFER_BYTES_MAX: usize = 1_024;
 
@@ -64,8 +72,14 @@ struct Open {
     data: Data,
     /// The frame sent last.
     last: u64,
-    /// Idle from then on.
-    since_unix_ms: i64,
+    /// Idle from then on; milliseconds since the start of the run.
+    since_ms: u64,
+    /// When the frame sent last was due for the first time.
+    first_ms: u64,
+    /// Its host among [`Transfers::hosts`].
+    host: u32,
+    /// Its client among [`Transfers::clients`].
+    client: u32,
 }
 
 impl Open {
@@ -73,8 +87,18 @@ impl Open {
         self.last + 1 >= transfer.frames(self.data.bytes().len())
     }
 
-    fn is_idle(&self, transfer: &Transfer, now_unix_ms: i64) -> bool {
-        now_unix_ms.saturating_sub(self.since_unix_ms) >= transfer.timeout_ms as i64
+    fn is_idle(&self, transfer: &Transfer, now_ms: u64) -> bool {
+        now_ms.saturating_sub(self.since_ms) >= transfer.timeout_ms
+    }
+
+    /// A frame of it is due then: the next one, or the one sent last once more.
+    fn on_frame_due(&mut self, is_next: bool, transfer: &Transfer, now_ms: u64, due_ms: u64) {
+        if is_next {
+            self.first_ms = due_ms;
+        } else if now_ms >= self.first_ms.saturating_add(transfer.timeout_ms.saturating_mul(KEPT_TIMEOUTS)) {
+            return;
+        }
+        self.since_ms = due_ms;
     }
 }
 
@@ -82,6 +106,10 @@ impl Open {
 #[derive(Clone, Debug, Default)]
 pub struct Transfers {
     list: Vec<Open>,
+    /// Places by host.
+    hosts: Shares<IpAddr>,
+    /// Places by client.
+    clients: Shares<SocketAddr>,
     /// Buffers of ended transfers, at most as many as were ever open at once.
     spare: Vec<Vec<u8>>,
 }
@@ -105,7 +133,9 @@ impl Transfers {
     }
 
     fn remove(&mut self, index: usize) {
-        let Open { head, data, .. } = self.list.remove(index);
+        let Open { head, data, host, client, .. } = self.list.remove(index);
+        self.hosts.leave(host);
+        self.clients.leave(client);
         let own = if let Data::Own(bytes) = data { Some(bytes) } else { None };
         for mut buffer in own.into_iter().chain([head]) {
             if buffer.capacity() <= KEPT_BUFFER_BYTES_MAX {
@@ -129,7 +159,8 @@ impl Deref for MaybeTransfers {
 
     #[inline]
     fn deref(&self) -> &Transfers {
-        static NONE: Transfers = Transfers { list: Vec::new(), spare: Vec::new() };
+        static NONE: Transfers =
+            Transfers { list: Vec::new(), hosts: Shares::NONE, clients: Shares::NONE, spare: Vec::new() };
         self.0.as_deref().unwrap_or(&NONE)
     }
 }
@@ -168,6 +199,12 @@ pub(super) fn is_same(was: &Template, is: &Template) -> bool {
         )
     };
     place(before) == place(now) && before.data_cmd == now.data_cmd && was.left == is.left && was.tail == is.tail
+}
+
+/// Of those that `may` go, the one that has been idle for longest; of several the first.
+fn longest_idle(transfers: &Transfers, may: impl Fn(&Open) -> bool) -> Option<usize> {
+    let open = transfers.list.iter().enumerate().filter(|(_, open)| may(open));
+    open.min_by_key(|(_, open)| open.since_ms).map(|(index, _)| index)
 }
 
 /// How a transfer ended before its last frame was sent.
@@ -270,7 +307,7 @@ impl Served<'_> {
     /// The open transfer of this client and device, unless it has been idle for too long.
     fn live(&self, state: &mut FsuState) -> Option<usize> {
         let index = state.transfers.position(self.key)?;
-        if state.transfers.list[index].is_idle(self.transfer, self.moment.now.unix_ms) {
+        if state.transfers.list[index].is_idle(self.transfer, self.moment.since_start_ms) {
             end(state, index, self.transfer, End::Idle);
             return None;
         }
@@ -287,7 +324,7 @@ impl Served<'_> {
         let answered = answer(self.run, self.fsu, self.key.device, state, frame, self.moment, scratch);
         let Answered { verdict, is_command, reply } = answered;
         if is_command && let Some(index) = state.transfers.position(self.key) {
-            let idle = state.transfers.list[index].is_idle(self.transfer, self.moment.now.unix_ms);
+            let idle = state.transfers.list[index].is_idle(self.transfer, self.moment.since_start_ms);
             end(state, index, self.transfer, if idle { End::Idle } else { End::Aborted });
         }
         let due_ns = match verdict {
@@ -312,7 +349,10 @@ impl Served<'_> {
             Payload::Built | Payload::None => Data::Own(state.transfers.buffer(&scratch.text)),
         };
         let head = state.transfers.buffer(&scratch.reply);
-        let open = Open { key: self.key, head, data, last: 0, since_unix_ms: self.moment.clock_at(due_ns).unix_ms };
+        let due_ms = self.moment.since_start_at(due_ns);
+        let host = state.transfers.hosts.enter(self.key.peer.ip());
+        let client = state.transfers.clients.enter(self.key.peer);
+        let open = Open { key: self.key, head, data, last: 0, since_ms: due_ms, first_ms: due_ms, host, client };
         state.counters.transfers_opened += 1;
         state.counters.transfers_completed += u64::from(open.is_complete(self.transfer));
         self.data_frame(&open, scratch);
@@ -352,26 +392,56 @@ impl Served<'_> {
 
     /// False: there is no place for one more transfer.
     fn make_room(&self, state: &mut FsuState) -> bool {
-        let now_unix_ms = self.moment.now.unix_ms;
+        let now_ms = self.moment.since_start_ms;
         if state.transfers.len() < self.transfer.transfers_max {
             return true;
         }
         for index in (0..state.transfers.len()).rev() {
-            if state.transfers.list[index].is_idle(self.transfer, now_unix_ms) {
-                end(state, index, self.transfer, End::Idle);
+            let transfer = self.transfer_of(&state.transfers.list[index]);
+            if state.transfers.list[index].is_idle(transfer, now_ms) {
+                end(state, index, transfer, End::Idle);
             }
         }
         if state.transfers.len() < self.transfer.transfers_max {
             return true;
         }
-        // One that has been sent whole is kept only in case its last frame was lost.
-        let complete = |open: &&Open| open.is_complete(self.transfer);
-        let longest = state.transfers.list.iter().filter(complete).min_by_key(|open| open.since_unix_ms);
-        let Some(index) = longest.map(|open| open.key).and_then(|key| state.transfers.position(key)) else {
+        let Some(index) = self.spared(&state.transfers).or_else(|| self.past_its_share(&state.transfers)) else {
             return false;
         };
-        state.transfers.remove(index);
+        let transfer = self.transfer_of(&state.transfers.list[index]);
+        end(state, index, transfer, End::Aborted);
         true
+    }
+
+    /// One that has been sent whole is kept only in case its last frame was lost: the longest idle one of those, but none of
+    /// a host with fewer places than this one's.
+    fn spared(&self, transfers: &Transfers) -> Option<usize> {
+        let own = transfers.hosts.held(self.key.peer.ip());
+        longest_idle(transfers, |open| {
+            open.is_complete(self.transfer_of(open)) && transfers.hosts.of(open.host) >= own
+        })
+    }
+
+    /// The longest idle one of the host that has most places, where it has at least two more than this client's host; else
+    /// the same among the clients of this host. So nobody gains by more addresses, and places do not go to and fro.
+    fn past_its_share(&self, transfers: &Transfers) -> Option<usize> {
+        let (hosts, clients) = (&transfers.hosts, &transfers.clients);
+        let (own, most) = (hosts.held(self.key.peer.ip()), hosts.most(|_| true));
+        if own + 1 < most {
+            return longest_idle(transfers, |open| hosts.of(open.host) == most);
+        }
+        let is_here = |client: &SocketAddr| client.ip() == self.key.peer.ip();
+        let (own, most) = (clients.held(self.key.peer), clients.most(is_here));
+        if own + 1 < most {
+            return longest_idle(transfers, |open| is_here(&open.key.peer) && clients.of(open.client) == most);
+        }
+        None
+    }
+
+    /// What its template says of an open transfer.
+    fn transfer_of(&self, open: &Open) -> &Transfer {
+        let device = self.fsu.devices.get(open.key.device);
+        device.and_then(|device| device.template.transfer.as_ref()).unwrap_or(self.transfer)
     }
 
     /// A demand for a data frame; `command`: the template has a command for it.
@@ -420,7 +490,8 @@ impl Served<'_> {
         }
         let advanced = wanted != open.last;
         open.last = wanted;
-        open.since_unix_ms = self.moment.clock_at(due_ns).unix_ms;
+        let (now_ms, due_ms) = (self.moment.since_start_ms, self.moment.since_start_at(due_ns));
+        open.on_frame_due(advanced, self.transfer, now_ms, due_ms);
         state.counters.transfers_completed += u64::from(advanced && open.is_complete(self.transfer));
         self.data_frame(open, scratch);
         scratch.drawn.clear();

@@ -17,6 +17,10 @@ pub struct Served {
     pub verify: Verify,
     pub now: Clock,
     pub fsuid: &'static str,
+    /// Clients mostly ask for the same frame again, second by second.
+    pub is_slow: bool,
+    /// Clients mostly begin transfers.
+    pub is_crowded: bool,
 }
 
 /// Bytes of the data that a template's commands have, at most.
@@ -99,6 +103,10 @@ pub fn served(t: &mut Tape) -> Served {
         }
     };
     with_transfer(t, &mut template);
+    let (is_slow, is_crowded) = (t.chance(15), t.chance(25));
+    if is_crowded {
+        template["protocol"]["transfer"]["transfers_max"] = json!(2 + t.pick(3));
+    }
     let mut rules = {
         let p = Protocol(&template["protocol"]);
         file(t, &p, 95)
@@ -118,7 +126,7 @@ pub fn served(t: &mut Tape) -> Served {
             if demand.as_ref() == Some(&key_text(&json!(key))) && t.chance(30) {
                 *rule = json!({"timeout": true});
             }
-            if rule["timeout"] != true && t.chance(40) {
+            if rule["timeout"] != true && t.chance(if is_crowded { 90 } else { 40 }) {
                 let bytes = if t.chance(20) && most <= 4_000 { most } else { 1 + t.pick(200) as u64 };
                 rule["data_bytes"] = json!({"bytes": bytes, "seed": t.pick(3)});
             }
@@ -145,7 +153,8 @@ pub fn served(t: &mut Tape) -> Served {
     template["rule_file_list"] = json!(["./default.json"]);
     let verify = t.one(&[Verify::Strict, Verify::Warn, Verify::Off]);
     let now = Clock::from_seconds(Clock::parse("2026-01-12T17:30:03").seconds() + t.pick(10_000) as i64 * 86_399);
-    Served { template, files: vec![("default.json".to_owned(), rules)], verify, now, fsuid: FSUID }
+    let files = vec![("default.json".to_owned(), rules)];
+    Served { template, files, verify, now, fsuid: FSUID, is_slow, is_crowded }
 }
 
 /// The key of the command that a demand is, where the template has one for it.
@@ -168,18 +177,24 @@ pub struct Step {
 pub fn step(t: &mut Tape, served: &Served, transfers: &Transfers) -> Step {
     let protocol = &served.template["protocol"];
     let p = Protocol(protocol);
-    let mut client = 1 + t.pick(2) as u16;
-    let after_s = if t.chance(12) { 1 + t.pick(4) as i64 } else { 0 };
+    let mut client = if served.is_crowded && t.chance(60) { 1 } else { 1 + t.pick(5) as u16 };
+    let after_s = if served.is_slow && t.chance(90) {
+        1
+    } else if t.chance(12) {
+        1 + t.pick(4) as i64
+    } else {
+        0
+    };
     let Request { wire: made, good } = request(t, protocol);
-    if good.is_none() && t.chance(70) {
+    if good.is_none() && t.chance(if served.is_slow { 10 } else { 70 }) {
         return Step { after_s, client, wire: made };
     }
     let Ok(mut frame) = p.cut(&made) else { return Step { after_s, client, wire: made } };
     let transfer = &protocol["transfer"];
     let field = |name: &str| p.outside(name).unwrap();
-    let mut did = order(field("DID"), number(t.pick(2) as i128, size(field("DID")), false).unwrap());
+    let mut did = order(field("DID"), number(t.pick(4) as i128, size(field("DID")), false).unwrap());
     let begun = transfers.begun();
-    let goes_on = !begun.is_empty() && t.chance(85);
+    let goes_on = !begun.is_empty() && t.chance(if served.is_slow { 97 } else if served.is_crowded { 15 } else { 85 });
     if goes_on && t.chance(90) {
         (client, did) = t.one(&begun);
     }
@@ -189,6 +204,7 @@ pub fn step(t: &mut Tape, served: &Served, transfers: &Transfers) -> Step {
         let mark = 1_i128 << transfer["last_bit"].as_u64().unwrap();
         let next = transfers.next(client, &did).unwrap_or(0) as i128;
         let wanted = match t.pick(10) {
+            0..9 if served.is_slow => next - 1,
             0..6 => next,
             6 | 7 => next - 1,
             8 => next + 1,

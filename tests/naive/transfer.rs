@@ -18,8 +18,21 @@ struct Open {
     chunks: Vec<Vec<u8>>,
     /// Number of the frame that was sent last.
     last: usize,
-    /// When that was due.
+    /// It counts as asked for then: idle a timeout later.
     since_ms: i64,
+    /// When that frame was due for the first time.
+    first_ms: i64,
+}
+
+impl Open {
+    fn is_complete(&self) -> bool {
+        self.last == self.chunks.len() - 1
+    }
+}
+
+/// The host that a client is at.
+pub fn host(client: u16) -> u8 {
+    (client % 2) as u8
 }
 
 /// All transfers of the FSU, in the order in which they began.
@@ -177,8 +190,13 @@ impl Transfers {
         self.find(client, did).map(|at| self.open[at].last + 1)
     }
 
-    /// A place for one more; false: there is none.
-    fn make_room(&mut self, section: &Section<'_>, now_ms: i64) -> bool {
+    /// How many places those have that are like this.
+    fn held(&self, like: impl Fn(&Open) -> bool) -> usize {
+        self.open.iter().filter(|open| like(open)).count()
+    }
+
+    /// A place for one more of this client; false: there is none.
+    fn make_room(&mut self, section: &Section<'_>, client: u16, now_ms: i64) -> bool {
         let most = section.t["transfers_max"].as_u64().unwrap_or(64) as usize;
         if self.open.len() < most {
             return true;
@@ -187,18 +205,35 @@ impl Transfers {
         if self.open.len() < most {
             return true;
         }
-        let mut oldest: Option<usize> = None;
-        for (at, open) in self.open.iter().enumerate() {
-            let complete = open.last == open.chunks.len() - 1;
-            if complete && oldest.is_none_or(|other| open.since_ms < self.open[other].since_ms) {
-                oldest = Some(at);
+        let of_host = |at: u16| self.held(|open| host(open.client) == host(at));
+        let of_client = |at: u16| self.held(|open| open.client == at);
+        let oldest = |may: &dyn Fn(&Open) -> bool| {
+            let mut oldest: Option<usize> = None;
+            for (at, open) in self.open.iter().enumerate() {
+                if may(open) && oldest.is_none_or(|other| open.since_ms < self.open[other].since_ms) {
+                    oldest = Some(at);
+                }
             }
-        }
-        match oldest {
-            Some(at) => drop(self.open.remove(at)),
-            None => return false,
-        }
-        self.saw("place_taken");
+            oldest
+        };
+        let whole = oldest(&|open| open.is_complete() && of_host(open.client) >= of_host(client));
+        let most_of_hosts = self.open.iter().map(|open| of_host(open.client)).max().unwrap();
+        let of_larger_host = oldest(&|open| {
+            of_host(open.client) == most_of_hosts && most_of_hosts >= of_host(client) + 2
+        });
+        let near = |open: &&Open| host(open.client) == host(client);
+        let most_near = self.open.iter().filter(near).map(|open| of_client(open.client)).max().unwrap_or(0);
+        let of_larger_client = oldest(&|open| {
+            near(&open) && of_client(open.client) == most_near && most_near >= of_client(client) + 2
+        });
+        let (gone, why) = match (whole, of_larger_host, of_larger_client) {
+            (Some(at), ..) => (at, "place_taken"),
+            (None, Some(at), _) => (at, "place_of_host"),
+            (None, None, Some(at)) => (at, "place_of_client"),
+            (None, None, None) => return false,
+        };
+        drop(self.open.remove(gone));
+        self.saw(why);
         true
     }
 
@@ -269,14 +304,14 @@ impl Transfers {
             self.saw("no_data");
             return Said::Frames(vec![(delay_ms, wire(&answer))]);
         }
-        if !self.make_room(&section, now_ms) {
+        if !self.make_room(&section, client, now_ms) {
             self.saw("no_place");
             return Said::Frames(vec![(delay_ms, section.refusal(&request, world))]);
         }
         let size = section.t["chunk_bytes"].as_u64().unwrap_or(1024) as usize;
         let chunks: Vec<Vec<u8>> = data.chunks(size).map(<[u8]>::to_vec).collect();
         self.saw(if chunks.len() == 1 { "one_frame" } else { "several_frames" });
-        let open = Open { client, did, answer: answer.clone(), chunks, last: 0, since_ms: now_ms + delay_ms };
+        let open = Open { client, did, answer: answer.clone(), chunks, last: 0, since_ms: now_ms + delay_ms, first_ms: now_ms + delay_ms };
         let first = section.data_frame(&open);
         self.open.push(open);
         Said::Frames(vec![(delay_ms, wire(&answer)), (delay_ms, first)])
@@ -308,8 +343,16 @@ impl Transfers {
         };
         let again = self.open[at].last as i128 == wanted;
         self.open[at].last = wanted as usize;
-        self.open[at].since_ms = now_ms + delay_ms;
-        let last = self.open[at].last == self.open[at].chunks.len() - 1;
+        let is_kept = now_ms < self.open[at].first_ms + 3 * section.timeout_ms();
+        if !again {
+            self.open[at].first_ms = now_ms + delay_ms;
+        }
+        if !again || is_kept {
+            self.open[at].since_ms = now_ms + delay_ms;
+        } else {
+            self.saw("not_kept");
+        }
+        let last = self.open[at].is_complete();
         self.saw(match (again, last) {
             (true, _) => "again",
             (false, true) => "last_frame",

@@ -3,6 +3,7 @@
 
 use crate::naive::clock::Clock;
 use crate::naive::frame::Verify;
+use crate::naive::transfer::host;
 use fsu_mock::codec::civil::Now;
 use fsu_mock::codec::reason::Reason;
 use fsu_mock::config::load::Loader;
@@ -61,7 +62,9 @@ const RUN: RunContext = RunContext { seed: 7, skip_delay: false, start_mono_ms: 
 
 /// The clock's time as a moment of a zone that is UTC.
 pub fn moment(now: Clock) -> Moment {
-    Moment::at(Now { unix_ms: now.seconds() * 1000, utc_offset_s: 0 }, 0)
+    let unix_ms = now.seconds() * 1000;
+    // What lasts is measured by the other clock; it began before any time of these tests.
+    Moment::at(Now { unix_ms, utc_offset_s: 0 }, (unix_ms + (1 << 50)) as u64)
 }
 
 /// Compiles a main file: the fleet if there is no error, and every line that a check prints.
@@ -153,7 +156,7 @@ impl Product {
     /// What a client's datagram is answered with, and the milliseconds until each is due (no outer frame).
     pub fn datagram_from(&mut self, client: u16, wire: &[u8], now: Clock) -> Vec<(i64, Vec<u8>)> {
         let mut sent = Due::default();
-        let (fsu, peer, moment) = (&self.fleet.fsus[0], ([127, 0, 0, 1], client).into(), moment(now));
+        let (fsu, peer, moment) = (&self.fleet.fsus[0], ([127, 0, 0, host(client)], client).into(), moment(now));
         on_datagram_from(&RUN, fsu, &mut self.state, peer, wire, moment, &mut self.scratch, &mut sent);
         sent.0.into_iter().map(|(due_ns, bytes)| (((due_ns - moment.arrived_ns) / 1_000_000).max(0), bytes)).collect()
     }
