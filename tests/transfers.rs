@@ -127,6 +127,7 @@ fn cases_are_wide() {
         "not_kept",
         "one_frame",
         "other_frame",
+        "own_words",
         "place_of_client",
         "place_of_host",
         "place_taken",

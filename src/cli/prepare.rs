@@ -338,7 +338,10 @@ impl Prepared {
                 many => format!(", the {many} replies of its burst together"),
             };
             let text = format!("{:.1} times the request at most ({command} of {fsu}{burst})", exchange.factor());
-            let refused = format!("past {AMPLIFICATION_MAX} times a reply is not sent to another host");
+            let mut refused = format!("past {AMPLIFICATION_MAX} times a reply is not sent to another host");
+            if has_transfers(&self.fleet) {
+                refused += ", and a BroadCast command with such data is refused there";
+            }
             let past = if self.fleet.allow_amplification { "allowed (allow_amplification)" } else { &refused };
             line("worst factor", &format!("{text}; {past}"));
         }
@@ -348,6 +351,12 @@ impl Prepared {
         text.push('\n');
         text
     }
+}
+
+/// Whether an FSU has commands whose data follows in frames of its own.
+fn has_transfers(fleet: &Fleet) -> bool {
+    let mut devices = fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter());
+    devices.any(|device| device.template.transfer.is_some())
 }
 
 /// What the kernel gave each socket for datagrams that wait, and how to get more.

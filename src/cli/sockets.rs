@@ -4,7 +4,7 @@ use super::local;
 use super::summary::ranges;
 use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::shard::Own;
-use crate::shard::bind::{Bound, bind_tcp, bind_udp};
+use crate::shard::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
 use crate::words::count;
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -73,7 +73,8 @@ fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sock
 fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
     match fsu.transport {
         Transport::Tcp => bind_tcp(fsu.bind).map(Bound::Tcp),
-        Transport::Udp | Transport::Broadcast => bind_udp(fsu.bind).map(Bound::Udp),
+        Transport::Udp => bind_udp(fsu.bind).map(Bound::Udp),
+        Transport::Broadcast => bind_broadcast(fsu.bind).map(Bound::Udp),
     }
 }
 

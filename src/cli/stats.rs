@@ -107,6 +107,8 @@ pub struct Totals {
     pub transfers_timed_out: u64,
     /// Demands and commands refused for want of a transfer, or of room for one.
     pub transfers_refused: u64,
+    /// Of these, of another host, whose data is too long for it.
+    pub transfers_refused_amplification: u64,
     /// First data frames, which follow an answer unasked.
     pub data_frames_unasked: u64,
     /// Data frames sent once more.
@@ -223,6 +225,7 @@ impl Totals {
             transfers_aborted,
             transfers_timed_out,
             transfers_refused,
+            transfers_refused_amplification,
             data_frames_unasked,
             data_frames_resent,
             log_records_lost,
@@ -249,6 +252,7 @@ impl Totals {
             transfers_aborted,
             transfers_timed_out,
             transfers_refused,
+            transfers_refused_amplification,
             data_frames_unasked,
             data_frames_resent,
             log_records_lost,
@@ -431,6 +435,7 @@ pub(super) fn add(sum: &mut Counters, one: &Counters) {
     sum.transfers_aborted += one.transfers_aborted;
     sum.transfers_timed_out += one.transfers_timed_out;
     sum.transfers_refused += one.transfers_refused;
+    sum.transfers_refused_amplification += one.transfers_refused_amplification;
     sum.data_frames_unasked += one.data_frames_unasked;
     sum.data_frames_resent += one.data_frames_resent;
     sum.log_records_lost += one.log_records_lost;

@@ -41,6 +41,7 @@ impl Stats {
         let Totals { bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
         let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;
         let Totals { transfers_timed_out, transfers_refused, data_frames_resent, .. } = self.totals;
+        let too_long = self.totals.transfers_refused_amplification;
         for (many, one, several) in [
             (transfers_opened, "transfer was begun", "transfers were begun"),
             (transfers_completed, "transfer was sent to its last frame", "transfers were sent to their last frame"),
@@ -50,6 +51,11 @@ impl Stats {
                 transfers_refused,
                 "demand or command was refused: no such transfer, or no room for one",
                 "demands or commands were refused: no such transfer, or no room for one",
+            ),
+            (
+                too_long,
+                "of these was refused: its data is too long for another host (allow_amplification)",
+                "of these were refused: their data is too long for another host (allow_amplification)",
             ),
             (data_frames_resent, "data frame was sent again", "data frames were sent again"),
             (bad_checksum_seen, "request had a wrong checksum", "requests had a wrong checksum"),

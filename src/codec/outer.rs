@@ -97,6 +97,8 @@ pub struct Down<'a> {
     pub sub_dev_addr: u8,
     /// What it carries.
     pub comm: Comm<'a>,
+    /// It is laid out as an FSU's heartbeat: RtnFlag ED, and the first eight bytes of P_dest_addr are 00.
+    pub is_fsu_beat: bool,
     /// P_pLen came high byte first.
     pub p_len_big: bool,
     /// The through-data length came high byte first.
@@ -121,13 +123,15 @@ impl<'a> Down<'a> {
             Comm::Through(_) => body.rtn_flag == RTN_REQUEST && flags.has(RTN_REQUEST),
             Comm::Heartbeat => matches!(body.rtn_flag, RTN_REQUEST | RTN_HEARTBEAT),
         };
-        if !is_usual && (!flags.has(body.rtn_flag) || body.addresses.starts_with(&[0; CENTER_BYTES])) {
+        let is_up = body.rtn_flag != RTN_REQUEST && body.addresses.starts_with(&[0; CENTER_BYTES]);
+        if !is_usual && (is_up || !flags.has(body.rtn_flag)) {
             return Err(Reason::OuterBadRtnFlag);
         }
+        let is_fsu_beat = is_up && body.comm == Comm::Heartbeat;
         let (dest, src) = body.addresses.split_first_chunk().ok_or(Reason::OuterShort)?;
         let src = src.first_chunk().ok_or(Reason::OuterShort)?;
         let Body { sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big, .. } = body;
-        Ok(Self { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big })
+        Ok(Self { dest, src, sub_dev_type, sub_dev_addr, comm, is_fsu_beat, p_len_big, data_len_big })
     }
 }
 

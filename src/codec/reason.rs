@@ -101,6 +101,8 @@ reasons! {
     OwnPort = "own_port",
     /// udp: from an address that is no single host's, or so it says
     NotUnicast = "not_unicast",
+    /// broadcast: a reply, of this program or another that serves FSUs
+    MockReply = "mock_reply",
     /// tcp: a connection past the limit for one peer
     PeerConnectionLimit = "connection_peer_limit",
 }

@@ -536,6 +536,7 @@ impl<'a> Broadcast<'a> {
                     transfers.latency.saturating_record(now.saturating_sub(flight.planned_ns));
                 }
                 Outcome::TimedOut | Outcome::Lost => transfers.failed += u64::from(has_data),
+                Outcome::Refused if right.is_err() => transfers.refused += 1,
                 _ => {}
             }
         }

@@ -230,6 +230,7 @@ fn transfers(report: &FloodReport, out: &mut String) {
             format!("{} bytes ({:.2} MB/s)", thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6),
         ),
         ("failed", thousands(transfers.failed)),
+        ("refused", thousands(transfers.refused)),
         ("frames asked for again", thousands(transfers.retries)),
         ("begun anew", thousands(transfers.restarts)),
         ("frames passed over", thousands(transfers.passed_over)),

@@ -210,6 +210,10 @@ pub struct TransferReport {
     pub payload_bytes_per_s: f64,
     /// Commands with data that ended without all of it, however often it was asked for; also in `lost`.
     pub failed: u64,
+    /// Commands that the FSU refused though its rules do not: no place for one more transfer, or too much data for another
+    /// host; also in `wrong`.
+    #[serde(default)]
+    pub refused: u64,
     /// Frames asked for again after silence.
     pub retries: u64,
     /// Transfers begun anew, because the FSU had given them up.

@@ -195,6 +195,7 @@ impl TransferReport {
             payload_bytes: transfers.bytes,
             payload_bytes_per_s: per_s(transfers.bytes),
             failed: transfers.failed,
+            refused: transfers.refused,
             retries: transfers.retries,
             restarts: transfers.restarts,
             passed_over: transfers.passed_over,

@@ -139,6 +139,8 @@ pub struct Transfers {
     pub bytes: u64,
     /// Commands with data that ended without all of it.
     pub failed: u64,
+    /// Commands that the FSU refused though its rules do not.
+    pub refused: u64,
     /// Frames asked for again after silence.
     pub retries: u64,
     /// Transfers begun anew.
@@ -162,6 +164,7 @@ impl Transfers {
             whole: 0,
             bytes: 0,
             failed: 0,
+            refused: 0,
             retries: 0,
             restarts: 0,
             passed_over: 0,
@@ -176,6 +179,7 @@ impl Transfers {
         self.whole += other.whole;
         self.bytes += other.bytes;
         self.failed += other.failed;
+        self.refused += other.refused;
         self.retries += other.retries;
         self.restarts += other.restarts;
         self.passed_over += other.passed_over;

@@ -189,6 +189,13 @@ pub fn text(report: &FloodReport) -> String {
         let rate = transfers.whole_per_s;
         let whole = thousands(transfers.whole);
         pair("transfers", format!("{whole} whole, {rate:.1}/s; {} failed", thousands(transfers.failed)));
+        if transfers.refused > 0 {
+            let refused = thousands(transfers.refused);
+            pair(
+                "refused",
+                format!("{refused} commands, by an FSU without a place, or with too much data for this host"),
+            );
+        }
         let (bytes, per_s) = (thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6);
         pair("data", format!("{bytes} bytes, {per_s:.2} MB/s"));
         let TransferReport { retries, restarts, passed_over, .. } = *transfers;

@@ -513,7 +513,7 @@ fn view(plain: &[u8], echo: bool) -> Result<Up<'_>, Reason> {
     if !echo {
         return Up::new_checked(plain);
     }
-    let Down { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big } = Down::new_checked(plain)?;
+    let Down { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big, .. } = Down::new_checked(plain)?;
     Ok(Up { dest: src, src: dest, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big })
 }
 

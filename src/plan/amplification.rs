@@ -5,8 +5,9 @@
 
 use super::fault::{FaultKind, FsuFaults};
 use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu, Transport};
-use super::rule::Rule;
+use super::rule::{Reply, Rule};
 use super::template::{Command, ErrorReply, Template};
+use super::transfer::Payload;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct Exchange {
     pub answered_bytes: usize,
     /// Replies to one request.
     pub burst: u32,
+    /// Data follows in frames of its own: what is not sent to another host is refused there.
+    pub is_refused: bool,
 }
 
 impl Exchange {
@@ -102,7 +105,10 @@ pub(crate) fn exchanges(device: &Device, around: Around) -> impl Iterator<Item =
         let asked_bytes = around.outer_bytes + template.wire_len(template.raw_len_min());
         let times = 1 + usize::from(around.doubled.0 || around.doubled.1);
         let answered_bytes = times * (around.outer_bytes + template.wire_len(reply.frame.len()));
-        Some((format!("errors.{}", which.name()), Exchange { asked_bytes, answered_bytes, burst: 1 }))
+        Some((
+            format!("errors.{}", which.name()),
+            Exchange { asked_bytes, answered_bytes, burst: 1, is_refused: false },
+        ))
     });
     commands.chain(errors)
 }
@@ -110,23 +116,45 @@ pub(crate) fn exchanges(device: &Device, around: Around) -> impl Iterator<Item =
 fn of_command(device: &Device, number: usize, command: &Command, around: Around) -> Option<Exchange> {
     let template = &*device.template;
     let rules = device.rules.get(number)?.iter().filter(|rule| !rule.timeout);
-    let answered = |rule: &Rule| (answered_bytes(template, rule, around), rule.burst);
-    let (answered_bytes, burst) = rules.map(answered).max_by_key(|&(bytes, _)| bytes)?;
+    let answered = rules.clone().map(|rule| (answered_bytes(template, rule, around), rule));
+    let (answered_bytes, worst) = answered.max_by_key(|&(bytes, _)| bytes)?;
+    let burst = worst.burst;
     let request = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(command.request_len);
     let asked_bytes = around.outer_bytes + template.wire_len(request);
-    Some(Exchange { asked_bytes, answered_bytes, burst })
+    let is_refused = worst.replies.iter().any(|reply| !matches!(reply.payload, Payload::None));
+    let first = Exchange { asked_bytes, answered_bytes, burst, is_refused };
+    // A frame that answers a demand has a header's room, whatever the command has.
+    let later_bytes =
+        rules.flat_map(|rule| &rule.replies).filter_map(|reply| data_frame_bytes(template, reply, 1)).max();
+    let asked_bytes = around.outer_bytes + template.wire_len(template.raw_len_min());
+    let later = later_bytes.map(|answered_bytes| Exchange { asked_bytes, answered_bytes, burst: 1, is_refused: true });
+    Some(later.filter(|later| later.factor() > first.factor()).unwrap_or(first))
+}
+
+/// Bytes of a data frame that follows this answer: the first (0), or a later one (1); `None`: there is none.
+fn data_frame_bytes(template: &Template, reply: &Reply, number: usize) -> Option<usize> {
+    let transfer = template.transfer.as_ref()?;
+    let head = template.left_len + template.tail_len;
+    let data = match &reply.payload {
+        Payload::None => return None,
+        Payload::Static(bytes) => bytes.len(),
+        Payload::Built => reply.frame.len().saturating_sub(head),
+    };
+    let rest = data.checked_sub(number * transfer.chunk_bytes).filter(|&rest| rest > 0 || number == 0)?;
+    Some(template.wire_len(head + rest.min(transfer.chunk_bytes)))
 }
 
 /// All that a rule sends for one request.
 fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
-    let sizes = rule.replies.iter().map(|reply| around.outer_bytes + template.wire_len(reply.frame.len()));
-    let sizes: Vec<usize> = sizes.collect();
-    // The first data frame follows unasked.
-    let head = template.left_len + template.tail_len;
-    let unasked = template.transfer.as_ref().map_or(0, |transfer| template.wire_len(head + transfer.chunk_bytes));
+    let size = |reply: &Reply| match data_frame_bytes(template, reply, 0) {
+        // The answer is a header alone, and the first data frame follows unasked.
+        Some(first) => around.outer_bytes + template.wire_len(template.left_len + template.tail_len) + first,
+        None => around.outer_bytes + template.wire_len(reply.frame.len()),
+    };
+    let sizes: Vec<usize> = rule.replies.iter().map(|reply| size(reply)).collect();
     let own = rule.faults.as_ref().and_then(|faults| faults.p(FaultKind::Duplicate));
     let doubled = own.map_or(around.doubled.0, |p| p > 0.0) || around.doubled.1;
-    (in_a_row(&sizes, rule.burst as usize) + unasked) * (1 + usize::from(doubled))
+    in_a_row(&sizes, rule.burst as usize) * (1 + usize::from(doubled))
 }
 
 /// The most that so many entries of a cycle have together, one after the other from any of them on.

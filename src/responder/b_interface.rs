@@ -12,7 +12,7 @@ use super::faults;
 use super::reply::{Verdict, next_of_burst, respond};
 use super::state::FsuState;
 use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
-use crate::codec::outer::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
+use crate::codec::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use crate::codec::reason::Reason;
 use crate::plan::fault::Kinds;
 use crate::plan::fleet::{Device, Fsu};
@@ -84,7 +84,8 @@ fn on_frame(
     if down.p_len_big || down.data_len_big {
         state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
     }
-    if *down.dest != fsu.id.bytes && (!fsu.accept_any_id || is_fsu_beat(down)) {
+    // An FSU's heartbeat is none of a centre's, even where its bytes read as this FSU's id.
+    if (*down.dest != fsu.id.bytes && !fsu.accept_any_id) || down.is_fsu_beat {
         return drop_frame(state, sink, Reason::WrongFsu, wire);
     }
     heard.valid = true;
@@ -128,13 +129,6 @@ fn on_frame(
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
     scratch.about
-}
-
-/// Whether it is laid out as the heartbeat of another FSU, which no FSU answers: the centre's address, 00, then an id.
-#[cold]
-fn is_fsu_beat(down: &Down<'_>) -> bool {
-    let (center, id) = down.dest.split_at(CENTER_BYTES);
-    down.comm == Comm::Heartbeat && center.iter().all(|&byte| byte == 0) && id[0] != 0
 }
 
 /// Sends the reply in the scratch in an outer frame.

@@ -6,8 +6,9 @@
 #[cfg(test)]
 mod tests;
 
+use super::about::What;
 use super::faults;
-use super::reply::{Verdict, next_of_burst, respond};
+use super::reply::{Verdict, error_reply, next_of_burst, respond};
 use super::state::FsuState;
 use super::stream::{Fit, fit};
 use super::transfer;
@@ -16,6 +17,7 @@ use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::codec::reason::Reason;
 use crate::plan::fault::Kinds;
 use crate::plan::fleet::Fsu;
+use crate::plan::template::Template;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// A sender that is not told.
@@ -57,6 +59,10 @@ pub fn on_datagram_from(
         return Heard { valid: result.is_ok() };
     }
     let dropped = match respond(run, fsu, device, state, datagram, moment, scratch) {
+        Verdict::Reply { .. } if is_own_words(template, state, datagram, scratch) => {
+            state.counters.drop(Reason::MockReply);
+            Some(Reason::MockReply)
+        }
         Verdict::Reply { due_ns } => {
             let (mut next, mut dropped) = (Some(due_ns), None);
             while let Some(due_ns) = next {
@@ -82,6 +88,20 @@ pub fn on_datagram_from(
     }
     sink.understood(scratch.about, datagram);
     Heard { valid: dropped.is_none() }
+}
+
+/// Whether the scratch holds an error reply that is the very datagram it answers: then that is one, of another FSU, and two
+/// FSUs would tell each other what is wrong for ever. Then it is not counted any more.
+#[inline]
+pub(super) fn is_own_words(template: &Template, state: &mut FsuState, datagram: &[u8], scratch: &mut Scratch) -> bool {
+    if scratch.about.what != What::ErrorReply || scratch.on_wire(template) != datagram {
+        return false;
+    }
+    if let Some((which, _)) = scratch.about.why.and_then(|why| error_reply(template, why)) {
+        state.counters.error_replies[which as usize] -= 1;
+    }
+    scratch.about = scratch.about.drop(Reason::MockReply);
+    true
 }
 
 /// Sends the reply in the scratch with the faults that were drawn for it. The reply itself stays as it is.

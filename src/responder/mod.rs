@@ -88,6 +88,10 @@ pub trait Sink {
     /// Nothing more is sent on the connection; what that looks like to the peer begins when it is due, after the replies
     /// before it.
     fn cut(&mut self, _how: Cut, _due_ns: i64) {}
+    /// Bytes that may still be sent in answer to this datagram.
+    fn room_bytes(&self) -> usize {
+        usize::MAX
+    }
     /// So much is to be sent that it should leave before more is made.
     fn is_full(&self) -> bool {
         false

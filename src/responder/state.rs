@@ -55,6 +55,8 @@ pub struct RareCounters {
     pub transfers_timed_out: u64,
     /// Refusals: demands that no open transfer could meet, and commands with data when all transfers were in use.
     pub transfers_refused: u64,
+    /// Of these, commands and demands of another host whose data is too long for it ([`Reason::Amplification`]).
+    pub transfers_refused_amplification: u64,
     /// First data frames, which follow an answer unasked; handed to the kernel.
     pub data_frames_unasked: u64,
     /// Data frames sent once more because the same one was asked for again.
@@ -87,6 +89,7 @@ impl Default for RareCounters {
             transfers_aborted: 0,
             transfers_timed_out: 0,
             transfers_refused: 0,
+            transfers_refused_amplification: 0,
             data_frames_unasked: 0,
             data_frames_resent: 0,
             log_records_lost: 0,

@@ -14,20 +14,20 @@ mod shares;
 
 use super::about::{self, About, NONE, What, told};
 use super::build::{Inputs, build, finish, is_refusal};
-use super::datagram::send_faulty;
+use super::datagram::{is_own_words, send_faulty};
 use super::faults;
 use super::random::{Dice, delay_ns};
 use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
 use super::state::FsuState;
 use super::{Moment, Outgoing, RunContext, Scratch, Sink};
-use shares::Shares;
 use crate::codec::checksum::{read_number, write_number};
 use crate::codec::inner::{self, Frame, carries, length_value_less};
 use crate::codec::reason::Reason;
-use crate::plan::fleet::Fsu;
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::plan::rule::Reply;
 use crate::plan::template::{KeyPart, Template};
 use crate::plan::transfer::{Payload, Transfer};
+use shares::Shares;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -244,7 +244,7 @@ pub(super) fn on_frame(
     let result = match inner::parse(template, wire, &mut raw) {
         Ok(frame) => {
             let key = Key { device, peer, did: number(&transfer.did, frame.raw) };
-            let served = Served { run, fsu, template, transfer, key, moment };
+            let served = Served { run, fsu, template, transfer, key, moment, wire };
             served.on_request(state, frame, scratch, sink)
         }
         Err(reason) => {
@@ -270,6 +270,8 @@ struct Served<'a> {
     transfer: &'a Transfer,
     key: Key,
     moment: Moment,
+    /// The datagram.
+    wire: &'a [u8],
 }
 
 impl Served<'_> {
@@ -296,8 +298,7 @@ impl Served<'_> {
                     if checksum_wrong {
                         state.counters.bad_checksum_seen += 1;
                     }
-                    self.on_demand(state, frame, command, open, scratch, sink);
-                    return Ok(());
+                    return self.on_demand(state, frame, command, open, scratch, sink);
                 }
             }
         }
@@ -328,6 +329,9 @@ impl Served<'_> {
             end(state, index, self.transfer, if idle { End::Idle } else { End::Aborted });
         }
         let due_ns = match verdict {
+            Verdict::Reply { .. } if is_own_words(self.template, state, self.wire, scratch) => {
+                return Err(Reason::MockReply);
+            }
             Verdict::Reply { due_ns } => due_ns,
             Verdict::Silent => {
                 state.counters.silent += 1;
@@ -339,9 +343,15 @@ impl Served<'_> {
             self.send(Outgoing::Reply, due_ns, state, scratch, sink);
             return Ok(());
         };
+        let data_len = match payload {
+            Payload::Static(bytes) => bytes.len(),
+            Payload::Built | Payload::None => scratch.text.len(),
+        };
+        if self.is_too_long(scratch.reply.len(), data_len, sink.room_bytes()) {
+            return self.refuse_too_long(state, frame, due_ns, scratch, sink);
+        }
         if !self.make_room(state) {
-            self.refuse(state, frame, due_ns, scratch, sink);
-            return Ok(());
+            return self.refuse(state, frame, due_ns, scratch, sink);
         }
         self.send(Outgoing::Reply, due_ns, state, scratch, sink);
         let data = match payload {
@@ -417,9 +427,7 @@ impl Served<'_> {
     /// a host with fewer places than this one's.
     fn spared(&self, transfers: &Transfers) -> Option<usize> {
         let own = transfers.hosts.held(self.key.peer.ip());
-        longest_idle(transfers, |open| {
-            open.is_complete(self.transfer_of(open)) && transfers.hosts.of(open.host) >= own
-        })
+        longest_idle(transfers, |open| open.is_complete(self.transfer_of(open)) && transfers.hosts.of(open.host) >= own)
     }
 
     /// The longest idle one of the host that has most places, where it has at least two more than this client's host; else
@@ -453,7 +461,7 @@ impl Served<'_> {
         open: Option<usize>,
         scratch: &mut Scratch,
         sink: &mut impl Sink,
-    ) {
+    ) -> Result<(), Reason> {
         state.messages += 1;
         let device = &*self.fsu.devices[self.key.device];
         scratch.about = About { command: command.map_or(NONE, told), what: What::Data, ..About::of(self.key.device) };
@@ -467,7 +475,7 @@ impl Served<'_> {
             if rule.timeout {
                 scratch.about.what = What::Silent;
                 state.counters.silent += 1;
-                return;
+                return Ok(());
             }
             if !self.run.skip_delay {
                 let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
@@ -482,9 +490,13 @@ impl Served<'_> {
             let next = open.last + 1;
             wanted == open.last || (wanted == next && next < self.transfer.frames(open.data.bytes().len()))
         }) else {
-            self.refuse(state, frame, due_ns, scratch, sink);
-            return;
+            return self.refuse(state, frame, due_ns, scratch, sink);
         };
+        // A reload may have forbidden what was allowed when it began.
+        let chunk_len = self.transfer.chunk(open.data.bytes(), wanted).len();
+        if self.template.wire_len(open.head.len() + chunk_len) > sink.room_bytes() {
+            return self.refuse_too_long(state, frame, due_ns, scratch, sink);
+        }
         if wanted == open.last {
             state.counters.data_frames_resent += 1;
         }
@@ -502,6 +514,7 @@ impl Served<'_> {
             faults::draw(self.fsu, own, since_start_ms, of, self.data_dice(state).rng(), &mut scratch.drawn);
         }
         self.send(Outgoing::Reply, due_ns, state, scratch, sink);
+        Ok(())
     }
 
     /// Builds the frame of a transfer that is to be sent now: [`Open::last`].
@@ -526,9 +539,44 @@ impl Served<'_> {
         finish(template, frame, &mut scratch.wire);
     }
 
-    /// Sends the template's refusal.
-    fn refuse(&self, state: &mut FsuState, frame: Frame<'_>, due_ns: i64, scratch: &mut Scratch, sink: &mut impl Sink) {
-        state.counters.transfers_refused += 1;
+    /// Whether the data that follows an answer of so many bytes would not all be sent: the first frame, which shares the
+    /// command's room with the answer, or one that answers a demand, which is a header alone.
+    fn is_too_long(&self, answer_len: usize, data_len: usize, room_bytes: usize) -> bool {
+        if room_bytes == usize::MAX {
+            return false;
+        }
+        let template = self.template;
+        let frame_bytes = template.wire_len(answer_len + data_len.min(self.transfer.chunk_bytes));
+        let demand_bytes = template.wire_len(template.raw_len_min());
+        template.wire_len(answer_len) + frame_bytes > room_bytes
+            || (self.transfer.frames(data_len) > 1 && frame_bytes > demand_bytes.saturating_mul(AMPLIFICATION_MAX))
+    }
+
+    /// Sends the template's refusal to another host, where data would be longer than it may be there.
+    #[cold]
+    fn refuse_too_long(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        due_ns: i64,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
+        self.refuse(state, frame, due_ns, scratch, sink)?;
+        state.counters.transfers_refused_amplification += 1;
+        sink.note(Reason::Amplification, self.wire);
+        Ok(())
+    }
+
+    /// Sends the template's refusal. `Err`: what came is that refusal itself.
+    fn refuse(
+        &self,
+        state: &mut FsuState,
+        frame: Frame<'_>,
+        due_ns: i64,
+        scratch: &mut Scratch,
+        sink: &mut impl Sink,
+    ) -> Result<(), Reason> {
         state.replies += 1;
         let mut dice = Dice::new(self.run.seed, state.identity, state.messages);
         let mut inputs = Inputs {
@@ -542,8 +590,14 @@ impl Served<'_> {
         };
         let Scratch { reply, wire, text, .. } = scratch;
         state.counters.value_misfits += build(self.template, &self.transfer.refused, &mut inputs, reply, wire, text);
+        if scratch.on_wire(self.template) == self.wire {
+            scratch.about = scratch.about.drop(Reason::MockReply);
+            return Err(Reason::MockReply);
+        }
+        state.counters.transfers_refused += 1;
         scratch.about.what = What::Refused;
         sink.about(scratch.about);
         sink.send(Outgoing::Reply, due_ns, scratch.on_wire(self.template));
+        Ok(())
     }
 }

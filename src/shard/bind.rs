@@ -1,5 +1,6 @@
 //! Sockets, bound before the shards start, so that an error can name the FSU and its address.
 
+use super::message::REPLY_CLASS;
 use super::sys::turn_on;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
@@ -66,6 +67,21 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     }
     socket.bind(&address.into())?;
     Ok(socket.into())
+}
+
+/// The same for frames that do not tell a request from a reply: what it sends is marked, and what comes marked is known
+/// ([`REPLY_CLASS`]). A system without these serves as well.
+pub fn bind_broadcast(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = bind_udp(address)?;
+    let options = SockRef::from(&socket);
+    // An IPv6 socket may have both kinds of traffic.
+    let _ = options.set_tos_v4(REPLY_CLASS.into());
+    let _ = options.set_recv_tos_v4(true);
+    if address.is_ipv6() {
+        let _ = options.set_tclass_v6(REPLY_CLASS.into());
+        let _ = options.set_recv_tclass_v6(true);
+    }
+    Ok(socket)
 }
 
 /// A non-blocking listener. An address whose connections of an earlier run still linger can be had at once.

@@ -6,10 +6,16 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 /// Room for the longest address, a `sockaddr_in6`, rounded up so that what follows stands aligned.
 pub(super) const NAME_BYTES: usize = 32;
 /// Room for the control messages asked for: drops (24), segment size (24), arrival (32), the address it came to, as IPv4 (32) and
-/// as IPv6 (40) tell it. Rounded up so that bytes behind it and a name begin with a cache line.
+/// as IPv6 (40) tell it, and the traffic class, as each tells it (24). Rounded up so that bytes behind it and a name begin with a
+/// cache line.
 pub(super) const CONTROL_BYTES: usize = 208;
 /// Room for those sent: segment size (24), the address to leave from (40).
 pub(super) const SENT_CONTROL_BYTES: usize = 64;
+/// What a datagram of a broadcast FSU has as its traffic class: DSCP 17, which nothing else uses (pool 3 of RFC 2474, without a
+/// meaning), and to Linux's queues no more urgent than others. Its frames need not tell a request from a reply: this does.
+pub(super) const REPLY_CLASS: u8 = 17 << 2;
+/// The bits of a traffic class that are no DSCP: those of congestion.
+const ECN_BITS: u8 = 3;
 /// Length, level and type before the data of a control message.
 const CONTROL_HEADER_BYTES: usize = 16;
 
@@ -35,6 +41,8 @@ pub(crate) struct Control {
     pub(crate) arrived_ns: Option<i64>,
     /// To which address of this machine it came, where the socket was asked to tell it.
     pub(crate) local: Local,
+    /// It is marked as a reply ([`REPLY_CLASS`]).
+    pub(crate) is_reply: bool,
 }
 
 impl Control {
@@ -53,6 +61,12 @@ impl Control {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => control.local = local_four(data).unwrap_or_default(),
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if control.local.is_any() => {
                     control.local = local_six(data).unwrap_or_default();
+                }
+                (libc::IPPROTO_IP, libc::IP_TOS) => {
+                    control.is_reply = data.first().is_some_and(|&class| is_reply(class))
+                }
+                (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
+                    control.is_reply = word(data).and_then(|class| class.try_into().ok()).is_some_and(is_reply);
                 }
                 _ => {}
             }
@@ -73,6 +87,10 @@ fn next_message(bytes: &[u8]) -> Option<(i32, i32, &[u8], &[u8])> {
     let data = bytes.get(CONTROL_HEADER_BYTES..len)?;
     let rest = bytes.get(len.next_multiple_of(8)..).unwrap_or_default();
     Some((i32::from_ne_bytes(*level), i32::from_ne_bytes(*kind), data, rest))
+}
+
+fn is_reply(class: u8) -> bool {
+    class & !ECN_BITS == REPLY_CLASS
 }
 
 fn word(data: &[u8]) -> Option<u32> {
@@ -262,7 +280,8 @@ mod tests {
         };
         let time = [1_768_239_003i64.to_ne_bytes(), 5i64.to_ne_bytes()].concat();
         let arrived = message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time);
-        assert!([&lost[..], &segment, &arrived].concat().len() <= CONTROL_BYTES);
+        let class = message(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &u32::from(REPLY_CLASS).to_ne_bytes());
+        assert!([&lost[..], &segment, &arrived, &class].concat().len() <= CONTROL_BYTES);
         let control = Control::parse(&[&arrived[..], &lost].concat());
         assert_eq!((control.arrived_ns, control.lost), (Some(1_768_239_003_000_000_005), Some(7)));
         assert_eq!(Control::parse(&message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &time[..15])).arrived_ns, None);
@@ -313,9 +332,12 @@ mod tests {
             message(libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS, &[0; 16]),
             own,
             header,
+            message(libc::IPPROTO_IP, libc::IP_TOS, &[REPLY_CLASS]),
+            message(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &u32::from(REPLY_CLASS).to_ne_bytes()),
         ];
         let control = Control::parse(&all.concat());
         assert_eq!((control.lost, control.segment_bytes, control.arrived_ns), (Some(7), 70, Some(0)));
+        assert!(control.is_reply);
         check(&all.concat(), "192.0.2.2");
     }
 
@@ -341,6 +363,20 @@ mod tests {
         check(0, "fe80::2", 3, true, &six("fe80::2", 3));
         check(70, "192.0.2.2", 3, false, &[segment.clone(), four([192, 0, 2, 2])].concat());
         check(70, "fe80::2", 3, true, &[segment, six("fe80::2", 3)].concat());
+    }
+
+    #[test]
+    fn h04_a_reply_is_known_by_its_traffic_class() {
+        let check = |message: Vec<u8>, expected: bool| assert_eq!(Control::parse(&message).is_reply, expected);
+        for (class, expected) in
+            [(REPLY_CLASS, true), (REPLY_CLASS | 3, true), (0, false), (0x40, false), (0xFF, false)]
+        {
+            check(message(libc::IPPROTO_IP, libc::IP_TOS, &[class]), expected);
+            check(message(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &u32::from(class).to_ne_bytes()), expected);
+        }
+        check(message(libc::IPPROTO_IP, libc::IP_TOS, &[]), false);
+        check(message(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, &(256 + u32::from(REPLY_CLASS)).to_ne_bytes()), false);
+        check(message(libc::IPPROTO_IP, libc::IP_TTL, &u32::from(REPLY_CLASS).to_ne_bytes()), false);
     }
 
     #[test]

@@ -212,6 +212,10 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         let mut count = 0;
         for bytes in received.datagrams() {
             count += 1;
+            if received.control.is_reply {
+                self.serve.on_reply(socket, received.peer, bytes, self.now);
+                continue;
+            }
             self.serve.on_datagram(socket, route, bytes, arrived_ns, self.now, io);
             if io.base().outbox.is_filling() {
                 self.flush(io);

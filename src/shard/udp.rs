@@ -89,6 +89,10 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
 
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
 
+    fn room_bytes(&self) -> usize {
+        self.room_bytes
+    }
+
     #[inline]
     fn about(&mut self, about: About) {
         self.telling.reply = about;
@@ -195,6 +199,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 self.on_centre_came(socket, peer, seen, now);
             }
         }
+    }
+
+    /// A datagram came that is marked as a reply: it is not answered, as two FSUs would answer each other for ever.
+    #[cold]
+    pub fn on_reply(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::MockReply);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::MockReply, now.mono_ms, &fsu.name, peer, bytes);
     }
 
     #[cold]

@@ -194,7 +194,14 @@ pub fn step(t: &mut Tape, served: &Served, transfers: &Transfers) -> Step {
     let field = |name: &str| p.outside(name).unwrap();
     let mut did = order(field("DID"), number(t.pick(4) as i128, size(field("DID")), false).unwrap());
     let begun = transfers.begun();
-    let goes_on = !begun.is_empty() && t.chance(if served.is_slow { 97 } else if served.is_crowded { 15 } else { 85 });
+    let goes_on = !begun.is_empty()
+        && t.chance(if served.is_slow {
+            97
+        } else if served.is_crowded {
+            15
+        } else {
+            85
+        });
     if goes_on && t.chance(90) {
         (client, did) = t.one(&begun);
     }
@@ -214,6 +221,12 @@ pub fn step(t: &mut Tape, served: &Served, transfers: &Transfers) -> Step {
         let sn = wanted.rem_euclid(mark) + top;
         put(&p, &mut frame, "SN", order(field("SN"), number(sn, sn_size, false).unwrap()));
         put(&p, &mut frame, "cmd", encode(field("cmd"), &transfer["next_cmd"], Fill::NONE).unwrap());
+        if t.chance(8) {
+            // As a refusal has it.
+            let given = &transfer["refused"]["Accept"];
+            let refused = if given.is_null() { json!("01") } else { given.clone() };
+            put(&p, &mut frame, "Accept", encode(field("Accept"), &refused, Fill::NONE).unwrap());
+        }
         let kept = frame.clone();
         let outside = |field: &Value| kept.iter().find(|s| s.name == name(field)).unwrap().raw.clone();
         frame = p.build(&outside, if t.chance(90) { vec![] } else { vec![7] }).unwrap();

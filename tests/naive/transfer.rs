@@ -218,14 +218,12 @@ impl Transfers {
         };
         let whole = oldest(&|open| open.is_complete() && of_host(open.client) >= of_host(client));
         let most_of_hosts = self.open.iter().map(|open| of_host(open.client)).max().unwrap();
-        let of_larger_host = oldest(&|open| {
-            of_host(open.client) == most_of_hosts && most_of_hosts >= of_host(client) + 2
-        });
+        let of_larger_host =
+            oldest(&|open| of_host(open.client) == most_of_hosts && most_of_hosts >= of_host(client) + 2);
         let near = |open: &&Open| host(open.client) == host(client);
         let most_near = self.open.iter().filter(near).map(|open| of_client(open.client)).max().unwrap_or(0);
-        let of_larger_client = oldest(&|open| {
-            near(&open) && of_client(open.client) == most_near && most_near >= of_client(client) + 2
-        });
+        let of_larger_client =
+            oldest(&|open| near(&open) && of_client(open.client) == most_near && most_near >= of_client(client) + 2);
         let (gone, why) = match (whole, of_larger_host, of_larger_client) {
             (Some(at), ..) => (at, "place_taken"),
             (None, Some(at), _) => (at, "place_of_host"),
@@ -269,9 +267,10 @@ impl Transfers {
             }
             let open = self.find(client, &did);
             if open.is_some() || command.is_none() {
-                return self.demand(&section, &request, open, rule, now_ms, world);
+                return self.demand(&section, (&request, bytes), open, rule, now_ms, world);
             }
         }
+        let request_bytes = bytes;
         let (answer, delay_ms) = answer_after(protocol, files, bytes, verify, world);
         let good = sound && command.is_some();
         if good {
@@ -286,7 +285,9 @@ impl Transfers {
             Answer::Reply(bytes) => bytes,
         };
         if !good {
-            return Said::Frames(vec![(0, bytes)]);
+            // It says of itself what is wrong: that is an answer.
+            let is_answer = bytes == request_bytes;
+            return if is_answer { Said::Dropped("mock_reply") } else { Said::Frames(vec![(0, bytes)]) };
         }
         let whole = p.cut(&bytes).unwrap();
         let answer = p.build_of(command, &|field| raw(&whole, field), vec![]).unwrap();
@@ -305,22 +306,39 @@ impl Transfers {
             return Said::Frames(vec![(delay_ms, wire(&answer))]);
         }
         if !self.make_room(&section, client, now_ms) {
-            self.saw("no_place");
-            return Said::Frames(vec![(delay_ms, section.refusal(&request, world))]);
+            return self.refuse("no_place", section.refusal(&request, world), request_bytes, delay_ms);
         }
         let size = section.t["chunk_bytes"].as_u64().unwrap_or(1024) as usize;
         let chunks: Vec<Vec<u8>> = data.chunks(size).map(<[u8]>::to_vec).collect();
         self.saw(if chunks.len() == 1 { "one_frame" } else { "several_frames" });
-        let open = Open { client, did, answer: answer.clone(), chunks, last: 0, since_ms: now_ms + delay_ms, first_ms: now_ms + delay_ms };
+        let open = Open {
+            client,
+            did,
+            answer: answer.clone(),
+            chunks,
+            last: 0,
+            since_ms: now_ms + delay_ms,
+            first_ms: now_ms + delay_ms,
+        };
         let first = section.data_frame(&open);
         self.open.push(open);
         Said::Frames(vec![(delay_ms, wire(&answer)), (delay_ms, first)])
     }
 
+    /// A refusal, unless what came is that refusal itself.
+    fn refuse(&mut self, why: &'static str, refusal: Vec<u8>, request: &[u8], delay_ms: i64) -> Said {
+        if refusal == request {
+            self.saw("own_words");
+            return Said::Dropped("mock_reply");
+        }
+        self.saw(why);
+        Said::Frames(vec![(delay_ms, refusal)])
+    }
+
     fn demand(
         &mut self,
         section: &Section<'_>,
-        request: &Frame,
+        (request, request_bytes): (&Frame, &[u8]),
         open: Option<usize>,
         rule: Option<&Value>,
         now_ms: i64,
@@ -338,8 +356,8 @@ impl Transfers {
             wanted == open.last as i128 || (wanted == next as i128 && next < open.chunks.len())
         });
         let Some(at) = meets else {
-            self.saw(if open.is_some() { "other_frame" } else { "no_transfer" });
-            return Said::Frames(vec![(delay_ms, section.refusal(request, world))]);
+            let why = if open.is_some() { "other_frame" } else { "no_transfer" };
+            return self.refuse(why, section.refusal(request, world), request_bytes, delay_ms);
         };
         let again = self.open[at].last as i128 == wanted;
         self.open[at].last = wanted as usize;

@@ -6,7 +6,9 @@ use crate::codec::reason::Reason;
 use crate::plan::fleet::AMPLIFICATION_MAX;
 
 /// Of a datagram of so many bytes and the sizes of what answers it, in the order of sending. `None`: nothing does.
-pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool) -> Option<Amplification> {
+/// `refused`: another host gets a refusal instead, unless that is allowed.
+pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool, refused: bool) -> Option<Amplification> {
+    let is_refused = refused && !allowed;
     if sizes.is_empty() {
         return None;
     }
@@ -21,13 +23,19 @@ pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool) -> Option
         None => false,
     };
     let to_another_host: Vec<usize> =
-        (1..).zip(sizes).filter(|&(_, &size)| goes(size)).map(|(number, _)| number).collect();
+        (1..).zip(sizes).filter(|&(_, &size)| !is_refused && goes(size)).map(|(number, _)| number).collect();
     let asked = count(request_bytes, "byte");
     let many = sizes.len();
     let what = if many == 1 { "1 reply".to_owned() } else { format!("{many} replies") };
-    let past = format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason());
+    let past = match is_refused {
+        true => format!("past {AMPLIFICATION_MAX} times"),
+        false => format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason()),
+    };
     let sent = to_another_host.len();
     let goes = match (sent, many) {
+        _ if is_refused => {
+            format!("; another host is refused (counted as transfers_refused_amplification): its data would be {past}")
+        }
         _ if reply_bytes <= request_bytes.saturating_mul(AMPLIFICATION_MAX) => String::new(),
         _ if allowed => "; another host gets all of it, too (allow_amplification)".to_owned(),
         (0, 1) => format!("; another host does not get it: {past}"),
@@ -48,7 +56,7 @@ mod tests {
     #[test]
     fn n16_replies_to_one_request_share_what_it_may_set_off() {
         let check = |request: usize, sizes: &[usize], allowed: bool, sent: &[usize], text: &str| {
-            let found = of(request, sizes, allowed).expect("replies");
+            let found = of(request, sizes, allowed, false).expect("replies");
             assert_eq!((&*found.to_another_host, &*found.text), (sent, text));
         };
         check(44, &[45], false, &[1], "1 reply of 45 bytes to 44 bytes, 1.0 times");
@@ -76,6 +84,18 @@ mod tests {
             &[1],
             "1 reply of 31 bytes to 10 bytes, 3.1 times; another host gets all of it, too (allow_amplification)",
         );
-        assert!(of(10, &[], false).is_none());
+        assert!(of(10, &[], false, false).is_none());
+    }
+
+    #[test]
+    fn h17_a_command_that_another_host_is_refused() {
+        let refused = "2 replies of 1056 bytes to 16 bytes, 66.0 times; another host is refused (counted as \
+                       transfers_refused_amplification): its data would be past 3 times";
+        let allowed = "2 replies of 1056 bytes to 16 bytes, 66.0 times; another host gets all of it, too \
+                       (allow_amplification)";
+        for (is_allowed, sent, text) in [(false, &[][..], refused), (true, &[1, 2], allowed)] {
+            let found = of(16, &[16, 1_040], is_allowed, true).expect("replies");
+            assert_eq!((&*found.to_another_host, &*found.text), (sent, text));
+        }
     }
 }

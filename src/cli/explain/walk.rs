@@ -11,7 +11,7 @@ use crate::codec::inner;
 use crate::codec::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
 use crate::codec::reason::Reason;
 use crate::plan::fault::FsuFaults;
-use crate::plan::fleet::{Fsu, Transport};
+use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu, Transport};
 use crate::plan::template::Framing;
 use crate::responder::reply::{Verdict as Response, next_of_burst, respond};
 use crate::responder::state::FsuState;
@@ -30,6 +30,8 @@ pub(super) struct Walk<'a> {
     pub(super) sent: Vec<Vec<u8>>,
     /// Bytes of the datagram that brought it about.
     pub(super) asked_bytes: usize,
+    /// Another host gets a refusal instead.
+    pub(super) is_refused_far: bool,
     run: RunContext,
     /// When the bytes come.
     pub(super) moment: Moment,
@@ -55,12 +57,17 @@ enum Said {
     Note(Reason),
 }
 
+/// `1`: bytes that may be sent; `None`: any.
 #[derive(Default)]
-struct Ears(Vec<Said>);
+struct Ears(Vec<Said>, Option<usize>);
 
 impl Sink for Ears {
     fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
         self.0.push(Said::Sent(Sent { what, due_ns, bytes: bytes.to_vec() }));
+    }
+
+    fn room_bytes(&self) -> usize {
+        self.1.unwrap_or(usize::MAX)
     }
 
     fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
@@ -76,7 +83,18 @@ impl<'a> Walk<'a> {
     /// Before the first byte.
     pub(super) fn new(fsu: &'a Fsu, run: RunContext, moment: Moment) -> Self {
         let (said, state, scratch) = (take::Said::default(), FsuState::new(fsu), Scratch::default());
-        Self { fsu, faults: None, said, sent: Vec::new(), asked_bytes: 0, run, moment, state, scratch }
+        Self {
+            fsu,
+            faults: None,
+            said,
+            sent: Vec::new(),
+            asked_bytes: 0,
+            is_refused_far: false,
+            run,
+            moment,
+            state,
+            scratch,
+        }
     }
 
     /// Explains `input`: a datagram, the first bytes of a connection, or the inner frame of either.
@@ -192,6 +210,10 @@ impl<'a> Walk<'a> {
         let before = self.state.clone();
         let mut ears = Ears::default();
         let Self { run, fsu, state, moment, scratch, .. } = self;
+        // What another host is told in its place, on a state that is thrown away.
+        let (mut other, mut far) = (before.clone(), Ears(Vec::new(), Some(input.len() * AMPLIFICATION_MAX)));
+        datagram::on_datagram(run, fsu, &mut other, input, *moment, scratch, &mut far);
+        self.is_refused_far = other.counters.transfers_refused_amplification > 0;
         datagram::on_datagram(run, fsu, state, input, *moment, scratch, &mut ears);
         let device = datagram::choose(fsu, input, &mut scratch.raw);
         let (sent, reason) = outcome(ears.0);

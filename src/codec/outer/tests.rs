@@ -60,7 +60,8 @@ fn check_fields(vector: &Value) {
     let (p_len_big, data_len_big) = (false, false);
     let head = if vector["direction"] == "request" {
         let (dest, src) = (dest[..].try_into().unwrap(), src[..].try_into().unwrap());
-        let expected = Down { dest, src, sub_dev_type, sub_dev_addr, comm, p_len_big, data_len_big };
+        let expected =
+            Down { dest, src, sub_dev_type, sub_dev_addr, comm, is_fsu_beat: false, p_len_big, data_len_big };
         assert_eq!(Down::new_checked(&plain), Ok(expected));
         Head::request(dest, src, sub_dev_type, sub_dev_addr)
     } else {

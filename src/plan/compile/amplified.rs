@@ -46,6 +46,7 @@ fn text(template: &str, found: &Found) -> String {
     // Rounded up, so that all of them are past it.
     let times = |exchange: &Exchange| (exchange.factor() * 10.0).ceil() / 10.0;
     let name = |(command, exchange): (&String, &Exchange)| match exchange.burst {
+        _ if exchange.is_refused => format!("{command} ({:.1} times, refused)", times(exchange)),
         1 => format!("{command} ({:.1} times)", times(exchange)),
         many => format!("{command} ({:.1} times, a burst of {many})", times(exchange)),
     };
@@ -53,9 +54,13 @@ fn text(template: &str, found: &Found) -> String {
     if found.len() > NAMED_MAX {
         names.push(format!("and {} more", found.len() - NAMED_MAX));
     }
+    let refused = match found.values().any(|exchange| exchange.is_refused) {
+        true => "; a command with data in frames of its own is refused there",
+        false => "",
+    };
     format!(
         "replies of {template} are not sent to another host past {AMPLIFICATION_MAX} times their request, which a burst's \
-         replies share: {} (`allow_amplification` sends them)",
+         replies share: {} (`allow_amplification` sends them){refused}",
         names.join(", ")
     )
 }
