@@ -36,7 +36,7 @@ fn outcome(fsu: &Fsu, datagram: &[u8]) -> (Outcome, FsuState) {
         assert_eq!(frames.len(), 1);
         let mut buffer = Vec::new();
         let up = Up::new_checked(frames[0].plain(&mut buffer).unwrap()).unwrap();
-        assert_eq!((up.dest, up.src), (&[0; 8], &ID));
+        assert_eq!((up.dest, up.src), (&[0; 8], &fsu.id.bytes));
         let data = if let Comm::Through(data) = up.comm { data } else { &[] };
         ((up.sub_dev_type, up.sub_dev_addr), data.to_vec())
     });
@@ -224,4 +224,25 @@ fn n08_a_reply_is_never_answered() {
     let fsu = Fsu { heartbeat_reply: true, ..fsu };
     let beat = wire(&Head::heartbeat(&OTHER, 1, 1), None);
     check(&fsu, &beat, &[], false, &[(Reason::WrongFsu, 1)]);
+}
+
+/// Whatever the ids are: one that begins with 00 makes a heartbeat read as a centre's to it.
+#[test]
+fn h04_a_heartbeat_of_an_fsu_is_not_answered() {
+    let data = frame(&fixed(), 5, 0x10, &[]);
+    let zeros = [0; 20];
+    let mut shifted = [0; 20];
+    shifted[8..16].copy_from_slice(b"20250125");
+    for (own, other) in [(zeros, zeros), (shifted, ID), (ID, zeros), (zeros, OTHER)] {
+        for accept_any_id in [false, true] {
+            let mut fsu = Fsu { heartbeat_reply: true, accept_any_id, ..two() };
+            fsu.id.bytes = own;
+            let beat = wire(&Head::heartbeat(&other, 1, 1), None);
+            check(&fsu, &beat, &[], false, &[(Reason::WrongFsu, 1)]);
+            // A centre's with EE is heard, and its requests are.
+            let head = Head { rtn_flag: 0xEE, ..Head::center_heartbeat(&own, &CENTER) };
+            check(&fsu, &wire(&head, None), &[((1, 1), vec![])], true, &[]);
+            check(&fsu, &wire(&Head::request(&own, &CENTER, 1, 1), Some(&data)), &[((1, 1), data.clone())], true, &[]);
+        }
+    }
 }

@@ -27,3 +27,15 @@ fn drops_are_told_by_the_device_that_fits_best() {
     let two = [frame(&fixed(), 5, 0x10, &[]), frame(&fixed(), 6, 0x10, &[])].concat();
     check(&two, &[], &[(Reason::BadLength, 1)]);
 }
+
+/// Without the mark of its socket, too: an error reply that says what came.
+#[test]
+fn h04_an_error_reply_is_not_answered_with_itself() {
+    let unknown = frame(&fixed(), 5, 0x77, &[]);
+    let fsu = fsu(vec![device(fixed(), 1, 1, true)]);
+    let (mut state, mut scratch) = start(&fsu);
+    let mut said = Said::default();
+    on_datagram(&RUN, &fsu, &mut state, &unknown, NOW, &mut scratch, &mut said);
+    assert_eq!((said.sent, said.notes), (vec![], vec![Reason::MockReply]));
+    assert_eq!((drops(&state), state.counters.error_replies), (vec![(Reason::MockReply, 1)], [0; 5]));
+}
