@@ -60,8 +60,7 @@ impl World {
         template["rule_file_list"] = json!(["./default.json"]);
         let rules = json!({"31": {"data_bytes": {"bytes": bytes}}, "52": {}});
         let files = [("default.json".to_owned(), rules)];
-        let setup =
-            Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "31", device: (1, 1) };
+        let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "31", device: (1, 1) };
         let Product { fleet, state, .. } = Product::over("broadcast", &setup).unwrap();
         Self { fleet, state, scratch: Scratch::default(), ms: 0, set_ms: 0 }
     }
@@ -74,7 +73,16 @@ impl World {
         let mut sent = Sent { room_bytes, frames: vec![] };
         let now = Now { unix_ms: UNIX_MS + self.ms as i64 + self.set_ms, utc_offset_s: 0 };
         let moment = Moment::at(now, self.ms);
-        on_datagram_from(&RUN, &self.fleet.fsus[0], &mut self.state, client, wire, moment, &mut self.scratch, &mut sent);
+        on_datagram_from(
+            &RUN,
+            &self.fleet.fsus[0],
+            &mut self.state,
+            client,
+            wire,
+            moment,
+            &mut self.scratch,
+            &mut sent,
+        );
         sent.frames
     }
 

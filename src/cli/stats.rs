@@ -415,7 +415,7 @@ fn sum<'a>(all: impl IntoIterator<Item = &'a Counters>) -> (usize, Counters) {
 
 /// What the mock had no room for: requests in its sockets, replies in its own memory.
 fn lost(counters: &Counters) -> u64 {
-    counters.kernel_drops + counters.dropped[Reason::PendingFull as usize]
+    counters.kernel_drops + Reason::NO_ROOM.iter().map(|&reason| counters.dropped[reason as usize]).sum::<u64>()
 }
 
 /// Adds counters up.

@@ -71,8 +71,12 @@ reasons! {
     Unmatched = "unmatched",
     /// a reply that would be too long for its frame or datagram
     TooLong = "too_long",
-    /// too many delayed replies waiting
+    /// udp: too many delayed replies waiting, of all FSUs of the shard together
     PendingFull = "pending_full",
+    /// udp: the FSU has more delayed replies waiting than its share
+    PendingShare = "pending_share",
+    /// udp: the peer has more delayed replies waiting than its share
+    PendingPeerShare = "pending_peer_share",
     /// the peer of a delayed reply is gone
     PeerGone = "peer_gone",
     /// the system refused to send it
@@ -105,4 +109,9 @@ reasons! {
     MockReply = "mock_reply",
     /// tcp: a connection past the limit for one peer
     PeerConnectionLimit = "connection_peer_limit",
+}
+
+impl Reason {
+    /// Replies that were not to leave yet and got no place to wait: there was none left, or the FSU or the peer had more than its share.
+    pub const NO_ROOM: [Self; 3] = [Self::PendingFull, Self::PendingShare, Self::PendingPeerShare];
 }

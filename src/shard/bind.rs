@@ -14,6 +14,14 @@ pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
 
+/// Asked for each connection's replies that the peer has not acknowledged; the kernel gives twice that, for its own overhead. Left to
+/// itself it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Enough for 600 replies of 100 bytes under way; kernel memory, taken only while
+/// there are any.
+pub const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// The same for its requests that are not read yet, which is also what the peer may send before it is read; up to `net.ipv4.tcp_rmem`,
+/// 6 MiB, else.
+pub const STREAM_RECEIVE_BUFFER_BYTES: usize = 128 << 10;
+
 /// A socket of one FSU.
 #[derive(Debug)]
 pub enum Bound {
@@ -90,6 +98,9 @@ pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     // Connections inherit it. Else a reply waits for the acknowledgement of the one before it, up to 40 ms.
     socket.set_tcp_nodelay(true)?;
+    // So do they these. Before `listen`, so that the peer is told of it; a socket with the default still serves.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_recv_buffer_size(STREAM_RECEIVE_BUFFER_BYTES);
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
@@ -126,6 +137,17 @@ mod tests {
         let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();
         assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    }
+
+    #[test]
+    fn h12_limit_send_buffer_bytes_and_stream_receive_buffer_bytes() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();
+        let connection = listener.accept().unwrap().0;
+        let socket = SockRef::from(&connection);
+        assert_eq!(socket.send_buffer_size().unwrap(), 2 * SEND_BUFFER_BYTES);
+        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * STREAM_RECEIVE_BUFFER_BYTES);
     }
 
     #[test]

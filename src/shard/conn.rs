@@ -43,7 +43,7 @@ pub struct Conn {
     pub timer: (Key, u64),
     /// The peer will send no more.
     pub eof: bool,
-    /// Nothing is read until the peer has taken some replies.
+    /// Nothing is read until less is owed to the peer.
     pub stalled: bool,
     /// What the driver was told last.
     pub interest: Interest,
@@ -54,6 +54,9 @@ pub struct Conn {
     /// The system log tells of its end: it has told of it.
     pub is_told: bool,
 }
+
+/// What an unsent reply takes beside its bytes, as documented.
+const _: () = assert!(size_of::<Sent>() == 24);
 
 /// Marks a length of a piece of a reply, but for its last one: no reply of its own.
 pub const PIECE: u32 = 1 << 31;
@@ -144,6 +147,12 @@ impl Conn {
         self.frame_deadline_ms(limits).min(self.write_deadline_ms(limits)).min(self.idle_deadline_ms(limits))
     }
 
+    /// Memory of the replies that it is still to get, be it because they are not due yet or because the kernel has no room.
+    #[inline]
+    pub fn owed(&self) -> usize {
+        self.unsent.memory() + self.delayed.bytes()
+    }
+
     /// Nothing more can come, and nothing is left to send.
     pub fn is_finished(&self) -> bool {
         self.eof && self.partial.is_empty() && self.delayed.is_empty() && self.unsent.is_empty()
@@ -163,6 +172,11 @@ pub struct Unsent {
 
 /// Bytes of replies that left before they are moved out of the buffer.
 const COMPACT_BYTES: usize = 32 << 10;
+/// A buffer that is too small grows by one part in so many of what it has to hold, and by this many bytes or replies at least: never to
+/// twice what it holds, as it would by itself.
+const GROWTH_PART: usize = 8;
+const GROWTH_BYTES_MIN: usize = 4 << 10;
+const GROWTH_REPLIES_MIN: usize = 32;
 
 impl Unsent {
     /// Whether nothing waits.
@@ -185,8 +199,36 @@ impl Unsent {
         if self.lens.is_empty() {
             self.taken = taken;
         }
+        if self.bytes.capacity() - self.bytes.len() < bytes.len() {
+            self.compact();
+            let more = bytes.len().max((self.bytes.len() + bytes.len()) / GROWTH_PART).max(GROWTH_BYTES_MIN);
+            self.bytes.reserve_exact(more);
+        }
         self.bytes.extend_from_slice(bytes);
+        if self.lens.capacity() - self.lens.len() < lens.len() {
+            let more = lens.len().max((self.lens.len() + lens.len()) / GROWTH_PART).max(GROWTH_REPLIES_MIN);
+            self.lens.reserve_exact(more);
+        }
         self.lens.extend(lens);
+    }
+
+    /// What they take: their bytes, the first with all of them, and what is kept of each.
+    #[inline]
+    pub fn memory(&self) -> usize {
+        self.bytes.len() - self.start + self.lens.len() * size_of::<Sent>()
+    }
+
+    /// What its buffers take.
+    #[cfg(test)]
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity() + self.lens.capacity() * size_of::<Sent>()
+    }
+
+    /// Moves out what has left.
+    fn compact(&mut self) {
+        self.bytes.drain(..self.start);
+        self.taken -= self.start;
+        self.start = 0;
     }
 
     /// Those that wait, the first with all its bytes.
@@ -214,9 +256,7 @@ impl Unsent {
         if self.lens.is_empty() {
             *self = Self::default();
         } else if self.start >= COMPACT_BYTES {
-            self.bytes.drain(..self.start);
-            self.taken -= self.start;
-            self.start = 0;
+            self.compact();
         }
     }
 }

@@ -5,7 +5,8 @@
 //!
 //! - [`serve`], [`udp`], [`tcp`], [`tcp_out`]: the logic, without system calls, clocks or executor.
 //! - [`io`]: the seam between that and a driver. [`protocol`], [`tap`]: the same to the responder and to the log.
-//! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time.
+//! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time, [`share`]: of whom how
+//!   many.
 //! - [`late`]: how late replies leave. [`gather`]: whether a wake-up serves several of them at part load.
 //! - [`clients`]: the centres an FSU knows. [`local`]: at which address of this machine. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
@@ -37,6 +38,7 @@ mod ring;
 mod ring_io;
 mod ring_probe;
 pub mod serve;
+pub mod share;
 mod slots;
 pub(crate) mod sys;
 pub mod tap;

@@ -12,9 +12,9 @@ use super::io::ConnId;
 use super::poll_io::{PollIo, Token};
 use super::protocol::Protocol;
 use super::serve::Serve;
-use super::sys::{BATCH, Readiness, Receiver};
+use super::sys::{BATCH, READ_BYTES, Readiness, Receiver};
 use super::tap::Tap;
-use super::turn::{Turn, park, yield_if_due};
+use super::turn::{TURN_BYTES, Turn, park, yield_if_due};
 use crossbeam_channel::Receiver as Commands;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
@@ -30,8 +30,6 @@ use std::time::Duration;
 const EVENTS: usize = 128;
 /// Connections accepted from one listener in a turn.
 const ACCEPTS_MAX: usize = 64;
-/// Bytes read from one connection in a turn.
-const READ_BYTES: usize = 64 << 10;
 /// A socket that had one datagram only is not asked for several at once the next so many times.
 const COLD_EVENTS: u8 = 7;
 
@@ -43,6 +41,8 @@ pub(super) struct Driver<P, T> {
     /// By socket: how many more events are answered with a single receive.
     cold: Vec<u8>,
     read_buffer: Vec<u8>,
+    /// Bytes read from each connection in this turn.
+    read_max: usize,
 }
 
 impl<P: Protocol, T: Tap> Driver<P, T> {
@@ -61,6 +61,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             receiver: Receiver::new(),
             cold: vec![0; sockets],
             read_buffer: vec![0; READ_BYTES],
+            read_max: READ_BYTES,
         }
     }
 
@@ -92,6 +93,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             // A wait takes all that is there, up to far more than a turn after which it would gather.
             self.turn.let_gather(epoll_wait, || Ok(0))?;
             let count = self.wait(&mut events, epoll_wait)?;
+            self.read_max = READ_BYTES.min(TURN_BYTES / count.max(1));
             self.turn.begin(&mut self.io, count == EVENTS, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {
                 let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
@@ -192,7 +194,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
 
     /// A connection has bytes, room, or an end.
     fn on_connection(&mut self, id: ConnId, flags: EventFlags) {
-        let Self { turn, io, .. } = self;
+        let Self { turn, io, read_max, .. } = self;
         if flags.contains(EventFlags::OUT) {
             turn.serve.on_writable(id, turn.now, io);
         }
@@ -200,7 +202,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         if !broken && !flags.contains(EventFlags::IN) {
             return;
         }
-        match io.read(id, &mut self.read_buffer) {
+        match io.read(id, &mut self.read_buffer[..*read_max]) {
             Some(Ok(0)) => turn.serve.on_eof(id, turn.now, io),
             Some(Ok(count)) => {
                 turn.serve.on_bytes(id, &self.read_buffer[..count], turn.now, io);

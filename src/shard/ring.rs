@@ -1,8 +1,9 @@
 //! The ring driver: io_uring itself, one task of the executor for all of a shard's sockets.
 //!
-//! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share; what is begun or
-//! cancelled goes to the kernel with the wait. While there was traffic just now it waits in the ring itself, for at most
-//! 10 ms; else it parks the executor until the ring signals. On a plain thread it always waits in the ring.
+//! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share. A connection is received from
+//! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait. While there was
+//! traffic just now it waits in the ring itself, for at most 10 ms; else it parks the executor until the ring signals. On a plain
+//! thread it always waits in the ring.
 
 use super::base::DriverIo;
 use super::executor::Executor;
@@ -31,20 +32,21 @@ const COMPLETIONS_MAX: usize = 256;
 pub(super) struct Driver<P, T> {
     turn: Turn<P, T>,
     io: RingIo,
-    pool: Pool,
+    datagrams: Pool,
+    bytes: Pool,
 }
 
 impl<P: Protocol, T: Tap> Driver<P, T> {
-    /// A driver for a shard whose sockets are in `io`, which receives into `pool`.
+    /// A driver for a shard whose sockets are in `io`, which receives into these buffers.
     pub(super) fn new(
         serve: Serve<P, T>,
-        (mut io, pool): (RingIo, Pool),
+        (mut io, datagrams, bytes): (RingIo, Pool, Pool),
         sockets: usize,
         commands: Commands<Command>,
         gather: Duration,
     ) -> Self {
         let now = io.base().watch.now();
-        Self { turn: Turn::new(serve, sockets, commands, now, gather), io, pool }
+        Self { turn: Turn::new(serve, sockets, commands, now, gather), io, datagrams, bytes }
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
@@ -124,7 +126,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     fn on_datagrams(&mut self, done: Done) {
-        let Self { turn, io, pool } = self;
+        let Self { turn, io, datagrams: pool, .. } = self;
         let index = done.data as u32;
         if let Some(filled) = done.filled {
             let received = pool.datagram(&filled).filter(|_| !io.has_stopped && done.result.is_ok());
@@ -143,15 +145,16 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     fn on_bytes(&mut self, done: Done) {
-        let Self { turn, io, pool } = self;
+        let Self { turn, io, bytes: pool, .. } = self;
         let id = conn(done.data);
+        io.on_read(id, done.result.map_err(Errno::from_raw_os_error));
         match done.result {
             Ok(0) => {
                 io.on_eof(id);
                 turn.serve.on_eof(id, turn.now, io);
             }
             Ok(_) => {
-                // What was received before the end of receiving was asked for is read all the same, unless all has ended.
+                // What was received when the end of reading was asked for is read all the same, unless all has ended.
                 if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
                     turn.serve.on_bytes(id, pool.bytes(filled), turn.now, io);
                 }
@@ -166,9 +169,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         }
         if let Some(filled) = done.filled {
             pool.give(filled);
-        }
-        if !done.more {
-            io.on_reading_ended(id);
         }
     }
 

@@ -1,14 +1,18 @@
 //! The ring driver's descriptors: what is asked of the kernel for each of a shard's sockets.
 //!
-//! A receive or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
-//! completion says so; whether it is begun again is decided then.
+//! A receive of datagrams or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
+//! completion says so; whether it is begun again is decided then. A receive from a connection ends with the first bytes; connections
+//! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
 
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::reload::Sockets;
-use super::sys::{Op, Pool, Ring};
+use super::sys::{Op, Pool, READ_BYTES, Ring};
+use super::turn::TURN_BYTES;
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -17,6 +21,10 @@ use std::time::Duration;
 /// and is asked again. 64 KiB of addresses each; memory for as much as was ever received into one: 1 MiB with short
 /// datagrams, 16 MiB at most.
 const BUFFERS: u16 = 256;
+/// Buffers of a shard for bytes of connections, of `READ_BYTES` each: four times as many as may be filled in a turn. One that finds none is
+/// the first to be tried again. Memory for as much as was ever received into one: 4 MiB at most.
+const STREAM_BUFFERS: u16 = 256;
+const _: () = assert!(STREAM_BUFFERS as usize * READ_BYTES >= 4 * TURN_BYTES);
 const INDEX_BITS: u32 = 32;
 const GENERATION_MASK: u64 = 0x00FF_FFFF;
 
@@ -39,6 +47,10 @@ struct Stream {
     fd: OwnedFd,
     interest: Interest,
     reading: Running,
+    /// It waits for its turn to be received from.
+    is_queued: bool,
+    /// Bytes that its last receive brought: as many are expected of the next.
+    last_bytes: usize,
     /// It is waited for room.
     is_awaited: bool,
 }
@@ -55,6 +67,9 @@ pub(super) struct RingIo {
     /// By socket: it is to be received from, or accepted on.
     wanted: Vec<bool>,
     streams: Vec<Option<Stream>>,
+    /// Connections to be received from: those that found no buffer, then those that have had something.
+    unlucky: VecDeque<ConnId>,
+    served: VecDeque<ConnId>,
     /// To be closed when the operations on them have gone to the kernel.
     closing: Vec<OwnedFd>,
     /// Nothing is received any more.
@@ -63,17 +78,18 @@ pub(super) struct RingIo {
 
 impl RingIo {
     /// Receives from these sockets, and watches the descriptor for commands.
-    pub(super) fn new(base: Base) -> io::Result<(Self, Pool)> {
-        let (mut ring, pool) = Ring::new(BUFFERS)?;
+    pub(super) fn new(base: Base) -> io::Result<(Self, Pool, Pool)> {
+        let (mut ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
         let signal = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         ring.register_signal(signal.as_fd())?;
         let sockets = base.sockets().count();
         let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
         let (streams, closing) = (Vec::new(), Vec::new());
-        let mut io = Self { ring, base, signal, receiving, wanted, streams, closing, has_stopped: false };
+        let (unlucky, served, has_stopped) = (VecDeque::new(), VecDeque::new(), false);
+        let mut io = Self { ring, base, signal, receiving, wanted, streams, unlucky, served, closing, has_stopped };
         io.watch_wake();
         (0..sockets as u32).for_each(|index| io.receive(index));
-        Ok((io, pool))
+        Ok((io, datagrams, bytes))
     }
 
     /// Watches the descriptor for commands.
@@ -116,8 +132,9 @@ impl RingIo {
             self.streams.resize_with(place + 1, || None);
         }
         let interest = Interest { read: true, write: false };
-        let (generation, reading, is_awaited) = (id.generation, Running::No, false);
-        self.streams[place] = Some(Stream { generation, fd, interest, reading, is_awaited });
+        let (generation, reading, is_queued, last_bytes) = (id.generation, Running::No, false, 0);
+        let stream = Stream { generation, fd, interest, reading, is_queued, last_bytes, is_awaited: false };
+        self.streams[place] = Some(stream);
         self.follow(id);
     }
 
@@ -134,7 +151,7 @@ impl RingIo {
             return;
         }
         match (stream.interest.read, stream.reading) {
-            (true, Running::No) => {
+            (true, Running::No) if !stream.is_queued => {
                 stream.reading = Running::Yes;
                 ring.begin(Op::Bytes, data(id), stream.fd.as_fd());
             }
@@ -150,11 +167,34 @@ impl RingIo {
         }
     }
 
-    /// A connection's receive has ended: it is begun again if it is to be.
-    pub(super) fn on_reading_ended(&mut self, id: ConnId) {
-        if let Some(stream) = self.stream(id) {
-            stream.reading = Running::No;
-            self.follow(id);
+    /// A connection's receive has ended. It has its turn again, if it is still to be received from then.
+    pub(super) fn on_read(&mut self, id: ConnId, result: Result<u32, Errno>) {
+        let Some(stream) = self.stream(id) else { return };
+        (stream.reading, stream.is_queued) = (Running::No, true);
+        match result {
+            Ok(bytes) => {
+                stream.last_bytes = bytes as usize;
+                self.served.push_back(id);
+            }
+            Err(Errno::NOBUFS) => self.unlucky.push_back(id),
+            Err(_) => self.served.push_back(id),
+        }
+    }
+
+    /// Begins the next receives, when all that came of those before has been looked at: of as many bytes as a turn may bring.
+    fn begin_reads(&mut self) {
+        if (self.unlucky.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
+            return;
+        }
+        let mut bytes = 0;
+        while bytes < TURN_BYTES
+            && let Some(id) = self.unlucky.pop_front().or_else(|| self.served.pop_front())
+        {
+            if let Some(stream) = self.stream(id) {
+                stream.is_queued = false;
+                bytes += stream.last_bytes;
+                self.follow(id);
+            }
         }
     }
 
@@ -175,7 +215,9 @@ impl RingIo {
 
     /// Submits what was begun and waits for something to complete.
     pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
-        let result = self.ring.wait(at_most);
+        self.begin_reads();
+        let more = !(self.unlucky.is_empty() && self.served.is_empty());
+        let result = self.ring.wait(if more { Duration::ZERO } else { at_most });
         // An operation that the kernel has not seen yet names its descriptor by number.
         if self.ring.is_submitted() {
             self.closing.clear();

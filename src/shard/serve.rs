@@ -10,7 +10,7 @@ use super::io::{ConnId, Datagram, Io, Outcome};
 use super::late::Late;
 use super::notes::Notes;
 use super::own::Own;
-use super::pending::{Dest, Pending};
+use super::pending::{Dest, Pending, Queue};
 use super::protocol::Protocol;
 use super::slots::Slots;
 use super::sys::prefetch;
@@ -69,12 +69,30 @@ pub(super) struct Later {
 }
 
 impl Later {
-    /// Keeps a reply until `due_ns`, on the monotonic clock; `None`: there is no room.
-    pub(super) fn reply(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> Option<u32> {
-        let index = self.pending.add(dest, due_ns, bytes)?;
+    /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.
+    pub(super) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        let index = self.pending.add(datagram, due_ns, bytes)?;
+        self.time(index, due_ns);
+        Ok(())
+    }
+
+    /// Keeps a datagram that the kernel had no room for.
+    fn again(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        let index = self.pending.add_again(datagram, due_ns, bytes)?;
+        self.time(index, due_ns);
+        Ok(())
+    }
+
+    /// Keeps what goes into a connection until then, at the end of its queue.
+    pub(super) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
+        let index = self.pending.add_owed(dest, due_ns, bytes);
+        self.pending.append(queue, index);
+        self.time(index, due_ns);
+    }
+
+    fn time(&mut self, index: u32, due_ns: u64) {
         let key = self.wheel.insert(tick_from(due_ns), Timer::Reply(index));
         self.pending.set_key(index, key);
-        Some(index)
     }
 
     /// Does something at that moment, on the monotonic clock.
@@ -380,7 +398,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             Some((Dest::Piece(id, about), due_ns, _)) => {
                 self.on_stream_reply_due(index, id, (PIECE, now.unix_of(due_ns), about), now, io);
             }
-            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, io),
+            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, now, io),
             None => {}
         }
     }
@@ -399,7 +417,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
                 let again = Datagram { tries: datagram.tries + 1, ..datagram };
-                if self.later.reply(Dest::Datagram(again), now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_none() {
+                if self.later.again(again, now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_err() {
                     slot.state.counters.drop(Reason::SendFailed);
                     let about = datagram.about.drop(Reason::SendFailed);
                     self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);

@@ -46,7 +46,8 @@ struct StreamSink<'a, I, T> {
     read_ns: Option<u64>,
     /// By so much is what is due now moved for that, in nanoseconds.
     moved_ns: u64,
-    pending_full: u64,
+    /// Bytes that may be built or wait before more is looked at.
+    owed_max: usize,
     records_lost: u64,
     telling: Telling,
     /// A whole frame that is not good has waited for a good one inside it.
@@ -66,9 +67,8 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
             return;
         }
         let dest = if mark == PIECE { Dest::Piece(self.id, about) } else { Dest::Stream(self.id, about) };
-        if self.later(dest, due_ns, bytes) {
-            self.conn.last_due_ns = due_ns;
-        }
+        self.later.owed(&mut self.conn.delayed, dest, due_ns, bytes);
+        self.conn.last_due_ns = due_ns;
     }
 
     /// What is known of a reply that is due then, on the monotonic clock, after [`StreamSink::due`].
@@ -91,18 +91,6 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
         self.moved_ns = read_ns.saturating_sub(self.now.mono_ns);
         due_ns.saturating_add(self.moved_ns)
     }
-
-    /// Keeps it until then; false: there is no room.
-    fn later(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> bool {
-        if let Some(index) = self.later.reply(dest, due_ns, bytes) {
-            self.later.pending.append(&mut self.conn.delayed, index);
-            return true;
-        }
-        self.pending_full += 1;
-        self.telling.refused(Reason::PendingFull);
-        self.note(Reason::PendingFull, bytes);
-        false
-    }
 }
 
 impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
@@ -113,7 +101,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
         let due_ns = self.due(due_ns);
         let about = self.about_due(due_ns);
-        self.later(Dest::Stream(self.id, about), due_ns, bytes);
+        self.later.owed(&mut self.conn.delayed, Dest::Stream(self.id, about), due_ns, bytes);
     }
 
     fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
@@ -123,13 +111,15 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     fn cut(&mut self, how: Cut, due_ns: i64) {
         self.conn.muted = Some(how.kind());
         let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
-        if how != Cut::Stall && self.later(Dest::Cut(self.id, how), due_ns, &[]) {
+        if how != Cut::Stall {
+            self.later.owed(&mut self.conn.delayed, Dest::Cut(self.id, how), due_ns, &[]);
             self.conn.last_due_ns = due_ns;
         }
     }
 
     fn is_full(&self) -> bool {
-        self.out.len() >= BUILT_BYTES
+        let built = self.out.len() + self.out_lens.len() * size_of::<Sent>();
+        built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max
     }
 
     fn muted(&self) -> Option<FaultKind> {
@@ -218,13 +208,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             is_told: false,
             ..Conn::new(socket, peer, now.mono_ms)
         });
-        // Where there is no room to remember it, it is closed plainly.
-        let cut = self.later.reply(Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
-        let (Some(index), Some(conn)) = (cut, self.conns.get_mut(id)) else {
-            self.conns.remove(id);
-            return None;
-        };
-        self.later.pending.append(&mut conn.delayed, index);
+        let conn = self.conns.get_mut(id)?;
+        self.later.owed(&mut conn.delayed, Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
         slot.connections += 1;
         Some(id)
     }
@@ -273,7 +258,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stalled {
-            // Read before the kernel was told to stop: it waits until the peer takes replies again.
+            // Read before the kernel was told to stop: it waits until less is owed to the peer.
+            conn.partial.reserve_exact(bytes.len());
             conn.partial.extend_from_slice(bytes);
             return;
         }
@@ -369,6 +355,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             if conn.partial.capacity() == 0 {
                 conn.partial = spare.pop().unwrap_or_default();
             }
+            conn.partial.reserve_exact(rest.len());
             conn.partial.extend_from_slice(rest);
         } else if conn.partial.capacity() > 0 {
             let buffer = std::mem::take(&mut conn.partial);
@@ -413,16 +400,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             not_before_ns,
             read_ns: None,
             moved_ns: 0,
-            pending_full: 0,
+            owed_max: fsu.limits.write_buffer_bytes_max,
             records_lost: 0,
             telling: Telling::default(),
             waited_in_vain: patience == Patience::Decide,
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
-        let (pending_full, records_lost) = (sink.pending_full, sink.records_lost);
+        let records_lost = sink.records_lost;
         sink.conn.progress = self.scratch.progress;
-        if pending_full + records_lost > 0 {
-            slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
+        if records_lost > 0 {
             slot.state.counters.log_records_lost += records_lost;
         }
         Some((step, self.protocol.held_max(fsu)))
@@ -479,9 +465,21 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    /// Goes on with what was read before the peer stopped taking replies.
-    pub(super) fn resume(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+    /// Too much is owed to a peer: nothing is read from its connection until half of that has left.
+    pub(super) fn hold(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
+    }
+
+    /// Some has left: goes on with what was read before, if that was enough.
+    pub(super) fn resume(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
+        if conn.owed() > limit / 2 || self.drain_end_ms.is_some() {
+            return;
+        }
         conn.stalled = false;
         conn.partial_since_ms = now.mono_ms;
         if !conn.partial.is_empty() {

@@ -56,6 +56,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Sends what the stage left in `buffers.out`. False: the connection is closed.
     pub(super) fn send_out(&mut self, id: ConnId, now: Clock, io: &mut impl Io) -> bool {
         if self.buffers.out_lens.is_empty() {
+            self.hold(id);
             return true;
         }
         let mut out = std::mem::take(&mut self.buffers.out);
@@ -64,6 +65,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         out.clear();
         lens.clear();
         (self.buffers.out, self.buffers.out_lens) = (out, lens);
+        self.hold(id);
         alive
     }
 
@@ -114,8 +116,6 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 self.unsent_conns += 1;
             }
             conn.unsent.push(&bytes[start..], &lens[whole..], taken - start);
-            let limits = &self.fleet.fsus[slot.fsu as usize].limits;
-            conn.stalled |= conn.unsent.waiting().len() > limits.write_buffer_bytes_max;
         }
         true
     }
@@ -140,11 +140,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.put(id, &bytes, &[sent], due_ns, now, io);
         bytes.clear();
         self.buffers.out = bytes;
+        self.hold(id);
+        self.resume(id, now, io);
         self.settle(id, io);
     }
 
     /// What ends a connection on purpose is due: the replies before it are out, as far as the peer takes them.
-    pub(super) fn on_cut_due(&mut self, index: u32, id: ConnId, how: Cut, io: &mut impl Io) {
+    pub(super) fn on_cut_due(&mut self, index: u32, id: ConnId, how: Cut, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.later.pending.remove(&mut conn.delayed, index);
         self.later.pending.release(index);
@@ -156,6 +158,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             Cut::HalfClose => conn.half_closing = true,
             Cut::Stall => {}
         }
+        self.resume(id, now, io);
         self.settle(id, io);
     }
 
@@ -182,10 +185,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 failed => return self.fail(id, failed, now, io),
             }
         }
-        let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
-        if conn.stalled && conn.unsent.waiting().len() <= limit / 2 && self.drain_end_ms.is_none() {
-            self.resume(id, now, io);
-        }
+        self.resume(id, now, io);
         self.settle(id, io);
     }
 

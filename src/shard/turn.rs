@@ -30,6 +30,9 @@ const WAIT_NS_MAX: u64 = 10_000_000;
 const TRAFFIC_MS: u64 = 5;
 /// Turns of the timing wheel before sockets are looked at again.
 const TICKS_MAX: usize = 8;
+/// Bytes read from connections in a turn: those of one that sends as fast as it can cost its neighbours 4 ms at most. A connection that
+/// has had its share waits for the others.
+pub(super) const TURN_BYTES: usize = 1 << 20;
 /// The clocks are read again after so many messages within a turn: about every quarter of a millisecond.
 const MESSAGES_A_CLOCK: usize = 64;
 

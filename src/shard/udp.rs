@@ -5,7 +5,6 @@ use super::clock::Clock;
 use super::io::{Datagram, Io};
 use super::local::{Local, Route};
 use super::notes::Notes;
-use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
@@ -16,6 +15,7 @@ use crate::plan::fault::{FaultKind, Kinds};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::about::{About, Telling};
 use crate::responder::faults::is_offline;
+use crate::responder::state::Counters;
 use crate::responder::{Moment, Outgoing, Sink};
 use crate::words::count;
 use std::net::SocketAddr;
@@ -35,8 +35,8 @@ struct DatagramSink<'a, I, T> {
     now: Clock,
     /// When the request came, wall clock in nanoseconds.
     arrived_ns: i64,
-    /// Replies for which there was no room.
-    pending_full: u64,
+    /// Replies for which there was no room, by [`Reason::NO_ROOM`].
+    no_room: [u64; Reason::NO_ROOM.len()],
     /// Bytes that may still be sent in answer.
     room_bytes: usize,
     /// Replies that would have been too many times their request.
@@ -59,11 +59,18 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     }
 
     fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
-        if self.later.reply(Dest::Datagram(datagram), due_ns, bytes).is_none() {
-            self.pending_full += 1;
-            self.telling.refused(Reason::PendingFull);
-            self.notes.note(Reason::PendingFull, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+        if let Err(reason) = self.later.reply(datagram, due_ns, bytes) {
+            self.refuse(reason, bytes);
         }
+    }
+
+    #[cold]
+    fn refuse(&mut self, reason: Reason, bytes: &[u8]) {
+        for (count, _) in self.no_room.iter_mut().zip(Reason::NO_ROOM).filter(|&(_, of)| of == reason) {
+            *count += 1;
+        }
+        self.telling.refused(reason);
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
     }
 }
 
@@ -162,7 +169,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             local,
             now,
             arrived_ns,
-            pending_full: 0,
+            no_room: [0; Reason::NO_ROOM.len()],
             room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
             amplified: 0,
             telling: Telling::default(),
@@ -184,11 +191,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut self.scratch,
             &mut sink,
         );
-        let (pending_full, amplified) = (sink.pending_full, sink.amplified);
-        if pending_full + amplified > 0 {
-            slot.state.counters.dropped[Reason::PendingFull as usize] += pending_full;
+        let (no_room, amplified) = (sink.no_room, sink.amplified);
+        if amplified > 0 {
             slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
         }
+        count_no_room(&mut slot.state.counters, no_room);
         // Replies are recorded when they have left: after this.
         if is_told && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &self.buffers.told, bytes) {
             slot.state.counters.log_records_lost += 1;
@@ -289,7 +296,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             local: Local::ANY,
             now,
             arrived_ns: now.unix_ns,
-            pending_full: 0,
+            no_room: [0; Reason::NO_ROOM.len()],
             room_bytes: usize::MAX,
             amplified: 0,
             telling: Telling::default(),
@@ -308,6 +315,17 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             (sink.peer, sink.local) = (peer, Local::ANY);
             sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }
-        slot.state.counters.dropped[Reason::PendingFull as usize] += sink.pending_full;
+        let no_room = sink.no_room;
+        count_no_room(&mut slot.state.counters, no_room);
+    }
+}
+
+/// Counts replies for which there was no room.
+#[inline]
+fn count_no_room(counters: &mut Counters, no_room: [u64; Reason::NO_ROOM.len()]) {
+    if no_room != [0; Reason::NO_ROOM.len()] {
+        for (count, reason) in no_room.into_iter().zip(Reason::NO_ROOM) {
+            counters.dropped[reason as usize] += count;
+        }
     }
 }

@@ -25,7 +25,7 @@ fn answer(tag: u8) -> Vec<u8> {
 #[track_caller]
 fn assert_balanced(ended: &crate::harness::Ended) {
     let count = |name: &str| ended.count(&format!("/totals/{name}"));
-    let lost = ["pending_full", "peer_gone", "send_failed", "drain_ended"];
+    let lost = ["pending_full", "pending_share", "pending_peer_share", "peer_gone", "send_failed", "drain_ended"];
     let lost: u64 = lost.iter().map(|reason| count(&format!("dropped/{reason}"))).sum();
     assert_eq!(count("received"), count("answered") + count("silent") + lost, "{:#}", ended.stats["totals"]);
 }

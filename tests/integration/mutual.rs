@@ -119,7 +119,7 @@ fn h04_two_runs_do_not_answer_heartbeats_of_each_other() {
     let second_tree = beating(0, &more);
     let second = Run::start(&second_tree, &[]);
     first_tree.until_logged("wrong_fsu");
-    
+
     let (first, second) = (first.stop(), second.stop());
     assert!(first.count("/totals/dropped/wrong_fsu") >= 1);
     for what in ["heartbeats_received", "heartbeats_sent", "centres_online"] {

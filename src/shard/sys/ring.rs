@@ -8,7 +8,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering, fence};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(in crate::shard) enum Op {
     Datagrams,
     /// Connections, until it ends.
     Accept,
-    /// Bytes of a connection, until it ends.
+    /// Bytes of a connection, as many as fit into a buffer: told once.
     Bytes,
 }
 
@@ -64,6 +64,7 @@ struct Memory {
     base: NonNull<u8>,
     layout: Layout,
     count: u16,
+    kind: Buffers,
 }
 
 /// The kernel wants the entries at the beginning of a page; the largest ones there are.
@@ -74,17 +75,36 @@ const OUT_BYTES: usize = size_of::<[u32; 4]>();
 const BUFFER_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
 /// Distance of the buffers, as [`STRIDE`].
 const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
-/// The only group of buffers.
-const GROUP: u16 = 0;
+/// Bytes received from a connection at once. It comes to its turn again when the others have had theirs.
+pub(in crate::shard) const READ_BYTES: usize = 16 << 10;
+
+/// A group of buffers. Datagrams never wait for one that a connection has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+enum Buffers {
+    Datagrams,
+    Bytes,
+}
+
+impl Buffers {
+    /// How long each is, and how far the next is from it.
+    const fn size(self) -> (usize, usize) {
+        match self {
+            Self::Datagrams => (BUFFER_BYTES, BUFFER_STRIDE),
+            Self::Bytes => (READ_BYTES, READ_BYTES),
+        }
+    }
+}
 
 impl Memory {
-    fn new(count: u16) -> Self {
+    fn new(count: u16, kind: Buffers) -> Self {
         let entries = (usize::from(count) * size_of::<types::BufRingEntry>()).next_multiple_of(PAGE_BYTES);
-        let layout = Layout::from_size_align(entries + usize::from(count) * BUFFER_STRIDE, PAGE_BYTES);
+        let (_, stride) = kind.size();
+        let layout = Layout::from_size_align(entries + usize::from(count) * stride, PAGE_BYTES);
         let layout = layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()));
         // SAFETY: the layout's size is not zero: there are entries.
         let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { base, layout, count }
+        Self { base, layout, count, kind }
     }
 
     #[allow(clippy::cast_ptr_alignment, reason = "the entries begin at a page")]
@@ -94,9 +114,10 @@ impl Memory {
     }
 
     fn buffer(&self, id: u16) -> *mut u8 {
-        let buffers = self.layout.size() - usize::from(self.count) * BUFFER_STRIDE;
-        // SAFETY: behind the entries stand `count` buffers, and the id is below that.
-        unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * BUFFER_STRIDE) }
+        let (_, stride) = self.kind.size();
+        let buffers = self.layout.size() - usize::from(self.count) * stride;
+        // SAFETY: behind the entries stand `count` buffers of this stride, and the id is below that.
+        unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * stride) }
     }
 }
 
@@ -107,7 +128,8 @@ impl Drop for Memory {
     }
 }
 
-/// Buffers of a [`Ring`]: shared by all its sockets, each the kernel's or, while there is a [`Filled`] for it, ours.
+/// Buffers of a [`Ring`], of one [`Buffers`] kind: shared by all its sockets or connections, each the kernel's or, while there is a
+/// [`Filled`] for it, ours.
 #[derive(Debug)]
 pub(in crate::shard) struct Pool {
     memory: Rc<Memory>,
@@ -115,12 +137,19 @@ pub(in crate::shard) struct Pool {
 }
 
 impl Pool {
+    /// All of them the kernel's.
+    fn new(memory: &Rc<Memory>) -> Self {
+        let mut pool = Self { memory: Rc::clone(memory), tail: 0 };
+        (0..memory.count).for_each(|id| pool.provide(id));
+        pool
+    }
+
     /// What was received into a buffer, as it stands there.
     #[inline]
     pub(in crate::shard) fn bytes(&self, filled: &Filled) -> &[u8] {
         // SAFETY: the kernel has given the buffer back, and gets it again only by `give`, which wants the pool to itself: not while
         // these bytes are borrowed from it. It has filled `len` bytes at most, and all of it was zeroed at first.
-        unsafe { std::slice::from_raw_parts(self.memory.buffer(filled.id), filled.len.min(BUFFER_BYTES)) }
+        unsafe { std::slice::from_raw_parts(self.memory.buffer(filled.id), filled.len.min(self.memory.kind.size().0)) }
     }
 
     /// A datagram that was received into a buffer.
@@ -146,7 +175,7 @@ impl Pool {
         // are written: the tail stands in a field of the first entry.
         unsafe {
             (*entry).set_addr(self.memory.buffer(id) as u64);
-            (*entry).set_len(BUFFER_BYTES as u32);
+            (*entry).set_len(self.memory.kind.size().0 as u32);
             (*entry).set_bid(id);
         }
         self.tail = self.tail.wrapping_add(1);
@@ -169,7 +198,7 @@ pub(in crate::shard) struct Ring {
     // Dropped before what its operations point to.
     uring: IoUring,
     template: Box<libc::msghdr>,
-    _memory: Rc<Memory>,
+    _memory: [Rc<Memory>; 2],
     /// Operations that have not ended.
     running: usize,
     error: Option<io::Error>,
@@ -185,8 +214,8 @@ const COMPLETIONS: u32 = 4_096;
 const END_WAITS_MAX: usize = 100;
 
 impl Ring {
-    /// A ring with so many buffers: a power of 2.
-    pub(in crate::shard) fn new(buffers: u16) -> io::Result<(Self, Pool)> {
+    /// A ring with so many buffers for datagrams, and for bytes of connections: each a power of 2.
+    pub(in crate::shard) fn new(datagrams: u16, bytes: u16) -> io::Result<(Self, Pool, Pool)> {
         let ring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
@@ -197,15 +226,18 @@ impl Ring {
         if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let memory = Rc::new(Memory::new(buffers));
-        // SAFETY: the ring keeps the memory for as long as it lives itself.
-        unsafe {
-            ring.submitter().register_buf_ring_with_flags(memory.base.as_ptr() as u64, buffers, GROUP, 0)?;
+        let memory = [(datagrams, Buffers::Datagrams), (bytes, Buffers::Bytes)]
+            .map(|(count, kind)| Rc::new(Memory::new(count, kind)));
+        for group in &memory {
+            let address = group.base.as_ptr() as u64;
+            // SAFETY: the ring keeps the memory for as long as it lives itself.
+            unsafe {
+                ring.submitter().register_buf_ring_with_flags(address, group.count, group.kind as u16, 0)?;
+            }
         }
-        let mut pool = Pool { memory: Rc::clone(&memory), tail: 0 };
-        (0..buffers).for_each(|id| pool.provide(id));
+        let (datagrams, bytes) = (Pool::new(&memory[0]), Pool::new(&memory[1]));
         let template = Box::new(template());
-        Ok((Self { uring: ring, template, _memory: memory, running: 0, error: None }, pool))
+        Ok((Self { uring: ring, template, _memory: memory, running: 0, error: None }, datagrams, bytes))
     }
 
     /// Begins an operation on a descriptor.
@@ -215,9 +247,14 @@ impl Ring {
             Op::Cancel => return,
             Op::Readable => opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build(),
             Op::Writable => opcode::PollAdd::new(fd, libc::POLLOUT as u32).build(),
-            Op::Datagrams => opcode::RecvMsgMulti::new(fd, &raw const *self.template, GROUP).build(),
+            Op::Datagrams => {
+                opcode::RecvMsgMulti::new(fd, &raw const *self.template, Buffers::Datagrams as u16).build()
+            }
             Op::Accept => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK).build(),
-            Op::Bytes => opcode::RecvMulti::new(fd, GROUP).build(),
+            Op::Bytes => opcode::Recv::new(fd, ptr::null_mut(), READ_BYTES as u32)
+                .buf_group(Buffers::Bytes as u16)
+                .build()
+                .flags(squeue::Flags::BUFFER_SELECT),
         };
         self.running += 1;
         self.push(&entry.user_data(user_data(op, data)));

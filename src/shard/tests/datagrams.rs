@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::shard::local::Route;
+use crate::shard::pending::Pending;
 use crate::shard::serve::DRAIN_MS;
+use crate::shard::share::Shares;
 
 fn sent(world: &World) -> Vec<(u64, u16, &str)> {
     world.io.sent.iter().map(|(ms, _, port, text)| (*ms, *port, &text[..])).collect()
@@ -71,7 +73,7 @@ fn a_hundred_thousand_replies_wait() {
 #[test]
 fn past_the_limit_of_waiting_replies_they_are_counted() {
     let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
-    world.serve.later.pending = crate::shard::pending::Pending::with_limit(2);
+    world.serve.later.pending = Pending::with(Shares::with(2, 1_000));
     world.datagram(0, 7, "[a3][b3][c3]");
     world.run_to(100);
     assert_eq!((sent(&world).len(), world.dropped(Reason::PendingFull)), (2, 1));
@@ -153,19 +155,16 @@ fn limit_drain_ms_a_drain_sends_what_is_due_in_time() {
         fsu.heartbeat_interval_ms = Some(20);
     }));
     world.datagram(0, 7, "[a9][b1]");
-    world.serve.later.reply(
-        super::super::pending::Dest::Datagram(Datagram {
-            socket: 0,
-            peer: address(7),
-            local: Local::ANY,
-            what: Outgoing::Reply,
-            tries: 0,
-            due_ns: 0,
-            about: About::UNKNOWN,
-        }),
-        (START_MS + DRAIN_MS) * 1_000_000 + 1,
-        b"late",
-    );
+    let late = Datagram {
+        socket: 0,
+        peer: address(7),
+        local: Local::ANY,
+        what: Outgoing::Reply,
+        tries: 0,
+        due_ns: 0,
+        about: About::UNKNOWN,
+    };
+    world.serve.later.reply(late, (START_MS + DRAIN_MS) * 1_000_000 + 1, b"late").unwrap();
     world.serve.begin_drain(world.now(), &mut world.io);
     assert!(!world.io.receiving && !world.serve.is_drained(world.now()));
     assert_eq!(world.dropped(Reason::DrainEnded), 1);

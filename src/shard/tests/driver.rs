@@ -1,6 +1,7 @@
 //! The drivers over loopback: whatever one does, the other does as well.
 
 use super::*;
+use crate::shard::conn::Sent;
 use crate::shard::gather::GATHER_US;
 use crate::shard::handle::spawn_with;
 use crate::shard::{Bound, DriverKind, Executor, Handle, ShardSpec, Tuning, bind_tcp, bind_udp, ring_missing};
@@ -41,12 +42,23 @@ with_both_drivers!(
     bursts_on_one_socket_are_answered_whole,
     connections_are_answered_finished_and_reset,
     a_slow_reader_gets_everything,
+    h12_a_peer_that_does_not_read_costs_what_is_documented,
+    h02_connections_that_never_rest_leave_a_neighbour_its_turns,
 );
 
 /// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
-fn start((executor, driver): How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
+fn start(how: How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {
+    start_logged(how, transport, sockets, true)
+}
+
+fn start_logged(
+    (executor, driver): How,
+    transport: Transport,
+    sockets: Vec<Bound>,
+    on: bool,
+) -> (Handle, Vec<SocketAddr>, Records) {
     let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-    let records = Records { on: true, ..Records::default() };
+    let records = Records { on, ..Records::default() };
     let handle = spawn_with(
         ShardSpec {
             index: 0,
@@ -191,4 +203,66 @@ fn a_slow_reader_gets_everything(how: How) {
     handle.drain();
     let counters = handle.join().unwrap().counters.remove(0).1;
     assert_eq!((counters.answered, counters.dropped_total()), (requests as u64, 0));
+}
+
+/// It is sent what the kernels take and kept what is documented, whatever it asks; a neighbour is answered all the while.
+fn h12_a_peer_that_does_not_read_costs_what_is_documented(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+    let client = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    client.set_recv_buffer_size(64 << 10).unwrap();
+    client.connect(&addresses[0].into()).unwrap();
+    let mut writer: TcpStream = client.try_clone().unwrap().into();
+    let thread = std::thread::spawn(move || while writer.write_all(&b"[!0]".repeat(1_000)).is_ok() {});
+    // What is read and not looked at is not received yet.
+    let waiting_max = 65_536 / (1_000 + size_of::<Sent>() as u64) + 1;
+    let mut neighbour = tcp_client(addresses[0]);
+    let mut asked = 0;
+    let mut ask = || {
+        neighbour.write_all(b"[a0]").unwrap();
+        let mut got = [0];
+        neighbour.read_exact(&mut got).unwrap();
+        asked += 1;
+        let counters = handle.counters().recv_timeout(PATIENCE).unwrap().remove(0).1;
+        assert!(counters.received - counters.answered <= waiting_max, "{counters:?}");
+        // Bytes in the two kernels' buffers: each is twice what was asked for, for the overhead.
+        assert!((counters.answered - asked) * 1_000 <= 2 * (64 << 10) + 2 * (64 << 10), "{counters:?}");
+        counters.received - counters.answered
+    };
+    while ask() < waiting_max {}
+    (0..50).for_each(|_| assert_eq!(ask(), waiting_max));
+    handle.stop();
+    let counters = handle.join().unwrap().counters.remove(0).1;
+    assert_eq!(counters.dropped_total(), waiting_max);
+    drop(client);
+    thread.join().unwrap();
+}
+
+/// More connections than there are buffers send garbage as fast as they can; a neighbour has its turns.
+fn h02_connections_that_never_rest_leave_a_neighbour_its_turns(how: How) {
+    let sockets = vec![Bound::Tcp(bind_tcp(address(0)).unwrap())];
+    let (handle, addresses, _) = start_logged(how, Transport::Tcp, sockets, false);
+    let mut noisy: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(addresses[0]).unwrap()).collect();
+    noisy.iter().for_each(|client| client.set_nonblocking(true).unwrap());
+    let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let thread = std::thread::spawn({
+        let done = Arc::clone(&done);
+        move || {
+            let garbage = vec![b'x'; 64 << 10];
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                noisy.iter_mut().for_each(|client| drop(client.write(&garbage)));
+            }
+        }
+    });
+    let mut neighbour = tcp_client(addresses[0]);
+    for _ in 0..5 {
+        neighbour.write_all(b"[a0]").unwrap();
+        let mut got = [0];
+        neighbour.read_exact(&mut got).unwrap();
+    }
+    done.store(true, std::sync::atomic::Ordering::Relaxed);
+    thread.join().unwrap();
+    handle.stop();
+    let counters = handle.join().unwrap().counters.remove(0).1;
+    assert_eq!((counters.received, counters.answered), (5, 5));
+    assert_eq!(counters.dropped_total(), counters.dropped[Reason::Garbage as usize]);
 }

@@ -6,6 +6,7 @@
 mod datagrams;
 mod doubt;
 mod driver;
+mod fair;
 mod guards;
 mod reload;
 mod repeat;
@@ -137,6 +138,9 @@ impl Protocol for Letters {
                 answer(frame, state, &mut moment, sink);
                 sink.understood(About::of(0), frame);
                 at += REQUEST_BYTES;
+                if sink.is_full() {
+                    return Step { consumed: at, is_full: true, ..Step::default() };
+                }
             } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES && !is_end {
                 return Step { consumed: at, partial: true, ..Step::default() };
             } else {

@@ -518,7 +518,14 @@ impl Simulation {
         let sum = |count: fn(&Counters) -> u64| all.iter().map(|(_, counters)| count(counters)).sum::<u64>();
         assert_eq!(sum(|counters| counters.answered), answered, "answered");
         let lost = sum(|counters| {
-            let lost = [Reason::PendingFull, Reason::PeerGone, Reason::SendFailed, Reason::DrainEnded];
+            let lost = [
+                Reason::PendingFull,
+                Reason::PendingShare,
+                Reason::PendingPeerShare,
+                Reason::PeerGone,
+                Reason::SendFailed,
+                Reason::DrainEnded,
+            ];
             lost.iter().map(|&reason| counters.dropped[reason as usize]).sum()
         });
         assert_eq!(sum(|counters| counters.received), answered + lost, "received, but neither answered nor counted");

@@ -1,6 +1,7 @@
 //! Frames, order, deadlines, limits, back-pressure, the ends: over connections.
 
 use super::*;
+use crate::shard::conn::Sent;
 
 fn world(with: impl Fn(&mut Limits)) -> World {
     World::new(&fleet(1, Transport::Tcp, |fsu| with(&mut fsu.limits)))
@@ -140,7 +141,9 @@ fn limit_connections_max_connections_are_bounded() {
 
 #[test]
 fn limit_write_buffer_bytes_max_nothing_is_read_while_a_peer_leaves_too_much_unread() {
-    let mut world = world(|limits| limits.write_buffer_bytes_max = 4_000);
+    // What is kept of each reply counts, too.
+    let each = size_of::<Sent>();
+    let mut world = world(|limits| limits.write_buffer_bytes_max = 4_100 + 8 * each);
     let id = world.connect(1);
     world.io.room = 1_500;
     world.bytes(id, "[!0][!0][!0][!0][!0][a0]");
@@ -148,13 +151,14 @@ fn limit_write_buffer_bytes_max_nothing_is_read_while_a_peer_leaves_too_much_unr
     world.bytes(id, "[b0][!0][c0]");
     assert_eq!(world.io.interest, Interest { read: false, write: true });
     let waiting = |world: &mut World| world.serve.conns.get_mut(id).unwrap().unsent.waiting().len();
-    assert_eq!(waiting(&mut world), 4_503);
-    world.io.room = 2_502;
+    // [c0] was not looked at.
+    assert_eq!(waiting(&mut world), 4_502);
+    world.io.room = 2_499;
     world.serve.on_writable(id, world.now(), &mut world.io);
     assert_eq!(world.io.interest, Interest { read: false, write: true });
     world.io.room = 1;
     world.serve.on_writable(id, world.now(), &mut world.io);
-    assert_eq!((waiting(&mut world), world.io.interest), (2_000, Interest { read: true, write: true }));
+    assert_eq!((waiting(&mut world), world.io.interest), (2_003, Interest { read: true, write: true }));
     world.io.room = usize::MAX;
     world.serve.on_writable(id, world.now(), &mut world.io);
     assert_eq!(world.io.interest, Interest { read: true, write: false });
@@ -359,4 +363,68 @@ fn n09_a_stream_reply_leaves_at_the_first_tick_after_its_delay() {
         world.io.written.len()
     };
     assert_eq!([10_000_000, 10_900_001, 10_999_999, 11_000_000].map(&mut at), [0, 0, 0, 1]);
+}
+
+/// Its buffers, whatever the sizes of replies: never more than is documented.
+#[test]
+fn h12_limit_growth_part_a_connection_that_does_not_read_costs_what_is_documented() {
+    let limit = 65_536;
+    // requests of 1-byte replies, of 1,000-byte ones, of both; how many are read at a time, and how much the kernel takes of each
+    for (requests, at_once, room) in [
+        ("[a0]", 4_096, 0),
+        ("[!0]", 4_096, 0),
+        ("[a0][!0]", 2_048, 0),
+        ("[!0]", 1, 0),
+        ("[!0]", 1, 700),
+        ("[a0]", 1, 0),
+    ] {
+        let mut world = world(|_| {});
+        let id = world.connect(1);
+        let mut sent = 0;
+        while world.serve.conns.get(id).unwrap().interest.read {
+            world.io.room = room;
+            world.bytes(id, &requests.repeat(at_once));
+            sent += at_once * requests.len() / 4;
+            assert!(sent < 100_000);
+        }
+        // What a driver had read already.
+        world.bytes(id, &requests.repeat(at_once));
+        sent += at_once * requests.len() / 4;
+        let conn = world.serve.conns.get(id).unwrap();
+        let (owed, reply) = (conn.owed(), 1_000 + size_of::<Sent>());
+        assert!(owed > limit && owed <= limit + reply, "{owed} for {requests}");
+        let capacity = conn.unsent.capacity();
+        let most = (limit + reply) / 8 * 9 + 4_096 + 32 * size_of::<Sent>();
+        assert!(capacity <= most, "{capacity} for {owed} of {requests}");
+        let read = 4 * at_once * (requests.len() / 4);
+        assert!(conn.partial.capacity() <= 2 * read, "{} for {read}", conn.partial.capacity());
+        // And nothing of it is lost.
+        world.io.room = usize::MAX;
+        while world.io.interest.write {
+            world.serve.on_writable(id, world.now(), &mut world.io);
+        }
+        let counters = world.counters();
+        assert_eq!((counters.answered, counters.dropped_total()), (sent as u64, 0), "{requests}");
+        assert_eq!(world.serve.conns.get(id).unwrap().unsent.capacity(), 0);
+    }
+}
+
+/// Delayed replies that become due while the peer does not read are not counted twice, nor forgotten.
+#[test]
+fn h12_what_is_not_due_and_what_is_not_read_are_one_bound() {
+    let limit = 8_192;
+    let mut world = world(|limits| limits.write_buffer_bytes_max = limit);
+    let id = world.connect(1);
+    world.io.room = 0;
+    for _ in 0..50 {
+        world.bytes(id, "[!0][a1][!2]");
+        let conn = world.serve.conns.get(id).unwrap();
+        assert!(conn.owed() <= limit + 1_000 + 136, "{}", conn.owed());
+        world.run_to(world.io.ms + 10);
+    }
+    assert_eq!(world.counters().answered, 0);
+    world.io.room = usize::MAX;
+    world.serve.on_writable(id, world.now(), &mut world.io);
+    world.run_to(5_000);
+    assert_eq!((world.counters().answered, world.counters().dropped_total()), (150, 0));
 }
