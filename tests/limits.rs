@@ -42,7 +42,6 @@ const UNREACHED: &[(&str, &[&str])] = &[
             "FORGOTTEN_MAX",
             "GATHERED_MAX",
             "READY_MAX",
-            "READ_BYTES",
             "RECORDS_A_TURN",
             "TICKS_MAX",
             "TURN_MAX",

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn h12_limit_send_buffer_bytes_and_stream_receive_buffer_bytes() {
+    fn limit_send_buffer_bytes_and_stream_receive_buffer_bytes() {
         let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
         let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();

@@ -358,6 +358,107 @@ impl Io for RingIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::base::wake_up;
+    use crate::shard::bind::bind_udp;
+    use crate::shard::ring_probe::ring_missing;
+    use std::io::Write;
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixStream;
+
+    /// Connections and a socket in a ring, what there is to be had from each; what one turn after the other brings.
+    struct Turns {
+        io: RingIo,
+        datagrams: Pool,
+        bytes: Pool,
+        ids: Vec<ConnId>,
+        peers: Vec<UnixStream>,
+    }
+
+    impl Turns {
+        fn new(connections: u32, sockets: Vec<Bound>) -> Self {
+            let base = Base::new(sockets, wake_up().unwrap(), true);
+            let (io, datagrams, bytes) = RingIo::new(base).unwrap();
+            let mut turns = Self { io, datagrams, bytes, ids: Vec::new(), peers: Vec::new() };
+            for index in 0..connections {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                ours.set_nonblocking(true).unwrap();
+                theirs.set_nonblocking(true).unwrap();
+                let id = ConnId { index, generation: 0 };
+                turns.io.add(id, ours.into());
+                turns.ids.push(id);
+                turns.peers.push(theirs);
+            }
+            turns
+        }
+
+        /// The peers send all that there is room for.
+        fn fill(&mut self) {
+            for peer in &mut self.peers {
+                while peer.write(&[b'x'; READ_BYTES]).is_ok() {}
+            }
+        }
+
+        /// Bytes of each connection, by its place, and how many datagrams.
+        fn turn(&mut self) -> (Vec<(u32, usize)>, usize) {
+            let (mut done, mut read, mut datagrams) = (Vec::new(), Vec::new(), 0);
+            self.io.wait(Duration::ZERO).unwrap();
+            self.io.ring.take(&mut done, 256);
+            for done in done {
+                match done.op {
+                    Op::Bytes => {
+                        let id = conn(done.data);
+                        self.io.on_read(id, done.result.map_err(Errno::from_raw_os_error));
+                        if let Ok(count) = done.result {
+                            read.push((id.index, count as usize));
+                        }
+                        done.filled.into_iter().for_each(|filled| self.bytes.give(filled));
+                    }
+                    Op::Datagrams => {
+                        datagrams += 1;
+                        done.filled.into_iter().for_each(|filled| self.datagrams.give(filled));
+                    }
+                    _ => {}
+                }
+            }
+            (read, datagrams)
+        }
+    }
+
+    /// Counted in receives and bytes: with more connections than buffers, all of which have something at any time.
+    #[test]
+    fn limit_read_bytes_and_turn_bytes_and_stream_buffers() {
+        if ring_missing().is_some() {
+            return;
+        }
+        let connections = u32::from(STREAM_BUFFERS) + 100;
+        let socket = bind_udp(([127, 0, 0, 1], 0).into()).unwrap();
+        let to = socket.local_addr().unwrap();
+        let mut turns = Turns::new(connections, vec![Bound::Udp(socket)]);
+        let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let mut had = vec![0; connections as usize];
+        while had.iter().any(|&count| count < 5) {
+            turns.fill();
+            client.send_to(b"a", to).unwrap();
+            let (read, mut datagrams) = turns.turn();
+            assert!(read.iter().all(|&(_, bytes)| bytes <= READ_BYTES));
+            for (index, _) in read {
+                had[index as usize] += 1;
+            }
+            // Those at the very beginning may come in any order; then all have their turns in rounds.
+            let [least, most] = [had.iter().min(), had.iter().max()].map(|count| *count.unwrap());
+            assert!(most - least <= 2, "{had:?}");
+            // A neighbour's datagram waits for what was begun before it, not for rounds.
+            for _ in 0..3 {
+                let (read, more) = if datagrams == 0 { turns.turn() } else { (Vec::new(), 1) };
+                datagrams += more;
+                assert!(least == 0 || read.iter().map(|&(_, bytes)| bytes).sum::<usize>() <= TURN_BYTES + READ_BYTES);
+                for (index, _) in read {
+                    had[index as usize] += 1;
+                }
+            }
+            assert!(datagrams > 0);
+        }
+    }
 
     #[test]
     fn connections_come_back() {

@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn h01_limit_share_min_and_fsu_times_few_are_never_too_many() {
+    fn limit_share_min_and_fsu_times_few_are_never_too_many() {
         use Reason::{PendingFull, PendingPeerShare, PendingShare};
         let mut shares = Shares::with(200, 1 << 20);
         check(
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn h01_limit_pending_replies_max_and_peer_counters() {
+    fn limit_pending_replies_max_and_peer_counters() {
         let mut shares = Shares::default();
         let (mut taken, mut number) = (Vec::new(), 0u32);
         // Another peer and FSU each time: nobody has more than its share.
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn h01_limit_pending_bytes_max() {
+    fn limit_pending_bytes_max() {
         let mut shares = Shares::default();
         let half = PENDING_BYTES_MAX / 2;
         let peer = shares.take(&datagram(1, 1), half).unwrap();

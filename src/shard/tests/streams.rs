@@ -367,7 +367,7 @@ fn n09_a_stream_reply_leaves_at_the_first_tick_after_its_delay() {
 
 /// Its buffers, whatever the sizes of replies: never more than is documented.
 #[test]
-fn h12_limit_growth_part_a_connection_that_does_not_read_costs_what_is_documented() {
+fn limit_growth_part_and_growth_bytes_min_and_growth_replies_min() {
     let limit = 65_536;
     // requests of 1-byte replies, of 1,000-byte ones, of both; how many are read at a time, and how much the kernel takes of each
     for (requests, at_once, room) in [
