@@ -337,7 +337,9 @@ mod tests {
         let count = KEPT_BYTES_MAX / KEPT_BUFFER_BYTES_MAX + 10;
         let fill = |pending: &mut Pending, bytes: &[u8]| {
             let all: Vec<u32> = (0..count).map(|_| pending.add_owed(dest(1), 1, bytes)).collect();
-            all.into_iter().for_each(|index| pending.release(index));
+            for index in all {
+                pending.release(index);
+            }
         };
         for bytes in [&[0; KEPT_BUFFER_BYTES_MAX][..], b"x", &[0; KEPT_BUFFER_BYTES_MAX]] {
             fill(&mut pending, bytes);

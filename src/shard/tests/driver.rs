@@ -242,14 +242,18 @@ fn h02_connections_that_never_rest_leave_a_neighbour_its_turns(how: How) {
     let sockets = vec![Bound::Tcp(bind_tcp(address(0)).unwrap())];
     let (handle, addresses, _) = start_logged(how, Transport::Tcp, sockets, false);
     let mut noisy: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(addresses[0]).unwrap()).collect();
-    noisy.iter().for_each(|client| client.set_nonblocking(true).unwrap());
+    for client in &noisy {
+        client.set_nonblocking(true).unwrap();
+    }
     let done = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let thread = std::thread::spawn({
         let done = Arc::clone(&done);
         move || {
             let garbage = vec![b'x'; 64 << 10];
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                noisy.iter_mut().for_each(|client| drop(client.write(&garbage)));
+                for client in &mut noisy {
+                    let _ = client.write(&garbage);
+                }
             }
         }
     });
