@@ -15,8 +15,7 @@ pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 const BACKLOG: i32 = 4_096;
 
 /// Asked for each connection's replies that the peer has not acknowledged; the kernel gives twice that, for its own overhead. Left to
-/// itself it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Enough for 600 replies of 100 bytes under way; kernel memory, taken only while
-/// there are any.
+/// itself it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Kernel memory, taken only while there are any.
 pub const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// The same for its requests that are not read yet, which is also what the peer may send before it is read; up to `net.ipv4.tcp_rmem`,
 /// 6 MiB, else.
