@@ -6,14 +6,17 @@
 //! map stands around ends the whole.
 
 use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
-use super::diag::{Diag, Place, Severity};
+use super::budget::Budget;
+use super::diag::{DIAGS_MAX, Diag, Place, Severity};
+use super::near;
 use super::node::{Content, Tree};
+use super::steps::step;
 use serde::de::value::{StrDeserializer, U32Deserializer};
 use serde::de::{
     self, Deserialize, DeserializeOwned, DeserializeSeed, IntoDeserializer, MapAccess, SeqAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::slice;
 
@@ -28,25 +31,49 @@ pub fn shown(text: &str) -> String {
     }
 }
 
-/// Lays a `T` over a whole file. What is wrong or odd is returned beside it; `None` if that is the root itself.
-pub fn from_tree<T: DeserializeOwned>(tree: &Tree, file: u32) -> (Option<At<T>>, Vec<Diag>) {
-    let found = Found { file, list: RefCell::default() };
+/// Lays a `T` over a whole file. What is wrong or odd is returned beside it; `None` if that is the root itself. Lists and
+/// texts are charged to the budget; what is past it is left out, which is told.
+pub fn from_tree<T: DeserializeOwned>(tree: &Tree, file: u32, budget: &Budget) -> (Option<At<T>>, Vec<Diag>) {
+    let found = Found { file, budget, over: Cell::new(false), list: RefCell::default() };
     let value = At::deserialize(De { tree, found: &found, node: 0 }).map_err(|error| found.error(0, error)).ok();
     (value, found.list.into_inner())
 }
 
 /// Where diagnostics are collected.
-struct Found {
+struct Found<'b> {
     file: u32,
+    budget: &'b Budget,
+    /// It is past the budget, which was told.
+    over: Cell<bool>,
     list: RefCell<Vec<Diag>>,
 }
 
-impl Found {
+impl Found<'_> {
+    /// Is there room for so many bytes at that node?
+    fn charge(&self, node: u32, bytes: usize) -> bool {
+        step(1);
+        if self.over.get() {
+            return false;
+        }
+        let Err(over) = self.budget.charge(bytes) else { return true };
+        self.over.set(true);
+        self.add(Severity::Error, node, over.text("what stands here", bytes));
+        false
+    }
+
+    /// Are there more diagnostics than are told?
+    fn is_full(&self) -> bool {
+        self.list.borrow().len() >= DIAGS_MAX
+    }
+
     fn error(&self, node: u32, error: Error) {
         self.add(Severity::Error, error.node.unwrap_or(node), error.text);
     }
 
     fn add(&self, severity: Severity, node: u32, text: String) {
+        if self.over.get() && text.is_empty() {
+            return; // the budget, which was told
+        }
         let place = Place::Node(Pos { file: self.file, node });
         self.list.borrow_mut().push(Diag { severity, place, text });
     }
@@ -88,7 +115,7 @@ fn is_description(key: &str) -> bool {
 #[derive(Clone, Copy)]
 struct De<'a> {
     tree: &'a Tree,
-    found: &'a Found,
+    found: &'a Found<'a>,
     node: u32,
 }
 
@@ -172,6 +199,9 @@ impl<'a> De<'a> {
     }
 }
 
+/// A list that grows has room for up to twice what is in it.
+const VEC_GROWTH: usize = 2;
+
 /// Whole numbers below this are exact in a double.
 const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 
@@ -215,6 +245,7 @@ impl<'de> de::Deserializer<'de> for De<'_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.content() {
+            Content::Str(s) if !self.found.charge(self.node, s.len()) => self.error(String::new()),
             Content::Str(s) => self.place(visitor.visit_str(s)),
             Content::Num(n) => self.error(format!("expected a text, found {n} (write \"{n}\", with quotes)")),
             _ => self.expected("a text"),
@@ -286,6 +317,9 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
     /// A wrong element is recorded and left out.
     fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Error> {
         for &node in self.left.by_ref() {
+            if !self.de.found.charge(node, VEC_GROWTH * size_of::<T>()) {
+                return Ok(None);
+            }
             match T::deserialize(self.de.at(node)) {
                 Ok(value) => return Ok(Some(value)),
                 Err(error) => self.de.found.error(node, error),
@@ -352,7 +386,8 @@ impl Entries<'_> {
                 && !is_comment(text)
                 && !is_description(text)
             {
-                let text = format!("unknown key {}{}", self.de.at(key).shown(), suggestion(text, fields));
+                let near = if self.de.found.is_full() { String::new() } else { suggestion(text, fields) };
+                let text = format!("unknown key {}{near}", self.de.at(key).shown());
                 self.de.found.add(Severity::Warning, key, text);
             }
         }
@@ -391,6 +426,9 @@ impl<'de> MapAccess<'de> for Entries<'_> {
     fn next_entry<K: Deserialize<'de>, V: Deserialize<'de>>(&mut self) -> Result<Option<(K, V)>, Error> {
         while let Some(key_node) = self.advance() {
             let (found, node) = (self.de.found, self.value);
+            if !found.charge(key_node, VEC_GROWTH * size_of::<(K, V)>()) {
+                return Ok(None);
+            }
             let key = K::deserialize(self.de.at(key_node))?;
             let before = found.list.borrow().len();
             let value = V::deserialize(self.de.at(node));
@@ -443,7 +481,11 @@ fn suggestion(key: &str, known: &[&str]) -> String {
 /// The known name that `name` is most likely a misspelling of.
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let squeeze = |s: &str| s.to_lowercase().replace(['-', '_', ' '], "");
+    if name.len() > near::NAME_BYTES_MAX {
+        return None;
+    }
     let name = squeeze(name);
-    let near = known.iter().map(|&k| (strsim::damerau_levenshtein(&name, &squeeze(k)), k)).min_by_key(|&(d, _)| d);
+    let known = known.iter().filter(|_| near::may_look());
+    let near = known.map(|&k| (strsim::damerau_levenshtein(&name, &squeeze(k)), k)).min_by_key(|&(d, _)| d);
     near.filter(|&(distance, k)| distance <= 1 + k.len().min(name.len()) / 4).map(|(_, k)| k)
 }

@@ -1,6 +1,7 @@
 //! Everything that is wrong with a configuration, collected.
 
 use super::at::Pos;
+use super::budget::Budget;
 use super::node::{Content, Tree};
 use std::collections::HashSet;
 
@@ -58,6 +59,10 @@ pub struct Mark {
 pub struct Diags {
     /// The files, by [`Pos::file`].
     pub files: Vec<Tree>,
+    /// The memory that all of it may take.
+    pub budget: Budget,
+    /// It is past the budget, which was told.
+    over: bool,
     list: Vec<Diag>,
     /// What only `check -v` and `--strict` tell, [`DIAGS_MAX`] of them.
     asides: Vec<Diag>,
@@ -86,6 +91,22 @@ impl Diags {
     /// Says what was decided, for those who ask for it.
     pub fn info(&mut self, pos: Pos, text: impl Into<String>) {
         self.add(Diag { severity: Severity::Info, place: Place::Node(pos), text: text.into() });
+    }
+
+    /// Takes bytes of the budget for what is about to be made at that place. `false`: it must not be made, which is told once.
+    pub fn charge(&mut self, pos: Pos, bytes: usize, what: &str) -> bool {
+        if self.over {
+            return false;
+        }
+        let Err(over) = self.budget.charge(bytes) else { return true };
+        self.over = true;
+        self.error(pos, over.text(what, bytes));
+        false
+    }
+
+    /// Is it past the budget? Then nothing is served, and nothing more needs to be looked at.
+    pub fn is_over(&self) -> bool {
+        self.over
     }
 
     /// Says that an object lacks a key, and what would stand there. Where the key is there with a wrong value, that was

@@ -76,25 +76,23 @@ impl Loader {
         self.source.is_file(path)
     }
 
+    /// The number of a file's tree, which is read where it was not yet; `None`: it has none, which is told when it is loaded.
+    pub fn tree(&mut self, path: &Path) -> Option<&Tree> {
+        match self.outcome(path) {
+            Outcome::Parsed(file) => self.diags.files.get(file as usize),
+            Outcome::Broken | Outcome::Unreadable(_) => None,
+        }
+    }
+
     /// Reads a file as a `T`. All that is wrong in it is put into [`Self::diags`]; what is wrong
     /// below the top is left out of the value. `None`: nothing of it is of use, which was said, at
     /// `named_at` (the place that names the file) if it cannot be read.
     pub fn load<T: DeserializeOwned>(&mut self, path: &Path, named_at: Option<Pos>) -> Option<At<T>> {
-        let key = self.source.clean(path);
-        let outcome = if let Some(outcome) = self.read.get(&key) {
-            outcome.clone()
-        } else {
-            let outcome = self.parse(&key);
-            if self.read.len() < FILES_MAX {
-                self.read.insert(key.clone(), outcome.clone());
-            }
-            outcome
-        };
-        match outcome {
+        match self.outcome(path) {
             Outcome::Parsed(file) => lay(&mut self.diags, file),
             Outcome::Broken => None,
             Outcome::Unreadable(reason) => {
-                let shown = self.source.show(&key);
+                let shown = self.source.show(&self.source.clean(path));
                 match named_at {
                     Some(pos) => self.diags.error(pos, format!("{shown} cannot be read: {reason}")),
                     None => self.diags.error_at_file(&shown, None, format!("cannot be read: {reason}")),
@@ -102,6 +100,18 @@ impl Loader {
                 None
             }
         }
+    }
+
+    fn outcome(&mut self, path: &Path) -> Outcome {
+        let key = self.source.clean(path);
+        if let Some(outcome) = self.read.get(&key) {
+            return outcome.clone();
+        }
+        let outcome = self.parse(&key);
+        if self.read.len() < FILES_MAX {
+            self.read.insert(key, outcome.clone());
+        }
+        outcome
     }
 
     fn parse(&mut self, path: &Path) -> Outcome {
@@ -136,7 +146,7 @@ pub fn load_text<T: DeserializeOwned>(diags: &mut Diags, shown: &str, text: Stri
 
 /// The number of the file's tree; `None`: it is no JSON, which was told.
 fn tree(diags: &mut Diags, shown: &str, text: String) -> Option<u32> {
-    match Tree::parse(shown, text) {
+    match Tree::parse(shown, text, &diags.budget) {
         Ok((tree, duplicates)) => {
             let file = diags.files.len() as u32;
             diags.files.push(tree);
@@ -153,7 +163,7 @@ fn tree(diags: &mut Diags, shown: &str, text: String) -> Option<u32> {
 }
 
 fn lay<T: DeserializeOwned>(diags: &mut Diags, file: u32) -> Option<At<T>> {
-    let (value, found) = de::from_tree(diags.files.get(file as usize)?, file);
+    let (value, found) = de::from_tree(diags.files.get(file as usize)?, file, &diags.budget);
     for diag in found {
         diags.add(diag);
     }

@@ -6,13 +6,16 @@
 //! [`crate::plan`].
 
 pub mod at;
+pub mod budget;
 pub mod de;
 pub mod diag;
 pub mod load;
+pub mod near;
 pub mod node;
 pub mod raw;
 pub mod schema;
 pub mod source;
+pub mod steps;
 
 #[cfg(test)]
 mod tests;

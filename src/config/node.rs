@@ -1,19 +1,29 @@
 //! A JSON file as a tree whose nodes know their place.
 //!
-//! JSON syntax itself is serde_json's: every value is taken as a [`RawValue`] borrowed from the
-//! text, whose address gives its place, and is then opened one level at a time.
+//! JSON syntax itself is serde_json's: the text is checked by it as a whole, and walked over once after that, which needs
+//! no more than to know where values begin and end. Numbers and escaped texts are serde_json's again.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use super::budget::{Budget, Over};
+use super::diag::DIAGS_MAX;
+use super::steps::step;
+use serde::de::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt;
 
 /// Largest file, in bytes; a configuration file is read whole.
 pub const FILE_BYTES_MAX: usize = 16 << 20;
-/// Deepest nesting of objects and lists; bounds the stack, and the time to open them level by level.
+/// Deepest nesting of objects and lists; bounds the stack.
 pub const DEPTH_MAX: usize = 64;
 /// Most keys and values in one file; about 64 bytes each.
 pub const NODES_MAX: usize = 2_000_000;
+
+/// Characters of a key that a pointer shows; past them it is cut, so that a report is bounded.
+const POINTER_KEY_CHARS_MAX: usize = 100;
+/// Bytes between places whose number of characters is kept: a column costs no walk along its line.
+const MARK_BYTES: usize = 1024;
+/// Keys up to which an object's are compared one by one.
+const FEW_KEYS: usize = 8;
 
 /// The byte order mark some editors put first.
 const BOM: &str = "\u{feff}";
@@ -25,6 +35,8 @@ pub struct Tree {
     text: Box<str>,
     /// Byte index of the first character of each line.
     lines: Box<[u32]>,
+    /// Characters before every [`MARK_BYTES`]th byte.
+    marks: Box<[u32]>,
     nodes: Vec<Node>,
 }
 
@@ -76,23 +88,28 @@ pub struct SyntaxError {
 
 impl Tree {
     /// Parses a file; `path` is what is shown for it. Keys that stand twice in one object are
-    /// returned beside the tree, which holds the first of them.
-    pub fn parse(path: &str, text: String) -> Result<(Self, Vec<(u32, String)>), SyntaxError> {
+    /// returned beside the tree, which holds the first of them. All that is kept is charged to the budget.
+    pub fn parse(path: &str, text: String, budget: &Budget) -> Result<(Self, Vec<(u32, String)>), SyntaxError> {
+        let at_start = |text: String| SyntaxError { line: 1, column: 1, text };
+        if text.len() > FILE_BYTES_MAX {
+            return Err(at_start(format!("the file has {} bytes (at most {FILE_BYTES_MAX})", text.len())));
+        }
         let skipped = if text.starts_with(BOM) { BOM.len() } else { 0 };
-        let lines =
-            std::iter::once(skipped as u32).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i as u32 + 1));
-        let tree = Self { path: path.into(), lines: lines.collect(), text: text.into(), nodes: Vec::new() };
-        if tree.text.len() > FILE_BYTES_MAX {
-            let text = format!("the file has {} bytes (at most {FILE_BYTES_MAX})", tree.text.len());
-            return Err(SyntaxError { line: 1, column: 1, text });
-        }
+        let breaks = memchr::memchr_iter(b'\n', text.as_bytes()).count();
+        let kept = text.len() + size_of::<u32>() * (breaks + text.len() / MARK_BYTES);
+        budget.charge(kept).map_err(|over| at_start(over.text("the text of this file", kept)))?;
+        let lines = std::iter::once(skipped).chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|i| i + 1));
+        let lines = lines.map(|start| start as u32).collect();
+        let marks = marks(text.as_bytes());
+        let tree = Self { path: path.into(), lines, marks, text: text.into(), nodes: Vec::new() };
         if tree.text[skipped..].trim_ascii().is_empty() {
-            return Err(SyntaxError { line: 1, column: 1, text: "the file is empty".into() });
+            return Err(at_start("the file is empty".into()));
         }
-        let mut builder = Builder { tree: &tree, nodes: Vec::new(), duplicates: Vec::new() };
-        let root: &RawValue = builder.open(&tree.text[skipped..])?;
-        builder.add(root, 0, Step::Root, 0)?;
-        let Builder { nodes, duplicates, .. } = builder;
+        let mut builder = Builder { tree: &tree, budget, nodes: Vec::new(), duplicates: Vec::new() };
+        let _: &RawValue = builder.open(&tree.text[skipped..])?;
+        builder.value(skipped, 0, Step::Root, 0)?;
+        let Builder { mut nodes, duplicates, .. } = builder;
+        nodes.shrink_to_fit();
         Ok((Self { nodes, ..tree }, duplicates))
     }
 
@@ -146,7 +163,7 @@ impl Tree {
         while let Some(n) = at {
             steps.push(match n.step {
                 Step::Root => break,
-                Step::Key(key) => self.key(key).replace('~', "~0").replace('/', "~1"),
+                Step::Key(key) => pointer_step(self.key(key)),
                 Step::Index(i) => i.to_string(),
             });
             at = self.nodes.get(n.parent as usize);
@@ -160,9 +177,39 @@ impl Tree {
     fn line_column_of(&self, offset: usize) -> (usize, usize) {
         let line = self.lines.partition_point(|&start| start as usize <= offset).max(1);
         let start = self.lines.get(line - 1).map_or(0, |&s| s as usize);
-        let before = self.text.as_bytes().get(start..offset).unwrap_or_default();
-        // Characters are counted by the bytes that begin one.
-        (line, before.iter().filter(|&&b| b & 0xC0 != 0x80).count() + 1)
+        (line, self.chars_before(offset).saturating_sub(self.chars_before(start)) + 1)
+    }
+
+    /// Characters of the text before a byte.
+    fn chars_before(&self, offset: usize) -> usize {
+        let mark = offset / MARK_BYTES;
+        let rest = self.text.as_bytes().get(mark * MARK_BYTES..offset).unwrap_or_default();
+        step(rest.len());
+        self.marks.get(mark).map_or(0, |&chars| chars as usize) + chars(rest)
+    }
+}
+
+/// Characters are counted by the bytes that begin one.
+fn chars(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|&&b| b & 0xC0 != 0x80).count()
+}
+
+fn marks(text: &[u8]) -> Box<[u32]> {
+    let mut before = 0;
+    let mark = |chunk: &[u8]| {
+        let here = before;
+        before += chars(chunk) as u32;
+        here
+    };
+    // A place may be the end of the text.
+    text.chunks(MARK_BYTES).chain(std::iter::once(&[][..])).map(mark).collect()
+}
+
+/// A key as a pointer has it.
+fn pointer_step(key: &str) -> String {
+    match key.char_indices().nth(POINTER_KEY_CHARS_MAX) {
+        Some((end, _)) => pointer_step(&key[..end]) + "...",
+        None => key.replace('~', "~0").replace('/', "~1"),
     }
 }
 
@@ -174,12 +221,13 @@ fn comment_at(text: &str, at: usize) -> Option<String> {
 
 struct Builder<'a> {
     tree: &'a Tree,
+    budget: &'a Budget,
     nodes: Vec<Node>,
     duplicates: Vec<(u32, String)>,
 }
 
 impl<'a> Builder<'a> {
-    /// Opens one level of a slice of the text.
+    /// A slice of the text as serde_json reads it.
     fn open<T: Deserialize<'a>>(&self, slice: &'a str) -> Result<T, SyntaxError> {
         serde_json::from_str(slice).map_err(|error| {
             // A raw value is skimmed; reading it whole tells some errors (a trailing comma) more plainly.
@@ -204,91 +252,169 @@ impl<'a> Builder<'a> {
         slice.as_ptr() as usize - self.tree.text.as_ptr() as usize
     }
 
-    fn error<T>(&self, slice: &str, text: String) -> Result<T, SyntaxError> {
-        let (line, column) = self.tree.line_column_of(self.offset(slice));
+    fn error<T>(&self, at: usize, text: String) -> Result<T, SyntaxError> {
+        let (line, column) = self.tree.line_column_of(at);
         Err(SyntaxError { line, column, text })
     }
 
-    fn push(&mut self, slice: &str, parent: u32, step: Step) -> Result<u32, SyntaxError> {
+    /// Charges what a node keeps beside itself.
+    fn charge(&self, at: usize, bytes: usize) -> Result<(), SyntaxError> {
+        self.budget.charge(bytes).or_else(|over: Over| self.error(at, over.text("the tree of this file", bytes)))
+    }
+
+    fn push(&mut self, start: usize, parent: u32, step: Step) -> Result<u32, SyntaxError> {
         if self.nodes.len() >= NODES_MAX {
-            return self.error(slice, format!("the file holds more than {NODES_MAX} keys and values"));
+            return self.error(start, format!("the file holds more than {NODES_MAX} keys and values"));
         }
-        let start = self.offset(slice) as u32;
-        self.nodes.push(Node { parent, step, start, content: Content::Null });
+        self.charge(start, size_of::<Node>())?;
+        self.nodes.push(Node { parent, step, start: start as u32, content: Content::Null });
         Ok(self.nodes.len() as u32 - 1)
     }
 
-    fn add(&mut self, raw: &'a RawValue, parent: u32, step: Step, depth: usize) -> Result<u32, SyntaxError> {
-        let slice = raw.get();
-        let node = self.push(slice, parent, step)?;
-        let content = match slice.as_bytes().first() {
-            Some(b'{' | b'[') if depth >= DEPTH_MAX => {
-                return self.error(slice, format!("objects and lists are nested deeper than {DEPTH_MAX}"));
+    /// The place of the first byte from `at` on that is no white space.
+    fn skip(&self, at: usize) -> usize {
+        let rest = self.tree.text.as_bytes().get(at..).unwrap_or_default();
+        let blanks = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r')).count();
+        step(blanks + 1);
+        at + blanks
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.tree.text.as_bytes().get(at).copied().unwrap_or(0)
+    }
+
+    /// Adds the value that begins at `at` or behind blanks there, and returns its node and where it ends.
+    fn value(&mut self, at: usize, parent: u32, step: Step, depth: usize) -> Result<(u32, usize), SyntaxError> {
+        let at = self.skip(at);
+        let node = self.push(at, parent, step)?;
+        let (content, end) = match self.byte(at) {
+            b'{' | b'[' if depth >= DEPTH_MAX => {
+                return self.error(at, format!("objects and lists are nested deeper than {DEPTH_MAX}"));
             }
-            Some(b'{') => self.add_object(slice, node, depth)?,
-            Some(b'[') => {
-                let elements: Vec<&'a RawValue> = self.open(slice)?;
-                let mut list = Vec::with_capacity(elements.len());
-                for (i, element) in elements.into_iter().enumerate() {
-                    list.push(self.add(element, node, Step::Index(i as u32), depth + 1)?);
-                }
-                Content::Arr(list.into())
+            b'{' => self.object(at, node, depth)?,
+            b'[' => self.list(at, node, depth)?,
+            b'"' => {
+                let (text, end) = self.string(at)?;
+                self.charge(at, text.len())?;
+                (Content::Str(text.into()), end)
             }
-            Some(b'"') => Content::Str(self.open(slice)?),
-            Some(b't' | b'f') => Content::Bool(self.open(slice)?),
-            Some(b'n') => Content::Null,
-            _ => Content::Num(self.open(slice)?),
+            b't' => (Content::Bool(true), at + 4),
+            b'f' => (Content::Bool(false), at + 5),
+            b'n' => (Content::Null, at + 4),
+            _ => {
+                let rest = &self.tree.text[at..];
+                let len = rest.find(|c: char| !matches!(c, '0'..='9' | '+' | '-' | '.' | 'e' | 'E'));
+                let end = at + len.unwrap_or(rest.len());
+                (Content::Num(self.open(&self.tree.text[at..end])?), end)
+            }
         };
         if let Some(n) = self.nodes.get_mut(node as usize) {
             n.content = content;
         }
-        Ok(node)
+        Ok((node, end))
     }
 
-    fn add_object(&mut self, slice: &'a str, node: u32, depth: usize) -> Result<Content, SyntaxError> {
-        let Entries(entries) = self.open(slice)?;
-        let mut list = Vec::with_capacity(entries.len());
-        let mut first: HashMap<Box<str>, u32> = HashMap::with_capacity(entries.len());
-        for (raw_key, raw_value) in entries {
-            let text: Box<str> = self.open(raw_key.get())?;
-            let key = self.push(raw_key.get(), node, Step::Root)?;
+    /// The text of the string that begins at `at`, and where it ends.
+    fn string(&self, at: usize) -> Result<(Cow<'a, str>, usize), SyntaxError> {
+        let bytes = self.tree.text.as_bytes();
+        let (mut end, mut escaped) = (at + 1, false);
+        while let Some(next) = memchr::memchr2(b'"', b'\\', bytes.get(end..).unwrap_or_default()) {
+            end += next + 1;
+            if bytes.get(end - 1) == Some(&b'"') {
+                break;
+            }
+            escaped = true;
+            end += 1;
+        }
+        step(end - at);
+        let end = end.min(bytes.len());
+        let text = if escaped {
+            Cow::Owned(self.open(&self.tree.text[at..end])?)
+        } else {
+            Cow::Borrowed(&self.tree.text[at + 1..end - 1])
+        };
+        Ok((text, end))
+    }
+
+    fn list(&mut self, at: usize, node: u32, depth: usize) -> Result<(Content, usize), SyntaxError> {
+        let mut list = Vec::new();
+        let mut next = self.skip(at + 1);
+        while self.byte(next) != b']' {
+            let (element, end) = self.value(next, node, Step::Index(list.len() as u32), depth + 1)?;
+            list.push(element);
+            next = self.skip(end);
+            if self.byte(next) == b',' {
+                next += 1;
+            }
+        }
+        self.charge(at, size_of_val(&*list))?;
+        Ok((Content::Arr(list.into()), next + 1))
+    }
+
+    fn object(&mut self, at: usize, node: u32, depth: usize) -> Result<(Content, usize), SyntaxError> {
+        let mut list: Vec<(u32, u32)> = Vec::new();
+        let mut first: HashMap<Cow<'a, str>, u32> = HashMap::new();
+        let mut next = self.skip(at + 1);
+        while self.byte(next) != b'}' {
+            let (text, end) = self.string(next)?;
+            self.charge(next, text.len())?;
+            let key = self.push(next, node, Step::Root)?;
             if let Some(n) = self.nodes.get_mut(key as usize) {
                 n.step = Step::Key(key);
-                n.content = Content::Str(text.clone());
+                n.content = Content::Str(text.as_ref().into());
             }
-            let value = self.add(raw_value, node, Step::Key(key), depth + 1)?;
-            if let Some(&other) = first.get(&text) {
-                let start = self.nodes.get(other as usize).map_or(0, |n| n.start as usize);
-                let (line, column) = self.tree.line_column_of(start);
-                self.duplicates.push((key, format!("the key \"{text}\" stands twice (first at {line}:{column})")));
+            // Behind the colon.
+            let (value, end) = self.value(self.skip(end) + 1, node, Step::Key(key), depth + 1)?;
+            if let Some(other) = self.known(&text, &list, &first) {
+                self.twice(key, other, &text);
             } else {
-                first.insert(text, key);
                 list.push((key, value));
+                self.remember(text, &list, &mut first);
+            }
+            next = self.skip(end);
+            if self.byte(next) == b',' {
+                next = self.skip(next + 1);
             }
         }
-        Ok(Content::Obj(list.into()))
+        self.charge(at, size_of_val(&*list))?;
+        Ok((Content::Obj(list.into()), next + 1))
     }
-}
 
-/// The entries of an object, keys as they are written.
-struct Entries<'a>(Vec<(&'a RawValue, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Entries<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EntriesVisitor;
-        impl<'de> Visitor<'de> for EntriesVisitor {
-            type Value = Entries<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    list.push(entry);
-                }
-                Ok(Entries(list))
-            }
+    fn key(&self, node: u32) -> &str {
+        match self.nodes.get(node as usize).map(|node| &node.content) {
+            Some(Content::Str(text)) => text,
+            _ => "",
         }
-        deserializer.deserialize_map(EntriesVisitor)
+    }
+
+    /// The key of that text among those that came before.
+    fn known(&self, text: &str, list: &[(u32, u32)], first: &HashMap<Cow<'a, str>, u32>) -> Option<u32> {
+        if first.is_empty() {
+            step(list.len());
+            return list.iter().find(|&&(key, _)| self.key(key) == text).map(|&(key, _)| key);
+        }
+        first.get(text).copied()
+    }
+
+    /// Many keys are looked up by a hash.
+    fn remember(&self, text: Cow<'a, str>, list: &[(u32, u32)], first: &mut HashMap<Cow<'a, str>, u32>) {
+        let Some(&(key, _)) = list.last().filter(|_| list.len() >= FEW_KEYS) else { return };
+        if first.is_empty() {
+            first.extend(list.iter().map(|&(key, _)| (Cow::Owned(self.key(key).to_owned()), key)));
+        } else {
+            first.insert(text, key);
+        }
+    }
+
+    fn twice(&mut self, key: u32, other: u32, text: &str) {
+        // Past what a report lists they are only counted.
+        let told = if self.duplicates.len() < DIAGS_MAX {
+            let start = self.nodes.get(other as usize).map_or(0, |n| n.start as usize);
+            let (line, column) = self.tree.line_column_of(start);
+            format!("the key \"{text}\" stands twice (first at {line}:{column})")
+        } else {
+            String::new()
+        };
+        self.duplicates.push((key, told));
     }
 }

@@ -21,12 +21,22 @@ pub struct RawSysConfig {
     pub allow: Option<At<Vec<At<String>>>>,
     /// Send replies of more than three times their request over UDP to other hosts too. Default false.
     pub allow_amplification: Option<At<bool>>,
+    /// Bounds of the configuration itself.
+    pub limits: Option<RawPlanLimits>,
     /// The FSUs.
     pub fsu_list: Option<Vec<At<RawFsu>>>,
     /// Faults made on purpose, for every FSU.
     pub faults: Option<At<RawFaults>>,
     /// Faults by time.
     pub faults_at: Option<Vec<At<RawFaultsAt>>>,
+}
+
+/// `limits` of sys_config.json: of the configuration itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawPlanLimits {
+    /// Bytes that the configuration may take in memory, files included. Default 536870912; a reload has as many beside.
+    pub plan_bytes_max: Option<At<u64>>,
 }
 
 /// `log` of sys_config.json (spec device-log.md).

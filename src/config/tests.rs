@@ -1,6 +1,7 @@
 //! Files in, diagnostics out.
 
 use super::at::{At, Json};
+use super::budget::Budget;
 use super::load::Loader;
 use super::raw::{RawDevices, RawFsu, RawRules, RawSysConfig, RawTemplate, RawVendors};
 use super::source::Source;
@@ -94,9 +95,9 @@ fn comments_are_no_unknown_keys() {
         r#"{"Desc": 1, "X-b": 2}"#,
         &[
             "f.json:1:2: /Desc: warning: unknown key \"Desc\" \
-             (known: log, performance, sc_iot_center, allow, allow_amplification, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_list, faults, faults_at)",
             "f.json:1:13: /X-b: warning: unknown key \"X-b\" \
-             (known: log, performance, sc_iot_center, allow, allow_amplification, fsu_list, faults, faults_at)",
+             (known: log, performance, sc_iot_center, allow, allow_amplification, limits, fsu_list, faults, faults_at)",
         ],
     );
 }
@@ -323,7 +324,9 @@ fn limit_nodes_max() {
     use super::node::{NODES_MAX, Tree};
     // The list itself is one.
     let list = |elements: usize| format!("[{}0]", "0,".repeat(elements - 1));
-    let parsed = |elements: usize| Tree::parse("f.json", list(elements)).map(|_| ()).map_err(|error| error.text);
+    let parsed = |elements: usize| {
+        Tree::parse("f.json", list(elements), &Budget::default()).map(|_| ()).map_err(|error| error.text)
+    };
     assert_eq!(parsed(NODES_MAX - 1), Ok(()));
     assert_eq!(parsed(NODES_MAX), Err("the file holds more than 2000000 keys and values".into()));
 }

@@ -2,6 +2,7 @@
 
 use super::datetime;
 use crate::codec::value::notation_bytes_max;
+use crate::config::near;
 use crate::plan::rule::{Expr, Number, Part, TimeItem};
 use crate::plan::template::{Offset, Slot};
 
@@ -256,9 +257,19 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
 
 /// ` (did you mean …?)`, or nothing.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    if name.len() > near::NAME_BYTES_MAX {
+        return String::new();
+    }
+    let name = name.to_lowercase();
+    let most = |candidate: &str| 1 + candidate.len() / 3;
+    let chars = name.chars().count();
     known
-        .map(|candidate| (strsim::osa_distance(&name.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 3)
+        .take(near::NAMES_MAX)
+        .take_while(|_| near::may_look())
+        // What differs more in length differs more.
+        .filter(|candidate| candidate.chars().count().abs_diff(chars) <= most(candidate))
+        .map(|candidate| (strsim::osa_distance(&name, &candidate.to_lowercase()), candidate))
+        .filter(|(distance, candidate)| *distance <= most(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| format!(" (did you mean `{candidate}`?)"))
         .unwrap_or_default()

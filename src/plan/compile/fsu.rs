@@ -8,6 +8,7 @@ use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use crate::codec::outer::CENTER_BYTES;
 use crate::config::at::{At, Pos};
+use crate::config::budget::{PLAN_BYTES_LEAST, PLAN_BYTES_MOST};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
@@ -36,6 +37,11 @@ const CUT: &str = "`total_length`; a length field; a last tail field with a `val
 /// Compiles the fleet; what is wrong is told, and what can be compiled all the same is.
 pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: &mut Devices) -> Option<Fleet> {
     let log = log_plan(&mut loader.diags, raw.log.as_ref());
+    if let Some(at) = raw.limits.as_ref().and_then(|limits| limits.plan_bytes_max.as_ref())
+        && !(PLAN_BYTES_LEAST..=PLAN_BYTES_MOST).contains(&at.value)
+    {
+        loader.diags.error(at.pos, format!("{} ({PLAN_BYTES_LEAST} to {PLAN_BYTES_MOST})", at.value));
+    }
     let performance = performance(raw.performance.as_ref());
     let center = raw.sc_iot_center.as_ref().and_then(|center| {
         let diags = &mut loader.diags;

@@ -37,7 +37,10 @@ pub mod vendor;
 mod tests;
 
 use super::fleet::Fleet;
+use crate::config::budget::{PLAN_BYTES_LEAST, PLAN_BYTES_MOST};
 use crate::config::load::Loader;
+use crate::config::near;
+use crate::config::node::Content;
 use crate::config::raw::RawSysConfig;
 use std::path::Path;
 
@@ -45,9 +48,26 @@ use std::path::Path;
 ///
 /// What is wrong is in [`Loader::diags`]; `None` when any of it is an error.
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
+    near::reset();
+    budget(loader, main_file);
     let raw = loader.load::<RawSysConfig>(main_file, None)?;
     let vendors_file = loader.join(main_file, "vendor.json");
     let mut devices = device::Devices::new(vendor::read(loader, &vendors_file));
     let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
     fleet.filter(|_| !loader.diags.has_errors())
+}
+
+/// Takes `limits.plan_bytes_max` before the file that has it is read: what it holds counts too. What is wrong with the
+/// number is told with the others.
+fn budget(loader: &mut Loader, main_file: &Path) {
+    let given = loader.tree(main_file).and_then(|tree| {
+        let number = tree.child(tree.child(0, "limits")?, "plan_bytes_max")?;
+        match tree.content(number) {
+            Content::Num(number) => number.as_u64(),
+            _ => None,
+        }
+    });
+    if let Some(bytes) = given.filter(|bytes| (PLAN_BYTES_LEAST..=PLAN_BYTES_MOST).contains(bytes)) {
+        loader.diags.budget.set_max(bytes);
+    }
 }

@@ -1,0 +1,120 @@
+//! The memory of a configuration (`limits.plan_bytes_max`): everything that grows with what is written is charged before it
+//! is made, so that neither a file of a few kilobytes nor a reload takes what the machine has.
+
+use std::cell::Cell;
+
+/// Bytes of one configuration, if it says nothing else: files, what is read from them, and what is served. A reload has
+/// as many beside what is served meanwhile.
+pub const PLAN_BYTES_MAX: u64 = 512 << 20;
+/// The least that `plan_bytes_max` may be.
+pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
+/// The most that `plan_bytes_max` may be: 1 TiB.
+pub const PLAN_BYTES_MOST: u64 = 1 << 40;
+/// After so many bytes more the system is asked whether it has [`PROBE_BYTES`] left.
+const PROBE_EACH_BYTES: u64 = 4 << 20;
+/// What has to be left at a probe: what is charged until the next one, and what is not charged.
+const PROBE_BYTES: usize = 32 << 20;
+
+/// What is left of it.
+#[derive(Debug)]
+pub struct Budget {
+    max: Cell<u64>,
+    used: Cell<u64>,
+    probe_at: Cell<u64>,
+}
+
+/// Why something is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// It is past the budget, of so many bytes, of which so many are used.
+    Budget {
+        /// `limits.plan_bytes_max`.
+        max: u64,
+        /// Charged until now.
+        used: u64,
+    },
+    /// The system has no memory left.
+    System,
+}
+
+impl Over {
+    /// What is said of `what`, which would take so many bytes.
+    pub fn text(self, what: &str, bytes: usize) -> String {
+        match self {
+            Self::Budget { max, used } => format!(
+                "{what} would take {bytes} bytes more, past `limits.plan_bytes_max` ({max}, of which {used} are used; a larger \
+                 one in sys_config.json allows it)"
+            ),
+            Self::System => format!("{what} would take {bytes} bytes more, and the system has no memory left"),
+        }
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        let of = Cell::new;
+        Self { max: of(PLAN_BYTES_MAX), used: of(0), probe_at: of(PROBE_EACH_BYTES) }
+    }
+}
+
+impl Budget {
+    /// From here on it is so large.
+    pub fn set_max(&self, max: u64) {
+        self.max.set(max);
+    }
+
+    /// Bytes charged until now.
+    pub fn used(&self) -> u64 {
+        self.used.get()
+    }
+
+    /// Takes so many bytes of it.
+    ///
+    /// # Errors
+    /// There are not so many left, here or in the system; then nothing is taken.
+    pub fn charge(&self, bytes: usize) -> Result<(), Over> {
+        let (max, used) = (self.max.get(), self.used.get());
+        let next = used.saturating_add(bytes as u64);
+        if next > max {
+            return Err(Over::Budget { max, used });
+        }
+        if next >= self.probe_at.get() {
+            // An allocation that fails elsewhere ends the program.
+            let mut probe: Vec<u8> = Vec::new();
+            probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes)).map_err(|_| Over::System)?;
+            self.probe_at.set(next + PROBE_EACH_BYTES);
+        }
+        self.used.set(next);
+        Ok(())
+    }
+
+    /// Gives bytes back that were charged for what is gone.
+    pub fn release(&self, bytes: u64) {
+        self.used.set(self.used.get().saturating_sub(bytes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h09_what_is_past_the_budget_is_not_taken() {
+        let budget = Budget::default();
+        budget.set_max(100);
+        assert_eq!(budget.charge(60), Ok(()));
+        assert_eq!(budget.charge(41), Err(Over::Budget { max: 100, used: 60 }));
+        assert_eq!(budget.charge(40), Ok(()));
+        budget.release(50);
+        assert_eq!((budget.charge(50), budget.used()), (Ok(()), 100));
+    }
+
+    #[test]
+    fn h09_memory_that_the_system_has_not_is_no_abort() {
+        let budget = Budget::default();
+        budget.set_max(u64::MAX);
+        assert_eq!(budget.charge(usize::MAX / 2), Err(Over::System));
+        assert_eq!(budget.used(), 0);
+        assert!(Over::System.text("a reply", 5).starts_with("a reply would take 5 bytes more, and the system"));
+    }
+}
