@@ -23,7 +23,7 @@ fn command(key: u8) -> Command {
         counts: Box::default(),
         less: 0,
         response_len: 0,
-        sample: Box::default(),
+        sample: Prebuilt::default(),
         made: Box::default(),
     }
 }

@@ -79,13 +79,20 @@ impl Budget {
             return Err(Over::Budget { max, used });
         }
         if next >= self.probe_at.get() {
-            // An allocation that fails elsewhere ends the program.
-            let mut probe: Vec<u8> = Vec::new();
-            probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes)).map_err(|_| Over::System)?;
+            self.probe(bytes)?;
             self.probe_at.set(next + PROBE_EACH_BYTES);
         }
         self.used.set(next);
         Ok(())
+    }
+
+    /// Asks the system for so many bytes and some more, and gives them back.
+    ///
+    /// # Errors
+    /// It has not that much. An allocation that fails elsewhere ends the program.
+    pub fn probe(&self, bytes: usize) -> Result<(), Over> {
+        let mut probe: Vec<u8> = Vec::new();
+        probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes)).map_err(|_| Over::System)
     }
 
     /// Gives bytes back that were charged for what is gone.

@@ -104,6 +104,14 @@ impl Diags {
         false
     }
 
+    /// Has the system that much memory? It is for what has a bound of its own, beside the budget. `false`: that was told.
+    pub fn has_memory(&mut self, pos: Pos, bytes: usize, what: &str) -> bool {
+        let Err(over) = self.budget.probe(bytes) else { return true };
+        self.over = true;
+        self.error(pos, over.text(what, bytes));
+        false
+    }
+
     /// Is it past the budget? Then nothing is served, and nothing more needs to be looked at.
     pub fn is_over(&self) -> bool {
         self.over

@@ -20,6 +20,8 @@ pub struct Loader {
     /// What was found so far.
     pub diags: Diags,
     read: HashMap<PathBuf, Outcome>,
+    /// Bytes charged for files that are kept: their texts and trees.
+    kept_bytes: u64,
 }
 
 /// What became of a file.
@@ -36,7 +38,7 @@ enum Outcome {
 impl Loader {
     /// A loader that has read nothing.
     pub fn new(source: Source) -> Self {
-        Self { source, diags: Diags::default(), read: HashMap::new() }
+        Self { source, diags: Diags::default(), read: HashMap::new(), kept_bytes: 0 }
     }
 
     /// The main file of a configuration: `path` itself, or sys_config.json in it if it is a directory.
@@ -76,7 +78,12 @@ impl Loader {
         self.source.is_file(path)
     }
 
-    /// The number of a file's tree, which is read where it was not yet; `None`: it has none, which is told when it is loaded.
+    /// Bytes charged for files that are kept until all is read.
+    pub fn kept_bytes(&self) -> u64 {
+        self.kept_bytes
+    }
+
+    /// A file's tree, which is read where it was not yet; `None`: it has none, which is told when it is loaded.
     pub fn tree(&mut self, path: &Path) -> Option<&Tree> {
         match self.outcome(path) {
             Outcome::Parsed(file) => self.diags.files.get(file as usize),
@@ -107,7 +114,9 @@ impl Loader {
         if let Some(outcome) = self.read.get(&key) {
             return outcome.clone();
         }
+        let before = self.diags.budget.used();
         let outcome = self.parse(&key);
+        self.kept_bytes += self.diags.budget.used().saturating_sub(before);
         if self.read.len() < FILES_MAX {
             self.read.insert(key, outcome.clone());
         }

@@ -277,7 +277,7 @@ fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
     }
     let telltale = |refusing| {
         let refusal = reply.refusal.as_ref()?;
-        Some(Telltale { at: refusal.at, len: refusal.len, ok: refusal.ok.clone(), refusing })
+        Some(Telltale { at: refusal.at, len: refusal.len, ok: refusal.ok.iter().cloned().collect(), refusing })
     };
     let mut out = Vec::new();
     // Data that follows in frames of its own leaves the reply's own frame empty.

@@ -89,7 +89,7 @@ fn command(key: u128, request: Vec<Field>, response: Vec<Field>) -> Command {
         request_len: len(&request),
         request_len_padded: len(&request),
         response_len: len(&response),
-        sample: Box::default(),
+        sample: Prebuilt::default(),
         counts: Box::default(),
         less: 0,
         made: Box::default(),

@@ -11,6 +11,7 @@ pub mod fault;
 pub mod fleet;
 pub mod keys;
 pub mod network;
+pub mod prebuilt;
 pub mod reload;
 pub mod rule;
 pub mod template;

@@ -1,6 +1,7 @@
 //! Rules, compiled: which reply a request gets, and when.
 
 use super::fault::FaultSet;
+use super::prebuilt::Prebuilt;
 use super::template::{Constant, Offset, Slot};
 use super::transfer::Payload;
 use std::sync::Arc;
@@ -71,7 +72,7 @@ pub struct SetRegister {
 #[derive(Debug)]
 pub struct Reply {
     /// The raw frame, lengths and static values in place.
-    pub frame: Box<[u8]>,
+    pub frame: Prebuilt,
     /// What is written into it, in order.
     pub patches: Box<[Patch]>,
     /// Data-frame bytes.
@@ -92,7 +93,7 @@ pub struct Refusal {
     /// Bytes of it.
     pub len: usize,
     /// The values that are none.
-    pub ok: Box<[Box<[u8]>]>,
+    pub ok: Arc<[Box<[u8]>]>,
     /// What fills the data frame of a fixed frame.
     pub padding: u8,
 }

@@ -4,8 +4,10 @@
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
 use super::keys::KeyTable;
+use super::prebuilt::Prebuilt;
 use super::rule::{Expr, Reply};
 use super::transfer::Transfer;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// A place in a raw frame: non-negative from its start, negative from its end.
@@ -41,7 +43,7 @@ pub enum Kind {
     /// Packed decimal digits.
     Bcd,
     /// Bits, numbered from the most significant; named ranges are for people and `when`.
-    Bit(Box<[BitRange]>),
+    Bit(Bits),
     /// Text.
     Str,
     /// A computed length.
@@ -50,6 +52,41 @@ pub enum Kind {
     F32,
     /// IEEE 754, 8 bytes.
     F64,
+}
+
+/// The named ranges of a bit field, in the order of the template; shared by all that have the field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bits(Arc<BitNames>);
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct BitNames {
+    ranges: Box<[BitRange]>,
+    /// Numbers of ranges, sorted by name, then by number.
+    by_name: Box<[u32]>,
+}
+
+impl Bits {
+    /// These ranges.
+    pub fn new(ranges: Vec<BitRange>) -> Self {
+        let mut by_name: Box<[u32]> = (0..ranges.len() as u32).collect();
+        by_name.sort_by_key(|&number| (&ranges[number as usize].name, number));
+        Self(Arc::new(BitNames { ranges: ranges.into(), by_name }))
+    }
+
+    /// The first range of that name.
+    pub fn named(&self, name: &str) -> Option<&BitRange> {
+        let BitNames { ranges, by_name } = &*self.0;
+        let range = |number: &u32| &ranges[*number as usize];
+        let at = by_name.partition_point(|number| *range(number).name < *name);
+        by_name.get(at).map(range).filter(|range| *range.name == *name)
+    }
+}
+
+impl Deref for Bits {
+    type Target = [BitRange];
+    fn deref(&self) -> &[BitRange] {
+        &self.0.ranges
+    }
 }
 
 /// A named range of bits.
@@ -239,7 +276,7 @@ pub enum Complement {
 }
 
 /// One part of a command key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPart {
     /// Where it stands.
     pub at: Offset,
@@ -303,7 +340,7 @@ pub struct Command {
     /// Data-frame bytes of the reply.
     pub response_len: usize,
     /// A raw request with the values that the template gives; its checksum is not computed. For clients.
-    pub sample: Box<[u8]>,
+    pub sample: Prebuilt,
     /// The request's fields whose value is a function: clients make them for each request, the sample has an example.
     pub made: Box<[Made]>,
 }

@@ -147,7 +147,7 @@ pub fn build(
     text_scratch: &mut Vec<u8>,
 ) -> u64 {
     frame.resize(reply.frame.len(), 0);
-    frame.copy_from_slice(&reply.frame);
+    reply.frame.write(frame);
     let request = inputs.request;
     let mut misfits = 0;
     for patch in &reply.patches {
@@ -185,7 +185,7 @@ pub fn build(
                 }
                 let span = *to..*to + slot.len;
                 if value::encode(slot, text_scratch, &mut frame[span.clone()]).is_err() {
-                    frame[span.clone()].copy_from_slice(&reply.frame[span]);
+                    reply.frame.write_part(span.clone(), &mut frame[span]);
                     misfits += 1;
                 }
             }

@@ -299,7 +299,7 @@ fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usiz
         (to..to + bytes).contains(&at)
     };
     match (reply.patches.iter().rev().find(covers), command) {
-        (None, _) => reply.frame.get(at).copied(),
+        (None, _) => reply.frame.get(at),
         // The request's key is that of its command.
         (Some(Patch::Copy { from, to, .. }), Some(command)) => {
             let from = usize::try_from(from.0).ok()? + (at - to);
@@ -307,7 +307,7 @@ fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usiz
                 usize::try_from(part.at.0).is_ok_and(|place| (place..place + part.len).contains(&from))
             };
             let mut parts = template.keys.iter().flat_map(|shape| &shape.parts);
-            parts.any(is_key).then(|| command.sample.get(from).copied()).flatten()
+            parts.any(is_key).then(|| command.sample.get(from)).flatten()
         }
         _ => None,
     }
@@ -320,7 +320,7 @@ fn is_computed(computed: Computed) -> bool {
 /// Has the header constants of a reply where a request of the command would have others?
 fn header_differs(template: &Template, command: &Command, reply: &Reply, frame: &Frame<'_>) -> bool {
     let known =
-        |at: usize| known(template, Some(command), reply, at).filter(|byte| command.sample.get(at) != Some(byte));
+        |at: usize| known(template, Some(command), reply, at).filter(|byte| command.sample.get(at) != Some(*byte));
     let mut differing = (0..template.left_len).filter_map(|at| Some((at, known(at)?))).peekable();
     differing.peek().is_some() && differing.all(|(at, byte)| frame.raw[at] == byte)
 }

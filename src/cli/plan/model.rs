@@ -479,7 +479,7 @@ fn reply_plan(names: Names<'_>, reply: &Reply) -> ReplyPlan {
         format!("no data unless reply[{}..{}] is {}", span.start, span.end, ok.join(" or "))
     });
     ReplyPlan {
-        frame: hex(&reply.frame),
+        frame: hex(&reply.frame.to_vec()),
         data_len: reply.data_len,
         patches: reply.patches.iter().map(|patch| names.patch(reply, patch)).collect(),
         refusal,

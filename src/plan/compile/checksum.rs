@@ -152,7 +152,7 @@ fn no_algorithm(name: &str) -> String {
         return format!("`{name}` is ambiguous: write {names}");
     }
     let near = crc::find(name).map_or_else(
-        || known(name, &["sum", "xor", "sum_xor", "crc16", "crc:CRC-16/MODBUS"]),
+        || known(name, ["sum", "xor", "sum_xor", "crc16", "crc:CRC-16/MODBUS"]),
         |found| format!(" (did you mean `crc:{}`?)", found.name),
     );
     format!("unknown algorithm `{name}`{near}")
@@ -299,9 +299,8 @@ fn named_span(
         if plain == "data_frame" || plain == "data" {
             return Some(if end { tail_begins } else { Offset(plan.left_len as i32) });
         }
-        let mut names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
-        names.push("data_frame");
-        diags.error(at.pos, format!("no field `{}`{}", at.value, known(plain, &names)));
+        let names = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).chain(["data_frame"]);
+        diags.error(at.pos, format!("no field `{}`{}", at.value, known(plain, names)));
         None
     };
     let from = match &declared.from {

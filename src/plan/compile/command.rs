@@ -1,22 +1,26 @@
 //! One command of a template: its key, the request's fields and sizes, the reply's fields.
 
 use super::field::{self, Area, Padding, encode, is_data_frame_length, known, outside, placeholder, split_name};
+use super::fields::FieldList;
 use super::length::{self, Counted};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
+use crate::config::steps::step;
+use crate::plan::prebuilt::Prebuilt;
 use crate::plan::template::{
     Command, Computed, Constant, Count, Encoding, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart,
     Kind, Offset, Slot, Template,
 };
 use crate::words::count;
+use std::collections::{HashMap, HashSet};
 
 /// What rules need of a command beside the plan.
 #[derive(Debug)]
 pub struct CommandDraft {
     /// The reply's fields, header fields included.
-    pub response: Vec<ResponseField>,
+    pub response: FieldList,
     /// What fills the data frame.
     pub padding: u8,
     /// Where its key stands.
@@ -25,17 +29,30 @@ pub struct CommandDraft {
     pub pos: Pos,
 }
 
+/// What a field of a list takes: in the list, and in the plan.
+const LIST_FIELD_BYTES: usize = size_of::<ResponseField>() + size_of::<Field>() + 64;
+
+/// What a value takes beside itself.
+fn json_bytes(json: &Json) -> usize {
+    match json {
+        Json::Str(text) => text.len(),
+        Json::Arr(list) => list.iter().map(|at| size_of_val(at) + json_bytes(&at.value)).sum(),
+        Json::Obj(list) => list.iter().map(|at| size_of_val(at) + at.0.value.len() + json_bytes(&at.1.value)).sum(),
+        _ => 0,
+    }
+}
+
 /// The fields of a data list: those of the data frame with their places, and those that point at the header.
 pub struct DataList {
     /// In the data frame; also, with `header`, in header or tail.
-    pub fields: Vec<ResponseField>,
+    pub fields: FieldList,
     /// Data-frame bytes.
     pub len: usize,
 }
 
 /// Compiles a req_data_list or resp_data_list.
 pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], padding: Padding) -> DataList {
-    let mut out = DataList { fields: Vec::new(), len: 0 };
+    let mut out = DataList { fields: FieldList::default(), len: 0 };
     for raw in list {
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
@@ -45,6 +62,11 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             out.len = (out.len + room).min(most);
             continue;
         };
+        let room =
+            LIST_FIELD_BYTES + 3 * name.value.len() + raw.value.value.as_ref().map_or(0, |at| json_bytes(&at.value));
+        if !diags.charge(raw.pos, room, "a field") {
+            break;
+        }
         let (area, plain) = split_name(&name.value);
         let header = outside(template, area, plain).filter(|_| area != Area::Plain);
         if let Some(field) = header {
@@ -59,12 +81,12 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         }
         field::check_name(diags, name);
         if area != Area::Plain {
-            let names: Vec<&str> = template.left.iter().chain(&template.tail).map(|field| &*field.name).collect();
-            diags.error(name.pos, format!("no header field `{plain}`{}", known(plain, &names)));
+            let names = template.left.iter().chain(&template.tail).map(|field| &*field.name);
+            diags.error(name.pos, format!("no header field `{plain}`{}", known(plain, names)));
             continue;
         }
         field::check_apart(diags, template, name);
-        if out.fields.iter().any(|field| !field.header && *field.field.name == *plain) {
+        if out.fields.data(plain).is_some() {
             diags.error(name.pos, format!("a second field `{plain}` in one data frame"));
         }
         let Some(slot) = field::slot(diags, raw, padding) else { continue };
@@ -90,13 +112,10 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
 }
 
 /// The field of a compiled list that one of the list is.
-pub fn listed_index(template: &Template, raw: &RawField, fields: &[ResponseField]) -> Option<usize> {
+pub fn listed_index(template: &Template, raw: &RawField, fields: &FieldList) -> Option<usize> {
     let (area, plain) = split_name(&raw.name.as_ref()?.value);
     let at = outside(template, area, plain).filter(|_| area != Area::Plain).map(|field| field.at);
-    let is_it = |listed: &ResponseField| {
-        *listed.field.name == *plain && at.map_or(!listed.header, |at| listed.header && listed.field.at == at)
-    };
-    fields.iter().position(is_it)
+    at.map_or_else(|| fields.data(plain), |at| fields.header(at))
 }
 
 /// Gives the lengths in a reply's list their values, in a data frame of `data_len` bytes.
@@ -104,7 +123,7 @@ pub fn response_lengths(
     diags: &mut Diags,
     template: &Template,
     list: &[At<RawField>],
-    fields: &mut [ResponseField],
+    fields: &mut FieldList,
     data_len: usize,
     less: i64,
 ) {
@@ -117,13 +136,13 @@ fn data_lengths(
     diags: &mut Diags,
     template: &Template,
     list: &[At<RawField>],
-    fields: &mut [ResponseField],
+    fields: &mut FieldList,
     data_len: usize,
 ) {
     let is_length = |raw: &RawField| raw.kind.as_ref().is_some_and(|kind| kind.value == "length");
     for raw in list.iter().filter(|raw| is_length(raw) && !is_data_frame_length(raw)) {
         let Some((Area::Plain, name)) = raw.name.as_ref().map(|name| split_name(&name.value)) else { continue };
-        let Some(index) = fields.iter().position(|field| !field.header && *field.field.name == *name) else { continue };
+        let Some(index) = fields.data(name) else { continue };
         let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
         let each = if chars && template.encoding == Encoding::AsciiHex { 2 } else { 1 };
         let mut value = raw.add.as_ref().map_or(0, |add| add.value);
@@ -132,7 +151,7 @@ fn data_lengths(
             let (area, plain) = split_name(&name.value);
             let header = || template.left.iter().chain(&template.tail);
             let data = || fields.iter().filter(|field| !field.header).map(|field| &field.field);
-            let own = data().filter(|_| area == Area::Plain).find(|field| *field.name == *plain);
+            let own = fields.data(plain).filter(|_| area == Area::Plain).map(|number| &fields[number].field);
             let named = own.or_else(|| outside(template, area, plain));
             // Start and end are never encoded.
             let is_plain = |field: &Field| matches!(field.computed, Computed::Start | Computed::End);
@@ -141,8 +160,8 @@ fn data_lengths(
             if let Some(size) = size {
                 value = value.saturating_add(size as i64);
             } else {
-                let names: Vec<&str> = data().chain(header()).map(|field| &*field.name).chain(["data_frame"]).collect();
-                diags.error(name.pos, format!("`of` names no field `{}`{}", name.value, known(plain, &names)));
+                let names = data().chain(header()).map(|field| &*field.name).chain(["data_frame"]);
+                diags.error(name.pos, format!("`of` names no field `{}`{}", name.value, known(plain, names)));
             }
         }
         let field = &mut fields[index];
@@ -159,6 +178,8 @@ fn data_lengths(
 fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
     let value = field.value.as_ref()?;
     let (bytes, mask) = field::constant(diags, &field.field.slot, value)?;
+    let room = size_of::<Constant>() + bytes.len() + mask.len() + field.field.name.len();
+    diags.charge(value.pos, room, "a constant of requests").then_some(())?;
     Some(Constant { name: field.field.name.clone(), at: field.field.at, bytes, mask })
 }
 
@@ -218,14 +239,14 @@ pub fn command(
             constants.extend(constant(diags, field));
         }
         counts = length::counts(template, list, request);
-        let counted = |at: Offset| counts.iter().any(|count| count.length.at == at);
+        let counted: HashSet<Offset> = counts.iter().map(|count| count.length.at).collect();
         let computed = |field: &&ResponseField| !field.header && field.field.computed == Computed::Length;
-        for field in request.fields.iter().filter(computed).filter(|field| !counted(field.field.at)) {
+        for field in request.fields.iter().filter(computed).filter(|field| !counted.contains(&field.field.at)) {
             lengths.extend(constant(diags, field));
         }
     }
 
-    let empty = Vec::new();
+    let empty = FieldList::default();
     let fields = request.as_ref().map_or(&empty, |request| &request.fields);
     let parts = key_parts(diags, template, flag?, fields, raw)?;
     let (key, key_text) = key(diags, raw, &parts)?;
@@ -246,7 +267,7 @@ pub fn command(
         counts,
         less,
         response_len,
-        sample: Box::default(),
+        sample: Prebuilt::default(),
         made: Box::default(),
     };
     Some((command, CommandDraft { response: response.fields, padding: byte, parts, pos: raw.pos }, request))
@@ -257,15 +278,14 @@ fn key_parts(
     diags: &mut Diags,
     template: &Template,
     flag: &[At<String>],
-    request: &[ResponseField],
+    request: &FieldList,
     raw: &At<RawCommand>,
 ) -> Option<Vec<KeyPart>> {
     let mut parts = Vec::new();
     for name in flag {
         let (area, plain) = split_name(&name.value);
         let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
-        let data =
-            || request.iter().find(|field| !field.header && *field.field.name == *plain).map(|field| &field.field);
+        let data = || request.data(plain).map(|number| &request[number].field);
         let tail = || template.tail.iter().find(|field| *field.name == *plain);
         let found = match area {
             Area::Left => left,
@@ -365,24 +385,127 @@ fn check_comes(
     }
 }
 
+/// Comparisons of commands with one key that a template takes; past them those that nothing can tell apart are not looked for.
+const COMPARED_MAX: usize = 4_000_000;
+
 /// Marks commands that share a key, and tells of those that nothing can tell apart.
 pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, CommandDraft)]) {
-    let fixed = template.data_len_fixed.is_some();
-    for later in 0..commands.len() {
-        for earlier in 0..later {
-            let Ok([(a, a_draft), (b, b_draft)]) = commands.get_disjoint_mut([earlier, later]) else { continue };
-            if a.key != b.key || a_draft.parts != b_draft.parts {
-                continue;
-            }
-            a.exact = a.request.is_some();
-            b.exact = b.request.is_some();
-            let sizes_differ = !fixed && a.request.is_some() && b.request.is_some() && a.request_len != b.request_len;
-            let always = a.constants.iter().all(|constant| b.constants.contains(constant));
-            if !sizes_differ && always {
-                let what = "has the same key, and nothing in its request tells it apart from an entry before it";
-                let right = "give one a field with \"match\": true, or another size";
-                diags.error(b_draft.pos, format!("{} {what} ({right})", b.key_text));
-            }
+    let mut groups: HashMap<(u128, Vec<KeyPart>), Vec<usize>> = HashMap::new();
+    for (number, (command, draft)) in commands.iter().enumerate() {
+        step(1);
+        groups.entry((command.key, draft.parts.clone())).or_default().push(number);
+    }
+    let mut groups: Vec<Vec<usize>> = groups.into_values().filter(|numbers| numbers.len() > 1).collect();
+    groups.sort_unstable();
+    let mut left = COMPARED_MAX;
+    for numbers in &groups {
+        for &number in numbers {
+            let command = &mut commands[number].0;
+            command.exact = command.request.is_some();
+        }
+        for (pos, key_text) in alike(template, commands, numbers, &mut left) {
+            let what = "has the same key, and nothing in its request tells it apart from an entry before it";
+            let right = "give one a field with \"match\": true, or another size";
+            diags.error(pos, format!("{key_text} {what} ({right})"));
         }
     }
+}
+
+/// What makes a constant the same as another one.
+type Name<'c> = (&'c str, Offset, &'c [u8], &'c [u8]);
+
+fn constant_name(constant: &Constant) -> Name<'_> {
+    (&*constant.name, constant.at, &*constant.bytes, &*constant.mask)
+}
+
+/// The commands of a group that nothing tells apart from one before: all constants of that one are theirs too, and the sizes
+/// do not differ. Each command is kept by the constant of it that the fewest have, so that few are compared.
+fn alike(
+    template: &Template,
+    commands: &[(Command, CommandDraft)],
+    numbers: &[usize],
+    left: &mut usize,
+) -> Vec<(Pos, Box<str>)> {
+    let mut many: HashMap<Name<'_>, usize> = HashMap::new();
+    for constant in numbers.iter().flat_map(|&number| &commands[number].0.constants) {
+        *many.entry(constant_name(constant)).or_default() += 1;
+    }
+    let size = |command: &Command| {
+        let fixed = template.data_len_fixed.is_some();
+        (!fixed && command.request.is_some()).then_some(command.request_len)
+    };
+    let mut kept: HashMap<Option<Name<'_>>, HashMap<Option<usize>, Vec<usize>>> = HashMap::new();
+    let mut out = Vec::new();
+    for &number in numbers {
+        let (command, draft) = &commands[number];
+        let own: HashSet<Name<'_>> = command.constants.iter().map(constant_name).collect();
+        let names = own.iter().copied().map(Some).chain([None]);
+        let lists = names.filter_map(|name| kept.get(&name));
+        let mut before = lists.flat_map(|sizes| match size(command) {
+            Some(size) => {
+                [sizes.get(&Some(size)), sizes.get(&None)].into_iter().flatten().flatten().collect::<Vec<_>>()
+            }
+            None => sizes.values().flatten().collect(),
+        });
+        let always = |earlier: &&usize| {
+            step(1);
+            *left = left.saturating_sub(1);
+            let constants = &commands[**earlier].0.constants;
+            constants.iter().all(|constant| own.contains(&constant_name(constant)))
+        };
+        if before.find(always).is_some() {
+            out.push((draft.pos, command.key_text.clone()));
+        }
+        if *left == 0 {
+            break;
+        }
+        let rarest = command.constants.iter().min_by_key(|constant| many.get(&constant_name(constant)).copied());
+        let rarest = rarest.map(constant_name);
+        kept.entry(rarest).or_default().entry(size(command)).or_default().push(number);
+    }
+    out
+}
+
+/// A template's commands by the keys that rules name them with.
+#[derive(Debug, Default)]
+pub struct CommandIndex {
+    /// By all digits.
+    joined: HashMap<Box<str>, Vec<usize>>,
+    /// By the digits of each part, without leading zeros.
+    parts: HashMap<String, Vec<usize>>,
+}
+
+impl CommandIndex {
+    /// Of these commands.
+    pub fn new<'c>(commands: impl Iterator<Item = (&'c Command, &'c CommandDraft)>) -> Self {
+        let mut index = Self::default();
+        for (number, (command, draft)) in commands.enumerate() {
+            step(1);
+            index.joined.entry(command.key_text.clone()).or_default().push(number);
+            let mut rest = &*command.key_text;
+            let digits = draft.parts.iter().map(|part| {
+                let (digits, after) = rest.split_at_checked(2 * part.len).unwrap_or((rest, ""));
+                rest = after;
+                digits
+            });
+            index.parts.entry(short(digits)).or_default().push(number);
+        }
+        index
+    }
+
+    /// The numbers of the commands that a rule key may name, in order: all digits, or each part with its leading zeros.
+    pub fn named(&self, digits: &[String]) -> Vec<usize> {
+        step(1);
+        let joined = self.joined.get(&*digits.concat()).into_iter().flatten();
+        let parts = self.parts.get(&short(digits.iter().map(String::as_str))).into_iter().flatten();
+        let mut numbers: Vec<usize> = joined.chain(parts).copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+/// The digits of parts without leading zeros.
+fn short<'d>(digits: impl Iterator<Item = &'d str>) -> String {
+    digits.fold(String::new(), |text, part| text + part.trim_start_matches('0') + "_")
 }

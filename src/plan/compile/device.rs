@@ -11,8 +11,9 @@ use crate::config::at::{At, Pos};
 use crate::config::diag::{Diags, Mark};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
+use crate::config::steps::step;
 use crate::plan::fleet::{Device, Transport, VerifyChecksum};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,16 +23,34 @@ pub const DEVICES_MAX: usize = 256;
 /// What was compiled so far, by file.
 pub struct Devices {
     vendors: RawVendors,
+    /// By name: the number of the entry.
+    vendor_numbers: HashMap<String, usize>,
     templates: HashMap<PathBuf, Option<Arc<TemplateDraft>>>,
     rule_files: RuleFiles,
     payloads: Payloads,
-    lists: HashMap<PathBuf, Option<Arc<At<RawDevices>>>>,
+    lists: HashMap<PathBuf, Option<Arc<List>>>,
     /// By device list, by the id of an FSU that has a rule file of its own there, and by the size of an id.
-    compiled: HashMap<(PathBuf, Option<String>, usize), Option<SharedDevices>>,
+    compiled: HashMap<(usize, Option<String>, usize), Option<SharedDevices>>,
     /// Fault keys of the list being compiled that not every transport can do.
     limited: Vec<Limited>,
     /// The same of each list that has any, with the transports of the FSUs that have the list.
     used: Vec<(SharedDevices, Vec<Limited>, Vec<Transport>)>,
+    /// By address of the devices: the place in `used`.
+    used_at: HashMap<usize, usize>,
+}
+
+/// One fsu_devices.json.
+struct List {
+    number: usize,
+    raw: At<RawDevices>,
+    /// The templates of its devices, each once.
+    templates: Vec<PathBuf>,
+    /// The base names of all rule files of those.
+    rule_files: HashSet<String>,
+}
+
+fn address(devices: &SharedDevices) -> usize {
+    Arc::as_ptr(devices).cast::<()>() as usize
 }
 
 /// The devices of an FSU, as every FSU with the same shares them.
@@ -40,8 +59,12 @@ type SharedDevices = Arc<[Arc<Device>]>;
 impl Devices {
     /// Nothing compiled yet.
     pub fn new(vendors: RawVendors) -> Self {
+        let names = vendors.0.iter().enumerate().rev();
+        let vendor_numbers =
+            names.filter_map(|(number, at)| Some((at.vendor.as_ref()?.value.clone(), number))).collect();
         Self {
             vendors,
+            vendor_numbers,
             templates: HashMap::new(),
             rule_files: RuleFiles::default(),
             payloads: Payloads::default(),
@@ -49,41 +72,72 @@ impl Devices {
             compiled: HashMap::new(),
             limited: Vec::new(),
             used: Vec::new(),
+            used_at: HashMap::new(),
         }
     }
 
     /// The devices of an FSU, by its device list and its id (upper-case hex, empty if it has none).
     pub fn of(&mut self, loader: &mut Loader, file: &Path, named_at: Pos, id: &str) -> Option<SharedDevices> {
         if !self.lists.contains_key(file) {
-            let list = loader.load::<RawDevices>(file, Some(named_at)).map(Arc::new);
+            let list = self.list(loader, file, named_at);
             self.lists.insert(file.to_owned(), list);
         }
         let Some(list) = self.lists.get(file).cloned().flatten() else {
             // Told again for each FSU that names it; the same text at the same place is kept once.
             return None;
         };
-        let mut own = false;
-        for device in list.device_list.iter().flatten() {
-            if let Some(draft) = self.template(loader, file, device) {
-                own |= self.rule_files.has_own(loader, file, &draft.path, id);
-            }
-        }
-        let key = (file.to_owned(), own.then(|| id.to_owned()), id.len());
+        let own = self.has_own(loader, file, &list, id);
+        let key = (list.number, own.then(|| id.to_owned()), id.len());
         if let Some(done) = self.compiled.get(&key) {
             return done.clone();
         }
-        let devices = self.compile(loader, file, &list, id);
+        let devices = self.compile(loader, file, &list.raw, id);
         let limited = std::mem::take(&mut self.limited);
         if let Some(devices) = devices.as_ref().filter(|_| !limited.is_empty()) {
+            self.used_at.insert(address(devices), self.used.len());
             self.used.push((devices.clone(), limited, Vec::new()));
         }
         self.compiled.insert(key, devices.clone());
         devices
     }
 
+    /// Reads a device list, and compiles the templates of its devices.
+    fn list(&mut self, loader: &mut Loader, file: &Path, named_at: Pos) -> Option<Arc<List>> {
+        let raw = loader.load::<RawDevices>(file, Some(named_at))?;
+        let (mut templates, mut seen, mut rule_files) = (Vec::new(), HashSet::new(), HashSet::new());
+        for device in raw.device_list.iter().flatten() {
+            if let Some(draft) = self.template(loader, file, device)
+                && seen.insert(draft.path.clone())
+            {
+                rule_files.extend(self.rule_files.bases(&draft.path).map(str::to_owned));
+                templates.push(draft.path.clone());
+            }
+        }
+        Some(Arc::new(List { number: self.lists.len(), raw, templates, rule_files }))
+    }
+
+    /// Is there a rule file of this very FSU? It is noted that an FSU with the id has the list.
+    fn has_own(&mut self, loader: &mut Loader, file: &Path, list: &List, id: &str) -> bool {
+        step(1);
+        if list.templates.is_empty() {
+            return false;
+        }
+        self.rule_files.has(file, &list.templates, id);
+        if id.is_empty() || !list.rule_files.contains(id) {
+            return false;
+        }
+        let mut own = false;
+        for template in &list.templates {
+            own |= self.rule_files.has_own(loader, template, id);
+        }
+        own
+    }
+
     /// An FSU of that transport has these devices.
     pub fn serves(&mut self, devices: &Arc<[Arc<Device>]>, transport: Transport) {
-        if let Some((.., transports)) = self.used.iter_mut().find(|(own, ..)| Arc::ptr_eq(own, devices))
+        step(1);
+        let place = self.used_at.get(&address(devices)).copied();
+        if let Some((.., transports)) = place.and_then(|place| self.used.get_mut(place))
             && !transports.contains(&transport)
         {
             transports.push(transport);
@@ -116,12 +170,8 @@ impl Devices {
         let errors_before = loader.diags.errors();
         let compiled = loader.load::<RawTemplate>(&path, named_at).and_then(|raw| {
             let vendor = raw.vendor.as_ref().or(device.vendor.as_ref());
-            let vendor = vendor.and_then(|vendor| {
-                let named = |known: &&At<crate::config::raw::RawVendor>| {
-                    known.vendor.as_ref().is_some_and(|name| name.value == vendor.value)
-                };
-                self.vendors.0.iter().find(named).map(|at| &at.value)
-            });
+            let number = vendor.and_then(|vendor| self.vendor_numbers.get(&vendor.value));
+            let vendor = number.and_then(|&number| self.vendors.0.get(number)).map(|at| &at.value);
             let draft = template::template(&mut loader.diags, &raw, &path, vendor)?;
             Some(Arc::new(TemplateDraft { wrong: loader.diags.errors() > errors_before, ..draft }))
         });
@@ -183,7 +233,9 @@ impl Devices {
         let verify_checksum = verify_checksum.unwrap_or(default);
         // A wrong one was told; its rules may have something to tell too.
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
+        let (before, kept_before) = (loader.diags.budget.used(), loader.kept_bytes());
         let files = self.rule_files.of(loader, &draft.path, id, (sub_dev_type, sub_dev_addr));
+        let (read, texts) = (loader.diags.budget.used(), loader.kept_bytes());
         let payloads = self.payloads.of(loader, &draft.plan, &files);
         let mark = loader.diags.mark();
         let rules = rules::rules(
@@ -195,6 +247,8 @@ impl Devices {
             own_faults.as_ref(),
             &mut self.limited,
         );
+        drop(files);
+        loader.diags.budget.release(read.saturating_sub(before).saturating_sub(texts.saturating_sub(kept_before)));
         if draft.wrong {
             forget_values(&mut loader.diags, mark);
         }

@@ -3,6 +3,7 @@
 use super::datetime;
 use crate::codec::value::notation_bytes_max;
 use crate::config::near;
+use crate::config::steps::step;
 use crate::plan::rule::{Expr, Number, Part, TimeItem};
 use crate::plan::template::{Offset, Slot};
 
@@ -29,7 +30,7 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
-        let next = [rest.find("#{"), rest.find("${")].into_iter().flatten().min();
+        let next = opening(rest);
         let Some(at) = next else {
             parts.push(Part::Literal(rest.into()));
             break;
@@ -58,6 +59,28 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
     let bytes_max = parts.iter().map(|part| part_bytes_max(part, scope)).sum();
     Ok(Expr { parts: parts.into(), bytes_max })
 }
+
+/// Where the next value begins.
+fn opening(text: &str) -> Option<usize> {
+    let at =
+        memchr::memchr_iter(b'{', text.as_bytes()).find(|&at| at > 0 && matches!(text.as_bytes()[at - 1], b'#' | b'$'));
+    step(at.unwrap_or(text.len()));
+    at.map(|at| at - 1)
+}
+
+/// What the parts of a value take in memory.
+pub fn memory(expr: &Expr) -> usize {
+    let part = |part: &Part| match part {
+        Part::Literal(text) => text.len(),
+        Part::Choice(choices) => choices.iter().map(|choice| size_of_val(choice) + choice.len() + CHOICE_BYTES).sum(),
+        Part::Datetime(items) => size_of_val(&**items),
+        _ => 0,
+    };
+    expr.parts.iter().map(|one| size_of::<Part>() + part(one)).sum()
+}
+
+/// What an allocation takes beside its bytes.
+const CHOICE_BYTES: usize = 16;
 
 const FUNCTIONS: &[&str] = &[
     "year",

@@ -4,9 +4,11 @@ use super::fsu::SECONDS_MAX;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawFaultDelay, RawFaults, RawFaultsAt, RawSysConfig};
+use crate::config::steps::step;
 use crate::plan::fault::{FaultKind, FaultSet, FsuFaults, PIECES_MAX, Scheduled};
 use crate::plan::fleet::{Device, Transport};
 use crate::plan::rule::DELAY_MS_MAX;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Longest time between two pieces of a split reply.
@@ -124,6 +126,13 @@ struct Entry {
     transports: Vec<Transport>,
 }
 
+impl Entry {
+    /// What every name that fits begins with.
+    fn prefix(&self) -> &str {
+        self.pattern.split(['*', '?']).next().unwrap_or_default()
+    }
+}
+
 /// What sys_config.json says for all FSUs.
 pub struct FleetFaults {
     base: FaultSet,
@@ -131,6 +140,8 @@ pub struct FleetFaults {
     entries: Vec<Entry>,
     /// The last FSU's, to be shared by the next where it is the same.
     last: Option<Arc<FsuFaults>>,
+    /// By address of the devices, which the plan holds: whether a rule has faults.
+    of_rules: HashMap<usize, bool>,
 }
 
 impl FleetFaults {
@@ -143,7 +154,7 @@ impl FleetFaults {
             diags.error(one_too_many.pos, format!("more than {SCHEDULE_ENTRIES_MAX} entries"));
         }
         let entries = listed.iter().take(SCHEDULE_ENTRIES_MAX).map(|raw| entry(diags, raw)).collect();
-        Self { base, limited, entries, last: None }
+        Self { base, limited, entries, last: None, of_rules: HashMap::new() }
     }
 
     /// The faults of one FSU; `own`: what its entry of `fsu_list` says.
@@ -152,21 +163,23 @@ impl FleetFaults {
         name: &str,
         transport: Transport,
         own: Option<&FaultSet>,
-        devices: &[Arc<Device>],
+        devices: &Arc<[Arc<Device>]>,
     ) -> Option<Arc<FsuFaults>> {
         let mut base = self.base;
         if let Some(own) = own {
             base.overlay(own);
         }
         let mut schedule = Vec::new();
-        for entry in self.entries.iter_mut().filter(|entry| fits(&entry.pattern, name)) {
+        step(self.entries.len());
+        for entry in
+            self.entries.iter_mut().filter(|entry| name.starts_with(entry.prefix()) && fits(&entry.pattern, name))
+        {
             if !entry.transports.contains(&transport) {
                 entry.transports.push(transport);
             }
             schedule.push(entry.scheduled);
         }
-        let of_a_rule = || devices.iter().flat_map(|device| &device.rules).flatten().any(|rule| rule.faults.is_some());
-        if base.is_empty() && schedule.is_empty() && !of_a_rule() {
+        if base.is_empty() && schedule.is_empty() && !self.of_a_rule(devices) {
             return None;
         }
         let faults = FsuFaults { base, schedule: schedule.into() };
@@ -175,6 +188,19 @@ impl FleetFaults {
             _ => self.last = Some(Arc::new(faults)),
         }
         self.last.clone()
+    }
+
+    /// Has any rule of these devices faults of its own? Looked for once.
+    fn of_a_rule(&mut self, devices: &Arc<[Arc<Device>]>) -> bool {
+        step(1);
+        let address = Arc::as_ptr(devices).cast::<()>() as usize;
+        *self.of_rules.entry(address).or_insert_with(|| {
+            let mut rules = devices.iter().flat_map(|device| &device.rules).flatten();
+            rules.any(|rule| {
+                step(1);
+                rule.faults.is_some()
+            })
+        })
     }
 
     /// Tells of what no FSU can do, once all are known.

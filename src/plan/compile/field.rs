@@ -6,11 +6,13 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::plan::template::{BitRange, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Slot, Template};
+use crate::config::steps::step;
+use crate::plan::template::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot, Template};
 use crate::words::count;
+use std::collections::HashMap;
 
 /// Where a name points.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
     /// Not said: the data frame; in rules and flags also header or tail, where the data frame has no such field.
     Plain,
@@ -22,6 +24,7 @@ pub enum Area {
 
 /// Takes the spellings of a name apart: they are one name.
 pub fn split_name(name: &str) -> (Area, &str) {
+    step(1);
     let name = name.trim();
     for (prefix, area) in [("{pdu_left}", Area::Left), ("{pdu_tailer}", Area::Tail)] {
         if let Some(rest) = name.strip_prefix(prefix) {
@@ -35,6 +38,7 @@ pub fn split_name(name: &str) -> (Area, &str) {
 
 /// The header or tail field that a name points at: in the area that it says, else in the header before the tail.
 pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Field> {
+    step(plan.left.len() + plan.tail.len());
     let left = plan.left.iter().filter(|_| area != Area::Tail);
     let tail = plan.tail.iter().filter(|_| area != Area::Left);
     left.chain(tail).find(|field| *field.name == *plain)
@@ -43,18 +47,6 @@ pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Fi
 /// The key of the area that has this header or tail field, as names spell it.
 pub fn area_key(field: &Field) -> &'static str {
     if field.at.0 >= 0 { "pdu_left" } else { "pdu_tailer" }
-}
-
-/// Is this name that header or tail field, where the data frame beside it has these fields? A plain name is the data
-/// frame's first.
-pub fn names_outside(name: &str, field: &Field, mut data: impl Iterator<Item = impl AsRef<str>>) -> bool {
-    let (area, plain) = split_name(name);
-    let there = match area {
-        Area::Left => field.at.0 >= 0,
-        Area::Tail => field.at.0 < 0,
-        Area::Plain => !data.any(|other| other.as_ref() == plain),
-    };
-    there && *field.name == *plain
 }
 
 /// Tells of a field of the data frame that has the name of a header or tail field: only its spelling says which it is.
@@ -89,6 +81,9 @@ pub fn has_room(diags: &mut Diags, name: &At<String>, bytes: usize) -> bool {
     fit
 }
 
+/// A value that was given: the area it was given with, the place that it means there, and how it was written.
+type Given<'a> = (Area, Option<Offset>, &'a str);
+
 /// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken. `is_data`: has
 /// the data frame that they are about such a field?
 pub fn check_once(
@@ -97,16 +92,18 @@ pub fn check_once(
     values: &[(At<String>, At<Json>)],
     is_data: impl Fn(&str) -> bool,
 ) {
-    for (number, (name, _)) in values.iter().enumerate() {
+    // By plain name.
+    let mut seen: HashMap<&str, Vec<Given<'_>>> = HashMap::with_capacity(values.len());
+    for (name, _) in values {
         let (area, plain) = split_name(&name.value);
-        let place = |area| outside(plan, area, plain).filter(|_| !(area == Area::Plain && is_data(plain)));
-        let same = |(other, _): &&(At<String>, At<Json>)| {
-            let (other_area, other) = split_name(&other.value);
-            let one = || place(area).is_some_and(|field| place(other_area).is_some_and(|other| other.at == field.at));
-            other == plain && (area == other_area || one())
-        };
-        if let Some((other, _)) = values[..number].iter().find(same) {
-            diags.error(name.pos, format!("the same field as `{}`", other.value));
+        let field = outside(plan, area, plain).filter(|_| !(area == Area::Plain && is_data(plain)));
+        let place = field.map(|field| field.at);
+        let before = seen.entry(plain).or_default();
+        let same = |(other, at, _): &&Given<'_>| area == *other || (place.is_some() && place == *at);
+        if let Some((_, _, other)) = before.iter().find(same) {
+            diags.error(name.pos, format!("the same field as `{other}`"));
+        } else {
+            before.push((area, place, &name.value));
         }
     }
 }
@@ -144,13 +141,13 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         "int" | "int_be" | "int_le" => Kind::Int,
         "uint" => Kind::Uint,
         "bcd" => Kind::Bcd,
-        "bit" => Kind::Bit(Box::default()),
+        "bit" => Kind::Bit(Bits::default()),
         "str" | "ascii" => Kind::Str,
         "length" => Kind::Length,
         "f32" => Kind::F32,
         "f64" => Kind::F64,
         other => {
-            diags.error(kind_pos, format!("unknown type `{other}`{}", known(other, TYPES)));
+            diags.error(kind_pos, format!("unknown type `{other}`{}", known(other, TYPES.iter().copied())));
             // Taken as bytes, so that one wrong word does not hide what else is wrong.
             Kind::Hex
         }
@@ -249,13 +246,15 @@ fn bit_ranges(
     raw: &At<RawField>,
     slot: &Slot,
     ranges: &[(At<String>, At<Vec<u64>>)],
-) -> Option<Box<[BitRange]>> {
+) -> Option<Bits> {
     if !matches!(slot.kind, Kind::Bit(_)) {
         diags.error(raw.pos, "`bits` needs `\"type\": \"bit\"`");
         return None;
     }
     let last = slot.len as u64 * 8 - 1;
     let mut out: Vec<BitRange> = Vec::new();
+    // By bit: the first range that has it.
+    let mut owners: HashMap<u32, usize> = HashMap::new();
     for (name, range) in ranges {
         if name.value.is_empty() {
             diags.error(name.pos, "bits without a name");
@@ -263,10 +262,19 @@ fn bit_ranges(
         match range.value[..] {
             [from, to] if from <= to && to <= last && to - from < 64 => {
                 let range_here = BitRange { name: name.value.as_str().into(), from: from as u32, to: to as u32 };
-                let overlaps = |other: &&BitRange| other.from <= range_here.to && range_here.from <= other.to;
-                if let Some(other) = out.iter().find(overlaps) {
+                let number = out.len();
+                let first = (range_here.from..=range_here.to).map(|bit| *owners.entry(bit).or_insert(number)).min();
+                step(1);
+                if let Some(other) = first.and_then(|first| out.get(first)) {
                     let text = format!("bits `{}` and `{}` overlap", other.name, name.value);
                     diags.warn(range.pos, format!("{text} (where both are given, the later one stands)"));
+                }
+                if !diags.charge(
+                    range.pos,
+                    size_of::<BitRange>() + name.value.len() + BIT_INDEX_BYTES,
+                    "a name of bits",
+                ) {
+                    return None;
                 }
                 out.push(range_here);
             }
@@ -279,13 +287,24 @@ fn bit_ranges(
             ),
         }
     }
-    Some(out.into())
+    Some(Bits::new(out))
 }
 
+/// What a name of bits takes to be found by.
+const BIT_INDEX_BYTES: usize = 4;
+/// Known names that one message lists.
+const KNOWN_NAMES_MAX: usize = 64;
+
 /// ` (did you mean …?)` or ` (known: …)`.
-pub fn known(name: &str, all: &[&str]) -> String {
-    let near = nearest(name, all.iter().copied());
-    if near.is_empty() { format!(" (known: {})", all.join(", ")) } else { near }
+pub fn known<'n>(name: &str, all: impl IntoIterator<Item = &'n str, IntoIter: Clone>) -> String {
+    let mut all = all.into_iter();
+    let near = nearest(name, all.clone());
+    if !near.is_empty() {
+        return near;
+    }
+    let listed: Vec<&str> = all.by_ref().take(KNOWN_NAMES_MAX).collect();
+    let more = if all.next().is_some() { ", ..." } else { "" };
+    format!(" (known: {}{more})", listed.join(", "))
 }
 
 /// A JSON value as text in the notation of a field; `None` after an error that was told.
@@ -398,7 +417,7 @@ pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Maske
         let mut bytes = vec![0; slot.len];
         let mut mask = vec![0; slot.len];
         for (name, number) in entries {
-            let Some(range) = ranges.iter().find(|range| *range.name == *name.value) else {
+            let Some(range) = ranges.named(&name.value) else {
                 let near = nearest(&name.value, ranges.iter().map(|range| &*range.name));
                 diags.error(name.pos, format!("no bits are named `{}`{near}", name.value));
                 return None;
@@ -439,8 +458,8 @@ pub fn word<T: Copy>(diags: &mut Diags, at: Option<&At<String>>, default: T, all
     if let Some((_, value)) = all.iter().find(|(name, _)| *name == at.value) {
         *value
     } else {
-        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        diags.error(at.pos, format!("unknown `{}`{}", at.value, known(&at.value, &names)));
+        let names = all.iter().map(|(name, _)| *name);
+        diags.error(at.pos, format!("unknown `{}`{}", shown(&at.value), known(&at.value, names)));
         default
     }
 }

@@ -184,6 +184,9 @@ fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result
     Ok(())
 }
 
+/// Bytes of all texts that are tried of one value.
+const TEXTS_BYTES_MAX: usize = 1 << 20;
+
 /// What parts may become: of each the longest text first, and others that may be no number where that one is.
 struct Texts {
     parts: Vec<Vec<String>>,
@@ -213,8 +216,10 @@ impl Texts {
             .iter()
             .enumerate()
             .flat_map(move |(place, all)| (1..all.len()).map(move |other| with(place, other)));
-        let longest = self.parts.iter().map(|all| all[0].as_str()).collect();
-        std::iter::once(longest).chain(others)
+        let longest: String = self.parts.iter().map(|all| all[0].as_str()).collect();
+        // Many choices beside a long text: the first ones tell as much.
+        let most = TEXTS_BYTES_MAX / longest.len().max(1);
+        std::iter::once(longest).chain(others.take(most))
     }
 }
 

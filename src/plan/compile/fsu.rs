@@ -13,6 +13,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::raw::{RawFsu, RawLimits, RawLog, RawPerformance, RawSysConfig};
+use crate::config::steps::step;
 use crate::plan::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, Transport};
 use crate::plan::network::Network;
 use crate::plan::template::Framing;
@@ -23,6 +24,8 @@ use std::sync::Arc;
 
 /// FSUs of one run. A million sockets is past what one machine's ports hold; each FSU costs about 2 KiB.
 pub const FSUS_MAX: usize = 100_000;
+/// What is charged for each FSU: its part of the plan. What it remembers while it serves comes on top of that.
+const FSU_BYTES: usize = size_of::<Fsu>() + 512;
 /// Longest FSU name: with time and rotation number behind it, it is a file name (255 bytes on Linux).
 pub const NAME_BYTES_MAX: usize = 200;
 /// Networks of one `allow`: each is looked at for each datagram. 18 bytes each.
@@ -69,6 +72,9 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
         Some(list) if list.is_empty() => loader.diags.error(raw.pos, "`fsu_list` is empty"),
         Some(list) => {
             for entry in list {
+                if loader.diags.is_over() {
+                    break;
+                }
                 entries.push((fsus.len(), entry.host.as_ref().map_or(entry.pos, |host| host.pos)));
                 expand(loader, entry, file, devices, &mut faults, &mut checks, &mut fsus);
             }
@@ -130,7 +136,49 @@ fn allow(diags: &mut Diags, raw: Option<&At<Vec<At<String>>>>) -> Option<Arc<[Ne
 struct Checks {
     allow: Arc<[Network]>,
     names: HashSet<String>,
-    ports: HashMap<(bool, u16), Vec<(SocketAddr, String)>>,
+    ports: HashMap<(bool, u16), Port>,
+}
+
+/// The addresses that one port of a transport is taken at, by number in the order in which they came.
+#[derive(Default)]
+struct Port {
+    names: Vec<String>,
+    /// The first at each address.
+    exact: HashMap<SocketAddr, usize>,
+    first: Option<usize>,
+    first_v4: Option<usize>,
+    /// The first at `0.0.0.0`.
+    all_v4: Option<usize>,
+    /// The first at `::`, which is every address of both families.
+    all: Option<usize>,
+}
+
+impl Port {
+    /// Whose address this one gets in the way of: of several, the first.
+    fn claim(&mut self, bind: SocketAddr, name: &str) -> Option<String> {
+        step(1);
+        let unspecified = bind.ip().is_unspecified();
+        let others = match (bind.is_ipv4(), unspecified) {
+            (true, true) => [self.first_v4, self.all],
+            (true, false) => [self.all_v4, self.all],
+            (false, true) => [self.first, None],
+            (false, false) => [self.all, None],
+        };
+        let exact = self.exact.get(&bind).copied();
+        let other = others.into_iter().flatten().chain(exact).min().and_then(|number| self.names.get(number)).cloned();
+        let number = self.names.len();
+        self.names.push(name.to_owned());
+        self.exact.entry(bind).or_insert(number);
+        self.first.get_or_insert(number);
+        if bind.is_ipv4() {
+            self.first_v4.get_or_insert(number);
+        }
+        if unspecified {
+            let all = if bind.is_ipv4() { &mut self.all_v4 } else { &mut self.all };
+            all.get_or_insert(number);
+        }
+        other
+    }
 }
 
 impl Checks {
@@ -139,19 +187,8 @@ impl Checks {
         if bind.port() == 0 {
             return None;
         }
-        let taken = self.ports.entry((transport == Transport::Tcp, bind.port())).or_default();
-        let other = taken.iter().find(|(other, _)| collide(*other, bind)).map(|(_, other)| other.clone());
-        taken.push((bind, name.to_owned()));
-        other
+        self.ports.entry((transport == Transport::Tcp, bind.port())).or_default().claim(bind, name)
     }
-}
-
-/// Whether two sockets of one transport and port get in each other's way. `::` is every address of both families.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
-    let all = |address: SocketAddr| address.ip().is_unspecified();
-    let both = |address: SocketAddr| address.is_ipv6() && all(address);
-    let same_family = one.is_ipv4() == other.is_ipv4();
-    one == other || both(one) || both(other) || (same_family && (all(one) || all(other)))
 }
 
 /// The address of a `host`, with port 0. An IPv4 one is one, also where it is written `::ffff:192.0.2.1`.
@@ -366,6 +403,10 @@ fn expand(
         return;
     }
     for i in 0..count {
+        step(1);
+        if !loader.diags.charge(count_pos, FSU_BYTES, "an FSU") {
+            return;
+        }
         let id_here = id.map(|id| if id.len == 0 { Some(id) } else { id_plus(id, i) });
         let id_here = match id_here {
             Some(Some(id)) => Some(id),
@@ -491,6 +532,11 @@ mod tests {
     fn n20_which_addresses_get_in_each_others_way() {
         let check = |one: &str, other: &str, expected: bool| {
             let [one, other] = [one, other].map(|text| with_port(parse_address(text).expect("an address"), 9000));
+            let collide = |one, other| {
+                let mut port = Port::default();
+                assert_eq!(port.claim(one, "first"), None);
+                port.claim(other, "second").is_some()
+            };
             assert_eq!((collide(one, other), collide(other, one)), (expected, expected), "{one} {other}");
         };
         check("::", "0.0.0.0", true);

@@ -2,7 +2,7 @@
 
 use super::command::{DataList, listed_index};
 use super::field::{encode, holds_number, is_data_frame_length};
-use super::reply::ResponseField;
+use super::fields::FieldList;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
@@ -87,11 +87,7 @@ pub fn number(template: &Template, data_len: usize, less: i64) -> i64 {
 }
 
 /// The fields of a data list whose value is `{{data_frame_length}}`, with the number of the list's field.
-fn carriers<'l>(
-    template: &Template,
-    list: &'l [At<RawField>],
-    fields: &[ResponseField],
-) -> Vec<(&'l At<RawField>, usize)> {
+fn carriers<'l>(template: &Template, list: &'l [At<RawField>], fields: &FieldList) -> Vec<(&'l At<RawField>, usize)> {
     let carriers = list.iter().filter(|raw| is_data_frame_length(raw));
     carriers.filter_map(|raw| Some((raw, listed_index(template, raw, fields)?))).collect()
 }
@@ -102,7 +98,7 @@ pub fn repeats(template: &Template, field: &Field, raw: &RawField) -> bool {
 }
 
 /// Puts `number` where a data list has `{{data_frame_length}}`.
-pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], fields: &mut [ResponseField], number: i64) {
+pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], fields: &mut FieldList, number: i64) {
     for (raw, index) in carriers(template, list, fields) {
         let field = &mut fields[index];
         let value = number.saturating_add(raw.add.as_ref().map_or(0, |add| add.value));

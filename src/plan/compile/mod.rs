@@ -20,6 +20,7 @@ pub mod effect;
 pub mod expr;
 pub mod faults;
 pub mod field;
+pub mod fields;
 mod fits;
 pub mod fsu;
 mod identity;

@@ -82,6 +82,9 @@ impl Payloads {
         if let Some(done) = self.generated.get(&(len, seed)) {
             return Some(done.clone());
         }
+        if !loader.diags.has_memory(pos, 2 * len, "the data") {
+            return None;
+        }
         let bytes = self.keep(loader, generate(len, seed), pos)?;
         self.generated.insert((len, seed), bytes.clone());
         Some(bytes)

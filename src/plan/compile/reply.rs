@@ -1,18 +1,23 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
 use super::expr::{self, Scope, is_dynamic};
-use super::field::{Area, constant, encode, names_outside, outside, split_name, text};
+use super::field::{Area, constant, encode, outside, split_name, text};
+use super::fields::{FieldList, Values};
 use super::fits::fits;
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value_less;
 use crate::codec::value::is_digits;
-use crate::config::at::{At, Json};
+use crate::config::at::{At, Json, Pos};
+use crate::config::budget::Budget;
 use crate::config::de::shown;
 use crate::config::diag::Diags;
+use crate::config::steps::step;
+use crate::plan::prebuilt::Prebuilt;
 use crate::plan::rule::{Expr, Form, Number, Part, Patch, Refusal, Reply};
 use crate::plan::template::{Computed, Field, Kind, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A field of resp_data_list.
 #[derive(Clone, Debug)]
@@ -31,7 +36,7 @@ pub struct RefusalSpec {
     /// The header field.
     pub field: Field,
     /// The values.
-    pub ok: Box<[Box<[u8]>]>,
+    pub ok: Arc<[Box<[u8]>]>,
 }
 
 /// What a reply is made from.
@@ -41,9 +46,9 @@ pub struct Sources<'a> {
     /// The template's refusal.
     pub refusal: Option<&'a RefusalSpec>,
     /// The request's data-frame fields, to copy from by name.
-    pub request: &'a [Field],
+    pub request: Option<&'a HashMap<&'a str, &'a Field>>,
     /// The reply's fields.
-    pub response: &'a [ResponseField],
+    pub response: &'a FieldList,
     /// Data-frame bytes of the reply.
     pub response_len: usize,
     /// What its `{{data_frame_length}}` fields leave out.
@@ -51,24 +56,50 @@ pub struct Sources<'a> {
     /// What fills the data frame.
     pub padding: u8,
     /// Values, the first of a name wins (a cycle's, then `data`).
-    pub values: &'a [&'a [(At<String>, At<Json>)]],
+    pub values: &'a [&'a Values<'a>],
     /// What values may refer to.
     pub scope: &'a dyn Scope,
+    /// Frames that this one may be like.
+    pub bases: &'a Bases,
+    /// Where it is told that the reply takes too much memory.
+    pub pos: Pos,
 }
 
 impl Sources<'_> {
-    /// The value that the rule gives a field.
-    fn value(&self, field: &ResponseField) -> Option<&At<Json>> {
-        let named = |name: &At<String>| {
-            if field.header {
-                let data = self.response.iter().filter(|other| !other.header);
-                return names_outside(&name.value, &field.field, data.map(|other| &other.field.name));
-            }
-            split_name(&name.value) == (Area::Plain, &*field.field.name)
-        };
-        self.values.iter().flat_map(|values| values.iter()).find(|(name, _)| named(name)).map(|(_, value)| value)
+    /// The value that the rule gives a field of the data frame.
+    fn value(&self, field: &Field) -> Option<&At<Json>> {
+        self.values.iter().find_map(|values| values.get(Area::Plain, &field.name))
+    }
+
+    /// The value that the rule gives a field of header or tail. A plain name is the data frame's first.
+    fn header_value(&self, field: &Field) -> Option<&At<Json>> {
+        let area = if field.at.0 >= 0 { Area::Left } else { Area::Tail };
+        let plain = self.response.data(&field.name).is_none();
+        self.values.iter().find_map(|values| {
+            let plain = || values.get(Area::Plain, &field.name).filter(|_| plain);
+            values.get(area, &field.name).or_else(plain)
+        })
     }
 }
+
+/// The first frame of each length: others that are like it are kept as what differs.
+#[derive(Debug, Default)]
+pub struct Bases(Mutex<HashMap<usize, Option<Arc<[u8]>>>>);
+
+impl Bases {
+    /// Keeps a frame whose length is charged; what it does not take is given back, but for the work to make it.
+    pub fn keep(&self, frame: Vec<u8>, budget: &Budget) -> Prebuilt {
+        let len = frame.len();
+        let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = Prebuilt::beside(frame, bases.entry(len).or_default());
+        let takes = if kept.is_shared() { kept.own_bytes() + len / SHARED_CHARGED } else { len };
+        budget.release(len.saturating_sub(takes) as u64);
+        kept
+    }
+}
+
+/// The part of a frame that is charged where it is shared: one in so many bytes, for the time that it takes to compare them.
+const SHARED_CHARGED: usize = 16;
 
 struct Draft {
     frame: Vec<u8>,
@@ -93,11 +124,23 @@ impl Draft {
 pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     let template = sources.template;
     let len = template.left_len + sources.response_len + template.tail_len;
+    let room = size_of::<Reply>() + len + 8 * sources.response.len();
+    if !diags.charge(sources.pos, room, "a reply that is made beforehand") {
+        return Reply {
+            frame: Prebuilt::default(),
+            patches: Box::default(),
+            data_len: 0,
+            less: 0,
+            refusal: None,
+            payload: Payload::None,
+        };
+    }
     let mut draft = Draft { frame: vec![0; len], patches: Vec::new() };
     draft.frame[template.left_len..template.left_len + sources.response_len].fill(sources.padding);
     for field in &template.left {
         header_field(diags, sources, field, &mut draft);
     }
+    step(sources.response.len() + template.left.len() + template.tail.len());
     for field in sources.response.iter().filter(|field| !field.header) {
         data_field(diags, sources, field, &mut draft);
     }
@@ -125,8 +168,17 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
         let value = length_value_less(field, data_len, sources.less);
         write_number(value, field.little, &mut draft.frame[at..at + field.len]);
     }
+    let patches = draft.patches.iter().map(patch_bytes).sum();
+    diags.charge(sources.pos, patches, "the values of a reply");
     let (less, payload) = (sources.less, Payload::None);
-    Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len, less, refusal, payload }
+    let frame = sources.bases.keep(draft.frame, &diags.budget);
+    Reply { frame, patches: draft.patches.into(), data_len, less, refusal, payload }
+}
+
+/// What a patch takes in memory.
+fn patch_bytes(patch: &Patch) -> usize {
+    let expr = if let Patch::Text { value, .. } = patch { expr::memory(value) } else { 0 };
+    size_of::<Patch>() + expr
 }
 
 /// Takes the data of a reply into frames of its own: `given`, else the data frame (spec broadcast.md).
@@ -145,9 +197,10 @@ pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Rep
     if given.is_none() && patches.iter().any(|patch| data.contains(&to(patch))) {
         return Reply { frame, patches, data_len, less, refusal, payload: Payload::Built };
     }
+    let frame = frame.to_vec();
     let bytes = given.unwrap_or_else(|| frame[data.clone()].into());
     let payload = if bytes.is_empty() { Payload::None } else { Payload::Static(bytes) };
-    let mut draft = Draft { frame: frame.into_vec(), patches: patches.into_vec() };
+    let mut draft = Draft { frame, patches: patches.into_vec() };
     draft.frame.drain(data.clone());
     draft.patches.retain_mut(|patch| {
         let (Patch::Copy { to, .. }
@@ -191,13 +244,9 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
         Computed::End => draft.frame[to..to + field.slot.len].copy_from_slice(&template.end),
         Computed::Length | Computed::Checksum => {}
         Computed::No => {
-            let listed = sources.response.iter().find(|listed| listed.header && listed.field.at == field.at);
-            let target = ResponseField {
-                field: field.clone(),
-                header: true,
-                value: listed.and_then(|listed| listed.value.clone()),
-            };
-            let Some(value) = sources.value(&target).or(target.value.as_ref()) else {
+            let listed = sources.response.header(field.at).and_then(|number| sources.response.get(number));
+            let own = || listed.and_then(|listed| listed.value.as_ref());
+            let Some(value) = sources.header_value(field).or_else(own) else {
                 draft.copy(field.at, to, field.slot.len);
                 return;
             };
@@ -221,13 +270,14 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         put(diags, sources.scope, slot, to, own, draft);
         return;
     }
-    let given = sources.value(field);
+    let given = sources.value(&field.field);
     let named = |json: Option<&At<Json>>| json.is_some_and(|json| matches!(json.value, Json::Obj(_)));
     if named(given) || named(field.value.as_ref()) {
         // Bits that nothing names are 0, whatever pads the data frame.
         draft.frame[to..to + slot.len].fill(0);
     }
-    let asked = sources.request.iter().find(|asked| asked.name == field.field.name && asked.slot.len == slot.len);
+    let asked = sources.request.and_then(|request| request.get(&*field.field.name).copied());
+    let asked = asked.filter(|asked| asked.slot.len == slot.len);
     match (given, asked) {
         (Some(given), _) => {
             // What stands when a register was never set.

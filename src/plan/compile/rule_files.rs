@@ -73,25 +73,37 @@ impl RuleFiles {
         self.templates.insert(draft.path.clone(), listed);
     }
 
-    /// An FSU with that id (upper-case hex, or empty) has the devices of `list`, one of them with this template. Does the
-    /// template have a file for this very FSU? One that is listed and is not there is no error: the next one applies.
-    pub fn has_own(&mut self, loader: &mut Loader, list: &Path, template: &Path, id: &str) -> bool {
+    /// The base names of a template's files.
+    pub fn bases(&self, template: &Path) -> impl Iterator<Item = &str> {
+        self.templates.get(template).into_iter().flat_map(|listed| listed.by_base.keys().map(String::as_str))
+    }
+
+    /// An FSU with that id (upper-case hex, or empty) has the devices of `list`, with these templates.
+    pub fn has(&mut self, list: &Path, templates: &[PathBuf], id: &str) {
         let next = self.lists.len() as u32;
         let number = if let Some(number) = self.lists.get(list) {
             *number
         } else {
             self.lists.insert(list.to_owned(), next);
+            for template in templates {
+                if let Some(listed) = self.templates.get_mut(template) {
+                    listed.lists.insert(next);
+                }
+            }
             next
         };
-        let Some(listed) = self.templates.get_mut(template) else { return false };
-        listed.lists.insert(number);
         if id.is_empty() {
-            return false;
+            return;
         }
         let lists = self.ids.entry(id.to_owned()).or_default();
         if lists.last() != Some(&number) {
             lists.push(number);
         }
+    }
+
+    /// Does the template have a file for this very FSU? One that is listed and is not there is no error: the next one applies.
+    pub fn has_own(&self, loader: &mut Loader, template: &Path, id: &str) -> bool {
+        let Some(listed) = self.templates.get(template) else { return false };
         let mut own = false;
         for named in listed.named(id) {
             if loader.is_there(&named.path) {

@@ -5,6 +5,7 @@ use super::effect;
 use super::expr::{self, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
+use super::fields::{Requests, Values};
 use super::payload::ByPlace;
 use super::reply::{self, ResponseField, Sources, header_lookup};
 use super::template::TemplateDraft;
@@ -12,12 +13,13 @@ use super::transfer::check_size;
 use crate::config::at::{At, Json, Map, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
+use crate::config::steps::step;
 use crate::plan::fault::{BURST_MAX, FaultSet};
 use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, REGISTER_BYTES_MAX, Register, Reply, Rule, SetRegister};
-use crate::plan::template::{Command, Computed, Constant, Offset, Slot, Template};
+use crate::plan::template::{Computed, Constant, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -33,13 +35,62 @@ pub struct DeviceRules {
     pub unanswered: Vec<usize>,
 }
 
-/// Names as one command sees them.
-struct CommandScope<'a> {
+/// The commands that one key of a rule file names, and the names of their fields.
+struct Key<'n, 'a> {
     draft: &'a TemplateDraft,
-    command: &'a Command,
-    /// Commands with the same key: a name that only they have is empty here.
-    siblings: &'a [usize],
-    registers: &'a Registers,
+    numbers: &'n [usize],
+    requests: &'n Requests<'a>,
+    /// The reply fields of all of them, where they are several: the command, and the number of the field.
+    replies: OnceCell<HashMap<&'a str, (usize, usize)>>,
+    /// The request fields of all of them, likewise.
+    asked: OnceCell<HashSet<&'a str>>,
+}
+
+impl<'n, 'a> Key<'n, 'a> {
+    fn new(draft: &'a TemplateDraft, numbers: &'n [usize], requests: &'n Requests<'a>) -> Self {
+        Self { draft, numbers, requests, replies: OnceCell::new(), asked: OnceCell::new() }
+    }
+
+    /// The first command's data field of that name in a reply.
+    fn reply_field(&self, plain: &str) -> Option<&'a ResponseField> {
+        if let &[number] = self.numbers {
+            let response = &self.draft.commands[number].response;
+            return response.data(plain).map(|field| &response[field]);
+        }
+        let all = self.replies.get_or_init(|| {
+            let mut all = HashMap::new();
+            for &number in self.numbers {
+                for (place, field) in self.draft.commands[number].response.iter().enumerate() {
+                    step(1);
+                    if !field.header {
+                        all.entry(&*field.field.name).or_insert((number, place));
+                    }
+                }
+            }
+            all
+        });
+        step(1);
+        all.get(plain).map(|&(number, field)| &self.draft.commands[number].response[field])
+    }
+
+    /// Has any of the commands such a field in its requests' data frame?
+    fn asks(&self, plain: &str) -> bool {
+        if let &[number] = self.numbers {
+            return self.requests.field(number, plain).is_some();
+        }
+        let names = || self.numbers.iter().filter_map(|&number| self.requests.of(number)).flat_map(HashMap::keys);
+        let asked = self.asked.get_or_init(|| names().inspect(|_| step(1)).copied().collect());
+        step(1);
+        asked.contains(plain)
+    }
+}
+
+/// Names as one command sees them.
+struct CommandScope<'s, 'n, 'a> {
+    key: &'s Key<'n, 'a>,
+    /// The command; of others with the same key, a name that only they have is empty here.
+    number: usize,
+    registers: &'s Registers,
 }
 
 #[derive(Default)]
@@ -57,26 +108,24 @@ struct Registers {
 /// The number of a register that no rule sets: always empty.
 const NEVER_SET: u32 = u32::MAX;
 
-impl Scope for CommandScope<'_> {
+impl Scope for CommandScope<'_, '_, '_> {
     fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
         let (area, plain) = split_name(name);
-        let data = |command: &'_ Command| {
-            let fields = command.request.iter().flatten().filter(|_| area == Area::Plain);
-            fields.into_iter().find(|field| *field.name == *plain).cloned()
-        };
-        if let Some(field) = data(self.command) {
-            return Ok(Some((field.at, field.slot)));
+        let is_plain = area == Area::Plain;
+        if let Some(field) = self.key.requests.field(self.number, plain).filter(|_| is_plain) {
+            return Ok(Some((field.at, field.slot.clone())));
         }
-        let plan = &self.draft.plan;
+        let plan = &self.key.draft.plan;
         if let Ok(found) = header_lookup(plan, name) {
             Ok(Some(found))
         } else {
-            if self.siblings.iter().any(|&number| data(&plan.commands[number]).is_some()) {
+            if is_plain && self.key.asks(plain) {
                 return Ok(None);
             }
+            let command = &plan.commands[self.number];
             let header = plan.left.iter().chain(&plan.tail);
-            let names = self.command.request.iter().flatten().chain(header).map(|field| &*field.name);
-            Err(format!("no field `{name}` in the request of {}{}", self.command.key_text, nearest(plain, names)))
+            let names = command.request.iter().flatten().chain(header).map(|field| &*field.name);
+            Err(format!("no field `{name}` in the request of {}{}", command.key_text, nearest(plain, names)))
         }
     }
 
@@ -110,13 +159,17 @@ pub fn rules(
     device_faults: Option<&FaultSet>,
     limited: &mut Vec<Limited>,
 ) -> DeviceRules {
-    let registers = registers(diags, draft, files, id_digits);
+    let requests = Requests::new(&draft.plan.commands);
+    let registers = registers(diags, draft, &requests, files, id_digits);
     let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
     let mut cycles = 0;
     let mut named = vec![false; out.len()];
     for (_, file) in files {
         let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
         for (key, list) in &file.value.0.0 {
+            if diags.is_over() {
+                break;
+            }
             let numbers = commands_of(draft, &key.value);
             for &number in &numbers {
                 named[number] = true;
@@ -139,6 +192,7 @@ pub fn rules(
                 diags.warn(list.pos, "an empty list: the command is not answered, as if it did not stand here");
             }
             let mut ended = false;
+            let of = Key::new(draft, &numbers, &requests);
             for raw in &list.0 {
                 if ended {
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
@@ -146,7 +200,7 @@ pub fn rules(
                 ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
                 effect::rule(diags, raw, &draft.plan);
                 let faults = rule_faults(diags, raw, device_faults, limited);
-                rule(diags, draft, &numbers, raw, &registers, payloads, faults, &mut cycles, &mut out);
+                rule(diags, &of, raw, &registers, payloads, faults, &mut cycles, &mut out);
             }
         }
     }
@@ -173,7 +227,7 @@ pub fn rules(
 /// Is it the demand for a data frame, which the transfer answers, or a data frame itself?
 fn answered_by_transfer(plan: &Template, number: usize) -> bool {
     let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
-    let cmd = command.sample.get(transfer.cmd.clone());
+    let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
     cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
 }
 
@@ -190,7 +244,7 @@ fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
         let parts = &draft.commands[*number].parts;
         digits.len() == parts.len() && padded_key(&digits, parts) == *text
     };
-    (0..draft.plan.commands.len()).filter(same).collect()
+    draft.by_key.named(&digits).into_iter().filter(same).collect()
 }
 
 /// The entries of an object of fields, comments left out.
@@ -203,14 +257,16 @@ fn is_comment(name: &str) -> bool {
 }
 
 /// All registers that any rule sets, with their longest text.
-fn registers(
+fn registers<'a>(
     diags: &mut Diags,
-    draft: &TemplateDraft,
+    draft: &'a TemplateDraft,
+    requests: &Requests<'a>,
     files: &[(PathBuf, At<RawRules>)],
     id_digits: usize,
 ) -> Registers {
     let mut registers = Registers { id_digits, ..Registers::default() };
-    let mut sets = Vec::new();
+    let mut keys: Vec<Vec<usize>> = Vec::new();
+    let mut sets: Vec<Set<'_>> = Vec::new();
     for (_, file) in files {
         for (key, list) in &file.value.0.0 {
             let numbers = commands_of(draft, &key.value);
@@ -226,35 +282,111 @@ fn registers(
                     registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
                     registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });
                 }
-                sets.extend(numbers.iter().map(|&number| (number, numbers.clone(), name.value.clone(), value)));
+                let register = registers.numbers.get(&name.value).copied().unwrap_or_default();
+                let room = SET_BYTES * numbers.len() + name.value.len();
+                if !diags.charge(name.pos, room, "a register that is set") {
+                    return registers;
+                }
+                let key = keys.len();
+                sets.extend(numbers.iter().map(|&number| Set { register, key, number, value }));
             }
+            keys.push(numbers);
         }
     }
-    // A register may be set from others: as many rounds as it takes, each one longer or done.
-    for _ in 0..=registers.all.len() {
-        let mut grown = false;
-        for (number, siblings, name, value) in &sets {
-            let command = &draft.plan.commands[*number];
-            let scope = CommandScope { draft, command, siblings, registers: &registers };
-            let Some(text) = set_text(&value.value) else { continue };
-            let len = expr::parse(&text, &scope).map_or(0, |expr| expr.bytes_max).min(REGISTER_BYTES_MAX);
-            if let Some(&index) = registers.numbers.get(name) {
-                let register = &mut registers.all[index as usize];
-                grown |= len > register.bytes_max;
-                register.bytes_max = register.bytes_max.max(len);
-            }
-        }
-        if !grown {
-            break;
-        }
-    }
-    for (_, _, _, value) in &sets {
+    let of: Vec<Key<'_, '_>> = keys.iter().map(|numbers| Key::new(draft, numbers, requests)).collect();
+    let sources: Vec<Source> = sets.iter().filter_map(|set| source(&of[set.key], set, &registers)).collect();
+    lengthen(&sources, &mut registers.all);
+    for Set { value, .. } in &sets {
         if set_text(&value.value).is_none() {
             diags.error(value.pos, "a register keeps a text or a number");
         }
     }
     registers
 }
+
+/// One place where a register is set, for one command.
+struct Set<'r> {
+    register: u32,
+    /// The key of the rule file, by number.
+    key: usize,
+    number: usize,
+    value: &'r At<Json>,
+}
+
+/// What a place where a register is set takes while they are looked at.
+const SET_BYTES: usize = size_of::<Set<'_>>() + size_of::<Source>() + 32;
+
+/// How long a register may become at one place: so many bytes, and the registers that the value reads.
+struct Source {
+    register: u32,
+    bytes: usize,
+    reads: Vec<u32>,
+}
+
+/// `None`: the value is wrong, which is told where the rule is compiled.
+fn source(key: &Key<'_, '_>, set: &Set<'_>, registers: &Registers) -> Option<Source> {
+    let text = set_text(&set.value.value)?;
+    let scope = CommandScope { key, number: set.number, registers };
+    let parsed = expr::parse(&text, &scope);
+    // What is asked of registers here is no use of them.
+    registers.read.borrow_mut().clear();
+    registers.unset.borrow_mut().clear();
+    let expr = parsed.ok()?;
+    let reads = expr.parts.iter().filter_map(|part| match part {
+        Part::Register(number) if *number != NEVER_SET => Some(*number),
+        _ => None,
+    });
+    Some(Source { register: set.register, bytes: expr.bytes_max, reads: reads.collect() })
+}
+
+/// Says how long registers may become: a text set from others is as long as all of them. One that is, by whatever way, set
+/// from itself and grows may have any length.
+fn lengthen(sources: &[Source], registers: &mut [Register]) {
+    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); registers.len()];
+    let mut unknown_reads: Vec<usize> = sources.iter().map(|source| source.reads.len()).collect();
+    let mut unknown_sources = vec![0_usize; registers.len()];
+    for (number, source) in sources.iter().enumerate() {
+        step(1 + source.reads.len());
+        source.reads.iter().for_each(|&read| readers[read as usize].push(number));
+        unknown_sources[source.register as usize] += 1;
+    }
+    let len = |source: &Source, registers: &[Register]| {
+        step(1 + source.reads.len());
+        let read: usize = source.reads.iter().map(|&read| registers[read as usize].bytes_max).sum();
+        (source.bytes + read).min(REGISTER_BYTES_MAX)
+    };
+    // First those that are set from none, or from such: each is known once all places that set it are.
+    let mut known: VecDeque<usize> = (0..sources.len()).filter(|&number| unknown_reads[number] == 0).collect();
+    while let Some(number) = known.pop_front() {
+        let source = &sources[number];
+        let index = source.register as usize;
+        registers[index].bytes_max = registers[index].bytes_max.max(len(source, registers));
+        unknown_sources[index] -= 1;
+        if unknown_sources[index] == 0 {
+            for &reader in &readers[index] {
+                unknown_reads[reader] -= 1;
+                if unknown_reads[reader] == 0 {
+                    known.push_back(reader);
+                }
+            }
+        }
+    }
+    // The others go round in a circle.
+    let mut grown = vec![0_usize; registers.len()];
+    let mut waiting: VecDeque<usize> = (0..sources.len()).filter(|&number| unknown_reads[number] > 0).collect();
+    while let Some(number) = waiting.pop_front() {
+        let index = sources[number].register as usize;
+        let len = len(&sources[number], registers);
+        if len > registers[index].bytes_max {
+            grown[index] += 1;
+            registers[index].bytes_max = if grown[index] > GROWN_MAX { REGISTER_BYTES_MAX } else { len };
+            waiting.extend(&readers[index]);
+        }
+    }
+}
+
+/// How often a register in a circle is found to be longer before it is taken to have any length.
+const GROWN_MAX: usize = 32;
 
 fn set_text(json: &Json) -> Option<String> {
     match json {
@@ -266,8 +398,7 @@ fn set_text(json: &Json) -> Option<String> {
 
 fn rule(
     diags: &mut Diags,
-    draft: &TemplateDraft,
-    numbers: &[usize],
+    key: &Key<'_, '_>,
     raw: &At<RawRule>,
     registers: &Registers,
     payloads: &ByPlace,
@@ -275,6 +406,7 @@ fn rule(
     cycles: &mut u32,
     out: &mut [Vec<Rule>],
 ) {
+    let &Key { draft, numbers, .. } = key;
     let delay = delay(diags, raw);
     let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     let turns: Vec<&[(At<String>, At<Json>)]> = match &raw.cycle {
@@ -288,40 +420,50 @@ fn rule(
         Some(cycle) => cycle.value.iter().map(|turn| turn.value.0.as_slice()).collect(),
         None => vec![&[]],
     };
-    let replies = || numbers.iter().flat_map(|&number| &draft.commands[number].response);
     for values in turns.iter().copied().chain([data]) {
-        let is_data = |plain: &str| replies().any(|field| !field.header && *field.field.name == *plain);
-        field::check_once(diags, &draft.plan, values, is_data);
+        field::check_once(diags, &draft.plan, values, |plain: &str| key.reply_field(plain).is_some());
     }
     for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
-        check_name(diags, draft, numbers, name, value);
+        check_name(diags, key, name, value);
     }
+    let data = Values::new(data);
     let cycle = raw.cycle.as_ref().map(|_| {
         *cycles += 1;
         *cycles - 1
     });
     let burst = burst(diags, draft, raw);
-    let when = when(diags, draft, numbers, raw);
+    let when = when(diags, key, raw);
+    let origin = diags.place(raw.pos);
     let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
     let given = given.map(|pos| (pos, payloads.get(&pos)));
     for (&number, when) in numbers.iter().zip(when) {
         let Some(when) = when else { continue };
         let command = &draft.plan.commands[number];
         let drafted = &draft.commands[number];
-        let scope = CommandScope { draft, command, siblings: numbers, registers };
-        let replies = turns.iter().map(|turn| {
+        let room = size_of::<Rule>() + origin.len() + turns.len() * size_of::<Arc<Reply>>();
+        if !diags.charge(raw.pos, room, "this rule") {
+            return;
+        }
+        let scope = CommandScope { key, number, registers };
+        let replies = turns.iter().map_while(|turn| {
+            if diags.is_over() {
+                return None;
+            }
+            let turn = Values::new(turn);
             let sources = Sources {
                 template: &draft.plan,
                 refusal: draft.refusal.as_ref(),
-                request: command.request.as_deref().unwrap_or_default(),
+                request: key.requests.of(number),
                 response: &drafted.response,
                 response_len: command.response_len,
                 less: command.less,
                 padding: drafted.padding,
-                values: &[turn, data],
+                values: &[&turn, &data],
                 scope: &scope,
+                bases: &draft.bases,
+                pos: raw.pos,
             };
-            Arc::new(with_payload(diags, &sources, raw, given))
+            Some(Arc::new(with_payload(diags, &sources, raw, given)))
         });
         let replies: Box<[_]> = replies.collect();
         out[number].push(Rule {
@@ -333,7 +475,7 @@ fn rule(
             faults: faults.map(Box::new),
             replies,
             sets: sets(diags, raw, &scope),
-            origin: diags.place(raw.pos).into(),
+            origin: origin.as_str().into(),
         });
     }
     for name in registers.unset.take() {
@@ -352,10 +494,10 @@ fn with_payload(
 ) -> Reply {
     let reply = reply::build(diags, sources);
     let Some(transfer) = &sources.template.transfer else { return reply };
-    let names = || sources.values.iter().flat_map(|values| values.iter()).map(|(name, _)| name);
+    let names = || sources.values.iter().flat_map(|values| values.list).map(|(name, _)| name);
     let is_data = |name: &&At<String>| {
         let (area, plain) = split_name(&name.value);
-        area == Area::Plain && sources.response.iter().any(|field| !field.header && *field.field.name == *plain)
+        area == Area::Plain && sources.response.data(plain).is_some()
     };
     if given.is_some()
         && let Some(name) = names().find(is_data)
@@ -402,7 +544,7 @@ fn burst(diags: &mut Diags, draft: &TemplateDraft, raw: &RawRule) -> u32 {
     1
 }
 
-fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetRegister]> {
+fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_, '_, '_>) -> Box<[SetRegister]> {
     let mut out = Vec::new();
     for (name, value) in raw.set.iter().flat_map(fields_of) {
         let register = scope.registers.numbers.get(&name.value).copied();
@@ -413,7 +555,10 @@ fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetR
             expr::parse(&text, scope)
         };
         match parsed {
-            Ok(value) => out.push(SetRegister { register, value }),
+            Ok(value) => {
+                diags.charge(name.pos, size_of::<SetRegister>() + expr::memory(&value), "a register that is set");
+                out.push(SetRegister { register, value });
+            }
             Err(wrong) => diags.error(value.pos, wrong),
         }
     }
@@ -421,12 +566,11 @@ fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_>) -> Box<[SetR
 }
 
 /// A name in `data` must be a reply field of one of the commands, or a header field that can be set.
-fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name: &At<String>, value: &At<Json>) {
+fn check_name(diags: &mut Diags, key: &Key<'_, '_>, name: &At<String>, value: &At<Json>) {
     let (area, plain) = split_name(&name.value);
+    let &Key { draft, numbers, .. } = key;
     let plan = &draft.plan;
-    let reply_fields = numbers.iter().flat_map(|&number| &draft.commands[number].response);
-    let own = |field: &&ResponseField| !field.header && *field.field.name == *plain;
-    if let Some(field) = reply_fields.clone().find(own).filter(|_| area == Area::Plain) {
+    if let Some(field) = key.reply_field(plain).filter(|_| area == Area::Plain) {
         if field.field.computed == Computed::Length {
             diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
@@ -438,6 +582,7 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
         None if is_comment(plain) && matches!(value.value, Json::Str(_)) => {}
         None => {
             let header = plan.left.iter().chain(&plan.tail).filter(|field| field.computed == Computed::No);
+            let reply_fields = numbers.iter().flat_map(|&number| draft.commands[number].response.iter());
             let names = reply_fields.map(|field| &*field.field.name).chain(header.map(|field| &*field.name));
             let near = nearest(plain, names);
             let key = numbers.first().map_or("", |&number| &plan.commands[number].key_text);
@@ -447,10 +592,15 @@ fn check_name(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], name:
 }
 
 /// `when`, by command: `None` where this command's requests cannot fit it.
-fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRule) -> Vec<Option<Box<[Constant]>>> {
+fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<Box<[Constant]>>> {
+    let &Key { draft, numbers, .. } = key;
+    let entries = 1 + raw.when.as_ref().map_or(0, |when| when.0.len());
+    if !diags.charge(raw.pos, numbers.len() * entries * size_of::<Option<Box<[Constant]>>>(), "`when` of this rule") {
+        return Vec::new();
+    }
     let mut out: Vec<Option<Vec<Constant>>> = numbers.iter().map(|_| Some(Vec::new())).collect();
     let requests = || numbers.iter().flat_map(|&number| draft.plan.commands[number].request.iter().flatten());
-    let is_data = |plain: &str| requests().any(|field| *field.name == *plain);
+    let is_data = |plain: &str| key.asks(plain);
     field::check_once(diags, &draft.plan, raw.when.as_ref().map(|when| when.0.as_slice()).unwrap_or_default(), is_data);
     for (name, value) in raw.when.iter().flat_map(fields_of) {
         let (area, plain) = split_name(&name.value);
@@ -461,8 +611,7 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
         let mut found = false;
         let mut failed: Option<Diags> = None;
         for (&number, constants) in numbers.iter().zip(&mut out) {
-            let own = draft.plan.commands[number].request.iter().flatten().filter(|_| area == Area::Plain);
-            let own = own.into_iter().find(|field| *field.name == *plain);
+            let own = key.requests.field(number, plain).filter(|_| area == Area::Plain);
             let place = own
                 .map(|field| (field.at, field.slot.clone()))
                 .or_else(|| header_lookup(&draft.plan, &name.value).ok());
@@ -478,7 +627,11 @@ fn when(diags: &mut Diags, draft: &TemplateDraft, numbers: &[usize], raw: &RawRu
                     // What a plain name would not be bears its area.
                     let both = area != Area::Plain && is_data(plain);
                     let name = if both { name.value.trim().into() } else { plain.into() };
-                    constants.push(Constant { name, at, bytes, mask });
+                    let name: Box<str> = name;
+                    let room = size_of::<Constant>() + name.len() + bytes.len() + mask.len();
+                    if diags.charge(value.pos, room, "a constant of `when`") {
+                        constants.push(Constant { name, at, bytes, mask });
+                    }
                 }
             } else {
                 failed = Some(trial);

@@ -2,51 +2,90 @@
 
 use super::command::{CommandDraft, DataList};
 use super::expr::{self, Scope};
+use super::reply::Bases;
 use super::{field, fits};
 use crate::codec::checksum::write_number;
 use crate::codec::inner::length_value_less;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
+use crate::config::steps::step;
 use crate::plan::rule::Expr;
 use crate::plan::template::{Command, Computed, Field, KeyPart, Made, Offset, Slot, Template};
+use std::collections::HashSet;
+
+/// What stands around the data frame of every request: header and tail as they are written, and values of theirs that are made
+/// for each request.
+#[derive(Debug)]
+pub struct Around {
+    left: Vec<u8>,
+    tail: Vec<u8>,
+    made: Vec<Made>,
+}
+
+impl Around {
+    /// Of this template. What is wrong with values of the header is told elsewhere.
+    pub fn new(plan: &Template, raw_left: &[At<RawField>], raw_tail: &[At<RawField>]) -> Self {
+        let (mut made, mut told) = (Vec::new(), Diags::default());
+        let mut around = Self { left: vec![0; plan.left_len], tail: vec![0; plan.tail_len], made: Vec::new() };
+        let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
+        let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
+        for (field, value) in header.filter(|(field, _)| is_written(field)) {
+            let Some(bytes) = bytes(&mut told, field, value, &mut made) else { continue };
+            let area = if field.at.0 >= 0 { &mut around.left } else { &mut around.tail };
+            let at = field.at.in_frame(area.len());
+            if let Some(out) = area.get_mut(at..at + bytes.len()) {
+                out.copy_from_slice(&bytes);
+            }
+        }
+        Self { made, ..around }
+    }
+}
 
 /// Writes the raw request of a command into it, all but the checksum, and the values that are made for each request.
-/// What is wrong with values of the header is told elsewhere.
 pub fn sample(
     diags: &mut Diags,
     plan: &Template,
-    raw_left: &[At<RawField>],
-    raw_tail: &[At<RawField>],
+    around: &Around,
+    bases: &Bases,
     request: Option<&DataList>,
     command: &mut Command,
     draft: &CommandDraft,
 ) {
-    let (mut made, mut told) = (Vec::new(), Diags::default());
     let data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded);
-    let mut frame = vec![0; plan.left_len + data_len + plan.tail_len];
-    frame[plan.left_len..plan.left_len + data_len].fill(draft.padding);
-    let len = frame.len();
+    let len = plan.left_len + data_len + plan.tail_len;
+    if !diags.charge(draft.pos, len, "an example of this command's request") {
+        return;
+    }
+    let mut frame = Vec::with_capacity(len);
+    frame.extend_from_slice(&around.left);
+    frame.resize(plan.left_len + data_len, draft.padding);
+    frame.extend_from_slice(&around.tail);
     let mut put = |at: usize, bytes: &[u8]| {
         if let Some(out) = frame.get_mut(at..at + bytes.len()) {
             out.copy_from_slice(bytes);
         }
     };
-    let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
-    let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
-    for (field, value) in header.filter(|(field, _)| is_written(field)) {
-        if let Some(bytes) = bytes(&mut told, field, value, &mut made) {
-            put(field.at.in_frame(len), &bytes);
-        }
-    }
-    for listed in request.iter().flat_map(|request| &request.fields) {
+    let mut made = around.made.clone();
+    let mut made_at: HashSet<Offset> = made.iter().map(|made| made.field.at).collect();
+    step(made.len());
+    for listed in request.iter().flat_map(|request| request.fields.iter()) {
+        step(1);
         let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else { continue };
         if listed.header && !is_written(&listed.field) {
             continue;
         }
-        made.retain(|made: &Made| made.field.at != listed.field.at);
+        if made_at.remove(&listed.field.at) {
+            step(made.len());
+            made.retain(|made: &Made| made.field.at != listed.field.at);
+        }
+        let before = made.len();
         if let Some(bytes) = bytes(diags, &listed.field, value, &mut made) {
             put(listed.field.at.in_frame(len), &bytes);
+        }
+        if let Some(last) = made.get(before) {
+            made_at.insert(last.field.at);
+            diags.charge(draft.pos, size_of::<Made>() + expr::memory(&last.value), "a value made for each request");
         }
     }
     let in_key = |made: &Made| {
@@ -72,7 +111,7 @@ pub fn sample(
             write_number(length_value_less(field, data_len, command.less), field.little, out);
         }
     }
-    command.sample = frame.into();
+    command.sample = bases.keep(frame, &diags.budget);
     command.made = made.into();
 }
 

@@ -1,25 +1,32 @@
 //! A template file to a [`Template`].
 
 use super::checksum;
-use super::command::{self, CommandDraft, data_list};
+use super::command::{self, CommandDraft, CommandIndex, data_list};
 use super::effect;
 use super::expr::is_dynamic;
 use super::field::{self, Area, Padding, is_data_frame_length, known, outside, split_name};
+use super::fields::Values;
 use super::length;
-use super::reply::{self, HeaderScope, RefusalSpec, Sources};
+use super::reply::{self, Bases, HeaderScope, RefusalSpec, Sources};
 use super::sample::{self, sample};
 use super::transfer;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
+use crate::config::steps::step;
 use crate::plan::template::{
-    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KeyPart, KeyShape, Kind,
-    LengthField, Offset, Slot, Template,
+    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KEY_BYTES_MAX, KeyPart,
+    KeyShape, Kind, LengthField, Offset, Slot, Template,
 };
 use crate::words::count;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Fields of the header, and as many of the tail: each reply and each request has them all.
+pub const AREA_FIELDS_MAX: usize = 128;
+/// Values of a refusal's `ok`: each reply of which not all is known beforehand is compared with them.
+pub const REFUSAL_OK_MAX: usize = 256;
 /// The least that `request_bytes_max` is where it is not given: requests may have some bytes more than their commands list.
 pub const REQUEST_BYTES_DEFAULT_MIN: usize = 256;
 /// The most that `request_bytes_max` may be, and what it is where a command lists no request fields: such a request may have any
@@ -33,6 +40,10 @@ pub struct TemplateDraft {
     pub plan: Arc<Template>,
     /// By command number.
     pub commands: Vec<CommandDraft>,
+    /// Commands by the keys of rules.
+    pub by_key: CommandIndex,
+    /// Frames that others are like.
+    pub bases: Bases,
     /// Commands are missing here, for errors that were told.
     pub incomplete: bool,
     /// Something is wrong in its file, which was told; set by whoever has read it.
@@ -69,6 +80,13 @@ pub fn template(
     if raw_left.is_empty() {
         diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
         return None;
+    }
+    for (list, what) in [(raw_left, "header"), (raw_tail, "tail")] {
+        if let Some(first) = list.get(AREA_FIELDS_MAX) {
+            let text = format!("{} fields of the {what} (at most {AREA_FIELDS_MAX})", list.len());
+            diags.error(first.pos, text);
+            return None;
+        }
     }
     let (mut left, left_len) = area(diags, raw_left, false);
     let (mut tail, tail_len) = area(diags, raw_tail, true);
@@ -114,10 +132,15 @@ pub fn template(
 
     let flag = flag(diags, protocol, &plan);
     let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
+    let around = sample::Around::new(&plan, raw_left, raw_tail);
+    let bases = Bases::default();
     for raw in protocol.data_frame.iter().flatten() {
+        if diags.is_over() {
+            return None;
+        }
         let compiled = command::command(diags, &plan, flag.as_deref(), raw);
         commands.extend(compiled.map(|(mut command, draft, request)| {
-            sample(diags, &plan, raw_left, raw_tail, request.as_ref(), &mut command, &draft);
+            sample(diags, &plan, &around, &bases, request.as_ref(), &mut command, &draft);
             (command, draft)
         }));
     }
@@ -143,7 +166,10 @@ pub fn template(
     effect::template(diags, protocol, &plan);
     let refusal = refusal(diags, protocol, &plan);
     errors(diags, protocol, &mut plan);
+    let by_key = CommandIndex::new(plan.commands.iter().zip(&drafts));
     Some(TemplateDraft {
+        by_key,
+        bases,
         plan: Arc::new(plan),
         commands: drafts,
         incomplete,
@@ -317,8 +343,8 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
                 None if plain == "data_frame" => length.per_data += coded,
                 None => {
                     let header = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
-                    let names: Vec<&str> = header.chain(["data_frame"]).collect();
-                    diags.error(name.pos, format!("no field `{}`{}", name.value, known(plain, &names)));
+                    let names = header.chain(["data_frame"]);
+                    diags.error(name.pos, format!("no field `{}`{}", name.value, known(plain, names)));
                 }
             }
         }
@@ -375,17 +401,22 @@ fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Optio
         }
         names.push(At { pos: written.unwrap_or(protocol.pos), value: "data_frame_type".to_owned() });
     }
-    let header: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
+    if names.len() > KEY_BYTES_MAX {
+        let pos = names[KEY_BYTES_MAX].pos;
+        diags.error(pos, format!("a key of {} parts (at most {KEY_BYTES_MAX} bytes)", names.len()));
+        return None;
+    }
+    let header = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
     let requests = protocol.data_frame.iter().flatten().filter_map(|command| command.req_data_list.as_ref()).flatten();
     let asked = requests.filter_map(|field| field.name.as_ref()).map(|name| split_name(&name.value));
-    let asked: Vec<&str> = asked.filter(|(area, _)| *area == Area::Plain).map(|(_, plain)| plain).collect();
+    let asked: HashSet<&str> = asked.filter(|(area, _)| *area == Area::Plain).map(|(_, plain)| plain).collect();
     let unknown = names.iter().find(|name| {
         let (area, plain) = split_name(&name.value);
-        outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(&plain))
+        outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(plain))
     });
     let Some(name) = unknown else { return Some(names) };
     let what = "is neither a header field nor in any req_data_list, so no command can be told";
-    let near = known(split_name(&name.value).1, &header);
+    let near = known(split_name(&name.value).1, header);
     let of = match written {
         None => " (`data_frame_type_flag` is not given)",
         Some(_) if given.iter().all(|at| at.value.trim().is_empty()) => " (`data_frame_type_flag` is empty)",
@@ -529,19 +560,21 @@ type ShapeDraft = (Vec<KeyPart>, usize, Vec<(u128, Vec<u32>)>);
 /// Commands by where their key stands.
 fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShape]> {
     let mut shapes: Vec<ShapeDraft> = Vec::new();
+    let mut numbers: HashMap<&[KeyPart], usize> = HashMap::new();
+    let mut places: HashMap<(usize, u128), usize> = HashMap::new();
     for (number, (command, draft)) in commands.iter().enumerate() {
         let ends = draft.parts.iter().filter(|part| part.at.0 >= 0).map(|part| part.at.0 as usize + part.len);
         let min = ends.max().unwrap_or(0).saturating_sub(left_len);
-        let shape = if let Some(index) = shapes.iter().position(|(parts, ..)| *parts == draft.parts) {
-            &mut shapes[index]
-        } else {
+        step(1);
+        let shape = *numbers.entry(&draft.parts).or_insert(shapes.len());
+        if shape == shapes.len() {
             shapes.push((draft.parts.clone(), min, Vec::new()));
-            let last = shapes.len() - 1;
-            &mut shapes[last]
-        };
-        match shape.2.iter_mut().find(|(key, _)| *key == command.key) {
+        }
+        let table = &mut shapes[shape].2;
+        let place = *places.entry((shape, command.key)).or_insert(table.len());
+        match table.get_mut(place) {
             Some((_, numbers)) => numbers.push(number as u32),
-            None => shape.2.push((command.key, vec![number as u32])),
+            None => table.push((command.key, vec![number as u32])),
         }
     }
     let compile = |(parts, data_len_min, table): ShapeDraft| {
@@ -559,8 +592,8 @@ fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Op
     };
     let (area, plain) = split_name(&name.value);
     let Some(field) = outside(plan, area, plain) else {
-        let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
-        diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
+        let names = plan.left.iter().map(|field| &*field.name);
+        diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, names)));
         return None;
     };
     if field.computed != Computed::No {
@@ -571,6 +604,10 @@ fn refusal(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Op
         diags.missing(raw.pos, "ok", "the values that are no refusal");
         return None;
     };
+    if ok.0.len() > REFUSAL_OK_MAX {
+        diags.error(raw.pos, format!("{} values in `ok` (at most {REFUSAL_OK_MAX})", ok.0.len()));
+        return None;
+    }
     let ok =
         ok.0.iter().filter_map(|value| field::constant(diags, &field.slot, value)).map(|(bytes, _)| bytes).collect();
     Some(RefusalSpec { field: field.clone(), ok })
@@ -596,15 +633,15 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
     let raw_list = raw.resp_data_list.as_deref().unwrap_or_default();
     let mut list = data_list(diags, plan, raw_list, Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
-    let is_data = |plain: &str| list.fields.iter().any(|field| !field.header && *field.field.name == *plain);
+    let is_data = |plain: &str| list.fields.data(plain).is_some();
     field::check_once(diags, plan, values, is_data);
     for (name, value) in values {
         let (area, plain) = split_name(&name.value);
         let data = area == Area::Plain && is_data(plain);
         let header = outside(plan, area, plain).is_some();
         if !data && !header && !matches!((plain, &value.value), ("desc" | "description", Json::Str(_))) {
-            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
-            diags.error(name.pos, format!("no field `{}` in this reply{}", name.value, known(plain, &names)));
+            let names = plan.left.iter().map(|field| &*field.name);
+            diags.error(name.pos, format!("no field `{}` in this reply{}", name.value, known(plain, names)));
         }
     }
     let fixed = plan.data_len_fixed;
@@ -616,13 +653,15 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
     let sources = Sources {
         template: plan,
         refusal: None,
-        request: &[],
+        request: None,
         response: &list.fields,
         response_len,
         less: plan.less,
         padding: 0,
-        values: &[values],
+        values: &[&Values::new(values)],
         scope: &HeaderScope(plan),
+        bases: &Bases::default(),
+        pos: raw.pos,
     };
     reply::build(diags, &sources)
 }

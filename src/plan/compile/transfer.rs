@@ -3,7 +3,8 @@
 use super::command::CommandDraft;
 use super::expr::is_dynamic;
 use super::field::{Area, area_key, encode_constant, known, outside, split_name, text};
-use super::reply::{self, HeaderScope, Sources};
+use super::fields::{FieldList, Values};
+use super::reply::{self, Bases, HeaderScope, Sources};
 use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
@@ -117,8 +118,8 @@ fn header<'a>(
             None
         }
         None => {
-            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
-            diags.error(pos, format!("`{key}`: no header field `{given}`{}", known(plain, &names)));
+            let names = plan.left.iter().map(|field| &*field.name);
+            diags.error(pos, format!("`{key}`: no header field `{given}`{}", known(plain, names)));
             None
         }
     }
@@ -169,8 +170,8 @@ fn refused(
     for (name, _) in &values {
         let (area, plain) = split_name(&name.value);
         if outside(plan, area, plain).is_none() {
-            let names: Vec<&str> = plan.left.iter().map(|field| &*field.name).collect();
-            diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, &names)));
+            let names = plan.left.iter().map(|field| &*field.name);
+            diags.error(name.pos, format!("no header field `{}`{}", name.value, known(plain, names)));
         }
     }
     let given: Vec<Offset> = values
@@ -189,7 +190,7 @@ fn refused(
             continue;
         }
         let value = |draft: &CommandDraft| {
-            let listed = draft.response.iter().find(|listed| listed.header && listed.field.at == field.at)?;
+            let listed = draft.response.get(draft.response.header(field.at)?)?;
             let value = listed.value.as_ref().map(|at| &at.value)?;
             (!matches!(value, Json::Str(text) if is_dynamic(text))).then(|| value.clone())
         };
@@ -204,13 +205,15 @@ fn refused(
     let sources = Sources {
         template: plan,
         refusal: None,
-        request: &[],
-        response: &[],
+        request: None,
+        response: &FieldList::default(),
         response_len: 0,
         less: plan.less,
         padding: 0,
-        values: &[&values],
+        values: &[&Values::new(&values)],
         scope: &HeaderScope(plan),
+        bases: &Bases::default(),
+        pos: raw.pos,
     };
     reply::build(diags, &sources)
 }

@@ -163,7 +163,9 @@ fn limit_datagram_bytes_max_a_reply_too_long_for_a_datagram() {
         let mut device = device(template, 1, 1, false);
         let inner = Arc::get_mut(&mut device).unwrap();
         let reply = Arc::get_mut(&mut inner.rules[0][0].replies[0]).unwrap();
-        reply.frame[5..40_000].fill(data);
+        let mut bytes = reply.frame.to_vec();
+        bytes[5..40_000].fill(data);
+        reply.frame = bytes.into();
         let template = Arc::clone(&inner.template);
         let datagram = request((1, 1), &frame(&template, 5, 0x10, &vec![0; 40_000]));
         let (outcome, _) = outcome(&fsu(vec![device]), &datagram);

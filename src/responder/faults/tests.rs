@@ -305,12 +305,12 @@ fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
     let rule = &mut device.rules[0][0];
     let first = &rule.replies[0];
     let replies = bytes.iter().map(|&byte| {
-        let mut frame = first.frame.clone();
+        let mut frame = first.frame.to_vec();
         frame[3] = byte;
         let number = Patch::Number { number: Number::Rand(0, 255), to: 4, len: 1, form: crate::plan::rule::Form::Big };
         let patches = [Patch::Copy { from: crate::plan::template::Offset(1), to: 1, len: 2 }, number];
         Arc::new(crate::plan::rule::Reply {
-            frame,
+            frame: frame.into(),
             patches: patches.into(),
             data_len: 4,
             less: 0,

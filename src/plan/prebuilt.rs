@@ -1,0 +1,172 @@
+//! Frames that are made beforehand. Most of them differ from another one in a few bytes, and are kept as that.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Equal bytes between two that differ up to which one piece holds both.
+const GAP_BYTES: usize = 16;
+/// What a piece takes beside its bytes.
+const FIX_BYTES: usize = size_of::<Fix>() + 16;
+/// Shorter frames are kept whole.
+const SHARED_BYTES_MIN: usize = 256;
+
+/// The bytes of a frame: those of another one, and pieces that differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prebuilt {
+    base: Arc<[u8]>,
+    fixes: Box<[Fix]>,
+}
+
+/// A piece that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fix {
+    at: usize,
+    bytes: Box<[u8]>,
+}
+
+impl From<Vec<u8>> for Prebuilt {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { base: bytes.into(), fixes: Box::default() }
+    }
+}
+
+impl Prebuilt {
+    /// These bytes, kept as what differs from a base of the same length where that is less. The first frame of a length
+    /// becomes the base of those that follow.
+    pub fn beside(bytes: Vec<u8>, base: &mut Option<Arc<[u8]>>) -> Self {
+        if bytes.len() < SHARED_BYTES_MIN {
+            return bytes.into();
+        }
+        let Some(base) = base.as_ref().filter(|base| base.len() == bytes.len()) else {
+            let own = Self::from(bytes);
+            *base = Some(own.base.clone());
+            return own;
+        };
+        match fixes(base, &bytes) {
+            Some(fixes) => Self { base: base.clone(), fixes },
+            None => bytes.into(),
+        }
+    }
+
+    /// Bytes of the frame.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.base.len()
+    }
+
+    /// Has it none?
+    pub fn is_empty(&self) -> bool {
+        self.base.is_empty()
+    }
+
+    /// Is most of it another one's?
+    pub fn is_shared(&self) -> bool {
+        // A base has a place of its own beside the frame that it came from.
+        !self.fixes.is_empty() || Arc::strong_count(&self.base) > 2
+    }
+
+    /// Bytes of memory that are its own beside a shared base.
+    pub fn own_bytes(&self) -> usize {
+        self.fixes.iter().map(|fix| fix.bytes.len() + FIX_BYTES).sum()
+    }
+
+    /// Writes the frame; `out` is as long as it is.
+    #[inline]
+    pub fn write(&self, out: &mut [u8]) {
+        out.copy_from_slice(&self.base);
+        for fix in &self.fixes {
+            out[fix.at..fix.at + fix.bytes.len()].copy_from_slice(&fix.bytes);
+        }
+    }
+
+    /// Writes a part of the frame; `out` is as long as that.
+    pub fn write_part(&self, part: Range<usize>, out: &mut [u8]) {
+        out.copy_from_slice(&self.base[part.clone()]);
+        for fix in &self.fixes {
+            let (from, to) = (fix.at.max(part.start), (fix.at + fix.bytes.len()).min(part.end));
+            if from < to {
+                out[from - part.start..to - part.start].copy_from_slice(&fix.bytes[from - fix.at..to - fix.at]);
+            }
+        }
+    }
+
+    /// The byte at a place.
+    pub fn get(&self, at: usize) -> Option<u8> {
+        let fix = self.fixes.iter().find(|fix| (fix.at..fix.at + fix.bytes.len()).contains(&at));
+        fix.map_or_else(|| self.base.get(at).copied(), |fix| fix.bytes.get(at - fix.at).copied())
+    }
+
+    /// The whole frame.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = vec![0; self.len()];
+        self.write(&mut bytes);
+        bytes
+    }
+}
+
+/// The pieces in which bytes differ from as many others; `None`: they would take half as much as all, or more.
+fn fixes(base: &[u8], bytes: &[u8]) -> Option<Box<[Fix]>> {
+    const BLOCK: usize = 64;
+    let mut spans: Vec<Range<usize>> = Vec::new();
+    let mut cost = 0;
+    for (number, (old, new)) in base.chunks(BLOCK).zip(bytes.chunks(BLOCK)).enumerate() {
+        if old == new {
+            continue;
+        }
+        let differing = old.iter().zip(new).enumerate().filter(|(_, (old, new))| old != new);
+        for at in differing.map(|(at, _)| number * BLOCK + at) {
+            if let Some(span) = spans.last_mut().filter(|span| at <= span.end + GAP_BYTES) {
+                cost += at + 1 - span.end;
+                span.end = at + 1;
+            } else {
+                cost += FIX_BYTES + 1;
+                spans.push(at..at + 1);
+            }
+        }
+        if cost >= bytes.len() / 2 {
+            return None;
+        }
+    }
+    Some(spans.into_iter().map(|span| Fix { at: span.start, bytes: bytes[span].into() }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h09_a_frame_like_another_is_kept_as_what_differs() {
+        let check = |changes: &[(usize, u8)], own_bytes_most: usize| {
+            let mut base = None;
+            let first = Prebuilt::beside(vec![7; 1000], &mut base);
+            let mut bytes = vec![7; 1000];
+            for &(at, byte) in changes {
+                bytes[at] = byte;
+            }
+            let frame = Prebuilt::beside(bytes.clone(), &mut base);
+            assert_eq!((frame.to_vec(), first.to_vec()), (bytes.clone(), vec![7; 1000]));
+            assert!(frame.own_bytes() <= own_bytes_most, "{changes:?}: {}", frame.own_bytes());
+            assert_eq!((0..1000).map_while(|at| frame.get(at)).collect::<Vec<_>>(), bytes);
+            for part in [0..1000, 0..1, 3..70, 63..65, 999..1000, 500..500] {
+                let mut out = vec![0; part.len()];
+                frame.write_part(part.clone(), &mut out);
+                assert_eq!(out, bytes[part]);
+            }
+        };
+        check(&[], 0);
+        check(&[(0, 1)], 64);
+        check(&[(999, 1)], 64);
+        check(&[(62, 1), (64, 2), (66, 3)], 64);
+        check(&[(0, 1), (999, 2)], 128);
+        let all: Vec<(usize, u8)> = (0..1000).map(|at| (at, 9)).collect();
+        check(&all, 1000);
+    }
+
+    #[test]
+    fn h09_frames_of_other_lengths_and_short_ones_are_whole() {
+        let mut base = None;
+        let lens = [1000, 999, 10, 1000];
+        let frames = lens.map(|len| Prebuilt::beside(vec![1; len], &mut base));
+        assert_eq!(frames.map(|frame| frame.to_vec().len()), lens);
+    }
+}
