@@ -23,7 +23,7 @@ fn command(key: u8) -> Command {
         counts: Box::default(),
         less: 0,
         response_len: 0,
-        sample: Prebuilt::default(),
+        sample: crate::plan::prebuilt::Prebuilt::default(),
         made: Box::default(),
     }
 }

@@ -488,13 +488,13 @@ mod tests {
 
     #[test]
     fn bits() {
-        check(&slot(Kind::Bit([].into()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
-        check(&slot(Kind::Bit([].into()), 2, true), "1000000000000001", Ok("0180"));
-        check(&slot(Kind::Bit([].into()), 1, false), "111111111", Err(Misfit::TooLong));
+        check(&slot(Kind::Bit(crate::plan::template::Bits::default()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
+        check(&slot(Kind::Bit(crate::plan::template::Bits::default()), 2, true), "1000000000000001", Ok("0180"));
+        check(&slot(Kind::Bit(crate::plan::template::Bits::default()), 1, false), "111111111", Err(Misfit::TooLong));
         let ranges =
-            Box::new([BitRange { name: "a".into(), from: 0, to: 3 }, BitRange { name: "b".into(), from: 7, to: 7 }]);
-        check_decode(&slot(Kind::Bit(ranges), 1, false), "51", "{\"a\":5,\"b\":1}");
-        let plain = slot(Kind::Bit([].into()), 1, false);
+            Vec::from([BitRange { name: "a".into(), from: 0, to: 3 }, BitRange { name: "b".into(), from: 7, to: 7 }]);
+        check_decode(&slot(Kind::Bit(crate::plan::template::Bits::new(ranges)), 1, false), "51", "{\"a\":5,\"b\":1}");
+        let plain = slot(Kind::Bit(crate::plan::template::Bits::default()), 1, false);
         check_decode(&plain, "81", "[1,0,0,0,0,0,0,1]");
         let mut out = [0xFF];
         set_bits(&plain, 4, 6, 2, &mut out);

@@ -89,7 +89,7 @@ fn command(key: u128, request: Vec<Field>, response: Vec<Field>) -> Command {
         request_len: len(&request),
         request_len_padded: len(&request),
         response_len: len(&response),
-        sample: Prebuilt::default(),
+        sample: crate::plan::prebuilt::Prebuilt::default(),
         counts: Box::default(),
         less: 0,
         made: Box::default(),
@@ -164,7 +164,7 @@ pub(super) fn fixed_template() -> Template {
 /// In characters: `~`, a two-byte key, a length of the data frame in bytes, the data frame, an XOR, CR. Command 4801
 /// asks with nothing and is answered with a text and a number; 4802 asks with bits.
 pub(super) fn chars_template() -> Template {
-    let ask = vec![field("flags", 4, 1, Kind::Bit(Box::new([])), false, Computed::No)];
+    let ask = vec![field("flags", 4, 1, Kind::Bit(crate::plan::template::Bits::default()), false, Computed::No)];
     let answer =
         vec![field("name", 4, 4, Kind::Str, false, Computed::No), field("level", 8, 2, Kind::Int, false, Computed::No)];
     Template {
