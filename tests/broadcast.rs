@@ -12,12 +12,16 @@ use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
 use fsu_mock::plan::fault::FaultKind;
 use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
+use fsu_mock::plan::transfer::Payload;
+use fsu_mock::responder::carry::carry;
 use fsu_mock::responder::state::FsuState;
+use fsu_mock::responder::transfer;
 use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, datagram};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 fn json_file(relative: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(relative);
@@ -544,4 +548,46 @@ fn transfers_are_bounded() {
     }
     assert_eq!(world.state.transfers.len(), 2);
     assert_eq!((world.state.counters.transfers_refused, world.state.counters.transfers_timed_out), (2, 1));
+}
+
+/// What a transfer carries is let go of once it is idle for its time after a reload, though nothing more comes for it.
+#[test]
+fn h13_an_idle_transfer_releases_the_data_of_a_plan_that_is_gone() {
+    let vectors = json_file("tests/vectors/broadcast.json");
+    let fleet = || {
+        let (fleet, lines) = compiled(&vectors["template"], &vectors["rules"], "broadcast");
+        assert_eq!(lines, [""; 0]);
+        fleet.unwrap()
+    };
+    let (old, new) = (fleet(), fleet());
+    let device = &old.fsus[0].devices[0];
+    let payloads: Vec<_> = device
+        .rules
+        .iter()
+        .flatten()
+        .flat_map(|rule| &rule.replies)
+        .filter_map(|reply| match &reply.payload {
+            Payload::Static(bytes) => Some(Arc::downgrade(bytes)),
+            _ => None,
+        })
+        .collect();
+    let alive = || payloads.iter().filter(|bytes| bytes.upgrade().is_some()).count();
+    let template = &device.template;
+    let mut world = World::new(&old.fsus[0], Trouble { lost: 0.0, doubled: 0.0, swapped: 0.0 }, 1);
+    let command = request::find_command(template, "31").unwrap();
+    let mut raw = request::build(template, &template.commands[command], &[]).unwrap();
+    let mut wire = Vec::new();
+    request::finish(template, &mut raw, &mut wire);
+    let timeout_ms = template.transfer.as_ref().unwrap().timeout_ms;
+    let opened_ms = world.now_ms;
+    world.deliver(peer(1), &wire);
+    let state = std::mem::replace(&mut world.state, FsuState::new(&new.fsus[0]));
+    let mut state = carry(state, &old.fsus[0], &new.fsus[0]);
+    drop(world);
+    drop(old);
+    assert_eq!((state.transfers.len(), alive()), (1, 1));
+    assert_eq!(transfer::sweep(&mut state, &new.fsus[0], opened_ms), Some(timeout_ms));
+    assert_eq!((state.transfers.len(), alive()), (1, 1));
+    assert_eq!(transfer::sweep(&mut state, &new.fsus[0], opened_ms + timeout_ms), None);
+    assert_eq!((state.transfers.len(), alive()), (0, 0));
 }

@@ -17,6 +17,7 @@ use crate::responder::RunContext;
 use crate::responder::state::Counters;
 use crate::shard::Swap;
 use crate::words::count;
+use crossbeam_channel::{Receiver, bounded};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -34,6 +35,18 @@ pub struct Reloads {
     /// It could not be served: what was served went on.
     pub failed: u64,
 }
+
+/// A configuration that was read.
+#[derive(Debug)]
+pub struct Read {
+    fleet: Option<Fleet>,
+    diags: Diags,
+    files: Vec<PathBuf>,
+    begun: Instant,
+}
+
+/// Stack of the thread that reads a configuration; as main's.
+const READ_STACK_BYTES: usize = 8 << 20;
 
 /// What those left that are served no more.
 #[derive(Clone, Debug, Default)]
@@ -93,13 +106,30 @@ impl<'a> Serving<'a> {
         &self.crew
     }
 
-    /// Reads the configuration anew and serves it, or goes on with what there is. Also tells the files that were read.
+    /// Begins to read the configuration, on a thread of its own: who waits for it can be told to end meanwhile. What was
+    /// read comes out of the channel.
+    pub fn read(&self) -> Receiver<Read> {
+        let (sender, receiver) = bounded(1);
+        let config = self.prepared.config.clone();
+        let read = move || {
+            let begun = Instant::now();
+            let (fleet, diags, files) = read_files(config.as_deref());
+            let _ = sender.send(Read { fleet, diags, files, begun });
+        };
+        let inline = read.clone();
+        let thread = std::thread::Builder::new().name("reload".into()).stack_size(READ_STACK_BYTES).spawn(read);
+        if thread.is_err() {
+            inline();
+        }
+        receiver
+    }
+
+    /// Serves what was read, or goes on with what there is. Also tells the files that were read.
     ///
     /// # Errors
     /// Why it is not served; errors of the configuration were told already.
-    pub fn reload(&mut self) -> (Result<Reloaded, String>, Vec<PathBuf>) {
-        let begun = Instant::now();
-        let (fleet, diags, files) = read_files(self.prepared.config.as_deref());
+    pub fn reload(&mut self, read: Read) -> (Result<Reloaded, String>, Vec<PathBuf>) {
+        let Read { fleet, diags, files, begun } = read;
         tell(&diags);
         let done = match fleet {
             Some(fleet) if !diags.has_errors() => self.serve(fleet, begun),

@@ -9,7 +9,7 @@ use super::crew::{Crew, Finished};
 use super::exit::{CliError, Exit};
 use super::outfile::Words;
 use super::prepare::Prepared;
-use super::reload::{Reloaded, Serving, Stopped};
+use super::reload::{Read, Reloaded, Serving, Stopped};
 use super::signals::Asked;
 use super::sockets::{self, Sockets};
 use super::stats::{self, Counted, RunStats};
@@ -161,18 +161,37 @@ fn wait(
     mut watch: Option<&mut Watch>,
     words: Words,
 ) -> Result<String, String> {
+    let mut reading: Option<(Receiver<Read>, &str)> = None;
+    let mut again: Option<&str> = None;
     loop {
+        if reading.is_none()
+            && let Some(why) = again.take()
+        {
+            if let Some(watch) = &mut watch {
+                watch.mark();
+            }
+            log::info!("{why}: the configuration is read anew");
+            reading = Some((serving.read(), why));
+        }
+        let read = reading.as_ref().map_or_else(never, |(read, _)| read.clone());
         let happened = watch.as_ref().map_or_else(never, |watch| watch.happened().clone());
         let ends = serving.crew().ends().clone();
         select! {
             recv(asked) -> asked => match asked {
                 Ok(Asked::Stop(signal)) => return Ok(signals::name(signal).to_owned()),
-                Ok(Asked::Reload) => reload(serving, watch.as_deref_mut(), "SIGHUP", words),
+                Ok(Asked::Reload) => again = Some("SIGHUP"),
                 Err(_) => return Err("the end of the thread that waits for signals".to_owned()),
             },
             recv(happened) -> _ => {
                 if watch.as_mut().is_some_and(|watch| watch.has_changed()) {
-                    reload(serving, watch.as_deref_mut(), "a file has changed", words);
+                    again.get_or_insert("a file has changed");
+                }
+            }
+            recv(read) -> read => {
+                let why = reading.take().map_or("", |(_, why)| why);
+                match read {
+                    Ok(read) => reload(serving, watch.as_deref_mut(), read, words),
+                    Err(_) => failed_reload(&format!("{why}: the thread that reads the configuration has ended")),
                 }
             }
             recv(ends) -> shard => return Err(format!("the end of shard {}", shard.unwrap_or_default())),
@@ -180,23 +199,21 @@ fn wait(
     }
 }
 
-/// Reads the configuration anew, and says what came of it.
-fn reload(serving: &mut Serving<'_>, mut watch: Option<&mut Watch>, why: &str, words: Words) {
-    if let Some(watch) = &mut watch {
-        watch.mark();
-    }
-    log::info!("{why}: the configuration is read anew");
-    let (done, files) = serving.reload();
+fn failed_reload(text: &str) {
+    log::error!(target: ON_STDERR, "reload failed, what was served is served on: {text}");
+    let _ = writeln!(io::stderr().lock(), "fsu-mock: reload failed, what was served is served on: {text}");
+}
+
+/// Serves what was read anew, and says what came of it.
+fn reload(serving: &mut Serving<'_>, watch: Option<&mut Watch>, read: Read, words: Words) {
+    let (done, files) = serving.reload(read);
     match done {
         Ok(Reloaded { listening, summary }) => {
             listening.lines().for_each(|line| log::info!(target: words.log_target(), "{line}"));
             log::info!(target: words.log_target(), "{summary}");
             words.print(&format!("{listening}{summary}\n"));
         }
-        Err(text) => {
-            log::error!(target: ON_STDERR, "reload failed, what was served is served on: {text}");
-            let _ = writeln!(io::stderr().lock(), "fsu-mock: reload failed, what was served is served on: {text}");
-        }
+        Err(text) => failed_reload(&text),
     }
     if let Some(watch) = watch {
         watch.set_files(files);

@@ -4,9 +4,9 @@
 //! accepts and there is data, a transfer opens and its first frame follows at once. Each demand (`next_cmd`) for the
 //! next frame, or again for the one sent last, is met; any other is refused.
 //!
-//! An idle transfer ends when something next comes for it, or its place is needed: there is no timer. One whose last
-//! frame was sent stays until then, as that frame may be lost; it counts as completed already. All of this is on the
-//! monotonic clock: setting the wall clock ends no transfer and keeps none.
+//! An idle transfer ends when something next comes for it, or its place is needed; after a reload also by time, as it holds
+//! data of a plan that is gone. One whose last frame was sent stays until then, as that frame may be lost; it counts as
+//! completed already. All of this is on the monotonic clock: setting the wall clock ends no transfer and keeps none.
 //!
 //! Places are shared ([`shares`]): whoever has fewer than another may take one of that one's.
 
@@ -183,6 +183,25 @@ pub(super) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
             },
         }
     }
+}
+
+/// Ends the transfers that are idle at that moment, in milliseconds since the start of the run. Returns after how many
+/// milliseconds the next one may be; `None`: none is left.
+pub fn sweep(state: &mut FsuState, fsu: &Fsu, now_ms: u64) -> Option<u64> {
+    let mut next = None;
+    for index in (0..state.transfers.len()).rev() {
+        let open = &state.transfers.list[index];
+        let Some(transfer) = fsu.devices.get(open.key.device).and_then(|device| device.template.transfer.as_ref())
+        else {
+            continue;
+        };
+        if open.is_idle(transfer, now_ms) {
+            end(state, index, transfer, End::Idle);
+        } else {
+            next = Some(next.map_or(transfer.timeout_ms, |ms: u64| ms.min(transfer.timeout_ms)));
+        }
+    }
+    next
 }
 
 /// Whether a transfer that one template began can go on by another.

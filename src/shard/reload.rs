@@ -20,6 +20,7 @@ use crate::plan::reload::Fate;
 use crate::responder::RunContext;
 use crate::responder::carry::carry;
 use crate::responder::state::Counters;
+use crate::responder::transfer;
 use crate::words::count;
 use std::io;
 use std::sync::Arc;
@@ -149,6 +150,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         });
     }
 
+    /// Lets go of transfers that are idle: what they carry may be the data of a plan that is gone.
+    pub(super) fn on_transfers_due(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let Some(fsu) = self.fleet.fsus.get(slot.fsu as usize) else { return };
+        if let Some(ms) = transfer::sweep(&mut slot.state, fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
+            self.later.at(now.mono_ms.saturating_add(ms), Timer::Transfers(socket));
+        }
+    }
+
     /// Everything that FSUs have in the wheel, by the new plan. Receives from all sockets.
     fn time_anew(&mut self, now: Clock, io: &mut impl Io) {
         self.later.wheel.retain(|timer| matches!(timer, Timer::Reply(_) | Timer::Conn(_) | Timer::Tide));
@@ -161,6 +171,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 if let Some(expiry_ms) = expiry_ms {
                     self.later.at(expiry_ms, Timer::Clients(socket));
                 }
+            }
+            if let Some(ms) = transfer::sweep(&mut slot.state, fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms))
+            {
+                self.later.at(now.mono_ms.saturating_add(ms), Timer::Transfers(socket));
             }
             io.set_accepting(socket, true);
         }

@@ -55,6 +55,8 @@ pub(super) enum Timer {
     Accept(u32),
     /// An outage of some FSUs may begin or end.
     Outage,
+    /// Transfers of an FSU may be idle whose data a reload has left behind.
+    Transfers(u32),
     /// Centres have moved of which nothing is said yet.
     Tide,
 }
@@ -356,6 +358,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Timer::Reply(index) => self.on_reply_due(index, now, io),
                 Timer::Heartbeat(socket) => self.on_beat_due(socket, now, io),
                 Timer::Clients(socket) => self.on_clients_due(socket, now),
+                Timer::Transfers(socket) => self.on_transfers_due(socket, now),
                 Timer::Conn(index) => self.on_conn_due(index, now, io),
                 Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
                 Timer::Accept(_) => {}

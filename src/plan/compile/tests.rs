@@ -6,9 +6,11 @@ use crate::config::source::Source;
 use serde_json::{Value, json};
 
 mod checksums;
+mod complexity;
 mod effect;
 mod identity;
 mod limits;
+mod memory;
 mod rule_files;
 mod values;
 mod vendor;
