@@ -63,7 +63,7 @@ impl Control {
                     control.local = local_six(data).unwrap_or_default();
                 }
                 (libc::IPPROTO_IP, libc::IP_TOS) => {
-                    control.is_reply = data.first().is_some_and(|&class| is_reply(class))
+                    control.is_reply = data.first().is_some_and(|&class| is_reply(class));
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_TCLASS) => {
                     control.is_reply = word(data).and_then(|class| class.try_into().ok()).is_some_and(is_reply);

@@ -27,9 +27,10 @@ pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool, refused: 
     let asked = count(request_bytes, "byte");
     let many = sizes.len();
     let what = if many == 1 { "1 reply".to_owned() } else { format!("{many} replies") };
-    let past = match is_refused {
-        true => format!("past {AMPLIFICATION_MAX} times"),
-        false => format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason()),
+    let past = if is_refused {
+        format!("past {AMPLIFICATION_MAX} times")
+    } else {
+        format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason())
     };
     let sent = to_another_host.len();
     let goes = match (sent, many) {

@@ -54,9 +54,10 @@ fn text(template: &str, found: &Found) -> String {
     if found.len() > NAMED_MAX {
         names.push(format!("and {} more", found.len() - NAMED_MAX));
     }
-    let refused = match found.values().any(|exchange| exchange.is_refused) {
-        true => "; a command with data in frames of its own is refused there",
-        false => "",
+    let refused = if found.values().any(|exchange| exchange.is_refused) {
+        "; a command with data in frames of its own is refused there"
+    } else {
+        ""
     };
     format!(
         "replies of {template} are not sent to another host past {AMPLIFICATION_MAX} times their request, which a burst's \
