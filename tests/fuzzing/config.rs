@@ -132,7 +132,7 @@ fn serve(fleet: &Fleet) {
         for device in fsu.devices.iter().take(devices) {
             let template = &device.template;
             for command in template.commands.iter().take(commands) {
-                let wire = mended(template, &command.sample);
+                let wire = mended(template, &command.sample.to_vec());
                 assert!(wire.len() <= framer::longest(template), "a sample longer than the longest request");
                 framer::cut(template, &wire);
                 answer(fsu, &mut state, &wire, &mut scratch, (device.sub_dev_type, device.sub_dev_addr));

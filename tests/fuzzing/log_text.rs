@@ -68,7 +68,7 @@ fn bytes(fsu: &Fsu, input: &mut Input<'_>) -> Vec<u8> {
         0 => return input.short().to_vec(),
         1 => mended(template, input.short()),
         2 => {
-            mended(template, &[&command.sample[..template.left_len.min(command.sample.len())], input.short()].concat())
+            mended(template, &[&command.sample.to_vec()[..template.left_len.min(command.sample.len())], input.short()].concat())
         }
         _ => {
             // As long as the command's reply.

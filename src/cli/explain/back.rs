@@ -258,7 +258,7 @@ fn asks(template: &Template, frame: &Frame<'_>) -> bool {
             raw.get(at..at + part.len).map(<[u8]>::to_vec)
         };
         let held = bytes(frame.raw);
-        template.commands.iter().any(|command| bytes(&command.sample) == held)
+        template.commands.iter().any(|command| bytes(&command.sample.to_vec()) == held)
     })
 }
 
@@ -269,7 +269,7 @@ fn carries_key(template: &Template, command: &Command, reply: &Reply) -> bool {
             let (to, from) = (part.at.in_frame(reply.frame.len()), part.at.in_frame(command.sample.len()));
             (0..part.len).all(|byte| {
                 let asked = command.sample.get(from + byte);
-                asked.is_some() && known(template, Some(command), reply, to + byte).as_ref() == asked
+                asked.is_some() && known(template, Some(command), reply, to + byte) == asked
             })
         };
         reply.data_len >= shape.data_len_min && shape.parts.iter().all(holds)

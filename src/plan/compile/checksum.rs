@@ -165,8 +165,8 @@ fn no_field(name: Option<&At<String>>, plan: &Template) -> String {
         let near = usual.map_or(String::new(), |field| format!(": \"field\": \"{}\"?", field.name));
         return format!("no tail field is named `checksum` or `check` (name it with `field`{near})");
     };
-    let names: Vec<&str> = plan.left.iter().chain(&plan.tail).map(|field| &*field.name).collect();
-    format!("no header or tail field `{}`{}", name.value, known(split_name(&name.value).1, &names))
+    let names = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
+    format!("no header or tail field `{}`{}", name.value, known(split_name(&name.value).1, names))
 }
 
 /// Compiles the checksum and marks its field. `top` is the object that has `protocol`. `None`: there is none, or errors were told.
