@@ -1,5 +1,5 @@
 //! Places for transfers: who has them, for how long, and what another host is refused. On virtual time.
-#![allow(clippy::pedantic, clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
 mod naive;
 mod product;

@@ -189,6 +189,20 @@ mod tests {
     }
 
     #[test]
+    fn h17_data_in_frames_of_its_own_counts_as_it_is_sent() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sys_config.json");
+        let fleet = compile(&mut Loader::new(Source::Directory), &path).expect("it compiles");
+        let fsu = fleet.fsus.iter().find(|fsu| fsu.transport == Transport::Broadcast).expect("a broadcast FSU");
+        let around = Around::of(fsu).expect("datagrams");
+        let found = |key: &str| exchanges(&fsu.devices[0], around).find(|(command, _)| command == key);
+        // 80 bytes of data: an answer of 16, a frame of 96.
+        let expected = Exchange { asked_bytes: 16, answered_bytes: 112, burst: 1, is_refused: true };
+        assert_eq!(found("21"), Some(("21".to_owned(), expected)));
+        let (_, set) = found("23").expect("a command without data");
+        assert_eq!((set.answered_bytes, set.is_refused, set.is_cut()), (16, false, false));
+    }
+
+    #[test]
     fn n16_a_burst_is_the_longest_row_of_its_cycle() {
         let check = |sizes: &[usize], burst: usize, expected: usize| assert_eq!(in_a_row(sizes, burst), expected);
         check(&[45], 1, 45);

@@ -118,6 +118,8 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shard::message::mapped;
+    use crate::shard::sys::Receiver;
 
     #[test]
     fn an_address_is_had_once() {
@@ -128,6 +130,34 @@ mod tests {
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
         let again = bind_tcp(tcp.local_addr().unwrap()).unwrap_err();
         assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn h04_what_broadcast_sockets_send_each_other_is_known() {
+        let mut receiver = Receiver::new();
+        let mut check = |from: &str, to: &str, shown: &str| {
+            let bound = |text: &str| bind_broadcast(text.parse().unwrap());
+            // Where the machine has no IPv6 there is nothing to see.
+            let (Ok(from), Ok(to)) = (bound(from), bound(to)) else { return };
+            let mut at: SocketAddr = shown.parse().unwrap();
+            at.set_port(to.local_addr().unwrap().port());
+            let centre = bind_udp(SocketAddr::new(at.ip(), 0)).unwrap();
+            for (sender, expected) in [(&from, true), (&centre, false)] {
+                let sent_to = if sender.local_addr().unwrap().is_ipv6() { mapped(at) } else { at };
+                sender.send_to(b"x", sent_to).unwrap();
+                rustix::event::poll(&mut [rustix::event::PollFd::new(&to, rustix::event::PollFlags::IN)], None)
+                    .unwrap();
+                assert_eq!(receiver.receive(to.as_fd(), 1).unwrap(), 1);
+                let control = receiver.get(0).unwrap().control;
+                assert_eq!((control.is_reply, control.arrived_ns.is_some()), (expected, true), "{to:?}");
+            }
+        };
+        check("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+        check("[::1]:0", "[::1]:0", "[::1]:0");
+        check("[::]:0", "[::]:0", "[::1]:0");
+        check("[::]:0", "[::]:0", "127.0.0.1:0");
+        check("127.0.0.1:0", "[::]:0", "127.0.0.1:0");
+        check("[::]:0", "127.0.0.1:0", "127.0.0.1:0");
     }
 
     #[test]

@@ -174,6 +174,25 @@ fn windows_that_cannot_be_are_told() {
     check(&["--mix", "31", "--drop", "100"], "--drop 100: 0 to less than 100 percent");
 }
 
+/// An FSU without a place refuses: that is told as what it is.
+#[test]
+fn h17_flood_shows_refusals() {
+    let tree = tree(1, &json!({}));
+    let mut template = template();
+    template["protocol"]["transfer"]["transfers_max"] = json!(1);
+    tree.write("bc/template.json", &template.to_string());
+    let run = Run::start(&tree, &[]);
+    let (ended, report) = flood(&tree, &run.said, &["--mix", "31", "--requests", "200", "--window", "8"]);
+    let [sent, good, _, wrong, lost, _] = counts(&report);
+    let refused = transfers(&report, "refused");
+    assert!(refused > 0, "{ended:?}");
+    assert_eq!((sent, lost, refused), (good + wrong, 0, wrong));
+    assert!(ended.stdout.contains("refused"), "{}", ended.stdout);
+    let served = run.stop();
+    assert_eq!(served.count("/totals/transfers_refused"), refused);
+    assert_eq!(served.count("/totals/transfers_refused_amplification"), 0);
+}
+
 /// An echo sends a single frame back as it is.
 #[test]
 fn an_echo_is_verified_as_what_it_is() {

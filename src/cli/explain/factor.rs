@@ -27,15 +27,12 @@ pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool, refused: 
     let asked = count(request_bytes, "byte");
     let many = sizes.len();
     let what = if many == 1 { "1 reply".to_owned() } else { format!("{many} replies") };
-    let past = if is_refused {
-        format!("past {AMPLIFICATION_MAX} times")
-    } else {
-        format!("past {AMPLIFICATION_MAX} times (counted as {})", Reason::Amplification.reason())
-    };
+    let times = format!("past {AMPLIFICATION_MAX} times");
+    let past = format!("{times} (counted as {})", Reason::Amplification.reason());
     let sent = to_another_host.len();
     let goes = match (sent, many) {
         _ if is_refused => {
-            format!("; another host is refused (counted as transfers_refused_amplification): its data would be {past}")
+            format!("; another host is refused (counted as transfers_refused_amplification): its data would be {times}")
         }
         _ if reply_bytes <= request_bytes.saturating_mul(AMPLIFICATION_MAX) => String::new(),
         _ if allowed => "; another host gets all of it, too (allow_amplification)".to_owned(),

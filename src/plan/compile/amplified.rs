@@ -54,14 +54,32 @@ fn text(template: &str, found: &Found) -> String {
     if found.len() > NAMED_MAX {
         names.push(format!("and {} more", found.len() - NAMED_MAX));
     }
-    let refused = if found.values().any(|exchange| exchange.is_refused) {
-        "; a command with data in frames of its own is refused there"
-    } else {
-        ""
-    };
+    let any_refused = found.values().any(|exchange| exchange.is_refused);
+    let refused = if any_refused { "; a command with data in frames of its own is refused there" } else { "" };
     format!(
         "replies of {template} are not sent to another host past {AMPLIFICATION_MAX} times their request, which a burst's \
          replies share: {} (`allow_amplification` sends them){refused}",
         names.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h17_commands_that_are_refused_are_told() {
+        let exchange = |answered_bytes, is_refused| Exchange { asked_bytes: 16, answered_bytes, burst: 1, is_refused };
+        let check = |found: &[(&str, Exchange)], expected: &str| {
+            let found = found.iter().map(|(key, exchange)| ((*key).to_owned(), *exchange)).collect();
+            let begin = "replies of t.json are not sent to another host past 3 times their request, which a burst's replies share: ";
+            assert_eq!(text("t.json", &found).strip_prefix(begin), Some(expected));
+        };
+        check(&[("01", exchange(64, false))], "01 (4.0 times) (`allow_amplification` sends them)");
+        check(
+            &[("01", exchange(64, false)), ("31", exchange(1_072, true))],
+            "01 (4.0 times), 31 (67.0 times, refused) (`allow_amplification` sends them); a command with data in frames of \
+             its own is refused there",
+        );
+    }
 }
