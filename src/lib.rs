@@ -21,6 +21,7 @@ pub mod client;
 pub mod codec;
 pub mod config;
 pub mod flood;
+pub mod gate;
 pub mod lateness;
 pub mod log;
 pub mod plan;

@@ -5,6 +5,7 @@ use super::device::{DeviceLog, OPEN_FILES_MIN};
 use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
+use super::limit::Often;
 use super::record::{Kind, Record, Turn};
 use super::schedule::Schedule;
 use super::stamp::Stamp;
@@ -182,8 +183,9 @@ impl LoggerHandle {
         tap.with_level(self.system.level())
     }
 
-    /// The run starts at that moment: faults by time count from then on.
+    /// The run starts at that moment: faults by time count from then on, and lines of the system log are limited.
     pub fn run_starts(&self, at: Instant) {
+        self.system.limit();
         // It fails only when the thread has ended, which its end tells.
         let _ = self.commands.send(Command::Start(at));
     }
@@ -271,7 +273,9 @@ impl Worker {
             let busy = self.system.drain() | self.drain_queues();
             let now = Instant::now();
             while let Some((level, line)) = self.schedule.due(now) {
-                self.system.say(level, &line);
+                if self.system.wants(level) && self.system.admits(Often::Schedule) {
+                    self.system.say(level, &line);
+                }
             }
             // Under load records come between any two sleeps: then they are gathered for longer, and each file opened
             // less often.
@@ -425,11 +429,15 @@ impl Worker {
         let Some((file, fsu)) = self.epochs.fsu(epoch, record.fsu) else { return };
         if self.system.wants(Level::Debug) {
             let system = &mut self.system;
-            if record.lost_before > 0 {
+            if record.lost_before > 0 && system.admits(Often::Frame) {
                 let lost = format!("{}: {} frames of which nothing is told", fsu.name, record.lost_before);
                 system.say_at(record.unix_ms, Level::Debug, codec::TARGET, &lost);
             }
-            codec::lines(fsu, &record, |line| system.say_at(record.unix_ms, Level::Debug, codec::TARGET, line));
+            codec::lines(fsu, &record, |line| {
+                if system.admits(Often::Frame) {
+                    system.say_at(record.unix_ms, Level::Debug, codec::TARGET, line);
+                }
+            });
         }
         if !self.has_device_log {
             return;
@@ -502,6 +510,7 @@ impl Worker {
         self.tell_trouble(Instant::now(), true);
         // Once: one who goes on logging does not keep the program from ending.
         self.system.drain();
+        self.system.tell_left_out();
         self.system.flush();
         self.system.tell_trouble(Instant::now(), true);
         let (device, system) = (self.device.counts, self.system.counts);

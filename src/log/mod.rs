@@ -27,6 +27,7 @@
 //! | `epochs` | the plans that records were made under |
 //! | `device`, `rolling`, `trouble`, `stamp` | files, rotation, write errors, times |
 //! | `ledger` | the fault ledger |
+//! | `limit` | how many lines a second the system log takes |
 //! | [`system`] | the system log |
 
 mod codec;
@@ -37,6 +38,7 @@ mod format_about;
 mod format_inner;
 mod format_outer;
 mod ledger;
+mod limit;
 pub mod logger;
 mod page;
 pub mod record;

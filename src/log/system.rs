@@ -4,6 +4,7 @@
 //! log says how many it lost. No caller ever waits.
 
 use super::device::delete_old;
+use super::limit::{Limits, Often};
 use super::rolling::{Rolling, split_part};
 use super::stamp::Stamp;
 use super::trouble::Trouble;
@@ -18,11 +19,14 @@ use std::io::{IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Lines waiting to be written; some 200 bytes each. A start-up or shutdown of a large fleet says
 /// hundreds at once; whatever could say more is rate-limited where it is said.
 pub const SYSTEM_QUEUE_LINES: usize = 4096;
+
+/// Time between two lines about lines that a full queue cost.
+const LOST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lines are gathered up to this many bytes before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -53,6 +57,7 @@ pub struct SystemLog {
     lost: Arc<AtomicU64>,
     /// A [`LevelFilter`], as a number; shared with the logger thread.
     level: Arc<AtomicUsize>,
+    limits: Arc<Limits>,
     stderr: bool,
     /// Stdout is a terminal.
     stdout_is_seen: bool,
@@ -71,6 +76,11 @@ impl SystemLog {
 
     pub(super) fn wants(&self, level: Level) -> bool {
         level as usize <= self.level.load(Ordering::Relaxed)
+    }
+
+    /// From now on each module has so many lines a second.
+    pub(super) fn limit(&self) {
+        self.limits.hold();
     }
 
     /// A line of this module's own.
@@ -110,7 +120,9 @@ impl Log for SystemLog {
             ON_STDERR => (module, true),
             target => (target, false),
         };
-        self.put(record.level(), target, record.args(), shown);
+        if self.wants(record.level()) && self.limits.admit(record.level(), target) {
+            self.put(record.level(), target, record.args(), shown);
+        }
     }
 
     /// Does nothing: the logger thread writes within milliseconds, and all of it before it stops.
@@ -151,11 +163,21 @@ pub(super) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
     }
     let level = Arc::new(AtomicUsize::new(plan.level as usize));
     let stdout_is_seen = std::io::stdout().is_terminal();
-    let log = SystemLog { queue: sender, lost: lost.clone(), level: level.clone(), stderr, stdout_is_seen };
+    let limits = Arc::new(Limits::default());
+    let log = SystemLog {
+        queue: sender,
+        lost: lost.clone(),
+        level: level.clone(),
+        limits: limits.clone(),
+        stderr,
+        stdout_is_seen,
+    };
     let writer = SystemWriter {
         queue: receiver,
         lost,
+        lost_told: None,
         level,
+        limits,
         plan,
         stamp,
         stderr,
@@ -184,7 +206,10 @@ pub(super) struct SystemCounts {
 pub(super) struct SystemWriter {
     queue: Receiver<Line>,
     lost: Arc<AtomicU64>,
+    /// When a line said how many.
+    lost_told: Option<Instant>,
     level: Arc<AtomicUsize>,
+    limits: Arc<Limits>,
     plan: LogPlan,
     stamp: Stamp,
     stderr: bool,
@@ -211,12 +236,45 @@ impl SystemWriter {
             any = true;
             self.write_line(line.unix_ms, &line.text, line.shown);
         }
-        let lost = self.lost.swap(0, Ordering::Relaxed);
-        if lost > 0 {
-            self.counts.lost += lost;
-            self.say(Level::Warn, &format!("... {} lost here", count(lost, "line")));
-        }
+        self.tell_lost(false);
+        self.tell_sums(false);
         any
+    }
+
+    /// What the end has to say of lines that were left out.
+    pub(super) fn tell_left_out(&mut self) {
+        self.tell_lost(true);
+        self.tell_sums(true);
+    }
+
+    /// Says how many lines a full queue cost: once a second. `last`: now.
+    fn tell_lost(&mut self, last: bool) {
+        let recently = self.lost_told.is_some_and(|told| told.elapsed() < LOST_INTERVAL);
+        if self.lost.load(Ordering::Relaxed) == 0 || (recently && !last) {
+            return;
+        }
+        self.lost_told = Some(Instant::now());
+        let lost = self.lost.swap(0, Ordering::Relaxed);
+        self.counts.lost += lost;
+        self.say(Level::Warn, &format!("... {} lost here", count(lost, "line")));
+    }
+
+    /// Says how many lines the limits left out.
+    fn tell_sums(&mut self, last: bool) {
+        let limits = self.limits.clone();
+        for (level, module, sum) in limits.sums(last) {
+            if self.wants(level) {
+                self.say_at(unix_ms(), level, module, &sum);
+            }
+        }
+        for sum in limits.often_sums(last) {
+            self.say(Level::Info, &sum);
+        }
+    }
+
+    /// Whether one more of those is to be written.
+    pub(super) fn admits(&self, what: Often) -> bool {
+        self.limits.admit_often(what)
     }
 
     /// Whether lines of that level are wanted.
@@ -350,7 +408,6 @@ mod tests {
     use super::super::testing::{log_plan, stamp};
     use super::*;
     use log::RecordBuilder;
-    use std::time::Duration;
 
     fn read(dir: &Path) -> Vec<(String, String)> {
         let mut files: Vec<_> = std::fs::read_dir(dir)

@@ -167,7 +167,8 @@ where
         let mut base = Base::new(sockets, woken, tuning.gso);
         let now = base.watch.now();
         let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
-        (serve.own, serve.tide) = (own, tide);
+        serve.own = own;
+        serve.share(tide);
         match driver {
             DriverKind::Ring => {
                 RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run(executor).await

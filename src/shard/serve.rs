@@ -210,7 +210,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slots,
             later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default(), now_ms: now.mono_ms },
             conns: Conns::default(),
-            notes: Notes::default(),
+            notes: Notes::new(Arc::default()),
             scratch: Scratch::default(),
             buffers: Buffers::default(),
             unsent_conns: 0,
@@ -223,6 +223,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         serve.start_heartbeats(now);
         serve.start_outages();
         serve
+    }
+
+    /// Shares what is said in the system log with other shards, before anything comes.
+    pub(super) fn share(&mut self, tide: Arc<Tide>) {
+        (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
     }
 
     /// Outages of FSUs with connections: those have to be reset when one begins.

@@ -1,12 +1,11 @@
 //! Lines about centres that come and go: past ten a second of a kind, the others of that second are one line.
 
+use super::notes::Common;
 use super::serve::{Later, Timer};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use crate::gate::{Admitted, Gate};
 
 /// Lines of one kind within a second, of all shards together.
 const LINES_MAX: u32 = 10;
-/// What is called a second.
-const SECOND_MS: u64 = 1_000;
 
 /// What a centre does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,56 +35,23 @@ impl Move {
     }
 }
 
-#[derive(Debug, Default)]
-struct Kind {
-    /// When this second began, monotonic.
-    since_ms: AtomicU64,
-    /// Lines in it.
-    lines: AtomicU32,
-    /// Of how many nothing is said yet.
-    untold: AtomicU64,
-}
-
-/// The counts, which all shards share: nothing is exact to the line where several of them count at the same moment.
+/// The counts, which all shards share.
 #[derive(Debug, Default)]
 pub struct Tide {
-    kinds: [Kind; 4],
-}
-
-/// What to do about a centre that has moved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tell {
-    /// Say it.
-    Now,
-    /// It is counted, with others.
-    Counted,
-    /// It is the first one that is counted: the sum is to be told then.
-    At(u64),
+    kinds: [Gate; 4],
+    /// Lines about bad input, of all shards together.
+    pub(super) notes: Common,
 }
 
 impl Tide {
-    fn admit(&self, what: Move, now_ms: u64) -> Tell {
-        let kind = &self.kinds[what as usize];
-        let since_ms = kind.since_ms.load(Ordering::Relaxed);
-        if now_ms.saturating_sub(since_ms) >= SECOND_MS {
-            kind.since_ms.store(now_ms, Ordering::Relaxed);
-            kind.lines.store(0, Ordering::Relaxed);
-        }
-        if kind.lines.fetch_add(1, Ordering::Relaxed) < LINES_MAX {
-            return Tell::Now;
-        }
-        // So that it never begins again.
-        kind.lines.store(LINES_MAX, Ordering::Relaxed);
-        if kind.untold.fetch_add(1, Ordering::Relaxed) > 0 {
-            return Tell::Counted;
-        }
-        Tell::At(kind.since_ms.load(Ordering::Relaxed).saturating_add(SECOND_MS))
+    fn admit(&self, what: Move, now_ms: u64) -> Admitted {
+        self.kinds[what as usize].admit(LINES_MAX, now_ms)
     }
 
     /// The lines that are due.
     fn sums(&self) -> impl Iterator<Item = String> {
         Move::ALL.into_iter().filter_map(|what| {
-            let count = self.kinds[what as usize].untold.swap(0, Ordering::Relaxed);
+            let count = self.kinds[what as usize].take();
             (count > 0).then(|| what.sum(count))
         })
     }
@@ -104,9 +70,9 @@ impl Tide {
             return false;
         }
         match self.admit(what, now_ms) {
-            Tell::Now => true,
-            Tell::Counted => false,
-            Tell::At(due_ms) => {
+            Admitted::Now => true,
+            Admitted::Counted => false,
+            Admitted::At(due_ms) => {
                 later.at(due_ms, Timer::Tide);
                 false
             }
@@ -121,7 +87,7 @@ mod tests {
     #[test]
     fn limit_lines_max() {
         let tide = Tide::default();
-        let told = (0..25).filter(|_| tide.admit(Move::Connected, 1_000) == Tell::Now).count();
+        let told = (0..25).filter(|_| tide.admit(Move::Connected, 1_000) == Admitted::Now).count();
         assert_eq!(told, 10);
         assert_eq!(tide.sums().collect::<Vec<_>>(), ["15 more centres connected in the last second"]);
     }
@@ -131,21 +97,21 @@ mod tests {
         let tide = Tide::default();
         let admitted = |what, now_ms| tide.admit(what, now_ms);
         for _ in 0..10 {
-            assert_eq!(admitted(Move::Online, 5_000), Tell::Now);
+            assert_eq!(admitted(Move::Online, 5_000), Admitted::Now);
         }
-        assert_eq!(admitted(Move::Online, 5_900), Tell::At(6_000));
-        assert_eq!(admitted(Move::Online, 5_999), Tell::Counted);
+        assert_eq!(admitted(Move::Online, 5_900), Admitted::At(6_000));
+        assert_eq!(admitted(Move::Online, 5_999), Admitted::Counted);
         // The others have their own ten.
-        assert_eq!(admitted(Move::Closed, 5_999), Tell::Now);
+        assert_eq!(admitted(Move::Closed, 5_999), Admitted::Now);
         assert_eq!(tide.sums().collect::<Vec<_>>(), ["2 more centres online in the last second"]);
         assert_eq!(tide.sums().count(), 0);
-        assert_eq!(admitted(Move::Online, 5_999), Tell::At(6_000));
+        assert_eq!(admitted(Move::Online, 5_999), Admitted::At(6_000));
         assert_eq!(tide.sums().collect::<Vec<_>>(), ["1 more centre online in the last second"]);
         // The next second begins with the first that comes.
         for _ in 0..10 {
-            assert_eq!(admitted(Move::Online, 6_500), Tell::Now);
+            assert_eq!(admitted(Move::Online, 6_500), Admitted::Now);
         }
-        assert_eq!(admitted(Move::Online, 6_500), Tell::At(7_500));
+        assert_eq!(admitted(Move::Online, 6_500), Admitted::At(7_500));
         assert_eq!(Move::Closed.sum(3), "3 more connections closed in the last second");
     }
 }

@@ -22,6 +22,7 @@ mod harness;
 mod homes;
 mod ipv6;
 mod lateness;
+mod logs;
 mod mutual;
 mod reload;
 mod tcp;
