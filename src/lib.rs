@@ -27,4 +27,5 @@ pub mod log;
 pub mod plan;
 pub mod responder;
 pub mod shard;
+pub mod unblocked;
 pub mod words;

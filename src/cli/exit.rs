@@ -1,6 +1,7 @@
 //! How a command ends.
 
 use crate::config::diag::printable;
+use crate::unblocked;
 use std::io;
 use std::process::ExitCode;
 
@@ -71,6 +72,6 @@ impl CliError {
 fn say(text: &str) {
     if !text.is_empty() {
         let lines: Vec<String> = text.split('\n').map(printable).collect();
-        let _ = io::Write::write_fmt(&mut io::stderr().lock(), format_args!("fsu-mock: {}\n", lines.join("\n")));
+        unblocked::stderr(&format!("fsu-mock: {}\n", lines.join("\n")));
     }
 }

@@ -6,8 +6,8 @@ use crate::config::load::Loader;
 use crate::config::source::{MAIN_FILE, Source};
 use crate::plan::compile::compile;
 use crate::plan::fleet::{Fleet, Fsu};
+use crate::unblocked;
 pub(super) use crate::words::count;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 /// Compiles the configuration at `path` (a file or a directory; `None`: the embedded one). Errors and warnings go to stderr.
@@ -27,10 +27,7 @@ pub(super) fn load_files(path: Option<&Path>) -> Result<(Fleet, Vec<PathBuf>), C
 
 /// Errors and warnings to stderr.
 pub(super) fn tell(diags: &Diags) {
-    let mut stderr = std::io::stderr().lock();
-    for line in diags.lines() {
-        let _ = writeln!(stderr, "{line}");
-    }
+    unblocked::stderr(&diags.lines().map(|line| line + "\n").collect::<String>());
 }
 
 /// Reads and compiles; says nothing.

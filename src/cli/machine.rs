@@ -13,6 +13,12 @@ pub const LOCKED_BYTES_MIN: u64 = 512 * 1024;
 pub const FILES_PER_SHARD: u64 = 16;
 /// Descriptors of the program itself: standard streams, signals, the system log, files read at startup.
 pub const FILES_BASE: u64 = 32;
+/// Bytes of address space that any command needs beside the program's own.
+pub const ADDRESS_BYTES_MIN: u64 = 32 << 20;
+/// The same of a run: the logger's thread and that for signals, of which the allocator reserves 64 MiB each, and 32 MiB to serve with.
+pub const ADDRESS_BYTES_BASE: u64 = 160 << 20;
+/// The same of a shard beside its log queue: two threads, as many arenas, the buffers that it receives into.
+pub const ADDRESS_BYTES_PER_SHARD: u64 = 160 << 20;
 /// The first kernel whose io_uring has every operation that is used.
 const KERNEL_MIN: &str = "5.8";
 
@@ -114,6 +120,43 @@ pub enum Missing {
         /// `uname -r`.
         release: String,
     },
+    /// The processors of this machine cannot be listed.
+    #[error(
+        "processors: /sys/devices/system/cpu and /sys/devices/system/node, which list them, cannot be used: {error} (mount -t \
+         sysfs sysfs /sys; in a container -v /sys:/sys:ro)"
+    )]
+    Processors {
+        /// What is wrong with them.
+        error: String,
+    },
+    /// A thread may not be pinned to a processor.
+    #[error(
+        "processors: a thread cannot be pinned to processor {cpu}: {error} (in a container a seccomp profile that allows \
+         sched_setaffinity; --cpus names other processors)"
+    )]
+    Pinning {
+        /// The processor.
+        cpu: usize,
+        /// The system's error.
+        error: String,
+    },
+    /// A thread cannot be made.
+    #[error("threads: one cannot be made: {error} (ulimit -u; under systemd TasksMax=; in a container --pids-limit)")]
+    Thread {
+        /// The system's error.
+        error: String,
+    },
+    /// The limit of address space is too low.
+    #[error(
+        "address space: {} MiB are needed, the limit is {} MiB (ulimit -v unlimited; under systemd LimitAS=infinity)",
+        needed.div_ceil(1 << 20), limit >> 20
+    )]
+    AddressSpace {
+        /// Bytes that the run needs, with what it has taken already.
+        needed: u64,
+        /// Bytes: the limit.
+        limit: u64,
+    },
     /// Any other error while setting up a ring.
     #[error("io_uring: a ring cannot be set up: {error}")]
     IoUringFailed {
@@ -144,6 +187,23 @@ pub fn lacking_for_glommio() -> Vec<Missing> {
     let memory =
         (locked < LOCKED_BYTES_MIN).then_some(Missing::LockedMemory { needed: LOCKED_BYTES_MIN, limit: locked });
     memory.into_iter().chain(io_uring()).collect()
+}
+
+/// Bytes of address space that a run needs beside what it has taken already.
+pub fn address_bytes(shards: usize, queue_bytes: usize) -> u64 {
+    let shard = ADDRESS_BYTES_PER_SHARD.saturating_add(queue_bytes as u64);
+    ADDRESS_BYTES_BASE.saturating_add(shard.saturating_mul(shards as u64))
+}
+
+/// Whether the limit of address space leaves so many bytes: past it an allocation ends the program. The soft limit is not raised: whoever
+/// sets it means it.
+pub fn address_space(more: u64) -> Option<Missing> {
+    let limit = getrlimit(Resource::As).current?;
+    // Where it cannot be read what is taken already, the limit alone is looked at.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let needed = size.unwrap_or(0u64).saturating_mul(1_024).saturating_add(more);
+    (needed > limit).then_some(Missing::AddressSpace { needed, limit })
 }
 
 /// Raises the limit of open files for a program that opens so many beside its own.
@@ -277,6 +337,17 @@ mod tests {
         assert!(
             missing.iter().any(|one| matches!(one, Missing::OpenFiles { needed, limit } if needed > limit)),
             "{missing:?}"
+        );
+    }
+
+    #[test]
+    fn limit_address_bytes_min_and_address_bytes_base_and_address_bytes_per_shard_h14() {
+        assert_eq!(address_bytes(2, 32 << 20), (160 + 2 * (160 + 32)) << 20);
+        assert_eq!(address_bytes(usize::MAX, usize::MAX), u64::MAX);
+        let told = Missing::AddressSpace { needed: (352 << 20) + 1, limit: 300 << 20 }.to_string();
+        assert!(
+            told.starts_with("address space: 353 MiB are needed, the limit is 300 MiB (ulimit -v unlimited;"),
+            "{told}"
         );
     }
 

@@ -8,7 +8,7 @@
 //!   of both.
 //! - [`ask`]: a command for an FSU, and its answer.
 //! - [`flood`]: arguments of the load generator to a run of [`crate::flood`].
-//! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`]: about the machine; [`sockets`],
+//! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`], [`pinning`]: about the machine; [`sockets`],
 //!   [`crew`], [`signals`], [`panics`], [`outfile`]: what it starts, watches and writes; [`reload`], [`watch`]: another configuration, without an end;
 //!   [`local`]: whom it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
 
@@ -30,6 +30,7 @@ pub mod local;
 pub mod machine;
 pub mod outfile;
 pub mod panics;
+pub mod pinning;
 pub mod plan;
 pub mod prepare;
 pub mod reload;
@@ -42,21 +43,36 @@ pub mod tables;
 pub mod watch;
 
 use crate::config::schema;
+use crate::unblocked;
 use args::{Cli, Command, SchemaKind};
 use clap::{CommandFactory, Parser};
 use exit::{CliError, Exit};
 use std::ffi::OsString;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    if let Err(error) =
+        signals::survive_full_files().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))
+    {
+        return error.report().into();
+    }
+    if let Some(missing) = machine::address_space(machine::ADDRESS_BYTES_MIN) {
+        return CliError::new(Exit::Machine, missing.to_string()).report().into();
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version too; a reader that has gone is no failure.
+            if error.use_stderr() {
+                let text = error.render();
+                let is_terminal = io::stderr().is_terminal();
+                unblocked::stderr(&if is_terminal { text.ansi().to_string() } else { text.to_string() });
+                return Exit::Usage.into();
+            }
+            // Help and version; a reader that has gone is no failure.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+            return Exit::Ok.into();
         }
     };
     match dispatch(cli.command) {

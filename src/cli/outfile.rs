@@ -2,6 +2,7 @@
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
 use crate::log::{ON_STDERR, ON_STDOUT};
+use crate::unblocked;
 use std::fs::{File, remove_file, rename};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
@@ -46,13 +47,12 @@ impl Words {
         }
     }
 
-    /// Writes at once. A reader that is gone is no failure.
+    /// Writes at once. A reader that is gone is no failure, and one that does not read is not waited for.
     pub fn print(self, text: &str) {
-        let write = |out: &mut dyn Write| out.write_all(text.as_bytes()).and_then(|()| out.flush());
-        let _ = match self {
-            Self::Stdout => write(&mut io::stdout().lock()),
-            Self::Stderr => write(&mut io::stderr().lock()),
-        };
+        match self {
+            Self::Stdout => unblocked::stdout(text),
+            Self::Stderr => unblocked::stderr(text),
+        }
     }
 }
 

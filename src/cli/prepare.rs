@@ -5,18 +5,19 @@ use super::cpus::{self, Placement};
 use super::exit::{CliError, Exit};
 use super::machine::{self, Missing, Needs, Room};
 use super::outfile::{self, OutFile, Words, is_stdout};
+use super::pinning;
 use super::sockets::Sockets;
 use super::summary::fleet_table;
-use crate::log::{OPEN_FILES_MAX, OPEN_FILES_MIN};
+use crate::log::{LoggerConfig, OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::plan::amplification::{Worst, worst};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fleet, OnFull, Performance, Transport};
 use crate::responder::RunContext;
 use crate::shard::bind::RECEIVE_BUFFER_BYTES;
 use crate::shard::{DriverKind, Executor, Tuning, ring_missing};
+use crate::unblocked;
 use crate::words::{count, noun};
 use log::LevelFilter;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -177,7 +178,7 @@ impl Prepared {
             let pool = listed.as_ref().unwrap_or(&allowed).len();
             let text =
                 format!("warning: {} on {}: some share one", count(cpus.len(), "shard"), count(pool, "processor"));
-            let _ = writeln!(std::io::stderr(), "fsu-mock: {text}");
+            unblocked::stderr(&format!("fsu-mock: {text}\n"));
         }
         let performance = fleet.performance.skip_delay || fleet.performance.skip_device_log;
         let seed = args.seed.unwrap_or_else(|| fastrand::u64(..SEED_END));
@@ -226,7 +227,19 @@ impl Prepared {
     /// # Errors
     /// Everything that is missing.
     pub fn ask_machine(&self) -> Result<Room, CliError> {
-        machine::check(&self.needs_of(&self.fleet)).map_err(|missing| {
+        let checked = machine::check(&self.needs_of(&self.fleet));
+        let config = LoggerConfig::of(&self.fleet);
+        let more = [
+            pinning::missing(&self.cpus),
+            machine::address_space(machine::address_bytes(self.cpus.len(), config.queue_bytes)),
+        ];
+        let more: Vec<Missing> = more.into_iter().flatten().collect();
+        let checked = match (checked, more.is_empty()) {
+            (Ok(_), false) => Err(more),
+            (Err(missing), _) => Err(missing.into_iter().chain(more).collect()),
+            (room, true) => room,
+        };
+        checked.map_err(|missing: Vec<Missing>| {
             let lines: Vec<String> = missing.iter().map(|one| format!("\n  {one}")).collect();
             CliError::new(Exit::Machine, format!("this machine lacks what the run needs:{}", lines.concat()))
         })

@@ -240,13 +240,9 @@ pub struct Stopped {
 
 /// Errors and warnings to stderr, and the first of them to the system log.
 fn tell(diags: &Diags) {
-    use std::io::Write as _;
-    let mut stderr = std::io::stderr().lock();
-    for (number, line) in diags.lines().enumerate() {
-        let _ = writeln!(stderr, "{line}");
-        if number < ERRORS_LOGGED_MAX {
-            log::warn!(target: ON_STDERR, "reload: {line}");
-        }
+    super::fleet::tell(diags);
+    for line in diags.lines().take(ERRORS_LOGGED_MAX) {
+        log::warn!(target: ON_STDERR, "reload: {line}");
     }
 }
 

@@ -18,10 +18,11 @@ use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
 use crate::responder::state::Counters;
 use crate::shard::{DriverKind, Executor};
+use crate::unblocked;
 use crate::words::count;
 use crossbeam_channel::{Receiver, never, select};
 use jiff::{SignedDuration, Timestamp, Unit};
-use std::io::{self, Write};
+use std::io;
 use std::time::Instant;
 
 /// Serves what the arguments say, to the end.
@@ -201,7 +202,7 @@ fn wait(
 
 fn failed_reload(text: &str) {
     log::error!(target: ON_STDERR, "reload failed, what was served is served on: {text}");
-    let _ = writeln!(io::stderr().lock(), "fsu-mock: reload failed, what was served is served on: {text}");
+    unblocked::stderr(&format!("fsu-mock: reload failed, what was served is served on: {text}\n"));
 }
 
 /// Serves what was read anew, and says what came of it.

@@ -3,7 +3,8 @@
 use crossbeam_channel::{Receiver, bounded};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use signal_hook::low_level;
+use signal_hook::{flag, low_level};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What a signal asks for.
@@ -73,6 +74,15 @@ pub fn listen() -> std::io::Result<Receiver<Asked>> {
         }
     })?;
     Ok(receiver)
+}
+
+/// Has a file that is as large as this process may make one (`ulimit -f`) refuse what is written, as a full disk does, instead of
+/// ending the process: without a handler, SIGXFSZ does.
+///
+/// # Errors
+/// The system refuses a handler.
+pub fn survive_full_files() -> std::io::Result<()> {
+    flag::register(libc::SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// A signal's name, for people.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::{self, Write};
+use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -238,7 +238,7 @@ pub fn listen(
     socket.bind(&address.into())?;
     let socket: UdpSocket = socket.into();
     let (address, started) = (socket.local_addr()?, jiff::Timestamp::now());
-    let _ = writeln!(io::stderr().lock(), "listening {address}");
+    crate::unblocked::stderr(&format!("listening {address}\n"));
     let (mut receiver, mut plain, mut heard) = (Receiver::new(), Vec::new(), Heard::default());
     let start = Instant::now();
     let (mut next, mut before) = (start + Duration::from_secs(1), 0);
@@ -264,8 +264,9 @@ pub fn listen(
             if !quiet {
                 let (at, rate) = (start.elapsed().as_secs_f64(), heard.heartbeats - before);
                 let fsus = heard.by_fsu.len();
-                let _ =
-                    writeln!(io::stderr().lock(), "{at:6.1} s  heartbeats {rate:>9}/s  FSUs {fsus}  bad {}", heard.bad);
+                let bad = heard.bad;
+                let line = format!("{at:6.1} s  heartbeats {rate:>9}/s  FSUs {fsus}  bad {bad}\n");
+                crate::unblocked::stderr(&line);
             }
             before = heard.heartbeats;
         }

@@ -8,7 +8,6 @@ use crate::lateness::Lateness;
 use crate::words::noun;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use std::fmt::Write as _;
-use std::io::Write;
 
 /// Commands up to which the printed report has a line for each; beyond, a line per vendor.
 const COMMANDS_PRINTED_MAX: usize = 24;
@@ -37,7 +36,7 @@ impl Show for Lines {
             "{at_s:6.1} s  sent {sent:>9}/s  replies {replies:>9}/s  p50 {p50:>9}  p99 {p99:>9}  max {max:>9}  \
              lost {lost}  wrong {wrong}  heartbeats {more}{rest}"
         );
-        let _ = writeln!(std::io::stderr().lock(), "{line}");
+        crate::unblocked::stderr(&format!("{line}\n"));
     }
 
     fn end(&mut self) {}

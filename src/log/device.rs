@@ -215,10 +215,30 @@ impl DeviceLog {
             self.spare_bytes += bytes;
             self.spare.push(buffer);
         }
+        // A file that was removed is opened again, and is in the list all the same.
         match (open, file.rolling.is_open()) {
             (false, true) => self.open.push(number),
             (true, false) => self.open.retain(|&other| other != number),
             _ => {}
+        }
+    }
+
+    /// Makes files anew that are open and were removed or renamed.
+    pub(super) fn look(&mut self) {
+        let mut closed = false;
+        for &number in &self.open {
+            let Some(Some(file)) = self.files.get_mut(number as usize) else { continue };
+            if let Err(error) = file.rolling.look() {
+                self.counts.errors += 1;
+                self.trouble.note(&file.rolling.current(), &error, 0);
+                closed = true;
+            }
+        }
+        if closed {
+            let files = &self.files;
+            let is_open =
+                |number: u32| matches!(files.get(number as usize), Some(Some(file)) if file.rolling.is_open());
+            self.open.retain(|&number| is_open(number));
         }
     }
 

@@ -96,6 +96,13 @@ impl Ledger {
         self.buffer.push(b'\n');
     }
 
+    /// Makes the file anew where it was removed or renamed.
+    pub(super) fn look(&mut self) {
+        if let Err(error) = self.file.look() {
+            self.trouble.note(&self.file.current(), &error, 0);
+        }
+    }
+
     /// Writes everything gathered. What cannot be written is lost, and told as soon as the file can be written again.
     pub(super) fn flush(&mut self) {
         if self.buffer.is_empty() && self.untold == 0 {

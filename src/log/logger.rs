@@ -29,6 +29,10 @@ const IDLE_SLEEP: Duration = Duration::from_millis(10);
 /// Gathered text is written at least this often, however busy the thread is; else once it has slept and found nothing.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Files are looked at this often, whether somebody has removed or renamed them: within a second they are there again. Each write
+/// looks, too.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Old files are looked for this often, and at the start.
 const DELETE_INTERVAL: Duration = Duration::from_secs(86_400);
 
@@ -264,6 +268,7 @@ impl Worker {
     fn run(&mut self) -> LogTotals {
         let mut stopping: Option<Instant> = None;
         let mut flushed = Instant::now();
+        let mut looked = flushed;
         let mut idle = false;
         let mut deleted: Option<Instant> = None;
         loop {
@@ -290,6 +295,10 @@ impl Worker {
             idle = !busy;
             if due || idle {
                 self.system.flush();
+            }
+            if now - looked >= LOOK_INTERVAL {
+                self.look();
+                looked = now;
             }
             self.tell_trouble(now, false);
             if deleted.is_none_or(|deleted| now - deleted >= DELETE_INTERVAL) {
@@ -485,6 +494,15 @@ impl Worker {
             self.turn(queue, turn);
         }
         self.tell_lost(queue.epoch, &left.lost);
+    }
+
+    /// Makes files anew that somebody has removed or renamed.
+    fn look(&mut self) {
+        self.device.look();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.look();
+        }
+        self.system.look();
     }
 
     fn tell_trouble(&mut self, now: Instant, last: bool) {

@@ -2,10 +2,15 @@
 //!
 //! Both logs write through it. It only ever appends whole chunks (lines, records), so a chunk never
 //! stands in two files; when a chunk cannot be written, what was written of it is cut off again.
+//! A file that somebody removes or renames is followed by a new one of the same name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+/// How often a chunk is written where its file is removed each time.
+const REMOVED_TRIES: usize = 3;
 
 /// The parts of one log, one of which is written to.
 #[derive(Debug)]
@@ -49,6 +54,35 @@ impl Rolling {
         if chunk.is_empty() {
             return Ok(());
         }
+        self.notice();
+        for _ in 0..REMOVED_TRIES {
+            self.write(chunk)?;
+            if !self.file.as_ref().is_some_and(is_nameless) {
+                self.bytes += chunk.len() as u64;
+                return Ok(());
+            }
+            // It was removed meanwhile, and the chunk with it.
+            self.file = None;
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written"))
+    }
+
+    /// Makes the file anew where it was open and has lost its name.
+    pub(super) fn look(&mut self) -> io::Result<()> {
+        if self.notice() { self.open() } else { Ok(()) }
+    }
+
+    /// Closes a file that was removed, or renamed, or has another one in its place; whether it was.
+    fn notice(&mut self) -> bool {
+        let Some(file) = &self.file else { return false };
+        let is_gone = !is_at(file, &self.current());
+        if is_gone {
+            self.file = None;
+        }
+        is_gone
+    }
+
+    fn write(&mut self, chunk: &[u8]) -> io::Result<()> {
         self.open()?;
         while !self.has_room(chunk.len()) {
             self.file = None;
@@ -62,7 +96,6 @@ impl Rolling {
             self.file = None;
             return Err(error);
         }
-        self.bytes += chunk.len() as u64;
         Ok(())
     }
 
@@ -104,6 +137,23 @@ impl Rolling {
         self.part = Some(part);
         self.file = Some(file);
         Ok(())
+    }
+}
+
+/// Is it a file without a name?
+fn is_nameless(file: &File) -> bool {
+    file.metadata().is_ok_and(|data| data.is_file() && data.nlink() == 0)
+}
+
+/// Does the path name that file? What cannot be told counts as yes, and so does what is no file (a device, a pipe).
+fn is_at(file: &File, path: &Path) -> bool {
+    let Ok(open) = file.metadata() else { return true };
+    if !open.is_file() {
+        return true;
+    }
+    match std::fs::metadata(path) {
+        Ok(named) => (named.dev(), named.ino()) == (open.dev(), open.ino()),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
     }
 }
 
@@ -220,6 +270,51 @@ mod tests {
         std::fs::remove_file(&base).unwrap();
         rolling.append(b"y").unwrap();
         assert_eq!(contents(dir.path()), [("a.log".to_owned(), "y".to_owned())]);
+    }
+
+    #[test]
+    fn h14_a_file_that_is_removed_or_renamed_is_followed_by_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("logs/a.log");
+        let mut rolling = Rolling::new(base.clone(), 5);
+        let mut append = |text: &str| rolling.append(text.as_bytes()).unwrap();
+        append("one");
+        std::fs::remove_file(&base).unwrap();
+        append("two");
+        std::fs::rename(&base, base.with_extension("old")).unwrap();
+        append("3");
+        append("4");
+        std::fs::remove_dir_all(dir.path().join("logs")).unwrap();
+        append("five");
+        append("six");
+        // Another one in its place: it is appended to.
+        std::fs::write(dir.path().join("new"), "x").unwrap();
+        std::fs::rename(dir.path().join("new"), base.with_extension("1.log")).unwrap();
+        append("7");
+        let expected = [("a.1.log", "x7"), ("a.log", "five")].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        assert_eq!(contents(&dir.path().join("logs")), expected);
+    }
+
+    #[test]
+    fn h14_what_is_looked_at_is_made_anew_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("a.log");
+        let mut rolling = Rolling::new(base.clone(), 0);
+        rolling.look().unwrap();
+        assert!(!base.exists(), "not before the first write");
+        rolling.append(b"x").unwrap();
+        rolling.look().unwrap();
+        std::fs::remove_file(&base).unwrap();
+        rolling.look().unwrap();
+        assert_eq!(contents(dir.path()), [("a.log".to_owned(), String::new())]);
+        rolling.close();
+        std::fs::remove_file(&base).unwrap();
+        rolling.look().unwrap();
+        assert!(!base.exists(), "it is not open");
+        let mut device = Rolling::single("/dev/null".into());
+        device.append(b"x").unwrap();
+        device.look().unwrap();
+        assert!(device.is_open());
     }
 
     #[test]

@@ -9,13 +9,14 @@ use super::rolling::{Rolling, split_part};
 use super::stamp::Stamp;
 use super::trouble::Trouble;
 use crate::plan::fleet::LogPlan;
+use crate::unblocked::{self, LINES_WAIT_MAX};
 use crate::words::count;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use std::io::{IsTerminal as _, Write};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -101,7 +102,7 @@ impl SystemLog {
             // The logger has stopped: what is said after that is for whoever looks.
             Err(TrySendError::Disconnected(line)) => {
                 if self.stderr && !line.shown {
-                    let _ = writeln!(std::io::stderr(), "{}", line.text);
+                    unblocked::stderr_within(format!("{}\n", line.text).as_bytes(), LINES_WAIT_MAX);
                 }
             }
         }
@@ -293,7 +294,7 @@ impl SystemWriter {
             self.write(unix_ms(), &text(level, module_path!(), &format_args!("{what}")));
         } else if level == Level::Error {
             // Errors of the logs themselves are told somewhere even when the system log is off.
-            let _ = writeln!(std::io::stderr(), "{what}");
+            unblocked::stderr_within(format!("{what}\n").as_bytes(), LINES_WAIT_MAX);
         }
     }
 
@@ -310,7 +311,7 @@ impl SystemWriter {
         self.line.push(b'\n');
         if self.stderr && !shown {
             // Nothing can be told of a terminal that is gone.
-            let _ = std::io::stderr().write_all(&self.line);
+            unblocked::stderr_within(&self.line, LINES_WAIT_MAX);
         }
         let room = self.rolling.as_ref().map_or(u64::MAX, Rolling::room);
         if (self.buffer.len() + self.line.len()) as u64 > room || self.buffer.len() > BUFFER_BYTES {
@@ -356,11 +357,20 @@ impl SystemWriter {
         self.buffer.clear();
     }
 
+    /// Makes the file anew where it was removed or renamed.
+    pub(super) fn look(&mut self) {
+        if let Some(rolling) = &mut self.rolling
+            && let Err(error) = rolling.look()
+        {
+            self.trouble.note(&rolling.current(), &error, 0);
+        }
+    }
+
     /// Tells of its own write errors: on stderr, since the log itself cannot be written.
     pub(super) fn tell_trouble(&mut self, now: Instant, last: bool) {
         let told = if last { self.trouble.tell_last(now, "lines") } else { self.trouble.tell(now, "lines") };
         if let Some(text) = told {
-            let _ = writeln!(std::io::stderr(), "system log: {text}");
+            unblocked::stderr_within(format!("system log: {text}\n").as_bytes(), LINES_WAIT_MAX);
         }
     }
 
@@ -407,6 +417,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 mod tests {
     use super::super::testing::{log_plan, stamp};
     use super::*;
+    use crate::plan::compile::log_file::DIRECTIVES;
     use log::RecordBuilder;
 
     fn read(dir: &Path) -> Vec<(String, String)> {
@@ -541,6 +552,18 @@ mod tests {
         for file in ["%", "", "..", "%Q%Q%"] {
             let (_, writer) = pair(&LogPlan { file: file.into(), ..log_plan(dir.path()) }, stamp(), false);
             assert_eq!(writer.name(0), "system_19700101.log", "{file}");
+        }
+    }
+
+    #[test]
+    fn h14_every_directive_makes_what_the_plan_reckons_with() {
+        for day in 0..400 {
+            for &(directive, bytes_max) in DIRECTIVES {
+                let pattern = format!("%{directive}");
+                let name = name_at(&pattern, 1_768_262_400_000 + day * 86_399_000, &TimeZone::UTC).expect(&pattern);
+                assert!(name.len() <= bytes_max && !name.contains('/'), "{pattern}: {name}");
+                assert!(matches(&pattern, &name), "{pattern}: {name}");
+            }
         }
     }
 

@@ -67,9 +67,10 @@ fn bytes(fsu: &Fsu, input: &mut Input<'_>) -> Vec<u8> {
     let inner = match how % 4 {
         0 => return input.short().to_vec(),
         1 => mended(template, input.short()),
-        2 => {
-            mended(template, &[&command.sample.to_vec()[..template.left_len.min(command.sample.len())], input.short()].concat())
-        }
+        2 => mended(
+            template,
+            &[&command.sample.to_vec()[..template.left_len.min(command.sample.len())], input.short()].concat(),
+        ),
         _ => {
             // As long as the command's reply.
             let mut raw = vec![0; template.left_len + command.response_len + template.tail_len];

@@ -111,10 +111,10 @@ fn without_descriptors_to_spare_accepting_waits_and_goes_on() {
 }
 
 #[test]
-fn a_full_disk_costs_records_and_nothing_else() {
+fn h14_a_full_disk_costs_records_and_nothing_else() {
     let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({"log": {"level": "info"}}));
-    // Files of 8 blocks of 512 bytes at most; what is past that is an error, as of a full disk, and no signal.
-    let mut command = after(&tree, "trap '' XFSZ && ulimit -S -f 8", &[]);
+    // Files of 8 blocks of 512 bytes at most; what is past that is an error, as of a full disk, and no signal ends it.
+    let mut command = after(&tree, "ulimit -S -f 8", &[]);
     let run = Run::ready(&mut command, tree.path("stats.json"));
     let mut centre = run.tcp("site");
     let mut ask = |times: u8| {
@@ -143,12 +143,11 @@ fn a_full_disk_costs_records_and_nothing_else() {
     assert!((1..=2).contains(&told), "at once, and at the end what came since: {told}");
 }
 
-/// Does something where io_uring is refused with this error, as a container's seccomp profile does.
-fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
+/// Does something where system calls are refused with this error, as a container's seccomp profile does.
+fn without<T: Send>(calls: &[i64], errno: i32, what: impl FnOnce() -> T + Send) -> T {
     // The filter is this thread's, and of what it starts.
     let filtered = move || {
-        let calls = [libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
-        let rules = BTreeMap::from(calls.map(|call| (call, vec![])));
+        let rules: BTreeMap<_, _> = calls.iter().map(|&call| (call, vec![])).collect();
         let arch = std::env::consts::ARCH.try_into().expect("a known processor");
         let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno as u32), arch);
         let program: seccompiler::BpfProgram = filter.expect("a filter").try_into().expect("a program");
@@ -156,6 +155,10 @@ fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
         what()
     };
     std::thread::scope(|scope| scope.spawn(filtered).join().expect("it ended"))
+}
+
+fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
+    without(&[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register], errno, what)
 }
 
 #[test]
@@ -255,6 +258,50 @@ fn h16_glommio_stays_where_it_can_run() {
     // Where this machine itself forbids io_uring, a line says so.
     let expected = if executor_line(&said).is_some() { "thread" } else { "glommio" };
     assert_eq!(ended.stats["run"]["executor"], expected);
+}
+
+/// It ends with exit code 4 and these words, without a panic.
+#[track_caller]
+fn assert_lacks(ended: &Ended, said: &[&str]) {
+    assert_eq!(ended.code, Some(4), "{ended:?}");
+    let is_told = said.iter().all(|text| ended.stderr.contains(text)) && !ended.stderr.contains("panicked");
+    assert!(is_told, "{said:?} in:\n{}", ended.stderr);
+}
+
+#[test]
+fn h14_where_threads_may_not_be_pinned_it_says_so() {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+    let mut command = after(&tree, "true", &[]);
+    let ended = without(&[libc::SYS_sched_setaffinity], libc::EPERM, || run_to_end(&mut command));
+    assert_lacks(&ended, &["processors: a thread cannot be pinned to processor ", "sched_setaffinity"]);
+}
+
+#[test]
+fn h14_without_sys_it_says_so() {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+    let here = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-r", "-m", "sh", "-c", script, PROGRAM]).arg(tree.path("sys_config.json"));
+        command.current_dir(tree.path(""));
+        command
+    };
+    // Where a process may not have a mount of its own, nothing can be tried.
+    if !here("mount -t tmpfs none /sys").status().is_ok_and(|status| status.success()) {
+        return eprintln!("not tried: unshare -r -m");
+    }
+    let ended = run_to_end(&mut here("mount -t tmpfs none /sys && exec \"$0\" run --config \"$1\""));
+    assert_lacks(&ended, &["processors: /sys/devices/system/cpu", "-v /sys:/sys:ro"]);
+}
+
+#[test]
+fn h14_with_too_little_address_space_it_says_so() {
+    let tree = Tree::new(&[fsu("site", "1", "tcp", &json!({}))], &json!({}));
+    for kib in (60..300).step_by(20).map(|mib| mib * 1_024) {
+        let ended = run_to_end(&mut after(&tree, &format!("ulimit -v {kib}"), &["--shards", "1"]));
+        assert_lacks(&ended, &["address space: ", "ulimit -v unlimited"]);
+    }
+    let mut command = after(&tree, "ulimit -v 1000000", &["--shards", "1"]);
+    Run::ready(&mut command, tree.path("stats.json")).stop();
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! How a run ends, and what it says when it does not begin.
 
-use crate::harness::{Ended, PROGRAM, Run, Tree, assert_bytes, fsu, run_to_end};
+use crate::harness::{Ended, PROGRAM, Run, Tree, Udp, assert_bytes, fsu, run_to_end, until};
 use crate::wire::{meter, reply, request};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 
@@ -195,6 +196,59 @@ fn n19_a_terminal_shows_each_thing_once() {
     for kept in ["serves sys_config.json", "driver ", "ready: ", "listening site ", "SIGTERM: stopping", "ended after"]
     {
         assert!(log.contains(kept), "{kept}:\n{log}");
+    }
+}
+
+/// Standard error that is full already, and that nobody reads while the first of these is kept.
+fn full_stderr() -> (std::io::PipeReader, Stdio) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let flags = fcntl_getfl(&writer).unwrap();
+    fcntl_setfl(&writer, flags | OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 4_096]).is_ok() {}
+    fcntl_setfl(&writer, flags).unwrap();
+    (reader, writer.into())
+}
+
+#[test]
+fn h14_stderr_that_nobody_reads_keeps_nothing_from_being_served_and_ended() {
+    let tree = one();
+    let (reader, stderr) = full_stderr();
+    let out = std::fs::File::create(tree.path("out.txt")).unwrap();
+    let mut command = Command::new(PROGRAM);
+    command.args(["run", "--config", "sys_config.json"]).current_dir(tree.path(""));
+    let mut child = command.stdin(Stdio::null()).stdout(out).stderr(stderr).spawn().unwrap();
+    tree.until_logged("ready: ");
+    let said = std::fs::read_to_string(tree.path("out.txt")).unwrap();
+    let address = said.lines().find_map(|line| line.strip_prefix("listening site udp ")).expect("it listens");
+    let centre = Udp::new(address.parse().unwrap());
+    let asked = request(ID, [1, 1], &meter(1, 1, &[0, 1]));
+    let answer = centre.ask(&asked);
+    let good = std::fs::read_to_string(tree.path("sys_config.json")).unwrap();
+    tree.write("sys_config.json", "{");
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    tree.until_logged("reload failed");
+    assert_eq!(centre.ask(&asked), answer);
+    tree.write("sys_config.json", &good);
+    kill_process(Pid::from_child(&child), Signal::HUP).unwrap();
+    tree.until_logged("reloaded: ");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    until("it ends", || child.try_wait().unwrap().is_some());
+    assert_eq!(child.wait().unwrap().code(), Some(0), "{}", tree.system_log());
+    drop(reader);
+}
+
+#[test]
+fn h14_errors_that_nobody_reads_are_exit_codes_all_the_same() {
+    let tree = one();
+    tree.write("bad.json", "{");
+    for (args, code) in [(&["run", "--nonsense"][..], 2), (&["run", "--config", "bad.json"], 1), (&["check", "no"], 2)]
+    {
+        let (_reader, stderr) = full_stderr();
+        let mut command = Command::new(PROGRAM);
+        command.args(args).current_dir(tree.path("")).stdout(Stdio::null()).stderr(stderr);
+        let mut child = command.spawn().unwrap();
+        until("it ends", || child.try_wait().unwrap().is_some());
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{args:?}");
     }
 }
 

@@ -1,10 +1,11 @@
 //! The log files of a run: how much comes into them, and what becomes of them when others move or remove them.
 
-use crate::harness::{Run, Tree, fsu};
+use crate::harness::{Run, Tree, fsu, until};
 use crate::wire::{meter, reply, request};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::UdpSocket;
+use std::path::PathBuf;
 
 const ID: &str = "20250125";
 
@@ -66,4 +67,46 @@ fn h11_lines_about_frames_are_bounded_too() {
     let mut seconds = BTreeMap::<&str, usize>::new();
     log.lines().filter(|line| line.contains("coded ")).for_each(|line| *seconds.entry(&line[..20]).or_default() += 1);
     assert!(told <= 1_000 * (seconds.len() + 1), "{seconds:?}");
+}
+
+/// The only file of a directory of logs.
+fn only(tree: &Tree, dir: &str) -> Option<PathBuf> {
+    let mut files = std::fs::read_dir(tree.path(dir)).ok()?.flatten().map(|entry| entry.path());
+    files.find(|path| path.extension().is_some_and(|extension| extension == "log"))
+}
+
+#[test]
+fn h14_log_files_that_are_removed_or_renamed_are_there_again() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    let run = Run::start(&tree, &["--shards", "1"]);
+    let centre = run.udp("site");
+    let ask = |tag: u8| {
+        let answer = centre.ask(&request(ID, [1, 1], &meter(1, 1, &[0, tag])));
+        assert_eq!(answer, reply(ID, [1, 1], &meter(1, 1, &[0, tag, 2, 1])));
+    };
+    let records = |dir: &str| {
+        let text = only(&tree, dir).and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        text.matches("  HEX: ").count()
+    };
+    ask(1);
+    until("records", || records("logs/devices") == 2);
+    let (system, device) = (only(&tree, "logs").unwrap(), only(&tree, "logs/devices").unwrap());
+    // Nothing is to be written meanwhile.
+    std::fs::remove_file(&system).unwrap();
+    std::fs::remove_file(&device).unwrap();
+    until("they are there again", || system.exists() && device.exists());
+    ask(2);
+    until("its records are in the new file", || records("logs/devices") == 2);
+    // As logrotate does it.
+    let old = device.with_extension("old");
+    std::fs::rename(&device, &old).unwrap();
+    until("it is there again", || device.exists());
+    ask(3);
+    ask(4);
+    until("records", || records("logs/devices") == 4);
+    assert_eq!(std::fs::read_to_string(&old).unwrap().matches("  HEX: ").count(), 2);
+    std::fs::remove_dir_all(tree.path("logs")).unwrap();
+    let ended = run.stop();
+    assert_eq!(ended.count("/log/device_records_written"), 8);
+    assert!(std::fs::read_to_string(&system).unwrap().contains("ended after"));
 }

@@ -6,6 +6,7 @@ use super::effect;
 use super::faults::{self, FleetFaults, Place};
 use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
+use super::log_file;
 use crate::codec::outer::CENTER_BYTES;
 use crate::config::at::{At, Pos};
 use crate::config::budget::{PLAN_BYTES_LEAST, PLAN_BYTES_MOST};
@@ -509,8 +510,9 @@ fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {
     if let Some(size) = raw.max_size.as_ref().filter(|size| size.value < 1024) {
         diags.error(size.pos, format!("maxSize {} (bytes, at least 1024)", size.value));
     }
-    if let Some(file) = raw.file.as_ref().filter(|file| file.value.is_empty() || file.value.contains('/')) {
-        diags.error(file.pos, format!("`{}` is no file name (a pattern such as system_%Y%m%d.log)", file.value));
+    if let Some((file, why)) = raw.file.as_ref().and_then(|file| Some((file, log_file::wrong(&file.value)?))) {
+        let shown = shown(&file.value);
+        diags.error(file.pos, format!("`{shown}` is no file name: {why} (a pattern such as system_%Y%m%d.log)"));
     }
     LogPlan {
         level: field::word(diags, raw.level.as_ref(), Level::Info, &levels),

@@ -1,7 +1,7 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
 //! - [`vendor`]: the file vendor.json.
-//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids. [`amplified`]: replies that may be cut off.
+//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids. [`log_file`]: the system log's name. [`amplified`]: replies that may be cut off.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
@@ -25,6 +25,7 @@ mod fits;
 pub mod fsu;
 mod identity;
 pub mod length;
+pub mod log_file;
 pub mod payload;
 pub mod reply;
 pub mod rule_files;

@@ -1,0 +1,50 @@
+//! Whether shards can be pinned to their processors: tried before anything starts, since an executor that cannot ends the program.
+
+use super::machine::Missing;
+use glommio::CpuSet as Online;
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_setaffinity};
+
+/// What keeps shards from these processors: the first thing.
+pub fn missing(cpus: &[usize]) -> Option<Missing> {
+    let online = match Online::online() {
+        Ok(online) => online,
+        Err(error) => return Some(Missing::Processors { error: error.to_string() }),
+    };
+    if let Some(cpu) = cpus.iter().find(|&&cpu| online.iter().all(|location| location.cpu != cpu)) {
+        let error = format!("processor {cpu} is not in it");
+        return Some(Missing::Processors { error });
+    }
+    let cpus = cpus.to_vec();
+    // A thread that ends with this: where the main thread may run stays as it is.
+    let tried = std::thread::Builder::new().name("pinning".to_owned()).spawn(move || denied(&cpus));
+    match tried.map(std::thread::JoinHandle::join) {
+        Ok(Ok(denied)) => denied,
+        Ok(Err(_)) => None,
+        Err(error) => Some(Missing::Thread { error: error.to_string() }),
+    }
+}
+
+/// The first of them that this thread may not be pinned to.
+fn denied(cpus: &[usize]) -> Option<Missing> {
+    cpus.iter().find_map(|&cpu| {
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        let error: Errno = sched_setaffinity(None, &set).err()?;
+        Some(Missing::Pinning { cpu, error: error.to_string() })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::cpus::allowed;
+
+    #[test]
+    fn h14_what_may_be_used_can_be_pinned_to() {
+        assert_eq!(missing(&allowed()), None);
+        let told = missing(&[CpuSet::MAX_CPU - 1]).expect("no machine has it").to_string();
+        assert!(told.contains("processor 1023 is not in it"), "{told}");
+        assert!(matches!(denied(&[CpuSet::MAX_CPU - 1]), Some(Missing::Pinning { cpu: 1_023, .. })));
+    }
+}

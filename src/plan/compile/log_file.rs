@@ -1,0 +1,93 @@
+//! `log.file`: a name of the system log's file, with directives of strftime in it.
+
+/// Longest name that a pattern may make, in bytes: with the number of a later part behind it, it is a file name (255 bytes on Linux).
+pub const LOG_FILE_BYTES_MAX: usize = 240;
+
+/// The directory of the device logs, beside which the file is.
+const DEVICES: &str = "devices";
+
+/// The directives that a pattern may have, each with the most bytes that it makes. Those that may make a `/`, a space or no text at
+/// all, and flags and widths (`%-d`, `%9Y`), are none of them: old files are found by the pattern, too.
+pub const DIRECTIVES: &[(char, usize)] = &[
+    ('Y', 4),
+    ('y', 2),
+    ('m', 2),
+    ('d', 2),
+    ('j', 3),
+    ('H', 2),
+    ('I', 2),
+    ('M', 2),
+    ('S', 2),
+    ('p', 2),
+    ('b', 3),
+    ('B', 9),
+    ('a', 3),
+    ('A', 9),
+    ('u', 1),
+    ('G', 4),
+    ('V', 2),
+    ('F', 10),
+    ('T', 8),
+    ('%', 1),
+];
+
+/// Why a pattern makes no file name; `None`: it does.
+pub fn wrong(pattern: &str) -> Option<String> {
+    if pattern.contains(['/', '\0']) || pattern.contains(char::is_control) {
+        return Some("a `/` or a control character is none of a file's name".into());
+    }
+    if matches!(pattern, "" | "." | ".." | DEVICES) {
+        return Some("there is a directory of that name, or none can be".into());
+    }
+    let (mut bytes, mut chars) = (0usize, pattern.chars());
+    while let Some(c) = chars.next() {
+        if c != '%' {
+            bytes += c.len_utf8();
+            continue;
+        }
+        let after = chars.next();
+        match DIRECTIVES.iter().find(|directive| Some(directive.0) == after) {
+            Some(directive) => bytes += directive.1,
+            None => {
+                let shown = after.map_or_else(|| "%".to_owned(), |after| format!("%{after}"));
+                let known: Vec<String> = DIRECTIVES.iter().map(|directive| format!("%{}", directive.0)).collect();
+                return Some(format!("{shown} is none of {}", known.join(" ")));
+            }
+        }
+    }
+    (bytes > LOG_FILE_BYTES_MAX).then(|| format!("it may be {bytes} bytes long, {LOG_FILE_BYTES_MAX} at most"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h14_patterns_that_make_a_file_name() {
+        let check = |pattern: &str, expected: &str| {
+            let told = wrong(pattern).unwrap_or_default();
+            assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{pattern}: {told}");
+        };
+        for good in ["system_%Y%m%d.log", "s.log", "100%%.log", "系统日志_%F", "%A %B.log", ".hidden", "devices.log"]
+        {
+            check(good, "");
+        }
+        check("a/b.log", "a `/` or a control character");
+        check("a\nb", "a `/` or a control character");
+        check("%D.log", "%D is none of %Y %y %m");
+        check("%Q.log", "%Q is none of");
+        check("%-d.log", "%- is none of");
+        check("%99Y.log", "%9 is none of");
+        check("log%", "% is none of");
+        for name in ["", ".", "..", "devices"] {
+            check(name, "a directory of that name");
+        }
+    }
+
+    #[test]
+    fn limit_log_file_bytes_max() {
+        assert_eq!(wrong(&"x".repeat(LOG_FILE_BYTES_MAX)), None);
+        let too_long = format!("{}%B", "x".repeat(LOG_FILE_BYTES_MAX - 8));
+        assert_eq!(wrong(&too_long).as_deref(), Some("it may be 241 bytes long, 240 at most"));
+    }
+}
