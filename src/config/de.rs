@@ -432,8 +432,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             let key = K::deserialize(self.de.at(key_node))?;
             let before = found.list.borrow().len();
             let value = V::deserialize(self.de.at(node));
-            let error_since = || found.list.borrow().iter().skip(before).any(|d| d.severity == Severity::Error);
-            if is_description(self.de.tree.key(key_node)) && (value.is_err() || error_since()) {
+            let is_odd = || found.list.borrow().len() > before;
+            if is_description(self.de.tree.key(key_node)) && (value.is_err() || is_odd()) {
                 found.list.borrow_mut().truncate(before);
                 continue;
             }

@@ -79,7 +79,7 @@ pub struct RawPerformance {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawCenter {
-    /// IP address.
+    /// IP address. Default 127.0.0.1.
     pub host: Option<At<String>>,
     /// UDP port.
     pub port: Option<At<u64>>,

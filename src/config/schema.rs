@@ -59,7 +59,7 @@ const WORDS: &[(&str, &str, &[&str])] = &[
         &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"],
     ),
     ("Field", "unit", &["bytes", "chars"]),
-    ("Field", "check", &["lchksum"]),
+    ("Field", "check", &["none", "lchksum"]),
     ("Checksum", "complement", &["none", "ones", "twos"]),
     ("Checksum", "over", &["raw", "wire"]),
     ("ChecksumConfig", "complement", &["none", "ones", "twos"]),
@@ -83,7 +83,7 @@ const BOUNDS: &[(&str, &str, u64, u64)] = &[
 const REQUIRED: &[(&str, &[&str])] = &[
     ("SysConfig", &["fsu_list"]),
     ("Fsu", &["fsuname", "port", "protocol_type", "config_dir"]),
-    ("Center", &["host", "port"]),
+    ("Center", &["port"]),
     ("Devices", &["device_list"]),
     ("Device", &["protocol_template"]),
     ("Template", &["protocol"]),
@@ -92,6 +92,9 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("FaultDelay", &["p", "ms"]),
     ("Split", &["p"]),
 ];
+
+/// Keys that are comments in any object; `$schema` is what editors read.
+const COMMENTS: &str = "^(_|x-|\\$schema$)";
 
 /// The schema of a kind of file.
 pub fn schema(kind: Kind) -> Value {
@@ -117,7 +120,8 @@ pub fn schema(kind: Kind) -> Value {
         object.insert("title".into(), format!("fsu-mock {}", kind.name()).into());
     }
     if let Some(keys) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        keys.insert("$schema".into(), json!({ "type": "string" }));
+        // So that editors offer it; as a comment it may be in any object.
+        keys.insert("$schema".into(), true.into());
     }
     schema
 }
@@ -127,7 +131,8 @@ pub fn text(kind: Kind) -> String {
     format!("{:#}\n", schema(kind))
 }
 
-/// Drops what the generator says of Rust's types and a person does not write: `null`, number formats, names.
+/// Drops what the generator says of Rust's types and a person does not write: number formats, names. `null` stays: it is the same as an
+/// absent key.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Array(list) => list.iter_mut().for_each(tidy),
@@ -136,13 +141,12 @@ fn tidy(schema: &mut Value) {
             if object.get("default").is_some_and(|d| d.is_null() || d.is_object()) {
                 object.remove("default");
             }
-            if object.get("format").is_some_and(Value::is_string) {
-                object.remove("format");
+            if let Some(Value::String(format)) = object.remove("format") {
+                within(object, &format);
             }
             if let Some(Value::String(path)) = object.get_mut("$ref") {
                 *path = path.replace("/Raw", "/");
             }
-            without_null(object);
             if object.contains_key("properties") && !object.contains_key("additionalProperties") {
                 close(object);
             }
@@ -151,8 +155,25 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// An absent key is left out rather than written as null.
+/// A whole number has the range of its type.
+fn within(object: &mut JsonMap<String, Value>, format: &str) {
+    let (least, most): (Value, Value) = match format {
+        "uint64" => (0.into(), u64::MAX.into()),
+        "int64" => (i64::MIN.into(), i64::MAX.into()),
+        _ => return,
+    };
+    object.insert("minimum".into(), least);
+    object.insert("maximum".into(), most);
+}
+
+/// A required key is no null: that is the same as an absent one.
 fn without_null(object: &mut JsonMap<String, Value>) {
+    if !["type", "anyOf", "$ref", "allOf"].iter().any(|key| object.contains_key(*key)) {
+        object.insert("not".into(), json!({ "type": "null" }));
+    }
+    if let Some(Value::Array(words)) = object.get_mut("enum") {
+        words.retain(|word| !word.is_null());
+    }
     if let Some(Value::Array(types)) = object.get_mut("type") {
         types.retain(|t| t != "null");
         if let [one] = types.as_slice() {
@@ -182,7 +203,7 @@ fn close(object: &mut JsonMap<String, Value>) {
             keys.insert(comment.into(), true.into());
         }
     }
-    object.insert("patternProperties".into(), json!({ "^(_|x-)": true }));
+    object.insert("patternProperties".into(), json!({ COMMENTS: true }));
     object.insert("additionalProperties".into(), false.into());
 }
 
@@ -195,10 +216,14 @@ fn restrict(name: &str, schema: &mut Value) {
         }
     };
     for (_, key, words) in WORDS.iter().filter(|w| w.0 == name) {
+        let words: Vec<Value> = words.iter().map(|&word| word.into()).chain([Value::Null]).collect();
         set(key, json!({ "enum": words }));
     }
     for (_, key) in ALGORITHMS.iter().filter(|a| a.0 == name) {
-        set(key, json!({ "anyOf": [{ "enum": ["sum", "xor", "sum_xor", "crc16"] }, { "pattern": "^crc:." }] }));
+        set(
+            key,
+            json!({ "anyOf": [{ "enum": ["sum", "xor", "sum_xor", "crc16", null] }, { "type": "string", "pattern": "^crc:." }] }),
+        );
     }
     for &(_, key, least, most) in BOUNDS.iter().filter(|b| b.0 == name) {
         set(key, json!({ "minimum": least }));
@@ -209,10 +234,15 @@ fn restrict(name: &str, schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else { return };
     if let Some((_, keys)) = REQUIRED.iter().find(|r| r.0 == name) {
         object.insert("required".into(), json!(keys));
+        for key in *keys {
+            let property =
+                object.get_mut("properties").and_then(|all| all.get_mut(*key)).and_then(Value::as_object_mut);
+            property.map(without_null);
+        }
     }
     if name == "Fsu" {
         object.insert("if".into(), json!({ "properties": { "protocol_type": { "const": "udp" } } }));
-        object.insert("then".into(), json!({ "required": ["fsuid"] }));
+        object.insert("then".into(), json!({ "required": ["fsuid"], "properties": { "fsuid": { "type": "string" } } }));
     }
 }
 
@@ -254,7 +284,7 @@ impl<T: JsonSchema> JsonSchema for Map<T> {
         json_schema!({
             "type": "object",
             "properties": { "desc": true, "description": true },
-            "patternProperties": { "^(_|x-)": true },
+            "patternProperties": { COMMENTS: true },
             "additionalProperties": generator.subschema_for::<T>(),
         })
     }

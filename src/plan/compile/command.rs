@@ -76,6 +76,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
                 diags.error(length.pos, format!("`{plain}` is a header field of {}", count(field.slot.len, "byte")));
             }
+            field::restated(diags, raw, field);
             out.fields.push(ResponseField { field: field.clone(), header: true, value: raw.value.value.clone() });
             continue;
         }

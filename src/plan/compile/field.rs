@@ -132,11 +132,9 @@ pub fn placeholder(text: &str) -> Option<&str> {
 const TYPES: &[&str] =
     &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"];
 
-/// Type, size and byte order of a field; `None` after an error that was told.
-pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
-    let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
-    let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
-    let kind = match kind_name {
+/// The type of that name; one that is unknown is told.
+fn kind(diags: &mut Diags, name: &str, pos: Pos) -> Option<Kind> {
+    Some(match name {
         "hex" => Kind::Hex,
         "int" | "int_be" | "int_le" => Kind::Int,
         "uint" => Kind::Uint,
@@ -147,11 +145,33 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         "f32" => Kind::F32,
         "f64" => Kind::F64,
         other => {
-            diags.error(kind_pos, format!("unknown type `{other}`{}", known(other, TYPES.iter().copied())));
-            // Taken as bytes, so that one wrong word does not hide what else is wrong.
-            Kind::Hex
+            diags.error(pos, format!("unknown type `{other}`{}", known(other, TYPES.iter().copied())));
+            return None;
         }
-    };
+    })
+}
+
+/// Keys at a name that points at a field of header or tail: that field has them already, and what is written here may only say the same.
+pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
+    let kind_at = raw.kind.as_ref();
+    let said = kind_at.and_then(|at| kind(diags, &at.value, at.pos));
+    if let (Some(at), Some(said)) = (kind_at, said)
+        && std::mem::discriminant(&said) != std::mem::discriminant(&field.slot.kind)
+    {
+        let text = format!("`{}` has its type where it is defined; `{}` here means nothing", field.name, at.value);
+        diags.warn(at.pos, text);
+    }
+    word(diags, raw.endian.as_ref(), (), &[("big", ()), ("little", ())]);
+    word(diags, raw.unit.as_ref(), (), &[("bytes", ()), ("chars", ())]);
+    word(diags, raw.check.as_ref(), (), &[("none", ()), ("lchksum", ())]);
+}
+
+/// Type, size and byte order of a field; `None` after an error that was told.
+pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
+    let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
+    let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
+    // Taken as bytes, so that one wrong word does not hide what else is wrong.
+    let kind = kind(diags, kind_name, kind_pos).unwrap_or(Kind::Hex);
     let endian = raw.endian.as_ref().map(|endian| endian.value.as_str());
     let little = match endian {
         None => kind_name == "int_le",
