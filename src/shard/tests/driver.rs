@@ -224,8 +224,8 @@ fn h12_a_peer_that_does_not_read_costs_what_is_documented(how: How) {
         asked += 1;
         let counters = handle.counters().recv_timeout(PATIENCE).unwrap().remove(0).1;
         assert!(counters.received - counters.answered <= waiting_max, "{counters:?}");
-        // Bytes in the two kernels' buffers: each is twice what was asked for, for the overhead.
-        assert!((counters.answered - asked) * 1_000 <= 2 * (64 << 10) + 2 * (64 << 10), "{counters:?}");
+        // In the two kernels' buffers: each is twice what was asked for, and one segment may be past that. Else it would be some MiB.
+        assert!((counters.answered - asked) * 1_000 <= 2 * (128 << 10) + 2 * (128 << 10), "{counters:?}");
         counters.received - counters.answered
     };
     while ask() < waiting_max {}
