@@ -46,14 +46,12 @@ pub fn wrong(pattern: &str) -> Option<String> {
             continue;
         }
         let after = chars.next();
-        match DIRECTIVES.iter().find(|directive| Some(directive.0) == after) {
-            Some(directive) => bytes += directive.1,
-            None => {
-                let shown = after.map_or_else(|| "%".to_owned(), |after| format!("%{after}"));
-                let known: Vec<String> = DIRECTIVES.iter().map(|directive| format!("%{}", directive.0)).collect();
-                return Some(format!("{shown} is none of {}", known.join(" ")));
-            }
-        }
+        let Some(directive) = DIRECTIVES.iter().find(|directive| Some(directive.0) == after) else {
+            let shown = after.map_or_else(|| "%".to_owned(), |after| format!("%{after}"));
+            let known: Vec<String> = DIRECTIVES.iter().map(|directive| format!("%{}", directive.0)).collect();
+            return Some(format!("{shown} is none of {}", known.join(" ")));
+        };
+        bytes += directive.1;
     }
     (bytes > LOG_FILE_BYTES_MAX).then(|| format!("it may be {bytes} bytes long, {LOG_FILE_BYTES_MAX} at most"))
 }
