@@ -57,8 +57,12 @@ const UNREACHED: &[(&str, &[&str])] = &[
         "how much is told or drawn",
         &[
             "COMMANDS_PRINTED_MAX",
+            "COMPARED_MAX",
             "ERRORS_LOGGED_MAX",
             "FSUS_PRINTED_MAX",
+            "KNOWN_NAMES_MAX",
+            "LOOKS_MAX",
+            "NAMES_MAX",
             "HISTORY_MAX",
             "LEFT_OUT_PRINTED_MAX",
             "LISTENING_LINES_MAX",

@@ -10,6 +10,8 @@ pub const PLAN_BYTES_MAX: u64 = 512 << 20;
 pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
 /// The most that `plan_bytes_max` may be: 1 TiB.
 pub const PLAN_BYTES_MOST: u64 = 1 << 40;
+/// What a small allocation takes beside its bytes.
+pub const ALLOCATION_BYTES: usize = 16;
 /// After so many bytes more the system is asked whether it has [`PROBE_BYTES`] left.
 const PROBE_EACH_BYTES: u64 = 4 << 20;
 /// What has to be left at a probe: what is charged until the next one, and what is not charged.

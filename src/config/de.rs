@@ -6,7 +6,7 @@
 //! map stands around ends the whole.
 
 use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
-use super::budget::Budget;
+use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
 use super::near;
 use super::node::{Content, Tree};
@@ -245,7 +245,7 @@ impl<'de> de::Deserializer<'de> for De<'_> {
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.content() {
-            Content::Str(s) if !self.found.charge(self.node, s.len()) => self.error(String::new()),
+            Content::Str(s) if !self.found.charge(self.node, s.len() + ALLOCATION_BYTES) => self.error(String::new()),
             Content::Str(s) => self.place(visitor.visit_str(s)),
             Content::Num(n) => self.error(format!("expected a text, found {n} (write \"{n}\", with quotes)")),
             _ => self.expected("a text"),

@@ -3,7 +3,7 @@
 //! JSON syntax itself is serde_json's: the text is checked by it as a whole, and walked over once after that, which needs
 //! no more than to know where values begin and end. Numbers and escaped texts are serde_json's again.
 
-use super::budget::{Budget, Over};
+use super::budget::{ALLOCATION_BYTES, Budget, Over};
 use super::diag::DIAGS_MAX;
 use super::steps::step;
 use serde::de::Deserialize;
@@ -295,7 +295,7 @@ impl<'a> Builder<'a> {
             b'[' => self.list(at, node, depth)?,
             b'"' => {
                 let (text, end) = self.string(at)?;
-                self.charge(at, text.len())?;
+                self.charge(at, text.len() + ALLOCATION_BYTES)?;
                 (Content::Str(text.into()), end)
             }
             b't' => (Content::Bool(true), at + 4),
@@ -357,7 +357,7 @@ impl<'a> Builder<'a> {
         let mut next = self.skip(at + 1);
         while self.byte(next) != b'}' {
             let (text, end) = self.string(next)?;
-            self.charge(next, text.len())?;
+            self.charge(next, text.len() + ALLOCATION_BYTES)?;
             let key = self.push(next, node, Step::Root)?;
             if let Some(n) = self.nodes.get_mut(key as usize) {
                 n.step = Step::Key(key);

@@ -30,7 +30,7 @@ pub struct CommandDraft {
 }
 
 /// What a field of a list takes: in the list, and in the plan.
-const LIST_FIELD_BYTES: usize = size_of::<ResponseField>() + size_of::<Field>() + 64;
+const LIST_FIELD_BYTES: usize = size_of::<ResponseField>() + size_of::<Field>() + 160;
 
 /// What a value takes beside itself.
 fn json_bytes(json: &Json) -> usize {

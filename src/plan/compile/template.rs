@@ -56,6 +56,9 @@ pub struct TemplateDraft {
     pub path: PathBuf,
 }
 
+/// What a command takes beside its fields: in the plan, and to be found by its key.
+const COMMAND_BYTES: usize = 2 * size_of::<(Command, CommandDraft)>() + 512;
+
 /// Compiles a template. `None` after errors that were told.
 pub fn template(
     diags: &mut Diags,
@@ -135,7 +138,7 @@ pub fn template(
     let around = sample::Around::new(&plan, raw_left, raw_tail);
     let bases = Bases::default();
     for raw in protocol.data_frame.iter().flatten() {
-        if diags.is_over() {
+        if !diags.charge(raw.pos, COMMAND_BYTES, "a command") {
             return None;
         }
         let compiled = command::command(diags, &plan, flag.as_deref(), raw);

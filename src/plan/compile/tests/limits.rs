@@ -292,3 +292,24 @@ fn limit_shown_chars_max() {
         assert!(!told.is_empty() && told.len() < 500, "{} bytes", told.len());
     }
 }
+
+#[test]
+fn limit_area_fields_max() {
+    let header = |n: usize| {
+        let more = (3..n).map(|i| json!({"name": format!("f{i}"), "length": 1}));
+        let first = files()["t.json"]["protocol"]["pdu_left"].as_array().unwrap().clone();
+        Value::Array(first.into_iter().chain(more).collect())
+    };
+    let line = "/protocol/pdu_left/128: error: 129 fields of the header (at most 128)";
+    value("/t.json/protocol/pdu_left", header(128), header(129), line);
+}
+
+#[test]
+fn limit_refusal_ok_max() {
+    let refusal = |n: usize| {
+        let ok: Vec<String> = (0..n).map(|i| format!("{:02X}", i % 256)).collect();
+        json!({"field": "address", "ok": ok})
+    };
+    let line = "/protocol/refusal: error: 257 values in `ok` (at most 256)";
+    value("/t.json/protocol/refusal", refusal(256), refusal(257), line);
+}
