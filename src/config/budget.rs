@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 /// Bytes of one configuration, if it says nothing else: files, what is read from them, and what is served. A reload has
 /// as many beside what is served meanwhile.
-pub const PLAN_BYTES_MAX: u64 = 512 << 20;
+pub const PLAN_BYTES_DEFAULT: u64 = 512 << 20;
 /// The least that `plan_bytes_max` may be.
 pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
 /// The most that `plan_bytes_max` may be: 1 TiB.
@@ -55,7 +55,7 @@ impl Over {
 impl Default for Budget {
     fn default() -> Self {
         let of = Cell::new;
-        Self { max: of(PLAN_BYTES_MAX), used: of(0), probe_at: of(PROBE_EACH_BYTES) }
+        Self { max: of(PLAN_BYTES_DEFAULT), used: of(0), probe_at: of(PROBE_EACH_BYTES) }
     }
 }
 

@@ -387,7 +387,7 @@ fn check_comes(
 }
 
 /// Comparisons of commands with one key that a template takes; past them those that nothing can tell apart are not looked for.
-const COMPARED_MAX: usize = 4_000_000;
+const SAME_KEY_COMPARED_MAX: usize = 4_000_000;
 
 /// Marks commands that share a key, and tells of those that nothing can tell apart.
 pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, CommandDraft)]) {
@@ -398,7 +398,7 @@ pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, C
     }
     let mut groups: Vec<Vec<usize>> = groups.into_values().filter(|numbers| numbers.len() > 1).collect();
     groups.sort_unstable();
-    let mut left = COMPARED_MAX;
+    let mut left = SAME_KEY_COMPARED_MAX;
     for numbers in &groups {
         for &number in numbers {
             let command = &mut commands[number].0;

@@ -5,6 +5,7 @@
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
+//! - `registers`: those of a device, and how long they may become.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`effect`]: keys that do nothing where they are.
@@ -27,6 +28,7 @@ mod identity;
 pub mod length;
 pub mod log_file;
 pub mod payload;
+mod registers;
 pub mod reply;
 pub mod rule_files;
 pub mod rules;

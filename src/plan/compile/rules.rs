@@ -7,6 +7,7 @@ use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
 use super::payload::ByPlace;
+use super::registers::{NEVER_SET, Registers, registers, set_text};
 use super::reply::{self, ResponseField, Sources, header_lookup};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
@@ -15,11 +16,11 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
 use crate::config::steps::step;
 use crate::plan::fault::{BURST_MAX, FaultSet};
-use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, REGISTER_BYTES_MAX, Register, Reply, Rule, SetRegister};
+use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Part, Register, Reply, Rule, SetRegister};
 use crate::plan::template::{Computed, Constant, Offset, Slot, Template};
 use crate::plan::transfer::Payload;
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ pub struct DeviceRules {
 }
 
 /// The commands that one key of a rule file names, and the names of their fields.
-struct Key<'n, 'a> {
+pub(super) struct Key<'n, 'a> {
     draft: &'a TemplateDraft,
     numbers: &'n [usize],
     requests: &'n Requests<'a>,
@@ -47,7 +48,7 @@ struct Key<'n, 'a> {
 }
 
 impl<'n, 'a> Key<'n, 'a> {
-    fn new(draft: &'a TemplateDraft, numbers: &'n [usize], requests: &'n Requests<'a>) -> Self {
+    pub(super) fn new(draft: &'a TemplateDraft, numbers: &'n [usize], requests: &'n Requests<'a>) -> Self {
         Self { draft, numbers, requests, replies: OnceCell::new(), asked: OnceCell::new() }
     }
 
@@ -86,27 +87,12 @@ impl<'n, 'a> Key<'n, 'a> {
 }
 
 /// Names as one command sees them.
-struct CommandScope<'s, 'n, 'a> {
-    key: &'s Key<'n, 'a>,
+pub(super) struct CommandScope<'s, 'n, 'a> {
+    pub(super) key: &'s Key<'n, 'a>,
     /// The command; of others with the same key, a name that only they have is empty here.
-    number: usize,
-    registers: &'s Registers,
+    pub(super) number: usize,
+    pub(super) registers: &'s Registers,
 }
-
-#[derive(Default)]
-struct Registers {
-    numbers: HashMap<String, u32>,
-    all: Vec<Register>,
-    /// Those that some value reads.
-    read: RefCell<HashSet<u32>>,
-    /// Hex digits of the FSU's id.
-    id_digits: usize,
-    /// Names that are read and that no rule of this device sets; told once per rule.
-    unset: RefCell<BTreeSet<String>>,
-}
-
-/// The number of a register that no rule sets: always empty.
-const NEVER_SET: u32 = u32::MAX;
 
 impl Scope for CommandScope<'_, '_, '_> {
     fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
@@ -232,7 +218,7 @@ fn answered_by_transfer(plan: &Template, number: usize) -> bool {
 }
 
 /// The commands that a rule key names.
-fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
+pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
     let digits = key_digits(key);
     let joined = digits.concat();
     let same = |number: &usize| {
@@ -248,152 +234,12 @@ fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
 }
 
 /// The entries of an object of fields, comments left out.
-fn fields_of(map: &Map<At<Json>>) -> impl Iterator<Item = (&At<String>, &At<Json>)> {
+pub(super) fn fields_of(map: &Map<At<Json>>) -> impl Iterator<Item = (&At<String>, &At<Json>)> {
     map.0.iter().map(|(name, value)| (name, value))
 }
 
-fn is_comment(name: &str) -> bool {
+pub(super) fn is_comment(name: &str) -> bool {
     matches!(name, "desc" | "description")
-}
-
-/// All registers that any rule sets, with their longest text.
-fn registers<'a>(
-    diags: &mut Diags,
-    draft: &'a TemplateDraft,
-    requests: &Requests<'a>,
-    files: &[(PathBuf, At<RawRules>)],
-    id_digits: usize,
-) -> Registers {
-    let mut registers = Registers { id_digits, ..Registers::default() };
-    let mut keys: Vec<Vec<usize>> = Vec::new();
-    let mut sets: Vec<Set<'_>> = Vec::new();
-    for (_, file) in files {
-        for (key, list) in &file.value.0.0 {
-            let numbers = commands_of(draft, &key.value);
-            for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
-                if is_comment(&name.value) {
-                    continue;
-                }
-                if let Err(wrong) = expr::register_name(&name.value) {
-                    diags.error(name.pos, wrong);
-                    continue;
-                }
-                if !registers.numbers.contains_key(&name.value) {
-                    registers.numbers.insert(name.value.clone(), registers.all.len() as u32);
-                    registers.all.push(Register { name: name.value.as_str().into(), bytes_max: 0 });
-                }
-                let register = registers.numbers.get(&name.value).copied().unwrap_or_default();
-                let room = SET_BYTES * numbers.len() + name.value.len();
-                if !diags.charge(name.pos, room, "a register that is set") {
-                    return registers;
-                }
-                let key = keys.len();
-                sets.extend(numbers.iter().map(|&number| Set { register, key, number, value }));
-            }
-            keys.push(numbers);
-        }
-    }
-    let of: Vec<Key<'_, '_>> = keys.iter().map(|numbers| Key::new(draft, numbers, requests)).collect();
-    let sources: Vec<Source> = sets.iter().filter_map(|set| source(&of[set.key], set, &registers)).collect();
-    lengthen(&sources, &mut registers.all);
-    for Set { value, .. } in &sets {
-        if set_text(&value.value).is_none() {
-            diags.error(value.pos, "a register keeps a text or a number");
-        }
-    }
-    registers
-}
-
-/// One place where a register is set, for one command.
-struct Set<'r> {
-    register: u32,
-    /// The key of the rule file, by number.
-    key: usize,
-    number: usize,
-    value: &'r At<Json>,
-}
-
-/// What a place where a register is set takes while they are looked at.
-const SET_BYTES: usize = size_of::<Set<'_>>() + size_of::<Source>() + 32;
-
-/// How long a register may become at one place: so many bytes, and the registers that the value reads.
-struct Source {
-    register: u32,
-    bytes: usize,
-    reads: Vec<u32>,
-}
-
-/// `None`: the value is wrong, which is told where the rule is compiled.
-fn source(key: &Key<'_, '_>, set: &Set<'_>, registers: &Registers) -> Option<Source> {
-    let text = set_text(&set.value.value)?;
-    let scope = CommandScope { key, number: set.number, registers };
-    let parsed = expr::parse(&text, &scope);
-    // What is asked of registers here is no use of them.
-    registers.read.borrow_mut().clear();
-    registers.unset.borrow_mut().clear();
-    let expr = parsed.ok()?;
-    let reads = expr.parts.iter().filter_map(|part| match part {
-        Part::Register(number) if *number != NEVER_SET => Some(*number),
-        _ => None,
-    });
-    Some(Source { register: set.register, bytes: expr.bytes_max, reads: reads.collect() })
-}
-
-/// Says how long registers may become: a text set from others is as long as all of them. One that is, by whatever way, set
-/// from itself and grows may have any length.
-fn lengthen(sources: &[Source], registers: &mut [Register]) {
-    let mut readers: Vec<Vec<usize>> = vec![Vec::new(); registers.len()];
-    let mut unknown_reads: Vec<usize> = sources.iter().map(|source| source.reads.len()).collect();
-    let mut unknown_sources = vec![0_usize; registers.len()];
-    for (number, source) in sources.iter().enumerate() {
-        step(1 + source.reads.len());
-        source.reads.iter().for_each(|&read| readers[read as usize].push(number));
-        unknown_sources[source.register as usize] += 1;
-    }
-    let len = |source: &Source, registers: &[Register]| {
-        step(1 + source.reads.len());
-        let read: usize = source.reads.iter().map(|&read| registers[read as usize].bytes_max).sum();
-        (source.bytes + read).min(REGISTER_BYTES_MAX)
-    };
-    // First those that are set from none, or from such: each is known once all places that set it are.
-    let mut known: VecDeque<usize> = (0..sources.len()).filter(|&number| unknown_reads[number] == 0).collect();
-    while let Some(number) = known.pop_front() {
-        let source = &sources[number];
-        let index = source.register as usize;
-        registers[index].bytes_max = registers[index].bytes_max.max(len(source, registers));
-        unknown_sources[index] -= 1;
-        if unknown_sources[index] == 0 {
-            for &reader in &readers[index] {
-                unknown_reads[reader] -= 1;
-                if unknown_reads[reader] == 0 {
-                    known.push_back(reader);
-                }
-            }
-        }
-    }
-    // The others go round in a circle.
-    let mut grown = vec![0_usize; registers.len()];
-    let mut waiting: VecDeque<usize> = (0..sources.len()).filter(|&number| unknown_reads[number] > 0).collect();
-    while let Some(number) = waiting.pop_front() {
-        let index = sources[number].register as usize;
-        let len = len(&sources[number], registers);
-        if len > registers[index].bytes_max {
-            grown[index] += 1;
-            registers[index].bytes_max = if grown[index] > GROWN_MAX { REGISTER_BYTES_MAX } else { len };
-            waiting.extend(&readers[index]);
-        }
-    }
-}
-
-/// How often a register in a circle is found to be longer before it is taken to have any length.
-const GROWN_MAX: usize = 32;
-
-fn set_text(json: &Json) -> Option<String> {
-    match json {
-        Json::Str(text) => Some(text.clone()),
-        Json::Num(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 fn rule(

@@ -84,13 +84,6 @@ pub fn template(
         diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
         return None;
     }
-    for (list, what) in [(raw_left, "header"), (raw_tail, "tail")] {
-        if let Some(first) = list.get(AREA_FIELDS_MAX) {
-            let text = format!("{} fields of the {what} (at most {AREA_FIELDS_MAX})", list.len());
-            diags.error(first.pos, text);
-            return None;
-        }
-    }
     let (mut left, left_len) = area(diags, raw_left, false);
     let (mut tail, tail_len) = area(diags, raw_tail, true);
     if left.len() != raw_left.len() || tail.len() != raw_tail.len() {
@@ -192,7 +185,12 @@ pub fn encodings() -> [(&'static str, Encoding); 2] {
 fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, usize) {
     let mut fields: Vec<Field> = Vec::new();
     let mut len = 0;
-    for raw in list {
+    for (number, raw) in list.iter().enumerate() {
+        if number == AREA_FIELDS_MAX {
+            let what = if tail { "tail" } else { "header" };
+            diags.error(raw.pos, format!("{} fields of the {what} (at most {AREA_FIELDS_MAX})", list.len()));
+            break;
+        }
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
             continue;

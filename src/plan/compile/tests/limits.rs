@@ -313,3 +313,19 @@ fn limit_refusal_ok_max() {
     let line = "/protocol/refusal: error: 257 values in `ok` (at most 256)";
     value("/t.json/protocol/refusal", refusal(256), refusal(257), line);
 }
+
+#[test]
+fn limit_pointer_key_chars_max() {
+    let told = |n: usize| lines(&json!({"default.json": {"01": {"k".repeat(n): 1}}})).concat();
+    assert!(told(100).contains(&format!("/01/{}: warning", "k".repeat(100))), "{}", told(100));
+    assert!(told(101).contains(&format!("/01/{}...: warning", "k".repeat(100))), "{}", told(101));
+}
+
+#[test]
+fn limit_grown_max() {
+    // Set from each other without growing, and growing each time.
+    let rule = |text: &str| json!({"01": {"set": {"a": text, "b": "${reg(a)}$"}, "data": {"shown": "${reg(b)}$"}}});
+    assert_eq!(lines(&json!({"default.json": rule("${reg(b)}$")})), [""; 0]);
+    let told = lines(&json!({"default.json": rule("${reg(b)}$x")})).concat();
+    assert!(told.ends_with("`${reg(b)}$` may be 4096 bytes long, and the field holds 60"), "{told}");
+}
