@@ -73,7 +73,7 @@ const PAGE_BYTES: usize = 65_536;
 const OUT_BYTES: usize = size_of::<[u32; 4]>();
 /// A datagram with what the kernel says beside it, which stands before it.
 const BUFFER_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
-/// Distance of the buffers, as [`STRIDE`].
+/// Distance of the buffers, as `STRIDE` in the parent module.
 const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
 /// Bytes received from a connection at once. It comes to its turn again when the others have had theirs.
 pub(in crate::shard) const READ_BYTES: usize = 16 << 10;
