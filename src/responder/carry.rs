@@ -4,6 +4,7 @@ use super::state::{DeviceState, FsuState};
 use super::transfer;
 use crate::plan::fleet::{Device, Fsu};
 use crate::plan::rule::Rule;
+use std::collections::{HashMap, VecDeque};
 
 /// The state of an FSU that was `was` and is `is` now.
 ///
@@ -37,23 +38,29 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
 }
 
 fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut DeviceState) {
+    let mut registers: HashMap<&str, usize> = HashMap::new();
+    for (number, register) in was.registers.iter().enumerate() {
+        registers.entry(&register.name).or_insert(number);
+    }
     for (register, text) in is.registers.iter().zip(&mut memory.registers) {
-        let number = was.registers.iter().position(|other| other.name == register.name);
+        let number = registers.get(&*register.name).copied();
         if let Some(kept) = number.and_then(|number| old.registers.get(number))
             && kept.len() <= register.bytes_max
         {
             text.clone_from(kept);
         }
     }
-    let commands = is.template.commands.iter().zip(&is.rules);
-    for (command, rules) in commands.filter(|(_, rules)| rules.iter().any(|rule| rule.cycle.is_some())) {
-        // Entries that share a key stand in the order of the file.
-        let nth = is.template.commands.iter().take_while(|other| !std::ptr::eq(*other, command));
-        let nth = nth.filter(|other| other.key_text == command.key_text).count();
-        let same = was.template.commands.iter().enumerate().filter(|(_, other)| other.key_text == command.key_text);
-        let Some(before) = same.map(|(number, _)| number).nth(nth).and_then(|number| was.rules.get(number)) else {
-            continue;
-        };
+    if is.cycles == 0 || was.cycles == 0 {
+        return;
+    }
+    // Entries that share a key stand in the order of the file.
+    let mut numbers: HashMap<&str, VecDeque<usize>> = HashMap::new();
+    for (number, command) in was.template.commands.iter().enumerate() {
+        numbers.entry(&command.key_text).or_default().push_back(number);
+    }
+    for (command, rules) in is.template.commands.iter().zip(&is.rules) {
+        let number = numbers.get_mut(&*command.key_text).and_then(VecDeque::pop_front);
+        let Some(before) = number.and_then(|number| was.rules.get(number)) else { continue };
         for (before, rule) in before.iter().zip(rules) {
             if let Some((place, kept)) = place_of(rule, &mut memory.cycles).zip(kept_place(before, rule, old)) {
                 *place = kept;

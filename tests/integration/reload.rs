@@ -288,3 +288,35 @@ fn what_takes_a_restart_is_said() {
     run.stop();
     assert!(!tree.path("elsewhere").exists());
 }
+
+/// A reload past the budget leaves what is served, and says what did not fit.
+#[test]
+fn h09_a_reload_past_the_budget_changes_nothing() {
+    let site = [fsu("site", ID, "udp", &json!({}))];
+    let tree = Tree::new(&site, &json!({"limits": {"plan_bytes_max": 4_194_304}}));
+    let mut run = Run::start(&tree, &[]);
+    let turns = vec![r#"{"level":1}"#; 100_000].join(",");
+    tree.write("meter/rules/default.json", &format!(r#"{{"01": {{"cycle": [{turns}]}}}}"#));
+    run.signal(rustix::process::Signal::HUP);
+    tree.until_logged("reload failed");
+    assert_eq!(level(&run, "site", ID), 513);
+    set_level(&tree, 7);
+    run.reload();
+    assert_eq!(level(&run, "site", ID), 7);
+    let ended = run.stop();
+    assert!(ended.stderr.contains("past `limits.plan_bytes_max` (4194304, of which "), "{}", ended.stderr);
+}
+
+/// A million values are read for longer than a signal takes: the run ends without what is read.
+#[test]
+fn h10_a_signal_ends_a_reload_at_once() {
+    let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
+    let run = Run::start(&tree, &[]);
+    let values = "1,".repeat(1_500_000);
+    tree.write("meter/rules/default.json", &format!(r#"{{"_": [{values}1], "01": {{"data": {{"colour": 1}}}}}}"#));
+    run.signal(rustix::process::Signal::HUP);
+    tree.until_logged("the configuration is read anew");
+    let ended = run.stop();
+    assert_eq!((ended.count("/run/reloads"), ended.count("/run/reloads_failed")), (0, 0));
+    assert!(!ended.stderr.contains("colour"), "{}", ended.stderr);
+}
