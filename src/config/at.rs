@@ -74,6 +74,9 @@ impl<T> Default for OneOrMany<T> {
     }
 }
 
+/// Elements that a list has room for from the start.
+const SIZE_HINT_MAX: usize = 1_024;
+
 // Names that tell `de` what is asked of it.
 pub(super) const AT: &str = "$At";
 pub(super) const MAP: &str = "$Map";
@@ -118,7 +121,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<Map<T>> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map<T>, A::Error> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
@@ -140,7 +143,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<OneOrMany<T>> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneOrMany<T>, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
         while let Some(element) = seq.next_element()? {
             list.push(element);
         }
@@ -189,7 +192,7 @@ impl<'de> Visitor<'de> for Parts<Json> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut list = Vec::new();
+        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
         while let Some(element) = seq.next_element()? {
             list.push(element);
         }

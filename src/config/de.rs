@@ -314,6 +314,11 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
         self.left.next().map(|&node| seed.deserialize(self.de.at(node))).transpose()
     }
 
+    /// So that a short list has no room for more than it holds.
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.len())
+    }
+
     /// A wrong element is recorded and left out.
     fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Error> {
         for &node in self.left.by_ref() {
@@ -337,6 +342,15 @@ impl<'de> SeqAccess<'de> for One<'_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         self.0.take().map(|de| seed.deserialize(de)).transpose()
+    }
+
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Error> {
+        let de = self.0.take().filter(|de| de.found.charge(de.node, size_of::<T>()));
+        de.map(T::deserialize).transpose()
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.0.is_some().into())
     }
 }
 
@@ -409,6 +423,10 @@ impl<'de> MapAccess<'de> for Entries<'_> {
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Error> {
         seed.deserialize(self.de.at(self.value))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left.len())
     }
 
     /// A wrong value is recorded and taken as absent, where it may be.
