@@ -74,8 +74,8 @@ impl<T> Default for OneOrMany<T> {
     }
 }
 
-/// Elements that a list has room for from the start.
-const SIZE_HINT_MAX: usize = 1_024;
+/// Elements that a list has room for from the start, where it is said to have as many or more.
+const HINTED_ELEMENTS: usize = 1_024;
 
 // Names that tell `de` what is asked of it.
 pub(super) const AT: &str = "$At";
@@ -121,7 +121,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<Map<T>> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map<T>, A::Error> {
-        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
+        let mut entries = Vec::with_capacity(map.size_hint().unwrap_or(0).min(HINTED_ELEMENTS));
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
@@ -143,7 +143,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Parts<OneOrMany<T>> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<OneOrMany<T>, A::Error> {
-        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
+        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(HINTED_ELEMENTS));
         while let Some(element) = seq.next_element()? {
             list.push(element);
         }
@@ -192,7 +192,7 @@ impl<'de> Visitor<'de> for Parts<Json> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Json, A::Error> {
-        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(SIZE_HINT_MAX));
+        let mut list = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(HINTED_ELEMENTS));
         while let Some(element) = seq.next_element()? {
             list.push(element);
         }
