@@ -1,4 +1,4 @@
-//! At most so many of a kind in a second; past that they are counted, for one line about all of them.
+//! Lets at most a given number of each kind pass in a second. The rest are counted, for one line about all of them.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 

@@ -20,7 +20,7 @@ const RUN: RunContext = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0
 const UNIX_MS: i64 = 1_768_239_003_000;
 const ACCEPT: usize = 14;
 
-/// What an FSU sends where it may send so many bytes.
+/// What an FSU sends where it may send that many bytes.
 struct Sent {
     room_bytes: usize,
     frames: Vec<Vec<u8>>,
@@ -163,7 +163,7 @@ fn h03_asking_again_does_not_hold_a_place_for_ever() {
         }
     }
     assert_eq!(held, 3_000);
-    // The next frame counts anew.
+    // The next frame starts its own count.
     let mut world = World::new(json!({"transfers_max": 1, "transfer_timeout_ms": 1_000}), 1_000);
     assert!(world.begins("127.0.0.1:1", 0));
     for ms in (0..30).map(|step| step * 500) {

@@ -195,7 +195,7 @@ pub fn address_bytes(shards: usize, queue_bytes: usize) -> u64 {
     ADDRESS_BYTES_BASE.saturating_add(shard.saturating_mul(shards as u64))
 }
 
-/// Whether the limit of address space leaves so many bytes: past it an allocation ends the program. The soft limit is not raised: whoever
+/// Whether the limit of address space leaves that many bytes: past it an allocation ends the program. The soft limit is not raised: whoever
 /// sets it means it.
 pub fn address_space(more: u64) -> Option<Missing> {
     let limit = getrlimit(Resource::As).current?;

@@ -205,7 +205,7 @@ fn failed_reload(text: &str) {
     unblocked::stderr(&format!("fsu-mock: reload failed, what was served is served on: {text}\n"));
 }
 
-/// Serves what was read anew, and says what came of it.
+/// Serves the configuration that was just read, and reports the result.
 fn reload(serving: &mut Serving<'_>, watch: Option<&mut Watch>, read: Read, words: Words) {
     let (done, files) = serving.reload(read);
     match done {

@@ -12,7 +12,7 @@ pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
 pub const PLAN_BYTES_MOST: u64 = 1 << 40;
 /// What a small allocation takes beside its bytes.
 pub const ALLOCATION_BYTES: usize = 16;
-/// After so many bytes more the system is asked whether it has [`PROBE_BYTES`] left.
+/// After that many more bytes the system is asked whether it has [`PROBE_BYTES`] left.
 const PROBE_EACH_BYTES: u64 = 4 << 20;
 /// What has to be left at a probe: what is charged until the next one, and what is not charged.
 const PROBE_BYTES: usize = 32 << 20;
@@ -28,7 +28,7 @@ pub struct Budget {
 /// Why something is not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// It is past the budget, of so many bytes, of which so many are used.
+    /// It is past the budget: the budget in bytes, and the bytes in use.
     Budget {
         /// `limits.plan_bytes_max`.
         max: u64,
@@ -40,7 +40,7 @@ pub enum Over {
 }
 
 impl Over {
-    /// What is said of `what`, which would take so many bytes.
+    /// The message about `what`, which would take that many bytes.
     pub fn text(self, what: &str, bytes: usize) -> String {
         match self {
             Self::Budget { max, used } => format!(
@@ -70,10 +70,10 @@ impl Budget {
         self.used.get()
     }
 
-    /// Takes so many bytes of it.
+    /// Takes that many bytes of it.
     ///
     /// # Errors
-    /// There are not so many left, here or in the system; then nothing is taken.
+    /// Fewer are left, here or in the system; then nothing is taken.
     pub fn charge(&self, bytes: usize) -> Result<(), Over> {
         let (max, used) = (self.max.get(), self.used.get());
         let next = used.saturating_add(bytes as u64);
@@ -88,7 +88,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Asks the system for so many bytes and some more, and gives them back.
+    /// Asks the system for that many bytes and some more, and gives them back.
     ///
     /// # Errors
     /// It has not that much. An allocation that fails elsewhere ends the program.

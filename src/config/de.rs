@@ -49,7 +49,7 @@ struct Found<'b> {
 }
 
 impl Found<'_> {
-    /// Is there room for so many bytes at that node?
+    /// Is there room for that many bytes at that node?
     fn charge(&self, node: u32, bytes: usize) -> bool {
         step(1);
         if self.over.get() {

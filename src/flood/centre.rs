@@ -139,7 +139,7 @@ const VERSION: u32 = 1;
 const LATE: f64 = 1.05;
 
 impl CentreReport {
-    /// What was heard in so many seconds, beside what should have been.
+    /// What was heard in that many seconds, beside what should have been.
     pub fn new(heard: &Heard, seconds: f64, expected: &[Expected], called: Called) -> Self {
         let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
         all.sort_unstable_by_key(|(id, _)| id.bytes);

@@ -12,7 +12,7 @@ use super::worker::Report as ThreadReport;
 use crate::plan::fleet::Transport;
 use std::collections::BTreeMap;
 
-/// A lag behind the plan, at p99, that a reader is told of.
+/// A lag behind the plan, at p99, that the report mentions.
 const LAG_US_MAX: f64 = 10_000.0;
 
 /// Sums up what the threads counted.

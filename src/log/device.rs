@@ -223,7 +223,7 @@ impl DeviceLog {
         }
     }
 
-    /// Makes files anew that are open and were removed or renamed.
+    /// Creates open files again that were removed or renamed.
     pub(super) fn look(&mut self) {
         let mut closed = false;
         for &number in &self.open {

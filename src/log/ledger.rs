@@ -96,7 +96,7 @@ impl Ledger {
         self.buffer.push(b'\n');
     }
 
-    /// Makes the file anew where it was removed or renamed.
+    /// Creates the file again if it was removed or renamed.
     pub(super) fn look(&mut self) {
         if let Err(error) = self.file.look() {
             self.trouble.note(&self.file.current(), &error, 0);

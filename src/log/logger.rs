@@ -496,7 +496,7 @@ impl Worker {
         self.tell_lost(queue.epoch, &left.lost);
     }
 
-    /// Makes files anew that somebody has removed or renamed.
+    /// Creates files again that somebody has removed or renamed.
     fn look(&mut self) {
         self.device.look();
         if let Some(ledger) = &mut self.ledger {

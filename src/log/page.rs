@@ -21,7 +21,7 @@ pub(super) struct Labels {
     pub(super) device: &'static str,
     /// A reply that was held back.
     pub(super) due: &'static str,
-    /// `after`, before so many milliseconds.
+    /// `after`, before that many milliseconds.
     pub(super) after: &'static str,
     pub(super) delay: &'static str,
     /// Held back by replies before it.

@@ -67,7 +67,7 @@ impl Rolling {
         Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written"))
     }
 
-    /// Makes the file anew where it was open and has lost its name.
+    /// Creates the file again if it was open and has lost its name.
     pub(super) fn look(&mut self) -> io::Result<()> {
         if self.notice() { self.open() } else { Ok(()) }
     }

@@ -79,7 +79,7 @@ impl SystemLog {
         level as usize <= self.level.load(Ordering::Relaxed)
     }
 
-    /// From now on each module has so many lines a second.
+    /// From now on each module has that many lines a second.
     pub(super) fn limit(&self) {
         self.limits.hold();
     }
@@ -357,7 +357,7 @@ impl SystemWriter {
         self.buffer.clear();
     }
 
-    /// Makes the file anew where it was removed or renamed.
+    /// Creates the file again if it was removed or renamed.
     pub(super) fn look(&mut self) {
         if let Some(rolling) = &mut self.rolling
             && let Err(error) = rolling.look()

@@ -157,7 +157,7 @@ fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
     in_a_row(&sizes, rule.burst as usize) * (1 + usize::from(doubled))
 }
 
-/// The most that so many entries of a cycle have together, one after the other from any of them on.
+/// The most that this number of consecutive entries of a cycle have together.
 fn in_a_row(sizes: &[usize], burst: usize) -> usize {
     let len = sizes.len().max(1);
     let (rounds, rest) = (burst / len, burst % len);

@@ -145,11 +145,11 @@ pub struct Scratch {
     pub text: Vec<u8>,
     /// What the framers saw in the bytes of a stream, by device.
     pub searches: Vec<Search>,
-    /// How far the search for frames has come in the connection at hand.
+    /// How far the search for frames has come in the current connection.
     pub progress: stream::Progress,
     /// The faults of the reply at hand.
     pub drawn: faults::Drawn,
-    /// What is known of the request at hand.
+    /// What is known about the current request.
     pub about: About,
     /// What is left of a burst.
     pub burst: reply::Burst,

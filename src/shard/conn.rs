@@ -51,7 +51,7 @@ pub struct Conn {
     pub muted: Option<FaultKind>,
     /// The FSU's half is to be closed once all is sent.
     pub half_closing: bool,
-    /// The system log tells of its end: it has told of it.
+    /// Its end belongs in the system log, as its beginning was logged.
     pub is_told: bool,
 }
 

@@ -334,7 +334,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.unsent_at(index, (socket, peer), lost(about), io);
     }
 
-    /// The same, where it is known whose and to whom.
+    /// The same, where the sender and the receiver are known.
     #[cold]
     pub(super) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };

@@ -73,7 +73,7 @@ impl Default for Shares {
 }
 
 impl Shares {
-    /// Of a pool of so many replies and bytes: less than 4 GiB.
+    /// A pool of that many replies and bytes: less than 4 GiB.
     pub fn with(replies_max: usize, bytes_max: usize) -> Self {
         let (fsus, peers) = (Vec::new(), Vec::new());
         Self { replies_max, bytes_max, all: Held::default(), fsus, peers, hasher: RandomState::new() }

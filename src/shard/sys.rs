@@ -188,7 +188,7 @@ pub(crate) fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Re
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Has a UDP socket keep what hosts tell of its datagrams, for [`refused`].
+/// Makes a UDP socket keep the errors that hosts report for its datagrams, for [`refused`].
 pub(crate) fn keep_errors(socket: BorrowedFd<'_>, six: bool) -> io::Result<()> {
     if six {
         turn_on(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVERR)?;

@@ -23,7 +23,7 @@ pub(super) enum Move {
 impl Move {
     const ALL: [Self; 4] = [Self::Online, Self::Offline, Self::Connected, Self::Closed];
 
-    /// What is said of so many of which nothing was said.
+    /// The line about that many events that had no line of their own.
     fn sum(self, count: u64) -> String {
         let s = if count == 1 { "" } else { "s" };
         match self {

@@ -1,4 +1,4 @@
-//! Two runs of the program whom somebody who forges a sender's address would have answer each other: that dies out.
+//! Two runs of the program and a datagram with a forged sender address: they must not keep answering each other.
 //!
 //! Nothing is forged here. A socket at the port of the second run asks the first one, which answers later; meanwhile the
 //! socket goes and the second run begins. The late reply is then as if the second one had asked.

@@ -72,7 +72,7 @@ fn most(p: &Protocol<'_>) -> usize {
 }
 
 impl Stream<'_> {
-    /// Bytes on the wire with so many raw ones in the data frame.
+    /// Bytes on the wire with that many raw ones in the data frame.
     fn wire_size(&self, data: usize) -> usize {
         let parts = self.p.left().iter().map(size).chain([data]).chain(self.p.tail().iter().map(size));
         parts.enumerate().map(|(i, bytes)| self.p.travel(i, &vec![0; bytes]).len()).sum()

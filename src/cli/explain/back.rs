@@ -364,7 +364,7 @@ fn answers(template: &Template, guess: &Guess) -> Answers {
     Answers { command, text, others }
 }
 
-/// What is told of a frame from the FSU.
+/// What `explain` says about a frame from the FSU.
 pub(super) fn verdict(what: &str) -> Verdict {
     Verdict { what: "from the FSU", reason: Some("from_the_fsu"), text: format!("{what}: nothing answers it") }
 }

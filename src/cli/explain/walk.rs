@@ -224,7 +224,7 @@ impl<'a> Walk<'a> {
     fn tcp(&mut self, input: &[u8]) -> Vec<Item> {
         let fsu = self.fsu;
         let (mut ears, mut state) = (Ears::default(), self.state.clone());
-        // Nothing more comes, but what is not whole is told of as such.
+        // Nothing more comes, but an incomplete frame is reported as such.
         self.scratch.progress = self.scratch.progress.with(Patience::Decide);
         let step = stream::on_bytes(&self.run, fsu, &mut state, input, self.moment, &mut self.scratch, &mut ears);
         let mut said = ears.0.into_iter().peekable();

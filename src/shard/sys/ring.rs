@@ -214,7 +214,7 @@ const COMPLETIONS: u32 = 4_096;
 const END_WAITS_MAX: usize = 100;
 
 impl Ring {
-    /// A ring with so many buffers for datagrams, and for bytes of connections: each a power of 2.
+    /// A ring with this many buffers for datagrams, and for bytes of connections: each a power of 2.
     pub(in crate::shard) fn new(datagrams: u16, bytes: u16) -> io::Result<(Self, Pool, Pool)> {
         let ring = IoUring::builder()
             .setup_single_issuer()

@@ -206,7 +206,7 @@ fn records_stand_in_the_order_and_at_the_time_of_the_wire() {
     );
 }
 
-/// A clock that is so many nanoseconds past a whole millisecond.
+/// A clock that is that many nanoseconds past a whole millisecond.
 fn past(ms: u64, ns: u64) -> Clock {
     let now = clock(ms, 0);
     let unix_ns = now.unix_ns + ns as i64;

@@ -13,7 +13,7 @@ fn world(transport: Transport, count: usize, replies_max: usize) -> World {
     world
 }
 
-/// What each FSU has answered and dropped for want of room: full, its share, its peer's share.
+/// What each FSU has answered, and dropped because there was no room: full, its share, its peer's share.
 fn told(world: &World) -> Vec<(u64, [u64; 3])> {
     let no_room = |counters: &Counters| Reason::NO_ROOM.map(|reason| counters.dropped[reason as usize]);
     world.serve.counters().iter().map(|(_, counters)| (counters.answered, no_room(counters))).collect()

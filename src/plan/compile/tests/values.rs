@@ -3,7 +3,7 @@
 use super::{check, check_all, files};
 use serde_json::{Value, json};
 
-/// What is told of a rule's value for the reply's field `shown`, places left out.
+/// The messages about a rule's value for the reply's field `shown`, places left out.
 fn shown(value: &str, expected: &[&str]) {
     let expected: Vec<String> = expected.iter().map(|text| format!("/01/data/shown: error: {text}")).collect();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();

@@ -32,7 +32,7 @@ fn n06_a_vendor_json_that_is_no_json_is_a_warning() {
     check("/vendor.json", Value::Null, &["error: cannot be read: Is a directory (os error 21)"]);
 }
 
-/// One entry, and the one thing told of it.
+/// One entry, and the one message about it.
 fn one(entry: Value, expected: Option<(&str, &str)>) {
     let line = expected.map(|(at, text)| format!("/0{at}: warning: {text}; the entry is left aside"));
     check("/vendor.json", json!([entry]), &line.iter().map(String::as_str).collect::<Vec<_>>());
