@@ -2,19 +2,17 @@
 
 use super::bind::Bound;
 use super::io::{Outcome, Written};
+use super::kernel;
 use super::message::mapped;
 use super::outbox::{Outbox, Parcel, Parcels};
 use super::reload::Sockets;
-use super::sys::{self, Sender, prefetch};
+use super::sys::{Sender, prefetch};
 use super::watch::Watch;
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A shard's own sockets, whose numbers are their places, and what they are used with.
 pub(super) struct Base {
@@ -42,7 +40,7 @@ pub(super) trait DriverIo: Sockets {
 
 /// A descriptor that wakes a shard when it is written to.
 pub(super) fn wake_up() -> io::Result<Arc<OwnedFd>> {
-    Ok(Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    Ok(Arc::new(kernel::eventfd()?))
 }
 
 impl Base {
@@ -106,13 +104,13 @@ impl Base {
 
     /// Not readable any more, until the next command.
     pub(super) fn clear_wake(&self) {
-        let _ = rustix::io::read(&*self.wake, &mut [0; 8]);
+        kernel::clear_eventfd(self.wake.as_fd());
     }
 
     /// Datagrams that a socket has lost for want of room, wrapping around.
     pub(super) fn lost(&self, index: u32) -> Option<u32> {
         match self.socket(index)? {
-            Bound::Udp(socket) => sys::lost(socket.as_fd()),
+            Bound::Udp(socket) => kernel::lost(socket.as_fd()),
             Bound::Tcp(_) => None,
         }
     }
@@ -127,15 +125,15 @@ impl Base {
         let six = self.six[first.socket as usize];
         let peer = if six { mapped(first.peer) } else { first.peer };
         if run == 1 && first.local.is_any() {
-            return (1, send_routed(socket, bytes, &peer));
+            return (1, send_routed(socket.as_fd(), bytes, &peer));
         }
         let parcels = |together| addressed(outbox.parcels(at, run, together), six);
-        let mut sent = self.sender.send(socket.as_fd(), parcels(self.together));
+        let mut sent = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(self.together));
         if let Err(error) = &sent
             && parcels(self.together).next().is_some_and(|first| first.segment_bytes > 0)
             && refused(error) != Outcome::Full
         {
-            let one_by_one = self.sender.send(socket.as_fd(), parcels(false));
+            let one_by_one = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(false));
             // An address that is no more ends in the same errors, also without segments.
             if is_no_segmentation(error) && (first.local.is_any() || one_by_one.is_ok()) {
                 log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
@@ -147,7 +145,7 @@ impl Base {
             && !first.local.is_any()
             && is_no_address(error)
         {
-            return (1, send_routed(socket, bytes, &peer));
+            return (1, send_routed(socket.as_fd(), bytes, &peer));
         }
         match sent {
             Ok(count) => (count, Outcome::Sent),
@@ -162,9 +160,8 @@ impl Base {
 
 /// Sends one datagram from whichever address routing says.
 #[inline]
-fn send_routed(socket: impl AsFd, bytes: &[u8], peer: &SocketAddr) -> Outcome {
-    let sent = rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, peer);
-    sent.map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
+fn send_routed(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Outcome {
+    kernel::send_to(socket, bytes, peer).map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
 }
 
 /// Parcels with their peers' addresses as the socket takes them.
@@ -187,7 +184,7 @@ pub(super) fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
 
 /// Writes to a stream what it takes at once.
 pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
-    match rustix::net::send(stream, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+    match kernel::send(stream.as_fd(), bytes) {
         Ok(count) => Written::Bytes(count),
         Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
         Err(errno) if is_peer_gone(errno) => Written::Gone,
@@ -197,20 +194,20 @@ pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
 
 /// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.
 pub(super) fn reset_when_closed(fd: impl AsFd) {
-    let _ = rustix::net::sockopt::set_socket_linger(fd, Some(Duration::ZERO));
+    let _ = kernel::linger_none(fd.as_fd());
 }
 
 /// Closes the sending half. A peer that is gone is told of by the next event.
 pub(super) fn shut_write(fd: impl AsFd) {
-    let _ = rustix::net::shutdown(fd, Shutdown::Write);
+    let _ = kernel::shutdown_write(fd.as_fd());
 }
 
 /// Before a stream is closed at the end: unread requests would make the kernel reset the connection, and lose replies that are on
 /// their way.
 pub(super) fn finish_stream(stream: &OwnedFd) {
-    let _ = rustix::net::shutdown(stream, Shutdown::Write);
+    let _ = kernel::shutdown_write(stream.as_fd());
     let mut unread = [0; 16 << 10];
-    let _ = rustix::net::recv(stream, &mut unread, RecvFlags::DONTWAIT);
+    let _ = kernel::recv(stream.as_fd(), &mut unread);
 }
 
 /// Whether it says no more than that the peer is gone: nothing to report.

@@ -5,9 +5,9 @@
 //! the kernel then, too.
 
 use super::handle::ShardError;
+use super::kernel;
 use crossbeam_channel::bounded;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::future::Future;
@@ -123,9 +123,8 @@ fn ready_at_once<T>(task: impl Future<Output = io::Result<T>>) -> io::Result<T> 
 
 /// Waits until a descriptor is readable, but not longer than `at_most`, to the microsecond.
 pub(super) fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
-    let time = Timespec { tv_sec: at_most.as_secs().cast_signed(), tv_nsec: at_most.subsec_nanos().into() };
-    match poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&time)) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
+    match kernel::poll_readable(fd, at_most) {
+        Ok(()) | Err(Errno::INTR) => Ok(()),
         Err(errno) => Err(errno.into()),
     }
 }

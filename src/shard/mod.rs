@@ -11,7 +11,7 @@
 //! - [`clients`]: the centres an FSU knows. [`local`]: at which address of this machine. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
-//!   work here. [`sys`]: all that is unsafe.
+//!   work here. [`sys`]: all that is unsafe, with the system calls ([`sys::calls`]), which drivers make as `kernel`.
 //! - [`bind`], [`handle`]: sockets, and starting a shard. [`executor`]: what runs it.
 
 mod base;
@@ -51,6 +51,8 @@ mod turn;
 mod udp;
 pub mod watch;
 pub mod wheel;
+
+use sys::calls as kernel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
 pub use executor::Executor;

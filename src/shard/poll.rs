@@ -9,6 +9,7 @@ use super::bind::Bound;
 use super::executor::{Executor, wait_readable};
 use super::handle::{Command, Ended};
 use super::io::ConnId;
+use super::kernel;
 use super::poll_io::{PollIo, Token};
 use super::protocol::Protocol;
 use super::serve::Serve;
@@ -16,12 +17,9 @@ use super::sys::{BATCH, READ_BYTES, Readiness, Receiver};
 use super::tap::Tap;
 use super::turn::{TURN_BYTES, Turn, park, yield_if_due};
 use crossbeam_channel::Receiver as Commands;
-use rustix::event::Timespec;
-use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::event::epoll::{Event, EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
 use std::io;
-use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::task::Poll;
 use std::time::Duration;
@@ -106,9 +104,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         Ok(self.turn.finish(&mut self.io))
     }
 
-    fn wait(&mut self, events: &mut Vec<Event>, wait: Duration) -> io::Result<usize> {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: wait.subsec_nanos().into() };
-        match epoll::wait(self.io.epoll(), events, Some(&timeout)) {
+    fn wait(&mut self, events: &mut [Event], wait: Duration) -> io::Result<usize> {
+        match kernel::epoll_wait(self.io.epoll(), events, wait) {
             Ok(count) => Ok(count),
             Err(Errno::INTR) => Ok(0),
             Err(errno) => Err(errno.into()),
@@ -137,7 +134,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         }
         let Some(cold) = self.cold.get_mut(index as usize) else { return };
         let max = if *cold > 0 { 1 } else { BATCH };
-        let received = self.receiver.receive(socket.as_fd(), max);
+        let received = kernel::receive(&mut self.receiver, socket.as_fd(), max);
         match &received {
             _ if max == 1 => *cold -= 1,
             Ok(count) if *count > 1 => {}
@@ -156,9 +153,9 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 // An error without a datagram is taken off the socket, or it would be told of for ever.
                 if flags.contains(EventFlags::ERR)
                     && let Some(Bound::Udp(socket)) = self.io.base().socket(index)
-                    && let Ok(Some(error)) = socket.take_error()
+                    && let Some(error) = kernel::take_error(socket.as_fd())
                 {
-                    self.on_socket_error(index, &error);
+                    self.on_socket_error(index, &error.into());
                 }
             }
             Err(error) => self.on_socket_error(index, &error),
@@ -173,9 +170,9 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     fn on_connections(&mut self, index: u32) {
         for _ in 0..ACCEPTS_MAX {
             let Some(Bound::Tcp(listener)) = self.io.base().socket(index) else { return };
-            match rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            match kernel::accept(listener) {
                 Ok((fd, peer)) => {
-                    let Some(peer) = peer.and_then(|peer| SocketAddr::try_from(peer).ok()) else { continue };
+                    let Some(peer) = peer else { continue };
                     let Some((id, fd)) = self.turn.on_accepted(index, fd, peer) else { continue };
                     if let Err(error) = self.io.add(id, fd) {
                         self.turn.serve.on_closed(id, error.raw_os_error(), self.turn.now, &mut self.io);

@@ -3,11 +3,11 @@
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::kernel::{self, epoll_add, epoll_delete, epoll_modify};
 use super::reload::Sockets;
 use super::serve::Subject;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{EventData, EventFlags};
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -81,10 +81,10 @@ pub(super) struct PollIo {
 impl PollIo {
     /// Watches these sockets, and the descriptor for commands.
     pub(super) fn new(base: Base) -> io::Result<Self> {
-        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, base.wake(), Token::Wake.data(), EventFlags::IN)?;
+        let epoll = kernel::epoll_create()?;
+        epoll_add(epoll.as_fd(), base.wake(), Token::Wake.data(), EventFlags::IN)?;
         for (index, socket) in base.sockets() {
-            epoll::add(&epoll, descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
+            epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
         }
         Ok(Self { epoll, base, streams: Vec::new() })
     }
@@ -100,7 +100,7 @@ impl PollIo {
         if self.streams.len() <= place {
             self.streams.resize_with(place + 1, || None);
         }
-        epoll::add(&self.epoll, &fd, Token::Conn(id).data(), EventFlags::IN)?;
+        epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(id).data(), EventFlags::IN)?;
         let interest = Interest { read: true, write: false };
         self.streams[place] = Some(Stream { generation: id.generation, fd, interest });
         Ok(())
@@ -115,13 +115,13 @@ impl PollIo {
     #[inline]
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
         let stream = self.stream(id).filter(|stream| stream.interest.read)?;
-        Some(rustix::net::recv(&stream.fd, buffer, RecvFlags::DONTWAIT).map(|(count, _)| count))
+        Some(kernel::recv(stream.fd.as_fd(), buffer))
     }
 
     /// The error that a connection's descriptor was marked with; `None`: it is closed already.
     pub(super) fn take_error(&mut self, id: ConnId) -> Option<Errno> {
         let stream = self.stream(id)?;
-        Some(rustix::net::sockopt::socket_error(&stream.fd).ok().and_then(Result::err).unwrap_or(Errno::CONNRESET))
+        Some(kernel::take_error(stream.fd.as_fd()).unwrap_or(Errno::CONNRESET))
     }
 }
 
@@ -133,7 +133,7 @@ impl DriverIo for PollIo {
 
     fn stage(&mut self, socket: Bound) -> io::Result<u32> {
         let index = self.base.vacant(|_| true);
-        epoll::add(&self.epoll, descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
+        epoll_add(self.epoll.as_fd(), descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
         self.base.put(index, socket);
         Ok(index)
     }
@@ -169,7 +169,7 @@ impl Io for PollIo {
         if stream.generation == conn.generation {
             stream.interest = interest;
             // It is in the set, so this fails for want of kernel memory only; the deadlines end the connection then.
-            let _ = epoll::modify(&self.epoll, &stream.fd, Token::Conn(conn).data(), flags);
+            let _ = epoll_modify(self.epoll.as_fd(), stream.fd.as_fd(), Token::Conn(conn).data(), flags);
         }
     }
 
@@ -197,13 +197,13 @@ impl Io for PollIo {
     fn set_accepting(&mut self, socket: u32, on: bool) {
         if let Some(bound) = self.base.socket(socket) {
             let flags = if on { EventFlags::IN } else { EventFlags::empty() };
-            let _ = epoll::modify(&self.epoll, descriptor(bound), Token::Socket(socket).data(), flags);
+            let _ = epoll_modify(self.epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
         }
     }
 
     fn stop_receiving(&mut self) {
         for (_, socket) in self.base.sockets() {
-            let _ = epoll::delete(&self.epoll, descriptor(socket));
+            let _ = epoll_delete(self.epoll.as_fd(), descriptor(socket));
         }
     }
 

@@ -8,17 +8,17 @@
 use super::base::DriverIo;
 use super::executor::Executor;
 use super::handle::{Command, Ended};
+use super::kernel::{self, Pool};
 use super::protocol::Protocol;
 use super::ring_io::{RingIo, conn};
 use super::serve::{Serve, Subject};
-use super::sys::{Done, Op, Pool, Readiness};
+use super::sys::{Done, Op, Readiness};
 use super::tap::Tap;
 use super::turn::{Turn, park, yield_if_due};
 use crossbeam_channel::Receiver as Commands;
 use rustix::io::Errno;
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -178,7 +178,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         let index = done.data as u32;
         // One whose peer has gone already has no peer's address.
         if let Some(fd) = done.accepted
-            && let Some(peer) = peer(&fd).filter(|_| !io.has_stopped)
+            && let Some(peer) = kernel::peer(fd.as_fd()).filter(|_| !io.has_stopped)
             && let Some((id, fd)) = turn.on_accepted(index, fd, peer)
         {
             io.add(id, fd);
@@ -204,10 +204,6 @@ fn subject(done: &Done) -> Option<Subject> {
         Op::Bytes => Some(Subject::Conn(conn(done.data))),
         _ => None,
     }
-}
-
-fn peer(fd: &OwnedFd) -> Option<SocketAddr> {
-    rustix::net::getpeername(fd).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok())
 }
 
 /// An operation has ended without anything having happened to its socket: cancelled, or there was no buffer left. What

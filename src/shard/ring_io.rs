@@ -7,10 +7,10 @@
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
+use super::kernel::{self, Pool, Ring};
 use super::reload::Sockets;
-use super::sys::{Op, Pool, READ_BYTES, Ring};
+use super::sys::{Op, READ_BYTES};
 use super::turn::TURN_BYTES;
-use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
@@ -80,7 +80,7 @@ impl RingIo {
     /// Receives from these sockets, and watches the descriptor for commands.
     pub(super) fn new(base: Base) -> io::Result<(Self, Pool, Pool)> {
         let (mut ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
-        let signal = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let signal = kernel::eventfd()?;
         ring.register_signal(signal.as_fd())?;
         let sockets = base.sockets().count();
         let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
@@ -232,7 +232,7 @@ impl RingIo {
 
     /// Not readable any more, until then.
     pub(super) fn clear_signal(&self) {
-        let _ = rustix::io::read(&self.signal, &mut [0; 8]);
+        kernel::clear_eventfd(self.signal.as_fd());
     }
 }
 

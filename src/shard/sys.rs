@@ -3,12 +3,13 @@
 
 #![allow(unsafe_code)]
 
+pub(super) mod calls;
 mod ring;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
-pub(super) use ring::{Done, Op, Pool, READ_BYTES, Ring};
+pub(super) use ring::{Done, Op, READ_BYTES, Ring};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;

@@ -7,6 +7,7 @@ use super::gather::{Gather, READY_MAX};
 use super::handle::Command;
 use super::handle::Ended;
 use super::io::ConnId;
+use super::kernel;
 use super::late::SENDS_A_STAMP;
 use super::local::Route;
 use super::message::{Received, canonical};
@@ -166,7 +167,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     #[inline]
     pub(super) fn let_gather(&mut self, wait: Duration, ready: impl FnOnce() -> io::Result<usize>) -> io::Result<()> {
         if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && ready()? < READY_MAX {
-            std::thread::sleep(self.gather.pause);
+            kernel::sleep(self.gather.pause);
         }
         Ok(())
     }

@@ -1,9 +1,10 @@
 //! Reads the clocks for a driver.
 
 use super::clock::Clock;
+use super::kernel::clock_ns;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::ClockId;
 
 /// Reads both clocks; knows the distance from UTC, looked up once a minute (it changes at whole minutes only).
 #[derive(Debug)]
@@ -23,8 +24,8 @@ impl Watch {
     /// Both clocks, now.
     #[inline]
     pub fn now(&mut self) -> Clock {
-        let unix_ns = nanos(ClockId::Realtime);
-        let mono_ns = nanos(ClockId::Monotonic);
+        let unix_ns = clock_ns(ClockId::Realtime);
+        let mono_ns = clock_ns(ClockId::Monotonic);
         let unix_ms = unix_ns / 1_000_000;
         let minute = unix_ms.div_euclid(60_000);
         if minute != self.minute {
@@ -46,13 +47,13 @@ impl Watch {
     /// The wall clock alone, in nanoseconds.
     #[inline]
     pub fn unix_ns(&self) -> i64 {
-        nanos(ClockId::Realtime)
+        clock_ns(ClockId::Realtime)
     }
 
     /// The monotonic clock alone, in nanoseconds.
     #[inline]
     pub fn mono_ns(&self) -> u64 {
-        nanos(ClockId::Monotonic).unsigned_abs()
+        clock_ns(ClockId::Monotonic).unsigned_abs()
     }
 }
 
@@ -93,12 +94,6 @@ impl Step {
         }
         ahead_ns
     }
-}
-
-#[inline]
-fn nanos(clock: ClockId) -> i64 {
-    let time = clock_gettime(clock);
-    time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
 #[cfg(test)]
