@@ -298,6 +298,13 @@ pub struct FloodArgs {
     /// The servers are echoes (bench/echo): right is what is the request byte for byte, checked as far as any reply
     #[arg(long, conflicts_with = "centre")]
     pub echo: bool,
+    /// All requests of a command are equal, where the flood file does not make them differ
+    ///
+    /// Else they differ in bytes that the reply takes over, which tells it apart from the reply to another one. With equal requests a lost
+    /// and a doubled reply cancel each other out, and the report says that its counts are uncertain. Exchanges of broadcast have
+    /// numbers.
+    #[arg(long, conflicts_with = "centre")]
+    pub equal: bool,
     /// Do not let the kernel cut and join runs of datagrams (UDP_SEGMENT, UDP_GRO)
     #[arg(long)]
     pub no_gso: bool,
@@ -331,7 +338,7 @@ pub struct FloodArgs {
     /// ever. Fails when no heartbeat came, or none of an FSU whose interval fits in the time.
     #[arg(long, value_name = "ADDR", conflicts_with_all = [
         "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "retries", "drop",
-        "connections", "pipelining", "sockets", "echo", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
+        "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
         "max_loss", "seed", "html", "from", "mock_stats", "judged",
     ])]
     pub centre: Option<SocketAddr>,

@@ -227,7 +227,7 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
     };
     let chosen = choice.chosen(fleet, transport).map_err(usage)?;
     let values = args.values.as_deref().map(|path| values(path, &chosen)).transpose()?.unwrap_or_default();
-    let wanted = Wanted { mix, values, echo: args.echo };
+    let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
     let mut profiles = Profiles::default();
     let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(usage)?;
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
@@ -268,6 +268,7 @@ fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Option
         threads,
         cpus,
         echo: args.echo,
+        equal: args.equal,
         sockets: args.sockets.into(),
         gso: !args.no_gso,
         retries: args.retries,

@@ -11,14 +11,15 @@ mod post;
 
 pub use choice::{check, notes};
 
+use super::account::Account;
+use super::book::{NOBODY, Seen};
 use super::expect::Wrong;
 use super::lane::{Flight, Settled, recycle};
 use super::live::Live;
 use super::options::{Options, Pace};
 use super::pacer::Due;
-use super::tally::Seen;
 use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
-use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
+use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
 use crate::client::exchange::{Exchange, Follows, Outcome, Patience, did};
 use crate::client::request::finish;
 use crate::client::verify::{Expected, expected};
@@ -66,8 +67,7 @@ struct Port {
     /// Its slots; number n of them goes by socket n + the port's own number, in turn.
     slots: Vec<u32>,
     slots_max: usize,
-    place: u32,
-    seq: u64,
+    place: Place,
     plans: Arc<[Expected]>,
 }
 
@@ -112,7 +112,8 @@ pub fn run(
     all.run(&mut Receiver::new())?;
     let drops = all.posts.iter().filter_map(|post| lost(post.socket.as_fd()));
     all.worker.book.tally.other.own_drops = drops.map(u64::from).sum();
-    Ok(all.worker.close(cpu, receive_buffer_bytes))
+    let targets: Vec<usize> = all.ports.iter().map(|port| port.target).collect();
+    Ok(all.worker.close(cpu, receive_buffer_bytes, &targets))
 }
 
 impl<'a> Broadcast<'a> {
@@ -131,11 +132,12 @@ impl<'a> Broadcast<'a> {
                 target: target_index,
                 slots: Vec::new(),
                 slots_max: slots_max(&target.profile, sockets.len()),
-                place: (target_index % target.profile.sequence.len()) as u32,
-                seq: 0,
+                place: Place::new((target_index % target.profile.sequence.len()) as u32),
                 plans: Arc::clone(plans),
             });
         }
+        let mut worker = worker;
+        worker.book.accounts = vec![Account::default(); ports.len()];
         Ok(Self {
             options,
             drops: Rng::with_seed(options.seed ^ (worker.number as u64).wrapping_add(0x6C6F_7373)),
@@ -269,18 +271,15 @@ impl<'a> Broadcast<'a> {
         let slot = &mut self.slots[slot_index as usize];
         let port = &mut self.ports[slot.port as usize];
         let target = &self.options.targets[port.target];
-        let sequence = &target.profile.sequence;
-        let request = sequence[port.place as usize];
-        port.place = (port.place + 1) % sequence.len() as u32;
-        port.seq += 1;
+        let (request, turn) = port.place.next(&target.profile);
         let prepared = &target.profile.requests[request as usize];
         let raw = &mut self.raw;
         let mut own = Vec::new();
-        if prepared.dynamic.is_empty() {
+        if !prepared.is_own() {
             raw.clear();
             raw.extend_from_slice(&prepared.raw);
         } else {
-            self.worker.renew(target, prepared, port.seq, raw, &mut self.plain);
+            self.worker.renew(target, prepared, turn, (&mut *raw, &mut self.plain));
             own = self.worker.spent.pop().unwrap_or_default();
             own.clear();
             own.extend_from_slice(raw);
@@ -304,7 +303,7 @@ impl<'a> Broadcast<'a> {
         slot.answer = Ok(());
         slot.until_ns = 0;
         // Its bytes are counted when they are posted.
-        self.worker.sent(prepared, &flight, 0);
+        self.worker.sent(prepared, slot.port, &flight, 0);
         slot.flight = Some(flight);
         self.post(slot_index);
     }
@@ -367,11 +366,12 @@ impl<'a> Broadcast<'a> {
     fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, socket: usize, now: u64) {
         self.worker.heard(bytes.len());
         let Some(&port_index) = self.by_address.get(&from) else {
-            self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
+            let seen = Seen { fsu: "", account: NOBODY, bytes, now_ns: now };
+            self.worker.book.unexpected(seen, "from an address that was not asked");
             return;
         };
         let target = &self.options.targets[self.ports[port_index as usize].target];
-        let seen = Seen { fsu: &target.name, bytes, now_ns: now };
+        let seen = Seen { fsu: &target.name, account: port_index, bytes, now_ns: now };
         let slot_index = match self.whose(port_index, socket, bytes) {
             Ok(slot) => slot,
             Err(why) => {
@@ -476,7 +476,8 @@ impl<'a> Broadcast<'a> {
         slot.should = None;
         let target = &self.options.targets[self.ports[slot.port as usize].target];
         let prepared = &target.profile.requests[flight.request as usize];
-        self.worker.book.gave_up(prepared.label, &target.name, &flight, || exchange_wire(exchange));
+        let seen = Seen { fsu: &target.name, account: slot.port, bytes: &[], now_ns: 0 };
+        self.worker.book.gave_up(prepared.label, seen, &flight, || exchange_wire(exchange));
         recycle(flight.raw, &mut self.worker.spent);
     }
 
@@ -543,15 +544,16 @@ impl<'a> Broadcast<'a> {
         let burst = flight.burst.as_ref();
         let (is_short, is_spoilt) = burst.map_or((false, false), |burst| (burst.left() > 0, burst.is_spoilt()));
         let flight = if is_short || matches!(outcome, Outcome::TimedOut | Outcome::Lost) {
-            book.gave_up(prepared.label, &target.name, &flight, || exchange_wire(exchange));
+            let seen = Seen { fsu: &target.name, account: slot.port, bytes: &[], now_ns: 0 };
+            book.gave_up(prepared.label, seen, &flight, || exchange_wire(exchange));
             Some(flight)
         } else {
             let settled = match right {
                 Ok(()) if is_spoilt => Settled::Spoilt(flight),
                 Ok(()) => Settled::Good(flight, false),
-                Err(wrong) => Settled::Wrong(flight, wrong),
+                Err(wrong) => Settled::Wrong { flight, wrong, overdue: false },
             };
-            let seen = Seen { fsu: &target.name, bytes, now_ns: now };
+            let seen = Seen { fsu: &target.name, account: slot.port, bytes, now_ns: now };
             let label = |flight: &Flight| requests[flight.request as usize].label;
             book.settled(settled, seen, label, |_: &Flight| exchange_wire(exchange))
         };
@@ -573,12 +575,9 @@ impl<'a> Broadcast<'a> {
             let (Some(exchange), Some(flight)) = (&mut slot.exchange, &slot.flight) else { continue };
             if is_stopped {
                 // A transfer may take long, and nobody waits for it any more.
-                let book = &mut self.worker.book;
-                if book.counts(flight) {
-                    let prepared = &self.options.targets[self.ports[slot.port as usize].target].profile;
-                    book.tally.rows[prepared.requests[flight.request as usize].label].sent -= 1;
-                    book.tally.transfers.abandoned += 1;
-                }
+                let prepared = &self.options.targets[self.ports[slot.port as usize].target].profile;
+                let label = prepared.requests[flight.request as usize].label;
+                self.worker.book.abandon(label, slot.port, flight);
                 slot.flight = None;
                 self.worker.open -= 1;
                 continue;

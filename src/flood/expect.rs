@@ -4,6 +4,7 @@
 //! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. Which
 //! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
 
+use super::echo::{Echo, Form};
 use crate::codec::checksum::write_number;
 use crate::codec::inner::{self, length_value_less};
 use crate::codec::reason::Reason;
@@ -126,6 +127,8 @@ pub struct Expect {
     key: Box<[(Offset, Box<[u8]>)]>,
     /// By entry of a rule's cycle, the numbers of its forms; for bursts, where entries have turns.
     entries: Box<[Box<[usize]>]>,
+    /// What every form takes over from the request.
+    echo: Echo,
 }
 
 /// Where a byte of a reply comes from.
@@ -168,17 +171,19 @@ impl Expect {
         let mut wire_lens: Vec<usize> = shapes.iter().map(|shape| shape.wire_len).collect();
         wire_lens.sort_unstable();
         wire_lens.dedup();
-        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into() }
+        let echo = echo(&shapes);
+        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into(), echo }
     }
 
     /// The request itself, from a server that does no work.
-    pub fn echo(template: &Template, request: &[u8]) -> Self {
+    pub fn of_echo(template: &Template, request: &[u8]) -> Self {
         let sources: Vec<Source> = (0..request.len()).map(Source::Request).collect();
         let wire_len = template.wire_len(request.len());
         let mut shape = shape(template, request, &sources, None);
         // The checksum is the request's, too.
         shape.copied = [Copied { from: 0, to: 0, len: request.len() }].into();
-        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into(), entries: [].into() }
+        let echo = echo(std::slice::from_ref(&shape));
+        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into(), entries: [].into(), echo }
     }
 
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.
@@ -188,32 +193,53 @@ impl Expect {
 
     /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.
     pub fn check(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
+        self.read(template, wire, scratch)?;
+        self.fits(request, raw(template, wire, scratch))
+    }
+
+    /// Is `wire` a whole frame, with the command's key? Its raw frame is [`raw`] then.
+    pub fn read(&self, template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
         let frame = inner::parse(template, wire, scratch).map_err(Wrong::Inner)?;
         inner::reply_lengths_ok(template, &frame).map_err(Wrong::Inner)?;
         if !inner::checksum_ok(template, &frame) {
             return Err(Wrong::Checksum);
         }
-        if !self.has_key(frame.raw) {
-            return Err(Wrong::Key);
-        }
+        if self.has_key(frame.raw) { Ok(()) } else { Err(Wrong::Key) }
+    }
+
+    /// Is a raw frame that was read right for a raw request?
+    pub fn fits(&self, request: &[u8], raw: &[u8]) -> Result<(), Wrong> {
         let mut worst = Wrong::Size;
         for shape in &self.shapes {
-            match shape.check(request, frame.raw) {
+            match shape.check_own(raw).and_then(|()| shape.check_copied(request, raw)) {
                 Ok(()) => return Ok(()),
                 Err(wrong) if wrong.depth() > worst.depth() => worst = wrong,
                 Err(_) => {}
             }
         }
-        if self.shapes.is_empty() {
-            return Err(Wrong::Silence);
-        }
-        Err(worst)
+        if self.shapes.is_empty() { Err(Wrong::Silence) } else { Err(worst) }
+    }
+
+    /// Would it be right for some request, whatever that has where the reply takes bytes over?
+    pub fn fits_any(&self, raw: &[u8]) -> bool {
+        self.shapes.iter().any(|shape| shape.check_own(raw).is_ok())
+    }
+
+    /// What every form takes over from the request.
+    pub fn echo(&self) -> &Echo {
+        &self.echo
+    }
+
+    /// Does every form take over this byte of the request?
+    pub fn echoes(&self, at: usize) -> bool {
+        self.echo.holds(at)
     }
 
     /// Which entries of its rule's cycle a reply looks like, in the order of the rules that this was made from.
     pub fn looks_like(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Vec<bool> {
         let Ok(frame) = inner::parse(template, wire, scratch) else { return vec![false; self.entries.len()] };
-        let fits: Vec<bool> = self.shapes.iter().map(|shape| shape.check(request, frame.raw).is_ok()).collect();
+        let right = |shape: &Shape| shape.check_own(frame.raw).and_then(|()| shape.check_copied(request, frame.raw));
+        let fits: Vec<bool> = self.shapes.iter().map(|shape| right(shape).is_ok()).collect();
         self.entries.iter().map(|forms| forms.iter().any(|&form| fits[form])).collect()
     }
 
@@ -235,8 +261,26 @@ impl Shape {
         })
     }
 
+    /// Can a reply have this form? Not where the rule always writes a header value that goes with the other form.
+    fn is_possible(&self) -> bool {
+        let Some(telltale) = &self.telltale else { return true };
+        let span = telltale.at..telltale.at + telltale.len;
+        let is_known = span.clone().all(|at| self.fixed.iter().any(|fixed| (fixed.at..fixed.at + fixed.len).contains(&at)));
+        !is_known || telltale.ok.iter().any(|ok| **ok == self.frame[span.clone()]) != telltale.refusing
+    }
+
+    /// What it takes over: of the reply, of the request.
+    fn taken(&self) -> Vec<(usize, usize)> {
+        let bytes = |copied: &Copied| {
+            let (to, from) = (copied.to, copied.from);
+            (0..copied.len).map(move |i| (to + i, from + i))
+        };
+        self.copied.iter().flat_map(bytes).collect()
+    }
+
+    /// All but what it takes over.
     #[inline]
-    fn check(&self, request: &[u8], raw: &[u8]) -> Result<(), Wrong> {
+    fn check_own(&self, raw: &[u8]) -> Result<(), Wrong> {
         if raw.len() != self.frame.len() {
             return Err(Wrong::Size);
         }
@@ -247,14 +291,28 @@ impl Shape {
             }
         }
         let same = |fixed: &Fixed| raw[fixed.at..fixed.at + fixed.len] == self.frame[fixed.at..fixed.at + fixed.len];
-        if !self.fixed.iter().all(same) {
-            return Err(Wrong::Static);
-        }
+        if self.fixed.iter().all(same) { Ok(()) } else { Err(Wrong::Static) }
+    }
+
+    /// What it takes over, of a frame that [`Self::check_own`] found right.
+    #[inline]
+    fn check_copied(&self, request: &[u8], raw: &[u8]) -> Result<(), Wrong> {
         let copied = |copied: &Copied| {
             request.get(copied.from..copied.from + copied.len) == Some(&raw[copied.to..copied.to + copied.len])
         };
         if self.copied.iter().all(copied) { Ok(()) } else { Err(Wrong::Copied) }
     }
+}
+
+/// The raw frame of one that was read: itself, or what it was decoded to.
+pub fn raw<'a>(template: &Template, wire: &'a [u8], scratch: &'a [u8]) -> &'a [u8] {
+    inner::parsed(template, wire, scratch).raw
+}
+
+/// What all of these forms that are possible take over.
+fn echo(shapes: &[Shape]) -> Echo {
+    let possible = shapes.iter().filter(|shape| shape.is_possible());
+    Echo::new(&possible.map(|shape| Form { len: shape.frame.len(), taken: shape.taken() }).collect::<Vec<_>>())
 }
 
 /// The forms of one reply: as it is, and empty where it may refuse.

@@ -1,8 +1,8 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
-use super::report::{Counts, FloodReport, LatencyReport, Second};
+use super::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
 use super::svg::{Axis, Line, chart, tick};
-use super::text::{counted, thousands, time, time_of};
+use super::text::{counted, thousands, time, time_of, uncertain};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -36,6 +36,7 @@ pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
     if let Some(mock) = mock {
         mock_section(mock, &mut out);
     }
+    fsus(report, &mut out);
     left_out(report, &mut out);
     samples(report, &mut out);
     configuration(report, &mut out);
@@ -44,7 +45,10 @@ pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
 }
 
 fn verdict(report: &FloodReport, out: &mut String) {
-    let _ = if report.verdict.passed {
+    let _ = if report.verdict.passed && !report.verdict.certain {
+        let why = uncertain(report);
+        writeln!(out, "<p class=\"verdict\"><strong>Passed, but uncertain</strong>: {why}.</p>")
+    } else if report.verdict.passed {
         let right = "every reply was right, and no more were lost than allowed";
         writeln!(out, "<p class=\"verdict\"><strong>Passed</strong>: {right}.</p>")
     } else {
@@ -76,6 +80,7 @@ fn tiles(report: &FloodReport, out: &mut String) {
         (thousands(totals.counts.lost), "lost", totals.loss > report.verdict.loss_max),
         (thousands(wrong), "wrong, duplicate or unexpected", wrong > 0),
         (thousands(totals.counts.late), "late", false),
+        (thousands(totals.counts.uncertain), "uncertain", totals.counts.uncertain > 0),
         (format!("{:.0} %", own * 100.0), "generator's CPU", report.verdict.generator_limited),
     ];
     out.push_str("<div class=\"tiles\">\n");
@@ -278,6 +283,28 @@ fn mock_section(mock: &Value, out: &mut String) {
             out.push_str("</section>\n");
         }
     }
+}
+
+fn fsus(report: &FloodReport, out: &mut String) {
+    if report.fsus.is_empty() {
+        return;
+    }
+    out.push_str("<section>\n<h2>FSUs with which not all was right</h2>\n<table>\n<tr><th class=\"t\">FSU</th>");
+    for name in ["sent", "good", "late", "wrong", "lost", "silent", "duplicate", "unexpected"] {
+        let _ = write!(out, "<th>{name}</th>");
+    }
+    out.push_str("</tr>\n");
+    for of in &report.fsus {
+        let FsuReport { fsu, sent, good, late, wrong, lost, silent, duplicate, unexpected } = of;
+        let _ = write!(out, "<tr><td class=\"t\">{}</td>", escaped(fsu));
+        for count in [sent, good, late, wrong, lost, silent, duplicate, unexpected] {
+            let _ = write!(out, "<td>{}</td>", thousands(*count));
+        }
+        out.push_str("</tr>\n");
+    }
+    let more = report.fsus_not_right.saturating_sub(report.fsus.len());
+    let rest = if more > 0 { format!("<p class=\"note\">And {} more.</p>\n", thousands(more as u64)) } else { String::new() };
+    let _ = writeln!(out, "</table>\n{rest}</section>");
 }
 
 fn left_out(report: &FloodReport, out: &mut String) {

@@ -1,35 +1,57 @@
-//! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure: times are arguments.
+//! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure, but for the clock that is given.
 //!
-//! A frame carries no request number. A reply belongs to the oldest request under way that it is a right reply to. So
-//! where one command is under way several times with the same values, a reply that overtakes another (delays do that) is
-//! taken for the older request's: the counts stay right, latencies may be swapped. A reply to a request that was given up
-//! is taken for a later, equal one's, if that is under way: nobody can tell whether the first was lost or late. Such
-//! replies are marked as doubtful.
+//! - [`flights`]: the requests, and chains of those that no reply tells apart.
+//! - [`find`]: what a reply may belong to.
+//! - [`held`]: wrong replies of which nobody knows yet to which request they came.
+//!
+//! A frame carries no request number. So requests of a command differ where its replies take bytes over ([`super::mark`]), and a
+//! reply belongs to the request that has these bytes. Requests that no reply tells apart are of one class: all of a command whose
+//! replies take nothing over, and those that a flood file makes the same. Of a class, a reply belongs to the oldest under way; one
+//! that was lost and one that came twice cancel each other out there, and these requests are marked as equal.
+//!
+//! A reply to a request that was given up is taken for an equal one's, if that is under way: nobody can tell whether the first
+//! was lost or late. Such replies are marked as doubtful, until no equal request was under way for a whole time-out.
 //!
 //! Where no equal request is under way, a reply answers one that was given up, or repeats the answer to a later one. It
 //! repeats one where the server was prompt for a while: a server that keeps later requests' replies short has nothing older
 //! left. Where that is not so, it is taken for a late one, and marked as doubtful.
 
+mod find;
+mod flights;
+mod held;
+#[cfg(test)]
+mod scripts;
+#[cfg(test)]
+mod tests;
+
 use super::burst::Burst;
 use super::expect::Wrong;
+use find::Found;
+use flights::Flights;
+pub use held::Held;
 use std::collections::VecDeque;
 
-/// Requests under way, oldest first, among which a reply's is looked for: bounds the work of a wrong one. Equal requests cost one
+/// Equal requests that a reply is compared with, oldest first: bounds the work of a wrong one. Those without bytes of their own cost one
 /// comparison.
 pub const COMPARED_MAX: usize = 1024;
-/// Requests past their time-out that a thread remembers, to know a late reply as one; its lanes share them evenly. 64 bytes each,
-/// taken as they come: 16 MiB.
+/// Requests past their time-out that a thread remembers, to know a late reply as one; its lanes share them evenly. 128 bytes each,
+/// taken as they come: 32 MiB.
 pub const OVERDUE_MAX: usize = 1 << 18;
 /// The share of a lane, at the least.
 const OVERDUE_MIN: usize = 64;
-/// Answered requests that are remembered per lane, to know a duplicate as one; 32 bytes each.
-pub const ANSWERED_MAX: usize = 4;
+/// Answered requests that a thread remembers for a time-out, to know a second reply as one; its lanes share them evenly. 96 bytes each,
+/// taken as they come: 6 MiB.
+pub const ANSWERED_MAX: usize = 1 << 16;
+/// The share of a lane, at the least; so many are remembered longer.
+pub const ANSWERED_MIN: usize = 4;
 
 /// A request that was sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flight {
     /// Its number in the profile.
     pub request: u32,
+    /// Replies tell it apart from requests of other classes.
+    pub class: u64,
     /// When it should have been sent.
     pub planned_ns: u64,
     /// When it was.
@@ -40,6 +62,8 @@ pub struct Flight {
     pub silent: bool,
     /// That is so because no rule answers it.
     pub unmatched: bool,
+    /// No reply tells it apart from another one that was under way, given up or just answered.
+    pub is_equal: bool,
     /// More than one reply is expected.
     pub burst: Option<Box<Burst>>,
 }
@@ -56,6 +80,18 @@ pub struct Timing {
     pub most_ns: u64,
 }
 
+/// What came, held against requests.
+pub trait Judge {
+    /// Is it a whole frame, with this command's key? Then the classes of which it may be are appended.
+    fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong>;
+    /// Is it a right reply to this request?
+    fn check(&mut self, flight: &Flight) -> Result<Right, Wrong>;
+    /// Would what was read last be right for some request of its class?
+    fn repeats(&mut self, request: u32) -> bool;
+    /// How long a reply to it takes.
+    fn timing(&self, flight: &Flight) -> Timing;
+}
+
 /// What a reply turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -63,8 +99,17 @@ pub enum Settled {
     Good(Flight, bool),
     /// Right, but after the time-out; its request may have been given up before.
     Late(Flight, Late),
-    /// Wrong; the request it seems to answer is no longer under way.
-    Wrong(Flight, Wrong),
+    /// Wrong; the request it answers is no longer under way. `overdue`: it was given up before.
+    Wrong {
+        /// The request.
+        flight: Flight,
+        /// What is wrong.
+        wrong: Wrong,
+        /// Given up before.
+        overdue: bool,
+    },
+    /// Wrong, and nobody knows yet which request it answers: see [`Lane::hold`].
+    Held(Wrong),
     /// One of a burst, of which more is to come; the request stays. `wrong`: what is wrong with it. `overdue`: the request was
     /// given up before.
     Part {
@@ -94,353 +139,261 @@ pub enum Late {
     Doubtful,
 }
 
-/// What is remembered of an answered request.
+/// What time made of a request, or of a reply that was held.
 #[derive(Debug)]
-struct Answered {
-    request: u32,
-    sent_ns: u64,
-    raw: Vec<u8>,
-}
-
-impl Answered {
-    /// As the flight that it was, for a comparison.
-    fn is(&mut self, check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>) -> bool {
-        let flight = Flight { request: self.request, raw: std::mem::take(&mut self.raw), ..Flight::default() };
-        let is = check(&flight).is_ok();
-        self.raw = flight.raw;
-        is
-    }
+pub enum Gone<'a> {
+    /// It was not answered.
+    Lost(&'a Flight),
+    /// It was lost, and is not: a reply that was held is its.
+    Wrong(&'a Flight, &'a Held),
+    /// No request was left that a reply which was held could answer.
+    Unexpected(&'a Held),
 }
 
 /// One lane.
 #[derive(Debug)]
 pub struct Lane {
-    open: VecDeque<Flight>,
-    overdue: VecDeque<Flight>,
+    flights: Flights,
     overdue_max: usize,
-    /// Of those, how many are prepared requests, by their number.
-    overdue_of: Vec<u32>,
-    answered: VecDeque<Answered>,
+    timeout_ns: u64,
+    /// Replies come in the order of the requests.
+    in_order: bool,
+    held: VecDeque<Held>,
     /// Since when every reply was prompt and nothing was given up.
     prompt_since_ns: Option<u64>,
-    /// Prepared requests that the reply at hand is no reply to.
-    failed: Vec<u32>,
+    /// Of the reply that is looked at.
+    classes: Vec<u64>,
 }
 
 impl Lane {
-    /// One of so many of a thread.
-    pub fn new(lanes: usize) -> Self {
+    /// One of so many of a thread. Replies after that time are late.
+    pub fn new(lanes: usize, timeout_ns: u64) -> Self {
+        let lanes = lanes.max(1);
         Self {
-            open: VecDeque::new(),
-            overdue: VecDeque::new(),
-            overdue_max: (OVERDUE_MAX / lanes.max(1)).max(OVERDUE_MIN),
-            overdue_of: Vec::new(),
-            answered: VecDeque::new(),
+            flights: Flights::new(timeout_ns, (ANSWERED_MAX / lanes).max(ANSWERED_MIN)),
+            overdue_max: (OVERDUE_MAX / lanes).max(OVERDUE_MIN),
+            timeout_ns,
+            in_order: false,
+            held: VecDeque::new(),
             prompt_since_ns: None,
-            failed: Vec::new(),
+            classes: Vec::new(),
         }
+    }
+
+    /// The lane of a stream: replies come in the order of the requests.
+    #[must_use]
+    pub fn in_order(self) -> Self {
+        Self { in_order: true, ..self }
     }
 
     /// A request leaves.
     #[inline]
     pub fn push(&mut self, flight: Flight) {
-        self.open.push_back(flight);
+        self.flights.push(flight);
     }
 
     /// Requests under way.
     #[inline]
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.flights.open()
     }
 
     /// The requests under way, oldest first.
     pub fn flights(&self) -> impl Iterator<Item = &Flight> {
-        self.open.iter()
+        self.flights.iter()
     }
 
-    /// The requests that were given up, oldest first.
-    pub fn overdue(&self) -> impl Iterator<Item = &Flight> {
-        self.overdue.iter()
+    /// The commands of which a reply may come.
+    pub fn requests(&self) -> impl Iterator<Item = u32> {
+        self.flights.asked().iter().map(|asked| asked.request)
     }
 
-    /// A reply came: `check` tells whether it is a right reply to a request, `timing` how long a request's reply takes by its rule.
-    /// Flights that are no longer needed give their buffers to `spent`.
+    /// The commands of which requests are under way or given up.
+    pub fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.flights.asked().iter().filter(|asked| asked.waiting > 0).map(|asked| asked.request)
+    }
+
+    /// A reply came.
     #[inline]
-    pub fn settle(
-        &mut self,
-        now_ns: u64,
-        timeout_ns: u64,
-        spent: &mut Vec<Vec<u8>>,
-        timing: impl Fn(&Flight) -> Timing,
-        mut check: impl FnMut(&Flight) -> Result<Right, Wrong>,
-    ) -> Settled {
-        let mut closest: Option<(usize, Wrong)> = None;
-        // The first that it answers after its time-out, unless it answers an equal one within it.
-        let mut late: Option<(usize, Right)> = None;
-        self.failed.clear();
-        for at in 0..self.open.len().min(COMPARED_MAX) {
-            let flight = &self.open[at];
-            let is_prepared = flight.raw.is_empty();
-            if is_prepared && self.failed.contains(&flight.request) {
-                continue;
+    pub fn settle(&mut self, now_ns: u64, judge: &mut impl Judge) -> Settled {
+        let found = self.find(now_ns, judge);
+        match found {
+            Found::Good { at, after, doubtful } => {
+                let is_prompt = self.age_ns(at, now_ns) <= self.prompt_ns(at, judge);
+                let (at, after) = match after {
+                    Some(_) => self.newest_burst(at, judge).unwrap_or((at, after)),
+                    None => (at, after),
+                };
+                self.prompt_since_ns = is_prompt.then(|| self.prompt_since_ns.unwrap_or(now_ns));
+                self.answer_open(at, after, doubtful, now_ns)
             }
-            let wrong = match check(flight) {
-                Ok(after) => {
-                    let age_ns = now_ns.saturating_sub(flight.sent_ns);
-                    let doubtful = is_prepared && self.overdue_of.get(flight.request as usize).is_some_and(|&n| n > 0);
-                    if doubtful && age_ns < timing(flight).least_ns {
-                        // Too early to be this one's.
-                        let request = flight.request;
-                        let equal = |other: &Flight| other.request == request && other.raw.is_empty();
-                        if let Some(at) = self.overdue.iter().position(equal)
-                            && let Ok(after) = check(&self.overdue[at])
-                        {
-                            return self.answer_overdue(at, after, Late::Overdue, spent);
-                        }
-                        break;
-                    }
-                    if age_ns > timeout_ns {
-                        late.get_or_insert((at, after));
-                        continue;
-                    }
-                    let is_prompt = age_ns <= prompt_ns(timing(flight), timeout_ns);
-                    let (at, after) = match after {
-                        Some(_) => self.newest_burst(at, &mut check).unwrap_or((at, after)),
-                        None => (at, after),
-                    };
-                    self.prompt_since_ns = is_prompt.then(|| self.prompt_since_ns.unwrap_or(now_ns));
-                    return self.answer_open(at, after, None, doubtful || late.is_some(), spent);
+            Found::Late { at, after } => {
+                self.prompt_since_ns = None;
+                match self.answer_open(at, after, false, now_ns) {
+                    Settled::Good(flight, _) => Settled::Late(flight, Late::Open),
+                    other => other,
                 }
-                Err(wrong) => wrong,
-            };
-            // That another one has its turn says nothing of the next request.
-            if is_prepared && wrong != Wrong::Turn {
-                self.failed.push(flight.request);
             }
-            if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) {
-                closest = Some((at, wrong));
-            }
+            Found::Overdue { at, after, late } => self.answer_overdue(at, after, late, now_ns),
+            Found::Repeated => Settled::Duplicate,
+            Found::Wrong { at, wrong } => self.answer_wrong(at, wrong, now_ns),
+            Found::Unclear(wrong) => Settled::Held(wrong),
+            Found::Nothing(wrong) => Settled::Unexpected(wrong),
         }
-        if let Some((at, after)) = late {
-            self.prompt_since_ns = None;
-            return self.answer_open(at, after, Some(Late::Open), false, spent);
-        }
-        if let Some((at, after)) = self.answers_overdue(&mut check) {
-            match self.repeats(at, now_ns, timeout_ns, &timing, &mut check) {
-                Some(true) => return Settled::Duplicate,
-                Some(false) => return self.answer_overdue(at, after, Late::Doubtful, spent),
-                None => return self.answer_overdue(at, after, Late::Overdue, spent),
-            }
-        }
-        if self.answered.iter_mut().any(|answered| answered.is(&mut check)) {
-            return Settled::Duplicate;
-        }
-        match closest {
-            // Another command's key: it is no reply to anything under way.
-            Some((_, Wrong::Key)) | None => Settled::Unexpected(closest.map(|(_, wrong)| wrong)),
-            Some((at, wrong)) => self.answer_wrong(at, wrong),
-        }
+    }
+
+    /// Would a reply be right for a request that is known, whatever became of it?
+    pub fn knows(&mut self, now_ns: u64, judge: &mut impl Judge) -> bool {
+        let found = self.find_right(now_ns, judge);
+        found.is_some()
+    }
+
+    fn age_ns(&self, at: u32, now_ns: u64) -> u64 {
+        now_ns.saturating_sub(self.flights.at(at).sent_ns)
+    }
+
+    /// A reply is prompt that comes within what its rule may delay it and a share of the time-out.
+    fn prompt_ns(&self, at: u32, judge: &impl Judge) -> u64 {
+        judge.timing(self.flights.at(at)).most_ns.saturating_add(self.timeout_ns / PROMPT_SHARE)
     }
 
     /// A reply fits a burst that lacks one, and a later, equal one that has begun: it is that one's.
     #[cold]
-    fn newest_burst(
-        &self,
-        at: usize,
-        check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>,
-    ) -> Option<(usize, Right)> {
-        let request = self.open.get(at)?.request;
-        let has_begun = |flight: &Flight| flight.burst.as_ref().is_some_and(|burst| burst.has_begun());
-        let later = (at + 1..self.open.len().min(COMPARED_MAX)).rev();
-        let mut begun = later.filter(|&at| self.open[at].request == request && has_begun(&self.open[at]));
-        begun.find_map(|at| check(&self.open[at]).ok().map(|after| (at, after)))
+    fn newest_burst(&self, at: u32, judge: &mut impl Judge) -> Option<(u32, Right)> {
+        let mut newest = None;
+        let mut later = self.flights.newer_equal(at);
+        for _ in 0..COMPARED_MAX {
+            if later == flights::NONE {
+                break;
+            }
+            let flight = self.flights.at(later);
+            if flight.burst.as_ref().is_some_and(|burst| burst.has_begun())
+                && let Ok(after) = judge.check(flight)
+            {
+                newest = Some((later, after));
+            }
+            later = self.flights.newer_equal(later);
+        }
+        newest
     }
 
     /// A right reply to a request under way.
     #[inline]
-    fn answer_open(
-        &mut self,
-        at: usize,
-        after: Right,
-        late: Option<Late>,
-        doubtful: bool,
-        spent: &mut Vec<Vec<u8>>,
-    ) -> Settled {
+    fn answer_open(&mut self, at: u32, after: Right, doubtful: bool, now_ns: u64) -> Settled {
         if let Some(burst) = after {
-            let Some(flight) = self.open.get_mut(at) else { return Settled::Unexpected(None) };
             let has_more = burst.left() > 0;
+            let flight = self.flights.at_mut(at);
             flight.burst = Some(burst);
             if has_more {
                 return Settled::Part { flight: flight.clone(), wrong: None, overdue: false };
             }
         }
-        let Some(flight) = self.open.remove(at) else { return Settled::Unexpected(None) };
-        self.remember(&flight, spent);
-        match late {
-            _ if flight.burst.as_ref().is_some_and(|burst| burst.is_spoilt()) => Settled::Spoilt(flight),
-            Some(late) => Settled::Late(flight, late),
-            None => Settled::Good(flight, doubtful),
+        let flight = self.flights.answer(at, now_ns);
+        if flight.burst.as_ref().is_some_and(|burst| burst.is_spoilt()) {
+            return Settled::Spoilt(flight);
         }
+        Settled::Good(flight, doubtful)
     }
 
     /// A right reply to a request that was given up.
-    fn answer_overdue(&mut self, at: usize, after: Right, late: Late, spent: &mut Vec<Vec<u8>>) -> Settled {
-        let Some(flight) = self.overdue.get_mut(at) else { return Settled::Unexpected(None) };
+    fn answer_overdue(&mut self, at: u32, after: Right, late: Late, now_ns: u64) -> Settled {
         if let Some(burst) = after {
             let (has_more, is_spoilt) = (burst.left() > 0, burst.is_spoilt());
+            let flight = self.flights.at_mut(at);
             flight.burst = Some(burst);
             if has_more || is_spoilt {
                 let flight = flight.clone();
                 if !has_more {
-                    drop(self.take_overdue(at));
+                    drop(self.flights.answer(at, now_ns));
                 }
                 return Settled::Part { flight, wrong: None, overdue: true };
             }
         }
-        let Some(flight) = self.take_overdue(at) else { return Settled::Unexpected(None) };
-        self.remember(&flight, spent);
-        Settled::Late(flight, late)
+        Settled::Late(self.flights.answer(at, now_ns), late)
     }
 
-    /// A wrong reply to a request under way; one of a burst takes its place there.
-    fn answer_wrong(&mut self, at: usize, wrong: Wrong) -> Settled {
-        if let Some(flight) = self.open.get_mut(at)
-            && let Some(burst) = &mut flight.burst
-        {
+    /// A wrong reply to a request; one of a burst takes its place there.
+    fn answer_wrong(&mut self, at: u32, wrong: Wrong, now_ns: u64) -> Settled {
+        let overdue = self.flights.is_overdue(at);
+        let flight = self.flights.at_mut(at);
+        if let Some(burst) = &mut flight.burst {
             burst.spoil();
-            if burst.left() > 0 {
-                return Settled::Part { flight: flight.clone(), wrong: Some(wrong), overdue: false };
+            let has_more = burst.left() > 0;
+            if has_more || overdue {
+                let flight = flight.clone();
+                if !has_more {
+                    drop(self.flights.answer(at, now_ns));
+                }
+                return Settled::Part { flight, wrong: Some(wrong), overdue };
             }
         }
-        match self.open.remove(at) {
-            Some(flight) => Settled::Wrong(flight, wrong),
-            None => Settled::Unexpected(Some(wrong)),
-        }
+        Settled::Wrong { flight: self.flights.answer(at, now_ns), wrong, overdue }
     }
 
-    /// A reply answers the request `at` of those given up, or repeats what came to a later, equal one: does it? `None`: there is
-    /// nothing that it could repeat, or its rule's delay may have taken so long.
-    fn repeats(
-        &mut self,
-        at: usize,
-        now_ns: u64,
-        timeout_ns: u64,
-        timing: &impl Fn(&Flight) -> Timing,
-        check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>,
-    ) -> Option<bool> {
-        let flight = self.overdue.get(at)?;
-        let (sent_ns, prompt_ns) = (flight.sent_ns, prompt_ns(timing(flight), timeout_ns));
-        let mut later = self.answered.iter_mut().filter(|answered| answered.sent_ns > sent_ns);
-        if now_ns.saturating_sub(sent_ns) <= prompt_ns || !later.any(|answered| answered.is(check)) {
-            return None;
+    /// Nobody listens where a request went: the oldest under way is given up, which `lost` is told. False: there is none.
+    pub fn refuse(&mut self, lost: impl FnOnce(&Flight)) -> bool {
+        let oldest = self.flights.oldest_open();
+        if oldest == flights::NONE {
+            return false;
         }
-        let since_ns = self.prompt_since_ns.map_or(0, |since_ns| now_ns.saturating_sub(since_ns));
-        Some(since_ns > timeout_ns / PROMPT_SHARE)
+        lost(self.flights.at(oldest));
+        // Which one was refused is not known: a reply to this one may come.
+        self.flights.give_up(false);
+        true
     }
 
-    /// The place of the oldest request given up that this is a right reply to.
-    fn answers_overdue(&mut self, check: &mut impl FnMut(&Flight) -> Result<Right, Wrong>) -> Option<(usize, Right)> {
-        let Self { overdue, failed, .. } = self;
-        let mut compared = 0;
-        for (at, flight) in overdue.iter().enumerate() {
-            let is_prepared = flight.raw.is_empty();
-            if is_prepared && failed.contains(&flight.request) {
-                continue;
-            }
-            if compared == COMPARED_MAX {
-                break;
-            }
-            compared += 1;
-            match check(flight) {
-                Ok(after) => return Some((at, after)),
-                Err(wrong) if is_prepared && wrong != Wrong::Turn => failed.push(flight.request),
-                Err(_) => {}
-            }
-        }
-        None
-    }
-
-    /// Takes a request out of those that were given up.
-    fn take_overdue(&mut self, at: usize) -> Option<Flight> {
-        let flight = self.overdue.remove(at)?;
-        if flight.raw.is_empty()
-            && let Some(count) = self.overdue_of.get_mut(flight.request as usize)
-        {
-            *count -= 1;
-        }
-        Some(flight)
-    }
-
-    /// Keeps an answered request for a while.
-    #[inline]
-    fn remember(&mut self, flight: &Flight, spent: &mut Vec<Vec<u8>>) {
-        let mut raw = Vec::new();
-        if self.answered.len() >= ANSWERED_MAX
-            && let Some(old) = self.answered.pop_front()
-        {
-            raw = old.raw;
-        }
-        if flight.raw.is_empty() {
-            recycle(raw, spent);
-            raw = Vec::new();
-        } else {
-            raw.clear();
-            raw.extend_from_slice(&flight.raw);
-        }
-        self.answered.push_back(Answered { request: flight.request, sent_ns: flight.sent_ns, raw });
-    }
-
-    /// Nobody listens where a request went: the oldest under way is given up, and no late reply to it can come.
-    pub fn refuse(&mut self) -> Option<Flight> {
-        self.open.pop_front()
-    }
-
-    /// Gives up what is past its time-out, oldest first. They are told to `lost`, and a late reply to one will still be
-    /// known as one, for as many as the lane remembers ([`OVERDUE_MAX`]). How many older ones were forgotten for that.
-    pub fn expire(
-        &mut self,
-        now_ns: u64,
-        timeout_ns: u64,
-        spent: &mut Vec<Vec<u8>>,
-        mut lost: impl FnMut(&Flight),
-    ) -> u64 {
+    /// Gives up what is past its time-out, oldest first, and tells of it. A late reply to one will still be known as one, for as many
+    /// as the lane remembers ([`OVERDUE_MAX`]). How many older ones were forgotten for that.
+    pub fn expire(&mut self, now_ns: u64, spent: &mut Vec<Vec<u8>>, mut gone: impl FnMut(Gone<'_>)) -> u64 {
         let mut forgotten = 0;
-        while let Some(flight) = self.open.front() {
-            if now_ns.saturating_sub(flight.sent_ns) <= timeout_ns {
+        loop {
+            let oldest = self.flights.oldest_open();
+            if oldest == flights::NONE || self.age_ns(oldest, now_ns) <= self.timeout_ns {
                 break;
             }
-            let Some(flight) = self.open.pop_front() else { break };
-            lost(&flight);
+            let flight = self.flights.at(oldest);
             if flight.silent {
+                let flight = self.flights.remove(oldest, now_ns);
+                gone(Gone::Lost(&flight));
                 recycle(flight.raw, spent);
                 continue;
             }
             self.prompt_since_ns = None;
-            if self.overdue.len() >= self.overdue_max
-                && let Some(old) = self.take_overdue(0)
-            {
-                recycle(old.raw, spent);
+            self.flights.give_up(true);
+            gone(Gone::Lost(self.flights.at(oldest)));
+            if self.flights.overdue() > self.overdue_max {
+                self.flights.forget(spent);
                 forgotten += 1;
             }
-            if flight.raw.is_empty() {
-                let request = flight.request as usize;
-                if self.overdue_of.len() <= request {
-                    self.overdue_of.resize(request + 1, 0);
-                }
-                self.overdue_of[request] += 1;
-            }
-            self.overdue.push_back(flight);
         }
+        self.settle_held(now_ns, false, &mut gone);
         forgotten
+    }
+
+    /// Gives up all that is under way, and forgets everything.
+    pub fn close(&mut self, spent: &mut Vec<Vec<u8>>, mut gone: impl FnMut(Gone<'_>)) {
+        while self.flights.oldest_open() != flights::NONE {
+            let oldest = self.flights.oldest_open();
+            gone(Gone::Lost(self.flights.at(oldest)));
+            if self.flights.at(oldest).silent {
+                recycle(self.flights.remove(oldest, u64::MAX).raw, spent);
+            } else {
+                self.flights.give_up(true);
+            }
+        }
+        self.settle_held(u64::MAX, true, &mut gone);
+        *self = Self {
+            flights: self.flights.anew(),
+            held: std::mem::take(&mut self.held),
+            classes: std::mem::take(&mut self.classes),
+            prompt_since_ns: None,
+            ..*self
+        };
     }
 }
 
-/// A reply is prompt that comes within what its rule may delay it and this share of the time-out.
+/// The share of the time-out within which a reply is prompt.
 const PROMPT_SHARE: u64 = 4;
-
-fn prompt_ns(timing: Timing, timeout_ns: u64) -> u64 {
-    timing.most_ns.saturating_add(timeout_ns / PROMPT_SHARE)
-}
 
 /// Most buffers that wait to be used again.
 const SPENT_MAX: usize = 4096;
@@ -449,243 +402,5 @@ const SPENT_MAX: usize = 4096;
 pub fn recycle(buffer: Vec<u8>, spent: &mut Vec<Vec<u8>>) {
     if buffer.capacity() > 0 && spent.len() < SPENT_MAX {
         spent.push(buffer);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TIMEOUT: u64 = 100;
-
-    fn flight(request: u32, sent_ns: u64) -> Flight {
-        Flight { request, planned_ns: sent_ns, sent_ns, ..Flight::default() }
-    }
-
-    fn lane(requests: &[(u32, u64)]) -> Lane {
-        let mut lane = Lane::new(OVERDUE_MAX);
-        for &(request, sent) in requests {
-            lane.push(flight(request, sent));
-        }
-        lane
-    }
-
-    /// A reply to request n is n; one that is 10 more is wrong; any other has another key.
-    fn reply(lane: &mut Lane, now: u64, which: u32) -> Settled {
-        lane.settle(
-            now,
-            TIMEOUT,
-            &mut Vec::new(),
-            |_| Timing::default(),
-            |flight| {
-                if flight.request == which {
-                    Ok(None)
-                } else if flight.request + 10 == which {
-                    Err(Wrong::Static)
-                } else {
-                    Err(Wrong::Key)
-                }
-            },
-        )
-    }
-
-    #[test]
-    fn replies_find_their_requests() {
-        let mut all = lane(&[(1, 0), (2, 10), (1, 20)]);
-        assert_eq!(reply(&mut all, 30, 2), Settled::Good(flight(2, 10), false));
-        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 0), false));
-        assert_eq!(reply(&mut all, 30, 1), Settled::Good(flight(1, 20), false));
-        assert_eq!(reply(&mut all, 30, 1), Settled::Duplicate);
-        assert_eq!(reply(&mut all, 30, 3), Settled::Unexpected(None));
-    }
-
-    #[test]
-    fn a_wrong_reply_takes_the_request_it_is_closest_to() {
-        let mut all = lane(&[(1, 0), (2, 10)]);
-        assert_eq!(reply(&mut all, 30, 12), Settled::Wrong(flight(2, 10), Wrong::Static));
-        assert_eq!(all.open(), 1);
-        assert_eq!(reply(&mut all, 30, 5), Settled::Unexpected(Some(Wrong::Key)));
-        assert_eq!(all.open(), 1);
-    }
-
-    #[test]
-    fn late_and_lost() {
-        let mut all = lane(&[(1, 0), (2, 90), (3, 95)]);
-        let mut lost = Vec::new();
-        all.expire(100, TIMEOUT, &mut Vec::new(), |flight| lost.push(flight.request));
-        assert_eq!(lost, [0_u32; 0]);
-        all.expire(191, TIMEOUT, &mut Vec::new(), |flight| lost.push(flight.request));
-        assert_eq!(lost, [1, 2]);
-        // Not yet swept, but past its time: late all the same.
-        assert_eq!(reply(&mut all, 196, 3), Settled::Late(flight(3, 95), Late::Open));
-        assert_eq!(reply(&mut all, 300, 1), Settled::Late(flight(1, 0), Late::Overdue));
-        assert_eq!(reply(&mut all, 301, 1), Settled::Duplicate);
-        assert_eq!(all.open(), 0);
-    }
-
-    /// A server that always takes longer than the time-out: the first request is given up, and its reply taken for the second's.
-    #[test]
-    fn a_reply_that_may_be_a_late_one_is_doubtful() {
-        let mut all = lane(&[(1, 0), (2, 0)]);
-        all.expire(101, TIMEOUT, &mut Vec::new(), |_| {});
-        all.push(flight(1, 110));
-        all.push(flight(3, 110));
-        assert_eq!(reply(&mut all, 150, 1), Settled::Good(flight(1, 110), true));
-        assert_eq!(reply(&mut all, 150, 3), Settled::Good(flight(3, 110), false));
-        all.push(Flight { raw: vec![1], ..flight(2, 120) });
-        assert!(matches!(reply(&mut all, 150, 2), Settled::Good(_, false)));
-    }
-
-    /// The rule delays replies by 150: what comes earlier than that is another's.
-    #[test]
-    fn a_reply_that_comes_too_early_is_an_older_requests() {
-        let mut all = lane(&[(1, 0)]);
-        all.expire(101, TIMEOUT, &mut Vec::new(), |_| {});
-        all.push(flight(1, 110));
-        let delay = Timing { least_ns: 150, most_ns: 150 };
-        let mut reply = |now| all.settle(now, 1_000, &mut Vec::new(), |_| delay, |_| Ok(None));
-        assert_eq!(reply(150), Settled::Late(flight(1, 0), Late::Overdue));
-        // Nothing else is left: the delay may have been skipped.
-        assert_eq!(reply(160), Settled::Good(flight(1, 110), false));
-        assert_eq!(reply(261), Settled::Duplicate);
-    }
-
-    /// Every 10 a request that is answered at once and once more. Before that, the server was away for a while.
-    #[test]
-    fn n15_a_second_reply_is_no_late_answer_to_an_older_request() {
-        let mut all = Lane::new(OVERDUE_MAX);
-        (0..20).for_each(|n| all.push(flight(1, n * 10)));
-        let (mut late, mut duplicates) = (0, 0);
-        for now in (200..2_000).step_by(10) {
-            all.expire(now, TIMEOUT, &mut Vec::new(), |_| {});
-            all.push(flight(1, now));
-            for _ in 0..2 {
-                match reply(&mut all, now, 1) {
-                    Settled::Good(..) => {}
-                    Settled::Late(_, Late::Doubtful) => late += 1,
-                    Settled::Duplicate => duplicates += 1,
-                    other => panic!("{now}: {other:?}"),
-                }
-            }
-        }
-        // At first a stalled server would look the same.
-        assert!(late < 12 && duplicates > 150, "{late} {duplicates}");
-    }
-
-    /// The server stalls, and then answers all that waited: none of these is a duplicate.
-    #[test]
-    fn n15_answers_after_a_stall_are_late() {
-        let mut all = Lane::new(OVERDUE_MAX);
-        (0..50).for_each(|n| all.push(flight(1, n * 10)));
-        all.expire(500, TIMEOUT, &mut Vec::new(), |_| {});
-        let settled: Vec<Settled> = (0..50).map(|_| reply(&mut all, 500, 1)).collect();
-        let count = |is: fn(&Settled) -> bool| settled.iter().filter(|one| is(one)).count();
-        assert_eq!(count(|one| matches!(one, Settled::Good(_, true))), 10);
-        assert_eq!(count(|one| matches!(one, Settled::Late(_, Late::Doubtful | Late::Overdue))), 40);
-    }
-
-    /// Replies are entries of a cycle of 3, and so long is a burst.
-    fn burst(lane: &mut Lane, now: u64, entry: usize) -> Settled {
-        let looks_like = [0, 1, 2].map(|other| other == entry);
-        let check = |flight: &Flight| {
-            let after = flight.burst.as_ref().map(|burst| burst.after(true, &looks_like).map(Box::new));
-            after.map_or(Ok(None), |after| after.map(Some).ok_or(Wrong::Turn))
-        };
-        lane.settle(now, TIMEOUT, &mut Vec::new(), |_| Timing::default(), check)
-    }
-
-    fn bursts(sent: &[u64]) -> Lane {
-        let mut lane = Lane::new(OVERDUE_MAX);
-        for &sent_ns in sent {
-            lane.push(Flight { burst: Some(Box::new(Burst::new(3, true))), ..flight(1, sent_ns) });
-        }
-        lane
-    }
-
-    #[test]
-    fn n15_the_replies_of_a_burst_answer_one_request() {
-        let mut all = bursts(&[0, 10]);
-        for sent in [0, 10] {
-            for entry in [0, 1] {
-                assert!(matches!(burst(&mut all, 20, entry), Settled::Part { wrong: None, overdue: false, .. }));
-            }
-            let Settled::Good(flight, false) = burst(&mut all, 20, 2) else { panic!("it is whole") };
-            assert_eq!((flight.sent_ns, all.open()), (sent, usize::from(sent == 0)));
-        }
-        assert_eq!(burst(&mut all, 20, 0), Settled::Duplicate);
-    }
-
-    #[test]
-    fn n15_a_missing_reply_of_a_burst_is_not_taken_from_the_next() {
-        let mut all = bursts(&[0, 10]);
-        for entry in [0, 2, 0, 1] {
-            assert!(matches!(burst(&mut all, 20, entry), Settled::Part { wrong: None, .. }), "{entry}");
-        }
-        let Settled::Good(flight, _) = burst(&mut all, 20, 2) else { panic!("the second is whole") };
-        assert_eq!(flight.sent_ns, 10);
-        let mut left = Vec::new();
-        all.expire(101, TIMEOUT, &mut Vec::new(), |flight| left.push(flight.burst.as_ref().unwrap().left()));
-        assert_eq!(left, [1]);
-        // It comes after all, if it is not a second one of the burst after it.
-        assert!(matches!(burst(&mut all, 110, 1), Settled::Late(_, Late::Doubtful)));
-    }
-
-    #[test]
-    fn n15_a_wrong_reply_takes_a_place_of_its_burst() {
-        let mut all = bursts(&[0]);
-        assert!(matches!(burst(&mut all, 20, 0), Settled::Part { wrong: None, .. }));
-        assert!(matches!(burst(&mut all, 20, 0), Settled::Part { wrong: Some(Wrong::Turn), .. }));
-        assert!(matches!(burst(&mut all, 20, 2), Settled::Spoilt(_)));
-        assert_eq!(all.open(), 0);
-    }
-
-    /// Equal requests cost one comparison: a reply finds its request behind many that are not answered yet.
-    #[test]
-    fn limit_compared_max_replies_may_overtake_many() {
-        let waiting: Vec<(u32, u64)> =
-            (0..COMPARED_MAX as u32 - 1).map(|n| (n % 3, 0)).chain([(7, 0), (8, 0)]).collect();
-        let mut all = lane(&waiting);
-        let mut compared = 0;
-        let settled = all.settle(
-            10,
-            TIMEOUT,
-            &mut Vec::new(),
-            |_| Timing::default(),
-            |flight| {
-                compared += 1;
-                if flight.request == 7 { Ok(None) } else { Err(Wrong::Key) }
-            },
-        );
-        assert_eq!((settled, compared), (Settled::Good(flight(7, 0), false), 4));
-        all.push(flight(9, 0));
-        assert_eq!(reply(&mut all, 10, 8), Settled::Good(flight(8, 0), false));
-        assert_eq!(reply(&mut all, 10, 9), Settled::Good(flight(9, 0), false));
-        let mut many = lane(&(0..=COMPARED_MAX as u32).map(|n| (n, 0)).collect::<Vec<_>>());
-        let last = |flight: &Flight| if flight.request == COMPARED_MAX as u32 { Ok(None) } else { Err(Wrong::Key) };
-        assert_eq!(
-            many.settle(10, TIMEOUT, &mut Vec::new(), |_| Timing::default(), last),
-            Settled::Unexpected(Some(Wrong::Key))
-        );
-    }
-
-    #[test]
-    fn limit_answered_max_and_overdue_max_what_is_remembered_is_bounded() {
-        let mut all = lane(&(0..1000).map(|n| (n, 0)).collect::<Vec<_>>());
-        assert_eq!(all.expire(1000, TIMEOUT, &mut Vec::new(), |_| {}), 1000 - OVERDUE_MIN as u64);
-        assert_eq!(all.overdue.len(), OVERDUE_MIN);
-        assert_eq!(all.overdue_of.iter().sum::<u32>(), OVERDUE_MIN as u32);
-        for n in 0..20 {
-            all.push(flight(n, 0));
-            reply(&mut all, 1, n);
-        }
-        assert_eq!(all.answered.len(), ANSWERED_MAX);
-    }
-
-    #[test]
-    fn limit_spent_max() {
-        let mut spent = Vec::new();
-        (0..SPENT_MAX + 5).for_each(|_| recycle(vec![0], &mut spent));
-        recycle(Vec::new(), &mut spent);
-        assert_eq!(spent.len(), SPENT_MAX);
     }
 }

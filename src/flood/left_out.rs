@@ -114,3 +114,9 @@ fn applies<'a>(device: &'a Device, command: usize, raw: &mut [u8]) -> Option<&'a
     }
     crate::responder::reply::matching(device, command, &frame).map(|(_, rule)| rule)
 }
+
+/// Is a changed raw request still one of its command, and answered by the same rule? Without a rule that is all of it.
+pub fn applies_as(device: &Device, command: usize, raw: &[u8], changed: &mut [u8]) -> bool {
+    let rule = |raw: &mut [u8]| applies(device, command, raw).map(std::ptr::from_ref);
+    rule(&mut raw.to_vec()) == rule(changed)
+}

@@ -1,8 +1,11 @@
 //! The load generator: asks the FSUs of a configuration, and verifies what they answer.
 
+pub mod account;
+pub mod book;
 pub mod broadcast;
 pub mod burst;
 pub mod centre;
+pub mod echo;
 pub mod expect;
 pub mod html;
 pub mod judge;
@@ -10,10 +13,12 @@ pub mod lane;
 pub mod left_out;
 pub mod live;
 pub mod machine;
+pub mod mark;
 pub mod mix;
 pub mod options;
 pub mod pacer;
 pub mod profile;
+pub mod reply;
 pub mod report;
 pub mod request;
 pub mod run;

@@ -74,6 +74,8 @@ pub struct Options {
     pub cpus: Vec<usize>,
     /// The servers are echoes.
     pub echo: bool,
+    /// Requests of a command are equal.
+    pub equal: bool,
     /// UDP sockets per thread.
     pub sockets: usize,
     /// Requests of one size in a row to one port go to the kernel as one (UDP_SEGMENT), replies come likewise (UDP_GRO).

@@ -1,18 +1,19 @@
 //! What one kind of FSU is asked: prepared requests, the order they take turns in, and what their replies look like. Pure.
 
 use super::burst::Burst;
-use super::expect::{Expect, Wrong};
+use super::expect::{Expect, Wrong, raw};
 use super::lane::{Flight, Right, Timing};
 use super::left_out::{self, LeftOut, Why, overlap};
+use super::mark::{Asked, Marks};
 use super::mix::{Mix, sequence};
 use super::request::{field, put, set};
 use super::values::{FloodValues, Value};
 use crate::client::request::finish;
 use crate::codec::inner;
 use crate::plan::fault::{FaultKind, FaultSet, FsuFaults};
-use crate::plan::fleet::{Device, Fsu};
+use crate::plan::fleet::{Device, Fsu, Transport};
 use crate::plan::rule::{Delay, Expr, Rule};
-use crate::plan::template::{Field, Template};
+use crate::plan::template::{Command, Field, Offset, Template};
 use crate::responder::build::{Inputs, text};
 use crate::responder::reply::matching;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub struct Prepared {
     pub wire: Box<[u8]>,
     /// Values that are made anew each time.
     pub dynamic: Box<[(Field, Expr)]>,
+    /// What makes its requests differ.
+    pub marks: Option<Marks>,
     /// What its replies look like.
     pub expect: Expect,
     /// What comes back to it. Where values that differ each time decide that, each flight has its own.
@@ -101,7 +104,8 @@ impl Prepared {
             _ => None,
         };
         let (silent, unmatched) = (answer.is_silent(), answer == Answer::Unmatched);
-        Flight { request, planned_ns, sent_ns, raw, silent, unmatched, burst }
+        let class = self.expect.echo().class(request, if raw.is_empty() { &self.raw } else { &raw });
+        Flight { request, class, planned_ns, sent_ns, raw, silent, unmatched, is_equal: false, burst }
     }
 
     /// What comes back to this raw request.
@@ -112,23 +116,23 @@ impl Prepared {
         Answer::of(matching(&self.device, self.command, &frame).map(|(_, rule)| rule))
     }
 
-    /// Is `wire`, without the outer frame, a right reply to a flight? In a burst it has to have its turn, from which another
-    /// keeps it only where replies cannot overtake each other.
+    /// Is `wire`, a frame that was read into `scratch`, a right reply to a flight? In a burst it has to have its turn, from which
+    /// another keeps it only where replies cannot overtake each other.
     #[inline]
-    pub fn check(
+    pub fn right(
         &self,
         flight: &Flight,
         wire: &[u8],
         may_overtake: bool,
         scratch: &mut Vec<u8>,
     ) -> Result<Right, Wrong> {
-        let raw = self.raw_of(flight);
-        self.expect.check(self.template(), raw, wire, scratch)?;
+        let request = self.raw_of(flight);
+        self.expect.fits(request, raw(self.template(), wire, scratch))?;
         if flight.silent {
             return Err(Wrong::Silence);
         }
         let Some(burst) = &flight.burst else { return Ok(None) };
-        let looks_like = self.expect.looks_like(self.template(), raw, wire, scratch);
+        let looks_like = self.expect.looks_like(self.template(), request, wire, scratch);
         burst.after(may_overtake, &looks_like).map(|after| Some(Box::new(after))).ok_or(Wrong::Turn)
     }
 
@@ -142,11 +146,27 @@ impl Prepared {
         wire
     }
 
-    /// Makes the values anew in `raw`, and the wire bytes in `wire` (both overwritten). Returns how many did not fit.
-    pub fn renew(&self, inputs: &mut Inputs<'_>, raw: &mut Vec<u8>, wire: &mut Vec<u8>, scratch: &mut Vec<u8>) -> u64 {
+    /// Is each request of its own?
+    #[inline]
+    pub fn is_own(&self) -> bool {
+        self.marks.is_some() || !self.dynamic.is_empty()
+    }
+
+    /// Makes the values anew in `raw`, and the wire bytes in `wire` (both overwritten). `number`: how many of this command went
+    /// before. Returns how many values did not fit.
+    pub fn renew(
+        &self,
+        number: u64,
+        inputs: &mut Inputs<'_>,
+        (raw, wire): (&mut Vec<u8>, &mut Vec<u8>),
+        scratch: &mut Vec<u8>,
+    ) -> u64 {
         raw.clear();
         raw.extend_from_slice(&self.raw);
         let mut misfits = 0;
+        if let Some(marks) = &self.marks {
+            marks.write(number, raw);
+        }
         for (field, value) in &self.dynamic {
             scratch.clear();
             text(value, inputs, scratch);
@@ -164,6 +184,29 @@ pub struct Profile {
     pub requests: Box<[Prepared]>,
     /// The order in which they take turns.
     pub sequence: Box<[u32]>,
+    /// By place in that order: how many turns the request has in all of it, and how many before.
+    turns: Box<[(u32, u32)]>,
+}
+
+impl Profile {
+    /// Of these requests, which take turns in that order.
+    fn new(requests: Vec<Prepared>, sequence: Vec<u32>) -> Self {
+        let mut counts = vec![0_u32; requests.len()];
+        let mut before: Vec<u32> = Vec::with_capacity(sequence.len());
+        for &request in &sequence {
+            before.push(counts[request as usize]);
+            counts[request as usize] += 1;
+        }
+        let turns = sequence.iter().zip(before).map(|(&request, before)| (counts[request as usize], before)).collect();
+        Self { requests: requests.into(), sequence: sequence.into(), turns }
+    }
+
+    /// How often the request at a place of the order had its turn before, in the order's so-manieth round, from 0 on.
+    #[inline]
+    pub fn number(&self, place: u32, round: u64) -> u64 {
+        let (all, before) = self.turns[place as usize];
+        round * u64::from(all) + u64::from(before)
+    }
 }
 
 /// What was asked for.
@@ -175,6 +218,8 @@ pub struct Wanted {
     pub values: FloodValues,
     /// From servers that send back what they get.
     pub echo: bool,
+    /// Requests of a command are equal.
+    pub equal: bool,
 }
 
 /// Makes profiles, and gives the rows of reports their numbers.
@@ -227,6 +272,8 @@ impl Profiles {
                     continue;
                 }
                 let mut prepared = self.prepare(device, number, wanted)?;
+                // An exchange of BroadCast has numbers.
+                prepared.marks.take_if(|_| fsu.transport == Transport::Broadcast);
                 prepared.timing.most_ns += held_back_ns(fsu, device.rules.get(number).map_or(&[], |rules| rules));
                 if prepared.is_settled && prepared.answer.is_silent() && named.is_none() {
                     let rule = applies(device, number, &prepared.wire);
@@ -240,29 +287,13 @@ impl Profiles {
         if requests.is_empty() {
             return Ok((None, left_out));
         }
-        let sequence = sequence(&weights).into();
-        Ok((Some(Arc::new(Profile { requests: requests.into(), sequence })), left_out))
+        Ok((Some(Arc::new(Profile::new(requests, sequence(&weights)))), left_out))
     }
 
     fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, String> {
         let template = &*device.template;
         let command = &template.commands[number];
-        let mut raw = command.sample.to_vec();
-        let mut dynamic: Vec<(Field, Expr)> =
-            command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
-        let mut given = Vec::new();
-        for (name, value) in wanted.values.of(&command.key_text)? {
-            // Another entry of the key has it.
-            let Some(field) = field(template, command, name) else { continue };
-            dynamic.retain(|(made, _)| made.at != field.at);
-            given.push(name);
-            match value {
-                Value::Static(text) => {
-                    set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
-                }
-                Value::Dynamic(value) => dynamic.push((field.clone(), value)),
-            }
-        }
+        let Filled { mut raw, dynamic, given } = filled(template, command, wanted)?;
         let mut wire = Vec::new();
         finish(template, &mut raw, &mut wire);
         let mut rule = applies(device, number, &wire);
@@ -280,16 +311,21 @@ impl Profiles {
         }
         let timing = if wanted.echo { Timing::default() } else { timing(rules(), rule.filter(|_| is_settled)) };
         let expect = if wanted.echo {
-            Expect::echo(template, &raw)
+            Expect::of_echo(template, &raw)
         } else if is_settled && let Some(rule) = rule {
             Expect::new(device, number, [rule], &raw)
         } else {
             Expect::new(device, number, rules(), &raw)
         };
+        let fixed = given.iter().filter_map(|name| field(template, command, name)).chain(dynamic.iter().map(|one| &one.0));
+        let fixed: Vec<(Offset, usize)> = fixed.map(|field| (field.at, field.slot.len)).collect();
+        let asked = Asked { device, command: number, raw: &raw, expect: &expect };
+        let marks = if wanted.equal { None } else { Marks::new(asked, &fixed) };
         Ok(Prepared {
             label: self.label(&device.vendor, &command.key_text),
             device: Arc::clone(device),
             command: number,
+            marks,
             expect,
             is_settled,
             delay_ms_max: rules().map(|rule| longest(rule.delay)).fold(0.0, f64::max),
@@ -308,6 +344,35 @@ impl Profiles {
             self.labels.len() - 1
         })
     }
+}
+
+/// A request with the values that are wanted.
+struct Filled<'a> {
+    raw: Vec<u8>,
+    /// Values that are made anew each time.
+    dynamic: Vec<(Field, Expr)>,
+    /// Names of the fields that the flood file gives.
+    given: Vec<&'a str>,
+}
+
+fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Result<Filled<'a>, String> {
+    let mut raw = command.sample.to_vec();
+    let mut dynamic: Vec<(Field, Expr)> =
+        command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
+    let mut given = Vec::new();
+    for (name, value) in wanted.values.of(&command.key_text)? {
+        // Another entry of the key has it.
+        let Some(field) = field(template, command, name) else { continue };
+        dynamic.retain(|(made, _)| made.at != field.at);
+        given.push(name);
+        match value {
+            Value::Static(text) => {
+                set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
+            }
+            Value::Dynamic(value) => dynamic.push((field.clone(), value)),
+        }
+    }
+    Ok(Filled { raw, dynamic, given })
 }
 
 /// The rule that answers this request.

@@ -44,6 +44,12 @@ pub struct FloodReport {
     pub commands: Vec<CommandReport>,
     /// By vendor.
     pub vendors: Vec<VendorReport>,
+    /// FSUs with which not all was right, those with most first; at most 100.
+    #[serde(default)]
+    pub fsus: Vec<FsuReport>,
+    /// How many there are.
+    #[serde(default)]
+    pub fsus_not_right: usize,
     /// Commands that were not asked.
     #[serde(default)]
     pub left_out: Vec<LeftOutReport>,
@@ -108,6 +114,11 @@ pub struct RunReport {
     pub seed: u64,
 }
 
+/// Earlier reports do not tell it.
+fn yes() -> bool {
+    true
+}
+
 /// Did everything pass.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
@@ -115,6 +126,9 @@ pub struct Verdict {
     pub passed: bool,
     /// Loss that was allowed, 0 to 1.
     pub loss_max: f64,
+    /// Every reply was told apart from those to equal requests. Else a run that passed may have lost replies, and as many doubled.
+    #[serde(default = "yes")]
+    pub certain: bool,
     /// Why not.
     pub failures: Vec<String>,
     /// The generator was the limit: its figures say nothing about the mock's.
@@ -139,12 +153,15 @@ pub struct Counts {
     /// Of these, those that no rule answers.
     #[serde(default)]
     pub unmatched: u64,
+    /// Of all sent, those that no reply tells apart from equal ones: a lost and a doubled reply may cancel each other out there.
+    #[serde(default)]
+    pub uncertain: u64,
 }
 
 impl From<&Row> for Counts {
     fn from(row: &Row) -> Self {
-        let Row { sent, good, late, wrong, lost, silent, unmatched } = *row;
-        Self { sent, good, late, wrong, lost, silent, unmatched }
+        let Row { sent, good, late, wrong, lost, silent, unmatched, uncertain } = *row;
+        Self { sent, good, late, wrong, lost, silent, unmatched, uncertain }
     }
 }
 
@@ -333,6 +350,29 @@ pub struct VendorReport {
     pub counts: Counts,
     /// Its latency.
     pub latency: LatencyReport,
+}
+
+/// An FSU with which not all was right, warm-up included. Each request sent is in one column: sent = good + late + wrong + lost + silent.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct FsuReport {
+    /// Its name.
+    pub fsu: String,
+    /// Requests sent.
+    pub sent: u64,
+    /// With a right reply in time.
+    pub good: u64,
+    /// With a right reply after the time-out.
+    pub late: u64,
+    /// With a wrong reply.
+    pub wrong: u64,
+    /// Without a reply.
+    pub lost: u64,
+    /// That should have no reply, and had none.
+    pub silent: u64,
+    /// Second replies.
+    pub duplicate: u64,
+    /// What nothing asked for.
+    pub unexpected: u64,
 }
 
 /// An example of what was not right.

@@ -1,7 +1,5 @@
 //! Counts and histograms of one thread, and their sums.
 
-use super::expect::Wrong;
-use super::lane::{Flight, Late, Settled};
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -48,6 +46,8 @@ pub struct Row {
     pub silent: u64,
     /// Of these, those that no rule answers.
     pub unmatched: u64,
+    /// Of all, those that no reply tells apart from equal ones: a lost and a doubled reply may cancel each other out there.
+    pub uncertain: u64,
 }
 
 impl Row {
@@ -60,6 +60,7 @@ impl Row {
         self.lost += other.lost;
         self.silent += other.silent;
         self.unmatched += other.unmatched;
+        self.uncertain += other.uncertain;
     }
 
     /// Replies that belong to a request.
@@ -301,217 +302,8 @@ impl Tally {
     }
 }
 
-/// What is known of a reply, for a sample.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen<'a> {
-    /// The FSU.
-    pub fsu: &'a str,
-    /// What came.
-    pub bytes: &'a [u8],
-    /// When.
-    pub now_ns: u64,
-}
-
-/// A thread's book: what is counted from when on.
-#[derive(Debug)]
-pub struct Book {
-    /// The counts.
-    pub tally: Tally,
-    /// Latencies since the last look.
-    pub interval: Latency,
-    /// Requests planned before this are not counted.
-    pub measure_from_ns: u64,
-    /// When the first reply came that is counted, and the last.
-    pub replies_ns: Option<(u64, u64)>,
-}
-
-impl Book {
-    /// An empty one.
-    pub fn new(commands: usize, measure_from_ns: u64) -> Self {
-        Self { tally: Tally::new(commands), interval: latency(), measure_from_ns, replies_ns: None }
-    }
-
-    /// Is this request part of the figures?
-    #[inline]
-    pub fn counts(&self, flight: &Flight) -> bool {
-        flight.planned_ns >= self.measure_from_ns
-    }
-
-    /// A request was sent.
-    #[inline]
-    pub fn sent(&mut self, label: usize, flight: &Flight) {
-        self.tally.other.sent += 1;
-        if self.counts(flight) {
-            self.tally.rows[label].sent += 1;
-            self.tally.lag.saturating_record(flight.sent_ns.saturating_sub(flight.planned_ns));
-        }
-    }
-
-    /// A reply was settled. `label` and `wire` give a flight's row, and its request as it travels.
-    /// Returns the flight that is no longer under way; its place is free, unless it was given up before.
-    #[inline]
-    pub fn settled(
-        &mut self,
-        settled: Settled,
-        seen: Seen<'_>,
-        label: impl Fn(&Flight) -> usize,
-        wire: impl Fn(&Flight) -> Vec<u8>,
-    ) -> Option<Flight> {
-        match settled {
-            Settled::Good(flight, doubtful) => {
-                let label = label(&flight);
-                if self.came(&flight, seen.now_ns) {
-                    self.tally.rows[label].good += 1;
-                    self.tally.other.doubtful += u64::from(doubtful);
-                }
-                self.took(label, &flight, seen.now_ns);
-                Some(flight)
-            }
-            Settled::Late(flight, late) => {
-                let label = label(&flight);
-                let overdue = late != Late::Open;
-                if self.came(&flight, seen.now_ns) {
-                    let row = &mut self.tally.rows[label];
-                    row.late += 1;
-                    row.lost -= u64::from(overdue);
-                    self.tally.other.doubtful += u64::from(late == Late::Doubtful);
-                    self.tally.other.missing -= u64::from(overdue && flight.burst.is_some());
-                    self.sample(Kind::Late, Some(label), seen, "after the time-out", || wire(&flight));
-                }
-                // How long it took is not known where it may be none.
-                if late != Late::Doubtful {
-                    self.took(label, &flight, seen.now_ns);
-                }
-                if overdue { None } else { Some(flight) }
-            }
-            Settled::Wrong(flight, wrong) => {
-                let label = label(&flight);
-                if self.came(&flight, seen.now_ns) {
-                    self.tally.rows[label].wrong += 1;
-                    self.wrong(label, seen, wrong, || wire(&flight));
-                }
-                Some(flight)
-            }
-            Settled::Part { flight, wrong, overdue } => {
-                if self.came(&flight, seen.now_ns) {
-                    self.tally.other.missing -= u64::from(overdue);
-                    if let Some(wrong) = wrong {
-                        self.wrong(label(&flight), seen, wrong, || wire(&flight));
-                    }
-                }
-                None
-            }
-            Settled::Spoilt(flight) => {
-                if self.came(&flight, seen.now_ns) {
-                    self.tally.rows[label(&flight)].wrong += 1;
-                }
-                Some(flight)
-            }
-            Settled::Duplicate => {
-                if seen.now_ns >= self.measure_from_ns {
-                    self.tally.other.duplicate += 1;
-                    self.sample(Kind::Duplicate, None, seen, "answered already", Vec::new);
-                }
-                None
-            }
-            Settled::Unexpected(wrong) => {
-                self.unexpected(seen, wrong.map_or("nothing under way", |wrong| wrong.name()));
-                None
-            }
-        }
-    }
-
-    /// What is wrong with a reply.
-    #[cold]
-    fn wrong(&mut self, label: usize, seen: Seen<'_>, wrong: Wrong, request: impl FnOnce() -> Vec<u8>) {
-        *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
-        self.sample(Kind::Wrong, Some(label), seen, wrong.name(), request);
-    }
-
-    /// A reply to a request came. Is that part of the figures?
-    #[inline]
-    fn came(&mut self, flight: &Flight, now_ns: u64) -> bool {
-        self.tally.other.replies += 1;
-        let counts = self.counts(flight);
-        if counts {
-            self.tally.other.counted += 1;
-            self.tally.arrivals.saturating_record(now_ns.saturating_sub(self.measure_from_ns) / ARRIVAL_NS);
-            let first_ns = self.replies_ns.map_or(now_ns, |(first_ns, _)| first_ns);
-            self.replies_ns = Some((first_ns, now_ns));
-        }
-        counts
-    }
-
-    /// Something came that nothing asked for.
-    pub fn unexpected(&mut self, seen: Seen<'_>, why: &'static str) {
-        if seen.now_ns >= self.measure_from_ns {
-            self.tally.other.unexpected += 1;
-            self.sample(Kind::Unexpected, None, seen, why, Vec::new);
-        }
-    }
-
-    /// A request is given up. `request` gives it as it travels.
-    pub fn gave_up(&mut self, label: usize, fsu: &str, flight: &Flight, request: impl FnOnce() -> Vec<u8>) {
-        if !self.counts(flight) {
-            return;
-        }
-        let row = &mut self.tally.rows[label];
-        if flight.silent {
-            row.silent += 1;
-            row.unmatched += u64::from(flight.unmatched);
-            return;
-        }
-        let why = match &flight.burst {
-            Some(burst) => {
-                self.tally.other.missing += u64::from(burst.left());
-                if burst.is_spoilt() {
-                    row.wrong += 1;
-                    return;
-                }
-                if burst.has_begun() { "replies of its burst are missing" } else { "no reply" }
-            }
-            None => "no reply",
-        };
-        row.lost += 1;
-        let seen = Seen { fsu, bytes: &[], now_ns: 0 };
-        self.sample(Kind::Lost, Some(label), seen, why, request);
-    }
-
-    /// A host told that nobody listens there.
-    pub fn refused(&mut self, at: SocketAddr) {
-        self.tally.other.refused += 1;
-        self.tally.refused_at.get_or_insert(at);
-    }
-
-    /// How long an answer took; that of a burst, until its last reply came.
-    #[inline]
-    fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
-        let took_ns = now_ns.saturating_sub(flight.planned_ns);
-        if self.counts(flight) {
-            self.tally.latency[label].saturating_record(took_ns);
-        }
-        self.interval.saturating_record(took_ns);
-    }
-
-    fn sample(
-        &mut self,
-        kind: Kind,
-        label: Option<usize>,
-        seen: Seen<'_>,
-        why: &'static str,
-        request: impl FnOnce() -> Vec<u8>,
-    ) {
-        self.tally.samples.entry(kind).or_insert_with(|| Sample {
-            label,
-            fsu: seen.fsu.into(),
-            why,
-            request: cut(request()),
-            reply: cut(seen.bytes.to_vec()),
-        });
-    }
-}
-
-fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
+/// Of a sample's bytes, those that are kept.
+pub fn cut(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(SAMPLE_BYTES_MAX);
     bytes
 }

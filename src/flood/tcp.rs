@@ -4,13 +4,15 @@
 //! not the template's framing (which is that of requests), cuts the stream. After a wrong reply the connection is made anew:
 //! where the next reply begins cannot be known. What was under way there is lost.
 
-use super::lane::{COMPARED_MAX, Flight, Lane, Settled, recycle};
+use super::account::Account;
+use super::book::{Book, Seen};
+use super::lane::{COMPARED_MAX, Flight, Gone, Judge, Lane, Settled, recycle};
 use super::live::Live;
 use super::options::{Options, Pace, Target};
 use super::pacer::Due;
 use super::profile::Prepared;
-use super::tally::Seen;
-use super::worker::{Gate, OPEN_MAX, Report, Worker, timespec, wait_for};
+use super::reply::Reply;
+use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, timespec, wait_for};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -33,8 +35,7 @@ struct Conn {
     target: usize,
     stream: TcpStream,
     lane: Lane,
-    place: u32,
-    seq: u64,
+    place: Place,
     /// Not yet written.
     out: Vec<u8>,
     /// Received and not yet a whole reply.
@@ -95,11 +96,15 @@ pub fn run(
     let mut tcp = made?;
     tcp.worker.clock = clock;
     tcp.run()?;
-    Ok(tcp.worker.close(cpu, 0))
+    for index in 0..tcp.conns.len() {
+        tcp.give_all_up(index);
+    }
+    let targets: Vec<usize> = tcp.conns.iter().map(|conn| conn.target).collect();
+    Ok(tcp.worker.close(cpu, 0, &targets))
 }
 
 impl<'a> Tcp<'a> {
-    fn new(options: &'a Options, worker: Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
+    fn new(options: &'a Options, mut worker: Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut conns = Vec::new();
         let lanes = streams.len();
@@ -109,15 +114,15 @@ impl<'a> Tcp<'a> {
             conns.push(Conn {
                 target,
                 stream,
-                lane: Lane::new(lanes),
-                place: ((target + index) % sequence) as u32,
-                seq: 0,
+                lane: Lane::new(lanes, worker.timeout_ns).in_order(),
+                place: Place::new(((target + index) % sequence) as u32),
                 out: Vec::new(),
                 partial: Vec::new(),
                 blocked: false,
                 broken: false,
             });
         }
+        worker.book.accounts = vec![Account::default(); conns.len()];
         let mut tcp = Self {
             options,
             worker,
@@ -220,23 +225,20 @@ impl<'a> Tcp<'a> {
     fn prepare(&mut self, index: usize, planned_ns: u64, sent_ns: u64) {
         let Some(conn) = self.conns.get_mut(index) else { return };
         let target = &self.options.targets[conn.target];
-        let sequence = &target.profile.sequence;
-        let request = sequence[conn.place as usize];
-        conn.place = (conn.place + 1) % sequence.len() as u32;
-        conn.seq += 1;
+        let (request, turn) = conn.place.next(&target.profile);
         let prepared = &target.profile.requests[request as usize];
         let mut raw = Vec::new();
-        let len = if prepared.dynamic.is_empty() {
-            conn.out.extend_from_slice(&prepared.wire);
-            prepared.wire.len()
-        } else {
+        let len = if prepared.is_own() {
             raw = self.worker.spent.pop().unwrap_or_default();
-            self.worker.renew(target, prepared, conn.seq, &mut raw, &mut self.wire);
+            self.worker.renew(target, prepared, turn, (&mut raw, &mut self.wire));
             conn.out.extend_from_slice(&self.wire);
             self.wire.len()
+        } else {
+            conn.out.extend_from_slice(&prepared.wire);
+            prepared.wire.len()
         };
         let flight = prepared.flight(request, raw, planned_ns, sent_ns);
-        self.worker.sent(prepared, &flight, len);
+        self.worker.sent(prepared, index as u32, &flight, len);
         conn.lane.push(flight);
         if self.dirty.last() != Some(&(index as u32)) {
             self.dirty.push(index as u32);
@@ -317,21 +319,24 @@ impl<'a> Tcp<'a> {
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
-            let len = match next_len(&conn.lane, requests, rest, &mut self.inner) {
+            let len = match next_len(&mut conn.lane, requests, rest, now, &mut self.inner) {
                 Next::Reply(len) => len,
                 Next::More => return (used, true),
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
-            let inner = &mut self.inner;
-            let settled = self.worker.settle(&mut conn.lane, requests, now, |flight| {
-                requests[flight.request as usize].check(flight, &rest[..len], false, inner)
-            });
-            let seen = Seen { fsu: &target.name, bytes: &rest[..len], now_ns: now };
+            let seen = Seen { fsu: &target.name, account: index as u32, bytes: &rest[..len], now_ns: now };
+            self.worker.book.received(index as u32);
+            let reply = Reply::new(requests, |_| Ok(&rest[..len]), false, &mut self.inner);
+            let settled = self.worker.settle(&mut conn.lane, requests, &seen, reply);
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let wire = |flight: &Flight| requests[flight.request as usize].wire_of(flight);
             let good = matches!(
                 settled,
-                Settled::Good(..) | Settled::Late(..) | Settled::Spoilt(_) | Settled::Part { wrong: None, .. }
+                Settled::Good(..)
+                    | Settled::Late(..)
+                    | Settled::Spoilt(_)
+                    | Settled::Part { wrong: None, .. }
+                    | Settled::Duplicate
             );
             if let Some(flight) = self.worker.book.settled(settled, seen, label, wire) {
                 recycle(flight.raw, &mut self.worker.spent);
@@ -350,21 +355,10 @@ impl<'a> Tcp<'a> {
 
     /// A connection that is of no use any more: what was under way there is lost, and a new one takes its place.
     fn break_off(&mut self, index: usize) -> io::Result<()> {
-        let lanes = self.conns.len();
+        // Late replies can no longer come.
+        self.give_all_up(index);
         let Some(conn) = self.conns.get_mut(index) else { return Ok(()) };
         let target = &self.options.targets[conn.target];
-        let closed = !self.worker.pacer.is_open();
-        let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-        // Late replies can no longer come.
-        conn.lane.expire(u64::MAX, 0, &mut self.worker.spent, |flight| {
-            let prepared = &target.profile.requests[flight.request as usize];
-            book.gave_up(prepared.label, &target.name, flight, || prepared.wire_of(flight));
-            *open -= 1;
-            if closed {
-                ready.push_back(index as u32);
-            }
-        });
-        conn.lane = Lane::new(lanes);
         conn.out.clear();
         conn.partial.clear();
         conn.blocked = false;
@@ -392,18 +386,34 @@ impl<'a> Tcp<'a> {
         }
     }
 
+    /// What is under way on a connection is lost.
+    fn give_all_up(&mut self, index: usize) {
+        let Some(conn) = self.conns.get_mut(index) else { return };
+        let target = &self.options.targets[conn.target];
+        let closed = !self.worker.pacer.is_open();
+        let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
+        conn.lane.close(&mut self.worker.spent, |gone| {
+            if told(book, target, index as u32, &gone) {
+                *open -= 1;
+                if closed {
+                    ready.push_back(index as u32);
+                }
+            }
+        });
+    }
+
     /// Gives up what is past its time-out, and makes broken connections anew.
     fn sweep(&mut self, now: u64) -> io::Result<()> {
         let closed = !self.worker.pacer.is_open();
         for (index, conn) in self.conns.iter_mut().enumerate() {
             let target = &self.options.targets[conn.target];
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-            let forgotten = conn.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
-                let prepared = &target.profile.requests[flight.request as usize];
-                book.gave_up(prepared.label, &target.name, flight, || prepared.wire_of(flight));
-                *open -= 1;
-                if closed {
-                    ready.push_back(index as u32);
+            let forgotten = conn.lane.expire(now, &mut self.worker.spent, |gone| {
+                if told(book, target, index as u32, &gone) {
+                    *open -= 1;
+                    if closed {
+                        ready.push_back(index as u32);
+                    }
                 }
             });
             book.tally.other.forgotten += forgotten;
@@ -428,34 +438,45 @@ enum Next {
     Wrong,
 }
 
-/// How long the next reply is: the size at which it is right for a request under way, the oldest first.
-fn next_len(lane: &Lane, requests: &[Prepared], bytes: &[u8], inner: &mut Vec<u8>) -> Next {
+/// How long the next reply is: the size at which it is right for a request that is known, the oldest under way first.
+fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inner: &mut Vec<u8>) -> Next {
     let mut more = false;
-    let mut fits = |flight: &Flight| {
+    for flight in lane.flights().take(COMPARED_MAX) {
         let prepared = &requests[flight.request as usize];
         for &len in prepared.expect.wire_lens() {
             match bytes.get(..len) {
                 None => more = true,
-                Some(reply) if prepared.check(flight, reply, false, inner).is_ok() => return Some(len),
+                Some(reply) if Reply::new(requests, |_| Ok(reply), false, inner).check(flight).is_ok() => {
+                    return Next::Reply(len);
+                }
                 Some(_) => {}
             }
         }
-        None
-    };
-    for flight in lane.flights().take(COMPARED_MAX) {
-        if let Some(len) = fits(flight) {
-            return Next::Reply(len);
-        }
-        // A later request is answered first only where this one is not answered at all, or its burst lacks replies.
+        // Mostly it is the first one's, unless that is not answered at all, or its burst lacks replies.
         if !flight.silent && !flight.burst.as_ref().is_some_and(|burst| burst.has_begun()) {
             break;
         }
     }
-    match lane.overdue().find_map(fits) {
-        Some(len) => Next::Reply(len),
-        None if more => Next::More,
-        None => Next::Wrong,
+    let of = |request: u32| requests[request as usize].expect.wire_lens().iter().copied();
+    let mut lens: Vec<usize> = lane.requests().flat_map(of).collect();
+    lens.sort_unstable();
+    lens.dedup();
+    for len in lens {
+        let Some(reply) = bytes.get(..len) else { break };
+        if lane.knows(now, &mut Reply::new(requests, |_| Ok(reply), false, inner)) {
+            return Next::Reply(len);
+        }
     }
+    // One of a later request, where the first one's is lost.
+    more |= lane.waiting().flat_map(of).any(|len| len > bytes.len());
+    if more { Next::More } else { Next::Wrong }
+}
+
+/// Books what time made of a request of a target. Is one no longer under way?
+fn told(book: &mut Book, target: &Target, account: u32, gone: &Gone<'_>) -> bool {
+    let seen = Seen { fsu: &target.name, account, bytes: &[], now_ns: 0 };
+    let prepared = |flight: &Flight| &target.profile.requests[flight.request as usize];
+    book.gone(gone, seen, |flight| prepared(flight).label, |flight| prepared(flight).wire_of(flight))
 }
 
 /// What of wrong bytes is shown: as much as the reply that should have come is long at most.

@@ -2,7 +2,7 @@
 
 use super::live::Look;
 use super::options::Options;
-use super::report::{Counts, FloodReport, LatencyReport, LeftOutReport, Second, TransferReport};
+use super::report::{Counts, FloodReport, FsuReport, LatencyReport, LeftOutReport, Second, TransferReport};
 use super::run::Show;
 use crate::lateness::Lateness;
 use crate::words::noun;
@@ -125,6 +125,32 @@ pub fn left_out(left: &LeftOutReport) -> String {
     format!("{command} of {vendor} ({fsu}{more}): {why}; {remedy}")
 }
 
+/// FSUs with which not all was right that the printed report has a line for.
+const FSUS_PRINTED_MAX: usize = 8;
+
+/// An FSU with which not all was right, in one line.
+fn account(of: &FsuReport) -> String {
+    let FsuReport { fsu, sent, good, late, wrong, lost, silent, duplicate, unexpected } = of;
+    let columns = [("late", late), ("wrong", wrong), ("lost", lost), ("silent", silent)];
+    let beside = [("duplicate", duplicate), ("unexpected", unexpected)];
+    let some = |all: &[(&str, &u64)], before: &str| -> String {
+        let some = all.iter().filter(|(_, count)| **count > 0);
+        some.map(|(name, count)| format!("{before}{} {name}", thousands(**count))).collect()
+    };
+    let (columns, beside) = (some(&columns, " + "), some(&beside, "; "));
+    format!("{fsu}: {} sent = {} good{columns}{beside}", thousands(*sent), thousands(*good))
+}
+
+/// How much of a run is not known.
+pub fn uncertain(report: &FloodReport) -> String {
+    let Counts { sent, uncertain, .. } = report.totals.counts;
+    format!(
+        "{} of {} equal others, and a lost and a doubled reply of these cancel each other out",
+        thousands(uncertain),
+        counted(sent, "request")
+    )
+}
+
 /// The report as text.
 pub fn text(report: &FloodReport) -> String {
     let mut out = String::new();
@@ -168,7 +194,8 @@ pub fn text(report: &FloodReport) -> String {
     pair("sent", format!("{} requests/s", thousands(totals.sent_per_s.round() as u64)));
     pair("answered", format!("{} replies/s", thousands(totals.replies_per_s.round() as u64)));
     pair("loss", format!("{} ({:.4} %)", thousands(totals.counts.lost), totals.loss * 100.0));
-    let others: [(&str, u64); 11] = [
+    let others: [(&str, u64); 12] = [
+        ("uncertain", totals.counts.uncertain),
         ("refused", totals.refused),
         ("missing", totals.burst_missing),
         ("duplicate", totals.duplicate),
@@ -225,6 +252,12 @@ pub fn text(report: &FloodReport) -> String {
     for (why, count) in &report.wrong_by {
         pair("wrong", format!("{} {why}", thousands(*count)));
     }
+    for fsu in report.fsus.iter().take(FSUS_PRINTED_MAX) {
+        pair("FSU", account(fsu));
+    }
+    if report.fsus_not_right > FSUS_PRINTED_MAX {
+        pair("FSU", format!("and {} more (--json)", thousands((report.fsus_not_right - FSUS_PRINTED_MAX) as u64)));
+    }
     for left in report.left_out.iter().take(LEFT_OUT_PRINTED_MAX) {
         pair("left out", left_out(left));
     }
@@ -254,6 +287,7 @@ pub fn text(report: &FloodReport) -> String {
         let _ = writeln!(out, "  {}", verdict.text);
     }
     let _ = match report.verdict.failures.as_slice() {
+        [] if !report.verdict.certain => writeln!(out, "\n  passed, but uncertain: {}", uncertain(report)),
         [] => writeln!(out, "\n  passed"),
         failures => writeln!(out, "\n  FAILED: {}", failures.join(", ")),
     };

@@ -2,14 +2,17 @@
 //!
 //! A reply's FSU is told by the address it comes from, its request by [`super::lane`].
 
+use super::account::Account;
+use super::book::{Book, NOBODY, Seen};
 use super::expect::Wrong;
-use super::lane::{Flight, Lane, recycle};
+use super::lane::{Flight, Gone, Lane, recycle};
 use super::live::Live;
 use super::options::{Options, Pace, Target};
 use super::pacer::Due;
-use super::tally::Seen;
-use super::worker::{Gate, OPEN_MAX, Report, Worker, wait_for};
-use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape};
+use super::profile::Prepared;
+use super::reply::Reply;
+use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
 use crate::codec::reason::Reason;
 use crate::responder::Outgoing as What;
 use crate::responder::about::About;
@@ -54,9 +57,8 @@ struct Outgoing {
 struct Peer {
     target: usize,
     lane: Lane,
-    place: u32,
-    seq: u64,
-    /// Datagrams by request; empty: made when sent.
+    place: Place,
+    /// Datagrams by request; none, or an empty one: made when sent.
     datagrams: Box<[Box<[u8]>]>,
 }
 
@@ -81,7 +83,6 @@ struct Udp<'a> {
     together: bool,
     plain: Vec<u8>,
     inner: Vec<u8>,
-    framed: Vec<u8>,
 }
 
 /// The targets of thread `number`: every so-manyth.
@@ -89,16 +90,15 @@ pub fn share(targets: usize, number: usize, threads: usize) -> impl Iterator<Ite
     (number..targets).step_by(threads.max(1))
 }
 
-/// Datagram of a request.
-fn datagram(target: &Target, prepared: &super::profile::Prepared, wire: &[u8], framed: &mut Vec<u8>) -> Vec<u8> {
+/// Datagram of a request, into `out`.
+fn datagram(target: &Target, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
     let device = &prepared.device;
     let request = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
     let head = Head { rtn_flag: target.rtn_flag, ..request };
-    let mut escaped = Vec::new();
     // The compiler keeps frames below what P_pLen can tell; one that is not would come out empty and is never answered.
-    match head.build(Some(wire), framed) {
-        Ok(()) => escape(framed, &mut escaped).to_vec(),
-        Err(_) => Vec::new(),
+    match head.build(Some(wire), out) {
+        Ok(()) => escape_in_place(out),
+        Err(_) => out.clear(),
     }
 }
 
@@ -106,7 +106,9 @@ fn datagram(target: &Target, prepared: &super::profile::Prepared, wire: &[u8], f
 #[cold]
 fn sent(target: &Target, flight: &Flight) -> Vec<u8> {
     let prepared = &target.profile.requests[flight.request as usize];
-    datagram(target, prepared, &prepared.wire_of(flight), &mut Vec::new())
+    let mut out = Vec::new();
+    datagram(target, prepared, &prepared.wire_of(flight), &mut out);
+    out
 }
 
 /// Sockets of a thread, bound to any free port: for IPv4 peers, or for IPv6 ones if any is.
@@ -156,18 +158,19 @@ pub fn run(
     let mut receiver = Receiver::new();
     udp.open_windows();
     udp.run(&mut receiver)?;
+    udp.settle_held();
     let drops = udp.sockets.iter().filter_map(|socket| lost(socket.as_fd()));
     udp.worker.book.tally.other.own_drops = drops.map(u64::from).sum();
-    Ok(udp.worker.close(cpu, receive_buffer_bytes))
+    let targets: Vec<usize> = udp.peers.iter().map(|peer| peer.target).collect();
+    Ok(udp.worker.close(cpu, receive_buffer_bytes, &targets))
 }
 
 impl<'a> Udp<'a> {
-    fn new(options: &'a Options, worker: Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
+    fn new(options: &'a Options, mut worker: Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         for (index, socket) in sockets.iter().enumerate() {
             epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
         }
-        let mut framed = Vec::new();
         let mut bytes = 0;
         let mut peers = Vec::new();
         let mut by_address = HashMap::new();
@@ -178,20 +181,24 @@ impl<'a> Udp<'a> {
             let mut datagrams = Vec::new();
             if bytes < PREBUILT_BYTES_MAX / options.threads {
                 for prepared in &target.profile.requests {
-                    datagrams.push(datagram(target, prepared, &prepared.wire, &mut framed).into_boxed_slice());
+                    let mut out = Vec::new();
+                    if !prepared.is_own() {
+                        datagram(target, prepared, &prepared.wire, &mut out);
+                    }
+                    datagrams.push(out.into_boxed_slice());
                 }
                 bytes += datagrams.iter().map(|one| one.len()).sum::<usize>();
             }
             by_address.insert(canonical(target.address), peers.len() as u32);
             peers.push(Peer {
                 target: target_index,
-                lane: Lane::new(lanes),
+                lane: Lane::new(lanes, worker.timeout_ns),
                 // FSUs begin at different places, so that commands mix over the fleet too.
-                place: (target_index % target.profile.sequence.len()) as u32,
-                seq: 0,
+                place: Place::new((target_index % target.profile.sequence.len()) as u32),
                 datagrams: datagrams.into(),
             });
         }
+        worker.book.accounts = vec![Account::default(); peers.len()];
         let gathered = sockets.iter().map(|_| VecDeque::with_capacity(GATHERED_MAX)).collect();
         Ok(Self {
             options,
@@ -209,7 +216,6 @@ impl<'a> Udp<'a> {
             together: options.gso,
             plain: Vec::new(),
             inner: Vec::new(),
-            framed,
         })
     }
 
@@ -290,21 +296,21 @@ impl<'a> Udp<'a> {
     fn prepare(&mut self, peer_index: usize, planned_ns: u64) {
         let Some(peer) = self.peers.get_mut(peer_index) else { return };
         let target = &self.options.targets[peer.target];
-        let sequence = &target.profile.sequence;
-        let request = sequence[peer.place as usize];
-        peer.place = (peer.place + 1) % sequence.len() as u32;
-        peer.seq += 1;
+        let (request, turn) = peer.place.next(&target.profile);
         let prepared = &target.profile.requests[request as usize];
-        let own = if !prepared.dynamic.is_empty() {
+        let is_ready = peer.datagrams.get(request as usize).is_some_and(|datagram| !datagram.is_empty());
+        let mut bytes = if is_ready { Vec::new() } else { self.worker.spent.pop().unwrap_or_default() };
+        let own = if prepared.is_own() {
             let (mut raw, mut wire) = (self.worker.spent.pop().unwrap_or_default(), std::mem::take(&mut self.plain));
-            self.worker.renew(target, prepared, peer.seq, &mut raw, &mut wire);
-            let bytes = datagram(target, prepared, &wire, &mut self.framed);
+            self.worker.renew(target, prepared, turn, (&mut raw, &mut wire));
+            datagram(target, prepared, &wire, &mut bytes);
             self.plain = wire;
             Some((raw, bytes))
-        } else if peer.datagrams.is_empty() {
-            Some((Vec::new(), datagram(target, prepared, &prepared.wire, &mut self.framed)))
-        } else {
+        } else if is_ready {
             None
+        } else {
+            datagram(target, prepared, &prepared.wire, &mut bytes);
+            Some((Vec::new(), bytes))
         };
         let socket = peer_index % self.gathered.len();
         self.gathered[socket].push_back(Outgoing { target: peer_index as u32, request, planned_ns, own });
@@ -370,13 +376,17 @@ impl<'a> Udp<'a> {
             let peer = &mut self.peers[out.target as usize];
             let prepared = &self.options.targets[peer.target].profile.requests[out.request as usize];
             let (raw, bytes) = match out.own {
-                Some((raw, bytes)) => (raw, bytes.len()),
+                Some((raw, datagram)) => {
+                    let bytes = datagram.len();
+                    recycle(datagram, &mut self.worker.spent);
+                    (raw, bytes)
+                }
                 None => (Vec::new(), peer.datagrams[out.request as usize].len()),
             };
             // In a closed loop there is no plan but to send.
             let planned_ns = if self.worker.pacer.is_open() { out.planned_ns } else { sent_ns };
             let flight = prepared.flight(out.request, raw, planned_ns, sent_ns);
-            self.worker.sent(prepared, &flight, bytes);
+            self.worker.sent(prepared, out.target, &flight, bytes);
             peer.lane.push(flight);
         }
     }
@@ -413,7 +423,8 @@ impl<'a> Udp<'a> {
     fn on_datagram(&mut self, bytes: &[u8], from: SocketAddr, now: u64) {
         self.worker.heard(bytes.len());
         let Some(&peer_index) = self.by_address.get(&from) else {
-            self.worker.book.unexpected(Seen { fsu: "", bytes, now_ns: now }, "from an address that was not asked");
+            let seen = Seen { fsu: "", account: NOBODY, bytes, now_ns: now };
+            self.worker.book.unexpected(seen, "from an address that was not asked");
             return;
         };
         let peer = &mut self.peers[peer_index as usize];
@@ -432,21 +443,20 @@ impl<'a> Udp<'a> {
                 self.worker.book.tally.other.heartbeats += u64::from(now >= self.worker.book.measure_from_ns);
                 continue;
             }
-            let inner = &mut self.inner;
-            let settled = self.worker.settle(&mut peer.lane, requests, now, |flight| {
+            let inner = |prepared: &Prepared| {
                 let up = parsed.map_err(Wrong::Outer)?;
                 let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
                 if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
                     return Err(Wrong::Address);
                 }
-                let prepared = &requests[flight.request as usize];
                 let device = &prepared.device;
-                if (up.sub_dev_type, up.sub_dev_addr) != (device.sub_dev_type, device.sub_dev_addr) {
-                    return Err(Wrong::Device);
-                }
-                prepared.check(flight, data, true, inner)
-            });
-            let seen = Seen { fsu: &target.name, bytes: wire, now_ns: now };
+                let is_its = (up.sub_dev_type, up.sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr);
+                if is_its { Ok(data) } else { Err(Wrong::Device) }
+            };
+            let seen = Seen { fsu: &target.name, account: peer_index, bytes: wire, now_ns: now };
+            self.worker.book.received(peer_index);
+            let reply = Reply::new(requests, inner, true, &mut self.inner);
+            let settled = self.worker.settle(&mut peer.lane, requests, &seen, reply);
             let label = |flight: &Flight| requests[flight.request as usize].label;
             let wire = |flight: &Flight| sent(target, flight);
             if let Some(flight) = self.worker.book.settled(settled, seen, label, wire) {
@@ -467,10 +477,13 @@ impl<'a> Udp<'a> {
             let peer = &mut self.peers[peer_index as usize];
             let target = &self.options.targets[peer.target];
             self.worker.refused(&target.name, target.address);
-            if let Some(flight) = peer.lane.refuse() {
+            let book = &mut self.worker.book;
+            let seen = Seen { fsu: &target.name, account: peer_index, bytes: &[], now_ns: 0 };
+            let was_open = peer.lane.refuse(|flight| {
                 let label = target.profile.requests[flight.request as usize].label;
-                self.worker.book.gave_up(label, &target.name, &flight, || sent(target, &flight));
-                recycle(flight.raw, &mut self.worker.spent);
+                book.gave_up(label, seen, flight, || sent(target, flight));
+            });
+            if was_open {
                 self.worker.open -= 1;
                 if !self.worker.pacer.is_open() {
                     // Not at once: there may be somebody again in a while.
@@ -494,17 +507,35 @@ impl<'a> Udp<'a> {
         for (index, peer) in self.peers.iter_mut().enumerate() {
             let target = &self.options.targets[peer.target];
             let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-            let forgotten = peer.lane.expire(now, self.worker.timeout_ns, &mut self.worker.spent, |flight| {
-                let prepared = &target.profile.requests[flight.request as usize];
-                book.gave_up(prepared.label, &target.name, flight, || sent(target, flight));
-                *open -= 1;
-                if closed {
-                    ready.push_back(index as u32);
+            let forgotten = peer.lane.expire(now, &mut self.worker.spent, |gone| {
+                if told(book, target, index as u32, &gone) {
+                    *open -= 1;
+                    if closed {
+                        ready.push_back(index as u32);
+                    }
                 }
             });
             book.tally.other.forgotten += forgotten;
         }
     }
+
+    /// At the end: no request is left that a reply which is held could answer.
+    fn settle_held(&mut self) {
+        for (index, peer) in self.peers.iter_mut().enumerate() {
+            let target = &self.options.targets[peer.target];
+            let book = &mut self.worker.book;
+            peer.lane.close(&mut self.worker.spent, |gone| {
+                told(book, target, index as u32, &gone);
+            });
+        }
+    }
+}
+
+/// Books what time made of a request of a target. Is one no longer under way?
+fn told(book: &mut Book, target: &Target, account: u32, gone: &Gone<'_>) -> bool {
+    let seen = Seen { fsu: &target.name, account, bytes: &[], now_ns: 0 };
+    let label = |flight: &Flight| target.profile.requests[flight.request as usize].label;
+    book.gone(gone, seen, label, |flight| sent(target, flight))
 }
 
 /// A reply, or from an echo a request that came back: its FSU is where it went to.

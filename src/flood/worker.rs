@@ -1,12 +1,15 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
 use super::expect::Wrong;
-use super::lane::{Flight, Lane, Right, Settled, Timing};
+use super::account::Account;
+use super::book::{Book, Seen};
+use super::lane::{Flight, Lane, Settled};
 use super::live::Live;
 use super::options::{Options, Target};
 use super::pacer::Pacer;
-use super::profile::Prepared;
-use super::tally::{Book, Tally};
+use super::profile::{Prepared, Profile};
+use super::reply::Reply;
+use super::tally::Tally;
 use crate::codec::civil::{Calendar, Now};
 use crate::responder::build::Inputs;
 use crate::responder::random::Dice;
@@ -105,6 +108,8 @@ pub fn cpu_ns() -> u64 {
 pub struct Report {
     /// What it counted.
     pub tally: Tally,
+    /// By FSU or connection: the target's number, and its account.
+    pub accounts: Vec<(usize, Account)>,
     /// From the end of the warm-up to the end of sending.
     pub measured_ns: u64,
     /// When the first reply came that is counted, and the last; on the run's clock.
@@ -131,6 +136,44 @@ struct End {
     measured_to_ns: u64,
     /// CPU time of the thread at that time.
     cpu_ns: u64,
+}
+
+/// Whose turn a request is.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// How many of its FSU or connection went before, and this one.
+    pub seq: u64,
+    /// How many of its command went before, or a number that grows like that.
+    pub number: u64,
+}
+
+/// How far an FSU or connection is in the order of its requests.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    place: u32,
+    round: u64,
+    seq: u64,
+}
+
+impl Place {
+    /// Begins at that place of a profile's order.
+    pub fn new(place: u32) -> Self {
+        Self { place, round: 0, seq: 0 }
+    }
+
+    /// The next request.
+    #[inline]
+    pub fn next(&mut self, profile: &Profile) -> (u32, Turn) {
+        let request = profile.sequence[self.place as usize];
+        self.seq += 1;
+        let turn = Turn { seq: self.seq, number: profile.number(self.place, self.round) };
+        self.place += 1;
+        if self.place as usize == profile.sequence.len() {
+            self.place = 0;
+            self.round += 1;
+        }
+        (request, turn)
+    }
 }
 
 /// What every thread has.
@@ -195,47 +238,51 @@ impl Worker {
         }
     }
 
-    /// Makes a request's values anew: its raw bytes into `raw`, those on the wire into `wire`.
-    pub fn renew(&mut self, target: &Target, prepared: &Prepared, seq: u64, raw: &mut Vec<u8>, wire: &mut Vec<u8>) {
-        let unix_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis() as i64);
+    /// Makes a request's values anew: its raw bytes into the first buffer, those on the wire into the second.
+    pub fn renew(&mut self, target: &Target, prepared: &Prepared, turn: Turn, bytes: (&mut Vec<u8>, &mut Vec<u8>)) {
+        // Marks need no clock.
+        let time = if prepared.dynamic.is_empty() { None } else { SystemTime::now().duration_since(UNIX_EPOCH).ok() };
+        let unix_ms = time.map_or(0, |time| time.as_millis() as i64);
         let mut inputs = Inputs {
             request: &[],
             memory: None,
             id_hex: &target.id_hex,
-            seq,
+            seq: turn.seq,
             due: Now { unix_ms, utc_offset_s: self.utc_offset_s },
             calendar: &mut self.calendar,
             dice: &mut self.dice,
         };
-        self.book.tally.other.misfits += prepared.renew(&mut inputs, raw, wire, &mut self.text);
+        self.book.tally.other.misfits += prepared.renew(turn.number, &mut inputs, bytes, &mut self.text);
     }
 
     /// Settles a reply with the lane that it came to; see [`Lane::settle`]. A server that skips delays gives itself away by it.
     #[inline]
-    pub fn settle(
-        &mut self,
-        lane: &mut Lane,
-        requests: &[Prepared],
-        now_ns: u64,
-        check: impl FnMut(&Flight) -> Result<Right, Wrong>,
-    ) -> Settled {
-        let timing = |flight: &Flight| requests[flight.request as usize].timing;
-        let skips_delays = self.skips_delays;
-        let kept = |flight: &Flight| if skips_delays { Timing::default() } else { timing(flight) };
-        let settled = lane.settle(now_ns, self.timeout_ns, &mut self.spent, kept, check);
-        if let Settled::Good(flight, false) = &settled
-            && now_ns.saturating_sub(flight.sent_ns) < timing(flight).least_ns
-        {
-            self.skips_delays = true;
+    pub fn settle<'a, F>(&mut self, lane: &mut Lane, requests: &[Prepared], seen: &Seen<'_>, reply: Reply<'a, F>) -> Settled
+    where
+        F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
+    {
+        let settled = lane.settle(seen.now_ns, &mut reply.skipping(self.skips_delays));
+        match &settled {
+            Settled::Good(flight, false)
+                if seen.now_ns.saturating_sub(flight.sent_ns) < requests[flight.request as usize].timing.least_ns =>
+            {
+                self.skips_delays = true;
+            }
+            Settled::Held(wrong) => {
+                if !lane.hold(seen.now_ns, *wrong, seen.bytes) {
+                    return Settled::Unexpected(Some(*wrong));
+                }
+            }
+            _ => {}
         }
         settled
     }
 
     /// A request has left.
     #[inline]
-    pub fn sent(&mut self, prepared: &Prepared, flight: &Flight, bytes: usize) {
+    pub fn sent(&mut self, prepared: &Prepared, account: u32, flight: &Flight, bytes: usize) {
         self.open += 1;
-        self.book.sent(prepared.label, flight);
+        self.book.sent(prepared.label, account, flight);
         self.book.tally.other.bytes_out += bytes as u64;
     }
 
@@ -318,8 +365,8 @@ impl Worker {
         self.end.is_some_and(|end| now_ns.saturating_sub(end.at_ns) > self.timeout_ns)
     }
 
-    /// Closes the book.
-    pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64) -> Report {
+    /// Closes the book; its accounts are those of these targets.
+    pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64, targets: &[usize]) -> Report {
         self.live.publish(self.number, &mut self.book, cpu_ns());
         self.live.end();
         let now_ns = self.clock.now_ns();
@@ -329,6 +376,7 @@ impl Worker {
             busy_ns: end.at_ns.saturating_sub(self.measure_from_ns),
             replies_ns: self.book.replies_ns,
             tally: self.book.tally,
+            accounts: targets.iter().copied().zip(self.book.accounts).collect(),
             cpu_ns: end.cpu_ns.saturating_sub(self.cpu_at_start_ns.unwrap_or(end.cpu_ns)),
             cpu,
             receive_buffer_bytes,

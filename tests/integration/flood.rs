@@ -283,9 +283,15 @@ fn peer(answers: fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<String>, std::thread::JoinHa
     (printed, thread)
 }
 
-/// What an FSU would answer to command 05 with tag 0.
-fn right(_: &[u8]) -> Vec<u8> {
-    reply("20250125", METER, &meter(0, 5, &[0, 0, 0, 0]))
+/// What an FSU would answer to command 05.
+fn right(asked: &[u8]) -> Vec<u8> {
+    reply("20250125", METER, &meter(0, 5, &tag(asked)))
+}
+
+/// The tag of a request of command 05.
+fn tag(asked: &[u8]) -> Vec<u8> {
+    let frame = crate::wire::through(asked);
+    frame[4..frame.len() - 2].to_vec()
 }
 
 #[test]

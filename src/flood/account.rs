@@ -1,0 +1,63 @@
+//! The account of an FSU: each request sent is in one column, each frame that came, too. A lost and a doubled reply do not cancel each
+//! other out there.
+
+/// What an FSU was asked and what came of it, warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Requests sent.
+    pub sent: u64,
+    /// Of these, with a right reply in time.
+    pub good: u64,
+    /// With a right reply after the time-out.
+    pub late: u64,
+    /// With a wrong reply.
+    pub wrong: u64,
+    /// Without a reply.
+    pub lost: u64,
+    /// Without one that should have none.
+    pub silent: u64,
+    /// Frames that came and are no heartbeats.
+    pub received: u64,
+    /// Of these, those of which it was told what they are.
+    pub told: u64,
+    /// Second replies.
+    pub duplicate: u64,
+    /// What nothing asked for.
+    pub unexpected: u64,
+}
+
+impl Account {
+    /// Adds another connection's to the same FSU.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.good += other.good;
+        self.late += other.late;
+        self.wrong += other.wrong;
+        self.lost += other.lost;
+        self.silent += other.silent;
+        self.received += other.received;
+        self.told += other.told;
+        self.duplicate += other.duplicate;
+        self.unexpected += other.unexpected;
+    }
+
+    /// Requests of which it is known what came of them.
+    pub fn settled(&self) -> u64 {
+        self.good + self.late + self.wrong + self.lost + self.silent
+    }
+
+    /// Is every request in one column?
+    pub fn balances(&self) -> bool {
+        self.sent == self.settled()
+    }
+
+    /// Is every frame that came one reply to one request, a second one or an unexpected one?
+    pub fn has_all_received(&self) -> bool {
+        self.received == self.told
+    }
+
+    /// Did all go as it should?
+    pub fn is_right(&self) -> bool {
+        self.late + self.wrong + self.lost + self.duplicate + self.unexpected == 0 && self.balances()
+    }
+}

@@ -1,0 +1,88 @@
+//! Wrong replies of which nobody knows to which of several requests they came: too damaged to say it.
+//!
+//! Such a reply is held until its request has shown itself: one that was under way when it came, and to which nothing else came
+//! within a few time-outs. That one counts as wrong then, and not as lost. If all of these were answered otherwise, nothing asked
+//! for it.
+
+use super::flights::NONE;
+use super::{COMPARED_MAX, Flight, Gone, Lane};
+use crate::flood::expect::Wrong;
+
+/// Replies that a lane holds; past it one counts as unexpected. 48 bytes each, taken as they come.
+pub(super) const HELD_MAX: usize = 4096;
+/// Of these, so many with their bytes, for a sample.
+const WHOLE_MAX: usize = 4;
+/// Time-outs for which one is held.
+const HELD_TIMEOUTS: u64 = 4;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// When it came.
+    pub at_ns: u64,
+    /// What is wrong.
+    pub wrong: Wrong,
+    /// What came; empty where others are held already.
+    pub bytes: Vec<u8>,
+}
+
+impl Lane {
+    /// Keeps a wrong reply ([`super::Settled::Held`]). False: there is no place for it.
+    #[cold]
+    pub fn hold(&mut self, at_ns: u64, wrong: Wrong, bytes: &[u8]) -> bool {
+        let has_room = self.held.len() < HELD_MAX;
+        if has_room {
+            let bytes = if self.held.len() < WHOLE_MAX { bytes.to_vec() } else { Vec::new() };
+            self.held.push_back(Held { at_ns, wrong, bytes });
+        }
+        has_room
+    }
+
+    /// Finds the requests of those that were held long enough, or of all. Tells of each.
+    pub(super) fn settle_held(&mut self, now_ns: u64, all: bool, gone: &mut impl FnMut(Gone<'_>)) {
+        let long_ns = self.timeout_ns.saturating_mul(HELD_TIMEOUTS);
+        while let Some(held) = self.held.pop_front_if(|held| all || now_ns.saturating_sub(held.at_ns) > long_ns) {
+            match self.unanswered(held.at_ns) {
+                NONE => gone(Gone::Unexpected(&held)),
+                at => {
+                    let flight = self.flights.answer(at, now_ns);
+                    gone(Gone::Wrong(&flight, &held));
+                }
+            }
+        }
+    }
+
+    /// The oldest request that was under way then and to which nothing came; else the youngest before it. Looks at so many of the
+    /// oldest and of the youngest.
+    fn unanswered(&self, at_ns: u64) -> u32 {
+        let was_open =
+            |flight: &Flight| flight.sent_ns <= at_ns && at_ns <= flight.sent_ns.saturating_add(self.timeout_ns);
+        let is_lost = |flight: &Flight| !flight.burst.as_ref().is_some_and(|burst| burst.is_spoilt());
+        let (mut at, mut before) = (self.flights.oldest_overdue(), NONE);
+        for _ in 0..COMPARED_MAX {
+            if at == NONE || self.flights.at(at).sent_ns > at_ns {
+                return before;
+            }
+            let flight = self.flights.at(at);
+            if is_lost(flight) {
+                if was_open(flight) {
+                    return at;
+                }
+                before = at;
+            }
+            at = self.flights.newer(at);
+        }
+        let mut at = self.flights.newest_overdue();
+        for _ in 0..COMPARED_MAX {
+            if at == NONE {
+                break;
+            }
+            let flight = self.flights.at(at);
+            if is_lost(flight) && was_open(flight) {
+                return at;
+            }
+            at = self.flights.older(at);
+        }
+        before
+    }
+}

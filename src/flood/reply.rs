@@ -1,0 +1,74 @@
+//! What came, held against the requests of a profile: see [`Judge`].
+
+use super::expect::{Wrong, raw};
+use super::lane::{Flight, Judge, Right, Timing};
+use super::profile::Prepared;
+
+/// A frame that came.
+pub struct Reply<'a, F> {
+    requests: &'a [Prepared],
+    /// The inner frame, as a reply to a request of this command has it.
+    inner: F,
+    /// Replies of a burst may overtake each other.
+    may_overtake: bool,
+    /// The server skips delays.
+    skips_delays: bool,
+    scratch: &'a mut Vec<u8>,
+    /// The command that it was read for last, and how it read.
+    read: Option<(u32, Result<&'a [u8], Wrong>)>,
+}
+
+impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
+    /// One to these requests; `inner` takes off what is around the inner frame, and checks it.
+    #[inline]
+    pub fn new(requests: &'a [Prepared], inner: F, may_overtake: bool, scratch: &'a mut Vec<u8>) -> Self {
+        Self { requests, inner, may_overtake, skips_delays: false, scratch, read: None }
+    }
+
+    /// Of a server that skips delays.
+    #[inline]
+    #[must_use]
+    pub fn skipping(self, skips_delays: bool) -> Self {
+        Self { skips_delays, ..self }
+    }
+
+    /// Reads it as a reply of a command, unless that was done last.
+    #[inline]
+    fn read_for(&mut self, request: u32) -> Result<&'a [u8], Wrong> {
+        if let Some((_, read)) = self.read.filter(|(before, _)| *before == request) {
+            return read;
+        }
+        let prepared = &self.requests[request as usize];
+        let read = (self.inner)(prepared)
+            .and_then(|wire| prepared.expect.read(prepared.template(), wire, self.scratch).map(|()| wire));
+        self.read = Some((request, read));
+        read
+    }
+}
+
+impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Judge for Reply<'a, F> {
+    #[inline]
+    fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong> {
+        let wire = self.read_for(request)?;
+        let prepared = &self.requests[request as usize];
+        prepared.expect.echo().classes(request, raw(prepared.template(), wire, self.scratch), classes);
+        Ok(())
+    }
+
+    #[inline]
+    fn check(&mut self, flight: &Flight) -> Result<Right, Wrong> {
+        let wire = self.read_for(flight.request)?;
+        let prepared = &self.requests[flight.request as usize];
+        prepared.right(flight, wire, self.may_overtake, self.scratch)
+    }
+
+    fn repeats(&mut self, request: u32) -> bool {
+        let prepared = &self.requests[request as usize];
+        self.read_for(request)
+            .is_ok_and(|wire| prepared.expect.fits_any(raw(prepared.template(), wire, self.scratch)))
+    }
+
+    fn timing(&self, flight: &Flight) -> Timing {
+        if self.skips_delays { Timing::default() } else { self.requests[flight.request as usize].timing }
+    }
+}
