@@ -58,7 +58,9 @@ const UNREACHED: &[(&str, &[&str])] = &[
         &[
             "COMMANDS_PRINTED_MAX",
             "ERRORS_LOGGED_MAX",
+            "FSUS_LINES_MAX",
             "FSUS_PRINTED_MAX",
+            "FSUS_TOLD_MAX",
             "KNOWN_NAMES_MAX",
             "LOOKS_MAX",
             "NAMES_MAX",

@@ -265,7 +265,8 @@ impl Shape {
     fn is_possible(&self) -> bool {
         let Some(telltale) = &self.telltale else { return true };
         let span = telltale.at..telltale.at + telltale.len;
-        let is_known = span.clone().all(|at| self.fixed.iter().any(|fixed| (fixed.at..fixed.at + fixed.len).contains(&at)));
+        let is_known =
+            span.clone().all(|at| self.fixed.iter().any(|fixed| (fixed.at..fixed.at + fixed.len).contains(&at)));
         !is_known || telltale.ok.iter().any(|ok| **ok == self.frame[span.clone()]) != telltale.refusing
     }
 

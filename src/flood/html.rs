@@ -303,7 +303,8 @@ fn fsus(report: &FloodReport, out: &mut String) {
         out.push_str("</tr>\n");
     }
     let more = report.fsus_not_right.saturating_sub(report.fsus.len());
-    let rest = if more > 0 { format!("<p class=\"note\">And {} more.</p>\n", thousands(more as u64)) } else { String::new() };
+    let rest =
+        if more > 0 { format!("<p class=\"note\">And {} more.</p>\n", thousands(more as u64)) } else { String::new() };
     let _ = writeln!(out, "</table>\n{rest}</section>");
 }
 

@@ -317,7 +317,8 @@ impl Profiles {
         } else {
             Expect::new(device, number, rules(), &raw)
         };
-        let fixed = given.iter().filter_map(|name| field(template, command, name)).chain(dynamic.iter().map(|one| &one.0));
+        let fixed =
+            given.iter().filter_map(|name| field(template, command, name)).chain(dynamic.iter().map(|one| &one.0));
         let fixed: Vec<(Offset, usize)> = fixed.map(|field| (field.at, field.slot.len)).collect();
         let asked = Asked { device, command: number, raw: &raw, expect: &expect };
         let marks = if wanted.equal { None } else { Marks::new(asked, &fixed) };

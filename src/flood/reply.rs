@@ -64,8 +64,7 @@ impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Judge for Reply<'a, F> 
 
     fn repeats(&mut self, request: u32) -> bool {
         let prepared = &self.requests[request as usize];
-        self.read_for(request)
-            .is_ok_and(|wire| prepared.expect.fits_any(raw(prepared.template(), wire, self.scratch)))
+        self.read_for(request).is_ok_and(|wire| prepared.expect.fits_any(raw(prepared.template(), wire, self.scratch)))
     }
 
     fn timing(&self, flight: &Flight) -> Timing {

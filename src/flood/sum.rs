@@ -5,8 +5,8 @@ use super::machine::machine;
 use super::mark::Marks;
 use super::options::{Options, Pace, Target};
 use super::report::{
-    CPU_SHARE_MAX, CommandReport, FloodReport, FsuReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
-    SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
+    CPU_SHARE_MAX, CommandReport, FloodReport, FsuReport, Generator, LatencyReport, LeftOutReport, MachineReport,
+    RunReport, SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
 };
 use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
 use super::text::counted;
@@ -251,7 +251,8 @@ fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {
 fn uncertain_notes(options: &Options, tally: &Tally) -> Vec<String> {
     let mut least: Vec<Option<u64>> = vec![None; options.labels.len()];
     let mut seen = HashSet::new();
-    let profiles = options.targets.iter().map(|target| &target.profile).filter(|profile| seen.insert(Arc::as_ptr(profile)));
+    let profiles =
+        options.targets.iter().map(|target| &target.profile).filter(|profile| seen.insert(Arc::as_ptr(profile)));
     for prepared in profiles.flat_map(|profile| profile.requests.iter()) {
         let marks = prepared.marks.as_ref().map_or(1, Marks::count);
         let least = &mut least[prepared.label];

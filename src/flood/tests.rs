@@ -1,14 +1,15 @@
 //! Requests against the golden vectors; replies of the responder, and broken ones, against what is expected of them.
 
-use super::expect::{Expect, Wrong};
-use super::profile::{Profiles, Wanted};
+use super::expect::{self, Expect, Wrong};
+use super::profile::{Prepared, Profiles, Wanted};
 use super::request::{self, encode};
+use crate::client::request::finish;
 use crate::codec::civil::Now;
 use crate::codec::inner;
 use crate::config::load::Loader;
 use crate::config::source::Source;
 use crate::plan::compile::compile;
-use crate::plan::fleet::Fleet;
+use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::plan::template::Template;
 use crate::responder::reply::{Verdict, respond};
 use crate::responder::state::FsuState;
@@ -114,6 +115,68 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
         }
     }
     assert!(right > 300 && broken > 10 * right, "{right} right, {broken} broken");
+}
+
+/// The reply to a raw request, as it travels.
+fn answered(fsu: &Fsu, prepared: &Prepared, raw: &mut [u8], state: &mut FsuState, scratch: &mut Scratch) -> Vec<u8> {
+    let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
+    let mut wire = Vec::new();
+    finish(prepared.template(), raw, &mut wire);
+    let verdict = respond(&RUN, fsu, device, state, &wire, Moment::at(NOW, 0), scratch);
+    assert!(matches!(verdict, Verdict::Reply { .. }), "{verdict:?} {}", hex::encode(&wire));
+    scratch.on_wire(prepared.template()).to_vec()
+}
+
+/// Requests with marks are answered by the same rule, and each reply is right for its own and for none of the others.
+#[test]
+fn h07_marked_requests_are_answered_and_told_apart() {
+    let fleet = shipped();
+    let mut profiles = Profiles::default();
+    let (mut marked, mut equal) = (0, Vec::new());
+    for fsu in fleet.fsus.iter().filter(|fsu| fsu.transport != Transport::Broadcast) {
+        let profile = profiles.of(fsu, &Wanted::default()).unwrap().expect("something to ask");
+        let (mut state, mut scratch, mut decoded) = (FsuState::new(fsu), Scratch::default(), Vec::new());
+        for prepared in &profile.requests {
+            let key = &prepared.template().commands[prepared.command].key_text;
+            let Some(marks) = &prepared.marks else {
+                equal.push(format!("{} of {}", key, prepared.device.vendor));
+                continue;
+            };
+            marked += 1;
+            let mut before: Option<Vec<u8>> = None;
+            for number in [0, 1, 2, 9, 10, 99, 1_000, 65_537, marks.count() - 1].map(|number| number % marks.count()) {
+                let mut raw = prepared.raw.to_vec();
+                marks.write(number, &mut raw);
+                let wire = answered(fsu, prepared, &mut raw, &mut state, &mut scratch);
+                let (template, expect) = (prepared.template(), &prepared.expect);
+                assert_eq!(expect.check(template, &raw, &wire, &mut decoded), Ok(()), "{key} {number}");
+                let mut classes = Vec::new();
+                expect.echo().classes(7, expect::raw(template, &wire, &decoded), &mut classes);
+                assert!(classes.contains(&expect.echo().class(7, &raw)), "{key} {number}");
+                if number == 0 {
+                    assert_eq!(raw, *prepared.raw, "{key}");
+                } else if let Some(before) = before.filter(|before| *before != raw) {
+                    let wrong = expect.check(template, &before, &wire, &mut decoded);
+                    assert_eq!(wrong, Err(Wrong::Copied), "{key} {number}");
+                }
+                before = Some(raw);
+            }
+            let mut all: Vec<Vec<u8>> = (0..marks.count().min(3_000))
+                .map(|number| {
+                    let mut raw = prepared.raw.to_vec();
+                    marks.write(number, &mut raw);
+                    raw
+                })
+                .collect();
+            all.sort_unstable();
+            assert!(all.windows(2).all(|pair| pair[0] != pair[1]), "{key}");
+        }
+    }
+    equal.sort_unstable();
+    equal.dedup();
+    assert!(marked > 100, "{marked} marked, not: {equal:?}");
+    // It asks for the address: no byte of the request comes back.
+    assert_eq!(equal, ["1101 of bangsun_new", "1101 of bangsun_old"]);
 }
 
 #[test]

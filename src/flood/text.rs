@@ -126,7 +126,7 @@ pub fn left_out(left: &LeftOutReport) -> String {
 }
 
 /// FSUs with which not all was right that the printed report has a line for.
-const FSUS_PRINTED_MAX: usize = 8;
+const FSUS_LINES_MAX: usize = 8;
 
 /// An FSU with which not all was right, in one line.
 fn account(of: &FsuReport) -> String {
@@ -252,11 +252,11 @@ pub fn text(report: &FloodReport) -> String {
     for (why, count) in &report.wrong_by {
         pair("wrong", format!("{} {why}", thousands(*count)));
     }
-    for fsu in report.fsus.iter().take(FSUS_PRINTED_MAX) {
+    for fsu in report.fsus.iter().take(FSUS_LINES_MAX) {
         pair("FSU", account(fsu));
     }
-    if report.fsus_not_right > FSUS_PRINTED_MAX {
-        pair("FSU", format!("and {} more (--json)", thousands((report.fsus_not_right - FSUS_PRINTED_MAX) as u64)));
+    if report.fsus_not_right > FSUS_LINES_MAX {
+        pair("FSU", format!("and {} more (--json)", thousands((report.fsus_not_right - FSUS_LINES_MAX) as u64)));
     }
     for left in report.left_out.iter().take(LEFT_OUT_PRINTED_MAX) {
         pair("left out", left_out(left));

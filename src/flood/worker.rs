@@ -1,8 +1,8 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
-use super::expect::Wrong;
 use super::account::Account;
 use super::book::{Book, Seen};
+use super::expect::Wrong;
 use super::lane::{Flight, Lane, Settled};
 use super::live::Live;
 use super::options::{Options, Target};
@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Figures are shown this often.
 const PUBLISH_NS: u64 = 100_000_000;
-/// Requests under way per thread, at most; past it they are not sent and counted. 64 bytes each.
+/// Requests under way per thread, at most; past it they are not sent and counted. 200 bytes each.
 pub const OPEN_MAX: usize = 1 << 20;
 /// Time-outs are looked for so many times within one.
 const SWEEPS_PER_TIMEOUT: u64 = 20;
@@ -257,7 +257,13 @@ impl Worker {
 
     /// Settles a reply with the lane that it came to; see [`Lane::settle`]. A server that skips delays gives itself away by it.
     #[inline]
-    pub fn settle<'a, F>(&mut self, lane: &mut Lane, requests: &[Prepared], seen: &Seen<'_>, reply: Reply<'a, F>) -> Settled
+    pub fn settle<'a, F>(
+        &mut self,
+        lane: &mut Lane,
+        requests: &[Prepared],
+        seen: &Seen<'_>,
+        reply: Reply<'a, F>,
+    ) -> Settled
     where
         F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
     {

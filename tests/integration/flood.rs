@@ -1,6 +1,7 @@
 //! The load generator against the program, and against peers that answer wrongly.
 
 mod bursts;
+mod lossy;
 mod told;
 
 use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end};

@@ -48,6 +48,16 @@ pub(crate) fn request_with(rtn_flag: u8, id: &str, device: [u8; 2], data: &[u8])
     outer([&address(id)[..], &[0; 8], &rest(device, rtn_flag, data)].concat())
 }
 
+/// The through data of a request.
+pub(crate) fn through(request: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut bytes = request.iter();
+    while let Some(&byte) = bytes.next() {
+        plain.push(if byte == 0xFD { 0xFF - bytes.next().expect("an escape has two bytes") } else { byte });
+    }
+    plain[38..plain.len() - 2].to_vec()
+}
+
 /// The FSU's reply to it.
 pub(crate) fn reply(id: &str, device: [u8; 2], data: &[u8]) -> Vec<u8> {
     outer([&[0; 8], &address(id)[..], &rest(device, 0x00, data)].concat())
@@ -83,4 +93,6 @@ fn a_frame_by_hand_is_the_one_of_the_description() {
         "00000D10FE",
     );
     assert_eq!(hex::encode_upper(request("20250125", [1, 1], &data)), expected);
+    let escapes = [0x7E, 0xFD, 0x00, 0xFE, 0xFF];
+    assert_eq!(through(&request("20250125", [1, 1], &escapes)), escapes);
 }

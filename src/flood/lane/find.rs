@@ -122,7 +122,9 @@ impl Lane {
         for asked in self.flights.asked().iter().filter(|asked| (asked.waiting > 0) == waiting) {
             classes.clear();
             match judge.read(asked.request, &mut classes) {
-                Ok(()) => classes.iter().for_each(|&class| self.look_at(class, asked.request, now_ns, judge, &mut sight)),
+                Ok(()) => {
+                    classes.iter().for_each(|&class| self.look_at(class, asked.request, now_ns, judge, &mut sight))
+                }
                 Err(wrong) => sight.note(wrong),
             }
         }
@@ -135,9 +137,8 @@ impl Lane {
     fn look_at(&self, class: u64, request: u32, now_ns: u64, judge: &mut impl Judge, sight: &mut Sight) {
         let Some(class) = self.flights.class(class) else { return };
         let is_doubted = class.doubted > 0;
-        let is_older = |at: u32, there: Option<u32>| {
-            there.is_none_or(|there| self.flights.order(at) < self.flights.order(there))
-        };
+        let is_older =
+            |at: u32, there: Option<u32>| there.is_none_or(|there| self.flights.order(at) < self.flights.order(there));
         let (mut was_late, mut is_early, mut is_good) = (false, false, false);
         self.chain(class.oldest_open, false, judge, sight, |at, after, judge, sight| {
             let flight = self.flights.at(at);
@@ -279,7 +280,6 @@ impl Lane {
         let flight = self.flights.at(at);
         let newest = self.flights.newest_overdue();
         let is_fresh = newest != NONE && self.age_ns(newest, now_ns) <= 2 * self.timeout_ns;
-        self.flights.class(flight.class).is_some_and(|class| class.open as usize == self.flights.open())
-            && !is_fresh
+        self.flights.class(flight.class).is_some_and(|class| class.open as usize == self.flights.open()) && !is_fresh
     }
 }

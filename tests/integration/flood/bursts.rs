@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// A template of one data byte, and rules; served over all three transports.
-fn small(rules: &str, requests: &str) -> Tree {
+pub(super) fn small(rules: &str, requests: &str) -> Tree {
     let transports = ["udp", "tcp", "broadcast"];
     let fsus: Vec<Value> = transports.iter().map(|name| fsu(name, "20250125", name, &json!({}))).collect();
     let tree = Tree::new(&fsus, &json!({}));
