@@ -14,6 +14,29 @@ FSUS_AT_END = 350
 OTHER_DESCRIPTORS_MAX = 64
 
 
+def read_ledger(path: pathlib.Path) -> tuple[collections.Counter, list[str]]:
+    """Lines by kind, and those that cannot be: this fleet has no bursts and no transfers, so each message has one reply."""
+    kinds, odd, seen = collections.Counter(), [], set()
+    with path.open() as lines:
+        for text in lines:
+            line = json.loads(text)
+            if "lost" in line:
+                odd.append(text.strip())
+                continue
+            kinds[line["kind"]] += 1
+            place = line["reply"], line["of"], line["frame"]
+            # FSUs that come again count from 1 again.
+            key = line["fsu"], line["time"], line["message"], line["kind"]
+            if line["message"] > 0:
+                right = place == (1, 1, "reply") and line["kind"] != "offline" and key not in seen
+                seen.add(key)
+            else:
+                right = place[:2] == (0, 0) and line["frame"] in ("reply", "error", "heartbeat", "request", "connection")
+            if not right:
+                odd.append(text.strip())
+    return kinds, odd
+
+
 def main(directory):
     rows = [line.split("\t") for line in (directory / "memory.tsv").read_text().splitlines()[1:]]
     rss = [int(row[1]) for row in rows]
@@ -22,10 +45,7 @@ def main(directory):
     early, late = statistics.median(rss[quarter : 2 * quarter] or rss), statistics.median(rss[-quarter:])
     stats = json.loads((directory / "stats.json").read_text())
     totals = stats["totals"]
-    ledger = collections.Counter()
-    with (directory / "ledger.jsonl").open() as lines:
-        for line in lines:
-            ledger[json.loads(line)["kind"]] += 1
+    ledger, odd = read_ledger(directory / "ledger.jsonl")
     told = {kind: count for kind, count in totals["faults"].items() if count}
     # A good request that gets no reply is one line of these; another reply may be on its way when its connection ends.
     unanswered = sum(ledger[kind] for kind in ("drop", "reset", "stall", "half_close"))
@@ -48,6 +68,8 @@ def main(directory):
         wrong.append("descriptors grow")
     if told != dict(ledger):
         wrong.append(f"the ledger has {dict(ledger)}, the counters {told}")
+    if odd:
+        wrong.append(f"{len(odd)} lines of the ledger are not as they should be, the first: {odd[0]}")
     if not totals["dropped_total"] <= missing <= told_otherwise:
         wrong.append(f"{missing} replies are not sent, {told_otherwise} are told as dropped or in the ledger")
     if not stats["run"]["reloads"] or not stats["run"]["reloads_failed"]:

@@ -10,7 +10,7 @@ use fsu_mock::codec::reason::Reason;
 use fsu_mock::config::load::Loader;
 use fsu_mock::config::source::Source;
 use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fault::FaultKind;
+use fsu_mock::plan::fault::{FaultKind, Place, Struck};
 use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
 use fsu_mock::plan::transfer::Payload;
 use fsu_mock::responder::carry::carry;
@@ -279,6 +279,7 @@ fn the_next_command_has_the_next_number() {
 struct Told {
     sent: Vec<(i64, Vec<u8>)>,
     faults: Vec<FaultKind>,
+    places: Vec<Place>,
 }
 
 impl Sink for Told {
@@ -287,8 +288,9 @@ impl Sink for Told {
     }
     fn received(&mut self, _: &[u8], _: Option<Reason>) {}
     fn note(&mut self, _: Reason, _: &[u8]) {}
-    fn fault(&mut self, kind: FaultKind, _: u64) {
+    fn fault(&mut self, kind: FaultKind, place: Place) {
         self.faults.push(kind);
+        self.places.push(place);
     }
 }
 
@@ -345,6 +347,22 @@ fn every_frame_of_a_transfer_has_faults() {
         let sum = sent[..15].iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
         sent[12] != clean[12] && sent[15] == sum && sent[16..] == clean[16..]
     });
+}
+
+#[test]
+fn h08_each_frame_of_a_transfer_is_told_by_what_it_is() {
+    // Message, reply, of how many, what it is, SN: the answer and its first frame, a demand, the same again.
+    let expected = [
+        (1, 1, 2, Struck::Answer, None),
+        (1, 2, 2, Struck::Data, Some(0)),
+        (2, 1, 1, Struck::Data, Some(1)),
+        (3, 1, 1, Struck::Data, Some(1)),
+    ];
+    for faults in [json!({"drop": 1}), json!({"corrupt": 1}), json!({"duplicate": 1})] {
+        let places = with_faults(&faults).0.places;
+        let told: Vec<_> = places.iter().map(|at| (at.message, at.reply, at.of, at.frame, at.sn)).collect();
+        assert_eq!(told, expected, "{faults}");
+    }
 }
 
 /// Copied fields on both sides of the border between header and data: one copy for the compiler, two things for a transfer.

@@ -2,7 +2,7 @@
 
 use super::prepare::Prepared;
 use crate::log::LoggerHandle;
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Place};
 use crate::plan::fleet::Fleet;
 use crate::plan::reload::Fate;
 use crate::responder::RunContext;
@@ -88,8 +88,8 @@ impl<T: Tap> Tap for Watched<T> {
         self.tap.record(kind, fsu, peer, unix_ms, abouts, bytes)
     }
 
-    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
-        self.tap.fault(fsu, unix_ms, kind, message)
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
+        self.tap.fault(fsu, unix_ms, kind, place)
     }
 
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {

@@ -1,11 +1,12 @@
 //! The fault ledger: a JSON line for every fault made on purpose, in one file.
 //!
-//! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":17,"kind":"drop"}`; where faults are missing,
-//! `{"time":...,"lost":3}` tells how many.
+//! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":17,"kind":"drop","reply":1,"of":1,"frame":"reply"}`; where faults
+//! are missing, `{"time":...,"lost":3}` tells how many.
 
 use super::record::{Record, fault_of};
 use super::rolling::Rolling;
 use super::trouble::Trouble;
+use crate::plan::fault::Place;
 use crate::plan::fleet::Fsu;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// One line. Keys that are absent are left out.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Line<'a> {
     time: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,6 +25,14 @@ struct Line<'a> {
     message: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frame: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sn: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
 }
@@ -72,8 +81,17 @@ impl Ledger {
     pub(super) fn append(&mut self, fsu: &Fsu, record: &Record<'_>) {
         self.unix_ms = record.unix_ms;
         self.lost(u64::from(record.lost_before));
-        let Some((kind, message)) = fault_of(record.bytes) else { return };
-        self.line(Some(&fsu.name), Some(message), Some(kind.name()), None);
+        let Some((kind, Place { message, reply, of, frame, sn })) = fault_of(record.bytes) else { return };
+        self.line(&Line {
+            fsu: Some(&fsu.name),
+            message: Some(message),
+            kind: Some(kind.name()),
+            reply: Some(reply),
+            of: Some(of),
+            frame: Some(frame.name()),
+            sn,
+            ..Line::default()
+        });
         self.faults += 1;
         if self.buffer.len() > BUFFER_BYTES {
             self.flush();
@@ -84,15 +102,16 @@ impl Ledger {
     pub(super) fn lost(&mut self, lost: u64) {
         if lost > 0 {
             self.counts.lost += lost;
-            self.line(None, None, None, Some(lost));
+            self.line(&Line { lost: Some(lost), ..Line::default() });
         }
     }
 
-    fn line(&mut self, fsu: Option<&str>, message: Option<u64>, kind: Option<&str>, lost: Option<u64>) {
+    /// Writes a line, all but its time.
+    fn line(&mut self, line: &Line<'_>) {
         let time =
             Timestamp::from_millisecond(self.unix_ms).map_or_else(|_| String::new(), |time| format!("{time:.3}"));
         // Writing to a Vec does not fail, and a line of plain texts and numbers is always JSON.
-        let _ = serde_json::to_writer(&mut self.buffer, &Line { time, fsu, message, kind, lost });
+        let _ = serde_json::to_writer(&mut self.buffer, &Line { time, ..*line });
         self.buffer.push(b'\n');
     }
 
@@ -110,7 +129,7 @@ impl Ledger {
         }
         if self.untold > 0 {
             let gathered = std::mem::take(&mut self.buffer);
-            self.line(None, None, None, Some(self.untold));
+            self.line(&Line { lost: Some(self.untold), ..Line::default() });
             self.buffer.extend_from_slice(&gathered);
         }
         match self.file.append(&self.buffer) {
@@ -134,13 +153,17 @@ mod tests {
     use super::super::record::{Kind, Told, fault_bytes};
     use super::super::testing::fsu;
     use super::*;
-    use crate::plan::fault::FaultKind;
+    use crate::plan::fault::{FaultKind, Struck};
     use crate::plan::fleet::Transport;
     use std::path::Path;
 
     fn append(ledger: &mut Ledger, kind: FaultKind, message: u64, lost_before: u32) {
+        append_at(ledger, kind, Place { message, reply: 1, of: 1, ..Place::default() }, lost_before);
+    }
+
+    fn append_at(ledger: &mut Ledger, kind: FaultKind, place: Place, lost_before: u32) {
         let peer = ([127, 0, 0, 1], 1).into();
-        let (unix_ms, bytes) = (1_768_306_323_184, fault_bytes(kind, message));
+        let (unix_ms, bytes) = (1_768_306_323_184, fault_bytes(kind, place));
         let record =
             Record { kind: Kind::Fault, fsu: 0, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes };
         ledger.append(&fsu("site \"1\"", Transport::Udp), &record);
@@ -164,13 +187,49 @@ mod tests {
         ledger.lost(2);
         ledger.flush();
         let expected = [
-            format!(r#"{TIME},"fsu":"site \"1\"","message":17,"kind":"drop"}}"#),
+            format!(r#"{TIME},"fsu":"site \"1\"","message":17,"kind":"drop","reply":1,"of":1,"frame":"reply"}}"#),
             format!(r#"{TIME},"lost":3}}"#),
-            format!(r#"{TIME},"fsu":"site \"1\"","message":18446744073709551615,"kind":"reorder"}}"#),
+            format!(
+                r#"{TIME},"fsu":"site \"1\"","message":18446744073709551615,"kind":"reorder","reply":1,"of":1,"frame":"reply"}}"#
+            ),
             format!(r#"{TIME},"lost":2}}"#),
         ];
         assert_eq!(read(&path), expected);
         assert_eq!(ledger.counts, LedgerCounts { written: 2, lost: 5, unwritten: 0 });
+    }
+
+    #[test]
+    fn h08_a_line_tells_which_frame_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.jsonl");
+        let check = |kind, place, expected: &str| {
+            let mut ledger = Ledger::new(path.clone());
+            append_at(&mut ledger, kind, place, 0);
+            ledger.flush();
+            let expected = format!(r#"{TIME},"fsu":"site \"1\"",{expected}}}"#);
+            assert_eq!(read(&path).last(), Some(&expected));
+        };
+        let place = |message, reply, of, frame, sn| Place { message, reply, of, frame, sn };
+        check(
+            FaultKind::Corrupt,
+            place(7, 3, 20, Struck::Reply, None),
+            r#""message":7,"kind":"corrupt","reply":3,"of":20,"frame":"reply""#,
+        );
+        check(
+            FaultKind::Drop,
+            place(8, 1, 2, Struck::Answer, None),
+            r#""message":8,"kind":"drop","reply":1,"of":2,"frame":"answer""#,
+        );
+        check(
+            FaultKind::Duplicate,
+            place(9, 1, 1, Struck::Data, Some(15)),
+            r#""message":9,"kind":"duplicate","reply":1,"of":1,"frame":"data","sn":15"#,
+        );
+        check(
+            FaultKind::Offline,
+            Place::apart(Struck::Connection),
+            r#""message":0,"kind":"offline","reply":0,"of":0,"frame":"connection""#,
+        );
     }
 
     #[test]

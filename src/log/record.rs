@@ -14,7 +14,7 @@
 //! | 23 | 2 | peer's port |
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Place, Struck};
 use crate::responder::about::About;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -79,21 +79,37 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Bytes of a ledger record: the kind's number, then the number of the message.
-pub const FAULT_BYTES: usize = 9;
+/// Bytes of a ledger record: numbers of kind (1) and frame (1), message (8), reply (2), of how many (2), SN (4; FFFFFFFF: none).
+pub const FAULT_BYTES: usize = 18;
+
+/// The SN of a frame that has none.
+const NO_SN: u32 = u32::MAX;
 
 /// What a record of [`Kind::Fault`] carries.
-pub fn fault_bytes(kind: FaultKind, message: u64) -> [u8; FAULT_BYTES] {
+pub fn fault_bytes(kind: FaultKind, place: Place) -> [u8; FAULT_BYTES] {
     let mut bytes = [0; FAULT_BYTES];
     bytes[0] = kind as u8;
-    bytes[1..].copy_from_slice(&message.to_le_bytes());
+    bytes[1] = place.frame as u8;
+    bytes[2..10].copy_from_slice(&place.message.to_le_bytes());
+    bytes[10..12].copy_from_slice(&place.reply.to_le_bytes());
+    bytes[12..14].copy_from_slice(&place.of.to_le_bytes());
+    bytes[14..].copy_from_slice(&place.sn.unwrap_or(NO_SN).to_le_bytes());
     bytes
 }
 
 /// The reverse; `None`: these are no such bytes.
-pub fn fault_of(bytes: &[u8]) -> Option<(FaultKind, u64)> {
-    let (&kind, message) = bytes.split_first()?;
-    Some((FaultKind::from_number(kind)?, u64::from_le_bytes(message.try_into().ok()?)))
+pub fn fault_of(bytes: &[u8]) -> Option<(FaultKind, Place)> {
+    let bytes: &[u8; FAULT_BYTES] = bytes.try_into().ok()?;
+    let two = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let sn = u32::from_le_bytes([bytes[14], bytes[15], bytes[16], bytes[17]]);
+    let place = Place {
+        message: u64::from_le_bytes(bytes[2..10].try_into().ok()?),
+        reply: two(10),
+        of: two(12),
+        frame: *Struck::ALL.get(usize::from(bytes[1]))?,
+        sn: (sn != NO_SN).then_some(sn),
+    };
+    Some((FaultKind::from_number(bytes[0])?, place))
 }
 
 /// A record, decoded.
@@ -296,11 +312,15 @@ mod tests {
         }
 
         #[test]
-        fn faults_come_back(number in 0..FaultKind::COUNT, message: u64, other: Vec<u8>) {
-            let kind = FaultKind::ALL[number];
-            prop_assert_eq!(fault_of(&fault_bytes(kind, message)), Some((kind, message)));
+        fn h08_faults_come_back(
+            number in 0..FaultKind::COUNT, frame in 0..Struck::ALL.len(), message: u64, reply: u16, of: u16, sn in proptest::option::of(0..NO_SN),
+            other in proptest::collection::vec(0u8..20, FAULT_BYTES - 1..FAULT_BYTES + 2),
+        ) {
+            let (kind, frame) = (FaultKind::ALL[number], Struck::ALL[frame]);
+            let place = Place { message, reply, of, frame, sn };
+            prop_assert_eq!(fault_of(&fault_bytes(kind, place)), Some((kind, place)));
             let fits = other.len() == FAULT_BYTES && usize::from(other[0]) < FaultKind::COUNT;
-            prop_assert_eq!(fault_of(&other).is_some(), fits);
+            prop_assert_eq!(fault_of(&other).is_some(), fits && usize::from(other[1]) < Struck::ALL.len());
         }
 
         #[test]

@@ -5,7 +5,7 @@
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
 use super::record::{HEAD_BYTES, Kind, Record, Told, Turn, fault_bytes};
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Place};
 use crate::plan::fleet::OnFull;
 use crate::plan::reload::Fate;
 use crate::responder::about::About;
@@ -23,7 +23,7 @@ use std::time::Duration;
 /// is on: what a run takes it takes at once, and a shard never waits for a page.
 pub const LOG_QUEUE_BYTES: usize = 32 << 20;
 
-/// The same where there is only a ledger: some 80,000 faults.
+/// The same where there is only a ledger: some 70,000 faults.
 pub const LEDGER_QUEUE_BYTES: usize = 4 << 20;
 
 /// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
@@ -147,10 +147,10 @@ impl Tap {
     }
 
     /// Hands one fault to the logger thread, for the ledger. False as with [`Tap::record`]; true where there is no ledger.
-    pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
+    pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, message));
+        let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, place));
         let accepted = (open.turn.is_none() || open.push_turn())
             && open.push(
                 &Record { kind: Kind::Fault, fsu, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes },
@@ -391,8 +391,8 @@ mod tests {
 
     #[test]
     fn faults_are_told_lost_apart_from_records() {
-        let fault = |tap: &mut Tap| tap.fault(1, 5, FaultKind::Drop, 7);
-        let (mut tap, mut source) = pair(BOTH, 100, 3, OnFull::Drop, std::thread::current());
+        let fault = |tap: &mut Tap| tap.fault(1, 5, FaultKind::Drop, Place::default());
+        let (mut tap, mut source) = pair(BOTH, 118, 3, OnFull::Drop, std::thread::current());
         assert!(fault(&mut tap) && fault(&mut tap) && !fault(&mut tap) && !put(&mut tap, 1, &[0; 50]));
         assert_eq!(drain(&mut source), [(1, 0, FaultKind::Drop as u8); 2]);
         assert!(put(&mut tap, 1, &[9; 1]) && fault(&mut tap));

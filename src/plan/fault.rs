@@ -138,6 +138,68 @@ impl FaultKind {
     }
 }
 
+/// What a fault was made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Struck {
+    /// A rule's reply; with `burst` one of several.
+    #[default]
+    Reply,
+    /// The answer to a command of a template with transfers: a header, which data may follow.
+    Answer,
+    /// A data frame of a transfer.
+    Data,
+    /// A template's reply to a wrong request, or its refusal of a transfer: in an outage only.
+    Error,
+    /// A heartbeat: in an outage only.
+    Heartbeat,
+    /// What came to an FSU that does not hear.
+    Request,
+    /// A connection that was reset, or not accepted.
+    Connection,
+}
+
+impl Struck {
+    /// All of them, by number.
+    pub const ALL: [Self; 7] =
+        [Self::Reply, Self::Answer, Self::Data, Self::Error, Self::Heartbeat, Self::Request, Self::Connection];
+
+    /// As the ledger calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reply => "reply",
+            Self::Answer => "answer",
+            Self::Data => "data",
+            Self::Error => "error",
+            Self::Heartbeat => "heartbeat",
+            Self::Request => "request",
+            Self::Connection => "connection",
+        }
+    }
+}
+
+/// Which frame a fault was made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the message among the FSU's good requests; 0: it is not known, or there is none.
+    pub message: u64,
+    /// Number of the frame among those that answer the message, from 1; 0: it is not known.
+    pub reply: u16,
+    /// How many frames answer the message at once; 0: it is not known.
+    pub of: u16,
+    /// What it is.
+    pub frame: Struck,
+    /// SN of a data frame, without its last bit.
+    pub sn: Option<u32>,
+}
+
+impl Place {
+    /// Something that belongs to no message, or to one that is not known any more.
+    pub fn apart(frame: Struck) -> Self {
+        Self { frame, ..Self::default() }
+    }
+}
+
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kinds(u16);
@@ -156,6 +218,12 @@ impl Kinds {
     #[inline]
     pub fn add(&mut self, kind: FaultKind) {
         self.0 |= 1 << kind as u8;
+    }
+
+    /// Takes a kind out.
+    #[inline]
+    pub fn remove(&mut self, kind: FaultKind) {
+        self.0 &= !(1 << kind as u8);
     }
 
     /// Whether it is empty.

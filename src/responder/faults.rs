@@ -16,7 +16,7 @@ pub mod deliver;
 #[cfg(test)]
 mod tests;
 
-use crate::plan::fault::{FaultKind, FaultSet, Kinds};
+use crate::plan::fault::{FaultKind, FaultSet, Kinds, Place};
 use crate::plan::fleet::{Fsu, Transport};
 use fastrand::Rng;
 
@@ -31,9 +31,9 @@ pub struct Drawn {
     set: FaultSet,
     /// The faults drawn so far may make the connection mute; asked for on streams only.
     may_mute: bool,
-    /// Number of the message.
-    message: u64,
-    /// Number of its command.
+    /// Which frame it is.
+    place: Place,
+    /// Number of the message's command.
     command: usize,
 }
 
@@ -47,6 +47,12 @@ impl Drawn {
     /// What is to be done.
     pub fn made(&self) -> Kinds {
         self.made
+    }
+
+    /// So many frames answer the message.
+    #[inline]
+    pub(super) fn set_of(&mut self, of: u16) {
+        self.place.of = of;
     }
 
     /// Forgets what was drawn for the reply before.
@@ -67,20 +73,25 @@ pub fn draw(
     fsu: &Fsu,
     rule: Option<&FaultSet>,
     since_start_ms: u64,
-    (message, command): (u64, usize),
+    (place, command): (Place, usize),
     rng: &mut Rng,
     drawn: &mut Drawn,
 ) {
     let Some(faults) = &fsu.faults else { return drawn.clear() };
     drawn.set = faults.at(rule, since_start_ms);
-    (drawn.message, drawn.command) = (message, command);
+    (drawn.place, drawn.command) = (place, command);
     drawn.may_mute = fsu.transport == Transport::Tcp;
     redraw(fsu, rng, drawn);
 }
 
-/// Draws anew for another datagram of the same message, of which `drawn` still tells the last.
+/// Draws for another frame of the same message, of which `drawn` still tells the last.
 #[cold]
-pub fn redraw(fsu: &Fsu, rng: &mut Rng, drawn: &mut Drawn) {
+pub fn draw_next(fsu: &Fsu, place: Place, rng: &mut Rng, drawn: &mut Drawn) {
+    drawn.place = place;
+    redraw(fsu, rng, drawn);
+}
+
+fn redraw(fsu: &Fsu, rng: &mut Rng, drawn: &mut Drawn) {
     drawn.made = Kinds::NONE;
     for (kind, how) in FaultKind::ALL.into_iter().zip(&mut drawn.how) {
         let chance = rng.f64();

@@ -31,7 +31,7 @@ pub mod transfer;
 use crate::codec::civil::{Calendar, Now};
 use crate::codec::framer::Search;
 use crate::codec::reason::Reason;
-use crate::plan::fault::{FaultKind, Kinds};
+use crate::plan::fault::{FaultKind, Kinds, Place};
 use crate::plan::template::Template;
 use about::About;
 
@@ -75,8 +75,8 @@ pub trait Sink {
     fn understood(&mut self, _about: About, _bytes: &[u8]) {}
     /// Something worth a rate-limited line in the system log: what, and the bytes it is about.
     fn note(&mut self, reason: Reason, bytes: &[u8]);
-    /// A fault was made on purpose, in the reply to that message; counted already.
-    fn fault(&mut self, _kind: FaultKind, _message: u64) {}
+    /// A fault was made on purpose, in that frame; counted already.
+    fn fault(&mut self, _kind: FaultKind, _place: Place) {}
     /// As [`Sink::send`] of a reply on a connection, which other replies may pass.
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
         self.send(Outgoing::Reply, due_ns, bytes);

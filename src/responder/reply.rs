@@ -8,6 +8,7 @@ use super::state::{DeviceState, FsuState};
 use super::{Moment, RunContext, Scratch};
 use crate::codec::inner::{self, Frame};
 use crate::codec::reason::Reason;
+use crate::plan::fault::{Place, Struck};
 use crate::plan::fleet::{Device, Fsu, VerifyChecksum};
 use crate::plan::rule::{REGISTER_BYTES_MAX, Reply, Rule};
 use crate::plan::template::{ErrorReply, Template};
@@ -264,13 +265,21 @@ fn answer_command<'a>(
         state.counters.value_misfits += misfits;
     }
     if fsu.faults.is_some() {
-        let of = (state.messages, command);
+        let place = place(state.messages, 1, device, rule);
+        let of = (place, command);
         faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), &mut scratch.drawn);
     }
     if rule.burst > 1 {
         scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
     }
     Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
+}
+
+/// Which frame the reply of that number to a message is, from 1.
+#[cold]
+fn place(message: u64, reply: u32, device: &Device, rule: &Rule) -> Place {
+    let frame = if device.template.transfer.is_some() { Struck::Answer } else { Struck::Reply };
+    Place { message, reply: reply as u16, of: rule.burst.max(1) as u16, frame, sn: None }
 }
 
 /// Builds the next reply of a burst as [`respond`] built the first, from the same request: `None` where there is none.
@@ -323,7 +332,7 @@ fn another(
     };
     state.counters.value_misfits += build(&device.template, reply, &mut inputs, frame, out, text);
     if fsu.faults.is_some() {
-        let of = (state.messages, command);
+        let of = (place(state.messages, done + 1, device, rule), command);
         faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), drawn);
     }
     Some(due_ns)

@@ -23,6 +23,7 @@ use super::{Moment, Outgoing, RunContext, Scratch, Sink};
 use crate::codec::checksum::{read_number, write_number};
 use crate::codec::inner::{self, Frame, carries, length_value_less};
 use crate::codec::reason::Reason;
+use crate::plan::fault::{Place, Struck};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::plan::rule::Reply;
 use crate::plan::template::{KeyPart, Template};
@@ -372,6 +373,7 @@ impl Served<'_> {
         if !self.make_room(state) {
             return self.refuse(state, frame, due_ns, scratch, sink);
         }
+        scratch.drawn.set_of(2);
         self.send(Outgoing::Reply, due_ns, state, scratch, sink);
         let data = match payload {
             Payload::Static(bytes) => Data::Shared(bytes.clone()),
@@ -387,7 +389,8 @@ impl Served<'_> {
         self.data_frame(&open, scratch);
         state.transfers.list.push(open);
         if self.fsu.faults.is_some() {
-            faults::redraw(self.fsu, self.data_dice(state).rng(), &mut scratch.drawn);
+            let place = Place { message: state.messages, reply: 2, of: 2, frame: Struck::Data, sn: Some(0) };
+            faults::draw_next(self.fsu, place, self.data_dice(state).rng(), &mut scratch.drawn);
         }
         self.send(Outgoing::Data, due_ns, state, scratch, sink);
         Ok(())
@@ -528,7 +531,9 @@ impl Served<'_> {
         scratch.drawn.clear();
         if self.fsu.faults.is_some() {
             // A demand may be no command of the template; for `wrong_type` any of its keys is another than the data frame's.
-            let (since_start_ms, of) = (self.moment.since_start_ms, (state.messages, command.unwrap_or(0)));
+            let sn = u32::try_from(wanted).ok();
+            let place = Place { message: state.messages, reply: 1, of: 1, frame: Struck::Data, sn };
+            let (since_start_ms, of) = (self.moment.since_start_ms, (place, command.unwrap_or(0)));
             let own = rule.and_then(|rule| rule.faults.as_deref());
             faults::draw(self.fsu, own, since_start_ms, of, self.data_dice(state).rng(), &mut scratch.drawn);
         }

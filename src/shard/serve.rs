@@ -19,9 +19,9 @@ use super::tcp_out::By;
 use super::tide::Tide;
 use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
 use crate::codec::reason::Reason;
-use crate::plan::fault::{FaultKind, FsuFaults};
+use crate::plan::fault::{FaultKind, FsuFaults, Place, Struck};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
-use crate::responder::about::About;
+use crate::responder::about::{About, What};
 use crate::responder::faults::is_offline;
 use crate::responder::state::{Counters, FsuState};
 use crate::responder::{Outgoing, RunContext, Scratch};
@@ -292,12 +292,27 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
     }
 
-    /// A fault was made that belongs to no message.
-    pub(super) fn fault(&mut self, socket: u32, kind: FaultKind, io: &mut impl Io) {
+    /// A fault was made that belongs to no message, or to one that is not known any more.
+    pub(super) fn fault(&mut self, socket: u32, kind: FaultKind, frame: Struck, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.faults[kind as usize] += 1;
         // One that is lost is counted and told by the log.
-        self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, 0);
+        self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, Place::apart(frame));
+    }
+
+    /// What a reply is, as far as that is still known.
+    #[cold]
+    pub(super) fn struck(&self, socket: u32, about: About) -> Struck {
+        let slot = self.slots.get(socket as usize);
+        let fsu = slot.and_then(|slot| self.fleet.fsus.get(slot.fsu as usize));
+        let device = fsu.and_then(|fsu| fsu.devices.get(usize::from(about.device)));
+        match about.what {
+            What::Data => Struck::Data,
+            What::ErrorReply | What::Refused => Struck::Error,
+            What::Heartbeat => Struck::Heartbeat,
+            _ if device.is_some_and(|device| device.template.transfer.is_some()) => Struck::Answer,
+            _ => Struck::Reply,
+        }
     }
 
     /// Something came that an FSU in an outage does not hear.
@@ -392,7 +407,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 if self.is_offline(datagram.socket, now) {
                     self.unsent_pending(index, |about| about.lost(FaultKind::Offline), io);
                     self.later.pending.release(index);
-                    self.fault(datagram.socket, FaultKind::Offline, io);
+                    let frame = self.struck(datagram.socket, datagram.about);
+                    self.fault(datagram.socket, FaultKind::Offline, frame, io);
                 } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
                     self.later.pending.release(index);
                 } else {

@@ -1,6 +1,6 @@
 //! Where a shard tells of its traffic: the device log.
 
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Place};
 use crate::plan::reload::Fate;
 use crate::responder::about::About;
 use std::net::SocketAddr;
@@ -14,9 +14,8 @@ pub trait Tap {
     /// One record: an FSU's number in the fleet, its peer, the moment on the wire, what is known of
     /// each frame, the bytes there. False: lost.
     fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool;
-    /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the number of the message
-    /// (0: of none). False: lost. The ledger is on or off by itself.
-    fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _message: u64) -> bool {
+    /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the frame. False: lost. The ledger is on or off by itself.
+    fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _place: Place) -> bool {
         true
     }
     /// From now on FSU numbers are those of the next fleet, of `fsu_count`; what became of those before, by the numbers they had.
@@ -32,8 +31,8 @@ impl Tap for crate::log::tap::Tap {
         Self::record(self, kind, fsu, peer, unix_ms, abouts, bytes)
     }
 
-    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
-        Self::fault(self, fsu, unix_ms, kind, message)
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
+        Self::fault(self, fsu, unix_ms, kind, place)
     }
 
     fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {

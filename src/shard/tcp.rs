@@ -12,7 +12,7 @@ use super::tcp_out::{By, Lost};
 use super::tide::Move;
 use super::wheel::Key;
 use crate::codec::reason::Reason;
-use crate::plan::fault::{FaultKind, Kinds};
+use crate::plan::fault::{FaultKind, Kinds, Place, Struck};
 use crate::plan::fleet::Fsu;
 use crate::responder::about::{About, Telling};
 use crate::responder::stream::{Patience, Step};
@@ -143,10 +143,10 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
         }
     }
 
-    fn fault(&mut self, kind: FaultKind, message: u64) {
+    fn fault(&mut self, kind: FaultKind, place: Place) {
         self.telling.fault(kind);
         // One that is lost is counted and told by the log.
-        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
     }
 
     fn received(&mut self, _: &[u8], dropped: Option<Reason>) {
@@ -202,7 +202,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     fn accept_to_refuse(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
         let slot = self.slots.get_mut(socket as usize)?;
         slot.state.counters.faults[FaultKind::Offline as usize] += 1;
-        self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, 0);
+        self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, Place::apart(Struck::Connection));
         let id = self.conns.add(Conn {
             muted: Some(FaultKind::Offline),
             is_told: false,
@@ -233,7 +233,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let socket = conn.socket;
         // One that was accepted in the outage was told of then.
         if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
-            self.fault(socket, FaultKind::Offline, io);
+            self.fault(socket, FaultKind::Offline, Struck::Connection, io);
         }
         self.lose(id, Lost::Fault(FaultKind::Offline), By::Fault(FaultKind::Offline), io);
     }

@@ -9,9 +9,9 @@ use super::serve::Serve;
 use super::tap::{Kind, Tap};
 use super::tide::Move;
 use crate::codec::reason::Reason;
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Struck};
 use crate::responder::Cut;
-use crate::responder::about::About;
+use crate::responder::about::{About, What};
 use std::net::SocketAddr;
 
 /// Why replies that were still to come are lost with their connection.
@@ -243,6 +243,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         self.later.wheel.cancel(conn.timer.0);
         let mut count = conn.unsent.replies() as u64;
+        let is_error = |about: About| about.what == What::ErrorReply;
+        let mut errors = conn.unsent.iter().filter(|(_, about)| is_error(*about)).count() as u64;
         let (socket, peer) = (conn.socket, conn.peer);
         if self.tap.is_on() {
             for (bytes, about) in conn.unsent.iter() {
@@ -254,6 +256,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             if let Some((dest, ..)) = self.later.pending.get(index) {
                 count += u64::from(dest.is_reply());
                 if let Dest::Stream(_, about) | Dest::Piece(_, about) = dest {
+                    errors += u64::from(is_error(about));
                     self.unsent_at(index, (socket, peer), lost.of(about), io);
                 }
             }
@@ -271,8 +274,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         match lost {
             Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
             Lost::Fault(kind) => {
-                for _ in 0..count {
-                    self.fault(conn.socket, kind, io);
+                for number in 0..count {
+                    let frame = if number < errors { Struck::Error } else { Struck::Reply };
+                    self.fault(conn.socket, kind, frame, io);
                 }
             }
         }

@@ -11,7 +11,7 @@ use super::tap::{Kind, Tap};
 use super::tide::Move;
 use crate::codec::reason::Reason;
 use crate::log::record::FRAMES_TOLD_MAX;
-use crate::plan::fault::{FaultKind, Kinds};
+use crate::plan::fault::{FaultKind, Kinds, Place, Struck};
 use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu};
 use crate::responder::about::{About, Telling};
 use crate::responder::faults::is_offline;
@@ -116,10 +116,10 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
         }
     }
 
-    fn fault(&mut self, kind: FaultKind, message: u64) {
+    fn fault(&mut self, kind: FaultKind, place: Place) {
         self.telling.fault(kind);
         // One that is lost is counted and told by the log.
-        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, message);
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
     }
 
     #[inline]
@@ -143,7 +143,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Route { peer, local } = from.into();
         if self.is_offline(socket, now) {
             self.unheard(socket, peer, bytes, now);
-            return self.fault(socket, FaultKind::Offline, io);
+            return self.fault(socket, FaultKind::Offline, Struck::Request, io);
         }
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];

@@ -5,7 +5,7 @@ use super::shipped::{FSUS, Habits, RUN, mended, moment, protocol_of};
 use crate::naive::frame::{Protocol, wire};
 use crate::naive::outer::{self, Outer};
 use fsu_mock::codec::reason::Reason;
-use fsu_mock::plan::fault::FaultKind;
+use fsu_mock::plan::fault::{FaultKind, Place};
 use fsu_mock::plan::fleet::{Device, Fsu, Transport};
 use fsu_mock::responder::state::FsuState;
 use fsu_mock::responder::{Cut, Outgoing, Scratch, Sink, b_interface, datagram, stream};
@@ -63,7 +63,7 @@ impl Sink for Said {
         assert!(!bytes.is_empty(), "an empty frame");
     }
     fn note(&mut self, _: Reason, _: &[u8]) {}
-    fn fault(&mut self, _: FaultKind, _: u64) {
+    fn fault(&mut self, _: FaultKind, _: Place) {
         self.faults += 1;
     }
     fn send_piece(&mut self, _: i64, bytes: &[u8]) {

@@ -233,6 +233,10 @@ fn an_outage_silences_and_refuses() {
         let told = ledger(&tree);
         reconcile(&ended, &told);
         assert_eq!(told.keys().copied().collect::<Vec<_>>(), [0]);
+        let text = std::fs::read_to_string(tree.path("ledger.jsonl")).expect("a ledger");
+        let frame = if transport == "udp" { "request" } else { "connection" };
+        let expected = format!(r#""message":0,"kind":"offline","reply":0,"of":0,"frame":"{frame}"}}"#);
+        assert!(text.lines().all(|line| line.ends_with(&expected)), "{text}");
         assert_eq!((ended.count("/totals/faults/offline"), ended.count("/totals/answered")), (3, 2));
     }
 }

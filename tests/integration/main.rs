@@ -22,6 +22,7 @@ mod harness;
 mod homes;
 mod ipv6;
 mod lateness;
+mod ledger;
 mod logs;
 mod mutual;
 mod reload;

@@ -1,7 +1,7 @@
 //! How a reply with faults goes out, and what is told of it.
 
 use super::Drawn;
-use crate::plan::fault::{FaultKind, Kinds};
+use crate::plan::fault::{FaultKind, Kinds, Place};
 use crate::responder::state::Counters;
 use crate::responder::{Cut, NS_PER_MS, Outgoing, Sink};
 
@@ -26,14 +26,21 @@ pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut i
     if let (None, Some(how)) = (muted, how) {
         sink.cut(how, due_ns);
     }
-    tell_one(kind, drawn.message, counters, sink);
+    tell_one(kind, drawn.place, counters, sink);
     true
 }
 
-/// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`.
+/// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`. What is more than may be sent to another host is not sent,
+/// and no fault either: it is counted as that.
 pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
+    let rooms = sink.room_bytes() / bytes.len().max(1);
     let due_ns = due_ns.saturating_add(later_ns(drawn, done)).saturating_add(held_ns(drawn, done));
     let copies = copies(drawn, done);
+    match rooms {
+        0 => *done = Kinds::NONE,
+        1 => done.remove(FaultKind::Duplicate),
+        _ => {}
+    }
     sink.faulted(*done);
     for _ in 0..copies {
         sink.send(what, due_ns, bytes);
@@ -117,11 +124,11 @@ fn ns(ms: u64) -> i64 {
 /// Counts what was done to a reply, and tells of it.
 pub fn tell(drawn: &Drawn, done: Kinds, counters: &mut Counters, sink: &mut impl Sink) {
     for kind in done.iter() {
-        tell_one(kind, drawn.message, counters, sink);
+        tell_one(kind, drawn.place, counters, sink);
     }
 }
 
-fn tell_one(kind: FaultKind, message: u64, counters: &mut Counters, sink: &mut impl Sink) {
+fn tell_one(kind: FaultKind, place: Place, counters: &mut Counters, sink: &mut impl Sink) {
     counters.faults[kind as usize] += 1;
-    sink.fault(kind, message);
+    sink.fault(kind, place);
 }

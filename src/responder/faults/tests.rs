@@ -2,7 +2,7 @@ use super::*;
 use crate::codec::fixtures::{COMMANDS, ascii_delimited, fixed, frame, length};
 use crate::codec::outer::{Head, Up, escape, unescape};
 use crate::codec::reason::Reason;
-use crate::plan::fault::{FsuFaults, Scheduled};
+use crate::plan::fault::{FsuFaults, Scheduled, Struck};
 use crate::plan::rule::{Delay, Number, Part, Patch};
 use crate::plan::template::{Slot, Template};
 use crate::responder::fixtures::{NOW, RUN, device, start};
@@ -26,12 +26,21 @@ use Did::{Apart, Piece, Sent};
 #[derive(Debug, Default)]
 struct Seen {
     did: Vec<Did>,
+    /// What was done, and to which message.
     faults: Vec<(FaultKind, u64)>,
+    /// The same: reply, of how many, what, SN.
+    places: Vec<(FaultKind, u16, u16, Struck, Option<u32>)>,
     muted: Option<FaultKind>,
+    /// Bytes that may be sent.
+    room: Option<usize>,
 }
 
 impl Sink for Seen {
     fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        if let Some(room) = &mut self.room {
+            let Some(left) = room.checked_sub(bytes.len()) else { return };
+            *room = left;
+        }
         self.did.push(Sent((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
     }
 
@@ -39,8 +48,13 @@ impl Sink for Seen {
 
     fn note(&mut self, _: Reason, _: &[u8]) {}
 
-    fn fault(&mut self, kind: FaultKind, message: u64) {
-        self.faults.push((kind, message));
+    fn room_bytes(&self) -> usize {
+        self.room.unwrap_or(usize::MAX)
+    }
+
+    fn fault(&mut self, kind: FaultKind, place: Place) {
+        self.faults.push((kind, place.message));
+        self.places.push((kind, place.reply, place.of, place.frame, place.sn));
     }
 
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
@@ -272,7 +286,8 @@ fn drawn(set: FaultSet) -> Vec<(Vec<FaultKind>, [u64; FaultKind::DRAWN])> {
     let mut drawn = Drawn::default();
     let draw = |message| {
         let mut dice = Dice::new(7, 1, message);
-        draw(&fsu, None, 0, (message, 0), dice.rng(), &mut drawn);
+        let place = Place { message, ..Place::default() };
+        draw(&fsu, None, 0, (place, 0), dice.rng(), &mut drawn);
         (drawn.made().iter().collect(), drawn.how)
     };
     (1..=500).map(draw).collect()
@@ -345,6 +360,48 @@ fn a_burst_sends_the_next_entries_at_once() {
     let (faulty, faults) = sent(always(&[FaultKind::BadChecksum]));
     assert_eq!(random(&faulty), random(&plain));
     assert_eq!(faults, [1, 1, 1, 2, 2, 2].map(|message| (FaultKind::BadChecksum, message)));
+}
+
+#[test]
+fn h08_the_replies_of_a_burst_are_told_by_number() {
+    use FaultKind::{BadChecksum, Drop, HalfClose};
+    let told = |kind, transport| {
+        let mut fsu = bursting(3, &[1, 2, 3, 4], always(&[kind]));
+        fsu.transport = transport;
+        let (mut state, mut scratch) = start(&fsu);
+        let mut seen = Seen::default();
+        for _ in 0..2 {
+            run(&fsu, &mut state, &mut scratch, &request(&fixed()), NOW, &mut seen);
+        }
+        let messages: Vec<u64> = seen.faults.iter().map(|(_, message)| *message).collect();
+        assert_eq!(messages, [1, 1, 1, 2, 2, 2], "{transport:?}");
+        seen.places
+    };
+    let expected = |kind| [1, 2, 3, 1, 2, 3].map(|reply| (kind, reply, 3, Struck::Reply, None));
+    for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
+        assert_eq!(told(BadChecksum, transport), expected(BadChecksum));
+        assert_eq!(told(Drop, transport), expected(Drop));
+    }
+    // What is not sent on a connection that was cut is told likewise.
+    assert_eq!(told(HalfClose, Transport::Tcp), expected(HalfClose));
+}
+
+/// A reply that is more than may be sent to another host is counted as that, and as nothing else.
+#[test]
+fn h08_what_may_not_be_sent_has_no_fault() {
+    use FaultKind::{Corrupt, Duplicate};
+    let fsu = fsu(fixed(), Transport::Broadcast, always(&[Corrupt, Duplicate]));
+    let reply = frame(&fixed(), 5, COMMANDS[0], &[]).len();
+    let check = |room: usize, sent: usize, told: &[FaultKind]| {
+        let (mut state, mut scratch) = start(&fsu);
+        let mut seen = Seen { room: Some(room), ..Seen::default() };
+        run(&fsu, &mut state, &mut scratch, &request(&fixed()), NOW, &mut seen);
+        let kinds: Vec<FaultKind> = seen.faults.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!((seen.did.len(), &*kinds), (sent, told), "room for {room} bytes");
+    };
+    check(2 * reply, 2, &[Corrupt, Duplicate]);
+    check(2 * reply - 1, 1, &[Corrupt]);
+    check(reply - 1, 0, &[]);
 }
 
 #[test]

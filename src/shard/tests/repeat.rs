@@ -4,7 +4,7 @@
 use super::*;
 use crate::codec::fixtures::{COMMANDS, fixed, frame};
 use crate::codec::outer::{Head, escape};
-use crate::plan::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
+use crate::plan::fault::{FaultKind, FaultSet, FsuFaults, Place, Scheduled, Struck};
 use crate::plan::fleet::Device;
 use crate::plan::rule::{Delay, Form, Number, Patch};
 use crate::responder::fixtures::device;
@@ -21,7 +21,7 @@ const END_MS: u64 = 60_000;
 /// What became visible: FSU, moment, what, bytes.
 type Event = (usize, u64, &'static str, Vec<u8>);
 /// A line of the ledger.
-type Line = (u32, i64, FaultKind, u64);
+type Line = (u32, i64, FaultKind, Place);
 
 /// A driver that notes what leaves each FSU.
 struct Net {
@@ -96,8 +96,8 @@ impl Tap for Ledger {
         true
     }
 
-    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, message: u64) -> bool {
-        self.0.lock().unwrap().push((fsu, unix_ms, kind, message));
+    fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
+        self.0.lock().unwrap().push((fsu, unix_ms, kind, place));
         true
     }
 }
@@ -251,7 +251,9 @@ fn run(
         }
     }
     let mut lines = ledger.0.lock().unwrap().clone();
-    lines.sort_by_key(|&(fsu, unix_ms, kind, message)| (fsu, unix_ms, message, kind));
+    lines.sort_by_key(|&(fsu, unix_ms, kind, place)| {
+        (fsu, unix_ms, place.message, place.reply, kind, place.frame as u8)
+    });
     (by_fsu, lines, counts)
 }
 
@@ -286,4 +288,30 @@ fn another_seed_gives_another_run_and_all_kinds_occur() {
         assert!(events.iter().flatten().any(|event| event.2 == what), "{what}");
     }
     assert!(run(0.3, 2, &asked, 2).0 != events);
+}
+
+/// A reply is told by its number; what an outage or a reset took, by what it is.
+#[test]
+fn h08_lines_without_a_message_are_told_by_what_they_are() {
+    let asked: Vec<usize> = (0..3_000).map(|n| n * 5 % (FSUS * 3)).collect();
+    let (_, lines, _) = run(0.3, 1, &asked, 2);
+    let mut apart = Vec::new();
+    for &(_, _, kind, place) in &lines {
+        if place.message > 0 {
+            assert_ne!(kind, FaultKind::Offline, "{place:?}");
+            assert!((1..=2).contains(&place.reply), "{place:?}");
+            assert_eq!(place, Place { of: 2, frame: Struck::Reply, sn: None, ..place });
+        } else {
+            assert_eq!(place, Place::apart(place.frame), "{kind:?}");
+            apart.push((kind, place.frame as u8));
+        }
+    }
+    apart.sort_unstable();
+    apart.dedup();
+    let frames = |kind| -> Vec<u8> { apart.iter().filter(|line| line.0 == kind).map(|line| line.1).collect() };
+    let expected = [Struck::Reply, Struck::Request, Struck::Connection].map(|frame| frame as u8);
+    assert_eq!(frames(FaultKind::Offline), expected, "{apart:?}");
+    // Replies that were held back, and come due on a connection that is gone.
+    assert_eq!(frames(FaultKind::Reset), [Struck::Reply as u8]);
+    assert!(frames(FaultKind::Drop).is_empty(), "{apart:?}");
 }
