@@ -252,7 +252,7 @@ fn n09_a_delay_counts_from_the_nanosecond_of_the_arrival() {
 fn n09_no_reply_waits_for_a_clock_that_was_set() {
     // the stamp of a datagram against now, and how far the clock was set forward, in ms -> waits
     for (stamp_ms, stepped_ms, waits_ms) in
-        [(-3_600_000, 3_600_000, 30), (-3_600_010, 3_600_000, 20), (3_600_000, 0, 130)]
+        [(-3_600_000, 3_600_000, 30), (-3_600_010, 3_600_000, 20), (3_600_000, 0, 30)]
     {
         let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
         let now = Clock { stepped_ns: stepped_ms * 1_000_000, ..world.now() };
