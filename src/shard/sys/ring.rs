@@ -4,7 +4,6 @@ use super::DATAGRAM_BYTES_MAX;
 use crate::shard::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address};
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
@@ -62,12 +61,12 @@ pub(in crate::shard) struct Done {
 #[derive(Debug)]
 struct Memory {
     base: NonNull<u8>,
-    layout: Layout,
+    len: usize,
     count: u16,
     kind: Buffers,
 }
 
-/// The kernel wants the entries at the beginning of a page; the largest ones there are.
+/// The kernel wants the entries at the beginning of a page; buffers begin behind the largest page there is.
 const PAGE_BYTES: usize = 65_536;
 /// What the kernel says first of a datagram (`io_uring_recvmsg_out`).
 const OUT_BYTES: usize = size_of::<[u32; 4]>();
@@ -97,14 +96,18 @@ impl Buffers {
 }
 
 impl Memory {
-    fn new(count: u16, kind: Buffers) -> Self {
+    /// Pages that are the process's own, and none before it is touched: an allocator would write zeros for such an alignment.
+    fn new(count: u16, kind: Buffers) -> io::Result<Self> {
         let entries = (usize::from(count) * size_of::<types::BufRingEntry>()).next_multiple_of(PAGE_BYTES);
         let (_, stride) = kind.size();
-        let layout = Layout::from_size_align(entries + usize::from(count) * stride, PAGE_BYTES);
-        let layout = layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u8>()));
-        // SAFETY: the layout's size is not zero: there are entries.
-        let base = NonNull::new(unsafe { alloc_zeroed(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { base, layout, count, kind }
+        let len = entries + usize::from(count) * stride;
+        let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: new pages, at no address in particular.
+        let base = unsafe { libc::mmap(ptr::null_mut(), len, prot, flags, -1, 0) };
+        match NonNull::new(base.cast::<u8>()) {
+            Some(at) if base != libc::MAP_FAILED => Ok(Self { base: at, len, count, kind }),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     #[allow(clippy::cast_ptr_alignment, reason = "the entries begin at a page")]
@@ -115,7 +118,7 @@ impl Memory {
 
     fn buffer(&self, id: u16) -> *mut u8 {
         let (_, stride) = self.kind.size();
-        let buffers = self.layout.size() - usize::from(self.count) * stride;
+        let buffers = self.len - usize::from(self.count) * stride;
         // SAFETY: behind the entries stand `count` buffers of this stride, and the id is below that.
         unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * stride) }
     }
@@ -123,8 +126,8 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and neither the ring nor the pool is left.
-        unsafe { dealloc(self.base.as_ptr(), self.layout) }
+        // SAFETY: mapped with this length, and neither the ring nor the pool is left.
+        unsafe { libc::munmap(self.base.as_ptr().cast(), self.len) };
     }
 }
 
@@ -226,8 +229,8 @@ impl Ring {
         if !ring.params().is_feature_ext_arg() || !ring.params().is_feature_nodrop() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let memory = [(datagrams, Buffers::Datagrams), (bytes, Buffers::Bytes)]
-            .map(|(count, kind)| Rc::new(Memory::new(count, kind)));
+        let memory =
+            [Rc::new(Memory::new(datagrams, Buffers::Datagrams)?), Rc::new(Memory::new(bytes, Buffers::Bytes)?)];
         for group in &memory {
             let address = group.base.as_ptr() as u64;
             // SAFETY: the ring keeps the memory for as long as it lives itself.
@@ -377,4 +380,32 @@ fn is_for_now(error: &io::Error) -> bool {
 
 fn user_data(op: Op, data: u64) -> u64 {
     (op as u64) << OP_SHIFT | data & ((1 << OP_SHIFT) - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::os::unix::fs::FileExt;
+
+    /// How much of the memory there is, by the process's page map.
+    fn touched_bytes(memory: &Memory) -> u64 {
+        let (map, page) = (File::open("/proc/self/pagemap").unwrap(), 4_096);
+        let pages = memory.base.as_ptr() as u64 / page..(memory.base.as_ptr() as u64 + memory.len as u64) / page;
+        let is_there = |number: &u64| {
+            let mut entry = [0; 8];
+            map.read_exact_at(&mut entry, number * 8).unwrap();
+            u64::from_ne_bytes(entry) >> 63 == 1
+        };
+        pages.filter(is_there).count() as u64 * page
+    }
+
+    #[test]
+    fn h12_buffers_that_were_never_filled_cost_no_memory() {
+        let memory = Rc::new(Memory::new(256, Buffers::Datagrams).unwrap());
+        assert!(memory.len > 16 << 20);
+        let _pool = Pool::new(&memory);
+        // The entries; the system may give some pages at once.
+        assert!(touched_bytes(&memory) <= 4 << 20, "{} bytes", touched_bytes(&memory));
+    }
 }
