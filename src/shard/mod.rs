@@ -52,7 +52,10 @@ mod udp;
 pub mod watch;
 pub mod wheel;
 
+#[cfg(not(test))]
 use sys::calls as kernel;
+#[cfg(test)]
+use tests::kernel::calls as kernel;
 
 pub use bind::{Bound, bind_tcp, bind_udp};
 pub use executor::Executor;

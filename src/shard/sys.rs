@@ -10,6 +10,8 @@ use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
 pub(super) use ring::{Done, Op, READ_BYTES, Ring};
+#[cfg(test)]
+pub(super) use ring::{Filled, simulated};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;

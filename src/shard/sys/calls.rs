@@ -130,6 +130,12 @@ pub(in crate::shard) fn recv(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> Resul
     rustix::net::recv(stream, buffer, RecvFlags::DONTWAIT).map(|(count, _)| count)
 }
 
+/// Bytes of a socket that can be read: of datagrams, those of the next.
+#[allow(dead_code, reason = "not asked yet")]
+pub(in crate::shard) fn unread(socket: BorrowedFd<'_>) -> Option<u64> {
+    rustix::io::ioctl_fionread(socket).ok()
+}
+
 /// Writes to a stream what it takes at once.
 #[inline]
 pub(in crate::shard) fn send(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {

@@ -1,5 +1,8 @@
 //! io_uring: operations, their completions, and the buffers that the kernel fills.
 
+#[cfg(test)]
+pub(in crate::shard) mod simulated;
+
 use super::DATAGRAM_BYTES_MAX;
 use crate::shard::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address};
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};

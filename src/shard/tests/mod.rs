@@ -5,9 +5,11 @@
 
 mod datagrams;
 mod doubt;
+mod driven;
 mod driver;
 mod fair;
 mod guards;
+pub(super) mod kernel;
 mod reload;
 mod repeat;
 mod simulation;
