@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, every fuzz target for
-# a while, Miri.
+# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over
+# more seeds, every fuzz target for a while, Miri.
 # nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -34,6 +34,9 @@ cargo deny --all-features check
 
 say "properties, cases never tried before"
 PROPTEST_CASES=50000 cargo test --locked --release --test properties --test transfers
+
+say "the drivers over a simulated kernel, 100,000 seeds"
+FSU_MOCK_SEEDS=${FSU_MOCK_SEEDS:-100000} cargo test --locked --release --lib driven::with_any
 
 say "fuzz"
 scripts/fuzz.sh "${1:-60}"

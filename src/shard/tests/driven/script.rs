@@ -150,7 +150,7 @@ impl Script {
         let limits = Limits {
             frame_deadline_ms: if rng.u8(..3) == 0 { 60 } else { 60_000 },
             idle_timeout_ms: if rng.u8(..3) == 0 { 90 } else { 60_000 },
-            write_deadline_ms: if rng.u8(..3) == 0 { 100 } else { 60_000 },
+            write_deadline_ms: if rng.bool() { 100 } else { 60_000 },
             write_buffer_bytes_max: if rng.bool() { 65_536 } else { rng.usize(100..2_000) },
             connections_max: if rng.u8(..4) == 0 { rng.usize(1..4) } else { 1_024 },
             ..Limits::default()
@@ -217,7 +217,7 @@ impl Script {
         let mut ns = rng.u64(..TRAFFIC_NS / 2);
         self.at(ns, Event::Peer(stream, Act::Connect));
         let mut sent = Vec::new();
-        for _ in 0..rng.usize(1..if kind == 0 || kind == 7 { 200 } else { 20 }) {
+        for _ in 0..rng.usize(1..if [0, 7, 9].contains(&kind) { 200 } else { 20 }) {
             if rng.u8(..if kind == 1 { 2 } else { 12 }) == 0 {
                 sent.extend(vec![b'x'; rng.usize(1..if kind == 1 { 20_000 } else { 30 })]);
             }
@@ -244,14 +244,14 @@ impl Script {
             _ => {}
         }
         let reads = match kind {
-            7 => Reads::Never,
+            7 | 9 => Reads::Never,
             8 => Reads::Some(rng.usize(20..500)),
             _ => Reads::Soon,
         };
         if kind == 8 {
             (0..END_NS / 10_000_000).for_each(|n| self.at(n * 10_000_000, Event::Peer(stream, Act::Read)));
         }
-        self.peers.push(Peer { stream, fsu, reads, sent, is_good: ![3, 4, 7].contains(&kind) });
+        self.peers.push(Peer { stream, fsu, reads, sent, is_good: ![3, 4, 7, 9].contains(&kind) });
     }
 
     /// Makes all of it happen.

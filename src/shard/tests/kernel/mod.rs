@@ -35,6 +35,8 @@ pub(super) const START_UNIX_NS: i64 = 1_768_239_003_000_000_000;
 const CALL_NS: u64 = 1_000;
 pub(super) const MESSAGE_NS: u64 = 2_000;
 const BYTE_NS: u64 = 4;
+/// What it has done for each byte of the replies that it writes to one: half a microsecond for a short one.
+const REPLY_BYTE_NS: u64 = 22;
 const CLOCK_NS: u64 = 50;
 /// What a driver does in one run: more is no progress.
 const CALLS_MAX: u64 = 200_000;
@@ -85,7 +87,7 @@ pub(super) enum Act {
     Connect,
     Send(Vec<u8>),
     /// Sends the same again and again, as fast as the shard takes it.
-    Pour(streams::Pour),
+    Pour(Rc<[u8]>),
     HalfClose,
     Reset,
     /// Takes what has come, as much as it likes.

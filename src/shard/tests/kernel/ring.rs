@@ -252,7 +252,7 @@ impl Kernel {
                 let read = self.read_some(stream, READ_BYTES);
                 // An end or an error takes no buffer.
                 let filled = read.as_ref().ok().filter(|bytes| !bytes.is_empty());
-                let filled = filled.and_then(|bytes| self.filled(1, bytes, self.work_ns(stream, bytes.len())));
+                let filled = filled.and_then(|bytes| self.filled(1, bytes, Self::work_ns(bytes.len())));
                 self.complete(at, read.map(|bytes| bytes.len() as u32), filled, None, false);
             }
             (op, what) => panic!("{op:?} on {what:?}"),

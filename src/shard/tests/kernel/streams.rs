@@ -1,6 +1,6 @@
 //! Listeners, connections, and the peers at their other ends.
 
-use super::{Act, BYTE_NS, CALL_NS, Event, Kernel, MESSAGE_NS, What};
+use super::{Act, BYTE_NS, CALL_NS, Event, Kernel, MESSAGE_NS, REPLY_BYTE_NS, What};
 use crate::shard::bind::Bound;
 use rustix::io::Errno;
 use std::collections::VecDeque;
@@ -25,13 +25,6 @@ pub(in crate::shard) enum End {
     Reset,
 }
 
-/// What is sent without an end, and what a byte of it costs a driver in nanoseconds.
-#[derive(Clone, Debug)]
-pub(in crate::shard) struct Pour {
-    pub(in crate::shard) bytes: Rc<[u8]>,
-    pub(in crate::shard) byte_ns: u64,
-}
-
 /// A connection.
 #[derive(Debug)]
 pub(in crate::shard) struct Stream {
@@ -41,7 +34,7 @@ pub(in crate::shard) struct Stream {
     is_open: bool,
     /// Sent by the peer, where the shard's kernel has no room for it yet.
     unsent: VecDeque<u8>,
-    pours: Option<Pour>,
+    pours: Option<Rc<[u8]>>,
     half_closed: bool,
     inbound: VecDeque<u8>,
     /// What came into the shard's kernel: until when how much.
@@ -171,8 +164,8 @@ impl Kernel {
         let (ns, inbound_max) = (self.ns, self.weather.inbound_max);
         let stream = &mut self.streams[number];
         if let Some(pour) = &stream.pours {
-            while stream.inbound.len() + pour.bytes.len() <= inbound_max {
-                stream.inbound.extend(pour.bytes.iter());
+            while stream.inbound.len() + pour.len() <= inbound_max {
+                stream.inbound.extend(pour.iter());
             }
             return;
         }
@@ -303,7 +296,7 @@ impl Kernel {
         }
         let bytes = self.read_some(number, buffer.len())?;
         buffer[..bytes.len()].copy_from_slice(&bytes);
-        self.owed_ns += self.work_ns(number, bytes.len());
+        self.owed_ns += Self::work_ns(bytes.len());
         Ok(bytes.len())
     }
 
@@ -318,8 +311,8 @@ impl Kernel {
     }
 
     /// What a driver does with so many bytes of a stream.
-    pub(super) fn work_ns(&self, number: usize, bytes: usize) -> u64 {
-        MESSAGE_NS + self.streams[number].pours.as_ref().map_or(BYTE_NS, |pour| pour.byte_ns) * bytes as u64
+    pub(super) fn work_ns(bytes: usize) -> u64 {
+        MESSAGE_NS + BYTE_NS * bytes as u64
     }
 
     pub(in crate::shard) fn send(&mut self, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
@@ -346,6 +339,7 @@ impl Kernel {
         stream.outbound.extend(&bytes[..count]);
         stream.written.extend_from_slice(&bytes[..count]);
         stream.written_until.push((stream.written.len(), ns));
+        self.owed_ns += REPLY_BYTE_NS * count as u64;
         self.tell_peer(number);
         Ok(count)
     }
