@@ -26,6 +26,13 @@ pub struct Lateness {
     /// Requests that the mock's own sockets had no room for, and replies that it had none for itself. Not in `replies`.
     #[serde(default)]
     pub lost: u64,
+    /// Those of `replies` that went into connections. Since when a request there had waited is known from the mock's own looks, not from the
+    /// kernel.
+    #[serde(default)]
+    pub stream_replies: u64,
+    /// By up to so much may one of these have left later than is counted; 0 without any.
+    #[serde(default)]
+    pub stream_unseen_us: u64,
 }
 
 impl Lateness {
@@ -74,7 +81,7 @@ impl Lateness {
             lost => format!("; it lost {lost} of {all} itself"),
         };
         if self.is_valid() {
-            return format!("valid: the mock was at most {} late at p99.9{lost}", ms(self.p999_us));
+            return format!("valid: the mock was at most {} late at p99.9{lost}{}", ms(self.p999_us), self.covers());
         }
         let above = rate_per_s.map_or_else(String::new, |rate| format!(" at {rate:.0} requests/s and above"));
         let limit = ms(self.limit_us);
@@ -87,7 +94,19 @@ impl Lateness {
         } else {
             String::new()
         };
-        format!("not valid{above}: the mock was {} late at p99.9{late}{lost}", ms(self.p999_us))
+        format!("not valid{above}: the mock was {} late at p99.9{late}{lost}{}", ms(self.p999_us), self.covers())
+    }
+
+    /// What the verdict does not see, if anything.
+    fn covers(&self) -> String {
+        let Self { stream_replies, stream_unseen_us, replies, .. } = self;
+        if *stream_replies == 0 {
+            return String::new();
+        }
+        let (all, unseen_ms) = (count(*replies, "reply"), *stream_unseen_us as f64 / 1_000.0);
+        format!(
+            "; {stream_replies} of {all} went into connections, where a stop of less than {unseen_ms} ms may go unseen"
+        )
     }
 }
 
@@ -125,6 +144,29 @@ mod tests {
             Some(52_000.4),
             "not valid at 52000 requests/s and above: the mock was 12.001 ms late at p99.9, past its limit of 5.000 ms; \
              2 of 1000 replies were later than that",
+        );
+    }
+
+    #[test]
+    fn h06_a_verdict_says_what_it_covers() {
+        let check = |over_limit, p999_us, stream_replies, expected: &str| {
+            let of = Lateness { replies: 10, limit_us: 5_000, stream_unseen_us: 5_000, ..Lateness::default() };
+            assert_eq!(Lateness { over_limit, p999_us, stream_replies, ..of }.verdict(None), expected);
+        };
+        check(0, 912, 0, "valid: the mock was at most 0.912 ms late at p99.9");
+        check(
+            0,
+            912,
+            4,
+            "valid: the mock was at most 0.912 ms late at p99.9; 4 of 10 replies went into connections, where a stop of less than \
+             5 ms may go unseen",
+        );
+        check(
+            3,
+            301_000,
+            10,
+            "not valid: the mock was 301.000 ms late at p99.9, past its limit of 5.000 ms; 3 of 10 replies were later than that; \
+             10 of 10 replies went into connections, where a stop of less than 5 ms may go unseen",
         );
     }
 }

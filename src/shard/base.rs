@@ -192,6 +192,11 @@ pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
     }
 }
 
+/// How many bytes of a stream wait to be read.
+pub(super) fn unread(stream: &OwnedFd) -> usize {
+    kernel::unread(stream.as_fd()).map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.
 pub(super) fn reset_when_closed(fd: impl AsFd) {
     let _ = kernel::linger_none(fd.as_fd());

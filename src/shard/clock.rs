@@ -9,8 +9,8 @@ pub struct Clock {
     pub unix_ms: i64,
     /// The same in nanoseconds.
     pub unix_ns: i64,
-    /// When what is at hand had come at the latest, where the kernel does not tell: when the wait ended that told of it, or the one
-    /// before, where that could not tell of all. On the wall clock, nanoseconds.
+    /// Since when what is at hand may have been there, where the kernel does not tell (see [`super::look`]). On the wall clock,
+    /// nanoseconds.
     pub arrived_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,
@@ -49,6 +49,12 @@ impl Clock {
     #[inline]
     pub fn unix_of_later(self, mono_ns: u64) -> i64 {
         if mono_ns > self.mono_ns { self.unix_of(mono_ns) } else { 0 }
+    }
+
+    /// The same reading, of what has been there since that moment on the monotonic clock, which is not after it.
+    #[inline]
+    pub fn with_arrival(self, mono_ns: u64) -> Self {
+        Self { arrived_ns: self.unix_of(mono_ns.min(self.mono_ns)), ..self }
     }
 
     /// When a datagram came at the latest, which the kernel stamped so: a stamp from before the clock was set is of another time.

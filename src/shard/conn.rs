@@ -1,6 +1,7 @@
 //! What is kept of a TCP connection: nothing but this while it is idle.
 
 use super::io::{ConnId, Interest};
+use super::look::Unread;
 use super::pending::Queue;
 use super::sys::prefetch;
 use super::wheel::Key;
@@ -27,6 +28,8 @@ pub struct Conn {
     /// Its centre's wrong frames are meant: one was answered after it had waited for a good one in vain. A frame behind which nothing
     /// has come waits no more, until there is garbage.
     pub hasty: bool,
+    /// What is known of the bytes that are not read yet.
+    pub unread: Unread,
     /// How far frames were looked for in it.
     pub progress: Progress,
     /// Replies that the kernel had no room for.
@@ -37,6 +40,8 @@ pub struct Conn {
     pub active_ms: u64,
     /// When the last of its delayed replies is due, in nanoseconds.
     pub last_due_ns: u64,
+    /// The same, had no request waited to be read.
+    pub free_due_ns: u64,
     /// Its replies in the pool.
     pub delayed: Queue,
     /// Its entry in the wheel, and when that fires.
@@ -101,11 +106,13 @@ impl Conn {
             partial_since_ms: now_ms,
             doubtful: false,
             hasty: false,
+            unread: Unread::default(),
             progress: Progress::default(),
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,
             active_ms: now_ms,
             last_due_ns: 0,
+            free_due_ns: 0,
             delayed: Queue::default(),
             timer: (Key::NONE, NEVER_MS),
             eof: false,
@@ -321,6 +328,11 @@ impl Conns {
     pub fn at(&self, index: u32) -> Option<ConnId> {
         let place = self.places.get(index as usize)?;
         place.conn.as_ref().map(|_| ConnId { index, generation: place.generation })
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.free.len() == self.places.len()
     }
 
     /// Takes one out; its id is of none from then on.

@@ -1,8 +1,9 @@
 //! How late replies leave: from the moment each was due to the moment it was handed to the kernel (docs/method.md).
 //!
 //! Due is arrival plus the delay that its rule draws; a datagram's arrival is the kernel's own stamp, so that its time in the
-//! socket's buffer counts against the mock.
+//! socket's buffer counts against the mock. Bytes of a connection have none: theirs is bounded from below by [`super::look`].
 
+use super::look::UNSEEN_NS_MAX;
 use crate::lateness::Lateness;
 use hdrhistogram::Histogram;
 
@@ -18,12 +19,16 @@ pub(super) const SENDS_A_STAMP: usize = 16;
 #[derive(Clone, Debug)]
 pub struct Late {
     histogram: Histogram<u64>,
+    /// Replies into connections among them.
+    streams: u64,
 }
 
 impl Default for Late {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, LATE_US_MAX, DIGITS);
-        Self { histogram: histogram.unwrap_or_else(|_| unreachable!("the bounds are constants that the type takes")) }
+        let histogram =
+            histogram.unwrap_or_else(|_| unreachable!("the bounds are constants that the type takes"));
+        Self { histogram, streams: 0 }
     }
 }
 
@@ -35,10 +40,18 @@ impl Late {
         self.histogram.saturating_record_n(late_ns.div_ceil(1_000), count);
     }
 
+    /// The same of replies into connections.
+    #[inline]
+    pub fn record_streams(&mut self, due_ns: i64, sent_ns: i64, count: u64) {
+        self.record(due_ns, sent_ns, count);
+        self.streams += count;
+    }
+
     /// Adds another shard's.
     pub fn add(&mut self, other: &Self) {
         // Both have the same bounds, so it does not fail.
         let _ = self.histogram.add(&other.histogram);
+        self.streams += other.streams;
     }
 
     /// Replies measured.
@@ -56,7 +69,19 @@ impl Late {
         let [p50_us, p99_us, p999_us] =
             [50.0, 99.0, 99.9].map(|percent| self.histogram.value_at_percentile(percent).min(self.max_us()));
         let (replies, max_us, over_limit) = (self.replies(), self.max_us(), self.later_than(limit_us));
-        Lateness { replies, p50_us, p99_us, p999_us, max_us, limit_us, over_limit, lost }
+        let (stream_replies, stream_unseen_us) = (self.streams, if self.streams > 0 { UNSEEN_NS_MAX / 1_000 } else { 0 });
+        Lateness {
+            replies,
+            p50_us,
+            p99_us,
+            p999_us,
+            max_us,
+            limit_us,
+            over_limit,
+            lost,
+            stream_replies,
+            stream_unseen_us,
+        }
     }
 
     /// Replies later than that.
@@ -96,7 +121,7 @@ mod tests {
     fn shards_add_up() {
         let (mut one, mut other) = (Late::default(), Late::default());
         one.record(0, 1_000_000, 990);
-        other.record(0, 50_000_000, 10);
+        other.record_streams(0, 50_000_000, 10);
         one.add(&other);
         assert_eq!(
             (one.replies(), one.later_than(1_000), one.later_than(999), one.later_than(50_100)),
@@ -107,6 +132,7 @@ mod tests {
             (told.replies, told.p50_us / 10, told.p999_us / 1_000, told.over_limit, told.lost),
             (1_000, 100, 50, 10, 3)
         );
+        assert_eq!((told.stream_replies, told.stream_unseen_us), (10, 5_000));
         assert_eq!(Late::default().told(7, 0), Lateness { limit_us: 7, ..Lateness::default() });
     }
 }

@@ -7,7 +7,7 @@
 //! - [`io`]: the seam between that and a driver. [`protocol`], [`tap`]: the same to the responder and to the log.
 //! - [`wheel`]: everything that is to be done later. [`pending`]: replies that wait for their time, [`share`]: of whom how
 //!   many.
-//! - [`late`]: how late replies leave. [`gather`]: whether a wake-up serves several of them at part load.
+//! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there. [`gather`]: whether a wake-up serves several of them at part load.
 //! - [`clients`]: the centres an FSU knows. [`local`]: at which address of this machine. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
@@ -25,6 +25,7 @@ pub mod handle;
 pub mod io;
 pub mod late;
 pub mod local;
+mod look;
 pub(crate) mod message;
 pub mod notes;
 pub mod outbox;

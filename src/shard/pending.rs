@@ -28,10 +28,10 @@ const NONE: u32 = u32::MAX;
 pub enum Dest {
     /// Out of a socket.
     Datagram(Datagram),
-    /// Into a connection.
-    Stream(ConnId, About),
+    /// Into a connection. Its request may have waited so many microseconds before it was read.
+    Stream(ConnId, About, u32),
     /// The same: a piece of a reply, but for its last one.
-    Piece(ConnId, About),
+    Piece(ConnId, About, u32),
     /// No reply: what ends a connection for the peer, on purpose.
     Cut(ConnId, Cut),
 }
@@ -257,7 +257,7 @@ mod tests {
     use crate::shard::local::Local;
 
     fn dest(index: u32) -> Dest {
-        Dest::Stream(ConnId { index, generation: 0 }, About::UNKNOWN)
+        Dest::Stream(ConnId { index, generation: 0 }, About::UNKNOWN, 0)
     }
 
     fn datagram(socket: u32) -> Datagram {

@@ -73,6 +73,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if self.turn.is_over() {
                 break;
             }
+            let wait = self.turn.bounded(wait, &mut self.io);
             let mut epoll_wait = wait;
             if !wait.is_zero() && self.turn.is_calm() {
                 match executor {
@@ -89,10 +90,11 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 epoll_wait = Duration::ZERO;
             }
             // A wait takes all that is there, up to far more than a turn after which it would gather.
-            self.turn.let_gather(epoll_wait, || Ok(0))?;
+            self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
             let count = self.wait(&mut events, epoll_wait)?;
             self.read_max = READ_BYTES.min(TURN_BYTES / count.max(1));
-            self.turn.begin(&mut self.io, count == EVENTS, |at| Token::of(events[..count].get(at)?.data).subject());
+            let full = (count == EVENTS).then_some(EVENTS);
+            self.turn.begin(&mut self.io, full, |at| Token::of(events[..count].get(at)?.data).subject());
             for (at, event) in events[..count].iter().enumerate() {
                 let ahead = |more: usize| Token::of(events[..count].get(at + more)?.data).subject();
                 self.turn.expect(self.io.base(), ahead);
@@ -200,9 +202,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             return;
         }
         match io.read(id, &mut self.read_buffer[..*read_max]) {
-            Some(Ok(0)) => turn.serve.on_eof(id, turn.now, io),
+            Some(Ok(0)) => turn.on_eof(id, io),
             Some(Ok(count)) => {
-                turn.serve.on_bytes(id, &self.read_buffer[..count], turn.now, io);
+                let left = if count == *read_max { io.unread(id) } else { 0 };
+                turn.on_bytes(id, &self.read_buffer[..count], left, io);
                 turn.worked(1, io);
             }
             Some(Err(Errno::AGAIN | Errno::INTR)) => {}

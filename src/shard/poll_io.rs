@@ -1,6 +1,6 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
+use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::kernel::{self, epoll_add, epoll_delete, epoll_modify};
@@ -116,6 +116,11 @@ impl PollIo {
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
         let stream = self.stream(id).filter(|stream| stream.interest.read)?;
         Some(kernel::recv(stream.fd.as_fd(), buffer))
+    }
+
+    /// How many bytes of a connection wait to be read.
+    pub(super) fn unread(&mut self, id: ConnId) -> usize {
+        self.stream(id).map_or(0, |stream| unread(&stream.fd))
     }
 
     /// The error that a connection's descriptor was marked with; `None`: it is closed already.

@@ -219,6 +219,8 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             }
             self.lost[place] = 0;
         }
-        self.serve.swap(swap, &places, self.now, io)
+        let gone = self.serve.swap(swap, &places, self.now, io);
+        self.follow_streams();
+        gone
     }
 }

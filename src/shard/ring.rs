@@ -12,7 +12,7 @@ use super::kernel::{self, Pool};
 use super::protocol::Protocol;
 use super::ring_io::{RingIo, conn};
 use super::serve::{Serve, Subject};
-use super::sys::{Done, Op, Readiness};
+use super::sys::{Done, Op, READ_BYTES, Readiness};
 use super::tap::Tap;
 use super::turn::{Turn, park, yield_if_due};
 use crossbeam_channel::Receiver as Commands;
@@ -59,17 +59,19 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if self.turn.is_over() {
                 break;
             }
+            wait = self.turn.bounded(wait, &mut self.io);
             if executor == Executor::Glommio && !wait.is_zero() && self.turn.is_calm() {
                 self.io.wait(Duration::ZERO)?;
                 self.park(&mut readiness, wait).await;
                 wait = Duration::ZERO;
             }
             // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
-            let io = &mut self.io;
-            self.turn.let_gather(wait, || io.wait(Duration::ZERO).map(|()| io.ring.ready()))?;
+            let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
+            self.turn.let_gather(wait, &mut self.io, ready)?;
             self.io.wait(wait)?;
             self.io.ring.take(&mut done, COMPLETIONS_MAX);
-            self.turn.begin(&mut self.io, done.len() >= COMPLETED_A_WAIT, |at| subject(done.get(at)?));
+            let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
+            self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
             let mut rest = done.drain(..);
             while let Some(done) = rest.next() {
                 self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));
@@ -151,18 +153,22 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         match done.result {
             Ok(0) => {
                 io.on_eof(id);
-                turn.serve.on_eof(id, turn.now, io);
+                turn.on_eof(id, io);
             }
             Ok(_) => {
                 // What was received when the end of reading was asked for is read all the same, unless all has ended.
                 if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
-                    turn.serve.on_bytes(id, pool.bytes(filled), turn.now, io);
+                    let bytes = pool.bytes(filled);
+                    let left = if bytes.len() == READ_BYTES { io.unread(id) } else { 0 };
+                    turn.on_bytes(id, bytes, left, io);
                 }
                 turn.worked(1, io);
             }
             Err(errno) => {
                 let errno = Errno::from_raw_os_error(errno);
-                if !is_harmless(errno) {
+                if is_harmless(errno) {
+                    turn.on_unread(id);
+                } else {
                     turn.on_broken(id, errno, io);
                 }
             }

@@ -4,7 +4,7 @@
 //! completion says so; whether it is begun again is decided then. A receive from a connection ends with the first bytes; connections
 //! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
 
-use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, write};
+use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::kernel::{self, Pool, Ring};
@@ -179,6 +179,16 @@ impl RingIo {
             Err(Errno::NOBUFS) => self.unlucky.push_back(id),
             Err(_) => self.served.push_back(id),
         }
+    }
+
+    /// How many bytes of a connection wait to be read.
+    pub(super) fn unread(&mut self, id: ConnId) -> usize {
+        self.stream(id).map_or(0, |stream| unread(&stream.fd))
+    }
+
+    /// Whether something may be there that the last wait did not tell of: connections that wait for their turns, completions not taken.
+    pub(super) fn has_left(&mut self) -> bool {
+        !(self.unlucky.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
     }
 
     /// Begins the next receives, when all that came of those before has been looked at: of as many bytes as a turn may bring.

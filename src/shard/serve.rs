@@ -8,6 +8,7 @@ use super::clock::Clock;
 use super::conn::{Conns, PIECE, Sent};
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::late::Late;
+use super::look::Unread;
 use super::notes::Notes;
 use super::own::Own;
 use super::pending::{Dest, Pending, Queue};
@@ -258,6 +259,27 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
+    /// Whether any of its FSUs has connections.
+    pub(super) fn has_streams(&self) -> bool {
+        self.slots.iter().any(|slot| self.fleet.fsus[slot.fsu as usize].transport == Transport::Tcp)
+    }
+
+    /// Whether a connection is open.
+    pub(super) fn has_connections(&self) -> bool {
+        !self.conns.is_empty()
+    }
+
+    /// Of how many sockets and connections a driver may tell at once, of a connection that it has bytes and that it has room.
+    pub(super) fn sources(&self) -> usize {
+        self.slots.places() as usize + 2 * self.conns.places() as usize
+    }
+
+    /// What is known of the bytes of a connection that are not read yet.
+    #[inline]
+    pub(super) fn unread(&mut self, id: ConnId) -> Option<&mut Unread> {
+        self.conns.get_mut(id).map(|conn| &mut conn.unread)
+    }
+
     /// Something's FSU here, if its own place has been fetched.
     #[inline]
     pub(super) fn prefetch_slot(&self, subject: Subject) {
@@ -340,7 +362,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some((dest, ..)) = self.later.pending.get(index).filter(|_| self.tap.is_on()) else { return };
         let (socket, peer, about) = match dest {
             Dest::Datagram(datagram) => (datagram.socket, datagram.peer, datagram.about),
-            Dest::Stream(id, about) | Dest::Piece(id, about) => {
+            Dest::Stream(id, about, _) | Dest::Piece(id, about, _) => {
                 let Some(conn) = self.conns.get(id) else { return };
                 (conn.socket, conn.peer, about)
             }
@@ -416,11 +438,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     self.later.pending.set_key(index, key);
                 }
             }
-            Some((Dest::Stream(id, about), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, (0, now.unix_of(due_ns), about), now, io);
+            Some((Dest::Stream(id, about, waited_us), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (0, due_ns, waited_us, about), now, io);
             }
-            Some((Dest::Piece(id, about), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, (PIECE, now.unix_of(due_ns), about), now, io);
+            Some((Dest::Piece(id, about, waited_us), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (PIECE, due_ns, waited_us, about), now, io);
             }
             Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, now, io),
             None => {}
@@ -524,7 +546,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.unsent_pending(index, |about| about.drop(Reason::DrainEnded), io);
             let socket = match dest {
                 Dest::Datagram(datagram) => datagram.socket,
-                Dest::Stream(id, _) | Dest::Piece(id, _) | Dest::Cut(id, _) => {
+                Dest::Stream(id, ..) | Dest::Piece(id, ..) | Dest::Cut(id, _) => {
                     let Some(conn) = self.conns.get_mut(id) else { continue };
                     self.later.pending.remove(&mut conn.delayed, index);
                     conn.socket

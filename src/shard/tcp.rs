@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::conn::{Conn, NEVER_MS, PIECE, Sent};
 use super::io::{ConnId, Io};
+use super::look::Unread;
 use super::notes::Notes;
 use super::pending::Dest;
 use super::protocol::Protocol;
@@ -40,6 +41,8 @@ struct StreamSink<'a, I, T> {
     fsu: &'a Fsu,
     fsu_number: u32,
     now: Clock,
+    /// Since when the bytes may have been there, on the monotonic clock in nanoseconds.
+    arrived_ns: u64,
     /// When the replies to what came before are due, on the monotonic clock in nanoseconds.
     not_before_ns: u64,
     /// When the bytes had been read, on the monotonic clock in nanoseconds; read with the first delayed reply.
@@ -58,7 +61,8 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
     #[inline]
     fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
-        let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
+        let own_ns = self.due(due_ns);
+        let due_ns = own_ns.max(self.conn.last_due_ns);
         let about = self.about_due(due_ns);
         // A reply that is due still waits for those before it, which the wheel may not have fired yet.
         if due_ns <= self.now.mono_ns && self.conn.delayed.is_empty() {
@@ -66,16 +70,32 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
             self.out_lens.push(Sent { marked_len: bytes.len() as u32 | mark, about });
             return;
         }
-        let dest = if mark == PIECE { Dest::Piece(self.id, about) } else { Dest::Stream(self.id, about) };
-        self.later.owed(&mut self.conn.delayed, dest, due_ns, bytes);
+        let waited_us = self.waited_us(own_ns, due_ns);
+        let to = if mark == PIECE { Dest::Piece } else { Dest::Stream };
+        self.later.owed(&mut self.conn.delayed, to(self.id, about, waited_us), due_ns, bytes);
         self.conn.last_due_ns = due_ns;
+    }
+
+    /// How much earlier than `due_ns` a reply had been due, had no request of its connection waited to be read; `own_ns` is when it is due
+    /// by itself.
+    fn waited_us(&mut self, own_ns: u64, due_ns: u64) -> u32 {
+        // One that is due with the one before it may have been due at any time before.
+        if own_ns > self.conn.last_due_ns {
+            self.conn.free_due_ns = self.conn.free_due_ns.max(own_ns.saturating_sub(self.waited_ns()));
+        }
+        micros(due_ns.saturating_sub(self.conn.free_due_ns))
+    }
+
+    /// How long a request may have waited to be read.
+    fn waited_ns(&self) -> u64 {
+        self.moved_ns.saturating_add(self.now.mono_ns.saturating_sub(self.arrived_ns))
     }
 
     /// What is known of a reply that is due then, on the monotonic clock, after [`StreamSink::due`].
     #[inline]
     fn about_due(&mut self, due_ns: u64) -> About {
         let due_ns = due_ns.saturating_sub(self.moved_ns);
-        self.telling.sent(self.now.unix_of(due_ns).saturating_sub(self.now.arrived_ns))
+        self.telling.sent(self.now.unix_of(due_ns).saturating_sub(self.now.unix_ns))
     }
 
     /// When a reply is due, on the monotonic clock. What a read brings may have come after the clocks were read, hence later than
@@ -93,6 +113,11 @@ impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     }
 }
 
+/// Nanoseconds in microseconds.
+fn micros(ns: u64) -> u32 {
+    u32::try_from(ns / 1_000).unwrap_or(u32::MAX)
+}
+
 impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
         self.send_marked(due_ns, bytes, 0);
@@ -101,7 +126,8 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
         let due_ns = self.due(due_ns);
         let about = self.about_due(due_ns);
-        self.later.owed(&mut self.conn.delayed, Dest::Stream(self.id, about), due_ns, bytes);
+        let waited_us = micros(self.waited_ns());
+        self.later.owed(&mut self.conn.delayed, Dest::Stream(self.id, about, waited_us), due_ns, bytes);
     }
 
     fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
@@ -192,7 +218,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
             log::info!("{}: centre {peer} connected", fsu.name);
         }
-        let id = self.conns.add(Conn::new(socket, peer, now.mono_ms));
+        // What it has may have been there as long as the connection itself.
+        let unread = Unread::since(now.mono_of(now.arrived_ns));
+        let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
         Some(id)
     }
@@ -397,6 +425,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             fsu,
             fsu_number: slot.fsu,
             now,
+            arrived_ns: now.mono_of(now.arrived_ns),
             not_before_ns,
             read_ns: None,
             moved_ns: 0,
@@ -472,8 +501,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
     }
 
-    /// Some has left: goes on with what was read before, if that was enough.
-    pub(super) fn resume(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+    /// Some has left, or may have since `since_ns`, on the monotonic clock: goes on with what was read before, if that was enough. Time for
+    /// which requests were held back is not lateness.
+    pub(super) fn resume(&mut self, id: ConnId, since_ns: u64, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
         let Some(slot) = self.slots.get(conn.socket as usize) else { return };
         let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
@@ -482,6 +512,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         conn.stalled = false;
         conn.partial_since_ms = now.mono_ms;
+        conn.unread = Unread::since(since_ns);
+        let now = now.with_arrival(since_ns);
         if !conn.partial.is_empty() {
             self.on_bytes(id, &[], now, io);
         }
@@ -537,7 +569,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.shut(id, Reason::PeerGone, By::Reason(reason), io);
             return;
         }
-        if conn.frame_deadline_ms(&fsu.limits) <= now.mono_ms && self.drain_end_ms.is_none() {
+        let deadline_ms = conn.frame_deadline_ms(&fsu.limits);
+        if deadline_ms <= now.mono_ms && self.drain_end_ms.is_none() {
+            // Until then it waited on purpose.
+            let now = now.with_arrival(deadline_ms.saturating_mul(1_000_000));
             if doubtful {
                 self.decide(id, Patience::Decide, now, io);
             } else {

@@ -96,7 +96,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         // What the peer does not take yet was there in time.
         let unix_ns = io.unix_ns();
         let unix_ms = unix_ns / 1_000_000;
-        self.late.record(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
+        self.late.record_streams(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
         for sent in lens {
             let end = start + sent.bytes();
             if end > taken {
@@ -120,12 +120,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         true
     }
 
-    /// A delayed reply of a connection is due; `mark`: as [`PIECE`](super::conn::PIECE), or 0.
+    /// A delayed reply of a connection is due, on the monotonic clock; `mark`: as [`PIECE`](super::conn::PIECE), or 0. Had its request not
+    /// waited to be read, it had been due so much earlier.
     pub(super) fn on_stream_reply_due(
         &mut self,
         index: u32,
         id: ConnId,
-        (mark, due_ns, about): (u32, i64, About),
+        (mark, due_ns, waited_us, about): (u32, u64, u32, About),
         now: Clock,
         io: &mut impl Io,
     ) {
@@ -137,11 +138,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
         let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
-        self.put(id, &bytes, &[sent], due_ns, now, io);
+        let free_ns = now.unix_of(due_ns).saturating_sub(i64::from(waited_us) * 1_000);
+        self.put(id, &bytes, &[sent], free_ns, now, io);
         bytes.clear();
         self.buffers.out = bytes;
         self.hold(id);
-        self.resume(id, now, io);
+        self.resume(id, due_ns, now, io);
         self.settle(id, io);
     }
 
@@ -158,7 +160,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             Cut::HalfClose => conn.half_closing = true,
             Cut::Stall => {}
         }
-        self.resume(id, now, io);
+        self.resume(id, now.mono_ns, now, io);
         self.settle(id, io);
     }
 
@@ -185,7 +187,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 failed => return self.fail(id, failed, now, io),
             }
         }
-        self.resume(id, now, io);
+        self.resume(id, now.mono_of(now.arrived_ns), now, io);
         self.settle(id, io);
     }
 
@@ -255,7 +257,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
             if let Some((dest, ..)) = self.later.pending.get(index) {
                 count += u64::from(dest.is_reply());
-                if let Dest::Stream(_, about) | Dest::Piece(_, about) = dest {
+                if let Dest::Stream(_, about, _) | Dest::Piece(_, about, _) = dest {
                     errors += u64::from(is_error(about));
                     self.unsent_at(index, (socket, peer), lost.of(about), io);
                 }

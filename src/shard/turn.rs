@@ -10,6 +10,7 @@ use super::io::ConnId;
 use super::kernel;
 use super::late::SENDS_A_STAMP;
 use super::local::Route;
+use super::look::{Left, Looks};
 use super::message::{Received, canonical};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
@@ -46,10 +47,9 @@ pub(super) struct Turn<P, T> {
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
-    /// When the last wait ended, on the wall clock in nanoseconds; what came with it was as much as a turn takes, so that more may
-    /// have been there already.
-    waited_ns: i64,
-    is_behind: bool,
+    /// When the sockets were looked at; kept while there are listeners.
+    looks: Looks,
+    pub(super) has_streams: bool,
     /// By socket: how many datagrams it had lost when that was last told.
     pub(super) lost: Vec<u32>,
     /// Places of the sockets that wait for a reload.
@@ -67,9 +67,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     ) -> Self {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
-        let (is_stopped, is_behind, waited_ns) = (false, false, now.unix_ns);
+        let (is_stopped, looks, has_streams) = (false, Looks::new(now.mono_ns), serve.has_streams());
         let staged = Vec::new();
-        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, waited_ns, is_behind, lost, staged }
+        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, looks, has_streams, lost, staged }
     }
 
     /// Reads both clocks. What is at hand came no later than before.
@@ -79,13 +79,35 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.messages = 0;
     }
 
-    /// Reads both clocks when a wait has ended. What it tells of may have been there when the one before ended.
-    fn read_clock_anew(&mut self, io: &mut impl DriverIo) {
+    /// Reads both clocks when a wait has ended. `full`: as [`Turn::begin`] has it.
+    fn read_clock_anew(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
         let now = io.base().watch.now();
-        let arrived_ns = if self.is_behind { self.waited_ns } else { now.unix_ns };
-        self.waited_ns = now.unix_ns;
-        self.now = Clock { arrived_ns, ..now };
+        self.now = if self.has_streams {
+            let left = full.map_or(Left::Nothing, |least| Left::Some(self.serve.sources().div_ceil(least) as u32));
+            now.with_arrival(self.looks.after(now.mono_ns, left))
+        } else {
+            now
+        };
         self.messages = 0;
+    }
+
+    /// Before a wait: how long it may be, so that what comes into connections meanwhile is known to have come meanwhile.
+    #[inline]
+    pub(super) fn bounded(&mut self, wait: Duration, io: &mut impl DriverIo) -> Duration {
+        if !self.has_streams {
+            return wait;
+        }
+        let now_ns = io.base().watch.mono_ns();
+        self.looks.before(now_ns, wait, self.serve.has_connections())
+    }
+
+    /// A reload has changed which FSUs there are.
+    pub(super) fn follow_streams(&mut self) {
+        let has_streams = self.serve.has_streams();
+        if has_streams && !self.has_streams {
+            self.looks = Looks::new(self.now.mono_ns);
+        }
+        self.has_streams = has_streams;
     }
 
     /// Reads them unless nothing is due soon: then the last reading will do until the wait has ended.
@@ -113,18 +135,17 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         }
     }
 
-    /// What came with a wait, before the first of it is at hand; `is_full`: as much as is taken at once. The clocks are read
-    /// while its memory is fetched.
+    /// What came with a wait, before the first of it is at hand; `full`: there may be more, of which each wait takes so many at the
+    /// least. The clocks are read while its memory is fetched.
     #[inline]
-    pub(super) fn begin(&mut self, io: &mut impl DriverIo, is_full: bool, at: impl Fn(usize) -> Option<Subject>) {
+    pub(super) fn begin(&mut self, io: &mut impl DriverIo, full: Option<usize>, at: impl Fn(usize) -> Option<Subject>) {
         let datagram = |at: &Subject| matches!(at, Subject::Socket(_));
         let [first, second] = [0, 1].map(|number| at(number).filter(datagram));
         if let Some(Subject::Socket(socket)) = first {
             io.base().prefetch(socket);
         }
         [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
-        self.read_clock_anew(io);
-        self.is_behind = is_full;
+        self.read_clock_anew(io, full);
         if let Some(first) = first {
             self.serve.prefetch_fsu(first);
         }
@@ -165,9 +186,17 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// Before a wait: lets requests gather for a moment, where that saves wake-ups and costs no requests. `ready` tells how many
     /// are there already.
     #[inline]
-    pub(super) fn let_gather(&mut self, wait: Duration, ready: impl FnOnce() -> io::Result<usize>) -> io::Result<()> {
-        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && ready()? < READY_MAX {
+    pub(super) fn let_gather<I: DriverIo>(
+        &mut self,
+        wait: Duration,
+        io: &mut I,
+        ready: impl FnOnce(&mut I) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && ready(io)? < READY_MAX {
             kernel::sleep(self.gather.pause);
+            if self.has_streams {
+                self.looks.begins(io.base().watch.mono_ns());
+            }
         }
         Ok(())
     }
@@ -237,6 +266,28 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             self.serve.on_kernel_drops(socket, more);
             *told = lost;
         }
+    }
+
+    /// Bytes of a connection were read, of which the kernel has `left` more.
+    #[inline]
+    pub(super) fn on_bytes(&mut self, id: ConnId, bytes: &[u8], left: usize, io: &mut impl DriverIo) {
+        let Some(unread) = self.serve.unread(id) else { return };
+        let arrived_ns = self.looks.read(unread, bytes.len(), left, self.now.mono_ns);
+        self.serve.on_bytes(id, bytes, self.now.with_arrival(arrived_ns), io);
+    }
+
+    /// A connection has bytes, and there was nowhere to read them to.
+    pub(super) fn on_unread(&mut self, id: ConnId) {
+        if let Some(unread) = self.serve.unread(id) {
+            self.looks.leave(unread);
+        }
+    }
+
+    /// The peer of a connection will send no more.
+    pub(super) fn on_eof(&mut self, id: ConnId, io: &mut impl DriverIo) {
+        let Some(unread) = self.serve.unread(id) else { return };
+        let arrived_ns = unread.arrived(self.looks.arrived_ns());
+        self.serve.on_eof(id, self.now.with_arrival(arrived_ns), io);
     }
 
     /// A listener had a connection. The descriptor where it is to be served.

@@ -4,6 +4,7 @@ use crate::harness::{Run, Tree, fsu};
 use crate::wire::{meter, request};
 use rustix::process::Signal;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const ID: &str = "20250125";
@@ -62,4 +63,78 @@ fn a_delay_is_not_lateness_and_counts_from_the_arrival() {
     assert_eq!(ended.count("/lateness/replies"), 9);
     assert_eq!(ended.count("/lateness/replies"), ended.count("/totals/answered"));
     assert!(ended.stdout.iter().any(|line| line.starts_with("valid: the mock was at most ")), "{:?}", ended.stdout);
+}
+
+/// Stops all threads of the mock for a while.
+fn pause(run: &Run) {
+    run.signal(Signal::STOP);
+    while !is_stopped(run) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    std::thread::sleep(Duration::from_millis(STOPPED_MS));
+    run.signal(Signal::CONT);
+}
+
+/// A centre that keeps some requests under way on one connection until it is told to end; how many were answered.
+fn pipeline(mut line: crate::harness::Tcp, requests: &[u8], replies: &[u8], ends: &AtomicBool) -> u64 {
+    let mut rounds = 0;
+    while !ends.load(Ordering::Relaxed) {
+        line.send(requests);
+        line.expect(replies);
+        rounds += 1;
+    }
+    rounds
+}
+
+/// Requests come all the time while the mock is stopped so many times; what it tells of its lateness.
+fn check_stream(args: &[&str], command: u8, stops: u64) {
+    const UNDER_WAY: usize = 8;
+    let tree = Tree::new(&[fsu("line", ID, "tcp", &json!({}))], &json!({}));
+    let run = Run::start(&tree, &[args, &["--late-limit-ms", "100"]].concat());
+    let lines = [run.tcp("line"), run.tcp("line")];
+    let ends = AtomicBool::new(false);
+    let asked = meter(1, command, &[0, 9]).repeat(UNDER_WAY);
+    let answer = if command == 1 { meter(1, 1, &[0, 9, 2, 1]) } else { meter(1, command, &[0, 9]) }.repeat(UNDER_WAY);
+    let rounds: u64 = std::thread::scope(|scope| {
+        let asking = lines.map(|line| scope.spawn(|| pipeline(line, &asked, &answer, &ends)));
+        for _ in 0..stops {
+            pause(&run);
+        }
+        // One more that comes in a stop.
+        let mut last = run.tcp("line");
+        if stops > 0 {
+            run.signal(Signal::STOP);
+            while !is_stopped(&run) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            last.send(&asked);
+            std::thread::sleep(Duration::from_millis(STOPPED_MS));
+            run.signal(Signal::CONT);
+        } else {
+            last.send(&asked);
+        }
+        last.expect(&answer);
+        ends.store(true, Ordering::Relaxed);
+        asking.map(|asking| asking.join().expect("answered")).iter().sum::<u64>() + 1
+    });
+    let ended = run.stop();
+    let replies = rounds * UNDER_WAY as u64;
+    assert_eq!(
+        (ended.count("/lateness/replies"), ended.count("/lateness/stream_replies")),
+        (replies, replies),
+        "{args:?}"
+    );
+    let (max_us, over) = (ended.count("/lateness/max_us"), ended.count("/lateness/over_limit"));
+    let verdict = ended.stdout.iter().find(|line| line.contains("valid")).expect("a verdict");
+    println!("{args:?} {command} {stops}: {max_us} {over} {verdict}");
+}
+
+#[test]
+fn h06_stops_are_seen_in_what_comes_over_tcp() {
+    for driver in ["poll", "auto"] {
+        for command in [1, 3] {
+            check_stream(&["--driver", driver], command, 3);
+            check_stream(&["--driver", driver], command, 0);
+        }
+    }
 }

@@ -76,6 +76,11 @@ pub(in crate::shard) fn epoll_delete(set: BorrowedFd<'_>, fd: BorrowedFd<'_>) ->
     epoll::delete(set, fd)
 }
 
+/// How many bytes of a stream wait to be read.
+pub(in crate::shard) fn unread(stream: BorrowedFd<'_>) -> Result<u64, Errno> {
+    rustix::io::ioctl_fionread(stream)
+}
+
 /// Waits for events, but not longer than `at_most`; how many there are.
 pub(in crate::shard) fn epoll_wait(
     set: BorrowedFd<'_>,

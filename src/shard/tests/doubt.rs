@@ -144,3 +144,17 @@ fn n10_a_false_start_holds_the_stream_for_its_deadline() {
     line.bytes(100, &[&[0x68, 9, 0x77, 17], &good[..]].concat());
     assert_eq!(line.written(), [100]);
 }
+
+/// The wait is on purpose; what the timer is late for is not.
+#[test]
+fn h06_a_wrong_frame_is_late_from_the_end_of_its_wait() {
+    for (after_ms, expected_ms) in [(0, 0), (300, 300)] {
+        let mut line = Line::new(flags());
+        line.bytes(100, &wrong(&flags(), &[1, 2]));
+        line.io.ms = 100 + DOUBT_MS + after_ms;
+        let now = clock(line.io.ms, 0);
+        while line.serve.on_tick(now, &mut line.io) {}
+        let told = line.serve.late.told(5_000, 0);
+        assert_eq!((line.written().len(), told.max_us / 1_000), (1, expected_ms));
+    }
+}

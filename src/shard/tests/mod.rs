@@ -10,6 +10,7 @@ mod driver;
 mod fair;
 mod guards;
 pub(super) mod kernel;
+mod looks;
 mod reload;
 mod repeat;
 mod simulation;

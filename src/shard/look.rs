@@ -1,0 +1,153 @@
+//! Since when bytes of a connection may have been there: a bound from below, from the loop's own looks at its sockets (docs/method.md).
+//!
+//! A stream has no arrival stamp that holds for each request. What the loop knows is when it looked: what a look brings that was not there
+//! at the look before has come in between. All moments are on the monotonic clock, in nanoseconds.
+
+use std::time::Duration;
+
+/// A wait may last so much longer than was asked, and a turn may take so long, before that time counts against what came meanwhile.
+const GAP_NS: u64 = 1_000_000;
+/// The longest wait while a connection is open: a stop that ends within a wait is not seen.
+const OPEN_WAIT_NS_MAX: u64 = 3_000_000;
+/// A wait that ends sooner may not have waited at all: what it brings may have been there when it began.
+const BRIEF_NS: u64 = 50_000;
+/// By so much at the most may what came on an open connection have waited longer than is told: a wait, what it may last longer, and a
+/// turn before it.
+pub(super) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + 2 * GAP_NS;
+
+/// The looks of one loop.
+#[derive(Debug)]
+pub(super) struct Looks {
+    /// All that was there then has been handed over.
+    seen_ns: u64,
+    /// What this look has handed over was all that its socket had then.
+    this_ns: u64,
+    /// What this look brings was not there before.
+    arrived_ns: u64,
+    /// When the wait began, and how long it was to last at the most.
+    before_ns: u64,
+    asked_ns: u64,
+    /// The last look could not tell of all: since when it has been so, and after how many more looks all of that has been told.
+    behind: Option<(u64, u32)>,
+}
+
+/// What a look could not tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Nothing.
+    Nothing,
+    /// As much was there as is taken at once. What was there has come to its turn after so many looks.
+    Some(u32),
+}
+
+impl Looks {
+    /// Of a loop that has looked just now.
+    pub(super) fn new(now_ns: u64) -> Self {
+        let asked_ns = 0;
+        Self { seen_ns: now_ns, this_ns: now_ns, arrived_ns: now_ns, before_ns: now_ns, asked_ns, behind: None }
+    }
+
+    /// Before a wait of that length: how long it may be. After a long turn, or a look that could not tell of all, it is a look only:
+    /// what is there then has come meanwhile.
+    #[inline]
+    pub(super) fn before(&mut self, now_ns: u64, wait: Duration, is_open: bool) -> Duration {
+        let looks_only = self.behind.is_some() || now_ns.saturating_sub(self.seen_ns) > GAP_NS;
+        let longest_ns = match (looks_only, is_open) {
+            (true, _) => 0,
+            (false, true) => OPEN_WAIT_NS_MAX,
+            (false, false) => u64::MAX,
+        };
+        let wait = wait.min(Duration::from_nanos(longest_ns));
+        (self.before_ns, self.asked_ns) = (now_ns, wait.as_nanos() as u64);
+        wait
+    }
+
+    /// The wait has not begun before that.
+    #[inline]
+    pub(super) fn begins(&mut self, now_ns: u64) {
+        self.before_ns = now_ns;
+    }
+
+    /// The wait has ended; since when what it brings may have been there.
+    #[inline]
+    pub(super) fn after(&mut self, now_ns: u64, left: Left) -> u64 {
+        let lasted_ns = now_ns.saturating_sub(self.before_ns);
+        let is_gap = lasted_ns > self.asked_ns + GAP_NS;
+        // Then nothing was there when it began, and the first that came has ended it.
+        let has_waited = self.asked_ns > 0 && lasted_ns >= BRIEF_NS && !is_gap;
+        // Within a gap the kernel may have looked at its beginning or at its end.
+        self.this_ns = if is_gap { self.before_ns } else { now_ns };
+        self.arrived_ns = if has_waited { now_ns } else { self.seen_ns };
+        match (left, self.behind) {
+            (Left::Nothing, _) => (self.seen_ns, self.behind) = (self.this_ns, None),
+            (Left::Some(looks), Some((since_ns, 0 | 1))) => {
+                (self.seen_ns, self.behind) = (since_ns, Some((self.this_ns, looks)));
+            }
+            (Left::Some(_), Some((since_ns, more))) => self.behind = Some((since_ns, more - 1)),
+            (Left::Some(looks), None) => {
+                if has_waited {
+                    self.seen_ns = now_ns;
+                }
+                self.behind = Some((self.this_ns, looks));
+            }
+        }
+        self.arrived_ns
+    }
+
+    /// Since when an event of this look may have been there.
+    #[inline]
+    pub(super) fn arrived_ns(&self) -> u64 {
+        self.arrived_ns
+    }
+
+    /// Bytes of a connection were read with this look, of which the kernel has `left` more; since when the first of them may have been
+    /// there. `now_ns`: not after `left` was asked for.
+    #[inline]
+    pub(super) fn read(&self, unread: &mut Unread, count: usize, left: usize, now_ns: u64) -> u64 {
+        let arrived_ns = unread.arrived(self.arrived_ns);
+        let left = left.min(UNKNOWN as usize - 1) as u32;
+        if left == 0 {
+            *unread = Unread { since_ns: self.this_ns, left: 0, later_ns: 0 };
+        } else if unread.left == 0 || unread.left == UNKNOWN {
+            *unread = Unread { since_ns: arrived_ns, left, later_ns: now_ns };
+        } else if unread.left as usize > count {
+            unread.left -= count as u32;
+        } else {
+            *unread = Unread { since_ns: unread.later_ns, left, later_ns: now_ns };
+        }
+        arrived_ns
+    }
+
+    /// A connection has bytes that this look told of, and was not read.
+    pub(super) fn leave(&self, unread: &mut Unread) {
+        if unread.left == 0 {
+            *unread = Unread::since(unread.arrived(self.arrived_ns));
+        }
+    }
+}
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// What is known of the bytes of a connection that the kernel has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// The next bytes are not from before.
+    since_ns: u64,
+    /// So many were there when that was last asked for, less what has been read since; 0: none.
+    left: u32,
+    /// Those behind them are not from before.
+    later_ns: u64,
+}
+
+impl Unread {
+    /// Of a connection that was not looked at since then.
+    pub fn since(since_ns: u64) -> Self {
+        Self { since_ns, left: UNKNOWN, later_ns: since_ns }
+    }
+
+    /// Since when its next bytes may have been there, if a look that had all brings what came since `look_ns`.
+    #[inline]
+    pub(super) fn arrived(&self, look_ns: u64) -> u64 {
+        if self.left > 0 { self.since_ns } else { self.since_ns.max(look_ns) }
+    }
+}
