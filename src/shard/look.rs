@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-/// A wait may last so much longer than was asked, and a turn may take so long, before that time counts against what came meanwhile.
-const GAP_NS: u64 = 1_000_000;
 /// The longest wait while a connection is open: a stop that ends within a wait is not seen.
-const OPEN_WAIT_NS_MAX: u64 = 3_000_000;
+const OPEN_WAIT_NS_MAX: u64 = 4_000_000;
+/// After a turn that took longer, what came meanwhile is looked for before the next wait.
+const TURN_NS_MAX: u64 = 1_000_000;
 /// A wait that ends sooner may not have waited at all: what it brings may have been there when it began.
 const BRIEF_NS: u64 = 50_000;
-/// By so much at the most may what came on an open connection have waited longer than is told: a wait, what it may last longer, and a
-/// turn before it.
-pub(super) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + 2 * GAP_NS;
+/// By so much at the most may what came on an open connection have waited longer than is told: a wait, and a turn before it.
+pub(super) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + TURN_NS_MAX;
 
 /// The looks of one loop.
 #[derive(Debug)]
@@ -24,6 +23,8 @@ pub(super) struct Looks {
     this_ns: u64,
     /// What this look brings was not there before.
     arrived_ns: u64,
+    /// What had come by then into a connection that was watched was handed over before this look.
+    known_ns: u64,
     /// When the wait began, and how long it was to last at the most.
     before_ns: u64,
     asked_ns: u64,
@@ -43,19 +44,27 @@ pub(super) enum Left {
 impl Looks {
     /// Of a loop that has looked just now.
     pub(super) fn new(now_ns: u64) -> Self {
-        let asked_ns = 0;
-        Self { seen_ns: now_ns, this_ns: now_ns, arrived_ns: now_ns, before_ns: now_ns, asked_ns, behind: None }
+        Self {
+            seen_ns: now_ns,
+            this_ns: now_ns,
+            arrived_ns: now_ns,
+            known_ns: now_ns,
+            before_ns: now_ns,
+            asked_ns: 0,
+            behind: None,
+        }
     }
 
     /// Before a wait of that length: how long it may be. After a long turn, or a look that could not tell of all, it is a look only:
     /// what is there then has come meanwhile.
     #[inline]
     pub(super) fn before(&mut self, now_ns: u64, wait: Duration, is_open: bool) -> Duration {
-        let looks_only = self.behind.is_some() || now_ns.saturating_sub(self.seen_ns) > GAP_NS;
-        let longest_ns = match (looks_only, is_open) {
-            (true, _) => 0,
-            (false, true) => OPEN_WAIT_NS_MAX,
-            (false, false) => u64::MAX,
+        let longest_ns = if self.behind.is_some() || now_ns.saturating_sub(self.seen_ns) > TURN_NS_MAX {
+            0
+        } else if is_open {
+            OPEN_WAIT_NS_MAX
+        } else {
+            u64::MAX
         };
         let wait = wait.min(Duration::from_nanos(longest_ns));
         (self.before_ns, self.asked_ns) = (now_ns, wait.as_nanos() as u64);
@@ -71,13 +80,12 @@ impl Looks {
     /// The wait has ended; since when what it brings may have been there.
     #[inline]
     pub(super) fn after(&mut self, now_ns: u64, left: Left) -> u64 {
-        let lasted_ns = now_ns.saturating_sub(self.before_ns);
-        let is_gap = lasted_ns > self.asked_ns + GAP_NS;
+        // It ought to have ended by then. If it lasted longer, it may have been kept from telling what came after that.
+        self.this_ns = now_ns.min(self.before_ns.saturating_add(self.asked_ns));
         // Then nothing was there when it began, and the first that came has ended it.
-        let has_waited = self.asked_ns > 0 && lasted_ns >= BRIEF_NS && !is_gap;
-        // Within a gap the kernel may have looked at its beginning or at its end.
-        self.this_ns = if is_gap { self.before_ns } else { now_ns };
-        self.arrived_ns = if has_waited { now_ns } else { self.seen_ns };
+        let has_waited = self.asked_ns > 0 && now_ns.saturating_sub(self.before_ns) >= BRIEF_NS;
+        self.arrived_ns = if has_waited { self.this_ns } else { self.seen_ns };
+        self.known_ns = if has_waited { self.before_ns } else { self.seen_ns };
         match (left, self.behind) {
             (Left::Nothing, _) => (self.seen_ns, self.behind) = (self.this_ns, None),
             (Left::Some(looks), Some((since_ns, 0 | 1))) => {
@@ -86,7 +94,7 @@ impl Looks {
             (Left::Some(_), Some((since_ns, more))) => self.behind = Some((since_ns, more - 1)),
             (Left::Some(looks), None) => {
                 if has_waited {
-                    self.seen_ns = now_ns;
+                    self.seen_ns = self.this_ns;
                 }
                 self.behind = Some((self.this_ns, looks));
             }
@@ -94,17 +102,22 @@ impl Looks {
         self.arrived_ns
     }
 
-    /// Since when an event of this look may have been there.
+    /// Since when the next bytes of a connection, which this look brings, may have been there, or its end.
     #[inline]
-    pub(super) fn arrived_ns(&self) -> u64 {
-        self.arrived_ns
+    pub(super) fn arrived(&self, unread: &Unread) -> u64 {
+        match unread.left {
+            0 => unread.since_ns.max(self.arrived_ns),
+            // It was watched, and had nothing then.
+            UNKNOWN if unread.later_ns < self.known_ns => unread.since_ns.max(self.arrived_ns),
+            _ => unread.since_ns,
+        }
     }
 
     /// Bytes of a connection were read with this look, of which the kernel has `left` more; since when the first of them may have been
     /// there. `now_ns`: not after `left` was asked for.
     #[inline]
     pub(super) fn read(&self, unread: &mut Unread, count: usize, left: usize, now_ns: u64) -> u64 {
-        let arrived_ns = unread.arrived(self.arrived_ns);
+        let arrived_ns = self.arrived(unread);
         let left = left.min(UNKNOWN as usize - 1) as u32;
         if left == 0 {
             *unread = Unread { since_ns: self.this_ns, left: 0, later_ns: 0 };
@@ -119,9 +132,9 @@ impl Looks {
     }
 
     /// A connection has bytes that this look told of, and was not read.
-    pub(super) fn leave(&self, unread: &mut Unread) {
-        if unread.left == 0 {
-            *unread = Unread::since(unread.arrived(self.arrived_ns));
+    pub(super) fn leave(&self, unread: &mut Unread, now_ns: u64) {
+        if unread.left == 0 || unread.left == UNKNOWN {
+            *unread = Unread::since(self.arrived(unread), now_ns);
         }
     }
 }
@@ -135,19 +148,13 @@ pub struct Unread {
     since_ns: u64,
     /// So many were there when that was last asked for, less what has been read since; 0: none.
     left: u32,
-    /// Those behind them are not from before.
+    /// Those behind them are not from before; where it is not known how many were there: it is watched since then.
     later_ns: u64,
 }
 
 impl Unread {
-    /// Of a connection that was not looked at since then.
-    pub fn since(since_ns: u64) -> Self {
-        Self { since_ns, left: UNKNOWN, later_ns: since_ns }
-    }
-
-    /// Since when its next bytes may have been there, if a look that had all brings what came since `look_ns`.
-    #[inline]
-    pub(super) fn arrived(&self, look_ns: u64) -> u64 {
-        if self.left > 0 { self.since_ns } else { self.since_ns.max(look_ns) }
+    /// Of a connection that is watched from now on, whose bytes may have been there since `since_ns`.
+    pub fn since(since_ns: u64, now_ns: u64) -> Self {
+        Self { since_ns, left: UNKNOWN, later_ns: now_ns }
     }
 }

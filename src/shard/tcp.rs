@@ -219,7 +219,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             log::info!("{}: centre {peer} connected", fsu.name);
         }
         // What it has may have been there as long as the connection itself.
-        let unread = Unread::since(now.mono_of(now.arrived_ns));
+        let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
         let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
         Some(id)
@@ -512,7 +512,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         conn.stalled = false;
         conn.partial_since_ms = now.mono_ms;
-        conn.unread = Unread::since(since_ns);
+        conn.unread = Unread::since(since_ns, now.mono_ns);
         let now = now.with_arrival(since_ns);
         if !conn.partial.is_empty() {
             self.on_bytes(id, &[], now, io);

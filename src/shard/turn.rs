@@ -279,14 +279,14 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// A connection has bytes, and there was nowhere to read them to.
     pub(super) fn on_unread(&mut self, id: ConnId) {
         if let Some(unread) = self.serve.unread(id) {
-            self.looks.leave(unread);
+            self.looks.leave(unread, self.now.mono_ns);
         }
     }
 
     /// The peer of a connection will send no more.
     pub(super) fn on_eof(&mut self, id: ConnId, io: &mut impl DriverIo) {
         let Some(unread) = self.serve.unread(id) else { return };
-        let arrived_ns = unread.arrived(self.looks.arrived_ns());
+        let arrived_ns = self.looks.arrived(unread);
         self.serve.on_eof(id, self.now.with_arrival(arrived_ns), io);
     }
 

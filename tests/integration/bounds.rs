@@ -157,7 +157,7 @@ fn without<T: Send>(calls: &[i64], errno: i32, what: impl FnOnce() -> T + Send) 
     std::thread::scope(|scope| scope.spawn(filtered).join().expect("it ended"))
 }
 
-fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn without_io_uring<T: Send>(errno: i32, what: impl FnOnce() -> T + Send) -> T {
     without(&[libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register], errno, what)
 }
 

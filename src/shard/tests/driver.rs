@@ -44,6 +44,7 @@ with_both_drivers!(
     a_slow_reader_gets_everything,
     h12_a_peer_that_does_not_read_costs_what_is_documented,
     h02_connections_that_never_rest_leave_a_neighbour_its_turns,
+    h06_what_comes_while_a_turn_lasts_has_waited_for_its_end,
 );
 
 /// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
@@ -52,13 +53,21 @@ fn start(how: How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<So
 }
 
 fn start_logged(
-    (executor, driver): How,
+    how: How,
     transport: Transport,
     sockets: Vec<Bound>,
     on: bool,
 ) -> (Handle, Vec<SocketAddr>, Records) {
+    start_told(how, transport, sockets, Records { on, ..Records::default() })
+}
+
+fn start_told(
+    (executor, driver): How,
+    transport: Transport,
+    sockets: Vec<Bound>,
+    records: Records,
+) -> (Handle, Vec<SocketAddr>, Records) {
     let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
-    let records = Records { on, ..Records::default() };
     let handle = spawn_with(
         ShardSpec {
             index: 0,
@@ -269,4 +278,35 @@ fn h02_connections_that_never_rest_leave_a_neighbour_its_turns(how: How) {
     let counters = handle.join().unwrap().counters.remove(0).1;
     assert_eq!((counters.received, counters.answered), (5, 5));
     assert_eq!(counters.dropped_total(), counters.dropped[Reason::Garbage as usize]);
+}
+
+/// A turn that lasts for 100 ms: what was read before, what comes meanwhile, and a connection that is made meanwhile.
+fn h06_what_comes_while_a_turn_lasts_has_waited_for_its_end(how: How) {
+    let pause = Arc::new(Barrier::new(2));
+    let records = Records { on: true, pause: Some(Arc::clone(&pause)), ..Records::default() };
+    let (handle, addresses, _) =
+        start_told(how, Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())], records);
+    let ask = |client: &mut TcpStream, request: &[u8; 4]| client.write_all(request).unwrap();
+    let hear = |client: &mut TcpStream, letter: u8| {
+        let mut reply = [0];
+        client.read_exact(&mut reply).unwrap();
+        assert_eq!(reply, [letter]);
+    };
+    let (mut slow, mut old) = (tcp_client(addresses[0]), tcp_client(addresses[0]));
+    ask(&mut old, b"[a0]");
+    hear(&mut old, b'a');
+    ask(&mut slow, b"[~0]");
+    pause.wait();
+    ask(&mut old, b"[b0]");
+    let mut new = tcp_client(addresses[0]);
+    ask(&mut new, b"[c0]");
+    std::thread::sleep(Duration::from_millis(100));
+    pause.wait();
+    for (client, letter) in [(&mut slow, b'~'), (&mut old, b'b'), (&mut new, b'c')] {
+        hear(client, letter);
+    }
+    handle.stop();
+    let told = handle.join().unwrap().late.told(99_999, 0);
+    // The first may be late as well, on a slow machine.
+    assert!((3..=4).contains(&told.over_limit) && told.stream_replies == 4, "{told:?}");
 }

@@ -31,55 +31,50 @@ fn check(what: &str, turns: &[Looked]) {
 fn h06_without_stops_what_ends_a_wait_has_just_come() {
     check(
         "light traffic",
-        &[(20, 3_000, 700, ALL, 0), (20, 3_000, 2_900, ALL, 0), (15, 800, 60, ALL, 0), (300, 3_000, 100, ALL, 0)],
+        &[(20, 4_000, 700, ALL, 0), (20, 4_000, 3_900, ALL, 0), (15, 800, 60, ALL, 0), (300, 4_000, 100, ALL, 0)],
     );
-    check("nothing for a while", &[(1, 10_000, 3_060, ALL, 0), (1, 10_000, 3_060, ALL, 0), (1, 3_000, 900, ALL, 0)]);
+    check("nothing for a while", &[(1, 10_000, 4_060, ALL, 60), (1, 10_000, 4_060, ALL, 60), (1, 4_000, 900, ALL, 0)]);
     // It was there when the wait began: it came while the turn before was served.
-    check("a busy shard", &[(200, 3_000, 5, ALL, 205), (150, 3_000, 4, ALL, 154), (20, 0, 3, ALL, 23)]);
-    // Woken late, but within what a wait may last longer.
-    check("a late timer", &[(20, 3_000, 3_990, ALL, 0)]);
+    check("a busy shard", &[(200, 4_000, 5, ALL, 205), (150, 4_000, 4, ALL, 154), (20, 0, 3, ALL, 23)]);
+    check("woken late", &[(20, 4_000, 7_000, ALL, 3_000)]);
 }
 
+/// Less what the wait may have lasted anyway.
 #[test]
-fn h06_a_stop_within_a_wait_counts_from_before_it() {
-    check("the wait brings what came", &[(20, 3_000, 300_000, ALL, 300_020), (30, 3_000, 3, ALL, 300_033)]);
+fn h06_a_stop_within_a_wait_counts_from_when_it_ought_to_have_ended() {
+    check("the wait brings what came", &[(20, 4_000, 300_000, ALL, 296_000), (30, 4_000, 3, ALL, 296_033)]);
     // As epoll does: it is interrupted, and the next look brings what came meanwhile, and the one behind that does not.
-    check(
-        "the wait brings nothing",
-        &[(20, 3_000, 300_000, ALL, 300_020), (1, 3_000, 3, ALL, 300_004), (30, 3_000, 3, ALL, 33)],
-    );
-    check("the wait is none", &[(20, 0, 300_000, ALL, 300_020)]);
-    let stop = [(20, 3_000, 300_000, ALL, 300_020), (1, 3_000, 3, ALL, 300_004), (1, 3_000, 700, ALL, 0)];
+    let stop = [(20, 4_000, 300_000, ALL, 296_000), (1, 4_000, 3, ALL, 296_004), (30, 4_000, 3, ALL, 36)];
+    check("the wait brings nothing", &stop);
+    let stop = [(20, 4_000, 300_000, ALL, 296_000), (1, 4_000, 3, ALL, 296_004), (1, 4_000, 700, ALL, 0)];
     check("three stops", &stop.repeat(3));
+    check("the wait is none", &[(20, 0, 300_000, ALL, 300_020), (1, 4_000, 3, ALL, 300_004)]);
 }
 
 #[test]
 fn h06_a_stop_within_a_turn_counts_from_the_look_before_it() {
-    check("it has something", &[(20, 3_000, 500, ALL, 0), (300_000, 3_000, 3, ALL, 300_003), (30, 3_000, 3, ALL, 33)]);
+    check("it has something", &[(20, 4_000, 500, ALL, 0), (300_000, 4_000, 3, ALL, 300_003), (30, 4_000, 3, ALL, 36)]);
     // Then it looks before it waits: what comes after that has just come.
-    check("it has nothing", &[(300_000, 3_000, 3, ALL, 300_003), (1, 3_000, 2_000, ALL, 0)]);
+    check("it has nothing", &[(300_000, 4_000, 3, ALL, 300_003), (1, 4_000, 2_000, ALL, 0)]);
 }
 
 #[test]
 fn h06_after_a_long_turn_it_looks_before_it_waits() {
-    let mut looks = Looks::new(0);
     let wait = Duration::from_millis(10);
     // How long after the look before, a connection is open -> how long it waits, in us
     for (after_us, is_open, expected_us) in
-        [(20, true, 3_000), (20, false, 10_000), (1_000, true, 3_000), (1_001, true, 0), (300_000, false, 0)]
+        [(20, true, 4_000), (20, false, 10_000), (1_000, true, 4_000), (1_001, true, 0), (300_000, false, 0)]
     {
-        let now_ns = looks.after(0, ALL) + after_us * US;
-        let waits = looks.before(now_ns, wait, is_open);
+        let waits = Looks::new(MS).before(MS + after_us * US, wait, is_open);
         assert_eq!(waits, Duration::from_micros(expected_us), "{after_us}, {is_open}");
-        looks = Looks::new(0);
     }
 }
 
 #[test]
 fn limit_unseen_ns_max_a_stop_that_ends_within_a_wait() {
-    // The longest turn and the longest wait that are no gap, and one microsecond more of either.
+    // The longest turn and the longest wait that are not seen, and one microsecond more of either.
     check("unseen", &[(1_000, 10_000, 4_000, ALL, 0)]);
-    check("a longer wait", &[(1_000, 10_000, 4_001, ALL, 5_001)]);
+    check("a longer wait", &[(1_000, 10_000, 4_001, ALL, 1)]);
     check("a longer turn", &[(1_001, 10_000, 4_000, ALL, 5_001)]);
     assert_eq!(UNSEEN_NS_MAX, 5 * MS);
 }
@@ -87,10 +82,10 @@ fn limit_unseen_ns_max_a_stop_that_ends_within_a_wait() {
 #[test]
 fn h06_what_a_look_leaves_counts_from_before_it() {
     let left = Left::Some(2);
-    check("one look later", &[(20, 3_000, 5, left, 25), (400, 3_000, 5, ALL, 430), (30, 3_000, 3, ALL, 33)]);
+    check("one look later", &[(20, 3_000, 5, left, 25), (400, 3_000, 5, ALL, 430), (30, 3_000, 3, ALL, 38)]);
     // Never does it tell of all; what was there at the first look has had its turn after so many.
     let turn = |expected_us| (95, 3_000, 5, left, expected_us);
-    check("a busy shard", &[100, 200, 300, 300, 400, 300, 400].map(turn));
+    check("a busy shard", &[100, 200, 300, 300, 400, 305, 405].map(turn));
     // A look that brings what it has waited for leaves what has just come, too.
     check("a burst after rest", &[(20, 3_000, 900, left, 0), (400, 3_000, 5, ALL, 405)]);
 }
@@ -110,26 +105,46 @@ fn check_reads(what: &str, mut unread: Unread, reads: &[(u64, usize, usize, u64)
 
 #[test]
 fn h06_bytes_left_unread_keep_their_bound() {
-    let since = |ns| Unread::since(START_NS - ns);
     check_reads("all is read", Unread::default(), &[(100, 20, 0, 100), (200, 20, 0, 200)]);
     // 50 more are there, and come in two reads; then those that came after the first.
     check_reads(
         "its share is used",
         Unread::default(),
-        &[(100, 30, 50, 100), (100, 30, 70, 200), (100, 30, 90, 300), (100, 30, 60, 300), (100, 30, 0, 400), (100, 30, 0, 100)],
+        &[
+            (100, 30, 50, 100),
+            (100, 30, 70, 200),
+            (100, 30, 90, 300),
+            (100, 30, 60, 300),
+            (100, 30, 0, 400),
+            (100, 30, 0, 100),
+        ],
     );
     // A connection that was accepted later than it was made: what it had then counts from then.
-    check_reads("new", since(300 * MS), &[(100, 30, 0, 300_100), (100, 30, 0, 100)]);
-    check_reads("new, with a lot", since(300 * MS), &[(100, 30, 60, 300_100), (100, 30, 30, 300_200)]);
-    let mut unread = Unread::default();
-    let mut looks = Looks::new(0);
-    looks.before(US, Duration::ZERO, true);
-    looks.after(300 * MS, ALL);
-    // There was no buffer to read it to.
-    looks.leave(&mut unread);
-    looks.before(301 * MS, Duration::ZERO, true);
-    looks.after(302 * MS, ALL);
-    assert_eq!(looks.read(&mut unread, 20, 0, 302 * MS), 0);
+    let new = Unread::since(START_NS - 300 * MS, START_NS);
+    check_reads("new", new, &[(100, 30, 0, 300_100), (100, 30, 0, 100)]);
+    check_reads("new, with a lot", new, &[(100, 30, 60, 300_100), (100, 30, 30, 300_200), (100, 30, 0, 300_300), (100, 30, 0, 100)]);
+}
+
+/// A connection with bytes that nothing is known of is read at the next look, at a later one, or after a wait.
+#[test]
+fn h06_a_look_that_brings_nothing_of_a_connection_tells_that_nothing_was_there() {
+    let new = Unread::since(START_NS - 300 * MS, START_NS);
+    for (waits_us, expected_us) in
+        [(&[(0, 5)][..], 300_015), (&[(0, 5), (0, 5)], 20), (&[(4_000, 5)], 300_015), (&[(4_000, 700)], 0)]
+    {
+        let (mut looks, mut now_ns, mut unread) = (Looks::new(START_NS), START_NS, new);
+        for &(wait_us, lasted_us) in waits_us {
+            looks.before(now_ns + 10 * US, Duration::from_micros(wait_us), true);
+            now_ns += (10 + lasted_us) * US;
+            looks.after(now_ns, ALL);
+        }
+        assert_eq!((now_ns - looks.arrived(&unread)) / US, expected_us, "{waits_us:?}");
+        // There was no buffer to read it to.
+        looks.leave(&mut unread, now_ns);
+        looks.before(now_ns + 10 * US, Duration::ZERO, true);
+        looks.after(now_ns + 10 * US, ALL);
+        assert_eq!((now_ns - looks.read(&mut unread, 20, 0, now_ns)) / US, expected_us, "{waits_us:?}");
+    }
 }
 
 fn world() -> World {
@@ -165,7 +180,7 @@ fn h06_what_a_new_connection_has_may_be_as_old_as_itself() {
     world.io.ms = 300;
     let (now, later) = (since(&world, 299), clock(301, 0));
     let id = world.serve.on_accept(0, address(1), now).unwrap();
-    let mut looks = Looks::new(later.mono_ns - MS);
+    let mut looks = Looks::new(now.mono_ns);
     looks.after(later.mono_ns, ALL);
     let arrived_ns = looks.read(world.serve.unread(id).unwrap(), 4, 0, later.mono_ns);
     assert_eq!(later.mono_ns - arrived_ns, 300 * MS);
@@ -219,6 +234,6 @@ fn h06_what_a_peer_holds_back_itself_is_not_lateness() {
     // There may have been room for 2 ms: so long may the rest have waited.
     world.serve.on_writable(id, since(&world, 2), &mut world.io);
     assert_eq!((world.text().replace('!', ""), latest(&world)), ("ab".to_owned(), (2, 3)));
-    let unread = *world.serve.unread(id).unwrap();
-    assert_eq!(unread.arrived(u64::MAX), world.now().mono_ns - 2 * MS);
+    let looks = Looks::new(world.now().mono_ns);
+    assert_eq!(looks.arrived(world.serve.unread(id).unwrap()), world.now().mono_ns - 2 * MS);
 }

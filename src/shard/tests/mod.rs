@@ -30,7 +30,7 @@ use crate::responder::state::{Counters, FsuState};
 use crate::responder::stream::{Patience, Step};
 use crate::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 
 /// Where virtual time begins.
 const START_MS: u64 = 1_000_000;
@@ -176,6 +176,8 @@ pub(super) struct Records {
     taken: Arc<Mutex<Vec<Taken>>>,
     /// How long those that were sent were held back, in microseconds.
     held_us: Arc<Mutex<Vec<u32>>>,
+    /// Waited for twice by who records the request `[~0]`.
+    pause: Option<Arc<Barrier>>,
 }
 
 impl Tap for Records {
@@ -189,6 +191,10 @@ impl Tap for Records {
             self.held_us.lock().unwrap().extend(abouts.iter().map(|about| about.held_us));
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
+        if let Some(pause) = self.pause.as_ref().filter(|_| kind == Kind::Received && text == "[~0]") {
+            pause.wait();
+            pause.wait();
+        }
         self.taken.lock().unwrap().push((ms - START_UNIX_MS, kind, dropped, text));
         true
     }
