@@ -151,7 +151,7 @@ mod tests {
     fn h06_a_verdict_says_what_it_covers() {
         let check = |over_limit, p999_us, stream_replies, expected: &str| {
             let of = Lateness { replies: 10, limit_us: 5_000, stream_unseen_us: 5_000, ..Lateness::default() };
-            assert_eq!(Lateness { over_limit, p999_us, stream_replies, ..of }.verdict(None), expected);
+            assert_eq!(Lateness { p999_us, over_limit, stream_replies, ..of }.verdict(None), expected);
         };
         check(0, 912, 0, "valid: the mock was at most 0.912 ms late at p99.9");
         check(

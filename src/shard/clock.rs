@@ -53,6 +53,7 @@ impl Clock {
 
     /// The same reading, of what has been there since that moment on the monotonic clock, which is not after it.
     #[inline]
+    #[must_use]
     pub fn with_arrival(self, mono_ns: u64) -> Self {
         Self { arrived_ns: self.unix_of(mono_ns.min(self.mono_ns)), ..self }
     }

@@ -26,8 +26,7 @@ pub struct Late {
 impl Default for Late {
     fn default() -> Self {
         let histogram = Histogram::new_with_bounds(1, LATE_US_MAX, DIGITS);
-        let histogram =
-            histogram.unwrap_or_else(|_| unreachable!("the bounds are constants that the type takes"));
+        let histogram = histogram.unwrap_or_else(|_| unreachable!("the bounds are constants that the type takes"));
         Self { histogram, streams: 0 }
     }
 }
@@ -69,7 +68,8 @@ impl Late {
         let [p50_us, p99_us, p999_us] =
             [50.0, 99.0, 99.9].map(|percent| self.histogram.value_at_percentile(percent).min(self.max_us()));
         let (replies, max_us, over_limit) = (self.replies(), self.max_us(), self.later_than(limit_us));
-        let (stream_replies, stream_unseen_us) = (self.streams, if self.streams > 0 { UNSEEN_NS_MAX / 1_000 } else { 0 });
+        let (stream_replies, stream_unseen_us) =
+            (self.streams, if self.streams > 0 { UNSEEN_NS_MAX / 1_000 } else { 0 });
         Lateness {
             replies,
             p50_us,

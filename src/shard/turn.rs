@@ -49,7 +49,7 @@ pub(super) struct Turn<P, T> {
     is_stopped: bool,
     /// When the sockets were looked at; kept while there are listeners.
     looks: Looks,
-    pub(super) has_streams: bool,
+    has_streams: bool,
     /// By socket: how many datagrams it had lost when that was last told.
     pub(super) lost: Vec<u32>,
     /// Places of the sockets that wait for a reload.

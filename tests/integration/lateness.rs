@@ -135,7 +135,10 @@ fn h06_without_stops_connections_are_answered_in_time() {
             line.expect(&meter(1, 1, &[0, 9, 2, 1]).repeat(2));
         }
         let ended = run.stop();
-        assert_eq!(["/lateness/replies", "/lateness/stream_replies", "/lateness/over_limit"].map(|key| ended.count(key)), [100, 100, 0]);
+        assert_eq!(
+            ["/lateness/replies", "/lateness/stream_replies", "/lateness/over_limit"].map(|key| ended.count(key)),
+            [100, 100, 0]
+        );
         let said = "; 100 of 100 replies went into connections, where a stop of less than 5 ms may go unseen";
         let verdict = ended.stdout.iter().find(|line| line.contains("valid")).expect("a verdict");
         assert!(verdict.starts_with("valid: the mock was at most ") && verdict.ends_with(said), "{verdict}");

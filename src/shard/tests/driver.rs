@@ -52,12 +52,7 @@ fn start(how: How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<So
     start_logged(how, transport, sockets, true)
 }
 
-fn start_logged(
-    how: How,
-    transport: Transport,
-    sockets: Vec<Bound>,
-    on: bool,
-) -> (Handle, Vec<SocketAddr>, Records) {
+fn start_logged(how: How, transport: Transport, sockets: Vec<Bound>, on: bool) -> (Handle, Vec<SocketAddr>, Records) {
     start_told(how, transport, sockets, Records { on, ..Records::default() })
 }
 

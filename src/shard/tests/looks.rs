@@ -59,7 +59,7 @@ fn h06_a_stop_within_a_turn_counts_from_the_look_before_it() {
 }
 
 #[test]
-fn h06_after_a_long_turn_it_looks_before_it_waits() {
+fn limit_open_wait_ns_max_and_turn_ns_max_after_a_long_turn_it_looks_before_it_waits() {
     let wait = Duration::from_millis(10);
     // How long after the look before, a connection is open -> how long it waits, in us
     for (after_us, is_open, expected_us) in
@@ -122,7 +122,11 @@ fn h06_bytes_left_unread_keep_their_bound() {
     // A connection that was accepted later than it was made: what it had then counts from then.
     let new = Unread::since(START_NS - 300 * MS, START_NS);
     check_reads("new", new, &[(100, 30, 0, 300_100), (100, 30, 0, 100)]);
-    check_reads("new, with a lot", new, &[(100, 30, 60, 300_100), (100, 30, 30, 300_200), (100, 30, 0, 300_300), (100, 30, 0, 100)]);
+    check_reads(
+        "new, with a lot",
+        new,
+        &[(100, 30, 60, 300_100), (100, 30, 30, 300_200), (100, 30, 0, 300_300), (100, 30, 0, 100)],
+    );
 }
 
 /// A connection with bytes that nothing is known of is read at the next look, at a later one, or after a wait.
