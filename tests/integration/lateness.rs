@@ -97,7 +97,8 @@ fn check_stopped_streams(args: &[&str], command: u8) {
             new.send(&asked);
             std::thread::sleep(Duration::from_millis(STOPPED_MS));
             run.signal(Signal::CONT);
-            [&mut old, &mut new].into_iter().for_each(|line| line.expect(&answer));
+            old.expect(&answer);
+            new.expect(&answer);
         }
         ends.store(true, Ordering::Relaxed);
     });
@@ -114,7 +115,9 @@ fn check_stopped_streams(args: &[&str], command: u8) {
 fn h06_stops_count_against_what_comes_over_tcp() {
     for driver in ["poll", "auto"] {
         // At once, and after a delay.
-        [1, 3].into_iter().for_each(|command| check_stopped_streams(&["--driver", driver], command));
+        for command in [1, 3] {
+            check_stopped_streams(&["--driver", driver], command);
+        }
     }
 }
 
