@@ -104,7 +104,8 @@ fn check_stopped_streams(args: &[&str], command: u8) {
     });
     let ended = run.stop();
     let count = |pointer| ended.count(pointer);
-    assert!(count("/lateness/max_us") >= STOPPED_MS * 1_000, "{args:?}");
+    // Less what a stop may have hidden behind.
+    assert!(count("/lateness/max_us") >= STOPPED_MS * 1_000 - count("/lateness/stream_unseen_us"), "{args:?}");
     assert!(count("/lateness/over_limit") >= 3 * 2 * UNDER_WAY as u64, "{args:?}: {}", count("/lateness/over_limit"));
     assert_eq!(count("/lateness/stream_replies"), count("/lateness/replies"), "{args:?}");
     let verdict = ended.stdout.iter().find(|line| line.contains("valid")).expect("a verdict");
