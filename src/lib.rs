@@ -24,6 +24,7 @@ pub mod flood;
 pub mod gate;
 pub mod lateness;
 pub mod log;
+pub mod memory;
 pub mod plan;
 pub mod responder;
 pub mod shard;

@@ -41,6 +41,15 @@ pub fn stderr_within(text: &[u8], wait_max: Duration) {
     words.write(std::io::stderr().as_fd(), text, wait_max);
 }
 
+/// The same without a wait, a lock or an allocation: for what is said last.
+pub fn stderr_at_once(text: &[u8]) {
+    let stderr = std::io::stderr();
+    if is_ready(stderr.as_fd(), Duration::ZERO) {
+        // Nobody can be told if it fails.
+        let _ = write(stderr.as_fd(), text);
+    }
+}
+
 /// One of them.
 struct Words {
     way: Option<Way>,

@@ -56,6 +56,8 @@ pub struct Finished {
     pub late: Vec<Late>,
     /// What went wrong, one shard after the other.
     pub errors: Vec<String>,
+    /// Something of it is a defect of this program: not the system's refusal.
+    pub is_defect: bool,
 }
 
 /// The device log's end of a shard, which tells when the shard lets go of it: at its end, whatever ended it.
@@ -226,11 +228,12 @@ impl Crew {
         }
         let mut counters = vec![Counters::default(); fsus];
         let mut late = vec![Late::default(); self.handles.len()];
-        let mut errors = Vec::new();
+        let (mut errors, mut is_defect) = (Vec::new(), false);
         let running = self.wait_until_ended();
         for (shard, handle) in self.handles.into_iter().enumerate() {
             if running.contains(&shard) {
                 errors.push(format!("shard {shard}: has not ended {DRAIN_MS} ms and more after it was told to"));
+                is_defect = true;
                 continue;
             }
             match handle.join() {
@@ -242,10 +245,13 @@ impl Crew {
                         }
                     }
                 }
-                Err(error) => errors.push(error.to_string()),
+                Err(error) => {
+                    is_defect |= !matches!(error, ShardError::System { .. });
+                    errors.push(error.to_string());
+                }
             }
         }
-        Finished { counters, late, errors }
+        Finished { counters, late, errors, is_defect }
     }
 
     /// Those that have not ended in time.
@@ -311,7 +317,7 @@ mod tests {
         let died = crew.ends().recv_timeout(START_MAX);
         assert_eq!(died, Ok(0));
         let finished = crew.stop(3);
-        assert_eq!(finished.errors.len(), 1, "{:?}", finished.errors);
+        assert_eq!((finished.errors.len(), finished.is_defect), (1, true), "{:?}", finished.errors);
         assert!(finished.errors[0].contains("shard 0"), "{:?}", finished.errors);
     }
 }

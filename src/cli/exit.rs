@@ -16,7 +16,7 @@ pub enum Exit {
     Usage = 2,
     /// A socket cannot be bound.
     Bind = 3,
-    /// The machine lacks something: io_uring, locked memory, open files.
+    /// The machine lacks something: io_uring, locked memory, open files, memory.
     Machine = 4,
     /// An FSU that was asked did not answer, or refused.
     NoAnswer = 5,

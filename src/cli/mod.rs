@@ -53,13 +53,18 @@ use std::process::ExitCode;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    program(args).into()
+}
+
+/// The same, for whoever has to end a process with it.
+pub fn program(args: impl IntoIterator<Item = OsString>) -> Exit {
     if let Err(error) =
         signals::survive_full_files().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))
     {
-        return error.report().into();
+        return error.report();
     }
     if let Some(missing) = machine::address_space(machine::ADDRESS_BYTES_MIN) {
-        return CliError::new(Exit::Machine, missing.to_string()).report().into();
+        return CliError::new(Exit::Machine, missing.to_string()).report();
     }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
@@ -68,18 +73,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 let text = error.render();
                 let is_terminal = io::stderr().is_terminal();
                 unblocked::stderr(&if is_terminal { text.ansi().to_string() } else { text.to_string() });
-                return Exit::Usage.into();
+                return Exit::Usage;
             }
             // Help and version; a reader that has gone is no failure.
             let _ = error.print();
-            return Exit::Ok.into();
+            return Exit::Ok;
         }
     };
     match dispatch(cli.command) {
         Ok(exit) => exit,
         Err(error) => error.report(),
     }
-    .into()
 }
 
 fn dispatch(command: Command) -> Result<Exit, CliError> {

@@ -1,19 +1,44 @@
 //! A panic anywhere is a defect of this program: it is told, never silent.
+//!
+//! Two kinds are none. The language's runtime panics where a thread's own memory cannot be had, and would abort the process then: that is
+//! the machine's lack, and ends the run with words and exit code 4. And the executor panics where it cannot start, which whoever starts it tells.
 
+use super::exit::Exit;
 use crate::log::ON_STDERR;
+use crate::shard::executor::is_starting;
 use crate::unblocked;
+use signal_hook::low_level;
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
+
+/// How the runtime's words begin where a new thread has no memory for the stack that its signals are handled on.
+const NO_THREAD_MEMORY: [&str; 2] = ["failed to allocate an alternative stack", "failed to set up alternative stack"];
 
 /// From here on a panic of any thread goes to the system log too, and to stderr as ever, but that nobody waits for who reads it.
 pub fn log_them() {
     panic::set_hook(Box::new(move |info| {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("without a name");
+        let text = payload(info);
+        if NO_THREAD_MEMORY.iter().any(|words| text.starts_with(words)) {
+            unblocked::stderr(&format!("fsu-mock: no memory for a thread: {text}; the run ends\n"));
+            low_level::exit(Exit::Machine as i32);
+        }
+        if is_starting() {
+            log::error!(target: ON_STDERR, "{name}: the executor cannot start: {text}");
+            unblocked::stderr(&format!("fsu-mock: {name}: the executor cannot start: {text}\n"));
+            return;
+        }
         log::error!(target: ON_STDERR, "thread {name} panicked: {info}");
         let backtrace = Backtrace::capture();
         let trace =
             if backtrace.status() == BacktraceStatus::Captured { format!("{backtrace}") } else { String::new() };
         unblocked::stderr(&format!("thread '{name}' {info}\n{trace}"));
     }));
+}
+
+/// What it says.
+fn payload<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
+    let payload = info.payload();
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }

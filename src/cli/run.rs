@@ -17,7 +17,7 @@ use super::watch::Watch;
 use super::{panics, signals};
 use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
 use crate::responder::state::Counters;
-use crate::shard::{DriverKind, Executor};
+use crate::shard::{self, DriverKind, Executor};
 use crate::unblocked;
 use crate::words::count;
 use crossbeam_channel::{Receiver, never, select};
@@ -31,6 +31,8 @@ use std::time::Instant;
 /// What keeps it from serving, before anything is served; a shard that died; statistics that cannot be written.
 pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     let begun = Instant::now();
+    panics::log_them();
+    shard::reserve();
     // First of all, so that a signal during a long start is not lost.
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
     let prepared = Prepared::new(args)?;
@@ -46,9 +48,8 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     };
     let mut logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond())
         .map_err(|error| failed(Exit::Machine, "the logger's thread", &error))?;
-    if logger.install().is_ok() {
-        panics::log_them();
-    }
+    // There is one already only in tests.
+    let _ = logger.install();
     log::info!(target: words.log_target(), "{}", prepared.heading());
     log::info!(target: words.log_target(), "driver {}: {}", chosen.driver.name(), chosen.why);
     if let Some(why) = &chosen.not_glommio {
@@ -65,7 +66,7 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     }
     let log_totals = logger.stop();
     let Served { stopped, run } = served?;
-    let Stopped { finished: Finished { counters, late, errors }, fleet, shards, gone, .. } = stopped;
+    let Stopped { finished: Finished { counters, late, errors, is_defect }, fleet, shards, gone, .. } = stopped;
     let counted = Counted {
         fleet: &fleet,
         cpus: &prepared.cpus,
@@ -81,7 +82,8 @@ pub fn run(args: RunArgs) -> Result<Exit, CliError> {
         let what = format!("--stats {}", file.path().display());
         file.write(|out| stats::write(&stats, out)).map_err(|error| failed(Exit::Usage, &what, &error))?;
     }
-    if errors.is_empty() { Ok(Exit::Ok) } else { Err(CliError::new(Exit::Defect, errors.join("\n"))) }
+    let exit = if is_defect { Exit::Defect } else { Exit::Machine };
+    if errors.is_empty() { Ok(Exit::Ok) } else { Err(CliError::new(exit, errors.join("\n"))) }
 }
 
 fn bind(prepared: &Prepared) -> Result<Sockets, CliError> {
@@ -123,6 +125,7 @@ fn serve(
     let finished = &mut stopped.finished;
     if waited.is_err() && finished.errors.is_empty() {
         finished.errors.push(format!("unasked: {ended_by}"));
+        finished.is_defect = true;
     }
     let duration = since.elapsed();
     let totals = &finished.counters;

@@ -1,11 +1,13 @@
 //! Signals, on a thread of their own.
 
 use crossbeam_channel::{Receiver, bounded};
+use rustix::event::{PollFd, PollFlags, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
+use std::io::{self, Read as _};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,9 @@ const WAITING_MAX: usize = 8;
 /// A SIGTERM or SIGINT that comes so soon after the first, in milliseconds, is the same wish once more: a supervisor may
 /// signal the process and then its group, and nobody presses Ctrl-C twice as fast.
 pub const REPEAT_MS: u128 = 200;
+
+/// So soon is asked again for what the system refused.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// What a SIGTERM or SIGINT means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +55,13 @@ fn meaning(since_first_ms: Option<u128>) -> Stop {
 ///
 /// # Errors
 /// The system refuses a handler or a thread.
-pub fn listen() -> std::io::Result<Receiver<Asked>> {
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
+pub fn listen() -> io::Result<Receiver<Asked>> {
+    let pipes = [pipe(SIGTERM)?, pipe(SIGINT)?, pipe(SIGHUP)?];
     let (sender, receiver) = bounded(WAITING_MAX);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<Instant> = None;
-        for signal in signals.forever() {
+        loop {
+            let signal = next(&pipes);
             match signal {
                 // The last place is a stop's; a further reload adds nothing to those that wait.
                 SIGHUP if sender.len() + 1 >= WAITING_MAX => {}
@@ -76,12 +82,40 @@ pub fn listen() -> std::io::Result<Receiver<Asked>> {
     Ok(receiver)
 }
 
+/// A signal, and what can be read from once it has come.
+type Pipe = (i32, UnixStream);
+
+fn pipe(signal: i32) -> io::Result<Pipe> {
+    let (read, write) = UnixStream::pair()?;
+    read.set_nonblocking(true)?;
+    low_level::pipe::register(signal, write)?;
+    Ok((signal, read))
+}
+
+/// Waits for the next signal. Whatever the system refuses meanwhile is asked for again: a run that hears no signal has no good end.
+fn next(pipes: &[Pipe]) -> i32 {
+    loop {
+        let mut polled = pipes.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)).collect::<Vec<_>>();
+        if poll(&mut polled, None).is_err() {
+            std::thread::sleep(AGAIN);
+            continue;
+        }
+        for (signal, mut pipe) in pipes.iter().map(|(signal, pipe)| (*signal, pipe)) {
+            match pipe.read(&mut [0]) {
+                Ok(1..) => return signal,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
+                _ => {}
+            }
+        }
+    }
+}
+
 /// Has a file that is as large as this process may make one (`ulimit -f`) refuse what is written, as a full disk does, instead of
 /// ending the process: without a handler, SIGXFSZ does.
 ///
 /// # Errors
 /// The system refuses a handler.
-pub fn survive_full_files() -> std::io::Result<()> {
+pub fn survive_full_files() -> io::Result<()> {
     flag::register(libc::SIGXFSZ, Arc::default()).map(drop)
 }
 

@@ -109,9 +109,12 @@ reasons! {
     MockReply = "mock_reply",
     /// tcp: a connection past the limit for one peer
     PeerConnectionLimit = "connection_peer_limit",
+    /// there was no memory to hold a connection, a started frame or a reply
+    NoMemory = "no_memory",
 }
 
 impl Reason {
-    /// Replies that were not to leave yet and got no place to wait: there was none left, or the FSU or the peer had more than its share.
-    pub const NO_ROOM: [Self; 3] = [Self::PendingFull, Self::PendingShare, Self::PendingPeerShare];
+    /// Replies that were not to leave yet and got no place to wait: there was none left, the FSU or the peer had more than its share, or there
+    /// was no memory.
+    pub const NO_ROOM: [Self; 4] = [Self::PendingFull, Self::PendingShare, Self::PendingPeerShare, Self::NoMemory];
 }

@@ -1,6 +1,7 @@
 //! The memory of a configuration (`limits.plan_bytes_max`): everything that grows with what is written is charged before it
 //! is made, so that neither a file of a few kilobytes nor a reload takes what the machine has.
 
+use crate::memory::fallible;
 use std::cell::Cell;
 
 /// Bytes of one configuration, if it says nothing else: files, what is read from them, and what is served. A reload has
@@ -94,7 +95,7 @@ impl Budget {
     /// It has not that much. An allocation that fails elsewhere ends the program.
     pub fn probe(&self, bytes: usize) -> Result<(), Over> {
         let mut probe: Vec<u8> = Vec::new();
-        probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes)).map_err(|_| Over::System)
+        fallible(|| probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes))).map_err(|_| Over::System)
     }
 
     /// Gives bytes back that were charged for what is gone.

@@ -1,6 +1,7 @@
 //! Where files come from: a directory or the binary itself.
 
 use super::node::FILE_BYTES_MAX;
+use crate::memory::fallible;
 use include_dir::{Dir, include_dir};
 use std::fs;
 use std::io::{self, Read};
@@ -131,7 +132,11 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
             return Err(io::Error::other("it is no regular file, but a pipe, a socket or a device"));
         }
         let mut bytes = Vec::new();
-        fs::File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+        let mut file = fs::File::open(path)?;
+        // One more than it has: to find its end takes no more room.
+        let room = file.metadata()?.len().min(bytes_max as u64) as usize + 1;
+        fallible(|| bytes.try_reserve_exact(room)).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        file.by_ref().take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(|error: io::Error| error.to_string())?;

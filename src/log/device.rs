@@ -166,6 +166,13 @@ impl DeviceLog {
         self.dirty = dirty;
     }
 
+    /// Writes everything gathered and lets go of the room for it.
+    pub(super) fn give_back(&mut self) {
+        self.flush();
+        self.spare = Vec::new();
+        self.spare_bytes = 0;
+    }
+
     /// Writes everything, and tells of every loss where that is possible now.
     pub(super) fn finish(&mut self) {
         self.flush();

@@ -12,7 +12,9 @@ use super::stamp::Stamp;
 use super::system::{SystemLog, SystemWriter};
 use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Source, Tap, Wanted};
 use super::{system, tap};
+use crate::memory;
 use crate::plan::fleet::Fleet;
+use crate::shard;
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use jiff::tz::TimeZone;
 use log::{Level, SetLoggerError};
@@ -162,6 +164,7 @@ impl Logger {
             queues: Vec::new(),
             records_lost: 0,
             is_told_to_stop: false,
+            is_low: false,
         };
         let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run())?;
         Ok(LoggerHandle { config, fleet, epoch: 0, oldest, system, commands, thread })
@@ -253,6 +256,8 @@ struct Worker {
     system: SystemWriter,
     records_lost: u64,
     is_told_to_stop: bool,
+    /// Memory was low when it was last looked at.
+    is_low: bool,
 }
 
 /// One shard's queue.
@@ -297,6 +302,7 @@ impl Worker {
                 self.system.flush();
             }
             if now - looked >= LOOK_INTERVAL {
+                self.mind_memory();
                 self.look();
                 looked = now;
             }
@@ -494,6 +500,23 @@ impl Worker {
             self.turn(queue, turn);
         }
         self.tell_lost(queue.epoch, &left.lost);
+    }
+
+    /// Gives memory back where it is low, and looks whether there is some again.
+    fn mind_memory(&mut self) {
+        let was_low = memory::is_low();
+        if was_low {
+            self.device.give_back();
+            shard::reserve();
+        }
+        if was_low && !self.is_low {
+            let text = "memory: the system has no more; what would hold more of it is refused and counted no_memory";
+            self.system.say(Level::Error, text);
+        }
+        self.is_low = memory::is_low();
+        if was_low && !self.is_low {
+            self.system.say(Level::Info, "memory: there is some again");
+        }
     }
 
     /// Creates files again that somebody has removed or renamed.

@@ -285,6 +285,11 @@ pub struct Conns {
 }
 
 impl Conns {
+    /// Room for one more; false: there is no memory for it.
+    pub fn has_room(&mut self) -> bool {
+        !self.free.is_empty() || crate::memory::has_room(&mut self.places, 1)
+    }
+
     /// Adds one.
     pub fn add(&mut self, conn: Conn) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {

@@ -7,12 +7,14 @@
 use super::handle::ShardError;
 use super::kernel;
 use crossbeam_channel::bounded;
-use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
@@ -40,6 +42,31 @@ impl Executor {
     }
 }
 
+/// Why a shard's thread ended by itself.
+#[derive(Debug)]
+pub(super) enum Died {
+    /// The system refused something without which it cannot serve.
+    System(io::Error),
+    /// It panicked.
+    Panicked(String),
+}
+
+thread_local! {
+    /// This thread starts an executor just now.
+    static STARTS: Cell<bool> = const { Cell::new(false) };
+    /// This thread runs a shard's task.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How the names of shards' threads begin.
+const THREAD_NAME: &str = "shard-";
+
+/// Whether this thread starts an executor: one that cannot start may panic, which is the machine's lack and no defect.
+pub fn is_starting() -> bool {
+    let is_shard = std::thread::current().name().is_some_and(|name| name.starts_with(THREAD_NAME));
+    STARTS.get() || (is_shard && !RUNS.get())
+}
+
 /// A shard's thread.
 #[derive(Debug)]
 pub(super) enum Thread<T: Send + 'static> {
@@ -60,26 +87,40 @@ impl<T: Send + 'static> Thread<T> {
         cpu: Option<usize>,
         task: impl FnOnce() -> F + Send + 'static,
     ) -> Result<Self, ShardError> {
-        let name = format!("shard-{index}");
+        let name = format!("{THREAD_NAME}{index}");
         let failed = |message| ShardError::Executor { index, message };
+        let task = move || {
+            RUNS.set(true);
+            task()
+        };
         match executor {
-            Executor::Glommio => LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
-                .name(&name)
-                .io_memory(EXECUTOR_IO_BYTES)
-                .spawn(task)
-                .map(Self::Glommio)
-                .map_err(|error| failed(error.to_string())),
+            Executor::Glommio => {
+                STARTS.set(true);
+                // It reads what processors there are, and panics where it cannot.
+                let started = catch_unwind(AssertUnwindSafe(|| {
+                    LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
+                        .name(&name)
+                        .io_memory(EXECUTOR_IO_BYTES)
+                        .spawn(task)
+                }));
+                STARTS.set(false);
+                let started = started.map_err(|_| failed("it panicked".to_owned()))?;
+                started.map(Self::Glommio).map_err(|error| failed(error.to_string()))
+            }
             Executor::Thread => plain(name, cpu, task).map(Self::Plain).map_err(failed),
         }
     }
 
     /// Waits for its end: what came of it, or why it ended.
-    pub(super) fn join(self) -> Result<T, String> {
+    pub(super) fn join(self) -> Result<T, Died> {
         match self {
-            Self::Glommio(thread) => thread.join().map_err(|error| error.to_string())?,
-            Self::Plain(thread) => thread.join().map_err(|_| "it panicked".to_owned())?,
+            Self::Glommio(thread) => thread.join().map_err(|error| match error {
+                GlommioError::IoError(error) => Died::System(error),
+                error => Died::Panicked(error.to_string()),
+            })?,
+            Self::Plain(thread) => thread.join().map_err(|_| Died::Panicked("it panicked".to_owned()))?,
         }
-        .map_err(|error| error.to_string())
+        .map_err(Died::System)
     }
 }
 
@@ -138,7 +179,11 @@ mod tests {
         cpu: Option<usize>,
         task: impl FnOnce() -> F + Send + 'static,
     ) -> Result<u8, String> {
-        Thread::start(Executor::Thread, 3, cpu, task).map_err(|error| error.to_string())?.join()
+        let thread = Thread::start(Executor::Thread, 3, cpu, task).map_err(|error| error.to_string())?;
+        thread.join().map_err(|died| match died {
+            Died::System(error) => error.to_string(),
+            Died::Panicked(text) => text,
+        })
     }
 
     #[test]

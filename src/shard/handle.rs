@@ -2,7 +2,7 @@
 
 use super::base::{Base, wake_up};
 use super::bind::Bound;
-use super::executor::{Executor, Thread};
+use super::executor::{Died, Executor, Thread};
 use super::late::Late;
 use super::own::Own;
 use super::poll::Driver as PollDriver;
@@ -100,7 +100,15 @@ pub enum ShardError {
         /// As the executor tells it.
         message: String,
     },
-    /// It ended by itself.
+    /// The system refused something without which it cannot serve.
+    #[error("shard {index}: ended: {error}")]
+    System {
+        /// The shard.
+        index: usize,
+        /// Why.
+        error: io::Error,
+    },
+    /// It ended by itself: a defect of this program.
     #[error("shard {index}: ended: {message}")]
     Ended {
         /// The shard.
@@ -222,7 +230,10 @@ impl Handle {
     /// Waits for its end; what it leaves.
     pub fn join(self) -> Result<Ended, ShardError> {
         let index = self.index;
-        self.thread.join().map_err(|message| ShardError::Ended { index, message })
+        self.thread.join().map_err(|died| match died {
+            Died::System(error) => ShardError::System { index, error },
+            Died::Panicked(message) => ShardError::Ended { index, message },
+        })
     }
 
     /// A shard that has ended is asked in vain, and that is no error.

@@ -7,6 +7,7 @@ use super::io::{ConnId, Datagram};
 use super::share::Shares;
 use super::wheel::Key;
 use crate::codec::reason::Reason;
+use crate::memory;
 use crate::responder::Cut;
 use crate::responder::about::About;
 
@@ -114,6 +115,11 @@ impl Pending {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Room for so many more slots; false: there is no memory for them.
+    pub fn has_room(&mut self, more: usize) -> bool {
+        memory::has_room(&mut self.slots, more)
     }
 
     /// Keeps a datagram; or why not: there is no room, or its FSU or its peer has more than its share. Its wheel entry is told by

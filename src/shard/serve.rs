@@ -20,6 +20,7 @@ use super::tcp_out::By;
 use super::tide::Tide;
 use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
 use crate::codec::reason::Reason;
+use crate::memory;
 use crate::plan::fault::{FaultKind, FsuFaults, Place, Struck};
 use crate::plan::fleet::{Fleet, Fsu, Transport};
 use crate::responder::about::{About, What};
@@ -72,8 +73,21 @@ pub(super) struct Later {
 }
 
 impl Later {
+    /// Room for so many more replies; false: there is no memory for them.
+    #[inline]
+    pub(super) fn has_room(&mut self, more: usize) -> bool {
+        self.pending.has_room(more) && self.wheel.has_room(more)
+    }
+
+    /// Whether one more datagram may be kept.
+    #[inline]
+    fn admit(&mut self) -> Result<(), Reason> {
+        if memory::is_low() || !self.has_room(1) { Err(Reason::NoMemory) } else { Ok(()) }
+    }
+
     /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.
     pub(super) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        self.admit()?;
         let index = self.pending.add(datagram, due_ns, bytes)?;
         self.time(index, due_ns);
         Ok(())
@@ -81,6 +95,7 @@ impl Later {
 
     /// Keeps a datagram that the kernel had no room for.
     fn again(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        self.admit()?;
         let index = self.pending.add_again(datagram, due_ns, bytes)?;
         self.time(index, due_ns);
         Ok(())

@@ -1,14 +1,16 @@
 //! All that is unsafe, with its folder: batches of datagrams with one system call, socket options that have no safe call,
-//! io_uring ([`ring`]), and the executor's wait for a foreign descriptor.
+//! io_uring ([`ring`]), the program's allocator ([`memory`]), and the executor's wait for a foreign descriptor.
 
 #![allow(unsafe_code)]
 
 pub(super) mod calls;
+mod memory;
 mod ring;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
+pub use memory::{Careful, RESERVE_BYTES, reserve};
 pub(super) use ring::{Done, Op, READ_BYTES, Ring};
 #[cfg(test)]
 pub(super) use ring::{Filled, simulated};

@@ -13,6 +13,7 @@ use super::tcp_out::{By, Lost};
 use super::tide::Move;
 use super::wheel::Key;
 use crate::codec::reason::Reason;
+use crate::memory;
 use crate::plan::fault::{FaultKind, Kinds, Place, Struck};
 use crate::plan::fleet::Fsu;
 use crate::responder::about::{About, Telling};
@@ -25,6 +26,8 @@ const OFFERED_BYTES: usize = 8 << 10;
 /// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
 /// more bytes than it has. A shard has one such buffer.
 const BUILT_BYTES: usize = 64 << 10;
+/// Replies that one read may leave for later, of which each has a slot: more than a connection may be owed, as its limit is usually set.
+const OWED_A_READ: usize = 1_024;
 /// Empty buffers kept for started frames.
 const SPARE_BUFFERS_MAX: usize = 64;
 
@@ -196,6 +199,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if self.is_offline(socket, now) {
             return self.accept_to_refuse(socket, peer, now);
         }
+        let has_room = self.has_room_for_a_connection();
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
@@ -203,8 +207,10 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             Some(Reason::NotAllowed)
         } else if slot.connections >= fsu.limits.connections_max {
             Some(Reason::ConnectionLimit)
+        } else if of_peer >= fsu.limits.connections_per_peer_max {
+            Some(Reason::PeerConnectionLimit)
         } else {
-            (of_peer >= fsu.limits.connections_per_peer_max).then_some(Reason::PeerConnectionLimit)
+            (!has_room).then_some(Reason::NoMemory)
         };
         if let Some(reason) = refused {
             slot.state.counters.drop(reason);
@@ -223,6 +229,29 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
         Some(id)
+    }
+
+    fn has_room_for_a_connection(&mut self) -> bool {
+        let peers = &mut self.peers;
+        !memory::is_low()
+            && self.conns.has_room()
+            && self.later.has_room(1)
+            && memory::fallible(|| peers.try_reserve(1)).is_ok()
+    }
+
+    /// There is no memory to hold more of a connection: it is closed if it holds anything.
+    #[cold]
+    fn let_go(&mut self, id: ConnId, io: &mut impl Io) {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.owed() > 0 || !conn.partial.is_empty()) else { return };
+        let (socket, peer, is_owed) = (conn.socket, conn.peer, conn.owed() > 0);
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        if !is_owed {
+            // What is owed is counted with its end.
+            slot.state.counters.drop(Reason::NoMemory);
+        }
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        self.notes.note(Reason::NoMemory, self.later.now_ms, name, peer, &[]);
+        self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
     }
 
     /// In an outage: a connection that is reset as soon as the driver has it.
@@ -284,6 +313,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.unheard(socket, peer, bytes, now);
             return self.cut_off(id, io);
         }
+        if !self.later.has_room(OWED_A_READ) {
+            self.later.now_ms = now.mono_ms;
+            if let Some(slot) = self.slots.get_mut(socket as usize) {
+                slot.state.counters.drop(Reason::NoMemory);
+            }
+            return self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.stalled {
             // Read before the kernel was told to stop: it waits until less is owed to the peer.
@@ -301,6 +337,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             let since_ms = conn.partial_since_ms;
             self.take_in(id, &joined, Some(since_ms), now, io);
             self.buffers.joined = joined;
+        }
+        if memory::is_low() {
+            self.let_go(id, io);
         }
         self.settle(id, io);
     }

@@ -176,6 +176,10 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             let more = self.serve.on_tick(self.now, io);
             self.flush(io);
             if !more {
+                if !self.commands.is_empty() {
+                    // Whoever sent it could not wake the shard, or has not yet.
+                    self.on_commands(io);
+                }
                 let next_ns = self.serve.next_deadline().unwrap_or(u64::MAX);
                 return Duration::from_nanos(next_ns.saturating_sub(self.now.mono_ns).min(WAIT_NS_MAX));
             }

@@ -107,6 +107,11 @@ impl<T: Copy> Wheel<T> {
         self.len == 0
     }
 
+    /// Room for so many more entries; false: there is no memory for them.
+    pub fn has_room(&mut self, more: usize) -> bool {
+        crate::memory::has_room(&mut self.entries, more)
+    }
+
     /// Adds an entry. A deadline that has passed fires at the next [`Wheel::pop`], after those already due.
     pub fn insert(&mut self, deadline: u64, payload: T) -> Key {
         let deadline = deadline.min(DEADLINE_MAX);

@@ -1,0 +1,117 @@
+//! The real program with one system call after the other made to fail: while it starts, serves, reloads and ends.
+//!
+//! Whatever fails, it ends by itself with a documented exit code and words, or goes on and answers correctly: no panic, no signal, no hang, no
+//! wrong reply, and no count that is not true. A plain run takes samples; `FSU_MOCK_FAILING=all` (scripts/nightly.sh) takes all.
+
+// A test that cannot go on says so with a panic.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::pedantic)]
+
+mod allocations;
+mod allocator;
+mod calls;
+mod centre;
+#[allow(dead_code)]
+#[path = "../integration/harness.rs"]
+mod harness;
+mod kernel;
+mod phases;
+mod program;
+#[allow(dead_code)]
+#[path = "../integration/wire.rs"]
+mod wire;
+
+use calls::{CLASSES, Class};
+use std::io::Write as _;
+
+/// How the shards run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    name: &'static str,
+    args: &'static [&'static str],
+    /// Calls that are refused all the time.
+    forbidden: &'static [i64],
+}
+
+const RING: Way = Way { name: "ring", args: &["--shards", "1", "--driver", "ring"], forbidden: &[] };
+const POLL: Way = Way { name: "poll", args: &["--shards", "1", "--driver", "poll"], forbidden: &[] };
+const THREAD: Way = Way {
+    name: "poll on a plain thread",
+    args: &["--shards", "1", "--driver", "poll"],
+    forbidden: &[libc::SYS_io_uring_setup],
+};
+
+/// Whether everything is to be tried.
+pub(crate) fn is_thorough() -> bool {
+    std::env::var_os("FSU_MOCK_FAILING").is_some_and(|how| how == "all")
+}
+
+/// Every kind of call in its turn, while a phase lasts; all that is wrong is told together.
+fn check(phase: fn(Way, &'static Class, &mut Vec<String>) -> std::io::Result<()>, way: Way) {
+    let only = std::env::var("FSU_MOCK_FAILING_CLASS").ok();
+    let (mut wrong, begun) = (Vec::new(), std::time::Instant::now());
+    for class in CLASSES.iter().filter(|class| only.as_deref().is_none_or(|only| only == class.name)) {
+        if let Err(error) = phase(way, class, &mut wrong) {
+            assert!(!is_thorough(), "no system calls can be made to fail here: {error}");
+            // Not `eprintln`, which only a failed test shows.
+            let _ = writeln!(std::io::stderr(), "NOT RUN: no system calls can be made to fail here (seccomp): {error}");
+            return;
+        }
+        println!("{}, {}: {} wrong, {} ms", way.name, class.name, wrong.len(), begun.elapsed().as_millis());
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_start_ring() {
+    check(phases::start, RING);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_start_poll() {
+    check(phases::start, POLL);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_start_thread() {
+    check(phases::start, THREAD);
+}
+
+#[test]
+fn h13_any_call_may_fail_while_serving_ring() {
+    check(phases::serve, RING);
+}
+
+#[test]
+fn h13_any_call_may_fail_while_serving_poll() {
+    check(phases::serve, POLL);
+}
+
+#[test]
+fn h13_any_call_may_fail_while_serving_thread() {
+    check(phases::serve, THREAD);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_a_reload_ring() {
+    check(phases::reload, RING);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_a_reload_poll() {
+    check(phases::reload, POLL);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_end_ring() {
+    check(phases::end, RING);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_end_poll() {
+    check(phases::end, POLL);
+}
+
+#[test]
+fn h13_any_call_may_fail_at_the_end_thread() {
+    check(phases::end, THREAD);
+}
