@@ -1,12 +1,13 @@
 //! Signals, on a thread of their own.
 
 use crossbeam_channel::{Receiver, bounded};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 use std::io::{self, Read as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a signal asks for.
@@ -25,8 +26,8 @@ const WAITING_MAX: usize = 8;
 /// signal the process and then its group, and nobody presses Ctrl-C twice as fast.
 pub const REPEAT_MS: u128 = 200;
 
-/// So soon is asked again for what the system refused.
-const AGAIN: Duration = Duration::from_millis(10);
+/// So soon a signal is found at the latest whose coming could not be told.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What a SIGTERM or SIGINT means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,12 +57,12 @@ fn meaning(since_first_ms: Option<u128>) -> Stop {
 /// # Errors
 /// The system refuses a handler or a thread.
 pub fn listen() -> io::Result<Receiver<Asked>> {
-    let pipes = [pipe(SIGTERM)?, pipe(SIGINT)?, pipe(SIGHUP)?];
+    let all = [Heard::new(SIGTERM)?, Heard::new(SIGINT)?, Heard::new(SIGHUP)?];
     let (sender, receiver) = bounded(WAITING_MAX);
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<Instant> = None;
         loop {
-            let signal = next(&pipes);
+            let signal = next(&all);
             match signal {
                 // The last place is a stop's; a further reload adds nothing to those that wait.
                 SIGHUP if sender.len() + 1 >= WAITING_MAX => {}
@@ -82,30 +83,40 @@ pub fn listen() -> io::Result<Receiver<Asked>> {
     Ok(receiver)
 }
 
-/// A signal, and what can be read from once it has come.
-type Pipe = (i32, UnixStream);
-
-fn pipe(signal: i32) -> io::Result<Pipe> {
-    let (read, write) = UnixStream::pair()?;
-    read.set_nonblocking(true)?;
-    low_level::pipe::register(signal, write)?;
-    Ok((signal, read))
+/// What tells of one signal.
+struct Heard {
+    signal: i32,
+    /// It has come.
+    flag: Arc<AtomicBool>,
+    /// Readable then, unless the system had no memory to write to it.
+    pipe: UnixStream,
 }
 
-/// Waits for the next signal. Whatever the system refuses meanwhile is asked for again: a run that hears no signal has no good end.
-fn next(pipes: &[Pipe]) -> i32 {
+impl Heard {
+    fn new(signal: i32) -> io::Result<Self> {
+        let (pipe, write) = UnixStream::pair()?;
+        pipe.set_nonblocking(true)?;
+        let flag = Arc::new(AtomicBool::new(false));
+        flag::register(signal, flag.clone())?;
+        low_level::pipe::register(signal, write)?;
+        Ok(Self { signal, flag, pipe })
+    }
+}
+
+/// Waits for the next signal. Whatever the system refuses meanwhile costs no more than [`LOOK`]: a run that hears no signal has no good end.
+fn next(all: &[Heard]) -> i32 {
+    let look = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos() as i64 };
     loop {
-        let mut polled = pipes.iter().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)).collect::<Vec<_>>();
-        if poll(&mut polled, None).is_err() {
-            std::thread::sleep(AGAIN);
-            continue;
+        // First what they were woken by, then what has come: the other way round one might be missed.
+        for mut pipe in all.iter().map(|heard| &heard.pipe) {
+            let _ = pipe.read(&mut [0; 64]);
         }
-        for (signal, mut pipe) in pipes.iter().map(|(signal, pipe)| (*signal, pipe)) {
-            match pipe.read(&mut [0]) {
-                Ok(1..) => return signal,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => std::thread::sleep(AGAIN),
-                _ => {}
-            }
+        if let Some(heard) = all.iter().find(|heard| heard.flag.swap(false, Ordering::AcqRel)) {
+            return heard.signal;
+        }
+        let mut polled: Vec<_> = all.iter().map(|heard| PollFd::new(&heard.pipe, PollFlags::IN)).collect();
+        if poll(&mut polled, Some(&look)).is_err() {
+            std::thread::sleep(LOOK);
         }
     }
 }

@@ -16,6 +16,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -70,8 +72,8 @@ pub fn is_starting() -> bool {
 /// A shard's thread.
 #[derive(Debug)]
 pub(super) enum Thread<T: Send + 'static> {
-    /// One of glommio's.
-    Glommio(ExecutorJoinHandle<io::Result<T>>),
+    /// One of glommio's, and whether its task has begun.
+    Glommio(ExecutorJoinHandle<io::Result<T>>, Arc<AtomicBool>),
     /// A plain one.
     Plain(JoinHandle<io::Result<T>>),
 }
@@ -89,8 +91,11 @@ impl<T: Send + 'static> Thread<T> {
     ) -> Result<Self, ShardError> {
         let name = format!("{THREAD_NAME}{index}");
         let failed = |message| ShardError::Executor { index, message };
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let begins = has_begun.clone();
         let task = move || {
             RUNS.set(true);
+            begins.store(true, Ordering::Release);
             task()
         };
         match executor {
@@ -104,8 +109,8 @@ impl<T: Send + 'static> Thread<T> {
                         .spawn(task)
                 }));
                 STARTS.set(false);
-                let started = started.map_err(|_| failed("it panicked".to_owned()))?;
-                started.map(Self::Glommio).map_err(|error| failed(error.to_string()))
+                let started = started.map_err(|_| failed("it cannot read what processors there are".to_owned()))?;
+                started.map(|thread| Self::Glommio(thread, has_begun)).map_err(|error| failed(error.to_string()))
             }
             Executor::Thread => plain(name, cpu, task).map(Self::Plain).map_err(failed),
         }
@@ -114,8 +119,9 @@ impl<T: Send + 'static> Thread<T> {
     /// Waits for its end: what came of it, or why it ended.
     pub(super) fn join(self) -> Result<T, Died> {
         match self {
-            Self::Glommio(thread) => thread.join().map_err(|error| match error {
+            Self::Glommio(thread, has_begun) => thread.join().map_err(|error| match error {
                 GlommioError::IoError(error) => Died::System(error),
+                _ if !has_begun.load(Ordering::Acquire) => Died::System(io::Error::other("its executor could not start")),
                 error => Died::Panicked(error.to_string()),
             })?,
             Self::Plain(thread) => thread.join().map_err(|_| Died::Panicked("it panicked".to_owned()))?,

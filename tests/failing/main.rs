@@ -1,7 +1,7 @@
 //! The real program with one system call after the other made to fail: while it starts, serves, reloads and ends.
 //!
 //! Whatever fails, it ends by itself with a documented exit code and words, or goes on and answers correctly: no panic, no signal, no hang, no
-//! wrong reply, and no count that is not true. A plain run takes samples; `FSU_MOCK_FAILING=all` (scripts/nightly.sh) takes all.
+//! wrong reply, and no count that is not true. A plain run takes samples; with `FSU_MOCK_THOROUGH` set (scripts/nightly.sh) it takes all.
 
 // A test that cannot go on says so with a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::pedantic)]
@@ -42,7 +42,7 @@ const THREAD: Way = Way {
 
 /// Whether everything is to be tried.
 pub(crate) fn is_thorough() -> bool {
-    std::env::var_os("FSU_MOCK_FAILING").is_some_and(|how| how == "all")
+    std::env::var_os("FSU_MOCK_THOROUGH").is_some()
 }
 
 /// Every kind of call in its turn, while a phase lasts; all that is wrong is told together.

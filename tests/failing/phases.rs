@@ -2,7 +2,7 @@
 
 use crate::calls::{Class, errno_name};
 use crate::centre::{Centre, set_fsus, tree};
-use crate::harness::Tree;
+use crate::harness::{PATIENCE, Tree};
 use crate::program::{Ended, Plan, Program};
 use crate::{Way, is_thorough};
 use rustix::process::Signal;
@@ -11,6 +11,9 @@ use std::time::{Duration, Instant};
 
 /// The first so many calls are each made to fail; then every other one, every fourth, and so on, unless all are.
 const EACH_MAX: u32 = 3;
+
+/// So long fails what fails for good.
+const LASTS: Duration = Duration::from_millis(500);
 
 /// The call after the `nth` that is made to fail.
 pub(crate) fn next(nth: u32) -> u32 {
@@ -175,8 +178,11 @@ pub(crate) fn reload(way: Way, class: &'static Class, wrong: &mut Vec<String>) -
         set_fsus(&tree, more);
         program.plan(plan);
         program.signal(Signal::HUP);
-        let told = program.until(&["reloaded: ", "fsu-mock: reload failed"]);
+        let ends = ["reloaded: ", "fsu-mock: reload failed"];
+        // What fails for good may keep the signal itself from being heard.
+        let told = program.until_within(&ends, if plan.lasting { LASTS } else { PATIENCE });
         let failed = program.spare();
+        let told = told.or_else(|| program.until(&ends));
         if told.is_none() {
             judge(&what, program.wait(), wrong);
             return Ok(true);

@@ -236,7 +236,12 @@ impl Program {
 
     /// Reads what it says up to a line that begins with one of these; `None`: it has ended, or it says nothing.
     pub(crate) fn until(&mut self, beginnings: &[&str]) -> Option<String> {
-        let deadline = Instant::now() + PATIENCE;
+        self.until_within(beginnings, PATIENCE)
+    }
+
+    /// The same, in that time.
+    pub(crate) fn until_within(&mut self, beginnings: &[&str], at_most: Duration) -> Option<String> {
+        let deadline = Instant::now() + at_most;
         loop {
             let (is_error, line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()?;
             if let ["listening", name, _, address] = line.split_whitespace().collect::<Vec<_>>()[..] {
