@@ -13,7 +13,7 @@ use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
 use crate::shard::tide::Tide;
 use crate::shard::{Bound, DriverKind, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
-use crossbeam_channel::{Receiver, Sender, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 /// A shard that does not answer within this time after its start has failed.
 const START_MAX: Duration = Duration::from_secs(30);
+/// While a shard's answer is waited for, it is looked this often whether it has ended.
+const LOOK: Duration = Duration::from_millis(50);
 /// A shard that has not ended so long after the drain time is given up.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
@@ -183,7 +185,7 @@ impl Crew {
     /// Why a shard could not take them over; none has then.
     pub fn stage(&self, sockets: Vec<Vec<Bound>>) -> Result<(), String> {
         let answers = self.handles.iter().zip(sockets).map(|(handle, sockets)| handle.stage(sockets)).collect();
-        let staged = Self::answers(answers).and_then(|staged| {
+        let staged = self.answers(answers).and_then(|staged| {
             let failed = staged.into_iter().enumerate().find_map(|(shard, staged)| Some((shard, staged.err()?)));
             failed.map_or(Ok(()), |(shard, error)| Err(format!("shard {shard}: a socket cannot be watched: {error}")))
         });
@@ -204,14 +206,22 @@ impl Crew {
     /// A shard has ended, or does not answer.
     pub fn swap(&self, swaps: Vec<Swap>) -> Result<Vec<Counters>, String> {
         let answers = self.handles.iter().zip(swaps).map(|(handle, swap)| handle.swap(swap)).collect();
-        Ok(Self::answers(answers)?.into_iter().flatten().collect())
+        Ok(self.answers(answers)?.into_iter().flatten().collect())
     }
 
-    /// Waits for what each shard says.
-    fn answers<A>(answers: Vec<Receiver<A>>) -> Result<Vec<A>, String> {
+    /// Waits for what each shard says; one that has ended is not waited for, though its question may lie there unseen.
+    fn answers<A>(&self, answers: Vec<Receiver<A>>) -> Result<Vec<A>, String> {
         let deadline = Instant::now() + START_MAX;
-        let wait = |(shard, answer): (usize, Receiver<A>)| {
-            answer.recv_deadline(deadline).map_err(|error| format!("shard {shard} does not answer: {error}"))
+        let has_ended = |shard: usize| self.ended.get(shard).is_some_and(|ended| ended.load(Ordering::Acquire));
+        let wait = |(shard, answer): (usize, Receiver<A>)| loop {
+            // Looked at first: whatever it said, it said before.
+            let is_last = has_ended(shard) || Instant::now() >= deadline;
+            match answer.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Timeout) if !is_last => {}
+                Err(_) if has_ended(shard) => return Err(format!("shard {shard} has ended")),
+                Err(error) => return Err(format!("shard {shard} does not answer: {error}")),
+            }
         };
         answers.into_iter().enumerate().map(wait).collect()
     }
@@ -307,6 +317,18 @@ mod tests {
         let finished = crew.stop(3);
         assert_eq!(finished.counters.len(), 3);
         assert_eq!(finished.errors, [""; 0]);
+    }
+
+    #[test]
+    fn h13_a_shard_that_dies_with_a_question_unseen_is_not_waited_for() {
+        let (crew, addresses) = crew();
+        let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+        centre.send_to(b"anything", addresses[0]).expect("sent");
+        // Whether it is asked before or after it died.
+        while crew.stage(vec![Vec::new(), Vec::new()]).is_ok() {}
+        let told = crew.stage(vec![Vec::new(), Vec::new()]).expect_err("it has died");
+        assert_eq!(told, "shard 0 has ended");
+        crew.stop(3);
     }
 
     #[test]

@@ -285,9 +285,14 @@ pub struct Conns {
 }
 
 impl Conns {
+    /// Whether a place is free that was used before.
+    pub fn has_free(&self) -> bool {
+        !self.free.is_empty()
+    }
+
     /// Room for one more; false: there is no memory for it.
     pub fn has_room(&mut self) -> bool {
-        !self.free.is_empty() || crate::memory::has_room(&mut self.places, 1)
+        self.has_free() || crate::memory::has_room(&mut self.places, 1)
     }
 
     /// Adds one.

@@ -64,4 +64,4 @@ pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, Tuning, spawn
 pub use own::Own;
 pub use reload::Swap;
 pub use ring_probe::ring_missing;
-pub use sys::{Careful, RESERVE_BYTES, reserve};
+pub use sys::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};

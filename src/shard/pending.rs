@@ -117,9 +117,15 @@ impl Pending {
         self.len == 0
     }
 
+    /// Whether a slot is free that was used before.
+    pub fn has_free(&self) -> bool {
+        self.free != NONE
+    }
+
     /// Room for so many more slots; false: there is no memory for them.
     pub fn has_room(&mut self, more: usize) -> bool {
-        memory::has_room(&mut self.slots, more)
+        let free = self.slots.len() - self.len;
+        memory::has_room(&mut self.slots, more.saturating_sub(free))
     }
 
     /// Keeps a datagram; or why not: there is no room, or its FSU or its peer has more than its share. Its wheel entry is told by

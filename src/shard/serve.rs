@@ -79,10 +79,16 @@ impl Later {
         self.pending.has_room(more) && self.wheel.has_room(more)
     }
 
+    /// Room for one more, which where memory is low is that of one that has gone.
+    #[inline]
+    pub(super) fn has_place(&mut self) -> bool {
+        if memory::is_low() { self.pending.has_free() && self.wheel.has_free() } else { self.has_room(1) }
+    }
+
     /// Whether one more datagram may be kept.
     #[inline]
     fn admit(&mut self) -> Result<(), Reason> {
-        if memory::is_low() || !self.has_room(1) { Err(Reason::NoMemory) } else { Ok(()) }
+        if self.has_place() { Ok(()) } else { Err(Reason::NoMemory) }
     }
 
     /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.

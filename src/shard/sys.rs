@@ -10,7 +10,7 @@ mod ring;
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
-pub use memory::{Careful, RESERVE_BYTES, reserve};
+pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
 pub(super) use ring::{Done, Op, READ_BYTES, Ring};
 #[cfg(test)]
 pub(super) use ring::{Filled, simulated};

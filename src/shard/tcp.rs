@@ -26,8 +26,8 @@ const OFFERED_BYTES: usize = 8 << 10;
 /// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
 /// more bytes than it has. A shard has one such buffer.
 const BUILT_BYTES: usize = 64 << 10;
-/// Replies that one read may leave for later, of which each has a slot: more than a connection may be owed, as its limit is usually set.
-const OWED_A_READ: usize = 1_024;
+/// Replies that one read may leave for later, of which each has a slot: as many as a connection may be owed, as its limit is usually set.
+const OWED_A_READ: usize = 512;
 /// Empty buffers kept for started frames.
 const SPARE_BUFFERS_MAX: usize = 64;
 
@@ -233,9 +233,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     fn has_room_for_a_connection(&mut self) -> bool {
         let peers = &mut self.peers;
-        !memory::is_low()
+        (!memory::is_low() || self.conns.has_free())
             && self.conns.has_room()
-            && self.later.has_room(1)
+            && self.later.wheel.has_room(1)
             && memory::fallible(|| peers.try_reserve(1)).is_ok()
     }
 

@@ -107,9 +107,15 @@ impl<T: Copy> Wheel<T> {
         self.len == 0
     }
 
+    /// Whether an entry is free that was used before.
+    pub fn has_free(&self) -> bool {
+        self.free != NONE
+    }
+
     /// Room for so many more entries; false: there is no memory for them.
     pub fn has_room(&mut self, more: usize) -> bool {
-        crate::memory::has_room(&mut self.entries, more)
+        let free = self.entries.len() - self.len;
+        crate::memory::has_room(&mut self.entries, more.saturating_sub(free))
     }
 
     /// Adds an entry. A deadline that has passed fires at the next [`Wheel::pop`], after those already due.

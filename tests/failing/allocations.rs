@@ -94,3 +94,31 @@ fn h13_any_allocation_may_fail_while_serving_and_at_a_reload() {
     }
     assert_none(&wrong);
 }
+
+/// Replies that wait are kept for 4 s; without memory for more of them the others are refused and counted, and served again when some have left.
+#[test]
+fn h13_without_memory_to_grow_replies_are_refused_and_counted() {
+    let tree = tree(false);
+    let mut program = Program::plain(&tree, &["--shards", "1", "--driver", "poll"]);
+    program.until(&["ready"]).unwrap_or_else(|| panic!("nothing fails: {:?}", program.said));
+    let mut centre = Centre::new(&program);
+    assert_eq!(centre.round(&mut program), Ok(true));
+    program.limit_memory(1 << 20);
+    let sent = centre.ask_for_late_replies(20_000);
+    // The last of them leave, and there is memory again.
+    if centre.round(&mut program).unwrap() {
+        program.signal(Signal::TERM);
+    }
+    let ended = program.wait().unwrap();
+    assert_eq!(ended.fault(), None, "{:?}", ended.said);
+    if !ended.status.success() {
+        // It needed more than its reserve at once: that is told, too.
+        assert!(ended.said.iter().any(|(_, line)| line.starts_with("fsu-mock: no memory")), "{:?}", ended.said);
+        return;
+    }
+    let stats: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(tree.path("stats.json")).unwrap()).unwrap();
+    let totals = &stats["totals"];
+    let count = |key: &str| totals.pointer(key).and_then(serde_json::Value::as_u64).unwrap();
+    assert!(count("/dropped/no_memory") > 0, "{sent} asked: {totals:#}");
+}

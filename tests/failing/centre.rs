@@ -136,6 +136,8 @@ impl Centre {
         }
         for keeps in [true, false] {
             while !self.ask_stream(keeps)? {
+                // It may be refused for a while.
+                std::thread::sleep(Duration::from_millis(5));
                 if !program.runs() {
                     return Ok(false);
                 }
@@ -184,6 +186,23 @@ impl Centre {
             self.kept = Some(stream);
         }
         Ok(true)
+    }
+
+    /// Asks for so many replies of each that leave after 4 s, from a socket of their own; how many requests left.
+    pub(crate) fn ask_for_late_replies(&self, many: usize) -> usize {
+        let mut sent = 0;
+        let asks: Vec<_> = self.datagrams.iter().map(|asked| {
+            let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+            socket.connect(asked.socket.peer_addr().expect("connected")).expect("a local address");
+            let frame = meter(1, 4, &[]);
+            (socket, asked.id.map_or_else(|| frame.clone(), |id| request(id, [1, 1], &frame)))
+        }).collect();
+        for _ in 0..many {
+            for (socket, bytes) in &asks {
+                sent += usize::from(socket.send(bytes).is_ok());
+            }
+        }
+        sent
     }
 
     /// What comes when nothing is asked any more; to be called after the end.

@@ -4,7 +4,7 @@ use crate::allocator::ARGS;
 use crate::calls::Class;
 use crate::harness::{PATIENCE, PROGRAM, Tree};
 use crate::kernel::{Call, Listener, this_thread};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
@@ -187,6 +187,23 @@ impl Program {
             program.fail_allocation(nth, lasting);
         }
         program
+    }
+
+    /// Starts it as it is.
+    pub(crate) fn plain(tree: &Tree, args: &[&str]) -> Self {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments(tree, args)).current_dir(tree.path("")).env_remove("RUST_BACKTRACE");
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::of(command.spawn().expect("the program"), None)
+    }
+
+    /// From now on it may have so many bytes more than it has (`ulimit -d`: what it only reserves does not count).
+    pub(crate) fn limit_memory(&self, more: u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let limit = Some(size.expect("a number") * 1_024 + more);
+        let limit = Rlimit { current: limit, maximum: limit };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Data, limit).expect("it is ours");
     }
 
     fn of(mut child: Child, supervisor: Option<Supervisor>) -> Self {

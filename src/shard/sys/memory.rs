@@ -3,13 +3,18 @@
 use crate::memory;
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The reserve: as much as a run takes to notice, with what is on its way. Address space, and what a strict system commits; no page of it
-/// is ever touched.
+/// is ever touched. Where there is no room for it any more, half of it will do, down to [`RESERVE_BYTES_MIN`].
 pub const RESERVE_BYTES: usize = 8 << 20;
+/// With less than that memory stays low.
+pub const RESERVE_BYTES_MIN: usize = 1 << 20;
 
-static RESERVE: AtomicPtr<u8> = AtomicPtr::new(ptr::null_mut());
+/// Where it is, and in the bits below a page how often it was halved; 0: nowhere.
+static RESERVE: AtomicUsize = AtomicUsize::new(0);
+/// No page is smaller.
+const PAGE_BYTES: usize = 4_096;
 
 /// An allocator that does not abort the program when it has no memory.
 #[derive(Debug)]
@@ -61,11 +66,14 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for Careful<A> {
 
 /// Takes the reserve, if there is memory for it. From then on memory is not low.
 pub fn reserve() {
-    if !RESERVE.load(Ordering::Acquire).is_null() {
+    if RESERVE.load(Ordering::Acquire) != 0 {
         return;
     }
-    let Some(reserve) = map() else { return };
-    if RESERVE.compare_exchange(ptr::null_mut(), reserve, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+    let halves = (0..).take_while(|&halved| RESERVE_BYTES >> halved >= RESERVE_BYTES_MIN);
+    let Some(reserve) = halves.into_iter().find_map(|halved| map(RESERVE_BYTES >> halved).map(|at| at | halved)) else {
+        return;
+    };
+    if RESERVE.compare_exchange(0, reserve, Ordering::AcqRel, Ordering::Acquire).is_ok() {
         memory::set_low(false);
     } else {
         unmap(reserve);
@@ -73,21 +81,24 @@ pub fn reserve() {
 }
 
 fn give_up() {
-    let reserve = RESERVE.swap(ptr::null_mut(), Ordering::AcqRel);
-    if !reserve.is_null() {
+    let reserve = RESERVE.swap(0, Ordering::AcqRel);
+    if reserve != 0 {
         memory::set_low(true);
         unmap(reserve);
     }
 }
 
-fn map() -> Option<*mut u8> {
+/// So many bytes' address.
+fn map(bytes: usize) -> Option<usize> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a mapping of its own, anywhere.
-    let mapped = unsafe { libc::mmap(ptr::null_mut(), RESERVE_BYTES, protection, flags, -1, 0) };
-    (mapped != libc::MAP_FAILED).then_some(mapped.cast())
+    let mapped = unsafe { libc::mmap(ptr::null_mut(), bytes, protection, flags, -1, 0) };
+    (mapped != libc::MAP_FAILED).then(|| mapped.expose_provenance())
 }
 
-fn unmap(reserve: *mut u8) {
+/// What `reserve` had there.
+fn unmap(reserve: usize) {
+    let (at, halved) = (reserve & !(PAGE_BYTES - 1), reserve & (PAGE_BYTES - 1));
     // SAFETY: it was mapped with this size, is mapped still, and nobody has a reference into it.
-    unsafe { libc::munmap(reserve.cast(), RESERVE_BYTES) };
+    unsafe { libc::munmap(ptr::with_exposed_provenance_mut(at), RESERVE_BYTES >> halved) };
 }

@@ -13,8 +13,8 @@ fn world(transport: Transport, count: usize, replies_max: usize) -> World {
     world
 }
 
-/// What each FSU has answered, and dropped because there was no room: full, its share, its peer's share.
-fn told(world: &World) -> Vec<(u64, [u64; 3])> {
+/// What each FSU has answered, and dropped because there was no room: full, its share, its peer's share, no memory.
+fn told(world: &World) -> Vec<(u64, [u64; 4])> {
     let no_room = |counters: &Counters| Reason::NO_ROOM.map(|reason| counters.dropped[reason as usize]);
     world.serve.counters().iter().map(|(_, counters)| (counters.answered, no_room(counters))).collect()
 }
@@ -40,7 +40,7 @@ fn h01_one_peer_cannot_fill_the_pool() {
     assert_eq!((sent_to(&world, 8), sent_to(&world, 9), world.serve.pending()), (40, 20, 0));
     let told = told(&world);
     let [mine, neighbours @ ..] = &told[..] else { panic!() };
-    assert_eq!(neighbours, [(20, [0; 3]), (20, [0; 3])]);
+    assert_eq!(neighbours, [(20, [0; 4]), (20, [0; 4])]);
     // Every request is answered or counted, and the counter says whose fault it was.
     assert_eq!((mine.0 + mine.1[2], mine.1[0], mine.1[1]), (20 * 501, 0, 0));
     assert!(mine.0 >= 600 * 3, "{mine:?}");
@@ -55,7 +55,7 @@ fn h01_one_fsu_cannot_fill_the_pool_whoever_asks() {
     }
     world.run_to(1_000);
     let told = told(&world);
-    assert_eq!(told[1], (50, [0; 3]));
+    assert_eq!(told[1], (50, [0; 4]));
     assert_eq!((told[0].0 + told[0].1[1], told[0].1[0], told[0].1[2]), (2_500, 0, 0));
     assert!((700..=800).contains(&told[0].0), "{told:?}");
 }
@@ -110,7 +110,7 @@ fn h01_one_connection_leaves_the_pool_to_others() {
         world.bytes(other, "[b1]");
     }
     world.run_to(10_000);
-    assert_eq!(told(&world), [(20_000, [0; 3]), (10, [0; 3])]);
+    assert_eq!(told(&world), [(20_000, [0; 4]), (10, [0; 4])]);
 }
 
 #[test]
