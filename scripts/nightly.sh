@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over
-# more seeds, every fuzz target for a while, Miri.
+# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over more
+# seeds, every system call and allocation made to fail, instructions counted, every fuzz target for a while, Miri.
 # nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -27,6 +27,7 @@ need_fuzz() {
 }
 
 need_build_tools
+need valgrind valgrind "instructions are counted with it"
 need_deny
 need_fuzz
 say "advisories, licences, sources"
@@ -37,6 +38,9 @@ PROPTEST_CASES=50000 cargo test --locked --release --test properties --test tran
 
 say "the drivers over a simulated kernel, 100,000 seeds"
 FSU_MOCK_SEEDS=${FSU_MOCK_SEEDS:-100000} cargo test --locked --release --lib driven::with_any
+
+say "every system call and every allocation fails; twice the input, twice the work"
+FSU_MOCK_THOROUGH=1 cargo test --locked --release --test failing --test complexity -- --nocapture
 
 say "fuzz"
 scripts/fuzz.sh "${1:-60}"

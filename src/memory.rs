@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn h13_what_asks_is_told_and_nothing_else_is_changed() {
+    fn hk_what_asks_is_told_and_nothing_else_is_changed() {
         let mut list: Vec<u64> = Vec::new();
         assert!(has_room(&mut list, 3) && list.capacity() >= 3);
         assert!(!has_room(&mut list, usize::MAX / 16));

@@ -114,7 +114,18 @@ fn report(dir: &Path) -> PathBuf {
     copy(&meter(), &dir.join("meter"));
     let config = path("meter");
     let mut mock = program()
-        .args(["run", "--config", &config, "--bind", "127.0.0.1", "--shards", "1", "--performance", "--log-dir", &path("logs")])
+        .args([
+            "run",
+            "--config",
+            &config,
+            "--bind",
+            "127.0.0.1",
+            "--shards",
+            "1",
+            "--performance",
+            "--log-dir",
+            &path("logs"),
+        ])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

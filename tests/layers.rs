@@ -124,6 +124,21 @@ fn unsafe_is_in_one_place() {
     }
 }
 
+/// Of the tests: what a test does with system calls and memory that has no safe call.
+#[test]
+fn unsafe_of_tests_is_in_two_small_files() {
+    for path in files(&root().join("tests"), "rs") {
+        let may = ["tests/failing/kernel.rs", "tests/failing/allocator.rs"].iter().any(|name| path.ends_with(name));
+        let text = std::fs::read_to_string(&path).unwrap();
+        for line in text.lines().filter(|l| !l.trim_start().starts_with("//") && !l.contains('"')) {
+            let word = line.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == "unsafe");
+            assert!(may || !word, "{}: {line}", path.display());
+        }
+        let (blocks, reasons) = (text.matches("unsafe {").count(), text.matches("// SAFETY: ").count());
+        assert!(!may || blocks <= reasons, "{}: {blocks} unsafe, {reasons} reasons", path.display());
+    }
+}
+
 /// A file that is longer wants to be two (CONTRIBUTING.md).
 const LINES_MAX: usize = 700;
 

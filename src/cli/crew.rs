@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn h13_a_shard_that_dies_with_a_question_unseen_is_not_waited_for() {
+    fn hk_a_shard_that_dies_with_a_question_unseen_is_not_waited_for() {
         let (crew, addresses) = crew();
         let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
         centre.send_to(b"anything", addresses[0]).expect("sent");

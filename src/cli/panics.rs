@@ -40,5 +40,9 @@ pub fn log_them() {
 /// What it says.
 fn payload<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     let payload = info.payload();
-    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("")
 }

@@ -121,7 +121,9 @@ impl<T: Send + 'static> Thread<T> {
         match self {
             Self::Glommio(thread, has_begun) => thread.join().map_err(|error| match error {
                 GlommioError::IoError(error) => Died::System(error),
-                _ if !has_begun.load(Ordering::Acquire) => Died::System(io::Error::other("its executor could not start")),
+                _ if !has_begun.load(Ordering::Acquire) => {
+                    Died::System(io::Error::other("its executor could not start"))
+                }
                 error => Died::Panicked(error.to_string()),
             })?,
             Self::Plain(thread) => thread.join().map_err(|_| Died::Panicked("it panicked".to_owned()))?,

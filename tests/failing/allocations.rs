@@ -27,7 +27,7 @@ fn assert_none(wrong: &[String]) {
 }
 
 #[test]
-fn h13_any_allocation_may_fail_at_the_start() {
+fn hk_any_allocation_may_fail_at_the_start() {
     let tree = tree(false);
     let mut wrong = Vec::new();
     plans(|nth, lasting| {
@@ -51,7 +51,7 @@ fn h13_any_allocation_may_fail_at_the_start() {
 
 /// While everybody is asked, and the configuration is read once more.
 #[test]
-fn h13_any_allocation_may_fail_while_serving_and_at_a_reload() {
+fn hk_any_allocation_may_fail_while_serving_and_at_a_reload() {
     let tree = tree(false);
     let mut wrong = Vec::new();
     let (mut running, mut more): (Option<(Program, Centre)>, bool) = (None, false);
@@ -97,7 +97,7 @@ fn h13_any_allocation_may_fail_while_serving_and_at_a_reload() {
 
 /// Replies that wait are kept for 4 s; without memory for more of them the others are refused and counted, and served again when some have left.
 #[test]
-fn h13_without_memory_to_grow_replies_are_refused_and_counted() {
+fn hk_without_memory_to_grow_replies_are_refused_and_counted() {
     let tree = tree(false);
     let mut program = Program::plain(&tree, &["--shards", "1", "--driver", "poll"]);
     program.until(&["ready"]).unwrap_or_else(|| panic!("nothing fails: {:?}", program.said));
@@ -116,8 +116,7 @@ fn h13_without_memory_to_grow_replies_are_refused_and_counted() {
         assert!(ended.said.iter().any(|(_, line)| line.starts_with("fsu-mock: no memory")), "{:?}", ended.said);
         return;
     }
-    let stats: serde_json::Value =
-        serde_json::from_slice(&std::fs::read(tree.path("stats.json")).unwrap()).unwrap();
+    let stats: serde_json::Value = serde_json::from_slice(&std::fs::read(tree.path("stats.json")).unwrap()).unwrap();
     let totals = &stats["totals"];
     let count = |key: &str| totals.pointer(key).and_then(serde_json::Value::as_u64).unwrap();
     assert!(count("/dropped/no_memory") > 0, "{sent} asked: {totals:#}");

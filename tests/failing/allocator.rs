@@ -56,7 +56,11 @@ fn obey() {
         let nth = line[..8].iter().fold(0, |n, digit| n * 10 + i64::from(digit - b'0'));
         LEFT.store(-1, Ordering::Relaxed);
         if nth == 0 {
-            let told: &[u8] = if HAS_FAILED.load(Ordering::Relaxed) { b"allocations: failed\n" } else { b"allocations: none failed\n" };
+            let told: &[u8] = if HAS_FAILED.load(Ordering::Relaxed) {
+                b"allocations: failed\n"
+            } else {
+                b"allocations: none failed\n"
+            };
             let _ = rustix::io::write(std::io::stderr(), told);
         } else {
             HAS_FAILED.store(false, Ordering::Relaxed);

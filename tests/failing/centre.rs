@@ -191,12 +191,16 @@ impl Centre {
     /// Asks for so many replies of each that leave after 4 s, from a socket of their own; how many requests left.
     pub(crate) fn ask_for_late_replies(&self, many: usize) -> usize {
         let mut sent = 0;
-        let asks: Vec<_> = self.datagrams.iter().map(|asked| {
-            let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
-            socket.connect(asked.socket.peer_addr().expect("connected")).expect("a local address");
-            let frame = meter(1, 4, &[]);
-            (socket, asked.id.map_or_else(|| frame.clone(), |id| request(id, [1, 1], &frame)))
-        }).collect();
+        let asks: Vec<_> = self
+            .datagrams
+            .iter()
+            .map(|asked| {
+                let socket = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+                socket.connect(asked.socket.peer_addr().expect("connected")).expect("a local address");
+                let frame = meter(1, 4, &[]);
+                (socket, asked.id.map_or_else(|| frame.clone(), |id| request(id, [1, 1], &frame)))
+            })
+            .collect();
         for _ in 0..many {
             for (socket, bytes) in &asks {
                 sent += usize::from(socket.send(bytes).is_ok());

@@ -48,9 +48,9 @@ fn name(way: Way, phase: &str, plan: Plan) -> String {
 pub(crate) fn judge(what: &str, ended: Result<Ended, String>, wrong: &mut Vec<String>) {
     match ended {
         Ok(ended) => {
-            if std::env::var_os("N_TRACE").is_some() { eprintln!("{what}: {:?} {:?}", ended.status, ended.said.iter().filter(|(e, _)| *e).map(|(_, l)| l).collect::<Vec<_>>()); }
             if let Some(fault) = ended.fault() {
-                let said: Vec<&str> = ended.said.iter().filter(|(is_error, _)| *is_error).map(|(_, line)| line.as_str()).collect();
+                let said: Vec<&str> =
+                    ended.said.iter().filter(|(is_error, _)| *is_error).map(|(_, line)| line.as_str()).collect();
                 wrong.push(format!("{what}: {fault}; it said: {}", said[said.len().saturating_sub(12)..].join(" | ")));
             }
         }
@@ -62,8 +62,11 @@ pub(crate) fn judge(what: &str, ended: Result<Ended, String>, wrong: &mut Vec<St
 fn started(tree: &Tree, way: Way, class: &'static Class, logs: bool, plan: Option<Plan>) -> io::Result<Program> {
     let ledger = tree.path("ledger.jsonl").display().to_string();
     let mut args = way.args.to_vec();
-    if logs || is_thorough() { args.extend(["--fault-ledger", &ledger]) } else { args.push("--performance") }
-    if std::env::var_os("N_TRACE").is_some() { eprintln!("start {plan:?}"); }
+    if logs || is_thorough() {
+        args.extend(["--fault-ledger", &ledger])
+    } else {
+        args.push("--performance")
+    }
     Program::start(tree, &args, class, way.forbidden, plan)
 }
 

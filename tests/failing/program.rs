@@ -94,7 +94,8 @@ impl Orders {
 /// What the program is started with.
 fn arguments(tree: &Tree, more: &[&str]) -> Vec<String> {
     let path = |name: &str| tree.path(name).display().to_string();
-    let args = ["run".to_owned(), "--config".to_owned(), path("sys_config.json"), "--stats".to_owned(), path("stats.json")];
+    let args =
+        ["run".to_owned(), "--config".to_owned(), path("sys_config.json"), "--stats".to_owned(), path("stats.json")];
     args.into_iter().chain(more.iter().map(|&arg| arg.to_owned())).collect()
 }
 
@@ -200,7 +201,9 @@ impl Program {
     /// From now on it may have so many bytes more than it has (`ulimit -d`: what it only reserves does not count).
     pub(crate) fn limit_memory(&self, more: u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
-        let size = status.lines().find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let size = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmData:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         let limit = Some(size.expect("a number") * 1_024 + more);
         let limit = Rlimit { current: limit, maximum: limit };
         prlimit(Some(Pid::from_child(&self.child)), Resource::Data, limit).expect("it is ours");
@@ -313,12 +316,7 @@ impl Drop for Program {
 }
 
 impl Supervisor {
-    fn new(
-        listener: Listener,
-        orders: Arc<Mutex<Orders>>,
-        starter: Arc<AtomicU32>,
-        forbidden: &'static [i64],
-    ) -> Self {
+    fn new(listener: Listener, orders: Arc<Mutex<Orders>>, starter: Arc<AtomicU32>, forbidden: &'static [i64]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (ordered, stopped) = (orders.clone(), stop.clone());
         let thread = std::thread::spawn(move || {
@@ -326,7 +324,8 @@ impl Supervisor {
                 let Ok(call) = listener.next() else { return };
                 let Some(call) = call else { continue };
                 let is_ours = call.thread == starter.load(Ordering::Acquire);
-                let errno = if is_ours { 0 } else { ordered.lock().expect("nobody panics with it").of(call, forbidden) };
+                let errno =
+                    if is_ours { 0 } else { ordered.lock().expect("nobody panics with it").of(call, forbidden) };
                 listener.answer(call, errno);
             }
         });
