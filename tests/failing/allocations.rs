@@ -73,7 +73,7 @@ fn hk_any_allocation_may_fail_while_serving_and_at_a_reload() {
         } else if lasting {
             std::thread::sleep(Duration::from_millis(30));
         }
-        if went == Ok(true) && !(lasting && !reloads) {
+        if went == Ok(true) && (reloads || !lasting) {
             went = centre.round(&mut program);
         }
         let failed = program.spare_allocations();
