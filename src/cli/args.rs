@@ -628,6 +628,21 @@ mod tests {
     }
 
     #[test]
+    fn limit_gather_us_is_what_run_takes() {
+        let check = |words: &[&str], expected: Option<u32>| {
+            let cli = Cli::try_parse_from(["fsu-mock", "run"].iter().chain(words));
+            let got = cli.ok().map(|cli| match cli.command {
+                Command::Run(args) => args.gather_us,
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(got, expected, "{words:?}");
+        };
+        check(&[], Some(50));
+        check(&["--gather-us", "1000"], Some(1_000));
+        check(&["--gather-us", "1001"], None);
+    }
+
+    #[test]
     fn arguments_of_explain() {
         let words = ["--now", "2026-01-12 11:17:30", "--as", "inner,reply", "--cmd", "01", "FF", "FE"];
         let cli = Cli::try_parse_from(["fsu-mock", "explain", "--fsu", "a"].into_iter().chain(words));

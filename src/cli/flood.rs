@@ -179,18 +179,24 @@ fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
 
 /// A whole file, `-` being standard input.
 fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
-    let input: io::Result<Box<dyn Read>> = if path == Path::new("-") {
-        Ok(Box::new(io::stdin().lock()))
+    let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
+        Ok((Box::new(io::stdin().lock()), 0))
     } else {
-        File::open(path).map(|file| Box::new(file) as Box<dyn Read>)
+        // What a file says of its length saves reading one that is too long.
+        File::open(path).map(|file| {
+            let bytes = file.metadata().map_or(0, |data| data.len());
+            (Box::new(file) as Box<dyn Read>, bytes)
+        })
     };
-    let mut text = String::new();
-    let read = input.and_then(|input| input.take(bytes_max + 1).read_to_string(&mut text));
-    read.map_err(|error| usage(format!("{} cannot be read: {error}", path.display())))?;
-    if text.len() as u64 > bytes_max {
-        return Err(usage(format!("{} is longer than {bytes_max} bytes", path.display())));
+    let too_long = || usage(format!("{} is longer than {bytes_max} bytes", path.display()));
+    let unread = |error| usage(format!("{} cannot be read: {error}", path.display()));
+    let (input, bytes) = input.map_err(unread)?;
+    if bytes > bytes_max {
+        return Err(too_long());
     }
-    Ok(text)
+    let mut text = String::new();
+    input.take(bytes_max + 1).read_to_string(&mut text).map_err(unread)?;
+    if text.len() as u64 > bytes_max { Err(too_long()) } else { Ok(text) }
 }
 
 /// What `--values` says for these FSUs. All that is wrong in it goes to stderr.

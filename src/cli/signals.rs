@@ -1,6 +1,6 @@
 //! Signals, on a thread of their own.
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
@@ -58,17 +58,13 @@ fn meaning(since_first_ms: Option<u128>) -> Stop {
 /// The system refuses a handler or a thread.
 pub fn listen() -> io::Result<Receiver<Asked>> {
     let all = [Heard::new(SIGTERM)?, Heard::new(SIGINT)?, Heard::new(SIGHUP)?];
-    let (sender, receiver) = bounded(WAITING_MAX);
+    let (sender, receiver) = waiting();
     std::thread::Builder::new().name("signals".into()).spawn(move || {
         let mut first: Option<Instant> = None;
         loop {
             let signal = next(&all);
             match signal {
-                // The last place is a stop's; a further reload adds nothing to those that wait.
-                SIGHUP if sender.len() + 1 >= WAITING_MAX => {}
-                SIGHUP => {
-                    let _ = sender.try_send(Asked::Reload);
-                }
+                SIGHUP => reload(&sender),
                 _ => match meaning(first.map(|first| first.elapsed().as_millis())) {
                     Stop::First => {
                         first = Some(Instant::now());
@@ -121,6 +117,18 @@ fn next(all: &[Heard]) -> i32 {
     }
 }
 
+/// Where signals wait to be looked at.
+fn waiting() -> (Sender<Asked>, Receiver<Asked>) {
+    bounded(WAITING_MAX)
+}
+
+/// A reload was asked for. The last place is a stop's; a further reload adds nothing to those that wait.
+fn reload(sender: &Sender<Asked>) {
+    if sender.len() + 1 < WAITING_MAX {
+        let _ = sender.try_send(Asked::Reload);
+    }
+}
+
 /// Has a file that is as large as this process may make one (`ulimit -f`) refuse what is written, as a full disk does, instead of
 /// ending the process: without a handler, SIGXFSZ does.
 ///
@@ -138,6 +146,15 @@ pub fn name(signal: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limit_waiting_max_a_stop_has_a_place() {
+        let (sender, receiver) = waiting();
+        (0..20).for_each(|_| reload(&sender));
+        assert!(sender.try_send(Asked::Stop(SIGTERM)).is_ok() && sender.try_send(Asked::Stop(SIGTERM)).is_err());
+        let reloads = receiver.try_iter().filter(|asked| matches!(asked, Asked::Reload)).count();
+        assert_eq!(reloads, 7);
+    }
 
     #[test]
     fn limit_repeat_ms_a_repeat_is_no_second_signal() {

@@ -120,7 +120,13 @@ impl Sockets {
 
     /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::log::ON_STDOUT`].
     pub fn log(&self, fleet: &Fleet, target: &str) {
-        let mut lines = 0;
+        for line in self.listening(fleet) {
+            log::info!(target: target, "{line}");
+        }
+    }
+
+    fn listening(&self, fleet: &Fleet) -> Vec<String> {
+        let (mut told, mut lines) = (Vec::new(), 0);
         for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
             let fsus = || fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport);
             let mut names = fsus().map(|(fsu, _)| &fsu.name);
@@ -131,19 +137,21 @@ impl Sockets {
                 lines += 1;
                 if lines <= LISTENING_LINES_MAX {
                     let last = last.map(|last| format!(" … {last}")).unwrap_or_default();
-                    log::info!(target: target, "listening {first}{last} {} {range}", transport.name());
+                    told.push(format!("listening {first}{last} {} {range}", transport.name()));
                 }
             }
         }
         if lines > LISTENING_LINES_MAX {
-            log::info!(target: target, "listening at {} more", count(lines - LISTENING_LINES_MAX, "address"));
+            told.push(format!("listening at {} more", count(lines - LISTENING_LINES_MAX, "address")));
         }
+        told
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::stats::tests::fleet;
 
     #[test]
     fn n20_a_system_without_ipv6_is_told_of() {
@@ -160,6 +168,21 @@ mod tests {
         check("[::1]:9000", libc::EADDRNOTAVAIL, "no interface of this machine has that address");
         check("[::]:9000", libc::EADDRINUSE, "the address is in use");
         check("127.0.0.1:9000", libc::EINVAL, "Invalid argument");
+    }
+
+    #[test]
+    fn limit_listening_lines_max_more_are_counted() {
+        let lines = |n: u16| {
+            let mut fleet = fleet();
+            fleet.fsus = (0..n).map(|_| super::super::stats::tests::fleet().fsus.swap_remove(0)).collect();
+            // No two ports in a row: a line each.
+            let addresses = (0..n).map(|i| SocketAddr::from(([127, 0, 0, 1], 10_000 + 2 * i))).collect();
+            Sockets { bound: Vec::new(), addresses, receive_buffer_bytes: None }.listening(&fleet)
+        };
+        let all = lines(1_000);
+        assert_eq!((all.len(), all[999].ends_with(":11998")), (1_000, true), "{}", all[999]);
+        let more = lines(1_003);
+        assert_eq!((more.len(), &*more[1_000]), (1_001, "listening at 3 addresses more"));
     }
 
     #[test]

@@ -186,6 +186,7 @@ pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table
 
 #[cfg(test)]
 mod tests {
+    use crate::cli::stats::FsuStats;
     use crate::cli::stats::tests::stats;
     use crate::lateness::Lateness;
 
@@ -202,6 +203,19 @@ mod tests {
         assert!(!text.contains("p50"), "{text}");
         stats.lateness = Lateness { replies: 1, p50_us: 7, ..Lateness::default() };
         assert!(stats.tables().contains("p50 7 us"), "{text}");
+    }
+
+    #[test]
+    fn limit_fsus_printed_max_a_line_each_or_none() {
+        let mut stats = stats();
+        let one = stats.fsus[0].clone();
+        let mut lines = |count: usize| {
+            stats.fsus = (0..count).map(|n| FsuStats { name: format!("fsu{n}"), ..one.clone() }).collect();
+            let text = stats.tables();
+            text.lines().filter(|line| line.trim().starts_with("fsu")).count()
+        };
+        assert_eq!(lines(20), 20);
+        assert_eq!(lines(21), 0);
     }
 
     #[test]

@@ -166,6 +166,44 @@ mod tests {
     }
 
     #[test]
+    fn limit_entries_max_files_of_one_directory() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let read = dir.path().join("read.json");
+        std::fs::write(&read, "1").expect("written");
+        (0..10_100).for_each(|n| std::fs::write(dir.path().join(format!("{n}.json")), "").expect("written"));
+        let mut watch = Watch::new(vec![read.clone()]).expect("a watcher");
+        // The file that was read is looked at in any case.
+        assert!((10_000..=10_001).contains(&watch.prints.len()), "{}", watch.prints.len());
+        std::fs::write(&read, "23").expect("written");
+        watch.happened().recv_timeout(PATIENCE).expect("something happened");
+        assert!(watch.has_changed());
+    }
+
+    /// A directory in which something happens all the time is looked at all the same.
+    #[test]
+    fn limit_rest_max_a_change_without_rest_is_seen() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (changing, file) = (std::sync::atomic::AtomicBool::new(true), dir.path().join("a.json"));
+        let mut watch = Watch::new(vec![file.clone()]).expect("a watcher");
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let deadline = Instant::now() + PATIENCE;
+                for number in 0u64.. {
+                    if !changing.load(std::sync::atomic::Ordering::Relaxed) {
+                        break;
+                    }
+                    assert!(Instant::now() < deadline, "it is not looked at");
+                    std::fs::write(&file, number.to_string()).expect("written");
+                    std::thread::sleep(REST / 10);
+                }
+            });
+            watch.happened().recv_timeout(PATIENCE).expect("something happened");
+            assert!(watch.has_changed());
+            changing.store(false, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
     fn a_directory_that_comes_later_is_watched_then() {
         let dir = tempfile::tempdir().expect("a directory");
         let mut watch = Watch::new(vec![dir.path().join("below/b.json")]).expect("a watcher");

@@ -11,6 +11,8 @@ pub mod html;
 pub mod judge;
 pub mod lane;
 pub mod left_out;
+#[cfg(test)]
+mod limits;
 pub mod live;
 pub mod machine;
 pub mod mark;

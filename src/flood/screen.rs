@@ -33,6 +33,18 @@ impl Screen {
         let terminal = ratatui::try_init()?;
         Ok(Self { terminal: Some(terminal), rates: Vec::new(), latencies: Vec::new(), before: Vec::new() })
     }
+
+    /// Keeps a second for the curves.
+    fn remember(&mut self, second: &Second) {
+        for (history, value) in
+            [(&mut self.rates, second.per_s()[1].round() as u64), (&mut self.latencies, second.p99_us as u64)]
+        {
+            if history.len() >= HISTORY_MAX {
+                history.remove(0);
+            }
+            history.push(value);
+        }
+    }
 }
 
 impl Drop for Screen {
@@ -43,14 +55,7 @@ impl Drop for Screen {
 
 impl Show for Screen {
     fn second(&mut self, options: &Options, second: &Second, look: &Look) {
-        for (history, value) in
-            [(&mut self.rates, second.per_s()[1].round() as u64), (&mut self.latencies, second.p99_us as u64)]
-        {
-            if history.len() >= HISTORY_MAX {
-                history.remove(0);
-            }
-            history.push(value);
-        }
+        self.remember(second);
         let vendors = vendors(options, &look.rows, &self.before);
         self.before.clone_from(&look.rows);
         let (rates, latencies) = (&self.rates, &self.latencies);
@@ -174,4 +179,21 @@ fn vendors(options: &Options, rows: &[Counts], before: &[Counts]) -> Table<'stat
     let head = Row::new(std::iter::once(Cell::from("vendor")).chain(names));
     let widths = [Constraint::Min(12)].into_iter().chain([Constraint::Length(12); 5]);
     Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_history_max_the_oldest_second_goes() {
+        let mut screen = Screen { terminal: None, rates: Vec::new(), latencies: Vec::new(), before: Vec::new() };
+        for second in 0..=400u32 {
+            let kept = (screen.latencies.len(), screen.rates.len());
+            assert_eq!(kept, (second as usize, second as usize));
+            screen.remember(&Second { p99_us: second.into(), ..Second::default() });
+        }
+        assert_eq!((screen.latencies.len(), screen.rates.len()), (400, 400));
+        assert_eq!((screen.latencies[0], screen.latencies[399]), (1, 400));
+    }
 }

@@ -401,6 +401,29 @@ mod tests {
     }
 
     #[test]
+    fn limit_spare_bytes_max_of_emptied_buffers() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = DeviceLog::new(dir.path(), STARTED.into(), 0, 0, OPEN_FILES_MIN);
+        let fsus: Vec<Fsu> = (0..520).map(|n| fsu(&format!("f{n}"), Transport::Udp)).collect();
+        let half = vec![b'x'; 32 << 10];
+        // A byte more than half of what the buffer then has room for.
+        let grow = |log: &mut DeviceLog, number: u32| {
+            append(log, number, &fsus[number as usize], &half);
+            append(log, number, &fsus[number as usize], b"x");
+        };
+        (0..500).for_each(|number| grow(&mut log, number));
+        log.flush();
+        assert_eq!(log.spare_bytes, 500 * (64 << 10));
+        // All of them are in use, for nearly nothing, while others gather more.
+        (0..500).for_each(|number| append(&mut log, number, &fsus[number as usize], b"x"));
+        assert_eq!(log.spare_bytes, 0);
+        (500..520).for_each(|number| grow(&mut log, number));
+        log.flush();
+        assert_eq!(log.spare_bytes, 512 * (64 << 10));
+        assert_eq!(log.spare.iter().map(Vec::capacity).sum::<usize>(), 32 << 20);
+    }
+
+    #[test]
     fn a_full_disk_costs_records_and_says_so_when_it_has_room_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(DIR).join(format!("a_udp_{STARTED}.log"));

@@ -445,6 +445,25 @@ mod tests {
     }
 
     #[test]
+    fn limit_ledger_queue_bytes_and_log_queue_bytes_are_full_of_so_many() {
+        let full_of = |skip_device_log: bool, put: fn(&mut Tap) -> bool| {
+            let mut fleet = super::super::testing::fleet(std::path::Path::new("unused"), vec![]);
+            fleet.performance.skip_device_log = skip_device_log;
+            let config = super::super::LoggerConfig::of(&fleet);
+            let wanted = Wanted { device_log: config.device_log, ledger: true, codec: false };
+            let (mut tap, _source) = pair(wanted, config.queue_bytes, 1, OnFull::Drop, std::thread::current());
+            std::iter::from_fn(|| put(&mut tap).then_some(())).count()
+        };
+        // A fault is 59 bytes there.
+        assert_eq!(full_of(true, |tap| tap.fault(0, 5, FaultKind::Drop, Place::default())), (4 << 20) / 59);
+        let record = |tap: &mut Tap| {
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            tap.record(Kind::Reply, 0, peer, 5, &[About::UNKNOWN], &[0; 60])
+        };
+        assert_eq!(full_of(false, record), (32 << 20) / (41 + 19 + 60));
+    }
+
+    #[test]
     fn limit_gone_told_max() {
         let told = |gone: usize| {
             let (mut tap, _source) = pair(BOTH, 100, gone, OnFull::Drop, std::thread::current());

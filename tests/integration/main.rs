@@ -23,6 +23,7 @@ mod homes;
 mod ipv6;
 mod lateness;
 mod ledger;
+mod limits;
 mod logs;
 mod mutual;
 mod reload;

@@ -111,7 +111,7 @@ fn a_record_larger_than_a_turn_is_written_whole() {
 }
 
 #[test]
-fn what_an_open_tap_accepted_is_written_too() {
+fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
     let dir = tempfile::tempdir().unwrap();
     let handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
     let mut tap = handle.tap(0, 1);
@@ -233,7 +233,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
 }
 
 #[test]
-fn limit_epochs_max_a_logger_that_is_far_behind_takes_no_more_fleets() {
+fn limit_epochs_max_and_catch_up_max_a_logger_that_is_far_behind_takes_no_more_fleets() {
     let dir = tempfile::tempdir().unwrap();
     let mut handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
     let tap = handle.tap(0, 1);

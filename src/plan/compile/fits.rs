@@ -260,3 +260,20 @@ fn largest_item(item: &TimeItem) -> String {
         TimeItem::DayOfYear => "366".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_texts_bytes_max_of_many_choices_the_first_are_tried() {
+        let tried = |beside: usize, choices: usize| {
+            let choice = Part::Choice((0..choices).map(|n| format!("{n:04}").into()).collect());
+            let parts = [Part::Literal("x".repeat(beside).into()), choice];
+            Texts::of(&parts, 0).all().count()
+        };
+        // 1 MiB is 1,024 texts of 1,024 bytes; the longest is tried in any case.
+        assert_eq!((tried(1_020, 1_024), tried(1_020, 1_025), tried(1_020, 2_000)), (1_024, 1_025, 1_025));
+        assert_eq!((tried(0, 2_000), tried(1 << 20, 2_000)), (2_000, 1));
+    }
+}

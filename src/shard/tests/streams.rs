@@ -28,6 +28,31 @@ fn any_split_is_answered_alike() {
 }
 
 #[test]
+fn limit_fired_max_timers_of_a_turn() {
+    let mut world = world(|_| {});
+    let id = world.connect(1);
+    world.bytes(id, &"[a1]".repeat(130));
+    world.io.ms = 10;
+    let now = world.now();
+    assert!(world.serve.on_tick(now, &mut world.io), "there is more to do");
+    assert_eq!(world.text().len(), 128);
+    assert!(!world.serve.on_tick(now, &mut world.io));
+    assert_eq!(world.text().len(), 130);
+}
+
+#[test]
+fn limit_spare_buffers_max_of_started_frames() {
+    let mut world = world(|_| {});
+    let ids: Vec<ConnId> = (1..=66).map(|port| world.connect(port)).collect();
+    for part in ["[a", "0]"] {
+        for &id in &ids {
+            world.bytes(id, part);
+        }
+    }
+    assert_eq!((world.text().len(), world.serve.buffers.spare.len()), (66, 64));
+}
+
+#[test]
 fn replies_to_one_read_leave_with_one_write() {
     let mut world = world(|_| {});
     let id = world.connect(1);

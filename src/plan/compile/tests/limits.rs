@@ -1,7 +1,9 @@
 //! Limits of configuration files, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
+use super::super::{expr, field};
 use super::{check, files, told_by};
+use crate::config::near;
 use serde_json::{Value, json};
 
 /// `at` that many `one`s the file is right, one more is told with this line.
@@ -328,4 +330,64 @@ fn limit_grown_max() {
     assert_eq!(lines(&json!({"default.json": rule("${reg(b)}$")})), [""; 0]);
     let told = lines(&json!({"default.json": rule("${reg(b)}$x")})).concat();
     assert!(told.ends_with("`${reg(b)}$` may be 4096 bytes long, and the field holds 60"), "{told}");
+}
+
+#[test]
+fn limit_known_names_max_more_are_not_listed() {
+    let check = |count: usize, more: &str| {
+        let names: Vec<String> = (0..count).map(|n| format!("q{n}")).collect();
+        let expected = format!(" (known: {}{more})", names[..count.min(64)].join(", "));
+        // As long as nothing that it may be a misspelling of.
+        assert_eq!(field::known("xxxxxxxxxxxx", names.iter().map(String::as_str)), expected);
+    };
+    check(64, "");
+    check(65, ", ...");
+}
+
+#[test]
+fn limit_names_max_and_looks_max_names_that_may_be_meant() {
+    let (other, meant) = ("q", "level");
+    let found = |before: usize| {
+        let names = std::iter::repeat_n(other, before).chain([meant]);
+        expr::nearest("levle", names)
+    };
+    let told = " (did you mean `level`?)";
+    near::reset();
+    assert_eq!((found(999), found(1_000)), (told.to_owned(), String::new()));
+    near::reset();
+    for number in 0..199 {
+        assert_eq!(found(999), told, "{number}");
+    }
+    // 1,000 are left, and then none.
+    assert_eq!((found(999), found(0)), (told.to_owned(), String::new()));
+    near::reset();
+    assert_eq!(found(0), told);
+}
+
+/// Commands of one key, each with its values in eight bytes: a third of them shares any of those.
+fn of_one_key(count: usize) -> Vec<Value> {
+    let entry = |number: usize| {
+        let field = |place: u32| {
+            let value = format!("{:02X}", number / 3usize.pow(place) % 3);
+            json!({"name": format!("f{place}"), "length": 1, "value": value, "match": true})
+        };
+        json!({"data_frame_type": "01", "req_data_list": (0..8).map(field).collect::<Vec<_>>(), "resp_data_list": []})
+    };
+    (0..count).map(entry).collect()
+}
+
+#[test]
+fn limit_same_key_compared_max_of_many_the_last_are_not_compared() {
+    let told = |count: usize| {
+        let mut entries = of_one_key(count);
+        // The same as the first.
+        entries.push(entries[0].clone());
+        let mut t = files()["t.json"].take();
+        t["protocol"]["data_frame"] = entries.into();
+        let lines = lines(&json!({"t.json": t, "default.json": {}}));
+        lines.iter().filter(|line| line.contains("has the same key")).count()
+    };
+    assert_eq!(told(500), 1);
+    // A third of 6,000 for each, half of them before it: 6,000,000.
+    assert_eq!(told(6_000), 0);
 }
