@@ -114,6 +114,11 @@ enum Command {
     Stop,
 }
 
+/// Where commands wait.
+fn commands() -> (Sender<Command>, Receiver<Command>) {
+    bounded(COMMANDS_MAX)
+}
+
 /// The logger thread. [`LoggerHandle::stop`] ends it; so does dropping the handle, which does not wait.
 #[derive(Debug)]
 pub struct LoggerHandle {
@@ -149,7 +154,7 @@ impl Logger {
         let stamp = Stamp::new(zone.clone());
         let started = stamp.file_name_part(start_unix_ms);
         let (system, system_writer) = system::pair(plan, Stamp::new(zone), config.stderr);
-        let (commands, receiver) = bounded(COMMANDS_MAX);
+        let (commands, receiver) = commands();
         let oldest = Arc::new(AtomicU32::new(0));
         let mut worker = Worker {
             device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max, config.open_files_max),

@@ -21,7 +21,7 @@ const BATCH: u64 = 8;
 /// After a turn with so many the next wait is at once: there may be much to do.
 const TURN_MAX: usize = 16;
 /// Nor is it waited for more where so many are there already.
-pub(super) const READY_MAX: usize = 4;
+const READY_MAX: usize = 4;
 /// Fewer requests than this share of those without it: it is what keeps them away.
 const SHARE: (u64, u64) = (7, 8);
 /// Windows after which one without is compared again: some 1.6 % of the time.
@@ -119,6 +119,12 @@ impl Gather {
     }
 }
 
+/// Whether so few requests are there already that more are waited for.
+#[inline]
+pub(super) fn is_few(ready: usize) -> bool {
+    ready < READY_MAX
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +190,11 @@ mod tests {
         check(|_| (20, 60));
         let mut off = Peers { gather: Gather::new(Duration::ZERO, 0), now_us: 0 };
         assert_eq!(off.run(5, |_| (1, 10)).0, 0, "it was not asked for");
+    }
+
+    #[test]
+    fn limit_ready_max_where_so_many_are_there_nothing_is_gathered() {
+        assert_eq!([0, 3, 4, 9].map(is_few), [true, true, false, false]);
     }
 
     #[test]

@@ -170,7 +170,7 @@ where
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
     let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
     let woken = Arc::clone(&wake);
-    let (commands, receiver) = bounded(COMMANDS_MAX);
+    let (commands, receiver) = commands();
     let task = move || async move {
         let mut base = Base::new(sockets, woken, tuning.gso);
         let now = base.watch.now();
@@ -188,6 +188,11 @@ where
     };
     let thread = Thread::start(executor, index, cpu, task)?;
     Ok(Handle { index, commands, wake, thread })
+}
+
+/// Where commands wait.
+fn commands() -> (Sender<Command>, Receiver<Command>) {
+    bounded(COMMANDS_MAX)
 }
 
 impl Handle {
@@ -241,5 +246,17 @@ impl Handle {
         if self.commands.send(command).is_ok() {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_commands_max_of_a_shard() {
+        let (sender, _receiver) = commands();
+        let taken = (0..20).filter(|_| sender.try_send(Command::Drain).is_ok()).count();
+        assert_eq!(taken, 16);
     }
 }

@@ -4,6 +4,9 @@
 //! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
 //! it is preempted before it ran anything. On a plain thread it waits for the epoll set itself, to the microsecond.
 
+#[cfg(test)]
+mod limits;
+
 use super::base::DriverIo;
 use super::bind::Bound;
 use super::executor::{Executor, wait_readable};
@@ -65,7 +68,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
     pub(super) async fn run(mut self, executor: Executor) -> io::Result<Ended> {
-        let mut events = vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS];
+        let mut events = events();
         let mut readiness = Readiness::new();
         loop {
             self.turn.read_clock_if_due(&mut self.io);
@@ -218,6 +221,11 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             None => {}
         }
     }
+}
+
+/// Room for what one call takes.
+fn events() -> Vec<Event> {
+    vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS]
 }
 
 /// Nothing is there now.

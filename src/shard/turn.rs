@@ -3,7 +3,7 @@
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
 use super::executor::Executor;
-use super::gather::{Gather, READY_MAX};
+use super::gather::{Gather, is_few};
 use super::handle::Command;
 use super::handle::Ended;
 use super::io::ConnId;
@@ -196,7 +196,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         io: &mut I,
         ready: impl FnOnce(&mut I) -> io::Result<usize>,
     ) -> io::Result<()> {
-        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && ready(io)? < READY_MAX {
+        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && is_few(ready(io)?) {
             kernel::sleep(self.gather.pause);
             if self.has_streams {
                 self.looks.begins(io.base().watch.mono_ns());

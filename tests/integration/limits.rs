@@ -1,6 +1,7 @@
 //! Limits that only the program as a whole reaches: `limit_NAME`. docs/configuration.md has their list.
 
-use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
+use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end, until};
+use crate::wire::{meter, request};
 use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::process::Command;
@@ -103,4 +104,39 @@ fn limit_parallel_max_sockets_of_ask() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let ended = run.stop();
     assert_eq!((ended.count("/totals/answered"), ended.count("/totals/centres_online")), (300, 256));
+}
+
+/// Device logs of more FSUs than may be open at a time; the others' are opened again when they have something to write.
+#[test]
+fn limit_open_files_max_of_device_logs() {
+    const FSUS: usize = 1_100;
+    let of = |n: usize| fsu(&format!("site{n}"), ID, "udp", &json!({}));
+    let tree = Tree::new(&(0..FSUS).map(of).collect::<Vec<_>>(), &json!({"log": {"on_full": "block"}}));
+    let run = Run::start(&tree, &[]);
+    let centre = std::net::UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    centre.set_read_timeout(Some(PATIENCE)).expect("not zero");
+    let asked = request(ID, [1, 1], &meter(1, 1, &[0, 1]));
+    for n in 0..FSUS {
+        centre.send_to(&asked, run.address(&format!("site{n}"))).expect("sent");
+        centre.recv(&mut [0; 128]).expect("answered");
+    }
+    let open = || {
+        let fds = std::fs::read_dir(format!("/proc/{}/fd", run.pid().as_raw_nonzero())).expect("it runs");
+        let paths = fds.flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        paths.filter(|path| path.parent().is_some_and(|dir| dir.ends_with("logs/devices"))).count()
+    };
+    let written = || std::fs::read_dir(tree.path("logs/devices")).map_or(0, Iterator::count);
+    until("all device logs are there", || written() == FSUS);
+    let (_, most) = getrlimit();
+    // Half of the descriptors to spare, where that is less.
+    let expected = if most.is_none_or(|most| most >= 8_192) { 1_024 } else { open().min(1_024) };
+    assert_eq!(open(), expected, "descriptors: at most {most:?}");
+    let ended = run.stop();
+    assert_eq!(ended.count("/log/device_records_written"), 2 * FSUS as u64);
+}
+
+/// Descriptors that a process may have, and that it may ask for.
+fn getrlimit() -> (Option<u64>, Option<u64>) {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    (limit.current, limit.maximum)
 }

@@ -261,3 +261,10 @@ fn a_reload_changes_the_level() {
     handle.stop();
     assert!(!system_text(dir.path()).contains("before") && system_text(dir.path()).contains("after"));
 }
+
+#[test]
+fn limit_commands_max_of_the_logger() {
+    let (sender, _receiver) = commands();
+    let taken = (0..2_000).filter(|_| sender.try_send(Command::Stop).is_ok()).count();
+    assert_eq!(taken, 1_024);
+}
