@@ -5,6 +5,9 @@
 //! traffic just now it waits in the ring itself, for at most 10 ms; else it parks the executor until the ring signals. On a plain
 //! thread it always waits in the ring.
 
+#[cfg(test)]
+mod limits;
+
 use super::base::DriverIo;
 use super::executor::Executor;
 use super::handle::{Command, Ended};
@@ -69,7 +72,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
             self.turn.let_gather(wait, &mut self.io, ready)?;
             self.io.wait(wait)?;
-            self.io.ring.take(&mut done, COMPLETIONS_MAX);
+            self.take(&mut done);
             let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
             self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
             let mut rest = done.drain(..);
@@ -84,6 +87,12 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         // Connections are closed before the operations on them are ended.
         self.io.wait(Duration::ZERO)?;
         Ok(left)
+    }
+
+    /// Takes what has completed, as far as a turn goes.
+    #[inline]
+    fn take(&mut self, done: &mut Vec<Done>) {
+        self.io.ring.take(done, COMPLETIONS_MAX);
     }
 
     /// Parks the executor until something completes or the end of the time.

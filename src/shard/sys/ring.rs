@@ -1,6 +1,8 @@
 //! io_uring: operations, their completions, and the buffers that the kernel fills.
 
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 pub(in crate::shard) mod simulated;
 
 use super::DATAGRAM_BYTES_MAX;

@@ -315,3 +315,61 @@ fn h08_lines_without_a_message_are_told_by_what_they_are() {
     assert_eq!(frames(FaultKind::Reset), [Struck::Reply as u8]);
     assert!(frames(FaultKind::Drop).is_empty(), "{apart:?}");
 }
+
+/// What a fleet of one FSU tells in an outage from 50 ms on, of these requests at the start.
+fn struck(fsu: Fsu, requests: &[Vec<u8>]) -> Vec<(FaultKind, Struck)> {
+    let Fleet { center, log, performance, .. } = Arc::into_inner(fleet(0, Transport::Udp, |_| {})).unwrap();
+    let outage = Scheduled { from_ms: 50, to_ms: 900, faults: FaultSet { offline: Some(true), ..FaultSet::default() } };
+    let faults = Some(Arc::new(FsuFaults { base: FaultSet::default(), schedule: [outage].into() }));
+    let fsus = vec![Fsu { faults, ..fsu }];
+    let fleet = Arc::new(Fleet { fsus, center, log, performance, allow_amplification: false });
+    let ledger = Ledger::default();
+    let mut shard = Shard::new(&fleet, vec![0], 1, &ledger);
+    for request in requests {
+        shard.request(&fleet, 0, request);
+    }
+    shard.run_to(END_MS);
+    let mut lines = ledger.0.lock().unwrap().clone();
+    lines.sort_by_key(|line| line.3.frame as u8);
+    assert!(lines.iter().all(|line| line.3 == Place::apart(line.3.frame)), "{lines:?}");
+    lines.into_iter().map(|(_, _, kind, place)| (kind, place.frame)).collect()
+}
+
+#[test]
+fn h08_what_comes_due_in_an_outage_is_told_by_what_it_is() {
+    // A reply that is due after it began, and the error reply that waits behind it.
+    let mut late = device(fixed(), 1, 1, true);
+    Arc::get_mut(&mut late).unwrap().rules[0][0].delay = Delay::Fixed(100.0);
+    let fsu = Fsu { transport: Transport::Tcp, ..crate::responder::fixtures::fsu(vec![late]) };
+    let asked = [COMMANDS[0], 0x99].map(|command| frame(&fixed(), 5, command, &[])).concat();
+    let offline = |frame| (FaultKind::Offline, frame);
+    assert_eq!(struck(fsu, &[asked]), [Struck::Reply, Struck::Error, Struck::Connection].map(offline));
+
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/broadcast.json");
+    let vectors: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let files = [
+        (
+            "sys_config.json",
+            serde_json::json!({"fsu_list": [
+                {"fsuname": "a", "fsuid": "3031", "port": 0, "protocol_type": "broadcast", "config_dir": "."}
+            ]}),
+        ),
+        (
+            "fsu_devices.json",
+            serde_json::json!({"device_list": [
+                {"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"}
+            ]}),
+        ),
+        ("t.json", vectors["template"].clone()),
+        ("default.json", serde_json::json!({"31": {"data_bytes": {"bytes": 129}, "delay_ms": 100}})),
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let mut loader = crate::config::load::Loader::new(crate::config::source::Source::Directory);
+    let fleet = crate::plan::compile::compile(&mut loader, &dir.path().join("sys_config.json"));
+    let fsu = fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>())).fsus.remove(0);
+    let asked = hex::decode("FEE0A78A040302010800000031000052").unwrap();
+    assert_eq!(struck(fsu, &[asked]), [Struck::Answer, Struck::Data].map(offline));
+}
