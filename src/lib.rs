@@ -28,5 +28,6 @@ pub mod memory;
 pub mod plan;
 pub mod responder;
 pub mod shard;
+mod sync;
 pub mod unblocked;
 pub mod words;

@@ -6,6 +6,7 @@ use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
 use super::limit::Often;
+use super::queue::{self, Taken};
 use super::record::{Kind, Record, Turn};
 use super::schedule::Schedule;
 use super::stamp::Stamp;
@@ -326,7 +327,7 @@ impl Worker {
                 }
             }
             if idle {
-                std::thread::park_timeout(IDLE_SLEEP);
+                queue::rest(self.queues.iter().map(|queue| &queue.source), IDLE_SLEEP);
             }
         }
     }
@@ -360,11 +361,9 @@ impl Worker {
         let mut busy = false;
         let mut queues = std::mem::take(&mut self.queues);
         queues.retain_mut(|queue| {
-            // Looked at first: after it is true nothing is added.
-            let closed = queue.source.queue.is_abandoned();
-            busy |= queue.take();
+            let Taken { any, ended } = queue.take();
+            busy |= any;
             let readable = self.write_records(queue);
-            let ended = closed && queue.source.queue.is_empty();
             if ended || !readable {
                 self.end_queue(queue, readable);
             }
@@ -394,11 +393,11 @@ impl Worker {
         let mut queues = std::mem::take(&mut self.queues);
         let before = queues.len();
         queues.retain_mut(|queue| {
-            if queue.source.queue.is_abandoned() {
+            if queue.source.is_closed() {
                 return true;
             }
             // What is added from now on is not waited for.
-            for _ in 0..=queue.source.queue.slots() / TURN_BYTES {
+            for _ in 0..=queue.source.waiting() / TURN_BYTES {
                 queue.take();
                 self.write_records(queue);
             }
@@ -496,8 +495,7 @@ impl Worker {
         if !readable || !queue.taken.is_empty() {
             self.system.say(Level::Error, "device log: a shard's queue ended within a record");
         }
-        let untold = queue.source.untold.clone();
-        let Some(left) = untold.get() else { return };
+        let Some(left) = queue.source.left() else { return };
         if let Some(ledger) = &mut self.ledger {
             ledger.lost(u64::from(left.faults));
         }
@@ -576,16 +574,9 @@ impl Worker {
 }
 
 impl Queue {
-    /// Takes up to one turn's bytes; true when there were any.
-    fn take(&mut self) -> bool {
-        let queue = &mut self.source.queue;
-        let len = queue.slots().min(TURN_BYTES);
-        let Ok(chunk) = queue.read_chunk(len) else { return false };
-        let (first, second) = chunk.as_slices();
-        self.taken.extend_from_slice(first);
-        self.taken.extend_from_slice(second);
-        chunk.commit_all();
-        len > 0
+    /// Takes up to one turn's bytes.
+    fn take(&mut self) -> Taken {
+        self.source.take(TURN_BYTES, &mut self.taken)
     }
 }
 

@@ -21,6 +21,7 @@
 //! |---|---|
 //! | [`record`] | a record as bytes |
 //! | [`tap`] | the shard's end |
+//! | `queue` | the queue between the two |
 //! | [`logger`] | the thread |
 //! | `format`, `format_outer`, `format_inner`, `format_about`, `page` | a record as text |
 //! | `codec`, `schedule` | lines of the system log about frames and about faults by time |
@@ -41,6 +42,7 @@ mod ledger;
 mod limit;
 pub mod logger;
 mod page;
+mod queue;
 pub mod record;
 mod rolling;
 mod schedule;

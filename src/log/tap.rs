@@ -1,20 +1,19 @@
 //! The shard's end of device log and fault ledger: copies a record into a bounded queue and returns.
 //!
-//! The queue is a ring of bytes with one writer (the shard) and one reader (the logger thread), so
+//! The queue ([`super::queue`]) is a ring of bytes with one writer (the shard) and one reader (the logger thread), so
 //! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
+use super::queue::{Reader, Writer, queue};
 use super::record::{HEAD_BYTES, Kind, Record, Told, Turn, fault_bytes};
 use crate::plan::fault::{FaultKind, Place};
 use crate::plan::fleet::OnFull;
 use crate::plan::reload::Fate;
 use crate::responder::about::About;
-use rtrb::{Consumer, Producer, RingBuffer};
+use crate::sync::Thread;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
-use std::time::Duration;
 
 /// Bytes of one shard's queue, by default.
 ///
@@ -25,9 +24,6 @@ pub const LOG_QUEUE_BYTES: usize = 32 << 20;
 
 /// The same where there is only a ledger: some 70,000 faults.
 pub const LEDGER_QUEUE_BYTES: usize = 4 << 20;
-
-/// How long a shard sleeps at a time while it waits for room ([`OnFull::Block`]).
-const BLOCK_SLEEP: Duration = Duration::from_micros(200);
 
 /// FSUs that are gone whose losses are told in their own files at one reload; those of more are told as a sum.
 const GONE_TOLD_MAX: usize = 1_024;
@@ -42,9 +38,6 @@ pub(super) struct Left {
     /// A turn that did not reach the queue any more; before those losses.
     pub(super) turn: Option<Turn>,
 }
-
-/// Where it leaves that.
-pub(super) type Untold = Arc<OnceLock<Left>>;
 
 /// What is asked of a tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,13 +58,7 @@ impl Wanted {
 }
 
 /// The logger's end of a tap.
-#[derive(Debug)]
-pub(super) struct Source {
-    /// The queue.
-    pub(super) queue: Consumer<u8>,
-    /// Set when the tap is closed.
-    pub(super) untold: Untold,
-}
+pub(super) type Source = Reader<Left>;
 
 /// Makes both ends of a queue.
 pub(super) fn pair(
@@ -81,23 +68,9 @@ pub(super) fn pair(
     on_full: OnFull,
     logger: Thread,
 ) -> (Tap, Source) {
-    let (mut producer, consumer) = RingBuffer::new(queue_bytes);
-    // A chunk is filled with zeros, and none of it is committed: the queue's memory would grow for as long as the first round takes otherwise.
-    drop(producer.write_chunk(queue_bytes));
-    let untold = Untold::default();
-    let open = Open {
-        queue: producer,
-        capacity: queue_bytes,
-        wanted,
-        lost: vec![0; fsu_count],
-        faults_lost: 0,
-        turn: None,
-        untold: untold.clone(),
-        on_full,
-        logger,
-        level: None,
-    };
-    (Tap { open: Some(open) }, Source { queue: consumer, untold })
+    let (queue, source) = queue(queue_bytes, logger);
+    let open = Open { queue, wanted, lost: vec![0; fsu_count], faults_lost: 0, turn: None, on_full, level: None };
+    (Tap { open: Some(open) }, source)
 }
 
 /// Where a shard puts its device-log records. Owned by its executor.
@@ -110,8 +83,7 @@ pub struct Tap {
 
 #[derive(Debug)]
 struct Open {
-    queue: Producer<u8>,
-    capacity: usize,
+    queue: Writer<Left>,
     /// By FSU: records lost since the last one that was accepted. 4 bytes an FSU.
     lost: Vec<u32>,
     wanted: Wanted,
@@ -119,9 +91,7 @@ struct Open {
     faults_lost: u32,
     /// A change of fleet that the queue had no room for yet.
     turn: Option<Turn>,
-    untold: Untold,
     on_full: OnFull,
-    logger: Thread,
     /// The system log's level, a number; a reload may change it.
     level: Option<Arc<AtomicUsize>>,
 }
@@ -234,42 +204,12 @@ impl Open {
     fn push(&mut self, record: &Record<'_>, abouts: &[About]) -> bool {
         let Some(head) = record.head(abouts.len()) else { return false };
         let len = HEAD_BYTES + abouts.len() * About::BYTES + record.bytes.len();
-        if !self.make_room(len) {
-            return false;
-        }
-        // There is room for all, so nothing fails; the reader waits until the record is whole.
-        let pushed = self.queue.push_entire_slice(&head).is_ok()
-            && abouts.iter().all(|about| self.queue.push_entire_slice(&about.encode()).is_ok())
-            && self.queue.push_entire_slice(record.bytes).is_ok();
-        self.wake_past_half(len);
-        pushed
-    }
-
-    /// Whether `len` bytes fit, having waited for them where that is chosen.
-    fn make_room(&mut self, len: usize) -> bool {
-        if len > self.capacity || self.queue.is_abandoned() {
-            return false;
-        }
-        while self.queue.cached_slots() < len && self.queue.slots() < len {
-            if self.on_full == OnFull::Drop || self.queue.is_abandoned() {
-                return false;
-            }
-            self.logger.unpark();
-            std::thread::sleep(BLOCK_SLEEP);
-        }
-        true
-    }
-
-    /// Wakes the logger when the last `len` bytes took the queue past half full, so once for each time it fills.
-    fn wake_past_half(&mut self, len: usize) {
-        let half = self.capacity / 2;
-        // The cached number is never above the true one, and free of traffic between the cores.
-        if self.queue.cached_slots() < half {
-            let free = self.queue.slots();
-            if free < half && free + len >= half {
-                self.logger.unpark();
-            }
-        }
+        // There is room for all then, so nothing fails; the reader waits until the record is whole.
+        self.queue.push(len, self.on_full == OnFull::Block, |ring| {
+            ring.push_entire_slice(&head).is_ok()
+                && abouts.iter().all(|about| ring.push_entire_slice(&about.encode()).is_ok())
+                && ring.push_entire_slice(record.bytes).is_ok()
+        })
     }
 }
 
@@ -277,9 +217,8 @@ impl Drop for Open {
     fn drop(&mut self) {
         let numbered = (0u32..).zip(&self.lost);
         let lost = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
-        // Set before the queue is abandoned, which happens after this: who sees that sees this. Set only here.
-        let _ = self.untold.set(Left { lost, faults: self.faults_lost, turn: self.turn.take() });
-        self.logger.unpark();
+        // Before the queue is closed, which happens after this: who sees that sees this.
+        self.queue.leave(Left { lost, faults: self.faults_lost, turn: self.turn.take() });
     }
 }
 
@@ -298,10 +237,15 @@ mod tests {
         tap.record(Kind::Received, fsu, peer(), 0, &[], bytes)
     }
 
+    fn taken(source: &mut Source) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        source.take(usize::MAX, &mut bytes);
+        bytes
+    }
+
     /// Takes all whole records: (fsu, lost before, first byte).
     fn drain(source: &mut Source) -> Vec<(u32, u32, u8)> {
-        let mut bytes = vec![0; source.queue.slots()];
-        source.queue.pop_entire_slice(&mut bytes).unwrap();
+        let bytes = taken(source);
         let mut queue = &bytes[..];
         let mut records = Vec::new();
         while let Some(record) = Record::take(&mut queue).unwrap() {
@@ -329,8 +273,8 @@ mod tests {
         }
         put(&mut tap, 2, &[0; 50]);
         tap.close();
-        assert!(source.queue.is_abandoned());
-        assert_eq!(source.untold.get().unwrap().lost, [(1, 3), (2, 1)]);
+        assert!(source.is_closed());
+        assert_eq!(source.left().unwrap().lost, [(1, 3), (2, 1)]);
     }
 
     /// What a queue of 100 bytes holds after a reload that came when it had so many bytes of room.
@@ -348,8 +292,7 @@ mod tests {
         assert!(!put(&mut tap, 2, &[3]), "none of this fleet");
         assert_eq!(drain(&mut source), [(0, 0, 1)]);
         tap.reload(2, &[Fate::Stays(0), Fate::Stays(1)], 2);
-        let mut bytes = vec![0; source.queue.slots()];
-        source.queue.pop_entire_slice(&mut bytes).unwrap();
+        let bytes = taken(&mut source);
         let turn = Record::take(&mut &bytes[..]).unwrap().and_then(|record| Turn::of(&record));
         assert_eq!(turn, Some(Turn { epoch: 2, lost: vec![(1, 1)], lost_more: 0 }));
         assert!(put(&mut tap, 1, &[4]));
@@ -358,7 +301,7 @@ mod tests {
         assert!(put(&mut tap, 0, &[5; 50]));
         tap.reload(3, &[Fate::Gone, Fate::Gone], 0);
         tap.close();
-        assert_eq!(source.untold.get().unwrap().turn, Some(Turn { epoch: 3, lost: vec![], lost_more: 0 }));
+        assert_eq!(source.left().unwrap().turn, Some(Turn { epoch: 3, lost: vec![], lost_more: 0 }));
     }
 
     #[test]
@@ -376,9 +319,7 @@ mod tests {
         let mut records: Vec<(u32, u32, u8)> = Vec::new();
         let mut bytes = Vec::new();
         while records.len() < 100 {
-            let start = bytes.len();
-            bytes.resize(start + source.queue.slots(), 0);
-            source.queue.pop_entire_slice(&mut bytes[start..]).unwrap();
+            source.take(usize::MAX, &mut bytes);
             let mut queue = &bytes[..];
             while let Some(record) = Record::take(&mut queue).unwrap() {
                 records.push((record.fsu, record.lost_before, record.bytes[0]));
@@ -437,7 +378,7 @@ mod tests {
                 read[fsu as usize].extend(vec![None; lost as usize]);
                 read[fsu as usize].push(Some(first));
             }
-            for &(fsu, lost) in &source.untold.get().unwrap().lost {
+            for (fsu, lost) in source.left().unwrap().lost {
                 read[fsu as usize].extend(vec![None; lost as usize]);
             }
             prop_assert_eq!(read, put_in);
