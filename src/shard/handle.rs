@@ -4,6 +4,7 @@ use super::base::{Base, wake_up};
 use super::bind::Bound;
 use super::executor::{Died, Executor, Thread};
 use super::late::Late;
+use super::mail;
 use super::own::Own;
 use super::poll::Driver as PollDriver;
 use super::poll_io::PollIo;
@@ -243,9 +244,9 @@ impl Handle {
 
     /// A shard that has ended is asked in vain, and that is no error.
     fn ask(&self, command: Command) {
-        if self.commands.send(command).is_ok() {
+        mail::send(&self.commands, command, || {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
-        }
+        });
     }
 }
 

@@ -12,7 +12,7 @@
 //! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
 //!   work here. [`sys`]: all that is unsafe, with the system calls ([`sys::calls`]), which drivers make as `kernel`.
-//! - [`bind`], [`handle`]: sockets, and starting a shard. [`executor`]: what runs it.
+//! - [`bind`], [`handle`]: sockets, and starting a shard. `mail`: how commands reach it. [`executor`]: what runs it.
 
 mod base;
 pub mod bind;
@@ -26,6 +26,7 @@ pub mod io;
 pub mod late;
 pub mod local;
 mod look;
+mod mail;
 pub(crate) mod message;
 pub mod notes;
 pub mod outbox;

@@ -11,6 +11,7 @@ use super::kernel;
 use super::late::SENDS_A_STAMP;
 use super::local::Route;
 use super::look::{Left, Looks};
+use super::mail;
 use super::message::{Received, canonical};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
@@ -323,9 +324,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
 
     /// The handle wants something.
     pub(super) fn on_commands(&mut self, io: &mut impl DriverIo) {
-        // Taken off before the commands are, so that none is left without a wake.
-        io.base().clear_wake();
-        while let Ok(command) = self.commands.try_recv() {
+        for command in mail::take(&self.commands, || io.base().clear_wake()) {
             match command {
                 Command::Drain => self.serve.begin_drain(self.now, io),
                 Command::Stop => self.is_stopped = true,

@@ -1,0 +1,64 @@
+//! Commands on their way to a shard: a channel, and something that wakes the shard. Also run under loom (docs/internals/models.md).
+
+use crate::sync::channel::{Receiver, Sender};
+
+/// Sends a command, and wakes whoever takes commands. False: nobody does any more, and the command is dropped, with what it was to
+/// be answered by.
+pub(super) fn send<C>(commands: &Sender<C>, command: C, wake: impl FnOnce()) -> bool {
+    let sent = commands.send(command).is_ok();
+    if sent {
+        wake();
+    }
+    sent
+}
+
+/// The commands that have come. `clear` takes the wake off, before they are taken: none is left without one.
+pub(super) fn take<C>(commands: &Receiver<C>, clear: impl FnOnce()) -> Vec<C> {
+    clear();
+    std::iter::from_fn(|| commands.try_recv().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::channel::{RecvTimeoutError, bounded};
+    use std::cell::Cell;
+    use std::time::Duration;
+
+    #[test]
+    fn a_wake_follows_its_command_and_is_cleared_before_that_is_taken() {
+        let (commands, receiver) = bounded(2);
+        let woken = Cell::new(0);
+        for command in [7, 8] {
+            assert!(send(&commands, command, || woken.set(woken.get() + receiver.len())));
+        }
+        assert_eq!(woken.get(), 1 + 2, "each after its command was there");
+        let there = Cell::new(0);
+        assert_eq!(take(&receiver, || there.set(receiver.len())), [7, 8]);
+        assert_eq!(there.get(), 2);
+        drop(receiver);
+        assert!(!send(&commands, 9, || panic!("nobody is woken")));
+    }
+
+    /// What the models take for granted of the channel.
+    #[test]
+    fn who_asks_a_shard_that_ends_learns_it() {
+        for round in 0..300 {
+            let (commands, receiver) = bounded(1);
+            let shard = std::thread::spawn(move || {
+                let asked = take(&receiver, || {});
+                if round % 2 == 0 {
+                    std::thread::yield_now();
+                }
+                asked.into_iter().for_each(|answer: Sender<u8>| answer.send(1).unwrap());
+            });
+            for _ in 0..3 {
+                let (answer, told) = bounded(1);
+                send(&commands, answer, || {});
+                let told = told.recv_timeout(Duration::from_secs(60));
+                assert_ne!(told, Err(RecvTimeoutError::Timeout));
+            }
+            shard.join().unwrap();
+        }
+    }
+}
