@@ -10,7 +10,7 @@ need_build_tools
 
 # ring_source: where cargo keeps the ring's crate, of the version that the program is built with.
 ring_source() {
-    cargo metadata --format-version 1 --locked | tr '{,' '\n\n' | sed -n 's/^"manifest_path":"\(.*\/rtrb-[0-9.]*\)\/Cargo.toml"$/\1/p' | sed 1q
+    cargo metadata --format-version 1 --locked | tr '{,' '\n' | sed -n 's/^"manifest_path":"\(.*\/rtrb-[0-9.]*\)\/Cargo.toml"$/\1/p' | sed 1q
 }
 
 # The ring as it is, but for whose atomics it uses.

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over more
-# seeds, every system call and allocation made to fail, instructions counted, every fuzz target for a while, Miri.
+# seeds, every system call and allocation made to fail, instructions counted, every fuzz target for a while, Miri, models with larger
+# bounds.
 # nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -47,5 +48,8 @@ scripts/fuzz.sh "${1:-60}"
 
 say "miri"
 scripts/miri.sh
+
+say "models"
+MODELS_LARGE=1 scripts/models.sh
 
 say "all steps passed"
