@@ -516,5 +516,32 @@ mod tests {
         check_decode(&slot(Kind::F32, 4, true), "0000C03F", "1.5");
     }
 
+    #[test]
+    fn the_longest_notation_of_each_kind() {
+        let ranges = |names: &[&str]| {
+            let ranges = names.iter().map(|&name| BitRange { name: name.into(), from: 0, to: 0 });
+            Kind::Bit(crate::plan::template::Bits::new(ranges.collect()))
+        };
+        for (kind, len, expected) in [
+            (Kind::Hex, 3, "010203".len()),
+            (Kind::Bcd, 3, "010203".len()),
+            (Kind::Uint, 1, "255".len()),
+            (Kind::Length, 2, "65535".len()),
+            (Kind::Int, 1, "-128".len()),
+            (Kind::Int, 3, "-8388608".len() + 1),
+            (Kind::Uint, 7, "72057594037927935".len()),
+            (Kind::Uint, 8, "18446744073709551615".len()),
+            (Kind::Int, 8, "-9223372036854775808".len()),
+            (Kind::Str, 5, 5),
+            (ranges(&[]), 1, "[1,0,0,0,0,0,0,1]".len()),
+            (ranges(&["ab", "c"]), 1, "{}".len() + 2 + 24 + 1 + 24),
+            (Kind::F32, 4, 60),
+            (Kind::F64, 8, 340),
+        ] {
+            let slot = slot(kind, len, false);
+            assert_eq!(notation_bytes_max(&slot), expected, "{slot:?}");
+        }
+    }
+
     use crate::plan::template::BitRange;
 }
