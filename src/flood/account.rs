@@ -61,3 +61,26 @@ impl Account {
         self.late + self.wrong + self.lost + self.duplicate + self.unexpected == 0 && self.balances()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h07_a_lost_and_a_doubled_reply_are_not_a_good_one() {
+        // sent, good, late, wrong, lost, silent; received, told, duplicate, unexpected
+        let check = |requests: [u64; 6], frames: [u64; 4], expected: [bool; 3]| {
+            let [sent, good, late, wrong, lost, silent] = requests;
+            let [received, told, duplicate, unexpected] = frames;
+            let account = Account { sent, good, late, wrong, lost, silent, received, told, duplicate, unexpected };
+            let found = [account.balances(), account.has_all_received(), account.is_right()];
+            assert_eq!(found, expected, "{requests:?} {frames:?}");
+        };
+        check([9, 9, 0, 0, 0, 0], [9, 9, 0, 0], [true, true, true]);
+        check([9, 7, 0, 0, 0, 2], [7, 7, 0, 0], [true, true, true]);
+        check([9, 8, 0, 0, 1, 0], [9, 9, 1, 0], [true, true, false]);
+        check([9, 5, 1, 2, 1, 0], [9, 9, 0, 1], [true, true, false]);
+        check([9, 8, 0, 0, 0, 0], [9, 9, 1, 0], [false, true, false]);
+        check([9, 9, 0, 0, 0, 0], [10, 9, 0, 0], [true, false, true]);
+    }
+}

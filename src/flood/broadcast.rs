@@ -275,15 +275,15 @@ impl<'a> Broadcast<'a> {
         let prepared = &target.profile.requests[request as usize];
         let raw = &mut self.raw;
         let mut own = Vec::new();
-        if !prepared.is_own() {
-            raw.clear();
-            raw.extend_from_slice(&prepared.raw);
-        } else {
+        if prepared.is_own() {
             self.worker.renew(target, prepared, turn, (&mut *raw, &mut self.plain));
             own = self.worker.spent.pop().unwrap_or_default();
             own.clear();
             own.extend_from_slice(raw);
             slot.should = Some(expected(&prepared.device, prepared.command, raw));
+        } else {
+            raw.clear();
+            raw.extend_from_slice(&prepared.raw);
         }
         let flight = prepared.flight(request, own, planned_ns, now);
         put_did(prepared.template(), slot.further, raw);

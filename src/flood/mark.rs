@@ -190,7 +190,7 @@ fn values_after(slot: &Slot, first: u8) -> Box<dyn Iterator<Item = u8>> {
             match number(first) {
                 Some(first) => Box::new((1..100).map(move |more| {
                     let number = (first + more) % 100;
-                    (number / 10) << 4 | number % 10
+                    ((number / 10) << 4) | (number % 10)
                 })),
                 None => Box::new(std::iter::empty()),
             }

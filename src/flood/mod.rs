@@ -20,6 +20,7 @@ pub mod mix;
 pub mod options;
 pub mod pacer;
 pub mod profile;
+mod reconcile;
 pub mod reply;
 pub mod report;
 pub mod request;

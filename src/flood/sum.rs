@@ -1,19 +1,17 @@
 //! A report is summed up: what the threads counted becomes a [`FloodReport`].
 
-use super::account::Account;
 use super::machine::machine;
-use super::mark::Marks;
-use super::options::{Options, Pace, Target};
+use super::options::{Options, Pace};
+use super::reconcile::{accounts, fsus, uncertain_notes};
 use super::report::{
-    CPU_SHARE_MAX, CommandReport, FloodReport, FsuReport, Generator, LatencyReport, LeftOutReport, MachineReport,
-    RunReport, SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
+    CPU_SHARE_MAX, CommandReport, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
+    SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
 };
 use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
 use super::text::counted;
 use super::worker::Report as ThreadReport;
 use crate::plan::fleet::Transport;
-use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 /// A lag behind the plan, at p99, that the report mentions.
 const LAG_US_MAX: f64 = 10_000.0;
@@ -151,7 +149,7 @@ fn answered_s(threads: &[ThreadReport], tally: &Tally) -> f64 {
 }
 
 /// Commands that a failure names, at most.
-const NAMED_MAX: usize = 8;
+pub(super) const NAMED_MAX: usize = 8;
 
 impl Verdict {
     fn judge<'a>(
@@ -191,99 +189,6 @@ impl Verdict {
         self.passed = self.failures.is_empty();
         self
     }
-}
-
-impl Verdict {
-    /// Every request of every FSU has to be in one column, and every frame that came has to be told.
-    fn reconcile(mut self, options: &Options, accounts: &[Account]) -> Self {
-        let has_frames = options.transport != Transport::Broadcast;
-        let mut open = 0_u64;
-        for (target, account) in options.targets.iter().zip(accounts) {
-            if account.balances() && (!has_frames || account.has_all_received()) {
-                continue;
-            }
-            open += 1;
-            if open <= NAMED_MAX as u64 {
-                let Account { sent, received, told, .. } = *account;
-                let settled = account.settled();
-                self.failures.push(format!(
-                    "{}: {sent} requests sent and {settled} accounted for, {received} frames received and {told} accounted for",
-                    target.name
-                ));
-            }
-        }
-        if open > NAMED_MAX as u64 {
-            self.failures.push(format!("and {}", counted(open - NAMED_MAX as u64, "more FSU")));
-        }
-        self.passed = self.failures.is_empty();
-        self
-    }
-}
-
-/// By target, of all threads.
-fn accounts(options: &Options, threads: &[ThreadReport]) -> Vec<Account> {
-    let mut all = vec![Account::default(); options.targets.len()];
-    for (target, account) in threads.iter().flat_map(|thread| &thread.accounts) {
-        if let Some(sum) = all.get_mut(*target) {
-            sum.add(account);
-        }
-    }
-    all
-}
-
-/// FSUs that the report has a row for.
-const FSUS_TOLD_MAX: usize = 100;
-
-/// Those with which not all was right.
-fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {
-    let mut all: Vec<_> = options.targets.iter().zip(accounts).filter(|(_, account)| !account.is_right()).collect();
-    all.sort_by_key(|(_, account)| {
-        std::cmp::Reverse(account.late + account.wrong + account.lost + account.duplicate + account.unexpected)
-    });
-    let row = |(target, account): (&Target, &Account)| {
-        let Account { sent, good, late, wrong, lost, silent, duplicate, unexpected, .. } = *account;
-        FsuReport { fsu: target.name.to_string(), sent, good, late, wrong, lost, silent, duplicate, unexpected }
-    };
-    all.into_iter().take(FSUS_TOLD_MAX).map(row).collect()
-}
-
-/// Why replies were not told apart.
-fn uncertain_notes(options: &Options, tally: &Tally) -> Vec<String> {
-    let mut least: Vec<Option<u64>> = vec![None; options.labels.len()];
-    let mut seen = HashSet::new();
-    let profiles =
-        options.targets.iter().map(|target| &target.profile).filter(|profile| seen.insert(Arc::as_ptr(profile)));
-    for prepared in profiles.flat_map(|profile| profile.requests.iter()) {
-        let marks = prepared.marks.as_ref().map_or(1, Marks::count);
-        let least = &mut least[prepared.label];
-        *least = Some(least.map_or(marks, |least| least.min(marks)));
-    }
-    let rows = || options.labels.iter().zip(&tally.rows).zip(&least).filter(|((_, row), _)| row.uncertain > 0);
-    let named = |has_marks: bool| {
-        let some = rows().filter(|(_, marks)| marks.is_some_and(|marks| marks > 1) == has_marks);
-        let all: Vec<String> = some.map(|((label, _), _)| format!("{} of {}", label.key, label.vendor)).collect();
-        let more = all.len().saturating_sub(NAMED_MAX);
-        let end = if more > 0 { format!(" and {more} more") } else { String::new() };
-        (!all.is_empty()).then(|| all[..all.len() - more].join(", ") + &end)
-    };
-    let uncertain = counted(tally.total().uncertain, "request");
-    let told = "there a lost and a doubled reply cancel each other out, and the counts are uncertain";
-    let mut notes = Vec::new();
-    if let Some(named) = named(false) {
-        let why = if options.equal {
-            "are equal (--equal)"
-        } else {
-            "are equal, as no reply takes over a byte of them that may differ"
-        };
-        notes.push(format!("{uncertain} in all may have another's reply. Requests of {named} {why}: {told}."));
-    }
-    if let Some(named) = named(true) {
-        notes.push(format!(
-            "{uncertain} in all may have another's reply. Replies to {named} take over too few bytes to tell all requests \
-             within --timeout-ms apart: {told}."
-        ));
-    }
-    notes
 }
 
 impl TransferReport {

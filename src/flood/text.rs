@@ -135,7 +135,8 @@ fn account(of: &FsuReport) -> String {
     let beside = [("duplicate", duplicate), ("unexpected", unexpected)];
     let some = |all: &[(&str, &u64)], before: &str| -> String {
         let some = all.iter().filter(|(_, count)| **count > 0);
-        some.map(|(name, count)| format!("{before}{} {name}", thousands(**count))).collect()
+        let each: Vec<String> = some.map(|(name, count)| format!("{before}{} {name}", thousands(**count))).collect();
+        each.concat()
     };
     let (columns, beside) = (some(&columns, " + "), some(&beside, "; "));
     format!("{fsu}: {} sent = {} good{columns}{beside}", thousands(*sent), thousands(*good))
@@ -153,7 +154,25 @@ pub fn uncertain(report: &FloodReport) -> String {
 
 /// The report as text.
 pub fn text(report: &FloodReport) -> String {
+    // Writing to a String cannot fail.
     let mut out = String::new();
+    let _ = writeln!(out, "{}\n", rows(report));
+    let mut pair = |name: &str, value: String| {
+        let _ = writeln!(out, "  {name:<12} {value}");
+    };
+    totals(report, &mut pair);
+    if let Some(of) = &report.transfers {
+        transfers(of, &mut pair);
+    }
+    own(report, &mut pair);
+    not_right(report, &mut pair);
+    samples(report, &mut out);
+    verdict(report, &mut out);
+    out
+}
+
+/// A line for each command, or for each vendor.
+fn rows(report: &FloodReport) -> Table {
     let head =
         ["vendor", "command", "sent", "good", "late", "wrong", "lost", "silent", "p50", "p90", "p99", "p99.9", "max"];
     let mut rows = table(&head);
@@ -175,12 +194,15 @@ pub fn text(report: &FloodReport) -> String {
         }
     }
     add("all", "", &report.totals.counts, &report.latency);
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "{rows}\n");
+    rows
+}
+
+/// Takes a line: a name, and a value.
+type Pair<'a> = &'a mut dyn FnMut(&str, String);
+
+/// The run, its rates and counts.
+fn totals(report: &FloodReport, pair: Pair<'_>) {
     let totals = &report.totals;
-    let mut pair = |name: &str, value: String| {
-        let _ = writeln!(out, "  {name:<12} {value}");
-    };
     let run = &report.run;
     let pace = match (run.window, run.rate_per_s) {
         (Some(window), _) => {
@@ -211,35 +233,36 @@ pub fn text(report: &FloodReport) -> String {
     for (name, count) in others.into_iter().filter(|(_, count)| *count > 0) {
         pair(name, thousands(count));
     }
-    if let Some(transfers) = &report.transfers {
-        let rate = transfers.whole_per_s;
-        let whole = thousands(transfers.whole);
-        pair("transfers", format!("{whole} whole, {rate:.1}/s; {} failed", thousands(transfers.failed)));
-        if transfers.refused > 0 {
-            let refused = thousands(transfers.refused);
-            pair(
-                "refused",
-                format!("{refused} commands, by an FSU without a place, or with too much data for this host"),
-            );
-        }
-        let (bytes, per_s) = (thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6);
-        pair("data", format!("{bytes} bytes, {per_s:.2} MB/s"));
-        let TransferReport { retries, restarts, passed_over, .. } = *transfers;
-        let [retries, restarts, passed_over] = [retries, restarts, passed_over].map(thousands);
-        pair(
-            "frames",
-            format!("{retries} asked for again, {passed_over} passed over; {restarts} transfers begun anew"),
-        );
-        for (name, count) in [("dropped", transfers.dropped), ("abandoned", transfers.abandoned)] {
-            if count > 0 {
-                pair(name, thousands(count));
-            }
-        }
-        if transfers.whole > 0 {
-            let [p50, p90, p99, _, max] = times(&transfers.latency);
-            pair("a transfer", format!("p50 {p50}, p90 {p90}, p99 {p99}, max {max}"));
+}
+
+/// Whole transfers of BroadCast.
+fn transfers(transfers: &TransferReport, pair: Pair<'_>) {
+    let rate = transfers.whole_per_s;
+    let whole = thousands(transfers.whole);
+    pair("transfers", format!("{whole} whole, {rate:.1}/s; {} failed", thousands(transfers.failed)));
+    if transfers.refused > 0 {
+        let refused = thousands(transfers.refused);
+        pair("refused", format!("{refused} commands, by an FSU without a place, or with too much data for this host"));
+    }
+    let (bytes, per_s) = (thousands(transfers.payload_bytes), transfers.payload_bytes_per_s / 1e6);
+    pair("data", format!("{bytes} bytes, {per_s:.2} MB/s"));
+    let TransferReport { retries, restarts, passed_over, .. } = *transfers;
+    let [retries, restarts, passed_over] = [retries, restarts, passed_over].map(thousands);
+    pair("frames", format!("{retries} asked for again, {passed_over} passed over; {restarts} transfers begun anew"));
+    for (name, count) in [("dropped", transfers.dropped), ("abandoned", transfers.abandoned)] {
+        if count > 0 {
+            pair(name, thousands(count));
         }
     }
+    if transfers.whole > 0 {
+        let [p50, p90, p99, _, max] = times(&transfers.latency);
+        pair("a transfer", format!("p50 {p50}, p90 {p90}, p99 {p99}, max {max}"));
+    }
+}
+
+/// Latency, and the generator itself.
+fn own(report: &FloodReport, pair: Pair<'_>) {
+    let run = &report.run;
     let from = if run.rate_per_s.is_some() { "from the planned send" } else { "from the send" };
     pair("latency", format!("counted {from}; mean {}", time_of(report.latency.count, report.latency.mean_us)));
     if run.rate_per_s.is_some() && report.lag.count > 0 {
@@ -249,6 +272,10 @@ pub fn text(report: &FloodReport) -> String {
     let shares: Vec<String> =
         report.generator.threads.iter().map(|load| format!("{:.0} %", load.cpu_share * 100.0)).collect();
     pair("own CPU", shares.join(", "));
+}
+
+/// What was wrong, and where; what was not asked.
+fn not_right(report: &FloodReport, pair: Pair<'_>) {
     for (why, count) in &report.wrong_by {
         pair("wrong", format!("{} {why}", thousands(*count)));
     }
@@ -264,6 +291,10 @@ pub fn text(report: &FloodReport) -> String {
     if report.left_out.len() > LEFT_OUT_PRINTED_MAX {
         pair("left out", format!("and {} more (--json has all)", report.left_out.len() - LEFT_OUT_PRINTED_MAX));
     }
+}
+
+/// The first of each kind that was not right.
+fn samples(report: &FloodReport, out: &mut String) {
     for sample in &report.samples {
         let command = sample.command.as_deref().unwrap_or("-");
         let _ = writeln!(out, "\n  first {}: {} ({}, {command})", sample.kind, sample.why, sample.fsu);
@@ -274,6 +305,10 @@ pub fn text(report: &FloodReport) -> String {
             let _ = writeln!(out, "    reply    {}", hex(&sample.reply));
         }
     }
+}
+
+/// Notes, what the mock says of itself, and the verdict.
+fn verdict(report: &FloodReport, out: &mut String) {
     for note in &report.notes {
         let _ = writeln!(out, "\n  note: {note}");
     }
@@ -291,7 +326,6 @@ pub fn text(report: &FloodReport) -> String {
         [] => writeln!(out, "\n  passed"),
         failures => writeln!(out, "\n  FAILED: {}", failures.join(", ")),
     };
-    out
 }
 
 #[cfg(test)]

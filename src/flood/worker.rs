@@ -150,7 +150,7 @@ pub struct Turn {
 /// How far an FSU or connection is in the order of its requests.
 #[derive(Clone, Copy, Debug)]
 pub struct Place {
-    place: u32,
+    at: u32,
     round: u64,
     seq: u64,
 }
@@ -158,18 +158,18 @@ pub struct Place {
 impl Place {
     /// Begins at that place of a profile's order.
     pub fn new(place: u32) -> Self {
-        Self { place, round: 0, seq: 0 }
+        Self { at: place, round: 0, seq: 0 }
     }
 
     /// The next request.
     #[inline]
     pub fn next(&mut self, profile: &Profile) -> (u32, Turn) {
-        let request = profile.sequence[self.place as usize];
+        let request = profile.sequence[self.at as usize];
         self.seq += 1;
-        let turn = Turn { seq: self.seq, number: profile.number(self.place, self.round) };
-        self.place += 1;
-        if self.place as usize == profile.sequence.len() {
-            self.place = 0;
+        let turn = Turn { seq: self.seq, number: profile.number(self.at, self.round) };
+        self.at += 1;
+        if self.at as usize == profile.sequence.len() {
+            self.at = 0;
             self.round += 1;
         }
         (request, turn)
@@ -274,10 +274,8 @@ impl Worker {
             {
                 self.skips_delays = true;
             }
-            Settled::Held(wrong) => {
-                if !lane.hold(seen.now_ns, *wrong, seen.bytes) {
-                    return Settled::Unexpected(Some(*wrong));
-                }
+            Settled::Held(wrong) if !lane.hold(seen.now_ns, *wrong, seen.bytes) => {
+                return Settled::Unexpected(Some(*wrong));
             }
             _ => {}
         }

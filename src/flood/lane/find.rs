@@ -123,7 +123,9 @@ impl Lane {
             classes.clear();
             match judge.read(asked.request, &mut classes) {
                 Ok(()) => {
-                    classes.iter().for_each(|&class| self.look_at(class, asked.request, now_ns, judge, &mut sight))
+                    for &class in &classes {
+                        self.look_at(class, asked.request, now_ns, judge, &mut sight);
+                    }
                 }
                 Err(wrong) => sight.note(wrong),
             }

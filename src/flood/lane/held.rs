@@ -41,7 +41,10 @@ impl Lane {
     /// Finds the requests of those that were held long enough, or of all. Tells of each.
     pub(super) fn settle_held(&mut self, now_ns: u64, all: bool, gone: &mut impl FnMut(Gone<'_>)) {
         let long_ns = self.timeout_ns.saturating_mul(HELD_TIMEOUTS);
-        while let Some(held) = self.held.pop_front_if(|held| all || now_ns.saturating_sub(held.at_ns) > long_ns) {
+        let is_due = |held: &Held| all || now_ns.saturating_sub(held.at_ns) > long_ns;
+        while self.held.front().is_some_and(is_due)
+            && let Some(held) = self.held.pop_front()
+        {
             match self.unanswered(held.at_ns) {
                 NONE => gone(Gone::Unexpected(&held)),
                 at => {
