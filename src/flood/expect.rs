@@ -193,18 +193,9 @@ impl Expect {
 
     /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.
     pub fn check(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
-        self.read(template, wire, scratch)?;
-        self.fits(request, raw(template, wire, scratch))
-    }
-
-    /// Is `wire` a whole frame, with the command's key? Its raw frame is [`raw`] then.
-    pub fn read(&self, template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
-        let frame = inner::parse(template, wire, scratch).map_err(Wrong::Inner)?;
-        inner::reply_lengths_ok(template, &frame).map_err(Wrong::Inner)?;
-        if !inner::checksum_ok(template, &frame) {
-            return Err(Wrong::Checksum);
-        }
-        if self.has_key(frame.raw) { Ok(()) } else { Err(Wrong::Key) }
+        whole(template, wire, scratch)?;
+        let raw = raw(template, wire, scratch);
+        if self.has_key(raw) { self.fits(request, raw) } else { Err(Wrong::Key) }
     }
 
     /// Is a raw frame that was read right for a raw request?
@@ -303,6 +294,13 @@ impl Shape {
         };
         if self.copied.iter().all(copied) { Ok(()) } else { Err(Wrong::Copied) }
     }
+}
+
+/// Is `wire` a whole frame? Its raw frame is [`raw`] then.
+pub fn whole(template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
+    let frame = inner::parse(template, wire, scratch).map_err(Wrong::Inner)?;
+    inner::reply_lengths_ok(template, &frame).map_err(Wrong::Inner)?;
+    if inner::checksum_ok(template, &frame) { Ok(()) } else { Err(Wrong::Checksum) }
 }
 
 /// The raw frame of one that was read: itself, or what it was decoded to.

@@ -1,8 +1,9 @@
 //! What came, held against the requests of a profile: see [`Judge`].
 
-use super::expect::{Wrong, raw};
+use super::expect::{Wrong, raw, whole};
 use super::lane::{Flight, Judge, Right, Timing};
 use super::profile::Prepared;
+use crate::plan::fleet::Device;
 
 /// A frame that came.
 pub struct Reply<'a, F> {
@@ -14,8 +15,8 @@ pub struct Reply<'a, F> {
     /// The server skips delays.
     skips_delays: bool,
     scratch: &'a mut Vec<u8>,
-    /// The command that it was read for last, and how it read.
-    read: Option<(u32, Result<&'a [u8], Wrong>)>,
+    /// The device that it was read for last, and how it read. Only the key tells commands of a device apart then.
+    read: Option<(&'a Device, Result<&'a [u8], Wrong>)>,
 }
 
 impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
@@ -32,17 +33,22 @@ impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
         Self { skips_delays, ..self }
     }
 
-    /// Reads it as a reply of a command, unless that was done last.
+    /// Reads it as a reply of a command.
     #[inline]
     fn read_for(&mut self, request: u32) -> Result<&'a [u8], Wrong> {
-        if let Some((_, read)) = self.read.filter(|(before, _)| *before == request) {
-            return read;
-        }
         let prepared = &self.requests[request as usize];
-        let read = (self.inner)(prepared)
-            .and_then(|wire| prepared.expect.read(prepared.template(), wire, self.scratch).map(|()| wire));
-        self.read = Some((request, read));
-        read
+        let device = &*prepared.device;
+        let wire = match self.read.filter(|(before, _)| std::ptr::eq(*before, device)) {
+            Some((_, read)) => read?,
+            None => {
+                let wire = (self.inner)(prepared);
+                let read = wire.and_then(|wire| whole(&device.template, wire, self.scratch).map(|()| wire));
+                self.read = Some((device, read));
+                read?
+            }
+        };
+        let has_key = prepared.expect.has_key(raw(&device.template, wire, self.scratch));
+        if has_key { Ok(wire) } else { Err(Wrong::Key) }
     }
 }
 

@@ -142,12 +142,15 @@ fn h07_the_columns_are_those_of_the_ledger() {
     }
 }
 
+/// What a peer answers.
+type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
+
 /// One in 25 replies is another than the rule's: each counts once, and takes nobody else's request with it.
 #[test]
 fn h07_a_wrong_reply_is_counted_once_at_any_window() {
     let tree = fleet();
     // Another size, and one that nobody can read.
-    let answers: [fn(&[u8]) -> Vec<Vec<u8>>; 2] =
+    let answers: [Answers; 2] =
         [|asked| vec![answer(asked, |tag| tag.truncate(3))], |asked| vec![answer(asked, Vec::clear)]];
     for (answers, why) in answers.into_iter().zip(["size", "verify"]) {
         for window in ["1", "16", "64"] {
