@@ -11,7 +11,7 @@ use crate::flood::expect::Wrong;
 /// Replies that a lane holds; past it one counts as unexpected. 48 bytes each, taken as they come.
 pub(super) const HELD_MAX: usize = 4096;
 /// Of these, so many with their bytes, for a sample.
-const WHOLE_MAX: usize = 4;
+const WITH_BYTES: usize = 4;
 /// Time-outs for which one is held.
 const HELD_TIMEOUTS: u64 = 4;
 
@@ -32,7 +32,7 @@ impl Lane {
     pub fn hold(&mut self, at_ns: u64, wrong: Wrong, bytes: &[u8]) -> bool {
         let has_room = self.held.len() < HELD_MAX;
         if has_room {
-            let bytes = if self.held.len() < WHOLE_MAX { bytes.to_vec() } else { Vec::new() };
+            let bytes = if self.held.len() < WITH_BYTES { bytes.to_vec() } else { Vec::new() };
             self.held.push_back(Held { at_ns, wrong, bytes });
         }
         has_room
