@@ -14,7 +14,7 @@ use fsu_mock::responder::state::FsuState;
 use fsu_mock::responder::{Outgoing, Scratch, Sink, b_interface, datagram, stream};
 use serde_json::{Value, json};
 use std::cell::RefCell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The kinds of file, as they are called here.
 pub const KINDS: [&str; 5] =
@@ -22,23 +22,26 @@ pub const KINDS: [&str; 5] =
 /// What of a compiled fleet is served: FSUs, devices of each, commands of each.
 const SERVED_MAX: (usize, usize, usize) = (4, 4, 8);
 
-/// The vendor, the kind of file, then its text, or changes of the shipped one.
+/// Commands of one template here. Compiling all of a vendor's takes ten times as long, and finds the same.
+const COMMANDS: usize = 2;
+
+/// The template, the kind of file, then its text, or changes of the shipped one.
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     TREE.with_borrow_mut(|tree| {
-        let vendor = tree.vendors[input.pick(tree.vendors.len())].clone();
+        let site = input.pick(tree.sites.len());
         let kind = input.pick(2 * KINDS.len());
         let name = KINDS[kind % KINDS.len()];
         let edited;
         let text = if kind < KINDS.len() {
             input.0
         } else {
-            let mut file = tree.shipped(&vendor, name);
+            let mut file = tree.sites[site].files[kind - KINDS.len()].clone();
             edit(&mut file, input);
             edited = file.to_string();
             edited.as_bytes()
         };
-        let main = tree.put(&vendor, name, text);
+        let main = tree.put(site, name, text);
         let mut loader = Loader::new(Source::Directory);
         let fleet = compile(&mut loader, &main);
         let lines = loader.diags.lines().inspect(|line| assert!(!line.is_empty())).count();
@@ -54,65 +57,100 @@ thread_local! {
     static TREE: RefCell<Tree> = RefCell::new(Tree::new());
 }
 
-/// A directory for every shipped template, with a small configuration of one FSU each.
+/// A directory for every few commands of every shipped template, with a configuration of one FSU each.
 struct Tree {
     dir: tempfile::TempDir,
-    vendors: Vec<String>,
-    /// The file that is not as it was: its vendor, its name, and the text that it had.
-    changed: Option<(String, &'static str, Vec<u8>)>,
+    sites: Vec<Site>,
+    /// The file that is not as it was: its site and its name.
+    changed: Option<(usize, &'static str)>,
+}
+
+/// A small configuration.
+struct Site {
+    dir: PathBuf,
+    /// As they were, by [`KINDS`].
+    files: [Value; KINDS.len()],
 }
 
 impl Tree {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut vendors = vec![];
+        let mut tree = Self { dir: tempfile::tempdir().unwrap(), sites: vec![], changed: None };
+        let mut templates = 0;
         for (path, text) in embedded_files() {
-            let is_template = path.ends_with("protocol.json") || path.ends_with("template.json");
-            let (true, Some(from)) = (is_template, path.parent()) else { continue };
-            let vendor = from.file_name().unwrap().to_str().unwrap().to_owned();
-            let below = |from: &Path| {
-                embedded_files().into_iter().filter(move |(path, _)| path.starts_with(from)).collect::<Vec<_>>()
-            };
-            for (path, text) in below(from) {
-                let to = dir.path().join(&vendor).join(path.strip_prefix(from).unwrap());
-                std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-                std::fs::write(to, text).unwrap();
+            if path.ends_with("protocol.json") || path.ends_with("template.json") {
+                templates += 1;
+                let from = path.parent().unwrap();
+                few_commands(&files_of(from, text)).into_iter().for_each(|files| tree.add(from, files));
             }
-            let own = dir.path().join(&vendor);
-            let transfers = serde_json::from_slice::<Value>(text).unwrap()["protocol"]["transfer"].is_object();
-            let transport = if transfers { "broadcast" } else { "udp" };
-            let write = |name: &str, text: &[u8]| std::fs::write(own.join(name), text).unwrap();
-            write("sys_config.json", json!({"fsu_list": [{"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": "."}]}).to_string().as_bytes());
-            write("fsu_devices.json", json!({"device_list": [{"vendor": vendor, "sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "protocol.json"}]}).to_string().as_bytes());
-            write("protocol.json", text);
-            let shared = embedded_files().into_iter().find(|(path, _)| *path == Path::new("vendor.json"));
-            write("vendor.json", shared.expect("vendor.json").1);
-            vendors.push(vendor);
         }
-        assert!(vendors.len() >= 7, "a template is missing");
-        Self { dir, vendors, changed: None }
+        assert!(templates >= 7, "a template is missing");
+        // One byte chooses.
+        assert!(tree.sites.len() <= 256);
+        tree
     }
 
-    /// A file as it was.
-    fn shipped(&mut self, vendor: &str, name: &str) -> Value {
-        let text = match &self.changed {
-            Some((changed, file, text)) if (changed.as_str(), *file) == (vendor, name) => text.clone(),
-            _ => std::fs::read(self.dir.path().join(vendor).join(name)).unwrap(),
-        };
-        serde_json::from_slice(&text).unwrap()
+    /// A directory with these files, and with what else there is beside the shipped template.
+    fn add(&mut self, from: &Path, files: [Value; KINDS.len()]) {
+        let dir = self.dir.path().join(self.sites.len().to_string());
+        for (path, text) in embedded_files().into_iter().filter(|(path, _)| path.starts_with(from)) {
+            let to = dir.join(path.strip_prefix(from).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::write(to, text).unwrap();
+        }
+        for (name, file) in KINDS.iter().zip(&files) {
+            std::fs::write(dir.join(name), file.to_string()).unwrap();
+        }
+        self.sites.push(Site { dir, files });
     }
 
     /// Writes one file; every other one is as it was. The main file.
-    fn put(&mut self, vendor: &str, name: &'static str, text: &[u8]) -> std::path::PathBuf {
-        let path = |vendor: &str, name: &str| self.dir.path().join(vendor).join(name);
-        if let Some((vendor, name, text)) = self.changed.take() {
-            std::fs::write(path(&vendor, name), text).unwrap();
+    fn put(&mut self, site: usize, name: &'static str, text: &[u8]) -> PathBuf {
+        if let Some((changed, name)) = self.changed.replace((site, name)).filter(|changed| *changed != (site, name)) {
+            let Site { dir, files } = &self.sites[changed];
+            let kind = KINDS.iter().position(|kind| *kind == name).unwrap();
+            std::fs::write(dir.join(name), files[kind].to_string()).unwrap();
         }
-        let before = std::fs::read(path(vendor, name)).unwrap();
-        std::fs::write(path(vendor, name), text).unwrap();
-        self.changed = Some((vendor.to_owned(), name, before));
-        self.dir.path().join(vendor).join("sys_config.json")
+        let dir = &self.sites[site].dir;
+        std::fs::write(dir.join(name), text).unwrap();
+        dir.join(KINDS[0])
     }
+}
+
+/// The files of a configuration of one FSU with that template.
+fn files_of(from: &Path, template: &[u8]) -> [Value; KINDS.len()] {
+    let embedded = |path: &Path| {
+        let file = embedded_files().into_iter().find(|(name, _)| *name == path);
+        let (_, text) = file.unwrap_or_else(|| panic!("{} is not embedded", path.display()));
+        serde_json::from_slice::<Value>(text).unwrap()
+    };
+    let template: Value = serde_json::from_slice(template).unwrap();
+    let vendor = from.file_name().unwrap().to_str().unwrap();
+    let transport = if template["protocol"]["transfer"].is_object() { "broadcast" } else { "udp" };
+    let fsu = json!({"fsuname": "one", "fsuid": "31", "port": 0, "protocol_type": transport, "config_dir": "."});
+    let mut vendors = embedded(Path::new("vendor.json"));
+    vendors.as_array_mut().unwrap().retain(|entry| entry["vendor"] == vendor);
+    let device =
+        json!({"vendor": vendor, "sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "protocol.json"});
+    [
+        json!({ "fsu_list": [fsu] }),
+        json!({ "device_list": [device] }),
+        vendors,
+        template,
+        embedded(&from.join("rules/default.json")),
+    ]
+}
+
+/// The same files with few commands each, and their rules.
+fn few_commands(files: &[Value; KINDS.len()]) -> Vec<[Value; KINDS.len()]> {
+    let commands = files[3]["protocol"]["data_frame"].as_array().unwrap();
+    let of = |few: &[Value]| {
+        let mut files = files.clone();
+        files[3]["protocol"]["data_frame"] = few.into();
+        let has_rules = |key: &str| few.iter().any(|command| command["data_frame_type"] == key);
+        files[4].as_object_mut().unwrap().retain(|key, _| key.starts_with('$') || has_rules(key));
+        files
+    };
+    commands.chunks(COMMANDS).map(of).collect()
 }
 
 #[derive(Default)]
