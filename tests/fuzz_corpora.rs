@@ -72,6 +72,11 @@ fn log_text() {
     replay("log_text");
 }
 
+#[test]
+fn sockets() {
+    replay("sockets");
+}
+
 /// Every target has a corpus and a file for libFuzzer, there are no others, and all is small.
 #[test]
 fn corpora_are_those_of_the_targets() {

@@ -11,16 +11,18 @@ pub mod log_text;
 pub mod outer;
 pub mod replies;
 pub mod shipped;
+pub mod sockets;
 
 /// What is done with one input; it panics where something is wrong.
 pub type Target = fn(&[u8]);
 
 /// Every target: its name, which is also that of its corpus, and what it does with an input.
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("outer", outer::run),
     ("inner", inner::run),
     ("framer", framer::run),
     ("config", config::run),
     ("replies", replies::run),
     ("log_text", log_text::run),
+    ("sockets", sockets::run),
 ];

@@ -208,7 +208,7 @@ impl Talk<'_> {
 }
 
 /// Is it a frame of the device's template, with the right lengths and checksum? An error reply repeats a wrong version.
-fn is_good(device: &Device, bytes: &[u8]) -> Result<(), String> {
+pub fn is_good(device: &Device, bytes: &[u8]) -> Result<(), String> {
     let judge = Protocol(protocol_of(device));
     let frame = judge.cut(bytes)?;
     let mut faults = judge.faults_of_reply(&frame);

@@ -86,7 +86,8 @@ fn faults() -> Arc<FsuFaults> {
     Arc::new(FsuFaults { base, schedule: [].into() })
 }
 
-fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: Habits) -> Fsu {
+/// An FSU with these devices.
+pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: Habits) -> Fsu {
     let like = &FLEET.fsus[0];
     Fsu {
         name: name.into(),
