@@ -2,7 +2,7 @@
 # Fuzzes every target for a while, one after another: fuzz.sh [SECONDS [TARGET...]]; 60 s each without more.
 # Needs a nightly toolchain and cargo-fuzz, and says so. Ends with 1 when there was a finding; the input that shows it is
 # under fuzz/artifacts then. With --keep in front what is new goes into fuzz/corpus, the smallest inputs only.
-# FUZZ_BYTES_MAX bounds the inputs.
+# FUZZ_BYTES_MAX bounds the inputs. FUZZ_RUNS=10000000 runs each target so often, however long that takes.
 # FUZZ_OPTIONS is handed to cargo fuzz: "--sanitizer address" looks for memory errors, "--no-trace-compares" runs faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,7 +10,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/lib.sh
 
 # Bytes of the longest input: enough for a few frames where the target is fast on short ones.
-declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=8192 [replies]=1024 [log_text]=1024)
+declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=4096 [replies]=512 [log_text]=1024 [sockets]=160)
+# Seconds that one input may take: 10, but for the one that itself gives a shard half a minute.
+declare -A input_seconds=([sockets]=60)
+# Where an input is slow, how often an edge was taken is not looked at: fewer inputs are kept, and each costs less.
+declare -A more_options=([config]=-use_counters=0 [sockets]=-use_counters=0)
 read -ra cargo_options <<<"${FUZZ_OPTIONS:-}"
 case " ${cargo_options[*]} " in
 *" --sanitizer "*) ;;
@@ -48,14 +52,23 @@ findings=()
 run() {
     local target=$1 grown=$work/corpus/$1 out=$work/$1.log options rc=0
     mkdir -p "$grown"
-    options=(-max_total_time="$seconds" -timeout=10 -rss_limit_mb=3072 -max_len="${FUZZ_BYTES_MAX:-${bytes_max[$target]:-2048}}"
+    options=(-timeout="${input_seconds[$target]:-10}" -rss_limit_mb=3072 -max_len="${FUZZ_BYTES_MAX:-${bytes_max[$target]:-2048}}"
         -print_final_stats=1 -verbosity=1)
+    [ -z "${more_options[$target]:-}" ] || options+=("${more_options[$target]}")
+    if [ -n "${FUZZ_RUNS:-}" ]; then
+        options+=(-runs="$FUZZ_RUNS")
+        say "$target, $FUZZ_RUNS executions"
+    else
+        options+=(-max_total_time="$seconds")
+        say "$target, $seconds s"
+    fi
     [ ! -e "fuzz/$target.dict" ] || options+=(-dict="fuzz/$target.dict")
-    say "$target, $seconds s"
     cargo +nightly fuzz run "${cargo_options[@]}" "$target" "$grown" "fuzz/corpus/$target" -- "${options[@]}" \
         >"$out" 2>&1 || rc=$?
     local executions coverage
     executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out")
+    # One that was killed has no statistics, but its lines begin with the number so far.
+    executions=${executions:-$(sed -n 's/^#\([0-9]*\)\t.*/\1/p' "$out" | tail -1)}
     coverage=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$out" | tail -1)
     printf '%s\t%s\t%s\n' "$target" "${executions:-0}" "$seconds" >>"$log"
     printf '%s executions, %s edges\n' "${executions:-?}" "${coverage:-?}"
@@ -78,6 +91,13 @@ smallest() {
     cp "$into"/* "fuzz/corpus/$1/"
 }
 
+# table: the executions of every target so far, most first, as docs/reliability.md has them.
+table() {
+    printf '| target | executions |\n|---|---|\n'
+    awk -F '\t' '{ n[$1] += $2; all += $2 } END { for (t in n) printf "%d\t`%s`\n", n[t], t; printf "%d\tall\n", all }' "$log" |
+        sort -rn | sed -E ':a; s/^([0-9]+)([0-9]{3})/\1,\2/; ta; s/^(.*)\t(.*)$/| \2 | \1 |/'
+}
+
 for target in "${targets[@]}"; do
     run "$target"
     if $keep; then
@@ -87,5 +107,5 @@ done
 rm -rf "$work/tmp"
 
 say "executions so far ($log)"
-awk -F '\t' '{ n[$1] += $2; all += $2 } END { for (t in n) printf "%-10s %15d\n", t, n[t]; printf "%-10s %15d\n", "all", all }' "$log"
+table
 [ "${#findings[@]}" -eq 0 ] || fail "findings in: ${findings[*]} (inputs under fuzz/artifacts)"
