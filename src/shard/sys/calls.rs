@@ -76,11 +76,6 @@ pub(in crate::shard) fn epoll_delete(set: BorrowedFd<'_>, fd: BorrowedFd<'_>) ->
     epoll::delete(set, fd)
 }
 
-/// How many bytes of a stream wait to be read.
-pub(in crate::shard) fn unread(stream: BorrowedFd<'_>) -> Result<u64, Errno> {
-    rustix::io::ioctl_fionread(stream)
-}
-
 /// Waits for events, but not longer than `at_most`; how many there are.
 pub(in crate::shard) fn epoll_wait(
     set: BorrowedFd<'_>,
@@ -136,7 +131,6 @@ pub(in crate::shard) fn recv(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> Resul
 }
 
 /// Bytes of a socket that can be read: of datagrams, those of the next.
-#[allow(dead_code, reason = "not asked yet")]
 pub(in crate::shard) fn unread(socket: BorrowedFd<'_>) -> Option<u64> {
     rustix::io::ioctl_fionread(socket).ok()
 }
