@@ -12,8 +12,6 @@ use super::outbox::Parcel;
 use futures_io::AsyncRead;
 pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
 pub(super) use ring::{Done, Op, READ_BYTES, Ring};
-#[cfg(test)]
-pub(super) use ring::{Filled, simulated};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -282,6 +280,9 @@ impl Readiness {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) use ring::{Filled, simulated};
 
 #[cfg(test)]
 mod tests {

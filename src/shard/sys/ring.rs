@@ -1,10 +1,5 @@
 //! io_uring: operations, their completions, and the buffers that the kernel fills.
 
-#[cfg(test)]
-mod limits;
-#[cfg(test)]
-pub(in crate::shard) mod simulated;
-
 use super::DATAGRAM_BYTES_MAX;
 use crate::shard::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address};
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
@@ -386,6 +381,11 @@ fn is_for_now(error: &io::Error) -> bool {
 fn user_data(op: Op, data: u64) -> u64 {
     (op as u64) << OP_SHIFT | data & ((1 << OP_SHIFT) - 1)
 }
+
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+pub(in crate::shard) mod simulated;
 
 #[cfg(test)]
 mod tests {

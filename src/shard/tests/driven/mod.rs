@@ -158,7 +158,9 @@ fn with_any_weather_both_drivers_answer_or_count_every_request() {
         both.iter().for_each(Run::check);
         Run::check_same(&both[0], &both[1]);
         if seed % 16 == 0 {
-            both.iter().for_each(|first| first.check_repeats(&run(seed, first.driver)));
+            for first in &both {
+                first.check_repeats(&run(seed, first.driver));
+            }
         }
     });
 }

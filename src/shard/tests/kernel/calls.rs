@@ -65,6 +65,7 @@ pub(in crate::shard) fn send_parcels<'a>(
 }
 
 /// io_uring, or a simulated one.
+#[allow(clippy::large_enum_variant, reason = "the real one is what it is for")]
 pub(in crate::shard) enum Ring {
     Real(real::Ring),
     Simulated(Simulated),

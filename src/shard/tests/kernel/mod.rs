@@ -3,6 +3,7 @@
 //! It stands where the drivers make their system calls ([`calls`]), for the thread on which it was installed. A descriptor that it
 //! hands out is one end of a pipe: closing it is seen by the other end. Whatever a driver does costs virtual time, so that
 //! what somebody waits for has a length; while a driver waits, time goes on to what happens next.
+#![allow(clippy::pedantic, reason = "its calls have the shapes of the real ones")]
 
 pub(in crate::shard) mod calls;
 mod epoll;

@@ -114,7 +114,9 @@ impl Kernel {
                 let is_at_once = next.ns - first.ns <= JOINED_NS_MAX;
                 is_at_once && next.peer == peer && (1..=segment_bytes).contains(&next.bytes.len())
             };
-            let Some(next) = udp.queue.pop_front_if(|next| fits(next)) else { break };
+            let Some(next) = udp.queue.front().is_some_and(fits).then(|| udp.queue.pop_front()).flatten() else {
+                break;
+            };
             bytes.extend_from_slice(&next.bytes);
             udp.taken.push(Taken { peer, bytes: next.bytes, ns: next.ns });
             segments += 1;
