@@ -4,9 +4,6 @@
 //! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
 //! it is preempted before it ran anything. On a plain thread it waits for the epoll set itself, to the microsecond.
 
-#[cfg(test)]
-mod limits;
-
 use super::base::DriverIo;
 use super::bind::Bound;
 use super::executor::{Executor, wait_readable};
@@ -232,3 +229,6 @@ fn events() -> Vec<Event> {
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
+
+#[cfg(test)]
+mod limits;

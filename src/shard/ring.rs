@@ -5,9 +5,6 @@
 //! traffic just now it waits in the ring itself, for at most 10 ms; else it parks the executor until the ring signals. On a plain
 //! thread it always waits in the ring.
 
-#[cfg(test)]
-mod limits;
-
 use super::base::DriverIo;
 use super::executor::Executor;
 use super::handle::{Command, Ended};
@@ -226,3 +223,6 @@ fn subject(done: &Done) -> Option<Subject> {
 fn is_harmless(errno: Errno) -> bool {
     matches!(errno, Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR)
 }
+
+#[cfg(test)]
+mod limits;
