@@ -106,6 +106,12 @@ fn h10_files_of_one_line_are_linear() {
         ..Parts::default()
     });
     check("unknown keys", 1_500, |n| Parts { top: list(n, |i| format!(r#""kk{i}":1"#)) + ",", ..Parts::default() });
+    let nested = |lists: usize, depth: usize| {
+        let list = list(lists, |_| "[".repeat(depth) + &"]".repeat(depth));
+        Some(format!(r#"{{"_":[{list}],"0001":{{"data":{{"v":1}}}}}}"#))
+    };
+    check("nested lists", 200, |n| Parts { rules: nested(n, 40), ..Parts::default() });
+    check("depth of lists", 25, |n| Parts { rules: nested(200, n), ..Parts::default() });
     check("wrong rules", 400, |n| Parts {
         rules: Some(format!(r#"{{"0001":[{}]}}"#, list(n, |i| format!(r#"{{"data":{{"w{i}":1}}}}"#)))),
         ..Parts::default()
