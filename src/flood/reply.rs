@@ -38,15 +38,13 @@ impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
     fn read_for(&mut self, request: u32) -> Result<&'a [u8], Wrong> {
         let prepared = &self.requests[request as usize];
         let device = &*prepared.device;
-        let wire = match self.read.filter(|(before, _)| std::ptr::eq(*before, device)) {
-            Some((_, read)) => read?,
-            None => {
-                let wire = (self.inner)(prepared);
-                let read = wire.and_then(|wire| whole(&device.template, wire, self.scratch).map(|()| wire));
-                self.read = Some((device, read));
-                read?
-            }
-        };
+        let before = self.read.filter(|(before, _)| std::ptr::eq(*before, device));
+        let (_, read) = before.unwrap_or_else(|| {
+            let wire = (self.inner)(prepared);
+            (device, wire.and_then(|wire| whole(&device.template, wire, self.scratch).map(|()| wire)))
+        });
+        self.read = Some((device, read));
+        let wire = read?;
         let has_key = prepared.expect.has_key(raw(&device.template, wire, self.scratch));
         if has_key { Ok(wire) } else { Err(Wrong::Key) }
     }
