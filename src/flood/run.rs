@@ -155,8 +155,10 @@ fn notes(options: &Options) -> Vec<String> {
         return broadcast::notes(options);
     }
     let mut notes = Vec::new();
-    let requests = options.targets.iter().flat_map(|target| target.profile.requests.iter());
-    let slowest = requests.map(|prepared| prepared.delay_ms_max).fold(0.0, f64::max);
+    let requests = || options.targets.iter().flat_map(|target| target.profile.requests.iter());
+    let slowest = requests().map(|prepared| prepared.delay_ms_max).fold(0.0, f64::max);
+    let equal = requests().filter(|prepared| prepared.marks.is_none());
+    let slowest_equal = equal.map(|prepared| prepared.delay_ms_max).fold(0.0, f64::max);
     if slowest > options.timeout.as_secs_f64() * 1000.0 {
         notes.push(format!(
             "Rules delay replies by up to {slowest:.0} ms, more than --timeout-ms: such replies are late."
@@ -164,11 +166,9 @@ fn notes(options: &Options) -> Vec<String> {
     }
     // Those of a connection keep their order.
     let may_overtake = options.transport != Transport::Tcp && !matches!(options.pace, Pace::Closed { window: 1 });
-    if slowest > 0.0 && may_overtake {
-        notes.push(
-            "Replies that overtake another of the same command are taken for it: counts are right, latencies swapped."
-                .into(),
-        );
+    if slowest_equal > 0.0 && may_overtake {
+        notes
+            .push("Replies to equal requests that overtake another are taken for it: latencies may be swapped.".into());
     }
     if options.transport == Transport::Tcp && options.connections < options.targets.len() {
         let connections = counted(options.connections as u64, "connection");
