@@ -88,3 +88,17 @@ fn corpora_are_those_of_the_targets() {
     let bytes: usize = targets.iter().flat_map(|target| corpus(target)).map(|(_, input)| input.len()).sum();
     assert!(bytes <= CORPORA_BYTES_MAX, "{bytes} bytes");
 }
+
+/// Every target is described, has figures, and has a bound of its inputs.
+#[test]
+fn targets_are_documented() {
+    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (document, script) = (read("docs/reliability.md"), read("scripts/fuzz.sh"));
+    let (described, figures) = document.split_once("| target | executions |").unwrap();
+    let bounds = script.lines().find(|line| line.starts_with("declare -A bytes_max=")).unwrap();
+    for (target, _) in fuzzing::TARGETS {
+        assert!(described.contains(&format!("| `{target}` |")), "{target} is not described");
+        assert!(figures.contains(&format!("| `{target}` |")), "{target} has no figures");
+        assert!(bounds.contains(&format!("[{target}]=")), "inputs of {target} have no bound");
+    }
+}
