@@ -184,7 +184,7 @@ mod tests {
         for lens in [&[51][..], &[50, 1], &[20, 20, 20], &[100]] {
             let (mut writer, mut reader, woken) = watched();
             for _ in 0..3 {
-                lens.iter().for_each(|&len| assert!(put(&mut writer, len)));
+                assert!(lens.iter().all(|&len| put(&mut writer, len)));
                 woken.recv_timeout(WOKEN_MAX).expect("woken");
                 assert_eq!(take(&mut reader, usize::MAX).0, lens.iter().sum::<usize>());
             }
@@ -202,7 +202,7 @@ mod tests {
         assert!(put(&mut writer, 60));
         woken.recv_timeout(WOKEN_MAX).expect("woken");
         // More, past half: it is awake.
-        (0..30).for_each(|_| assert!(put(&mut writer, 1)));
+        assert!((0..30).all(|_| put(&mut writer, 1)));
         drop(writer);
         woken.recv_timeout(WOKEN_MAX).expect("woken at the end");
         assert!(woken.try_recv().is_err());

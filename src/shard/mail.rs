@@ -46,11 +46,13 @@ mod tests {
         for round in 0..300 {
             let (commands, receiver) = bounded(1);
             let shard = std::thread::spawn(move || {
-                let asked = take(&receiver, || {});
+                let asked: Vec<Sender<u8>> = take(&receiver, || {});
                 if round % 2 == 0 {
                     std::thread::yield_now();
                 }
-                asked.into_iter().for_each(|answer: Sender<u8>| answer.send(1).unwrap());
+                for answer in asked {
+                    answer.send(1).unwrap();
+                }
             });
             for _ in 0..3 {
                 let (answer, told) = bounded(1);

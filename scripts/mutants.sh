@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Mutants of plan, wire, core and the log's queue: changes of the code that a test ought to notice (docs/internals/mutants.md).
+# mutants.sh                     all of them: a day
+# mutants.sh --sample N [SEED]   N of them by chance, the same ones for the same seed (1)
+# mutants.sh --only FILE         those that stand in FILE, a line each as `cargo mutants --list` writes them
+# MUTANTS_OUT (target/mutants) is where the copy of the sources, what was built, and the outcomes go; faster in memory. MUTANTS_ROUND
+# (30) is after how many the score is told, and MUTANTS_UNTESTED=1 leaves out the tests without a mutant.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/lib.sh
+. scripts/lib.sh
+
+# Mutants between two looks at the score; what a run that is ended has finished of them counts.
+ROUND=${MUTANTS_ROUND:-30}
+# Seconds a mutant may take: far more than its tests do.
+QUICK_MAX=60
+SLOW_MAX=240
+
+need_build_tools
+need python3 python3 "it picks the sample"
+if ! cargo mutants --version >/dev/null 2>&1; then
+    say "installing cargo-mutants"
+    cargo install --quiet --locked cargo-mutants || fail "cargo-mutants is missing and cannot be installed: cargo install cargo-mutants"
+fi
+
+here=$PWD
+out=${MUTANTS_OUT:-$here/target/mutants}
+tree=$out/tree
+mkdir -p "$tree"
+out=$(realpath "$out")
+tree=$out/tree
+rm -rf "$out"/round-* "$out"/part-*
+
+# copy_sources: the files that git knows, in a tree of their own, reduced to the layers that are mutated. Their times stay, so that
+# nothing is compiled twice.
+copy_sources() {
+    rm -rf "$tree"/{src,tests,config,docs}
+    git ls-files -z --cached --others --exclude-standard | xargs -0 -r cp --parents --preserve=timestamps --target-directory "$tree" 2>/dev/null || true
+    cp scripts/mutants/lib.rs "$tree/src/lib.rs"
+    printf '//! Nothing: tests name the program.\nfn main() {}\n' >"$tree/src/main.rs"
+    python3 - "$tree/Cargo.toml" <<'PYTHON'
+import re, sys
+path = sys.argv[1]
+text = open(path).read()
+text = re.sub(r'\[\[(example|bench)\]\]\n(?:[^\[\n].*\n|\n)*', '', text)
+text = text.replace('[package]\n', '[package]\nautobenches = false\nautoexamples = false\n', 1)
+open(path, 'w').write(text)
+PYTHON
+}
+
+# mutate NAME FILE SECONDS OPTION...: one run of cargo-mutants in the copy, over the mutants that stand in FILE.
+mutate() {
+    local name=$1 file=$2 seconds=$3
+    shift 3
+    python3 scripts/mutants/pick.py config "$out/list.txt" "$file" "$out/$name"
+    (cd "$tree" && "${linker[@]}" cargo mutants --in-place --iterate --baseline=skip --no-times --colors never \
+        --config "$out/$name/config.toml" --output "$out/$name" --timeout "$seconds" --build-timeout 600 \
+        --cargo-arg=--locked "$@" >"$out/$name.log" 2>&1) || true
+}
+
+export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_TEST_DEBUG=0
+export PROPTEST_CASES=16 PROPTEST_RNG_SEED=20261121 PROPTEST_DISABLE_FAILURE_PERSISTENCE=1
+export CARGO_TARGET_DIR=$out/target
+runner=CARGO_TARGET_$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')_RUNNER
+export "$runner=$here/scripts/mutants/runner.sh"
+linker=()
+have mold && linker=(mold -run)
+wide=()
+for test in computed lengths names places properties shipped vectors transfers; do
+    wide+=("--cargo-arg=--test=$test")
+done
+
+say "sources"
+copy_sources
+cp scripts/mutants/mutants.toml "$out/all.toml"
+(cd "$tree" && cargo mutants --list --config "$out/all.toml" >"$out/list.txt")
+case ${1:-} in
+--sample) python3 scripts/mutants/pick.py sample "$out/list.txt" "${2:?how many}" "${3:-1}" >"$out/sample.txt" ;;
+--only) cp "${2:?a file}" "$out/sample.txt" ;;
+"") python3 scripts/mutants/pick.py sample "$out/list.txt" 0 1 >"$out/sample.txt" ;;
+*) fail "unknown: $1" ;;
+esac
+printf '%s of %s mutants\n' "$(wc -l <"$out/sample.txt")" "$(wc -l <"$out/list.txt")"
+
+say "the tests, unchanged"
+[ -n "${MUTANTS_UNTESTED:-}" ] || (cd "$tree" && "${linker[@]}" cargo test --locked --lib "${wide[@]#--cargo-arg=}" >"$out/baseline.log" 2>&1) ||
+    fail "they fail: $out/baseline.log"
+
+split -l "$ROUND" -d -a 4 "$out/sample.txt" "$out/part-"
+for part in "$out"/part-*; do
+    round=round-${part##*-}
+    mkdir -p "$out/$round"
+    mutate "$round/quick" "$part" "$QUICK_MAX" --cargo-arg=--lib
+    missed=$out/$round/quick/mutants.out/missed.txt
+    [ ! -s "$missed" ] || mutate "$round/slow" "$missed" "$SLOW_MAX" "${wide[@]}"
+    rm "$part"
+    say "$round"
+    python3 scripts/mutants/pick.py score "$out"
+done
+printf 'those that no test notices: %s\n' "$out/missed.txt"
