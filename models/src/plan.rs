@@ -11,6 +11,25 @@ pub mod fault {
             (number == 0).then_some(Self::Drop)
         }
     }
+
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Struck {
+        #[default]
+        Reply,
+    }
+
+    impl Struck {
+        pub const ALL: [Self; 1] = [Self::Reply];
+    }
+
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub struct Place {
+        pub message: u64,
+        pub reply: u16,
+        pub of: u16,
+        pub frame: Struck,
+        pub sn: Option<u32>,
+    }
 }
 
 pub mod fleet {

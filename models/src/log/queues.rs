@@ -1,9 +1,9 @@
 //! The log's queue: a shard's tap in one thread, what the logger does in the other.
 
 use super::queue::rest;
-use super::record::{Kind, Record, Turn};
+use super::record::{FAULT_BYTES, HEAD_BYTES, Kind, Record, Turn};
 use super::tap::{Source, Tap, Wanted, pair};
-use crate::plan::fault::FaultKind;
+use crate::plan::fault::{FaultKind, Place};
 use crate::plan::fleet::OnFull;
 use crate::plan::reload::Fate;
 use loom::sync::{Arc, Condvar, Mutex};
@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 /// Bytes of a record that has one byte of the wire.
-const ONE: usize = super::record::HEAD_BYTES + 1;
+const ONE: usize = HEAD_BYTES + 1;
 
 /// What a log says, or was given to say: by FSU, and faults apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ fn put(tap: &mut Tap, story: &mut Story, fsu: u32, byte: u8) -> bool {
 }
 
 fn fault(tap: &mut Tap, story: &mut Story) {
-    story.faults.push(tap.fault(0, 0, FaultKind::Drop, 1));
+    story.faults.push(tap.fault(0, 0, FaultKind::Drop, Place::default()));
 }
 
 /// Takes the whole records of what was taken.
@@ -111,7 +111,7 @@ pub fn all_is_there_or_told_lost(room: usize, records: u8, waits: bool) {
 
 /// The same with a fault and a reload among the records.
 pub fn faults_and_a_reload_keep_their_places(room: usize) {
-    let (mut tap, source) = queue(room * (ONE + 8), OnFull::Drop);
+    let (mut tap, source) = queue(room * (HEAD_BYTES + FAULT_BYTES), OnFull::Drop);
     let shard = loom::thread::spawn(move || {
         let mut story = Story::default();
         put(&mut tap, &mut story, 0, 1);
