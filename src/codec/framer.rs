@@ -48,6 +48,8 @@ pub struct Search {
     no_end_before: [usize; 2],
     /// All bytes between the last place and here are hex digits.
     hex_before: usize,
+    /// Bytes that were read for all this.
+    pub scanned: usize,
 }
 
 impl Search {
@@ -85,6 +87,7 @@ impl Search {
                 let from = self.hex_before.max(body).min(stop);
                 let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
                 self.hex_before = from + digits;
+                self.scanned += digits;
                 (self.hex_before < stop).then_some(self.hex_before)
             }
         };
@@ -145,12 +148,14 @@ impl Search {
         };
         let mut from = self.no_end_before[parity].max(earliest);
         while let Some(found) = bytes.get(from..).and_then(|rest| memmem::find(rest, end)).map(|found| from + found) {
+            self.scanned += found - from;
             if (found - body).is_multiple_of(step) {
                 self.no_end_before[parity] = found;
                 return Some(found);
             }
             from = found + 1;
         }
+        self.scanned += bytes.len().saturating_sub(from);
         self.no_end_before[parity] = (bytes.len() + 1).saturating_sub(end.len().max(1)).max(from);
         None
     }

@@ -34,7 +34,15 @@ pub struct Step {
     pub doubtful: bool,
     /// The sink is full: the rest was not looked at. Never before a frame was answered.
     pub is_full: bool,
+    /// What the search for frames cost beside the bytes, as bytes that are copied: each place that was looked at, and what was checked
+    /// inside other frames.
+    pub effort: usize,
 }
+
+/// What it costs to look whether a frame begins at a place.
+const LOOK_EFFORT: usize = 64;
+/// So many bytes that are searched for an end cost as much as one that is copied.
+const SCANNED_AN_EFFORT: usize = 4;
 
 /// Bytes that wait at most: a whole frame that is not good, and one that begins in its last byte.
 pub fn held_max(fsu: &Fsu) -> usize {
@@ -60,17 +68,23 @@ pub fn on_bytes(
 ) -> Step {
     let mut searches = std::mem::take(&mut scratch.searches);
     searches.clear();
-    searches.resize(fsu.devices.len(), Search::default());
+    // Those from place to place, and those inside frames, which are ahead of them.
+    searches.resize(2 * fsu.devices.len(), Search::default());
     let mut progress = scratch.progress;
     let mut searched = progress.begin(bytes.len());
     // Of the bytes before `at`, those from `done` on are garbage not yet told of.
     let (mut done, mut at) = (0, 0);
     let mut step = Step::default();
+    let mut looks = 0;
     while at < bytes.len() && !step.is_full {
         let (raw, progress) = (&mut scratch.raw, &mut progress);
-        let mut hunt = Hunt { devices: &fsu.devices, searches: &mut searches, bytes, raw, progress, searched };
+        let (outer, inner) = searches.split_at_mut(fsu.devices.len());
+        let mut hunt =
+            Hunt { devices: &fsu.devices, searches: outer, inner, bytes, raw, progress, searched, effort: 0 };
         let next = hunt.next(at);
         searched = hunt.searched;
+        step.effort += hunt.effort;
+        looks += 1;
         match next {
             Next::Frame { at: from, device, len, command } => {
                 garbage(state, sink, &bytes[done..from]);
@@ -88,10 +102,12 @@ pub fn on_bytes(
         }
     }
     garbage(state, sink, &bytes[done..at]);
+    step.effort += searches.iter().map(|search| search.scanned).sum::<usize>() / SCANNED_AN_EFFORT;
     scratch.searches = searches;
     progress.end(bytes.len() - at, searched.saturating_sub(at));
     scratch.progress = progress;
     step.consumed = at;
+    step.effort += looks * LOOK_EFFORT * fsu.devices.len();
     step
 }
 
@@ -174,11 +190,12 @@ fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
 /// The device that a whole frame at `at` is for, and its size: of good frames the first; else the one that it fits best. For
 /// people: nothing is waited for.
 pub(crate) fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
-    let mut searches = vec![Search::default(); devices.len()];
+    let mut searches = vec![Search::default(); 2 * devices.len()];
+    let (searches, inner) = searches.split_at_mut(devices.len());
     let mut progress = Progress::default().with(Patience::End);
     // Nothing inside it, which was decided when it was taken.
     let searched = bytes.len();
-    let mut hunt = Hunt { devices, searches: &mut searches, bytes, raw, progress: &mut progress, searched };
+    let mut hunt = Hunt { devices, searches, inner, bytes, raw, progress: &mut progress, searched, effort: 0 };
     match hunt.next(at) {
         Next::Frame { device, len, .. } => Some((device, len)),
         _ => None,

@@ -194,7 +194,7 @@ pub(super) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
 
 /// How many bytes of a stream wait to be read.
 pub(super) fn unread(stream: &OwnedFd) -> usize {
-    kernel::unread(stream.as_fd()).map_or(0, |count| usize::try_from(count).unwrap_or(usize::MAX))
+    kernel::unread(stream.as_fd())
 }
 
 /// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.

@@ -30,6 +30,9 @@ pub struct Conn {
     pub hasty: bool,
     /// What is known of the bytes that are not read yet.
     pub unread: Unread,
+    /// It was interrupted, and goes on later with what was read: since when that may have been there, on the monotonic clock in
+    /// nanoseconds; else the greatest.
+    pub rested_ns: u64,
     /// How far frames were looked for in it.
     pub progress: Progress,
     /// Replies that the kernel had no room for.
@@ -107,6 +110,7 @@ impl Conn {
             doubtful: false,
             hasty: false,
             unread: Unread::default(),
+            rested_ns: u64::MAX,
             progress: Progress::default(),
             unsent: Unsent::default(),
             stalled_since_ms: now_ms,

@@ -118,8 +118,12 @@ impl Looks {
     #[inline]
     pub(super) fn read(&self, unread: &mut Unread, count: usize, left: usize, now_ns: u64) -> u64 {
         let arrived_ns = self.arrived(unread);
-        let left = left.min(UNKNOWN as usize - 1) as u32;
-        if left == 0 {
+        let left = left.min(HELD as usize - 1) as u32;
+        if unread.left == HELD {
+            // It was not watched meanwhile.
+            let since_ns = if left == 0 { unread.later_ns } else { arrived_ns };
+            *unread = Unread { since_ns, left: if left == 0 { UNKNOWN } else { left }, later_ns: now_ns };
+        } else if left == 0 {
             *unread = Unread { since_ns: self.this_ns, left: 0, later_ns: 0 };
         } else if unread.left == 0 || unread.left == UNKNOWN {
             *unread = Unread { since_ns: arrived_ns, left, later_ns: now_ns };
@@ -137,9 +141,18 @@ impl Looks {
             *unread = Unread::since(self.arrived(unread), now_ns);
         }
     }
+
+    /// A connection has bytes that this look told of, which are read or looked at later.
+    pub(super) fn hold(&self, unread: &mut Unread) {
+        if unread.left == 0 || unread.left == UNKNOWN {
+            *unread = Unread { since_ns: self.arrived(unread), left: HELD, later_ns: self.this_ns };
+        }
+    }
 }
 
 const UNKNOWN: u32 = u32::MAX;
+/// Some are there.
+const HELD: u32 = UNKNOWN - 1;
 
 /// What is known of the bytes of a connection that the kernel has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -156,5 +169,12 @@ impl Unread {
     /// Of a connection that is watched from now on, whose bytes may have been there since `since_ns`.
     pub fn since(since_ns: u64, now_ns: u64) -> Self {
         Self { since_ns, left: UNKNOWN, later_ns: now_ns }
+    }
+
+    /// The connection was not watched, and is from now on.
+    pub fn watch(&mut self, now_ns: u64) {
+        if self.left == 0 || self.left == UNKNOWN {
+            *self = Self::since(self.since_ns, now_ns);
+        }
     }
 }

@@ -9,7 +9,7 @@
 //!   many.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there. [`gather`]: whether a wake-up serves several of them at part load.
 //! - [`clients`]: the centres an FSU knows. [`local`]: at which address of this machine. [`conn`]: what is kept of a connection. [`notes`]: lines about bad input.
-//! - [`base`], [`turn`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
+//! - [`base`], [`turn`], [`fair`], [`outbox`], [`message`], [`watch`]: what the drivers have in common. [`poll`], [`poll_io`]: the one on
 //!   epoll. [`ring`], [`ring_io`]: the one on io_uring, [`ring_probe`]: whether it can
 //!   work here. [`sys`]: all that is unsafe, with the system calls ([`sys::calls`]), which drivers make as `kernel`.
 //! - [`bind`], [`handle`]: sockets, and starting a shard. `mail`: how commands reach it. [`executor`]: what runs it.
@@ -20,6 +20,7 @@ pub mod clients;
 pub mod clock;
 pub mod conn;
 pub mod executor;
+mod fair;
 pub mod gather;
 pub mod handle;
 pub mod io;

@@ -10,7 +10,6 @@ use super::io::{ConnId, Datagram, Interest, Io, Written};
 use super::kernel::{self, Pool, Ring};
 use super::reload::Sockets;
 use super::sys::{Op, READ_BYTES};
-use super::turn::TURN_BYTES;
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
@@ -20,7 +19,12 @@ use std::time::Duration;
 /// Buffers of a shard for all that it receives: as many receives as fit between two turns, beyond which the kernel keeps what came
 /// and is asked again. 64 KiB of addresses each; memory for as much as was ever received into one: 1 MiB with short
 /// datagrams, 16 MiB at most.
-const BUFFERS: u16 = 256;
+pub(super) const BUFFERS: u16 = 256;
+/// Bytes that are received from connections between two looks at what came: the kernel has them copied at once then, for a quarter of a
+/// millisecond.
+const TURN_BYTES: usize = 1 << 20;
+/// Bytes of a receive that are few: those connections come to their turns first.
+const FEW_BYTES: usize = 1 << 10;
 /// Buffers of a shard for bytes of connections, of `READ_BYTES` each: four times as many as may be filled in a turn. One that finds none is
 /// the first to be tried again. Memory for as much as was ever received into one: 4 MiB at most.
 const STREAM_BUFFERS: u16 = 256;
@@ -67,9 +71,11 @@ pub(super) struct RingIo {
     /// By socket: it is to be received from, or accepted on.
     wanted: Vec<bool>,
     streams: Vec<Option<Stream>>,
-    /// Connections to be received from: those that found no buffer, then those that have had something.
-    unlucky: VecDeque<ConnId>,
+    /// Connections to be received from: those that found no buffer or had little, then those that had more.
+    first: VecDeque<ConnId>,
     served: VecDeque<ConnId>,
+    /// Sockets whose receives found no buffer, to be begun again.
+    pub(super) starved: Vec<u32>,
     /// To be closed when the operations on them have gone to the kernel.
     closing: Vec<OwnedFd>,
     /// Nothing is received any more.
@@ -85,8 +91,19 @@ impl RingIo {
         let sockets = base.sockets().count();
         let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
         let (streams, closing) = (Vec::new(), Vec::new());
-        let (unlucky, served, has_stopped) = (VecDeque::new(), VecDeque::new(), false);
-        let mut io = Self { ring, base, signal, receiving, wanted, streams, unlucky, served, closing, has_stopped };
+        let mut io = Self {
+            ring,
+            base,
+            signal,
+            receiving,
+            wanted,
+            streams,
+            first: VecDeque::new(),
+            served: VecDeque::new(),
+            starved: Vec::new(),
+            closing,
+            has_stopped: false,
+        };
         io.watch_wake();
         (0..sockets as u32).for_each(|index| io.receive(index));
         Ok((io, datagrams, bytes))
@@ -117,12 +134,26 @@ impl RingIo {
         }
     }
 
-    /// A socket's operation has ended: it is begun again if it is to be.
-    pub(super) fn on_receive_ended(&mut self, index: u32) {
+    /// A socket's operation has ended, maybe for want of a buffer: it is begun again if it is to be.
+    pub(super) fn on_receive_ended(&mut self, index: u32, is_starved: bool) {
         if let Some(running) = self.receiving.get_mut(index as usize) {
             *running = Running::No;
         }
-        self.receive(index);
+        if is_starved {
+            self.starved.push(index);
+        } else {
+            self.receive(index);
+        }
+    }
+
+    /// Begins the receives again that found no buffer.
+    pub(super) fn begin_starved(&mut self) {
+        if self.starved.is_empty() {
+            return;
+        }
+        let mut starved = std::mem::take(&mut self.starved);
+        starved.drain(..).for_each(|index| self.receive(index));
+        self.starved = starved;
     }
 
     /// Takes over an accepted connection.
@@ -174,9 +205,10 @@ impl RingIo {
         match result {
             Ok(bytes) => {
                 stream.last_bytes = bytes as usize;
-                self.served.push_back(id);
+                let queue = if stream.last_bytes <= FEW_BYTES { &mut self.first } else { &mut self.served };
+                queue.push_back(id);
             }
-            Err(Errno::NOBUFS) => self.unlucky.push_back(id),
+            Err(Errno::NOBUFS) => self.first.push_back(id),
             Err(_) => self.served.push_back(id),
         }
     }
@@ -188,22 +220,25 @@ impl RingIo {
 
     /// Whether something may be there that the last wait did not tell of: connections that wait for their turns, completions not taken.
     pub(super) fn has_left(&mut self) -> bool {
-        !(self.unlucky.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
+        !(self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
     }
 
-    /// Begins the next receives, when all that came of those before has been looked at: of as many bytes as a turn may bring.
+    /// Begins the next receives, when all that came of those before has been taken: of as many bytes as are copied at once.
     fn begin_reads(&mut self) {
-        if (self.unlucky.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
+        if (self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
             return;
         }
-        let mut bytes = 0;
-        while bytes < TURN_BYTES
-            && let Some(id) = self.unlucky.pop_front().or_else(|| self.served.pop_front())
-        {
-            if let Some(stream) = self.stream(id) {
-                stream.is_queued = false;
-                bytes += stream.last_bytes;
-                self.follow(id);
+        // Each has as much, so that neither waits for ever for the other.
+        for number in 0..2 {
+            let mut bytes = 0;
+            while bytes < TURN_BYTES
+                && let Some(id) = if number == 0 { self.first.pop_front() } else { self.served.pop_front() }
+            {
+                if let Some(stream) = self.stream(id) {
+                    stream.is_queued = false;
+                    bytes += stream.last_bytes;
+                    self.follow(id);
+                }
             }
         }
     }
@@ -226,7 +261,7 @@ impl RingIo {
     /// Submits what was begun and waits for something to complete.
     pub(super) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         self.begin_reads();
-        let more = !(self.unlucky.is_empty() && self.served.is_empty());
+        let more = !(self.first.is_empty() && self.served.is_empty());
         let result = self.ring.wait(if more { Duration::ZERO } else { at_most });
         // An operation that the kernel has not seen yet names its descriptor by number.
         if self.ring.is_submitted() {

@@ -6,6 +6,7 @@
 use super::clients::Clients;
 use super::clock::Clock;
 use super::conn::{Conns, PIECE, Sent};
+use super::fair::{Effort, FRAME_EFFORT, QUANTUM};
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::late::Late;
 use super::look::Unread;
@@ -164,7 +165,7 @@ impl Slot {
 }
 
 /// Whom something that a driver hands over is about.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     /// An FSU's own socket.
     Socket(u32),
@@ -214,6 +215,10 @@ pub struct Serve<P, T> {
     pub(super) peers: HashMap<(u32, IpAddr), usize>,
     /// Due to sent, of all its replies.
     pub(super) late: Late,
+    /// What it has done, and when what is at hand is interrupted.
+    pub(super) effort: Effort,
+    /// Connections that were interrupted: to be gone on with in their turns ([`Serve::go_on`]).
+    pub(super) resting: Vec<ConnId>,
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -241,6 +246,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             tide: Arc::default(),
             peers: HashMap::new(),
             late: Late::default(),
+            effort: Effort::default(),
+            resting: Vec::new(),
         };
         serve.start_heartbeats(now);
         serve.start_outages();
@@ -411,9 +418,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Does what has become due, up to a bound. True: call again, after sending what is queued.
     pub fn on_tick(&mut self, now: Clock, io: &mut impl Io) -> bool {
+        self.effort.allow(QUANTUM);
+        let more = self.fire(now, io);
+        self.effort.allow_all();
+        more
+    }
+
+    fn fire(&mut self, now: Clock, io: &mut impl Io) -> bool {
         self.later.now_ms = now.mono_ms;
         for _ in 0..FIRED_MAX {
-            if !io.has_room() {
+            if !io.has_room() || self.effort.is_over() {
                 return true;
             }
             let Some(timer) = self.later.wheel.pop(tick_by(now.mono_ns)) else { return false };
@@ -453,6 +467,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     let frame = self.struck(datagram.socket, datagram.about);
                     self.fault(datagram.socket, FaultKind::Offline, frame, io);
                 } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
+                    self.effort.add(FRAME_EFFORT + self.later.pending.bytes(index).len());
                     self.later.pending.release(index);
                 } else {
                     let key = self.later.at(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));

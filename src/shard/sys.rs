@@ -11,7 +11,7 @@ use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address
 use super::outbox::Parcel;
 use futures_io::AsyncRead;
 pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
-pub(super) use ring::{Done, Op, READ_BYTES, Ring};
+pub(super) use ring::{BESIDE_BYTES, Done, Op, READ_BYTES, Ring};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::conn::{Conn, NEVER_MS, PIECE, Sent};
+use super::fair::{CONN_EFFORT, FRAME_EFFORT};
 use super::io::{ConnId, Io};
 use super::look::Unread;
 use super::notes::Notes;
@@ -58,12 +59,16 @@ struct StreamSink<'a, I, T> {
     telling: Telling,
     /// A whole frame that is not good has waited for a good one inside it.
     waited_in_vain: bool,
+    /// What the frames and their replies cost, and may cost before more is looked at.
+    effort: usize,
+    effort_max: usize,
 }
 
 impl<I: Io, T: Tap> StreamSink<'_, I, T> {
     /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
     #[inline]
     fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
+        self.effort += bytes.len();
         let own_ns = self.due(due_ns);
         let due_ns = own_ns.max(self.conn.last_due_ns);
         let about = self.about_due(due_ns);
@@ -127,6 +132,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     }
 
     fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.effort += bytes.len();
         let due_ns = self.due(due_ns);
         let about = self.about_due(due_ns);
         let waited_us = micros(self.waited_ns());
@@ -148,7 +154,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
 
     fn is_full(&self) -> bool {
         let built = self.out.len() + self.out_lens.len() * size_of::<Sent>();
-        built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max
+        built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max || self.effort >= self.effort_max
     }
 
     fn muted(&self) -> Option<FaultKind> {
@@ -164,6 +170,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     }
 
     fn understood(&mut self, about: About, bytes: &[u8]) {
+        self.effort += FRAME_EFFORT;
         let about = self.telling.settle(about);
         if self.tap.is_on()
             && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, &[about], bytes)
@@ -217,6 +224,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             self.notes.note(reason, now.mono_ms, &fsu.name, peer, &[]);
             return None;
         }
+        self.effort.add(CONN_EFFORT);
         self.peers.insert((socket, peer.ip()), of_peer + 1);
         slot.connections += 1;
         slot.state.counters.connections += 1;
@@ -271,9 +279,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         Some(id)
     }
 
-    /// An outage begins, or ends: the connections of FSUs that are silent now are reset.
+    /// An outage begins, or ends: the connections of FSUs that are silent now are reset, some at a time.
     pub(super) fn on_outage(&mut self, now: Clock, io: &mut impl Io) {
         for index in 0..self.conns.places() {
+            if self.effort.is_over() {
+                self.later.at(now.mono_ms, Timer::Outage);
+                return;
+            }
             let Some(id) = self.conns.at(index) else { continue };
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let socket = conn.socket;
@@ -387,10 +399,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             if self.conns.get_mut(id).is_some_and(|conn| conn.stalled) {
                 break;
             }
-            if step.is_full {
-                continue;
-            }
-            if end == bytes.len() {
+            if end == bytes.len() && !step.is_full {
                 // No frame can be this long: not what the stage promises, but never kept.
                 if start < end && (end - start > held_max.max(1) || !step.partial) {
                     self.drop_bytes(id, Reason::Garbage, &bytes[start..], &bytes[start..], now);
@@ -398,7 +407,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 }
                 break;
             }
-            offered = if consumed == 0 { offered * 2 } else { OFFERED_BYTES };
+            if self.effort.is_over() {
+                self.rest(id, now);
+                break;
+            }
+            if !step.is_full {
+                offered = if consumed == 0 { offered * 2 } else { OFFERED_BYTES };
+            }
         }
         let was_doubtful = self.conns.get(id).is_some_and(|conn| conn.doubtful) && start == 0;
         let since_ms = since_ms.filter(|_| start == 0 && is_doubtful == was_doubtful).unwrap_or(now.mono_ms);
@@ -472,9 +487,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             records_lost: 0,
             telling: Telling::default(),
             waited_in_vain: patience == Patience::Decide,
+            effort: bytes.len(),
+            effort_max: self.effort.left(),
         };
         let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
         let records_lost = sink.records_lost;
+        self.effort.add(sink.effort + step.effort);
         sink.conn.progress = self.scratch.progress;
         if records_lost > 0 {
             slot.state.counters.log_records_lost += records_lost;
@@ -496,6 +514,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// A whole frame has waited for a good one inside it for long enough, or nothing more comes: what is there is decided on.
     fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
+        // It is a frame or two, which are not kept for later.
+        self.effort.allow_all();
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut left = std::mem::take(&mut self.buffers.joined);
         left.clear();
@@ -540,8 +560,24 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
     }
 
+    /// It has cost as much as it may at once: nothing is read from its connection until it has been gone on with.
+    fn rest(&mut self, id: ConnId, now: Clock) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stalled = true;
+            conn.rested_ns = now.mono_of(now.arrived_ns);
+            self.resting.push(id);
+        }
+    }
+
+    /// Goes on with a connection that was interrupted. Where too much is owed to it by now, it goes on when that has left.
+    pub(super) fn go_on(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        self.later.now_ms = now.mono_ms;
+        self.resume(id, now.mono_ns, now, io);
+        self.settle(id, io);
+    }
+
     /// Some has left, or may have since `since_ns`, on the monotonic clock: goes on with what was read before, if that was enough. Time for
-    /// which requests were held back is not lateness.
+    /// which requests were held back is not lateness, but that of a rest is.
     pub(super) fn resume(&mut self, id: ConnId, since_ns: u64, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
         let Some(slot) = self.slots.get(conn.socket as usize) else { return };
@@ -551,8 +587,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         conn.stalled = false;
         conn.partial_since_ms = now.mono_ms;
-        conn.unread = Unread::since(since_ns, now.mono_ns);
-        let now = now.with_arrival(since_ns);
+        let rested_ns = std::mem::replace(&mut conn.rested_ns, u64::MAX);
+        if rested_ns == u64::MAX {
+            conn.unread = Unread::since(since_ns, now.mono_ns);
+        } else {
+            conn.unread.watch(now.mono_ns);
+        }
+        let now = now.with_arrival(since_ns.min(rested_ns));
         if !conn.partial.is_empty() {
             self.on_bytes(id, &[], now, io);
         }

@@ -2,6 +2,7 @@
 
 use super::clock::Clock;
 use super::conn::Sent;
+use super::fair::{CONN_EFFORT, FRAME_EFFORT};
 use super::io::{ConnId, Interest, Io, Written};
 use super::pending::Dest;
 use super::protocol::Protocol;
@@ -138,6 +139,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
         let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
+        self.effort.add(FRAME_EFFORT + bytes.len());
         let free_ns = now.unix_of(due_ns).saturating_sub(i64::from(waited_us) * 1_000);
         self.put(id, &bytes, &[sent], free_ns, now, io);
         bytes.clear();
@@ -172,6 +174,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             match io.write(id, conn.unsent.waiting()) {
                 Written::Bytes(0) => return,
                 Written::Bytes(count) => {
+                    self.effort.add(count);
                     let (tap, counters) = (&mut self.tap, &mut slot.state.counters);
                     let unix_ms = io.unix_ns() / 1_000_000;
                     let peer = conn.peer;
@@ -236,6 +239,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Closes or resets a connection.
     pub(super) fn lose(&mut self, id: ConnId, lost: Lost, by: By, io: &mut impl Io) {
         let Some(mut conn) = self.conns.remove(id) else { return };
+        self.effort.add(CONN_EFFORT);
         if conn.is_told && self.tide.tells(Move::Closed, self.later.now_ms, &mut self.later) {
             self.tell_closed(conn.socket, conn.peer, by);
         }

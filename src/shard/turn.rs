@@ -3,6 +3,7 @@
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
 use super::executor::Executor;
+use super::fair::{FRAME_EFFORT, Line, QUANTUM, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::handle::Command;
 use super::handle::Ended;
@@ -15,6 +16,7 @@ use super::mail;
 use super::message::{Received, canonical};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
+use super::sys::READ_BYTES;
 use super::tap::Tap;
 use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
@@ -33,11 +35,16 @@ const WAIT_NS_MAX: u64 = 10_000_000;
 const TRAFFIC_MS: u64 = 5;
 /// Turns of the timing wheel before sockets are looked at again.
 const TICKS_MAX: usize = 8;
-/// Bytes read from connections in a turn: those of one that sends as fast as it can cost its neighbours 4 ms at most. A connection that
-/// has had its share waits for the others.
-pub(super) const TURN_BYTES: usize = 1 << 20;
-/// The clocks are read again after so many messages within a turn: about every quarter of a millisecond.
+/// The clocks are read again after so many messages within a turn, or as much effort: about every quarter of a millisecond at most.
 const MESSAGES_A_CLOCK: usize = 64;
+const EFFORT_A_CLOCK: usize = MESSAGES_A_CLOCK * 2 * FRAME_EFFORT;
+
+/// How things stood before something in line was begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HeldBegan {
+    effort: u64,
+    arrived_ns: i64,
+}
 
 /// A shard at work.
 pub(super) struct Turn<P, T> {
@@ -45,6 +52,10 @@ pub(super) struct Turn<P, T> {
     pub(super) now: Clock,
     commands: Commands<Command>,
     messages: usize,
+    /// What had been done when the clocks were read.
+    clocked: u64,
+    /// What this turn has to give.
+    pub(super) share: Share,
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
@@ -69,15 +80,30 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
         let (is_stopped, looks, has_streams) = (false, Looks::new(now.mono_ns), serve.has_streams());
-        let staged = Vec::new();
-        Self { serve, now, commands, messages, traffic_ms, gather, is_stopped, looks, has_streams, lost, staged }
+        let (staged, share, clocked) = (Vec::new(), Share::new(TURN_NS), serve.effort.done());
+        Self {
+            serve,
+            now,
+            commands,
+            messages,
+            clocked,
+            share,
+            opened_ns: now.arrived_ns,
+            traffic_ms,
+            gather,
+            is_stopped,
+            looks,
+            has_streams,
+            lost,
+            staged,
+        }
     }
 
     /// Reads both clocks. What is at hand came no later than before.
     fn read_clock(&mut self, io: &mut impl DriverIo) {
         let arrived_ns = self.now.arrived_ns;
         self.now = Clock { arrived_ns, ..io.base().watch.now() };
-        self.messages = 0;
+        (self.messages, self.clocked) = (0, self.serve.effort.done());
     }
 
     /// Reads both clocks when a wait has ended. `full`: as [`Turn::begin`] has it.
@@ -89,7 +115,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         } else {
             now
         };
-        self.messages = 0;
+        (self.messages, self.clocked) = (0, self.serve.effort.done());
     }
 
     /// Before a wait: how long it may be, so that what comes into connections meanwhile is known to have come meanwhile.
@@ -117,7 +143,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         let soon_ns = self.now.mono_ns + 2 * WAIT_NS_MAX;
         if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= soon_ns) {
             self.now = io.base().watch.now();
-            self.messages = 0;
+            (self.messages, self.clocked) = (0, self.serve.effort.done());
         }
     }
 
@@ -127,13 +153,112 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     pub(super) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
         self.gather.took(messages);
-        if self.messages >= MESSAGES_A_CLOCK {
+        if self.messages >= MESSAGES_A_CLOCK || self.serve.effort.since(self.clocked) >= EFFORT_A_CLOCK {
             self.read_clock(io);
             if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= self.now.mono_ns) {
                 self.serve.on_tick(self.now, io);
                 self.flush(io);
             }
         }
+    }
+
+    /// Light work of so many begins, which came with the last wait.
+    #[inline]
+    pub(super) fn open(&mut self, ready: usize) {
+        self.share.divide(ready, READ_BYTES);
+        self.share.begin(self.now.mono_ns);
+    }
+
+    /// The same, where some of what came with it was left.
+    pub(super) fn reopen(&mut self, ready: usize, io: &mut impl DriverIo) {
+        self.read_clock(io);
+        self.open(ready);
+    }
+
+    /// It had its time: what is left waits for the next turn.
+    #[inline]
+    pub(super) fn is_spent(&self) -> bool {
+        self.share.is_spent(self.now.mono_ns)
+    }
+
+    /// Light work of one subject begins; for [`Turn::end_light`].
+    #[inline]
+    pub(super) fn begin_light(&mut self) -> u64 {
+        self.serve.effort.allow(self.share.light_effort);
+        self.serve.effort.done()
+    }
+
+    /// It is done: what it has cost, if that was not light after all.
+    #[inline]
+    pub(super) fn end_light(&self, began: u64) -> Option<usize> {
+        let effort = self.serve.effort.since(began);
+        (effort > self.share.light_effort).then_some(effort)
+    }
+
+    /// The line begins; connections that were interrupted come to its end, where `go_on` is to be done with them. False: nobody stands
+    /// in it.
+    pub(super) fn open_line<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W, io: &mut impl DriverIo) -> bool {
+        self.absorb(line, go_on);
+        if line.len() == 0 {
+            return false;
+        }
+        self.read_clock(io);
+        self.share.begin(self.now.mono_ns);
+        true
+    }
+
+    /// What stands in line next, if there is time; what it comes with is for [`Turn::end_held`].
+    pub(super) fn begin_held<W>(&mut self, line: &mut Line<W>) -> Option<(Subject, W, HeldBegan)> {
+        if self.is_spent() {
+            return None;
+        }
+        let (subject, held) = line.next()?;
+        self.serve.effort.allow(QUANTUM);
+        let arrived_ns = std::mem::replace(&mut self.now.arrived_ns, held.arrived_ns);
+        Some((subject, held.what, HeldBegan { effort: self.serve.effort.done(), arrived_ns }))
+    }
+
+    /// It is done.
+    pub(super) fn end_held<W>(
+        &mut self,
+        subject: Subject,
+        began: HeldBegan,
+        line: &mut Line<W>,
+        go_on: impl Fn() -> W,
+    ) {
+        line.done(subject, self.serve.effort.since(began.effort));
+        self.absorb(line, go_on);
+        self.now.arrived_ns = began.arrived_ns;
+    }
+
+    /// Connections that were interrupted stand in line.
+    fn absorb<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W) {
+        let arrived_ns = self.now.arrived_ns;
+        for id in self.serve.resting.drain(..) {
+            line.push(Subject::Conn(id), go_on(), arrived_ns);
+        }
+    }
+
+    /// Whether the next wait is to be none: there is more to do.
+    #[inline]
+    pub(super) fn is_busy<W>(&self, left: usize, line: &Line<W>) -> bool {
+        left > 0 || !line.is_idle() || !self.serve.resting.is_empty()
+    }
+
+    /// Looks once more within a turn; `full`: as [`Turn::begin`] has it.
+    pub(super) fn look_again(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
+        self.read_clock_anew(io, full);
+        self.opened_ns = self.now.arrived_ns;
+    }
+
+    /// Puts what a subject has to do at the end of what it has in line. It has been there since `arrived_ns`, wall clock in nanoseconds.
+    pub(super) fn hold<W>(&mut self, line: &mut Line<W>, subject: Subject, what: W, arrived_ns: i64) {
+        if let Subject::Conn(id) = subject
+            && let Some(unread) = self.serve.unread(id)
+        {
+            self.looks.hold(unread);
+        }
+        line.push(subject, what, arrived_ns);
     }
 
     /// What came with a wait, before the first of it is at hand; `full`: there may be more, of which each wait takes so many at the
@@ -171,9 +296,19 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.now.mono_ms.saturating_sub(self.traffic_ms) > TRAFFIC_MS
     }
 
-    /// Does what is due; how long to wait for events then.
+    /// Does what is due, as far as there is time; how long to wait for events then.
     pub(super) fn tick(&mut self, io: &mut impl DriverIo) -> Duration {
-        for _ in 0..TICKS_MAX {
+        for turn in 0..TICKS_MAX {
+            if turn > 0 {
+                // There is much to do, and others wait.
+                self.read_clock(io);
+                if turn == 1 {
+                    self.share.begin(self.now.mono_ns);
+                }
+                if self.is_spent() {
+                    break;
+                }
+            }
             let more = self.serve.on_tick(self.now, io);
             self.flush(io);
             if !more {

@@ -2,6 +2,7 @@
 
 use super::clients::Seen;
 use super::clock::Clock;
+use super::fair::FRAME_EFFORT;
 use super::io::{Datagram, Io};
 use super::local::{Local, Route};
 use super::notes::Notes;
@@ -44,6 +45,8 @@ struct DatagramSink<'a, I, T> {
     telling: Telling,
     /// What is known of each frame, where a log wants it.
     told: Option<&'a mut Vec<About>>,
+    /// What the frames and their replies cost.
+    effort: usize,
 }
 
 impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
@@ -84,6 +87,7 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
             self.telling.refused(Reason::Amplification);
             return self.note(Reason::Amplification, bytes);
         }
+        self.effort += bytes.len();
         let about = self.telling.sent(due_ns.saturating_sub(self.arrived_ns));
         // A delay counts from the arrival: what the request has waited already is part of it.
         // It may have come after the clocks were read.
@@ -111,6 +115,7 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
 
     #[inline]
     fn understood(&mut self, about: About, _: &[u8]) {
+        self.effort += FRAME_EFFORT;
         if let Some(told) = self.told.as_mut().filter(|told| told.len() < FRAMES_TOLD_MAX) {
             told.push(self.telling.settle(about));
         }
@@ -174,6 +179,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             amplified: 0,
             telling: Telling::default(),
             told: is_told.then_some(&mut self.buffers.told),
+            effort: bytes.len(),
         };
         let moment = Moment {
             now: now.now(),
@@ -192,6 +198,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             &mut sink,
         );
         let (no_room, amplified) = (sink.no_room, sink.amplified);
+        self.effort.add(sink.effort);
         if amplified > 0 {
             slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
         }
@@ -301,6 +308,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             amplified: 0,
             telling: Telling::default(),
             told: None,
+            effort: 0,
         };
         let mut center_done = false;
         for index in 0..slot.clients.len() {
@@ -316,6 +324,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }
         let no_room = sink.no_room;
+        self.effort.add(FRAME_EFFORT * (1 + slot.clients.len()));
         count_no_room(&mut slot.state.counters, no_room);
     }
 }

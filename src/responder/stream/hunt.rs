@@ -14,7 +14,7 @@
 //! Work is linear in the bytes, whatever they are: a place inside is looked at once ([`Progress::searched`]), and checking frames
 //! inside others takes [`CREDIT_PER_BYTE`] times the bytes received at most. Past that doubtful frames are taken as a whole.
 
-use super::{Fit, fit};
+use super::{Fit, LOOK_EFFORT, fit};
 use crate::codec::framer::{self, Cut, Search};
 use crate::codec::inner;
 use crate::plan::fleet::Device;
@@ -132,12 +132,16 @@ pub(super) enum Next {
 pub(super) struct Hunt<'a> {
     pub(super) devices: &'a [Arc<Device>],
     pub(super) searches: &'a mut [Search],
+    /// Of the places inside frames: those are ahead, and neither goes back.
+    pub(super) inner: &'a mut [Search],
     pub(super) bytes: &'a [u8],
     /// For what travels encoded: after [`Next::Frame`] with a command the raw frame.
     pub(super) raw: &'a mut Vec<u8>,
     pub(super) progress: &'a mut Progress,
     /// Inside a frame: no good one begins before this place.
     pub(super) searched: usize,
+    /// What it cost to look inside frames.
+    pub(super) effort: usize,
 }
 
 impl Hunt<'_> {
@@ -183,11 +187,8 @@ impl Hunt<'_> {
         Next::Frame { at, device, len, command: None }
     }
 
-    /// Goes on behind the first byte of what is no frame, or not whole and never will be. What follows is looked at as if it had
-    /// not been there.
-    fn give_up(&mut self, at: usize) -> Next {
-        // They may have seen what is behind it already.
-        self.searches.fill(Search::default());
+    /// Goes on behind the first byte of what is no frame, or not whole and never will be.
+    fn give_up(&self, at: usize) -> Next {
         Next::Skip(next_start(self.devices, self.bytes, at + 1))
     }
 
@@ -196,7 +197,10 @@ impl Hunt<'_> {
         let mut place = next_start(self.devices, self.bytes, self.searched.max(at + 1));
         while place < end {
             match self.look_inside(place) {
-                None => return Inside::Nothing,
+                None => {
+                    self.searched = place;
+                    return Inside::Nothing;
+                }
                 Some(Found::Good { len, .. }) => {
                     self.searched = place;
                     return Inside::Good(place + len);
@@ -218,12 +222,19 @@ impl Hunt<'_> {
     /// As [`Hunt::look`], for what can be paid for.
     fn look_inside(&mut self, at: usize) -> Option<Found> {
         let mut cost = 1;
-        for (device, search) in self.devices.iter().zip(&mut *self.searches) {
+        for (device, search) in self.devices.iter().zip(&mut *self.inner) {
+            self.effort += LOOK_EFFORT;
             if let Cut::Frame(len) = search.cut(&device.template, self.bytes, at) {
                 cost += len;
             }
         }
-        self.pay(cost).then(|| self.look(at))
+        if !self.pay(cost) {
+            return None;
+        }
+        std::mem::swap(&mut self.searches, &mut self.inner);
+        let found = self.look(at);
+        std::mem::swap(&mut self.searches, &mut self.inner);
+        Some(found)
     }
 
     /// Whether a frame that is not good has the right checksum, and lengths.
@@ -238,6 +249,7 @@ impl Hunt<'_> {
     fn pay(&mut self, bytes: usize) -> bool {
         let left = u32::try_from(bytes).ok().and_then(|bytes| self.progress.credit.checked_sub(bytes));
         self.progress.credit = left.unwrap_or(0);
+        self.effort += left.map_or(0, |_| bytes);
         left.is_some()
     }
 
@@ -345,7 +357,9 @@ mod tests {
         let (mut progress, mut raw) = (Progress::default(), Vec::new());
         let mut pays = |progress: &mut Progress, bytes: usize| {
             let (devices, searches, bytes_here) = (&[][..], &mut [][..], &[][..]);
-            Hunt { devices, searches, bytes: bytes_here, raw: &mut raw, progress, searched: 0 }.pay(bytes)
+            let inner = &mut [][..];
+            Hunt { devices, searches, inner, bytes: bytes_here, raw: &mut raw, progress, searched: 0, effort: 0 }
+                .pay(bytes)
         };
         let mut check = |progress: &mut Progress, bytes: usize| {
             assert!(pays(&mut progress.clone(), bytes), "{progress:?}");

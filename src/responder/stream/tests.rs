@@ -244,7 +244,7 @@ fn a_doubtful_frame_waits_for_a_better_one() {
         let (mut state, mut scratch) = start(&fsu);
         let mut said = Said::default();
         let step = on_bytes(&RUN, &fsu, &mut state, bytes, NOW, &mut scratch, &mut said);
-        assert_eq!(step, Step { partial: true, doubtful: true, ..Step::default() });
+        assert_eq!(step, Step { partial: true, doubtful: true, effort: step.effort, ..Step::default() });
         scratch.progress = scratch.progress.with(Patience::Decide);
         let step = on_bytes(&RUN, &fsu, &mut state, bytes, NOW, &mut scratch, &mut said);
         assert_eq!((step.consumed, step.partial, said.sent.len()), (5, false, sent));
@@ -354,7 +354,8 @@ fn a_full_sink_is_left_alone() {
     let mut sink = Small(Said::default(), 3);
     let first = on_bytes(&RUN, &fsu, &mut state, &bytes, NOW, &mut scratch, &mut sink);
     let rest = frames[3].len();
-    assert_eq!(first, Step { consumed: bytes.len() - rest, is_full: true, ..Step::default() });
+    let consumed = bytes.len() - rest;
+    assert_eq!(first, Step { consumed, is_full: true, effort: first.effort, ..Step::default() });
     // One frame is always looked at: it goes on.
     let second = on_bytes(&RUN, &fsu, &mut state, &bytes[first.consumed..], NOW, &mut scratch, &mut sink);
     assert_eq!((second.consumed, sink.0.sent.len(), state.counters.received), (rest, 4, 4));
@@ -369,7 +370,7 @@ fn ended(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> (Vec<Vec<u8>>, u64) {
     }
     scratch.progress = scratch.progress.with(Patience::End);
     let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..], NOW, &mut scratch, &mut said);
-    assert_eq!(step, Step { consumed: bytes.len() - done, ..Step::default() });
+    assert_eq!(step, Step { consumed: bytes.len() - done, effort: step.effort, ..Step::default() });
     let seen: Vec<u8> = said.received.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
     assert_eq!(seen, bytes, "every byte once");
     let sent = said.sent.into_iter().map(|(_, _, bytes)| bytes).collect();
@@ -486,4 +487,45 @@ fn n10_false_starts_cost_no_more_than_the_bytes_times_a_constant() {
         let (sent, _) = ended(&fsu, &bytes, &[]);
         assert_eq!(sent.last(), Some(&good), "{verify:?}");
     }
+}
+
+/// What a search costs, over reads of so many bytes: counted by what was looked at.
+fn effort(fsu: &Fsu, bytes: &[u8], read: usize) -> usize {
+    let (mut state, mut scratch) = start(fsu);
+    let (mut done, mut effort) = (0, 0);
+    for end in (1..=bytes.len().div_ceil(read)).map(|number| bytes.len().min(number * read)) {
+        let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut Said::default());
+        (done, effort) = (done + step.consumed, effort + step.effort);
+    }
+    effort
+}
+
+#[test]
+fn h02_a_hunt_is_linear_in_the_bytes() {
+    let long = || Template { data_len_max: 65_000, ..fixtures::delimited() };
+    let good = frame(&fixtures::length(), 5, 0x10, &[1, 2]);
+    let devices = || fsu(vec![device(long(), 1, 1, false), device(fixtures::length(), 2, 1, false)]);
+    for (name, fsu, unit, end) in [
+        ("no start", one(fixtures::delimited()), &[0x00][..], &[][..]),
+        ("starts", one(fixtures::delimited()), &[0x7E], &[]),
+        ("starts without an end", one(long()), &[0x7E], &[]),
+        ("starts, then a good frame of another device", devices(), &[0x7E], &good),
+        ("known commands without an end", devices(), &[0x7E, 5, 0x10], &good),
+        ("starts and ends", one(long()), &[0x7E, 0x0D], &[]),
+        ("headers of long frames", one(fixtures::length()), &[0x68, 5, 0x10, 0x11], &[]),
+        ("without a start", one(fixtures::without_start()), &[1, 2, 3], &[]),
+    ] {
+        let of = |bytes: usize| effort(&fsu, &[&unit.repeat(bytes / unit.len()), end].concat(), bytes + end.len());
+        let [once, twice] = [20_000, 40_000].map(of);
+        assert!(10 * twice <= 23 * once, "{name}: {once} and {twice}");
+    }
+}
+
+#[test]
+fn h02_a_hunt_in_steps_of_a_byte_is_accounted() {
+    // A frame that is long begins, and its end is looked for again with each byte.
+    let fsu = one(Template { data_len_max: 65_000, ..fixtures::delimited() });
+    let bytes = [&[0x7E, 5, 0x10][..], &[1; 3_000]].concat();
+    let (at_once, in_steps) = (effort(&fsu, &bytes, bytes.len()), effort(&fsu, &bytes, 1));
+    assert!(at_once < bytes.len() && in_steps > bytes.len() * bytes.len() / 10, "{at_once} {in_steps}");
 }

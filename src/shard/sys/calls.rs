@@ -131,8 +131,8 @@ pub(in crate::shard) fn recv(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> Resul
 }
 
 /// Bytes of a socket that can be read: of datagrams, those of the next.
-pub(in crate::shard) fn unread(socket: BorrowedFd<'_>) -> Option<u64> {
-    rustix::io::ioctl_fionread(socket).ok()
+pub(in crate::shard) fn unread(socket: BorrowedFd<'_>) -> usize {
+    rustix::io::ioctl_fionread(socket).map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// Writes to a stream what it takes at once.

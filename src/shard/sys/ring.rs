@@ -70,8 +70,9 @@ struct Memory {
 const PAGE_BYTES: usize = 65_536;
 /// What the kernel says first of a datagram (`io_uring_recvmsg_out`).
 const OUT_BYTES: usize = size_of::<[u32; 4]>();
-/// A datagram with what the kernel says beside it, which stands before it.
-const BUFFER_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES + DATAGRAM_BYTES_MAX;
+/// What the kernel says beside a datagram, which stands before it and counts among what was received.
+pub(in crate::shard) const BESIDE_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES;
+const BUFFER_BYTES: usize = BESIDE_BYTES + DATAGRAM_BYTES_MAX;
 /// Distance of the buffers, as `STRIDE` in the parent module.
 const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
 /// Bytes received from a connection at once. It comes to its turn again when the others have had theirs.
@@ -160,8 +161,7 @@ impl Pool {
     pub(in crate::shard) fn datagram(&self, filled: &Filled) -> Option<Received<'_>> {
         let out = RecvMsgOut::parse(self.bytes(filled), &template()).ok()?;
         // The parts' lengths were bounded by the buffer; they are borrowed from `out`, so they are found again by their lengths.
-        let start = OUT_BYTES + NAME_BYTES + CONTROL_BYTES;
-        let bytes = &self.bytes(filled)[start..start + out.payload_data().len()];
+        let bytes = &self.bytes(filled)[BESIDE_BYTES..BESIDE_BYTES + out.payload_data().len()];
         Some(Received { bytes, peer: address(out.name_data())?, control: Control::parse(out.control_data()) })
     }
 

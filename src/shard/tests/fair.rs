@@ -167,3 +167,80 @@ fn h01_a_reload_keeps_the_counts() {
     world.run_to(1_000);
     assert_eq!(world.serve.pending(), 0);
 }
+
+/// Small requests for long replies: what is read is looked at as far as that may cost, and then when it is its turn again.
+#[test]
+fn h02_a_connection_that_costs_much_is_interrupted_between_two_requests() {
+    let mut world = World::new(&fleet(2, Transport::Tcp, |_| {}));
+    let (id, other) = (world.connect(1), world.serve.on_accept(1, address(2), world.now()).unwrap());
+    let reading = |world: &World, id| world.serve.conns.get(id).unwrap().interest.read;
+    world.serve.effort.allow(64 << 10);
+    world.bytes(id, &"[!0]".repeat(1_000));
+    // A frame is 1,024, and its reply 1,000; what was received counts, too.
+    let first = world.text().len() / 1_000;
+    assert!((20..=40).contains(&first), "{first}");
+    assert_eq!((&world.serve.resting[..], reading(&world, id)), (&[id][..], false));
+    // Neither its end nor more bytes change that; the others are heard.
+    world.bytes(id, "[z0]");
+    world.serve.on_eof(id, world.now(), &mut world.io);
+    world.serve.effort.allow(64 << 10);
+    world.bytes(other, "[b0]");
+    assert_eq!((world.text().len(), &world.text()[first * 1_000..]), (first * 1_000 + 1, "b"));
+    let mut turns = 0;
+    while let Some(id) = world.serve.resting.pop() {
+        turns += 1;
+        world.serve.effort.allow(64 << 10);
+        world.serve.go_on(id, world.now(), &mut world.io);
+    }
+    assert!((25..=50).contains(&turns), "{turns}");
+    assert_eq!(world.text().replacen('b', "", 1), "!".repeat(1_000_000) + "z");
+    assert_eq!((told(&world)[0], told(&world)[1]), ((1_001, [0; 3]), (1, [0; 3])));
+    assert_eq!(world.io.closed, [id]);
+}
+
+#[test]
+fn h02_an_interrupted_connection_that_is_owed_too_much_or_goes_is_not_gone_on_with() {
+    let mut world = World::new(&fleet(1, Transport::Tcp, |fsu| fsu.limits.write_buffer_bytes_max = 4_096));
+    let id = world.connect(1);
+    world.io.room = 30_000;
+    world.serve.effort.allow(20 << 10);
+    world.bytes(id, &"[!0]".repeat(100));
+    assert_eq!(world.serve.resting, [id]);
+    world.io.room = 0;
+    world.serve.effort.allow_all();
+    world.serve.resting.clear();
+    world.serve.go_on(id, world.now(), &mut world.io);
+    // What was looked at is owed; the rest waits until that has left.
+    let answered = world.text().len();
+    assert!(answered < 100_000 && world.serve.resting.is_empty());
+    world.io.room = usize::MAX;
+    while world.text().len() < 100_000 {
+        let before = world.text().len();
+        world.serve.on_writable(id, world.now(), &mut world.io);
+        assert!(world.text().len() > before);
+    }
+    world.serve.effort.allow(20 << 10);
+    world.bytes(id, &"[!0]".repeat(100));
+    assert_eq!(world.serve.resting, [id]);
+    world.serve.on_closed(id, None, world.now(), &mut world.io);
+    world.serve.go_on(id, world.now(), &mut world.io);
+    assert_eq!(world.serve.conns.get(id).map(|_| ()), None);
+}
+
+/// Timers that are due all at once cost others no more than what is read.
+#[test]
+fn h02_what_is_due_at_once_is_done_in_parts() {
+    let mut world = World::new(&fleet(64, Transport::Tcp, |fsu| fsu.limits.write_buffer_bytes_max = 1 << 20));
+    for socket in 0..64 {
+        let id = world.serve.on_accept(socket, address(socket as u16 + 1), world.now()).unwrap();
+        world.bytes(id, &"[!1]".repeat(100));
+    }
+    world.io.ms = 10;
+    let mut parts = 0;
+    while world.serve.on_tick(world.now(), &mut world.io) {
+        parts += 1;
+    }
+    // 6,400 replies of 2,024: a quantum, and no more timers than ever, at a time.
+    assert!((12..=60).contains(&parts), "{parts}");
+    assert_eq!(world.text().len(), 64 * 100 * 1_000);
+}

@@ -15,6 +15,7 @@ mod reload;
 mod repeat;
 mod simulation;
 mod streams;
+mod turns;
 
 use super::clock::Clock;
 use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};

@@ -47,7 +47,7 @@ calls! {
     accept(listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno>;
     peer(stream: BorrowedFd<'_>) -> Option<SocketAddr>;
     recv(stream: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize, Errno>;
-    unread(socket: BorrowedFd<'_>) -> Option<u64>;
+    unread(socket: BorrowedFd<'_>) -> usize;
     send(stream: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno>;
     shutdown_write(stream: BorrowedFd<'_>) -> Result<(), Errno>;
     linger_none(stream: BorrowedFd<'_>) -> Result<(), Errno>;
