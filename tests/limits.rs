@@ -35,6 +35,7 @@ const UNREACHED: &[(&str, &[&str])] = &[
             "HELD_BYTES_MAX",
             "RECORDS_A_TURN",
             "STARVED_RECEIVES_MAX",
+            "STARVED_SOCKETS_MAX",
         ],
     ),
     ("memory that is kept or given back, which replies do not show", &["SPARE_QUEUES_MAX"]),

@@ -266,7 +266,9 @@ mod tests {
     fn check(work: &[(u32, &[usize])], expected: &[u32]) {
         let mut line = Line::new();
         for &(socket, costs) in work {
-            costs.iter().for_each(|&cost| line.push(Subject::Socket(socket), cost, 0));
+            for &cost in costs {
+                line.push(Subject::Socket(socket), cost, 0);
+            }
         }
         let mut order = Vec::new();
         while let Some((subject, held)) = line.next() {

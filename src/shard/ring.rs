@@ -33,10 +33,11 @@ const COMPLETIONS_MAX: usize = 256;
 /// Connections accepted in a turn before others stand in line, and how many do: beyond that they do not wait.
 const ACCEPTS_LIGHT: usize = 4;
 const ACCEPTS_HELD_MAX: usize = 256;
-/// A socket that found no buffer is asked directly for what is light, for so many datagrams in a turn; it has its turn with the buffers
+/// A socket that found no buffer is asked directly for what is light, for so many datagrams in a turn, so many sockets; it has its turn with the buffers
 /// again when fewer than so many stand in line. So whoever fills them takes them from nobody.
 const HELD_BUFFERS_MAX: usize = BUFFERS as usize / 2;
 const STARVED_RECEIVES_MAX: usize = 8;
+const STARVED_SOCKETS_MAX: usize = 32;
 
 /// What stands in line.
 #[derive(Debug)]
@@ -125,6 +126,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             left.extend(rest);
             if left.is_empty() {
                 self.serve_starved();
+                self.turn.flush(&mut self.io);
                 self.serve_line();
             }
             self.turn.flush(&mut self.io);
@@ -161,7 +163,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
 
     /// Sockets found no buffer: what they have is looked for without.
     fn serve_starved(&mut self) {
-        for at in 0..self.io.starved.len() {
+        let count = self.io.starved.len().min(STARVED_SOCKETS_MAX);
+        for at in 0..count {
             let subject = Subject::Socket(self.io.starved[at]);
             let began = self.turn.begin_light();
             self.receive_light(self.io.starved[at]);
@@ -169,6 +172,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.line.charge(subject, effort);
             }
         }
+        // The others are asked in the next turn.
+        self.io.starved.rotate_left(count);
         if self.buffers_held < HELD_BUFFERS_MAX {
             self.io.begin_starved();
         }
@@ -226,7 +231,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.turn.begin_light();
             return self.look_at(done);
         };
-        if self.line.has(subject) || !self.is_light(&done) {
+        let waits = done.op != Op::Accept || self.accepts_held < ACCEPTS_HELD_MAX;
+        if waits && (self.line.has(subject) || !self.is_light(&done)) {
             self.accepts_held += usize::from(done.op == Op::Accept);
             self.buffers_held += usize::from(done.op == Op::Datagrams && done.filled.is_some());
             let arrived_ns = self.turn.now.arrived_ns;
@@ -252,7 +258,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             (Op::Bytes, Err(errno)) => is_harmless(Errno::from_raw_os_error(errno)),
             (Op::Accept, Ok(_)) => {
                 self.accepts += 1;
-                self.accepts <= ACCEPTS_LIGHT || self.accepts_held >= ACCEPTS_HELD_MAX
+                self.accepts <= ACCEPTS_LIGHT
             }
             _ => true,
         }

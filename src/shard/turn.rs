@@ -56,6 +56,8 @@ pub(super) struct Turn<P, T> {
     clocked: u64,
     /// What this turn has to give.
     pub(super) share: Share,
+    /// When what it began with had come at the latest, wall clock in nanoseconds.
+    opened_ns: i64,
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
@@ -165,6 +167,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// Light work of so many begins, which came with the last wait.
     #[inline]
     pub(super) fn open(&mut self, ready: usize) {
+        self.opened_ns = self.now.arrived_ns;
         self.share.divide(ready, READ_BYTES);
         self.share.begin(self.now.mono_ns);
     }
@@ -172,6 +175,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// The same, where some of what came with it was left.
     pub(super) fn reopen(&mut self, ready: usize, io: &mut impl DriverIo) {
         self.read_clock(io);
+        self.now.arrived_ns = self.opened_ns;
         self.open(ready);
     }
 

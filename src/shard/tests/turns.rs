@@ -15,8 +15,8 @@ const CALL_NS: u64 = 1_500;
 const FRAME_NS: u64 = 450;
 const BYTES_A_NS: u64 = 3;
 /// The neighbour asks so often, and so many times.
-const ASKS_NS: u64 = 4_700_001;
-const ASKS: u64 = 8;
+const ASKS_NS: u64 = 3_700_001;
+const ASKS: u64 = 5;
 /// A run that is not over by then never ends.
 const END_NS: u64 = 200_000_000;
 /// Within this time it is to be answered.

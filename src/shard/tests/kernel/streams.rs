@@ -300,14 +300,13 @@ impl Kernel {
         Ok(bytes.len())
     }
 
-    pub(in crate::shard) fn unread(&mut self, fd: BorrowedFd<'_>) -> Option<u64> {
+    pub(in crate::shard) fn unread(&mut self, fd: BorrowedFd<'_>) -> usize {
         self.enter(CALL_NS);
-        let count = match self.what(fd) {
+        match self.what(fd) {
             What::Udp(socket) => self.next_bytes(socket),
             What::Stream(number) => self.streams[number].inbound.len(),
             other => panic!("bytes of {other:?}"),
-        };
-        Some(count as u64)
+        }
     }
 
     /// What a driver does with so many bytes of a stream.
