@@ -130,7 +130,7 @@ impl<'f> Talk<'f> {
             0 => shard.wait(),
             1 => self.settle(shard),
             2 => self.leave(shard, centre),
-            3 => self.reset(shard, centre, input.byte() % 2 == 0),
+            3 => self.reset(shard, centre, input.byte().is_multiple_of(2)),
             4 => self.send(shard, centre, &[input.short()]),
             5 => {
                 let bytes = self.heartbeat();

@@ -32,7 +32,7 @@ fn limit_accepts_max_connections_of_a_turn() {
     // Each is in the listener's queue once this side of it is there.
     let clients: Vec<TcpStream> = (0..66).map(|_| TcpStream::connect(at).unwrap()).collect();
     let mut accepted = || {
-        driver.on_connections(0);
+        driver.on_connections(0, ACCEPTS_MAX);
         driver.turn.serve.counters()[0].1.connections
     };
     assert_eq!((accepted(), accepted(), clients.len()), (64, 66, 66));

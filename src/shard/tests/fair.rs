@@ -194,7 +194,7 @@ fn h02_a_connection_that_costs_much_is_interrupted_between_two_requests() {
     }
     assert!((25..=50).contains(&turns), "{turns}");
     assert_eq!(world.text().replacen('b', "", 1), "!".repeat(1_000_000) + "z");
-    assert_eq!((told(&world)[0], told(&world)[1]), ((1_001, [0; 3]), (1, [0; 3])));
+    assert_eq!((told(&world)[0], told(&world)[1]), ((1_001, [0; 4]), (1, [0; 4])));
     assert_eq!(world.io.closed, [id]);
 }
 

@@ -151,6 +151,29 @@ fn h06_a_look_that_brings_nothing_of_a_connection_tells_that_nothing_was_there()
     }
 }
 
+/// Bytes that a look brought are looked at two turns later: they count from the look before, and what came behind them from that look, until
+/// another has found nothing.
+#[test]
+fn h06_what_waits_in_line_has_been_there_all_the_time() {
+    for (more_turns, left, expected_us) in [(1, 0, 300), (2, 0, 100), (1, 40, 400), (2, 40, 500)] {
+        let (mut looks, mut now_ns, mut unread) = (Looks::new(START_NS), START_NS, Unread::default());
+        let mut look = |looks: &mut Looks| {
+            now_ns += 100 * US;
+            looks.before(now_ns, Duration::ZERO, true);
+            looks.after(now_ns, ALL);
+            now_ns
+        };
+        look(&mut looks);
+        looks.hold(&mut unread);
+        look(&mut looks);
+        looks.hold(&mut unread);
+        let now_ns = look(&mut looks);
+        assert_eq!((now_ns - looks.read(&mut unread, 20, left, now_ns)) / US, 300);
+        let now_ns = (0..more_turns).map(|_| look(&mut looks)).last().unwrap();
+        assert_eq!((now_ns - looks.read(&mut unread, 20, 0, now_ns)) / US, expected_us, "{more_turns}, {left}");
+    }
+}
+
 fn world() -> World {
     World::new(&fleet(1, Transport::Tcp, |_| {}))
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 const ASKED: u32 = 50;
 const MS: u64 = 1_000_000;
 /// Connections that send good requests.
-const GOOD: [usize; 1] = [1, 64, 256];
+const GOOD: [usize; 3] = [1, 64, 256];
 /// Nobody waits longer, in microseconds.
 const MAY_US: u64 = 20_000;
 /// So many connections pour, and how long each request of the neighbour has waited, in nanoseconds, the shortest first.
