@@ -13,6 +13,8 @@ use std::collections::{HashMap, VecDeque};
 /// So long is light work done in a turn, and then what stands in line; then replies leave, timers are looked after, and it is seen who
 /// else has something. A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
 pub(super) const TURN_NS: u64 = 2_000_000;
+/// Light work may take so many turns before the line has its time all the same: it is never passed over for good.
+pub(super) const LIGHT_TURNS_MAX: u32 = 8;
 /// What a frame costs beside its bytes, in bytes that are copied: to find it, to choose its reply and to make that.
 pub(super) const FRAME_EFFORT: usize = 1 << 10;
 /// What it costs to accept a connection, or to end one.

@@ -137,7 +137,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 told += count;
                 at = self.serve_light(&events[..count], at);
             }
-            if at == count {
+            if self.turn.is_line_due(at == count) {
                 self.serve_line();
             }
             yield_if_due(executor).await;

@@ -14,6 +14,14 @@ pub(crate) struct Class {
     pub(crate) of_logs: bool,
 }
 
+impl Class {
+    /// Whether it is made to fail at the start only. Threads go to their processors then; those of glommio's that never have anything to do
+    /// may be late, and one that cannot go ends, and says so.
+    pub(crate) fn is_of_the_start(&self) -> bool {
+        self.calls.contains(&libc::SYS_sched_setaffinity)
+    }
+}
+
 macro_rules! class {
     ($name:literal, $of_logs:literal, [$($call:ident)*], [$($old:ident)*], [$($errno:ident)*]) => {
         Class {

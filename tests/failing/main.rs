@@ -49,14 +49,19 @@ pub(crate) fn is_thorough() -> bool {
     std::env::var_os("FSU_MOCK_THOROUGH").is_some()
 }
 
+/// What makes calls of one kind fail while a phase lasts, and tells what is wrong.
+type Phase = fn(Way, &'static Class, &mut Vec<String>) -> std::io::Result<()>;
+
 /// Every kind of call in its turn, while a phase lasts; all that is wrong is told together.
-fn check(phase: fn(Way, &'static Class, &mut Vec<String>) -> std::io::Result<()>, way: Way) {
+fn check(phase: Phase, way: Way) {
     let only = std::env::var("FSU_MOCK_FAILING_CLASS").ok();
     let (mut wrong, begun) = (Vec::new(), std::time::Instant::now());
     // Files are the same to all drivers.
     let is_wanted = |class: &&Class| !class.of_logs || way.name == POLL.name || is_thorough();
+    let is_start = std::ptr::fn_addr_eq(phase, phases::start as Phase);
+    let is_now = |class: &&Class| is_start || !class.is_of_the_start();
     let is_asked = |class: &&Class| only.as_deref().is_none_or(|only| only == class.name);
-    for class in CLASSES.iter().filter(is_wanted).filter(is_asked) {
+    for class in CLASSES.iter().filter(is_wanted).filter(is_now).filter(is_asked) {
         if let Err(error) = phase(way, class, &mut wrong) {
             assert!(!is_thorough(), "no system calls can be made to fail here: {error}");
             // Not `eprintln`, which only a failed test shows.

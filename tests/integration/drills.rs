@@ -125,6 +125,11 @@ fn clients_that_send_a_byte_now_and_then_do_not_stay() {
 
 #[test]
 fn ten_thousand_connections_are_served_and_let_go() {
+    // With epoll a connection that has ended is told of until it is closed.
+    ["auto", "poll"].map(connections_are_served_and_let_go);
+}
+
+fn connections_are_served_and_let_go(driver: &str) {
     const FSUS: usize = 10;
     // This process holds their other ends, beside what other tests need; where its limit is lower there are fewer.
     let limit = getrlimit(Resource::Nofile);
@@ -134,7 +139,7 @@ fn ten_thousand_connections_are_served_and_let_go() {
     assert!(connections >= 1_000, "open files are limited to {limit:?}: too few to try this");
     let fsus: Vec<Value> = (0..FSUS).map(|n| fsu(&format!("site{n}"), &n.to_string(), "tcp", &json!({}))).collect();
     let tree = Tree::new(&fsus, &json!({}));
-    let run = Run::start(&tree, &["--performance", "--shards", "2"]);
+    let run = Run::start(&tree, &["--performance", "--shards", "2", "--driver", driver]);
     let before = descriptors(run.pid());
     for _ in 0..2 {
         let mut all: Vec<Tcp> = (0..connections).map(|n| run.tcp(&format!("site{}", n % FSUS))).collect();
