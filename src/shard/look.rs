@@ -135,6 +135,15 @@ impl Looks {
         arrived_ns
     }
 
+    /// How many bytes of a connection the kernel has for certain, when so many were read since it was asked last; `None`: it is to be asked.
+    #[inline]
+    pub(super) fn left(unread: &Unread, count: usize) -> Option<usize> {
+        match unread.left {
+            0 | UNKNOWN | HELD => None,
+            left => (left as usize).checked_sub(count).filter(|left| *left > 0),
+        }
+    }
+
     /// A connection has bytes that this look told of, and was not read.
     pub(super) fn leave(&self, unread: &mut Unread, now_ns: u64) {
         if unread.left == 0 || unread.left == UNKNOWN {

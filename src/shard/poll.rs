@@ -137,7 +137,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 told += count;
                 at = self.serve_light(&events[..count], at);
             }
-            if self.turn.is_line_due(at == count) {
+            if self.turn.share.is_line_due(at == count) {
                 self.serve_line();
             }
             yield_if_due(executor).await;
@@ -328,7 +328,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 turn.worked(0, io);
             }
             Some(Ok(count)) => {
-                let left = if count == max { io.unread(id) } else { 0 };
+                let left = if count < max { 0 } else { turn.known_left(id, count).unwrap_or_else(|| io.unread(id)) };
                 turn.on_bytes(id, &self.read_buffer[..count], left, io);
                 turn.worked(1, io);
                 if count == max {

@@ -128,7 +128,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.serve_starved();
                 self.turn.flush(&mut self.io);
             }
-            if self.turn.is_line_due(left.is_empty()) {
+            if self.turn.share.is_line_due(left.is_empty()) {
                 self.serve_line();
             }
             self.turn.flush(&mut self.io);
@@ -321,7 +321,11 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 // What was received when the end of reading was asked for is read all the same, unless all has ended.
                 if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
                     let bytes = pool.bytes(filled);
-                    let left = if bytes.len() == READ_BYTES { io.unread(id) } else { 0 };
+                    let left = if bytes.len() < READ_BYTES {
+                        0
+                    } else {
+                        turn.known_left(id, bytes.len()).unwrap_or_else(|| io.unread(id))
+                    };
                     turn.on_bytes(id, bytes, left, io);
                 }
                 turn.worked(1, io);

@@ -3,7 +3,7 @@
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
 use super::executor::Executor;
-use super::fair::{FRAME_EFFORT, LIGHT_TURNS_MAX, Line, QUANTUM, Share, TURN_NS};
+use super::fair::{FRAME_EFFORT, Line, QUANTUM, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::handle::Command;
 use super::handle::Ended;
@@ -56,8 +56,6 @@ pub(super) struct Turn<P, T> {
     clocked: u64,
     /// What this turn has to give.
     pub(super) share: Share,
-    /// Turns in a row that left light work.
-    light_turns: u32,
     /// When what it began with had come at the latest, wall clock in nanoseconds.
     opened_ns: i64,
     traffic_ms: u64,
@@ -92,7 +90,6 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             messages,
             clocked,
             share,
-            light_turns: 0,
             opened_ns: now.arrived_ns,
             traffic_ms,
             gather,
@@ -173,15 +170,6 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.opened_ns = self.now.arrived_ns;
         self.share.divide(ready, READ_BYTES);
         self.share.begin(self.now.mono_ns);
-    }
-
-    /// Whether the line has its time: all that is light was done, or that has taken [`LIGHT_TURNS_MAX`] turns by now.
-    pub(super) fn is_line_due(&mut self, is_light_done: bool) -> bool {
-        self.light_turns = if is_light_done { 0 } else { self.light_turns + 1 };
-        if self.light_turns >= LIGHT_TURNS_MAX {
-            self.light_turns = 0;
-        }
-        self.light_turns == 0
     }
 
     /// The same, where some of what came with it was left.
@@ -422,6 +410,12 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             self.serve.on_kernel_drops(socket, more);
             *told = lost;
         }
+    }
+
+    /// Whether it is known that the kernel has more bytes of a connection when so many were read; how many.
+    #[inline]
+    pub(super) fn known_left(&mut self, id: ConnId, count: usize) -> Option<usize> {
+        Looks::left(self.serve.unread(id)?, count)
     }
 
     /// Bytes of a connection were read, of which the kernel has `left` more.
