@@ -2,7 +2,7 @@
 //!
 //! A turn is what a driver does between two looks at its sockets. **Light** is what brings few bytes: a request or a few. All that is
 //! light is done once, for [`TURN_NS`]; what is left of it comes first in the next turn. Then the [`Line`] has as long: a deficit round
-//! robin of sockets and connections, each of which may cost a [`QUANTUM`] of [`Effort`] a round. Who costs more waits for as many rounds.
+//! robin of sockets and connections, each of which may cost [`ROUND_EFFORT`] a round. Who costs more waits for as many rounds.
 //! So a subject that asks little waits for those that ask little and for one turn, whatever the others send.
 //!
 //! Neither sockets nor clocks are known here.
@@ -20,10 +20,13 @@ const LIGHT_TURNS_MAX: u32 = 8;
 pub(super) const FRAME_EFFORT: usize = 1 << 10;
 /// What it costs to accept a connection, or to end one.
 pub(super) const CONN_EFFORT: usize = 16 << 10;
-/// What each subject in line may cost a round: half a millisecond. A connection's read of short requests is below that.
+/// What a subject may cost before it is interrupted: half a millisecond. A connection's read of short requests is below that.
 pub(super) const QUANTUM: usize = 1 << 20;
+/// What each subject in line may cost a round. Few reads of one connection in a row: a connection whose buffer is emptied every time costs
+/// the kernel more, for windows that are told of.
+const ROUND_EFFORT: usize = QUANTUM / 8;
 /// Rounds that a subject waits at most for what it has cost; what is beyond is forgiven.
-const DEBT_ROUNDS_MAX: usize = 64;
+const DEBT_ROUNDS_MAX: usize = 512;
 /// Bytes that are light, of all that is ready together, and of a subject in any case: those and the replies to them cost some
 /// milliseconds at the worst, where all is light.
 const LIGHT_BYTES: usize = 256 << 10;
@@ -210,7 +213,7 @@ impl<W> Line<W> {
     /// What a subject was given to do has cost so much. One that does not stand in line is put there.
     pub(super) fn charge(&mut self, subject: Subject, effort: usize) {
         let member = self.member(subject);
-        let least = -((DEBT_ROUNDS_MAX * QUANTUM) as i64);
+        let least = -((DEBT_ROUNDS_MAX * ROUND_EFFORT) as i64);
         member.left = member.left.saturating_sub_unsigned(effort as u64).max(least);
     }
 
@@ -220,7 +223,7 @@ impl<W> Line<W> {
             let &subject = self.order.front()?;
             let member = self.members.get_mut(&subject)?;
             if member.left <= 0 {
-                member.left += QUANTUM as i64;
+                member.left += ROUND_EFFORT as i64;
             }
             if member.left > 0 {
                 if let Some(held) = member.held.pop_front() {
@@ -238,7 +241,7 @@ impl<W> Line<W> {
         None
     }
 
-    /// What was next is done, and has cost so much: who has cost a quantum goes to the end of the line.
+    /// What was next is done, and has cost so much: who has cost its part of a round goes to the end of the line.
     pub(super) fn done(&mut self, subject: Subject, effort: usize) {
         self.charge(subject, effort);
         let is_over = self.members.get(&subject).is_some_and(|member| member.left <= 0);
@@ -275,7 +278,7 @@ impl<W> Line<W> {
 mod tests {
     use super::*;
 
-    const MANY: usize = QUANTUM;
+    const MANY: usize = ROUND_EFFORT;
 
     /// Serves those whose work is given as what each piece costs; whom, in order.
     fn check(work: &[(u32, &[usize])], expected: &[u32]) {
@@ -298,7 +301,7 @@ mod tests {
     #[test]
     fn h02_a_round_gives_everybody_as_much() {
         check(&[(1, &[MANY; 3]), (2, &[MANY; 2]), (3, &[MANY])], &[1, 2, 3, 1, 2, 1]);
-        // Small pieces until they are a quantum, in their order.
+        // Small pieces until they are as much, in their order.
         check(&[(1, &[MANY / 2; 4]), (2, &[MANY; 2])], &[1, 1, 2, 1, 1, 2]);
         // Who has cost three times as much waits for as many rounds.
         check(&[(1, &[3 * MANY, 1]), (2, &[MANY; 5])], &[1, 2, 2, 2, 1, 2, 2]);
@@ -335,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn limit_light_bytes_and_light_bytes_min_and_light_effort_and_light_effort_min_and_quantum() {
+    fn limit_light_bytes_and_light_bytes_min_and_light_effort_and_light_effort_min_and_quantum_and_round_effort() {
         let mut share = Share::new(TURN_NS);
         for (ready, bytes, effort) in [
             (0, 16_384, 4 << 20),
@@ -348,7 +351,7 @@ mod tests {
             share.divide(ready, 16 << 10);
             assert_eq!((share.light_bytes, share.light_effort), (bytes, effort), "{ready}");
         }
-        assert_eq!(QUANTUM, 1 << 20);
+        assert_eq!((QUANTUM, ROUND_EFFORT), (1 << 20, 1 << 17));
     }
 
     #[test]
