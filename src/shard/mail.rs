@@ -21,9 +21,8 @@ pub(super) fn take<C>(commands: &Receiver<C>, clear: impl FnOnce()) -> Vec<C> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sync::channel::{RecvTimeoutError, bounded};
+    use crate::sync::channel::bounded;
     use std::cell::Cell;
-    use std::time::Duration;
 
     #[test]
     fn a_wake_follows_its_command_and_is_cleared_before_that_is_taken() {
@@ -38,29 +37,5 @@ mod tests {
         assert_eq!(there.get(), 2);
         drop(receiver);
         assert!(!send(&commands, 9, || panic!("nobody is woken")));
-    }
-
-    /// What the models take for granted of the channel.
-    #[test]
-    fn who_asks_a_shard_that_ends_learns_it() {
-        for round in 0..300 {
-            let (commands, receiver) = bounded(1);
-            let shard = std::thread::spawn(move || {
-                let asked: Vec<Sender<u8>> = take(&receiver, || {});
-                if round % 2 == 0 {
-                    std::thread::yield_now();
-                }
-                for answer in asked {
-                    answer.send(1).unwrap();
-                }
-            });
-            for _ in 0..3 {
-                let (answer, told) = bounded(1);
-                send(&commands, answer, || {});
-                let told = told.recv_timeout(Duration::from_secs(60));
-                assert_ne!(told, Err(RecvTimeoutError::Timeout));
-            }
-            shard.join().unwrap();
-        }
     }
 }
