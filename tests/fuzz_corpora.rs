@@ -30,7 +30,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn replay(target: &str) {
-    let (_, run) = fuzzing::TARGETS.into_iter().find(|(name, _)| *name == target).unwrap();
+    let (_, run) = fuzzing::TARGETS.iter().find(|(name, _)| *name == target).unwrap();
     run(&[]);
     let inputs = corpus(target);
     assert!(inputs.len() >= 10, "{target} has a corpus of {}", inputs.len());

@@ -1,6 +1,14 @@
 //! The layers that are mutated, without those that need the rest of the program: they build in a third of the time.
 #![allow(missing_docs, dead_code, unused_imports)]
 
+/// What `memory` ends the program with.
+pub mod cli {
+    pub mod exit {
+        pub enum Exit {
+            Machine = 4,
+        }
+    }
+}
 pub mod client;
 pub mod codec;
 pub mod config;
@@ -19,10 +27,23 @@ pub mod log {
     pub mod tap;
     #[cfg(test)]
     mod testing;
+    /// What the tests of `tap` ask of the logger's.
+    pub struct LoggerConfig {
+        pub device_log: bool,
+        pub queue_bytes: usize,
+    }
+    impl LoggerConfig {
+        pub fn of(fleet: &crate::plan::fleet::Fleet) -> Self {
+            let device_log = !fleet.performance.skip_device_log;
+            Self { device_log, queue_bytes: if device_log { tap::LOG_QUEUE_BYTES } else { tap::LEDGER_QUEUE_BYTES } }
+        }
+    }
     pub use format::RecordText;
     pub use record::{Kind, Told};
 }
+pub mod memory;
 pub mod plan;
 pub mod responder;
 mod sync;
+pub mod unblocked;
 pub mod words;
