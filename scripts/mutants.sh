@@ -2,7 +2,7 @@
 # Mutants of plan, wire, core and the log's queue: changes of the code that a test ought to notice (docs/internals/mutants.md).
 # mutants.sh                     all of them: a day
 # mutants.sh --sample N [SEED]   N of them by chance, the same ones for the same seed (1)
-# mutants.sh --only FILE         those that stand in FILE, a line each as `cargo mutants --list` writes them
+# mutants.sh --only FILE         the mutants listed in FILE, one a line, as `cargo mutants --list` writes them
 # MUTANTS_OUT (target/mutants) is where the copy of the sources, what was built, and the outcomes go; faster in memory. MUTANTS_ROUND
 # (30) is after how many the score is told, and MUTANTS_UNTESTED=1 leaves out the tests without a mutant.
 set -euo pipefail

@@ -11,10 +11,10 @@ use super::serve::Subject;
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::VecDeque;
 
-/// So long is light work done in a turn, and then what stands in line; then replies leave, timers are looked after, and it is seen who
-/// else has something. A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
+/// Time for light work in a turn, and the same again for the line. Then replies leave, timers are served and sockets are looked at again.
+/// A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
 pub(super) const TURN_NS: u64 = 2_000_000;
-/// Light work may take so many turns before the line has its time all the same: it is never passed over for good.
+/// Turns in a row that light work may fill. The next one also serves the line, so that it is never passed over for good.
 const LIGHT_TURNS_MAX: u32 = 8;
 /// What a frame costs beside its bytes, in bytes that are copied: to find it, to choose its reply and to make that.
 pub(super) const FRAME_EFFORT: usize = 1 << 10;

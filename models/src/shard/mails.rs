@@ -53,7 +53,7 @@ enum Command {
     Stop,
 }
 
-/// A shard's loop: to the end it is told, or to that of its own after so many wakes.
+/// A shard's loop. It ends when it is told to stop, or by itself after `wakes_max` wakes.
 fn serve(commands: Receiver<Command>, bell: &Bell, wakes_max: usize) {
     for _ in 0..wakes_max {
         bell.wait();
@@ -104,7 +104,7 @@ pub fn a_question_near_the_stop_has_an_end(wait: Wait, room: usize) {
     shard.join().unwrap();
 }
 
-/// A shard that ends by itself after so many wakes, while it is asked by two: nobody waits for ever, and what is answered is right.
+/// A shard ends by itself after `wakes` wakes while it is asked. Nobody waits for ever, and each answer is right.
 pub fn a_shard_that_ends_leaves_nobody_waiting(wait: Wait, room: usize, wakes: usize) {
     let (commands, receiver) = bounded(room);
     let bell = Bell::new(wait);
