@@ -159,6 +159,13 @@ struct Member<W> {
     held: VecDeque<Held<W>>,
 }
 
+impl<W> Member<W> {
+    /// With how many rounds its turn comes.
+    fn rounds(&self) -> i64 {
+        1 + -self.left.min(0) / ROUND_EFFORT as i64
+    }
+}
+
 /// Sockets and connections that have more to do than is done at once, each with what that is, in order.
 ///
 /// As many as there are sockets and connections at most; what they hold is bounded by whoever puts it there.
@@ -219,7 +226,13 @@ impl<W> Line<W> {
 
     /// What is to be done next.
     pub(super) fn next(&mut self) -> Option<(Subject, Held<W>)> {
+        let mut passed = 0;
         while self.held > 0 {
+            if passed > self.order.len() {
+                self.skip_rounds();
+                passed = 0;
+            }
+            passed += 1;
             let &subject = self.order.front()?;
             let member = self.members.get_mut(&subject)?;
             if member.left <= 0 {
@@ -239,6 +252,25 @@ impl<W> Line<W> {
         }
         self.clear();
         None
+    }
+
+    /// Nobody's turn came in a whole round. Those in which that stays so are over at once: all who stand in line have their parts of them,
+    /// and who has paid with those and has nothing to do leaves it.
+    fn skip_rounds(&mut self) {
+        let Self { order, members, .. } = self;
+        let due = members.values().filter(|member| !member.held.is_empty()).map(Member::rounds).min();
+        let Some(skipped) = due.map(|rounds| rounds - 1).filter(|&rounds| rounds > 0) else { return };
+        let mut paid = Vec::new();
+        order.retain(|&subject| {
+            let Some(member) = members.get_mut(&subject) else { return false };
+            let stays = member.rounds() > skipped;
+            member.left += skipped * ROUND_EFFORT as i64;
+            if !stays {
+                paid.push(subject);
+            }
+            stays
+        });
+        paid.into_iter().for_each(|subject| self.remove(subject));
     }
 
     /// What was next is done, and has cost so much: who has cost its part of a round goes to the end of the line.
@@ -315,6 +347,61 @@ mod tests {
         expected.extend([2; DEBT_ROUNDS_MAX]);
         expected.push(1);
         check(&[(1, &[usize::MAX / 2, 1]), (2, &[MANY; DEBT_ROUNDS_MAX])], &expected);
+    }
+
+    /// As [`Line::next`] has it, but for one round after the other.
+    fn next_by_rounds(line: &mut Line<u32>) -> Option<(Subject, u32)> {
+        while line.held > 0 {
+            let &subject = line.order.front()?;
+            let member = line.members.get_mut(&subject)?;
+            if member.left <= 0 {
+                member.left += ROUND_EFFORT as i64;
+            }
+            if member.left <= 0 {
+                line.order.rotate_left(1);
+            } else if let Some(held) = member.held.pop_front() {
+                line.held -= 1;
+                return Some((subject, held.what));
+            } else {
+                line.order.pop_front();
+                line.remove(subject);
+            }
+        }
+        line.clear();
+        None
+    }
+
+    /// Anybody with any debt, with or without something to do, and more that comes meanwhile.
+    #[test]
+    fn h02_rounds_in_which_nobody_has_a_turn_are_over_at_once() {
+        let mut skips = 0;
+        for seed in 0..400 {
+            let rng = &mut fastrand::Rng::with_seed(seed);
+            let mut lines = [Line::new(), Line::new()];
+            let subjects = rng.u32(1..12);
+            for number in 0..200 {
+                let (subject, cost) = (Subject::Socket(rng.u32(..subjects)), rng.usize(..100 * MANY));
+                match rng.u8(..4) {
+                    0 => lines.iter_mut().for_each(|line| line.push(subject, number, 0)),
+                    1 => lines.iter_mut().for_each(|line| line.charge(subject, cost)),
+                    _ => {
+                        let [line, by_rounds] = &mut lines;
+                        let least = line.members.values().map(Member::rounds).min().unwrap_or(0);
+                        skips += u32::from(least > 2 && !line.is_idle());
+                        let next = line.next().map(|(subject, held)| (subject, held.what));
+                        assert_eq!(next, next_by_rounds(by_rounds), "seed {seed}");
+                        if let Some((subject, _)) = next {
+                            lines.iter_mut().for_each(|line| line.done(subject, cost));
+                        }
+                    }
+                }
+                let told = |line: &Line<u32>| {
+                    (line.order.clone(), line.order.iter().map(|who| line.members[who].left).collect::<Vec<_>>())
+                };
+                assert_eq!(told(&lines[0]), told(&lines[1]), "seed {seed}");
+            }
+        }
+        assert!(skips > 1_000, "{skips}");
     }
 
     #[test]
