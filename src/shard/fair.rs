@@ -14,8 +14,6 @@ use std::collections::VecDeque;
 /// Time for light work in a turn, and the same again for the line. Then replies leave, timers are served and sockets are looked at again.
 /// A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
 pub(super) const TURN_NS: u64 = 2_000_000;
-/// Turns in a row that light work may fill. The next one also serves the line, so that it is never passed over for good.
-const LIGHT_TURNS_MAX: u32 = 8;
 /// What a frame costs beside its bytes, in bytes that are copied: to find it, to choose its reply and to make that.
 pub(super) const FRAME_EFFORT: usize = 1 << 10;
 /// What it costs to accept a connection, or to end one.
@@ -98,8 +96,6 @@ impl Effort {
 pub(super) struct Share {
     turn_ns: u64,
     end_ns: u64,
-    /// Turns without the line.
-    light_turns: u32,
     /// More bytes are not light.
     pub(super) light_bytes: usize,
     /// What light work of a subject may cost.
@@ -109,7 +105,7 @@ pub(super) struct Share {
 impl Share {
     /// Turns of so long.
     pub(super) fn new(turn_ns: u64) -> Self {
-        Self { turn_ns, end_ns: u64::MAX, light_turns: 0, light_bytes: LIGHT_BYTES, light_effort: LIGHT_EFFORT }
+        Self { turn_ns, end_ns: u64::MAX, light_bytes: LIGHT_BYTES, light_effort: LIGHT_EFFORT }
     }
 
     /// So many are ready; `read_max`: bytes that are received at once.
@@ -124,16 +120,6 @@ impl Share {
     #[inline]
     pub(super) fn begin(&mut self, now_ns: u64) {
         self.end_ns = now_ns.saturating_add(self.turn_ns);
-    }
-
-    /// Whether the line has its time now: all that is light was done, or has taken [`LIGHT_TURNS_MAX`] turns by now.
-    pub(super) fn is_line_due(&mut self, is_light_done: bool) -> bool {
-        self.light_turns += 1;
-        let is_due = is_light_done || self.light_turns >= LIGHT_TURNS_MAX;
-        if is_due {
-            self.light_turns = 0;
-        }
-        is_due
     }
 
     /// No more is to be begun.
@@ -439,16 +425,6 @@ mod tests {
             assert_eq!((share.light_bytes, share.light_effort), (bytes, effort), "{ready}");
         }
         assert_eq!((QUANTUM, ROUND_EFFORT), (1 << 20, 1 << 17));
-    }
-
-    #[test]
-    fn limit_light_turns_max_the_line_is_not_passed_over_for_good() {
-        let mut share = Share::new(TURN_NS);
-        let mut due = |is_light_done: bool| share.is_line_due(is_light_done);
-        assert!(due(true) && due(true));
-        let turns: String = (0..20).map(|_| if due(false) { '|' } else { '.' }).collect();
-        assert_eq!(turns, ".......|.......|....");
-        assert!(due(true) && !due(false));
     }
 
     #[test]

@@ -120,7 +120,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             // A wait takes all that is there, up to far more than a turn after which it would gather.
             self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
-            if at == count {
+            let looks_again = at == count;
+            if looks_again {
                 (at, count) = (0, self.wait(&mut events, epoll_wait)?);
                 self.turn.begin(&mut self.io, full(count), |at| Token::of(events[..count].get(at)?.data).subject());
                 self.turn.open(count);
@@ -128,16 +129,17 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.turn.reopen(count - at, &mut self.io);
             }
             at = self.serve_light(&events[..count], at);
-            // Who has more to do is told of again and again, and others behind them not before all of those were.
+            // Who has more to do is told of once more, and whose connection is broken with each wait; others behind them not before all of
+            // those were. A turn that began with what was left comes to the line.
             let mut told = count;
-            while count == EVENTS && at == count && told <= self.line.len() && !self.turn.is_spent() {
+            while looks_again && count == EVENTS && at == count && told <= self.line.len() && !self.turn.is_spent() {
                 self.turn.bounded(Duration::ZERO, &mut self.io);
                 (at, count) = (0, self.wait(&mut events, Duration::ZERO)?);
                 self.turn.look_again(&mut self.io, full(count));
                 told += count;
                 at = self.serve_light(&events[..count], at);
             }
-            if self.turn.share.is_line_due(at == count) {
+            if at == count {
                 self.serve_line();
             }
             yield_if_due(executor).await;
@@ -186,6 +188,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 (Subject::Socket(_), Work::GoOn) | (Subject::Conn(_), Work::Received { .. }) => {}
             }
             self.turn.end_held(subject, began, &mut self.line, || Work::GoOn);
+            // Only what has a turn to come is muted: nobody is forgotten.
+            if !self.line.is_held(subject) {
+                self.io.mute(subject, false);
+            }
         }
     }
 
@@ -207,10 +213,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
         }
         if self.line.has(subject) {
-            if !self.line.is_held(subject) {
-                self.hold(subject, flags, true);
-            }
-            return;
+            return self.on_event_in_line(subject, flags);
         }
         let began = self.turn.begin_light();
         match token {
@@ -224,6 +227,18 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         }
         if let Some(effort) = self.turn.end_light(began) {
             self.line.charge(subject, effort);
+        }
+    }
+
+    /// Somebody in line has something. If that has its turn already, the set is not to tell of it before then: it would with each wait, and
+    /// others would be told of behind it.
+    fn on_event_in_line(&mut self, subject: Subject, flags: EventFlags) {
+        if !self.line.is_held(subject) {
+            return self.hold(subject, flags, true);
+        }
+        if flags.contains(EventFlags::IN) {
+            self.turn.unwatched(subject);
+            self.io.mute(subject, true);
         }
     }
 

@@ -63,18 +63,47 @@ impl Token {
     }
 }
 
+/// What the set tells of one descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watch {
+    wanted: Interest,
+    /// It was told of and waits in line: that there is something is not told again before it had its turn.
+    is_muted: bool,
+}
+
+impl Watch {
+    fn new(read: bool) -> Self {
+        Self { wanted: Interest { read, write: false }, is_muted: false }
+    }
+
+    fn flags(self) -> EventFlags {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, self.wanted.read && !self.is_muted);
+        flags.set(EventFlags::OUT, self.wanted.write);
+        flags
+    }
+
+    /// The change that this makes to the set; `None`: none.
+    fn changed_to(&mut self, after: Self) -> Option<EventFlags> {
+        let before = std::mem::replace(self, after).flags();
+        (before != after.flags()).then(|| after.flags())
+    }
+}
+
 /// A connection's descriptor.
 #[derive(Debug)]
 struct Stream {
     generation: u32,
     fd: OwnedFd,
-    interest: Interest,
+    watch: Watch,
 }
 
 /// All descriptors of a shard.
 pub(super) struct PollIo {
     epoll: OwnedFd,
     base: Base,
+    /// By socket.
+    watches: Vec<Watch>,
     streams: Vec<Option<Stream>>,
 }
 
@@ -86,7 +115,8 @@ impl PollIo {
         for (index, socket) in base.sockets() {
             epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
         }
-        Ok(Self { epoll, base, streams: Vec::new() })
+        let watches = base.sockets().map(|_| Watch::new(true)).collect();
+        Ok(Self { epoll, base, watches, streams: Vec::new() })
     }
 
     /// The whole set: readable when anything in it is.
@@ -101,20 +131,54 @@ impl PollIo {
             self.streams.resize_with(place + 1, || None);
         }
         epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(id).data(), EventFlags::IN)?;
-        let interest = Interest { read: true, write: false };
-        self.streams[place] = Some(Stream { generation: id.generation, fd, interest });
+        self.streams[place] = Some(Stream { generation: id.generation, fd, watch: Watch::new(true) });
         Ok(())
     }
 
     #[inline]
     fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
-        self.streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+        of(&mut self.streams, id)
+    }
+
+    /// Whether the set tells that a subject has something, as far as that is wanted. What is muted is in the set all the same: its errors
+    /// and its end are told, and when it is muted no more, what has come meanwhile.
+    pub(super) fn mute(&mut self, subject: Subject, on: bool) {
+        match subject {
+            Subject::Socket(socket) => {
+                let Some(&watch) = self.watches.get(socket as usize) else { return };
+                self.watch_socket(socket, Watch { is_muted: on, ..watch });
+            }
+            Subject::Conn(id) => {
+                let Some(&mut Stream { watch, .. }) = self.stream(id) else { return };
+                self.watch_stream(id, Watch { is_muted: on, ..watch });
+            }
+        }
+    }
+
+    /// It is in the set, or has been taken out at the end: so this does not fail.
+    fn watch_socket(&mut self, socket: u32, watch: Watch) {
+        let Self { epoll, base, watches, .. } = self;
+        if let Some(bound) = base.socket(socket)
+            && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.changed_to(watch))
+        {
+            let _ = epoll_modify(epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
+        }
+    }
+
+    fn watch_stream(&mut self, id: ConnId, watch: Watch) {
+        let Self { epoll, streams, .. } = self;
+        if let Some(stream) = of(streams, id)
+            && let Some(flags) = stream.watch.changed_to(watch)
+        {
+            // It is in the set, so this fails where the kernel has no memory only; the deadlines end the connection then.
+            let _ = epoll_modify(epoll.as_fd(), stream.fd.as_fd(), Token::Conn(id).data(), flags);
+        }
     }
 
     /// Reads from a connection; `None`: it is closed, or not to be read now.
     #[inline]
     pub(super) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
-        let stream = self.stream(id).filter(|stream| stream.interest.read)?;
+        let stream = self.stream(id).filter(|stream| stream.watch.wanted.read)?;
         Some(kernel::recv(stream.fd.as_fd(), buffer))
     }
 
@@ -130,6 +194,12 @@ impl PollIo {
     }
 }
 
+/// A connection among all.
+#[inline]
+fn of(streams: &mut [Option<Stream>], id: ConnId) -> Option<&mut Stream> {
+    streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+}
+
 impl DriverIo for PollIo {
     #[inline]
     fn base(&mut self) -> &mut Base {
@@ -140,6 +210,9 @@ impl DriverIo for PollIo {
         let index = self.base.vacant(|_| true);
         epoll_add(self.epoll.as_fd(), descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
         self.base.put(index, socket);
+        let place = index as usize;
+        self.watches.resize(self.watches.len().max(place + 1), Watch::new(false));
+        self.watches[place] = Watch::new(false);
         Ok(index)
     }
 }
@@ -167,15 +240,10 @@ impl Io for PollIo {
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {
-        let mut flags = EventFlags::empty();
-        flags.set(EventFlags::IN, interest.read);
-        flags.set(EventFlags::OUT, interest.write);
-        let Some(stream) = self.streams.get_mut(conn.index as usize).and_then(Option::as_mut) else { return };
-        if stream.generation == conn.generation {
-            stream.interest = interest;
-            // It is in the set, so this fails for want of kernel memory only; the deadlines end the connection then.
-            let _ = epoll_modify(self.epoll.as_fd(), stream.fd.as_fd(), Token::Conn(conn).data(), flags);
-        }
+        let Some(&mut Stream { watch, .. }) = self.stream(conn) else { return };
+        // From when it is read again on, it is watched.
+        let is_muted = watch.is_muted && watch.wanted.read == interest.read;
+        self.watch_stream(conn, Watch { wanted: interest, is_muted });
     }
 
     fn close(&mut self, conn: ConnId) {
@@ -200,10 +268,7 @@ impl Io for PollIo {
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {
-        if let Some(bound) = self.base.socket(socket) {
-            let flags = if on { EventFlags::IN } else { EventFlags::empty() };
-            let _ = epoll_modify(self.epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
-        }
+        self.watch_socket(socket, Watch::new(on));
     }
 
     fn stop_receiving(&mut self) {

@@ -127,8 +127,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if left.is_empty() {
                 self.serve_starved();
                 self.turn.flush(&mut self.io);
-            }
-            if self.turn.share.is_line_due(left.is_empty()) {
                 self.serve_line();
             }
             self.turn.flush(&mut self.io);

@@ -257,12 +257,17 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
 
     /// Puts what a subject has to do at the end of what it has in line. It has been there since `arrived_ns`, wall clock in nanoseconds.
     pub(super) fn hold<W>(&mut self, line: &mut Line<W>, subject: Subject, what: W, arrived_ns: i64) {
+        self.unwatched(subject);
+        line.push(subject, what, arrived_ns);
+    }
+
+    /// A subject has something that this look told of, which is read later; what comes behind it may not be told of before then.
+    pub(super) fn unwatched(&mut self, subject: Subject) {
         if let Subject::Conn(id) = subject
             && let Some(unread) = self.serve.unread(id)
         {
             self.looks.hold(unread);
         }
-        line.push(subject, what, arrived_ns);
     }
 
     /// What came with a wait, before the first of it is at hand; `full`: there may be more, of which each wait takes so many at the

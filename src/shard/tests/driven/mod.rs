@@ -6,6 +6,7 @@
 
 mod check;
 mod fair;
+mod muted;
 mod script;
 
 use super::kernel::{Installed, Kernel};

@@ -176,9 +176,9 @@ impl Script {
         Self { weather, limits, stop, peers: Vec::new(), stop_ns, events: Vec::new(), number: 0 }
     }
 
-    /// A peer that takes its replies, and has sent nothing yet.
-    pub(super) fn add_peer(&mut self, stream: usize, fsu: usize, reads: Reads) {
-        self.peers.push(Peer { stream, fsu, reads, sent: Vec::new(), is_good: true });
+    /// A peer that takes its replies, and what it sends in all; empty where it pours.
+    pub(super) fn add_peer(&mut self, stream: usize, fsu: usize, reads: Reads, sent: Vec<u8>) {
+        self.peers.push(Peer { stream, fsu, reads, sent, is_good: true });
     }
 
     pub(super) fn at(&mut self, ns: u64, event: Event) {

@@ -27,13 +27,13 @@ impl Kernel {
         data: EventData,
         flags: EventFlags,
     ) -> Result<(), Errno> {
-        self.enter(CALL_NS);
-        let file = self.file(fd);
-        if self.epoll.iter().any(|entry| entry.file == file) {
-            return Err(Errno::EXIST);
+        match self.find(fd) {
+            (_, Some(_)) => Err(Errno::EXIST),
+            (file, None) => {
+                self.epoll.push(Entry { file, data, flags });
+                Ok(())
+            }
         }
-        self.epoll.push(Entry { file, data, flags });
-        Ok(())
     }
 
     pub(in crate::shard) fn epoll_modify(
@@ -43,19 +43,31 @@ impl Kernel {
         data: EventData,
         flags: EventFlags,
     ) -> Result<(), Errno> {
-        self.enter(CALL_NS);
-        let file = self.file(fd);
-        let entry = self.epoll.iter_mut().find(|entry| entry.file == file).ok_or(Errno::NOENT)?;
+        let (file, at) = self.find(fd);
+        let at = at.ok_or(Errno::NOENT)?;
+        if self.told(&self.epoll[at]).contains(EventFlags::IN) && !flags.contains(EventFlags::IN) {
+            self.trouble(match self.files[file].what {
+                What::Udp(_) => "hidden datagrams",
+                What::Listener(_) => "hidden connections",
+                _ => "hidden bytes",
+            });
+        }
+        let entry = &mut self.epoll[at];
         (entry.data, entry.flags) = (data, flags);
         Ok(())
     }
 
     pub(in crate::shard) fn epoll_delete(&mut self, _: BorrowedFd<'_>, fd: BorrowedFd<'_>) -> Result<(), Errno> {
-        self.enter(CALL_NS);
-        let file = self.file(fd);
-        let at = self.epoll.iter().position(|entry| entry.file == file).ok_or(Errno::NOENT)?;
+        let at = self.find(fd).1.ok_or(Errno::NOENT)?;
         self.epoll.remove(at);
         Ok(())
+    }
+
+    /// The file that a call is about, and its place in the set.
+    fn find(&mut self, fd: BorrowedFd<'_>) -> (usize, Option<usize>) {
+        self.enter(CALL_NS);
+        let file = self.file(fd);
+        (file, self.epoll.iter().position(|entry| entry.file == file))
     }
 
     /// What there is of a file; nothing asks for errors, they are told all the same.
@@ -126,6 +138,7 @@ impl Kernel {
             ready.truncate(self.rng.usize(1..=ready.len()));
         }
         ready.truncate(events.len());
+        self.told += ready.len() as u64;
         for (event, &at) in events.iter_mut().zip(&ready) {
             let entry = self.epoll[at];
             *event = Event { flags: self.told(&entry), data: entry.data };

@@ -133,6 +133,8 @@ pub(super) struct Kernel {
     /// Times an eventfd was written to since it was cleared, by its file, and whether a ring has told that.
     signals: HashMap<usize, (u64, bool)>,
     epoll: Vec<epoll::Entry>,
+    /// Events that the set has told of.
+    pub(super) told: u64,
     ring: ring::State,
     pub(super) udp: Vec<Udp>,
     /// Connections that wait, by listener.
@@ -166,6 +168,7 @@ impl Kernel {
             open: HashMap::new(),
             signals: HashMap::new(),
             epoll: Vec::new(),
+            told: 0,
             ring: ring::State::default(),
             udp: Vec::new(),
             backlogs: Vec::new(),

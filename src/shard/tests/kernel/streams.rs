@@ -218,6 +218,11 @@ impl Kernel {
         !self.backlogs[listener].is_empty()
     }
 
+    /// Connections that nobody has accepted.
+    pub(in crate::shard) fn unaccepted(&self) -> usize {
+        self.backlogs.iter().map(VecDeque::len).sum()
+    }
+
     /// The next connection of a listener.
     pub(super) fn accept_one(&mut self, listener: usize) -> Result<(OwnedFd, usize), Errno> {
         if self.backlogs[listener].is_empty() {
