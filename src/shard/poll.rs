@@ -357,7 +357,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                     turn.on_broken(id, errno, io);
                 }
             }
-            None => {}
+            None => io.mute(Subject::Conn(id), true),
         }
     }
 }

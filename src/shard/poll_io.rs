@@ -63,28 +63,37 @@ impl Token {
     }
 }
 
-/// What the set tells of one descriptor.
+/// What is wanted of one descriptor, and whether the set tells when it is readable. It goes on to do so until that was told in vain: what is
+/// not wanted for a moment only costs no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Watch {
     wanted: Interest,
-    /// It was told of and waits in line: that there is something is not told again before it had its turn.
-    is_muted: bool,
+    is_heard: bool,
 }
 
 impl Watch {
     fn new(read: bool) -> Self {
-        Self { wanted: Interest { read, write: false }, is_muted: false }
+        Self { wanted: Interest { read, write: false }, is_heard: read }
+    }
+
+    /// Whether it is readable is not told, or is told if that is wanted.
+    fn muted(self, on: bool) -> Self {
+        Self { is_heard: !on && (self.is_heard || self.wanted.read), ..self }
+    }
+
+    fn wanting(self, wanted: Interest) -> Self {
+        Self { wanted, is_heard: self.is_heard || wanted.read }
     }
 
     fn flags(self) -> EventFlags {
         let mut flags = EventFlags::empty();
-        flags.set(EventFlags::IN, self.wanted.read && !self.is_muted);
+        flags.set(EventFlags::IN, self.is_heard);
         flags.set(EventFlags::OUT, self.wanted.write);
         flags
     }
 
     /// The change that this makes to the set; `None`: none.
-    fn changed_to(&mut self, after: Self) -> Option<EventFlags> {
+    fn change_to(&mut self, after: Self) -> Option<EventFlags> {
         let before = std::mem::replace(self, after).flags();
         (before != after.flags()).then(|| after.flags())
     }
@@ -140,17 +149,17 @@ impl PollIo {
         of(&mut self.streams, id)
     }
 
-    /// Whether the set tells that a subject has something, as far as that is wanted. What is muted is in the set all the same: its errors
-    /// and its end are told, and when it is muted no more, what has come meanwhile.
+    /// The set does not tell that a subject is readable, or does again if that is wanted, and then also of what has come meanwhile. Errors
+    /// are told in any case.
     pub(super) fn mute(&mut self, subject: Subject, on: bool) {
         match subject {
             Subject::Socket(socket) => {
                 let Some(&watch) = self.watches.get(socket as usize) else { return };
-                self.watch_socket(socket, Watch { is_muted: on, ..watch });
+                self.watch_socket(socket, watch.muted(on));
             }
             Subject::Conn(id) => {
                 let Some(&mut Stream { watch, .. }) = self.stream(id) else { return };
-                self.watch_stream(id, Watch { is_muted: on, ..watch });
+                self.watch_stream(id, watch.muted(on));
             }
         }
     }
@@ -159,7 +168,7 @@ impl PollIo {
     fn watch_socket(&mut self, socket: u32, watch: Watch) {
         let Self { epoll, base, watches, .. } = self;
         if let Some(bound) = base.socket(socket)
-            && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.changed_to(watch))
+            && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.change_to(watch))
         {
             let _ = epoll_modify(epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
         }
@@ -168,7 +177,7 @@ impl PollIo {
     fn watch_stream(&mut self, id: ConnId, watch: Watch) {
         let Self { epoll, streams, .. } = self;
         if let Some(stream) = of(streams, id)
-            && let Some(flags) = stream.watch.changed_to(watch)
+            && let Some(flags) = stream.watch.change_to(watch)
         {
             // It is in the set, so this fails where the kernel has no memory only; the deadlines end the connection then.
             let _ = epoll_modify(epoll.as_fd(), stream.fd.as_fd(), Token::Conn(id).data(), flags);
@@ -241,9 +250,7 @@ impl Io for PollIo {
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {
         let Some(&mut Stream { watch, .. }) = self.stream(conn) else { return };
-        // From when it is read again on, it is watched.
-        let is_muted = watch.is_muted && watch.wanted.read == interest.read;
-        self.watch_stream(conn, Watch { wanted: interest, is_muted });
+        self.watch_stream(conn, watch.wanting(interest));
     }
 
     fn close(&mut self, conn: ConnId) {
@@ -289,6 +296,32 @@ impl Io for PollIo {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn h02_what_is_not_wanted_is_heard_until_that_was_in_vain() {
+        const WANTED: Interest = Interest { read: true, write: false };
+        const RESTS: Interest = Interest { read: false, write: false };
+        const OWES: Interest = Interest { read: false, write: true };
+        let (none, both) = (EventFlags::empty(), EventFlags::IN | EventFlags::OUT);
+        let mut watch = Watch::new(true);
+        let mut check = |next: fn(Watch) -> Watch, expected: Option<EventFlags>| {
+            let after = next(watch);
+            assert_eq!(watch.change_to(after), expected, "{after:?}");
+        };
+        // It rests, and goes on.
+        check(|watch| watch.wanting(RESTS), None);
+        check(|watch| watch.wanting(WANTED), None);
+        // It is owed something and sends more.
+        check(|watch| watch.wanting(OWES), Some(both));
+        check(|watch| watch.muted(true), Some(EventFlags::OUT));
+        check(|watch| watch.muted(false), None);
+        check(|watch| watch.wanting(RESTS), Some(none));
+        check(|watch| watch.wanting(WANTED), Some(EventFlags::IN));
+        // It waits in line.
+        check(|watch| watch.muted(true), Some(none));
+        check(|watch| watch.muted(true), None);
+        check(|watch| watch.muted(false), Some(EventFlags::IN));
+    }
 
     #[test]
     fn tokens_come_back() {
