@@ -28,10 +28,10 @@ const DEBT_ROUNDS_MAX: usize = 512;
 /// Bytes that are light, of all that is ready together, and of a subject in any case: those and the replies to them cost some
 /// milliseconds at the worst, where all is light.
 const LIGHT_BYTES: usize = 256 << 10;
-const LIGHT_BYTES_MIN: usize = 1 << 10;
+const LIGHT_BYTES_MIN: usize = 4 << 10;
 /// What a subject's light work may cost, of all together, and of a subject in any case: what is left of it stands in line.
 const LIGHT_EFFORT: usize = 4 << 20;
-const LIGHT_EFFORT_MIN: usize = 64 << 10;
+const LIGHT_EFFORT_MIN: usize = 96 << 10;
 
 /// What was done so far, as bytes in, bytes out and [`FRAME_EFFORT`] for each frame: some 0.4 ns each.
 #[derive(Clone, Copy, Debug)]
@@ -256,7 +256,9 @@ impl<W> Line<W> {
             }
             stays
         });
-        paid.into_iter().for_each(|subject| self.remove(subject));
+        for subject in paid {
+            self.remove(subject);
+        }
     }
 
     /// What was next is done, and has cost so much: who has cost its part of a round goes to the end of the line.
@@ -377,7 +379,9 @@ mod tests {
                         let next = line.next().map(|(subject, held)| (subject, held.what));
                         assert_eq!(next, next_by_rounds(by_rounds), "seed {seed}");
                         if let Some((subject, _)) = next {
-                            lines.iter_mut().for_each(|line| line.done(subject, cost));
+                            for line in &mut lines {
+                                line.done(subject, cost);
+                            }
                         }
                     }
                 }
@@ -417,9 +421,9 @@ mod tests {
             (0, 16_384, 4 << 20),
             (1, 16_384, 4 << 20),
             (16, 16_384, 256 << 10),
-            (64, 4_096, 64 << 10),
-            (256, 1_024, 64 << 10),
-            (5_000, 1_024, 64 << 10),
+            (32, 8_192, 128 << 10),
+            (64, 4_096, 96 << 10),
+            (5_000, 4_096, 96 << 10),
         ] {
             share.divide(ready, 16 << 10);
             assert_eq!((share.light_bytes, share.light_effort), (bytes, effort), "{ready}");
