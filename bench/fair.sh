@@ -132,10 +132,11 @@ begin_noise() {
 
 # one CASE DRIVER WHICH FILE: a round of one program, a line in $rounds_file.
 one() {
-    local case=$1 driver=$2 which=$3 file=$4 others=0 status=0
+    local case=$1 driver=$2 which=$3 file=$4 others=0 status=0 ticks
     server_cpus=$server_cpu
     start_server "$file" run --config "$work" --performance --driver "$driver" --shards 1 --cpus "$server_cpu" \
         --log-dir "$work/logs" --stats "$work/stats.json"
+    ticks=$(cpu_ticks)
     begin_noise "$case"
     sleep 1
     taskset -c "$generator_cpu" timeout $((seconds + GRACE_SECONDS)) "$program" flood --config "$work" --fsu neighbour \
@@ -153,6 +154,7 @@ one() {
         [ "$status" -le 1 ] || { tail -n 20 "$work/noise.out" >&2; fail "exit code $status of the others' generator"; }
         noise=
     fi
+    ticks=$(($(cpu_ticks) - ticks))
     stop_server
     case $case in
         none) ;;
@@ -161,8 +163,8 @@ one() {
         udp-garbage) others=$(figure "$work/stats.json" totals received) ;;
         *) others=$(figure "$work/noise.json" totals replies_per_s) ;;
     esac
-    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$case" "$driver" "$which" "$(figure "$work/flood.json" latency p50_us)" \
-        "$(figure "$work/flood.json" latency p99_us)" "$(figure "$work/flood.json" totals counts lost)" "$others" \
+    printf '%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$case" "$driver" "$which" "$(figure "$work/flood.json" latency p50_us)" \
+        "$(figure "$work/flood.json" latency p99_us)" "$(figure "$work/flood.json" totals counts lost)" "$others" "$ticks" \
         >>"$rounds_file"
     rm -rf "$work/logs" "$work/stats.json" "$work/flood.json"
 }
@@ -192,15 +194,24 @@ rounds = collections.defaultdict(list)
 for line in open(sys.argv[1]):
     case, driver, which, *figures = line.split("\t")
     rounds[case, driver, which].append([float(figure) for figure in figures])
-row = "{:<12} {:<6} {:<5} {:>10} {:>10} {:>12} {:>6} {:>16} {:>22}"
-print(row.format("others", "driver", "", "p50, ms", "p99, ms", "worst p99", "lost", "others, /s", "ratio to base"))
+row = "{:<12} {:<6} {:<5} {:>10} {:>10} {:>12} {:>6} {:>16} {:>20} {:>22}"
+
+
+def ratio(mine, base, of):
+    """Of the rounds of each pair: the median, and the least and the most."""
+    ratios = [of(*one) / of(*other) for one, other in zip(mine, base)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+
+
+print(row.format("others", "driver", "", "p50, ms", "p99, ms", "worst p99", "lost", "others, /s", "ratio to base",
+                 "of processor time"))
 for (case, driver, which), figures in rounds.items():
-    p50, p99, lost, others = zip(*figures)
-    ratio = "-"
+    p50, p99, lost, others, _ = zip(*figures)
+    ratios = ["-", "-"]
     base = rounds.get((case, driver, "base"))
     if which == "new" and base and base[0][3]:
-        ratios = [mine[3] / other[3] for mine, other in zip(figures, base)]
-        ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
+        # With few ticks the second says nothing.
+        ratios = [ratio(figures, base, lambda *one: one[3]), ratio(figures, base, lambda *one: one[3] / max(one[4], 1))]
     print(row.format(case, driver, which, f"{statistics.median(p50) / 1e3:.2f}", f"{statistics.median(p99) / 1e3:.2f}",
-                     f"{max(p99) / 1e3:.2f}", f"{sum(lost):.0f}", f"{statistics.median(others):,.0f}", ratio))
+                     f"{max(p99) / 1e3:.2f}", f"{sum(lost):.0f}", f"{statistics.median(others):,.0f}", *ratios))
 END
