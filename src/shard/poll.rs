@@ -4,7 +4,8 @@
 //! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
 //! it is preempted before it ran anything. On a plain thread it waits for the epoll set itself, to the microsecond.
 //!
-//! Whose turn it is: [`super::fair`]. Of a connection as many bytes are read as are light; where there are more it stands in line.
+//! Whose turn it is: [`super::fair`]. Of a connection as many bytes are read as are light; where there are more it stands in line. Who is
+//! told of again there is muted until it has nothing to do.
 
 use super::base::DriverIo;
 use super::bind::Bound;
