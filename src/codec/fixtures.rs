@@ -2,9 +2,13 @@
 
 use super::checksum::{compute, write_number};
 use super::inner::{encode_wire, length_value};
+use crate::plan::rule::Reply;
 use crate::plan::template::{
-    Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyPart, KeyShape, LengthField, Offset, Template,
+    Algorithm, Checksum, Command, Complement, Constant, Encoding, Framing, KeyPart, KeyShape, LengthField, Offset,
+    Template,
 };
+use crate::plan::transfer::{Payload, Transfer};
+use std::sync::Arc;
 
 /// Commands of every template here.
 pub(crate) const COMMANDS: [u8; 2] = [0x10, 0x11];
@@ -183,6 +187,34 @@ fn ascii_checksum(at: i32) -> Template {
         (checksum.to, checksum.at) = (Offset(at), Offset(at));
     }
     template
+}
+
+/// Data in frames of [`delimited`] of its own, so many bytes a frame: the address is their number, whose bit 7 marks the last.
+/// 1 second, room for 100 bytes.
+pub(crate) fn transfer(chunk_bytes: usize) -> Transfer {
+    let next = Constant { name: "command".into(), at: Offset(2), bytes: [0x11].into(), mask: Box::default() };
+    let refused = Reply {
+        frame: crate::plan::prebuilt::Prebuilt::default(),
+        patches: Box::default(),
+        data_len: 0,
+        less: 0,
+        refusal: None,
+        payload: Payload::None,
+    };
+    Transfer {
+        cmd: 2..3,
+        data_cmd: [0x12].into(),
+        next,
+        sn: KeyPart { at: Offset(1), len: 1, little: false },
+        last_bit: 7,
+        did: KeyPart { at: Offset(1), len: 1, little: false },
+        accept: 1..2,
+        chunk_bytes,
+        timeout_ms: 1_000,
+        transfers_max: 4,
+        bytes_max: 100,
+        refused: Arc::new(refused),
+    }
 }
 
 /// All of them but [`keyed`], whose frames have no other sizes.

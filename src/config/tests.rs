@@ -8,6 +8,8 @@ use super::source::Source;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
+mod charges;
+
 /// Reads `text` as a `T` from a file `f.json`; returns it with the lines that are told.
 fn load<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> (Option<At<T>>, Vec<String>) {
     let dir = tempfile::tempdir().expect("a directory");

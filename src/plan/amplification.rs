@@ -173,9 +173,14 @@ fn in_a_row(sizes: &[usize], burst: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::fixtures;
     use crate::config::load::Loader;
     use crate::config::source::Source;
     use crate::plan::compile::compile;
+    use crate::plan::fault::FaultSet;
+    use crate::plan::fleet::VerifyChecksum;
+    use crate::plan::rule::Delay;
+    use crate::plan::template::Encoding;
     use std::path::Path;
 
     #[test]
@@ -200,6 +205,138 @@ mod tests {
         assert_eq!(found("21"), Some(("21".to_owned(), expected)));
         let (_, set) = found("23").expect("a command without data");
         assert_eq!((set.answered_bytes, set.is_refused, set.is_cut()), (16, false, false));
+    }
+
+    /// A device with a command 10 that is answered by these frames, and 11 that is silent; `change` makes it another one.
+    fn device(frames: &[usize], change: impl FnOnce(&mut Device, &mut Template)) -> Device {
+        let mut template = fixtures::delimited();
+        let reply = |len: usize| {
+            let payload = Payload::None;
+            let frame = vec![0; len].into();
+            Arc::new(Reply { frame, patches: Box::default(), data_len: len - 5, less: 0, refusal: None, payload })
+        };
+        template.errors[ErrorReply::BadLength as usize] = Some(reply(9));
+        let rule = |timeout, replies: &[usize]| Rule {
+            when: Box::default(),
+            timeout,
+            delay: Delay::None,
+            cycle: Some(0),
+            burst: 1,
+            faults: None,
+            replies: replies.iter().map(|&len| reply(len)).collect(),
+            sets: Box::default(),
+            origin: "test.json:1:1: /".into(),
+        };
+        let mut device = Device {
+            vendor: "test".into(),
+            sub_dev_type: 1,
+            sub_dev_addr: 1,
+            template: Arc::new(fixtures::delimited()),
+            verify_checksum: VerifyChecksum::Warn,
+            rules: [[rule(false, frames)].into(), [rule(true, &[500])].into()].into(),
+            cycles: 1,
+            registers: Box::default(),
+        };
+        change(&mut device, &mut template);
+        device.template = Arc::new(template);
+        device
+    }
+
+    /// By command, bytes asked and answered; the first of them is refused to another host where it is followed by data.
+    fn check(device: &Device, around: Around, expected: &[(&str, usize, usize)]) {
+        let found: Vec<_> = exchanges(device, around).collect();
+        let sizes: Vec<_> =
+            found.iter().map(|(key, one)| (key.as_str(), one.asked_bytes, one.answered_bytes)).collect();
+        assert_eq!(sizes, expected, "{around:?}");
+    }
+
+    /// Nothing around the frame, and no fault.
+    const PLAIN: Around = Around { outer_bytes: 0, doubled: (false, false) };
+
+    #[test]
+    fn what_is_around_a_frame_counts_on_either_side() {
+        let plain = device(&[20], |_, _| ());
+        check(&plain, PLAIN, &[("10", 5, 20), ("errors.bad_length", 5, 9)]);
+        let outer = Around { outer_bytes: 40, ..PLAIN };
+        check(&plain, outer, &[("10", 45, 60), ("errors.bad_length", 45, 49)]);
+        for doubled in [(true, false), (false, true), (true, true)] {
+            let around = Around { doubled, ..outer };
+            check(&plain, around, &[("10", 45, 120), ("errors.bad_length", 45, 98)]);
+        }
+        // In hex characters all but start and end is twice as long.
+        let hex = device(&[20], |_, template| template.encoding = Encoding::AsciiHex);
+        check(&hex, PLAIN, &[("10", 8, 38), ("errors.bad_length", 8, 16)]);
+        // The request of a command has the fields of that command, or what all frames have.
+        let asked = device(&[20], |_, template| template.commands[0].request_len = 7);
+        check(&asked, PLAIN, &[("10", 12, 20), ("errors.bad_length", 5, 9)]);
+        let fixed = device(&[20], |_, template| template.data_len_fixed = Some(15));
+        check(&fixed, PLAIN, &[("10", 20, 20), ("errors.bad_length", 20, 9)]);
+    }
+
+    #[test]
+    fn the_worst_rule_of_a_command_counts() {
+        let with = |burst: u32, faults: Option<f64>| {
+            device(&[20, 30, 10], |device, _| {
+                device.rules[0][0].burst = burst;
+                device.rules[0][0].faults = faults.map(|p| {
+                    let mut set = FaultSet::default();
+                    set.set_p(FaultKind::Duplicate, p);
+                    Box::new(set)
+                });
+            })
+        };
+        let check = |device: &Device, doubled: (bool, bool), expected: usize| {
+            let around = Around { doubled, ..PLAIN };
+            check(
+                device,
+                around,
+                &[("10", 5, expected), ("errors.bad_length", 5, if around == PLAIN { 9 } else { 18 })],
+            );
+        };
+        check(&with(1, None), (false, false), 30);
+        check(&with(2, None), (false, false), 50);
+        check(&with(4, None), (false, false), 90);
+        // A rule's own word is nearer than the FSU's; what comes by time is over both.
+        check(&with(2, Some(0.5)), (false, false), 100);
+        check(&with(2, Some(0.0)), (true, false), 50);
+        check(&with(2, Some(0.0)), (false, true), 100);
+        let exchange = exchanges(&with(2, None), PLAIN).next().expect("a command").1;
+        assert_eq!((exchange.burst, exchange.is_refused, exchange.factor()), (2, false, 10.0));
+    }
+
+    /// Data of so many bytes follows in frames of 8: what answers one request, or one demand, is the answer or one frame.
+    #[test]
+    fn the_worst_frame_of_a_transfer_counts() {
+        let with = |data: usize, request_len: usize| {
+            device(&[5], |device, template| {
+                template.commands[0].request_len = request_len;
+                template.transfer = Some(fixtures::transfer(8));
+                let reply = Arc::get_mut(&mut device.rules[0][0].replies[0]).expect("one owner");
+                reply.payload = Payload::Static(vec![0; data].into());
+            })
+        };
+        let check = |device: &Device, expected: (usize, usize)| {
+            let (_, found) = exchanges(device, PLAIN).next().expect("a command");
+            assert_eq!((found.asked_bytes, found.answered_bytes, found.is_refused), (expected.0, expected.1, true));
+        };
+        // An answer of 5 and a frame of 5 and the data.
+        check(&with(3, 0), (5, 5 + 8));
+        check(&with(8, 0), (5, 5 + 13));
+        check(&with(9, 0), (5, 5 + 13));
+        // The command is long: what follows a demand is more times that.
+        check(&with(9, 95), (5, 6));
+        check(&with(12, 95), (5, 9));
+        check(&with(99, 95), (5, 13));
+        check(&with(8, 95), (100, 5 + 13));
+    }
+
+    #[test]
+    fn what_is_past_three_times_is_cut() {
+        let exchange =
+            |asked_bytes, answered_bytes| Exchange { asked_bytes, answered_bytes, burst: 1, is_refused: false };
+        let cut = |asked, answered| exchange(asked, answered).is_cut();
+        assert_eq!([cut(10, 30), cut(10, 31), cut(10, 29), cut(0, 0)], [false, true, false, false]);
+        assert_eq!([exchange(10, 25).factor(), exchange(0, 5).factor()], [2.5, 5.0]);
     }
 
     #[test]

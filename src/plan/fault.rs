@@ -285,11 +285,6 @@ impl FaultSet {
         }
     }
 
-    /// The kinds of which something is said.
-    pub fn said(&self) -> impl Iterator<Item = FaultKind> {
-        FaultKind::ALL.into_iter().filter(|&kind| self.p(kind).is_some())
-    }
-
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         self.offline.is_none() && self.p.iter().all(Option::is_none)

@@ -263,3 +263,6 @@ pub fn set_register(device: &mut DeviceState, register: u32, text: &[u8]) {
         slot.extend_from_slice(text);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -625,3 +625,6 @@ impl Served<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

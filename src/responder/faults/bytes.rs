@@ -126,3 +126,6 @@ fn place_in_reply(template: &Template, command: usize, part: &KeyPart, raw_len: 
     let same = |field: &&crate::plan::template::Field| field.name == asked.name && field.slot.len == part.len;
     command.response.iter().find(same).map(|field| field.at.in_frame(raw_len))
 }
+
+#[cfg(test)]
+mod tests;
