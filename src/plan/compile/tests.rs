@@ -11,6 +11,7 @@ mod effect;
 mod identity;
 mod limits;
 mod memory;
+mod parsed;
 mod rule_files;
 mod values;
 mod vendor;
