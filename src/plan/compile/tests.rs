@@ -5,6 +5,7 @@ use crate::config::load::Loader;
 use crate::config::source::Source;
 use serde_json::{Value, json};
 
+mod charges;
 mod checksums;
 mod complexity;
 mod effect;
