@@ -208,8 +208,7 @@ fn encode_hex(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
 
 fn encode_bcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     let text = text.trim_ascii();
-    if let Some(&bad) = text.iter().find(|c| !c.is_ascii_digit()) {
-        debug_assert!(!bad.is_ascii_digit());
+    if !text.iter().all(u8::is_ascii_digit) {
         return Err(Misfit::Digit);
     }
     let bytes = usize::div_ceil(text.len(), 2);

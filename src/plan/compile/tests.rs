@@ -10,6 +10,7 @@ mod checksums;
 mod complexity;
 mod effect;
 mod identity;
+mod keys;
 mod limits;
 mod memory;
 mod parsed;
@@ -379,9 +380,22 @@ fn fields_that_no_frame_has_room_for_are_one_error() {
     let list = "/protocol/data_frame/0/req_data_list";
     check(&format!("/t.json{list}"), json!(many), &[&format!("{list}/1/name: {text}")]);
     check("/t.json/protocol/pdu_tailer", json!(many), &[&format!("/protocol/pdu_tailer/1/name: {text}")]);
-    let nameless = json!([{"length": u64::MAX}, {"length": u64::MAX}]);
+}
+
+/// A field without a name takes its room, up to what header and tail (5 bytes) leave of a frame.
+#[test]
+fn fields_without_a_name_take_their_room() {
+    let list = "/protocol/data_frame/0/req_data_list";
     let missing = |i: usize| format!("{list}/{i}: error: \"name\" is missing (the field's name)");
-    check(&format!("/t.json{list}"), nameless, &[&missing(0), &missing(1)]);
+    let told = |fields: Value, expected: &[&str]| check(&format!("/t.json{list}"), fields, expected);
+    told(json!([{"length": u64::MAX}, {"length": u64::MAX}]), &[&missing(0), &missing(1)]);
+    let behind = |length: u32| json!([{"length": length}, {"name": "a", "length": 1}]);
+    told(behind(64_994), &[&missing(0)]);
+    told(behind(64_995), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
+    told(behind(64_996), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
+    let past = format!("{list}/2/name: error: the fields up to `b` take 65001 bytes (a frame has at most 65000)");
+    let two = json!([{"length": 60_000}, {"name": "a", "length": 5_000}, {"name": "b", "length": 1}]);
+    told(two, &["/protocol: error: a frame of 65005 bytes (at most 65000)", &missing(0), &past]);
 }
 
 #[test]
