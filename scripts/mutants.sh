@@ -68,7 +68,7 @@ export "$runner=$here/scripts/mutants/runner.sh"
 linker=()
 have mold && linker=(mold -run)
 wide=()
-for test in computed lengths names places properties shipped vectors transfers; do
+for test in computed lengths names places properties schema schema_agrees shipped vectors transfers; do
     wide+=("--cargo-arg=--test=$test")
 done
 

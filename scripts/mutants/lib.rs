@@ -14,6 +14,18 @@ pub mod codec;
 pub mod config;
 pub mod flood {
     pub mod request;
+    /// What the test of the load generator's schemas asks, which is left out.
+    pub mod schema {
+        pub fn report() -> String {
+            String::new()
+        }
+        pub fn centre() -> String {
+            String::new()
+        }
+        pub fn values() -> String {
+            String::new()
+        }
+    }
 }
 pub mod log {
     mod format;
