@@ -119,3 +119,6 @@ fn has_size(command: &Command, data_len: usize) -> bool {
         data_len >= command.request_len
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -115,7 +115,10 @@ fn what_stands_at_a_key() {
     assert_eq!(["b", "c", "d"].map(|key| diags.is_empty_list(pos(key))), [true, false, false]);
     assert!(!diags.is_empty_list(at(1, 0)));
     let whole = |key: &str, elements| diags.is_whole_list(root, key, elements);
-    assert_eq!([whole("c", 2), whole("c", 1), whole("c", 3), whole("b", 0), whole("d", 0)], [true, false, false, true, false]);
+    assert_eq!(
+        [whole("c", 2), whole("c", 1), whole("c", 3), whole("b", 0), whole("d", 0)],
+        [true, false, false, true, false]
+    );
     assert_eq!([whole("a", 0), whole("e", 0), whole("e", 1)], [true, true, false]);
     assert_eq!(diags.place(at(1, 0)), "?");
 }

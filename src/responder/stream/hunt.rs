@@ -377,4 +377,42 @@ mod tests {
         progress.begin(1 << 20);
         check(&mut progress, 4_194_304);
     }
+
+    #[test]
+    fn progress_is_of_the_bytes_that_wait() {
+        let at = |progress: &Progress| (progress.seen, progress.searched, progress.patience());
+        let mut progress = Progress::default().with(Patience::Brief);
+        assert_eq!((at(&progress), progress.begin(9)), ((0, 0, Patience::Brief), 0));
+        // Patience is for once.
+        progress.end(9, 5);
+        assert_eq!((at(&progress), progress.begin(9)), ((9, 5, Patience::Wait), 5));
+        progress.skip_first();
+        assert_eq!(at(&progress), (8, 4, Patience::Wait));
+        // Fewer than waited: they are others.
+        assert_eq!((progress.begin(7), at(&progress)), (0, (0, 0, Patience::Wait)));
+        progress.skip_first();
+        assert_eq!(at(&progress), (0, 0, Patience::Wait));
+        progress.end(3, 2);
+        progress.forget();
+        assert_eq!(at(&progress), (0, 0, Patience::Wait));
+        progress.end(usize::MAX, usize::MAX);
+        assert_eq!(at(&progress), (u32::MAX, u32::MAX, Patience::Wait));
+    }
+
+    #[test]
+    fn the_next_place_where_a_frame_may_begin() {
+        use crate::codec::fixtures::{delimited, length, without_start};
+        use crate::responder::fixtures::device;
+        let check = |templates: Vec<crate::plan::template::Template>, expected: [usize; 6]| {
+            let devices: Vec<_> = templates.into_iter().map(|template| device(template, 1, 1, false)).collect();
+            let bytes = [0, 0x7E, 0x68, 0, 0x7E];
+            let found = [0, 1, 2, 3, 5, 6].map(|from| next_start(&devices, &bytes, from));
+            assert_eq!(found, expected);
+        };
+        check(vec![delimited()], [1, 1, 4, 4, 5, 5]);
+        check(vec![length()], [2, 2, 2, 5, 5, 5]);
+        check(vec![delimited(), length()], [1, 1, 2, 4, 5, 5]);
+        check(vec![without_start()], [0, 1, 2, 3, 5, 5]);
+        check(vec![length(), without_start()], [0, 1, 2, 3, 5, 5]);
+    }
 }

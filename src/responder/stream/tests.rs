@@ -529,3 +529,21 @@ fn h02_a_hunt_in_steps_of_a_byte_is_accounted() {
     let (at_once, in_steps) = (effort(&fsu, &bytes, bytes.len()), effort(&fsu, &bytes, 1));
     assert!(at_once < bytes.len() && in_steps > bytes.len() * bytes.len() / 10, "{at_once} {in_steps}");
 }
+
+/// A look at a place costs 64 bytes for each device, and what is searched for an end a quarter of its bytes.
+#[test]
+fn what_looking_costs() {
+    let check = |devices: usize, template: fn() -> Template, bytes: &[u8], expected: usize| {
+        let fsu = fsu((0..devices).map(|_| device(template(), 1, 1, false)).collect());
+        assert_eq!(effort(&fsu, bytes, bytes.len()), expected, "{devices} {bytes:02x?}");
+    };
+    let one = frame(&fixtures::fixed(), 1, 0x10, &[]);
+    check(1, fixtures::fixed, &one, 64);
+    check(1, fixtures::fixed, &one.repeat(3), 3 * 64);
+    check(2, fixtures::fixed, &one, 2 * 64);
+    // Garbage before it is one place.
+    check(1, fixtures::fixed, &[&[0, 1, 2], &*one].concat(), 64 + 64);
+    let one = frame(&fixtures::delimited(), 1, 0x10, &[0; 14]);
+    // No end is looked for before the shortest frame has its own, at its fifth byte.
+    check(1, fixtures::delimited, &one, 64 + (one.len() - 5) / 4);
+}

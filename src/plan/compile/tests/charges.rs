@@ -91,7 +91,8 @@ fn fields_and_their_values() {
     check(list, json!({"name": "flags_", "length": 2}), plain);
     check(list, field(json!("0101")), plain + 4);
     check(list, field(json!([0, 1, 1])), plain + 3 * size_of::<At<Json>>());
-    let named = |bits: Value, value: Value| json!({"name": "flags_", "type": "bit", "length": 2, "bits": bits, "value": value});
+    let named =
+        |bits: Value, value: Value| json!({"name": "flags_", "type": "bit", "length": 2, "bits": bits, "value": value});
     let entry = size_of::<(At<String>, At<Json>)>();
     let bits = |names: &[&str]| names.iter().map(|name| size_of::<BitRange>() + name.len() + 4).sum::<usize>();
     check(list, named(json!({"ab": [0, 3]}), json!({"ab": 5})), plain + bits(&["ab"]) + entry + 2);
