@@ -103,6 +103,18 @@ mod tests {
         check(&(0..50).map(|half| (twice(half), half as u32)).collect(), &[0, twice(50)]);
     }
 
+    /// At least half of the places are free, so that few are looked at for a key.
+    #[test]
+    fn places_for_twice_as_many_keys() {
+        let places = |keys: u32| {
+            let table: KeyTable = (0..keys).map(|key| (u128::from(key), Box::from([key]))).collect();
+            let used = table.places.iter().filter(|&&number| number > 0).count();
+            assert_eq!((used, 1 << (u64::BITS - table.shift)), (keys as usize, table.places.len()), "{keys}");
+            table.places.len()
+        };
+        assert_eq!([0, 1, 2, 3, 4, 5, 100, 128, 129].map(places), [2, 2, 4, 8, 8, 16, 256, 256, 512]);
+    }
+
     proptest! {
         #[test]
         fn it_finds_what_is_there(keys: BTreeMap<u128, u32>, asked: Vec<u128>) {

@@ -171,4 +171,50 @@ mod tests {
         let frames = lens.map(|len| Prebuilt::beside(vec![1; len], &mut base));
         assert_eq!(frames.map(|frame| frame.to_vec().len()), lens);
     }
+
+    /// What a frame of 1,000 bytes keeps of its own beside one of sevens: `None`: it is kept whole.
+    fn kept(changed: &[Range<usize>]) -> Option<usize> {
+        let mut base = None;
+        let first = Prebuilt::beside(vec![7; 1_000], &mut base);
+        let mut bytes = vec![7; 1_000];
+        changed.iter().for_each(|span| bytes[span.clone()].fill(9));
+        let frame = Prebuilt::beside(bytes.clone(), &mut base);
+        assert_eq!(frame.to_vec(), bytes);
+        Arc::ptr_eq(&first.base, &frame.base).then(|| frame.own_bytes())
+    }
+
+    #[test]
+    fn what_differs_is_kept_in_pieces() {
+        let piece = |bytes: usize| size_of::<Fix>() + 16 + bytes;
+        assert_eq!(kept(&[0..1]), Some(piece(1)));
+        assert_eq!(kept(&[0..1, 999..1_000]), Some(2 * piece(1)));
+        // Across the blocks that are compared.
+        assert_eq!(kept(&[60..70]), Some(piece(10)));
+        assert_eq!(kept(&[10..11, 300..330]), Some(piece(1) + piece(30)));
+        // Up to 16 equal bytes between them are in one piece.
+        assert_eq!(kept(&[100..101, 117..118]), Some(piece(18)));
+        assert_eq!(kept(&[100..101, 118..119]), Some(2 * piece(1)));
+        // Half of it or more is no gain.
+        assert_eq!(kept(&[0..459]), Some(piece(459)));
+        assert_eq!(kept(&[0..460]), None);
+        assert_eq!(kept(&[0..1_000]), None);
+    }
+
+    #[test]
+    fn a_frame_is_shared_once_another_is_like_it() {
+        let mut base = None;
+        let first = Prebuilt::beside(vec![7; 256], &mut base);
+        assert!(!first.is_shared());
+        let second = Prebuilt::beside(vec![7; 256], &mut base);
+        assert!(first.is_shared() && second.is_shared());
+        let mut bytes = vec![7; 256];
+        bytes[3] = 9;
+        assert!(Prebuilt::beside(bytes, &mut None).own_bytes() == 0);
+        // Short ones never are.
+        let mut base = None;
+        let short = [(); 3].map(|()| Prebuilt::beside(vec![7; 255], &mut base));
+        assert!(base.is_none() && short.iter().all(|frame| !frame.is_shared()));
+        assert_eq!((short[0].len(), short[0].is_empty(), Prebuilt::default().is_empty()), (255, false, true));
+        assert_eq!((short[0].get(254), short[0].get(255)), (Some(7), None));
+    }
 }

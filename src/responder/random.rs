@@ -129,4 +129,44 @@ mod tests {
         let (median, p99) = draw(Delay::Lognormal(100_f64.ln(), 4_f64.ln() / 2.326_347_9));
         assert!((95..=105).contains(&median) && (350..=450).contains(&p99), "{median} {p99}");
     }
+
+    /// A seed that was written down gives the same run for good.
+    #[test]
+    fn the_same_seed_gives_the_same_numbers() {
+        let drawn = |seed, identity, message| Dice::new(seed, identity, message).rng().u64(..);
+        let all = [drawn(0, 0, 1), drawn(7, 0, 1), drawn(7, 9, 1), drawn(7, 9, 2), drawn(u64::MAX, 1 << 40, 1_000)];
+        let expected: [u64; 5] = [
+            11_116_517_241_604_665_558,
+            9_289_781_592_432_531_903,
+            12_444_568_543_800_296_246,
+            16_127_386_641_711_667_501,
+            14_406_093_605_403_320_437,
+        ];
+        assert_eq!(all, expected);
+        // The first numbers of splitmix64 from 0, as its authors give them.
+        assert_eq!([mix(STEP), mix(STEP.wrapping_mul(2))], [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4]);
+    }
+
+    #[test]
+    fn who_an_fsu_is() {
+        use crate::responder::fixtures::fsu;
+        let of = |name: &str, id: &[u8]| {
+            let mut fsu = fsu(vec![]);
+            fsu.name = name.into();
+            fsu.id.len = id.len() as _;
+            fsu.id.bytes[..id.len()].copy_from_slice(id);
+            identity(&fsu)
+        };
+        // The id, and without one the name.
+        assert_eq!(of("a", b"20250125"), of("b", b"20250125"));
+        assert_ne!(of("a", b""), of("b", b""));
+        let all = [of("a", b"20250125"), of("a", b"2025012501"), of("a", b""), of("abcdefghi", b"")];
+        let expected: [u64; 4] = [
+            9_344_104_077_837_838_682,
+            5_563_599_815_936_811_964,
+            5_563_905_989_884_602_542,
+            1_950_774_178_645_937_860,
+        ];
+        assert_eq!(all, expected);
+    }
 }
