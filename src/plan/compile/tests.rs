@@ -15,6 +15,7 @@ mod limits;
 mod memory;
 mod parsed;
 mod rule_files;
+mod rules;
 mod values;
 mod vendor;
 
