@@ -372,3 +372,6 @@ pub(crate) fn turn<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
     };
     &rule.replies[number]
 }
+
+#[cfg(test)]
+mod tests;
