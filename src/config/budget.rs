@@ -127,4 +127,27 @@ mod tests {
         assert_eq!(budget.used(), 0);
         assert!(Over::System.text("a reply", 5).starts_with("a reply would take 5 bytes more, and the system"));
     }
+
+    /// The system is asked once for each 4 MiB, not for each charge.
+    #[test]
+    fn the_system_is_asked_now_and_then() {
+        let budget = Budget::default();
+        let probe_at = |bytes: usize| {
+            budget.charge(bytes).expect("room");
+            budget.probe_at.get()
+        };
+        let each = 4 << 20;
+        assert_eq!([probe_at(1), probe_at(each - 2)], [each as u64; 2]);
+        assert_eq!(probe_at(1), 2 * each as u64);
+        assert_eq!(probe_at(5), 2 * each as u64);
+        assert_eq!(probe_at(3 * each), 5 * each as u64 + 5);
+    }
+
+    #[test]
+    fn what_is_past_the_budget_is_told() {
+        let text = Over::Budget { max: 100, used: 60 }.text("a reply", 41);
+        let expected = "a reply would take 41 bytes more, past `limits.plan_bytes_max` (100, of which 60 are used; a larger one in \
+                        sys_config.json allows it)";
+        assert_eq!(text, expected);
+    }
 }

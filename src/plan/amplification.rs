@@ -330,6 +330,56 @@ mod tests {
         check(&with(8, 95), (100, 5 + 13));
     }
 
+    /// The worst of all FSUs over datagrams, whichever comes first.
+    #[test]
+    fn the_worst_of_a_fleet() {
+        use crate::responder::fixtures;
+        let fsu = |name: &str, transport: Transport, frames: &[usize]| Fsu {
+            name: name.into(),
+            transport,
+            ..fixtures::fsu(vec![Arc::new(device(frames, |_, _| ()))])
+        };
+        let check = |fsus: Vec<Fsu>, expected: Option<(&str, usize, usize)>| {
+            let found = worst(&fixtures::fleet(fsus));
+            let found = found.as_ref().map(|worst| {
+                assert_eq!(worst.command, "10");
+                (&*worst.fsu, worst.exchange.asked_bytes, worst.exchange.answered_bytes)
+            });
+            assert_eq!(found, expected);
+        };
+        let (udp, plain, tcp) = (Transport::Udp, Transport::Broadcast, Transport::Tcp);
+        check(vec![], None);
+        check(vec![fsu("a", tcp, &[99])], None);
+        check(vec![fsu("a", plain, &[20]), fsu("b", plain, &[30])], Some(("b", 5, 30)));
+        check(vec![fsu("a", plain, &[30]), fsu("b", plain, &[20])], Some(("a", 5, 30)));
+        check(vec![fsu("a", plain, &[30]), fsu("b", plain, &[30])], Some(("a", 5, 30)));
+        check(vec![fsu("a", udp, &[99]), fsu("b", plain, &[20]), fsu("c", tcp, &[999])], Some(("b", 5, 20)));
+        check(vec![fsu("a", udp, &[99])], Some(("a", 45, 139)));
+    }
+
+    #[test]
+    fn what_makes_sizes_differ() {
+        let around = |transport: Transport, base: Option<f64>, timed: Option<f64>| {
+            let set = |p: Option<f64>| {
+                let mut set = FaultSet::default();
+                p.into_iter().for_each(|p| set.set_p(FaultKind::Duplicate, p));
+                set
+            };
+            let schedule = [crate::plan::fault::Scheduled { from_ms: 5, to_ms: 9, faults: set(timed) }].into();
+            let faults = Some(Arc::new(FsuFaults { base: set(base), schedule }));
+            let fsu = Fsu { transport, faults, ..crate::responder::fixtures::fsu(vec![]) };
+            Around::of(&fsu).map(|around| (around.outer_bytes, around.doubled))
+        };
+        let udp = |base, timed| around(Transport::Udp, base, timed);
+        assert_eq!(around(Transport::Tcp, Some(1.0), None), None);
+        assert_eq!(around(Transport::Broadcast, None, None), Some((0, (false, false))));
+        assert_eq!([udp(None, None), udp(Some(0.0), Some(0.0))], [Some((40, (false, false))); 2]);
+        assert_eq!(
+            [udp(Some(0.1), None), udp(None, Some(0.1))],
+            [Some((40, (true, false))), Some((40, (false, true)))]
+        );
+    }
+
     #[test]
     fn what_is_past_three_times_is_cut() {
         let exchange =

@@ -179,3 +179,63 @@ fn numbers_of_a_header_are_read_in_their_order() {
     // From the end, too.
     assert_eq!(number(&KeyPart { at: Offset(-1), len: 1, little: false }, &raw), 0x0D);
 }
+
+/// Transfers of these hosts and ports, and until when each is idle; those that are complete. Who may come then, and who goes.
+#[test]
+fn a_place_for_one_more() {
+    type Held = (u8, u16, u64, bool);
+    let template = Template { transfer: Some(transfer()), ..delimited() };
+    let fsu = fsu(vec![device(template, 1, 1, false)]);
+    let device = &fsu.devices[0];
+    let transfer = device.template.transfer.as_ref().expect("transfers");
+    let peer = |host: u8, port: u16| SocketAddr::from(([127, 0, 0, host], port));
+    let goes = |held: &[Held], host: u8, port: u16| {
+        let mut state = FsuState::new(&fsu);
+        for &(host, port, since_ms, complete) in held {
+            let mut one = open(9, if complete { 2 } else { 0 });
+            (one.key.peer, one.since_ms) = (peer(host, port), since_ms);
+            one.host = state.transfers.hosts.enter(one.key.peer.ip());
+            one.client = state.transfers.clients.enter(one.key.peer);
+            state.transfers.list.push(one);
+        }
+        let key = Key { device: 0, peer: peer(host, port), did: 9 };
+        let moment = Moment { since_start_ms: 3_000, ..crate::responder::fixtures::NOW };
+        let run = &crate::responder::fixtures::RUN;
+        let served = Served { run, fsu: &fsu, template: &device.template, transfer, key, moment, wire: &[] };
+        let may = served.make_room(&mut state);
+        let left: Vec<Held> = state
+            .transfers
+            .list
+            .iter()
+            .map(|one| {
+                let IpAddr::V4(ip) = one.key.peer.ip() else { panic!("an address of IPv4") };
+                (ip.octets()[3], one.key.peer.port(), one.since_ms, one.is_complete(transfer))
+            })
+            .collect();
+        let gone: Vec<usize> = (0..held.len()).filter(|&number| !left.contains(&held[number])).collect();
+        let counters = &state.counters;
+        (may, gone, counters.transfers_aborted, counters.transfers_timed_out)
+    };
+    let busy = |host: u8, port: u16, n: u64| (host, port, 2_500 + n, false);
+    // There are places for four.
+    assert_eq!(goes(&[busy(1, 1, 0), busy(1, 1, 1), busy(1, 1, 2)], 2, 1), (true, vec![], 0, 0));
+    // What is idle for a second goes, all of it.
+    let idle = [(1, 1, 2_000, false), busy(1, 1, 1), (1, 2, 1_999, false), (1, 1, 2_001, false)];
+    assert_eq!(goes(&idle, 2, 1), (true, vec![0, 2], 0, 2));
+    // One host has all places: its longest idle one goes for another host's first.
+    let one_host = [busy(1, 1, 5), busy(1, 1, 3), busy(1, 1, 4), busy(1, 1, 6)];
+    assert_eq!(goes(&one_host, 2, 1), (true, vec![1], 1, 0));
+    assert_eq!(goes(&one_host, 1, 1), (false, vec![], 0, 0));
+    // Among the clients of one host likewise.
+    assert_eq!(goes(&one_host, 1, 2), (true, vec![1], 1, 0));
+    // Whoever has one less than another gets none of that one's: places would go to and fro.
+    let two_hosts = [busy(1, 1, 5), busy(1, 2, 3), busy(2, 1, 4), busy(2, 1, 6)];
+    assert_eq!(goes(&two_hosts, 2, 2), (true, vec![2], 1, 0));
+    assert_eq!(goes(&two_hosts, 1, 3), (false, vec![], 0, 0));
+    assert_eq!(goes(&[busy(1, 1, 5), busy(1, 2, 3), busy(1, 3, 4), busy(2, 1, 6)], 2, 1), (true, vec![1], 1, 0));
+    assert_eq!(goes(&[busy(1, 1, 5), busy(1, 2, 3), busy(2, 2, 4), busy(3, 1, 6)], 2, 1), (false, vec![], 0, 0));
+    // One that was sent whole goes first, if its host has no fewer places than the one that comes.
+    let whole = [busy(1, 1, 5), busy(1, 1, 3), (1, 1, 2_999, true), (2, 1, 2_100, true)];
+    assert_eq!(goes(&whole, 3, 1), (true, vec![3], 0, 0));
+    assert_eq!(goes(&whole, 1, 1), (true, vec![2], 0, 0));
+}
