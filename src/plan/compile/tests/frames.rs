@@ -137,11 +137,11 @@ fn lengths_inside_the_data() {
 /// In hex characters a length counts two for each byte, but for start and end.
 #[test]
 fn lengths_in_hex_characters() {
-    let with = |of: Value| {
+    let with = |of: Value, unit: &str| {
         let mut files = files();
         let protocol = &mut files["t.json"]["protocol"];
         protocol["encoding"] = json!("ascii_hex");
-        let length = json!({"name": "n", "type": "length", "length": 1, "of": of, "unit": "chars"});
+        let length = json!({"name": "n", "type": "length", "length": 1, "of": of, "unit": unit});
         protocol["data_frame"][0]["req_data_list"] = json!([]);
         protocol["data_frame"][0]["resp_data_list"] = json!([length, {"name": "a", "length": 2}]);
         files["default.json"] = json!({"01": {}});
@@ -152,9 +152,10 @@ fn lengths_in_hex_characters() {
         // Behind start, address and command.
         text[5..text.len() - 3].to_owned()
     };
-    assert_eq!(with(json!("data_frame")), "060000");
-    assert_eq!(with(json!(["a"])), "040000");
-    assert_eq!(with(json!(["a", "address", "start", "end"])), "080000");
+    assert_eq!(with(json!("data_frame"), "chars"), "060000");
+    assert_eq!(with(json!("data_frame"), "bytes"), "030000");
+    assert_eq!(with(json!(["a"]), "chars"), "040000");
+    assert_eq!(with(json!(["a", "address", "start", "end"]), "chars"), "080000");
 }
 
 #[test]
@@ -191,4 +192,39 @@ fn header_fields_and_padding() {
     padded(json!("right"), Value::Null, ("202078", "202079"));
     // What fills a frame of a fixed size.
     padded(json!("left"), json!(10), ("7820202020", "7920202020"));
+}
+
+/// Which numbers the commands of a template leave out of `{{data_frame_length}}`; with one for all, none is asked for its own.
+#[test]
+fn readings_of_a_template() {
+    use super::super::length::readings;
+    use crate::codec::fixtures::{delimited, length};
+    use crate::plan::template::{Count, LengthField, Template};
+    let check = |written: bool, less: &[i64], expected: (&[i64], i64, bool)| {
+        let command = |&less: &i64| {
+            let mut commands = delimited().commands.into_vec();
+            commands.truncate(1);
+            commands[0].less = less;
+            commands
+        };
+        let commands: Vec<_> = less.iter().flat_map(command).collect();
+        let configured = |field: &LengthField| LengthField { configured: written, ..field.clone() };
+        let mut plan = Template { lengths: length().lengths.iter().map(configured).collect(), ..length() };
+        readings(&mut plan, commands.iter());
+        assert_eq!((&*plan.readings, plan.less, plan.command_lengths), expected, "{less:?}");
+    };
+    check(true, &[], (&[0], 0, false));
+    check(true, &[0, 0], (&[0], 0, false));
+    check(true, &[2, 2], (&[2], 2, false));
+    check(true, &[2, 0, 2], (&[0, 2], 0, true));
+    check(true, &[2, 1], (&[0, 1, 2], 0, true));
+    check(true, &[2, -1], (&[-1, 0, 2], 0, true));
+    // Nothing is written anywhere: there is nothing to read.
+    check(false, &[2, 1], (&[0], 0, false));
+    // One command with a length of its own is enough.
+    let mut plan = length();
+    let mut commands = length().commands;
+    commands[1].counts = [Count { name: "n".into(), length: plan.lengths[0].clone() }].into();
+    readings(&mut plan, commands.iter());
+    assert!(plan.command_lengths);
 }
