@@ -17,6 +17,7 @@ mod memory;
 mod parsed;
 mod rule_files;
 mod rules;
+mod templates;
 mod values;
 mod vendor;
 
