@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 
 mod charges;
+mod sources;
 mod told;
 
 /// Reads `text` as a `T` from a file `f.json`; returns it with the lines that are told.

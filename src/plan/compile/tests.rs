@@ -9,6 +9,7 @@ mod charges;
 mod checksums;
 mod complexity;
 mod effect;
+mod fleet;
 mod frames;
 mod identity;
 mod keys;
