@@ -446,6 +446,94 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_in_every_spelling() {
+        let check =
+            |text: &str, expected: Result<i128, Misfit>| assert_eq!(parse_int(text.as_bytes()), expected, "{text}");
+        check("+5", Ok(5));
+        check("-5", Ok(-5));
+        check(" 5 ", Ok(5));
+        check("0x1f", Ok(31));
+        check("0XFF", Ok(255));
+        check("-0x10", Ok(-16));
+        check("+0x10", Ok(16));
+        check("-18446744073709551615", Ok(-i128::from(u64::MAX)));
+        check("18446744073709551615", Ok(i128::from(u64::MAX)));
+        check("0xFFFFFFFFFFFFFFFF", Ok(i128::from(u64::MAX)));
+        check("18446744073709551616", Err(Misfit::Range));
+        check("0x10000000000000000", Err(Misfit::Range));
+        for text in ["", " ", "+", "-", "0x", "-0x"] {
+            check(text, Err(Misfit::Empty));
+        }
+        for text in ["--5", "+-5", "5-", "1f", "0xg", "1 2"] {
+            check(text, Err(Misfit::Digit));
+        }
+    }
+
+    #[test]
+    fn ranges_of_integers() {
+        assert_eq!((range(&Kind::Uint, 1), range(&Kind::Int, 1)), ((0, 255), (-128, 255)));
+        assert_eq!((range(&Kind::Length, 2), range(&Kind::Int, 3)), ((0, 65_535), (-8_388_608, 16_777_215)));
+        let most = i128::from(u64::MAX);
+        assert_eq!((range(&Kind::Uint, 8), range(&Kind::Int, 8)), ((0, most), (i128::from(i64::MIN), most)));
+        check(&slot(Kind::Int, 1, false), "-128", Ok("80"));
+        check(&slot(Kind::Int, 1, false), "255", Ok("FF"));
+        check(&slot(Kind::Uint, 1, false), "255", Ok("FF"));
+        check(&slot(Kind::Uint, 1, false), "0", Ok("00"));
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_would_be_right() {
+        let check = |misfit: Misfit, kind: Kind, len: usize, expected: &str| {
+            assert_eq!(misfit.explain(&slot(kind, len, false)), expected);
+        };
+        let bits = || Kind::Bit(crate::plan::template::Bits::default());
+        check(Misfit::Digit, Kind::Hex, 2, "not hex (digits 0-9 and A-F, an optional 0x, spaces)");
+        check(Misfit::Digit, Kind::Bcd, 2, "not decimal digits only (bcd has no sign and no point)");
+        check(Misfit::Digit, bits(), 2, "not a list of 16 zeros and ones");
+        check(Misfit::Digit, Kind::F32, 4, "not a number");
+        check(Misfit::Digit, Kind::Uint, 4, "not a whole number (decimal or 0x…)");
+        check(Misfit::TooLong, Kind::Hex, 1, "longer than the field (1 byte holds 2 hex digits)");
+        check(Misfit::TooLong, Kind::Bcd, 3, "longer than the field (3 bytes hold 6 digits)");
+        check(Misfit::TooLong, bits(), 3, "longer than the field (3 bytes hold 24 bits)");
+        check(Misfit::TooLong, Kind::Str, 3, "longer than the field (3 bytes)");
+        check(Misfit::Range, Kind::Uint, 1, "out of range (0 to 255 in 1 byte)");
+        check(Misfit::Range, Kind::F32, 4, "out of range (-3.4028235e38 to 3.4028235e38 in 4 bytes)");
+        check(Misfit::Empty, Kind::Uint, 1, "empty where a number is needed");
+        let all = [Misfit::Digit, Misfit::TooLong, Misfit::Range, Misfit::Empty].map(|misfit| misfit.to_string());
+        assert_eq!(all, ["a character that the type does not know", "too long", "out of range", "empty"]);
+    }
+
+    #[test]
+    fn bits_across_bytes() {
+        let plain = |little| slot(Kind::Bit(crate::plan::template::Bits::default()), 2, little);
+        let check = |little: bool, from: u32, to: u32, value: u64, expected: [u8; 2]| {
+            let mut out = [0; 2];
+            set_bits(&plain(little), from, to, value, &mut out);
+            assert_eq!((out, get_bits(&plain(little), from, to, &out)), (expected, value), "{from} to {to}");
+            // The others stay as they are.
+            let mut out = [0xFF; 2];
+            set_bits(&plain(little), from, to, 0, &mut out);
+            assert_eq!(get_bits(&plain(little), from, to, &out), 0);
+            assert_eq!(out.iter().map(|byte| byte.count_zeros()).sum::<u32>(), to - from + 1);
+        };
+        check(false, 0, 0, 1, [0x80, 0]);
+        check(false, 15, 15, 1, [0, 0x01]);
+        check(false, 4, 11, 0xA5, [0x0A, 0x50]);
+        check(true, 4, 11, 0xA5, [0x50, 0x0A]);
+        check(true, 0, 7, 0x12, [0, 0x12]);
+        check(false, 0, 15, 0x1234, [0x12, 0x34]);
+        // Past the field there is nothing.
+        let mut out = [0; 2];
+        set_bits(&plain(false), 12, 19, 0xFF, &mut out);
+        assert_eq!((out, get_bits(&plain(false), 12, 19, &out)), ([0, 0x0F], 0xF0));
+        assert_eq!(get_bits(&plain(true), 12, 19, &[0x0F, 0]), 0xF0);
+        // More bits than a number has.
+        let (long, mut out) = (slot(Kind::Bit(crate::plan::template::Bits::default()), 9, false), [0xFF; 9]);
+        set_bits(&long, 0, 71, u64::MAX, &mut out);
+        assert_eq!(hex::encode(out), "00ffffffffffffffff");
+    }
+
+    #[test]
     fn bcd() {
         check(&slot(Kind::Bcd, 2, false), "123", Ok("0123"));
         check(&slot(Kind::Bcd, 2, true), "2034", Ok("3420"));

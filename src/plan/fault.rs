@@ -121,11 +121,7 @@ impl FaultKind {
     /// Whether an FSU of that transport can make it.
     #[inline]
     pub fn is_for(self, transport: Transport) -> bool {
-        match self {
-            Self::Reset | Self::Stall | Self::HalfClose | Self::Split => transport == Transport::Tcp,
-            Self::BadVerify => transport == Transport::Udp,
-            _ => true,
-        }
+        self.only().is_none_or(|only| only == transport)
     }
 
     /// The transport without which it cannot be made.
@@ -410,6 +406,81 @@ mod tests {
     }
 
     #[test]
+    fn a_set_of_kinds() {
+        let mut kinds = Kinds::NONE;
+        assert!(kinds.is_empty() && kinds.bits() == 0);
+        kinds.add(FaultKind::Drop);
+        kinds.add(FaultKind::Offline);
+        kinds.add(FaultKind::Drop);
+        assert_eq!((kinds.is_empty(), kinds.bits()), (false, 1 | 1 << 14));
+        assert!(kinds.has(FaultKind::Drop) && kinds.has(FaultKind::Offline) && !kinds.has(FaultKind::Reset));
+        kinds.remove(FaultKind::Drop);
+        kinds.remove(FaultKind::Reset);
+        assert_eq!(kinds.iter().collect::<Vec<_>>(), [FaultKind::Offline]);
+        let all = (1 << 15) - 1;
+        assert_eq!([0, 5, all].map(|bits| Kinds::from_bits(bits).map(Kinds::bits)), [Some(0), Some(5), Some(all)]);
+        assert_eq!([all + 1, u16::MAX].map(Kinds::from_bits), [None, None]);
+    }
+
+    #[test]
+    fn what_only_one_transport_can_do() {
+        use FaultKind::{BadVerify, HalfClose, Reset, Split, Stall};
+        for kind in FaultKind::ALL {
+            let only = match kind {
+                Reset | Stall | HalfClose | Split => Some(Transport::Tcp),
+                BadVerify => Some(Transport::Udp),
+                _ => None,
+            };
+            assert_eq!(kind.only(), only, "{kind:?}");
+            for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
+                assert_eq!(kind.is_for(transport), only.is_none_or(|only| only == transport), "{kind:?} {transport:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_could_happen_is_told_with_its_times() {
+        let mut all = FaultSet { reorder_ms: 5, extra_delay_ms: 7, split_pieces: 3, split_gap_ms: 20, ..set(&[]) };
+        assert!(all.is_empty() && all.texts(Transport::Udp).is_empty());
+        FaultKind::ALL.into_iter().for_each(|kind| all.set_p(kind, 0.5));
+        all.set_p(FaultKind::Drop, 0.0);
+        assert!(!all.is_empty() && all.p(FaultKind::Offline).is_none());
+        let plain = ["garbage", "wrong_type", "bad_checksum", "corrupt", "truncate", "duplicate"];
+        let mut expected: Vec<String> = plain.iter().map(|key| format!("{key} 0.5")).collect();
+        expected.extend(["reorder_ms 0.5 (5 ms)".to_owned(), "extra_delay_ms 0.5 (7 ms)".to_owned()]);
+        assert_eq!(all.texts(Transport::Broadcast), expected);
+        let mut of_udp = expected.clone();
+        of_udp.insert(3, "bad_verify 0.5".into());
+        assert_eq!(all.texts(Transport::Udp), of_udp);
+        let mut of_tcp: Vec<String> = ["reset", "stall", "half_close"].iter().map(|key| format!("{key} 0.5")).collect();
+        of_tcp.extend(expected);
+        of_tcp.push("split 0.5 (3 pieces, 20 ms)".into());
+        assert_eq!(all.texts(Transport::Tcp), of_tcp);
+        let offline = |offline| FaultSet { offline, ..FaultSet::default() };
+        assert_eq!(offline(Some(true)).texts(Transport::Udp), ["offline"]);
+        assert!(offline(Some(false)).texts(Transport::Udp).is_empty() && !offline(Some(false)).is_empty());
+    }
+
+    /// What is laid over another place says all that goes with a kind, or nothing of it.
+    #[test]
+    fn times_come_with_their_kind() {
+        let with = |kinds: &[FaultKind], ms: u64| {
+            let kinds: Vec<_> = kinds.iter().map(|&kind| (kind, 0.5)).collect();
+            FaultSet { reorder_ms: ms, extra_delay_ms: ms, split_pieces: ms as u32, split_gap_ms: ms, ..set(&kinds) }
+        };
+        let times = |closer: &FaultSet| {
+            let mut all = FaultSet { offline: Some(false), ..with(&[FaultKind::Reorder], 1) };
+            all.overlay(closer);
+            (all.reorder_ms, all.extra_delay_ms, all.split_pieces, all.split_gap_ms, all.offline)
+        };
+        assert_eq!(times(&with(&[], 9)), (1, 1, 1, 1, Some(false)));
+        assert_eq!(times(&with(&[FaultKind::Reorder], 9)), (9, 1, 1, 1, Some(false)));
+        assert_eq!(times(&with(&[FaultKind::ExtraDelay], 9)), (1, 9, 1, 1, Some(false)));
+        assert_eq!(times(&with(&[FaultKind::Split], 9)), (1, 1, 9, 9, Some(false)));
+        assert_eq!(times(&FaultSet { offline: Some(true), ..with(&[], 9) }), (1, 1, 1, 1, Some(true)));
+    }
+
+    #[test]
     fn the_closest_wins_key_by_key_and_a_schedule_over_all() {
         let rule = FaultSet { extra_delay_ms: 7, ..set(&[(FaultKind::Corrupt, 0.5), (FaultKind::ExtraDelay, 1.0)]) };
         let timed = FaultSet { offline: Some(true), ..set(&[(FaultKind::Drop, 1.0)]) };
@@ -426,5 +497,29 @@ mod tests {
         check(None, 10, &["drop 1", "corrupt 0.2", "offline"], true);
         check(None, 20, &["drop 0.1", "corrupt 0.2"], false);
         assert_eq!(faults.outage_edges().collect::<Vec<_>>(), [10, 20]);
+    }
+
+    /// Of several outages the last that is in force says; what never ends has no end.
+    #[test]
+    fn outages_by_time() {
+        let entry = |from_ms, to_ms, offline| Scheduled {
+            from_ms,
+            to_ms,
+            faults: FaultSet { offline, ..set(&[(FaultKind::Drop, 1.0)]) },
+        };
+        let schedule = [
+            entry(10, 40, Some(true)),
+            entry(20, 30, Some(false)),
+            entry(25, 26, None),
+            entry(50, u64::MAX, Some(true)),
+        ];
+        let faults = FsuFaults { base: FaultSet::default(), schedule: schedule.into() };
+        let offline = [9, 10, 19, 20, 25, 29, 30, 39, 40, 49, 50, u64::MAX - 1].map(|ms| faults.is_offline(ms));
+        let expected = [false, true, true, false, false, false, true, true, false, false, true, true];
+        assert_eq!(offline, expected);
+        assert_eq!(faults.outage_edges().collect::<Vec<_>>(), [10, 40, 20, 30, 50]);
+        let always =
+            FsuFaults { base: FaultSet { offline: Some(true), ..FaultSet::default() }, schedule: Box::default() };
+        assert!(always.is_offline(0) && always.at(None, 0).offline == Some(true));
     }
 }
