@@ -19,6 +19,7 @@ mod parsed;
 mod rule_files;
 mod rules;
 mod templates;
+mod transfers;
 mod values;
 mod vendor;
 
