@@ -442,7 +442,9 @@ mod tests {
     fn what_could_happen_is_told_with_its_times() {
         let mut all = FaultSet { reorder_ms: 5, extra_delay_ms: 7, split_pieces: 3, split_gap_ms: 20, ..set(&[]) };
         assert!(all.is_empty() && all.texts(Transport::Udp).is_empty());
-        FaultKind::ALL.into_iter().for_each(|kind| all.set_p(kind, 0.5));
+        for kind in FaultKind::ALL {
+            all.set_p(kind, 0.5);
+        }
         all.set_p(FaultKind::Drop, 0.0);
         assert!(!all.is_empty() && all.p(FaultKind::Offline).is_none());
         let plain = ["garbage", "wrong_type", "bad_checksum", "corrupt", "truncate", "duplicate"];

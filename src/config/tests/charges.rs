@@ -1,6 +1,6 @@
 //! What a file and the values read from it take of the budget, to the byte.
 
-use super::super::at::{At, Json, Map, OneOrMany};
+use super::super::at::{At, Json, Map, OneOrMany, Pos};
 use super::super::budget::{Budget, Over};
 use super::super::de::from_tree;
 use super::super::diag::Diags;
@@ -105,12 +105,12 @@ fn files_that_are_kept_are_counted() {
 fn what_the_system_has_not_is_told_once() {
     let mut diags = Diags::default();
     let told = |diags: &Diags| (diags.is_over(), diags.lines().collect::<Vec<_>>());
-    assert!(diags.has_memory(Default::default(), 1_000, "a buffer"));
+    assert!(diags.has_memory(Pos::default(), 1_000, "a buffer"));
     assert_eq!(told(&diags), (false, vec![]));
-    assert!(!diags.has_memory(Default::default(), usize::MAX, "a buffer"));
+    assert!(!diags.has_memory(Pos::default(), usize::MAX, "a buffer"));
     let expected = format!("?: error: {}", Over::System.text("a buffer", usize::MAX));
     assert_eq!(told(&diags), (true, vec![expected.clone()]));
     // Past it, nothing more is made, and nothing more told.
-    assert!(!diags.charge(Default::default(), 1, "a reply"));
+    assert!(!diags.charge(Pos::default(), 1, "a reply"));
     assert_eq!((told(&diags).1, diags.budget.used()), (vec![expected], 0));
 }

@@ -139,7 +139,7 @@ fn a_cycle_takes_its_entries_in_turn() {
     // A place that is past the end after a reload goes on from the begin.
     let mut memory = DeviceState { cycles: [5].into(), ..DeviceState::default() };
     let rule = &fsu.devices[0].rules[0][0];
-    assert!(std::ptr::eq(turn(rule, &mut memory), &*rule.replies[2]));
+    assert!(std::ptr::eq(turn(rule, &mut memory), Arc::as_ptr(&rule.replies[2])));
     assert_eq!(*memory.cycles, [3]);
 }
 

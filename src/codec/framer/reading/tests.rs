@@ -3,6 +3,7 @@
 use super::super::cut as cut_stream;
 use super::Cut;
 use crate::codec::fixtures;
+use crate::plan::prebuilt::Prebuilt;
 use crate::plan::template::{Command, Constant, Encoding, KeyPart, KeyShape, LengthField, Offset, Template};
 
 /// `68 address command length data.. sum 16`: the length is that of the data, and in command 10 one more. Command 10 asks 2 bytes
@@ -24,7 +25,7 @@ fn template() -> Template {
         counts: Box::default(),
         less: 1,
         response_len: 0,
-        sample: Default::default(),
+        sample: Prebuilt::default(),
         made: Box::default(),
     };
     let constant = Constant { name: "kind".into(), at: Offset(4), bytes: [0xAA].into(), mask: Box::default() };

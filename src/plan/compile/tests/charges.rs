@@ -1,4 +1,5 @@
 //! What each part of a configuration is charged in the plan, to the byte, beside its files.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::command::CommandDraft;
 use super::super::compile;
@@ -23,6 +24,8 @@ const FSU: usize = size_of::<Fsu>() + 512;
 /// A reply to the command of [`files`]: 64 bytes of data in a frame, two fields, header bytes that are the request's.
 const REPLY: usize = size_of::<Reply>() + 69 + 2 * 8 + size_of::<Patch>();
 const RULE: usize = size_of::<Rule>() + size_of::<Arc<Reply>>();
+/// A place where a register is set, while they are looked at.
+const LOOKED_AT: usize = 104;
 /// An entry of `when`, and that it may have some.
 const WHEN: usize = size_of::<Option<Box<[Constant]>>>();
 
@@ -136,8 +139,6 @@ fn registers_that_are_set() {
     let with = |set: Value| json!({"data": {"power": 1.5, "shown": "${reg(r)}$"}, "set": set});
     let read = size_of::<Patch>() + size_of::<Part>();
     let parsed = size_of::<SetRegister>() + size_of::<Part>();
-    // What a place where one is set takes while they are looked at.
-    const LOOKED_AT: usize = 104;
     check(at, with(json!({"r": "abc"})), read + parsed + 3 + LOOKED_AT + 1);
     check(at, with(json!({"r": "abc", "other": "de"})), read + 2 * (parsed + LOOKED_AT) + 3 + 2 + 1 + 5);
     check(at, with(json!({"r": ""})), read + parsed + LOOKED_AT + 1);

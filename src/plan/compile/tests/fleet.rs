@@ -1,4 +1,5 @@
 //! What sys_config.json compiles to: FSUs, their addresses, ids, bounds and defaults.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
 use super::{check_all, files};

@@ -1,4 +1,5 @@
 //! Bytes that a template and its rules come to: a command's example request, and the reply to it.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
 use super::files;
@@ -132,6 +133,30 @@ fn lengths_inside_the_data() {
     one(json!({"of": ["a"], "add": -2}), "000102");
     one(json!({"of": ["a"], "add": 250}), "FC0102");
     one(json!({"unit": "chars"}), "030102");
+}
+
+/// The command's number, wherever a list has it; it may be 0.
+#[test]
+fn numbers_of_a_command_in_its_data() {
+    let of = |kind: &str, length: u32, add: i64| {
+        let mut field = field("n", kind, length, json!("{{data_frame_length}}"));
+        field["add"] = json!(add);
+        json!([field, {"name": "a", "length": 2}])
+    };
+    let one = |kind: &str, length: u32, add: i64, expected: &str| {
+        check(json!([]), of(kind, length, add), json!({}), ("", expected));
+    };
+    one("uint", 1, 0, "030000");
+    one("uint", 1, -2, "010000");
+    one("uint", 1, -3, "000000");
+    one("int_le", 2, 300, "30010000");
+    one("bcd", 2, 300, "03040000");
+    one("hex", 2, 0, "00040000");
+    let mut files = files();
+    files["t.json"]["protocol"]["data_frame"][0]["resp_data_list"] = of("uint", 1, -4);
+    files["default.json"] = json!({"01": {}});
+    let below = "/protocol/data_frame/0/resp_data_list/0/value: error: `n` would be -1, and a length is never below 0";
+    super::check_all(&files, &[below], "below");
 }
 
 /// In hex characters a length counts two for each byte, but for start and end.

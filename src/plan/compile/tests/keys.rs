@@ -1,4 +1,5 @@
 //! Commands that share a key, and names that some of them have.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::{check_all, files};
 use serde_json::{Value, json};

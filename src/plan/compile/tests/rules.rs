@@ -1,4 +1,5 @@
 //! What a rule compiles to: its delay, its faults, its registers; and the faults of a fleet.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
 use super::files;
@@ -61,14 +62,14 @@ fn said(set: &FaultSet) -> Vec<(FaultKind, f64)> {
 
 #[test]
 fn faults_of_a_rule() {
+    use FaultKind::{
+        BadChecksum, BadVerify, Corrupt, Drop, Duplicate, ExtraDelay, Garbage, Reorder, Truncate, WrongType,
+    };
     let faults = |faults: Value| rules(json!({"faults": faults}), |rules| rules[0].faults.as_deref().copied());
     assert_eq!(faults(json!({})), None);
     let all = json!({"drop": 0.1, "garbage": 0.2, "wrong_type": 0.3, "bad_checksum": 0.4, "bad_verify": 0.5, "corrupt": 0.6,
         "truncate": 0.7, "duplicate": 1});
     let set = faults(all).expect("faults");
-    use FaultKind::{
-        BadChecksum, BadVerify, Corrupt, Drop, Duplicate, ExtraDelay, Garbage, Reorder, Truncate, WrongType,
-    };
     let expected = [
         (Drop, 0.1),
         (Garbage, 0.2),

@@ -1,4 +1,5 @@
 //! What a template compiles to: places, spans, lengths, sizes and keys.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
 use super::files;

@@ -1,4 +1,5 @@
 //! The `transfer` section of a template: what it compiles to, and what is told of it.
+#![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
 use super::{check_all, files};

@@ -7,7 +7,9 @@ use crate::plan::template::{Command, Computed, Field, Kind, Offset, Slot};
 /// What makes these kinds, each with this number to choose by.
 fn drawn(kinds: &[FaultKind], how: u64) -> Drawn {
     let mut drawn = Drawn { how: [how; FaultKind::DRAWN], ..Drawn::default() };
-    kinds.iter().for_each(|&kind| drawn.made.add(kind));
+    for &kind in kinds {
+        drawn.made.add(kind);
+    }
     drawn
 }
 
