@@ -431,3 +431,23 @@ fn values_do_not_depend_on_faults() {
     let with = FsuFaults { base: set, schedule: Box::default() };
     assert_eq!(data(Some(Arc::new(with))), data(None));
 }
+
+/// A sink that knows of no connection gets what is apart, and every piece, as a reply.
+#[test]
+fn what_a_sink_does_if_it_says_nothing_else() {
+    use crate::responder::fixtures::Said;
+    let sent = |kind| {
+        let fsu = fsu(fixed(), Transport::Tcp, always(&[kind]));
+        let (mut state, mut scratch) = start(&fsu);
+        let mut said = Said::default();
+        stream::on_bytes(&RUN, &fsu, &mut state, &request(&fixed()), NOW, &mut scratch, &mut said);
+        said.sent
+    };
+    let right = frame(&fixed(), 5, COMMANDS[0], &[]);
+    let reply = |due_ms, bytes: &[u8]| (Outgoing::Reply, due_ms, bytes.to_vec());
+    assert_eq!(sent(FaultKind::Reorder), [reply(50, &right)]);
+    let pieces = [reply(0, &right[..3]), reply(10, &right[3..6]), reply(20, &right[6..])];
+    assert_eq!(sent(FaultKind::Split), pieces);
+    let said = Said::default();
+    assert_eq!((said.room_bytes(), said.is_full(), said.muted()), (usize::MAX, false, None));
+}
