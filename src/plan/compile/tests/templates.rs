@@ -181,6 +181,25 @@ fn keys_and_where_they_stand() {
     assert_eq!(texts, ["0102", "010003", "0104"]);
 }
 
+/// A name of the flag may say its area, in braces of its own.
+#[test]
+fn names_of_the_flag() {
+    let parts = |flag: &str| {
+        let plan = template(|protocol| {
+            protocol["pdu_left"][1]["name"] = json!("kind");
+            protocol["data_frame_type_flag"] = json!(flag);
+            let key = if flag.contains("}_{") { "05_01" } else { "01" };
+            protocol["data_frame"][0]["data_frame_type"] = json!(key);
+        });
+        plan.keys[0].parts.iter().map(|part| part.at.0).collect::<Vec<_>>()
+    };
+    assert_eq!(parts("command"), [2]);
+    assert_eq!(parts("{command}"), [2]);
+    assert_eq!(parts("{{pdu_left}_command}"), [2]);
+    assert_eq!(parts("{kind}_{command}"), [1, 2]);
+    assert_eq!(parts("{{pdu_left}_kind}_{{pdu_left}_command}"), [1, 2]);
+}
+
 /// What tells where a frame of a stream ends.
 #[test]
 fn framing() {
