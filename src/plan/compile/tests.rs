@@ -387,22 +387,6 @@ fn fields_that_no_frame_has_room_for_are_one_error() {
     check("/t.json/protocol/pdu_tailer", json!(many), &[&format!("/protocol/pdu_tailer/1/name: {text}")]);
 }
 
-/// A field without a name takes its room, up to what header and tail (5 bytes) leave of a frame.
-#[test]
-fn fields_without_a_name_take_their_room() {
-    let list = "/protocol/data_frame/0/req_data_list";
-    let missing = |i: usize| format!("{list}/{i}: error: \"name\" is missing (the field's name)");
-    let told = |fields: Value, expected: &[&str]| check(&format!("/t.json{list}"), fields, expected);
-    told(json!([{"length": u64::MAX}, {"length": u64::MAX}]), &[&missing(0), &missing(1)]);
-    let behind = |length: u32| json!([{"length": length}, {"name": "a", "length": 1}]);
-    told(behind(64_994), &[&missing(0)]);
-    told(behind(64_995), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
-    told(behind(64_996), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
-    let past = format!("{list}/2/name: error: the fields up to `b` take 65001 bytes (a frame has at most 65000)");
-    let two = json!([{"length": 60_000}, {"name": "a", "length": 5_000}, {"name": "b", "length": 1}]);
-    told(two, &["/protocol: error: a frame of 65005 bytes (at most 65000)", &missing(0), &past]);
-}
-
 #[test]
 fn one_mistake_is_told_once() {
     let lists = |list: Value, expected: &[&str]| check("/default.json/01", list, expected);

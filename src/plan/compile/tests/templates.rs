@@ -2,7 +2,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;
-use super::files;
+use super::{check, files};
 use crate::config::load::Loader;
 use crate::config::source::Source;
 use crate::plan::template::{Algorithm, Framing, Template};
@@ -238,4 +238,20 @@ fn framing() {
         protocol["encoding"] = json!("ascii_hex");
     };
     assert_eq!(of(&hex), Framing::Delimited);
+}
+
+/// A field without a name takes its room, up to what header and tail (5 bytes) leave of a frame.
+#[test]
+fn fields_without_a_name_take_their_room() {
+    let list = "/protocol/data_frame/0/req_data_list";
+    let missing = |i: usize| format!("{list}/{i}: error: \"name\" is missing (the field's name)");
+    let told = |fields: Value, expected: &[&str]| check(&format!("/t.json{list}"), fields, expected);
+    told(json!([{"length": u64::MAX}, {"length": u64::MAX}]), &[&missing(0), &missing(1)]);
+    let behind = |length: u32| json!([{"length": length}, {"name": "a", "length": 1}]);
+    told(behind(64_994), &[&missing(0)]);
+    told(behind(64_995), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
+    told(behind(64_996), &["/protocol: error: a frame of 65001 bytes (at most 65000)", &missing(0)]);
+    let past = format!("{list}/2/name: error: the fields up to `b` take 65001 bytes (a frame has at most 65000)");
+    let two = json!([{"length": 60_000}, {"name": "a", "length": 5_000}, {"name": "b", "length": 1}]);
+    told(two, &["/protocol: error: a frame of 65005 bytes (at most 65000)", &missing(0), &past]);
 }
