@@ -172,7 +172,7 @@ where
     let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
     let woken = Arc::clone(&wake);
     let (commands, receiver) = commands();
-    let task = move || async move {
+    let task = move || {
         let mut base = Base::new(sockets, woken, tuning.gso);
         let now = base.watch.now();
         let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
@@ -180,10 +180,10 @@ where
         serve.share(tide);
         match driver {
             DriverKind::Ring => {
-                RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run(executor).await
+                RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
             }
             DriverKind::Poll => {
-                PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run(executor).await
+                PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
             }
         }
     };

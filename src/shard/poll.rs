@@ -1,15 +1,13 @@
-//! The poll driver: level-triggered epoll, one task of the executor for all of a shard's sockets.
+//! The poll driver: level-triggered epoll, one loop for all of a shard's sockets.
 //!
-//! While there was traffic just now it waits in epoll itself, for at most 10 ms; else it parks the
-//! executor until the epoll set is readable. In either case a short timer is pending, without which the executor may stop for good when
-//! it is preempted before it ran anything. On a plain thread it waits for the epoll set itself, to the microsecond.
+//! While there was traffic just now it waits in epoll itself, for at most 10 ms; else for the epoll set, to the microsecond.
 //!
 //! Whose turn it is: [`super::fair`]. Of a connection as many bytes are read as are light; where there are more it stands in line. Who is
 //! told of again there is muted until it has nothing to do.
 
 use super::base::DriverIo;
 use super::bind::Bound;
-use super::executor::{Executor, wait_readable};
+use super::executor::wait_readable;
 use super::fair::Line;
 use super::handle::{Command, Ended};
 use super::io::ConnId;
@@ -18,16 +16,15 @@ use super::message::{Control, Received};
 use super::poll_io::{PollIo, Token};
 use super::protocol::Protocol;
 use super::serve::{Serve, Subject};
-use super::sys::{BATCH, READ_BYTES, Readiness, Receiver};
+use super::sys::{BATCH, READ_BYTES, Receiver};
 use super::tap::Tap;
-use super::turn::{Turn, park, yield_if_due};
+use super::turn::Turn;
 use crossbeam_channel::Receiver as Commands;
 use rustix::event::epoll::{Event, EventData, EventFlags};
 use rustix::io::Errno;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::task::Poll;
 use std::time::Duration;
 
 /// Events taken with one call.
@@ -87,9 +84,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self, executor: Executor) -> io::Result<Ended> {
+    pub(super) fn run(mut self) -> io::Result<Ended> {
         let mut events = events();
-        let mut readiness = Readiness::new();
         // Of the events those that are still to be looked at.
         let (mut at, mut count) = (0, 0);
         loop {
@@ -106,17 +102,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             let mut epoll_wait = wait;
             if !wait.is_zero() && self.turn.is_calm() {
-                match executor {
-                    Executor::Thread => wait_readable(self.io.epoll(), wait)?,
-                    Executor::Glommio => {
-                        park(wait, |cx| match readiness.poll(self.io.epoll(), cx) {
-                            Poll::Ready(Ok(())) => Poll::Ready(()),
-                            // Without a descriptor to spare the timer has to do.
-                            Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
-                        })
-                        .await;
-                    }
-                }
+                wait_readable(self.io.epoll(), wait)?;
                 epoll_wait = Duration::ZERO;
             }
             // A wait takes all that is there, up to far more than a turn after which it would gather.
@@ -143,7 +129,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if at == count {
                 self.serve_line();
             }
-            yield_if_due(executor).await;
         }
         Ok(self.turn.finish(&mut self.io))
     }

@@ -1,29 +1,26 @@
-//! The ring driver: io_uring itself, one task of the executor for all of a shard's sockets.
+//! The ring driver: io_uring itself, one loop for all of a shard's sockets.
 //!
 //! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share. A connection is received from
-//! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait. While there was
-//! traffic just now it waits in the ring itself, for at most 10 ms; else it parks the executor until the ring signals. On a plain
-//! thread it always waits in the ring.
+//! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait, which is one in
+//! the ring itself, for at most 10 ms.
 //!
 //! Whose turn it is: [`super::fair`]. What has come and is not light stands in line in its buffer.
 
 use super::base::DriverIo;
 use super::bind::Bound;
-use super::executor::Executor;
 use super::fair::Line;
 use super::handle::{Command, Ended};
 use super::kernel::{self, Pool};
 use super::protocol::Protocol;
 use super::ring_io::{BUFFERS, RingIo, conn};
 use super::serve::{Serve, Subject};
-use super::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Readiness, Receiver};
+use super::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
 use super::tap::Tap;
-use super::turn::{Turn, park, yield_if_due};
+use super::turn::Turn;
 use crossbeam_channel::Receiver as Commands;
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::AsFd;
-use std::task::Poll;
 use std::time::Duration;
 
 /// A wait completes so many operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more.
@@ -80,11 +77,10 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     }
 
     /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(super) async fn run(mut self, executor: Executor) -> io::Result<Ended> {
+    pub(super) fn run(mut self) -> io::Result<Ended> {
         let mut done = Vec::with_capacity(COMPLETIONS_MAX);
         // Those that are still to be looked at.
         let mut left = Vec::new();
-        let mut readiness = Readiness::new();
         loop {
             self.turn.read_clock_if_due(&mut self.io);
             let mut wait = self.turn.tick(&mut self.io);
@@ -96,11 +92,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             if left.is_empty() {
                 wait = self.turn.bounded(wait, &mut self.io);
-            }
-            if executor == Executor::Glommio && !wait.is_zero() && self.turn.is_calm() {
-                self.io.wait(Duration::ZERO)?;
-                self.park(&mut readiness, wait).await;
-                wait = Duration::ZERO;
             }
             if left.is_empty() {
                 // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
@@ -130,7 +121,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
                 self.serve_line();
             }
             self.turn.flush(&mut self.io);
-            yield_if_due(executor).await;
         }
         let left = self.turn.finish(&mut self.io);
         // Connections are closed before the operations on them are ended.
@@ -142,23 +132,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     #[inline]
     fn take(&mut self, done: &mut Vec<Done>) {
         self.io.ring.take(done, COMPLETIONS_MAX);
-    }
-
-    /// Parks the executor until something completes or the end of the time.
-    async fn park(&mut self, readiness: &mut Readiness, wait: Duration) {
-        let io = &mut self.io;
-        io.clear_signal();
-        io.ring.signal(true);
-        // What completed before signals were on is not signalled.
-        if io.ring.is_quiet() {
-            park(wait, |cx| match readiness.poll(io.signal(), cx) {
-                Poll::Ready(Ok(())) => Poll::Ready(()),
-                // Without a descriptor to spare the timer has to do.
-                Poll::Ready(Err(_)) | Poll::Pending => Poll::Pending,
-            })
-            .await;
-        }
-        io.ring.signal(false);
     }
 
     /// Sockets found no buffer: what they have is looked for without.

@@ -7,13 +7,13 @@
 use super::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
 use super::bind::Bound;
 use super::io::{ConnId, Datagram, Interest, Io, Written};
-use super::kernel::{self, Pool, Ring};
+use super::kernel::{Pool, Ring};
 use super::reload::Sockets;
 use super::sys::{Op, READ_BYTES};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// Buffers of a shard for all that it receives: as many receives as fit between two turns, beyond which the kernel keeps what came
@@ -64,8 +64,6 @@ pub(super) struct RingIo {
     // Dropped first: it ends all operations on the sockets below.
     pub(super) ring: Ring,
     base: Base,
-    /// Readable when something has completed, while the ring signals.
-    signal: OwnedFd,
     /// By socket.
     receiving: Vec<Running>,
     /// By socket: it is to be received from, or accepted on.
@@ -85,16 +83,13 @@ pub(super) struct RingIo {
 impl RingIo {
     /// Receives from these sockets, and watches the descriptor for commands.
     pub(super) fn new(base: Base) -> io::Result<(Self, Pool, Pool)> {
-        let (mut ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
-        let signal = kernel::eventfd()?;
-        ring.register_signal(signal.as_fd())?;
+        let (ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
         let sockets = base.sockets().count();
         let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
         let (streams, closing) = (Vec::new(), Vec::new());
         let mut io = Self {
             ring,
             base,
-            signal,
             receiving,
             wanted,
             streams,
@@ -268,16 +263,6 @@ impl RingIo {
             self.closing.clear();
         }
         result
-    }
-
-    /// Readable when something completes while the ring signals.
-    pub(super) fn signal(&self) -> BorrowedFd<'_> {
-        self.signal.as_fd()
-    }
-
-    /// Not readable any more, until then.
-    pub(super) fn clear_signal(&self) {
-        kernel::clear_eventfd(self.signal.as_fd());
     }
 }
 

@@ -1,5 +1,5 @@
 //! All that is unsafe, with its folder: batches of datagrams with one system call, socket options that have no safe call,
-//! io_uring ([`ring`]), the program's allocator ([`memory`]), and the executor's wait for a foreign descriptor.
+//! io_uring ([`ring`]) and the program's allocator ([`memory`]).
 
 #![allow(unsafe_code)]
 
@@ -9,16 +9,13 @@ mod ring;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
 use super::outbox::Parcel;
-use futures_io::AsyncRead;
 pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
 pub(super) use ring::{BESIDE_BYTES, Done, Op, READ_BYTES, Ring};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd};
-use std::pin::Pin;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
-use std::task::{Context, Poll};
 
 /// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
 pub(crate) const BATCH: usize = 32;
@@ -245,40 +242,6 @@ pub(super) fn prefetch<T>(value: *const T, lines: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (value, lines);
-}
-
-/// Tells the executor's reactor to watch a descriptor that it did not make.
-///
-/// glommio has no call for that. Its `TcpStream` arms a poll on its descriptor as soon as it is made, and once that has
-/// fired it tries to receive; on what is no socket that fails, which here means ready. A stream is used for one firing only, as
-/// the next read would not wait again; it owns a duplicate of the descriptor, and cancels its poll when dropped.
-pub(super) struct Readiness {
-    stream: Option<glommio::net::TcpStream>,
-}
-
-impl Readiness {
-    /// Nothing is watched before the first poll.
-    pub(super) fn new() -> Self {
-        Self { stream: None }
-    }
-
-    /// Ready when `fd`, which is no socket and always the same, is readable; may be ready too early, never too late.
-    pub(super) fn poll(&mut self, fd: BorrowedFd<'_>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let stream = if let Some(stream) = &mut self.stream {
-            stream
-        } else {
-            let owned = fd.try_clone_to_owned()?.into_raw_fd();
-            // SAFETY: the descriptor was just duplicated and is owned by nothing else.
-            self.stream.insert(unsafe { glommio::net::TcpStream::from_raw_fd(owned) })
-        };
-        match Pin::new(stream).poll_read(cx, &mut [0]) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(_) => {
-                self.stream = None;
-                Poll::Ready(Ok(()))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

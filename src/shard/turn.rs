@@ -2,7 +2,6 @@
 
 use super::base::{Base, DriverIo, is_peer_gone};
 use super::clock::Clock;
-use super::executor::Executor;
 use super::fair::{FRAME_EFFORT, Line, QUANTUM, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::handle::Command;
@@ -21,15 +20,12 @@ use super::tap::Tap;
 use crate::responder::state::Counters;
 use crossbeam_channel::Receiver as Commands;
 use rustix::io::Errno;
-use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// The longest wait, in a driver's own call or parked.
+/// The longest wait.
 const WAIT_NS_MAX: u64 = 10_000_000;
 /// Traffic within this time: more is expected at once.
 const TRAFFIC_MS: u64 = 5;
@@ -300,7 +296,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         self.traffic_ms = self.now.mono_ms;
     }
 
-    /// There was none for a while: the executor may be parked.
+    /// There was none for a while.
     pub(super) fn is_calm(&self) -> bool {
         self.now.mono_ms.saturating_sub(self.traffic_ms) > TRAFFIC_MS
     }
@@ -502,25 +498,5 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         io.base().is_ending = true;
         self.serve.finish(io);
         Ended { counters: self.counters(io), late: self.serve.late }
-    }
-}
-
-/// Parks the executor until `event` is ready or the time is over.
-pub(super) async fn park(wait: Duration, mut event: impl FnMut(&mut Context<'_>) -> Poll<()>) {
-    let mut timer = glommio::timer::Timer::new(wait);
-    poll_fn(|cx| if Pin::new(&mut timer).poll(cx).is_ready() { Poll::Ready(()) } else { event(cx) }).await;
-}
-
-/// Lets the executor do what it has to, if it is one. A timer is pending meanwhile: without one it may stop for good when it is preempted before
-/// it ran anything.
-pub(super) async fn yield_if_due(executor: Executor) {
-    if executor == Executor::Glommio && glommio::executor().need_preempt() {
-        let mut timer = glommio::timer::Timer::new(Duration::from_nanos(WAIT_NS_MAX));
-        poll_fn(|cx| {
-            let _ = Pin::new(&mut timer).poll(cx);
-            Poll::Ready(())
-        })
-        .await;
-        glommio::executor().yield_if_needed().await;
     }
 }

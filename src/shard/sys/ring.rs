@@ -9,7 +9,7 @@ use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU16, Ordering, fence};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 /// What an operation of a [`Ring`] is; told again with its completions, beside 56 bits of the caller's.
@@ -330,32 +330,6 @@ impl Ring {
             let result = u32::try_from(result).map_err(|_| -result);
             done.push(Done { op, data, result, more, filled, accepted });
         }
-    }
-
-    /// Has this eventfd signalled when something completes, while [`Ring::signal`] is on.
-    pub(in crate::shard) fn register_signal(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()> {
-        self.uring.completion().disable_eventfd();
-        self.uring.submitter().register_eventfd(eventfd.as_raw_fd())
-    }
-
-    /// Turns signals on or off. What completed before they were turned on is not signalled: see [`Ring::is_quiet`].
-    pub(in crate::shard) fn signal(&mut self, on: bool) {
-        let queue = self.uring.completion();
-        if on {
-            queue.enable_eventfd();
-            // What completes after this is signalled, what completed before is seen.
-            fence(Ordering::SeqCst);
-        } else {
-            queue.disable_eventfd();
-        }
-    }
-
-    /// Nothing has completed, and nothing waits to be submitted or completed by us.
-    pub(in crate::shard) fn is_quiet(&mut self) -> bool {
-        let queue = self.uring.submission();
-        let nothing = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
-        drop(queue);
-        nothing && self.uring.completion().is_empty()
     }
 }
 

@@ -117,7 +117,7 @@ fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(how: How) {
         for _ in 0..20 * 4 {
             receive(&client);
         }
-        // Past the time in which more is expected at once: the executor is parked by then.
+        // Past the time in which more is expected at once: there is a calm by then.
         std::thread::sleep(Duration::from_millis(round * 5));
     }
     // A socket that had bursts, one reply at a time.

@@ -13,6 +13,7 @@ use super::kernel::{Installed, Kernel};
 use super::{Records, kernel};
 use crate::codec::reason::Reason;
 use crate::responder::RunContext;
+use crate::shard::DriverKind;
 use crate::shard::base::{Base, wake_up};
 use crate::shard::handle::Ended;
 use crate::shard::poll::Driver as PollDriver;
@@ -21,18 +22,13 @@ use crate::shard::protocol::Responder;
 use crate::shard::ring::Driver as RingDriver;
 use crate::shard::ring_io::RingIo;
 use crate::shard::serve::Serve;
-use crate::shard::{DriverKind, Executor};
 use crossbeam_channel::bounded;
 use fastrand::Rng;
 use kernel::START_NS;
 use script::{DATAGRAM_FSUS, FSUS, Script, served};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::io;
-use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// Troubles and drops that some run has.
@@ -74,14 +70,6 @@ struct Run {
     ended: Ended,
 }
 
-/// On a plain thread a driver waits in the kernel only.
-fn to_its_end(driver: impl Future<Output = io::Result<Ended>>) -> Ended {
-    match pin!(driver).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(ended) => ended.expect("a driver that ends well"),
-        Poll::Pending => panic!("it waits for an executor"),
-    }
-}
-
 fn run(seed: u64, driver: DriverKind) -> Run {
     run_script(Script::new(seed), seed, driver)
 }
@@ -116,16 +104,11 @@ fn drive(
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_NS / 1_000_000 };
     let serve = Serve::new(served(limits), &numbers, run, Responder, Records::default(), now);
     let gather = Duration::from_micros(50);
-    match driver {
-        DriverKind::Ring => {
-            let io = RingIo::new(base).expect("a ring");
-            to_its_end(RingDriver::new(serve, io, FSUS, receiver, gather).run(Executor::Thread))
-        }
-        DriverKind::Poll => {
-            let io = PollIo::new(base).expect("a set");
-            to_its_end(PollDriver::new(serve, io, FSUS, receiver, gather).run(Executor::Thread))
-        }
-    }
+    let ended = match driver {
+        DriverKind::Ring => RingDriver::new(serve, RingIo::new(base).expect("a ring"), FSUS, receiver, gather).run(),
+        DriverKind::Poll => PollDriver::new(serve, PollIo::new(base).expect("a set"), FSUS, receiver, gather).run(),
+    };
+    ended.expect("a driver that ends well")
 }
 
 fn number_of(variable: &str) -> Option<u64> {

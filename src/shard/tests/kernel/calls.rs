@@ -100,9 +100,6 @@ impl Ring {
         wait(&mut self, at_most: Duration) -> io::Result<()>;
         ready(&mut self) -> usize;
         take(&mut self, done: &mut Vec<Done>, max: usize);
-        register_signal(&mut self, eventfd: BorrowedFd<'_>) -> io::Result<()>;
-        signal(&mut self, on: bool);
-        is_quiet(&mut self) -> bool;
     }
 }
 

@@ -112,18 +112,6 @@ impl Simulated {
         let completed = &mut self.kernel.borrow_mut().ring.completed;
         done.extend(completed.drain(..max.min(completed.len())));
     }
-
-    pub(super) fn register_signal(&mut self, _: BorrowedFd<'_>) -> io::Result<()> {
-        Ok(())
-    }
-
-    pub(super) fn signal(&mut self, _: bool) {
-        panic!("only an executor is parked, and none is simulated");
-    }
-
-    pub(super) fn is_quiet(&mut self) -> bool {
-        panic!("only an executor is parked, and none is simulated");
-    }
 }
 
 impl Drop for Simulated {
