@@ -20,6 +20,17 @@ impl Class {
     pub(crate) fn is_of_the_start(&self) -> bool {
         self.calls.contains(&libc::SYS_sched_setaffinity)
     }
+
+    /// Whether a shard waits with these calls.
+    pub(crate) fn is_of_waits(&self) -> bool {
+        let waits = [libc::SYS_io_uring_enter, libc::SYS_epoll_pwait2, libc::SYS_ppoll];
+        self.calls.iter().any(|call| waits.contains(call))
+    }
+
+    /// Whether these are the calls of io_uring.
+    pub(crate) fn is_of_rings(&self) -> bool {
+        self.calls.contains(&libc::SYS_io_uring_enter)
+    }
 }
 
 macro_rules! class {

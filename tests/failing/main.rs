@@ -44,6 +44,13 @@ const THREAD: Way = Way {
     forbidden: &[libc::SYS_io_uring_setup],
 };
 
+impl Way {
+    /// Whether its shards wait in io_uring.
+    pub(crate) fn is_ring(self) -> bool {
+        self.name == RING.name
+    }
+}
+
 /// Whether everything is to be tried.
 pub(crate) fn is_thorough() -> bool {
     std::env::var_os("FSU_MOCK_THOROUGH").is_some()
@@ -111,6 +118,21 @@ fn hk_any_call_may_fail_at_a_reload_ring() {
 #[test]
 fn hk_any_call_may_fail_at_a_reload_poll() {
     check(phases::reload, POLL);
+}
+
+#[test]
+fn hk_any_wait_may_be_refused_in_a_calm_ring() {
+    check(phases::calm, RING);
+}
+
+#[test]
+fn hk_any_wait_may_be_refused_in_a_calm_poll() {
+    check(phases::calm, POLL);
+}
+
+#[test]
+fn hk_any_wait_may_be_refused_in_a_calm_thread() {
+    check(phases::calm, THREAD);
 }
 
 #[test]

@@ -12,6 +12,13 @@ use std::time::{Duration, Instant};
 /// The first so many calls are each made to fail; then every other one, every fourth, and so on, unless all are.
 const EACH_MAX: u32 = 3;
 
+/// Calls of a calm that are each made to fail: those of several waits.
+const CALM_CALLS: u32 = 12;
+
+/// After this time without a request a shard takes it for a calm; so long at most its calls are waited for then, of which there is one every 10 ms.
+const CALM: Duration = Duration::from_millis(20);
+const CALM_MAX: Duration = Duration::from_millis(500);
+
 /// So long fails what fails for good.
 const LASTS: Duration = Duration::from_millis(500);
 
@@ -32,11 +39,15 @@ fn plans(class: &'static Class, mut each: impl FnMut(Plan) -> io::Result<bool>) 
             return Ok(());
         }
     }
-    // What is to be asked for again may not fail for good.
-    if ![libc::EINTR, libc::EAGAIN].contains(&class.errnos[0]) {
+    if !is_for_now(class.errnos[0]) {
         each(Plan { class, nth: 1, errno: class.errnos[0], lasting: true })?;
     }
     Ok(())
+}
+
+/// What is to be asked for again, which may not fail for good.
+fn is_for_now(errno: i32) -> bool {
+    [libc::EINTR, libc::EAGAIN, libc::EBUSY].contains(&errno)
 }
 
 fn name(way: Way, phase: &str, plan: Plan) -> String {
@@ -68,6 +79,77 @@ fn started(tree: &Tree, way: Way, class: &'static Class, logs: bool, plan: Optio
         args.push("--performance")
     }
     Program::start(tree, &args, class, way.forbidden, plan)
+}
+
+/// Started as ever and ready, with its logs, and who asks it.
+fn ready(tree: &Tree, way: Way, class: &'static Class) -> io::Result<(Program, Centre)> {
+    let mut program = started(tree, way, class, true, None)?;
+    program.until(&["ready"]).unwrap_or_else(|| panic!("nothing fails: {:?}", program.said));
+    let centre = Centre::new(&program);
+    Ok((program, centre))
+}
+
+/// A program and who asks it, for as long as it can be asked.
+pub(crate) struct Running<'a> {
+    tree: &'a Tree,
+    pub(crate) program: Program,
+    pub(crate) centre: Centre,
+}
+
+impl<'a> Running<'a> {
+    /// What becomes of it after `went`: it goes on, or it is judged.
+    fn go_on(self, what: &str, went: Result<bool, String>, wrong: &mut Vec<String>) -> Option<Self> {
+        let Self { tree, program, mut centre } = self;
+        match went {
+            Ok(true) if centre.is_spent() => stop(what, program, &mut centre, tree, wrong),
+            Ok(true) => return Some(Self { tree, program, centre }),
+            Ok(false) => judge(what, program.wait(), wrong),
+            Err(text) => wrong.push(format!("{what}: {text}; {}", program.explain())),
+        }
+        None
+    }
+
+    /// Asks everybody once more.
+    fn round(&mut self) -> Result<bool, String> {
+        self.centre.round(&mut self.program)
+    }
+}
+
+/// Does `each` with one program for as long as that goes on, else with the next; at last it is stopped.
+fn with_one<'a>(
+    of: (&'a Tree, Way, &'static Class),
+    phase: &str,
+    wrong: &mut Vec<String>,
+    each: impl FnMut(&mut Running<'a>, Plan) -> (Result<bool, String>, bool),
+) -> io::Result<()> {
+    with_one_of(of, phase, |each| plans(of.2, each), wrong, each)
+}
+
+/// The same with the plans that `plans` goes through.
+fn with_one_of<'a>(
+    (tree, way, class): (&'a Tree, Way, &'static Class),
+    phase: &str,
+    plans: impl FnOnce(&mut dyn FnMut(Plan) -> io::Result<bool>) -> io::Result<()>,
+    wrong: &mut Vec<String>,
+    mut each: impl FnMut(&mut Running<'a>, Plan) -> (Result<bool, String>, bool),
+) -> io::Result<()> {
+    let mut running: Option<Running<'a>> = None;
+    plans(&mut |plan| {
+        let mut now = match running.take() {
+            Some(running) => running,
+            None => {
+                let (program, centre) = ready(tree, way, class)?;
+                Running { tree, program, centre }
+            }
+        };
+        let (went, failed) = each(&mut now, plan);
+        running = now.go_on(&name(way, phase, plan), went, wrong);
+        Ok(failed)
+    })?;
+    if let Some(Running { program, mut centre, .. }) = running {
+        stop(&format!("{}, {phase}, {}, after all", way.name, class.name), program, &mut centre, tree, wrong);
+    }
+    Ok(())
 }
 
 /// Asked to end: the counts are those of the centre.
@@ -105,7 +187,7 @@ pub(crate) fn start(way: Way, class: &'static Class, wrong: &mut Vec<String>) ->
         match centre.round(&mut program) {
             Ok(true) => stop(&what, program, &mut centre, &tree, wrong),
             Ok(false) => judge(&what, program.wait(), wrong),
-            Err(text) => wrong.push(format!("{what}: {text}")),
+            Err(text) => wrong.push(format!("{what}: {text}; {}", program.explain())),
         }
         Ok(failed.is_some())
     })
@@ -114,21 +196,10 @@ pub(crate) fn start(way: Way, class: &'static Class, wrong: &mut Vec<String>) ->
 /// While every FSU is asked, and the logs are written.
 pub(crate) fn serve(way: Way, class: &'static Class, wrong: &mut Vec<String>) -> io::Result<()> {
     let tree = tree(false);
-    let mut running: Option<(Program, Centre)> = None;
-    plans(class, |plan| {
-        let what = name(way, "serve", plan);
-        let (mut program, mut centre) = match running.take() {
-            Some(running) => running,
-            None => {
-                let mut program = started(&tree, way, class, true, None)?;
-                program.until(&["ready"]).unwrap_or_else(|| panic!("nothing fails: {:?}", program.said));
-                let centre = Centre::new(&program);
-                (program, centre)
-            }
-        };
-        program.plan(plan);
-        // What the logs do is done when there is nothing else to do, some of it twice a second.
-        let rest_max = Duration::from_millis(if class.of_logs { 1_300 } else { 30 });
+    // What the logs do is done when there is nothing else to do, some of it twice a second.
+    let rest_max = Duration::from_millis(if class.of_logs { 1_300 } else { 30 });
+    with_one((&tree, way, class), "serve", wrong, |now, plan| {
+        now.program.plan(plan);
         let since = Instant::now();
         let mut went = Ok(true);
         while went == Ok(true) {
@@ -137,71 +208,74 @@ pub(crate) fn serve(way: Way, class: &'static Class, wrong: &mut Vec<String>) ->
                 std::thread::sleep(rest_max);
                 break;
             }
-            went = centre.round(&mut program);
-            if program.has_failed()() || since.elapsed() >= rest_max {
+            went = now.round();
+            if now.program.has_failed()() || since.elapsed() >= rest_max {
                 break;
             }
             std::thread::sleep(Duration::from_millis(12));
         }
-        let failed = program.spare();
-        if went == Ok(true) && failed.is_some() {
-            went = centre.round(&mut program);
+        let failed = now.program.spare().is_some();
+        if went == Ok(true) && failed {
+            went = now.round();
         }
-        match went {
-            Ok(true) if centre.is_spent() => stop(&what, program, &mut centre, &tree, wrong),
-            Ok(true) => running = Some((program, centre)),
-            Ok(false) => judge(&what, program.wait(), wrong),
-            Err(text) => wrong.push(format!("{what}: {text}")),
-        }
-        Ok(failed.is_some())
-    })?;
-    if let Some((program, mut centre)) = running {
-        stop(&format!("{}, {}, after serving", way.name, class.name), program, &mut centre, &tree, wrong);
-    }
-    Ok(())
+        (went, failed)
+    })
 }
 
 /// From SIGHUP until it says what became of that.
 pub(crate) fn reload(way: Way, class: &'static Class, wrong: &mut Vec<String>) -> io::Result<()> {
     let tree = tree(false);
-    let mut running: Option<(Program, Centre)> = None;
     let mut more = false;
-    plans(class, |plan| {
-        let what = name(way, "reload", plan);
-        let (mut program, mut centre) = match running.take() {
-            Some(running) => running,
-            None => {
-                let mut program = started(&tree, way, class, true, None)?;
-                program.until(&["ready"]).unwrap_or_else(|| panic!("nothing fails: {:?}", program.said));
-                let centre = Centre::new(&program);
-                (program, centre)
-            }
-        };
+    with_one((&tree, way, class), "reload", wrong, |now, plan| {
         more = !more;
         set_fsus(&tree, more);
-        program.plan(plan);
-        program.signal(Signal::HUP);
+        now.program.plan(plan);
+        now.program.signal(Signal::HUP);
         let ends = ["reloaded: ", "fsu-mock: reload failed"];
         // What fails for good may keep the signal itself from being heard.
-        let told = program.until_within(&ends, if plan.lasting { LASTS } else { PATIENCE });
-        let failed = program.spare();
-        let told = told.or_else(|| program.until(&ends));
-        if told.is_none() {
-            judge(&what, program.wait(), wrong);
-            return Ok(true);
+        let told = now.program.until_within(&ends, if plan.lasting { LASTS } else { PATIENCE });
+        let failed = now.program.spare().is_some();
+        if told.or_else(|| now.program.until(&ends)).is_none() {
+            return (Ok(false), true);
         }
-        match centre.round(&mut program) {
-            Ok(true) if centre.is_spent() => stop(&what, program, &mut centre, &tree, wrong),
-            Ok(true) => running = Some((program, centre)),
-            Ok(false) => judge(&what, program.wait(), wrong),
-            Err(text) => wrong.push(format!("{what}: {text}")),
-        }
-        Ok(failed.is_some())
-    })?;
-    if let Some((program, mut centre)) = running {
-        stop(&format!("{}, {}, after reloads", way.name, class.name), program, &mut centre, &tree, wrong);
+        (now.round(), failed)
+    })
+}
+
+/// While nobody asks: a shard does nothing but wait then, and each of those calls is refused once. Nobody else in the program waits with them.
+pub(crate) fn calm(way: Way, class: &'static Class, wrong: &mut Vec<String>) -> io::Result<()> {
+    if !class.is_of_waits() {
+        return Ok(());
     }
-    Ok(())
+    let tree = tree(false);
+    let each = |each: &mut dyn FnMut(Plan) -> io::Result<bool>| {
+        let nths = (1..=CALM_CALLS).map(|nth| Plan { class, nth, errno: class.errnos[0], lasting: false });
+        let others = class.errnos[1..].iter().map(|&errno| Plan { class, nth: 1, errno, lasting: false });
+        for plan in nths.chain(others).filter(|plan| is_for_now(plan.errno)) {
+            if !each(plan)? {
+                break;
+            }
+        }
+        Ok(())
+    };
+    with_one_of((&tree, way, class), "calm", each, wrong, |now, plan| {
+        if let failed @ (Err(_) | Ok(false)) = now.round() {
+            return (failed, false);
+        }
+        std::thread::sleep(CALM);
+        now.program.plan(plan);
+        let since = Instant::now();
+        while !now.program.has_failed()() && since.elapsed() < CALM_MAX {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let failed = now.program.spare().is_some();
+        match now.round() {
+            Ok(true) if class.is_of_rings() && failed != way.is_ring() => {
+                (Err(format!("it waits in io_uring: {failed}")), failed)
+            }
+            went => (went, failed),
+        }
+    })
 }
 
 /// From SIGTERM to the end.

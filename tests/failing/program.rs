@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, channel};
@@ -112,6 +113,8 @@ pub(crate) struct Program {
     /// What it has said so far.
     pub(crate) said: Vec<Line>,
     ports: HashMap<String, SocketAddr>,
+    /// Where it writes its statistics at its end.
+    stats: PathBuf,
 }
 
 /// How it ended.
@@ -173,7 +176,7 @@ impl Program {
         }
         let supervisor = Supervisor::new(Listener::new(fd), orders, starter, forbidden);
         let child = starting.join().expect("it starts a program").expect("it has a filter")?;
-        Ok(Self::of(child, Some(supervisor)))
+        Ok(Self::of(tree, child, Some(supervisor)))
     }
 
     /// Starts it in a process of this test's binary, whose allocator fails as it is told. `nth`: from its beginning on.
@@ -182,7 +185,7 @@ impl Program {
         command.args(["--exact", "allocator::the_program", "--nocapture"]).env(ARGS, arguments(tree, args).join("\n"));
         command.current_dir(tree.path("")).env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut program = Self::of(command.spawn().expect("this binary"), None);
+        let mut program = Self::of(tree, command.spawn().expect("this binary"), None);
         program.tell(if nth.is_some() { "!" } else { "." });
         if let Some((nth, lasting)) = nth {
             program.fail_allocation(nth, lasting);
@@ -195,7 +198,7 @@ impl Program {
         let mut command = Command::new(PROGRAM);
         command.args(arguments(tree, args)).current_dir(tree.path("")).env_remove("RUST_BACKTRACE");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self::of(command.spawn().expect("the program"), None)
+        Self::of(tree, command.spawn().expect("the program"), None)
     }
 
     /// From now on it may have so many bytes more than it has (`ulimit -d`: what it only reserves does not count).
@@ -209,9 +212,10 @@ impl Program {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Data, limit).expect("it is ours");
     }
 
-    fn of(mut child: Child, supervisor: Option<Supervisor>) -> Self {
+    fn of(tree: &Tree, mut child: Child, supervisor: Option<Supervisor>) -> Self {
         let (lines, stdin) = (read_lines(&mut child), child.stdin.take());
-        Self { child, supervisor, stdin, lines, said: Vec::new(), ports: HashMap::new() }
+        let (said, ports, stats) = (Vec::new(), HashMap::new(), tree.path("stats.json"));
+        Self { child, supervisor, stdin, lines, said, ports, stats }
     }
 
     fn tell(&mut self, line: &str) {
@@ -280,6 +284,23 @@ impl Program {
         self.ports[name]
     }
 
+    /// What it is doing, and how it ends when it is asked to, for people: it does not do what it should.
+    pub(crate) fn explain(mut self) -> String {
+        let orders = self.supervisor.as_ref().map(|supervisor| {
+            let orders = supervisor.orders.lock().expect("nobody panics with it");
+            format!("{} calls counted, failed: {:?}", orders.counted, orders.failed)
+        });
+        let threads = threads(self.child.id());
+        self.signal(Signal::TERM);
+        let stats = self.stats.clone();
+        self.said.extend(self.lines.try_iter());
+        let said = self.said.clone();
+        let ended = self.wait().map_or_else(|text| text, |ended| format!("{}; {:?}", ended.status, ended.fault()));
+        let stats = std::fs::read_to_string(stats).unwrap_or_default();
+        let orders = orders.unwrap_or_default();
+        format!("{orders}\nthreads:\n{threads}it said: {said:?}\nit ended: {ended}\nits statistics: {stats}")
+    }
+
     /// Whether it still runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("it is ours").is_none()
@@ -331,6 +352,17 @@ impl Supervisor {
         });
         Self { orders, stop, thread: Some(thread) }
     }
+}
+
+/// What each thread of a process does: its name, the kernel's function it waits in, its call, and where it may be read its stack.
+fn threads(process: u32) -> String {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{process}/task")) else { return "none\n".to_owned() };
+    let tell = |task: std::fs::DirEntry| {
+        let read = |name: &str| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let stack = read("stack").lines().map(str::to_owned).collect::<Vec<_>>().join(" < ");
+        format!("  {}: {}, call {}, {stack}\n", read("comm").trim(), read("wchan"), read("syscall").trim())
+    };
+    tasks.flatten().map(tell).collect()
 }
 
 fn read_lines(child: &mut Child) -> Receiver<Line> {
