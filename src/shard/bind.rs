@@ -168,6 +168,44 @@ mod tests {
         assert!(listener.accept().unwrap().0.nodelay().unwrap());
     }
 
+    /// A limit of the kernel's, by its name below /proc/sys.
+    fn kernel_limit(name: &str) -> usize {
+        std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The kernel gives twice what is asked for, for its own overhead.
+    #[test]
+    fn limit_receive_buffer_bytes_as_far_as_the_kernel_lets_it() {
+        let socket = bind_udp(([127, 0, 0, 1], 0).into()).unwrap();
+        let expected = RECEIVE_BUFFER_BYTES.min(kernel_limit("net/core/rmem_max"));
+        assert_eq!(SockRef::from(&socket).recv_buffer_size().unwrap(), 2 * expected);
+    }
+
+    /// Connections whose peers have closed them wait as well; the kernel takes one more than the limit.
+    #[test]
+    fn limit_backlog_of_a_listener() {
+        const BEYOND: usize = 20;
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let at = listener.local_addr().unwrap().into();
+        let expected = 1 + usize::try_from(BACKLOG).unwrap().min(kernel_limit("net/core/somaxconn"));
+        let mut open = std::collections::VecDeque::new();
+        for _ in 0..expected + BEYOND {
+            let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            peer.set_nonblocking(true).unwrap();
+            let _ = peer.connect(&at);
+            open.push_back(peer);
+            // Those that are beyond have not got through, and are given up in the end.
+            if open.len() > BEYOND {
+                let done = open.pop_front().unwrap();
+                let polled = rustix::event::PollFd::new(&done, rustix::event::PollFlags::OUT);
+                rustix::event::poll(&mut [polled], None).unwrap();
+            }
+        }
+        drop(open);
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).count();
+        assert_eq!(accepted, expected);
+    }
+
     #[test]
     fn limit_send_buffer_bytes_and_stream_receive_buffer_bytes() {
         let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();

@@ -300,6 +300,18 @@ mod tests {
 
     const MANY: usize = ROUND_EFFORT;
 
+    #[test]
+    fn limit_spare_queues_max_of_a_line() {
+        for (subjects, kept) in [(255, 255), (256, 256), (257, 256)] {
+            let mut line = Line::new();
+            (0..subjects).for_each(|socket| line.push(Subject::Socket(socket), (), 0));
+            while let Some((subject, _)) = line.next() {
+                line.done(subject, 0);
+            }
+            assert_eq!((line.spare.len(), line.len()), (kept, 0));
+        }
+    }
+
     /// Serves those whose work is given as what each piece costs; whom, in order.
     fn check(work: &[(u32, &[usize])], expected: &[u32]) {
         let mut line = Line::new();

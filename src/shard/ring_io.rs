@@ -491,6 +491,18 @@ mod tests {
     }
 
     #[test]
+    fn limit_few_bytes_who_brought_more_comes_after_the_others() {
+        if ring_missing().is_some() {
+            return;
+        }
+        let mut turns = Turns::new(2, Vec::new());
+        let [few, more] = [turns.ids[0], turns.ids[1]];
+        turns.io.on_read(more, Ok(1_025));
+        turns.io.on_read(few, Ok(1_024));
+        assert_eq!((&turns.io.first, &turns.io.served), (&[few].into(), &[more].into()));
+    }
+
+    #[test]
     fn connections_come_back() {
         for (index, generation) in [(0, 0), (7, 1), (u32::MAX, 0x00FF_FFFF)] {
             let id = ConnId { index, generation };

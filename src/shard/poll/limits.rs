@@ -39,6 +39,37 @@ fn limit_accepts_max_connections_of_a_turn() {
 }
 
 #[test]
+fn limit_accepts_light_connections_before_others_stand_in_line() {
+    let listener = Bound::Tcp(bind_tcp(address(0)).unwrap());
+    let at = local(&listener);
+    let mut driver = driver(Transport::Tcp, vec![listener]);
+    let clients: Vec<TcpStream> = (0..6).map(|_| TcpStream::connect(at).unwrap()).collect();
+    driver.on_event(Token::Socket(0), EventFlags::IN);
+    let accepted = driver.turn.serve.counters()[0].1.connections;
+    assert_eq!((accepted, driver.line.has(Subject::Socket(0)), clients.len()), (4, true, 6));
+}
+
+/// A long datagram waits for its round: received, or past the limit where it is.
+#[test]
+fn limit_held_bytes_max_a_socket_keeps_what_it_has() {
+    const LONG: usize = 60_000;
+    for (held_bytes, expected) in [((16 << 20) - 1, (16 << 20) - 1 + LONG), (16 << 20, 16 << 20)] {
+        let socket = Bound::Udp(bind_udp(address(0)).unwrap());
+        let client = UdpSocket::bind(address(0)).unwrap();
+        assert_eq!(client.send_to(&[b'x'; LONG], local(&socket)).unwrap(), LONG);
+        let mut driver = driver(Transport::Udp, vec![socket]);
+        driver.held_bytes = held_bytes;
+        // As many sockets have something: what is longer than 2 KiB is not light.
+        driver.turn.open(128);
+        driver.on_event(Token::Socket(0), EventFlags::IN);
+        assert!(driver.line.has(Subject::Socket(0)));
+        let Some(Bound::Udp(socket)) = driver.io.base().socket(0) else { panic!() };
+        let unread = kernel::unread(socket.as_fd());
+        assert_eq!((driver.held_bytes, unread), (expected, if expected > held_bytes { 0 } else { LONG }));
+    }
+}
+
+#[test]
 fn limit_events_of_a_wait() {
     let sockets: Vec<Bound> = (0..130).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
     let client = UdpSocket::bind(address(0)).unwrap();

@@ -69,15 +69,18 @@ pub fn reserve() {
     if RESERVE.load(Ordering::Acquire) != 0 {
         return;
     }
-    let halves = (0..).take_while(|&halved| RESERVE_BYTES >> halved >= RESERVE_BYTES_MIN);
-    let Some(reserve) = halves.into_iter().find_map(|halved| map(RESERVE_BYTES >> halved).map(|at| at | halved)) else {
-        return;
-    };
+    let Some(reserve) = largest(map) else { return };
     if RESERVE.compare_exchange(0, reserve, Ordering::AcqRel, Ordering::Acquire).is_ok() {
         memory::set_low(false);
     } else {
         unmap(reserve);
     }
+}
+
+/// The largest reserve that there is room for, as [`RESERVE`] has it. `map` gives so many bytes' address.
+fn largest(map: impl Fn(usize) -> Option<usize>) -> Option<usize> {
+    let mut halves = (0..).take_while(|&halved| RESERVE_BYTES >> halved >= RESERVE_BYTES_MIN);
+    halves.find_map(|halved| map(RESERVE_BYTES >> halved).map(|at| at | halved))
 }
 
 fn give_up() {
@@ -101,4 +104,24 @@ fn unmap(reserve: usize) {
     let (at, halved) = (reserve & !(PAGE_BYTES - 1), reserve & (PAGE_BYTES - 1));
     // SAFETY: it was mapped with this size, is mapped still, and nobody has a reference into it.
     unsafe { libc::munmap(ptr::with_exposed_provenance_mut(at), RESERVE_BYTES >> halved) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_reserve_bytes_and_reserve_bytes_min_half_will_do() {
+        const AT: usize = 7 << 20;
+        for (room, expected) in [
+            (usize::MAX, Some(AT)),
+            (8 << 20, Some(AT)),
+            ((8 << 20) - 1, Some(AT | 1)),
+            (2 << 20, Some(AT | 2)),
+            (1 << 20, Some(AT | 3)),
+            ((1 << 20) - 1, None),
+        ] {
+            assert_eq!(largest(|bytes| (bytes <= room).then_some(AT)), expected, "room for {room}");
+        }
+    }
 }

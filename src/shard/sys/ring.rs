@@ -269,22 +269,12 @@ impl Ring {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        let mut full = io::Error::from(io::ErrorKind::WouldBlock);
-        for _ in 0..SUBMITS_MAX {
-            // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
-            if unsafe { self.uring.submission().push(entry) }.is_ok() {
-                return;
-            }
-            match self.uring.submit() {
-                Ok(_) => {}
-                Err(error) if is_for_now(&error) => full = error,
-                Err(error) => {
-                    full = error;
-                    break;
-                }
-            }
+        let uring = &mut self.uring;
+        // SAFETY: what an entry points to is the template or the buffers, which live as long as the ring; none points elsewhere.
+        let put = |uring: &mut IoUring| unsafe { uring.submission().push(entry) }.is_ok();
+        if let Err(error) = put_in(uring, put, |uring| uring.submit().map(drop)) {
+            self.error.get_or_insert(error);
         }
-        self.error.get_or_insert(full);
     }
 
     /// Has the kernel taken all that was begun? Without memory to spare it takes less.
@@ -345,6 +335,29 @@ impl Drop for Ring {
             self.take(&mut Vec::new(), COMPLETIONS as usize);
         }
     }
+}
+
+/// Puts something into a queue, which is submitted to make room; why there is none.
+fn put_in<Q>(
+    queue: &mut Q,
+    mut put: impl FnMut(&mut Q) -> bool,
+    mut submit: impl FnMut(&mut Q) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut full = io::Error::from(io::ErrorKind::WouldBlock);
+    for _ in 0..SUBMITS_MAX {
+        if put(queue) {
+            return Ok(());
+        }
+        match submit(queue) {
+            Ok(()) => {}
+            Err(error) if is_for_now(&error) => full = error,
+            Err(error) => return Err(error),
+        }
+    }
+    if put(queue) {
+        return Ok(());
+    }
+    Err(full)
 }
 
 /// The kernel was interrupted, or has no room at the moment.

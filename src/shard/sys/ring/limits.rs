@@ -3,6 +3,7 @@
 use super::*;
 use std::net::UdpSocket;
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 /// A socket has room: each wait for that completes at once.
 #[test]
@@ -28,4 +29,48 @@ fn limit_submissions_and_completions_of_a_ring() {
     }
     // What finds no place is kept by the kernel.
     assert_eq!((most, done.len()), (4_096, 5_000));
+}
+
+/// A full queue whose submissions are refused for now, so many of them, then taken: how often it was submitted, and what came of it.
+fn check(refused: usize, errno: i32, expected: (usize, Result<(), i32>)) {
+    let (mut submits, mut has_room) = (0, false);
+    let mut room = |submits: &mut usize| {
+        *submits += 1;
+        if *submits <= refused {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        has_room = true;
+        Ok(())
+    };
+    let is_put = std::cell::Cell::new(false);
+    let put = |_: &mut usize| is_put.get();
+    let submit = |submits: &mut usize| room(submits).inspect(|()| is_put.set(true));
+    let put = put_in(&mut submits, put, submit).map_err(|error| error.raw_os_error().unwrap());
+    assert_eq!((submits, put), expected, "{refused} refused");
+    assert_eq!(has_room, put.is_ok());
+}
+
+#[test]
+fn limit_submits_max_a_full_ring_is_submitted_so_often() {
+    for errno in [libc::EAGAIN, libc::EBUSY, libc::EINTR] {
+        check(0, errno, (1, Ok(())));
+        check(7, errno, (8, Ok(())));
+        check(8, errno, (8, Err(errno)));
+    }
+    // What will not pass is not asked for again.
+    check(1, libc::ENXIO, (1, Err(libc::ENXIO)));
+}
+
+/// An operation that the kernel never ends.
+#[test]
+fn limit_end_waits_max_of_a_ring() {
+    if crate::shard::ring_missing().is_some() {
+        return;
+    }
+    let (mut ring, _datagrams, _bytes) = Ring::new(4, 4).unwrap();
+    ring.running = 1;
+    let began = Instant::now();
+    drop(ring);
+    // The first wait may end with the completion of the cancellation itself.
+    assert!(began.elapsed() >= Duration::from_millis(98 * 10), "{:?}", began.elapsed());
 }
