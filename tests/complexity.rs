@@ -7,15 +7,23 @@
 
 use fsu_mock::config::load::Loader;
 use fsu_mock::config::source::Source;
+use fsu_mock::flood::account::{Account, Requests};
+use fsu_mock::flood::options::{Options, Pace, Target};
+use fsu_mock::flood::profile::Profile;
 use fsu_mock::flood::report::FloodReport;
+use fsu_mock::flood::sum;
+use fsu_mock::flood::tally::Tally;
+use fsu_mock::flood::worker::Report as Thread;
 use fsu_mock::log::record::Record;
 use fsu_mock::log::{Kind, RecordText, Told};
 use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fleet::{Fleet, Language};
+use fsu_mock::plan::fleet::{Fleet, FsuId, Language, Transport};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Most of what twice as much may take.
 const RATIO_MAX: f64 = 2.3;
@@ -93,6 +101,14 @@ fn h10_reports_of_a_load_are_linear() {
     }
 }
 
+#[test]
+fn h10_reconciling_a_load_is_linear() {
+    let all = [("fsus", 200), ("connections", 500), ("right", 500)];
+    for &(work, n) in &all[..if is_thorough() { 3 } else { 2 }] {
+        check(work, n, |n| this(work, n, "reconciled"));
+    }
+}
+
 /// The example with ports that the kernel chooses.
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -162,7 +178,87 @@ fn the_work() {
     let Ok(work) = std::env::var(WORK) else { return };
     let [work, n, more] = work.splitn(3, ' ').collect::<Vec<_>>()[..] else { return };
     let n: usize = n.parse().unwrap();
-    if more.is_empty() { records(work, n) } else { of_a_report(work, n, more) }
+    match more {
+        "" => records(work, n),
+        "reconciled" => reconcile(work, n),
+        path => of_a_report(work, n, path),
+    }
+}
+
+/// What was sent over BroadCast and what came: of so many FSUs with which nothing is right, of so many connections to one, or of so many FSUs
+/// with which all is.
+fn reconcile(work: &str, n: usize) {
+    let of = |fsus: usize, connections: usize, lost: u64| {
+        let profile = Arc::new(Profile::new(Vec::new(), Vec::new()));
+        let target = |number: usize| Target {
+            name: format!("site_{number}").into(),
+            id: FsuId::default(),
+            id_hex: "".into(),
+            rtn_flag: 0,
+            address: ([127, 0, 0, 1], 9).into(),
+            profile: profile.clone(),
+        };
+        let requests = Requests { sent: 3, good: 3 - lost, lost, ..Requests::default() };
+        let account = |number: usize| {
+            // In no order, as they end.
+            let lost = Requests { lost: lost * (number as u64 * 7_919 % 101), ..requests };
+            (number % fsus, Account { requests: lost, ..Account::default() })
+        };
+        let accounts = (0..connections).map(account).collect();
+        let options = Options { targets: (0..fsus).map(target).collect(), ..options() };
+        let thread = Thread { accounts, ..thread() };
+        sum::report(&options, &[thread], Vec::new(), String::new(), String::new(), Vec::new())
+    };
+    let report = match work {
+        "fsus" => of(n, n, 1),
+        "connections" => of(1, n, 1),
+        _ => of(n, n, 0),
+    };
+    assert!(!report.verdict.passed);
+}
+
+/// A load over BroadCast that asks nobody anything.
+fn options() -> Options {
+    Options {
+        targets: Vec::new(),
+        labels: Vec::new(),
+        left_out: Vec::new(),
+        unasked: 0,
+        transport: Transport::Broadcast,
+        pace: Pace::Closed { window: 1 },
+        send_for: Duration::from_secs(1),
+        requests: None,
+        warmup: Duration::ZERO,
+        timeout: Duration::from_secs(1),
+        threads: 1,
+        cpus: Vec::new(),
+        echo: false,
+        equal: false,
+        sockets: 1,
+        gso: true,
+        connections: 1,
+        retries: 0,
+        drop: 0.0,
+        seed: 1,
+        loss_max: 0.0,
+        command_line: Vec::new(),
+        config: String::new(),
+    }
+}
+
+/// A thread of it.
+fn thread() -> Thread {
+    Thread {
+        tally: Tally::new(0),
+        accounts: Vec::new(),
+        measured_ns: 1,
+        replies_ns: None,
+        busy_ns: 1,
+        cpu_ns: 0,
+        cpu: None,
+        receive_buffer_bytes: 0,
+        given_up: None,
+    }
 }
 
 fn records(work: &str, n: usize) {

@@ -1,12 +1,12 @@
 //! The account of an FSU: each request sent is in one column, each frame that came, too. A lost and a doubled reply do not cancel each
 //! other out there.
 
-/// What an FSU was asked and what came of it, warm-up included.
+/// Requests, and what came of them: each that is settled is in one column behind the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Requests sent.
+pub struct Requests {
+    /// All that were sent.
     pub sent: u64,
-    /// Of these, with a right reply in time.
+    /// With a right reply in time.
     pub good: u64,
     /// With a right reply after the time-out.
     pub late: u64,
@@ -16,6 +16,35 @@ pub struct Account {
     pub lost: u64,
     /// Without one that should have none.
     pub silent: u64,
+}
+
+impl Requests {
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.good += other.good;
+        self.late += other.late;
+        self.wrong += other.wrong;
+        self.lost += other.lost;
+        self.silent += other.silent;
+    }
+
+    /// Those with a reply.
+    pub fn replies(&self) -> u64 {
+        self.good + self.late + self.wrong
+    }
+
+    /// Those of which it is known what came of them.
+    pub fn settled(&self) -> u64 {
+        self.replies() + self.lost + self.silent
+    }
+}
+
+/// What an FSU was asked and what came of it, warm-up included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Account {
+    /// What it was asked.
+    pub requests: Requests,
     /// Frames that came and are no heartbeats.
     pub received: u64,
     /// Of these, those of which it was told what they are.
@@ -29,26 +58,16 @@ pub struct Account {
 impl Account {
     /// Adds another connection's to the same FSU.
     pub fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.good += other.good;
-        self.late += other.late;
-        self.wrong += other.wrong;
-        self.lost += other.lost;
-        self.silent += other.silent;
+        self.requests.add(&other.requests);
         self.received += other.received;
         self.told += other.told;
         self.duplicate += other.duplicate;
         self.unexpected += other.unexpected;
     }
 
-    /// Requests of which it is known what came of them.
-    pub fn settled(&self) -> u64 {
-        self.good + self.late + self.wrong + self.lost + self.silent
-    }
-
     /// Is every request in one column?
     pub fn balances(&self) -> bool {
-        self.sent == self.settled()
+        self.requests.sent == self.requests.settled()
     }
 
     /// Is every frame that came one reply to one request, a second one or an unexpected one?
@@ -56,9 +75,14 @@ impl Account {
         self.received == self.told
     }
 
+    /// Requests and frames with which something was not right.
+    pub fn faults(&self) -> u64 {
+        self.requests.late + self.requests.wrong + self.requests.lost + self.duplicate + self.unexpected
+    }
+
     /// Did all go as it should?
     pub fn is_right(&self) -> bool {
-        self.late + self.wrong + self.lost + self.duplicate + self.unexpected == 0 && self.balances()
+        self.faults() == 0 && self.balances()
     }
 }
 
@@ -72,7 +96,8 @@ mod tests {
         let check = |requests: [u64; 6], frames: [u64; 4], expected: [bool; 3]| {
             let [sent, good, late, wrong, lost, silent] = requests;
             let [received, told, duplicate, unexpected] = frames;
-            let account = Account { sent, good, late, wrong, lost, silent, received, told, duplicate, unexpected };
+            let requests = Requests { sent, good, late, wrong, lost, silent };
+            let account = Account { requests, received, told, duplicate, unexpected };
             let found = [account.balances(), account.has_all_received(), account.is_right()];
             assert_eq!(found, expected, "{requests:?} {frames:?}");
         };

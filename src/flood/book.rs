@@ -77,9 +77,9 @@ impl Book {
     #[inline]
     pub fn sent(&mut self, label: usize, account: u32, flight: &Flight) {
         self.tally.other.sent += 1;
-        self.account(account, |account| account.sent += 1);
+        self.account(account, |account| account.requests.sent += 1);
         if self.counts(flight) {
-            self.tally.rows[label].sent += 1;
+            self.tally.rows[label].requests.sent += 1;
             self.tally.lag.saturating_record(flight.sent_ns.saturating_sub(flight.planned_ns));
         }
     }
@@ -97,10 +97,10 @@ impl Book {
         match settled {
             Settled::Good(flight, doubtful) => {
                 let label = label(&flight);
-                self.tell(seen.account, |account| account.good += 1);
+                self.tell(seen.account, |account| account.requests.good += 1);
                 if self.came(&flight, seen.now_ns) {
                     let row = &mut self.tally.rows[label];
-                    row.good += 1;
+                    row.requests.good += 1;
                     row.uncertain += u64::from(flight.is_equal);
                     self.tally.other.doubtful += u64::from(doubtful);
                 }
@@ -120,10 +120,10 @@ impl Book {
                 None
             }
             Settled::Spoilt(flight) => {
-                self.tell(seen.account, |account| account.wrong += 1);
+                self.tell(seen.account, |account| account.requests.wrong += 1);
                 if self.came(&flight, seen.now_ns) {
                     let row = &mut self.tally.rows[label(&flight)];
-                    row.wrong += 1;
+                    row.requests.wrong += 1;
                     row.uncertain += u64::from(flight.is_equal);
                 }
                 Some(flight)
@@ -156,13 +156,13 @@ impl Book {
         let label = label(&flight);
         let overdue = late != Late::Open;
         self.tell(seen.account, |account| {
-            account.late += 1;
-            account.lost -= u64::from(overdue);
+            account.requests.late += 1;
+            account.requests.lost -= u64::from(overdue);
         });
         if self.came(&flight, seen.now_ns) {
             let row = &mut self.tally.rows[label];
-            row.late += 1;
-            row.lost -= u64::from(overdue);
+            row.requests.late += 1;
+            row.requests.lost -= u64::from(overdue);
             row.uncertain += u64::from(!overdue && flight.is_equal);
             self.tally.other.doubtful += u64::from(late == Late::Doubtful);
             self.tally.other.missing -= u64::from(overdue && flight.burst.is_some());
@@ -186,14 +186,14 @@ impl Book {
         (label, wire): (impl Fn(&Flight) -> usize, impl Fn(&Flight) -> Vec<u8>),
     ) -> Option<Flight> {
         self.tell(seen.account, |account| {
-            account.wrong += 1;
-            account.lost -= u64::from(overdue);
+            account.requests.wrong += 1;
+            account.requests.lost -= u64::from(overdue);
         });
         if self.came(&flight, seen.now_ns) {
             let label = label(&flight);
             let row = &mut self.tally.rows[label];
-            row.wrong += 1;
-            row.lost -= u64::from(overdue);
+            row.requests.wrong += 1;
+            row.requests.lost -= u64::from(overdue);
             row.uncertain += u64::from(!overdue && flight.is_equal);
             self.why(label, seen, wrong, || wire(&flight));
         }
@@ -257,16 +257,16 @@ impl Book {
     pub fn gave_up(&mut self, label: usize, seen: Seen<'_>, flight: &Flight, request: impl FnOnce() -> Vec<u8>) {
         let is_spoilt = !flight.silent && flight.burst.as_ref().is_some_and(|burst| burst.is_spoilt());
         self.account(seen.account, |account| match (flight.silent, is_spoilt) {
-            (true, _) => account.silent += 1,
-            (false, true) => account.wrong += 1,
-            (false, false) => account.lost += 1,
+            (true, _) => account.requests.silent += 1,
+            (false, true) => account.requests.wrong += 1,
+            (false, false) => account.requests.lost += 1,
         });
         if !self.counts(flight) {
             return;
         }
         let row = &mut self.tally.rows[label];
         if flight.silent {
-            row.silent += 1;
+            row.requests.silent += 1;
             row.unmatched += u64::from(flight.unmatched);
             return;
         }
@@ -275,22 +275,22 @@ impl Book {
             Some(burst) => {
                 self.tally.other.missing += u64::from(burst.left());
                 if is_spoilt {
-                    row.wrong += 1;
+                    row.requests.wrong += 1;
                     return;
                 }
                 if burst.has_begun() { "replies of its burst are missing" } else { "no reply" }
             }
             None => "no reply",
         };
-        row.lost += 1;
+        row.requests.lost += 1;
         self.sample(Kind::Lost, Some(label), Seen { bytes: &[], now_ns: 0, ..seen }, why, request);
     }
 
     /// A request of those that were sent is to be in no figure: nobody waited for it.
     pub fn abandon(&mut self, label: usize, account: u32, flight: &Flight) {
-        self.account(account, |account| account.sent -= 1);
+        self.account(account, |account| account.requests.sent -= 1);
         if self.counts(flight) {
-            self.tally.rows[label].sent -= 1;
+            self.tally.rows[label].requests.sent -= 1;
             self.tally.transfers.abandoned += 1;
         }
     }

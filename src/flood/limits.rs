@@ -1,6 +1,6 @@
 //! Limits of the load generator, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
 
-use super::account::Account;
+use super::account::{Account, Requests};
 use super::left_out::{LeftOut, Why};
 use super::live::Live;
 use super::options::{Options, Pace, Target};
@@ -18,7 +18,7 @@ use std::time::Duration;
 const SECOND: u64 = 1_000_000_000;
 
 /// A run over one TCP connection that asks nobody anything yet.
-fn options() -> Options {
+pub(super) fn options() -> Options {
     Options {
         targets: Vec::new(),
         labels: Vec::new(),
@@ -98,7 +98,7 @@ fn limit_commands_printed_max_more_are_a_line_for_each_vendor() {
     let check = |commands: usize, lines: usize, sums: usize| {
         let options = Options { labels: labels(commands), ..options() };
         let mut tally = Tally::new(commands);
-        tally.rows.iter_mut().for_each(|row| row.sent = 1);
+        tally.rows.iter_mut().for_each(|row| row.requests.sent = 1);
         let text = text(&report(&options, &[thread(tally, 0)]));
         let beginning = |words: &str| {
             let words: Vec<&str> = words.split(' ').collect();
@@ -140,7 +140,7 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
     };
     let check = |count: usize, rows: usize, lines: usize, more: Option<&str>| {
         let options = Options { targets: (0..count).map(target).collect(), ..options() };
-        let lost = Account { sent: 1, lost: 1, ..Account::default() };
+        let lost = Account { requests: Requests { sent: 1, lost: 1, ..Requests::default() }, ..Account::default() };
         let accounts = (0..count).map(|number| (number, lost)).collect();
         let report = report(&options, &[Report { accounts, ..thread(Tally::new(0), 0) }]);
         assert_eq!((report.fsus.len(), report.fsus_not_right), (rows, count));
@@ -156,7 +156,7 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
 }
 
 /// A thread of a run.
-fn worker(options: &Options) -> (Worker, Arc<Live>) {
+pub(super) fn worker(options: &Options) -> (Worker, Arc<Live>) {
     let live = Arc::new(Live::new(1, 0));
     (Worker::new(options, 0, live.clone()), live)
 }

@@ -190,7 +190,7 @@ pub struct Profile {
 
 impl Profile {
     /// Of these requests, which take turns in that order.
-    pub(super) fn new(requests: Vec<Prepared>, sequence: Vec<u32>) -> Self {
+    pub fn new(requests: Vec<Prepared>, sequence: Vec<u32>) -> Self {
         let mut counts = vec![0_u32; requests.len()];
         let mut before: Vec<u32> = Vec::with_capacity(sequence.len());
         for &request in &sequence {

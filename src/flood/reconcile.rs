@@ -1,6 +1,6 @@
 //! What was sent and what came, held against each other: by FSU, and where replies were not told apart.
 
-use super::account::Account;
+use super::account::{Account, Requests};
 use super::mark::Marks;
 use super::options::{Options, Target};
 use super::report::{FsuReport, Verdict};
@@ -23,8 +23,8 @@ impl Verdict {
             }
             open += 1;
             if open <= NAMED_MAX as u64 {
-                let Account { sent, received, told, .. } = *account;
-                let settled = account.settled();
+                let Account { requests, received, told, .. } = *account;
+                let (sent, settled) = (requests.sent, requests.settled());
                 self.failures.push(format!(
                     "{}: {sent} requests sent and {settled} accounted for, {received} frames received and {told} accounted for",
                     target.name
@@ -56,11 +56,10 @@ const FSUS_TOLD_MAX: usize = 100;
 /// Those with which not all was right.
 pub(super) fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {
     let mut all: Vec<_> = options.targets.iter().zip(accounts).filter(|(_, account)| !account.is_right()).collect();
-    all.sort_by_key(|(_, account)| {
-        std::cmp::Reverse(account.late + account.wrong + account.lost + account.duplicate + account.unexpected)
-    });
+    all.sort_by_key(|(_, account)| std::cmp::Reverse(account.faults()));
     let row = |(target, account): (&Target, &Account)| {
-        let Account { sent, good, late, wrong, lost, silent, duplicate, unexpected, .. } = *account;
+        let Account { requests, duplicate, unexpected, .. } = *account;
+        let Requests { sent, good, late, wrong, lost, silent } = requests;
         FsuReport { fsu: target.name.to_string(), sent, good, late, wrong, lost, silent, duplicate, unexpected }
     };
     all.into_iter().take(FSUS_TOLD_MAX).map(row).collect()

@@ -1,5 +1,6 @@
 //! The report, as `--json FILE` holds it. `fsu-mock schema flood-report` prints its JSON Schema.
 
+use super::account::Requests;
 use super::tally::{Latency, Row};
 use crate::lateness::Lateness;
 use schemars::JsonSchema;
@@ -160,7 +161,8 @@ pub struct Counts {
 
 impl From<&Row> for Counts {
     fn from(row: &Row) -> Self {
-        let Row { sent, good, late, wrong, lost, silent, unmatched, uncertain } = *row;
+        let Row { requests, unmatched, uncertain } = *row;
+        let Requests { sent, good, late, wrong, lost, silent } = requests;
         Self { sent, good, late, wrong, lost, silent, unmatched, uncertain }
     }
 }

@@ -132,17 +132,17 @@ fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
     Paragraph::new(vec![
         Line::from(format!("sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}")),
         Line::from(vec![
-            bad("lost", total.lost),
-            bad("wrong", total.wrong),
-            bad("late", total.late),
+            bad("lost", total.requests.lost),
+            bad("wrong", total.requests.wrong),
+            bad("late", total.requests.late),
             bad("duplicate", look.other.duplicate),
             bad("unexpected", look.other.unexpected),
             bad("not sent", look.other.not_sent),
         ]),
         Line::from(format!(
             "all: {} sent, {} right   heartbeats {}",
-            thousands(total.sent),
-            thousands(total.good),
+            thousands(total.requests.sent),
+            thousands(total.requests.good),
             thousands(look.other.heartbeats)
         ))
         .dim(),
@@ -161,19 +161,19 @@ fn vendors(options: &Options, rows: &[Counts], before: &[Counts]) -> Table<'stat
     for (number, (label, row)) in options.labels.iter().zip(rows).enumerate() {
         let (sum, new) = sums.entry(&label.vendor).or_default();
         sum.add(row);
-        *new += row.replies() - before.get(number).map_or(0, Counts::replies);
+        *new += row.requests.replies() - before.get(number).map_or(0, |before| before.requests.replies());
     }
     let cell = |text: String| Cell::from(Line::from(text).right_aligned());
     let rows = sums.into_iter().map(|(vendor, (sum, new))| {
         let row = Row::new([
             Cell::from(vendor.to_owned()),
             cell(thousands(new)),
-            cell(thousands(sum.sent)),
-            cell(thousands(sum.late)),
-            cell(thousands(sum.wrong)),
-            cell(thousands(sum.lost)),
+            cell(thousands(sum.requests.sent)),
+            cell(thousands(sum.requests.late)),
+            cell(thousands(sum.requests.wrong)),
+            cell(thousands(sum.requests.lost)),
         ]);
-        if sum.wrong + sum.lost > 0 { row.style(Style::new().fg(Color::Red)) } else { row }
+        if sum.requests.wrong + sum.requests.lost > 0 { row.style(Style::new().fg(Color::Red)) } else { row }
     });
     let names = ["replies/s", "sent", "late", "wrong", "lost"].map(|name| cell(name.to_owned()));
     let head = Row::new(std::iter::once(Cell::from("vendor")).chain(names));

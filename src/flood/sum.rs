@@ -46,8 +46,8 @@ pub fn report(
     notes.extend(own_notes(&tally, limited, receive_buffer_bytes));
     notes.extend(uncertain_notes(options, &tally));
     let accounts = accounts(options, threads);
-    let asked = total.sent.saturating_sub(total.silent);
-    let loss = if asked == 0 { 0.0 } else { total.lost as f64 / asked as f64 };
+    let asked = total.requests.sent.saturating_sub(total.requests.silent);
+    let loss = if asked == 0 { 0.0 } else { total.requests.lost as f64 / asked as f64 };
     let machine = machine();
     FloodReport {
         version: VERSION,
@@ -166,7 +166,7 @@ impl Verdict {
                 self.failures.push(counted(count, what));
             }
         };
-        fail(total.wrong, "wrong reply");
+        fail(total.requests.wrong, "wrong reply");
         fail(other.duplicate, "duplicate reply");
         fail(other.unexpected, "unexpected reply");
         if total.unmatched > 0 {
@@ -175,7 +175,7 @@ impl Verdict {
             let requests = counted(total.unmatched, "request");
             self.failures.push(format!("{requests} that no rule answers ({})", keys.join(", ")));
         }
-        if total.sent == 0 {
+        if total.requests.sent == 0 {
             self.failures.push("no request was sent".into());
         }
         if loss > self.loss_max {
@@ -184,7 +184,7 @@ impl Verdict {
                 Some(at) => format!("; {} refused: nobody listens at {at}", other.refused),
                 None => String::new(),
             };
-            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.lost));
+            self.failures.push(format!("{} lost, {loss:.4} % (--max-loss {most}){refused}", total.requests.lost));
         }
         self.passed = self.failures.is_empty();
         self
@@ -261,7 +261,7 @@ fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64,
         counts: total.into(),
         loss,
         sent_all: other.sent,
-        sent_per_s: per_s(total.sent, measured_s),
+        sent_per_s: per_s(total.requests.sent, measured_s),
         replies_per_s: per_s(other.counted, answered_s),
         replies: other.counted,
         burst_missing: other.missing,
@@ -317,7 +317,7 @@ fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
         .samples
         .iter()
         // One whose reply came after all is a late one.
-        .filter(|(kind, _)| **kind != Kind::Lost || tally.total().lost > 0)
+        .filter(|(kind, _)| **kind != Kind::Lost || tally.total().requests.lost > 0)
         .map(|(kind, sample)| SampleReport {
             kind: kind.name().into(),
             why: sample.why.into(),

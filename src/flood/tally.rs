@@ -1,5 +1,6 @@
 //! Counts and histograms of one thread, and their sums.
 
+use super::account::Requests;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,19 +33,9 @@ fn unbounded() -> Latency {
 /// Counts of one command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Row {
-    /// Requests sent.
-    pub sent: u64,
-    /// Right replies in time.
-    pub good: u64,
-    /// Right replies after the time-out.
-    pub late: u64,
-    /// Wrong replies.
-    pub wrong: u64,
-    /// Requests without a reply.
-    pub lost: u64,
-    /// Requests that should have no reply, and had none.
-    pub silent: u64,
-    /// Of these, those that no rule answers.
+    /// Its requests.
+    pub requests: Requests,
+    /// Of the silent ones, those that no rule answers.
     pub unmatched: u64,
     /// Of all, those that no reply tells apart from equal ones: a lost and a doubled reply may cancel each other out there.
     pub uncertain: u64,
@@ -53,19 +44,9 @@ pub struct Row {
 impl Row {
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
-        self.sent += other.sent;
-        self.good += other.good;
-        self.late += other.late;
-        self.wrong += other.wrong;
-        self.lost += other.lost;
-        self.silent += other.silent;
+        self.requests.add(&other.requests);
         self.unmatched += other.unmatched;
         self.uncertain += other.uncertain;
-    }
-
-    /// Replies that belong to a request.
-    pub fn replies(&self) -> u64 {
-        self.good + self.late + self.wrong
     }
 }
 

@@ -207,8 +207,7 @@ impl<'a> Tcp<'a> {
                 Due::Now(planned) => {
                     let conn = self.turn;
                     self.turn = (self.turn + 1) % self.conns.len().max(1);
-                    let full = self.conns.get(conn).is_none_or(|c| c.broken || c.out.len() > UNWRITTEN_BYTES_MAX);
-                    if full || self.worker.open >= OPEN_MAX {
+                    if !self.has_room(conn) || self.worker.open >= OPEN_MAX {
                         self.worker.book.tally.other.not_sent += 1;
                     } else {
                         self.prepare(conn, planned, now);
@@ -219,6 +218,11 @@ impl<'a> Tcp<'a> {
             }
         }
         Some(now)
+    }
+
+    /// Whether a connection takes one more request.
+    fn has_room(&self, conn: usize) -> bool {
+        self.conns.get(conn).is_some_and(|conn| !conn.broken && conn.out.len() <= UNWRITTEN_BYTES_MAX)
     }
 
     /// The next request of a connection, into what it has to write.
@@ -484,3 +488,6 @@ fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
     let first = lane.flights().next().and_then(|flight| requests[flight.request as usize].expect.wire_lens().last());
     first.copied().unwrap_or(usize::MAX)
 }
+
+#[cfg(test)]
+mod limits;

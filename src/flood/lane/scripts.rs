@@ -175,14 +175,14 @@ fn run(window: usize, echo: bool, fates: &[Fate]) -> Ran {
     let row = all.book.tally.total();
     let other = all.book.tally.other;
     let columns = Columns {
-        good: row.good,
-        late: row.late,
-        wrong: row.wrong,
-        lost: row.lost,
+        good: row.requests.good,
+        late: row.requests.late,
+        wrong: row.requests.wrong,
+        lost: row.requests.lost,
         doubled: other.duplicate,
         unexpected: other.unexpected,
     };
-    Ran { columns, sent: row.sent, uncertain: row.uncertain, account: all.book.accounts[0] }
+    Ran { columns, sent: row.requests.sent, uncertain: row.uncertain, account: all.book.accounts[0] }
 }
 
 /// What the server knows that did it: each request by its first reply, each reply after that beside it.
@@ -292,7 +292,7 @@ fn h07_equal_requests_far_apart_are_certain() {
     }
     all.expire(100_000, false);
     let row = all.book.tally.total();
-    assert_eq!((row.good, row.lost, row.uncertain), (30, 10, 0));
+    assert_eq!((row.requests.good, row.requests.lost, row.uncertain), (30, 10, 0));
     assert_eq!(all.book.tally.other.duplicate, 10);
 }
 
