@@ -15,8 +15,9 @@ use fsu_mock::flood::sum;
 use fsu_mock::flood::tally::Tally;
 use fsu_mock::flood::worker::Report as Thread;
 use fsu_mock::log::record::Record;
-use fsu_mock::log::{Kind, RecordText, Told};
+use fsu_mock::log::{Kind, Logger, LoggerConfig, RecordText, Told};
 use fsu_mock::plan::compile::compile;
+use fsu_mock::plan::fault::{FaultKind, Place, Struck};
 use fsu_mock::plan::fleet::{Fleet, FsuId, Language, Transport};
 use serde_json::Value;
 use std::io::Write as _;
@@ -103,8 +104,8 @@ fn h10_reports_of_a_load_are_linear() {
 
 #[test]
 fn h10_reconciling_a_load_is_linear() {
-    let all = [("fsus", 200), ("connections", 500), ("right", 500)];
-    for &(work, n) in &all[..if is_thorough() { 3 } else { 2 }] {
+    let all = [("fsus", 100), ("connections", 250), ("transfer", 100), ("right", 250)];
+    for &(work, n) in &all[..if is_thorough() { 4 } else { 3 }] {
         check(work, n, |n| this(work, n, "reconciled"));
     }
 }
@@ -180,9 +181,28 @@ fn the_work() {
     let n: usize = n.parse().unwrap();
     match more {
         "" => records(work, n),
+        "reconciled" if work == "transfer" => ledger(n),
         "reconciled" => reconcile(work, n),
         path => of_a_report(work, n, path),
     }
+}
+
+/// The fault ledger of a transfer of so many data frames, each of which is a line.
+fn ledger(n: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut fleet: Fleet = compile(&mut Loader::new(Source::Directory), &meter().join("sys_config.json")).unwrap();
+    fleet.log.dir = dir.path().to_path_buf();
+    let ledger = Some(dir.path().join("ledger.jsonl"));
+    let config = LoggerConfig { device_log: false, queue_bytes: 4 << 20, stderr: false, open_files_max: 16, ledger };
+    let logger = Logger::start(config, Arc::new(fleet), 0).unwrap();
+    let mut tap = logger.tap(0, 1);
+    for number in 1..=n as u16 {
+        let (reply, of, sn) = (number, n as u16, Some(u32::from(number)));
+        let place = Place { message: 1, reply, of, frame: Struck::Data, sn };
+        assert!(tap.fault(0, i64::from(number), FaultKind::Drop, place));
+    }
+    drop(tap);
+    assert_eq!(logger.stop().ledger_written, n as u64);
 }
 
 /// What was sent over BroadCast and what came: of so many FSUs with which nothing is right, of so many connections to one, or of so many FSUs
