@@ -84,6 +84,31 @@ pub(super) struct Letters;
 
 const REQUEST_BYTES: usize = 4;
 
+/// Why a simulated network has frames and connections dropped.
+const NETWORK_DROPS: [Reason; 9] = [
+    Reason::PeerGone,
+    Reason::SendFailed,
+    Reason::DrainEnded,
+    Reason::Garbage,
+    Reason::FrameDeadline,
+    Reason::ConnectionLimit,
+    Reason::IdleTimeout,
+    Reason::WriteDeadline,
+    Reason::AcceptFailed,
+];
+
+/// Adds what was dropped for these reasons, by their names.
+fn add_drops(
+    seen: &mut std::collections::BTreeMap<&'static str, u64>,
+    reasons: &[Reason],
+    counters: &[(usize, Counters)],
+) {
+    for &reason in reasons {
+        *seen.entry(reason.reason()).or_default() +=
+            counters.iter().map(|(_, counters)| counters.dropped[reason as usize]).sum::<u64>();
+    }
+}
+
 fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut impl Sink) {
     state.counters.received += 1;
     let due_ns = moment.due_ns(i64::from(frame[2] - b'0') * 10_000_000);

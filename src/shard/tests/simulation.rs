@@ -625,21 +625,7 @@ fn the_weather_is_bad_enough() {
     let mut seen = BTreeMap::<&str, u64>::new();
     for seed in 0..SEEDS / 10 {
         let simulation = run(seed);
-        for reason in [
-            Reason::PeerGone,
-            Reason::SendFailed,
-            Reason::DrainEnded,
-            Reason::Garbage,
-            Reason::FrameDeadline,
-            Reason::ConnectionLimit,
-            Reason::IdleTimeout,
-            Reason::WriteDeadline,
-            Reason::AcceptFailed,
-        ] {
-            let all = simulation.serve.counters();
-            *seen.entry(reason.reason()).or_default() +=
-                all.iter().map(|(_, counters)| counters.dropped[reason as usize]).sum::<u64>();
-        }
+        add_drops(&mut seen, &NETWORK_DROPS, &simulation.serve.counters());
         *seen.entry("sent").or_default() += simulation.sent;
         *seen.entry("written").or_default() +=
             simulation.net.pipes.values().map(|pipe| replies(&pipe.written) as u64).sum::<u64>();

@@ -9,6 +9,21 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 
+/// A template of these data frames, whose second field is the length.
+fn template(length: &Value, tailer: &Value, frames: &[Value]) -> Value {
+    json!({
+        "vendor": "v",
+        "rule_file_list": ["./rules/default.json"],
+        "protocol": {
+            "dynamic_length": true,
+            "data_frame_type_flag": "cmd",
+            "pdu_left": [{"name": "start", "length": 1, "value": "7E"}, length, {"name": "cmd", "length": 1}],
+            "pdu_tailer": tailer,
+            "data_frame": frames,
+        },
+    })
+}
+
 /// A template of one data byte, and rules; served over all three transports.
 pub(super) fn small(rules: &str, requests: &str) -> Tree {
     let transports = ["udp", "tcp", "broadcast"];
@@ -19,21 +34,8 @@ pub(super) fn small(rules: &str, requests: &str) -> Tree {
     let commands: Value = serde_json::from_str(requests).expect("JSON");
     let frame = |(key, request): (&String, &Value)| json!({"data_frame_type": key, "req_data_list": request, "resp_data_list": [{"name": "v", "length": 1}]});
     let frames: Vec<Value> = commands.as_object().expect("commands").iter().map(frame).collect();
-    let template = json!({
-        "vendor": "v",
-        "rule_file_list": ["./rules/default.json"],
-        "protocol": {
-            "dynamic_length": true,
-            "data_frame_type_flag": "cmd",
-            "pdu_left": [
-                {"name": "start", "length": 1, "value": "7E"},
-                {"name": "len", "length": 1, "type": "length"},
-                {"name": "cmd", "length": 1},
-            ],
-            "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
-            "data_frame": frames,
-        },
-    });
+    let length = json!({"name": "len", "length": 1, "type": "length"});
+    let template = template(&length, &json!([{"name": "end", "length": 1, "value": "0D"}]), &frames);
     tree.write("meter/template.json", &template.to_string());
     tree.write("meter/rules/default.json", rules);
     tree
@@ -195,22 +197,10 @@ fn n15_lengths_of_two_readings_are_asked_and_flooded() {
         json!({"data_frame_type": key, "data_frame_length": number,
             "req_data_list": [{"name": "a", "length": 3, "value": "0A0B0C"}], "resp_data_list": [{"name": "v", "length": 3}]})
     };
-    let template = json!({
-        "vendor": "v",
-        "rule_file_list": ["./rules/default.json"],
-        "protocol": {
-            "dynamic_length": true,
-            "data_frame_type_flag": "cmd",
-            "pdu_left": [
-                {"name": "start", "length": 1, "value": "7E"},
-                {"name": "len", "length": 1, "value": "{{data_frame_length}}"},
-                {"name": "cmd", "length": 1},
-            ],
-            "pdu_tailer": [{"name": "sum", "length": 1}, {"name": "end", "length": 1, "value": "0D"}],
-            "checksum": {"algorithm": "sum", "field": "sum"},
-            "data_frame": [command("83", 3), command("84", 4)],
-        },
-    });
+    let length = json!({"name": "len", "length": 1, "value": "{{data_frame_length}}"});
+    let tailer = json!([{"name": "sum", "length": 1}, {"name": "end", "length": 1, "value": "0D"}]);
+    let mut template = template(&length, &tailer, &[command("83", 3), command("84", 4)]);
+    template["protocol"]["checksum"] = json!({"algorithm": "sum", "field": "sum"});
     tree.write("meter/template.json", &template.to_string());
     let run = Run::start(&tree, &[]);
     for name in ["udp", "tcp", "broadcast"] {

@@ -10,7 +10,7 @@ mod muted;
 mod script;
 
 use super::kernel::{Installed, Kernel};
-use super::{Records, kernel};
+use super::{NETWORK_DROPS, Records, add_drops, kernel};
 use crate::codec::reason::Reason;
 use crate::responder::RunContext;
 use crate::shard::DriverKind;
@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Troubles and drops that some run has.
+/// Troubles that some run has.
 const TROUBLES: [&str; 11] = [
     "interrupted",
     "full",
@@ -44,18 +44,6 @@ const TROUBLES: [&str; 11] = [
     "left_over",
     "completions_max",
     "queue_max",
-];
-const EXPECTED: [Reason; 10] = [
-    Reason::PeerGone,
-    Reason::SendFailed,
-    Reason::DrainEnded,
-    Reason::Garbage,
-    Reason::FrameDeadline,
-    Reason::ConnectionLimit,
-    Reason::IdleTimeout,
-    Reason::WriteDeadline,
-    Reason::AcceptFailed,
-    Reason::SocketError,
 ];
 const SEEDS: u64 = 1_000;
 /// Runs one seed only; runs so many.
@@ -157,12 +145,10 @@ fn the_weather_below_the_drivers_is_bad_enough() {
         for (&name, count) in &run.kernel.borrow().troubles {
             *seen.entry(name).or_default() += count;
         }
-        for reason in EXPECTED {
-            *seen.entry(reason.reason()).or_default() +=
-                run.ended.counters.iter().map(|(_, counters)| counters.dropped[reason as usize]).sum::<u64>();
-        }
+        add_drops(&mut seen, &NETWORK_DROPS, &run.ended.counters);
+        add_drops(&mut seen, &[Reason::SocketError], &run.ended.counters);
     }
-    let troubles = TROUBLES.iter().copied().chain(EXPECTED.map(Reason::reason));
-    let missing: Vec<&str> = troubles.filter(|name| seen.get(name).is_none_or(|&count| count == 0)).collect();
+    let expected = TROUBLES.into_iter().chain(NETWORK_DROPS.map(Reason::reason)).chain([Reason::SocketError.reason()]);
+    let missing: Vec<&str> = expected.filter(|name| seen.get(name).is_none_or(|&count| count == 0)).collect();
     assert_eq!(missing, [""; 0], "{seen:?}");
 }
