@@ -15,7 +15,6 @@ use std::path::Path;
 /// Limits that no test reaches, and why.
 const UNREACHED: &[(&str, &[&str])] = &[
     ("a thread of the program has to hang: the test would wait as long as the limit is", &["START_MAX"]),
-    ("it takes a kernel without memory just when a connection's bytes have come", &["OWED_A_READ"]),
     (
         "how much a thread does before it looks at others: more is done in the next turn, and nothing shows the border",
         &["RECORDS_A_TURN"],

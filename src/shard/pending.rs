@@ -128,6 +128,12 @@ impl Pending {
         memory::has_room(&mut self.slots, more.saturating_sub(free))
     }
 
+    /// Slots that there is memory for and nothing in.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.slots.capacity() - self.len
+    }
+
     /// Keeps a datagram; or why not: there is no room, or its FSU or its peer has more than its share. Its wheel entry is told by
     /// [`Pending::set_key`].
     pub fn add(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<u32, Reason> {

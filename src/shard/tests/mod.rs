@@ -123,6 +123,41 @@ fn is_request(frame: &[u8]) -> bool {
     frame.len() == REQUEST_BYTES && frame[0] == b'[' && frame[2].is_ascii_digit() && frame[3] == b']'
 }
 
+/// Bytes of a connection as [`Letters`] read them. `began` hears of each frame, and of each run of garbage, which is told as one of `run_max`
+/// bytes at the most.
+fn read_letters(
+    bytes: &[u8],
+    (run_max, is_end): (usize, bool),
+    (state, mut moment): (&mut FsuState, Moment),
+    sink: &mut impl Sink,
+    began: impl Fn(),
+) -> Step {
+    let mut at = 0;
+    while at < bytes.len() {
+        began();
+        let frame = &bytes[at..bytes.len().min(at + REQUEST_BYTES)];
+        if is_request(frame) {
+            sink.received(frame, None);
+            answer(frame, state, &mut moment, sink);
+            sink.understood(About::of(0), frame);
+            at += REQUEST_BYTES;
+            if sink.is_full() {
+                return Step { consumed: at, is_full: true, ..Step::default() };
+            }
+        } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES && !is_end {
+            return Step { consumed: at, partial: true, ..Step::default() };
+        } else {
+            let run = 1 + bytes[at + 1..].iter().take(run_max - 1).take_while(|&&byte| byte != b'[').count();
+            let garbage = &bytes[at..at + run];
+            state.counters.dropped[Reason::Garbage as usize] += run as u64;
+            sink.received(garbage, Some(Reason::Garbage));
+            sink.understood(About::dropped(Reason::Garbage), garbage);
+            at += run;
+        }
+    }
+    Step { consumed: at, ..Step::default() }
+}
+
 impl Protocol for Letters {
     fn on_datagram(
         &self,
@@ -154,32 +189,12 @@ impl Protocol for Letters {
         _: &Fsu,
         state: &mut FsuState,
         bytes: &[u8],
-        mut moment: Moment,
+        moment: Moment,
         scratch: &mut Scratch,
         sink: &mut impl Sink,
     ) -> Step {
         let is_end = scratch.progress.patience() == Patience::End;
-        let mut at = 0;
-        while at < bytes.len() {
-            let frame = &bytes[at..bytes.len().min(at + REQUEST_BYTES)];
-            if is_request(frame) {
-                sink.received(frame, None);
-                answer(frame, state, &mut moment, sink);
-                sink.understood(About::of(0), frame);
-                at += REQUEST_BYTES;
-                if sink.is_full() {
-                    return Step { consumed: at, is_full: true, ..Step::default() };
-                }
-            } else if frame[0] == b'[' && frame.len() < REQUEST_BYTES && !is_end {
-                return Step { consumed: at, partial: true, ..Step::default() };
-            } else {
-                state.counters.drop(Reason::Garbage);
-                sink.received(&frame[..1], Some(Reason::Garbage));
-                sink.understood(About::dropped(Reason::Garbage), &frame[..1]);
-                at += 1;
-            }
-        }
-        Step { consumed: at, ..Step::default() }
+        read_letters(bytes, (1, is_end), (state, moment), sink, || {})
     }
 
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {

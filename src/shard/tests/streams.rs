@@ -164,6 +164,21 @@ fn limit_connections_max_connections_are_bounded() {
     assert_eq!((world.dropped(Reason::ConnectionLimit), world.counters().connections), (1, 3));
 }
 
+/// Whatever a read brings, its replies have room before the first of them is looked at.
+#[test]
+fn limit_owed_a_read_replies_to_one_read_have_room() {
+    let mut world = world(|_| {});
+    let id = world.connect(1);
+    assert_eq!(world.serve.later.pending.room(), 0);
+    world.bytes(id, "[");
+    assert_eq!(world.serve.later.pending.room(), 512);
+    world.bytes(id, "a1]");
+    assert_eq!((world.serve.pending(), world.serve.later.pending.room()), (1, 511));
+    // There is room for as many more once other bytes come.
+    world.bytes(id, "[");
+    assert!(world.serve.later.pending.room() >= 512);
+}
+
 #[test]
 fn limit_write_buffer_bytes_max_nothing_is_read_while_a_peer_leaves_too_much_unread() {
     // What is kept of each reply counts, too.

@@ -72,33 +72,12 @@ impl Protocol for Slow {
         _: &Fsu,
         state: &mut FsuState,
         bytes: &[u8],
-        mut moment: Moment,
+        moment: Moment,
         _: &mut Scratch,
         sink: &mut impl Sink,
     ) -> Step {
         self.spend(bytes.len() as u64 / BYTES_A_NS);
-        let mut at = 0;
-        while at < bytes.len() {
-            self.spend(FRAME_NS);
-            if bytes[at] != b'[' {
-                let run = bytes[at..].iter().take_while(|&&byte| byte != b'[').count();
-                state.counters.dropped[Reason::Garbage as usize] += run as u64;
-                sink.understood(About::dropped(Reason::Garbage), &bytes[at..at + run]);
-                at += run;
-                continue;
-            }
-            let Some(frame) = bytes.get(at..at + REQUEST_BYTES) else {
-                return Step { consumed: at, partial: true, ..Step::default() };
-            };
-            sink.received(frame, None);
-            answer(frame, state, &mut moment, sink);
-            sink.understood(About::of(0), frame);
-            at += REQUEST_BYTES;
-            if sink.is_full() {
-                return Step { consumed: at, is_full: true, ..Step::default() };
-            }
-        }
-        Step { consumed: at, ..Step::default() }
+        read_letters(bytes, (usize::MAX, false), (state, moment), sink, || self.spend(FRAME_NS))
     }
 
     fn heartbeat(&self, _: &Fsu, _: &mut Vec<u8>) {}
