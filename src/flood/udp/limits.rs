@@ -20,7 +20,7 @@ fn limit_batches_max_of_a_socket() {
     let mut udp = udp(&options);
     let to = SocketAddr::from(([127, 0, 0, 1], udp.sockets[0].local_addr().unwrap().port()));
     let mock = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
-    for _ in 0..4 * BATCH + 1 {
+    for _ in 0..=4 * BATCH {
         assert_eq!(mock.send_to(b"x", to).unwrap(), 1);
     }
     let mut receiver = Receiver::new();

@@ -56,7 +56,7 @@ fn limit_held_bytes_max_a_socket_keeps_what_it_has() {
     for (held_bytes, expected) in [((16 << 20) - 1, (16 << 20) - 1 + LONG), (16 << 20, 16 << 20)] {
         let socket = Bound::Udp(bind_udp(address(0)).unwrap());
         let client = UdpSocket::bind(address(0)).unwrap();
-        assert_eq!(client.send_to(&[b'x'; LONG], local(&socket)).unwrap(), LONG);
+        assert_eq!(client.send_to(&vec![b'x'; LONG], local(&socket)).unwrap(), LONG);
         let mut driver = driver(Transport::Udp, vec![socket]);
         driver.held_bytes = held_bytes;
         // As many sockets have something: what is longer than 2 KiB is not light.
