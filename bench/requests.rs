@@ -1,15 +1,15 @@
 //! The requests that are timed and counted: of every shipped vendor, each command that the golden vectors have, over UDP
 //! (in the outer frame) and over TCP; and how one is served.
 
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::outer::{Head, escape_in_place};
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::outer::{Head, escape_in_place};
+use fsu_plan::wire::reason::Reason;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -33,7 +33,7 @@ pub(crate) fn fleet() -> Fleet {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// An FSU's vendor: its name without the transport.

@@ -15,7 +15,8 @@ declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=4096 [replie
 declare -A input_seconds=([sockets]=60)
 # Where an input is slow, how often an edge was taken is not looked at: fewer inputs are kept, and each costs less.
 declare -A more_options=([config]=-use_counters=0 [sockets]=-use_counters=0)
-read -ra cargo_options <<<"${FUZZ_OPTIONS:-}"
+# Two of the targets are beyond the format and the conversation.
+read -ra cargo_options <<<"--features serving ${FUZZ_OPTIONS:-}"
 case " ${cargo_options[*]} " in
 *" --sanitizer "*) ;;
 *) cargo_options+=(--sanitizer none) ;;

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The tests of codec, plan and responder under Miri, which finds undefined behaviour; none of the three has an `unsafe` of
-# its own, so it is those of the crates below them that are looked at. Needs a nightly toolchain with Miri, and says so.
-# Other tests can be named: miri.sh codec::outer.
+# The tests of fsu-plan and fsu-core under Miri, which finds undefined behaviour; neither has an `unsafe` of its own, so it is
+# those of the crates below them that are looked at. Needs a nightly toolchain with Miri, and says so.
+# Other tests can be named: miri.sh wire::outer.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -15,8 +15,7 @@ if ! cargo +nightly miri --version >/dev/null 2>&1; then
         fail "Miri is missing: rustup component add --toolchain nightly miri rust-src"
 fi
 
-[ "$#" -gt 0 ] || set -- codec:: plan:: responder:: --skip cli::
 # Tests of the compiler write their configurations to files. Miri is some hundred times slower than the machine.
 export MIRIFLAGS="${MIRIFLAGS:-} -Zmiri-disable-isolation"
 export PROPTEST_CASES=${PROPTEST_CASES:-4}
-exec cargo +nightly miri test --locked --lib -- "$@"
+exec cargo +nightly miri test --locked -p fsu-plan -p fsu-core --lib -- "$@"

@@ -38,7 +38,7 @@ say "properties, cases never tried before"
 PROPTEST_CASES=50000 cargo test --locked --release --test properties --test transfers
 
 say "the drivers over a simulated kernel, 100,000 seeds"
-FSU_MOCK_SEEDS=${FSU_MOCK_SEEDS:-100000} cargo test --locked --release --lib driven::with_any
+FSU_MOCK_SEEDS=${FSU_MOCK_SEEDS:-100000} cargo test --locked --release -p fsu-serve --lib driven::with_any
 
 say "every system call and every allocation fails; twice the input, twice the work"
 FSU_MOCK_THOROUGH=1 cargo test --locked --release --test failing --test complexity -- --nocapture

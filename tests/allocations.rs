@@ -1,16 +1,16 @@
 //! Serving allocates nothing once its buffers have grown: a counting allocator watches request to reply.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::outer::Head;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
-use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::outer::Head;
+use fsu_plan::wire::reason::Reason;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Sink for Count {
 
 fn shipped() -> Fleet {
     let mut loader = Loader::new(Source::Directory);
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/sys_config.json");
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("config/sys_config.json");
     compile(&mut loader, &root).expect("the shipped configuration compiles")
 }
 
@@ -55,26 +55,26 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
             for part in shape.parts.iter().rev() {
                 let at = part.at.in_frame(len);
                 let value = (key & ((1 << (8 * part.len)) - 1)) as u64;
-                fsu_mock::codec::checksum::write_number(value, part.little, &mut raw[at..at + part.len]);
+                fsu_plan::wire::checksum::write_number(value, part.little, &mut raw[at..at + part.len]);
                 key >>= 8 * part.len;
             }
             for field in &template.lengths {
                 let at = field.at.in_frame(len);
-                let value = fsu_mock::codec::inner::length_value(field, data_len);
-                fsu_mock::codec::checksum::write_number(value, field.little, &mut raw[at..at + field.len]);
+                let value = fsu_plan::wire::inner::length_value(field, data_len);
+                fsu_plan::wire::checksum::write_number(value, field.little, &mut raw[at..at + field.len]);
             }
             if let Some(checksum) = template.checksum.as_ref().filter(|checksum| !checksum.over_wire) {
-                let value = fsu_mock::codec::checksum::compute(checksum, template, &raw, &raw);
+                let value = fsu_plan::wire::checksum::compute(checksum, template, &raw, &raw);
                 let at = checksum.at.in_frame(len);
-                fsu_mock::codec::checksum::write_number(value, checksum.little, &mut raw[at..at + checksum.len]);
+                fsu_plan::wire::checksum::write_number(value, checksum.little, &mut raw[at..at + checksum.len]);
             }
             let mut wire = Vec::new();
-            fsu_mock::codec::inner::encode_wire(template, &raw, &mut wire);
+            fsu_plan::wire::inner::encode_wire(template, &raw, &mut wire);
             if fsu.transport == Transport::Udp {
                 let head = Head::request(&fsu.id.bytes, &[0; 8], device.sub_dev_type, device.sub_dev_addr);
                 let (mut framed, mut escaped) = (Vec::new(), Vec::new());
                 head.build(Some(&wire), &mut framed).unwrap();
-                wire = fsu_mock::codec::outer::escape(&framed, &mut escaped).to_vec();
+                wire = fsu_plan::wire::outer::escape(&framed, &mut escaped).to_vec();
             }
             out.push(wire);
         }

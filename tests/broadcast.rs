@@ -2,21 +2,21 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fastrand::Rng;
-use fsu_mock::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
-use fsu_mock::client::request;
-use fsu_mock::client::verify::expected;
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fault::{FaultKind, Place, Struck};
-use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
-use fsu_mock::plan::transfer::Payload;
-use fsu_mock::responder::carry::carry;
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::transfer;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, datagram};
+use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
+use fsu_core::client::request;
+use fsu_core::client::verify::expected;
+use fsu_core::responder::carry::carry;
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::transfer;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, datagram};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fault::{FaultKind, Place, Struck};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::transfer::Payload;
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::reason::Reason;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 fn json_file(relative: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(relative);
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(relative);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 

@@ -5,20 +5,20 @@
 // A test that cannot go on says so with a panic.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::pedantic)]
 
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::Source;
-use fsu_mock::flood::account::{Account, Requests};
-use fsu_mock::flood::options::{Options, Pace, Target};
-use fsu_mock::flood::profile::Profile;
-use fsu_mock::flood::report::FloodReport;
-use fsu_mock::flood::sum;
-use fsu_mock::flood::tally::Tally;
-use fsu_mock::flood::worker::Report as Thread;
-use fsu_mock::log::record::Record;
-use fsu_mock::log::{Kind, Logger, LoggerConfig, RecordText, Told};
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fault::{FaultKind, Place, Struck};
-use fsu_mock::plan::fleet::{Fleet, FsuId, Language, Transport};
+use fsu_flood::account::{Account, Requests};
+use fsu_flood::options::{Options, Pace, Target};
+use fsu_flood::profile::Profile;
+use fsu_flood::report::FloodReport;
+use fsu_flood::sum;
+use fsu_flood::tally::Tally;
+use fsu_flood::worker::Report as Thread;
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fault::{FaultKind, Place, Struck};
+use fsu_plan::model::fleet::{Fleet, FsuId, Language, Transport};
+use fsu_serve::log::record::Record;
+use fsu_serve::log::{Kind, Logger, LoggerConfig, RecordText, Told};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ fn is_thorough() -> bool {
 }
 
 fn meter() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/meter")
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("docs/examples/meter")
 }
 
 /// Instructions of a command, which has to end well; `None`: this machine cannot count them.
@@ -307,8 +307,8 @@ fn of_a_report(work: &str, n: usize, path: &str) {
         lengthen(report[list].as_array_mut().unwrap(), list, n);
     }
     let report: FloodReport = serde_json::from_value(report).unwrap();
-    assert!(!fsu_mock::flood::text::text(&report).is_empty());
-    assert!(!fsu_mock::flood::html::html(&report, None).is_empty());
+    assert!(!fsu_flood::text::text(&report).is_empty());
+    assert!(!fsu_flood::html::html(&report, None).is_empty());
 }
 
 /// So many entries more, like the first, or of these words where there is none.

@@ -4,9 +4,9 @@
 mod naive;
 mod product;
 
-use fsu_mock::client::request;
-use fsu_mock::codec::framer;
-use fsu_mock::flood::request::encode;
+use fsu_core::client::fill::encode;
+use fsu_core::client::request;
+use fsu_plan::wire::framer;
 use naive::clock::Clock;
 use naive::frame::Verify;
 use product::{Outcome, Product, Setup};
@@ -252,37 +252,6 @@ fn n05_functions_in_the_header_are_for_requests() {
     let mut without_start = template.clone();
     without_start["protocol"]["pdu_left"].as_array_mut().unwrap().remove(0);
     check(&without_start, json!({"01": {}}), "26 03 01 010203 0D", "26 01 01 00 0D");
-}
-
-/// What `explain` says of a frame.
-fn explained(template: &Value, sent: &str) -> String {
-    let dir = tempfile::tempdir().unwrap();
-    let write = |name: &str, file: &Value| std::fs::write(dir.path().join(name), file.to_string()).unwrap();
-    let fsu = json!({"fsuname": "one", "port": 0, "protocol_type": "tcp", "config_dir": "."});
-    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"});
-    write("sys_config.json", &json!({"fsu_list": [fsu]}));
-    write("fsu_devices.json", &json!({"device_list": [device]}));
-    write("t.json", template);
-    write("default.json", &json!({"01": {}}));
-    let config = dir.path().to_str().unwrap();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
-    let output = command.args(["explain", "--config", config, "--fsu", "one", sent]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap()
-}
-
-#[test]
-fn n05_explain_shows_the_right_number_in_its_digits() {
-    let len = field("len", "bcd", 1, json!({"value": "{{data_frame_length}}"}));
-    let tail = [field("checksum", "bcd", 2, json!({}))];
-    let more = json!({"checksum_config": {"algorithm": "sum", "start": 1, "end": -1}});
-    let commands = command(&[field("a", "hex", 12, json!({}))], &[]);
-    let template = template(&protocol(&[len, plain("cmd", 1)], &tail, commands, more));
-    let zeros = "00".repeat(12);
-    // 0D and 01 are 14; 13 (hex) and 01 are 20.
-    for (length, expected) in [("0D", ["expected 13", "expected 0014"]), ("13", ["ok", "expected 0020"])] {
-        let text = explained(&template, &format!("7E {length} 01 {zeros} 9999 0D"));
-        assert!(expected.iter().all(|expected| text.contains(expected)), "{text}");
-    }
 }
 
 #[test]

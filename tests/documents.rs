@@ -4,15 +4,15 @@
 //! what they answer, in that order. Every key, limit and reason stands in the document that lists them.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::schema::{Kind, schema};
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fleet::{Fleet, Transport};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::schema::{Kind, schema};
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::reason::Reason;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 const NOW: Moment = Moment::at(Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, 0);
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("docs")
 }
 
 fn read(name: &str) -> String {

@@ -3,14 +3,20 @@
 
 mod fuzzing;
 mod naive;
+mod serving;
 
 use std::path::{Path, PathBuf};
 
 /// Bytes of all corpora together at most: they are part of every clone.
 const CORPORA_BYTES_MAX: usize = 1 << 20;
 
+/// All of them.
+fn targets() -> impl Iterator<Item = &'static (&'static str, fuzzing::Target)> {
+    fuzzing::TARGETS.iter().chain(serving::TARGETS)
+}
+
 fn corpora() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus")
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("fuzz/corpus")
 }
 
 /// The names in a directory.
@@ -30,7 +36,7 @@ fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
 }
 
 fn replay(target: &str) {
-    let (_, run) = fuzzing::TARGETS.iter().find(|(name, _)| *name == target).unwrap();
+    let (_, run) = targets().find(|(name, _)| *name == target).unwrap();
     run(&[]);
     let inputs = corpus(target);
     assert!(inputs.len() >= 10, "{target} has a corpus of {}", inputs.len());
@@ -80,7 +86,7 @@ fn sockets() {
 /// Every target has a corpus and a file for libFuzzer, there are no others, and all is small.
 #[test]
 fn corpora_are_those_of_the_targets() {
-    let mut targets: Vec<&str> = fuzzing::TARGETS.iter().map(|(name, _)| *name).collect();
+    let mut targets: Vec<&str> = targets().map(|(name, _)| *name).collect();
     targets.sort_unstable();
     assert_eq!(names(&corpora()), targets);
     let sources: Vec<String> = targets.iter().map(|target| format!("{target}.rs")).collect();
@@ -92,11 +98,13 @@ fn corpora_are_those_of_the_targets() {
 /// Every target is described, has figures, and has a bound of its inputs.
 #[test]
 fn targets_are_documented() {
-    let read = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let read = |name: &str| {
+        std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)).unwrap()
+    };
     let (document, script) = (read("docs/reliability.md"), read("scripts/fuzz.sh"));
     let (described, figures) = document.split_once("| target | executions |").unwrap();
     let bounds = script.lines().find(|line| line.starts_with("declare -A bytes_max=")).unwrap();
-    for (target, _) in fuzzing::TARGETS {
+    for (target, _) in targets() {
         assert!(described.contains(&format!("| `{target}` |")), "{target} is not described");
         assert!(figures.contains(&format!("| `{target}` |")), "{target} has no figures");
         assert!(bounds.contains(&format!("[{target}]=")), "inputs of {target} have no bound");

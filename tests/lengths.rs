@@ -4,9 +4,9 @@
 mod naive;
 mod product;
 
-use fsu_mock::client::request::finish;
-use fsu_mock::codec::framer::{Cut, cut};
-use fsu_mock::plan::template::Template;
+use fsu_core::client::request::finish;
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::framer::{Cut, cut};
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
 use naive::frame::Verify;
@@ -322,40 +322,4 @@ fn n02_requests_of_clients_carry_the_number() {
     let counted = json!([{"name": "n", "length": 1, "value": NUMBER}, {"name": "x", "length": 2}]);
     let counted = with(template(&[("83", Some(3), 0, 3)]), "/protocol/data_frame/0/req_data_list", counted);
     check(&counted, "68 00 03 83 030000 0D");
-}
-
-#[test]
-fn n02_explain_and_plan_say_what_it_counts() {
-    let dir = tempfile::tempdir().unwrap();
-    let counted = template(&[("83", Some(3), 3, 3), ("84", Some(4), 3, 3)]);
-    let main = json!({"fsu_list": [{"fsuname": "a", "port": 4000, "protocol_type": "tcp", "config_dir": "."}]});
-    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"});
-    let files = [
-        ("sys_config.json", main),
-        ("fsu_devices.json", json!({"device_list": [device]})),
-        ("t.json", counted.clone()),
-        ("default.json", rules(&counted)),
-    ];
-    for (name, content) in files {
-        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
-    }
-    let config = dir.path().to_str().unwrap();
-    let run = |args: &[&str]| {
-        let out = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock")).args(args).output().unwrap();
-        String::from_utf8(out.stdout).unwrap()
-    };
-    let check = |args: &[&str], expected: &[&str]| {
-        let text = run(args);
-        for line in expected {
-            assert!(text.contains(line), "{args:?}: no `{line}` in\n{text}");
-        }
-    };
-    let explain = |frame: &str, expected: &[&str]| check(&["explain", "-c", config, "--fsu", "a", frame], expected);
-    explain("680103830200010D", &["data_frame_length counts the data frame alone", "reply: 680103830000000D"]);
-    explain("680104840200010D", &["data_frame_length counts the data frame and cmd", "reply: 680104840000000D"]);
-    let formula = "0 + 1 x data frame bytes";
-    check(
-        &["plan", "-c", config, "--fsu", "a"],
-        &[formula, "data_frame_length counts the data frame alone", "data_frame_length counts the data frame and cmd"],
-    );
 }

@@ -30,7 +30,7 @@ const UNREACHED: &[(&str, &[&str])] = &[
 ];
 
 fn manifest() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// The names in the first column of the tables of limits.

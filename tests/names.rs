@@ -4,7 +4,7 @@
 mod naive;
 mod product;
 
-use fsu_mock::client::request::{build_any, finish};
+use fsu_core::client::request::{build_any, finish};
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
 use naive::frame::Verify;

@@ -4,12 +4,12 @@
 mod naive;
 mod product;
 
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::plan::fleet::{AMPLIFICATION_MAX, Fleet};
-use fsu_mock::responder::datagram::on_datagram_from;
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_core::responder::datagram::on_datagram_from;
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fleet};
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::reason::Reason;
 use naive::frame::Verify;
 use product::{Product, Setup};
 use serde_json::{Value, json};

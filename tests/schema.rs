@@ -1,6 +1,6 @@
 //! The schemas under config/schema/ are those of the types.
 
-use fsu_mock::config::schema::{Kind, text};
+use fsu_plan::config::schema::{Kind, text};
 use std::path::Path;
 
 /// Set it to rewrite the files.
@@ -8,7 +8,7 @@ const WRITE: &str = "FSU_MOCK_WRITE_SCHEMA";
 
 #[test]
 fn schema_files_are_current() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/schema");
+    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("config/schema");
     for kind in Kind::ALL {
         let path = dir.join(format!("{}.schema.json", kind.name()));
         let expected = text(kind);
@@ -29,11 +29,11 @@ fn schema_files_are_current() {
 
 #[test]
 fn schemas_of_the_load_generator_are_current() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema");
+    let dir = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("docs/schema");
     let all = [
-        ("flood-report", fsu_mock::flood::schema::report()),
-        ("flood-centre", fsu_mock::flood::schema::centre()),
-        ("flood-values", fsu_mock::flood::schema::values()),
+        ("flood-report", fsu_flood::schema::report()),
+        ("flood-centre", fsu_flood::schema::centre()),
+        ("flood-values", fsu_flood::schema::values()),
     ];
     for (name, expected) in all {
         let path = dir.join(format!("{name}.schema.json"));

@@ -6,12 +6,12 @@
 //! What only `check` can know (names that point at nothing, values that do not fit) it may refuse alone.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use fsu_mock::config::diag::Diags;
-use fsu_mock::config::load::{Loader, load_text};
-use fsu_mock::config::raw::{RawDevices, RawRules, RawSysConfig, RawTemplate, RawVendors};
-use fsu_mock::config::schema::{Kind, schema};
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
+use fsu_plan::compile::compile;
+use fsu_plan::config::diag::Diags;
+use fsu_plan::config::load::{Loader, load_text};
+use fsu_plan::config::raw::{RawDevices, RawRules, RawSysConfig, RawTemplate, RawVendors};
+use fsu_plan::config::schema::{Kind, schema};
+use fsu_plan::config::source::Source;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -134,7 +134,7 @@ fn validator(kind: Kind) -> Validator {
 /// The shipped files of a kind.
 fn shipped(kind: Kind) -> Vec<(PathBuf, Value)> {
     let mut found: Vec<(PathBuf, Value)> = Vec::new();
-    let mut dirs = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("config")];
+    let mut dirs = vec![Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("config")];
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();

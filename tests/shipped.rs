@@ -4,9 +4,9 @@
 mod naive;
 mod product;
 
-use fsu_mock::responder::reply::{Verdict, respond};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{RunContext, Scratch};
+use fsu_core::responder::reply::{Verdict, respond};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{RunContext, Scratch};
 use naive::clock::Clock;
 use naive::fields::{Fill, encode, hex, kind, name, size};
 use naive::frame::{Protocol, key_parts, wire};

@@ -1,9 +1,11 @@
-//! See `tests/fuzzing/sockets.rs`.
+//! See `tests/serving/sockets.rs`.
 #![no_main]
 
 #[path = "../../tests/fuzzing/mod.rs"]
 mod fuzzing;
 #[path = "../../tests/naive/mod.rs"]
 mod naive;
+#[path = "../../tests/serving/mod.rs"]
+mod serving;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sockets::run(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| serving::sockets::run(data));

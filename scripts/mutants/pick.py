@@ -54,6 +54,8 @@ def score(out):
         for kind in ("caught", "timeout", "unviable"):
             became[kind] += lines(quick / f"{kind}.txt") + lines(slow / f"{kind}.txt")
         became["missed"] += lines(slow / "missed.txt")
+        for kind in became:
+            became[kind] += lines(one / f"queue/mutants.out/{kind}.txt")
     good = len(became["caught"]) + len(became["timeout"])
     viable = good + len(became["missed"])
     low, high = interval(good, viable)

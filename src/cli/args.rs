@@ -1,9 +1,9 @@
 //! What can be typed in.
 
-use crate::config::schema::Kind;
-use crate::shard::gather::{GATHER_US, GATHER_US_MAX};
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
+use fsu_plan::config::schema::Kind;
+use fsu_serve::shard::gather::{GATHER_US, GATHER_US_MAX};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;

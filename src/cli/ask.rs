@@ -4,7 +4,7 @@
 //! - [`text`]: an answer for people.
 //! - [`json`]: the same for programs.
 //!
-//! The request and the way through a transfer are [`crate::client`]'s.
+//! The request and the way through a transfer are [`fsu_core::client`]'s.
 
 mod json;
 mod link;
@@ -14,16 +14,16 @@ use super::args::AskArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
 use super::outfile::{Words, is_stdout};
-use crate::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
-use crate::client::request;
-use crate::client::verify::{Expected, error_reply, expected};
-use crate::codec::checksum::write_number;
-use crate::codec::civil::{Calendar, Now};
-use crate::codec::inner::Frame;
-use crate::plan::fleet::{Device, Fsu};
-use crate::plan::template::ErrorReply;
-use crate::responder::build::Inputs;
-use crate::responder::reply::matching;
+use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
+use fsu_core::client::request;
+use fsu_core::client::verify::{Expected, error_reply, expected};
+use fsu_core::responder::build::Inputs;
+use fsu_core::responder::reply::matching;
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::template::ErrorReply;
+use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::civil::{Calendar, Now};
+use fsu_plan::wire::inner::Frame;
 use link::Link;
 use std::io::{self, ErrorKind, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -3,8 +3,8 @@
 use super::args::CheckArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{exit_of, read, summary};
-use crate::plan::fleet::Fleet;
-use crate::words::count;
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::words::count;
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;

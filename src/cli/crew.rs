@@ -1,19 +1,20 @@
 //! The shards of a run: started together, watched, ended together.
 
 use super::prepare::Prepared;
-use crate::log::LoggerHandle;
-use crate::plan::fault::{FaultKind, Place};
-use crate::plan::fleet::Fleet;
-use crate::plan::reload::Fate;
-use crate::responder::RunContext;
-use crate::responder::about::About;
-use crate::responder::state::Counters;
-use crate::shard::late::Late;
-use crate::shard::serve::DRAIN_MS;
-use crate::shard::tap::{Kind, Tap};
-use crate::shard::tide::Tide;
-use crate::shard::{Bound, DriverKind, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
+use fsu_core::responder::RunContext;
+use fsu_core::responder::about::About;
+use fsu_core::responder::state::Counters;
+use fsu_net::bind::Bound;
+use fsu_plan::model::fault::{FaultKind, Place};
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::reload::Fate;
+use fsu_serve::log::LoggerHandle;
+use fsu_serve::shard::late::Late;
+use fsu_serve::shard::serve::DRAIN_MS;
+use fsu_serve::shard::tap::{Kind, Tap};
+use fsu_serve::shard::tide::Tide;
+use fsu_serve::shard::{DriverKind, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -281,8 +282,8 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::sockets::{Sockets, bind};
-    use crate::cli::stats::tests::fleet;
+    use crate::sockets::{Sockets, bind};
+    use crate::stats::tests::fleet;
     use std::net::UdpSocket;
 
     /// Fails at its first record.
@@ -306,7 +307,7 @@ mod tests {
         let tuning = Tuning { gather: Duration::ZERO, gso: true };
         let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
-        let cpu = crate::cli::cpus::allowed()[0];
+        let cpu = crate::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }
 

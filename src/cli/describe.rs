@@ -1,15 +1,15 @@
 //! Parts of a plan in words, for `explain` and `plan`. Values look as configuration files spell them.
 
 use super::columns::hex;
-use crate::plan::compile::field::area_key;
-use crate::plan::compile::length::{behind, behind_len};
-use crate::plan::fleet::Device;
-use crate::plan::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use crate::plan::template::{
+use fsu_plan::compile::field::area_key;
+use fsu_plan::compile::length::{behind, behind_len};
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use fsu_plan::model::template::{
     Algorithm, Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot,
     Template,
 };
-use crate::words::count;
+use fsu_plan::words::count;
 
 /// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
 pub fn span(at: Offset, len: usize) -> String {
@@ -34,7 +34,7 @@ pub fn slot(slot: &Slot) -> String {
     if let Kind::Bit(ranges) = &slot.kind
         && !ranges.is_empty()
     {
-        let range = |range: &crate::plan::template::BitRange| match range.to - range.from {
+        let range = |range: &fsu_plan::model::template::BitRange| match range.to - range.from {
             0 => format!("{} {}", range.name, range.from),
             _ => format!("{} {}-{}", range.name, range.from, range.to),
         };
@@ -236,7 +236,7 @@ impl<'a> Names<'a> {
     }
 
     /// `clock := #{datetime}#`
-    pub fn set(self, set: &crate::plan::rule::SetRegister) -> String {
+    pub fn set(self, set: &fsu_plan::model::rule::SetRegister) -> String {
         format!("{} := {}", self.register(set.register), self.expr(&set.value))
     }
 

@@ -1,7 +1,7 @@
 //! How a command ends.
 
-use crate::config::diag::printable;
-use crate::unblocked;
+use fsu_net::unblocked;
+use fsu_plan::config::diag::printable;
 use std::io;
 use std::process::ExitCode;
 

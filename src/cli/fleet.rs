@@ -1,13 +1,13 @@
 //! The fleet that `run`, `explain` and `plan` work on.
 
 use super::exit::{CliError, Exit};
-use crate::config::diag::Diags;
-use crate::config::load::Loader;
-use crate::config::source::{MAIN_FILE, Source};
-use crate::plan::compile::compile;
-use crate::plan::fleet::{Fleet, Fsu};
-use crate::unblocked;
-pub(super) use crate::words::count;
+use fsu_net::unblocked;
+use fsu_plan::compile::compile;
+use fsu_plan::config::diag::Diags;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::{MAIN_FILE, Source};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+pub(super) use fsu_plan::words::count;
 use std::path::{Path, PathBuf};
 
 /// Compiles the configuration at `path` (a file or a directory; `None`: the embedded one). Errors and warnings go to stderr.

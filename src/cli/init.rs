@@ -2,8 +2,8 @@
 
 use super::args::InitArgs;
 use super::exit::{CliError, Exit};
-use crate::config::source::{embedded_files, minimal_files};
-use crate::words::count;
+use fsu_plan::config::source::{embedded_files, minimal_files};
+use fsu_plan::words::count;
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! A file that is written at the end of a run, tried at its start: a long run does not end with nowhere to write.
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
-use crate::log::{ON_STDERR, ON_STDOUT};
-use crate::unblocked;
+use fsu_net::unblocked;
+use fsu_serve::log::{ON_STDERR, ON_STDOUT};
 use std::fs::{File, remove_file, rename};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};

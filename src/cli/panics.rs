@@ -4,9 +4,9 @@
 //! the machine's lack, and ends the run with words and exit code 4. And the executor panics where it cannot start, which whoever starts it tells.
 
 use super::exit::Exit;
-use crate::log::ON_STDERR;
-use crate::shard::executor::is_starting;
-use crate::unblocked;
+use fsu_net::unblocked;
+use fsu_serve::log::ON_STDERR;
+use fsu_serve::shard::executor::is_starting;
 use signal_hook::low_level;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};

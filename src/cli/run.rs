@@ -15,12 +15,12 @@ use super::sockets::{self, Sockets};
 use super::stats::{self, Counted, RunStats};
 use super::watch::Watch;
 use super::{panics, signals};
-use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
-use crate::responder::state::Counters;
-use crate::shard::{self, DriverKind, Executor};
-use crate::unblocked;
-use crate::words::count;
 use crossbeam_channel::{Receiver, never, select};
+use fsu_core::responder::state::Counters;
+use fsu_net::unblocked;
+use fsu_plan::words::count;
+use fsu_serve::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
+use fsu_serve::shard::{DriverKind, Executor};
 use jiff::{SignedDuration, Timestamp, Unit};
 use std::io;
 use std::time::Instant;
@@ -32,7 +32,7 @@ use std::time::Instant;
 pub fn run(args: RunArgs) -> Result<Exit, CliError> {
     let begun = Instant::now();
     panics::log_them();
-    shard::reserve();
+    fsu_net::sys::reserve();
     // First of all, so that a signal during a long start is not lost.
     let asked = signals::listen().map_err(|error| failed(Exit::Machine, "signals", &error))?;
     let prepared = Prepared::new(args)?;

@@ -2,10 +2,10 @@
 
 use super::local;
 use super::summary::ranges;
-use crate::plan::fleet::{Fleet, Fsu, Transport};
-use crate::shard::Own;
-use crate::shard::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
-use crate::words::count;
+use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::words::count;
+use fsu_serve::shard::Own;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
@@ -118,7 +118,7 @@ impl Sockets {
         text
     }
 
-    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::log::ON_STDOUT`].
+    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`fsu_serve::log::ON_STDOUT`].
     pub fn log(&self, fleet: &Fleet, target: &str) {
         for line in self.listening(fleet) {
             log::info!(target: target, "{line}");
@@ -151,7 +151,7 @@ impl Sockets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::stats::tests::fleet;
+    use crate::stats::tests::fleet;
 
     #[test]
     fn n20_a_system_without_ipv6_is_told_of() {
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn limit_refused_told_max() {
-        let fleet = crate::cli::fleet::load(None).unwrap();
+        let fleet = crate::fleet::load(None).unwrap();
         let lines = |n: usize| {
             let refused = (0..n).map(|i| (&fleet.fsus[i % fleet.fsus.len()], io::Error::from(ErrorKind::AddrInUse)));
             tell(&refused.collect::<Vec<_>>(), 200).lines().map(str::to_owned).collect::<Vec<_>>()

@@ -1,14 +1,14 @@
 //! The final counts, and as JSON for programs (`--stats FILE`); [`super::tables`] prints them for people.
 
 use super::reload::Gone;
-use crate::codec::reason::Reason;
-use crate::lateness::Lateness;
-use crate::log::LogTotals;
-use crate::plan::fault::FaultKind;
-use crate::plan::fleet::{Fleet, Transport};
-use crate::plan::template::ErrorReply;
-use crate::responder::state::{Counters, RareCounters};
-use crate::shard::late::Late;
+use fsu_core::lateness::Lateness;
+use fsu_core::responder::state::{Counters, RareCounters};
+use fsu_plan::model::fault::FaultKind;
+use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::model::template::ErrorReply;
+use fsu_plan::wire::reason::Reason;
+use fsu_serve::log::LogTotals;
+use fsu_serve::shard::late::Late;
 use serde::{Serialize, Serializer};
 use std::io::Write;
 use std::path::PathBuf;
@@ -480,10 +480,10 @@ impl From<LogTotals> for LogStats {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::plan::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
+    use fsu_plan::model::fleet::{Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance};
 
     /// Two UDP FSUs with a TCP one between them.
-    pub(in crate::cli) fn fleet() -> Fleet {
+    pub(crate) fn fleet() -> Fleet {
         let fsu = |name: &str, transport| Fsu {
             name: name.into(),
             id: FsuId::default(),
@@ -494,7 +494,7 @@ pub(super) mod tests {
             heartbeat_reply: false,
             client_timeout_ms: 1,
             accept_any_id: false,
-            accept_rtn_flags: crate::plan::fleet::RtnFlags::default(),
+            accept_rtn_flags: fsu_plan::model::fleet::RtnFlags::default(),
             limits: Limits::default(),
             allow: std::sync::Arc::default(),
             devices: [].into(),
@@ -519,7 +519,7 @@ pub(super) mod tests {
     }
 
     /// Three FSUs on two shards, with small numbers.
-    pub(in crate::cli) fn stats() -> Stats {
+    pub(crate) fn stats() -> Stats {
         let mut counters = vec![Counters::default(); 3];
         for (number, one) in (1..).zip(&mut counters) {
             one.received = 10 * number;

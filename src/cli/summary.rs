@@ -1,9 +1,9 @@
 //! What a run serves, in a few lines however large the fleet.
 
 use super::tables::{right, table};
-use crate::plan::fleet::{Fleet, Fsu, Transport};
-use crate::words::count;
 use comfy_table::Table;
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::words::count;
 use std::net::SocketAddr;
 
 /// Ranges of addresses that are written out; of more, the first ones and how many there are.

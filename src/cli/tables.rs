@@ -1,8 +1,8 @@
 //! The final counts as tables for people.
 
 use super::stats::{Stats, Totals};
-use crate::lateness::Lateness;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use fsu_core::lateness::Lateness;
 use std::fmt::Write as _;
 use std::ops::RangeBounds;
 
@@ -186,9 +186,9 @@ pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::stats::FsuStats;
-    use crate::cli::stats::tests::stats;
-    use crate::lateness::Lateness;
+    use crate::stats::FsuStats;
+    use crate::stats::tests::stats;
+    use fsu_core::lateness::Lateness;
 
     #[test]
     fn n18_one_is_not_plural_and_nothing_has_no_latency() {

@@ -3,9 +3,9 @@
 use super::targets::fits;
 use super::text::{counted, thousands};
 use super::worker::wait_for;
-use crate::codec::outer::{Comm, Frames, Up};
-use crate::plan::fleet::{Fleet, Fsu, FsuId};
-use crate::shard::sys::{BATCH, Receiver};
+use fsu_net::sys::{BATCH, Receiver};
+use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
+use fsu_plan::wire::outer::{Comm, Frames, Up};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -238,7 +238,7 @@ pub fn listen(
     socket.bind(&address.into())?;
     let socket: UdpSocket = socket.into();
     let (address, started) = (socket.local_addr()?, jiff::Timestamp::now());
-    crate::unblocked::stderr(&format!("listening {address}\n"));
+    fsu_net::unblocked::stderr(&format!("listening {address}\n"));
     let (mut receiver, mut plain, mut heard) = (Receiver::new(), Vec::new(), Heard::default());
     let start = Instant::now();
     let (mut next, mut before) = (start + Duration::from_secs(1), 0);
@@ -266,7 +266,7 @@ pub fn listen(
                 let fsus = heard.by_fsu.len();
                 let bad = heard.bad;
                 let line = format!("{at:6.1} s  heartbeats {rate:>9}/s  FSUs {fsus}  bad {bad}\n");
-                crate::unblocked::stderr(&line);
+                fsu_net::unblocked::stderr(&line);
             }
             before = heard.heartbeats;
         }
@@ -278,7 +278,7 @@ pub fn listen(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec::outer::{Head, escape_in_place};
+    use fsu_plan::wire::outer::{Head, escape_in_place};
 
     #[test]
     fn heartbeats_are_counted_by_fsu() {

@@ -5,13 +5,13 @@
 //! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
 
 use super::echo::{Echo, Form};
-use crate::codec::checksum::write_number;
-use crate::codec::inner::{self, length_value_less};
-use crate::codec::reason::Reason;
-use crate::plan::fleet::Device;
-use crate::plan::rule::{Patch, Reply, Rule};
-use crate::plan::template::{Offset, Template};
-use crate::plan::transfer::Payload;
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{Patch, Reply, Rule};
+use fsu_plan::model::template::{Offset, Template};
+use fsu_plan::model::transfer::Payload;
+use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::inner::{self, length_value_less};
+use fsu_plan::wire::reason::Reason;
 
 /// What is wrong with a reply, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! What a mock's own lateness says of it, and the second run that judges one which a closed loop has saturated.
 
 use super::report::{FloodReport, JudgedRun, MockVerdict};
-use crate::lateness::Lateness;
+use fsu_core::lateness::Lateness;
 
 /// The share of a closed loop's rate at which a mock is judged.
 pub const JUDGE_SHARE: f64 = 0.5;

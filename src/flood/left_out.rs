@@ -1,11 +1,11 @@
 //! Commands that a run does not ask: which they are, and why. And the values that a rule's `when` asks of a request. Pure.
 
-use super::request::field;
-use crate::client::request::finish;
-use crate::codec::inner;
-use crate::plan::fleet::Device;
-use crate::plan::rule::Rule;
-use crate::plan::template::{Constant, Field, Offset};
+use fsu_core::client::fill::field;
+use fsu_core::client::request::finish;
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::Rule;
+use fsu_plan::model::template::{Constant, Field, Offset};
+use fsu_plan::wire::inner;
 
 /// Why a command is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +112,7 @@ fn applies<'a>(device: &'a Device, command: usize, raw: &mut [u8]) -> Option<&'a
     if !is_command || !template.commands[command].lengths.iter().all(carries) {
         return None;
     }
-    crate::responder::reply::matching(device, command, &frame).map(|(_, rule)| rule)
+    fsu_core::responder::reply::matching(device, command, &frame).map(|(_, rule)| rule)
 }
 
 /// Is a changed raw request still one of its command, and answered by the same rule? Without a rule that is all of it.

@@ -11,7 +11,7 @@ use super::sum;
 use super::tally::Tally;
 use super::text::text;
 use super::worker::{Report, Worker};
-use crate::plan::fleet::{FsuId, Transport};
+use fsu_plan::model::fleet::{FsuId, Transport};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -6,9 +6,9 @@
 use super::expect::Expect;
 use super::left_out::{self, overlap};
 use super::worker::OPEN_MAX;
-use crate::plan::fleet::Device;
-use crate::plan::rule::{Expr, Part, Patch, Rule};
-use crate::plan::template::{Command, Computed, Encoding, Field, Framing, Kind, Offset, Slot, Template};
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{Expr, Part, Patch, Rule};
+use fsu_plan::model::template::{Command, Computed, Encoding, Field, Framing, Kind, Offset, Slot, Template};
 
 /// Enough marks: a thread has no more requests under way. No further field is taken then.
 pub const MARKS_ENOUGH: u64 = OPEN_MAX as u64;

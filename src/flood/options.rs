@@ -4,7 +4,7 @@ use super::left_out::LeftOut;
 use super::profile::{Label, Profile};
 use super::text::counted;
 use super::worker::OPEN_MAX;
-use crate::plan::fleet::{FsuId, Transport};
+use fsu_plan::model::fleet::{FsuId, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -6,16 +6,16 @@ use super::lane::{Flight, Right, Timing};
 use super::left_out::{self, LeftOut, Why, overlap};
 use super::mark::{Asked, Marks};
 use super::mix::{Mix, sequence};
-use super::request::{field, put, set};
 use super::values::{FloodValues, Value};
-use crate::client::request::finish;
-use crate::codec::inner;
-use crate::plan::fault::{FaultKind, FaultSet, FsuFaults};
-use crate::plan::fleet::{Device, Fsu, Transport};
-use crate::plan::rule::{Delay, Expr, Rule};
-use crate::plan::template::{Command, Field, Offset, Template};
-use crate::responder::build::{Inputs, text};
-use crate::responder::reply::matching;
+use fsu_core::client::fill::{field, put, set};
+use fsu_core::client::request::finish;
+use fsu_core::responder::build::{Inputs, text};
+use fsu_core::responder::reply::matching;
+use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
+use fsu_plan::model::fleet::{Device, Fsu, Transport};
+use fsu_plan::model::rule::{Delay, Expr, Rule};
+use fsu_plan::model::template::{Command, Field, Offset, Template};
+use fsu_plan::wire::inner;
 use std::sync::Arc;
 
 /// A command as reports show it; the same row for every FSU with that vendor and key.

@@ -8,7 +8,7 @@ use super::sum::NAMED_MAX;
 use super::tally::Tally;
 use super::text::counted;
 use super::worker::Report as ThreadReport;
-use crate::plan::fleet::Transport;
+use fsu_plan::model::fleet::Transport;
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use super::expect::{Wrong, raw, whole};
 use super::lane::{Flight, Judge, Right, Timing};
 use super::profile::Prepared;
-use crate::plan::fleet::Device;
+use fsu_plan::model::fleet::Device;
 
 /// A frame that came.
 pub struct Reply<'a, F> {

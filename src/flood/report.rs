@@ -2,7 +2,7 @@
 
 use super::account::Requests;
 use super::tally::{Latency, Row};
-use crate::lateness::Lateness;
+use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -8,7 +8,7 @@ use super::tally::{Other, Row};
 use super::text::counted;
 use super::worker::{Gate, Present, Report};
 use super::{broadcast, machine, tcp, udp};
-use crate::plan::fleet::Transport;
+use fsu_plan::model::fleet::Transport;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};

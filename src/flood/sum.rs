@@ -10,7 +10,7 @@ use super::report::{
 use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
 use super::text::counted;
 use super::worker::Report as ThreadReport;
-use crate::plan::fleet::Transport;
+use fsu_plan::model::fleet::Transport;
 use std::collections::BTreeMap;
 
 /// A lag behind the plan, at p99, that the report mentions.

@@ -3,7 +3,7 @@
 use super::left_out::LeftOut;
 use super::options::Target;
 use super::profile::{Profiles, Wanted};
-use crate::plan::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

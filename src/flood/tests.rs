@@ -2,24 +2,24 @@
 
 use super::expect::{self, Expect, Wrong};
 use super::profile::{Prepared, Profiles, Wanted};
-use super::request::{self, encode};
-use crate::client::request::finish;
-use crate::codec::civil::Now;
-use crate::codec::inner;
-use crate::config::load::Loader;
-use crate::config::source::Source;
-use crate::plan::compile::compile;
-use crate::plan::fleet::{Fleet, Fsu, Transport};
-use crate::plan::template::Template;
-use crate::responder::reply::{Verdict, respond};
-use crate::responder::state::FsuState;
-use crate::responder::{Moment, RunContext, Scratch};
+use fsu_core::client::fill::{encode, field};
+use fsu_core::client::request::finish;
+use fsu_core::responder::reply::{Verdict, respond};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, RunContext, Scratch};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::inner;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).to_owned()
 }
 
 fn shipped() -> Fleet {
@@ -63,9 +63,9 @@ fn requests_are_the_golden_ones() {
             let fields = vector["request_fields"].as_object().unwrap();
             let mut values = Vec::new();
             for (name, value) in fields {
-                let Some(field) = request::field(template, command, name) else { continue };
-                let digits = (field.slot.kind == crate::plan::template::Kind::Bcd
-                    || field.slot.kind == crate::plan::template::Kind::Hex)
+                let Some(field) = field(template, command, name) else { continue };
+                let digits = (field.slot.kind == fsu_plan::model::template::Kind::Bcd
+                    || field.slot.kind == fsu_plan::model::template::Kind::Hex)
                     .then_some(field.slot.len * 2);
                 values.push((name.as_str(), notation(value, digits)));
             }

@@ -4,9 +4,9 @@ use super::live::Look;
 use super::options::Options;
 use super::report::{Counts, FloodReport, FsuReport, LatencyReport, LeftOutReport, Second, TransferReport};
 use super::run::Show;
-use crate::lateness::Lateness;
-use crate::words::noun;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use fsu_core::lateness::Lateness;
+use fsu_plan::words::noun;
 use std::fmt::Write as _;
 
 /// Commands up to which the printed report has a line for each; beyond, a line per vendor.
@@ -36,7 +36,7 @@ impl Show for Lines {
             "{at_s:6.1} s  sent {sent:>9}/s  replies {replies:>9}/s  p50 {p50:>9}  p99 {p99:>9}  max {max:>9}  \
              lost {lost}  wrong {wrong}  heartbeats {more}{rest}"
         );
-        crate::unblocked::stderr(&format!("{line}\n"));
+        fsu_net::unblocked::stderr(&format!("{line}\n"));
     }
 
     fn end(&mut self) {}

@@ -12,15 +12,11 @@ use super::pacer::Due;
 use super::profile::Prepared;
 use super::reply::Reply;
 use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
-use crate::codec::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
-use crate::codec::reason::Reason;
-use crate::responder::Outgoing as What;
-use crate::responder::about::About;
-use crate::shard::io::Datagram;
-use crate::shard::local::Local;
-use crate::shard::message::canonical;
-use crate::shard::outbox::Outbox;
-use crate::shard::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};
+use fsu_net::message::canonical;
+use fsu_net::outbox::{Outbox, To};
+use fsu_net::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};
+use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
+use fsu_plan::wire::reason::Reason;
 use rustix::event::epoll;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::{HashMap, VecDeque};
@@ -78,7 +74,7 @@ struct Udp<'a> {
     refused: Vec<u32>,
     turn: usize,
     sender: Sender,
-    outbox: Outbox,
+    outbox: Outbox<To>,
     /// The kernel cuts parcels into datagrams.
     together: bool,
     plain: Vec<u8>,
@@ -353,16 +349,7 @@ impl<'a> Udp<'a> {
                 None => &peer.datagrams[out.request as usize],
             };
             let address = self.options.targets[peer.target].address;
-            let datagram = Datagram {
-                socket: socket as u32,
-                peer: address,
-                local: Local::ANY,
-                what: What::Reply,
-                tries: 0,
-                due_ns: out.planned_ns as i64,
-                about: About::UNKNOWN,
-            };
-            if !self.outbox.push(datagram, bytes) {
+            if !self.outbox.push(To(address), bytes) {
                 break;
             }
         }

@@ -9,16 +9,16 @@
 //! this FSU's requests), `rand(a,b)` and `choice(a,b,c)`. A field that is not named keeps its `value`, else zero. Where
 //! several devices or entries have a command, each takes the fields that it has.
 
-use super::request::field;
-use crate::config::at::{At, Json, Map};
-use crate::config::diag::Diags;
-use crate::config::load::load_text;
-use crate::plan::compile::command::key_digits;
-use crate::plan::compile::expr::{self, is_dynamic, nearest};
-use crate::plan::compile::field::{encode, split_name, text};
-use crate::plan::compile::sample::NoRequest;
-use crate::plan::rule::Expr;
-use crate::plan::template::{Command, Field, Template};
+use fsu_core::client::fill::field;
+use fsu_plan::compile::command::key_digits;
+use fsu_plan::compile::expr::{self, is_dynamic, nearest};
+use fsu_plan::compile::field::{encode, split_name, text};
+use fsu_plan::compile::sample::NoRequest;
+use fsu_plan::config::at::{At, Json, Map};
+use fsu_plan::config::diag::Diags;
+use fsu_plan::config::load::load_text;
+use fsu_plan::model::rule::Expr;
+use fsu_plan::model::template::{Command, Field, Template};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -153,9 +153,9 @@ fn no_field(commands: &[(&Template, &Command)], written: &str, plain: &str) -> S
 mod tests {
     use super::*;
 
-    use crate::config::load::Loader;
-    use crate::config::source::{MAIN_FILE, Source};
-    use crate::plan::compile::compile;
+    use fsu_plan::compile::compile;
+    use fsu_plan::config::load::Loader;
+    use fsu_plan::config::source::{MAIN_FILE, Source};
     use std::path::Path;
 
     /// Reads a file for the embedded fleet; what is told of it.

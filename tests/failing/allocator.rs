@@ -1,14 +1,15 @@
 //! An allocator that fails when it is told to, under the program's own: the program runs in a process of this test's binary then.
 #![allow(unsafe_code)]
 
-use fsu_mock::shard::Careful;
+use fsu_mock::exit::Exit;
+use fsu_net::sys::Careful;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Read as _;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 #[global_allocator]
-static ALLOCATOR: Careful<Failing> = Careful(Failing);
+static ALLOCATOR: Careful<Failing, { Exit::Machine as i32 }> = Careful(Failing);
 
 /// Allocations until the one that fails; of none where it is negative.
 static LEFT: AtomicI64 = AtomicI64::new(-1);
@@ -85,5 +86,5 @@ fn the_program() {
     while first[0] == b'!' && LEFT.load(Ordering::Relaxed) < 0 {
         std::thread::yield_now();
     }
-    std::process::exit(fsu_mock::cli::program(args.into_iter().map(Into::into)) as i32);
+    std::process::exit(fsu_mock::program(args.into_iter().map(Into::into)) as i32);
 }

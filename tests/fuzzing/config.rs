@@ -3,15 +3,15 @@
 use super::edit::edit;
 use super::input::Input;
 use super::shipped::{RUN, mended, moment};
-use fsu_mock::codec::framer;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::diag::DIAGS_MAX;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::{Source, embedded_files};
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fleet::{Fleet, Fsu, Transport};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use fsu_plan::compile::compile;
+use fsu_plan::config::diag::DIAGS_MAX;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::{Source, embedded_files};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::wire::framer;
+use fsu_plan::wire::reason::Reason;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -185,10 +185,10 @@ fn answer(fsu: &Fsu, state: &mut FsuState, wire: &[u8], scratch: &mut Scratch, a
         Transport::Tcp => drop(stream::on_bytes(&RUN, fsu, state, wire, now, scratch, &mut Nothing)),
         Transport::Broadcast => drop(datagram::on_datagram(&RUN, fsu, state, wire, now, scratch, &mut Nothing)),
         Transport::Udp => {
-            let head = fsu_mock::codec::outer::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
+            let head = fsu_plan::wire::outer::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
             let (mut framed, mut escaped) = (vec![], vec![]);
             if head.build(Some(wire), &mut framed).is_ok() {
-                let datagram = fsu_mock::codec::outer::escape(&framed, &mut escaped).to_vec();
+                let datagram = fsu_plan::wire::outer::escape(&framed, &mut escaped).to_vec();
                 b_interface::on_datagram(&RUN, fsu, state, &datagram, now, scratch, &mut Nothing);
             }
         }

@@ -3,13 +3,13 @@
 use super::input::Input;
 use super::shipped::{RUN, STREAMS, mended, moment, protocol_of};
 use crate::naive::stream::good_frames;
-use fsu_mock::codec::framer::{Cut, Search, cut, longest};
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::plan::fleet::Fsu;
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::stream::Step;
-use fsu_mock::responder::stream::{Patience, held_max, on_bytes};
-use fsu_mock::responder::{Outgoing, Scratch, Sink};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::stream::Step;
+use fsu_core::responder::stream::{Patience, held_max, on_bytes};
+use fsu_core::responder::{Outgoing, Scratch, Sink};
+use fsu_plan::model::fleet::Fsu;
+use fsu_plan::wire::framer::{Cut, Search, cut, longest};
+use fsu_plan::wire::reason::Reason;
 use serde_json::Value;
 
 /// Frames put into a stream at most; bounds what one input costs.

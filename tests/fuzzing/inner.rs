@@ -3,10 +3,10 @@
 use super::input::Input;
 use super::shipped::{DEVICES, Shipped, mended};
 use crate::naive::frame::{Protocol, wire};
-use fsu_mock::codec::checksum::{compute, stored};
-use fsu_mock::codec::inner::{Frame, checksum_ok, command, encode_wire, lengths_ok, parse, version_ok};
-use fsu_mock::codec::value;
-use fsu_mock::plan::template::{Field, Kind};
+use fsu_plan::model::template::{Field, Kind};
+use fsu_plan::wire::checksum::{compute, stored};
+use fsu_plan::wire::inner::{Frame, checksum_ok, command, encode_wire, lengths_ok, parse, version_ok};
+use fsu_plan::wire::value;
 
 /// The plan, then what the rest is: the frame as it travels, the raw frame to be put right, or the place of a change
 /// and the bytes that change a sample.

@@ -1,4 +1,4 @@
-//! What is fuzzed: one function a target, `bytes in, panic or not`. `fuzz/fuzz_targets` hands them to libFuzzer,
+//! What is fuzzed of the format and the conversation (`tests/serving`: of the rest): one function a target, `bytes in, panic or not`. `fuzz/fuzz_targets` hands them to libFuzzer,
 //! `tests/fuzz_corpora.rs` replays the corpora, `tests/properties.rs` draws inputs of its own.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
@@ -7,22 +7,18 @@ pub mod edit;
 pub mod framer;
 pub mod inner;
 pub mod input;
-pub mod log_text;
 pub mod outer;
 pub mod replies;
 pub mod shipped;
-pub mod sockets;
 
 /// What is done with one input; it panics where something is wrong.
 pub type Target = fn(&[u8]);
 
-/// Every target: its name, which is also that of its corpus, and what it does with an input.
+/// Every target of these: its name, which is also that of its corpus, and what it does with an input.
 pub const TARGETS: &[(&str, Target)] = &[
     ("outer", outer::run),
     ("inner", inner::run),
     ("framer", framer::run),
     ("config", config::run),
     ("replies", replies::run),
-    ("log_text", log_text::run),
-    ("sockets", sockets::run),
 ];

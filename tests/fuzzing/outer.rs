@@ -1,8 +1,8 @@
 //! A datagram of the B interface, read by the program and by the judge, in both directions.
 
 use crate::naive::outer::{self, Outer};
-use fsu_mock::codec::outer::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
-use fsu_mock::plan::fleet::RtnFlags;
+use fsu_plan::model::fleet::RtnFlags;
+use fsu_plan::wire::outer::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
 
 /// The whole input is the datagram.
 pub fn run(datagram: &[u8]) {

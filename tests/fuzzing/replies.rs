@@ -4,11 +4,11 @@ use super::input::Input;
 use super::shipped::{FSUS, Habits, RUN, mended, moment, protocol_of};
 use crate::naive::frame::{Protocol, wire};
 use crate::naive::outer::{self, Outer};
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::plan::fault::{FaultKind, Place};
-use fsu_mock::plan::fleet::{Device, Fsu, Transport};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Cut, Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Cut, Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use fsu_plan::model::fault::{FaultKind, Place};
+use fsu_plan::model::fleet::{Device, Fsu, Transport};
+use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
 
 /// Messages of one input at most.

@@ -1,16 +1,16 @@
 //! The shipped plans, and FSUs made of their devices.
 
-use fsu_mock::client::request::finish;
-use fsu_mock::codec::checksum::write_number;
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::inner::length_value;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::{Source, embedded_files};
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fault::{FaultKind, FaultSet, FsuFaults};
-use fsu_mock::plan::fleet::{Device, Fleet, Fsu, Transport};
-use fsu_mock::plan::template::Template;
-use fsu_mock::responder::{Moment, RunContext};
+use fsu_core::client::request::finish;
+use fsu_core::responder::{Moment, RunContext};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::{Source, embedded_files};
+use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
+use fsu_plan::model::fleet::{Device, Fleet, Fsu, Transport};
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::inner::length_value;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};

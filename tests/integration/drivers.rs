@@ -2,7 +2,7 @@
 
 use crate::harness::{Run, Tree, fsu, tcp};
 use crate::wire::request;
-use fsu_mock::shard::ring_missing;
+use fsu_net::probe::ring_missing;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -15,7 +15,7 @@ const ID: &str = "20250125";
 const TRIES: usize = 5;
 
 fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 fn json_of(path: &Path) -> Value {

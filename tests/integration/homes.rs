@@ -3,7 +3,7 @@
 use crate::broadcast::{counts, flood, tree as transfers};
 use crate::harness::{PATIENCE, PROGRAM, Run, Tree, assert_bytes, fsu, run_to_end, until};
 use crate::wire::{heartbeat, meter, reply, request};
-use fsu_mock::shard::ring_missing;
+use fsu_net::probe::ring_missing;
 use serde_json::json;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::process::Command;

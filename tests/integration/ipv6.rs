@@ -2,7 +2,7 @@
 
 use crate::harness::{PATIENCE, PROGRAM, Run, Tcp, Tree, Udp, assert_bytes, fsu, run_to_end};
 use crate::wire::{heartbeat, lamp, meter, reply, request};
-use fsu_mock::shard::ring_missing;
+use fsu_net::probe::ring_missing;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::process::Command;

@@ -11,7 +11,7 @@ pub const VENDORS: [&str; 6] = ["bangsun_old", "bangsun_new", "haineng", "yaao",
 pub const NOW: &str = "2026-01-12T17:30:03";
 
 pub fn path(relative: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(relative)
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(relative)
 }
 
 pub fn json_file(relative: &str) -> Value {

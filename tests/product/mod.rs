@@ -4,17 +4,17 @@
 use crate::naive::clock::Clock;
 use crate::naive::frame::Verify;
 use crate::naive::transfer::host;
-use fsu_mock::codec::civil::Now;
-use fsu_mock::codec::reason::Reason;
-use fsu_mock::config::load::Loader;
-use fsu_mock::config::source::Source;
-use fsu_mock::plan::compile::compile;
-use fsu_mock::plan::fleet::Fleet;
-use fsu_mock::responder::b_interface::on_datagram;
-use fsu_mock::responder::datagram::on_datagram_from;
-use fsu_mock::responder::reply::{Verdict, respond};
-use fsu_mock::responder::state::FsuState;
-use fsu_mock::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_core::responder::b_interface::on_datagram;
+use fsu_core::responder::datagram::on_datagram_from;
+use fsu_core::responder::reply::{Verdict, respond};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::wire::civil::Now;
+use fsu_plan::wire::reason::Reason;
 use serde_json::{Value, json};
 use std::path::Path;
 

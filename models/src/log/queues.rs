@@ -3,9 +3,9 @@
 use super::queue::rest;
 use super::record::{FAULT_BYTES, HEAD_BYTES, Kind, Record, Turn};
 use super::tap::{Source, Tap, Wanted, pair};
-use crate::plan::fault::{FaultKind, Place};
-use crate::plan::fleet::OnFull;
-use crate::plan::reload::Fate;
+use fsu_plan::model::fault::{FaultKind, Place};
+use fsu_plan::model::fleet::OnFull;
+use fsu_plan::model::reload::Fate;
 use loom::sync::{Arc, Condvar, Mutex};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::text::{data, data_frame, data_of, decoded};
 use super::{Ended, Question};
-use crate::client::exchange::Outcome;
-use crate::plan::template::ErrorReply;
+use fsu_core::client::exchange::Outcome;
+use fsu_plan::model::template::ErrorReply;
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 

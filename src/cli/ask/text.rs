@@ -2,10 +2,10 @@
 
 use super::super::columns::dump;
 use super::{Ended, Question, Sum};
-use crate::client::exchange::Outcome;
-use crate::codec::value;
-use crate::plan::template::{Field, Template};
-use crate::words::count;
+use fsu_core::client::exchange::Outcome;
+use fsu_plan::model::template::{Field, Template};
+use fsu_plan::wire::value;
+use fsu_plan::words::count;
 use std::io::{self, Write};
 use std::time::Duration;
 

@@ -3,15 +3,15 @@
 use super::inner::{self as fields, View};
 use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
 use super::walk::dropped;
-use crate::cli::describe::{self, Names};
-use crate::codec::inner::{self, Frame, carries};
-use crate::codec::reason::Reason;
-use crate::plan::fault::FsuFaults;
-use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
-use crate::plan::rule::{Reply, Rule};
-use crate::plan::template::Command;
-use crate::responder::reply::{Finding, error_reply, examine, matching, turn};
-use crate::responder::state::{DeviceState, FsuState};
+use crate::describe::{self, Names};
+use fsu_core::responder::reply::{Finding, error_reply, examine, matching, turn};
+use fsu_core::responder::state::{DeviceState, FsuState};
+use fsu_plan::model::fault::FsuFaults;
+use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use fsu_plan::model::rule::{Reply, Rule};
+use fsu_plan::model::template::Command;
+use fsu_plan::wire::inner::{self, Frame, carries};
+use fsu_plan::wire::reason::Reason;
 
 /// The circumstances of a frame.
 #[derive(Clone, Copy)]

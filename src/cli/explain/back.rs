@@ -6,12 +6,12 @@
 use super::answer;
 use super::inner::{self as fields, View};
 use super::model::{Answers, Item, Verdict};
-use crate::codec::inner::{self, Frame};
-use crate::codec::reason::Reason;
-use crate::plan::fleet::{Device, Fsu};
-use crate::plan::rule::{Patch, Reply};
-use crate::plan::template::{Command, Computed, ErrorReply, KeyPart, Template};
-use crate::plan::transfer::Payload;
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::rule::{Patch, Reply};
+use fsu_plan::model::template::{Command, Computed, ErrorReply, KeyPart, Template};
+use fsu_plan::model::transfer::Payload;
+use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::reason::Reason;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -190,7 +190,7 @@ impl Best<'_> {
 
 fn best_command<'a>(device: &'a Device, frame: &Frame<'_>, cmd: Option<&str>) -> Option<Best<'a>> {
     let template = &*device.template;
-    let wanted = cmd.and_then(|key| crate::client::request::find_command(template, key).ok());
+    let wanted = cmd.and_then(|key| fsu_core::client::request::find_command(template, key).ok());
     let key = wanted.map(|number| &template.commands[number].key_text);
     let commands = template.commands.iter().enumerate();
     let commands = commands.filter(|(_, command)| cmd.is_none() || Some(&command.key_text) == key);
@@ -295,7 +295,7 @@ fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usiz
         return None;
     }
     let covers = |patch: &&Patch| {
-        let (to, bytes) = crate::cli::describe::target(patch);
+        let (to, bytes) = crate::describe::target(patch);
         (to..to + bytes).contains(&at)
     };
     match (reply.patches.iter().rev().find(covers), command) {

@@ -5,11 +5,11 @@ use super::back::{self, Guess};
 use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView};
 use super::outer::{self, Way};
 use super::walk::{Sent, Walk, dropped, item};
-use crate::cli::columns::hex;
-use crate::codec::outer::{Comm, Escaped, Frames, Up};
-use crate::codec::reason::Reason;
-use crate::plan::fleet::Transport;
-use crate::responder::{Moment, NS_PER_MS, Outgoing, b_interface};
+use crate::columns::hex;
+use fsu_core::responder::{Moment, NS_PER_MS, Outgoing, b_interface};
+use fsu_plan::model::fleet::Transport;
+use fsu_plan::wire::outer::{Comm, Escaped, Frames, Up};
+use fsu_plan::wire::reason::Reason;
 
 impl Walk<'_> {
     /// A reply's inner frame, or a whole datagram of BroadCast.

@@ -2,17 +2,17 @@
 
 use super::model::{Candidate, CommandView, Fault, Layer, Row};
 use super::outer::fault;
-use crate::cli::columns::hex;
-use crate::cli::describe::{self, Names, span, target};
-use crate::codec::checksum::{compute, read_number, write_number};
-use crate::codec::framer;
-use crate::codec::inner::{self, Frame, length_value_less};
-use crate::codec::reason::Reason;
-use crate::codec::value;
-use crate::plan::fleet::Device;
-use crate::plan::rule::{Patch, Reply};
-use crate::plan::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
-use crate::words::count;
+use crate::columns::hex;
+use crate::describe::{self, Names, span, target};
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{Patch, Reply};
+use fsu_plan::model::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
+use fsu_plan::wire::checksum::{compute, read_number, write_number};
+use fsu_plan::wire::framer;
+use fsu_plan::wire::inner::{self, Frame, length_value_less};
+use fsu_plan::wire::reason::Reason;
+use fsu_plan::wire::value;
+use fsu_plan::words::count;
 
 /// What a frame's fields are read by.
 #[derive(Clone, Copy, Debug)]
@@ -204,7 +204,7 @@ fn part_of(patch: &Patch, at: usize, bytes: usize) -> Option<Patch> {
 pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Option<usize>) -> Option<CommandView> {
     let fixed = template.data_len_fixed.is_some();
     let readable = || template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
-    let row = |shape: &'a crate::plan::template::KeyShape| shape.table.find(inner::key(shape, frame.raw));
+    let row = |shape: &'a fsu_plan::model::template::KeyShape| shape.table.find(inner::key(shape, frame.raw));
     let has = |number: usize| template.commands.get(number).is_some_and(|command| key_is(template, command, frame));
     let known = readable().find(|shape| match chosen {
         Some(number) => row(shape).is_some_and(|numbers| numbers.contains(&(number as u32))),
@@ -213,7 +213,7 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
     let shape = known.or_else(|| readable().next())?;
     let digits = shape.parts.iter().map(|part| part.len * 2).sum();
     let key = format!("{:0digits$X}", inner::key(shape, frame.raw));
-    let part = |part: &crate::plan::template::KeyPart| {
+    let part = |part: &fsu_plan::model::template::KeyPart| {
         let at = part.at.in_frame(frame.raw.len());
         let value = read_number(&frame.raw[at..at + part.len], part.little);
         let name = describe::key_part_name(template, part);

@@ -1,14 +1,14 @@
 //! The outer frame: its fields, and what is wrong with it.
 
 use super::model::{Fault, Layer, Row};
-use crate::cli::columns::hex;
-use crate::codec::outer::{
+use crate::columns::hex;
+use fsu_plan::model::fleet::{Fsu, FsuId};
+use fsu_plan::wire::outer::{
     CENTER_BYTES, COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEADER, HEARTBEAT_BYTES, OVERHEAD_BYTES,
     RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, TAILER, at, xor,
 };
-use crate::codec::reason::Reason;
-use crate::plan::fleet::{Fsu, FsuId};
-use crate::words::count;
+use fsu_plan::wire::reason::Reason;
+use fsu_plan::words::count;
 
 /// Bytes that P_pLen does not count.
 const UNCOUNTED_BYTES: usize = 35;

@@ -6,14 +6,14 @@
 use super::back::{self, Guess, Weight};
 use super::inner as fields;
 use super::outer::Way;
-use crate::cli::args::TakeAs;
-use crate::codec::framer::{self, Cut};
-use crate::codec::inner::{self, Frame};
-use crate::codec::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
-use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
-use crate::plan::template::{Command, Template};
-use crate::responder::datagram;
-use crate::responder::reply::{Finding, examine};
+use crate::args::TakeAs;
+use fsu_core::responder::datagram;
+use fsu_core::responder::reply::{Finding, examine};
+use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use fsu_plan::model::template::{Command, Template};
+use fsu_plan::wire::framer::{self, Cut};
+use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use std::ops::Range;
 
 /// What was said of the bytes.
@@ -108,7 +108,7 @@ fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
     }
     let begins = |device: &Device| !device.template.start.is_empty() && bytes.starts_with(&device.template.start);
     let may_begin =
-        bytes.first() != Some(&crate::codec::outer::HEADER) && fsu.devices.iter().any(|device| begins(device));
+        bytes.first() != Some(&fsu_plan::wire::outer::HEADER) && fsu.devices.iter().any(|device| begins(device));
     inner < Weight::Command && !may_begin
 }
 

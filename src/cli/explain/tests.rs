@@ -3,14 +3,14 @@
 mod ways;
 
 use super::*;
-use crate::cli::columns::hex;
-use crate::cli::golden;
-use crate::codec::outer::{Head, escape};
-use crate::responder::state::FsuState;
-use crate::responder::{Outgoing, Scratch, Sink, b_interface, stream};
+use crate::columns::hex;
+use crate::golden;
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::{Outgoing, Scratch, Sink, b_interface, stream};
+use fsu_plan::wire::outer::{Head, escape};
 use std::path::Path;
 
-const CONFIG: &str = "tests/golden/explain";
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");
 
 /// The reference exchange (spec b-interface.md): its inner checksum was not computed.
 const SEED: &str = "FF3230323530313235000000000000000000000000000000000000000001012700EE010022007E01008B1026011201173003\
@@ -71,8 +71,8 @@ impl Sink for Sends {
     fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
         self.0.push(bytes.to_vec());
     }
-    fn received(&mut self, _: &[u8], _: Option<crate::codec::reason::Reason>) {}
-    fn note(&mut self, _: crate::codec::reason::Reason, _: &[u8]) {}
+    fn received(&mut self, _: &[u8], _: Option<fsu_plan::wire::reason::Reason>) {}
+    fn note(&mut self, _: fsu_plan::wire::reason::Reason, _: &[u8]) {}
 }
 
 /// What the stage sends for all the bytes at once.

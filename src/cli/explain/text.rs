@@ -1,8 +1,8 @@
 //! An explanation for people.
 
 use super::model::{CommandView, Explanation, Fault, Item, Layer, ReplyView, Row, RuleView};
-use crate::cli::columns::{columns, dump, hex_lines};
-use crate::cli::fleet::count;
+use crate::columns::{columns, dump, hex_lines};
+use crate::fleet::count;
 use std::io::{self, Write};
 
 /// Characters of a value that are shown; JSON has all.

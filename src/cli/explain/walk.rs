@@ -5,18 +5,18 @@ use super::from_fsu::after_ms;
 use super::model::{Item, Verdict};
 use super::outer::{self, Way};
 use super::take::{self, Taken, take};
-use crate::cli::columns::hex;
-use crate::codec::framer::{Cut, Search};
-use crate::codec::inner;
-use crate::codec::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
-use crate::codec::reason::Reason;
-use crate::plan::fault::FsuFaults;
-use crate::plan::fleet::{AMPLIFICATION_MAX, Fsu, Transport};
-use crate::plan::template::Framing;
-use crate::responder::reply::{Verdict as Response, next_of_burst, respond};
-use crate::responder::state::FsuState;
-use crate::responder::stream::Patience;
-use crate::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use crate::columns::hex;
+use fsu_core::responder::reply::{Verdict as Response, next_of_burst, respond};
+use fsu_core::responder::state::FsuState;
+use fsu_core::responder::stream::Patience;
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use fsu_plan::model::fault::FsuFaults;
+use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu, Transport};
+use fsu_plan::model::template::Framing;
+use fsu_plan::wire::framer::{Cut, Search};
+use fsu_plan::wire::inner;
+use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
+use fsu_plan::wire::reason::Reason;
 
 /// An FSU that has heard nothing yet, and what it is told.
 pub(super) struct Walk<'a> {
@@ -276,7 +276,8 @@ impl<'a> Walk<'a> {
     /// Bytes that begin no frame: what keeps them from being one frame of the first device.
     fn garbage(&mut self, bytes: &[u8], offset: usize) -> Item {
         let mut item = item("bytes", offset, bytes);
-        let starts = |device: &std::sync::Arc<crate::plan::fleet::Device>| bytes.starts_with(&device.template.start);
+        let starts =
+            |device: &std::sync::Arc<fsu_plan::model::fleet::Device>| bytes.starts_with(&device.template.start);
         let device = self.fsu.devices.iter().find(|device| starts(device)).or(self.fsu.devices.first());
         let mut raw = Vec::new();
         if let Some(device) = device {
@@ -301,7 +302,7 @@ impl<'a> Walk<'a> {
     /// The beginning of a frame: what it waits for.
     fn partial(&self, rest: &[u8], offset: usize) -> Item {
         let mut item = item("bytes", offset, rest);
-        let waits = |device: &std::sync::Arc<crate::plan::fleet::Device>| {
+        let waits = |device: &std::sync::Arc<fsu_plan::model::fleet::Device>| {
             matches!(Search::default().cut(&device.template, rest, 0), Cut::More)
         };
         let until = self.fsu.devices.iter().find(|device| waits(device)).map(|device| {

@@ -1,11 +1,11 @@
 //! `plan --list`: what there is in a configuration: FSUs, templates, and their commands.
 
 use super::model::DeviceName;
-use crate::cli::columns::columns;
-use crate::cli::describe;
-use crate::cli::summary::Range;
-use crate::plan::fleet::{Device, Fleet, Fsu};
-use crate::plan::template::Template;
+use crate::columns::columns;
+use crate::describe;
+use crate::summary::Range;
+use fsu_plan::model::fleet::{Device, Fleet, Fsu};
+use fsu_plan::model::template::Template;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::{self, Write};
@@ -181,7 +181,7 @@ fn fsu_line(fsu: &Fsu) -> FsuLine {
 }
 
 fn commands(template: &Template, devices: &[&Device]) -> Vec<CommandLine> {
-    let line = |(number, command): (usize, &crate::plan::template::Command)| {
+    let line = |(number, command): (usize, &fsu_plan::model::template::Command)| {
         let rules = || devices.iter().map(|device| device.rules.get(number).map_or(0, |rules| rules.len()));
         CommandLine {
             number: number + 1,

@@ -2,17 +2,17 @@
 //!
 //! `at` counts bytes of the raw frame (before ascii_hex), from its end where it is negative.
 
-use crate::cli::columns::hex;
-use crate::cli::describe::{self, Names};
-use crate::codec::framer;
-use crate::plan::compile::command::key_digits;
-use crate::plan::compile::expr::nearest;
-use crate::plan::fleet::{Device, Fsu, Transport, VerifyChecksum};
-use crate::plan::rule::{Reply, Rule};
-use crate::plan::template::{
+use crate::columns::hex;
+use crate::describe::{self, Names};
+use fsu_plan::compile::command::key_digits;
+use fsu_plan::compile::expr::nearest;
+use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use fsu_plan::model::rule::{Reply, Rule};
+use fsu_plan::model::template::{
     Command, Constant, Encoding, ErrorReply, Field, Framing, KeyPart, KeyShape, LengthField, Template,
 };
-use crate::words::{count, noun};
+use fsu_plan::wire::framer;
+use fsu_plan::words::{count, noun};
 use serde::Serialize;
 use std::collections::BTreeSet;
 

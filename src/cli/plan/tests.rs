@@ -1,7 +1,9 @@
 //! Whole plans, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` writes them anew.
 
 use super::*;
-use crate::cli::golden;
+use crate::golden;
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");
 
 fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
     let args = PlanArgs { config: config.map(Into::into), fsu: Some(fsu.into()), cmd: None, list: false, json };
@@ -11,7 +13,7 @@ fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
 }
 
 fn check(file: &str, fsu: &str) {
-    golden::check(file, &print(Some("tests/golden/explain"), fsu, false));
+    golden::check(file, &print(Some(CONFIG), fsu, false));
 }
 
 #[test]
@@ -23,7 +25,7 @@ fn plans() {
 /// `plan` of the golden configuration; what it writes, or why it does not.
 fn told(fsu: Option<&str>, cmd: Option<&str>, list: bool, json: bool) -> Result<String, String> {
     let [fsu, cmd] = [fsu, cmd].map(|text| text.map(str::to_owned));
-    let args = PlanArgs { config: Some("tests/golden/explain".into()), fsu, cmd, list, json };
+    let args = PlanArgs { config: Some(CONFIG.into()), fsu, cmd, list, json };
     let mut out = Vec::new();
     plan(&args, &mut out).map_err(|error| error.to_string())?;
     Ok(String::from_utf8(out).unwrap())
@@ -68,8 +70,7 @@ fn n19_a_list_of_what_there_is() {
 
 #[test]
 fn an_id_is_shown_where_there_is_one() {
-    let first =
-        |fsu: &str| print(Some("tests/golden/explain"), fsu, false).lines().take(3).map(str::to_owned).collect();
+    let first = |fsu: &str| print(Some(CONFIG), fsu, false).lines().take(3).map(str::to_owned).collect();
     let check = |fsu: &str, expected: [&str; 3]| assert_eq!(Vec::<String>::as_slice(&first(fsu)), expected);
     check("gate", ["fsu gate", "  listens         tcp 127.0.0.1:40102", "  id              3230323530313236"]);
     check("nameless", ["fsu nameless", "  listens         tcp 127.0.0.1:40104", "  connections     at most 1024"]);
@@ -77,7 +78,7 @@ fn an_id_is_shown_where_there_is_one() {
 
 #[test]
 fn json_has_the_same_facts() {
-    let json: serde_json::Value = serde_json::from_str(&print(Some("tests/golden/explain"), "gate", true)).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&print(Some(CONFIG), "gate", true)).unwrap();
     let device = &json["devices"][0];
     assert_eq!(device["framing"], "by the length at [3..5]");
     assert_eq!(device["checksum"]["at"], -3);

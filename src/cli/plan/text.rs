@@ -3,10 +3,10 @@
 use super::model::{
     CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan, ReplyPlan, RulePlan,
 };
-use crate::cli::columns::{columns, dump};
-use crate::cli::describe::span;
-use crate::plan::template::Offset;
-use crate::words::count;
+use crate::columns::{columns, dump};
+use crate::describe::span;
+use fsu_plan::model::template::Offset;
+use fsu_plan::words::count;
 use std::io::{self, Write};
 
 /// Writes all of it.

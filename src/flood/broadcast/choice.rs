@@ -1,10 +1,10 @@
 //! What can be asked of an FSU at once, and what follows each command. Pure.
 
-use crate::client::verify::{Expected, expected};
-use crate::codec::checksum::{read_number, write_number};
-use crate::flood::options::{Options, Pace};
-use crate::flood::profile::{Prepared, Profile};
-use crate::plan::template::{KeyPart, Template};
+use crate::options::{Options, Pace};
+use crate::profile::{Prepared, Profile};
+use fsu_core::client::verify::{Expected, expected};
+use fsu_plan::model::template::{KeyPart, Template};
+use fsu_plan::wire::checksum::{read_number, write_number};
 use std::ops::Range;
 use std::sync::Arc;
 

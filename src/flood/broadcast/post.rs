@@ -1,11 +1,7 @@
 //! A socket, and the datagrams that wait to leave by it.
 
-use crate::responder::Outgoing;
-use crate::responder::about::About;
-use crate::shard::io::Datagram;
-use crate::shard::local::Local;
-use crate::shard::outbox::Outbox;
-use crate::shard::sys::Sender;
+use fsu_net::outbox::{Outbox, To};
+use fsu_net::sys::Sender;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,7 +10,7 @@ use std::os::fd::AsFd;
 #[derive(Debug)]
 pub(super) struct Post {
     pub(super) socket: UdpSocket,
-    outbox: Outbox,
+    outbox: Outbox<To>,
     /// How many of those in it have left.
     sent: usize,
     /// A host told something of a datagram that left.
@@ -29,18 +25,7 @@ impl Post {
 
     /// One datagram more; false: there is no room for it.
     pub(super) fn push(&mut self, peer: SocketAddr, bytes: &[u8]) -> bool {
-        self.outbox.push(
-            Datagram {
-                socket: 0,
-                peer,
-                local: Local::ANY,
-                what: Outgoing::Reply,
-                tries: 0,
-                due_ns: 0,
-                about: About::UNKNOWN,
-            },
-            bytes,
-        )
+        self.outbox.push(To(peer), bytes)
     }
 
     /// It is time to flush.

@@ -2,7 +2,7 @@
 
 use super::flights::NONE;
 use super::{COMPARED_MAX, Judge, Lane, Late, PROMPT_SHARE, Right};
-use crate::flood::expect::Wrong;
+use crate::expect::Wrong;
 
 /// What was found.
 #[derive(Debug)]

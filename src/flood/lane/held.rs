@@ -6,7 +6,7 @@
 
 use super::flights::NONE;
 use super::{COMPARED_MAX, Flight, Gone, Lane};
-use crate::flood::expect::Wrong;
+use crate::expect::Wrong;
 
 /// Replies that a lane holds; past it one counts as unexpected. 48 bytes each, taken as they come.
 pub(super) const HELD_MAX: usize = 4096;

@@ -1,8 +1,8 @@
 //! Whole runs as data: what a server does with each request, and what the columns say then, at any window.
 
 use super::*;
-use crate::flood::account::Account;
-use crate::flood::book::{Book, Seen};
+use crate::account::Account;
+use crate::book::{Book, Seen};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

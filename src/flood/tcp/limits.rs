@@ -2,7 +2,7 @@
 
 use super::super::limits::{options, worker};
 use super::*;
-use crate::flood::options::Options;
+use crate::options::Options;
 use std::net::TcpListener;
 
 /// A request is due on a connection with so many bytes that the mock has not taken: whether it is sent.

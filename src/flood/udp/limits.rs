@@ -2,8 +2,8 @@
 
 use super::super::limits::{options, worker};
 use super::*;
-use crate::flood::options::Options;
-use crate::plan::fleet::Transport;
+use crate::options::Options;
+use fsu_plan::model::fleet::Transport;
 use std::time::Duration;
 
 const SECOND_NS: u64 = 1_000_000_000;

@@ -2,8 +2,8 @@
 
 use crate::config::at::Pos;
 use crate::config::diag::Diags;
-use crate::plan::amplification::{Around, Exchange, exchanges};
-use crate::plan::fleet::{AMPLIFICATION_MAX, Device, Fsu};
+use crate::model::amplification::{Around, Exchange, exchanges};
+use crate::model::fleet::{AMPLIFICATION_MAX, Device, Fsu};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use super::template::raw_at;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
-use crate::plan::template::{
+use crate::model::template::{
     Algorithm, Checksum, Complement, Computed, Encoding, FRAME_BYTES_MAX, Field, Kind, Offset, Special, Template,
 };
 use crate::words::count;
@@ -273,7 +273,7 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
         diags.error(pos, text);
         return;
     }
-    let (from, to) = crate::codec::checksum::span(checksum, raw_len);
+    let (from, to) = crate::wire::checksum::span(checksum, raw_len);
     let each = if checksum.over_wire { 2 * u64::from(b'F') } else { 255 };
     let itself = if special.holds_itself { checksum.at.in_frame(raw_len).min(to)..to } else { to..to };
     let own = itself.len().min(checksum.len);
@@ -350,7 +350,7 @@ fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos)
     let len = plan.raw_len_min();
     // With a place counted from the other end than the rest, the longest frame may tell another thing.
     let longest = if plan.data_len_fixed.is_some() { len } else { FRAME_BYTES_MAX };
-    let span = |len| crate::codec::checksum::span(checksum, len);
+    let span = |len| crate::wire::checksum::span(checksum, len);
     let turned = |len| span(len).0 > span(len).1;
     if turned(len) || turned(longest) {
         diags.error(pos, "the checksum's span ends before it begins");

@@ -1,7 +1,7 @@
 //! Names of the CRC catalogue to algorithms.
 
 use super::expr::nearest;
-use crate::plan::template::Algorithm;
+use crate::model::template::Algorithm;
 use crc::Crc;
 
 macro_rules! catalogue {

@@ -1,6 +1,6 @@
 //! Formats of `datetime()`: strftime's directives, or runs of letters (spec templates.md, Rules).
 
-use crate::plan::rule::{Number, TimeItem};
+use crate::model::rule::{Number, TimeItem};
 
 /// The format of `datetime()` without one.
 const DEFAULT: &str = "yyMMddHHmmss";

@@ -12,7 +12,7 @@ use crate::config::diag::{Diags, Mark};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::config::steps::step;
-use crate::plan::fleet::{Device, Transport, VerifyChecksum};
+use crate::model::fleet::{Device, Transport, VerifyChecksum};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

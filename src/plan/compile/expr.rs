@@ -1,11 +1,11 @@
 //! The language of values: `#{field}#` and `${function(arguments)}$` in the middle of text (spec templates.md, Rules).
 
 use super::datetime;
-use crate::codec::value::notation_bytes_max;
 use crate::config::near;
 use crate::config::steps::step;
-use crate::plan::rule::{Expr, Number, Part, TimeItem};
-use crate::plan::template::{Offset, Slot};
+use crate::model::rule::{Expr, Number, Part, TimeItem};
+use crate::model::template::{Offset, Slot};
+use crate::wire::value::notation_bytes_max;
 
 /// What a value may refer to.
 pub trait Scope {
@@ -231,7 +231,7 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
 
 fn rand(given: &[&str]) -> Option<Part> {
     let &[low, high] = given else { return None };
-    let parse = |text: &str| crate::codec::value::parse_int(text.as_bytes()).ok().and_then(|n| i64::try_from(n).ok());
+    let parse = |text: &str| crate::wire::value::parse_int(text.as_bytes()).ok().and_then(|n| i64::try_from(n).ok());
     let (low, high) = (parse(low)?, parse(high)?);
     (low <= high).then_some(Part::Number { number: Number::Rand(low, high), digits: 1 })
 }

@@ -5,9 +5,9 @@ use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawFaultDelay, RawFaults, RawFaultsAt, RawSysConfig};
 use crate::config::steps::step;
-use crate::plan::fault::{FaultKind, FaultSet, FsuFaults, PIECES_MAX, Scheduled};
-use crate::plan::fleet::{Device, Transport};
-use crate::plan::rule::DELAY_MS_MAX;
+use crate::model::fault::{FaultKind, FaultSet, FsuFaults, PIECES_MAX, Scheduled};
+use crate::model::fleet::{Device, Transport};
+use crate::model::rule::DELAY_MS_MAX;
 use std::collections::HashMap;
 use std::sync::Arc;
 

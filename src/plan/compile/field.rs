@@ -1,13 +1,13 @@
 //! One field: its type, size, byte order, and values in its notation.
 
 use super::expr::{is_dynamic, nearest};
-use crate::codec::value::{self, set_bits};
 use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
 use crate::config::steps::step;
-use crate::plan::template::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot, Template};
+use crate::model::template::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot, Template};
+use crate::wire::value::{self, set_bits};
 use crate::words::count;
 use std::collections::HashMap;
 

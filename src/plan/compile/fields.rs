@@ -4,7 +4,7 @@ use super::field::{Area, split_name};
 use super::reply::ResponseField;
 use crate::config::at::{At, Json};
 use crate::config::steps::step;
-use crate::plan::template::{Command, Field, Offset};
+use crate::model::template::{Command, Field, Offset};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};

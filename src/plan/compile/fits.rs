@@ -2,10 +2,10 @@
 
 use super::expr::number_range;
 use super::reply::{numeric, same_bits};
-use crate::codec::value::{self, Misfit, range};
 use crate::config::de::shown;
-use crate::plan::rule::{Expr, Number, Part, TimeItem};
-use crate::plan::template::{Kind, Slot};
+use crate::model::rule::{Expr, Number, Part, TimeItem};
+use crate::model::template::{Kind, Slot};
+use crate::wire::value::{self, Misfit, range};
 
 /// Can whatever this text becomes be a value of the field? The error goes behind the text. `id_digits`: of `fsuid()`; 0 where
 /// any FSU may be meant.

@@ -3,7 +3,7 @@
 use crate::config::at::At;
 use crate::config::de::shown;
 use crate::config::diag::Diags;
-use crate::plan::fleet::FsuId;
+use crate::model::fleet::FsuId;
 
 /// The bytes of an id; `None` after an error that was told.
 pub(super) fn fsu_id(diags: &mut Diags, raw: &At<String>) -> Option<FsuId> {

@@ -6,7 +6,7 @@ use super::fields::FieldList;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
-use crate::plan::template::{Command, Computed, Count, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot, Template};
+use crate::model::template::{Command, Computed, Count, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot, Template};
 
 /// How a command's `data_frame_length` is read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -40,12 +40,12 @@ pub mod vendor;
 #[cfg(test)]
 mod tests;
 
-use super::fleet::Fleet;
 use crate::config::budget::{PLAN_BYTES_LEAST, PLAN_BYTES_MOST};
 use crate::config::load::Loader;
 use crate::config::near;
 use crate::config::node::Content;
 use crate::config::raw::RawSysConfig;
+use crate::model::fleet::Fleet;
 use std::path::Path;
 
 /// Compiles the configuration whose main file (sys_config.json) this is.

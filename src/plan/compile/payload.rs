@@ -3,8 +3,8 @@
 use crate::config::at::{At, Pos};
 use crate::config::load::Loader;
 use crate::config::raw::RawRules;
-use crate::plan::template::Template;
-use crate::plan::transfer::PAYLOADS_BYTES_MAX;
+use crate::model::template::Template;
+use crate::model::transfer::PAYLOADS_BYTES_MAX;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

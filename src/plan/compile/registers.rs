@@ -8,7 +8,7 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
 use crate::config::steps::step;
-use crate::plan::rule::{Part, REGISTER_BYTES_MAX, Register};
+use crate::model::rule::{Part, REGISTER_BYTES_MAX, Register};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;

@@ -4,7 +4,7 @@ use super::template::TemplateDraft;
 use crate::config::at::{At, Pos};
 use crate::config::load::Loader;
 use crate::config::raw::RawRules;
-use crate::plan::fleet::FsuId;
+use crate::model::fleet::FsuId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 

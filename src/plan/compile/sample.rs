@@ -4,14 +4,14 @@ use super::command::{CommandDraft, DataList};
 use super::expr::{self, Scope};
 use super::reply::Bases;
 use super::{field, fits};
-use crate::codec::checksum::write_number;
-use crate::codec::inner::length_value_less;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
 use crate::config::steps::step;
-use crate::plan::rule::Expr;
-use crate::plan::template::{Command, Computed, Field, KeyPart, Made, Offset, Slot, Template};
+use crate::model::rule::Expr;
+use crate::model::template::{Command, Computed, Field, KeyPart, Made, Offset, Slot, Template};
+use crate::wire::checksum::write_number;
+use crate::wire::inner::length_value_less;
 use std::collections::HashSet;
 
 /// What stands around the data frame of every request: header and tail as they are written, and values of theirs that are made

@@ -10,12 +10,12 @@ mod checksums;
 mod complexity;
 mod effect;
 mod fleet;
-mod frames;
 mod identity;
 mod keys;
 mod limits;
 mod memory;
 mod parsed;
+mod readings;
 mod rule_files;
 mod rules;
 mod templates;
@@ -605,7 +605,7 @@ fn n11_a_length_is_believed_up_to_what_a_command_may_have() {
         let mut loader = Loader::new(Source::Directory);
         let fleet = super::compile(&mut loader, &dir.path().join("sys_config.json"));
         assert!(loader.diags.lines().next().is_none(), "{:?}", loader.diags.lines().collect::<Vec<_>>());
-        crate::codec::framer::longest(&fleet.unwrap().fsus[0].devices[0].template)
+        crate::wire::framer::longest(&fleet.unwrap().fsus[0].devices[0].template)
     };
     assert_eq!(longest(&[]), 256);
     assert_eq!(longest(&[("request_bytes_max", json!(10))]), 10);

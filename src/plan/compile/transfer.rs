@@ -5,12 +5,12 @@ use super::expr::is_dynamic;
 use super::field::{Area, area_key, encode_constant, known, outside, split_name, text};
 use super::fields::{FieldList, Values};
 use super::reply::{self, Bases, HeaderScope, Sources};
-use crate::codec::outer::DATAGRAM_BYTES_MAX;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTransfer};
-use crate::plan::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset, Template};
-use crate::plan::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
+use crate::model::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset, Template};
+use crate::model::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
+use crate::wire::outer::DATAGRAM_BYTES_MAX;
 use crate::words::count;
 use std::sync::Arc;
 
@@ -164,7 +164,7 @@ fn refused(
     plan: &Template,
     accept: &Field,
     commands: &[(Command, CommandDraft)],
-) -> crate::plan::rule::Reply {
+) -> crate::model::rule::Reply {
     let at = |text: &str| At { pos: raw.pos, value: text.to_owned() };
     let mut values: Vec<(At<String>, At<Json>)> = raw.refused.as_ref().map(|map| map.0.clone()).unwrap_or_default();
     for (name, _) in &values {

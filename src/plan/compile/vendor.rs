@@ -9,7 +9,7 @@ use crate::config::diag::{Diag, Diags, Place, Severity};
 use crate::config::load::Loader;
 use crate::config::node::Content;
 use crate::config::raw::{RawVendor, RawVendors};
-use crate::plan::template::Encoding;
+use crate::model::template::Encoding;
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -174,7 +174,7 @@ fn n15_a_saturated_mock_is_judged_by_a_second_run() {
 #[test]
 fn n15_the_script_judges_a_saturated_mock() {
     let out = Tree::new(&[], &json!({}));
-    let script = [env!("CARGO_MANIFEST_DIR"), "/scripts/flood.sh"].concat();
+    let script = [concat!(env!("CARGO_MANIFEST_DIR"), "/../.."), "/scripts/flood.sh"].concat();
     let check = |more: &[&str], files: &[&str], said: &[&str], unsaid: &str| {
         let port = UdpSocket::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port().to_string();
         let mut command = Command::new("bash");

@@ -1,10 +1,10 @@
 //! Frames in either direction, outer and inner, and what they are taken for.
 
 use super::*;
-use crate::cli::args::TakeAs;
-use crate::client::request::{build, finish};
-use crate::plan::compile::compile;
-use crate::plan::fleet::Fleet;
+use crate::args::TakeAs;
+use fsu_core::client::request::{build, finish};
+use fsu_plan::compile::compile;
+use fsu_plan::model::fleet::Fleet;
 use model::ReplyView;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn fleet(transport: &str, commands: &Value, rules: &Value, more: &Value) -> (tem
     write("default.json", rules);
     write("fsu_devices.json", &json!({"device_list": [device("01"), device("02")]}));
     write("sys_config.json", &json!({"fsu_list": [fsu]}));
-    let mut loader = crate::config::load::Loader::new(crate::config::source::Source::Directory);
+    let mut loader = fsu_plan::config::load::Loader::new(fsu_plan::config::source::Source::Directory);
     let fleet = compile(&mut loader, &dir.path().join("sys_config.json"));
     assert!(!loader.diags.has_errors(), "{:?}", loader.diags.lines().collect::<Vec<_>>());
     (dir, fleet.unwrap())
@@ -151,7 +151,7 @@ fn n17_rtn_flags_that_centres_send_are_those_of_requests() {
     let taken_for = |fleet: &Fleet| explained(&fleet.fsus[0], Said::default(), &outer).0.taken_for.concat();
     // The FSU's id stands where a request has it.
     assert!(taken_for(&fleet).ends_with("(a request)"));
-    fleet.fsus[0].accept_rtn_flags = crate::plan::fleet::RtnFlags::new(&[0xEE, 0]).unwrap();
+    fleet.fsus[0].accept_rtn_flags = fsu_plan::model::fleet::RtnFlags::new(&[0xEE, 0]).unwrap();
     assert!(taken_for(&fleet).ends_with("(a request)"));
     let reply = hex::decode(&explained(&fleet.fsus[0], Said::default(), &outer).0.replies[0]).unwrap();
     let (all, text) = explained(&fleet.fsus[0], Said::default(), &reply);

@@ -1,0 +1,139 @@
+//! What the plan says that the payload of a command should have been.
+
+use super::exchange::Follows;
+use super::request::entry;
+use crate::responder::reply::matching;
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{Patch, Reply};
+use fsu_plan::model::template::{ErrorReply, Offset, Template};
+use fsu_plan::model::transfer::Payload;
+use fsu_plan::wire::inner::Frame;
+use std::sync::Arc;
+
+/// What should come after the answer.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// No data.
+    Nothing,
+    /// One of these (a `cycle` has several).
+    OneOf(Vec<Arc<[u8]>>),
+    /// Built when it is sent: one of these, as far as it is known before.
+    Built(Vec<Known>),
+    /// The plan does not say.
+    Unknown,
+}
+
+/// Data that a rule builds: what does not depend on the mock's clock, generators and registers is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// All bytes; those that are not known are 00.
+    bytes: Vec<u8>,
+    /// Which are known.
+    known: Vec<bool>,
+}
+
+impl Known {
+    /// The data frame of a reply that answers this raw request.
+    fn new(template: &Template, reply: &Reply, request: &[u8]) -> Self {
+        let Self { bytes, known } = Self::frame(template, reply, request);
+        let data = template.left_len..template.left_len + reply.data_len;
+        let bytes = bytes.get(data.clone()).unwrap_or_default().to_vec();
+        Self { known: known.get(data).unwrap_or_default().to_vec(), bytes }
+    }
+
+    /// The whole raw reply, but for its checksum.
+    fn frame(template: &Template, reply: &Reply, request: &[u8]) -> Self {
+        let mut bytes = reply.frame.to_vec();
+        let mut known = vec![true; bytes.len()];
+        // The number of the request is another one each time it is sent, and so is its checksum.
+        let place = |at: Offset, len: usize| at.in_frame(request.len())..at.in_frame(request.len()) + len;
+        let sn = template.transfer.as_ref().map(|transfer| place(transfer.sn.at, transfer.sn.len));
+        let sum = template.checksum.as_ref().map(|checksum| place(checksum.at, checksum.len));
+        let varies = |at: usize| [&sn, &sum].into_iter().flatten().any(|range| range.contains(&at));
+        for patch in &reply.patches {
+            let (to, len, copied) = match patch {
+                Patch::Copy { from, to, len } => (*to, *len, Some((from.in_frame(request.len()), false))),
+                Patch::CopyReversed { from, to, len } => (*to, *len, Some((from.in_frame(request.len()), true))),
+                Patch::Number { to, len, .. } => (*to, *len, None),
+                Patch::Text { to, slot, .. } => (*to, slot.len, None),
+            };
+            for at in 0..len {
+                let from = copied.map(|(from, reversed)| from + if reversed { len - 1 - at } else { at });
+                let byte = from.filter(|&from| !varies(from)).and_then(|from| request.get(from)).copied();
+                if let (Some(to), Some(is_known)) = (bytes.get_mut(to + at), known.get_mut(to + at)) {
+                    (*to, *is_known) = (byte.unwrap_or(0), byte.is_some());
+                }
+            }
+        }
+        if let Some(checksum) = &template.checksum {
+            let at = checksum.at.in_frame(bytes.len());
+            known.iter_mut().skip(at).take(checksum.len).for_each(|known| *known = false);
+        }
+        Self { bytes, known }
+    }
+
+    fn holds(&self, payload: &[u8]) -> bool {
+        let all = payload.iter().zip(&self.bytes).zip(&self.known);
+        payload.len() == self.bytes.len() && all.into_iter().all(|((is, should), known)| !known || is == should)
+    }
+}
+
+/// Which of the template's replies to wrong requests this raw answer is; `None` also where the rules answer alike.
+pub fn error_reply(device: &Device, command: usize, request: &[u8], answer: &[u8]) -> Option<ErrorReply> {
+    let template = &*device.template;
+    let is = |reply: &Arc<Reply>| Known::frame(template, reply, request).holds(answer);
+    let data_len = request.len().saturating_sub(template.left_len + template.tail_len);
+    let frame = Frame { raw: request, wire: request, data_len };
+    let rule = matching(device, command, &frame).filter(|_| entry(template, request) == Some(command));
+    if rule.is_some_and(|(_, rule)| rule.replies.iter().any(is)) {
+        return None;
+    }
+    ErrorReply::ALL.into_iter().find(|&which| template.errors[which as usize].as_ref().is_some_and(is))
+}
+
+/// What the rules of a device say of this raw request.
+pub fn expected(device: &Device, command: usize, raw: &[u8]) -> Expected {
+    let around = device.template.left_len + device.template.tail_len;
+    let frame = Frame { raw, wire: raw, data_len: raw.len().saturating_sub(around) };
+    let Some((_, rule)) = matching(device, command, &frame) else { return Expected::Unknown };
+    let mut payloads = Vec::new();
+    let mut built = Vec::new();
+    for reply in &rule.replies {
+        match &reply.payload {
+            Payload::None => {}
+            Payload::Static(bytes) => payloads.push(bytes.clone()),
+            Payload::Built => built.push(Known::new(&device.template, reply, raw)),
+        }
+    }
+    let all = rule.replies.len();
+    if built.is_empty() && payloads.is_empty() {
+        Expected::Nothing
+    } else if payloads.len() == all {
+        Expected::OneOf(payloads)
+    } else if built.len() == all {
+        Expected::Built(built)
+    } else {
+        Expected::Unknown
+    }
+}
+
+impl Expected {
+    /// Whether data is to be waited for.
+    pub fn follows(&self) -> Follows {
+        match self {
+            Self::Nothing => Follows::Nothing,
+            Self::OneOf(_) | Self::Built(_) => Follows::Data,
+            Self::Unknown => Follows::Unknown,
+        }
+    }
+
+    /// Is this payload as it should be? `None`: nobody can tell.
+    pub fn holds(&self, payload: &[u8]) -> Option<bool> {
+        match self {
+            Self::Nothing => Some(payload.is_empty()),
+            Self::OneOf(all) => Some(all.iter().any(|bytes| **bytes == *payload)),
+            Self::Built(all) => Some(all.iter().any(|known| known.holds(payload))),
+            Self::Unknown => None,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One datagram of the B interface (spec b-interface.md, What the FSU does with a frame).
+//!
+//! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
+//! a reply, `silent`, `heartbeats_received`, a drop by reason or a fault that leaves it unanswered. A burst is more replies.
+
+#[cfg(test)]
+mod tests;
+
+use super::about::About;
+use super::build::on_wire;
+use super::faults;
+use super::reply::{Verdict, next_of_burst, respond};
+use super::state::FsuState;
+use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_plan::model::fault::Kinds;
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::wire::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
+use fsu_plan::wire::reason::Reason;
+use std::sync::Arc;
+
+/// P_subDevType of an FSU's heartbeat.
+const HEARTBEAT_SUB_DEV_TYPE: u8 = 0x01;
+
+/// Answers a datagram. Replies go to the sender, in the order of the frames.
+pub fn on_datagram(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    datagram: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Heard {
+    let mut heard = Heard::default();
+    if datagram.is_empty() {
+        state.counters.received += 1;
+        let about = drop_frame(state, sink, Reason::OuterShort, datagram);
+        sink.understood(about, datagram);
+        return heard;
+    }
+    // Taken out, so that a request may stand in it while the rest of the scratch is written.
+    let mut unescaped = std::mem::take(&mut scratch.outer);
+    for item in Frames::new(datagram) {
+        state.counters.received += 1;
+        let frame = match item {
+            Ok(frame) => frame,
+            Err(bad) => {
+                let about = drop_frame(state, sink, bad.reason, bad.bytes);
+                sink.understood(about, bad.bytes);
+                continue;
+            }
+        };
+        let about = match frame.plain(&mut unescaped).and_then(|plain| Down::new_accepted(plain, fsu.accept_rtn_flags))
+        {
+            Ok(down) => on_frame(run, fsu, state, &down, frame.bytes, moment, scratch, sink, &mut heard),
+            Err(reason) => drop_frame(state, sink, reason, frame.bytes),
+        };
+        sink.understood(about, frame.bytes);
+    }
+    scratch.outer = unescaped;
+    heard
+}
+
+/// Writes the FSU's heartbeat, as it goes on the wire, over whatever `out` holds.
+pub fn heartbeat(fsu: &Fsu, out: &mut Vec<u8>) {
+    let sub_dev_addr = fsu.devices.first().map_or(0, |device| device.sub_dev_addr);
+    // A frame without data is never too long.
+    let _ = Head::heartbeat(&fsu.id.bytes, HEARTBEAT_SUB_DEV_TYPE, sub_dev_addr).build(None, out);
+    escape_in_place(out);
+}
+
+#[inline]
+fn on_frame(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    down: &Down<'_>,
+    wire: &[u8],
+    moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+    heard: &mut Heard,
+) -> About {
+    if down.p_len_big || down.data_len_big {
+        state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
+    }
+    // An FSU's heartbeat is none of a centre's, even where its bytes read as this FSU's id.
+    if (*down.dest != fsu.id.bytes && !fsu.accept_any_id) || down.is_fsu_beat {
+        return drop_frame(state, sink, Reason::WrongFsu, wire);
+    }
+    heard.valid = true;
+    let data = match down.comm {
+        Comm::Through(data) => data,
+        Comm::Heartbeat => {
+            state.counters.heartbeats_received += 1;
+            if fsu.heartbeat_reply {
+                heartbeat(fsu, &mut scratch.escaped);
+                sink.about(About::HEARTBEAT);
+                sink.send(Outgoing::Heartbeat, moment.arrived_ns, &scratch.escaped);
+            }
+            return About::HEARTBEAT;
+        }
+    };
+    let Some(device) = device(fsu, down.sub_dev_type, down.sub_dev_addr) else {
+        return drop_frame(state, sink, Reason::UnknownDevice, wire);
+    };
+    match respond(run, fsu, device, state, data, moment, scratch) {
+        Verdict::Reply { due_ns } => {
+            let (mut next, mut why) = (Some(due_ns), None);
+            while let Some(due_ns) = next {
+                sink.about(scratch.about);
+                let sent = if scratch.drawn.is_clean() {
+                    send(fsu, device, down, due_ns, scratch, sink)
+                } else {
+                    send_faulty(fsu, device, down, due_ns, state, scratch, sink)
+                };
+                if let Err(reason) = sent {
+                    drop_frame(state, sink, reason, wire);
+                    why = Some(reason);
+                }
+                next = next_of_burst(run, fsu, device, state, data, moment, scratch);
+            }
+            if why.is_some() {
+                scratch.about.why = why;
+            }
+        }
+        Verdict::Silent => {}
+        // Counted there.
+        Verdict::Dropped(reason) => sink.note(reason, wire),
+    }
+    scratch.about
+}
+
+/// Sends the reply in the scratch in an outer frame.
+#[inline]
+fn send(
+    fsu: &Fsu,
+    device: usize,
+    down: &Down<'_>,
+    due_ns: i64,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let Scratch { reply, wire, framed, escaped, .. } = scratch;
+    let reply = on_wire(&fsu.devices[device].template, reply, wire);
+    Head::reply(&fsu.id.bytes, down).build(Some(reply), framed)?;
+    let datagram = escape(framed, escaped);
+    if datagram.len() > DATAGRAM_BYTES_MAX {
+        return Err(Reason::TooLong);
+    }
+    sink.send(Outgoing::Reply, due_ns, datagram);
+    Ok(())
+}
+
+/// The same with the faults that were drawn for it.
+#[cold]
+fn send_faulty(
+    fsu: &Fsu,
+    device: usize,
+    down: &Down<'_>,
+    due_ns: i64,
+    state: &mut FsuState,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    let Scratch { reply: raw, wire, framed, escaped, drawn, .. } = scratch;
+    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
+        return Ok(());
+    }
+    let mut done = Kinds::NONE;
+    faults::bytes::inner(&fsu.devices[device].template, drawn, false, raw, wire, &mut done);
+    Head::reply(&fsu.id.bytes, down).build(Some(wire), framed)?;
+    faults::bytes::outer(drawn, framed, &mut done);
+    let len = escape(framed, escaped).len();
+    if len > DATAGRAM_BYTES_MAX {
+        return Err(Reason::TooLong);
+    }
+    // Without anything to escape the datagram stands where it was framed.
+    let datagram = if len == framed.len() { framed } else { escaped };
+    faults::bytes::last(drawn, datagram, &mut done);
+    faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, &mut done, sink);
+    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    Ok(())
+}
+
+/// The device with that type and address; else the FSU's only one.
+#[inline]
+pub fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
+    let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;
+    fsu.devices.iter().position(has_it).or_else(|| (fsu.devices.len() == 1).then_some(0))
+}
+
+#[cold]
+fn drop_frame(state: &mut FsuState, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) -> About {
+    state.counters.drop(reason);
+    sink.note(reason, bytes);
+    About::dropped(reason)
+}

@@ -1,0 +1,268 @@
+//! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
+
+use super::random::Dice;
+use super::state::DeviceState;
+use fsu_plan::model::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use fsu_plan::model::template::{Encoding, Kind, Slot, Template};
+use fsu_plan::model::transfer::Payload;
+use fsu_plan::wire::checksum::{compute, write_number};
+use fsu_plan::wire::civil::{Calendar, Civil, Now};
+use fsu_plan::wire::inner::{encode_hex, encode_wire, length_value_less};
+use fsu_plan::wire::value;
+
+/// What the functions of a value may read.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The request's raw frame.
+    pub request: &'a [u8],
+    /// The device's memory, where it has one. Not its registers: where they are is read only where they are asked for, because with
+    /// thousands of FSUs that is a miss.
+    pub memory: Option<&'a DeviceState>,
+    /// `${fsuid()}$`
+    pub id_hex: &'a str,
+    /// `${seq()}$`
+    pub seq: u64,
+    /// When the reply is due.
+    pub due: Now,
+    /// Takes that apart.
+    pub calendar: &'a mut Calendar,
+    /// The message's generator.
+    pub dice: &'a mut Dice,
+}
+
+impl Inputs<'_> {
+    #[inline]
+    fn civil(&mut self) -> Civil {
+        self.calendar.at(self.due)
+    }
+
+    fn number(&mut self, number: Number) -> i64 {
+        match number {
+            Number::Seq => self.seq as i64,
+            Number::Rand(low, high) => self.dice.rng().i64(low..=high),
+            _ => {
+                let civil = self.civil();
+                let week = i64::from(civil.weekday);
+                match number {
+                    Number::Year2 => civil.year.rem_euclid(100),
+                    Number::Year4 => civil.year,
+                    Number::Month => i64::from(civil.month),
+                    Number::Day => i64::from(civil.day),
+                    Number::Week1 => {
+                        if week == 0 {
+                            7
+                        } else {
+                            week
+                        }
+                    }
+                    Number::Week0 => week,
+                    Number::Hour => i64::from(civil.hour),
+                    Number::Minute => i64::from(civil.minute),
+                    Number::Second => i64::from(civil.second),
+                    Number::PackedDate => {
+                        (civil.year - 2000).rem_euclid(128) * 512 + i64::from(civil.month) * 32 + i64::from(civil.day)
+                    }
+                    Number::PackedTime => {
+                        i64::from(civil.hour) * 2048 + i64::from(civil.minute) * 32 + i64::from(civil.second / 2)
+                    }
+                    Number::Seq | Number::Rand(..) => 0,
+                }
+            }
+        }
+    }
+}
+
+/// Appends `value` in decimal with at least `digits` digits.
+fn push_decimal(value: i64, digits: u8, out: &mut Vec<u8>) {
+    if value < 0 {
+        out.push(b'-');
+    }
+    let mut text = [b'0'; 20];
+    let mut rest = value.unsigned_abs();
+    let mut at = text.len();
+    while rest > 0 {
+        at -= 1;
+        text[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let wanted = text.len() - usize::from(digits).clamp(1, text.len());
+    out.extend_from_slice(&text[at.min(wanted)..]);
+}
+
+/// Appends the text of a value.
+pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
+    for part in &expr.parts {
+        match part {
+            Part::Literal(text) => out.extend_from_slice(text.as_bytes()),
+            Part::Field { at, slot } => {
+                let at = at.in_frame(inputs.request.len());
+                let bytes = inputs.request.get(at..).and_then(|rest| rest.get(..slot.len));
+                value::decode_into(slot, bytes.unwrap_or_default(), out);
+            }
+            Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
+            Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
+            Part::Datetime(items) => {
+                for item in items {
+                    match item {
+                        TimeItem::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                        TimeItem::Number(number, digits) => push_decimal(inputs.number(*number), *digits, out),
+                        TimeItem::Millis => push_decimal(i64::from(inputs.civil().millisecond), 3, out),
+                        TimeItem::DayOfYear => push_decimal(i64::from(inputs.civil().day_of_year), 3, out),
+                    }
+                }
+            }
+            Part::FsuId => out.extend_from_slice(inputs.id_hex.as_bytes()),
+            Part::Choice(choices) => {
+                let choice = inputs.dice.rng().usize(..choices.len().max(1));
+                out.extend_from_slice(choices.get(choice).map(|text| text.as_bytes()).unwrap_or_default());
+            }
+            Part::Register(register) => {
+                let text = inputs.memory.and_then(|memory| memory.registers.get(*register as usize));
+                out.extend_from_slice(text.map(Vec::as_slice).unwrap_or_default());
+            }
+        }
+    }
+}
+
+/// Copies a field: most are so short that a call costs more than the copy.
+#[inline]
+fn copy(from: &[u8], to: &mut [u8]) {
+    match (from, &mut *to) {
+        ([from], [to]) => *to = *from,
+        ([a, b], [to_a, to_b]) => (*to_a, *to_b) = (*a, *b),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten; the latter only where the template
+/// encodes: see [`on_wire`]). A data frame that is to travel by itself ([`Payload::Built`]) is left in `text_scratch`.
+///
+/// Returns how many values did not fit their field; such a field keeps what the template gives it.
+pub fn build(
+    template: &Template,
+    reply: &Reply,
+    inputs: &mut Inputs<'_>,
+    frame: &mut Vec<u8>,
+    wire: &mut Vec<u8>,
+    text_scratch: &mut Vec<u8>,
+) -> u64 {
+    frame.resize(reply.frame.len(), 0);
+    reply.frame.write(frame);
+    let request = inputs.request;
+    let mut misfits = 0;
+    for patch in &reply.patches {
+        match patch {
+            Patch::Copy { from, to, len } => {
+                let from = from.in_frame(request.len());
+                copy(&request[from..from + *len], &mut frame[*to..*to + *len]);
+            }
+            Patch::CopyReversed { from, to, len } => {
+                let from = from.in_frame(request.len());
+                let bytes = request[from..from + *len].iter().rev();
+                frame[*to..*to + *len].iter_mut().zip(bytes).for_each(|(out, byte)| *out = *byte);
+            }
+            Patch::Number { number, to, len, form } => {
+                let number = inputs.number(*number);
+                let out = &mut frame[*to..*to + *len];
+                match form {
+                    Form::Bcd | Form::BcdLittle => {
+                        value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
+                    }
+                    Form::BcdPadded { little, right, padding } => {
+                        let slot =
+                            Slot { kind: Kind::Bcd, len: *len, little: *little, right: *right, padding: *padding };
+                        value::write_bcd_padded(number.unsigned_abs(), &slot, out);
+                    }
+                    Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
+                }
+            }
+            Patch::Text { value: expr, to, slot } => {
+                text_scratch.clear();
+                text(expr, inputs, text_scratch);
+                // Nothing but a register that was never set: the field's own value stands.
+                if text_scratch.is_empty() {
+                    continue;
+                }
+                let span = *to..*to + slot.len;
+                if value::encode(slot, text_scratch, &mut frame[span.clone()]).is_err() {
+                    reply.frame.write_part(span.clone(), &mut frame[span]);
+                    misfits += 1;
+                }
+            }
+        }
+    }
+    if is_refusal(template, reply, frame) {
+        let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
+        empty(template, reply, padding, frame);
+    } else if let Payload::Built = reply.payload {
+        text_scratch.clear();
+        text_scratch.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
+        empty(template, reply, 0, frame);
+    }
+    finish(template, frame, wire);
+    misfits
+}
+
+/// Does the reply's frame, with its data or emptied, tell that it carries none?
+#[inline]
+pub(super) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bool {
+    reply.refusal.as_ref().is_some_and(|refusal| {
+        // The tail has moved with the data.
+        let moved = if refusal.at < template.left_len { 0 } else { reply.frame.len() - frame.len() };
+        let value = &frame[refusal.at - moved..refusal.at - moved + refusal.len];
+        !refusal.ok.iter().any(|ok| **ok == *value)
+    })
+}
+
+/// Empties the data frame; where all frames have one size, the padding fills it.
+fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
+    let data = template.left_len..template.left_len + reply.data_len;
+    if template.data_len_fixed.is_some() {
+        frame[data].fill(padding);
+    } else {
+        frame.drain(data);
+        for field in &template.lengths {
+            let at = field.at.in_frame(frame.len());
+            write_number(length_value_less(field, 0, reply.less), field.little, &mut frame[at..at + field.len]);
+        }
+    }
+}
+
+/// Writes the checksum, and the wire bytes where the template encodes.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub(super) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
+    if let Some(checksum) = &template.checksum {
+        if checksum.over_wire {
+            wire.clear();
+            encode_wire(template, frame, wire);
+        }
+        let value = compute(checksum, template, frame, wire);
+        let at = checksum.at.in_frame(frame.len());
+        write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
+    }
+    if template.encoding == Encoding::AsciiHex {
+        wire.clear();
+        encode_wire(template, frame, wire);
+    }
+}
+
+/// The wire bytes of what [`build`] built.
+#[inline]
+pub fn on_wire<'a>(template: &Template, frame: &'a [u8], wire: &'a [u8]) -> &'a [u8] {
+    match template.encoding {
+        Encoding::Binary => frame,
+        Encoding::AsciiHex => wire,
+    }
+}
+
+/// Sets a register to a text.
+pub fn set_register(device: &mut DeviceState, register: u32, text: &[u8]) {
+    if let Some(slot) = device.registers.get_mut(register as usize) {
+        slot.clear();
+        slot.extend_from_slice(text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

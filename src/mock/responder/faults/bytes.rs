@@ -1,0 +1,131 @@
+//! What faults do to a reply's bytes. Each function tells what it has done: a reply without a checksum cannot get a
+//! wrong one.
+
+use super::Drawn;
+use crate::responder::build::finish;
+use fastrand::Rng;
+use fsu_plan::model::fault::{FaultKind, Kinds};
+use fsu_plan::model::template::{KeyPart, KeyShape, Template};
+use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::inner::encode_wire;
+
+/// On the inner frame: `wrong_type`, `bad_checksum` and, where no outer frame follows (`alone`), `corrupt`. Its wire bytes are
+/// written over whatever `wire` holds.
+pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
+    if !drawn.made.has(FaultKind::Garbage) {
+        inner_raw(template, drawn, alone, raw, wire, done);
+    }
+    wire.clear();
+    encode_wire(template, raw, wire);
+}
+
+fn inner_raw(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
+    if drawn.made.has(FaultKind::WrongType) && wrong_type(template, drawn, raw) {
+        finish(template, raw, wire);
+        done.add(FaultKind::WrongType);
+    }
+    if drawn.made.has(FaultKind::BadChecksum)
+        && let Some(checksum) = &template.checksum
+    {
+        let at = checksum.at.in_frame(raw.len());
+        if let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
+            // All bits: no single flipped bit makes it right again.
+            for byte in bytes {
+                *byte = !*byte;
+            }
+            done.add(FaultKind::BadChecksum);
+        }
+    }
+    if alone && drawn.made.has(FaultKind::Corrupt) {
+        let (start, end) = (template.start.len(), raw.len().saturating_sub(template.end.len()));
+        if let Some(bytes) = raw.get_mut(start..end)
+            && flip(bytes, drawn.how(FaultKind::Corrupt))
+        {
+            done.add(FaultKind::Corrupt);
+        }
+    }
+}
+
+/// On the outer frame before it is escaped: `bad_verify`, `corrupt` between P_header and P_tailer.
+pub fn outer(drawn: &Drawn, framed: &mut [u8], done: &mut Kinds) {
+    let len = framed.len();
+    if drawn.made.has(FaultKind::Garbage) || len < 4 {
+        return;
+    }
+    if drawn.made.has(FaultKind::BadVerify) {
+        framed[len - 2] = !framed[len - 2];
+        done.add(FaultKind::BadVerify);
+    }
+    if drawn.made.has(FaultKind::Corrupt) && flip(&mut framed[1..len - 1], drawn.how(FaultKind::Corrupt)) {
+        done.add(FaultKind::Corrupt);
+    }
+}
+
+/// On the bytes as they would go on the wire: `garbage`, or else `truncate`.
+pub fn last(drawn: &Drawn, bytes: &mut Vec<u8>, done: &mut Kinds) {
+    if drawn.made.has(FaultKind::Garbage) {
+        Rng::with_seed(drawn.how(FaultKind::Garbage)).fill(bytes);
+        done.add(FaultKind::Garbage);
+    } else if drawn.made.has(FaultKind::Truncate) && bytes.len() > 1 {
+        let kept = 1 + drawn.how(FaultKind::Truncate) % (bytes.len() as u64 - 1);
+        bytes.truncate(kept as usize);
+        done.add(FaultKind::Truncate);
+    }
+}
+
+/// Flips one bit; false where there is none.
+fn flip(bytes: &mut [u8], how: u64) -> bool {
+    if bytes.is_empty() {
+        return false;
+    }
+    let bit = (how % (bytes.len() as u64 * 8)) as usize;
+    bytes[bit / 8] ^= 0x80 >> (bit % 8);
+    true
+}
+
+/// Writes another command's key where the reply carries its own; false where it carries none, or there is no other.
+fn wrong_type(template: &Template, drawn: &Drawn, raw: &mut [u8]) -> bool {
+    let Some(command) = template.commands.get(drawn.command) else { return false };
+    let has_it = |shape: &&KeyShape| shape.table.find(command.key).is_some();
+    let Some(shape) = template.keys.iter().find(has_it) else { return false };
+    let others = shape.table.len() as u64;
+    let first = drawn.how(FaultKind::WrongType) % others.max(1);
+    // A key may differ in a part that the reply does not carry: the next one is tried then.
+    (0..others).any(|step| {
+        let (key, _) = shape.table[((first + step) % others) as usize];
+        key != command.key && write_key(template, drawn.command, shape, key, raw)
+    })
+}
+
+/// Writes those parts of a key that the reply carries; true when that changed the frame.
+fn write_key(template: &Template, command: usize, shape: &KeyShape, mut key: u128, raw: &mut [u8]) -> bool {
+    let mut changed = false;
+    for part in shape.parts.iter().rev() {
+        let value = (key & ((1 << (8 * part.len)) - 1)) as u64;
+        key >>= 8 * part.len;
+        let Some(at) = place_in_reply(template, command, part, raw.len()) else { continue };
+        let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..part.len)) else { continue };
+        let mut new = [0; 8];
+        let Some(new) = new.get_mut(..part.len) else { continue };
+        write_number(value, part.little, new);
+        changed |= bytes != new;
+        bytes.copy_from_slice(new);
+    }
+    changed
+}
+
+/// Where the reply carries a part of the key: in header and tail where the request does, in the data frame where it has a
+/// field of the same name and size.
+fn place_in_reply(template: &Template, command: usize, part: &KeyPart, raw_len: usize) -> Option<usize> {
+    let at = part.at.0;
+    if at < 0 || (at as usize) < template.left_len {
+        return Some(part.at.in_frame(raw_len));
+    }
+    let command = template.commands.get(command)?;
+    let asked = command.request.iter().flatten().find(|field| field.at == part.at && field.slot.len == part.len)?;
+    let same = |field: &&fsu_plan::model::template::Field| field.name == asked.name && field.slot.len == part.len;
+    command.response.iter().find(same).map(|field| field.at.in_frame(raw_len))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! How a reply with faults goes out, and what is told of it.
+
+use super::Drawn;
+use crate::responder::state::Counters;
+use crate::responder::{Cut, NS_PER_MS, Outgoing, Sink};
+use fsu_plan::model::fault::{FaultKind, Kinds, Place};
+
+/// Whether nothing is to be sent; told of then.
+///
+/// On a connection that was cut before, that is what leaves this request unanswered, too.
+pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut impl Sink) -> bool {
+    let muted = if drawn.may_mute { sink.muted() } else { None };
+    let cut = |kind| drawn.made.has(kind).then_some(kind);
+    let lost = muted
+        .or_else(|| cut(FaultKind::Reset))
+        .or_else(|| cut(FaultKind::Stall))
+        .or_else(|| cut(FaultKind::HalfClose))
+        .or_else(|| cut(FaultKind::Drop));
+    let Some(kind) = lost else { return false };
+    let how = match kind {
+        FaultKind::Reset => Some(Cut::Reset),
+        FaultKind::Stall => Some(Cut::Stall),
+        FaultKind::HalfClose => Some(Cut::HalfClose),
+        _ => None,
+    };
+    if let (None, Some(how)) = (muted, how) {
+        sink.cut(how, due_ns);
+    }
+    tell_one(kind, drawn.place, counters, sink);
+    true
+}
+
+/// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`. What is more than may be sent to another host is not sent,
+/// and no fault either: it is counted as that.
+pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
+    let rooms = sink.room_bytes() / bytes.len().max(1);
+    let due_ns = due_ns.saturating_add(later_ns(drawn, done)).saturating_add(held_ns(drawn, done));
+    let copies = copies(drawn, done);
+    match rooms {
+        0 => *done = Kinds::NONE,
+        1 => done.remove(FaultKind::Duplicate),
+        _ => {}
+    }
+    sink.faulted(*done);
+    for _ in 0..copies {
+        sink.send(what, due_ns, bytes);
+    }
+}
+
+/// Sends one reply on a connection; the earliest moment for the next one. That is not before this one, but for a reply
+/// that is held back.
+pub fn stream(drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) -> i64 {
+    let mut due_ns = due_ns.saturating_add(later_ns(drawn, done));
+    let held_ns = held_ns(drawn, done);
+    if drawn.made.has(FaultKind::Reorder) {
+        let free_ns = due_ns;
+        due_ns = due_ns.saturating_add(held_ns);
+        let copies = copies(drawn, done);
+        sink.faulted(*done);
+        for _ in 0..copies {
+            sink.send_apart(due_ns, bytes);
+        }
+        return free_ns;
+    }
+    let copies = copies(drawn, done);
+    for copy in 0..copies {
+        let pieces = drawn.set.split_pieces.min(bytes.len().try_into().unwrap_or(u32::MAX));
+        if copy == 0 && drawn.made.has(FaultKind::Split) && pieces > 1 {
+            done.add(FaultKind::Split);
+            sink.faulted(*done);
+            due_ns = in_pieces(pieces, drawn.set.split_gap_ms, due_ns, bytes, sink);
+        } else {
+            sink.faulted(*done);
+            sink.send(Outgoing::Reply, due_ns, bytes);
+        }
+    }
+    due_ns
+}
+
+/// Pieces of the same size, but for what does not divide; when the last one is due.
+fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
+    let bound = |piece: u32| (bytes.len() as u64 * u64::from(piece) / u64::from(pieces)) as usize;
+    let due = |piece: u32| due_ns.saturating_add(ns(u64::from(piece).saturating_mul(gap_ms)));
+    for piece in 0..pieces {
+        let part = &bytes[bound(piece)..bound(piece + 1)];
+        if piece + 1 < pieces {
+            sink.send_piece(due(piece), part);
+        } else {
+            sink.send(Outgoing::Reply, due(piece), part);
+        }
+    }
+    due(pieces - 1)
+}
+
+fn copies(drawn: &Drawn, done: &mut Kinds) -> usize {
+    if drawn.made.has(FaultKind::Duplicate) {
+        done.add(FaultKind::Duplicate);
+        return 2;
+    }
+    1
+}
+
+fn later_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
+    if !drawn.made.has(FaultKind::ExtraDelay) {
+        return 0;
+    }
+    done.add(FaultKind::ExtraDelay);
+    ns(drawn.set.extra_delay_ms)
+}
+
+fn held_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
+    if !drawn.made.has(FaultKind::Reorder) {
+        return 0;
+    }
+    done.add(FaultKind::Reorder);
+    ns(drawn.set.reorder_ms)
+}
+
+/// Milliseconds in nanoseconds.
+fn ns(ms: u64) -> i64 {
+    i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS)
+}
+
+/// Counts what was done to a reply, and tells of it.
+pub fn tell(drawn: &Drawn, done: Kinds, counters: &mut Counters, sink: &mut impl Sink) {
+    for kind in done.iter() {
+        tell_one(kind, drawn.place, counters, sink);
+    }
+}
+
+fn tell_one(kind: FaultKind, place: Place, counters: &mut Counters, sink: &mut impl Sink) {
+    counters.faults[kind as usize] += 1;
+    sink.fault(kind, place);
+}

@@ -1,0 +1,230 @@
+//! The bytes of a TCP connection (spec b-interface.md, TCP): cut into frames, each answered by the device it fits.
+//!
+//! Counting: a frame is one `received` and then exactly one of a reply, `silent`, a drop by reason or a fault that leaves
+//! it unanswered; a burst is more replies. A byte that
+//! begins no frame is one [`Reason::Garbage`].
+
+mod hunt;
+#[cfg(test)]
+mod tests;
+
+pub use hunt::{Patience, Progress};
+
+use super::about::About;
+use super::faults;
+use super::reply::{Verdict, next_of_burst, respond, respond_to};
+use super::state::FsuState;
+use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_plan::model::fault::Kinds;
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::wire::framer::{self, Search};
+use fsu_plan::wire::inner;
+use fsu_plan::wire::reason::Reason;
+use hunt::{Hunt, Next};
+use std::sync::Arc;
+
+/// What became of a connection's bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Bytes done with; the rest has to be given again, with what comes after it.
+    pub consumed: usize,
+    /// The rest is the beginning of a frame. It is shorter than [`held_max`].
+    pub partial: bool,
+    /// The rest is a whole frame that is not good; it is taken as it is unless a good one turns up inside it.
+    pub doubtful: bool,
+    /// The sink is full: the rest was not looked at. Never before a frame was answered.
+    pub is_full: bool,
+    /// What the search for frames cost beside the bytes, as bytes that are copied: each place that was looked at, and what was checked
+    /// inside other frames.
+    pub effort: usize,
+}
+
+/// What it costs to look whether a frame begins at a place.
+const LOOK_EFFORT: usize = 64;
+/// So many bytes that are searched for an end cost as much as one that is copied.
+const SCANNED_AN_EFFORT: usize = 4;
+
+/// Bytes that wait at most: a whole frame that is not good, and one that begins in its last byte.
+pub fn held_max(fsu: &Fsu) -> usize {
+    2 * longest_request(fsu)
+}
+
+/// Bytes of the largest request any device of the FSU can get.
+pub fn longest_request(fsu: &Fsu) -> usize {
+    fsu.devices.iter().map(|device| framer::longest(&device.template)).max().unwrap_or(0)
+}
+
+/// Answers all whole frames of `bytes`, in order. The work is linear in the bytes, whatever they are.
+///
+/// [`Scratch::progress`] is the connection's: with what was not done with it is given again.
+pub fn on_bytes(
+    run: &RunContext,
+    fsu: &Fsu,
+    state: &mut FsuState,
+    bytes: &[u8],
+    mut moment: Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> Step {
+    let mut searches = std::mem::take(&mut scratch.searches);
+    searches.clear();
+    // Those from place to place, and those inside frames, which are ahead of them.
+    searches.resize(2 * fsu.devices.len(), Search::default());
+    let mut progress = scratch.progress;
+    let mut searched = progress.begin(bytes.len());
+    // Of the bytes before `at`, those from `done` on are garbage not yet told of.
+    let (mut done, mut at) = (0, 0);
+    let mut step = Step::default();
+    let mut looks = 0;
+    while at < bytes.len() && !step.is_full {
+        let (raw, progress) = (&mut scratch.raw, &mut progress);
+        let (outer, inner) = searches.split_at_mut(fsu.devices.len());
+        let mut hunt =
+            Hunt { devices: &fsu.devices, searches: outer, inner, bytes, raw, progress, searched, effort: 0 };
+        let next = hunt.next(at);
+        searched = hunt.searched;
+        step.effort += hunt.effort;
+        looks += 1;
+        match next {
+            Next::Frame { at: from, device, len, command } => {
+                garbage(state, sink, &bytes[done..from]);
+                let frame = &bytes[from..from + len];
+                on_frame(run, fsu, (device, command), state, frame, &mut moment, scratch, sink);
+                at = from + len;
+                done = at;
+                step.is_full = sink.is_full();
+            }
+            Next::More { doubtful } => {
+                (step.partial, step.doubtful) = (true, doubtful);
+                break;
+            }
+            Next::Skip(to) => at = to,
+        }
+    }
+    garbage(state, sink, &bytes[done..at]);
+    step.effort += searches.iter().map(|search| search.scanned).sum::<usize>() / SCANNED_AN_EFFORT;
+    scratch.searches = searches;
+    progress.end(bytes.len() - at, searched.saturating_sub(at));
+    scratch.progress = progress;
+    step.consumed = at;
+    step.effort += looks * LOOK_EFFORT * fsu.devices.len();
+    step
+}
+
+#[inline]
+fn on_frame(
+    run: &RunContext,
+    fsu: &Fsu,
+    (device, command): (usize, Option<usize>),
+    state: &mut FsuState,
+    frame: &[u8],
+    moment: &mut Moment,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) {
+    state.counters.received += 1;
+    let verdict = match command {
+        Some(command) => respond_to(run, fsu, device, state, (frame, command), *moment, scratch),
+        None => respond(run, fsu, device, state, frame, *moment, scratch),
+    };
+    match verdict {
+        Verdict::Reply { due_ns } => {
+            sink.received(frame, None);
+            let mut next = Some(due_ns);
+            while let Some(due_ns) = next {
+                // The reply before it, of the same burst, may have been made later.
+                let due_ns = due_ns.max(moment.not_before_ns);
+                sink.about(scratch.about);
+                let free_ns = if scratch.drawn.is_clean() {
+                    sink.send(Outgoing::Reply, due_ns, scratch.on_wire(&fsu.devices[device].template));
+                    due_ns
+                } else {
+                    send_faulty(fsu, device, due_ns, state, scratch, sink)
+                };
+                moment.not_before_ns = moment.not_before_ns.max(free_ns);
+                next = next_of_burst(run, fsu, device, state, frame, *moment, scratch);
+            }
+        }
+        Verdict::Silent => sink.received(frame, None),
+        // Counted there.
+        Verdict::Dropped(reason) => {
+            sink.received(frame, Some(reason));
+            sink.note(reason, frame);
+        }
+    }
+    sink.understood(scratch.about, frame);
+}
+
+/// Sends the reply in the scratch with the faults that were drawn for it; the earliest moment for the next one.
+#[cold]
+fn send_faulty(
+    fsu: &Fsu,
+    device: usize,
+    due_ns: i64,
+    state: &mut FsuState,
+    scratch: &mut Scratch,
+    sink: &mut impl Sink,
+) -> i64 {
+    let Scratch { reply: raw, wire, drawn, .. } = scratch;
+    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
+        return due_ns;
+    }
+    let mut done = Kinds::NONE;
+    faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
+    faults::bytes::last(drawn, wire, &mut done);
+    let free_ns = faults::deliver::stream(drawn, due_ns, wire, &mut done, sink);
+    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    free_ns
+}
+
+#[inline]
+fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        state.counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
+        sink.received(bytes, Some(Reason::Garbage));
+        sink.understood(About::dropped(Reason::Garbage), bytes);
+        sink.note(Reason::Garbage, bytes);
+    }
+}
+
+/// The device that a whole frame at `at` is for, and its size: of good frames the first; else the one that it fits best. For
+/// people: nothing is waited for.
+pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
+    let mut searches = vec![Search::default(); 2 * devices.len()];
+    let (searches, inner) = searches.split_at_mut(devices.len());
+    let mut progress = Progress::default().with(Patience::End);
+    // Nothing inside it, which was decided when it was taken.
+    let searched = bytes.len();
+    let mut hunt = Hunt { devices, searches, inner, bytes, raw, progress: &mut progress, searched, effort: 0 };
+    match hunt.next(at) {
+        Next::Frame { device, len, .. } => Some((device, len)),
+        _ => None,
+    }
+}
+
+/// How well a whole frame fits a device. Later is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// Its size, start and end do not.
+    Not,
+    /// Its size, start and end do.
+    Framed,
+    /// Its checksum does, too; its command is unknown.
+    Checksum,
+    /// Its command does, but not its checksum.
+    Command,
+    /// All of it.
+    Whole,
+}
+
+/// How well `wire` fits `device`; `raw` is a scratch buffer.
+pub(super) fn fit(device: &Device, wire: &[u8], raw: &mut Vec<u8>) -> Fit {
+    let template = &*device.template;
+    let Ok(frame) = inner::parse(template, wire, raw) else { return Fit::Not };
+    match (inner::command(template, &frame).is_some(), inner::checksum_ok(template, &frame)) {
+        (true, true) => Fit::Whole,
+        (true, false) => Fit::Command,
+        (false, true) => Fit::Checksum,
+        (false, false) => Fit::Framed,
+    }
+}

@@ -1,0 +1,3 @@
+//! What configurations come to on the wire.
+
+mod frames;

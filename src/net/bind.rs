@@ -1,0 +1,238 @@
+//! Sockets, bound before the shards start, so that an error can name the FSU and its address.
+
+use super::message::REPLY_CLASS;
+use super::sys::turn_on;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+
+/// Asked for each UDP socket; the kernel gives up to `net.core.rmem_max`. Its default loses datagrams from 256
+/// outstanding requests on; this holds 2,048. Kernel memory, taken only while datagrams wait.
+pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
+const BACKLOG: i32 = 4_096;
+
+/// Asked for each connection's replies that the peer has not acknowledged; the kernel gives twice that, for its own overhead. Left to
+/// itself it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Kernel memory, taken only while there are any.
+pub const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// The same for its requests that are not read yet, which is also what the peer may send before it is read; up to `net.ipv4.tcp_rmem`,
+/// 6 MiB, else.
+pub const STREAM_RECEIVE_BUFFER_BYTES: usize = 128 << 10;
+
+/// A socket of one FSU.
+#[derive(Debug)]
+pub enum Bound {
+    /// Datagrams.
+    Udp(UdpSocket),
+    /// Connections.
+    Tcp(TcpListener),
+}
+
+impl Bound {
+    /// Its descriptor alone.
+    pub fn into_descriptor(self) -> OwnedFd {
+        match self {
+            Self::Udp(socket) => socket.into(),
+            Self::Tcp(listener) => listener.into(),
+        }
+    }
+
+    /// The address it is bound to, with the port that was chosen where 0 was asked for.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        match self {
+            Self::Udp(socket) => socket.local_addr(),
+            Self::Tcp(listener) => listener.local_addr(),
+        }
+    }
+
+    /// What the kernel gave it for datagrams that wait: it tells twice that, the other half being its own overhead (socket(7)).
+    pub fn receive_buffer_bytes(&self) -> Option<usize> {
+        match self {
+            Self::Udp(socket) => Some(SockRef::from(socket).recv_buffer_size().ok()? / 2),
+            Self::Tcp(_) => None,
+        }
+    }
+}
+
+/// A non-blocking datagram socket. A second one at the same address is an error, not half of the traffic.
+pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    // Less is given without an error; a socket with the default still serves.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    // Lost datagrams are told beside the next one, and bursts of one peer come as one; a kernel without these serves as well.
+    let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
+    let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
+    if address.ip().is_unspecified() {
+        // Replies leave from the address that was asked at. One of IPv6 is asked over IPv4 as well. It fails on no Linux.
+        if address.is_ipv6() {
+            let _ = turn_on(socket.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO);
+        }
+        let _ = turn_on(socket.as_fd(), libc::IPPROTO_IP, libc::IP_PKTINFO);
+    }
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// The same for frames that do not tell a request from a reply: what it sends is marked, and what comes marked is known
+/// ([`REPLY_CLASS`]). A system without these serves as well.
+pub fn bind_broadcast(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = bind_udp(address)?;
+    let options = SockRef::from(&socket);
+    // An IPv6 socket may have both kinds of traffic.
+    let _ = options.set_tos_v4(REPLY_CLASS.into());
+    let _ = options.set_recv_tos_v4(true);
+    if address.is_ipv6() {
+        let _ = options.set_tclass_v6(REPLY_CLASS.into());
+        let _ = options.set_recv_tclass_v6(true);
+    }
+    Ok(socket)
+}
+
+/// A non-blocking listener. An address whose connections of an earlier run still linger can be had at once.
+pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_reuse_address(true)?;
+    // Connections inherit it. Else a reply waits for the acknowledgement of the one before it, up to 40 ms.
+    socket.set_tcp_nodelay(true)?;
+    // So do they these. Before `listen`, so that the peer is told of it; a socket with the default still serves.
+    let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
+    let _ = socket.set_recv_buffer_size(STREAM_RECEIVE_BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // [::] is every address of this machine, also the IPv4 ones, whatever net.ipv6.bindv6only says.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::mapped;
+    use crate::sys::Receiver;
+
+    #[test]
+    fn an_address_is_had_once() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let udp = bind_udp(any).unwrap();
+        let tcp = bind_tcp(any).unwrap();
+        let again = bind_udp(udp.local_addr().unwrap()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let again = bind_tcp(tcp.local_addr().unwrap()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn h04_what_broadcast_sockets_send_each_other_is_known() {
+        let mut receiver = Receiver::new();
+        let mut check = |from: &str, to: &str, shown: &str| {
+            let bound = |text: &str| bind_broadcast(text.parse().unwrap());
+            // Where the machine has no IPv6 there is nothing to see.
+            let (Ok(from), Ok(to)) = (bound(from), bound(to)) else { return };
+            let mut at: SocketAddr = shown.parse().unwrap();
+            at.set_port(to.local_addr().unwrap().port());
+            let centre = bind_udp(SocketAddr::new(at.ip(), 0)).unwrap();
+            for (sender, expected) in [(&from, true), (&centre, false)] {
+                let sent_to = if sender.local_addr().unwrap().is_ipv6() { mapped(at) } else { at };
+                sender.send_to(b"x", sent_to).unwrap();
+                rustix::event::poll(&mut [rustix::event::PollFd::new(&to, rustix::event::PollFlags::IN)], None)
+                    .unwrap();
+                assert_eq!(receiver.receive(to.as_fd(), 1).unwrap(), 1);
+                let control = receiver.get(0).unwrap().control;
+                assert_eq!((control.is_reply, control.arrived_ns.is_some()), (expected, true), "{to:?}");
+            }
+        };
+        check("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0");
+        check("[::1]:0", "[::1]:0", "[::1]:0");
+        check("[::]:0", "[::]:0", "[::1]:0");
+        check("[::]:0", "[::]:0", "127.0.0.1:0");
+        check("127.0.0.1:0", "[::]:0", "127.0.0.1:0");
+        check("[::]:0", "127.0.0.1:0", "127.0.0.1:0");
+    }
+
+    #[test]
+    fn replies_do_not_wait_for_acknowledgements() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();
+        assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    }
+
+    /// A limit of the kernel's, by its name below /proc/sys.
+    fn kernel_limit(name: &str) -> usize {
+        std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap().trim().parse().unwrap()
+    }
+
+    /// The kernel gives twice what is asked for, for its own overhead.
+    #[test]
+    fn limit_receive_buffer_bytes_as_far_as_the_kernel_lets_it() {
+        let socket = bind_udp(([127, 0, 0, 1], 0).into()).unwrap();
+        let expected = RECEIVE_BUFFER_BYTES.min(kernel_limit("net/core/rmem_max"));
+        assert_eq!(SockRef::from(&socket).recv_buffer_size().unwrap(), 2 * expected);
+    }
+
+    /// Connections whose peers have closed them wait as well; the kernel takes one more than the limit.
+    #[test]
+    fn limit_backlog_of_a_listener() {
+        const BEYOND: usize = 20;
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let at = listener.local_addr().unwrap().into();
+        let expected = 1 + usize::try_from(BACKLOG).unwrap().min(kernel_limit("net/core/somaxconn"));
+        let mut open = std::collections::VecDeque::new();
+        for _ in 0..expected + BEYOND {
+            let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            peer.set_nonblocking(true).unwrap();
+            let _ = peer.connect(&at);
+            open.push_back(peer);
+            // Those that are beyond have not got through, and are given up in the end.
+            if open.len() > BEYOND {
+                let done = open.pop_front().unwrap();
+                let polled = rustix::event::PollFd::new(&done, rustix::event::PollFlags::OUT);
+                rustix::event::poll(&mut [polled], None).unwrap();
+            }
+        }
+        drop(open);
+        let accepted = std::iter::from_fn(|| listener.accept().ok()).count();
+        assert_eq!(accepted, expected);
+    }
+
+    #[test]
+    fn limit_send_buffer_bytes_and_stream_receive_buffer_bytes() {
+        let listener = bind_tcp(([127, 0, 0, 1], 0).into()).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        rustix::event::poll(&mut [rustix::event::PollFd::new(&listener, rustix::event::PollFlags::IN)], None).unwrap();
+        let connection = listener.accept().unwrap().0;
+        let socket = SockRef::from(&connection);
+        assert_eq!(socket.send_buffer_size().unwrap(), 2 * SEND_BUFFER_BYTES);
+        assert_eq!(socket.recv_buffer_size().unwrap(), 2 * STREAM_RECEIVE_BUFFER_BYTES);
+    }
+
+    #[test]
+    fn n20_all_addresses_are_those_of_both_families() {
+        // Where the machine has no IPv6 there is nothing to see.
+        let Ok(udp) = bind_udp("[::]:0".parse().unwrap()) else { return };
+        let tcp = bind_tcp("[::]:0".parse().unwrap()).unwrap();
+        let port = udp.local_addr().unwrap().port();
+        let again = bind_udp(([127, 0, 0, 1], port).into()).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AddrInUse);
+        let port = tcp.local_addr().unwrap().port();
+        std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        std::net::TcpStream::connect(("::1", port)).unwrap();
+    }
+
+    #[test]
+    fn n20_one_address_of_ipv6_leaves_the_port_of_ipv4() {
+        let Ok(six) = bind_udp("[::1]:0".parse().unwrap()) else { return };
+        bind_udp(([127, 0, 0, 1], six.local_addr().unwrap().port()).into()).unwrap();
+    }
+}

@@ -1,0 +1,15 @@
+//! Sockets: all that is unsafe is here, behind safe calls.
+//!
+//! - [`sys`]: batches of datagrams, socket options, io_uring.
+//! - [`bind`]: sockets of FSUs. [`local`]: at which address of this machine. [`message`]: control messages and addresses.
+//! - [`outbox`]: datagrams that leave with as few calls as possible.
+//! - [`probe`]: whether the ring driver can work here.
+//! - [`unblocked`]: words on standard output and error that never block the program.
+
+pub mod bind;
+pub mod local;
+pub mod message;
+pub mod outbox;
+pub mod probe;
+pub mod sys;
+pub mod unblocked;

@@ -1,0 +1,17 @@
+//! The format: JSON to an immutable plan, and bytes to checked views. No I/O beyond reading configuration files, no clock, no runtime.
+//!
+//! The rooms, in the order that data flows:
+//!
+//! - [`words`]: numbers in sentences.
+//! - [`memory`]: what becomes of an allocation that fails.
+//! - [`config`]: JSON files to raw values, every value with its place in its file; all errors at once.
+//! - [`model`]: the plan itself: templates, fields, rules, faults, transfers, fleets.
+//! - [`wire`]: bytes to checked views and back: outer frame, inner frame, stream framer. Pure.
+//! - [`compile`]: raw values to a plan: offsets, byte order, checksum spans, rule tables, prebuilt replies.
+
+pub mod compile;
+pub mod config;
+pub mod memory;
+pub mod model;
+pub mod wire;
+pub mod words;

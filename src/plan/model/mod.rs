@@ -1,0 +1,19 @@
+//! The immutable plan: everything that serving needs, resolved once (spec: templates.md).
+//!
+//! A [`fleet::Fleet`] is compiled from raw configuration by [`compile`], checked whole, and then
+//! only read. Offsets, byte order, checksum spans, key tables, rule order and reply bytes are all
+//! settled here; nothing is looked up by name while serving. Names are kept beside the hot parts,
+//! for people: the device log, `explain` and `plan`.
+
+pub mod amplification;
+pub mod fault;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod fleet;
+pub mod keys;
+pub mod network;
+pub mod prebuilt;
+pub mod reload;
+pub mod rule;
+pub mod template;
+pub mod transfer;

@@ -1,0 +1,241 @@
+//! The inner checksums (spec templates.md, Checksums).
+
+use super::outer::xor;
+use crate::model::template::{Algorithm, Checksum, Complement, Offset, Special, Template};
+
+/// Reads `bytes` (1 to 8) as a number.
+#[inline]
+pub fn read_number(bytes: &[u8], little: bool) -> u64 {
+    let fold = |value: u64, &byte: &u8| (value << 8) | u64::from(byte);
+    match *bytes {
+        [one] => u64::from(one),
+        [a, b] if little => u64::from(u16::from_le_bytes([a, b])),
+        [a, b] => u64::from(u16::from_be_bytes([a, b])),
+        _ if little => bytes.iter().rev().fold(0, fold),
+        _ => bytes.iter().fold(0, fold),
+    }
+}
+
+/// Writes the low bytes of `value` over all of `out`.
+#[inline]
+pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
+    if let [a, b] = out {
+        let bytes = (value as u16).to_le_bytes();
+        (*a, *b) = if little { (bytes[0], bytes[1]) } else { (bytes[1], bytes[0]) };
+        return;
+    }
+    let mut put = |byte: &mut u8| {
+        *byte = value as u8;
+        value = value.checked_shr(8).unwrap_or(0);
+    };
+    if little { out.iter_mut().for_each(&mut put) } else { out.iter_mut().rev().for_each(&mut put) }
+}
+
+/// The sum of the bytes, as wide as it needs.
+#[inline]
+fn sum(bytes: &[u8]) -> u64 {
+    /// Every other byte of a word, in lanes of 16 bits.
+    const LANES: u64 = 0x00FF_00FF_00FF_00FF;
+    /// Words whose bytes, with seven more, add up to less than 2^16.
+    const WORDS_MAX: usize = 31;
+    let lanes = |word: u64| (word & LANES) + ((word >> 8) & LANES);
+    // The product's top lane is the sum of all four.
+    let fold = |lanes: u64| lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48;
+    let part = |words: &[[u8; 8]], lanes_before: u64| {
+        fold(words.iter().fold(lanes_before, |sum, word| sum + lanes(u64::from_le_bytes(*word))))
+    };
+    let (words, rest) = bytes.as_chunks::<8>();
+    // The word that ends with the last byte, without what stands in a word before it already.
+    let rest = match bytes.last_chunk() {
+        _ if rest.is_empty() => 0,
+        Some(last) => lanes(u64::from_le_bytes(*last) >> (64 - 8 * rest.len())),
+        None => rest.iter().map(|&byte| u64::from(byte)).sum(),
+    };
+    if words.len() <= WORDS_MAX {
+        return part(words, rest);
+    }
+    words.chunks(WORDS_MAX).fold(fold(rest), |sum, words| sum + part(words, 0))
+}
+
+/// XOR of the two bytes of the 16-bit sum.
+#[inline]
+fn sum_xor(sum: u64) -> u64 {
+    (sum ^ (sum >> 8)) & 0xFF
+}
+
+#[inline(never)]
+fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
+    match algorithm {
+        Algorithm::Crc8(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
+        Algorithm::Crc64(crc) => crc.checksum(bytes),
+        Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor | Algorithm::Special(_) => 0,
+    }
+}
+
+/// The algorithm over `before`, `zeros` bytes 00 and `after`.
+fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u64 {
+    macro_rules! digest {
+        ($crc:expr) => {{
+            let mut digest = $crc.digest();
+            digest.update(before);
+            (0..zeros).for_each(|_| digest.update(&[0]));
+            digest.update(after);
+            u64::from(digest.finalize())
+        }};
+    }
+    match algorithm {
+        Algorithm::Sum => sum(before) + sum(after),
+        Algorithm::Xor => u64::from(xor(before) ^ xor(after)),
+        Algorithm::SumXor => sum_xor(sum(before) + sum(after)),
+        Algorithm::Crc8(crc) => digest!(crc),
+        Algorithm::Crc16(crc) => digest!(crc),
+        Algorithm::Crc32(crc) => digest!(crc),
+        Algorithm::Crc64(crc) => digest!(crc),
+        Algorithm::Special(_) => 0,
+    }
+}
+
+/// A checksum that is more than an algorithm over a span: taken around itself, or written as decimal digits.
+#[inline(never)]
+fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> u64 {
+    // Of bytes around itself, which only spans of the raw frame have.
+    let (from, at) = (span(checksum, raw.len()).0, checksum.at.in_frame(raw.len()));
+    let hole = |place: usize| place.saturating_sub(from).min(bytes.len());
+    let (begins, ends) = if special.holds_itself { (hole(at), hole(at + checksum.len)) } else { (0, 0) };
+    let value = around(&special.algorithm, &bytes[..begins], ends - begins, &bytes[ends..]);
+    let value = complement(checksum.complement, value) & special.mask;
+    if special.bcd { to_bcd(value) } else { value }
+}
+
+#[inline]
+fn complement(complement: Complement, value: u64) -> u64 {
+    match complement {
+        Complement::None => value,
+        Complement::Ones => !value,
+        Complement::Twos => value.wrapping_neg(),
+    }
+}
+
+/// The number whose hex digits are the decimal digits of `value`; past 16 of them the lower ones.
+pub fn to_bcd(mut value: u64) -> u64 {
+    let mut digits = 0;
+    for place in 0..16 {
+        digits |= (value % 10) << (4 * place);
+        value /= 10;
+    }
+    digits
+}
+
+/// The number whose decimal digits are the hex digits of `digits`; `None` where one of them is none.
+pub fn from_bcd(digits: u64) -> Option<u64> {
+    (0..16).rev().try_fold(0, |value, place| {
+        let digit = (digits >> (4 * place)) & 0xF;
+        (digit < 10).then_some(value * 10 + digit)
+    })
+}
+
+/// The span of the checksum in a frame of `raw_len` bytes, as indices of the raw frame.
+#[inline]
+pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
+    let to = if checksum.to == Offset(0) { raw_len } else { checksum.to.in_frame(raw_len) };
+    (checksum.from.in_frame(raw_len), to)
+}
+
+/// What the checksum of this frame should be, as its field's bytes read as a number: cut to the field's width, and in a
+/// bcd field decimal digits.
+///
+/// `wire` is the same frame as it travels; it is read only by checksums taken over the characters.
+/// A span that does not lie in the frame counts as empty.
+#[inline]
+pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
+    let (from, to) = span(checksum, raw.len());
+    let bytes = if checksum.over_wire {
+        let (from, to) = (template.wire_index(from, raw.len()), template.wire_index(to, raw.len()));
+        wire.get(from..to)
+    } else {
+        raw.get(from..to)
+    };
+    let bytes = bytes.unwrap_or_default();
+    let value = match &checksum.algorithm {
+        Algorithm::Sum => sum(bytes),
+        Algorithm::Xor => u64::from(xor(bytes)),
+        Algorithm::SumXor => sum_xor(sum(bytes)),
+        Algorithm::Special(how) => return special(checksum, how, raw, bytes),
+        algorithm => crc(algorithm, bytes),
+    };
+    complement(checksum.complement, value) & checksum.mask
+}
+
+/// What the frame carries in the checksum field.
+#[inline]
+pub fn stored(checksum: &Checksum, raw: &[u8]) -> u64 {
+    let at = checksum.at.in_frame(raw.len());
+    read_number(raw.get(at..at + checksum.len).unwrap_or_default(), checksum.little)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(which: &Algorithm, bytes_hex: &str, expected: u64) {
+        let bytes = hex::decode(bytes_hex).unwrap();
+        for at in 0..=bytes.len() {
+            let (before, after) = bytes.split_at(at);
+            assert_eq!(around(which, before, 0, after), expected, "{which:?} of {bytes_hex} parted at {at}");
+        }
+        if bytes.iter().position(|&byte| byte == 0).is_some_and(|at| bytes[at + 1] == 0) {
+            let at = bytes.iter().position(|&byte| byte == 0).unwrap();
+            assert_eq!(around(which, &bytes[..at], 2, &bytes[at + 2..]), expected, "{which:?} around 00 00");
+        }
+    }
+
+    #[test]
+    fn algorithms() {
+        check(&Algorithm::Sum, "67448B1026011201173003", 0x01CA);
+        check(&Algorithm::Xor, "0102030408", 0x0C);
+        check(&Algorithm::SumXor, "FFFF", 0xFF);
+        let modbus = Box::new(crc::Crc::<u16>::new(&crc::CRC_16_MODBUS));
+        check(&Algorithm::Crc16(modbus), "10FF88480007F0E00800000808", 0xBC2A);
+    }
+
+    #[test]
+    fn n05_numbers_as_decimal_digits() {
+        let check = |value: u64, digits: u64| {
+            assert_eq!((to_bcd(value), from_bcd(digits)), (digits, Some(value)));
+        };
+        check(0, 0);
+        check(18, 0x18);
+        check(65_535, 0x6_5535);
+        check(9_999_999_999_999_999, 0x9999_9999_9999_9999);
+        assert_eq!(from_bcd(0x1A), None);
+        assert_eq!(from_bcd(0xF000_0000_0000_0000), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn wide_sum_is_the_sum(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..3000)) {
+            assert_eq!(sum(&bytes), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>());
+        }
+    }
+
+    #[test]
+    fn sum_of_the_largest_frame() {
+        assert_eq!(sum(&vec![0xFF; 65_000]), 65_000 * 255);
+    }
+
+    #[test]
+    fn numbers_in_both_orders() {
+        assert_eq!(read_number(&[0x12, 0x34], false), 0x1234);
+        assert_eq!(read_number(&[0x12, 0x34], true), 0x3412);
+        let mut out = [0xA5; 3];
+        write_number(0x0001_0203, false, &mut out);
+        assert_eq!(out, [1, 2, 3]);
+        write_number(0x0001_0203, true, &mut out);
+        assert_eq!(out, [3, 2, 1]);
+        let mut out = [0xA5; 8];
+        write_number(u64::MAX, true, &mut out);
+        assert_eq!(out, [0xFF; 8]);
+    }
+}

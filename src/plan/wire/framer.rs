@@ -1,0 +1,296 @@
+//! Cuts a stream into inner frames (spec b-interface.md, TCP): by fixed size, length field, start and end, or command.
+//!
+//! Every decision rests on bytes that are there, and stays the same whatever comes after them: how a stream is split
+//! into reads does not change how it is cut. A decision never needs more than [`longest`] bytes.
+
+mod reading;
+#[cfg(test)]
+mod tests;
+
+use super::checksum::read_number;
+use super::inner::{carries, decode_hex, key, lchksum, length_means};
+use crate::model::template::{Command, Encoding, Framing, LengthField, Template};
+use memchr::memmem;
+
+/// What begins at a place of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// A whole frame of that many bytes on the wire.
+    Frame(usize),
+    /// The beginning of a frame, maybe.
+    More,
+    /// No frame.
+    No,
+}
+
+/// What begins at the beginning of `buf`.
+#[inline]
+pub fn cut(template: &Template, buf: &[u8]) -> Cut {
+    Search::default().cut(template, buf, 0)
+}
+
+/// Wire bytes of the largest request that the template can produce.
+pub fn longest(template: &Template) -> usize {
+    wire_len(template, template.data_len_fixed.unwrap_or(template.data_len_max))
+}
+
+/// Wire bytes of a frame with that many bytes of data frame.
+#[inline]
+fn wire_len(template: &Template, data_len: usize) -> usize {
+    template.wire_len(template.left_len + data_len + template.tail_len)
+}
+
+/// [`cut`] at one place after another of the same bytes. Remembers what it saw there beyond each place, so that bytes
+/// which look like one beginning after another are still read only once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Search {
+    /// No end begins between the last place and here; for `ascii_hex` by the parity of the index it would have.
+    no_end_before: [usize; 2],
+    /// All bytes between the last place and here are hex digits.
+    hex_before: usize,
+    /// Bytes that were read for all this.
+    pub scanned: usize,
+}
+
+impl Search {
+    /// What begins at `at`, which must not be before the `at` of the last call.
+    #[inline]
+    pub fn cut(&mut self, template: &Template, bytes: &[u8], at: usize) -> Cut {
+        let buf = bytes.get(at..).unwrap_or_default();
+        let start = &*template.start;
+        if !buf.starts_with(start) {
+            return if start.starts_with(buf) { Cut::More } else { Cut::No };
+        }
+        match template.framing {
+            Framing::Fixed => sized(template, buf, longest(template)),
+            Framing::Length(number) => match template.lengths.get(number) {
+                Some(field) => by_length(template, field, buf),
+                None => Cut::No,
+            },
+            Framing::Delimited => self.delimited(template, bytes, at),
+            Framing::Keyed => by_key(template, buf),
+        }
+    }
+
+    #[inline(never)]
+    fn delimited(&mut self, template: &Template, bytes: &[u8], at: usize) -> Cut {
+        let end = &*template.end;
+        let (min, max) = (wire_len(template, template.data_len_fixed.unwrap_or(0)), longest(template));
+        let body = at + template.start.len();
+        // Nothing past the largest frame that may begin here is looked at.
+        let stop = bytes.len().min(at + max);
+        let bytes = &bytes[..stop];
+        // Where the end begins at the latest, where something there decided that already.
+        let latest = match template.encoding {
+            Encoding::Binary => None,
+            Encoding::AsciiHex => {
+                let from = self.hex_before.max(body).min(stop);
+                let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+                self.hex_before = from + digits;
+                self.scanned += digits;
+                (self.hex_before < stop).then_some(self.hex_before)
+            }
+        };
+        // Whether the end begins there; `None`: not yet known.
+        let ends_at = |index: usize| {
+            let there = bytes.get(index..).unwrap_or_default();
+            if latest.is_some_and(|latest| index > latest) {
+                Some(false)
+            } else if there.starts_with(end) {
+                Some(true)
+            } else {
+                (!end.starts_with(there)).then_some(false)
+            }
+        };
+
+        // An end byte may stand within a frame as well: the sizes that commands have go first,
+        // and of those, where the header tells the command, only its own: none where it has a key that no command has.
+        let asked = asked_in_header(template, bytes.get(at..).unwrap_or_default());
+        let sizes = if asked == Some(&[]) { &[] } else { &*template.data_lens };
+        for &data_len in sizes {
+            let has_size = |number: &u32| {
+                let command = template.commands.get(*number as usize);
+                command.is_some_and(|command| [command.request_len, command.request_len_padded].contains(&data_len))
+            };
+            if asked.is_some_and(|asked| !asked.iter().any(has_size)) {
+                continue;
+            }
+            let size = wire_len(template, data_len);
+            if size > max {
+                break;
+            }
+            match ends_at(at + size - end.len()) {
+                Some(true) => return Cut::Frame(size),
+                Some(false) => {}
+                None => return Cut::More,
+            }
+        }
+
+        let earliest = body.max(at + min.saturating_sub(end.len()));
+        let found = self.next_end(template, bytes, body, earliest);
+        if let Some(found) = found.filter(|found| latest.is_none_or(|latest| *found <= latest)) {
+            return Cut::Frame(found + end.len() - at);
+        }
+        let open = stop < at + max
+            && latest.is_none_or(|latest| {
+                let cut_off = (stop + 1).saturating_sub(end.len()).max(earliest)..=latest;
+                cut_off.into_iter().any(|index| (index - body).is_multiple_of(2) && ends_at(index).is_none())
+            });
+        if open { Cut::More } else { Cut::No }
+    }
+
+    /// The first end from `earliest` on; with `ascii_hex` an even number of characters after `body`.
+    fn next_end(&mut self, template: &Template, bytes: &[u8], body: usize, earliest: usize) -> Option<usize> {
+        let end = &*template.end;
+        let (step, parity) = match template.encoding {
+            Encoding::Binary => (1, 0),
+            Encoding::AsciiHex => (2, body % 2),
+        };
+        let mut from = self.no_end_before[parity].max(earliest);
+        while let Some(found) = bytes.get(from..).and_then(|rest| memmem::find(rest, end)).map(|found| from + found) {
+            self.scanned += found - from;
+            if (found - body).is_multiple_of(step) {
+                self.no_end_before[parity] = found;
+                return Some(found);
+            }
+            from = found + 1;
+        }
+        self.scanned += bytes.len().saturating_sub(from);
+        self.no_end_before[parity] = (bytes.len() + 1).saturating_sub(end.len().max(1)).max(from);
+        None
+    }
+}
+
+/// Whether the beginning of a frame may become a good one, as far as its header is there: by its key, the size that a length tells
+/// and the constants marked `match`. `raw` is a scratch buffer.
+pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool {
+    if template.encoding == Encoding::AsciiHex {
+        let body = buf.get(template.start.len()..).unwrap_or_default();
+        if !body.iter().take(2 * template.left_len).all(u8::is_ascii_hexdigit) {
+            // The end may stand there, which is for the framer to see.
+            return false;
+        }
+    }
+    if template.encoding == Encoding::AsciiHex && template.framing == Framing::Delimited {
+        // How long it is, is not told by its key either.
+        return true;
+    }
+    let Some(header) = header(template, buf, raw) else { return true };
+    let length = match template.framing {
+        Framing::Length(number) => template.lengths.get(number).and_then(|field| {
+            let at = usize::try_from(field.at.0).ok()?;
+            Some((field, read_number(header.get(at..at + field.len)?, field.little)))
+        }),
+        _ => None,
+    };
+    let data_len = |command: &Command| length.and_then(|(field, value)| length_means(field, value, command.less));
+    let versions = template.versions.iter().filter(|constant| constant.at.0 >= 0);
+    if !versions.into_iter().all(|constant| carries(constant, header)) {
+        return false;
+    }
+    let [shape] = &*template.keys else { return true };
+    if shape.data_len_min > 0 || shape.parts.iter().any(|part| part.at.0 < 0) {
+        return true;
+    }
+    let fits = |command: &Command| match data_len(command) {
+        Some(len) if command.exact => [command.request_len, command.request_len_padded].contains(&len),
+        Some(len) => len >= command.request_len,
+        None => true,
+    };
+    let sizes = |&number: &u32| template.commands.get(number as usize).is_some_and(fits);
+    shape.table.find(key(shape, header)).is_some_and(|numbers| numbers.iter().any(sizes))
+}
+
+/// The raw header at the beginning of these bytes; `None`: it is not whole yet, or cannot be read.
+fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    match template.encoding {
+        Encoding::Binary => buf.get(..template.left_len),
+        Encoding::AsciiHex => {
+            let start = template.start.len();
+            let digits = 2 * template.left_len.checked_sub(start)?;
+            let chars = buf.get(start..start + digits)?;
+            raw.clear();
+            raw.extend_from_slice(&template.start);
+            decode_hex(chars, raw).then_some(raw)
+        }
+    }
+}
+
+/// The commands with the key in this header, none where no command has it; `None` where it cannot be told from the header.
+fn asked_in_header<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> {
+    let [shape] = &*template.keys else { return None };
+    let in_header = shape.data_len_min == 0 && shape.parts.iter().all(|part| part.at.0 >= 0);
+    // With hex characters an end rarely stands within a frame.
+    if !in_header || template.encoding != Encoding::Binary {
+        return None;
+    }
+    let key = key(shape, buf.get(..template.left_len)?);
+    Some(shape.table.find(key).unwrap_or_default())
+}
+
+/// A frame whose size is known: is it whole, and does it end as it should?
+#[inline]
+fn sized(template: &Template, buf: &[u8], size: usize) -> Cut {
+    match buf.get(..size) {
+        None => Cut::More,
+        Some(frame) if frame.ends_with(&template.end) => Cut::Frame(size),
+        Some(_) => Cut::No,
+    }
+}
+
+/// A frame whose length field tells its size. A length that the template cannot produce is no frame, and is not waited for.
+#[inline]
+fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
+    // Compiled into the header; one in the tail could not tell where the tail is.
+    let Ok(at) = usize::try_from(field.at.0) else { return Cut::No };
+    let value = match template.encoding {
+        Encoding::Binary => match buf.get(at..at + field.len) {
+            Some(bytes) => read_number(bytes, field.little),
+            None => return Cut::More,
+        },
+        Encoding::AsciiHex => {
+            let at = template.wire_index(at, template.left_len + template.tail_len);
+            let Some(chars) = buf.get(at..at + 2 * field.len) else { return Cut::More };
+            match number_of_hex(chars, field.little) {
+                Some(value) => value,
+                None => return Cut::No,
+            }
+        }
+    };
+    if field.lchksum && value >> 12 != lchksum(value) {
+        return Cut::No;
+    }
+    let less = match *template.readings {
+        [less] => less,
+        _ if field.configured => return reading::cut(template, field, buf, value),
+        _ => 0,
+    };
+    match length_means(field, value, less) {
+        Some(data_len) if data_len <= template.data_len_max => sized(template, buf, wire_len(template, data_len)),
+        _ => Cut::No,
+    }
+}
+
+/// A frame whose command tells its size. A key that no command has is no frame.
+#[inline]
+fn by_key(template: &Template, buf: &[u8]) -> Cut {
+    if buf.len() < template.left_len {
+        return Cut::More;
+    }
+    let first = asked_in_header(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
+    match first {
+        Some(command) => sized(template, buf, wire_len(template, command.request_len)),
+        None => Cut::No,
+    }
+}
+
+/// Up to 8 bytes, each as two hex digits.
+fn number_of_hex(chars: &[u8], little: bool) -> Option<u64> {
+    let digit = |char: u8| char::from(char).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = [0; 8];
+    let bytes = bytes.get_mut(..chars.len() / 2)?;
+    for (byte, pair) in bytes.iter_mut().zip(chars.chunks_exact(2)) {
+        *byte = (digit(pair[0])? << 4) | digit(pair[1])?;
+    }
+    Some(read_number(bytes, little))
+}

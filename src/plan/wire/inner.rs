@@ -1,0 +1,320 @@
+//! The vendor's frame after a template (spec templates.md).
+//!
+//! [`parse`] is the only gate from bytes to a [`Frame`]; after it the frame is known to hold the
+//! whole header and tail, and every offset of the template lies in it. What a frame *says* is checked
+//! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds out which command
+//! it is.
+
+use super::checksum::{compute, from_bcd, read_number, stored, to_bcd};
+use super::reason::Reason;
+use crate::model::template::{Command, Constant, Count, Encoding, KeyPart, KeyShape, LengthField, Template};
+
+/// A frame whose size, start and end are right.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    /// Before encoding.
+    pub raw: &'a [u8],
+    /// As it travels; the same as `raw` unless the template encodes.
+    pub wire: &'a [u8],
+    /// Bytes of the data frame, in `raw`.
+    pub data_len: usize,
+}
+
+/// Value of a hex digit; 0xFF for anything else.
+const NIBBLES: [u8; 256] = {
+    let mut table = [0xFF; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        table[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        table[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    table
+};
+
+/// The value of a hex digit, in upper or lower case.
+#[inline]
+pub fn digit(char: u8) -> Option<u8> {
+    Some(NIBBLES[usize::from(char)]).filter(|&digit| digit < 0x10)
+}
+
+/// Decodes hex characters; false when one is no digit or their number is odd.
+#[inline]
+pub fn decode_hex(chars: &[u8], out: &mut Vec<u8>) -> bool {
+    let mut bad = chars.len() & 1;
+    out.extend(chars.chunks_exact(2).map(|pair| {
+        let (high, low) = (NIBBLES[usize::from(pair[0])], NIBBLES[usize::from(pair[1])]);
+        bad |= usize::from((high | low) & 0xF0);
+        (high << 4) | (low & 0x0F)
+    }));
+    bad == 0
+}
+
+/// Appends bytes as upper-case hex characters.
+#[inline]
+pub fn encode_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    for &byte in bytes {
+        out.push(DIGITS[usize::from(byte >> 4)]);
+        out.push(DIGITS[usize::from(byte & 0x0F)]);
+    }
+}
+
+/// Appends a raw frame as it travels.
+#[inline]
+pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
+    match template.encoding {
+        Encoding::Binary => out.extend_from_slice(raw),
+        Encoding::AsciiHex => {
+            let start = template.start.len().min(raw.len());
+            let end = raw.len().saturating_sub(template.end.len()).max(start);
+            out.extend_from_slice(&raw[..start]);
+            encode_hex(&raw[start..end], out);
+            out.extend_from_slice(&raw[end..]);
+        }
+    }
+}
+
+/// Checks size, start, end and encoding: `short`, `bad_start`, `bad_end`, `bad_hex`.
+///
+/// `scratch` holds the raw frame where the template encodes.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Frame<'a>, Reason> {
+    let data_len_min = template.data_len_fixed.unwrap_or(0);
+    if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
+        return Err(Reason::Short);
+    }
+    let (start, end) = (&*template.start, &*template.end);
+    if !wire.get(..start.len()).is_some_and(|bytes| same(bytes, start)) {
+        return Err(Reason::BadStart);
+    }
+    if !wire.get(wire.len().wrapping_sub(end.len())..).is_some_and(|bytes| same(bytes, end)) {
+        return Err(Reason::BadEnd);
+    }
+    let raw = match template.encoding {
+        Encoding::Binary => wire,
+        Encoding::AsciiHex => {
+            scratch.clear();
+            scratch.extend_from_slice(&template.start);
+            if !decode_hex(&wire[template.start.len()..wire.len() - template.end.len()], scratch) {
+                return Err(Reason::BadHex);
+            }
+            scratch.extend_from_slice(&template.end);
+            scratch.as_slice()
+        }
+    };
+    let data_len = raw.len() - template.left_len - template.tail_len;
+    Ok(Frame { raw, wire, data_len })
+}
+
+/// A frame that was parsed before: `raw` is what [`parse`] left there.
+#[inline]
+pub fn parsed<'a>(template: &Template, wire: &'a [u8], raw: &'a [u8]) -> Frame<'a> {
+    let raw = match template.encoding {
+        Encoding::Binary => wire,
+        Encoding::AsciiHex => raw,
+    };
+    Frame { raw, wire, data_len: raw.len().saturating_sub(template.left_len + template.tail_len) }
+}
+
+/// The top nibble that makes the four nibbles of a 16-bit length add up to 0 mod 16.
+#[inline]
+pub fn lchksum(length: u64) -> u64 {
+    let sum = (length & 0xF) + ((length >> 4) & 0xF) + ((length >> 8) & 0xF);
+    sum.wrapping_neg() & 0xF
+}
+
+/// What a length field holds for a data frame of `data_len` bytes, as its bytes read as a number: its own check included,
+/// decimal digits where they are; one that is a
+/// `{{data_frame_length}}` where it counts the header fields behind it.
+#[inline]
+pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
+    length_value_less(field, data_len, 0)
+}
+
+/// The same of a frame whose `{{data_frame_length}}` fields leave out so much ([`Command::less`]).
+#[inline]
+pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64 {
+    let less = if field.configured { less } else { 0 };
+    let value = field.base.wrapping_add(field.per_data * data_len as i64).wrapping_sub(less) as u64;
+    if field.bcd {
+        return to_bcd(value);
+    }
+    if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
+}
+
+/// The data-frame bytes that a length field tells of, its bytes read as a number; `None` when no data frame has that
+/// length, or they are no decimal digits where they should be.
+#[inline]
+pub fn length_means(field: &LengthField, value: u64, less: i64) -> Option<usize> {
+    let value = if field.bcd { from_bcd(value)? } else { value };
+    let value = if field.lchksum { value & 0x0FFF } else { value };
+    let less = if field.configured { less } else { 0 };
+    let rest = i64::try_from(value).ok()?.checked_sub(field.base)?.checked_add(less)?;
+    (field.per_data > 0 && rest >= 0 && rest % field.per_data == 0).then(|| (rest / field.per_data) as usize)
+}
+
+fn check_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    for field in &template.lengths {
+        let at = field.at.in_frame(frame.raw.len());
+        let value = read_number(&frame.raw[at..at + field.len], field.little);
+        if field.lchksum && value >> 12 != lchksum(value) {
+            return Err(Reason::BadLengthChecksum);
+        }
+    }
+    let right = match *template.readings {
+        [less] => holds_lengths(&template.lengths, frame, less),
+        _ => template.readings.iter().any(|&less| holds_lengths(&template.lengths, frame, less)),
+    };
+    if right { Ok(()) } else { Err(Reason::BadLength) }
+}
+
+/// Do these length fields say what the frame has, where they leave out so much?
+#[inline]
+pub fn holds_lengths(lengths: &[LengthField], frame: &Frame<'_>, less: i64) -> bool {
+    lengths.iter().all(|field| holds_length(field, frame, less))
+}
+
+/// Does this one? A field past the frame's end does not.
+#[inline]
+pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
+    let at = field.at.in_frame(frame.raw.len());
+    let bytes = frame.raw.get(at..).and_then(|rest| rest.get(..field.len));
+    bytes.is_some_and(|bytes| read_number(bytes, field.little) == length_value_less(field, frame.data_len, less))
+}
+
+/// Lengths that only the command of a request tells.
+#[cold]
+fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    let Some(number) = command(template, frame) else { return Ok(()) };
+    let command = &template.commands[number];
+    let counted = |count: &Count| holds_length(&count.length, frame, command.less);
+    let right = holds_lengths(&template.lengths, frame, command.less)
+        && command.counts.iter().all(counted)
+        && command.lengths.iter().all(|length| carries(length, frame.raw));
+    if right { Ok(()) } else { Err(Reason::BadLength) }
+}
+
+/// What the `{{data_frame_length}}` fields of a frame leave out: what its command says, else what the frame shows, else
+/// what frames of no command have. For people.
+pub fn less(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -> i64 {
+    let shown = || template.readings.iter().copied().find(|&less| holds_lengths(&template.lengths, frame, less));
+    command.map(|command| command.less).or_else(shown).unwrap_or(template.less)
+}
+
+/// `bad_length_checksum` and `bad_length` of a request, in that order; the latter also for a frame longer than the one size
+/// that all frames have.
+#[inline]
+pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    reply_lengths_ok(template, frame)?;
+    if template.command_lengths { check_command_lengths(template, frame) } else { Ok(()) }
+}
+
+/// The same of a frame in the other direction, which need not tell its command: any command's reading is right.
+#[inline]
+pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
+    if !template.lengths.is_empty() {
+        check_lengths(template, frame)?;
+    }
+    match template.data_len_fixed {
+        Some(fixed) if frame.data_len != fixed => Err(Reason::BadLength),
+        _ => Ok(()),
+    }
+}
+
+/// Is the checksum right? A template without one is always right.
+#[inline]
+pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
+    template
+        .checksum
+        .as_ref()
+        .is_none_or(|checksum| compute(checksum, template, frame.raw, frame.wire) == stored(checksum, frame.raw))
+}
+
+/// Are they the same? Mostly it is one byte, or none, for which a call to compare them is long.
+#[inline]
+fn same(bytes: &[u8], others: &[u8]) -> bool {
+    match (bytes, others) {
+        ([], []) => true,
+        ([byte], [other]) => byte == other,
+        _ => bytes == others,
+    }
+}
+
+/// Does the frame carry this constant? A constant past its end is not carried.
+#[inline]
+pub fn carries(constant: &Constant, raw: &[u8]) -> bool {
+    let at = constant.at.in_frame(raw.len());
+    let Some(bytes) = raw.get(at..).and_then(|rest| rest.get(..constant.bytes.len())) else { return false };
+    if constant.mask.is_empty() {
+        same(bytes, &constant.bytes)
+    } else {
+        bytes.iter().zip(&constant.bytes).zip(&constant.mask).all(|((got, want), mask)| (got ^ want) & mask == 0)
+    }
+}
+
+/// Are the header constants marked `match` there?
+#[inline]
+pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
+    template.versions.iter().all(|constant| carries(constant, frame.raw))
+}
+
+/// The key at the places of that shape; the data frame was checked to have [`KeyShape::data_len_min`] bytes.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
+    let read = |part: &KeyPart| {
+        let at = part.at.in_frame(raw.len());
+        u128::from(read_number(&raw[at..at + part.len], part.little))
+    };
+    match &*shape.parts {
+        [part] => read(part),
+        parts => parts.iter().fold(0, |key, part| (key << (8 * part.len)) | read(part)),
+    }
+}
+
+/// Has the data frame a size that this command's request may have, and the constants that select it?
+#[inline]
+pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
+    let size = fixed
+        || if command.exact {
+            frame.data_len == command.request_len || frame.data_len == command.request_len_padded
+        } else {
+            frame.data_len >= command.request_len
+        };
+    size && command.constants.iter().all(|constant| carries(constant, frame.raw))
+}
+
+/// Which command it is: the first in file order whose key, size and constants fit.
+#[inline]
+pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
+    match &*template.keys {
+        [shape] => command_of(template, shape, frame),
+        shapes => shapes.iter().filter_map(|shape| command_of(template, shape, frame)).min(),
+    }
+}
+
+/// Which of the commands whose key stands at these places.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
+    if frame.data_len < shape.data_len_min {
+        return None;
+    }
+    let fixed = template.data_len_fixed.is_some();
+    // A loop: as an iterator's `find` it becomes a call of its own.
+    for &number in shape.table.find(key(shape, frame.raw))? {
+        if fits(&template.commands[number as usize], frame, fixed) {
+            return Some(number as usize);
+        }
+    }
+    None
+}
+
+/// The key that a frame shows, as hex digits, by the first shape it is long enough for; for people.
+pub fn key_text(template: &Template, frame: &Frame<'_>) -> Option<String> {
+    let shape = template.keys.iter().find(|shape| frame.data_len >= shape.data_len_min)?;
+    let digits = shape.parts.iter().map(|part| part.len * 2).sum();
+    Some(format!("{:0digits$X}", key(shape, frame.raw)))
+}

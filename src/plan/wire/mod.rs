@@ -1,0 +1,19 @@
+//! Bytes to checked views and back. Pure: slices in, slices out; no socket, clock or thread.
+//!
+//! - [`outer`]: the B interface's outer frame (spec b-interface.md).
+//! - [`inner`]: the vendor's frame after a template (spec templates.md).
+//! - [`framer`]: cuts a stream into inner frames.
+//! - [`value`]: a field's bytes to its JSON notation and back.
+//! - [`checksum`]: the inner checksums.
+//! - [`civil`]: the calendar that functions read.
+//! - [`reason`]: why something was not answered.
+
+pub mod checksum;
+pub mod civil;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod framer;
+pub mod inner;
+pub mod outer;
+pub mod reason;
+pub mod value;

@@ -1,0 +1,634 @@
+//! A field's bytes to its JSON notation and back (spec templates.md, Fields).
+//!
+//! The same [`encode`] serves the compiler, which turns what does not fit into an error of the
+//! configuration, and the responder, where a text depends on the request.
+
+use super::checksum::{read_number, write_number};
+use crate::model::template::{Kind, Slot};
+use crate::words::count;
+use std::fmt;
+use std::io::Write as _;
+
+/// Why a text is not a value of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfit {
+    /// A character that the type does not know.
+    Digit,
+    /// More than the field holds.
+    TooLong,
+    /// A number outside the field's range.
+    Range,
+    /// Nothing where a number is needed.
+    Empty,
+}
+
+impl Misfit {
+    /// What is wrong and what would be right, for a field of this type and size.
+    pub fn explain(self, slot: &Slot) -> String {
+        let len = slot.len;
+        let bytes = count(len, "byte");
+        let hold = if len == 1 { "holds" } else { "hold" };
+        match (self, &slot.kind) {
+            (Self::Digit, Kind::Hex) => "not hex (digits 0-9 and A-F, an optional 0x, spaces)".into(),
+            (Self::Digit, Kind::Bcd) => "not decimal digits only (bcd has no sign and no point)".into(),
+            (Self::Digit, Kind::Bit(_)) => format!("not a list of {} zeros and ones", len * 8),
+            (Self::Digit, Kind::F32 | Kind::F64) => "not a number".into(),
+            (Self::Digit, _) => "not a whole number (decimal or 0x…)".into(),
+            (Self::TooLong, Kind::Hex) => format!("longer than the field ({bytes} {hold} {} hex digits)", len * 2),
+            (Self::TooLong, Kind::Bcd) => format!("longer than the field ({bytes} {hold} {} digits)", len * 2),
+            (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({bytes} {hold} {} bits)", len * 8),
+            (Self::TooLong, _) => format!("longer than the field ({bytes})"),
+            (Self::Range, Kind::F32) => format!("out of range ({:e} to {:e} in 4 bytes)", f32::MIN, f32::MAX),
+            (Self::Range, Kind::F64) => format!("out of range ({:e} to {:e} in 8 bytes)", f64::MIN, f64::MAX),
+            (Self::Range, kind) => {
+                let (low, high) = range(kind, len);
+                format!("out of range ({low} to {high} in {bytes})")
+            }
+            (Self::Empty, _) => "empty where a number is needed".into(),
+        }
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Digit => "a character that the type does not know",
+            Self::TooLong => "too long",
+            Self::Range => "out of range",
+            Self::Empty => "empty",
+        })
+    }
+}
+
+/// Smallest and largest number of an integer field. A signed field also takes what an unsigned one of its size
+/// would: vendors write FFFFFFFF as 4294967295.
+pub fn range(kind: &Kind, len: usize) -> (i128, i128) {
+    let bits = 8 * len.clamp(1, 8) as u32;
+    let low = if *kind == Kind::Int { -(1_i128 << (bits - 1)) } else { 0 };
+    (low, (1_i128 << bits) - 1)
+}
+
+/// A whole number, decimal or 0x, with an optional sign.
+pub fn parse_int(text: &[u8]) -> Result<i128, Misfit> {
+    let text = text.trim_ascii();
+    let (negative, digits) = match text {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, text),
+    };
+    let (radix, digits) = match digits {
+        [b'0', b'x' | b'X', rest @ ..] => (16, rest),
+        _ => (10, digits),
+    };
+    if digits.is_empty() {
+        return Err(Misfit::Empty);
+    }
+    let mut value = 0_i128;
+    for &digit in digits {
+        let digit = char::from(digit).to_digit(radix).ok_or(Misfit::Digit)?;
+        value = value.checked_mul(i128::from(radix)).ok_or(Misfit::Range)? + i128::from(digit);
+        if value > i128::from(u64::MAX) {
+            return Err(Misfit::Range);
+        }
+    }
+    Ok(if negative { -value } else { value })
+}
+
+/// Two decimal digits in a byte, of 0 to 99.
+const TWO_DIGITS: [u8; 100] = {
+    let mut table = [0; 100];
+    let mut value = 0;
+    while value < 100 {
+        table[value] = (((value / 10) << 4) | (value % 10)) as u8;
+        value += 1;
+    }
+    table
+};
+
+/// Writes `value` as `out`'s digits, two a byte; true when it had more digits than fit.
+#[inline]
+pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
+    if let ([byte], Some(digits)) = (&mut *out, TWO_DIGITS.get(value as usize)) {
+        *byte = *digits;
+        return false;
+    }
+    let mut put = |byte: &mut u8| {
+        *byte = TWO_DIGITS[(value % 100) as usize];
+        value /= 100;
+    };
+    if little {
+        out.iter_mut().for_each(&mut put);
+    } else {
+        out.iter_mut().rev().for_each(&mut put);
+    }
+    value > 0
+}
+
+/// Encodes a text, in the notation of the slot's type, into `out` (of the slot's length).
+///
+/// On an error `out` holds anything.
+pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    match slot.kind {
+        Kind::Hex => encode_hex(slot, text, out),
+        Kind::Int | Kind::Uint | Kind::Length => {
+            let value = parse_int(text)?;
+            let (low, high) = range(&slot.kind, slot.len);
+            if value < low || value > high {
+                return Err(Misfit::Range);
+            }
+            write_number(value as u64, slot.little, out);
+            Ok(())
+        }
+        Kind::Bcd => encode_bcd(slot, text, out),
+        Kind::Bit(_) => encode_bits(slot, text, out),
+        Kind::Str => pad(slot, text, out),
+        Kind::F32 => {
+            let value: f32 = parse_float(text)?;
+            in_range(text, value.is_finite())?;
+            write_number(u64::from(value.to_bits()), slot.little, out);
+            Ok(())
+        }
+        Kind::F64 => {
+            let value: f64 = parse_float(text)?;
+            in_range(text, value.is_finite())?;
+            write_number(value.to_bits(), slot.little, out);
+            Ok(())
+        }
+    }
+}
+
+fn parse_float<T: std::str::FromStr>(text: &[u8]) -> Result<T, Misfit> {
+    let text = std::str::from_utf8(text).map_err(|_| Misfit::Digit)?.trim();
+    if text.is_empty() { Err(Misfit::Empty) } else { text.parse().map_err(|_| Misfit::Digit) }
+}
+
+/// A number that is written with digits must not become an infinity; `inf` may.
+fn in_range(text: &[u8], finite: bool) -> Result<(), Misfit> {
+    if finite || !text.iter().any(u8::is_ascii_digit) { Ok(()) } else { Err(Misfit::Range) }
+}
+
+/// Puts short bytes where align and padding say.
+fn pad(slot: &Slot, bytes: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let fill = out.len().checked_sub(bytes.len()).ok_or(Misfit::TooLong)?;
+    if slot.right {
+        out[..fill].fill(slot.padding);
+        out[fill..].copy_from_slice(bytes);
+    } else {
+        out[..bytes.len()].copy_from_slice(bytes);
+        out[bytes.len()..].fill(slot.padding);
+    }
+    Ok(())
+}
+
+fn encode_hex(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let text = text.trim_ascii();
+    let text = match text {
+        [b'0', b'x' | b'X', rest @ ..] => rest,
+        _ => text,
+    };
+    let mut count = 0;
+    for &c in text {
+        match c {
+            b' ' => {}
+            c if c.is_ascii_hexdigit() => count += 1,
+            _ => return Err(Misfit::Digit),
+        }
+    }
+    let bytes = usize::div_ceil(count, 2);
+    let value = padded(slot, bytes, out).ok_or(Misfit::TooLong)?;
+    value.fill(0);
+    // An odd number of digits: the first byte has one.
+    let digits = text.iter().filter(|&&c| c != b' ').filter_map(|&c| char::from(c).to_digit(16));
+    for (nibble, digit) in (count & 1..).zip(digits) {
+        let at = if slot.little { bytes - 1 - nibble / 2 } else { nibble / 2 };
+        value[at] |= (digit as u8) << (if nibble & 1 == 0 { 4 } else { 0 });
+    }
+    Ok(())
+}
+
+fn encode_bcd(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    let text = text.trim_ascii();
+    if !text.iter().all(u8::is_ascii_digit) {
+        return Err(Misfit::Digit);
+    }
+    let bytes = usize::div_ceil(text.len(), 2);
+    let Some(value) = padded(slot, bytes, out) else { return Err(Misfit::TooLong) };
+    value.fill(0);
+    // An odd number of digits: the first byte has one.
+    for (nibble, &digit) in (text.len() & 1..).zip(text) {
+        let at = if slot.little { bytes - 1 - nibble / 2 } else { nibble / 2 };
+        value[at] |= (digit - b'0') << (if nibble & 1 == 0 { 4 } else { 0 });
+    }
+    Ok(())
+}
+
+/// Fills all but `bytes` bytes with padding and returns those; `None`: the field is shorter.
+fn padded<'o>(slot: &Slot, bytes: usize, out: &'o mut [u8]) -> Option<&'o mut [u8]> {
+    let fill = out.len().checked_sub(bytes)?;
+    let (padding, value) = if slot.right {
+        out.split_at_mut(fill)
+    } else {
+        let (value, padding) = out.split_at_mut(bytes);
+        (padding, value)
+    };
+    padding.fill(slot.padding);
+    Some(value)
+}
+
+/// Writes `value` in as many bytes as its digits take, and padding; true when it had more digits than fit.
+pub fn write_bcd_padded(value: u64, slot: &Slot, out: &mut [u8]) -> bool {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    let bytes = usize::div_ceil(digits, 2).min(out.len());
+    padded(slot, bytes, out).is_some_and(|out| write_bcd(value, slot.little, out))
+}
+
+fn encode_bits(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
+    out.fill(0);
+    let mut bit = 0;
+    let len = out.len();
+    for &c in text {
+        match c {
+            b'0' | b'1' => {
+                let byte = bit / 8;
+                if byte >= len {
+                    return Err(Misfit::TooLong);
+                }
+                let at = if slot.little { len - 1 - byte } else { byte };
+                out[at] |= (c - b'0') << (7 - bit % 8);
+                bit += 1;
+            }
+            b'[' | b']' | b',' | b' ' => {}
+            _ => return Err(Misfit::Digit),
+        }
+    }
+    Ok(())
+}
+
+/// Sets bits `from` to `to` (0 the most significant, both inclusive) of a field to `value`.
+pub fn set_bits(slot: &Slot, from: u32, to: u32, value: u64, out: &mut [u8]) {
+    let len = out.len();
+    for bit in from..=to {
+        let shift = to - bit;
+        let one = shift < 64 && (value >> shift) & 1 == 1;
+        let byte = (bit / 8) as usize;
+        if byte < len {
+            let at = if slot.little { len - 1 - byte } else { byte };
+            let mask = 0x80 >> (bit % 8);
+            if one { out[at] |= mask } else { out[at] &= !mask }
+        }
+    }
+}
+
+/// Bits `from` to `to` of a field.
+pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
+    (from..=to).fold(0, |value, bit| {
+        let byte = (bit / 8) as usize;
+        let at = if slot.little { bytes.len().wrapping_sub(1 + byte) } else { byte };
+        let one = bytes.get(at).is_some_and(|b| b & (0x80 >> (bit % 8)) != 0);
+        (value << 1) | u64::from(one)
+    })
+}
+
+/// Appends the JSON notation of a field: what [`encode`] would take to make these bytes.
+pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
+    match &slot.kind {
+        Kind::Hex => push_hex(bytes, slot.little, out),
+        // Padding that is no digits is no part of the value; other bytes that are none show as they are, so that a log
+        // tells what came.
+        Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
+        Kind::Bcd => push_hex(trim(slot, bytes), slot.little, out),
+        Kind::Uint | Kind::Length => {
+            let _ = write!(out, "{}", read_number(bytes, slot.little));
+        }
+        Kind::Int => {
+            let shift = 64 - 8 * bytes.len().clamp(1, 8);
+            let _ = write!(out, "{}", ((read_number(bytes, slot.little) << shift) as i64) >> shift);
+        }
+        Kind::Bit(ranges) if ranges.is_empty() => {
+            for bit in 0..(bytes.len() * 8) as u32 {
+                let one = get_bits(slot, bit, bit, bytes) == 1;
+                out.extend_from_slice(if bit == 0 { b"[" } else { b"," });
+                out.push(b'0' + u8::from(one));
+            }
+            out.push(b']');
+        }
+        Kind::Bit(ranges) => {
+            for (index, range) in ranges.iter().enumerate() {
+                out.extend_from_slice(if index == 0 { b"{" } else { b"," });
+                let _ = write!(out, "\"{}\":{}", range.name, get_bits(slot, range.from, range.to, bytes));
+            }
+            out.push(b'}');
+        }
+        Kind::Str => out.extend_from_slice(trim(slot, bytes)),
+        Kind::F32 => {
+            let _ = write!(out, "{}", f32::from_bits(read_number(bytes, slot.little) as u32));
+        }
+        Kind::F64 => {
+            let _ = write!(out, "{}", f64::from_bits(read_number(bytes, slot.little)));
+        }
+    }
+}
+
+/// The same as text for people; bytes that are no UTF-8 show as `\xNN`, control characters escaped.
+pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
+    let mut raw = Vec::new();
+    decode_into(slot, bytes, &mut raw);
+    for chunk in raw.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
+        }
+        for byte in chunk.invalid() {
+            let _ = fmt::Write::write_fmt(out, format_args!("\\x{byte:02X}"));
+        }
+    }
+}
+
+/// Is it two decimal digits?
+pub fn is_digits(byte: u8) -> bool {
+    byte >> 4 < 10 && byte & 0xF < 10
+}
+
+fn push_hex(bytes: &[u8], little: bool, out: &mut Vec<u8>) {
+    if little {
+        for byte in bytes.iter().rev() {
+            super::inner::encode_hex(std::slice::from_ref(byte), out);
+        }
+    } else {
+        super::inner::encode_hex(bytes, out);
+    }
+}
+
+fn trim<'a>(slot: &Slot, mut bytes: &'a [u8]) -> &'a [u8] {
+    if slot.right {
+        while let [first, rest @ ..] = bytes {
+            if *first != slot.padding {
+                break;
+            }
+            bytes = rest;
+        }
+    } else {
+        while let [rest @ .., last] = bytes {
+            if *last != slot.padding {
+                break;
+            }
+            bytes = rest;
+        }
+    }
+    bytes
+}
+
+/// Longest text that [`decode_into`] makes of a field.
+pub fn notation_bytes_max(slot: &Slot) -> usize {
+    match &slot.kind {
+        Kind::Hex | Kind::Bcd => slot.len * 2,
+        // Digits of the largest number of so many bytes, and a sign.
+        Kind::Int | Kind::Uint | Kind::Length => match slot.len {
+            len @ 0..=7 => (1u64 << (8 * len)).ilog10() as usize + 1 + usize::from(slot.kind == Kind::Int),
+            _ => 20,
+        },
+        Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
+        Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
+        Kind::Str => slot.len,
+        // Sign, point and zeros of the smallest numbers, and their digits.
+        Kind::F32 => 60,
+        Kind::F64 => 340,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(kind: Kind, len: usize, little: bool) -> Slot {
+        Slot { right: kind == Kind::Bcd && !little, kind, len, little, padding: 0 }
+    }
+
+    fn check(slot: &Slot, text: &str, expected: Result<&str, Misfit>) {
+        let mut out = vec![0xA5; slot.len];
+        let got = encode(slot, text.as_bytes(), &mut out).map(|()| hex::encode_upper(&out));
+        assert_eq!(got, expected.map(str::to_owned), "{text:?} in {slot:?}");
+    }
+
+    fn check_decode(slot: &Slot, bytes: &str, expected: &str) {
+        let mut out = String::new();
+        decode(slot, &hex::decode(bytes).unwrap(), &mut out);
+        assert_eq!(out, expected);
+    }
+
+    #[test]
+    fn hex() {
+        check(&slot(Kind::Hex, 2, false), "1234", Ok("1234"));
+        check(&slot(Kind::Hex, 2, true), "0x1234", Ok("3412"));
+        check(&slot(Kind::Hex, 2, false), "1", Ok("0100"));
+        check(&slot(Kind::Hex, 2, true), "123", Ok("2301"));
+        check(&Slot { right: true, padding: 0xFF, ..slot(Kind::Hex, 3, false) }, "1 2 3", Ok("FF0123"));
+        check(&slot(Kind::Hex, 2, false), "", Ok("0000"));
+        check(&slot(Kind::Hex, 1, false), "123", Err(Misfit::TooLong));
+        check(&slot(Kind::Hex, 1, false), "G1", Err(Misfit::Digit));
+        check_decode(&slot(Kind::Hex, 2, true), "8B10", "108B");
+    }
+
+    #[test]
+    fn integers() {
+        check(&slot(Kind::Uint, 2, false), "258", Ok("0102"));
+        check(&slot(Kind::Uint, 2, true), "0x0102", Ok("0201"));
+        check(&slot(Kind::Int, 2, false), "-2", Ok("FFFE"));
+        check(&slot(Kind::Int, 4, true), "4294967295", Ok("FFFFFFFF"));
+        check(&slot(Kind::Uint, 1, false), "256", Err(Misfit::Range));
+        check(&slot(Kind::Uint, 1, false), "-1", Err(Misfit::Range));
+        check(&slot(Kind::Int, 1, false), "-129", Err(Misfit::Range));
+        check(&slot(Kind::Uint, 8, false), "18446744073709551615", Ok("FFFFFFFFFFFFFFFF"));
+        check(&slot(Kind::Uint, 8, false), "18446744073709551616", Err(Misfit::Range));
+        check(&slot(Kind::Int, 8, true), "-9223372036854775808", Ok("0000000000000080"));
+        check(&slot(Kind::Uint, 1, false), "", Err(Misfit::Empty));
+        check_decode(&slot(Kind::Int, 2, false), "FFFE", "-2");
+        check_decode(&slot(Kind::Uint, 3, true), "0102FF", "16712193");
+    }
+
+    #[test]
+    fn whole_numbers_in_every_spelling() {
+        let check =
+            |text: &str, expected: Result<i128, Misfit>| assert_eq!(parse_int(text.as_bytes()), expected, "{text}");
+        check("+5", Ok(5));
+        check("-5", Ok(-5));
+        check(" 5 ", Ok(5));
+        check("0x1f", Ok(31));
+        check("0XFF", Ok(255));
+        check("-0x10", Ok(-16));
+        check("+0x10", Ok(16));
+        check("-18446744073709551615", Ok(-i128::from(u64::MAX)));
+        check("18446744073709551615", Ok(i128::from(u64::MAX)));
+        check("0xFFFFFFFFFFFFFFFF", Ok(i128::from(u64::MAX)));
+        check("18446744073709551616", Err(Misfit::Range));
+        check("0x10000000000000000", Err(Misfit::Range));
+        for text in ["", " ", "+", "-", "0x", "-0x"] {
+            check(text, Err(Misfit::Empty));
+        }
+        for text in ["--5", "+-5", "5-", "1f", "0xg", "1 2"] {
+            check(text, Err(Misfit::Digit));
+        }
+    }
+
+    #[test]
+    fn ranges_of_integers() {
+        assert_eq!((range(&Kind::Uint, 1), range(&Kind::Int, 1)), ((0, 255), (-128, 255)));
+        assert_eq!((range(&Kind::Length, 2), range(&Kind::Int, 3)), ((0, 65_535), (-8_388_608, 16_777_215)));
+        let most = i128::from(u64::MAX);
+        assert_eq!((range(&Kind::Uint, 8), range(&Kind::Int, 8)), ((0, most), (i128::from(i64::MIN), most)));
+        check(&slot(Kind::Int, 1, false), "-128", Ok("80"));
+        check(&slot(Kind::Int, 1, false), "255", Ok("FF"));
+        check(&slot(Kind::Uint, 1, false), "255", Ok("FF"));
+        check(&slot(Kind::Uint, 1, false), "0", Ok("00"));
+    }
+
+    #[test]
+    fn what_is_wrong_and_what_would_be_right() {
+        let check = |misfit: Misfit, kind: Kind, len: usize, expected: &str| {
+            assert_eq!(misfit.explain(&slot(kind, len, false)), expected);
+        };
+        let bits = || Kind::Bit(crate::model::template::Bits::default());
+        check(Misfit::Digit, Kind::Hex, 2, "not hex (digits 0-9 and A-F, an optional 0x, spaces)");
+        check(Misfit::Digit, Kind::Bcd, 2, "not decimal digits only (bcd has no sign and no point)");
+        check(Misfit::Digit, bits(), 2, "not a list of 16 zeros and ones");
+        check(Misfit::Digit, Kind::F32, 4, "not a number");
+        check(Misfit::Digit, Kind::Uint, 4, "not a whole number (decimal or 0x…)");
+        check(Misfit::TooLong, Kind::Hex, 1, "longer than the field (1 byte holds 2 hex digits)");
+        check(Misfit::TooLong, Kind::Bcd, 3, "longer than the field (3 bytes hold 6 digits)");
+        check(Misfit::TooLong, bits(), 3, "longer than the field (3 bytes hold 24 bits)");
+        check(Misfit::TooLong, Kind::Str, 3, "longer than the field (3 bytes)");
+        check(Misfit::Range, Kind::Uint, 1, "out of range (0 to 255 in 1 byte)");
+        check(Misfit::Range, Kind::F32, 4, "out of range (-3.4028235e38 to 3.4028235e38 in 4 bytes)");
+        check(Misfit::Empty, Kind::Uint, 1, "empty where a number is needed");
+        let all = [Misfit::Digit, Misfit::TooLong, Misfit::Range, Misfit::Empty].map(|misfit| misfit.to_string());
+        assert_eq!(all, ["a character that the type does not know", "too long", "out of range", "empty"]);
+    }
+
+    #[test]
+    fn bits_across_bytes() {
+        let plain = |little| slot(Kind::Bit(crate::model::template::Bits::default()), 2, little);
+        let check = |little: bool, from: u32, to: u32, value: u64, expected: [u8; 2]| {
+            let mut out = [0; 2];
+            set_bits(&plain(little), from, to, value, &mut out);
+            assert_eq!((out, get_bits(&plain(little), from, to, &out)), (expected, value), "{from} to {to}");
+            // The others stay as they are.
+            let mut out = [0xFF; 2];
+            set_bits(&plain(little), from, to, 0, &mut out);
+            assert_eq!(get_bits(&plain(little), from, to, &out), 0);
+            assert_eq!(out.iter().map(|byte| byte.count_zeros()).sum::<u32>(), to - from + 1);
+        };
+        check(false, 0, 0, 1, [0x80, 0]);
+        check(false, 15, 15, 1, [0, 0x01]);
+        check(false, 4, 11, 0xA5, [0x0A, 0x50]);
+        check(true, 4, 11, 0xA5, [0x50, 0x0A]);
+        check(true, 0, 7, 0x12, [0, 0x12]);
+        check(false, 0, 15, 0x1234, [0x12, 0x34]);
+        // Past the field there is nothing.
+        let mut out = [0; 2];
+        set_bits(&plain(false), 12, 19, 0xFF, &mut out);
+        assert_eq!((out, get_bits(&plain(false), 12, 19, &out)), ([0, 0x0F], 0xF0));
+        assert_eq!(get_bits(&plain(true), 12, 19, &[0x0F, 0]), 0xF0);
+        // More bits than a number has.
+        let (long, mut out) = (slot(Kind::Bit(crate::model::template::Bits::default()), 9, false), [0xFF; 9]);
+        set_bits(&long, 0, 71, u64::MAX, &mut out);
+        assert_eq!(hex::encode(out), "00ffffffffffffffff");
+    }
+
+    #[test]
+    fn bcd() {
+        check(&slot(Kind::Bcd, 2, false), "123", Ok("0123"));
+        check(&slot(Kind::Bcd, 2, true), "2034", Ok("3420"));
+        check(&slot(Kind::Bcd, 1, false), "1.2", Err(Misfit::Digit));
+        check(&slot(Kind::Bcd, 1, false), "-1", Err(Misfit::Digit));
+        check(&slot(Kind::Bcd, 1, false), "123", Err(Misfit::TooLong));
+        check_decode(&slot(Kind::Bcd, 2, true), "3420", "2034");
+        let mut out = [0; 2];
+        assert!(!write_bcd(2034, true, &mut out));
+        assert_eq!(out, [0x34, 0x20]);
+        assert!(write_bcd(12345, false, &mut out));
+    }
+
+    #[test]
+    fn n05_short_bcd_is_padded() {
+        let padded = |right, padding, little| Slot { right, padding, ..slot(Kind::Bcd, 3, little) };
+        let check_all = |slot: &Slot, text: &str, bytes: &str, decoded: &str| {
+            check(slot, text, Ok(bytes));
+            check_decode(slot, bytes, decoded);
+            let mut out = [0xA5; 3];
+            assert!(!write_bcd_padded(text.parse().unwrap_or(0), slot, &mut out));
+            assert_eq!(hex::encode_upper(out), bytes, "{text:?} as a number in {slot:?}");
+        };
+        check_all(&padded(false, 0xEE, false), "12", "12EEEE", "12");
+        check_all(&padded(true, 0xEE, false), "123", "EE0123", "0123");
+        check_all(&padded(false, 0xEE, true), "123", "2301EE", "0123");
+        check_all(&padded(true, 0xEE, true), "1234", "EE3412", "1234");
+        // Padding of digits can't be told from the value.
+        check_all(&padded(false, 0x00, false), "12", "120000", "120000");
+        check_all(&padded(true, 0x00, false), "12", "000012", "000012");
+        check_all(&padded(true, 0x99, false), "0", "999900", "999900");
+        check_all(&padded(false, 0xEE, false), "123456", "123456", "123456");
+        check(&padded(false, 0xEE, false), "", Ok("EEEEEE"));
+        check_decode(&padded(false, 0xEE, false), "EEEEEE", "");
+        check_decode(&padded(false, 0xEE, false), "1AEEEE", "1A");
+        let mut out = [0; 3];
+        assert!(write_bcd_padded(1_234_567, &padded(false, 0xEE, false), &mut out));
+    }
+
+    #[test]
+    fn bits() {
+        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
+        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 2, true), "1000000000000001", Ok("0180"));
+        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 1, false), "111111111", Err(Misfit::TooLong));
+        let ranges =
+            Vec::from([BitRange { name: "a".into(), from: 0, to: 3 }, BitRange { name: "b".into(), from: 7, to: 7 }]);
+        check_decode(&slot(Kind::Bit(crate::model::template::Bits::new(ranges)), 1, false), "51", "{\"a\":5,\"b\":1}");
+        let plain = slot(Kind::Bit(crate::model::template::Bits::default()), 1, false);
+        check_decode(&plain, "81", "[1,0,0,0,0,0,0,1]");
+        let mut out = [0xFF];
+        set_bits(&plain, 4, 6, 2, &mut out);
+        assert_eq!(out, [0xF5]);
+    }
+
+    #[test]
+    fn text_and_floats() {
+        check(&slot(Kind::Str, 4, false), "AB", Ok("41420000"));
+        check(&Slot { right: true, padding: 0x20, ..slot(Kind::Str, 4, false) }, "AB", Ok("20204142"));
+        check(&slot(Kind::Str, 1, false), "AB", Err(Misfit::TooLong));
+        check(&slot(Kind::F32, 4, true), "1.5", Ok("0000C03F"));
+        check(&slot(Kind::F64, 8, false), "-2", Ok("C000000000000000"));
+        check(&slot(Kind::F32, 4, false), "x", Err(Misfit::Digit));
+        check(&slot(Kind::F32, 4, false), "3.5e38", Err(Misfit::Range));
+        check(&slot(Kind::F32, 4, false), "-inf", Ok("FF800000"));
+        check(&slot(Kind::F64, 8, false), "-1e309", Err(Misfit::Range));
+        check_decode(&slot(Kind::Str, 4, false), "41FF0000", "A\\xFF");
+        check_decode(&slot(Kind::F32, 4, true), "0000C03F", "1.5");
+    }
+
+    #[test]
+    fn the_longest_notation_of_each_kind() {
+        let ranges = |names: &[&str]| {
+            let ranges = names.iter().map(|&name| BitRange { name: name.into(), from: 0, to: 0 });
+            Kind::Bit(crate::model::template::Bits::new(ranges.collect()))
+        };
+        for (kind, len, expected) in [
+            (Kind::Hex, 3, "010203".len()),
+            (Kind::Bcd, 3, "010203".len()),
+            (Kind::Uint, 1, "255".len()),
+            (Kind::Length, 2, "65535".len()),
+            (Kind::Int, 1, "-128".len()),
+            (Kind::Int, 3, "-8388608".len() + 1),
+            (Kind::Uint, 7, "72057594037927935".len()),
+            (Kind::Uint, 8, "18446744073709551615".len()),
+            (Kind::Int, 8, "-9223372036854775808".len()),
+            (Kind::Str, 5, 5),
+            (ranges(&[]), 1, "[1,0,0,0,0,0,0,1]".len()),
+            (ranges(&["ab", "c"]), 1, "{}".len() + 2 + 24 + 1 + 24),
+            (Kind::F32, 4, 60),
+            (Kind::F64, 8, 340),
+        ] {
+            let slot = slot(kind, len, false);
+            assert_eq!(notation_bytes_max(&slot), expected, "{slot:?}");
+        }
+    }
+
+    use crate::model::template::BitRange;
+}

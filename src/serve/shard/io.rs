@@ -1,0 +1,115 @@
+//! The seam between a shard's logic and what moves its bytes: a driver, or a simulation on virtual time.
+//!
+//! The driver calls `Serve`'s methods (`on_datagram`, `on_accept`, `on_bytes`, ...); what they want done
+//! comes back through [`Io`]. Datagrams are queued and their fate reported later ([`Outcome`]),
+//! so that a driver may send many with one call. Writes to a stream are answered at once.
+
+use fsu_core::responder::Outgoing;
+use fsu_core::responder::about::About;
+use fsu_net::local::Local;
+use fsu_net::outbox::Addressed;
+use std::net::SocketAddr;
+
+/// A connection: its place, and how often the place was used before. Never means another connection later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConnId {
+    /// The place; places are reused.
+    pub index: u32,
+    /// Which connection at that place; 24 bits.
+    pub generation: u32,
+}
+
+/// A datagram to send, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// The socket it leaves from: the FSU's number in the shard.
+    pub socket: u32,
+    /// To whom.
+    pub peer: SocketAddr,
+    /// From which address of this machine, where the socket has all of them.
+    pub local: Local,
+    /// What it is.
+    pub what: Outgoing,
+    /// How often the kernel had no room for it.
+    pub tries: u16,
+    /// When it was due, wall clock in nanoseconds.
+    pub due_ns: i64,
+    /// What is known of it.
+    pub about: About,
+}
+
+impl Addressed for Datagram {
+    #[inline]
+    fn socket(&self) -> u32 {
+        self.socket
+    }
+
+    #[inline]
+    fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    #[inline]
+    fn local(&self) -> Local {
+        self.local
+    }
+}
+
+/// What became of a queued datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Handed to the kernel.
+    Sent,
+    /// The kernel has no room now.
+    Full,
+    /// The kernel refused it, with this error number.
+    Failed(i32),
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// So many bytes were taken; 0: no room now.
+    Bytes(usize),
+    /// The peer is gone.
+    Gone,
+    /// Another error of the socket, with its number.
+    Failed(i32),
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// Bytes to read.
+    pub read: bool,
+    /// Room to write.
+    pub write: bool,
+}
+
+/// What a shard wants done.
+pub trait Io {
+    /// Queues a datagram; its fate is told to `Serve::on_sent`. False: the queue is full, nothing was taken.
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool;
+    /// Whether a turn of the timing wheel may go on: the queue has room for some more datagrams.
+    fn has_room(&self) -> bool;
+    /// Writes to a stream.
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written;
+    /// Changes what a connection is told of.
+    fn set_interest(&mut self, conn: ConnId, interest: Interest);
+    /// Closes a connection; nothing more is told of it.
+    fn close(&mut self, conn: ConnId);
+    /// Closes a connection with a reset: what the peer has not taken yet is lost; nothing more is told of it.
+    fn reset(&mut self, conn: ConnId) {
+        self.close(conn);
+    }
+    /// Closes the sending half of a connection.
+    fn shut_write(&mut self, _conn: ConnId) {}
+    /// Stops or resumes accepting on a socket.
+    fn set_accepting(&mut self, socket: u32, on: bool);
+    /// Stops receiving on all sockets, and accepting. Connections are told one by one.
+    fn stop_receiving(&mut self);
+    /// The wall clock this moment, in nanoseconds: when a reply was written.
+    fn unix_ns(&mut self) -> i64;
+    /// The monotonic clock this moment, in nanoseconds.
+    fn mono_ns(&mut self) -> u64;
+}

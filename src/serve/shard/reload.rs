@@ -1,0 +1,226 @@
+//! From one fleet to the next, between two messages (spec templates.md, Reload).
+//!
+//! New sockets are taken over before, by all shards; only then is any of them told to swap. A swap itself cannot fail.
+
+use super::base::DriverIo;
+use super::clock::Clock;
+use super::io::Io;
+use super::own::Own;
+use super::pending::Dest;
+use super::protocol::Protocol;
+use super::serve::{Serve, Slot, Timer, start_beat};
+use super::tap::Tap;
+use super::tcp_out::By;
+use super::tide::Move;
+use super::turn::Turn;
+use fsu_core::responder::RunContext;
+use fsu_core::responder::carry::carry;
+use fsu_core::responder::state::Counters;
+use fsu_core::responder::transfer;
+use fsu_net::bind::Bound;
+use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::model::reload::Fate;
+use fsu_plan::wire::reason::Reason;
+use fsu_plan::words::count;
+use std::io;
+use std::sync::Arc;
+
+/// What a shard serves from now on.
+#[derive(Clone, Debug)]
+pub struct Swap {
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// What is common to all messages from now on.
+    pub run: RunContext,
+    /// As the logger calls the fleet.
+    pub epoch: u32,
+    /// What becomes of each FSU, by its number in the fleet before.
+    pub fates: Arc<[Fate]>,
+    /// Numbers of those that are new to this shard, in the order in which their sockets were taken over.
+    pub new: Vec<u32>,
+    /// Whom it never answers.
+    pub own: Arc<Own>,
+}
+
+/// A shard's own sockets, as far as its logic is concerned with them.
+pub trait Sockets: Io {
+    /// Closes an FSU's own socket; its place may be another's from now on.
+    fn close_socket(&mut self, socket: u32);
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// Serves another fleet; sockets of those that are new stand at `places`. The counters of those that are gone.
+    ///
+    /// An FSU that stays keeps everything but what the new plan has no place for. Of one that goes, connections are closed and
+    /// replies that still wait are dropped: `peer_gone`. While draining nothing is swapped.
+    pub fn swap(&mut self, swap: Swap, places: &[u32], now: Clock, io: &mut impl Sockets) -> Vec<Counters> {
+        if self.drain_end_ms.is_some() {
+            for &place in places {
+                io.close_socket(place);
+            }
+            return Vec::new();
+        }
+        let Swap { fleet, run, epoch, fates, new, own } = swap;
+        let fate = |slot: &Slot| fates.get(slot.fsu as usize).copied().unwrap_or(Fate::Gone);
+        self.part(&fate, &fleet, io);
+        self.tap.reload(epoch, &fates, fleet.fsus.len());
+        let before = std::mem::replace(&mut self.fleet, fleet);
+        (self.run, self.own) = (run, own);
+        let fleet = self.fleet.clone();
+        let mut gone = Vec::new();
+        for place in 0..self.slots.places() {
+            let Some(mut slot) = self.slots.take(place) else { continue };
+            match fate(&slot) {
+                Fate::Stays(number) => {
+                    self.stay(&mut slot, number, &before, now);
+                    self.slots.put(place, slot);
+                }
+                Fate::Handed(number) => {
+                    gone.push(slot.state.counters);
+                    if let Some(fsu) = fleet.fsus.get(number as usize) {
+                        self.slots.put(place, Slot::new(number, fsu));
+                    }
+                }
+                Fate::Gone => {
+                    gone.push(slot.state.counters);
+                    io.close_socket(place);
+                }
+            }
+        }
+        for (&place, &number) in places.iter().zip(&new) {
+            if let Some(fsu) = fleet.fsus.get(number as usize) {
+                self.slots.put(place, Slot::new(number, fsu));
+            }
+        }
+        self.time_anew(now, io);
+        for id in self.conns.open() {
+            if let Some(conn) = self.conns.get_mut(id) {
+                // By the plan from before.
+                conn.progress.forget();
+            }
+            self.settle(id, io);
+        }
+        gone
+    }
+
+    /// Ends what those that go, and centres that may not ask any more, have begun.
+    fn part(&mut self, fate: &impl Fn(&Slot) -> Fate, next: &Fleet, io: &mut impl Io) {
+        for id in self.conns.open() {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            let Some(slot) = self.slots.get_mut(conn.socket as usize) else { continue };
+            match fate(slot).stays().and_then(|number| next.fsus.get(number as usize)) {
+                Some(fsu) if fsu.allows(conn.peer.ip()) => {}
+                Some(_) => {
+                    slot.state.counters.drop(Reason::NotAllowed);
+                    self.shut(id, Reason::NotAllowed, By::Reason(Reason::NotAllowed), io);
+                }
+                None => self.shut(id, Reason::PeerGone, By::Reload, io),
+            }
+        }
+        for index in 0..self.later.pending.slots() {
+            let Some((Dest::Datagram(datagram), ..)) = self.later.pending.get(index) else { continue };
+            let slot = self.slots.get(datagram.socket as usize);
+            if slot.is_none_or(|slot| fate(slot).stays().is_none()) {
+                self.unsent_pending(index, |about| about.drop(Reason::PeerGone), io);
+                self.later.forget(index);
+                self.drop(datagram.socket, Reason::PeerGone);
+            }
+        }
+    }
+
+    fn stay(&mut self, slot: &mut Slot, number: u32, before: &Fleet, now: Clock) {
+        let (Some(was), Some(is)) = (before.fsus.get(slot.fsu as usize), self.fleet.fsus.get(number as usize)) else {
+            return;
+        };
+        slot.state = carry(std::mem::take(&mut slot.state), was, is);
+        slot.fsu = number;
+        if was.heartbeat_interval_ms != is.heartbeat_interval_ms {
+            slot.beat_due_ms = 0;
+        }
+        let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
+        slot.clients.shrink(is.limits.clients_max, |peer| {
+            *offline += 1;
+            if tide.tells(Move::Offline, now.mono_ms, later) {
+                log::info!(
+                    "{}: centre {peer} forgotten: more than {}",
+                    is.name,
+                    count(is.limits.clients_max, "centre")
+                );
+            }
+        });
+    }
+
+    /// Lets go of transfers that are idle: what they carry may be the data of a plan that is gone.
+    pub(super) fn on_transfers_due(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let Some(fsu) = self.fleet.fsus.get(slot.fsu as usize) else { return };
+        if let Some(ms) = transfer::sweep(&mut slot.state, fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
+            self.later.at(now.mono_ms.saturating_add(ms), Timer::Transfers(socket));
+        }
+    }
+
+    /// Everything that FSUs have in the wheel, by the new plan. Receives from all sockets.
+    fn time_anew(&mut self, now: Clock, io: &mut impl Io) {
+        self.later.wheel.retain(|timer| matches!(timer, Timer::Reply(_) | Timer::Conn(_) | Timer::Tide));
+        for (socket, slot) in self.slots.numbered_mut() {
+            start_beat(&self.fleet, socket, slot, now, &mut self.later);
+            let fsu = &self.fleet.fsus[slot.fsu as usize];
+            if fsu.transport != Transport::Tcp {
+                let expiry_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
+                slot.clients_timed = expiry_ms.is_some();
+                if let Some(expiry_ms) = expiry_ms {
+                    self.later.at(expiry_ms, Timer::Clients(socket));
+                }
+            }
+            if let Some(ms) = transfer::sweep(&mut slot.state, fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms))
+            {
+                self.later.at(now.mono_ms.saturating_add(ms), Timer::Transfers(socket));
+            }
+            io.set_accepting(socket, true);
+        }
+        self.start_outages();
+    }
+}
+
+impl<P: Protocol, T: Tap> Turn<P, T> {
+    /// Takes over sockets for the next swap, all of them or none.
+    pub(super) fn stage(&mut self, sockets: Vec<Bound>, io: &mut impl DriverIo) -> io::Result<()> {
+        for socket in sockets {
+            match io.stage(socket) {
+                Ok(place) => self.staged.push(place),
+                Err(error) => {
+                    self.unstage(io);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Closes them again.
+    pub(super) fn unstage(&mut self, io: &mut impl DriverIo) {
+        self.staged.drain(..).for_each(|place| io.close_socket(place));
+    }
+
+    /// Serves another fleet. What is queued leaves before, by the sockets that it was queued for.
+    pub(super) fn swap(&mut self, swap: Swap, io: &mut impl DriverIo) -> Vec<Counters> {
+        self.flush(io);
+        // What the kernel lost so far is counted where it was lost.
+        for socket in 0..self.lost.len() as u32 {
+            if let Some(lost) = io.base().lost(socket).filter(|_| !self.staged.contains(&socket)) {
+                self.on_lost(socket, lost);
+            }
+        }
+        let places = std::mem::take(&mut self.staged);
+        for &place in &places {
+            let place = place as usize;
+            if self.lost.len() <= place {
+                self.lost.resize(place + 1, 0);
+            }
+            self.lost[place] = 0;
+        }
+        let gone = self.serve.swap(swap, &places, self.now, io);
+        self.follow_streams();
+        gone
+    }
+}

@@ -1,0 +1,645 @@
+//! What one shard does, without a system call, clock or executor: its FSUs, timers and drain.
+//!
+//! A driver feeds it (`on_datagram`, `on_accept`, `on_bytes`, ..., `on_tick`) and does what it asks through
+//! [`Io`]. Times come in as [`Clock`]; so all of it runs on virtual time as well.
+
+use super::clients::Clients;
+use super::clock::Clock;
+use super::conn::{Conns, PIECE, Sent};
+use super::fair::{Effort, FRAME_EFFORT, QUANTUM};
+use super::io::{ConnId, Datagram, Io, Outcome};
+use super::late::Late;
+use super::look::Unread;
+use super::notes::Notes;
+use super::own::Own;
+use super::pending::{Dest, Pending, Queue};
+use super::protocol::Protocol;
+use super::slots::Slots;
+use super::tap::{Kind, Tap};
+use super::tcp_out::By;
+use super::tide::Tide;
+use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
+use fsu_core::responder::about::{About, What};
+use fsu_core::responder::faults::is_offline;
+use fsu_core::responder::state::{Counters, FsuState};
+use fsu_core::responder::{Outgoing, RunContext, Scratch};
+use fsu_net::sys::prefetch;
+use fsu_plan::memory;
+use fsu_plan::model::fault::{FaultKind, FsuFaults, Place, Struck};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::wire::reason::Reason;
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+/// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
+pub const DRAIN_MS: u64 = 5_000;
+/// Timers fired in one turn: what a turn may take stays below a millisecond.
+const FIRED_MAX: usize = 128;
+/// A datagram for which the kernel has no room is tried again after this time.
+const SEND_RETRY_MS: u64 = 1;
+/// And so often: for about as long as a peer waits for a reply. Then it is counted `send_failed`.
+const SEND_TRIES_MAX: u16 = 2_000;
+/// Accepting is tried again so long after it failed for want of descriptors.
+pub(super) const ACCEPT_RETRY_MS: u64 = 100;
+
+/// What the wheel holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Timer {
+    /// A waiting reply, by its place in the pool.
+    Reply(u32),
+    /// An FSU's next heartbeat.
+    Heartbeat(u32),
+    /// The next moment at which a centre of an FSU may have been silent for too long.
+    Clients(u32),
+    /// A connection's next deadline, by its place.
+    Conn(u32),
+    /// Accept again.
+    Accept(u32),
+    /// An outage of some FSUs may begin or end.
+    Outage,
+    /// Transfers of an FSU may be idle whose data a reload has left behind.
+    Transfers(u32),
+    /// Centres have moved of which nothing is said yet.
+    Tide,
+}
+
+/// Everything that is to be done later.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) wheel: Wheel<Timer>,
+    pub(super) pending: Pending,
+    /// When the driver was last told the time, monotonic.
+    pub(super) now_ms: u64,
+}
+
+impl Later {
+    /// Room for so many more replies; false: there is no memory for them.
+    #[inline]
+    pub(super) fn has_room(&mut self, more: usize) -> bool {
+        self.pending.has_room(more) && self.wheel.has_room(more)
+    }
+
+    /// Room for one more, which where memory is low is that of one that has gone.
+    #[inline]
+    pub(super) fn has_place(&mut self) -> bool {
+        if memory::is_low() { self.pending.has_free() && self.wheel.has_free() } else { self.has_room(1) }
+    }
+
+    /// Whether one more datagram may be kept.
+    #[inline]
+    fn admit(&mut self) -> Result<(), Reason> {
+        if self.has_place() { Ok(()) } else { Err(Reason::NoMemory) }
+    }
+
+    /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.
+    pub(super) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        self.admit()?;
+        let index = self.pending.add(datagram, due_ns, bytes)?;
+        self.time(index, due_ns);
+        Ok(())
+    }
+
+    /// Keeps a datagram that the kernel had no room for.
+    fn again(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+        self.admit()?;
+        let index = self.pending.add_again(datagram, due_ns, bytes)?;
+        self.time(index, due_ns);
+        Ok(())
+    }
+
+    /// Keeps what goes into a connection until then, at the end of its queue.
+    pub(super) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
+        let index = self.pending.add_owed(dest, due_ns, bytes);
+        self.pending.append(queue, index);
+        self.time(index, due_ns);
+    }
+
+    fn time(&mut self, index: u32, due_ns: u64) {
+        let key = self.wheel.insert(tick_from(due_ns), Timer::Reply(index));
+        self.pending.set_key(index, key);
+    }
+
+    /// Does something at that moment, on the monotonic clock.
+    pub(super) fn at(&mut self, ms: u64, timer: Timer) -> Key {
+        self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
+    }
+
+    /// Lets go of a reply that will not be sent.
+    pub(super) fn forget(&mut self, index: u32) {
+        if let Some((_, _, key)) = self.pending.get(index) {
+            self.wheel.cancel(key);
+            self.pending.release(index);
+        }
+    }
+}
+
+/// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(super) struct Slot {
+    /// Its number in the fleet.
+    pub(super) fsu: u32,
+    /// [`Timer::Clients`] is in the wheel.
+    pub(super) clients_timed: bool,
+    pub(super) clients: Clients,
+    /// When its next heartbeat is due.
+    pub(super) beat_due_ms: u64,
+    /// Open connections.
+    pub(super) connections: usize,
+    pub(super) state: FsuState,
+}
+
+impl Slot {
+    /// An FSU that has heard nothing, by its number in the fleet.
+    pub(super) fn new(number: u32, fsu: &Fsu) -> Self {
+        Self {
+            fsu: number,
+            state: FsuState::new(fsu),
+            clients: Clients::default(),
+            clients_timed: false,
+            beat_due_ms: 0,
+            connections: 0,
+        }
+    }
+}
+
+/// Whom something that a driver hands over is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    /// An FSU's own socket.
+    Socket(u32),
+    /// A connection.
+    Conn(ConnId),
+}
+
+/// Buffers that are used within one call, kept for the next.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    /// A heartbeat.
+    pub(super) beat: Vec<u8>,
+    /// A started frame and what came after it.
+    pub(super) joined: Vec<u8>,
+    /// Replies to one read from a connection.
+    pub(super) out: Vec<u8>,
+    /// What they are.
+    pub(super) out_lens: Vec<Sent>,
+    /// What is known of the frames of a datagram.
+    pub(super) told: Vec<About>,
+    /// Empty buffers for started frames.
+    pub(super) spare: Vec<Vec<u8>>,
+}
+
+/// One shard's logic. An FSU's number in the shard is its place in `fsus`, also its socket's number.
+#[derive(Debug)]
+pub struct Serve<P, T> {
+    pub(super) fleet: Arc<Fleet>,
+    pub(super) run: RunContext,
+    pub(super) protocol: P,
+    pub(super) tap: T,
+    pub(super) slots: Slots,
+    pub(super) later: Later,
+    pub(super) conns: Conns,
+    pub(super) notes: Notes,
+    pub(super) scratch: Scratch,
+    pub(super) buffers: Buffers,
+    /// Connections with replies that the kernel had no room for.
+    pub(super) unsent_conns: usize,
+    /// The end of the drain, once it has begun.
+    pub(super) drain_end_ms: Option<u64>,
+    /// Whom it never answers.
+    pub(super) own: Arc<Own>,
+    /// What is said of centres that come and go.
+    pub(super) tide: Arc<Tide>,
+    /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
+    pub(super) peers: HashMap<(u32, IpAddr), usize>,
+    /// Due to sent, of all its replies.
+    pub(super) late: Late,
+    /// What it has done, and when what is at hand is interrupted.
+    pub(super) effort: Effort,
+    /// Connections that were interrupted: to be gone on with in their turns ([`Serve::go_on`]).
+    pub(super) resting: Vec<ConnId>,
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// The shard that serves these FSUs of the fleet, from `now` on. Numbers past the fleet are left out.
+    pub fn new(fleet: Arc<Fleet>, fsus: &[usize], run: RunContext, protocol: P, tap: T, now: Clock) -> Self {
+        let slots = fsus
+            .iter()
+            .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
+            .map(|(number, fsu)| Slot::new(number as u32, fsu))
+            .collect();
+        let mut serve = Self {
+            fleet,
+            run,
+            protocol,
+            tap,
+            slots,
+            later: Later { wheel: Wheel::new(tick_by(now.mono_ns)), pending: Pending::default(), now_ms: now.mono_ms },
+            conns: Conns::default(),
+            notes: Notes::new(Arc::default()),
+            scratch: Scratch::default(),
+            buffers: Buffers::default(),
+            unsent_conns: 0,
+            drain_end_ms: None,
+            own: Arc::default(),
+            tide: Arc::default(),
+            peers: HashMap::new(),
+            late: Late::default(),
+            effort: Effort::default(),
+            resting: Vec::new(),
+        };
+        serve.start_heartbeats(now);
+        serve.start_outages();
+        serve
+    }
+
+    /// Shares what is said in the system log with other shards, before anything comes.
+    pub(super) fn share(&mut self, tide: Arc<Tide>) {
+        (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
+    }
+
+    /// Outages of FSUs with connections: those have to be reset when one begins.
+    pub(super) fn start_outages(&mut self) {
+        let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
+        let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
+        let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
+        for edge_ms in edges_ms {
+            self.later.at(self.run.start_mono_ms.saturating_add(edge_ms), Timer::Outage);
+        }
+    }
+
+    /// What will be handed over after what is at hand: the next, the one after it, and so on. What they touch is fetched
+    /// meanwhile, step by step: where a step's memory is, the step before has fetched.
+    #[inline]
+    pub(super) fn expect(&self, ahead: impl Fn(usize) -> Option<Subject>) {
+        if let Some(Subject::Conn(id)) = ahead(4) {
+            self.conns.prefetch_place(id);
+        }
+        if let Some(Subject::Conn(id)) = ahead(3) {
+            self.conns.prefetch(id);
+        }
+        if let Some(second) = ahead(2) {
+            self.prefetch_slot(second);
+        }
+        if let Some(next) = ahead(1) {
+            self.prefetch_fsu(next);
+        }
+    }
+
+    /// Whether any of its FSUs has connections.
+    pub(super) fn has_streams(&self) -> bool {
+        self.slots.iter().any(|slot| self.fleet.fsus[slot.fsu as usize].transport == Transport::Tcp)
+    }
+
+    /// Whether a connection is open.
+    pub(super) fn has_connections(&self) -> bool {
+        !self.conns.is_empty()
+    }
+
+    /// Of how many sockets and connections a driver may tell at once, of a connection that it has bytes and that it has room.
+    pub(super) fn sources(&self) -> usize {
+        self.slots.places() as usize + 2 * self.conns.places() as usize
+    }
+
+    /// What is known of the bytes of a connection that are not read yet.
+    #[inline]
+    pub(super) fn unread(&mut self, id: ConnId) -> Option<&mut Unread> {
+        self.conns.get_mut(id).map(|conn| &mut conn.unread)
+    }
+
+    /// Something's FSU here, if its own place has been fetched.
+    #[inline]
+    pub(super) fn prefetch_slot(&self, subject: Subject) {
+        if let Some(socket) = self.socket_of(subject) {
+            self.slots.prefetch(socket as usize);
+        }
+    }
+
+    /// What the plan says of that FSU and who asked it last, if it has been fetched itself.
+    #[inline]
+    pub(super) fn prefetch_fsu(&self, subject: Subject) {
+        let slot = self.socket_of(subject).and_then(|socket| self.slots.get(socket as usize));
+        if let Some(slot) = slot {
+            prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
+            prefetch(slot.clients.latest(), 1);
+        }
+    }
+
+    #[inline]
+    fn socket_of(&self, subject: Subject) -> Option<u32> {
+        match subject {
+            Subject::Socket(socket) => Some(socket),
+            Subject::Conn(id) => self.conns.get(id).map(|conn| conn.socket),
+        }
+    }
+
+    /// Whether an FSU is silent on purpose.
+    #[inline]
+    pub(super) fn is_offline(&self, socket: u32, now: Clock) -> bool {
+        let Some(slot) = self.slots.get(socket as usize) else { return false };
+        let since_start_ms = now.mono_ms.saturating_sub(self.run.start_mono_ms);
+        is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
+    }
+
+    /// A fault was made that belongs to no message, or to one that is not known any more.
+    pub(super) fn fault(&mut self, socket: u32, kind: FaultKind, frame: Struck, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.faults[kind as usize] += 1;
+        // One that is lost is counted and told by the log.
+        self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, Place::apart(frame));
+    }
+
+    /// What a reply is, as far as that is still known.
+    #[cold]
+    pub(super) fn struck(&self, socket: u32, about: About) -> Struck {
+        let slot = self.slots.get(socket as usize);
+        let fsu = slot.and_then(|slot| self.fleet.fsus.get(slot.fsu as usize));
+        let device = fsu.and_then(|fsu| fsu.devices.get(usize::from(about.device)));
+        match about.what {
+            What::Data => Struck::Data,
+            What::ErrorReply | What::Refused => Struck::Error,
+            What::Heartbeat => Struck::Heartbeat,
+            _ if device.is_some_and(|device| device.template.transfer.is_some()) => Struck::Answer,
+            _ => Struck::Reply,
+        }
+    }
+
+    /// Something came that an FSU in an outage does not hear.
+    #[cold]
+    pub(super) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let about = About::UNKNOWN.lost(FaultKind::Offline);
+        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// A reply that was to leave never does.
+    #[cold]
+    pub(super) fn unsent(&mut self, socket: u32, peer: SocketAddr, about: About, bytes: &[u8], io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
+        if !self.tap.record(Kind::Unsent, slot.fsu, peer, io.unix_ns() / 1_000_000, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// The same of one in the pool; `lost` says what it is then.
+    #[cold]
+    pub(super) fn unsent_pending(&mut self, index: u32, lost: impl Fn(About) -> About, io: &mut impl Io) {
+        let Some((dest, ..)) = self.later.pending.get(index).filter(|_| self.tap.is_on()) else { return };
+        let (socket, peer, about) = match dest {
+            Dest::Datagram(datagram) => (datagram.socket, datagram.peer, datagram.about),
+            Dest::Stream(id, about, _) | Dest::Piece(id, about, _) => {
+                let Some(conn) = self.conns.get(id) else { return };
+                (conn.socket, conn.peer, about)
+            }
+            Dest::Cut(..) => return,
+        };
+        self.unsent_at(index, (socket, peer), lost(about), io);
+    }
+
+    /// The same, where the sender and the receiver are known.
+    #[cold]
+    pub(super) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
+        let (unix_ms, bytes) = (io.unix_ns() / 1_000_000, self.later.pending.bytes(index));
+        if !self.tap.record(Kind::Unsent, slot.fsu, peer, unix_ms, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// First beats are spread evenly over the interval by the FSU's number in the fleet.
+    fn start_heartbeats(&mut self, now: Clock) {
+        for (socket, slot) in self.slots.numbered_mut() {
+            start_beat(&self.fleet, socket, slot, now, &mut self.later);
+        }
+    }
+
+    /// Does what has become due, up to a bound. True: call again, after sending what is queued.
+    pub fn on_tick(&mut self, now: Clock, io: &mut impl Io) -> bool {
+        self.effort.allow(QUANTUM);
+        let more = self.fire(now, io);
+        self.effort.allow_all();
+        more
+    }
+
+    fn fire(&mut self, now: Clock, io: &mut impl Io) -> bool {
+        self.later.now_ms = now.mono_ms;
+        for _ in 0..FIRED_MAX {
+            if !io.has_room() || self.effort.is_over() {
+                return true;
+            }
+            let Some(timer) = self.later.wheel.pop(tick_by(now.mono_ns)) else { return false };
+            match timer {
+                Timer::Reply(index) => self.on_reply_due(index, now, io),
+                Timer::Heartbeat(socket) => self.on_beat_due(socket, now, io),
+                Timer::Clients(socket) => self.on_clients_due(socket, now),
+                Timer::Transfers(socket) => self.on_transfers_due(socket, now),
+                Timer::Conn(index) => self.on_conn_due(index, now, io),
+                Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),
+                Timer::Accept(_) => {}
+                Timer::Outage => self.on_outage(now, io),
+                Timer::Tide => self.tide.tell(),
+            }
+        }
+        true
+    }
+
+    /// When [`Serve::on_tick`] should be called next, on the monotonic clock in nanoseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        let timer = self.later.wheel.next_deadline().map(tick_ns);
+        match (timer, self.drain_end_ms.map(|end_ms| end_ms.saturating_mul(1_000_000))) {
+            (Some(timer), Some(end)) => Some(timer.min(end)),
+            (timer, end) => timer.or(end),
+        }
+    }
+
+    fn on_reply_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
+        match self.later.pending.get(index) {
+            Some((Dest::Datagram(datagram), due_ns, _)) => {
+                // The wall clock may have been set meanwhile. Tried again, it is as late as it was.
+                let due_ns = if datagram.tries == 0 { now.unix_of(due_ns) } else { datagram.due_ns };
+                let datagram = Datagram { due_ns, ..datagram };
+                if self.is_offline(datagram.socket, now) {
+                    self.unsent_pending(index, |about| about.lost(FaultKind::Offline), io);
+                    self.later.pending.release(index);
+                    let frame = self.struck(datagram.socket, datagram.about);
+                    self.fault(datagram.socket, FaultKind::Offline, frame, io);
+                } else if io.send_datagram(datagram, self.later.pending.bytes(index)) {
+                    self.effort.add(FRAME_EFFORT + self.later.pending.bytes(index).len());
+                    self.later.pending.release(index);
+                } else {
+                    let key = self.later.at(now.mono_ms + SEND_RETRY_MS, Timer::Reply(index));
+                    self.later.pending.set_key(index, key);
+                }
+            }
+            Some((Dest::Stream(id, about, waited_us), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (0, due_ns, waited_us, about), now, io);
+            }
+            Some((Dest::Piece(id, about, waited_us), due_ns, _)) => {
+                self.on_stream_reply_due(index, id, (PIECE, due_ns, waited_us, about), now, io);
+            }
+            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, now, io),
+            None => {}
+        }
+    }
+
+    /// A queued datagram was sent, or not. `unix_ns` is the moment of that.
+    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ns: i64) {
+        let Some(slot) = self.slots.get_mut(datagram.socket as usize) else { return };
+        match outcome {
+            Outcome::Sent => {
+                let counters = &mut slot.state.counters;
+                count_sent(counters, datagram.what);
+                if datagram.what != Outgoing::Heartbeat {
+                    self.late.record(datagram.due_ns, unix_ns, 1);
+                }
+                self.record_sent(kind(datagram.what), datagram, datagram.about, bytes, unix_ns);
+            }
+            Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
+                let again = Datagram { tries: datagram.tries + 1, ..datagram };
+                if self.later.again(again, now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_err() {
+                    slot.state.counters.drop(Reason::SendFailed);
+                    let about = datagram.about.drop(Reason::SendFailed);
+                    self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
+                }
+            }
+            Outcome::Full | Outcome::Failed(_) => {
+                slot.state.counters.drop(Reason::SendFailed);
+                let name = &self.fleet.fsus[slot.fsu as usize].name;
+                let errno = if let Outcome::Failed(errno) = outcome { errno } else { 0 };
+                let peer = format_args!("{} (error {errno})", datagram.peer);
+                self.notes.note(Reason::SendFailed, now.mono_ms, name, peer, bytes);
+                let about = datagram.about.drop(Reason::SendFailed);
+                self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
+            }
+        }
+    }
+
+    /// Tells of a datagram that has left, or will not.
+    #[inline]
+    fn record_sent(&mut self, kind: Kind, datagram: Datagram, about: About, bytes: &[u8], unix_ns: i64) {
+        let Some(slot) = self.slots.get_mut(datagram.socket as usize).filter(|_| self.tap.is_on()) else { return };
+        if !self.tap.record(kind, slot.fsu, datagram.peer, unix_ns / 1_000_000, &[about], bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+    }
+
+    /// The kernel reported an error on an FSU's own socket.
+    pub fn on_socket_error(&mut self, socket: u32, errno: i32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::SocketError);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::SocketError, now.mono_ms, &fsu.name, format_args!("{} (error {errno})", fsu.bind), &[]);
+    }
+
+    /// The kernel lost datagrams to an FSU: its socket had no room for them.
+    pub fn on_kernel_drops(&mut self, socket: u32, count: u32) {
+        if let Some(slot) = self.slots.get_mut(socket as usize) {
+            slot.state.counters.kernel_drops += u64::from(count);
+        }
+    }
+
+    /// Stops reading; what is due within [`DRAIN_MS`] is still sent, what is due later is given up now.
+    pub fn begin_drain(&mut self, now: Clock, io: &mut impl Io) {
+        if self.drain_end_ms.is_some() {
+            return;
+        }
+        self.later.now_ms = now.mono_ms;
+        let end_ms = now.mono_ms.saturating_add(DRAIN_MS);
+        self.drain_end_ms = Some(end_ms);
+        io.stop_receiving();
+        self.give_up_replies(end_ms.saturating_mul(1_000_000), io);
+        for id in self.conns.open() {
+            self.keep(id, &[], now.mono_ms);
+            self.update_interest(id, io);
+        }
+    }
+
+    /// The drain has nothing left to do, or no time.
+    pub fn is_drained(&self, now: Clock) -> bool {
+        let Some(end_ms) = self.drain_end_ms else { return false };
+        now.mono_ms >= end_ms || (self.later.pending.is_empty() && self.unsent_conns == 0)
+    }
+
+    /// Ends everything: what still waits counts as `drain_ended`, connections are closed.
+    pub fn finish(&mut self, io: &mut impl Io) {
+        self.drain_end_ms.get_or_insert(0);
+        self.give_up_replies(0, io);
+        for id in self.conns.open() {
+            self.shut(id, Reason::DrainEnded, By::Shutdown, io);
+        }
+        self.tide.tell();
+    }
+
+    /// Gives up waiting replies that are due after `end_ns`.
+    fn give_up_replies(&mut self, end_ns: u64, io: &mut impl Io) {
+        for index in 0..self.later.pending.slots() {
+            let Some((dest, ..)) = self.later.pending.get(index).filter(|&(_, due_ns, _)| due_ns > end_ns) else {
+                continue;
+            };
+            self.unsent_pending(index, |about| about.drop(Reason::DrainEnded), io);
+            let socket = match dest {
+                Dest::Datagram(datagram) => datagram.socket,
+                Dest::Stream(id, ..) | Dest::Piece(id, ..) | Dest::Cut(id, _) => {
+                    let Some(conn) = self.conns.get_mut(id) else { continue };
+                    self.later.pending.remove(&mut conn.delayed, index);
+                    conn.socket
+                }
+            };
+            self.later.forget(index);
+            if dest.is_reply() {
+                self.drop(socket, Reason::DrainEnded);
+            }
+        }
+    }
+
+    /// Counts a drop.
+    pub(super) fn drop(&mut self, socket: u32, reason: Reason) {
+        if let Some(slot) = self.slots.get_mut(socket as usize) {
+            slot.state.counters.drop(reason);
+        }
+    }
+
+    /// How many replies wait for their time.
+    pub fn pending(&self) -> usize {
+        self.later.pending.len()
+    }
+
+    /// The counters of each FSU, by its number in the fleet.
+    pub fn counters(&self) -> Vec<(usize, Counters)> {
+        self.slots.iter().map(|slot| (slot.fsu as usize, slot.state.counters.clone())).collect()
+    }
+}
+
+/// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
+pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
+    let fsu = &fleet.fsus[slot.fsu as usize];
+    let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+        slot.beat_due_ms = 0;
+        return;
+    };
+    if slot.beat_due_ms == 0 {
+        let phase_ms = u128::from(interval_ms) * u128::from(slot.fsu) / fleet.fsus.len().max(1) as u128;
+        slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms as u64);
+    }
+    later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
+}
+
+/// Counts what was handed to the kernel.
+pub(super) fn count_sent(counters: &mut Counters, what: Outgoing) {
+    match what {
+        Outgoing::Reply => counters.answered += 1,
+        Outgoing::Heartbeat => counters.heartbeats_sent += 1,
+        Outgoing::Data => counters.data_frames_unasked += 1,
+    }
+}
+
+/// As the log calls it.
+fn kind(what: Outgoing) -> Kind {
+    match what {
+        Outgoing::Reply | Outgoing::Data => Kind::Reply,
+        Outgoing::Heartbeat => Kind::Heartbeat,
+    }
+}

@@ -1,0 +1,69 @@
+//! The FSUs of a shard by their numbers there, which are also their sockets' numbers.
+
+use super::serve::Slot;
+use fsu_net::sys::prefetch;
+
+/// Cache lines of a [`Slot`]: each request touches all of them.
+const HOT_LINES: usize = size_of::<Option<Slot>>() / 64;
+const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
+
+/// A place for each; one is empty where an FSU went with a reload, until the next takes it.
+#[derive(Debug, Default)]
+pub(super) struct Slots(Vec<Option<Slot>>);
+
+impl Slots {
+    /// The FSU at a place.
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Option<&Slot> {
+        self.0.get(place)?.as_ref()
+    }
+
+    /// The FSU at a place will be wanted soon: what of it a request touches is fetched meanwhile.
+    #[inline]
+    pub(super) fn prefetch(&self, place: usize) {
+        if let Some(slot) = self.0.get(place) {
+            prefetch(slot, HOT_LINES);
+        }
+    }
+
+    /// The same, to change it.
+    #[inline]
+    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Slot> {
+        self.0.get_mut(place)?.as_mut()
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.0.iter().flatten()
+    }
+
+    /// All of them with their places.
+    pub(super) fn numbered_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
+        (0u32..).zip(&mut self.0).filter_map(|(place, slot)| Some((place, slot.as_mut()?)))
+    }
+
+    /// How many places there are.
+    pub(super) fn places(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// Puts one at a place; who was there before.
+    pub(super) fn put(&mut self, place: u32, slot: Slot) -> Option<Slot> {
+        let place = place as usize;
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || None);
+        }
+        self.0[place].replace(slot)
+    }
+
+    /// Takes one out.
+    pub(super) fn take(&mut self, place: u32) -> Option<Slot> {
+        self.0.get_mut(place as usize)?.take()
+    }
+}
+
+impl FromIterator<Slot> for Slots {
+    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+        Self(slots.into_iter().map(Some).collect())
+    }
+}

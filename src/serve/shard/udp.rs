@@ -1,0 +1,340 @@
+//! Datagrams, centres and heartbeats (spec b-interface.md, Clients and heartbeats).
+
+use super::clients::Seen;
+use super::clock::Clock;
+use super::fair::FRAME_EFFORT;
+use super::io::{Datagram, Io};
+use super::notes::Notes;
+use super::protocol::Protocol;
+use super::serve::{Later, Serve, Timer};
+use super::tap::{Kind, Tap};
+use super::tide::Move;
+use crate::log::record::FRAMES_TOLD_MAX;
+use fsu_core::responder::about::{About, Telling};
+use fsu_core::responder::faults::is_offline;
+use fsu_core::responder::state::Counters;
+use fsu_core::responder::{Moment, Outgoing, Sink};
+use fsu_net::local::{Local, Route};
+use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
+use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
+use fsu_plan::wire::reason::Reason;
+use fsu_plan::words::count;
+use std::net::SocketAddr;
+
+/// Where the stage puts what it has to say about one datagram.
+struct DatagramSink<'a, I, T> {
+    io: &'a mut I,
+    later: &'a mut Later,
+    notes: &'a mut Notes,
+    tap: &'a mut T,
+    fsu: &'a Fsu,
+    fsu_number: u32,
+    socket: u32,
+    peer: SocketAddr,
+    /// At which address of this machine it asked.
+    local: Local,
+    now: Clock,
+    /// When the request came, wall clock in nanoseconds.
+    arrived_ns: i64,
+    /// Replies for which there was no room, by [`Reason::NO_ROOM`].
+    no_room: [u64; Reason::NO_ROOM.len()],
+    /// Bytes that may still be sent in answer.
+    room_bytes: usize,
+    /// Replies that would have been too many times their request.
+    amplified: u64,
+    telling: Telling,
+    /// What is known of each frame, where a log wants it.
+    told: Option<&'a mut Vec<About>>,
+    /// What the frames and their replies cost.
+    effort: usize,
+}
+
+impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
+    /// Sends now, or as soon as the queue has room.
+    fn send_now(&mut self, datagram: Datagram, bytes: &[u8]) {
+        if !self.io.send_datagram(datagram, bytes) {
+            self.send_later(datagram, self.now.mono_of(datagram.due_ns), bytes);
+        }
+    }
+
+    fn datagram(&self, what: Outgoing, due_ns: i64, about: About) -> Datagram {
+        Datagram { socket: self.socket, peer: self.peer, local: self.local, what, tries: 0, due_ns, about }
+    }
+
+    fn send_later(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) {
+        if let Err(reason) = self.later.reply(datagram, due_ns, bytes) {
+            self.refuse(reason, bytes);
+        }
+    }
+
+    #[cold]
+    fn refuse(&mut self, reason: Reason, bytes: &[u8]) {
+        for (count, _) in self.no_room.iter_mut().zip(Reason::NO_ROOM).filter(|&(_, of)| of == reason) {
+            *count += 1;
+        }
+        self.telling.refused(reason);
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+    }
+}
+
+impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
+    #[inline]
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
+        if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
+            self.room_bytes = room_bytes;
+        } else {
+            self.amplified += 1;
+            self.telling.refused(Reason::Amplification);
+            return self.note(Reason::Amplification, bytes);
+        }
+        self.effort += bytes.len();
+        let about = self.telling.sent(due_ns.saturating_sub(self.arrived_ns));
+        // A delay counts from the arrival: what the request has waited already is part of it.
+        // It may have come after the clocks were read.
+        if due_ns <= self.now.unix_ns.max(self.arrived_ns) {
+            self.send_now(self.datagram(what, due_ns, about), bytes);
+        } else {
+            self.send_later(self.datagram(what, due_ns, about), self.now.mono_of(due_ns), bytes);
+        }
+    }
+
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+
+    fn room_bytes(&self) -> usize {
+        self.room_bytes
+    }
+
+    #[inline]
+    fn about(&mut self, about: About) {
+        self.telling.reply = about;
+    }
+
+    fn faulted(&mut self, faults: Kinds) {
+        self.telling.reply.faults = faults;
+    }
+
+    #[inline]
+    fn understood(&mut self, about: About, _: &[u8]) {
+        self.effort += FRAME_EFFORT;
+        if let Some(told) = self.told.as_mut().filter(|told| told.len() < FRAMES_TOLD_MAX) {
+            told.push(self.telling.settle(about));
+        }
+    }
+
+    fn fault(&mut self, kind: FaultKind, place: Place) {
+        self.telling.fault(kind);
+        // One that is lost is counted and told by the log.
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
+    }
+
+    #[inline]
+    fn note(&mut self, reason: Reason, bytes: &[u8]) {
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+    }
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// A datagram came to an FSU's socket, from a peer at one of this machine's addresses; `arrived_ns` is when the kernel had it, on the wall clock.
+    #[inline]
+    pub fn on_datagram(
+        &mut self,
+        socket: u32,
+        from: impl Into<Route>,
+        bytes: &[u8],
+        arrived_ns: i64,
+        now: Clock,
+        io: &mut impl Io,
+    ) {
+        let Route { peer, local } = from.into();
+        if self.is_offline(socket, now) {
+            self.unheard(socket, peer, bytes, now);
+            return self.fault(socket, FaultKind::Offline, Struck::Request, io);
+        }
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let refused = self.own.refuses(peer).or_else(|| (!fsu.allows(peer.ip())).then_some(Reason::NotAllowed));
+        if let Some(reason) = refused {
+            // No record either: the device log is about traffic with centres.
+            slot.state.counters.drop(reason);
+            return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
+        }
+        let arrived_ns = now.arrival(arrived_ns);
+        let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
+        let is_told = self.tap.is_on();
+        self.buffers.told.clear();
+        let mut sink = DatagramSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            tap: &mut self.tap,
+            fsu,
+            fsu_number: slot.fsu,
+            socket,
+            peer,
+            local,
+            now,
+            arrived_ns,
+            no_room: [0; Reason::NO_ROOM.len()],
+            room_bytes: if is_bounded { bytes.len().saturating_mul(AMPLIFICATION_MAX) } else { usize::MAX },
+            amplified: 0,
+            telling: Telling::default(),
+            told: is_told.then_some(&mut self.buffers.told),
+            effort: bytes.len(),
+        };
+        let moment = Moment {
+            now: now.now(),
+            arrived_ns,
+            not_before_ns: 0,
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
+        let heard = self.protocol.on_datagram(
+            &self.run,
+            fsu,
+            &mut slot.state,
+            peer,
+            bytes,
+            moment,
+            &mut self.scratch,
+            &mut sink,
+        );
+        let (no_room, amplified) = (sink.no_room, sink.amplified);
+        self.effort.add(sink.effort);
+        if amplified > 0 {
+            slot.state.counters.dropped[Reason::Amplification as usize] += amplified;
+        }
+        count_no_room(&mut slot.state.counters, no_room);
+        // Replies are recorded when they have left: after this.
+        if is_told && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &self.buffers.told, bytes) {
+            slot.state.counters.log_records_lost += 1;
+        }
+        if heard.valid {
+            let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max);
+            if seen != Seen::Known {
+                self.on_centre_came(socket, peer, seen, now);
+            }
+        }
+    }
+
+    /// A datagram came that is marked as a reply: it is not answered, as two FSUs would answer each other for ever.
+    #[cold]
+    pub fn on_reply(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::MockReply);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::MockReply, now.mono_ms, &fsu.name, peer, bytes);
+    }
+
+    #[cold]
+    fn on_centre_came(&mut self, socket: u32, peer: SocketAddr, seen: Seen, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        slot.state.counters.centres_online += 1;
+        if self.tide.tells(Move::Online, now.mono_ms, &mut self.later) {
+            log::info!("{}: centre {peer} online", fsu.name);
+        }
+        let Seen::Replaced(gone) = seen else { return self.time_clients(socket, now) };
+        slot.state.counters.centres_offline += 1;
+        if self.tide.tells(Move::Offline, now.mono_ms, &mut self.later) {
+            log::info!("{}: centre {gone} forgotten: more than {}", fsu.name, count(fsu.limits.clients_max, "centre"));
+        }
+        self.time_clients(socket, now);
+    }
+
+    /// A centre may be silent for too long from now on.
+    fn time_clients(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        if !slot.clients_timed {
+            slot.clients_timed = true;
+            let expiry_ms = now.mono_ms.saturating_add(fsu.client_timeout_ms);
+            self.later.at(expiry_ms, Timer::Clients(socket));
+        }
+    }
+
+    /// Some centre may have been silent for too long.
+    pub(super) fn on_clients_due(&mut self, socket: u32, now: Clock) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
+        slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, |peer| {
+            *offline += 1;
+            if tide.tells(Move::Offline, now.mono_ms, later) {
+                log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
+            }
+        });
+        let next_ms = slot.clients.next_expiry(fsu.client_timeout_ms);
+        slot.clients_timed = next_ms.is_some();
+        if let Some(next_ms) = next_ms {
+            self.later.at(next_ms, Timer::Clients(socket));
+        }
+    }
+
+    /// One heartbeat to each live centre and to the static one; the next is due an interval after this one was.
+    pub(super) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let Some(interval_ms) = fsu.heartbeat_interval_ms.map(|interval_ms| interval_ms.max(1)) else { return };
+        if self.drain_end_ms.is_some() {
+            return;
+        }
+        // Beats that were slept through are left out, not made up for.
+        let missed = now.mono_ms.saturating_sub(slot.beat_due_ms) / interval_ms;
+        slot.beat_due_ms = slot.beat_due_ms.saturating_add(interval_ms.saturating_mul(missed + 1));
+        self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
+
+        let center = self.fleet.center;
+        if is_offline(fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
+            return;
+        }
+        if slot.clients.is_empty() && center.is_none() {
+            return;
+        }
+        self.buffers.beat.clear();
+        self.protocol.heartbeat(fsu, &mut self.buffers.beat);
+        let mut sink = DatagramSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            tap: &mut self.tap,
+            fsu,
+            fsu_number: slot.fsu,
+            socket,
+            peer: fsu.bind,
+            local: Local::ANY,
+            now,
+            arrived_ns: now.unix_ns,
+            no_room: [0; Reason::NO_ROOM.len()],
+            room_bytes: usize::MAX,
+            amplified: 0,
+            telling: Telling::default(),
+            told: None,
+            effort: 0,
+        };
+        let mut center_done = false;
+        for index in 0..slot.clients.len() {
+            if let Some(Some(Route { peer, local })) = slot.clients.get(index, now.mono_ms, fsu.client_timeout_ms) {
+                (sink.peer, sink.local) = (peer, local);
+                sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
+                center_done |= center == Some(peer);
+            }
+        }
+        if let Some(peer) = center.filter(|_| !center_done) {
+            // Not heard: there is no address at which it asked.
+            (sink.peer, sink.local) = (peer, Local::ANY);
+            sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
+        }
+        let no_room = sink.no_room;
+        self.effort.add(FRAME_EFFORT * (1 + slot.clients.len()));
+        count_no_room(&mut slot.state.counters, no_room);
+    }
+}
+
+/// Counts replies for which there was no room.
+#[inline]
+fn count_no_room(counters: &mut Counters, no_room: [u64; Reason::NO_ROOM.len()]) {
+    if no_room != [0; Reason::NO_ROOM.len()] {
+        for (count, reason) in no_room.into_iter().zip(Reason::NO_ROOM) {
+            counters.dropped[reason as usize] += count;
+        }
+    }
+}

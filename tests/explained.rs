@@ -1,0 +1,104 @@
+//! What `explain` and `plan` say of computed fields: a template, a frame, and what is told.
+#![allow(clippy::pedantic, clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+
+/// What `explain` says of a frame.
+fn explained(template: &Value, sent: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, file: &Value| std::fs::write(dir.path().join(name), file.to_string()).unwrap();
+    let fsu = json!({"fsuname": "one", "port": 0, "protocol_type": "tcp", "config_dir": "."});
+    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"});
+    write("sys_config.json", &json!({"fsu_list": [fsu]}));
+    write("fsu_devices.json", &json!({"device_list": [device]}));
+    write("t.json", template);
+    write("default.json", &json!({"01": {}}));
+    let config = dir.path().to_str().unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
+    let output = command.args(["explain", "--config", config, "--fsu", "one", sent]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn n05_explain_shows_the_right_number_in_its_digits() {
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [
+            {"name": "start", "type": "hex", "length": 1, "value": "7E"},
+            {"name": "len", "type": "bcd", "length": 1, "value": "{{data_frame_length}}"},
+            {"name": "cmd", "type": "hex", "length": 1}
+        ],
+        "pdu_tailer": [
+            {"name": "checksum", "type": "bcd", "length": 2},
+            {"name": "end", "type": "hex", "length": 1, "value": "0D"}
+        ],
+        "checksum_config": {"algorithm": "sum", "start": 1, "end": -1},
+        "data_frame": [{
+            "data_frame_type": "01",
+            "req_data_list": [{"name": "a", "type": "hex", "length": 12}],
+            "resp_data_list": []
+        }]
+    }});
+    let zeros = "00".repeat(12);
+    // 0D and 01 are 14; 13 (hex) and 01 are 20.
+    for (length, expected) in [("0D", ["expected 13", "expected 0014"]), ("13", ["ok", "expected 0020"])] {
+        let text = explained(&template, &format!("7E {length} 01 {zeros} 9999 0D"));
+        assert!(expected.iter().all(|expected| text.contains(expected)), "{text}");
+    }
+}
+
+#[test]
+fn n02_explain_and_plan_say_what_it_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let command = |key: &str, number: u64| {
+        json!({
+            "data_frame_type": key,
+            "data_frame_length": number,
+            "req_data_list": [{"name": "asked", "length": 3}],
+            "resp_data_list": [{"name": "replied", "length": 3}]
+        })
+    };
+    let counted = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true,
+        "data_frame_type_flag": "cmd",
+        "pdu_left": [
+            {"name": "start", "length": 1, "value": "68"},
+            {"name": "address", "length": 1},
+            {"name": "length", "length": 1, "value": "{{data_frame_length}}"},
+            {"name": "cmd", "length": 1}
+        ],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "0D"}],
+        "data_frame": [command("83", 3), command("84", 4)]
+    }});
+    let main = json!({"fsu_list": [{"fsuname": "a", "port": 4000, "protocol_type": "tcp", "config_dir": "."}]});
+    let device = json!({"sub_dev_type": "01", "sub_dev_addr": "01", "protocol_template": "t.json"});
+    let files = [
+        ("sys_config.json", main),
+        ("fsu_devices.json", json!({"device_list": [device]})),
+        ("t.json", counted),
+        ("default.json", json!({"83": {}, "84": {}})),
+    ];
+    for (name, content) in files {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let config = dir.path().to_str().unwrap();
+    let run = |args: &[&str]| {
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_fsu-mock")).args(args).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    };
+    let check = |args: &[&str], expected: &[&str]| {
+        let text = run(args);
+        for line in expected {
+            assert!(text.contains(line), "{args:?}: no `{line}` in\n{text}");
+        }
+    };
+    let explain = |frame: &str, expected: &[&str]| check(&["explain", "-c", config, "--fsu", "a", frame], expected);
+    explain("680103830200010D", &["data_frame_length counts the data frame alone", "reply: 680103830000000D"]);
+    explain("680104840200010D", &["data_frame_length counts the data frame and cmd", "reply: 680104840000000D"]);
+    let formula = "0 + 1 x data frame bytes";
+    check(
+        &["plan", "-c", config, "--fsu", "a"],
+        &[formula, "data_frame_length counts the data frame alone", "data_frame_length counts the data frame and cmd"],
+    );
+}
