@@ -43,7 +43,7 @@ if [ ${#profile[@]} -gt 0 ]; then
     [ "$requests" -gt 0 ] || fail "no such command: ${profile[*]}"
     say "instructions a request, of each function with what it calls"
     callgrind_annotate --auto=no --inclusive=yes "$work/out" 2>/dev/null | awk -v requests="$requests" '
-        /fsu_mock|memcpy|memmove|memcmp|memchr/ {
+        /fsu_|memcpy|memmove|memcmp|memchr/ {
             count = $1
             gsub(",", "", count)
             sub(/^.*:/, "", $0)

@@ -32,7 +32,7 @@ pub struct Inputs<'a> {
 
 impl Inputs<'_> {
     #[inline]
-    fn civil(&mut self) -> Civil {
+    fn civil(&mut self) -> &Civil {
         self.calendar.at(self.due)
     }
 

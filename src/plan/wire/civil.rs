@@ -51,32 +51,40 @@ pub struct Calendar {
     /// Milliseconds of the local second that `last` lies in.
     from_ms: i64,
     last: Civil,
+    /// A moment that `last` cannot keep.
+    edge: Civil,
 }
 
 impl Default for Calendar {
     fn default() -> Self {
-        Self { from_ms: 0, last: Civil::new(Now { unix_ms: 0, utc_offset_s: 0 }) }
+        let first = Civil::new(Now { unix_ms: 0, utc_offset_s: 0 });
+        Self { from_ms: 0, last: first, edge: first }
     }
 }
 
 impl Calendar {
-    /// As [`Civil::new`].
+    /// As [`Civil::new`]. By reference: a copy would cost more than the look at it.
     #[inline]
-    pub fn at(&mut self, now: Now) -> Civil {
+    pub fn at(&mut self, now: Now) -> &Civil {
         match now.local_ms().checked_sub(self.from_ms) {
-            Some(ms @ 0..1_000) => Civil { millisecond: ms as u16, ..self.last },
+            Some(ms @ 0..1_000) => {
+                self.last.millisecond = ms as u16;
+                &self.last
+            }
             _ => self.turn_to(now),
         }
     }
 
     #[cold]
-    fn turn_to(&mut self, now: Now) -> Civil {
+    fn turn_to(&mut self, now: Now) -> &Civil {
         let civil = Civil::new(now);
-        // The first second of all begins before what can be told: it is not kept.
-        if let Some(from_ms) = now.local_ms().checked_sub(i64::from(civil.millisecond)) {
-            *self = Self { from_ms, last: civil };
-        }
-        civil
+        // The first second of all begins before what an i64 can hold.
+        let Some(from_ms) = now.local_ms().checked_sub(i64::from(civil.millisecond)) else {
+            self.edge = civil;
+            return &self.edge;
+        };
+        (self.from_ms, self.last) = (from_ms, civil);
+        &self.last
     }
 }
 
@@ -141,7 +149,7 @@ mod tests {
         for unix_ms in edges.into_iter().flat_map(|ms: i64| [ms, ms.saturating_add(1), ms.saturating_sub(999), ms]) {
             for utc_offset_s in [0, 28_800, -12_600] {
                 let now = Now { unix_ms, utc_offset_s };
-                assert_eq!(calendar.at(now), now.civil(), "{now:?}");
+                assert_eq!(*calendar.at(now), now.civil(), "{now:?}");
             }
         }
     }
