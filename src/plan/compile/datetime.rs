@@ -1,6 +1,7 @@
 //! Formats of `datetime()`: strftime's directives, or runs of letters (spec templates.md, Rules).
 
 use crate::model::rule::{Number, TimeItem};
+use thiserror::Error;
 
 /// The format of `datetime()` without one.
 const DEFAULT: &str = "yyMMddHHmmss";
@@ -16,8 +17,26 @@ const LETTERS: [(&str, Number, u8); 7] = [
     ("ss", Number::Second, 2),
 ];
 
+/// Why a text is no format.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FormatError {
+    /// Letters that stand for no part of the time.
+    #[error("unknown letters `{0}` in datetime() (known: {known}, or directives: {DIRECTIVES})", known = known_letters())]
+    Letters(Box<str>),
+    /// It is the same text at any time.
+    #[error("`{0}` names no part of the time (letters {known}, or {DIRECTIVES})", known = known_letters())]
+    NoTime(Box<str>),
+    /// A directive that is unknown, or has no fixed width. Nothing: the format ends at the `%`.
+    #[error("unknown directive `%{0}` in datetime() (known: {DIRECTIVES})")]
+    Directive(Box<str>),
+}
+
+fn known_letters() -> String {
+    LETTERS.map(|(letters, ..)| letters).join(" ")
+}
+
 /// A format; the error says what is wrong and what would be right.
-pub(super) fn format(format: &str) -> Result<Box<[TimeItem]>, String> {
+pub(super) fn format(format: &str) -> Result<Box<[TimeItem]>, FormatError> {
     match format {
         "" => letters(DEFAULT),
         _ if format.contains('%') => strftime(format),
@@ -26,8 +45,7 @@ pub(super) fn format(format: &str) -> Result<Box<[TimeItem]>, String> {
 }
 
 /// A format in letters. Others than those known are errors, but for the T of ISO 8601: they would hide a slip.
-fn letters(format: &str) -> Result<Box<[TimeItem]>, String> {
-    let known = || LETTERS.map(|(letters, ..)| letters).join(" ");
+fn letters(format: &str) -> Result<Box<[TimeItem]>, FormatError> {
     let mut items: Vec<TimeItem> = Vec::new();
     let mut literal = String::new();
     let mut rest = format;
@@ -38,21 +56,20 @@ fn letters(format: &str) -> Result<Box<[TimeItem]>, String> {
             flush(&mut literal, &mut items);
             items.push(TimeItem::Number(number, digits));
         } else if c.is_ascii_alphabetic() && run != "T" {
-            let known = known();
-            return Err(format!("unknown letters `{run}` in datetime() (known: {known}, or directives: {DIRECTIVES})"));
+            return Err(FormatError::Letters(run.into()));
         } else {
             literal.push_str(run);
         }
     }
     flush(&mut literal, &mut items);
     if !items.iter().any(|item| matches!(item, TimeItem::Number(..))) {
-        return Err(format!("`{format}` names no part of the time (letters {}, or {DIRECTIVES})", known()));
+        return Err(FormatError::NoTime(format.into()));
     }
     Ok(items.into())
 }
 
 /// The strftime directives that have a fixed width, so that what they make is known before any clock is read.
-fn strftime(format: &str) -> Result<Box<[TimeItem]>, String> {
+fn strftime(format: &str) -> Result<Box<[TimeItem]>, FormatError> {
     let mut items: Vec<TimeItem> = Vec::new();
     let mut chars = format.chars();
     let mut literal = String::new();
@@ -94,7 +111,7 @@ fn strftime(format: &str) -> Result<Box<[TimeItem]>, String> {
             }
             other => {
                 let other = other.map(String::from).unwrap_or_default();
-                return Err(format!("unknown directive `%{other}` in datetime() (known: {DIRECTIVES})"));
+                return Err(FormatError::Directive(other.into()));
             }
         };
         flush(&mut literal, &mut items);
@@ -123,7 +140,7 @@ mod tests {
             };
             items.iter().map(item).collect()
         };
-        let got = format(text).map(shown);
+        let got = format(text).map(shown).map_err(|wrong| wrong.to_string());
         assert_eq!(got.as_deref().map_err(String::as_str), expected, "{text}");
     }
 

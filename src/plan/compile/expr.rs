@@ -1,19 +1,118 @@
 //! The language of values: `#{field}#` and `${function(arguments)}$` in the middle of text (spec templates.md, Rules).
 
-use super::datetime;
+use super::datetime::{self, FormatError};
 use crate::config::near;
 use crate::config::steps::step;
 use crate::model::rule::{Expr, Number, Part, TimeItem};
 use crate::model::template::{Offset, Slot};
 use crate::wire::value::notation_bytes_max;
+use thiserror::Error;
+
+/// What is wrong with a value, and in brackets what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ExprError {
+    /// `#{` without its end.
+    #[error("`#{{{0}` is not closed (would be `#{{field}}#`)")]
+    OpenField(Box<str>),
+    /// `#{}#`
+    #[error("`#{{{0}}}#` names no field (would be `#{{field}}#`)")]
+    NamelessField(Box<str>),
+    /// `${` without its end.
+    #[error("`${{{0}` is not closed (would be `${{name()}}$`)")]
+    OpenCall(Box<str>),
+    /// An argument in quotes has no second one.
+    #[error("`{text}` has no closing {quote}")]
+    OpenQuote {
+        /// The argument and what follows.
+        text: Box<str>,
+        /// The quote.
+        quote: char,
+    },
+    /// More than a comma follows an argument in quotes.
+    #[error("`{text}` goes on behind its closing {quote} (a comma, or the end)")]
+    BehindQuote {
+        /// The argument and what follows.
+        text: Box<str>,
+        /// The quote.
+        quote: char,
+    },
+    /// A value inside a name or an argument.
+    #[error("`{text}` is {place}, where nothing is filled in (it has to be a constant)")]
+    Nested {
+        /// The name or argument.
+        text: Box<str>,
+        /// What it is.
+        place: Box<str>,
+    },
+    /// The name of a register depends on the request.
+    #[error("{0}; `reg(cards[#{{card}}#])` is not available")]
+    RegisterName(Box<Self>),
+    /// A function has other arguments.
+    #[error("{function}() takes {takes}, found `{found}`")]
+    Arguments {
+        /// Its name.
+        function: Box<str>,
+        /// What it takes.
+        takes: Box<str>,
+        /// What it was given.
+        found: Box<str>,
+    },
+    /// `choice()`
+    #[error("choice() needs at least one value (choice(a,b,c))")]
+    NoChoice,
+    /// `reg()`
+    #[error("reg() needs a register's name (reg(name))")]
+    NamelessRegister,
+    /// `${}$`
+    #[error("`${{}}$` names no function (known: {})", FUNCTIONS.join(", "))]
+    NamelessFunction,
+    /// No function has that name.
+    #[error("unknown function `{name}`{near}")]
+    UnknownFunction {
+        /// The name.
+        name: Box<str>,
+        /// [`nearest`].
+        near: String,
+    },
+    /// The format of `datetime()`.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// No header or tail field has that name.
+    #[error("no field `{name}` in the request{near}")]
+    UnknownField {
+        /// The name.
+        name: Box<str>,
+        /// [`nearest`].
+        near: String,
+    },
+    /// No field of that name in the requests of a command.
+    #[error("no field `{name}` in the request of {command}{near}")]
+    UnknownFieldOf {
+        /// The name.
+        name: Box<str>,
+        /// The command's key.
+        command: Box<str>,
+        /// [`nearest`].
+        near: String,
+    },
+    /// A request refers to a request.
+    #[error("`#{{{0}}}#` needs a request, and this is one")]
+    FieldInRequest(Box<str>),
+    /// A request reads a register.
+    #[error("register `{0}` belongs to a device and cannot be read here")]
+    RegisterInRequest(Box<str>),
+    /// A reply that belongs to no device reads a register.
+    #[error("register `{0}` cannot be read here")]
+    RegisterOfNoDevice(Box<str>),
+}
 
 /// What a value may refer to.
 pub trait Scope {
     /// The request field of that name: data frame first, then header.
     /// `Ok(None)`: another entry of the same key has it, this one does not.
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String>;
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError>;
     /// The number of the register of that name.
-    fn register(&self, name: &str) -> Result<u32, String>;
+    fn register(&self, name: &str) -> Result<u32, ExprError>;
     /// Longest text of a register.
     fn register_bytes_max(&self, number: u32) -> usize;
     /// Hex digits of the FSU's id.
@@ -26,7 +125,7 @@ pub fn is_dynamic(text: &str) -> bool {
 }
 
 /// Parses a text; the error says what is wrong and what would be right.
-pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
+pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
     let mut parts = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -40,9 +139,9 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, String> {
         }
         let (open, tail) = rest[at..].split_at(2);
         if open == "#{" {
-            let end = tail.find("}#").ok_or_else(|| format!("`#{{{tail}` is not closed (would be `#{{field}}#`)"))?;
+            let end = tail.find("}#").ok_or_else(|| ExprError::OpenField(tail.into()))?;
             if tail[..end].trim().is_empty() {
-                return Err(format!("`#{{{}}}#` names no field (would be `#{{field}}#`)", &tail[..end]));
+                return Err(ExprError::NamelessField(tail[..end].into()));
             }
             if let Some((at, slot)) = scope.field(tail[..end].trim())? {
                 parts.push(Part::Field { at, slot });
@@ -107,8 +206,8 @@ struct Call<'t> {
 }
 
 /// Takes what follows `${` apart, up to the closing brace; also where that ends.
-fn call(tail: &str) -> Result<(Call<'_>, usize), String> {
-    let unclosed = || format!("`${{{tail}` is not closed (would be `${{name()}}$`)");
+fn call(tail: &str) -> Result<(Call<'_>, usize), ExprError> {
+    let unclosed = || ExprError::OpenCall(tail.into());
     let at = tail.find(['(', '}']).ok_or_else(unclosed)?;
     let name = tail[..at].trim();
     if tail[at..].starts_with('}') {
@@ -125,7 +224,7 @@ fn call(tail: &str) -> Result<(Call<'_>, usize), String> {
 }
 
 /// The arguments, parted at commas; one may stand in quotes, which keep its blanks and commas.
-fn arguments(text: &str) -> Result<Vec<&str>, String> {
+fn arguments(text: &str) -> Result<Vec<&str>, ExprError> {
     let mut out = Vec::new();
     let mut rest = text;
     loop {
@@ -143,31 +242,30 @@ fn arguments(text: &str) -> Result<Vec<&str>, String> {
 }
 
 /// An argument in quotes, and what follows it; `None`: it is in none.
-fn quoted(text: &str) -> Result<Option<(&str, &str)>, String> {
+fn quoted(text: &str) -> Result<Option<(&str, &str)>, ExprError> {
     let Some(quote) = text.chars().next().filter(|&c| c == '"' || c == '\'') else { return Ok(None) };
-    let end = text[1..].find(quote).ok_or_else(|| format!("`{text}` has no closing {quote}"))? + 1;
+    let end = text[1..].find(quote).ok_or_else(|| ExprError::OpenQuote { text: text.into(), quote })? + 1;
     let after = text[end + 1..].trim_start();
     if !after.is_empty() && !after.starts_with(',') {
-        return Err(format!("`{text}` goes on behind its closing {quote} (a comma, or the end)"));
+        return Err(ExprError::BehindQuote { text: text.into(), quote });
     }
     Ok(Some((&text[1..end], after)))
 }
 
 /// Tells of a value inside a name or an argument: it would be taken letter by letter.
-pub fn no_value_in(text: &str, what: &str) -> Result<(), String> {
+pub fn no_value_in(text: &str, what: &str) -> Result<(), ExprError> {
     if is_dynamic(text) {
-        return Err(format!("`{text}` is {what}, where nothing is filled in (it has to be a constant)"));
+        return Err(ExprError::Nested { text: text.into(), place: what.into() });
     }
     Ok(())
 }
 
 /// Tells of a register whose name depends on the request.
-pub fn register_name(name: &str) -> Result<(), String> {
-    let keyed = "`reg(cards[#{card}#])` is not available";
-    no_value_in(name, "a register's name").map_err(|wrong| format!("{wrong}; {keyed}"))
+pub fn register_name(name: &str) -> Result<(), ExprError> {
+    no_value_in(name, "a register's name").map_err(|wrong| ExprError::RegisterName(Box::new(wrong)))
 }
 
-fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
+fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
     let &Call { name, arguments: given } = call;
     no_value_in(name, "a function's name")?;
     if name == "reg" {
@@ -179,31 +277,32 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
         [one] => Ok(one),
         _ => Err(()),
     };
+    let takes = |takes: &str| {
+        let (function, found) = (name.into(), call.arguments.into());
+        ExprError::Arguments { function, takes: takes.into(), found }
+    };
     let none = |part: Part| match one {
         Ok("") => Ok(part),
-        _ => Err(format!("{name}() takes no argument, found `{}`", call.arguments)),
+        _ => Err(takes("no argument")),
     };
     let number = |number, digits| Part::Number { number, digits };
     // The unit may be named again, in either case.
     let unit = |unit: &str, part: Part| match one {
         Ok(again) if again.is_empty() || again.eq_ignore_ascii_case(unit) => Ok(part),
-        _ => Err(format!("{name}() takes nothing or {unit}, found `{}`", call.arguments)),
+        _ => Err(takes(&format!("nothing or {unit}"))),
     };
     match name {
         "year" => match one {
             Ok(yy) if yy.is_empty() || yy.eq_ignore_ascii_case("yy") => Ok(number(Number::Year2, 2)),
             Ok(yyyy) if yyyy.eq_ignore_ascii_case("yyyy") => Ok(number(Number::Year4, 4)),
-            _ => Err(format!("year() takes yy or yyyy, found `{}`", call.arguments)),
+            _ => Err(takes("yy or yyyy")),
         },
         "month" => unit("MM", number(Number::Month, 2)),
         "day" => unit("dd", number(Number::Day, 2)),
         "week" => match one {
             Ok("" | "1") => Ok(number(Number::Week1, 2)),
             Ok("0") => Ok(number(Number::Week0, 2)),
-            _ => {
-                let takes = "week() takes nothing (Monday 01 to Sunday 07) or 0 (Sunday 00)";
-                Err(format!("{takes}, found `{}`", call.arguments))
-            }
+            _ => Err(takes("nothing (Monday 01 to Sunday 07) or 0 (Sunday 00)")),
         },
         "hour" => unit("HH", number(Number::Hour, 2)),
         "minute" => unit("mm", number(Number::Minute, 2)),
@@ -214,18 +313,18 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, String> {
         "packed_time" => none(Part::Packed(Number::PackedTime)),
         "fsuid" => none(Part::FsuId),
         "seq" => none(number(Number::Seq, 1)),
-        "rand" => rand(&given).ok_or_else(|| {
-            let takes = "rand() takes two whole numbers, the smaller first (rand(a,b))";
-            format!("{takes}, found `{}`", call.arguments)
-        }),
-        "choice" if call.arguments.is_empty() => Err("choice() needs at least one value (choice(a,b,c))".into()),
+        "rand" => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
+        "choice" if call.arguments.is_empty() => Err(ExprError::NoChoice),
         "choice" => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
         "reg" => match one {
             Ok(register) if !register.is_empty() => Ok(Part::Register(scope.register(register)?)),
-            _ => Err("reg() needs a register's name (reg(name))".into()),
+            _ => Err(ExprError::NamelessRegister),
         },
-        "" => Err(format!("`${{}}$` names no function (known: {})", FUNCTIONS.join(", "))),
-        _ => Err(format!("unknown function `{name}`{}", nearest(name, FUNCTIONS.iter().copied()))),
+        "" => Err(ExprError::NamelessFunction),
+        _ => {
+            let near = nearest(name, FUNCTIONS.iter().copied());
+            Err(ExprError::UnknownFunction { name: name.into(), near })
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::model::template::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, F
 use crate::wire::value::{self, set_bits};
 use crate::words::count;
 use std::collections::HashMap;
+use thiserror::Error;
 
 /// Where a name points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -409,26 +410,43 @@ pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Bo
 /// Bytes, and which bits of them count (empty: all).
 pub type Masked = (Box<[u8]>, Box<[u8]>);
 
-/// Can a field of this type hold a computed number? The error says what is in its way.
-pub fn holds_number(slot: &Slot) -> Result<(), String> {
+/// A field is of a type that holds no computed number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("its field is {0}, and a computed number needs hex, uint or bcd")]
+pub struct NoNumber(&'static str);
+
+/// Can a field of this type hold a computed number?
+pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
     let kind = match &slot.kind {
         Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => return Ok(()),
         Kind::Str => "text",
         Kind::Bit(_) => "bits",
         Kind::F32 | Kind::F64 => "a float",
     };
-    Err(format!("its field is {kind}, and a computed number needs hex, uint or bcd"))
+    Err(NoNumber(kind))
 }
 
-/// Do the decimal digits of a bcd field of `len` bytes hold numbers up to `most`? The error goes behind a name.
-pub fn digits_hold(most: u64, len: usize) -> Result<(), String> {
+/// A number has more decimal digits than its bcd field. The words go behind a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{most}, and {bytes} of bcd {hold} {digits} digits ({needed} bytes would hold it)",
+    bytes = count(*.len, "byte"),
+    hold = if *.len == 1 { "holds" } else { "hold" },
+    digits = 2 * *.len
+)]
+pub struct TooManyDigits {
+    /// The number.
+    most: u64,
+    /// Bytes of the field.
+    len: usize,
+    /// Bytes that the number needs.
+    needed: usize,
+}
+
+/// Do the decimal digits of a bcd field of `len` bytes hold numbers up to `most`?
+pub fn digits_hold(most: u64, len: usize) -> Result<(), TooManyDigits> {
     let needed = (most.checked_ilog10().unwrap_or(0) as usize + 1).div_ceil(2);
-    if needed > len {
-        let hold = if len == 1 { "holds" } else { "hold" };
-        let (bytes, digits) = (count(len, "byte"), 2 * len);
-        return Err(format!("{most}, and {bytes} of bcd {hold} {digits} digits ({needed} bytes would hold it)"));
-    }
-    Ok(())
+    if needed > len { Err(TooManyDigits { most, len, needed }) } else { Ok(()) }
 }
 
 /// The bytes of a constant, and which bits of them it is about (empty: all); `None` after an error that was told.

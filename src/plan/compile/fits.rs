@@ -6,10 +6,84 @@ use crate::config::de::shown;
 use crate::model::rule::{Expr, Number, Part, TimeItem};
 use crate::model::template::{Kind, Slot};
 use crate::wire::value::{self, Misfit, range};
+use thiserror::Error;
+
+/// What a value may become that its field does not hold. The words go behind the value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub(super) enum FitError {
+    /// It may be too long.
+    #[error("may be {most} {unit} long, and the field holds {holds}")]
+    TooLong {
+        /// Its longest text.
+        most: usize,
+        /// What is counted: digits, bytes, bits.
+        unit: &'static str,
+        /// What the field has room for.
+        holds: usize,
+    },
+    /// A choice is no float.
+    #[error("has the choice `{0}`, which is no number of this field")]
+    ChoiceNumber(Box<str>),
+    /// Some text is no float.
+    #[error("is no number of this field")]
+    Number,
+    /// It has other characters than digits.
+    #[error("has `{0}`, which are no digits of this field")]
+    Letters(Box<str>),
+    /// A choice has other characters than digits.
+    #[error("has the choice `{0}`, which are no digits of this field")]
+    ChoiceLetters(Box<str>),
+    /// A packed time has hex digits.
+    #[error("may have the hex digits of a packed time, and the field holds decimal ones")]
+    PackedTime,
+    /// A number below 0 in digits.
+    #[error("may be negative, which this field cannot hold")]
+    Negative,
+    /// No bits.
+    #[error(
+        "may be something else than zeros and ones (this field takes them, or a bit field of the same size and names)"
+    )]
+    Bits,
+    /// A choice is no whole number of the field.
+    #[error("has the choice `{choice}`, which is no whole number from {low} to {high}")]
+    ChoiceRange {
+        /// The choice.
+        choice: Box<str>,
+        /// The least that the field holds.
+        low: i128,
+        /// The most.
+        high: i128,
+    },
+    /// A number may be out of range.
+    #[error("may be {least} to {most}, and the field holds {low} to {high}")]
+    Range {
+        /// The least that it may be.
+        least: i128,
+        /// The most.
+        most: i128,
+        /// The least that the field holds.
+        low: i128,
+        /// The most.
+        high: i128,
+    },
+    /// A text may be a number out of range.
+    #[error("may be {text}, and the field holds {low} to {high}")]
+    TextRange {
+        /// The text.
+        text: Box<str>,
+        /// The least that the field holds.
+        low: i128,
+        /// The most.
+        high: i128,
+    },
+    /// Some text is no whole number.
+    #[error("is no whole number")]
+    WholeNumber,
+}
 
 /// Can whatever this text becomes be a value of the field? The error goes behind the text. `id_digits`: of `fsuid()`; 0 where
 /// any FSU may be meant.
-pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String> {
+pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     let len = slot.len;
     match &slot.kind {
         Kind::Hex | Kind::Bcd => {
@@ -19,24 +93,22 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Str
             let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
             let most = if packed { 5 } else { expr.bytes_max };
             if most > 2 * len && !alone {
-                return Err(format!("may be {most} digits long, and the field holds {}", 2 * len));
+                return Err(FitError::TooLong { most, unit: "digits", holds: 2 * len });
             }
             Ok(())
         }
-        Kind::Str if expr.bytes_max > len => {
-            Err(format!("may be {} bytes long, and the field holds {len}", expr.bytes_max))
-        }
+        Kind::Str if expr.bytes_max > len => Err(FitError::TooLong { most: expr.bytes_max, unit: "bytes", holds: len }),
         Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot, id_digits),
         Kind::F32 | Kind::F64 => {
             let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
             if let [Part::Choice(choices)] = &*expr.parts
                 && let Some(bad) = choices.iter().find(|choice| wrong(choice))
             {
-                return Err(format!("has the choice `{bad}`, which is no number of this field"));
+                return Err(FitError::ChoiceNumber(bad.clone()));
             }
             let texts = Texts::of(&expr.parts, id_digits);
             if !texts.open && texts.all().any(|text| wrong(&text)) {
-                return Err("is no number of this field".into());
+                return Err(FitError::Number);
             }
             Ok(())
         }
@@ -56,7 +128,7 @@ pub(super) fn example(expr: &Expr, slot: &Slot) -> Option<Box<[u8]>> {
 }
 
 /// Are the characters that are known digits of a hex or bcd field?
-fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
     let is_bcd = slot.kind == Kind::Bcd;
     let ok =
         |text: &str| text.chars().all(|c| c.is_ascii_digit() || !is_bcd && (c.is_ascii_hexdigit() || " x".contains(c)));
@@ -71,19 +143,19 @@ fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
             _ => None,
         };
         if let Some(text) = strange {
-            return Err(format!("has `{}`, which are no digits of this field", shown(&text)));
+            return Err(FitError::Letters(shown(&text).into()));
         }
         match part {
             Part::Choice(choices) => {
                 if let Some(bad) = choices.iter().find(|choice| !ok(choice)) {
-                    return Err(format!("has the choice `{bad}`, which are no digits of this field"));
+                    return Err(FitError::ChoiceLetters(bad.clone()));
                 }
             }
             Part::Packed(_) if is_bcd && expr.parts.len() > 1 => {
-                return Err("may have the hex digits of a packed time, and the field holds decimal ones".into());
+                return Err(FitError::PackedTime);
             }
             Part::Number { number: Number::Rand(low, _), .. } if *low < 0 => {
-                return Err("may be negative, which this field cannot hold".into());
+                return Err(FitError::Negative);
             }
             _ => {}
         }
@@ -92,7 +164,7 @@ fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), String> {
 }
 
 /// Bits are written as zeros and ones, one after another.
-fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), String> {
+fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
     let is_bits = |text: &str| text.bytes().all(|c| matches!(c, b'0' | b'1' | b'[' | b']' | b',' | b' '));
     let count = |text: &str| text.bytes().filter(u8::is_ascii_digit).count();
     if let [Part::Field { slot: asked, .. }] = &*expr.parts
@@ -117,19 +189,16 @@ fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), String> {
                 asked.len * 8
             }
             Part::Register(_) => 0,
-            _ => {
-                let what = "may be something else than zeros and ones";
-                return Err(format!("{what} (this field takes them, or a bit field of the same size and names)"));
-            }
+            _ => return Err(FitError::Bits),
         };
     }
     if bits > 8 * slot.len {
-        return Err(format!("may be {bits} bits long, and the field holds {}", 8 * slot.len));
+        return Err(FitError::TooLong { most: bits, unit: "bits", holds: 8 * slot.len });
     }
     Ok(())
 }
 
-fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String> {
+fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     let (low, high) = range(&slot.kind, slot.len);
     let (least, most) = match &*expr.parts {
         [Part::Number { number, .. } | Part::Packed(number)] => match number_range(*number) {
@@ -149,7 +218,7 @@ fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String
             for choice in choices {
                 let value = value::parse_int(choice.as_bytes());
                 if !value.is_ok_and(|value| (low..=high).contains(&value)) {
-                    return Err(format!("has the choice `{choice}`, which is no whole number from {low} to {high}"));
+                    return Err(FitError::ChoiceRange { choice: choice.clone(), low, high });
                 }
             }
             return Ok(());
@@ -157,28 +226,26 @@ fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), String
         parts => return fits_range(parts, id_digits, low, high),
     };
     if least < low || most > high {
-        return Err(format!("may be {least} to {most}, and the field holds {low} to {high}"));
+        return Err(FitError::Range { least, most, low, high });
     }
     Ok(())
 }
 
 /// Is every text of these parts, as far as they are known, a whole number in that range?
-fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result<(), String> {
+fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result<(), FitError> {
     let in_number =
         |text: &str| text.chars().all(|c| c.is_ascii_hexdigit() || matches!(c, 'x' | 'X' | '+' | '-' | ' '));
     let strange = |part: &Part| matches!(part, Part::Literal(text) if !in_number(text));
     if parts.iter().any(strange) {
-        return Err("is no whole number".into());
+        return Err(FitError::WholeNumber);
     }
     let texts = Texts::of(parts, id_digits);
     for text in texts.all() {
         match value::parse_int(text.as_bytes()) {
             Ok(value) if (low..=high).contains(&value) => {}
-            Ok(_) | Err(Misfit::Range) => {
-                return Err(format!("may be {text}, and the field holds {low} to {high}"));
-            }
+            Ok(_) | Err(Misfit::Range) => return Err(FitError::TextRange { text: text.into(), low, high }),
             Err(_) if texts.open => {}
-            Err(_) => return Err("is no whole number".into()),
+            Err(_) => return Err(FitError::WholeNumber),
         }
     }
     Ok(())

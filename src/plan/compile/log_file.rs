@@ -1,5 +1,7 @@
 //! `log.file`: a name of the system log's file, with directives of strftime in it.
 
+use thiserror::Error;
+
 /// Longest name that a pattern may make, in bytes: with the number of a later part behind it, it is a file name (255 bytes on Linux).
 pub const LOG_FILE_BYTES_MAX: usize = 240;
 
@@ -31,13 +33,34 @@ pub const DIRECTIVES: &[(char, usize)] = &[
     ('%', 1),
 ];
 
+/// Why a pattern makes no file name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PatternError {
+    /// It has a `/` or a control character.
+    #[error("a `/` or a control character is none of a file's name")]
+    Character,
+    /// It is empty, or names a directory.
+    #[error("there is a directory of that name, or none can be")]
+    Directory,
+    /// A directive that is unknown, with its `%`.
+    #[error("{0} is none of {known}", known = known_directives())]
+    Directive(Box<str>),
+    /// It may make a name of this many bytes.
+    #[error("it may be {0} bytes long, {LOG_FILE_BYTES_MAX} at most")]
+    TooLong(usize),
+}
+
+fn known_directives() -> String {
+    DIRECTIVES.iter().map(|directive| format!("%{}", directive.0)).collect::<Vec<_>>().join(" ")
+}
+
 /// Why a pattern makes no file name; `None`: it does.
-pub fn wrong(pattern: &str) -> Option<String> {
+pub fn wrong(pattern: &str) -> Option<PatternError> {
     if pattern.contains(['/', '\0']) || pattern.contains(char::is_control) {
-        return Some("a `/` or a control character is none of a file's name".into());
+        return Some(PatternError::Character);
     }
     if matches!(pattern, "" | "." | ".." | DEVICES) {
-        return Some("there is a directory of that name, or none can be".into());
+        return Some(PatternError::Directory);
     }
     let (mut bytes, mut chars) = (0usize, pattern.chars());
     while let Some(c) = chars.next() {
@@ -48,12 +71,11 @@ pub fn wrong(pattern: &str) -> Option<String> {
         let after = chars.next();
         let Some(directive) = DIRECTIVES.iter().find(|directive| Some(directive.0) == after) else {
             let shown = after.map_or_else(|| "%".to_owned(), |after| format!("%{after}"));
-            let known: Vec<String> = DIRECTIVES.iter().map(|directive| format!("%{}", directive.0)).collect();
-            return Some(format!("{shown} is none of {}", known.join(" ")));
+            return Some(PatternError::Directive(shown.into()));
         };
         bytes += directive.1;
     }
-    (bytes > LOG_FILE_BYTES_MAX).then(|| format!("it may be {bytes} bytes long, {LOG_FILE_BYTES_MAX} at most"))
+    (bytes > LOG_FILE_BYTES_MAX).then_some(PatternError::TooLong(bytes))
 }
 
 #[cfg(test)]
@@ -63,7 +85,7 @@ mod tests {
     #[test]
     fn h14_patterns_that_make_a_file_name() {
         let check = |pattern: &str, expected: &str| {
-            let told = wrong(pattern).unwrap_or_default();
+            let told = wrong(pattern).map(|wrong| wrong.to_string()).unwrap_or_default();
             assert!(told.contains(expected) && told.is_empty() == expected.is_empty(), "{pattern}: {told}");
         };
         for good in ["system_%Y%m%d.log", "s.log", "100%%.log", "系统日志_%F", "%A %B.log", ".hidden", "devices.log"]
@@ -86,6 +108,7 @@ mod tests {
     fn limit_log_file_bytes_max() {
         assert_eq!(wrong(&"x".repeat(LOG_FILE_BYTES_MAX)), None);
         let too_long = format!("{}%B", "x".repeat(LOG_FILE_BYTES_MAX - 8));
-        assert_eq!(wrong(&too_long).as_deref(), Some("it may be 241 bytes long, 240 at most"));
+        let told = wrong(&too_long).map(|wrong| wrong.to_string());
+        assert_eq!(told.as_deref(), Some("it may be 241 bytes long, 240 at most"));
     }
 }

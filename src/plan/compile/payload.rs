@@ -3,11 +3,13 @@
 use crate::config::at::{At, Pos};
 use crate::config::load::Loader;
 use crate::config::raw::RawRules;
+use crate::config::source::ReadError;
 use crate::model::template::Template;
 use crate::model::transfer::PAYLOADS_BYTES_MAX;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use thiserror::Error;
 
 /// Characters of a `.hex` file for each byte of data, comments included; bounds what is read.
 const HEX_CHARS_PER_BYTE: usize = 16;
@@ -67,7 +69,8 @@ impl Payloads {
         let most = if is_hex { bytes_max.saturating_mul(HEX_CHARS_PER_BYTE) } else { bytes_max };
         let shown = loader.source.show(&path);
         let read = loader.source.read_up_to(&path, most);
-        let bytes = match read.and_then(|bytes| if is_hex { from_hex(&bytes) } else { Ok(bytes) }) {
+        let decoded = |bytes: Vec<u8>| if is_hex { Ok(from_hex(&bytes)?) } else { Ok(bytes) };
+        let bytes = match read.map_err(DataError::Read).and_then(decoded) {
             Ok(bytes) => self.keep(loader, bytes, name.pos),
             Err(reason) => {
                 loader.diags.error(name.pos, format!("{shown} cannot be read: {reason}"));
@@ -101,18 +104,37 @@ impl Payloads {
     }
 }
 
+/// Why a file of data is of no use.
+#[derive(Debug, Error)]
+enum DataError {
+    #[error(transparent)]
+    Read(ReadError),
+    #[error(transparent)]
+    Hex(#[from] HexError),
+}
+
+/// What is wrong in a `.hex` file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+enum HexError {
+    /// Lines count from 1.
+    #[error("line {line}: {found:?} is no hex digit")]
+    Digit { line: usize, found: char },
+    #[error("an odd number of hex digits")]
+    Odd,
+}
+
 /// Hex digits, two a byte, with white space anywhere and comments from `#` to the line's end.
-fn from_hex(text: &[u8]) -> Result<Vec<u8>, String> {
+fn from_hex(text: &[u8]) -> Result<Vec<u8>, HexError> {
     let mut digits: Vec<u8> = Vec::with_capacity(text.len());
     for (line, number) in text.split(|&byte| byte == b'\n').zip(1..) {
         let code = line.split(|&byte| byte == b'#').next().unwrap_or_default();
         let before = digits.len();
         digits.extend(code.iter().filter(|byte| !byte.is_ascii_whitespace()));
         if let Some(bad) = digits[before..].iter().find(|byte| !byte.is_ascii_hexdigit()) {
-            return Err(format!("line {number}: {:?} is no hex digit", char::from(*bad)));
+            return Err(HexError::Digit { line: number, found: char::from(*bad) });
         }
     }
-    hex::decode(&digits).map_err(|_| "an odd number of hex digits".to_owned())
+    hex::decode(&digits).map_err(|_| HexError::Odd)
 }
 
 /// The first `len` bytes of SplitMix64 started at `seed`, its 64-bit numbers low byte first.
@@ -137,7 +159,8 @@ mod tests {
     #[test]
     fn hex_files() {
         let check = |text: &str, expected: Result<&[u8], &str>| {
-            assert_eq!(from_hex(text.as_bytes()).as_deref().map_err(String::as_str), expected, "{text:?}");
+            let got = from_hex(text.as_bytes()).map_err(|wrong| wrong.to_string());
+            assert_eq!(got.as_deref().map_err(String::as_str), expected, "{text:?}");
         };
         check("", Ok(&[]));
         check("01 aB\r\n# all of it\nF F # two\n", Ok(&[0x01, 0xAB, 0xFF]));

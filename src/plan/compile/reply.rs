@@ -1,6 +1,6 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
-use super::expr::{self, Scope, is_dynamic};
+use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, Values};
 use super::fits::fits;
@@ -397,12 +397,12 @@ fn width(number: Number) -> usize {
 pub struct HeaderScope<'a>(pub &'a Template);
 
 impl Scope for HeaderScope<'_> {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
         header_lookup(self.0, name).map(Some)
     }
 
-    fn register(&self, name: &str) -> Result<u32, String> {
-        Err(format!("register `{name}` cannot be read here"))
+    fn register(&self, name: &str) -> Result<u32, ExprError> {
+        Err(ExprError::RegisterOfNoDevice(name.into()))
     }
 
     fn register_bytes_max(&self, _number: u32) -> usize {
@@ -416,10 +416,10 @@ impl Scope for HeaderScope<'_> {
 }
 
 /// A header or tail field by name.
-pub fn header_lookup(template: &Template, name: &str) -> Result<(Offset, Slot), String> {
+pub fn header_lookup(template: &Template, name: &str) -> Result<(Offset, Slot), ExprError> {
     let (area, plain) = split_name(name);
     outside(template, area, plain).map(|field| (field.at, field.slot.clone())).ok_or_else(|| {
         let names = template.left.iter().chain(&template.tail).map(|field| &*field.name);
-        format!("no field `{name}` in the request{}", expr::nearest(plain, names))
+        ExprError::UnknownField { name: name.into(), near: expr::nearest(plain, names) }
     })
 }

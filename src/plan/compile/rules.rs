@@ -2,7 +2,7 @@
 
 use super::command::{key_digits, padded_key};
 use super::effect;
-use super::expr::{self, Scope, is_dynamic, nearest};
+use super::expr::{self, ExprError, Scope, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
@@ -95,7 +95,7 @@ pub(super) struct CommandScope<'s, 'n, 'a> {
 }
 
 impl Scope for CommandScope<'_, '_, '_> {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
         let (area, plain) = split_name(name);
         let is_plain = area == Area::Plain;
         if let Some(field) = self.key.requests.field(self.number, plain).filter(|_| is_plain) {
@@ -111,11 +111,12 @@ impl Scope for CommandScope<'_, '_, '_> {
             let command = &plan.commands[self.number];
             let header = plan.left.iter().chain(&plan.tail);
             let names = command.request.iter().flatten().chain(header).map(|field| &*field.name);
-            Err(format!("no field `{name}` in the request of {}{}", command.key_text, nearest(plain, names)))
+            let near = nearest(plain, names);
+            Err(ExprError::UnknownFieldOf { name: name.into(), command: command.key_text.clone(), near })
         }
     }
 
-    fn register(&self, name: &str) -> Result<u32, String> {
+    fn register(&self, name: &str) -> Result<u32, ExprError> {
         let Some(number) = self.registers.numbers.get(name).copied() else {
             self.registers.unset.borrow_mut().insert(name.to_owned());
             return Ok(NEVER_SET);

@@ -1,7 +1,7 @@
 //! A request as the template writes it, for clients: constants, defaults, key and lengths.
 
 use super::command::{CommandDraft, DataList};
-use super::expr::{self, Scope};
+use super::expr::{self, ExprError, Scope};
 use super::reply::Bases;
 use super::{field, fits};
 use crate::config::at::{At, Json};
@@ -142,11 +142,18 @@ pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Opti
     if !expr::is_dynamic(text) {
         return None;
     }
-    let parsed = expr::parse(text, &NoRequest).and_then(|expr| match fits::fits(&expr, slot, 0) {
-        Ok(()) => Ok(expr),
-        Err(wrong) => Err(format!("`{text}` {wrong}")),
-    });
-    Some(parsed.map_err(|wrong| diags.error(value.pos, wrong)).ok())
+    let expr = match expr::parse(text, &NoRequest) {
+        Ok(expr) => expr,
+        Err(wrong) => {
+            diags.error(value.pos, wrong);
+            return Some(None);
+        }
+    };
+    if let Err(wrong) = fits::fits(&expr, slot, 0) {
+        diags.error(value.pos, format!("`{text}` {wrong}"));
+        return Some(None);
+    }
+    Some(Some(expr))
 }
 
 /// What the values of a request may refer to: no request.
@@ -154,12 +161,12 @@ pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Opti
 pub struct NoRequest;
 
 impl Scope for NoRequest {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
-        Err(format!("`#{{{name}}}#` needs a request, and this is one"))
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
+        Err(ExprError::FieldInRequest(name.into()))
     }
 
-    fn register(&self, name: &str) -> Result<u32, String> {
-        Err(format!("register `{name}` belongs to a device and cannot be read here"))
+    fn register(&self, name: &str) -> Result<u32, ExprError> {
+        Err(ExprError::RegisterInRequest(name.into()))
     }
 
     fn register_bytes_max(&self, _number: u32) -> usize {

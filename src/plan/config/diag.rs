@@ -4,6 +4,7 @@ use super::at::Pos;
 use super::budget::Budget;
 use super::node::{Content, Tree};
 use std::collections::HashSet;
+use std::fmt::Display;
 
 /// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
 pub const DIAGS_MAX: usize = 10_000;
@@ -74,23 +75,23 @@ pub struct Diags {
 
 impl Diags {
     /// Says that something is wrong.
-    pub fn error(&mut self, pos: Pos, text: impl Into<String>) {
-        self.add(Diag { severity: Severity::Error, place: Place::Node(pos), text: text.into() });
+    pub fn error(&mut self, pos: Pos, text: impl Display) {
+        self.add(Diag { severity: Severity::Error, place: Place::Node(pos), text: text.to_string() });
     }
 
     /// Says that something is odd.
-    pub fn warn(&mut self, pos: Pos, text: impl Into<String>) {
-        self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.into() });
+    pub fn warn(&mut self, pos: Pos, text: impl Display) {
+        self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.to_string() });
     }
 
     /// Says that a key does nothing here, and why; under `--strict` that is wrong.
-    pub fn idle(&mut self, pos: Pos, text: impl Into<String>) {
-        self.add(Diag { severity: Severity::Idle, place: Place::Node(pos), text: text.into() });
+    pub fn idle(&mut self, pos: Pos, text: impl Display) {
+        self.add(Diag { severity: Severity::Idle, place: Place::Node(pos), text: text.to_string() });
     }
 
     /// Says what was decided, for those who ask for it.
-    pub fn info(&mut self, pos: Pos, text: impl Into<String>) {
-        self.add(Diag { severity: Severity::Info, place: Place::Node(pos), text: text.into() });
+    pub fn info(&mut self, pos: Pos, text: impl Display) {
+        self.add(Diag { severity: Severity::Info, place: Place::Node(pos), text: text.to_string() });
     }
 
     /// Takes bytes of the budget for what is about to be made at that place. `false`: it must not be made, which is told once.
@@ -153,10 +154,10 @@ impl Diags {
     }
 
     /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.
-    pub fn error_at_file(&mut self, path: &str, line_column: Option<(usize, usize)>, text: impl Into<String>) {
+    pub fn error_at_file(&mut self, path: &str, line_column: Option<(usize, usize)>, text: impl Display) {
         self.unreadable |= line_column.is_none();
         let place = Place::File { path: path.into(), line_column };
-        self.add(Diag { severity: Severity::Error, place, text: text.into() });
+        self.add(Diag { severity: Severity::Error, place, text: text.to_string() });
     }
 
     /// Adds a diagnostic; the same one is told once.

@@ -4,10 +4,11 @@ use super::at::{At, Pos};
 use super::de;
 use super::diag::Diags;
 use super::node::Tree;
-use super::source::{MAIN_FILE, Source};
+use super::source::{MAIN_FILE, ReadError, Source};
 use serde::de::DeserializeOwned;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Most files of one configuration. Every FSU may have a rule file of its own.
 pub const FILES_MAX: usize = 100_000;
@@ -32,7 +33,7 @@ enum Outcome {
     /// No JSON; that was said.
     Broken,
     /// Why it cannot be read; said at each place that names it.
-    Unreadable(String),
+    Unreadable(Arc<ReadError>),
 }
 
 impl Loader {
@@ -62,8 +63,8 @@ impl Loader {
     pub fn is_there(&mut self, path: &Path) -> bool {
         let there = self.source.is_there(path);
         if !there && self.read.len() < FILES_MAX {
-            let reason = "No such file";
-            self.read.entry(self.source.clean(path)).or_insert_with(|| Outcome::Unreadable(reason.into()));
+            let outcome = || Outcome::Unreadable(ReadError::NotThere.into());
+            self.read.entry(self.source.clean(path)).or_insert_with(outcome);
         }
         there
     }
@@ -125,11 +126,11 @@ impl Loader {
 
     fn parse(&mut self, path: &Path) -> Outcome {
         if self.read.len() >= FILES_MAX {
-            return Outcome::Unreadable(format!("the configuration has more than {FILES_MAX} files"));
+            return Outcome::Unreadable(ReadError::TooManyFiles(FILES_MAX).into());
         }
         let bytes = match self.source.read(path) {
             Ok(bytes) => bytes,
-            Err(reason) => return Outcome::Unreadable(reason),
+            Err(reason) => return Outcome::Unreadable(reason.into()),
         };
         let shown = self.source.show(path);
         let text = match String::from_utf8(bytes) {

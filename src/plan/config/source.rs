@@ -6,6 +6,7 @@ use include_dir::{Dir, include_dir};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use thiserror::Error;
 
 /// The configuration tree in the binary.
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../config");
@@ -15,6 +16,26 @@ static MINIMAL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/exam
 
 /// The file that a configuration begins with.
 pub const MAIN_FILE: &str = "sys_config.json";
+
+/// Why a file cannot be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// The system says so.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// It is longer than this many bytes.
+    #[error("it has more than {0} bytes")]
+    TooLong(usize),
+    /// The binary has no such file.
+    #[error("it is not in the embedded configuration")]
+    NotEmbedded,
+    /// It was looked for and is not there.
+    #[error("No such file")]
+    NotThere,
+    /// This many files were read before it.
+    #[error("the configuration has more than {0} files")]
+    TooManyFiles(usize),
+}
 
 /// Where files come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,18 +48,18 @@ pub enum Source {
 
 impl Source {
     /// All bytes of a file, or why not. Longer files than [`FILE_BYTES_MAX`] are refused.
-    pub fn read(self, path: &Path) -> Result<Vec<u8>, String> {
+    pub fn read(self, path: &Path) -> Result<Vec<u8>, ReadError> {
         self.read_up_to(path, FILE_BYTES_MAX)
     }
 
     /// As [`Self::read`], with a bound of its own.
-    pub fn read_up_to(self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
+    pub fn read_up_to(self, path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
         match self {
             Self::Directory => read_file(path, bytes_max),
             Self::Embedded => match EMBEDDED.get_file(self.clean(path)) {
                 Some(file) if file.contents().len() <= bytes_max => Ok(file.contents().to_vec()),
-                Some(_) => Err(format!("it has more than {bytes_max} bytes")),
-                None => Err("it is not in the embedded configuration".into()),
+                Some(_) => Err(ReadError::TooLong(bytes_max)),
+                None => Err(ReadError::NotEmbedded),
             },
         }
     }
@@ -124,8 +145,8 @@ impl Source {
     }
 }
 
-fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
-    let read = || {
+fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
+    let read = || -> io::Result<Vec<u8>> {
         // Opening a pipe would wait for whoever writes into it, and a device may have no end.
         let kind = fs::metadata(path)?.file_type();
         if !kind.is_file() && !kind.is_dir() {
@@ -139,9 +160,9 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, String> {
         file.by_ref().take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|error: io::Error| error.to_string())?;
+    let bytes = read()?;
     if bytes.len() > bytes_max {
-        return Err(format!("it has more than {bytes_max} bytes"));
+        return Err(ReadError::TooLong(bytes_max));
     }
     Ok(bytes)
 }

@@ -1,6 +1,35 @@
 //! Networks of centres that may ask (`allow`).
 
 use std::net::IpAddr;
+use thiserror::Error;
+
+/// Why a text is no network.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NetworkError {
+    /// No address.
+    #[error("`{0}` is no network (192.0.2.0/24, 2001:db8::/32, an address)")]
+    Address(Box<str>),
+    /// The number behind the `/` is none, or more than an address has bits.
+    #[error("`{text}`: /{bits} (0 to {all})")]
+    Bits {
+        /// The network as written.
+        text: Box<str>,
+        /// What follows the `/`.
+        bits: Box<str>,
+        /// Bits of an address of that family.
+        all: u8,
+    },
+    /// The address has bits that are not of the network.
+    #[error("`{text}`: bits past the first {bits} are set (an address is followed by /{all}, or by nothing)")]
+    Host {
+        /// The network as written.
+        text: Box<str>,
+        /// Bits of the network.
+        bits: u8,
+        /// Bits of an address of that family.
+        all: u8,
+    },
+}
 
 /// An address and how many of its first bits count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,25 +40,22 @@ pub struct Network {
 
 impl Network {
     /// From `192.0.2.0/24`, or an address alone; what is wrong with it otherwise. One within `::ffff:0:0/96` is one of IPv4.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, NetworkError> {
         let (ip, bits) = text.trim().split_once('/').map_or((text.trim(), None), |(ip, bits)| (ip, Some(bits)));
-        let ip: IpAddr =
-            ip.parse().map_err(|_| format!("`{text}` is no network (192.0.2.0/24, 2001:db8::/32, an address)"))?;
+        let ip: IpAddr = ip.parse().map_err(|_| NetworkError::Address(text.into()))?;
         let all = if ip.is_ipv4() { 32 } else { 128 };
         let bits = match bits {
             None => all,
             Some(bits) => {
                 let number = bits.parse().ok().filter(|&bits| bits <= all);
-                number.ok_or_else(|| format!("`{text}`: /{bits} (0 to {all})"))?
+                number.ok_or_else(|| NetworkError::Bits { text: text.into(), bits: bits.into(), all })?
             }
         };
         let network = Self { ip, bits };
         if network.head(ip) == number(ip) {
             Ok(network.canonical())
         } else {
-            Err(format!(
-                "`{text}`: bits past the first {bits} are set (an address is followed by /{all}, or by nothing)"
-            ))
+            Err(NetworkError::Host { text: text.into(), bits, all })
         }
     }
 
