@@ -6,9 +6,8 @@ use super::template::raw_at;
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
-use crate::model::template::{
-    Algorithm, Checksum, Complement, Computed, Encoding, FRAME_BYTES_MAX, Field, Kind, Offset, Special, Template,
-};
+use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Kind, Offset};
+use crate::model::template::{Algorithm, Checksum, Complement, Encoding, Special, Template};
 use crate::words::count;
 use std::borrow::Cow;
 

@@ -8,11 +8,11 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
 use crate::config::steps::step;
-use crate::model::prebuilt::Prebuilt;
-use crate::model::template::{
-    Command, Computed, Constant, Count, Encoding, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart,
-    Kind, Offset, Slot, Template,
+use crate::model::field::{
+    Computed, Constant, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot,
 };
+use crate::model::prebuilt::Prebuilt;
+use crate::model::template::{Command, Count, Encoding, Template};
 use crate::words::count;
 use std::collections::{HashMap, HashSet};
 

@@ -1,6 +1,6 @@
 //! Formats of `datetime()`: strftime's directives, or runs of letters (spec templates.md, Rules).
 
-use crate::model::rule::{Number, TimeItem};
+use crate::model::reply::{Number, TimeItem};
 use thiserror::Error;
 
 /// The format of `datetime()` without one.

@@ -6,8 +6,10 @@
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawDevice, RawField, RawFsu, RawLog, RawPerformance, RawProtocol, RawRule, RawSysConfig};
-use crate::model::fleet::{Fsu, Transport};
-use crate::model::template::{Computed, Encoding, Template};
+use crate::model::field::Computed;
+use crate::model::fleet::Fsu;
+use crate::model::message::Transport;
+use crate::model::template::{Encoding, Template};
 
 /// A key and where its value is, where it is given.
 type Given = (&'static str, Option<Pos>);

@@ -3,8 +3,8 @@
 use super::datetime::{self, FormatError};
 use crate::config::near;
 use crate::config::steps::step;
-use crate::model::rule::{Expr, Number, Part, TimeItem};
-use crate::model::template::{Offset, Slot};
+use crate::model::field::{Offset, Slot};
+use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::wire::value::notation_bytes_max;
 use thiserror::Error;
 

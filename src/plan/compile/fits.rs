@@ -3,8 +3,8 @@
 use super::expr::number_range;
 use super::reply::{numeric, same_bits};
 use crate::config::de::shown;
-use crate::model::rule::{Expr, Number, Part, TimeItem};
-use crate::model::template::{Kind, Slot};
+use crate::model::field::{Kind, Slot};
+use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::wire::value::{self, Misfit, range};
 use thiserror::Error;
 

@@ -6,7 +6,8 @@ use super::fields::FieldList;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
-use crate::model::template::{Command, Computed, Count, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot, Template};
+use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot};
+use crate::model::template::{Command, Count, Template};
 
 /// How a command's `data_frame_length` is read.
 #[derive(Clone, Copy, Debug, Default)]

@@ -14,10 +14,10 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawErrorReply, RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::config::steps::step;
-use crate::model::template::{
-    Command, Computed, Constant, Encoding, ErrorReply, FRAME_BYTES_MAX, Field, Framing, KEY_BYTES_MAX, KeyPart,
-    KeyShape, Kind, LengthField, Offset, Slot, Template,
+use crate::model::field::{
+    Computed, Constant, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart, Kind, LengthField, Offset, Slot,
 };
+use crate::model::template::{Command, Encoding, ErrorReply, Framing, KeyShape, Template};
 use crate::words::count;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -630,7 +630,7 @@ fn errors(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template) {
     }
 }
 
-fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::model::rule::Reply {
+fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> crate::model::reply::Reply {
     let raw_list = raw.resp_data_list.as_deref().unwrap_or_default();
     let mut list = data_list(diags, plan, raw_list, Padding::default());
     let values = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();

@@ -8,7 +8,8 @@ use super::reply::{self, Bases, HeaderScope, Sources};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTransfer};
-use crate::model::template::{Command, Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset, Template};
+use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset};
+use crate::model::template::{Command, Template};
 use crate::model::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
 use crate::wire::outer::DATAGRAM_BYTES_MAX;
 use crate::words::count;
@@ -164,7 +165,7 @@ fn refused(
     plan: &Template,
     accept: &Field,
     commands: &[(Command, CommandDraft)],
-) -> crate::model::rule::Reply {
+) -> crate::model::reply::Reply {
     let at = |text: &str| At { pos: raw.pos, value: text.to_owned() };
     let mut values: Vec<(At<String>, At<Json>)> = raw.refused.as_ref().map(|map| map.0.clone()).unwrap_or_default();
     for (name, _) in &values {

@@ -4,10 +4,12 @@
 //! share what one request may set off ([`AMPLIFICATION_MAX`]); each counts twice where the fault `duplicate` may be made.
 
 use super::fault::{FaultKind, FsuFaults};
-use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu, Transport};
-use super::rule::{Reply, Rule};
+use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu};
+use super::message::Transport;
+use super::reply::Payload;
+use super::reply::Reply;
+use super::rule::Rule;
 use super::template::{Command, ErrorReply, Template};
-use super::transfer::Payload;
 use std::collections::HashSet;
 use std::sync::Arc;
 

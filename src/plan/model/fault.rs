@@ -1,6 +1,6 @@
 //! Faults made on purpose (spec templates.md, Faults): which, how likely, and when. Nothing is drawn here.
 
-use super::fleet::Transport;
+use super::message::Transport;
 
 /// A kind of fault. The order is that of the draws of a message: a new kind stands behind the others, before `Offline`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,11 +1,14 @@
 //! A small fleet for tests.
 
+use super::field::Offset;
 use super::fleet::{
-    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, Transport, VerifyChecksum,
+    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
 };
-use super::rule::{Delay, Patch, Reply, Rule};
-use super::template::{ErrorReply, Offset, Template};
-use super::transfer::Payload;
+use super::message::Transport;
+use super::reply::Payload;
+use super::reply::{Patch, Reply};
+use super::rule::{Delay, Rule};
+use super::template::{ErrorReply, Template};
 use crate::wire::fixtures::{COMMANDS, raw_frame};
 use std::sync::Arc;
 

@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use super::message::Transport;
+
 /// Everything `run` serves. Shared by all shards and the logger behind one [`Arc`].
 #[derive(Debug)]
 pub struct Fleet {
@@ -85,28 +87,6 @@ pub enum OnFull {
     Drop,
     /// The shard waits.
     Block,
-}
-
-/// How an FSU is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Transport {
-    /// B interface: outer frames in datagrams.
-    Udp,
-    /// The vendor's frames in a stream.
-    Tcp,
-    /// BroadCast: one inner frame a datagram.
-    Broadcast,
-}
-
-impl Transport {
-    /// As `protocol_type` spells it; part of the device log's file name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Broadcast => "broadcast",
-        }
-    }
 }
 
 /// An FSU id as it stands in P_dest_addr and P_src_addr: left aligned, filled with 00.

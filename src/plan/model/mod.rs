@@ -7,13 +7,16 @@
 
 pub mod amplification;
 pub mod fault;
+pub mod field;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod fleet;
 pub mod keys;
+pub mod message;
 pub mod network;
 pub mod prebuilt;
 pub mod reload;
+pub mod reply;
 pub mod rule;
 pub mod template;
 pub mod transfer;

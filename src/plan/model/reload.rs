@@ -1,6 +1,7 @@
 //! Which FSUs of a plan are those of the next one (spec templates.md, Reload).
 
-use super::fleet::{Fleet, Fsu, Transport};
+use super::fleet::{Fleet, Fsu};
+use super::message::Transport;
 use std::collections::HashMap;
 
 /// What becomes of an FSU.

@@ -1,9 +1,11 @@
 //! Multi-frame transfers, compiled (spec broadcast.md).
 
-use super::rule::Reply;
-use super::template::{Constant, KeyPart};
+use super::field::{Constant, KeyPart};
+use super::reply::Reply;
 use std::ops::Range;
 use std::sync::Arc;
+
+pub use super::reply::Payload;
 
 /// Most open transfers of one FSU that `transfers_max` may ask for: they are searched one by one.
 pub const TRANSFERS_MAX: usize = 4_096;
@@ -72,16 +74,4 @@ impl Transfer {
         let to = from.saturating_add(self.chunk_bytes).min(payload.len());
         &payload[from..to]
     }
-}
-
-/// The data that follows an answer.
-#[derive(Clone, Debug, Default)]
-pub enum Payload {
-    /// None: the template has no transfer, or the command no data.
-    #[default]
-    None,
-    /// Known when the configuration was read; shared by all transfers.
-    Static(Arc<[u8]>),
-    /// The data frame that the reply builds.
-    Built,
 }

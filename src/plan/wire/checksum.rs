@@ -1,7 +1,8 @@
 //! The inner checksums (spec templates.md, Checksums).
 
 use super::outer::xor;
-use crate::model::template::{Algorithm, Checksum, Complement, Offset, Special, Template};
+use crate::model::field::Offset;
+use crate::model::template::{Algorithm, Checksum, Complement, Special, Template};
 
 /// Reads `bytes` (1 to 8) as a number.
 #[inline]

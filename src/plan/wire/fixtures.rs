@@ -2,11 +2,9 @@
 
 use super::checksum::{compute, write_number};
 use super::inner::{encode_wire, length_value};
-use crate::model::rule::Reply;
-use crate::model::template::{
-    Algorithm, Checksum, Command, Complement, Constant, Encoding, Framing, KeyPart, KeyShape, LengthField, Offset,
-    Template,
-};
+use crate::model::field::{Constant, KeyPart, LengthField, Offset};
+use crate::model::reply::Reply;
+use crate::model::template::{Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyShape, Template};
 use crate::model::transfer::{Payload, Transfer};
 use std::sync::Arc;
 

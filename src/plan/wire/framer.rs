@@ -9,7 +9,8 @@ mod tests;
 
 use super::checksum::read_number;
 use super::inner::{carries, decode_hex, key, lchksum, length_means};
-use crate::model::template::{Command, Encoding, Framing, LengthField, Template};
+use crate::model::field::LengthField;
+use crate::model::template::{Command, Encoding, Framing, Template};
 use memchr::memmem;
 
 /// What begins at a place of a stream.

@@ -7,7 +7,8 @@
 
 use super::checksum::{compute, from_bcd, read_number, stored, to_bcd};
 use super::reason::Reason;
-use crate::model::template::{Command, Constant, Count, Encoding, KeyPart, KeyShape, LengthField, Template};
+use crate::model::field::{Constant, KeyPart, LengthField};
+use crate::model::template::{Command, Count, Encoding, KeyShape, Template};
 
 /// A frame whose size, start and end are right.
 #[derive(Clone, Copy, Debug)]

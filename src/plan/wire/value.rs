@@ -4,7 +4,7 @@
 //! configuration, and the responder, where a text depends on the request.
 
 use super::checksum::{read_number, write_number};
-use crate::model::template::{Kind, Slot};
+use crate::model::field::{Kind, Slot};
 use crate::words::count;
 use std::fmt;
 use std::io::Write as _;
@@ -575,13 +575,13 @@ mod tests {
 
     #[test]
     fn bits() {
-        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
-        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 2, true), "1000000000000001", Ok("0180"));
-        check(&slot(Kind::Bit(crate::model::template::Bits::default()), 1, false), "111111111", Err(Misfit::TooLong));
+        check(&slot(Kind::Bit(crate::model::field::Bits::default()), 1, false), "[1,0,0,0,0,0,0,1]", Ok("81"));
+        check(&slot(Kind::Bit(crate::model::field::Bits::default()), 2, true), "1000000000000001", Ok("0180"));
+        check(&slot(Kind::Bit(crate::model::field::Bits::default()), 1, false), "111111111", Err(Misfit::TooLong));
         let ranges =
             Vec::from([BitRange { name: "a".into(), from: 0, to: 3 }, BitRange { name: "b".into(), from: 7, to: 7 }]);
-        check_decode(&slot(Kind::Bit(crate::model::template::Bits::new(ranges)), 1, false), "51", "{\"a\":5,\"b\":1}");
-        let plain = slot(Kind::Bit(crate::model::template::Bits::default()), 1, false);
+        check_decode(&slot(Kind::Bit(crate::model::field::Bits::new(ranges)), 1, false), "51", "{\"a\":5,\"b\":1}");
+        let plain = slot(Kind::Bit(crate::model::field::Bits::default()), 1, false);
         check_decode(&plain, "81", "[1,0,0,0,0,0,0,1]");
         let mut out = [0xFF];
         set_bits(&plain, 4, 6, 2, &mut out);
@@ -607,7 +607,7 @@ mod tests {
     fn the_longest_notation_of_each_kind() {
         let ranges = |names: &[&str]| {
             let ranges = names.iter().map(|&name| BitRange { name: name.into(), from: 0, to: 0 });
-            Kind::Bit(crate::model::template::Bits::new(ranges.collect()))
+            Kind::Bit(crate::model::field::Bits::new(ranges.collect()))
         };
         for (kind, len, expected) in [
             (Kind::Hex, 3, "010203".len()),
@@ -630,5 +630,5 @@ mod tests {
         }
     }
 
-    use crate::model::template::BitRange;
+    use crate::model::field::BitRange;
 }

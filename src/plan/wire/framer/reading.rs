@@ -4,7 +4,8 @@
 //! and that size; where none does, one at which the key is at least known; else that of frames of no command.
 
 use super::{Cut, sized, wire_len};
-use crate::model::template::{Command, Constant, Encoding, KeyPart, KeyShape, LengthField, Template};
+use crate::model::field::{Constant, KeyPart, LengthField};
+use crate::model::template::{Command, Encoding, KeyShape, Template};
 use crate::wire::inner::{digit, length_means};
 
 /// How well a size fits the frame that begins here.

@@ -161,7 +161,7 @@ fn hostile_length_fields() {
         configured: false,
         bcd: false,
     };
-    let at = crate::model::template::Offset;
+    let at = crate::model::field::Offset;
     let mut buf = vec![0x68, 0, 0];
     buf.extend([0xFF; 40]);
     for field in [field(1, i64::MIN, at(3)), field(0, 0, at(3)), field(-1, 0, at(3)), field(1, 0, at(-3))] {
