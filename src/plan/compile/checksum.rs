@@ -1,8 +1,7 @@
 //! The checksum of a template to spans.
 
 use super::crc;
-use super::field::{self, Area, known, outside, split_name};
-use super::template::raw_at;
+use super::field::{self, Area, known, outside, raw_at, split_name};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};

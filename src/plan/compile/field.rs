@@ -4,7 +4,7 @@ use super::expr::{is_dynamic, nearest};
 use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
-use crate::config::raw::RawField;
+use crate::config::raw::{RawField, RawProtocol};
 use crate::config::steps::step;
 use crate::model::field::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot};
 use crate::model::template::Template;
@@ -44,6 +44,12 @@ pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Fi
     let left = plan.left.iter().filter(|_| area != Area::Tail);
     let tail = plan.tail.iter().filter(|_| area != Area::Left);
     left.chain(tail).find(|field| *field.name == *plain)
+}
+
+/// The header or tail field at that place, as the file has it.
+pub fn raw_at<'r>(protocol: &'r RawProtocol, plan: &Template, at: Offset) -> Option<&'r At<RawField>> {
+    let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
+    plan.left.iter().chain(&plan.tail).zip(raw).find(|(field, _)| field.at == at).map(|(_, raw)| raw)
 }
 
 /// The key of the area that has this header or tail field, as names spell it.

@@ -1,14 +1,25 @@
 //! Fields and values by name: looked up, not searched, so that the time a file takes grows with its size alone.
 
-use super::field::{Area, split_name};
-use super::reply::ResponseField;
+use super::field::{Area, outside, split_name};
 use crate::config::at::{At, Json};
+use crate::config::raw::RawField;
 use crate::config::steps::step;
 use crate::model::field::{Field, Offset};
-use crate::model::template::Command;
+use crate::model::template::{Command, Template};
 use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::ops::{Deref, DerefMut};
+
+/// A field of resp_data_list.
+#[derive(Clone, Debug)]
+pub struct ResponseField {
+    /// Where it goes; a header or tail field keeps its place, a data field has one in the data frame.
+    pub field: Field,
+    /// It is a header or tail field: takes no room.
+    pub header: bool,
+    /// Its own value.
+    pub value: Option<At<Json>>,
+}
 
 /// The fields of a data list, in its order. Of fields with one name or place, the first is found.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +68,21 @@ impl FieldList {
         step(1);
         self.header.get(&at.0).copied()
     }
+}
+
+/// The fields of a data list: those of the data frame with their places, and those that point at the header.
+pub struct DataList {
+    /// In the data frame; also, with `header`, in header or tail.
+    pub fields: FieldList,
+    /// Data-frame bytes.
+    pub len: usize,
+}
+
+/// The field of a compiled list that one of the list is.
+pub fn listed_index(template: &Template, raw: &RawField, fields: &FieldList) -> Option<usize> {
+    let (area, plain) = split_name(&raw.name.as_ref()?.value);
+    let at = outside(template, area, plain).filter(|_| area != Area::Plain).map(|field| field.at);
+    at.map_or_else(|| fields.data(plain), |at| fields.header(at))
 }
 
 /// The values of one `data` object, or of one turn of a cycle, by the name that they are given.

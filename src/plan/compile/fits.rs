@@ -1,7 +1,6 @@
 //! Whether what a text with references becomes can be a value of its field, as far as that is known before any request.
 
 use super::expr::number_range;
-use super::reply::{numeric, same_bits};
 use crate::config::de::shown;
 use crate::model::field::{Kind, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
@@ -249,6 +248,16 @@ fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result
         }
     }
     Ok(())
+}
+
+/// Is it a field of numbers, for which an empty text is 0?
+pub(super) fn numeric(kind: &Kind) -> bool {
+    matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
+}
+
+/// Two bit fields that mean the same by every bit; how short values would stand does not matter to them.
+pub(super) fn same_bits(asked: &Slot, slot: &Slot) -> bool {
+    matches!(slot.kind, Kind::Bit(_)) && (&asked.kind, asked.len, asked.little) == (&slot.kind, slot.len, slot.little)
 }
 
 /// Bytes of all texts that are tried of one value.

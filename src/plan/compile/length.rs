@@ -1,8 +1,7 @@
 //! What `data_frame_length` counts, and the fields that `{{data_frame_length}}` puts it in (spec templates.md, Lengths).
 
-use super::command::{DataList, listed_index};
 use super::field::{encode, holds_number, is_data_frame_length};
-use super::fields::FieldList;
+use super::fields::{DataList, FieldList, listed_index};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};

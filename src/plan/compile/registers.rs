@@ -2,7 +2,7 @@
 
 use super::expr;
 use super::fields::Requests;
-use super::rules::{CommandScope, Key, commands_of, fields_of, is_comment};
+use super::scope::{CommandScope, Key, NEVER_SET, Registers, commands_of, fields_of, is_comment};
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -10,25 +10,8 @@ use crate::config::raw::RawRules;
 use crate::config::steps::step;
 use crate::model::reply::Part;
 use crate::model::rule::{REGISTER_BYTES_MAX, Register};
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::PathBuf;
-
-/// The registers of a device.
-#[derive(Default)]
-pub(super) struct Registers {
-    pub(super) numbers: HashMap<String, u32>,
-    pub(super) all: Vec<Register>,
-    /// Those that some value reads.
-    pub(super) read: RefCell<HashSet<u32>>,
-    /// Hex digits of the FSU's id.
-    pub(super) id_digits: usize,
-    /// Names that are read and that no rule of this device sets; told once per rule.
-    pub(super) unset: RefCell<BTreeSet<String>>,
-}
-
-/// The number of a register that no rule sets: always empty.
-pub(super) const NEVER_SET: u32 = u32::MAX;
 
 /// All registers that any rule sets, with their longest text.
 pub(super) fn registers<'a>(

@@ -2,8 +2,8 @@
 
 use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
-use super::fields::{FieldList, Values};
-use super::fits::fits;
+use super::fields::{FieldList, ResponseField, Values};
+use super::fits::{fits, numeric, same_bits};
 use crate::config::at::{At, Json, Pos};
 use crate::config::budget::Budget;
 use crate::config::de::shown;
@@ -19,17 +19,6 @@ use crate::wire::inner::length_value_less;
 use crate::wire::value::is_digits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// A field of resp_data_list.
-#[derive(Clone, Debug)]
-pub struct ResponseField {
-    /// Where it goes; a header or tail field keeps its place, a data field has one in the data frame.
-    pub field: Field,
-    /// It is a header or tail field: takes no room.
-    pub header: bool,
-    /// Its own value.
-    pub value: Option<At<Json>>,
-}
 
 /// Which header values are no refusal, before it is known what a reply writes there.
 #[derive(Clone, Debug)]
@@ -348,10 +337,6 @@ fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<J
     }
 }
 
-pub(super) fn numeric(kind: &Kind) -> bool {
-    matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
-}
-
 /// The cheapest patch that writes this value.
 fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
     let len = slot.len;
@@ -379,11 +364,6 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
         }
     }
     Patch::Text { value: expr, to, slot: slot.clone() }
-}
-
-/// Two bit fields that mean the same by every bit; how short values would stand does not matter to them.
-pub(super) fn same_bits(asked: &Slot, slot: &Slot) -> bool {
-    matches!(slot.kind, Kind::Bit(_)) && (&asked.kind, asked.len, asked.little) == (&slot.kind, slot.len, slot.little)
 }
 
 fn width(number: Number) -> usize {

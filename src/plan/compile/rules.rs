@@ -1,28 +1,26 @@
 //! Rule files to the rules of one device.
 
-use super::command::{key_digits, padded_key};
+use super::command::key_digits;
 use super::effect;
-use super::expr::{self, ExprError, Scope, is_dynamic, nearest};
+use super::expr::{self, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
 use super::payload::ByPlace;
-use super::registers::{NEVER_SET, Registers, registers, set_text};
-use super::reply::{self, ResponseField, Sources, header_lookup};
+use super::registers::{registers, set_text};
+use super::reply::{self, Sources, header_lookup};
+use super::scope::{CommandScope, Key, Registers, commands_of, fields_of, is_comment};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
-use crate::config::at::{At, Json, Map, Pos};
+use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
-use crate::config::steps::step;
 use crate::model::fault::{BURST_MAX, FaultSet};
-use crate::model::field::{Computed, Constant, Offset, Slot};
-use crate::model::reply::Payload;
-use crate::model::reply::{Expr, Part, Reply};
+use crate::model::field::{Computed, Constant};
+use crate::model::reply::{Expr, Part, Payload, Reply};
 use crate::model::rule::{DELAY_MS_MAX, Delay, Register, Rule, SetRegister};
 use crate::model::template::Template;
-use std::cell::OnceCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -36,104 +34,6 @@ pub struct DeviceRules {
     pub registers: Box<[Register]>,
     /// Commands that no rule file names, and that ask for an answer of a rule.
     pub unanswered: Vec<usize>,
-}
-
-/// The commands that one key of a rule file names, and the names of their fields.
-pub(super) struct Key<'n, 'a> {
-    draft: &'a TemplateDraft,
-    numbers: &'n [usize],
-    requests: &'n Requests<'a>,
-    /// The reply fields of all of them, where they are several: the command, and the number of the field.
-    replies: OnceCell<HashMap<&'a str, (usize, usize)>>,
-    /// The request fields of all of them, likewise.
-    asked: OnceCell<HashSet<&'a str>>,
-}
-
-impl<'n, 'a> Key<'n, 'a> {
-    pub(super) fn new(draft: &'a TemplateDraft, numbers: &'n [usize], requests: &'n Requests<'a>) -> Self {
-        Self { draft, numbers, requests, replies: OnceCell::new(), asked: OnceCell::new() }
-    }
-
-    /// The first command's data field of that name in a reply.
-    fn reply_field(&self, plain: &str) -> Option<&'a ResponseField> {
-        if let &[number] = self.numbers {
-            let response = &self.draft.commands[number].response;
-            return response.data(plain).map(|field| &response[field]);
-        }
-        let all = self.replies.get_or_init(|| {
-            let mut all = HashMap::new();
-            for &number in self.numbers {
-                for (place, field) in self.draft.commands[number].response.iter().enumerate() {
-                    step(1);
-                    if !field.header {
-                        all.entry(&*field.field.name).or_insert((number, place));
-                    }
-                }
-            }
-            all
-        });
-        step(1);
-        all.get(plain).map(|&(number, field)| &self.draft.commands[number].response[field])
-    }
-
-    /// Has any of the commands such a field in its requests' data frame?
-    fn asks(&self, plain: &str) -> bool {
-        if let &[number] = self.numbers {
-            return self.requests.field(number, plain).is_some();
-        }
-        let names = || self.numbers.iter().filter_map(|&number| self.requests.of(number)).flat_map(HashMap::keys);
-        let asked = self.asked.get_or_init(|| names().inspect(|_| step(1)).copied().collect());
-        step(1);
-        asked.contains(plain)
-    }
-}
-
-/// Names as one command sees them.
-pub(super) struct CommandScope<'s, 'n, 'a> {
-    pub(super) key: &'s Key<'n, 'a>,
-    /// The command; of others with the same key, a name that only they have is empty here.
-    pub(super) number: usize,
-    pub(super) registers: &'s Registers,
-}
-
-impl Scope for CommandScope<'_, '_, '_> {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
-        let (area, plain) = split_name(name);
-        let is_plain = area == Area::Plain;
-        if let Some(field) = self.key.requests.field(self.number, plain).filter(|_| is_plain) {
-            return Ok(Some((field.at, field.slot.clone())));
-        }
-        let plan = &self.key.draft.plan;
-        if let Ok(found) = header_lookup(plan, name) {
-            Ok(Some(found))
-        } else {
-            if is_plain && self.key.asks(plain) {
-                return Ok(None);
-            }
-            let command = &plan.commands[self.number];
-            let header = plan.left.iter().chain(&plan.tail);
-            let names = command.request.iter().flatten().chain(header).map(|field| &*field.name);
-            let near = nearest(plain, names);
-            Err(ExprError::UnknownFieldOf { name: name.into(), command: command.key_text.clone(), near })
-        }
-    }
-
-    fn register(&self, name: &str) -> Result<u32, ExprError> {
-        let Some(number) = self.registers.numbers.get(name).copied() else {
-            self.registers.unset.borrow_mut().insert(name.to_owned());
-            return Ok(NEVER_SET);
-        };
-        self.registers.read.borrow_mut().insert(number);
-        Ok(number)
-    }
-
-    fn register_bytes_max(&self, number: u32) -> usize {
-        self.registers.all.get(number as usize).map_or(0, |register| register.bytes_max)
-    }
-
-    fn id_digits(&self) -> usize {
-        self.registers.id_digits
-    }
 }
 
 /// Compiles the rule files of one device, in the order in which they are asked. `payloads`: what their `data_file` and
@@ -218,31 +118,6 @@ fn answered_by_transfer(plan: &Template, number: usize) -> bool {
     let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
     let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
     cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
-}
-
-/// The commands that a rule key names.
-pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
-    let digits = key_digits(key);
-    let joined = digits.concat();
-    let same = |number: &usize| {
-        let text = &*draft.plan.commands[*number].key_text;
-        if *text == *joined {
-            return true;
-        }
-        // Part by part, a short one with its leading zeros.
-        let parts = &draft.commands[*number].parts;
-        digits.len() == parts.len() && padded_key(&digits, parts) == *text
-    };
-    draft.by_key.named(&digits).into_iter().filter(same).collect()
-}
-
-/// The entries of an object of fields, comments left out.
-pub(super) fn fields_of(map: &Map<At<Json>>) -> impl Iterator<Item = (&At<String>, &At<Json>)> {
-    map.0.iter().map(|(name, value)| (name, value))
-}
-
-pub(super) fn is_comment(name: &str) -> bool {
-    matches!(name, "desc" | "description")
 }
 
 fn rule(

@@ -1,7 +1,8 @@
 //! A request as the template writes it, for clients: constants, defaults, key and lengths.
 
-use super::command::{CommandDraft, DataList};
+use super::command::CommandDraft;
 use super::expr::{self, ExprError, Scope};
+use super::fields::DataList;
 use super::reply::Bases;
 use super::{field, fits};
 use crate::config::at::{At, Json};

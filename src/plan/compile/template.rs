@@ -1,10 +1,11 @@
 //! A template file to a [`Template`].
 
 use super::checksum;
-use super::command::{self, CommandDraft, CommandIndex, data_list};
+use super::command::{self, CommandDraft, CommandIndex};
+use super::data_list::{data_list, response_lengths};
 use super::effect;
 use super::expr::is_dynamic;
-use super::field::{self, Area, Padding, is_data_frame_length, known, outside, split_name};
+use super::field::{self, Area, Padding, is_data_frame_length, known, outside, raw_at, split_name};
 use super::fields::Values;
 use super::length;
 use super::reply::{self, Bases, HeaderScope, RefusalSpec, Sources};
@@ -221,12 +222,6 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
         }
     }
     (fields, len)
-}
-
-/// The header or tail field at that place, as the file has it.
-pub fn raw_at<'r>(protocol: &'r RawProtocol, plan: &Template, at: Offset) -> Option<&'r At<RawField>> {
-    let raw = protocol.pdu_left.iter().chain(&protocol.pdu_tailer).flatten();
-    plan.left.iter().chain(&plan.tail).zip(raw).find(|(field, _)| field.at == at).map(|(_, raw)| raw)
 }
 
 /// A header or tail field's value must fit, whether a frame ever shows it or not.
@@ -650,7 +645,7 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
         diags.error(raw.pos, format!("the reply fields take {}, the data frame has {fixed}", count(list.len, "byte")));
     }
     let response_len = fixed.unwrap_or(list.len).max(list.len);
-    command::response_lengths(diags, plan, raw_list, &mut list.fields, response_len, plan.less);
+    response_lengths(diags, plan, raw_list, &mut list.fields, response_len, plan.less);
     let sources = Sources {
         template: plan,
         refusal: None,

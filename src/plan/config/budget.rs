@@ -11,6 +11,8 @@ pub const PLAN_BYTES_DEFAULT: u64 = 512 << 20;
 pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
 /// The most that `plan_bytes_max` may be: 1 TiB.
 pub const PLAN_BYTES_MOST: u64 = 1 << 40;
+/// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
+pub const DIAGS_MAX: usize = 10_000;
 /// What a small allocation takes beside its bytes.
 pub const ALLOCATION_BYTES: usize = 16;
 /// After that many more bytes the system is asked whether it has [`PROBE_BYTES`] left.

@@ -6,8 +6,7 @@ use super::node::{Content, Tree};
 use std::collections::HashSet;
 use std::fmt::Display;
 
-/// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
-pub const DIAGS_MAX: usize = 10_000;
+pub use super::budget::DIAGS_MAX;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

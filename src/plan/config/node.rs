@@ -3,8 +3,7 @@
 //! JSON syntax itself is serde_json's: the text is checked by it as a whole, and walked over once after that, which needs
 //! no more than to know where values begin and end. Numbers and escaped texts are serde_json's again.
 
-use super::budget::{ALLOCATION_BYTES, Budget, Over};
-use super::diag::DIAGS_MAX;
+use super::budget::{ALLOCATION_BYTES, Budget, DIAGS_MAX, Over};
 use super::steps::step;
 use serde::de::Deserialize;
 use serde_json::value::RawValue;
