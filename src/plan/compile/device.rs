@@ -55,7 +55,7 @@ fn address(devices: &SharedDevices) -> usize {
 }
 
 /// The devices of an FSU, as every FSU with the same shares them.
-type SharedDevices = Arc<[Arc<Device>]>;
+pub(super) type SharedDevices = Arc<[Arc<Device>]>;
 
 impl Devices {
     /// Nothing compiled yet.

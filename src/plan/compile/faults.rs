@@ -1,6 +1,6 @@
 //! `faults` and `faults_at` to what is drawn from (spec templates.md, Faults).
 
-use super::fsu::SECONDS_MAX;
+use super::number::{milliseconds, whole};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawFaultDelay, RawFaults, RawFaultsAt, RawSysConfig};
@@ -61,17 +61,17 @@ pub fn set(diags: &mut Diags, raw: &At<RawFaults>, place: Place, limited: &mut V
     }
     if let Some(at) = &raw.reorder_ms {
         set.set_p(FaultKind::Reorder, probability(diags, at.pos, at.p.as_ref()));
-        set.reorder_ms = milliseconds(diags, at);
+        set.reorder_ms = delay(diags, at);
     }
     if let Some(at) = &raw.extra_delay_ms {
         set.set_p(FaultKind::ExtraDelay, probability(diags, at.pos, at.p.as_ref()));
-        set.extra_delay_ms = milliseconds(diags, at);
+        set.extra_delay_ms = delay(diags, at);
     }
     if let Some(at) = &raw.split {
         limit(FaultKind::Split, at.pos);
         set.set_p(FaultKind::Split, probability(diags, at.pos, at.p.as_ref()));
-        set.split_pieces = number(diags, at.pieces.as_ref(), 2, u64::from(PIECES_MAX), 2) as u32;
-        set.split_gap_ms = number(diags, at.gap_ms.as_ref(), 1, GAP_MS_MAX, 20);
+        set.split_pieces = whole(diags, at.pieces.as_ref(), 2..=u64::from(PIECES_MAX), 2) as u32;
+        set.split_gap_ms = whole(diags, at.gap_ms.as_ref(), 1..=GAP_MS_MAX, 20);
     }
     if let Some(at) = &raw.offline {
         if place == Place::Device {
@@ -91,22 +91,11 @@ fn probability(diags: &mut Diags, pos: Pos, p: Option<&At<f64>>) -> f64 {
     0.0
 }
 
-fn milliseconds(diags: &mut Diags, at: &At<RawFaultDelay>) -> u64 {
+fn delay(diags: &mut Diags, at: &At<RawFaultDelay>) -> u64 {
     if at.ms.is_none() {
         diags.missing(at.pos, "ms", &format!("1 to {DELAY_MS_MAX}"));
     }
-    number(diags, at.ms.as_ref(), 1, DELAY_MS_MAX, 1)
-}
-
-fn number(diags: &mut Diags, at: Option<&At<u64>>, low: u64, high: u64, default: u64) -> u64 {
-    match at {
-        Some(at) if (low..=high).contains(&at.value) => at.value,
-        Some(at) => {
-            diags.error(at.pos, format!("{} ({low} to {high})", at.value));
-            default
-        }
-        None => default,
-    }
+    whole(diags, at.ms.as_ref(), 1..=DELAY_MS_MAX, 1)
 }
 
 /// Every key must be one that some FSU it stands for can do; `whose` says which those are.
@@ -227,15 +216,8 @@ fn entry(diags: &mut Diags, raw: &At<RawFaultsAt>) -> Entry {
     if faults.is_empty() {
         diags.warn(raw.pos, "nothing is made then (`faults`, or `\"offline\": true`)");
     }
-    let mut moment = |at: Option<&At<f64>>, default: u64| match at {
-        Some(at) if (0.0..=SECONDS_MAX).contains(&at.value) => (at.value * 1000.0).round() as u64,
-        Some(at) => {
-            diags.error(at.pos, format!("{} s (0 to {SECONDS_MAX})", at.value));
-            default
-        }
-        None => default,
-    };
-    let (from_ms, to_ms) = (moment(raw.from_s.as_ref(), 0), moment(raw.to_s.as_ref(), u64::MAX));
+    let from_ms = milliseconds(diags, raw.from_s.as_ref(), 0.0, 0);
+    let to_ms = milliseconds(diags, raw.to_s.as_ref(), 0.0, u64::MAX);
     if from_ms >= to_ms {
         let pos = raw.to_s.as_ref().map_or(raw.pos, |to| to.pos);
         diags.error(pos, "it ends before it begins (`to_s` after `from_s`)");

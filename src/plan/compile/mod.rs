@@ -1,7 +1,8 @@
 //! Raw configuration to the plan. Every error is told; nothing is served when there was one.
 //!
 //! - [`vendor`]: the file vendor.json.
-//! - [`fsu`]: sys_config.json: the fleet, `count`, addresses. [`identity`]: ids. [`log_file`]: the system log's name. [`amplified`]: replies that may be cut off.
+//! - [`fleet`]: sys_config.json. [`fsu`]: an entry of `fsu_list`, and what its `count` makes of it. [`identity`]: ids. `address`: addresses. [`log_file`]: the
+//!   system log's name. [`amplified`]: replies that may be cut off.
 //! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
 //! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
@@ -11,6 +12,7 @@
 //! - [`effect`]: keys that do nothing where they are.
 //! - [`sample`]: requests, for clients.
 
+mod address;
 pub mod amplified;
 pub mod checksum;
 pub mod command;
@@ -24,10 +26,12 @@ pub mod faults;
 pub mod field;
 pub mod fields;
 mod fits;
+pub mod fleet;
 pub mod fsu;
 mod identity;
 pub mod length;
 pub mod log_file;
+mod number;
 pub mod payload;
 mod registers;
 pub mod reply;
@@ -59,7 +63,7 @@ pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     let raw = loader.load::<RawSysConfig>(main_file, None)?;
     let vendors_file = loader.join(main_file, "vendor.json");
     let mut devices = device::Devices::new(vendor::read(loader, &vendors_file));
-    let fleet = fsu::fleet(loader, &raw, main_file, &mut devices);
+    let fleet = fleet::fleet(loader, &raw, main_file, &mut devices);
     fleet.filter(|_| !loader.diags.has_errors())
 }
 
