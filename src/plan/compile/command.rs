@@ -1,18 +1,21 @@
 //! One command of a template: its key, the request's fields and sizes, the reply's fields.
 
 use super::data_list::{data_lengths, data_list, response_lengths};
-use super::field::{self, Area, Padding, encode, split_name};
+use super::field::{self, Padding, encode};
 use super::fields::{DataList, FieldList, ResponseField, listed_index};
-use super::length::{self, Counted};
+use super::key::CommandKey;
+use super::length::{self, Counted, Size};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
-use crate::config::raw::RawCommand;
+use crate::config::raw::{RawCommand, RawField};
 use crate::config::steps::step;
-use crate::model::field::{Computed, Constant, Field, KEY_BYTES_MAX, KeyPart, Kind, Offset, Slot};
+use crate::model::field::{Computed, Constant, Field, KeyPart, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::template::{Command, Count, Template};
 use crate::words::count;
 use std::collections::{HashMap, HashSet};
+
+pub use super::key::key_digits;
 
 /// What rules need of a command beside the plan.
 #[derive(Debug)]
@@ -35,14 +38,8 @@ fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
     Some(Constant { name: field.field.name.clone(), at: field.field.at, bytes, mask })
 }
 
-/// Compiles one command, with its request's fields. `flag` are the names of the key's parts (`None`: it is broken, which was
-/// told).
-pub fn command(
-    diags: &mut Diags,
-    template: &Template,
-    flag: Option<&[At<String>]>,
-    raw: &At<RawCommand>,
-) -> Option<(Command, CommandDraft, Option<DataList>)> {
+/// What fills short values, and on which side they stand.
+fn padding(diags: &mut Diags, raw: &At<RawCommand>) -> Padding {
     let right = field::word(diags, raw.align.as_ref(), false, &[("left", false), ("right", true)]);
     let byte = match &raw.padding {
         None => 0,
@@ -51,14 +48,28 @@ pub fn command(
             encode(diags, &one, &text.value, text.pos).map_or(0, |bytes| bytes[0])
         }
     };
-    let padding = Padding { right, byte, given: raw.align.is_some() || raw.padding.is_some() };
+    Padding { right, byte, given: raw.align.is_some() || raw.padding.is_some() }
+}
+
+/// The fields of a command's request and reply, and the sizes of both.
+struct Lists {
+    /// `None`: whatever comes.
+    request: Option<DataList>,
+    response: DataList,
+    /// See [`Command::request_len_padded`].
+    request_len_padded: usize,
+    response_len: usize,
+    /// See [`Command::less`].
+    less: i64,
+}
+
+fn lists(diags: &mut Diags, template: &Template, raw: &At<RawCommand>, padding: Padding) -> Lists {
     let fixed = template.data_len_fixed;
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {
             diags.error(raw.pos, format!("the {which} fields take {}, the data frame has {most}", count(len, "byte")));
         }
     };
-
     let mut request = raw.req_data_list.as_ref().map(|list| data_list(diags, template, list, padding));
     let request_len = request.as_ref().map_or(0, |request| request.len);
     too_long(diags, "request", request_len, fixed);
@@ -68,50 +79,75 @@ pub fn command(
     let request_len_padded = declared.unwrap_or(request_len).max(request_len);
     if let (Some(request), Some(list)) = (&mut request, &raw.req_data_list) {
         data_lengths(diags, template, list, &mut request.fields, fixed.unwrap_or(request_len));
-        let number = length::number(template, fixed.unwrap_or(request_len_padded), less);
-        length::fill(diags, template, list, &mut request.fields, number);
+        let size = Size { data_len: fixed.unwrap_or(request_len_padded), less };
+        length::fill(diags, template, list, &mut request.fields, length::number(template, size));
     }
     let most = fixed.or(declared);
     too_long(diags, "reply", response.len, most);
     let response_len = most.unwrap_or(response.len).max(response.len);
     if let Some(list) = &raw.resp_data_list {
-        response_lengths(diags, template, list, &mut response.fields, response_len, less);
+        let size = Size { data_len: response_len, less };
+        response_lengths(diags, template, list, &mut response.fields, size);
     }
+    Lists { request, response, request_len_padded, response_len, less }
+}
 
-    let mut constants = Vec::new();
-    let mut lengths = Vec::new();
-    let mut counts: Box<[Count]> = Box::default();
-    if let (Some(request), Some(list)) = (&request, &raw.req_data_list) {
-        for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
-            let Some(field) = listed_index(template, listed, &request.fields) else { continue };
-            let field = &request.fields[field];
-            if field.value.is_none() {
-                diags.error(listed.pos, format!("`{}` is marked match and has no value to match", field.field.name));
-            }
-            constants.extend(constant(diags, field));
+/// What requests of a command have to carry.
+#[derive(Default)]
+struct Carried {
+    /// See [`Command::constants`].
+    constants: Vec<Constant>,
+    /// See [`Command::lengths`].
+    lengths: Vec<Constant>,
+    /// See [`Command::counts`].
+    counts: Box<[Count]>,
+}
+
+fn carried(diags: &mut Diags, template: &Template, list: &[At<RawField>], request: &DataList) -> Carried {
+    let mut out = Carried::default();
+    for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
+        let Some(field) = listed_index(template, listed, &request.fields) else { continue };
+        let field = &request.fields[field];
+        if field.value.is_none() {
+            diags.error(listed.pos, format!("`{}` is marked match and has no value to match", field.field.name));
         }
-        counts = length::counts(template, list, request);
-        let counted: HashSet<Offset> = counts.iter().map(|count| count.length.at).collect();
-        let computed = |field: &&ResponseField| !field.header && field.field.computed == Computed::Length;
-        for field in request.fields.iter().filter(computed).filter(|field| !counted.contains(&field.field.at)) {
-            lengths.extend(constant(diags, field));
-        }
+        out.constants.extend(constant(diags, field));
     }
+    out.counts = length::counts(template, list, request);
+    let counted: HashSet<Offset> = out.counts.iter().map(|count| count.length.at).collect();
+    let computed = |field: &&ResponseField| !field.header && field.field.computed == Computed::Length;
+    for field in request.fields.iter().filter(computed).filter(|field| !counted.contains(&field.field.at)) {
+        out.lengths.extend(constant(diags, field));
+    }
+    out
+}
 
+/// Compiles one command, with its request's fields. `flag` are the names of the key's parts (`None`: it is wrong, which was
+/// reported).
+pub fn command(
+    diags: &mut Diags,
+    template: &Template,
+    flag: Option<&[At<String>]>,
+    raw: &At<RawCommand>,
+) -> Option<(Command, CommandDraft, Option<DataList>)> {
+    let padding = padding(diags, raw);
+    let Lists { request, response, request_len_padded, response_len, less } = lists(diags, template, raw, padding);
+    let listed = request.as_ref().zip(raw.req_data_list.as_ref());
+    let Carried { constants, lengths, counts } =
+        listed.map(|(request, list)| carried(diags, template, list, request)).unwrap_or_default();
     let empty = FieldList::default();
     let fields = request.as_ref().map_or(&empty, |request| &request.fields);
-    let parts = key_parts(diags, template, flag?, fields, raw)?;
-    let (key, key_text) = key(diags, raw, &parts)?;
-    check_comes(diags, template, raw, &constants, &parts, key);
+    let key = CommandKey::new(diags, template, flag?, fields, raw)?;
+    key.check_comes(diags, template, raw, &constants);
     let plain = |list: &DataList| -> Box<[Field]> {
         list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()
     };
     let command = Command {
-        key,
-        key_text,
+        key: key.key,
+        key_text: key.text,
         request: request.as_ref().map(&plain),
         response: plain(&response),
-        request_len,
+        request_len: request.as_ref().map_or(0, |request| request.len),
         request_len_padded,
         exact: false,
         constants: constants.into(),
@@ -122,119 +158,8 @@ pub fn command(
         sample: Prebuilt::default(),
         made: Box::default(),
     };
-    Some((command, CommandDraft { response: response.fields, padding: byte, parts, pos: raw.pos }, request))
-}
-
-/// Where the parts of the key stand: header first, then the data frame, then the tail.
-fn key_parts(
-    diags: &mut Diags,
-    template: &Template,
-    flag: &[At<String>],
-    request: &FieldList,
-    raw: &At<RawCommand>,
-) -> Option<Vec<KeyPart>> {
-    let mut parts = Vec::new();
-    for name in flag {
-        let (area, plain) = split_name(&name.value);
-        let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
-        let data = || request.data(plain).map(|number| &request[number].field);
-        let tail = || template.tail.iter().find(|field| *field.name == *plain);
-        let found = match area {
-            Area::Left => left,
-            Area::Tail => tail(),
-            Area::Plain => left.or_else(data).or_else(tail),
-        };
-        let Some(field) = found else {
-            let what = "is neither a header field nor in this req_data_list, so the command cannot be told";
-            diags.error(raw.pos, format!("`{plain}` of data_frame_type_flag {what}"));
-            return None;
-        };
-        if matches!(field.computed, Computed::Length | Computed::Checksum) {
-            let what = "is computed and tells no command from another (entries of one key may differ in size)";
-            diags.error(name.pos, format!("`{plain}` of data_frame_type_flag {what}"));
-            return None;
-        }
-        parts.push(KeyPart { at: field.at, len: field.slot.len, little: field.slot.little });
-    }
-    let len: usize = parts.iter().map(|part| part.len).sum();
-    if len > KEY_BYTES_MAX || parts.iter().any(|part| part.len > 8) {
-        diags.error(raw.pos, format!("a key of {len} bytes (at most {KEY_BYTES_MAX}, 8 a part)"));
-        return None;
-    }
-    Some(parts)
-}
-
-/// Splits a key as people write it into its digits: upper case, without separators or 0x.
-pub fn key_digits(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .map(|part| part.strip_prefix("0x").or_else(|| part.strip_prefix("0X")).unwrap_or(part).to_uppercase())
-        .filter(|part| !part.is_empty())
-        .collect()
-}
-
-/// The digits of a key, each part with the leading zeros of its field.
-pub fn padded_key(digits: &[String], parts: &[KeyPart]) -> String {
-    digits.iter().zip(parts).fold(String::new(), |mut key, (digits, part)| {
-        let zeros = (part.len * 2).saturating_sub(digits.len());
-        key.extend(std::iter::repeat_n('0', zeros));
-        key + digits
-    })
-}
-
-fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u128, Box<str>)> {
-    let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
-        diags.missing(raw.pos, "data_frame_type", "the command's key");
-        return None;
-    };
-    let pos = given.0[0].pos;
-    let digits: Vec<String> = given.0.iter().flat_map(|text| key_digits(&text.value)).collect();
-    let wanted: usize = parts.iter().map(|part| part.len * 2).sum();
-    let text = if digits.len() == parts.len() {
-        // Part by part: a short one gets its leading zeros.
-        padded_key(&digits, parts)
-    } else {
-        digits.concat()
-    };
-    match u128::from_str_radix(&text, 16) {
-        Ok(key) if text.len() == wanted => Some((key, text.into())),
-        _ => {
-            diags.error(pos, format!("`{}` is no key here ({wanted} hex digits)", digits.join("_")));
-            None
-        }
-    }
-}
-
-/// Tells of a key that no request can have: what is the same in every frame, or in every request of this entry, is
-/// another value there.
-fn check_comes(
-    diags: &mut Diags,
-    template: &Template,
-    raw: &At<RawCommand>,
-    own: &[Constant],
-    parts: &[KeyPart],
-    key: u128,
-) {
-    let ends = template.left.iter().chain(&template.tail).filter_map(|field| match field.computed {
-        Computed::Start => Some((field.at, &field.name, &template.start)),
-        Computed::End => Some((field.at, &field.name, &template.end)),
-        _ => None,
-    });
-    let matched = template.versions.iter().chain(own).filter(|constant| constant.mask.is_empty());
-    let constants = ends.chain(matched.map(|constant| (constant.at, &constant.name, &constant.bytes)));
-    let pos = raw.data_frame_type.as_ref().and_then(|given| given.0.first()).map_or(raw.pos, |given| given.pos);
-    for (at, name, bytes) in constants {
-        let mut rest = key;
-        for part in parts.iter().rev() {
-            let mut wanted = rest.to_be_bytes()[size_of::<u128>() - part.len..].to_vec();
-            rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
-            if part.little {
-                wanted.reverse();
-            }
-            if part.at == at && part.len == bytes.len() && *wanted != **bytes {
-                diags.error(pos, format!("no request has this key: `{name}` is always {}", hex::encode_upper(bytes)));
-            }
-        }
-    }
+    let draft = CommandDraft { response: response.fields, padding: padding.byte, parts: key.parts, pos: raw.pos };
+    Some((command, draft, request))
 }
 
 /// Comparisons of commands with one key that a template takes; past them those that nothing can tell apart are not looked for.

@@ -2,7 +2,7 @@
 
 use super::field::{self, Area, Padding, encode, is_data_frame_length, known, outside, placeholder, split_name};
 use super::fields::{DataList, FieldList, ResponseField};
-use super::length;
+use super::length::{self, Size};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
@@ -85,17 +85,16 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
     out
 }
 
-/// Gives the lengths in a reply's list their values, in a data frame of `data_len` bytes.
+/// Gives the lengths in a reply's list their values, in a frame of that size.
 pub fn response_lengths(
     diags: &mut Diags,
     template: &Template,
     list: &[At<RawField>],
     fields: &mut FieldList,
-    data_len: usize,
-    less: i64,
+    size: Size,
 ) {
-    data_lengths(diags, template, list, fields, data_len);
-    length::fill(diags, template, list, fields, length::number(template, data_len, less));
+    data_lengths(diags, template, list, fields, size.data_len);
+    length::fill(diags, template, list, fields, length::number(template, size));
 }
 
 /// Gives the length fields inside a data frame their values.

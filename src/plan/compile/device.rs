@@ -5,7 +5,7 @@ use super::faults::{self, Limited, Place};
 use super::field;
 use super::payload::Payloads;
 use super::rule_files::RuleFiles;
-use super::rules;
+use super::rules::{self, RulesOf};
 use super::template::{self, TemplateDraft};
 use crate::config::at::{At, Pos};
 use crate::config::diag::{Diags, Mark};
@@ -239,15 +239,14 @@ impl Devices {
         let (read, texts) = (loader.diags.budget.used(), loader.kept_bytes());
         let payloads = self.payloads.of(loader, &draft.plan, &files);
         let mark = loader.diags.mark();
-        let rules = rules::rules(
-            &mut loader.diags,
-            &draft,
-            &files,
-            &payloads,
-            id.len(),
-            own_faults.as_ref(),
-            &mut self.limited,
-        );
+        let of = RulesOf {
+            draft: &draft,
+            files: &files,
+            payloads: &payloads,
+            id_digits: id.len(),
+            faults: own_faults.as_ref(),
+        };
+        let rules = rules::rules(&mut loader.diags, &of, &mut self.limited);
         drop(files);
         loader.diags.budget.release(read.saturating_sub(before).saturating_sub(texts.saturating_sub(kept_before)));
         if draft.wrong {

@@ -31,7 +31,7 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
     let center = raw.sc_iot_center.as_ref().and_then(|raw| center(&mut loader.diags, raw));
     let allow = allow(&mut loader.diags, raw.allow.as_ref()).unwrap_or_default();
     let faults = FleetFaults::new(&mut loader.diags, raw);
-    let mut all = Fsus::new(file, allow, faults);
+    let mut compiled = Fsus::new(file, allow, faults);
     // Of each entry: the number of its first FSU, and where an address is to be changed.
     let mut entries = Vec::new();
     match &raw.fsu_list {
@@ -42,12 +42,12 @@ pub fn fleet(loader: &mut Loader, raw: &At<RawSysConfig>, file: &Path, devices: 
                 if loader.diags.is_over() {
                     break;
                 }
-                entries.push((all.fsus.len(), entry.host.as_ref().map_or(entry.pos, |host| host.pos)));
-                all.add(loader, devices, entry);
+                entries.push((compiled.all.len(), entry.host.as_ref().map_or(entry.pos, |host| host.pos)));
+                compiled.add(loader, devices, entry);
             }
         }
     }
-    let Fsus { faults, fsus, .. } = all;
+    let Fsus { faults, all: fsus, .. } = compiled;
     if !loader.diags.has_errors() {
         let transports: Vec<Transport> = fsus.iter().map(|fsu: &Fsu| fsu.transport).collect();
         faults.check(&mut loader.diags, &transports);

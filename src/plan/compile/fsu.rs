@@ -44,7 +44,7 @@ pub(super) struct Fsus<'f> {
     pub(super) faults: FleetFaults,
     names: HashSet<String>,
     ports: Ports,
-    pub(super) fsus: Vec<Fsu>,
+    pub(super) all: Vec<Fsu>,
 }
 
 /// What the FSUs of one entry have in common. `None`: it is wrong, which was reported.
@@ -74,7 +74,7 @@ struct One {
 impl<'f> Fsus<'f> {
     /// None yet.
     pub(super) fn new(file: &'f Path, allow: Arc<[Network]>, faults: FleetFaults) -> Self {
-        Self { file, allow, faults, names: HashSet::new(), ports: Ports::default(), fsus: Vec::new() }
+        Self { file, allow, faults, names: HashSet::new(), ports: Ports::default(), all: Vec::new() }
     }
 
     /// Adds the FSUs of an entry.
@@ -87,7 +87,7 @@ impl<'f> Fsus<'f> {
             return loader.diags.error(dir.pos, "an empty path (`.` is the directory of this file)");
         }
         let list = loader.join(self.file, &format!("{}/fsu_devices.json", dir.value));
-        if self.fsus.len() as u64 + entry.count > FSUS_MAX as u64 {
+        if self.all.len() as u64 + entry.count > FSUS_MAX as u64 {
             return loader.diags.error(entry.count_pos(), format!("more than {FSUS_MAX} FSUs"));
         }
         for number in 0..entry.count {
@@ -108,7 +108,7 @@ impl<'f> Fsus<'f> {
             }
             devices.serves(&compiled, one.transport);
             let fsu = self.fsu(&entry, one, compiled);
-            self.fsus.push(fsu);
+            self.all.push(fsu);
         }
     }
 

@@ -17,6 +17,15 @@ pub struct Counted {
     pub less: i64,
 }
 
+/// What the number of `{{data_frame_length}}` in a frame depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Bytes of the data frame.
+    pub data_len: usize,
+    /// See [`Command::less`].
+    pub less: i64,
+}
+
 /// The header fields behind the first `{{data_frame_length}}` of the header.
 pub fn behind(template: &Template) -> &[Field] {
     let carrier = template.lengths.iter().find(|length| length.configured && length.at.0 >= 0);
@@ -81,9 +90,9 @@ pub fn counted(
     counted.unwrap_or(Counted { data_len: Some(number), less: 0 })
 }
 
-/// The number that `{{data_frame_length}}` is in a frame with `data_len` bytes of data.
-pub fn number(template: &Template, data_len: usize, less: i64) -> i64 {
-    (data_len + behind_len(template)) as i64 - less
+/// The number that `{{data_frame_length}}` is in a frame of that size.
+pub fn number(template: &Template, size: Size) -> i64 {
+    (size.data_len + behind_len(template)) as i64 - size.less
 }
 
 /// The fields of a data list whose value is `{{data_frame_length}}`, with the number of the list's field.

@@ -241,7 +241,7 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                 return;
             };
             let before = draft.patches.len();
-            put(diags, sources.scope, &field.slot, to, value, draft);
+            put(diags, sources.scope, Place { slot: &field.slot, to }, value, draft);
             // A text may turn out empty (a register that was never set): then the request's value stands.
             if matches!(draft.patches.get(before), Some(Patch::Text { .. })) {
                 draft.patches.insert(before, Patch::Copy { from: field.at, to, len: field.slot.len });
@@ -257,7 +257,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         && field.field.computed == Computed::Length
     {
         // Written by the template compiler as a plain number.
-        put(diags, sources.scope, slot, to, own, draft);
+        put(diags, sources.scope, Place { slot, to }, own, draft);
         return;
     }
     let given = sources.value(&field.field);
@@ -272,14 +272,14 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         (Some(given), _) => {
             // What stands when a register was never set.
             if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
-                put(diags, sources.scope, slot, to, own, draft);
+                put(diags, sources.scope, Place { slot, to }, own, draft);
             }
-            put(diags, sources.scope, slot, to, given, draft);
+            put(diags, sources.scope, Place { slot, to }, given, draft);
         }
         (None, Some(asked)) => copy_field(asked, slot, to, draft),
         (None, None) => {
             if let Some(own) = &field.value {
-                put(diags, sources.scope, slot, to, own, draft);
+                put(diags, sources.scope, Place { slot, to }, own, draft);
             }
         }
     }
@@ -303,8 +303,17 @@ fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
     }
 }
 
+/// A field of the frame.
+#[derive(Clone, Copy)]
+struct Place<'s> {
+    slot: &'s Slot,
+    /// In the reply's raw frame.
+    to: usize,
+}
+
 /// Writes a value now, or leaves a patch that will.
-fn put(diags: &mut Diags, scope: &dyn Scope, slot: &Slot, to: usize, json: &At<Json>, draft: &mut Draft) {
+fn put(diags: &mut Diags, scope: &dyn Scope, place: Place<'_>, json: &At<Json>, draft: &mut Draft) {
+    let Place { slot, to } = place;
     let span = to..to + slot.len;
     if matches!(json.value, Json::Obj(_)) {
         let Some((bytes, mask)) = constant(diags, slot, json) else { return };

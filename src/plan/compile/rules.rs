@@ -1,11 +1,11 @@
 //! Rule files to the rules of one device.
 
-use super::command::key_digits;
 use super::effect;
 use super::expr::{self, is_dynamic, nearest};
 use super::faults::{self, Limited, Place};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
+use super::key::key_digits;
 use super::payload::ByPlace;
 use super::registers::{registers, set_text};
 use super::reply::{self, Sources, header_lookup};
@@ -36,65 +36,40 @@ pub struct DeviceRules {
     pub unanswered: Vec<usize>,
 }
 
-/// Compiles the rule files of one device, in the order in which they are asked. `payloads`: what their `data_file` and
-/// `data_bytes` stand for. `device_faults` are those of the device, for every rule; `limited` gets the fault keys that not every
-/// transport can do.
-pub fn rules(
-    diags: &mut Diags,
-    draft: &TemplateDraft,
-    files: &[(PathBuf, At<RawRules>)],
-    payloads: &ByPlace,
-    id_digits: usize,
-    device_faults: Option<&FaultSet>,
-    limited: &mut Vec<Limited>,
-) -> DeviceRules {
+/// What the rules of a device are compiled from.
+pub struct RulesOf<'a> {
+    /// Its template.
+    pub draft: &'a TemplateDraft,
+    /// Its rule files, in the order in which they are asked.
+    pub files: &'a [(PathBuf, At<RawRules>)],
+    /// What their `data_file` and `data_bytes` stand for.
+    pub payloads: &'a ByPlace,
+    /// Hex digits of the FSU's id.
+    pub id_digits: usize,
+    /// The faults of the device, for every rule.
+    pub faults: Option<&'a FaultSet>,
+}
+
+/// Compiles the rule files of one device. `limited` gets the fault keys that not every transport can do.
+pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) -> DeviceRules {
+    let draft = of.draft;
     let requests = Requests::new(&draft.plan.commands);
-    let registers = registers(diags, draft, &requests, files, id_digits);
-    let mut out: Vec<Vec<Rule>> = draft.commands.iter().map(|_| Vec::new()).collect();
-    let mut cycles = 0;
-    let mut named = vec![false; out.len()];
-    for (_, file) in files {
-        let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
-        for (key, list) in &file.value.0.0 {
-            if diags.is_over() {
-                break;
-            }
-            let numbers = commands_of(draft, &key.value);
-            for &number in &numbers {
-                named[number] = true;
-            }
-            if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
-                diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
-                continue;
-            }
-            if numbers.is_empty() {
-                // A command that did not compile was told of; its rules cannot be looked at.
-                if draft.incomplete {
-                    continue;
-                }
-                let known = draft.plan.commands.iter().map(|command| &*command.key_text);
-                let near = nearest(&key_digits(&key.value).concat(), known);
-                diags.warn(key.pos, format!("the template has no command `{}`{near}", key.value));
-                continue;
-            }
-            if list.value.0.is_empty() && diags.is_empty_list(list.pos) {
-                diags.warn(list.pos, "an empty list: the command is not answered, as if it did not stand here");
-            }
-            let mut ended = false;
-            let of = Key::new(draft, &numbers, &requests);
-            for raw in &list.0 {
-                if ended {
-                    diags.warn(raw.pos, "never reached: the rule before it has no `when`");
-                }
-                ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
-                effect::rule(diags, raw, &draft.plan);
-                let faults = rule_faults(diags, raw, device_faults, limited);
-                rule(diags, &of, raw, &registers, payloads, faults, &mut cycles, &mut out);
-            }
-        }
+    let registers = registers(diags, draft, &requests, of.files, of.id_digits);
+    let all = draft.commands.iter().map(|_| Vec::new()).collect();
+    let mut compiler = Compiler {
+        of,
+        registers: &registers,
+        requests: &requests,
+        cycles: 0,
+        named: vec![false; draft.commands.len()],
+        rules: all,
+    };
+    for (_, file) in of.files {
+        compiler.file(diags, file, limited);
     }
-    // Rules of later files stand behind an unconditional one and are never reached: not kept.
-    for list in &mut out {
+    let Compiler { cycles, named, mut rules, .. } = compiler;
+    for list in &mut rules {
+        // Rules of later files stand behind an unconditional one and are never reached: not kept.
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty()) {
             list.truncate(end + 1);
         }
@@ -107,33 +82,137 @@ pub fn rules(
     let silent = |&number: &usize| !named[number] && !answered_by_transfer(&draft.plan, number);
     DeviceRules {
         unanswered: (0..named.len()).filter(silent).collect(),
-        rules: out.into_iter().map(Vec::into_boxed_slice).collect(),
+        rules: rules.into_iter().map(Vec::into_boxed_slice).collect(),
         cycles,
         registers: registers.all.into(),
     }
 }
 
-/// Is it the demand for a data frame, which the transfer answers, or a data frame itself?
-fn answered_by_transfer(plan: &Template, number: usize) -> bool {
-    let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
-    let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
-    cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
+/// What was compiled so far, and what it is compiled with.
+struct Compiler<'c> {
+    of: &'c RulesOf<'c>,
+    registers: &'c Registers,
+    requests: &'c Requests<'c>,
+    cycles: u32,
+    /// By command number: whether some rule file names it.
+    named: Vec<bool>,
+    /// By command number.
+    rules: Vec<Vec<Rule>>,
 }
 
-fn rule(
-    diags: &mut Diags,
-    key: &Key<'_, '_>,
-    raw: &At<RawRule>,
-    registers: &Registers,
-    payloads: &ByPlace,
-    faults: Option<FaultSet>,
-    cycles: &mut u32,
-    out: &mut [Vec<Rule>],
-) {
-    let &Key { draft, numbers, .. } = key;
-    let delay = delay(diags, raw);
-    let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
-    let turns: Vec<&[(At<String>, At<Json>)]> = match &raw.cycle {
+impl Compiler<'_> {
+    /// One rule file.
+    fn file(&mut self, diags: &mut Diags, file: &At<RawRules>, limited: &mut Vec<Limited>) {
+        let draft = self.of.draft;
+        let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
+        for (key, list) in &file.value.0.0 {
+            if diags.is_over() {
+                break;
+            }
+            let numbers = commands_of(draft, &key.value);
+            for &number in &numbers {
+                self.named[number] = true;
+            }
+            if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
+                diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
+                continue;
+            }
+            if numbers.is_empty() {
+                unknown_key(diags, draft, key);
+                continue;
+            }
+            if list.value.0.is_empty() && diags.is_empty_list(list.pos) {
+                diags.warn(list.pos, "an empty list: the command is not answered, as if it did not stand here");
+            }
+            let mut ended = false;
+            let of = Key::new(draft, &numbers, self.requests);
+            for raw in &list.0 {
+                if ended {
+                    diags.warn(raw.pos, "never reached: the rule before it has no `when`");
+                }
+                ended |= raw.when.as_ref().is_none_or(|when| fields_of(when).next().is_none());
+                effect::rule(diags, raw, &draft.plan);
+                let faults = rule_faults(diags, raw, self.of.faults, limited);
+                self.rule(diags, &of, raw, faults);
+            }
+        }
+    }
+
+    /// One rule, for each of the commands that its key names.
+    fn rule(&mut self, diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>, faults: Option<FaultSet>) {
+        let draft = key.draft;
+        let delay = delay(diags, raw);
+        let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
+        let turns = turns(diags, raw);
+        for values in turns.iter().copied().chain([data]) {
+            field::check_once(diags, &draft.plan, values, |plain: &str| key.reply_field(plain).is_some());
+        }
+        for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
+            check_name(diags, key, name, value);
+        }
+        let cycle = raw.cycle.as_ref().map(|_| {
+            self.cycles += 1;
+            self.cycles - 1
+        });
+        let burst = burst(diags, draft, raw);
+        let when = when(diags, key, raw);
+        let origin = diags.place(raw.pos);
+        let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
+        let given = given.map(|pos| (pos, self.of.payloads.get(&pos)));
+        let written = Written { raw, data: Values::new(data), turns, given };
+        for (&number, when) in key.numbers.iter().zip(when) {
+            let Some(when) = when else { continue };
+            let room = size_of::<Rule>() + origin.len() + written.turns.len() * size_of::<Arc<Reply>>();
+            if !diags.charge(raw.pos, room, "this rule") {
+                return;
+            }
+            let scope = CommandScope { key, number, registers: self.registers };
+            let replies = replies(diags, &scope, &written);
+            self.rules[number].push(Rule {
+                when,
+                timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
+                delay,
+                cycle,
+                burst,
+                faults: faults.map(Box::new),
+                replies,
+                sets: sets(diags, raw, &scope),
+                origin: origin.as_str().into(),
+            });
+        }
+        for name in self.registers.unset.take() {
+            let near = nearest(&name, self.registers.numbers.keys().map(String::as_str));
+            let text = format!("no rule of this device sets register `{name}`, so it is always empty{near}");
+            diags.warn(raw.pos, text);
+        }
+    }
+}
+
+/// Reports a key that names no command, unless commands are missing: their rules cannot be looked at.
+fn unknown_key(diags: &mut Diags, draft: &TemplateDraft, key: &At<String>) {
+    if draft.incomplete {
+        return;
+    }
+    let known = draft.plan.commands.iter().map(|command| &*command.key_text);
+    let near = nearest(&key_digits(&key.value).concat(), known);
+    diags.warn(key.pos, format!("the template has no command `{}`{near}", key.value));
+}
+
+/// Values as a file has them.
+type Pairs<'r> = &'r [(At<String>, At<Json>)];
+
+/// What a rule says of its replies.
+struct Written<'r> {
+    raw: &'r At<RawRule>,
+    data: Values<'r>,
+    /// The objects of its `cycle`; without one, an empty one.
+    turns: Vec<Pairs<'r>>,
+    /// Where `data_file` or `data_bytes` stands, and the data; none where that was an error.
+    given: Option<(Pos, Option<&'r Arc<[u8]>>)>,
+}
+
+fn turns<'r>(diags: &mut Diags, raw: &'r At<RawRule>) -> Vec<Pairs<'r>> {
+    match &raw.cycle {
         Some(cycle) if cycle.value.is_empty() => {
             // Where it has entries, they are wrong, which was told.
             if diags.is_empty_list(cycle.pos) {
@@ -143,79 +222,48 @@ fn rule(
         }
         Some(cycle) => cycle.value.iter().map(|turn| turn.value.0.as_slice()).collect(),
         None => vec![&[]],
-    };
-    for values in turns.iter().copied().chain([data]) {
-        field::check_once(diags, &draft.plan, values, |plain: &str| key.reply_field(plain).is_some());
-    }
-    for (name, value) in data.iter().chain(turns.iter().flat_map(|turn| turn.iter())) {
-        check_name(diags, key, name, value);
-    }
-    let data = Values::new(data);
-    let cycle = raw.cycle.as_ref().map(|_| {
-        *cycles += 1;
-        *cycles - 1
-    });
-    let burst = burst(diags, draft, raw);
-    let when = when(diags, key, raw);
-    let origin = diags.place(raw.pos);
-    let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
-    let given = given.map(|pos| (pos, payloads.get(&pos)));
-    for (&number, when) in numbers.iter().zip(when) {
-        let Some(when) = when else { continue };
-        let command = &draft.plan.commands[number];
-        let drafted = &draft.commands[number];
-        let room = size_of::<Rule>() + origin.len() + turns.len() * size_of::<Arc<Reply>>();
-        if !diags.charge(raw.pos, room, "this rule") {
-            return;
-        }
-        let scope = CommandScope { key, number, registers };
-        let replies = turns.iter().map_while(|turn| {
-            if diags.is_over() {
-                return None;
-            }
-            let turn = Values::new(turn);
-            let sources = Sources {
-                template: &draft.plan,
-                refusal: draft.refusal.as_ref(),
-                request: key.requests.of(number),
-                response: &drafted.response,
-                response_len: command.response_len,
-                less: command.less,
-                padding: drafted.padding,
-                values: &[&turn, &data],
-                scope: &scope,
-                bases: &draft.bases,
-                pos: raw.pos,
-            };
-            Some(Arc::new(with_payload(diags, &sources, raw, given)))
-        });
-        let replies: Box<[_]> = replies.collect();
-        out[number].push(Rule {
-            when,
-            timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
-            delay,
-            cycle,
-            burst,
-            faults: faults.map(Box::new),
-            replies,
-            sets: sets(diags, raw, &scope),
-            origin: origin.as_str().into(),
-        });
-    }
-    for name in registers.unset.take() {
-        let near = nearest(&name, registers.numbers.keys().map(String::as_str));
-        diags.warn(raw.pos, format!("no rule of this device sets register `{name}`, so it is always empty{near}"));
     }
 }
 
-/// The reply, with its data in frames of its own where the template has transfers. `given`: the place of `data_file` or
-/// `data_bytes`, and what it stands for unless that was an error.
-fn with_payload(
-    diags: &mut Diags,
-    sources: &Sources<'_>,
-    raw: &At<RawRule>,
-    given: Option<(Pos, Option<&Arc<[u8]>>)>,
-) -> Reply {
+/// The replies to a command, one for each turn.
+fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Written<'_>) -> Box<[Arc<Reply>]> {
+    let (key, number) = (scope.key, scope.number);
+    let draft = key.draft;
+    let command = &draft.plan.commands[number];
+    let drafted = &draft.commands[number];
+    let replies = written.turns.iter().map_while(|turn| {
+        if diags.is_over() {
+            return None;
+        }
+        let turn = Values::new(turn);
+        let sources = Sources {
+            template: &draft.plan,
+            refusal: draft.refusal.as_ref(),
+            request: key.requests.of(number),
+            response: &drafted.response,
+            response_len: command.response_len,
+            less: command.less,
+            padding: drafted.padding,
+            values: &[&turn, &written.data],
+            scope,
+            bases: &draft.bases,
+            pos: written.raw.pos,
+        };
+        Some(Arc::new(with_payload(diags, &sources, written)))
+    });
+    replies.collect()
+}
+
+/// Is it the demand for a data frame, which the transfer answers, or a data frame itself?
+fn answered_by_transfer(plan: &Template, number: usize) -> bool {
+    let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
+    let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
+    cmd.is_some_and(|cmd| *cmd == *transfer.next.bytes || *cmd == *transfer.data_cmd)
+}
+
+/// The reply, with its data in frames of its own where the template has transfers.
+fn with_payload(diags: &mut Diags, sources: &Sources<'_>, written: &Written<'_>) -> Reply {
+    let given = written.given;
     let reply = reply::build(diags, sources);
     let Some(transfer) = &sources.template.transfer else { return reply };
     let names = || sources.values.iter().flat_map(|values| values.list).map(|(name, _)| name);
@@ -228,7 +276,7 @@ fn with_payload(
     {
         diags.warn(name.pos, format!("`{}` means nothing beside data_file or data_bytes", name.value));
     }
-    let pos = given.map_or(raw.pos, |(pos, _)| pos);
+    let pos = given.map_or(written.raw.pos, |(pos, _)| pos);
     let data_len = reply.data_len;
     let reply = reply::split(sources.template, reply, given.and_then(|(_, bytes)| bytes.cloned()));
     match &reply.payload {

@@ -7,7 +7,7 @@ use super::reply::Bases;
 use super::{field, fits};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
-use crate::config::raw::RawField;
+use crate::config::raw::RawProtocol;
 use crate::config::steps::step;
 use crate::model::field::{Computed, Field, KeyPart, Offset, Slot};
 use crate::model::reply::Expr;
@@ -19,17 +19,22 @@ use std::collections::HashSet;
 /// What stands around the data frame of every request: header and tail as they are written, and values of theirs that are made
 /// for each request.
 #[derive(Debug)]
-pub struct Around {
+pub struct Around<'t> {
+    plan: &'t Template,
+    bases: &'t Bases,
     left: Vec<u8>,
     tail: Vec<u8>,
     made: Vec<Made>,
 }
 
-impl Around {
-    /// Of this template. What is wrong with values of the header is told elsewhere.
-    pub fn new(plan: &Template, raw_left: &[At<RawField>], raw_tail: &[At<RawField>]) -> Self {
+impl<'t> Around<'t> {
+    /// Of this template. What is wrong with values of the header is reported elsewhere.
+    pub fn new(plan: &'t Template, bases: &'t Bases, protocol: &RawProtocol) -> Self {
         let (mut made, mut told) = (Vec::new(), Diags::default());
-        let mut around = Self { left: vec![0; plan.left_len], tail: vec![0; plan.tail_len], made: Vec::new() };
+        let (left, tail) = (vec![0; plan.left_len], vec![0; plan.tail_len]);
+        let mut around = Self { plan, bases, left, tail, made: Vec::new() };
+        let areas = [&protocol.pdu_left, &protocol.pdu_tailer];
+        let [raw_left, raw_tail] = areas.map(|list| list.as_deref().unwrap_or_default());
         let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
         let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
         for (field, value) in header.filter(|(field, _)| is_written(field)) {
@@ -47,13 +52,12 @@ impl Around {
 /// Writes the raw request of a command into it, all but the checksum, and the values that are made for each request.
 pub fn sample(
     diags: &mut Diags,
-    plan: &Template,
-    around: &Around,
-    bases: &Bases,
+    around: &Around<'_>,
     request: Option<&DataList>,
     command: &mut Command,
     draft: &CommandDraft,
 ) {
+    let plan = around.plan;
     let data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded);
     let len = plan.left_len + data_len + plan.tail_len;
     if !diags.charge(draft.pos, len, "an example of this command's request") {
@@ -63,33 +67,7 @@ pub fn sample(
     frame.extend_from_slice(&around.left);
     frame.resize(plan.left_len + data_len, draft.padding);
     frame.extend_from_slice(&around.tail);
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(out) = frame.get_mut(at..at + bytes.len()) {
-            out.copy_from_slice(bytes);
-        }
-    };
-    let mut made = around.made.clone();
-    let mut made_at: HashSet<Offset> = made.iter().map(|made| made.field.at).collect();
-    step(made.len());
-    for listed in request.iter().flat_map(|request| request.fields.iter()) {
-        step(1);
-        let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else { continue };
-        if listed.header && !is_written(&listed.field) {
-            continue;
-        }
-        if made_at.remove(&listed.field.at) {
-            step(made.len());
-            made.retain(|made: &Made| made.field.at != listed.field.at);
-        }
-        let before = made.len();
-        if let Some(bytes) = bytes(diags, &listed.field, value, &mut made) {
-            put(listed.field.at.in_frame(len), &bytes);
-        }
-        if let Some(last) = made.get(before) {
-            made_at.insert(last.field.at);
-            diags.charge(draft.pos, size_of::<Made>() + expr::memory(&last.value), "a value made for each request");
-        }
-    }
+    let mut made = data_values(diags, around, request, draft, &mut frame);
     let in_key = |made: &Made| {
         let at = made.field.at.in_frame(len);
         let meets = |part: &KeyPart| {
@@ -113,8 +91,45 @@ pub fn sample(
             write_number(length_value_less(field, data_len, command.less), field.little, out);
         }
     }
-    command.sample = bases.keep(frame, &diags.budget);
+    command.sample = around.bases.keep(frame, &diags.budget);
     command.made = made.into();
+}
+
+/// Writes the values of a request's list into the frame; of those that are made for each request, an example. Gives all that are made.
+fn data_values(
+    diags: &mut Diags,
+    around: &Around<'_>,
+    request: Option<&DataList>,
+    draft: &CommandDraft,
+    frame: &mut [u8],
+) -> Vec<Made> {
+    let len = frame.len();
+    let mut made = around.made.clone();
+    let mut made_at: HashSet<Offset> = made.iter().map(|made| made.field.at).collect();
+    step(made.len());
+    for listed in request.iter().flat_map(|request| request.fields.iter()) {
+        step(1);
+        let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else { continue };
+        if listed.header && !is_written(&listed.field) {
+            continue;
+        }
+        if made_at.remove(&listed.field.at) {
+            step(made.len());
+            made.retain(|made: &Made| made.field.at != listed.field.at);
+        }
+        let before = made.len();
+        if let Some(bytes) = bytes(diags, &listed.field, value, &mut made) {
+            let at = listed.field.at.in_frame(len);
+            if let Some(out) = frame.get_mut(at..at + bytes.len()) {
+                out.copy_from_slice(&bytes);
+            }
+        }
+        if let Some(last) = made.get(before) {
+            made_at.insert(last.field.at);
+            diags.charge(draft.pos, size_of::<Made>() + expr::memory(&last.value), "a value made for each request");
+        }
+    }
+    made
 }
 
 /// Has a header or tail field a value of its own in a request?

@@ -1,9 +1,9 @@
 //! What the values of a rule may refer to: the request's fields, and the device's registers.
 
-use super::command::{key_digits, padded_key};
 use super::expr::{ExprError, Scope, nearest};
 use super::field::{Area, split_name};
 use super::fields::{Requests, ResponseField};
+use super::key::{key_digits, padded_key};
 use super::reply::header_lookup;
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json, Map};

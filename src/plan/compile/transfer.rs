@@ -4,6 +4,7 @@ use super::command::CommandDraft;
 use super::expr::is_dynamic;
 use super::field::{Area, area_key, encode_constant, known, outside, split_name, text};
 use super::fields::{FieldList, Values};
+use super::number::whole;
 use super::reply::{self, Bases, HeaderScope, Sources};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
@@ -20,7 +21,7 @@ const REFUSED: &str = "01";
 /// What 32,768 frames of the default size carry.
 const BYTES_MAX: u64 = 32_768 * 1_024;
 
-/// Compiles the section. `None`: there is none, or errors were told.
+/// Compiles the section. `None`: there is none, or errors were reported.
 pub fn compile(
     diags: &mut Diags,
     protocol: &At<RawProtocol>,
@@ -32,10 +33,11 @@ pub fn compile(
         diags.error(raw.pos, "`transfer` needs frames of any size (\"dynamic_length\": true)");
         return None;
     }
-    let cmd = header(diags, raw, raw.cmd.as_ref(), "cmd", "Cmd", plan);
-    let sn = header(diags, raw, raw.sn.as_ref(), "sn", "SN", plan);
-    let did = header(diags, raw, raw.did.as_ref(), "did", "DID", plan);
-    let accept = header(diags, raw, raw.accept.as_ref(), "accept", "Accept", plan);
+    let section = Section { raw, plan };
+    let cmd = section.header(diags, raw.cmd.as_ref(), "cmd", "Cmd");
+    let sn = section.header(diags, raw.sn.as_ref(), "sn", "SN");
+    let did = section.header(diags, raw.did.as_ref(), "did", "DID");
+    let accept = section.header(diags, raw.accept.as_ref(), "accept", "Accept");
     let data_cmd = command_value(diags, raw, raw.data_cmd.as_ref(), "data_cmd", cmd);
     let next_cmd = command_value(diags, raw, raw.next_cmd.as_ref(), "next_cmd", cmd);
     for (at, field) in [(&raw.sn, sn), (&raw.did, did)] {
@@ -45,38 +47,12 @@ pub fn compile(
             return None;
         }
     }
-    let number = |diags: &mut Diags, at: &Option<At<u64>>, default: u64, low: u64, high: u64| match at {
-        Some(at) if (low..=high).contains(&at.value) => at.value,
-        Some(at) => {
-            diags.error(at.pos, format!("{} ({low} to {high})", at.value));
-            default.clamp(low, high)
-        }
-        None => default.clamp(low, high),
-    };
-    // More than 31 bits of frames no payload needs.
-    let bit_max = sn.map_or(15, |sn| (8 * sn.slot.len as u64 - 1).min(31));
-    if let (None, Some(sn)) = (&raw.last_bit, sn.filter(|sn| sn.slot.len < 2)) {
-        let text = format!("`{}` has no bit 15 (give `last_bit`, 1 to {bit_max})", sn.name);
-        diags.error(raw.pos, text);
-    }
-    let last_bit = number(diags, &raw.last_bit, 15, 1, bit_max) as u32;
-    let room = chunk_room(plan);
-    let chunk_bytes = match &raw.chunk_bytes {
-        Some(at) if at.value == 0 || at.value > room as u64 => {
-            let why = "the frame has to fit a datagram, and its size the length fields";
-            diags.error(at.pos, format!("{} (1 to {room}: {why})", at.value));
-            1
-        }
-        Some(at) => at.value as usize,
-        None if room < 1024 => {
-            diags.error(raw.pos, format!("chunks of 1024 bytes do not fit (give `chunk_bytes`, 1 to {room})"));
-            1
-        }
-        None => 1024,
-    };
-    let timeout_ms = number(diags, &raw.transfer_timeout_ms, 5_000, 1, 3_600_000);
-    let transfers_max = number(diags, &raw.transfers_max, 64, 1, TRANSFERS_MAX as u64) as usize;
-    let bytes_max = number(diags, &raw.bytes_max, BYTES_MAX, 1, TRANSFER_BYTES_MAX as u64) as usize;
+    let last_bit = section.last_bit(diags, sn);
+    let chunk_bytes = section.chunk_bytes(diags);
+    let mut number = |at: &Option<At<u64>>, most, default| whole(diags, at.as_ref(), 1..=most, default);
+    let timeout_ms = number(&raw.transfer_timeout_ms, 3_600_000, 5_000);
+    let transfers_max = number(&raw.transfers_max, TRANSFERS_MAX as u64, 64) as usize;
+    let bytes_max = number(&raw.bytes_max, TRANSFER_BYTES_MAX as u64, BYTES_MAX) as usize;
     let (cmd, sn, did, accept) = (cmd?, sn?, did?, accept?);
     let span = |field: &Field| field.at.0 as usize..field.at.0 as usize + field.slot.len;
     let part = |field: &Field| KeyPart { at: field.at, len: field.slot.len, little: field.slot.little };
@@ -101,27 +77,59 @@ pub fn compile(
     })
 }
 
-/// A header field that the section names, or that has the default name.
-fn header<'a>(
-    diags: &mut Diags,
-    raw: &At<RawTransfer>,
-    name: Option<&At<String>>,
-    key: &str,
-    default: &str,
+/// The section, and the template that it is in.
+struct Section<'a> {
+    raw: &'a At<RawTransfer>,
     plan: &'a Template,
-) -> Option<&'a Field> {
-    let (pos, given) = name.map_or((raw.pos, default), |name| (name.pos, name.value.as_str()));
-    let (area, plain) = split_name(given);
-    match plan.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain) {
-        Some(field) if field.computed == Computed::No => Some(field),
-        Some(_) => {
-            diags.error(pos, format!("`{key}`: `{plain}` is always computed"));
-            None
+}
+
+impl<'a> Section<'a> {
+    /// The header field that a key of the section names, or that has the default name.
+    fn header(&self, diags: &mut Diags, name: Option<&At<String>>, key: &str, default: &str) -> Option<&'a Field> {
+        let (pos, given) = name.map_or((self.raw.pos, default), |name| (name.pos, name.value.as_str()));
+        let (area, plain) = split_name(given);
+        match self.plan.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain) {
+            Some(field) if field.computed == Computed::No => Some(field),
+            Some(_) => {
+                diags.error(pos, format!("`{key}`: `{plain}` is always computed"));
+                None
+            }
+            None => {
+                let names = self.plan.left.iter().map(|field| &*field.name);
+                diags.error(pos, format!("`{key}`: no header field `{given}`{}", known(plain, names)));
+                None
+            }
         }
-        None => {
-            let names = plan.left.iter().map(|field| &*field.name);
-            diags.error(pos, format!("`{key}`: no header field `{given}`{}", known(plain, names)));
-            None
+    }
+
+    /// The bit of the sequence number that marks the last frame.
+    fn last_bit(&self, diags: &mut Diags, sn: Option<&Field>) -> u32 {
+        // No payload needs more than 31 bits of frames.
+        let most = sn.map_or(15, |sn| (8 * sn.slot.len as u64 - 1).min(31));
+        if let (None, Some(sn)) = (&self.raw.last_bit, sn.filter(|sn| sn.slot.len < 2)) {
+            let text = format!("`{}` has no bit 15 (give `last_bit`, 1 to {most})", sn.name);
+            diags.error(self.raw.pos, text);
+        }
+        whole(diags, self.raw.last_bit.as_ref(), 1..=most, most.min(15)) as u32
+    }
+
+    /// Payload bytes of a data frame.
+    fn chunk_bytes(&self, diags: &mut Diags) -> usize {
+        const DEFAULT: usize = 1024;
+        let room = chunk_room(self.plan);
+        match &self.raw.chunk_bytes {
+            Some(at) if at.value == 0 || at.value > room as u64 => {
+                let why = "the frame has to fit a datagram, and its size the length fields";
+                diags.error(at.pos, format!("{} (1 to {room}: {why})", at.value));
+                1
+            }
+            Some(at) => at.value as usize,
+            None if room < DEFAULT => {
+                let text = format!("chunks of {DEFAULT} bytes do not fit (give `chunk_bytes`, 1 to {room})");
+                diags.error(self.raw.pos, text);
+                1
+            }
+            None => DEFAULT,
         }
     }
 }

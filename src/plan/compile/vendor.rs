@@ -3,7 +3,7 @@
 
 use super::checksum;
 use super::field;
-use super::template::encodings;
+use super::frame::encodings;
 use crate::config::at::{At, Pos};
 use crate::config::diag::{Diag, Diags, Place, Severity};
 use crate::config::load::Loader;

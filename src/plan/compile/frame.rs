@@ -1,0 +1,286 @@
+//! The frame of a template: header, tail and their lengths.
+
+use super::checksum;
+use super::expr::is_dynamic;
+use super::field::{self, Padding, is_data_frame_length, known, outside, split_name};
+use super::sample;
+use crate::config::at::{At, Json};
+use crate::config::diag::Diags;
+use crate::config::raw::{RawField, RawProtocol, RawTemplate, RawVendor};
+use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, Kind, LengthField, Offset, Slot};
+use crate::model::template::{Encoding, Framing, Template};
+
+/// Fields of the header, and as many of the tail: each reply and each request has them all.
+pub const AREA_FIELDS_MAX: usize = 128;
+
+/// A template without its commands.
+pub(super) struct Frame {
+    pub(super) plan: Template,
+    /// The size of its frames is not wrong.
+    pub(super) size_known: bool,
+}
+
+/// The words of `encoding`.
+pub fn encodings() -> [(&'static str, Encoding); 2] {
+    [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)]
+}
+
+/// Compiles the frame without its commands. `vendor`: what the template's vendor says of all its templates.
+pub(super) fn frame(
+    diags: &mut Diags,
+    raw: &At<RawTemplate>,
+    protocol: &At<RawProtocol>,
+    vendor: Option<&RawVendor>,
+) -> Option<Frame> {
+    let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
+    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings());
+    let raw_left = protocol.pdu_left.as_deref().unwrap_or_default();
+    let raw_tail = protocol.pdu_tailer.as_deref().unwrap_or_default();
+    let whole = |key: &str, list: &[At<RawField>], diags: &Diags| diags.is_whole_list(protocol.pos, key, list.len());
+    if !whole("pdu_left", raw_left, diags) || !whole("pdu_tailer", raw_tail, diags) {
+        return None; // what else seems wrong may only follow from that
+    }
+    if raw_left.is_empty() {
+        diags.error(protocol.pos, "`pdu_left` is missing or empty (the header fields)");
+        return None;
+    }
+    let (mut left, left_len) = area(diags, raw_left, false);
+    let (mut tail, tail_len) = area(diags, raw_tail, true);
+    if left.len() != raw_left.len() || tail.len() != raw_tail.len() {
+        return None; // reported by `area`
+    }
+    let start = boundary(diags, raw_left.first(), left.first_mut(), Computed::Start).unwrap_or_default();
+    let last_is_checksum = checksum::is_last(protocol, vendor, &left, &tail);
+    let end = if last_is_checksum { None } else { boundary(diags, raw_tail.last(), tail.last_mut(), Computed::End) };
+    let fixed = fixed_len(diags, protocol, left_len + tail_len);
+    let data_len_fixed = fixed.unwrap_or_default();
+    let mut plan = Template {
+        vendor: Box::default(),
+        path: Box::default(),
+        encoding,
+        start,
+        end: end.unwrap_or_default(),
+        left: left.into(),
+        tail: tail.into(),
+        left_len,
+        tail_len,
+        data_len_fixed,
+        data_len_max: data_len_fixed.unwrap_or(0),
+        data_lens: Box::default(),
+        lengths: Box::default(),
+        readings: [0].into(),
+        less: 0,
+        command_lengths: false,
+        checksum: None,
+        versions: Box::default(),
+        framing: Framing::Delimited,
+        keys: Box::default(),
+        commands: Box::default(),
+        errors: Default::default(),
+        transfer: None,
+        wire_len_max: 0,
+    };
+    plan.checksum = checksum::compile(diags, raw.pos, protocol, vendor, &mut plan);
+    lengths(diags, raw_left, raw_tail, &mut plan);
+    plan.versions = versions(diags, raw_left, raw_tail, &plan);
+    Some(Frame { plan, size_known: fixed.is_ok() })
+}
+
+/// The fields of the header or the tail, with their places.
+fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, usize) {
+    let mut fields: Vec<Field> = Vec::new();
+    let mut len = 0;
+    for (number, raw) in list.iter().enumerate() {
+        if number == AREA_FIELDS_MAX {
+            let what = if tail { "tail" } else { "header" };
+            diags.error(raw.pos, format!("{} fields of the {what} (at most {AREA_FIELDS_MAX})", list.len()));
+            break;
+        }
+        let Some(name) = &raw.name else {
+            diags.missing(raw.pos, "name", "the field's name");
+            continue;
+        };
+        field::check_name(diags, name);
+        let Some(slot) = field::slot(diags, raw, Padding::default()) else { continue };
+        let (_, plain) = split_name(&name.value);
+        if fields.iter().any(|field| *field.name == *plain) {
+            diags.error(name.pos, format!("a second field `{plain}`"));
+        }
+        let length = slot.kind == Kind::Length || is_data_frame_length(raw);
+        if !length {
+            check_value(diags, raw, &slot);
+        } else if let Some(value) = raw.value.value.as_ref().filter(|_| !is_data_frame_length(raw)) {
+            diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
+        }
+        let at = Offset(len as i32);
+        if !field::has_room(diags, name, len + slot.len) {
+            break;
+        }
+        len += slot.len;
+        let computed = if length { Computed::Length } else { Computed::No };
+        fields.push(Field { name: plain.into(), at, slot, computed });
+    }
+    if tail {
+        for field in &mut fields {
+            field.at.0 -= len as i32;
+        }
+    }
+    (fields, len)
+}
+
+/// A header or tail field's value must fit, whether a frame ever shows it or not.
+fn check_value(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) {
+    match &raw.value.value {
+        Some(value) if matches!(&value.value, Json::Str(text) if text.contains("{{")) => {
+            diags.error(value.pos, "an unknown placeholder (known: {{data_frame_length}})");
+        }
+        // An empty text is zero, or padding.
+        Some(value) if is_function(value) => {
+            sample::function(diags, slot, value);
+            if raw.matches.as_ref().is_some_and(|matches| matches.value) {
+                diags.error(value.pos, "a field that is marked match needs a constant, and this is a function");
+            }
+        }
+        Some(value) if !matches!(&value.value, Json::Str(text) if text.is_empty()) => {
+            field::constant(diags, slot, value);
+        }
+        _ => {}
+    }
+}
+
+/// Is this value made for each request?
+fn is_function(value: &At<Json>) -> bool {
+    matches!(&value.value, Json::Str(text) if is_dynamic(text))
+}
+
+/// The constant first or last field.
+fn boundary(
+    diags: &mut Diags,
+    raw: Option<&At<RawField>>,
+    field: Option<&mut Field>,
+    computed: Computed,
+) -> Option<Box<[u8]>> {
+    let (raw, field) = (raw?, field?);
+    if field.computed != Computed::No {
+        return None;
+    }
+    // A function is no constant that a frame could be known by: the field is one like others.
+    let value = raw.value.value.as_ref().filter(|value| !is_function(value))?;
+    let (bytes, _) = field::constant(diags, &field.slot, value)?;
+    field.computed = computed;
+    Some(bytes)
+}
+
+/// An error that was reported already.
+#[derive(Clone, Copy)]
+struct Told;
+
+/// Data-frame bytes, where they are always the same.
+fn fixed_len(diags: &mut Diags, protocol: &At<RawProtocol>, around: usize) -> Result<Option<usize>, Told> {
+    let dynamic = protocol.dynamic_length.as_ref().map(|dynamic| dynamic.value);
+    match (&protocol.total_length, dynamic) {
+        (None, None) if diags.written(protocol.pos, "total_length").is_some() => Err(Told),
+        (_, Some(true)) | (None, None) => Ok(None),
+        (Some(total), _) => {
+            let len = usize::try_from(total.value).unwrap_or(usize::MAX);
+            if len < around || len > FRAME_BYTES_MAX {
+                let text = format!("total_length {len} (header and tail take {around}, at most {FRAME_BYTES_MAX})");
+                diags.error(total.pos, text);
+                return Err(Told);
+            }
+            Ok(Some(len - around))
+        }
+        (None, Some(false)) => {
+            diags.missing(protocol.pos, "total_length", "bytes of the frame; dynamic_length is false");
+            Err(Told)
+        }
+    }
+}
+
+/// Length fields of header and tail.
+fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField>], plan: &mut Template) {
+    // All `{{data_frame_length}}` of a frame are one number: what the first counts in the header.
+    let mut after_length = None;
+    let mut out = Vec::new();
+    let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
+    for (field, raw) in fields.filter(|(field, _)| field.computed == Computed::Length) {
+        let mut length = LengthField {
+            at: field.at,
+            len: field.slot.len,
+            little: field.slot.little,
+            base: raw.add.as_ref().map_or(0, |add| add.value),
+            per_data: 0,
+            lchksum: false,
+            configured: is_data_frame_length(raw),
+            bcd: field.slot.kind == Kind::Bcd,
+        };
+        if let Err(wrong) = field::holds_number(&field.slot) {
+            diags.error(raw.pos, format!("`{}` cannot be a length: {wrong}", field.name));
+            continue;
+        }
+        if field.slot.len > 8 {
+            diags.error(raw.pos, "a length has 1 to 8 bytes");
+            continue;
+        }
+        if length.configured {
+            let in_header = field.at.0 >= 0;
+            let behind = || if in_header { plan.left_len - (field.at.0 as usize + field.slot.len) } else { 0 };
+            length.base = length.base.saturating_add(*after_length.get_or_insert_with(behind) as i64);
+            length.per_data = 1;
+            out.push(length);
+            continue;
+        }
+        let chars = field::word(diags, raw.unit.as_ref(), false, &[("bytes", false), ("chars", true)]);
+        let coded = if chars && plan.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let default = [At { pos: raw.pos, value: "data_frame".to_owned() }];
+        let of = raw.of.as_ref().map_or(&default[..], |of| &of.value.0);
+        for name in of {
+            let (area, plain) = split_name(&name.value);
+            match outside(plan, area, plain) {
+                Some(field) if matches!(field.computed, Computed::Start | Computed::End) => {
+                    length.base = length.base.saturating_add(field.slot.len as i64);
+                }
+                Some(field) => length.base = length.base.saturating_add(field.slot.len as i64 * coded),
+                None if plain == "data_frame" => length.per_data += coded,
+                None => {
+                    let header = plan.left.iter().chain(&plan.tail).map(|field| &*field.name);
+                    let names = header.chain(["data_frame"]);
+                    diags.error(name.pos, format!("no field `{}`{}", name.value, known(plain, names)));
+                }
+            }
+        }
+        length.lchksum = field::word(diags, raw.check.as_ref(), false, &[("none", false), ("lchksum", true)]);
+        if length.lchksum && length.len != 2 {
+            diags.error(raw.pos, "lchksum needs a length of 2 bytes");
+            length.lchksum = false;
+        }
+        out.push(length);
+    }
+    plan.lengths = out.into();
+}
+
+/// Header and tail constants marked `match`.
+fn versions(
+    diags: &mut Diags,
+    raw_left: &[At<RawField>],
+    raw_tail: &[At<RawField>],
+    plan: &Template,
+) -> Box<[Constant]> {
+    let mut out = Vec::new();
+    for (field, raw) in plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail)) {
+        if !raw.matches.as_ref().is_some_and(|matches| matches.value) || field.computed != Computed::No {
+            continue;
+        }
+        match &raw.value.value {
+            None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
+            Some(value) if is_function(value) => {} // told where the field was read
+            Some(value) => out.extend(field::constant(diags, &field.slot, value).map(|(bytes, mask)| Constant {
+                name: field.name.clone(),
+                at: field.at,
+                bytes,
+                mask,
+            })),
+        }
+    }
+    out.into()
+}
