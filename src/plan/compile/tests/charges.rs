@@ -3,7 +3,7 @@
 
 use super::super::command::CommandDraft;
 use super::super::compile;
-use super::super::reply::ResponseField;
+use super::super::fields::ResponseField;
 use super::files;
 use crate::config::at::{At, Json};
 use crate::config::load::Loader;

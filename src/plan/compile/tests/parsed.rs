@@ -1,6 +1,6 @@
 //! What the text of a value is taken apart into, how long it may become, and what it takes in memory.
 
-use super::super::expr::{Scope, is_dynamic, memory, nearest, number_range, parse};
+use super::super::expr::{ExprError, Scope, is_dynamic, memory, nearest, number_range, parse};
 use crate::model::rule::{Expr, Number, Part, TimeItem};
 use crate::model::template::{Kind, Offset, Slot};
 
@@ -12,17 +12,17 @@ fn slot(kind: Kind, len: usize) -> Slot {
 }
 
 impl Scope for Some7 {
-    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, String> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
         match name {
             "one" => Ok(Some((Offset(3), slot(Kind::Uint, 1)))),
             "raw" => Ok(Some((Offset(4), slot(Kind::Hex, 2)))),
             "other" => Ok(None),
-            _ => Err(format!("no `{name}`")),
+            _ => Err(ExprError::UnknownField { name: name.into(), near: String::new() }),
         }
     }
 
-    fn register(&self, name: &str) -> Result<u32, String> {
-        if name == "r" { Ok(9) } else { Err(format!("no register `{name}`")) }
+    fn register(&self, name: &str) -> Result<u32, ExprError> {
+        if name == "r" { Ok(9) } else { Err(ExprError::RegisterOfNoDevice(name.into())) }
     }
 
     fn register_bytes_max(&self, number: u32) -> usize {
@@ -78,12 +78,14 @@ fn texts_fields_and_functions_in_turn() {
 
 #[test]
 fn what_is_wrong_is_told() {
-    let check = |text: &str, expected: &str| assert_eq!(parse(text, &Some7).err().as_deref(), Some(expected), "{text}");
+    let check = |text: &str, expected: &str| {
+        assert_eq!(parse(text, &Some7).err().map(|error| error.to_string()).as_deref(), Some(expected), "{text}");
+    };
     check("a#{one", "`#{one` is not closed (would be `#{field}#`)");
-    check("#{two}#", "no `two`");
+    check("#{two}#", "no field `two` in the request");
     check("${rand(2,1)}$", "rand() takes two whole numbers, the smaller first (rand(a,b)), found `2,1`");
     check("${rand(1,2,3)}$", "rand() takes two whole numbers, the smaller first (rand(a,b)), found `1,2,3`");
-    check("${reg(x)}$", "no register `x`");
+    check("${reg(x)}$", "register `x` cannot be read here");
     check("${week(2)}$", "week() takes nothing (Monday 01 to Sunday 07) or 0 (Sunday 00), found `2`");
     check("${month(1,2)}$", "month() takes nothing or MM, found `1,2`");
 }

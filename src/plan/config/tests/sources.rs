@@ -2,7 +2,7 @@
 
 use super::super::load::Loader;
 use super::super::raw::RawVendors;
-use super::super::source::{Source, embedded_files, minimal_files};
+use super::super::source::{ReadError, Source, embedded_files, minimal_files};
 use super::check;
 use crate::config::raw::RawFsu;
 use std::path::Path;
@@ -34,16 +34,21 @@ fn what_there_is_in_the_binary() {
     assert_eq!(names(EMBEDDED, Path::new("no")), Vec::<String>::new());
 }
 
+/// What was read, or why nothing was, in words.
+fn told(read: Result<Vec<u8>, ReadError>) -> Result<Vec<u8>, String> {
+    read.map_err(|error| error.to_string())
+}
+
 #[test]
 fn files_in_the_binary_are_read_up_to_a_bound() {
     let path = Path::new("sys_config.json");
     let bytes = EMBEDDED.read(path).expect("a file");
     let (_, expected) = embedded_files().into_iter().find(|(name, _)| *name == path).expect("a file");
     assert_eq!(bytes, expected);
-    assert_eq!(EMBEDDED.read_up_to(path, bytes.len()).as_deref(), Ok(expected));
+    assert_eq!(told(EMBEDDED.read_up_to(path, bytes.len())).as_deref(), Ok(expected));
     let most = bytes.len() - 1;
-    assert_eq!(EMBEDDED.read_up_to(path, most), Err(format!("it has more than {most} bytes")));
-    assert_eq!(EMBEDDED.read(Path::new("no")), Err("it is not in the embedded configuration".into()));
+    assert_eq!(told(EMBEDDED.read_up_to(path, most)), Err(format!("it has more than {most} bytes")));
+    assert_eq!(told(EMBEDDED.read(Path::new("no"))), Err("it is not in the embedded configuration".into()));
     let small: Vec<_> = minimal_files().into_iter().map(|(path, _)| path.display().to_string()).collect();
     assert!(small.is_sorted() && small.iter().any(|path| path.starts_with("schema/")), "{small:?}");
     assert!(small.contains(&"sys_config.json".to_owned()) && !small.iter().any(|path| path.starts_with("vendors/")));
@@ -62,13 +67,13 @@ fn what_there_is_in_a_directory() {
     assert_eq!(there("sub"), (false, true, true));
     assert_eq!(there("no"), (false, false, false));
     assert_eq!((names(DIRECTORY, dir.path()), names(DIRECTORY, &path("no"))), (vec!["a.json".to_owned()], vec![]));
-    assert_eq!(DIRECTORY.read(&path("a.json")).as_deref(), Ok(&b"[1]"[..]));
-    assert_eq!(DIRECTORY.read_up_to(&path("a.json"), 3).as_deref(), Ok(&b"[1]"[..]));
-    assert_eq!(DIRECTORY.read_up_to(&path("a.json"), 2), Err("it has more than 2 bytes".into()));
-    assert_eq!(DIRECTORY.read(&path("sub/b.json")).as_deref(), Ok(&b""[..]));
+    assert_eq!(told(DIRECTORY.read(&path("a.json"))).as_deref(), Ok(&b"[1]"[..]));
+    assert_eq!(told(DIRECTORY.read_up_to(&path("a.json"), 3)).as_deref(), Ok(&b"[1]"[..]));
+    assert_eq!(told(DIRECTORY.read_up_to(&path("a.json"), 2)), Err("it has more than 2 bytes".into()));
+    assert_eq!(told(DIRECTORY.read(&path("sub/b.json"))).as_deref(), Ok(&b""[..]));
     assert!(DIRECTORY.read(&path("sub")).is_err() && DIRECTORY.read(&path("no")).is_err());
     // No more room than the file takes, and one byte to find its end.
-    assert_eq!(DIRECTORY.read(&path("a.json")).expect("a file").capacity(), 4);
+    assert_eq!(told(DIRECTORY.read(&path("a.json"))).expect("a file").capacity(), 4);
     let loader = Loader::new(DIRECTORY);
     assert_eq!(loader.main_file(dir.path()), path("sys_config.json"));
     assert_eq!(loader.main_file(&path("a.json")), path("a.json"));
