@@ -3,6 +3,8 @@
 //! The rooms, in the order that data flows:
 //!
 //! - [`words`]: numbers in sentences.
+//! - [`exit`]: exit codes.
+//! - [`counters`]: counters, each declared once.
 //! - [`memory`]: what becomes of an allocation that fails.
 //! - [`config`]: JSON files to raw values, every value with its place in its file; all errors at once.
 //! - [`model`]: the plan itself: templates, fields, rules, faults, transfers, fleets.
@@ -11,6 +13,8 @@
 
 pub mod compile;
 pub mod config;
+pub mod counters;
+pub mod exit;
 pub mod memory;
 pub mod model;
 pub mod wire;

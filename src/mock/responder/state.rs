@@ -2,117 +2,98 @@
 
 use super::random::identity;
 use super::transfer::MaybeTransfers;
+use fsu_plan::counters::{JSON_ONLY, Told, column, sentence};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
 use fsu_plan::wire::reason::Reason;
-use std::ops::{Deref, DerefMut};
 
-/// Counters of one FSU. Owned by its shard; read at exit.
-///
-/// What every request counts stands here, the rest elsewhere: with thousands of FSUs every cache line is a miss.
-#[derive(Clone, Debug, Default)]
-#[repr(C)]
-pub struct Counters {
-    /// Requests that reached the FSU: frames, not datagrams.
-    pub received: u64,
-    /// Replies handed to the kernel.
-    pub answered: u64,
-    /// All others.
-    pub rare: Box<RareCounters>,
-}
-
-/// Those of [`Counters`] that few requests count.
-#[derive(Clone, Debug)]
-pub struct RareCounters {
-    /// Requests that a rule leaves unanswered on purpose (`timeout`).
-    pub silent: u64,
-    /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
-    pub error_replies: [u64; ErrorReply::COUNT],
-    /// Requests with a wrong checksum, answered or not.
-    pub bad_checksum_seen: u64,
-    /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
-    pub value_misfits: u64,
-    /// Outer lengths in high-byte-first order, accepted.
-    pub big_endian_lengths: u64,
-    /// Heartbeats sent.
-    pub heartbeats_sent: u64,
-    /// Heartbeats of centres received.
-    pub heartbeats_received: u64,
-    /// Centres that came.
-    pub centres_online: u64,
-    /// Centres that fell silent, or were pushed out by a newer one.
-    pub centres_offline: u64,
-    /// TCP connections accepted.
-    pub connections: u64,
-    /// Transfers begun: an answer that data follows.
-    pub transfers_opened: u64,
-    /// Transfers whose last frame was sent.
-    pub transfers_completed: u64,
-    /// Transfers that a new command ended before their last frame.
-    pub transfers_aborted: u64,
-    /// Transfers that ended before their last frame because nobody asked for the next in time.
-    pub transfers_timed_out: u64,
-    /// Refusals: demands that no open transfer could meet, and commands with data when all transfers were in use.
-    pub transfers_refused: u64,
-    /// Of these, commands and demands of another host whose data is too long for it ([`Reason::Amplification`]).
-    pub transfers_refused_amplification: u64,
-    /// First data frames, which follow an answer unasked; handed to the kernel.
-    pub data_frames_unasked: u64,
-    /// Data frames sent once more because the same one was asked for again.
-    pub data_frames_resent: u64,
-    /// Device-log records lost because the queue was full.
-    pub log_records_lost: u64,
-    /// Datagrams that the kernel lost because the FSU's socket had no room: they never reached the FSU.
-    pub kernel_drops: u64,
-    /// Drops, by [`Reason`].
-    pub dropped: [u64; Reason::COUNT],
-    /// Faults made on purpose, by [`FaultKind`].
-    pub faults: [u64; FaultKind::COUNT],
-}
-
-impl Default for RareCounters {
-    fn default() -> Self {
-        Self {
-            silent: 0,
-            error_replies: [0; ErrorReply::COUNT],
-            bad_checksum_seen: 0,
-            value_misfits: 0,
-            big_endian_lengths: 0,
-            heartbeats_sent: 0,
-            heartbeats_received: 0,
-            centres_online: 0,
-            centres_offline: 0,
-            connections: 0,
-            transfers_opened: 0,
-            transfers_completed: 0,
-            transfers_aborted: 0,
-            transfers_timed_out: 0,
-            transfers_refused: 0,
-            transfers_refused_amplification: 0,
-            data_frames_unasked: 0,
-            data_frames_resent: 0,
-            log_records_lost: 0,
-            kernel_drops: 0,
-            dropped: [0; Reason::COUNT],
-            faults: [0; FaultKind::COUNT],
-        }
+fsu_plan::counters! {
+    /// Counters of one FSU. Owned by its shard; read at exit.
+    ///
+    /// What every request counts stands here, the rest elsewhere: with thousands of FSUs every cache line is a miss.
+    pub struct Counters {
+        /// Requests that reached the FSU: frames, not datagrams.
+        received: u64 = column("received"),
+        /// Replies handed to the kernel.
+        answered: u64 = column("answered"),
     }
-}
-
-impl Deref for Counters {
-    type Target = RareCounters;
-
-    #[inline]
-    fn deref(&self) -> &RareCounters {
-        &self.rare
-    }
-}
-
-impl DerefMut for Counters {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut RareCounters {
-        &mut self.rare
+    /// Those of [`Counters`] that few requests count.
+    rare struct RareCounters {
+        /// Requests that a rule leaves unanswered on purpose (`timeout`).
+        silent: u64 = column("silent"),
+        /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
+        error_replies: [u64; ErrorReply::COUNT] = Told::By {
+            total: "error_replies",
+            each: "error_replies_by",
+            column: "",
+            word: |number| ErrorReply::ALL[number].name(),
+        },
+        /// Heartbeats sent.
+        heartbeats_sent: u64 = column("beats sent"),
+        /// Heartbeats of centres received.
+        heartbeats_received: u64 = column("beats heard"),
+        /// Centres that came.
+        centres_online: u64 = JSON_ONLY,
+        /// Centres that fell silent, or were pushed out by a newer one.
+        centres_offline: u64 = JSON_ONLY,
+        /// TCP connections accepted.
+        connections: u64 = column("connections"),
+        /// Transfers begun: an answer that data follows.
+        transfers_opened: u64 = sentence("transfer was begun", "transfers were begun"),
+        /// Transfers whose last frame was sent.
+        transfers_completed: u64 = sentence(
+            "transfer was sent to its last frame",
+            "transfers were sent to their last frame"
+        ),
+        /// Transfers that a new command ended before their last frame.
+        transfers_aborted: u64 = sentence("transfer was ended by a new command", "transfers were ended by a new command"),
+        /// Transfers that ended before their last frame because nobody asked for the next in time.
+        transfers_timed_out: u64 = sentence(
+            "transfer was left off by its client",
+            "transfers were left off by their client"
+        ),
+        /// Refusals: demands that no open transfer could meet, and commands with data when all transfers were in use.
+        transfers_refused: u64 = sentence(
+            "demand or command was refused: no such transfer, or no room for one",
+            "demands or commands were refused: no such transfer, or no room for one"
+        ),
+        /// Of these, commands and demands of another host whose data is too long for it ([`Reason::Amplification`]).
+        transfers_refused_amplification: u64 = sentence(
+            "of these was refused: its data is too long for another host (allow_amplification)",
+            "of these were refused: their data is too long for another host (allow_amplification)"
+        ),
+        /// First data frames, which follow an answer unasked; handed to the kernel.
+        data_frames_unasked: u64 = JSON_ONLY,
+        /// Data frames sent once more because the same one was asked for again.
+        data_frames_resent: u64 = sentence("data frame was sent again", "data frames were sent again"),
+        /// Requests with a wrong checksum, answered or not.
+        bad_checksum_seen: u64 = sentence("request had a wrong checksum", "requests had a wrong checksum"),
+        /// Outer lengths in high-byte-first order, accepted.
+        big_endian_lengths: u64 = sentence("outer length came high byte first", "outer lengths came high byte first"),
+        /// Device-log records lost because the queue was full.
+        log_records_lost: u64 = JSON_ONLY,
+        /// Values that did not fit their field when a reply was built; the field kept what the template gives it.
+        value_misfits: u64 = JSON_ONLY,
+        /// Datagrams that the kernel lost because the FSU's socket had no room: they never reached the FSU.
+        kernel_drops: u64 = sentence(
+            "datagram was lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
+            "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"
+        ),
+        /// Drops, by [`Reason`].
+        dropped: [u64; Reason::COUNT] = Told::By {
+            total: "dropped_total",
+            each: "dropped",
+            column: "dropped",
+            word: |number| Reason::ALL[number].reason(),
+        },
+        /// Faults made on purpose, by [`FaultKind`].
+        faults: [u64; FaultKind::COUNT] = Told::By {
+            total: "faults_total",
+            each: "faults",
+            column: "",
+            word: |number| FaultKind::ALL[number].name(),
+        },
     }
 }
 

@@ -1,0 +1,212 @@
+//! Counters, each declared once: its field, its name in JSON, what it means, what tables call it, and how it adds up.
+//!
+//! A new counter is one entry of a [`crate::counters!`] block and the line that counts it. JSON, tables and sums follow.
+
+/// One counter, for those who print it.
+#[derive(Debug)]
+pub struct Counter {
+    /// The field, and the name in JSON.
+    pub name: &'static str,
+    /// What it means: the field's documentation.
+    pub help: &'static str,
+    /// What is printed of it.
+    pub told: Told,
+}
+
+/// What is printed of a counter.
+#[derive(Clone, Copy, Debug)]
+pub enum Told {
+    /// Only JSON has it.
+    JsonOnly,
+    /// A column of the tables, with this head.
+    Column(&'static str),
+    /// A sentence after the number, where that is not 0: for 1, and for more.
+    Sentence(&'static str, &'static str),
+    /// One count for each word of a closed set: names in JSON of the sum and of the object, the column's head, a word by its number.
+    By {
+        /// The sum of all.
+        total: &'static str,
+        /// The object, word to count.
+        each: &'static str,
+        /// The head of the sum's column; empty: it has none.
+        column: &'static str,
+        /// A word of the set.
+        word: fn(usize) -> &'static str,
+    },
+}
+
+/// [`Told::JsonOnly`].
+pub const JSON_ONLY: Told = Told::JsonOnly;
+
+/// [`Told::Column`].
+pub const fn column(head: &'static str) -> Told {
+    Told::Column(head)
+}
+
+/// [`Told::Sentence`].
+pub const fn sentence(one: &'static str, several: &'static str) -> Told {
+    Told::Sentence(one, several)
+}
+
+/// The value of a counter.
+pub trait Cell {
+    /// Nothing was counted.
+    const ZERO: Self;
+    /// Adds another's.
+    fn add(&mut self, other: &Self);
+    /// The counts, one or one for each word.
+    fn counts(&self) -> &[u64];
+}
+
+impl Cell for u64 {
+    const ZERO: Self = 0;
+
+    fn add(&mut self, other: &Self) {
+        *self += other;
+    }
+
+    fn counts(&self) -> &[u64] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl<const N: usize> Cell for [u64; N] {
+    const ZERO: Self = [0; N];
+
+    fn add(&mut self, other: &Self) {
+        self.iter_mut().zip(other).for_each(|(sum, one)| *sum += one);
+    }
+
+    fn counts(&self) -> &[u64] {
+        self
+    }
+}
+
+/// A set of counters.
+pub trait Counted {
+    /// Gives every counter with its counts, in the order of the declaration.
+    fn each<'a>(&'a self, visit: &mut dyn FnMut(&'static Counter, &'a [u64]));
+
+    /// The sum of one counter, by its field's name; 0 for a name that none has.
+    fn total(&self, name: &str) -> u64 {
+        let mut total = 0;
+        self.each(&mut |counter, counts| {
+            if counter.name == name {
+                total = counts.iter().sum();
+            }
+        });
+        total
+    }
+}
+
+/// Declares a set of counters. In the second form what few requests count is in a struct of its own, behind a `Box`: with
+/// thousands of FSUs every cache line is a miss.
+///
+/// ```
+/// use fsu_plan::counters::{Counted, JSON_ONLY, sentence};
+/// fsu_plan::counters! {
+///     /// Counters of a door.
+///     pub struct Door {
+///         /// Times that it was opened.
+///         opened: u64 = JSON_ONLY,
+///         /// Times that it jammed.
+///         jammed: u64 = sentence("time it jammed", "times it jammed"),
+///     }
+/// }
+/// let (mut all, one) = (Door::default(), Door { opened: 2, jammed: 1 });
+/// all.add(&one);
+/// all.add(&one);
+/// assert_eq!((all.opened, all.total("jammed")), (4, 2));
+/// ```
+#[macro_export]
+macro_rules! counters {
+    (
+        $(#[$meta:meta])*
+        pub struct $Name:ident { $($(#[doc = $doc:literal])+ $field:ident: $ty:ty = $told:expr,)* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug)]
+        pub struct $Name { $($(#[doc = $doc])+ pub $field: $ty,)* }
+
+        impl Default for $Name {
+            fn default() -> Self {
+                Self { $($field: $crate::counters::Cell::ZERO,)* }
+            }
+        }
+
+        impl $Name {
+            /// Adds another's.
+            pub fn add(&mut self, other: &Self) {
+                $($crate::counters::Cell::add(&mut self.$field, &other.$field);)*
+            }
+        }
+
+        impl $crate::counters::Counted for $Name {
+            fn each<'a>(&'a self, visit: &mut dyn FnMut(&'static $crate::counters::Counter, &'a [u64])) {
+                $({
+                    static COUNTER: $crate::counters::Counter = $crate::counters::Counter {
+                        name: stringify!($field),
+                        help: concat!($($doc),+),
+                        told: $told,
+                    };
+                    visit(&COUNTER, $crate::counters::Cell::counts(&self.$field));
+                })*
+            }
+        }
+    };
+    (
+        $(#[$meta:meta])*
+        pub struct $Name:ident { $($(#[doc = $doc:literal])+ $field:ident: u64 = $told:expr,)* }
+        $(#[$rare_meta:meta])*
+        rare struct $Rare:ident { $($rare:tt)* }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default)]
+        #[repr(C)]
+        pub struct $Name {
+            $($(#[doc = $doc])+ pub $field: u64,)*
+            /// All others.
+            pub rare: Box<$Rare>,
+        }
+
+        $crate::counters! { $(#[$rare_meta])* pub struct $Rare { $($rare)* } }
+
+        impl $Name {
+            /// Adds another's.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$field += other.$field;)*
+                self.rare.add(&other.rare);
+            }
+        }
+
+        impl $crate::counters::Counted for $Name {
+            fn each<'a>(&'a self, visit: &mut dyn FnMut(&'static $crate::counters::Counter, &'a [u64])) {
+                $({
+                    static COUNTER: $crate::counters::Counter = $crate::counters::Counter {
+                        name: stringify!($field),
+                        help: concat!($($doc),+),
+                        told: $told,
+                    };
+                    visit(&COUNTER, $crate::counters::Cell::counts(&self.$field));
+                })*
+                self.rare.each(visit);
+            }
+        }
+
+        impl std::ops::Deref for $Name {
+            type Target = $Rare;
+
+            #[inline]
+            fn deref(&self) -> &$Rare {
+                &self.rare
+            }
+        }
+
+        impl std::ops::DerefMut for $Name {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut $Rare {
+                &mut self.rare
+            }
+        }
+    };
+}
