@@ -3,7 +3,7 @@
 //! The rooms, in the order that data flows:
 //!
 //! - [`words`]: numbers in sentences.
-//! - [`exit`]: exit codes.
+//! - [`exit`]: exit codes. [`texts`]: the program's texts in other languages.
 //! - [`counters`]: counters, each declared once.
 //! - [`memory`]: what becomes of an allocation that fails.
 //! - [`config`]: JSON files to raw values, every value with its place in its file; all errors at once.
@@ -17,5 +17,6 @@ pub mod counters;
 pub mod exit;
 pub mod memory;
 pub mod model;
+pub mod texts;
 pub mod wire;
 pub mod words;
