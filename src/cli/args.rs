@@ -1,24 +1,15 @@
 //! What can be typed in.
 
+use super::language::Lang;
 use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use fsu_plan::config::schema::Kind;
+use fsu_plan::exit::{MEANINGS, Meaning};
+use fsu_serve::fleet::DriverChoice;
 use fsu_serve::shard::gather::{GATHER_US, GATHER_US_MAX};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-
-const EXIT_CODES: &str = "\
-Exit codes:
-  0  all is well
-  1  the configuration has errors
-  2  wrong arguments, or a file that cannot be read or written
-  3  a socket cannot be bound
-  4  the machine lacks something: io_uring, locked memory, open files
-  5  an FSU that was asked did not answer, or refused
-  101  a defect of this program: a panic, or a shard that died
-  130  a second SIGINT, or one that the command does not wait for
-  143  the same of SIGTERM";
 
 const ABOUT_EXAMPLES: &str = "\
 Examples:
@@ -53,17 +44,6 @@ Examples:
   fsu-mock flood --centre 127.0.0.1:9000    only listen, and count heartbeats
 
 SIGINT ends it early, with the report.";
-
-const FLOOD_EXIT_CODES: &str = "\
-Exit codes:
-  0  every reply was right, and no more lost than --max-loss allows
-  1  replies were wrong or unexpected, or too many lost; or bad configuration
-  2  wrong arguments, or a file that cannot be read or written
-  3  a socket cannot be bound, or a connection made
-  4  the machine lacks something
-  101  a defect of this program: a panic
-  130  a second SIGINT
-  143  a second SIGTERM";
 
 const CHECK_EXAMPLES: &str = "\
 Examples:
@@ -112,6 +92,9 @@ Examples:
 #[derive(Debug, Parser)]
 #[command(name = "fsu-mock", version, max_term_width = 100, after_help = flow(ABOUT_EXAMPLES), after_long_help = long(ABOUT_EXAMPLES))]
 pub struct Cli {
+    /// Language of help, messages and reports for people: en or zh [default: the one of LC_ALL, LC_MESSAGES or LANG, else en]
+    #[arg(long, global = true, value_enum, value_name = "LANG", hide_possible_values = true)]
+    pub lang: Option<Lang>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -130,7 +113,7 @@ pub enum Command {
     #[command(after_help = flow(EXPLAIN_EXAMPLES), after_long_help = long(EXPLAIN_EXAMPLES))]
     Explain(ExplainArgs),
     /// Ask a fleet that is served: load generator, latencies, every reply verified
-    #[command(after_help = flow(FLOOD_EXAMPLES), after_long_help = format!("{}\n\n{FLOOD_EXIT_CODES}", flow(FLOOD_EXAMPLES)))]
+    #[command(after_help = flow(FLOOD_EXAMPLES), after_long_help = format!("{}\n\n{}", flow(FLOOD_EXAMPLES), exit_codes(|one| one.of_flood)))]
     Flood(Box<FloodArgs>),
     /// Print the compiled plan of an FSU, or list what there is
     #[command(after_help = flow(PLAN_EXAMPLES))]
@@ -150,7 +133,14 @@ pub enum Command {
 
 /// `--help` ends with the exit codes; `-h` does not.
 fn long(examples: &str) -> String {
-    format!("{}\n\n{EXIT_CODES}", flow(examples))
+    format!("{}\n\n{}", flow(examples), exit_codes(|one| one.of_commands))
+}
+
+/// The table of [`MEANINGS`], without codes that have none.
+fn exit_codes(meaning: fn(&Meaning) -> &'static str) -> String {
+    let lines = MEANINGS.iter().filter(|one| !meaning(one).is_empty());
+    let lines: Vec<String> = lines.map(|one| format!("  {}  {}", one.code, meaning(one))).collect();
+    format!("Exit codes:\n{}", lines.join("\n"))
 }
 
 /// Paragraphs on a line each, which the terminal's width breaks, and nothing else does. Indented lines stay as they are.
@@ -233,6 +223,16 @@ pub enum Driver {
     Ring,
     /// epoll
     Poll,
+}
+
+impl From<Driver> for DriverChoice {
+    fn from(driver: Driver) -> Self {
+        match driver {
+            Driver::Auto => Self::Auto,
+            Driver::Ring => Self::Ring,
+            Driver::Poll => Self::Poll,
+        }
+    }
 }
 
 /// Arguments of `flood`.
@@ -491,9 +491,14 @@ pub struct AskArgs {
     pub parallel: NonZeroUsize,
 }
 
+/// Not `field=value`.
+#[derive(Debug, thiserror::Error)]
+#[error("it is FIELD=VALUE")]
+struct NoAssignment;
+
 /// `field=value`
-fn assignment(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("it is FIELD=VALUE")?;
+fn assignment(text: &str) -> Result<(String, String), NoAssignment> {
+    let (name, value) = text.split_once('=').ok_or(NoAssignment)?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
 
@@ -621,8 +626,9 @@ mod tests {
             let code = |line: &str| Some(line.strip_prefix(before)?.split_whitespace().next()?.to_owned());
             text.lines().filter_map(code).filter(|word| word.bytes().all(|byte| byte.is_ascii_digit())).collect()
         };
-        let expected = ["0", "1", "2", "3", "4", "5", "101", "130", "143"];
-        assert_eq!(codes(EXIT_CODES, "  "), expected);
+        let expected = MEANINGS.iter().map(|one| one.code.to_string()).collect::<Vec<_>>();
+        assert_eq!(expected, ["0", "1", "2", "3", "4", "5", "101", "130", "143"]);
+        assert_eq!(codes(&exit_codes(|one| one.of_commands), "  "), expected);
         assert_eq!(codes(include_str!("../../README.md"), "| "), expected);
         assert_eq!(codes(include_str!("../../docs/zh/commands.md"), "| "), expected);
     }
@@ -646,7 +652,7 @@ mod tests {
     fn arguments_of_explain() {
         let words = ["--now", "2026-01-12 11:17:30", "--as", "inner,reply", "--cmd", "01", "FF", "FE"];
         let cli = Cli::try_parse_from(["fsu-mock", "explain", "--fsu", "a"].into_iter().chain(words));
-        let Ok(Cli { command: Command::Explain(args) }) = cli else { panic!("{cli:?}") };
+        let Ok(Cli { command: Command::Explain(args), .. }) = cli else { panic!("{cli:?}") };
         assert_eq!(args.hex, ["FF", "FE"]);
         assert_eq!((args.take_as, args.cmd.as_deref()), (vec![TakeAs::Inner, TakeAs::Reply], Some("01")));
         assert_eq!(args.now, Some(jiff::civil::date(2026, 1, 12).at(11, 17, 30, 0)));

@@ -21,6 +21,7 @@ use fsu_core::responder::build::Inputs;
 use fsu_core::responder::reply::matching;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::template::ErrorReply;
+use fsu_plan::texts::Texts;
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Now};
 use fsu_plan::wire::inner::Frame;
@@ -81,8 +82,8 @@ struct Sum {
 }
 
 /// Asks, and tells what came back.
-pub fn ask(args: &AskArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let fleet = load(args.config.as_deref())?;
+pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let fleet = load(args.config.as_deref(), say)?;
     let fsu = find(&fleet, &args.fsu)?;
     let question = question(args, fsu)?;
     if args.repeat.get() > 1 {

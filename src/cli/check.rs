@@ -2,22 +2,23 @@
 
 use super::args::CheckArgs;
 use super::exit::{CliError, Exit};
-use super::fleet::{exit_of, read, summary};
 use fsu_plan::model::fleet::Fleet;
+use fsu_plan::texts::Texts;
 use fsu_plan::words::count;
+use fsu_serve::fleet::read::{Configuration, exit_of, read, summary};
 use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 
 /// Writes a line for each error and warning, and a summary.
-pub fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let (fleet, mut diags) = read(Some(&args.path));
+pub fn check(args: &CheckArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
+    let Configuration { fleet, mut diags, .. } = read(Some(&args.path));
     if args.strict {
         diags.make_strict();
     }
     let lines: Vec<String> = if args.verbose { diags.all_lines().collect() } else { diags.lines().collect() };
     for line in lines {
-        writeln!(out, "{line}")?;
+        writeln!(out, "{}", say.diag(&line))?;
     }
     match fleet {
         Some(fleet) if !diags.has_errors() => {
@@ -25,11 +26,11 @@ pub fn check(args: &CheckArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
                 0 => String::new(),
                 n => format!(", {}", count(n, "warning")),
             };
-            writeln!(out, "ok: {}{warnings}", contents(&fleet))?;
+            writeln!(out, "{}", say.say(&format!("ok: {}{warnings}", contents(&fleet))))?;
             Ok(Exit::Ok)
         }
         _ => {
-            writeln!(out, "{}", summary(&diags))?;
+            writeln!(out, "{}", say.say(&summary(&diags)))?;
             Ok(exit_of(&diags))
         }
     }

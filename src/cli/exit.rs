@@ -2,33 +2,10 @@
 
 use fsu_net::unblocked;
 use fsu_plan::config::diag::printable;
+pub use fsu_plan::exit::Exit;
+use fsu_plan::texts::Texts;
+use fsu_serve::fleet::FleetError;
 use std::io;
-use std::process::ExitCode;
-
-/// Exit codes; part of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// All is well.
-    Ok = 0,
-    /// The configuration has errors.
-    Configuration = 1,
-    /// Wrong arguments, or a file that cannot be read or written.
-    Usage = 2,
-    /// A socket cannot be bound.
-    Bind = 3,
-    /// The machine lacks something: io_uring, locked memory, open files, memory.
-    Machine = 4,
-    /// An FSU that was asked did not answer, or refused.
-    NoAnswer = 5,
-    /// A shard ended by itself: a defect of this program (the code that a panic gives).
-    Defect = 101,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
-}
 
 /// Why a command cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -53,24 +30,31 @@ impl CliError {
     }
 
     /// Says why on stderr, and gives the exit code. A reader that has gone (`| head`) is no failure.
-    pub fn report(&self) -> Exit {
+    pub fn report(&self, texts: Texts) -> Exit {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Self::Output(_) => {
-                say(&self.to_string());
+                say(&self.to_string(), texts);
                 Exit::Usage
             }
             Self::Failed { exit, text } => {
-                say(text);
+                say(text, texts);
                 *exit
             }
         }
     }
 }
 
+impl From<FleetError> for CliError {
+    fn from(error: FleetError) -> Self {
+        Self::new(error.exit(), error.to_string())
+    }
+}
+
 /// Lines on stderr; nobody can be told if that fails.
-fn say(text: &str) {
+fn say(text: &str, texts: Texts) {
     if !text.is_empty() {
+        let text = texts.lines(text);
         let lines: Vec<String> = text.split('\n').map(printable).collect();
         unblocked::stderr(&format!("fsu-mock: {}\n", lines.join("\n")));
     }

@@ -32,6 +32,7 @@ use fsu_core::client::request::find_command;
 use fsu_core::responder::{Moment, RunContext};
 use fsu_plan::model::fault::FsuFaults;
 use fsu_plan::model::fleet::{Fsu, Transport};
+use fsu_plan::texts::Texts;
 use fsu_plan::wire::civil::Now;
 use model::{Explanation, FsuHead};
 use outer::Way;
@@ -40,10 +41,10 @@ use take::Said;
 use walk::Walk;
 
 /// Explains the bytes. It is done, and the exit code 0, whether or not they are answered: the last line tells.
-pub fn explain(args: &ExplainArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     let input = input::read(&args.hex).map_err(|wrong| usage(format!("HEX: {wrong}")))?;
-    let mut fleet = load(args.config.as_deref())?;
+    let mut fleet = load(args.config.as_deref(), say)?;
     find(&fleet, &args.fsu)?;
     // What could happen on purpose is told; what is shown is the reply without it.
     let faults = fleet.fsus.iter_mut().find(|fsu| *fsu.name == *args.fsu).and_then(|fsu| fsu.faults.take());

@@ -2,9 +2,8 @@
 
 use super::args::FloodArgs;
 use super::exit::{CliError, Exit};
+use super::fleet;
 use super::outfile::{OutFile, Words};
-use super::signals::Asked;
-use super::{cpus, fleet, machine, signals};
 use fsu_flood::html::html;
 use fsu_flood::mix::Mix;
 use fsu_flood::options::{Options, Pace};
@@ -19,6 +18,10 @@ use fsu_flood::{broadcast, centre, run};
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use fsu_plan::model::template::Template;
+use fsu_plan::texts::Texts;
+use fsu_serve::fleet::read::summary;
+use fsu_serve::fleet::signals::{self, Asked as Signal};
+use fsu_serve::fleet::{cpus, machine};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::fs::File;
@@ -46,6 +49,7 @@ struct Reports {
     html: Option<OutFile>,
     /// Where the text goes.
     words: Words,
+    say: Texts,
 }
 
 impl Reports {
@@ -58,35 +62,35 @@ impl Reports {
         Ok(())
     }
 
-    fn claim(args: &FloodArgs) -> Result<Self, CliError> {
+    fn claim(args: &FloodArgs, say: Texts) -> Result<Self, CliError> {
         let claim = |name: &str, path: &Option<PathBuf>| {
             let claimed = path.as_deref().map(OutFile::claim).transpose();
             claimed.map_err(|error| {
                 usage(format!("--{name} {}: {error}", path.as_deref().unwrap_or(Path::new("")).display()))
             })
         };
-        let words =
-            Words::beside(&[("--json", args.json.as_deref()), ("--html", args.html.as_deref())]).map_err(usage)?;
+        let words = Words::beside(&[("--json", args.json.as_deref()), ("--html", args.html.as_deref())]);
+        let words = words.map_err(|error| usage(error.to_string()))?;
         if args.json.is_some() && args.json == args.html {
             return Err(usage("--json and --html name the same file"));
         }
-        Ok(Self { json: claim("json", &args.json)?, html: claim("html", &args.html)?, words })
+        Ok(Self { json: claim("json", &args.json)?, html: claim("html", &args.html)?, words, say })
     }
 }
 
 /// Floods, and reports.
-pub fn flood(args: &FloodArgs) -> Result<Exit, CliError> {
-    let reports = Reports::claim(args)?;
+pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
+    let reports = Reports::claim(args, say)?;
     if let Some(path) = &args.from {
         return finish(args, &reports, earlier(path)?);
     }
     let asked = signals::listen().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))?;
-    let mut stop = || matches!(asked.try_recv(), Ok(Asked::Stop(_)));
+    let mut stop = || matches!(asked.try_recv(), Ok(Signal::Stop(_)));
     let send_for = seconds("--seconds", args.seconds)?;
     if let Some(address) = args.centre {
         return centre(args, address, send_for, &reports, &mut stop);
     }
-    let options = options(args, send_for, &fleet::load(args.config.as_deref())?)?;
+    let options = Asked { args, say }.options(send_for, &fleet::load(args.config.as_deref(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut screen = if args.plain || args.quiet || !io::stdout().is_terminal() { None } else { Screen::new().ok() };
     let mut lines = Lines { quiet: args.quiet };
@@ -103,7 +107,7 @@ fn centre(
     reports: &Reports,
     stop: &mut dyn FnMut() -> bool,
 ) -> Result<Exit, CliError> {
-    let fleet = args.config.as_deref().map(|path| fleet::load(Some(path))).transpose()?;
+    let fleet = args.config.as_deref().map(|path| fleet::load(Some(path), reports.say)).transpose()?;
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
     }
@@ -169,6 +173,11 @@ fn usage(text: impl Into<String>) -> CliError {
     CliError::new(Exit::Usage, text)
 }
 
+/// An error's own words.
+fn told(error: impl ToString) -> CliError {
+    usage(error.to_string())
+}
+
 fn seconds(name: &str, value: f64) -> Result<Duration, CliError> {
     if (0.0..=SECONDS_MAX).contains(&value) {
         Ok(Duration::from_secs_f64(value))
@@ -199,94 +208,126 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     if text.len() as u64 > bytes_max { Err(too_long()) } else { Ok(text) }
 }
 
-/// What `--values` says for these FSUs. All that is wrong in it goes to stderr.
-fn values(path: &Path, chosen: &[&Fsu]) -> Result<FloodValues, CliError> {
-    let file = read(path, VALUES_BYTES_MAX)?;
-    let mut templates: Vec<&Template> = Vec::new();
-    let mut seen = HashSet::new();
-    for device in chosen.iter().flat_map(|fsu| fsu.devices.iter()) {
-        let template = &*device.template;
-        templates.extend(seen.insert(std::ptr::from_ref(template)).then_some(template));
-    }
-    let mut diags = Diags::default();
-    let values = FloodValues::read(&mut diags, &path.display().to_string(), file, &templates);
-    fleet::tell(&diags);
-    if diags.has_errors() {
-        return Err(usage(format!("--values: {}; nobody is asked", fleet::summary(&diags))));
-    }
-    Ok(values)
+/// What is asked for.
+struct Asked<'a> {
+    args: &'a FloodArgs,
+    say: Texts,
 }
 
-fn options(args: &FloodArgs, send_for: Duration, fleet: &Fleet) -> Result<Options, CliError> {
-    let mix = args.mix.as_deref().map(Mix::parse).transpose();
-    let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
-    let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
-    let choice = Choice {
-        globs: args.fsu.clone(),
-        ports: printed.map(|text| ports(&text)).unwrap_or_default(),
-        host: args.host,
-    };
-    let transport = match (args.tcp, args.broadcast) {
-        (true, _) => Transport::Tcp,
-        (false, true) => Transport::Broadcast,
-        (false, false) => Transport::Udp,
-    };
-    let chosen = choice.chosen(fleet, transport).map_err(usage)?;
-    let values = args.values.as_deref().map(|path| values(path, &chosen)).transpose()?.unwrap_or_default();
-    let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
-    let mut profiles = Profiles::default();
-    let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(usage)?;
-    let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
-    let cpus = listed.map_err(|error| usage(error.to_string()))?.unwrap_or_default();
-    let threads = args.threads.map_or(cpus.len().max(1), usize::from);
-    if threads > THREADS_MAX {
-        return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
-    }
-    let pace = match args.rate {
-        Some(per_s) if per_s.is_finite() && per_s > 0.0 && per_s <= RATE_MAX => {
-            Pace::Open { per_s, ramp_s: seconds("--ramp", args.ramp)?.as_secs_f64(), poisson: args.poisson }
+impl Asked<'_> {
+    fn options(&self, send_for: Duration, fleet: &Fleet) -> Result<Options, CliError> {
+        let args = self.args;
+        let mix = args.mix.as_deref().map(Mix::parse).transpose();
+        let mix = mix.map_err(|error| usage(format!("--mix: {error}")))?.unwrap_or_default();
+        let printed = args.ports.as_deref().map(|path| read(path, PORTS_BYTES_MAX)).transpose()?;
+        let choice = Choice {
+            globs: args.fsu.clone(),
+            ports: printed.map(|text| ports(&text)).unwrap_or_default(),
+            host: args.host,
+        };
+        let transport = self.transport();
+        let chosen = choice.chosen(fleet, transport).map_err(told)?;
+        let values = args.values.as_deref().map(|path| self.values(path, &chosen)).transpose()?.unwrap_or_default();
+        let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
+        let mut profiles = Profiles::default();
+        let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(told)?;
+        let (threads, cpus) = self.threads()?;
+        let pace = self.pace()?;
+        self.check_ranges()?;
+        let options = Options {
+            connections: args.connections.map_or(targets.len(), usize::from),
+            unasked: chosen.len() - targets.len(),
+            targets,
+            labels: profiles.labels,
+            left_out: profiles.left_out,
+            transport,
+            pace,
+            send_for,
+            requests: args.requests,
+            warmup: seconds("--warmup", args.warmup)?,
+            timeout: Duration::from_secs_f64(args.timeout_ms / 1000.0),
+            threads,
+            cpus,
+            echo: args.echo,
+            equal: args.equal,
+            sockets: args.sockets.into(),
+            gso: !args.no_gso,
+            retries: args.retries,
+            drop: args.drop / 100.0,
+            seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
+            loss_max: args.max_loss / 100.0,
+            command_line: std::env::args().collect(),
+            config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
+        };
+        options.check().map_err(told)?;
+        if transport == Transport::Broadcast {
+            broadcast::check(&options).map_err(told)?;
         }
-        Some(per_s) => return Err(usage(format!("--rate {per_s}: a number above 0, at most {RATE_MAX}"))),
-        None => Pace::Closed { window: args.window.or(args.pipelining).map_or(1, usize::from) },
-    };
-    let timeout_ms_max = SECONDS_MAX * 1000.0;
-    if !(1.0..=timeout_ms_max).contains(&args.timeout_ms) {
-        return Err(usage(format!("--timeout-ms {}: 1 to {timeout_ms_max}", args.timeout_ms)));
+        Ok(options)
     }
-    if !(0.0..=100.0).contains(&args.max_loss) {
-        return Err(usage(format!("--max-loss {}: 0 to 100 percent", args.max_loss)));
+
+    /// What `--values` says for these FSUs. All that is wrong in it goes to stderr.
+    fn values(&self, path: &Path, chosen: &[&Fsu]) -> Result<FloodValues, CliError> {
+        let file = read(path, VALUES_BYTES_MAX)?;
+        let mut templates: Vec<&Template> = Vec::new();
+        let mut seen = HashSet::new();
+        for device in chosen.iter().flat_map(|fsu| fsu.devices.iter()) {
+            let template = &*device.template;
+            templates.extend(seen.insert(std::ptr::from_ref(template)).then_some(template));
+        }
+        let mut diags = Diags::default();
+        let values = FloodValues::read(&mut diags, &path.display().to_string(), file, &templates);
+        fleet::tell(&diags, self.say);
+        if diags.has_errors() {
+            return Err(usage(format!("--values: {}; nobody is asked", summary(&diags))));
+        }
+        Ok(values)
     }
-    if !(0.0..100.0).contains(&args.drop) {
-        return Err(usage(format!("--drop {}: 0 to less than 100 percent", args.drop)));
+
+    fn transport(&self) -> Transport {
+        match (self.args.tcp, self.args.broadcast) {
+            (true, _) => Transport::Tcp,
+            (false, true) => Transport::Broadcast,
+            (false, false) => Transport::Udp,
+        }
     }
-    let options = Options {
-        connections: args.connections.map_or(targets.len(), usize::from),
-        unasked: chosen.len() - targets.len(),
-        targets,
-        labels: profiles.labels,
-        left_out: profiles.left_out,
-        transport,
-        pace,
-        send_for,
-        requests: args.requests,
-        warmup: seconds("--warmup", args.warmup)?,
-        timeout: Duration::from_secs_f64(args.timeout_ms / 1000.0),
-        threads,
-        cpus,
-        echo: args.echo,
-        equal: args.equal,
-        sockets: args.sockets.into(),
-        gso: !args.no_gso,
-        retries: args.retries,
-        drop: args.drop / 100.0,
-        seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
-        loss_max: args.max_loss / 100.0,
-        command_line: std::env::args().collect(),
-        config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
-    };
-    options.check().map_err(usage)?;
-    if transport == Transport::Broadcast {
-        broadcast::check(&options).map_err(usage)?;
+
+    /// Threads, and the processors that they are pinned to.
+    fn threads(&self) -> Result<(usize, Vec<usize>), CliError> {
+        let listed = self.args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
+        let cpus = listed.map_err(told)?.unwrap_or_default();
+        let threads = self.args.threads.map_or(cpus.len().max(1), usize::from);
+        if threads > THREADS_MAX {
+            return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));
+        }
+        Ok((threads, cpus))
     }
-    Ok(options)
+
+    fn pace(&self) -> Result<Pace, CliError> {
+        let args = self.args;
+        match args.rate {
+            Some(per_s) if per_s.is_finite() && per_s > 0.0 && per_s <= RATE_MAX => {
+                let ramp_s = seconds("--ramp", args.ramp)?.as_secs_f64();
+                Ok(Pace::Open { per_s, ramp_s, poisson: args.poisson })
+            }
+            Some(per_s) => Err(usage(format!("--rate {per_s}: a number above 0, at most {RATE_MAX}"))),
+            None => Ok(Pace::Closed { window: args.window.or(args.pipelining).map_or(1, usize::from) }),
+        }
+    }
+
+    /// Numbers that have a range.
+    fn check_ranges(&self) -> Result<(), CliError> {
+        let FloodArgs { timeout_ms, max_loss, drop, .. } = *self.args;
+        let timeout_ms_max = SECONDS_MAX * 1000.0;
+        if !(1.0..=timeout_ms_max).contains(&timeout_ms) {
+            return Err(usage(format!("--timeout-ms {timeout_ms}: 1 to {timeout_ms_max}")));
+        }
+        if !(0.0..=100.0).contains(&max_loss) {
+            return Err(usage(format!("--max-loss {max_loss}: 0 to 100 percent")));
+        }
+        if !(0.0..100.0).contains(&drop) {
+            return Err(usage(format!("--drop {drop}: 0 to less than 100 percent")));
+        }
+        Ok(())
+    }
 }

@@ -1,23 +1,19 @@
 //! Arguments and commands.
 //!
-//! - [`args`]: what can be typed in.
-//! - [`exit`]: how a command ends.
+//! - [`args`]: what can be typed in. [`exit`]: how a command ends.
+//! - [`language`]: the language of a run. [`help`]: the help in it.
 //! - [`fleet`]: the configuration that a command works on.
-//! - [`check`], [`init`]: commands of a file each. `schema` and `completions` are a line each, here.
-//! - [`explain`]: a frame and its answer. [`plan`]: what serving rests on. [`describe`], [`columns`]: the words and layout
-//!   of both.
-//! - [`ask`]: a command for an FSU, and its answer.
-//! - [`flood`]: arguments of the load generator to a run of [`fsu_flood`].
-//! - [`run`]: serves the fleet. [`prepare`]: what it decides first; [`cpus`], [`machine`], [`pinning`]: about the machine; [`sockets`],
-//!   [`crew`], [`signals`], [`panics`], [`outfile`]: what it starts, watches and writes; [`reload`], [`watch`]: another configuration, without an end;
-//!   [`local`]: whom it does not answer; [`summary`], [`stats`], [`tables`]: what it tells.
+//! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: a file a command, arguments to options. `schema` and
+//!   `completions` are a line each, here.
+//! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
+//! - [`outfile`]: files that are written at the end. [`panics`]: what a panic prints.
+//!
+//! What runs a fleet is [`fsu_serve::fleet`], what loads one [`fsu_flood`].
 
 pub mod args;
 pub mod ask;
 pub mod check;
 pub mod columns;
-pub mod cpus;
-pub mod crew;
 pub mod describe;
 pub mod exit;
 pub mod explain;
@@ -25,28 +21,23 @@ pub mod fleet;
 pub mod flood;
 #[cfg(test)]
 mod golden;
+pub mod help;
 pub mod init;
-pub mod local;
-pub mod machine;
+pub mod language;
 pub mod outfile;
 pub mod panics;
-pub mod pinning;
 pub mod plan;
-pub mod prepare;
-pub mod reload;
 pub mod run;
-pub mod signals;
-pub mod sockets;
-pub mod stats;
 pub mod summary;
 pub mod tables;
-pub mod watch;
 
 use args::{Cli, Command, SchemaKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use exit::{CliError, Exit};
 use fsu_net::unblocked;
 use fsu_plan::config::schema;
+use fsu_plan::texts::Texts;
+use fsu_serve::fleet::{machine, signals};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -58,42 +49,56 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// The same, for whoever has to end a process with it.
 pub fn program(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let language = language::of(&args, |name| std::env::var(name).ok());
+    let say = Texts::of(language);
     if let Err(error) =
         signals::survive_full_files().map_err(|error| CliError::new(Exit::Machine, format!("signals: {error}")))
     {
-        return error.report();
+        return error.report(say);
     }
     if let Some(missing) = machine::address_space(machine::ADDRESS_BYTES_MIN) {
-        return CliError::new(Exit::Machine, missing.to_string()).report();
+        return CliError::new(Exit::Machine, missing.to_string()).report(say);
     }
-    let cli = match Cli::try_parse_from(args) {
+    let matches = help::command(say).try_get_matches_from(args);
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => {
-            if error.use_stderr() {
-                let text = error.render();
-                let is_terminal = io::stderr().is_terminal();
-                unblocked::stderr(&if is_terminal { text.ansi().to_string() } else { text.to_string() });
-                return Exit::Usage;
-            }
-            // Help and version; a reader that has gone is no failure.
-            let _ = error.print();
-            return Exit::Ok;
-        }
+        Err(error) => return refused(&error, say),
     };
-    match dispatch(cli.command) {
+    match dispatch(cli.command, say) {
         Ok(exit) => exit,
-        Err(error) => error.report(),
+        Err(error) => error.report(say),
     }
 }
 
-fn dispatch(command: Command) -> Result<Exit, CliError> {
+/// Arguments that are none, or help and version.
+fn refused(error: &clap::Error, say: Texts) -> Exit {
+    let text = error.render();
+    if !error.use_stderr() {
+        // A reader that has gone is no failure.
+        if say.is_english() {
+            let _ = error.print();
+        } else {
+            let is_terminal = io::stdout().is_terminal();
+            let text = if is_terminal { text.ansi().to_string() } else { text.to_string() };
+            let _ = io::stdout().write_all(say.lines(&text).as_bytes());
+        }
+        return Exit::Ok;
+    }
+    let is_terminal = io::stderr().is_terminal();
+    let text = if is_terminal { text.ansi().to_string() } else { text.to_string() };
+    unblocked::stderr(&say.lines(&text));
+    Exit::Usage
+}
+
+fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
     match command {
-        Command::Run(args) => run::run(args),
-        Command::Explain(args) => to_stdout(|out| explain::explain(&args, out)),
-        Command::Plan(args) => to_stdout(|out| plan::plan(&args, out)),
-        Command::Ask(args) => to_stdout(|out| ask::ask(&args, out)),
-        Command::Check(args) => to_stdout(|out| check::check(&args, out)),
-        Command::Flood(args) => flood::flood(&args),
+        Command::Run(args) => run::run(args, say),
+        Command::Explain(args) => to_stdout(|out| explain::explain(&args, say, out)),
+        Command::Plan(args) => to_stdout(|out| plan::plan(&args, say, out)),
+        Command::Ask(args) => to_stdout(|out| ask::ask(&args, say, out)),
+        Command::Check(args) => to_stdout(|out| check::check(&args, say, out)),
+        Command::Flood(args) => flood::flood(&args, say),
         Command::Init(args) => to_stdout(|out| init::init(&args, out)),
         Command::Schema(args) => print(
             match args.kind {

@@ -24,18 +24,23 @@ pub enum Words {
     Stderr,
 }
 
+/// More than one output is standard output; their options.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0}: only one of them can be `-`, standard output")]
+pub struct TwoOnStdout(String);
+
 impl Words {
     /// Beside outputs that go to these paths.
     ///
     /// # Errors
     /// More than one of them is standard output: which, by the names of their options.
-    pub fn beside(outputs: &[(&str, Option<&Path>)]) -> Result<Self, String> {
+    pub fn beside(outputs: &[(&str, Option<&Path>)]) -> Result<Self, TwoOnStdout> {
         let dashes = outputs.iter().filter(|(_, path)| path.is_some_and(is_stdout));
         let names: Vec<&str> = dashes.map(|&(name, _)| name).collect();
         match names[..] {
             [] => Ok(Self::Stdout),
             [_] => Ok(Self::Stderr),
-            _ => Err(format!("{}: only one of them can be `-`, standard output", names.join(", "))),
+            _ => Err(TwoOnStdout(names.join(", "))),
         }
     }
 
@@ -129,17 +134,6 @@ impl OutFile {
     }
 }
 
-/// Makes a directory, those above it too, and tries that a file can be made in it.
-///
-/// # Errors
-/// The system's, where it cannot.
-pub fn claim_dir(dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    let tried = dir.join(format!(".fsu-mock.{}.tmp", std::process::id()));
-    File::create(&tried)?;
-    remove_file(&tried)
-}
-
 fn fill(path: &Path, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<File> {
     let mut file = BufWriter::new(File::create(path)?);
     text(&mut file)?;
@@ -174,23 +168,11 @@ mod tests {
     }
 
     #[test]
-    fn n18_a_directory_that_cannot_be_written_is_told_at_once() {
-        let dir = tempfile::tempdir().expect("a directory");
-        claim_dir(&dir.path().join("a/b")).expect("made");
-        claim_dir(&dir.path().join("a/b")).expect("there");
-        assert_eq!(read_dir(dir.path().join("a/b")).expect("a directory").count(), 0);
-        std::fs::write(dir.path().join("file"), "").expect("written");
-        for path in ["file", "file/below"] {
-            assert!(claim_dir(&dir.path().join(path)).is_err(), "{path}");
-        }
-        assert!(claim_dir(Path::new("/proc/none")).is_err());
-    }
-
-    #[test]
     fn n18_a_dash_is_standard_output_once() {
         let check = |outputs: &[(&str, Option<&str>)], expected: Result<Words, &str>| {
             let outputs: Vec<_> = outputs.iter().map(|&(name, path)| (name, path.map(Path::new))).collect();
-            assert_eq!(Words::beside(&outputs), expected.map_err(str::to_owned), "{outputs:?}");
+            let got = Words::beside(&outputs).map_err(|error| error.to_string());
+            assert_eq!(got, expected.map_err(str::to_owned), "{outputs:?}");
         };
         check(&[], Ok(Words::Stdout));
         check(&[("--json", None), ("--html", Some("./-"))], Ok(Words::Stdout));

@@ -2,41 +2,105 @@
 
 use super::tables::{right, table};
 use comfy_table::Table;
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
-use fsu_plan::words::count;
+use fsu_net::bind::RECEIVE_BUFFER_BYTES;
+use fsu_plan::model::amplification::{Worst, worst};
+use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fleet, Fsu, OnFull, Performance, Transport};
+use fsu_plan::texts::{Texts, padded};
+use fsu_plan::words::{count, noun};
+use fsu_serve::fleet::cpus;
+use fsu_serve::fleet::machine::Room;
+use fsu_serve::fleet::prepare::{Chosen, Prepared};
+use fsu_serve::fleet::ranges::{Range, ranges};
+use fsu_serve::fleet::sockets::Sockets;
 use std::net::SocketAddr;
+use std::path::Path;
 
+/// Columns of a line's name.
+const NAME_COLUMNS: usize = 12;
 /// Ranges of addresses that are written out; of more, the first ones and how many there are.
 const RANGES_MAX: usize = 3;
 
-/// A run of consecutive ports on one address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
-    /// The first address.
-    pub first: SocketAddr,
-    /// The last port.
-    pub last_port: u16,
+/// What is served and how, for people; `ledger`: where faults are told.
+pub fn summary(prepared: &Prepared, sockets: &Sockets, room: &Room, chosen: &Chosen, say: Texts) -> String {
+    let fleet = &prepared.fleet;
+    let table = fleet_table(fleet, &sockets.addresses, say);
+    let mut lines = Lines { say, text: format!("{}\n\n{table}\n\n", say.say(&prepared.heading())) };
+    let cpus = &prepared.cpus;
+    lines.add("shards", &format!("{} on {} {}", cpus.len(), noun(cpus.len(), "processor"), listed(cpus)));
+    lines.add("driver", &format!("{} ({})", chosen.driver.name(), chosen.why));
+    if let Some(why) = &chosen.not_glommio {
+        lines.add("executor", &format!("{} ({why})", chosen.executor.name()));
+    }
+    if let Some(given) = sockets.receive_buffer_bytes {
+        lines.add("buffers", &receive_buffers(given));
+    }
+    lines.add("seed", &format!("{0} (--seed {0} repeats this run's random values)", prepared.seed));
+    lines.add("device log", &device_log(fleet));
+    let faulty = fleet.fsus.iter().filter(|fsu| fsu.faults.is_some()).count();
+    if faulty > 0 {
+        lines.add("faults", &faults(faulty, prepared.fault_ledger.as_deref()));
+    }
+    lines.add("system log", &fleet.log.dir.join(&fleet.log.file).display().to_string());
+    lines.add("performance", performance(&fleet.performance));
+    if let Some(worst) = worst(fleet) {
+        lines.add("worst factor", &worst_factor(fleet, &worst));
+    }
+    if fleet.fsus.iter().any(|fsu| fsu.transport == Transport::Tcp) {
+        lines.add("open files", &format!("{}, of which {} for TCP connections", room.files, room.connections));
+    }
+    lines.text.push('\n');
+    lines.text
 }
 
-impl std::fmt::Display for Range {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.first)?;
-        if self.last_port == self.first.port() { Ok(()) } else { write!(f, "-{}", self.last_port) }
+/// Lines of a name and a value.
+struct Lines {
+    say: Texts,
+    text: String,
+}
+
+impl Lines {
+    fn add(&mut self, name: &str, value: &str) {
+        let (name, value) = (padded(&self.say.say(name), NAME_COLUMNS), self.say.say(value));
+        self.text.extend(["  ", &name, " ", &value, "\n"]);
     }
 }
 
-/// Addresses in order, consecutive ports taken together.
-pub fn ranges(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<Range> {
-    let mut ranges: Vec<Range> = Vec::new();
-    for address in addresses {
-        match ranges.last_mut() {
-            Some(last) if last.first.ip() == address.ip() && last.last_port.checked_add(1) == Some(address.port()) => {
-                last.last_port = address.port();
-            }
-            _ => ranges.push(Range { first: address, last_port: address.port() }),
-        }
+fn device_log(fleet: &Fleet) -> String {
+    let dir = fleet.log.dir.join("devices");
+    match fleet.log.on_full {
+        _ if fleet.performance.skip_device_log => "off (performance mode)".to_owned(),
+        OnFull::Drop => format!("{}; a full queue loses records", dir.display()),
+        OnFull::Block => format!("{}; a full queue is waited for", dir.display()),
     }
-    ranges
+}
+
+fn performance(performance: &Performance) -> &'static str {
+    match (performance.skip_delay, performance.skip_device_log) {
+        (false, false) => "off",
+        (true, false) => "on: no delays",
+        (false, true) => "on: no device log",
+        (true, true) => "on: no delays, no device log",
+    }
+}
+
+fn faults(fsus: usize, ledger: Option<&Path>) -> String {
+    let ledger = ledger
+        .map_or_else(|| "no ledger (--fault-ledger FILE)".to_owned(), |path| format!("ledger {}", path.display()));
+    format!("made on purpose by {}; {ledger}", count(fsus, "FSU"))
+}
+
+fn worst_factor(fleet: &Fleet, worst: &Worst) -> String {
+    let Worst { exchange, command, fsu } = worst;
+    let burst = match exchange.burst {
+        1 => String::new(),
+        many => format!(", the {many} replies of its burst together"),
+    };
+    let text = format!("{:.1} times the request at most ({command} of {fsu}{burst})", exchange.factor());
+    if fleet.allow_amplification {
+        return format!("{text}; allowed (allow_amplification)");
+    }
+    let and = if has_transfers(fleet) { ", and a BroadCast command with such data is refused there" } else { "" };
+    format!("{text}; past {AMPLIFICATION_MAX} times a reply is not sent to another host{and}")
 }
 
 /// FSUs that differ in nothing but name, id and address, as far as the summary tells.
@@ -84,11 +148,11 @@ fn groups(fleet: &Fleet, addresses: &[SocketAddr]) -> Vec<Group> {
 }
 
 /// A line for each transport and vendor.
-pub fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr]) -> Table {
-    let mut table = table(&["transport", "FSUs", "names", "addresses", "devices"]);
+fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr], say: Texts) -> Table {
+    let mut table = table(&["transport", "FSUs", "names", "addresses", "devices"], say);
     for group in groups(fleet, addresses) {
         let names = if group.first == group.last { group.first } else { format!("{} … {}", group.first, group.last) };
-        let shown = shown_ranges(&group.addresses);
+        let shown = shown_ranges(&group.addresses, say);
         let many = group.addresses.len().to_string();
         table.add_row([group.transport.name().to_owned(), many, names, shown, group.vendors]);
     }
@@ -96,13 +160,38 @@ pub fn fleet_table(fleet: &Fleet, addresses: &[SocketAddr]) -> Table {
 }
 
 /// The first ranges, and how many more there are.
-fn shown_ranges(addresses: &[SocketAddr]) -> String {
+fn shown_ranges(addresses: &[SocketAddr], say: Texts) -> String {
     let ranges = ranges(addresses.iter().copied());
     let mut shown: Vec<String> = ranges.iter().take(RANGES_MAX).map(Range::to_string).collect();
     if ranges.len() > RANGES_MAX {
-        shown.push(format!("… {}", count(ranges.len() - RANGES_MAX, "more range")));
+        shown.push(format!("… {}", say.say(&count(ranges.len() - RANGES_MAX, "more range"))));
     }
     shown.join(" ")
+}
+
+/// Whether an FSU has commands whose data follows in frames of its own.
+fn has_transfers(fleet: &Fleet) -> bool {
+    let mut devices = fleet.fsus.iter().flat_map(|fsu| fsu.devices.iter());
+    devices.any(|device| device.template.transfer.is_some())
+}
+
+/// What the kernel gave each socket for datagrams that wait, and how to get more.
+fn receive_buffers(given: usize) -> String {
+    let (given, asked) = (given / 1024, RECEIVE_BUFFER_BYTES / 1024);
+    if given >= asked {
+        return format!("{given} KiB a socket for datagrams that wait");
+    }
+    format!(
+        "{given} KiB a socket for datagrams that wait; {asked} KiB were asked for (sysctl -w net.core.rmem_max={RECEIVE_BUFFER_BYTES})"
+    )
+}
+
+/// Processors in the order of the shards; as ranges where they ascend.
+fn listed(cpus: &[usize]) -> String {
+    let mut sorted = cpus.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    cpus::format(&sorted)
 }
 
 #[cfg(test)]
@@ -110,27 +199,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn consecutive_ports_are_one_range() {
-        let check = |addresses: &[&str], expected: &[&str]| {
-            let addresses = addresses.iter().map(|text| text.parse().expect("an address"));
-            let shown: Vec<String> = ranges(addresses).iter().map(Range::to_string).collect();
-            assert_eq!(shown, expected);
-        };
-        check(&[], &[]);
-        check(&["127.0.0.1:9000"], &["127.0.0.1:9000"]);
-        check(&["127.0.0.1:9000", "127.0.0.1:9001", "127.0.0.1:9002"], &["127.0.0.1:9000-9002"]);
-        check(&["127.0.0.1:9000", "127.0.0.2:9001"], &["127.0.0.1:9000", "127.0.0.2:9001"]);
-        check(&["127.0.0.1:65535", "127.0.0.1:1"], &["127.0.0.1:65535", "127.0.0.1:1"]);
-        check(&["[::1]:7", "[::1]:8", "[::1]:10"], &["[::1]:7-8", "[::1]:10"]);
-    }
-
-    #[test]
     fn limit_ranges_max() {
         let shown = |ports: &[u16]| {
             let group = ports.iter().map(|port| SocketAddr::new([127, 0, 0, 1].into(), *port));
-            shown_ranges(&group.collect::<Vec<_>>())
+            shown_ranges(&group.collect::<Vec<_>>(), Texts::ENGLISH)
         };
         assert_eq!(shown(&[1, 3, 5]), "127.0.0.1:1 127.0.0.1:3 127.0.0.1:5");
         assert_eq!(shown(&[1, 3, 5, 7, 8, 10]), "127.0.0.1:1 127.0.0.1:3 127.0.0.1:5 … 2 more ranges");
+    }
+
+    #[test]
+    fn small_buffers_come_with_the_way_to_larger_ones() {
+        assert_eq!(receive_buffers(4 << 20), "4096 KiB a socket for datagrams that wait");
+        assert!(
+            receive_buffers(212_992).starts_with("208 KiB")
+                && receive_buffers(212_992).contains("net.core.rmem_max=4194304")
+        );
     }
 }

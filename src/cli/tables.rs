@@ -1,9 +1,15 @@
 //! The final counts as tables for people.
 
-use super::stats::{Stats, Totals};
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
-use std::fmt::Write as _;
+use fsu_core::responder::state::Counters;
+use fsu_plan::counters::{Counted, Told};
+use fsu_plan::model::fault::FaultKind;
+use fsu_plan::model::fleet::Transport;
+use fsu_plan::texts::Texts;
+use fsu_plan::wire::reason::Reason;
+use fsu_serve::fleet::Snapshot;
+use fsu_serve::fleet::stats::LogStats;
 use std::ops::RangeBounds;
 
 /// FSUs up to which the printed counts have a line for each.
@@ -11,168 +17,150 @@ pub const FSUS_PRINTED_MAX: usize = 20;
 /// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
-impl Stats {
-    /// The counts as tables: by transport, by reason of the drops and of the error replies, and by FSU where they are few.
-    pub fn tables(&self) -> String {
-        let mut text = format!("\n{}\n", self.transport_table());
-        if self.totals.dropped_total > 0 {
-            text.extend(["\n", &self.drop_table().to_string(), "\n"]);
-        }
-        if self.totals.error_replies > 0 {
-            text.extend(["\n", &self.error_table().to_string(), "\n"]);
-        }
-        if self.totals.faults_total > 0 {
-            text.extend(["\n", &self.fault_table().to_string(), "\n"]);
-        }
-        if self.fsus.len() <= FSUS_PRINTED_MAX && self.fsus.len() > 1 {
-            text.extend(["\n", &self.fsu_table().to_string(), "\n"]);
-        }
-        let Lateness { replies, p50_us, p99_us, p999_us, max_us, lost, .. } = self.lateness;
-        if replies > 0 {
-            let _ = writeln!(
-                text,
-                "\nreplies left after they were due: p50 {p50_us} us, p99 {p99_us} us, p99.9 {p999_us} us, latest {max_us} us, \
-                 of {replies}"
-            );
-        }
-        if replies + lost > 0 {
-            let _ = writeln!(text, "{}{}", if replies > 0 { "" } else { "\n" }, self.lateness.verdict(None));
-        }
-        let Totals { bad_checksum_seen, big_endian_lengths, kernel_drops, .. } = self.totals;
-        let Totals { transfers_opened, transfers_completed, transfers_aborted, .. } = self.totals;
-        let Totals { transfers_timed_out, transfers_refused, data_frames_resent, .. } = self.totals;
-        let too_long = self.totals.transfers_refused_amplification;
-        for (many, one, several) in [
-            (transfers_opened, "transfer was begun", "transfers were begun"),
-            (transfers_completed, "transfer was sent to its last frame", "transfers were sent to their last frame"),
-            (transfers_aborted, "transfer was ended by a new command", "transfers were ended by a new command"),
-            (transfers_timed_out, "transfer was left off by its client", "transfers were left off by their client"),
-            (
-                transfers_refused,
-                "demand or command was refused: no such transfer, or no room for one",
-                "demands or commands were refused: no such transfer, or no room for one",
-            ),
-            (
-                too_long,
-                "of these was refused: its data is too long for another host (allow_amplification)",
-                "of these were refused: their data is too long for another host (allow_amplification)",
-            ),
-            (data_frames_resent, "data frame was sent again", "data frames were sent again"),
-            (bad_checksum_seen, "request had a wrong checksum", "requests had a wrong checksum"),
-            (big_endian_lengths, "outer length came high byte first", "outer lengths came high byte first"),
-            (
-                kernel_drops,
-                "datagram was lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
-                "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)",
-            ),
-            (
-                self.log.device_records_lost,
-                "device-log record was lost: the queue was full",
-                "device-log records were lost: the queue was full",
-            ),
-            (
-                self.log.device_records_unwritten,
-                "device-log record was lost: it could not be written",
-                "device-log records were lost: they could not be written",
-            ),
-            (
-                self.log.ledger_lines_lost,
-                "fault is not in the ledger: the queue was full",
-                "faults are not in the ledger: the queue was full",
-            ),
-            (
-                self.log.ledger_lines_unwritten,
-                "fault is not in the ledger: it could not be written",
-                "faults are not in the ledger: they could not be written",
-            ),
-            (self.log.system_lines_lost, "system log line was lost", "system log lines were lost"),
-        ] {
-            if many > 0 {
-                let what = if many == 1 { one } else { several };
-                text.extend([&many.to_string(), " ", what, "\n"]);
-            }
-        }
-        text
-    }
+/// Columns of the table of transports.
+const OF_TRANSPORTS: [&str; 7] =
+    ["received", "answered", "silent", "dropped", "heartbeats_sent", "heartbeats_received", "connections"];
+/// Columns of the table of FSUs.
+const OF_FSUS: [&str; 4] = ["received", "answered", "dropped", "heartbeats_sent"];
 
-    fn transport_table(&self) -> Table {
-        let mut table = table(&[
-            "transport",
-            "FSUs",
-            "received",
-            "answered",
-            "silent",
-            "dropped",
-            "beats sent",
-            "beats heard",
-            "connections",
-        ]);
-        let row = |name: &str, fsus: usize, totals: &Totals| {
-            let Totals { received, answered, silent, dropped_total, .. } = totals;
-            let Totals { heartbeats_sent, heartbeats_received, connections, .. } = totals;
-            let numbers =
-                [received, answered, silent, dropped_total, heartbeats_sent, heartbeats_received, connections];
-            let mut row = vec![name.to_owned(), fsus.to_string()];
-            row.extend(numbers.map(u64::to_string));
-            row
-        };
-        for one in &self.transports {
-            table.add_row(row(one.transport, one.fsus, &one.totals));
+/// The counts as tables: by transport, by reason of the drops and of the error replies, and by FSU where they are few.
+pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
+    let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter();
+    let transports = transports.map(|transport| {
+        let (fsus, counters) = snapshot.of_transport(transport);
+        (transport.name(), fsus, counters)
+    });
+    let all = Tables {
+        totals: snapshot.totals(),
+        transports: transports.filter(|&(_, fsus, _)| fsus > 0).collect(),
+        snapshot,
+        say,
+    };
+    let reason = |number: usize| Reason::ALL.get(number).map_or("", |reason| reason.meaning().trim());
+    let fault = |number: usize| FaultKind::ALL.get(number).map_or("", |kind| kind.meaning());
+    let tables = [
+        Some(all.of_transports()),
+        all.by_word("dropped", "dropped because", Some(&reason)),
+        all.by_word("error_replies", "answered with an error because", None),
+        all.by_word("faults", "faults on purpose", Some(&fault)),
+        (2..=FSUS_PRINTED_MAX).contains(&snapshot.fleet.fsus.len()).then(|| all.of_fsus()),
+    ];
+    let mut text: String = tables.into_iter().flatten().map(|table| format!("\n{table}\n")).collect();
+    text += &lateness(&snapshot.lateness(), say);
+    text += &sentences(&all.totals, say);
+    text += &sentences(&LogStats::from(snapshot.log), say);
+    text
+}
+
+/// What the tables are made of.
+struct Tables<'a> {
+    snapshot: &'a Snapshot,
+    totals: Counters,
+    /// Name, FSUs, counters; those that the fleet has.
+    transports: Vec<(&'static str, usize, Counters)>,
+    say: Texts,
+}
+
+impl Tables<'_> {
+    fn of_transports(&self) -> Table {
+        let heads = OF_TRANSPORTS.map(|name| head(&self.totals, name));
+        let mut table = table(&[&["transport", "FSUs"][..], &heads].concat(), self.say);
+        for (name, fsus, counters) in &self.transports {
+            table.add_row(row([(*name).to_owned(), fsus.to_string()], counters, &OF_TRANSPORTS));
         }
         if self.transports.len() > 1 {
-            table.add_row(row("all", self.fsus.len(), &self.totals));
+            let (all, fsus) = (self.say.say("all").into_owned(), self.snapshot.fleet.fsus.len());
+            table.add_row(row([all, fsus.to_string()], &self.totals, &OF_TRANSPORTS));
         }
         right(table, 1..)
     }
 
-    fn drop_table(&self) -> Table {
-        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
-        let mut table = table(&[&["dropped because"][..], &names, &["meaning"]].concat());
-        for (reason, _) in self.totals.dropped.counted().filter(|&(_, count)| count > 0) {
-            let counts = self.transports.iter().map(|one| one.totals.dropped.count(reason).to_string());
-            let row =
-                [reason.reason().to_owned()].into_iter().chain(counts).chain([reason.meaning().trim().to_owned()]);
+    /// Counts of a closed set of words, by word and transport; absent where there are none.
+    fn by_word(&self, name: &str, head: &str, meaning: Option<&dyn Fn(usize) -> &'static str>) -> Option<Table> {
+        let names: Vec<&str> = self.transports.iter().map(|&(name, ..)| name).collect();
+        let meanings: &[&str] = if meaning.is_some() { &["meaning"] } else { &[] };
+        let mut table = table(&[&[head][..], &names, meanings].concat(), self.say);
+        let (totals, word) = counts(&self.totals, name)?;
+        let transports: Vec<&[u64]> =
+            self.transports.iter().filter_map(|(.., counters)| Some(counts(counters, name)?.0)).collect();
+        let mut is_empty = true;
+        for (number, _) in totals.iter().enumerate().filter(|&(_, &count)| count > 0) {
+            let mut row = vec![word(number).to_owned()];
+            row.extend(transports.iter().map(|counts| counts[number].to_string()));
+            row.extend(meaning.map(|meaning| self.say.say(meaning(number)).into_owned()));
             table.add_row(row);
+            is_empty = false;
         }
-        right(table, 1..=names.len())
+        (!is_empty).then(|| right(table, 1..=names.len()))
     }
 
-    fn error_table(&self) -> Table {
-        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
-        let mut table = table(&[&["answered with an error because"][..], &names].concat());
-        for (which, _) in self.totals.error_replies_by.counted().filter(|&(_, count)| count > 0) {
-            let counts = self.transports.iter().map(|one| one.totals.error_replies_by.count(which).to_string());
-            table.add_row([which.name().to_owned()].into_iter().chain(counts));
-        }
-        right(table, 1..=names.len())
-    }
-
-    fn fault_table(&self) -> Table {
-        let names: Vec<&str> = self.transports.iter().map(|one| one.transport).collect();
-        let mut table = table(&[&["faults on purpose"][..], &names, &["meaning"]].concat());
-        for (kind, _) in self.totals.faults.counted().filter(|&(_, count)| count > 0) {
-            let counts = self.transports.iter().map(|one| one.totals.faults.count(kind).to_string());
-            let row = [kind.name().to_owned()].into_iter().chain(counts).chain([kind.meaning().to_owned()]);
-            table.add_row(row);
-        }
-        right(table, 1..=names.len())
-    }
-
-    fn fsu_table(&self) -> Table {
-        let mut table = table(&["FSU", "transport", "received", "answered", "dropped", "beats sent"]);
-        for fsu in &self.fsus {
-            let Totals { received, answered, dropped_total, heartbeats_sent, .. } = fsu.totals;
-            let numbers = [received, answered, dropped_total, heartbeats_sent].map(|number| number.to_string());
-            table.add_row([fsu.name.clone(), fsu.transport.to_owned()].into_iter().chain(numbers));
+    fn of_fsus(&self) -> Table {
+        let heads = OF_FSUS.map(|name| head(&self.totals, name));
+        let mut table = table(&[&["FSU", "transport"][..], &heads].concat(), self.say);
+        for (fsu, counters) in self.snapshot.fleet.fsus.iter().zip(&self.snapshot.counters) {
+            table.add_row(row([fsu.name.to_string(), fsu.transport.name().to_owned()], counters, &OF_FSUS));
         }
         right(table, 2..)
     }
 }
 
+/// A row's first cells, and counts.
+fn row(first: [String; 2], counters: &Counters, names: &[&str]) -> Vec<String> {
+    first.into_iter().chain(names.iter().map(|name| counters.total(name).to_string())).collect()
+}
+
+/// The head of a counter's column.
+fn head(counters: &Counters, name: &str) -> &'static str {
+    let mut head = "";
+    counters.each(&mut |counter, _| {
+        if let (true, Told::Column(column) | Told::By { column, .. }) = (counter.name == name, counter.told) {
+            head = column;
+        }
+    });
+    head
+}
+
+/// A counter's counts, and the words that they are of.
+fn counts<'a>(counters: &'a Counters, name: &str) -> Option<(&'a [u64], fn(usize) -> &'static str)> {
+    let mut found = None;
+    counters.each(&mut |counter, counts| {
+        if let (true, Told::By { word, .. }) = (counter.name == name, counter.told) {
+            found = Some((counts, word));
+        }
+    });
+    found
+}
+
+/// A line for each counter that has a sentence and is not 0.
+fn sentences(counted: &impl Counted, say: Texts) -> String {
+    let mut text = String::new();
+    counted.each(&mut |counter, counts| {
+        let many: u64 = counts.iter().sum();
+        if let (Told::Sentence(one, several), 1..) = (counter.told, many) {
+            let sentence = format!("{many} {}", if many == 1 { one } else { several });
+            text.extend([&*say.say(&sentence), "\n"]);
+        }
+    });
+    text
+}
+
+/// How late replies left, and the verdict.
+fn lateness(lateness: &Lateness, say: Texts) -> String {
+    let Lateness { replies, p50_us, p99_us, p999_us, max_us, lost, .. } = lateness;
+    if replies + lost == 0 {
+        return String::new();
+    }
+    let figures = format!(
+        "replies left after they were due: p50 {p50_us} us, p99 {p99_us} us, p99.9 {p999_us} us, latest {max_us} us, of {replies}"
+    );
+    let figures = if *replies == 0 { String::new() } else { format!("{}\n", say.say(&figures)) };
+    format!("\n{figures}{}\n", say.say(&lateness.verdict(None)))
+}
+
 /// An empty table with that header.
-pub(super) fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str], say: Texts) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(header.iter().copied());
+    table.load_style(STYLE).set_header(header.iter().map(|&head| say.say(head)));
     table
 }
 
@@ -186,33 +174,46 @@ pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table
 
 #[cfg(test)]
 mod tests {
-    use crate::stats::FsuStats;
-    use crate::stats::tests::stats;
-    use fsu_core::lateness::Lateness;
+    use super::*;
+    use fsu_serve::fleet::fixtures::{fleet, snapshot};
+    use fsu_serve::shard::late::Late;
+    use std::sync::Arc;
+
+    fn english(snapshot: &Snapshot) -> String {
+        tables(snapshot, Texts::ENGLISH)
+    }
 
     #[test]
     fn n18_one_is_not_plural_and_nothing_has_no_latency() {
-        let mut stats = stats();
-        stats.totals.bad_checksum_seen = 1;
-        stats.totals.transfers_opened = 2;
-        stats.lateness = Lateness { lost: 1, ..Lateness::default() };
-        let text = stats.tables();
+        let mut snapshot = snapshot();
+        snapshot.counters[0].bad_checksum_seen = 1;
+        snapshot.counters[0].transfers_opened = 2;
+        snapshot.counters[0].kernel_drops = 1;
+        snapshot.late = vec![Late::default()];
+        let text = english(&snapshot);
         assert!(text.contains("\n1 request had a wrong checksum\n"), "{text}");
         assert!(text.contains("\n2 transfers were begun\n"), "{text}");
         assert!(text.contains("\nnot valid: the mock lost 1 of 1 request itself\n"), "{text}");
         assert!(!text.contains("p50"), "{text}");
-        stats.lateness = Lateness { replies: 1, p50_us: 7, ..Lateness::default() };
-        assert!(stats.tables().contains("p50 7 us"), "{text}");
+        snapshot.counters[0].kernel_drops = 0;
+        snapshot.late[0].record(0, 7_000, 1);
+        assert!(english(&snapshot).contains("p50 7 us"), "{}", english(&snapshot));
     }
 
     #[test]
     fn limit_fsus_printed_max_a_line_each_or_none() {
-        let mut stats = stats();
-        let one = stats.fsus[0].clone();
-        let mut lines = |count: usize| {
-            stats.fsus = (0..count).map(|n| FsuStats { name: format!("fsu{n}"), ..one.clone() }).collect();
-            let text = stats.tables();
-            text.lines().filter(|line| line.trim().starts_with("fsu")).count()
+        let lines = |count: usize| {
+            let mut all = fleet();
+            all.fsus = (0..count)
+                .map(|number| {
+                    let mut one = fleet().fsus.swap_remove(0);
+                    one.name = format!("fsu{number}").into();
+                    one
+                })
+                .collect();
+            let counters = vec![Counters::default(); count];
+            let snapshot = Snapshot { fleet: Arc::new(all), counters, ..snapshot() };
+            english(&snapshot).lines().filter(|line| line.trim().starts_with("fsu")).count()
         };
         assert_eq!(lines(20), 20);
         assert_eq!(lines(21), 0);
@@ -220,12 +221,13 @@ mod tests {
 
     #[test]
     fn tables_have_what_occurred() {
-        let text = stats().tables();
+        let text = english(&snapshot());
         let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         let check = |expected: &str| {
             let expected: Vec<&str> = expected.split_whitespace().collect();
             assert!(words.iter().any(|line| line.starts_with(&expected)), "{expected:?} in\n{text}");
         };
+        check("transport FSUs received answered silent dropped beats sent beats heard connections");
         check("udp 2 40 4 0 1 0 0 0");
         check("tcp 1 20 2 0 2 0 0 0");
         check("all 3 60 6 0 3 0 0 0");

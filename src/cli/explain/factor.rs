@@ -1,9 +1,9 @@
 //! How many times a datagram all that answers it is, and what of it would reach another host.
 
 use super::model::Amplification;
-use crate::fleet::count;
 use fsu_plan::model::fleet::AMPLIFICATION_MAX;
 use fsu_plan::wire::reason::Reason;
+use fsu_plan::words::count;
 
 /// Of a datagram of so many bytes and the sizes of what answers it, in the order of sending. `None`: nothing does.
 /// `refused`: another host gets a refusal instead, unless that is allowed.

@@ -7,6 +7,7 @@ use crate::columns::hex;
 use crate::golden;
 use fsu_core::responder::state::FsuState;
 use fsu_core::responder::{Outgoing, Scratch, Sink, b_interface, stream};
+use fsu_plan::texts::Texts;
 use fsu_plan::wire::outer::{Head, escape};
 use std::path::Path;
 
@@ -34,7 +35,7 @@ fn args(fsu: &str, words: &str, json: bool) -> ExplainArgs {
 
 fn text(fsu: &str, words: &str) -> String {
     let mut out = Vec::new();
-    assert_eq!(explain(&args(fsu, words, false), &mut out).unwrap(), Exit::Ok);
+    assert_eq!(explain(&args(fsu, words, false), Texts::ENGLISH, &mut out).unwrap(), Exit::Ok);
     String::from_utf8(out).unwrap()
 }
 
@@ -50,7 +51,7 @@ fn check(file: &str, fsu: &str, words: &str) {
     let text = text(fsu, words);
     golden::check(file, &text);
     let mut out = Vec::new();
-    explain(&args(fsu, words, true), &mut out).unwrap();
+    explain(&args(fsu, words, true), Texts::ENGLISH, &mut out).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
     let replies: Vec<String> =
         json["replies"].as_array().unwrap().iter().map(|reply| format!("reply: {}", reply.as_str().unwrap())).collect();
@@ -78,7 +79,7 @@ impl Sink for Sends {
 /// What the stage sends for all the bytes at once.
 fn served(fsu: &str, words: &str) -> Vec<String> {
     let args = args(fsu, words, false);
-    let fleet = load(Some(Path::new(CONFIG))).unwrap();
+    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
     served_bytes(find(&fleet, fsu).unwrap(), clock(args.now).unwrap(), &input::read(&args.hex).unwrap().bytes)
 }
 
@@ -168,7 +169,7 @@ fn streams() {
 
 #[test]
 fn the_seed_decides_random_values() {
-    let fleet = load(Some(Path::new(CONFIG))).unwrap();
+    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
     let fsu = find(&fleet, "hall").unwrap();
     let frame = hex::decode([request(0x1081, &[2]), request(0x1081, &[2])].concat()).unwrap();
     let now = clock(args("hall", "00", false).now).unwrap();
@@ -182,7 +183,7 @@ fn the_seed_decides_random_values() {
 
 #[test]
 fn an_unknown_fsu_is_told_with_the_nearest() {
-    let error = explain(&args("hal", "FF", false), &mut Vec::new()).unwrap_err();
+    let error = explain(&args("hal", "FF", false), Texts::ENGLISH, &mut Vec::new()).unwrap_err();
     let CliError::Failed { exit, text } = error else { panic!("{error}") };
     assert_eq!((exit, &*text), (Exit::Usage, "--fsu: no FSU `hal` (nearest of 6: `hall`)"));
 }
@@ -196,7 +197,7 @@ fn check_drops_have_faults(all: &Explanation) {
 /// Whatever the bytes are, there is an explanation.
 #[test]
 fn any_bytes_are_explained() {
-    let fleet = load(Some(Path::new(CONFIG))).unwrap();
+    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
     let mut rng = fastrand::Rng::with_seed(5);
     let seeds = [SEED.to_owned(), request(0x1081, &[2]), "7E3130344141303036453130313035464431370D".to_owned()];
     let now = Now { unix_ms: 0, utc_offset_s: 0 };

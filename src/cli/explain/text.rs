@@ -2,7 +2,7 @@
 
 use super::model::{CommandView, Explanation, Fault, Item, Layer, ReplyView, Row, RuleView};
 use crate::columns::{columns, dump, hex_lines};
-use crate::fleet::count;
+use fsu_plan::words::count;
 use std::io::{self, Write};
 
 /// Characters of a value that are shown; JSON has all.

@@ -3,9 +3,9 @@
 use super::model::DeviceName;
 use crate::columns::columns;
 use crate::describe;
-use crate::summary::Range;
 use fsu_plan::model::fleet::{Device, Fleet, Fsu};
 use fsu_plan::model::template::Template;
+use fsu_serve::fleet::ranges::Range;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::io::{self, Write};

@@ -8,7 +8,7 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/ex
 fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
     let args = PlanArgs { config: config.map(Into::into), fsu: Some(fsu.into()), cmd: None, list: false, json };
     let mut out = Vec::new();
-    assert_eq!(plan(&args, &mut out).unwrap(), Exit::Ok);
+    assert_eq!(plan(&args, Texts::ENGLISH, &mut out).unwrap(), Exit::Ok);
     String::from_utf8(out).unwrap()
 }
 
@@ -27,7 +27,7 @@ fn told(fsu: Option<&str>, cmd: Option<&str>, list: bool, json: bool) -> Result<
     let [fsu, cmd] = [fsu, cmd].map(|text| text.map(str::to_owned));
     let args = PlanArgs { config: Some(CONFIG.into()), fsu, cmd, list, json };
     let mut out = Vec::new();
-    plan(&args, &mut out).map_err(|error| error.to_string())?;
+    plan(&args, Texts::ENGLISH, &mut out).map_err(|error| error.to_string())?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -60,7 +60,7 @@ fn n19_a_list_of_what_there_is() {
     assert_eq!(json["fsus"][0]["name"], "hall");
     assert!(json["templates"][0]["commands"][0]["key"].is_string());
     // An entry with a count is one line for people, and all of them for programs.
-    let fleet = load(None).unwrap();
+    let fleet = load(None, Texts::ENGLISH).unwrap();
     let mut text = Vec::new();
     list::of(&fleet).write(&mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
@@ -92,7 +92,7 @@ fn json_has_the_same_facts() {
 
 #[test]
 fn every_embedded_fsu_has_one() {
-    for fsu in &load(None).unwrap().fsus {
+    for fsu in &load(None, Texts::ENGLISH).unwrap().fsus {
         let mut out = Vec::new();
         text::write(&FsuPlan::new(fsu), &mut out).unwrap();
         assert!(out.starts_with(format!("fsu {}\n", fsu.name).as_bytes()));

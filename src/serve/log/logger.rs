@@ -112,6 +112,8 @@ enum Command {
     Fleet(Arc<Fleet>),
     /// The run starts at that moment.
     Start(Instant),
+    /// The totals at this moment.
+    Totals(Sender<LogTotals>),
     Stop,
 }
 
@@ -224,6 +226,15 @@ impl LoggerHandle {
         self.system.set_level(level);
         log::set_max_level(level);
         Ok(self.epoch)
+    }
+
+    /// Asks for the totals so far. Nothing comes if the thread has ended.
+    pub fn totals(&self) -> Receiver<LogTotals> {
+        let (answer, receiver) = bounded(1);
+        // It fails only when the thread has ended.
+        let _ = self.commands.send(Command::Totals(answer));
+        self.thread.thread().unpark();
+        receiver
     }
 
     /// The system log, to be given to the `log` crate.
@@ -349,6 +360,8 @@ impl Worker {
                     self.epochs.add(fleet);
                 }
                 Ok(Command::Start(at)) => self.schedule.start(at),
+                // Whoever asked may be gone.
+                Ok(Command::Totals(answer)) => drop(answer.send(self.totals())),
                 // A handle that is gone cannot say stop any more.
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
@@ -557,6 +570,11 @@ impl Worker {
         self.system.tell_left_out();
         self.system.flush();
         self.system.tell_trouble(Instant::now(), true);
+        self.totals()
+    }
+
+    /// What was counted so far.
+    fn totals(&self) -> LogTotals {
         let (device, system) = (self.device.counts, self.system.counts);
         let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
         LogTotals {

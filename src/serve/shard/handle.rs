@@ -128,6 +128,8 @@ pub(super) enum Command {
     Stop,
     /// The counters at this moment.
     Counters(Sender<Vec<(usize, Counters)>>),
+    /// The counters and lateness at this moment.
+    Figures(Sender<Ended>),
     /// Take over these sockets, for the next [`Command::Swap`].
     Stage(Vec<Bound>, Sender<io::Result<()>>),
     /// Close them again.
@@ -136,7 +138,7 @@ pub(super) enum Command {
     Swap(Box<Swap>, Sender<Vec<Counters>>),
 }
 
-/// What a shard leaves at its end.
+/// What a shard has counted: at its end, or so far ([`Handle::figures`]).
 #[derive(Debug)]
 pub struct Ended {
     /// By the FSUs' numbers in the fleet.
@@ -211,6 +213,13 @@ impl Handle {
     pub fn counters(&self) -> Receiver<Vec<(usize, Counters)>> {
         let (answer, receiver) = bounded(1);
         self.ask(Command::Counters(answer));
+        receiver
+    }
+
+    /// Asks for counters and lateness so far. Nothing comes if the shard has ended.
+    pub fn figures(&self) -> Receiver<Ended> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Figures(answer));
         receiver
     }
 

@@ -476,6 +476,10 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
                 Command::Stop => self.is_stopped = true,
                 // Whoever asked may be gone.
                 Command::Counters(answer) => drop(answer.send(self.counters(io))),
+                Command::Figures(answer) => {
+                    let (counters, late) = (self.counters(io), self.serve.late.clone());
+                    drop(answer.send(Ended { counters, late }));
+                }
                 Command::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
                 Command::Unstage => self.unstage(io),
                 Command::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),

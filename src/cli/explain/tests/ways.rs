@@ -249,7 +249,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
 /// Every reply of the shipped configuration, given back: no check is wrong, and its command is among those it may answer.
 #[test]
 fn n17_no_good_reply_is_wrong() {
-    let fleet = load(None).unwrap();
+    let fleet = load(None, Texts::ENGLISH).unwrap();
     let mut many = 0;
     for fsu in fleet.fsus.iter().filter(|fsu| !fsu.name.starts_with("fleet_")) {
         for device in fsu.devices.iter() {

@@ -1,11 +1,11 @@
 //! Binds the whole fleet before anything is served, and tells every address that cannot be had.
 
 use super::local;
-use super::summary::ranges;
+use super::ranges::ranges;
+use crate::shard::Own;
 use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use fsu_plan::words::count;
-use fsu_serve::shard::Own;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
@@ -15,6 +15,16 @@ use std::net::SocketAddr;
 const REFUSED_TOLD_MAX: usize = 100;
 /// System log lines about listening: more ranges than that are only counted, so that they cannot fill its queue.
 const LISTENING_LINES_MAX: usize = 1_000;
+
+/// Addresses that cannot be had: how many of how many, and a line for each, with the FSU's name, transport, and the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("{} of {} cannot be bound:{}", refused, count(*of, "socket"), lines)]
+pub struct BindError {
+    refused: usize,
+    of: usize,
+    /// Each begins with a newline; at most [`REFUSED_TOLD_MAX`] and one that counts the others.
+    lines: String,
+}
 
 /// The sockets of a fleet, by FSU number.
 #[derive(Debug)]
@@ -31,7 +41,7 @@ pub struct Sockets {
 ///
 /// # Errors
 /// A line for each address that cannot be had, with the FSU's name, transport, and the reason.
-pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
+pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
     bind_all(fleet.fsus.iter(), fleet.fsus.len())
 }
 
@@ -39,7 +49,7 @@ pub fn bind(fleet: &Fleet) -> Result<Sockets, String> {
 ///
 /// # Errors
 /// As [`bind`]; then none of them is bound.
-pub fn bind_some(fleet: &Fleet, numbers: &[u32]) -> Result<Sockets, String> {
+pub fn bind_some(fleet: &Fleet, numbers: &[u32]) -> Result<Sockets, BindError> {
     bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len())
 }
 
@@ -51,7 +61,7 @@ pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
     Own::new(bound, if any { local::addresses() } else { HashSet::new() })
 }
 
-fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sockets, String> {
+fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sockets, BindError> {
     let mut sockets =
         Sockets { bound: Vec::with_capacity(many), addresses: Vec::with_capacity(many), receive_buffer_bytes: None };
     let mut refused = Vec::new();
@@ -78,8 +88,8 @@ fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
     }
 }
 
-fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
-    let mut text = format!("{} of {} cannot be bound:", refused.len(), count(of, "socket"));
+fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> BindError {
+    let mut text = String::new();
     for (fsu, error) in refused.iter().take(REFUSED_TOLD_MAX) {
         let why = refusal(fsu.bind, error);
         // Writing to a String cannot fail.
@@ -88,7 +98,7 @@ fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> String {
     if refused.len() > REFUSED_TOLD_MAX {
         let _ = write!(text, "\n  ... and {} more", refused.len() - REFUSED_TOLD_MAX);
     }
-    text
+    BindError { refused: refused.len(), of, lines: text }
 }
 
 /// Why an address cannot be had, and what can be done.
@@ -118,7 +128,7 @@ impl Sockets {
         text
     }
 
-    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`fsu_serve::log::ON_STDOUT`].
+    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::log::ON_STDOUT`].
     pub fn log(&self, fleet: &Fleet, target: &str) {
         for line in self.listening(fleet) {
             log::info!(target: target, "{line}");
@@ -151,7 +161,7 @@ impl Sockets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::tests::fleet;
+    use crate::fleet::fixtures::fleet;
 
     #[test]
     fn n20_a_system_without_ipv6_is_told_of() {
@@ -174,7 +184,7 @@ mod tests {
     fn limit_listening_lines_max_more_are_counted() {
         let lines = |n: u16| {
             let mut fleet = fleet();
-            fleet.fsus = (0..n).map(|_| super::super::stats::tests::fleet().fsus.swap_remove(0)).collect();
+            fleet.fsus = (0..n).map(|_| crate::fleet::fixtures::fleet().fsus.swap_remove(0)).collect();
             // No two ports in a row: a line each.
             let addresses = (0..n).map(|i| SocketAddr::from(([127, 0, 0, 1], 10_000 + 2 * i))).collect();
             Sockets { bound: Vec::new(), addresses, receive_buffer_bytes: None }.listening(&fleet)
@@ -187,10 +197,10 @@ mod tests {
 
     #[test]
     fn limit_refused_told_max() {
-        let fleet = crate::fleet::load(None).unwrap();
+        let fleet = crate::fleet::read::read(None).fleet.expect("the embedded one is good");
         let lines = |n: usize| {
             let refused = (0..n).map(|i| (&fleet.fsus[i % fleet.fsus.len()], io::Error::from(ErrorKind::AddrInUse)));
-            tell(&refused.collect::<Vec<_>>(), 200).lines().map(str::to_owned).collect::<Vec<_>>()
+            tell(&refused.collect::<Vec<_>>(), 200).to_string().lines().map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(lines(100).len(), 101);
         let more = lines(103);

@@ -1,6 +1,12 @@
 //! The shards of a run: started together, watched, ended together.
 
-use super::prepare::Prepared;
+use super::prepare::{Chosen, Prepared};
+use crate::log::LoggerHandle;
+use crate::shard::late::Late;
+use crate::shard::serve::DRAIN_MS;
+use crate::shard::tap::{Kind, Tap};
+use crate::shard::tide::Tide;
+use crate::shard::{DriverKind, Ended, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use fsu_core::responder::RunContext;
 use fsu_core::responder::about::About;
@@ -9,12 +15,7 @@ use fsu_net::bind::Bound;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::reload::Fate;
-use fsu_serve::log::LoggerHandle;
-use fsu_serve::shard::late::Late;
-use fsu_serve::shard::serve::DRAIN_MS;
-use fsu_serve::shard::tap::{Kind, Tap};
-use fsu_serve::shard::tide::Tide;
-use fsu_serve::shard::{DriverKind, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,67 @@ const START_MAX: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(50);
 /// A shard that has not ended so long after the drain time is given up.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
+
+/// What keeps shards from starting, or what went wrong with them.
+#[derive(Debug, thiserror::Error)]
+pub enum CrewError {
+    /// One shard's own error.
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    /// A shard ended before it served.
+    #[error("shard {0}: ended at its start")]
+    EndedAtStart(usize),
+    /// A shard does not answer after its start.
+    #[error("shard {shard}: does not run {} s after its start", START_MAX.as_secs())]
+    NotRunning {
+        /// The shard.
+        shard: usize,
+    },
+    /// Several of them.
+    #[error("{}", joined(.0))]
+    Several(Vec<CrewError>),
+    /// A new socket could not be taken over.
+    #[error("shard {shard}: a socket cannot be watched: {error}")]
+    Watch {
+        /// The shard.
+        shard: usize,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// A shard that was asked something has ended.
+    #[error("shard {0} has ended")]
+    Ended(usize),
+    /// A shard that was asked something says nothing.
+    #[error("shard {shard} does not answer: {error}")]
+    Silent {
+        /// The shard.
+        shard: usize,
+        /// As the channel says it.
+        error: RecvTimeoutError,
+    },
+    /// A shard that was told to end did not.
+    #[error("shard {0}: has not ended {DRAIN_MS} ms and more after it was told to")]
+    NotEnded(usize),
+    /// The run ended although nobody asked for it.
+    #[error("unasked: {0}")]
+    Unasked(super::run::EndedBy),
+}
+
+impl CrewError {
+    /// A defect of this program, not the system's refusal.
+    pub fn is_defect(&self) -> bool {
+        match self {
+            Self::Shard(error) => !matches!(error, ShardError::System { .. }),
+            Self::Several(errors) => errors.iter().any(Self::is_defect),
+            Self::NotEnded(_) | Self::Unasked(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn joined(errors: &[CrewError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
 
 /// What a shard gets in order to start, without its sockets.
 #[derive(Clone, Debug)]
@@ -58,9 +120,7 @@ pub struct Finished {
     /// By shard: how late its replies were; nothing where it could not tell.
     pub late: Vec<Late>,
     /// What went wrong, one shard after the other.
-    pub errors: Vec<String>,
-    /// Something of it is a defect of this program: not the system's refusal.
-    pub is_defect: bool,
+    pub errors: Vec<CrewError>,
 }
 
 /// The device log's end of a shard, which tells when the shard lets go of it: at its end, whatever ended it.
@@ -109,13 +169,13 @@ impl Crew {
     /// Why a shard does not start; the others are stopped again.
     pub fn start(
         prepared: &Prepared,
-        (executor, driver): (Executor, DriverKind),
+        chosen: &Chosen,
         logger: &LoggerHandle,
         bound: Vec<Bound>,
-        run: RunContext,
-        own: Own,
-    ) -> Result<Self, String> {
+        (run, own): (RunContext, Own),
+    ) -> Result<Self, CrewError> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
+        let (executor, driver) = (chosen.executor, chosen.driver);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
         let fsus = bound.len();
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
@@ -126,7 +186,7 @@ impl Crew {
         cpus: &[usize],
         bound: Vec<Bound>,
         tap: impl Fn(usize) -> T,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, CrewError> {
         let mut hands: Vec<Vec<(usize, Bound)>> = cpus.iter().map(|_| Vec::new()).collect();
         let fsus = bound.len();
         for (fsu, bound) in bound.into_iter().enumerate() {
@@ -142,38 +202,38 @@ impl Crew {
             match spawn(ShardSpec { index, cpu: Some(cpu), executor, driver, fleet, fsus, run, tap, own, tide, tuning })
             {
                 Ok(handle) => crew.handles.push(handle),
-                Err(error) => return Err(crew.abandon(&error)),
+                Err(error) => {
+                    crew.abandon();
+                    return Err(error.into());
+                }
             }
         }
         match crew.wait_until_running() {
             Ok(()) => Ok(crew),
-            Err(text) => {
+            Err(error) => {
                 let errors = crew.stop(fsus).errors;
-                Err(if errors.is_empty() { text } else { errors.join("\n") })
+                Err(if errors.is_empty() { error } else { CrewError::Several(errors) })
             }
         }
     }
 
     /// Ends those that have started, because one could not.
-    fn abandon(self, error: &ShardError) -> String {
-        for handle in self.handles {
-            handle.stop();
-        }
-        error.to_string()
+    fn abandon(self) {
+        self.handles.iter().for_each(Handle::stop);
     }
 
     /// Every shard answers a question: its executor runs and its driver serves.
-    fn wait_until_running(&self) -> Result<(), String> {
+    fn wait_until_running(&self) -> Result<(), CrewError> {
         let deadline = Instant::now() + START_MAX;
         let answers: Vec<_> = self.handles.iter().map(Handle::counters).collect();
         for (shard, answer) in answers.iter().enumerate() {
             select! {
-                recv(answer) -> answer => answer.map_err(|_| format!("shard {shard}: ended at its start"))?,
+                recv(answer) -> answer => answer.map_err(|_| CrewError::EndedAtStart(shard))?,
                 recv(self.ends) -> shard => {
-                    return Err(format!("shard {}: ended at its start", shard.unwrap_or_default()));
+                    return Err(CrewError::EndedAtStart(shard.unwrap_or_default()));
                 }
                 default(deadline.saturating_duration_since(Instant::now())) => {
-                    return Err(format!("shard {shard}: does not run {} s after its start", START_MAX.as_secs()));
+                    return Err(CrewError::NotRunning { shard });
                 }
             };
         }
@@ -184,11 +244,11 @@ impl Crew {
     ///
     /// # Errors
     /// Why a shard could not take them over; none has then.
-    pub fn stage(&self, sockets: Vec<Vec<Bound>>) -> Result<(), String> {
+    pub fn stage(&self, sockets: Vec<Vec<Bound>>) -> Result<(), CrewError> {
         let answers = self.handles.iter().zip(sockets).map(|(handle, sockets)| handle.stage(sockets)).collect();
         let staged = self.answers(answers).and_then(|staged| {
             let failed = staged.into_iter().enumerate().find_map(|(shard, staged)| Some((shard, staged.err()?)));
-            failed.map_or(Ok(()), |(shard, error)| Err(format!("shard {shard}: a socket cannot be watched: {error}")))
+            failed.map_or(Ok(()), |(shard, error)| Err(CrewError::Watch { shard, error }))
         });
         if staged.is_err() {
             self.unstage();
@@ -205,13 +265,13 @@ impl Crew {
     ///
     /// # Errors
     /// A shard has ended, or does not answer.
-    pub fn swap(&self, swaps: Vec<Swap>) -> Result<Vec<Counters>, String> {
+    pub fn swap(&self, swaps: Vec<Swap>) -> Result<Vec<Counters>, CrewError> {
         let answers = self.handles.iter().zip(swaps).map(|(handle, swap)| handle.swap(swap)).collect();
         Ok(self.answers(answers)?.into_iter().flatten().collect())
     }
 
     /// Waits for what each shard says; one that has ended is not waited for, though its question may lie there unseen.
-    fn answers<A>(&self, answers: Vec<Receiver<A>>) -> Result<Vec<A>, String> {
+    fn answers<A>(&self, answers: Vec<Receiver<A>>) -> Result<Vec<A>, CrewError> {
         let deadline = Instant::now() + START_MAX;
         let has_ended = |shard: usize| self.ended.get(shard).is_some_and(|ended| ended.load(Ordering::Acquire));
         let wait = |(shard, answer): (usize, Receiver<A>)| loop {
@@ -220,11 +280,19 @@ impl Crew {
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return Ok(answer),
                 Err(RecvTimeoutError::Timeout) if !is_last => {}
-                Err(_) if has_ended(shard) => return Err(format!("shard {shard} has ended")),
-                Err(error) => return Err(format!("shard {shard} does not answer: {error}")),
+                Err(_) if has_ended(shard) => return Err(CrewError::Ended(shard)),
+                Err(error) => return Err(CrewError::Silent { shard, error }),
             }
         };
         answers.into_iter().enumerate().map(wait).collect()
+    }
+
+    /// What each shard has counted so far, by its number.
+    ///
+    /// # Errors
+    /// A shard has ended, or does not answer.
+    pub fn figures(&self) -> Result<Vec<Ended>, CrewError> {
+        self.answers(self.handles.iter().map(Handle::figures).collect())
     }
 
     /// Gets the number of each shard that has ended.
@@ -233,18 +301,17 @@ impl Crew {
     }
 
     /// Stops reading, sends what is due, and waits for the end of all shards.
-    pub fn stop(self, fsus: usize) -> Finished {
+    pub fn stop(&mut self, fsus: usize) -> Finished {
         for handle in &self.handles {
             handle.drain();
         }
         let mut counters = vec![Counters::default(); fsus];
         let mut late = vec![Late::default(); self.handles.len()];
-        let (mut errors, mut is_defect) = (Vec::new(), false);
+        let mut errors = Vec::new();
         let running = self.wait_until_ended();
-        for (shard, handle) in self.handles.into_iter().enumerate() {
+        for (shard, handle) in std::mem::take(&mut self.handles).into_iter().enumerate() {
             if running.contains(&shard) {
-                errors.push(format!("shard {shard}: has not ended {DRAIN_MS} ms and more after it was told to"));
-                is_defect = true;
+                errors.push(CrewError::NotEnded(shard));
                 continue;
             }
             match handle.join() {
@@ -256,13 +323,10 @@ impl Crew {
                         }
                     }
                 }
-                Err(error) => {
-                    is_defect |= !matches!(error, ShardError::System { .. });
-                    errors.push(error.to_string());
-                }
+                Err(error) => errors.push(error.into()),
             }
         }
-        Finished { counters, late, errors, is_defect }
+        Finished { counters, late, errors }
     }
 
     /// Those that have not ended in time.
@@ -282,8 +346,8 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sockets::{Sockets, bind};
-    use crate::stats::tests::fleet;
+    use crate::fleet::fixtures::fleet;
+    use crate::fleet::sockets::{Sockets, bind};
     use std::net::UdpSocket;
 
     /// Fails at its first record.
@@ -307,40 +371,41 @@ mod tests {
         let tuning = Tuning { gather: Duration::ZERO, gso: true };
         let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
-        let cpu = crate::cpus::allowed()[0];
+        let cpu = crate::fleet::cpus::allowed()[0];
         (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
     }
 
     #[test]
     fn shards_end_when_they_are_told_to() {
-        let (crew, _) = crew();
+        let (mut crew, _) = crew();
         assert!(crew.ends().is_empty());
         let finished = crew.stop(3);
         assert_eq!(finished.counters.len(), 3);
-        assert_eq!(finished.errors, [""; 0]);
+        assert!(finished.errors.is_empty(), "{:?}", finished.errors);
     }
 
     #[test]
     fn hk_a_shard_that_dies_with_a_question_unseen_is_not_waited_for() {
-        let (crew, addresses) = crew();
+        let (mut crew, addresses) = crew();
         let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
         centre.send_to(b"anything", addresses[0]).expect("sent");
         // Whether it is asked before or after it died.
         while crew.stage(vec![Vec::new(), Vec::new()]).is_ok() {}
         let told = crew.stage(vec![Vec::new(), Vec::new()]).expect_err("it has died");
-        assert_eq!(told, "shard 0 has ended");
+        assert_eq!(told.to_string(), "shard 0 has ended");
         crew.stop(3);
     }
 
     #[test]
     fn a_shard_that_dies_is_noticed_and_the_others_end_well() {
-        let (crew, addresses) = crew();
+        let (mut crew, addresses) = crew();
         let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
         centre.send_to(b"anything", addresses[0]).expect("sent");
         let died = crew.ends().recv_timeout(START_MAX);
         assert_eq!(died, Ok(0));
         let finished = crew.stop(3);
-        assert_eq!((finished.errors.len(), finished.is_defect), (1, true), "{:?}", finished.errors);
-        assert!(finished.errors[0].contains("shard 0"), "{:?}", finished.errors);
+        let errors: Vec<(String, bool)> =
+            finished.errors.iter().map(|error| (error.to_string(), error.is_defect())).collect();
+        assert!(matches!(&errors[..], [(text, true)] if text.contains("shard 0")), "{errors:?}");
     }
 }

@@ -3,58 +3,83 @@
 //! Everything that can fail comes first: reading, compiling, limits, sockets, the shards taking them over. What is served
 //! is not touched before all of that went well; then every shard swaps between two messages.
 
-use super::crew::{Crew, Finished};
-use super::fleet::{exit_of, read_files, summary};
-use super::machine;
+use super::crew::{Crew, CrewError, Finished};
+use super::error::lines;
+use super::machine::{self, Missing};
 use super::prepare::Prepared;
-use super::sockets::{self, Sockets};
-use super::stats::add;
+use super::read::{Configuration, exit_of, read, summary};
+use super::snapshot::{Gone, Reloads, Snapshot};
+use super::sockets::{self, BindError, Sockets};
+use crate::log::{LogTotals, LoggerHandle, ON_STDERR};
+use crate::shard::Swap;
+use crate::shard::late::Late;
 use crossbeam_channel::{Receiver, bounded};
 use fsu_core::responder::RunContext;
 use fsu_core::responder::state::Counters;
 use fsu_plan::config::diag::Diags;
+use fsu_plan::exit::Exit;
 use fsu_plan::model::fleet::{Fleet, LogPlan};
 use fsu_plan::model::reload::{Change, Fate};
 use fsu_plan::words::count;
-use fsu_serve::log::{LoggerHandle, ON_STDERR};
-use fsu_serve::shard::Swap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Errors of a configuration that the system log repeats; stderr has all of them.
 const ERRORS_LOGGED_MAX: usize = 100;
 
-/// How often the configuration was read anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reloads {
-    /// It is served since.
-    pub done: u64,
-    /// It could not be served: what was served went on.
-    pub failed: u64,
-}
-
 /// A configuration that was read.
 #[derive(Debug)]
 pub struct Read {
-    fleet: Option<Fleet>,
-    diags: Diags,
-    files: Vec<PathBuf>,
+    configuration: Configuration,
     begun: Instant,
 }
 
 /// Stack of the thread that reads a configuration; as main's.
 const READ_STACK_BYTES: usize = 8 << 20;
 
-/// What those left that are served no more.
-#[derive(Clone, Debug, Default)]
-pub struct Gone {
-    /// How many they were.
-    pub fsus: u64,
-    /// Their counters, added up.
-    pub counters: Counters,
+/// The logger says its totals within this time: it may be writing to a slow disk.
+const TOTALS_WAIT: Duration = Duration::from_secs(5);
+
+/// Why another configuration is not served; the old one keeps running.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It has errors, or its files cannot be read.
+    #[error("{summary} (exit code {} at a start)", *exit as u8)]
+    Configuration {
+        /// How many errors and warnings.
+        summary: String,
+        /// What a start with it would end with.
+        exit: Exit,
+    },
+    /// The thread that reads it has ended; what it was read for.
+    #[error("{0}: the thread that reads the configuration has ended")]
+    NotRead(&'static str),
+    /// The machine.
+    #[error("this machine lacks what it needs:{}", lines(.0))]
+    Lacking(Vec<Missing>),
+    /// Its new sockets.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The shards.
+    #[error(transparent)]
+    Crew(#[from] CrewError),
+    /// The logger.
+    #[error("{0}")]
+    Logger(String),
+}
+
+/// What came of a reload.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What changed, or why nothing did.
+    pub done: Result<Reloaded, ReloadError>,
+    /// Errors and warnings of the configuration.
+    pub diags: Diags,
+    /// The files that were read.
+    pub files: Vec<PathBuf>,
 }
 
 /// A running fleet.
@@ -111,44 +136,40 @@ impl<'a> Serving<'a> {
     pub fn read(&self) -> Receiver<Read> {
         let (sender, receiver) = bounded(1);
         let config = self.prepared.config.clone();
-        let read = move || {
+        let work = move || {
             let begun = Instant::now();
-            let (fleet, diags, files) = read_files(config.as_deref());
-            let _ = sender.send(Read { fleet, diags, files, begun });
+            let configuration = read(config.as_deref());
+            let _ = sender.send(Read { configuration, begun });
         };
-        let inline = read.clone();
-        let thread = std::thread::Builder::new().name("reload".into()).stack_size(READ_STACK_BYTES).spawn(read);
+        let inline = work.clone();
+        let thread = std::thread::Builder::new().name("reload".into()).stack_size(READ_STACK_BYTES).spawn(work);
         if thread.is_err() {
             inline();
         }
         receiver
     }
 
-    /// Serves what was read, or goes on with what there is. Also tells the files that were read.
-    ///
-    /// # Errors
-    /// Why it is not served; errors of the configuration were told already.
-    pub fn reload(&mut self, read: Read) -> (Result<Reloaded, String>, Vec<PathBuf>) {
-        let Read { fleet, diags, files, begun } = read;
-        tell(&diags);
+    /// Serves what was read, or goes on with what there is. The first errors and warnings go to the system log.
+    pub fn reload(&mut self, read: Read) -> Outcome {
+        let Read { configuration: Configuration { fleet, diags, files }, begun } = read;
+        for line in diags.lines().take(ERRORS_LOGGED_MAX) {
+            log::warn!(target: ON_STDERR, "reload: {line}");
+        }
         let done = match fleet {
             Some(fleet) if !diags.has_errors() => self.serve(fleet, begun),
-            _ => Err(format!("{} (exit code {} at a start)", summary(&diags), exit_of(&diags) as u8)),
+            _ => Err(ReloadError::Configuration { summary: summary(&diags), exit: exit_of(&diags) }),
         };
         match &done {
             Ok(_) => self.reloads.done += 1,
             Err(_) => self.reloads.failed += 1,
         }
-        (done, files)
+        Outcome { done, diags, files }
     }
 
-    fn serve(&mut self, mut fleet: Fleet, begun: Instant) -> Result<Reloaded, String> {
+    fn serve(&mut self, mut fleet: Fleet, begun: Instant) -> Result<Reloaded, ReloadError> {
         self.prepared.overlay.lay(&mut fleet);
         let fleet = Arc::new(fleet);
-        machine::check(&self.prepared.needs_of(&fleet)).map_err(|missing| {
-            let lines: Vec<String> = missing.iter().map(|one| format!("\n  {one}")).collect();
-            format!("this machine lacks what it needs:{}", lines.concat())
-        })?;
+        machine::check(&self.prepared.needs_of(&fleet)).map_err(ReloadError::Lacking)?;
         let change = Change::between(&self.fleet, &fleet);
         let Sockets { bound, addresses: new_addresses, .. } = sockets::bind_some(&fleet, &change.new)?;
         let (addresses, shards) = self.places(&fleet, &change, &new_addresses);
@@ -162,9 +183,9 @@ impl<'a> Serving<'a> {
         self.crew.stage(bound)?;
         let epoch = match self.logger.reload(fleet.clone()) {
             Ok(epoch) => epoch,
-            Err(text) => {
+            Err(error) => {
                 self.crew.unstage();
-                return Err(text);
+                return Err(ReloadError::Logger(error.to_string()));
             }
         };
         // From here on nothing can fail but the program itself.
@@ -175,7 +196,7 @@ impl<'a> Serving<'a> {
         let swaps = new.into_iter().map(|new| Swap { new, ..swap.clone() }).collect();
         for counters in self.crew.swap(swaps)? {
             self.gone.fsus += 1;
-            add(&mut self.gone.counters, &counters);
+            self.gone.counters.add(&counters);
         }
         for what in needs_restart(&self.fleet, &fleet) {
             log::warn!("reload: {what} has changed, which takes a restart");
@@ -216,33 +237,44 @@ impl<'a> Serving<'a> {
         (addresses, shards)
     }
 
-    /// Stops reading, sends what is due, and waits for the end of all shards.
-    pub fn stop(self) -> Stopped {
-        let finished = self.crew.stop(self.fleet.fsus.len());
-        Stopped { finished, fleet: self.fleet, shards: self.shards, reloads: self.reloads, gone: self.gone }
+    /// What is counted so far.
+    ///
+    /// # Errors
+    /// A shard has ended, or does not answer.
+    pub fn snapshot(&self) -> Result<Snapshot, CrewError> {
+        let mut counters = vec![Counters::default(); self.fleet.fsus.len()];
+        let mut late = Vec::new();
+        for shard in self.crew.figures()? {
+            late.push(shard.late);
+            for (fsu, own) in shard.counters {
+                if let Some(place) = counters.get_mut(fsu) {
+                    *place = own;
+                }
+            }
+        }
+        let log = self.logger.totals().recv_timeout(TOTALS_WAIT).unwrap_or_default();
+        Ok(self.snapshot_of(counters, late, log))
     }
-}
 
-/// What a fleet left at its end.
-#[derive(Debug)]
-pub struct Stopped {
-    /// Of the shards.
-    pub finished: Finished,
-    /// What was served last.
-    pub fleet: Arc<Fleet>,
-    /// By FSU number: its shard.
-    pub shards: Vec<usize>,
-    /// Counts.
-    pub reloads: Reloads,
-    /// What was not served any more.
-    pub gone: Gone,
-}
+    fn snapshot_of(&self, counters: Vec<Counters>, late: Vec<Late>, log: LogTotals) -> Snapshot {
+        Snapshot {
+            fleet: self.fleet.clone(),
+            cpus: self.prepared.cpus.clone(),
+            shards: self.shards.clone(),
+            counters,
+            late,
+            late_limit_us: self.prepared.late_limit_us,
+            gone: self.gone.clone(),
+            reloads: self.reloads,
+            log,
+        }
+    }
 
-/// Errors and warnings to stderr, and the first of them to the system log.
-fn tell(diags: &Diags) {
-    super::fleet::tell(diags);
-    for line in diags.lines().take(ERRORS_LOGGED_MAX) {
-        log::warn!(target: ON_STDERR, "reload: {line}");
+    /// Stops reading, sends what is due, and waits for the end of all shards. The snapshot has no counts of the logger yet, and the
+    /// errors are those of the shards.
+    pub fn stop(mut self) -> (Snapshot, Vec<CrewError>) {
+        let Finished { counters, late, errors } = self.crew.stop(self.fleet.fsus.len());
+        (self.snapshot_of(counters, late, LogTotals::default()), errors)
     }
 }
 

@@ -38,7 +38,7 @@ fn denied(cpus: &[usize]) -> Option<Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpus::allowed;
+    use crate::fleet::cpus::allowed;
 
     #[test]
     fn h14_what_may_be_used_can_be_pinned_to() {

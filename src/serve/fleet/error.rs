@@ -1,0 +1,65 @@
+//! Why a fleet cannot be served, and the exit code that goes with it.
+
+use super::crew::CrewError;
+use super::machine::Missing;
+use super::sockets::BindError;
+use fsu_plan::exit::Exit;
+use std::io;
+use std::path::PathBuf;
+
+/// What keeps a fleet from being served.
+#[derive(Debug, thiserror::Error)]
+pub enum FleetError {
+    /// A limit of lateness that is not told.
+    #[error("--late-limit-ms {0}: 0 to 60000")]
+    LateLimit(f64),
+    /// A directory of logs that cannot be written.
+    #[error("{option}: no log can be written in {}: {error}", dir.display())]
+    Logs {
+        /// Where it comes from: an option or a key.
+        option: &'static str,
+        /// The directory.
+        dir: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+    /// Everything that the machine lacks.
+    #[error("this machine lacks what the run needs:{}", lines(.0))]
+    Lacking(Vec<Missing>),
+    /// The ring driver was asked for.
+    #[error("--driver ring is not possible here: {missing} (--driver auto takes poll){}", lines(remedies))]
+    NoRing {
+        /// What it lacks.
+        missing: String,
+        /// What helps.
+        remedies: Vec<Missing>,
+    },
+    /// The logger's thread cannot be made.
+    #[error("the logger's thread: {0}")]
+    Logger(#[source] io::Error),
+    /// Sockets.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The files of the configuration cannot be watched.
+    #[error("--watch: {0}")]
+    Watch(#[from] notify::Error),
+    /// Shards that do not start.
+    #[error(transparent)]
+    Start(#[from] CrewError),
+}
+
+impl FleetError {
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::LateLimit(_) | Self::Logs { .. } => Exit::Usage,
+            Self::Bind(_) => Exit::Bind,
+            Self::Lacking(_) | Self::NoRing { .. } | Self::Logger(_) | Self::Watch(_) | Self::Start(_) => Exit::Machine,
+        }
+    }
+}
+
+/// Each on an indented line of its own.
+pub(super) fn lines(all: &[Missing]) -> String {
+    all.iter().map(|one| format!("\n  {one}")).collect()
+}

@@ -1,0 +1,33 @@
+//! A whole fleet: what it needs of the machine, its sockets, its shards together, reload, and its counts. Nothing here prints, and nothing
+//! parses arguments.
+//!
+//! - [`options`]: what can be chosen. [`prepare`]: what a run decides before it asks the machine for anything.
+//! - [`cpus`], [`machine`], [`pinning`], [`local`]: the machine.
+//! - [`sockets`], [`crew`], [`signals`], [`watch`]: what a run starts and watches.
+//! - [`read`], [`reload`]: a configuration, at the start and while serving.
+//! - [`run`]: serves until a signal. [`snapshot`]: what is counted, at any moment; [`stats`]: the same as JSON.
+//! - [`error`]: why a fleet cannot be served, with the exit code.
+
+pub mod cpus;
+pub mod crew;
+pub mod error;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
+pub mod local;
+pub mod machine;
+pub mod options;
+pub mod pinning;
+pub mod prepare;
+pub mod ranges;
+pub mod read;
+pub mod reload;
+pub mod run;
+pub mod signals;
+pub mod snapshot;
+pub mod sockets;
+pub mod stats;
+pub mod watch;
+
+pub use error::FleetError;
+pub use options::{DriverChoice, FleetOptions};
+pub use snapshot::Snapshot;

@@ -1,0 +1,48 @@
+//! What can be chosen about a run, whoever asks for it.
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// How the sockets are driven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DriverChoice {
+    /// io_uring if this kernel has what it needs and most FSUs are not tcp, else epoll.
+    #[default]
+    Auto,
+    /// io_uring.
+    Ring,
+    /// epoll.
+    Poll,
+}
+
+/// Everything that a run may be told.
+#[derive(Clone, Debug, Default)]
+pub struct FleetOptions {
+    /// `sys_config.json` or its directory, for reloads; absent: the embedded configuration.
+    pub config: Option<PathBuf>,
+    /// Shards; absent: as many as [`super::cpus::place`] chooses.
+    pub shards: Option<NonZeroUsize>,
+    /// Processors to pin to ([`super::cpus::parse`]); absent: the first ones allowed here.
+    pub cpus: Option<Vec<usize>>,
+    /// The driver.
+    pub driver: DriverChoice,
+    /// No delays and no device log, unless the configuration turns one of them off.
+    pub performance: bool,
+    /// How late a reply may leave, in milliseconds: 0 to 60,000.
+    pub late_limit_ms: f64,
+    /// How long requests may gather before they are read, in microseconds.
+    pub gather_us: u32,
+    /// Replies of one size leave as one datagram that the kernel cuts.
+    pub gso: bool,
+    /// The seed of all random values; absent: a new one.
+    pub seed: Option<u64>,
+    /// Replaces every FSU's `host`.
+    pub bind: Option<IpAddr>,
+    /// Reload when a file of the configuration changes.
+    pub watch: bool,
+    /// Replaces `log.dir`.
+    pub log_dir: Option<PathBuf>,
+    /// The file that gets a JSON line for every fault; emptied by whoever sets it.
+    pub fault_ledger: Option<PathBuf>,
+}

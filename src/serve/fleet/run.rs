@@ -1,0 +1,277 @@
+//! Serves a fleet until it is told to stop.
+//!
+//! Everything that can be wrong is looked at before a socket is bound, every socket is bound before a shard starts, and `ready` is
+//! said when all of them run. At the end the shards go first, then the logger, so that nothing they logged is lost.
+
+use super::crew::{Crew, CrewError};
+use super::error::FleetError;
+use super::machine::Room;
+use super::prepare::{Chosen, Prepared};
+use super::reload::{Outcome, Read, ReloadError, Reloaded, Serving};
+use super::signals::{self, Asked};
+use super::snapshot::Snapshot;
+use super::sockets::{self, Sockets};
+use super::stats::RunStats;
+use super::watch::Watch;
+use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
+use crossbeam_channel::{Receiver, never, select};
+use fsu_core::responder::state::Counters;
+use fsu_plan::config::diag::Diags;
+use fsu_plan::exit::Exit;
+use fsu_plan::words::count;
+use jiff::{SignedDuration, Timestamp, Unit};
+use std::fmt;
+use std::time::Instant;
+
+/// What happens in a run, for whoever shows it.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Every socket is bound.
+    Bound(&'a Sockets, &'a Room, &'a Chosen),
+    /// Every shard runs. `ready: 106 FSUs on 2 shards, driver ring, 12 ms`
+    Ready(&'a str),
+    /// Another configuration was read; what is wrong with it.
+    Read(&'a Diags),
+    /// It is served.
+    Reloaded(&'a Reloaded),
+    /// It is not; why. The old one keeps running.
+    NotReloaded(&'a ReloadError),
+}
+
+/// Whoever shows a run.
+pub trait Show {
+    /// The target of those lines of the system log that are shown, too: [`crate::log::ON_STDOUT`] or [`ON_STDERR`].
+    fn log_target(&self) -> &'static str;
+    /// Shows it.
+    fn show(&mut self, event: &Event<'_>);
+}
+
+/// What ended a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// A signal, by its name.
+    Signal(&'static str),
+    /// The thread that waits for signals is gone.
+    Signals,
+    /// A shard is gone.
+    Shard(usize),
+}
+
+impl fmt::Display for EndedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(name) => f.write_str(name),
+            Self::Signals => f.write_str("the end of the thread that waits for signals"),
+            Self::Shard(shard) => write!(f, "the end of shard {shard}"),
+        }
+    }
+}
+
+/// A run, ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Everything that it counted.
+    pub snapshot: Snapshot,
+    /// The run itself.
+    pub run: RunStats,
+    /// What went wrong with the shards.
+    pub errors: Vec<CrewError>,
+}
+
+impl Ended {
+    /// The exit code that the errors call for.
+    pub fn exit(&self) -> Exit {
+        match self.errors.iter().any(CrewError::is_defect) {
+            _ if self.errors.is_empty() => Exit::Ok,
+            true => Exit::Defect,
+            false => Exit::Machine,
+        }
+    }
+}
+
+/// Serves to the end. `begun`: since when the start is counted.
+///
+/// # Errors
+/// What keeps it from serving.
+pub fn run(
+    prepared: &Prepared,
+    asked: &Receiver<Asked>,
+    begun: Instant,
+    show: &mut dyn Show,
+) -> Result<Ended, FleetError> {
+    prepared.claim_logs()?;
+    let room = prepared.ask_machine()?;
+    let chosen = prepared.choose_driver()?;
+    let mut logger = start_logger(prepared, &room)?;
+    let target = show.log_target();
+    log::info!(target: target, "{}", prepared.heading());
+    log::info!(target: target, "driver {}: {}", chosen.driver.name(), chosen.why);
+    if let Some(why) = &chosen.not_glommio {
+        log::info!(target: target, "executor {}: {why}", chosen.executor.name());
+    }
+    let served = sockets::bind(&prepared.fleet).map_err(FleetError::from).and_then(|sockets| {
+        sockets.log(&prepared.fleet, target);
+        show.show(&Event::Bound(&sockets, &room, &chosen));
+        Run { prepared, chosen: &chosen, begun }.serve(&mut logger, sockets, asked, show)
+    });
+    if let Err(error) = &served {
+        log::error!(target: ON_STDERR, "{error}");
+    }
+    let log = logger.stop();
+    let mut ended = served?;
+    ended.snapshot.log = log;
+    Ok(ended)
+}
+
+fn start_logger(prepared: &Prepared, room: &Room) -> Result<LoggerHandle, FleetError> {
+    let fleet = &prepared.fleet;
+    let config = LoggerConfig {
+        ledger: prepared.fault_ledger.clone(),
+        open_files_max: room.log_files as usize,
+        ..LoggerConfig::of(fleet)
+    };
+    let logger = Logger::start(config, fleet.clone(), Timestamp::now().as_millisecond()).map_err(FleetError::Logger)?;
+    // There is one already only in tests.
+    let _ = logger.install();
+    Ok(logger)
+}
+
+/// A run about to serve.
+struct Run<'a> {
+    prepared: &'a Prepared,
+    chosen: &'a Chosen,
+    begun: Instant,
+}
+
+impl Run<'_> {
+    fn serve(
+        &self,
+        logger: &mut LoggerHandle,
+        sockets: Sockets,
+        asked: &Receiver<Asked>,
+        show: &mut dyn Show,
+    ) -> Result<Ended, FleetError> {
+        let Self { prepared, chosen, begun } = *self;
+        let mut watch = prepared.watched.clone().map(Watch::new).transpose()?;
+        let own = sockets::own(&prepared.fleet, &sockets.addresses);
+        let context = prepared.context();
+        logger.run_starts(Instant::now());
+        let crew = Crew::start(prepared, chosen, logger, sockets.bound, (context, own))?;
+        let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
+        let (started, since) = (Timestamp::now(), Instant::now());
+        let (size, driver) = (prepared.size(), chosen.driver.name());
+        let ready = format!("ready: {size}, driver {driver}, {} ms", begun.elapsed().as_millis());
+        log::info!(target: show.log_target(), "{ready}");
+        show.show(&Event::Ready(&ready));
+        let ended_by = wait(asked, &mut serving, watch.as_mut(), show);
+        log::info!("{ended_by}: stopping; what is due is sent before the end");
+        let (snapshot, mut errors) = serving.stop();
+        if !matches!(ended_by, EndedBy::Signal(_)) && errors.is_empty() {
+            errors.push(CrewError::Unasked(ended_by));
+        }
+        let duration = since.elapsed();
+        log_end(&snapshot.totals(), duration.as_secs());
+        let ended = started.checked_add(SignedDuration::try_from(duration).unwrap_or_default()).unwrap_or(started);
+        let run = RunStats {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            config: prepared.config.clone(),
+            seed: prepared.seed,
+            started: stamp(started),
+            ended: stamp(ended),
+            duration_ms: duration.as_millis() as u64,
+            ended_by: ended_by.to_string(),
+            driver: driver.to_owned(),
+            executor: chosen.executor.name().to_owned(),
+            performance: prepared.performance,
+            device_log: !prepared.fleet.performance.skip_device_log,
+            reloads: snapshot.reloads.done,
+            reloads_failed: snapshot.reloads.failed,
+        };
+        Ok(Ended { snapshot, run, errors })
+    }
+}
+
+/// The last line of the system log.
+fn log_end(totals: &Counters, seconds: u64) {
+    log::info!(
+        "ended after {seconds} s: {} received, {} answered, {} dropped, {} sent, {} lost",
+        count(totals.received, "request"),
+        totals.answered,
+        totals.dropped_total(),
+        count(totals.heartbeats_sent, "heartbeat"),
+        count(totals.log_records_lost, "device-log record"),
+    );
+}
+
+/// Waits for the end of the run, and reloads meanwhile.
+fn wait(
+    asked: &Receiver<Asked>,
+    serving: &mut Serving<'_>,
+    mut watch: Option<&mut Watch>,
+    show: &mut dyn Show,
+) -> EndedBy {
+    let mut reading: Option<(Receiver<Read>, &'static str)> = None;
+    let mut again: Option<&'static str> = None;
+    loop {
+        if reading.is_none()
+            && let Some(why) = again.take()
+        {
+            if let Some(watch) = &mut watch {
+                watch.mark();
+            }
+            log::info!("{why}: the configuration is read anew");
+            reading = Some((serving.read(), why));
+        }
+        let read = reading.as_ref().map_or_else(never, |(read, _)| read.clone());
+        let happened = watch.as_ref().map_or_else(never, |watch| watch.happened().clone());
+        let ends = serving.crew().ends().clone();
+        select! {
+            recv(asked) -> asked => match asked {
+                Ok(Asked::Stop(signal)) => return EndedBy::Signal(signals::name(signal)),
+                Ok(Asked::Reload) => again = Some("SIGHUP"),
+                Err(_) => return EndedBy::Signals,
+            },
+            recv(happened) -> _ => {
+                if watch.as_mut().is_some_and(|watch| watch.has_changed()) {
+                    again.get_or_insert("a file has changed");
+                }
+            }
+            recv(read) -> read => {
+                let why = reading.take().map_or("", |(_, why)| why);
+                match read {
+                    Ok(read) => reload(serving, watch.as_deref_mut(), read, show),
+                    Err(_) => not_reloaded(&ReloadError::NotRead(why), show),
+                }
+            }
+            recv(ends) -> shard => return EndedBy::Shard(shard.unwrap_or_default()),
+        }
+    }
+}
+
+fn not_reloaded(error: &ReloadError, show: &mut dyn Show) {
+    show.show(&Event::NotReloaded(error));
+    log::error!(target: ON_STDERR, "reload failed, what was served is served on: {error}");
+}
+
+/// Serves the configuration that was just read, and reports the result.
+fn reload(serving: &mut Serving<'_>, watch: Option<&mut Watch>, read: Read, show: &mut dyn Show) {
+    let Outcome { done, diags, files } = serving.reload(read);
+    show.show(&Event::Read(&diags));
+    match done {
+        Ok(reloaded) => {
+            let target = show.log_target();
+            reloaded.listening.lines().for_each(|line| log::info!(target: target, "{line}"));
+            log::info!(target: target, "{}", reloaded.summary);
+            show.show(&Event::Reloaded(&reloaded));
+        }
+        Err(error) => not_reloaded(&error, show),
+    }
+    if let Some(watch) = watch {
+        watch.set_files(files);
+    }
+}
+
+/// RFC 3339, UTC, with milliseconds.
+fn stamp(time: Timestamp) -> String {
+    format!("{:.3}", time.round(Unit::Millisecond).unwrap_or(time))
+}

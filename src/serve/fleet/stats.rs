@@ -1,0 +1,320 @@
+//! A [`Snapshot`] as JSON for programs (`--stats FILE`).
+
+use super::snapshot::Snapshot;
+use crate::log::LogTotals;
+use fsu_core::lateness::Lateness;
+use fsu_core::responder::state::Counters;
+use fsu_plan::counters::{Counted, Counter, JSON_ONLY, Told, sentence};
+use fsu_plan::model::fleet::Transport;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// The version of the JSON's shape; grows when a key changes its meaning or goes, not when one is added.
+pub const VERSION: u32 = 1;
+
+/// Everything that `--stats FILE` holds.
+#[derive(Debug, Serialize)]
+pub struct Stats {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The run itself.
+    pub run: RunStats,
+    /// All FSUs together; its `dropped` has every reason, also those that are 0.
+    pub totals: Totals,
+    /// How late the replies of all shards left.
+    pub lateness: Lateness,
+    /// All FSUs of one transport together; only transports that the fleet has.
+    pub transports: Vec<TransportStats>,
+    /// By shard.
+    pub shards: Vec<ShardStats>,
+    /// By FSU, in the order of the configuration that was served last.
+    pub fsus: Vec<FsuStats>,
+    /// Those that went with a reload, all together; in `totals`, but in no transport or shard.
+    pub gone: GoneStats,
+    /// The logger's own counts.
+    pub log: LogStats,
+}
+
+/// What the run was.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunStats {
+    /// The program's version.
+    pub program: String,
+    /// The configuration's path; absent where the embedded one was served.
+    pub config: Option<PathBuf>,
+    /// The seed of all random values.
+    pub seed: u64,
+    /// When every socket was bound and every shard ran: RFC 3339 with milliseconds, UTC.
+    pub started: String,
+    /// When the last shard had ended, likewise.
+    pub ended: String,
+    /// Milliseconds between the two.
+    pub duration_ms: u64,
+    /// What ended it: a signal's name, or the error.
+    pub ended_by: String,
+    /// The driver that carried the sockets.
+    pub driver: String,
+    /// What ran the shards.
+    pub executor: String,
+    /// Performance mode was on.
+    pub performance: bool,
+    /// Device logs were written.
+    pub device_log: bool,
+    /// How often another configuration was served without an end.
+    pub reloads: u64,
+    /// How often another one could not be served.
+    pub reloads_failed: u64,
+}
+
+/// Counters as JSON has them: each by its name; of those by word, their sum and an object, word to count.
+#[derive(Clone, Debug)]
+pub struct Totals {
+    /// The counts.
+    pub counters: Counters,
+    /// Every word is there, not only those that occurred.
+    zeros: bool,
+}
+
+impl Totals {
+    /// `zeros`: with every word, not only those that occurred.
+    pub fn new(counters: Counters, zeros: bool) -> Self {
+        Self { counters, zeros }
+    }
+}
+
+impl Serialize for Totals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(&self.counters, self.zeros, serializer)
+    }
+}
+
+fn serialize<S: Serializer>(counted: &impl Counted, zeros: bool, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut all: Vec<(&'static Counter, &[u64])> = Vec::new();
+    counted.each(&mut |counter, counts| all.push((counter, counts)));
+    let mut map = serializer.serialize_map(None)?;
+    for (counter, counts) in all {
+        let sum: u64 = counts.iter().sum();
+        match counter.told {
+            Told::By { total, each, word, .. } => {
+                map.serialize_entry(total, &sum)?;
+                map.serialize_entry(each, &Words { counts, zeros, word })?;
+            }
+            _ => map.serialize_entry(counter.name, &sum)?,
+        }
+    }
+    map.end()
+}
+
+/// An object, word to count.
+struct Words<'a> {
+    counts: &'a [u64],
+    zeros: bool,
+    word: fn(usize) -> &'static str,
+}
+
+impl Serialize for Words<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let all = self.counts.iter().enumerate().filter(|&(_, &count)| self.zeros || count > 0);
+        serializer.collect_map(all.map(|(number, count)| ((self.word)(number), count)))
+    }
+}
+
+/// All FSUs of one transport.
+#[derive(Clone, Debug, Serialize)]
+pub struct TransportStats {
+    /// `udp`, `tcp` or `broadcast`.
+    pub transport: &'static str,
+    /// How many FSUs.
+    pub fsus: usize,
+    /// Their counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// FSUs that are served no more.
+#[derive(Clone, Debug, Serialize)]
+pub struct GoneStats {
+    /// How many.
+    pub fsus: u64,
+    /// Their counters.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// One shard.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShardStats {
+    /// Its number, from 0.
+    pub shard: usize,
+    /// The processor it was pinned to.
+    pub cpu: usize,
+    /// How many FSUs it had.
+    pub fsus: usize,
+    /// How late its replies left.
+    pub lateness: Lateness,
+    /// Their counters; what could not be told (a shard that died) is 0.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// One FSU.
+#[derive(Clone, Debug, Serialize)]
+pub struct FsuStats {
+    /// Its name.
+    pub name: String,
+    /// Its id, as hex.
+    pub id: String,
+    /// `udp`, `tcp` or `broadcast`.
+    pub transport: &'static str,
+    /// The shard that served it.
+    pub shard: usize,
+    /// Its counters; its `dropped` has the reasons that occurred.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+fsu_plan::counters! {
+    /// What the logger counted.
+    pub struct LogStats {
+        /// Device-log records written to files.
+        device_records_written: u64 = JSON_ONLY,
+        /// Device-log records that a full queue refused.
+        device_records_lost: u64 = sentence(
+            "device-log record was lost: the queue was full",
+            "device-log records were lost: the queue was full"
+        ),
+        /// Device-log records that write errors cost.
+        device_records_unwritten: u64 = sentence(
+            "device-log record was lost: it could not be written",
+            "device-log records were lost: they could not be written"
+        ),
+        /// Write errors of the device log.
+        device_write_errors: u64 = JSON_ONLY,
+        /// Lines of the fault ledger written.
+        ledger_lines_written: u64 = JSON_ONLY,
+        /// Faults that a full queue kept out of the ledger.
+        ledger_lines_lost: u64 = sentence(
+            "fault is not in the ledger: the queue was full",
+            "faults are not in the ledger: the queue was full"
+        ),
+        /// Lines of the ledger that write errors cost.
+        ledger_lines_unwritten: u64 = sentence(
+            "fault is not in the ledger: it could not be written",
+            "faults are not in the ledger: they could not be written"
+        ),
+        /// System log lines written.
+        system_lines_written: u64 = JSON_ONLY,
+        /// System log lines that a full queue or write errors cost.
+        system_lines_lost: u64 = sentence("system log line was lost", "system log lines were lost"),
+    }
+}
+
+impl Serialize for LogStats {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(self, true, serializer)
+    }
+}
+
+impl From<LogTotals> for LogStats {
+    fn from(totals: LogTotals) -> Self {
+        Self {
+            device_records_written: totals.records_written,
+            device_records_lost: totals.records_lost,
+            device_records_unwritten: totals.records_unwritten,
+            device_write_errors: totals.write_errors,
+            ledger_lines_written: totals.ledger_written,
+            ledger_lines_lost: totals.ledger_lost,
+            ledger_lines_unwritten: totals.ledger_unwritten,
+            system_lines_written: totals.lines_written,
+            system_lines_lost: totals.lines_lost,
+        }
+    }
+}
+
+impl Snapshot {
+    /// Everything that is told at the end.
+    pub fn stats(&self, run: RunStats) -> Stats {
+        let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter().filter_map(|transport| {
+            let (fsus, sum) = self.of_transport(transport);
+            let (transport, totals) = (transport.name(), Totals::new(sum, false));
+            (fsus > 0).then_some(TransportStats { transport, fsus, totals })
+        });
+        let shards = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
+            let (fsus, sum) = self.of_shard(shard);
+            ShardStats { shard, cpu, fsus, lateness: self.lateness_of(shard), totals: Totals::new(sum, false) }
+        });
+        let fsus = self.fleet.fsus.iter().zip(&self.counters).enumerate();
+        Stats {
+            version: VERSION,
+            run,
+            lateness: self.lateness(),
+            totals: Totals::new(self.totals(), true),
+            gone: GoneStats { fsus: self.gone.fsus, totals: Totals::new(self.gone.counters.clone(), false) },
+            transports: transports.collect(),
+            shards: shards.collect(),
+            fsus: fsus
+                .map(|(index, (fsu, own))| FsuStats {
+                    name: fsu.name.to_string(),
+                    id: fsu.id_hex.to_string(),
+                    transport: fsu.transport.name(),
+                    shard: self.shards.get(index).copied().unwrap_or(0),
+                    totals: Totals::new(own.clone(), false),
+                })
+                .collect(),
+            log: self.log.into(),
+        }
+    }
+}
+
+/// Writes them as JSON.
+///
+/// # Errors
+/// The system's.
+pub fn write(stats: &Stats, out: &mut dyn Write) -> std::io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, stats)?;
+    out.write_all(b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fleet::fixtures::stats;
+
+    #[test]
+    fn everything_adds_up() {
+        let json = serde_json::to_value(stats()).expect("plain data");
+        let check = |pointer: &str, expected: serde_json::Value| {
+            assert_eq!(json.pointer(pointer), Some(&expected), "{pointer}");
+        };
+        check("/version", 1.into());
+        check("/run/seed", 7.into());
+        check("/totals/received", 60.into());
+        check("/totals/dropped_total", 3.into());
+        check("/totals/dropped/wrong_fsu", 2.into());
+        check("/totals/dropped/short", 0.into());
+        check("/totals/error_replies", 6.into());
+        check("/totals/error_replies_by/bad_checksum", 5.into());
+        check("/totals/error_replies_by/bad_version", 0.into());
+        check("/fsus/1/error_replies_by", serde_json::json!({"bad_checksum": 3}));
+        check("/totals/faults_total", 6.into());
+        check("/totals/faults/corrupt", 6.into());
+        check("/totals/faults/offline", 0.into());
+        check("/fsus/0/faults", serde_json::json!({"corrupt": 4}));
+        check("/transports/0/transport", "udp".into());
+        check("/transports/0/fsus", 2.into());
+        check("/transports/0/received", 40.into());
+        check("/transports/1/dropped", serde_json::json!({"wrong_fsu": 1, "garbage_bytes": 1}));
+        check("/shards/0/received", 40.into());
+        check("/lateness/replies", 3.into());
+        check("/lateness/over_limit", 3.into());
+        check("/shards/0/lateness/replies", 0.into());
+        check("/shards/1/lateness/p50_us", 7_003.into());
+        check("/shards/1/cpu", 5.into());
+        check("/shards/1/fsus", 1.into());
+        check("/fsus/2/name", "c".into());
+        check("/fsus/2/id", "3031".into());
+        check("/fsus/2/shard", 0.into());
+        check("/fsus/2/dropped", serde_json::json!({"wrong_fsu": 1}));
+    }
+}
