@@ -1,8 +1,8 @@
 //! Every order of steps. `MODELS_LARGE=1`: with larger bounds (scripts/nightly.sh).
 #![allow(clippy::pedantic)]
 
-use fsu_mock_models::log::queues::*;
-use fsu_mock_models::shard::mails::*;
+use fsu_mock_models::devlog::queues::*;
+use fsu_mock_models::driver::mails::*;
 
 /// `preemptions`: how often a thread may be interrupted where it did not wait; `None`: as often as can be.
 fn check(preemptions: Option<usize>, model: impl Fn() + Sync + Send + 'static) {

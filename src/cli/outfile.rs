@@ -2,7 +2,7 @@
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
 use fsu_net::unblocked;
-use fsu_serve::log::{ON_STDERR, ON_STDOUT};
+use fsu_serve::syslog::{ON_STDERR, ON_STDOUT};
 use std::fs::{File, remove_file, rename};
 use std::io::{self, BufWriter, ErrorKind, IntoInnerError, Write};
 use std::path::{Path, PathBuf};

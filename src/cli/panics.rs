@@ -5,8 +5,8 @@
 
 use super::exit::Exit;
 use fsu_net::unblocked;
-use fsu_serve::log::ON_STDERR;
-use fsu_serve::shard::executor::is_starting;
+use fsu_serve::driver::executor::is_starting;
+use fsu_serve::syslog::ON_STDERR;
 use signal_hook::low_level;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};

@@ -5,8 +5,8 @@ use crate::fuzzing::shipped::{FSUS, mended};
 use crate::naive::outer::{self, Outer};
 use fsu_core::responder::about::About;
 use fsu_plan::model::fleet::{Fsu, Language, Transport};
-use fsu_serve::log::record::{FAULT_BYTES, Record, fault_of};
-use fsu_serve::log::{Kind, RecordText, Told};
+use fsu_serve::devlog::record::{FAULT_BYTES, Record, fault_of};
+use fsu_serve::devlog::{Kind, RecordText, Told};
 
 /// Records of one input at most.
 const RECORDS_MAX: usize = 16;

@@ -1,12 +1,13 @@
 //! The shards of a run: started together, watched, ended together.
 
 use super::prepare::{Chosen, Prepared};
-use crate::log::LoggerHandle;
+use crate::devlog::LoggerHandle;
+use crate::driver::{DriverKind, Ended, Executor, Handle, ShardError, ShardSpec, Tuning, spawn};
 use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
 use crate::shard::tap::{Kind, Tap};
 use crate::shard::tide::Tide;
-use crate::shard::{DriverKind, Ended, Executor, Handle, Own, ShardError, ShardSpec, Swap, Tuning, spawn};
+use crate::shard::{Own, Swap};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use fsu_core::responder::RunContext;
 use fsu_core::responder::about::About;

@@ -2,7 +2,7 @@
 
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::stats::{RunStats, Stats};
-use crate::log::LogTotals;
+use crate::devlog::LogTotals;
 use crate::shard::late::Late;
 use fsu_core::responder::state::Counters;
 use fsu_plan::model::fault::FaultKind;

@@ -13,7 +13,8 @@ use super::snapshot::Snapshot;
 use super::sockets::{self, Sockets};
 use super::stats::RunStats;
 use super::watch::Watch;
-use crate::log::{Logger, LoggerConfig, LoggerHandle, ON_STDERR};
+use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
+use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, never, select};
 use fsu_core::responder::state::Counters;
 use fsu_plan::config::diag::Diags;
@@ -40,7 +41,7 @@ pub enum Event<'a> {
 
 /// Whoever shows a run.
 pub trait Show {
-    /// The target of those lines of the system log that are shown, too: [`crate::log::ON_STDOUT`] or [`ON_STDERR`].
+    /// The target of those lines of the system log that are shown, too: [`crate::syslog::ON_STDOUT`] or [`ON_STDERR`].
     fn log_target(&self) -> &'static str;
     /// Shows it.
     fn show(&mut self, event: &Event<'_>);

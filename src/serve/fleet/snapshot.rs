@@ -1,6 +1,6 @@
 //! What a fleet has counted, at any moment: the one thing that the final table, `--stats` and whoever watches a run read.
 
-use crate::log::LogTotals;
+use crate::devlog::LogTotals;
 use crate::shard::late::Late;
 use fsu_core::lateness::Lateness;
 use fsu_core::responder::state::Counters;

@@ -128,7 +128,7 @@ impl Sockets {
         text
     }
 
-    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::log::ON_STDOUT`].
+    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::syslog::ON_STDOUT`].
     pub fn log(&self, fleet: &Fleet, target: &str) {
         for line in self.listening(fleet) {
             log::info!(target: target, "{line}");

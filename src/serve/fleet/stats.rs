@@ -1,7 +1,7 @@
 //! A [`Snapshot`] as JSON for programs (`--stats FILE`).
 
 use super::snapshot::Snapshot;
-use crate::log::LogTotals;
+use crate::devlog::LogTotals;
 use fsu_core::lateness::Lateness;
 use fsu_core::responder::state::Counters;
 use fsu_plan::counters::{Counted, Counter, JSON_ONLY, Told, sentence};

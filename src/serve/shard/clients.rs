@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 /// One centre: 64 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     address: SocketAddr,
     heard_ms: u64,
     /// The address of this machine at which it was heard last: heartbeats leave from there.
@@ -101,7 +101,7 @@ impl Clients {
     }
 
     /// Where the one heard last stands.
-    pub(super) fn latest(&self) -> *const Client {
+    pub(crate) fn latest(&self) -> *const Client {
         self.list.as_ptr().wrapping_add(self.last)
     }
 

@@ -13,7 +13,7 @@ const LATE_US_MAX: u64 = 60_000_000;
 const DIGITS: u8 = 3;
 /// Datagrams sent between two looks at the clock: the last of them left as much later than is told as their sends take. Of a call that
 /// takes so many or more all are told to have left at its end.
-pub(super) const SENDS_A_STAMP: usize = 16;
+pub(crate) const SENDS_A_STAMP: usize = 16;
 
 /// A histogram of microseconds, one a shard: 139 KiB.
 #[derive(Clone, Debug)]

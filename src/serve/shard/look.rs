@@ -12,11 +12,11 @@ const TURN_NS_MAX: u64 = 1_000_000;
 /// A wait that ends sooner may not have waited at all: what it brings may have been there when it began.
 const BRIEF_NS: u64 = 50_000;
 /// By so much at the most may what came on an open connection have waited longer than is told: a wait, and a turn before it.
-pub(super) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + TURN_NS_MAX;
+pub(crate) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + TURN_NS_MAX;
 
 /// The looks of one loop.
 #[derive(Debug)]
-pub(super) struct Looks {
+pub(crate) struct Looks {
     /// All that was there then has been handed over.
     seen_ns: u64,
     /// What this look has handed over was all that its socket had then.
@@ -34,7 +34,7 @@ pub(super) struct Looks {
 
 /// What a look could not tell of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(crate) enum Left {
     /// Nothing.
     Nothing,
     /// As much was there as is taken at once. What was there has come to its turn after so many looks.
@@ -43,7 +43,7 @@ pub(super) enum Left {
 
 impl Looks {
     /// Of a loop that has looked just now.
-    pub(super) fn new(now_ns: u64) -> Self {
+    pub(crate) fn new(now_ns: u64) -> Self {
         Self {
             seen_ns: now_ns,
             this_ns: now_ns,
@@ -58,7 +58,7 @@ impl Looks {
     /// Before a wait of that length: how long it may be. After a long turn, or a look that could not tell of all, it is a look only:
     /// what is there then has come meanwhile.
     #[inline]
-    pub(super) fn before(&mut self, now_ns: u64, wait: Duration, is_open: bool) -> Duration {
+    pub(crate) fn before(&mut self, now_ns: u64, wait: Duration, is_open: bool) -> Duration {
         let longest_ns = if self.behind.is_some() || now_ns.saturating_sub(self.seen_ns) > TURN_NS_MAX {
             0
         } else if is_open {
@@ -73,13 +73,13 @@ impl Looks {
 
     /// The wait has not begun before that.
     #[inline]
-    pub(super) fn begins(&mut self, now_ns: u64) {
+    pub(crate) fn begins(&mut self, now_ns: u64) {
         self.before_ns = now_ns;
     }
 
     /// The wait has ended; since when what it brings may have been there.
     #[inline]
-    pub(super) fn after(&mut self, now_ns: u64, left: Left) -> u64 {
+    pub(crate) fn after(&mut self, now_ns: u64, left: Left) -> u64 {
         // It ought to have ended by then. If it lasted longer, it may have been kept from telling what came after that.
         self.this_ns = now_ns.min(self.before_ns.saturating_add(self.asked_ns));
         // Then nothing was there when it began, and the first that came has ended it.
@@ -104,7 +104,7 @@ impl Looks {
 
     /// Since when the next bytes of a connection, which this look brings, may have been there, or its end.
     #[inline]
-    pub(super) fn arrived(&self, unread: &Unread) -> u64 {
+    pub(crate) fn arrived(&self, unread: &Unread) -> u64 {
         match unread.left {
             0 => unread.since_ns.max(self.arrived_ns),
             // It was watched, and had nothing then.
@@ -116,7 +116,7 @@ impl Looks {
     /// Bytes of a connection were read with this look, of which the kernel has `left` more; since when the first of them may have been
     /// there. `now_ns`: not after `left` was asked for.
     #[inline]
-    pub(super) fn read(&self, unread: &mut Unread, count: usize, left: usize, now_ns: u64) -> u64 {
+    pub(crate) fn read(&self, unread: &mut Unread, count: usize, left: usize, now_ns: u64) -> u64 {
         let arrived_ns = self.arrived(unread);
         let left = left.min(HELD as usize - 1) as u32;
         if unread.left == HELD {
@@ -137,7 +137,7 @@ impl Looks {
 
     /// How many bytes of a connection the kernel has for certain, when so many were read since it was asked last; `None`: it is to be asked.
     #[inline]
-    pub(super) fn left(unread: &Unread, count: usize) -> Option<usize> {
+    pub(crate) fn left(unread: &Unread, count: usize) -> Option<usize> {
         match unread.left {
             0 | UNKNOWN | HELD => None,
             left => (left as usize).checked_sub(count).filter(|left| *left > 0),
@@ -145,14 +145,14 @@ impl Looks {
     }
 
     /// A connection has bytes that this look told of, and was not read.
-    pub(super) fn leave(&self, unread: &mut Unread, now_ns: u64) {
+    pub(crate) fn leave(&self, unread: &mut Unread, now_ns: u64) {
         if unread.left == 0 || unread.left == UNKNOWN {
             *unread = Unread::since(self.arrived(unread), now_ns);
         }
     }
 
     /// A connection has bytes that this look told of, which are read or looked at later.
-    pub(super) fn hold(&self, unread: &mut Unread) {
+    pub(crate) fn hold(&self, unread: &mut Unread) {
         if unread.left == 0 || unread.left == UNKNOWN {
             *unread = Unread { since_ns: self.arrived(unread), left: HELD, later_ns: self.this_ns };
         }

@@ -2,27 +2,23 @@
 //!
 //! New sockets are taken over before, by all shards; only then is any of them told to swap. A swap itself cannot fail.
 
-use super::base::DriverIo;
 use super::clock::Clock;
 use super::io::Io;
 use super::own::Own;
-use super::pending::Dest;
 use super::protocol::Protocol;
 use super::serve::{Serve, Slot, Timer, start_beat};
 use super::tap::Tap;
-use super::tcp_out::By;
+use super::tcp::output::By;
 use super::tide::Move;
-use super::turn::Turn;
+use super::timers::pending::Dest;
 use fsu_core::responder::RunContext;
 use fsu_core::responder::carry::carry;
 use fsu_core::responder::state::Counters;
 use fsu_core::responder::transfer;
-use fsu_net::bind::Bound;
 use fsu_plan::model::fleet::{Fleet, Transport};
 use fsu_plan::model::reload::Fate;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
-use std::io;
 use std::sync::Arc;
 
 /// What a shard serves from now on.
@@ -151,7 +147,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Lets go of transfers that are idle: what they carry may be the data of a plan that is gone.
-    pub(super) fn on_transfers_due(&mut self, socket: u32, now: Clock) {
+    pub(crate) fn on_transfers_due(&mut self, socket: u32, now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let Some(fsu) = self.fleet.fsus.get(slot.fsu as usize) else { return };
         if let Some(ms) = transfer::sweep(&mut slot.state, fsu, now.mono_ms.saturating_sub(self.run.start_mono_ms)) {
@@ -179,48 +175,5 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             io.set_accepting(socket, true);
         }
         self.start_outages();
-    }
-}
-
-impl<P: Protocol, T: Tap> Turn<P, T> {
-    /// Takes over sockets for the next swap, all of them or none.
-    pub(super) fn stage(&mut self, sockets: Vec<Bound>, io: &mut impl DriverIo) -> io::Result<()> {
-        for socket in sockets {
-            match io.stage(socket) {
-                Ok(place) => self.staged.push(place),
-                Err(error) => {
-                    self.unstage(io);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes them again.
-    pub(super) fn unstage(&mut self, io: &mut impl DriverIo) {
-        self.staged.drain(..).for_each(|place| io.close_socket(place));
-    }
-
-    /// Serves another fleet. What is queued leaves before, by the sockets that it was queued for.
-    pub(super) fn swap(&mut self, swap: Swap, io: &mut impl DriverIo) -> Vec<Counters> {
-        self.flush(io);
-        // What the kernel lost so far is counted where it was lost.
-        for socket in 0..self.lost.len() as u32 {
-            if let Some(lost) = io.base().lost(socket).filter(|_| !self.staged.contains(&socket)) {
-                self.on_lost(socket, lost);
-            }
-        }
-        let places = std::mem::take(&mut self.staged);
-        for &place in &places {
-            let place = place as usize;
-            if self.lost.len() <= place {
-                self.lost.resize(place + 1, 0);
-            }
-            self.lost[place] = 0;
-        }
-        let gone = self.serve.swap(swap, &places, self.now, io);
-        self.follow_streams();
-        gone
     }
 }

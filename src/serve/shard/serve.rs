@@ -5,20 +5,20 @@
 
 use super::clients::Clients;
 use super::clock::Clock;
-use super::conn::{Conns, PIECE, Sent};
-use super::fair::{Effort, FRAME_EFFORT, QUANTUM};
 use super::io::{ConnId, Datagram, Io, Outcome};
 use super::late::Late;
 use super::look::Unread;
 use super::notes::Notes;
 use super::own::Own;
-use super::pending::{Dest, Pending, Queue};
 use super::protocol::Protocol;
 use super::slots::Slots;
 use super::tap::{Kind, Tap};
-use super::tcp_out::By;
+use super::tcp::conn::{Conns, PIECE, Sent};
+use super::tcp::output::By;
 use super::tide::Tide;
-use super::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
+use super::timers::pending::{Dest, Pending, Queue};
+use super::timers::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
+use crate::driver::fair::{Effort, FRAME_EFFORT, QUANTUM};
 use fsu_core::responder::about::{About, What};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::{Counters, FsuState};
@@ -41,11 +41,11 @@ const SEND_RETRY_MS: u64 = 1;
 /// And so often: for about as long as a peer waits for a reply. Then it is counted `send_failed`.
 const SEND_TRIES_MAX: u16 = 2_000;
 /// Accepting is tried again so long after it failed for want of descriptors.
-pub(super) const ACCEPT_RETRY_MS: u64 = 100;
+pub(crate) const ACCEPT_RETRY_MS: u64 = 100;
 
 /// What the wheel holds.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Timer {
+pub(crate) enum Timer {
     /// A waiting reply, by its place in the pool.
     Reply(u32),
     /// An FSU's next heartbeat.
@@ -66,23 +66,23 @@ pub(super) enum Timer {
 
 /// Everything that is to be done later.
 #[derive(Debug)]
-pub(super) struct Later {
-    pub(super) wheel: Wheel<Timer>,
-    pub(super) pending: Pending,
+pub(crate) struct Later {
+    pub(crate) wheel: Wheel<Timer>,
+    pub(crate) pending: Pending,
     /// When the driver was last told the time, monotonic.
-    pub(super) now_ms: u64,
+    pub(crate) now_ms: u64,
 }
 
 impl Later {
     /// Room for so many more replies; false: there is no memory for them.
     #[inline]
-    pub(super) fn has_room(&mut self, more: usize) -> bool {
+    pub(crate) fn has_room(&mut self, more: usize) -> bool {
         self.pending.has_room(more) && self.wheel.has_room(more)
     }
 
     /// Room for one more, which where memory is low is that of one that has gone.
     #[inline]
-    pub(super) fn has_place(&mut self) -> bool {
+    pub(crate) fn has_place(&mut self) -> bool {
         if memory::is_low() { self.pending.has_free() && self.wheel.has_free() } else { self.has_room(1) }
     }
 
@@ -93,7 +93,7 @@ impl Later {
     }
 
     /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.
-    pub(super) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
+    pub(crate) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
         self.admit()?;
         let index = self.pending.add(datagram, due_ns, bytes)?;
         self.time(index, due_ns);
@@ -109,7 +109,7 @@ impl Later {
     }
 
     /// Keeps what goes into a connection until then, at the end of its queue.
-    pub(super) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
+    pub(crate) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
         let index = self.pending.add_owed(dest, due_ns, bytes);
         self.pending.append(queue, index);
         self.time(index, due_ns);
@@ -121,12 +121,12 @@ impl Later {
     }
 
     /// Does something at that moment, on the monotonic clock.
-    pub(super) fn at(&mut self, ms: u64, timer: Timer) -> Key {
+    pub(crate) fn at(&mut self, ms: u64, timer: Timer) -> Key {
         self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
     }
 
     /// Lets go of a reply that will not be sent.
-    pub(super) fn forget(&mut self, index: u32) {
+    pub(crate) fn forget(&mut self, index: u32) {
         if let Some((_, _, key)) = self.pending.get(index) {
             self.wheel.cancel(key);
             self.pending.release(index);
@@ -137,22 +137,22 @@ impl Later {
 /// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(super) struct Slot {
+pub(crate) struct Slot {
     /// Its number in the fleet.
-    pub(super) fsu: u32,
+    pub(crate) fsu: u32,
     /// [`Timer::Clients`] is in the wheel.
-    pub(super) clients_timed: bool,
-    pub(super) clients: Clients,
+    pub(crate) clients_timed: bool,
+    pub(crate) clients: Clients,
     /// When its next heartbeat is due.
-    pub(super) beat_due_ms: u64,
+    pub(crate) beat_due_ms: u64,
     /// Open connections.
-    pub(super) connections: usize,
-    pub(super) state: FsuState,
+    pub(crate) connections: usize,
+    pub(crate) state: FsuState,
 }
 
 impl Slot {
     /// An FSU that has heard nothing, by its number in the fleet.
-    pub(super) fn new(number: u32, fsu: &Fsu) -> Self {
+    pub(crate) fn new(number: u32, fsu: &Fsu) -> Self {
         Self {
             fsu: number,
             state: FsuState::new(fsu),
@@ -166,7 +166,7 @@ impl Slot {
 
 /// Whom something that a driver hands over is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// An FSU's own socket.
     Socket(u32),
     /// A connection.
@@ -175,50 +175,50 @@ pub(super) enum Subject {
 
 /// Buffers that are used within one call, kept for the next.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
+pub(crate) struct Buffers {
     /// A heartbeat.
-    pub(super) beat: Vec<u8>,
+    pub(crate) beat: Vec<u8>,
     /// A started frame and what came after it.
-    pub(super) joined: Vec<u8>,
+    pub(crate) joined: Vec<u8>,
     /// Replies to one read from a connection.
-    pub(super) out: Vec<u8>,
+    pub(crate) out: Vec<u8>,
     /// What they are.
-    pub(super) out_lens: Vec<Sent>,
+    pub(crate) out_lens: Vec<Sent>,
     /// What is known of the frames of a datagram.
-    pub(super) told: Vec<About>,
+    pub(crate) told: Vec<About>,
     /// Empty buffers for started frames.
-    pub(super) spare: Vec<Vec<u8>>,
+    pub(crate) spare: Vec<Vec<u8>>,
 }
 
 /// One shard's logic. An FSU's number in the shard is its place in `fsus`, also its socket's number.
 #[derive(Debug)]
 pub struct Serve<P, T> {
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) run: RunContext,
-    pub(super) protocol: P,
-    pub(super) tap: T,
-    pub(super) slots: Slots,
-    pub(super) later: Later,
-    pub(super) conns: Conns,
-    pub(super) notes: Notes,
-    pub(super) scratch: Scratch,
-    pub(super) buffers: Buffers,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) run: RunContext,
+    pub(crate) protocol: P,
+    pub(crate) tap: T,
+    pub(crate) slots: Slots,
+    pub(crate) later: Later,
+    pub(crate) conns: Conns,
+    pub(crate) notes: Notes,
+    pub(crate) scratch: Scratch,
+    pub(crate) buffers: Buffers,
     /// Connections with replies that the kernel had no room for.
-    pub(super) unsent_conns: usize,
+    pub(crate) unsent_conns: usize,
     /// The end of the drain, once it has begun.
-    pub(super) drain_end_ms: Option<u64>,
+    pub(crate) drain_end_ms: Option<u64>,
     /// Whom it never answers.
-    pub(super) own: Arc<Own>,
+    pub(crate) own: Arc<Own>,
     /// What is said of centres that come and go.
-    pub(super) tide: Arc<Tide>,
+    pub(crate) tide: Arc<Tide>,
     /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
-    pub(super) peers: HashMap<(u32, IpAddr), usize>,
+    pub(crate) peers: HashMap<(u32, IpAddr), usize>,
     /// Due to sent, of all its replies.
-    pub(super) late: Late,
+    pub(crate) late: Late,
     /// What it has done, and when what is at hand is interrupted.
-    pub(super) effort: Effort,
+    pub(crate) effort: Effort,
     /// Connections that were interrupted: to be gone on with in their turns ([`Serve::go_on`]).
-    pub(super) resting: Vec<ConnId>,
+    pub(crate) resting: Vec<ConnId>,
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
@@ -255,12 +255,12 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Shares what is said in the system log with other shards, before anything comes.
-    pub(super) fn share(&mut self, tide: Arc<Tide>) {
+    pub(crate) fn share(&mut self, tide: Arc<Tide>) {
         (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
     }
 
     /// Outages of FSUs with connections: those have to be reset when one begins.
-    pub(super) fn start_outages(&mut self) {
+    pub(crate) fn start_outages(&mut self) {
         let fsus = self.slots.iter().map(|slot| &self.fleet.fsus[slot.fsu as usize]);
         let faults = fsus.filter(|fsu| fsu.transport == Transport::Tcp).filter_map(|fsu| fsu.faults.as_deref());
         let edges_ms: BTreeSet<u64> = faults.flat_map(FsuFaults::outage_edges).collect();
@@ -272,7 +272,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     /// What will be handed over after what is at hand: the next, the one after it, and so on. What they touch is fetched
     /// meanwhile, step by step: where a step's memory is, the step before has fetched.
     #[inline]
-    pub(super) fn expect(&self, ahead: impl Fn(usize) -> Option<Subject>) {
+    pub(crate) fn expect(&self, ahead: impl Fn(usize) -> Option<Subject>) {
         if let Some(Subject::Conn(id)) = ahead(4) {
             self.conns.prefetch_place(id);
         }
@@ -288,29 +288,29 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Whether any of its FSUs has connections.
-    pub(super) fn has_streams(&self) -> bool {
+    pub(crate) fn has_streams(&self) -> bool {
         self.slots.iter().any(|slot| self.fleet.fsus[slot.fsu as usize].transport == Transport::Tcp)
     }
 
     /// Whether a connection is open.
-    pub(super) fn has_connections(&self) -> bool {
+    pub(crate) fn has_connections(&self) -> bool {
         !self.conns.is_empty()
     }
 
     /// Of how many sockets and connections a driver may tell at once, of a connection that it has bytes and that it has room.
-    pub(super) fn sources(&self) -> usize {
+    pub(crate) fn sources(&self) -> usize {
         self.slots.places() as usize + 2 * self.conns.places() as usize
     }
 
     /// What is known of the bytes of a connection that are not read yet.
     #[inline]
-    pub(super) fn unread(&mut self, id: ConnId) -> Option<&mut Unread> {
+    pub(crate) fn unread(&mut self, id: ConnId) -> Option<&mut Unread> {
         self.conns.get_mut(id).map(|conn| &mut conn.unread)
     }
 
     /// Something's FSU here, if its own place has been fetched.
     #[inline]
-    pub(super) fn prefetch_slot(&self, subject: Subject) {
+    pub(crate) fn prefetch_slot(&self, subject: Subject) {
         if let Some(socket) = self.socket_of(subject) {
             self.slots.prefetch(socket as usize);
         }
@@ -318,7 +318,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// What the plan says of that FSU and who asked it last, if it has been fetched itself.
     #[inline]
-    pub(super) fn prefetch_fsu(&self, subject: Subject) {
+    pub(crate) fn prefetch_fsu(&self, subject: Subject) {
         let slot = self.socket_of(subject).and_then(|socket| self.slots.get(socket as usize));
         if let Some(slot) = slot {
             prefetch(&raw const self.fleet.fsus[slot.fsu as usize], 2);
@@ -336,14 +336,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Whether an FSU is silent on purpose.
     #[inline]
-    pub(super) fn is_offline(&self, socket: u32, now: Clock) -> bool {
+    pub(crate) fn is_offline(&self, socket: u32, now: Clock) -> bool {
         let Some(slot) = self.slots.get(socket as usize) else { return false };
         let since_start_ms = now.mono_ms.saturating_sub(self.run.start_mono_ms);
         is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
     }
 
     /// A fault was made that belongs to no message, or to one that is not known any more.
-    pub(super) fn fault(&mut self, socket: u32, kind: FaultKind, frame: Struck, io: &mut impl Io) {
+    pub(crate) fn fault(&mut self, socket: u32, kind: FaultKind, frame: Struck, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.faults[kind as usize] += 1;
         // One that is lost is counted and told by the log.
@@ -352,7 +352,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// What a reply is, as far as that is still known.
     #[cold]
-    pub(super) fn struck(&self, socket: u32, about: About) -> Struck {
+    pub(crate) fn struck(&self, socket: u32, about: About) -> Struck {
         let slot = self.slots.get(socket as usize);
         let fsu = slot.and_then(|slot| self.fleet.fsus.get(slot.fsu as usize));
         let device = fsu.and_then(|fsu| fsu.devices.get(usize::from(about.device)));
@@ -367,7 +367,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Something came that an FSU in an outage does not hear.
     #[cold]
-    pub(super) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
+    pub(crate) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let about = About::UNKNOWN.lost(FaultKind::Offline);
         if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &[about], bytes) {
@@ -377,7 +377,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// A reply that was to leave never does.
     #[cold]
-    pub(super) fn unsent(&mut self, socket: u32, peer: SocketAddr, about: About, bytes: &[u8], io: &mut impl Io) {
+    pub(crate) fn unsent(&mut self, socket: u32, peer: SocketAddr, about: About, bytes: &[u8], io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
         if !self.tap.record(Kind::Unsent, slot.fsu, peer, io.unix_ns() / 1_000_000, &[about], bytes) {
             slot.state.counters.log_records_lost += 1;
@@ -386,7 +386,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// The same of one in the pool; `lost` says what it is then.
     #[cold]
-    pub(super) fn unsent_pending(&mut self, index: u32, lost: impl Fn(About) -> About, io: &mut impl Io) {
+    pub(crate) fn unsent_pending(&mut self, index: u32, lost: impl Fn(About) -> About, io: &mut impl Io) {
         let Some((dest, ..)) = self.later.pending.get(index).filter(|_| self.tap.is_on()) else { return };
         let (socket, peer, about) = match dest {
             Dest::Datagram(datagram) => (datagram.socket, datagram.peer, datagram.about),
@@ -401,7 +401,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// The same, where the sender and the receiver are known.
     #[cold]
-    pub(super) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
+    pub(crate) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
         let (unix_ms, bytes) = (io.unix_ns() / 1_000_000, self.later.pending.bytes(index));
         if !self.tap.record(Kind::Unsent, slot.fsu, peer, unix_ms, &[about], bytes) {
@@ -596,7 +596,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Counts a drop.
-    pub(super) fn drop(&mut self, socket: u32, reason: Reason) {
+    pub(crate) fn drop(&mut self, socket: u32, reason: Reason) {
         if let Some(slot) = self.slots.get_mut(socket as usize) {
             slot.state.counters.drop(reason);
         }
@@ -614,7 +614,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 }
 
 /// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
-pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
+pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
     let fsu = &fleet.fsus[slot.fsu as usize];
     let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
         slot.beat_due_ms = 0;
@@ -628,7 +628,7 @@ pub(super) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock
 }
 
 /// Counts what was handed to the kernel.
-pub(super) fn count_sent(counters: &mut Counters, what: Outgoing) {
+pub(crate) fn count_sent(counters: &mut Counters, what: Outgoing) {
     match what {
         Outgoing::Reply => counters.answered += 1,
         Outgoing::Heartbeat => counters.heartbeats_sent += 1,

@@ -9,18 +9,18 @@ const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a 
 
 /// A place for each; one is empty where an FSU went with a reload, until the next takes it.
 #[derive(Debug, Default)]
-pub(super) struct Slots(Vec<Option<Slot>>);
+pub(crate) struct Slots(Vec<Option<Slot>>);
 
 impl Slots {
     /// The FSU at a place.
     #[inline]
-    pub(super) fn get(&self, place: usize) -> Option<&Slot> {
+    pub(crate) fn get(&self, place: usize) -> Option<&Slot> {
         self.0.get(place)?.as_ref()
     }
 
     /// The FSU at a place will be wanted soon: what of it a request touches is fetched meanwhile.
     #[inline]
-    pub(super) fn prefetch(&self, place: usize) {
+    pub(crate) fn prefetch(&self, place: usize) {
         if let Some(slot) = self.0.get(place) {
             prefetch(slot, HOT_LINES);
         }
@@ -28,27 +28,27 @@ impl Slots {
 
     /// The same, to change it.
     #[inline]
-    pub(super) fn get_mut(&mut self, place: usize) -> Option<&mut Slot> {
+    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut Slot> {
         self.0.get_mut(place)?.as_mut()
     }
 
     /// All of them.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.0.iter().flatten()
     }
 
     /// All of them with their places.
-    pub(super) fn numbered_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
+    pub(crate) fn numbered_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
         (0u32..).zip(&mut self.0).filter_map(|(place, slot)| Some((place, slot.as_mut()?)))
     }
 
     /// How many places there are.
-    pub(super) fn places(&self) -> u32 {
+    pub(crate) fn places(&self) -> u32 {
         self.0.len() as u32
     }
 
     /// Puts one at a place; who was there before.
-    pub(super) fn put(&mut self, place: u32, slot: Slot) -> Option<Slot> {
+    pub(crate) fn put(&mut self, place: u32, slot: Slot) -> Option<Slot> {
         let place = place as usize;
         if self.0.len() <= place {
             self.0.resize_with(place + 1, || None);
@@ -57,7 +57,7 @@ impl Slots {
     }
 
     /// Takes one out.
-    pub(super) fn take(&mut self, place: u32) -> Option<Slot> {
+    pub(crate) fn take(&mut self, place: u32) -> Option<Slot> {
         self.0.get_mut(place as usize)?.take()
     }
 }

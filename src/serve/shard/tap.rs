@@ -5,7 +5,7 @@ use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
 use std::net::SocketAddr;
 
-pub use crate::log::record::Kind;
+pub use crate::devlog::record::Kind;
 
 /// Takes the device log's records. An implementation copies and returns.
 pub trait Tap {
@@ -22,7 +22,7 @@ pub trait Tap {
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }
 
-impl Tap for crate::log::tap::Tap {
+impl Tap for crate::devlog::tap::Tap {
     fn is_on(&self) -> bool {
         Self::is_on(self)
     }

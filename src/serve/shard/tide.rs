@@ -9,7 +9,7 @@ const LINES_MAX: u32 = 10;
 
 /// What a centre does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Move {
+pub(crate) enum Move {
     /// It was heard, by datagram.
     Online,
     /// It was silent for too long, or others took its place.
@@ -40,7 +40,7 @@ impl Move {
 pub struct Tide {
     kinds: [Gate; 4],
     /// Lines about bad input, of all shards together.
-    pub(super) notes: Common,
+    pub(crate) notes: Common,
 }
 
 impl Tide {
@@ -58,14 +58,14 @@ impl Tide {
 
     /// Says how many have moved of which nothing was said.
     #[cold]
-    pub(super) fn tell(&self) {
+    pub(crate) fn tell(&self) {
         for sum in self.sums() {
             log::info!("{sum}");
         }
     }
 
     /// Whether a line is to be said of a centre that moves now.
-    pub(super) fn tells(&self, what: Move, now_ms: u64, later: &mut Later) -> bool {
+    pub(crate) fn tells(&self, what: Move, now_ms: u64, later: &mut Later) -> bool {
         if !log::log_enabled!(log::Level::Info) {
             return false;
         }

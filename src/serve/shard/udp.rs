@@ -2,14 +2,14 @@
 
 use super::clients::Seen;
 use super::clock::Clock;
-use super::fair::FRAME_EFFORT;
 use super::io::{Datagram, Io};
 use super::notes::Notes;
 use super::protocol::Protocol;
 use super::serve::{Later, Serve, Timer};
 use super::tap::{Kind, Tap};
 use super::tide::Move;
-use crate::log::record::FRAMES_TOLD_MAX;
+use crate::devlog::record::FRAMES_TOLD_MAX;
+use crate::driver::fair::FRAME_EFFORT;
 use fsu_core::responder::about::{About, Telling};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::Counters;
@@ -252,7 +252,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Some centre may have been silent for too long.
-    pub(super) fn on_clients_due(&mut self, socket: u32, now: Clock) {
+    pub(crate) fn on_clients_due(&mut self, socket: u32, now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
@@ -270,7 +270,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// One heartbeat to each live centre and to the static one; the next is due an interval after this one was.
-    pub(super) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
+    pub(crate) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let Some(interval_ms) = fsu.heartbeat_interval_ms.map(|interval_ms| interval_ms.max(1)) else { return };

@@ -1,9 +1,9 @@
 //! Delays, centres, heartbeats, the kernel's refusals, the drain: over datagrams.
 
 use super::*;
-use crate::shard::pending::Pending;
 use crate::shard::serve::DRAIN_MS;
-use crate::shard::share::Shares;
+use crate::shard::timers::pending::Pending;
+use crate::shard::timers::share::Shares;
 use fsu_net::local::Route;
 
 fn sent(world: &World) -> Vec<(u64, u16, &str)> {

@@ -1,8 +1,8 @@
 //! Frames of a stream that are whole and wrong, with the real responder: what they wait for, and for how long.
 
 use super::*;
-use crate::shard::conn::DOUBT_MS;
 use crate::shard::protocol::Responder;
+use crate::shard::tcp::conn::DOUBT_MS;
 use fsu_core::responder::fixtures::device;
 use fsu_plan::model::fleet::{Device, VerifyChecksum};
 use fsu_plan::model::template::Template;

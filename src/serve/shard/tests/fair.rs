@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::shard::Swap;
-use crate::shard::pending::Pending;
-use crate::shard::share::Shares;
+use crate::shard::timers::pending::Pending;
+use crate::shard::timers::share::Shares;
 use fsu_plan::model::reload::Fate;
 
 /// `count` FSUs of one transport on a shard whose pool has room for so many datagrams.

@@ -5,44 +5,40 @@
 
 mod datagrams;
 mod doubt;
-mod driven;
-mod driver;
 mod fair;
 mod guards;
-pub(super) mod kernel;
 mod looks;
 mod reload;
 mod repeat;
 mod simulation;
 mod streams;
-mod turns;
 
-use super::clock::Clock;
-use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
-use super::protocol::Protocol;
-use super::reload::Sockets;
-use super::serve::Serve;
-use super::tap::{Kind, Tap};
-use fsu_core::responder::about::About;
-use fsu_core::responder::state::{Counters, FsuState};
-use fsu_core::responder::stream::{Patience, Step};
-use fsu_core::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
-use fsu_net::local::Local;
-use fsu_plan::model::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
-use fsu_plan::wire::reason::Reason;
-use std::net::SocketAddr;
-use std::sync::{Arc, Barrier, Mutex};
+pub(crate) use super::clock::Clock;
+pub(crate) use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
+pub(crate) use super::protocol::Protocol;
+pub(crate) use super::reload::Sockets;
+pub(crate) use super::serve::Serve;
+pub(crate) use super::tap::{Kind, Tap};
+pub(crate) use fsu_core::responder::about::About;
+pub(crate) use fsu_core::responder::state::{Counters, FsuState};
+pub(crate) use fsu_core::responder::stream::{Patience, Step};
+pub(crate) use fsu_core::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+pub(crate) use fsu_net::local::Local;
+pub(crate) use fsu_plan::model::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
+pub(crate) use fsu_plan::wire::reason::Reason;
+pub(crate) use std::net::SocketAddr;
+pub(crate) use std::sync::{Arc, Barrier, Mutex};
 
 /// Where virtual time begins.
-const START_MS: u64 = 1_000_000;
-const START_UNIX_MS: i64 = 1_768_239_003_000;
+pub(crate) const START_MS: u64 = 1_000_000;
+pub(crate) const START_UNIX_MS: i64 = 1_768_239_003_000;
 
-pub(super) fn address(port: u16) -> SocketAddr {
+pub(crate) fn address(port: u16) -> SocketAddr {
     ([127, 0, 0, 1], port).into()
 }
 
 /// `count` FSUs of one transport, changed by `with`.
-pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu)) -> Arc<Fleet> {
+pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu)) -> Arc<Fleet> {
     let fsus = (0..count)
         .map(|number| {
             let mut fsu = Fsu {
@@ -80,12 +76,12 @@ pub(super) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
 
 /// Answers the requests described above.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Letters;
+pub(crate) struct Letters;
 
-const REQUEST_BYTES: usize = 4;
+pub(crate) const REQUEST_BYTES: usize = 4;
 
 /// Why a simulated network has frames and connections dropped.
-const NETWORK_DROPS: [Reason; 9] = [
+pub(crate) const NETWORK_DROPS: [Reason; 9] = [
     Reason::PeerGone,
     Reason::SendFailed,
     Reason::DrainEnded,
@@ -98,7 +94,7 @@ const NETWORK_DROPS: [Reason; 9] = [
 ];
 
 /// Adds what was dropped for these reasons, by their names.
-fn add_drops(
+pub(crate) fn add_drops(
     seen: &mut std::collections::BTreeMap<&'static str, u64>,
     reasons: &[Reason],
     counters: &[(usize, Counters)],
@@ -109,7 +105,7 @@ fn add_drops(
     }
 }
 
-fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut impl Sink) {
+pub(crate) fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut impl Sink) {
     state.counters.received += 1;
     let due_ns = moment.due_ns(i64::from(frame[2] - b'0') * 10_000_000);
     moment.not_before_ns = moment.not_before_ns.max(due_ns);
@@ -119,13 +115,13 @@ fn answer(frame: &[u8], state: &mut FsuState, moment: &mut Moment, sink: &mut im
     }
 }
 
-fn is_request(frame: &[u8]) -> bool {
+pub(crate) fn is_request(frame: &[u8]) -> bool {
     frame.len() == REQUEST_BYTES && frame[0] == b'[' && frame[2].is_ascii_digit() && frame[3] == b']'
 }
 
 /// Bytes of a connection as [`Letters`] read them. `began` hears of each frame, and of each run of garbage, which is told as one of `run_max`
 /// bytes at the most.
-fn read_letters(
+pub(crate) fn read_letters(
     bytes: &[u8],
     (run_max, is_end): (usize, bool),
     (state, mut moment): (&mut FsuState, Moment),
@@ -208,17 +204,17 @@ impl Protocol for Letters {
 }
 
 /// One record: time since the start, kind, why dropped, bytes.
-type Taken = (i64, Kind, Option<Reason>, String);
+pub(crate) type Taken = (i64, Kind, Option<Reason>, String);
 
 /// A log in memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Records {
-    on: bool,
-    taken: Arc<Mutex<Vec<Taken>>>,
+pub(crate) struct Records {
+    pub(crate) on: bool,
+    pub(crate) taken: Arc<Mutex<Vec<Taken>>>,
     /// How long those that were sent were held back, in microseconds.
-    held_us: Arc<Mutex<Vec<u32>>>,
+    pub(crate) held_us: Arc<Mutex<Vec<u32>>>,
     /// Waited for twice by who records the request `[~0]`.
-    pause: Option<Arc<Barrier>>,
+    pub(crate) pause: Option<Arc<Barrier>>,
 }
 
 impl Tap for Records {
@@ -243,7 +239,7 @@ impl Tap for Records {
 
 /// A driver in memory, on virtual time.
 #[derive(Debug)]
-pub(super) struct FakeIo {
+pub(crate) struct FakeIo {
     /// Milliseconds since the start.
     ms: u64,
     queued: Vec<(Datagram, Vec<u8>)>,
@@ -321,7 +317,7 @@ impl Sockets for FakeIo {
 }
 
 /// A shard and its virtual world.
-pub(super) struct World {
+pub(crate) struct World {
     serve: Serve<Letters, Records>,
     io: FakeIo,
     records: Records,
@@ -431,7 +427,7 @@ impl World {
     }
 }
 
-fn clock(ms: u64, set_ms: i64) -> Clock {
+pub(crate) fn clock(ms: u64, set_ms: i64) -> Clock {
     let unix_ms = START_UNIX_MS + ms as i64 + set_ms;
     Clock {
         unix_ms,

@@ -5,8 +5,8 @@
 //! order, every request is answered or counted, nothing is left behind, and the same seed gives the same run.
 
 use super::*;
-use crate::shard::conn::Conns;
 use crate::shard::serve::DRAIN_MS;
+use crate::shard::tcp::conn::Conns;
 use fastrand::Rng;
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Frames, order, deadlines, limits, back-pressure, the ends: over connections.
 
 use super::*;
-use crate::shard::conn::Sent;
+use crate::shard::tcp::conn::Sent;
 
 fn world(with: impl Fn(&mut Limits)) -> World {
     World::new(&fleet(1, Transport::Tcp, |fsu| with(&mut fsu.limits)))

@@ -1,0 +1,129 @@
+//! The fleets whose records may still stand in a queue: records are formatted by the plan they were made under.
+//!
+//! A reload makes an epoch. A shard's queue says where it passes from one to the next; when all have passed, the fleet
+//! before is let go.
+
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+/// Fleets kept for queues that have not been read so far: with more, a reload is refused until the logger has caught up.
+pub const EPOCHS_MAX: u32 = 16;
+
+/// What names an FSU's file.
+type Name = (Box<str>, Transport);
+
+#[derive(Debug)]
+struct Epoch {
+    fleet: Arc<Fleet>,
+    /// By FSU number: the number of its file.
+    files: Vec<u32>,
+}
+
+/// The fleets, and which FSU of which has which file.
+#[derive(Debug)]
+pub(super) struct Epochs {
+    first: u32,
+    list: VecDeque<Epoch>,
+    /// Files of all those fleets.
+    named: HashMap<Name, u32>,
+    /// Numbers below `next` that no file has.
+    free: Vec<u32>,
+    next: u32,
+}
+
+impl Epochs {
+    /// The fleet of the start is epoch 0; its files have its FSUs' numbers.
+    pub(super) fn new(fleet: Arc<Fleet>) -> Self {
+        let mut epochs = Self { first: 0, list: VecDeque::new(), named: HashMap::new(), free: Vec::new(), next: 0 };
+        epochs.add(fleet);
+        epochs
+    }
+
+    /// The next epoch. An FSU with the name and transport of one before goes on in its file.
+    pub(super) fn add(&mut self, fleet: Arc<Fleet>) {
+        let mut files = Vec::with_capacity(fleet.fsus.len());
+        for fsu in &fleet.fsus {
+            files.push(*self.named.entry((fsu.name.clone(), fsu.transport)).or_insert_with(|| {
+                self.free.pop().unwrap_or_else(|| {
+                    self.next += 1;
+                    self.next - 1
+                })
+            }));
+        }
+        self.list.push_back(Epoch { fleet, files });
+    }
+
+    /// The last one.
+    pub(super) fn newest(&self) -> u32 {
+        self.first + self.list.len().saturating_sub(1) as u32
+    }
+
+    /// The first one that is kept.
+    pub(super) fn oldest(&self) -> u32 {
+        self.first
+    }
+
+    /// An FSU of an epoch, and the number of its file.
+    #[inline]
+    pub(super) fn fsu(&self, epoch: u32, number: u32) -> Option<(u32, &Fsu)> {
+        let epoch = self.list.get(epoch.checked_sub(self.first)? as usize)?;
+        Some((*epoch.files.get(number as usize)?, epoch.fleet.fsus.get(number as usize)?))
+    }
+
+    /// No queue holds records from before `epoch` any more: the numbers of files that nobody has now.
+    pub(super) fn let_go(&mut self, epoch: u32) -> Vec<u32> {
+        let before = self.list.len();
+        while self.first < epoch && self.list.len() > 1 {
+            self.list.pop_front();
+            self.first += 1;
+        }
+        if self.list.len() == before {
+            return Vec::new();
+        }
+        let kept: HashSet<u32> = self.list.iter().flat_map(|epoch| epoch.files.iter().copied()).collect();
+        let mut gone = Vec::new();
+        self.named.retain(|_, file| {
+            let stays = kept.contains(file);
+            if !stays {
+                gone.push(*file);
+            }
+            stays
+        });
+        self.free.extend(&gone);
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{fleet, fsu};
+    use std::path::Path;
+
+    fn of(names: &[&str]) -> Arc<Fleet> {
+        let fsus = names.iter().map(|name| fsu(name, Transport::Udp)).collect();
+        Arc::new(fleet(Path::new("unused"), fsus))
+    }
+
+    #[test]
+    fn files_go_with_names_and_are_given_back() {
+        let mut epochs = Epochs::new(of(&["a", "b"]));
+        epochs.add(of(&["b", "c"]));
+        let file =
+            |epochs: &Epochs, epoch, number| epochs.fsu(epoch, number).map(|(file, fsu)| (file, fsu.name.to_string()));
+        assert_eq!(file(&epochs, 0, 0), Some((0, "a".into())));
+        assert_eq!(file(&epochs, 1, 0), Some((1, "b".into())));
+        assert_eq!(file(&epochs, 1, 1), Some((2, "c".into())));
+        assert_eq!(file(&epochs, 1, 2), None);
+        assert_eq!((epochs.oldest(), epochs.newest()), (0, 1));
+        assert_eq!(epochs.let_go(0), [0; 0]);
+        assert_eq!(epochs.let_go(1), [0]);
+        assert_eq!((file(&epochs, 0, 0), epochs.oldest()), (None, 1));
+        // The number is had again; the last epoch stays whatever is said.
+        epochs.add(of(&["b", "d"]));
+        assert_eq!(file(&epochs, 2, 1), Some((0, "d".into())));
+        assert_eq!(epochs.let_go(9), [2]);
+        assert_eq!((epochs.oldest(), epochs.newest()), (2, 2));
+    }
+}

@@ -1,0 +1,603 @@
+//! The logger thread: drains every shard's queue, formats, writes.
+
+use super::codec;
+use super::device::{DeviceLog, OPEN_FILES_MIN};
+use super::epochs::{EPOCHS_MAX, Epochs};
+use super::format::{Formatter, lost_line};
+use super::ledger::Ledger;
+use super::queue::{self, Taken};
+use super::record::{Kind, Record, Turn};
+use super::schedule::Schedule;
+use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Source, Tap, Wanted};
+use crate::devlog::tap;
+use crate::files::stamp::Stamp;
+use crate::syslog;
+use crate::syslog::limit::Often;
+use crate::syslog::{SystemLog, SystemWriter};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use fsu_net::sys;
+use fsu_plan::memory;
+use fsu_plan::model::fleet::Fleet;
+use jiff::tz::TimeZone;
+use log::{Level, SetLoggerError};
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long the thread sleeps when there is nothing to do. A queue that is half full wakes it.
+const IDLE_SLEEP: Duration = Duration::from_millis(10);
+
+/// Gathered text is written at least this often, however busy the thread is; else once it has slept and found nothing.
+const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Files are looked at this often, whether somebody has removed or renamed them: within a second they are there again. Each write
+/// looks, too.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Old files are looked for this often, and at the start.
+const DELETE_INTERVAL: Duration = Duration::from_secs(86_400);
+
+/// Bytes taken from one queue before the next one's turn.
+const TURN_BYTES: usize = 256 << 10;
+
+/// Records written between two offers of the processor to whoever else wants it: a tenth of a millisecond, where the system's
+/// own turns are some milliseconds long, for which a shard or a generator on the same processor would have to wait.
+const RECORDS_A_TURN: u64 = 32;
+
+/// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
+const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
+
+/// How long a reload waits for the thread where [`EPOCHS_MAX`] have not been read so far; the shards serve on meanwhile.
+const CATCH_UP_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
+
+/// Commands waiting for the thread: one a shard, and the stop.
+const COMMANDS_MAX: usize = 1_024;
+
+/// What the fleet does not say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggerConfig {
+    /// Write the device log.
+    pub device_log: bool,
+    /// Bytes of each shard's queue.
+    pub queue_bytes: usize,
+    /// Write the system log to stderr too.
+    pub stderr: bool,
+    /// Files of the device log that may be open at a time.
+    pub open_files_max: usize,
+    /// Append a line for every fault made on purpose to this file.
+    pub ledger: Option<PathBuf>,
+}
+
+impl LoggerConfig {
+    /// What is usual: no device log where performance mode drops it; stderr where it is a terminal.
+    pub fn of(fleet: &Fleet) -> Self {
+        let device_log = !fleet.performance.skip_device_log;
+        Self {
+            device_log,
+            queue_bytes: if device_log { LOG_QUEUE_BYTES } else { LEDGER_QUEUE_BYTES },
+            stderr: io::stderr().is_terminal(),
+            open_files_max: OPEN_FILES_MIN,
+            ledger: None,
+        }
+    }
+}
+
+/// What both logs did. In all: records taken by [`Tap::record`] = `records_written` + `records_unwritten`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogTotals {
+    /// Device-log records written to files.
+    pub records_written: u64,
+    /// Device-log records that a full queue refused.
+    pub records_lost: u64,
+    /// Device-log records that write errors cost.
+    pub records_unwritten: u64,
+    /// Write errors of the device log.
+    pub write_errors: u64,
+    /// Faults written to the ledger.
+    pub ledger_written: u64,
+    /// Faults that a full queue refused.
+    pub ledger_lost: u64,
+    /// Faults that write errors cost the ledger.
+    pub ledger_unwritten: u64,
+    /// System-log lines written.
+    pub lines_written: u64,
+    /// System-log lines that a full queue or write errors cost.
+    pub lines_lost: u64,
+}
+
+enum Command {
+    Source(Source),
+    Fleet(Arc<Fleet>),
+    /// The run starts at that moment.
+    Start(Instant),
+    /// The totals at this moment.
+    Totals(Sender<LogTotals>),
+    Stop,
+}
+
+/// Where commands wait.
+fn commands() -> (Sender<Command>, Receiver<Command>) {
+    bounded(COMMANDS_MAX)
+}
+
+/// The logger thread. [`LoggerHandle::stop`] ends it; so does dropping the handle, which does not wait.
+#[derive(Debug)]
+pub struct LoggerHandle {
+    config: LoggerConfig,
+    fleet: Arc<Fleet>,
+    epoch: u32,
+    /// The first epoch that the thread keeps.
+    oldest: Arc<AtomicU32>,
+    system: SystemLog,
+    commands: Sender<Command>,
+    thread: JoinHandle<LogTotals>,
+}
+
+/// Starts logger threads.
+#[derive(Debug)]
+pub struct Logger;
+
+impl Logger {
+    /// Starts the thread. `start_unix_ms` names the device logs' files. The error is that of making a thread:
+    /// files and directories are made when they are needed, and their errors are counted and told.
+    pub fn start(config: LoggerConfig, fleet: Arc<Fleet>, start_unix_ms: i64) -> io::Result<LoggerHandle> {
+        Self::start_in(TimeZone::system(), config, fleet, start_unix_ms)
+    }
+
+    /// The same in another time zone.
+    pub(super) fn start_in(
+        zone: TimeZone,
+        config: LoggerConfig,
+        fleet: Arc<Fleet>,
+        start_unix_ms: i64,
+    ) -> io::Result<LoggerHandle> {
+        let plan = &fleet.log;
+        let stamp = Stamp::new(zone.clone());
+        let started = stamp.file_name_part(start_unix_ms);
+        let (system, system_writer) = syslog::pair(plan, Stamp::new(zone), config.stderr);
+        let (commands, receiver) = commands();
+        let oldest = Arc::new(AtomicU32::new(0));
+        let mut worker = Worker {
+            device: DeviceLog::new(&plan.dir, started, plan.bytes_max, plan.age_days_max, config.open_files_max),
+            ledger: config.ledger.clone().map(Ledger::new),
+            formatter: Formatter::new(plan.language, stamp),
+            has_device_log: config.device_log,
+            schedule: Schedule::new(&fleet),
+            epochs: Epochs::new(fleet.clone()),
+            oldest: oldest.clone(),
+            system: system_writer,
+            commands: receiver,
+            queues: Vec::new(),
+            records_lost: 0,
+            is_told_to_stop: false,
+            is_low: false,
+        };
+        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || worker.run())?;
+        Ok(LoggerHandle { config, fleet, epoch: 0, oldest, system, commands, thread })
+    }
+}
+
+impl LoggerHandle {
+    /// The end for one shard (`shard` is for people), which may send records of FSUs 0 to `fsu_count` - 1.
+    /// A given FSU's records all have to go through one tap, to stay in order.
+    pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
+        let codec = self.system.wants(Level::Debug);
+        let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some(), codec };
+        if !wanted.device_log && !wanted.ledger && !wanted.codec {
+            return Tap::off();
+        }
+        let thread = self.thread.thread().clone();
+        let fsu_count = fsu_count.min(self.fleet.fsus.len());
+        let (tap, source) = tap::pair(wanted, self.config.queue_bytes, fsu_count, self.fleet.log.on_full, thread);
+        if self.commands.send(Command::Source(source)).is_err() {
+            self.system.warn(&format!("shard {shard}: no device log, the logger has ended"));
+            return Tap::off();
+        }
+        tap.with_level(self.system.level())
+    }
+
+    /// The run starts at that moment: faults by time count from then on, and lines of the system log are limited.
+    pub fn run_starts(&self, at: Instant) {
+        self.system.limit();
+        // It fails only when the thread has ended, which its end tells.
+        let _ = self.commands.send(Command::Start(at));
+    }
+
+    /// Tells of the next fleet, before any tap does; its epoch, for [`Tap::reload`]. Its log level holds from now on; everything else
+    /// of its log settings does not.
+    ///
+    /// # Errors
+    /// The thread is so far behind that it still holds records of [`EPOCHS_MAX`] fleets, or it has ended.
+    pub fn reload(&mut self, fleet: Arc<Fleet>) -> Result<u32, String> {
+        let deadline = Instant::now() + CATCH_UP_MAX;
+        let is_behind = || self.epoch.wrapping_sub(self.oldest.load(Ordering::Acquire)) >= EPOCHS_MAX;
+        while is_behind() && Instant::now() < deadline {
+            self.thread.thread().unpark();
+            std::thread::sleep(IDLE_SLEEP);
+        }
+        if is_behind() {
+            return Err(format!("the device log is {EPOCHS_MAX} reloads behind: its disk is slow or full"));
+        }
+        let level = fleet.log.level;
+        self.commands.send(Command::Fleet(fleet)).map_err(|_| "the logger has ended".to_owned())?;
+        self.epoch += 1;
+        self.system.set_level(level);
+        log::set_max_level(level);
+        Ok(self.epoch)
+    }
+
+    /// Asks for the totals so far. Nothing comes if the thread has ended.
+    pub fn totals(&self) -> Receiver<LogTotals> {
+        let (answer, receiver) = bounded(1);
+        // It fails only when the thread has ended.
+        let _ = self.commands.send(Command::Totals(answer));
+        self.thread.thread().unpark();
+        receiver
+    }
+
+    /// The system log, to be given to the `log` crate.
+    pub fn system_log(&self) -> SystemLog {
+        self.system.clone()
+    }
+
+    /// Makes the system log that of the process. The error: there is one already.
+    pub fn install(&self) -> Result<(), SetLoggerError> {
+        log::set_boxed_logger(Box::new(self.system.clone()))?;
+        log::set_max_level(self.fleet.log.level);
+        Ok(())
+    }
+
+    /// Writes everything that was accepted, and ends the thread. The taps should be closed before; one that is not
+    /// is waited for a moment.
+    pub fn stop(self) -> LogTotals {
+        // It fails only when the thread has ended, which the join tells.
+        let _ = self.commands.send(Command::Stop);
+        self.thread.thread().unpark();
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+struct Worker {
+    epochs: Epochs,
+    oldest: Arc<AtomicU32>,
+    commands: Receiver<Command>,
+    queues: Vec<Queue>,
+    formatter: Formatter,
+    device: DeviceLog,
+    /// Records are for the device log, not only for lines of the system log.
+    has_device_log: bool,
+    schedule: Schedule,
+    ledger: Option<Ledger>,
+    system: SystemWriter,
+    records_lost: u64,
+    is_told_to_stop: bool,
+    /// Memory was low when it was last looked at.
+    is_low: bool,
+}
+
+/// One shard's queue.
+struct Queue {
+    source: Source,
+    /// Bytes taken from it that are no whole record yet.
+    taken: Vec<u8>,
+    /// The fleet whose numbers its next record bears.
+    epoch: u32,
+}
+
+impl Worker {
+    fn run(&mut self) -> LogTotals {
+        let mut stopping: Option<Instant> = None;
+        let mut flushed = Instant::now();
+        let mut looked = flushed;
+        let mut idle = false;
+        let mut deleted: Option<Instant> = None;
+        loop {
+            if (self.obey() || self.is_told_to_stop) && stopping.is_none() {
+                stopping = Some(Instant::now());
+            }
+            let busy = self.system.drain() | self.drain_queues();
+            let now = Instant::now();
+            while let Some((level, line)) = self.schedule.due(now) {
+                if self.system.wants(level) && self.system.admits(Often::Schedule) {
+                    self.system.say(level, &line);
+                }
+            }
+            // Under load records come between any two sleeps: then they are gathered for longer, and each file opened
+            // less often.
+            let due = now - flushed >= FLUSH_INTERVAL;
+            if due || (idle && !busy) {
+                self.device.flush();
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.flush();
+                }
+                flushed = now;
+            }
+            idle = !busy;
+            if due || idle {
+                self.system.flush();
+            }
+            if now - looked >= LOOK_INTERVAL {
+                self.mind_memory();
+                self.look();
+                looked = now;
+            }
+            self.tell_trouble(now, false);
+            if deleted.is_none_or(|deleted| now - deleted >= DELETE_INTERVAL) {
+                self.device.delete_old(SystemTime::now());
+                self.system.delete_old(SystemTime::now());
+                deleted = Some(now);
+            }
+            if let Some(since) = stopping {
+                if now - since >= STOP_WAIT_MAX {
+                    self.give_up_open_queues();
+                }
+                if self.queues.is_empty() {
+                    return self.finish();
+                }
+            }
+            if idle {
+                queue::rest(self.queues.iter().map(|queue| &queue.source), IDLE_SLEEP);
+            }
+        }
+    }
+
+    /// Takes the commands while a queue is being read: a stop is not lost by that.
+    fn obey_while_working(&mut self) {
+        self.is_told_to_stop |= self.obey();
+    }
+
+    /// Takes the commands; true when it is to stop.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Source(source)) => {
+                    self.queues.push(Queue { source, taken: Vec::new(), epoch: self.epochs.newest() });
+                }
+                Ok(Command::Fleet(fleet)) => {
+                    self.schedule.reload(&fleet, Instant::now());
+                    self.epochs.add(fleet);
+                }
+                Ok(Command::Start(at)) => self.schedule.start(at),
+                // Whoever asked may be gone.
+                Ok(Command::Totals(answer)) => drop(answer.send(self.totals())),
+                // A handle that is gone cannot say stop any more.
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Err(TryRecvError::Empty) => return false,
+            }
+        }
+    }
+
+    /// One turn for every queue; true when there was anything.
+    fn drain_queues(&mut self) -> bool {
+        let mut busy = false;
+        let mut queues = std::mem::take(&mut self.queues);
+        queues.retain_mut(|queue| {
+            let Taken { any, ended } = queue.take();
+            busy |= any;
+            let readable = self.write_records(queue);
+            if ended || !readable {
+                self.end_queue(queue, readable);
+            }
+            !ended && readable
+        });
+        // A queue may have come meanwhile, with a command.
+        queues.append(&mut self.queues);
+        self.queues = queues;
+        self.let_go();
+        busy
+    }
+
+    /// Lets go of fleets that no queue holds records of.
+    fn let_go(&mut self) {
+        let newest = self.epochs.newest();
+        if self.epochs.oldest() < newest {
+            let reached = self.queues.iter().map(|queue| queue.epoch).min().unwrap_or(newest);
+            for file in self.epochs.let_go(reached) {
+                self.device.forget(file);
+            }
+            self.oldest.store(self.epochs.oldest(), Ordering::Release);
+        }
+    }
+
+    /// Writes what the queues hold that nobody has closed, and waits for them no longer.
+    fn give_up_open_queues(&mut self) {
+        let mut queues = std::mem::take(&mut self.queues);
+        let before = queues.len();
+        queues.retain_mut(|queue| {
+            if queue.source.is_closed() {
+                return true;
+            }
+            // What is added from now on is not waited for.
+            for _ in 0..=queue.source.waiting() / TURN_BYTES {
+                queue.take();
+                self.write_records(queue);
+            }
+            false
+        });
+        let open = before - queues.len();
+        self.queues = queues;
+        if open > 0 {
+            self.system.say(Level::Warn, &format!("device log: shards that have not closed their queue: {open}"));
+        }
+    }
+
+    /// Formats the whole records that were taken and leaves the rest there; false when they cannot be read.
+    fn write_records(&mut self, queue: &mut Queue) -> bool {
+        let taken = std::mem::take(&mut queue.taken);
+        let (mut rest, mut written) = (&taken[..], 0);
+        let readable = loop {
+            match Record::take(&mut rest) {
+                Ok(Some(record)) => {
+                    if let Some(turn) = Turn::of(&record) {
+                        self.turn(queue, &turn);
+                        continue;
+                    }
+                    self.write_record(queue.epoch, record);
+                    written += 1;
+                    if written % RECORDS_A_TURN == 0 {
+                        std::thread::yield_now();
+                    }
+                }
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        let read = taken.len() - rest.len();
+        queue.taken = taken;
+        queue.taken.drain(..read);
+        readable
+    }
+
+    fn write_record(&mut self, epoch: u32, record: Record<'_>) {
+        if record.kind == Kind::Fault {
+            if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), &mut self.ledger) {
+                ledger.append(fsu, &record);
+            }
+            return;
+        }
+        self.records_lost += u64::from(record.lost_before);
+        let Some((file, fsu)) = self.epochs.fsu(epoch, record.fsu) else { return };
+        if self.system.wants(Level::Debug) {
+            let system = &mut self.system;
+            if record.lost_before > 0 && system.admits(Often::Frame) {
+                let lost = format!("{}: {} frames of which nothing is told", fsu.name, record.lost_before);
+                system.say_at(record.unix_ms, Level::Debug, codec::TARGET, &lost);
+            }
+            codec::lines(fsu, &record, |line| {
+                if system.admits(Often::Frame) {
+                    system.say_at(record.unix_ms, Level::Debug, codec::TARGET, line);
+                }
+            });
+        }
+        if !self.has_device_log {
+            return;
+        }
+        let formatter = &mut self.formatter;
+        self.device.append(file, fsu, 1, |out| formatter.record(fsu, &record, out));
+    }
+
+    /// A queue passes to another fleet.
+    fn turn(&mut self, queue: &mut Queue, turn: &Turn) {
+        if self.epochs.newest() < turn.epoch {
+            // It was sent before the shard was told: it waits among the commands.
+            self.obey_while_working();
+        }
+        self.tell_lost(queue.epoch, &turn.lost);
+        if turn.lost_more > 0 {
+            self.records_lost += u64::from(turn.lost_more);
+            let what = format!("device log: records lost of FSUs that are gone: {}", turn.lost_more);
+            self.system.say(Level::Warn, &what);
+        }
+        queue.epoch = turn.epoch;
+    }
+
+    /// Writes the lines that tell of losses, by FSU number.
+    fn tell_lost(&mut self, epoch: u32, lost: &[(u32, u32)]) {
+        for &(number, lost) in lost {
+            self.records_lost += u64::from(lost);
+            if let Some((file, fsu)) = self.epochs.fsu(epoch, number).filter(|_| self.has_device_log) {
+                self.device.append(file, fsu, 0, |out| lost_line(u64::from(lost), out));
+            }
+        }
+    }
+
+    /// Tells what a closed tap could not tell any more.
+    fn end_queue(&mut self, queue: &mut Queue, readable: bool) {
+        if !readable || !queue.taken.is_empty() {
+            self.system.say(Level::Error, "device log: a shard's queue ended within a record");
+        }
+        let Some(left) = queue.source.left() else { return };
+        if let Some(ledger) = &mut self.ledger {
+            ledger.lost(u64::from(left.faults));
+        }
+        if let Some(turn) = &left.turn {
+            self.turn(queue, turn);
+        }
+        self.tell_lost(queue.epoch, &left.lost);
+    }
+
+    /// Gives memory back where it is low, and looks whether there is some again.
+    fn mind_memory(&mut self) {
+        let was_low = memory::is_low();
+        if was_low {
+            self.device.give_back();
+            sys::reserve();
+        }
+        if was_low && !self.is_low {
+            let text = "memory: the system has no more; what would hold more of it is refused and counted no_memory";
+            self.system.say(Level::Error, text);
+        }
+        self.is_low = memory::is_low();
+        if was_low && !self.is_low {
+            self.system.say(Level::Info, "memory: there is some again");
+        }
+    }
+
+    /// Creates files again that somebody has removed or renamed.
+    fn look(&mut self) {
+        self.device.look();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.look();
+        }
+        self.system.look();
+    }
+
+    fn tell_trouble(&mut self, now: Instant, last: bool) {
+        let trouble = &mut self.device.trouble;
+        let told = if last { trouble.tell_last(now, "records") } else { trouble.tell(now, "records") };
+        if let Some(text) = told {
+            self.system.say(Level::Error, &format!("device log: {text}"));
+        }
+        if let Some(Ledger { trouble, .. }) = &mut self.ledger {
+            let told = if last { trouble.tell_last(now, "lines") } else { trouble.tell(now, "lines") };
+            if let Some(text) = told {
+                self.system.say(Level::Error, &format!("fault ledger: {text}"));
+            }
+        }
+        self.system.tell_trouble(now, last);
+    }
+
+    fn finish(&mut self) -> LogTotals {
+        self.device.finish();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.flush();
+        }
+        self.tell_trouble(Instant::now(), true);
+        // Once: one who goes on logging does not keep the program from ending.
+        self.system.drain();
+        self.system.tell_left_out();
+        self.system.flush();
+        self.system.tell_trouble(Instant::now(), true);
+        self.totals()
+    }
+
+    /// What was counted so far.
+    fn totals(&self) -> LogTotals {
+        let (device, system) = (self.device.counts, self.system.counts);
+        let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
+        LogTotals {
+            records_written: device.written,
+            records_lost: self.records_lost,
+            records_unwritten: device.unwritten,
+            write_errors: device.errors,
+            ledger_written: ledger.written,
+            ledger_lost: ledger.lost,
+            ledger_unwritten: ledger.unwritten,
+            lines_written: system.written,
+            lines_lost: system.lost,
+        }
+    }
+}
+
+impl Queue {
+    /// Takes up to one turn's bytes.
+    fn take(&mut self) -> Taken {
+        self.source.take(TURN_BYTES, &mut self.taken)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,52 @@
+//! The logger thread, the device log (spec device-log.md) and the fault ledger.
+//!
+//! One thread writes them and the system log ([`crate::syslog`]). A shard hands it device-log records through a [`tap::Tap`], everybody
+//! hands it lines through the `log` crate ([`SystemLog`](crate::syslog::SystemLog)). What it promises:
+//!
+//! - An executor only copies bytes and a timestamp into a bounded ring. It does not format, lock,
+//!   allocate or (but for waking this thread when the ring is half full) call the system.
+//! - A full ring refuses the record, and the FSU's file says `... N records lost here` at that
+//!   place; or, where `on_full: "block"` is chosen, the shard waits. Every record handed over is
+//!   in the file or counted in such a line.
+//! - Records of one FSU are in order: it lives on one shard, whose ring is read in order.
+//! - Files are rotated between records and lines, never within.
+//! - A write error costs what was to be written, is counted, told once a minute and in the file
+//!   once it can be written again. It never ends the program.
+//! - [`logger::LoggerHandle::stop`] returns when everything that was accepted has been written.
+//! - Memory is bounded: a ring per shard ([`tap::LOG_QUEUE_BYTES`]), 16 MiB of gathered text,
+//!   [`SYSTEM_QUEUE_LINES`](crate::syslog::SYSTEM_QUEUE_LINES) lines, 1,024 open files, however many FSUs there are.
+//! - `log.level` decides on the system log only.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`record`] | a record as bytes |
+//! | [`tap`] | the shard's end |
+//! | `queue` | the queue between the two |
+//! | [`logger`] | the thread |
+//! | `format`, `format_outer`, `format_inner`, `format_about`, `page` | a record as text |
+//! | `codec`, `schedule` | lines of the system log about frames and about faults by time |
+//! | `epochs` | the plans that records were made under |
+//! | `device` | files, each of some FSUs |
+//! | `ledger` | the fault ledger |
+
+mod codec;
+pub(crate) mod device;
+mod epochs;
+mod format;
+mod format_about;
+mod format_inner;
+mod format_outer;
+mod ledger;
+pub mod logger;
+mod page;
+mod queue;
+pub mod record;
+mod schedule;
+pub mod tap;
+
+pub use device::{OPEN_FILES_MAX, OPEN_FILES_MIN};
+pub use epochs::EPOCHS_MAX;
+pub use format::RecordText;
+pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
+pub use record::{Kind, Told};
+pub use tap::Tap;

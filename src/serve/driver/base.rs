@@ -1,0 +1,284 @@
+//! What the drivers have in common below the seam: sockets, the queue of datagrams to send, clocks.
+
+use super::clocks::Watch;
+use super::kernel;
+use crate::shard::io::{Datagram, Outcome, Written};
+use crate::shard::reload::Sockets;
+use fsu_net::bind::Bound;
+use fsu_net::message::mapped;
+use fsu_net::outbox::{Outbox, Parcel, Parcels};
+use fsu_net::sys::{Sender, prefetch};
+use rustix::io::Errno;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+/// A shard's own sockets, whose numbers are their places, and what they are used with.
+pub(crate) struct Base {
+    /// None at a place whose FSU went with a reload.
+    sockets: Vec<Option<Bound>>,
+    /// By socket: it is one of IPv6, which takes IPv4 addresses mapped.
+    six: Vec<bool>,
+    wake: Arc<OwnedFd>,
+    pub(crate) outbox: Outbox<Datagram>,
+    pub(crate) watch: Watch,
+    /// Connections are being closed with requests unread.
+    pub(crate) is_ending: bool,
+    sender: Sender,
+    /// Equally long datagrams to one peer are handed over as one. Off once the kernel has refused that.
+    together: bool,
+}
+
+/// The sockets of a driver.
+pub(crate) trait DriverIo: Sockets {
+    /// What is common to all drivers.
+    fn base(&mut self) -> &mut Base;
+    /// Takes over a socket from which nothing is received before [`crate::shard::io::Io::set_accepting`] says so; its place.
+    fn stage(&mut self, socket: Bound) -> io::Result<u32>;
+}
+
+/// A descriptor that wakes a shard when it is written to.
+pub(crate) fn wake_up() -> io::Result<Arc<OwnedFd>> {
+    Ok(Arc::new(kernel::eventfd()?))
+}
+
+impl Base {
+    /// These sockets; `wake` is written to when a command comes. `gso`: see [`super::handle::Tuning`].
+    pub(crate) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>, gso: bool) -> Self {
+        Self {
+            six: sockets.iter().map(is_six).collect(),
+            sockets: sockets.into_iter().map(Some).collect(),
+            wake,
+            outbox: Outbox::default(),
+            watch: Watch::new(),
+            is_ending: false,
+            sender: Sender::new(),
+            together: gso,
+        }
+    }
+
+    /// An FSU's socket.
+    #[inline]
+    pub(crate) fn socket(&self, index: u32) -> Option<&Bound> {
+        self.sockets.get(index as usize)?.as_ref()
+    }
+
+    /// One will be wanted soon: where it stands is fetched meanwhile.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        prefetch(self.sockets.as_ptr().wrapping_add(index as usize), 1);
+    }
+
+    /// Puts a socket at a place, a new one if there is none yet.
+    pub(crate) fn put(&mut self, index: u32, socket: Bound) {
+        let place = index as usize;
+        if self.sockets.len() <= place {
+            self.sockets.resize_with(place + 1, || None);
+            self.six.resize(place + 1, false);
+        }
+        self.six[place] = is_six(&socket);
+        self.sockets[place] = Some(socket);
+    }
+
+    /// Takes a socket out.
+    pub(crate) fn take(&mut self, index: u32) -> Option<Bound> {
+        self.sockets.get_mut(index as usize)?.take()
+    }
+
+    /// The first place without a socket that suits; past the last one if none does.
+    pub(crate) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
+        let free = (0..).zip(&self.sockets).find(|&(index, socket)| socket.is_none() && suits(index));
+        free.map_or(self.sockets.len() as u32, |(index, _)| index)
+    }
+
+    /// All of them, with their numbers.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = (u32, &Bound)> {
+        (0..).zip(&self.sockets).filter_map(|(index, socket)| Some((index, socket.as_ref()?)))
+    }
+
+    /// Readable when a command came.
+    pub(crate) fn wake(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    /// Not readable any more, until the next command.
+    pub(crate) fn clear_wake(&self) {
+        kernel::clear_eventfd(self.wake.as_fd());
+    }
+
+    /// Datagrams that a socket has lost for want of room, wrapping around.
+    pub(crate) fn lost(&self, index: u32) -> Option<u32> {
+        match self.socket(index)? {
+            Bound::Udp(socket) => kernel::lost(socket.as_fd()),
+            Bound::Tcp(_) => None,
+        }
+    }
+
+    /// Sends from `at` on what goes with one call: how many datagrams, and what became of those.
+    pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> (usize, Outcome) {
+        let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
+        let run = outbox.run(at);
+        let Some(Some(Bound::Udp(socket))) = self.sockets.get(first.socket as usize) else {
+            return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
+        };
+        let six = self.six[first.socket as usize];
+        let peer = if six { mapped(first.peer) } else { first.peer };
+        if run == 1 && first.local.is_any() {
+            return (1, send_routed(socket.as_fd(), bytes, &peer));
+        }
+        let parcels = |together| addressed(outbox.parcels(at, run, together), six);
+        let mut sent = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(self.together));
+        if let Err(error) = &sent
+            && parcels(self.together).next().is_some_and(|first| first.segment_bytes > 0)
+            && refused(error) != Outcome::Full
+        {
+            let one_by_one = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(false));
+            // An address that is no more ends in the same errors, also without segments.
+            if is_no_segmentation(error) && (first.local.is_any() || one_by_one.is_ok()) {
+                log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
+                self.together = false;
+            }
+            sent = one_by_one;
+        }
+        if let Err(error) = &sent
+            && !first.local.is_any()
+            && is_no_address(error)
+        {
+            return (1, send_routed(socket.as_fd(), bytes, &peer));
+        }
+        match sent {
+            Ok(count) => (count, Outcome::Sent),
+            // No room for the first is no room for any; another error is the first one's own.
+            Err(error) => match refused(&error) {
+                Outcome::Full => (run, Outcome::Full),
+                outcome => (1, outcome),
+            },
+        }
+    }
+}
+
+/// Sends one datagram from whichever address routing says.
+#[inline]
+fn send_routed(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Outcome {
+    kernel::send_to(socket, bytes, peer).map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
+}
+
+/// Parcels with their peers' addresses as the socket takes them.
+fn addressed(parcels: Parcels<'_, Datagram>, six: bool) -> impl Iterator<Item = Parcel<'_>> {
+    parcels.map(move |parcel| if six { Parcel { peer: mapped(parcel.peer), ..parcel } } else { parcel })
+}
+
+/// Whether it was bound to an address of IPv6.
+fn is_six(socket: &Bound) -> bool {
+    socket.local_addr().is_ok_and(|address| address.is_ipv6())
+}
+
+/// A descriptor of a socket, of either kind.
+pub(crate) fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
+    match socket {
+        Bound::Udp(socket) => socket.as_fd(),
+        Bound::Tcp(listener) => listener.as_fd(),
+    }
+}
+
+/// Writes to a stream what it takes at once.
+pub(crate) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
+    match kernel::send(stream.as_fd(), bytes) {
+        Ok(count) => Written::Bytes(count),
+        Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
+        Err(errno) if is_peer_gone(errno) => Written::Gone,
+        Err(errno) => Written::Failed(errno.raw_os_error()),
+    }
+}
+
+/// How many bytes of a stream wait to be read.
+pub(crate) fn unread(stream: &OwnedFd) -> usize {
+    kernel::unread(stream.as_fd())
+}
+
+/// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.
+pub(crate) fn reset_when_closed(fd: impl AsFd) {
+    let _ = kernel::linger_none(fd.as_fd());
+}
+
+/// Closes the sending half. A peer that is gone is told of by the next event.
+pub(crate) fn shut_write(fd: impl AsFd) {
+    let _ = kernel::shutdown_write(fd.as_fd());
+}
+
+/// Before a stream is closed at the end: unread requests would make the kernel reset the connection, and lose replies that are on
+/// their way.
+pub(crate) fn finish_stream(stream: &OwnedFd) {
+    let _ = kernel::shutdown_write(stream.as_fd());
+    let mut unread = [0; 16 << 10];
+    let _ = kernel::recv(stream.as_fd(), &mut unread);
+}
+
+/// Whether it says no more than that the peer is gone: nothing to report.
+pub(crate) fn is_peer_gone(errno: Errno) -> bool {
+    matches!(errno, Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN | Errno::SHUTDOWN)
+}
+
+/// Why a datagram was not taken.
+fn refused(error: &io::Error) -> Outcome {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => Outcome::Full,
+        errno => Outcome::Failed(errno.map_or(0, Errno::raw_os_error)),
+    }
+}
+
+/// Whether the kernel, or the interface, does not cut one buffer into datagrams (udp(7), `UDP_SEGMENT`).
+fn is_no_segmentation(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::INVAL | Errno::MSGSIZE | Errno::IO | Errno::OPNOTSUPP | Errno::NOPROTOOPT))
+}
+
+/// Whether this machine may not have the address that a datagram was to leave from, or not any more: Linux says for IPv4 that the
+/// network is unreachable, and for IPv6 that the address is invalid, or that the interface is none.
+fn is_no_address(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::shard::io::Datagram;
+    use fsu_core::responder::Outgoing;
+    use fsu_core::responder::about::About;
+    use fsu_net::bind::bind_udp;
+    use fsu_net::local::Local;
+    use std::net::UdpSocket;
+
+    /// Equal datagrams from an address that this machine does not have, and how they arrive.
+    fn check(host: &str, peer: &str, gone: &str) {
+        let (Ok(ours), Ok(theirs)) = (bind_udp(host.parse().unwrap()), UdpSocket::bind(peer)) else { return };
+        let mut base = Base::new(vec![Bound::Udp(ours)], wake_up().unwrap(), true);
+        let datagram = Datagram {
+            socket: 0,
+            peer: theirs.local_addr().unwrap(),
+            local: Local::new(gone.parse().unwrap(), 0),
+            what: Outgoing::Reply,
+            tries: 0,
+            due_ns: 0,
+            about: About::UNKNOWN,
+        };
+        let mut outbox = Outbox::default();
+        (0..3).for_each(|_| assert!(outbox.push(datagram, b"abc")));
+        for at in 0..3 {
+            assert_eq!(base.send(&outbox, at), (1, Outcome::Sent), "{host} {gone}");
+            let mut bytes = [0; 8];
+            assert_eq!(theirs.recv(&mut bytes).unwrap(), 3);
+        }
+        assert!(base.together, "segments are not at fault");
+    }
+
+    #[test]
+    fn h05_from_an_address_that_is_gone_datagrams_leave_as_routed() {
+        check("0.0.0.0:0", "127.0.0.1:0", "192.0.2.77");
+        check("[::]:0", "127.0.0.1:0", "192.0.2.77");
+        check("[::]:0", "[::1]:0", "2001:db8::77");
+        check("[::]:0", "[::1]:0", "fe80::77");
+    }
+}

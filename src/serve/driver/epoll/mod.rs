@@ -1,0 +1,369 @@
+//! The poll driver: level-triggered epoll, one loop for all of a shard's sockets.
+//!
+//! While there was traffic just now it waits in epoll itself, for at most 10 ms; else for the epoll set, to the microsecond.
+//!
+//! Whose turn it is: [`super::fair`]. Of a connection as many bytes are read as are light; where there are more it stands in line. Who is
+//! told of again there is muted until it has nothing to do.
+
+pub(crate) mod sockets;
+
+use super::base::DriverIo;
+use super::executor::wait_readable;
+use super::fair::Line;
+use super::handle::{Command, Ended};
+use super::kernel;
+use super::turn::Turn;
+use crate::shard::io::ConnId;
+use crate::shard::protocol::Protocol;
+use crate::shard::serve::{Serve, Subject};
+use crate::shard::tap::Tap;
+use crossbeam_channel::Receiver as Commands;
+use fsu_net::bind::Bound;
+use fsu_net::message::{Control, Received};
+use fsu_net::sys::{BATCH, READ_BYTES, Receiver};
+use rustix::event::epoll::{Event, EventData, EventFlags};
+use rustix::io::Errno;
+use sockets::{PollIo, Token};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// Events taken with one call.
+const EVENTS: usize = 128;
+/// Connections accepted from one listener at once, and when it has its turn in line.
+const ACCEPTS_LIGHT: usize = 4;
+const ACCEPTS_MAX: usize = 64;
+/// Bytes of datagrams that were received and wait in line. Past that a socket is asked for one receive at a time, and for none that is not
+/// light before its turn.
+const HELD_BYTES_MAX: usize = 16 << 20;
+/// A socket that had one datagram only is not asked for several at once the next so many times.
+const COLD_EVENTS: u8 = 7;
+
+/// What stands in line.
+#[derive(Debug)]
+enum Work {
+    /// There is something at a socket or connection: to be received when its turn comes.
+    Event(EventFlags),
+    /// One receive, as it was taken off a socket with what came before it.
+    Received { bytes: Box<[u8]>, peer: SocketAddr, control: Control },
+    /// A connection was interrupted.
+    GoOn,
+}
+
+/// The driver.
+pub(crate) struct Driver<P, T> {
+    turn: Turn<P, T>,
+    io: PollIo,
+    receiver: Receiver,
+    /// By socket: how many more events are answered with a single receive.
+    cold: Vec<u8>,
+    read_buffer: Vec<u8>,
+    line: Line<Work>,
+    /// Bytes of datagrams in it.
+    held_bytes: usize,
+}
+
+impl<P: Protocol, T: Tap> Driver<P, T> {
+    /// A driver for a shard whose sockets are in `io`.
+    pub(crate) fn new(
+        serve: Serve<P, T>,
+        mut io: PollIo,
+        sockets: usize,
+        commands: Commands<Command>,
+        gather: Duration,
+    ) -> Self {
+        let now = io.base().watch.now();
+        Self {
+            turn: Turn::new(serve, sockets, commands, now, gather),
+            io,
+            receiver: Receiver::new(),
+            cold: vec![0; sockets],
+            read_buffer: vec![0; READ_BYTES],
+            line: Line::new(),
+            held_bytes: 0,
+        }
+    }
+
+    /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
+    pub(crate) fn run(mut self) -> io::Result<Ended> {
+        let mut events = events();
+        // Of the events those that are still to be looked at.
+        let (mut at, mut count) = (0, 0);
+        loop {
+            self.turn.read_clock_if_due(&mut self.io);
+            let mut wait = self.turn.tick(&mut self.io);
+            if self.turn.is_over() {
+                break;
+            }
+            if self.turn.is_busy(count - at, &self.line) {
+                wait = Duration::ZERO;
+            }
+            if at == count {
+                wait = self.turn.bounded(wait, &mut self.io);
+            }
+            let mut epoll_wait = wait;
+            if !wait.is_zero() && self.turn.is_calm() {
+                wait_readable(self.io.epoll(), wait)?;
+                epoll_wait = Duration::ZERO;
+            }
+            // A wait takes all that is there, up to far more than a turn after which it would gather.
+            self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
+            let looks_again = at == count;
+            if looks_again {
+                (at, count) = (0, self.wait(&mut events, epoll_wait)?);
+                self.turn.begin(&mut self.io, full(count), |at| Token::of(events[..count].get(at)?.data).subject());
+                self.turn.open(count);
+            } else {
+                self.turn.reopen(count - at, &mut self.io);
+            }
+            at = self.serve_light(&events[..count], at);
+            // Who has more to do is told of once more, and whose connection is broken with each wait; others behind them not before all of
+            // those were. A turn that began with what was left comes to the line.
+            let mut told = count;
+            while looks_again && count == EVENTS && at == count && told <= self.line.len() && !self.turn.is_spent() {
+                self.turn.bounded(Duration::ZERO, &mut self.io);
+                (at, count) = (0, self.wait(&mut events, Duration::ZERO)?);
+                self.turn.look_again(&mut self.io, full(count));
+                told += count;
+                at = self.serve_light(&events[..count], at);
+            }
+            if at == count {
+                self.serve_line();
+            }
+        }
+        Ok(self.turn.finish(&mut self.io))
+    }
+
+    /// Looks at these events from one of them on, while there is time; how far it came.
+    fn serve_light(&mut self, events: &[Event], from: usize) -> usize {
+        for (at, event) in events.iter().enumerate().skip(from) {
+            if self.turn.is_spent() {
+                return at;
+            }
+            let ahead = |more: usize| Token::of(events.get(at + more)?.data).subject();
+            self.turn.expect(self.io.base(), ahead);
+            self.on_event(Token::of(event.data), event.flags);
+            self.turn.had_traffic();
+        }
+        events.len()
+    }
+
+    /// Does what stands in line, while there is time.
+    fn serve_line(&mut self) {
+        if !self.turn.open_line(&mut self.line, || Work::GoOn, &mut self.io) {
+            return;
+        }
+        while let Some((subject, work, began)) = self.turn.begin_held(&mut self.line) {
+            match (subject, work) {
+                (Subject::Socket(index), Work::Event(flags)) => match self.io.base().socket(index) {
+                    Some(Bound::Udp(_)) => self.on_datagrams(index, flags, false),
+                    Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
+                    None => {}
+                },
+                (Subject::Socket(index), Work::Received { bytes, peer, control }) => {
+                    self.held_bytes -= bytes.len();
+                    let received = Received { bytes: &bytes, peer, control };
+                    let datagrams = self.turn.on_received(index, &received, &mut self.io);
+                    self.turn.flush(&mut self.io);
+                    self.turn.worked(datagrams, &mut self.io);
+                }
+                (Subject::Conn(id), Work::Event(flags)) => self.on_readable(id, flags, false),
+                (Subject::Conn(id), Work::GoOn) => {
+                    self.turn.serve.go_on(id, self.turn.now, &mut self.io);
+                    self.turn.worked(0, &mut self.io);
+                }
+                (Subject::Socket(_), Work::GoOn) | (Subject::Conn(_), Work::Received { .. }) => {}
+            }
+            self.turn.end_held(subject, began, &mut self.line, || Work::GoOn);
+            // Only what has a turn to come is muted: nobody is forgotten.
+            if !self.line.is_held(subject) {
+                self.io.mute(subject, false);
+            }
+        }
+    }
+
+    fn wait(&mut self, events: &mut [Event], wait: Duration) -> io::Result<usize> {
+        match kernel::epoll_wait(self.io.epoll(), events, wait) {
+            Ok(count) => Ok(count),
+            Err(Errno::INTR) => Ok(0),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    #[inline]
+    fn on_event(&mut self, token: Token, flags: EventFlags) {
+        let Some(subject) = token.subject() else { return self.turn.on_commands(&mut self.io) };
+        if let Token::Conn(id) = token
+            && flags.contains(EventFlags::OUT)
+        {
+            self.turn.begin_light();
+            self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
+        }
+        if self.line.has(subject) {
+            return self.on_event_in_line(subject, flags);
+        }
+        let began = self.turn.begin_light();
+        match token {
+            Token::Socket(index) => match self.io.base().socket(index) {
+                Some(Bound::Udp(_)) => self.on_datagrams(index, flags, true),
+                Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_LIGHT),
+                None => {}
+            },
+            Token::Conn(id) => self.on_readable(id, flags, true),
+            Token::Wake => {}
+        }
+        if let Some(effort) = self.turn.end_light(began) {
+            self.line.charge(subject, effort);
+        }
+    }
+
+    /// Somebody in line has something. If that has its turn already, the set is not to tell of it before then: it would with each wait, and
+    /// others would be told of behind it.
+    fn on_event_in_line(&mut self, subject: Subject, flags: EventFlags) {
+        if !self.line.is_held(subject) {
+            return self.hold(subject, flags, true);
+        }
+        if flags.contains(EventFlags::IN) {
+            self.turn.unwatched(subject);
+            self.io.mute(subject, true);
+        }
+    }
+
+    /// There is more to do about a subject, when it has its turn in line. What is still to be received came after the receive before.
+    fn hold(&mut self, subject: Subject, flags: EventFlags, is_light: bool) {
+        let arrived_ns = if is_light { self.turn.now.arrived_ns } else { self.turn.now.unix_ns };
+        self.turn.hold(&mut self.line, subject, Work::Event(flags), arrived_ns);
+    }
+
+    /// A datagram socket has something: one datagram, or a batch where more than one is likely. What is not light of it waits in line.
+    fn on_datagrams(&mut self, index: u32, flags: EventFlags, is_light: bool) {
+        let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
+        if self.cold.len() <= index as usize {
+            // It came with a reload.
+            self.cold.resize(index as usize + 1, 0);
+        }
+        let Some(cold) = self.cold.get_mut(index as usize) else { return };
+        let is_full = self.held_bytes >= HELD_BYTES_MAX;
+        let max = if *cold > 0 || is_full { 1 } else { BATCH };
+        let light_bytes = if is_light { self.turn.share.light_bytes } else { usize::MAX };
+        if is_full && kernel::unread(socket.as_fd()) > light_bytes {
+            return self.hold(Subject::Socket(index), flags, is_light);
+        }
+        let received = kernel::receive(&mut self.receiver, socket.as_fd(), max);
+        match &received {
+            _ if max == 1 => *cold = cold.saturating_sub(1),
+            Ok(count) if *count > 1 => {}
+            _ => *cold = COLD_EVENTS,
+        }
+        let (mut datagrams, mut is_held) = (0, false);
+        for at in 0..*received.as_ref().unwrap_or(&0) {
+            let Some(received) = self.receiver.get(at) else { continue };
+            is_held |= received.bytes.len() > light_bytes || self.turn.serve.effort.is_over();
+            if is_held {
+                let Received { bytes, peer, control } = received;
+                self.held_bytes += bytes.len();
+                let work = Work::Received { bytes: bytes.into(), peer, control };
+                self.line.push(Subject::Socket(index), work, self.turn.now.arrived_ns);
+            } else {
+                datagrams += self.turn.on_received(index, &received, &mut self.io);
+            }
+        }
+        self.turn.flush(&mut self.io);
+        match received {
+            Ok(_) => self.turn.worked(datagrams, &mut self.io),
+            Err(error) if is_later(&error) => {
+                // An error without a datagram is taken off the socket, or it would be told of for ever.
+                if flags.contains(EventFlags::ERR)
+                    && let Some(Bound::Udp(socket)) = self.io.base().socket(index)
+                    && let Some(error) = kernel::take_error(socket.as_fd())
+                {
+                    self.on_socket_error(index, &error.into());
+                }
+            }
+            Err(error) => self.on_socket_error(index, &error),
+        }
+    }
+
+    fn on_socket_error(&mut self, index: u32, error: &io::Error) {
+        self.turn.serve.on_socket_error(index, error.raw_os_error().unwrap_or(0), self.turn.now);
+    }
+
+    /// A listener has connections: so many are accepted. Where there are more it stands in line.
+    fn on_connections(&mut self, index: u32, max: usize) {
+        for _ in 0..max {
+            let Some(Bound::Tcp(listener)) = self.io.base().socket(index) else { return };
+            match kernel::accept(listener) {
+                Ok((fd, peer)) => {
+                    let Some(peer) = peer else { continue };
+                    let Some((id, fd)) = self.turn.on_accepted(index, fd, peer) else { continue };
+                    if let Err(error) = self.io.add(id, fd) {
+                        self.turn.serve.on_closed(id, error.raw_os_error(), self.turn.now, &mut self.io);
+                    }
+                    self.turn.worked(1, &mut self.io);
+                }
+                Err(Errno::AGAIN) => return,
+                Err(errno) => {
+                    if !self.turn.on_accept_error(index, errno, &mut self.io) {
+                        return;
+                    }
+                }
+            }
+        }
+        self.hold(Subject::Socket(index), EventFlags::IN, max == ACCEPTS_LIGHT);
+    }
+
+    /// A connection has bytes, or an end. That an end costs something is not light.
+    fn on_readable(&mut self, id: ConnId, flags: EventFlags, is_light: bool) {
+        let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
+        if !broken && !flags.contains(EventFlags::IN) {
+            return;
+        }
+        if broken && is_light {
+            return self.hold(Subject::Conn(id), flags, true);
+        }
+        let Self { turn, io, .. } = self;
+        let max = if is_light { turn.share.light_bytes } else { READ_BYTES };
+        match io.read(id, &mut self.read_buffer[..max]) {
+            Some(Ok(0)) if is_light => self.hold(Subject::Conn(id), flags, true),
+            Some(Ok(0)) => {
+                turn.on_eof(id, io);
+                turn.worked(0, io);
+            }
+            Some(Ok(count)) => {
+                let left = if count < max { 0 } else { turn.known_left(id, count).unwrap_or_else(|| io.unread(id)) };
+                turn.on_bytes(id, &self.read_buffer[..count], left, io);
+                turn.worked(1, io);
+                if count == max {
+                    self.hold(Subject::Conn(id), EventFlags::IN, is_light);
+                }
+            }
+            Some(Err(Errno::AGAIN | Errno::INTR)) => {}
+            Some(Err(errno)) => turn.on_broken(id, errno, io),
+            None if broken => {
+                if let Some(errno) = io.take_error(id) {
+                    turn.on_broken(id, errno, io);
+                }
+            }
+            None => io.mute(Subject::Conn(id), true),
+        }
+    }
+}
+
+/// Room for what one call takes.
+fn events() -> Vec<Event> {
+    vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS]
+}
+
+/// As much as is taken with one call: there may be more.
+fn full(count: usize) -> Option<usize> {
+    (count == EVENTS).then_some(EVENTS)
+}
+
+/// Nothing is there now.
+fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod limits;

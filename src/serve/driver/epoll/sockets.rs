@@ -1,0 +1,333 @@
+//! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
+
+use crate::driver::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
+use crate::driver::kernel::{self, epoll_add, epoll_delete, epoll_modify};
+use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
+use crate::shard::reload::Sockets;
+use crate::shard::serve::Subject;
+use fsu_net::bind::Bound;
+use rustix::event::epoll::{EventData, EventFlags};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Whom an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// A command came.
+    Wake,
+    /// An FSU's own socket.
+    Socket(u32),
+    /// A connection.
+    Conn(ConnId),
+}
+
+const KIND_SHIFT: u32 = 56;
+const GENERATION_SHIFT: u32 = 32;
+const KIND_SOCKET: u64 = 1;
+const KIND_CONN: u64 = 2;
+
+impl Token {
+    /// As it stands in the epoll set.
+    fn data(self) -> EventData {
+        EventData::new_u64(match self {
+            Self::Wake => 0,
+            Self::Socket(index) => KIND_SOCKET << KIND_SHIFT | u64::from(index),
+            Self::Conn(id) => {
+                KIND_CONN << KIND_SHIFT | u64::from(id.generation) << GENERATION_SHIFT | u64::from(id.index)
+            }
+        })
+    }
+
+    /// What of the shard's it is about.
+    #[inline]
+    pub(crate) fn subject(self) -> Option<Subject> {
+        match self {
+            Self::Wake => None,
+            Self::Socket(socket) => Some(Subject::Socket(socket)),
+            Self::Conn(id) => Some(Subject::Conn(id)),
+        }
+    }
+
+    /// Back from there.
+    #[inline]
+    pub(crate) fn of(data: EventData) -> Self {
+        let data = data.u64();
+        match data >> KIND_SHIFT {
+            KIND_SOCKET => Self::Socket(data as u32),
+            KIND_CONN => {
+                Self::Conn(ConnId { index: data as u32, generation: (data >> GENERATION_SHIFT) as u32 & 0x00FF_FFFF })
+            }
+            _ => Self::Wake,
+        }
+    }
+}
+
+/// What is wanted of one descriptor, and whether the set tells when it is readable. It goes on to do so until that was told in vain: what is
+/// not wanted for a moment only costs no call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Watch {
+    wanted: Interest,
+    is_heard: bool,
+}
+
+impl Watch {
+    fn new(read: bool) -> Self {
+        Self { wanted: Interest { read, write: false }, is_heard: read }
+    }
+
+    /// Whether it is readable is not told, or is told if that is wanted.
+    fn muted(self, on: bool) -> Self {
+        Self { is_heard: !on && (self.is_heard || self.wanted.read), ..self }
+    }
+
+    fn wanting(self, wanted: Interest) -> Self {
+        Self { wanted, is_heard: self.is_heard || wanted.read }
+    }
+
+    fn flags(self) -> EventFlags {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, self.is_heard);
+        flags.set(EventFlags::OUT, self.wanted.write);
+        flags
+    }
+
+    /// The change that this makes to the set; `None`: none.
+    fn change_to(&mut self, after: Self) -> Option<EventFlags> {
+        let before = std::mem::replace(self, after).flags();
+        (before != after.flags()).then(|| after.flags())
+    }
+}
+
+/// A connection's descriptor.
+#[derive(Debug)]
+struct Stream {
+    generation: u32,
+    fd: OwnedFd,
+    watch: Watch,
+}
+
+/// All descriptors of a shard.
+pub(crate) struct PollIo {
+    epoll: OwnedFd,
+    base: Base,
+    /// By socket.
+    watches: Vec<Watch>,
+    streams: Vec<Option<Stream>>,
+}
+
+impl PollIo {
+    /// Watches these sockets, and the descriptor for commands.
+    pub(crate) fn new(base: Base) -> io::Result<Self> {
+        let epoll = kernel::epoll_create()?;
+        epoll_add(epoll.as_fd(), base.wake(), Token::Wake.data(), EventFlags::IN)?;
+        for (index, socket) in base.sockets() {
+            epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
+        }
+        let watches = base.sockets().map(|_| Watch::new(true)).collect();
+        Ok(Self { epoll, base, watches, streams: Vec::new() })
+    }
+
+    /// The whole set: readable when anything in it is.
+    pub(crate) fn epoll(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    /// Takes over an accepted connection.
+    pub(crate) fn add(&mut self, id: ConnId, fd: OwnedFd) -> io::Result<()> {
+        let place = id.index as usize;
+        if self.streams.len() <= place {
+            self.streams.resize_with(place + 1, || None);
+        }
+        epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(id).data(), EventFlags::IN)?;
+        self.streams[place] = Some(Stream { generation: id.generation, fd, watch: Watch::new(true) });
+        Ok(())
+    }
+
+    #[inline]
+    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
+        of(&mut self.streams, id)
+    }
+
+    /// The set does not tell that a subject is readable, or does again if that is wanted, and then also of what has come meanwhile. Errors
+    /// are told in any case.
+    pub(crate) fn mute(&mut self, subject: Subject, on: bool) {
+        match subject {
+            Subject::Socket(socket) => {
+                let Some(&watch) = self.watches.get(socket as usize) else { return };
+                self.watch_socket(socket, watch.muted(on));
+            }
+            Subject::Conn(id) => {
+                let Some(&mut Stream { watch, .. }) = self.stream(id) else { return };
+                self.watch_stream(id, watch.muted(on));
+            }
+        }
+    }
+
+    /// It is in the set, or has been taken out at the end: so this does not fail.
+    fn watch_socket(&mut self, socket: u32, watch: Watch) {
+        let Self { epoll, base, watches, .. } = self;
+        if let Some(bound) = base.socket(socket)
+            && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.change_to(watch))
+        {
+            let _ = epoll_modify(epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
+        }
+    }
+
+    fn watch_stream(&mut self, id: ConnId, watch: Watch) {
+        let Self { epoll, streams, .. } = self;
+        if let Some(stream) = of(streams, id)
+            && let Some(flags) = stream.watch.change_to(watch)
+        {
+            // It is in the set, so this fails where the kernel has no memory only; the deadlines end the connection then.
+            let _ = epoll_modify(epoll.as_fd(), stream.fd.as_fd(), Token::Conn(id).data(), flags);
+        }
+    }
+
+    /// Reads from a connection; `None`: it is closed, or not to be read now.
+    #[inline]
+    pub(crate) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
+        let stream = self.stream(id).filter(|stream| stream.watch.wanted.read)?;
+        Some(kernel::recv(stream.fd.as_fd(), buffer))
+    }
+
+    /// How many bytes of a connection wait to be read.
+    pub(crate) fn unread(&mut self, id: ConnId) -> usize {
+        self.stream(id).map_or(0, |stream| unread(&stream.fd))
+    }
+
+    /// The error that a connection's descriptor was marked with; `None`: it is closed already.
+    pub(crate) fn take_error(&mut self, id: ConnId) -> Option<Errno> {
+        let stream = self.stream(id)?;
+        Some(kernel::take_error(stream.fd.as_fd()).unwrap_or(Errno::CONNRESET))
+    }
+}
+
+/// A connection among all.
+#[inline]
+fn of(streams: &mut [Option<Stream>], id: ConnId) -> Option<&mut Stream> {
+    streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+}
+
+impl DriverIo for PollIo {
+    #[inline]
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn stage(&mut self, socket: Bound) -> io::Result<u32> {
+        let index = self.base.vacant(|_| true);
+        epoll_add(self.epoll.as_fd(), descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
+        self.base.put(index, socket);
+        let place = index as usize;
+        self.watches.resize(self.watches.len().max(place + 1), Watch::new(false));
+        self.watches[place] = Watch::new(false);
+        Ok(index)
+    }
+}
+
+impl Sockets for PollIo {
+    fn close_socket(&mut self, socket: u32) {
+        // The set forgets a descriptor that is closed.
+        drop(self.base.take(socket));
+    }
+}
+
+impl Io for PollIo {
+    #[inline]
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        self.base.outbox.push(datagram, bytes)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.base.outbox.is_filling()
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
+        let Some(stream) = self.stream(conn) else { return Written::Gone };
+        write(&stream.fd, bytes)
+    }
+
+    fn set_interest(&mut self, conn: ConnId, interest: Interest) {
+        let Some(&mut Stream { watch, .. }) = self.stream(conn) else { return };
+        self.watch_stream(conn, watch.wanting(interest));
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        let is_ending = self.base.is_ending;
+        let Some(stream) = self.stream(conn) else { return };
+        if is_ending {
+            finish_stream(&stream.fd);
+        }
+        self.streams[conn.index as usize] = None;
+    }
+
+    fn reset(&mut self, conn: ConnId) {
+        let Some(stream) = self.stream(conn) else { return };
+        reset_when_closed(&stream.fd);
+        self.streams[conn.index as usize] = None;
+    }
+
+    fn shut_write(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            shut_write(&stream.fd);
+        }
+    }
+
+    fn set_accepting(&mut self, socket: u32, on: bool) {
+        self.watch_socket(socket, Watch::new(on));
+    }
+
+    fn stop_receiving(&mut self) {
+        for (_, socket) in self.base.sockets() {
+            let _ = epoll_delete(self.epoll.as_fd(), descriptor(socket));
+        }
+    }
+
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
+    }
+
+    fn mono_ns(&mut self) -> u64 {
+        self.base.watch.mono_ns()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn h02_what_is_not_wanted_is_heard_until_that_was_in_vain() {
+        const WANTED: Interest = Interest { read: true, write: false };
+        const RESTS: Interest = Interest { read: false, write: false };
+        const OWES: Interest = Interest { read: false, write: true };
+        let (none, both) = (EventFlags::empty(), EventFlags::IN | EventFlags::OUT);
+        let mut watch = Watch::new(true);
+        let mut check = |next: fn(Watch) -> Watch, expected: Option<EventFlags>| {
+            let after = next(watch);
+            assert_eq!(watch.change_to(after), expected, "{after:?}");
+        };
+        // It rests, and goes on.
+        check(|watch| watch.wanting(RESTS), None);
+        check(|watch| watch.wanting(WANTED), None);
+        // It is owed something and sends more.
+        check(|watch| watch.wanting(OWES), Some(both));
+        check(|watch| watch.muted(true), Some(EventFlags::OUT));
+        check(|watch| watch.muted(false), None);
+        check(|watch| watch.wanting(RESTS), Some(none));
+        check(|watch| watch.wanting(WANTED), Some(EventFlags::IN));
+        // It waits in line.
+        check(|watch| watch.muted(true), Some(none));
+        check(|watch| watch.muted(true), None);
+        check(|watch| watch.muted(false), Some(EventFlags::IN));
+    }
+
+    #[test]
+    fn tokens_come_back() {
+        let conn = |index, generation| Token::Conn(ConnId { index, generation });
+        for token in [Token::Wake, Token::Socket(0), Token::Socket(9_999), conn(0, 0), conn(u32::MAX, 0x00FF_FFFF)] {
+            assert_eq!(Token::of(token.data()), token);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What runs a shard's driver: glommio, or a plain thread where glommio cannot start.
+//!
+//! glommio needs io_uring and locked memory, also under the epoll driver: containers forbid the one and are short of the other. It makes
+//! a shard's thread, names and pins it. A driver waits in the kernel by itself and gives the thread back at its end only: glommio (0.9.0,
+//! `sys::uring`) panics where the kernel refuses its timer for now, which io_uring_enter(2) may (EAGAIN), and it sleeps with a task that
+//! could go on where it was preempted before that task. `hk_any_wait_may_be_refused_in_a_calm_ring` in `tests/failing` refuses all
+//! calls of a calm.
+
+use super::handle::ShardError;
+use super::kernel;
+use crossbeam_channel::bounded;
+use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
+use rustix::io::Errno;
+use rustix::thread::{CpuSet, sched_setaffinity};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// Memory that glommio registers for its own files: a shard has none. The default is 10 MiB.
+const EXECUTOR_IO_BYTES: usize = 65_536;
+
+/// What runs a shard. Replies do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Executor {
+    /// glommio: needs io_uring and locked memory.
+    Glommio,
+    /// A plain thread: needs neither.
+    Thread,
+}
+
+impl Executor {
+    /// As the statistics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Glommio => "glommio",
+            Self::Thread => "thread",
+        }
+    }
+}
+
+/// Why a shard's thread ended by itself.
+#[derive(Debug)]
+pub(crate) enum Died {
+    /// The system refused something without which it cannot serve.
+    System(io::Error),
+    /// It panicked.
+    Panicked(String),
+}
+
+thread_local! {
+    /// This thread starts an executor just now.
+    static STARTS: Cell<bool> = const { Cell::new(false) };
+    /// This thread runs a shard's task.
+    static RUNS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How the names of shards' threads begin.
+const THREAD_NAME: &str = "shard-";
+
+/// Whether this thread starts an executor: one that cannot start may panic, which is the machine's lack and no defect.
+pub fn is_starting() -> bool {
+    let is_shard = std::thread::current().name().is_some_and(|name| name.starts_with(THREAD_NAME));
+    STARTS.get() || (is_shard && !RUNS.get())
+}
+
+/// A shard's thread.
+#[derive(Debug)]
+pub(crate) enum Thread<T: Send + 'static> {
+    /// One of glommio's, and whether its task has begun.
+    Glommio(ExecutorJoinHandle<io::Result<T>>, Arc<AtomicBool>),
+    /// A plain one.
+    Plain(JoinHandle<io::Result<T>>),
+}
+
+impl<T: Send + 'static> Thread<T> {
+    /// Starts a shard's thread, on that processor if one is given, which runs `task`.
+    ///
+    /// # Errors
+    /// The executor cannot start, or the thread may not have that processor.
+    pub(crate) fn start(
+        executor: Executor,
+        index: usize,
+        cpu: Option<usize>,
+        task: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> Result<Self, ShardError> {
+        let name = format!("{THREAD_NAME}{index}");
+        let failed = |message| ShardError::Executor { index, message };
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let begins = has_begun.clone();
+        let task = move || {
+            RUNS.set(true);
+            begins.store(true, Ordering::Release);
+            task()
+        };
+        match executor {
+            Executor::Glommio => {
+                STARTS.set(true);
+                // It reads what processors there are, and panics where it cannot.
+                let started = catch_unwind(AssertUnwindSafe(|| {
+                    LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
+                        .name(&name)
+                        .io_memory(EXECUTOR_IO_BYTES)
+                        .spawn(|| async { task() })
+                }));
+                STARTS.set(false);
+                let started = started.map_err(|_| failed("it cannot read what processors there are".to_owned()))?;
+                started.map(|thread| Self::Glommio(thread, has_begun)).map_err(|error| failed(error.to_string()))
+            }
+            Executor::Thread => plain(name, cpu, task).map(Self::Plain).map_err(failed),
+        }
+    }
+
+    /// Waits for its end: what came of it, or why it ended.
+    pub(crate) fn join(self) -> Result<T, Died> {
+        match self {
+            Self::Glommio(thread, has_begun) => thread.join().map_err(|error| match error {
+                GlommioError::IoError(error) => Died::System(error),
+                _ if !has_begun.load(Ordering::Acquire) => {
+                    Died::System(io::Error::other("its executor could not start"))
+                }
+                error => Died::Panicked(error.to_string()),
+            })?,
+            Self::Plain(thread) => thread.join().map_err(|_| Died::Panicked("it panicked".to_owned()))?,
+        }
+        .map_err(Died::System)
+    }
+}
+
+/// Starts a plain thread, and waits until it has its processor.
+fn plain<T: Send + 'static>(
+    name: String,
+    cpu: Option<usize>,
+    task: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<JoinHandle<io::Result<T>>, String> {
+    let (tell, told) = bounded(1);
+    let run = move || {
+        let pinned = cpu.map_or(Ok(()), pin_to);
+        let is_pinned = pinned.is_ok();
+        // Whoever started it waits for this.
+        let _ = tell.send(pinned);
+        if is_pinned { task() } else { Err(io::ErrorKind::PermissionDenied.into()) }
+    };
+    let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| format!("no thread: {error}"))?;
+    match (told.recv(), cpu) {
+        (Ok(Err(error)), Some(cpu)) => Err(format!("it may not run on processor {cpu} alone: {error}")),
+        _ => Ok(thread),
+    }
+}
+
+fn pin_to(cpu: usize) -> io::Result<()> {
+    if cpu >= CpuSet::MAX_CPU {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut set = CpuSet::new();
+    set.set(cpu);
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Waits until a descriptor is readable, but not longer than `at_most`, to the microsecond.
+pub(crate) fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    match kernel::poll_readable(fd, at_most) {
+        Ok(()) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn start(cpu: Option<usize>, task: impl FnOnce() -> io::Result<u8> + Send + 'static) -> Result<u8, String> {
+        let thread = Thread::start(Executor::Thread, 3, cpu, task).map_err(|error| error.to_string())?;
+        thread.join().map_err(|died| match died {
+            Died::System(error) => error.to_string(),
+            Died::Panicked(text) => text,
+        })
+    }
+
+    #[test]
+    fn h16_a_plain_thread_runs_a_task_to_its_end() {
+        let named = || Ok(std::thread::current().name().map_or(0, str::len) as u8);
+        assert_eq!(start(None, named), Ok(7));
+        let failing = || Err(io::Error::other("on purpose"));
+        assert_eq!(start(None, failing), Err("on purpose".to_owned()));
+        assert_eq!(start(None, || panic!("on purpose")), Err("it panicked".to_owned()));
+    }
+
+    #[test]
+    fn h16_a_plain_thread_has_its_processor_alone_or_says_so() {
+        let allowed = || rustix::thread::sched_getaffinity(None).unwrap();
+        let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed().is_set(cpu)).unwrap();
+        let alone = move || Ok(u8::from(allowed().count() == 1 && allowed().is_set(first)));
+        assert_eq!(start(Some(first), alone), Ok(1));
+        for none in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU] {
+            let text = start(Some(none), || Ok(0)).unwrap_err();
+            assert!(text.contains(&format!("the executor cannot start: it may not run on processor {none}")), "{text}");
+        }
+    }
+
+    #[test]
+    fn h16_a_wait_ends_when_there_is_something_or_with_its_time() {
+        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        wait_readable(ours.as_fd(), Duration::from_micros(1)).unwrap();
+        theirs.send(b"1").unwrap();
+        wait_readable(ours.as_fd(), Duration::from_secs(1_000)).unwrap();
+    }
+}

@@ -1,0 +1,272 @@
+//! Starting a shard, and what may be asked of it.
+
+use super::base::{Base, wake_up};
+use super::epoll::Driver as PollDriver;
+use super::epoll::sockets::PollIo;
+use super::executor::{Died, Executor, Thread};
+use super::mail;
+use super::ring::Driver as RingDriver;
+use super::ring::sockets::RingIo;
+use crate::shard::late::Late;
+use crate::shard::own::Own;
+use crate::shard::protocol::{Protocol, Responder};
+use crate::shard::reload::Swap;
+use crate::shard::serve::Serve;
+use crate::shard::tap::Tap;
+use crate::shard::tide::Tide;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use fsu_core::responder::RunContext;
+use fsu_core::responder::state::Counters;
+use fsu_net::bind::Bound;
+use fsu_plan::model::fleet::Fleet;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Commands that may wait to be seen; whoever sends more waits.
+const COMMANDS_MAX: usize = 16;
+
+/// How a shard's sockets are driven. Replies do not depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriverKind {
+    /// io_uring: only where [`fsu_net::probe::ring_missing`] finds nothing missing.
+    Ring,
+    /// Readiness (epoll).
+    Poll,
+}
+
+impl DriverKind {
+    /// As the command line and the statistics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ring => "ring",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+/// A shard to be started.
+#[derive(Debug)]
+pub struct ShardSpec<T = crate::devlog::tap::Tap> {
+    /// Its number; part of its thread's name.
+    pub index: usize,
+    /// The CPU it is pinned to; `None`: it runs where the system likes.
+    pub cpu: Option<usize>,
+    /// What runs it.
+    pub executor: Executor,
+    /// How its sockets are driven.
+    pub driver: DriverKind,
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Its FSUs, by their numbers in the fleet, and their sockets.
+    pub fsus: Vec<(usize, Bound)>,
+    /// What is common to all messages of the run.
+    pub run: RunContext,
+    /// Its end of the device log.
+    pub tap: T,
+    /// Whom it never answers.
+    pub own: Arc<Own>,
+    /// What is said of centres that come and go, counted with the other shards.
+    pub tide: Arc<Tide>,
+    /// What it does to save processor time.
+    pub tuning: Tuning,
+}
+
+/// What a shard may do to save processor time; none of it changes a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tuning {
+    /// How long it lets requests gather at part load (see [`super::gather`]); zero: not at all.
+    pub gather: Duration,
+    /// Replies of one size in a row to one peer go to the kernel as one, which cuts them (UDP_SEGMENT).
+    pub gso: bool,
+}
+
+/// Why a shard did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// Its descriptors could not be made.
+    #[error("shard {index}: its sockets cannot be watched: {error}")]
+    Watch {
+        /// The shard.
+        index: usize,
+        /// Why.
+        error: io::Error,
+    },
+    /// The executor could not be made: io_uring is forbidden, too little memory may be locked, or the processor is not to be had.
+    #[error("shard {index}: the executor cannot start: {message}")]
+    Executor {
+        /// The shard.
+        index: usize,
+        /// As the executor tells it.
+        message: String,
+    },
+    /// The system refused something without which it cannot serve.
+    #[error("shard {index}: ended: {error}")]
+    System {
+        /// The shard.
+        index: usize,
+        /// Why.
+        error: io::Error,
+    },
+    /// It ended by itself: a defect of this program.
+    #[error("shard {index}: ended: {message}")]
+    Ended {
+        /// The shard.
+        index: usize,
+        /// Why.
+        message: String,
+    },
+}
+
+/// What may be asked of a shard.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Stop reading, send what is due, end.
+    Drain,
+    /// End now.
+    Stop,
+    /// The counters at this moment.
+    Counters(Sender<Vec<(usize, Counters)>>),
+    /// The counters and lateness at this moment.
+    Figures(Sender<Ended>),
+    /// Take over these sockets, for the next [`Command::Swap`].
+    Stage(Vec<Bound>, Sender<io::Result<()>>),
+    /// Close them again.
+    Unstage,
+    /// Serve another fleet. Answers with the counters of the FSUs that are gone.
+    Swap(Box<Swap>, Sender<Vec<Counters>>),
+}
+
+/// What a shard has counted: at its end, or so far ([`Handle::figures`]).
+#[derive(Debug)]
+pub struct Ended {
+    /// By the FSUs' numbers in the fleet.
+    pub counters: Vec<(usize, Counters)>,
+    /// How late its replies were.
+    pub late: Late,
+}
+
+/// A running shard. Dropping the handle leaves it running.
+#[derive(Debug)]
+pub struct Handle {
+    index: usize,
+    commands: Sender<Command>,
+    wake: Arc<OwnedFd>,
+    thread: Thread<Ended>,
+}
+
+/// Starts a shard on a thread of its own.
+pub fn spawn<T: Tap + Send + 'static>(spec: ShardSpec<T>) -> Result<Handle, ShardError> {
+    spawn_with(spec, Responder)
+}
+
+/// Starts a shard that serves `protocol`.
+pub(crate) fn spawn_with<P, T>(spec: ShardSpec<T>, protocol: P) -> Result<Handle, ShardError>
+where
+    P: Protocol + Send + 'static,
+    T: Tap + Send + 'static,
+{
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run, tap, own, tide, tuning } = spec;
+    // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
+    let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
+        fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
+    let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
+    let woken = Arc::clone(&wake);
+    let (commands, receiver) = commands();
+    let task = move || {
+        let mut base = Base::new(sockets, woken, tuning.gso);
+        let now = base.watch.now();
+        let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+        serve.own = own;
+        serve.share(tide);
+        match driver {
+            DriverKind::Ring => {
+                RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
+            }
+            DriverKind::Poll => {
+                PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
+            }
+        }
+    };
+    let thread = Thread::start(executor, index, cpu, task)?;
+    Ok(Handle { index, commands, wake, thread })
+}
+
+/// Where commands wait.
+fn commands() -> (Sender<Command>, Receiver<Command>) {
+    bounded(COMMANDS_MAX)
+}
+
+impl Handle {
+    /// Stops reading, sends what is due within the drain time and ends. With nothing due it ends at once.
+    pub fn drain(&self) {
+        self.ask(Command::Drain);
+    }
+
+    /// Ends now; what still waits is counted `drain_ended`.
+    pub fn stop(&self) {
+        self.ask(Command::Stop);
+    }
+
+    /// Asks for the counters, by the FSUs' numbers in the fleet. Nothing comes where the shard has ended.
+    pub fn counters(&self) -> Receiver<Vec<(usize, Counters)>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Counters(answer));
+        receiver
+    }
+
+    /// Asks for counters and lateness so far. Nothing comes if the shard has ended.
+    pub fn figures(&self) -> Receiver<Ended> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Figures(answer));
+        receiver
+    }
+
+    /// Takes over sockets for the next [`Handle::swap`]; nothing is received from them before. All of them or none.
+    pub fn stage(&self, sockets: Vec<Bound>) -> Receiver<io::Result<()>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Stage(sockets, answer));
+        receiver
+    }
+
+    /// Closes them again.
+    pub fn unstage(&self) {
+        self.ask(Command::Unstage);
+    }
+
+    /// Serves another fleet from the next message on; answers with the counters of the FSUs that are gone.
+    pub fn swap(&self, swap: Swap) -> Receiver<Vec<Counters>> {
+        let (answer, receiver) = bounded(1);
+        self.ask(Command::Swap(Box::new(swap), answer));
+        receiver
+    }
+
+    /// Waits for its end; what it leaves.
+    pub fn join(self) -> Result<Ended, ShardError> {
+        let index = self.index;
+        self.thread.join().map_err(|died| match died {
+            Died::System(error) => ShardError::System { index, error },
+            Died::Panicked(message) => ShardError::Ended { index, message },
+        })
+    }
+
+    /// A shard that has ended is asked in vain, and that is no error.
+    fn ask(&self, command: Command) {
+        mail::send(&self.commands, command, || {
+            let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_commands_max_of_a_shard() {
+        let (sender, _receiver) = commands();
+        let taken = (0..20).filter(|_| sender.try_send(Command::Drain).is_ok()).count();
+        assert_eq!(taken, 16);
+    }
+}

@@ -1,0 +1,32 @@
+//! Drivers: what moves a shard's bytes, one loop for all of its sockets.
+//!
+//! A shard is a pinned thread that runs one driver, which owns all of the shard's sockets, and [`Serve`](crate::shard::serve::Serve),
+//! which knows what to do with what they bring. No task, timer or buffer per socket.
+//!
+//! - [`handle`]: starting a shard, and what may be asked of it. `mail`: how commands reach it. [`executor`]: what makes its thread.
+//! - [`turn`], [`fair`]: what a driver does between two looks at its sockets, and whose turn it is. `swap`: a reload. [`gather`]: whether a wake-up serves
+//!   several requests at part load.
+//! - [`base`], [`clocks`]: sockets, the queue of datagrams to send, clocks.
+//! - [`epoll`], [`ring`]: the two drivers. They make the system calls ([`fsu_net::sys::calls`]) as `kernel`.
+
+mod base;
+mod clocks;
+mod epoll;
+pub mod executor;
+pub(crate) mod fair;
+pub mod gather;
+pub mod handle;
+mod mail;
+mod ring;
+mod swap;
+#[cfg(test)]
+mod tests;
+mod turn;
+
+#[cfg(not(test))]
+use fsu_net::sys::calls as kernel;
+#[cfg(test)]
+use tests::kernel::calls as kernel;
+
+pub use executor::Executor;
+pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, Tuning, spawn};

@@ -1,0 +1,119 @@
+//! How much the ring driver receives and takes at a time, each reached and passed by one: `limit_NAME`.
+
+use super::*;
+use crate::driver::base::{Base, wake_up};
+use crate::shard::tests::{Letters, Records, address, fleet};
+use crossbeam_channel::bounded;
+use fsu_core::responder::RunContext;
+use fsu_net::bind::{Bound, bind_tcp, bind_udp};
+use fsu_net::probe::ring_missing;
+use fsu_plan::model::fleet::Transport;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+
+/// A driver with an FSU at each socket, which does nothing by itself.
+fn driver(transport: Transport, sockets: Vec<Bound>) -> Driver<Letters, Records> {
+    let count = sockets.len();
+    let mut base = Base::new(sockets, wake_up().unwrap(), true);
+    let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
+    let numbers: Vec<usize> = (0..count).collect();
+    let serve =
+        Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
+    Driver::new(serve, RingIo::new(base).unwrap(), count, bounded(1).1, Duration::ZERO)
+}
+
+/// The same with so many UDP sockets, each of which has so many short datagrams.
+fn with_datagrams(sockets: usize, each: usize) -> Driver<Letters, Records> {
+    let sockets: Vec<Bound> = (0..sockets).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
+    let client = UdpSocket::bind(address(0)).unwrap();
+    for socket in sockets.iter().flat_map(|socket| std::iter::repeat_n(socket, each)) {
+        assert_eq!(client.send_to(b"[a0]", socket.local_addr().unwrap()).unwrap(), 4);
+    }
+    driver(Transport::Udp, sockets)
+}
+
+/// What all sockets have received.
+fn received(driver: &Driver<Letters, Records>) -> u64 {
+    driver.turn.serve.counters().iter().map(|(_, counters)| counters.received).sum()
+}
+
+/// Nothing has gone to the kernel yet: what comes is received without a buffer of the ring.
+#[test]
+fn limit_starved_receives_max_of_a_socket() {
+    if ring_missing().is_some() {
+        return;
+    }
+    let mut driver = with_datagrams(1, 9);
+    driver.receive_light(0);
+    assert_eq!(received(&driver), 8);
+    driver.receive_light(0);
+    assert_eq!(received(&driver), 9);
+}
+
+/// So many sockets a turn; they are received from with buffers again once fewer than so many are held.
+#[test]
+fn limit_starved_sockets_max_and_held_buffers_max() {
+    if ring_missing().is_some() {
+        return;
+    }
+    let mut driver = with_datagrams(33, 1);
+    driver.io.starved = (0..33).collect();
+    driver.buffers_held = 128;
+    driver.serve_starved();
+    assert_eq!((received(&driver), driver.io.starved.len(), driver.io.starved[0]), (32, 33, 32));
+    driver.buffers_held = 127;
+    driver.serve_starved();
+    assert_eq!((received(&driver), driver.io.starved.len()), (33, 0));
+}
+
+/// A few connections are taken at once, then so many stand in line; those beyond do not wait.
+#[test]
+fn limit_accepts_light_and_accepts_held_max() {
+    if ring_missing().is_some() {
+        return;
+    }
+    let clients = TcpListener::bind(address(0)).unwrap();
+    let mut driver = driver(Transport::Tcp, vec![Bound::Tcp(bind_tcp(address(0)).unwrap())]);
+    let mut peers = Vec::new();
+    for number in 1..=4 + 256 + 2 {
+        peers.push(TcpStream::connect(clients.local_addr().unwrap()).unwrap());
+        let accepted = Some(clients.accept().unwrap().0.into());
+        driver.on_done(Done { op: Op::Accept, data: 0, result: Ok(0), more: true, filled: None, accepted });
+        let at_once = driver.turn.serve.counters()[0].1.connections;
+        let expected = match number {
+            1..=4 => (number, 0),
+            5..=260 => (4, number - 4),
+            _ => (number - 256, 256),
+        };
+        assert_eq!((at_once, driver.accepts_held as u64), expected);
+    }
+}
+
+/// Datagrams wait at a socket: as many as there are buffers are received with one wait, and then one completion more says that there is
+/// none left.
+#[test]
+fn limit_buffers_and_completions_max_of_a_turn() {
+    if ring_missing().is_some() {
+        return;
+    }
+    let socket = Bound::Udp(bind_udp(address(0)).unwrap());
+    let client = UdpSocket::bind(address(0)).unwrap();
+    for _ in 0..300 {
+        assert_eq!(client.send_to(b"[a0]", socket.local_addr().unwrap()).unwrap(), 4);
+    }
+    let mut driver = driver(Transport::Udp, vec![socket]);
+    // It may take more than one look for all that is there.
+    while driver.io.ring.ready() < 257 {
+        driver.io.wait(Duration::from_millis(1)).unwrap();
+    }
+    let mut done = Vec::new();
+    let mut taken = |driver: &mut Driver<Letters, Records>| {
+        done.clear();
+        driver.take(&mut done);
+        (done.len(), done.iter().filter(|done| done.filled.is_some()).count(), done.iter().all(|done| done.more))
+    };
+    assert_eq!(taken(&mut driver), (256, 256, true));
+    // No buffer.
+    assert_eq!(taken(&mut driver), (1, 0, false));
+    driver.io.wait(Duration::ZERO).unwrap();
+    assert_eq!(driver.io.ring.ready(), 0);
+}

@@ -1,0 +1,361 @@
+//! The ring driver: io_uring itself, one loop for all of a shard's sockets.
+//!
+//! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share. A connection is received from
+//! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait, which is one in
+//! the ring itself, for at most 10 ms.
+//!
+//! Whose turn it is: [`super::fair`]. What has come and is not light stands in line in its buffer.
+
+pub(crate) mod sockets;
+
+use super::base::DriverIo;
+use super::fair::Line;
+use super::handle::{Command, Ended};
+use super::kernel::{self, Pool};
+use super::turn::Turn;
+use crate::shard::protocol::Protocol;
+use crate::shard::serve::{Serve, Subject};
+use crate::shard::tap::Tap;
+use crossbeam_channel::Receiver as Commands;
+use fsu_net::bind::Bound;
+use fsu_net::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
+use rustix::io::Errno;
+use sockets::{BUFFERS, RingIo, conn};
+use std::io;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+/// A wait completes so many operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more.
+const COMPLETED_A_WAIT: usize = 20;
+/// Completions that are looked at together: what is left of them when a turn is over counts for the next.
+const COMPLETIONS_MAX: usize = 256;
+/// Connections accepted in a turn before others stand in line, and how many do: beyond that they do not wait.
+const ACCEPTS_LIGHT: usize = 4;
+const ACCEPTS_HELD_MAX: usize = 256;
+/// A socket that found no buffer is asked directly for what is light, for so many datagrams in a turn, so many sockets; it has its turn with the buffers
+/// again when fewer than so many stand in line. So whoever fills them takes them from nobody.
+const HELD_BUFFERS_MAX: usize = BUFFERS as usize / 2;
+const STARVED_RECEIVES_MAX: usize = 8;
+const STARVED_SOCKETS_MAX: usize = 32;
+
+/// What stands in line.
+#[derive(Debug)]
+enum Work {
+    /// It is done, and not looked at.
+    Done(Done),
+    /// A connection was interrupted.
+    GoOn,
+}
+
+/// The driver.
+pub(crate) struct Driver<P, T> {
+    turn: Turn<P, T>,
+    io: RingIo,
+    datagrams: Pool,
+    bytes: Pool,
+    line: Line<Work>,
+    /// Connections accepted in this turn, and those that stand in line.
+    accepts: usize,
+    accepts_held: usize,
+    /// Buffers of datagrams in line.
+    buffers_held: usize,
+    /// For sockets that found no buffer; none before the first.
+    receiver: Option<Box<Receiver>>,
+}
+
+impl<P: Protocol, T: Tap> Driver<P, T> {
+    /// A driver for a shard whose sockets are in `io`, which receives into these buffers.
+    pub(crate) fn new(
+        serve: Serve<P, T>,
+        (mut io, datagrams, bytes): (RingIo, Pool, Pool),
+        sockets: usize,
+        commands: Commands<Command>,
+        gather: Duration,
+    ) -> Self {
+        let now = io.base().watch.now();
+        let turn = Turn::new(serve, sockets, commands, now, gather);
+        let (line, receiver) = (Line::new(), None);
+        Self { turn, io, datagrams, bytes, line, accepts: 0, accepts_held: 0, buffers_held: 0, receiver }
+    }
+
+    /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
+    pub(crate) fn run(mut self) -> io::Result<Ended> {
+        let mut done = Vec::with_capacity(COMPLETIONS_MAX);
+        // Those that are still to be looked at.
+        let mut left = Vec::new();
+        loop {
+            self.turn.read_clock_if_due(&mut self.io);
+            let mut wait = self.turn.tick(&mut self.io);
+            if self.turn.is_over() {
+                break;
+            }
+            if self.turn.is_busy(left.len(), &self.line) {
+                wait = Duration::ZERO;
+            }
+            if left.is_empty() {
+                wait = self.turn.bounded(wait, &mut self.io);
+            }
+            if left.is_empty() {
+                // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
+                let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
+                self.turn.let_gather(wait, &mut self.io, ready)?;
+                self.io.wait(wait)?;
+                self.take(&mut done);
+                let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
+                self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
+                self.turn.open(done.len());
+                self.accepts = 0;
+            } else {
+                done.append(&mut left);
+                self.turn.reopen(done.len(), &mut self.io);
+            }
+            let mut rest = done.drain(..);
+            while !self.turn.is_spent()
+                && let Some(done) = rest.next()
+            {
+                self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));
+                self.on_done(done);
+            }
+            left.extend(rest);
+            if left.is_empty() {
+                self.serve_starved();
+                self.turn.flush(&mut self.io);
+                self.serve_line();
+            }
+            self.turn.flush(&mut self.io);
+        }
+        let left = self.turn.finish(&mut self.io);
+        // Connections are closed before the operations on them are ended.
+        self.io.wait(Duration::ZERO)?;
+        Ok(left)
+    }
+
+    /// Takes what has completed, as far as a turn goes.
+    #[inline]
+    fn take(&mut self, done: &mut Vec<Done>) {
+        self.io.ring.take(done, COMPLETIONS_MAX);
+    }
+
+    /// Sockets found no buffer: what they have is looked for without.
+    fn serve_starved(&mut self) {
+        let count = self.io.starved.len().min(STARVED_SOCKETS_MAX);
+        for at in 0..count {
+            let subject = Subject::Socket(self.io.starved[at]);
+            let began = self.turn.begin_light();
+            self.receive_light(self.io.starved[at]);
+            if let Some(effort) = self.turn.end_light(began) {
+                self.line.charge(subject, effort);
+            }
+        }
+        // The others are asked in the next turn.
+        self.io.starved.rotate_left(count);
+        if self.buffers_held < HELD_BUFFERS_MAX {
+            self.io.begin_starved();
+        }
+    }
+
+    /// Receives from a socket what is light, without a buffer of the ring.
+    #[cold]
+    fn receive_light(&mut self, index: u32) {
+        let light_bytes = self.turn.share.light_bytes;
+        for _ in 0..STARVED_RECEIVES_MAX {
+            let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
+            if !(1..=light_bytes).contains(&kernel::unread(socket.as_fd())) {
+                return;
+            }
+            let receiver = self.receiver.get_or_insert_with(|| Box::new(Receiver::new()));
+            let is_received = kernel::receive(receiver, socket.as_fd(), 1).is_ok();
+            let Some(received) = receiver.get(0).filter(|_| is_received && !self.io.has_stopped) else { return };
+            let count = self.turn.on_received(index, &received, &mut self.io);
+            self.turn.worked(count, &mut self.io);
+        }
+    }
+
+    /// Does what stands in line, while there is time.
+    fn serve_line(&mut self) {
+        if !self.turn.open_line(&mut self.line, || Work::GoOn, &mut self.io) {
+            return;
+        }
+        while let Some((subject, work, began)) = self.turn.begin_held(&mut self.line) {
+            match (work, subject) {
+                (Work::Done(done), _) => {
+                    self.accepts_held -= usize::from(done.op == Op::Accept);
+                    self.buffers_held -= usize::from(done.op == Op::Datagrams && done.filled.is_some());
+                    self.look_at(done);
+                }
+                (Work::GoOn, Subject::Conn(id)) => {
+                    self.turn.serve.go_on(id, self.turn.now, &mut self.io);
+                    self.turn.worked(0, &mut self.io);
+                }
+                (Work::GoOn, Subject::Socket(_)) => {}
+            }
+            self.turn.end_held(subject, began, &mut self.line, || Work::GoOn);
+        }
+    }
+
+    #[inline]
+    fn on_done(&mut self, done: Done) {
+        if done.op != Op::Readable {
+            self.turn.had_traffic();
+        }
+        let subject = match done.op {
+            Op::Accept => Some(Subject::Socket(done.data as u32)),
+            _ => subject(&done),
+        };
+        let Some(subject) = subject else {
+            self.turn.begin_light();
+            return self.look_at(done);
+        };
+        let waits = done.op != Op::Accept || self.accepts_held < ACCEPTS_HELD_MAX;
+        if waits && (self.line.has(subject) || !self.is_light(&done)) {
+            self.accepts_held += usize::from(done.op == Op::Accept);
+            self.buffers_held += usize::from(done.op == Op::Datagrams && done.filled.is_some());
+            let arrived_ns = self.turn.now.arrived_ns;
+            return if done.op == Op::Bytes && done.result.is_ok() {
+                self.turn.hold(&mut self.line, subject, Work::Done(done), arrived_ns);
+            } else {
+                self.line.push(subject, Work::Done(done), arrived_ns);
+            };
+        }
+        let began = self.turn.begin_light();
+        self.look_at(done);
+        if let Some(effort) = self.turn.end_light(began) {
+            self.line.charge(subject, effort);
+        }
+    }
+
+    /// Whether it is done soon. That a connection ends is not: it waits for its turn.
+    #[inline]
+    fn is_light(&mut self, done: &Done) -> bool {
+        match (done.op, done.result) {
+            (Op::Datagrams, Ok(bytes)) => bytes as usize <= self.turn.share.light_bytes + BESIDE_BYTES,
+            (Op::Bytes, Ok(bytes)) => bytes > 0 && bytes as usize <= self.turn.share.light_bytes,
+            (Op::Bytes, Err(errno)) => is_harmless(Errno::from_raw_os_error(errno)),
+            (Op::Accept, Ok(_)) => {
+                self.accepts += 1;
+                self.accepts <= ACCEPTS_LIGHT
+            }
+            _ => true,
+        }
+    }
+
+    /// What is done is looked at.
+    #[inline]
+    fn look_at(&mut self, done: Done) {
+        match done.op {
+            Op::Datagrams => self.on_datagrams(done),
+            Op::Bytes => self.on_bytes(done),
+            Op::Accept => self.on_connection(done),
+            Op::Writable => {
+                let id = conn(done.data);
+                self.turn.serve.on_writable(id, self.turn.now, &mut self.io);
+                self.io.on_awaited(id);
+            }
+            Op::Readable => {
+                self.turn.on_commands(&mut self.io);
+                if !done.more {
+                    self.io.watch_wake();
+                }
+            }
+            Op::Cancel => {}
+        }
+    }
+
+    fn on_datagrams(&mut self, done: Done) {
+        let Self { turn, io, datagrams: pool, .. } = self;
+        let index = done.data as u32;
+        if let Some(filled) = done.filled {
+            let received = pool.datagram(&filled).filter(|_| !io.has_stopped && done.result.is_ok());
+            let count = received.map_or(1, |received| turn.on_received(index, &received, io));
+            pool.give(filled);
+            turn.worked(count, io);
+        }
+        if let Err(errno) = done.result
+            && !is_harmless(Errno::from_raw_os_error(errno))
+        {
+            turn.serve.on_socket_error(index, errno, turn.now);
+        }
+        if !done.more {
+            io.on_receive_ended(index, done.result == Err(Errno::NOBUFS.raw_os_error()));
+        }
+    }
+
+    fn on_bytes(&mut self, done: Done) {
+        let Self { turn, io, bytes: pool, .. } = self;
+        let id = conn(done.data);
+        io.on_read(id, done.result.map_err(Errno::from_raw_os_error));
+        match done.result {
+            Ok(0) => {
+                io.on_eof(id);
+                turn.on_eof(id, io);
+                turn.worked(0, io);
+            }
+            Ok(_) => {
+                // What was received when the end of reading was asked for is read all the same, unless all has ended.
+                if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
+                    let bytes = pool.bytes(filled);
+                    let left = if bytes.len() < READ_BYTES {
+                        0
+                    } else {
+                        turn.known_left(id, bytes.len()).unwrap_or_else(|| io.unread(id))
+                    };
+                    turn.on_bytes(id, bytes, left, io);
+                }
+                turn.worked(1, io);
+            }
+            Err(errno) => {
+                let errno = Errno::from_raw_os_error(errno);
+                if is_harmless(errno) {
+                    turn.on_unread(id);
+                } else {
+                    turn.on_broken(id, errno, io);
+                }
+            }
+        }
+        if let Some(filled) = done.filled {
+            pool.give(filled);
+        }
+    }
+
+    /// A listener has a connection.
+    fn on_connection(&mut self, done: Done) {
+        let Self { turn, io, .. } = self;
+        let index = done.data as u32;
+        // One whose peer has gone already has no peer's address.
+        if let Some(fd) = done.accepted
+            && let Some(peer) = kernel::peer(fd.as_fd()).filter(|_| !io.has_stopped)
+            && let Some((id, fd)) = turn.on_accepted(index, fd, peer)
+        {
+            io.add(id, fd);
+        }
+        if let Err(errno) = done.result {
+            let errno = Errno::from_raw_os_error(errno);
+            if errno != Errno::CANCELED {
+                turn.on_accept_error(index, errno, io);
+            }
+        }
+        turn.worked(1, io);
+        if !done.more {
+            io.on_receive_ended(index, false);
+        }
+    }
+}
+
+/// What of the shard's a completion is about.
+#[inline]
+fn subject(done: &Done) -> Option<Subject> {
+    match done.op {
+        Op::Datagrams => Some(Subject::Socket(done.data as u32)),
+        Op::Bytes => Some(Subject::Conn(conn(done.data))),
+        _ => None,
+    }
+}
+
+/// An operation has ended without anything having happened to its socket: cancelled, or there was no buffer left. What
+/// came meanwhile is still in the socket.
+fn is_harmless(errno: Errno) -> bool {
+    matches!(errno, Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR)
+}
+
+#[cfg(test)]
+mod limits;

@@ -1,0 +1,513 @@
+//! The ring driver's descriptors: what is asked of the kernel for each of a shard's sockets.
+//!
+//! A receive of datagrams or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
+//! completion says so; whether it is begun again is decided then. A receive from a connection ends with the first bytes; connections
+//! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
+
+use crate::driver::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
+use crate::driver::kernel::{Pool, Ring};
+use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
+use crate::shard::reload::Sockets;
+use fsu_net::bind::Bound;
+use fsu_net::sys::{Op, READ_BYTES};
+use rustix::io::Errno;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// Buffers of a shard for all that it receives: as many receives as fit between two turns, beyond which the kernel keeps what came
+/// and is asked again. 64 KiB of addresses each; memory for as much as was ever received into one: 1 MiB with short
+/// datagrams, 16 MiB at most.
+pub(crate) const BUFFERS: u16 = 256;
+/// Bytes that are received from connections between two looks at what came: the kernel has them copied at once then, for a quarter of a
+/// millisecond.
+const TURN_BYTES: usize = 1 << 20;
+/// Bytes of a receive that are few: those connections come to their turns first.
+const FEW_BYTES: usize = 1 << 10;
+/// Buffers of a shard for bytes of connections, of `READ_BYTES` each: four times as many as may be filled in a turn. One that finds none is
+/// the first to be tried again. Memory for as much as was ever received into one: 4 MiB at most.
+const STREAM_BUFFERS: u16 = 256;
+const _: () = assert!(STREAM_BUFFERS as usize * READ_BYTES >= 4 * TURN_BYTES);
+const INDEX_BITS: u32 = 32;
+const GENERATION_MASK: u64 = 0x00FF_FFFF;
+
+/// How an operation that goes on stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Running {
+    /// It is not begun.
+    #[default]
+    No,
+    /// It goes on.
+    Yes,
+    /// It was cancelled, and has not ended yet.
+    Ending,
+}
+
+/// A connection.
+#[derive(Debug)]
+struct Stream {
+    generation: u32,
+    fd: OwnedFd,
+    interest: Interest,
+    reading: Running,
+    /// It waits for its turn to be received from.
+    is_queued: bool,
+    /// Bytes that its last receive brought: as many are expected of the next.
+    last_bytes: usize,
+    /// It is waited for room.
+    is_awaited: bool,
+}
+
+/// All descriptors of a shard.
+pub(crate) struct RingIo {
+    // Dropped first: it ends all operations on the sockets below.
+    pub(crate) ring: Ring,
+    base: Base,
+    /// By socket.
+    receiving: Vec<Running>,
+    /// By socket: it is to be received from, or accepted on.
+    wanted: Vec<bool>,
+    streams: Vec<Option<Stream>>,
+    /// Connections to be received from: those that found no buffer or had little, then those that had more.
+    first: VecDeque<ConnId>,
+    served: VecDeque<ConnId>,
+    /// Sockets whose receives found no buffer, to be begun again.
+    pub(crate) starved: Vec<u32>,
+    /// To be closed when the operations on them have gone to the kernel.
+    closing: Vec<OwnedFd>,
+    /// Nothing is received any more.
+    pub(crate) has_stopped: bool,
+}
+
+impl RingIo {
+    /// Receives from these sockets, and watches the descriptor for commands.
+    pub(crate) fn new(base: Base) -> io::Result<(Self, Pool, Pool)> {
+        let (ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
+        let sockets = base.sockets().count();
+        let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
+        let (streams, closing) = (Vec::new(), Vec::new());
+        let mut io = Self {
+            ring,
+            base,
+            receiving,
+            wanted,
+            streams,
+            first: VecDeque::new(),
+            served: VecDeque::new(),
+            starved: Vec::new(),
+            closing,
+            has_stopped: false,
+        };
+        io.watch_wake();
+        (0..sockets as u32).for_each(|index| io.receive(index));
+        Ok((io, datagrams, bytes))
+    }
+
+    /// Watches the descriptor for commands.
+    pub(crate) fn watch_wake(&mut self) {
+        self.ring.begin(Op::Readable, 0, self.base.wake());
+    }
+
+    /// Receives from a socket, or accepts on it, if it is to be and that does not go on already.
+    fn receive(&mut self, index: u32) {
+        let place = index as usize;
+        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
+        if *running == Running::No && self.wanted[place] {
+            *running = Running::Yes;
+            self.ring.begin(operation(socket), u64::from(index), descriptor(socket));
+        }
+    }
+
+    fn stop_receiving_from(&mut self, index: u32) {
+        let place = index as usize;
+        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
+        self.wanted[place] = false;
+        if *running == Running::Yes {
+            *running = Running::Ending;
+            self.ring.cancel(operation(socket), u64::from(index));
+        }
+    }
+
+    /// A socket's operation has ended, maybe for want of a buffer: it is begun again if it is to be.
+    pub(crate) fn on_receive_ended(&mut self, index: u32, is_starved: bool) {
+        if let Some(running) = self.receiving.get_mut(index as usize) {
+            *running = Running::No;
+        }
+        if is_starved {
+            self.starved.push(index);
+        } else {
+            self.receive(index);
+        }
+    }
+
+    /// Begins the receives again that found no buffer.
+    pub(crate) fn begin_starved(&mut self) {
+        if self.starved.is_empty() {
+            return;
+        }
+        let mut starved = std::mem::take(&mut self.starved);
+        starved.drain(..).for_each(|index| self.receive(index));
+        self.starved = starved;
+    }
+
+    /// Takes over an accepted connection.
+    pub(crate) fn add(&mut self, id: ConnId, fd: OwnedFd) {
+        let place = id.index as usize;
+        if self.streams.len() <= place {
+            self.streams.resize_with(place + 1, || None);
+        }
+        let interest = Interest { read: true, write: false };
+        let (generation, reading, is_queued, last_bytes) = (id.generation, Running::No, false, 0);
+        let stream = Stream { generation, fd, interest, reading, is_queued, last_bytes, is_awaited: false };
+        self.streams[place] = Some(stream);
+        self.follow(id);
+    }
+
+    #[inline]
+    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
+        self.streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+    }
+
+    /// Begins or ends operations on a connection, as its interest says.
+    fn follow(&mut self, id: ConnId) {
+        let Self { streams, ring, .. } = self;
+        let Some(stream) = streams.get_mut(id.index as usize).and_then(Option::as_mut) else { return };
+        if stream.generation != id.generation {
+            return;
+        }
+        match (stream.interest.read, stream.reading) {
+            (true, Running::No) if !stream.is_queued => {
+                stream.reading = Running::Yes;
+                ring.begin(Op::Bytes, data(id), stream.fd.as_fd());
+            }
+            (false, Running::Yes) => {
+                stream.reading = Running::Ending;
+                ring.cancel(Op::Bytes, data(id));
+            }
+            _ => {}
+        }
+        if stream.interest.write && !stream.is_awaited {
+            stream.is_awaited = true;
+            ring.begin(Op::Writable, data(id), stream.fd.as_fd());
+        }
+    }
+
+    /// A connection's receive has ended. It has its turn again, if it is still to be received from then.
+    pub(crate) fn on_read(&mut self, id: ConnId, result: Result<u32, Errno>) {
+        let Some(stream) = self.stream(id) else { return };
+        (stream.reading, stream.is_queued) = (Running::No, true);
+        match result {
+            Ok(bytes) => {
+                stream.last_bytes = bytes as usize;
+                let queue = if stream.last_bytes <= FEW_BYTES { &mut self.first } else { &mut self.served };
+                queue.push_back(id);
+            }
+            Err(Errno::NOBUFS) => self.first.push_back(id),
+            Err(_) => self.served.push_back(id),
+        }
+    }
+
+    /// How many bytes of a connection wait to be read.
+    pub(crate) fn unread(&mut self, id: ConnId) -> usize {
+        self.stream(id).map_or(0, |stream| unread(&stream.fd))
+    }
+
+    /// Whether something may be there that the last wait did not tell of: connections that wait for their turns, completions not taken.
+    pub(crate) fn has_left(&mut self) -> bool {
+        !(self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
+    }
+
+    /// Begins the next receives, when all that came of those before has been taken: of as many bytes as are copied at once.
+    fn begin_reads(&mut self) {
+        if (self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
+            return;
+        }
+        // Each has as much, so that neither waits for ever for the other.
+        for number in 0..2 {
+            let mut bytes = 0;
+            while bytes < TURN_BYTES
+                && let Some(id) = if number == 0 { self.first.pop_front() } else { self.served.pop_front() }
+            {
+                if let Some(stream) = self.stream(id) {
+                    stream.is_queued = false;
+                    bytes += stream.last_bytes;
+                    self.follow(id);
+                }
+            }
+        }
+    }
+
+    /// A connection was found to have room: it is waited for once more if that was not enough.
+    pub(crate) fn on_awaited(&mut self, id: ConnId) {
+        if let Some(stream) = self.stream(id) {
+            stream.is_awaited = false;
+            self.follow(id);
+        }
+    }
+
+    /// The peer will send no more: there is nothing to be begun again.
+    pub(crate) fn on_eof(&mut self, id: ConnId) {
+        if let Some(stream) = self.stream(id) {
+            stream.interest.read = false;
+        }
+    }
+
+    /// Submits what was begun and waits for something to complete.
+    pub(crate) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        self.begin_reads();
+        let more = !(self.first.is_empty() && self.served.is_empty());
+        let result = self.ring.wait(if more { Duration::ZERO } else { at_most });
+        // An operation that the kernel has not seen yet names its descriptor by number.
+        if self.ring.is_submitted() {
+            self.closing.clear();
+        }
+        result
+    }
+}
+
+fn operation(socket: &Bound) -> Op {
+    match socket {
+        Bound::Udp(_) => Op::Datagrams,
+        Bound::Tcp(_) => Op::Accept,
+    }
+}
+
+/// A connection as it stands beside its operations.
+fn data(id: ConnId) -> u64 {
+    u64::from(id.generation) << INDEX_BITS | u64::from(id.index)
+}
+
+/// Back from there.
+#[inline]
+pub(crate) fn conn(data: u64) -> ConnId {
+    ConnId { index: data as u32, generation: (data >> INDEX_BITS & GENERATION_MASK) as u32 }
+}
+
+impl DriverIo for RingIo {
+    #[inline]
+    fn base(&mut self) -> &mut Base {
+        &mut self.base
+    }
+
+    fn stage(&mut self, socket: Bound) -> io::Result<u32> {
+        // What was received from the socket before must not be taken for this one's.
+        let index = self.base.vacant(|index| self.receiving.get(index as usize) == Some(&Running::No));
+        self.base.put(index, socket);
+        let places = self.receiving.len().max(index as usize + 1);
+        self.receiving.resize(places, Running::No);
+        self.wanted.resize(places, false);
+        self.wanted[index as usize] = false;
+        Ok(index)
+    }
+}
+
+impl Sockets for RingIo {
+    fn close_socket(&mut self, socket: u32) {
+        self.stop_receiving_from(socket);
+        // The kernel keeps it open for as long as its operation goes on.
+        self.closing.extend(self.base.take(socket).map(Bound::into_descriptor));
+    }
+}
+
+impl Io for RingIo {
+    #[inline]
+    fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool {
+        self.base.outbox.push(datagram, bytes)
+    }
+
+    fn has_room(&self) -> bool {
+        !self.base.outbox.is_filling()
+    }
+
+    fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
+        self.stream(conn).map_or(Written::Gone, |stream| write(&stream.fd, bytes))
+    }
+
+    fn set_interest(&mut self, conn: ConnId, interest: Interest) {
+        if let Some(stream) = self.stream(conn) {
+            stream.interest = interest;
+            self.follow(conn);
+        }
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        let is_ending = self.base.is_ending;
+        let Some(stream) = self.stream(conn) else { return };
+        if is_ending {
+            finish_stream(&stream.fd);
+        }
+        let Some(stream) = self.streams[conn.index as usize].take() else { return };
+        // The kernel keeps the connection open for as long as an operation goes on.
+        if stream.reading == Running::Yes {
+            self.ring.cancel(Op::Bytes, data(conn));
+        }
+        if stream.is_awaited {
+            self.ring.cancel(Op::Writable, data(conn));
+        }
+        self.closing.push(stream.fd);
+    }
+
+    fn reset(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            reset_when_closed(&stream.fd);
+        }
+        self.close(conn);
+    }
+
+    fn shut_write(&mut self, conn: ConnId) {
+        if let Some(stream) = self.stream(conn) {
+            shut_write(&stream.fd);
+        }
+    }
+
+    fn set_accepting(&mut self, socket: u32, on: bool) {
+        if !on {
+            return self.stop_receiving_from(socket);
+        }
+        if let Some(wanted) = self.wanted.get_mut(socket as usize) {
+            *wanted = true;
+            self.receive(socket);
+        }
+    }
+
+    fn stop_receiving(&mut self) {
+        self.has_stopped = true;
+        (0..self.wanted.len() as u32).for_each(|index| self.stop_receiving_from(index));
+    }
+
+    fn unix_ns(&mut self) -> i64 {
+        self.base.watch.unix_ns()
+    }
+
+    fn mono_ns(&mut self) -> u64 {
+        self.base.watch.mono_ns()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::base::wake_up;
+    use fsu_net::bind::bind_udp;
+    use fsu_net::probe::ring_missing;
+    use std::io::Write;
+    use std::net::UdpSocket;
+    use std::os::unix::net::UnixStream;
+
+    /// Connections and a socket in a ring, what there is to be had from each; what one turn after the other brings.
+    struct Turns {
+        io: RingIo,
+        datagrams: Pool,
+        bytes: Pool,
+        ids: Vec<ConnId>,
+        peers: Vec<UnixStream>,
+    }
+
+    impl Turns {
+        fn new(connections: u32, sockets: Vec<Bound>) -> Self {
+            let base = Base::new(sockets, wake_up().unwrap(), true);
+            let (io, datagrams, bytes) = RingIo::new(base).unwrap();
+            let mut turns = Self { io, datagrams, bytes, ids: Vec::new(), peers: Vec::new() };
+            for index in 0..connections {
+                let (ours, theirs) = UnixStream::pair().unwrap();
+                ours.set_nonblocking(true).unwrap();
+                theirs.set_nonblocking(true).unwrap();
+                let id = ConnId { index, generation: 0 };
+                turns.io.add(id, ours.into());
+                turns.ids.push(id);
+                turns.peers.push(theirs);
+            }
+            turns
+        }
+
+        /// The peers send all that there is room for.
+        fn fill(&mut self) {
+            for peer in &mut self.peers {
+                while peer.write(&[b'x'; READ_BYTES]).is_ok() {}
+            }
+        }
+
+        /// Bytes of each connection, by its place, and how many datagrams.
+        fn turn(&mut self) -> (Vec<(u32, usize)>, usize) {
+            let (mut done, mut read, mut datagrams) = (Vec::new(), Vec::new(), 0);
+            self.io.wait(Duration::ZERO).unwrap();
+            self.io.ring.take(&mut done, 256);
+            for done in done {
+                match done.op {
+                    Op::Bytes => {
+                        let id = conn(done.data);
+                        self.io.on_read(id, done.result.map_err(Errno::from_raw_os_error));
+                        if let Ok(count) = done.result {
+                            read.push((id.index, count as usize));
+                        }
+                        done.filled.into_iter().for_each(|filled| self.bytes.give(filled));
+                    }
+                    Op::Datagrams => {
+                        datagrams += 1;
+                        done.filled.into_iter().for_each(|filled| self.datagrams.give(filled));
+                    }
+                    _ => {}
+                }
+            }
+            (read, datagrams)
+        }
+    }
+
+    /// Counted in receives and bytes: with more connections than buffers, all of which have something at any time.
+    #[test]
+    fn limit_read_bytes_and_turn_bytes_and_stream_buffers() {
+        if ring_missing().is_some() {
+            return;
+        }
+        let connections = u32::from(STREAM_BUFFERS) + 100;
+        let socket = bind_udp(([127, 0, 0, 1], 0).into()).unwrap();
+        let to = socket.local_addr().unwrap();
+        let mut turns = Turns::new(connections, vec![Bound::Udp(socket)]);
+        let client = UdpSocket::bind(("127.0.0.1", 0)).unwrap();
+        let mut had = vec![0; connections as usize];
+        while had.iter().any(|&count| count < 5) {
+            turns.fill();
+            client.send_to(b"a", to).unwrap();
+            let (read, mut datagrams) = turns.turn();
+            assert!(read.iter().all(|&(_, bytes)| bytes <= READ_BYTES));
+            for (index, _) in read {
+                had[index as usize] += 1;
+            }
+            // Those at the very beginning may come in any order; then all have their turns in rounds.
+            let [least, most] = [had.iter().min(), had.iter().max()].map(|count| *count.unwrap());
+            assert!(most - least <= 2, "{had:?}");
+            // A neighbour's datagram waits for what was begun before it, not for rounds.
+            for _ in 0..3 {
+                let (read, more) = if datagrams == 0 { turns.turn() } else { (Vec::new(), 1) };
+                datagrams += more;
+                assert!(least == 0 || read.iter().map(|&(_, bytes)| bytes).sum::<usize>() <= TURN_BYTES + READ_BYTES);
+                for (index, _) in read {
+                    had[index as usize] += 1;
+                }
+            }
+            assert!(datagrams > 0);
+        }
+    }
+
+    #[test]
+    fn limit_few_bytes_who_brought_more_comes_after_the_others() {
+        if ring_missing().is_some() {
+            return;
+        }
+        let mut turns = Turns::new(2, Vec::new());
+        let [few, more] = [turns.ids[0], turns.ids[1]];
+        turns.io.on_read(more, Ok(1_025));
+        turns.io.on_read(few, Ok(1_024));
+        assert_eq!((&turns.io.first, &turns.io.served), (&[few].into(), &[more].into()));
+    }
+
+    #[test]
+    fn connections_come_back() {
+        for (index, generation) in [(0, 0), (7, 1), (u32::MAX, 0x00FF_FFFF)] {
+            let id = ConnId { index, generation };
+            assert_eq!(conn(data(id)), id);
+            assert!(data(id) < 1 << 56);
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The drivers over loopback and over a simulated kernel.
+
+mod driven;
+pub(crate) mod kernel;
+mod loopback;
+mod turns;
+
+pub(crate) use crate::shard::tests::*;

@@ -1,0 +1,506 @@
+//! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
+
+use super::base::{Base, DriverIo, is_peer_gone};
+use super::fair::{FRAME_EFFORT, Line, QUANTUM, Share, TURN_NS};
+use super::gather::{Gather, is_few};
+use super::handle::Command;
+use super::handle::Ended;
+use super::kernel;
+use super::mail;
+use crate::shard::clock::Clock;
+use crate::shard::io::ConnId;
+use crate::shard::late::SENDS_A_STAMP;
+use crate::shard::look::{Left, Looks};
+use crate::shard::protocol::Protocol;
+use crate::shard::serve::{Serve, Subject};
+use crate::shard::tap::Tap;
+use crossbeam_channel::Receiver as Commands;
+use fsu_core::responder::state::Counters;
+use fsu_net::local::Route;
+use fsu_net::message::{Received, canonical};
+use fsu_net::sys::READ_BYTES;
+use rustix::io::Errno;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// The longest wait.
+const WAIT_NS_MAX: u64 = 10_000_000;
+/// Traffic within this time: more is expected at once.
+const TRAFFIC_MS: u64 = 5;
+/// Turns of the timing wheel before sockets are looked at again.
+const TICKS_MAX: usize = 8;
+/// The clocks are read again after so many messages within a turn, or as much effort: about every quarter of a millisecond at most.
+const MESSAGES_A_CLOCK: usize = 64;
+const EFFORT_A_CLOCK: usize = MESSAGES_A_CLOCK * 2 * FRAME_EFFORT;
+
+/// How things stood before something in line was begun.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeldBegan {
+    effort: u64,
+    arrived_ns: i64,
+}
+
+/// A shard at work.
+pub(crate) struct Turn<P, T> {
+    pub(crate) serve: Serve<P, T>,
+    pub(crate) now: Clock,
+    commands: Commands<Command>,
+    messages: usize,
+    /// What had been done when the clocks were read.
+    clocked: u64,
+    /// What this turn has to give.
+    pub(crate) share: Share,
+    /// When what it began with had come at the latest, wall clock in nanoseconds.
+    opened_ns: i64,
+    traffic_ms: u64,
+    gather: Gather,
+    is_stopped: bool,
+    /// When the sockets were looked at; kept while there are listeners.
+    looks: Looks,
+    has_streams: bool,
+    /// By socket: how many datagrams it had lost when that was last told.
+    pub(crate) lost: Vec<u32>,
+    /// Places of the sockets that wait for a reload.
+    pub(crate) staged: Vec<u32>,
+}
+
+impl<P: Protocol, T: Tap> Turn<P, T> {
+    /// A shard with so many sockets, from `now` on.
+    pub(crate) fn new(
+        serve: Serve<P, T>,
+        sockets: usize,
+        commands: Commands<Command>,
+        now: Clock,
+        gather: Duration,
+    ) -> Self {
+        let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
+        let gather = Gather::new(gather, now.mono_ms);
+        let (is_stopped, looks, has_streams) = (false, Looks::new(now.mono_ns), serve.has_streams());
+        let (staged, share, clocked) = (Vec::new(), Share::new(TURN_NS), serve.effort.done());
+        Self {
+            serve,
+            now,
+            commands,
+            messages,
+            clocked,
+            share,
+            opened_ns: now.arrived_ns,
+            traffic_ms,
+            gather,
+            is_stopped,
+            looks,
+            has_streams,
+            lost,
+            staged,
+        }
+    }
+
+    /// Reads both clocks. What is at hand came no later than before.
+    fn read_clock(&mut self, io: &mut impl DriverIo) {
+        let arrived_ns = self.now.arrived_ns;
+        self.now = Clock { arrived_ns, ..io.base().watch.now() };
+        (self.messages, self.clocked) = (0, self.serve.effort.done());
+    }
+
+    /// Reads both clocks when a wait has ended. `full`: as [`Turn::begin`] has it.
+    fn read_clock_anew(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
+        let now = io.base().watch.now();
+        self.now = if self.has_streams {
+            let left = full.map_or(Left::Nothing, |least| Left::Some(self.serve.sources().div_ceil(least) as u32));
+            now.with_arrival(self.looks.after(now.mono_ns, left))
+        } else {
+            now
+        };
+        (self.messages, self.clocked) = (0, self.serve.effort.done());
+    }
+
+    /// Before a wait: how long it may be, so that what comes into connections meanwhile is known to have come meanwhile.
+    #[inline]
+    pub(crate) fn bounded(&mut self, wait: Duration, io: &mut impl DriverIo) -> Duration {
+        if !self.has_streams {
+            return wait;
+        }
+        let now_ns = io.base().watch.mono_ns();
+        self.looks.before(now_ns, wait, self.serve.has_connections())
+    }
+
+    /// A reload has changed which FSUs there are.
+    pub(crate) fn follow_streams(&mut self) {
+        let has_streams = self.serve.has_streams();
+        if has_streams && !self.has_streams {
+            self.looks = Looks::new(self.now.mono_ns);
+        }
+        self.has_streams = has_streams;
+    }
+
+    /// Reads them unless nothing is due soon: then the last reading will do until the wait has ended.
+    #[inline]
+    pub(crate) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
+        let soon_ns = self.now.mono_ns + 2 * WAIT_NS_MAX;
+        if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= soon_ns) {
+            self.now = io.base().watch.now();
+            (self.messages, self.clocked) = (0, self.serve.effort.done());
+        }
+    }
+
+    /// Counts messages of this turn. When there were many, reads the clocks and does what is due: a turn may be long where many
+    /// datagrams come as one.
+    #[inline]
+    pub(crate) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
+        self.messages += messages;
+        self.gather.took(messages);
+        if self.messages >= MESSAGES_A_CLOCK || self.serve.effort.since(self.clocked) >= EFFORT_A_CLOCK {
+            self.read_clock(io);
+            if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= self.now.mono_ns) {
+                self.serve.on_tick(self.now, io);
+                self.flush(io);
+            }
+        }
+    }
+
+    /// Light work of so many begins, which came with the last wait.
+    #[inline]
+    pub(crate) fn open(&mut self, ready: usize) {
+        self.opened_ns = self.now.arrived_ns;
+        self.share.divide(ready, READ_BYTES);
+        self.share.begin(self.now.mono_ns);
+    }
+
+    /// The same, where some of what came with it was left.
+    pub(crate) fn reopen(&mut self, ready: usize, io: &mut impl DriverIo) {
+        self.read_clock(io);
+        self.now.arrived_ns = self.opened_ns;
+        self.open(ready);
+    }
+
+    /// It had its time: what is left waits for the next turn.
+    #[inline]
+    pub(crate) fn is_spent(&self) -> bool {
+        self.share.is_spent(self.now.mono_ns)
+    }
+
+    /// Light work of one subject begins; for [`Turn::end_light`].
+    #[inline]
+    pub(crate) fn begin_light(&mut self) -> u64 {
+        self.serve.effort.allow(self.share.light_effort);
+        self.serve.effort.done()
+    }
+
+    /// It is done: what it has cost, if that was not light after all.
+    #[inline]
+    pub(crate) fn end_light(&self, began: u64) -> Option<usize> {
+        let effort = self.serve.effort.since(began);
+        (effort > self.share.light_effort).then_some(effort)
+    }
+
+    /// The line begins; connections that were interrupted come to its end, where `go_on` is to be done with them. False: nobody stands
+    /// in it.
+    pub(crate) fn open_line<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W, io: &mut impl DriverIo) -> bool {
+        self.absorb(line, go_on);
+        if line.len() == 0 {
+            return false;
+        }
+        self.read_clock(io);
+        self.share.begin(self.now.mono_ns);
+        true
+    }
+
+    /// What stands in line next, if there is time; what it comes with is for [`Turn::end_held`].
+    pub(crate) fn begin_held<W>(&mut self, line: &mut Line<W>) -> Option<(Subject, W, HeldBegan)> {
+        if self.is_spent() {
+            return None;
+        }
+        let (subject, held) = line.next()?;
+        self.serve.effort.allow(QUANTUM);
+        let arrived_ns = std::mem::replace(&mut self.now.arrived_ns, held.arrived_ns);
+        Some((subject, held.what, HeldBegan { effort: self.serve.effort.done(), arrived_ns }))
+    }
+
+    /// It is done.
+    pub(crate) fn end_held<W>(
+        &mut self,
+        subject: Subject,
+        began: HeldBegan,
+        line: &mut Line<W>,
+        go_on: impl Fn() -> W,
+    ) {
+        line.done(subject, self.serve.effort.since(began.effort));
+        self.absorb(line, go_on);
+        self.now.arrived_ns = began.arrived_ns;
+    }
+
+    /// Connections that were interrupted stand in line.
+    fn absorb<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W) {
+        let arrived_ns = self.now.arrived_ns;
+        for id in self.serve.resting.drain(..) {
+            line.push(Subject::Conn(id), go_on(), arrived_ns);
+        }
+    }
+
+    /// Whether the next wait is to be none: there is more to do.
+    #[inline]
+    pub(crate) fn is_busy<W>(&self, left: usize, line: &Line<W>) -> bool {
+        left > 0 || !line.is_idle() || !self.serve.resting.is_empty()
+    }
+
+    /// Looks once more within a turn; `full`: as [`Turn::begin`] has it.
+    pub(crate) fn look_again(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
+        self.read_clock_anew(io, full);
+        self.opened_ns = self.now.arrived_ns;
+    }
+
+    /// Puts what a subject has to do at the end of what it has in line. It has been there since `arrived_ns`, wall clock in nanoseconds.
+    pub(crate) fn hold<W>(&mut self, line: &mut Line<W>, subject: Subject, what: W, arrived_ns: i64) {
+        self.unwatched(subject);
+        line.push(subject, what, arrived_ns);
+    }
+
+    /// A subject has something that this look told of, which is read later; what comes behind it may not be told of before then.
+    pub(crate) fn unwatched(&mut self, subject: Subject) {
+        if let Subject::Conn(id) = subject
+            && let Some(unread) = self.serve.unread(id)
+        {
+            self.looks.hold(unread);
+        }
+    }
+
+    /// What came with a wait, before the first of it is at hand; `full`: there may be more, of which each wait takes so many at the
+    /// least. The clocks are read while its memory is fetched.
+    #[inline]
+    pub(crate) fn begin(&mut self, io: &mut impl DriverIo, full: Option<usize>, at: impl Fn(usize) -> Option<Subject>) {
+        let datagram = |at: &Subject| matches!(at, Subject::Socket(_));
+        let [first, second] = [0, 1].map(|number| at(number).filter(datagram));
+        if let Some(Subject::Socket(socket)) = first {
+            io.base().prefetch(socket);
+        }
+        [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
+        self.read_clock_anew(io, full);
+        if let Some(first) = first {
+            self.serve.prefetch_fsu(first);
+        }
+    }
+
+    /// What follows what is at hand: see [`Serve::expect`].
+    #[inline]
+    pub(crate) fn expect(&self, base: &Base, ahead: impl Fn(usize) -> Option<Subject>) {
+        if let Some(Subject::Socket(socket)) = ahead(1) {
+            base.prefetch(socket);
+        }
+        self.serve.expect(ahead);
+    }
+
+    /// There was traffic.
+    pub(crate) fn had_traffic(&mut self) {
+        self.traffic_ms = self.now.mono_ms;
+    }
+
+    /// There was none for a while.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.now.mono_ms.saturating_sub(self.traffic_ms) > TRAFFIC_MS
+    }
+
+    /// Does what is due, as far as there is time; how long to wait for events then.
+    pub(crate) fn tick(&mut self, io: &mut impl DriverIo) -> Duration {
+        for turn in 0..TICKS_MAX {
+            if turn > 0 {
+                // There is much to do, and others wait.
+                self.read_clock(io);
+                if turn == 1 {
+                    self.share.begin(self.now.mono_ns);
+                }
+                if self.is_spent() {
+                    break;
+                }
+            }
+            let more = self.serve.on_tick(self.now, io);
+            self.flush(io);
+            if !more {
+                if !self.commands.is_empty() {
+                    // Whoever sent it could not wake the shard, or has not yet.
+                    self.on_commands(io);
+                }
+                let next_ns = self.serve.next_deadline().unwrap_or(u64::MAX);
+                return Duration::from_nanos(next_ns.saturating_sub(self.now.mono_ns).min(WAIT_NS_MAX));
+            }
+        }
+        Duration::ZERO
+    }
+
+    /// Before a wait: lets requests gather for a moment, where that saves wake-ups and costs no requests. `ready` tells how many
+    /// are there already.
+    #[inline]
+    pub(crate) fn let_gather<I: DriverIo>(
+        &mut self,
+        wait: Duration,
+        io: &mut I,
+        ready: impl FnOnce(&mut I) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && is_few(ready(io)?) {
+            kernel::sleep(self.gather.pause);
+            if self.has_streams {
+                self.looks.begins(io.base().watch.mono_ns());
+            }
+        }
+        Ok(())
+    }
+
+    /// Told to stop, or drained.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_stopped || self.serve.is_drained(self.now)
+    }
+
+    /// Sends what is queued, runs of one socket with one call.
+    #[inline]
+    pub(crate) fn flush(&mut self, io: &mut impl DriverIo) {
+        let base = io.base();
+        if base.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = std::mem::take(&mut base.outbox);
+        let (mut at, mut stamped, mut unix_ns) = (0, 0, base.watch.unix_ns());
+        while at < outbox.len() {
+            if at >= stamped + SENDS_A_STAMP {
+                (stamped, unix_ns) = (at, base.watch.unix_ns());
+            }
+            let (count, outcome) = base.send(&outbox, at);
+            let end = at + count.max(1);
+            if count >= SENDS_A_STAMP {
+                // One call: the first of them left before, the last just now.
+                (stamped, unix_ns) = (end, base.watch.unix_ns());
+            }
+            for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
+                self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ns);
+            }
+            at = end;
+        }
+        outbox.clear();
+        base.outbox = outbox;
+    }
+
+    /// Datagrams came to an FSU's socket, in one receive; how many.
+    #[inline]
+    pub(crate) fn on_received(&mut self, socket: u32, received: &Received<'_>, io: &mut impl DriverIo) -> usize {
+        if let Some(lost) = received.control.lost {
+            self.on_lost(socket, lost);
+        }
+        let arrived_ns = received.control.arrived_ns.unwrap_or(self.now.unix_ns);
+        let route = Route { peer: received.peer, local: received.control.local };
+        let mut count = 0;
+        for bytes in received.datagrams() {
+            count += 1;
+            if received.control.is_reply {
+                self.serve.on_reply(socket, received.peer, bytes, self.now);
+                continue;
+            }
+            self.serve.on_datagram(socket, route, bytes, arrived_ns, self.now, io);
+            if io.base().outbox.is_filling() {
+                self.flush(io);
+            }
+        }
+        count
+    }
+
+    /// The kernel tells how many datagrams a socket has lost so far.
+    pub(crate) fn on_lost(&mut self, socket: u32, lost: u32) {
+        let Some(told) = self.lost.get_mut(socket as usize) else { return };
+        // A datagram that waited tells of less than the socket itself does meanwhile.
+        let more = lost.wrapping_sub(*told);
+        if more.cast_signed() > 0 {
+            self.serve.on_kernel_drops(socket, more);
+            *told = lost;
+        }
+    }
+
+    /// Whether it is known that the kernel has more bytes of a connection when so many were read; how many.
+    #[inline]
+    pub(crate) fn known_left(&mut self, id: ConnId, count: usize) -> Option<usize> {
+        Looks::left(self.serve.unread(id)?, count)
+    }
+
+    /// Bytes of a connection were read, of which the kernel has `left` more.
+    #[inline]
+    pub(crate) fn on_bytes(&mut self, id: ConnId, bytes: &[u8], left: usize, io: &mut impl DriverIo) {
+        let Some(unread) = self.serve.unread(id) else { return };
+        let arrived_ns = self.looks.read(unread, bytes.len(), left, self.now.mono_ns);
+        self.serve.on_bytes(id, bytes, self.now.with_arrival(arrived_ns), io);
+    }
+
+    /// A connection has bytes, and there was nowhere to read them to.
+    pub(crate) fn on_unread(&mut self, id: ConnId) {
+        if let Some(unread) = self.serve.unread(id) {
+            self.looks.leave(unread, self.now.mono_ns);
+        }
+    }
+
+    /// The peer of a connection will send no more.
+    pub(crate) fn on_eof(&mut self, id: ConnId, io: &mut impl DriverIo) {
+        let Some(unread) = self.serve.unread(id) else { return };
+        let arrived_ns = self.looks.arrived(unread);
+        self.serve.on_eof(id, self.now.with_arrival(arrived_ns), io);
+    }
+
+    /// A listener had a connection. The descriptor where it is to be served.
+    pub(crate) fn on_accepted(&mut self, socket: u32, fd: OwnedFd, peer: SocketAddr) -> Option<(ConnId, OwnedFd)> {
+        self.serve.on_accept(socket, canonical(peer), self.now).map(|id| (id, fd))
+    }
+
+    /// A listener could not accept. False: it need not be tried again at once.
+    pub(crate) fn on_accept_error(&mut self, socket: u32, errno: Errno, io: &mut impl DriverIo) -> bool {
+        match errno {
+            Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                self.serve.on_accept_failed(socket, errno.raw_os_error(), self.now, io);
+                false
+            }
+            // The peer's own trouble (accept(2)): the next one may be well.
+            Errno::INTR | Errno::CONNABORTED => true,
+            _ => {
+                self.serve.on_socket_error(socket, errno.raw_os_error(), self.now);
+                false
+            }
+        }
+    }
+
+    /// A connection broke.
+    pub(crate) fn on_broken(&mut self, id: ConnId, errno: Errno, io: &mut impl DriverIo) {
+        let errno = (!is_peer_gone(errno)).then(|| errno.raw_os_error());
+        self.serve.on_closed(id, errno, self.now, io);
+    }
+
+    /// The handle wants something.
+    pub(crate) fn on_commands(&mut self, io: &mut impl DriverIo) {
+        for command in mail::take(&self.commands, || io.base().clear_wake()) {
+            match command {
+                Command::Drain => self.serve.begin_drain(self.now, io),
+                Command::Stop => self.is_stopped = true,
+                // Whoever asked may be gone.
+                Command::Counters(answer) => drop(answer.send(self.counters(io))),
+                Command::Figures(answer) => {
+                    let (counters, late) = (self.counters(io), self.serve.late.clone());
+                    drop(answer.send(Ended { counters, late }));
+                }
+                Command::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
+                Command::Unstage => self.unstage(io),
+                Command::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
+            }
+        }
+    }
+
+    /// The counters, with losses that no datagram has told of yet.
+    fn counters(&mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
+        for socket in 0..self.lost.len() as u32 {
+            if let Some(lost) = io.base().lost(socket) {
+                self.on_lost(socket, lost);
+            }
+        }
+        self.serve.counters()
+    }
+
+    /// Ends everything; what is left.
+    pub(crate) fn finish(mut self, io: &mut impl DriverIo) -> Ended {
+        io.base().is_ending = true;
+        self.serve.finish(io);
+        Ended { counters: self.counters(io), late: self.serve.late }
+    }
+}

@@ -1,0 +1,664 @@
+//! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::output`].
+
+use super::conn::{Conn, NEVER_MS, PIECE, Sent};
+use super::output::{By, Lost};
+use crate::driver::fair::{CONN_EFFORT, FRAME_EFFORT};
+use crate::shard::clock::Clock;
+use crate::shard::io::{ConnId, Io};
+use crate::shard::look::Unread;
+use crate::shard::notes::Notes;
+use crate::shard::protocol::Protocol;
+use crate::shard::serve::{ACCEPT_RETRY_MS, Later, Serve, Timer};
+use crate::shard::tap::{Kind, Tap};
+use crate::shard::tide::Move;
+use crate::shard::timers::pending::Dest;
+use crate::shard::timers::wheel::Key;
+use fsu_core::responder::about::{About, Telling};
+use fsu_core::responder::stream::{Patience, Step};
+use fsu_core::responder::{Cut, Moment, Outgoing, Sink};
+use fsu_plan::memory;
+use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
+use fsu_plan::model::fleet::Fsu;
+use fsu_plan::wire::reason::Reason;
+
+/// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
+/// take them is looked at.
+const OFFERED_BYTES: usize = 8 << 10;
+/// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
+/// more bytes than it has. A shard has one such buffer.
+const BUILT_BYTES: usize = 64 << 10;
+/// Replies that one read may leave for later, of which each has a slot: as many as a connection may be owed, as its limit is usually set.
+const OWED_A_READ: usize = 512;
+/// Empty buffers kept for started frames.
+const SPARE_BUFFERS_MAX: usize = 64;
+
+/// Where the stage puts what it has to say about the bytes of one connection.
+struct StreamSink<'a, I, T> {
+    io: &'a mut I,
+    later: &'a mut Later,
+    notes: &'a mut Notes,
+    tap: &'a mut T,
+    out: &'a mut Vec<u8>,
+    out_lens: &'a mut Vec<Sent>,
+    conn: &'a mut Conn,
+    id: ConnId,
+    fsu: &'a Fsu,
+    fsu_number: u32,
+    now: Clock,
+    /// Since when the bytes may have been there, on the monotonic clock in nanoseconds.
+    arrived_ns: u64,
+    /// When the replies to what came before are due, on the monotonic clock in nanoseconds.
+    not_before_ns: u64,
+    /// When the bytes had been read, on the monotonic clock in nanoseconds; read with the first delayed reply.
+    read_ns: Option<u64>,
+    /// By so much is what is due now moved for that, in nanoseconds.
+    moved_ns: u64,
+    /// Bytes that may be built or wait before more is looked at.
+    owed_max: usize,
+    records_lost: u64,
+    telling: Telling,
+    /// A whole frame that is not good has waited for a good one inside it.
+    waited_in_vain: bool,
+    /// What the frames and their replies cost, and may cost before more is looked at.
+    effort: usize,
+    effort_max: usize,
+}
+
+impl<I: Io, T: Tap> StreamSink<'_, I, T> {
+    /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
+    #[inline]
+    fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
+        self.effort += bytes.len();
+        let own_ns = self.due(due_ns);
+        let due_ns = own_ns.max(self.conn.last_due_ns);
+        let about = self.about_due(due_ns);
+        // A reply that is due still waits for those before it, which the wheel may not have fired yet.
+        if due_ns <= self.now.mono_ns && self.conn.delayed.is_empty() {
+            self.out.extend_from_slice(bytes);
+            self.out_lens.push(Sent { marked_len: bytes.len() as u32 | mark, about });
+            return;
+        }
+        let waited_us = self.waited_us(own_ns, due_ns);
+        let to = if mark == PIECE { Dest::Piece } else { Dest::Stream };
+        self.later.owed(&mut self.conn.delayed, to(self.id, about, waited_us), due_ns, bytes);
+        self.conn.last_due_ns = due_ns;
+    }
+
+    /// How much earlier than `due_ns` a reply had been due, had no request of its connection waited to be read; `own_ns` is when it is due
+    /// by itself.
+    fn waited_us(&mut self, own_ns: u64, due_ns: u64) -> u32 {
+        // One that is due with the one before it may have been due at any time before.
+        if own_ns > self.conn.last_due_ns {
+            self.conn.free_due_ns = self.conn.free_due_ns.max(own_ns.saturating_sub(self.waited_ns()));
+        }
+        micros(due_ns.saturating_sub(self.conn.free_due_ns))
+    }
+
+    /// How long a request may have waited to be read.
+    fn waited_ns(&self) -> u64 {
+        self.moved_ns.saturating_add(self.now.mono_ns.saturating_sub(self.arrived_ns))
+    }
+
+    /// What is known of a reply that is due then, on the monotonic clock, after [`StreamSink::due`].
+    #[inline]
+    fn about_due(&mut self, due_ns: u64) -> About {
+        let due_ns = due_ns.saturating_sub(self.moved_ns);
+        self.telling.sent(self.now.unix_of(due_ns).saturating_sub(self.now.unix_ns))
+    }
+
+    /// When a reply is due, on the monotonic clock. What a read brings may have come after the clocks were read, hence later than
+    /// its delay counts from.
+    #[inline]
+    fn due(&mut self, due_ns: i64) -> u64 {
+        let due_ns = self.now.mono_of(due_ns);
+        if due_ns <= self.now.mono_ns || due_ns == self.not_before_ns {
+            self.moved_ns = 0;
+            return due_ns;
+        }
+        let read_ns = *self.read_ns.get_or_insert_with(|| self.io.mono_ns());
+        self.moved_ns = read_ns.saturating_sub(self.now.mono_ns);
+        due_ns.saturating_add(self.moved_ns)
+    }
+}
+
+/// Nanoseconds in microseconds.
+fn micros(ns: u64) -> u32 {
+    u32::try_from(ns / 1_000).unwrap_or(u32::MAX)
+}
+
+impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
+    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.send_marked(due_ns, bytes, 0);
+    }
+
+    fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.effort += bytes.len();
+        let due_ns = self.due(due_ns);
+        let about = self.about_due(due_ns);
+        let waited_us = micros(self.waited_ns());
+        self.later.owed(&mut self.conn.delayed, Dest::Stream(self.id, about, waited_us), due_ns, bytes);
+    }
+
+    fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
+        self.send_marked(due_ns, bytes, PIECE);
+    }
+
+    fn cut(&mut self, how: Cut, due_ns: i64) {
+        self.conn.muted = Some(how.kind());
+        let due_ns = self.due(due_ns).max(self.conn.last_due_ns);
+        if how != Cut::Stall {
+            self.later.owed(&mut self.conn.delayed, Dest::Cut(self.id, how), due_ns, &[]);
+            self.conn.last_due_ns = due_ns;
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        let built = self.out.len() + self.out_lens.len() * size_of::<Sent>();
+        built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max || self.effort >= self.effort_max
+    }
+
+    fn muted(&self) -> Option<FaultKind> {
+        self.conn.muted
+    }
+
+    fn about(&mut self, about: About) {
+        self.telling.reply = about;
+    }
+
+    fn faulted(&mut self, faults: Kinds) {
+        self.telling.reply.faults = faults;
+    }
+
+    fn understood(&mut self, about: About, bytes: &[u8]) {
+        self.effort += FRAME_EFFORT;
+        let about = self.telling.settle(about);
+        if self.tap.is_on()
+            && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, &[about], bytes)
+        {
+            self.records_lost += 1;
+        }
+    }
+
+    fn fault(&mut self, kind: FaultKind, place: Place) {
+        self.telling.fault(kind);
+        // One that is lost is counted and told by the log.
+        self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
+    }
+
+    fn received(&mut self, _: &[u8], dropped: Option<Reason>) {
+        // All but garbage is a whole frame, if not a good one: the peer speaks the protocol.
+        if dropped == Some(Reason::Garbage) {
+            self.conn.hasty = false;
+            return;
+        }
+        self.conn.active_ms = self.now.mono_ms;
+        self.conn.hasty |= self.waited_in_vain && dropped.is_none();
+    }
+
+    fn note(&mut self, reason: Reason, bytes: &[u8]) {
+        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.conn.peer, bytes);
+    }
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
+    pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
+        if self.is_offline(socket, now) {
+            return self.accept_to_refuse(socket, peer, now);
+        }
+        let has_room = self.has_room_for_a_connection();
+        let slot = self.slots.get_mut(socket as usize)?;
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
+        let refused = if !fsu.allows(peer.ip()) {
+            Some(Reason::NotAllowed)
+        } else if slot.connections >= fsu.limits.connections_max {
+            Some(Reason::ConnectionLimit)
+        } else if of_peer >= fsu.limits.connections_per_peer_max {
+            Some(Reason::PeerConnectionLimit)
+        } else {
+            (!has_room).then_some(Reason::NoMemory)
+        };
+        if let Some(reason) = refused {
+            slot.state.counters.drop(reason);
+            self.notes.note(reason, now.mono_ms, &fsu.name, peer, &[]);
+            return None;
+        }
+        self.effort.add(CONN_EFFORT);
+        self.peers.insert((socket, peer.ip()), of_peer + 1);
+        slot.connections += 1;
+        slot.state.counters.connections += 1;
+        self.later.now_ms = now.mono_ms;
+        if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
+            log::info!("{}: centre {peer} connected", fsu.name);
+        }
+        // What it has may have been there as long as the connection itself.
+        let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
+        let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
+        self.arm(id);
+        Some(id)
+    }
+
+    fn has_room_for_a_connection(&mut self) -> bool {
+        let peers = &mut self.peers;
+        (!memory::is_low() || self.conns.has_free())
+            && self.conns.has_room()
+            && self.later.wheel.has_room(1)
+            && memory::fallible(|| peers.try_reserve(1)).is_ok()
+    }
+
+    /// There is no memory to hold more of a connection: it is closed if it holds anything.
+    #[cold]
+    fn let_go(&mut self, id: ConnId, io: &mut impl Io) {
+        let Some(conn) = self.conns.get(id).filter(|conn| conn.owed() > 0 || !conn.partial.is_empty()) else { return };
+        let (socket, peer, is_owed) = (conn.socket, conn.peer, conn.owed() > 0);
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        if !is_owed {
+            // What is owed is counted with its end.
+            slot.state.counters.drop(Reason::NoMemory);
+        }
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        self.notes.note(Reason::NoMemory, self.later.now_ms, name, peer, &[]);
+        self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
+    }
+
+    /// In an outage: a connection that is reset as soon as the driver has it.
+    #[cold]
+    fn accept_to_refuse(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
+        let slot = self.slots.get_mut(socket as usize)?;
+        slot.state.counters.faults[FaultKind::Offline as usize] += 1;
+        self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, Place::apart(Struck::Connection));
+        let id = self.conns.add(Conn {
+            muted: Some(FaultKind::Offline),
+            is_told: false,
+            ..Conn::new(socket, peer, now.mono_ms)
+        });
+        let conn = self.conns.get_mut(id)?;
+        self.later.owed(&mut conn.delayed, Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
+        slot.connections += 1;
+        Some(id)
+    }
+
+    /// An outage begins, or ends: the connections of FSUs that are silent now are reset, some at a time.
+    pub(crate) fn on_outage(&mut self, now: Clock, io: &mut impl Io) {
+        for index in 0..self.conns.places() {
+            if self.effort.is_over() {
+                self.later.at(now.mono_ms, Timer::Outage);
+                return;
+            }
+            let Some(id) = self.conns.at(index) else { continue };
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            let socket = conn.socket;
+            if self.is_offline(socket, now) {
+                self.cut_off(id, io);
+            }
+        }
+    }
+
+    /// Resets a connection of an FSU that is silent.
+    #[cold]
+    fn cut_off(&mut self, id: ConnId, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let socket = conn.socket;
+        // One that was accepted in the outage was told of then.
+        if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
+            self.fault(socket, FaultKind::Offline, Struck::Connection, io);
+        }
+        self.lose(id, Lost::Fault(FaultKind::Offline), By::Fault(FaultKind::Offline), io);
+    }
+
+    /// Accepting failed for want of something that may come back: it rests for a moment.
+    pub fn on_accept_failed(&mut self, socket: u32, errno: i32, now: Clock, io: &mut impl Io) {
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
+        slot.state.counters.drop(Reason::AcceptFailed);
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        self.notes.note(Reason::AcceptFailed, now.mono_ms, &fsu.name, format_args!("error {errno}"), &[]);
+        io.set_accepting(socket, false);
+        self.later.at(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
+    }
+
+    /// Bytes came on a connection.
+    pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let (socket, muted, peer) = (conn.socket, conn.muted, conn.peer);
+        if muted == Some(FaultKind::Offline) || self.is_offline(socket, now) {
+            self.unheard(socket, peer, bytes, now);
+            return self.cut_off(id, io);
+        }
+        if !self.later.has_room(OWED_A_READ) {
+            self.later.now_ms = now.mono_ms;
+            if let Some(slot) = self.slots.get_mut(socket as usize) {
+                slot.state.counters.drop(Reason::NoMemory);
+            }
+            return self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.stalled {
+            // Read before the kernel was told to stop: it waits until less is owed to the peer.
+            conn.partial.reserve_exact(bytes.len());
+            conn.partial.extend_from_slice(bytes);
+            return;
+        }
+        if conn.partial.is_empty() {
+            self.take_in(id, bytes, None, now, io);
+        } else {
+            let mut joined = std::mem::take(&mut self.buffers.joined);
+            joined.clear();
+            joined.extend_from_slice(&conn.partial);
+            joined.extend_from_slice(bytes);
+            let since_ms = conn.partial_since_ms;
+            self.take_in(id, &joined, Some(since_ms), now, io);
+            self.buffers.joined = joined;
+        }
+        if memory::is_low() {
+            self.let_go(id, io);
+        }
+        self.settle(id, io);
+    }
+
+    /// The peer will send no more. What is due to it is still sent.
+    pub fn on_eof(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        self.later.now_ms = now.mono_ms;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.eof = true;
+        if !conn.stalled {
+            self.decide(id, Patience::End, now, io);
+        }
+        self.settle(id, io);
+    }
+
+    /// The connection broke: by the peer (`None`), or with an error of the socket.
+    pub fn on_closed(&mut self, id: ConnId, errno: Option<i32>, now: Clock, io: &mut impl Io) {
+        if let (Some(errno), Some(conn)) = (errno, self.conns.get_mut(id)) {
+            let socket = conn.socket;
+            self.on_socket_error(socket, errno, now);
+        }
+        self.later.now_ms = now.mono_ms;
+        self.shut(id, Reason::PeerGone, errno.map_or(By::Reset, By::Error), io);
+    }
+
+    /// Offers bytes, which begin with the started frame there was, to the stage; keeps what is left.
+    /// `since_ms`: when that frame started.
+    fn take_in(&mut self, id: ConnId, bytes: &[u8], since_ms: Option<u64>, now: Clock, io: &mut impl Io) {
+        let mut start = 0;
+        let mut offered = OFFERED_BYTES;
+        let mut is_doubtful = false;
+        while start < bytes.len() {
+            let end = bytes.len().min(start + offered);
+            let is_hasty = end == bytes.len() && self.conns.get_mut(id).is_some_and(|conn| conn.hasty);
+            let patience = if is_hasty { Patience::Brief } else { Patience::Wait };
+            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], patience, now, io) else {
+                return;
+            };
+            is_doubtful = step.doubtful;
+            let consumed = step.consumed.min(end - start);
+            start += consumed;
+            if !self.send_out(id, now, io) {
+                return;
+            }
+            if self.conns.get_mut(id).is_some_and(|conn| conn.stalled) {
+                break;
+            }
+            if end == bytes.len() && !step.is_full {
+                // No frame can be this long: not what the stage promises, but never kept.
+                if start < end && (end - start > held_max.max(1) || !step.partial) {
+                    self.drop_bytes(id, Reason::Garbage, &bytes[start..], &bytes[start..], now);
+                    start = end;
+                }
+                break;
+            }
+            if self.effort.is_over() {
+                self.rest(id, now);
+                break;
+            }
+            if !step.is_full {
+                offered = if consumed == 0 { offered * 2 } else { OFFERED_BYTES };
+            }
+        }
+        let was_doubtful = self.conns.get(id).is_some_and(|conn| conn.doubtful) && start == 0;
+        let since_ms = since_ms.filter(|_| start == 0 && is_doubtful == was_doubtful).unwrap_or(now.mono_ms);
+        self.keep(id, &bytes[start..], since_ms);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.doubtful = is_doubtful && !conn.stalled;
+        }
+    }
+
+    /// Keeps a started frame, or no memory where there is none.
+    pub(crate) fn keep(&mut self, id: ConnId, rest: &[u8], since_ms: u64) {
+        let spare = &mut self.buffers.spare;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.partial_since_ms = since_ms;
+        conn.doubtful = false;
+        conn.partial.clear();
+        if rest.is_empty() {
+            conn.progress.forget();
+        }
+        if !rest.is_empty() {
+            if conn.partial.capacity() == 0 {
+                conn.partial = spare.pop().unwrap_or_default();
+            }
+            conn.partial.reserve_exact(rest.len());
+            conn.partial.extend_from_slice(rest);
+        } else if conn.partial.capacity() > 0 {
+            let buffer = std::mem::take(&mut conn.partial);
+            if spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= OFFERED_BYTES {
+                spare.push(buffer);
+            }
+        }
+    }
+
+    /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells how many bytes may wait.
+    fn run_stage(
+        &mut self,
+        id: ConnId,
+        bytes: &[u8],
+        patience: Patience,
+        now: Clock,
+        io: &mut impl Io,
+    ) -> Option<(Step, usize)> {
+        let conn = self.conns.get_mut(id)?;
+        self.scratch.progress = conn.progress.with(patience);
+        let slot = self.slots.get_mut(conn.socket as usize)?;
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let not_before_ns = conn.last_due_ns;
+        let moment = Moment {
+            now: now.now(),
+            arrived_ns: now.unix_ns,
+            not_before_ns: now.unix_of_later(not_before_ns),
+            since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
+        };
+        let mut sink = StreamSink {
+            io,
+            later: &mut self.later,
+            notes: &mut self.notes,
+            tap: &mut self.tap,
+            out: &mut self.buffers.out,
+            out_lens: &mut self.buffers.out_lens,
+            conn,
+            id,
+            fsu,
+            fsu_number: slot.fsu,
+            now,
+            arrived_ns: now.mono_of(now.arrived_ns),
+            not_before_ns,
+            read_ns: None,
+            moved_ns: 0,
+            owed_max: fsu.limits.write_buffer_bytes_max,
+            records_lost: 0,
+            telling: Telling::default(),
+            waited_in_vain: patience == Patience::Decide,
+            effort: bytes.len(),
+            effort_max: self.effort.left(),
+        };
+        let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
+        let records_lost = sink.records_lost;
+        self.effort.add(sink.effort + step.effort);
+        sink.conn.progress = self.scratch.progress;
+        if records_lost > 0 {
+            slot.state.counters.log_records_lost += records_lost;
+        }
+        Some((step, self.protocol.held_max(fsu)))
+    }
+
+    /// What a started frame was taken for was none: its first byte is garbage, the search goes on behind it.
+    fn skip_start(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let mut started = std::mem::take(&mut self.buffers.joined);
+        started.clear();
+        started.extend_from_slice(&conn.partial);
+        conn.progress.skip_first();
+        self.drop_bytes(id, Reason::FrameDeadline, &started, &started[..1.min(started.len())], now);
+        self.take_in(id, started.get(1..).unwrap_or_default(), None, now, io);
+        self.buffers.joined = started;
+    }
+
+    /// A whole frame has waited for a good one inside it for long enough, or nothing more comes: what is there is decided on.
+    fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
+        // It is a frame or two, which are not kept for later.
+        self.effort.allow_all();
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let mut left = std::mem::take(&mut self.buffers.joined);
+        left.clear();
+        left.extend_from_slice(&conn.partial);
+        let mut start = 0;
+        while start < left.len() {
+            let Some((step, _)) = self.run_stage(id, &left[start..], patience, now, io) else { break };
+            start += step.consumed;
+            let is_alive = self.send_out(id, now, io);
+            if !is_alive || !step.is_full || self.conns.get_mut(id).is_none_or(|conn| conn.stalled) {
+                break;
+            }
+        }
+        if self.conns.get_mut(id).is_some() {
+            self.keep(id, &left[start.min(left.len())..], now.mono_ms);
+        }
+        self.buffers.joined = left;
+    }
+
+    /// Counts, notes and records bytes that were no frame; each byte is garbage.
+    fn drop_bytes(&mut self, id: ConnId, reason: Reason, about: &[u8], bytes: &[u8], now: Clock) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        let counters = &mut slot.state.counters;
+        counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
+        if reason != Reason::Garbage {
+            counters.drop(reason);
+        }
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        self.notes.note(reason, now.mono_ms, name, conn.peer, about);
+        if self.tap.is_on()
+            && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, &[About::dropped(reason)], bytes)
+        {
+            counters.log_records_lost += 1;
+        }
+    }
+
+    /// Too much is owed to a peer: nothing is read from its connection until half of that has left.
+    pub(crate) fn hold(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
+    }
+
+    /// It has cost as much as it may at once: nothing is read from its connection until it has been gone on with.
+    fn rest(&mut self, id: ConnId, now: Clock) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stalled = true;
+            conn.rested_ns = now.mono_of(now.arrived_ns);
+            self.resting.push(id);
+        }
+    }
+
+    /// Goes on with a connection that was interrupted. Where too much is owed to it by now, it goes on when that has left.
+    pub(crate) fn go_on(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        self.later.now_ms = now.mono_ms;
+        self.resume(id, now.mono_ns, now, io);
+        self.settle(id, io);
+    }
+
+    /// Some has left, or may have since `since_ns`, on the monotonic clock: goes on with what was read before, if that was enough. Time for
+    /// which requests were held back is not lateness, but that of a rest is.
+    pub(crate) fn resume(&mut self, id: ConnId, since_ns: u64, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
+        if conn.owed() > limit / 2 || self.drain_end_ms.is_some() {
+            return;
+        }
+        conn.stalled = false;
+        conn.partial_since_ms = now.mono_ms;
+        let rested_ns = std::mem::replace(&mut conn.rested_ns, u64::MAX);
+        if rested_ns == u64::MAX {
+            conn.unread = Unread::since(since_ns, now.mono_ns);
+        } else {
+            conn.unread.watch(now.mono_ns);
+        }
+        let now = now.with_arrival(since_ns.min(rested_ns));
+        if !conn.partial.is_empty() {
+            self.on_bytes(id, &[], now, io);
+        }
+        if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
+            self.decide(id, Patience::End, now, io);
+        }
+    }
+
+    /// After anything happened to a connection: closes it if it is finished, else sets its timer and interest.
+    pub(crate) fn settle(&mut self, id: ConnId, io: &mut impl Io) {
+        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.half_closing && conn.unsent.is_empty()) {
+            conn.half_closing = false;
+            io.shut_write(id);
+        }
+        match self.conns.get_mut(id) {
+            Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, By::Centre, io),
+            Some(_) => {
+                self.arm(id);
+                self.update_interest(id, io);
+            }
+            None => {}
+        }
+    }
+
+    /// Sees to it that the wheel fires at the connection's earliest deadline, or before.
+    fn arm(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
+        let deadline_ms = conn.deadline_ms(&self.fleet.fsus[slot.fsu as usize].limits);
+        if deadline_ms < conn.timer.1 {
+            self.later.wheel.cancel(conn.timer.0);
+            conn.timer = (self.later.at(deadline_ms, Timer::Conn(id.index)), deadline_ms);
+        }
+    }
+
+    /// A deadline of a connection may have passed.
+    pub(crate) fn on_conn_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
+        let Some(id) = self.conns.at(index) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.timer = (Key::NONE, NEVER_MS);
+        let doubtful = conn.doubtful;
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        let fsu = &self.fleet.fsus[slot.fsu as usize];
+        let ended = if conn.write_deadline_ms(&fsu.limits) <= now.mono_ms {
+            Some(Reason::WriteDeadline)
+        } else if conn.idle_deadline_ms(&fsu.limits) <= now.mono_ms {
+            Some(Reason::IdleTimeout)
+        } else {
+            None
+        };
+        if let Some(reason) = ended {
+            slot.state.counters.drop(reason);
+            self.shut(id, Reason::PeerGone, By::Reason(reason), io);
+            return;
+        }
+        let deadline_ms = conn.frame_deadline_ms(&fsu.limits);
+        if deadline_ms <= now.mono_ms && self.drain_end_ms.is_none() {
+            // Until then it waited on purpose.
+            let now = now.with_arrival(deadline_ms.saturating_mul(1_000_000));
+            if doubtful {
+                self.decide(id, Patience::Decide, now, io);
+            } else {
+                self.skip_start(id, now, io);
+            }
+        }
+        self.settle(id, io);
+    }
+}

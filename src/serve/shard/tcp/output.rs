@@ -1,0 +1,290 @@
+//! Replies into connections, and the end of a connection.
+
+use super::conn::Sent;
+use crate::driver::fair::{CONN_EFFORT, FRAME_EFFORT};
+use crate::shard::clock::Clock;
+use crate::shard::io::{ConnId, Interest, Io, Written};
+use crate::shard::protocol::Protocol;
+use crate::shard::serve::Serve;
+use crate::shard::tap::{Kind, Tap};
+use crate::shard::tide::Move;
+use crate::shard::timers::pending::Dest;
+use fsu_core::responder::Cut;
+use fsu_core::responder::about::{About, What};
+use fsu_plan::model::fault::{FaultKind, Struck};
+use fsu_plan::wire::reason::Reason;
+use std::net::SocketAddr;
+
+/// Why replies that were still to come are lost with their connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// Dropped for that reason.
+    Drop(Reason),
+    /// A fault made on purpose; the connection is reset.
+    Fault(FaultKind),
+}
+
+/// Who ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The centre, after its last request.
+    Centre,
+    /// The centre, with a reset.
+    Reset,
+    /// An error of the socket.
+    Error(i32),
+    /// This side, for that reason.
+    Reason(Reason),
+    /// A fault made on purpose.
+    Fault(FaultKind),
+    /// A reload took the FSU away.
+    Reload,
+    /// The program ends.
+    Shutdown,
+}
+
+impl Lost {
+    /// What is known of a reply that is lost so.
+    fn of(self, about: About) -> About {
+        match self {
+            Self::Drop(reason) => about.drop(reason),
+            Self::Fault(kind) => about.lost(kind),
+        }
+    }
+}
+
+impl<P: Protocol, T: Tap> Serve<P, T> {
+    /// Sends what the stage left in `buffers.out`. False: the connection is closed.
+    pub(crate) fn send_out(&mut self, id: ConnId, now: Clock, io: &mut impl Io) -> bool {
+        if self.buffers.out_lens.is_empty() {
+            self.hold(id);
+            return true;
+        }
+        let mut out = std::mem::take(&mut self.buffers.out);
+        let mut lens = std::mem::take(&mut self.buffers.out_lens);
+        let alive = self.put(id, &out, &lens, now.arrived_ns, now, io);
+        out.clear();
+        lens.clear();
+        (self.buffers.out, self.buffers.out_lens) = (out, lens);
+        self.hold(id);
+        alive
+    }
+
+    /// Sends these replies that were due at `due_ns`, after those that wait already. False: the connection is closed.
+    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[Sent], due_ns: i64, now: Clock, io: &mut impl Io) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let (socket, peer) = (conn.socket, conn.peer);
+        let Some(slot) = self.slots.get_mut(socket as usize) else { return false };
+        let mut taken = 0;
+        if conn.unsent.is_empty() {
+            match io.write(id, bytes) {
+                Written::Bytes(count) => taken = count.min(bytes.len()),
+                failed => {
+                    let replies = lens.iter().filter(|sent| sent.is_reply()).count();
+                    slot.state.counters.dropped[Reason::PeerGone as usize] += replies as u64;
+                    let mut start = 0;
+                    for sent in lens {
+                        let bytes = &bytes[start..start + sent.bytes()];
+                        self.unsent(socket, peer, sent.about.drop(Reason::PeerGone), bytes, io);
+                        start += sent.bytes();
+                    }
+                    self.fail(id, failed, now, io);
+                    return false;
+                }
+            }
+        }
+        let (mut start, mut whole) = (0, 0);
+        // What the peer does not take yet was there in time.
+        let unix_ns = io.unix_ns();
+        let unix_ms = unix_ns / 1_000_000;
+        self.late.record_streams(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
+        for sent in lens {
+            let end = start + sent.bytes();
+            if end > taken {
+                break;
+            }
+            slot.state.counters.answered += u64::from(sent.is_reply());
+            if self.tap.is_on()
+                && !self.tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], &bytes[start..end])
+            {
+                slot.state.counters.log_records_lost += 1;
+            }
+            (start, whole) = (end, whole + 1);
+        }
+        if whole < lens.len() {
+            if conn.unsent.is_empty() {
+                conn.stalled_since_ms = now.mono_ms;
+                self.unsent_conns += 1;
+            }
+            conn.unsent.push(&bytes[start..], &lens[whole..], taken - start);
+        }
+        true
+    }
+
+    /// A delayed reply of a connection is due, on the monotonic clock; `mark`: as [`PIECE`](super::conn::PIECE), or 0. Had its request not
+    /// waited to be read, it had been due so much earlier.
+    pub(crate) fn on_stream_reply_due(
+        &mut self,
+        index: u32,
+        id: ConnId,
+        (mark, due_ns, waited_us, about): (u32, u64, u32, About),
+        now: Clock,
+        io: &mut impl Io,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.active_ms = now.mono_ms;
+        self.later.pending.remove(&mut conn.delayed, index);
+        let mut bytes = std::mem::take(&mut self.buffers.out);
+        bytes.clear();
+        bytes.extend_from_slice(self.later.pending.bytes(index));
+        self.later.pending.release(index);
+        let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
+        self.effort.add(FRAME_EFFORT + bytes.len());
+        let free_ns = now.unix_of(due_ns).saturating_sub(i64::from(waited_us) * 1_000);
+        self.put(id, &bytes, &[sent], free_ns, now, io);
+        bytes.clear();
+        self.buffers.out = bytes;
+        self.hold(id);
+        self.resume(id, due_ns, now, io);
+        self.settle(id, io);
+    }
+
+    /// What ends a connection on purpose is due: the replies before it are out, as far as the peer takes them.
+    pub(crate) fn on_cut_due(&mut self, index: u32, id: ConnId, how: Cut, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        self.later.pending.remove(&mut conn.delayed, index);
+        self.later.pending.release(index);
+        match how {
+            Cut::Reset => {
+                let kind = conn.muted.unwrap_or(FaultKind::Reset);
+                return self.lose(id, Lost::Fault(kind), By::Fault(kind), io);
+            }
+            Cut::HalfClose => conn.half_closing = true,
+            Cut::Stall => {}
+        }
+        self.resume(id, now.mono_ns, now, io);
+        self.settle(id, io);
+    }
+
+    /// A connection has room again.
+    pub fn on_writable(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        if !conn.unsent.is_empty() {
+            match io.write(id, conn.unsent.waiting()) {
+                Written::Bytes(0) => return,
+                Written::Bytes(count) => {
+                    self.effort.add(count);
+                    let (tap, counters) = (&mut self.tap, &mut slot.state.counters);
+                    let unix_ms = io.unix_ns() / 1_000_000;
+                    let peer = conn.peer;
+                    conn.stalled_since_ms = now.mono_ms;
+                    conn.unsent.advance(count, |reply, sent| {
+                        counters.answered += u64::from(sent.is_reply());
+                        if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], reply) {
+                            counters.log_records_lost += 1;
+                        }
+                    });
+                    self.unsent_conns -= usize::from(conn.unsent.is_empty());
+                }
+                failed => return self.fail(id, failed, now, io),
+            }
+        }
+        self.resume(id, now.mono_of(now.arrived_ns), now, io);
+        self.settle(id, io);
+    }
+
+    /// A write failed.
+    fn fail(&mut self, id: ConnId, failed: Written, now: Clock, io: &mut impl Io) {
+        let errno = if let Written::Failed(errno) = failed { Some(errno) } else { None };
+        self.on_closed(id, errno, now, io);
+    }
+
+    /// Tells the driver what the connection waits for, if that has changed.
+    pub(crate) fn update_interest(&mut self, id: ConnId, io: &mut impl Io) {
+        let draining = self.drain_end_ms.is_some();
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let interest = Interest { read: !(conn.eof || conn.stalled || draining), write: !conn.unsent.is_empty() };
+        if interest != conn.interest {
+            conn.interest = interest;
+            io.set_interest(id, interest);
+        }
+    }
+
+    /// Closes a connection; replies that were still to come count as `lost`.
+    pub(crate) fn shut(&mut self, id: ConnId, lost: Reason, by: By, io: &mut impl Io) {
+        self.lose(id, Lost::Drop(lost), by, io);
+    }
+
+    /// A line about the end of a connection.
+    #[cold]
+    fn tell_closed(&self, socket: u32, peer: SocketAddr, by: By) {
+        let Some(slot) = self.slots.get(socket as usize) else { return };
+        let name = &self.fleet.fsus[slot.fsu as usize].name;
+        match by {
+            By::Centre => log::info!("{name}: centre {peer} closed its connection"),
+            By::Reset => log::info!("{name}: centre {peer} reset its connection"),
+            By::Error(errno) => log::info!("{name}: connection of centre {peer} closed: socket error {errno}"),
+            By::Reason(reason) => {
+                log::info!("{name}: connection of centre {peer} closed: {}", reason.meaning().trim());
+            }
+            By::Fault(kind) => {
+                log::info!("{name}: connection of centre {peer} closed: fault {} ({})", kind.name(), kind.meaning());
+            }
+            By::Reload => log::info!("{name}: connection of centre {peer} closed: reload, the FSU is gone"),
+            By::Shutdown => log::info!("{name}: connection of centre {peer} closed: shutdown"),
+        }
+    }
+
+    /// Closes or resets a connection.
+    pub(crate) fn lose(&mut self, id: ConnId, lost: Lost, by: By, io: &mut impl Io) {
+        let Some(mut conn) = self.conns.remove(id) else { return };
+        self.effort.add(CONN_EFFORT);
+        if conn.is_told && self.tide.tells(Move::Closed, self.later.now_ms, &mut self.later) {
+            self.tell_closed(conn.socket, conn.peer, by);
+        }
+        match lost {
+            Lost::Drop(_) => io.close(id),
+            Lost::Fault(_) => io.reset(id),
+        }
+        self.later.wheel.cancel(conn.timer.0);
+        let mut count = conn.unsent.replies() as u64;
+        let is_error = |about: About| about.what == What::ErrorReply;
+        let mut errors = conn.unsent.iter().filter(|(_, about)| is_error(*about)).count() as u64;
+        let (socket, peer) = (conn.socket, conn.peer);
+        if self.tap.is_on() {
+            for (bytes, about) in conn.unsent.iter() {
+                self.unsent(socket, peer, lost.of(about), bytes, io);
+            }
+        }
+        self.unsent_conns -= usize::from(!conn.unsent.is_empty());
+        while let Some(index) = self.later.pending.pop(&mut conn.delayed) {
+            if let Some((dest, ..)) = self.later.pending.get(index) {
+                count += u64::from(dest.is_reply());
+                if let Dest::Stream(_, about, _) | Dest::Piece(_, about, _) = dest {
+                    errors += u64::from(is_error(about));
+                    self.unsent_at(index, (socket, peer), lost.of(about), io);
+                }
+            }
+            self.later.forget(index);
+        }
+        let key = (conn.socket, conn.peer.ip());
+        if let Some(of_peer) = self.peers.get_mut(&key) {
+            *of_peer -= 1;
+            if *of_peer == 0 {
+                self.peers.remove(&key);
+            }
+        }
+        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
+        slot.connections -= 1;
+        match lost {
+            Lost::Drop(reason) => slot.state.counters.dropped[reason as usize] += count,
+            Lost::Fault(kind) => {
+                for number in 0..count {
+                    let frame = if number < errors { Struck::Error } else { Struck::Reply };
+                    self.fault(conn.socket, kind, frame, io);
+                }
+            }
+        }
+    }
+}
