@@ -4,6 +4,7 @@
 //! open, is bounded whatever the number of FSUs.
 
 use super::format::lost_line;
+use crate::files::old::delete_old;
 use crate::files::rolling::{Rolling, split_part};
 use crate::files::trouble::Trouble;
 use fsu_plan::model::fleet::{Fsu, Transport};
@@ -280,32 +281,6 @@ impl DeviceLog {
         delete_old(&self.dir, self.age_days_max, now, &mut self.trouble, |name| {
             is_device_log(name) && !current.contains(name.as_ref() as &std::ffi::OsStr)
         });
-    }
-}
-
-/// Deletes the files of `dir` that `chosen` names and that were last written more than so many days before `now`.
-pub(crate) fn delete_old(
-    dir: &Path,
-    age_days_max: u64,
-    now: SystemTime,
-    trouble: &mut Trouble,
-    chosen: impl Fn(&str) -> bool,
-) {
-    let age_max = Duration::from_secs(age_days_max.saturating_mul(86_400));
-    let Some(oldest) = now.checked_sub(age_max).filter(|_| age_days_max > 0) else { return };
-    // A directory that is not there, or cannot be read, holds nothing to delete.
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let old = |entry: &std::fs::DirEntry| {
-            entry.metadata().is_ok_and(|data| data.is_file() && data.modified().is_ok_and(|modified| modified < oldest))
-        };
-        if name.to_str().is_some_and(&chosen)
-            && old(&entry)
-            && let Err(error) = std::fs::remove_file(entry.path())
-        {
-            trouble.note(&entry.path(), &error, 0);
-        }
     }
 }
 

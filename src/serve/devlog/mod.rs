@@ -30,7 +30,7 @@
 //! | `ledger` | the fault ledger |
 
 mod codec;
-pub(crate) mod device;
+mod device;
 mod epochs;
 mod format;
 mod format_about;

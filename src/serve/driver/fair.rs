@@ -7,19 +7,14 @@
 //!
 //! Neither sockets nor clocks are known here.
 
-use crate::shard::serve::Subject;
+use crate::shard::effort::QUANTUM;
+use crate::shard::io::Subject;
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::VecDeque;
 
 /// Time for light work in a turn, and the same again for the line. Then replies leave, timers are served and sockets are looked at again.
 /// A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
 pub(crate) const TURN_NS: u64 = 2_000_000;
-/// What a frame costs beside its bytes, in bytes that are copied: to find it, to choose its reply and to make that.
-pub(crate) const FRAME_EFFORT: usize = 1 << 10;
-/// What it costs to accept a connection, or to end one.
-pub(crate) const CONN_EFFORT: usize = 16 << 10;
-/// What a subject may cost before it is interrupted: half a millisecond. A connection's read of short requests is below that.
-pub(crate) const QUANTUM: usize = 1 << 20;
 /// What each subject in line may cost a round. Few reads of one connection in a row: a connection whose buffer is emptied every time costs
 /// the kernel more, for windows that are told of.
 const ROUND_EFFORT: usize = QUANTUM / 8;
@@ -32,64 +27,6 @@ const LIGHT_BYTES_MIN: usize = 4 << 10;
 /// What a subject's light work may cost, of all together, and of a subject in any case: what is left of it stands in line.
 const LIGHT_EFFORT: usize = 4 << 20;
 const LIGHT_EFFORT_MIN: usize = 96 << 10;
-
-/// What was done so far, as bytes in, bytes out and [`FRAME_EFFORT`] for each frame: some 0.4 ns each.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Effort {
-    done: u64,
-    /// What was begun is to be interrupted then.
-    until: u64,
-}
-
-impl Default for Effort {
-    fn default() -> Self {
-        Self { done: 0, until: u64::MAX }
-    }
-}
-
-impl Effort {
-    /// So much more was done.
-    #[inline]
-    pub(crate) fn add(&mut self, effort: usize) {
-        self.done = self.done.wrapping_add(effort as u64);
-    }
-
-    /// All that was done: counts on for ever.
-    #[inline]
-    pub(crate) fn done(self) -> u64 {
-        self.done
-    }
-
-    /// Done since then.
-    #[inline]
-    pub(crate) fn since(self, then: u64) -> usize {
-        self.done.wrapping_sub(then) as usize
-    }
-
-    /// What begins now may cost so much.
-    #[inline]
-    pub(crate) fn allow(&mut self, effort: usize) {
-        self.until = self.done.saturating_add(effort as u64);
-    }
-
-    /// What begins now may cost anything.
-    #[inline]
-    pub(crate) fn allow_all(&mut self) {
-        self.until = u64::MAX;
-    }
-
-    /// What it may still cost.
-    #[inline]
-    pub(crate) fn left(self) -> usize {
-        self.until.saturating_sub(self.done) as usize
-    }
-
-    /// It has cost what it may.
-    #[inline]
-    pub(crate) fn is_over(self) -> bool {
-        self.done >= self.until
-    }
-}
 
 /// What a turn has to give. Times are monotonic nanoseconds.
 #[derive(Clone, Copy, Debug)]
@@ -444,20 +381,9 @@ mod tests {
     }
 
     #[test]
-    fn limit_turn_ns_and_frame_effort_and_conn_effort() {
+    fn limit_turn_ns() {
         let mut share = Share::new(TURN_NS);
         share.begin(7);
         assert_eq!([7, 2_000_006, 2_000_007].map(|now_ns| share.is_spent(now_ns)), [false, false, true]);
-        let mut effort = Effort::default();
-        effort.add(FRAME_EFFORT);
-        assert!(!effort.is_over());
-        effort.allow(10);
-        effort.add(9);
-        assert!(!effort.is_over());
-        effort.add(1);
-        assert!(effort.is_over() && effort.since(1_024) == 10);
-        effort.allow_all();
-        assert!(!effort.is_over());
-        assert_eq!((FRAME_EFFORT, CONN_EFFORT), (1_024, 16_384));
     }
 }

@@ -1,13 +1,13 @@
 //! Starting a shard, and what may be asked of it.
 
 use super::base::{Base, wake_up};
+use super::command::{Command, Ended};
 use super::epoll::Driver as PollDriver;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, Thread};
 use super::mail;
 use super::ring::Driver as RingDriver;
 use super::ring::sockets::RingIo;
-use crate::shard::late::Late;
 use crate::shard::own::Own;
 use crate::shard::protocol::{Protocol, Responder};
 use crate::shard::reload::Swap;
@@ -117,34 +117,6 @@ pub enum ShardError {
         /// Why.
         message: String,
     },
-}
-
-/// What may be asked of a shard.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Stop reading, send what is due, end.
-    Drain,
-    /// End now.
-    Stop,
-    /// The counters at this moment.
-    Counters(Sender<Vec<(usize, Counters)>>),
-    /// The counters and lateness at this moment.
-    Figures(Sender<Ended>),
-    /// Take over these sockets, for the next [`Command::Swap`].
-    Stage(Vec<Bound>, Sender<io::Result<()>>),
-    /// Close them again.
-    Unstage,
-    /// Serve another fleet. Answers with the counters of the FSUs that are gone.
-    Swap(Box<Swap>, Sender<Vec<Counters>>),
-}
-
-/// What a shard has counted: at its end, or so far ([`Handle::figures`]).
-#[derive(Debug)]
-pub struct Ended {
-    /// By the FSUs' numbers in the fleet.
-    pub counters: Vec<(usize, Counters)>,
-    /// How late its replies were.
-    pub late: Late,
 }
 
 /// A running shard. Dropping the handle leaves it running.

@@ -11,6 +11,7 @@
 
 mod base;
 mod clocks;
+mod command;
 mod epoll;
 pub mod executor;
 pub(crate) mod fair;
@@ -28,5 +29,6 @@ use fsu_net::sys::calls as kernel;
 #[cfg(test)]
 use tests::kernel::calls as kernel;
 
+pub use command::Ended;
 pub use executor::Executor;
-pub use handle::{DriverKind, Ended, Handle, ShardError, ShardSpec, Tuning, spawn};
+pub use handle::{DriverKind, Handle, ShardError, ShardSpec, Tuning, spawn};

@@ -1,18 +1,20 @@
 //! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
 
 use super::base::{Base, DriverIo, is_peer_gone};
-use super::fair::{FRAME_EFFORT, Line, QUANTUM, Share, TURN_NS};
+use super::command::Command;
+use super::command::Ended;
+use super::fair::{Line, Share, TURN_NS};
 use super::gather::{Gather, is_few};
-use super::handle::Command;
-use super::handle::Ended;
 use super::kernel;
 use super::mail;
 use crate::shard::clock::Clock;
+use crate::shard::effort::{FRAME_EFFORT, QUANTUM};
 use crate::shard::io::ConnId;
+use crate::shard::io::Subject;
 use crate::shard::late::SENDS_A_STAMP;
 use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
-use crate::shard::serve::{Serve, Subject};
+use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
 use crossbeam_channel::Receiver as Commands;
 use fsu_core::responder::state::Counters;

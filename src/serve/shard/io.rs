@@ -19,6 +19,15 @@ pub struct ConnId {
     pub generation: u32,
 }
 
+/// What a driver event refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Subject {
+    /// An FSU's own socket.
+    Socket(u32),
+    /// A connection.
+    Conn(ConnId),
+}
+
 /// A datagram to send, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram {

@@ -4,11 +4,12 @@
 //! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`tap`]: the same to the responder and to the log.
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
-//! - [`clients`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`notes`], [`tide`]: lines about
+//! - [`clients`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
 //!   bad input, and about centres that come and go.
 
 pub mod clients;
 pub mod clock;
+pub(crate) mod effort;
 pub mod io;
 pub mod late;
 pub(crate) mod look;

@@ -4,53 +4,13 @@ use super::tide::Tide;
 use fsu_plan::wire::reason::Reason;
 use std::fmt::{Display, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Time between two lines of one reason.
-const INTERVAL_MS: u64 = 60_000;
 /// Bytes of the input that a line shows.
 const SHOWN_BYTES_MAX: usize = 64;
 
 /// How often a shard asks whether the minute is over, and hands over what it has counted: so that a flood of bad input does not
 /// make the shards wait for each other's counts.
 const ASK_MS: u64 = 1_000;
-
-/// What all shards have in common, by reason.
-#[derive(Debug)]
-pub struct Common {
-    told: [Told; Reason::COUNT],
-}
-
-#[derive(Debug, Default)]
-struct Told {
-    /// When the next line may be written, monotonic.
-    next_ms: AtomicU64,
-    /// How many were not told since the last line, as far as shards have handed them over.
-    untold: AtomicU64,
-}
-
-impl Default for Common {
-    fn default() -> Self {
-        Self { told: std::array::from_fn(|_| Told::default()) }
-    }
-}
-
-impl Common {
-    /// Adds what a shard counted; whether it may write a line now, and how many were left out before it.
-    fn admit(&self, reason: Reason, untold: u64, now_ms: u64) -> Option<u64> {
-        let told = &self.told[reason as usize];
-        let next_ms = told.next_ms.load(Ordering::Relaxed);
-        let later_ms = now_ms.saturating_add(INTERVAL_MS);
-        let is_due = now_ms >= next_ms
-            && told.next_ms.compare_exchange(next_ms, later_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if is_due {
-            return Some(told.untold.swap(0, Ordering::Relaxed).saturating_add(untold));
-        }
-        // The one that is asked about is not told either.
-        told.untold.fetch_add(untold.saturating_add(1), Ordering::Relaxed);
-        None
-    }
-}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {

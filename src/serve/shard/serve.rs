@@ -3,30 +3,30 @@
 //! A driver feeds it (`on_datagram`, `on_accept`, `on_bytes`, ..., `on_tick`) and does what it asks through
 //! [`Io`]. Times come in as [`Clock`]; so all of it runs on virtual time as well.
 
-use super::clients::Clients;
 use super::clock::Clock;
-use super::io::{ConnId, Datagram, Io, Outcome};
+use super::io::{ConnId, Datagram, Io, Outcome, Subject};
 use super::late::Late;
 use super::look::Unread;
 use super::notes::Notes;
 use super::own::Own;
 use super::protocol::Protocol;
+use super::slots::Slot;
 use super::slots::Slots;
 use super::tap::{Kind, Tap};
 use super::tcp::conn::{Conns, PIECE, Sent};
-use super::tcp::output::By;
+use super::tcp::end::By;
 use super::tide::Tide;
-use super::timers::pending::{Dest, Pending, Queue};
-use super::timers::wheel::{Key, TICKS_PER_MS, Wheel, tick_by, tick_from, tick_ns};
-use crate::driver::fair::{Effort, FRAME_EFFORT, QUANTUM};
+use super::timers::later::{Later, Timer};
+use super::timers::pending::{Dest, Pending};
+use super::timers::wheel::{Wheel, tick_by, tick_ns};
+use crate::shard::effort::{Effort, FRAME_EFFORT, QUANTUM};
 use fsu_core::responder::about::{About, What};
 use fsu_core::responder::faults::is_offline;
-use fsu_core::responder::state::{Counters, FsuState};
+use fsu_core::responder::state::Counters;
 use fsu_core::responder::{Outgoing, RunContext, Scratch};
 use fsu_net::sys::prefetch;
-use fsu_plan::memory;
 use fsu_plan::model::fault::{FaultKind, FsuFaults, Place, Struck};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Transport};
 use fsu_plan::wire::reason::Reason;
 use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
@@ -42,136 +42,6 @@ const SEND_RETRY_MS: u64 = 1;
 const SEND_TRIES_MAX: u16 = 2_000;
 /// Accepting is tried again so long after it failed for want of descriptors.
 pub(crate) const ACCEPT_RETRY_MS: u64 = 100;
-
-/// What the wheel holds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Timer {
-    /// A waiting reply, by its place in the pool.
-    Reply(u32),
-    /// An FSU's next heartbeat.
-    Heartbeat(u32),
-    /// The next moment at which a centre of an FSU may have been silent for too long.
-    Clients(u32),
-    /// A connection's next deadline, by its place.
-    Conn(u32),
-    /// Accept again.
-    Accept(u32),
-    /// An outage of some FSUs may begin or end.
-    Outage,
-    /// Transfers of an FSU may be idle whose data a reload has left behind.
-    Transfers(u32),
-    /// Centres have moved of which nothing is said yet.
-    Tide,
-}
-
-/// Everything that is to be done later.
-#[derive(Debug)]
-pub(crate) struct Later {
-    pub(crate) wheel: Wheel<Timer>,
-    pub(crate) pending: Pending,
-    /// When the driver was last told the time, monotonic.
-    pub(crate) now_ms: u64,
-}
-
-impl Later {
-    /// Room for so many more replies; false: there is no memory for them.
-    #[inline]
-    pub(crate) fn has_room(&mut self, more: usize) -> bool {
-        self.pending.has_room(more) && self.wheel.has_room(more)
-    }
-
-    /// Room for one more, which where memory is low is that of one that has gone.
-    #[inline]
-    pub(crate) fn has_place(&mut self) -> bool {
-        if memory::is_low() { self.pending.has_free() && self.wheel.has_free() } else { self.has_room(1) }
-    }
-
-    /// Whether one more datagram may be kept.
-    #[inline]
-    fn admit(&mut self) -> Result<(), Reason> {
-        if self.has_place() { Ok(()) } else { Err(Reason::NoMemory) }
-    }
-
-    /// Keeps a datagram until `due_ns`, on the monotonic clock; or why not.
-    pub(crate) fn reply(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
-        self.admit()?;
-        let index = self.pending.add(datagram, due_ns, bytes)?;
-        self.time(index, due_ns);
-        Ok(())
-    }
-
-    /// Keeps a datagram that the kernel had no room for.
-    fn again(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<(), Reason> {
-        self.admit()?;
-        let index = self.pending.add_again(datagram, due_ns, bytes)?;
-        self.time(index, due_ns);
-        Ok(())
-    }
-
-    /// Keeps what goes into a connection until then, at the end of its queue.
-    pub(crate) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
-        let index = self.pending.add_owed(dest, due_ns, bytes);
-        self.pending.append(queue, index);
-        self.time(index, due_ns);
-    }
-
-    fn time(&mut self, index: u32, due_ns: u64) {
-        let key = self.wheel.insert(tick_from(due_ns), Timer::Reply(index));
-        self.pending.set_key(index, key);
-    }
-
-    /// Does something at that moment, on the monotonic clock.
-    pub(crate) fn at(&mut self, ms: u64, timer: Timer) -> Key {
-        self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
-    }
-
-    /// Lets go of a reply that will not be sent.
-    pub(crate) fn forget(&mut self, index: u32) {
-        if let Some((_, _, key)) = self.pending.get(index) {
-            self.wheel.cancel(key);
-            self.pending.release(index);
-        }
-    }
-}
-
-/// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
-#[derive(Debug)]
-#[repr(C, align(64))]
-pub(crate) struct Slot {
-    /// Its number in the fleet.
-    pub(crate) fsu: u32,
-    /// [`Timer::Clients`] is in the wheel.
-    pub(crate) clients_timed: bool,
-    pub(crate) clients: Clients,
-    /// When its next heartbeat is due.
-    pub(crate) beat_due_ms: u64,
-    /// Open connections.
-    pub(crate) connections: usize,
-    pub(crate) state: FsuState,
-}
-
-impl Slot {
-    /// An FSU that has heard nothing, by its number in the fleet.
-    pub(crate) fn new(number: u32, fsu: &Fsu) -> Self {
-        Self {
-            fsu: number,
-            state: FsuState::new(fsu),
-            clients: Clients::default(),
-            clients_timed: false,
-            beat_due_ms: 0,
-            connections: 0,
-        }
-    }
-}
-
-/// Whom something that a driver hands over is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Subject {
-    /// An FSU's own socket.
-    Socket(u32),
-    /// A connection.
-    Conn(ConnId),
-}
 
 /// Buffers that are used within one call, kept for the next.
 #[derive(Debug, Default)]

@@ -1,11 +1,43 @@
 //! The FSUs of a shard by their numbers there, which are also their sockets' numbers.
 
-use super::serve::Slot;
+use super::clients::Clients;
+use fsu_core::responder::state::FsuState;
 use fsu_net::sys::prefetch;
+use fsu_plan::model::fleet::Fsu;
 
 /// Cache lines of a [`Slot`]: each request touches all of them.
 const HOT_LINES: usize = size_of::<Option<Slot>>() / 64;
 const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
+
+/// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
+#[derive(Debug)]
+#[repr(C, align(64))]
+pub(crate) struct Slot {
+    /// Its number in the fleet.
+    pub(crate) fsu: u32,
+    /// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
+    pub(crate) clients_timed: bool,
+    pub(crate) clients: Clients,
+    /// When its next heartbeat is due.
+    pub(crate) beat_due_ms: u64,
+    /// Open connections.
+    pub(crate) connections: usize,
+    pub(crate) state: FsuState,
+}
+
+impl Slot {
+    /// An FSU that has heard nothing, by its number in the fleet.
+    pub(crate) fn new(number: u32, fsu: &Fsu) -> Self {
+        Self {
+            fsu: number,
+            state: FsuState::new(fsu),
+            clients: Clients::default(),
+            clients_timed: false,
+            beat_due_ms: 0,
+            connections: 0,
+        }
+    }
+}
 
 /// A place for each; one is empty where an FSU went with a reload, until the next takes it.
 #[derive(Debug, Default)]

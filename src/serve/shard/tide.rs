@@ -1,12 +1,15 @@
 //! Lines about centres that come and go: past ten a second of a kind, the others of that second are one line.
 
-use super::notes::Common;
-use super::serve::{Later, Timer};
+use super::timers::later::{Later, Timer};
 use crate::gate::{Admitted, Gate};
+use fsu_plan::wire::reason::Reason;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lines of one kind within a second, of all shards together.
 const LINES_MAX: u32 = 10;
 
+/// Time between two lines of one reason.
+const INTERVAL_MS: u64 = 60_000;
 /// What a centre does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Move {
@@ -77,6 +80,43 @@ impl Tide {
                 false
             }
         }
+    }
+}
+
+/// What all shards have in common, by reason.
+#[derive(Debug)]
+pub struct Common {
+    told: [Told; Reason::COUNT],
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    /// When the next line may be written, monotonic.
+    next_ms: AtomicU64,
+    /// How many were not told since the last line, as far as shards have handed them over.
+    untold: AtomicU64,
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self { told: std::array::from_fn(|_| Told::default()) }
+    }
+}
+
+impl Common {
+    /// Adds what a shard counted; whether it may write a line now, and how many were left out before it.
+    pub(crate) fn admit(&self, reason: Reason, untold: u64, now_ms: u64) -> Option<u64> {
+        let told = &self.told[reason as usize];
+        let next_ms = told.next_ms.load(Ordering::Relaxed);
+        let later_ms = now_ms.saturating_add(INTERVAL_MS);
+        let is_due = now_ms >= next_ms
+            && told.next_ms.compare_exchange(next_ms, later_ms, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if is_due {
+            return Some(told.untold.swap(0, Ordering::Relaxed).saturating_add(untold));
+        }
+        // The one that is asked about is not told either.
+        told.untold.fetch_add(untold.saturating_add(1), Ordering::Relaxed);
+        None
     }
 }
 

@@ -5,7 +5,7 @@
 
 pub(crate) mod limit;
 
-use crate::devlog::device::delete_old;
+use crate::files::old::delete_old;
 use crate::files::rolling::{Rolling, split_part};
 use crate::files::stamp::Stamp;
 use crate::files::trouble::Trouble;

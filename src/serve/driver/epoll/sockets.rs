@@ -2,9 +2,9 @@
 
 use crate::driver::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
 use crate::driver::kernel::{self, epoll_add, epoll_delete, epoll_modify};
+use crate::shard::io::Subject;
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
 use crate::shard::reload::Sockets;
-use crate::shard::serve::Subject;
 use fsu_net::bind::Bound;
 use rustix::event::epoll::{EventData, EventFlags};
 use rustix::io::Errno;

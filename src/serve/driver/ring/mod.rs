@@ -9,12 +9,13 @@
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
+use super::command::{Command, Ended};
 use super::fair::Line;
-use super::handle::{Command, Ended};
 use super::kernel::{self, Pool};
 use super::turn::Turn;
+use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
-use crate::shard::serve::{Serve, Subject};
+use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
 use crossbeam_channel::Receiver as Commands;
 use fsu_net::bind::Bound;

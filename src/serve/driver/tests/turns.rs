@@ -4,8 +4,9 @@
 //! The two loops are those of the drivers; their kernel is one that always has something.
 
 use super::*;
-use crate::driver::fair::{Line, QUANTUM, Share, TURN_NS};
-use crate::shard::serve::Subject;
+use crate::driver::fair::{Line, Share, TURN_NS};
+use crate::shard::effort::QUANTUM;
+use crate::shard::io::Subject;
 use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;

@@ -1,16 +1,17 @@
 //! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::output`].
 
 use super::conn::{Conn, NEVER_MS, PIECE, Sent};
-use super::output::{By, Lost};
-use crate::driver::fair::{CONN_EFFORT, FRAME_EFFORT};
+use super::end::{By, Lost};
 use crate::shard::clock::Clock;
+use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Io};
 use crate::shard::look::Unread;
 use crate::shard::notes::Notes;
 use crate::shard::protocol::Protocol;
-use crate::shard::serve::{ACCEPT_RETRY_MS, Later, Serve, Timer};
+use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
 use crate::shard::tap::{Kind, Tap};
 use crate::shard::tide::Move;
+use crate::shard::timers::later::{Later, Timer};
 use crate::shard::timers::pending::Dest;
 use crate::shard::timers::wheel::Key;
 use fsu_core::responder::about::{About, Telling};

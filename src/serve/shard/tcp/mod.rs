@@ -1,5 +1,6 @@
-//! Connections: what comes in, what goes out, what is kept of each.
+//! Connections. [`conn`]: what is kept of each. `input`: what comes in, deadlines. `output`: replies. `end`: how one ends.
 
 pub mod conn;
+pub(crate) mod end;
 mod input;
-pub(crate) mod output;
+mod output;

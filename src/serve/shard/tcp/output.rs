@@ -1,8 +1,9 @@
 //! Replies into connections, and the end of a connection.
 
 use super::conn::Sent;
-use crate::driver::fair::{CONN_EFFORT, FRAME_EFFORT};
+use super::end::{By, Lost};
 use crate::shard::clock::Clock;
+use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Interest, Io, Written};
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::Serve;
@@ -14,44 +15,6 @@ use fsu_core::responder::about::{About, What};
 use fsu_plan::model::fault::{FaultKind, Struck};
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
-
-/// Why replies that were still to come are lost with their connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lost {
-    /// Dropped for that reason.
-    Drop(Reason),
-    /// A fault made on purpose; the connection is reset.
-    Fault(FaultKind),
-}
-
-/// Who ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum By {
-    /// The centre, after its last request.
-    Centre,
-    /// The centre, with a reset.
-    Reset,
-    /// An error of the socket.
-    Error(i32),
-    /// This side, for that reason.
-    Reason(Reason),
-    /// A fault made on purpose.
-    Fault(FaultKind),
-    /// A reload took the FSU away.
-    Reload,
-    /// The program ends.
-    Shutdown,
-}
-
-impl Lost {
-    /// What is known of a reply that is lost so.
-    fn of(self, about: About) -> About {
-        match self {
-            Self::Drop(reason) => about.drop(reason),
-            Self::Fault(kind) => about.lost(kind),
-        }
-    }
-}
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Sends what the stage left in `buffers.out`. False: the connection is closed.

@@ -1,7 +1,6 @@
-//! What is done later.
-//!
-//! - [`wheel`]: everything that is to be done later, by its time. [`pending`]: replies that wait for theirs, [`share`]: whose they are.
+//! What is done later: [`later`] is all of it. [`wheel`]: by its time. [`pending`]: replies that wait, [`share`]: who may have how many.
 
+pub(crate) mod later;
 pub mod pending;
 pub mod share;
 pub mod wheel;

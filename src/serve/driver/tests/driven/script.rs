@@ -1,6 +1,6 @@
 //! What is served, and who asks what when.
 
-use crate::driver::handle::Command;
+use crate::driver::command::Command;
 use crate::driver::tests::kernel::net::Taken;
 use crate::driver::tests::kernel::streams::Reads;
 use crate::driver::tests::kernel::weather::Weather;

@@ -12,7 +12,7 @@ pub(in crate::driver) mod ring;
 pub(in crate::driver) mod streams;
 pub(in crate::driver) mod weather;
 
-use crate::driver::handle::Command;
+use crate::driver::command::Command;
 use crossbeam_channel::Sender;
 use fastrand::Rng;
 use net::{Left, Udp};
