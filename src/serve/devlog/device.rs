@@ -11,7 +11,7 @@ use fsu_plan::model::fleet::{Fsu, Transport};
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// Files open at a time, where there are descriptors to spare; the longest unused one is closed for the next. Opening one again
 /// costs some ten microseconds.
@@ -303,6 +303,7 @@ fn is_device_log(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use crate::testing::fsu;
 
     const STARTED: &str = "20260113_201203";

@@ -1,25 +1,24 @@
-//! What runs a shard's driver: glommio, or a plain thread where glommio cannot start.
+//! What makes a shard's thread: glommio, or the standard library where glommio cannot start. The only file that names glommio.
 //!
-//! glommio needs io_uring and locked memory, also under the epoll driver: containers forbid the one and are short of the other. It makes
-//! a shard's thread, names and pins it. A driver waits in the kernel by itself and gives the thread back at its end only: glommio (0.9.0,
-//! `sys::uring`) panics where the kernel refuses its timer for now, which io_uring_enter(2) may (EAGAIN), and it sleeps with a task that
-//! could go on where it was preempted before that task. `hk_any_wait_may_be_refused_in_a_calm_ring` in `tests/failing` refuses all
-//! calls of a calm.
+//! glommio makes the thread, names it, pins it, and knows which processors there are. It needs io_uring and locked memory, also under the
+//! epoll driver: containers forbid the one and are short of the other.
+//!
+//! Nothing else of glommio is used. A driver waits in the kernel by itself and gives the thread back only at its end, for two reasons.
+//! glommio (0.9.0, `sys::uring`) panics where the kernel refuses its timer for now, which io_uring_enter(2) may (EAGAIN):
+//! `hk_any_wait_may_be_refused_in_a_calm_ring` in `tests/failing` refuses all calls of a calm. And glommio sleeps although a task could
+//! go on, where it was preempted before that task. A task per socket was measured: 5 KB each, and a quarter of the throughput from a
+//! thousand sockets up (docs/architecture.md).
 
-use super::handle::ShardError;
-use super::kernel;
 use crossbeam_channel::bounded;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
-use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Memory that glommio registers for its own files: a shard has none. The default is 10 MiB.
 const EXECUTOR_IO_BYTES: usize = 65_536;
@@ -41,6 +40,37 @@ impl Executor {
             Self::Thread => "thread",
         }
     }
+}
+
+/// Why a shard's thread did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The list of processors cannot be read.
+    #[error("it cannot read what processors there are")]
+    Processors,
+    /// glommio could not start: io_uring is forbidden, or too little memory may be locked.
+    #[error("{0}")]
+    Glommio(Box<dyn std::error::Error + Send + Sync>),
+    /// The system made no thread.
+    #[error("no thread: {0}")]
+    Thread(io::Error),
+    /// The thread may not have its processor.
+    #[error("it may not run on processor {cpu} alone: {error}")]
+    Pinning {
+        /// The processor.
+        cpu: usize,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// The numbers of the processors that are online.
+///
+/// # Errors
+/// The system does not list them.
+pub fn online_cpus() -> io::Result<BTreeSet<usize>> {
+    let online = glommio::CpuSet::online().map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(online.iter().map(|location| location.cpu).collect())
 }
 
 /// Why a shard's thread ended by itself.
@@ -87,9 +117,8 @@ impl<T: Send + 'static> Thread<T> {
         index: usize,
         cpu: Option<usize>,
         task: impl FnOnce() -> io::Result<T> + Send + 'static,
-    ) -> Result<Self, ShardError> {
+    ) -> Result<Self, StartError> {
         let name = format!("{THREAD_NAME}{index}");
-        let failed = |message| ShardError::Executor { index, message };
         let has_begun = Arc::new(AtomicBool::new(false));
         let begins = has_begun.clone();
         let task = move || {
@@ -108,10 +137,12 @@ impl<T: Send + 'static> Thread<T> {
                         .spawn(|| async { task() })
                 }));
                 STARTS.set(false);
-                let started = started.map_err(|_| failed("it cannot read what processors there are".to_owned()))?;
-                started.map(|thread| Self::Glommio(thread, has_begun)).map_err(|error| failed(error.to_string()))
+                let started = started.map_err(|_| StartError::Processors)?;
+                started
+                    .map(|thread| Self::Glommio(thread, has_begun))
+                    .map_err(|error| StartError::Glommio(error.to_string().into()))
             }
-            Executor::Thread => plain(name, cpu, task).map(Self::Plain).map_err(failed),
+            Executor::Thread => plain(name, cpu, task).map(Self::Plain),
         }
     }
 
@@ -136,7 +167,7 @@ fn plain<T: Send + 'static>(
     name: String,
     cpu: Option<usize>,
     task: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<JoinHandle<io::Result<T>>, String> {
+) -> Result<JoinHandle<io::Result<T>>, StartError> {
     let (tell, told) = bounded(1);
     let run = move || {
         let pinned = cpu.map_or(Ok(()), pin_to);
@@ -145,9 +176,9 @@ fn plain<T: Send + 'static>(
         let _ = tell.send(pinned);
         if is_pinned { task() } else { Err(io::ErrorKind::PermissionDenied.into()) }
     };
-    let thread = std::thread::Builder::new().name(name).spawn(run).map_err(|error| format!("no thread: {error}"))?;
+    let thread = std::thread::Builder::new().name(name).spawn(run).map_err(StartError::Thread)?;
     match (told.recv(), cpu) {
-        (Ok(Err(error)), Some(cpu)) => Err(format!("it may not run on processor {cpu} alone: {error}")),
+        (Ok(Err(error)), Some(cpu)) => Err(StartError::Pinning { cpu, error }),
         _ => Ok(thread),
     }
 }
@@ -161,18 +192,9 @@ fn pin_to(cpu: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Waits until a descriptor is readable, but not longer than `at_most`, to the microsecond.
-pub(crate) fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
-    match kernel::poll_readable(fd, at_most) {
-        Ok(()) | Err(Errno::INTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     fn start(cpu: Option<usize>, task: impl FnOnce() -> io::Result<u8> + Send + 'static) -> Result<u8, String> {
         let thread = Thread::start(Executor::Thread, 3, cpu, task).map_err(|error| error.to_string())?;
@@ -199,15 +221,7 @@ mod tests {
         assert_eq!(start(Some(first), alone), Ok(1));
         for none in [CpuSet::MAX_CPU - 1, CpuSet::MAX_CPU] {
             let text = start(Some(none), || Ok(0)).unwrap_err();
-            assert!(text.contains(&format!("the executor cannot start: it may not run on processor {none}")), "{text}");
+            assert!(text.contains(&format!("it may not run on processor {none}")), "{text}");
         }
-    }
-
-    #[test]
-    fn h16_a_wait_ends_when_there_is_something_or_with_its_time() {
-        let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
-        wait_readable(ours.as_fd(), Duration::from_micros(1)).unwrap();
-        theirs.send(b"1").unwrap();
-        wait_readable(ours.as_fd(), Duration::from_secs(1_000)).unwrap();
     }
 }

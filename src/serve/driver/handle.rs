@@ -4,7 +4,7 @@ use super::base::{Base, wake_up};
 use super::command::{Command, Ended};
 use super::epoll::Driver as PollDriver;
 use super::epoll::sockets::PollIo;
-use super::executor::{Died, Executor, Thread};
+use super::executor::{Died, Executor, StartError, Thread};
 use super::mail;
 use super::ring::Driver as RingDriver;
 use super::ring::sockets::RingIo;
@@ -94,12 +94,12 @@ pub enum ShardError {
         error: io::Error,
     },
     /// The executor could not be made: io_uring is forbidden, too little memory may be locked, or the processor is not to be had.
-    #[error("shard {index}: the executor cannot start: {message}")]
+    #[error("shard {index}: the executor cannot start: {error}")]
     Executor {
         /// The shard.
         index: usize,
-        /// As the executor tells it.
-        message: String,
+        /// Why.
+        error: StartError,
     },
     /// The system refused something without which it cannot serve.
     #[error("shard {index}: ended: {error}")]
@@ -161,7 +161,7 @@ where
             }
         }
     };
-    let thread = Thread::start(executor, index, cpu, task)?;
+    let thread = Thread::start(executor, index, cpu, task).map_err(|error| ShardError::Executor { index, error })?;
     Ok(Handle { index, commands, wake, thread })
 }
 

@@ -1,17 +1,17 @@
 //! Whether shards can be pinned to their processors: tried before anything starts, since an executor that cannot ends the program.
 
 use super::machine::Missing;
-use glommio::CpuSet as Online;
+use fsu_serve::driver::executor::online_cpus;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 /// What keeps shards from these processors: the first thing.
 pub fn missing(cpus: &[usize]) -> Option<Missing> {
-    let online = match Online::online() {
+    let online = match online_cpus() {
         Ok(online) => online,
         Err(error) => return Some(Missing::Processors { error: error.to_string() }),
     };
-    if let Some(cpu) = cpus.iter().find(|&&cpu| online.iter().all(|location| location.cpu != cpu)) {
+    if let Some(cpu) = cpus.iter().find(|cpu| !online.contains(cpu)) {
         let error = format!("processor {cpu} is not in it");
         return Some(Missing::Processors { error });
     }

@@ -102,3 +102,11 @@ fn limit_ticks_max_and_wait_ns_max_of_a_shard() {
     // The centre's own timer is due in some minutes.
     assert_eq!((turn.tick(io), turn.serve.pending()), (Duration::from_millis(10), 0));
 }
+
+#[test]
+fn h16_a_wait_ends_when_there_is_something_or_with_its_time() {
+    let (ours, theirs) = std::os::unix::net::UnixDatagram::pair().unwrap();
+    wait_readable(ours.as_fd(), Duration::from_micros(1)).unwrap();
+    theirs.send(b"1").unwrap();
+    wait_readable(ours.as_fd(), Duration::from_secs(1_000)).unwrap();
+}

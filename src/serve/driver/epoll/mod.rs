@@ -9,7 +9,6 @@ pub(crate) mod sockets;
 
 use super::base::DriverIo;
 use super::command::{Command, Ended};
-use super::executor::wait_readable;
 use super::fair::Line;
 use super::kernel;
 use super::turn::Turn;
@@ -27,7 +26,7 @@ use rustix::io::Errno;
 use sockets::{PollIo, Token};
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 /// Events taken with one call.
@@ -348,6 +347,14 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             }
             None => io.mute(Subject::Conn(id), true),
         }
+    }
+}
+
+/// Waits until a descriptor is readable, but not longer than `at_most`, to the microsecond.
+fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
+    match kernel::poll_readable(fd, at_most) {
+        Ok(()) | Err(Errno::INTR) => Ok(()),
+        Err(errno) => Err(errno.into()),
     }
 }
 
