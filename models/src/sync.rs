@@ -39,7 +39,7 @@ pub(crate) fn park_timeout(_: Duration) {
     *is_woken = false;
 }
 
-/// As much of crossbeam's bounded channel as is used, by its documentation: a send waits for room, and fails when the receiver
+/// As much of flume's bounded channel as is used, by its documentation: a send waits for room, and fails when the receiver
 /// is gone; with the receiver goes what waits in the channel.
 pub(crate) mod channel {
     use loom::sync::{Arc, Condvar, Mutex};

@@ -303,8 +303,8 @@ fn is_device_log(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use crate::testing::fsu;
+    use std::time::Duration;
 
     const STARTED: &str = "20260113_201203";
 

@@ -2,10 +2,13 @@
 
 use crate::shard::Swap;
 use crate::shard::late::Late;
-use crossbeam_channel::Sender;
+use crossbeam_channel::Sender as Answer;
 use fsu_core::responder::state::Counters;
 use fsu_net::bind::Bound;
 use std::io;
+
+/// Commands that may wait to be seen; whoever sends more waits.
+const COMMANDS_MAX: usize = 16;
 
 /// What may be asked of a shard.
 #[derive(Debug)]
@@ -15,15 +18,15 @@ pub(crate) enum Command {
     /// End now.
     Stop,
     /// The counters at this moment.
-    Counters(Sender<Vec<(usize, Counters)>>),
+    Counters(Answer<Vec<(usize, Counters)>>),
     /// The counters and lateness at this moment.
-    Figures(Sender<Ended>),
+    Figures(Answer<Ended>),
     /// Take over these sockets, for the next [`Command::Swap`].
-    Stage(Vec<Bound>, Sender<io::Result<()>>),
+    Stage(Vec<Bound>, Answer<io::Result<()>>),
     /// Close them again.
     Unstage,
     /// Serve another fleet. Answers with the counters of the FSUs that are gone.
-    Swap(Box<Swap>, Sender<Vec<Counters>>),
+    Swap(Box<Swap>, Answer<Vec<Counters>>),
 }
 
 /// What a shard has counted: at its end, or so far ([`super::Handle::figures`]).
@@ -33,4 +36,24 @@ pub struct Ended {
     pub counters: Vec<(usize, Counters)>,
     /// How late its replies were.
     pub late: Late,
+}
+
+/// The shard's end of its commands.
+pub(crate) type Commands = flume::Receiver<Command>;
+
+/// Where commands wait.
+pub(crate) fn commands() -> (flume::Sender<Command>, Commands) {
+    flume::bounded(COMMANDS_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limit_commands_max_of_a_shard() {
+        let (sender, _receiver) = commands();
+        let taken = (0..20).filter(|_| sender.try_send(Command::Drain).is_ok()).count();
+        assert_eq!(taken, 16);
+    }
 }

@@ -1,7 +1,7 @@
 //! Starting a shard, and what may be asked of it.
 
 use super::base::{Base, wake_up};
-use super::command::{Command, Ended};
+use super::command::{Command, Ended, commands};
 use super::epoll::Driver as PollDriver;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
@@ -14,7 +14,8 @@ use crate::shard::reload::Swap;
 use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
 use crate::shard::tide::Tide;
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
+use flume::Sender;
 use fsu_core::responder::RunContext;
 use fsu_core::responder::state::Counters;
 use fsu_net::bind::Bound;
@@ -23,9 +24,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Commands that may wait to be seen; whoever sends more waits.
-const COMMANDS_MAX: usize = 16;
 
 /// How a shard's sockets are driven. Replies do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,11 +163,6 @@ where
     Ok(Handle { index, commands, wake, thread })
 }
 
-/// Where commands wait.
-fn commands() -> (Sender<Command>, Receiver<Command>) {
-    bounded(COMMANDS_MAX)
-}
-
 impl Handle {
     /// Stops reading, sends what is due within the drain time and ends. With nothing due it ends at once.
     pub fn drain(&self) {
@@ -228,17 +221,5 @@ impl Handle {
         mail::send(&self.commands, command, || {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limit_commands_max_of_a_shard() {
-        let (sender, _receiver) = commands();
-        let taken = (0..20).filter(|_| sender.try_send(Command::Drain).is_ok()).count();
-        assert_eq!(taken, 16);
     }
 }

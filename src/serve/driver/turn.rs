@@ -1,8 +1,8 @@
 //! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
 
 use super::base::{Base, DriverIo, is_peer_gone};
-use super::command::Command;
 use super::command::Ended;
+use super::command::{Command, Commands};
 use super::fair::{Line, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::kernel;
@@ -16,7 +16,6 @@ use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
-use crossbeam_channel::Receiver as Commands;
 use fsu_core::responder::state::Counters;
 use fsu_net::local::Route;
 use fsu_net::message::{Received, canonical};
@@ -48,7 +47,9 @@ pub(crate) struct HeldBegan {
 pub(crate) struct Turn<P, T> {
     pub(crate) serve: Serve<P, T>,
     pub(crate) now: Clock,
-    commands: Commands<Command>,
+    commands: Commands,
+    /// When commands were last looked for without a wake-up.
+    asked_ms: u64,
     messages: usize,
     /// What had been done when the clocks were read.
     clocked: u64,
@@ -70,13 +71,7 @@ pub(crate) struct Turn<P, T> {
 
 impl<P: Protocol, T: Tap> Turn<P, T> {
     /// A shard with so many sockets, from `now` on.
-    pub(crate) fn new(
-        serve: Serve<P, T>,
-        sockets: usize,
-        commands: Commands<Command>,
-        now: Clock,
-        gather: Duration,
-    ) -> Self {
+    pub(crate) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands, now: Clock, gather: Duration) -> Self {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
         let (is_stopped, looks, has_streams) = (false, Looks::new(now.mono_ns), serve.has_streams());
@@ -85,6 +80,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             serve,
             now,
             commands,
+            asked_ms: 0,
             messages,
             clocked,
             share,
@@ -319,9 +315,12 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             let more = self.serve.on_tick(self.now, io);
             self.flush(io);
             if !more {
-                if !self.commands.is_empty() {
-                    // Whoever sent it could not wake the shard, or has not yet.
-                    self.on_commands(io);
+                if self.asked_ms != self.now.mono_ms {
+                    self.asked_ms = self.now.mono_ms;
+                    if !self.commands.is_empty() {
+                        // Whoever sent it could not wake the shard, or has not yet. Looked at once a millisecond: it takes a lock.
+                        self.on_commands(io);
+                    }
                 }
                 let next_ns = self.serve.next_deadline().unwrap_or(u64::MAX);
                 return Duration::from_nanos(next_ns.saturating_sub(self.now.mono_ns).min(WAIT_NS_MAX));

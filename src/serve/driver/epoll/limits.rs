@@ -3,7 +3,6 @@
 use super::*;
 use crate::driver::base::{Base, wake_up};
 use crate::shard::tests::{Letters, Records, address, fleet};
-use crossbeam_channel::bounded;
 use fsu_core::responder::RunContext;
 use fsu_net::bind::{bind_tcp, bind_udp};
 use fsu_plan::model::fleet::Transport;
@@ -17,7 +16,7 @@ fn driver(transport: Transport, sockets: Vec<Bound>) -> Driver<Letters, Records>
     let numbers: Vec<usize> = (0..count).collect();
     let serve =
         Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
-    Driver::new(serve, PollIo::new(base).unwrap(), count, bounded(1).1, Duration::ZERO)
+    Driver::new(serve, PollIo::new(base).unwrap(), count, flume::bounded(1).1, Duration::ZERO)
 }
 
 fn local(socket: &Bound) -> SocketAddr {

@@ -8,7 +8,7 @@
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
-use super::command::{Command, Ended};
+use super::command::{Commands, Ended};
 use super::fair::Line;
 use super::kernel;
 use super::turn::Turn;
@@ -17,7 +17,6 @@ use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
-use crossbeam_channel::Receiver as Commands;
 use fsu_net::bind::Bound;
 use fsu_net::message::{Control, Received};
 use fsu_net::sys::{BATCH, READ_BYTES, Receiver};
@@ -70,7 +69,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         serve: Serve<P, T>,
         mut io: PollIo,
         sockets: usize,
-        commands: Commands<Command>,
+        commands: Commands,
         gather: Duration,
     ) -> Self {
         let now = io.base().watch.now();

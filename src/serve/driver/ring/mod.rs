@@ -9,7 +9,7 @@
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
-use super::command::{Command, Ended};
+use super::command::{Commands, Ended};
 use super::fair::Line;
 use super::kernel::{self, Pool};
 use super::turn::Turn;
@@ -17,7 +17,6 @@ use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
-use crossbeam_channel::Receiver as Commands;
 use fsu_net::bind::Bound;
 use fsu_net::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
 use rustix::io::Errno;
@@ -70,7 +69,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         serve: Serve<P, T>,
         (mut io, datagrams, bytes): (RingIo, Pool, Pool),
         sockets: usize,
-        commands: Commands<Command>,
+        commands: Commands,
         gather: Duration,
     ) -> Self {
         let now = io.base().watch.now();

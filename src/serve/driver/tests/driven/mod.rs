@@ -21,7 +21,6 @@ use crate::driver::tests::kernel;
 use crate::shard::protocol::Responder;
 use crate::shard::serve::Serve;
 use crate::shard::tests::{NETWORK_DROPS, Records, add_drops};
-use crossbeam_channel::bounded;
 use fastrand::Rng;
 use fsu_core::responder::RunContext;
 use fsu_plan::wire::reason::Reason;
@@ -85,7 +84,7 @@ fn drive(
     driver: DriverKind,
 ) -> Ended {
     let wake = wake_up().expect("an eventfd");
-    let (commands, receiver) = bounded(16);
+    let (commands, receiver) = flume::bounded(16);
     installed.0.borrow_mut().wakes(&wake, commands);
     let mut base = Base::new(sockets, wake, true);
     let now = base.watch.now();

@@ -13,8 +13,8 @@ pub(in crate::driver) mod streams;
 pub(in crate::driver) mod weather;
 
 use crate::driver::command::Command;
-use crossbeam_channel::Sender;
 use fastrand::Rng;
+use flume::Sender;
 use net::{Left, Udp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
