@@ -1,9 +1,13 @@
 //! What a thread writes down of requests and replies: what is part of the figures, from when on, and the account of each FSU.
 
-use super::account::Account;
-use super::expect::Wrong;
-use super::lane::{Flight, Gone, Late, Settled};
-use super::tally::{ARRIVAL_NS, Kind, Latency, Sample, Tally, cut, latency};
+pub mod account;
+pub mod live;
+pub mod tally;
+
+use crate::book::account::Account;
+use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Sample, Tally, cut, latency};
+use crate::expect::Wrong;
+use crate::lane::{Flight, Gone, Late, Settled};
 use std::net::SocketAddr;
 
 /// No FSU that was asked.

@@ -1,8 +1,8 @@
 //! A stand-in for a supervision centre: it only listens, and counts the heartbeats of each FSU.
 
-use super::targets::fits;
-use super::text::{counted, thousands};
-use super::worker::wait_for;
+use crate::engine::worker::wait_for;
+use crate::report::text::{counted, thousands};
+use crate::workload::targets::fits;
 use fsu_net::sys::{BATCH, Receiver};
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
 use fsu_plan::wire::outer::{Comm, Frames, Up};

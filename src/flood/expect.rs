@@ -4,7 +4,10 @@
 //! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. Which
 //! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
 
-use super::echo::{Echo, Form};
+pub mod burst;
+pub mod echo;
+
+use crate::expect::echo::{Echo, Form};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::{Patch, Reply, Rule};
 use fsu_plan::model::template::{Offset, Template};

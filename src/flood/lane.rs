@@ -4,7 +4,7 @@
 //! - [`find`]: what a reply may belong to.
 //! - [`held`]: wrong replies of which nobody knows yet to which request they came.
 //!
-//! A frame carries no request number. So requests of a command differ where its replies take bytes over ([`super::mark`]), and a
+//! A frame carries no request number. So requests of a command differ where its replies take bytes over ([`crate::workload::mark`]), and a
 //! reply belongs to the request that has these bytes. Requests that no reply tells apart are of one class: all of a command whose
 //! replies take nothing over, and those that a flood file makes the same. Of a class, a reply belongs to the oldest under way; one
 //! that was lost and one that came twice cancel each other out there, and these requests are marked as equal.
@@ -24,8 +24,8 @@ mod scripts;
 #[cfg(test)]
 mod tests;
 
-use super::burst::Burst;
-use super::expect::Wrong;
+use crate::expect::Wrong;
+use crate::expect::burst::Burst;
 use find::Found;
 use flights::Flights;
 pub use held::Held;

@@ -1,16 +1,16 @@
 //! Limits of the load generator, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
 
-use super::account::{Account, Requests};
-use super::left_out::{LeftOut, Why};
-use super::live::Live;
-use super::options::{Options, Pace, Target};
-use super::pacer::{Due, Pacer};
-use super::profile::{Label, Profile};
-use super::report::FloodReport;
-use super::sum;
-use super::tally::Tally;
-use super::text::text;
-use super::worker::{Report, Worker};
+use crate::book::account::{Account, Requests};
+use crate::book::live::Live;
+use crate::book::tally::Tally;
+use crate::engine::worker::{Report, Worker};
+use crate::pace::{Due, Pacer};
+use crate::report::FloodReport;
+use crate::report::sum;
+use crate::report::text::text;
+use crate::workload::left_out::{LeftOut, Why};
+use crate::workload::options::{Options, Pace, Target};
+use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::{FsuId, Transport};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,16 @@
 //! The report, as `--json FILE` holds it. `fsu-mock schema flood-report` prints its JSON Schema.
 
-use super::account::Requests;
-use super::tally::{Latency, Row};
+pub mod html;
+pub mod judge;
+mod reconcile;
+pub mod schema;
+pub mod screen;
+pub mod sum;
+pub mod svg;
+pub mod text;
+
+use crate::book::account::Requests;
+use crate::book::tally::{Latency, Row};
 use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,13 +1,16 @@
 //! A run: sockets, threads, a look at them every second, the report.
 
-use super::live::{Live, Look};
-use super::options::{Options, Pace};
-use super::report::{FloodReport, Second};
-use super::sum::report;
-use super::tally::{Other, Row};
-use super::text::counted;
-use super::worker::{Gate, Present, Report};
-use super::{broadcast, machine, tcp, udp};
+use crate::book::live::{Live, Look};
+use crate::book::tally::{Other, Row};
+use crate::engine::worker::{Gate, Present, Report};
+use crate::link::broadcast;
+use crate::link::tcp;
+use crate::link::udp;
+use crate::machine;
+use crate::report::sum::report;
+use crate::report::text::counted;
+use crate::report::{FloodReport, Second};
+use crate::workload::options::{Options, Pace};
 use fsu_plan::model::fleet::Transport;
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Requests against the golden vectors; replies of the responder, and broken ones, against what is expected of them.
 
-use super::expect::{self, Expect, Wrong};
-use super::profile::{Prepared, Profiles, Wanted};
+use crate::expect::{self, Expect, Wrong};
+use crate::workload::profile::{Prepared, Profiles, Wanted};
 use fsu_core::client::fill::{encode, field};
 use fsu_core::client::request::finish;
 use fsu_core::responder::reply::{Verdict, respond};

@@ -1,7 +1,7 @@
 //! Whole runs as data: what a server does with each request, and what the columns say then, at any window.
 
 use super::*;
-use crate::account::Account;
+use crate::book::account::Account;
 use crate::book::{Book, Seen};
 use proptest::prelude::*;
 use std::collections::BTreeMap;

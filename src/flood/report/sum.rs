@@ -1,15 +1,15 @@
 //! A report is summed up: what the threads counted becomes a [`FloodReport`].
 
-use super::machine::machine;
-use super::options::{Options, Pace};
-use super::reconcile::{accounts, fsus, uncertain_notes};
-use super::report::{
+use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
+use crate::engine::worker::Report as ThreadReport;
+use crate::machine::machine;
+use crate::report::reconcile::{accounts, fsus, uncertain_notes};
+use crate::report::text::counted;
+use crate::report::{
     CPU_SHARE_MAX, CommandReport, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
     SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
 };
-use super::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
-use super::text::counted;
-use super::worker::Report as ThreadReport;
+use crate::workload::options::{Options, Pace};
 use fsu_plan::model::fleet::Transport;
 use std::collections::BTreeMap;
 

@@ -4,15 +4,15 @@
 //! not the template's framing (which is that of requests), cuts the stream. After a wrong reply the connection is made anew:
 //! where the next reply begins cannot be known. What was under way there is lost.
 
-use super::account::Account;
-use super::book::{Book, Seen};
-use super::lane::{COMPARED_MAX, Flight, Gone, Judge, Lane, Settled, recycle};
-use super::live::Live;
-use super::options::{Options, Pace, Target};
-use super::pacer::Due;
-use super::profile::Prepared;
-use super::reply::Reply;
-use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, timespec, wait_for};
+use crate::book::account::Account;
+use crate::book::live::Live;
+use crate::book::{Book, Seen};
+use crate::engine::reply::Reply;
+use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, timespec, wait_for};
+use crate::lane::{COMPARED_MAX, Flight, Gone, Judge, Lane, Settled, recycle};
+use crate::pace::Due;
+use crate::workload::options::{Options, Pace, Target};
+use crate::workload::profile::Prepared;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -71,7 +71,7 @@ fn connect(target: &Target) -> io::Result<TcpStream> {
 
 /// The connections of thread `number`, each with its target.
 pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, TcpStream)>> {
-    let mine = super::udp::share(options.connections, number, options.threads);
+    let mine = crate::link::udp::share(options.connections, number, options.threads);
     mine.map(|connection| {
         let index = connection % options.targets.len().max(1);
         let target = &options.targets[index];

@@ -1,8 +1,8 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
-use super::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
-use super::svg::{Axis, Line, chart, tick};
-use super::text::{counted, thousands, time, time_of, uncertain};
+use crate::report::svg::{Axis, Line, chart, tick};
+use crate::report::text::{counted, thousands, time, time_of, uncertain};
+use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
 use serde_json::Value;
 use std::fmt::Write as _;
 

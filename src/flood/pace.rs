@@ -1,7 +1,9 @@
 //! How long and how fast one thread may send. Pure: times are arguments.
 
-use super::options::Pace;
-use super::schedule::Schedule;
+pub mod schedule;
+
+use crate::pace::schedule::Schedule;
+use crate::workload::options::Pace;
 
 /// Open pace: how long after its end what was planned before it is still sent. What is left then is told as not sent: it
 /// would be asked of a server that nobody watches any more.

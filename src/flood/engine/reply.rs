@@ -1,8 +1,8 @@
 //! What came, held against the requests of a profile: see [`Judge`].
 
-use super::expect::{Wrong, raw, whole};
-use super::lane::{Flight, Judge, Right, Timing};
-use super::profile::Prepared;
+use crate::expect::{Wrong, raw, whole};
+use crate::lane::{Flight, Judge, Right, Timing};
+use crate::workload::profile::Prepared;
 use fsu_plan::model::fleet::Device;
 
 /// A frame that came.

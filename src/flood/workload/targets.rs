@@ -1,8 +1,8 @@
 //! Which FSUs are asked, and where they listen. Pure.
 
-use super::left_out::LeftOut;
-use super::options::Target;
-use super::profile::{Profiles, Wanted};
+use crate::workload::left_out::LeftOut;
+use crate::workload::options::Target;
+use crate::workload::profile::{Profiles, Wanted};
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

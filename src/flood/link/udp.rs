@@ -1,17 +1,17 @@
 //! A thread that asks UDP FSUs: few sockets, many peers, datagrams in batches.
 //!
-//! A reply's FSU is told by the address it comes from, its request by [`super::lane`].
+//! A reply's FSU is told by the address it comes from, its request by [`crate::lane`].
 
-use super::account::Account;
-use super::book::{Book, NOBODY, Seen};
-use super::expect::Wrong;
-use super::lane::{Flight, Gone, Lane, recycle};
-use super::live::Live;
-use super::options::{Options, Pace, Target};
-use super::pacer::Due;
-use super::profile::Prepared;
-use super::reply::Reply;
-use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::book::account::Account;
+use crate::book::live::Live;
+use crate::book::{Book, NOBODY, Seen};
+use crate::engine::reply::Reply;
+use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::expect::Wrong;
+use crate::lane::{Flight, Gone, Lane, recycle};
+use crate::pace::Due;
+use crate::workload::options::{Options, Pace, Target};
+use crate::workload::profile::Prepared;
 use fsu_net::message::canonical;
 use fsu_net::outbox::{Outbox, To};
 use fsu_net::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};

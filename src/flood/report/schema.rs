@@ -1,8 +1,8 @@
 //! JSON Schemas of what the load generator reads and writes; kept under docs/schema/.
 
-use super::centre::CentreReport;
-use super::report::FloodReport;
-use super::values::ValuesFile;
+use crate::centre::CentreReport;
+use crate::report::FloodReport;
+use crate::workload::values::ValuesFile;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::Value;

@@ -1,9 +1,9 @@
 //! What a run is asked to do, checked.
 
-use super::left_out::LeftOut;
-use super::profile::{Label, Profile};
-use super::text::counted;
-use super::worker::OPEN_MAX;
+use crate::engine::worker::OPEN_MAX;
+use crate::report::text::counted;
+use crate::workload::left_out::LeftOut;
+use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::{FsuId, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;

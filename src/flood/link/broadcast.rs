@@ -11,15 +11,15 @@ mod post;
 
 pub use choice::{check, notes};
 
-use super::account::Account;
-use super::book::{NOBODY, Seen};
-use super::expect::Wrong;
-use super::lane::{Flight, Settled, recycle};
-use super::live::Live;
-use super::options::{Options, Pace};
-use super::pacer::Due;
-use super::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
-use super::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::book::account::Account;
+use crate::book::live::Live;
+use crate::book::{NOBODY, Seen};
+use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::expect::Wrong;
+use crate::lane::{Flight, Settled, recycle};
+use crate::link::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
+use crate::pace::Due;
+use crate::workload::options::{Options, Pace};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, did};

@@ -1,6 +1,6 @@
 //! What a mock's own lateness says of it, and the second run that judges one which a closed loop has saturated.
 
-use super::report::{FloodReport, JudgedRun, MockVerdict};
+use crate::report::{FloodReport, JudgedRun, MockVerdict};
 use fsu_core::lateness::Lateness;
 
 /// The share of a closed loop's rate at which a mock is judged.

@@ -1,13 +1,13 @@
 //! What was sent and what came, held against each other: by FSU, and where replies were not told apart.
 
-use super::account::{Account, Requests};
-use super::mark::Marks;
-use super::options::{Options, Target};
-use super::report::{FsuReport, Verdict};
-use super::sum::NAMED_MAX;
-use super::tally::Tally;
-use super::text::counted;
-use super::worker::Report as ThreadReport;
+use crate::book::account::{Account, Requests};
+use crate::book::tally::Tally;
+use crate::engine::worker::Report as ThreadReport;
+use crate::report::sum::NAMED_MAX;
+use crate::report::text::counted;
+use crate::report::{FsuReport, Verdict};
+use crate::workload::mark::Marks;
+use crate::workload::options::{Options, Target};
 use fsu_plan::model::fleet::Transport;
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,15 +1,15 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
-use super::account::Account;
-use super::book::{Book, Seen};
-use super::expect::Wrong;
-use super::lane::{Flight, Lane, Settled};
-use super::live::Live;
-use super::options::{Options, Target};
-use super::pacer::Pacer;
-use super::profile::{Prepared, Profile};
-use super::reply::Reply;
-use super::tally::Tally;
+use crate::book::account::Account;
+use crate::book::live::Live;
+use crate::book::tally::Tally;
+use crate::book::{Book, Seen};
+use crate::engine::reply::Reply;
+use crate::expect::Wrong;
+use crate::lane::{Flight, Lane, Settled};
+use crate::pace::Pacer;
+use crate::workload::options::{Options, Target};
+use crate::workload::profile::{Prepared, Profile};
 use fastrand::Rng;
 use fsu_core::responder::build::Inputs;
 use fsu_core::responder::random::Dice;

@@ -1,6 +1,6 @@
 //! Counts and histograms of one thread, and their sums.
 
-use super::account::Requests;
+use crate::book::account::Requests;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,9 +1,9 @@
 //! The report for people, and the line of each second.
 
-use super::live::Look;
-use super::options::Options;
-use super::report::{Counts, FloodReport, FsuReport, LatencyReport, LeftOutReport, Second, TransferReport};
-use super::run::Show;
+use crate::book::live::Look;
+use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, LeftOutReport, Second, TransferReport};
+use crate::run::Show;
+use crate::workload::options::Options;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
 use fsu_plan::words::noun;

@@ -1,6 +1,6 @@
 //! Line charts as inline SVG, coloured by the page's style sheet.
 
-use super::text::thousands;
+use crate::report::text::thousands;
 use std::fmt::Write as _;
 
 /// Size of a chart, in SVG units.

@@ -1,7 +1,7 @@
 //! What can be asked of an FSU at once, and what follows each command. Pure.
 
-use crate::options::{Options, Pace};
-use crate::profile::{Prepared, Profile};
+use crate::workload::options::{Options, Pace};
+use crate::workload::profile::{Prepared, Profile};
 use fsu_core::client::verify::{Expected, expected};
 use fsu_plan::model::template::{KeyPart, Template};
 use fsu_plan::wire::checksum::{read_number, write_number};

@@ -1,11 +1,11 @@
 //! The screen of a run on a terminal: rate, latency, loss, vendors, and what they were before. `q` ends the run.
 
-use super::live::Look;
-use super::options::{Options, Pace};
-use super::report::Second;
-use super::run::Show;
-use super::tally::Row as Counts;
-use super::text::{counted, thousands, time_of};
+use crate::book::live::Look;
+use crate::book::tally::Row as Counts;
+use crate::report::Second;
+use crate::report::text::{counted, thousands, time_of};
+use crate::run::Show;
+use crate::workload::options::{Options, Pace};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};

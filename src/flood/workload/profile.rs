@@ -1,12 +1,12 @@
 //! What one kind of FSU is asked: prepared requests, the order they take turns in, and what their replies look like. Pure.
 
-use super::burst::Burst;
-use super::expect::{Expect, Wrong, raw};
-use super::lane::{Flight, Right, Timing};
-use super::left_out::{self, LeftOut, Why, overlap};
-use super::mark::{Asked, Marks};
-use super::mix::{Mix, sequence};
-use super::values::{FloodValues, Value};
+use crate::expect::burst::Burst;
+use crate::expect::{Expect, Wrong, raw};
+use crate::lane::{Flight, Right, Timing};
+use crate::workload::left_out::{self, LeftOut, Why, overlap};
+use crate::workload::mark::{Asked, Marks};
+use crate::workload::mix::{Mix, sequence};
+use crate::workload::values::{FloodValues, Value};
 use fsu_core::client::fill::{field, put, set};
 use fsu_core::client::request::finish;
 use fsu_core::responder::build::{Inputs, text};

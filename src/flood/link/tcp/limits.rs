@@ -1,8 +1,8 @@
 //! What waits to be written, reached and passed by one: `limit_NAME`.
 
-use super::super::limits::{options, worker};
 use super::*;
-use crate::options::Options;
+use crate::limits::{options, worker};
+use crate::workload::options::Options;
 use std::net::TcpListener;
 
 /// A request is due on a connection with so many bytes that the mock has not taken: whether it is sent.

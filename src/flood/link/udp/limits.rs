@@ -1,8 +1,8 @@
 //! What a thread does before it looks at others, each reached and passed by one: `limit_NAME`.
 
-use super::super::limits::{options, worker};
 use super::*;
-use crate::options::Options;
+use crate::limits::{options, worker};
+use crate::workload::options::Options;
 use fsu_plan::model::fleet::Transport;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Which commands are sent how often (`--mix 108B=3,1081=1`). Pure.
 
-use super::values::key;
+use crate::workload::values::key;
 
 /// Most of one weight.
 pub const WEIGHT_MAX: u32 = 1000;

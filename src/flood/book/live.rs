@@ -1,7 +1,7 @@
 //! What the threads show of themselves while they run.
 
-use super::book::Book;
-use super::tally::{Latency, Other, Row, latency};
+use crate::book::Book;
+use crate::book::tally::{Latency, Other, Row, latency};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;

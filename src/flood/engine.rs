@@ -1,0 +1,4 @@
+//! A thread of a run.
+
+pub mod reply;
+pub mod worker;

@@ -1,0 +1,5 @@
+//! The three transports.
+
+pub mod broadcast;
+pub mod tcp;
+pub mod udp;

@@ -1,0 +1,17 @@
+//! What a run asks: which FSUs, which commands, with which values.
+//!
+//! - [`options`]: a whole run, checked.
+//! - [`targets`]: the FSUs, and where they listen.
+//! - [`profile`]: the requests that FSUs with the same devices get, and their order.
+//! - [`mix`]: how often each command is sent.
+//! - [`values`]: the flood file.
+//! - [`left_out`]: commands that are not asked, and why.
+//! - [`mark`]: bytes that make requests of one command differ.
+
+pub mod left_out;
+pub mod mark;
+pub mod mix;
+pub mod options;
+pub mod profile;
+pub mod targets;
+pub mod values;
