@@ -11,7 +11,7 @@ use fsu_flood::profile::Profile;
 use fsu_flood::report::FloodReport;
 use fsu_flood::sum;
 use fsu_flood::tally::Tally;
-use fsu_flood::worker::Report as Thread;
+use fsu_flood::book::thread::ThreadReport as Thread;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;

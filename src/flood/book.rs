@@ -3,6 +3,7 @@
 pub mod account;
 pub mod live;
 pub mod tally;
+pub mod thread;
 
 use crate::book::account::Account;
 use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Sample, Tally, cut, latency};

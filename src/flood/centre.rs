@@ -1,7 +1,7 @@
 //! A stand-in for a supervision centre: it only listens, and counts the heartbeats of each FSU.
 
-use crate::engine::worker::wait_for;
-use crate::report::text::{counted, thousands};
+use crate::clock::wait_for;
+use crate::numbers::{counted, thousands};
 use crate::workload::targets::fits;
 use fsu_net::sys::{BATCH, Receiver};
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};

@@ -1,4 +1,5 @@
 //! A thread of a run.
 
+pub mod pin;
 pub mod reply;
 pub mod worker;

@@ -2,13 +2,15 @@
 
 pub mod book;
 pub mod centre;
+pub mod clock;
 pub mod engine;
 pub mod expect;
 pub mod lane;
 #[cfg(test)]
 mod limits;
 pub mod link;
-pub mod machine;
+
+pub mod numbers;
 pub mod pace;
 pub mod report;
 pub mod run;

@@ -3,7 +3,8 @@
 use crate::book::account::{Account, Requests};
 use crate::book::live::Live;
 use crate::book::tally::Tally;
-use crate::engine::worker::{Report, Worker};
+use crate::book::thread::ThreadReport;
+use crate::engine::worker::Worker;
 use crate::pace::{Due, Pacer};
 use crate::report::FloodReport;
 use crate::report::sum;
@@ -47,8 +48,8 @@ pub(super) fn options() -> Options {
 }
 
 /// What a thread tells that has worked so long of one second.
-fn thread(tally: Tally, cpu_ns: u64) -> Report {
-    Report {
+fn thread(tally: Tally, cpu_ns: u64) -> ThreadReport {
+    ThreadReport {
         tally,
         accounts: Vec::new(),
         measured_ns: SECOND,
@@ -61,7 +62,7 @@ fn thread(tally: Tally, cpu_ns: u64) -> Report {
     }
 }
 
-fn report(options: &Options, threads: &[Report]) -> FloodReport {
+fn report(options: &Options, threads: &[ThreadReport]) -> FloodReport {
     sum::report(options, threads, Vec::new(), String::new(), String::new(), Vec::new())
 }
 
@@ -142,7 +143,7 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
         let options = Options { targets: (0..count).map(target).collect(), ..options() };
         let lost = Account { requests: Requests { sent: 1, lost: 1, ..Requests::default() }, ..Account::default() };
         let accounts = (0..count).map(|number| (number, lost)).collect();
-        let report = report(&options, &[Report { accounts, ..thread(Tally::new(0), 0) }]);
+        let report = report(&options, &[ThreadReport { accounts, ..thread(Tally::new(0), 0) }]);
         assert_eq!((report.fsus.len(), report.fsus_not_right), (rows, count));
         let text = text(&report);
         let told: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("FSU ")).map(str::trim).collect();

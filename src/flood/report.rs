@@ -2,9 +2,11 @@
 
 pub mod html;
 pub mod judge;
+pub mod machine;
 mod reconcile;
 pub mod schema;
 pub mod screen;
+pub mod show;
 pub mod sum;
 pub mod svg;
 pub mod text;

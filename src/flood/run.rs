@@ -2,13 +2,15 @@
 
 use crate::book::live::{Live, Look};
 use crate::book::tally::{Other, Row};
-use crate::engine::worker::{Gate, Present, Report};
+use crate::book::thread::ThreadReport;
+use crate::engine::pin::pin;
+use crate::engine::worker::{Gate, Present};
 use crate::link::broadcast;
 use crate::link::tcp;
 use crate::link::udp;
-use crate::machine;
+use crate::numbers::counted;
+pub use crate::report::show::Show;
 use crate::report::sum::report;
-use crate::report::text::counted;
 use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::fleet::Transport;
@@ -24,21 +26,9 @@ const PART_S_MIN: f64 = 0.02;
 /// Seconds of a run that are kept; past it they are only shown. 88 bytes each.
 const SECONDS_MAX: usize = 86_400;
 
-/// Who shows a run while it goes on.
-pub trait Show {
-    /// A second has passed.
-    fn second(&mut self, options: &Options, second: &Second, look: &Look);
-    /// The run is over: the screen is the report's.
-    fn end(&mut self);
-    /// Does whoever watches want it to end?
-    fn wants_end(&mut self) -> bool {
-        false
-    }
-}
-
 /// Makes sockets and connections, and starts a thread for each share.
-fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<Report>>>> {
-    type Job = Box<dyn FnOnce(&Options, usize, Option<usize>, &Gate, Arc<Live>) -> io::Result<Report> + Send>;
+fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<ThreadReport>>>> {
+    type Job = Box<dyn FnOnce(&Options, usize, Option<usize>, &Gate, Arc<Live>) -> io::Result<ThreadReport> + Send>;
     let mut jobs: Vec<Job> = Vec::new();
     for number in 0..options.threads {
         jobs.push(if options.transport == Transport::Tcp {
@@ -59,7 +49,7 @@ fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<
         let cpu = options.cpus.get(number % options.cpus.len().max(1)).copied();
         let work = move || {
             let _present = Present(&gate, &live);
-            let pinned = machine::pin(cpu);
+            let pinned = pin(cpu);
             let ended = job(&options, number, cpu, &gate, Arc::clone(&live));
             if ended.is_err() {
                 // The others have no reason to go on.

@@ -1,9 +1,9 @@
 //! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
 
-use crate::book::account::Account;
 use crate::book::live::Live;
-use crate::book::tally::Tally;
+use crate::book::thread::ThreadReport;
 use crate::book::{Book, Seen};
+use crate::clock::{Clock, cpu_ns};
 use crate::engine::reply::Reply;
 use crate::expect::Wrong;
 use crate::lane::{Flight, Lane, Settled};
@@ -14,51 +14,20 @@ use fastrand::Rng;
 use fsu_core::responder::build::Inputs;
 use fsu_core::responder::random::Dice;
 use fsu_plan::wire::civil::{Calendar, Now};
-use rustix::event::{self, PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
-use std::io;
+
 use std::net::SocketAddr;
-use std::os::fd::AsFd;
+
 use std::sync::{Arc, Barrier, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Figures are shown this often.
 const PUBLISH_NS: u64 = 100_000_000;
-/// Requests under way per thread, at most; past it they are not sent and counted. 200 bytes each.
-pub const OPEN_MAX: usize = 1 << 20;
 /// Time-outs are looked for so many times within one.
 const SWEEPS_PER_TIMEOUT: u64 = 20;
 /// Datagrams that found nobody listening, of a thread that nobody has answered yet, before the run is ended.
 const REFUSED_MAX: u64 = 10;
 /// Longest wait without a look at the clock.
 const WAIT_NS_MAX: u64 = 50_000_000;
-
-/// Nanoseconds since the start of the run.
-#[derive(Clone, Copy, Debug)]
-pub struct Clock(pub Instant);
-
-impl Clock {
-    /// Now.
-    #[inline]
-    pub fn now_ns(self) -> u64 {
-        self.0.elapsed().as_nanos() as u64
-    }
-}
-
-/// Waits until a socket, or one of an epoll set's, has something, or for that long: to the microsecond, where epoll's own wait
-/// would count in milliseconds, and what is due meanwhile would leave in bursts.
-pub fn wait_for(what: &impl AsFd, at_most: Duration) -> io::Result<()> {
-    match event::poll(&mut [PollFd::new(what, PollFlags::IN)], Some(&timespec(at_most))) {
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-/// As the kernel wants it.
-pub fn timespec(time: Duration) -> Timespec {
-    Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) }
-}
 
 /// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
 #[derive(Debug)]
@@ -95,35 +64,6 @@ impl Drop for Present<'_> {
             }
         }
     }
-}
-
-/// CPU time of the calling thread.
-pub fn cpu_ns() -> u64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-}
-
-/// How a thread ended.
-#[derive(Debug)]
-pub struct Report {
-    /// What it counted.
-    pub tally: Tally,
-    /// By FSU or connection: the target's number, and its account.
-    pub accounts: Vec<(usize, Account)>,
-    /// From the end of the warm-up to the end of sending.
-    pub measured_ns: u64,
-    /// When the first reply came that is counted, and the last; on the run's clock.
-    pub replies_ns: Option<(u64, u64)>,
-    /// From the end of the warm-up to when the end of sending was found.
-    pub busy_ns: u64,
-    /// CPU time in that.
-    pub cpu_ns: u64,
-    /// The processor it was pinned to.
-    pub cpu: Option<usize>,
-    /// Bytes that the kernel gave the receive buffer of its first socket.
-    pub receive_buffer_bytes: u64,
-    /// Why it ended before its time.
-    pub given_up: Option<String>,
 }
 
 /// The end of sending.
@@ -370,12 +310,12 @@ impl Worker {
     }
 
     /// Closes the book; its accounts are those of these targets.
-    pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64, targets: &[usize]) -> Report {
+    pub fn close(mut self, cpu: Option<usize>, receive_buffer_bytes: u64, targets: &[usize]) -> ThreadReport {
         self.live.publish(self.number, &mut self.book, cpu_ns());
         self.live.end();
         let now_ns = self.clock.now_ns();
         let end = self.end.unwrap_or_else(|| End { at_ns: now_ns, measured_to_ns: now_ns, cpu_ns: cpu_ns() });
-        Report {
+        ThreadReport {
             measured_ns: end.measured_to_ns.saturating_sub(self.measure_from_ns),
             busy_ns: end.at_ns.saturating_sub(self.measure_from_ns),
             replies_ns: self.book.replies_ns,

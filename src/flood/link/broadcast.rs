@@ -13,13 +13,15 @@ pub use choice::{check, notes};
 
 use crate::book::account::Account;
 use crate::book::live::Live;
+use crate::book::thread::ThreadReport;
 use crate::book::{NOBODY, Seen};
-use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::clock::wait_for;
+use crate::engine::worker::{Gate, Place, Worker};
 use crate::expect::Wrong;
 use crate::lane::{Flight, Settled, recycle};
 use crate::link::udp::{BATCHES_MAX, BLOCKED_NS, GATHERED_MAX, is_passing, share};
 use crate::pace::Due;
-use crate::workload::options::{Options, Pace};
+use crate::workload::options::{OPEN_MAX, Options, Pace};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, did};
@@ -101,7 +103,7 @@ pub fn run(
     sockets: Vec<UdpSocket>,
     gate: &Gate,
     live: Arc<Live>,
-) -> io::Result<Report> {
+) -> io::Result<ThreadReport> {
     let receive_buffer = sockets.first().map(|socket| socket2::SockRef::from(socket).recv_buffer_size());
     let receive_buffer_bytes = receive_buffer.and_then(Result::ok).unwrap_or(0) as u64;
     let made = Broadcast::new(options, Worker::new(options, number, live), sockets);

@@ -6,12 +6,14 @@
 
 use crate::book::account::Account;
 use crate::book::live::Live;
+use crate::book::thread::ThreadReport;
 use crate::book::{Book, Seen};
+use crate::clock::{timespec, wait_for};
 use crate::engine::reply::Reply;
-use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, timespec, wait_for};
+use crate::engine::worker::{Gate, Place, Worker};
 use crate::lane::{COMPARED_MAX, Flight, Gone, Judge, Lane, Settled, recycle};
 use crate::pace::Due;
-use crate::workload::options::{Options, Pace, Target};
+use crate::workload::options::{OPEN_MAX, Options, Pace, Target};
 use crate::workload::profile::Prepared;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::collections::VecDeque;
@@ -90,7 +92,7 @@ pub fn run(
     streams: Vec<(usize, TcpStream)>,
     gate: &Gate,
     live: Arc<Live>,
-) -> io::Result<Report> {
+) -> io::Result<ThreadReport> {
     let made = Tcp::new(options, Worker::new(options, number, live), streams);
     let clock = gate.open();
     let mut tcp = made?;

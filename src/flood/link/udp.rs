@@ -4,13 +4,15 @@
 
 use crate::book::account::Account;
 use crate::book::live::Live;
+use crate::book::thread::ThreadReport;
 use crate::book::{Book, NOBODY, Seen};
+use crate::clock::wait_for;
 use crate::engine::reply::Reply;
-use crate::engine::worker::{Gate, OPEN_MAX, Place, Report, Worker, wait_for};
+use crate::engine::worker::{Gate, Place, Worker};
 use crate::expect::Wrong;
 use crate::lane::{Flight, Gone, Lane, recycle};
 use crate::pace::Due;
-use crate::workload::options::{Options, Pace, Target};
+use crate::workload::options::{OPEN_MAX, Options, Pace, Target};
 use crate::workload::profile::Prepared;
 use fsu_net::message::canonical;
 use fsu_net::outbox::{Outbox, To};
@@ -144,7 +146,7 @@ pub fn run(
     sockets: Vec<UdpSocket>,
     gate: &Gate,
     live: Arc<Live>,
-) -> io::Result<Report> {
+) -> io::Result<ThreadReport> {
     let receive_buffer = sockets.first().map(|socket| socket2::SockRef::from(socket).recv_buffer_size());
     let receive_buffer_bytes = receive_buffer.and_then(Result::ok).unwrap_or(0) as u64;
     let made = Udp::new(options, Worker::new(options, number, live), sockets);

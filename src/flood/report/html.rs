@@ -1,7 +1,8 @@
 //! The report as one page of HTML that needs nothing else: styles and charts are in it.
 
+use crate::numbers::{counted, thousands, time, time_of};
 use crate::report::svg::{Axis, Line, chart, tick};
-use crate::report::text::{counted, thousands, time, time_of, uncertain};
+use crate::report::text::uncertain;
 use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
 use serde_json::Value;
 use std::fmt::Write as _;

@@ -2,9 +2,9 @@
 
 use crate::book::account::{Account, Requests};
 use crate::book::tally::Tally;
-use crate::engine::worker::Report as ThreadReport;
+use crate::book::thread::ThreadReport;
+use crate::numbers::counted;
 use crate::report::sum::NAMED_MAX;
-use crate::report::text::counted;
 use crate::report::{FsuReport, Verdict};
 use crate::workload::mark::Marks;
 use crate::workload::options::{Options, Target};

@@ -2,9 +2,9 @@
 
 use crate::book::live::Look;
 use crate::book::tally::Row as Counts;
+use crate::numbers::{counted, thousands, time_of};
 use crate::report::Second;
-use crate::report::text::{counted, thousands, time_of};
-use crate::run::Show;
+use crate::report::show::Show;
 use crate::workload::options::{Options, Pace};
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};

@@ -1,10 +1,10 @@
 //! A report is summed up: what the threads counted becomes a [`FloodReport`].
 
 use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
-use crate::engine::worker::Report as ThreadReport;
-use crate::machine::machine;
+use crate::book::thread::ThreadReport;
+use crate::numbers::counted;
+use crate::report::machine::machine;
 use crate::report::reconcile::{accounts, fsus, uncertain_notes};
-use crate::report::text::counted;
 use crate::report::{
     CPU_SHARE_MAX, CommandReport, FloodReport, Generator, LatencyReport, LeftOutReport, MachineReport, RunReport,
     SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,

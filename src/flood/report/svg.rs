@@ -1,6 +1,6 @@
 //! Line charts as inline SVG, coloured by the page's style sheet.
 
-use crate::report::text::thousands;
+use crate::numbers::thousands;
 use std::fmt::Write as _;
 
 /// Size of a chart, in SVG units.

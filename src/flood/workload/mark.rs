@@ -3,9 +3,9 @@
 //! Which bytes these are is read off the plan: what the rules copy from the request, less what decides anything. Number 0 is the
 //! request as the template has it.
 
-use crate::engine::worker::OPEN_MAX;
 use crate::expect::Expect;
 use crate::workload::left_out::{self, overlap};
+use crate::workload::options::OPEN_MAX;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::{Expr, Part, Patch, Rule};
 use fsu_plan::model::template::{Command, Computed, Encoding, Field, Framing, Kind, Offset, Slot, Template};

@@ -1,13 +1,15 @@
 //! What a run is asked to do, checked.
 
-use crate::engine::worker::OPEN_MAX;
-use crate::report::text::counted;
+use crate::numbers::counted;
 use crate::workload::left_out::LeftOut;
 use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::{FsuId, Transport};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// Requests under way per thread, at most; past it they are not sent and counted. 200 bytes each.
+pub const OPEN_MAX: usize = 1 << 20;
 
 /// How requests are paced.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,7 +1,6 @@
 //! What the machine tells of itself.
 
 use std::fs;
-use std::io;
 
 /// Processor model, number of processors, kernel.
 #[derive(Clone, Debug, Default)]
@@ -25,16 +24,4 @@ pub fn machine() -> Machine {
         processors: std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get),
         kernel: format!("{} {}", uname.sysname().to_string_lossy(), uname.release().to_string_lossy()),
     }
-}
-
-/// Pins the calling thread to a processor, and has its timers fire when they are due.
-pub fn pin(cpu: Option<usize>) -> io::Result<()> {
-    if let Some(cpu) = cpu {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(cpu);
-        rustix::thread::sched_setaffinity(None, &set)?;
-    }
-    // Where it is refused, waits are up to 50 us longer.
-    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
-    Ok(())
 }
