@@ -1,7 +1,7 @@
 //! Whether shards can be pinned to their processors: tried before anything starts, since an executor that cannot ends the program.
 
 use super::machine::Missing;
-use fsu_serve::driver::executor::online_cpus;
+use crate::driver::executor::online_cpus;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
