@@ -1,6 +1,6 @@
 //! A request from the template's values and some of one's own.
 
-use crate::responder::build::{Inputs, text};
+use crate::answer::build::{Inputs, text};
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{is_dynamic, nearest};
 use fsu_plan::compile::field::{Area, outside, split_name};

@@ -2,7 +2,7 @@
 //! wrong one.
 
 use super::Drawn;
-use crate::responder::build::finish;
+use crate::answer::build::finish;
 use fastrand::Rng;
 use fsu_plan::model::fault::{FaultKind, Kinds};
 use fsu_plan::model::template::{KeyPart, KeyShape, Template};

@@ -1,6 +1,6 @@
 //! The generator of one message: everything random in a run comes from (run seed, fsuid, number of the message).
 
-use super::NS_PER_MS;
+use crate::moment::NS_PER_MS;
 use fastrand::Rng;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};

@@ -1,8 +1,9 @@
 //! How a reply with faults goes out, and what is told of it.
 
 use super::Drawn;
-use crate::responder::state::Counters;
-use crate::responder::{Cut, NS_PER_MS, Outgoing, Sink};
+use crate::state::Counters;
+use crate::moment::NS_PER_MS;
+use crate::sink::{Cut, Outgoing, Sink};
 use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 
 /// Whether nothing is to be sent; told of then.

@@ -1,11 +1,12 @@
 //! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
 
-use super::about::{self, About, What, told};
+use crate::about::{self, About, What, told};
 use super::build::{Inputs, build, set_register, text};
-use super::faults;
+use crate::faults;
 use super::random::{Dice, delay_ns};
-use super::state::{DeviceState, FsuState};
-use super::{Moment, RunContext, Scratch};
+use crate::state::{DeviceState, FsuState};
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, RunContext};
 use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Reply, Rule};
@@ -40,7 +41,7 @@ pub struct Burst {
 }
 
 /// Sets the generators of a burst's replies apart.
-pub(super) const BURST_SEED: u64 = 0xD1B5_4A32_D192_ED03;
+pub(crate) const BURST_SEED: u64 = 0xD1B5_4A32_D192_ED03;
 
 /// What a request was found to be, before any rule.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +122,7 @@ pub fn respond(
 /// As [`respond`], for a whole frame of `wire` that was examined already and is that command; raw it is in [`Scratch::raw`] where it
 /// travels encoded.
 #[inline]
-pub(super) fn respond_to(
+pub(crate) fn respond_to(
     run: &RunContext,
     fsu: &Fsu,
     device: usize,
@@ -152,13 +153,13 @@ fn count(state: &mut FsuState, verdict: Verdict) -> Verdict {
 
 /// What became of a whole frame.
 #[derive(Debug)]
-pub(super) struct Answered<'a> {
+pub(crate) struct Answered<'a> {
     /// Nothing of it is counted yet.
-    pub(super) verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// It was a good command, answered or not.
-    pub(super) is_command: bool,
+    pub(crate) is_command: bool,
     /// The rule's reply, where one was built.
-    pub(super) reply: Option<&'a Reply>,
+    pub(crate) reply: Option<&'a Reply>,
 }
 
 impl Answered<'_> {
@@ -170,7 +171,7 @@ impl Answered<'_> {
 /// Answers a frame.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(super) fn answer<'a>(
+pub(crate) fn answer<'a>(
     run: &RunContext,
     fsu: &'a Fsu,
     device_number: usize,

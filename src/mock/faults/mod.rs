@@ -51,13 +51,13 @@ impl Drawn {
 
     /// So many frames answer the message.
     #[inline]
-    pub(super) fn set_of(&mut self, of: u16) {
+    pub(crate) fn set_of(&mut self, of: u16) {
         self.place.of = of;
     }
 
     /// Forgets what was drawn for the reply before.
     #[inline]
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         (self.made, self.may_mute) = (Kinds::NONE, false);
     }
 

@@ -1,7 +1,7 @@
 //! What an FSU remembers across a reload (spec templates.md, Reload).
 
-use super::state::{DeviceState, FsuState};
-use super::transfer;
+use super::{DeviceState, FsuState};
+use crate::stage::transfer;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::rule::Rule;
 use std::collections::{HashMap, VecDeque};
@@ -81,7 +81,7 @@ fn kept_place(before: &Rule, rule: &Rule, old: &DeviceState) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::responder::fixtures::{device, fsu};
+    use crate::fixtures::{device, fsu};
     use fsu_plan::model::rule::Register;
     use fsu_plan::wire::fixtures::fixed;
     use std::sync::Arc;

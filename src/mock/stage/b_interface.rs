@@ -6,12 +6,15 @@
 #[cfg(test)]
 mod tests;
 
-use super::about::About;
-use super::build::on_wire;
-use super::faults;
-use super::reply::{Verdict, next_of_burst, respond};
-use super::state::FsuState;
-use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::about::About;
+use crate::answer::build::on_wire;
+use crate::faults;
+use crate::answer::reply::{Verdict, next_of_burst, respond};
+use crate::state::FsuState;
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, RunContext};
+use crate::sink::{Outgoing, Sink};
+use crate::stage::Heard;
 use fsu_plan::model::fault::Kinds;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::wire::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};

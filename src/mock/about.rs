@@ -171,7 +171,7 @@ impl About {
 
 /// What is said of the replies to a request, until all is known of it.
 ///
-/// A [`Sink`](super::Sink) that tells a log has one.
+/// A [`Sink`](crate::sink::Sink) that tells a log has one.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling {
     /// What is sent next.

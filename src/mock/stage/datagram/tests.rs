@@ -1,5 +1,5 @@
 use super::*;
-use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
 use fsu_plan::wire::fixtures::{fixed, frame, length};
 
 fn check(datagram: &[u8], sent: &[Vec<u8>], dropped: &[(Reason, u64)]) {

@@ -15,7 +15,7 @@
 //! inside others takes [`CREDIT_PER_BYTE`] times the bytes received at most. Past that doubtful frames are taken as a whole.
 
 use super::{Fit, LOOK_EFFORT, fit};
-use crate::responder::reply::{Finding, examine};
+use crate::answer::reply::{Finding, examine};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;

@@ -1,7 +1,9 @@
 //! A sink that remembers, and the small fleet of [`fsu_plan::model::fixtures`].
 
-use super::state::FsuState;
-use super::{Moment, NS_PER_MS, Outgoing, RunContext, Scratch, Sink};
+use crate::state::FsuState;
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, NS_PER_MS, RunContext};
+use crate::sink::{Outgoing, Sink};
 pub use fsu_plan::model::fixtures::{device, fleet, fsu};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::civil::Now;

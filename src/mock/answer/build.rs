@@ -1,7 +1,7 @@
 //! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
 
 use super::random::Dice;
-use super::state::DeviceState;
+use crate::state::DeviceState;
 use fsu_plan::model::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Kind, Slot, Template};
 use fsu_plan::model::transfer::Payload;
@@ -205,7 +205,7 @@ pub fn build(
 
 /// Does the reply's frame, with its data or emptied, tell that it carries none?
 #[inline]
-pub(super) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bool {
+pub(crate) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bool {
     reply.refusal.as_ref().is_some_and(|refusal| {
         // The tail has moved with the data.
         let moved = if refusal.at < template.left_len { 0 } else { reply.frame.len() - frame.len() };
@@ -231,7 +231,7 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
 /// Writes the checksum, and the wire bytes where the template encodes.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(super) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
+pub(crate) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
     if let Some(checksum) = &template.checksum {
         if checksum.over_wire {
             wire.clear();

@@ -6,13 +6,16 @@
 #[cfg(test)]
 mod tests;
 
-use super::about::What;
-use super::faults;
-use super::reply::{Verdict, error_reply, next_of_burst, respond};
-use super::state::FsuState;
+use crate::about::What;
+use crate::faults;
+use crate::answer::reply::{Verdict, error_reply, next_of_burst, respond};
+use crate::state::FsuState;
 use super::stream::{Fit, fit};
 use super::transfer;
-use super::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, RunContext};
+use crate::sink::{Outgoing, Sink};
+use crate::stage::Heard;
 use fsu_plan::model::fault::Kinds;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::Template;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
 use fsu_plan::model::fleet::VerifyChecksum;
 use fsu_plan::model::rule::Delay;
 use fsu_plan::model::template::{Algorithm, Framing, LengthField, Template};

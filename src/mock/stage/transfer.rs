@@ -10,16 +10,18 @@
 //!
 //! Places are shared ([`shares`]): whoever has fewer than another may take one of that one's.
 
-mod shares;
 
-use super::about::{self, About, NONE, What, told};
-use super::build::{Inputs, build, finish, is_refusal};
+
+use crate::about::{self, About, NONE, What, told};
+use crate::answer::build::{Inputs, build, finish, is_refusal};
 use super::datagram::{is_own_words, send_faulty};
-use super::faults;
-use super::random::{Dice, delay_ns};
-use super::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
-use super::state::FsuState;
-use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::faults;
+use crate::answer::random::{Dice, delay_ns};
+use crate::answer::reply::{Answered, BURST_SEED, Finding, Verdict, answer, examine, matching};
+use crate::state::FsuState;
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, RunContext};
+use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
 use fsu_plan::model::rule::Reply;
@@ -28,7 +30,7 @@ use fsu_plan::model::transfer::{Payload, Transfer};
 use fsu_plan::wire::checksum::{read_number, write_number};
 use fsu_plan::wire::inner::{self, Frame, carries, length_value_less};
 use fsu_plan::wire::reason::Reason;
-use shares::Shares;
+use crate::state::shares::Shares;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -173,7 +175,7 @@ impl DerefMut for MaybeTransfers {
 }
 
 /// After a reload: transfers of a device go on where `moves` has its new number; the others have ended.
-pub(super) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
+pub(crate) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
     for index in (0..state.transfers.list.len()).rev() {
         let device = state.transfers.list[index].key.device;
         match moves.get(device).copied().flatten() {
@@ -206,7 +208,7 @@ pub fn sweep(state: &mut FsuState, fsu: &Fsu, now_ms: u64) -> Option<u64> {
 }
 
 /// Whether a transfer that one template began can go on by another.
-pub(super) fn is_same(was: &Template, is: &Template) -> bool {
+pub(crate) fn is_same(was: &Template, is: &Template) -> bool {
     let (Some(before), Some(now)) = (&was.transfer, &is.transfer) else { return false };
     let place = |transfer: &Transfer| {
         (
@@ -247,7 +249,7 @@ fn end(state: &mut FsuState, index: usize, transfer: &Transfer, how: End) {
 }
 
 /// Answers one datagram of a template with transfers. `Err`: it was not answered, and the reason is counted.
-pub(super) fn on_frame(
+pub(crate) fn on_frame(
     run: &RunContext,
     fsu: &Fsu,
     device: usize,

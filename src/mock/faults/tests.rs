@@ -1,8 +1,11 @@
 use super::*;
-use crate::responder::fixtures::{NOW, RUN, device, start};
-use crate::responder::random::Dice;
-use crate::responder::state::FsuState;
-use crate::responder::{Cut, Moment, NS_PER_MS, Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use crate::fixtures::{NOW, RUN, device, start};
+use crate::answer::random::Dice;
+use crate::state::FsuState;
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, NS_PER_MS};
+use crate::sink::{Cut, Outgoing, Sink};
+use crate::stage::{b_interface, datagram, stream};
 use fsu_plan::model::fault::{FsuFaults, Scheduled, Struck};
 use fsu_plan::model::rule::{Delay, Number, Part, Patch};
 use fsu_plan::model::template::{Slot, Template};
@@ -88,7 +91,7 @@ fn always(kinds: &[FaultKind]) -> FaultSet {
 fn fsu(template: Template, transport: Transport, set: FaultSet) -> Fsu {
     let faults = FsuFaults { base: set, schedule: Box::default() };
     let device = device(template, 1, 1, false);
-    Fsu { transport, faults: Some(Arc::new(faults)), ..crate::responder::fixtures::fsu(vec![device]) }
+    Fsu { transport, faults: Some(Arc::new(faults)), ..crate::fixtures::fsu(vec![device]) }
 }
 
 fn run(fsu: &Fsu, state: &mut FsuState, scratch: &mut Scratch, request: &[u8], moment: Moment, seen: &mut Seen) {

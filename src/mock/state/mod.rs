@@ -1,7 +1,10 @@
 //! What an FSU remembers between messages.
 
-use super::random::identity;
-use super::transfer::MaybeTransfers;
+pub mod carry;
+pub(crate) mod shares;
+
+use crate::answer::random::identity;
+use crate::stage::transfer::MaybeTransfers;
 use fsu_plan::counters::{JSON_ONLY, Told, column, sentence};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;

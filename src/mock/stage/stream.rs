@@ -10,11 +10,13 @@ mod tests;
 
 pub use hunt::{Patience, Progress};
 
-use super::about::About;
-use super::faults;
-use super::reply::{Verdict, next_of_burst, respond, respond_to};
-use super::state::FsuState;
-use super::{Moment, Outgoing, RunContext, Scratch, Sink};
+use crate::about::About;
+use crate::faults;
+use crate::answer::reply::{Verdict, next_of_burst, respond, respond_to};
+use crate::state::FsuState;
+use crate::answer::turn::Scratch;
+use crate::moment::{Moment, RunContext};
+use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fault::Kinds;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::wire::framer::{self, Search};

@@ -1,5 +1,5 @@
 use super::*;
-use crate::responder::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::fixtures::{fixed, frame, length};
 use fsu_plan::wire::outer::{Escaped, RTN_HEARTBEAT, Up};
