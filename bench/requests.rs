@@ -2,7 +2,8 @@
 //! (in the outer frame) and over TCP; and how one is served.
 
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, Turn};
+use fsu_core::stage;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -111,11 +112,8 @@ impl<'a> Server<'a> {
         let now = Now { unix_ms: self.unix_ms, utc_offset_s: 0 };
         let moment = Moment::at(now, 0);
         let Self { fsu, state, scratch, last, .. } = self;
-        if fsu.transport == Transport::Udp {
-            b_interface::on_datagram(&RUN, fsu, state, black_box(wire), moment, scratch, last);
-        } else {
-            stream::on_bytes(&RUN, fsu, state, black_box(wire), moment, scratch, last);
-        }
+        let mut turn = Turn { run: &RUN, fsu, state, scratch, moment };
+        stage::on_request(&mut turn, black_box(wire).into(), last);
         &self.last.0
     }
 }

@@ -5,10 +5,12 @@ use fastrand::Rng;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
 use fsu_core::client::request;
 use fsu_core::client::verify::expected;
+use fsu_core::replies::Replies;
 use fsu_core::responder::carry::carry;
 use fsu_core::responder::state::FsuState;
 use fsu_core::responder::transfer;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, datagram};
+use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -16,7 +18,6 @@ use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use fsu_plan::model::transfer::Payload;
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::reason::Reason;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -65,18 +66,6 @@ fn compiled_with(template: &Value, rules: &Value, transport: &str, faults: &Valu
     (fleet, lines.collect())
 }
 
-/// What the FSU sends.
-#[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
-
-impl Sink for Sent {
-    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
-        self.0.push(bytes.to_vec());
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-}
-
 /// What a network does to datagrams, in probabilities.
 #[derive(Clone, Copy)]
 struct Trouble {
@@ -111,10 +100,10 @@ impl<'p> World<'p> {
         let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
         let now = Now { unix_ms: self.now_ms as i64, utc_offset_s: 0 };
         let moment = Moment::at(now, self.now_ms);
-        let mut sent = Sent::default();
-        let (state, scratch) = (&mut self.state, &mut self.scratch);
-        datagram::on_datagram_from(&run, self.fsu, state, peer, bytes, moment, scratch, &mut sent);
-        for bytes in sent.0 {
+        let mut replies = Replies::default();
+        let (run, fsu, state, scratch) = (&run, self.fsu, &mut self.state, &mut self.scratch);
+        stage::on_datagram(&mut Turn { run, fsu, state, scratch, moment }, Incoming { peer, bytes }, &mut replies);
+        for bytes in replies.sent().map(|sent| sent.bytes.to_vec()) {
             if self.happens(self.trouble.lost) {
                 continue;
             }
@@ -275,22 +264,16 @@ fn the_next_command_has_the_next_number() {
 }
 
 /// What the FSU sends and when, and which faults it tells of.
-#[derive(Default)]
 struct Told {
     sent: Vec<(i64, Vec<u8>)>,
     faults: Vec<FaultKind>,
     places: Vec<Place>,
 }
 
-impl Sink for Told {
-    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
-        self.sent.push((due_ns, bytes.to_vec()));
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-    fn fault(&mut self, kind: FaultKind, place: Place) {
-        self.faults.push(kind);
-        self.places.push(place);
+impl Told {
+    fn new(replies: &Replies) -> Self {
+        let (faults, places) = replies.faults().unzip();
+        Self { sent: replies.sent().map(|sent| (sent.due_ns, sent.bytes.to_vec())).collect(), faults, places }
     }
 }
 
@@ -300,15 +283,17 @@ fn with_faults(faults: &Value) -> (Told, u64) {
     let (fleet, lines) = compiled_with(&vectors["template"], &vectors["rules"], "broadcast", faults);
     assert_eq!(lines, [""; 0]);
     let fleet = fleet.unwrap();
-    let (mut state, mut scratch, mut told) = (FsuState::new(&fleet.fsus[0]), Scratch::default(), Told::default());
+    let (mut state, mut scratch, mut replies) = (FsuState::new(&fleet.fsus[0]), Scratch::default(), Replies::default());
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let moment = Moment::at(Now { unix_ms: 1_000, utc_offset_s: 0 }, 0);
     for name in ["transfer_again", "demand", "demand_repeated"] {
         let step = vectors["steps"].as_array().unwrap().iter().find(|step| step["name"] == name).unwrap();
         let wire = hex::decode(step["request"].as_str().unwrap()).unwrap();
-        datagram::on_datagram_from(&run, &fleet.fsus[0], &mut state, peer(1), &wire, moment, &mut scratch, &mut told);
+        let (run, fsu, state, scratch) = (&run, &fleet.fsus[0], &mut state, &mut scratch);
+        let incoming = Incoming { peer: peer(1), bytes: &wire };
+        stage::on_datagram(&mut Turn { run, fsu, state, scratch, moment }, incoming, &mut replies);
     }
-    (told, state.counters.faults.iter().sum())
+    (Told::new(&replies), state.counters.faults.iter().sum())
 }
 
 /// Every kind of fault happens to answer, first frame, demanded frame and repeated frame alike, is counted and told.

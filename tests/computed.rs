@@ -4,8 +4,7 @@
 mod naive;
 mod product;
 
-use fsu_core::client::fill::encode;
-use fsu_core::client::request;
+use fsu_core::client::request::{self, encode};
 use fsu_plan::wire::framer;
 use naive::clock::Clock;
 use naive::frame::Verify;

@@ -4,8 +4,9 @@
 //! what they answer, in that order. Every key, limit and reason stands in the document that lists them.
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, stream};
+use fsu_core::mock::Mock;
+use fsu_core::replies::Replies;
+use fsu_core::responder::{Incoming, Moment, RunContext};
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::schema::{Kind, schema};
@@ -38,17 +39,6 @@ fn example() -> Fleet {
     fleet.expect("the example compiles")
 }
 
-#[derive(Default)]
-struct Replies(Vec<String>);
-
-impl Sink for Replies {
-    fn send(&mut self, _what: Outgoing, _due_ns: i64, bytes: &[u8]) {
-        self.0.push(hex::encode_upper(bytes));
-    }
-    fn received(&mut self, _bytes: &[u8], _dropped: Option<Reason>) {}
-    fn note(&mut self, _reason: Reason, _bytes: &[u8]) {}
-}
-
 fn files(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
@@ -70,28 +60,20 @@ fn the_document_shows_every_file_as_it_is() {
 
 #[test]
 fn the_example_answers_what_the_document_says() {
-    let fleet = example();
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
-    let mut states: Vec<FsuState> = fleet.fsus.iter().map(FsuState::new).collect();
-    let mut scratch = Scratch::default();
+    let mut mock = Mock::new(example().into(), run);
+    let peer = ([127, 0, 0, 1], 9).into();
     let mut played = Vec::new();
     for line in document().lines() {
         let Some((asked, expected)) = line.split_once(" -> ") else { continue };
         let Some((name, request)) = asked.split_once(' ') else { continue };
-        let Some(number) = fleet.fsus.iter().position(|fsu| *fsu.name == *name) else { continue };
-        let (fsu, state) = (&fleet.fsus[number], &mut states[number]);
-        let request = hex::decode(request.trim()).expect("a request in hex");
+        let Some(fsu) = mock.find(name) else { continue };
+        let bytes = hex::decode(request.trim()).expect("a request in hex");
         let mut replies = Replies::default();
-        match fsu.transport {
-            Transport::Udp => {
-                b_interface::on_datagram(&run, fsu, state, &request, NOW, &mut scratch, &mut replies);
-            }
-            _ => {
-                stream::on_bytes(&run, fsu, state, &request, NOW, &mut scratch, &mut replies);
-            }
-        }
-        assert_eq!(replies.0, [expected.trim()], "{line}");
-        played.push(fsu.transport);
+        mock.on_request(fsu, Incoming { peer, bytes: &bytes }, NOW, &mut replies);
+        let replies: Vec<String> = replies.frames().into_iter().map(hex::encode_upper).collect();
+        assert_eq!(replies, [expected.trim()], "{line}");
+        played.push(mock.fleet().fsus[fsu].transport);
     }
     let many = |transport| played.iter().filter(|&&played| played == transport).count();
     assert!(many(Transport::Udp) >= 1 && many(Transport::Tcp) >= 6, "{played:?}");

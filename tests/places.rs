@@ -4,9 +4,10 @@
 mod naive;
 mod product;
 
-use fsu_core::responder::datagram::on_datagram_from;
+use fsu_core::replies::Replies;
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fleet};
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::reason::Reason;
@@ -19,24 +20,6 @@ const RUN: RunContext = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0
 /// The wall clock at the start.
 const UNIX_MS: i64 = 1_768_239_003_000;
 const ACCEPT: usize = 14;
-
-/// What an FSU sends where it may send that many bytes.
-struct Sent {
-    room_bytes: usize,
-    frames: Vec<Vec<u8>>,
-}
-
-impl Sink for Sent {
-    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
-        self.room_bytes = self.room_bytes.checked_sub(bytes.len()).expect("nothing that would not be sent");
-        self.frames.push(bytes.to_vec());
-    }
-    fn room_bytes(&self) -> usize {
-        self.room_bytes
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-}
 
 /// An FSU that nobody has asked yet, and the time.
 struct World {
@@ -70,20 +53,14 @@ impl World {
         let client: SocketAddr = client.parse().unwrap();
         let is_here = client.ip().is_loopback();
         let room_bytes = if is_here { usize::MAX } else { wire.len() * AMPLIFICATION_MAX };
-        let mut sent = Sent { room_bytes, frames: vec![] };
+        let mut replies = Replies::with_room(room_bytes);
         let now = Now { unix_ms: UNIX_MS + self.ms as i64 + self.set_ms, utc_offset_s: 0 };
         let moment = Moment::at(now, self.ms);
-        on_datagram_from(
-            &RUN,
-            &self.fleet.fsus[0],
-            &mut self.state,
-            client,
-            wire,
-            moment,
-            &mut self.scratch,
-            &mut sent,
-        );
-        sent.frames
+        let Self { fleet, state, scratch, .. } = self;
+        let mut turn = Turn { run: &RUN, fsu: &fleet.fsus[0], state, scratch, moment };
+        stage::on_datagram(&mut turn, Incoming { peer: client, bytes: wire }, &mut replies);
+        assert_eq!(replies.unsent(), 0, "nothing that would not be sent");
+        replies.sent().map(|sent| sent.bytes.to_vec()).collect()
     }
 
     /// Whether a command with data is accepted; of which device.
@@ -221,12 +198,13 @@ fn h17_what_a_reload_forbids_is_refused_in_its_midst() {
     let mut world = World::new(json!({}), 1_000);
     // Opened while it was allowed.
     let client: SocketAddr = "192.0.2.1:9".parse().unwrap();
-    let mut sent = Sent { room_bytes: usize::MAX, frames: vec![] };
+    let mut replies = Replies::default();
     let moment = Moment::at(Now { unix_ms: UNIX_MS, utc_offset_s: 0 }, 0);
     let wire = frame(0x31, 0, 0, &[]);
-    let fsu = &world.fleet.fsus[0];
-    on_datagram_from(&RUN, fsu, &mut world.state, client, &wire, moment, &mut world.scratch, &mut sent);
-    assert_eq!(sent.frames.len(), 2);
+    let World { fleet, state, scratch, .. } = &mut world;
+    let mut turn = Turn { run: &RUN, fsu: &fleet.fsus[0], state, scratch, moment };
+    stage::on_datagram(&mut turn, Incoming { peer: client, bytes: &wire }, &mut replies);
+    assert_eq!(replies.frames().len(), 2);
     assert!(!world.demands("192.0.2.1:9", 0, 1));
     assert_eq!(world.state.counters.transfers_refused_amplification, 1);
 }

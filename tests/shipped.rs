@@ -6,7 +6,7 @@ mod product;
 
 use fsu_core::responder::reply::{Verdict, respond};
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{RunContext, Scratch};
+use fsu_core::responder::{RunContext, Scratch, Turn};
 use naive::clock::Clock;
 use naive::fields::{Fill, encode, hex, kind, name, size};
 use naive::frame::{Protocol, key_parts, wire};
@@ -87,7 +87,9 @@ fn every_template_answers_every_command() {
                 let mut state = FsuState::new(&fleet.fsus[0]);
                 let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
                 let moment = product::moment(Clock::parse(NOW));
-                let verdict = respond(&run, &fleet.fsus[0], 0, &mut state, &wire, moment, &mut scratch);
+                let (run, state, scratch) = (&run, &mut state, &mut scratch);
+                let mut turn = Turn { run, fsu: &fleet.fsus[0], state, scratch, moment };
+                let verdict = respond(&mut turn, 0, &wire);
                 assert!(
                     !matches!(verdict, Verdict::Dropped(_)),
                     "{}: {key} {}: {verdict:?}",

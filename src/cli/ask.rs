@@ -119,7 +119,8 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
     let device = found.ok_or_else(|| usage(format!("{} has no device", fsu.name)))?;
     let mut values = args.set.clone();
     values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
-    let (command, mut request) = request::build_any(&device.template, &args.cmd, &values).map_err(usage)?;
+    let (command, mut request) =
+        request::build_any(&device.template, &args.cmd, &values).map_err(|error| usage(error.to_string()))?;
     make_values(fsu, device, command, &values, &mut request);
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;

@@ -2,11 +2,10 @@
 
 use crate::expect::{self, Expect, Wrong};
 use crate::workload::profile::{Prepared, Profiles, Wanted};
-use fsu_core::client::fill::{encode, field};
-use fsu_core::client::request::finish;
+use fsu_core::client::request::{encode, field, finish};
 use fsu_core::responder::reply::{Verdict, respond};
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, RunContext, Scratch};
+use fsu_core::responder::{Moment, RunContext, Scratch, Turn};
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -95,7 +94,11 @@ fn replies_of_the_responder_are_right_and_broken_ones_are_not() {
             let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
             // More than once: cycles.
             for _ in 0..3 {
-                let verdict = respond(&RUN, fsu, device, &mut state, &prepared.wire, moment, &mut scratch);
+                let verdict = respond(
+                    &mut Turn { run: &RUN, fsu, state: &mut state, scratch: &mut scratch, moment },
+                    device,
+                    &prepared.wire,
+                );
                 assert!(matches!(verdict, Verdict::Reply { .. }), "{verdict:?} {}", hex::encode(&prepared.wire));
                 let check = |wire: &[u8], raw: &mut Vec<u8>| {
                     prepared.expect.check(prepared.template(), &prepared.raw, wire, raw)
@@ -122,7 +125,8 @@ fn answered(fsu: &Fsu, prepared: &Prepared, raw: &mut [u8], state: &mut FsuState
     let device = fsu.devices.iter().position(|device| Arc::ptr_eq(device, &prepared.device)).unwrap();
     let mut wire = Vec::new();
     finish(prepared.template(), raw, &mut wire);
-    let verdict = respond(&RUN, fsu, device, state, &wire, Moment::at(NOW, 0), scratch);
+    let moment = Moment::at(NOW, 0);
+    let verdict = respond(&mut Turn { run: &RUN, fsu, state, scratch, moment }, device, &wire);
     assert!(matches!(verdict, Verdict::Reply { .. }), "{verdict:?} {}", hex::encode(&wire));
     scratch.on_wire(prepared.template()).to_vec()
 }

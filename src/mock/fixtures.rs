@@ -1,9 +1,11 @@
-//! A sink that remembers, and the small fleet of [`fsu_plan::model::fixtures`].
+//! A run, a moment, a state, and the small fleet of [`fsu_plan::model::fixtures`].
 
-use crate::state::FsuState;
-use crate::answer::turn::Scratch;
+use crate::answer::build::Built;
+use crate::answer::turn::{Scratch, Turn};
 use crate::moment::{Moment, NS_PER_MS, RunContext};
-use crate::sink::{Outgoing, Sink};
+use crate::replies::Replies;
+use crate::sink::Outgoing;
+use crate::state::FsuState;
 pub use fsu_plan::model::fixtures::{device, fleet, fsu};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::civil::Now;
@@ -14,7 +16,7 @@ pub const RUN: RunContext = RunContext { seed: 1, skip_delay: false, start_mono_
 /// A moment of the year 2026, in Beijing.
 pub const NOW: Moment = Moment::at(Now { unix_ms: 1_768_210_203_000, utc_offset_s: 28_800 }, 0);
 
-/// What a stage said.
+/// What a stage said, in a form that tests compare.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Said {
     /// What was sent: what it is, when it is due in milliseconds from [`NOW`], its bytes.
@@ -25,18 +27,20 @@ pub struct Said {
     pub notes: Vec<Reason>,
 }
 
-impl Sink for Said {
-    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
-        self.sent.push((what, due_ns.saturating_sub(NOW.arrived_ns).div_euclid(NS_PER_MS), bytes.to_vec()));
+impl From<&Replies> for Said {
+    fn from(replies: &Replies) -> Self {
+        let due_ms = |due_ns: i64| due_ns.saturating_sub(NOW.arrived_ns).div_euclid(NS_PER_MS);
+        Self {
+            sent: replies.sent().map(|sent| (sent.what, due_ms(sent.due_ns), sent.bytes.to_vec())).collect(),
+            received: replies.received().map(|(bytes, dropped)| (bytes.to_vec(), dropped)).collect(),
+            notes: replies.notes().collect(),
+        }
     }
+}
 
-    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
-        self.received.push((bytes.to_vec(), dropped));
-    }
-
-    fn note(&mut self, reason: Reason, _: &[u8]) {
-        self.notes.push(reason);
-    }
+/// A message at [`NOW`] in the run [`RUN`].
+pub fn turn<'a>(fsu: &'a Fsu, state: &'a mut FsuState, scratch: &'a mut Scratch) -> Turn<'a> {
+    Turn { run: &RUN, fsu, state, scratch, moment: NOW }
 }
 
 /// A state with a scratch whose buffers hold something from before.
@@ -45,11 +49,9 @@ pub fn start(fsu: &Fsu) -> (FsuState, Scratch) {
     let scratch = Scratch {
         outer: stale(),
         raw: stale(),
-        reply: stale(),
-        wire: stale(),
+        built: Built { raw: stale(), wire: stale(), text: stale() },
         framed: stale(),
         escaped: stale(),
-        text: stale(),
         ..Scratch::default()
     };
     (FsuState::new(fsu), scratch)

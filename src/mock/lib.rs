@@ -1,5 +1,7 @@
 //! The conversation, without I/O: bytes and a moment in, bytes and a moment out.
 //!
+//! - [`mock`]: the door: a fleet that answers.
+//! - [`replies`]: a sink that keeps what it says.
 //! - [`stage`]: from bytes as they travel to answers, by transport.
 //! - [`answer`]: one device: a checked request to the bytes of its reply.
 //! - [`faults`]: what is broken on purpose, around a reply that is done.
@@ -15,22 +17,36 @@ pub mod faults;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod lateness;
+pub mod mock;
 pub mod moment;
+pub mod replies;
+mod seal;
 pub mod sink;
 pub mod stage;
 pub mod state;
 
 /// Where all of it was before.
 pub mod responder {
-    pub use crate::answer::turn::Scratch;
-    pub use crate::answer::{build, random, reply};
+    pub use crate::answer::turn::{Scratch, Turn};
+    pub use crate::answer::{build, random};
     #[cfg(any(test, feature = "fixtures"))]
     pub use crate::fixtures;
     pub use crate::moment::{Moment, NS_PER_MS, RunContext};
     pub use crate::sink::{Cut, Outgoing, Sink};
-    pub use crate::stage::{Heard, b_interface, datagram, stream, transfer};
-    pub use crate::state::carry;
+    pub use crate::stage::{Heard, Incoming, b_interface, datagram};
+    pub use crate::state::{carry, transfers as transfer};
     pub use crate::{about, faults, state};
+
+    #[doc(hidden)]
+    pub mod reply {
+        pub use crate::answer::{examine::*, reply::*, rule::*};
+    }
+
+    #[doc(hidden)]
+    pub mod stream {
+        pub use crate::stage::stream::*;
+        pub use crate::state::progress::*;
+    }
 }
 
 #[cfg(test)]

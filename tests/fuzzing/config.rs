@@ -3,15 +3,16 @@
 use super::edit::edit;
 use super::input::Input;
 use super::shipped::{RUN, mended, moment};
+use fsu_core::replies::Replies;
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Outgoing, Scratch, Sink, b_interface, datagram, stream};
+use fsu_core::responder::{Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::compile::compile;
 use fsu_plan::config::diag::DIAGS_MAX;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::{Source, embedded_files};
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use fsu_plan::wire::framer;
-use fsu_plan::wire::reason::Reason;
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -153,15 +154,6 @@ fn few_commands(files: &[Value; KINDS.len()]) -> Vec<[Value; KINDS.len()]> {
     commands.chunks(COMMANDS).map(of).collect()
 }
 
-#[derive(Default)]
-struct Nothing;
-
-impl Sink for Nothing {
-    fn send(&mut self, _: Outgoing, _: i64, _: &[u8]) {}
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-}
-
 /// What compiled reads and answers its own samples.
 fn serve(fleet: &Fleet) {
     let (fsus, devices, commands) = SERVED_MAX;
@@ -180,17 +172,14 @@ fn serve(fleet: &Fleet) {
 }
 
 fn answer(fsu: &Fsu, state: &mut FsuState, wire: &[u8], scratch: &mut Scratch, address: (u8, u8)) {
-    let now = moment(0);
-    match fsu.transport {
-        Transport::Tcp => drop(stream::on_bytes(&RUN, fsu, state, wire, now, scratch, &mut Nothing)),
-        Transport::Broadcast => drop(datagram::on_datagram(&RUN, fsu, state, wire, now, scratch, &mut Nothing)),
-        Transport::Udp => {
-            let head = fsu_plan::wire::outer::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
-            let (mut framed, mut escaped) = (vec![], vec![]);
-            if head.build(Some(wire), &mut framed).is_ok() {
-                let datagram = fsu_plan::wire::outer::escape(&framed, &mut escaped).to_vec();
-                b_interface::on_datagram(&RUN, fsu, state, &datagram, now, scratch, &mut Nothing);
-            }
+    let mut datagram = wire.to_vec();
+    if fsu.transport == Transport::Udp {
+        let head = fsu_plan::wire::outer::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
+        if head.build(Some(wire), &mut datagram).is_err() {
+            return;
         }
+        fsu_plan::wire::outer::escape_in_place(&mut datagram);
     }
+    let mut turn = Turn { run: &RUN, fsu, state, scratch, moment: moment(0) };
+    stage::on_request(&mut turn, datagram[..].into(), &mut Replies::default());
 }

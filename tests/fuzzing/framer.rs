@@ -3,10 +3,11 @@
 use super::input::Input;
 use super::shipped::{RUN, STREAMS, mended, moment, protocol_of};
 use crate::naive::stream::good_frames;
+use fsu_core::replies::Replies;
 use fsu_core::responder::state::FsuState;
 use fsu_core::responder::stream::Step;
 use fsu_core::responder::stream::{Patience, held_max, on_bytes};
-use fsu_core::responder::{Outgoing, Scratch, Sink};
+use fsu_core::responder::{Scratch, Turn};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::framer::{Cut, Search, cut, longest};
 use fsu_plan::wire::reason::Reason;
@@ -93,38 +94,42 @@ pub struct Found {
     dropped: Vec<u64>,
 }
 
-impl Sink for Found {
-    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
-        self.sent.push(bytes.to_vec());
-    }
-
-    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
-        match self.received.last_mut() {
-            Some((last, Some(Reason::Garbage))) if dropped == Some(Reason::Garbage) => last.extend_from_slice(bytes),
-            _ => {
-                self.received.push((bytes.to_vec(), dropped));
-                self.notes.extend(dropped);
+impl Found {
+    /// Takes what the mock said, bytes that are none and stand together as one.
+    fn take(&mut self, replies: &Replies) {
+        for (bytes, dropped) in replies.received() {
+            match self.received.last_mut() {
+                Some((last, Some(Reason::Garbage))) if dropped == Some(Reason::Garbage) => {
+                    last.extend_from_slice(bytes)
+                }
+                _ => {
+                    self.received.push((bytes.to_vec(), dropped));
+                    self.notes.extend(dropped);
+                }
             }
         }
+        self.sent.extend(replies.sent().map(|sent| sent.bytes.to_vec()));
     }
-
-    fn note(&mut self, _: Reason, _: &[u8]) {}
 }
 
 /// As a connection does: what is not done with is given again, with what comes after it.
 pub fn feed(fsu: &Fsu, stream: &[u8], pieces: &[u8]) -> Found {
     let (mut state, mut scratch, mut found) = (FsuState::new(fsu), Scratch::default(), Found::default());
-    let mut held = vec![];
+    let (mut held, mut replies) = (vec![], Replies::default());
     for piece in split(stream, pieces) {
         held.extend_from_slice(piece);
-        let step = on_bytes(&RUN, fsu, &mut state, &held, moment(0), &mut scratch, &mut found);
+        let (state, scratch) = (&mut state, &mut scratch);
+        let mut turn = Turn { run: &RUN, fsu, state, scratch, moment: moment(0) };
+        let step = on_bytes(&mut turn, &held, &mut replies);
         held.drain(..step.consumed);
         assert_eq!(step.partial, !held.is_empty(), "a rest that is no beginning, or none that is one");
         assert!(held.is_empty() || held.len() < held_max(fsu), "{} bytes are held", held.len());
     }
     // The centre has nothing more to say.
     scratch.progress = scratch.progress.with(Patience::End);
-    let step = on_bytes(&RUN, fsu, &mut state, &held, moment(0), &mut scratch, &mut found);
+    let mut turn = Turn { run: &RUN, fsu, state: &mut state, scratch: &mut scratch, moment: moment(0) };
+    let step = on_bytes(&mut turn, &held, &mut replies);
+    found.take(&replies);
     assert_eq!(Step { effort: 0, ..step }, Step { consumed: held.len(), ..Step::default() });
     found.left = held;
     found.dropped = state.counters.dropped.to_vec();

@@ -4,9 +4,11 @@ use super::input::Input;
 use super::shipped::{FSUS, Habits, RUN, mended, moment, protocol_of};
 use crate::naive::frame::{Protocol, wire};
 use crate::naive::outer::{self, Outer};
+use fsu_core::replies::{How, Replies};
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Cut, Outgoing, Scratch, Sink, b_interface, datagram, stream};
-use fsu_plan::model::fault::{FaultKind, Place};
+use fsu_core::responder::{Incoming, Outgoing, Scratch, Turn};
+use fsu_core::stage;
+use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::{Device, Fsu, Transport};
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
@@ -26,6 +28,7 @@ pub fn run(data: &[u8]) {
         state: FsuState::new(fsu),
         scratch: Scratch::default(),
         said: Said::default(),
+        out: Replies::default(),
         held: vec![],
         after_ms: 0,
     };
@@ -45,36 +48,28 @@ pub struct Said {
     heartbeats: Vec<Vec<u8>>,
     data: Vec<Vec<u8>>,
     faults: u64,
-    muted: Option<FaultKind>,
     /// Pieces but for the last of each reply.
     pieces: u64,
 }
 
-impl Sink for Said {
-    fn send(&mut self, what: Outgoing, _: i64, bytes: &[u8]) {
-        let list = match what {
-            Outgoing::Reply => &mut self.replies,
-            Outgoing::Heartbeat => &mut self.heartbeats,
-            Outgoing::Data => &mut self.data,
-        };
-        list.push(bytes.to_vec());
-    }
-    fn received(&mut self, bytes: &[u8], _: Option<Reason>) {
-        assert!(!bytes.is_empty(), "an empty frame");
-    }
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-    fn fault(&mut self, _: FaultKind, _: Place) {
-        self.faults += 1;
-    }
-    fn send_piece(&mut self, _: i64, bytes: &[u8]) {
-        assert!(!bytes.is_empty(), "an empty piece");
-        self.pieces += 1;
-    }
-    fn cut(&mut self, how: Cut, _: i64) {
-        self.muted = Some(how.kind());
-    }
-    fn muted(&self) -> Option<FaultKind> {
-        self.muted
+impl Said {
+    /// Takes what the mock said to one message.
+    fn take(&mut self, replies: &Replies) {
+        for sent in replies.sent() {
+            let list = match (sent.what, sent.how) {
+                (_, How::Piece) => {
+                    assert!(!sent.bytes.is_empty(), "an empty piece");
+                    self.pieces += 1;
+                    continue;
+                }
+                (Outgoing::Reply, _) => &mut self.replies,
+                (Outgoing::Heartbeat, _) => &mut self.heartbeats,
+                (Outgoing::Data, _) => &mut self.data,
+            };
+            list.push(sent.bytes.to_vec());
+        }
+        assert!(replies.received().all(|(bytes, _)| !bytes.is_empty()), "an empty frame");
+        self.faults += replies.faults().count() as u64;
     }
 }
 
@@ -84,6 +79,8 @@ struct Talk<'f> {
     state: FsuState,
     scratch: Scratch,
     said: Said,
+    /// What it says to one message. A connection that was cut stays so.
+    out: Replies,
     /// The beginning of a frame on the connection.
     held: Vec<u8>,
     after_ms: i64,
@@ -136,22 +133,20 @@ impl Talk<'_> {
 
     /// The FSU gets these bytes, and what it says is looked at.
     fn take(&mut self, bytes: &[u8], port: u8) {
-        let Self { fsu, state, scratch, said, held, .. } = self;
-        let now = moment(self.after_ms);
+        let Self { fsu, state, scratch, said, held, out, .. } = self;
         let before = (said.replies.len(), said.heartbeats.len(), said.data.len());
-        match fsu.transport {
-            Transport::Udp => drop(b_interface::on_datagram(&RUN, fsu, state, bytes, now, scratch, said)),
-            Transport::Broadcast => {
-                let peer = SocketAddr::from(([127, 0, 0, 1], 40_000 + u16::from(port)));
-                datagram::on_datagram_from(&RUN, fsu, state, peer, bytes, now, scratch, said);
-            }
-            Transport::Tcp => {
-                held.extend_from_slice(bytes);
-                let step = stream::on_bytes(&RUN, fsu, state, held, now, scratch, said);
-                held.drain(..step.consumed);
-                assert!(held.len() < HELD_MAX, "{} bytes are held", held.len());
-            }
+        let mut turn = Turn { run: &RUN, fsu, state, scratch, moment: moment(self.after_ms) };
+        out.clear();
+        if fsu.transport == Transport::Tcp {
+            held.extend_from_slice(bytes);
+            let step = stage::on_bytes(&mut turn, held, out);
+            held.drain(..step.consumed);
+            assert!(held.len() < HELD_MAX, "{} bytes are held", held.len());
+        } else {
+            let peer = SocketAddr::from(([127, 0, 0, 1], 40_000 + u16::from(port)));
+            stage::on_datagram(&mut turn, Incoming { peer, bytes }, out);
         }
+        said.take(out);
         if self.habits != Habits::Faulty {
             let said = std::mem::take(&mut self.said);
             said.replies[before.0..].iter().chain(&said.data[before.2..]).for_each(|bytes| self.check_reply(bytes));

@@ -4,11 +4,11 @@
 use crate::naive::clock::Clock;
 use crate::naive::frame::Verify;
 use crate::naive::transfer::host;
-use fsu_core::responder::b_interface::on_datagram;
-use fsu_core::responder::datagram::on_datagram_from;
+use fsu_core::replies::Replies;
 use fsu_core::responder::reply::{Verdict, respond};
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink};
+use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -33,29 +33,6 @@ pub struct Product {
     pub fleet: Fleet,
     pub state: FsuState,
     scratch: Scratch,
-}
-
-#[derive(Default)]
-struct Sent(Vec<Vec<u8>>);
-
-impl Sink for Sent {
-    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
-        self.0.push(bytes.to_vec());
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-}
-
-/// The same with the moments they are due.
-#[derive(Default)]
-struct Due(Vec<(i64, Vec<u8>)>);
-
-impl Sink for Due {
-    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
-        self.0.push((due_ns, bytes.to_vec()));
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
 }
 
 const RUN: RunContext = RunContext { seed: 7, skip_delay: false, start_mono_ms: 0 };
@@ -136,7 +113,7 @@ impl Product {
     /// What becomes of an inner frame: the reply and the milliseconds until it is due.
     pub fn respond(&mut self, wire: &[u8], now: Clock) -> Outcome {
         let moment = moment(now);
-        match respond(&RUN, &self.fleet.fsus[0], 0, &mut self.state, wire, moment, &mut self.scratch) {
+        match respond(&mut self.turn(moment), 0, wire) {
             Verdict::Reply { due_ns } => Outcome::Reply(
                 self.scratch.on_wire(&self.fleet.fsus[0].devices[0].template).to_vec(),
                 ((due_ns - moment.arrived_ns) / 1_000_000).max(0),
@@ -148,17 +125,22 @@ impl Product {
 
     /// The replies to a datagram of the B interface.
     pub fn datagram(&mut self, wire: &[u8], now: Clock) -> Vec<Vec<u8>> {
-        let mut sent = Sent::default();
-        on_datagram(&RUN, &self.fleet.fsus[0], &mut self.state, wire, moment(now), &mut self.scratch, &mut sent);
-        sent.0
+        let mut replies = Replies::default();
+        stage::on_datagram(&mut self.turn(moment(now)), wire.into(), &mut replies);
+        replies.sent().map(|sent| sent.bytes.to_vec()).collect()
     }
 
     /// What a client's datagram is answered with, and the milliseconds until each is due (no outer frame).
     pub fn datagram_from(&mut self, client: u16, wire: &[u8], now: Clock) -> Vec<(i64, Vec<u8>)> {
-        let mut sent = Due::default();
-        let (fsu, peer, moment) = (&self.fleet.fsus[0], ([127, 0, 0, host(client)], client).into(), moment(now));
-        on_datagram_from(&RUN, fsu, &mut self.state, peer, wire, moment, &mut self.scratch, &mut sent);
-        sent.0.into_iter().map(|(due_ns, bytes)| (((due_ns - moment.arrived_ns) / 1_000_000).max(0), bytes)).collect()
+        let mut replies = Replies::default();
+        let (peer, moment) = (([127, 0, 0, host(client)], client).into(), moment(now));
+        stage::on_datagram(&mut self.turn(moment), Incoming { peer, bytes: wire }, &mut replies);
+        let due_ms = |due_ns: i64| ((due_ns - moment.arrived_ns) / 1_000_000).max(0);
+        replies.sent().map(|sent| (due_ms(sent.due_ns), sent.bytes.to_vec())).collect()
+    }
+
+    fn turn(&mut self, moment: Moment) -> Turn<'_> {
+        Turn { run: &RUN, fsu: &self.fleet.fsus[0], state: &mut self.state, scratch: &mut self.scratch, moment }
     }
 
     /// The reasons counted so far.

@@ -4,7 +4,7 @@ use super::inner::{self as fields, View};
 use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
 use super::walk::dropped;
 use crate::describe::{self, Names};
-use fsu_core::responder::reply::{Finding, error_reply, examine, matching, turn};
+use fsu_core::responder::reply::{Finding, error_reply, examine, matching, next_in_cycle};
 use fsu_core::responder::state::{DeviceState, FsuState};
 use fsu_plan::model::fault::FsuFaults;
 use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
@@ -155,7 +155,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     };
     let mut memory = memory(about.before, about.device);
     let shown = (rule.burst as usize).min(REPLIES_SHOWN_MAX);
-    Built { command: Some(command), replies: (0..shown).map(|_| turn(rule, &mut memory)).collect() }
+    Built { command: Some(command), replies: (0..shown).map(|_| next_in_cycle(rule, &mut memory)).collect() }
 }
 
 /// What may be done to the rule's replies on purpose: at any time, and by the schedule.

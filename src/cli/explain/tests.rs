@@ -5,8 +5,10 @@ mod ways;
 use super::*;
 use crate::columns::hex;
 use crate::golden;
+use fsu_core::replies::Replies;
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Outgoing, Scratch, Sink, b_interface, stream};
+use fsu_core::responder::{Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::texts::Texts;
 use fsu_plan::wire::outer::{Head, escape};
 use std::path::Path;
@@ -65,17 +67,6 @@ fn check(file: &str, fsu: &str, words: &str) {
     assert_eq!(replies, served);
 }
 
-#[derive(Default)]
-struct Sends(Vec<Vec<u8>>);
-
-impl Sink for Sends {
-    fn send(&mut self, _: Outgoing, _: i64, bytes: &[u8]) {
-        self.0.push(bytes.to_vec());
-    }
-    fn received(&mut self, _: &[u8], _: Option<fsu_plan::wire::reason::Reason>) {}
-    fn note(&mut self, _: fsu_plan::wire::reason::Reason, _: &[u8]) {}
-}
-
 /// What the stage sends for all the bytes at once.
 fn served(fsu: &str, words: &str) -> Vec<String> {
     let args = args(fsu, words, false);
@@ -85,13 +76,10 @@ fn served(fsu: &str, words: &str) -> Vec<String> {
 
 fn served_bytes(fsu: &Fsu, now: Now, bytes: &[u8]) -> Vec<String> {
     let (run, moment) = (RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 }, Moment::at(now, 0));
-    let (mut state, mut scratch, mut sends) = (FsuState::new(fsu), Scratch::default(), Sends::default());
-    if fsu.transport == Transport::Udp {
-        b_interface::on_datagram(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);
-    } else {
-        stream::on_bytes(&run, fsu, &mut state, bytes, moment, &mut scratch, &mut sends);
-    }
-    sends.0.iter().map(|bytes| hex(bytes)).collect()
+    let (mut state, mut scratch, mut replies) = (FsuState::new(fsu), Scratch::default(), Replies::default());
+    let (run, state, scratch) = (&run, &mut state, &mut scratch);
+    stage::on_request(&mut Turn { run, fsu, state, scratch, moment }, bytes.into(), &mut replies);
+    replies.frames().into_iter().map(hex).collect()
 }
 
 /// An outer frame to "20250125" with the inner frame of this command and data, its checksum right.

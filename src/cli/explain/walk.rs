@@ -6,10 +6,12 @@ use super::model::{Item, Verdict};
 use super::outer::{self, Way};
 use super::take::{self, Taken, take};
 use crate::columns::hex;
+use fsu_core::replies::{self, Replies, Said};
 use fsu_core::responder::reply::{Verdict as Response, next_of_burst, respond};
 use fsu_core::responder::state::FsuState;
 use fsu_core::responder::stream::Patience;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram, stream};
+use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Turn, b_interface, datagram, stream};
+use fsu_core::stage::{self, Incoming};
 use fsu_plan::model::fault::FsuFaults;
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu, Transport};
 use fsu_plan::model::template::Framing;
@@ -40,7 +42,7 @@ pub(super) struct Walk<'a> {
     scratch: Scratch,
 }
 
-/// Something that left.
+/// Something that left, kept.
 pub(super) struct Sent {
     /// What it is.
     pub(super) what: Outgoing,
@@ -50,32 +52,9 @@ pub(super) struct Sent {
     pub(super) bytes: Vec<u8>,
 }
 
-/// What a stage said, in order.
-enum Said {
-    Sent(Sent),
-    Received(Vec<u8>, Option<Reason>),
-    Note(Reason),
-}
-
-/// `1`: bytes that may be sent; `None`: any.
-#[derive(Default)]
-struct Ears(Vec<Said>, Option<usize>);
-
-impl Sink for Ears {
-    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
-        self.0.push(Said::Sent(Sent { what, due_ns, bytes: bytes.to_vec() }));
-    }
-
-    fn room_bytes(&self) -> usize {
-        self.1.unwrap_or(usize::MAX)
-    }
-
-    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
-        self.0.push(Said::Received(bytes.to_vec(), dropped));
-    }
-
-    fn note(&mut self, reason: Reason, _: &[u8]) {
-        self.0.push(Said::Note(reason));
+impl From<replies::Sent<'_>> for Sent {
+    fn from(sent: replies::Sent<'_>) -> Self {
+        Self { what: sent.what, due_ns: sent.due_ns, bytes: sent.bytes.to_vec() }
     }
 }
 
@@ -95,6 +74,11 @@ impl<'a> Walk<'a> {
             state,
             scratch,
         }
+    }
+
+    fn turn(&mut self) -> Turn<'_> {
+        let Self { run, fsu, state, scratch, moment, .. } = self;
+        Turn { run, fsu, state, scratch, moment: *moment }
     }
 
     /// Explains `input`: a datagram, the first bytes of a connection, or the inner frame of either.
@@ -165,10 +149,9 @@ impl<'a> Walk<'a> {
         let mut item = item("outer frame", offset, frame.bytes);
         item.taken_for = Some("an outer frame from a centre to the FSU (a request)".into());
         let before = self.state.clone();
-        let mut ears = Ears::default();
-        let Self { run, state, moment, scratch, .. } = self;
-        b_interface::on_datagram(run, fsu, state, frame.bytes, *moment, scratch, &mut ears);
-        let (sent, reason) = outcome(ears.0);
+        let mut replies = Replies::default();
+        stage::on_datagram(&mut self.turn(), frame.bytes.into(), &mut replies);
+        let (sent, reason) = outcome(&replies);
 
         let mut buffer = Vec::new();
         let plain = match frame.plain(&mut buffer) {
@@ -208,37 +191,35 @@ impl<'a> Walk<'a> {
         let mut item = item("datagram", 0, input);
         item.taken_for = Some("a datagram from a centre to the FSU (a request)".into());
         let before = self.state.clone();
-        let mut ears = Ears::default();
-        let Self { run, fsu, state, moment, scratch, .. } = self;
         // What another host is told in its place, on a state that is thrown away.
-        let (mut other, mut far) = (before.clone(), Ears(Vec::new(), Some(input.len() * AMPLIFICATION_MAX)));
-        datagram::on_datagram(run, fsu, &mut other, input, *moment, scratch, &mut far);
+        let (mut other, mut far) = (before.clone(), Replies::with_room(input.len() * AMPLIFICATION_MAX));
+        stage::on_datagram(&mut Turn { state: &mut other, ..self.turn() }, Incoming::from(input), &mut far);
         self.is_refused_far = other.counters.transfers_refused_amplification > 0;
-        datagram::on_datagram(run, fsu, state, input, *moment, scratch, &mut ears);
-        let device = datagram::choose(fsu, input, &mut scratch.raw);
-        let (sent, reason) = outcome(ears.0);
+        let mut replies = Replies::default();
+        stage::on_datagram(&mut self.turn(), Incoming::from(input), &mut replies);
+        let device = datagram::choose(self.fsu, input, &mut self.scratch.raw);
+        let (sent, reason) = outcome(&replies);
         self.inner(&mut item, device, input, &before, &sent, reason);
         item
     }
 
     fn tcp(&mut self, input: &[u8]) -> Vec<Item> {
-        let fsu = self.fsu;
-        let (mut ears, mut state) = (Ears::default(), self.state.clone());
+        let (mut replies, mut state) = (Replies::default(), self.state.clone());
         // Nothing more comes, but an incomplete frame is reported as such.
         self.scratch.progress = self.scratch.progress.with(Patience::Decide);
-        let step = stream::on_bytes(&self.run, fsu, &mut state, input, self.moment, &mut self.scratch, &mut ears);
-        let mut said = ears.0.into_iter().peekable();
+        let step = stage::on_bytes(&mut Turn { state: &mut state, ..self.turn() }, input, &mut replies);
+        let mut said = replies.said().filter(|said| matches!(said, Said::Sent(_) | Said::Received(..))).peekable();
         let (mut items, mut offset) = (Vec::new(), 0);
         while let Some(one) = said.next() {
             // Replies follow the frame that they answer.
             let Said::Received(bytes, reason) = one else { continue };
             let mut sent = Vec::new();
             while let Some(Said::Sent(one)) = said.next_if(|next| matches!(next, Said::Sent(_))) {
-                sent.push(one);
+                sent.push(one.into());
             }
             items.push(match reason {
-                Some(Reason::Garbage) => self.garbage(&bytes, offset),
-                _ => self.stream_frame(input, offset, &bytes, &sent, reason),
+                Some(Reason::Garbage) => self.garbage(bytes, offset),
+                _ => self.stream_frame(input, offset, bytes, &sent, reason),
             });
             offset += bytes.len();
         }
@@ -263,9 +244,9 @@ impl<'a> Walk<'a> {
         let Some((device, _)) = choice else { return item };
         let before = self.state.clone();
         // The same step once more, on the state that stays with the explanation.
-        let Self { run, state, moment, scratch, .. } = self;
-        if let Response::Reply { .. } = respond(run, fsu, device, state, frame, *moment, scratch) {
-            while next_of_burst(run, fsu, device, state, frame, *moment, scratch).is_some() {}
+        let mut turn = self.turn();
+        if let Response::Reply { .. } = respond(&mut turn, device, frame) {
+            while next_of_burst(&mut turn, device, frame).is_some() {}
         }
         self.inner(&mut item, device, frame, &before, sent, reason);
         let last_ns = sent.iter().map(|sent| sent.due_ns).max();
@@ -345,16 +326,8 @@ impl<'a> Walk<'a> {
 }
 
 /// What left, and why nothing did, of one frame.
-fn outcome(said: Vec<Said>) -> (Vec<Sent>, Option<Reason>) {
-    let (mut sent, mut reason) = (Vec::new(), None);
-    for one in said {
-        match one {
-            Said::Sent(one) => sent.push(one),
-            Said::Note(one) => reason = Some(one),
-            Said::Received(..) => {}
-        }
-    }
-    (sent, reason)
+fn outcome(replies: &Replies) -> (Vec<Sent>, Option<Reason>) {
+    (replies.sent().map(Sent::from).collect(), replies.notes().last())
 }
 
 /// A frame that is dropped has a line that says which check failed, whoever dropped it.

@@ -1,7 +1,6 @@
 //! Commands that a run does not ask: which they are, and why. And the values that a rule's `when` asks of a request. Pure.
 
-use fsu_core::client::fill::field;
-use fsu_core::client::request::finish;
+use fsu_core::client::request::{field, finish};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Constant, Field, Offset};

@@ -7,8 +7,7 @@ use crate::workload::left_out::{self, LeftOut, Why, overlap};
 use crate::workload::mark::{Asked, Marks};
 use crate::workload::mix::{Mix, sequence};
 use crate::workload::values::{FloodValues, Value};
-use fsu_core::client::fill::{field, put, set};
-use fsu_core::client::request::finish;
+use fsu_core::client::request::{field, finish, put, set};
 use fsu_core::responder::build::{Inputs, text};
 use fsu_core::responder::reply::matching;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
@@ -368,7 +367,7 @@ fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Res
         given.push(name);
         match value {
             Value::Static(text) => {
-                set(template, command, name, &text, &mut raw).map_err(|error| error.to_string())?;
+                set(template, command, (name, &text), &mut raw).map_err(|error| error.to_string())?;
             }
             Value::Dynamic(value) => dynamic.push((field.clone(), value)),
         }

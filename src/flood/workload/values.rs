@@ -9,7 +9,7 @@
 //! this FSU's requests), `rand(a,b)` and `choice(a,b,c)`. A field that is not named keeps its `value`, else zero. Where
 //! several devices or entries have a command, each takes the fields that it has.
 
-use fsu_core::client::fill::field;
+use fsu_core::client::request::field;
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{self, is_dynamic, nearest};
 use fsu_plan::compile::field::{encode, split_name, text};

@@ -1,13 +1,14 @@
 //! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
 
 use super::random::Dice;
+use crate::seal::seal;
 use crate::state::DeviceState;
 use fsu_plan::model::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Kind, Slot, Template};
 use fsu_plan::model::transfer::Payload;
-use fsu_plan::wire::checksum::{compute, write_number};
+use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
-use fsu_plan::wire::inner::{encode_hex, encode_wire, length_value_less};
+use fsu_plan::wire::inner::{encode_hex, length_value_less};
 use fsu_plan::wire::value;
 
 /// What the functions of a value may read.
@@ -134,18 +135,33 @@ fn copy(from: &[u8], to: &mut [u8]) {
     }
 }
 
-/// Builds the reply's raw frame in `frame` and its wire bytes in `wire` (both overwritten; the latter only where the template
-/// encodes: see [`on_wire`]). A data frame that is to travel by itself ([`Payload::Built`]) is left in `text_scratch`.
+/// A reply, in buffers that are grown once and reused.
+#[derive(Debug, Default)]
+pub struct Built {
+    /// Its raw frame.
+    pub raw: Vec<u8>,
+    /// Its wire bytes, only where the template encodes: [`Built::on_wire`].
+    pub wire: Vec<u8>,
+    /// The text of a value; then the data frame that the reply leaves out, for a transfer to carry ([`Payload::Built`]).
+    pub text: Vec<u8>,
+}
+
+impl Built {
+    /// As it travels.
+    #[inline]
+    pub fn on_wire(&self, template: &Template) -> &[u8] {
+        match template.encoding {
+            Encoding::Binary => &self.raw,
+            Encoding::AsciiHex => &self.wire,
+        }
+    }
+}
+
+/// Builds a reply over whatever `built` holds.
 ///
 /// Returns how many values did not fit their field; such a field keeps what the template gives it.
-pub fn build(
-    template: &Template,
-    reply: &Reply,
-    inputs: &mut Inputs<'_>,
-    frame: &mut Vec<u8>,
-    wire: &mut Vec<u8>,
-    text_scratch: &mut Vec<u8>,
-) -> u64 {
+pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built: &mut Built) -> u64 {
+    let Built { raw: frame, wire, text: written } = built;
     frame.resize(reply.frame.len(), 0);
     reply.frame.write(frame);
     let request = inputs.request;
@@ -162,29 +178,17 @@ pub fn build(
                 frame[*to..*to + *len].iter_mut().zip(bytes).for_each(|(out, byte)| *out = *byte);
             }
             Patch::Number { number, to, len, form } => {
-                let number = inputs.number(*number);
-                let out = &mut frame[*to..*to + *len];
-                match form {
-                    Form::Bcd | Form::BcdLittle => {
-                        value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
-                    }
-                    Form::BcdPadded { little, right, padding } => {
-                        let slot =
-                            Slot { kind: Kind::Bcd, len: *len, little: *little, right: *right, padding: *padding };
-                        value::write_bcd_padded(number.unsigned_abs(), &slot, out);
-                    }
-                    Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
-                }
+                write_form(form, inputs.number(*number), &mut frame[*to..*to + *len]);
             }
             Patch::Text { value: expr, to, slot } => {
-                text_scratch.clear();
-                text(expr, inputs, text_scratch);
+                written.clear();
+                text(expr, inputs, written);
                 // Nothing but a register that was never set: the field's own value stands.
-                if text_scratch.is_empty() {
+                if written.is_empty() {
                     continue;
                 }
                 let span = *to..*to + slot.len;
-                if value::encode(slot, text_scratch, &mut frame[span.clone()]).is_err() {
+                if value::encode(slot, written, &mut frame[span.clone()]).is_err() {
                     reply.frame.write_part(span.clone(), &mut frame[span]);
                     misfits += 1;
                 }
@@ -195,12 +199,28 @@ pub fn build(
         let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
         empty(template, reply, padding, frame);
     } else if let Payload::Built = reply.payload {
-        text_scratch.clear();
-        text_scratch.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
+        written.clear();
+        written.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
         empty(template, reply, 0, frame);
     }
-    finish(template, frame, wire);
+    seal(template, frame, wire);
     misfits
+}
+
+/// Writes a number in the form that its field has.
+#[inline]
+fn write_form(form: &Form, number: i64, out: &mut [u8]) {
+    match form {
+        Form::Bcd | Form::BcdLittle => {
+            value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
+        }
+        Form::BcdPadded { little, right, padding } => {
+            let (little, right, padding) = (*little, *right, *padding);
+            let slot = Slot { kind: Kind::Bcd, len: out.len(), little, right, padding };
+            value::write_bcd_padded(number.unsigned_abs(), &slot, out);
+        }
+        Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
+    }
 }
 
 /// Does the reply's frame, with its data or emptied, tell that it carries none?
@@ -225,34 +245,6 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
             let at = field.at.in_frame(frame.len());
             write_number(length_value_less(field, 0, reply.less), field.little, &mut frame[at..at + field.len]);
         }
-    }
-}
-
-/// Writes the checksum, and the wire bytes where the template encodes.
-#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-#[inline(always)]
-pub(crate) fn finish(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
-    if let Some(checksum) = &template.checksum {
-        if checksum.over_wire {
-            wire.clear();
-            encode_wire(template, frame, wire);
-        }
-        let value = compute(checksum, template, frame, wire);
-        let at = checksum.at.in_frame(frame.len());
-        write_number(value, checksum.little, &mut frame[at..at + checksum.len]);
-    }
-    if template.encoding == Encoding::AsciiHex {
-        wire.clear();
-        encode_wire(template, frame, wire);
-    }
-}
-
-/// The wire bytes of what [`build`] built.
-#[inline]
-pub fn on_wire<'a>(template: &Template, frame: &'a [u8], wire: &'a [u8]) -> &'a [u8] {
-    match template.encoding {
-        Encoding::Binary => frame,
-        Encoding::AsciiHex => wire,
     }
 }
 

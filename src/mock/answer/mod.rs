@@ -1,11 +1,15 @@
 //! One device: a checked request to the bytes of its reply.
 //!
-//! - [`reply`]: a checked request, its rule, when it is due.
+//! - [`examine`]: what is wrong with a frame, and which command it is.
+//! - [`rule`]: the rule of a command, what it sets, and its next reply.
+//! - [`reply`]: a request, its rule, when the reply is due.
 //! - [`build`]: the patched reply.
 //! - [`random`]: the generator of one message.
 //! - [`turn`]: what all of them work with.
 
 pub mod build;
+pub mod examine;
 pub mod random;
 pub mod reply;
+pub mod rule;
 pub mod turn;

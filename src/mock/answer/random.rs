@@ -1,31 +1,9 @@
 //! The generator of one message: everything random in a run comes from (run seed, fsuid, number of the message).
 
 use crate::moment::NS_PER_MS;
+use crate::state::identity::{STEP, mix};
 use fastrand::Rng;
-use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
-
-/// Spreads every bit of `x` over the result (the finalizer of splitmix64).
-#[inline]
-fn mix(mut x: u64) -> u64 {
-    x ^= x >> 30;
-    x = x.wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    x ^= x >> 27;
-    x = x.wrapping_mul(0x94D0_49BB_1331_11EB);
-    x ^ (x >> 31)
-}
-
-/// 2^64 over the golden ratio.
-const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
-
-/// Who an FSU is, to a generator: its id, or its name where it has none.
-pub fn identity(fsu: &Fsu) -> u64 {
-    let identity = if fsu.id.len == 0 { fsu.name.as_bytes() } else { fsu.id.given() };
-    identity.chunks(8).fold(0, |hash, chunk| {
-        let word = chunk.iter().fold(0, |word, &byte| (word << 8) | u64::from(byte));
-        mix(hash ^ word).wrapping_add(STEP)
-    })
-}
 
 /// The generator of one message. Most replies draw nothing, so it is made when it is first asked for.
 #[derive(Clone, Debug)]
@@ -37,7 +15,7 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// That of message number `message` (from 1) of the FSU with that [`identity`].
+    /// That of message number `message` (from 1) of the FSU with that [`identity`](crate::state::identity::identity).
     #[inline]
     pub fn new(seed: u64, identity: u64, message: u64) -> Self {
         Self { seed, identity, message, rng: None }

@@ -1,23 +1,21 @@
 //! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
 
-use crate::about::{self, About, What, told};
-use super::build::{Inputs, build, set_register, text};
-use crate::faults;
+use super::examine::{Finding, error_reply, examine};
 use super::random::{Dice, delay_ns};
-use crate::state::{DeviceState, FsuState};
-use crate::answer::turn::Scratch;
-use crate::moment::{Moment, RunContext};
+use super::rule::{matching, next_in_cycle, set_registers};
+use super::turn::{Asked, Burst, Turn};
+use crate::about::{self, About, What, told};
+use crate::faults::{self, Target};
 use fsu_plan::model::fault::{Place, Struck};
-use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
-use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Reply, Rule};
-use fsu_plan::model::template::{ErrorReply, Template};
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::rule::{Reply, Rule};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 
 /// What becomes of a request. Counted in the FSU's state already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The reply is in the scratch: [`Scratch::on_wire`].
+    /// The reply is in the scratch: [`Scratch::on_wire`](super::turn::Scratch::on_wire).
     Reply {
         /// When it is due, on the wall clock in nanoseconds; at or before now: at once.
         due_ns: i64,
@@ -28,124 +26,40 @@ pub enum Verdict {
     Dropped(Reason),
 }
 
-/// Replies that follow the first one to a request: see [`next_of_burst`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Burst {
-    /// How many are still to come.
-    left: u32,
-    /// How many there were.
-    done: u32,
-    command: usize,
-    rule: usize,
-    due_ns: i64,
-}
-
 /// Sets the generators of a burst's replies apart.
 pub(crate) const BURST_SEED: u64 = 0xD1B5_4A32_D192_ED03;
 
-/// What a request was found to be, before any rule.
-#[derive(Clone, Copy, Debug)]
-pub enum Finding<'a> {
-    /// Good, and this command.
-    Command(Frame<'a>, usize),
-    /// Wrong, with a header that an error reply can copy.
-    Wrong(Frame<'a>, Reason),
-}
-
-/// The template's reply to a wrong request, by reason.
-pub fn error_reply(template: &Template, reason: Reason) -> Option<(ErrorReply, &Reply)> {
-    let which = match reason {
-        Reason::BadLengthChecksum => ErrorReply::BadLengthChecksum,
-        Reason::BadLength => ErrorReply::BadLength,
-        Reason::BadChecksum => ErrorReply::BadChecksum,
-        Reason::BadVersion => ErrorReply::BadVersion,
-        Reason::UnknownCommand => ErrorReply::UnknownCommand,
-        _ => return None,
-    };
-    Some((which, template.errors[which as usize].as_deref()?))
-}
-
-/// Checks a frame in the order of the spec: lengths, checksum, version, command.
-///
-/// `checksum_wrong` is set when the checksum is, answered or not.
-#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-#[inline(always)]
-pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {
-    let template = &*device.template;
-    if let Err(reason) = inner::lengths_ok(template, &frame) {
-        return Finding::Wrong(frame, reason);
-    }
-    if device.verify_checksum != VerifyChecksum::Off && !inner::checksum_ok(template, &frame) {
-        *checksum_wrong = true;
-        if device.verify_checksum == VerifyChecksum::Strict {
-            return Finding::Wrong(frame, Reason::BadChecksum);
-        }
-    }
-    if !inner::version_ok(template, &frame) {
-        return Finding::Wrong(frame, Reason::BadVersion);
-    }
-    let Some(command) = inner::command(template, &frame) else {
-        return Finding::Wrong(frame, Reason::UnknownCommand);
-    };
-    Finding::Command(frame, command)
-}
-
-/// The first rule of a command whose `when` fits.
-#[inline]
-pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
-    let fits = |rule: &Rule| rule.when.iter().all(|constant| inner::carries(constant, frame.raw));
-    device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
-}
-
 /// Answers one inner frame with device number `device` of the FSU.
-pub fn respond(
-    run: &RunContext,
-    fsu: &Fsu,
-    device: usize,
-    state: &mut FsuState,
-    wire: &[u8],
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Verdict {
-    let mut raw = std::mem::take(&mut scratch.raw);
-    let verdict = match inner::parse(&fsu.devices[device].template, wire, &mut raw) {
-        Ok(frame) => answer(run, fsu, device, state, frame, moment, scratch).verdict,
+pub fn respond(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Verdict {
+    let mut raw = std::mem::take(&mut turn.scratch.raw);
+    let verdict = match inner::parse(&turn.fsu.devices[device].template, wire, &mut raw) {
+        Ok(frame) => answer(turn, device, frame).verdict,
         Err(reason) => {
-            scratch.about = About::of(device).drop(reason);
+            turn.scratch.about = About::of(device).drop(reason);
             Verdict::Dropped(reason)
         }
     };
-    scratch.raw = raw;
-    count(state, verdict)
+    turn.scratch.raw = raw;
+    count(turn, verdict)
 }
 
-/// As [`respond`], for a whole frame of `wire` that was examined already and is that command; raw it is in [`Scratch::raw`] where it
-/// travels encoded.
+/// As [`respond`], for a whole frame that was examined already and is that command; raw it is in
+/// [`Scratch::raw`](super::turn::Scratch::raw) where it travels encoded.
 #[inline]
-pub(crate) fn respond_to(
-    run: &RunContext,
-    fsu: &Fsu,
-    device: usize,
-    state: &mut FsuState,
-    (wire, command): (&[u8], usize),
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Verdict {
-    let raw = std::mem::take(&mut scratch.raw);
-    scratch.about = About::of(device);
-    scratch.burst.left = 0;
-    scratch.drawn.clear();
-    let frame = inner::parsed(&fsu.devices[device].template, wire, &raw);
-    let verdict = answer_command(run, fsu, device, state, (frame, command), moment, scratch).verdict;
-    scratch.raw = raw;
-    count(state, verdict)
+pub(crate) fn respond_to(turn: &mut Turn<'_>, device: usize, wire: &[u8], command: usize) -> Verdict {
+    let raw = std::mem::take(&mut turn.scratch.raw);
+    turn.scratch.begin(device);
+    let frame = inner::parsed(&turn.fsu.devices[device].template, wire, &raw);
+    let verdict = answer_command(turn, device, frame, command).verdict;
+    turn.scratch.raw = raw;
+    count(turn, verdict)
 }
 
 #[inline]
-fn count(state: &mut FsuState, verdict: Verdict) -> Verdict {
+fn count(turn: &mut Turn<'_>, verdict: Verdict) -> Verdict {
     match verdict {
-        Verdict::Dropped(reason) => state.counters.drop(reason),
-        Verdict::Silent => state.counters.silent += 1,
+        Verdict::Dropped(reason) => turn.state.counters.drop(reason),
+        Verdict::Silent => turn.state.counters.silent += 1,
         Verdict::Reply { .. } => {}
     }
     verdict
@@ -171,207 +85,116 @@ impl Answered<'_> {
 /// Answers a frame.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(crate) fn answer<'a>(
-    run: &RunContext,
-    fsu: &'a Fsu,
-    device_number: usize,
-    state: &mut FsuState,
-    frame: Frame<'_>,
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Answered<'a> {
-    scratch.burst.left = 0;
-    scratch.drawn.clear();
-    scratch.about = About::of(device_number);
-    let device = &*fsu.devices[device_number];
+pub(crate) fn answer<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>) -> Answered<'a> {
+    turn.scratch.begin(device);
     let mut checksum_wrong = false;
-    let finding = examine(device, frame, &mut checksum_wrong);
+    let finding = examine(&turn.fsu.devices[device], frame, &mut checksum_wrong);
     if checksum_wrong {
-        state.counters.bad_checksum_seen += 1;
+        turn.state.counters.bad_checksum_seen += 1;
     }
-    let (frame, command) = match finding {
-        Finding::Command(frame, command) => (frame, command),
-        Finding::Wrong(frame, reason) => {
-            (scratch.about.what, scratch.about.why) = (What::Dropped, Some(reason));
-            let Some((which, reply)) = error_reply(&device.template, reason) else {
-                return Answered::without_reply(Verdict::Dropped(reason), false);
-            };
-            scratch.about.what = What::ErrorReply;
-            state.counters.error_replies[which as usize] += 1;
-            state.replies += 1;
-            let mut dice = Dice::new(run.seed, state.identity, state.messages);
-            let due_ns = moment.due_ns(0);
-            let mut inputs = Inputs {
-                request: frame.raw,
-                memory: state.devices.get(device_number),
-                id_hex: &fsu.id_hex,
-                seq: state.replies,
-                due: moment.clock_at(due_ns),
-                calendar: &mut scratch.calendar,
-                dice: &mut dice,
-            };
-            let misfits =
-                build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
-            state.counters.value_misfits += misfits;
-            return Answered::without_reply(Verdict::Reply { due_ns }, false);
-        }
+    match finding {
+        Finding::Command(frame, command) => answer_command(turn, device, frame, command),
+        Finding::Wrong(frame, reason) => answer_wrong(turn, device, frame, reason),
+    }
+}
+
+/// Answers a frame that is wrong, where the template says how.
+#[cold]
+fn answer_wrong<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, reason: Reason) -> Answered<'a> {
+    (turn.scratch.about.what, turn.scratch.about.why) = (What::Dropped, Some(reason));
+    let fsu: &Fsu = turn.fsu;
+    let Some((which, reply)) = error_reply(&fsu.devices[device].template, reason) else {
+        return Answered::without_reply(Verdict::Dropped(reason), false);
     };
-    answer_command(run, fsu, device_number, state, (frame, command), moment, scratch)
+    turn.scratch.about.what = What::ErrorReply;
+    turn.state.counters.error_replies[which as usize] += 1;
+    turn.state.replies += 1;
+    let mut dice = turn.dice();
+    let due_ns = turn.moment.due_ns(0);
+    turn.compose(reply, Asked { device, request: frame.raw, due_ns }, &mut dice);
+    Answered::without_reply(Verdict::Reply { due_ns }, false)
 }
 
 /// Answers a good frame of that command.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-fn answer_command<'a>(
-    run: &RunContext,
-    fsu: &'a Fsu,
-    device_number: usize,
-    state: &mut FsuState,
-    (frame, command): (Frame<'_>, usize),
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Answered<'a> {
+fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_>, command: usize) -> Answered<'a> {
+    let fsu: &'a Fsu = turn.fsu;
     let device = &*fsu.devices[device_number];
-    state.messages += 1;
-    scratch.about.command = told(command);
+    turn.state.messages += 1;
+    turn.scratch.about.command = told(command);
     let Some((rule_number, rule)) = matching(device, command, &frame) else {
-        scratch.about = scratch.about.drop(Reason::Unmatched);
+        turn.scratch.about = turn.scratch.about.drop(Reason::Unmatched);
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
-    let mut dice = Dice::new(run.seed, state.identity, state.messages);
-    let delay_ns = if run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
-    let due_ns = moment.due_ns(delay_ns);
-    (scratch.about.rule, scratch.about.what) = (told(rule_number), What::Answered);
-    scratch.about.delay_us = about::us(delay_ns);
-    let mut inputs = Inputs {
-        request: frame.raw,
-        memory: None,
-        id_hex: &fsu.id_hex,
-        seq: state.replies + 1,
-        due: moment.clock_at(due_ns),
-        calendar: &mut scratch.calendar,
-        dice: &mut dice,
-    };
-    let memory = &mut state.devices[device_number];
-    set_registers(rule, memory, &mut inputs, &mut scratch.text);
+    let mut dice = turn.dice();
+    let delay_ns = if turn.run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
+    let due_ns = turn.moment.due_ns(delay_ns);
+    let about = &mut turn.scratch.about;
+    (about.rule, about.what, about.delay_us) = (told(rule_number), What::Answered, about::us(delay_ns));
+    let asked = Asked { device: device_number, request: frame.raw, due_ns };
+    if !rule.sets.is_empty() {
+        set_registers(turn, rule, asked, &mut dice);
+    }
     if rule.timeout {
-        scratch.about.what = What::Silent;
+        turn.scratch.about.what = What::Silent;
         return Answered::without_reply(Verdict::Silent, true);
     }
-    state.replies += 1;
-    let reply = turn(rule, memory);
-    inputs.memory = Some(memory);
-    let misfits = build(&device.template, reply, &mut inputs, &mut scratch.reply, &mut scratch.wire, &mut scratch.text);
-    if misfits > 0 {
-        state.counters.value_misfits += misfits;
-    }
+    turn.state.replies += 1;
+    let reply = next_in_cycle(rule, &mut turn.state.devices[device_number]);
+    turn.compose(reply, asked, &mut dice);
     if fsu.faults.is_some() {
-        let place = place(state.messages, 1, device, rule);
-        let of = (place, command);
-        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), &mut scratch.drawn);
+        draw(turn, device, rule, (1, command), &mut dice);
     }
     if rule.burst > 1 {
-        scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
+        turn.scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
     }
     Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
 }
 
-/// Which frame the reply of that number to a message is, from 1.
+/// Draws the faults of the reply of that number, from 1, to a command.
 #[cold]
-fn place(message: u64, reply: u32, device: &Device, rule: &Rule) -> Place {
+fn draw(turn: &mut Turn<'_>, device: &Device, rule: &Rule, (number, command): (u32, usize), dice: &mut Dice) {
     let frame = if device.template.transfer.is_some() { Struck::Answer } else { Struck::Reply };
-    Place { message, reply: reply as u16, of: rule.burst.max(1) as u16, frame, sn: None }
+    let (message, of) = (turn.state.messages, rule.burst.max(1) as u16);
+    let place = Place { message, reply: number as u16, of, frame, sn: None };
+    let target = Target { place, command, since_start_ms: turn.moment.since_start_ms };
+    faults::draw(turn.fsu, rule.faults.as_deref(), target, dice.rng(), &mut turn.scratch.drawn);
 }
 
 /// Builds the next reply of a burst as [`respond`] built the first, from the same request: `None` where there is none.
 #[inline]
-pub fn next_of_burst(
-    run: &RunContext,
-    fsu: &Fsu,
-    device: usize,
-    state: &mut FsuState,
-    wire: &[u8],
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Option<i64> {
-    if scratch.burst.left == 0 {
+pub fn next_of_burst(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Option<i64> {
+    if turn.scratch.burst.left == 0 {
         return None;
     }
-    another(run, fsu, device, state, wire, moment, scratch)
+    another(turn, device, wire)
 }
 
 #[cold]
-fn another(
-    run: &RunContext,
-    fsu: &Fsu,
-    device_number: usize,
-    state: &mut FsuState,
-    wire: &[u8],
-    moment: Moment,
-    scratch: &mut Scratch,
-) -> Option<i64> {
-    let Burst { done, command, rule, due_ns, .. } = scratch.burst;
-    scratch.burst.left -= 1;
-    scratch.burst.done += 1;
+fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64> {
+    let Burst { done, command, rule, due_ns, .. } = turn.scratch.burst;
+    turn.scratch.burst.left -= 1;
+    turn.scratch.burst.done += 1;
+    let fsu: &Fsu = turn.fsu;
     let device = fsu.devices.get(device_number)?;
     let rule = device.rules.get(command)?.get(rule)?;
-    let Scratch { raw, reply: frame, wire: out, text, drawn, calendar, .. } = scratch;
-    let request = inner::parse(&device.template, wire, raw).ok()?;
-    // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
-    let mut dice = Dice::new(run.seed ^ BURST_SEED.wrapping_mul(u64::from(done)), state.identity, state.messages);
-    state.replies += 1;
-    let memory = &mut state.devices[device_number];
-    let reply = turn(rule, memory);
-    let mut inputs = Inputs {
-        request: request.raw,
-        memory: Some(memory),
-        id_hex: &fsu.id_hex,
-        seq: state.replies,
-        due: moment.clock_at(due_ns),
-        calendar,
-        dice: &mut dice,
-    };
-    state.counters.value_misfits += build(&device.template, reply, &mut inputs, frame, out, text);
-    if fsu.faults.is_some() {
-        let of = (place(state.messages, done + 1, device, rule), command);
-        faults::draw(fsu, rule.faults.as_deref(), moment.since_start_ms, of, dice.rng(), drawn);
-    }
-    Some(due_ns)
-}
-
-/// Does what the rule's `set` says. Each entry sees what the ones before it set.
-fn set_registers(rule: &Rule, memory: &mut DeviceState, inputs: &mut Inputs<'_>, scratch: &mut Vec<u8>) {
-    for set in &rule.sets {
-        scratch.clear();
-        let (dice, calendar) = (&mut *inputs.dice, &mut *inputs.calendar);
-        text(&set.value, &mut Inputs { memory: Some(memory), dice, calendar, ..*inputs }, scratch);
-        cut_register(scratch);
-        set_register(memory, set.register, scratch);
-    }
-}
-
-/// Cuts what is too long for a register, between two characters.
-#[inline]
-fn cut_register(text: &mut Vec<u8>) {
-    if text.len() > REGISTER_BYTES_MAX {
-        let inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
-        let end = (0..=REGISTER_BYTES_MAX).rev().find(|at| !inside(at)).unwrap_or(0);
-        text.truncate(end);
-    }
-}
-
-/// The reply whose turn it is.
-pub fn turn<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
-    let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
-    let number = match place {
-        Some(place) => {
-            let number = *place as usize % rule.replies.len();
-            *place = (number + 1) as u32;
-            number
+    let mut raw = std::mem::take(&mut turn.scratch.raw);
+    let request = inner::parse(&device.template, wire, &mut raw).ok();
+    let next = request.map(|request| {
+        // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
+        let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));
+        let mut dice = Dice::new(seed, turn.state.identity, turn.state.messages);
+        turn.state.replies += 1;
+        let reply = next_in_cycle(rule, &mut turn.state.devices[device_number]);
+        turn.compose(reply, Asked { device: device_number, request: request.raw, due_ns }, &mut dice);
+        if fsu.faults.is_some() {
+            draw(turn, device, rule, (done + 1, command), &mut dice);
         }
-        None => 0,
-    };
-    &rule.replies[number]
+        due_ns
+    });
+    turn.scratch.raw = raw;
+    next
 }
 
 #[cfg(test)]

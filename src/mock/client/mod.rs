@@ -2,13 +2,11 @@
 //! time is an argument, bytes go in and out.
 //!
 //! - [`request`]: a request from the template's values and some of one's own.
-//! - [`fill`]: the same from values as people and files spell them.
 //! - [`exchange`]: one command: its answer and, where data follows, its transfer, with a bounded number of retries.
 //! - [`commands`]: the commands of one device, one at a time.
 //! - [`verify`]: what the plan says that the payload should have been.
 
 pub mod commands;
 pub mod exchange;
-pub mod fill;
 pub mod request;
 pub mod verify;

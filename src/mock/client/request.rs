@@ -1,26 +1,83 @@
-//! A request from the template's values and some of one's own.
+//! A request from the template's values and some of one's own, in the notation of their fields.
 
 use crate::answer::build::{Inputs, text};
+use crate::seal::seal;
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{is_dynamic, nearest};
 use fsu_plan::compile::field::{Area, outside, split_name};
-use fsu_plan::model::template::{Command, Computed, Field, Made, Template};
-use fsu_plan::wire::checksum::{compute, write_number};
+use fsu_plan::model::template::{Command, Computed, Encoding, Field, Made, Template};
 use fsu_plan::wire::inner::{self, Frame, encode_wire};
-use fsu_plan::wire::value;
+use fsu_plan::wire::value::{self, Misfit};
+
+/// Why a request cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The template has no such command.
+    #[error("the template has no command `{key}`{near}")]
+    NoCommand {
+        /// The key, as it was written.
+        key: String,
+        /// ` (did you mean ...?)`, or nothing.
+        near: String,
+    },
+    /// The command has no such field.
+    #[error("no field `{field}` in the request of {command}{near}")]
+    NoField {
+        /// The command's key.
+        command: Box<str>,
+        /// The name, as it was written.
+        field: String,
+        /// ` (did you mean ...?)`, or nothing.
+        near: String,
+    },
+    /// The field has a value that only the program gives.
+    #[error("`{field}` is always computed")]
+    Computed {
+        /// The name, as it was written.
+        field: String,
+    },
+    /// The value is a function.
+    #[error("{field}: `{value}` is no constant (a request is made once, from constants)")]
+    NoConstant {
+        /// The field.
+        field: String,
+        /// The text.
+        value: String,
+    },
+    /// The field is outside the request's frame.
+    #[error("`{field}` does not lie in the request")]
+    Outside {
+        /// The field.
+        field: String,
+    },
+    /// The value does not fit its field.
+    #[error("{field}: `{value}` is {why}")]
+    Misfit {
+        /// The field.
+        field: String,
+        /// The text.
+        value: String,
+        /// What is wrong, and what would be right.
+        why: String,
+    },
+}
 
 /// The first command with that key, as people write keys: `21`, `48_F0_E1`. The error names the nearest.
-pub fn find_command(template: &Template, key: &str) -> Result<usize, String> {
+pub fn find_command(template: &Template, key: &str) -> Result<usize, RequestError> {
     let digits = key_digits(key).concat();
     template.commands.iter().position(|command| *command.key_text == *digits).ok_or_else(|| {
         let near = nearest(&digits, template.commands.iter().map(|command| &*command.key_text));
-        format!("the template has no command `{key}`{near}")
+        RequestError::NoCommand { key: key.to_owned(), near }
     })
 }
 
 /// The raw request of a command with that key, and which entry of the key it is: the first that its own values make it,
 /// else that which the request turned out to be.
-pub fn build_any(template: &Template, key: &str, values: &[(String, String)]) -> Result<(usize, Vec<u8>), String> {
+pub fn build_any(
+    template: &Template,
+    key: &str,
+    values: &[(String, String)],
+) -> Result<(usize, Vec<u8>), RequestError> {
     let first = find_command(template, key)?;
     let key = &template.commands[first].key_text;
     let entries = template.commands.iter().enumerate().filter(|(_, command)| command.key_text == *key);
@@ -31,10 +88,11 @@ pub fn build_any(template: &Template, key: &str, values: &[(String, String)]) ->
                 Some(found) if found == number => return Ok((number, raw)),
                 found => drop(other.get_or_insert((found.unwrap_or(number), raw))),
             },
-            Err(text) => drop(wrong.get_or_insert(text)),
+            Err(error) => drop(wrong.get_or_insert(error)),
         }
     }
-    other.ok_or_else(|| wrong.unwrap_or_default())
+    let no_command = || RequestError::NoCommand { key: key.to_string(), near: String::new() };
+    other.ok_or_else(|| wrong.unwrap_or_else(no_command))
 }
 
 /// What a raw request asks for.
@@ -45,20 +103,64 @@ pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
 
 /// The raw request: the template's sample with these values, in the notation of JSON files. The data frame's fields come
 /// before the header's.
-pub fn build(template: &Template, command: &Command, values: &[(String, String)]) -> Result<Vec<u8>, String> {
+pub fn build(template: &Template, command: &Command, values: &[(String, String)]) -> Result<Vec<u8>, RequestError> {
     let mut raw = command.sample.to_vec();
-    for (name, text) in values {
-        if is_dynamic(text) {
-            return Err(format!("{name}: `{text}` is no constant (a request is made once, from constants)"));
-        }
-        let field = field(template, command, name)?;
-        let at = field.at.in_frame(raw.len());
-        let out = raw.get_mut(at..at + field.slot.len);
-        let out = out.ok_or_else(|| format!("`{name}` does not lie in the request"))?;
-        value::encode(&field.slot, text.as_bytes(), out)
-            .map_err(|misfit| format!("{name}: `{text}` is {}", misfit.explain(&field.slot)))?;
+    for (name, value) in values {
+        set(template, command, (name, value), &mut raw)?;
     }
     Ok(raw)
+}
+
+/// The whole request as it travels, with these values.
+pub fn encode(template: &Template, command: &Command, values: &[(&str, &str)]) -> Result<Vec<u8>, RequestError> {
+    let mut raw = command.sample.to_vec();
+    for (name, value) in values {
+        set(template, command, (name, value), &mut raw)?;
+    }
+    let mut wire = Vec::new();
+    finish(template, &mut raw, &mut wire);
+    Ok(wire)
+}
+
+/// Writes a constant, with the name of its field, into a raw request.
+pub fn set(
+    template: &Template,
+    command: &Command,
+    (name, value): (&str, &str),
+    raw: &mut [u8],
+) -> Result<(), RequestError> {
+    let (named, text) = (name.to_owned(), value.to_owned());
+    if is_dynamic(value) {
+        return Err(RequestError::NoConstant { field: named, value: text });
+    }
+    let field = settable(template, command, name)?;
+    if place(field, raw).is_none() {
+        return Err(RequestError::Outside { field: named });
+    }
+    put(field, value.as_bytes(), raw).map_err(|misfit| {
+        let why = misfit.explain(&field.slot);
+        RequestError::Misfit { field: named, value: text, why }
+    })
+}
+
+/// Writes a value, in the notation of the field's type, into a raw request that holds the field. One that does not fit leaves
+/// it as it is.
+pub fn put(field: &Field, text: &[u8], raw: &mut [u8]) -> Result<(), Misfit> {
+    let at = field.at.in_frame(raw.len());
+    let place = &mut raw[at..at + field.slot.len];
+    let before = place.to_vec();
+    value::encode(&field.slot, text, place).inspect_err(|_| place.copy_from_slice(&before))
+}
+
+/// The bytes of a field, where the raw request holds it.
+fn place<'r>(field: &Field, raw: &'r [u8]) -> Option<&'r [u8]> {
+    let at = field.at.in_frame(raw.len());
+    raw.get(at..)?.get(..field.slot.len)
+}
+
+/// A field of a command's request, as rules spell names; nothing that is computed.
+pub fn field<'t>(template: &'t Template, command: &'t Command, name: &str) -> Option<&'t Field> {
+    named(template, command, name).filter(|field| field.computed == Computed::No)
 }
 
 /// The field of a request that a name is, as rules spell names: a plain one the data frame's, else the header's or the
@@ -85,43 +187,33 @@ pub fn fill(
         }
         written.clear();
         text(value, inputs, &mut written);
-        let at = field.at.in_frame(raw.len());
-        let Some(out) = raw.get_mut(at..at + field.slot.len) else { continue };
-        let before = out.to_vec();
-        if value::encode(&field.slot, &written, out).is_err() {
-            out.copy_from_slice(&before);
+        if place(field, raw).is_some() {
+            // The example stays where it does not fit.
+            let _ = put(field, &written, raw);
         }
     }
 }
 
 /// A field of the request that may be set.
-fn field<'t>(template: &'t Template, command: &'t Command, name: &str) -> Result<&'t Field, String> {
+fn settable<'t>(template: &'t Template, command: &'t Command, name: &str) -> Result<&'t Field, RequestError> {
     let (_, plain) = split_name(name);
     let data = command.request.as_deref().unwrap_or_default();
     let all = || data.iter().chain(&template.left).chain(&template.tail);
     match named(template, command, name) {
         Some(field) if field.computed == Computed::No => Ok(field),
-        Some(_) => Err(format!("`{name}` is always computed")),
+        Some(_) => Err(RequestError::Computed { field: name.to_owned() }),
         None => {
             let near = nearest(plain, all().map(|field| &*field.name));
-            Err(format!("no field `{name}` in the request of {}{near}", command.key_text))
+            Err(RequestError::NoField { command: command.key_text.clone(), field: name.to_owned(), near })
         }
     }
 }
 
 /// Writes the checksum into a raw frame and, over whatever `wire` holds, the frame as it travels.
 pub fn finish(template: &Template, raw: &mut [u8], wire: &mut Vec<u8>) {
-    wire.clear();
-    if let Some(checksum) = &template.checksum {
-        if checksum.over_wire {
-            encode_wire(template, raw, wire);
-        }
-        let value = compute(checksum, template, raw, wire);
-        let at = checksum.at.in_frame(raw.len());
-        if let Some(out) = raw.get_mut(at..at + checksum.len) {
-            write_number(value, checksum.little, out);
-        }
+    seal(template, raw, wire);
+    if template.encoding == Encoding::Binary {
         wire.clear();
+        encode_wire(template, raw, wire);
     }
-    encode_wire(template, raw, wire);
 }

@@ -2,7 +2,7 @@
 
 use super::exchange::Follows;
 use super::request::entry;
-use crate::answer::reply::matching;
+use crate::answer::rule::matching;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::{Patch, Reply};
 use fsu_plan::model::template::{ErrorReply, Offset, Template};

@@ -2,27 +2,27 @@
 //! wrong one.
 
 use super::Drawn;
-use crate::answer::build::finish;
+use crate::seal::seal;
 use fastrand::Rng;
-use fsu_plan::model::fault::{FaultKind, Kinds};
+use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::template::{KeyPart, KeyShape, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::inner::encode_wire;
 
 /// On the inner frame: `wrong_type`, `bad_checksum` and, where no outer frame follows (`alone`), `corrupt`. Its wire bytes are
 /// written over whatever `wire` holds.
-pub fn inner(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
+pub fn inner(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     if !drawn.made.has(FaultKind::Garbage) {
-        inner_raw(template, drawn, alone, raw, wire, done);
+        inner_raw(template, drawn, alone, raw, wire);
     }
     wire.clear();
     encode_wire(template, raw, wire);
 }
 
-fn inner_raw(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>, done: &mut Kinds) {
+fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     if drawn.made.has(FaultKind::WrongType) && wrong_type(template, drawn, raw) {
-        finish(template, raw, wire);
-        done.add(FaultKind::WrongType);
+        seal(template, raw, wire);
+        drawn.done.add(FaultKind::WrongType);
     }
     if drawn.made.has(FaultKind::BadChecksum)
         && let Some(checksum) = &template.checksum
@@ -33,7 +33,7 @@ fn inner_raw(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wi
             for byte in bytes {
                 *byte = !*byte;
             }
-            done.add(FaultKind::BadChecksum);
+            drawn.done.add(FaultKind::BadChecksum);
         }
     }
     if alone && drawn.made.has(FaultKind::Corrupt) {
@@ -41,35 +41,35 @@ fn inner_raw(template: &Template, drawn: &Drawn, alone: bool, raw: &mut [u8], wi
         if let Some(bytes) = raw.get_mut(start..end)
             && flip(bytes, drawn.how(FaultKind::Corrupt))
         {
-            done.add(FaultKind::Corrupt);
+            drawn.done.add(FaultKind::Corrupt);
         }
     }
 }
 
 /// On the outer frame before it is escaped: `bad_verify`, `corrupt` between P_header and P_tailer.
-pub fn outer(drawn: &Drawn, framed: &mut [u8], done: &mut Kinds) {
+pub fn outer(drawn: &mut Drawn, framed: &mut [u8]) {
     let len = framed.len();
     if drawn.made.has(FaultKind::Garbage) || len < 4 {
         return;
     }
     if drawn.made.has(FaultKind::BadVerify) {
         framed[len - 2] = !framed[len - 2];
-        done.add(FaultKind::BadVerify);
+        drawn.done.add(FaultKind::BadVerify);
     }
     if drawn.made.has(FaultKind::Corrupt) && flip(&mut framed[1..len - 1], drawn.how(FaultKind::Corrupt)) {
-        done.add(FaultKind::Corrupt);
+        drawn.done.add(FaultKind::Corrupt);
     }
 }
 
 /// On the bytes as they would go on the wire: `garbage`, or else `truncate`.
-pub fn last(drawn: &Drawn, bytes: &mut Vec<u8>, done: &mut Kinds) {
+pub fn last(drawn: &mut Drawn, bytes: &mut Vec<u8>) {
     if drawn.made.has(FaultKind::Garbage) {
         Rng::with_seed(drawn.how(FaultKind::Garbage)).fill(bytes);
-        done.add(FaultKind::Garbage);
+        drawn.done.add(FaultKind::Garbage);
     } else if drawn.made.has(FaultKind::Truncate) && bytes.len() > 1 {
         let kept = 1 + drawn.how(FaultKind::Truncate) % (bytes.len() as u64 - 1);
         bytes.truncate(kept as usize);
-        done.add(FaultKind::Truncate);
+        drawn.done.add(FaultKind::Truncate);
     }
 }
 

@@ -1,9 +1,9 @@
 //! How a reply with faults goes out, and what is told of it.
 
 use super::Drawn;
-use crate::state::Counters;
 use crate::moment::NS_PER_MS;
 use crate::sink::{Cut, Outgoing, Sink};
+use crate::state::Counters;
 use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 
 /// Whether nothing is to be sent; told of then.
@@ -33,16 +33,16 @@ pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut i
 
 /// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`. What is more than may be sent to another host is not sent,
 /// and no fault either: it is counted as that.
-pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) {
+pub fn datagram(what: Outgoing, drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) {
     let rooms = sink.room_bytes() / bytes.len().max(1);
-    let due_ns = due_ns.saturating_add(later_ns(drawn, done)).saturating_add(held_ns(drawn, done));
-    let copies = copies(drawn, done);
+    let due_ns = due_ns.saturating_add(later_ns(drawn)).saturating_add(held_ns(drawn));
+    let copies = copies(drawn);
     match rooms {
-        0 => *done = Kinds::NONE,
-        1 => done.remove(FaultKind::Duplicate),
+        0 => drawn.done = Kinds::NONE,
+        1 => drawn.done.remove(FaultKind::Duplicate),
         _ => {}
     }
-    sink.faulted(*done);
+    sink.faulted(drawn.done);
     for _ in 0..copies {
         sink.send(what, due_ns, bytes);
     }
@@ -50,28 +50,28 @@ pub fn datagram(what: Outgoing, drawn: &Drawn, due_ns: i64, bytes: &[u8], done: 
 
 /// Sends one reply on a connection; the earliest moment for the next one. That is not before this one, but for a reply
 /// that is held back.
-pub fn stream(drawn: &Drawn, due_ns: i64, bytes: &[u8], done: &mut Kinds, sink: &mut impl Sink) -> i64 {
-    let mut due_ns = due_ns.saturating_add(later_ns(drawn, done));
-    let held_ns = held_ns(drawn, done);
+pub fn stream(drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
+    let mut due_ns = due_ns.saturating_add(later_ns(drawn));
+    let held_ns = held_ns(drawn);
     if drawn.made.has(FaultKind::Reorder) {
         let free_ns = due_ns;
         due_ns = due_ns.saturating_add(held_ns);
-        let copies = copies(drawn, done);
-        sink.faulted(*done);
+        let copies = copies(drawn);
+        sink.faulted(drawn.done);
         for _ in 0..copies {
             sink.send_apart(due_ns, bytes);
         }
         return free_ns;
     }
-    let copies = copies(drawn, done);
+    let copies = copies(drawn);
     for copy in 0..copies {
         let pieces = drawn.set.split_pieces.min(bytes.len().try_into().unwrap_or(u32::MAX));
         if copy == 0 && drawn.made.has(FaultKind::Split) && pieces > 1 {
-            done.add(FaultKind::Split);
-            sink.faulted(*done);
+            drawn.done.add(FaultKind::Split);
+            sink.faulted(drawn.done);
             due_ns = in_pieces(pieces, drawn.set.split_gap_ms, due_ns, bytes, sink);
         } else {
-            sink.faulted(*done);
+            sink.faulted(drawn.done);
             sink.send(Outgoing::Reply, due_ns, bytes);
         }
     }
@@ -93,27 +93,27 @@ fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut imp
     due(pieces - 1)
 }
 
-fn copies(drawn: &Drawn, done: &mut Kinds) -> usize {
+fn copies(drawn: &mut Drawn) -> usize {
     if drawn.made.has(FaultKind::Duplicate) {
-        done.add(FaultKind::Duplicate);
+        drawn.done.add(FaultKind::Duplicate);
         return 2;
     }
     1
 }
 
-fn later_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
+fn later_ns(drawn: &mut Drawn) -> i64 {
     if !drawn.made.has(FaultKind::ExtraDelay) {
         return 0;
     }
-    done.add(FaultKind::ExtraDelay);
+    drawn.done.add(FaultKind::ExtraDelay);
     ns(drawn.set.extra_delay_ms)
 }
 
-fn held_ns(drawn: &Drawn, done: &mut Kinds) -> i64 {
+fn held_ns(drawn: &mut Drawn) -> i64 {
     if !drawn.made.has(FaultKind::Reorder) {
         return 0;
     }
-    done.add(FaultKind::Reorder);
+    drawn.done.add(FaultKind::Reorder);
     ns(drawn.set.reorder_ms)
 }
 
@@ -123,8 +123,8 @@ fn ns(ms: u64) -> i64 {
 }
 
 /// Counts what was done to a reply, and tells of it.
-pub fn tell(drawn: &Drawn, done: Kinds, counters: &mut Counters, sink: &mut impl Sink) {
-    for kind in done.iter() {
+pub fn tell(drawn: &Drawn, counters: &mut Counters, sink: &mut impl Sink) {
+    for kind in drawn.done.iter() {
         tell_one(kind, drawn.place, counters, sink);
     }
 }

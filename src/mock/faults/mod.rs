@@ -13,8 +13,6 @@
 
 pub mod bytes;
 pub mod deliver;
-#[cfg(test)]
-mod tests;
 
 use fastrand::Rng;
 use fsu_plan::model::fault::{FaultKind, FaultSet, Kinds, Place};
@@ -25,6 +23,8 @@ use fsu_plan::model::fleet::{Fsu, Transport};
 pub struct Drawn {
     /// What is to be done.
     made: Kinds,
+    /// What was done.
+    done: Kinds,
     /// How, by kind: chooses bit, byte, key.
     how: [u64; FaultKind::DRAWN],
     /// What holds for this reply: its times.
@@ -58,7 +58,7 @@ impl Drawn {
     /// Forgets what was drawn for the reply before.
     #[inline]
     pub(crate) fn clear(&mut self) {
-        (self.made, self.may_mute) = (Kinds::NONE, false);
+        (self.made, self.done, self.may_mute) = (Kinds::NONE, Kinds::NONE, false);
     }
 
     /// How a kind is done.
@@ -67,19 +67,23 @@ impl Drawn {
     }
 }
 
+/// The frame that faults are drawn for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// Which frame it is.
+    pub place: Place,
+    /// Number of the message's command.
+    pub command: usize,
+    /// When the message came, since the start of the run.
+    pub since_start_ms: u64,
+}
+
 /// Draws for one reply to a good request of an FSU that has faults.
 #[cold]
-pub fn draw(
-    fsu: &Fsu,
-    rule: Option<&FaultSet>,
-    since_start_ms: u64,
-    (place, command): (Place, usize),
-    rng: &mut Rng,
-    drawn: &mut Drawn,
-) {
+pub fn draw(fsu: &Fsu, rule: Option<&FaultSet>, target: Target, rng: &mut Rng, drawn: &mut Drawn) {
     let Some(faults) = &fsu.faults else { return drawn.clear() };
-    drawn.set = faults.at(rule, since_start_ms);
-    (drawn.place, drawn.command) = (place, command);
+    drawn.set = faults.at(rule, target.since_start_ms);
+    (drawn.place, drawn.command) = (target.place, target.command);
     drawn.may_mute = fsu.transport == Transport::Tcp;
     redraw(fsu, rng, drawn);
 }
@@ -92,7 +96,7 @@ pub fn draw_next(fsu: &Fsu, place: Place, rng: &mut Rng, drawn: &mut Drawn) {
 }
 
 fn redraw(fsu: &Fsu, rng: &mut Rng, drawn: &mut Drawn) {
-    drawn.made = Kinds::NONE;
+    (drawn.made, drawn.done) = (Kinds::NONE, Kinds::NONE);
     for (kind, how) in FaultKind::ALL.into_iter().zip(&mut drawn.how) {
         let chance = rng.f64();
         *how = rng.u64(..);
@@ -107,3 +111,6 @@ fn redraw(fsu: &Fsu, rng: &mut Rng, drawn: &mut Drawn) {
 pub fn is_offline(fsu: &Fsu, since_start_ms: u64) -> bool {
     fsu.faults.as_ref().is_some_and(|faults| faults.is_offline(since_start_ms))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,11 @@
 use super::*;
-use crate::fixtures::{NOW, RUN, device, start};
 use crate::answer::random::Dice;
-use crate::state::FsuState;
-use crate::answer::turn::Scratch;
-use crate::moment::{Moment, NS_PER_MS};
-use crate::sink::{Cut, Outgoing, Sink};
-use crate::stage::{b_interface, datagram, stream};
+use crate::answer::turn::Turn;
+use crate::fixtures::{NOW, device, start, turn};
+use crate::moment::NS_PER_MS;
+use crate::replies::{How, Replies, Said};
+use crate::sink::Cut;
+use crate::stage;
 use fsu_plan::model::fault::{FsuFaults, Scheduled, Struck};
 use fsu_plan::model::rule::{Delay, Number, Part, Patch};
 use fsu_plan::model::template::{Slot, Template};
@@ -26,56 +26,32 @@ enum Did {
 
 use Did::{Apart, Piece, Sent};
 
-#[derive(Debug, Default)]
-struct Seen {
-    did: Vec<Did>,
-    /// What was done, and to which message.
-    faults: Vec<(FaultKind, u64)>,
-    /// The same: reply, of how many, what, SN.
-    places: Vec<(FaultKind, u16, u16, Struck, Option<u32>)>,
-    muted: Option<FaultKind>,
-    /// Bytes that may be sent.
-    room: Option<usize>,
+/// What was sent or cut, and when, in milliseconds.
+fn did(replies: &Replies) -> Vec<Did> {
+    let ms = |due_ns: i64| (due_ns - NOW.arrived_ns) / NS_PER_MS;
+    let one = |said| match said {
+        Said::Sent(sent) => {
+            let did = match sent.how {
+                How::InTurn => Sent,
+                How::Apart => Apart,
+                How::Piece => Piece,
+            };
+            Some(did(ms(sent.due_ns), sent.bytes.to_vec()))
+        }
+        Said::Cut(how, due_ns) => Some(Did::Cut(how, ms(due_ns))),
+        _ => None,
+    };
+    replies.said().filter_map(one).collect()
 }
 
-impl Sink for Seen {
-    fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
-        if let Some(room) = &mut self.room {
-            let Some(left) = room.checked_sub(bytes.len()) else { return };
-            *room = left;
-        }
-        self.did.push(Sent((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
-    }
+/// What was done, and to which message.
+fn faults(replies: &Replies) -> Vec<(FaultKind, u64)> {
+    replies.faults().map(|(kind, place)| (kind, place.message)).collect()
+}
 
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-
-    fn room_bytes(&self) -> usize {
-        self.room.unwrap_or(usize::MAX)
-    }
-
-    fn fault(&mut self, kind: FaultKind, place: Place) {
-        self.faults.push((kind, place.message));
-        self.places.push((kind, place.reply, place.of, place.frame, place.sn));
-    }
-
-    fn send_apart(&mut self, due_ns: i64, bytes: &[u8]) {
-        self.did.push(Apart((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
-    }
-
-    fn send_piece(&mut self, due_ns: i64, bytes: &[u8]) {
-        self.did.push(Piece((due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
-    }
-
-    fn cut(&mut self, how: Cut, due_ns: i64) {
-        self.muted = Some(how.kind());
-        self.did.push(Did::Cut(how, (due_ns - NOW.arrived_ns) / NS_PER_MS));
-    }
-
-    fn muted(&self) -> Option<FaultKind> {
-        self.muted
-    }
+/// The same: reply, of how many, what, SN.
+fn places(replies: &Replies) -> Vec<(FaultKind, u16, u16, Struck, Option<u32>)> {
+    replies.faults().map(|(kind, place)| (kind, place.reply, place.of, place.frame, place.sn)).collect()
 }
 
 /// These kinds always, in 50 ms, 200 ms, or three pieces 10 ms apart.
@@ -94,34 +70,28 @@ fn fsu(template: Template, transport: Transport, set: FaultSet) -> Fsu {
     Fsu { transport, faults: Some(Arc::new(faults)), ..crate::fixtures::fsu(vec![device]) }
 }
 
-fn run(fsu: &Fsu, state: &mut FsuState, scratch: &mut Scratch, request: &[u8], moment: Moment, seen: &mut Seen) {
-    match fsu.transport {
-        Transport::Tcp => {
-            stream::on_bytes(&RUN, fsu, state, request, moment, scratch, seen);
-        }
-        Transport::Broadcast => {
-            datagram::on_datagram(&RUN, fsu, state, request, moment, scratch, seen);
-        }
-        Transport::Udp => {
-            let mut plain = Vec::new();
-            Head::request(&fsu.id.bytes, &[0; 8], 1, 1).build(Some(request), &mut plain).unwrap();
-            let wire = escape(&plain, &mut Vec::new()).to_vec();
-            b_interface::on_datagram(&RUN, fsu, state, &wire, moment, scratch, seen);
-        }
+/// One request, in the outer frame where the FSU's transport has one.
+fn run(turn: &mut Turn<'_>, request: &[u8], replies: &mut Replies) {
+    let mut wire = request.to_vec();
+    if turn.fsu.transport == Transport::Udp {
+        let mut plain = Vec::new();
+        Head::request(&turn.fsu.id.bytes, &[0; 8], 1, 1).build(Some(request), &mut plain).unwrap();
+        wire = escape(&plain, &mut Vec::new()).to_vec();
     }
+    stage::on_request(turn, wire[..].into(), replies);
 }
 
 /// What becomes of one request, which is message 1, with these faults; those done are counted and told of.
 fn outcome(template: &Template, transport: Transport, set: FaultSet, done: &[FaultKind]) -> Vec<Did> {
     let fsu = fsu(clone(template), transport, set);
     let (mut state, mut scratch) = start(&fsu);
-    let mut seen = Seen::default();
-    run(&fsu, &mut state, &mut scratch, &request(template), NOW, &mut seen);
-    assert_eq!(seen.faults, done.iter().map(|&kind| (kind, 1)).collect::<Vec<_>>());
+    let mut seen = Replies::default();
+    run(&mut turn(&fsu, &mut state, &mut scratch), &request(template), &mut seen);
+    assert_eq!(faults(&seen), done.iter().map(|&kind| (kind, 1)).collect::<Vec<_>>());
     for kind in FaultKind::ALL {
         assert_eq!(state.counters.faults[kind as usize], u64::from(done.contains(&kind)), "{kind:?}");
     }
-    seen.did
+    did(&seen)
 }
 
 /// Templates are not to be cloned; those of the fixtures can be made again.
@@ -250,11 +220,11 @@ fn a_cut_connection_leaves_every_request_unanswered() {
     let template = fixed();
     let fsu = fsu(fixed(), Transport::Tcp, always(&[FaultKind::Stall]));
     let (mut state, mut scratch) = start(&fsu);
-    let mut seen = Seen::default();
+    let mut seen = Replies::default();
     let requests = request(&template).repeat(3);
-    run(&fsu, &mut state, &mut scratch, &requests, NOW, &mut seen);
-    assert_eq!(seen.did, [Did::Cut(Cut::Stall, 0)]);
-    assert_eq!(seen.faults, [1, 2, 3].map(|message| (FaultKind::Stall, message)));
+    run(&mut turn(&fsu, &mut state, &mut scratch), &requests, &mut seen);
+    assert_eq!(did(&seen), [Did::Cut(Cut::Stall, 0)]);
+    assert_eq!(faults(&seen), [1, 2, 3].map(|message| (FaultKind::Stall, message)));
 }
 
 #[test]
@@ -266,17 +236,17 @@ fn a_held_back_reply_is_passed_and_a_late_one_is_not() {
         let entry = Scheduled { from_ms: 0, to_ms: 1, faults: always(&[kind]) };
         Arc::get_mut(fsu.faults.as_mut().unwrap()).unwrap().schedule = [entry].into();
         let (mut state, mut scratch) = start(&fsu);
-        let mut seen = Seen::default();
+        let mut seen = Replies::default();
         let mut moment = NOW;
         for since_start_ms in [0, 1] {
             moment.since_start_ms = since_start_ms;
-            run(&fsu, &mut state, &mut scratch, &request(&template), moment, &mut seen);
-            if let Some(Sent(ms, _)) = seen.did.last() {
+            run(&mut Turn { moment, ..turn(&fsu, &mut state, &mut scratch) }, &request(&template), &mut seen);
+            if let Some(Sent(ms, _)) = did(&seen).last() {
                 moment.not_before_ns = NOW.arrived_ns + ms * NS_PER_MS;
             }
         }
         let due: Vec<i64> =
-            seen.did.iter().map(|did| if let Sent(ms, _) | Apart(ms, _) = did { *ms } else { -1 }).collect();
+            did(&seen).iter().map(|did| if let Sent(ms, _) | Apart(ms, _) = did { *ms } else { -1 }).collect();
         assert_eq!(due, expected);
     };
     due(FaultKind::Reorder, &[50, 0]);
@@ -290,7 +260,7 @@ fn drawn(set: FaultSet) -> Vec<(Vec<FaultKind>, [u64; FaultKind::DRAWN])> {
     let draw = |message| {
         let mut dice = Dice::new(7, 1, message);
         let place = Place { message, ..Place::default() };
-        draw(&fsu, None, 0, (place, 0), dice.rng(), &mut drawn);
+        draw(&fsu, None, Target { place, command: 0, since_start_ms: 0 }, dice.rng(), &mut drawn);
         (drawn.made().iter().collect(), drawn.how)
     };
     (1..=500).map(draw).collect()
@@ -344,13 +314,13 @@ fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
 
 #[test]
 fn a_burst_sends_the_next_entries_at_once() {
-    let sent = |faults| {
-        let fsu = bursting(3, &[1, 2, 3, 4], faults);
+    let sent = |set| {
+        let fsu = bursting(3, &[1, 2, 3, 4], set);
         let (mut state, mut scratch) = start(&fsu);
-        let mut seen = Seen::default();
-        run(&fsu, &mut state, &mut scratch, &request(&fixed()).repeat(2), NOW, &mut seen);
+        let mut seen = Replies::default();
+        run(&mut turn(&fsu, &mut state, &mut scratch), &request(&fixed()).repeat(2), &mut seen);
         assert_eq!((state.replies, state.messages, state.counters.received), (6, 2, 2));
-        (seen.did, seen.faults)
+        (did(&seen), faults(&seen))
     };
     let (plain, _) = sent(FaultSet::default());
     let turns: Vec<(i64, u8)> =
@@ -373,13 +343,13 @@ fn h08_the_replies_of_a_burst_are_told_by_number() {
         let mut fsu = bursting(3, &[1, 2, 3, 4], always(&[kind]));
         fsu.transport = transport;
         let (mut state, mut scratch) = start(&fsu);
-        let mut seen = Seen::default();
+        let mut seen = Replies::default();
         for _ in 0..2 {
-            run(&fsu, &mut state, &mut scratch, &request(&fixed()), NOW, &mut seen);
+            run(&mut turn(&fsu, &mut state, &mut scratch), &request(&fixed()), &mut seen);
         }
-        let messages: Vec<u64> = seen.faults.iter().map(|(_, message)| *message).collect();
+        let messages: Vec<u64> = faults(&seen).iter().map(|(_, message)| *message).collect();
         assert_eq!(messages, [1, 1, 1, 2, 2, 2], "{transport:?}");
-        seen.places
+        places(&seen)
     };
     let expected = |kind| [1, 2, 3, 1, 2, 3].map(|reply| (kind, reply, 3, Struck::Reply, None));
     for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
@@ -398,10 +368,10 @@ fn h08_what_may_not_be_sent_has_no_fault() {
     let reply = frame(&fixed(), 5, COMMANDS[0], &[]).len();
     let check = |room: usize, sent: usize, told: &[FaultKind]| {
         let (mut state, mut scratch) = start(&fsu);
-        let mut seen = Seen { room: Some(room), ..Seen::default() };
-        run(&fsu, &mut state, &mut scratch, &request(&fixed()), NOW, &mut seen);
-        let kinds: Vec<FaultKind> = seen.faults.iter().map(|(kind, _)| *kind).collect();
-        assert_eq!((seen.did.len(), &*kinds), (sent, told), "room for {room} bytes");
+        let mut seen = Replies::with_room(room);
+        run(&mut turn(&fsu, &mut state, &mut scratch), &request(&fixed()), &mut seen);
+        let kinds: Vec<FaultKind> = faults(&seen).iter().map(|(kind, _)| *kind).collect();
+        assert_eq!((did(&seen).len(), &*kinds), (sent, told), "room for {room} bytes");
     };
     check(2 * reply, 2, &[Corrupt, Duplicate]);
     check(2 * reply - 1, 1, &[Corrupt]);
@@ -422,11 +392,11 @@ fn values_do_not_depend_on_faults() {
         let fsu =
             Fsu { faults, devices: clean.devices.clone(), ..fsu(fixed(), Transport::Broadcast, FaultSet::default()) };
         let (mut state, mut scratch) = start(&fsu);
-        let mut seen = Seen::default();
+        let mut seen = Replies::default();
         for _ in 0..20 {
-            run(&fsu, &mut state, &mut scratch, &request(&fixed()), NOW, &mut seen);
+            run(&mut turn(&fsu, &mut state, &mut scratch), &request(&fixed()), &mut seen);
         }
-        seen.did
+        did(&seen)
             .iter()
             .map(|did| if let Sent(_, bytes) = did { bytes[3..7].to_vec() } else { vec![] })
             .collect::<Vec<_>>()

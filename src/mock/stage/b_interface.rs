@@ -3,19 +3,12 @@
 //! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
 //! a reply, `silent`, `heartbeats_received`, a drop by reason or a fault that leaves it unanswered. A burst is more replies.
 
-#[cfg(test)]
-mod tests;
-
+use super::Heard;
 use crate::about::About;
-use crate::answer::build::on_wire;
-use crate::faults;
 use crate::answer::reply::{Verdict, next_of_burst, respond};
-use crate::state::FsuState;
-use crate::answer::turn::Scratch;
-use crate::moment::{Moment, RunContext};
+use crate::answer::turn::{Scratch, Turn};
+use crate::faults;
 use crate::sink::{Outgoing, Sink};
-use crate::stage::Heard;
-use fsu_plan::model::fault::Kinds;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::wire::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use fsu_plan::wire::reason::Reason;
@@ -25,42 +18,34 @@ use std::sync::Arc;
 const HEARTBEAT_SUB_DEV_TYPE: u8 = 0x01;
 
 /// Answers a datagram. Replies go to the sender, in the order of the frames.
-pub fn on_datagram(
-    run: &RunContext,
-    fsu: &Fsu,
-    state: &mut FsuState,
-    datagram: &[u8],
-    moment: Moment,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-) -> Heard {
+pub fn on_datagram(turn: &mut Turn<'_>, datagram: &[u8], sink: &mut impl Sink) -> Heard {
     let mut heard = Heard::default();
     if datagram.is_empty() {
-        state.counters.received += 1;
-        let about = drop_frame(state, sink, Reason::OuterShort, datagram);
+        turn.state.counters.received += 1;
+        let about = drop_frame(turn, sink, Reason::OuterShort, datagram);
         sink.understood(about, datagram);
         return heard;
     }
     // Taken out, so that a request may stand in it while the rest of the scratch is written.
-    let mut unescaped = std::mem::take(&mut scratch.outer);
+    let mut unescaped = std::mem::take(&mut turn.scratch.outer);
     for item in Frames::new(datagram) {
-        state.counters.received += 1;
+        turn.state.counters.received += 1;
         let frame = match item {
             Ok(frame) => frame,
             Err(bad) => {
-                let about = drop_frame(state, sink, bad.reason, bad.bytes);
+                let about = drop_frame(turn, sink, bad.reason, bad.bytes);
                 sink.understood(about, bad.bytes);
                 continue;
             }
         };
-        let about = match frame.plain(&mut unescaped).and_then(|plain| Down::new_accepted(plain, fsu.accept_rtn_flags))
-        {
-            Ok(down) => on_frame(run, fsu, state, &down, frame.bytes, moment, scratch, sink, &mut heard),
-            Err(reason) => drop_frame(state, sink, reason, frame.bytes),
+        let accepted = turn.fsu.accept_rtn_flags;
+        let about = match frame.plain(&mut unescaped).and_then(|plain| Down::new_accepted(plain, accepted)) {
+            Ok(down) => on_frame(turn, &down, frame.bytes, sink, &mut heard),
+            Err(reason) => drop_frame(turn, sink, reason, frame.bytes),
         };
         sink.understood(about, frame.bytes);
     }
-    scratch.outer = unescaped;
+    turn.scratch.outer = unescaped;
     heard
 }
 
@@ -73,80 +58,67 @@ pub fn heartbeat(fsu: &Fsu, out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn on_frame(
-    run: &RunContext,
-    fsu: &Fsu,
-    state: &mut FsuState,
-    down: &Down<'_>,
-    wire: &[u8],
-    moment: Moment,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-    heard: &mut Heard,
-) -> About {
+fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl Sink, heard: &mut Heard) -> About {
+    let fsu = turn.fsu;
     if down.p_len_big || down.data_len_big {
-        state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
+        turn.state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
     }
     // An FSU's heartbeat is none of a centre's, even where its bytes read as this FSU's id.
     if (*down.dest != fsu.id.bytes && !fsu.accept_any_id) || down.is_fsu_beat {
-        return drop_frame(state, sink, Reason::WrongFsu, wire);
+        return drop_frame(turn, sink, Reason::WrongFsu, wire);
     }
     heard.valid = true;
     let data = match down.comm {
         Comm::Through(data) => data,
-        Comm::Heartbeat => {
-            state.counters.heartbeats_received += 1;
-            if fsu.heartbeat_reply {
-                heartbeat(fsu, &mut scratch.escaped);
-                sink.about(About::HEARTBEAT);
-                sink.send(Outgoing::Heartbeat, moment.arrived_ns, &scratch.escaped);
-            }
-            return About::HEARTBEAT;
-        }
+        Comm::Heartbeat => return on_heartbeat(turn, sink),
     };
     let Some(device) = device(fsu, down.sub_dev_type, down.sub_dev_addr) else {
-        return drop_frame(state, sink, Reason::UnknownDevice, wire);
+        return drop_frame(turn, sink, Reason::UnknownDevice, wire);
     };
-    match respond(run, fsu, device, state, data, moment, scratch) {
+    match respond(turn, device, data) {
         Verdict::Reply { due_ns } => {
             let (mut next, mut why) = (Some(due_ns), None);
             while let Some(due_ns) = next {
-                sink.about(scratch.about);
-                let sent = if scratch.drawn.is_clean() {
-                    send(fsu, device, down, due_ns, scratch, sink)
+                sink.about(turn.scratch.about);
+                let sent = if turn.scratch.drawn.is_clean() {
+                    send(turn, device, down, due_ns, sink)
                 } else {
-                    send_faulty(fsu, device, down, due_ns, state, scratch, sink)
+                    send_faulty(turn, device, down, due_ns, sink)
                 };
                 if let Err(reason) = sent {
-                    drop_frame(state, sink, reason, wire);
+                    drop_frame(turn, sink, reason, wire);
                     why = Some(reason);
                 }
-                next = next_of_burst(run, fsu, device, state, data, moment, scratch);
+                next = next_of_burst(turn, device, data);
             }
             if why.is_some() {
-                scratch.about.why = why;
+                turn.scratch.about.why = why;
             }
         }
         Verdict::Silent => {}
         // Counted there.
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
-    scratch.about
+    turn.scratch.about
+}
+
+/// A centre's heartbeat.
+fn on_heartbeat(turn: &mut Turn<'_>, sink: &mut impl Sink) -> About {
+    turn.state.counters.heartbeats_received += 1;
+    if turn.fsu.heartbeat_reply {
+        heartbeat(turn.fsu, &mut turn.scratch.escaped);
+        sink.about(About::HEARTBEAT);
+        sink.send(Outgoing::Heartbeat, turn.moment.arrived_ns, &turn.scratch.escaped);
+    }
+    About::HEARTBEAT
 }
 
 /// Sends the reply in the scratch in an outer frame.
 #[inline]
-fn send(
-    fsu: &Fsu,
-    device: usize,
-    down: &Down<'_>,
-    due_ns: i64,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-) -> Result<(), Reason> {
-    let Scratch { reply, wire, framed, escaped, .. } = scratch;
-    let reply = on_wire(&fsu.devices[device].template, reply, wire);
-    Head::reply(&fsu.id.bytes, down).build(Some(reply), framed)?;
+fn send(turn: &mut Turn<'_>, device: usize, down: &Down<'_>, due_ns: i64, sink: &mut impl Sink) -> Result<(), Reason> {
+    let Scratch { built, framed, escaped, .. } = &mut *turn.scratch;
+    let reply = built.on_wire(&turn.fsu.devices[device].template);
+    Head::reply(&turn.fsu.id.bytes, down).build(Some(reply), framed)?;
     let datagram = escape(framed, escaped);
     if datagram.len() > DATAGRAM_BYTES_MAX {
         return Err(Reason::TooLong);
@@ -158,31 +130,29 @@ fn send(
 /// The same with the faults that were drawn for it.
 #[cold]
 fn send_faulty(
-    fsu: &Fsu,
+    turn: &mut Turn<'_>,
     device: usize,
     down: &Down<'_>,
     due_ns: i64,
-    state: &mut FsuState,
-    scratch: &mut Scratch,
     sink: &mut impl Sink,
 ) -> Result<(), Reason> {
-    let Scratch { reply: raw, wire, framed, escaped, drawn, .. } = scratch;
-    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
+    let counters = &mut turn.state.counters;
+    let Scratch { built, framed, escaped, drawn, .. } = &mut *turn.scratch;
+    if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
         return Ok(());
     }
-    let mut done = Kinds::NONE;
-    faults::bytes::inner(&fsu.devices[device].template, drawn, false, raw, wire, &mut done);
-    Head::reply(&fsu.id.bytes, down).build(Some(wire), framed)?;
-    faults::bytes::outer(drawn, framed, &mut done);
+    faults::bytes::inner(&turn.fsu.devices[device].template, drawn, false, &mut built.raw, &mut built.wire);
+    Head::reply(&turn.fsu.id.bytes, down).build(Some(&built.wire), framed)?;
+    faults::bytes::outer(drawn, framed);
     let len = escape(framed, escaped).len();
     if len > DATAGRAM_BYTES_MAX {
         return Err(Reason::TooLong);
     }
     // Without anything to escape the datagram stands where it was framed.
     let datagram = if len == framed.len() { framed } else { escaped };
-    faults::bytes::last(drawn, datagram, &mut done);
-    faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, &mut done, sink);
-    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    faults::bytes::last(drawn, datagram);
+    faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, sink);
+    faults::deliver::tell(drawn, counters, sink);
     Ok(())
 }
 
@@ -194,8 +164,11 @@ pub fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
 }
 
 #[cold]
-fn drop_frame(state: &mut FsuState, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) -> About {
-    state.counters.drop(reason);
+fn drop_frame(turn: &mut Turn<'_>, sink: &mut impl Sink, reason: Reason, bytes: &[u8]) -> About {
+    turn.state.counters.drop(reason);
     sink.note(reason, bytes);
     About::dropped(reason)
 }
+
+#[cfg(test)]
+mod tests;

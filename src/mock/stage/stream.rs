@@ -5,19 +5,13 @@
 //! begins no frame is one [`Reason::Garbage`].
 
 mod hunt;
-#[cfg(test)]
-mod tests;
-
-pub use hunt::{Patience, Progress};
 
 use crate::about::About;
-use crate::faults;
 use crate::answer::reply::{Verdict, next_of_burst, respond, respond_to};
-use crate::state::FsuState;
-use crate::answer::turn::Scratch;
-use crate::moment::{Moment, RunContext};
+use crate::answer::turn::{Scratch, Turn};
+use crate::faults;
 use crate::sink::{Outgoing, Sink};
-use fsu_plan::model::fault::Kinds;
+use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::wire::framer::{self, Search};
 use fsu_plan::wire::inner;
@@ -59,27 +53,20 @@ pub fn longest_request(fsu: &Fsu) -> usize {
 /// Answers all whole frames of `bytes`, in order. The work is linear in the bytes, whatever they are.
 ///
 /// [`Scratch::progress`] is the connection's: with what was not done with it is given again.
-pub fn on_bytes(
-    run: &RunContext,
-    fsu: &Fsu,
-    state: &mut FsuState,
-    bytes: &[u8],
-    mut moment: Moment,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-) -> Step {
-    let mut searches = std::mem::take(&mut scratch.searches);
+pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
+    let fsu = turn.fsu;
+    let mut searches = std::mem::take(&mut turn.scratch.searches);
     searches.clear();
     // Those from place to place, and those inside frames, which are ahead of them.
     searches.resize(2 * fsu.devices.len(), Search::default());
-    let mut progress = scratch.progress;
+    let mut progress = turn.scratch.progress;
     let mut searched = progress.begin(bytes.len());
     // Of the bytes before `at`, those from `done` on are garbage not yet told of.
     let (mut done, mut at) = (0, 0);
     let mut step = Step::default();
     let mut looks = 0;
     while at < bytes.len() && !step.is_full {
-        let (raw, progress) = (&mut scratch.raw, &mut progress);
+        let (raw, progress) = (&mut turn.scratch.raw, &mut progress);
         let (outer, inner) = searches.split_at_mut(fsu.devices.len());
         let mut hunt =
             Hunt { devices: &fsu.devices, searches: outer, inner, bytes, raw, progress, searched, effort: 0 };
@@ -89,9 +76,8 @@ pub fn on_bytes(
         looks += 1;
         match next {
             Next::Frame { at: from, device, len, command } => {
-                garbage(state, sink, &bytes[done..from]);
-                let frame = &bytes[from..from + len];
-                on_frame(run, fsu, (device, command), state, frame, &mut moment, scratch, sink);
+                garbage(turn, sink, &bytes[done..from]);
+                on_frame(turn, (device, command), &bytes[from..from + len], sink);
                 at = from + len;
                 done = at;
                 step.is_full = sink.is_full();
@@ -103,31 +89,22 @@ pub fn on_bytes(
             Next::Skip(to) => at = to,
         }
     }
-    garbage(state, sink, &bytes[done..at]);
+    garbage(turn, sink, &bytes[done..at]);
     step.effort += searches.iter().map(|search| search.scanned).sum::<usize>() / SCANNED_AN_EFFORT;
-    scratch.searches = searches;
+    turn.scratch.searches = searches;
     progress.end(bytes.len() - at, searched.saturating_sub(at));
-    scratch.progress = progress;
+    turn.scratch.progress = progress;
     step.consumed = at;
     step.effort += looks * LOOK_EFFORT * fsu.devices.len();
     step
 }
 
 #[inline]
-fn on_frame(
-    run: &RunContext,
-    fsu: &Fsu,
-    (device, command): (usize, Option<usize>),
-    state: &mut FsuState,
-    frame: &[u8],
-    moment: &mut Moment,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-) {
-    state.counters.received += 1;
+fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), frame: &[u8], sink: &mut impl Sink) {
+    turn.state.counters.received += 1;
     let verdict = match command {
-        Some(command) => respond_to(run, fsu, device, state, (frame, command), *moment, scratch),
-        None => respond(run, fsu, device, state, frame, *moment, scratch),
+        Some(command) => respond_to(turn, device, frame, command),
+        None => respond(turn, device, frame),
     };
     match verdict {
         Verdict::Reply { due_ns } => {
@@ -135,16 +112,16 @@ fn on_frame(
             let mut next = Some(due_ns);
             while let Some(due_ns) = next {
                 // The reply before it, of the same burst, may have been made later.
-                let due_ns = due_ns.max(moment.not_before_ns);
-                sink.about(scratch.about);
-                let free_ns = if scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_ns, scratch.on_wire(&fsu.devices[device].template));
+                let due_ns = due_ns.max(turn.moment.not_before_ns);
+                sink.about(turn.scratch.about);
+                let free_ns = if turn.scratch.drawn.is_clean() {
+                    sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(&turn.fsu.devices[device].template));
                     due_ns
                 } else {
-                    send_faulty(fsu, device, due_ns, state, scratch, sink)
+                    send_faulty(turn, device, due_ns, sink)
                 };
-                moment.not_before_ns = moment.not_before_ns.max(free_ns);
-                next = next_of_burst(run, fsu, device, state, frame, *moment, scratch);
+                turn.moment.not_before_ns = turn.moment.not_before_ns.max(free_ns);
+                next = next_of_burst(turn, device, frame);
             }
         }
         Verdict::Silent => sink.received(frame, None),
@@ -154,35 +131,28 @@ fn on_frame(
             sink.note(reason, frame);
         }
     }
-    sink.understood(scratch.about, frame);
+    sink.understood(turn.scratch.about, frame);
 }
 
 /// Sends the reply in the scratch with the faults that were drawn for it; the earliest moment for the next one.
 #[cold]
-fn send_faulty(
-    fsu: &Fsu,
-    device: usize,
-    due_ns: i64,
-    state: &mut FsuState,
-    scratch: &mut Scratch,
-    sink: &mut impl Sink,
-) -> i64 {
-    let Scratch { reply: raw, wire, drawn, .. } = scratch;
-    if faults::deliver::is_lost(drawn, due_ns, &mut state.counters, sink) {
+fn send_faulty(turn: &mut Turn<'_>, device: usize, due_ns: i64, sink: &mut impl Sink) -> i64 {
+    let counters = &mut turn.state.counters;
+    let Scratch { built, drawn, .. } = &mut *turn.scratch;
+    if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
         return due_ns;
     }
-    let mut done = Kinds::NONE;
-    faults::bytes::inner(&fsu.devices[device].template, drawn, true, raw, wire, &mut done);
-    faults::bytes::last(drawn, wire, &mut done);
-    let free_ns = faults::deliver::stream(drawn, due_ns, wire, &mut done, sink);
-    faults::deliver::tell(drawn, done, &mut state.counters, sink);
+    faults::bytes::inner(&turn.fsu.devices[device].template, drawn, true, &mut built.raw, &mut built.wire);
+    faults::bytes::last(drawn, &mut built.wire);
+    let free_ns = faults::deliver::stream(drawn, due_ns, &built.wire, sink);
+    faults::deliver::tell(drawn, counters, sink);
     free_ns
 }
 
 #[inline]
-fn garbage(state: &mut FsuState, sink: &mut impl Sink, bytes: &[u8]) {
+fn garbage(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
     if !bytes.is_empty() {
-        state.counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
+        turn.state.counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
         sink.received(bytes, Some(Reason::Garbage));
         sink.understood(About::dropped(Reason::Garbage), bytes);
         sink.note(Reason::Garbage, bytes);
@@ -230,3 +200,6 @@ pub(super) fn fit(device: &Device, wire: &[u8], raw: &mut Vec<u8>) -> Fit {
         (false, false) => Fit::Framed,
     }
 }
+
+#[cfg(test)]
+mod tests;

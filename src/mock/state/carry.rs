@@ -1,7 +1,6 @@
 //! What an FSU remembers across a reload (spec templates.md, Reload).
 
-use super::{DeviceState, FsuState};
-use crate::stage::transfer;
+use super::{DeviceState, FsuState, transfers};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::rule::Rule;
 use std::collections::{HashMap, VecDeque};
@@ -24,7 +23,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
         };
         if let Some((number, other)) = was.devices.iter().enumerate().find(same) {
             taken[number] = true;
-            if transfer::is_same(&other.template, &device.template) {
+            if transfers::is_same(&other.template, &device.template) {
                 moves[number] = Some(new_number);
             }
             carry_device(&old[number], other, device, &mut memory);
@@ -33,7 +32,7 @@ pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     });
     let devices = devices.collect();
     let mut state = FsuState { devices, identity, ..state };
-    transfer::carry(&mut state, was, &moves);
+    transfers::carry(&mut state, was, &moves);
     state
 }
 

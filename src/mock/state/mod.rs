@@ -1,15 +1,19 @@
 //! What an FSU remembers between messages.
 
 pub mod carry;
-pub(crate) mod shares;
+pub mod identity;
+pub mod progress;
+mod shares;
+pub mod transfers;
 
-use crate::answer::random::identity;
-use crate::stage::transfer::MaybeTransfers;
+use crate::sink::Outgoing;
 use fsu_plan::counters::{JSON_ONLY, Told, column, sentence};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
 use fsu_plan::wire::reason::Reason;
+use identity::identity;
+use transfers::MaybeTransfers;
 
 fsu_plan::counters! {
     /// Counters of one FSU. Owned by its shard; read at exit.
@@ -105,6 +109,16 @@ impl Counters {
     #[inline]
     pub fn drop(&mut self, reason: Reason) {
         self.dropped[reason as usize] += 1;
+    }
+
+    /// Counts what was handed to the kernel.
+    #[inline]
+    pub fn sent(&mut self, what: Outgoing) {
+        match what {
+            Outgoing::Reply => self.answered += 1,
+            Outgoing::Heartbeat => self.heartbeats_sent += 1,
+            Outgoing::Data => self.data_frames_unasked += 1,
+        }
     }
 
     /// All drops together.

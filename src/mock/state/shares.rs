@@ -2,7 +2,7 @@
 
 /// Holders of places, each under a number that it keeps while it has any. As many entries as there were ever holders at once.
 #[derive(Clone, Debug)]
-pub(crate) struct Shares<K> {
+pub(super) struct Shares<K> {
     /// A holder and its places; 0: the entry is free.
     holders: Vec<(K, u32)>,
 }
@@ -15,10 +15,10 @@ impl<K> Default for Shares<K> {
 
 impl<K: Copy + PartialEq> Shares<K> {
     /// Nobody has any.
-    pub(crate) const NONE: Self = Self { holders: Vec::new() };
+    pub(super) const NONE: Self = Self { holders: Vec::new() };
 
     /// One place more for this holder; its number.
-    pub(crate) fn enter(&mut self, holder: K) -> u32 {
+    pub(super) fn enter(&mut self, holder: K) -> u32 {
         let mut free = None;
         for (number, (known, places)) in self.holders.iter_mut().enumerate() {
             if *places == 0 {
@@ -37,24 +37,24 @@ impl<K: Copy + PartialEq> Shares<K> {
     }
 
     /// One place less.
-    pub(crate) fn leave(&mut self, number: u32) {
+    pub(super) fn leave(&mut self, number: u32) {
         if let Some((_, places)) = self.holders.get_mut(number as usize) {
             *places = places.saturating_sub(1);
         }
     }
 
     /// The places of the holder with that number.
-    pub(crate) fn of(&self, number: u32) -> u32 {
+    pub(super) fn of(&self, number: u32) -> u32 {
         self.holders.get(number as usize).map_or(0, |&(_, places)| places)
     }
 
     /// The places of this holder.
-    pub(crate) fn held(&self, holder: K) -> u32 {
+    pub(super) fn held(&self, holder: K) -> u32 {
         self.holders.iter().find(|(known, places)| *places > 0 && *known == holder).map_or(0, |&(_, places)| places)
     }
 
     /// The most that any of these has.
-    pub(crate) fn most(&self, among: impl Fn(&K) -> bool) -> u32 {
+    pub(super) fn most(&self, among: impl Fn(&K) -> bool) -> u32 {
         self.holders.iter().filter(|(holder, _)| among(holder)).map(|&(_, places)| places).max().unwrap_or(0)
     }
 }

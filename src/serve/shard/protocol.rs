@@ -1,81 +1,38 @@
-//! The protocol stages behind one interface: bytes in, [`Sink`] calls out.
+//! The door to the conversation, as a seam for tests: bytes in, [`Sink`] calls out.
 
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::stream::{self, Step};
-use fsu_core::responder::{Heard, Moment, RunContext, Scratch, Sink, b_interface, datagram};
-use fsu_plan::model::fleet::{Fsu, Transport};
-use std::net::SocketAddr;
+use fsu_core::responder::stream::Step;
+use fsu_core::responder::{Heard, Incoming, Sink, Turn};
+use fsu_core::stage::{self, b_interface, stream};
+use fsu_plan::model::fleet::Fsu;
 
 /// What a shard serves. The state it works on is the shard's.
 pub trait Protocol {
-    /// Answers one datagram of `peer`.
-    fn on_datagram(
-        &self,
-        run: &RunContext,
-        fsu: &Fsu,
-        state: &mut FsuState,
-        peer: SocketAddr,
-        bytes: &[u8],
-        moment: Moment,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Heard;
+    /// Answers one datagram.
+    fn on_datagram(&self, turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard;
 
     /// Answers all whole frames in the bytes of a connection.
-    fn on_bytes(
-        &self,
-        run: &RunContext,
-        fsu: &Fsu,
-        state: &mut FsuState,
-        bytes: &[u8],
-        moment: Moment,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Step;
+    fn on_bytes(&self, turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step;
 
-    /// Appends one heartbeat of the FSU, as it goes on the wire.
+    /// Writes one heartbeat of the FSU, as it goes on the wire, over whatever `out` holds.
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>);
 
     /// Bytes of a stream that wait at most.
     fn held_max(&self, fsu: &Fsu) -> usize;
 }
 
-/// The real one: an FSU's transport decides.
+/// The real one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Responder;
 
 impl Protocol for Responder {
     #[inline]
-    fn on_datagram(
-        &self,
-        run: &RunContext,
-        fsu: &Fsu,
-        state: &mut FsuState,
-        peer: SocketAddr,
-        bytes: &[u8],
-        moment: Moment,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Heard {
-        match fsu.transport {
-            Transport::Udp => b_interface::on_datagram(run, fsu, state, bytes, moment, scratch, sink),
-            Transport::Broadcast => datagram::on_datagram_from(run, fsu, state, peer, bytes, moment, scratch, sink),
-            Transport::Tcp => Heard::default(),
-        }
+    fn on_datagram(&self, turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
+        stage::on_datagram(turn, incoming, sink)
     }
 
     #[inline]
-    fn on_bytes(
-        &self,
-        run: &RunContext,
-        fsu: &Fsu,
-        state: &mut FsuState,
-        bytes: &[u8],
-        moment: Moment,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Step {
-        stream::on_bytes(run, fsu, state, bytes, moment, scratch, sink)
+    fn on_bytes(&self, turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
+        stage::on_bytes(turn, bytes, sink)
     }
 
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {

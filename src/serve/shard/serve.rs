@@ -24,6 +24,7 @@ use fsu_core::responder::about::{About, What};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::Counters;
 use fsu_core::responder::{Outgoing, RunContext, Scratch};
+use fsu_core::stage::beat;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fault::{FaultKind, FsuFaults, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, Transport};
@@ -361,7 +362,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         match outcome {
             Outcome::Sent => {
                 let counters = &mut slot.state.counters;
-                count_sent(counters, datagram.what);
+                counters.sent(datagram.what);
                 if datagram.what != Outgoing::Heartbeat {
                     self.late.record(datagram.due_ns, unix_ns, 1);
                 }
@@ -486,24 +487,15 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 /// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
 pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
     let fsu = &fleet.fsus[slot.fsu as usize];
-    let Some(interval_ms) = fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp) else {
+    let Some(interval_ms) = beat::interval_ms(fsu) else {
         slot.beat_due_ms = 0;
         return;
     };
     if slot.beat_due_ms == 0 {
-        let phase_ms = u128::from(interval_ms) * u128::from(slot.fsu) / fleet.fsus.len().max(1) as u128;
-        slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms as u64);
+        let place = (slot.fsu as usize, fleet.fsus.len());
+        slot.beat_due_ms = beat::first_due_ms(interval_ms, place, now.mono_ms);
     }
     later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
-}
-
-/// Counts what was handed to the kernel.
-pub(crate) fn count_sent(counters: &mut Counters, what: Outgoing) {
-    match what {
-        Outgoing::Reply => counters.answered += 1,
-        Outgoing::Heartbeat => counters.heartbeats_sent += 1,
-        Outgoing::Data => counters.data_frames_unasked += 1,
-    }
 }
 
 /// As the log calls it.

@@ -14,7 +14,8 @@ use crate::shard::effort::FRAME_EFFORT;
 use fsu_core::responder::about::{About, Telling};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::Counters;
-use fsu_core::responder::{Moment, Outgoing, Sink};
+use fsu_core::responder::{Incoming, Moment, Outgoing, Sink, Turn};
+use fsu_core::stage::beat;
 use fsu_net::local::{Local, Route};
 use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
@@ -188,16 +189,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             not_before_ns: 0,
             since_start_ms: now.mono_ms.saturating_sub(self.run.start_mono_ms),
         };
-        let heard = self.protocol.on_datagram(
-            &self.run,
-            fsu,
-            &mut slot.state,
-            peer,
-            bytes,
-            moment,
-            &mut self.scratch,
-            &mut sink,
-        );
+        let (run, state, scratch) = (&self.run, &mut slot.state, &mut self.scratch);
+        let mut turn = Turn { run, fsu, state, scratch, moment };
+        let heard = self.protocol.on_datagram(&mut turn, Incoming { peer, bytes }, &mut sink);
         let (no_room, amplified) = (sink.no_room, sink.amplified);
         self.effort.add(sink.effort);
         if amplified > 0 {
@@ -274,13 +268,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let Some(interval_ms) = fsu.heartbeat_interval_ms.map(|interval_ms| interval_ms.max(1)) else { return };
+        let Some(interval_ms) = beat::interval_ms(fsu) else { return };
         if self.drain_end_ms.is_some() {
             return;
         }
-        // Beats that were slept through are left out, not made up for.
-        let missed = now.mono_ms.saturating_sub(slot.beat_due_ms) / interval_ms;
-        slot.beat_due_ms = slot.beat_due_ms.saturating_add(interval_ms.saturating_mul(missed + 1));
+        slot.beat_due_ms = beat::next_due_ms(interval_ms, slot.beat_due_ms, now.mono_ms);
         self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
         let center = self.fleet.center;

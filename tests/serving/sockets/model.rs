@@ -4,9 +4,11 @@ use crate::fuzzing::replies::is_good;
 use crate::fuzzing::shipped::protocol_of;
 use crate::naive::frame::Protocol;
 use crate::naive::outer;
+use fsu_core::replies::Replies;
 use fsu_core::responder::state::{Counters, FsuState};
-use fsu_core::responder::stream::{Patience, Progress, on_bytes};
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram};
+use fsu_core::responder::stream::{Patience, Progress};
+use fsu_core::responder::{Incoming, Moment, Outgoing, RunContext, Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::{Device, Fsu, Transport};
 use fsu_plan::wire::civil::Now;
@@ -54,22 +56,6 @@ pub struct Model<'f> {
     replies: u64,
 }
 
-/// What is sent, in its order.
-#[derive(Default)]
-struct Said {
-    all: Vec<Vec<u8>>,
-    replies: u64,
-}
-
-impl Sink for Said {
-    fn send(&mut self, what: Outgoing, _: i64, bytes: &[u8]) {
-        self.replies += u64::from(what == Outgoing::Reply);
-        self.all.push(bytes.to_vec());
-    }
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-}
-
 fn moment(time: usize) -> Moment {
     Moment::at(Now { unix_ms: TIMES_MS[time], utc_offset_s: 28_800 }, 0)
 }
@@ -86,18 +72,17 @@ impl<'f> Model<'f> {
 
     /// What is said to a datagram.
     pub fn datagram(&mut self, peer: SocketAddr, bytes: &[u8]) -> Vec<Reply> {
-        let Self { fsu, run, states, scratch, .. } = self;
         let said = [0, 1].map(|time| {
-            let (mut said, state) = (Said::default(), &mut states[time]);
-            match fsu.transport {
-                Transport::Broadcast => {
-                    datagram::on_datagram_from(run, fsu, state, peer, bytes, moment(time), scratch, &mut said);
-                }
-                _ => drop(b_interface::on_datagram(run, fsu, state, bytes, moment(time), scratch, &mut said)),
-            }
-            said
+            let mut replies = Replies::default();
+            stage::on_datagram(&mut self.turn(time), Incoming { peer, bytes }, &mut replies);
+            replies
         });
-        self.pair(said)
+        self.pair(&said)
+    }
+
+    fn turn(&mut self, time: usize) -> Turn<'_> {
+        let Self { fsu, run, states, scratch, .. } = self;
+        Turn { run, fsu, state: &mut states[time], scratch, moment: moment(time) }
     }
 
     /// What is said to these bytes of a connection goes to `out`. False: what becomes of them depends on when they came.
@@ -112,25 +97,26 @@ impl<'f> Model<'f> {
     }
 
     fn go_on(&mut self, line: &mut Line, patience: Patience, out: &mut Vec<Reply>) -> bool {
-        let Self { fsu, run, states, scratch, .. } = self;
         let mut steps = [Default::default(); 2];
         let said = [0, 1].map(|time| {
-            let mut said = Said::default();
-            scratch.progress = line.progress[time].with(patience);
-            steps[time] = on_bytes(run, fsu, &mut states[time], &line.held, moment(time), scratch, &mut said);
-            line.progress[time] = scratch.progress;
-            said
+            let (mut replies, mut turn) = (Replies::default(), self.turn(time));
+            turn.scratch.progress = line.progress[time].with(patience);
+            steps[time] = stage::on_bytes(&mut turn, &line.held, &mut replies);
+            line.progress[time] = turn.scratch.progress;
+            replies
         });
         assert_eq!(steps[0], steps[1], "the time decides what is taken");
         line.held.drain(..steps[0].consumed);
-        out.extend(self.pair(said));
+        out.extend(self.pair(&said));
         !steps[0].doubtful
     }
 
-    fn pair(&mut self, [first, second]: [Said; 2]) -> Vec<Reply> {
-        assert_eq!(first.all.len(), second.all.len(), "the time decides what is answered");
-        self.replies += first.replies;
-        first.all.into_iter().zip(second.all).map(|(first, second)| Reply([first, second])).collect()
+    fn pair(&mut self, [first, second]: &[Replies; 2]) -> Vec<Reply> {
+        let (first_frames, second_frames) = (first.frames(), second.frames());
+        assert_eq!(first_frames.len(), second_frames.len(), "the time decides what is answered");
+        self.replies += first.sent().filter(|sent| sent.what == Outgoing::Reply).count() as u64;
+        let both = first_frames.into_iter().zip(second_frames);
+        both.map(|(first, second)| Reply([first.to_vec(), second.to_vec()])).collect()
     }
 
     /// Which of those that are owed this is.

@@ -99,7 +99,7 @@ fn n17_either_frame_in_either_direction() {
             check(&hex(&outer), "an outer frame from a centre to the FSU (a request)", Some(REPLY));
             check(&all.replies[0], "an outer frame from the FSU to a centre (a reply)", None);
             let mut beat = Vec::new();
-            b_interface::heartbeat(fsu, &mut beat);
+            stage::b_interface::heartbeat(fsu, &mut beat);
             check(&hex(&beat), "an outer frame from the FSU to a centre (a heartbeat)", None);
         }
     }

@@ -1,5 +1,7 @@
 use super::*;
-use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{Said, device, drops, fsu, start, turn};
+use crate::replies::Replies;
+use crate::state::FsuState;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::fixtures::{fixed, frame, length};
 use fsu_plan::wire::outer::{Escaped, RTN_HEARTBEAT, Up};
@@ -28,8 +30,9 @@ type Outcome = (Vec<((u8, u8), Vec<u8>)>, bool, Vec<(Reason, u64)>);
 
 fn outcome(fsu: &Fsu, datagram: &[u8]) -> (Outcome, FsuState) {
     let (mut state, mut scratch) = start(fsu);
-    let mut said = Said::default();
-    let heard = on_datagram(&RUN, fsu, &mut state, datagram, NOW, &mut scratch, &mut said);
+    let mut replies = Replies::default();
+    let heard = on_datagram(&mut turn(fsu, &mut state, &mut scratch), datagram, &mut replies);
+    let said = Said::from(&replies);
     let sent = said.sent.iter().map(|(_, due_ms, bytes)| {
         assert_eq!(*due_ms, 0);
         let frames: Vec<Escaped<'_>> = Frames::new(bytes).collect::<Result<_, _>>().unwrap();
@@ -146,10 +149,11 @@ fn byte_orders_are_the_requests() {
     let data = frame(&fixed(), 5, 0x10, &[]);
     for (p_len_big, data_len_big) in [(false, false), (true, false), (false, true), (true, true)] {
         let head = Head { p_len_big, data_len_big, ..Head::request(&ID, &CENTER, 1, 1) };
-        let (mut state, mut scratch) = start(&two());
-        let mut said = Said::default();
-        on_datagram(&RUN, &two(), &mut state, &wire(&head, Some(&data)), NOW, &mut scratch, &mut said);
-        let up = Up::new_checked(&said.sent[0].2).unwrap();
+        let fsu = two();
+        let (mut state, mut scratch) = start(&fsu);
+        let mut replies = Replies::default();
+        on_datagram(&mut turn(&fsu, &mut state, &mut scratch), &wire(&head, Some(&data)), &mut replies);
+        let up = Up::new_checked(replies.frames()[0]).unwrap();
         assert_eq!((up.p_len_big, up.data_len_big), (p_len_big, data_len_big));
         assert_eq!(state.counters.big_endian_lengths, u64::from(p_len_big) + u64::from(data_len_big));
     }

@@ -1,14 +1,14 @@
 use super::*;
-use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{Said, device, drops, fsu, start, turn};
+use crate::replies::Replies;
 use fsu_plan::wire::fixtures::{fixed, frame, length};
 
 fn check(datagram: &[u8], sent: &[Vec<u8>], dropped: &[(Reason, u64)]) {
     let fsu = fsu(vec![device(fixed(), 1, 1, false), device(length(), 1, 2, false)]);
     let (mut state, mut scratch) = start(&fsu);
-    let mut said = Said::default();
-    let heard = on_datagram(&RUN, &fsu, &mut state, datagram, NOW, &mut scratch, &mut said);
-    let replies: Vec<_> = said.sent.into_iter().map(|(_, _, bytes)| bytes).collect();
-    assert_eq!((&replies[..], drops(&state)), (sent, dropped.to_vec()));
+    let mut replies = Replies::default();
+    let heard = on_datagram(&mut turn(&fsu, &mut state, &mut scratch), datagram.into(), &mut replies);
+    assert_eq!((replies.frames(), drops(&state)), (sent.iter().map(Vec::as_slice).collect(), dropped.to_vec()));
     assert_eq!(heard.valid, dropped.is_empty());
     assert_eq!(state.counters.received, 1);
 }
@@ -34,8 +34,9 @@ fn h04_an_error_reply_is_not_answered_with_itself() {
     let unknown = frame(&fixed(), 5, 0x77, &[]);
     let fsu = fsu(vec![device(fixed(), 1, 1, true)]);
     let (mut state, mut scratch) = start(&fsu);
-    let mut said = Said::default();
-    on_datagram(&RUN, &fsu, &mut state, &unknown, NOW, &mut scratch, &mut said);
+    let mut replies = Replies::default();
+    on_datagram(&mut turn(&fsu, &mut state, &mut scratch), unknown[..].into(), &mut replies);
+    let said = Said::from(&replies);
     assert_eq!((said.sent, said.notes), (vec![], vec![Reason::MockReply]));
     assert_eq!((drops(&state), state.counters.error_replies), (vec![(Reason::MockReply, 1)], [0; 5]));
 }

@@ -12,95 +12,16 @@
 //! All of it rests on bytes that are there, so that it does not matter how they were split.
 //!
 //! Work is linear in the bytes, whatever they are: a place inside is looked at once ([`Progress::searched`]), and checking frames
-//! inside others takes [`CREDIT_PER_BYTE`] times the bytes received at most. Past that doubtful frames are taken as a whole.
+//! inside others costs a bounded number of checked bytes for each byte received ([`Progress`]). Past that doubtful frames are taken as a whole.
 
 use super::{Fit, LOOK_EFFORT, fit};
-use crate::answer::reply::{Finding, examine};
+use crate::answer::examine::{Finding, examine};
+use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
 use memchr::memchr;
 use std::sync::Arc;
-
-/// Bytes that may be checked inside other frames for each byte received: as many as a short frame without a start has, all of
-/// whose places may begin one.
-const CREDIT_PER_BYTE: u32 = 32;
-/// And these for each connection, for a doubtful frame at its begin.
-const CREDIT_MIN: u32 = 64 << 10;
-/// What may be saved up: 4 ms of checking.
-const CREDIT_MAX: u32 = 4 << 20;
-
-/// What is done about a doubtful frame in which a good one may still come to light.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Patience {
-    /// It waits.
-    #[default]
-    Wait,
-    /// It waits only where something has come behind it already.
-    Brief,
-    /// It has waited for long enough.
-    Decide,
-    /// The same, and nothing more comes: what is not whole is no frame.
-    End,
-}
-
-/// How far the search has come in the bytes that wait. Of one connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Progress {
-    /// What is to be done now.
-    patience: Patience,
-    /// Bytes of those that wait which were there the last time.
-    seen: u32,
-    /// Behind the first byte and before this one no good frame begins.
-    searched: u32,
-    /// Bytes that may still be checked inside other frames.
-    credit: u32,
-}
-
-impl Default for Progress {
-    fn default() -> Self {
-        Self { patience: Patience::Wait, seen: 0, searched: 0, credit: CREDIT_MIN }
-    }
-}
-
-impl Progress {
-    /// To go on like that, once.
-    #[must_use]
-    pub fn with(self, patience: Patience) -> Self {
-        Self { patience, ..self }
-    }
-
-    /// How it is to go on now.
-    pub fn patience(&self) -> Patience {
-        self.patience
-    }
-
-    /// The first byte of those that wait was given up.
-    pub fn skip_first(&mut self) {
-        (self.seen, self.searched) = (self.seen.saturating_sub(1), self.searched.saturating_sub(1));
-    }
-
-    /// What waited is gone, or is to be looked at by another plan.
-    pub fn forget(&mut self) {
-        (self.seen, self.searched) = (0, 0);
-    }
-
-    /// So many bytes are there now.
-    pub(super) fn begin(&mut self, len: usize) -> usize {
-        if self.seen as usize > len {
-            self.forget();
-        }
-        let new = (len - self.seen as usize).min(u32::MAX as usize) as u32;
-        self.credit = self.credit.saturating_add(new.saturating_mul(CREDIT_PER_BYTE)).min(CREDIT_MAX);
-        self.searched as usize
-    }
-
-    /// So many are left, in which the search has come to `searched`.
-    pub(super) fn end(&mut self, left: usize, searched: usize) {
-        let bounded = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        (self.seen, self.searched, self.patience) = (bounded(left), bounded(searched), Patience::Wait);
-    }
-}
 
 /// What begins at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,7 +79,7 @@ impl Hunt<'_> {
     /// The same where what stands there is not whole, or not good.
     #[cold]
     fn weigh(&mut self, at: usize, found: Found) -> Next {
-        let patience = self.progress.patience;
+        let patience = self.progress.patience();
         let (end, doubtful) = match found {
             // It was checked, and will be looked at again; where that cannot be paid for it goes as a whole.
             Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
@@ -247,10 +168,9 @@ impl Hunt<'_> {
     }
 
     fn pay(&mut self, bytes: usize) -> bool {
-        let left = u32::try_from(bytes).ok().and_then(|bytes| self.progress.credit.checked_sub(bytes));
-        self.progress.credit = left.unwrap_or(0);
-        self.effort += left.map_or(0, |_| bytes);
-        left.is_some()
+        let paid = self.progress.pay(bytes);
+        self.effort += if paid { bytes } else { 0 };
+        paid
     }
 
     /// What begins at `at`, which is not before the place looked at last.

@@ -1,5 +1,7 @@
 use super::*;
-use crate::fixtures::{NOW, RUN, Said, device, drops, fsu, start};
+use crate::fixtures::{NOW, Said, device, drops, fsu, start, turn};
+use crate::moment::Moment;
+use crate::replies::Replies;
 use fsu_plan::model::fleet::VerifyChecksum;
 use fsu_plan::model::rule::Delay;
 use fsu_plan::model::template::{Algorithm, Framing, LengthField, Template};
@@ -18,10 +20,10 @@ struct Outcome {
 /// Feeds `bytes`, ending a read after each of `splits`, as a connection would.
 fn outcome(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> Outcome {
     let (mut state, mut scratch) = start(fsu);
-    let mut said = Said::default();
+    let mut said = Replies::default();
     let (mut done, mut doubtful) = (0, false);
     for &end in splits.iter().chain([&bytes.len()]) {
-        let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut said);
+        let step = on_bytes(&mut turn(fsu, &mut state, &mut scratch), &bytes[done..end], &mut said);
         done += step.consumed;
         assert_eq!(step.partial, done < end);
         assert!(end - done < held_max(fsu));
@@ -30,10 +32,11 @@ fn outcome(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> Outcome {
     if doubtful {
         // Nothing came that would have made a good frame inside it.
         scratch.progress = scratch.progress.with(Patience::Decide);
-        let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..], NOW, &mut scratch, &mut said);
+        let step = on_bytes(&mut turn(fsu, &mut state, &mut scratch), &bytes[done..], &mut said);
         assert!(!step.doubtful && step.consumed > 0);
         done += step.consumed;
     }
+    let said = Said::from(&said);
     let mut received: Vec<(Vec<u8>, Option<Reason>)> = Vec::new();
     let mut frames = 0;
     for (bytes, dropped) in said.received {
@@ -242,12 +245,12 @@ fn a_doubtful_frame_waits_for_a_better_one() {
     // What fits the delimited one is whole, and wrong: the other may still get a good one, for a while.
     for (bytes, sent) in [(&request[..5], 1), (&unknown[..5], 0)] {
         let (mut state, mut scratch) = start(&fsu);
-        let mut said = Said::default();
-        let step = on_bytes(&RUN, &fsu, &mut state, bytes, NOW, &mut scratch, &mut said);
+        let mut said = Replies::default();
+        let step = on_bytes(&mut turn(&fsu, &mut state, &mut scratch), bytes, &mut said);
         assert_eq!(step, Step { partial: true, doubtful: true, effort: step.effort, ..Step::default() });
         scratch.progress = scratch.progress.with(Patience::Decide);
-        let step = on_bytes(&RUN, &fsu, &mut state, bytes, NOW, &mut scratch, &mut said);
-        assert_eq!((step.consumed, step.partial, said.sent.len()), (5, false, sent));
+        let step = on_bytes(&mut turn(&fsu, &mut state, &mut scratch), bytes, &mut said);
+        assert_eq!((step.consumed, step.partial, said.frames().len()), (5, false, sent));
     }
     assert_eq!(outcome(&fsu, &request, &[5]).sent.len(), 1);
     assert_eq!(outcome(&fsu, &request, &[5]), outcome(&fsu, &request, &[]));
@@ -257,18 +260,20 @@ fn a_doubtful_frame_waits_for_a_better_one() {
 fn replies_keep_their_order() {
     let quick = one(fixtures::fixed());
     let (mut state, mut scratch) = start(&quick);
-    let mut said = Said::default();
+    let mut said = Replies::default();
     let requests = [1, 2].map(|address| frame(&fixtures::fixed(), address, 0x10, &[])).concat();
     let moment = Moment { not_before_ns: NOW.arrived_ns + 70_000_000, ..NOW };
-    on_bytes(&RUN, &quick, &mut state, &requests, moment, &mut scratch, &mut said);
+    on_bytes(&mut Turn { moment, ..turn(&quick, &mut state, &mut scratch) }, &requests, &mut said);
+    let said = Said::from(&said);
     assert_eq!(said.sent.iter().map(|(_, due_ms, _)| *due_ms).collect::<Vec<_>>(), [70, 70]);
 
     let mut slow = device(fixtures::fixed(), 1, 1, false);
     let rules = &mut Arc::get_mut(&mut slow).unwrap().rules;
     rules[0][0].delay = Delay::Uniform(50.0, 500.0);
     let fsu = fsu(vec![slow]);
-    let mut said = Said::default();
-    on_bytes(&RUN, &fsu, &mut state, &requests.repeat(20), NOW, &mut scratch, &mut said);
+    let mut said = Replies::default();
+    on_bytes(&mut turn(&fsu, &mut state, &mut scratch), &requests.repeat(20), &mut said);
+    let said = Said::from(&said);
     let due: Vec<_> = said.sent.iter().map(|(_, due_ms, _)| *due_ms).collect();
     assert!(due.is_sorted() && due[0] < due[39], "{due:?}");
     let addresses: Vec<_> = said.sent.iter().map(|(_, _, bytes)| bytes[1]).collect();
@@ -323,27 +328,6 @@ proptest! {
     }
 }
 
-/// A sink that is full after so many replies.
-struct Small(Said, usize);
-
-impl Sink for Small {
-    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
-        self.0.send(what, due_ns, bytes);
-    }
-
-    fn received(&mut self, bytes: &[u8], dropped: Option<Reason>) {
-        self.0.received(bytes, dropped);
-    }
-
-    fn note(&mut self, reason: Reason, bytes: &[u8]) {
-        self.0.note(reason, bytes);
-    }
-
-    fn is_full(&self) -> bool {
-        self.0.sent.len() >= self.1
-    }
-}
-
 #[test]
 fn a_full_sink_is_left_alone() {
     let template = fixtures::all().remove(0);
@@ -351,26 +335,27 @@ fn a_full_sink_is_left_alone() {
     let fsu = one(template);
     let bytes = frames.concat();
     let (mut state, mut scratch) = start(&fsu);
-    let mut sink = Small(Said::default(), 3);
-    let first = on_bytes(&RUN, &fsu, &mut state, &bytes, NOW, &mut scratch, &mut sink);
+    let mut sink = Replies::full_after(3);
+    let first = on_bytes(&mut turn(&fsu, &mut state, &mut scratch), &bytes, &mut sink);
     let rest = frames[3].len();
     let consumed = bytes.len() - rest;
     assert_eq!(first, Step { consumed, is_full: true, effort: first.effort, ..Step::default() });
     // One frame is always looked at: it goes on.
-    let second = on_bytes(&RUN, &fsu, &mut state, &bytes[first.consumed..], NOW, &mut scratch, &mut sink);
-    assert_eq!((second.consumed, sink.0.sent.len(), state.counters.received), (rest, 4, 4));
+    let second = on_bytes(&mut turn(&fsu, &mut state, &mut scratch), &bytes[first.consumed..], &mut sink);
+    assert_eq!((second.consumed, sink.frames().len(), state.counters.received), (rest, 4, 4));
 }
 
 /// Feeds a stream that ends, a read after each of `splits`: the replies, and how many bytes are garbage.
 fn ended(fsu: &Fsu, bytes: &[u8], splits: &[usize]) -> (Vec<Vec<u8>>, u64) {
     let (mut state, mut scratch) = start(fsu);
-    let (mut said, mut done) = (Said::default(), 0);
+    let (mut said, mut done) = (Replies::default(), 0);
     for &end in splits {
-        done += on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut said).consumed;
+        done += on_bytes(&mut turn(fsu, &mut state, &mut scratch), &bytes[done..end], &mut said).consumed;
     }
     scratch.progress = scratch.progress.with(Patience::End);
-    let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..], NOW, &mut scratch, &mut said);
+    let step = on_bytes(&mut turn(fsu, &mut state, &mut scratch), &bytes[done..], &mut said);
     assert_eq!(step, Step { consumed: bytes.len() - done, effort: step.effort, ..Step::default() });
+    let said = Said::from(&said);
     let seen: Vec<u8> = said.received.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
     assert_eq!(seen, bytes, "every byte once");
     let sent = said.sent.into_iter().map(|(_, _, bytes)| bytes).collect();
@@ -460,7 +445,7 @@ fn n10_a_wrong_frame_waits_only_for_what_may_begin_in_it() {
         bytes[at] ^= 1;
         let fsu = with_verify(template, VerifyChecksum::Warn);
         let (mut state, mut scratch) = start(&fsu);
-        let step = on_bytes(&RUN, &fsu, &mut state, &bytes, NOW, &mut scratch, &mut Said::default());
+        let step = on_bytes(&mut turn(&fsu, &mut state, &mut scratch), &bytes, &mut Replies::default());
         assert_eq!((step.doubtful, step.consumed == 0), (expected, expected), "{}", hex::encode(bytes));
     };
     check(fixtures::length(), &[1, 2, 3], false);
@@ -494,7 +479,7 @@ fn effort(fsu: &Fsu, bytes: &[u8], read: usize) -> usize {
     let (mut state, mut scratch) = start(fsu);
     let (mut done, mut effort) = (0, 0);
     for end in (1..=bytes.len().div_ceil(read)).map(|number| bytes.len().min(number * read)) {
-        let step = on_bytes(&RUN, fsu, &mut state, &bytes[done..end], NOW, &mut scratch, &mut Said::default());
+        let step = on_bytes(&mut turn(fsu, &mut state, &mut scratch), &bytes[done..end], &mut Replies::default());
         (done, effort) = (done + step.consumed, effort + step.effort);
     }
     effort

@@ -1,9 +1,11 @@
 use super::*;
 use crate::devlog::record::Told;
 use crate::testing::{chars_template, device, field, fixed_template, fsu_with, stamp};
+use fsu_core::replies::Replies;
 use fsu_core::responder::about::{About, What};
 use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, b_interface, datagram};
+use fsu_core::responder::{Moment, RunContext, Scratch, Turn};
+use fsu_core::stage;
 use fsu_plan::model::fault::{FaultKind, Kinds};
 use fsu_plan::model::rule::{Delay, Reply, Rule};
 use fsu_plan::model::template::{Command, Computed, Kind as SlotKind};
@@ -60,29 +62,15 @@ fn ruled(mut fsu: Fsu) -> Fsu {
     fsu
 }
 
-#[derive(Default)]
-struct Understood(Vec<u8>);
-
-impl Sink for Understood {
-    fn send(&mut self, _: Outgoing, _: i64, _: &[u8]) {}
-    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
-    fn note(&mut self, _: Reason, _: &[u8]) {}
-    fn understood(&mut self, about: About, _: &[u8]) {
-        self.0.extend(about.encode());
-    }
-}
-
 /// What the responder says of a datagram.
 fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
     let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
     let now = Now { unix_ms: 0, utc_offset_s: 0 };
     let moment = Moment::at(now, 0);
-    let (mut state, mut scratch, mut sink) = (FsuState::new(fsu), Scratch::default(), Understood::default());
-    match fsu.transport {
-        Transport::Udp => b_interface::on_datagram(&run, fsu, &mut state, wire, moment, &mut scratch, &mut sink),
-        _ => datagram::on_datagram(&run, fsu, &mut state, wire, moment, &mut scratch, &mut sink),
-    };
-    sink.0
+    let (mut state, mut scratch, mut replies) = (FsuState::new(fsu), Scratch::default(), Replies::default());
+    let (run, state, scratch) = (&run, &mut state, &mut scratch);
+    stage::on_request(&mut Turn { run, fsu, state, scratch, moment }, wire.into(), &mut replies);
+    replies.understood().flat_map(|about| about.encode()).collect()
 }
 
 /// What stands after the HEX line of a request.

@@ -41,44 +41,26 @@ impl Slow {
 }
 
 impl Protocol for Slow {
-    fn on_datagram(
-        &self,
-        _: &RunContext,
-        _: &Fsu,
-        state: &mut FsuState,
-        _: SocketAddr,
-        bytes: &[u8],
-        moment: Moment,
-        _: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Heard {
+    fn on_datagram(&self, turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
+        let bytes = incoming.bytes;
         self.spend(bytes.len() as u64 / BYTES_A_NS);
         if !is_request(&bytes[..REQUEST_BYTES.min(bytes.len())]) {
             self.spend(FRAME_NS);
-            state.counters.drop(Reason::BadStart);
+            turn.state.counters.drop(Reason::BadStart);
             sink.understood(About::dropped(Reason::BadStart), bytes);
             return Heard { valid: false };
         }
         for frame in bytes.chunks(REQUEST_BYTES) {
             self.spend(FRAME_NS);
-            answer(frame, state, &mut moment.clone(), sink);
+            answer(frame, turn.state, &mut turn.moment.clone(), sink);
             sink.understood(About::of(0), frame);
         }
         Heard { valid: true }
     }
 
-    fn on_bytes(
-        &self,
-        _: &RunContext,
-        _: &Fsu,
-        state: &mut FsuState,
-        bytes: &[u8],
-        moment: Moment,
-        _: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Step {
+    fn on_bytes(&self, turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
         self.spend(bytes.len() as u64 / BYTES_A_NS);
-        read_letters(bytes, (usize::MAX, false), (state, moment), sink, || self.spend(FRAME_NS))
+        read_letters(bytes, (usize::MAX, false), (&mut *turn.state, turn.moment), sink, || self.spend(FRAME_NS))
     }
 
     fn heartbeat(&self, _: &Fsu, _: &mut Vec<u8>) {}

@@ -16,7 +16,7 @@ use crate::shard::timers::pending::Dest;
 use crate::shard::timers::wheel::Key;
 use fsu_core::responder::about::{About, Telling};
 use fsu_core::responder::stream::{Patience, Step};
-use fsu_core::responder::{Cut, Moment, Outgoing, Sink};
+use fsu_core::responder::{Cut, Moment, Outgoing, Sink, Turn};
 use fsu_plan::memory;
 use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
 use fsu_plan::model::fleet::Fsu;
@@ -491,7 +491,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             effort: bytes.len(),
             effort_max: self.effort.left(),
         };
-        let step = self.protocol.on_bytes(&self.run, fsu, &mut slot.state, bytes, moment, &mut self.scratch, &mut sink);
+        let (run, state, scratch) = (&self.run, &mut slot.state, &mut self.scratch);
+        let mut turn = Turn { run, fsu, state, scratch, moment };
+        let step = self.protocol.on_bytes(&mut turn, bytes, &mut sink);
         let records_lost = sink.records_lost;
         self.effort.add(sink.effort + step.effort);
         sink.conn.progress = self.scratch.progress;

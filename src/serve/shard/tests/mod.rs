@@ -22,7 +22,7 @@ pub(crate) use super::tap::{Kind, Tap};
 pub(crate) use fsu_core::responder::about::About;
 pub(crate) use fsu_core::responder::state::{Counters, FsuState};
 pub(crate) use fsu_core::responder::stream::{Patience, Step};
-pub(crate) use fsu_core::responder::{Heard, Moment, Outgoing, RunContext, Scratch, Sink};
+pub(crate) use fsu_core::responder::{Heard, Incoming, Moment, Outgoing, RunContext, Sink, Turn};
 pub(crate) use fsu_net::local::Local;
 pub(crate) use fsu_plan::model::fleet::{Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport};
 pub(crate) use fsu_plan::wire::reason::Reason;
@@ -155,42 +155,23 @@ pub(crate) fn read_letters(
 }
 
 impl Protocol for Letters {
-    fn on_datagram(
-        &self,
-        _: &RunContext,
-        _: &Fsu,
-        state: &mut FsuState,
-        _: SocketAddr,
-        bytes: &[u8],
-        moment: Moment,
-        _: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Heard {
+    fn on_datagram(&self, turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
         let mut valid = false;
-        for frame in bytes.chunks(REQUEST_BYTES) {
+        for frame in incoming.bytes.chunks(REQUEST_BYTES) {
             if is_request(frame) {
                 valid = true;
-                answer(frame, state, &mut moment.clone(), sink);
+                answer(frame, turn.state, &mut turn.moment.clone(), sink);
             } else {
-                state.counters.drop(Reason::BadStart);
+                turn.state.counters.drop(Reason::BadStart);
                 sink.note(Reason::BadStart, frame);
             }
         }
         Heard { valid }
     }
 
-    fn on_bytes(
-        &self,
-        _: &RunContext,
-        _: &Fsu,
-        state: &mut FsuState,
-        bytes: &[u8],
-        moment: Moment,
-        scratch: &mut Scratch,
-        sink: &mut impl Sink,
-    ) -> Step {
-        let is_end = scratch.progress.patience() == Patience::End;
-        read_letters(bytes, (1, is_end), (state, moment), sink, || {})
+    fn on_bytes(&self, turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
+        let is_end = turn.scratch.progress.patience() == Patience::End;
+        read_letters(bytes, (1, is_end), (&mut *turn.state, turn.moment), sink, || {})
     }
 
     fn heartbeat(&self, fsu: &Fsu, out: &mut Vec<u8>) {

@@ -7,7 +7,9 @@ use crate::driver::tests::kernel::weather::Weather;
 use crate::driver::tests::kernel::{Act, Event, Kernel};
 use crate::shard::protocol::{Protocol, Responder};
 use fastrand::Rng;
-use fsu_core::responder::fixtures::{NOW, RUN, Said, device, fleet, fsu, start};
+use fsu_core::replies::Replies;
+use fsu_core::responder::fixtures::{Said, device, fleet, fsu, start, turn};
+use fsu_core::stage::Incoming;
 use fsu_plan::model::fleet::{Device, Fleet, Fsu, Limits, Transport};
 use fsu_plan::model::rule::{Delay, Patch, Reply};
 use fsu_plan::model::template::{Offset, Template};
@@ -88,8 +90,10 @@ pub(crate) fn request(fsu: usize, command: u8, number: u32) -> Vec<u8> {
 /// What the responder alone says to a datagram: the reply, how long after it in nanoseconds, and how many frames it found.
 pub(crate) fn reply_to(fsu: &Fsu, taken: &Taken) -> (Option<(Vec<u8>, u64)>, u64) {
     let (mut state, mut scratch) = start(fsu);
-    let mut said = Said::default();
-    Responder.on_datagram(&RUN, fsu, &mut state, taken.peer, &taken.bytes, NOW, &mut scratch, &mut said);
+    let mut replies = Replies::default();
+    let incoming = Incoming { peer: taken.peer, bytes: &taken.bytes };
+    Responder.on_datagram(&mut turn(fsu, &mut state, &mut scratch), incoming, &mut replies);
+    let mut said = Said::from(&replies);
     assert!(said.sent.len() <= 1);
     let reply = said.sent.pop().map(|(_, due_ms, bytes)| (bytes, due_ms as u64 * 1_000_000));
     (reply, state.counters.received)
@@ -98,9 +102,9 @@ pub(crate) fn reply_to(fsu: &Fsu, taken: &Taken) -> (Option<(Vec<u8>, u64)>, u64
 /// What it says to the bytes of a stream.
 pub(crate) fn replies_to(fsu: &Fsu, bytes: &[u8]) -> Vec<Vec<u8>> {
     let (mut state, mut scratch) = start(fsu);
-    let mut said = Said::default();
-    Responder.on_bytes(&RUN, fsu, &mut state, bytes, NOW, &mut scratch, &mut said);
-    said.sent.into_iter().map(|(.., bytes)| bytes).collect()
+    let mut replies = Replies::default();
+    Responder.on_bytes(&mut turn(fsu, &mut state, &mut scratch), bytes, &mut replies);
+    replies.sent().map(|sent| sent.bytes.to_vec()).collect()
 }
 
 /// A peer of a connection.

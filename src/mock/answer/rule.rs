@@ -1,0 +1,63 @@
+//! The rule of a command: which one it is, what it sets, and whose turn it is among its replies.
+
+use super::build::{Inputs, set_register, text};
+use super::random::Dice;
+use super::turn::{Asked, Turn};
+use crate::state::DeviceState;
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Reply, Rule};
+use fsu_plan::wire::inner::{self, Frame};
+
+/// The first rule of a command whose `when` fits.
+#[inline]
+pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
+    let fits = |rule: &Rule| rule.when.iter().all(|constant| inner::carries(constant, frame.raw));
+    device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
+}
+
+/// Does what the rule's `set` says. Each entry sees what the ones before it set.
+pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, dice: &mut Dice) {
+    let Turn { fsu, state, scratch, moment, .. } = turn;
+    let (due, seq) = (moment.clock_at(asked.due_ns), state.replies + 1);
+    let written = &mut scratch.built.text;
+    for set in &rule.sets {
+        written.clear();
+        let memory = &mut state.devices[asked.device];
+        let mut inputs = Inputs {
+            request: asked.request,
+            memory: Some(memory),
+            id_hex: &fsu.id_hex,
+            seq,
+            due,
+            calendar: &mut scratch.calendar,
+            dice,
+        };
+        text(&set.value, &mut inputs, written);
+        cut_register(written);
+        set_register(memory, set.register, written);
+    }
+}
+
+/// Cuts what is too long for a register, between two characters.
+#[inline]
+fn cut_register(text: &mut Vec<u8>) {
+    if text.len() > REGISTER_BYTES_MAX {
+        let inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
+        let end = (0..=REGISTER_BYTES_MAX).rev().find(|at| !inside(at)).unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+/// The reply whose turn it is.
+pub fn next_in_cycle<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
+    let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
+    let number = match place {
+        Some(place) => {
+            let number = *place as usize % rule.replies.len();
+            *place = (number + 1) as u32;
+            number
+        }
+        None => 0,
+    };
+    &rule.replies[number]
+}

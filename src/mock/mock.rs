@@ -1,0 +1,254 @@
+//! The door: a fleet that answers, as a library. Bytes and a moment in, bytes and a moment out.
+
+use crate::about::About;
+use crate::answer::turn::{Scratch, Turn};
+use crate::faults::is_offline;
+use crate::moment::{Moment, RunContext};
+use crate::sink::{Cut, Outgoing, Sink};
+use crate::stage::{self, Heard, Incoming, b_interface, beat};
+use crate::state::progress::{Patience, Progress};
+use crate::state::{Counters, FsuState, transfers};
+use fsu_plan::model::fault::{FaultKind, Place, Struck};
+use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::wire::reason::Reason;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A fleet and what its FSUs remember. It has no socket, no clock and no thread: whoever owns it brings bytes and moments,
+/// and a [`Sink`] for what it says.
+///
+/// FSUs have the numbers of [`Fleet::fsus`]; what is said to another number is not heard.
+///
+/// ```
+/// use fsu_core::client::request;
+/// use fsu_core::mock::Mock;
+/// use fsu_core::moment::{Moment, RunContext};
+/// use fsu_core::replies::Replies;
+/// use fsu_plan::compile::compile;
+/// use fsu_plan::config::load::Loader;
+/// use fsu_plan::config::source::{MAIN_FILE, Source};
+/// use fsu_plan::model::fleet::Transport;
+/// use fsu_plan::wire::civil::Now;
+/// use std::path::Path;
+///
+/// let mut loader = Loader::new(Source::Embedded);
+/// let fleet = compile(&mut loader, Path::new(MAIN_FILE)).expect("the shipped configuration");
+/// let fsu = fleet.fsus.iter().position(|fsu| fsu.transport == Transport::Broadcast).expect("one without an outer frame");
+///
+/// // What a centre sends: the first command of the FSU's template, with the values that the template gives.
+/// let mut mock = Mock::new(fleet.into(), RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 });
+/// let template = &mock.fleet().fsus[fsu].devices[0].template;
+/// let wire = request::encode(template, &template.commands[0], &[]).expect("a request");
+///
+/// let now = Moment::at(Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 }, 0);
+/// let mut replies = Replies::default();
+/// let heard = mock.on_datagram(fsu, wire[..].into(), now, &mut replies);
+///
+/// assert!(heard.valid);
+/// assert!(!replies.frames().is_empty());
+/// ```
+#[derive(Debug)]
+pub struct Mock {
+    fleet: Arc<Fleet>,
+    run: RunContext,
+    members: Box<[Member]>,
+    scratch: Scratch,
+}
+
+/// One FSU.
+#[derive(Debug)]
+struct Member {
+    state: FsuState,
+    /// When its next heartbeat is due, since the start of the run; `None`: never.
+    beat_due_ms: Option<u64>,
+}
+
+/// One connection to an FSU: what it has said that is not done with yet.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    fsu: usize,
+    held: Vec<u8>,
+    progress: Progress,
+    /// Replies before the next one are due then.
+    last_due_ns: i64,
+}
+
+impl Connection {
+    /// Bytes that wait for more.
+    pub fn waiting(&self) -> &[u8] {
+        &self.held
+    }
+}
+
+impl Mock {
+    /// The FSUs of a fleet, none of which has heard anything. The run starts at 0 ms.
+    pub fn new(fleet: Arc<Fleet>, run: RunContext) -> Self {
+        let of = fleet.fsus.len();
+        let member = |(number, fsu): (usize, &Fsu)| Member {
+            state: FsuState::new(fsu),
+            beat_due_ms: beat::interval_ms(fsu).map(|ms| beat::first_due_ms(ms, (number, of), 0)),
+        };
+        let members = fleet.fsus.iter().enumerate().map(member).collect();
+        Self { fleet, run, members, scratch: Scratch::default() }
+    }
+
+    /// The fleet.
+    pub fn fleet(&self) -> &Arc<Fleet> {
+        &self.fleet
+    }
+
+    /// The number of the FSU with that name. A look-up: keep the number.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.fleet.fsus.iter().position(|fsu| *fsu.name == *name)
+    }
+
+    /// What an FSU has counted. What was sent is counted by whoever sends: [`Mock::on_sent`].
+    pub fn counters(&self, fsu: usize) -> Option<&Counters> {
+        self.members.get(fsu).map(|member| &member.state.counters)
+    }
+
+    /// A datagram came to an FSU. Replies go to its sender.
+    #[inline]
+    pub fn on_datagram(&mut self, fsu: usize, incoming: Incoming<'_>, moment: Moment, sink: &mut impl Sink) -> Heard {
+        let Some(mut turn) = self.turn(fsu, moment) else { return Heard::default() };
+        if is_unheard(&mut turn, sink) || is_refused(&mut turn, incoming, sink) {
+            return Heard::default();
+        }
+        stage::on_datagram(&mut turn, incoming, sink)
+    }
+
+    /// One whole request came to an FSU, however it is reached: a datagram, or all the bytes of a connection.
+    pub fn on_request(&mut self, fsu: usize, incoming: Incoming<'_>, moment: Moment, sink: &mut impl Sink) {
+        if self.fleet.fsus.get(fsu).is_some_and(|fsu| fsu.transport == Transport::Tcp) {
+            if let Some(mut connection) = self.open(fsu, incoming.peer, moment, sink) {
+                self.on_bytes(&mut connection, incoming.bytes, moment, sink);
+            }
+        } else {
+            self.on_datagram(fsu, incoming, moment, sink);
+        }
+    }
+
+    /// A connection to an FSU was opened; `None`: it is not let in.
+    pub fn open(&mut self, fsu: usize, peer: SocketAddr, moment: Moment, sink: &mut impl Sink) -> Option<Connection> {
+        let mut turn = self.turn(fsu, moment)?;
+        if is_offline(turn.fsu, moment.since_start_ms) {
+            fault(&mut turn, Struck::Connection, sink);
+            return None;
+        }
+        if is_refused(&mut turn, Incoming { peer, bytes: &[] }, sink) {
+            return None;
+        }
+        turn.state.counters.connections += 1;
+        Some(Connection { fsu, ..Connection::default() })
+    }
+
+    /// Bytes came on a connection. Replies go into it, in their order.
+    ///
+    /// True: all is done. False: the sink was full first ([`Sink::is_full`]); call again, with no more bytes.
+    #[inline]
+    pub fn on_bytes(
+        &mut self,
+        connection: &mut Connection,
+        bytes: &[u8],
+        moment: Moment,
+        sink: &mut impl Sink,
+    ) -> bool {
+        connection.held.extend_from_slice(bytes);
+        self.go_on(connection, Patience::Wait, moment, sink)
+    }
+
+    /// Nothing came on a connection for some time: a whole frame that is not good waits no longer for a good one inside it.
+    pub fn on_quiet(&mut self, connection: &mut Connection, moment: Moment, sink: &mut impl Sink) -> bool {
+        self.go_on(connection, Patience::Decide, moment, sink)
+    }
+
+    /// The centre has closed its half of a connection: nothing more comes.
+    pub fn on_end(&mut self, connection: &mut Connection, moment: Moment, sink: &mut impl Sink) -> bool {
+        self.go_on(connection, Patience::End, moment, sink)
+    }
+
+    fn go_on(&mut self, connection: &mut Connection, patience: Patience, moment: Moment, sink: &mut impl Sink) -> bool {
+        let not_before_ns = moment.not_before_ns.max(connection.last_due_ns);
+        let Some(mut turn) = self.turn(connection.fsu, Moment { not_before_ns, ..moment }) else { return true };
+        if is_offline(turn.fsu, moment.since_start_ms) {
+            fault(&mut turn, Struck::Connection, sink);
+            connection.held.clear();
+            connection.progress.forget();
+            sink.cut(Cut::Reset, moment.arrived_ns);
+            return true;
+        }
+        turn.scratch.progress = connection.progress.with(patience);
+        let step = stage::on_bytes(&mut turn, &connection.held, sink);
+        (connection.progress, connection.last_due_ns) = (turn.scratch.progress, turn.moment.not_before_ns);
+        connection.held.drain(..step.consumed);
+        !step.is_full
+    }
+
+    /// Time has passed for an FSU: its heartbeat may be due, which goes to every centre that it knows, and transfers may be idle.
+    ///
+    /// Returns when to call again, in milliseconds since the start of the run; `None`: not before something comes.
+    pub fn on_timer(&mut self, fsu: usize, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
+        let Self { fleet, members, scratch, .. } = self;
+        let (plan, member) = (fleet.fsus.get(fsu)?, members.get_mut(fsu)?);
+        let now_ms = moment.since_start_ms;
+        let idle_ms = if member.state.transfers.is_empty() {
+            None
+        } else {
+            transfers::sweep(&mut member.state, plan, now_ms).map(|ms| now_ms.saturating_add(ms))
+        };
+        if let Some(due_ms) = member.beat_due_ms.filter(|&due_ms| due_ms <= now_ms) {
+            member.beat_due_ms = beat::interval_ms(plan).map(|ms| beat::next_due_ms(ms, due_ms, now_ms));
+            if !is_offline(plan, now_ms) {
+                b_interface::heartbeat(plan, &mut scratch.escaped);
+                sink.about(About::HEARTBEAT);
+                sink.send(Outgoing::Heartbeat, moment.arrived_ns, &scratch.escaped);
+            }
+        }
+        idle_ms.into_iter().chain(member.beat_due_ms).min()
+    }
+
+    /// Something that an FSU said was handed to the kernel.
+    #[inline]
+    pub fn on_sent(&mut self, fsu: usize, what: Outgoing) {
+        if let Some(member) = self.members.get_mut(fsu) {
+            member.state.counters.sent(what);
+        }
+    }
+
+    /// What a message to an FSU is answered with.
+    #[inline]
+    fn turn(&mut self, fsu: usize, moment: Moment) -> Option<Turn<'_>> {
+        let Self { fleet, run, members, scratch } = self;
+        Some(Turn { run, fsu: fleet.fsus.get(fsu)?, state: &mut members.get_mut(fsu)?.state, scratch, moment })
+    }
+}
+
+/// Whether an FSU is silent on purpose: then a request is not heard, and counted as that.
+#[inline]
+fn is_unheard(turn: &mut Turn<'_>, sink: &mut impl Sink) -> bool {
+    let is_offline = is_offline(turn.fsu, turn.moment.since_start_ms);
+    if is_offline {
+        fault(turn, Struck::Request, sink);
+    }
+    is_offline
+}
+
+#[cold]
+fn fault(turn: &mut Turn<'_>, frame: Struck, sink: &mut impl Sink) {
+    turn.state.counters.faults[FaultKind::Offline as usize] += 1;
+    sink.fault(FaultKind::Offline, Place::apart(frame));
+}
+
+/// Whether the configuration does not let a sender in; counted then.
+#[inline]
+fn is_refused(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> bool {
+    let is_refused = !turn.fsu.allows(incoming.peer.ip());
+    if is_refused {
+        turn.state.counters.drop(Reason::NotAllowed);
+        sink.note(Reason::NotAllowed, incoming.bytes);
+    }
+    is_refused
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,26 @@
+//! What is written into a frame last: its checksum, and its wire bytes.
+
+use fsu_plan::model::template::{Encoding, Template};
+use fsu_plan::wire::checksum::{compute, write_number};
+use fsu_plan::wire::inner::encode_wire;
+
+/// Writes the checksum, and the wire bytes where the template encodes.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub(crate) fn seal(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
+    if let Some(checksum) = &template.checksum {
+        if checksum.over_wire {
+            wire.clear();
+            encode_wire(template, frame, wire);
+        }
+        let value = compute(checksum, template, frame, wire);
+        let at = checksum.at.in_frame(frame.len());
+        if let Some(place) = frame.get_mut(at..at + checksum.len) {
+            write_number(value, checksum.little, place);
+        }
+    }
+    if template.encoding == Encoding::AsciiHex {
+        wire.clear();
+        encode_wire(template, frame, wire);
+    }
+}
