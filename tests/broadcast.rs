@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fastrand::Rng;
-use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
+use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally, Terms};
 use fsu_core::client::request;
 use fsu_core::client::verify::expected;
 use fsu_core::replies::Replies;
@@ -251,14 +251,14 @@ fn the_next_command_has_the_next_number() {
     let mut exchange = Exchange::new(template, raw("41"), Follows::Data, patience, world.now_ms);
     let stale = exchange.to_send().unwrap().to_vec();
     world.deliver(peer(1), &stale);
-    exchange.again(template, &raw("51"), Follows::Nothing, patience, world.now_ms);
+    exchange.again(template, &raw("51"), Terms { follows: Follows::Nothing, patience }, world.now_ms);
     assert_eq!(exchange.request()[sn..sn + 2], [1, 0]);
     for late in world.inbox.drain(..).collect::<Vec<_>>() {
         assert!(!exchange.on_frame(&late, 1_001), "what belongs to the one before");
     }
     assert_eq!((exchange.outcome(), exchange.tally().passed_over), (None, 2));
     assert_eq!(world.play(peer(1), &mut exchange), Outcome::Done);
-    exchange.again(template, &raw("41"), Follows::Data, patience, world.now_ms);
+    exchange.again(template, &raw("41"), Terms { follows: Follows::Data, patience }, world.now_ms);
     assert_eq!(world.play(peer(1), &mut exchange), Outcome::Done);
     assert_eq!((exchange.payload().len(), exchange.request()[sn]), (3_000, 2));
 }

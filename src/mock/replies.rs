@@ -33,7 +33,7 @@ pub struct Replies {
     /// Bytes that may still be sent; `None`: any number.
     room_bytes: Option<usize>,
     /// Full after this many replies; `None`: never.
-    replies_max: Option<usize>,
+    sent_max: Option<usize>,
 }
 
 /// One call, its bytes as a part of [`Replies::bytes`].
@@ -100,7 +100,7 @@ impl Replies {
     /// Is full once it has that many replies: the rest of a connection's bytes is left to the next call.
     #[must_use]
     pub fn full_after(replies_max: usize) -> Self {
-        Self { replies_max: Some(replies_max), ..Self::default() }
+        Self { sent_max: Some(replies_max), ..Self::default() }
     }
 
     /// All that was said, in its order.
@@ -232,7 +232,7 @@ impl Sink for Replies {
     }
 
     fn is_full(&self) -> bool {
-        self.replies_max.is_some_and(|max| self.sent().count() >= max)
+        self.sent_max.is_some_and(|max| self.sent().count() >= max)
     }
 
     fn muted(&self) -> Option<FaultKind> {

@@ -24,7 +24,7 @@ use crate::pace::Due;
 use crate::workload::options::{OPEN_MAX, Options, Pace};
 use choice::{plans, put_did, slots_max};
 use fastrand::Rng;
-use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, did};
+use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Terms, did};
 use fsu_core::client::request::finish;
 use fsu_core::client::verify::{Expected, expected};
 use fsu_net::message::canonical;
@@ -299,7 +299,7 @@ impl<'a> Broadcast<'a> {
         let patience = Patience { timeout_ms: (self.worker.timeout_ns / MS_NS).max(1), retries };
         let template = prepared.template();
         match &mut slot.exchange {
-            Some(exchange) => exchange.again(template, raw, follows, patience, now / MS_NS),
+            Some(exchange) => exchange.again(template, raw, Terms { follows, patience }, now / MS_NS),
             None => slot.exchange = Some(Exchange::new(template, raw.clone(), follows, patience, now / MS_NS)),
         }
         slot.answer = Ok(());

@@ -178,7 +178,7 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
                 frame[*to..*to + *len].iter_mut().zip(bytes).for_each(|(out, byte)| *out = *byte);
             }
             Patch::Number { number, to, len, form } => {
-                write_form(form, inputs.number(*number), &mut frame[*to..*to + *len]);
+                write_form(*form, inputs.number(*number), &mut frame[*to..*to + *len]);
             }
             Patch::Text { value: expr, to, slot } => {
                 written.clear();
@@ -209,17 +209,16 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
 
 /// Writes a number in the form that its field has.
 #[inline]
-fn write_form(form: &Form, number: i64, out: &mut [u8]) {
+fn write_form(form: Form, number: i64, out: &mut [u8]) {
     match form {
         Form::Bcd | Form::BcdLittle => {
-            value::write_bcd(number.unsigned_abs(), *form == Form::BcdLittle, out);
+            value::write_bcd(number.unsigned_abs(), form == Form::BcdLittle, out);
         }
         Form::BcdPadded { little, right, padding } => {
-            let (little, right, padding) = (*little, *right, *padding);
             let slot = Slot { kind: Kind::Bcd, len: out.len(), little, right, padding };
             value::write_bcd_padded(number.unsigned_abs(), &slot, out);
         }
-        Form::Big | Form::Little => write_number(number as u64, *form == Form::Little, out),
+        Form::Big | Form::Little => write_number(number as u64, form == Form::Little, out),
     }
 }
 

@@ -31,6 +31,15 @@ pub enum Follows {
     Unknown,
 }
 
+/// What is asked for, and how patiently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Whether data follows.
+    pub follows: Follows,
+    /// How patient the client is.
+    pub patience: Patience,
+}
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -119,7 +128,8 @@ impl<'p> Exchange<'p> {
 
     /// Another command in the place of this one: with the number after its last, from the same device id or another.
     /// Buffers stay.
-    pub fn again(&mut self, template: &'p Template, request: &[u8], follows: Follows, patience: Patience, now_ms: u64) {
+    pub fn again(&mut self, template: &'p Template, request: &[u8], terms: Terms, now_ms: u64) {
+        let Terms { follows, patience } = terms;
         let before = self.template.transfer.as_ref().map(|transfer| get(&transfer.sn, &self.request));
         self.template = template;
         self.follows = if template.transfer.is_some() { follows } else { Follows::Nothing };

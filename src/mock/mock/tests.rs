@@ -20,8 +20,7 @@ fn mock() -> Mock {
 }
 
 fn mock_with(change: impl Fn(&mut Fsu)) -> Mock {
-    let mut set = FaultSet::default();
-    set.set_p(FaultKind::Offline, 1.0);
+    let set = FaultSet { offline: Some(true), ..FaultSet::default() };
     let outage = Scheduled { from_ms: 100_000, to_ms: 200_000, faults: set };
     let faults = Arc::new(FsuFaults { base: FaultSet::default(), schedule: [outage].into() });
     let fsus = [Transport::Udp, Transport::Broadcast, Transport::Tcp].map(|transport| {
