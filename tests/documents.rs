@@ -9,11 +9,12 @@ use fsu_core::replies::Replies;
 use fsu_core::responder::{Incoming, Moment, RunContext};
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
-use fsu_plan::config::schema::{Kind, schema};
+use fsu_plan::config::schema::{Kind, WORDS, schema};
 use fsu_plan::config::source::Source;
 use fsu_plan::model::fleet::{Fleet, Transport};
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::reason::Reason;
+use fsu_plan::words::{AlgorithmName, names};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,6 +99,15 @@ fn every_key_is_documented() {
         for document in ["configuration.md", "zh/configuration.md"] {
             assert_eq!(missing(&read(document), keys.iter().copied()), [""; 0], "{document}, {}", kind.name());
         }
+    }
+}
+
+#[test]
+fn every_word_is_documented() {
+    let words = WORDS.iter().flat_map(|(_, _, words)| words()).chain(names::<AlgorithmName>());
+    let words: Vec<&str> = words.collect();
+    for document in ["configuration.md", "zh/configuration.md"] {
+        assert_eq!(missing(&read(document), words.iter().copied()), [""; 0], "{document}");
     }
 }
 

@@ -1,6 +1,198 @@
-//! Numbers in sentences.
+//! Words: the closed sets that the format knows, each declared once, and numbers in sentences.
 
 use std::fmt::Display;
+
+/// A word of a closed set. [`words!`](crate::words!) implements it.
+pub trait Word: Copy + 'static {
+    /// The whole set, in order.
+    const ALL: &'static [Self];
+
+    /// As the format spells it.
+    fn name(self) -> &'static str;
+}
+
+/// The words of a set, in order.
+pub fn names<W: Word>() -> Vec<&'static str> {
+    W::ALL.iter().map(|word| word.name()).collect()
+}
+
+/// Declares a closed set of words as an enum: `Item = "word"`, or `Item = "word": "what it means"` for every item.
+///
+/// The enum gets `ALL`, `COUNT`, `name()`, `from_name()` and [`Word`]; with meanings also `meaning()`.
+#[macro_export]
+macro_rules! words {
+    (
+        $(#[$attr:meta])*
+        $vis:vis enum $set:ident { $($(#[$item_attr:meta])* $item:ident = $word:literal: $meaning:literal),+ $(,)? }
+    ) => {
+        $crate::words! {
+            $(#[$attr])*
+            $vis enum $set { $($(#[$item_attr])* #[doc = $meaning] $item = $word),+ }
+        }
+
+        #[allow(dead_code)]
+        impl $set {
+            /// What it means, in a few words.
+            $vis const fn meaning(self) -> &'static str {
+                match self { $(Self::$item => $meaning),+ }
+            }
+        }
+    };
+    (
+        $(#[$attr:meta])*
+        $vis:vis enum $set:ident { $($(#[$item_attr:meta])* $item:ident = $word:literal),+ $(,)? }
+    ) => {
+        $(#[$attr])*
+        $vis enum $set { $($(#[$item_attr])* $item),+ }
+
+        #[allow(dead_code)]
+        impl $set {
+            /// All of them, in order.
+            $vis const ALL: [Self; [$($word),+].len()] = [$(Self::$item),+];
+            /// How many there are.
+            $vis const COUNT: usize = Self::ALL.len();
+
+            /// As the format spells it.
+            #[inline]
+            $vis const fn name(self) -> &'static str {
+                match self { $(Self::$item => $word),+ }
+            }
+
+            /// The one that is spelled like this.
+            $vis fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|word| word.name() == name)
+            }
+        }
+
+        impl $crate::words::Word for $set {
+            const ALL: &'static [Self] = &Self::ALL;
+
+            fn name(self) -> &'static str {
+                self.name()
+            }
+        }
+    };
+}
+
+words! {
+    /// `level` of the log.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LogLevel {
+        /// No system log.
+        Off = "off",
+        /// Errors alone.
+        Error = "error",
+        /// Warnings too.
+        Warn = "warn",
+        /// The default.
+        Info = "info",
+        /// More.
+        Debug = "debug",
+        /// Everything.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// `type` of a field.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum FieldType {
+        /// The default.
+        Hex = "hex",
+        /// Two's complement, in the field's byte order.
+        Int = "int",
+        /// The same, high byte first.
+        IntBe = "int_be",
+        /// The same, low byte first.
+        IntLe = "int_le",
+        /// Unsigned.
+        Uint = "uint",
+        /// Packed decimal digits.
+        Bcd = "bcd",
+        /// Bits.
+        Bit = "bit",
+        /// Text.
+        Str = "str",
+        /// The same as `str`.
+        Ascii = "ascii",
+        /// A computed length.
+        Length = "length",
+        /// IEEE 754, 4 bytes.
+        F32 = "f32",
+        /// IEEE 754, 8 bytes.
+        F64 = "f64",
+    }
+}
+
+words! {
+    /// `endian` of a field.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Endian {
+        /// High byte first.
+        Big = "big",
+        /// Low byte first.
+        Little = "little",
+    }
+}
+
+words! {
+    /// `align` of a command: the side of short values.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Align {
+        /// Padding on the right.
+        Left = "left",
+        /// Padding on the left.
+        Right = "right",
+    }
+}
+
+words! {
+    /// `unit` of a length.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Unit {
+        /// Bytes before encoding.
+        Bytes = "bytes",
+        /// Characters after encoding.
+        Chars = "chars",
+    }
+}
+
+words! {
+    /// `check` of a length.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum LengthCheck {
+        /// None.
+        None = "none",
+        /// A check nibble in the top 4 of 16 bits.
+        Lchksum = "lchksum",
+    }
+}
+
+words! {
+    /// `algorithm` of a checksum, beside `crc:NAME`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum AlgorithmName {
+        /// Sum of the bytes.
+        Sum = "sum",
+        /// XOR of the bytes.
+        Xor = "xor",
+        /// XOR of the two bytes of the 16-bit sum.
+        SumXor = "sum_xor",
+        /// CRC-16/MODBUS.
+        Crc16 = "crc16",
+    }
+}
+
+words! {
+    /// `over` of a checksum: what it is computed over.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Over {
+        /// Bytes before encoding.
+        Raw = "raw",
+        /// Encoded characters.
+        Wire = "wire",
+    }
+}
 
 /// `1 error`, `2 errors`, `0 replies`: a number and what it counts, in its plural where it is not one.
 pub fn count<N: Copy + Display + PartialEq + From<u8>>(n: N, noun: &str) -> String {

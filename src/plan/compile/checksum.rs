@@ -7,7 +7,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Kind, Offset};
 use crate::model::template::{Algorithm, Checksum, Complement, Encoding, Special, Template};
-use crate::words::count;
+use crate::words::{AlgorithmName, Over, count, names};
 use std::borrow::Cow;
 
 /// `protocol` with the checksum that the file has beside it; it means the same there.
@@ -92,16 +92,15 @@ pub fn is_last(protocol: &RawProtocol, vendor: Option<&RawVendor>, left: &[Field
     tail.last().is_some_and(|field| Some(field.at) == at)
 }
 
-const COMPLEMENTS: [(&str, Complement); 3] =
-    [("none", Complement::None), ("ones", Complement::Ones), ("twos", Complement::Twos)];
-const OVER: [(&str, bool); 2] = [("raw", false), ("wire", true)];
-
 /// Tells of wrong words in a checksum, wherever it is to stand.
 pub fn check_words(diags: &mut Diags, raw: &At<RawChecksum>) {
     algorithm(diags, raw.algorithm.as_ref(), raw.pos, usize::MAX / 8);
-    field::word(diags, raw.complement.as_ref(), Complement::None, &COMPLEMENTS);
-    field::word(diags, raw.over.as_ref(), false, &OVER);
+    field::word(diags, raw.complement.as_ref(), Complement::None);
+    field::word(diags, raw.over.as_ref(), Over::Raw);
 }
+
+/// What `crc16` is, as the catalogue spells it.
+const MODBUS: &str = "CRC-16/MODBUS";
 
 /// The algorithm, and what it is called.
 fn algorithm(
@@ -111,18 +110,18 @@ fn algorithm(
     field_len: usize,
 ) -> Option<(Algorithm, Box<str>)> {
     let Some(given) = given else {
-        diags.missing(pos, "algorithm", "sum, xor, sum_xor, crc16 or crc:NAME");
+        diags.missing(pos, "algorithm", &format!("{} or crc:NAME", names::<AlgorithmName>().join(", ")));
         return None;
     };
     let name = given.value.trim();
     let lower = name.to_ascii_lowercase();
-    let crc_name = match lower.as_str() {
-        "sum" => return Some((Algorithm::Sum, lower.into())),
-        "xor" => return Some((Algorithm::Xor, lower.into())),
-        "sum_xor" => return Some((Algorithm::SumXor, lower.into())),
-        "crc16" => "CRC-16/MODBUS",
-        _ if lower.starts_with("crc:") => name[4..].trim(),
-        _ => {
+    let crc_name = match AlgorithmName::from_name(&lower) {
+        Some(AlgorithmName::Sum) => return Some((Algorithm::Sum, lower.into())),
+        Some(AlgorithmName::Xor) => return Some((Algorithm::Xor, lower.into())),
+        Some(AlgorithmName::SumXor) => return Some((Algorithm::SumXor, lower.into())),
+        Some(AlgorithmName::Crc16) => MODBUS,
+        None if lower.starts_with("crc:") => name[4..].trim(),
+        None => {
             diags.error(given.pos, no_algorithm(name));
             return None;
         }
@@ -150,7 +149,7 @@ fn no_algorithm(name: &str) -> String {
         return format!("`{name}` is ambiguous: write {names}");
     }
     let near = crc::find(name).map_or_else(
-        || known(name, ["sum", "xor", "sum_xor", "crc16", "crc:CRC-16/MODBUS"]),
+        || known(name, names::<AlgorithmName>().into_iter().chain(["crc:CRC-16/MODBUS"])),
         |found| format!(" (did you mean `crc:{}`?)", found.name),
     );
     format!("unknown algorithm `{name}`{near}")
@@ -205,7 +204,7 @@ pub fn compile(
         (None, Some(config)) => (config.algorithm.as_ref(), config.complement.as_ref()),
         (None, None) => (None, None),
     };
-    let complement = field::word(diags, complement_at, Complement::None, &COMPLEMENTS);
+    let complement = field::word(diags, complement_at, Complement::None);
     let is_bcd = field.slot.kind == Kind::Bcd;
     // What a CRC takes in decimal digits is told with the rest of that.
     let algorithm = algorithm(diags, algorithm_at, pos, if is_bcd { 8 } else { field.slot.len });
@@ -309,7 +308,7 @@ fn named_span(
         Some(at) => place(at, true)?,
         None => field.at,
     };
-    let over_wire = field::word(diags, declared.over.as_ref(), false, &OVER);
+    let over_wire = field::word(diags, declared.over.as_ref(), Over::Raw) == Over::Wire;
     Some((from, to, over_wire))
 }
 

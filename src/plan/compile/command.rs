@@ -12,7 +12,7 @@ use crate::config::steps::step;
 use crate::model::field::{Computed, Constant, Field, KeyPart, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::template::{Command, Count, Template};
-use crate::words::count;
+use crate::words::{Align, count};
 use std::collections::{HashMap, HashSet};
 
 pub use super::key::key_digits;
@@ -40,7 +40,7 @@ fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
 
 /// What fills short values, and on which side they stand.
 fn padding(diags: &mut Diags, raw: &At<RawCommand>) -> Padding {
-    let right = field::word(diags, raw.align.as_ref(), false, &[("left", false), ("right", true)]);
+    let right = field::word(diags, raw.align.as_ref(), Align::Left) == Align::Right;
     let byte = match &raw.padding {
         None => 0,
         Some(text) => {

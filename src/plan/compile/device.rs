@@ -224,9 +224,8 @@ impl Devices {
         let diags = &mut loader.diags;
         let sub_dev_type = hex_byte(diags, raw, raw.sub_dev_type.as_ref(), "sub_dev_type");
         let sub_dev_addr = hex_byte(diags, raw, raw.sub_dev_addr.as_ref(), "sub_dev_addr");
-        let modes = [("warn", VerifyChecksum::Warn), ("strict", VerifyChecksum::Strict), ("off", VerifyChecksum::Off)];
         let given = raw.verify_checksum.as_ref();
-        let verify_checksum = given.map(|_| field::word(diags, given, VerifyChecksum::Warn, &modes));
+        let verify_checksum = given.map(|_| field::word(diags, given, VerifyChecksum::Warn));
         let draft = self.template(loader, file, raw)?;
         effect::device(&mut loader.diags, raw, &draft.plan);
         // Spec broadcast.md: there a wrong checksum is dropped.

@@ -6,6 +6,8 @@ use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::wire::value::notation_bytes_max;
+use crate::words;
+use crate::words::names;
 use thiserror::Error;
 
 /// What is wrong with a value, and in brackets what would be right.
@@ -64,7 +66,7 @@ pub enum ExprError {
     #[error("reg() needs a register's name (reg(name))")]
     NamelessRegister,
     /// `${}$`
-    #[error("`${{}}$` names no function (known: {})", FUNCTIONS.join(", "))]
+    #[error("`${{}}$` names no function (known: {})", names::<Function>().join(", "))]
     NamelessFunction,
     /// No function has that name.
     #[error("unknown function `{name}`{near}")]
@@ -181,23 +183,27 @@ pub fn memory(expr: &Expr) -> usize {
 /// What an allocation takes beside its bytes.
 const CHOICE_BYTES: usize = 16;
 
-const FUNCTIONS: &[&str] = &[
-    "year",
-    "month",
-    "day",
-    "week",
-    "hour",
-    "minute",
-    "second",
-    "datetime",
-    "packed_date",
-    "packed_time",
-    "fsuid",
-    "seq",
-    "rand",
-    "choice",
-    "reg",
-];
+words! {
+    /// A function of the language.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Function {
+        Year = "year",
+        Month = "month",
+        Day = "day",
+        Week = "week",
+        Hour = "hour",
+        Minute = "minute",
+        Second = "second",
+        Datetime = "datetime",
+        PackedDate = "packed_date",
+        PackedTime = "packed_time",
+        FsuId = "fsuid",
+        Seq = "seq",
+        Rand = "rand",
+        Choice = "choice",
+        Reg = "reg",
+    }
+}
 
 /// A function's name and its arguments, as written; none where it has no parentheses.
 struct Call<'t> {
@@ -268,7 +274,7 @@ pub fn register_name(name: &str) -> Result<(), ExprError> {
 fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
     let &Call { name, arguments: given } = call;
     no_value_in(name, "a function's name")?;
-    if name == "reg" {
+    if name == Function::Reg.name() {
         register_name(given)?;
     }
     no_value_in(given, &format!("inside {name}()"))?;
@@ -291,40 +297,42 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
         Ok(again) if again.is_empty() || again.eq_ignore_ascii_case(unit) => Ok(part),
         _ => Err(takes(&format!("nothing or {unit}"))),
     };
-    match name {
-        "year" => match one {
+    let Some(called) = Function::from_name(name) else {
+        if name.is_empty() {
+            return Err(ExprError::NamelessFunction);
+        }
+        let near = nearest(name, names::<Function>().into_iter());
+        return Err(ExprError::UnknownFunction { name: name.into(), near });
+    };
+    match called {
+        Function::Year => match one {
             Ok(yy) if yy.is_empty() || yy.eq_ignore_ascii_case("yy") => Ok(number(Number::Year2, 2)),
             Ok(yyyy) if yyyy.eq_ignore_ascii_case("yyyy") => Ok(number(Number::Year4, 4)),
             _ => Err(takes("yy or yyyy")),
         },
-        "month" => unit("MM", number(Number::Month, 2)),
-        "day" => unit("dd", number(Number::Day, 2)),
-        "week" => match one {
+        Function::Month => unit("MM", number(Number::Month, 2)),
+        Function::Day => unit("dd", number(Number::Day, 2)),
+        Function::Week => match one {
             Ok("" | "1") => Ok(number(Number::Week1, 2)),
             Ok("0") => Ok(number(Number::Week0, 2)),
             _ => Err(takes("nothing (Monday 01 to Sunday 07) or 0 (Sunday 00)")),
         },
-        "hour" => unit("HH", number(Number::Hour, 2)),
-        "minute" => unit("mm", number(Number::Minute, 2)),
-        "second" => unit("ss", number(Number::Second, 2)),
+        Function::Hour => unit("HH", number(Number::Hour, 2)),
+        Function::Minute => unit("mm", number(Number::Minute, 2)),
+        Function::Second => unit("ss", number(Number::Second, 2)),
         // A format may have commas.
-        "datetime" => Ok(Part::Datetime(datetime::format(one.unwrap_or(call.arguments))?)),
-        "packed_date" => none(Part::Packed(Number::PackedDate)),
-        "packed_time" => none(Part::Packed(Number::PackedTime)),
-        "fsuid" => none(Part::FsuId),
-        "seq" => none(number(Number::Seq, 1)),
-        "rand" => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
-        "choice" if call.arguments.is_empty() => Err(ExprError::NoChoice),
-        "choice" => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
-        "reg" => match one {
+        Function::Datetime => Ok(Part::Datetime(datetime::format(one.unwrap_or(call.arguments))?)),
+        Function::PackedDate => none(Part::Packed(Number::PackedDate)),
+        Function::PackedTime => none(Part::Packed(Number::PackedTime)),
+        Function::FsuId => none(Part::FsuId),
+        Function::Seq => none(number(Number::Seq, 1)),
+        Function::Rand => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
+        Function::Choice if call.arguments.is_empty() => Err(ExprError::NoChoice),
+        Function::Choice => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
+        Function::Reg => match one {
             Ok(register) if !register.is_empty() => Ok(Part::Register(scope.register(register)?)),
             _ => Err(ExprError::NamelessRegister),
         },
-        "" => Err(ExprError::NamelessFunction),
-        _ => {
-            let near = nearest(name, FUNCTIONS.iter().copied());
-            Err(ExprError::UnknownFunction { name: name.into(), near })
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use crate::config::steps::step;
 use crate::model::field::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot};
 use crate::model::template::Template;
 use crate::wire::value::{self, set_bits};
-use crate::words::count;
+use crate::words::{Endian, FieldType, LengthCheck, Unit, Word, count, names};
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -137,76 +137,52 @@ pub fn placeholder(text: &str) -> Option<&str> {
     text.trim().strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}")).map(str::trim)
 }
 
-const TYPES: &[&str] =
-    &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"];
+/// The type of that name; an unknown one is an error.
+fn field_type(diags: &mut Diags, name: &str, pos: Pos) -> Option<FieldType> {
+    let found = FieldType::from_name(name);
+    if found.is_none() {
+        diags.error(pos, format!("unknown type `{name}`{}", known(name, names::<FieldType>())));
+    }
+    found
+}
 
-/// The type of that name; one that is unknown is told.
-fn kind(diags: &mut Diags, name: &str, pos: Pos) -> Option<Kind> {
-    Some(match name {
-        "hex" => Kind::Hex,
-        "int" | "int_be" | "int_le" => Kind::Int,
-        "uint" => Kind::Uint,
-        "bcd" => Kind::Bcd,
-        "bit" => Kind::Bit(Bits::default()),
-        "str" | "ascii" => Kind::Str,
-        "length" => Kind::Length,
-        "f32" => Kind::F32,
-        "f64" => Kind::F64,
-        other => {
-            diags.error(pos, format!("unknown type `{other}`{}", known(other, TYPES.iter().copied())));
-            return None;
-        }
-    })
+fn kind(of: FieldType) -> Kind {
+    match of {
+        FieldType::Hex => Kind::Hex,
+        FieldType::Int | FieldType::IntBe | FieldType::IntLe => Kind::Int,
+        FieldType::Uint => Kind::Uint,
+        FieldType::Bcd => Kind::Bcd,
+        FieldType::Bit => Kind::Bit(Bits::default()),
+        FieldType::Str | FieldType::Ascii => Kind::Str,
+        FieldType::Length => Kind::Length,
+        FieldType::F32 => Kind::F32,
+        FieldType::F64 => Kind::F64,
+    }
 }
 
 /// Keys at a name that points at a field of header or tail: that field has them already, and what is written here may only say the same.
 pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
     let kind_at = raw.kind.as_ref();
-    let said = kind_at.and_then(|at| kind(diags, &at.value, at.pos));
+    let said = kind_at.and_then(|at| field_type(diags, &at.value, at.pos)).map(kind);
     if let (Some(at), Some(said)) = (kind_at, said)
         && std::mem::discriminant(&said) != std::mem::discriminant(&field.slot.kind)
     {
         let text = format!("`{}` has its type where it is defined; `{}` here means nothing", field.name, at.value);
         diags.warn(at.pos, text);
     }
-    word(diags, raw.endian.as_ref(), (), &[("big", ()), ("little", ())]);
-    word(diags, raw.unit.as_ref(), (), &[("bytes", ()), ("chars", ())]);
-    word(diags, raw.check.as_ref(), (), &[("none", ()), ("lchksum", ())]);
+    word(diags, raw.endian.as_ref(), Endian::Big);
+    word(diags, raw.unit.as_ref(), Unit::Bytes);
+    word(diags, raw.check.as_ref(), LengthCheck::None);
 }
 
 /// Type, size and byte order of a field; `None` after an error that was told.
 pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
     let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
     let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
+    let field_type = field_type(diags, kind_name, kind_pos);
     // Taken as bytes, so that one wrong word does not hide what else is wrong.
-    let kind = kind(diags, kind_name, kind_pos).unwrap_or(Kind::Hex);
-    let endian = raw.endian.as_ref().map(|endian| endian.value.as_str());
-    let little = match endian {
-        None => kind_name == "int_le",
-        Some("big") => {
-            if kind_name == "int_le" {
-                diags.error(
-                    raw.endian.as_ref().map_or(raw.pos, |at| at.pos),
-                    "int_le with endian `big` (leave one out)",
-                );
-            }
-            false
-        }
-        Some("little") => {
-            if kind_name == "int_be" {
-                diags.error(
-                    raw.endian.as_ref().map_or(raw.pos, |at| at.pos),
-                    "int_be with endian `little` (leave one out)",
-                );
-            }
-            true
-        }
-        Some(other) => {
-            let pos = raw.endian.as_ref().map_or(raw.pos, |at| at.pos);
-            diags.error(pos, format!("unknown endian `{other}` (big or little)"));
-            false
-        }
-    };
+    let kind = field_type.map_or(Kind::Hex, kind);
+    let little = is_little(diags, raw, field_type);
     let fixed = match kind {
         Kind::F32 => Some(4),
         Kind::F64 => Some(8),
@@ -230,7 +206,7 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         return None;
     }
     // Behind a wrong type nothing tells whether these keys are wrong, too.
-    let known_type = TYPES.contains(&kind_name) && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
+    let known_type = field_type.is_some() && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
     if known_type {
         length_only(diags, raw, kind == Kind::Length);
     }
@@ -242,6 +218,21 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
     }
     Some(slot)
+}
+
+/// The byte order of a field.
+fn is_little(diags: &mut Diags, raw: &At<RawField>, of: Option<FieldType>) -> bool {
+    let Some(at) = &raw.endian else { return of == Some(FieldType::IntLe) };
+    let endian = Endian::from_name(&at.value);
+    match (of, endian) {
+        (_, None) => diags.error(at.pos, format!("unknown endian `{}` (big or little)", at.value)),
+        (Some(of @ FieldType::IntLe), Some(other @ Endian::Big))
+        | (Some(of @ FieldType::IntBe), Some(other @ Endian::Little)) => {
+            diags.error(at.pos, format!("{} with endian `{}` (leave one out)", of.name(), other.name()));
+        }
+        _ => {}
+    }
+    endian == Some(Endian::Little)
 }
 
 /// Tells of keys that say how a length is computed, at a field that is none, or is the number that `data_frame_length` says.
@@ -497,14 +488,16 @@ pub fn encode_constant(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> 
     encode(diags, slot, text, pos)
 }
 
-/// One of a few words, `None` after an error that was told.
-pub fn word<T: Copy>(diags: &mut Diags, at: Option<&At<String>>, default: T, all: &[(&str, T)]) -> T {
-    let Some(at) = at else { return default };
-    if let Some((_, value)) = all.iter().find(|(name, _)| *name == at.value) {
-        *value
-    } else {
-        let names = all.iter().map(|(name, _)| *name);
-        diags.error(at.pos, format!("unknown `{}`{}", shown(&at.value), known(&at.value, names)));
-        default
+/// A word of a set; `default` where none is given, and after an error that was reported.
+pub fn word<W: Word>(diags: &mut Diags, at: Option<&At<String>>, default: W) -> W {
+    at.and_then(|at| given_word(diags, at)).unwrap_or(default)
+}
+
+/// A word of a set; `None` after an error that was reported.
+pub fn given_word<W: Word>(diags: &mut Diags, at: &At<String>) -> Option<W> {
+    let found = W::ALL.iter().copied().find(|word| word.name() == at.value);
+    if found.is_none() {
+        diags.error(at.pos, format!("unknown `{}`{}", shown(&at.value), known(&at.value, names::<W>())));
     }
+    found
 }

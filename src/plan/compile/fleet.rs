@@ -16,6 +16,8 @@ use crate::config::load::Loader;
 use crate::config::raw::{RawCenter, RawLog, RawPerformance, RawSysConfig};
 use crate::model::fleet::{Fleet, Fsu, Language, LogPlan, OnFull, Performance};
 use crate::model::message::Transport;
+use crate::words::LogLevel;
+use log::LevelFilter;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -111,20 +113,17 @@ fn performance(raw: Option<&RawPerformance>) -> Performance {
 }
 
 fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {
-    use log::LevelFilter as Level;
     let default = RawLog::default();
     let raw = raw.unwrap_or(&default);
     let text = |at: &Option<At<String>>, default: &str| at.as_ref().map_or(default.to_owned(), |at| at.value.clone());
-    let levels = [
-        ("off", Level::Off),
-        ("error", Level::Error),
-        ("warn", Level::Warn),
-        ("info", Level::Info),
-        ("debug", Level::Debug),
-        ("trace", Level::Trace),
-    ];
-    let languages = [("zh", Language::Zh), ("en", Language::En)];
-    let on_full = [("drop", OnFull::Drop), ("block", OnFull::Block)];
+    let level = match field::word(diags, raw.level.as_ref(), LogLevel::Info) {
+        LogLevel::Off => LevelFilter::Off,
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    };
     if let Some(size) = raw.max_size.as_ref().filter(|size| size.value < 1024) {
         diags.error(size.pos, format!("maxSize {} (bytes, at least 1024)", size.value));
     }
@@ -133,13 +132,13 @@ fn log_plan(diags: &mut Diags, raw: Option<&RawLog>) -> LogPlan {
         diags.error(file.pos, format!("`{shown}` is no file name: {why} (a pattern such as system_%Y%m%d.log)"));
     }
     LogPlan {
-        level: field::word(diags, raw.level.as_ref(), Level::Info, &levels),
+        level,
         dir: text(&raw.dir, "./logs").into(),
         file: text(&raw.file, "system_%Y%m%d.log"),
         bytes_max: raw.max_size.as_ref().map_or(10_485_760, |at| at.value),
         age_days_max: raw.max_age.as_ref().map_or(7, |at| at.value),
         async_write: raw.async_write.as_ref().is_none_or(|at| at.value),
-        language: field::word(diags, raw.language.as_ref(), Language::Zh, &languages),
-        on_full: field::word(diags, raw.on_full.as_ref(), OnFull::Drop, &on_full),
+        language: field::word(diags, raw.language.as_ref(), Language::Zh),
+        on_full: field::word(diags, raw.on_full.as_ref(), OnFull::Drop),
     }
 }

@@ -9,6 +9,7 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawField, RawProtocol, RawTemplate, RawVendor};
 use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, Kind, LengthField, Offset, Slot};
 use crate::model::template::{Encoding, Framing, Template};
+use crate::words::{LengthCheck, Unit};
 
 /// Fields of the header, and as many of the tail: each reply and each request has them all.
 pub const AREA_FIELDS_MAX: usize = 128;
@@ -20,11 +21,6 @@ pub(super) struct Frame {
     pub(super) size_known: bool,
 }
 
-/// The words of `encoding`.
-pub fn encodings() -> [(&'static str, Encoding); 2] {
-    [("binary", Encoding::Binary), ("ascii_hex", Encoding::AsciiHex)]
-}
-
 /// Compiles the frame without its commands. `vendor`: what the template's vendor says of all its templates.
 pub(super) fn frame(
     diags: &mut Diags,
@@ -33,7 +29,7 @@ pub(super) fn frame(
     vendor: Option<&RawVendor>,
 ) -> Option<Frame> {
     let encoding = protocol.encoding.as_ref().or_else(|| vendor.and_then(|vendor| vendor.encoding.as_ref()));
-    let encoding = field::word(diags, encoding, Encoding::Binary, &encodings());
+    let encoding = field::word(diags, encoding, Encoding::Binary);
     let raw_left = protocol.pdu_left.as_deref().unwrap_or_default();
     let raw_tail = protocol.pdu_tailer.as_deref().unwrap_or_default();
     let whole = |key: &str, list: &[At<RawField>], diags: &Diags| diags.is_whole_list(protocol.pos, key, list.len());
@@ -230,8 +226,8 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             out.push(length);
             continue;
         }
-        let chars = field::word(diags, raw.unit.as_ref(), false, &[("bytes", false), ("chars", true)]);
-        let coded = if chars && plan.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let unit = field::word(diags, raw.unit.as_ref(), Unit::Bytes);
+        let coded = if unit == Unit::Chars && plan.encoding == Encoding::AsciiHex { 2 } else { 1 };
         let default = [At { pos: raw.pos, value: "data_frame".to_owned() }];
         let of = raw.of.as_ref().map_or(&default[..], |of| &of.value.0);
         for name in of {
@@ -249,7 +245,7 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
                 }
             }
         }
-        length.lchksum = field::word(diags, raw.check.as_ref(), false, &[("none", false), ("lchksum", true)]);
+        length.lchksum = field::word(diags, raw.check.as_ref(), LengthCheck::None) == LengthCheck::Lchksum;
         if length.lchksum && length.len != 2 {
             diags.error(raw.pos, "lchksum needs a length of 2 bytes");
             length.lchksum = false;

@@ -244,13 +244,11 @@ impl<'r> Entry<'r> {
 struct Told;
 
 fn transport(diags: &mut Diags, entry: &At<RawFsu>) -> Option<Transport> {
-    let all = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("broadcast", Transport::Broadcast)];
-    if entry.protocol_type.is_none() {
+    let Some(given) = &entry.protocol_type else {
         diags.missing(entry.pos, "protocol_type", "udp, tcp or broadcast");
         return None;
-    }
-    let words = all.map(|(name, transport)| (name, Some(transport)));
-    field::word(diags, entry.protocol_type.as_ref(), None, &words)
+    };
+    field::given_word(diags, given)
 }
 
 fn port(diags: &mut Diags, entry: &At<RawFsu>) -> Option<u64> {

@@ -3,7 +3,6 @@
 
 use super::checksum;
 use super::field;
-use super::frame::encodings;
 use crate::config::at::{At, Pos};
 use crate::config::diag::{Diag, Diags, Place, Severity};
 use crate::config::load::Loader;
@@ -67,7 +66,7 @@ fn check(diags: &mut Diags, entry: &At<RawVendor>) {
         Some(name) if name.value.is_empty() => diags.error(name.pos, "an empty name (as templates write it)"),
         Some(_) => {}
     }
-    field::word(diags, entry.encoding.as_ref(), Encoding::Binary, &encodings());
+    field::word(diags, entry.encoding.as_ref(), Encoding::Binary);
     if let Some(raw) = &entry.checksum {
         checksum::check_words(diags, raw);
     }

@@ -6,63 +6,53 @@
 
 use super::at::{At, Json, Map, OneOrMany};
 use super::raw::{RawDevices, RawRules, RawSysConfig, RawTemplate, RawVendors};
+use crate::model::fleet::{Language, OnFull, VerifyChecksum};
+use crate::model::message::Transport;
+use crate::model::template::{Complement, Encoding};
+use crate::words;
+use crate::words::{AlgorithmName, Align, Endian, FieldType, LengthCheck, LogLevel, Over, Unit, names};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map as JsonMap, Value, json};
 use std::borrow::Cow;
 
-/// A kind of configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// sys_config.json: the fleet
-    SysConfig,
-    /// fsu_devices.json: the devices behind an FSU
-    FsuDevices,
-    /// A protocol template
-    Template,
-    /// A rule file: which reply a command gets
-    Rules,
-    /// vendor.json: defaults of a vendor's templates
-    Vendor,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::SysConfig, Self::FsuDevices, Self::Template, Self::Rules, Self::Vendor];
-
-    /// As the command line and the schema's file name spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SysConfig => "sys_config",
-            Self::FsuDevices => "fsu_devices",
-            Self::Template => "template",
-            Self::Rules => "rules",
-            Self::Vendor => "vendor",
-        }
+words! {
+    /// A kind of configuration file, as the command line and the schema's file name spell it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Kind {
+        /// sys_config.json: the fleet
+        SysConfig = "sys_config",
+        /// fsu_devices.json: the devices behind an FSU
+        FsuDevices = "fsu_devices",
+        /// A protocol template
+        Template = "template",
+        /// A rule file: which reply a command gets
+        Rules = "rules",
+        /// vendor.json: defaults of a vendor's templates
+        Vendor = "vendor",
     }
 }
 
+/// The words of a set.
+type Words = fn() -> Vec<&'static str>;
+
 /// The texts a key may hold: type, key, words.
-const WORDS: &[(&str, &str, &[&str])] = &[
-    ("Log", "level", &["off", "error", "warn", "info", "debug", "trace"]),
-    ("Log", "language", &["zh", "en"]),
-    ("Log", "on_full", &["drop", "block"]),
-    ("Fsu", "protocol_type", &["udp", "tcp", "broadcast"]),
-    ("Device", "verify_checksum", &["warn", "strict", "off"]),
-    ("Vendor", "encoding", &["binary", "ascii_hex"]),
-    ("Protocol", "encoding", &["binary", "ascii_hex"]),
-    ("Command", "align", &["left", "right"]),
-    ("Field", "endian", &["big", "little"]),
-    (
-        "Field",
-        "type",
-        &["hex", "int", "int_be", "int_le", "uint", "bcd", "bit", "str", "ascii", "length", "f32", "f64"],
-    ),
-    ("Field", "unit", &["bytes", "chars"]),
-    ("Field", "check", &["none", "lchksum"]),
-    ("Checksum", "complement", &["none", "ones", "twos"]),
-    ("Checksum", "over", &["raw", "wire"]),
-    ("ChecksumConfig", "complement", &["none", "ones", "twos"]),
+pub const WORDS: &[(&str, &str, Words)] = &[
+    ("Log", "level", names::<LogLevel>),
+    ("Log", "language", names::<Language>),
+    ("Log", "on_full", names::<OnFull>),
+    ("Fsu", "protocol_type", names::<Transport>),
+    ("Device", "verify_checksum", names::<VerifyChecksum>),
+    ("Vendor", "encoding", names::<Encoding>),
+    ("Protocol", "encoding", names::<Encoding>),
+    ("Command", "align", names::<Align>),
+    ("Field", "endian", names::<Endian>),
+    ("Field", "type", names::<FieldType>),
+    ("Field", "unit", names::<Unit>),
+    ("Field", "check", names::<LengthCheck>),
+    ("Checksum", "complement", names::<Complement>),
+    ("Checksum", "over", names::<Over>),
+    ("ChecksumConfig", "complement", names::<Complement>),
 ];
 
 /// Algorithms beside `crc:NAME`: type and key.
@@ -216,14 +206,12 @@ fn restrict(name: &str, schema: &mut Value) {
         }
     };
     for (_, key, words) in WORDS.iter().filter(|w| w.0 == name) {
-        let words: Vec<Value> = words.iter().map(|&word| word.into()).chain([Value::Null]).collect();
+        let words: Vec<Value> = words().into_iter().map(Value::from).chain([Value::Null]).collect();
         set(key, json!({ "enum": words }));
     }
     for (_, key) in ALGORITHMS.iter().filter(|a| a.0 == name) {
-        set(
-            key,
-            json!({ "anyOf": [{ "enum": ["sum", "xor", "sum_xor", "crc16", null] }, { "type": "string", "pattern": "^crc:." }] }),
-        );
+        let words: Vec<Value> = names::<AlgorithmName>().into_iter().map(Value::from).chain([Value::Null]).collect();
+        set(key, json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "^crc:." }] }));
     }
     for &(_, key, least, most) in BOUNDS.iter().filter(|b| b.0 == name) {
         set(key, json!({ "minimum": least }));

@@ -1,87 +1,64 @@
 //! Faults made on purpose (spec templates.md, Faults): which, how likely, and when. Nothing is drawn here.
 
 use super::message::Transport;
+use crate::words;
 
-/// A kind of fault. The order is that of the draws of a message: a new kind stands behind the others, before `Offline`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum FaultKind {
-    /// The reply is not sent.
-    Drop,
-    /// tcp: the connection is reset in the reply's place.
-    Reset,
-    /// tcp: from this reply on the connection is never answered.
-    Stall,
-    /// tcp: the FSU's half of the connection is closed in the reply's place.
-    HalfClose,
-    /// Random bytes of the reply's size.
-    Garbage,
-    /// Another command's key.
-    WrongType,
-    /// A wrong inner checksum.
-    BadChecksum,
-    /// A wrong P_verify (udp).
-    BadVerify,
-    /// One bit flipped after the checksums, before escaping.
-    Corrupt,
-    /// Cut at a random byte.
-    Truncate,
-    /// Sent twice.
-    Duplicate,
-    /// Held back while later ones pass.
-    Reorder,
-    /// Sent later; on a connection those after it are later too.
-    ExtraDelay,
-    /// tcp: sent in pieces.
-    Split,
-    /// An outage: not heard, not sent, refused. Never drawn.
-    Offline,
+words! {
+    /// A kind of fault. The order is that of the draws of a message: a new kind goes behind the others, before `Offline`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    #[repr(u8)]
+    pub enum FaultKind {
+        /// The reply is not sent.
+        ///
+        Drop = "drop": "reply not sent",
+        /// tcp: the connection is reset in the reply's place.
+        ///
+        Reset = "reset": "request left unanswered by a reset connection",
+        /// tcp: from this reply on the connection is never answered.
+        ///
+        Stall = "stall": "request left unanswered by a stalled connection",
+        /// tcp: the FSU's half of the connection is closed in the reply's place.
+        ///
+        HalfClose = "half_close": "request left unanswered by a half-closed connection",
+        /// Random bytes of the reply's size.
+        ///
+        Garbage = "garbage": "random bytes of the reply's size",
+        /// Another command's key.
+        ///
+        WrongType = "wrong_type": "another command's key",
+        /// A wrong inner checksum.
+        ///
+        BadChecksum = "bad_checksum": "wrong inner checksum",
+        /// A wrong P_verify (udp).
+        ///
+        BadVerify = "bad_verify": "wrong P_verify",
+        /// One bit flipped after the checksums, before escaping.
+        ///
+        Corrupt = "corrupt": "one bit flipped",
+        /// Cut at a random byte.
+        ///
+        Truncate = "truncate": "cut at a random byte",
+        /// Sent twice.
+        ///
+        Duplicate = "duplicate": "sent twice",
+        /// Held back while later ones pass.
+        ///
+        Reorder = "reorder": "held back while later ones passed",
+        /// Sent later; on a connection those after it are later too.
+        ///
+        ExtraDelay = "extra_delay": "sent later",
+        /// tcp: sent in pieces.
+        ///
+        Split = "split": "sent in pieces",
+        /// An outage: not heard, not sent, refused. Never drawn.
+        ///
+        Offline = "offline": "FSU offline: not heard, not sent or refused",
+    }
 }
 
 impl FaultKind {
-    /// All of them, in order.
-    pub const ALL: [Self; 15] = [
-        Self::Drop,
-        Self::Reset,
-        Self::Stall,
-        Self::HalfClose,
-        Self::Garbage,
-        Self::WrongType,
-        Self::BadChecksum,
-        Self::BadVerify,
-        Self::Corrupt,
-        Self::Truncate,
-        Self::Duplicate,
-        Self::Reorder,
-        Self::ExtraDelay,
-        Self::Split,
-        Self::Offline,
-    ];
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
     /// How many of them are drawn: the first ones.
     pub const DRAWN: usize = Self::Offline as usize;
-
-    /// As ledger and counters call it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Drop => "drop",
-            Self::Reset => "reset",
-            Self::Stall => "stall",
-            Self::HalfClose => "half_close",
-            Self::Garbage => "garbage",
-            Self::WrongType => "wrong_type",
-            Self::BadChecksum => "bad_checksum",
-            Self::BadVerify => "bad_verify",
-            Self::Corrupt => "corrupt",
-            Self::Truncate => "truncate",
-            Self::Duplicate => "duplicate",
-            Self::Reorder => "reorder",
-            Self::ExtraDelay => "extra_delay",
-            Self::Split => "split",
-            Self::Offline => "offline",
-        }
-    }
 
     /// As the configuration calls it.
     pub fn key(self) -> &'static str {
@@ -89,27 +66,6 @@ impl FaultKind {
             Self::Reorder => "reorder_ms",
             Self::ExtraDelay => "extra_delay_ms",
             other => other.name(),
-        }
-    }
-
-    /// What it does, in a few words.
-    pub fn meaning(self) -> &'static str {
-        match self {
-            Self::Drop => "reply not sent",
-            Self::Reset => "request left unanswered by a reset connection",
-            Self::Stall => "request left unanswered by a stalled connection",
-            Self::HalfClose => "request left unanswered by a half-closed connection",
-            Self::Garbage => "random bytes of the reply's size",
-            Self::WrongType => "another command's key",
-            Self::BadChecksum => "wrong inner checksum",
-            Self::BadVerify => "wrong P_verify",
-            Self::Corrupt => "one bit flipped",
-            Self::Truncate => "cut at a random byte",
-            Self::Duplicate => "sent twice",
-            Self::Reorder => "held back while later ones passed",
-            Self::ExtraDelay => "sent later",
-            Self::Split => "sent in pieces",
-            Self::Offline => "FSU offline: not heard, not sent or refused",
         }
     }
 
@@ -134,43 +90,26 @@ impl FaultKind {
     }
 }
 
-/// What a fault was made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Struck {
-    /// A rule's reply; with `burst` one of several.
-    #[default]
-    Reply,
-    /// The answer to a command of a template with transfers: a header, which data may follow.
-    Answer,
-    /// A data frame of a transfer.
-    Data,
-    /// A template's reply to a wrong request, or its refusal of a transfer: in an outage only.
-    Error,
-    /// A heartbeat: in an outage only.
-    Heartbeat,
-    /// What came to an FSU that does not hear.
-    Request,
-    /// A connection that was reset, or not accepted.
-    Connection,
-}
-
-impl Struck {
-    /// All of them, by number.
-    pub const ALL: [Self; 7] =
-        [Self::Reply, Self::Answer, Self::Data, Self::Error, Self::Heartbeat, Self::Request, Self::Connection];
-
-    /// As the ledger calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Reply => "reply",
-            Self::Answer => "answer",
-            Self::Data => "data",
-            Self::Error => "error",
-            Self::Heartbeat => "heartbeat",
-            Self::Request => "request",
-            Self::Connection => "connection",
-        }
+words! {
+    /// What a fault was made of.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum Struck {
+        /// A rule's reply; with `burst` one of several.
+        #[default]
+        Reply = "reply",
+        /// The answer to a command of a template with transfers: a header, which data may follow.
+        Answer = "answer",
+        /// A data frame of a transfer.
+        Data = "data",
+        /// A template's reply to a wrong request, or its refusal of a transfer: in an outage only.
+        Error = "error",
+        /// A heartbeat: in an outage only.
+        Heartbeat = "heartbeat",
+        /// What came to an FSU that does not hear.
+        Request = "request",
+        /// A connection that was reset, or not accepted.
+        Connection = "connection",
     }
 }
 

@@ -4,6 +4,7 @@ use super::fault::FsuFaults;
 use super::network::Network;
 use super::rule::{Register, Rule};
 use super::template::Template;
+use crate::words;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,22 +72,26 @@ pub struct LogPlan {
     pub on_full: OnFull,
 }
 
-/// Labels of the device log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// Chinese, the default.
-    Zh,
-    /// English.
-    En,
+words! {
+    /// Labels of the device log.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Language {
+        /// Chinese, the default.
+        Zh = "zh",
+        /// English.
+        En = "en",
+    }
 }
 
-/// What happens to a device-log record when the queue is full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnFull {
-    /// The record is dropped and counted; the log says so at that place.
-    Drop,
-    /// The shard waits.
-    Block,
+words! {
+    /// What happens to a device-log record when the queue is full.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum OnFull {
+        /// The record is dropped and counted; the log says so at that place.
+        Drop = "drop",
+        /// The shard waits.
+        Block = "block",
+    }
 }
 
 /// An FSU id as it stands in P_dest_addr and P_src_addr: left aligned, filled with 00.
@@ -247,15 +252,17 @@ impl Default for Limits {
     }
 }
 
-/// What to do with a request whose inner checksum is wrong. Both `Warn` and `Strict` count it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum VerifyChecksum {
-    /// Answer it as if right.
-    Warn,
-    /// Send the template's error reply, or nothing.
-    Strict,
-    /// Do not look.
-    Off,
+words! {
+    /// What to do with a request whose inner checksum is wrong. Both `Warn` and `Strict` count it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum VerifyChecksum {
+        /// Answer it as if right.
+        Warn = "warn",
+        /// Send the template's error reply, or nothing.
+        Strict = "strict",
+        /// Do not look.
+        Off = "off",
+    }
 }
 
 /// One device behind an FSU: a template with the rules that apply there. Shared by all FSUs with the same.

@@ -4,6 +4,7 @@ use super::keys::KeyTable;
 use super::prebuilt::Prebuilt;
 use super::reply::{Expr, Reply};
 use super::transfer::Transfer;
+use crate::words;
 use std::sync::Arc;
 
 pub use super::field::{
@@ -11,13 +12,15 @@ pub use super::field::{
     LengthField, Offset, Slot,
 };
 
-/// How the bytes between the first and last field travel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As they are.
-    Binary,
-    /// Each as two upper-case hex characters.
-    AsciiHex,
+words! {
+    /// How the bytes between the first and last field travel.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Encoding {
+        /// As they are.
+        Binary = "binary",
+        /// Each as two upper-case hex characters.
+        AsciiHex = "ascii_hex",
+    }
 }
 
 /// The inner checksum.
@@ -93,15 +96,17 @@ impl std::fmt::Debug for Algorithm {
     }
 }
 
-/// What is done to a checksum before it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Complement {
-    /// Nothing.
-    None,
-    /// All bits turned over.
-    Ones,
-    /// Subtracted from zero.
-    Twos,
+words! {
+    /// What is done to a checksum before it is written.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Complement {
+        /// Nothing.
+        None = "none",
+        /// All bits turned over.
+        Ones = "ones",
+        /// Subtracted from zero.
+        Twos = "twos",
+    }
 }
 
 /// All commands whose key stands at the same places.
@@ -181,37 +186,20 @@ pub struct Count {
     pub length: LengthField,
 }
 
-/// Which wrong requests a template can answer; index into [`Template::errors`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorReply {
-    /// The length's own check.
-    BadLengthChecksum,
-    /// The length.
-    BadLength,
-    /// The checksum.
-    BadChecksum,
-    /// A header constant.
-    BadVersion,
-    /// The key.
-    UnknownCommand,
-}
-
-impl ErrorReply {
-    /// All of them, in the order of the index.
-    pub const ALL: [Self; 5] =
-        [Self::BadLengthChecksum, Self::BadLength, Self::BadChecksum, Self::BadVersion, Self::UnknownCommand];
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
-    /// As configuration and counters spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::BadLengthChecksum => "bad_length_checksum",
-            Self::BadLength => "bad_length",
-            Self::BadChecksum => "bad_checksum",
-            Self::BadVersion => "bad_version",
-            Self::UnknownCommand => "unknown_command",
-        }
+words! {
+    /// Which wrong requests a template can answer; index into [`Template::errors`].
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum ErrorReply {
+        /// The length's own check.
+        BadLengthChecksum = "bad_length_checksum",
+        /// The length.
+        BadLength = "bad_length",
+        /// The checksum.
+        BadChecksum = "bad_checksum",
+        /// A header constant.
+        BadVersion = "bad_version",
+        /// The key.
+        UnknownCommand = "unknown_command",
     }
 }
 
