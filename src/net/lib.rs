@@ -2,7 +2,7 @@
 //!
 //! - [`sys`]: batches of datagrams, socket options, io_uring.
 //! - [`bind`]: sockets of FSUs. [`local`]: at which address of this machine. [`message`]: control messages and addresses.
-//! - [`outbox`]: datagrams that leave with as few calls as possible.
+//! - [`outbox`]: datagrams that leave with as few calls as possible. [`sender`]: sends them, and goes on where segments are refused.
 //! - [`probe`]: whether the ring driver can work here.
 //! - [`unblocked`]: words on standard output and error that never block the program.
 
@@ -11,5 +11,6 @@ pub mod local;
 pub mod message;
 pub mod outbox;
 pub mod probe;
+pub mod sender;
 pub mod sys;
 pub mod unblocked;

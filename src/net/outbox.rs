@@ -1,6 +1,7 @@
 //! Datagrams that a driver will send with as few calls as possible.
 
 use super::local::Local;
+use super::message::mapped;
 use std::net::SocketAddr;
 
 /// Datagrams that may be queued between two flushes.
@@ -74,6 +75,15 @@ pub struct Parcels<'a, D> {
     at: usize,
     end: usize,
     datagrams_max: usize,
+    is_mapped: bool,
+}
+
+impl<D> Parcels<'_, D> {
+    /// The same for a socket of IPv6, which takes IPv4 addresses mapped.
+    #[must_use]
+    pub fn mapped(self) -> Self {
+        Self { is_mapped: true, ..self }
+    }
 }
 
 impl<'a, D: Addressed> Iterator for Parcels<'a, D> {
@@ -105,7 +115,8 @@ impl<'a, D: Addressed> Iterator for Parcels<'a, D> {
         self.at += datagrams;
         let segment_bytes = if datagrams > 1 { len as u16 } else { 0 };
         let bytes = &self.outbox.bytes[start..end];
-        Some(Parcel { peer: first.peer(), local: first.local(), bytes, datagrams, segment_bytes })
+        let peer = if self.is_mapped { mapped(first.peer()) } else { first.peer() };
+        Some(Parcel { peer, local: first.local(), bytes, datagrams, segment_bytes })
     }
 }
 
@@ -168,7 +179,8 @@ impl<D: Addressed> Outbox<D> {
     #[inline]
     pub fn parcels(&self, index: usize, count: usize, together: bool) -> Parcels<'_, D> {
         let end = (index + count).min(self.queued.len());
-        Parcels { outbox: self, at: index, end, datagrams_max: if together { SEGMENTS_MAX } else { 1 } }
+        let datagrams_max = if together { SEGMENTS_MAX } else { 1 };
+        Parcels { outbox: self, at: index, end, datagrams_max, is_mapped: false }
     }
 
     /// Forgets all.

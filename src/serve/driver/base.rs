@@ -6,8 +6,9 @@ use crate::shard::io::{Datagram, Outcome, Written};
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
 use fsu_net::message::mapped;
-use fsu_net::outbox::{Outbox, Parcel, Parcels};
-use fsu_net::sys::{Sender, prefetch};
+use fsu_net::outbox::Outbox;
+use fsu_net::sender::{Departing, UdpSender, is_full};
+use fsu_net::sys::prefetch;
 use rustix::io::Errno;
 use std::io;
 use std::net::SocketAddr;
@@ -25,9 +26,7 @@ pub(crate) struct Base {
     pub(crate) watch: Watch,
     /// Connections are being closed with requests unread.
     pub(crate) is_ending: bool,
-    sender: Sender,
-    /// Equally long datagrams to one peer are handed over as one. Off once the kernel has refused that.
-    together: bool,
+    sender: UdpSender,
 }
 
 /// The sockets of a driver.
@@ -53,8 +52,7 @@ impl Base {
             outbox: Outbox::default(),
             watch: Watch::new(),
             is_ending: false,
-            sender: Sender::new(),
-            together: gso,
+            sender: UdpSender::new(gso),
         }
     }
 
@@ -127,19 +125,11 @@ impl Base {
         if run == 1 && first.local.is_any() {
             return (1, send_routed(socket.as_fd(), bytes, &peer));
         }
-        let parcels = |together| addressed(outbox.parcels(at, run, together), six);
-        let mut sent = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(self.together));
-        if let Err(error) = &sent
-            && parcels(self.together).next().is_some_and(|first| first.segment_bytes > 0)
-            && refused(error) != Outcome::Full
-        {
-            let one_by_one = kernel::send_parcels(&mut self.sender, socket.as_fd(), parcels(false));
-            // An address that is no more ends in the same errors, also without segments.
-            if is_no_segmentation(error) && (first.local.is_any() || one_by_one.is_ok()) {
-                log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
-                self.together = false;
-            }
-            sent = one_by_one;
+        let departing = Departing { outbox, range: at..at + run, six };
+        let sent =
+            self.sender.send_by(&departing, |headers, parcels| kernel::send_parcels(headers, socket.as_fd(), parcels));
+        if let Some(error) = self.sender.take_refusal() {
+            log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
         }
         if let Err(error) = &sent
             && !first.local.is_any()
@@ -149,7 +139,7 @@ impl Base {
         }
         match sent {
             Ok(count) => (count, Outcome::Sent),
-            // No room for the first is no room for any; another error is the first one's own.
+            // No room concerns the whole batch; any other error only the first datagram.
             Err(error) => match refused(&error) {
                 Outcome::Full => (run, Outcome::Full),
                 outcome => (1, outcome),
@@ -162,11 +152,6 @@ impl Base {
 #[inline]
 fn send_routed(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Outcome {
     kernel::send_to(socket, bytes, peer).map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
-}
-
-/// Parcels with their peers' addresses as the socket takes them.
-fn addressed(parcels: Parcels<'_, Datagram>, six: bool) -> impl Iterator<Item = Parcel<'_>> {
-    parcels.map(move |parcel| if six { Parcel { peer: mapped(parcel.peer), ..parcel } } else { parcel })
 }
 
 /// Whether it was bound to an address of IPv6.
@@ -222,16 +207,7 @@ pub(crate) fn is_peer_gone(errno: Errno) -> bool {
 
 /// Why a datagram was not taken.
 fn refused(error: &io::Error) -> Outcome {
-    match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::AGAIN | Errno::INTR | Errno::NOBUFS | Errno::NOMEM) => Outcome::Full,
-        errno => Outcome::Failed(errno.map_or(0, Errno::raw_os_error)),
-    }
-}
-
-/// Whether the kernel, or the interface, does not cut one buffer into datagrams (udp(7), `UDP_SEGMENT`).
-fn is_no_segmentation(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::INVAL | Errno::MSGSIZE | Errno::IO | Errno::OPNOTSUPP | Errno::NOPROTOOPT))
+    if is_full(error) { Outcome::Full } else { Outcome::Failed(error.raw_os_error().unwrap_or(0)) }
 }
 
 /// Whether this machine may not have the address that a datagram was to leave from, or not any more: Linux says for IPv4 that the
@@ -271,7 +247,7 @@ mod tests {
             let mut bytes = [0; 8];
             assert_eq!(theirs.recv(&mut bytes).unwrap(), 3);
         }
-        assert!(base.together, "segments are not at fault");
+        assert!(base.sender.sends_segments(), "segments are not at fault");
     }
 
     #[test]
