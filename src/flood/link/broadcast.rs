@@ -28,7 +28,8 @@ use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Terms, di
 use fsu_core::client::request::finish;
 use fsu_core::client::verify::{Expected, expected};
 use fsu_net::message::canonical;
-use fsu_net::sys::{BATCH, Receiver, Sender, lost, refused};
+use fsu_net::sender::UdpSender;
+use fsu_net::sys::{BATCH, Receiver, lost, refused};
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
@@ -82,9 +83,7 @@ struct Broadcast<'a> {
     slots: Vec<Slot<'a>>,
     posts: Vec<Post>,
     epoll: OwnedFd,
-    sender: Sender,
-    /// The kernel cuts parcels into datagrams.
-    together: bool,
+    sender: UdpSender,
     /// Closed pace: free slots.
     ready: VecDeque<u32>,
     /// Closed pace: slots whose last command found nobody listening; tried again at the next sweep.
@@ -149,8 +148,7 @@ impl<'a> Broadcast<'a> {
             slots: Vec::new(),
             posts: sockets.into_iter().map(Post::new).collect(),
             epoll,
-            sender: Sender::new(),
-            together: options.gso,
+            sender: UdpSender::new(options.gso),
             ready: VecDeque::new(),
             refused: Vec::new(),
             turn: 0,
@@ -333,7 +331,7 @@ impl<'a> Broadcast<'a> {
     }
 
     fn flush(&mut self, socket: usize) {
-        self.worker.book.tally.other.send_errors += self.posts[socket].flush(&mut self.sender, &mut self.together);
+        self.worker.book.tally.other.send_errors += self.posts[socket].flush(&mut self.sender);
     }
 
     fn receive(&mut self, receiver: &mut Receiver) -> io::Result<usize> {

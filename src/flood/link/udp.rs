@@ -16,7 +16,8 @@ use crate::workload::options::{OPEN_MAX, Options, Pace, Target};
 use crate::workload::profile::Prepared;
 use fsu_net::message::canonical;
 use fsu_net::outbox::{Outbox, To};
-use fsu_net::sys::{BATCH, Receiver, Sender, keep_errors, lost, refused, turn_on};
+use fsu_net::sender::{Departing, UdpSender};
+use fsu_net::sys::{BATCH, Receiver, keep_errors, lost, refused, turn_on};
 use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
 use fsu_plan::wire::reason::Reason;
 use rustix::event::epoll;
@@ -75,10 +76,8 @@ struct Udp<'a> {
     /// Closed pace: peers whose last request could not be sent, or was refused; tried again at the next sweep.
     refused: Vec<u32>,
     turn: usize,
-    sender: Sender,
+    sender: UdpSender,
     outbox: Outbox<To>,
-    /// The kernel cuts parcels into datagrams.
-    together: bool,
     plain: Vec<u8>,
     inner: Vec<u8>,
 }
@@ -209,9 +208,8 @@ impl<'a> Udp<'a> {
             ready: VecDeque::new(),
             refused: Vec::new(),
             turn: 0,
-            sender: Sender::new(),
+            sender: UdpSender::new(options.gso),
             outbox: Outbox::default(),
-            together: options.gso,
             plain: Vec::new(),
             inner: Vec::new(),
         })
@@ -320,17 +318,13 @@ impl<'a> Udp<'a> {
             while !self.gathered[socket].is_empty() {
                 self.fill(socket);
                 let sent_ns = self.worker.clock.now_ns();
-                let mut parcels = self.outbox.parcels(0, self.outbox.len(), self.together);
-                match self.sender.send(self.sockets[socket].as_fd(), parcels.clone()) {
+                let departing = Departing { outbox: &self.outbox, range: 0..self.outbox.len(), six: false };
+                match self.sender.send(self.sockets[socket].as_fd(), &departing) {
                     Ok(sent) => self.left(socket, sent, sent_ns),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     // What an earlier datagram met; this one has not left yet.
                     Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => self.on_refused(socket),
-                    // An interface that cannot cut parcels: once more, one by one.
-                    Err(_) if self.together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
-                        self.together = false;
-                    }
                     Err(_) => {
                         // That of the first one.
                         self.worker.book.tally.other.send_errors += 1;

@@ -1,7 +1,7 @@
 //! A socket, and the datagrams that wait to leave by it.
 
 use fsu_net::outbox::{Outbox, To};
-use fsu_net::sys::Sender;
+use fsu_net::sender::{Departing, UdpSender};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -39,20 +39,16 @@ impl Post {
     }
 
     /// Sends what waits, as far as the socket takes it; how many datagrams the system refused.
-    pub(super) fn flush(&mut self, sender: &mut Sender, together: &mut bool) -> u64 {
+    pub(super) fn flush(&mut self, sender: &mut UdpSender) -> u64 {
         let mut refused = 0;
         while self.sent < self.outbox.len() {
-            let mut parcels = self.outbox.parcels(self.sent, self.outbox.len(), *together);
-            match sender.send(self.socket.as_fd(), parcels.clone()) {
+            let departing = Departing { outbox: &self.outbox, range: self.sent..self.outbox.len(), six: false };
+            match sender.send(self.socket.as_fd(), &departing) {
                 Ok(sent) => self.sent += sent,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused,
                 // The second: what an earlier datagram met; this one has not left yet.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {
                     self.is_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
-                }
-                // An interface that cannot cut parcels: once more, one by one.
-                Err(_) if *together && parcels.next().is_some_and(|first| first.datagrams > 1) => {
-                    *together = false;
                 }
                 Err(_) => {
                     // That of the first one.
