@@ -91,6 +91,12 @@ pub enum Said<'a> {
 }
 
 impl Replies {
+    /// With room to keep that many things and their bytes without an allocation.
+    #[must_use]
+    pub fn with_capacity(things: usize, bytes: usize) -> Self {
+        Self { kept: Vec::with_capacity(things), bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
     /// Takes no more than that many bytes, as in answer to another host.
     #[must_use]
     pub fn with_room(room_bytes: usize) -> Self {
