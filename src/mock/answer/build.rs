@@ -16,8 +16,8 @@ use fsu_plan::wire::value;
 pub struct Inputs<'a> {
     /// The request's raw frame.
     pub request: &'a [u8],
-    /// The device's memory, where it has one. Not its registers: where they are is read only where they are asked for, because with
-    /// thousands of FSUs that is a miss.
+    /// The device's memory, if it has one. The registers behind it are touched only when a value reads one: with thousands of
+    /// FSUs each such access is a cache miss.
     pub memory: Option<&'a DeviceState>,
     /// `${fsuid()}$`
     pub id_hex: &'a str,
@@ -25,7 +25,7 @@ pub struct Inputs<'a> {
     pub seq: u64,
     /// When the reply is due.
     pub due: Now,
-    /// Takes that apart.
+    /// Converts `due` to a civil time.
     pub calendar: &'a mut Calendar,
     /// The message's generator.
     pub dice: &'a mut Dice,
@@ -142,7 +142,7 @@ pub struct Built {
     pub raw: Vec<u8>,
     /// Its wire bytes, only where the template encodes: [`Built::on_wire`].
     pub wire: Vec<u8>,
-    /// The text of a value; then the data frame that the reply leaves out, for a transfer to carry ([`Payload::Built`]).
+    /// Scratch for the text of a value. Afterwards: the data frame that a transfer carries ([`Payload::Built`]).
     pub text: Vec<u8>,
 }
 
@@ -159,7 +159,7 @@ impl Built {
 
 /// Builds a reply over whatever `built` holds.
 ///
-/// Returns how many values did not fit their field; such a field keeps what the template gives it.
+/// Returns how many values did not fit their field; such a field keeps the template's value.
 pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built: &mut Built) -> u64 {
     let Built { raw: frame, wire, text: written } = built;
     frame.resize(reply.frame.len(), 0);
@@ -183,7 +183,7 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
             Patch::Text { value: expr, to, slot } => {
                 written.clear();
                 text(expr, inputs, written);
-                // Nothing but a register that was never set: the field's own value stands.
+                // Only a register that was never set gives an empty text: keep the template's value.
                 if written.is_empty() {
                     continue;
                 }
@@ -207,7 +207,7 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
     misfits
 }
 
-/// Writes a number in the form that its field has.
+/// Writes a number in its field's form.
 #[inline]
 fn write_form(form: Form, number: i64, out: &mut [u8]) {
     match form {
@@ -222,7 +222,7 @@ fn write_form(form: Form, number: i64, out: &mut [u8]) {
     }
 }
 
-/// Does the reply's frame, with its data or emptied, tell that it carries none?
+/// Whether the reply's frame says that it carries no data. The frame may still have its data or be emptied already.
 #[inline]
 pub(crate) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bool {
     reply.refusal.as_ref().is_some_and(|refusal| {
@@ -233,7 +233,7 @@ pub(crate) fn is_refusal(template: &Template, reply: &Reply, frame: &[u8]) -> bo
     })
 }
 
-/// Empties the data frame; where all frames have one size, the padding fills it.
+/// Removes the data frame. If all frames have one size, fills it with padding instead.
 fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
     let data = template.left_len..template.left_len + reply.data_len;
     if template.data_len_fixed.is_some() {

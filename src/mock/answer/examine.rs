@@ -1,4 +1,4 @@
-//! What is wrong with a frame, if anything, and which command it is.
+//! Checks a frame and finds its command.
 
 use fsu_plan::model::fleet::{Device, VerifyChecksum};
 use fsu_plan::model::rule::Reply;
@@ -6,12 +6,12 @@ use fsu_plan::model::template::{ErrorReply, Template};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 
-/// What a request was found to be, before any rule.
+/// The result of the check, before any rule applies.
 #[derive(Clone, Copy, Debug)]
 pub enum Finding<'a> {
-    /// Good, and this command.
+    /// A good frame with this command.
     Command(Frame<'a>, usize),
-    /// Wrong, with a header that an error reply can copy.
+    /// A wrong frame whose header an error reply can copy.
     Wrong(Frame<'a>, Reason),
 }
 
@@ -30,7 +30,7 @@ pub fn error_reply(template: &Template, reason: Reason) -> Option<(ErrorReply, &
 
 /// Checks a frame in the order of the spec: lengths, checksum, version, command.
 ///
-/// `checksum_wrong` is set when the checksum is, answered or not.
+/// Sets `checksum_wrong` if the checksum is wrong, whether or not the request is answered.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 pub fn examine<'a>(device: &Device, frame: Frame<'a>, checksum_wrong: &mut bool) -> Finding<'a> {

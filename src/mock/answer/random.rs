@@ -5,7 +5,7 @@ use crate::state::identity::{STEP, mix};
 use fastrand::Rng;
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
 
-/// The generator of one message. Most replies draw nothing, so it is made when it is first asked for.
+/// The generator of one message. Created on first use, because most replies draw nothing.
 #[derive(Clone, Debug)]
 pub struct Dice {
     seed: u64,
@@ -15,7 +15,7 @@ pub struct Dice {
 }
 
 impl Dice {
-    /// That of message number `message` (from 1) of the FSU with that [`identity`](crate::state::identity::identity).
+    /// The generator of message number `message`, from 1, of the FSU with this [`identity`](crate::state::identity::identity).
     #[inline]
     pub fn new(seed: u64, identity: u64, message: u64) -> Self {
         Self { seed, identity, message, rng: None }
@@ -29,7 +29,7 @@ impl Dice {
     }
 }
 
-/// One that goes on from message to message.
+/// A generator that continues from message to message.
 impl From<Rng> for Dice {
     fn from(rng: Rng) -> Self {
         Self { seed: 0, identity: 0, message: 0, rng: Some(rng) }
@@ -41,13 +41,13 @@ fn generator(seed: u64, identity: u64, message: u64) -> Rng {
     Rng::with_seed(mix(mix(seed ^ identity).wrapping_add(STEP) ^ message.wrapping_mul(STEP)))
 }
 
-/// A standard normal value (Box-Muller; one of the pair is thrown away to keep the draw count fixed).
+/// A standard normal value (Box-Muller; the second of the pair is discarded so that the number of draws is fixed).
 fn standard_normal(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.f64()).cos()
 }
 
-/// Draws a delay, in nanoseconds, 0 to [`DELAY_MS_MAX`]. Not rounded to milliseconds: nothing leaves before the least of a rule.
+/// Draws a delay, in nanoseconds, 0 to [`DELAY_MS_MAX`]. Not rounded to milliseconds: no reply leaves before a rule's minimum.
 #[inline]
 pub fn delay_ns(delay: Delay, dice: &mut Dice) -> i64 {
     let ms = match delay {
@@ -57,7 +57,7 @@ pub fn delay_ns(delay: Delay, dice: &mut Dice) -> i64 {
         Delay::Normal(mean, sd) => mean + sd * standard_normal(dice.rng()),
         Delay::Lognormal(mu, sigma) => (mu + sigma * standard_normal(dice.rng())).exp(),
     };
-    // A cast saturates: NaN and negatives become 0.
+    // Casts saturate: NaN and negative values become 0.
     ((ms * 1e6).round() as i64).clamp(0, DELAY_MS_MAX as i64 * NS_PER_MS)
 }
 

@@ -1,4 +1,4 @@
-//! One device: a checked request, its rule, and when the reply is due (spec templates.md, Rules).
+//! One device's answer: the check, the rule, and when the reply is due (spec templates.md, Rules).
 
 use super::examine::{Finding, error_reply, examine};
 use super::random::{Dice, delay_ns};
@@ -12,7 +12,7 @@ use fsu_plan::model::rule::{Reply, Rule};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 
-/// What becomes of a request. Counted in the FSU's state already.
+/// What becomes of a request. The FSU's state has counted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The reply is in the scratch: [`Scratch::on_wire`](super::turn::Scratch::on_wire).
@@ -26,10 +26,10 @@ pub enum Verdict {
     Dropped(Reason),
 }
 
-/// Sets the generators of a burst's replies apart.
+/// Makes the generators of a burst's replies differ.
 pub(crate) const BURST_SEED: u64 = 0xD1B5_4A32_D192_ED03;
 
-/// Answers one inner frame with device number `device` of the FSU.
+/// Answers one inner frame by the FSU's device number `device`.
 pub fn respond(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Verdict {
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let verdict = match inner::parse(&turn.fsu.devices[device].template, wire, &mut raw) {
@@ -43,8 +43,8 @@ pub fn respond(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Verdict {
     count(turn, verdict)
 }
 
-/// As [`respond`], for a whole frame that was examined already and is that command; raw it is in
-/// [`Scratch::raw`](super::turn::Scratch::raw) where it travels encoded.
+/// As [`respond`], for a frame that was examined before and has that command. If it travels encoded,
+/// [`Scratch::raw`](super::turn::Scratch::raw) holds the decoded frame.
 #[inline]
 pub(crate) fn respond_to(turn: &mut Turn<'_>, device: usize, wire: &[u8], command: usize) -> Verdict {
     let raw = std::mem::take(&mut turn.scratch.raw);
@@ -68,11 +68,11 @@ fn count(turn: &mut Turn<'_>, verdict: Verdict) -> Verdict {
 /// What became of a whole frame.
 #[derive(Debug)]
 pub(crate) struct Answered<'a> {
-    /// Nothing of it is counted yet.
+    /// Not counted yet.
     pub(crate) verdict: Verdict,
-    /// It was a good command, answered or not.
+    /// The frame was a good command, answered or not.
     pub(crate) is_command: bool,
-    /// The rule's reply, where one was built.
+    /// The rule's reply, if one was built.
     pub(crate) reply: Option<&'a Reply>,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn answer<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>) -
     }
 }
 
-/// Answers a frame that is wrong, where the template says how.
+/// Answers a wrong frame, if the template has a reply for it.
 #[cold]
 fn answer_wrong<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, reason: Reason) -> Answered<'a> {
     (turn.scratch.about.what, turn.scratch.about.why) = (What::Dropped, Some(reason));
@@ -152,7 +152,7 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
     Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
 }
 
-/// Draws the faults of the reply of that number, from 1, to a command.
+/// Draws the faults of a command's reply; replies are numbered from 1.
 #[cold]
 fn draw(turn: &mut Turn<'_>, device: &Device, rule: &Rule, (number, command): (u32, usize), dice: &mut Dice) {
     let frame = if device.template.transfer.is_some() { Struck::Answer } else { Struck::Reply };
@@ -162,7 +162,7 @@ fn draw(turn: &mut Turn<'_>, device: &Device, rule: &Rule, (number, command): (u
     faults::draw(turn.fsu, rule.faults.as_deref(), target, dice.rng(), &mut turn.scratch.drawn);
 }
 
-/// Builds the next reply of a burst as [`respond`] built the first, from the same request: `None` where there is none.
+/// Builds the next reply of a burst from the same request; `None` if there is no more. [`respond`] built the first.
 #[inline]
 pub fn next_of_burst(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Option<i64> {
     if turn.scratch.burst.left == 0 {
@@ -182,7 +182,7 @@ fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let request = inner::parse(&device.template, wire, &mut raw).ok();
     let next = request.map(|request| {
-        // A generator of its own, so that what the faults of one reply draw does not change the values of the next.
+        // Its own generator: the faults of one reply must not change the values of the next.
         let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));
         let mut dice = Dice::new(seed, turn.state.identity, turn.state.messages);
         turn.state.replies += 1;

@@ -1,4 +1,4 @@
-//! The rule of a command: which one it is, what it sets, and whose turn it is among its replies.
+//! The rule of a command: finding it, its registers, and its next reply.
 
 use super::build::{Inputs, set_register, text};
 use super::random::Dice;
@@ -15,7 +15,7 @@ pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Op
     device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
 }
 
-/// Does what the rule's `set` says. Each entry sees what the ones before it set.
+/// Executes the rule's `set`. Each entry sees the effect of the ones before it.
 pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, dice: &mut Dice) {
     let Turn { fsu, state, scratch, moment, .. } = turn;
     let (due, seq) = (moment.clock_at(asked.due_ns), state.replies + 1);
@@ -38,7 +38,7 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
     }
 }
 
-/// Cuts what is too long for a register, between two characters.
+/// Truncates a text that is too long for a register, between two characters.
 #[inline]
 fn cut_register(text: &mut Vec<u8>) {
     if text.len() > REGISTER_BYTES_MAX {
@@ -48,7 +48,7 @@ fn cut_register(text: &mut Vec<u8>) {
     }
 }
 
-/// The reply whose turn it is.
+/// The next reply of the rule's cycle, or its only one.
 pub fn next_in_cycle<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
     let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
     let number = match place {

@@ -1,4 +1,4 @@
-//! What one message is answered with.
+//! The context in which one message is answered.
 
 use super::build::{self, Built, Inputs};
 use super::random::Dice;
@@ -13,27 +13,27 @@ use fsu_plan::model::template::Template;
 use fsu_plan::wire::civil::Calendar;
 use fsu_plan::wire::framer::Search;
 
-/// What a message is answered with: the run, the FSU and what it remembers, buffers, and when. All stages take one.
+/// The context in which one message is answered: run, FSU, its state, buffers and the moment. Every stage takes one.
 ///
-/// It holds no more than references, so that a shard can make one for each datagram.
+/// It holds references only, so a shard makes one for each datagram.
 #[derive(Debug)]
 pub struct Turn<'a> {
     /// What is common to all messages of the run.
     pub run: &'a RunContext,
-    /// The FSU, as the plan has it.
+    /// The FSU's plan.
     pub fsu: &'a Fsu,
     /// What that FSU remembers.
     pub state: &'a mut FsuState,
     /// Buffers.
     pub scratch: &'a mut Scratch,
-    /// When the message came. A stage on a stream moves [`Moment::not_before_ns`] on, from reply to reply.
+    /// When the message came. On a stream, each reply moves [`Moment::not_before_ns`] forward.
     pub moment: Moment,
 }
 
 /// The request that a reply answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    /// The device that was asked, by its place among the FSU's.
+    /// Index of the device in the FSU.
     pub(crate) device: usize,
     /// The raw request.
     pub(crate) request: &'a [u8],
@@ -42,13 +42,13 @@ pub(crate) struct Asked<'a> {
 }
 
 impl Turn<'_> {
-    /// The generator of the message that was counted last.
+    /// The generator of the current message: the last one counted.
     #[inline]
     pub(crate) fn dice(&self) -> Dice {
         Dice::new(self.run.seed, self.state.identity, self.state.messages)
     }
 
-    /// Builds a reply into the scratch. Its number is the state's: count it first.
+    /// Builds a reply into the scratch. Its number is [`FsuState::replies`]: count it first.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(crate) fn compose(&mut self, reply: &Reply, asked: Asked<'_>, dice: &mut Dice) {
@@ -70,12 +70,12 @@ impl Turn<'_> {
     }
 }
 
-/// Buffers of one shard, grown once and then reused by every message.
+/// Buffers of one shard. They grow once; every message reuses them.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// An unescaped outer frame, received.
+    /// The received outer frame, unescaped.
     pub outer: Vec<u8>,
-    /// A raw inner frame, received (ascii_hex only).
+    /// The received inner frame, decoded (ascii_hex only).
     pub raw: Vec<u8>,
     /// The reply.
     pub built: Built,
@@ -83,26 +83,26 @@ pub struct Scratch {
     pub framed: Vec<u8>,
     /// The outer frame on the wire.
     pub escaped: Vec<u8>,
-    /// The time that replies tell.
+    /// Civil time for the replies.
     pub calendar: Calendar,
-    /// What the framers saw in the bytes of a stream, by device.
+    /// State of each device's framer on a stream.
     pub searches: Vec<Search>,
     /// How far the search for frames has come in the current connection.
     pub progress: Progress,
-    /// The faults of the reply at hand.
+    /// The faults of the current reply.
     pub drawn: Drawn,
     /// What is known about the current request.
     pub about: About,
-    /// What is left of a burst.
+    /// The rest of a burst.
     pub burst: Burst,
 }
 
-/// Replies that follow the first one to a request: see [`next_of_burst`](super::reply::next_of_burst).
+/// The replies to a request after the first one: see [`next_of_burst`](super::reply::next_of_burst).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Burst {
-    /// How many are still to come.
+    /// Replies still to be built.
     pub(crate) left: u32,
-    /// How many there were.
+    /// Replies built.
     pub(crate) done: u32,
     pub(crate) command: usize,
     pub(crate) rule: usize,
@@ -110,7 +110,7 @@ pub struct Burst {
 }
 
 impl Scratch {
-    /// A request for that device begins.
+    /// Starts a request for that device.
     #[inline]
     pub(crate) fn begin(&mut self, device: usize) {
         self.burst.left = 0;
