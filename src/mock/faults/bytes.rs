@@ -1,5 +1,5 @@
-//! What faults do to a reply's bytes. Each function tells what it has done: a reply without a checksum cannot get a
-//! wrong one.
+//! Changes a reply's bytes. Each function records which faults took effect: a reply without a checksum cannot get a wrong
+//! one.
 
 use super::Drawn;
 use crate::seal::seal;
@@ -9,8 +9,8 @@ use fsu_plan::model::template::{KeyPart, KeyShape, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::inner::encode_wire;
 
-/// On the inner frame: `wrong_type`, `bad_checksum` and, where no outer frame follows (`alone`), `corrupt`. Its wire bytes are
-/// written over whatever `wire` holds.
+/// Faults of the inner frame: `wrong_type`, `bad_checksum` and, if no outer frame follows (`alone`), `corrupt`. Writes the wire
+/// bytes over whatever `wire` holds.
 pub fn inner(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     if !drawn.made.has(FaultKind::Garbage) {
         inner_raw(template, drawn, alone, raw, wire);
@@ -29,7 +29,7 @@ fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8]
     {
         let at = checksum.at.in_frame(raw.len());
         if let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
-            // All bits: no single flipped bit makes it right again.
+            // Invert all bits: no single flipped bit makes the checksum right again.
             for byte in bytes {
                 *byte = !*byte;
             }
@@ -46,7 +46,7 @@ fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8]
     }
 }
 
-/// On the outer frame before it is escaped: `bad_verify`, `corrupt` between P_header and P_tailer.
+/// Faults of the outer frame before it is escaped: `bad_verify`, and `corrupt` between P_header and P_tailer.
 pub fn outer(drawn: &mut Drawn, framed: &mut [u8]) {
     let len = framed.len();
     if drawn.made.has(FaultKind::Garbage) || len < 4 {
@@ -61,7 +61,7 @@ pub fn outer(drawn: &mut Drawn, framed: &mut [u8]) {
     }
 }
 
-/// On the bytes as they would go on the wire: `garbage`, or else `truncate`.
+/// Faults of the wire bytes: `garbage`, otherwise `truncate`.
 pub fn last(drawn: &mut Drawn, bytes: &mut Vec<u8>) {
     if drawn.made.has(FaultKind::Garbage) {
         Rng::with_seed(drawn.how(FaultKind::Garbage)).fill(bytes);
@@ -73,7 +73,7 @@ pub fn last(drawn: &mut Drawn, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Flips one bit; false where there is none.
+/// Flips one bit; false if there is none.
 fn flip(bytes: &mut [u8], how: u64) -> bool {
     if bytes.is_empty() {
         return false;
@@ -83,21 +83,21 @@ fn flip(bytes: &mut [u8], how: u64) -> bool {
     true
 }
 
-/// Writes another command's key where the reply carries its own; false where it carries none, or there is no other.
+/// Replaces the reply's key by another command's; false if the reply carries no key, or there is no other.
 fn wrong_type(template: &Template, drawn: &Drawn, raw: &mut [u8]) -> bool {
     let Some(command) = template.commands.get(drawn.command) else { return false };
     let has_it = |shape: &&KeyShape| shape.table.find(command.key).is_some();
     let Some(shape) = template.keys.iter().find(has_it) else { return false };
     let others = shape.table.len() as u64;
     let first = drawn.how(FaultKind::WrongType) % others.max(1);
-    // A key may differ in a part that the reply does not carry: the next one is tried then.
+    // A key may differ only in a part that the reply does not carry: then try the next one.
     (0..others).any(|step| {
         let (key, _) = shape.table[((first + step) % others) as usize];
         key != command.key && write_key(template, drawn.command, shape, key, raw)
     })
 }
 
-/// Writes those parts of a key that the reply carries; true when that changed the frame.
+/// Writes the parts of a key that the reply carries; true if that changed the frame.
 fn write_key(template: &Template, command: usize, shape: &KeyShape, mut key: u128, raw: &mut [u8]) -> bool {
     let mut changed = false;
     for part in shape.parts.iter().rev() {
@@ -114,8 +114,8 @@ fn write_key(template: &Template, command: usize, shape: &KeyShape, mut key: u12
     changed
 }
 
-/// Where the reply carries a part of the key: in header and tail where the request does, in the data frame where it has a
-/// field of the same name and size.
+/// Where the reply carries a part of the key: in header and tail at the request's place, in the data frame in a field of the
+/// same name and size.
 fn place_in_reply(template: &Template, command: usize, part: &KeyPart, raw_len: usize) -> Option<usize> {
     let at = part.at.0;
     if at < 0 || (at as usize) < template.left_len {

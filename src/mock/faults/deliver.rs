@@ -1,4 +1,4 @@
-//! How a reply with faults goes out, and what is told of it.
+//! Sends a reply with faults, and reports them.
 
 use super::Drawn;
 use crate::moment::NS_PER_MS;
@@ -6,9 +6,9 @@ use crate::sink::{Cut, Outgoing, Sink};
 use crate::state::Counters;
 use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 
-/// Whether nothing is to be sent; told of then.
+/// Whether a fault leaves nothing to send; reports it then.
 ///
-/// On a connection that was cut before, that is what leaves this request unanswered, too.
+/// On a connection that was cut before, that cut is also the fault that leaves this request unanswered.
 pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut impl Sink) -> bool {
     let muted = if drawn.may_mute { sink.muted() } else { None };
     let cut = |kind| drawn.made.has(kind).then_some(kind);
@@ -31,8 +31,8 @@ pub fn is_lost(drawn: &Drawn, due_ns: i64, counters: &mut Counters, sink: &mut i
     true
 }
 
-/// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`. What is more than may be sent to another host is not sent,
-/// and no fault either: it is counted as that.
+/// Sends one datagram: `reorder_ms`, `extra_delay_ms`, `duplicate`. A reply for which another host has no room left is not
+/// sent. It is counted as amplification, not as a fault.
 pub fn datagram(what: Outgoing, drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) {
     let rooms = sink.room_bytes() / bytes.len().max(1);
     let due_ns = due_ns.saturating_add(later_ns(drawn)).saturating_add(held_ns(drawn));
@@ -48,8 +48,8 @@ pub fn datagram(what: Outgoing, drawn: &mut Drawn, due_ns: i64, bytes: &[u8], si
     }
 }
 
-/// Sends one reply on a connection; the earliest moment for the next one. That is not before this one, but for a reply
-/// that is held back.
+/// Sends one reply on a connection. Returns the earliest moment for the next one: not before this one, unless this one is
+/// held back.
 pub fn stream(drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
     let mut due_ns = due_ns.saturating_add(later_ns(drawn));
     let held_ns = held_ns(drawn);
@@ -78,7 +78,7 @@ pub fn stream(drawn: &mut Drawn, due_ns: i64, bytes: &[u8], sink: &mut impl Sink
     due_ns
 }
 
-/// Pieces of the same size, but for what does not divide; when the last one is due.
+/// Sends pieces of equal size, as far as the length divides. Returns when the last one is due.
 fn in_pieces(pieces: u32, gap_ms: u64, due_ns: i64, bytes: &[u8], sink: &mut impl Sink) -> i64 {
     let bound = |piece: u32| (bytes.len() as u64 * u64::from(piece) / u64::from(pieces)) as usize;
     let due = |piece: u32| due_ns.saturating_add(ns(u64::from(piece).saturating_mul(gap_ms)));
@@ -122,7 +122,7 @@ fn ns(ms: u64) -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS)
 }
 
-/// Counts what was done to a reply, and tells of it.
+/// Counts and reports the faults that took effect.
 pub fn tell(drawn: &Drawn, counters: &mut Counters, sink: &mut impl Sink) {
     for kind in drawn.done.iter() {
         tell_one(kind, drawn.place, counters, sink);

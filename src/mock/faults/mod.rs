@@ -1,15 +1,16 @@
-//! Faults made on purpose, as a layer around the reply (spec templates.md, Faults): first all is drawn, then bytes are
-//! changed, then the reply is delivered. The codec knows nothing of it.
+//! Faults made on purpose, as a layer around the finished reply (spec templates.md, Faults). Three steps: draw, change the
+//! bytes, deliver. The codec does not know about faults.
 //!
-//! - [`draw`]: what is to happen to one reply.
-//! - [`bytes`]: what happens to its bytes.
-//! - [`deliver`]: how it goes out, and what is told of it.
+//! - [`draw`]: chooses the faults of one reply.
+//! - [`bytes`]: changes its bytes.
+//! - [`deliver`]: sends it, and reports the faults.
 //!
-//! Everything comes from the message's own generator, after delay and values: every kind is drawn always, in the order of
-//! [`FaultKind::ALL`], twice (whether, and how). So turning one kind on changes nothing of the others.
+//! All draws come from the message's own generator, after delay and values. Every kind is always drawn, in the order of
+//! [`FaultKind::ALL`], twice (whether, and how). So enabling one kind changes no other.
 //!
-//! What leaves nothing to send (drop, reset, stall, half_close) comes alone; garbage leaves nothing of the reply's
-//! bytes to change. All others add up. Only what was done is counted and stands in the ledger.
+//! A fault that leaves nothing to send (drop, reset, stall, half_close) is the reply's only fault. Garbage replaces all bytes,
+//! so no other change of bytes is made. All other faults combine. Only faults that took effect are counted and reach the
+//! ledger.
 
 pub mod bytes;
 pub mod deliver;
@@ -18,18 +19,18 @@ use fastrand::Rng;
 use fsu_plan::model::fault::{FaultKind, FaultSet, Kinds, Place};
 use fsu_plan::model::fleet::{Fsu, Transport};
 
-/// What was drawn for one reply.
+/// The faults drawn for one reply.
 #[derive(Clone, Debug, Default)]
 pub struct Drawn {
-    /// What is to be done.
+    /// Faults to make.
     made: Kinds,
-    /// What was done.
+    /// Faults that took effect.
     done: Kinds,
-    /// How, by kind: chooses bit, byte, key.
+    /// Detail by kind: chooses the bit, byte or key.
     how: [u64; FaultKind::DRAWN],
-    /// What holds for this reply: its times.
+    /// The settings for this reply, with their times.
     set: FaultSet,
-    /// The faults drawn so far may make the connection mute; asked for on streams only.
+    /// A fault may have cut the connection before; streams only.
     may_mute: bool,
     /// Which frame it is.
     place: Place,
@@ -38,30 +39,30 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// Nothing is to be done to the reply, whatever the connection is like.
+    /// The reply has no fault, and no connection that may be cut.
     #[inline]
     pub fn is_clean(&self) -> bool {
         self.made.is_empty() && !self.may_mute
     }
 
-    /// What is to be done.
+    /// Faults to make.
     pub fn made(&self) -> Kinds {
         self.made
     }
 
-    /// So many frames answer the message.
+    /// That many frames answer the message.
     #[inline]
     pub(crate) fn set_of(&mut self, of: u16) {
         self.place.of = of;
     }
 
-    /// Forgets what was drawn for the reply before.
+    /// Forgets the previous reply's faults.
     #[inline]
     pub(crate) fn clear(&mut self) {
         (self.made, self.done, self.may_mute) = (Kinds::NONE, Kinds::NONE, false);
     }
 
-    /// How a kind is done.
+    /// Detail of a kind.
     fn how(&self, kind: FaultKind) -> u64 {
         self.how.get(kind as usize).copied().unwrap_or(0)
     }
@@ -78,7 +79,7 @@ pub struct Target {
     pub since_start_ms: u64,
 }
 
-/// Draws for one reply to a good request of an FSU that has faults.
+/// Draws the faults of one reply to a good request. Does nothing for an FSU without faults.
 #[cold]
 pub fn draw(fsu: &Fsu, rule: Option<&FaultSet>, target: Target, rng: &mut Rng, drawn: &mut Drawn) {
     let Some(faults) = &fsu.faults else { return drawn.clear() };
@@ -88,7 +89,7 @@ pub fn draw(fsu: &Fsu, rule: Option<&FaultSet>, target: Target, rng: &mut Rng, d
     redraw(fsu, rng, drawn);
 }
 
-/// Draws for another frame of the same message, of which `drawn` still tells the last.
+/// Draws the faults of another frame of the same message; `drawn` still holds those of the last one.
 #[cold]
 pub fn draw_next(fsu: &Fsu, place: Place, rng: &mut Rng, drawn: &mut Drawn) {
     drawn.place = place;
