@@ -1,7 +1,7 @@
 //! One datagram of the B interface (spec b-interface.md, What the FSU does with a frame).
 //!
-//! Counting: every item of a datagram - a frame, or bytes that are none - is one `received`, and then exactly one of
-//! a reply, `silent`, `heartbeats_received`, a drop by reason or a fault that leaves it unanswered. A burst is more replies.
+//! Counting: every item of a datagram (a frame, or bytes that are no frame) counts once as `received` and once as one of: a
+//! reply, `silent`, `heartbeats_received`, a drop by reason, or a fault that leaves it unanswered. A burst adds replies.
 
 use super::Heard;
 use crate::about::About;
@@ -26,7 +26,7 @@ pub fn on_datagram(turn: &mut Turn<'_>, datagram: &[u8], sink: &mut impl Sink) -
         sink.understood(about, datagram);
         return heard;
     }
-    // Taken out, so that a request may stand in it while the rest of the scratch is written.
+    // Taken out of the scratch: the request borrows it while the rest is written.
     let mut unescaped = std::mem::take(&mut turn.scratch.outer);
     for item in Frames::new(datagram) {
         turn.state.counters.received += 1;
@@ -63,7 +63,7 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
     if down.p_len_big || down.data_len_big {
         turn.state.counters.big_endian_lengths += u64::from(down.p_len_big) + u64::from(down.data_len_big);
     }
-    // An FSU's heartbeat is none of a centre's, even where its bytes read as this FSU's id.
+    // Another FSU's heartbeat is not for this one, even if its bytes match this FSU's id.
     if (*down.dest != fsu.id.bytes && !fsu.accept_any_id) || down.is_fsu_beat {
         return drop_frame(turn, sink, Reason::WrongFsu, wire);
     }
@@ -96,7 +96,7 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
             }
         }
         Verdict::Silent => {}
-        // Counted there.
+        // Counted by `respond`.
         Verdict::Dropped(reason) => sink.note(reason, wire),
     }
     turn.scratch.about
@@ -148,7 +148,7 @@ fn send_faulty(
     if len > DATAGRAM_BYTES_MAX {
         return Err(Reason::TooLong);
     }
-    // Without anything to escape the datagram stands where it was framed.
+    // If nothing was escaped, the datagram is still in `framed`.
     let datagram = if len == framed.len() { framed } else { escaped };
     faults::bytes::last(drawn, datagram);
     faults::deliver::datagram(Outgoing::Reply, drawn, due_ns, datagram, sink);
@@ -156,7 +156,7 @@ fn send_faulty(
     Ok(())
 }
 
-/// The device with that type and address; else the FSU's only one.
+/// The device with that type and address; otherwise the FSU's only device.
 #[inline]
 pub fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
     let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;

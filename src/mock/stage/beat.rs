@@ -1,8 +1,8 @@
-//! When heartbeats are due: messages that no request asks for (spec b-interface.md, Clients and heartbeats).
+//! The schedule of heartbeats, which no request asks for (spec b-interface.md, Clients and heartbeats).
 
 use fsu_plan::model::fleet::{Fsu, Transport};
 
-/// Milliseconds from one heartbeat of an FSU to the next, at least 1; `None`: it sends none by itself.
+/// Milliseconds from one heartbeat of an FSU to the next, at least 1; `None` if it sends none by itself.
 pub fn interval_ms(fsu: &Fsu) -> Option<u64> {
     fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp).map(|interval_ms| interval_ms.max(1))
 }
@@ -13,7 +13,7 @@ pub fn first_due_ms(interval_ms: u64, (number, of): (usize, usize), now_ms: u64)
     now_ms.saturating_add(phase_ms as u64)
 }
 
-/// When the next one is due after that of `due_ms`. Heartbeats that were slept through are left out, not made up for.
+/// When the heartbeat after the one of `due_ms` is due. Missed heartbeats are skipped, not sent late.
 pub fn next_due_ms(interval_ms: u64, due_ms: u64, now_ms: u64) -> u64 {
     let missed = now_ms.saturating_sub(due_ms) / interval_ms.max(1);
     due_ms.saturating_add(interval_ms.saturating_mul(missed + 1))

@@ -1,7 +1,7 @@
 //! One datagram that is one inner frame (spec broadcast.md): no outer frame, no heartbeats.
 //!
-//! Counting: a datagram is one `received`, and then exactly one of a reply, `silent`, a drop by reason
-//! or a fault that leaves it unanswered. A burst is more replies.
+//! Counting: a datagram counts once as `received` and once as one of: a reply, `silent`, a drop by reason, or a fault that
+//! leaves it unanswered. A burst adds replies.
 
 use super::stream::{Fit, fit};
 use super::{Heard, Incoming, transfer};
@@ -16,7 +16,7 @@ use fsu_plan::model::template::Template;
 use fsu_plan::wire::outer::DATAGRAM_BYTES_MAX;
 use fsu_plan::wire::reason::Reason;
 
-/// Answers a datagram, by the device that it fits best; by the first where it fits none.
+/// Answers a datagram by the device that it fits best, or by the first device if it fits none.
 pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
     turn.state.counters.received += 1;
     let datagram = incoming.bytes;
@@ -63,8 +63,8 @@ pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl 
     Heard { valid: dropped.is_none() }
 }
 
-/// Whether the scratch holds an error reply that is the very datagram it answers: then that is one, of another FSU, and two
-/// FSUs would tell each other what is wrong for ever. Then it is not counted any more.
+/// Whether the error reply in the scratch equals the datagram that it answers. Then the datagram is an error reply of another
+/// FSU, and the two would answer each other forever. The reply is no longer counted.
 #[inline]
 pub(super) fn is_own_words(turn: &mut Turn<'_>, template: &Template, datagram: &[u8]) -> bool {
     let scratch = &mut *turn.scratch;
@@ -78,7 +78,7 @@ pub(super) fn is_own_words(turn: &mut Turn<'_>, template: &Template, datagram: &
     true
 }
 
-/// Sends the reply in the scratch with the faults that were drawn for it. The reply itself stays as it is.
+/// Sends the reply in the scratch with its faults. The reply itself stays unchanged.
 #[cold]
 pub(super) fn send_faulty(turn: &mut Turn<'_>, device: usize, what: Outgoing, due_ns: i64, sink: &mut impl Sink) {
     let counters = &mut turn.state.counters;
@@ -93,7 +93,7 @@ pub(super) fn send_faulty(turn: &mut Turn<'_>, device: usize, what: Outgoing, du
     faults::deliver::tell(drawn, counters, sink);
 }
 
-/// Of several devices the one that the frame fits best, and among equals the first.
+/// The device that the frame fits best; the first of several equals.
 #[inline]
 pub fn choose(fsu: &Fsu, wire: &[u8], raw: &mut Vec<u8>) -> usize {
     let (mut best, mut best_fit) = (0, Fit::Not);

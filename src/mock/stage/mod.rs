@@ -1,10 +1,10 @@
-//! From bytes as they travel to answers, by transport. The stages have one shape: bytes in, [`Sink`](crate::sink::Sink) calls out.
+//! The protocol stages, by transport. All have one shape: bytes in, [`Sink`](crate::sink::Sink) calls out.
 //!
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
-//! - [`beat`]: when heartbeats are due.
+//! - [`beat`]: the schedule of heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
-//! - [`transfer`]: data that follows an answer in frames of its own.
+//! - [`transfer`]: data that follows an answer in separate frames.
 
 pub mod b_interface;
 pub mod beat;
@@ -18,7 +18,7 @@ use fsu_plan::model::fleet::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use stream::Step;
 
-/// A datagram that came.
+/// A received datagram.
 #[derive(Clone, Copy, Debug)]
 pub struct Incoming<'a> {
     /// Who sent it.
@@ -27,21 +27,21 @@ pub struct Incoming<'a> {
     pub bytes: &'a [u8],
 }
 
-/// A datagram whose sender does not matter: all such are one client.
+/// A datagram whose sender does not matter. All of them count as one client.
 impl<'a> From<&'a [u8]> for Incoming<'a> {
     fn from(bytes: &'a [u8]) -> Self {
         Self { peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0), bytes }
     }
 }
 
-/// What a datagram showed of its sender.
+/// What a datagram says about its sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Heard {
-    /// At least one frame was valid and meant for this FSU: the sender is a centre.
+    /// At least one frame was valid and for this FSU: the sender is a centre.
     pub valid: bool,
 }
 
-/// Answers one datagram, as the FSU's transport has it. An FSU that is reached by connections takes none.
+/// Answers one datagram by the FSU's transport. An FSU on TCP ignores datagrams.
 #[inline]
 pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
     match turn.fsu.transport {
@@ -51,14 +51,14 @@ pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl 
     }
 }
 
-/// Answers all whole frames in the bytes of a connection. [`Scratch::progress`](crate::answer::turn::Scratch::progress) is the
-/// connection's.
+/// Answers all whole frames in the bytes of a connection. The caller sets
+/// [`Scratch::progress`](crate::answer::turn::Scratch::progress) to the connection's before, and saves it after.
 #[inline]
 pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     stream::on_bytes(turn, bytes, sink)
 }
 
-/// Answers one whole request, however it reaches the FSU: a datagram, or the first bytes of a connection.
+/// Answers one whole request, whatever the transport: a datagram, or the first bytes of a connection.
 pub fn on_request(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) {
     if turn.fsu.transport == Transport::Tcp {
         on_bytes(turn, incoming.bytes, sink);

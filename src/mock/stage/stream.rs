@@ -1,8 +1,7 @@
-//! The bytes of a TCP connection (spec b-interface.md, TCP): cut into frames, each answered by the device it fits.
+//! The bytes of a TCP connection, cut into frames (spec b-interface.md, TCP). Each frame is answered by the device it fits.
 //!
-//! Counting: a frame is one `received` and then exactly one of a reply, `silent`, a drop by reason or a fault that leaves
-//! it unanswered; a burst is more replies. A byte that
-//! begins no frame is one [`Reason::Garbage`].
+//! Counting: a frame counts once as `received` and once as one of: a reply, `silent`, a drop by reason, or a fault that leaves
+//! it unanswered. A burst adds replies. A byte that begins no frame counts once as [`Reason::Garbage`].
 
 mod hunt;
 
@@ -22,46 +21,46 @@ use std::sync::Arc;
 /// What became of a connection's bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// Bytes done with; the rest has to be given again, with what comes after it.
+    /// Bytes that are done. Pass the rest again, followed by what comes next.
     pub consumed: usize,
     /// The rest is the beginning of a frame. It is shorter than [`held_max`].
     pub partial: bool,
-    /// The rest is a whole frame that is not good; it is taken as it is unless a good one turns up inside it.
+    /// The rest is a whole frame that is not good. It is taken as it is unless a good frame turns up inside it.
     pub doubtful: bool,
-    /// The sink is full: the rest was not looked at. Never before a frame was answered.
+    /// The sink is full and the rest was not searched. At least one frame was answered first.
     pub is_full: bool,
-    /// What the search for frames cost beside the bytes, as bytes that are copied: each place that was looked at, and what was checked
-    /// inside other frames.
+    /// Cost of the search besides the bytes themselves, in bytes copied: every place examined, and everything checked inside
+    /// other frames.
     pub effort: usize,
 }
 
-/// What it costs to look whether a frame begins at a place.
+/// Cost of checking whether a frame begins at a place.
 const LOOK_EFFORT: usize = 64;
-/// So many bytes that are searched for an end cost as much as one that is copied.
+/// Searching this many bytes for an end costs as much as copying one.
 const SCANNED_AN_EFFORT: usize = 4;
 
-/// Bytes that wait at most: a whole frame that is not good, and one that begins in its last byte.
+/// Most bytes that can wait: a whole frame that is not good, and another that begins in its last byte.
 pub fn held_max(fsu: &Fsu) -> usize {
     2 * longest_request(fsu)
 }
 
-/// Bytes of the largest request any device of the FSU can get.
+/// Length of the longest request of any of the FSU's devices.
 pub fn longest_request(fsu: &Fsu) -> usize {
     fsu.devices.iter().map(|device| framer::longest(&device.template)).max().unwrap_or(0)
 }
 
-/// Answers all whole frames of `bytes`, in order. The work is linear in the bytes, whatever they are.
+/// Answers all whole frames of `bytes`, in order. The work is linear in the number of bytes, whatever they are.
 ///
-/// [`Scratch::progress`] is the connection's: with what was not done with it is given again.
+/// [`Scratch::progress`] belongs to the connection: save it, and set it again together with the rest of the bytes.
 pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     let fsu = turn.fsu;
     let mut searches = std::mem::take(&mut turn.scratch.searches);
     searches.clear();
-    // Those from place to place, and those inside frames, which are ahead of them.
+    // One set for the search from place to place, one for the search inside frames, which is ahead.
     searches.resize(2 * fsu.devices.len(), Search::default());
     let mut progress = turn.scratch.progress;
     let mut searched = progress.begin(bytes.len());
-    // Of the bytes before `at`, those from `done` on are garbage not yet told of.
+    // The bytes from `done` to `at` are garbage that was not reported yet.
     let (mut done, mut at) = (0, 0);
     let mut step = Step::default();
     let mut looks = 0;
@@ -111,7 +110,7 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
             sink.received(frame, None);
             let mut next = Some(due_ns);
             while let Some(due_ns) = next {
-                // The reply before it, of the same burst, may have been made later.
+                // The previous reply of the same burst may be due later.
                 let due_ns = due_ns.max(turn.moment.not_before_ns);
                 sink.about(turn.scratch.about);
                 let free_ns = if turn.scratch.drawn.is_clean() {
@@ -125,7 +124,7 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
             }
         }
         Verdict::Silent => sink.received(frame, None),
-        // Counted there.
+        // Counted by `respond`.
         Verdict::Dropped(reason) => {
             sink.received(frame, Some(reason));
             sink.note(reason, frame);
@@ -134,7 +133,7 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
     sink.understood(turn.scratch.about, frame);
 }
 
-/// Sends the reply in the scratch with the faults that were drawn for it; the earliest moment for the next one.
+/// Sends the reply in the scratch with its faults. Returns the earliest moment for the next one.
 #[cold]
 fn send_faulty(turn: &mut Turn<'_>, device: usize, due_ns: i64, sink: &mut impl Sink) -> i64 {
     let counters = &mut turn.state.counters;
@@ -159,13 +158,13 @@ fn garbage(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
     }
 }
 
-/// The device that a whole frame at `at` is for, and its size: of good frames the first; else the one that it fits best. For
-/// people: nothing is waited for.
+/// The device that a whole frame at `at` is for, and the frame's size: the first device with a good frame, otherwise the best
+/// fit. For explanations: it does not wait for more bytes.
 pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8>) -> Option<(usize, usize)> {
     let mut searches = vec![Search::default(); 2 * devices.len()];
     let (searches, inner) = searches.split_at_mut(devices.len());
     let mut progress = Progress::default().with(Patience::End);
-    // Nothing inside it, which was decided when it was taken.
+    // Do not search inside the frame: that was decided when it was taken.
     let searched = bytes.len();
     let mut hunt = Hunt { devices, searches, inner, bytes, raw, progress: &mut progress, searched, effort: 0 };
     match hunt.next(at) {
@@ -174,18 +173,18 @@ pub fn choose(devices: &[Arc<Device>], bytes: &[u8], at: usize, raw: &mut Vec<u8
     }
 }
 
-/// How well a whole frame fits a device. Later is better.
+/// How well a whole frame fits a device, from worst to best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// Its size, start and end do not.
+    /// Size, start or end are wrong.
     Not,
-    /// Its size, start and end do.
+    /// Size, start and end are right.
     Framed,
-    /// Its checksum does, too; its command is unknown.
+    /// The checksum is right as well; the command is unknown.
     Checksum,
-    /// Its command does, but not its checksum.
+    /// The command is known; the checksum is wrong.
     Command,
-    /// All of it.
+    /// Everything is right.
     Whole,
 }
 

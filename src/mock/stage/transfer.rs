@@ -1,10 +1,10 @@
-//! Data that follows an answer in frames of its own (spec broadcast.md, Exchange).
+//! Data that follows an answer in separate frames (spec broadcast.md, Exchange).
 //!
-//! A good command ends the open transfer of its (client, DID). Its answer leaves without the data frame; where that
-//! accepts and there is data, a transfer opens and its first frame follows at once. Each demand (`next_cmd`) for the
-//! next frame, or again for the one sent last, is met; any other is refused.
+//! A good command ends the open transfer of its (client, DID). Its answer leaves without the data frame. If the answer accepts
+//! and there is data, a transfer opens and its first frame follows at once. A demand (`next_cmd`) for the next frame, or for
+//! the last one again, is met. Any other demand is refused.
 //!
-//! Which transfers are open, and for how long: [`transfers`](crate::state::transfers).
+//! The open transfers themselves: [`transfers`](crate::state::transfers).
 
 use super::Incoming;
 use super::datagram::{is_own_words, send_faulty};
@@ -28,7 +28,7 @@ use fsu_plan::wire::checksum::{read_number, write_number};
 use fsu_plan::wire::inner::{self, Frame, carries, length_value_less};
 use fsu_plan::wire::reason::Reason;
 
-/// Answers one datagram of a template with transfers. `Err`: it was not answered, and the reason is counted.
+/// Answers one datagram of a template with transfers. `Err`: not answered; the reason is counted.
 pub(super) fn on_frame(
     turn: &mut Turn<'_>,
     device: usize,
@@ -74,9 +74,9 @@ struct Served<'a> {
 /// A demand for a data frame.
 #[derive(Clone, Copy)]
 struct Demand {
-    /// The template has a command for it.
+    /// The template's command for it, if any.
     command: Option<usize>,
-    /// The open transfer.
+    /// Index of the open transfer.
     open: Option<usize>,
 }
 
@@ -88,12 +88,12 @@ impl Served<'_> {
             let command = match examine(device, self.frame, &mut checksum_wrong) {
                 Finding::Command(_, command) => Some(Some(command)),
                 Finding::Wrong(_, Reason::UnknownCommand) => Some(None),
-                // Wrong as any other request may be, and answered so.
+                // Answered like any other wrong request.
                 Finding::Wrong(..) => None,
             };
             if let Some(command) = command {
                 let open = self.live(turn);
-                // Without a transfer it is a command like any other, where the template has it.
+                // Without an open transfer, a demand that the template has as a command is an ordinary command.
                 if open.is_some() || command.is_none() {
                     if checksum_wrong {
                         turn.state.counters.bad_checksum_seen += 1;
@@ -201,7 +201,7 @@ impl Served<'_> {
         turn.scratch.about = about;
         let fsu = turn.fsu;
         let device = &*fsu.devices[self.key.device];
-        // A rule for the demand says when it is met, and whether.
+        // A rule for the demand decides whether it is met, and when.
         let rule = demand.command.and_then(|command| matching(device, command, &self.frame)).map(|(number, rule)| {
             turn.scratch.about.rule = told(number);
             rule
@@ -216,7 +216,7 @@ impl Served<'_> {
         }) else {
             return self.refuse(turn, due_ns, sink);
         };
-        // A reload may have forbidden what was allowed when it began.
+        // A reload may have forbidden what was allowed when the transfer began.
         let chunk_len = self.transfer.chunk(open.data.bytes(), wanted).len();
         if self.template.wire_len(open.head.len() + chunk_len) > sink.room_bytes() {
             return self.refuse_too_long(turn, due_ns, sink);
@@ -232,7 +232,7 @@ impl Served<'_> {
         data_frame(self.template, self.transfer, open, turn.scratch);
         turn.scratch.drawn.clear();
         if fsu.faults.is_some() {
-            // A demand may be no command of the template; for `wrong_type` any of its keys is another than the data frame's.
+            // The demand may not be a command of the template. For `wrong_type` any key differs from the data frame's.
             let (message, sn) = (turn.state.messages, u32::try_from(wanted).ok());
             let place = Place { message, reply: 1, of: 1, frame: Struck::Data, sn };
             let target = Target { place, command: demand.command.unwrap_or(0), since_start_ms: now_ms };
@@ -244,8 +244,8 @@ impl Served<'_> {
         Ok(())
     }
 
-    /// Whether the data that follows an answer of so many bytes would not all be sent: the first frame, which shares the
-    /// command's room with the answer, or one that answers a demand, which is a header alone.
+    /// Whether not all data frames could be sent: the first one shares the command's room with the answer, and each later one
+    /// answers a demand, which is only a header.
     fn is_too_long(&self, answer_len: usize, data_len: usize, room_bytes: usize) -> bool {
         if room_bytes == usize::MAX {
             return false;
@@ -257,7 +257,7 @@ impl Served<'_> {
             || (self.transfer.frames(data_len) > 1 && frame_bytes > demand_bytes.saturating_mul(AMPLIFICATION_MAX))
     }
 
-    /// Sends the template's refusal to another host, where data would be longer than it may be there.
+    /// Sends the template's refusal to another host that has no room for the data.
     #[cold]
     fn refuse_too_long(&self, turn: &mut Turn<'_>, due_ns: i64, sink: &mut impl Sink) -> Result<(), Reason> {
         self.refuse(turn, due_ns, sink)?;
@@ -266,7 +266,7 @@ impl Served<'_> {
         Ok(())
     }
 
-    /// Sends the template's refusal. `Err`: what came is that refusal itself.
+    /// Sends the template's refusal. `Err`: the request is that same refusal.
     fn refuse(&self, turn: &mut Turn<'_>, due_ns: i64, sink: &mut impl Sink) -> Result<(), Reason> {
         turn.state.replies += 1;
         let mut dice = turn.dice();
@@ -284,7 +284,7 @@ impl Served<'_> {
     }
 }
 
-/// When a demand is met; `None`: its rule leaves it unanswered, which is counted.
+/// When a demand is met; `None` if its rule leaves it unanswered (counted).
 fn due_ns(turn: &mut Turn<'_>, rule: Option<&Rule>) -> Option<i64> {
     let Some(rule) = rule else { return Some(turn.moment.due_ns(0)) };
     if rule.timeout {
@@ -297,12 +297,12 @@ fn due_ns(turn: &mut Turn<'_>, rule: Option<&Rule>) -> Option<i64> {
     Some(turn.moment.due_ns(delay_ns))
 }
 
-/// The generator of the faults of a data frame: another than the answer's, which bears the same number.
+/// The generator for the faults of a data frame. It differs from the answer's, which has the same message number.
 fn data_dice(turn: &Turn<'_>) -> Dice {
     Dice::new(turn.run.seed ^ BURST_SEED, turn.state.identity, turn.state.messages)
 }
 
-/// Builds the frame of a transfer that is to be sent now: [`Open::last`].
+/// Builds the transfer's current frame: [`Open::last`].
 fn data_frame(template: &Template, transfer: &Transfer, open: &Open, scratch: &mut Scratch) {
     let chunk = transfer.chunk(open.data.bytes(), open.last);
     let frame = &mut scratch.built.raw;

@@ -1,18 +1,18 @@
-//! Where the next frame of a stream begins (spec shapes.md, Framing on streams): one stray byte costs no good frame.
+//! Finds where the next frame of a stream begins (spec shapes.md, Framing on streams). A stray byte costs no good frame.
 //!
-//! At each place something begins, or nothing does. A **good** frame is taken at once. One that is whole and wrong (checksum, key,
-//! version, a length of its own) is **doubtful**: where a good frame begins inside it, it is given up one byte after its start.
-//! Inside one whose checksum is right the good one has to end as well, and is not waited for. Without a good one inside, the doubtful
-//! one is taken for what it is: counted by its reason, answered under `verify_checksum: warn` or by the template's error replies. A
-//! frame that is not whole is waited for. Where its header says already that it will not be good, it is given up as soon as a good
-//! one is found behind its start.
+//! - A **good** frame is taken at once.
+//! - A whole frame that is wrong (checksum, key, version, one of its lengths) is **doubtful**. If a good frame begins inside it,
+//!   the doubtful one is given up one byte after its start. If its checksum is right, the good one must also end inside it, and
+//!   the search does not wait for that. Otherwise the doubtful frame is taken as it is: counted by its reason, and answered
+//!   under `verify_checksum: warn` or by the template's error replies.
+//! - A frame that is not whole waits for more bytes. If its header already shows that it cannot become good, it is given up as
+//!   soon as a good frame is found behind its start.
 //!
-//! A doubtful frame waits where something inside it may still become a good one; whether and how long is the connection's matter
-//! ([`Patience`]).
-//! All of it rests on bytes that are there, so that it does not matter how they were split.
+//! A doubtful frame waits while something inside it may still become a good frame. The connection decides whether and how long
+//! ([`Patience`]). The result depends only on the bytes received, not on how they were split.
 //!
-//! Work is linear in the bytes, whatever they are: a place inside is looked at once ([`Progress::searched`]), and checking frames
-//! inside others costs a bounded number of checked bytes for each byte received ([`Progress`]). Past that doubtful frames are taken as a whole.
+//! The work is linear in the bytes, whatever they are. Each place inside a frame is examined once, and each byte received pays
+//! for a bounded number of bytes checked inside other frames ([`Progress`]). Beyond that, doubtful frames are taken whole.
 
 use super::{Fit, LOOK_EFFORT, fit};
 use crate::answer::examine::{Finding, examine};
@@ -28,45 +28,45 @@ use std::sync::Arc;
 enum Found {
     /// No frame.
     No,
-    /// The beginning of a frame, maybe a good one.
+    /// The beginning of a frame that may become good.
     Begun,
-    /// The beginning of a frame that will not be good.
+    /// The beginning of a frame that cannot become good.
     BegunWrong,
-    /// A whole frame of that device and size that is not good; `others`: another device may still get a better one.
+    /// A whole frame of that device and size that is not good; `others`: it may still become a better frame of another device.
     Doubtful { device: usize, len: usize, others: bool },
     /// A good one, and its command.
     Good { device: usize, len: usize, command: usize },
 }
 
-/// What is to be done with the bytes from a place on.
+/// What to do with the bytes from a place on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// A frame of that device and size stands at `at`; with its command where it is a good one.
+    /// A frame of that device and size is at `at`; a good one comes with its command.
     Frame { at: usize, device: usize, len: usize, command: Option<usize> },
     /// No frame begins before that place.
     Skip(usize),
-    /// More bytes are needed; `doubtful`: a whole frame stands there that would be taken without.
+    /// More bytes are needed; `doubtful`: a whole frame is there and is taken if none come.
     More { doubtful: bool },
 }
 
-/// A search through the bytes that are there.
+/// A search through the bytes received so far.
 pub(super) struct Hunt<'a> {
     pub(super) devices: &'a [Arc<Device>],
     pub(super) searches: &'a mut [Search],
-    /// Of the places inside frames: those are ahead, and neither goes back.
+    /// The framers for places inside frames. Those are ahead of the others; neither goes back.
     pub(super) inner: &'a mut [Search],
     pub(super) bytes: &'a [u8],
-    /// For what travels encoded: after [`Next::Frame`] with a command the raw frame.
+    /// For encoded frames: holds the raw frame after a [`Next::Frame`] with a command.
     pub(super) raw: &'a mut Vec<u8>,
     pub(super) progress: &'a mut Progress,
-    /// Inside a frame: no good one begins before this place.
+    /// No good frame begins inside the current one before this place.
     pub(super) searched: usize,
-    /// What it cost to look inside frames.
+    /// Cost of searching inside frames.
     pub(super) effort: usize,
 }
 
 impl Hunt<'_> {
-    /// What to do at `at`, which is not before the end of what was found last.
+    /// What to do at `at`, which is never before the end of the last frame.
     #[inline]
     pub(super) fn next(&mut self, at: usize) -> Next {
         match self.look(at) {
@@ -76,12 +76,12 @@ impl Hunt<'_> {
         }
     }
 
-    /// The same where what stands there is not whole, or not good.
+    /// The same for a frame that is not whole or not good.
     #[cold]
     fn weigh(&mut self, at: usize, found: Found) -> Next {
         let patience = self.progress.patience();
         let (end, doubtful) = match found {
-            // It was checked, and will be looked at again; where that cannot be paid for it goes as a whole.
+            // It was checked and will be checked again. If the credit does not cover that, take it whole.
             Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
                 return Next::Frame { at, device, len, command: None };
             }
@@ -93,7 +93,7 @@ impl Hunt<'_> {
         let is_sound = doubtful.is_some_and(|(device, len, others)| !others && self.is_sound(device, at, len));
         let inside = self.inside(at, end, if is_sound { Patience::Decide } else { patience });
         match inside {
-            // What ends behind a sound frame may not be there yet, and that is a frame, however it is split.
+            // A good frame that ends behind a sound one may not be complete yet; the result must not depend on the split.
             Inside::Good(ends) if is_sound && ends > end => {}
             Inside::Good(_) => return self.give_up(at),
             Inside::Begun | Inside::Nothing => {}
@@ -108,7 +108,7 @@ impl Hunt<'_> {
         Next::Frame { at, device, len, command: None }
     }
 
-    /// Goes on behind the first byte of what is no frame, or not whole and never will be.
+    /// Continues behind the first byte of something that is no frame, or will never be whole.
     fn give_up(&self, at: usize) -> Next {
         Next::Skip(next_start(self.devices, self.bytes, at + 1))
     }
@@ -140,7 +140,7 @@ impl Hunt<'_> {
         Inside::Nothing
     }
 
-    /// As [`Hunt::look`], for what can be paid for.
+    /// As [`Hunt::look`], if the credit covers it.
     fn look_inside(&mut self, at: usize) -> Option<Found> {
         let mut cost = 1;
         for (device, search) in self.devices.iter().zip(&mut *self.inner) {
@@ -158,7 +158,7 @@ impl Hunt<'_> {
         Some(found)
     }
 
-    /// Whether a frame that is not good has the right checksum, and lengths.
+    /// Whether a frame that is not good has the right checksum and lengths.
     fn is_sound(&mut self, device: usize, at: usize, len: usize) -> bool {
         let template = &self.devices[device].template;
         let frame = inner::parse(template, &self.bytes[at..at + len], self.raw);
@@ -173,7 +173,7 @@ impl Hunt<'_> {
         paid
     }
 
-    /// What begins at `at`, which is not before the place looked at last.
+    /// What begins at `at`, which is never before the last place examined.
     #[inline]
     fn look(&mut self, at: usize) -> Found {
         match self.devices {
@@ -195,8 +195,7 @@ impl Hunt<'_> {
         }
     }
 
-    /// Of several devices the first that has a good frame there, with the right checksum if any has that; else the one that
-    /// it fits best.
+    /// Of several devices: the first with a good frame there, preferring a right checksum; otherwise the best fit.
     #[inline(never)]
     fn look_for_any(&mut self, at: usize) -> Found {
         let (mut best, mut rank) = (Found::No, None);
@@ -212,7 +211,7 @@ impl Hunt<'_> {
                     continue;
                 }
             };
-            // A frame that does not even parse (a character that is no hex digit, say) is one all the same.
+            // A frame that does not even parse (for example, a character that is no hex digit) still counts as a frame.
             let fit = fit(device, &self.bytes[at..at + len], self.raw).max(Fit::Framed);
             if rank.is_none_or(|rank| (is_good, fit) > rank) {
                 (best, rank) = (found, Some((is_good, fit)));
@@ -220,7 +219,7 @@ impl Hunt<'_> {
         }
         match best {
             Found::Good { device, len, .. } => {
-                // Once more, so that its raw frame is there.
+                // Check again, so that `raw` holds its raw frame.
                 let command = good(&self.devices[device], &self.bytes[at..at + len], self.raw);
                 command.map_or(best, |command| Found::Good { device, len, command })
             }
@@ -232,7 +231,7 @@ impl Hunt<'_> {
     }
 }
 
-/// What a search inside a frame came to.
+/// The result of a search inside a frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     /// A good one, and where it ends.
@@ -242,7 +241,7 @@ enum Inside {
     Nothing,
 }
 
-/// The command of a whole frame in which nothing is wrong; its raw frame is in `raw` where it travels encoded.
+/// The command of a good frame; `raw` then holds the raw frame if it travels encoded.
 #[inline]
 fn good(device: &Device, wire: &[u8], raw: &mut Vec<u8>) -> Option<usize> {
     let frame = inner::parse(&device.template, wire, raw).ok()?;
