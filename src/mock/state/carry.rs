@@ -7,10 +7,9 @@ use std::collections::{HashMap, VecDeque};
 
 /// The state of an FSU that was `was` and is `is` now.
 ///
-/// Counters and numbers of messages go on. Devices are told apart by P_subDevType and P_subDev_addr (the first with the first);
-/// registers by their name, a cycle's place by its command's key and where its rule stands among that command's. A text that is longer
-/// than the new rules ever set is forgotten; a cycle whose number of replies has changed begins anew. A transfer goes on where its frames
-/// still have the same layout.
+/// Counters and message numbers continue. Devices are matched by P_subDevType and P_subDev_addr (first with first), registers by
+/// name, and a cycle's position by its command's key and the index of its rule. A text longer than the new rules ever set is
+/// dropped. A cycle whose number of replies has changed restarts. A transfer continues if its frames keep their layout.
 pub fn carry(state: FsuState, was: &Fsu, is: &Fsu) -> FsuState {
     let FsuState { devices: old, .. } = &state;
     let mut taken = vec![false; old.len()];
@@ -52,7 +51,7 @@ fn carry_device(old: &DeviceState, was: &Device, is: &Device, memory: &mut Devic
     if is.cycles == 0 || was.cycles == 0 {
         return;
     }
-    // Entries that share a key stand in the order of the file.
+    // Entries with the same key keep the order of the file.
     let mut numbers: HashMap<&str, VecDeque<usize>> = HashMap::new();
     for (number, command) in was.template.commands.iter().enumerate() {
         numbers.entry(&command.key_text).or_default().push_back(number);

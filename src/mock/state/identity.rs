@@ -1,4 +1,4 @@
-//! Who an FSU is to the generators of its messages.
+//! The identity of an FSU, as a seed of its messages' generators.
 
 use fsu_plan::model::fleet::Fsu;
 
@@ -15,7 +15,7 @@ pub(crate) fn mix(mut x: u64) -> u64 {
 /// 2^64 over the golden ratio.
 pub(crate) const STEP: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// Who an FSU is, to a generator: its id, or its name where it has none.
+/// An FSU's identity as a seed: from its id, or from its name if it has no id.
 pub fn identity(fsu: &Fsu) -> u64 {
     let identity = if fsu.id.len == 0 { fsu.name.as_bytes() } else { fsu.id.given() };
     identity.chunks(8).fold(0, |hash, chunk| {

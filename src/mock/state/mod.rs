@@ -136,7 +136,7 @@ pub struct DeviceState {
     pub registers: Box<[Vec<u8>]>,
 }
 
-/// What one FSU remembers. What each request touches stands first, as in [`Counters`].
+/// What one FSU remembers. The fields that every request touches come first, as in [`Counters`].
 #[derive(Clone, Debug, Default)]
 #[repr(C)]
 pub struct FsuState {
@@ -146,7 +146,7 @@ pub struct FsuState {
     pub replies: u64,
     /// By device number.
     pub devices: Box<[DeviceState]>,
-    /// Who it is, to its messages' generators: [`identity`].
+    /// Seed of its messages' generators: [`identity`].
     pub identity: u64,
     /// Its counters.
     pub counters: Counters,

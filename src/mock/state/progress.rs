@@ -1,37 +1,37 @@
 //! How far the search for frames has come in the bytes of one connection.
 
-/// Bytes that may be checked inside other frames for each byte received: as many as a short frame without a start has, all of
-/// whose places may begin one.
+/// Bytes that may be checked inside other frames for each byte received: the length of a short frame without start bytes, in
+/// which every place may begin a frame.
 const CREDIT_PER_BYTE: u32 = 32;
-/// And these for each connection, for a doubtful frame at its begin.
+/// Initial credit of a connection, for a doubtful frame at its start.
 const CREDIT_MIN: u32 = 64 << 10;
-/// What may be saved up: 4 ms of checking.
+/// Most credit that may accumulate: 4 ms of checking.
 const CREDIT_MAX: u32 = 4 << 20;
 
-/// What is done about a doubtful frame in which a good one may still come to light.
+/// How to treat a doubtful frame inside which a good one may still appear.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Patience {
-    /// It waits.
+    /// Wait for more bytes.
     #[default]
     Wait,
-    /// It waits only where something has come behind it already.
+    /// Wait only if something has already come behind it.
     Brief,
-    /// It has waited for long enough.
+    /// Do not wait any longer.
     Decide,
-    /// The same, and nothing more comes: what is not whole is no frame.
+    /// The same, and no more bytes will come: an incomplete frame is no frame.
     End,
 }
 
-/// How far the search has come in the bytes that wait. Of one connection.
+/// How far the search has come in a connection's waiting bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress {
-    /// What is to be done now.
+    /// For the next call only.
     patience: Patience,
-    /// Bytes of those that wait which were there the last time.
+    /// How many of the waiting bytes the last call saw.
     seen: u32,
-    /// Behind the first byte and before this one no good frame begins.
+    /// No good frame begins after the first byte and before this one.
     searched: u32,
-    /// Bytes that may still be checked inside other frames.
+    /// Credit: bytes that may still be checked inside other frames.
     credit: u32,
 }
 
@@ -42,28 +42,28 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// To go on like that, once.
+    /// The same, with that patience for the next call.
     #[must_use]
     pub fn with(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
 
-    /// How it is to go on now.
+    /// The patience of the next call.
     pub fn patience(&self) -> Patience {
         self.patience
     }
 
-    /// The first byte of those that wait was given up.
+    /// The first waiting byte was given up.
     pub fn skip_first(&mut self) {
         (self.seen, self.searched) = (self.seen.saturating_sub(1), self.searched.saturating_sub(1));
     }
 
-    /// What waited is gone, or is to be looked at by another plan.
+    /// The waiting bytes are gone, or another plan will search them.
     pub fn forget(&mut self) {
         (self.seen, self.searched) = (0, 0);
     }
 
-    /// So many bytes are there now.
+    /// Begins a search through `len` bytes. Returns the place before which no good frame begins.
     pub(crate) fn begin(&mut self, len: usize) -> usize {
         if self.seen as usize > len {
             self.forget();
@@ -73,14 +73,14 @@ impl Progress {
         self.searched as usize
     }
 
-    /// Takes what checking so many bytes costs; false, and nothing is left, where that is more than there is.
+    /// Pays for checking that many bytes. False if the credit does not cover it: then no credit is left.
     pub(crate) fn pay(&mut self, bytes: usize) -> bool {
         let left = u32::try_from(bytes).ok().and_then(|bytes| self.credit.checked_sub(bytes));
         self.credit = left.unwrap_or(0);
         left.is_some()
     }
 
-    /// So many are left, in which the search has come to `searched`.
+    /// Ends a search: `left` bytes wait, searched up to `searched`.
     pub(crate) fn end(&mut self, left: usize, searched: usize) {
         let bounded = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         (self.seen, self.searched, self.patience) = (bounded(left), bounded(searched), Patience::Wait);

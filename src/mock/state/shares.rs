@@ -1,6 +1,7 @@
-//! How many places each holder has. One more costs a look at each holder, as finding a transfer does.
+//! Counts the places of each holder. Adding one scans all holders, as finding a transfer does.
 
-/// Holders of places, each under a number that it keeps while it has any. As many entries as there were ever holders at once.
+/// Holders of places. A holder keeps its number while it has a place. The list is as long as the largest number of holders at
+/// any time.
 #[derive(Clone, Debug)]
 pub(super) struct Shares<K> {
     /// A holder and its places; 0: the entry is free.
@@ -14,10 +15,10 @@ impl<K> Default for Shares<K> {
 }
 
 impl<K: Copy + PartialEq> Shares<K> {
-    /// Nobody has any.
+    /// No holder.
     pub(super) const NONE: Self = Self { holders: Vec::new() };
 
-    /// One place more for this holder; its number.
+    /// Gives this holder one more place. Returns its number.
     pub(super) fn enter(&mut self, holder: K) -> u32 {
         let mut free = None;
         for (number, (known, places)) in self.holders.iter_mut().enumerate() {
@@ -36,7 +37,7 @@ impl<K: Copy + PartialEq> Shares<K> {
         number as u32
     }
 
-    /// One place less.
+    /// Takes one place from the holder with that number.
     pub(super) fn leave(&mut self, number: u32) {
         if let Some((_, places)) = self.holders.get_mut(number as usize) {
             *places = places.saturating_sub(1);
@@ -53,7 +54,7 @@ impl<K: Copy + PartialEq> Shares<K> {
         self.holders.iter().find(|(known, places)| *places > 0 && *known == holder).map_or(0, |&(_, places)| places)
     }
 
-    /// The most that any of these has.
+    /// The most places that any of these holders has.
     pub(super) fn most(&self, among: impl Fn(&K) -> bool) -> u32 {
         self.holders.iter().filter(|(holder, _)| among(holder)).map(|&(_, places)| places).max().unwrap_or(0)
     }

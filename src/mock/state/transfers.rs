@@ -1,10 +1,10 @@
-//! The open transfers of an FSU: who has them, for how long, and who has to give one up.
+//! The open transfers of an FSU: who has them, how long they stay open, and which one gives up its place.
 //!
-//! An idle transfer ends when something next comes for it, or its place is needed; after a reload also by time, as it holds
-//! data of a plan that is gone. One whose last frame was sent stays until then, as that frame may be lost; it counts as
-//! completed already. All of this is on the monotonic clock: setting the wall clock ends no transfer and keeps none.
+//! An idle transfer ends when the next request for it comes, or when its place is needed. After a reload it also ends by time,
+//! because it holds data of the old plan. A transfer whose last frame was sent stays open in case that frame is lost; it counts
+//! as completed. All times are on the monotonic clock, so setting the wall clock has no effect.
 //!
-//! Places are shared ([`shares`](super::shares)): whoever has fewer than another may take one of that one's.
+//! Clients share the places fairly ([`shares`](super::shares)): a client with fewer places may take one of a client with more.
 
 use super::FsuState;
 use super::shares::Shares;
@@ -15,7 +15,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-/// Who a transfer is for: one at a time each.
+/// What a transfer belongs to. Each key has at most one open transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) device: usize,
@@ -23,15 +23,15 @@ pub(crate) struct Key {
     pub(crate) did: u64,
 }
 
-/// Asking again for a frame keeps its transfer open for so many timeouts from the moment the frame was first due.
+/// Repeated demands for a frame keep its transfer open for this many timeouts after the frame was first due.
 const KEPT_TIMEOUTS: u64 = 3;
-/// Largest buffer that an ended transfer leaves for the next one.
+/// Largest buffer that is kept for the next transfer.
 const KEPT_BUFFER_BYTES_MAX: usize = 1_024;
 
 /// What a transfer carries.
 #[derive(Clone, Debug)]
 pub(crate) enum Data {
-    /// A rule's, shared.
+    /// A rule's data, shared.
     Shared(Arc<[u8]>),
     /// Built for this transfer.
     Own(Vec<u8>),
@@ -50,14 +50,14 @@ impl Data {
 #[derive(Clone, Debug)]
 pub(crate) struct Open {
     pub(crate) key: Key,
-    /// The answer's raw frame, which has no data: the header and tail of every data frame.
+    /// The answer's raw frame without data: header and tail of every data frame.
     pub(crate) head: Vec<u8>,
     pub(crate) data: Data,
     /// The frame sent last.
     pub(crate) last: u64,
-    /// Idle from then on; milliseconds since the start of the run.
+    /// Idle since then, in milliseconds since the start of the run.
     since_ms: u64,
-    /// When the frame sent last was due for the first time.
+    /// When the last frame sent was first due.
     first_ms: u64,
     /// Its host among [`Transfers::hosts`].
     host: u32,
@@ -74,7 +74,7 @@ impl Open {
         now_ms.saturating_sub(self.since_ms) >= transfer.timeout_ms
     }
 
-    /// A frame of it is due then: the next one, or the one sent last once more.
+    /// A frame is due at `due_ms`: the next one, or the last one again.
     pub(crate) fn on_frame_due(&mut self, is_next: bool, transfer: &Transfer, (now_ms, due_ms): (u64, u64)) {
         if is_next {
             self.first_ms = due_ms;
@@ -93,7 +93,7 @@ pub struct Transfers {
     hosts: Shares<IpAddr>,
     /// Places by client.
     clients: Shares<SocketAddr>,
-    /// Buffers of ended transfers, at most as many as were ever open at once.
+    /// Buffers of ended transfers: at most as many as the largest number of open transfers.
     spare: Vec<Vec<u8>>,
 }
 
@@ -108,7 +108,7 @@ impl Transfers {
         self.list.is_empty()
     }
 
-    /// A buffer that holds these bytes.
+    /// A buffer with these bytes.
     pub(crate) fn buffer(&mut self, bytes: &[u8]) -> Vec<u8> {
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.extend_from_slice(bytes);
@@ -141,7 +141,7 @@ impl Transfers {
     }
 }
 
-/// The transfers of an FSU, made with the first of them: most FSUs never have any, and every request asks.
+/// The transfers of an FSU, allocated with the first one. Most FSUs never have any, and every request checks.
 #[derive(Clone, Debug, Default)]
 pub struct MaybeTransfers(Option<Box<Transfers>>);
 
@@ -162,7 +162,7 @@ impl DerefMut for MaybeTransfers {
     }
 }
 
-/// After a reload: transfers of a device go on where `moves` has its new number; the others have ended.
+/// After a reload: the transfers of a device continue if `moves` has its new number; the others end.
 pub(super) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
     for index in (0..state.transfers.list.len()).rev() {
         let device = state.transfers.list[index].key.device;
@@ -176,8 +176,8 @@ pub(super) fn carry(state: &mut FsuState, was: &Fsu, moves: &[Option<usize>]) {
     }
 }
 
-/// Ends the transfers that are idle at that moment, in milliseconds since the start of the run. Returns after how many
-/// milliseconds the next one may be; `None`: none is left.
+/// Ends the transfers that are idle at `now_ms`, in milliseconds since the start of the run. Returns in how many milliseconds
+/// the next one may be idle; `None` if none is left.
 pub fn sweep(state: &mut FsuState, fsu: &Fsu, now_ms: u64) -> Option<u64> {
     let mut next = None;
     for index in (0..state.transfers.len()).rev() {
@@ -195,7 +195,7 @@ pub fn sweep(state: &mut FsuState, fsu: &Fsu, now_ms: u64) -> Option<u64> {
     next
 }
 
-/// Whether a transfer that one template began can go on by another.
+/// Whether a transfer that began under one template can continue under the other.
 pub(super) fn is_same(was: &Template, is: &Template) -> bool {
     let (Some(before), Some(now)) = (&was.transfer, &is.transfer) else { return false };
     let place = |transfer: &Transfer| {
@@ -211,20 +211,20 @@ pub(super) fn is_same(was: &Template, is: &Template) -> bool {
     place(before) == place(now) && before.data_cmd == now.data_cmd && was.left == is.left && was.tail == is.tail
 }
 
-/// Of those that `may` go, the one that has been idle for longest; of several the first.
+/// The longest idle transfer among those that `may` go; the first of several equals.
 fn longest_idle(transfers: &Transfers, may: impl Fn(&Open) -> bool) -> Option<usize> {
     let open = transfers.list.iter().enumerate().filter(|(_, open)| may(open));
     open.min_by_key(|(_, open)| open.since_ms).map(|(index, _)| index)
 }
 
-/// How a transfer ended before its last frame was sent.
+/// Why a transfer ends before its last frame was sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Aborted,
     Idle,
 }
 
-/// Lets go of a transfer and counts how it ended; one whose last frame was sent is counted already.
+/// Removes a transfer and counts why it ended, unless its last frame was sent: then it was counted.
 pub(crate) fn end(state: &mut FsuState, index: usize, transfer: &Transfer, how: End) {
     let complete = state.transfers.list[index].is_complete(transfer);
     state.transfers.remove(index);
@@ -247,7 +247,7 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    /// False: there is no place for one more transfer.
+    /// Makes a place for one more transfer; false if there is none.
     pub(crate) fn make_room(&self, state: &mut FsuState) -> bool {
         if state.transfers.len() < self.transfer.transfers_max {
             return true;
@@ -269,15 +269,15 @@ impl Wanted<'_> {
         true
     }
 
-    /// One that has been sent whole is kept only in case its last frame was lost: the longest idle one of those, but none of
-    /// a host with fewer places than this one's.
+    /// A transfer that was sent whole stays open only in case its last frame is lost. The longest idle of these, but not of a host
+    /// with fewer places than this client's host.
     fn spared(&self, transfers: &Transfers) -> Option<usize> {
         let own = transfers.hosts.held(self.key.peer.ip());
         longest_idle(transfers, |open| open.is_complete(self.transfer_of(open)) && transfers.hosts.of(open.host) >= own)
     }
 
-    /// The longest idle one of the host that has most places, where it has at least two more than this client's host; else
-    /// the same among the clients of this host. So nobody gains by more addresses, and places do not go to and fro.
+    /// The longest idle transfer of the host with most places, if it has at least two more than this client's host; otherwise the
+    /// same among the clients of this host. So more addresses bring no advantage, and places do not move back and forth.
     fn past_its_share(&self, transfers: &Transfers) -> Option<usize> {
         let (hosts, clients) = (&transfers.hosts, &transfers.clients);
         let (own, most) = (hosts.held(self.key.peer.ip()), hosts.most(|_| true));
