@@ -4,7 +4,7 @@ use super::exchange::{Exchange, Follows, Patience};
 use fsu_plan::model::template::Template;
 use std::collections::VecDeque;
 
-/// Commands of one device that may wait; past it they are turned away. A request each, some tens of bytes.
+/// Most commands of one device that may wait; more are rejected. Each holds a request of some tens of bytes.
 pub const WAITING_MAX: usize = 1_024;
 
 /// One device's queue.
@@ -17,12 +17,12 @@ pub struct Commands<'p> {
 }
 
 impl<'p> Commands<'p> {
-    /// Nothing asked yet.
+    /// An empty queue.
     pub fn new(template: &'p Template, patience: Patience) -> Self {
         Self { template, patience, waiting: VecDeque::new(), current: None }
     }
 
-    /// Asks, now or when those before it have ended. False: too many wait ([`WAITING_MAX`]).
+    /// Sends a command, now or after those before it. False: too many wait ([`WAITING_MAX`]).
     pub fn ask(&mut self, request: Vec<u8>, follows: Follows, now_ms: u64) -> bool {
         if self.waiting.len() >= WAITING_MAX {
             return false;
@@ -40,12 +40,12 @@ impl<'p> Commands<'p> {
         }
     }
 
-    /// The command on its way, to give it frames and the time, and to take what it sends.
+    /// The running command: pass it frames and the time, and send what it has to send.
     pub fn current(&mut self) -> Option<&mut Exchange<'p>> {
         self.current.as_mut()
     }
 
-    /// The command that has ended, if it has; the next one is on its way then.
+    /// The command that has ended, if any. The next one starts then.
     pub fn ended(&mut self, now_ms: u64) -> Option<Exchange<'p>> {
         let ended = self.current.take_if(|exchange| exchange.outcome().is_some());
         self.begin(now_ms);

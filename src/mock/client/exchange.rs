@@ -1,9 +1,8 @@
 //! One command: its answer and, where data follows, its transfer (spec broadcast.md, Exchange).
 //!
-//! The answer has to carry the number (SN) of the command sent last, so each time the command is sent it gets a new
-//! one: what is still on its way from an earlier try cannot be taken for the answer to this one. Data frames are taken
-//! only behind the answer, in their order; what was seen before is passed over without a word. Losses show by silence:
-//! [`Exchange::on_time`] asks again, a bounded number of times for each frame.
+//! The answer must carry the number (SN) of the last command sent. Each try gets a new number, so a late answer to an earlier
+//! try is not mistaken for the answer to this one. Data frames are accepted only after the answer and in order; repeated frames
+//! are ignored. A loss shows as silence: [`Exchange::on_time`] asks again, a bounded number of times for each frame.
 
 use super::request::finish;
 use fsu_plan::model::template::{KeyPart, Template};
@@ -11,12 +10,12 @@ use fsu_plan::model::transfer::Transfer;
 use fsu_plan::wire::checksum::{read_number, write_number};
 use fsu_plan::wire::inner::{self, length_value_less};
 
-/// How patient a client is.
+/// How long a client waits, and how often it asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Milliseconds to wait for each frame.
     pub timeout_ms: u64,
-    /// How often the same thing is asked again; also how often a lost transfer is begun anew.
+    /// How often the same thing is asked again; also how often a lost transfer is restarted.
     pub retries: u32,
 }
 
@@ -27,11 +26,11 @@ pub enum Follows {
     Nothing,
     /// Yes.
     Data,
-    /// Not known: when none comes, it is asked for once.
+    /// Unknown: if no data comes, ask for it once.
     Unknown,
 }
 
-/// What is asked for, and how patiently.
+/// What a command expects, and how patiently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Whether data follows.
@@ -47,9 +46,9 @@ pub enum Outcome {
     Done,
     /// The answer refuses it.
     Refused,
-    /// No answer, or a frame of its data did not come, however often it was asked for.
+    /// No answer, or a data frame did not come, after all retries.
     TimedOut,
-    /// The transfer was refused in its midst, however often it was begun anew.
+    /// The transfer was refused while it was running, after all restarts.
     Lost,
     /// More data than the template's `bytes_max`.
     TooLong,
@@ -60,11 +59,11 @@ pub enum Outcome {
 pub struct Tally {
     /// Datagrams sent.
     pub sent: u64,
-    /// Of these, asked again after silence.
+    /// Of these, retries after silence.
     pub retries: u64,
-    /// Transfers begun anew.
+    /// Transfers restarted.
     pub restarts: u64,
-    /// Frames that came and were passed over: seen before, out of their order, of another device, or damaged.
+    /// Frames received and ignored: repeated, out of order, of another device, or damaged.
     pub passed_over: u64,
 }
 
@@ -126,8 +125,7 @@ impl<'p> Exchange<'p> {
         exchange
     }
 
-    /// Another command in the place of this one: with the number after its last, from the same device id or another.
-    /// Buffers stay.
+    /// Starts another command in place of this one, with the next number, for the same device id or another. Keeps the buffers.
     pub fn again(&mut self, template: &'p Template, request: &[u8], terms: Terms, now_ms: u64) {
         let Terms { follows, patience } = terms;
         let before = self.template.transfer.as_ref().map(|transfer| get(&transfer.sn, &self.request));
@@ -143,7 +141,7 @@ impl<'p> Exchange<'p> {
         self.send_command(now_ms);
     }
 
-    /// The datagram that is to be sent now, once.
+    /// The datagram to send now, once.
     pub fn to_send(&mut self) -> Option<&[u8]> {
         std::mem::take(&mut self.has_out).then_some(self.out.as_slice())
     }
@@ -248,7 +246,7 @@ impl<'p> Exchange<'p> {
         self.send_command(now_ms);
     }
 
-    /// The transfer is gone: from the beginning, unless that was done too often.
+    /// The transfer is gone: starts over, unless that was done too often.
     fn restart(&mut self, now_ms: u64) {
         if self.restarts >= self.patience.retries {
             self.outcome = Some(Outcome::Lost);
@@ -260,7 +258,7 @@ impl<'p> Exchange<'p> {
         self.send_again(now_ms);
     }
 
-    /// A frame came (for a stream or a B interface: the inner one). False: it was passed over.
+    /// A frame came (on a stream or the B interface: the inner frame). False: it was ignored.
     pub fn on_frame(&mut self, wire: &[u8], now_ms: u64) -> bool {
         if self.outcome.is_some() {
             return false;
@@ -280,7 +278,7 @@ impl<'p> Exchange<'p> {
         taken
     }
 
-    /// Once it is answered: is this frame one more answer to the request, as a burst gives them? Its raw frame.
+    /// After the answer: the raw frame if this is one more answer to the request, from a burst.
     pub fn another(&mut self, wire: &[u8]) -> Option<Vec<u8>> {
         let frame = inner::parse(self.template, wire, &mut self.raw).ok()?;
         inner::reply_lengths_ok(self.template, &frame).ok().filter(|()| inner::checksum_ok(self.template, &frame))?;
@@ -292,7 +290,7 @@ impl<'p> Exchange<'p> {
         is_answer.then(|| raw.to_vec())
     }
 
-    /// False: it means nothing here.
+    /// False: the frame is ignored.
     fn on_raw(&mut self, raw: &[u8], now_ms: u64) -> bool {
         let Some(transfer) = &self.template.transfer else {
             self.answer.extend_from_slice(raw);
@@ -358,7 +356,7 @@ impl<'p> Exchange<'p> {
             return false;
         }
         if self.next == 0 && self.follows == Follows::Unknown {
-            // It was asked for to find out: there is none.
+            // The demand was made to find out: there is no data.
             self.outcome = Some(Outcome::Done);
         } else {
             self.restart(now_ms);

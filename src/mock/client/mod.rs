@@ -1,7 +1,7 @@
-//! The other end of a conversation: requests after a template, and what comes back. Pure, as the responder is: the
-//! time is an argument, bytes go in and out.
+//! The centre's side of a conversation: requests built from a template, and their answers. Sans-I/O like the FSU's side: time
+//! is an argument, bytes go in and out.
 //!
-//! - [`request`]: a request from the template's values and some of one's own.
+//! - [`request`]: a request from the template's values and given ones.
 //! - [`exchange`]: one command: its answer and, where data follows, its transfer, with a bounded number of retries.
 //! - [`commands`]: the commands of one device, one at a time.
 //! - [`verify`]: what the plan says that the payload should have been.

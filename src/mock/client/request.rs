@@ -1,4 +1,4 @@
-//! A request from the template's values and some of one's own, in the notation of their fields.
+//! A request from the template's values and given ones, in the notation of their fields.
 
 use crate::answer::build::{Inputs, text};
 use crate::seal::seal;
@@ -30,13 +30,13 @@ pub enum RequestError {
         /// ` (did you mean ...?)`, or nothing.
         near: String,
     },
-    /// The field has a value that only the program gives.
+    /// The program always computes this field.
     #[error("`{field}` is always computed")]
     Computed {
         /// The name, as it was written.
         field: String,
     },
-    /// The value is a function.
+    /// The value is a function, not a constant.
     #[error("{field}: `{value}` is no constant (a request is made once, from constants)")]
     NoConstant {
         /// The field.
@@ -62,7 +62,7 @@ pub enum RequestError {
     },
 }
 
-/// The first command with that key, as people write keys: `21`, `48_F0_E1`. The error names the nearest.
+/// The first command with that key, in the notation of files: `21`, `48_F0_E1`. The error names the nearest key.
 pub fn find_command(template: &Template, key: &str) -> Result<usize, RequestError> {
     let digits = key_digits(key).concat();
     template.commands.iter().position(|command| *command.key_text == *digits).ok_or_else(|| {
@@ -71,8 +71,8 @@ pub fn find_command(template: &Template, key: &str) -> Result<usize, RequestErro
     })
 }
 
-/// The raw request of a command with that key, and which entry of the key it is: the first that its own values make it,
-/// else that which the request turned out to be.
+/// The raw request of a command with that key, and the index of the command. Several commands may share a key: takes the first
+/// whose request is recognised as that command, otherwise the first request that can be built.
 pub fn build_any(
     template: &Template,
     key: &str,
@@ -95,7 +95,7 @@ pub fn build_any(
     other.ok_or_else(|| wrong.unwrap_or_else(no_command))
 }
 
-/// What a raw request asks for.
+/// The command of a raw request.
 pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
     let data_len = raw.len().checked_sub(template.left_len + template.tail_len)?;
     inner::command(template, &Frame { raw, wire: raw, data_len })
@@ -111,7 +111,7 @@ pub fn build(template: &Template, command: &Command, values: &[(String, String)]
     Ok(raw)
 }
 
-/// The whole request as it travels, with these values.
+/// The request's wire bytes, with these values.
 pub fn encode(template: &Template, command: &Command, values: &[(&str, &str)]) -> Result<Vec<u8>, RequestError> {
     let mut raw = command.sample.to_vec();
     for (name, value) in values {
@@ -122,7 +122,7 @@ pub fn encode(template: &Template, command: &Command, values: &[(&str, &str)]) -
     Ok(wire)
 }
 
-/// Writes a constant, with the name of its field, into a raw request.
+/// Writes a constant, given with the name of its field, into a raw request.
 pub fn set(
     template: &Template,
     command: &Command,
@@ -143,8 +143,8 @@ pub fn set(
     })
 }
 
-/// Writes a value, in the notation of the field's type, into a raw request that holds the field. One that does not fit leaves
-/// it as it is.
+/// Writes a value, in the notation of the field's type, into a raw request that holds the field. A value that does not fit
+/// leaves the request unchanged.
 pub fn put(field: &Field, text: &[u8], raw: &mut [u8]) -> Result<(), Misfit> {
     let at = field.at.in_frame(raw.len());
     let place = &mut raw[at..at + field.slot.len];
@@ -152,27 +152,26 @@ pub fn put(field: &Field, text: &[u8], raw: &mut [u8]) -> Result<(), Misfit> {
     value::encode(&field.slot, text, place).inspect_err(|_| place.copy_from_slice(&before))
 }
 
-/// The bytes of a field, where the raw request holds it.
+/// The bytes of a field, if the raw request holds it.
 fn place<'r>(field: &Field, raw: &'r [u8]) -> Option<&'r [u8]> {
     let at = field.at.in_frame(raw.len());
     raw.get(at..)?.get(..field.slot.len)
 }
 
-/// A field of a command's request, as rules spell names; nothing that is computed.
+/// A field of a command's request, in the rules' notation of names; `None` for a computed field.
 pub fn field<'t>(template: &'t Template, command: &'t Command, name: &str) -> Option<&'t Field> {
     named(template, command, name).filter(|field| field.computed == Computed::No)
 }
 
-/// The field of a request that a name is, as rules spell names: a plain one the data frame's, else the header's or the
-/// tail's.
+/// The field with that name, in the rules' notation: a plain name is searched in the data frame first, then in header and tail.
 pub fn named<'t>(template: &'t Template, command: &'t Command, name: &str) -> Option<&'t Field> {
     let (area, plain) = split_name(name);
     let data = command.request.iter().flatten().filter(|_| area == Area::Plain);
     data.into_iter().find(|field| *field.name == *plain).or_else(|| outside(template, area, plain))
 }
 
-/// Makes the values that the template gives as functions, but for the fields that are `given`; one that does not fit
-/// leaves the sample's example.
+/// Writes the values that the template gives as functions, except for the fields in `given`. A value that does not fit leaves
+/// the sample's example.
 pub fn fill(
     template: &Template,
     command: &Command,
@@ -188,7 +187,7 @@ pub fn fill(
         written.clear();
         text(value, inputs, &mut written);
         if place(field, raw).is_some() {
-            // The example stays where it does not fit.
+            // A value that does not fit leaves the example.
             let _ = put(field, &written, raw);
         }
     }

@@ -1,4 +1,4 @@
-//! What the plan says that the payload of a command should have been.
+//! What the payload of a command should be, by the plan.
 
 use super::exchange::Follows;
 use super::request::entry;
@@ -17,16 +17,16 @@ pub enum Expected {
     Nothing,
     /// One of these (a `cycle` has several).
     OneOf(Vec<Arc<[u8]>>),
-    /// Built when it is sent: one of these, as far as it is known before.
+    /// Built when it is sent: one of these, as far as known in advance.
     Built(Vec<Known>),
     /// The plan does not say.
     Unknown,
 }
 
-/// Data that a rule builds: what does not depend on the mock's clock, generators and registers is known.
+/// Data that a rule builds. Bytes that depend on the mock's clock, generators or registers are unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// All bytes; those that are not known are 00.
+    /// All bytes; unknown ones are 00.
     bytes: Vec<u8>,
     /// Which are known.
     known: Vec<bool>,
@@ -45,7 +45,7 @@ impl Known {
     fn frame(template: &Template, reply: &Reply, request: &[u8]) -> Self {
         let mut bytes = reply.frame.to_vec();
         let mut known = vec![true; bytes.len()];
-        // The number of the request is another one each time it is sent, and so is its checksum.
+        // Each time the request is sent, its number differs, and so does its checksum.
         let place = |at: Offset, len: usize| at.in_frame(request.len())..at.in_frame(request.len()) + len;
         let sn = template.transfer.as_ref().map(|transfer| place(transfer.sn.at, transfer.sn.len));
         let sum = template.checksum.as_ref().map(|checksum| place(checksum.at, checksum.len));
@@ -78,7 +78,7 @@ impl Known {
     }
 }
 
-/// Which of the template's replies to wrong requests this raw answer is; `None` also where the rules answer alike.
+/// Which of the template's error replies this raw answer is; `None` also if the rules give the same answer.
 pub fn error_reply(device: &Device, command: usize, request: &[u8], answer: &[u8]) -> Option<ErrorReply> {
     let template = &*device.template;
     let is = |reply: &Arc<Reply>| Known::frame(template, reply, request).holds(answer);
@@ -127,7 +127,7 @@ impl Expected {
         }
     }
 
-    /// Is this payload as it should be? `None`: nobody can tell.
+    /// Whether the payload is as it should be; `None` if that is unknown.
     pub fn holds(&self, payload: &[u8]) -> Option<bool> {
         match self {
             Self::Nothing => Some(payload.is_empty()),
