@@ -1,33 +1,33 @@
-//! What a stage knew of a frame: what the logs say of it, so that they decide nothing by themselves.
+//! What a stage knows about a frame. The logs print this and decide nothing themselves.
 
 use fsu_plan::model::fault::{FaultKind, Kinds};
 use fsu_plan::wire::reason::Reason;
 
-/// The number of none; also that of one too large to be told.
+/// Stands for no number, and for a number too large for 16 bits.
 pub const NONE: u16 = u16::MAX;
 
-/// A number as [`About`] tells it.
+/// A number as [`About`] stores it.
 #[inline]
 pub fn told(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(NONE)
 }
 
-/// Nanoseconds as [`About`] tells them.
+/// Nanoseconds as [`About`] stores them.
 #[inline]
 pub fn us(ns: i64) -> u32 {
     u32::try_from(ns.max(0) / 1_000).unwrap_or(u32::MAX)
 }
 
-/// What became of a frame, or what a frame is that is sent.
+/// What became of a received frame, or what kind of frame is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum What {
-    /// Nothing is known of it.
+    /// Unknown.
     #[default]
     Unknown,
     /// A rule's reply.
     Answered,
-    /// The template's reply to a wrong request; [`About::why`] is what is wrong.
+    /// The template's reply to a wrong request; [`About::why`] says what is wrong.
     ErrorReply,
     /// The template's refusal of a transfer.
     Refused,
@@ -55,26 +55,26 @@ impl What {
     ];
 }
 
-/// What is known of one frame. Copied with a reply until it has left.
+/// What is known about one frame. It travels with a reply until the reply has left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
-    /// The device, by its place among the FSU's; [`NONE`].
+    /// Index of the device in the FSU, or [`NONE`].
     pub device: u16,
-    /// The command, by its number in the device's template; [`NONE`].
+    /// Index of the command in the device's template, or [`NONE`].
     pub command: u16,
-    /// The rule, by its place among the command's; [`NONE`].
+    /// Index of the rule among the command's rules, or [`NONE`].
     pub rule: u16,
     /// What became of it.
     pub what: What,
     /// Why it was not answered, or what is wrong with it.
     pub why: Option<Reason>,
-    /// A request: the faults that left it unanswered. A reply: the faults that were made.
+    /// Request: the faults that left it unanswered. Reply: the faults in it.
     pub faults: Kinds,
-    /// What the rule's delay came to, in microseconds; at most 71 minutes are told.
+    /// The delay that the rule gave, in microseconds; saturates at 71 minutes.
     pub delay_us: u32,
-    /// A reply: due so long after its request, in microseconds; for whatever cause.
+    /// Reply: time from its request until it is due, in microseconds, whatever the cause.
     pub held_us: u32,
-    /// A request whose sender got something: a reply, or a heartbeat.
+    /// Request: its sender gets a reply or a heartbeat.
     pub is_met: bool,
 }
 
@@ -99,16 +99,16 @@ impl About {
     };
     /// A heartbeat.
     pub const HEARTBEAT: Self = Self { what: What::Heartbeat, ..Self::UNKNOWN };
-    /// Bytes that [`About::encode`] makes.
+    /// Size of [`About::encode`]'s result.
     pub const BYTES: usize = 19;
 
-    /// Bytes that no device has taken.
+    /// Bytes that no device took.
     #[inline]
     pub fn dropped(why: Reason) -> Self {
         Self { what: What::Dropped, why: Some(why), ..Self::UNKNOWN }
     }
 
-    /// Something for a device, of which no more is known yet.
+    /// A frame for that device; nothing else is known yet.
     #[inline]
     pub fn of(device: usize) -> Self {
         Self { device: told(device), ..Self::UNKNOWN }
@@ -121,7 +121,7 @@ impl About {
         Self { what: What::Dropped, why: Some(why), ..self }
     }
 
-    /// A reply that a fault cost.
+    /// The same, lost to a fault.
     #[must_use]
     pub fn lost(mut self, kind: FaultKind) -> Self {
         self.faults.add(kind);
@@ -144,7 +144,7 @@ impl About {
         bytes
     }
 
-    /// The reverse; `None`: these are no such bytes.
+    /// The reverse of [`About::encode`]; `None` if the bytes are invalid.
     pub fn decode(bytes: &[u8; Self::BYTES]) -> Option<Self> {
         let two = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
         let four = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
@@ -169,18 +169,18 @@ impl About {
     }
 }
 
-/// What is said of the replies to a request, until all is known of it.
+/// Collects what happens to the replies of one request.
 ///
-/// A [`Sink`](crate::sink::Sink) that tells a log has one.
+/// A [`Sink`](crate::sink::Sink) that feeds a log holds one.
 #[derive(Clone, Copy, Debug)]
 pub struct Telling {
-    /// What is sent next.
+    /// The reply that is sent next.
     pub reply: About,
     /// Why the last of the request's replies was refused.
     why: Option<Reason>,
-    /// What left replies unsent.
+    /// Faults that left replies unsent.
     lost: Kinds,
-    /// Something was sent, or waits to be.
+    /// Something was sent, or is queued.
     is_met: bool,
 }
 
@@ -191,7 +191,7 @@ impl Default for Telling {
 }
 
 impl Telling {
-    /// What a reply is that is due so long after its request.
+    /// A reply is sent, due `held_ns` after its request.
     #[inline]
     pub fn sent(&mut self, held_ns: i64) -> About {
         self.is_met = true;
@@ -215,7 +215,7 @@ impl Telling {
         }
     }
 
-    /// All is known of a request; what is told from now on is of the next.
+    /// Finishes the request. Later calls belong to the next one.
     #[inline]
     pub fn settle(&mut self, request: About) -> About {
         let Self { why, lost, is_met, .. } = std::mem::take(self);
@@ -225,7 +225,7 @@ impl Telling {
 
 const NO_REASON: u8 = 0xFF;
 
-// Every reason has a byte of its own, and none has that of "none".
+// Every reason fits in a byte, and none of them is the byte for "none".
 const _: () = assert!(Reason::COUNT < NO_REASON as usize);
 
 #[cfg(test)]

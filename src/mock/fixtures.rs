@@ -43,7 +43,7 @@ pub fn turn<'a>(fsu: &'a Fsu, state: &'a mut FsuState, scratch: &'a mut Scratch)
     Turn { run: &RUN, fsu, state, scratch, moment: NOW }
 }
 
-/// A state with a scratch whose buffers hold something from before.
+/// A new state, and a scratch whose buffers hold stale bytes.
 pub fn start(fsu: &Fsu) -> (FsuState, Scratch) {
     let stale = || vec![0xA5; 11];
     let scratch = Scratch {

@@ -1,6 +1,6 @@
-//! What a mock says of itself at the end: how late its replies left, and whether a test with it is valid (docs/method.md).
+//! How late a mock's replies left, and whether a test with it is valid (docs/method.md).
 //!
-//! `run` tells it and keeps it in `--stats`; the load generator's report takes it over from there.
+//! `run` prints it and writes it to `--stats`; the load generator's report reads it from there.
 
 use fsu_plan::words::count;
 use schemars::JsonSchema;
@@ -36,8 +36,8 @@ pub struct Lateness {
 }
 
 impl Lateness {
-    /// The mock was not slow itself: at most one reply in a thousand was too late, or lost before it was one. Else what was
-    /// measured with it says nothing about the other side.
+    /// Whether the mock itself was fast enough: at most one reply in a thousand was late or lost. Otherwise a measurement with it
+    /// says nothing about the other side.
     pub fn is_valid(&self) -> bool {
         let told = self.replies.saturating_add(self.lost);
         self.over_limit.saturating_add(self.lost).saturating_mul(1_000) <= told

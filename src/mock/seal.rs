@@ -1,10 +1,10 @@
-//! What is written into a frame last: its checksum, and its wire bytes.
+//! The last step of building a frame: checksum and wire bytes.
 
 use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::wire::checksum::{compute, write_number};
 use fsu_plan::wire::inner::encode_wire;
 
-/// Writes the checksum, and the wire bytes where the template encodes.
+/// Writes the checksum, and the wire bytes if the template encodes.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 pub(crate) fn seal(template: &Template, frame: &mut [u8], wire: &mut Vec<u8>) {
