@@ -69,7 +69,12 @@ fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
     let moment = Moment::at(now, 0);
     let (mut state, mut scratch, mut replies) = (FsuState::new(fsu), Scratch::default(), Replies::default());
     let (run, state, scratch) = (&run, &mut state, &mut scratch);
-    stage::on_request(&mut Turn { run, fsu, state, scratch, moment }, wire.into(), &mut replies);
+    let mut turn = Turn { run, fsu, state, scratch, moment };
+    // What a connection brings is one frame here, whether or not a stream would take it for one.
+    match fsu.transport {
+        Transport::Udp => stage::on_datagram(&mut turn, wire.into(), &mut replies),
+        _ => stage::datagram::on_datagram(&mut turn, wire.into(), &mut replies),
+    };
     replies.understood().flat_map(|about| about.encode()).collect()
 }
 
