@@ -54,3 +54,21 @@ impl Moment {
         Now { unix_ms: due_ns.div_euclid(NS_PER_MS).max(self.now.unix_ms), ..self.now }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::NOW;
+
+    #[test]
+    fn a_moment_and_what_is_due_then() {
+        let moment = Moment { not_before_ns: NOW.arrived_ns + 7, since_start_ms: 100, ..NOW };
+        let arrived = NOW.arrived_ns;
+        assert_eq!([moment.due_ns(0), moment.due_ns(7), moment.due_ns(8)], [7, 7, 8].map(|ns| arrived + ns));
+        assert_eq!(moment.due_ns(i64::MAX), i64::MAX);
+        let clock = |ns: i64| moment.clock_at(arrived + ns).unix_ms - moment.now.unix_ms;
+        assert_eq!([-5, 0, NS_PER_MS - 1, NS_PER_MS, 2 * NS_PER_MS].map(clock), [0, 0, 0, 1, 2]);
+        let since = |ms: i64| moment.since_start_at(arrived + ms * NS_PER_MS);
+        assert_eq!([-9, 0, 1, 50].map(since), [100, 100, 101, 150]);
+    }
+}

@@ -124,27 +124,4 @@ mod tests {
         // The first numbers of splitmix64 from 0, as its authors give them.
         assert_eq!([mix(STEP), mix(STEP.wrapping_mul(2))], [0xE220_A839_7B1D_CDAF, 0x6E78_9E6A_A1B9_65F4]);
     }
-
-    #[test]
-    fn who_an_fsu_is() {
-        use crate::responder::fixtures::fsu;
-        let of = |name: &str, id: &[u8]| {
-            let mut fsu = fsu(vec![]);
-            fsu.name = name.into();
-            fsu.id.len = id.len() as _;
-            fsu.id.bytes[..id.len()].copy_from_slice(id);
-            identity(&fsu)
-        };
-        // The id, and without one the name.
-        assert_eq!(of("a", b"20250125"), of("b", b"20250125"));
-        assert_ne!(of("a", b""), of("b", b""));
-        let all = [of("a", b"20250125"), of("a", b"2025012501"), of("a", b""), of("abcdefghi", b"")];
-        let expected: [u64; 4] = [
-            9_344_104_077_837_838_682,
-            5_563_599_815_936_811_964,
-            5_563_905_989_884_602_542,
-            1_950_774_178_645_937_860,
-        ];
-        assert_eq!(all, expected);
-    }
 }

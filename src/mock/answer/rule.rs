@@ -61,3 +61,23 @@ pub fn next_in_cycle<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply 
     };
     &rule.replies[number]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn registers_are_cut_between_characters() {
+        let cut = |text: String| {
+            let mut bytes = text.into_bytes();
+            cut_register(&mut bytes);
+            String::from_utf8(bytes).expect("whole characters").len()
+        };
+        let of = |ascii: usize, wide: usize| cut("a".repeat(ascii) + &"海".repeat(wide));
+        assert_eq!([of(0, 0), of(4_095, 0), of(4_096, 0), of(4_097, 0)], [0, 4_095, 4_096, 4_096]);
+        assert_eq!(
+            [of(4_093, 1), of(4_094, 1), of(4_095, 1), of(4_096, 1), of(1, 1_365), of(0, 1_366)],
+            [4_096, 4_094, 4_095, 4_096, 4_096, 4_095]
+        );
+    }
+}

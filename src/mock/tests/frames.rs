@@ -1,9 +1,9 @@
 //! Bytes that a template and its rules come to: a command's example request, and the reply to it.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
+use crate::answer::reply::{Verdict, respond};
 use crate::client::request::finish;
-use crate::responder::fixtures::{NOW, RUN, start};
-use crate::responder::reply::{Verdict, respond};
+use crate::fixtures::{start, turn};
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -51,7 +51,7 @@ fn exchange(files: &Value) -> (String, String) {
     finish(template, &mut raw, &mut wire);
     let request = if wire.is_empty() { raw } else { wire };
     let (mut state, mut scratch) = start(fsu);
-    let verdict = respond(&RUN, fsu, 0, &mut state, &request, NOW, &mut scratch);
+    let verdict = respond(&mut turn(fsu, &mut state, &mut scratch), 0, &request);
     assert!(matches!(verdict, Verdict::Reply { .. }), "{verdict:?}");
     (hex::encode_upper(request), hex::encode_upper(scratch.on_wire(template)))
 }

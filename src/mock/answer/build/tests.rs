@@ -115,13 +115,14 @@ fn reply(template: &Template, data: &[u8], patches: Vec<Patch>) -> Reply {
 /// Data of the reply that is built for a request with the data `01 02 03 04`, what did not fit, and what is left of a text.
 fn built(template: &Template, reply: &Reply) -> (String, u64, Vec<u8>) {
     let request = raw_frame(template, 1, 0x10, &[1, 2, 3, 4]);
-    let (mut frame, mut wire, mut scratch) = (vec![0xA5; 3], vec![0xA5; 3], vec![0xA5; 3]);
-    let misfits =
-        with_inputs(&request, DUE, |inputs| build(template, reply, inputs, &mut frame, &mut wire, &mut scratch));
+    let stale = || vec![0xA5; 3];
+    let mut built = Built { raw: stale(), wire: stale(), text: stale() };
+    let misfits = with_inputs(&request, DUE, |inputs| build(template, reply, inputs, &mut built));
+    let Built { raw: frame, text, .. } = built;
     let data = frame[template.left_len..frame.len() - template.tail_len].to_vec();
     // Lengths and checksum are those of this data.
     assert_eq!(hex::encode(&frame), hex::encode(raw_frame(template, 1, frame[2], &data)));
-    (hex::encode(data), misfits, scratch)
+    (hex::encode(data), misfits, text)
 }
 
 #[test]

@@ -1,10 +1,13 @@
 //! One request to one device: what is counted, remembered and known of it.
 
 use super::*;
-use crate::responder::NS_PER_MS;
-use crate::responder::fixtures::{NOW, RUN, device, drops, fsu, start};
+use crate::answer::turn::Scratch;
+use crate::fixtures::{NOW, RUN, device, drops, fsu, start, turn};
+use crate::moment::{NS_PER_MS, RunContext};
+use crate::state::{DeviceState, FsuState};
+use fsu_plan::model::fleet::VerifyChecksum;
 use fsu_plan::model::rule::{Delay, Expr, Form, Number, Part, Patch, Register, SetRegister};
-use fsu_plan::model::template::{Constant, Kind, Offset, Slot};
+use fsu_plan::model::template::{Constant, ErrorReply, Kind, Offset, Slot};
 use fsu_plan::model::transfer::Payload;
 use fsu_plan::wire::fixtures::{COMMANDS, delimited, frame};
 use std::sync::Arc;
@@ -52,8 +55,9 @@ fn with(errors: bool, change: impl FnOnce(&mut Device)) -> Fsu {
 fn ask(fsu: &Fsu, requests: &[Vec<u8>]) -> (Vec<(Verdict, Vec<u8>)>, FsuState, Scratch) {
     let (mut state, mut scratch) = start(fsu);
     let one = |wire: &Vec<u8>| {
-        let verdict = respond(&RUN, fsu, 0, &mut state, wire, NOW, &mut scratch);
-        let data = scratch.reply.get(3..scratch.reply.len().saturating_sub(2)).unwrap_or_default().to_vec();
+        let verdict = respond(&mut turn(fsu, &mut state, &mut scratch), 0, wire);
+        let raw = &scratch.built.raw;
+        let data = raw.get(3..raw.len().saturating_sub(2)).unwrap_or_default().to_vec();
         (verdict, if matches!(verdict, Verdict::Reply { .. }) { data } else { vec![] })
     };
     let all = requests.iter().map(one).collect();
@@ -100,7 +104,7 @@ fn values_that_do_not_fit_are_counted() {
         device.rules[0][0].burst = 3;
     });
     let (_, mut state, mut scratch) = ask(&fsu, &[request(0x10)]);
-    let mut next = || next_of_burst(&RUN, &fsu, 0, &mut state, &request(0x10), NOW, &mut scratch);
+    let mut next = || next_of_burst(&mut turn(&fsu, &mut state, &mut scratch), 0, &request(0x10));
     assert_eq!([next(), next(), next()], [Some(NOW.arrived_ns), Some(NOW.arrived_ns), None]);
     assert_eq!((state.counters.value_misfits, state.replies, state.messages), (3, 3, 1));
     // And in the reply to a wrong request.
@@ -139,7 +143,7 @@ fn a_cycle_takes_its_entries_in_turn() {
     // A place that is past the end after a reload goes on from the begin.
     let mut memory = DeviceState { cycles: [5].into(), ..DeviceState::default() };
     let rule = &fsu.devices[0].rules[0][0];
-    assert!(std::ptr::eq(turn(rule, &mut memory), Arc::as_ptr(&rule.replies[2])));
+    assert!(std::ptr::eq(next_in_cycle(rule, &mut memory), Arc::as_ptr(&rule.replies[2])));
     assert_eq!(*memory.cycles, [3]);
 }
 
@@ -172,7 +176,7 @@ fn the_first_rule_that_fits_answers() {
 }
 
 #[test]
-fn registers_are_set_in_turn_and_cut_between_characters() {
+fn registers_are_set_in_turn() {
     let set = |register, value| SetRegister { register, value };
     let shown = Expr { parts: [Part::Register(1)].into(), bytes_max: 1 };
     let fsu = with(false, |device| {
@@ -184,17 +188,6 @@ fn registers_are_set_in_turn_and_cut_between_characters() {
     });
     let (all, state, _) = ask(&fsu, &[request(0x10)]);
     assert_eq!((all, state.devices[0].registers.concat()), (vec![(AT_ONCE, vec![12])], b"112".to_vec()));
-    let cut = |text: String| {
-        let mut bytes = text.into_bytes();
-        cut_register(&mut bytes);
-        String::from_utf8(bytes).expect("whole characters").len()
-    };
-    let of = |ascii: usize, wide: usize| cut("a".repeat(ascii) + &"海".repeat(wide));
-    assert_eq!([of(0, 0), of(4_095, 0), of(4_096, 0), of(4_097, 0)], [0, 4_095, 4_096, 4_096]);
-    assert_eq!(
-        [of(4_093, 1), of(4_094, 1), of(4_095, 1), of(4_096, 1), of(1, 1_365), of(0, 1_366)],
-        [4_096, 4_094, 4_095, 4_096, 4_096, 4_095]
-    );
 }
 
 #[test]
@@ -216,18 +209,6 @@ fn what_is_known_of_a_request() {
     // Without delays none is drawn.
     let (mut state, mut scratch) = start(&fsu);
     let run = RunContext { skip_delay: true, ..RUN };
-    assert_eq!(respond(&run, &fsu, 0, &mut state, &request(0x10), NOW, &mut scratch), AT_ONCE);
+    assert_eq!(respond(&mut Turn { run: &run, ..turn(&fsu, &mut state, &mut scratch) }, 0, &request(0x10)), AT_ONCE);
     assert_eq!(scratch.about.delay_us, 0);
-}
-
-#[test]
-fn a_moment_and_what_is_due_then() {
-    let moment = Moment { not_before_ns: NOW.arrived_ns + 7, since_start_ms: 100, ..NOW };
-    let arrived = NOW.arrived_ns;
-    assert_eq!([moment.due_ns(0), moment.due_ns(7), moment.due_ns(8)], [7, 7, 8].map(|ns| arrived + ns));
-    assert_eq!(moment.due_ns(i64::MAX), i64::MAX);
-    let clock = |ns: i64| moment.clock_at(arrived + ns).unix_ms - moment.now.unix_ms;
-    assert_eq!([-5, 0, NS_PER_MS - 1, NS_PER_MS, 2 * NS_PER_MS].map(clock), [0, 0, 0, 1, 2]);
-    let since = |ms: i64| moment.since_start_at(arrived + ms * NS_PER_MS);
-    assert_eq!([-9, 0, 1, 50].map(since), [100, 100, 101, 150]);
 }
