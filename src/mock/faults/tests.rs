@@ -4,7 +4,7 @@ use crate::answer::turn::Turn;
 use crate::fixtures::{NOW, device, start, turn};
 use crate::moment::NS_PER_MS;
 use crate::replies::{How, Replies, Said};
-use crate::sink::Cut;
+use crate::sink::{Cut, Outgoing, Sink};
 use crate::stage;
 use fsu_plan::model::fault::{FsuFaults, Scheduled, Struck};
 use fsu_plan::model::rule::{Delay, Number, Part, Patch};
@@ -406,22 +406,35 @@ fn values_do_not_depend_on_faults() {
     assert_eq!(data(Some(Arc::new(with))), data(None));
 }
 
-/// A sink that knows of no connection gets what is apart, and every piece, as a reply.
+/// A sink that knows of no connection: what was sent, and when it is due in milliseconds.
+#[derive(Default)]
+struct Plain(Vec<(Outgoing, i64, Vec<u8>)>);
+
+impl Sink for Plain {
+    fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
+        self.0.push((what, (due_ns - NOW.arrived_ns) / NS_PER_MS, bytes.to_vec()));
+    }
+
+    fn received(&mut self, _: &[u8], _: Option<Reason>) {}
+
+    fn note(&mut self, _: Reason, _: &[u8]) {}
+}
+
+/// It gets what is apart, and every piece, as a reply.
 #[test]
 fn what_a_sink_does_if_it_says_nothing_else() {
-    use crate::responder::fixtures::Said;
     let sent = |kind| {
         let fsu = fsu(fixed(), Transport::Tcp, always(&[kind]));
         let (mut state, mut scratch) = start(&fsu);
-        let mut said = Said::default();
-        stream::on_bytes(&RUN, &fsu, &mut state, &request(&fixed()), NOW, &mut scratch, &mut said);
-        said.sent
+        let mut plain = Plain::default();
+        stage::on_bytes(&mut turn(&fsu, &mut state, &mut scratch), &request(&fixed()), &mut plain);
+        plain.0
     };
     let right = frame(&fixed(), 5, COMMANDS[0], &[]);
     let reply = |due_ms, bytes: &[u8]| (Outgoing::Reply, due_ms, bytes.to_vec());
     assert_eq!(sent(FaultKind::Reorder), [reply(50, &right)]);
     let pieces = [reply(0, &right[..3]), reply(10, &right[3..6]), reply(20, &right[6..])];
     assert_eq!(sent(FaultKind::Split), pieces);
-    let said = Said::default();
-    assert_eq!((said.room_bytes(), said.is_full(), said.muted()), (usize::MAX, false, None));
+    let plain = Plain::default();
+    assert_eq!((plain.room_bytes(), plain.is_full(), plain.muted()), (usize::MAX, false, None));
 }

@@ -32,9 +32,9 @@ fn one_bit_is_flipped() {
 #[test]
 fn at_least_a_byte_is_left_and_at_least_one_is_cut() {
     let cut = |len: usize, how: u64| {
-        let (mut bytes, mut done) = (vec![7; len], Kinds::NONE);
-        last(&drawn(&[FaultKind::Truncate], how), &mut bytes, &mut done);
-        (bytes.len(), done.has(FaultKind::Truncate))
+        let (mut bytes, mut drawn) = (vec![7; len], drawn(&[FaultKind::Truncate], how));
+        last(&mut drawn, &mut bytes);
+        (bytes.len(), drawn.done.has(FaultKind::Truncate))
     };
     assert_eq!([0, 1, 2, 3].map(|how| cut(4, how)), [(1, true), (2, true), (3, true), (1, true)]);
     assert_eq!(cut(2, 5), (1, true));
@@ -44,9 +44,9 @@ fn at_least_a_byte_is_left_and_at_least_one_is_cut() {
 #[test]
 fn an_outer_frame_keeps_its_ends() {
     let check = |kinds: &[FaultKind], how: u64, framed: &[u8], expected: &[u8]| {
-        let (mut got, mut done) = (framed.to_vec(), Kinds::NONE);
-        outer(&drawn(kinds, how), &mut got, &mut done);
-        assert_eq!((got.as_slice(), done.is_empty()), (expected, framed == expected), "{kinds:?} {how}");
+        let (mut got, mut drawn) = (framed.to_vec(), drawn(kinds, how));
+        outer(&mut drawn, &mut got);
+        assert_eq!((got.as_slice(), drawn.done.is_empty()), (expected, framed == expected), "{kinds:?} {how}");
     };
     let framed = [0xFF, 1, 2, 3, 0xFE];
     check(&[FaultKind::BadVerify], 0, &framed, &[0xFF, 1, 2, !3, 0xFE]);
