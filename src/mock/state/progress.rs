@@ -110,4 +110,25 @@ mod tests {
         progress.begin(1 << 20);
         check(&mut progress, 4_194_304);
     }
+
+    #[test]
+    fn progress_is_of_the_bytes_that_wait() {
+        let at = |progress: &Progress| (progress.seen, progress.searched, progress.patience());
+        let mut progress = Progress::default().with(Patience::Brief);
+        assert_eq!((at(&progress), progress.begin(9)), ((0, 0, Patience::Brief), 0));
+        // Patience is for once.
+        progress.end(9, 5);
+        assert_eq!((at(&progress), progress.begin(9)), ((9, 5, Patience::Wait), 5));
+        progress.skip_first();
+        assert_eq!(at(&progress), (8, 4, Patience::Wait));
+        // Fewer than waited: they are others.
+        assert_eq!((progress.begin(7), at(&progress)), (0, (0, 0, Patience::Wait)));
+        progress.skip_first();
+        assert_eq!(at(&progress), (0, 0, Patience::Wait));
+        progress.end(3, 2);
+        progress.forget();
+        assert_eq!(at(&progress), (0, 0, Patience::Wait));
+        progress.end(usize::MAX, usize::MAX);
+        assert_eq!(at(&progress), (u32::MAX, u32::MAX, Patience::Wait));
+    }
 }

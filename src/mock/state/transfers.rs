@@ -298,3 +298,6 @@ impl Wanted<'_> {
         device.and_then(|device| device.template.transfer.as_ref()).unwrap_or(self.transfer)
     }
 }
+
+#[cfg(test)]
+mod tests;

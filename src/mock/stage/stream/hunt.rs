@@ -270,58 +270,22 @@ pub(super) fn next_start(devices: &[Arc<Device>], bytes: &[u8], from: usize) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::device;
+    use fsu_plan::wire::fixtures::{delimited, length, without_start};
 
+    /// What is paid for is the effort that a turn is told of.
     #[test]
-    fn limit_credit_min_and_credit_per_byte_and_credit_max() {
+    fn what_is_paid_is_an_effort() {
         let (mut progress, mut raw) = (Progress::default(), Vec::new());
-        let mut pays = |progress: &mut Progress, bytes: usize| {
-            let (devices, searches, bytes_here) = (&[][..], &mut [][..], &[][..]);
-            let inner = &mut [][..];
-            Hunt { devices, searches, inner, bytes: bytes_here, raw: &mut raw, progress, searched: 0, effort: 0 }
-                .pay(bytes)
-        };
-        let mut check = |progress: &mut Progress, bytes: usize| {
-            assert!(pays(&mut progress.clone(), bytes), "{progress:?}");
-            assert!(!pays(progress, bytes + 1), "{progress:?}");
-            // What was too much took all there was.
-            assert!(!pays(progress, 1), "{progress:?}");
-        };
-        check(&mut progress.clone(), 65_536);
-        progress.begin(10);
-        check(&mut progress.clone(), 65_536 + 320);
-        progress.end(10, 0);
-        // Bytes that were there before bring nothing.
-        progress.begin(11);
-        check(&mut progress.clone(), 65_536 + 352);
-        progress.begin(1 << 20);
-        check(&mut progress, 4_194_304);
-    }
-
-    #[test]
-    fn progress_is_of_the_bytes_that_wait() {
-        let at = |progress: &Progress| (progress.seen, progress.searched, progress.patience());
-        let mut progress = Progress::default().with(Patience::Brief);
-        assert_eq!((at(&progress), progress.begin(9)), ((0, 0, Patience::Brief), 0));
-        // Patience is for once.
-        progress.end(9, 5);
-        assert_eq!((at(&progress), progress.begin(9)), ((9, 5, Patience::Wait), 5));
-        progress.skip_first();
-        assert_eq!(at(&progress), (8, 4, Patience::Wait));
-        // Fewer than waited: they are others.
-        assert_eq!((progress.begin(7), at(&progress)), (0, (0, 0, Patience::Wait)));
-        progress.skip_first();
-        assert_eq!(at(&progress), (0, 0, Patience::Wait));
-        progress.end(3, 2);
-        progress.forget();
-        assert_eq!(at(&progress), (0, 0, Patience::Wait));
-        progress.end(usize::MAX, usize::MAX);
-        assert_eq!(at(&progress), (u32::MAX, u32::MAX, Patience::Wait));
+        let (devices, searches, inner, bytes) = (&[][..], &mut [][..], &mut [][..], &[][..]);
+        let progress = &mut progress;
+        let mut hunt = Hunt { devices, searches, inner, bytes, raw: &mut raw, progress, searched: 0, effort: 0 };
+        let paid = [65_530, 6, 1].map(|bytes| (hunt.pay(bytes), hunt.effort));
+        assert_eq!(paid, [(true, 65_530), (true, 65_536), (false, 65_536)]);
     }
 
     #[test]
     fn the_next_place_where_a_frame_may_begin() {
-        use crate::responder::fixtures::device;
-        use fsu_plan::wire::fixtures::{delimited, length, without_start};
         let check = |templates: Vec<fsu_plan::model::template::Template>, expected: [usize; 6]| {
             let devices: Vec<_> = templates.into_iter().map(|template| device(template, 1, 1, false)).collect();
             let bytes = [0, 0x7E, 0x68, 0, 0x7E];
