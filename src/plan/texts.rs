@@ -61,7 +61,7 @@ impl Texts {
     }
 
     /// That text in this language; the English one where the table has none.
-    pub fn say<'a>(self, english: &'a str) -> Cow<'a, str> {
+    pub fn say(self, english: &str) -> Cow<'_, str> {
         match self.0.and_then(|table| table.say(english, LEVELS)) {
             Some(text) => Cow::Owned(text),
             None => Cow::Borrowed(english),
@@ -69,7 +69,7 @@ impl Texts {
     }
 
     /// The same line by line, for texts of several; white space around a line stays.
-    pub fn lines<'a>(self, english: &'a str) -> Cow<'a, str> {
+    pub fn lines(self, english: &str) -> Cow<'_, str> {
         if self.is_english() {
             return Cow::Borrowed(english);
         }
@@ -82,7 +82,7 @@ impl Texts {
     }
 
     /// A line of a diagnostic: its place stays as it is.
-    pub fn diag<'a>(self, english: &'a str) -> Cow<'a, str> {
+    pub fn diag(self, english: &str) -> Cow<'_, str> {
         let at = |severity: &str| english.find(severity).map(|at| (at + 2, severity.len() - 4));
         let found = [": error: ", ": warning: ", ": info: "].iter().filter_map(|severity| at(severity)).min();
         match found.filter(|_| !self.is_english()) {
