@@ -18,7 +18,7 @@ use crate::model::fleet::{Fsu, FsuId, Limits, RtnFlags};
 use crate::model::message::Transport;
 use crate::model::network::Network;
 use crate::model::template::Framing;
-use crate::wire::outer::CENTER_BYTES;
+use crate::wire::envelope::CENTER_BYTES;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -12,7 +12,7 @@ use crate::config::raw::{RawProtocol, RawTransfer};
 use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, KeyPart, Offset};
 use crate::model::template::{Command, Template};
 use crate::model::transfer::{TRANSFER_BYTES_MAX, TRANSFERS_MAX, Transfer};
-use crate::wire::outer::DATAGRAM_BYTES_MAX;
+use crate::wire::envelope::DATAGRAM_BYTES_MAX;
 use crate::words::count;
 use std::sync::Arc;
 

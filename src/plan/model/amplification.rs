@@ -5,16 +5,12 @@
 
 use super::fault::{FaultKind, FsuFaults};
 use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu};
-use super::message::Transport;
 use super::reply::Payload;
 use super::reply::Reply;
 use super::rule::Rule;
 use super::template::{Command, ErrorReply, Template};
 use std::collections::HashSet;
 use std::sync::Arc;
-
-/// Bytes that an outer frame has beside the through data (spec b-interface.md, Layout).
-const OUTER_BYTES: usize = 40;
 
 /// A request, and all that answers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +59,10 @@ pub(crate) struct Around {
 impl Around {
     /// `None`: no datagrams.
     pub(crate) fn of(fsu: &Fsu) -> Option<Self> {
-        let outer_bytes = match fsu.transport {
-            Transport::Udp => OUTER_BYTES,
-            Transport::Broadcast => 0,
-            Transport::Tcp => return None,
-        };
+        if !fsu.transport.is_datagrams() {
+            return None;
+        }
+        let outer_bytes = fsu.transport.envelope().overhead_bytes();
         Some(Self { outer_bytes, doubled: fsu.faults.as_deref().map_or((false, false), doubled) })
     }
 }
@@ -174,6 +169,7 @@ fn in_a_row(sizes: &[usize], burst: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::Transport;
     use super::*;
     use crate::compile::compile;
     use crate::config::load::Loader;

@@ -1,6 +1,6 @@
 //! The inner checksums (spec templates.md, Checksums).
 
-use super::outer::xor;
+use super::envelope::xor;
 use crate::model::field::Offset;
 use crate::model::template::{Algorithm, Checksum, Complement, Special, Template};
 

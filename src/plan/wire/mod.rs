@@ -1,6 +1,6 @@
 //! Bytes to checked views and back. Pure: slices in, slices out; no socket, clock or thread.
 //!
-//! - [`outer`]: the B interface's outer frame (spec b-interface.md).
+//! - [`envelope`]: the B interface's outer frame (spec b-interface.md).
 //! - [`inner`]: the vendor's frame after a template (spec templates.md).
 //! - [`framer`]: cuts a stream into inner frames.
 //! - [`value`]: a field's bytes to its JSON notation and back.
@@ -10,10 +10,13 @@
 
 pub mod checksum;
 pub mod civil;
+pub mod envelope;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
 pub mod framer;
 pub mod inner;
-pub mod outer;
 pub mod reason;
 pub mod value;
+
+/// The name that other crates still have for it.
+pub use envelope as outer;

@@ -1,5 +1,6 @@
 use super::escape::first_from;
 use super::*;
+use crate::wire::reason::Reason;
 use proptest::prelude::*;
 use serde_json::Value;
 

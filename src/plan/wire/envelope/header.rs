@@ -1,29 +1,12 @@
-//! The B interface's outer frame (spec b-interface.md): layout, checked views, builder.
-//!
-//! Three steps, each of its own: [`Frames`] finds frames in a datagram, [`Escaped::plain`] takes
-//! the escapes out, [`Down::new_checked`] is the gate from bytes to a view. Towards the wire:
-//! [`Head::build`], then [`mod@escape`].
+//! The header of an outer frame: addresses, device, lengths, direction. Layout, checked views, builder.
 //!
 //! Direction decides the address widths: 20 + 8 bytes from a centre, 8 + 20 from an FSU. It is
 //! never guessed from the content.
 
-mod escape;
-mod search;
-#[cfg(test)]
-mod tests;
-
-pub use escape::{escape, escape_in_place, unescape, xor};
-pub use search::{Bad, Escaped, Frames};
-
-use super::reason::Reason;
+use super::{HEADER, TAILER, xor};
 use crate::model::fleet::{FsuId, RtnFlags};
-
-/// P_header.
-pub const HEADER: u8 = 0xFF;
-/// P_tailer.
-pub const TAILER: u8 = 0xFE;
-/// The byte that begins an escape pair.
-pub const ESCAPE: u8 = 0xFD;
+use crate::model::message::Envelope;
+use crate::wire::reason::Reason;
 
 /// Where the fields stand before escaping.
 pub mod at {
@@ -54,7 +37,7 @@ pub const CENTER_BYTES: usize = 8;
 /// Bytes of a heartbeat, the shortest frame, before escaping.
 pub const HEARTBEAT_BYTES: usize = 38;
 /// Bytes around the through data: a frame with N bytes of it has 40 + N before escaping.
-pub const OVERHEAD_BYTES: usize = 40;
+pub const OVERHEAD_BYTES: usize = Envelope::BInterface.overhead_bytes();
 /// Bytes that P_pLen does not count: up to itself, P_verify and P_tailer.
 const UNCOUNTED_BYTES: usize = 35;
 /// Bytes of both addresses, in either direction.
