@@ -74,7 +74,7 @@ pub struct Expected {
 /// Those of a fleet, with names that fit.
 pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<Expected> {
     let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
-    let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat_interval_ms?)));
+    let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
     beats.map(|(fsu, interval_ms)| Expected { name: fsu.name.clone(), id: fsu.id, interval_ms }).collect()
 }
 

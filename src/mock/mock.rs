@@ -5,7 +5,7 @@ use crate::answer::turn::{Scratch, Turn};
 use crate::faults::is_offline;
 use crate::moment::{Moment, RunContext};
 use crate::sink::{Cut, Outgoing, Sink};
-use crate::stage::{self, Heard, Incoming, b_interface, beat};
+use crate::stage::{self, Heard, Incoming, b_interface};
 use crate::state::progress::{Patience, Progress};
 use crate::state::{Counters, FsuState, transfers};
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
@@ -86,7 +86,7 @@ impl Mock {
         let of = fleet.fsus.len();
         let member = |(number, fsu): (usize, &Fsu)| Member {
             state: FsuState::new(fsu),
-            beat_due_ms: beat::interval_ms(fsu).map(|ms| beat::first_due_ms(ms, (number, of), 0)),
+            beat_due_ms: fsu.heartbeat().map(|schedule| schedule.phase_ms(number, of)),
         };
         let members = fleet.fsus.iter().enumerate().map(member).collect();
         Self { fleet, run, members, scratch: Scratch::default() }
@@ -197,7 +197,7 @@ impl Mock {
             transfers::sweep(&mut member.state, plan, now_ms).map(|ms| now_ms.saturating_add(ms))
         };
         if let Some(due_ms) = member.beat_due_ms.filter(|&due_ms| due_ms <= now_ms) {
-            member.beat_due_ms = beat::interval_ms(plan).map(|ms| beat::next_due_ms(ms, due_ms, now_ms));
+            member.beat_due_ms = plan.heartbeat().map(|schedule| schedule.next_ms(due_ms, now_ms));
             if !is_offline(plan, now_ms) {
                 b_interface::heartbeat(plan, &mut scratch.escaped);
                 sink.about(About::HEARTBEAT);

@@ -22,7 +22,7 @@ pub(crate) fn fsu(name: &str, transport: Transport) -> Fsu {
         id_hex: "3230323530313235".into(),
         bind: ([127, 0, 0, 1], 0).into(),
         transport,
-        heartbeat_interval_ms: None,
+        messages: Arc::default(),
         heartbeat_reply: false,
         client_timeout_ms: 0,
         accept_any_id: false,

@@ -95,7 +95,7 @@ pub fn fsu(name: &str, transport: Transport, devices: Vec<Arc<Device>>, habits: 
         id_hex: like.id_hex.clone(),
         bind: like.bind,
         transport,
-        heartbeat_interval_ms: None,
+        messages: Arc::default(),
         heartbeat_reply: habits != Habits::Plain,
         client_timeout_ms: like.client_timeout_ms,
         accept_any_id: habits != Habits::Plain,

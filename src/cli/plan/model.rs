@@ -6,7 +6,7 @@ use crate::columns::hex;
 use crate::describe::{self, Names};
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::nearest;
-use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::rule::{Reply, Rule};
 use fsu_plan::model::template::{
     Command, Constant, Encoding, ErrorReply, Field, Framing, KeyPart, KeyShape, LengthField, Template,
@@ -232,7 +232,7 @@ impl FsuPlan {
             id: fsu.id_hex.to_string(),
             accept_any_id: fsu.accept_any_id,
             accept_rtn_flags: fsu.accept_rtn_flags.iter().map(|flag| format!("{flag:02X}")).collect(),
-            heartbeat_interval_ms: fsu.heartbeat_interval_ms.filter(|_| fsu.transport == Transport::Udp),
+            heartbeat_interval_ms: fsu.heartbeat().map(|schedule| schedule.interval_ms),
             heartbeat_reply: fsu.heartbeat_reply,
             client_timeout_ms: fsu.client_timeout_ms,
             limits: LimitsPlan {

@@ -2,6 +2,7 @@ use super::*;
 use crate::fixtures::{NOW, RUN, device, drops, fleet, fsu};
 use crate::replies::{Replies, Said};
 use fsu_plan::model::fault::{FaultSet, FsuFaults, Scheduled};
+use fsu_plan::model::message::Message;
 use fsu_plan::wire::fixtures::{fixed, frame, length};
 use fsu_plan::wire::outer::{Comm, Head, Up, escape_in_place};
 
@@ -134,7 +135,7 @@ fn a_rest_is_decided_when_nothing_more_comes() {
 
 #[test]
 fn heartbeats_come_at_their_interval() {
-    let mut mock = mock_with(|fsu| fsu.heartbeat_interval_ms = Some(30_000));
+    let mut mock = mock_with(|fsu| fsu.messages = Message::heartbeats(Some(30_000)));
     let beats = |mock: &mut Mock, ms: u64| {
         let mut replies = Replies::default();
         let next = mock.on_timer(UDP, at(ms), &mut replies);

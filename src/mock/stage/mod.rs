@@ -1,13 +1,11 @@
 //! The protocol stages, by transport. All have one shape: bytes in, [`Sink`](crate::sink::Sink) calls out.
 //!
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
-//! - [`beat`]: the schedule of heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.
 //! - [`datagram`]: one datagram that is one inner frame.
 //! - [`transfer`]: data that follows an answer in separate frames.
 
 pub mod b_interface;
-pub mod beat;
 pub mod datagram;
 pub mod stream;
 pub mod transfer;

@@ -28,7 +28,7 @@ fn tell(diags: &mut Diags, keys: &[Given], why: &str) {
 
 /// Keys of sys_config.json that no FSU of the fleet needs.
 pub fn fleet(diags: &mut Diags, raw: &RawSysConfig, fsus: &[Fsu]) {
-    if !fsus.iter().any(|fsu| fsu.heartbeat_interval_ms.is_some()) {
+    if !fsus.iter().any(|fsu| fsu.heartbeat().is_some()) {
         tell(diags, &[("sc_iot_center", pos(raw.sc_iot_center.as_ref()))], "no udp FSU sends heartbeats");
     }
     if fsus.iter().all(|fsu| fsu.transport == Transport::Tcp) {

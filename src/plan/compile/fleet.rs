@@ -84,8 +84,7 @@ fn center(diags: &mut Diags, raw: &At<RawCenter>) -> Option<SocketAddr> {
 /// Warns of heartbeats that cannot leave: an FSU's own address and the centre's are of different families.
 fn check_family(diags: &mut Diags, pos: Pos, center: SocketAddr, fsus: &[Fsu]) {
     let both = |bind: SocketAddr| bind.is_ipv6() && bind.ip().is_unspecified();
-    let cannot =
-        |fsu: &&Fsu| fsu.heartbeat_interval_ms.is_some() && fsu.bind.is_ipv4() != center.is_ipv4() && !both(fsu.bind);
+    let cannot = |fsu: &&Fsu| fsu.heartbeat().is_some() && fsu.bind.is_ipv4() != center.is_ipv4() && !both(fsu.bind);
     let mut unheard = fsus.iter().filter(cannot);
     if let Some(first) = unheard.next() {
         let more = match unheard.count() {

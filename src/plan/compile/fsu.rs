@@ -15,7 +15,7 @@ use crate::config::raw::{RawFsu, RawLimits};
 use crate::config::steps::step;
 use crate::model::fault::FaultSet;
 use crate::model::fleet::{Fsu, FsuId, Limits, RtnFlags};
-use crate::model::message::Transport;
+use crate::model::message::{Content, Message, Transport};
 use crate::model::network::Network;
 use crate::model::template::Framing;
 use crate::wire::envelope::CENTER_BYTES;
@@ -55,7 +55,7 @@ struct Entry<'r> {
     ip: Option<SocketAddr>,
     port: Option<u64>,
     count: u64,
-    heartbeat_interval_ms: Option<u64>,
+    messages: Arc<[Message]>,
     client_timeout_ms: u64,
     limits: Limits,
     faults: Option<FaultSet>,
@@ -135,7 +135,7 @@ impl<'f> Fsus<'f> {
             id_hex: hex::encode_upper(one.id.given()).into(),
             bind: one.bind,
             transport: one.transport,
-            heartbeat_interval_ms: entry.heartbeat_interval_ms,
+            messages: entry.messages.clone(),
             heartbeat_reply: on(&raw.heartbeat_reply),
             client_timeout_ms: entry.client_timeout_ms,
             accept_any_id: on(&raw.accept_any_id),
@@ -187,8 +187,9 @@ impl<'r> Entry<'r> {
         }
         let allow = allow(diags, raw.allow.as_ref()).unwrap_or_else(|| allow_all.clone());
         let accept_rtn_flags = rtn_flags(diags, raw.accept_rtn_flags.as_ref(), transport, id.as_ref());
-        let beats = transport == Some(Transport::Udp) && raw.heartbeat_enable.as_ref().is_none_or(|at| at.value);
-        let heartbeat_interval_ms = beats.then_some(interval_ms);
+        let can = transport.is_some_and(|transport| transport.envelope().carries(Content::Heartbeat));
+        let beats = can && raw.heartbeat_enable.as_ref().is_none_or(|at| at.value);
+        let messages = Message::heartbeats(beats.then_some(interval_ms));
         Self {
             raw,
             transport,
@@ -196,7 +197,7 @@ impl<'r> Entry<'r> {
             ip,
             port,
             count,
-            heartbeat_interval_ms,
+            messages,
             client_timeout_ms,
             limits,
             faults,

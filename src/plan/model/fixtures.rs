@@ -65,7 +65,7 @@ pub fn fsu(devices: Vec<Arc<Device>>) -> Fsu {
         id_hex: hex::encode_upper(id.given()).into(),
         bind: ([127, 0, 0, 1], 0).into(),
         transport: Transport::Udp,
-        heartbeat_interval_ms: None,
+        messages: Arc::default(),
         heartbeat_reply: false,
         client_timeout_ms: 1,
         accept_any_id: false,

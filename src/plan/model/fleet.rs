@@ -1,6 +1,7 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
 use super::fault::FsuFaults;
+use super::message::{Content, Message, Schedule};
 use super::network::Network;
 use super::rule::{Register, Rule};
 use super::template::Template;
@@ -205,13 +206,20 @@ pub struct Fsu {
     pub name: Box<str>,
     /// Listen address; port 0 means any free one.
     pub bind: SocketAddr,
-    /// Milliseconds between heartbeats; `None` where none are sent.
-    pub heartbeat_interval_ms: Option<u64>,
+    /// What it sends by itself.
+    pub messages: Arc<[Message]>,
     /// Milliseconds after which a silent centre is offline.
     pub client_timeout_ms: u64,
 }
 
 impl Fsu {
+    /// When it sends heartbeats; `None`: never.
+    pub fn heartbeat(&self) -> Option<Schedule> {
+        let envelope = self.transport.envelope();
+        let sent = |message: &&Message| message.content == Content::Heartbeat && envelope.carries(message.content);
+        self.messages.iter().find(sent).map(|message| message.schedule)
+    }
+
     /// Whether a centre at that address may ask.
     #[inline]
     pub fn allows(&self, ip: IpAddr) -> bool {

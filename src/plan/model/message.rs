@@ -1,6 +1,7 @@
 //! Messages: what they travel in, and those that an FSU sends by itself.
 
 use crate::words;
+use std::sync::Arc;
 
 words! {
     /// How an FSU is reached: `protocol_type`; part of the device log's file name.
@@ -67,6 +68,14 @@ pub struct Message {
     pub content: Content,
     /// When it is sent.
     pub schedule: Schedule,
+}
+
+impl Message {
+    /// A heartbeat each interval; nothing without one.
+    pub fn heartbeats(interval_ms: Option<u64>) -> Arc<[Self]> {
+        let beat = |interval_ms| Self { content: Content::Heartbeat, schedule: Schedule { interval_ms } };
+        interval_ms.map(beat).into_iter().collect()
+    }
 }
 
 /// What a message without a request says.

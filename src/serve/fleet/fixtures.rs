@@ -19,7 +19,7 @@ pub fn fleet() -> Fleet {
         id_hex: "3031".into(),
         bind: ([127, 0, 0, 1], 0).into(),
         transport,
-        heartbeat_interval_ms: None,
+        messages: Arc::default(),
         heartbeat_reply: false,
         client_timeout_ms: 1,
         accept_any_id: false,

@@ -132,7 +132,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         slot.state = carry(std::mem::take(&mut slot.state), was, is);
         slot.fsu = number;
-        if was.heartbeat_interval_ms != is.heartbeat_interval_ms {
+        if was.heartbeat() != is.heartbeat() {
             slot.beat_due_ms = 0;
         }
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);

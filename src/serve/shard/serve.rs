@@ -24,7 +24,6 @@ use fsu_core::responder::about::{About, What};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::Counters;
 use fsu_core::responder::{Outgoing, RunContext, Scratch};
-use fsu_core::stage::beat;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fault::{FaultKind, FsuFaults, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, Transport};
@@ -487,13 +486,13 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 /// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
 pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
     let fsu = &fleet.fsus[slot.fsu as usize];
-    let Some(interval_ms) = beat::interval_ms(fsu) else {
+    let Some(schedule) = fsu.heartbeat() else {
         slot.beat_due_ms = 0;
         return;
     };
     if slot.beat_due_ms == 0 {
-        let place = (slot.fsu as usize, fleet.fsus.len());
-        slot.beat_due_ms = beat::first_due_ms(interval_ms, place, now.mono_ms);
+        let phase_ms = schedule.phase_ms(slot.fsu as usize, fleet.fsus.len());
+        slot.beat_due_ms = now.mono_ms.saturating_add(phase_ms);
     }
     later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 }

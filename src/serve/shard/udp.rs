@@ -15,7 +15,6 @@ use fsu_core::responder::about::{About, Telling};
 use fsu_core::responder::faults::is_offline;
 use fsu_core::responder::state::Counters;
 use fsu_core::responder::{Incoming, Moment, Outgoing, Sink, Turn};
-use fsu_core::stage::beat;
 use fsu_net::local::{Local, Route};
 use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
@@ -268,11 +267,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn on_beat_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let Some(interval_ms) = beat::interval_ms(fsu) else { return };
+        let Some(schedule) = fsu.heartbeat() else { return };
         if self.drain_end_ms.is_some() {
             return;
         }
-        slot.beat_due_ms = beat::next_due_ms(interval_ms, slot.beat_due_ms, now.mono_ms);
+        slot.beat_due_ms = schedule.next_ms(slot.beat_due_ms, now.mono_ms);
         self.later.at(slot.beat_due_ms, Timer::Heartbeat(socket));
 
         let center = self.fleet.center;

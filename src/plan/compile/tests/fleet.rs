@@ -63,16 +63,16 @@ fn count_makes_as_many_with_ports_ids_and_names() {
 #[test]
 fn defaults_and_what_is_given() {
     let fsu = one(json!({}));
-    assert_eq!((fsu.heartbeat_interval_ms, fsu.client_timeout_ms), (Some(120_000), 360_000));
+    assert_eq!((fsu.heartbeat().map(|schedule| schedule.interval_ms), fsu.client_timeout_ms), (Some(120_000), 360_000));
     assert_eq!((fsu.heartbeat_reply, fsu.accept_any_id, fsu.accept_rtn_flags), (false, false, RtnFlags::default()));
     assert_eq!((fsu.limits, fsu.allow.len(), fsu.transport), (Limits::default(), 0, Transport::Udp));
     let given = json!({"heartbeat_interval": 1.5, "client_timeout": 0.01, "heartbeat_reply": true, "accept_any_id": true,
         "accept_rtn_flags": ["00", "EE"], "allow": ["192.0.2.1", "198.51.100.0/24"]});
     let fsu = one(given);
-    assert_eq!((fsu.heartbeat_interval_ms, fsu.client_timeout_ms), (Some(1_500), 10));
+    assert_eq!((fsu.heartbeat().map(|schedule| schedule.interval_ms), fsu.client_timeout_ms), (Some(1_500), 10));
     assert_eq!((fsu.heartbeat_reply, fsu.accept_any_id, fsu.allow.len()), (true, true, 2));
     assert_eq!(fsu.accept_rtn_flags.iter().collect::<Vec<_>>(), [0x00, 0xEE]);
-    let silent = |more: Value| one(more).heartbeat_interval_ms;
+    let silent = |more: Value| one(more).heartbeat().map(|schedule| schedule.interval_ms);
     assert_eq!(silent(json!({"heartbeat_enable": false})), None);
     assert_eq!(silent(json!({"heartbeat_enable": true})), Some(120_000));
     assert_eq!(silent(json!({"protocol_type": "tcp", "heartbeat_enable": true})), None);

@@ -5,6 +5,7 @@ use crate::shard::serve::DRAIN_MS;
 use crate::shard::timers::pending::Pending;
 use crate::shard::timers::share::Shares;
 use fsu_net::local::Route;
+use fsu_plan::model::message::Message;
 
 fn sent(world: &World) -> Vec<(u64, u16, &str)> {
     world.io.sent.iter().map(|(ms, _, port, text)| (*ms, *port, &text[..])).collect()
@@ -81,7 +82,7 @@ fn past_the_limit_of_waiting_replies_they_are_counted() {
 
 #[test]
 fn heartbeats_are_spread_and_exact() {
-    let mut world = World::new(&fleet(4, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = Some(1_000)));
+    let mut world = World::new(&fleet(4, Transport::Udp, |fsu| fsu.messages = Message::heartbeats(Some(1_000))));
     for socket in 0..4 {
         world.datagram(socket, 7, "[a0]");
     }
@@ -95,7 +96,7 @@ fn heartbeats_are_spread_and_exact() {
 
 #[test]
 fn a_late_turn_moves_no_later_beat() {
-    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = Some(100)));
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.messages = Message::heartbeats(Some(100))));
     world.datagram(0, 7, "[a0]");
     world.io.sent.clear();
     world.run_to(50);
@@ -112,7 +113,7 @@ fn a_late_turn_moves_no_later_beat() {
 #[test]
 fn beats_go_to_live_centres_and_once_to_the_static_one() {
     let mut fleet = fleet(1, Transport::Udp, |fsu| {
-        fsu.heartbeat_interval_ms = Some(1_000);
+        fsu.messages = Message::heartbeats(Some(1_000));
         fsu.client_timeout_ms = 2_500;
     });
     Arc::get_mut(&mut fleet).unwrap().center = Some(address(9));
@@ -133,7 +134,7 @@ fn beats_go_to_live_centres_and_once_to_the_static_one() {
 
 #[test]
 fn only_the_b_interface_beats() {
-    let mut world = World::new(&fleet(1, Transport::Broadcast, |fsu| fsu.heartbeat_interval_ms = Some(10)));
+    let mut world = World::new(&fleet(1, Transport::Broadcast, |fsu| fsu.messages = Message::heartbeats(Some(10))));
     world.datagram(0, 7, "[a0]");
     world.run_to(1_000);
     assert_eq!(sent(&world), [(0, 7, "a")]);
@@ -152,7 +153,7 @@ fn a_pushed_out_centre_is_offline() {
 #[test]
 fn limit_drain_ms_a_drain_sends_what_is_due_in_time() {
     let mut world = World::new(&fleet(1, Transport::Udp, |fsu| {
-        fsu.heartbeat_interval_ms = Some(20);
+        fsu.messages = Message::heartbeats(Some(20));
     }));
     world.datagram(0, 7, "[a9][b1]");
     let late = Datagram {
@@ -272,7 +273,7 @@ fn check_left(
     outcomes: &[Outcome],
     expected: &[(u16, &str, &str)],
 ) {
-    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.heartbeat_interval_ms = beats_ms));
+    let mut world = World::new(&fleet(1, Transport::Udp, |fsu| fsu.messages = Message::heartbeats(beats_ms)));
     world.io.outcomes = outcomes.to_vec();
     for &(port, ip, text) in asked {
         let from = Route { peer: address(port), local: Local::new(ip.parse().unwrap(), 0) };

@@ -47,7 +47,7 @@ pub(crate) fn fleet(count: usize, transport: Transport, with: impl Fn(&mut Fsu))
                 id_hex: "".into(),
                 bind: address(0),
                 transport,
-                heartbeat_interval_ms: None,
+                messages: Arc::default(),
                 heartbeat_reply: false,
                 client_timeout_ms: 360_000,
                 accept_any_id: false,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::shard::Swap;
+use fsu_plan::model::message::Message;
 use fsu_plan::model::network::Network;
 use fsu_plan::model::reload::Fate;
 
@@ -62,7 +63,7 @@ fn a_place_is_had_again_and_another_at_the_same_socket_begins_anew() {
 fn heartbeats_and_timeouts_are_the_new_ones() {
     let with = |interval_ms, timeout_ms| {
         fleet(1, UDP, move |fsu| {
-            (fsu.heartbeat_interval_ms, fsu.client_timeout_ms) = (interval_ms, timeout_ms);
+            (fsu.messages, fsu.client_timeout_ms) = (Message::heartbeats(interval_ms), timeout_ms);
         })
     };
     let beats = |world: &World, from_ms| world.sent_since(from_ms).iter().map(|sent| sent.0).collect::<Vec<_>>();

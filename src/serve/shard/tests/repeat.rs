@@ -6,6 +6,7 @@ use crate::shard::protocol::Responder;
 use fsu_core::responder::fixtures::device;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults, Place, Scheduled, Struck};
 use fsu_plan::model::fleet::Device;
+use fsu_plan::model::message::Message;
 use fsu_plan::model::rule::{Delay, Form, Number, Patch};
 use fsu_plan::wire::fixtures::{COMMANDS, fixed, frame};
 use fsu_plan::wire::outer::{Head, escape};
@@ -200,7 +201,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
         fsu.name = format!("f{number}").into();
         fsu.id.bytes[7] = number as u8;
         fsu.transport = transports[number % transports.len()];
-        fsu.heartbeat_interval_ms = Some(100);
+        fsu.messages = Message::heartbeats(Some(100));
         fsu.client_timeout_ms = 1_000_000;
         // Every fourth one has an outage.
         let schedule = if number % 4 == 0 { [outage].into() } else { Box::default() };
