@@ -2,13 +2,13 @@
 //!
 //! The rooms, in the order that data flows:
 //!
-//! - [`words`]: numbers in sentences.
+//! - [`words`]: the closed sets of words of the format, and numbers in sentences.
 //! - [`exit`]: exit codes. [`texts`]: the program's texts in other languages.
 //! - [`counters`]: counters, each declared once.
-//! - [`memory`]: what becomes of an allocation that fails.
-//! - [`config`]: JSON files to raw values, every value with its place in its file; all errors at once.
-//! - [`model`]: the plan itself: templates, fields, rules, faults, transfers, fleets.
-//! - [`wire`]: bytes to checked views and back: outer frame, inner frame, stream framer. Pure.
+//! - [`memory`]: what happens when an allocation fails.
+//! - [`config`]: JSON files to raw values, every value with its place in its file; every error is reported.
+//! - [`model`]: the plan itself: messages, templates, fields, rules, replies, faults, transfers, fleets.
+//! - [`wire`]: bytes to checked views and back: envelope, inner frame, stream framer. Pure.
 //! - [`compile`]: raw values to a plan: offsets, byte order, checksum spans, rule tables, prebuilt replies.
 
 pub mod compile;

@@ -1,7 +1,7 @@
 //! fsu_devices.json to devices, shared by all FSUs for which they are the same.
 
 use super::effect;
-use super::faults::{self, Limited, Place};
+use super::faults::{self, Level, Limited};
 use super::field;
 use super::payload::Payloads;
 use super::rule_files::RuleFiles;
@@ -217,7 +217,7 @@ impl Devices {
 
     fn device(&mut self, loader: &mut Loader, file: &Path, raw: &At<RawDevice>, id: &str) -> Option<Device> {
         let (diags, limited) = (&mut loader.diags, &mut self.limited);
-        let own_faults = raw.faults.as_ref().map(|raw| faults::set(diags, raw, Place::Device, limited));
+        let own_faults = raw.faults.as_ref().map(|raw| faults::set(diags, raw, Level::Device, limited));
         if raw.protocol_template.is_none() {
             loader.diags.missing(raw.pos, "protocol_template", "the path of the template");
         }

@@ -27,7 +27,7 @@ pub struct Limited {
 
 /// A place where `faults` may stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum Level {
     /// sys_config.json, an FSU, or an entry of `faults_at`.
     Fleet,
     /// A device or a rule: no place for an outage.
@@ -35,7 +35,7 @@ pub enum Place {
 }
 
 /// Compiles one `faults` object. `limited` gets the keys that not every transport can do.
-pub fn set(diags: &mut Diags, raw: &At<RawFaults>, place: Place, limited: &mut Vec<Limited>) -> FaultSet {
+pub fn set(diags: &mut Diags, raw: &At<RawFaults>, place: Level, limited: &mut Vec<Limited>) -> FaultSet {
     let mut set = FaultSet::default();
     let plain = [
         (FaultKind::Drop, &raw.drop),
@@ -74,7 +74,7 @@ pub fn set(diags: &mut Diags, raw: &At<RawFaults>, place: Place, limited: &mut V
         set.split_gap_ms = whole(diags, at.gap_ms.as_ref(), 1..=GAP_MS_MAX, 20);
     }
     if let Some(at) = &raw.offline {
-        if place == Place::Device {
+        if place == Level::Device {
             diags.error(at.pos, "an FSU is offline, not a device or a rule (its `faults`, or `faults_at`)");
         }
         set.offline = Some(at.value);
@@ -138,7 +138,7 @@ impl FleetFaults {
     /// Compiles `faults` and `faults_at`.
     pub fn new(diags: &mut Diags, raw: &RawSysConfig) -> Self {
         let mut limited = Vec::new();
-        let base = raw.faults.as_ref().map(|raw| set(diags, raw, Place::Fleet, &mut limited)).unwrap_or_default();
+        let base = raw.faults.as_ref().map(|raw| set(diags, raw, Level::Fleet, &mut limited)).unwrap_or_default();
         let listed = raw.faults_at.as_deref().unwrap_or_default();
         if let Some(one_too_many) = listed.get(SCHEDULE_ENTRIES_MAX) {
             diags.error(one_too_many.pos, format!("more than {SCHEDULE_ENTRIES_MAX} entries"));
@@ -209,7 +209,7 @@ impl FleetFaults {
 
 fn entry(diags: &mut Diags, raw: &At<RawFaultsAt>) -> Entry {
     let mut limited = Vec::new();
-    let mut faults = raw.faults.as_ref().map(|raw| set(diags, raw, Place::Fleet, &mut limited)).unwrap_or_default();
+    let mut faults = raw.faults.as_ref().map(|raw| set(diags, raw, Level::Fleet, &mut limited)).unwrap_or_default();
     if let Some(offline) = &raw.offline {
         faults.offline = Some(offline.value);
     }

@@ -3,7 +3,7 @@
 use super::address::{Ports, address, allow, with_port};
 use super::device::{Devices, SharedDevices};
 use super::effect;
-use super::faults::{self, FleetFaults, Place};
+use super::faults::{self, FleetFaults, Level};
 use super::field;
 use super::identity::{fsu_id, id_plus, looks_like_text, run_out};
 use super::number::{milliseconds, whole};
@@ -176,7 +176,7 @@ impl<'r> Entry<'r> {
         let limits = limits(diags, raw.limits.as_ref());
         let faults = raw.faults.as_ref().map(|raw| {
             let mut limited = Vec::new();
-            let set = faults::set(diags, raw, Place::Fleet, &mut limited);
+            let set = faults::set(diags, raw, Level::Fleet, &mut limited);
             if let Some(transport) = transport {
                 faults::check_transports(diags, &limited, &[transport], &format!("this one is {}", transport.name()));
             }

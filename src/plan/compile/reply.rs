@@ -11,8 +11,7 @@ use crate::config::diag::Diags;
 use crate::config::steps::step;
 use crate::model::field::{Computed, Field, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
-use crate::model::reply::Payload;
-use crate::model::reply::{Expr, Form, Number, Part, Patch, Refusal, Reply};
+use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::template::Template;
 use crate::wire::checksum::write_number;
 use crate::wire::inner::length_value_less;
@@ -241,7 +240,7 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                 return;
             };
             let before = draft.patches.len();
-            put(diags, sources.scope, Place { slot: &field.slot, to }, value, draft);
+            put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
             // A text may turn out empty (a register that was never set): then the request's value stands.
             if matches!(draft.patches.get(before), Some(Patch::Text { .. })) {
                 draft.patches.insert(before, Patch::Copy { from: field.at, to, len: field.slot.len });
@@ -257,7 +256,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         && field.field.computed == Computed::Length
     {
         // Written by the template compiler as a plain number.
-        put(diags, sources.scope, Place { slot, to }, own, draft);
+        put(diags, sources.scope, Target { slot, to }, own, draft);
         return;
     }
     let given = sources.value(&field.field);
@@ -272,14 +271,14 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         (Some(given), _) => {
             // What stands when a register was never set.
             if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
-                put(diags, sources.scope, Place { slot, to }, own, draft);
+                put(diags, sources.scope, Target { slot, to }, own, draft);
             }
-            put(diags, sources.scope, Place { slot, to }, given, draft);
+            put(diags, sources.scope, Target { slot, to }, given, draft);
         }
         (None, Some(asked)) => copy_field(asked, slot, to, draft),
         (None, None) => {
             if let Some(own) = &field.value {
-                put(diags, sources.scope, Place { slot, to }, own, draft);
+                put(diags, sources.scope, Target { slot, to }, own, draft);
             }
         }
     }
@@ -305,15 +304,15 @@ fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
 
 /// A field of the frame.
 #[derive(Clone, Copy)]
-struct Place<'s> {
+struct Target<'s> {
     slot: &'s Slot,
     /// In the reply's raw frame.
     to: usize,
 }
 
 /// Writes a value now, or leaves a patch that will.
-fn put(diags: &mut Diags, scope: &dyn Scope, place: Place<'_>, json: &At<Json>, draft: &mut Draft) {
-    let Place { slot, to } = place;
+fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>, draft: &mut Draft) {
+    let Target { slot, to } = place;
     let span = to..to + slot.len;
     if matches!(json.value, Json::Obj(_)) {
         let Some((bytes, mask)) = constant(diags, slot, json) else { return };

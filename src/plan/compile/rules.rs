@@ -2,7 +2,7 @@
 
 use super::effect;
 use super::expr::{self, is_dynamic, nearest};
-use super::faults::{self, Limited, Place};
+use super::faults::{self, Level, Limited};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
 use super::key::key_digits;
@@ -296,7 +296,7 @@ fn rule_faults(
 ) -> Option<FaultSet> {
     let mut set = device.copied().unwrap_or_default();
     if let Some(raw) = &raw.faults {
-        set.overlay(&faults::set(diags, raw, Place::Device, limited));
+        set.overlay(&faults::set(diags, raw, Level::Device, limited));
     }
     (!set.is_empty()).then_some(set)
 }

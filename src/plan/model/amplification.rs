@@ -5,8 +5,7 @@
 
 use super::fault::{FaultKind, FsuFaults};
 use super::fleet::{AMPLIFICATION_MAX, Device, Fleet, Fsu};
-use super::reply::Payload;
-use super::reply::Reply;
+use super::reply::{Payload, Reply};
 use super::rule::Rule;
 use super::template::{Command, ErrorReply, Template};
 use std::collections::HashSet;

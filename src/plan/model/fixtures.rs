@@ -5,8 +5,7 @@ use super::fleet::{
     Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
 };
 use super::message::Transport;
-use super::reply::Payload;
-use super::reply::{Patch, Reply};
+use super::reply::{Patch, Payload, Reply};
 use super::rule::{Delay, Rule};
 use super::template::{ErrorReply, Template};
 use crate::wire::fixtures::{COMMANDS, raw_frame};
