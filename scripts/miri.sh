@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests of fsu-plan and fsu-core under Miri, which finds undefined behaviour; neither has an `unsafe` of its own, so it is
 # those of the crates below them that are looked at. Needs a nightly toolchain with Miri, and says so.
-# Other tests can be named: miri.sh wire::outer.
+# Other tests can be named: miri.sh wire::envelope.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh

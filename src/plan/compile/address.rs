@@ -1,4 +1,4 @@
-//! Addresses and networks, and which of them get in each other's way.
+//! Addresses and networks, and which of them collide.
 
 use crate::config::at::At;
 use crate::config::de::shown;
@@ -40,7 +40,7 @@ pub(super) fn address(diags: &mut Diags, host: Option<&At<String>>) -> Option<So
     }
 }
 
-/// An address, `%` and an interface's number behind one of IPv6 where it has one.
+/// An IP address; one of IPv6 may have a `%` and the number of an interface.
 fn parse_address(text: &str) -> Option<SocketAddr> {
     match text.split_once('%') {
         None => Some(SocketAddr::new(text.parse::<IpAddr>().ok()?.to_canonical(), 0)),
@@ -57,7 +57,7 @@ pub(super) fn with_port(mut address: SocketAddr, port: u16) -> SocketAddr {
 #[derive(Default)]
 pub(super) struct Ports(HashMap<(bool, u16), Port>);
 
-/// The addresses that one port of a transport is taken at, by number in the order in which they came.
+/// The addresses at which one port of a transport is taken, numbered in file order.
 #[derive(Default)]
 struct Port {
     names: Vec<String>,

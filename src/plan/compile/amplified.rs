@@ -7,7 +7,7 @@ use crate::model::fleet::{AMPLIFICATION_MAX, Device, Fsu};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-/// Commands that one warning names; of more it tells how many there are.
+/// Commands that one warning names; the rest is only counted.
 pub const NAMED_MAX: usize = 8;
 
 /// What a template's commands are named by, and the worst exchange of each.

@@ -10,7 +10,7 @@ use crate::model::template::{Algorithm, Checksum, Complement, Encoding, Special,
 use crate::words::{AlgorithmName, Over, count, names};
 use std::borrow::Cow;
 
-/// `protocol` with the checksum that the file has beside it; it means the same there.
+/// `protocol`, with the checksum that the file has next to it; both places mean the same.
 pub fn from_top<'r>(diags: &mut Diags, raw: &RawTemplate, protocol: &'r At<RawProtocol>) -> Cow<'r, At<RawProtocol>> {
     let top = [raw.checksum.as_ref().map(|at| at.pos), raw.checksum_config.as_ref().map(|at| at.pos)];
     let own = [protocol.checksum.as_ref().map(|at| at.pos), protocol.checksum_config.as_ref().map(|at| at.pos)];
@@ -35,7 +35,7 @@ fn has_usual_name(field: &Field) -> bool {
     USUAL_NAMES.iter().any(|usual| field.name.eq_ignore_ascii_case(usual))
 }
 
-/// Tells of a tail field that looks like a checksum where none is configured. One that could not be read was told.
+/// Reports a tail field that looks like a checksum where none is configured. An unreadable one was reported already.
 fn not_configured(diags: &mut Diags, top: Pos, protocol: &At<RawProtocol>, plan: &Template) {
     let written = |key| [top, protocol.pos].iter().any(|object| diags.written(*object, key).is_some());
     if written("checksum") || written("checksum_config") {
@@ -55,7 +55,7 @@ fn not_configured(diags: &mut Diags, top: Pos, protocol: &At<RawProtocol>, plan:
     diags.warn(raw.pos, format!("{what} (`checksum` in `protocol`{default}, or in vendor.json)"));
 }
 
-/// What says how the checksum is computed: the template, else its vendor.
+/// The configuration of the checksum: the template's, else its vendor's.
 fn source<'r>(
     protocol: &'r RawProtocol,
     vendor: Option<&'r RawVendor>,
@@ -92,7 +92,7 @@ pub fn is_last(protocol: &RawProtocol, vendor: Option<&RawVendor>, left: &[Field
     tail.last().is_some_and(|field| Some(field.at) == at)
 }
 
-/// Tells of wrong words in a checksum, wherever it is to stand.
+/// Reports unknown words in a checksum.
 pub fn check_words(diags: &mut Diags, raw: &At<RawChecksum>) {
     algorithm(diags, raw.algorithm.as_ref(), raw.pos, usize::MAX / 8);
     field::word(diags, raw.complement.as_ref(), Complement::None);
@@ -143,7 +143,7 @@ fn algorithm(
     Some((found.algorithm, format!("crc:{}", found.name).into()))
 }
 
-/// What is wrong with a word that names no algorithm; a CRC may only lack its `crc:`.
+/// The error for a word that names no algorithm; perhaps only the `crc:` is missing.
 fn no_algorithm(name: &str) -> String {
     if let Some(names) = crc::ambiguous(name) {
         return format!("`{name}` is ambiguous: write {names}");
@@ -155,7 +155,7 @@ fn no_algorithm(name: &str) -> String {
     format!("unknown algorithm `{name}`{near}")
 }
 
-/// What is wrong where the checksum's field is not there.
+/// The error for a missing checksum field.
 fn no_field(name: Option<&At<String>>, plan: &Template) -> String {
     let Some(name) = name else {
         let usual = plan.tail.iter().find(|field| has_usual_name(field));
@@ -166,7 +166,7 @@ fn no_field(name: Option<&At<String>>, plan: &Template) -> String {
     format!("no header or tail field `{}`{}", name.value, known(split_name(&name.value).1, names))
 }
 
-/// Compiles the checksum and marks its field. `top` is the object that has `protocol`. `None`: there is none, or errors were told.
+/// Compiles the checksum and marks its field. `top` is the object that has `protocol`. `None`: there is none, or errors were reported.
 pub fn compile(
     diags: &mut Diags,
     top: Pos,
@@ -206,7 +206,7 @@ pub fn compile(
     };
     let complement = field::word(diags, complement_at, Complement::None);
     let is_bcd = field.slot.kind == Kind::Bcd;
-    // What a CRC takes in decimal digits is told with the rest of that.
+    // The digits that a CRC needs are checked by `check_digits`.
     let algorithm = algorithm(diags, algorithm_at, pos, if is_bcd { 8 } else { field.slot.len });
     let (from, to, over_wire) = match (declared, config) {
         (Some(declared), _) => named_span(diags, declared, plan, &field)?,
@@ -238,7 +238,7 @@ pub fn compile(
     Some(checksum)
 }
 
-/// The bits that an algorithm gives; a sum has as many as it needs.
+/// The bits of an algorithm's result; a sum is not bounded.
 fn own_mask(algorithm: &Algorithm) -> u64 {
     let bits = match algorithm {
         Algorithm::Sum => 64,
@@ -318,7 +318,7 @@ fn byte_span(
     plan: &Template,
     field: &Field,
 ) -> Option<(Offset, Offset, bool)> {
-    // Every frame has as many.
+    // The bytes of every frame.
     let least = plan.raw_len_min() as i64;
     let mut place = |at: &At<i64>, what: &str| {
         if at.value > least || at.value < -least {
@@ -345,7 +345,7 @@ fn byte_span(
 /// A span must not be empty, nor the wrong way round. Does it, in some frame, hold the checksum itself?
 fn check_span(diags: &mut Diags, checksum: &Checksum, plan: &Template, pos: Pos) -> bool {
     let len = plan.raw_len_min();
-    // With a place counted from the other end than the rest, the longest frame may tell another thing.
+    // If one end is counted from the start and the other from the end, the longest frame may differ.
     let longest = if plan.data_len_fixed.is_some() { len } else { FRAME_BYTES_MAX };
     let span = |len| crate::wire::checksum::span(checksum, len);
     let turned = |len| span(len).0 > span(len).1;

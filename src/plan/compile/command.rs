@@ -17,16 +17,16 @@ use std::collections::{HashMap, HashSet};
 
 pub use super::key::key_digits;
 
-/// What rules need of a command beside the plan.
+/// What rules need to know about a command, in addition to the plan.
 #[derive(Debug)]
 pub struct CommandDraft {
     /// The reply's fields, header fields included.
     pub response: FieldList,
     /// What fills the data frame.
     pub padding: u8,
-    /// Where its key stands.
+    /// Where its key is.
     pub parts: Vec<KeyPart>,
-    /// Where the command stands in its file.
+    /// The command's place in its file.
     pub pos: Pos,
 }
 
@@ -38,7 +38,7 @@ fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
     Some(Constant { name: field.field.name.clone(), at: field.field.at, bytes, mask })
 }
 
-/// What fills short values, and on which side they stand.
+/// The padding of short values, and their alignment.
 fn padding(diags: &mut Diags, raw: &At<RawCommand>) -> Padding {
     let right = field::word(diags, raw.align.as_ref(), Align::Left) == Align::Right;
     let byte = match &raw.padding {
@@ -53,7 +53,7 @@ fn padding(diags: &mut Diags, raw: &At<RawCommand>) -> Padding {
 
 /// The fields of a command's request and reply, and the sizes of both.
 struct Lists {
-    /// `None`: whatever comes.
+    /// `None`: any.
     request: Option<DataList>,
     response: DataList,
     /// See [`Command::request_len_padded`].
@@ -162,10 +162,10 @@ pub fn command(
     Some((command, draft, request))
 }
 
-/// Comparisons of commands with one key that a template takes; past them those that nothing can tell apart are not looked for.
+/// Comparisons of commands with one key that a template takes; beyond that, indistinguishable ones are not looked for.
 const SAME_KEY_COMPARED_MAX: usize = 4_000_000;
 
-/// Marks commands that share a key, and tells of those that nothing can tell apart.
+/// Marks commands that share a key, and reports those that cannot be told apart.
 pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, CommandDraft)]) {
     let mut groups: HashMap<(u128, Vec<KeyPart>), Vec<usize>> = HashMap::new();
     for (number, (command, draft)) in commands.iter().enumerate() {

@@ -13,7 +13,7 @@ use crate::words::count;
 /// What a field of a list takes: in the list, and in the plan.
 const LIST_FIELD_BYTES: usize = size_of::<ResponseField>() + size_of::<Field>() + 160;
 
-/// What a value takes beside itself.
+/// Heap memory of a value.
 fn json_bytes(json: &Json) -> usize {
     match json {
         Json::Str(text) => text.len(),
@@ -29,7 +29,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
     for raw in list {
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
-            // Its room is taken all the same, so that one error does not move every field after it.
+            // It keeps its bytes, so that one error does not move every field after it.
             let room = raw.length.as_ref().map_or(0, |length| length.value.min(FIELD_BYTES_MAX as u64) as usize);
             let most = FRAME_BYTES_MAX.saturating_sub(template.left_len + template.tail_len);
             out.len = (out.len + room).min(most);

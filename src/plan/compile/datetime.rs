@@ -20,7 +20,7 @@ const LETTERS: [(&str, Number, u8); 7] = [
 /// Why a text is no format.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FormatError {
-    /// Letters that stand for no part of the time.
+    /// Letters that mean no part of the time.
     #[error("unknown letters `{0}` in datetime() (known: {known}, or directives: {DIRECTIVES})", known = known_letters())]
     Letters(Box<str>),
     /// It is the same text at any time.
@@ -35,7 +35,7 @@ fn known_letters() -> String {
     LETTERS.map(|(letters, ..)| letters).join(" ")
 }
 
-/// A format; the error says what is wrong and what would be right.
+/// Parses a format.
 pub(super) fn format(format: &str) -> Result<Box<[TimeItem]>, FormatError> {
     match format {
         "" => letters(DEFAULT),

@@ -18,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Devices of one FSU; a byte each of P_subDevType and P_subDev_addr tells them apart, so more make no sense.
+/// Devices of one FSU; more could not be told apart by P_subDevType and P_subDev_addr in practice.
 pub const DEVICES_MAX: usize = 256;
 
 /// What was compiled so far, by file.
@@ -84,7 +84,7 @@ impl Devices {
             self.lists.insert(file.to_owned(), list);
         }
         let Some(list) = self.lists.get(file).cloned().flatten() else {
-            // Told again for each FSU that names it; the same text at the same place is kept once.
+            // Reported again for each FSU that names it; the same text at the same place is kept once.
             return None;
         };
         let own = self.has_own(loader, file, &list, id);
@@ -117,7 +117,7 @@ impl Devices {
         Some(Arc::new(List { number: self.lists.len(), raw, templates, rule_files }))
     }
 
-    /// Is there a rule file of this very FSU? It is noted that an FSU with the id has the list.
+    /// Whether this FSU has a rule file of its own. Also notes that an FSU with the id uses the list.
     fn has_own(&mut self, loader: &mut Loader, file: &Path, list: &List, id: &str) -> bool {
         step(1);
         if list.templates.is_empty() {
@@ -145,14 +145,14 @@ impl Devices {
         }
     }
 
-    /// Tells of fault keys of devices and rules that none of their FSUs can do, once all FSUs are known.
+    /// Once all FSUs are known: reports fault keys of devices and rules that apply to none of their FSUs.
     pub fn check_faults(&self, diags: &mut Diags) {
         for (_, limited, transports) in &self.used {
             faults::check_transports(diags, limited, transports, "no FSU with this device is one");
         }
     }
 
-    /// Tells, once all FSUs are known, what is odd about rule files.
+    /// Once all FSUs are known: reports warnings about rule files.
     pub fn check_rule_files(&self, loader: &mut Loader) {
         self.rule_files.finish(loader);
     }
@@ -186,7 +186,7 @@ impl Devices {
     fn compile(&mut self, loader: &mut Loader, file: &Path, list: &At<RawDevices>, id: &str) -> Option<SharedDevices> {
         let raw_devices: Vec<&At<RawDevice>> = list.device_list.iter().flatten().collect();
         if raw_devices.is_empty() {
-            // Where something is there, it is wrong, which was told.
+            // If there are entries, they are wrong, which was reported.
             if !loader.diags.is_whole_list(list.pos, "device_list", 0) {
                 return None;
             }
@@ -231,7 +231,7 @@ impl Devices {
         // Spec broadcast.md: there a wrong checksum is dropped.
         let default = if draft.plan.transfer.is_some() { VerifyChecksum::Strict } else { VerifyChecksum::Warn };
         let verify_checksum = verify_checksum.unwrap_or(default);
-        // A wrong one was told; its rules may have something to tell too.
+        // A wrong one was reported; the rules may have errors too.
         let (sub_dev_type, sub_dev_addr) = (sub_dev_type.unwrap_or(0), sub_dev_addr.unwrap_or(0));
         let (before, kept_before) = (loader.diags.budget.used(), loader.kept_bytes());
         let files = self.rule_files.of(loader, &draft.path, id, (sub_dev_type, sub_dev_addr));
@@ -266,7 +266,7 @@ impl Devices {
     }
 }
 
-/// Drops the errors in rules' field values since then: their template is wrong, and most of them follow from that.
+/// Drops the errors in field values of rules since the mark: the template is wrong, and most of them are consequences.
 fn forget_values(diags: &mut Diags, mark: Mark) {
     for diag in diags.take_since(mark) {
         let steps = diags.steps(&diag);

@@ -1,6 +1,6 @@
-//! Keys that do nothing where they are: wrong under `check --strict`, else only told by `check -v`.
+//! Keys that do nothing where they are: an error under `check --strict`, else only shown by `check -v`.
 //!
-//! Only what is sure is told. What files of the base format hold as a rule and no one needs (`total_length` beside
+//! Only certain cases are reported. What files of the base format hold as a rule and no one needs (`total_length` beside
 //! `"dynamic_length": true`, `padding` where nothing is short) is no mistake.
 
 use crate::config::at::{At, Pos};

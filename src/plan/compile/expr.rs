@@ -10,7 +10,7 @@ use crate::words;
 use crate::words::names;
 use thiserror::Error;
 
-/// What is wrong with a value, and in brackets what would be right.
+/// Why a value is wrong; what would be right is in brackets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ExprError {
     /// `#{` without its end.
@@ -126,7 +126,7 @@ pub fn is_dynamic(text: &str) -> bool {
     text.contains("#{") || text.contains("${")
 }
 
-/// Parses a text; the error says what is wrong and what would be right.
+/// Parses a text.
 pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
     let mut parts = Vec::new();
     let mut rest = text;
@@ -180,7 +180,7 @@ pub fn memory(expr: &Expr) -> usize {
     expr.parts.iter().map(|one| size_of::<Part>() + part(one)).sum()
 }
 
-/// What an allocation takes beside its bytes.
+/// Overhead of an allocation.
 const CHOICE_BYTES: usize = 16;
 
 words! {
@@ -205,7 +205,7 @@ words! {
     }
 }
 
-/// A function's name and its arguments, as written; none where it has no parentheses.
+/// A function's name and its arguments as written; empty without parentheses.
 struct Call<'t> {
     name: &'t str,
     arguments: &'t str,
@@ -229,7 +229,7 @@ fn call(tail: &str) -> Result<(Call<'_>, usize), ExprError> {
     Ok((Call { name, arguments: tail[open..close].trim() }, end))
 }
 
-/// The arguments, parted at commas; one may stand in quotes, which keep its blanks and commas.
+/// The arguments, separated by commas; quotes keep blanks and commas.
 fn arguments(text: &str) -> Result<Vec<&str>, ExprError> {
     let mut out = Vec::new();
     let mut rest = text;
@@ -258,7 +258,7 @@ fn quoted(text: &str) -> Result<Option<(&str, &str)>, ExprError> {
     Ok(Some((&text[1..end], after)))
 }
 
-/// Tells of a value inside a name or an argument: it would be taken letter by letter.
+/// Rejects a value inside a name or an argument, which would be taken literally.
 pub fn no_value_in(text: &str, what: &str) -> Result<(), ExprError> {
     if is_dynamic(text) {
         return Err(ExprError::Nested { text: text.into(), place: what.into() });
@@ -266,7 +266,7 @@ pub fn no_value_in(text: &str, what: &str) -> Result<(), ExprError> {
     Ok(())
 }
 
-/// Tells of a register whose name depends on the request.
+/// Rejects a register whose name depends on the request.
 pub fn register_name(name: &str) -> Result<(), ExprError> {
     no_value_in(name, "a register's name").map_err(|wrong| ExprError::RegisterName(Box::new(wrong)))
 }

@@ -17,7 +17,7 @@ const GAP_MS_MAX: u64 = 60_000;
 /// Entries of `faults_at`: every message of an FSU looks at those that its name fits.
 const SCHEDULE_ENTRIES_MAX: usize = 1_000;
 
-/// A key that only FSUs of one transport can do, and where it stands.
+/// A key for FSUs of one transport alone, and its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Limited {
     pos: Pos,
@@ -25,12 +25,12 @@ pub struct Limited {
     only: Transport,
 }
 
-/// A place where `faults` may stand.
+/// The level of a `faults` object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
     /// sys_config.json, an FSU, or an entry of `faults_at`.
     Fleet,
-    /// A device or a rule: no place for an outage.
+    /// A device or a rule, which has no outages.
     Device,
 }
 
@@ -98,7 +98,7 @@ fn delay(diags: &mut Diags, at: &At<RawFaultDelay>) -> u64 {
     whole(diags, at.ms.as_ref(), 1..=DELAY_MS_MAX, 1)
 }
 
-/// Every key must be one that some FSU it stands for can do; `whose` says which those are.
+/// Every key must apply to some of these FSUs; `whose` describes them.
 pub fn check_transports(diags: &mut Diags, limited: &[Limited], transports: &[Transport], whose: &str) {
     for key in limited.iter().filter(|key| !transports.contains(&key.only)) {
         let text = format!("`{}` is for {} FSUs only, and {whose}", key.kind.key(), key.only.name());
@@ -123,12 +123,12 @@ impl Entry {
     }
 }
 
-/// What sys_config.json says for all FSUs.
+/// The faults of sys_config.json.
 pub struct FleetFaults {
     base: FaultSet,
     limited: Vec<Limited>,
     entries: Vec<Entry>,
-    /// The last FSU's, to be shared by the next where it is the same.
+    /// Those of the last FSU, shared with the next if equal.
     last: Option<Arc<FsuFaults>>,
     /// By address of the devices, which the plan holds: whether a rule has faults.
     of_rules: HashMap<usize, bool>,
@@ -147,7 +147,7 @@ impl FleetFaults {
         Self { base, limited, entries, last: None, of_rules: HashMap::new() }
     }
 
-    /// The faults of one FSU; `own`: what its entry of `fsu_list` says.
+    /// The faults of one FSU; `own`: those of its entry of `fsu_list`.
     pub fn of(
         &mut self,
         name: &str,
@@ -193,7 +193,7 @@ impl FleetFaults {
         })
     }
 
-    /// Tells of what no FSU can do, once all are known.
+    /// Reports keys that apply to no FSU, once all are known.
     pub fn check(&self, diags: &mut Diags, fleet: &[Transport]) {
         check_transports(diags, &self.limited, fleet, "the fleet has none");
         for entry in &self.entries {
@@ -227,11 +227,11 @@ fn entry(diags: &mut Diags, raw: &At<RawFaultsAt>) -> Entry {
     Entry { pos: raw.pos, pattern, scheduled, limited, transports: Vec::new() }
 }
 
-/// Does a name fit a pattern of `*` (any characters) and `?` (one)? Linear but for what the last `*` has to try.
+/// Whether a name matches a pattern of `*` (any characters) and `?` (one).
 fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // Where to go on when the rest does not fit: behind the last star, one character later.
+    // Where to resume after a mismatch: at the last star, one character later.
     let mut back: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

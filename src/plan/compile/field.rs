@@ -16,7 +16,7 @@ use thiserror::Error;
 /// Where a name points.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Area {
-    /// Not said: the data frame; in rules and flags also header or tail, where the data frame has no such field.
+    /// None given: the data frame; in rules and flags also header or tail if the data frame has no such field.
     Plain,
     /// `{pdu_left}_x`, `{pdu_left}.{x}`
     Left,
@@ -38,7 +38,7 @@ pub fn split_name(name: &str) -> (Area, &str) {
     (Area::Plain, name)
 }
 
-/// The header or tail field that a name points at: in the area that it says, else in the header before the tail.
+/// The header or tail field of that name, in its area; without one, the header goes before the tail.
 pub fn outside<'a>(plan: &'a Template, area: Area, plain: &str) -> Option<&'a Field> {
     step(plan.left.len() + plan.tail.len());
     let left = plan.left.iter().filter(|_| area != Area::Tail);
@@ -57,7 +57,7 @@ pub fn area_key(field: &Field) -> &'static str {
     if field.at.0 >= 0 { "pdu_left" } else { "pdu_tailer" }
 }
 
-/// Tells of a field of the data frame that has the name of a header or tail field: only its spelling says which it is.
+/// Warns of a data-frame field with the name of a header or tail field: only the spelling tells them apart.
 pub fn check_apart(diags: &mut Diags, plan: &Template, name: &At<String>) {
     let (area, plain) = split_name(&name.value);
     let Some(field) = outside(plan, area, plain).filter(|_| area == Area::Plain) else { return };
@@ -66,7 +66,7 @@ pub fn check_apart(diags: &mut Diags, plan: &Template, name: &At<String>) {
     diags.warn(name.pos, format!("`{plain}` is a field of the data frame; {other}"));
 }
 
-/// Tells of a name that no field may have.
+/// Reports a name that is not allowed for a field.
 pub fn check_name(diags: &mut Diags, name: &At<String>) {
     match split_name(&name.value).1 {
         "" => diags.error(name.pos, "a field without a name"),
@@ -92,7 +92,7 @@ pub fn has_room(diags: &mut Diags, name: &At<String>, bytes: usize) -> bool {
 /// A value that was given: the area it was given with, the place that it means there, and how it was written.
 type Given<'a> = (Area, Option<Offset>, &'a str);
 
-/// Tells of names that stand twice among values, spelled alike or not: only one of them could be taken. `is_data`: has
+/// Reports names that occur twice among values, in whatever spelling: only one could apply. `is_data`: has
 /// the data frame that they are about such a field?
 pub fn check_once(
     diags: &mut Diags,
@@ -116,7 +116,7 @@ pub fn check_once(
     }
 }
 
-/// How short values of a data frame stand.
+/// Alignment and padding of short values in a data frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Padding {
     /// On the right.
@@ -160,7 +160,7 @@ fn kind(of: FieldType) -> Kind {
     }
 }
 
-/// Keys at a name that points at a field of header or tail: that field has them already, and what is written here may only say the same.
+/// Checks keys at a reference to a header or tail field: they may only repeat what the field itself has.
 pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
     let kind_at = raw.kind.as_ref();
     let said = kind_at.and_then(|at| field_type(diags, &at.value, at.pos)).map(kind);
@@ -175,7 +175,7 @@ pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
     word(diags, raw.check.as_ref(), LengthCheck::None);
 }
 
-/// Type, size and byte order of a field; `None` after an error that was told.
+/// Type, size and byte order of a field; `None` after an error that was reported.
 pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
     let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
     let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
@@ -205,7 +205,7 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         diags.error(length_pos, format!("length {length} for type {kind_name} ({})", count(fixed, "byte")));
         return None;
     }
-    // Behind a wrong type nothing tells whether these keys are wrong, too.
+    // With an unknown type these keys cannot be judged.
     let known_type = field_type.is_some() && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
     if known_type {
         length_only(diags, raw, kind == Kind::Length);
@@ -235,7 +235,7 @@ fn is_little(diags: &mut Diags, raw: &At<RawField>, of: Option<FieldType>) -> bo
     endian == Some(Endian::Little)
 }
 
-/// Tells of keys that say how a length is computed, at a field that is none, or is the number that `data_frame_length` says.
+/// Reports length keys at a field that is no length, or that is a `{{data_frame_length}}`.
 fn length_only(diags: &mut Diags, raw: &At<RawField>, is_length: bool) {
     let configured = is_data_frame_length(raw);
     if is_length && !configured {
@@ -326,7 +326,7 @@ pub fn known<'n>(name: &str, all: impl IntoIterator<Item = &'n str, IntoIter: Cl
     format!(" (known: {}{more})", listed.join(", "))
 }
 
-/// A JSON value as text in the notation of a field; `None` after an error that was told.
+/// A JSON value as text in the notation of a field; `None` after an error that was reported.
 /// Objects (named bits) have no text: see [`constant`].
 pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
     match &json.value {
@@ -393,7 +393,7 @@ fn notation(slot: &Slot) -> &'static str {
     }
 }
 
-/// The bytes of a text in a field; `None` after an error that was told.
+/// The bytes of a text in a field; `None` after an error that was reported.
 pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Box<[u8]>> {
     let mut bytes = vec![0; slot.len];
     match value::encode(slot, text.as_bytes(), &mut bytes) {
@@ -424,7 +424,7 @@ pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
     Err(NoNumber(kind))
 }
 
-/// A number has more decimal digits than its bcd field. The words go behind a name.
+/// A number has more decimal digits than its bcd field. The text follows a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
     "{most}, and {bytes} of bcd {hold} {digits} digits ({needed} bytes would hold it)",
@@ -447,7 +447,7 @@ pub fn digits_hold(most: u64, len: usize) -> Result<(), TooManyDigits> {
     if needed > len { Err(TooManyDigits { most, len, needed }) } else { Ok(()) }
 }
 
-/// The bytes of a constant, and which bits of them it is about (empty: all); `None` after an error that was told.
+/// The bytes of a constant, and the mask of its bits (empty: all); `None` after an error that was reported.
 pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Masked> {
     if let (Json::Obj(entries), Kind::Bit(ranges)) = (&json.value, &slot.kind) {
         let mut bytes = vec![0; slot.len];

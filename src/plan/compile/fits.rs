@@ -7,7 +7,7 @@ use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::wire::value::{self, Misfit, range};
 use thiserror::Error;
 
-/// What a value may become that its field does not hold. The words go behind the value.
+/// Why a value may not fit its field. The text follows the value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum FitError {
     /// It may be too long.
@@ -80,14 +80,14 @@ pub(super) enum FitError {
     WholeNumber,
 }
 
-/// Can whatever this text becomes be a value of the field? The error goes behind the text. `id_digits`: of `fsuid()`; 0 where
+/// Whether every text that this may become is a value of the field. `id_digits`: of `fsuid()`; 0 where
 /// any FSU may be meant.
 pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     let len = slot.len;
     match &slot.kind {
         Kind::Hex | Kind::Bcd => {
             fits_digits(expr, slot)?;
-            // seq() in digits wraps by itself when it stands alone.
+            // A lone seq() in digits wraps by itself.
             let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
             let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
             let most = if packed { 5 } else { expr.bytes_max };
@@ -255,7 +255,7 @@ pub(super) fn numeric(kind: &Kind) -> bool {
     matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
 }
 
-/// Two bit fields that mean the same by every bit; how short values would stand does not matter to them.
+/// Two bit fields with the same meaning of every bit; alignment and padding do not matter.
 pub(super) fn same_bits(asked: &Slot, slot: &Slot) -> bool {
     matches!(slot.kind, Kind::Bit(_)) && (&asked.kind, asked.len, asked.little) == (&slot.kind, slot.len, slot.little)
 }
@@ -266,7 +266,7 @@ const TEXTS_BYTES_MAX: usize = 1 << 20;
 /// What parts may become: of each the longest text first, and others that may be no number where that one is.
 struct Texts {
     parts: Vec<Vec<String>>,
-    /// Some part depends on the request, a register or an FSU: it may be more than stands here.
+    /// Some part depends on the request, a register or an FSU: other texts are possible.
     open: bool,
 }
 
@@ -293,7 +293,7 @@ impl Texts {
             .enumerate()
             .flat_map(move |(place, all)| (1..all.len()).map(move |other| with(place, other)));
         let longest: String = self.parts.iter().map(|all| all[0].as_str()).collect();
-        // Many choices beside a long text: the first ones tell as much.
+        // With many choices and a long text, the first ones are enough.
         let most = TEXTS_BYTES_MAX / longest.len().max(1);
         std::iter::once(longest).chain(others.take(most))
     }

@@ -11,7 +11,7 @@ use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, Kind, Leng
 use crate::model::template::{Encoding, Framing, Template};
 use crate::words::{LengthCheck, Unit};
 
-/// Fields of the header, and as many of the tail: each reply and each request has them all.
+/// Fields of the header, and of the tail: each request and reply has them all.
 pub const AREA_FIELDS_MAX: usize = 128;
 
 /// A template without its commands.
@@ -21,7 +21,7 @@ pub(super) struct Frame {
     pub(super) size_known: bool,
 }
 
-/// Compiles the frame without its commands. `vendor`: what the template's vendor says of all its templates.
+/// Compiles the frame without its commands. `vendor`: the defaults of the template's vendor.
 pub(super) fn frame(
     diags: &mut Diags,
     raw: &At<RawTemplate>,
@@ -269,7 +269,7 @@ fn versions(
         }
         match &raw.value.value {
             None => diags.error(raw.pos, format!("`{}` is marked match and has no value to match", field.name)),
-            Some(value) if is_function(value) => {} // told where the field was read
+            Some(value) if is_function(value) => {} // reported where the field was read
             Some(value) => out.extend(field::constant(diags, &field.slot, value).map(|(bytes, mask)| Constant {
                 name: field.name.clone(),
                 at: field.at,

@@ -24,14 +24,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-/// FSUs of one run. A million sockets is past what one machine's ports hold; each FSU costs about 2 KiB.
+/// FSUs of one run. A machine has no ports for a million sockets; each FSU costs about 2 KiB.
 pub const FSUS_MAX: usize = 100_000;
-/// What is charged for each FSU: its part of the plan. What it remembers while it serves comes on top of that.
+/// Charged for each FSU: its part of the plan, without its state while it serves.
 const FSU_BYTES: usize = size_of::<Fsu>() + 512;
 /// Longest FSU name: with time and rotation number behind it, it is a file name (255 bytes on Linux).
 pub const NAME_BYTES_MAX: usize = 200;
 
-/// What lets a stream be cut where nothing else does.
+/// What allows a stream to be cut into frames.
 const CUT: &str = "`total_length`; a length field; a last tail field with a `value`; or, without ascii_hex, a command \
                    that header fields name and requests of one size, all with `req_data_list`, for each command";
 
@@ -39,7 +39,7 @@ const CUT: &str = "`total_length`; a length field; a last tail field with a `val
 pub(super) struct Fsus<'f> {
     /// sys_config.json.
     file: &'f Path,
-    /// Who may ask, unless an FSU says otherwise.
+    /// The centres that may ask, unless an FSU has its own list.
     allow: Arc<[Network]>,
     pub(super) faults: FleetFaults,
     names: HashSet<String>,
@@ -63,7 +63,7 @@ struct Entry<'r> {
     accept_rtn_flags: RtnFlags,
 }
 
-/// What tells one FSU of an entry from the others, and its transport.
+/// What differs from one FSU of an entry to the next, and the transport.
 struct One {
     id: FsuId,
     name: String,
@@ -97,7 +97,7 @@ impl<'f> Fsus<'f> {
             }
             let Ok(id) = entry.id_of(&mut loader.diags, number) else { return };
             let id_hex = id.map(|id| hex::encode_upper(id.given())).unwrap_or_default();
-            // Compiled even when something above is wrong: its files may have errors to tell too.
+            // Compiled even after errors: its files may have more.
             let compiled = devices.of(loader, &list, dir.pos, &id_hex);
             let Some((one, compiled)) = entry.one(&mut loader.diags, number, id).zip(compiled) else { return };
             if !self.is_apart(&mut loader.diags, &entry, &one) {
@@ -151,7 +151,7 @@ impl<'f> Fsus<'f> {
 impl<'r> Entry<'r> {
     /// Reads what does not depend on the number of the FSU. `allow`: that of the fleet.
     fn new(diags: &mut Diags, raw: &'r At<RawFsu>, allow_all: &Arc<[Network]>) -> Self {
-        // Where it is wrong, nothing that depends on it is looked at: one mistake is one error.
+        // If it is wrong, nothing that depends on it is checked: one mistake is one error.
         let transport = transport(diags, raw);
         match &raw.fsuname {
             Some(name) => check_name(diags, name),

@@ -5,7 +5,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::model::fleet::FsuId;
 
-/// The bytes of an id; `None` after an error that was told.
+/// The bytes of an id; `None` after an error that was reported.
 pub(super) fn fsu_id(diags: &mut Diags, raw: &At<String>) -> Option<FsuId> {
     let digits: String = raw.value.chars().filter(|c| *c != ' ').collect();
     let digits = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")).unwrap_or(&digits);
@@ -35,14 +35,14 @@ fn hint(text: &str) -> String {
     if fits { format!("; as a text it is \"{}\"", hex::encode_upper(text)) } else { String::new() }
 }
 
-/// Tells of an id that is hex, and most likely meant as text: decimal digits whose bytes are no letters and digits.
+/// Reports an id that is hex, and most likely meant as text: decimal digits whose bytes are no letters and digits.
 pub(super) fn looks_like_text(diags: &mut Diags, raw: &At<String>, id: FsuId, count: u64) {
     let decimal = raw.value.bytes().all(|c| c.is_ascii_digit());
     if !decimal || id.given().iter().all(u8::is_ascii_alphanumeric) || hint(&raw.value).is_empty() {
         return;
     }
     let text = format!("fsuid `{}` is {} bytes of hex{}", raw.value, id.len, hint(&raw.value));
-    // Where it cannot count up, that is told, with the same hint.
+    // An id that cannot count up is reported elsewhere, with the same hint.
     if count == 1 {
         diags.info(raw.pos, text);
     } else if id_plus(id, count - 1).is_some() {

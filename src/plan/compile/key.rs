@@ -9,7 +9,7 @@ use crate::model::field::{Computed, Constant, KEY_BYTES_MAX, KeyPart};
 use crate::model::template::Template;
 use std::collections::HashSet;
 
-/// The names in data_frame_type_flag. `None`: no command can be told by it, which was said.
+/// The names in data_frame_type_flag. `None`: no command can be recognised by them, which was reported.
 pub(super) fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Option<Vec<At<String>>> {
     const KEY: &str = "data_frame_type_flag";
     let written = diags.written(protocol.pos, KEY);
@@ -20,7 +20,7 @@ pub(super) fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templat
             diags.error(broken.pos, format!("`{}` names no field (a name, `{{a}}_{{b}}`, or a list)", broken.value));
             return None;
         }
-        // An empty one is none; one that could not be read was told.
+        // An empty flag counts as absent; one that could not be read was reported.
         if given.is_empty() && written.is_some_and(|pos| !diags.is_empty_list(pos)) {
             return None;
         }
@@ -75,7 +75,7 @@ fn flag_names(flag: &[At<String>]) -> Vec<At<String>> {
 
 /// The key of a command.
 pub(super) struct CommandKey {
-    /// Where it stands.
+    /// Where it is.
     pub(super) parts: Vec<KeyPart>,
     /// See [`Command::key`].
     ///
@@ -99,8 +99,8 @@ impl CommandKey {
         Some(Self { parts, key, text })
     }
 
-    /// Tells of a key that no request can have: what is the same in every frame, or in every request of this entry, is
-    /// another value there.
+    /// Reports a key that no request can have: a constant of every frame, or of every request of this entry, has
+    /// another value at its place.
     pub(super) fn check_comes(&self, diags: &mut Diags, template: &Template, raw: &At<RawCommand>, own: &[Constant]) {
         let ends = template.left.iter().chain(&template.tail).filter_map(|field| match field.computed {
             Computed::Start => Some((field.at, &field.name, &template.start)),
@@ -129,7 +129,7 @@ impl CommandKey {
     }
 }
 
-/// Where the parts of the key stand: header first, then the data frame, then the tail.
+/// Where the parts of the key are: looked for in the header, then the data frame, then the tail.
 fn key_parts(
     diags: &mut Diags,
     template: &Template,

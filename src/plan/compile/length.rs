@@ -11,7 +11,7 @@ use crate::model::template::{Command, Count, Template};
 /// How a command's `data_frame_length` is read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counted {
-    /// Data-frame bytes that it stands for; `None`: it is not given, or the frame's fixed size says them.
+    /// Data-frame bytes; `None`: not given, or the frame has a fixed size.
     pub data_len: Option<usize>,
     /// See [`Command::less`].
     pub less: i64,
@@ -86,7 +86,7 @@ pub fn counted(
         diags.error(length.pos, format!("data_frame_length {number} counts neither: {both}"));
         return Counted::default();
     }
-    // Without such header fields there is one reading, and the fields do not fit it: told with them.
+    // Without such header fields there is one reading; that the fields do not fit it is reported with them.
     counted.unwrap_or(Counted { data_len: Some(number), less: 0 })
 }
 
@@ -156,7 +156,7 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
         };
         Count { name: field.name.clone(), length }
     };
-    // What is computed in the header says what it says, whatever a list has there.
+    // A computed header field keeps its meaning, whatever a list has there.
     let own = |(_, index): &(&At<RawField>, usize)| {
         let listed = &request.fields[*index];
         !listed.header || listed.field.computed == Computed::No
@@ -164,7 +164,7 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
     carriers(template, list, &request.fields).into_iter().filter(own).map(count).collect()
 }
 
-/// Says in the plan which readings its commands have.
+/// Sets the readings of the plan from its commands.
 pub fn readings<'a>(plan: &mut Template, commands: impl Iterator<Item = &'a Command> + Clone) {
     let written = plan.lengths.iter().any(|length| length.configured);
     let mut all: Vec<i64> = commands.clone().filter(|_| written).map(|command| command.less).collect();

@@ -5,7 +5,7 @@ use thiserror::Error;
 /// Longest name that a pattern may make, in bytes: with the number of a later part behind it, it is a file name (255 bytes on Linux).
 pub const LOG_FILE_BYTES_MAX: usize = 240;
 
-/// The directory of the device logs, beside which the file is.
+/// The directory of the device logs, next to the file.
 const DEVICES: &str = "devices";
 
 /// The directives that a pattern may have, each with the most bytes that it makes. Those that may make a `/`, a space or no text at

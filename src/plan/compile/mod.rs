@@ -1,4 +1,4 @@
-//! Raw configuration to the plan. Every error is told; nothing is served when there was one.
+//! Raw configuration to the plan. Every error is reported; with an error nothing is served.
 //!
 //! - [`vendor`]: the file vendor.json.
 //! - [`fleet`]: sys_config.json. [`fsu`]: an entry of `fsu_list`, and what its `count` makes of it. [`identity`]: ids. `address`: addresses. [`log_file`]: the
@@ -7,7 +7,7 @@
 //! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - `registers`: those of a device, and how long they may become.
-//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` wherever they stand.
+//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` at any level.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`effect`]: keys that do nothing where they are.
 //! - [`sample`]: requests, for clients.
@@ -59,7 +59,7 @@ use std::path::Path;
 
 /// Compiles the configuration whose main file (sys_config.json) this is.
 ///
-/// What is wrong is in [`Loader::diags`]; `None` when any of it is an error.
+/// Errors and warnings are in [`Loader::diags`]; `None` if there is an error.
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     near::reset();
     budget(loader, main_file);
@@ -70,8 +70,8 @@ pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     fleet.filter(|_| !loader.diags.has_errors())
 }
 
-/// Takes `limits.plan_bytes_max` before the file that has it is read: what it holds counts too. What is wrong with the
-/// number is told with the others.
+/// Takes `limits.plan_bytes_max` before its file is read as a whole, as that counts too. A wrong
+/// number is reported with the other errors.
 fn budget(loader: &mut Loader, main_file: &Path) {
     let given = loader.tree(main_file).and_then(|tree| {
         let number = tree.child(tree.child(0, "limits")?, "plan_bytes_max")?;

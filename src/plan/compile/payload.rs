@@ -26,7 +26,7 @@ pub struct Payloads {
 pub type ByPlace = HashMap<Pos, Arc<[u8]>>;
 
 impl Payloads {
-    /// Reads and makes what these rule files name; what cannot be is told.
+    /// Reads or generates the data that these rule files name; reports failures.
     pub fn of(&mut self, loader: &mut Loader, template: &Template, files: &[(PathBuf, At<RawRules>)]) -> ByPlace {
         let mut found = ByPlace::new();
         for (path, file) in files {
@@ -104,7 +104,7 @@ impl Payloads {
     }
 }
 
-/// Why a file of data is of no use.
+/// Why a data file cannot be used.
 #[derive(Debug, Error)]
 enum DataError {
     #[error(transparent)]
@@ -113,7 +113,7 @@ enum DataError {
     Hex(#[from] HexError),
 }
 
-/// What is wrong in a `.hex` file.
+/// Why a `.hex` file is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 enum HexError {
     /// Lines count from 1.

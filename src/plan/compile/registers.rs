@@ -70,22 +70,22 @@ struct Set<'r> {
     value: &'r At<Json>,
 }
 
-/// What a place where a register is set takes while they are looked at.
+/// Memory for one place that sets a register.
 const SET_BYTES: usize = size_of::<Set<'_>>() + size_of::<Source>() + 32;
 
-/// How long a register may become at one place: so many bytes, and the registers that the value reads.
+/// How long a register may become at one place: bytes of its own, plus the registers that the value reads.
 struct Source {
     register: u32,
     bytes: usize,
     reads: Vec<u32>,
 }
 
-/// `None`: the value is wrong, which is told where the rule is compiled.
+/// `None`: the value is wrong, which is reported when the rule is compiled.
 fn source(key: &Key<'_, '_>, set: &Set<'_>, registers: &Registers) -> Option<Source> {
     let text = set_text(&set.value.value)?;
     let scope = CommandScope { key, number: set.number, registers };
     let parsed = expr::parse(&text, &scope);
-    // What is asked of registers here is no use of them.
+    // Reads found here do not count as uses.
     registers.read.borrow_mut().clear();
     registers.unset.borrow_mut().clear();
     let expr = parsed.ok()?;
@@ -128,7 +128,7 @@ fn lengthen(sources: &[Source], registers: &mut [Register]) {
             }
         }
     }
-    // The others go round in a circle.
+    // The rest depends on itself.
     let mut grown = vec![0_usize; registers.len()];
     let mut waiting: VecDeque<usize> = (0..sources.len()).filter(|&number| unknown_reads[number] > 0).collect();
     while let Some(number) = waiting.pop_front() {
@@ -142,10 +142,10 @@ fn lengthen(sources: &[Source], registers: &mut [Register]) {
     }
 }
 
-/// How often a register in a circle is found to be longer before it is taken to have any length.
+/// How often a register that depends on itself may grow before it counts as unbounded.
 const GROWN_MAX: usize = 32;
 
-/// The text that a register is set to; `None`: it keeps no such value.
+/// The text that a register is set to; `None`: not a text or a number.
 pub(super) fn set_text(json: &Json) -> Option<String> {
     match json {
         Json::Str(text) => Some(text.clone()),

@@ -19,7 +19,7 @@ use crate::wire::value::is_digits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Which header values are no refusal, before it is known what a reply writes there.
+/// Which header values are no refusal, independent of a reply.
 #[derive(Clone, Debug)]
 pub struct RefusalSpec {
     /// The header field.
@@ -50,7 +50,7 @@ pub struct Sources<'a> {
     pub scope: &'a dyn Scope,
     /// Frames that this one may be like.
     pub bases: &'a Bases,
-    /// Where it is told that the reply takes too much memory.
+    /// Where it is reported that the reply takes too much memory.
     pub pos: Pos,
 }
 
@@ -76,7 +76,7 @@ impl Sources<'_> {
 pub struct Bases(Mutex<HashMap<usize, Option<Arc<[u8]>>>>);
 
 impl Bases {
-    /// Keeps a frame whose length is charged; what it does not take is given back, but for the work to make it.
+    /// Keeps a frame whose length was charged; what sharing saves is released again.
     pub fn keep(&self, frame: Vec<u8>, budget: &Budget) -> Prebuilt {
         let len = frame.len();
         let mut bases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +87,7 @@ impl Bases {
     }
 }
 
-/// The part of a frame that is charged where it is shared: one in so many bytes, for the time that it takes to compare them.
+/// Of a shared frame one in this many bytes is charged, for the time that comparing takes.
 const SHARED_CHARGED: usize = 16;
 
 struct Draft {
@@ -109,7 +109,7 @@ impl Draft {
     }
 }
 
-/// Builds the reply, telling of everything that does not fit.
+/// Builds the reply, and reports everything that does not fit.
 pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     let template = sources.template;
     let len = template.left_len + sources.response_len + template.tail_len;
@@ -147,7 +147,7 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
             Patch::Text { to, slot, .. } => *to < at + spec.field.slot.len && at < *to + slot.len,
         };
         let value = &draft.frame[at..at + spec.field.slot.len];
-        // Nothing to look at when the value is the same in every reply, and is none.
+        // No check is needed if the value is the same in every reply and is no refusal.
         if draft.patches.iter().any(written) || !spec.ok.iter().any(|ok| **ok == *value) {
             refusal = Some(Refusal { at, len: spec.field.slot.len, ok: spec.ok.clone(), padding: sources.padding });
         }
@@ -172,7 +172,7 @@ fn patch_bytes(patch: &Patch) -> usize {
 
 /// Takes the data of a reply into frames of its own: `given`, else the data frame (spec broadcast.md).
 ///
-/// What can be known now is taken out of the reply; a data frame with patches is taken out when it is built.
+/// A constant data frame is taken out of the reply now; one with patches when it is built.
 pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Reply {
     let Reply { frame, patches, data_len, less, mut refusal, .. } = reply;
     let data = template.left_len..template.left_len + data_len;
@@ -241,7 +241,7 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
             };
             let before = draft.patches.len();
             put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
-            // A text may turn out empty (a register that was never set): then the request's value stands.
+            // The text may be empty (a register that was never set): then the request's value is kept.
             if matches!(draft.patches.get(before), Some(Patch::Text { .. })) {
                 draft.patches.insert(before, Patch::Copy { from: field.at, to, len: field.slot.len });
             }
@@ -262,14 +262,14 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
     let given = sources.value(&field.field);
     let named = |json: Option<&At<Json>>| json.is_some_and(|json| matches!(json.value, Json::Obj(_)));
     if named(given) || named(field.value.as_ref()) {
-        // Bits that nothing names are 0, whatever pads the data frame.
+        // Unnamed bits are 0, whatever the padding.
         draft.frame[to..to + slot.len].fill(0);
     }
     let asked = sources.request.and_then(|request| request.get(&*field.field.name).copied());
     let asked = asked.filter(|asked| asked.slot.len == slot.len);
     match (given, asked) {
         (Some(given), _) => {
-            // What stands when a register was never set.
+            // The value for a register that was never set.
             if let Some(own) = field.value.as_ref().filter(|own| !dynamic(own)) {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }
@@ -357,7 +357,7 @@ fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
             (Part::Number { .. } | Part::Packed(_), Kind::Bcd) => {
                 Some(Form::BcdPadded { little: slot.little, right: slot.right, padding: slot.padding })
             }
-            // As many digits as the field has, always: no padding to think of.
+            // Always as many digits as the field has: no padding.
             (Part::Number { digits: 2 | 4, number }, Kind::Hex) if 2 * len == width(*number) => Some(digits),
             (Part::Packed(_), Kind::Hex) if len == 2 => Some(Form::Little),
             _ => None,
@@ -398,7 +398,7 @@ impl Scope for HeaderScope<'_> {
         0
     }
 
-    /// Any FSU may send it; one whose id does not fit is counted `value_misfits` when it does.
+    /// Any FSU may send it; an id that does not fit is counted as `value_misfits` then.
     fn id_digits(&self) -> usize {
         0
     }

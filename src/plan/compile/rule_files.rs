@@ -1,4 +1,4 @@
-//! Which rule files a device has, by base name, and what is odd about files that are listed or lie beside.
+//! Which rule files a device has, by base name, and warnings about listed files and the files beside them.
 
 use super::template::TemplateDraft;
 use crate::config::at::{At, Pos};
@@ -8,15 +8,15 @@ use crate::model::fleet::FsuId;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-/// Names that one message lists; of more it tells how many.
+/// Names that one message lists; the rest is only counted.
 pub const NAMES_TOLD_MAX: usize = 12;
 /// The base name of the file that every device has.
 const DEFAULT: &str = "DEFAULT";
 
-/// What templates list, and which FSUs and devices there are to have it.
+/// What templates list, and which FSUs and devices may use it.
 #[derive(Debug, Default)]
 pub struct RuleFiles {
-    /// By template. Sorted, so that what is told does not depend on a hash.
+    /// By template. Sorted, so that the order of messages does not depend on a hash.
     templates: BTreeMap<PathBuf, Listed>,
     /// Numbers of device lists (fsu_devices.json).
     lists: HashMap<PathBuf, u32>,
@@ -27,11 +27,11 @@ pub struct RuleFiles {
 /// The rule files of one template.
 #[derive(Debug, Default)]
 struct Listed {
-    /// In the order in which they are listed, each once.
+    /// In file order, each once.
     files: Vec<Named>,
     /// Numbers in `files`, by base name.
     by_base: HashMap<String, Vec<usize>>,
-    /// The devices that have the template: `0101`.
+    /// The devices with that template: `0101`.
     devices: HashSet<String>,
     /// The device lists that name it.
     lists: HashSet<u32>,
@@ -101,7 +101,7 @@ impl RuleFiles {
         }
     }
 
-    /// Does the template have a file for this very FSU? One that is listed and is not there is no error: the next one applies.
+    /// Whether the template has a file for this FSU. A listed file that does not exist is no error: the next one applies.
     pub fn has_own(&self, loader: &mut Loader, template: &Path, id: &str) -> bool {
         let Some(listed) = self.templates.get(template) else { return false };
         let mut own = false;
@@ -117,7 +117,7 @@ impl RuleFiles {
         own
     }
 
-    /// The rule files of a device, in the order in which they are asked: this FSU's, this device's, the default.
+    /// The rule files of a device, by precedence: the FSU's, the device's, the default.
     pub fn of(
         &mut self,
         loader: &mut Loader,
@@ -147,7 +147,7 @@ impl RuleFiles {
         let mut keys = HashSet::new();
         for &number in numbers {
             let key = &draft.plan.commands[number].key_text;
-            // Entries of one key are answered by the same rules.
+            // Entries with the same key share their rules.
             if keys.insert(key) {
                 let pos = draft.commands[number].pos;
                 listed.unanswered.entry(key.clone()).or_insert((pos, 0)).1 += 1;
@@ -155,10 +155,10 @@ impl RuleFiles {
         }
     }
 
-    /// Once all FSUs are known: tells of files that are not there, and, where nothing is wrong, of those that can never
-    /// apply, of those that would apply and are not listed, and of commands without a rule.
+    /// Once all FSUs are known: reports files that are not there and, if there are no errors, those that can never
+    /// apply, those that would apply and are not listed, and commands without a rule.
     pub fn finish(&self, loader: &mut Loader) {
-        // Where FSUs or devices are wrong, what seems odd would only follow from that.
+        // With errors in FSUs or devices, these warnings would only be consequences.
         let known = !loader.diags.has_errors();
         for listed in self.templates.values() {
             for named in &listed.files {
@@ -182,7 +182,7 @@ impl RuleFiles {
         base == DEFAULT || devices.contains(base) || of_an_fsu()
     }
 
-    /// Tells of a listed file that nothing has. `known`: all FSUs and devices are.
+    /// Reports a listed file that no FSU or device uses. `known`: all FSUs and devices are known.
     fn idle(&self, loader: &mut Loader, named: &Named, known: bool) {
         let of_an_fsu = self.ids.contains_key(&named.base) || looks_like_an_id(&named.base);
         if loader.is_there(&named.path) {
@@ -200,7 +200,7 @@ impl RuleFiles {
         }
     }
 
-    /// Tells of files that lie beside a listed one, are not listed, and would apply by their name.
+    /// Reports files beside a listed one that are not listed themselves but would apply by their name.
     fn beside(&self, loader: &mut Loader) {
         #[derive(Default)]
         struct Beside<'a> {
@@ -252,7 +252,7 @@ impl Listed {
     fn tell_unanswered(&self, loader: &mut Loader) {
         let Some(pos) = self.unanswered.values().map(|(pos, _)| *pos).min_by_key(|pos| pos.node) else { return };
         if self.files.is_empty() {
-            return; // told by `add`
+            return; // reported by `add`
         }
         let everywhere = self.unanswered.values().all(|(_, devices)| *devices == self.looked_at);
         let place = if everywhere { "" } else { " of some FSU or device" };

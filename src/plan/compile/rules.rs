@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What the rules of a device come to.
+/// The compiled rules of a device.
 pub struct DeviceRules {
     /// By command number.
     pub rules: Box<[Box<[Rule]>]>,
@@ -42,7 +42,7 @@ pub struct RulesOf<'a> {
     pub draft: &'a TemplateDraft,
     /// Its rule files, in the order in which they are asked.
     pub files: &'a [(PathBuf, At<RawRules>)],
-    /// What their `data_file` and `data_bytes` stand for.
+    /// The data of their `data_file` and `data_bytes`.
     pub payloads: &'a ByPlace,
     /// Hex digits of the FSU's id.
     pub id_digits: usize,
@@ -69,11 +69,11 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
     }
     let Compiler { cycles, named, mut rules, .. } = compiler;
     for list in &mut rules {
-        // Rules of later files stand behind an unconditional one and are never reached: not kept.
+        // Rules of later files behind an unconditional one are never reached.
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty()) {
             list.truncate(end + 1);
         }
-        // What nothing reads need not be kept.
+        // Registers that nothing reads are not kept.
         for rule in list {
             let sets = std::mem::take(&mut rule.sets).into_vec();
             rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
@@ -201,20 +201,20 @@ fn unknown_key(diags: &mut Diags, draft: &TemplateDraft, key: &At<String>) {
 /// Values as a file has them.
 type Pairs<'r> = &'r [(At<String>, At<Json>)];
 
-/// What a rule says of its replies.
+/// What a rule has for its replies.
 struct Written<'r> {
     raw: &'r At<RawRule>,
     data: Values<'r>,
     /// The objects of its `cycle`; without one, an empty one.
     turns: Vec<Pairs<'r>>,
-    /// Where `data_file` or `data_bytes` stands, and the data; none where that was an error.
+    /// The place of `data_file` or `data_bytes`, and the data; `None` after an error.
     given: Option<(Pos, Option<&'r Arc<[u8]>>)>,
 }
 
 fn turns<'r>(diags: &mut Diags, raw: &'r At<RawRule>) -> Vec<Pairs<'r>> {
     match &raw.cycle {
         Some(cycle) if cycle.value.is_empty() => {
-            // Where it has entries, they are wrong, which was told.
+            // If it has entries, they are wrong, which was reported.
             if diags.is_empty_list(cycle.pos) {
                 diags.error(cycle.pos, "`cycle` is empty (a list of data objects)");
             }
@@ -254,7 +254,7 @@ fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Writte
     replies.collect()
 }
 
-/// Is it the demand for a data frame, which the transfer answers, or a data frame itself?
+/// Whether it is the demand for a data frame, which the transfer answers, or a data frame itself.
 fn answered_by_transfer(plan: &Template, number: usize) -> bool {
     let Some((transfer, command)) = plan.transfer.as_ref().zip(plan.commands.get(number)) else { return false };
     let cmd: Option<Vec<u8>> = transfer.cmd.clone().map(|at| command.sample.get(at)).collect();
@@ -396,7 +396,7 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
             if let Some((bytes, mask)) = field::constant(&mut trial, &slot, value) {
                 found = true;
                 if let Some(constants) = constants {
-                    // What a plain name would not be bears its area.
+                    // Where a plain name would be another field, the area is part of the name.
                     let both = area != Area::Plain && is_data(plain);
                     let name = if both { name.value.trim().into() } else { plain.into() };
                     let name: Box<str> = name;
@@ -449,7 +449,7 @@ fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {
     if given.iter().filter(|&&given| given).count() != 1 {
         let keys = ["fixed", "uniform", "normal", "lognormal"];
         if !given.contains(&true) && keys.iter().any(|key| diags.written(delay.pos, key).is_some()) {
-            return plain; // a wrong one, which was told
+            return plain; // a wrong one, which was reported
         }
         diags.error(delay.pos, "`delay` has one of fixed, uniform, normal, lognormal");
         return plain;

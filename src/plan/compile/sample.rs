@@ -16,7 +16,7 @@ use crate::wire::checksum::write_number;
 use crate::wire::inner::length_value_less;
 use std::collections::HashSet;
 
-/// What stands around the data frame of every request: header and tail as they are written, and values of theirs that are made
+/// The part of every request around its data frame: header and tail as written, and those of their values that are made
 /// for each request.
 #[derive(Debug)]
 pub struct Around<'t> {
@@ -153,7 +153,7 @@ fn bytes(diags: &mut Diags, field: &Field, value: &At<Json>, made: &mut Vec<Made
     field::constant(diags, &field.slot, value).map(|(bytes, _)| bytes)
 }
 
-/// The value of a request's field as a function; `None`: it is a constant, `Some(None)`: it is wrong, which was told.
+/// The value of a request's field as a function; `None`: it is a constant, `Some(None)`: it is wrong, which was reported.
 pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Option<Expr>> {
     let Json::Str(text) = &value.value else { return None };
     if !expr::is_dynamic(text) {

@@ -22,7 +22,7 @@ pub(super) struct Registers {
     pub(super) read: RefCell<HashSet<u32>>,
     /// Hex digits of the FSU's id.
     pub(super) id_digits: usize,
-    /// Names that are read and that no rule of this device sets; told once per rule.
+    /// Names that are read and that no rule of this device sets; reported once per rule.
     pub(super) unset: RefCell<BTreeSet<String>>,
 }
 
@@ -36,7 +36,7 @@ pub(super) struct Key<'n, 'a> {
     pub(super) requests: &'n Requests<'a>,
     /// The reply fields of all of them, where they are several: the command, and the number of the field.
     replies: OnceCell<HashMap<&'a str, (usize, usize)>>,
-    /// The request fields of all of them, likewise.
+    /// The same for request fields.
     asked: OnceCell<HashSet<&'a str>>,
 }
 
@@ -45,7 +45,7 @@ impl<'n, 'a> Key<'n, 'a> {
         Self { draft, numbers, requests, replies: OnceCell::new(), asked: OnceCell::new() }
     }
 
-    /// The first command's data field of that name in a reply.
+    /// The data field of that name in a reply, of the first command that has one.
     pub(super) fn reply_field(&self, plain: &str) -> Option<&'a ResponseField> {
         if let &[number] = self.numbers {
             let response = &self.draft.commands[number].response;
@@ -67,7 +67,7 @@ impl<'n, 'a> Key<'n, 'a> {
         all.get(plain).map(|&(number, field)| &self.draft.commands[number].response[field])
     }
 
-    /// Has any of the commands such a field in its requests' data frame?
+    /// Whether the requests of any of the commands have such a data field.
     pub(super) fn asks(&self, plain: &str) -> bool {
         if let &[number] = self.numbers {
             return self.requests.field(number, plain).is_some();
@@ -82,7 +82,7 @@ impl<'n, 'a> Key<'n, 'a> {
 /// Names as one command sees them.
 pub(super) struct CommandScope<'s, 'n, 'a> {
     pub(super) key: &'s Key<'n, 'a>,
-    /// The command; of others with the same key, a name that only they have is empty here.
+    /// The command. A name that only other commands of the same key have is empty here.
     pub(super) number: usize,
     pub(super) registers: &'s Registers,
 }

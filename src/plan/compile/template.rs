@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// The least that `request_bytes_max` is where it is not given: requests may have some bytes more than their commands list.
 pub const REQUEST_BYTES_DEFAULT_MIN: usize = 256;
 /// The most that `request_bytes_max` may be, and what it is where a command lists no request fields: such a request may have any
-/// size. A stream needs a bound to tell a length from garbage. Costs nothing until a frame of that size has begun.
+/// size. A stream needs a bound to distinguish a length from garbage. It costs nothing until a frame of that size begins.
 pub const REQUEST_BYTES_MAX: usize = 65_535;
 
 /// A compiled template and what its rules need.
@@ -38,9 +38,9 @@ pub struct TemplateDraft {
     pub by_key: CommandIndex,
     /// Frames that others are like.
     pub bases: Bases,
-    /// Commands are missing here, for errors that were told.
+    /// Commands are missing because of errors that were reported.
     pub incomplete: bool,
-    /// Something is wrong in its file, which was told; set by whoever has read it.
+    /// Its file has errors, which were reported; set by the reader of the file.
     pub wrong: bool,
     /// The template's refusal.
     pub refusal: Option<RefusalSpec>,
@@ -50,7 +50,7 @@ pub struct TemplateDraft {
     pub path: PathBuf,
 }
 
-/// What a command takes beside its fields: in the plan, and to be found by its key.
+/// Memory of a command without its fields: in the plan, and in the index of keys.
 const COMMAND_BYTES: usize = 2 * size_of::<(Command, CommandDraft)>() + 512;
 
 /// Compiles a template. `None` after errors that were reported.
@@ -86,7 +86,7 @@ pub fn template(
         plan.framing = Framing::Keyed;
     }
     if !size_known || incomplete {
-        // Nothing is served; that a stream cannot be cut, neither, would only follow from that.
+        // Nothing is served; an error about cutting streams would only be a consequence.
         plan.framing = Framing::Fixed;
     }
     effect::template(diags, protocol, &plan);
@@ -191,7 +191,7 @@ fn request_bytes_max(diags: &mut Diags, protocol: &At<RawProtocol>, listed: usiz
     bytes.clamp(listed, most)
 }
 
-/// Does a length hold whatever it counts, up to a data frame of `data_len` bytes?
+/// Checks that a length field holds every length up to a data frame of `data_len` bytes.
 fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, field: &LengthField, data_len: usize) {
     // Numbers that leave least out are the largest, those that leave most out the smallest.
     let less = |of: Option<&i64>| if field.configured { of.copied().unwrap_or(0) } else { 0 };
@@ -215,7 +215,7 @@ fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, 
     }
 }
 
-/// Can a stream be cut by the commands' keys, where nothing else tells where a frame ends? Where the key stands in the
+/// Whether a stream can be cut by the commands' keys if nothing else shows where a frame ends: if the key is in the
 /// header, and all requests with one key have the same fields' size (data_frame_length is the reply's).
 fn is_keyed(plan: &Template) -> bool {
     let [shape] = &*plan.keys else { return false };
@@ -238,7 +238,7 @@ fn is_keyed(plan: &Template) -> bool {
 /// Parts of a key, fewest data-frame bytes, key -> commands.
 type ShapeDraft = (Vec<KeyPart>, usize, Vec<(u128, Vec<u32>)>);
 
-/// Commands by where their key stands.
+/// Commands, grouped by the place of their key.
 fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShape]> {
     let mut shapes: Vec<ShapeDraft> = Vec::new();
     let mut numbers: HashMap<&[KeyPart], usize> = HashMap::new();

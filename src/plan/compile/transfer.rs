@@ -166,7 +166,7 @@ fn chunk_room(plan: &Template) -> usize {
     room
 }
 
-/// The answer to a demand that cannot be met: as declared, else what all replies agree on, and a refusal in `accept`.
+/// The answer to a demand that cannot be met: as configured, else what all replies have in common, with a refusal in `accept`.
 fn refused(
     diags: &mut Diags,
     raw: &At<RawTransfer>,
@@ -204,7 +204,7 @@ fn refused(
             (!matches!(value, Json::Str(text) if is_dynamic(text))).then(|| value.clone())
         };
         let mut all = commands.iter().map(|(_, draft)| value(draft));
-        // Places differ; what stands there has to be the same.
+        // Compared without their places in the file.
         if let Some(Some(first)) = all.next()
             && all.all(|other| other.as_ref().is_some_and(|other| same(other, &first)))
         {
@@ -235,7 +235,7 @@ fn same(a: &Json, b: &Json) -> bool {
     }
 }
 
-/// Tells of a payload that the template's transfer cannot carry, with the largest that it can.
+/// Reports a payload that is too large for the template's transfer, with the limit.
 pub fn check_size(diags: &mut Diags, transfer: &Transfer, bytes: usize, pos: Pos) {
     let most = transfer.payload_bytes_max();
     if bytes > most {

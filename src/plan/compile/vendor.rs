@@ -72,7 +72,7 @@ fn check(diags: &mut Diags, entry: &At<RawVendor>) {
     }
 }
 
-/// Tells what keeps the whole file from being of use.
+/// Reports what makes the whole file unusable.
 fn whole(diags: &mut Diags, diag: Diag) {
     let unreadable = matches!(diag.place, Place::File { line_column: None, .. });
     if unreadable {
@@ -90,7 +90,7 @@ fn has_no_vendor(diags: &Diags, list: Pos) -> bool {
     !entries.is_empty() && entries.iter().all(|&entry| tree.child(entry, "vendor").is_none())
 }
 
-/// Tells what is wrong in entries, of each only the first, and of the others what is odd. Returns the entries with anything wrong.
+/// Reports the first error of each entry, and the warnings of the others. Returns the entries with errors.
 fn entries(diags: &mut Diags, found: Vec<Diag>) -> HashSet<u32> {
     let entry_of = |diags: &Diags, diag: &Diag| match diag.place {
         Place::Node(pos) => diags.files.get(pos.file as usize).and_then(|tree| tree.top(pos.node)),

@@ -10,7 +10,7 @@ pub const TEXT_BYTES_MAX: usize = 130_000;
 
 /// The place of a value: which file, and which node of its tree.
 ///
-/// Resolved to `file:line:column: /pointer` by [`super::diag::Diags`] only when something is said about it.
+/// Resolved to `file:line:column: /pointer` by [`super::diag::Diags`] only when it is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Pos {
     /// Index of the file in [`super::diag::Diags`].
@@ -22,9 +22,9 @@ pub struct Pos {
 /// A value with its place. Deserialized by [`super::de`] only; any other deserializer fails on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct At<T> {
-    /// Where it stands.
+    /// Where it is.
     pub pos: Pos,
-    /// What stands there.
+    /// The value.
     pub value: T,
 }
 
@@ -54,7 +54,7 @@ pub enum Json {
 
 /// An object whose keys are data (rule files, `data`, `when`, `set`), in file order.
 ///
-/// Comment keys (`_…`, `x-…`) are left out; `desc` and `description` are kept, since a field may bear that name.
+/// Comment keys (`_…`, `x-…`) are left out; `desc` and `description` are kept, since a field may have that name.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map<T>(pub Vec<(At<String>, T)>);
 
@@ -77,7 +77,7 @@ impl<T> Default for OneOrMany<T> {
 /// Elements that a list has room for from the start, where it is said to have as many or more.
 const HINTED_ELEMENTS: usize = 1_024;
 
-// Names that tell `de` what is asked of it.
+// Names by which `de` recognises these types.
 pub(super) const AT: &str = "$At";
 pub(super) const MAP: &str = "$Map";
 pub(super) const ONE_OR_MANY: &str = "$OneOrMany";

@@ -4,16 +4,16 @@
 use crate::memory::fallible;
 use std::cell::Cell;
 
-/// Bytes of one configuration, if it says nothing else: files, what is read from them, and what is served. A reload has
-/// as many beside what is served meanwhile.
+/// Bytes of one configuration, by default: files, what is read from them, and what is served. A reload has
+/// as many again, as the old plan is still served.
 pub const PLAN_BYTES_DEFAULT: u64 = 512 << 20;
 /// The least that `plan_bytes_max` may be.
 pub const PLAN_BYTES_LEAST: u64 = 1 << 20;
 /// The most that `plan_bytes_max` may be: 1 TiB.
 pub const PLAN_BYTES_MOST: u64 = 1 << 40;
-/// Diagnostics kept; more are only counted. A broken generator of configurations makes no endless report.
+/// Diagnostics kept; more are only counted. This bounds the report about a broken configuration.
 pub const DIAGS_MAX: usize = 10_000;
-/// What a small allocation takes beside its bytes.
+/// Overhead of a small allocation.
 pub const ALLOCATION_BYTES: usize = 16;
 /// After that many more bytes the system is asked whether it has [`PROBE_BYTES`] left.
 const PROBE_EACH_BYTES: u64 = 4 << 20;
@@ -63,7 +63,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// From here on it is so large.
+    /// Sets its size.
     pub fn set_max(&self, max: u64) {
         self.max.set(max);
     }
@@ -76,7 +76,7 @@ impl Budget {
     /// Takes that many bytes of it.
     ///
     /// # Errors
-    /// Fewer are left, here or in the system; then nothing is taken.
+    /// Fewer are left, here or in the system; nothing is taken then.
     pub fn charge(&self, bytes: usize) -> Result<(), Over> {
         let (max, used) = (self.max.get(), self.used.get());
         let next = used.saturating_add(bytes as u64);
@@ -94,7 +94,7 @@ impl Budget {
     /// Asks the system for that many bytes and some more, and gives them back.
     ///
     /// # Errors
-    /// It has not that much. An allocation that fails elsewhere ends the program.
+    /// It has less. An allocation that fails elsewhere ends the program.
     pub fn probe(&self, bytes: usize) -> Result<(), Over> {
         let mut probe: Vec<u8> = Vec::new();
         fallible(|| probe.try_reserve_exact(PROBE_BYTES.saturating_add(bytes))).map_err(|_| Over::System)

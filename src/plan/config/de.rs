@@ -32,7 +32,7 @@ pub fn shown(text: &str) -> String {
 }
 
 /// Lays a `T` over a whole file. What is wrong or odd is returned beside it; `None` if that is the root itself. Lists and
-/// texts are charged to the budget; what is past it is left out, which is told.
+/// texts are charged to the budget; the rest is left out, which is reported.
 pub fn from_tree<T: DeserializeOwned>(tree: &Tree, file: u32, budget: &Budget) -> (Option<At<T>>, Vec<Diag>) {
     let found = Found { file, budget, over: Cell::new(false), list: RefCell::default() };
     let value = At::deserialize(De { tree, found: &found, node: 0 }).map_err(|error| found.error(0, error)).ok();
@@ -43,7 +43,7 @@ pub fn from_tree<T: DeserializeOwned>(tree: &Tree, file: u32, budget: &Budget) -
 struct Found<'b> {
     file: u32,
     budget: &'b Budget,
-    /// It is past the budget, which was told.
+    /// It is past the budget, which was reported.
     over: Cell<bool>,
     list: RefCell<Vec<Diag>>,
 }
@@ -61,7 +61,7 @@ impl Found<'_> {
         false
     }
 
-    /// Are there more diagnostics than are told?
+    /// Whether the list of diagnostics is full.
     fn is_full(&self) -> bool {
         self.list.borrow().len() >= DIAGS_MAX
     }
@@ -72,7 +72,7 @@ impl Found<'_> {
 
     fn add(&self, severity: Severity, node: u32, text: String) {
         if self.over.get() && text.is_empty() {
-            return; // the budget, which was told
+            return; // the budget, which was reported
         }
         let place = Place::Node(Pos { file: self.file, node });
         self.list.borrow_mut().push(Diag { severity, place, text });

@@ -1,4 +1,4 @@
-//! Everything that is wrong with a configuration, collected.
+//! Errors and warnings of a configuration, collected.
 
 use super::at::Pos;
 use super::budget::Budget;
@@ -8,20 +8,20 @@ use std::fmt::Display;
 
 pub use super::budget::DIAGS_MAX;
 
-/// How bad it is.
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Severity {
     /// Nothing is served.
     Error,
-    /// Served all the same; an error under `--strict`.
+    /// Served nevertheless; an error under `--strict`.
     Warning,
-    /// A key that does nothing where it is. An error under `--strict`; else only `check -v` tells it.
+    /// A key that does nothing where it is. An error under `--strict`; else only `check -v` shows it.
     Idle,
-    /// Nothing is wrong: what was decided, for `check -v`.
+    /// A decision, for `check -v`.
     Info,
 }
 
-/// Where something is wrong.
+/// The place of a diagnostic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// At a value or key.
@@ -35,14 +35,14 @@ pub enum Place {
     },
 }
 
-/// One thing that is wrong.
+/// One error or warning.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Diag {
     /// How bad.
     pub severity: Severity,
     /// Where.
     pub place: Place,
-    /// What is wrong, and in brackets what would be right.
+    /// What is wrong; what would be right is in brackets.
     pub text: String,
 }
 
@@ -61,10 +61,10 @@ pub struct Diags {
     pub files: Vec<Tree>,
     /// The memory that all of it may take.
     pub budget: Budget,
-    /// It is past the budget, which was told.
+    /// It is past the budget, which was reported.
     over: bool,
     list: Vec<Diag>,
-    /// What only `check -v` and `--strict` tell, [`DIAGS_MAX`] of them.
+    /// Shown by `check -v` and `--strict` only; at most [`DIAGS_MAX`].
     asides: Vec<Diag>,
     seen: HashSet<Diag>,
     errors: usize,
@@ -73,27 +73,27 @@ pub struct Diags {
 }
 
 impl Diags {
-    /// Says that something is wrong.
+    /// Adds an error.
     pub fn error(&mut self, pos: Pos, text: impl Display) {
         self.add(Diag { severity: Severity::Error, place: Place::Node(pos), text: text.to_string() });
     }
 
-    /// Says that something is odd.
+    /// Adds a warning.
     pub fn warn(&mut self, pos: Pos, text: impl Display) {
         self.add(Diag { severity: Severity::Warning, place: Place::Node(pos), text: text.to_string() });
     }
 
-    /// Says that a key does nothing here, and why; under `--strict` that is wrong.
+    /// Reports that a key does nothing here, and why; an error under `--strict`.
     pub fn idle(&mut self, pos: Pos, text: impl Display) {
         self.add(Diag { severity: Severity::Idle, place: Place::Node(pos), text: text.to_string() });
     }
 
-    /// Says what was decided, for those who ask for it.
+    /// Adds a remark for `check -v`.
     pub fn info(&mut self, pos: Pos, text: impl Display) {
         self.add(Diag { severity: Severity::Info, place: Place::Node(pos), text: text.to_string() });
     }
 
-    /// Takes bytes of the budget for what is about to be made at that place. `false`: it must not be made, which is told once.
+    /// Takes bytes from the budget for something about to be made. `false`: it must not be made, which is reported once.
     pub fn charge(&mut self, pos: Pos, bytes: usize, what: &str) -> bool {
         if self.over {
             return false;
@@ -104,7 +104,7 @@ impl Diags {
         false
     }
 
-    /// Has the system that much memory? It is for what has a bound of its own, beside the budget. `false`: that was told.
+    /// Whether the system has that much memory, for what has a bound of its own outside the budget. `false`: that was reported.
     pub fn has_memory(&mut self, pos: Pos, bytes: usize, what: &str) -> bool {
         let Err(over) = self.budget.probe(bytes) else { return true };
         self.over = true;
@@ -117,28 +117,28 @@ impl Diags {
         self.over
     }
 
-    /// Says that an object lacks a key, and what would stand there. Where the key is there with a wrong value, that was
-    /// told, and nothing is said.
+    /// Reports that an object lacks a key, and what it would hold. A key with a wrong value was
+    /// reported already, and is ignored.
     pub fn missing(&mut self, object: Pos, key: &str, what: &str) {
         if self.written(object, key).is_none() {
             self.error(object, format!("\"{key}\" is missing ({what})"));
         }
     }
 
-    /// Where the value of that key stands in the file, right or wrong.
+    /// The place of that key's value in the file, right or wrong.
     pub fn written(&self, object: Pos, key: &str) -> Option<Pos> {
         let tree = self.files.get(object.file as usize)?;
         let node = tree.child(object.node, key)?;
         (*tree.content(node) != Content::Null).then_some(Pos { node, ..object })
     }
 
-    /// Is it a list of nothing in the file? One whose elements are all wrong is not.
+    /// Whether the file has an empty list there. A list whose elements are all wrong is not empty.
     pub fn is_empty_list(&self, pos: Pos) -> bool {
         let tree = self.files.get(pos.file as usize);
         tree.is_some_and(|tree| matches!(tree.content(pos.node), Content::Arr(list) if list.is_empty()))
     }
 
-    /// Are there as many elements in the list at that key of the file? Fewer: the rest is wrong, which was told.
+    /// Whether the file's list at that key has that many elements. With fewer here the rest is wrong, which was reported.
     pub fn is_whole_list(&self, object: Pos, key: &str, elements: usize) -> bool {
         let Some(pos) = self.written(object, key) else { return elements == 0 };
         let tree = self.files.get(pos.file as usize);
@@ -152,14 +152,14 @@ impl Diags {
         pointer.split('/').skip(1).map(str::to_owned).collect()
     }
 
-    /// Says that a file has no tree, and why; without a place in it, nothing of it could be read.
+    /// Reports that a file has no tree, and why; without a place in it, nothing of it could be read.
     pub fn error_at_file(&mut self, path: &str, line_column: Option<(usize, usize)>, text: impl Display) {
         self.unreadable |= line_column.is_none();
         let place = Place::File { path: path.into(), line_column };
         self.add(Diag { severity: Severity::Error, place, text: text.to_string() });
     }
 
-    /// Adds a diagnostic; the same one is told once.
+    /// Adds a diagnostic; duplicates are dropped.
     pub fn add(&mut self, diag: Diag) {
         if matches!(diag.severity, Severity::Idle | Severity::Info) {
             if self.asides.len() < DIAGS_MAX && self.seen.insert(diag.clone()) {
@@ -180,7 +180,7 @@ impl Diags {
         }
     }
 
-    /// From here on, what was odd or does nothing is wrong (`check --strict`).
+    /// Turns warnings and keys without effect into errors (`check --strict`).
     pub fn make_strict(&mut self) {
         let (idle, rest) =
             std::mem::take(&mut self.asides).into_iter().partition(|diag| diag.severity == Severity::Idle);
@@ -199,7 +199,7 @@ impl Diags {
         Mark { listed: self.list.len(), errors: self.errors, warnings: self.warnings }
     }
 
-    /// Takes back the errors and warnings since a mark. What is past [`DIAGS_MAX`] is no more counted.
+    /// Takes back the errors and warnings since a mark. Those past [`DIAGS_MAX`] are no longer counted.
     pub fn take_since(&mut self, mark: Mark) -> Vec<Diag> {
         let taken = self.list.split_off(mark.listed.min(self.list.len()));
         (self.errors, self.warnings) = (mark.errors, mark.warnings);
@@ -209,7 +209,7 @@ impl Diags {
         taken
     }
 
-    /// Anything that keeps the configuration from being served.
+    /// Whether there is an error: then nothing is served.
     pub fn has_errors(&self) -> bool {
         self.errors > 0
     }
@@ -246,7 +246,7 @@ impl Diags {
         self.sorted(self.list.iter())
     }
 
-    /// The same, with what only those who ask for it are told (`check -v`).
+    /// The same, with the remarks for `check -v`.
     pub fn all_lines(&self) -> impl Iterator<Item = String> + use<> {
         self.sorted(self.list.iter().chain(&self.asides))
     }
@@ -285,7 +285,7 @@ impl Diags {
     }
 }
 
-/// With control characters escaped: what comes from a file moves no cursor, and is one line.
+/// Escapes control characters: text from a file must not move the cursor, and stays on one line.
 pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -25,14 +25,14 @@ pub struct Loader {
     kept_bytes: u64,
 }
 
-/// What became of a file.
+/// The result of reading a file.
 #[derive(Clone, Debug)]
 enum Outcome {
     /// Index of its tree in [`Diags::files`].
     Parsed(u32),
-    /// No JSON; that was said.
+    /// No JSON; that was reported.
     Broken,
-    /// Why it cannot be read; said at each place that names it.
+    /// Why it cannot be read; reported at each place that names it.
     Unreadable(Arc<ReadError>),
 }
 
@@ -84,7 +84,7 @@ impl Loader {
         self.kept_bytes
     }
 
-    /// A file's tree, which is read where it was not yet; `None`: it has none, which is told when it is loaded.
+    /// A file's tree; the file is read if it was not yet. `None`: it has none, which is reported by [`Self::load`].
     pub fn tree(&mut self, path: &Path) -> Option<&Tree> {
         match self.outcome(path) {
             Outcome::Parsed(file) => self.diags.files.get(file as usize),
@@ -93,7 +93,7 @@ impl Loader {
     }
 
     /// Reads a file as a `T`. All that is wrong in it is put into [`Self::diags`]; what is wrong
-    /// below the top is left out of the value. `None`: nothing of it is of use, which was said, at
+    /// below the top is left out of the value. `None`: nothing of it is of use, which was reported, at
     /// `named_at` (the place that names the file) if it cannot be read.
     pub fn load<T: DeserializeOwned>(&mut self, path: &Path, named_at: Option<Pos>) -> Option<At<T>> {
         match self.outcome(path) {
@@ -154,7 +154,7 @@ pub fn load_text<T: DeserializeOwned>(diags: &mut Diags, shown: &str, text: Stri
     tree(diags, shown, text).and_then(|file| lay(diags, file))
 }
 
-/// The number of the file's tree; `None`: it is no JSON, which was told.
+/// The number of the file's tree; `None`: it is no JSON, which was reported.
 fn tree(diags: &mut Diags, shown: &str, text: String) -> Option<u32> {
     match Tree::parse(shown, text, &diags.budget) {
         Ok((tree, duplicates)) => {

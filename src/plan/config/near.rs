@@ -7,9 +7,9 @@ use std::cell::Cell;
 pub const NAME_BYTES_MAX: usize = 100;
 /// Names that one wrong name is compared with.
 pub const NAMES_MAX: usize = 1_000;
-/// Names that wrong ones are compared with while one configuration is read; past them nothing like a name is told.
+/// Comparisons of names while one configuration is read; beyond that nothing is suggested.
 pub const LOOKS_MAX: u32 = 200_000;
-/// What one look costs beside other steps.
+/// Cost of one comparison, in steps.
 const LOOK_STEPS: usize = 20;
 
 thread_local! {

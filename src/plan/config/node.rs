@@ -74,7 +74,7 @@ pub enum Content {
     Obj(Box<[(u32, u32)]>),
 }
 
-/// What is wrong with the text of a file.
+/// Why a text is no JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyntaxError {
     /// From 1.
@@ -86,8 +86,8 @@ pub struct SyntaxError {
 }
 
 impl Tree {
-    /// Parses a file; `path` is what is shown for it. Keys that stand twice in one object are
-    /// returned beside the tree, which holds the first of them. All that is kept is charged to the budget.
+    /// Parses a file; `path` is what is shown for it. Duplicate keys of an object are
+    /// returned with the tree, which keeps the first. The tree is charged to the budget.
     pub fn parse(path: &str, text: String, budget: &Budget) -> Result<(Self, Vec<(u32, String)>), SyntaxError> {
         let at_start = |text: String| SyntaxError { line: 1, column: 1, text };
         if text.len() > FILE_BYTES_MAX {
@@ -212,7 +212,7 @@ fn pointer_step(key: &str) -> String {
     }
 }
 
-/// What is said where a text is no JSON because a comment begins at that byte.
+/// The error for a text that is no JSON because of a comment at that byte.
 fn comment_at(text: &str, at: usize) -> Option<String> {
     let begins = ["//", "/*", "#"].into_iter().find(|mark| text.as_bytes()[at..].starts_with(mark.as_bytes()))?;
     Some(format!("a `{begins}` comment, which JSON does not have (the keys `desc` and `_anything` hold comments)"))
@@ -229,7 +229,7 @@ impl<'a> Builder<'a> {
     /// A slice of the text as serde_json reads it.
     fn open<T: Deserialize<'a>>(&self, slice: &'a str) -> Result<T, SyntaxError> {
         serde_json::from_str(slice).map_err(|error| {
-            // A raw value is skimmed; reading it whole tells some errors (a trailing comma) more plainly.
+            // A raw value is only skimmed; parsing it gives better messages for some errors (a trailing comma).
             let error = serde_json::from_str::<serde_json::Value>(slice).err().unwrap_or(error);
             // serde_json counts lines and bytes within the slice.
             let line_start = match error.line() {
@@ -256,7 +256,7 @@ impl<'a> Builder<'a> {
         Err(SyntaxError { line, column, text })
     }
 
-    /// Charges what a node keeps beside itself.
+    /// Charges the heap memory of a node.
     fn charge(&self, at: usize, bytes: usize) -> Result<(), SyntaxError> {
         self.budget.charge(bytes).or_else(|over: Over| self.error(at, over.text("the tree of this file", bytes)))
     }
@@ -362,7 +362,7 @@ impl<'a> Builder<'a> {
                 n.step = Step::Key(key);
                 n.content = Content::Str(text.as_ref().into());
             }
-            // Behind the colon.
+            // After the colon.
             let (value, end) = self.value(self.skip(end) + 1, node, Step::Key(key), depth + 1)?;
             if let Some(other) = self.known(&text, &list, &first) {
                 self.twice(key, other, &text);

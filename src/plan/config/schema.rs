@@ -1,7 +1,7 @@
 //! JSON Schemas of the file kinds, so that editors complete and check.
 //!
 //! Keys, types and texts come from [`super::raw`]; what those types do not say (which words a text
-//! may be, which keys are required) stands in the tables below. The schemas are kept under
+//! may be, which keys are required) is in the tables below. The schemas are kept under
 //! `config/schema/` and say `draft-07`, which every editor understands.
 
 use super::at::{At, Json, Map, OneOrMany};
@@ -121,7 +121,7 @@ pub fn text(kind: Kind) -> String {
     format!("{:#}\n", schema(kind))
 }
 
-/// Drops what the generator says of Rust's types and a person does not write: number formats, names. `null` stays: it is the same as an
+/// Drops what only Rust's types need: number formats, names. `null` stays: it is the same as an
 /// absent key.
 fn tidy(schema: &mut Value) {
     match schema {
@@ -197,7 +197,7 @@ fn close(object: &mut JsonMap<String, Value>) {
     object.insert("additionalProperties".into(), false.into());
 }
 
-/// Adds what the tables say of a type.
+/// Adds the restrictions from the tables.
 fn restrict(name: &str, schema: &mut Value) {
     let mut set = |key: &str, part: Value| {
         let property = schema.pointer_mut(&format!("/properties/{key}")).and_then(Value::as_object_mut);

@@ -20,7 +20,7 @@ pub const MAIN_FILE: &str = "sys_config.json";
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
-    /// The system says so.
+    /// The system refused.
     #[error(transparent)]
     System(#[from] io::Error),
     /// It is longer than this many bytes.
@@ -47,7 +47,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// All bytes of a file, or why not. Longer files than [`FILE_BYTES_MAX`] are refused.
+    /// All bytes of a file. Files longer than [`FILE_BYTES_MAX`] are refused.
     pub fn read(self, path: &Path) -> Result<Vec<u8>, ReadError> {
         self.read_up_to(path, FILE_BYTES_MAX)
     }
@@ -147,14 +147,14 @@ impl Source {
 
 fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
     let read = || -> io::Result<Vec<u8>> {
-        // Opening a pipe would wait for whoever writes into it, and a device may have no end.
+        // Opening a pipe would wait for its writer, and a device may have no end.
         let kind = fs::metadata(path)?.file_type();
         if !kind.is_file() && !kind.is_dir() {
             return Err(io::Error::other("it is no regular file, but a pipe, a socket or a device"));
         }
         let mut bytes = Vec::new();
         let mut file = fs::File::open(path)?;
-        // One more than it has: to find its end takes no more room.
+        // One more byte than the file has: finding its end needs no more room.
         let room = file.metadata()?.len().min(bytes_max as u64) as usize + 1;
         fallible(|| bytes.try_reserve_exact(room)).map_err(|_| io::ErrorKind::OutOfMemory)?;
         file.by_ref().take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
