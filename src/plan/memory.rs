@@ -1,22 +1,22 @@
-//! What becomes of an allocation that fails.
+//! What happens when an allocation fails.
 //!
-//! Three things, in this order. Whoever asks by [`fallible`] is told, and does without. Else a reserve is given up, once, and the
-//! allocation is tried again; from then on memory [`is_low`], and whatever would make the program hold more is refused and counted. When there
-//! is no reserve any more the program ends with exit code 4 and says why: it does not abort, which would say nothing to an operator.
+//! Three steps. Within [`fallible`] the caller gets the error and does without. Otherwise a reserve is released, once, and the
+//! allocation is repeated; from then on memory [`is_low`], and new connections, frames and waiting replies are refused and counted. Without
+//! a reserve the program ends with exit code 4 and a message instead of an abort, which would not help an operator.
 //!
-//! The allocator itself, and the reserve, are in the crate `fsu-net`, where all is that is unsafe.
+//! The allocator itself and the reserve are in the crate `fsu-net`, where all unsafe code is.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 thread_local! {
-    /// Whether a failed allocation of this thread is told to whoever asked.
+    /// Whether a failed allocation of this thread is returned to the caller.
     static FALLIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
 static LOW: AtomicBool = AtomicBool::new(false);
 
-/// Does something that looks at whether it gets its memory (`try_reserve`), and nothing that does not: within it a failed allocation costs
+/// Runs code that handles failed allocations (`try_reserve`), and no other: within it a failed allocation costs
 /// no reserve and does not end the program.
 pub fn fallible<T>(what: impl FnOnce() -> T) -> T {
     let before = FALLIBLE.replace(true);
@@ -25,25 +25,25 @@ pub fn fallible<T>(what: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Room for `more` of a list, as it would grow by itself; false: there is no memory for it.
+/// Reserves room for `more` elements with the usual growth; false: there is no memory.
 #[inline]
 pub fn has_room<T>(list: &mut Vec<T>, more: usize) -> bool {
     list.capacity() - list.len() >= more || fallible(|| list.try_reserve(more)).is_ok()
 }
 
-/// Whether a failed allocation of this thread is told to whoever asked.
+/// Whether a failed allocation of this thread is returned to the caller.
 pub fn is_fallible() -> bool {
-    // Where the thread ends already, nothing looks at it any more.
+    // If the thread is ending, nothing reads it any more.
     FALLIBLE.try_with(Cell::get).unwrap_or(false)
 }
 
-/// Whether the reserve has been given up: nothing more is to be held than is held.
+/// Whether the reserve has been released: memory use must not grow.
 #[inline]
 pub fn is_low() -> bool {
     LOW.load(Ordering::Relaxed)
 }
 
-/// The reserve is gone, or there again.
+/// Sets whether the reserve has been released.
 pub fn set_low(low: bool) {
     LOW.store(low, Ordering::Relaxed);
 }

@@ -1,4 +1,4 @@
-//! How many times its request all that answers it is, at most: what a forged sender's address could turn on somebody.
+//! The largest ratio of replies to their request: what an attacker with a forged sender address could direct at somebody.
 //!
 //! Sizes are those before escaping (an escape costs a byte on either side). All replies of a burst count together, as they
 //! share what one request may set off ([`AMPLIFICATION_MAX`]); each counts twice where the fault `duplicate` may be made.
@@ -20,7 +20,7 @@ pub struct Exchange {
     pub answered_bytes: usize,
     /// Replies to one request.
     pub burst: u32,
-    /// Data follows in frames of its own: what is not sent to another host is refused there.
+    /// Data follows in frames of its own: what is not sent to other hosts is refused.
     pub is_refused: bool,
 }
 
@@ -30,7 +30,7 @@ impl Exchange {
         self.answered_bytes as f64 / self.asked_bytes.max(1) as f64
     }
 
-    /// Whether some of it is not sent to another host.
+    /// Whether part of it is not sent to other hosts.
     pub fn is_cut(self) -> bool {
         self.answered_bytes > self.asked_bytes.saturating_mul(AMPLIFICATION_MAX)
     }
@@ -47,11 +47,11 @@ pub struct Worst {
     pub fsu: String,
 }
 
-/// What makes the sizes of a device's exchanges differ from one FSU to another. Nothing else of an FSU does.
+/// All that makes the sizes of a device's exchanges differ from one FSU to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Around {
     outer_bytes: usize,
-    /// The fault `duplicate`: as FSU and fleet tell it, and by time.
+    /// The fault `duplicate`: of FSU and fleet, and by time.
     doubled: (bool, bool),
 }
 
@@ -72,7 +72,7 @@ fn doubled(faults: &FsuFaults) -> (bool, bool) {
     (is(faults.base.p(FaultKind::Duplicate)), timed)
 }
 
-/// The worst command over datagrams; `None`: there is none. Each device that FSUs share is looked at once.
+/// The worst command over datagrams; `None`: there is none. A device that FSUs share is examined once.
 pub fn worst(fleet: &Fleet) -> Option<Worst> {
     let mut seen = HashSet::new();
     let mut worst: Option<Worst> = None;
@@ -119,7 +119,7 @@ fn of_command(device: &Device, number: usize, command: &Command, around: Around)
     let asked_bytes = around.outer_bytes + template.wire_len(request);
     let is_refused = worst.replies.iter().any(|reply| !matches!(reply.payload, Payload::None));
     let first = Exchange { asked_bytes, answered_bytes, burst, is_refused };
-    // A frame that answers a demand has a header's room, whatever the command has.
+    // A demand for a data frame is a header alone, whatever the command.
     let later_bytes =
         rules.flat_map(|rule| &rule.replies).filter_map(|reply| data_frame_bytes(template, reply, 1)).max();
     let asked_bytes = around.outer_bytes + template.wire_len(template.raw_len_min());
@@ -140,7 +140,7 @@ fn data_frame_bytes(template: &Template, reply: &Reply, number: usize) -> Option
     Some(template.wire_len(head + rest.min(transfer.chunk_bytes)))
 }
 
-/// All that a rule sends for one request.
+/// Bytes of everything that a rule sends for one request.
 fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
     let size = |reply: &Reply| match data_frame_bytes(template, reply, 0) {
         // The answer is a header alone, and the first data frame follows unasked.
@@ -153,7 +153,7 @@ fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
     in_a_row(&sizes, rule.burst as usize) * (1 + usize::from(doubled))
 }
 
-/// The most that this number of consecutive entries of a cycle have together.
+/// The largest sum of this number of consecutive entries of a cycle.
 fn in_a_row(sizes: &[usize], burst: usize) -> usize {
     let len = sizes.len().max(1);
     let (rounds, rest) = (burst / len, burst % len);

@@ -50,7 +50,7 @@ words! {
         /// tcp: sent in pieces.
         ///
         Split = "split": "sent in pieces",
-        /// An outage: not heard, not sent, refused. Never drawn.
+        /// An outage: nothing is received or sent, connections are refused. Never drawn.
         ///
         Offline = "offline": "FSU offline: not heard, not sent or refused",
     }
@@ -74,13 +74,13 @@ impl FaultKind {
         Self::ALL.get(usize::from(number)).copied()
     }
 
-    /// Whether an FSU of that transport can make it.
+    /// Whether an FSU of that transport can have it.
     #[inline]
     pub fn is_for(self, transport: Transport) -> bool {
         self.only().is_none_or(|only| only == transport)
     }
 
-    /// The transport without which it cannot be made.
+    /// The only transport that can have it; `None`: any.
     pub fn only(self) -> Option<Transport> {
         match self {
             Self::Reset | Self::Stall | Self::HalfClose | Self::Split => Some(Transport::Tcp),
@@ -91,7 +91,7 @@ impl FaultKind {
 }
 
 words! {
-    /// What a fault was made of.
+    /// What a fault was applied to.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     #[repr(u8)]
     pub enum Struck {
@@ -106,21 +106,21 @@ words! {
         Error = "error",
         /// A heartbeat: in an outage only.
         Heartbeat = "heartbeat",
-        /// What came to an FSU that does not hear.
+        /// A request to an FSU in an outage.
         Request = "request",
         /// A connection that was reset, or not accepted.
         Connection = "connection",
     }
 }
 
-/// Which frame a fault was made of.
+/// The frame that a fault was applied to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Number of the message among the FSU's good requests; 0: it is not known, or there is none.
+    /// Number of the message among the FSU's good requests; 0: unknown, or none.
     pub message: u64,
-    /// Number of the frame among those that answer the message, from 1; 0: it is not known.
+    /// Number of the frame among those that answer the message, from 1; 0: unknown.
     pub reply: u16,
-    /// How many frames answer the message at once; 0: it is not known.
+    /// How many frames answer the message at once; 0: unknown.
     pub of: u16,
     /// What it is.
     pub frame: Struck,
@@ -129,7 +129,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// Something that belongs to no message, or to one that is not known any more.
+    /// A frame of no message, or of one that is no longer known.
     pub fn apart(frame: Struck) -> Self {
         Self { frame, ..Self::default() }
     }
@@ -189,10 +189,10 @@ pub const PIECES_MAX: u32 = 64;
 /// Most replies to one request (`burst`): bounds what a request can set off.
 pub const BURST_MAX: u32 = 1_000;
 
-/// What `faults` of one place say. A key that is absent leaves what a farther place says.
+/// The `faults` of one level. An absent key leaves the value of the level above.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct FaultSet {
-    /// Probability by kind, 0 to 1; `None`: nothing is said.
+    /// Probability by kind, 0 to 1; `None`: not given.
     pub p: [Option<f64>; FaultKind::DRAWN],
     /// How long a reply is held back.
     pub reorder_ms: u64,
@@ -207,25 +207,25 @@ pub struct FaultSet {
 }
 
 impl FaultSet {
-    /// How likely that kind is; `None`: nothing is said.
+    /// The probability of that kind; `None`: not given.
     #[inline]
     pub fn p(&self, kind: FaultKind) -> Option<f64> {
         self.p.get(kind as usize).copied().flatten()
     }
 
-    /// Says how likely a kind is. An outage has no probability.
+    /// Sets the probability of a kind. An outage has none.
     pub fn set_p(&mut self, kind: FaultKind, p: f64) {
         if let Some(place) = self.p.get_mut(kind as usize) {
             *place = Some(p);
         }
     }
 
-    /// Whether nothing is said.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.offline.is_none() && self.p.iter().all(Option::is_none)
     }
 
-    /// Lays a closer place over this one, key by key.
+    /// Overrides this with a closer level, key by key.
     #[inline]
     pub fn overlay(&mut self, closer: &Self) {
         for (own, closer) in self.p.iter_mut().zip(&closer.p) {
@@ -267,11 +267,11 @@ impl FaultSet {
 /// One entry of `faults_at` that an FSU's name fits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scheduled {
-    /// In force from so long after the start.
+    /// Start, after the start of the run.
     pub from_ms: u64,
-    /// No more from then on; `u64::MAX`: to the end.
+    /// End, likewise; `u64::MAX`: never.
     pub to_ms: u64,
-    /// What it says. While in force it wins over every other place.
+    /// The faults. While in force they override every other level.
     pub faults: FaultSet,
 }
 
@@ -283,7 +283,7 @@ impl Scheduled {
     }
 }
 
-/// All faults of one FSU but those of its rules.
+/// All faults of one FSU except those of its rules.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FsuFaults {
     /// Of the fleet and the FSU.
@@ -293,7 +293,7 @@ pub struct FsuFaults {
 }
 
 impl FsuFaults {
-    /// What holds for the replies of a rule, whose own set is that of its device with its own laid over it.
+    /// The faults for the replies of a rule; `rule` already includes those of its device.
     #[inline]
     pub fn at(&self, rule: Option<&FaultSet>, since_start_ms: u64) -> FaultSet {
         let mut set = self.base;

@@ -96,7 +96,7 @@ pub struct Slot {
     pub len: usize,
     /// Low byte first.
     pub little: bool,
-    /// Short values stand on the right, padding on the left. (Leading zeros of a bcd field: on the right in big endian.)
+    /// Short values are on the right, padding on the left. (Leading zeros of a bcd field: on the right in big endian.)
     pub right: bool,
     /// The padding byte.
     pub padding: u8,
@@ -121,7 +121,7 @@ pub const KEY_BYTES_MAX: usize = 16;
 pub struct Field {
     /// As the template spells it, without `{pdu_left}`.
     pub name: Box<str>,
-    /// Where it stands in the raw frame.
+    /// Where it is in the raw frame.
     pub at: Offset,
     /// Its type and size.
     pub slot: Slot,
@@ -147,7 +147,7 @@ pub enum Computed {
 /// A length: `value = base + per_data * (data frame bytes)`, with the header fields that [`Command::less`] leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LengthField {
-    /// Where it stands.
+    /// Where it is.
     pub at: Offset,
     /// 1 to 8 bytes.
     pub len: usize,
@@ -168,7 +168,7 @@ pub struct LengthField {
 /// Bytes that a frame has to carry at a place, where `mask` is 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Constant {
-    /// For people.
+    /// For display.
     pub name: Box<str>,
     /// Where.
     pub at: Offset,
@@ -181,7 +181,7 @@ pub struct Constant {
 /// One part of a command key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyPart {
-    /// Where it stands.
+    /// Where it is.
     pub at: Offset,
     /// Bytes.
     pub len: usize,

@@ -27,7 +27,7 @@ pub struct Fleet {
     pub allow_amplification: bool,
 }
 
-/// A datagram's replies together may be that many times as long as it, where its sender is another host: its address may be forged,
+/// Limit of the ratio of replies to their request in datagrams, for senders on other hosts: the address may be forged,
 /// and the replies go to whoever has it.
 pub const AMPLIFICATION_MAX: usize = 3;
 
@@ -38,9 +38,9 @@ pub struct Performance {
     pub skip_delay: bool,
     /// No device log.
     pub skip_device_log: bool,
-    /// `performance.skip_delay` is false: performance mode leaves the delays, whatever turns it on.
+    /// `performance.skip_delay` is false: performance mode keeps the delays, however it is turned on.
     pub keeps_delay: bool,
-    /// `performance.skip_device_log` is false, likewise.
+    /// `performance.skip_device_log` is false: the same for the device log.
     pub keeps_device_log: bool,
 }
 
@@ -88,14 +88,14 @@ words! {
     /// What happens to a device-log record when the queue is full.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum OnFull {
-        /// The record is dropped and counted; the log says so at that place.
+        /// The record is dropped and counted; the log has a line about it at that place.
         Drop = "drop",
         /// The shard waits.
         Block = "block",
     }
 }
 
-/// An FSU id as it stands in P_dest_addr and P_src_addr: left aligned, filled with 00.
+/// An FSU id as in P_dest_addr and P_src_addr: left aligned, filled with 00.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct FsuId {
     /// The 20 bytes on the wire.
@@ -177,7 +177,7 @@ impl std::fmt::Display for RtnFlags {
     }
 }
 
-/// One FSU of the fleet. What each request touches stands first, in two cache lines: with thousands of FSUs every one of them is a
+/// One FSU of the fleet. What each request touches comes first, in two cache lines: with thousands of FSUs each line is a
 /// miss.
 #[derive(Debug)]
 #[repr(C, align(64))]
@@ -186,7 +186,7 @@ pub struct Fsu {
     pub devices: Arc<[Arc<Device>]>,
     /// Networks of the centres that may ask; empty: any may.
     pub allow: Arc<[Network]>,
-    /// Faults made on purpose; `None`: neither here nor at any of its rules is one told.
+    /// Faults made on purpose; `None` if neither this FSU nor any of its rules configures a fault.
     pub faults: Option<Arc<FsuFaults>>,
     /// Its id; empty only where the transport carries none.
     pub id: FsuId,
@@ -276,7 +276,7 @@ words! {
 /// One device behind an FSU: a template with the rules that apply there. Shared by all FSUs with the same.
 #[derive(Debug)]
 pub struct Device {
-    /// For people.
+    /// For display.
     pub vendor: Box<str>,
     /// P_subDevType.
     pub sub_dev_type: u8,

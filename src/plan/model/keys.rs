@@ -1,4 +1,4 @@
-//! Which commands have a key: looked up once for every request.
+//! The commands of a key: one look-up for each request.
 
 use std::ops::Deref;
 
@@ -10,9 +10,9 @@ pub type Row = (u128, Box<[u32]>);
 #[derive(Clone, Debug)]
 pub struct KeyTable {
     rows: Box<[Row]>,
-    /// Number of a row and 1; 0: free. As many as a power of two.
+    /// Row number + 1; 0: free. The length is a power of two.
     places: Box<[u32]>,
-    /// Bits of a product that are no part of a place's number.
+    /// Bits of a product that are not part of the index.
     shift: u32,
 }
 
@@ -22,7 +22,7 @@ impl KeyTable {
     pub fn find(&self, key: u128) -> Option<&[u32]> {
         let mut place = start(key, self.shift);
         loop {
-            // One is free, so this ends.
+            // One place is free, so this ends.
             let number = *self.places.get(place & (self.places.len() - 1))?;
             let (found, commands) = self.rows.get((number as usize).checked_sub(1)?)?;
             if *found == key {
@@ -36,13 +36,13 @@ impl KeyTable {
 /// Where the search for a key begins.
 #[inline]
 fn start(key: u128, shift: u32) -> usize {
-    /// 2^64 over the golden ratio: neighbours come to lie far apart.
+    /// 2^64 over the golden ratio: neighbouring keys are spread apart.
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
     (((key as u64) ^ (key >> 64) as u64).wrapping_mul(SPREAD) >> shift) as usize
 }
 
 impl From<Vec<Row>> for KeyTable {
-    /// Of keys that are given twice, one is found.
+    /// Of duplicate keys one is found.
     fn from(mut rows: Vec<Row>) -> Self {
         rows.sort_unstable_by_key(|(key, _)| *key);
         let count = (rows.len() * 2).next_power_of_two().max(2);

@@ -2,8 +2,8 @@
 //!
 //! A [`fleet::Fleet`] is compiled from raw configuration by [`compile`], checked whole, and then
 //! only read. Offsets, byte order, checksum spans, key tables, rule order and reply bytes are all
-//! settled here; nothing is looked up by name while serving. Names are kept beside the hot parts,
-//! for people: the device log, `explain` and `plan`.
+//! settled here; nothing is looked up by name while serving. Names are kept apart from the hot parts,
+//! for display: the device log, `explain` and `plan`.
 
 pub mod amplification;
 pub mod fault;

@@ -9,7 +9,7 @@ pub enum NetworkError {
     /// No address.
     #[error("`{0}` is no network (192.0.2.0/24, 2001:db8::/32, an address)")]
     Address(Box<str>),
-    /// The number behind the `/` is none, or more than an address has bits.
+    /// What follows the `/` is no number, or more than an address has bits.
     #[error("`{text}`: /{bits} (0 to {all})")]
     Bits {
         /// The network as written.
@@ -67,7 +67,7 @@ impl Network {
         }
     }
 
-    /// Whether an address is one of it.
+    /// Whether an address belongs to it.
     #[inline]
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.ip.is_ipv4() && self.head(ip) == number(self.ip)

@@ -1,11 +1,11 @@
-//! Frames that are made beforehand. Most of them differ from another one in a few bytes, and are kept as that.
+//! Prebuilt frames. Most differ from another one in a few bytes, and only the difference is kept.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Equal bytes between two that differ up to which one piece holds both.
+/// Equal bytes between two differences up to which one piece holds both.
 const GAP_BYTES: usize = 16;
-/// What a piece takes beside its bytes.
+/// Overhead of a piece.
 const FIX_BYTES: usize = size_of::<Fix>() + 16;
 /// Shorter frames are kept whole.
 const SHARED_BYTES_MIN: usize = 256;
@@ -31,8 +31,8 @@ impl From<Vec<u8>> for Prebuilt {
 }
 
 impl Prebuilt {
-    /// These bytes, kept as what differs from a base of the same length where that is less. The first frame of a length
-    /// becomes the base of those that follow.
+    /// Keeps these bytes as the difference from a base of the same length if that is smaller. The first frame of a length
+    /// becomes the base of the later ones.
     pub fn beside(bytes: Vec<u8>, base: &mut Option<Arc<[u8]>>) -> Self {
         if bytes.len() < SHARED_BYTES_MIN {
             return bytes.into();
@@ -54,18 +54,18 @@ impl Prebuilt {
         self.base.len()
     }
 
-    /// Has it none?
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.base.is_empty()
     }
 
-    /// Is most of it another one's?
+    /// Whether it shares a base.
     pub fn is_shared(&self) -> bool {
-        // A base has a place of its own beside the frame that it came from.
+        // A base is kept separately from the frame that it came from.
         !self.fixes.is_empty() || Arc::strong_count(&self.base) > 2
     }
 
-    /// Bytes of memory that are its own beside a shared base.
+    /// Bytes of its own memory, without a shared base.
     pub fn own_bytes(&self) -> usize {
         self.fixes.iter().map(|fix| fix.bytes.len() + FIX_BYTES).sum()
     }
@@ -104,7 +104,7 @@ impl Prebuilt {
     }
 }
 
-/// The pieces in which bytes differ from as many others; `None`: they would take half as much as all, or more.
+/// The pieces in which two frames of one length differ; `None`: they would take half of the whole, or more.
 fn fixes(base: &[u8], bytes: &[u8]) -> Option<Box<[Fix]>> {
     const BLOCK: usize = 64;
     let mut spans: Vec<Range<usize>> = Vec::new();

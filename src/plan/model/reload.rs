@@ -4,14 +4,14 @@ use super::fleet::{Fleet, Fsu};
 use super::message::Transport;
 use std::collections::HashMap;
 
-/// What becomes of an FSU.
+/// What happens to an FSU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is still there, with this number: it keeps socket, centres, connections and what it remembers.
+    /// It stays, with this number: it keeps its socket, centres, connections and state.
     Stays(u32),
-    /// It is gone; the one with this number takes over its socket, and nothing else.
+    /// It ends; the one with this number takes over its socket, and nothing else.
     Handed(u32),
-    /// It is gone, and its socket with it.
+    /// It ends, and so does its socket.
     Gone,
 }
 
@@ -40,7 +40,7 @@ fn is_stream(fsu: &Fsu) -> bool {
 }
 
 impl Change {
-    /// An FSU is the same where name, transport, id and listen address are. Of the others, one that listens where one that is gone
+    /// An FSU is the same if name, transport, id and listen address are equal. Of the others, one that listens where one that ends
     /// listened gets its socket, so that an address can change hands; with port 0 that is the one with its name.
     pub fn between(before: &Fleet, next: &Fleet) -> Self {
         let mut named: HashMap<&str, u32> = (0u32..).zip(&next.fsus).map(|(n, fsu)| (&*fsu.name, n)).collect();
@@ -70,7 +70,7 @@ impl Change {
         Self { fates: fates.into(), new }
     }
 
-    /// How many stay, are new, are gone.
+    /// How many stay, are new, end.
     pub fn counts(&self) -> (usize, usize, usize) {
         let stays = self.fates.iter().filter(|fate| fate.stays().is_some()).count();
         let handed = self.fates.iter().filter(|fate| matches!(fate, Fate::Handed(_))).count();
@@ -121,7 +121,7 @@ mod tests {
         check(&["a udp 1 1"], &["a tcp 1 1"], &[Gone], &[0]);
         check(&["a udp 1 1"], &["a udp 1 2"], &[Gone], &[0]);
         check(&["a udp 1 1", "b udp 2 2"], &["a udp 1 2", "b udp 2 1"], &[Handed(1), Handed(0)], &[]);
-        // Any free port: the name says whose it was.
+        // Any free port: the name decides whose it was.
         check(&["a udp 1 0", "b udp 2 0"], &["b udp 2 0", "a udp 1 0"], &[Stays(1), Stays(0)], &[]);
         check(&["a udp 1 0"], &["b udp 1 0"], &[Gone], &[0]);
         check(&["a udp 1 0"], &["a udp 2 0"], &[Handed(0)], &[]);

@@ -21,14 +21,14 @@ pub struct Reply {
     pub payload: Payload,
 }
 
-/// A reply whose header tells a refusal carries an empty data frame.
+/// A reply whose header has a refusal carries an empty data frame.
 #[derive(Debug)]
 pub struct Refusal {
     /// The header field, in the reply's raw frame.
     pub at: usize,
     /// Bytes of it.
     pub len: usize,
-    /// The values that are none.
+    /// The values that are no refusal.
     pub ok: Arc<[Box<[u8]>]>,
     /// What fills the data frame of a fixed frame.
     pub padding: u8,
@@ -84,11 +84,11 @@ pub enum Form {
     Bcd,
     /// Decimal digits, two a byte, low first.
     BcdLittle,
-    /// As many decimal digits as it takes, two a byte, and padding.
+    /// Decimal digits without leading zeros, two a byte, and padding.
     BcdPadded {
         /// Low first.
         little: bool,
-        /// The digits stand on the right.
+        /// The digits are on the right.
         right: bool,
         /// The padding byte.
         padding: u8,

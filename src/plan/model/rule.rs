@@ -19,13 +19,13 @@ pub struct Rule {
     pub cycle: Option<u32>,
     /// Replies to one request, each the next of the cycle; at least 1, at most [`super::fault::BURST_MAX`].
     pub burst: u32,
-    /// Faults of the rule laid over those of its device; `None`: neither tells any.
+    /// Faults of the rule laid over those of its device; `None`: neither has any.
     pub faults: Option<Box<FaultSet>>,
     /// The replies; one, or one per cycle entry. Never empty.
     pub replies: Box<[Arc<Reply>]>,
     /// Registers it sets, before the reply is built.
     pub sets: Box<[SetRegister]>,
-    /// Where it stands: `file:line:column: /pointer`.
+    /// Where it is: `file:line:column: /pointer`.
     pub origin: Box<str>,
 }
 

@@ -34,15 +34,15 @@ pub struct Checksum {
     pub complement: Complement,
     /// First byte of the span, in the raw frame.
     pub from: Offset,
-    /// The byte after the span's last one, in the raw frame; `Offset(0)` stands for the frame's end.
+    /// The byte after the span's last one, in the raw frame; `Offset(0)` is the frame's end.
     pub to: Offset,
     /// Taken over the encoded characters.
     pub over_wire: bool,
-    /// Where it stands.
+    /// Where it is.
     pub at: Offset,
     /// 1 to 8 bytes.
     pub len: usize,
-    /// The bits of so many bytes.
+    /// The bits of that many bytes.
     pub mask: u64,
     /// Low byte first.
     pub little: bool,
@@ -64,14 +64,14 @@ pub enum Algorithm {
     Crc32(Box<crc::Crc<u32>>),
     /// Of the CRC catalogue (33 to 64 bits).
     Crc64(Box<crc::Crc<u64>>),
-    /// One of the others, with more to it.
+    /// One of the others, with special properties.
     Special(Box<Special>),
 }
 
-/// What a checksum may be beside an algorithm over a span.
+/// Properties of a checksum beyond an algorithm over a span.
 #[derive(Debug)]
 pub struct Special {
-    /// None that is special itself.
+    /// Not itself special.
     pub algorithm: Algorithm,
     /// The span covers the checksum's field, whose bytes count as 00.
     pub holds_itself: bool,
@@ -102,14 +102,14 @@ words! {
     pub enum Complement {
         /// Nothing.
         None = "none",
-        /// All bits turned over.
+        /// All bits inverted.
         Ones = "ones",
         /// Subtracted from zero.
         Twos = "twos",
     }
 }
 
-/// All commands whose key stands at the same places.
+/// All commands whose key is at the same places.
 #[derive(Clone, Debug)]
 pub struct KeyShape {
     /// The parts, in the order of the flag.
@@ -129,7 +129,7 @@ pub enum Framing {
     Length(usize),
     /// From start to end.
     Delimited,
-    /// The key, in the header, tells the size: each command's request has one.
+    /// By the key in the header: all requests with one key have one size.
     Keyed,
 }
 
@@ -140,7 +140,7 @@ pub struct Command {
     pub key: u128,
     /// Its key as hex digits, upper case.
     pub key_text: Box<str>,
-    /// The request's data-frame fields; `None`: whatever comes.
+    /// The request's data-frame fields; `None`: any.
     pub request: Option<Box<[Field]>>,
     /// The reply's data-frame fields.
     pub response: Box<[Field]>,
@@ -168,7 +168,7 @@ pub struct Command {
     pub made: Box<[Made]>,
 }
 
-/// A request field that no constant stands for.
+/// A request field without a constant.
 #[derive(Clone, Debug)]
 pub struct Made {
     /// The field.
@@ -180,7 +180,7 @@ pub struct Made {
 /// A request's field whose value is `{{data_frame_length}}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// For people.
+    /// For display.
     pub name: Box<str>,
     /// What it holds.
     pub length: LengthField,
@@ -206,7 +206,7 @@ words! {
 /// A compiled template.
 #[derive(Debug)]
 pub struct Template {
-    /// For people.
+    /// For display.
     pub vendor: Box<str>,
     /// The file.
     pub path: Box<str>,
@@ -236,7 +236,7 @@ pub struct Template {
     pub readings: Box<[i64]>,
     /// The one of frames that are no command's: what all commands agree on, else 0.
     pub less: i64,
-    /// Lengths that only the command tells: its `lengths` and `counts`, and which of several readings it has.
+    /// Whether lengths depend on the command: its `lengths` and `counts`, and which of several readings it has.
     pub command_lengths: bool,
     /// The inner checksum.
     pub checksum: Option<Checksum>,

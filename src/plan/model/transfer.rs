@@ -21,7 +21,7 @@ pub struct Transfer {
     pub cmd: Range<usize>,
     /// What it holds in a data frame.
     pub data_cmd: Box<[u8]>,
-    /// What makes a request a demand for a data frame.
+    /// Marks a request as a demand for a data frame.
     pub next: Constant,
     /// The sequence number.
     pub sn: KeyPart,
@@ -29,7 +29,7 @@ pub struct Transfer {
     pub last_bit: u32,
     /// The device id.
     pub did: KeyPart,
-    /// Where an answer says whether it accepts: all 00 means yes.
+    /// The field of an answer that accepts (all 00) or refuses.
     pub accept: Range<usize>,
     /// Payload bytes of every data frame but the last.
     pub chunk_bytes: usize,

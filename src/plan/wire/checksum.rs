@@ -46,7 +46,7 @@ fn sum(bytes: &[u8]) -> u64 {
         fold(words.iter().fold(lanes_before, |sum, word| sum + lanes(u64::from_le_bytes(*word))))
     };
     let (words, rest) = bytes.as_chunks::<8>();
-    // The word that ends with the last byte, without what stands in a word before it already.
+    // The word that ends with the last byte, without the bytes of earlier words.
     let rest = match bytes.last_chunk() {
         _ if rest.is_empty() => 0,
         Some(last) => lanes(u64::from_le_bytes(*last) >> (64 - 8 * rest.len())),
@@ -98,10 +98,10 @@ fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u
     }
 }
 
-/// A checksum that is more than an algorithm over a span: taken around itself, or written as decimal digits.
+/// A checksum whose span includes itself, or that is written as decimal digits.
 #[inline(never)]
 fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> u64 {
-    // Of bytes around itself, which only spans of the raw frame have.
+    // Around itself: only spans of the raw frame.
     let (from, at) = (span(checksum, raw.len()).0, checksum.at.in_frame(raw.len()));
     let hole = |place: usize| place.saturating_sub(from).min(bytes.len());
     let (begins, ends) = if special.holds_itself { (hole(at), hole(at + checksum.len)) } else { (0, 0) };
@@ -129,7 +129,7 @@ pub fn to_bcd(mut value: u64) -> u64 {
     digits
 }
 
-/// The number whose decimal digits are the hex digits of `digits`; `None` where one of them is none.
+/// The number whose decimal digits are the hex digits of `digits`; `None` if one of them is no decimal digit.
 pub fn from_bcd(digits: u64) -> Option<u64> {
     (0..16).rev().try_fold(0, |value, place| {
         let digit = (digits >> (4 * place)) & 0xF;
@@ -148,7 +148,7 @@ pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
 /// bcd field decimal digits.
 ///
 /// `wire` is the same frame as it travels; it is read only by checksums taken over the characters.
-/// A span that does not lie in the frame counts as empty.
+/// A span outside the frame counts as empty.
 #[inline]
 pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
     let (from, to) = span(checksum, raw.len());

@@ -45,10 +45,10 @@ pub struct Civil {
     pub millisecond: u16,
 }
 
-/// The moment that was taken apart last: most that follow are in the same second.
+/// The last moment that was taken apart: most that follow are in the same second.
 #[derive(Clone, Copy, Debug)]
 pub struct Calendar {
-    /// Milliseconds of the local second that `last` lies in.
+    /// Start of the local second of `last`, in milliseconds.
     from_ms: i64,
     last: Civil,
     /// A moment that `last` cannot keep.

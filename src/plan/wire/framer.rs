@@ -1,7 +1,7 @@
 //! Cuts a stream into inner frames (spec b-interface.md, TCP): by fixed size, length field, start and end, or command.
 //!
-//! Every decision rests on bytes that are there, and stays the same whatever comes after them: how a stream is split
-//! into reads does not change how it is cut. A decision never needs more than [`longest`] bytes.
+//! A decision depends only on the bytes that are there, and later bytes never change it: how a stream is split
+//! into reads does not matter. A decision never needs more than [`longest`] bytes.
 
 mod reading;
 #[cfg(test)]
@@ -18,13 +18,13 @@ use memchr::memmem;
 pub enum Cut {
     /// A whole frame of that many bytes on the wire.
     Frame(usize),
-    /// The beginning of a frame, maybe.
+    /// Possibly the beginning of a frame.
     More,
     /// No frame.
     No,
 }
 
-/// What begins at the beginning of `buf`.
+/// What `buf` begins with.
 #[inline]
 pub fn cut(template: &Template, buf: &[u8]) -> Cut {
     Search::default().cut(template, buf, 0)
@@ -41,15 +41,15 @@ fn wire_len(template: &Template, data_len: usize) -> usize {
     template.wire_len(template.left_len + data_len + template.tail_len)
 }
 
-/// [`cut`] at one place after another of the same bytes. Remembers what it saw there beyond each place, so that bytes
-/// which look like one beginning after another are still read only once.
+/// [`cut`] at successive places of the same bytes. Remembers what it saw beyond each place, so that bytes
+/// that look like many beginnings are still read only once.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Search {
     /// No end begins between the last place and here; for `ascii_hex` by the parity of the index it would have.
     no_end_before: [usize; 2],
     /// All bytes between the last place and here are hex digits.
     hex_before: usize,
-    /// Bytes that were read for all this.
+    /// Bytes read so far.
     pub scanned: usize,
 }
 
@@ -78,10 +78,10 @@ impl Search {
         let end = &*template.end;
         let (min, max) = (wire_len(template, template.data_len_fixed.unwrap_or(0)), longest(template));
         let body = at + template.start.len();
-        // Nothing past the largest frame that may begin here is looked at.
+        // Bytes past the largest possible frame are not read.
         let stop = bytes.len().min(at + max);
         let bytes = &bytes[..stop];
-        // Where the end begins at the latest, where something there decided that already.
+        // The latest place of the end, once known.
         let latest = match template.encoding {
             Encoding::Binary => None,
             Encoding::AsciiHex => {
@@ -104,8 +104,8 @@ impl Search {
             }
         };
 
-        // An end byte may stand within a frame as well: the sizes that commands have go first,
-        // and of those, where the header tells the command, only its own: none where it has a key that no command has.
+        // An end byte may also be part of a frame: the sizes that commands have go first,
+        // and if the header shows the command, only its own sizes; none for an unknown key.
         let asked = asked_in_header(template, bytes.get(at..).unwrap_or_default());
         let sizes = if asked == Some(&[]) { &[] } else { &*template.data_lens };
         for &data_len in sizes {
@@ -162,18 +162,18 @@ impl Search {
     }
 }
 
-/// Whether the beginning of a frame may become a good one, as far as its header is there: by its key, the size that a length tells
+/// Whether a beginning may become a good frame, as far as its header shows: by its key, the size from a length field
 /// and the constants marked `match`. `raw` is a scratch buffer.
 pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool {
     if template.encoding == Encoding::AsciiHex {
         let body = buf.get(template.start.len()..).unwrap_or_default();
         if !body.iter().take(2 * template.left_len).all(u8::is_ascii_hexdigit) {
-            // The end may stand there, which is for the framer to see.
+            // The end may be there, which the framer checks.
             return false;
         }
     }
     if template.encoding == Encoding::AsciiHex && template.framing == Framing::Delimited {
-        // How long it is, is not told by its key either.
+        // The key does not give its size either.
         return true;
     }
     let Some(header) = header(template, buf, raw) else { return true };
@@ -202,7 +202,7 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
     shape.table.find(key(shape, header)).is_some_and(|numbers| numbers.iter().any(sizes))
 }
 
-/// The raw header at the beginning of these bytes; `None`: it is not whole yet, or cannot be read.
+/// The raw header at the beginning of these bytes; `None`: not complete yet, or not readable.
 fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     match template.encoding {
         Encoding::Binary => buf.get(..template.left_len),
@@ -217,11 +217,11 @@ fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Optio
     }
 }
 
-/// The commands with the key in this header, none where no command has it; `None` where it cannot be told from the header.
+/// The commands with the key in this header, possibly none; `None`: the header does not show the key.
 fn asked_in_header<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> {
     let [shape] = &*template.keys else { return None };
     let in_header = shape.data_len_min == 0 && shape.parts.iter().all(|part| part.at.0 >= 0);
-    // With hex characters an end rarely stands within a frame.
+    // Among hex characters an end byte is rare within a frame.
     if !in_header || template.encoding != Encoding::Binary {
         return None;
     }
@@ -239,10 +239,10 @@ fn sized(template: &Template, buf: &[u8], size: usize) -> Cut {
     }
 }
 
-/// A frame whose length field tells its size. A length that the template cannot produce is no frame, and is not waited for.
+/// A frame whose size is in its length field. A length that the template cannot produce is no frame, and is not waited for.
 #[inline]
 fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
-    // Compiled into the header; one in the tail could not tell where the tail is.
+    // Always in the header: a length in the tail could not show where the tail is.
     let Ok(at) = usize::try_from(field.at.0) else { return Cut::No };
     let value = match template.encoding {
         Encoding::Binary => match buf.get(at..at + field.len) {
@@ -272,7 +272,7 @@ fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
     }
 }
 
-/// A frame whose command tells its size. A key that no command has is no frame.
+/// A frame whose size follows from its command. An unknown key is no frame.
 #[inline]
 fn by_key(template: &Template, buf: &[u8]) -> Cut {
     if buf.len() < template.left_len {

@@ -1,9 +1,9 @@
 //! The vendor's frame after a template (spec templates.md).
 //!
 //! [`parse`] is the only gate from bytes to a [`Frame`]; after it the frame is known to hold the
-//! whole header and tail, and every offset of the template lies in it. What a frame *says* is checked
-//! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds out which command
-//! it is.
+//! whole header and tail, and every offset of the template is within it. Its contents are checked
+//! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds
+//! its command.
 
 use super::checksum::{compute, from_bcd, read_number, stored, to_bcd};
 use super::reason::Reason;
@@ -134,7 +134,7 @@ pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
     length_value_less(field, data_len, 0)
 }
 
-/// The same of a frame whose `{{data_frame_length}}` fields leave out so much ([`Command::less`]).
+/// The same for a frame whose `{{data_frame_length}}` fields leave out `less` ([`Command::less`]).
 #[inline]
 pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64 {
     let less = if field.configured { less } else { 0 };
@@ -145,7 +145,7 @@ pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
 }
 
-/// The data-frame bytes that a length field tells of, its bytes read as a number; `None` when no data frame has that
+/// The data-frame bytes for the value of a length field; `None` when no data frame has that
 /// length, or they are no decimal digits where they should be.
 #[inline]
 pub fn length_means(field: &LengthField, value: u64, less: i64) -> Option<usize> {
@@ -171,13 +171,13 @@ fn check_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     if right { Ok(()) } else { Err(Reason::BadLength) }
 }
 
-/// Do these length fields say what the frame has, where they leave out so much?
+/// Whether these length fields fit the frame, if they leave out that much.
 #[inline]
 pub fn holds_lengths(lengths: &[LengthField], frame: &Frame<'_>, less: i64) -> bool {
     lengths.iter().all(|field| holds_length(field, frame, less))
 }
 
-/// Does this one? A field past the frame's end does not.
+/// Whether one length field fits. A field past the frame's end does not.
 #[inline]
 pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
     let at = field.at.in_frame(frame.raw.len());
@@ -185,7 +185,7 @@ pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
     bytes.is_some_and(|bytes| read_number(bytes, field.little) == length_value_less(field, frame.data_len, less))
 }
 
-/// Lengths that only the command of a request tells.
+/// Checks the lengths that depend on the command of a request.
 #[cold]
 fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     let Some(number) = command(template, frame) else { return Ok(()) };
@@ -197,8 +197,8 @@ fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), R
     if right { Ok(()) } else { Err(Reason::BadLength) }
 }
 
-/// What the `{{data_frame_length}}` fields of a frame leave out: what its command says, else what the frame shows, else
-/// what frames of no command have. For people.
+/// What the `{{data_frame_length}}` fields of a frame leave out: by its command, else by the frame itself, else
+/// what frames of no command have. For display.
 pub fn less(template: &Template, frame: &Frame<'_>, command: Option<&Command>) -> i64 {
     let shown = || template.readings.iter().copied().find(|&less| holds_lengths(&template.lengths, frame, less));
     command.map(|command| command.less).or_else(shown).unwrap_or(template.less)
@@ -212,7 +212,7 @@ pub fn lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> 
     if template.command_lengths { check_command_lengths(template, frame) } else { Ok(()) }
 }
 
-/// The same of a frame in the other direction, which need not tell its command: any command's reading is right.
+/// The same for a frame in the other direction, which may not show its command: any command's reading is right.
 #[inline]
 pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
     if !template.lengths.is_empty() {
@@ -224,7 +224,7 @@ pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Re
     }
 }
 
-/// Is the checksum right? A template without one is always right.
+/// Whether the checksum is right; always, without one in the template.
 #[inline]
 pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
     template
@@ -233,7 +233,7 @@ pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
         .is_none_or(|checksum| compute(checksum, template, frame.raw, frame.wire) == stored(checksum, frame.raw))
 }
 
-/// Are they the same? Mostly it is one byte, or none, for which a call to compare them is long.
+/// Whether they are equal. Usually one byte or none, for which a call of memcmp is slow.
 #[inline]
 fn same(bytes: &[u8], others: &[u8]) -> bool {
     match (bytes, others) {
@@ -243,7 +243,7 @@ fn same(bytes: &[u8], others: &[u8]) -> bool {
     }
 }
 
-/// Does the frame carry this constant? A constant past its end is not carried.
+/// Whether the frame has this constant. One past its end is missing.
 #[inline]
 pub fn carries(constant: &Constant, raw: &[u8]) -> bool {
     let at = constant.at.in_frame(raw.len());
@@ -255,7 +255,7 @@ pub fn carries(constant: &Constant, raw: &[u8]) -> bool {
     }
 }
 
-/// Are the header constants marked `match` there?
+/// Whether the frame has the header constants marked `match`.
 #[inline]
 pub fn version_ok(template: &Template, frame: &Frame<'_>) -> bool {
     template.versions.iter().all(|constant| carries(constant, frame.raw))
@@ -275,7 +275,7 @@ pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
     }
 }
 
-/// Has the data frame a size that this command's request may have, and the constants that select it?
+/// Whether the data frame has a size of this command's requests, and the constants that select it.
 #[inline]
 pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
     let size = fixed
@@ -287,7 +287,7 @@ pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
     size && command.constants.iter().all(|constant| carries(constant, frame.raw))
 }
 
-/// Which command it is: the first in file order whose key, size and constants fit.
+/// The command: the first in file order whose key, size and constants fit.
 #[inline]
 pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
     match &*template.keys {
@@ -296,7 +296,7 @@ pub fn command(template: &Template, frame: &Frame<'_>) -> Option<usize> {
     }
 }
 
-/// Which of the commands whose key stands at these places.
+/// The command, among those whose key is at these places.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Option<usize> {
@@ -313,7 +313,7 @@ fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Optio
     None
 }
 
-/// The key that a frame shows, as hex digits, by the first shape it is long enough for; for people.
+/// The key that a frame shows, as hex digits, by the first shape it is long enough for; for display.
 pub fn key_text(template: &Template, frame: &Frame<'_>) -> Option<String> {
     let shape = template.keys.iter().find(|shape| frame.data_len >= shape.data_len_min)?;
     let digits = shape.parts.iter().map(|part| part.len * 2).sum();

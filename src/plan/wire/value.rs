@@ -12,7 +12,7 @@ use std::io::Write as _;
 /// Why a text is not a value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misfit {
-    /// A character that the type does not know.
+    /// A character that the type does not allow.
     Digit,
     /// More than the field holds.
     TooLong,
@@ -126,7 +126,7 @@ pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
 
 /// Encodes a text, in the notation of the slot's type, into `out` (of the slot's length).
 ///
-/// On an error `out` holds anything.
+/// After an error the contents of `out` are unspecified.
 pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     match slot.kind {
         Kind::Hex => encode_hex(slot, text, out),
@@ -167,7 +167,7 @@ fn in_range(text: &[u8], finite: bool) -> Result<(), Misfit> {
     if finite || !text.iter().any(u8::is_ascii_digit) { Ok(()) } else { Err(Misfit::Range) }
 }
 
-/// Puts short bytes where align and padding say.
+/// Aligns and pads short bytes.
 fn pad(slot: &Slot, bytes: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     let fill = out.len().checked_sub(bytes.len()).ok_or(Misfit::TooLong)?;
     if slot.right {
@@ -235,7 +235,7 @@ fn padded<'o>(slot: &Slot, bytes: usize, out: &'o mut [u8]) -> Option<&'o mut [u
     Some(value)
 }
 
-/// Writes `value` in as many bytes as its digits take, and padding; true when it had more digits than fit.
+/// Writes `value` without leading zeros, and pads it; true if it had more digits than fit.
 pub fn write_bcd_padded(value: u64, slot: &Slot, out: &mut [u8]) -> bool {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     let bytes = usize::div_ceil(digits, 2).min(out.len());
@@ -293,8 +293,8 @@ pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
 pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
         Kind::Hex => push_hex(bytes, slot.little, out),
-        // Padding that is no digits is no part of the value; other bytes that are none show as they are, so that a log
-        // tells what came.
+        // Padding that is no digits is not part of the value; other such bytes are shown as they are, so that a log
+        // shows what was received.
         Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
         Kind::Bcd => push_hex(trim(slot, bytes), slot.little, out),
         Kind::Uint | Kind::Length => {
@@ -343,7 +343,7 @@ pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Is it two decimal digits?
+/// Whether it is two decimal digits.
 pub fn is_digits(byte: u8) -> bool {
     byte >> 4 < 10 && byte & 0xF < 10
 }
@@ -381,7 +381,7 @@ fn trim<'a>(slot: &Slot, mut bytes: &'a [u8]) -> &'a [u8] {
 pub fn notation_bytes_max(slot: &Slot) -> usize {
     match &slot.kind {
         Kind::Hex | Kind::Bcd => slot.len * 2,
-        // Digits of the largest number of so many bytes, and a sign.
+        // Digits of the largest number of that size, and a sign.
         Kind::Int | Kind::Uint | Kind::Length => match slot.len {
             len @ 0..=7 => (1u64 << (8 * len)).ilog10() as usize + 1 + usize::from(slot.kind == Kind::Int),
             _ => 20,

@@ -3,7 +3,7 @@
 use super::{ESCAPE, HEADER};
 use crate::wire::reason::Reason;
 
-/// Bytes that are looked at at once.
+/// Bytes per step of a search.
 const BLOCK_BYTES: usize = 16;
 
 /// XOR of all bytes.
@@ -11,7 +11,7 @@ const BLOCK_BYTES: usize = 16;
 pub fn xor(bytes: &[u8]) -> u8 {
     // Eight lanes at once: XOR keeps them apart, so folding comes last.
     let (words, rest) = bytes.as_chunks::<8>();
-    // The word that ends with the last byte, without what stands in a word before it already.
+    // The word that ends with the last byte, without the bytes of earlier words.
     let rest = match bytes.last_chunk() {
         _ if rest.is_empty() => 0,
         Some(last) => u64::from_le_bytes(*last) >> (64 - 8 * rest.len()),
@@ -23,11 +23,11 @@ pub fn xor(bytes: &[u8]) -> u8 {
     (quarter ^ (quarter >> 8)) as u8
 }
 
-/// Where the first byte of at least `LEAST` stands; the bytes that mean something are the highest there are.
+/// Index of the first byte of at least `LEAST`; the special bytes are the highest.
 #[inline]
 pub(super) fn first_from<const LEAST: u8>(bytes: &[u8]) -> Option<usize> {
     let Some(last) = bytes.last_chunk() else { return bytes.iter().position(|&byte| byte >= LEAST) };
-    // The last block overlaps the one before it, which has none then.
+    // The last block overlaps the one before it, which has no such byte then.
     let (blocks, _) = bytes.as_chunks();
     let at = match blocks.iter().position(has_one::<LEAST>) {
         Some(number) => number * BLOCK_BYTES,
@@ -39,7 +39,7 @@ pub(super) fn first_from<const LEAST: u8>(bytes: &[u8]) -> Option<usize> {
     Some(at + in_word(0).or_else(|| in_word(1).map(|found| found + 8))?)
 }
 
-/// Has a block one?
+/// Whether a block has one.
 #[expect(clippy::unnecessary_fold, reason = "`any` looks at one byte after the other, this at all of them at once")]
 #[inline]
 fn has_one<const LEAST: u8>(block: &[u8; BLOCK_BYTES]) -> bool {
@@ -59,8 +59,8 @@ fn first_in_word<const LEAST: u8>(word: [u8; 8]) -> Option<usize> {
     (found != 0).then(|| (found.trailing_zeros() / 8) as usize)
 }
 
-/// The frame as it goes on the wire. `plain` is returned as it is where nothing has to be escaped; else the escaped
-/// frame is written over whatever `out` holds.
+/// The frame as it goes on the wire: `plain` itself if nothing has to be escaped, else the escaped
+/// frame in `out`, which is overwritten.
 #[inline]
 pub fn escape<'a>(plain: &'a [u8], out: &'a mut Vec<u8>) -> &'a [u8] {
     let body = plain.get(1..plain.len().saturating_sub(1)).unwrap_or_default();
@@ -102,8 +102,8 @@ fn escape_from(plain: &[u8], mut at: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(tailer);
 }
 
-/// Takes the escapes out of `wire` (P_header to P_tailer) and writes the frame over whatever `out` holds. `first`
-/// is where the first escape stands. The error is [`Reason::OuterBadEscape`].
+/// Takes the escapes out of `wire` (P_header to P_tailer) and writes the frame to `out`, which is overwritten. `first`
+/// is the index of the first escape. The error is [`Reason::OuterBadEscape`].
 pub fn unescape(wire: &[u8], first: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
     out.clear();
     out.reserve(wire.len());

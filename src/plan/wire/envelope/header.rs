@@ -8,7 +8,7 @@ use crate::model::fleet::{FsuId, RtnFlags};
 use crate::model::message::Envelope;
 use crate::wire::reason::Reason;
 
-/// Where the fields stand before escaping.
+/// Offsets of the fields before escaping.
 pub mod at {
     /// P_dest_addr, both directions; the FSU's 20 bytes or the centre's 8.
     pub const DEST: usize = 1;
@@ -42,7 +42,7 @@ pub const OVERHEAD_BYTES: usize = Envelope::BInterface.overhead_bytes();
 const UNCOUNTED_BYTES: usize = 35;
 /// Bytes of both addresses, in either direction.
 const ADDRESSES_BYTES: usize = FsuId::BYTES + CENTER_BYTES;
-/// Most through data that P_pLen (5 + N in 16 bits) can tell.
+/// Most through data that P_pLen (5 + N in 16 bits) can express.
 pub const DATA_BYTES_MAX: usize = 0xFFFF - 5;
 /// Most bytes of a UDP datagram's payload over IPv4; a longer frame cannot be sent.
 pub const DATAGRAM_BYTES_MAX: usize = 65_507;
@@ -80,7 +80,7 @@ pub struct Down<'a> {
     pub sub_dev_addr: u8,
     /// What it carries.
     pub comm: Comm<'a>,
-    /// It is laid out as an FSU's heartbeat: RtnFlag ED, and the first eight bytes of P_dest_addr are 00.
+    /// It has the layout of an FSU's heartbeat: RtnFlag ED, and the first eight bytes of P_dest_addr are 00.
     pub is_fsu_beat: bool,
     /// P_pLen came high byte first.
     pub p_len_big: bool,
@@ -96,8 +96,8 @@ impl<'a> Down<'a> {
         Self::new_accepted(plain, RtnFlags::default())
     }
 
-    /// The same with other RtnFlags than EE alone. Whatever they are, a heartbeat may have EE and ED, and a frame with another one
-    /// that is laid out as an FSU's (the first eight bytes of P_dest_addr are 00: the centre's address in a reply) is none: a reply
+    /// The same with other RtnFlags than EE alone. A heartbeat may always have EE and ED. A frame with another flag
+    /// and the layout of an FSU's (the first eight bytes of P_dest_addr are 00: the centre's address in a reply) is rejected: a reply
     /// is never answered.
     #[inline]
     pub fn new_accepted(plain: &'a [u8], flags: RtnFlags) -> Result<Self, Reason> {
@@ -175,7 +175,7 @@ impl<'a> Body<'a> {
         }
         // A heartbeat is as long as the fields before the through data, so one array serves both.
         let Some(head) = plain.first_chunk::<HEARTBEAT_BYTES>() else { return Err(Reason::OuterShort) };
-        // P_verify makes the XOR from after P_header up to itself zero.
+        // The XOR of all bytes after P_header, P_verify included, is zero.
         if xor(&plain[1..plain.len() - 1]) != 0 {
             return Err(Reason::OuterBadVerify);
         }
@@ -196,7 +196,7 @@ impl<'a> Body<'a> {
     }
 }
 
-/// The order of a two-byte length: high byte first only where low byte first does not fit. `None`: neither fits.
+/// The order of a two-byte length: high byte first only if low byte first does not fit. `None`: neither fits.
 #[inline]
 fn is_big_endian(head: &[u8; HEARTBEAT_BYTES], at: usize, expected: usize) -> Option<bool> {
     let bytes = [head[at], head[at + 1]];
@@ -253,8 +253,8 @@ impl Head {
         Self { addresses, sub_dev_type, sub_dev_addr, rtn_flag: RTN_HEARTBEAT, p_len_big: false, data_len_big: false }
     }
 
-    /// Writes the frame, not yet escaped, over whatever `out` holds. Without data it is a heartbeat (CommType 0002).
-    /// The error is [`Reason::TooLong`]: more data than P_pLen can tell.
+    /// Writes the frame, before escaping, to `out`, which is overwritten. Without data it is a heartbeat (CommType 0002).
+    /// The error is [`Reason::TooLong`]: more data than P_pLen can express.
     #[inline]
     pub fn build(&self, data: Option<&[u8]>, out: &mut Vec<u8>) -> Result<(), Reason> {
         let data_len = data.map_or(0, <[u8]>::len);
@@ -267,7 +267,7 @@ impl Head {
         };
         let plain_len = if data.is_some() { OVERHEAD_BYTES + data_len } else { HEARTBEAT_BYTES };
         let comm_type = if data.is_some() { COMM_THROUGH } else { COMM_HEARTBEAT };
-        // Replies are mostly as long as the one before: then nothing is filled here.
+        // Most replies are as long as the one before: nothing is filled then.
         out.resize(plain_len, 0);
         let (head, rest) = out.split_at_mut(at::DATA_LEN);
         head[0] = HEADER;

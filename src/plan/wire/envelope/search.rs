@@ -10,13 +10,13 @@ use memchr::{memchr, memrchr};
 pub struct Escaped<'a> {
     /// The bytes on the wire.
     pub bytes: &'a [u8],
-    /// Index of the first escape; beyond the frame where there is none.
+    /// Index of the first escape; beyond the frame if there is none.
     first_escape: usize,
 }
 
 impl<'a> Escaped<'a> {
     /// The frame without its escapes: the bytes themselves where there are none, else `buffer`, overwritten. A frame
-    /// too small to be one is [`Reason::OuterShort`] whatever its escapes are.
+    /// that is too small is [`Reason::OuterShort`], whatever its escapes.
     #[inline]
     pub fn plain<'b>(&self, buffer: &'b mut Vec<u8>) -> Result<&'b [u8], Reason>
     where
@@ -42,7 +42,7 @@ pub struct Bad<'a> {
     pub bytes: &'a [u8],
 }
 
-/// The frames of a datagram, in order, and what stands between them. Every byte is in exactly one item; the work is
+/// The frames of a datagram, in order, and the bytes between them. Every byte is in exactly one item; the work is
 /// linear in the datagram.
 ///
 /// - Bytes before the next FF are one item: no P_header.
@@ -75,7 +75,7 @@ impl<'a> Frames<'a> {
         Bad { reason: Reason::OuterBadHeader, bytes: self.take(len) }
     }
 
-    /// `stop` is where the FF of the next frame stands, or the size of the rest.
+    /// `stop` is the index of the next frame's FF, or the size of the rest.
     #[cold]
     fn broken(&mut self, stop: usize) -> Bad<'a> {
         let rest = self.rest;

@@ -1,7 +1,7 @@
 //! Cutting by a `{{data_frame_length}}` that counts more in one command than in another (spec templates.md, Lengths).
 //!
-//! Each reading that a command has tells a size. The smallest is taken at which the frame's own command has that reading
-//! and that size; where none does, one at which the key is at least known; else that of frames of no command.
+//! Each reading gives a size. Taken is the smallest for which the frame's own command has that reading
+//! and that size; else one for which the key is at least known; else that of frames of no command.
 
 use super::{Cut, sized, wire_len};
 use crate::model::field::{Constant, KeyPart, LengthField};
@@ -13,7 +13,7 @@ use crate::wire::inner::{digit, length_means};
 enum Fit {
     /// No command with that key has this reading.
     Foreign,
-    /// One has, and another size, or other constants.
+    /// One has, but another size or other constants.
     Key,
     /// One has, and the frame may be its request.
     Command,
@@ -29,7 +29,7 @@ pub(super) fn cut(template: &Template, field: &LengthField, buf: &[u8], value: u
     for wanted in [Fit::Command, Fit::Key, Fit::Foreign] {
         for (less, data_len) in sizes() {
             let there = Beginning { template, buf, raw_len: template.left_len + data_len + template.tail_len };
-            // A place that is needed and has not come yet: it may decide.
+            // A byte that is needed has not come yet: it may decide.
             let Some(fit) = there.fit(less, data_len) else { return Cut::More };
             let taken = fit == wanted && (wanted != Fit::Foreign || less == template.less);
             match sized(template, buf, wire_len(template, data_len)) {
