@@ -123,7 +123,7 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
     assert_eq!(read_back(&device_file(dir.path(), 0)), (0..100).map(Some).collect::<Vec<_>>());
     assert!(
         system_text(dir.path())
-            .contains("[WARN] fsu_mock::log::system: device log: shards that have not closed their queue: 1")
+            .contains("[WARN] fsu_mock::syslog: device log: shards that have not closed their queue: 1")
     );
     assert!(!tap.record(Kind::Reply, 0, peer(), START, &[], &[0; 4]), "nobody would write it");
 }
@@ -176,7 +176,7 @@ fn a_directory_that_cannot_be_written_is_counted_and_told() {
     let totals = handle.stop();
     assert_eq!((totals.records_written, totals.records_unwritten), (0, 10));
     assert!(totals.write_errors >= 1);
-    assert!(system_text(dir.path()).contains("[ERROR] fsu_mock::log::system: device log: write errors: "));
+    assert!(system_text(dir.path()).contains("[ERROR] fsu_mock::syslog: device log: write errors: "));
 }
 
 #[test]
