@@ -2,7 +2,7 @@
 
 use super::clocks::Watch;
 use super::kernel;
-use crate::shard::io::{Datagram, Outcome, Written};
+use crate::shard::io::{Datagram, Outcome};
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
 use fsu_net::message::mapped;
@@ -165,44 +165,6 @@ pub(crate) fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
         Bound::Udp(socket) => socket.as_fd(),
         Bound::Tcp(listener) => listener.as_fd(),
     }
-}
-
-/// Writes to a stream what it takes at once.
-pub(crate) fn write(stream: &OwnedFd, bytes: &[u8]) -> Written {
-    match kernel::send(stream.as_fd(), bytes) {
-        Ok(count) => Written::Bytes(count),
-        Err(Errno::AGAIN | Errno::INTR | Errno::NOBUFS) => Written::Bytes(0),
-        Err(errno) if is_peer_gone(errno) => Written::Gone,
-        Err(errno) => Written::Failed(errno.raw_os_error()),
-    }
-}
-
-/// How many bytes of a stream wait to be read.
-pub(crate) fn unread(stream: &OwnedFd) -> usize {
-    kernel::unread(stream.as_fd())
-}
-
-/// Closing the connection will reset it. It fails for no open socket; then the peer sees a plain end.
-pub(crate) fn reset_when_closed(fd: impl AsFd) {
-    let _ = kernel::linger_none(fd.as_fd());
-}
-
-/// Closes the sending half. A peer that is gone is told of by the next event.
-pub(crate) fn shut_write(fd: impl AsFd) {
-    let _ = kernel::shutdown_write(fd.as_fd());
-}
-
-/// Before a stream is closed at the end: unread requests would make the kernel reset the connection, and lose replies that are on
-/// their way.
-pub(crate) fn finish_stream(stream: &OwnedFd) {
-    let _ = kernel::shutdown_write(stream.as_fd());
-    let mut unread = [0; 16 << 10];
-    let _ = kernel::recv(stream.as_fd(), &mut unread);
-}
-
-/// Whether it says no more than that the peer is gone: nothing to report.
-pub(crate) fn is_peer_gone(errno: Errno) -> bool {
-    matches!(errno, Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED | Errno::NOTCONN | Errno::SHUTDOWN)
 }
 
 /// Why a datagram was not taken.

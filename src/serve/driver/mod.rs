@@ -6,7 +6,7 @@
 //! - [`handle`]: starting a shard, and what may be asked of it. `mail`: how commands reach it. [`executor`]: what makes its thread.
 //! - [`turn`], [`fair`]: what a driver does between two looks at its sockets, and whose turn it is. `swap`: a reload. [`gather`]: whether a wake-up serves
 //!   several requests at part load.
-//! - [`base`], [`clocks`]: sockets, the queue of datagrams to send, clocks.
+//! - [`base`], [`clocks`]: sockets, the queue of datagrams to send, clocks. `streams`: connections.
 //! - [`epoll`], [`ring`]: the two drivers. They make the system calls ([`fsu_net::sys::calls`]) as `kernel`.
 
 mod base;
@@ -19,6 +19,7 @@ pub mod gather;
 pub mod handle;
 mod mail;
 mod ring;
+mod streams;
 mod swap;
 #[cfg(test)]
 mod tests;

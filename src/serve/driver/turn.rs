@@ -1,12 +1,13 @@
 //! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
 
-use super::base::{Base, DriverIo, is_peer_gone};
+use super::base::{Base, DriverIo};
 use super::command::Ended;
 use super::command::{Command, Commands};
 use super::fair::{Line, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::kernel;
 use super::mail;
+use super::streams::is_peer_gone;
 use crate::shard::clock::Clock;
 use crate::shard::effort::{FRAME_EFFORT, QUANTUM};
 use crate::shard::io::ConnId;

@@ -1,7 +1,8 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use crate::driver::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
+use crate::driver::base::{Base, DriverIo, descriptor};
 use crate::driver::kernel::{self, epoll_add, epoll_delete, epoll_modify};
+use crate::driver::streams::{Stream, Streams};
 use crate::shard::io::Subject;
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
 use crate::shard::reload::Sockets;
@@ -99,21 +100,14 @@ impl Watch {
     }
 }
 
-/// A connection's descriptor.
-#[derive(Debug)]
-struct Stream {
-    generation: u32,
-    fd: OwnedFd,
-    watch: Watch,
-}
-
 /// All descriptors of a shard.
 pub(crate) struct PollIo {
     epoll: OwnedFd,
     base: Base,
     /// By socket.
     watches: Vec<Watch>,
-    streams: Vec<Option<Stream>>,
+    /// How each connection is watched.
+    streams: Streams<Watch>,
 }
 
 impl PollIo {
@@ -125,7 +119,7 @@ impl PollIo {
             epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
         }
         let watches = base.sockets().map(|_| Watch::new(true)).collect();
-        Ok(Self { epoll, base, watches, streams: Vec::new() })
+        Ok(Self { epoll, base, watches, streams: Streams::default() })
     }
 
     /// The whole set: readable when anything in it is.
@@ -135,18 +129,9 @@ impl PollIo {
 
     /// Takes over an accepted connection.
     pub(crate) fn add(&mut self, id: ConnId, fd: OwnedFd) -> io::Result<()> {
-        let place = id.index as usize;
-        if self.streams.len() <= place {
-            self.streams.resize_with(place + 1, || None);
-        }
         epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(id).data(), EventFlags::IN)?;
-        self.streams[place] = Some(Stream { generation: id.generation, fd, watch: Watch::new(true) });
+        self.streams.put(id, fd, Watch::new(true));
         Ok(())
-    }
-
-    #[inline]
-    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
-        of(&mut self.streams, id)
     }
 
     /// The set does not tell that a subject is readable, or does again if that is wanted, and then also of what has come meanwhile. Errors
@@ -158,7 +143,7 @@ impl PollIo {
                 self.watch_socket(socket, watch.muted(on));
             }
             Subject::Conn(id) => {
-                let Some(&mut Stream { watch, .. }) = self.stream(id) else { return };
+                let Some(&mut Stream { state: watch, .. }) = self.streams.get_mut(id) else { return };
                 self.watch_stream(id, watch.muted(on));
             }
         }
@@ -176,8 +161,8 @@ impl PollIo {
 
     fn watch_stream(&mut self, id: ConnId, watch: Watch) {
         let Self { epoll, streams, .. } = self;
-        if let Some(stream) = of(streams, id)
-            && let Some(flags) = stream.watch.change_to(watch)
+        if let Some(stream) = streams.get_mut(id)
+            && let Some(flags) = stream.state.change_to(watch)
         {
             // It is in the set, so this fails where the kernel has no memory only; the deadlines end the connection then.
             let _ = epoll_modify(epoll.as_fd(), stream.fd.as_fd(), Token::Conn(id).data(), flags);
@@ -187,26 +172,20 @@ impl PollIo {
     /// Reads from a connection; `None`: it is closed, or not to be read now.
     #[inline]
     pub(crate) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
-        let stream = self.stream(id).filter(|stream| stream.watch.wanted.read)?;
+        let stream = self.streams.get_mut(id).filter(|stream| stream.state.wanted.read)?;
         Some(kernel::recv(stream.fd.as_fd(), buffer))
     }
 
     /// How many bytes of a connection wait to be read.
     pub(crate) fn unread(&mut self, id: ConnId) -> usize {
-        self.stream(id).map_or(0, |stream| unread(&stream.fd))
+        self.streams.unread(id)
     }
 
     /// The error that a connection's descriptor was marked with; `None`: it is closed already.
     pub(crate) fn take_error(&mut self, id: ConnId) -> Option<Errno> {
-        let stream = self.stream(id)?;
+        let stream = self.streams.get_mut(id)?;
         Some(kernel::take_error(stream.fd.as_fd()).unwrap_or(Errno::CONNRESET))
     }
-}
-
-/// A connection among all.
-#[inline]
-fn of(streams: &mut [Option<Stream>], id: ConnId) -> Option<&mut Stream> {
-    streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
 }
 
 impl DriverIo for PollIo {
@@ -244,34 +223,28 @@ impl Io for PollIo {
     }
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
-        let Some(stream) = self.stream(conn) else { return Written::Gone };
-        write(&stream.fd, bytes)
+        self.streams.write(conn, bytes)
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {
-        let Some(&mut Stream { watch, .. }) = self.stream(conn) else { return };
+        let Some(&mut Stream { state: watch, .. }) = self.streams.get_mut(conn) else { return };
         self.watch_stream(conn, watch.wanting(interest));
     }
 
     fn close(&mut self, conn: ConnId) {
-        let is_ending = self.base.is_ending;
-        let Some(stream) = self.stream(conn) else { return };
-        if is_ending {
-            finish_stream(&stream.fd);
+        if self.base.is_ending {
+            self.streams.finish(conn);
         }
-        self.streams[conn.index as usize] = None;
+        self.streams.remove(conn);
     }
 
     fn reset(&mut self, conn: ConnId) {
-        let Some(stream) = self.stream(conn) else { return };
-        reset_when_closed(&stream.fd);
-        self.streams[conn.index as usize] = None;
+        self.streams.reset_when_closed(conn);
+        self.streams.remove(conn);
     }
 
     fn shut_write(&mut self, conn: ConnId) {
-        if let Some(stream) = self.stream(conn) {
-            shut_write(&stream.fd);
-        }
+        self.streams.shut_write(conn);
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {

@@ -4,8 +4,9 @@
 //! completion says so; whether it is begun again is decided then. A receive from a connection ends with the first bytes; connections
 //! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
 
-use crate::driver::base::{Base, DriverIo, descriptor, finish_stream, reset_when_closed, shut_write, unread, write};
+use crate::driver::base::{Base, DriverIo, descriptor};
 use crate::driver::kernel::{Pool, Ring};
+use crate::driver::streams::{Stream, Streams};
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
@@ -44,11 +45,9 @@ enum Running {
     Ending,
 }
 
-/// A connection.
+/// What goes on with a connection.
 #[derive(Debug)]
-struct Stream {
-    generation: u32,
-    fd: OwnedFd,
+struct Receiving {
     interest: Interest,
     reading: Running,
     /// It waits for its turn to be received from.
@@ -68,7 +67,7 @@ pub(crate) struct RingIo {
     receiving: Vec<Running>,
     /// By socket: it is to be received from, or accepted on.
     wanted: Vec<bool>,
-    streams: Vec<Option<Stream>>,
+    streams: Streams<Receiving>,
     /// Connections to be received from: those that found no buffer or had little, then those that had more.
     first: VecDeque<ConnId>,
     served: VecDeque<ConnId>,
@@ -86,7 +85,7 @@ impl RingIo {
         let (ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
         let sockets = base.sockets().count();
         let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
-        let (streams, closing) = (Vec::new(), Vec::new());
+        let (streams, closing) = (Streams::default(), Vec::new());
         let mut io = Self {
             ring,
             base,
@@ -153,43 +152,35 @@ impl RingIo {
 
     /// Takes over an accepted connection.
     pub(crate) fn add(&mut self, id: ConnId, fd: OwnedFd) {
-        let place = id.index as usize;
-        if self.streams.len() <= place {
-            self.streams.resize_with(place + 1, || None);
-        }
         let interest = Interest { read: true, write: false };
-        let (generation, reading, is_queued, last_bytes) = (id.generation, Running::No, false, 0);
-        let stream = Stream { generation, fd, interest, reading, is_queued, last_bytes, is_awaited: false };
-        self.streams[place] = Some(stream);
+        let (reading, is_queued, last_bytes, is_awaited) = (Running::No, false, 0, false);
+        self.streams.put(id, fd, Receiving { interest, reading, is_queued, last_bytes, is_awaited });
         self.follow(id);
     }
 
     #[inline]
-    fn stream(&mut self, id: ConnId) -> Option<&mut Stream> {
-        self.streams.get_mut(id.index as usize)?.as_mut().filter(|stream| stream.generation == id.generation)
+    fn stream(&mut self, id: ConnId) -> Option<&mut Receiving> {
+        self.streams.get_mut(id).map(|stream| &mut stream.state)
     }
 
     /// Begins or ends operations on a connection, as its interest says.
     fn follow(&mut self, id: ConnId) {
         let Self { streams, ring, .. } = self;
-        let Some(stream) = streams.get_mut(id.index as usize).and_then(Option::as_mut) else { return };
-        if stream.generation != id.generation {
-            return;
-        }
-        match (stream.interest.read, stream.reading) {
-            (true, Running::No) if !stream.is_queued => {
-                stream.reading = Running::Yes;
-                ring.begin(Op::Bytes, data(id), stream.fd.as_fd());
+        let Some(Stream { fd, state, .. }) = streams.get_mut(id) else { return };
+        match (state.interest.read, state.reading) {
+            (true, Running::No) if !state.is_queued => {
+                state.reading = Running::Yes;
+                ring.begin(Op::Bytes, data(id), fd.as_fd());
             }
             (false, Running::Yes) => {
-                stream.reading = Running::Ending;
+                state.reading = Running::Ending;
                 ring.cancel(Op::Bytes, data(id));
             }
             _ => {}
         }
-        if stream.interest.write && !stream.is_awaited {
-            stream.is_awaited = true;
-            ring.begin(Op::Writable, data(id), stream.fd.as_fd());
+        if state.interest.write && !state.is_awaited {
+            state.is_awaited = true;
+            ring.begin(Op::Writable, data(id), fd.as_fd());
         }
     }
 
@@ -210,7 +201,7 @@ impl RingIo {
 
     /// How many bytes of a connection wait to be read.
     pub(crate) fn unread(&mut self, id: ConnId) -> usize {
-        self.stream(id).map_or(0, |stream| unread(&stream.fd))
+        self.streams.unread(id)
     }
 
     /// Whether something may be there that the last wait did not tell of: connections that wait for their turns, completions not taken.
@@ -321,7 +312,7 @@ impl Io for RingIo {
     }
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
-        self.stream(conn).map_or(Written::Gone, |stream| write(&stream.fd, bytes))
+        self.streams.write(conn, bytes)
     }
 
     fn set_interest(&mut self, conn: ConnId, interest: Interest) {
@@ -332,33 +323,27 @@ impl Io for RingIo {
     }
 
     fn close(&mut self, conn: ConnId) {
-        let is_ending = self.base.is_ending;
-        let Some(stream) = self.stream(conn) else { return };
-        if is_ending {
-            finish_stream(&stream.fd);
+        if self.base.is_ending {
+            self.streams.finish(conn);
         }
-        let Some(stream) = self.streams[conn.index as usize].take() else { return };
+        let Some(Stream { fd, state, .. }) = self.streams.remove(conn) else { return };
         // The kernel keeps the connection open for as long as an operation goes on.
-        if stream.reading == Running::Yes {
+        if state.reading == Running::Yes {
             self.ring.cancel(Op::Bytes, data(conn));
         }
-        if stream.is_awaited {
+        if state.is_awaited {
             self.ring.cancel(Op::Writable, data(conn));
         }
-        self.closing.push(stream.fd);
+        self.closing.push(fd);
     }
 
     fn reset(&mut self, conn: ConnId) {
-        if let Some(stream) = self.stream(conn) {
-            reset_when_closed(&stream.fd);
-        }
+        self.streams.reset_when_closed(conn);
         self.close(conn);
     }
 
     fn shut_write(&mut self, conn: ConnId) {
-        if let Some(stream) = self.stream(conn) {
-            shut_write(&stream.fd);
-        }
+        self.streams.shut_write(conn);
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {
