@@ -2,12 +2,14 @@
 
 use super::base::{Base, wake_up};
 use super::command::{Command, Ended, commands};
-use super::epoll::Driver as PollDriver;
+use super::epoll::Epoll;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
 use super::mail;
-use super::ring::Driver as RingDriver;
+use super::ring::Uring;
 use super::ring::sockets::RingIo;
+use super::run;
+use super::turn::Turn;
 use crate::shard::own::Own;
 use crate::shard::protocol::{Protocol, Responder};
 use crate::shard::reload::Swap;
@@ -137,7 +139,7 @@ where
     P: Protocol + Send + 'static,
     T: Tap + Send + 'static,
 {
-    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run, tap, own, tide, tuning } = spec;
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -147,16 +149,13 @@ where
     let task = move || {
         let mut base = Base::new(sockets, woken, tuning.gso);
         let now = base.watch.now();
-        let mut serve = Serve::new(fleet, &numbers, run, protocol, tap, now);
+        let mut serve = Serve::new(fleet, &numbers, context, protocol, tap, now);
         serve.own = own;
         serve.share(tide);
+        let turn = Turn::new(serve, numbers.len(), receiver, base.watch.now(), tuning.gather);
         match driver {
-            DriverKind::Ring => {
-                RingDriver::new(serve, RingIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
-            }
-            DriverKind::Poll => {
-                PollDriver::new(serve, PollIo::new(base)?, numbers.len(), receiver, tuning.gather).run()
-            }
+            DriverKind::Ring => run::run(Uring::new(turn, RingIo::new(base)?)),
+            DriverKind::Poll => run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len())),
         }
     };
     let thread = Thread::start(executor, index, cpu, task).map_err(|error| ShardError::Executor { index, error })?;

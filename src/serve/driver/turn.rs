@@ -37,6 +37,15 @@ const TICKS_MAX: usize = 8;
 const MESSAGES_A_CLOCK: usize = 64;
 const EFFORT_A_CLOCK: usize = MESSAGES_A_CLOCK * 2 * FRAME_EFFORT;
 
+/// What waits in line for a subject.
+#[derive(Debug)]
+pub(crate) enum Work<E> {
+    /// Something that came and was not handled.
+    Event(E),
+    /// The rest of a read: the connection was interrupted between two requests.
+    GoOn,
+}
+
 /// How things stood before something in line was begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldBegan {
@@ -194,10 +203,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         (effort > self.share.light_effort).then_some(effort)
     }
 
-    /// The line begins; connections that were interrupted come to its end, where `go_on` is to be done with them. False: nobody stands
-    /// in it.
-    pub(crate) fn open_line<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W, io: &mut impl DriverIo) -> bool {
-        self.absorb(line, go_on);
+    /// The line begins; connections that were interrupted come to its end. False: nobody stands in it.
+    pub(crate) fn open_line<E>(&mut self, line: &mut Line<Work<E>>, io: &mut impl DriverIo) -> bool {
+        self.absorb(line);
         if line.len() == 0 {
             return false;
         }
@@ -218,30 +226,24 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// It is done.
-    pub(crate) fn end_held<W>(
-        &mut self,
-        subject: Subject,
-        began: HeldBegan,
-        line: &mut Line<W>,
-        go_on: impl Fn() -> W,
-    ) {
+    pub(crate) fn end_held<E>(&mut self, subject: Subject, began: HeldBegan, line: &mut Line<Work<E>>) {
         line.done(subject, self.serve.effort.since(began.effort));
-        self.absorb(line, go_on);
+        self.absorb(line);
         self.now.arrived_ns = began.arrived_ns;
     }
 
     /// Connections that were interrupted stand in line.
-    fn absorb<W>(&mut self, line: &mut Line<W>, go_on: impl Fn() -> W) {
+    fn absorb<E>(&mut self, line: &mut Line<Work<E>>) {
         let arrived_ns = self.now.arrived_ns;
         for id in self.serve.resting.drain(..) {
-            line.push(Subject::Conn(id), go_on(), arrived_ns);
+            line.push(Subject::Conn(id), Work::GoOn, arrived_ns);
         }
     }
 
     /// Whether the next wait is to be none: there is more to do.
     #[inline]
-    pub(crate) fn is_busy<W>(&self, left: usize, line: &Line<W>) -> bool {
-        left > 0 || !line.is_idle() || !self.serve.resting.is_empty()
+    pub(crate) fn is_busy<W>(&self, line: &Line<W>) -> bool {
+        !line.is_idle() || !self.serve.resting.is_empty()
     }
 
     /// Looks once more within a turn; `full`: as [`Turn::begin`] has it.
@@ -251,9 +253,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// Puts what a subject has to do at the end of what it has in line. It has been there since `arrived_ns`, wall clock in nanoseconds.
-    pub(crate) fn hold<W>(&mut self, line: &mut Line<W>, subject: Subject, what: W, arrived_ns: i64) {
+    pub(crate) fn hold<E>(&mut self, line: &mut Line<Work<E>>, subject: Subject, event: E, arrived_ns: i64) {
         self.unwatched(subject);
-        line.push(subject, what, arrived_ns);
+        line.push(subject, Work::Event(event), arrived_ns);
     }
 
     /// A subject has something that this look told of, which is read later; what comes behind it may not be told of before then.
@@ -500,9 +502,9 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     }
 
     /// Ends everything; what is left.
-    pub(crate) fn finish(mut self, io: &mut impl DriverIo) -> Ended {
+    pub(crate) fn finish(&mut self, io: &mut impl DriverIo) -> Ended {
         io.base().is_ending = true;
         self.serve.finish(io);
-        Ended { counters: self.counters(io), late: self.serve.late }
+        Ended { counters: self.counters(io), late: std::mem::take(&mut self.serve.late) }
     }
 }

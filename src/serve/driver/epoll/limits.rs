@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::driver::base::{Base, wake_up};
+use crate::shard::serve::Serve;
 use crate::shard::tests::{Letters, Records, address, fleet};
 use fsu_core::responder::RunContext;
 use fsu_net::bind::{bind_tcp, bind_udp};
@@ -9,14 +10,15 @@ use fsu_plan::model::fleet::Transport;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 /// A driver with an FSU at each socket, which does nothing by itself.
-fn driver(transport: Transport, sockets: Vec<Bound>) -> Driver<Letters, Records> {
+fn driver(transport: Transport, sockets: Vec<Bound>) -> Epoll<Letters, Records> {
     let count = sockets.len();
     let mut base = Base::new(sockets, wake_up().unwrap(), true);
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let numbers: Vec<usize> = (0..count).collect();
     let serve =
         Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
-    Driver::new(serve, PollIo::new(base).unwrap(), count, flume::bounded(1).1, Duration::ZERO)
+    let turn = Turn::new(serve, count, flume::bounded(1).1, base.watch.now(), Duration::ZERO);
+    Epoll::new(turn, PollIo::new(base).unwrap(), count)
 }
 
 fn local(socket: &Bound) -> SocketAddr {
@@ -76,8 +78,8 @@ fn limit_events_of_a_wait() {
         assert_eq!(client.send_to(b"[a0]", local(socket)).unwrap(), 4);
     }
     let mut driver = driver(Transport::Udp, sockets);
-    let mut events = events();
-    assert_eq!(driver.wait(&mut events, Duration::ZERO).unwrap(), 128);
+    driver.look(Duration::ZERO).unwrap();
+    assert_eq!(driver.left(), 128);
 }
 
 /// Replies that are all due at once: so many turns of the wheel, then sockets are looked at again. Where nothing is due the wait has an
@@ -88,7 +90,7 @@ fn limit_ticks_max_and_wait_ns_max_of_a_shard() {
     let client = UdpSocket::bind(address(0)).unwrap();
     let peer = client.local_addr().unwrap();
     let mut driver = driver(Transport::Udp, vec![socket]);
-    let Driver { turn, io, .. } = &mut driver;
+    let Epoll { turn, io, .. } = &mut driver;
     for _ in 0..8 * 128 + 6 {
         turn.serve.on_datagram(0, peer, b"[a1]", turn.now.unix_ns, turn.now, io);
     }

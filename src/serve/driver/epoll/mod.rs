@@ -1,4 +1,4 @@
-//! The poll driver: level-triggered epoll, one loop for all of a shard's sockets.
+//! The poll driver: level-triggered epoll.
 //!
 //! While there was traffic just now it waits in epoll itself, for at most 10 ms; else for the epoll set, to the microsecond.
 //!
@@ -8,19 +8,17 @@
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
-use super::command::{Commands, Ended};
 use super::fair::Line;
 use super::kernel;
-use super::turn::Turn;
-use crate::shard::io::ConnId;
-use crate::shard::io::Subject;
+use super::run::{Driver, Parts};
+use super::turn::{Turn, Work};
+use crate::shard::io::{ConnId, Subject};
 use crate::shard::protocol::Protocol;
-use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
 use fsu_net::bind::Bound;
 use fsu_net::message::{Control, Received};
 use fsu_net::sys::{BATCH, READ_BYTES, Receiver};
-use rustix::event::epoll::{Event, EventData, EventFlags};
+use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::io::Errno;
 use sockets::{PollIo, Token};
 use std::io;
@@ -39,155 +37,160 @@ const HELD_BYTES_MAX: usize = 16 << 20;
 /// A socket that had one datagram only is not asked for several at once the next so many times.
 const COLD_EVENTS: u8 = 7;
 
-/// What stands in line.
+/// What waits in line.
 #[derive(Debug)]
-enum Work {
+pub(crate) enum Event {
     /// There is something at a socket or connection: to be received when its turn comes.
-    Event(EventFlags),
+    Ready(EventFlags),
     /// One receive, as it was taken off a socket with what came before it.
     Received { bytes: Box<[u8]>, peer: SocketAddr, control: Control },
-    /// A connection was interrupted.
-    GoOn,
+}
+
+/// What the set has told of with one call.
+struct Told {
+    events: Vec<epoll::Event>,
+    count: usize,
+    /// Those before it are handled.
+    at: usize,
+    /// They came with the wait that began this turn.
+    is_new: bool,
 }
 
 /// The driver.
-pub(crate) struct Driver<P, T> {
+pub(crate) struct Epoll<P, T> {
     turn: Turn<P, T>,
     io: PollIo,
+    line: Line<Work<Event>>,
+    told: Told,
     receiver: Receiver,
     /// By socket: how many more events are answered with a single receive.
     cold: Vec<u8>,
     read_buffer: Vec<u8>,
-    line: Line<Work>,
-    /// Bytes of datagrams in it.
+    /// Bytes of datagrams in line.
     held_bytes: usize,
 }
 
-impl<P: Protocol, T: Tap> Driver<P, T> {
-    /// A driver for a shard whose sockets are in `io`.
-    pub(crate) fn new(
-        serve: Serve<P, T>,
-        mut io: PollIo,
-        sockets: usize,
-        commands: Commands,
-        gather: Duration,
-    ) -> Self {
-        let now = io.base().watch.now();
+impl<P: Protocol, T: Tap> Driver<P, T> for Epoll<P, T> {
+    type Io = PollIo;
+    type Event = Event;
+
+    #[inline]
+    fn parts(&mut self) -> Parts<'_, P, T, PollIo, Event> {
+        Parts { turn: &mut self.turn, io: &mut self.io, line: &mut self.line }
+    }
+
+    #[inline]
+    fn left(&self) -> usize {
+        self.told.count - self.told.at
+    }
+
+    fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        let mut epoll_wait = at_most;
+        if !at_most.is_zero() && self.turn.is_calm() {
+            wait_readable(self.io.epoll(), at_most)?;
+            epoll_wait = Duration::ZERO;
+        }
+        // A wait takes all that is there, up to far more than a turn after which it would gather.
+        self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
+        self.look(epoll_wait)?;
+        let Told { events, count, .. } = &self.told;
+        let ahead = |at: usize| Token::of(events[..*count].get(at)?.data).subject();
+        self.turn.begin(&mut self.io, full(*count), ahead);
+        self.turn.open(*count);
+        Ok(())
+    }
+
+    fn serve_light(&mut self) -> io::Result<()> {
+        let looks_again = std::mem::take(&mut self.told.is_new);
+        self.serve_events();
+        // Who has more to do is told of once more, and whose connection is broken with each wait; others behind them not before all of
+        // those were. A turn that began with what was left comes to the line.
+        let mut told = self.told.count;
+        while looks_again
+            && self.told.count == EVENTS
+            && self.left() == 0
+            && told <= self.line.len()
+            && !self.turn.is_spent()
+        {
+            self.turn.bounded(Duration::ZERO, &mut self.io);
+            self.look(Duration::ZERO)?;
+            self.told.is_new = false;
+            self.turn.look_again(&mut self.io, full(self.told.count));
+            told += self.told.count;
+            self.serve_events();
+        }
+        Ok(())
+    }
+
+    fn serve_held(&mut self, subject: Subject, event: Event) {
+        match (subject, event) {
+            (Subject::Socket(index), Event::Ready(flags)) => match self.io.base().socket(index) {
+                Some(Bound::Udp(_)) => self.on_datagrams(index, flags, false),
+                Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
+                None => {}
+            },
+            (Subject::Socket(index), Event::Received { bytes, peer, control }) => {
+                self.held_bytes -= bytes.len();
+                let received = Received { bytes: &bytes, peer, control };
+                let datagrams = self.turn.on_received(index, &received, &mut self.io);
+                self.turn.flush(&mut self.io);
+                self.turn.worked(datagrams, &mut self.io);
+            }
+            (Subject::Conn(id), Event::Ready(flags)) => self.on_readable(id, flags, false),
+            (Subject::Conn(_), Event::Received { .. }) => {}
+        }
+    }
+
+    fn after_held(&mut self, subject: Subject) {
+        // Only what has a turn to come is muted: nobody is forgotten.
+        if !self.line.is_held(subject) {
+            self.io.mute(subject, false);
+        }
+    }
+}
+
+impl<P: Protocol, T: Tap> Epoll<P, T> {
+    /// Drives `turn`, with the sockets in `io`.
+    pub(crate) fn new(turn: Turn<P, T>, io: PollIo, sockets: usize) -> Self {
         Self {
-            turn: Turn::new(serve, sockets, commands, now, gather),
+            turn,
             io,
+            line: Line::new(),
+            told: Told { events: events(), count: 0, at: 0, is_new: false },
             receiver: Receiver::new(),
             cold: vec![0; sockets],
             read_buffer: vec![0; READ_BYTES],
-            line: Line::new(),
             held_bytes: 0,
         }
     }
 
-    /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(crate) fn run(mut self) -> io::Result<Ended> {
-        let mut events = events();
-        // Of the events those that are still to be looked at.
-        let (mut at, mut count) = (0, 0);
-        loop {
-            self.turn.read_clock_if_due(&mut self.io);
-            let mut wait = self.turn.tick(&mut self.io);
-            if self.turn.is_over() {
+    /// Handles what the set has told of, while there is time.
+    fn serve_events(&mut self) {
+        let events = std::mem::take(&mut self.told.events);
+        let told = &events[..self.told.count];
+        while let Some(event) = told.get(self.told.at) {
+            if self.turn.is_spent() {
                 break;
             }
-            if self.turn.is_busy(count - at, &self.line) {
-                wait = Duration::ZERO;
-            }
-            if at == count {
-                wait = self.turn.bounded(wait, &mut self.io);
-            }
-            let mut epoll_wait = wait;
-            if !wait.is_zero() && self.turn.is_calm() {
-                wait_readable(self.io.epoll(), wait)?;
-                epoll_wait = Duration::ZERO;
-            }
-            // A wait takes all that is there, up to far more than a turn after which it would gather.
-            self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
-            let looks_again = at == count;
-            if looks_again {
-                (at, count) = (0, self.wait(&mut events, epoll_wait)?);
-                self.turn.begin(&mut self.io, full(count), |at| Token::of(events[..count].get(at)?.data).subject());
-                self.turn.open(count);
-            } else {
-                self.turn.reopen(count - at, &mut self.io);
-            }
-            at = self.serve_light(&events[..count], at);
-            // Who has more to do is told of once more, and whose connection is broken with each wait; others behind them not before all of
-            // those were. A turn that began with what was left comes to the line.
-            let mut told = count;
-            while looks_again && count == EVENTS && at == count && told <= self.line.len() && !self.turn.is_spent() {
-                self.turn.bounded(Duration::ZERO, &mut self.io);
-                (at, count) = (0, self.wait(&mut events, Duration::ZERO)?);
-                self.turn.look_again(&mut self.io, full(count));
-                told += count;
-                at = self.serve_light(&events[..count], at);
-            }
-            if at == count {
-                self.serve_line();
-            }
-        }
-        Ok(self.turn.finish(&mut self.io))
-    }
-
-    /// Looks at these events from one of them on, while there is time; how far it came.
-    fn serve_light(&mut self, events: &[Event], from: usize) -> usize {
-        for (at, event) in events.iter().enumerate().skip(from) {
-            if self.turn.is_spent() {
-                return at;
-            }
-            let ahead = |more: usize| Token::of(events.get(at + more)?.data).subject();
+            let at = self.told.at;
+            let ahead = |more: usize| Token::of(told.get(at + more)?.data).subject();
             self.turn.expect(self.io.base(), ahead);
             self.on_event(Token::of(event.data), event.flags);
             self.turn.had_traffic();
+            self.told.at += 1;
         }
-        events.len()
+        self.told.events = events;
     }
 
-    /// Does what stands in line, while there is time.
-    fn serve_line(&mut self) {
-        if !self.turn.open_line(&mut self.line, || Work::GoOn, &mut self.io) {
-            return;
-        }
-        while let Some((subject, work, began)) = self.turn.begin_held(&mut self.line) {
-            match (subject, work) {
-                (Subject::Socket(index), Work::Event(flags)) => match self.io.base().socket(index) {
-                    Some(Bound::Udp(_)) => self.on_datagrams(index, flags, false),
-                    Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
-                    None => {}
-                },
-                (Subject::Socket(index), Work::Received { bytes, peer, control }) => {
-                    self.held_bytes -= bytes.len();
-                    let received = Received { bytes: &bytes, peer, control };
-                    let datagrams = self.turn.on_received(index, &received, &mut self.io);
-                    self.turn.flush(&mut self.io);
-                    self.turn.worked(datagrams, &mut self.io);
-                }
-                (Subject::Conn(id), Work::Event(flags)) => self.on_readable(id, flags, false),
-                (Subject::Conn(id), Work::GoOn) => {
-                    self.turn.serve.go_on(id, self.turn.now, &mut self.io);
-                    self.turn.worked(0, &mut self.io);
-                }
-                (Subject::Socket(_), Work::GoOn) | (Subject::Conn(_), Work::Received { .. }) => {}
-            }
-            self.turn.end_held(subject, began, &mut self.line, || Work::GoOn);
-            // Only what has a turn to come is muted: nobody is forgotten.
-            if !self.line.is_held(subject) {
-                self.io.mute(subject, false);
-            }
-        }
-    }
-
-    fn wait(&mut self, events: &mut [Event], wait: Duration) -> io::Result<usize> {
-        match kernel::epoll_wait(self.io.epoll(), events, wait) {
-            Ok(count) => Ok(count),
-            Err(Errno::INTR) => Ok(0),
-            Err(errno) => Err(errno.into()),
-        }
+    /// Asks the set, and waits for at most `wait`.
+    fn look(&mut self, wait: Duration) -> io::Result<()> {
+        let count = match kernel::epoll_wait(self.io.epoll(), &mut self.told.events, wait) {
+            Ok(count) => count,
+            Err(Errno::INTR) => 0,
+            Err(errno) => return Err(errno.into()),
+        };
+        (self.told.count, self.told.at, self.told.is_new) = (count, 0, true);
+        Ok(())
     }
 
     #[inline]
@@ -232,7 +235,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
     /// There is more to do about a subject, when it has its turn in line. What is still to be received came after the receive before.
     fn hold(&mut self, subject: Subject, flags: EventFlags, is_light: bool) {
         let arrived_ns = if is_light { self.turn.now.arrived_ns } else { self.turn.now.unix_ns };
-        self.turn.hold(&mut self.line, subject, Work::Event(flags), arrived_ns);
+        self.turn.hold(&mut self.line, subject, Event::Ready(flags), arrived_ns);
     }
 
     /// A datagram socket has something: one datagram, or a batch where more than one is likely. What is not light of it waits in line.
@@ -262,8 +265,8 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             if is_held {
                 let Received { bytes, peer, control } = received;
                 self.held_bytes += bytes.len();
-                let work = Work::Received { bytes: bytes.into(), peer, control };
-                self.line.push(Subject::Socket(index), work, self.turn.now.arrived_ns);
+                let event = Event::Received { bytes: bytes.into(), peer, control };
+                self.line.push(Subject::Socket(index), Work::Event(event), self.turn.now.arrived_ns);
             } else {
                 datagrams += self.turn.on_received(index, &received, &mut self.io);
             }
@@ -358,8 +361,8 @@ fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
 }
 
 /// Room for what one call takes.
-fn events() -> Vec<Event> {
-    vec![Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS]
+fn events() -> Vec<epoll::Event> {
+    vec![epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS]
 }
 
 /// As much as is taken with one call: there may be more.

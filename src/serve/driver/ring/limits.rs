@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::driver::base::{Base, wake_up};
+use crate::shard::serve::Serve;
 use crate::shard::tests::{Letters, Records, address, fleet};
 use fsu_core::responder::RunContext;
 use fsu_net::bind::{Bound, bind_tcp, bind_udp};
@@ -10,18 +11,19 @@ use fsu_plan::model::fleet::Transport;
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
 /// A driver with an FSU at each socket, which does nothing by itself.
-fn driver(transport: Transport, sockets: Vec<Bound>) -> Driver<Letters, Records> {
+fn driver(transport: Transport, sockets: Vec<Bound>) -> Uring<Letters, Records> {
     let count = sockets.len();
     let mut base = Base::new(sockets, wake_up().unwrap(), true);
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let numbers: Vec<usize> = (0..count).collect();
     let serve =
         Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
-    Driver::new(serve, RingIo::new(base).unwrap(), count, flume::bounded(1).1, Duration::ZERO)
+    let turn = Turn::new(serve, count, flume::bounded(1).1, base.watch.now(), Duration::ZERO);
+    Uring::new(turn, RingIo::new(base).unwrap())
 }
 
 /// The same with so many UDP sockets, each of which has so many short datagrams.
-fn with_datagrams(sockets: usize, each: usize) -> Driver<Letters, Records> {
+fn with_datagrams(sockets: usize, each: usize) -> Uring<Letters, Records> {
     let sockets: Vec<Bound> = (0..sockets).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
     let client = UdpSocket::bind(address(0)).unwrap();
     for socket in sockets.iter().flat_map(|socket| std::iter::repeat_n(socket, each)) {
@@ -31,7 +33,7 @@ fn with_datagrams(sockets: usize, each: usize) -> Driver<Letters, Records> {
 }
 
 /// What all sockets have received.
-fn received(driver: &Driver<Letters, Records>) -> u64 {
+fn received(driver: &Uring<Letters, Records>) -> u64 {
     driver.turn.serve.counters().iter().map(|(_, counters)| counters.received).sum()
 }
 
@@ -104,10 +106,10 @@ fn limit_buffers_and_completions_max_of_a_turn() {
     while driver.io.ring.ready() < 257 {
         driver.io.wait(Duration::from_millis(1)).unwrap();
     }
-    let mut done = Vec::new();
-    let mut taken = |driver: &mut Driver<Letters, Records>| {
-        done.clear();
-        driver.take(&mut done);
+    let taken = |driver: &mut Uring<Letters, Records>| {
+        driver.done.clear();
+        driver.take();
+        let done = &driver.done;
         (done.len(), done.iter().filter(|done| done.filled.is_some()).count(), done.iter().all(|done| done.more))
     };
     assert_eq!(taken(&mut driver), (256, 256, true));

@@ -1,4 +1,4 @@
-//! The ring driver: io_uring itself, one loop for all of a shard's sockets.
+//! The ring driver: io_uring itself.
 //!
 //! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share. A connection is received from
 //! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait, which is one in
@@ -9,13 +9,12 @@
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
-use super::command::{Commands, Ended};
 use super::fair::Line;
 use super::kernel::{self, Pool};
-use super::turn::Turn;
+use super::run::{Driver, Parts};
+use super::turn::{Turn, Work};
 use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
-use crate::shard::serve::Serve;
 use crate::shard::tap::Tap;
 use fsu_net::bind::Bound;
 use fsu_net::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
@@ -38,22 +37,16 @@ const HELD_BUFFERS_MAX: usize = BUFFERS as usize / 2;
 const STARVED_RECEIVES_MAX: usize = 8;
 const STARVED_SOCKETS_MAX: usize = 32;
 
-/// What stands in line.
-#[derive(Debug)]
-enum Work {
-    /// It is done, and not looked at.
-    Done(Done),
-    /// A connection was interrupted.
-    GoOn,
-}
-
 /// The driver.
-pub(crate) struct Driver<P, T> {
+pub(crate) struct Uring<P, T> {
     turn: Turn<P, T>,
     io: RingIo,
+    line: Line<Work<Done>>,
+    /// What has completed: with the last wait, and what is left of that.
+    done: Vec<Done>,
+    left: Vec<Done>,
     datagrams: Pool,
     bytes: Pool,
-    line: Line<Work>,
     /// Connections accepted in this turn, and those that stand in line.
     accepts: usize,
     accepts_held: usize,
@@ -63,77 +56,86 @@ pub(crate) struct Driver<P, T> {
     receiver: Option<Box<Receiver>>,
 }
 
-impl<P: Protocol, T: Tap> Driver<P, T> {
-    /// A driver for a shard whose sockets are in `io`, which receives into these buffers.
-    pub(crate) fn new(
-        serve: Serve<P, T>,
-        (mut io, datagrams, bytes): (RingIo, Pool, Pool),
-        sockets: usize,
-        commands: Commands,
-        gather: Duration,
-    ) -> Self {
-        let now = io.base().watch.now();
-        let turn = Turn::new(serve, sockets, commands, now, gather);
-        let (line, receiver) = (Line::new(), None);
-        Self { turn, io, datagrams, bytes, line, accepts: 0, accepts_held: 0, buffers_held: 0, receiver }
+impl<P: Protocol, T: Tap> Driver<P, T> for Uring<P, T> {
+    type Io = RingIo;
+    type Event = Done;
+
+    #[inline]
+    fn parts(&mut self) -> Parts<'_, P, T, RingIo, Done> {
+        Parts { turn: &mut self.turn, io: &mut self.io, line: &mut self.line }
     }
 
-    /// Serves until it is told to stop, and drained; the counters by the FSUs' numbers in the fleet.
-    pub(crate) fn run(mut self) -> io::Result<Ended> {
-        let mut done = Vec::with_capacity(COMPLETIONS_MAX);
-        // Those that are still to be looked at.
-        let mut left = Vec::new();
-        loop {
-            self.turn.read_clock_if_due(&mut self.io);
-            let mut wait = self.turn.tick(&mut self.io);
-            if self.turn.is_over() {
-                break;
-            }
-            if self.turn.is_busy(left.len(), &self.line) {
-                wait = Duration::ZERO;
-            }
-            if left.is_empty() {
-                wait = self.turn.bounded(wait, &mut self.io);
-            }
-            if left.is_empty() {
-                // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
-                let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
-                self.turn.let_gather(wait, &mut self.io, ready)?;
-                self.io.wait(wait)?;
-                self.take(&mut done);
-                let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
-                self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
-                self.turn.open(done.len());
-                self.accepts = 0;
-            } else {
-                done.append(&mut left);
-                self.turn.reopen(done.len(), &mut self.io);
-            }
-            let mut rest = done.drain(..);
-            while !self.turn.is_spent()
-                && let Some(done) = rest.next()
-            {
-                self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));
-                self.on_done(done);
-            }
-            left.extend(rest);
-            if left.is_empty() {
-                self.serve_starved();
-                self.turn.flush(&mut self.io);
-                self.serve_line();
-            }
-            self.turn.flush(&mut self.io);
+    #[inline]
+    fn left(&self) -> usize {
+        self.left.len()
+    }
+
+    fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
+        let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
+        self.turn.let_gather(at_most, &mut self.io, ready)?;
+        self.io.wait(at_most)?;
+        self.take();
+        let done = &self.done;
+        let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
+        self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
+        self.turn.open(done.len());
+        self.accepts = 0;
+        Ok(())
+    }
+
+    fn serve_light(&mut self) -> io::Result<()> {
+        let mut done = std::mem::take(&mut self.done);
+        done.append(&mut self.left);
+        let mut rest = done.drain(..);
+        while !self.turn.is_spent()
+            && let Some(done) = rest.next()
+        {
+            self.turn.expect(self.io.base(), |ahead| subject(rest.as_slice().get(ahead - 1)?));
+            self.on_done(done);
         }
-        let left = self.turn.finish(&mut self.io);
+        self.left.extend(rest);
+        self.done = done;
+        if self.left.is_empty() {
+            self.serve_starved();
+        }
+        Ok(())
+    }
+
+    fn serve_held(&mut self, _: Subject, done: Done) {
+        self.accepts_held -= usize::from(done.op == Op::Accept);
+        self.buffers_held -= usize::from(done.op == Op::Datagrams && done.filled.is_some());
+        self.look_at(done);
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         // Connections are closed before the operations on them are ended.
-        self.io.wait(Duration::ZERO)?;
-        Ok(left)
+        self.io.wait(Duration::ZERO)
+    }
+}
+
+impl<P: Protocol, T: Tap> Uring<P, T> {
+    /// Drives `turn`, with the sockets in `io`, which receives into these buffers.
+    pub(crate) fn new(turn: Turn<P, T>, (io, datagrams, bytes): (RingIo, Pool, Pool)) -> Self {
+        Self {
+            turn,
+            io,
+            line: Line::new(),
+            done: Vec::with_capacity(COMPLETIONS_MAX),
+            left: Vec::new(),
+            datagrams,
+            bytes,
+            accepts: 0,
+            accepts_held: 0,
+            buffers_held: 0,
+            receiver: None,
+        }
     }
 
     /// Takes what has completed, as far as a turn goes.
     #[inline]
-    fn take(&mut self, done: &mut Vec<Done>) {
-        self.io.ring.take(done, COMPLETIONS_MAX);
+    fn take(&mut self) {
+        self.io.ring.take(&mut self.done, COMPLETIONS_MAX);
     }
 
     /// Sockets found no buffer: what they have is looked for without.
@@ -171,28 +173,6 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
         }
     }
 
-    /// Does what stands in line, while there is time.
-    fn serve_line(&mut self) {
-        if !self.turn.open_line(&mut self.line, || Work::GoOn, &mut self.io) {
-            return;
-        }
-        while let Some((subject, work, began)) = self.turn.begin_held(&mut self.line) {
-            match (work, subject) {
-                (Work::Done(done), _) => {
-                    self.accepts_held -= usize::from(done.op == Op::Accept);
-                    self.buffers_held -= usize::from(done.op == Op::Datagrams && done.filled.is_some());
-                    self.look_at(done);
-                }
-                (Work::GoOn, Subject::Conn(id)) => {
-                    self.turn.serve.go_on(id, self.turn.now, &mut self.io);
-                    self.turn.worked(0, &mut self.io);
-                }
-                (Work::GoOn, Subject::Socket(_)) => {}
-            }
-            self.turn.end_held(subject, began, &mut self.line, || Work::GoOn);
-        }
-    }
-
     #[inline]
     fn on_done(&mut self, done: Done) {
         if done.op != Op::Readable {
@@ -212,9 +192,9 @@ impl<P: Protocol, T: Tap> Driver<P, T> {
             self.buffers_held += usize::from(done.op == Op::Datagrams && done.filled.is_some());
             let arrived_ns = self.turn.now.arrived_ns;
             return if done.op == Op::Bytes && done.result.is_ok() {
-                self.turn.hold(&mut self.line, subject, Work::Done(done), arrived_ns);
+                self.turn.hold(&mut self.line, subject, done, arrived_ns);
             } else {
-                self.line.push(subject, Work::Done(done), arrived_ns);
+                self.line.push(subject, Work::Event(done), arrived_ns);
             };
         }
         let began = self.turn.begin_light();

@@ -13,11 +13,12 @@ use super::kernel::{Installed, Kernel};
 use crate::driver::DriverKind;
 use crate::driver::base::{Base, wake_up};
 use crate::driver::command::Ended;
-use crate::driver::epoll::Driver as PollDriver;
+use crate::driver::epoll::Epoll;
 use crate::driver::epoll::sockets::PollIo;
-use crate::driver::ring::Driver as RingDriver;
+use crate::driver::ring::Uring;
 use crate::driver::ring::sockets::RingIo;
 use crate::driver::tests::kernel;
+use crate::driver::turn::Turn;
 use crate::shard::protocol::Responder;
 use crate::shard::serve::Serve;
 use crate::shard::tests::{NETWORK_DROPS, Records, add_drops};
@@ -92,9 +93,10 @@ fn drive(
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_NS / 1_000_000 };
     let serve = Serve::new(served(limits), &numbers, run, Responder, Records::default(), now);
     let gather = Duration::from_micros(50);
+    let turn = Turn::new(serve, FSUS, receiver, base.watch.now(), gather);
     let ended = match driver {
-        DriverKind::Ring => RingDriver::new(serve, RingIo::new(base).expect("a ring"), FSUS, receiver, gather).run(),
-        DriverKind::Poll => PollDriver::new(serve, PollIo::new(base).expect("a set"), FSUS, receiver, gather).run(),
+        DriverKind::Ring => crate::driver::run::run(Uring::new(turn, RingIo::new(base).expect("a ring"))),
+        DriverKind::Poll => crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS)),
     };
     ended.expect("a driver that ends well")
 }
