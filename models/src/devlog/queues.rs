@@ -1,7 +1,7 @@
 //! The log's queue: a shard's tap in one thread, what the logger does in the other.
 
 use super::queue::rest;
-use super::record::{FAULT_BYTES, HEAD_BYTES, Kind, Record, Turn};
+use super::record::{FAULT_BYTES, HEAD_BYTES, Kind, Traffic, Record, Turn};
 use super::tap::{Source, Tap, Wanted, pair};
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::OnFull;
@@ -41,7 +41,7 @@ fn queue(bytes: usize, on_full: OnFull) -> (Tap, Source) {
 
 fn put(tap: &mut Tap, story: &mut Story, fsu: u32, byte: u8) -> bool {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let accepted = tap.record(Kind::Received, fsu, peer, 0, &[], &[byte]);
+    let accepted = tap.record(Traffic { kind: Kind::Received, fsu, peer, unix_ms: 0, abouts: &[], bytes: &[byte] });
     story.records[fsu as usize].push(accepted.then_some(byte));
     accepted
 }

@@ -108,6 +108,17 @@ pub struct LogTotals {
     pub lines_lost: u64,
 }
 
+/// Why the logger takes no further fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReloadError {
+    /// It still holds records of [`EPOCHS_MAX`] fleets.
+    #[error("the device log is {EPOCHS_MAX} reloads behind: its disk is slow or full")]
+    Behind,
+    /// Its thread has ended.
+    #[error("the logger has ended")]
+    Ended,
+}
+
 enum Command {
     Source(Source),
     Fleet(Arc<Fleet>),
@@ -211,7 +222,7 @@ impl LoggerHandle {
     ///
     /// # Errors
     /// The thread is so far behind that it still holds records of [`EPOCHS_MAX`] fleets, or it has ended.
-    pub fn reload(&mut self, fleet: Arc<Fleet>) -> Result<u32, String> {
+    pub fn reload(&mut self, fleet: Arc<Fleet>) -> Result<u32, ReloadError> {
         let deadline = Instant::now() + CATCH_UP_MAX;
         let is_behind = || self.epoch.wrapping_sub(self.oldest.load(Ordering::Acquire)) >= EPOCHS_MAX;
         while is_behind() && Instant::now() < deadline {
@@ -219,10 +230,10 @@ impl LoggerHandle {
             std::thread::sleep(IDLE_SLEEP);
         }
         if is_behind() {
-            return Err(format!("the device log is {EPOCHS_MAX} reloads behind: its disk is slow or full"));
+            return Err(ReloadError::Behind);
         }
         let level = fleet.log.level;
-        self.commands.send(Command::Fleet(fleet)).map_err(|_| "the logger has ended".to_owned())?;
+        self.commands.send(Command::Fleet(fleet)).map_err(|_| ReloadError::Ended)?;
         self.epoch += 1;
         self.system.set_level(level);
         log::set_max_level(level);

@@ -47,6 +47,6 @@ pub mod tap;
 pub use device::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
-pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle};
+pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle, ReloadError};
 pub use record::{Kind, Told};
 pub use tap::Tap;

@@ -38,6 +38,23 @@ pub const FRAMES_TOLD_MAX: usize = 1_724;
 /// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`Turn`]).
 const NO_FSU: u32 = u32::MAX;
 
+/// Traffic of an FSU, as a shard hands it over.
+#[derive(Clone, Copy, Debug)]
+pub struct Traffic<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// The FSU's number in the fleet.
+    pub fsu: u32,
+    /// The centre.
+    pub peer: SocketAddr,
+    /// The moment on the wire, wall clock in milliseconds.
+    pub unix_ms: i64,
+    /// What is known of each frame.
+    pub abouts: &'a [About],
+    /// The bytes on the wire.
+    pub bytes: &'a [u8],
+}
+
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

@@ -5,7 +5,7 @@
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
 use super::queue::{Reader, Writer, queue};
-use super::record::{HEAD_BYTES, Kind, Record, Told, Turn, fault_bytes};
+use super::record::{HEAD_BYTES, Kind, Record, Told, Traffic, Turn, fault_bytes};
 use crate::sync::Thread;
 use fsu_core::responder::about::About;
 use fsu_plan::model::fault::{FaultKind, Place};
@@ -137,15 +137,8 @@ impl Tap {
     /// `fsu` is none of this tap's. The loss is told by the FSU's next record, or at close. With
     /// [`OnFull::Block`] it waits for room instead, for as long as the logger lives.
     #[inline]
-    pub fn record(
-        &mut self,
-        kind: Kind,
-        fsu: u32,
-        peer: SocketAddr,
-        unix_ms: i64,
-        abouts: &[About],
-        bytes: &[u8],
-    ) -> bool {
+    pub fn record(&mut self, traffic: Traffic<'_>) -> bool {
+        let Traffic { kind, fsu, peer, unix_ms, abouts, bytes } = traffic;
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.records()) else { return true };
         let Some(&lost_before) = open.lost.get(fsu as usize) else { return false };
         let accepted = (open.turn.is_none() || open.push_turn())
@@ -234,7 +227,7 @@ mod tests {
     }
 
     fn put(tap: &mut Tap, fsu: u32, bytes: &[u8]) -> bool {
-        tap.record(Kind::Received, fsu, peer(), 0, &[], bytes)
+        tap.record(Traffic { kind: Kind::Received, fsu, peer: peer(), unix_ms: 0, abouts: &[], bytes })
     }
 
     fn taken(source: &mut Source) -> Vec<u8> {
@@ -399,7 +392,14 @@ mod tests {
         assert_eq!(full_of(true, |tap| tap.fault(0, 5, FaultKind::Drop, Place::default())), (4 << 20) / 59);
         let record = |tap: &mut Tap| {
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-            tap.record(Kind::Reply, 0, peer, 5, &[About::UNKNOWN], &[0; 60])
+            tap.record(Traffic {
+                kind: Kind::Reply,
+                fsu: 0,
+                peer,
+                unix_ms: 5,
+                abouts: &[About::UNKNOWN],
+                bytes: &[0; 60],
+            })
         };
         assert_eq!(full_of(false, record), (32 << 20) / (41 + 19 + 60));
     }

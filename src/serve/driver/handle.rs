@@ -13,7 +13,7 @@ use super::turn::Turn;
 use crate::shard::own::Own;
 use crate::shard::protocol::{Protocol, Responder};
 use crate::shard::reload::Swap;
-use crate::shard::serve::Serve;
+use crate::shard::serve::{Portion, Serve};
 use crate::shard::tap::Tap;
 use crate::shard::tide::Tide;
 use crossbeam_channel::{Receiver, bounded};
@@ -149,7 +149,7 @@ where
     let task = move || {
         let mut base = Base::new(sockets, woken, tuning.gso);
         let now = base.watch.now();
-        let mut serve = Serve::new(fleet, &numbers, context, protocol, tap, now);
+        let mut serve = Serve::new(Portion { fleet, fsus: &numbers }, context, protocol, tap, now);
         serve.own = own;
         serve.share(tide);
         let turn = Turn::new(serve, numbers.len(), receiver, base.watch.now(), tuning.gather);

@@ -10,8 +10,7 @@ use super::mail;
 use super::streams::is_peer_gone;
 use crate::shard::clock::Clock;
 use crate::shard::effort::{FRAME_EFFORT, QUANTUM};
-use crate::shard::io::ConnId;
-use crate::shard::io::Subject;
+use crate::shard::io::{Arrived, ConnId, Subject};
 use crate::shard::late::SENDS_A_STAMP;
 use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
@@ -375,7 +374,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
                 (stamped, unix_ns) = (end, base.watch.unix_ns());
             }
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
-                self.serve.on_sent(datagram, bytes, outcome, self.now, unix_ns);
+                self.serve.on_sent(datagram, bytes, outcome, self.now.at_unix(unix_ns));
             }
             at = end;
         }
@@ -398,7 +397,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
                 self.serve.on_reply(socket, received.peer, bytes, self.now);
                 continue;
             }
-            self.serve.on_datagram(socket, route, bytes, arrived_ns, self.now, io);
+            self.serve.on_datagram(socket, Arrived::new(route, bytes, arrived_ns), self.now, io);
             if io.base().outbox.is_filling() {
                 self.flush(io);
             }

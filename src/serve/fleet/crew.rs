@@ -5,19 +5,17 @@ use crate::devlog::LoggerHandle;
 use crate::driver::{DriverKind, Ended, Executor, Handle, ShardError, ShardSpec, Tuning, spawn};
 use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
-use crate::shard::tap::{Kind, Tap};
+use crate::shard::tap::{Tap, Traffic};
 use crate::shard::tide::Tide;
 use crate::shard::{Own, Swap};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
 use fsu_core::responder::RunContext;
-use fsu_core::responder::about::About;
 use fsu_core::responder::state::Counters;
 use fsu_net::bind::Bound;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::reload::Fate;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -150,8 +148,8 @@ impl<T: Tap> Tap for Watched<T> {
     }
 
     #[inline]
-    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
-        self.tap.record(kind, fsu, peer, unix_ms, abouts, bytes)
+    fn record(&mut self, traffic: Traffic<'_>) -> bool {
+        self.tap.record(traffic)
     }
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
@@ -359,7 +357,7 @@ mod tests {
             true
         }
 
-        fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: &[About], _: &[u8]) -> bool {
+        fn record(&mut self, _: Traffic<'_>) -> bool {
             panic!("on purpose")
         }
     }

@@ -27,6 +27,12 @@ pub struct Clock {
 const AHEAD_NS_MAX: i64 = 100_000_000;
 
 impl Clock {
+    /// The same reading, with the wall clock read again: nanoseconds.
+    #[must_use]
+    pub fn at_unix(self, unix_ns: i64) -> Self {
+        Self { unix_ns, unix_ms: unix_ns.div_euclid(1_000_000), ..self }
+    }
+
     /// As the responder takes it.
     pub fn now(self) -> Now {
         Now { unix_ms: self.unix_ms, utc_offset_s: self.utc_offset_s }

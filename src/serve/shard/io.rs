@@ -6,7 +6,7 @@
 
 use fsu_core::responder::Outgoing;
 use fsu_core::responder::about::About;
-use fsu_net::local::Local;
+use fsu_net::local::{Local, Route};
 use fsu_net::outbox::Addressed;
 use std::net::SocketAddr;
 
@@ -26,6 +26,25 @@ pub(crate) enum Subject {
     Socket(u32),
     /// A connection.
     Conn(ConnId),
+}
+
+/// A datagram that came to an FSU's socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrived<'a> {
+    /// Who sent it, and to which address of this machine.
+    pub route: Route,
+    /// The bytes.
+    pub bytes: &'a [u8],
+    /// When the kernel had it, wall clock in nanoseconds.
+    pub arrived_ns: i64,
+}
+
+impl<'a> Arrived<'a> {
+    /// A datagram from there.
+    #[inline]
+    pub fn new(from: impl Into<Route>, bytes: &'a [u8], arrived_ns: i64) -> Self {
+        Self { route: from.into(), bytes, arrived_ns }
+    }
 }
 
 /// A datagram to send, without its bytes.

@@ -12,6 +12,17 @@ const SHOWN_BYTES_MAX: usize = 64;
 /// make the shards wait for each other's counts.
 const ASK_MS: u64 = 1_000;
 
+/// Input that a line is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a, P> {
+    /// The name of the FSU that it came to.
+    pub fsu: &'a str,
+    /// Where it came from.
+    pub peer: P,
+    /// What came; empty where nothing is to be shown.
+    pub bytes: &'a [u8],
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
     /// When to ask next, monotonic.
@@ -45,11 +56,11 @@ impl Notes {
         self.common.notes.admit(reason, std::mem::take(&mut counted.untold), now_ms)
     }
 
-    /// Writes a line about input from `peer` to the FSU named `fsu`, unless the reason had one within the minute.
+    /// Writes a line about bad input, unless the reason had one within the minute.
     #[inline]
-    pub fn note(&mut self, reason: Reason, now_ms: u64, fsu: &str, peer: impl Display, bytes: &[u8]) {
+    pub fn note(&mut self, reason: Reason, now_ms: u64, input: Input<'_, impl Display>) {
         if let Some(untold) = self.admit(reason, now_ms) {
-            warn(reason, untold, fsu, &peer, bytes);
+            warn(reason, untold, input.fsu, &input.peer, input.bytes);
         }
     }
 }

@@ -7,12 +7,13 @@ use super::clock::Clock;
 use super::io::{ConnId, Datagram, Io, Outcome, Subject};
 use super::late::Late;
 use super::look::Unread;
-use super::notes::Notes;
+use super::notes::{Input, Notes};
 use super::own::Own;
 use super::protocol::Protocol;
 use super::slots::Slot;
 use super::slots::Slots;
-use super::tap::{Kind, Tap};
+use super::tap::{Kind, Tap, Traffic};
+use super::tcp::DueReply;
 use super::tcp::conn::{Conns, PIECE, Sent};
 use super::tcp::end::By;
 use super::tide::Tide;
@@ -60,6 +61,15 @@ pub(crate) struct Buffers {
     pub(crate) spare: Vec<Vec<u8>>,
 }
 
+/// The FSUs that a shard serves.
+#[derive(Clone, Debug)]
+pub struct Portion<'a> {
+    /// The fleet.
+    pub fleet: Arc<Fleet>,
+    /// Their numbers in it; those past its end are left out.
+    pub fsus: &'a [usize],
+}
+
 /// One shard's logic. An FSU's number in the shard is its place in `fsus`, also its socket's number.
 #[derive(Debug)]
 pub struct Serve<P, T> {
@@ -92,8 +102,9 @@ pub struct Serve<P, T> {
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
-    /// The shard that serves these FSUs of the fleet, from `now` on. Numbers past the fleet are left out.
-    pub fn new(fleet: Arc<Fleet>, fsus: &[usize], run: RunContext, protocol: P, tap: T, now: Clock) -> Self {
+    /// The shard that serves these FSUs, from `now` on.
+    pub fn new(portion: Portion<'_>, run: RunContext, protocol: P, tap: T, now: Clock) -> Self {
+        let Portion { fleet, fsus } = portion;
         let slots = fsus
             .iter()
             .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
@@ -240,16 +251,32 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let about = About::UNKNOWN.lost(FaultKind::Offline);
-        if self.tap.is_on() && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &[about], bytes) {
+        if self.tap.is_on()
+            && !self.tap.record(Traffic {
+                kind: Kind::Received,
+                fsu: slot.fsu,
+                peer,
+                unix_ms: now.unix_ms,
+                abouts: &[about],
+                bytes,
+            })
+        {
             slot.state.counters.log_records_lost += 1;
         }
     }
 
     /// A reply that was to leave never does.
     #[cold]
-    pub(crate) fn unsent(&mut self, socket: u32, peer: SocketAddr, about: About, bytes: &[u8], io: &mut impl Io) {
+    pub(crate) fn unsent(&mut self, (socket, peer): (u32, SocketAddr), about: About, bytes: &[u8], io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
-        if !self.tap.record(Kind::Unsent, slot.fsu, peer, io.unix_ns() / 1_000_000, &[about], bytes) {
+        if !self.tap.record(Traffic {
+            kind: Kind::Unsent,
+            fsu: slot.fsu,
+            peer,
+            unix_ms: io.unix_ns() / 1_000_000,
+            abouts: &[about],
+            bytes,
+        }) {
             slot.state.counters.log_records_lost += 1;
         }
     }
@@ -274,7 +301,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
         let (unix_ms, bytes) = (io.unix_ns() / 1_000_000, self.later.pending.bytes(index));
-        if !self.tap.record(Kind::Unsent, slot.fsu, peer, unix_ms, &[about], bytes) {
+        if !self.tap.record(Traffic { kind: Kind::Unsent, fsu: slot.fsu, peer, unix_ms, abouts: &[about], bytes }) {
             slot.state.counters.log_records_lost += 1;
         }
     }
@@ -345,18 +372,19 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 }
             }
             Some((Dest::Stream(id, about, waited_us), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, (0, due_ns, waited_us, about), now, io);
+                self.on_stream_reply_due(index, DueReply { id, mark: 0, due_ns, waited_us, about }, now, io);
             }
             Some((Dest::Piece(id, about, waited_us), due_ns, _)) => {
-                self.on_stream_reply_due(index, id, (PIECE, due_ns, waited_us, about), now, io);
+                self.on_stream_reply_due(index, DueReply { id, mark: PIECE, due_ns, waited_us, about }, now, io);
             }
-            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, id, how, now, io),
+            Some((Dest::Cut(id, how), ..)) => self.on_cut_due(index, (id, how), now, io),
             None => {}
         }
     }
 
-    /// A queued datagram was sent, or not. `unix_ns` is the moment of that.
-    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock, unix_ns: i64) {
+    /// A queued datagram was sent, or not; `now` has the wall clock of that moment.
+    pub fn on_sent(&mut self, datagram: Datagram, bytes: &[u8], outcome: Outcome, now: Clock) {
+        let unix_ns = now.unix_ns;
         let Some(slot) = self.slots.get_mut(datagram.socket as usize) else { return };
         match outcome {
             Outcome::Sent => {
@@ -365,14 +393,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 if datagram.what != Outgoing::Heartbeat {
                     self.late.record(datagram.due_ns, unix_ns, 1);
                 }
-                self.record_sent(kind(datagram.what), datagram, datagram.about, bytes, unix_ns);
+                self.record_sent(kind(datagram.what), datagram, bytes, unix_ns);
             }
             Outcome::Full if datagram.tries < SEND_TRIES_MAX => {
                 let again = Datagram { tries: datagram.tries + 1, ..datagram };
                 if self.later.again(again, now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_err() {
                     slot.state.counters.drop(Reason::SendFailed);
                     let about = datagram.about.drop(Reason::SendFailed);
-                    self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
+                    self.record_sent(Kind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
                 }
             }
             Outcome::Full | Outcome::Failed(_) => {
@@ -380,18 +408,25 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 let name = &self.fleet.fsus[slot.fsu as usize].name;
                 let errno = if let Outcome::Failed(errno) = outcome { errno } else { 0 };
                 let peer = format_args!("{} (error {errno})", datagram.peer);
-                self.notes.note(Reason::SendFailed, now.mono_ms, name, peer, bytes);
+                self.notes.note(Reason::SendFailed, now.mono_ms, Input { fsu: name, peer, bytes });
                 let about = datagram.about.drop(Reason::SendFailed);
-                self.record_sent(Kind::Unsent, datagram, about, bytes, unix_ns);
+                self.record_sent(Kind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
             }
         }
     }
 
     /// Tells of a datagram that has left, or will not.
     #[inline]
-    fn record_sent(&mut self, kind: Kind, datagram: Datagram, about: About, bytes: &[u8], unix_ns: i64) {
+    fn record_sent(&mut self, kind: Kind, datagram: Datagram, bytes: &[u8], unix_ns: i64) {
         let Some(slot) = self.slots.get_mut(datagram.socket as usize).filter(|_| self.tap.is_on()) else { return };
-        if !self.tap.record(kind, slot.fsu, datagram.peer, unix_ns / 1_000_000, &[about], bytes) {
+        if !self.tap.record(Traffic {
+            kind,
+            fsu: slot.fsu,
+            peer: datagram.peer,
+            unix_ms: unix_ns / 1_000_000,
+            abouts: &[datagram.about],
+            bytes,
+        }) {
             slot.state.counters.log_records_lost += 1;
         }
     }
@@ -401,7 +436,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.drop(Reason::SocketError);
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        self.notes.note(Reason::SocketError, now.mono_ms, &fsu.name, format_args!("{} (error {errno})", fsu.bind), &[]);
+        self.notes.note(
+            Reason::SocketError,
+            now.mono_ms,
+            Input { fsu: &fsu.name, peer: format_args!("{} (error {errno})", fsu.bind), bytes: &[] },
+        );
     }
 
     /// The kernel lost datagrams to an FSU: its socket had no room for them.

@@ -1,19 +1,16 @@
 //! Where a shard tells of its traffic: the device log.
 
-use fsu_core::responder::about::About;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
-use std::net::SocketAddr;
 
-pub use crate::devlog::record::Kind;
+pub use crate::devlog::record::{Kind, Traffic};
 
 /// Takes the device log's records. An implementation copies and returns.
 pub trait Tap {
     /// Whether records are wanted at all.
     fn is_on(&self) -> bool;
-    /// One record: an FSU's number in the fleet, its peer, the moment on the wire, what is known of
-    /// each frame, the bytes there. False: lost.
-    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool;
+    /// One record. False: lost.
+    fn record(&mut self, traffic: Traffic<'_>) -> bool;
     /// One fault made on purpose: an FSU's number in the fleet, the moment, the kind, the frame. False: lost. The ledger is on or off by itself.
     fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _place: Place) -> bool {
         true
@@ -27,8 +24,8 @@ impl Tap for crate::devlog::tap::Tap {
         Self::is_on(self)
     }
 
-    fn record(&mut self, kind: Kind, fsu: u32, peer: SocketAddr, unix_ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
-        Self::record(self, kind, fsu, peer, unix_ms, abouts, bytes)
+    fn record(&mut self, traffic: Traffic<'_>) -> bool {
+        Self::record(self, traffic)
     }
 
     fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {

@@ -2,11 +2,11 @@
 
 use super::clients::Seen;
 use super::clock::Clock;
-use super::io::{Datagram, Io};
-use super::notes::Notes;
+use super::io::{Arrived, Datagram, Io};
+use super::notes::{Input, Notes};
 use super::protocol::Protocol;
 use super::serve::Serve;
-use super::tap::{Kind, Tap};
+use super::tap::{Kind, Tap, Traffic};
 use super::tide::Move;
 use super::timers::later::{Later, Timer};
 use crate::devlog::record::FRAMES_TOLD_MAX;
@@ -74,7 +74,7 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
             *count += 1;
         }
         self.telling.refused(reason);
-        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.peer, bytes });
     }
 }
 
@@ -130,23 +130,15 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
 
     #[inline]
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
-        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.peer, bytes);
+        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.peer, bytes });
     }
 }
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
-    /// A datagram came to an FSU's socket, from a peer at one of this machine's addresses; `arrived_ns` is when the kernel had it, on the wall clock.
+    /// A datagram came to an FSU's socket.
     #[inline]
-    pub fn on_datagram(
-        &mut self,
-        socket: u32,
-        from: impl Into<Route>,
-        bytes: &[u8],
-        arrived_ns: i64,
-        now: Clock,
-        io: &mut impl Io,
-    ) {
-        let Route { peer, local } = from.into();
+    pub fn on_datagram(&mut self, socket: u32, datagram: Arrived<'_>, now: Clock, io: &mut impl Io) {
+        let Arrived { route: Route { peer, local }, bytes, arrived_ns } = datagram;
         if self.is_offline(socket, now) {
             self.unheard(socket, peer, bytes, now);
             return self.fault(socket, FaultKind::Offline, Struck::Request, io);
@@ -157,7 +149,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         if let Some(reason) = refused {
             // No record either: the device log is about traffic with centres.
             slot.state.counters.drop(reason);
-            return self.notes.note(reason, now.mono_ms, &fsu.name, peer, bytes);
+            return self.notes.note(reason, now.mono_ms, Input { fsu: &fsu.name, peer, bytes });
         }
         let arrived_ns = now.arrival(arrived_ns);
         let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
@@ -198,7 +190,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         count_no_room(&mut slot.state.counters, no_room);
         // Replies are recorded when they have left: after this.
-        if is_told && !self.tap.record(Kind::Received, slot.fsu, peer, now.unix_ms, &self.buffers.told, bytes) {
+        if is_told
+            && !self.tap.record(Traffic {
+                kind: Kind::Received,
+                fsu: slot.fsu,
+                peer,
+                unix_ms: now.unix_ms,
+                abouts: &self.buffers.told,
+                bytes,
+            })
+        {
             slot.state.counters.log_records_lost += 1;
         }
         if heard.valid {
@@ -215,7 +216,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.drop(Reason::MockReply);
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        self.notes.note(Reason::MockReply, now.mono_ms, &fsu.name, peer, bytes);
+        self.notes.note(Reason::MockReply, now.mono_ms, Input { fsu: &fsu.name, peer, bytes });
     }
 
     #[cold]

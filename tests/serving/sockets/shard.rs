@@ -11,7 +11,7 @@ use fsu_net::probe::ring_missing;
 use fsu_plan::model::fleet::{Fleet, Transport};
 use fsu_serve::driver::gather::GATHER_US;
 use fsu_serve::driver::{DriverKind, Executor, Handle, ShardSpec, Tuning, spawn};
-use fsu_serve::shard::tap::{Kind, Tap};
+use fsu_serve::shard::tap::{Kind, Tap, Traffic};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -45,9 +45,9 @@ impl Tap for Records {
         true
     }
 
-    fn record(&mut self, kind: Kind, fsu: u32, _: SocketAddr, _: i64, _: &[About], _: &[u8]) -> bool {
-        if kind == Kind::Reply {
-            *self.replies.entry(fsu).or_default() += 1;
+    fn record(&mut self, traffic: Traffic<'_>) -> bool {
+        if traffic.kind == Kind::Reply {
+            *self.replies.entry(traffic.fsu).or_default() += 1;
         }
         true
     }

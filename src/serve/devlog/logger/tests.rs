@@ -1,5 +1,5 @@
 use super::*;
-use crate::devlog::record::Kind;
+use crate::devlog::record::{Kind, Traffic};
 use crate::testing::{device, fixed_template, fleet, fsu_with};
 use fsu_plan::model::fleet::{LogPlan, OnFull, Transport};
 use fsu_plan::model::reload::Fate;
@@ -61,7 +61,14 @@ fn put_from_two_shards(handle: &LoggerHandle, records: u32, lens: &[usize]) -> B
                         let fsu = shard as u32 * 2 + n % 3 % 2;
                         let mut bytes = vec![0xA5; lens[n as usize % lens.len()]];
                         bytes[..4].copy_from_slice(&n.to_be_bytes());
-                        let accepted = tap.record(Kind::Reply, fsu, peer(), START, &[], &bytes);
+                        let accepted = tap.record(Traffic {
+                            kind: Kind::Reply,
+                            fsu,
+                            peer: peer(),
+                            unix_ms: START,
+                            abouts: &[],
+                            bytes: &bytes,
+                        });
                         put.entry(fsu).or_default().push(accepted.then_some(n));
                     }
                     tap.close();
@@ -116,7 +123,14 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
     let handle = start(dir.path(), 1, LOG_QUEUE_BYTES, |_| {});
     let mut tap = handle.tap(0, 1);
     for n in 0..100u32 {
-        assert!(tap.record(Kind::Reply, 0, peer(), START, &[], &n.to_be_bytes()));
+        assert!(tap.record(Traffic {
+            kind: Kind::Reply,
+            fsu: 0,
+            peer: peer(),
+            unix_ms: START,
+            abouts: &[],
+            bytes: &n.to_be_bytes()
+        }));
     }
     let totals = handle.stop();
     assert_eq!(totals.records_written, 100);
@@ -125,7 +139,10 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
         system_text(dir.path())
             .contains("[WARN] fsu_mock::syslog: device log: shards that have not closed their queue: 1")
     );
-    assert!(!tap.record(Kind::Reply, 0, peer(), START, &[], &[0; 4]), "nobody would write it");
+    assert!(
+        !tap.record(Traffic { kind: Kind::Reply, fsu: 0, peer: peer(), unix_ms: START, abouts: &[], bytes: &[0; 4] }),
+        "nobody would write it"
+    );
 }
 
 #[test]
@@ -133,7 +150,7 @@ fn an_fsu_that_is_none_of_the_fleets_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let handle = start(dir.path(), 1, 1_000, |_| {});
     let mut tap = handle.tap(0, 7);
-    assert!(!tap.record(Kind::Reply, 1, peer(), START, &[], b"x"));
+    assert!(!tap.record(Traffic { kind: Kind::Reply, fsu: 1, peer: peer(), unix_ms: START, abouts: &[], bytes: b"x" }));
     tap.close();
     assert_eq!(handle.stop(), LogTotals::default());
 }
@@ -146,7 +163,17 @@ fn without_a_device_log_only_the_system_log_is_written() {
         LoggerConfig { device_log: false, queue_bytes: 1_000, stderr: false, open_files_max: 64, ledger: None };
     let handle = Logger::start(config, fleet, START).unwrap();
     let mut tap = handle.tap(0, 1);
-    assert!(!tap.is_on() && tap.record(Kind::Reply, 0, peer(), START, &[], b"x"));
+    assert!(
+        !tap.is_on()
+            && tap.record(Traffic {
+                kind: Kind::Reply,
+                fsu: 0,
+                peer: peer(),
+                unix_ms: START,
+                abouts: &[],
+                bytes: b"x"
+            })
+    );
     let record = log::RecordBuilder::new().level(Level::Info).target("t").args(format_args!("ready")).build();
     handle.system_log().log(&record);
     assert_eq!(handle.stop(), LogTotals { lines_written: 1, ..LogTotals::default() });
@@ -170,7 +197,14 @@ fn a_directory_that_cannot_be_written_is_counted_and_told() {
     let handle = start(dir.path(), 4, 100_000, |_| {});
     let mut tap = handle.tap(0, 4);
     for _ in 0..10 {
-        assert!(tap.record(Kind::Reply, 0, peer(), START, &[], b"x"));
+        assert!(tap.record(Traffic {
+            kind: Kind::Reply,
+            fsu: 0,
+            peer: peer(),
+            unix_ms: START,
+            abouts: &[],
+            bytes: b"x"
+        }));
     }
     tap.close();
     let totals = handle.stop();
@@ -187,7 +221,14 @@ fn a_burst_with_closed_taps_is_on_disk_after_stop() {
     for n in 0..20_000u32 {
         let mut bytes = [0; 34];
         bytes[..4].copy_from_slice(&n.to_be_bytes());
-        assert!(tap.record(Kind::Reply, n % 50, peer(), START, &[], &bytes));
+        assert!(tap.record(Traffic {
+            kind: Kind::Reply,
+            fsu: n % 50,
+            peer: peer(),
+            unix_ms: START,
+            abouts: &[],
+            bytes: &bytes
+        }));
     }
     tap.close();
     assert_eq!(handle.stop(), LogTotals { records_written: 20_000, ..LogTotals::default() });
@@ -202,7 +243,16 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
     let dir = tempfile::tempdir().unwrap();
     let mut handle = start(dir.path(), 2, LOG_QUEUE_BYTES, |_| {});
     let (mut first, mut second) = (handle.tap(0, 2), handle.tap(1, 2));
-    let put = |tap: &mut Tap, fsu, text: &[u8]| assert!(tap.record(Kind::Received, fsu, peer(), START, &[], text));
+    let put = |tap: &mut Tap, fsu, text: &[u8]| {
+        assert!(tap.record(Traffic {
+            kind: Kind::Received,
+            fsu,
+            peer: peer(),
+            unix_ms: START,
+            abouts: &[],
+            bytes: text
+        }))
+    };
     put(&mut first, 0, b"0 of f0");
     put(&mut second, 1, b"0 of f1");
     // f0 goes, f1 becomes number 0, f9 is new.
@@ -242,7 +292,7 @@ fn limit_epochs_max_and_catch_up_max_a_logger_that_is_far_behind_takes_no_more_f
     for epoch in 1..=EPOCHS_MAX {
         assert_eq!(handle.reload(next()), Ok(epoch));
     }
-    assert!(handle.reload(next()).unwrap_err().contains("reloads behind"));
+    assert!(handle.reload(next()).unwrap_err().to_string().contains("reloads behind"));
     drop(tap);
     handle.stop();
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::driver::base::{Base, wake_up};
-use crate::shard::serve::Serve;
+use crate::shard::io::Arrived;
+use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{Letters, Records, address, fleet};
 use fsu_core::responder::RunContext;
 use fsu_net::bind::{bind_tcp, bind_udp};
@@ -15,8 +16,13 @@ fn driver(transport: Transport, sockets: Vec<Bound>) -> Epoll<Letters, Records> 
     let mut base = Base::new(sockets, wake_up().unwrap(), true);
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let numbers: Vec<usize> = (0..count).collect();
-    let serve =
-        Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
+    let serve = Serve::new(
+        Portion { fleet: fleet(count, transport, |_| {}), fsus: &numbers },
+        run,
+        Letters,
+        Records::default(),
+        base.watch.now(),
+    );
     let turn = Turn::new(serve, count, flume::bounded(1).1, base.watch.now(), Duration::ZERO);
     Epoll::new(turn, PollIo::new(base).unwrap(), count)
 }
@@ -92,7 +98,7 @@ fn limit_ticks_max_and_wait_ns_max_of_a_shard() {
     let mut driver = driver(Transport::Udp, vec![socket]);
     let Epoll { turn, io, .. } = &mut driver;
     for _ in 0..8 * 128 + 6 {
-        turn.serve.on_datagram(0, peer, b"[a1]", turn.now.unix_ns, turn.now, io);
+        turn.serve.on_datagram(0, Arrived::new(peer, b"[a1]", turn.now.unix_ns), turn.now, io);
     }
     assert_eq!(turn.serve.pending(), 1_030);
     // The wheel's tick after that.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::driver::base::{Base, wake_up};
-use crate::shard::serve::Serve;
+use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{Letters, Records, address, fleet};
 use fsu_core::responder::RunContext;
 use fsu_net::bind::{Bound, bind_tcp, bind_udp};
@@ -16,8 +16,13 @@ fn driver(transport: Transport, sockets: Vec<Bound>) -> Uring<Letters, Records> 
     let mut base = Base::new(sockets, wake_up().unwrap(), true);
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };
     let numbers: Vec<usize> = (0..count).collect();
-    let serve =
-        Serve::new(fleet(count, transport, |_| {}), &numbers, run, Letters, Records::default(), base.watch.now());
+    let serve = Serve::new(
+        Portion { fleet: fleet(count, transport, |_| {}), fsus: &numbers },
+        run,
+        Letters,
+        Records::default(),
+        base.watch.now(),
+    );
     let turn = Turn::new(serve, count, flume::bounded(1).1, base.watch.now(), Duration::ZERO);
     Uring::new(turn, RingIo::new(base).unwrap())
 }

@@ -196,7 +196,7 @@ impl Turns {
         let net = Net { clock: clock.clone(), queued: vec![], unread: HashSet::new(), waited_ns: vec![] };
         let numbers: Vec<usize> = (0..sockets).collect();
         let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: START_MS };
-        let mut serve = Serve::new(fleet, &numbers, run, clock, Records::default(), net.now());
+        let mut serve = Serve::new(Portion { fleet, fsus: &numbers }, run, clock, Records::default(), net.now());
         let accept = |(number, &sends)| {
             let id = serve.on_accept(sockets as u32 - 1, address(number as u16), net.now()).unwrap();
             (id, sends, 0)
@@ -446,7 +446,7 @@ impl Turns {
         let from = if socket == 0 { asked_ns } else { 0 };
         // Whom its reply goes to says when it was asked.
         let peer = address((from / ASKS_NS) as u16 + 1);
-        self.serve.on_datagram(socket, peer, bytes, now.unix_ns, now, &mut self.net);
+        self.serve.on_datagram(socket, Arrived::new(peer, bytes, now.unix_ns), now, &mut self.net);
         self.flush();
     }
 

@@ -6,10 +6,10 @@ use crate::shard::clock::Clock;
 use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Io};
 use crate::shard::look::Unread;
-use crate::shard::notes::Notes;
+use crate::shard::notes::{Input, Notes};
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
-use crate::shard::tap::{Kind, Tap};
+use crate::shard::tap::{Kind, Tap, Traffic};
 use crate::shard::tide::Move;
 use crate::shard::timers::later::{Later, Timer};
 use crate::shard::timers::pending::Dest;
@@ -32,6 +32,14 @@ const BUILT_BYTES: usize = 64 << 10;
 const OWED_A_READ: usize = 512;
 /// Empty buffers kept for started frames.
 const SPARE_BUFFERS_MAX: usize = 64;
+
+/// Bytes of a connection that are to be looked at.
+#[derive(Clone, Copy)]
+struct Stretch<'a> {
+    bytes: &'a [u8],
+    /// When a frame that was kept before began: monotonic milliseconds.
+    since_ms: Option<u64>,
+}
 
 /// Where the stage puts what it has to say about the bytes of one connection.
 struct StreamSink<'a, I, T> {
@@ -174,7 +182,14 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
         self.effort += FRAME_EFFORT;
         let about = self.telling.settle(about);
         if self.tap.is_on()
-            && !self.tap.record(Kind::Received, self.fsu_number, self.conn.peer, self.now.unix_ms, &[about], bytes)
+            && !self.tap.record(Traffic {
+                kind: Kind::Received,
+                fsu: self.fsu_number,
+                peer: self.conn.peer,
+                unix_ms: self.now.unix_ms,
+                abouts: &[about],
+                bytes,
+            })
         {
             self.records_lost += 1;
         }
@@ -197,7 +212,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     }
 
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
-        self.notes.note(reason, self.now.mono_ms, &self.fsu.name, self.conn.peer, bytes);
+        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.conn.peer, bytes });
     }
 }
 
@@ -222,7 +237,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         };
         if let Some(reason) = refused {
             slot.state.counters.drop(reason);
-            self.notes.note(reason, now.mono_ms, &fsu.name, peer, &[]);
+            self.notes.note(reason, now.mono_ms, Input { fsu: &fsu.name, peer, bytes: &[] });
             return None;
         }
         self.effort.add(CONN_EFFORT);
@@ -259,7 +274,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slot.state.counters.drop(Reason::NoMemory);
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
-        self.notes.note(Reason::NoMemory, self.later.now_ms, name, peer, &[]);
+        self.notes.note(Reason::NoMemory, self.later.now_ms, Input { fsu: name, peer, bytes: &[] });
         self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
     }
 
@@ -313,7 +328,11 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.drop(Reason::AcceptFailed);
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        self.notes.note(Reason::AcceptFailed, now.mono_ms, &fsu.name, format_args!("error {errno}"), &[]);
+        self.notes.note(
+            Reason::AcceptFailed,
+            now.mono_ms,
+            Input { fsu: &fsu.name, peer: format_args!("error {errno}"), bytes: &[] },
+        );
         io.set_accepting(socket, false);
         self.later.at(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
     }
@@ -341,14 +360,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             return;
         }
         if conn.partial.is_empty() {
-            self.take_in(id, bytes, None, now, io);
+            self.take_in(id, Stretch { bytes, since_ms: None }, now, io);
         } else {
             let mut joined = std::mem::take(&mut self.buffers.joined);
             joined.clear();
             joined.extend_from_slice(&conn.partial);
             joined.extend_from_slice(bytes);
             let since_ms = conn.partial_since_ms;
-            self.take_in(id, &joined, Some(since_ms), now, io);
+            self.take_in(id, Stretch { bytes: &joined, since_ms: Some(since_ms) }, now, io);
             self.buffers.joined = joined;
         }
         if memory::is_low() {
@@ -380,7 +399,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 
     /// Offers bytes, which begin with the started frame there was, to the stage; keeps what is left.
     /// `since_ms`: when that frame started.
-    fn take_in(&mut self, id: ConnId, bytes: &[u8], since_ms: Option<u64>, now: Clock, io: &mut impl Io) {
+    fn take_in(&mut self, id: ConnId, stretch: Stretch<'_>, now: Clock, io: &mut impl Io) {
+        let Stretch { bytes, since_ms } = stretch;
         let mut start = 0;
         let mut offered = OFFERED_BYTES;
         let mut is_doubtful = false;
@@ -388,7 +408,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             let end = bytes.len().min(start + offered);
             let is_hasty = end == bytes.len() && self.conns.get_mut(id).is_some_and(|conn| conn.hasty);
             let patience = if is_hasty { Patience::Brief } else { Patience::Wait };
-            let Some((step, held_max)) = self.run_stage(id, &bytes[start..end], patience, now, io) else {
+            let Some((step, held_max)) = self.run_stage(id, (&bytes[start..end], patience), now, io) else {
                 return;
             };
             is_doubtful = step.doubtful;
@@ -403,7 +423,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             if end == bytes.len() && !step.is_full {
                 // No frame can be this long: not what the stage promises, but never kept.
                 if start < end && (end - start > held_max.max(1) || !step.partial) {
-                    self.drop_bytes(id, Reason::Garbage, &bytes[start..], &bytes[start..], now);
+                    self.drop_bytes(id, Reason::Garbage, (&bytes[start..], &bytes[start..]), now);
                     start = end;
                 }
                 break;
@@ -452,8 +472,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     fn run_stage(
         &mut self,
         id: ConnId,
-        bytes: &[u8],
-        patience: Patience,
+        (bytes, patience): (&[u8], Patience),
         now: Clock,
         io: &mut impl Io,
     ) -> Option<(Step, usize)> {
@@ -510,8 +529,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         started.clear();
         started.extend_from_slice(&conn.partial);
         conn.progress.skip_first();
-        self.drop_bytes(id, Reason::FrameDeadline, &started, &started[..1.min(started.len())], now);
-        self.take_in(id, started.get(1..).unwrap_or_default(), None, now, io);
+        self.drop_bytes(id, Reason::FrameDeadline, (&started, &started[..1.min(started.len())]), now);
+        let bytes = started.get(1..).unwrap_or_default();
+        self.take_in(id, Stretch { bytes, since_ms: None }, now, io);
         self.buffers.joined = started;
     }
 
@@ -525,7 +545,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         left.extend_from_slice(&conn.partial);
         let mut start = 0;
         while start < left.len() {
-            let Some((step, _)) = self.run_stage(id, &left[start..], patience, now, io) else { break };
+            let Some((step, _)) = self.run_stage(id, (&left[start..], patience), now, io) else { break };
             start += step.consumed;
             let is_alive = self.send_out(id, now, io);
             if !is_alive || !step.is_full || self.conns.get_mut(id).is_none_or(|conn| conn.stalled) {
@@ -539,7 +559,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Counts, notes and records bytes that were no frame; each byte is garbage.
-    fn drop_bytes(&mut self, id: ConnId, reason: Reason, about: &[u8], bytes: &[u8], now: Clock) {
+    fn drop_bytes(&mut self, id: ConnId, reason: Reason, (about, bytes): (&[u8], &[u8]), now: Clock) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
         let counters = &mut slot.state.counters;
@@ -548,9 +568,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             counters.drop(reason);
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
-        self.notes.note(reason, now.mono_ms, name, conn.peer, about);
+        self.notes.note(reason, now.mono_ms, Input { fsu: name, peer: conn.peer, bytes: about });
         if self.tap.is_on()
-            && !self.tap.record(Kind::Received, slot.fsu, conn.peer, now.unix_ms, &[About::dropped(reason)], bytes)
+            && !self.tap.record(Traffic {
+                kind: Kind::Received,
+                fsu: slot.fsu,
+                peer: conn.peer,
+                unix_ms: now.unix_ms,
+                abouts: &[About::dropped(reason)],
+                bytes,
+            })
         {
             counters.log_records_lost += 1;
         }

@@ -4,3 +4,5 @@ pub mod conn;
 pub(crate) mod end;
 mod input;
 mod output;
+
+pub(crate) use output::DueReply;

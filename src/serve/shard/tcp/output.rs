@@ -7,7 +7,7 @@ use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Interest, Io, Written};
 use crate::shard::protocol::Protocol;
 use crate::shard::serve::Serve;
-use crate::shard::tap::{Kind, Tap};
+use crate::shard::tap::{Kind, Tap, Traffic};
 use crate::shard::tide::Move;
 use crate::shard::timers::pending::Dest;
 use fsu_core::responder::Cut;
@@ -15,6 +15,28 @@ use fsu_core::responder::about::{About, What};
 use fsu_plan::model::fault::{FaultKind, Struck};
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
+
+/// Replies to send into a connection, one after another.
+#[derive(Clone, Copy)]
+struct Replies<'a> {
+    bytes: &'a [u8],
+    lens: &'a [Sent],
+    /// When they were due, wall clock in nanoseconds.
+    due_ns: i64,
+}
+
+/// A delayed reply of a connection whose time has come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DueReply {
+    pub(crate) id: ConnId,
+    /// [`PIECE`](super::conn::PIECE), or 0.
+    pub(crate) mark: u32,
+    /// On the monotonic clock, in nanoseconds.
+    pub(crate) due_ns: u64,
+    /// How long its request waited to be read: without that wait, the reply was due that much earlier.
+    pub(crate) waited_us: u32,
+    pub(crate) about: About,
+}
 
 impl<P: Protocol, T: Tap> Serve<P, T> {
     /// Sends what the stage left in `buffers.out`. False: the connection is closed.
@@ -25,7 +47,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         let mut out = std::mem::take(&mut self.buffers.out);
         let mut lens = std::mem::take(&mut self.buffers.out_lens);
-        let alive = self.put(id, &out, &lens, now.arrived_ns, now, io);
+        let alive = self.put(id, Replies { bytes: &out, lens: &lens, due_ns: now.arrived_ns }, now, io);
         out.clear();
         lens.clear();
         (self.buffers.out, self.buffers.out_lens) = (out, lens);
@@ -33,8 +55,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         alive
     }
 
-    /// Sends these replies that were due at `due_ns`, after those that wait already. False: the connection is closed.
-    fn put(&mut self, id: ConnId, bytes: &[u8], lens: &[Sent], due_ns: i64, now: Clock, io: &mut impl Io) -> bool {
+    /// Sends replies, after those that wait already. False: the connection is closed.
+    fn put(&mut self, id: ConnId, replies: Replies<'_>, now: Clock, io: &mut impl Io) -> bool {
+        let Replies { bytes, lens, due_ns } = replies;
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let (socket, peer) = (conn.socket, conn.peer);
         let Some(slot) = self.slots.get_mut(socket as usize) else { return false };
@@ -48,7 +71,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     let mut start = 0;
                     for sent in lens {
                         let bytes = &bytes[start..start + sent.bytes()];
-                        self.unsent(socket, peer, sent.about.drop(Reason::PeerGone), bytes, io);
+                        self.unsent((socket, peer), sent.about.drop(Reason::PeerGone), bytes, io);
                         start += sent.bytes();
                     }
                     self.fail(id, failed, now, io);
@@ -68,7 +91,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             }
             slot.state.counters.answered += u64::from(sent.is_reply());
             if self.tap.is_on()
-                && !self.tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], &bytes[start..end])
+                && !self.tap.record(Traffic {
+                    kind: Kind::Reply,
+                    fsu: slot.fsu,
+                    peer,
+                    unix_ms,
+                    abouts: &[sent.about],
+                    bytes: &bytes[start..end],
+                })
             {
                 slot.state.counters.log_records_lost += 1;
             }
@@ -84,16 +114,9 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         true
     }
 
-    /// A delayed reply of a connection is due, on the monotonic clock; `mark`: as [`PIECE`](super::conn::PIECE), or 0. Had its request not
-    /// waited to be read, it had been due so much earlier.
-    pub(crate) fn on_stream_reply_due(
-        &mut self,
-        index: u32,
-        id: ConnId,
-        (mark, due_ns, waited_us, about): (u32, u64, u32, About),
-        now: Clock,
-        io: &mut impl Io,
-    ) {
+    /// A delayed reply of a connection is due: `index` is its place in the pool.
+    pub(crate) fn on_stream_reply_due(&mut self, index: u32, reply: DueReply, now: Clock, io: &mut impl Io) {
+        let DueReply { id, mark, due_ns, waited_us, about } = reply;
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.active_ms = now.mono_ms;
         self.later.pending.remove(&mut conn.delayed, index);
@@ -104,7 +127,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
         self.effort.add(FRAME_EFFORT + bytes.len());
         let free_ns = now.unix_of(due_ns).saturating_sub(i64::from(waited_us) * 1_000);
-        self.put(id, &bytes, &[sent], free_ns, now, io);
+        self.put(id, Replies { bytes: &bytes, lens: &[sent], due_ns: free_ns }, now, io);
         bytes.clear();
         self.buffers.out = bytes;
         self.hold(id);
@@ -113,7 +136,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// What ends a connection on purpose is due: the replies before it are out, as far as the peer takes them.
-    pub(crate) fn on_cut_due(&mut self, index: u32, id: ConnId, how: Cut, now: Clock, io: &mut impl Io) {
+    pub(crate) fn on_cut_due(&mut self, index: u32, (id, how): (ConnId, Cut), now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.later.pending.remove(&mut conn.delayed, index);
         self.later.pending.release(index);
@@ -144,7 +167,16 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                     conn.stalled_since_ms = now.mono_ms;
                     conn.unsent.advance(count, |reply, sent| {
                         counters.answered += u64::from(sent.is_reply());
-                        if tap.is_on() && !tap.record(Kind::Reply, slot.fsu, peer, unix_ms, &[sent.about], reply) {
+                        if tap.is_on()
+                            && !tap.record(Traffic {
+                                kind: Kind::Reply,
+                                fsu: slot.fsu,
+                                peer,
+                                unix_ms,
+                                abouts: &[sent.about],
+                                bytes: reply,
+                            })
+                        {
                             counters.log_records_lost += 1;
                         }
                     });
@@ -217,7 +249,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let (socket, peer) = (conn.socket, conn.peer);
         if self.tap.is_on() {
             for (bytes, about) in conn.unsent.iter() {
-                self.unsent(socket, peer, lost.of(about), bytes, io);
+                self.unsent((socket, peer), lost.of(about), bytes, io);
             }
         }
         self.unsent_conns -= usize::from(!conn.unsent.is_empty());

@@ -221,7 +221,7 @@ fn left_at(world: &mut World, moments: &[u64]) -> Vec<(u64, String)> {
         let now = past(ns / 1_000_000, ns % 1_000_000);
         while world.serve.on_tick(now, &mut world.io) {}
         for (datagram, bytes) in std::mem::take(&mut world.io.queued) {
-            world.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ns);
+            world.serve.on_sent(datagram, &bytes, Outcome::Sent, now);
             left.push((ns, String::from_utf8(bytes).unwrap()));
         }
     }
@@ -236,7 +236,7 @@ fn n09_a_delay_counts_from_the_nanosecond_of_the_arrival() {
     {
         let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
         let now = past(0, 900_000);
-        world.serve.on_datagram(0, address(7), b"[a3]", now.unix_ns + stamp_ns, now, &mut world.io);
+        world.serve.on_datagram(0, Arrived::new(address(7), b"[a3]", now.unix_ns + stamp_ns), now, &mut world.io);
         let due_ns = (30_900_000 + stamp_ns) as u64;
         let ticks: Vec<u64> = (29_000..33_000).map(|us| us * 1_000).chain([due_ns - 1, due_ns]).collect();
         let mut ticks = ticks;
@@ -258,8 +258,8 @@ fn n09_no_reply_waits_for_a_clock_that_was_set() {
         let mut world = World::new(&fleet(1, Transport::Udp, |_| {}));
         let now = Clock { stepped_ns: stepped_ms * 1_000_000, ..world.now() };
         let stamp_ns = now.unix_ns + stamp_ms * 1_000_000;
-        world.serve.on_datagram(0, address(7), b"[a3]", stamp_ns, now, &mut world.io);
-        world.serve.on_datagram(0, address(7), b"[b0]", stamp_ns, now, &mut world.io);
+        world.serve.on_datagram(0, Arrived::new(address(7), b"[a3]", stamp_ns), now, &mut world.io);
+        world.serve.on_datagram(0, Arrived::new(address(7), b"[b0]", stamp_ns), now, &mut world.io);
         world.flush();
         world.run_to(1_000);
         assert_eq!(sent(&world), [(0, 7, "b"), (waits_ms, 7, "a")]);
@@ -278,7 +278,7 @@ fn check_left(
     for &(port, ip, text) in asked {
         let from = Route { peer: address(port), local: Local::new(ip.parse().unwrap(), 0) };
         let now = world.now();
-        world.serve.on_datagram(0, from, text.as_bytes(), now.unix_ns, now, &mut world.io);
+        world.serve.on_datagram(0, Arrived::new(from, text.as_bytes(), now.unix_ns), now, &mut world.io);
     }
     world.run_to(90);
     let left: Vec<String> = world.io.left.iter().map(|local| format!("{local:?}")).collect();

@@ -27,7 +27,7 @@ impl Line {
         let fleet = Arc::new(fsu_core::responder::fixtures::fleet(vec![fsu]));
         let World { io, records, .. } = World::new(&fleet);
         let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
-        let mut serve = Serve::new(fleet, &[0], run, Responder, records, clock(0, 0));
+        let mut serve = Serve::new(Portion { fleet, fsus: &[0] }, run, Responder, records, clock(0, 0));
         let id = serve.on_accept(0, address(1), clock(0, 0)).unwrap();
         Self { serve, io, id }
     }

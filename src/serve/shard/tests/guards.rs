@@ -8,9 +8,7 @@ use std::collections::HashSet;
 fn ask(world: &mut World, peer: &str, text: &str) {
     world.serve.on_datagram(
         0,
-        peer.parse::<SocketAddr>().unwrap(),
-        text.as_bytes(),
-        world.now().unix_ns,
+        Arrived::new(peer.parse::<SocketAddr>().unwrap(), text.as_bytes(), world.now().unix_ns),
         world.now(),
         &mut world.io,
     );

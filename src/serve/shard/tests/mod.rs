@@ -14,11 +14,11 @@ mod simulation;
 mod streams;
 
 pub(crate) use super::clock::Clock;
-pub(crate) use super::io::{ConnId, Datagram, Interest, Io, Outcome, Written};
+pub(crate) use super::io::{Arrived, ConnId, Datagram, Interest, Io, Outcome, Written};
 pub(crate) use super::protocol::Protocol;
 pub(crate) use super::reload::Sockets;
-pub(crate) use super::serve::Serve;
-pub(crate) use super::tap::{Kind, Tap};
+pub(crate) use super::serve::{Portion, Serve};
+pub(crate) use super::tap::{Kind, Tap, Traffic};
 pub(crate) use fsu_core::responder::about::About;
 pub(crate) use fsu_core::responder::state::{Counters, FsuState};
 pub(crate) use fsu_core::responder::stream::{Patience, Step};
@@ -203,7 +203,8 @@ impl Tap for Records {
         self.on
     }
 
-    fn record(&mut self, kind: Kind, _: u32, _: SocketAddr, ms: i64, abouts: &[About], bytes: &[u8]) -> bool {
+    fn record(&mut self, traffic: Traffic<'_>) -> bool {
+        let Traffic { kind, unix_ms: ms, abouts, bytes, .. } = traffic;
         let dropped = abouts.first().and_then(|about| about.why);
         if kind == Kind::Reply {
             self.held_us.lock().unwrap().extend(abouts.iter().map(|about| about.held_us));
@@ -330,7 +331,13 @@ impl World {
         let records = Records { on, ..Records::default() };
         let numbers: Vec<usize> = (0..fleet.fsus.len()).collect();
         let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
-        let serve = Serve::new(Arc::clone(fleet), &numbers, run, Letters, records.clone(), clock(0, 0));
+        let serve = Serve::new(
+            Portion { fleet: Arc::clone(fleet), fsus: &numbers },
+            run,
+            Letters,
+            records.clone(),
+            clock(0, 0),
+        );
         Self { serve, io, records, set_ms: 0 }
     }
 
@@ -348,7 +355,7 @@ impl World {
                 self.io.left.push(datagram.local);
             }
             let unix_ns = self.io.unix_ns();
-            self.serve.on_sent(datagram, &bytes, outcome, self.now(), unix_ns);
+            self.serve.on_sent(datagram, &bytes, outcome, self.now().at_unix(unix_ns));
         }
     }
 
@@ -382,7 +389,12 @@ impl World {
     }
 
     fn datagram(&mut self, socket: u32, port: u16, text: &str) {
-        self.serve.on_datagram(socket, address(port), text.as_bytes(), self.now().unix_ns, self.now(), &mut self.io);
+        self.serve.on_datagram(
+            socket,
+            Arrived::new(address(port), text.as_bytes(), self.now().unix_ns),
+            self.now(),
+            &mut self.io,
+        );
         self.flush();
     }
 

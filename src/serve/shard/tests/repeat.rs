@@ -93,7 +93,7 @@ impl Tap for Ledger {
         false
     }
 
-    fn record(&mut self, _: Kind, _: u32, _: SocketAddr, _: i64, _: &[About], _: &[u8]) -> bool {
+    fn record(&mut self, _: Traffic<'_>) -> bool {
         true
     }
 
@@ -111,7 +111,8 @@ struct Shard {
 impl Shard {
     fn new(fleet: &Arc<Fleet>, fsus: Vec<usize>, seed: u64, ledger: &Ledger) -> Self {
         let run = RunContext { seed, skip_delay: false, start_mono_ms: START_MS };
-        let serve = Serve::new(Arc::clone(fleet), &fsus, run, Responder, ledger.clone(), clock(0, 0));
+        let serve =
+            Serve::new(Portion { fleet: Arc::clone(fleet), fsus: &fsus }, run, Responder, ledger.clone(), clock(0, 0));
         Self { serve, net: Net { ms: 0, fsus, conns: Vec::new(), queued: Vec::new(), events: Vec::new() } }
     }
 
@@ -120,7 +121,7 @@ impl Shard {
             let what = if datagram.what == Outgoing::Reply { "sent" } else { "beat" };
             self.net.events.push((self.net.fsus[datagram.socket as usize], self.net.ms, what, bytes.clone()));
             let now = clock(self.net.ms, 0);
-            self.serve.on_sent(datagram, &bytes, Outcome::Sent, now, now.unix_ns);
+            self.serve.on_sent(datagram, &bytes, Outcome::Sent, now);
         }
     }
 
@@ -146,7 +147,7 @@ impl Shard {
         let socket = self.net.fsus.iter().position(|&own| own == fsu).unwrap() as u32;
         let now = clock(self.net.ms, 0);
         if fleet.fsus[fsu].transport != Transport::Tcp {
-            self.serve.on_datagram(socket, address(9), bytes, now.unix_ns, now, &mut self.net);
+            self.serve.on_datagram(socket, Arrived::new(address(9), bytes, now.unix_ns), now, &mut self.net);
             return self.flush();
         }
         let gone = |net: &Net| !net.conns.iter().any(|&(_, own)| own == fsu);

@@ -211,7 +211,7 @@ impl Simulation {
         });
         let run = RunContext { seed, skip_delay: false, start_mono_ms: START_MS };
         let numbers: Vec<usize> = (0..FSUS as usize).collect();
-        let serve = Serve::new(fleet, &numbers, run, Letters, Records::default(), clock(0, 0));
+        let serve = Serve::new(Portion { fleet, fsus: &numbers }, run, Letters, Records::default(), clock(0, 0));
         let net = Net {
             ms: 0,
             set_ms: 0,
@@ -317,7 +317,7 @@ impl Simulation {
                     let due_ms = self.net.ms + u64::from(frame[2] - b'0') * 10;
                     self.owed.entry((socket, port)).or_default().push((frame[1], due_ms));
                 }
-                self.serve.on_datagram(socket, address(port), &bytes, now.unix_ns, now, &mut self.net);
+                self.serve.on_datagram(socket, Arrived::new(address(port), &bytes, now.unix_ns), now, &mut self.net);
             }
             Event::Connect(peer) => {
                 self.peers[peer].waits = true;
@@ -409,7 +409,7 @@ impl Simulation {
                 self.trace.push((ms, datagram.socket, port, bytes.clone()));
             }
             let now = self.now();
-            self.serve.on_sent(datagram, &bytes, outcome, now, now.unix_ns);
+            self.serve.on_sent(datagram, &bytes, outcome, now);
         }
     }
 

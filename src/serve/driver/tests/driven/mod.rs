@@ -20,7 +20,7 @@ use crate::driver::ring::sockets::RingIo;
 use crate::driver::tests::kernel;
 use crate::driver::turn::Turn;
 use crate::shard::protocol::Responder;
-use crate::shard::serve::Serve;
+use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{NETWORK_DROPS, Records, add_drops};
 use fastrand::Rng;
 use fsu_core::responder::RunContext;
@@ -91,7 +91,7 @@ fn drive(
     let now = base.watch.now();
     let numbers: Vec<usize> = (0..FSUS).collect();
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_NS / 1_000_000 };
-    let serve = Serve::new(served(limits), &numbers, run, Responder, Records::default(), now);
+    let serve = Serve::new(Portion { fleet: served(limits), fsus: &numbers }, run, Responder, Records::default(), now);
     let gather = Duration::from_micros(50);
     let turn = Turn::new(serve, FSUS, receiver, base.watch.now(), gather);
     let ended = match driver {
