@@ -18,7 +18,7 @@ use fsu_plan::config::source::Source;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, FsuId, Language, Transport};
 use fsu_serve::devlog::record::Record;
-use fsu_serve::devlog::{Kind, Logger, LoggerConfig, RecordText, Told};
+use fsu_serve::devlog::{RecordKind, Logger, LoggerConfig, RecordText, Told};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -294,7 +294,7 @@ fn records(work: &str, n: usize) {
     };
     let (mut text, mut out) = (RecordText::new(Language::En, 0), Vec::new());
     for unix_ms in 0..times as i64 {
-        let (kind, peer) = (Kind::Received, "127.0.0.1:1".parse().unwrap());
+        let (kind, peer) = (RecordKind::Received, "127.0.0.1:1".parse().unwrap());
         let record = Record { kind, fsu: 0, peer, unix_ms, told: Told::default(), lost_before: 0, bytes: &bytes };
         text.append(fsu, &record, &mut out);
     }

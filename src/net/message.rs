@@ -118,12 +118,12 @@ fn local_six(data: &[u8]) -> Option<Local> {
 
 /// Control messages to be sent with a datagram, or several that go as one.
 #[derive(Clone, Copy, Debug)]
-pub struct Sent {
+pub struct SentControl {
     bytes: [u8; SENT_CONTROL_BYTES],
     len: usize,
 }
 
-impl Sent {
+impl SentControl {
     /// None.
     pub const NONE: Self = Self { bytes: [0; SENT_CONTROL_BYTES], len: 0 };
 
@@ -345,7 +345,7 @@ mod tests {
     fn h05_the_address_to_leave_from_is_written() {
         let check = |segment_bytes, ip: &str, interface, six, expected: &[u8]| {
             let local = Local::new(ip.parse().unwrap(), interface);
-            assert_eq!(Sent::new(segment_bytes, local, six).bytes_mut(), expected, "{ip} {six}");
+            assert_eq!(SentControl::new(segment_bytes, local, six).bytes_mut(), expected, "{ip} {six}");
         };
         let four = |ip: [u8; 4]| message(libc::IPPROTO_IP, libc::IP_PKTINFO, &[&[0; 4][..], &ip, &[0; 4]].concat());
         let six = |ip: &str, interface: u32| {

@@ -7,7 +7,7 @@ pub mod calls;
 mod memory;
 mod ring;
 
-use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, Sent, address, error_of};
+use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, SentControl, address, error_of};
 use super::outbox::Parcel;
 pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
 pub use ring::{BESIDE_BYTES, Done, Op, Pool, READ_BYTES, Ring};
@@ -114,7 +114,7 @@ impl Receiver {
 /// Headers for parcels of datagrams sent with one call.
 pub struct Sender {
     names: Vec<socket2::SockAddr>,
-    controls: Vec<Sent>,
+    controls: Vec<SentControl>,
     iovs: Vec<libc::iovec>,
     headers: Vec<libc::mmsghdr>,
     /// Datagrams in each parcel.
@@ -132,7 +132,7 @@ impl Sender {
     pub fn new() -> Self {
         Self {
             names: vec![socket2::SockAddr::from(SocketAddr::from(([0; 4], 0))); BATCH],
-            controls: vec![Sent::NONE; BATCH],
+            controls: vec![SentControl::NONE; BATCH],
             iovs: vec![no_iov(); BATCH],
             headers: vec![no_header(); BATCH],
             datagrams: vec![0; BATCH],
@@ -154,7 +154,7 @@ impl Sender {
             header.msg_hdr.msg_iovlen = 1;
             (header.msg_hdr.msg_control, header.msg_hdr.msg_controllen) = (ptr::null_mut(), 0);
             if parcel.segment_bytes > 0 || !parcel.local.is_any() {
-                *control = Sent::new(parcel.segment_bytes, parcel.local, parcel.peer.is_ipv6());
+                *control = SentControl::new(parcel.segment_bytes, parcel.local, parcel.peer.is_ipv6());
                 let bytes = control.bytes_mut();
                 header.msg_hdr.msg_control = bytes.as_mut_ptr().cast();
                 header.msg_hdr.msg_controllen = bytes.len() as _;

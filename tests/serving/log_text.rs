@@ -6,7 +6,7 @@ use crate::naive::outer::{self, Outer};
 use fsu_core::responder::about::About;
 use fsu_plan::model::fleet::{Fsu, Language, Transport};
 use fsu_serve::devlog::record::{FAULT_BYTES, Record, fault_of};
-use fsu_serve::devlog::{Kind, RecordText, Told};
+use fsu_serve::devlog::{RecordKind, RecordText, Told};
 
 /// Records of one input at most.
 const RECORDS_MAX: usize = 16;
@@ -18,7 +18,7 @@ pub fn run(data: &[u8]) {
     // As the logger reads its queue.
     let mut queue = data;
     while let Ok(Some(record)) = Record::take(&mut queue) {
-        if record.kind == Kind::Fault {
+        if record.kind == RecordKind::Fault {
             fault_of(record.bytes);
         }
     }
@@ -33,7 +33,13 @@ pub fn run(data: &[u8]) {
         if input.is_empty() {
             break;
         }
-        let kind = *input.one(&[Kind::Received, Kind::Unsent, Kind::Reply, Kind::Heartbeat, Kind::Fault]);
+        let kind = *input.one(&[
+            RecordKind::Received,
+            RecordKind::Unsent,
+            RecordKind::Reply,
+            RecordKind::Heartbeat,
+            RecordKind::Fault,
+        ]);
         // Whatever the numbers are, they may be none of the plan.
         let mut abouts = Vec::new();
         for _ in 0..input.pick(4) {
@@ -117,14 +123,14 @@ fn check_text(text: &mut RecordText, fsu: &Fsu, record: &Record<'_>) {
     if record.lost_before > 0 {
         assert_eq!(lines.next(), Some("... 1 records lost here"));
     }
-    if record.kind == Kind::Fault {
+    if record.kind == RecordKind::Fault {
         return assert_eq!(lines.next(), None, "a fault stands in the ledger");
     }
     assert!(out.ends_with('\n'), "{out:?}");
     let first = lines.next().expect("a first line");
     let direction = match record.kind {
-        Kind::Received => "[RECV]",
-        Kind::Unsent => "[LOST]",
+        RecordKind::Received => "[RECV]",
+        RecordKind::Unsent => "[LOST]",
         _ => "[SEND]",
     };
     assert!(first.starts_with("[2026-01-12 ") && first[26..].starts_with(direction), "{first}");

@@ -1,8 +1,8 @@
 //! The log's queue: a shard's tap in one thread, what the logger does in the other.
 
 use super::queue::rest;
-use super::record::{FAULT_BYTES, HEAD_BYTES, Kind, Traffic, Record, Turn};
-use super::tap::{Source, Tap, Wanted, pair};
+use super::record::{FAULT_BYTES, HEAD_BYTES, RecordKind, Traffic, Record, EpochMark};
+use super::tap::{TapReader, Tap, Wanted, pair};
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::OnFull;
 use fsu_plan::model::reload::Fate;
@@ -34,14 +34,14 @@ impl Story {
 }
 
 /// The queue's two ends. This thread is the logger.
-fn queue(bytes: usize, on_full: OnFull) -> (Tap, Source) {
+fn queue(bytes: usize, on_full: OnFull) -> (Tap, TapReader) {
     let wanted = Wanted { device_log: true, ledger: true, codec: false };
     pair(wanted, bytes, 2, on_full, crate::sync::current())
 }
 
 fn put(tap: &mut Tap, story: &mut Story, fsu: u32, byte: u8) -> bool {
     let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-    let accepted = tap.record(Traffic { kind: Kind::Received, fsu, peer, unix_ms: 0, abouts: &[], bytes: &[byte] });
+    let accepted = tap.record(Traffic { kind: RecordKind::Received, fsu, peer, unix_ms: 0, abouts: &[], bytes: &[byte] });
     story.records[fsu as usize].push(accepted.then_some(byte));
     accepted
 }
@@ -54,11 +54,11 @@ fn fault(tap: &mut Tap, story: &mut Story) {
 fn read(bytes: &mut Vec<u8>, story: &mut Story) {
     let mut rest = &bytes[..];
     while let Some(record) = Record::take(&mut rest).expect("records only") {
-        if let Some(turn) = Turn::of(&record) {
+        if let Some(turn) = EpochMark::of(&record) {
             assert!(turn.epoch > story.epoch, "once, and in its order");
             story.epoch = turn.epoch;
             turn.lost.iter().for_each(|&(fsu, lost)| story.lost(fsu, lost));
-        } else if record.kind == Kind::Fault {
+        } else if record.kind == RecordKind::Fault {
             story.faults.extend((0..record.lost_before).map(|_| false));
             story.faults.push(true);
         } else {
@@ -69,7 +69,7 @@ fn read(bytes: &mut Vec<u8>, story: &mut Story) {
 }
 
 /// What the logger thread does, to the end of the queue. `told` is called with how many bytes each look has brought.
-fn log(mut source: Source, mut told: impl FnMut(usize)) -> Story {
+fn log(mut source: TapReader, mut told: impl FnMut(usize)) -> Story {
     let (mut bytes, mut story) = (Vec::new(), Story::default());
     loop {
         let before = bytes.len();

@@ -1,6 +1,6 @@
 //! Lines of the system log at `debug`: one for each frame decoded and each encoded.
 
-use super::record::{FRAMES_TOLD_MAX, Kind, Record};
+use super::record::{FRAMES_TOLD_MAX, Record, RecordKind};
 use fsu_core::responder::about::{About, What};
 use fsu_plan::model::fleet::{Fsu, Transport};
 use fsu_plan::wire::outer::Frames;
@@ -18,7 +18,7 @@ pub(super) fn lines(fsu: &Fsu, record: &Record<'_>, mut line: impl FnMut(&str)) 
         frame(fsu, record, about, bytes, &mut text);
         line(&text);
     };
-    if record.kind != Kind::Received || fsu.transport != Transport::Udp || record.bytes.is_empty() {
+    if record.kind != RecordKind::Received || fsu.transport != Transport::Udp || record.bytes.is_empty() {
         return say(record.told.first(), record.bytes.len());
     }
     let mut told = record.told.iter();
@@ -34,9 +34,9 @@ fn frame(fsu: &Fsu, record: &Record<'_>, about: About, bytes: usize, out: &mut S
     let command = device.and_then(|device| device.template.commands.get(usize::from(about.command)));
     let dropped = matches!(about.what, What::Dropped | What::Unknown);
     let done = match (record.kind, dropped) {
-        (Kind::Received, false) => "decoded",
-        (Kind::Received, true) => "dropped",
-        (Kind::Unsent, _) => "not sent",
+        (RecordKind::Received, false) => "decoded",
+        (RecordKind::Received, true) => "dropped",
+        (RecordKind::Unsent, _) => "not sent",
         _ => "encoded",
     };
     // Writing to a String does not fail.
@@ -54,7 +54,7 @@ fn frame(fsu: &Fsu, record: &Record<'_>, about: About, bytes: usize, out: &mut S
     if let Some(device) = device {
         let _ = write!(out, ", device {} ({})", usize::from(about.device) + 1, device.vendor.escape_debug());
     }
-    let way = if record.kind == Kind::Received { "from" } else { "to" };
+    let way = if record.kind == RecordKind::Received { "from" } else { "to" };
     let _ = write!(out, ": {} {way} {}", count(bytes, "byte"), record.peer);
     if let Some(why) = about.why {
         let _ = write!(out, "; {}", why.reason());
@@ -78,7 +78,7 @@ mod tests {
     use fsu_plan::model::fault::FaultKind;
     use fsu_plan::wire::reason::Reason;
 
-    fn check(transport: Transport, kind: Kind, abouts: &[About], bytes: &[u8], expected: &[&str]) {
+    fn check(transport: Transport, kind: RecordKind, abouts: &[About], bytes: &[u8], expected: &[&str]) {
         let fsu = fsu_with("dev", transport, vec![device(1, fixed_template())]);
         let told: Vec<u8> = abouts.iter().flat_map(About::encode).collect();
         let (peer, told) = (([127, 0, 0, 1], 4_000).into(), Told::new(&told).unwrap());
@@ -92,20 +92,38 @@ mod tests {
     fn n07_a_line_for_each_frame() {
         let asked = About { command: 0, what: What::Answered, ..About::of(0) };
         let (tcp, udp) = (Transport::Tcp, Transport::Udp);
-        check(tcp, Kind::Received, &[asked], b"abc", &["dev: decoded 108B, device 1 (): 3 bytes from 127.0.0.1:4000"]);
+        check(
+            tcp,
+            RecordKind::Received,
+            &[asked],
+            b"abc",
+            &["dev: decoded 108B, device 1 (): 3 bytes from 127.0.0.1:4000"],
+        );
         let late = About { held_us: 60_000, ..asked.lost(FaultKind::Corrupt) };
         let line = "dev: encoded 108B, device 1 (): 1 byte to 127.0.0.1:4000; due after 60 ms; fault corrupt";
-        check(tcp, Kind::Reply, &[late], b"a", &[line]);
+        check(tcp, RecordKind::Reply, &[late], b"a", &[line]);
         let garbage = About::dropped(Reason::Garbage);
-        check(tcp, Kind::Received, &[garbage], b"a", &["dev: dropped: 1 byte from 127.0.0.1:4000; garbage_bytes"]);
-        check(udp, Kind::Heartbeat, &[About::HEARTBEAT], b"a", &["dev: encoded heartbeat: 1 byte to 127.0.0.1:4000"]);
+        check(
+            tcp,
+            RecordKind::Received,
+            &[garbage],
+            b"a",
+            &["dev: dropped: 1 byte from 127.0.0.1:4000; garbage_bytes"],
+        );
+        check(
+            udp,
+            RecordKind::Heartbeat,
+            &[About::HEARTBEAT],
+            b"a",
+            &["dev: encoded heartbeat: 1 byte to 127.0.0.1:4000"],
+        );
         let gone = late.drop(Reason::PeerGone);
         let line =
             "dev: not sent 108B, device 1 (): 1 byte to 127.0.0.1:4000; peer_gone; due after 60 ms; fault corrupt";
-        check(tcp, Kind::Unsent, &[gone], b"a", &[line]);
+        check(tcp, RecordKind::Unsent, &[gone], b"a", &[line]);
         check(
             udp,
-            Kind::Received,
+            RecordKind::Received,
             &[About::dropped(Reason::OuterShort), About::dropped(Reason::OuterBadHeader)],
             b"\xFF1\xFE23",
             &[

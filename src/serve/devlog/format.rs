@@ -4,7 +4,7 @@ use super::format_about::{reasons, sent_lines};
 use super::format_inner::InnerText;
 use super::format_outer::outer_text;
 use super::page::{Labels, Page};
-use super::record::{FRAMES_TOLD_MAX, Kind, Record};
+use super::record::{FRAMES_TOLD_MAX, Record, RecordKind};
 use crate::files::stamp::Stamp;
 use fsu_plan::model::fleet::{Fsu, Language, Transport};
 use fsu_plan::wire::outer::Frames;
@@ -61,12 +61,12 @@ impl Formatter {
             lost_line(u64::from(record.lost_before), out);
         }
         let (direction, label) = match record.kind {
-            Kind::Received => ("[RECV]", self.labels.received),
-            Kind::Reply => ("[SEND]", self.labels.reply),
-            Kind::Heartbeat => ("[SEND]", self.labels.heartbeat),
-            Kind::Unsent => ("[LOST]", self.labels.unsent),
+            RecordKind::Received => ("[RECV]", self.labels.received),
+            RecordKind::Reply => ("[SEND]", self.labels.reply),
+            RecordKind::Heartbeat => ("[SEND]", self.labels.heartbeat),
+            RecordKind::Unsent => ("[LOST]", self.labels.unsent),
             // Stands in the ledger.
-            Kind::Fault => return,
+            RecordKind::Fault => return,
         };
         self.stamp.write(record.unix_ms, out);
         let mut page = Page::new(out, self.labels);
@@ -81,12 +81,12 @@ impl Formatter {
             Transport::Tcp | Transport::Broadcast => {
                 let about = record.told.first();
                 self.inner.alone(fsu, record, about, &mut page);
-                if record.kind == Kind::Received {
+                if record.kind == RecordKind::Received {
                     reasons(fsu, about, 2, &mut page);
                 }
             }
         }
-        if record.kind != Kind::Received {
+        if record.kind != RecordKind::Received {
             sent_lines(fsu, record, &mut page);
         }
     }
@@ -114,11 +114,11 @@ impl Formatter {
                 Err(bytes) if several => page.dump(4, bytes),
                 Err(_) => {}
             }
-            if record.kind == Kind::Received {
+            if record.kind == RecordKind::Received {
                 reasons(fsu, about, if several { 4 } else { 2 }, page);
             }
         }
-        if record.bytes.is_empty() && record.kind == Kind::Received {
+        if record.bytes.is_empty() && record.kind == RecordKind::Received {
             reasons(fsu, record.told.first(), 2, page);
         }
         if Frames::new(record.bytes).nth(FRAMES_TOLD_MAX).is_some() {

@@ -1,7 +1,7 @@
 //! What the responder knew, as text: reasons, what held a reply back, faults.
 
 use super::page::Page;
-use super::record::{Kind, Record};
+use super::record::{Record, RecordKind};
 use fsu_core::responder::about::{About, What};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
@@ -43,7 +43,7 @@ pub(super) fn sent_lines(fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
         held_by(fsu, about, page);
         page.end();
     }
-    if record.kind == Kind::Unsent {
+    if record.kind == RecordKind::Unsent {
         return reasons(fsu, about, 2, page);
     }
     for kind in about.faults.iter() {

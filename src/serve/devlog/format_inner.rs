@@ -1,7 +1,7 @@
 //! The vendor's frame as text, after its template.
 
 use super::page::Page;
-use super::record::{Kind, Record};
+use super::record::{Record, RecordKind};
 use fsu_core::responder::about::{About, What};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::{Computed, Field, Kind as SlotKind, Slot, Template};
@@ -36,7 +36,7 @@ impl InnerText {
     }
 
     /// The through data of an outer frame, where a device took it.
-    pub(super) fn through(&mut self, fsu: &Fsu, kind: Kind, about: About, wire: &[u8], page: &mut Page<'_>) {
+    pub(super) fn through(&mut self, fsu: &Fsu, kind: RecordKind, about: About, wire: &[u8], page: &mut Page<'_>) {
         let Some(device) = fsu.devices.get(usize::from(about.device)) else { return };
         if let Ok(frame) = inner::parse(&device.template, wire, &mut self.raw) {
             page.heading(4, page.labels.through);
@@ -48,7 +48,7 @@ impl InnerText {
 fn frame_text(
     template: &Template,
     frame: &Frame<'_>,
-    (kind, about): (Kind, About),
+    (kind, about): (RecordKind, About),
     indent: usize,
     value: &mut String,
     page: &mut Page<'_>,
@@ -69,7 +69,7 @@ fn frame_text(
     }
     let Some(command) = command else { return };
     let fields = match (kind, about.what) {
-        (Kind::Received, _) => command.request.as_deref().unwrap_or_default(),
+        (RecordKind::Received, _) => command.request.as_deref().unwrap_or_default(),
         (_, What::Answered) => &command.response,
         // Data of another kind, or none.
         _ => return,

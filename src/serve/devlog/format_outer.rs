@@ -2,7 +2,7 @@
 
 use super::format_inner::InnerText;
 use super::page::Page;
-use super::record::Kind;
+use super::record::RecordKind;
 use fsu_core::responder::about::About;
 use fsu_plan::model::fleet::{Fsu, FsuId};
 use fsu_plan::wire::outer::{CENTER_BYTES, COMM_HEARTBEAT, HEARTBEAT_BYTES, OVERHEAD_BYTES, at, xor};
@@ -15,14 +15,14 @@ const UNCOUNTED_BYTES: usize = 35;
 /// A frame that failed a check is shown too; which check, `about` says.
 pub(super) fn outer_text(
     fsu: &Fsu,
-    kind: Kind,
+    kind: RecordKind,
     about: About,
     plain: &[u8],
     inner: &mut InnerText,
     page: &mut Page<'_>,
 ) {
     let Some(head) = plain.first_chunk::<HEARTBEAT_BYTES>() else { return };
-    let received = kind == Kind::Received;
+    let received = kind == RecordKind::Received;
     let dest_bytes = if received { FsuId::BYTES } else { CENTER_BYTES };
     let (dest, src) = head[at::DEST..at::SUB_DEV_TYPE].split_at(dest_bytes);
     let comm_type = [head[at::COMM_TYPE + 1], head[at::COMM_TYPE]];

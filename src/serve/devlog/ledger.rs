@@ -151,7 +151,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::devlog::record::{Kind, Told, fault_bytes};
+    use crate::devlog::record::{RecordKind, Told, fault_bytes};
     use crate::testing::fsu;
     use fsu_plan::model::fault::{FaultKind, Struck};
     use fsu_plan::model::fleet::Transport;
@@ -164,8 +164,15 @@ mod tests {
     fn append_at(ledger: &mut Ledger, kind: FaultKind, place: Place, lost_before: u32) {
         let peer = ([127, 0, 0, 1], 1).into();
         let (unix_ms, bytes) = (1_768_306_323_184, fault_bytes(kind, place));
-        let record =
-            Record { kind: Kind::Fault, fsu: 0, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes };
+        let record = Record {
+            kind: RecordKind::Fault,
+            fsu: 0,
+            peer,
+            unix_ms,
+            told: Told::default(),
+            lost_before,
+            bytes: &bytes,
+        };
         ledger.append(&fsu("site \"1\"", Transport::Udp), &record);
     }
 

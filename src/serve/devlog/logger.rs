@@ -6,9 +6,9 @@ use super::epochs::{EPOCHS_MAX, Epochs};
 use super::format::{Formatter, lost_line};
 use super::ledger::Ledger;
 use super::queue::{self, Taken};
-use super::record::{Kind, Record, Turn};
+use super::record::{EpochMark, Record, RecordKind};
 use super::schedule::Schedule;
-use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Source, Tap, Wanted};
+use super::tap::{LEDGER_QUEUE_BYTES, LOG_QUEUE_BYTES, Tap, TapReader, Wanted};
 use crate::devlog::tap;
 use crate::files::stamp::Stamp;
 use crate::syslog;
@@ -119,8 +119,8 @@ pub enum ReloadError {
     Ended,
 }
 
-enum Command {
-    Source(Source),
+enum LoggerCommand {
+    Queue(TapReader),
     Fleet(Arc<Fleet>),
     /// The run starts at that moment.
     Start(Instant),
@@ -130,7 +130,7 @@ enum Command {
 }
 
 /// Where commands wait.
-fn commands() -> (Sender<Command>, Receiver<Command>) {
+fn commands() -> (Sender<LoggerCommand>, Receiver<LoggerCommand>) {
     bounded(COMMANDS_MAX)
 }
 
@@ -143,7 +143,7 @@ pub struct LoggerHandle {
     /// The first epoch that the thread keeps.
     oldest: Arc<AtomicU32>,
     system: SystemLog,
-    commands: Sender<Command>,
+    commands: Sender<LoggerCommand>,
     thread: JoinHandle<LogTotals>,
 }
 
@@ -203,7 +203,7 @@ impl LoggerHandle {
         let thread = self.thread.thread().clone();
         let fsu_count = fsu_count.min(self.fleet.fsus.len());
         let (tap, source) = tap::pair(wanted, self.config.queue_bytes, fsu_count, self.fleet.log.on_full, thread);
-        if self.commands.send(Command::Source(source)).is_err() {
+        if self.commands.send(LoggerCommand::Queue(source)).is_err() {
             self.system.warn(&format!("shard {shard}: no device log, the logger has ended"));
             return Tap::off();
         }
@@ -214,7 +214,7 @@ impl LoggerHandle {
     pub fn run_starts(&self, at: Instant) {
         self.system.limit();
         // It fails only when the thread has ended, which its end tells.
-        let _ = self.commands.send(Command::Start(at));
+        let _ = self.commands.send(LoggerCommand::Start(at));
     }
 
     /// Tells of the next fleet, before any tap does; its epoch, for [`Tap::reload`]. Its log level holds from now on; everything else
@@ -233,7 +233,7 @@ impl LoggerHandle {
             return Err(ReloadError::Behind);
         }
         let level = fleet.log.level;
-        self.commands.send(Command::Fleet(fleet)).map_err(|_| ReloadError::Ended)?;
+        self.commands.send(LoggerCommand::Fleet(fleet)).map_err(|_| ReloadError::Ended)?;
         self.epoch += 1;
         self.system.set_level(level);
         log::set_max_level(level);
@@ -244,7 +244,7 @@ impl LoggerHandle {
     pub fn totals(&self) -> Receiver<LogTotals> {
         let (answer, receiver) = bounded(1);
         // It fails only when the thread has ended.
-        let _ = self.commands.send(Command::Totals(answer));
+        let _ = self.commands.send(LoggerCommand::Totals(answer));
         self.thread.thread().unpark();
         receiver
     }
@@ -265,7 +265,7 @@ impl LoggerHandle {
     /// is waited for a moment.
     pub fn stop(self) -> LogTotals {
         // It fails only when the thread has ended, which the join tells.
-        let _ = self.commands.send(Command::Stop);
+        let _ = self.commands.send(LoggerCommand::Stop);
         self.thread.thread().unpark();
         self.thread.join().unwrap_or_default()
     }
@@ -274,8 +274,8 @@ impl LoggerHandle {
 struct Worker {
     epochs: Epochs,
     oldest: Arc<AtomicU32>,
-    commands: Receiver<Command>,
-    queues: Vec<Queue>,
+    commands: Receiver<LoggerCommand>,
+    queues: Vec<ShardQueue>,
     formatter: Formatter,
     device: DeviceLog,
     /// Records are for the device log, not only for lines of the system log.
@@ -290,8 +290,8 @@ struct Worker {
 }
 
 /// One shard's queue.
-struct Queue {
-    source: Source,
+struct ShardQueue {
+    source: TapReader,
     /// Bytes taken from it that are no whole record yet.
     taken: Vec<u8>,
     /// The fleet whose numbers its next record bears.
@@ -364,18 +364,18 @@ impl Worker {
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Source(source)) => {
-                    self.queues.push(Queue { source, taken: Vec::new(), epoch: self.epochs.newest() });
+                Ok(LoggerCommand::Queue(source)) => {
+                    self.queues.push(ShardQueue { source, taken: Vec::new(), epoch: self.epochs.newest() });
                 }
-                Ok(Command::Fleet(fleet)) => {
+                Ok(LoggerCommand::Fleet(fleet)) => {
                     self.schedule.reload(&fleet, Instant::now());
                     self.epochs.add(fleet);
                 }
-                Ok(Command::Start(at)) => self.schedule.start(at),
+                Ok(LoggerCommand::Start(at)) => self.schedule.start(at),
                 // Whoever asked may be gone.
-                Ok(Command::Totals(answer)) => drop(answer.send(self.totals())),
+                Ok(LoggerCommand::Totals(answer)) => drop(answer.send(self.totals())),
                 // A handle that is gone cannot say stop any more.
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return true,
+                Ok(LoggerCommand::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
             }
         }
@@ -436,13 +436,13 @@ impl Worker {
     }
 
     /// Formats the whole records that were taken and leaves the rest there; false when they cannot be read.
-    fn write_records(&mut self, queue: &mut Queue) -> bool {
+    fn write_records(&mut self, queue: &mut ShardQueue) -> bool {
         let taken = std::mem::take(&mut queue.taken);
         let (mut rest, mut written) = (&taken[..], 0);
         let readable = loop {
             match Record::take(&mut rest) {
                 Ok(Some(record)) => {
-                    if let Some(turn) = Turn::of(&record) {
+                    if let Some(turn) = EpochMark::of(&record) {
                         self.turn(queue, &turn);
                         continue;
                     }
@@ -463,7 +463,7 @@ impl Worker {
     }
 
     fn write_record(&mut self, epoch: u32, record: Record<'_>) {
-        if record.kind == Kind::Fault {
+        if record.kind == RecordKind::Fault {
             if let (Some((_, fsu)), Some(ledger)) = (self.epochs.fsu(epoch, record.fsu), &mut self.ledger) {
                 ledger.append(fsu, &record);
             }
@@ -491,7 +491,7 @@ impl Worker {
     }
 
     /// A queue passes to another fleet.
-    fn turn(&mut self, queue: &mut Queue, turn: &Turn) {
+    fn turn(&mut self, queue: &mut ShardQueue, turn: &EpochMark) {
         if self.epochs.newest() < turn.epoch {
             // It was sent before the shard was told: it waits among the commands.
             self.obey_while_working();
@@ -516,7 +516,7 @@ impl Worker {
     }
 
     /// Tells what a closed tap could not tell any more.
-    fn end_queue(&mut self, queue: &mut Queue, readable: bool) {
+    fn end_queue(&mut self, queue: &mut ShardQueue, readable: bool) {
         if !readable || !queue.taken.is_empty() {
             self.system.say(Level::Error, "device log: a shard's queue ended within a record");
         }
@@ -603,7 +603,7 @@ impl Worker {
     }
 }
 
-impl Queue {
+impl ShardQueue {
     /// Takes up to one turn's bytes.
     fn take(&mut self) -> Taken {
         self.source.take(TURN_BYTES, &mut self.taken)

@@ -48,5 +48,5 @@ pub use device::{OPEN_FILES_MAX, OPEN_FILES_MIN};
 pub use epochs::EPOCHS_MAX;
 pub use format::RecordText;
 pub use logger::{LogTotals, Logger, LoggerConfig, LoggerHandle, ReloadError};
-pub use record::{Kind, Told};
+pub use record::{RecordKind, Told};
 pub use tap::Tap;

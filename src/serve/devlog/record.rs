@@ -35,14 +35,14 @@ const IP6: u8 = 0x80;
 /// Frames of one datagram that are told of: more cannot be good, as a good one has at least 38 of the datagram's 65,507 bytes.
 pub const FRAMES_TOLD_MAX: usize = 1_724;
 
-/// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`Turn`]).
+/// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`EpochMark`]).
 const NO_FSU: u32 = u32::MAX;
 
 /// Traffic of an FSU, as a shard hands it over.
 #[derive(Clone, Copy, Debug)]
 pub struct Traffic<'a> {
     /// What it is.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The FSU's number in the fleet.
     pub fsu: u32,
     /// The centre.
@@ -57,7 +57,7 @@ pub struct Traffic<'a> {
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Came from a centre.
     Received,
     /// Went to a centre, in answer to a request.
@@ -70,7 +70,7 @@ pub enum Kind {
     Unsent,
 }
 
-impl Kind {
+impl RecordKind {
     const ALL: [Self; 5] = [Self::Received, Self::Reply, Self::Heartbeat, Self::Fault, Self::Unsent];
 }
 
@@ -102,7 +102,7 @@ pub const FAULT_BYTES: usize = 18;
 /// The SN of a frame that has none.
 const NO_SN: u32 = u32::MAX;
 
-/// What a record of [`Kind::Fault`] carries.
+/// What a record of [`RecordKind::Fault`] carries.
 pub fn fault_bytes(kind: FaultKind, place: Place) -> [u8; FAULT_BYTES] {
     let mut bytes = [0; FAULT_BYTES];
     bytes[0] = kind as u8;
@@ -133,7 +133,7 @@ pub fn fault_of(bytes: &[u8]) -> Option<(FaultKind, Place)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// What it is about.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// Number of the FSU in the fleet.
     pub fsu: u32,
     /// The centre's address.
@@ -181,7 +181,7 @@ impl<'a> Record<'a> {
         let abouts = usize::from(two(ABOUTS)) * About::BYTES;
         let Some((abouts, rest)) = rest.split_at_checked(abouts) else { return Ok(None) };
         let Some((bytes, rest)) = rest.split_at_checked(u32_at(head, LEN) as usize) else { return Ok(None) };
-        let kind = *Kind::ALL.get(usize::from(head[KIND] & !IP6)).ok_or(Damaged)?;
+        let kind = *RecordKind::ALL.get(usize::from(head[KIND] & !IP6)).ok_or(Damaged)?;
         let told = Told::new(abouts).ok_or(Damaged)?;
         let mut address = [0; 16];
         address.copy_from_slice(&head[ADDRESS..]);
@@ -210,7 +210,7 @@ impl<'a> Record<'a> {
 /// In the queue it is a record of no FSU: the epoch as its time, losses that are told without an FSU's name as its own, and as its
 /// bytes four each for the number in the fleet before and the records lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Turn {
+pub struct EpochMark {
     /// The fleet from here on; that of the start is 0.
     pub epoch: u32,
     /// Records lost of FSUs that are gone, by their number in the fleet before.
@@ -219,7 +219,7 @@ pub struct Turn {
     pub lost_more: u32,
 }
 
-impl Turn {
+impl EpochMark {
     /// The bytes of the record that tells it.
     pub fn bytes(&self) -> Vec<u8> {
         self.lost.iter().flat_map(|(fsu, lost)| [fsu.to_le_bytes(), lost.to_le_bytes()]).flatten().collect()
@@ -228,7 +228,7 @@ impl Turn {
     /// The record that tells it, with those bytes.
     pub fn record<'a>(&self, bytes: &'a [u8]) -> Record<'a> {
         Record {
-            kind: Kind::Received,
+            kind: RecordKind::Received,
             fsu: NO_FSU,
             peer: SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
             unix_ms: i64::from(self.epoch),
@@ -267,7 +267,7 @@ mod tests {
 
     fn record(bytes: &[u8]) -> Record<'_> {
         Record {
-            kind: Kind::Reply,
+            kind: RecordKind::Reply,
             fsu: 70_000,
             peer: "127.0.0.1:40212".parse().unwrap(),
             unix_ms: 1_768_306_323_184,
@@ -292,11 +292,11 @@ mod tests {
 
     #[test]
     fn a_turn_comes_back() {
-        let turn = Turn { epoch: 7, lost: vec![(3, 4), (70_000, 1)], lost_more: 9 };
+        let turn = EpochMark { epoch: 7, lost: vec![(3, 4), (70_000, 1)], lost_more: 9 };
         let bytes = turn.bytes();
         let encoded = encode(&turn.record(&bytes));
         let read = Record::take(&mut &encoded[..]).unwrap().unwrap();
-        assert_eq!((Turn::of(&read), Turn::of(&record(b"x"))), (Some(turn), None));
+        assert_eq!((EpochMark::of(&read), EpochMark::of(&record(b"x"))), (Some(turn), None));
     }
 
     #[test]
@@ -316,7 +316,7 @@ mod tests {
         ) {
             let ip = if v6 { IpAddr::V6(ip.into()) } else { IpAddr::V4((ip as u32).into()) };
             let abouts: Vec<u8> = abouts.iter().flat_map(|&n| About::dropped(Reason::ALL[n]).encode()).collect();
-            let (kind, told) = (Kind::ALL[kind], Told::new(&abouts).unwrap());
+            let (kind, told) = (RecordKind::ALL[kind], Told::new(&abouts).unwrap());
             let record = Record { kind, fsu, peer: SocketAddr::new(ip, port), unix_ms, told, lost_before, bytes: &bytes };
             let mut encoded = encode(&record);
             for cut in 0..encoded.len() {

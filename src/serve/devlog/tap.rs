@@ -5,7 +5,7 @@
 //! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
 
 use super::queue::{Reader, Writer, queue};
-use super::record::{HEAD_BYTES, Kind, Record, Told, Traffic, Turn, fault_bytes};
+use super::record::{EpochMark, HEAD_BYTES, Record, RecordKind, Told, Traffic, fault_bytes};
 use crate::sync::Thread;
 use fsu_core::responder::about::About;
 use fsu_plan::model::fault::{FaultKind, Place};
@@ -36,7 +36,7 @@ pub(super) struct Left {
     /// Faults lost that no later fault told of.
     pub(super) faults: u32,
     /// A turn that did not reach the queue any more; before those losses.
-    pub(super) turn: Option<Turn>,
+    pub(super) turn: Option<EpochMark>,
 }
 
 /// What is asked of a tap.
@@ -58,7 +58,7 @@ impl Wanted {
 }
 
 /// The logger's end of a tap.
-pub(super) type Source = Reader<Left>;
+pub(super) type TapReader = Reader<Left>;
 
 /// Makes both ends of a queue.
 pub(super) fn pair(
@@ -67,7 +67,7 @@ pub(super) fn pair(
     fsu_count: usize,
     on_full: OnFull,
     logger: Thread,
-) -> (Tap, Source) {
+) -> (Tap, TapReader) {
     let (queue, source) = queue(queue_bytes, logger);
     let open = Open { queue, wanted, lost: vec![0; fsu_count], faults_lost: 0, turn: None, on_full, level: None };
     (Tap { open: Some(open) }, source)
@@ -90,7 +90,7 @@ struct Open {
     /// Faults lost since the last one that was accepted.
     faults_lost: u32,
     /// A change of fleet that the queue had no room for yet.
-    turn: Option<Turn>,
+    turn: Option<EpochMark>,
     on_full: OnFull,
     /// The system log's level, a number; a reload may change it.
     level: Option<Arc<AtomicUsize>>,
@@ -123,7 +123,15 @@ impl Tap {
         let (lost_before, bytes) = (open.faults_lost, fault_bytes(kind, place));
         let accepted = (open.turn.is_none() || open.push_turn())
             && open.push(
-                &Record { kind: Kind::Fault, fsu, peer, unix_ms, told: Told::default(), lost_before, bytes: &bytes },
+                &Record {
+                    kind: RecordKind::Fault,
+                    fsu,
+                    peer,
+                    unix_ms,
+                    told: Told::default(),
+                    lost_before,
+                    bytes: &bytes,
+                },
                 &[],
             );
         open.faults_lost = if accepted { 0 } else { lost_before.saturating_add(1) };
@@ -166,12 +174,12 @@ impl Tap {
         open.turn = Some(match open.turn.take() {
             None => {
                 let more = gone.split_off(gone.len().min(GONE_TOLD_MAX));
-                Turn { epoch, lost: gone, lost_more: sum(&more) }
+                EpochMark { epoch, lost: gone, lost_more: sum(&more) }
             }
             // Their numbers are of a fleet that the queue never came to.
             Some(turn) => {
                 let lost_more = turn.lost_more.saturating_add(sum(&gone));
-                Turn { epoch, lost: turn.lost, lost_more }
+                EpochMark { epoch, lost: turn.lost, lost_more }
             }
         });
         open.push_turn();
@@ -227,17 +235,17 @@ mod tests {
     }
 
     fn put(tap: &mut Tap, fsu: u32, bytes: &[u8]) -> bool {
-        tap.record(Traffic { kind: Kind::Received, fsu, peer: peer(), unix_ms: 0, abouts: &[], bytes })
+        tap.record(Traffic { kind: RecordKind::Received, fsu, peer: peer(), unix_ms: 0, abouts: &[], bytes })
     }
 
-    fn taken(source: &mut Source) -> Vec<u8> {
+    fn taken(source: &mut TapReader) -> Vec<u8> {
         let mut bytes = Vec::new();
         source.take(usize::MAX, &mut bytes);
         bytes
     }
 
     /// Takes all whole records: (fsu, lost before, first byte).
-    fn drain(source: &mut Source) -> Vec<(u32, u32, u8)> {
+    fn drain(source: &mut TapReader) -> Vec<(u32, u32, u8)> {
         let bytes = taken(source);
         let mut queue = &bytes[..];
         let mut records = Vec::new();
@@ -286,15 +294,15 @@ mod tests {
         assert_eq!(drain(&mut source), [(0, 0, 1)]);
         tap.reload(2, &[Fate::Stays(0), Fate::Stays(1)], 2);
         let bytes = taken(&mut source);
-        let turn = Record::take(&mut &bytes[..]).unwrap().and_then(|record| Turn::of(&record));
-        assert_eq!(turn, Some(Turn { epoch: 2, lost: vec![(1, 1)], lost_more: 0 }));
+        let turn = Record::take(&mut &bytes[..]).unwrap().and_then(|record| EpochMark::of(&record));
+        assert_eq!(turn, Some(EpochMark { epoch: 2, lost: vec![(1, 1)], lost_more: 0 }));
         assert!(put(&mut tap, 1, &[4]));
         assert_eq!(drain(&mut source), [(1, 3, 4)]);
         // The queue is full again at the end: what could not be told is left.
         assert!(put(&mut tap, 0, &[5; 50]));
         tap.reload(3, &[Fate::Gone, Fate::Gone], 0);
         tap.close();
-        assert_eq!(source.left().unwrap().turn, Some(Turn { epoch: 3, lost: vec![], lost_more: 0 }));
+        assert_eq!(source.left().unwrap().turn, Some(EpochMark { epoch: 3, lost: vec![], lost_more: 0 }));
     }
 
     #[test]
@@ -393,7 +401,7 @@ mod tests {
         let record = |tap: &mut Tap| {
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
             tap.record(Traffic {
-                kind: Kind::Reply,
+                kind: RecordKind::Reply,
                 fsu: 0,
                 peer,
                 unix_ms: 5,

@@ -1,6 +1,6 @@
 //! What the drivers have in common below the seam: sockets, the queue of datagrams to send, clocks.
 
-use super::clocks::Watch;
+use super::clocks::Clocks;
 use super::kernel;
 use crate::shard::io::{Datagram, Outcome};
 use crate::shard::reload::Sockets;
@@ -23,7 +23,7 @@ pub(crate) struct Base {
     six: Vec<bool>,
     wake: Arc<OwnedFd>,
     pub(crate) outbox: Outbox<Datagram>,
-    pub(crate) watch: Watch,
+    pub(crate) clocks: Clocks,
     /// Connections are being closed with requests unread.
     pub(crate) is_ending: bool,
     sender: UdpSender,
@@ -50,7 +50,7 @@ impl Base {
             sockets: sockets.into_iter().map(Some).collect(),
             wake,
             outbox: Outbox::default(),
-            watch: Watch::new(),
+            clocks: Clocks::new(),
             is_ending: false,
             sender: UdpSender::new(gso),
         }

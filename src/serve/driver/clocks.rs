@@ -8,14 +8,14 @@ use rustix::time::ClockId;
 
 /// Reads both clocks; knows the distance from UTC, looked up once a minute (it changes at whole minutes only).
 #[derive(Debug)]
-pub(crate) struct Watch {
+pub(crate) struct Clocks {
     zone: TimeZone,
     minute: i64,
     utc_offset_s: i32,
     step: Step,
 }
 
-impl Watch {
+impl Clocks {
     /// In the system's time zone.
     pub(crate) fn new() -> Self {
         Self { zone: TimeZone::system(), minute: i64::MIN, utc_offset_s: 0, step: Step::default() }
@@ -57,7 +57,7 @@ impl Watch {
     }
 }
 
-impl Default for Watch {
+impl Default for Clocks {
     fn default() -> Self {
         Self::new()
     }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn both_clocks_go_forward() {
-        let mut watch = Watch::new();
+        let mut watch = Clocks::new();
         let first = watch.now();
         let second = watch.now();
         assert!(first.unix_ms > 1_600_000_000_000 && first.mono_ms > 0);

@@ -12,7 +12,7 @@ const COMMANDS_MAX: usize = 16;
 
 /// What may be asked of a shard.
 #[derive(Debug)]
-pub(crate) enum Command {
+pub(crate) enum ShardCommand {
     /// Stop reading, send what is due, end.
     Drain,
     /// End now.
@@ -21,7 +21,7 @@ pub(crate) enum Command {
     Counters(Answer<Vec<(usize, Counters)>>),
     /// The counters and lateness at this moment.
     Figures(Answer<Ended>),
-    /// Take over these sockets, for the next [`Command::Swap`].
+    /// Take over these sockets, for the next [`ShardCommand::Swap`].
     Stage(Vec<Bound>, Answer<io::Result<()>>),
     /// Close them again.
     Unstage,
@@ -39,10 +39,10 @@ pub struct Ended {
 }
 
 /// The shard's end of its commands.
-pub(crate) type Commands = flume::Receiver<Command>;
+pub(crate) type Commands = flume::Receiver<ShardCommand>;
 
 /// Where commands wait.
-pub(crate) fn commands() -> (flume::Sender<Command>, Commands) {
+pub(crate) fn commands() -> (flume::Sender<ShardCommand>, Commands) {
     flume::bounded(COMMANDS_MAX)
 }
 
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn limit_commands_max_of_a_shard() {
         let (sender, _receiver) = commands();
-        let taken = (0..20).filter(|_| sender.try_send(Command::Drain).is_ok()).count();
+        let taken = (0..20).filter(|_| sender.try_send(ShardCommand::Drain).is_ok()).count();
         assert_eq!(taken, 16);
     }
 }

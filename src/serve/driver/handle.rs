@@ -1,7 +1,7 @@
 //! Starting a shard, and what may be asked of it.
 
 use super::base::{Base, wake_up};
-use super::command::{Command, Ended, commands};
+use super::command::{Ended, ShardCommand, commands};
 use super::epoll::Epoll;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
@@ -12,9 +12,9 @@ use super::run;
 use super::turn::Turn;
 use crate::shard::own::Own;
 use crate::shard::protocol::{Protocol, Responder};
+use crate::shard::recorder::Recorder;
 use crate::shard::reload::Swap;
 use crate::shard::serve::{Portion, Serve};
-use crate::shard::tap::Tap;
 use crate::shard::tide::Tide;
 use crossbeam_channel::{Receiver, bounded};
 use flume::Sender;
@@ -123,13 +123,13 @@ pub enum ShardError {
 #[derive(Debug)]
 pub struct Handle {
     index: usize,
-    commands: Sender<Command>,
+    commands: Sender<ShardCommand>,
     wake: Arc<OwnedFd>,
     thread: Thread<Ended>,
 }
 
 /// Starts a shard on a thread of its own.
-pub fn spawn<T: Tap + Send + 'static>(spec: ShardSpec<T>) -> Result<Handle, ShardError> {
+pub fn spawn<T: Recorder + Send + 'static>(spec: ShardSpec<T>) -> Result<Handle, ShardError> {
     spawn_with(spec, Responder)
 }
 
@@ -137,7 +137,7 @@ pub fn spawn<T: Tap + Send + 'static>(spec: ShardSpec<T>) -> Result<Handle, Shar
 pub(crate) fn spawn_with<P, T>(spec: ShardSpec<T>, protocol: P) -> Result<Handle, ShardError>
 where
     P: Protocol + Send + 'static,
-    T: Tap + Send + 'static,
+    T: Recorder + Send + 'static,
 {
     let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning } = spec;
     // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
@@ -148,11 +148,11 @@ where
     let (commands, receiver) = commands();
     let task = move || {
         let mut base = Base::new(sockets, woken, tuning.gso);
-        let now = base.watch.now();
+        let now = base.clocks.now();
         let mut serve = Serve::new(Portion { fleet, fsus: &numbers }, context, protocol, tap, now);
         serve.own = own;
         serve.share(tide);
-        let turn = Turn::new(serve, numbers.len(), receiver, base.watch.now(), tuning.gather);
+        let turn = Turn::new(serve, numbers.len(), receiver, base.clocks.now(), tuning.gather);
         match driver {
             DriverKind::Ring => run::run(Uring::new(turn, RingIo::new(base)?)),
             DriverKind::Poll => run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len())),
@@ -165,44 +165,44 @@ where
 impl Handle {
     /// Stops reading, sends what is due within the drain time and ends. With nothing due it ends at once.
     pub fn drain(&self) {
-        self.ask(Command::Drain);
+        self.ask(ShardCommand::Drain);
     }
 
     /// Ends now; what still waits is counted `drain_ended`.
     pub fn stop(&self) {
-        self.ask(Command::Stop);
+        self.ask(ShardCommand::Stop);
     }
 
     /// Asks for the counters, by the FSUs' numbers in the fleet. Nothing comes where the shard has ended.
     pub fn counters(&self) -> Receiver<Vec<(usize, Counters)>> {
         let (answer, receiver) = bounded(1);
-        self.ask(Command::Counters(answer));
+        self.ask(ShardCommand::Counters(answer));
         receiver
     }
 
     /// Asks for counters and lateness so far. Nothing comes if the shard has ended.
     pub fn figures(&self) -> Receiver<Ended> {
         let (answer, receiver) = bounded(1);
-        self.ask(Command::Figures(answer));
+        self.ask(ShardCommand::Figures(answer));
         receiver
     }
 
     /// Takes over sockets for the next [`Handle::swap`]; nothing is received from them before. All of them or none.
     pub fn stage(&self, sockets: Vec<Bound>) -> Receiver<io::Result<()>> {
         let (answer, receiver) = bounded(1);
-        self.ask(Command::Stage(sockets, answer));
+        self.ask(ShardCommand::Stage(sockets, answer));
         receiver
     }
 
     /// Closes them again.
     pub fn unstage(&self) {
-        self.ask(Command::Unstage);
+        self.ask(ShardCommand::Unstage);
     }
 
     /// Serves another fleet from the next message on; answers with the counters of the FSUs that are gone.
     pub fn swap(&self, swap: Swap) -> Receiver<Vec<Counters>> {
         let (answer, receiver) = bounded(1);
-        self.ask(Command::Swap(Box::new(swap), answer));
+        self.ask(ShardCommand::Swap(Box::new(swap), answer));
         receiver
     }
 
@@ -216,7 +216,7 @@ impl Handle {
     }
 
     /// A shard that has ended is asked in vain, and that is no error.
-    fn ask(&self, command: Command) {
+    fn ask(&self, command: ShardCommand) {
         mail::send(&self.commands, command, || {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());
         });

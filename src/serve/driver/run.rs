@@ -6,12 +6,12 @@ use super::fair::Line;
 use super::turn::{Turn, Work};
 use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
-use crate::shard::tap::Tap;
+use crate::shard::recorder::Recorder;
 use std::io;
 use std::time::Duration;
 
 /// What a driver adds to the loop: how it waits, and how it handles an event.
-pub(crate) trait Driver<P: Protocol, T: Tap>: Sized {
+pub(crate) trait Driver<P: Protocol, T: Recorder>: Sized {
     /// Its sockets.
     type Io: DriverIo;
     /// What it is told of, as it waits in line.
@@ -46,7 +46,7 @@ pub(crate) struct Parts<'a, P, T, I, E> {
 ///
 /// # Errors
 /// The system refused something without which a driver cannot serve.
-pub(crate) fn run<P: Protocol, T: Tap>(mut driver: impl Driver<P, T>) -> io::Result<Ended> {
+pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io::Result<Ended> {
     loop {
         let left = driver.left();
         let Parts { turn, io, line } = driver.parts();
@@ -75,13 +75,13 @@ pub(crate) fn run<P: Protocol, T: Tap>(mut driver: impl Driver<P, T>) -> io::Res
     Ok(ended)
 }
 
-fn flush<P: Protocol, T: Tap, D: Driver<P, T>>(driver: &mut D) {
+fn flush<P: Protocol, T: Recorder, D: Driver<P, T>>(driver: &mut D) {
     let Parts { turn, io, .. } = driver.parts();
     turn.flush(io);
 }
 
 /// Does what waits in line, while there is time.
-fn serve_line<P: Protocol, T: Tap, D: Driver<P, T>>(driver: &mut D) {
+fn serve_line<P: Protocol, T: Recorder, D: Driver<P, T>>(driver: &mut D) {
     let Parts { turn, io, line } = driver.parts();
     if !turn.open_line(line, io) {
         return;

@@ -4,12 +4,12 @@ use super::base::DriverIo;
 use super::turn::Turn;
 use crate::shard::Swap;
 use crate::shard::protocol::Protocol;
-use crate::shard::tap::Tap;
+use crate::shard::recorder::Recorder;
 use fsu_core::responder::state::Counters;
 use fsu_net::bind::Bound;
 use std::io;
 
-impl<P: Protocol, T: Tap> Turn<P, T> {
+impl<P: Protocol, T: Recorder> Turn<P, T> {
     /// Takes over sockets for the next swap, all of them or none.
     pub(crate) fn stage(&mut self, sockets: Vec<Bound>, io: &mut impl DriverIo) -> io::Result<()> {
         for socket in sockets {

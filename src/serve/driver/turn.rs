@@ -2,7 +2,7 @@
 
 use super::base::{Base, DriverIo};
 use super::command::Ended;
-use super::command::{Command, Commands};
+use super::command::{Commands, ShardCommand};
 use super::fair::{Line, Share, TURN_NS};
 use super::gather::{Gather, is_few};
 use super::kernel;
@@ -14,8 +14,8 @@ use crate::shard::io::{Arrived, ConnId, Subject};
 use crate::shard::late::SENDS_A_STAMP;
 use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
+use crate::shard::recorder::Recorder;
 use crate::shard::serve::Serve;
-use crate::shard::tap::Tap;
 use fsu_core::responder::state::Counters;
 use fsu_net::local::Route;
 use fsu_net::message::{Received, canonical};
@@ -78,7 +78,7 @@ pub(crate) struct Turn<P, T> {
     pub(crate) staged: Vec<u32>,
 }
 
-impl<P: Protocol, T: Tap> Turn<P, T> {
+impl<P: Protocol, T: Recorder> Turn<P, T> {
     /// A shard with so many sockets, from `now` on.
     pub(crate) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands, now: Clock, gather: Duration) -> Self {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
@@ -107,13 +107,13 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     /// Reads both clocks. What is at hand came no later than before.
     fn read_clock(&mut self, io: &mut impl DriverIo) {
         let arrived_ns = self.now.arrived_ns;
-        self.now = Clock { arrived_ns, ..io.base().watch.now() };
+        self.now = Clock { arrived_ns, ..io.base().clocks.now() };
         (self.messages, self.clocked) = (0, self.serve.effort.done());
     }
 
     /// Reads both clocks when a wait has ended. `full`: as [`Turn::begin`] has it.
     fn read_clock_anew(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
-        let now = io.base().watch.now();
+        let now = io.base().clocks.now();
         self.now = if self.has_streams {
             let left = full.map_or(Left::Nothing, |least| Left::Some(self.serve.sources().div_ceil(least) as u32));
             now.with_arrival(self.looks.after(now.mono_ns, left))
@@ -129,7 +129,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         if !self.has_streams {
             return wait;
         }
-        let now_ns = io.base().watch.mono_ns();
+        let now_ns = io.base().clocks.mono_ns();
         self.looks.before(now_ns, wait, self.serve.has_connections())
     }
 
@@ -147,7 +147,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     pub(crate) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
         let soon_ns = self.now.mono_ns + 2 * WAIT_NS_MAX;
         if self.serve.next_deadline().is_some_and(|next_ns| next_ns <= soon_ns) {
-            self.now = io.base().watch.now();
+            self.now = io.base().clocks.now();
             (self.messages, self.clocked) = (0, self.serve.effort.done());
         }
     }
@@ -343,7 +343,7 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
         if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && is_few(ready(io)?) {
             kernel::sleep(self.gather.pause);
             if self.has_streams {
-                self.looks.begins(io.base().watch.mono_ns());
+                self.looks.begins(io.base().clocks.mono_ns());
             }
         }
         Ok(())
@@ -362,16 +362,16 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
             return;
         }
         let mut outbox = std::mem::take(&mut base.outbox);
-        let (mut at, mut stamped, mut unix_ns) = (0, 0, base.watch.unix_ns());
+        let (mut at, mut stamped, mut unix_ns) = (0, 0, base.clocks.unix_ns());
         while at < outbox.len() {
             if at >= stamped + SENDS_A_STAMP {
-                (stamped, unix_ns) = (at, base.watch.unix_ns());
+                (stamped, unix_ns) = (at, base.clocks.unix_ns());
             }
             let (count, outcome) = base.send(&outbox, at);
             let end = at + count.max(1);
             if count >= SENDS_A_STAMP {
                 // One call: the first of them left before, the last just now.
-                (stamped, unix_ns) = (end, base.watch.unix_ns());
+                (stamped, unix_ns) = (end, base.clocks.unix_ns());
             }
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
                 self.serve.on_sent(datagram, bytes, outcome, self.now.at_unix(unix_ns));
@@ -475,17 +475,17 @@ impl<P: Protocol, T: Tap> Turn<P, T> {
     pub(crate) fn on_commands(&mut self, io: &mut impl DriverIo) {
         for command in mail::take(&self.commands, || io.base().clear_wake()) {
             match command {
-                Command::Drain => self.serve.begin_drain(self.now, io),
-                Command::Stop => self.is_stopped = true,
+                ShardCommand::Drain => self.serve.begin_drain(self.now, io),
+                ShardCommand::Stop => self.is_stopped = true,
                 // Whoever asked may be gone.
-                Command::Counters(answer) => drop(answer.send(self.counters(io))),
-                Command::Figures(answer) => {
+                ShardCommand::Counters(answer) => drop(answer.send(self.counters(io))),
+                ShardCommand::Figures(answer) => {
                     let (counters, late) = (self.counters(io), self.serve.late.clone());
                     drop(answer.send(Ended { counters, late }));
                 }
-                Command::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
-                Command::Unstage => self.unstage(io),
-                Command::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
+                ShardCommand::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
+                ShardCommand::Unstage => self.unstage(io),
+                ShardCommand::Swap(swap, answer) => drop(answer.send(self.swap(*swap, io))),
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::devlog::LoggerHandle;
 use crate::driver::{DriverKind, Ended, Executor, Handle, ShardError, ShardSpec, Tuning, spawn};
 use crate::shard::late::Late;
 use crate::shard::serve::DRAIN_MS;
-use crate::shard::tap::{Tap, Traffic};
+use crate::shard::recorder::{Recorder, Traffic};
 use crate::shard::tide::Tide;
 use crate::shard::{Own, Swap};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, select, unbounded};
@@ -141,7 +141,7 @@ impl<T> Drop for Watched<T> {
     }
 }
 
-impl<T: Tap> Tap for Watched<T> {
+impl<T: Recorder> Recorder for Watched<T> {
     #[inline]
     fn is_on(&self) -> bool {
         self.tap.is_on()
@@ -180,7 +180,7 @@ impl Crew {
         Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
     }
 
-    fn start_with<T: Tap + Send + 'static>(
+    fn start_with<T: Recorder + Send + 'static>(
         common: &Common,
         cpus: &[usize],
         bound: Vec<Bound>,
@@ -347,12 +347,12 @@ mod tests {
     use super::*;
     use crate::fleet::fixtures::fleet;
     use crate::fleet::sockets::{Sockets, bind};
-    use std::net::UdpSocket;
+    use std::net::{SocketAddr, UdpSocket};
 
     /// Fails at its first record.
     struct Failing;
 
-    impl Tap for Failing {
+    impl Recorder for Failing {
         fn is_on(&self) -> bool {
             true
         }

@@ -1,7 +1,7 @@
 //! What one shard does, without a system call, clock or executor: all of it runs on virtual time as well.
 //!
 //! - [`serve`], [`udp`], [`tcp`], [`reload`]: the logic.
-//! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`tap`]: the same to the responder and to the log.
+//! - [`io`]: the seam between that and a driver ([`crate::driver`]). [`protocol`], [`recorder`]: the same to the responder and to the log.
 //! - [`timers`]: what is done later.
 //! - [`late`]: how late replies leave, [`look`]: since when bytes of a connection may have been there.
 //! - [`clients`]: the centres an FSU knows. [`slots`]: the FSUs. [`own`]: which peers are never answered. [`effort`]: what work costs. [`notes`], [`tide`]: lines about
@@ -16,10 +16,10 @@ pub(crate) mod look;
 pub mod notes;
 pub mod own;
 pub mod protocol;
+pub mod recorder;
 pub mod reload;
 pub mod serve;
 mod slots;
-pub mod tap;
 pub mod tcp;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,9 +6,9 @@ use super::clock::Clock;
 use super::io::Io;
 use super::own::Own;
 use super::protocol::Protocol;
+use super::recorder::Recorder;
 use super::serve::{Serve, start_beat};
-use super::slots::Slot;
-use super::tap::Tap;
+use super::slots::FsuSlot;
 use super::tcp::end::By;
 use super::tide::Move;
 use super::timers::later::Timer;
@@ -46,7 +46,7 @@ pub trait Sockets: Io {
     fn close_socket(&mut self, socket: u32);
 }
 
-impl<P: Protocol, T: Tap> Serve<P, T> {
+impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Serves another fleet; sockets of those that are new stand at `places`. The counters of those that are gone.
     ///
     /// An FSU that stays keeps everything but what the new plan has no place for. Of one that goes, connections are closed and
@@ -59,7 +59,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             return Vec::new();
         }
         let Swap { fleet, run, epoch, fates, new, own } = swap;
-        let fate = |slot: &Slot| fates.get(slot.fsu as usize).copied().unwrap_or(Fate::Gone);
+        let fate = |slot: &FsuSlot| fates.get(slot.fsu as usize).copied().unwrap_or(Fate::Gone);
         self.part(&fate, &fleet, io);
         self.tap.reload(epoch, &fates, fleet.fsus.len());
         let before = std::mem::replace(&mut self.fleet, fleet);
@@ -76,7 +76,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 Fate::Handed(number) => {
                     gone.push(slot.state.counters);
                     if let Some(fsu) = fleet.fsus.get(number as usize) {
-                        self.slots.put(place, Slot::new(number, fsu));
+                        self.slots.put(place, FsuSlot::new(number, fsu));
                     }
                 }
                 Fate::Gone => {
@@ -87,7 +87,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
         for (&place, &number) in places.iter().zip(&new) {
             if let Some(fsu) = fleet.fsus.get(number as usize) {
-                self.slots.put(place, Slot::new(number, fsu));
+                self.slots.put(place, FsuSlot::new(number, fsu));
             }
         }
         self.time_anew(now, io);
@@ -102,7 +102,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     }
 
     /// Ends what those that go, and centres that may not ask any more, have begun.
-    fn part(&mut self, fate: &impl Fn(&Slot) -> Fate, next: &Fleet, io: &mut impl Io) {
+    fn part(&mut self, fate: &impl Fn(&FsuSlot) -> Fate, next: &Fleet, io: &mut impl Io) {
         for id in self.conns.open() {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             let Some(slot) = self.slots.get_mut(conn.socket as usize) else { continue };
@@ -126,7 +126,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         }
     }
 
-    fn stay(&mut self, slot: &mut Slot, number: u32, before: &Fleet, now: Clock) {
+    fn stay(&mut self, slot: &mut FsuSlot, number: u32, before: &Fleet, now: Clock) {
         let (Some(was), Some(is)) = (before.fsus.get(slot.fsu as usize), self.fleet.fsus.get(number as usize)) else {
             return;
         };

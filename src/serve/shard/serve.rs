@@ -10,9 +10,9 @@ use super::look::Unread;
 use super::notes::{Input, Notes};
 use super::own::Own;
 use super::protocol::Protocol;
-use super::slots::Slot;
+use super::recorder::{RecordKind, Recorder, Traffic};
+use super::slots::FsuSlot;
 use super::slots::Slots;
-use super::tap::{Kind, Tap, Traffic};
 use super::tcp::DueReply;
 use super::tcp::conn::{Conns, PIECE, Sent};
 use super::tcp::end::By;
@@ -101,14 +101,14 @@ pub struct Serve<P, T> {
     pub(crate) resting: Vec<ConnId>,
 }
 
-impl<P: Protocol, T: Tap> Serve<P, T> {
+impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// The shard that serves these FSUs, from `now` on.
     pub fn new(portion: Portion<'_>, run: RunContext, protocol: P, tap: T, now: Clock) -> Self {
         let Portion { fleet, fsus } = portion;
         let slots = fsus
             .iter()
             .filter_map(|&number| Some((number, fleet.fsus.get(number)?)))
-            .map(|(number, fsu)| Slot::new(number as u32, fsu))
+            .map(|(number, fsu)| FsuSlot::new(number as u32, fsu))
             .collect();
         let mut serve = Self {
             fleet,
@@ -253,7 +253,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         let about = About::UNKNOWN.lost(FaultKind::Offline);
         if self.tap.is_on()
             && !self.tap.record(Traffic {
-                kind: Kind::Received,
+                kind: RecordKind::Received,
                 fsu: slot.fsu,
                 peer,
                 unix_ms: now.unix_ms,
@@ -270,7 +270,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn unsent(&mut self, (socket, peer): (u32, SocketAddr), about: About, bytes: &[u8], io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
         if !self.tap.record(Traffic {
-            kind: Kind::Unsent,
+            kind: RecordKind::Unsent,
             fsu: slot.fsu,
             peer,
             unix_ms: io.unix_ns() / 1_000_000,
@@ -301,7 +301,8 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
     pub(crate) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
         let (unix_ms, bytes) = (io.unix_ns() / 1_000_000, self.later.pending.bytes(index));
-        if !self.tap.record(Traffic { kind: Kind::Unsent, fsu: slot.fsu, peer, unix_ms, abouts: &[about], bytes }) {
+        if !self.tap.record(Traffic { kind: RecordKind::Unsent, fsu: slot.fsu, peer, unix_ms, abouts: &[about], bytes })
+        {
             slot.state.counters.log_records_lost += 1;
         }
     }
@@ -400,7 +401,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 if self.later.again(again, now.mono_ns + SEND_RETRY_MS * 1_000_000, bytes).is_err() {
                     slot.state.counters.drop(Reason::SendFailed);
                     let about = datagram.about.drop(Reason::SendFailed);
-                    self.record_sent(Kind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
+                    self.record_sent(RecordKind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
                 }
             }
             Outcome::Full | Outcome::Failed(_) => {
@@ -410,14 +411,14 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                 let peer = format_args!("{} (error {errno})", datagram.peer);
                 self.notes.note(Reason::SendFailed, now.mono_ms, Input { fsu: name, peer, bytes });
                 let about = datagram.about.drop(Reason::SendFailed);
-                self.record_sent(Kind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
+                self.record_sent(RecordKind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
             }
         }
     }
 
     /// Tells of a datagram that has left, or will not.
     #[inline]
-    fn record_sent(&mut self, kind: Kind, datagram: Datagram, bytes: &[u8], unix_ns: i64) {
+    fn record_sent(&mut self, kind: RecordKind, datagram: Datagram, bytes: &[u8], unix_ns: i64) {
         let Some(slot) = self.slots.get_mut(datagram.socket as usize).filter(|_| self.tap.is_on()) else { return };
         if !self.tap.record(Traffic {
             kind,
@@ -523,7 +524,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
 }
 
 /// Puts an FSU's next heartbeat into the wheel: when it was due already (0: never), else at its place within the interval.
-pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock, later: &mut Later) {
+pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut FsuSlot, now: Clock, later: &mut Later) {
     let fsu = &fleet.fsus[slot.fsu as usize];
     let Some(schedule) = fsu.heartbeat() else {
         slot.beat_due_ms = 0;
@@ -537,9 +538,9 @@ pub(crate) fn start_beat(fleet: &Fleet, socket: u32, slot: &mut Slot, now: Clock
 }
 
 /// As the log calls it.
-fn kind(what: Outgoing) -> Kind {
+fn kind(what: Outgoing) -> RecordKind {
     match what {
-        Outgoing::Reply | Outgoing::Data => Kind::Reply,
-        Outgoing::Heartbeat => Kind::Heartbeat,
+        Outgoing::Reply | Outgoing::Data => RecordKind::Reply,
+        Outgoing::Heartbeat => RecordKind::Heartbeat,
     }
 }

@@ -5,14 +5,14 @@ use fsu_core::responder::state::FsuState;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fleet::Fsu;
 
-/// Cache lines of a [`Slot`]: each request touches all of them.
-const HOT_LINES: usize = size_of::<Option<Slot>>() / 64;
+/// Cache lines of a [`FsuSlot`]: each request touches all of them.
+const HOT_LINES: usize = size_of::<Option<FsuSlot>>() / 64;
 const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
 
 /// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
 #[derive(Debug)]
 #[repr(C, align(64))]
-pub(crate) struct Slot {
+pub(crate) struct FsuSlot {
     /// Its number in the fleet.
     pub(crate) fsu: u32,
     /// [`Timer::Clients`](super::timers::later::Timer::Clients) is in the wheel.
@@ -25,7 +25,7 @@ pub(crate) struct Slot {
     pub(crate) state: FsuState,
 }
 
-impl Slot {
+impl FsuSlot {
     /// An FSU that has heard nothing, by its number in the fleet.
     pub(crate) fn new(number: u32, fsu: &Fsu) -> Self {
         Self {
@@ -41,12 +41,12 @@ impl Slot {
 
 /// A place for each; one is empty where an FSU went with a reload, until the next takes it.
 #[derive(Debug, Default)]
-pub(crate) struct Slots(Vec<Option<Slot>>);
+pub(crate) struct Slots(Vec<Option<FsuSlot>>);
 
 impl Slots {
     /// The FSU at a place.
     #[inline]
-    pub(crate) fn get(&self, place: usize) -> Option<&Slot> {
+    pub(crate) fn get(&self, place: usize) -> Option<&FsuSlot> {
         self.0.get(place)?.as_ref()
     }
 
@@ -60,17 +60,17 @@ impl Slots {
 
     /// The same, to change it.
     #[inline]
-    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut Slot> {
+    pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut FsuSlot> {
         self.0.get_mut(place)?.as_mut()
     }
 
     /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &FsuSlot> {
         self.0.iter().flatten()
     }
 
     /// All of them with their places.
-    pub(crate) fn numbered_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
+    pub(crate) fn numbered_mut(&mut self) -> impl Iterator<Item = (u32, &mut FsuSlot)> {
         (0u32..).zip(&mut self.0).filter_map(|(place, slot)| Some((place, slot.as_mut()?)))
     }
 
@@ -80,7 +80,7 @@ impl Slots {
     }
 
     /// Puts one at a place; who was there before.
-    pub(crate) fn put(&mut self, place: u32, slot: Slot) -> Option<Slot> {
+    pub(crate) fn put(&mut self, place: u32, slot: FsuSlot) -> Option<FsuSlot> {
         let place = place as usize;
         if self.0.len() <= place {
             self.0.resize_with(place + 1, || None);
@@ -89,13 +89,13 @@ impl Slots {
     }
 
     /// Takes one out.
-    pub(crate) fn take(&mut self, place: u32) -> Option<Slot> {
+    pub(crate) fn take(&mut self, place: u32) -> Option<FsuSlot> {
         self.0.get_mut(place as usize)?.take()
     }
 }
 
-impl FromIterator<Slot> for Slots {
-    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+impl FromIterator<FsuSlot> for Slots {
+    fn from_iter<I: IntoIterator<Item = FsuSlot>>(slots: I) -> Self {
         Self(slots.into_iter().map(Some).collect())
     }
 }

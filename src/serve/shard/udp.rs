@@ -5,8 +5,8 @@ use super::clock::Clock;
 use super::io::{Arrived, Datagram, Io};
 use super::notes::{Input, Notes};
 use super::protocol::Protocol;
+use super::recorder::{RecordKind, Recorder, Traffic};
 use super::serve::Serve;
-use super::tap::{Kind, Tap, Traffic};
 use super::tide::Move;
 use super::timers::later::{Later, Timer};
 use crate::devlog::record::FRAMES_TOLD_MAX;
@@ -50,7 +50,7 @@ struct DatagramSink<'a, I, T> {
     effort: usize,
 }
 
-impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
+impl<I: Io, T: Recorder> DatagramSink<'_, I, T> {
     /// Sends now, or as soon as the queue has room.
     fn send_now(&mut self, datagram: Datagram, bytes: &[u8]) {
         if !self.io.send_datagram(datagram, bytes) {
@@ -78,7 +78,7 @@ impl<I: Io, T: Tap> DatagramSink<'_, I, T> {
     }
 }
 
-impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
+impl<I: Io, T: Recorder> Sink for DatagramSink<'_, I, T> {
     #[inline]
     fn send(&mut self, what: Outgoing, due_ns: i64, bytes: &[u8]) {
         if let Some(room_bytes) = self.room_bytes.checked_sub(bytes.len()) {
@@ -134,7 +134,7 @@ impl<I: Io, T: Tap> Sink for DatagramSink<'_, I, T> {
     }
 }
 
-impl<P: Protocol, T: Tap> Serve<P, T> {
+impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// A datagram came to an FSU's socket.
     #[inline]
     pub fn on_datagram(&mut self, socket: u32, datagram: Arrived<'_>, now: Clock, io: &mut impl Io) {
@@ -192,7 +192,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         // Replies are recorded when they have left: after this.
         if is_told
             && !self.tap.record(Traffic {
-                kind: Kind::Received,
+                kind: RecordKind::Received,
                 fsu: slot.fsu,
                 peer,
                 unix_ms: now.unix_ms,

@@ -49,30 +49,30 @@ impl Often {
 
 /// The counts, which all threads share.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct LineLimits {
     often: [Gate; Often::ALL.len()],
     /// Not before the run begins: a start says as much as it has to, and nobody drives it.
     holds: AtomicBool,
     begun: Instant,
-    kinds: [Kind; MODULES_MAX],
+    kinds: [Allowance; MODULES_MAX],
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct Allowance {
     /// Level and module; set once.
     of: OnceLock<(Level, Box<str>)>,
     gate: Gate,
 }
 
-impl Default for Limits {
+impl Default for LineLimits {
     fn default() -> Self {
-        let kinds = std::array::from_fn(|_| Kind::default());
+        let kinds = std::array::from_fn(|_| Allowance::default());
         let often = std::array::from_fn(|_| Gate::default());
         Self { often, holds: AtomicBool::new(false), begun: Instant::now(), kinds }
     }
 }
 
-impl Limits {
+impl LineLimits {
     /// From now on they hold.
     pub(crate) fn hold(&self) {
         self.holds.store(true, Ordering::Relaxed);
@@ -106,7 +106,7 @@ impl Limits {
     }
 
     fn admit_at(&self, level: Level, module: &str, now_ms: u64) -> bool {
-        let is_it = |kind: &&Kind| {
+        let is_it = |kind: &&Allowance| {
             let (its_level, its_module) = kind.of.get_or_init(|| (level, module.into()));
             *its_level == level && **its_module == *module
         };
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn limit_module_lines_max_h11_the_others_are_summed_up() {
-        let limits = Limits::default();
+        let limits = LineLimits::default();
         let admitted = |level, module, now_ms| (0..500).filter(|_| limits.admit_at(level, module, now_ms)).count();
         assert_eq!(admitted(Level::Info, "a", 5_000), 200);
         assert_eq!(admitted(Level::Warn, "a", 5_000), 200);
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn limit_frame_lines_max_and_schedule_lines_max_h11_they_have_their_own() {
-        let limits = Limits::default();
+        let limits = LineLimits::default();
         for (what, expected) in [(Often::Frame, 1_000), (Often::Schedule, 10)] {
             assert_eq!((0..1_500).filter(|_| limits.admit_often_at(what, 5_000)).count(), expected);
         }
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn limit_modules_max_the_last_ones_share_a_count() {
-        let limits = Limits::default();
+        let limits = LineLimits::default();
         let admitted: usize = (0..MODULES_MAX + 10)
             .map(|n| (0..300).filter(|_| limits.admit_at(Level::Info, &format!("m{n}"), 1_000)).count())
             .sum();
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn h11_a_start_says_what_it_has_to() {
-        let limits = Limits::default();
+        let limits = LineLimits::default();
         let admitted = || (0..1_500).filter(|_| limits.admit(Level::Info, "a")).count();
         assert_eq!(admitted(), 1_500);
         limits.hold();

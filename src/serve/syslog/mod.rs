@@ -16,7 +16,7 @@ use fsu_plan::words::count;
 use jiff::Timestamp;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
-use limit::{Limits, Often};
+use limit::{LineLimits, Often};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub struct SystemLog {
     lost: Arc<AtomicU64>,
     /// A [`LevelFilter`], as a number; shared with the logger thread.
     level: Arc<AtomicUsize>,
-    limits: Arc<Limits>,
+    limits: Arc<LineLimits>,
     stderr: bool,
     /// Stdout is a terminal.
     stdout_is_seen: bool,
@@ -176,7 +176,7 @@ pub(crate) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
     }
     let level = Arc::new(AtomicUsize::new(plan.level as usize));
     let stdout_is_seen = std::io::stdout().is_terminal();
-    let limits = Arc::new(Limits::default());
+    let limits = Arc::new(LineLimits::default());
     let log = SystemLog {
         queue: sender,
         lost: lost.clone(),
@@ -222,7 +222,7 @@ pub(crate) struct SystemWriter {
     /// When a line said how many.
     lost_told: Option<Instant>,
     level: Arc<AtomicUsize>,
-    limits: Arc<Limits>,
+    limits: Arc<LineLimits>,
     plan: LogPlan,
     stamp: Stamp,
     stderr: bool,

@@ -4,14 +4,13 @@ use super::Talk;
 use super::centre::PATIENCE;
 use super::model::Model;
 use fsu_core::responder::RunContext;
-use fsu_core::responder::about::About;
 use fsu_core::responder::state::Counters;
 use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
 use fsu_net::probe::ring_missing;
 use fsu_plan::model::fleet::{Fleet, Transport};
 use fsu_serve::driver::gather::GATHER_US;
 use fsu_serve::driver::{DriverKind, Executor, Handle, ShardSpec, Tuning, spawn};
-use fsu_serve::shard::tap::{Kind, Tap, Traffic};
+use fsu_serve::shard::recorder::{RecordKind, Recorder, Traffic};
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -40,13 +39,13 @@ struct Records {
     tell: Sender<HashMap<u32, u64>>,
 }
 
-impl Tap for Records {
+impl Recorder for Records {
     fn is_on(&self) -> bool {
         true
     }
 
     fn record(&mut self, traffic: Traffic<'_>) -> bool {
-        if traffic.kind == Kind::Reply {
+        if traffic.kind == RecordKind::Reply {
             *self.replies.entry(traffic.fsu).or_default() += 1;
         }
         true

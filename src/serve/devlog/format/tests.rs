@@ -23,7 +23,7 @@ fn bytes(hex_digits: &str) -> Vec<u8> {
     hex::decode(hex_digits.replace(char::is_whitespace, "")).unwrap()
 }
 
-fn record<'a>(kind: Kind, told: &'a [u8], bytes: &'a [u8]) -> Record<'a> {
+fn record<'a>(kind: RecordKind, told: &'a [u8], bytes: &'a [u8]) -> Record<'a> {
     let (peer, told) = ("127.0.0.1:40212".parse().unwrap(), Told::new(told).unwrap());
     Record { kind, fsu: 0, peer, unix_ms: 1_768_306_323_184, told, lost_before: 0, bytes }
 }
@@ -81,7 +81,7 @@ fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
 /// What stands after the HEX line of a request.
 fn check_request(fsu: Fsu, wire: &[u8], expected: &str) {
     let fsu = ruled(fsu);
-    check_in(&fsu, &record(Kind::Received, &told(&fsu, wire), wire), expected);
+    check_in(&fsu, &record(RecordKind::Received, &told(&fsu, wire), wire), expected);
 }
 
 fn text(fsu: &Fsu, language: Language, record: &Record<'_>) -> String {
@@ -156,20 +156,20 @@ fn n07_the_example_of_the_spec() {
 ";
     let fsu = ruled(udp());
     let (wire, told) = (bytes(REQUEST), told(&fsu, &bytes(REQUEST)));
-    assert_eq!(text(&fsu, Language::Zh, &record(Kind::Received, &told, &wire)), expected);
+    assert_eq!(text(&fsu, Language::Zh, &record(RecordKind::Received, &told, &wire)), expected);
 }
 
 #[test]
 fn the_first_line_of_each_kind_in_both_languages() {
     for (kind, language, expected) in [
-        (Kind::Received, Language::Zh, "[RECV] fsu[n:3230323530313235] 接收到SC数据 127.0.0.1:40212"),
-        (Kind::Reply, Language::Zh, "[SEND] fsu[n:3230323530313235] 应答SC数据 127.0.0.1:40212"),
-        (Kind::Heartbeat, Language::Zh, "[SEND] fsu[n:3230323530313235] 发送心跳 127.0.0.1:40212"),
-        (Kind::Unsent, Language::Zh, "[LOST] fsu[n:3230323530313235] 应答未发出 127.0.0.1:40212"),
-        (Kind::Unsent, Language::En, "[LOST] fsu[n:3230323530313235] reply not sent to SC 127.0.0.1:40212"),
-        (Kind::Received, Language::En, "[RECV] fsu[n:3230323530313235] received from SC 127.0.0.1:40212"),
-        (Kind::Reply, Language::En, "[SEND] fsu[n:3230323530313235] reply to SC 127.0.0.1:40212"),
-        (Kind::Heartbeat, Language::En, "[SEND] fsu[n:3230323530313235] heartbeat sent 127.0.0.1:40212"),
+        (RecordKind::Received, Language::Zh, "[RECV] fsu[n:3230323530313235] 接收到SC数据 127.0.0.1:40212"),
+        (RecordKind::Reply, Language::Zh, "[SEND] fsu[n:3230323530313235] 应答SC数据 127.0.0.1:40212"),
+        (RecordKind::Heartbeat, Language::Zh, "[SEND] fsu[n:3230323530313235] 发送心跳 127.0.0.1:40212"),
+        (RecordKind::Unsent, Language::Zh, "[LOST] fsu[n:3230323530313235] 应答未发出 127.0.0.1:40212"),
+        (RecordKind::Unsent, Language::En, "[LOST] fsu[n:3230323530313235] reply not sent to SC 127.0.0.1:40212"),
+        (RecordKind::Received, Language::En, "[RECV] fsu[n:3230323530313235] received from SC 127.0.0.1:40212"),
+        (RecordKind::Reply, Language::En, "[SEND] fsu[n:3230323530313235] reply to SC 127.0.0.1:40212"),
+        (RecordKind::Heartbeat, Language::En, "[SEND] fsu[n:3230323530313235] heartbeat sent 127.0.0.1:40212"),
     ] {
         let fsu = fsu_with("n", Transport::Tcp, vec![device(1, fixed_template())]);
         let text = text(&fsu, language, &record(kind, &[], &[0xFE, 0x0A]));
@@ -281,7 +281,7 @@ fn escapes_are_in_the_hex_and_not_in_the_values() {
     let wire = changed(21, &[0xFF, 0xFE, 0xFD]);
     assert_eq!(wire.len(), bytes(REQUEST).len() + 3);
     let fsu = ruled(udp());
-    let text = text(&fsu, Language::En, &record(Kind::Received, &told(&fsu, &wire), &wire));
+    let text = text(&fsu, Language::En, &record(RecordKind::Received, &told(&fsu, &wire), &wire));
     assert!(text.lines().nth(1).unwrap().contains(" 00 FD 00 FD 01 FD 02 00 "), "{text}");
     assert!(text.contains("    P_src_addr: FFFEFD0000000000\n"), "{text}");
     assert!(text.ends_with(INNER), "{text}");
@@ -293,7 +293,7 @@ fn heartbeats_have_no_through_data() {
     Head::heartbeat(&udp().id.bytes, 1, 2).build(None, &mut wire).unwrap();
     check_in(
         &udp(),
-        &record(Kind::Heartbeat, &About::HEARTBEAT.encode(), &wire),
+        &record(RecordKind::Heartbeat, &About::HEARTBEAT.encode(), &wire),
         "  Parsed:
     P_header: 0xFF
     P_dest_addr: 0000000000000000
@@ -323,7 +323,7 @@ fn what_is_no_outer_frame() {
     check(&wire, "  reason: outer_bad_escape (outer: FD not followed by 00, 01 or 02, or an FF inside)\n");
     for cut in 1..wire.len() {
         let told = told(&udp(), &wire[..cut]);
-        text(&udp(), Language::Zh, &record(Kind::Received, &told, &wire[..cut]));
+        text(&udp(), Language::Zh, &record(RecordKind::Received, &told, &wire[..cut]));
     }
 }
 
@@ -342,7 +342,7 @@ fn n12_each_frame_of_a_datagram_has_its_device_and_its_reason() {
     let fsu = fsu_with("n", Transport::Udp, vec![device(7, chars_template()), device(1, fixed_template())]);
     let fsu = ruled(fsu);
     let wire = [&one[..], &nobody, &other].concat();
-    let text = text(&fsu, Language::En, &record(Kind::Received, &told(&fsu, &wire), &wire));
+    let text = text(&fsu, Language::En, &record(RecordKind::Received, &told(&fsu, &wire), &wire));
     let [_, first, second, third] = text.split("  Parsed ").collect::<Vec<_>>()[..] else { panic!("{text}") };
     assert!(first.ends_with(INNER), "{text}");
     assert!(second.ends_with("\n    reason: wrong_fsu (outer: addressed to another FSU)\n"), "{text}");
@@ -428,7 +428,7 @@ fn n12_a_reply_is_read_with_the_fields_of_the_command_that_it_answers() {
     template.commands = commands.into();
     let fsu = tcp(template);
     let reply = b"~480006610A6220FFFE60\r";
-    let text_of = |about: About| text(&fsu, Language::En, &record(Kind::Reply, &about.encode(), reply));
+    let text_of = |about: About| text(&fsu, Language::En, &record(RecordKind::Reply, &about.encode(), reply));
     // Line ends in a text are escaped.
     let first = text_of(answered(0, What::Answered));
     assert!(first.ends_with("    data frame:\n        name: a\\nb \n        level: -2\n"), "{first}");
@@ -456,7 +456,7 @@ fn n07_what_held_a_reply_back_and_what_was_done_to_it() {
         assert_eq!(text.split_once("  HEX: 7E\n").unwrap().1, expected);
     };
     let answered = answered(0, What::Answered);
-    let (en, zh, reply) = (Language::En, Language::Zh, Kind::Reply);
+    let (en, zh, reply) = (Language::En, Language::Zh, RecordKind::Reply);
     check(en, reply, answered, "");
     let held = About { delay_us: 60_000, held_us: 60_000, ..answered };
     check(en, reply, held, "  due: after 60 ms (delay 60 ms, fixed 60, rules.json:3:5: /0)\n");
@@ -474,7 +474,7 @@ fn n07_what_held_a_reply_back_and_what_was_done_to_it() {
     let unsent = held.drop(Reason::PeerGone);
     check(
         en,
-        Kind::Unsent,
+        RecordKind::Unsent,
         unsent,
         "  due: after 60 ms (delay 60 ms, fixed 60, rules.json:3:5: /0)\n  \
          reason: peer_gone (the peer of a delayed reply is gone)\n",
@@ -485,7 +485,7 @@ fn n07_what_held_a_reply_back_and_what_was_done_to_it() {
 fn n07_every_request_without_a_reply_has_its_reason() {
     let fsu = ruled(tcp(chars_template()));
     let check = |language, about: About, expected: &str| {
-        let text = text(&fsu, language, &record(Kind::Received, &about.encode(), b"~"));
+        let text = text(&fsu, language, &record(RecordKind::Received, &about.encode(), b"~"));
         assert_eq!(text.split_once("  HEX: 7E\n").unwrap().1, expected);
     };
     let (en, zh) = (Language::En, Language::Zh);
@@ -512,7 +512,7 @@ fn what_is_no_inner_frame() {
     let garbage = About::dropped(Reason::Garbage).encode();
     check_in(
         &tcp(chars_template()),
-        &record(Kind::Received, &garbage, b"xyz"),
+        &record(RecordKind::Received, &garbage, b"xyz"),
         "  reason: garbage_bytes (tcp: bytes that start no frame)\n",
     );
 }
@@ -522,22 +522,22 @@ fn n12_of_several_devices_the_one_that_the_responder_chose() {
     let fsu = fsu_with("n", Transport::Tcp, vec![device(1, chars_template()), device(2, fixed_template())]);
     let wire = &bytes(REQUEST)[38..72];
     let about = |device| About { device, ..answered(0, What::Answered) }.encode();
-    let second = text(&fsu, Language::En, &record(Kind::Received, &about(1), wire));
+    let second = text(&fsu, Language::En, &record(RecordKind::Received, &about(1), wire));
     assert!(second.contains("    data_frame_type: 108B\n") && second.ends_with("\n  device: 2 ()\n"), "{second}");
-    let first = text(&fsu, Language::En, &record(Kind::Received, &about(0), wire));
+    let first = text(&fsu, Language::En, &record(RecordKind::Received, &about(0), wire));
     assert!(!first.contains("data_frame_type") && first.ends_with("\n  device: 1 ()\n"), "{first}");
 }
 
 #[test]
 fn losses_stand_before_the_record() {
-    let record = Record { lost_before: 12, ..record(Kind::Reply, &[], b"") };
+    let record = Record { lost_before: 12, ..record(RecordKind::Reply, &[], b"") };
     assert!(text(&udp(), Language::Zh, &record).starts_with("... 12 records lost here\n[2026-01-13 "));
 }
 
 #[test]
 fn a_datagram_of_garbage_makes_bounded_text() {
     for wire in [vec![0xFF; 65_507], [0xFF, 0x00, 0xFE].repeat(21_000), [0xFE, 0xFF].repeat(32_000)] {
-        let text = text(&udp(), Language::Zh, &record(Kind::Received, &told(&udp(), &wire), &wire));
+        let text = text(&udp(), Language::Zh, &record(RecordKind::Received, &told(&udp(), &wire), &wire));
         assert!(text.len() < 600_000, "{}", text.len());
     }
 }
@@ -547,7 +547,7 @@ proptest! {
     fn any_bytes_make_whole_lines(
         noise in proptest::collection::vec(any::<u8>(), 0..200), kind in 0..3usize, tcp_too: bool, at in 0..80usize,
     ) {
-        let kind = [Kind::Received, Kind::Reply, Kind::Heartbeat][kind];
+        let kind = [RecordKind::Received, RecordKind::Reply, RecordKind::Heartbeat][kind];
         let mut near = bytes(REQUEST);
         near.truncate(at);
         near.extend(&noise);
@@ -567,7 +567,7 @@ proptest! {
 fn limit_frames_told_max() {
     let shown = |frames: usize| {
         let wire = [0xFF, 0x00, 0xFE].repeat(frames);
-        let text = text(&udp(), Language::En, &record(Kind::Received, &told(&udp(), &wire), &wire));
+        let text = text(&udp(), Language::En, &record(RecordKind::Received, &told(&udp(), &wire), &wire));
         (text.matches("  Parsed ").count(), text.contains("  ...\n"))
     };
     assert_eq!(shown(1_724), (1_724, false));

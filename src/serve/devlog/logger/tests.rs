@@ -1,5 +1,5 @@
 use super::*;
-use crate::devlog::record::{Kind, Traffic};
+use crate::devlog::record::{RecordKind, Traffic};
 use crate::testing::{device, fixed_template, fleet, fsu_with};
 use fsu_plan::model::fleet::{LogPlan, OnFull, Transport};
 use fsu_plan::model::reload::Fate;
@@ -62,7 +62,7 @@ fn put_from_two_shards(handle: &LoggerHandle, records: u32, lens: &[usize]) -> B
                         let mut bytes = vec![0xA5; lens[n as usize % lens.len()]];
                         bytes[..4].copy_from_slice(&n.to_be_bytes());
                         let accepted = tap.record(Traffic {
-                            kind: Kind::Reply,
+                            kind: RecordKind::Reply,
                             fsu,
                             peer: peer(),
                             unix_ms: START,
@@ -124,7 +124,7 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
     let mut tap = handle.tap(0, 1);
     for n in 0..100u32 {
         assert!(tap.record(Traffic {
-            kind: Kind::Reply,
+            kind: RecordKind::Reply,
             fsu: 0,
             peer: peer(),
             unix_ms: START,
@@ -140,7 +140,14 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
             .contains("[WARN] fsu_mock::syslog: device log: shards that have not closed their queue: 1")
     );
     assert!(
-        !tap.record(Traffic { kind: Kind::Reply, fsu: 0, peer: peer(), unix_ms: START, abouts: &[], bytes: &[0; 4] }),
+        !tap.record(Traffic {
+            kind: RecordKind::Reply,
+            fsu: 0,
+            peer: peer(),
+            unix_ms: START,
+            abouts: &[],
+            bytes: &[0; 4]
+        }),
         "nobody would write it"
     );
 }
@@ -150,7 +157,14 @@ fn an_fsu_that_is_none_of_the_fleets_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let handle = start(dir.path(), 1, 1_000, |_| {});
     let mut tap = handle.tap(0, 7);
-    assert!(!tap.record(Traffic { kind: Kind::Reply, fsu: 1, peer: peer(), unix_ms: START, abouts: &[], bytes: b"x" }));
+    assert!(!tap.record(Traffic {
+        kind: RecordKind::Reply,
+        fsu: 1,
+        peer: peer(),
+        unix_ms: START,
+        abouts: &[],
+        bytes: b"x"
+    }));
     tap.close();
     assert_eq!(handle.stop(), LogTotals::default());
 }
@@ -166,7 +180,7 @@ fn without_a_device_log_only_the_system_log_is_written() {
     assert!(
         !tap.is_on()
             && tap.record(Traffic {
-                kind: Kind::Reply,
+                kind: RecordKind::Reply,
                 fsu: 0,
                 peer: peer(),
                 unix_ms: START,
@@ -198,7 +212,7 @@ fn a_directory_that_cannot_be_written_is_counted_and_told() {
     let mut tap = handle.tap(0, 4);
     for _ in 0..10 {
         assert!(tap.record(Traffic {
-            kind: Kind::Reply,
+            kind: RecordKind::Reply,
             fsu: 0,
             peer: peer(),
             unix_ms: START,
@@ -222,7 +236,7 @@ fn a_burst_with_closed_taps_is_on_disk_after_stop() {
         let mut bytes = [0; 34];
         bytes[..4].copy_from_slice(&n.to_be_bytes());
         assert!(tap.record(Traffic {
-            kind: Kind::Reply,
+            kind: RecordKind::Reply,
             fsu: n % 50,
             peer: peer(),
             unix_ms: START,
@@ -245,7 +259,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
     let (mut first, mut second) = (handle.tap(0, 2), handle.tap(1, 2));
     let put = |tap: &mut Tap, fsu, text: &[u8]| {
         assert!(tap.record(Traffic {
-            kind: Kind::Received,
+            kind: RecordKind::Received,
             fsu,
             peer: peer(),
             unix_ms: START,
@@ -315,6 +329,6 @@ fn a_reload_changes_the_level() {
 #[test]
 fn limit_commands_max_of_the_logger() {
     let (sender, _receiver) = commands();
-    let taken = (0..2_000).filter(|_| sender.try_send(Command::Stop).is_ok()).count();
+    let taken = (0..2_000).filter(|_| sender.try_send(LoggerCommand::Stop).is_ok()).count();
     assert_eq!(taken, 1_024);
 }

@@ -14,7 +14,7 @@ use super::run::{Driver, Parts};
 use super::turn::{Turn, Work};
 use crate::shard::io::{ConnId, Subject};
 use crate::shard::protocol::Protocol;
-use crate::shard::tap::Tap;
+use crate::shard::recorder::Recorder;
 use fsu_net::bind::Bound;
 use fsu_net::message::{Control, Received};
 use fsu_net::sys::{BATCH, READ_BYTES, Receiver};
@@ -70,7 +70,7 @@ pub(crate) struct Epoll<P, T> {
     held_bytes: usize,
 }
 
-impl<P: Protocol, T: Tap> Driver<P, T> for Epoll<P, T> {
+impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
     type Io = PollIo;
     type Event = Event;
 
@@ -149,7 +149,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> for Epoll<P, T> {
     }
 }
 
-impl<P: Protocol, T: Tap> Epoll<P, T> {
+impl<P: Protocol, T: Recorder> Epoll<P, T> {
     /// Drives `turn`, with the sockets in `io`.
     pub(crate) fn new(turn: Turn<P, T>, io: PollIo, sockets: usize) -> Self {
         Self {

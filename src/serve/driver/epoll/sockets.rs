@@ -67,12 +67,12 @@ impl Token {
 /// What is wanted of one descriptor, and whether the set tells when it is readable. It goes on to do so until that was told in vain: what is
 /// not wanted for a moment only costs no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Watch {
+struct Registration {
     wanted: Interest,
     is_heard: bool,
 }
 
-impl Watch {
+impl Registration {
     fn new(read: bool) -> Self {
         Self { wanted: Interest { read, write: false }, is_heard: read }
     }
@@ -105,9 +105,9 @@ pub(crate) struct PollIo {
     epoll: OwnedFd,
     base: Base,
     /// By socket.
-    watches: Vec<Watch>,
+    watches: Vec<Registration>,
     /// How each connection is watched.
-    streams: Streams<Watch>,
+    streams: Streams<Registration>,
 }
 
 impl PollIo {
@@ -118,7 +118,7 @@ impl PollIo {
         for (index, socket) in base.sockets() {
             epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
         }
-        let watches = base.sockets().map(|_| Watch::new(true)).collect();
+        let watches = base.sockets().map(|_| Registration::new(true)).collect();
         Ok(Self { epoll, base, watches, streams: Streams::default() })
     }
 
@@ -130,7 +130,7 @@ impl PollIo {
     /// Takes over an accepted connection.
     pub(crate) fn add(&mut self, id: ConnId, fd: OwnedFd) -> io::Result<()> {
         epoll_add(self.epoll.as_fd(), fd.as_fd(), Token::Conn(id).data(), EventFlags::IN)?;
-        self.streams.put(id, fd, Watch::new(true));
+        self.streams.put(id, fd, Registration::new(true));
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl PollIo {
     }
 
     /// It is in the set, or has been taken out at the end: so this does not fail.
-    fn watch_socket(&mut self, socket: u32, watch: Watch) {
+    fn watch_socket(&mut self, socket: u32, watch: Registration) {
         let Self { epoll, base, watches, .. } = self;
         if let Some(bound) = base.socket(socket)
             && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.change_to(watch))
@@ -159,7 +159,7 @@ impl PollIo {
         }
     }
 
-    fn watch_stream(&mut self, id: ConnId, watch: Watch) {
+    fn watch_stream(&mut self, id: ConnId, watch: Registration) {
         let Self { epoll, streams, .. } = self;
         if let Some(stream) = streams.get_mut(id)
             && let Some(flags) = stream.state.change_to(watch)
@@ -199,8 +199,8 @@ impl DriverIo for PollIo {
         epoll_add(self.epoll.as_fd(), descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
         self.base.put(index, socket);
         let place = index as usize;
-        self.watches.resize(self.watches.len().max(place + 1), Watch::new(false));
-        self.watches[place] = Watch::new(false);
+        self.watches.resize(self.watches.len().max(place + 1), Registration::new(false));
+        self.watches[place] = Registration::new(false);
         Ok(index)
     }
 }
@@ -248,7 +248,7 @@ impl Io for PollIo {
     }
 
     fn set_accepting(&mut self, socket: u32, on: bool) {
-        self.watch_socket(socket, Watch::new(on));
+        self.watch_socket(socket, Registration::new(on));
     }
 
     fn stop_receiving(&mut self) {
@@ -258,11 +258,11 @@ impl Io for PollIo {
     }
 
     fn unix_ns(&mut self) -> i64 {
-        self.base.watch.unix_ns()
+        self.base.clocks.unix_ns()
     }
 
     fn mono_ns(&mut self) -> u64 {
-        self.base.watch.mono_ns()
+        self.base.clocks.mono_ns()
     }
 }
 
@@ -276,8 +276,8 @@ mod tests {
         const RESTS: Interest = Interest { read: false, write: false };
         const OWES: Interest = Interest { read: false, write: true };
         let (none, both) = (EventFlags::empty(), EventFlags::IN | EventFlags::OUT);
-        let mut watch = Watch::new(true);
-        let mut check = |next: fn(Watch) -> Watch, expected: Option<EventFlags>| {
+        let mut watch = Registration::new(true);
+        let mut check = |next: fn(Registration) -> Registration, expected: Option<EventFlags>| {
             let after = next(watch);
             assert_eq!(watch.change_to(after), expected, "{after:?}");
         };

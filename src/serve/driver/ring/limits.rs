@@ -21,9 +21,9 @@ fn driver(transport: Transport, sockets: Vec<Bound>) -> Uring<Letters, Records> 
         run,
         Letters,
         Records::default(),
-        base.watch.now(),
+        base.clocks.now(),
     );
-    let turn = Turn::new(serve, count, flume::bounded(1).1, base.watch.now(), Duration::ZERO);
+    let turn = Turn::new(serve, count, flume::bounded(1).1, base.clocks.now(), Duration::ZERO);
     Uring::new(turn, RingIo::new(base).unwrap())
 }
 

@@ -15,7 +15,7 @@ use super::run::{Driver, Parts};
 use super::turn::{Turn, Work};
 use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
-use crate::shard::tap::Tap;
+use crate::shard::recorder::Recorder;
 use fsu_net::bind::Bound;
 use fsu_net::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
 use rustix::io::Errno;
@@ -56,7 +56,7 @@ pub(crate) struct Uring<P, T> {
     receiver: Option<Box<Receiver>>,
 }
 
-impl<P: Protocol, T: Tap> Driver<P, T> for Uring<P, T> {
+impl<P: Protocol, T: Recorder> Driver<P, T> for Uring<P, T> {
     type Io = RingIo;
     type Event = Done;
 
@@ -114,7 +114,7 @@ impl<P: Protocol, T: Tap> Driver<P, T> for Uring<P, T> {
     }
 }
 
-impl<P: Protocol, T: Tap> Uring<P, T> {
+impl<P: Protocol, T: Recorder> Uring<P, T> {
     /// Drives `turn`, with the sockets in `io`, which receives into these buffers.
     pub(crate) fn new(turn: Turn<P, T>, (io, datagrams, bytes): (RingIo, Pool, Pool)) -> Self {
         Self {

@@ -362,11 +362,11 @@ impl Io for RingIo {
     }
 
     fn unix_ns(&mut self) -> i64 {
-        self.base.watch.unix_ns()
+        self.base.clocks.unix_ns()
     }
 
     fn mono_ns(&mut self) -> u64 {
-        self.base.watch.mono_ns()
+        self.base.clocks.mono_ns()
     }
 }
 

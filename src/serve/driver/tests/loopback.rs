@@ -137,7 +137,7 @@ fn datagrams_are_answered_by_bursts_after_rest_and_in_the_drain(how: How) {
     let counters = handle.join().unwrap().counters;
     assert_eq!(counters.len(), 20);
     assert_eq!((counters[3].0, counters[3].1.answered, counters[3].1.dropped_total()), (3, 41, 0));
-    let replies = records.taken.lock().unwrap().iter().filter(|(_, kind, ..)| *kind == Kind::Reply).count();
+    let replies = records.taken.lock().unwrap().iter().filter(|(_, kind, ..)| *kind == RecordKind::Reply).count();
     assert_eq!(replies, expected + 1);
 }
 

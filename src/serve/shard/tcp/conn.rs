@@ -273,7 +273,7 @@ impl Unsent {
 }
 
 #[derive(Debug, Default)]
-struct Place {
+struct ConnPlace {
     generation: u32,
     conn: Option<Box<Conn>>,
 }
@@ -284,7 +284,7 @@ const GENERATION_MASK: u32 = 0x00FF_FFFF;
 /// The connections of a shard.
 #[derive(Debug, Default)]
 pub struct Conns {
-    places: Vec<Place>,
+    places: Vec<ConnPlace>,
     free: Vec<u32>,
 }
 
@@ -302,7 +302,7 @@ impl Conns {
     /// Adds one.
     pub fn add(&mut self, conn: Conn) -> ConnId {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.places.push(Place::default());
+            self.places.push(ConnPlace::default());
             (self.places.len() - 1) as u32
         });
         let place = &mut self.places[index as usize];
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_small() {
         // With its place in the table, its entry in the wheel and its place in the driver: well below 1 KiB.
-        assert!(size_of::<Conn>() + size_of::<Place>() <= 320, "{}", size_of::<Conn>());
+        assert!(size_of::<Conn>() + size_of::<ConnPlace>() <= 320, "{}", size_of::<Conn>());
     }
 
     #[test]

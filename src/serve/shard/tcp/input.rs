@@ -8,8 +8,8 @@ use crate::shard::io::{ConnId, Io};
 use crate::shard::look::Unread;
 use crate::shard::notes::{Input, Notes};
 use crate::shard::protocol::Protocol;
+use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
-use crate::shard::tap::{Kind, Tap, Traffic};
 use crate::shard::tide::Move;
 use crate::shard::timers::later::{Later, Timer};
 use crate::shard::timers::pending::Dest;
@@ -73,7 +73,7 @@ struct StreamSink<'a, I, T> {
     effort_max: usize,
 }
 
-impl<I: Io, T: Tap> StreamSink<'_, I, T> {
+impl<I: Io, T: Recorder> StreamSink<'_, I, T> {
     /// Sends in the order of the connection; `mark`: as [`PIECE`], or 0.
     #[inline]
     fn send_marked(&mut self, due_ns: i64, bytes: &[u8], mark: u32) {
@@ -135,7 +135,7 @@ fn micros(ns: u64) -> u32 {
     u32::try_from(ns / 1_000).unwrap_or(u32::MAX)
 }
 
-impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
+impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
     fn send(&mut self, _: Outgoing, due_ns: i64, bytes: &[u8]) {
         self.send_marked(due_ns, bytes, 0);
     }
@@ -183,7 +183,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
         let about = self.telling.settle(about);
         if self.tap.is_on()
             && !self.tap.record(Traffic {
-                kind: Kind::Received,
+                kind: RecordKind::Received,
                 fsu: self.fsu_number,
                 peer: self.conn.peer,
                 unix_ms: self.now.unix_ms,
@@ -216,7 +216,7 @@ impl<I: Io, T: Tap> Sink for StreamSink<'_, I, T> {
     }
 }
 
-impl<P: Protocol, T: Tap> Serve<P, T> {
+impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
     pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
         if self.is_offline(socket, now) {
@@ -571,7 +571,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
         self.notes.note(reason, now.mono_ms, Input { fsu: name, peer: conn.peer, bytes: about });
         if self.tap.is_on()
             && !self.tap.record(Traffic {
-                kind: Kind::Received,
+                kind: RecordKind::Received,
                 fsu: slot.fsu,
                 peer: conn.peer,
                 unix_ms: now.unix_ms,

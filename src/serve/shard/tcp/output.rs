@@ -6,8 +6,8 @@ use crate::shard::clock::Clock;
 use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
 use crate::shard::io::{ConnId, Interest, Io, Written};
 use crate::shard::protocol::Protocol;
+use crate::shard::recorder::{RecordKind, Recorder, Traffic};
 use crate::shard::serve::Serve;
-use crate::shard::tap::{Kind, Tap, Traffic};
 use crate::shard::tide::Move;
 use crate::shard::timers::pending::Dest;
 use fsu_core::responder::Cut;
@@ -38,7 +38,7 @@ pub(crate) struct DueReply {
     pub(crate) about: About,
 }
 
-impl<P: Protocol, T: Tap> Serve<P, T> {
+impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// Sends what the stage left in `buffers.out`. False: the connection is closed.
     pub(crate) fn send_out(&mut self, id: ConnId, now: Clock, io: &mut impl Io) -> bool {
         if self.buffers.out_lens.is_empty() {
@@ -92,7 +92,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
             slot.state.counters.answered += u64::from(sent.is_reply());
             if self.tap.is_on()
                 && !self.tap.record(Traffic {
-                    kind: Kind::Reply,
+                    kind: RecordKind::Reply,
                     fsu: slot.fsu,
                     peer,
                     unix_ms,
@@ -169,7 +169,7 @@ impl<P: Protocol, T: Tap> Serve<P, T> {
                         counters.answered += u64::from(sent.is_reply());
                         if tap.is_on()
                             && !tap.record(Traffic {
-                                kind: Kind::Reply,
+                                kind: RecordKind::Reply,
                                 fsu: slot.fsu,
                                 peer,
                                 unix_ms,

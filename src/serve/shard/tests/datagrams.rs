@@ -200,9 +200,9 @@ fn records_stand_in_the_order_and_at_the_time_of_the_wire() {
     assert_eq!(
         records,
         [
-            (0, Kind::Received, None, "[a0][b2]".into()),
-            (1, Kind::Reply, None, "a".into()),
-            (20, Kind::Reply, None, "b".into()),
+            (0, RecordKind::Received, None, "[a0][b2]".into()),
+            (1, RecordKind::Reply, None, "a".into()),
+            (20, RecordKind::Reply, None, "b".into()),
         ]
     );
 }

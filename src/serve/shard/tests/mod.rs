@@ -16,9 +16,9 @@ mod streams;
 pub(crate) use super::clock::Clock;
 pub(crate) use super::io::{Arrived, ConnId, Datagram, Interest, Io, Outcome, Written};
 pub(crate) use super::protocol::Protocol;
+pub(crate) use super::recorder::{RecordKind, Recorder, Traffic};
 pub(crate) use super::reload::Sockets;
 pub(crate) use super::serve::{Portion, Serve};
-pub(crate) use super::tap::{Kind, Tap, Traffic};
 pub(crate) use fsu_core::responder::about::About;
 pub(crate) use fsu_core::responder::state::{Counters, FsuState};
 pub(crate) use fsu_core::responder::stream::{Patience, Step};
@@ -185,7 +185,7 @@ impl Protocol for Letters {
 }
 
 /// One record: time since the start, kind, why dropped, bytes.
-pub(crate) type Taken = (i64, Kind, Option<Reason>, String);
+pub(crate) type Taken = (i64, RecordKind, Option<Reason>, String);
 
 /// A log in memory.
 #[derive(Clone, Debug, Default)]
@@ -198,7 +198,7 @@ pub(crate) struct Records {
     pub(crate) pause: Option<Arc<Barrier>>,
 }
 
-impl Tap for Records {
+impl Recorder for Records {
     fn is_on(&self) -> bool {
         self.on
     }
@@ -206,11 +206,11 @@ impl Tap for Records {
     fn record(&mut self, traffic: Traffic<'_>) -> bool {
         let Traffic { kind, unix_ms: ms, abouts, bytes, .. } = traffic;
         let dropped = abouts.first().and_then(|about| about.why);
-        if kind == Kind::Reply {
+        if kind == RecordKind::Reply {
             self.held_us.lock().unwrap().extend(abouts.iter().map(|about| about.held_us));
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
-        if let Some(pause) = self.pause.as_ref().filter(|_| kind == Kind::Received && text == "[~0]") {
+        if let Some(pause) = self.pause.as_ref().filter(|_| kind == RecordKind::Received && text == "[~0]") {
             pause.wait();
             pause.wait();
         }

@@ -88,7 +88,7 @@ impl Io for Net {
 #[derive(Clone, Default)]
 struct Ledger(Arc<Mutex<Vec<Line>>>);
 
-impl Tap for Ledger {
+impl Recorder for Ledger {
     fn is_on(&self) -> bool {
         false
     }

@@ -357,17 +357,17 @@ fn records_stand_by_frames_and_replies() {
     world.serve.on_writable(id, world.now(), &mut world.io);
     world.run_to(100);
     let records = world.records.taken.lock().unwrap().clone();
-    let received = |text: &str| (0, Kind::Received, None, text.to_owned());
+    let received = |text: &str| (0, RecordKind::Received, None, text.to_owned());
     assert_eq!(
         records,
         [
-            (0, Kind::Received, Some(Reason::Garbage), "x".into()),
+            (0, RecordKind::Received, Some(Reason::Garbage), "x".into()),
             received("[a0]"),
             received("[b0]"),
             received("[c2]"),
-            (0, Kind::Reply, None, "a".into()),
-            (5, Kind::Reply, None, "b".into()),
-            (20, Kind::Reply, None, "c".into()),
+            (0, RecordKind::Reply, None, "a".into()),
+            (5, RecordKind::Reply, None, "b".into()),
+            (20, RecordKind::Reply, None, "c".into()),
         ]
     );
 }

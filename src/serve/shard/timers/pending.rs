@@ -20,7 +20,7 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 
 /// What a waiting reply takes beside its bytes.
 const SLOT_BYTES: usize = 136;
-const _: () = assert!(size_of::<Slot>() <= SLOT_BYTES);
+const _: () = assert!(size_of::<Waiting>() <= SLOT_BYTES);
 
 const NONE: u32 = u32::MAX;
 
@@ -45,7 +45,7 @@ impl Dest {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Waiting {
     /// `None`: free.
     dest: Option<Dest>,
     /// On the monotonic clock, in nanoseconds.
@@ -87,7 +87,7 @@ impl Queue {
 /// The pool.
 #[derive(Debug)]
 pub struct Pending {
-    slots: Vec<Slot>,
+    slots: Vec<Waiting>,
     free: u32,
     len: usize,
     shares: Shares,
@@ -161,7 +161,7 @@ impl Pending {
     fn keep(&mut self, dest: Dest, due_ns: u64, bytes: &[u8]) -> u32 {
         if self.free == NONE {
             self.free = self.slots.len() as u32;
-            self.slots.push(Slot {
+            self.slots.push(Waiting {
                 dest: None,
                 due_ns: 0,
                 key: Key::NONE,
@@ -219,7 +219,7 @@ impl Pending {
 
     /// Takes `index`, which is in it, out of a connection's queue, wherever it stands there.
     pub fn remove(&mut self, queue: &mut Queue, index: u32) {
-        let Slot { before, next, .. } = self.slots[index as usize];
+        let Waiting { before, next, .. } = self.slots[index as usize];
         queue.bytes -= self.memory(index);
         if queue.head == index {
             queue.head = next;

@@ -30,12 +30,12 @@ const PEER_COUNTERS: usize = 8_192;
 
 /// What waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Held {
+struct Amount {
     replies: u32,
     bytes: u32,
 }
 
-impl Held {
+impl Amount {
     fn add(&mut self, bytes: usize) {
         self.replies += 1;
         self.bytes += bytes as u32;
@@ -58,11 +58,11 @@ impl Held {
 pub struct Shares {
     replies_max: usize,
     bytes_max: usize,
-    all: Held,
+    all: Amount,
     /// By socket, as far as any was ever needed.
-    fsus: Vec<Held>,
+    fsus: Vec<Amount>,
     /// By hash of the address; none before the first reply waits.
-    peers: Vec<Held>,
+    peers: Vec<Amount>,
     hasher: RandomState,
 }
 
@@ -76,7 +76,7 @@ impl Shares {
     /// A pool of that many replies and bytes: less than 4 GiB.
     pub fn with(replies_max: usize, bytes_max: usize) -> Self {
         let (fsus, peers) = (Vec::new(), Vec::new());
-        Self { replies_max, bytes_max, all: Held::default(), fsus, peers, hasher: RandomState::new() }
+        Self { replies_max, bytes_max, all: Amount::default(), fsus, peers, hasher: RandomState::new() }
     }
 
     /// Takes a place for a reply; the counter of its peer, or why there is none.
@@ -119,10 +119,10 @@ impl Shares {
     fn of(&mut self, datagram: &Datagram) -> (usize, u32) {
         let fsu = datagram.socket as usize;
         if self.fsus.len() <= fsu {
-            self.fsus.resize(fsu + 1, Held::default());
+            self.fsus.resize(fsu + 1, Amount::default());
         }
         if self.peers.is_empty() {
-            self.peers.resize(PEER_COUNTERS, Held::default());
+            self.peers.resize(PEER_COUNTERS, Amount::default());
         }
         (fsu, self.peer(datagram.peer))
     }
@@ -230,7 +230,7 @@ mod tests {
         for (socket, peer) in taken {
             shares.give_back(socket, peer, 1);
         }
-        let empty = |held: &Held| *held == Held::default();
+        let empty = |held: &Amount| *held == Amount::default();
         assert!(empty(&shares.all) && shares.fsus.iter().all(empty) && shares.peers.iter().all(empty));
     }
 

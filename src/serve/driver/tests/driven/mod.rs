@@ -88,12 +88,12 @@ fn drive(
     let (commands, receiver) = flume::bounded(16);
     installed.0.borrow_mut().wakes(&wake, commands);
     let mut base = Base::new(sockets, wake, true);
-    let now = base.watch.now();
+    let now = base.clocks.now();
     let numbers: Vec<usize> = (0..FSUS).collect();
     let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_NS / 1_000_000 };
     let serve = Serve::new(Portion { fleet: served(limits), fsus: &numbers }, run, Responder, Records::default(), now);
     let gather = Duration::from_micros(50);
-    let turn = Turn::new(serve, FSUS, receiver, base.watch.now(), gather);
+    let turn = Turn::new(serve, FSUS, receiver, base.clocks.now(), gather);
     let ended = match driver {
         DriverKind::Ring => crate::driver::run::run(Uring::new(turn, RingIo::new(base).expect("a ring"))),
         DriverKind::Poll => crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS)),

@@ -1,6 +1,6 @@
 //! What is served, and who asks what when.
 
-use crate::driver::command::Command;
+use crate::driver::command::ShardCommand;
 use crate::driver::tests::kernel::net::Taken;
 use crate::driver::tests::kernel::streams::Reads;
 use crate::driver::tests::kernel::weather::Weather;
@@ -25,7 +25,7 @@ pub(crate) const DATAGRAM_FSUS: usize = 2;
 /// Requests come within this time; what is owed has the rest.
 const TRAFFIC_NS: u64 = 150_000_000;
 pub(crate) const END_NS: u64 = 1_500_000_000;
-/// Command 10 is answered at once, 11 after this time.
+/// ShardCommand 10 is answered at once, 11 after this time.
 pub(crate) const AT_ONCE: u8 = 0x10;
 const LATER: u8 = 0x11;
 pub(crate) const DELAY_NS: u64 = 7_000_000;
@@ -269,9 +269,9 @@ impl Script {
             kernel.plan(ns, event);
         }
         match self.stop {
-            Stop::AtRest => kernel.plan(END_NS, Event::Command(Command::Drain)),
-            Stop::Drain => kernel.plan(self.stop_ns, Event::Command(Command::Drain)),
-            Stop::Now => kernel.plan(self.stop_ns, Event::Command(Command::Stop)),
+            Stop::AtRest => kernel.plan(END_NS, Event::ShardCommand(ShardCommand::Drain)),
+            Stop::Drain => kernel.plan(self.stop_ns, Event::ShardCommand(ShardCommand::Drain)),
+            Stop::Now => kernel.plan(self.stop_ns, Event::ShardCommand(ShardCommand::Stop)),
         }
     }
 }

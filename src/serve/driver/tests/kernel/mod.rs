@@ -12,7 +12,7 @@ pub(in crate::driver) mod ring;
 pub(in crate::driver) mod streams;
 pub(in crate::driver) mod weather;
 
-use crate::driver::command::Command;
+use crate::driver::command::ShardCommand;
 use fastrand::Rng;
 use flume::Sender;
 use net::{Left, Udp};
@@ -77,7 +77,7 @@ pub(crate) enum Event {
     /// A peer does something.
     Peer(usize, Act),
     /// The shard is told something.
-    Command(Command),
+    ShardCommand(ShardCommand),
     /// The wall clock is set, by so many nanoseconds.
     SetClock(i64),
 }
@@ -142,7 +142,7 @@ pub(crate) struct Kernel {
     pub(crate) streams: Vec<Stream>,
     /// Datagrams that left, in their order.
     pub(crate) left: Vec<Left>,
-    wake: Option<(usize, Sender<Command>)>,
+    wake: Option<(usize, Sender<ShardCommand>)>,
     /// When the shard was told to end, and when it had.
     pub(crate) told_ns: Option<u64>,
     pub(crate) ended_ns: u64,
@@ -283,8 +283,8 @@ impl Kernel {
             Event::Failed(socket, errno) => self.udp[socket].error = Some(errno),
             Event::Peer(stream, act) => self.act(stream, act),
             Event::SetClock(by_ns) => self.set_ns = by_ns,
-            Event::Command(command) => {
-                if matches!(command, Command::Drain | Command::Stop) {
+            Event::ShardCommand(command) => {
+                if matches!(command, ShardCommand::Drain | ShardCommand::Stop) {
                     self.told_ns.get_or_insert(self.ns);
                 }
                 let (file, commands) = self.wake.as_ref().expect("a shard");
@@ -314,7 +314,7 @@ impl Kernel {
     }
 
     /// The descriptor that wakes the shard, and where its commands go.
-    pub(crate) fn wakes(&mut self, wake: &OwnedFd, commands: Sender<Command>) {
+    pub(crate) fn wakes(&mut self, wake: &OwnedFd, commands: Sender<ShardCommand>) {
         self.wake = Some((self.file(wake), commands));
     }
 

@@ -3,10 +3,10 @@
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
 
-pub use crate::devlog::record::{Kind, Traffic};
+pub use crate::devlog::record::{RecordKind, Traffic};
 
 /// Takes the device log's records. An implementation copies and returns.
-pub trait Tap {
+pub trait Recorder {
     /// Whether records are wanted at all.
     fn is_on(&self) -> bool;
     /// One record. False: lost.
@@ -19,7 +19,7 @@ pub trait Tap {
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }
 
-impl Tap for crate::devlog::tap::Tap {
+impl Recorder for crate::devlog::tap::Tap {
     fn is_on(&self) -> bool {
         Self::is_on(self)
     }
