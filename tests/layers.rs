@@ -187,6 +187,15 @@ fn unsafe_is_in_one_crate() {
     }
 }
 
+#[test]
+fn glommio_is_in_one_file() {
+    let naming: Vec<_> = files(&root().join("src"), "rs")
+        .into_iter()
+        .filter(|path| std::fs::read_to_string(path).unwrap().lines().any(|line| line.contains("glommio::")))
+        .collect();
+    assert_eq!(naming, [root().join("src/serve/driver/executor.rs")]);
+}
+
 /// Of the tests: what a test does with system calls and memory that has no safe call.
 #[test]
 fn unsafe_of_tests_is_in_two_small_files() {

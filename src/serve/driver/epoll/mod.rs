@@ -15,6 +15,7 @@ use super::turn::{Turn, Work};
 use crate::shard::io::{ConnId, Subject};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
+use bytes::Bytes;
 use fsu_net::bind::Bound;
 use fsu_net::message::{Control, Received};
 use fsu_net::sys::{BATCH, READ_BYTES, Receiver};
@@ -43,7 +44,7 @@ pub(crate) enum Event {
     /// There is something at a socket or connection: to be received when its turn comes.
     Ready(EventFlags),
     /// One receive, as it was taken off a socket with what came before it.
-    Received { bytes: Box<[u8]>, peer: SocketAddr, control: Control },
+    Received { bytes: Bytes, peer: SocketAddr, control: Control },
 }
 
 /// What the set has told of with one call.
@@ -265,7 +266,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             if is_held {
                 let Received { bytes, peer, control } = received;
                 self.held_bytes += bytes.len();
-                let event = Event::Received { bytes: bytes.into(), peer, control };
+                let event = Event::Received { bytes: Bytes::copy_from_slice(bytes), peer, control };
                 self.line.push(Subject::Socket(index), Work::Event(event), self.turn.now.arrived_ns);
             } else {
                 datagrams += self.turn.on_received(index, &received, &mut self.io);
