@@ -25,7 +25,7 @@ pub(super) fn load_files(path: Option<&Path>, say: Texts) -> Result<(Fleet, Vec<
 
 /// Errors and warnings to stderr.
 pub(super) fn tell(diags: &Diags, say: Texts) {
-    unblocked::stderr(&diags.lines().map(|line| format!("{}\n", say.diag(&line))).collect::<String>());
+    unblocked::stderr(&diags.lines().map(|line| say.diag(&line).into_owned() + "\n").collect::<String>());
 }
 
 /// The FSU of that name; else an error with the nearest one.

@@ -174,6 +174,7 @@ fn usage(text: impl Into<String>) -> CliError {
 }
 
 /// An error's own words.
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
 fn told(error: impl ToString) -> CliError {
     usage(error.to_string())
 }

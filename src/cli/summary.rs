@@ -41,7 +41,7 @@ pub fn summary(prepared: &Prepared, sockets: &Sockets, room: &Room, chosen: &Cho
         lines.add("faults", &faults(faulty, prepared.fault_ledger.as_deref()));
     }
     lines.add("system log", &fleet.log.dir.join(&fleet.log.file).display().to_string());
-    lines.add("performance", performance(&fleet.performance));
+    lines.add("performance", performance(fleet.performance));
     if let Some(worst) = worst(fleet) {
         lines.add("worst factor", &worst_factor(fleet, &worst));
     }
@@ -74,7 +74,7 @@ fn device_log(fleet: &Fleet) -> String {
     }
 }
 
-fn performance(performance: &Performance) -> &'static str {
+fn performance(performance: Performance) -> &'static str {
     match (performance.skip_delay, performance.skip_device_log) {
         (false, false) => "off",
         (true, false) => "on: no delays",

@@ -45,7 +45,8 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
         all.by_word("faults", "faults on purpose", Some(&fault)),
         (2..=FSUS_PRINTED_MAX).contains(&snapshot.fleet.fsus.len()).then(|| all.of_fsus()),
     ];
-    let mut text: String = tables.into_iter().flatten().map(|table| format!("\n{table}\n")).collect();
+    let mut text: String =
+        tables.into_iter().flatten().flat_map(|table| ["\n".to_owned(), table.to_string(), "\n".to_owned()]).collect();
     text += &lateness(&snapshot.lateness(), say);
     text += &sentences(&all.totals, say);
     text += &sentences(&LogStats::from(snapshot.log), say);
@@ -120,8 +121,11 @@ fn head(counters: &Counters, name: &str) -> &'static str {
     head
 }
 
+/// The word of a number.
+type Word = fn(usize) -> &'static str;
+
 /// A counter's counts, and the words that they are of.
-fn counts<'a>(counters: &'a Counters, name: &str) -> Option<(&'a [u64], fn(usize) -> &'static str)> {
+fn counts<'a>(counters: &'a Counters, name: &str) -> Option<(&'a [u64], Word)> {
     let mut found = None;
     counters.each(&mut |counter, counts| {
         if let (true, Told::By { word, .. }) = (counter.name == name, counter.told) {

@@ -61,5 +61,5 @@ impl FleetError {
 
 /// Each on an indented line of its own.
 pub(super) fn lines(all: &[Missing]) -> String {
-    all.iter().map(|one| format!("\n  {one}")).collect()
+    all.iter().flat_map(|one| ["\n  ".to_owned(), one.to_string()]).collect()
 }
