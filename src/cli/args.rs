@@ -61,8 +61,8 @@ Examples:
   grep -m1 HEX: logs/devices/NAME_*.log | fsu-mock explain --fsu NAME
 
 HEX is a frame in either direction: the outer or the inner one of a udp FSU, the inner one of a tcp FSU, the whole datagram of a
-broadcast FSU. It may be pasted from a device log with the lines around it. A request is explained as the first that the FSU
-gets; of several frames each. What is ambiguous is taken for a request first; --as says otherwise. The last line is
+broadcast FSU. It may be pasted from a device log with the lines around it. A request is explained as the first one that the FSU
+receives; several frames are explained one by one. Ambiguous bytes are first tried as a request; --as overrides that. The last line is
 `reply: HEX` - one line for each datagram or frame that leaves - or `reply: none (REASON)`, with the exit code 0 in both cases.";
 
 const ASK_EXAMPLES: &str = "\
@@ -106,16 +106,16 @@ pub enum Command {
     /// Serve the fleet until SIGTERM or SIGINT
     #[command(after_help = flow(RUN_EXAMPLES), after_long_help = long(RUN_EXAMPLES))]
     Run(RunArgs),
-    /// Tell every error and warning of a configuration at once
+    /// Report every error and warning of a configuration at once
     #[command(after_help = flow(CHECK_EXAMPLES), after_long_help = long(CHECK_EXAMPLES))]
     Check(CheckArgs),
     /// Decode a frame layer by layer, and show which rule answers it, and how
     #[command(after_help = flow(EXPLAIN_EXAMPLES), after_long_help = long(EXPLAIN_EXAMPLES))]
     Explain(ExplainArgs),
-    /// Ask a fleet that is served: load generator, latencies, every reply verified
+    /// Load-test a running fleet: rates, latencies, every reply verified
     #[command(after_help = flow(FLOOD_EXAMPLES), after_long_help = format!("{}\n\n{}", flow(FLOOD_EXAMPLES), exit_codes(|one| one.of_flood)))]
     Flood(Box<FloodArgs>),
-    /// Print the compiled plan of an FSU, or list what there is
+    /// Print the compiled plan of an FSU, or list FSUs, templates and commands
     #[command(after_help = flow(PLAN_EXAMPLES))]
     Plan(PlanArgs),
     /// Send a command to an FSU, and decode its answer
@@ -164,7 +164,7 @@ pub struct RunArgs {
     /// sys_config.json, or the directory that holds it [default: the embedded configuration]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub config: Option<PathBuf>,
-    /// Threads that serve, each pinned to one processor
+    /// Serving threads, each pinned to one processor
     ///
     /// The FSUs are spread over them; replies do not depend on their number.
     /// [default: one per processor of --cpus, else half of the processors allowed here; at most one per FSU]
@@ -181,15 +181,15 @@ pub struct RunArgs {
     /// performance.skip_delay and performance.skip_device_log of sys_config.json can still turn either of them off.
     #[arg(long)]
     pub performance: bool,
-    /// How late a reply may leave: a run with more than one in a thousand later than this is not valid
+    /// Latest that a reply may leave after it is due; a run with more than one in a thousand later is not valid
     #[arg(long, value_name = "MS", default_value_t = 5.0)]
     pub late_limit_ms: f64,
-    /// At part load, let requests gather for this long before they are read, which saves processor time; 0: never
+    /// At partial load, wait this long for more requests before reading, which saves processor time; 0: never
     #[arg(long, value_name = "US", default_value_t = GATHER_US, value_parser = value_parser!(u32).range(..=i64::from(GATHER_US_MAX)))]
     pub gather_us: u32,
     /// Hand each reply to the kernel as a datagram of its own
     ///
-    /// Without this, replies of one size to one centre go to the kernel as one, which cuts them (UDP_SEGMENT). The centre sees no
+    /// By default, replies of one size to one centre go to the kernel as one buffer, which it splits (UDP_SEGMENT). The centre sees no
     /// difference; a capture on this machine does.
     #[arg(long)]
     pub no_gso: bool,
@@ -216,7 +216,7 @@ pub struct RunArgs {
 /// How the sockets are driven.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Driver {
-    /// ring if this kernel has what it needs and most FSUs are not tcp, else poll; the start tells which and why
+    /// ring if this kernel has what it needs and most FSUs are not tcp, else poll; the summary at the start says which, and why
     #[default]
     Auto,
     /// io_uring
@@ -241,71 +241,71 @@ pub struct FloodArgs {
     /// sys_config.json of the fleet that is served, or its directory [default: the embedded configuration]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub config: Option<PathBuf>,
-    /// Only FSUs with such a name; * and ? stand for any characters; may be given several times
+    /// Only FSUs whose name matches; * and ? are wildcards; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub fsu: Vec<String>,
-    /// What `run` printed (`listening NAME udp ADDR`), for FSUs with port 0; - is standard input
+    /// Output of `run` (`listening NAME udp ADDR`), for FSUs with port 0; - is standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub ports: Option<PathBuf>,
     /// Send here instead of to every FSU's `host`
     #[arg(long, value_name = "ADDR")]
     pub host: Option<IpAddr>,
-    /// Commands and how often each takes its turn, e.g. 108B=3,1081=1 [default: all that are answered, equally]
+    /// Commands and their weights, e.g. 108B=3,1081=1 [default: all that are answered, equally]
     ///
-    /// A command whose rule is a timeout is sent when it is named, and is right when it has no reply. The report names what is left
-    /// out. One that no rule answers fails the run when it is named.
+    /// A command whose rule is a timeout is sent only if it is named here; it is right if it gets no reply. The report lists the commands
+    /// that are left out. Naming a command that no rule answers is an error.
     #[arg(long, value_name = "MIX")]
     pub mix: Option<String>,
-    /// Values of request fields: JSON, {"108B": {"year": "${rand(20,26)}$"}}; the functions of rules [default: `value`, else 0]
+    /// Values of request fields: JSON, {"108B": {"year": "${rand(20,26)}$"}}, with the functions of rules [default: `value`, else 0]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub values: Option<PathBuf>,
-    /// Closed loop: requests under way per UDP port [default: 1]
+    /// Closed loop: requests in flight per UDP port [default: 1]
     #[arg(long, value_name = "N", conflicts_with = "rate")]
     pub window: Option<NonZeroUsize>,
-    /// Open loop: so many requests a second in total, whatever comes back; latency counts from the planned time
+    /// Open loop: requests per second in total, whatever comes back; latency counts from the planned time
     #[arg(long, value_name = "R")]
     pub rate: Option<f64>,
-    /// Open loop: reach the rate in a straight line in so many seconds
+    /// Open loop: ramp up to the rate linearly over this many seconds
     #[arg(long, value_name = "S", requires = "rate", default_value_t = 0.0)]
     pub ramp: f64,
-    /// Open loop: random distances (a Poisson process) instead of equal ones
+    /// Open loop: random intervals (a Poisson process) instead of equal ones
     #[arg(long, requires = "rate")]
     pub poisson: bool,
     /// Ask the tcp FSUs instead of the udp ones
     #[arg(long)]
     pub tcp: bool,
-    /// Ask the broadcast FSUs: whole exchanges, from the command to the last data frame, each verified when it is put together
+    /// Ask the broadcast FSUs: whole exchanges, from the command to the last data frame, each verified once it is complete
     ///
-    /// An FSU has one exchange at a time with each client address and device id (DID): those under way on one port go
-    /// over different sockets, and those that share a socket have the request's DID and the ones after it.
+    /// An FSU has one exchange at a time per client address and device id (DID). Exchanges in flight on one port use
+    /// different sockets; those that share a socket use the request's DID and the ones after it.
     #[arg(long, conflicts_with = "tcp")]
     pub broadcast: bool,
-    /// Broadcast: how often each frame is asked for again, --timeout-ms after the last time
+    /// Broadcast: how often each frame is requested again, --timeout-ms after the previous request
     #[arg(long, value_name = "N", requires = "broadcast", default_value_t = 8)]
     pub retries: u32,
-    /// Broadcast: so many of our own datagrams are not sent, in percent: loss on the way there, as `faults.drop` is on the way back
+    /// Broadcast: percentage of our own datagrams that are not sent: loss on the way there, as `faults.drop` is on the way back
     #[arg(long, value_name = "PERCENT", requires = "broadcast", default_value_t = 0.0)]
     pub drop: f64,
     /// TCP connections in total, spread over the FSUs [default: one per FSU]
     #[arg(long, value_name = "N", requires = "tcp")]
     pub connections: Option<NonZeroUsize>,
-    /// TCP, closed loop: requests under way per connection [default: 1]
+    /// TCP, closed loop: requests in flight per connection [default: 1]
     #[arg(long, value_name = "P", requires = "tcp", conflicts_with_all = ["rate", "window"])]
     pub pipelining: Option<NonZeroUsize>,
     /// UDP sockets per thread
     #[arg(long, value_name = "N", default_value = "1", conflicts_with = "tcp")]
     pub sockets: NonZeroUsize,
-    /// The servers are echoes (bench/echo): right is what is the request byte for byte, checked as far as any reply
+    /// The servers are echoes (bench/echo): a reply is right if it equals the request, and is checked as far as any other
     #[arg(long, conflicts_with = "centre")]
     pub echo: bool,
-    /// All requests of a command are equal, where the flood file does not make them differ
+    /// Send equal requests for a command, unless the flood file makes them differ
     ///
-    /// Else they differ in bytes that the reply takes over, which tells it apart from the reply to another one. With equal requests a lost
-    /// and a doubled reply cancel each other out, and the report says that its counts are uncertain. Exchanges of broadcast have
-    /// numbers.
+    /// By default, requests differ in bytes that the reply takes over, which matches each reply to its request. With equal requests, a
+    /// lost and a duplicate reply cancel each other out, and the report says that its counts are uncertain. Broadcast exchanges are
+    /// numbered in any case.
     #[arg(long, conflicts_with = "centre")]
     pub equal: bool,
-    /// Do not let the kernel cut and join runs of datagrams (UDP_SEGMENT, UDP_GRO)
+    /// Do not let the kernel split and merge runs of datagrams (UDP_SEGMENT, UDP_GRO)
     #[arg(long)]
     pub no_gso: bool,
     /// Threads [default: one per processor of --cpus, else 1]
@@ -314,55 +314,58 @@ pub struct FloodArgs {
     /// Processors to pin the threads to, e.g. 2,3 [default: not pinned]
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<String>,
-    /// Send for so many seconds, after the warm-up
+    /// Seconds to send for, after the warm-up
     #[arg(long, value_name = "S", default_value_t = 10.0)]
     pub seconds: f64,
-    /// Send at most so many requests, warm-up included [default: as many as the time allows]
+    /// Most requests to send, warm-up included [default: as many as the time allows]
     #[arg(long, value_name = "N")]
     pub requests: Option<u64>,
-    /// Seconds at the start that are left out of the figures
+    /// Seconds at the start that are excluded from the figures
     #[arg(long, value_name = "S", default_value_t = 0.0)]
     pub warmup: f64,
-    /// A reply after this is late, a request without one until then lost; broadcast: the wait for each frame
+    /// A reply after this time is late, a request without a reply by then is lost; broadcast: the wait for each frame
     #[arg(long, value_name = "MS", default_value_t = 1000.0)]
     pub timeout_ms: f64,
-    /// Loss that is no failure, in percent: 0.1 is one in a thousand
+    /// Tolerated loss in percent: 0.1 is one in a thousand
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     pub max_loss: f64,
-    /// Seed of random values and distances [default: a new one, in the report]
+    /// Seed of random values and intervals [default: a new one, in the report]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Only listen on this address, as a supervision centre does, and count the heartbeats of each FSU
     ///
-    /// --config names the FSUs, and which of them should be heard; --fsu takes some of them; --seconds, --json and --quiet are as
-    /// ever. Fails when no heartbeat came, or none of an FSU whose interval fits in the time.
+    /// --config says which FSUs are expected; --fsu selects some of them; --seconds, --json and --quiet work as usual. The run fails
+    /// if no heartbeat arrives, or none from an FSU whose interval fits in the time.
     #[arg(long, value_name = "ADDR", conflicts_with_all = [
         "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "retries", "drop",
         "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
-        "max_loss", "seed", "html", "from", "mock_stats", "judged",
+        "max_loss", "seed", "screen", "html", "from", "mock_stats", "judged",
     ])]
     pub centre: Option<SocketAddr>,
-    /// Lines instead of a screen, also on a terminal
+    /// Print lines instead of the live screen, even on a terminal
     #[arg(long)]
     pub plain: bool,
-    /// Nothing while it runs
+    /// Show the live screen; without this, it is shown if standard output is a terminal
+    #[arg(long, conflicts_with_all = ["plain", "quiet"])]
+    pub screen: bool,
+    /// Print nothing while it runs
     #[arg(long, short)]
     pub quiet: bool,
     /// Write the report as JSON (`fsu-mock schema flood-report`); - is standard output, and the text goes to stderr
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub json: Option<PathBuf>,
-    /// Write the report as one page of HTML; - as above
+    /// Write the report as a single HTML page; - as above
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub html: Option<PathBuf>,
-    /// Ask nobody: read the report of an earlier run (--json), print it, and write it again as asked
+    /// Send nothing: read the report of an earlier run (--json), print it, and write it again as requested
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["config", "centre"])]
     pub from: Option<PathBuf>,
-    /// What the mock wrote with --stats: its own lateness goes into the report; see --from, as a mock writes it when it ends
+    /// The mock's --stats file: its own lateness goes into the report; a mock writes it when it ends, so use it with --from
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub mock_stats: Option<PathBuf>,
-    /// With --from: the report (--json) of a second run, at a part of the rate at which this one saturated the mock: it judges the mock
+    /// With --from: the report (--json) of a second run at a fraction of the rate that saturated the mock here; it judges the mock
     ///
-    /// The mock has to be started again for it, and that report needs its --mock-stats. What failed there fails here, too.
+    /// Start the mock again for that run, and give its report --mock-stats. If that run failed, this one fails, too.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "from")]
     pub judged: Option<PathBuf>,
 }
@@ -370,10 +373,10 @@ pub struct FloodArgs {
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Warnings are errors, and so are keys that do nothing where they are
+    /// Treat warnings as errors, and keys that have no effect where they are
     #[arg(long)]
     pub strict: bool,
-    /// Also tell, as info, what was decided where files leave it open, and keys that do nothing
+    /// Also print, as info, what was decided where files leave it open, and keys that have no effect
     #[arg(long, short)]
     pub verbose: bool,
     /// A sys_config.json, or the directory that holds one
@@ -387,19 +390,19 @@ pub struct ExplainArgs {
     /// sys_config.json, or the directory that holds it [default: the embedded configuration]
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
     pub config: Option<PathBuf>,
-    /// The FSU that gets the frame
+    /// The FSU that receives the frame
     #[arg(long, value_name = "NAME")]
     pub fsu: String,
     /// The reply's clock, e.g. '2026-01-12 11:17:30' [default: now]
     #[arg(long, value_name = "LOCALTIME")]
     pub now: Option<jiff::civil::DateTime>,
-    /// Seed of delays and random values, as of `run`
+    /// Seed of delays and random values, as for `run`
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub seed: u64,
     /// Print JSON, for programs
     #[arg(long)]
     pub json: bool,
-    /// What the frame is, where its own bytes do not say: request or reply, outer or inner
+    /// What the frame is, if its own bytes do not say: request or reply, outer or inner
     #[arg(long = "as", value_name = "WHAT", value_delimiter = ',')]
     pub take_as: Vec<TakeAs>,
     /// The device of an inner frame or a reply, by type and address as four hex digits, e.g. 0102 [default: the first it fits]
@@ -468,7 +471,7 @@ pub struct AskArgs {
     /// A field of the request, of its data frame or its header
     #[arg(long, value_name = "FIELD=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
-    /// Where the FSU is [default: where the configuration lets it listen]
+    /// The FSU's address [default: the one in the configuration]
     #[arg(long, value_name = "ADDR:PORT")]
     pub to: Option<SocketAddr>,
     /// Write the data that follows the answer to this file; - is standard output
@@ -477,13 +480,13 @@ pub struct AskArgs {
     /// Milliseconds to wait for each frame
     #[arg(long, value_name = "MS", default_value_t = 1000)]
     pub timeout_ms: u64,
-    /// How often each frame is asked for again
+    /// How often each frame is requested again
     #[arg(long, value_name = "N", default_value_t = 8)]
     pub retries: u32,
-    /// Print JSON, for programs: the frames as they travel, and what they say
+    /// Print JSON, for programs: the frames on the wire, and their fields
     #[arg(long, conflicts_with_all = ["repeat", "parallel"])]
     pub json: bool,
-    /// How many times to ask; more than once tells rates and latencies
+    /// How many times to ask; more than once also prints rates and latencies
     #[arg(long, value_name = "N", default_value = "1")]
     pub repeat: NonZeroUsize,
     /// How many sockets ask at once, with --repeat; at most 256
@@ -505,13 +508,13 @@ fn assignment(text: &str) -> Result<(String, String), NoAssignment> {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// The directory; it is made if it does not exist
+    /// The directory; it is created if it does not exist
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub dir: PathBuf,
     /// Write a small configuration instead: one FSU, one device, two commands
     #[arg(long)]
     pub minimal: bool,
-    /// Overwrite files that are there already
+    /// Overwrite existing files
     #[arg(long)]
     pub force: bool,
 }
@@ -558,7 +561,7 @@ impl ValueEnum for SchemaKind {
                     Kind::SysConfig => "sys_config.json: the fleet",
                     Kind::FsuDevices => "fsu_devices.json: the devices behind an FSU",
                     Kind::Template => "A protocol template",
-                    Kind::Rules => "A rule file: what each command is answered",
+                    Kind::Rules => "A rule file: how each command is answered",
                     Kind::Vendor => "vendor.json: what a vendor's templates may leave out",
                 };
                 (kind.name(), help)

@@ -10,6 +10,7 @@ use fsu_flood::options::{Options, Pace};
 use fsu_flood::profile::{Profiles, Wanted};
 use fsu_flood::report::FloodReport;
 use fsu_flood::run::Show;
+#[cfg(feature = "screen")]
 use fsu_flood::screen::Screen;
 use fsu_flood::targets::{Choice, ports};
 use fsu_flood::text::{Lines, text};
@@ -92,11 +93,41 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     }
     let options = Asked { args, say }.options(send_for, &fleet::load(args.config.as_deref(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
-    let mut screen = if args.plain || args.quiet || !io::stdout().is_terminal() { None } else { Screen::new().ok() };
-    let mut lines = Lines { quiet: args.quiet };
-    let show: &mut dyn Show = screen.as_mut().map_or(&mut lines, |screen| screen);
-    let report = run::run(options, show, &mut stop).map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
+    let mut show = show(args, say)?;
+    let report = run::run(options, &mut *show, &mut stop);
+    // Before anything is printed: the terminal is as it was.
+    drop(show);
+    let report = report.map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
     finish(args, &reports, report)
+}
+
+/// What shows the run: the screen on a terminal, else lines.
+fn show(args: &FloodArgs, say: Texts) -> Result<Box<dyn Show>, CliError> {
+    let lines = Lines { quiet: args.quiet, say };
+    if args.screen && !HAS_SCREEN {
+        return Err(usage("--screen: this build has no screen (cargo feature `screen`)"));
+    }
+    if args.plain || args.quiet || !(args.screen || io::stdout().is_terminal()) {
+        return Ok(Box::new(lines));
+    }
+    match screen(say) {
+        Ok(screen) => Ok(screen),
+        Err(error) if args.screen => Err(usage(format!("--screen: {error}"))),
+        Err(_) => Ok(Box::new(lines)),
+    }
+}
+
+/// Whether this build has a live screen.
+const HAS_SCREEN: bool = cfg!(feature = "screen");
+
+#[cfg(feature = "screen")]
+fn screen(say: Texts) -> io::Result<Box<dyn Show>> {
+    Ok(Box::new(Screen::new(say)?))
+}
+
+#[cfg(not(feature = "screen"))]
+fn screen(_say: Texts) -> io::Result<Box<dyn Show>> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Listens as a centre does, and reports.
@@ -120,7 +151,7 @@ fn centre(
     let report = centre::listen(address, time, (&expected, called), args.quiet, stop)
         .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
-    json.and(reports.tell(&report.text()))?;
+    json.and(reports.tell(&reports.say.lines(&report.text())))?;
     Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
 }
 
@@ -141,8 +172,8 @@ fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Resul
         judged.map_err(|error| usage(format!("--judged {}: {error}", path.display())))?;
     }
     let json = reports.json.as_ref().map(|file| written(file, &json(&report)?)).transpose();
-    let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats))).transpose();
-    let printed = reports.tell(&text(&report));
+    let html = reports.html.as_ref().map(|file| written(file, &html(&report, stats, reports.say))).transpose();
+    let printed = reports.tell(&text(&report, reports.say));
     read.and(json).and(html).and(printed)?;
     Ok(if report.verdict.passed { Exit::Ok } else { Exit::Configuration })
 }

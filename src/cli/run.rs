@@ -112,7 +112,7 @@ impl Show for Shown<'_> {
                 self.words.print(&format!("{}{summary}\n", reloaded.listening));
             }
             Event::NotReloaded(error) => {
-                let text = format!("reload failed, what was served is served on: {error}");
+                let text = format!("reload failed, the old configuration keeps running: {error}");
                 unblocked::stderr(&format!("fsu-mock: {}\n", self.say.lines(&text)));
             }
         }

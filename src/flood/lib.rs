@@ -22,5 +22,7 @@ pub mod workload;
 pub use book::{account, tally};
 pub use engine::worker;
 pub use link::broadcast;
-pub use report::{html, schema, screen, sum, text};
+#[cfg(feature = "screen")]
+pub use report::screen;
+pub use report::{html, schema, sum, text};
 pub use workload::{mix, options, profile, targets, values};

@@ -13,6 +13,7 @@ use crate::workload::left_out::{LeftOut, Why};
 use crate::workload::options::{Options, Pace, Target};
 use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::{FsuId, Transport};
+use fsu_plan::texts::Texts;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,7 +101,7 @@ fn limit_commands_printed_max_more_are_a_line_for_each_vendor() {
         let options = Options { labels: labels(commands), ..options() };
         let mut tally = Tally::new(commands);
         tally.rows.iter_mut().for_each(|row| row.requests.sent = 1);
-        let text = text(&report(&options, &[thread(tally, 0)]));
+        let text = text(&report(&options, &[thread(tally, 0)]), Texts::ENGLISH);
         let beginning = |words: &str| {
             let words: Vec<&str> = words.split(' ').collect();
             text.lines().filter(|line| line.split_whitespace().take(words.len()).eq(words.iter().copied())).count()
@@ -119,7 +120,7 @@ fn limit_left_out_printed_max_more_are_counted() {
         let options = Options { labels: labels(count), left_out: (0..count).map(left).collect(), ..options() };
         let report = report(&options, &[thread(Tally::new(count), 0)]);
         assert_eq!(report.left_out.len(), count);
-        let text = text(&report);
+        let text = text(&report, Texts::ENGLISH);
         let told: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("left out")).collect();
         assert_eq!(told.iter().filter(|line| line.contains(" of v (f)")).count(), lines, "{text}");
         assert_eq!(told.get(lines).map(|line| line.trim()), more, "{text}");
@@ -145,7 +146,7 @@ fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right(
         let accounts = (0..count).map(|number| (number, lost)).collect();
         let report = report(&options, &[ThreadReport { accounts, ..thread(Tally::new(0), 0) }]);
         assert_eq!((report.fsus.len(), report.fsus_not_right), (rows, count));
-        let text = text(&report);
+        let text = text(&report, Texts::ENGLISH);
         let told: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("FSU ")).map(str::trim).collect();
         assert_eq!(told.iter().filter(|line| line.ends_with(": 1 sent = 0 good + 1 lost")).count(), lines, "{text}");
         assert_eq!(told.get(lines).copied(), more, "{text}");

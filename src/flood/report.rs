@@ -5,6 +5,7 @@ pub mod judge;
 pub mod machine;
 mod reconcile;
 pub mod schema;
+#[cfg(feature = "screen")]
 pub mod screen;
 pub mod show;
 pub mod sum;

@@ -118,7 +118,7 @@ impl Table {
         self.whole(english, depth).or_else(|| {
             // A text in brackets at the end; then clauses.
             let depth = depth.checked_sub(1)?;
-            if let Some((text, note)) = english.strip_suffix(')').and_then(|text| text.split_once(" (")) {
+            if let Some((text, note)) = bracketed(english) {
                 let (said, noted) = (self.say(text, depth), self.say(note, depth));
                 if said.is_some() || noted.is_some() {
                     let (said, noted) = (said.as_deref().unwrap_or(text), noted.as_deref().unwrap_or(note));
@@ -154,6 +154,18 @@ impl Table {
             })
         })
     }
+}
+
+/// A text, and the one in brackets at its end.
+fn bracketed(text: &str) -> Option<(&str, &str)> {
+    let inner = text.strip_suffix(')')?;
+    let mut open = 1;
+    let start = inner.char_indices().rev().find(|&(_, c)| {
+        open += i32::from(c == ')') - i32::from(c == '(');
+        open == 0
+    });
+    let (at, _) = start?;
+    Some((inner[..at].strip_suffix(' ')?, &inner[at + 1..])).filter(|(text, note)| !text.is_empty() && !note.is_empty())
 }
 
 /// The lines of a table: English, and the other language.
@@ -203,7 +215,7 @@ fn fits<'t, 'k>(kind: &'k [Part], text: &'t str, found: &mut Vec<(&'k str, &'t s
         }
         [Part::Any(name), rest @ ..] => {
             let may_be =
-                |part: &str| !name.starts_with('#') || part.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+                |part: &str| !name.starts_with('#') || part.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
             let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
             for end in ends.filter(|&end| end > 0) {
                 let (part, after) = text.split_at(end);
@@ -272,6 +284,8 @@ mod tests {
         check("key `a}b` is unknown", Some("未知的键 `a}b`"));
         check("key `a` is unknown; no reply", Some("未知的键 `a`；无应答"));
         check("no reply (3 errors)", Some("无应答（3 个错误）"));
+        check("3 errors (x (y) z); no reply", Some("3 个错误（x (y) z）；无应答"));
+        check("no reply (a (b)); 1,234 errors (c (d))", Some("无应答（a (b)）；1,234 个错误（c (d)）"));
         check("nothing (known); of it", None);
         check("", None);
     }

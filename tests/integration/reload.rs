@@ -315,7 +315,7 @@ fn h10_a_signal_ends_a_reload_at_once() {
     let values = "1,".repeat(1_500_000);
     tree.write("meter/rules/default.json", &format!(r#"{{"_": [{values}1], "01": {{"data": {{"colour": 1}}}}}}"#));
     run.signal(rustix::process::Signal::HUP);
-    tree.until_logged("the configuration is read anew");
+    tree.until_logged("reading the configuration again");
     let ended = run.stop();
     assert_eq!((ended.count("/run/reloads"), ended.count("/run/reloads_failed")), (0, 0));
     assert!(!ended.stderr.contains("colour"), "{}", ended.stderr);

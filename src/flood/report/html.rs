@@ -4,6 +4,7 @@ use crate::numbers::{counted, thousands, time, time_of};
 use crate::report::svg::{Axis, Line, chart, tick};
 use crate::report::text::uncertain;
 use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, Second};
+use fsu_plan::texts::Texts;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -14,8 +15,41 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The page. `mock` is what the mock wrote with `--stats`, if it is known.
-pub fn html(report: &FloodReport, mock: Option<&Value>) -> String {
+/// The page in that language. `mock` is what the mock wrote with `--stats`, if it is known.
+pub fn html(report: &FloodReport, mock: Option<&Value>, say: Texts) -> String {
+    let page = english(report, mock);
+    if say.is_english() { page } else { said(&page, say) }
+}
+
+/// A page's texts in another language: whatever is between two tags, but for the style.
+fn said(page: &str, say: Texts) -> String {
+    let (before, after) = page.split_once("</style>").unwrap_or(("", page));
+    let mut out = String::with_capacity(page.len());
+    for (rest, is_style) in [(before, true), (after, false)] {
+        for (number, part) in rest.split('<').enumerate() {
+            if number > 0 {
+                out.push('<');
+            }
+            match part.split_once('>') {
+                Some((tag, text)) if number > 0 && !(is_style && tag == "style") => {
+                    out.extend([tag, ">", &escaped(&say.lines(&plain(text)))]);
+                }
+                _ => out.push_str(part),
+            }
+        }
+        if is_style && !before.is_empty() {
+            out.push_str("</style>");
+        }
+    }
+    out.replace("<html lang=\"en\">", "<html lang=\"zh-CN\">")
+}
+
+/// Text as it stood before [`escaped`].
+fn plain(html: &str) -> String {
+    html.replace("&quot;", "\"").replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
+}
+
+fn english(report: &FloodReport, mock: Option<&Value>) -> String {
     let mut out = String::new();
     let title = format!("fsu-mock flood: {} over {}", counted(report.run.fsus as u64, "FSU"), report.run.transport);
     // Writing to a String cannot fail.

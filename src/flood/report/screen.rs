@@ -6,6 +6,7 @@ use crate::numbers::{counted, thousands, time_of};
 use crate::report::Second;
 use crate::report::show::Show;
 use crate::workload::options::{Options, Pace};
+use fsu_plan::texts::Texts;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -25,13 +26,14 @@ pub struct Screen {
     rates: Vec<u64>,
     latencies: Vec<u64>,
     before: Vec<Counts>,
+    say: Texts,
 }
 
 impl Screen {
     /// Takes the terminal over.
-    pub fn new() -> io::Result<Self> {
+    pub fn new(say: Texts) -> io::Result<Self> {
         let terminal = ratatui::try_init()?;
-        Ok(Self { terminal: Some(terminal), rates: Vec::new(), latencies: Vec::new(), before: Vec::new() })
+        Ok(Self { terminal: Some(terminal), rates: Vec::new(), latencies: Vec::new(), before: Vec::new(), say })
     }
 
     /// Keeps a second for the curves.
@@ -56,7 +58,8 @@ impl Drop for Screen {
 impl Show for Screen {
     fn second(&mut self, options: &Options, second: &Second, look: &Look) {
         self.remember(second);
-        let vendors = vendors(options, &look.rows, &self.before);
+        let say = self.say;
+        let vendors = vendors(options, (&look.rows, &self.before), say);
         self.before.clone_from(&look.rows);
         let (rates, latencies) = (&self.rates, &self.latencies);
         if let Some(terminal) = &mut self.terminal {
@@ -71,10 +74,10 @@ impl Show for Screen {
                     Constraint::Min(4),
                 ])
                 .areas(area);
-                frame.render_widget(heading(options, second), head);
-                frame.render_widget(figures_of(second, look), figures);
-                frame.render_widget(curve("replies/s", rates, rate, Color::Blue), rate);
-                frame.render_widget(curve("p99, us", latencies, latency, Color::Yellow), latency);
+                frame.render_widget(heading(options, second, say), head);
+                frame.render_widget(figures_of(second, look, say), figures);
+                frame.render_widget(curve("replies/s", rates, (rate, Color::Blue), say), rate);
+                frame.render_widget(curve("p99, us", latencies, (latency, Color::Yellow), say), latency);
                 frame.render_widget(vendors, table);
             });
         }
@@ -101,36 +104,40 @@ impl Show for Screen {
     }
 }
 
-fn heading(options: &Options, second: &Second) -> Line<'static> {
+fn heading(options: &Options, second: &Second, say: Texts) -> Line<'static> {
     let pace = match options.pace {
         Pace::Closed { window } => format!("closed loop, {window} under way"),
         Pace::Open { per_s, .. } => format!("open loop, {} requests/s", thousands(per_s.round() as u64)),
     };
     let all = options.warmup + options.send_for;
-    let text = format!(
-        " {} over {}, {pace}   {:.0} of {:.0} s   ",
-        counted(options.targets.len() as u64, "FSU"),
-        options.transport.name(),
-        second.at_s,
-        all.as_secs_f64()
-    );
-    Line::from(vec![Span::from("flood").bold(), Span::from(text), Span::from("q ends").dim()])
+    let fsus = counted(options.targets.len() as u64, "FSU");
+    let what = format!("{fsus} over {}, {pace}", options.transport.name());
+    let time = format!("{:.0} of {:.0} s", second.at_s, all.as_secs_f64());
+    let text = format!(" {}   {}   ", say.say(&what), say.say(&time));
+    Line::from(vec![Span::from("flood").bold(), Span::from(text), Span::from(said("q ends", say)).dim()])
 }
 
-fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
+/// A text of its own in that language.
+fn said(text: &str, say: Texts) -> String {
+    say.say(text).into_owned()
+}
+
+fn figures_of(second: &Second, look: &Look, say: Texts) -> Paragraph<'static> {
     let total = look.rows.iter().fold(Counts::default(), |mut total, row| {
         total.add(row);
         total
     });
     let bad = |name: &str, count: u64| {
         let style = if count > 0 { Style::new().fg(Color::Red).bold() } else { Style::new().dim() };
-        Span::styled(format!("{name} {}   ", thousands(count)), style)
+        Span::styled(format!("{} {}   ", say.say(name), thousands(count)), style)
     };
+    let [all, right, heartbeats] = [total.requests.sent, total.requests.good, look.other.heartbeats].map(thousands);
+    let all = format!("all: {all} sent, {right} right   heartbeats {heartbeats}");
     let [sent, replies] = second.per_s().map(|rate| thousands(rate.round() as u64));
     let measured = u64::from(second.max_us > 0.0);
     let [p50, p99, max] = [second.p50_us, second.p99_us, second.max_us].map(|us| time_of(measured, us));
     Paragraph::new(vec![
-        Line::from(format!("sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}")),
+        Line::from(said(&format!("sent {sent}/s   replies {replies}/s   p50 {p50}   p99 {p99}   max {max}"), say)),
         Line::from(vec![
             bad("lost", total.requests.lost),
             bad("wrong", total.requests.wrong),
@@ -139,24 +146,18 @@ fn figures_of(second: &Second, look: &Look) -> Paragraph<'static> {
             bad("unexpected", look.other.unexpected),
             bad("not sent", look.other.not_sent),
         ]),
-        Line::from(format!(
-            "all: {} sent, {} right   heartbeats {}",
-            thousands(total.requests.sent),
-            thousands(total.requests.good),
-            thousands(look.other.heartbeats)
-        ))
-        .dim(),
+        Line::from(said(&all, say)).dim(),
     ])
 }
 
-fn curve<'a>(title: &'a str, values: &'a [u64], area: Rect, color: Color) -> Sparkline<'a> {
+fn curve<'a>(title: &str, values: &'a [u64], (area, color): (Rect, Color), say: Texts) -> Sparkline<'a> {
     let last = &values[values.len().saturating_sub(usize::from(area.width))..];
     let most = thousands(last.iter().copied().max().unwrap_or(0));
-    let block = Block::new().title(format!("{title} (most {most})"));
+    let block = Block::new().title(said(&format!("{title} (most {most})"), say));
     Sparkline::default().block(block).data(last).style(Style::new().fg(color))
 }
 
-fn vendors(options: &Options, rows: &[Counts], before: &[Counts]) -> Table<'static> {
+fn vendors(options: &Options, (rows, before): (&[Counts], &[Counts]), say: Texts) -> Table<'static> {
     let mut sums: BTreeMap<&str, (Counts, u64)> = BTreeMap::new();
     for (number, (label, row)) in options.labels.iter().zip(rows).enumerate() {
         let (sum, new) = sums.entry(&label.vendor).or_default();
@@ -175,8 +176,8 @@ fn vendors(options: &Options, rows: &[Counts], before: &[Counts]) -> Table<'stat
         ]);
         if sum.requests.wrong + sum.requests.lost > 0 { row.style(Style::new().fg(Color::Red)) } else { row }
     });
-    let names = ["replies/s", "sent", "late", "wrong", "lost"].map(|name| cell(name.to_owned()));
-    let head = Row::new(std::iter::once(Cell::from("vendor")).chain(names));
+    let names = ["replies/s", "sent", "late", "wrong", "lost"].map(|name| cell(said(name, say)));
+    let head = Row::new(std::iter::once(Cell::from(said("vendor", say))).chain(names));
     let widths = [Constraint::Min(12)].into_iter().chain([Constraint::Length(12); 5]);
     Table::new(rows, widths).header(head.style(Style::new().add_modifier(Modifier::DIM)))
 }
@@ -187,7 +188,8 @@ mod tests {
 
     #[test]
     fn limit_history_max_the_oldest_second_goes() {
-        let mut screen = Screen { terminal: None, rates: Vec::new(), latencies: Vec::new(), before: Vec::new() };
+        let (rates, latencies, before) = (Vec::new(), Vec::new(), Vec::new());
+        let mut screen = Screen { terminal: None, rates, latencies, before, say: Texts::ENGLISH };
         for second in 0..=400u32 {
             let kept = (screen.latencies.len(), screen.rates.len());
             assert_eq!(kept, (second as usize, second as usize));

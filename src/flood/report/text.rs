@@ -7,10 +7,15 @@ use crate::report::{Counts, FloodReport, FsuReport, LatencyReport, LeftOutReport
 use crate::workload::options::Options;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
+use fsu_plan::texts::{Texts, padded};
+use fsu_plan::words::noun;
 use std::fmt::Write as _;
 
 /// Commands up to which the printed report has a line for each; beyond, a line per vendor.
 const COMMANDS_PRINTED_MAX: usize = 24;
+
+/// Columns of a line's name.
+const NAME_COLUMNS: usize = 12;
 
 /// Commands left out that the printed report names.
 const LEFT_OUT_PRINTED_MAX: usize = 12;
@@ -20,6 +25,8 @@ const LEFT_OUT_PRINTED_MAX: usize = 12;
 pub struct Lines {
     /// Say nothing.
     pub quiet: bool,
+    /// The language.
+    pub say: Texts,
 }
 
 impl Show for Lines {
@@ -36,7 +43,7 @@ impl Show for Lines {
             "{at_s:6.1} s  sent {sent:>9}/s  replies {replies:>9}/s  p50 {p50:>9}  p99 {p99:>9}  max {max:>9}  \
              lost {lost}  wrong {wrong}  heartbeats {more}{rest}"
         );
-        fsu_net::unblocked::stderr(&format!("{line}\n"));
+        fsu_net::unblocked::stderr(&format!("{}\n", self.say.lines(&line)));
     }
 
     fn end(&mut self) {}
@@ -45,9 +52,9 @@ impl Show for Lines {
 /// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
-fn table(head: &[&str]) -> Table {
+fn table(head: &[&str], say: Texts) -> Table {
     let mut table = Table::new();
-    table.load_style(STYLE).set_header(head.iter().copied());
+    table.load_style(STYLE).set_header(head.iter().map(|&name| say.say(name)));
     for (name, column) in head.iter().zip(table.column_iter_mut()) {
         if !matches!(*name, "vendor" | "command") {
             column.set_cell_alignment(CellAlignment::Right);
@@ -118,12 +125,12 @@ pub fn uncertain(report: &FloodReport) -> String {
 }
 
 /// The report as text.
-pub fn text(report: &FloodReport) -> String {
+pub fn text(report: &FloodReport, say: Texts) -> String {
     // Writing to a String cannot fail.
     let mut out = String::new();
-    let _ = writeln!(out, "{}\n", rows(report));
+    let _ = writeln!(out, "{}\n", rows(report, say));
     let mut pair = |name: &str, value: String| {
-        let _ = writeln!(out, "  {name:<12} {value}");
+        let _ = writeln!(out, "  {} {}", padded(&say.say(name), NAME_COLUMNS), say.say(&value));
     };
     totals(report, &mut pair);
     if let Some(of) = &report.transfers {
@@ -131,16 +138,18 @@ pub fn text(report: &FloodReport) -> String {
     }
     own(report, &mut pair);
     not_right(report, &mut pair);
-    samples(report, &mut out);
-    verdict(report, &mut out);
+    let mut rest = String::new();
+    samples(report, &mut rest);
+    verdict(report, &mut rest);
+    out += &say.lines(&rest);
     out
 }
 
 /// A line for each command, or for each vendor.
-fn rows(report: &FloodReport) -> Table {
+fn rows(report: &FloodReport, say: Texts) -> Table {
     let head =
         ["vendor", "command", "sent", "good", "late", "wrong", "lost", "silent", "p50", "p90", "p99", "p99.9", "max"];
-    let mut rows = table(&head);
+    let mut rows = table(&head, say);
     let mut add = |vendor: &str, command: &str, of: &Counts, latency: &LatencyReport| {
         let mut row = vec![vendor.to_owned(), command.to_owned()];
         row.extend(counts(of));
@@ -155,10 +164,10 @@ fn rows(report: &FloodReport) -> Table {
         for vendor in &report.vendors {
             let commands = report.commands.iter().filter(|command| command.vendor == vendor.vendor).count();
             let commands = counted(commands as u64, "command");
-            add(&vendor.vendor, &commands, &vendor.counts, &vendor.latency);
+            add(&vendor.vendor, &say.say(&commands), &vendor.counts, &vendor.latency);
         }
     }
-    add("all", "", &report.totals.counts, &report.latency);
+    add(&say.say("all"), "", &report.totals.counts, &report.latency);
     rows
 }
 

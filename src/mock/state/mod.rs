@@ -57,8 +57,8 @@ fsu_plan::counters! {
         transfers_aborted: u64 = sentence("transfer was ended by a new command", "transfers were ended by a new command"),
         /// Transfers that ended before their last frame because nobody asked for the next in time.
         transfers_timed_out: u64 = sentence(
-            "transfer was left off by its client",
-            "transfers were left off by their client"
+            "transfer was abandoned by its client",
+            "transfers were abandoned by their client"
         ),
         /// Refusals: demands that no open transfer could meet, and commands with data when all transfers were in use.
         transfers_refused: u64 = sentence(

@@ -220,7 +220,7 @@ fn wait(
             if let Some(watch) = &mut watch {
                 watch.mark();
             }
-            log::info!("{why}: the configuration is read anew");
+            log::info!("{why}: reading the configuration again");
             reading = Some((serving.read(), why));
         }
         let read = reading.as_ref().map_or_else(never, |(read, _)| read.clone());
@@ -251,7 +251,7 @@ fn wait(
 
 fn not_reloaded(error: &ReloadError, show: &mut dyn Show) {
     show.show(&Event::NotReloaded(error));
-    log::error!(target: ON_STDERR, "reload failed, what was served is served on: {error}");
+    log::error!(target: ON_STDERR, "reload failed, the old configuration keeps running: {error}");
 }
 
 /// Serves the configuration that was just read, and reports the result.
