@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 fn fsu_mock(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fsu-mock"));
-    command.args(args).stdin(Stdio::null());
+    command.args(args).env("LC_ALL", "C").stdin(Stdio::null());
     command
 }
 
@@ -421,4 +421,59 @@ fn n17_explain_reads_stdin_and_says_where_it_is_no_hex() {
     check(&["--as", "outer", "7E"], b"", "--as outer: a tcp FSU has no outer frames");
     check(&["--cmd", "9999", "7E"], b"", "--cmd: the template has no command `9999`");
     check(&["--device", "0909", "7E"], b"", "--device: `0909` is none of its devices");
+}
+
+/// Runs it in an environment of that locale; both outputs.
+fn in_locale(locale: &str, args: &[&str], code: i32) -> String {
+    let Output { status, stdout, stderr } = fsu_mock(args).env("LC_ALL", locale).output().expect("the program runs");
+    let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!(status.code(), Some(code), "{args:?}\n{stdout}\n{stderr}");
+    format!("{stdout}{stderr}")
+}
+
+#[test]
+fn the_language_is_that_of_the_option_else_of_the_environment() {
+    let check = |locale: &str, args: &[&str], code: i32, expected: &[&str]| {
+        let out = in_locale(locale, args, code);
+        for text in expected {
+            assert!(out.contains(text), "{args:?} in {locale}: {text:?} is not in\n{out}");
+        }
+    };
+    let chinese = ["用法：", "退出码：", "对监控中心压测", "101  本程序的缺陷"];
+    check("C", &["--lang", "zh", "--help"], 0, &chinese);
+    check("zh_CN.UTF-8", &["--help"], 0, &chinese);
+    check(
+        "zh_CN.UTF-8",
+        &["--lang", "en", "--help"],
+        0,
+        &["Usage:", "Exit codes:", "to load-test a supervision centre"],
+    );
+    check(
+        "C",
+        &["run", "--help", "--lang=zh"],
+        0,
+        &["[默认：内置配置]", "[可用的值：auto, ring, poll]", "- poll: epoll"],
+    );
+    check("C", &["--lang", "zh", "run", "--nonsense"], 2, &["错误：不认识的参数 --nonsense", "更多信息见 --help。"]);
+    check("C", &["--lang", "xx", "run"], 2, &["error: invalid value 'xx' for '--lang <LANG>'"]);
+    check("C", &["--lang", "zh", "check", "/nowhere"], 2, &[": 错误：无法读取", "1 个错误，0 个警告"]);
+}
+
+#[test]
+fn check_speaks_chinese_and_keeps_places_and_names() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let dir = dir.path().join("fleet");
+    check(&["init", text(&dir)], 0);
+    let out = check(&["--lang", "zh", "check", text(&dir)], 0);
+    assert!(out.starts_with("正常：") && out.contains(" 个 FSU，") && out.contains(" 台设备，"), "{out}");
+    let main = dir.join("sys_config.json");
+    let broken = std::fs::read_to_string(&main).expect("there").replacen('{', "{\"perfromance\": 1,", 1);
+    std::fs::write(&main, broken).expect("written");
+    let english = check(&["check", text(&dir)], 0);
+    let chinese = check(&["--lang", "zh", "check", text(&dir)], 0);
+    let place = |out: &str, word: &str| out.split(word).next().map(str::to_owned);
+    assert!(english.contains("sys_config.json:1:2: /perfromance: warning: unknown key \"perfromance\""), "{english}");
+    assert_eq!(place(&english, "warning: "), place(&chinese, "警告："));
+    let expected = "警告：未知的键 \"perfromance\"（是否为 \"performance\"？）";
+    assert!(chinese.contains(expected) && chinese.ends_with("，1 个警告\n"), "{chinese}");
 }

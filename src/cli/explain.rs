@@ -37,7 +37,7 @@ use fsu_plan::wire::civil::Now;
 use model::{Explanation, FsuHead};
 use outer::Way;
 use std::io::Write;
-use take::Said;
+use take::{Said, SaidError};
 use walk::Walk;
 
 /// Explains the bytes. It is done, and the exit code 0, whether or not they are answered: the last line tells.
@@ -52,7 +52,7 @@ pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Ex
     let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay, start_mono_ms: 0 };
     let about = About {
         faults: faults.as_deref(),
-        said: said(args, fsu, input.way).map_err(usage)?,
+        said: said(args, fsu, input.way).map_err(|wrong| usage(wrong.to_string()))?,
         allow_amplification: fleet.allow_amplification,
     };
     let mut all = explanation(fsu, about, run, clock(args.now)?, &input.bytes);
@@ -64,24 +64,24 @@ pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Ex
 }
 
 /// What is said of the bytes: by the arguments, else by the text that they stood in.
-fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, String> {
+fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidError> {
     let mut said = Said::default();
-    said.take(&args.take_as, fsu.transport).map_err(|wrong| format!("--as {wrong}"))?;
+    said.take(&args.take_as, fsu.transport)?;
     if let Some(key) = &args.cmd {
         if said.way == Some(Way::Down) {
-            return Err("--cmd: it says what a reply answers; a request has its command itself".into());
+            return Err(SaidError::RequestWithCommand);
         }
         let mut found = fsu.devices.iter().map(|device| find_command(&device.template, key));
         if !found.clone().any(|found| found.is_ok())
             && let Some(Err(wrong)) = found.next()
         {
-            return Err(format!("--cmd: {wrong}"));
+            return Err(SaidError::Command(wrong.to_string()));
         }
         (said.cmd, said.way) = (Some(key.clone()), Some(Way::Up));
     }
     said.way = said.way.or(way);
     if let Some(text) = &args.device {
-        said.device = Some(take::device(fsu, text).map_err(|wrong| format!("--device: {wrong}"))?);
+        said.device = Some(take::device(fsu, text)?);
     }
     Ok(said)
 }

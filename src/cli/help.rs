@@ -79,8 +79,7 @@ fn notes(argument: &Arg, say: Texts) -> String {
     if !defaults.is_empty() && argument.get_action().takes_values() && !argument.is_hide_default_value_set() {
         out.extend([" ", &say.say(&format!("[default: {}]", defaults.join(" ")))]);
     }
-    let values: Vec<String> =
-        argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
+    let values: Vec<String> = argument.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect();
     if !values.is_empty() && !argument.is_hide_possible_values_set() {
         out.extend([" ", &say.say(&format!("[possible values: {}]", values.join(", ")))]);
     }

@@ -44,7 +44,7 @@ use std::process::ExitCode;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    program(args).into()
+    ExitCode::from(program(args) as u8)
 }
 
 /// The same, for whoever has to end a process with it.

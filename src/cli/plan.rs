@@ -26,7 +26,7 @@ pub fn plan(args: &PlanArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, Cl
     };
     let mut fsu = FsuPlan::new(fsu);
     if let Some(key) = &args.cmd {
-        fsu.only(key).map_err(|text| CliError::new(Exit::Usage, text))?;
+        fsu.only(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
     }
     if args.json { json(&fsu, out) } else { text::write(&fsu, out) }?;
     Ok(Exit::Ok)

@@ -179,6 +179,8 @@ pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fsu_plan::model::fleet::Language;
+    use fsu_plan::model::template::ErrorReply;
     use fsu_serve::fleet::fixtures::{fleet, snapshot};
     use fsu_serve::shard::late::Late;
     use std::sync::Arc;
@@ -242,5 +244,49 @@ mod tests {
         check("corrupt 4 2 one bit flipped");
         check("c udp 30 3 1 0");
         assert!(!text.contains("bad_end"), "{text}");
+    }
+
+    /// Whether a line has English in it: two words in a row.
+    fn is_english(line: &str) -> bool {
+        let words: Vec<&str> = line.split(' ').collect();
+        let is_word = |word: &str| word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+        words.windows(2).any(|pair| is_word(pair[0]) && is_word(pair[1]))
+    }
+
+    #[test]
+    fn every_counter_and_reason_has_a_translation() {
+        let mut all = snapshot();
+        let counters = &mut all.counters[0];
+        counters.dropped = [2; Reason::COUNT];
+        counters.faults = [2; FaultKind::COUNT];
+        counters.error_replies = [2; ErrorReply::COUNT];
+        for many in [1, 2] {
+            let counters = &mut *all.counters[0].rare;
+            [
+                &mut counters.transfers_opened,
+                &mut counters.transfers_completed,
+                &mut counters.transfers_aborted,
+                &mut counters.transfers_timed_out,
+                &mut counters.transfers_refused,
+                &mut counters.transfers_refused_amplification,
+                &mut counters.data_frames_resent,
+                &mut counters.bad_checksum_seen,
+                &mut counters.big_endian_lengths,
+                &mut counters.kernel_drops,
+            ]
+            .into_iter()
+            .for_each(|counter| *counter = many);
+            all.log.records_lost = many;
+            all.log.records_unwritten = many;
+            all.log.ledger_lost = many;
+            all.log.ledger_unwritten = many;
+            all.log.lines_lost = many;
+            let english = tables(&all, Texts::ENGLISH);
+            assert_eq!(english.matches(&format!("\n{many} ")).count(), 15, "{english}");
+            let chinese = tables(&all, Texts::of(Language::Zh));
+            assert!(english.lines().filter(|line| is_english(line)).count() > 60, "{english}");
+            let left: Vec<_> = chinese.lines().filter(|line| is_english(line)).collect();
+            assert_eq!(left, [""; 0], "{chinese}");
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Exit codes of the program: one table, read by help, documents and tests.
 
-use std::process::ExitCode;
-
 /// Exit codes; part of the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -19,12 +17,6 @@ pub enum Exit {
     NoAnswer = 5,
     /// A shard ended by itself: a defect of this program (the code that a panic gives).
     Defect = 101,
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
-    }
 }
 
 /// What a process ends with that is ended by a signal: this and the signal's number.

@@ -3,7 +3,7 @@
 //! English is what the code says, so that a text is read where it is made. A table has one line for each text or kind of text:
 //!
 //! ```text
-//! {#n} of {*sockets} cannot be bound: = {#n} 个无法绑定（共 {*sockets}）：
+//! {#n} of {*sockets} cannot be bound: => {#n} 个无法绑定（共 {*sockets}）：
 //! ```
 //!
 //! A placeholder stands for any characters, at least one; `{#…}` for a number, `{*…}` for a text that is translated in turn. What has no
@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 /// Chinese.
 const ZH: &str = include_str!("texts/zh.txt");
 /// Between the English text and the other one, in a line of a table.
-const BETWEEN: &str = " = ";
+const BETWEEN: &str = " => ";
 /// How deep a text may have texts in it; each level is a shorter text.
 const LEVELS: usize = 8;
 
@@ -214,8 +214,12 @@ fn fits<'t, 'k>(kind: &'k [Part], text: &'t str, found: &mut Vec<(&'k str, &'t s
             text.strip_prefix(literal.as_str()).is_some_and(|text| fits(rest, text, found))
         }
         [Part::Any(name), rest @ ..] => {
-            let may_be =
-                |part: &str| !name.starts_with('#') || part.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b','));
+            let may_be = |part: &str| match name.as_bytes().first() {
+                Some(b'#') => part.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')),
+                // Clauses are translated one by one.
+                Some(b'*') => !part.contains("; "),
+                _ => true,
+            };
             let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
             for end in ends.filter(|&end| end > 0) {
                 let (part, after) = text.split_at(end);
@@ -272,7 +276,7 @@ mod tests {
     #[test]
     fn texts_are_put_together() {
         let table = Table::read(
-            "all is well = 一切正常\n{#n} errors = {#n} 个错误\n{*a}, {*b} = {*a}，{*b}\nkey `{key}` is unknown = 未知的键 `{key}`\nno reply = 无应答\n",
+            "all is well => 一切正常\n{#n} errors => {#n} 个错误\n{*a}, {*b} => {*a}，{*b}\nkey `{key}` is unknown => 未知的键 `{key}`\nno reply => 无应答\n",
         );
         let check = |english: &str, expected: Option<&str>| {
             assert_eq!(table.say(english, LEVELS).as_deref(), expected, "{english}");
@@ -286,6 +290,7 @@ mod tests {
         check("no reply (3 errors)", Some("无应答（3 个错误）"));
         check("3 errors (x (y) z); no reply", Some("3 个错误（x (y) z）；无应答"));
         check("no reply (a (b)); 1,234 errors (c (d))", Some("无应答（a (b)）；1,234 个错误（c (d)）"));
+        check("3 errors, no reply; 4 errors, no reply", Some("3 个错误，无应答；4 个错误，无应答"));
         check("nothing (known); of it", None);
         check("", None);
     }
@@ -293,7 +298,7 @@ mod tests {
     #[test]
     fn english_stays() {
         assert_eq!(Texts::of(Language::En).lines("  a\nb "), "  a\nb ");
-        assert_eq!(Texts(Some(Box::leak(Box::new(Table::read("a = 甲"))))).lines("  a\nb "), "  甲\nb ");
+        assert_eq!(Texts(Some(Box::leak(Box::new(Table::read("a => 甲"))))).lines("  a\nb "), "  甲\nb ");
     }
 
     #[test]

@@ -133,13 +133,52 @@ fn words_on_stderr(tree: &Tree, args: &[&str]) -> (Option<i32>, String, String) 
         .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut said = String::new();
-    while !said.lines().any(|line| line.starts_with("ready: ")) {
+    while !said.lines().any(|line| line.starts_with("ready: ") || line.starts_with("就绪：")) {
         assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
     }
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     stderr.read_to_string(&mut said).unwrap();
     let ended = child.wait_with_output().unwrap();
     (ended.status.code(), String::from_utf8(ended.stdout).unwrap(), said)
+}
+
+/// Names of an object and of those below it.
+fn names(json: &Value, out: &mut Vec<String>) {
+    for (name, value) in json.as_object().into_iter().flatten() {
+        out.push(name.clone());
+        names(value, out);
+    }
+}
+
+#[test]
+fn a_run_speaks_chinese_and_its_json_stays_as_it_is() {
+    let tree = one();
+    let of = |lang: &str| {
+        let (code, stdout, stderr) = words_on_stderr(&tree, &["--lang", lang, "--stats", "-", "--seed", "7"]);
+        assert_eq!(code, Some(0), "{stderr}");
+        let stats: Value = serde_json::from_str(&stdout).expect("JSON and nothing else");
+        let mut all = Vec::new();
+        names(&stats, &mut all);
+        (all, stderr)
+    };
+    let ((english, told), (chinese, said)) = (of("en"), of("zh"));
+    assert_eq!(english, chinese);
+    assert!(english.len() > 100, "{english:?}");
+    // For programs.
+    for text in ["listening site udp ", "udp"] {
+        assert!(told.contains(text) && said.contains(text), "{text}: {said}");
+    }
+    for (english, chinese) in [
+        (" serves ", " 运行"),
+        ("transport  ", "传输方式"),
+        ("\n  shards       1 on processor", "\n  分片         1 个，位于处理器"),
+        ("\n  seed         7 (--seed 7 repeats", "\n  种子         7（--seed 7 重现"),
+        ("\nready: 1 FSU on 1 shard, driver ", "\n就绪：1 个 FSU，1 个分片，驱动 "),
+        ("beats sent", "发出心跳"),
+    ] {
+        assert!(told.contains(english), "{english:?} is not in\n{told}");
+        assert!(said.contains(chinese), "{chinese:?} is not in\n{said}");
+    }
 }
 
 #[test]

@@ -55,6 +55,31 @@ fn total(report: &Value, name: &str) -> u64 {
 }
 
 #[test]
+fn reports_are_chinese_where_it_is_asked_for() {
+    let tree = fleet();
+    let run = Run::start(&tree, &[]);
+    let page = tree.path("page.html");
+    let of = |lang: &str| {
+        let html = page.to_str().expect("UTF-8");
+        flood(&tree, &run.said, &["--lang", lang, "--requests", "20", "--fsu", "one", "--mix", "05", "--html", html])
+    };
+    let ((english, report), told) = (of("en"), std::fs::read_to_string(&page).expect("a page"));
+    let ((chinese, again), said) = (of("zh"), std::fs::read_to_string(&page).expect("a page"));
+    let keys = |report: &Value| report.as_object().expect("a report").keys().cloned().collect::<Vec<_>>();
+    assert_eq!((keys(&report), &report["verdict"]), (keys(&again), &again["verdict"]));
+    let (english, chinese) = (english.stdout.join("\n"), chinese.stdout.join("\n"));
+    assert!(english.ends_with("\n  passed"), "{english}");
+    assert!(chinese.ends_with("\n  通过"), "{chinese}");
+    for text in ["厂家", "发出", "1 个 FSU，udp，闭环，每个端口 1 个未应答请求", "丢失率", "从发送时刻算起；平均 "]
+    {
+        assert!(chinese.contains(text), "{text} is not in\n{chinese}");
+    }
+    assert!(told.contains("<html lang=\"en\">") && told.contains("<h2>By command</h2>"));
+    assert!(said.contains("<html lang=\"zh-CN\">") && said.contains("<h2>按命令</h2>"));
+    assert!(said.contains("<title>fsu-mock flood：1 个 FSU，udp</title>") && !said.contains("<h2>By"), "{said}");
+}
+
+#[test]
 fn every_reply_is_verified() {
     let tree = fleet();
     let run = Run::start(&tree, &[]);

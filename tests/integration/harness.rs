@@ -339,6 +339,7 @@ struct Started {
 impl Started {
     fn new(command: &mut Command) -> Self {
         let mut child = command
+            .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

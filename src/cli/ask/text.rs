@@ -18,21 +18,7 @@ const REPLIES_SHOWN_MAX: usize = 8;
 pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     let template = &*question.device.template;
     let command = &template.commands[question.command];
-    let as_error = ended.error.map(|error| format!("refused: the template's error reply `{}`,", error.name()));
-    let how = match ended.outcome {
-        Outcome::Done => "answered",
-        Outcome::Refused => as_error.as_deref().unwrap_or("refused"),
-        Outcome::TimedOut => "not answered in time",
-        Outcome::Lost => "the transfer was refused in its midst",
-        Outcome::TooLong => "more data than `bytes_max`",
-    };
-    let ms = ended.took.as_secs_f64() * 1_000.0;
-    write!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
-    if question.replies > 1 && ended.outcome == Outcome::Done {
-        let came = count(question.replies - ended.missing, "reply");
-        write!(out, ", {came} of a burst of {}", question.replies)?;
-    }
-    writeln!(out)?;
+    head(question, ended, out)?;
     // As they travelled, for `explain`.
     let others = ended.others.iter().take(REPLIES_SHOWN_MAX - 1).map(|(_, wire)| ("answer", wire));
     for (name, wire) in [("request", &ended.request_wire), ("answer", &ended.answer_wire)].into_iter().chain(others) {
@@ -66,6 +52,42 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
             }
         }
     }
+    rest_of_burst(question, ended, out)?;
+    if template.transfer.is_some() && ended.outcome == Outcome::Done {
+        let says = match question.should.holds(&ended.payload) {
+            Some(true) => "as the rules here say",
+            Some(false) => "NOT what the rules here say",
+            None => "the rules here do not say what it should be",
+        };
+        writeln!(out, "verified: {says}")?;
+    }
+    tally(ended, out)
+}
+
+/// The first line: who was asked, and what came of it.
+fn head(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let command = &question.device.template.commands[question.command];
+    let as_error = ended.error.map(|error| format!("refused: the template's error reply `{}`,", error.name()));
+    let how = match ended.outcome {
+        Outcome::Done => "answered",
+        Outcome::Refused => as_error.as_deref().unwrap_or("refused"),
+        Outcome::TimedOut => "not answered in time",
+        Outcome::Lost => "the transfer was refused in its midst",
+        Outcome::TooLong => "more data than `bytes_max`",
+    };
+    let ms = ended.took.as_secs_f64() * 1_000.0;
+    write!(out, "{} {} of {}: {how} after {ms:.1} ms", question.to, command.key_text, question.fsu.name)?;
+    if question.replies > 1 && ended.outcome == Outcome::Done {
+        let came = count(question.replies - ended.missing, "reply");
+        write!(out, ", {came} of a burst of {}", question.replies)?;
+    }
+    writeln!(out)
+}
+
+/// The other replies of a burst.
+fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+    let template = &*question.device.template;
+    let command = &template.commands[question.command];
     for (number, (raw, _)) in (2..=REPLIES_SHOWN_MAX).zip(&ended.others) {
         writeln!(out, "\nanswer {number} of {}", ended.others.len() + 1)?;
         fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
@@ -78,15 +100,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     if ended.others.len() >= REPLIES_SHOWN_MAX {
         writeln!(out, "\n... {} more (--json has all)", ended.others.len() + 1 - REPLIES_SHOWN_MAX)?;
     }
-    if template.transfer.is_some() && ended.outcome == Outcome::Done {
-        let says = match question.should.holds(&ended.payload) {
-            Some(true) => "as the rules here say",
-            Some(false) => "NOT what the rules here say",
-            None => "the rules here do not say what it should be",
-        };
-        writeln!(out, "verified: {says}")?;
-    }
-    tally(ended, out)
+    Ok(())
 }
 
 fn frames(question: &Question<'_>, bytes: usize) -> String {

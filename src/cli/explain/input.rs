@@ -26,28 +26,64 @@ pub(super) struct Input {
     pub(super) more: usize,
 }
 
+/// Why a text holds no bytes to explain.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum InputError {
+    /// Nothing was given.
+    #[error("no hex digits (as arguments, or from stdin)")]
+    Nothing,
+    /// There is none in it.
+    #[error("no hex digits")]
+    NoDigits,
+    /// Standard input.
+    #[error("stdin cannot be read: {0}")]
+    Stdin(#[from] io::Error),
+    /// Standard input is too long.
+    #[error("stdin has more than {INPUT_CHARS_MAX} characters")]
+    TooLong,
+    /// Another character.
+    #[error("{place}: {word:.40}: {found:?} is no hex digit")]
+    NoDigit {
+        /// Where.
+        place: String,
+        /// In which word.
+        word: String,
+        /// Which.
+        found: char,
+    },
+    /// Half a byte.
+    #[error("{place}: {word:.40}: an odd number of hex digits ({digits})")]
+    Odd {
+        /// Where.
+        place: String,
+        /// Which word.
+        word: String,
+        /// Its digits.
+        digits: usize,
+    },
+}
+
 /// The bytes of the arguments; of stdin where the only one is `-`, or there is none and stdin is no terminal.
-pub(super) fn read(words: &[String]) -> Result<Input, String> {
+pub(super) fn read(words: &[String]) -> Result<Input, InputError> {
     match words {
-        [] if io::stdin().is_terminal() => Err("no hex digits (as arguments, or from stdin)".into()),
+        [] if io::stdin().is_terminal() => Err(InputError::Nothing),
         [] => parse(&from_stdin()?),
         [dash] if dash == "-" => parse(&from_stdin()?),
         words => parse(&words.join(" ")),
     }
 }
 
-fn from_stdin() -> Result<String, String> {
+fn from_stdin() -> Result<String, InputError> {
     let mut bytes = Vec::new();
-    let read = io::stdin().lock().take(INPUT_CHARS_MAX as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| format!("stdin cannot be read: {error}"))?;
+    io::stdin().lock().take(INPUT_CHARS_MAX as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > INPUT_CHARS_MAX {
-        return Err(format!("stdin has more than {INPUT_CHARS_MAX} characters"));
+        return Err(InputError::TooLong);
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Bytes from a text: the first record of a device log that it holds, else the digits of all its lines.
-pub(super) fn parse(text: &str) -> Result<Input, String> {
+pub(super) fn parse(text: &str) -> Result<Input, InputError> {
     let mut input = Input::default();
     if let Some((before, rest)) = text.split_once(LOG_LABEL) {
         let ways = LOG_WAYS.iter().filter_map(|&(word, way)| Some((before.rfind(word)?, way)));
@@ -62,18 +98,18 @@ pub(super) fn parse(text: &str) -> Result<Input, String> {
             input.way = input.way.or(label.map(|(_, way)| way));
         }
     }
-    if input.bytes.is_empty() { Err("no hex digits".into()) } else { Ok(input) }
+    if input.bytes.is_empty() { Err(InputError::NoDigits) } else { Ok(input) }
 }
 
 /// Appends the bytes of a part of `text`: words of whole bytes, each with or without `0x` before it.
-fn digits(text: &str, part: &str, bytes: &mut Vec<u8>) -> Result<(), String> {
+fn digits(text: &str, part: &str, bytes: &mut Vec<u8>) -> Result<(), InputError> {
     let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '-');
     for word in part.split(separates).filter(|word| !word.is_empty()) {
         let plain = word.strip_prefix("0x").or_else(|| word.strip_prefix("0X")).unwrap_or(word);
-        if let Some((at, c)) = plain.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
-            return Err(format!("{}: {word:.40}: {c:?} is no hex digit", place(text, &plain[at..])));
+        if let Some((at, found)) = plain.char_indices().find(|(_, c)| !c.is_ascii_hexdigit()) {
+            return Err(InputError::NoDigit { place: place(text, &plain[at..]), word: word.to_owned(), found });
         }
-        let odd = |_| format!("{}: {word:.40}: an odd number of hex digits ({})", place(text, word), plain.len());
+        let odd = |_| InputError::Odd { place: place(text, word), word: word.to_owned(), digits: plain.len() };
         bytes.extend(hex::decode(plain).map_err(odd)?);
     }
     Ok(())
@@ -98,8 +134,8 @@ mod tests {
     #[test]
     fn n17_hex_in_any_spelling() {
         let check = |text: &str, expected: Result<&[u8], &str>| {
-            let input = parse(text);
-            assert_eq!(input.as_ref().map(|input| &*input.bytes).map_err(String::as_str), expected, "{text:?}");
+            let input = parse(text).map(|input| input.bytes).map_err(|wrong| wrong.to_string());
+            assert_eq!(input.as_deref().map_err(String::as_str), expected, "{text:?}");
         };
         check("7e01 0x8B  10\n0d ", Ok(&[0x7E, 0x01, 0x8B, 0x10, 0x0D]));
         check("0x7E, 0X01,0x0D", Ok(&[0x7E, 0x01, 0x0D]));
@@ -116,7 +152,7 @@ mod tests {
     fn n17_lines_of_logs_and_reports() {
         let check = |text: &str, way: Option<Way>, more: usize| {
             let bytes = vec![0xFF, 0x32, 0x30];
-            assert_eq!(parse(text), Ok(Input { bytes, way, more }), "{text:?}");
+            assert_eq!(parse(text).expect("hex"), Input { bytes, way, more }, "{text:?}");
         };
         check("  HEX: FF 32 30", None, 0);
         check(

@@ -16,6 +16,33 @@ use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use std::ops::Range;
 
+/// What is wrong with what was said of the bytes.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SaidError {
+    /// `--as` says two things.
+    #[error("--as two words that contradict each other")]
+    Contradiction,
+    /// `--as outer` for an FSU that has none.
+    #[error("--as outer: a {} FSU has no outer frames", .0.name())]
+    NoOuter(Transport),
+    /// `--cmd` beside `--as request`.
+    #[error("--cmd: it says what a reply answers; a request has its command itself")]
+    RequestWithCommand,
+    /// `--cmd` is no command.
+    #[error("--cmd: {0}")]
+    Command(String),
+    /// `--device` is none of the FSU's.
+    #[error("--device: `{text:.40}` is none of its devices ({fsu} has {known})")]
+    Device {
+        /// What was given.
+        text: String,
+        /// The FSU.
+        fsu: String,
+        /// Its devices.
+        known: String,
+    },
+}
+
 /// What was said of the bytes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
@@ -31,7 +58,7 @@ pub(super) struct Said {
 
 impl Said {
     /// `--as`; the error says what contradicts.
-    pub(super) fn take(&mut self, words: &[TakeAs], transport: Transport) -> Result<(), String> {
+    pub(super) fn take(&mut self, words: &[TakeAs], transport: Transport) -> Result<(), SaidError> {
         for word in words {
             let (way, is_outer) = match word {
                 TakeAs::Request => (Some(Way::Down), None),
@@ -42,12 +69,12 @@ impl Said {
             if way.is_some_and(|way| self.way.is_some_and(|other| other != way))
                 || is_outer.is_some_and(|is| self.is_outer.is_some_and(|other| other != is))
             {
-                return Err("two words that contradict each other".into());
+                return Err(SaidError::Contradiction);
             }
             (self.way, self.is_outer) = (way.or(self.way), is_outer.or(self.is_outer));
         }
         if self.is_outer == Some(true) && transport != Transport::Udp {
-            return Err(format!("outer: a {} FSU has no outer frames", transport.name()));
+            return Err(SaidError::NoOuter(transport));
         }
         Ok(())
     }
@@ -178,11 +205,11 @@ pub(super) fn way(fsu: &Fsu, frame: &Escaped<'_>, said: &Said) -> Way {
 }
 
 /// The number of the device that `--device` names.
-pub(super) fn device(fsu: &Fsu, text: &str) -> Result<usize, String> {
+pub(super) fn device(fsu: &Fsu, text: &str) -> Result<usize, SaidError> {
     let name = |device: &Device| format!("{:02X}{:02X}", device.sub_dev_type, device.sub_dev_addr);
     let digits = text.trim().trim_start_matches("0x").replace([' ', ',', ':'], "").to_uppercase();
     fsu.devices.iter().position(|device| name(device) == digits).ok_or_else(|| {
         let known: Vec<String> = fsu.devices.iter().map(|device| name(device)).collect();
-        format!("`{text:.40}` is none of its devices ({} has {})", fsu.name, known.join(", "))
+        SaidError::Device { text: text.to_owned(), fsu: fsu.name.to_string(), known: known.join(", ") }
     })
 }

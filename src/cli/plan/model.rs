@@ -248,18 +248,28 @@ impl FsuPlan {
     }
 }
 
+/// No device of an FSU has that command.
+#[derive(Debug, thiserror::Error)]
+#[error("--cmd: {fsu} has no command `{key:.80}`{near}")]
+pub(super) struct NoCommand {
+    fsu: String,
+    key: String,
+    /// The nearest keys, in brackets; or nothing.
+    near: String,
+}
+
 impl FsuPlan {
     /// What it has of the command with that key: its devices that know it, their frame, and it alone.
     ///
     /// # Errors
     /// No device has it; the nearest keys.
-    pub(super) fn only(&mut self, key: &str) -> Result<(), String> {
+    pub(super) fn only(&mut self, key: &str) -> Result<(), NoCommand> {
         let digits = key_digits(key).concat();
         let known: BTreeSet<&str> =
             self.devices.iter().flat_map(|device| &device.commands).map(|one| &*one.key).collect();
         if !known.contains(&*digits) {
             let near = nearest(&digits, known.into_iter());
-            return Err(format!("--cmd: {} has no command `{key:.80}`{near}", self.name));
+            return Err(NoCommand { fsu: self.name.clone(), key: key.to_owned(), near });
         }
         for device in &mut self.devices {
             device.commands.retain(|command| command.key == digits);

@@ -179,7 +179,7 @@ fn n17_what_is_said_decides() {
     // The device, by type and address.
     assert_eq!(take::device(fsu, "0102"), Ok(1));
     assert_eq!(take::device(fsu, "01,01"), Ok(0));
-    assert!(take::device(fsu, "0103").unwrap_err().contains("0101, 0102"));
+    assert!(take::device(fsu, "0103").unwrap_err().to_string().contains("0101, 0102"));
     let said = Said { device: Some(1), ..Said::default() };
     let text = explained(fsu, said, &hex::decode(REQUEST).unwrap()).1;
     assert!(text.contains("for device type 01, address 02"), "{text}");
