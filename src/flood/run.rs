@@ -3,11 +3,13 @@
 use crate::book::live::{Live, Look};
 use crate::book::tally::{Other, Row};
 use crate::book::thread::ThreadReport;
+use crate::engine::gate::{Gate, Present};
 use crate::engine::pin::pin;
-use crate::engine::worker::{Gate, Present};
-use crate::link::broadcast;
-use crate::link::tcp;
-use crate::link::udp;
+use crate::engine::{self, Start};
+use crate::link::bind;
+use crate::link::broadcast::{self, Broadcast};
+use crate::link::tcp::{self, Tcp};
+use crate::link::udp::Udp;
 use crate::numbers::counted;
 pub use crate::report::show::Show;
 use crate::report::sum::report;
@@ -15,6 +17,7 @@ use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::fleet::Transport;
 use std::io;
+use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -26,31 +29,44 @@ const PART_S_MIN: f64 = 0.02;
 /// Seconds of a run that are kept; past it they are only shown. 88 bytes each.
 const SECONDS_MAX: usize = 86_400;
 
+/// The sockets or connections of a thread.
+enum Opened {
+    Udp(Vec<UdpSocket>),
+    Tcp(Vec<(usize, TcpStream)>),
+    Broadcast(Vec<UdpSocket>),
+}
+
+impl Opened {
+    fn new(options: &Options, number: usize) -> io::Result<Self> {
+        Ok(match options.transport {
+            Transport::Udp => Self::Udp(bind(options)?),
+            Transport::Tcp => Self::Tcp(tcp::open(options, number)?),
+            Transport::Broadcast => Self::Broadcast(bind(options)?),
+        })
+    }
+
+    fn run(self, options: &Options, start: Start<'_>) -> io::Result<ThreadReport> {
+        match self {
+            Self::Udp(sockets) => engine::run::<Udp<'_>>(options, start, sockets),
+            Self::Tcp(streams) => engine::run::<Tcp<'_>>(options, start, streams),
+            Self::Broadcast(sockets) => engine::run::<Broadcast<'_>>(options, start, sockets),
+        }
+    }
+}
+
 /// Makes sockets and connections, and starts a thread for each share.
 fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<ThreadReport>>>> {
-    type Job = Box<dyn FnOnce(&Options, usize, Option<usize>, &Gate, Arc<Live>) -> io::Result<ThreadReport> + Send>;
-    let mut jobs: Vec<Job> = Vec::new();
-    for number in 0..options.threads {
-        jobs.push(if options.transport == Transport::Tcp {
-            let streams = tcp::open(options, number)?;
-            Box::new(move |options, number, cpu, gate, live| tcp::run(options, number, cpu, streams, gate, live))
-        } else if options.transport == Transport::Broadcast {
-            let sockets = udp::bind(options)?;
-            Box::new(move |options, number, cpu, gate, live| broadcast::run(options, number, cpu, sockets, gate, live))
-        } else {
-            let sockets = udp::bind(options)?;
-            Box::new(move |options, number, cpu, gate, live| udp::run(options, number, cpu, sockets, gate, live))
-        });
-    }
+    let opened: Vec<Opened> =
+        (0..options.threads).map(|number| Opened::new(options, number)).collect::<Result<_, _>>()?;
     let gate = Arc::new(Gate::new(options.threads));
     let mut threads = Vec::new();
-    for (number, job) in jobs.into_iter().enumerate() {
+    for (number, opened) in opened.into_iter().enumerate() {
         let (options, live, gate) = (Arc::clone(options), Arc::clone(live), Arc::clone(&gate));
         let cpu = options.cpus.get(number % options.cpus.len().max(1)).copied();
         let work = move || {
             let _present = Present(&gate, &live);
             let pinned = pin(cpu);
-            let ended = job(&options, number, cpu, &gate, Arc::clone(&live));
+            let ended = opened.run(&options, Start { number, cpu, gate: &gate, live: Arc::clone(&live) });
             if ended.is_err() {
                 // The others have no reason to go on.
                 live.stop();

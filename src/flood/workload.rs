@@ -4,6 +4,7 @@
 //! - [`targets`]: the FSUs, and where they listen.
 //! - [`profile`]: the requests that FSUs with the same devices get, and their order.
 //! - [`mix`]: how often each command is sent.
+//! - [`turns`]: how far an FSU is in that order.
 //! - [`values`]: the flood file.
 //! - [`left_out`]: commands that are not asked, and why.
 //! - [`mark`]: bytes that make requests of one command differ.
@@ -14,4 +15,5 @@ pub mod mix;
 pub mod options;
 pub mod profile;
 pub mod targets;
+pub mod turns;
 pub mod values;

@@ -4,12 +4,14 @@ use crate::book::live::Live;
 use crate::book::thread::ThreadReport;
 use crate::book::{Book, Seen};
 use crate::clock::{Clock, cpu_ns};
+use crate::engine::owner::Owner;
 use crate::engine::reply::Reply;
 use crate::expect::Wrong;
-use crate::lane::{Flight, Lane, Settled};
+use crate::lane::{Flight, Lane, Settled, recycle};
 use crate::pace::Pacer;
 use crate::workload::options::{Options, Target};
-use crate::workload::profile::{Prepared, Profile};
+use crate::workload::profile::Prepared;
+use crate::workload::turns::Turn;
 use fastrand::Rng;
 use fsu_core::responder::build::Inputs;
 use fsu_core::responder::random::Dice;
@@ -17,7 +19,8 @@ use fsu_plan::wire::civil::{Calendar, Now};
 
 use std::net::SocketAddr;
 
-use std::sync::{Arc, Barrier, OnceLock};
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Figures are shown this often.
@@ -29,43 +32,6 @@ const REFUSED_MAX: u64 = 10;
 /// Longest wait without a look at the clock.
 const WAIT_NS_MAX: u64 = 50_000_000;
 
-/// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
-#[derive(Debug)]
-pub struct Gate {
-    barrier: Barrier,
-    start: OnceLock<Instant>,
-}
-
-impl Gate {
-    /// For that many threads.
-    pub fn new(threads: usize) -> Self {
-        Self { barrier: Barrier::new(threads), start: OnceLock::new() }
-    }
-
-    /// Waits for the others. The clock is the same for all. Every thread has to come here once, also one that failed.
-    pub fn open(&self) -> Clock {
-        self.barrier.wait();
-        Clock(*self.start.get_or_init(Instant::now))
-    }
-}
-
-/// A thread of the run: when it panics, it still comes to the gate, and counts as ended, so that nobody waits for it.
-#[derive(Debug)]
-pub struct Present<'a>(pub &'a Gate, pub &'a Live);
-
-impl Drop for Present<'_> {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.1.stop();
-            self.1.end();
-            // Without a start it has not been there, or all have.
-            if self.0.start.get().is_none() {
-                self.0.open();
-            }
-        }
-    }
-}
-
 /// The end of sending.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_field_names, reason = "units")]
@@ -76,44 +42,6 @@ struct End {
     measured_to_ns: u64,
     /// CPU time of the thread at that time.
     cpu_ns: u64,
-}
-
-/// Whose turn a request is.
-#[derive(Clone, Copy, Debug)]
-pub struct Turn {
-    /// How many of its FSU or connection went before, and this one.
-    pub seq: u64,
-    /// How many of its command went before, or a number that grows like that.
-    pub number: u64,
-}
-
-/// How far an FSU or connection is in the order of its requests.
-#[derive(Clone, Copy, Debug)]
-pub struct Place {
-    at: u32,
-    round: u64,
-    seq: u64,
-}
-
-impl Place {
-    /// Begins at that place of a profile's order.
-    pub fn new(place: u32) -> Self {
-        Self { at: place, round: 0, seq: 0 }
-    }
-
-    /// The next request.
-    #[inline]
-    pub fn next(&mut self, profile: &Profile) -> (u32, Turn) {
-        let request = profile.sequence[self.at as usize];
-        self.seq += 1;
-        let turn = Turn { seq: self.seq, number: profile.number(self.at, self.round) };
-        self.at += 1;
-        if self.at as usize == profile.sequence.len() {
-            self.at = 0;
-            self.round += 1;
-        }
-        (request, turn)
-    }
 }
 
 /// What every thread has.
@@ -133,6 +61,10 @@ pub struct Worker {
     pub spent: Vec<Vec<u8>>,
     /// Requests under way.
     pub open: usize,
+    /// Closed pace: seats that may send one more request.
+    pub ready: VecDeque<u32>,
+    /// Closed pace: seats whose last request was refused; they ask again at the next sweep.
+    refused: Vec<u32>,
     /// Replies come before their rules' delays are over.
     skips_delays: bool,
     live: Arc<Live>,
@@ -163,6 +95,8 @@ impl Worker {
             timeout_ns: nanos(options.timeout),
             spent: Vec::new(),
             open: 0,
+            ready: VecDeque::new(),
+            refused: Vec::new(),
             skips_delays: false,
             live,
             dice: Rng::with_seed(options.seed ^ (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)).into(),
@@ -195,22 +129,38 @@ impl Worker {
         self.book.tally.other.misfits += prepared.renew(turn.number, &mut inputs, bytes, &mut self.text);
     }
 
-    /// Settles a reply with the lane that it came to; see [`Lane::settle`]. A server that skips delays gives itself away by it.
+    /// A frame came from the owner of a lane: settles and books it; see [`Lane::settle`]. Returns whether it is a right reply to a
+    /// known request, in time or not.
     #[inline]
-    pub fn settle<'a, F>(
-        &mut self,
-        lane: &mut Lane,
-        requests: &[Prepared],
-        seen: &Seen<'_>,
-        reply: Reply<'a, F>,
-    ) -> Settled
+    pub fn settle<'a, F>(&mut self, lane: &mut Lane, owner: &Owner<'_>, seen: &Seen<'_>, reply: Reply<'a, F>) -> bool
+    where
+        F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
+    {
+        self.book.received(owner.seat);
+        let settled = self.settled(lane, owner, seen, reply);
+        let is_good = match &settled {
+            Settled::Good(..) | Settled::Late(..) | Settled::Spoilt(_) | Settled::Duplicate => true,
+            Settled::Part { wrong, .. } => wrong.is_none(),
+            Settled::Wrong { .. } | Settled::Held(_) | Settled::Unexpected(_) => false,
+        };
+        let wire = |flight: &Flight| owner.wire(flight);
+        if let Some(flight) = self.book.settled(settled, *seen, |flight| owner.label(flight), wire) {
+            recycle(flight.raw, &mut self.spent);
+            self.ended(owner.seat);
+        }
+        is_good
+    }
+
+    /// A server that skips delays gives itself away by a reply that comes too early.
+    #[inline]
+    fn settled<'a, F>(&mut self, lane: &mut Lane, owner: &Owner<'_>, seen: &Seen<'_>, reply: Reply<'a, F>) -> Settled
     where
         F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
     {
         let settled = lane.settle(seen.now_ns, &mut reply.skipping(self.skips_delays));
         match &settled {
             Settled::Good(flight, false)
-                if seen.now_ns.saturating_sub(flight.sent_ns) < requests[flight.request as usize].timing.least_ns =>
+                if seen.now_ns.saturating_sub(flight.sent_ns) < owner.prepared(flight).timing.least_ns =>
             {
                 self.skips_delays = true;
             }
@@ -220,6 +170,43 @@ impl Worker {
             _ => {}
         }
         settled
+    }
+
+    /// A request is no longer under way: its seat may ask again.
+    #[inline]
+    pub fn ended(&mut self, seat: u32) {
+        self.open -= 1;
+        if !self.pacer.is_open() {
+            self.ready.push_back(seat);
+        }
+    }
+
+    /// A request was refused, and does not count as under way (any more): its seat asks again, but not at once.
+    #[cold]
+    pub fn put_off(&mut self, seat: u32) {
+        if !self.pacer.is_open() {
+            self.refused.push(seat);
+        }
+    }
+
+    /// Seats that were refused ask again.
+    pub fn retry(&mut self) {
+        self.ready.extend(self.refused.drain(..));
+    }
+
+    /// Gives up the requests of a lane that are past their time-out.
+    pub fn expire(&mut self, lane: &mut Lane, owner: &Owner<'_>, now_ns: u64) {
+        let (mut ended, book) = (0, &mut self.book);
+        let forgotten = lane.expire(now_ns, &mut self.spent, |gone| ended += usize::from(owner.gone(book, &gone)));
+        self.book.tally.other.forgotten += forgotten;
+        (0..ended).for_each(|_| self.ended(owner.seat));
+    }
+
+    /// Gives up all requests of a lane, and forgets them: no reply to them can come any more.
+    pub fn give_up(&mut self, lane: &mut Lane, owner: &Owner<'_>) {
+        let (mut ended, book) = (0, &mut self.book);
+        lane.close(&mut self.spent, |gone| ended += usize::from(owner.gone(book, &gone)));
+        (0..ended).for_each(|_| self.ended(owner.seat));
     }
 
     /// A request has left.

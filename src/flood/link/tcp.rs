@@ -1,26 +1,23 @@
-//! A thread that asks TCP FSUs: connections spread over them, requests pipelined.
+//! TCP FSUs: connections spread over them, requests pipelined.
 //!
-//! Replies come in the order of the requests, so the requests under way say how long the next reply may be; that, and
-//! not the template's framing (which is that of requests), cuts the stream. After a wrong reply the connection is made anew:
-//! where the next reply begins cannot be known. What was under way there is lost.
+//! Replies come in the order of the requests. So the requests under way tell how long the next reply may be, and that cuts the
+//! stream, not the template's framing, which is that of requests. After a wrong reply nobody knows where the next one begins: the
+//! connection is made again, and what was under way there is lost.
 
-use crate::book::account::Account;
-use crate::book::live::Live;
-use crate::book::thread::ThreadReport;
-use crate::book::{Book, Seen};
+use super::share;
 use crate::clock::{timespec, wait_for};
+use crate::engine::Link;
+use crate::engine::owner::Owner;
 use crate::engine::reply::Reply;
-use crate::engine::worker::{Gate, Place, Worker};
-use crate::lane::{COMPARED_MAX, Flight, Gone, Judge, Lane, Settled, recycle};
-use crate::pace::Due;
-use crate::workload::options::{OPEN_MAX, Options, Pace, Target};
+use crate::engine::worker::Worker;
+use crate::lane::{COMPARED_MAX, Flight, Judge, Lane};
+use crate::workload::options::{OPEN_MAX, Options, Target};
 use crate::workload::profile::Prepared;
+use crate::workload::turns::Turns;
 use rustix::event::epoll::{self, EventData, EventFlags};
-use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection is made within this long.
@@ -32,12 +29,17 @@ const UNWRITTEN_BYTES_MAX: usize = 1 << 20;
 /// Connections made anew in a row, per thread, that fail before the run is ended.
 const FAILURES_MAX: u32 = 100;
 
+/// Requests of one turn at an open pace.
+const DUE_A_TURN: usize = 1024;
+/// Events taken from the system at once.
+const EVENTS: usize = 256;
+
 /// A connection.
 struct Conn {
     target: usize,
     stream: TcpStream,
     lane: Lane,
-    place: Place,
+    turns: Turns,
     /// Not yet written.
     out: Vec<u8>,
     /// Received and not yet a whole reply.
@@ -48,16 +50,14 @@ struct Conn {
     broken: bool,
 }
 
-struct Tcp<'a> {
+/// A thread's connections.
+pub struct Tcp<'a> {
     options: &'a Options,
-    worker: Worker,
     conns: Vec<Conn>,
     epoll: OwnedFd,
-    /// Closed pace: connections with room for one more.
-    ready: VecDeque<u32>,
+    events: Vec<epoll::Event>,
     /// Connections with something to write.
     dirty: Vec<u32>,
-    turn: usize,
     failures: u32,
     read: Vec<u8>,
     wire: Vec<u8>,
@@ -72,8 +72,11 @@ fn connect(target: &Target) -> io::Result<TcpStream> {
 }
 
 /// The connections of thread `number`, each with its target.
+///
+/// # Errors
+/// The first one that cannot be made.
 pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, TcpStream)>> {
-    let mine = crate::link::udp::share(options.connections, number, options.threads);
+    let mine = share(options.connections, number, options.threads);
     mine.map(|connection| {
         let index = connection % options.targets.len().max(1);
         let target = &options.targets[index];
@@ -84,29 +87,19 @@ pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, TcpStrea
     .collect()
 }
 
-/// Runs thread `number` to its end.
-pub fn run(
-    options: &Options,
-    number: usize,
-    cpu: Option<usize>,
-    streams: Vec<(usize, TcpStream)>,
-    gate: &Gate,
-    live: Arc<Live>,
-) -> io::Result<ThreadReport> {
-    let made = Tcp::new(options, Worker::new(options, number, live), streams);
-    let clock = gate.open();
-    let mut tcp = made?;
-    tcp.worker.clock = clock;
-    tcp.run()?;
-    for index in 0..tcp.conns.len() {
-        tcp.give_all_up(index);
-    }
-    let targets: Vec<usize> = tcp.conns.iter().map(|conn| conn.target).collect();
-    Ok(tcp.worker.close(cpu, 0, &targets))
+/// A request as it was sent, without what is around it.
+#[cold]
+fn sent(target: &Target, flight: &Flight) -> Vec<u8> {
+    target.profile.requests[flight.request as usize].wire_of(flight)
 }
 
-impl<'a> Tcp<'a> {
-    fn new(options: &'a Options, mut worker: Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
+impl<'a> Link<'a> for Tcp<'a> {
+    type Sockets = Vec<(usize, TcpStream)>;
+
+    const CLOSED_TURN_MAX: usize = usize::MAX;
+    const OPEN_TURN_MAX: usize = DUE_A_TURN;
+
+    fn new(options: &'a Options, worker: &mut Worker, streams: Vec<(usize, TcpStream)>) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let mut conns = Vec::new();
         let lanes = streams.len();
@@ -117,126 +110,52 @@ impl<'a> Tcp<'a> {
                 target,
                 stream,
                 lane: Lane::new(lanes, worker.timeout_ns).in_order(),
-                place: Place::new(((target + index) % sequence) as u32),
+                turns: Turns::new(((target + index) % sequence) as u32),
                 out: Vec::new(),
                 partial: Vec::new(),
                 blocked: false,
                 broken: false,
             });
         }
-        worker.book.accounts = vec![Account::default(); conns.len()];
-        let mut tcp = Self {
+        Ok(Self {
             options,
-            worker,
             conns,
             epoll,
-            ready: VecDeque::new(),
+            events: Vec::with_capacity(EVENTS),
             dirty: Vec::new(),
-            turn: 0,
             failures: 0,
             read: vec![0; READ_BYTES],
             wire: Vec::new(),
             inner: Vec::new(),
-        };
-        if let Pace::Closed { window } = options.pace {
-            // All of a connection's first requests together, so that they leave in one segment.
-            for index in 0..tcp.conns.len() as u32 {
-                tcp.ready.extend(std::iter::repeat_n(index, window));
-            }
-        }
-        Ok(tcp)
+        })
     }
 
-    fn run(&mut self) -> io::Result<()> {
-        let mut events: Vec<epoll::Event> = Vec::with_capacity(256);
-        if self.conns.is_empty() {
-            self.worker.pacer.stop();
-        }
-        loop {
-            let now = self.worker.clock.now_ns();
-            if self.worker.tick(now) {
-                self.sweep(now)?;
-            }
-            let next = self.gather(now);
-            self.flush()?;
-            if self.worker.is_done() {
-                return Ok(());
-            }
-            let now = self.worker.clock.now_ns();
-            let more = !self.ready.is_empty() && !self.worker.has_ended();
-            let mut wait = if more { Duration::ZERO } else { self.worker.wait(now, next) };
-            // Else epoll's own milliseconds will do.
-            if !wait.is_zero() && wait < Duration::from_millis(1) {
-                wait_for(&self.epoll, wait)?;
-                wait = Duration::ZERO;
-            }
-            events.clear();
-            let room = rustix::buffer::spare_capacity(&mut events);
-            match epoll::wait(&self.epoll, room, Some(&timespec(wait))) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-            for event in &events {
-                let (index, flags) = (event.data.u64() as usize, event.flags);
-                if flags.contains(EventFlags::OUT)
-                    && let Some(conn) = self.conns.get_mut(index)
-                {
-                    conn.blocked = false;
-                    epoll::modify(&self.epoll, &conn.stream, EventData::new_u64(index as u64), EventFlags::IN)?;
-                    self.dirty.push(index as u32);
-                }
-                if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
-                    self.receive(index)?;
-                }
-            }
+    fn targets(&self) -> Vec<usize> {
+        self.conns.iter().map(|conn| conn.target).collect()
+    }
+
+    /// All of a connection's first requests together, so that they leave in one segment.
+    fn open_windows(&mut self, worker: &mut Worker, window: usize) {
+        for conn in 0..self.conns.len() as u32 {
+            worker.ready.extend(std::iter::repeat_n(conn, window));
         }
     }
 
-    /// Makes ready what is due; when the next one is, where that is known.
-    fn gather(&mut self, now: u64) -> Option<u64> {
-        if !self.worker.pacer.is_open() {
-            while let Some(conn) = self.ready.pop_front() {
-                if !self.worker.pacer.take(now) {
-                    self.ready.clear();
-                    return None;
-                }
-                self.prepare(conn as usize, now, now);
-            }
-            return None;
-        }
-        for _ in 0..1024 {
-            match self.worker.pacer.due(now) {
-                Due::Now(planned) => {
-                    let conn = self.turn;
-                    self.turn = (self.turn + 1) % self.conns.len().max(1);
-                    if !self.has_room(conn) || self.worker.open >= OPEN_MAX {
-                        self.worker.book.tally.other.not_sent += 1;
-                    } else {
-                        self.prepare(conn, planned, now);
-                    }
-                }
-                Due::At(at) => return Some(at),
-                Due::Never => return None,
-            }
-        }
-        Some(now)
+    #[inline]
+    fn seat(&mut self, worker: &Worker, turn: usize) -> Option<u32> {
+        (self.has_room(turn) && worker.open < OPEN_MAX).then_some(turn as u32)
     }
 
-    /// Whether a connection takes one more request.
-    fn has_room(&self, conn: usize) -> bool {
-        self.conns.get(conn).is_some_and(|conn| !conn.broken && conn.out.len() <= UNWRITTEN_BYTES_MAX)
-    }
-
-    /// The next request of a connection, into what it has to write.
-    fn prepare(&mut self, index: usize, planned_ns: u64, sent_ns: u64) {
-        let Some(conn) = self.conns.get_mut(index) else { return };
+    /// Into what the connection has to write.
+    fn ask(&mut self, worker: &mut Worker, seat: u32, planned_ns: u64, sent_ns: u64) {
+        let Some(conn) = self.conns.get_mut(seat as usize) else { return };
         let target = &self.options.targets[conn.target];
-        let (request, turn) = conn.place.next(&target.profile);
+        let (request, turn) = conn.turns.next(&target.profile);
         let prepared = &target.profile.requests[request as usize];
         let mut raw = Vec::new();
         let len = if prepared.is_own() {
-            raw = self.worker.spent.pop().unwrap_or_default();
-            self.worker.renew(target, prepared, turn, (&mut raw, &mut self.wire));
+            raw = worker.spent.pop().unwrap_or_default();
+            worker.renew(target, prepared, turn, (&mut raw, &mut self.wire));
             conn.out.extend_from_slice(&self.wire);
             self.wire.len()
         } else {
@@ -244,15 +163,14 @@ impl<'a> Tcp<'a> {
             prepared.wire.len()
         };
         let flight = prepared.flight(request, raw, planned_ns, sent_ns);
-        self.worker.sent(prepared, index as u32, &flight, len);
+        worker.sent(prepared, seat, &flight, len);
         conn.lane.push(flight);
-        if self.dirty.last() != Some(&(index as u32)) {
-            self.dirty.push(index as u32);
+        if self.dirty.last() != Some(&seat) {
+            self.dirty.push(seat);
         }
     }
 
-    /// Writes what the streams take.
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self, worker: &mut Worker) -> io::Result<()> {
         while let Some(index) = self.dirty.pop() {
             let Some(conn) = self.conns.get_mut(index as usize) else { continue };
             if conn.blocked || conn.broken || conn.out.is_empty() {
@@ -267,12 +185,75 @@ impl<'a> Tcp<'a> {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::block(&self.epoll, conn, index)?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => self.dirty.push(index),
                 Err(_) => {
-                    self.worker.book.tally.other.send_errors += 1;
+                    worker.book.tally.other.send_errors += 1;
                     conn.broken = true;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Everything is received in [`Self::wait`], where epoll names the connections that have something.
+    fn receive(&mut self, _worker: &mut Worker) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    fn wait(&mut self, worker: &mut Worker, mut at_most: Duration) -> io::Result<()> {
+        // epoll's own timer is coarse.
+        if at_most > Duration::from_millis(1) {
+            wait_for(&self.epoll, at_most)?;
+            at_most = Duration::ZERO;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        let waited = epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timespec(at_most)));
+        let handled = match waited {
+            Ok(_) | Err(rustix::io::Errno::INTR) => events.iter().try_for_each(|event| self.on_event(worker, event)),
+            Err(error) => Err(error.into()),
+        };
+        self.events = events;
+        handled
+    }
+
+    fn is_blocked(&self) -> bool {
+        // epoll says when a stream takes more.
+        false
+    }
+
+    fn has_queued(&self) -> bool {
+        false
+    }
+
+    /// Also makes broken connections again.
+    fn sweep(&mut self, worker: &mut Worker, now_ns: u64) -> io::Result<()> {
+        for (conn, seat) in self.conns.iter_mut().zip(0..) {
+            let owner = Owner { target: &self.options.targets[conn.target], seat, wire: sent };
+            worker.expire(&mut conn.lane, &owner, now_ns);
+        }
+        let broken: Vec<usize> = (0..self.conns.len()).filter(|&index| self.conns[index].broken).collect();
+        for index in broken {
+            if !worker.has_ended() {
+                self.break_off(worker, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, worker: &mut Worker) {
+        for index in 0..self.conns.len() {
+            self.give_up(worker, index);
+        }
+    }
+
+    fn receive_buffer_bytes(&self) -> u64 {
+        0
+    }
+}
+
+impl Tcp<'_> {
+    /// Whether a connection takes one more request.
+    fn has_room(&self, conn: usize) -> bool {
+        self.conns.get(conn).is_some_and(|conn| !conn.broken && conn.out.len() <= UNWRITTEN_BYTES_MAX)
     }
 
     fn block(epoll: &OwnedFd, conn: &mut Conn, index: u32) -> io::Result<()> {
@@ -281,32 +262,47 @@ impl<'a> Tcp<'a> {
         Ok(())
     }
 
-    fn receive(&mut self, index: usize) -> io::Result<()> {
+    fn on_event(&mut self, worker: &mut Worker, event: &epoll::Event) -> io::Result<()> {
+        let (index, flags) = (event.data.u64() as usize, event.flags);
+        if flags.contains(EventFlags::OUT)
+            && let Some(conn) = self.conns.get_mut(index)
+        {
+            conn.blocked = false;
+            epoll::modify(&self.epoll, &conn.stream, EventData::new_u64(index as u64), EventFlags::IN)?;
+            self.dirty.push(index as u32);
+        }
+        if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
+            self.read_from(worker, index)?;
+        }
+        Ok(())
+    }
+
+    fn read_from(&mut self, worker: &mut Worker, index: usize) -> io::Result<()> {
         let Some(conn) = self.conns.get_mut(index) else { return Ok(()) };
         if conn.broken {
             return Ok(());
         }
         let count = match conn.stream.read(&mut self.read) {
-            Ok(0) => return self.break_off(index),
+            Ok(0) => return self.break_off(worker, index),
             Ok(count) => count,
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return Ok(());
             }
-            Err(_) => return self.break_off(index),
+            Err(_) => return self.break_off(worker, index),
         };
-        let now = self.worker.clock.now_ns();
-        self.worker.heard(count);
+        let now = worker.clock.now_ns();
+        worker.heard(count);
         self.failures = 0;
         // The usual case reads whole replies: no copy.
         let read = std::mem::take(&mut self.read);
         let mut partial = std::mem::take(&mut conn.partial);
         let fine = if partial.is_empty() {
-            let (used, fine) = self.replies(index, &read[..count], now);
+            let (used, fine) = self.replies(worker, index, &read[..count], now);
             partial.extend_from_slice(&read[used..count]);
             fine
         } else {
             partial.extend_from_slice(&read[..count]);
-            let (used, fine) = self.replies(index, &partial, now);
+            let (used, fine) = self.replies(worker, index, &partial, now);
             partial.drain(..used);
             fine
         };
@@ -314,14 +310,14 @@ impl<'a> Tcp<'a> {
         if let Some(conn) = self.conns.get_mut(index) {
             conn.partial = partial;
         }
-        if fine { Ok(()) } else { self.break_off(index) }
+        if fine { Ok(()) } else { self.break_off(worker, index) }
     }
 
-    /// Settles every whole reply; how many bytes they were, and whether the rest can still be cut.
-    fn replies(&mut self, index: usize, bytes: &[u8], now: u64) -> (usize, bool) {
+    /// Settles every whole reply. Returns how many bytes they were, and whether the rest can still be cut.
+    fn replies(&mut self, worker: &mut Worker, index: usize, bytes: &[u8], now: u64) -> (usize, bool) {
         let Some(conn) = self.conns.get_mut(index) else { return (bytes.len(), true) };
-        let target = &self.options.targets[conn.target];
-        let requests = &target.profile.requests;
+        let owner = Owner { target: &self.options.targets[conn.target], seat: index as u32, wire: sent };
+        let requests = &owner.target.profile.requests;
         let mut used = 0;
         while used < bytes.len() {
             let rest = &bytes[used..];
@@ -330,45 +326,26 @@ impl<'a> Tcp<'a> {
                 Next::More => return (used, true),
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
-            let seen = Seen { fsu: &target.name, account: index as u32, bytes: &rest[..len], now_ns: now };
-            self.worker.book.received(index as u32);
             let reply = Reply::new(requests, |_| Ok(&rest[..len]), false, &mut self.inner);
-            let settled = self.worker.settle(&mut conn.lane, requests, &seen, reply);
-            let label = |flight: &Flight| requests[flight.request as usize].label;
-            let wire = |flight: &Flight| requests[flight.request as usize].wire_of(flight);
-            let good = matches!(
-                settled,
-                Settled::Good(..)
-                    | Settled::Late(..)
-                    | Settled::Spoilt(_)
-                    | Settled::Part { wrong: None, .. }
-                    | Settled::Duplicate
-            );
-            if let Some(flight) = self.worker.book.settled(settled, seen, label, wire) {
-                recycle(flight.raw, &mut self.worker.spent);
-                self.worker.open -= 1;
-                if !self.worker.pacer.is_open() {
-                    self.ready.push_back(index as u32);
-                }
-            }
+            let is_good = worker.settle(&mut conn.lane, &owner, &owner.seen(&rest[..len], now), reply);
             used += len;
-            if !good {
+            if !is_good {
                 return (used, false);
             }
         }
         (used, true)
     }
 
-    /// A connection that is of no use any more: what was under way there is lost, and a new one takes its place.
-    fn break_off(&mut self, index: usize) -> io::Result<()> {
+    /// A connection is of no use any more: what was under way there is lost, and a new one takes its place.
+    fn break_off(&mut self, worker: &mut Worker, index: usize) -> io::Result<()> {
         // Late replies can no longer come.
-        self.give_all_up(index);
+        self.give_up(worker, index);
         let Some(conn) = self.conns.get_mut(index) else { return Ok(()) };
         let target = &self.options.targets[conn.target];
         conn.out.clear();
         conn.partial.clear();
         conn.blocked = false;
-        if self.worker.has_ended() {
+        if worker.has_ended() {
             let _ = epoll::delete(&self.epoll, &conn.stream);
             conn.broken = true;
             return Ok(());
@@ -377,7 +354,7 @@ impl<'a> Tcp<'a> {
             Ok(stream) => {
                 conn.stream = stream;
                 conn.broken = false;
-                self.worker.book.tally.other.reconnects += 1;
+                worker.book.tally.other.reconnects += 1;
                 epoll::add(&self.epoll, &conn.stream, EventData::new_u64(index as u64), EventFlags::IN)?;
                 Ok(())
             }
@@ -385,7 +362,7 @@ impl<'a> Tcp<'a> {
                 conn.broken = true;
                 self.failures += 1;
                 if self.failures == FAILURES_MAX {
-                    self.worker.end_run(format!("{} at {}: {error}", target.name, target.address));
+                    worker.end_run(format!("{} at {}: {error}", target.name, target.address));
                 }
                 Ok(())
             }
@@ -393,44 +370,10 @@ impl<'a> Tcp<'a> {
     }
 
     /// What is under way on a connection is lost.
-    fn give_all_up(&mut self, index: usize) {
+    fn give_up(&mut self, worker: &mut Worker, index: usize) {
         let Some(conn) = self.conns.get_mut(index) else { return };
-        let target = &self.options.targets[conn.target];
-        let closed = !self.worker.pacer.is_open();
-        let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-        conn.lane.close(&mut self.worker.spent, |gone| {
-            if told(book, target, index as u32, &gone) {
-                *open -= 1;
-                if closed {
-                    ready.push_back(index as u32);
-                }
-            }
-        });
-    }
-
-    /// Gives up what is past its time-out, and makes broken connections anew.
-    fn sweep(&mut self, now: u64) -> io::Result<()> {
-        let closed = !self.worker.pacer.is_open();
-        for (index, conn) in self.conns.iter_mut().enumerate() {
-            let target = &self.options.targets[conn.target];
-            let (book, open, ready) = (&mut self.worker.book, &mut self.worker.open, &mut self.ready);
-            let forgotten = conn.lane.expire(now, &mut self.worker.spent, |gone| {
-                if told(book, target, index as u32, &gone) {
-                    *open -= 1;
-                    if closed {
-                        ready.push_back(index as u32);
-                    }
-                }
-            });
-            book.tally.other.forgotten += forgotten;
-        }
-        let broken: Vec<usize> = (0..self.conns.len()).filter(|&index| self.conns[index].broken).collect();
-        for index in broken {
-            if !self.worker.has_ended() {
-                self.break_off(index)?;
-            }
-        }
-        Ok(())
+        let owner = Owner { target: &self.options.targets[conn.target], seat: index as u32, wire: sent };
+        worker.give_up(&mut conn.lane, &owner);
     }
 }
 
@@ -476,13 +419,6 @@ fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inne
     // One of a later request, where the first one's is lost.
     more |= lane.waiting().flat_map(of).any(|len| len > bytes.len());
     if more { Next::More } else { Next::Wrong }
-}
-
-/// Books what time made of a request of a target. Is one no longer under way?
-fn told(book: &mut Book, target: &Target, account: u32, gone: &Gone<'_>) -> bool {
-    let seen = Seen { fsu: &target.name, account, bytes: &[], now_ns: 0 };
-    let prepared = |flight: &Flight| &target.profile.requests[flight.request as usize];
-    book.gone(gone, seen, |flight| prepared(flight).label, |flight| prepared(flight).wire_of(flight))
 }
 
 /// What of wrong bytes is shown: as much as the reply that should have come is long at most.

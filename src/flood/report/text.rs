@@ -8,7 +8,6 @@ use crate::workload::options::Options;
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
 use fsu_plan::texts::{Texts, padded};
-use fsu_plan::words::noun;
 use std::fmt::Write as _;
 
 /// Commands up to which the printed report has a line for each; beyond, a line per vendor.

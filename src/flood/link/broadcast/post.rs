@@ -1,10 +1,9 @@
 //! A socket, and the datagrams that wait to leave by it.
 
+use crate::link::datagram::{Sent, send};
 use fsu_net::outbox::{Outbox, To};
-use fsu_net::sender::{Departing, UdpSender};
-use std::io;
+use fsu_net::sender::UdpSender;
 use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
 
 /// One socket.
 #[derive(Debug)]
@@ -38,27 +37,23 @@ impl Post {
         !self.outbox.is_empty()
     }
 
-    /// Sends what waits, as far as the socket takes it; how many datagrams the system refused.
+    /// Sends what waits, as far as the socket takes it. Returns how many datagrams the system refused.
     pub(super) fn flush(&mut self, sender: &mut UdpSender) -> u64 {
-        let mut refused = 0;
+        let mut failed = 0;
         while self.sent < self.outbox.len() {
-            let departing = Departing { outbox: &self.outbox, range: self.sent..self.outbox.len(), six: false };
-            match sender.send(self.socket.as_fd(), &departing) {
-                Ok(sent) => self.sent += sent,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return refused,
-                // The second: what an earlier datagram met; this one has not left yet.
-                Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionRefused) => {
-                    self.is_refused |= error.kind() == io::ErrorKind::ConnectionRefused;
-                }
-                Err(_) => {
-                    // That of the first one.
+            match send(sender, &self.socket, &self.outbox, self.sent) {
+                Sent::Left(sent) => self.sent += sent,
+                Sent::Full => return failed,
+                Sent::Again => {}
+                Sent::Refused => self.is_refused = true,
+                Sent::Failed => {
                     self.sent += 1;
-                    refused += 1;
+                    failed += 1;
                 }
             }
         }
         self.outbox.clear();
         self.sent = 0;
-        refused
+        failed
     }
 }

@@ -1,0 +1,43 @@
+//! Where the threads of a run wait for each other.
+
+use crate::book::live::Live;
+use crate::clock::Clock;
+use std::sync::{Barrier, OnceLock};
+use std::time::Instant;
+
+/// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
+#[derive(Debug)]
+pub struct Gate {
+    barrier: Barrier,
+    start: OnceLock<Instant>,
+}
+
+impl Gate {
+    /// For that many threads.
+    pub fn new(threads: usize) -> Self {
+        Self { barrier: Barrier::new(threads), start: OnceLock::new() }
+    }
+
+    /// Waits for the others. The clock is the same for all. Every thread has to come here once, also one that failed.
+    pub fn open(&self) -> Clock {
+        self.barrier.wait();
+        Clock(*self.start.get_or_init(Instant::now))
+    }
+}
+
+/// A thread of the run: when it panics, it still comes to the gate, and counts as ended, so that nobody waits for it.
+#[derive(Debug)]
+pub struct Present<'a>(pub &'a Gate, pub &'a Live);
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.stop();
+            self.1.end();
+            // Without a start it has not been there, or all have.
+            if self.0.start.get().is_none() {
+                self.0.open();
+            }
+        }
+    }
+}
