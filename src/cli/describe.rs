@@ -1,6 +1,7 @@
 //! Parts of a plan in words, for `explain` and `plan`. Values look as configuration files spell them.
 
 use super::columns::hex;
+use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
 use fsu_plan::model::fleet::Device;
@@ -269,16 +270,6 @@ impl<'a> Names<'a> {
             Patch::Copy { .. } | Patch::CopyReversed { .. } => format!("copy {} -> {place}", self.source(patch)),
             _ => format!("{place}{} = {}", self.target(reply, to), self.source(patch)),
         }
-    }
-}
-
-/// Where a patch writes: first byte of the reply's raw frame, and how many.
-pub fn target(patch: &Patch) -> (usize, usize) {
-    match patch {
-        Patch::Copy { to, len, .. } | Patch::CopyReversed { to, len, .. } | Patch::Number { to, len, .. } => {
-            (*to, *len)
-        }
-        Patch::Text { to, slot, .. } => (*to, slot.len),
     }
 }
 

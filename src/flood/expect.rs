@@ -7,13 +7,12 @@
 pub mod burst;
 pub mod echo;
 
-use crate::expect::echo::{Echo, Form};
+use crate::expect::echo::{Echo, Takes};
+use fsu_core::predict::{Form, Origin, Telltale, forms};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{Patch, Reply, Rule};
+use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Offset, Template};
-use fsu_plan::model::transfer::Payload;
-use fsu_plan::wire::checksum::write_number;
-use fsu_plan::wire::inner::{self, length_value_less};
+use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
 
 /// What is wrong with a reply, in the order of the checks.
@@ -101,16 +100,6 @@ struct Copied {
     len: usize,
 }
 
-/// A header value that tells which form the reply has.
-#[derive(Debug, PartialEq, Eq)]
-struct Telltale {
-    at: usize,
-    len: usize,
-    ok: Box<[Box<[u8]>]>,
-    /// This is the form for values that are not `ok`.
-    refusing: bool,
-}
-
 /// One form of a reply.
 #[derive(Debug, PartialEq, Eq)]
 struct Shape {
@@ -134,14 +123,6 @@ pub struct Expect {
     echo: Echo,
 }
 
-/// Where a byte of a reply comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Static,
-    Request(usize),
-    Unknown,
-}
-
 impl Expect {
     /// What these rules of the command say, any of which may be the one that answers; `request` is the raw request.
     pub fn new<'a>(device: &Device, command: usize, rules: impl IntoIterator<Item = &'a Rule>, request: &[u8]) -> Self {
@@ -149,7 +130,8 @@ impl Expect {
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
         for reply in rules.into_iter().filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
-            let numbers = forms(template, reply, request.len()).into_iter().map(|shape| {
+            let numbers = forms(template, reply).into_iter().map(|form| {
+                let shape = shape(template, form, request.len());
                 shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
                     shapes.len() - 1
@@ -180,11 +162,15 @@ impl Expect {
 
     /// The request itself, from a server that does no work.
     pub fn of_echo(template: &Template, request: &[u8]) -> Self {
-        let sources: Vec<Source> = (0..request.len()).map(Source::Request).collect();
         let wire_len = template.wire_len(request.len());
-        let mut shape = shape(template, request, &sources, None);
-        // The checksum is the request's, too.
-        shape.copied = [Copied { from: 0, to: 0, len: request.len() }].into();
+        let shape = Shape {
+            frame: request.into(),
+            fixed: [].into(),
+            // The checksum is the request's, too.
+            copied: [Copied { from: 0, to: 0, len: request.len() }].into(),
+            telltale: None,
+            wire_len,
+        };
         let echo = echo(std::slice::from_ref(&shape));
         Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into(), entries: [].into(), echo }
     }
@@ -314,89 +300,33 @@ pub fn raw<'a>(template: &Template, wire: &'a [u8], scratch: &'a [u8]) -> &'a [u
 /// What all of these forms that are possible take over.
 fn echo(shapes: &[Shape]) -> Echo {
     let possible = shapes.iter().filter(|shape| shape.is_possible());
-    Echo::new(&possible.map(|shape| Form { len: shape.frame.len(), taken: shape.taken() }).collect::<Vec<_>>())
+    Echo::new(&possible.map(|shape| Takes { len: shape.frame.len(), taken: shape.taken() }).collect::<Vec<_>>())
 }
 
-/// The forms of one reply: as it is, and empty where it may refuse.
-fn forms(template: &Template, reply: &Reply, request_len: usize) -> Vec<Shape> {
-    let mut frame = reply.frame.to_vec();
-    let mut sources = vec![Source::Static; frame.len()];
-    for patch in &reply.patches {
-        match patch {
-            Patch::Copy { from, to, len } => {
-                let from = from.in_frame(request_len);
-                (0..*len).for_each(|i| sources[to + i] = Source::Request(from + i));
-            }
-            Patch::CopyReversed { from, to, len } => {
-                let from = from.in_frame(request_len);
-                (0..*len).for_each(|i| sources[to + i] = Source::Request(from + len - 1 - i));
-            }
-            Patch::Number { to, len, .. } => sources[*to..to + len].fill(Source::Unknown),
-            Patch::Text { to, slot, .. } => sources[*to..to + slot.len].fill(Source::Unknown),
-        }
-    }
-    let telltale = |refusing| {
-        let refusal = reply.refusal.as_ref()?;
-        Some(Telltale { at: refusal.at, len: refusal.len, ok: refusal.ok.iter().cloned().collect(), refusing })
-    };
-    let mut out = Vec::new();
-    // Data that follows in frames of its own leaves the reply's own frame empty.
-    let follows = matches!(reply.payload, Payload::Built);
-    if !follows {
-        out.push(shape(template, &frame, &sources, telltale(false)));
-    }
-    if reply.refusal.is_some() || follows {
-        let data = template.left_len..template.left_len + reply.data_len;
-        if template.data_len_fixed.is_some() {
-            let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
-            frame[data.clone()].fill(if follows { 0 } else { padding });
-            sources[data.clone()].fill(Source::Static);
-        } else {
-            frame.drain(data.clone());
-            sources.drain(data.clone());
-            for field in &template.lengths {
-                let at = field.at.in_frame(frame.len());
-                let value = length_value_less(field, 0, reply.less);
-                write_number(value, field.little, &mut frame[at..at + field.len]);
-            }
-        }
-        let telltale = telltale(true).filter(|_| !follows).map(|mut telltale| {
-            // In the tail it moves with the frame's end.
-            if telltale.at >= data.end && template.data_len_fixed.is_none() {
-                telltale.at -= data.len();
-            }
-            telltale
-        });
-        out.push(shape(template, &frame, &sources, telltale));
-    }
-    out
-}
-
-fn shape(template: &Template, frame: &[u8], sources: &[Source], telltale: Option<Telltale>) -> Shape {
-    let mut sources = sources.to_vec();
-    if let Some(checksum) = &template.checksum {
-        let at = checksum.at.in_frame(frame.len());
-        sources[at..at + checksum.len].fill(Source::Unknown);
-    }
+/// A form that was predicted, for requests of that size.
+fn shape(template: &Template, form: Form, request_len: usize) -> Shape {
     let (mut fixed, mut copied): (Vec<Fixed>, Vec<Copied>) = (Vec::new(), Vec::new());
-    for (at, source) in sources.iter().enumerate() {
-        match *source {
-            Source::Static => match fixed.last_mut() {
+    for (at, origin) in form.origins.iter().enumerate() {
+        match *origin {
+            Origin::Constant => match fixed.last_mut() {
                 Some(last) if last.at + last.len == at => last.len += 1,
                 _ => fixed.push(Fixed { at, len: 1 }),
             },
-            Source::Request(from) => match copied.last_mut() {
-                Some(last) if last.to + last.len == at && last.from + last.len == from => last.len += 1,
-                _ => copied.push(Copied { from, to: at, len: 1 }),
-            },
-            Source::Unknown => {}
+            Origin::Request(from) => {
+                let from = from.in_frame(request_len);
+                match copied.last_mut() {
+                    Some(last) if last.to + last.len == at && last.from + last.len == from => last.len += 1,
+                    _ => copied.push(Copied { from, to: at, len: 1 }),
+                }
+            }
+            Origin::Unknown => {}
         }
     }
     Shape {
-        frame: frame.into(),
+        wire_len: template.wire_len(form.frame.len()),
+        frame: form.frame.into(),
         fixed: fixed.into(),
         copied: copied.into(),
-        telltale,
-        wire_len: template.wire_len(frame.len()),
+        telltale: form.telltale,
     }
 }

@@ -8,6 +8,7 @@
 //! - [`state`]: what an FSU remembers between messages, and its counters.
 //! - [`moment`], [`sink`], [`about`]: when a message is handled, where the answers go, and what is known of them.
 //! - [`client`]: requests, and what comes back: the side of a centre.
+//! - [`predict`]: what a reply has to be, as far as the plan tells.
 //! - [`lateness`]: how late replies left, and whether a test with them is valid.
 
 pub mod about;
@@ -19,6 +20,7 @@ pub mod fixtures;
 pub mod lateness;
 pub mod mock;
 pub mod moment;
+pub mod predict;
 pub mod replies;
 mod seal;
 pub mod sink;

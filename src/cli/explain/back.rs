@@ -6,8 +6,9 @@
 use super::answer;
 use super::inner::{self as fields, View};
 use super::model::{Answers, Item, Verdict};
+use fsu_core::predict::{self, Origin};
 use fsu_plan::model::fleet::{Device, Fsu};
-use fsu_plan::model::rule::{Patch, Reply};
+use fsu_plan::model::rule::Reply;
 use fsu_plan::model::template::{Command, Computed, ErrorReply, KeyPart, Template};
 use fsu_plan::model::transfer::Payload;
 use fsu_plan::wire::inner::{self, Frame};
@@ -294,15 +295,11 @@ fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usiz
     if computed.any(|field| (field.at.in_frame(len)..field.at.in_frame(len) + field.slot.len).contains(&at)) {
         return None;
     }
-    let covers = |patch: &&Patch| {
-        let (to, bytes) = crate::describe::target(patch);
-        (to..to + bytes).contains(&at)
-    };
-    match (reply.patches.iter().rev().find(covers), command) {
-        (None, _) => reply.frame.get(at),
+    match (predict::origin(reply, at), command) {
+        (Origin::Constant, _) => reply.frame.get(at),
         // The request's key is that of its command.
-        (Some(Patch::Copy { from, to, .. }), Some(command)) => {
-            let from = usize::try_from(from.0).ok()? + (at - to);
+        (Origin::Request(from), Some(command)) => {
+            let from = usize::try_from(from.0).ok()?;
             let is_key = |part: &KeyPart| {
                 usize::try_from(part.at.0).is_ok_and(|place| (place..place + part.len).contains(&from))
             };

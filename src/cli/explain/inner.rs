@@ -3,13 +3,14 @@
 use super::model::{Candidate, CommandView, Fault, Layer, Row};
 use super::outer::fault;
 use crate::columns::hex;
-use crate::describe::{self, Names, span, target};
+use crate::describe::{self, Names, span};
+use fsu_core::predict::target;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::{Patch, Reply};
 use fsu_plan::model::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
 use fsu_plan::wire::checksum::{compute, read_number, write_number};
 use fsu_plan::wire::framer;
-use fsu_plan::wire::inner::{self, Frame, length_value_less};
+use fsu_plan::wire::inner::{self, Frame, write_length};
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::value;
 use fsu_plan::words::count;
@@ -168,7 +169,7 @@ fn less(view: View<'_>, frame: &Frame<'_>) -> i64 {
 
 fn right_length(length: &LengthField, data_len: usize, less: i64) -> Box<[u8]> {
     let mut bytes = vec![0; length.len];
-    write_number(length_value_less(length, data_len, less), length.little, &mut bytes);
+    write_length(length, data_len, less, &mut bytes);
     bytes.into()
 }
 

@@ -2,7 +2,7 @@
 
 /// A form of a reply: its size, and for each of its bytes which byte of the request it takes over.
 #[derive(Debug)]
-pub struct Form {
+pub struct Takes {
     /// Raw bytes.
     pub len: usize,
     /// Of the reply, of the request.
@@ -27,9 +27,9 @@ struct Layout {
 
 impl Echo {
     /// Of these forms, any of which a reply may have.
-    pub fn new(forms: &[Form]) -> Self {
+    pub fn new(forms: &[Takes]) -> Self {
         let Some(first) = forms.first() else { return Self::default() };
-        let place = |form: &Form, from: usize| form.taken.iter().find(|(_, of)| *of == from).map(|(at, _)| *at);
+        let place = |form: &Takes, from: usize| form.taken.iter().find(|(_, of)| *of == from).map(|(at, _)| *at);
         let mut from: Vec<usize> = first.taken.iter().map(|(_, of)| *of).collect();
         from.sort_unstable();
         from.dedup();
@@ -78,13 +78,13 @@ fn class(request: u32, bytes: impl Iterator<Item = u8>) -> u64 {
 mod tests {
     use super::*;
 
-    fn form(len: usize, taken: &[(usize, usize)]) -> Form {
-        Form { len, taken: taken.to_vec() }
+    fn form(len: usize, taken: &[(usize, usize)]) -> Takes {
+        Takes { len, taken: taken.to_vec() }
     }
 
     #[test]
     fn h07_what_every_form_takes_over_is_an_echo() {
-        let check = |forms: &[Form], expected: &[usize]| assert_eq!(*Echo::new(forms).from, *expected, "{forms:?}");
+        let check = |forms: &[Takes], expected: &[usize]| assert_eq!(*Echo::new(forms).from, *expected, "{forms:?}");
         check(&[], &[]);
         check(&[form(4, &[])], &[]);
         check(&[form(6, &[(1, 1), (4, 5), (5, 4)])], &[1, 4, 5]);

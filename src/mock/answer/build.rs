@@ -8,7 +8,7 @@ use fsu_plan::model::template::{Encoding, Kind, Slot, Template};
 use fsu_plan::model::transfer::Payload;
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
-use fsu_plan::wire::inner::{encode_hex, length_value_less};
+use fsu_plan::wire::inner::{encode_hex, write_lengths};
 use fsu_plan::wire::value;
 
 /// What the functions of a value may read.
@@ -240,10 +240,7 @@ fn empty(template: &Template, reply: &Reply, padding: u8, frame: &mut Vec<u8>) {
         frame[data].fill(padding);
     } else {
         frame.drain(data);
-        for field in &template.lengths {
-            let at = field.at.in_frame(frame.len());
-            write_number(length_value_less(field, 0, reply.less), field.little, &mut frame[at..at + field.len]);
-        }
+        write_lengths(&template.lengths, 0, reply.less, frame);
     }
 }
 

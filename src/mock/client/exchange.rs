@@ -8,7 +8,7 @@ use super::request::finish;
 use fsu_plan::model::template::{KeyPart, Template};
 use fsu_plan::model::transfer::Transfer;
 use fsu_plan::wire::checksum::{read_number, write_number};
-use fsu_plan::wire::inner::{self, length_value_less};
+use fsu_plan::wire::inner::{self, write_lengths};
 
 /// How long a client waits, and how often it asks again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,11 +205,7 @@ impl<'p> Exchange<'p> {
         self.frame.drain(data);
         self.frame[transfer.cmd.clone()].copy_from_slice(&transfer.next.bytes);
         put(&transfer.sn, self.next, &mut self.frame);
-        for field in &template.lengths {
-            let at = field.at.in_frame(self.frame.len());
-            let value = length_value_less(field, 0, template.less);
-            write_number(value, field.little, &mut self.frame[at..at + field.len]);
-        }
+        write_lengths(&template.lengths, 0, template.less, &mut self.frame);
         self.send(now_ms);
     }
 

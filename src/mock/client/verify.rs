@@ -3,8 +3,9 @@
 use super::exchange::Follows;
 use super::request::entry;
 use crate::answer::rule::matching;
+use crate::predict::{Form, Origin};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{Patch, Reply};
+use fsu_plan::model::rule::Reply;
 use fsu_plan::model::template::{ErrorReply, Offset, Template};
 use fsu_plan::model::transfer::Payload;
 use fsu_plan::wire::inner::Frame;
@@ -43,32 +44,26 @@ impl Known {
 
     /// The whole raw reply, but for its checksum.
     fn frame(template: &Template, reply: &Reply, request: &[u8]) -> Self {
-        let mut bytes = reply.frame.to_vec();
-        let mut known = vec![true; bytes.len()];
+        let Form { frame: mut bytes, origins, .. } = Form::whole(template, reply);
         // Each time the request is sent, its number differs, and so does its checksum.
         let place = |at: Offset, len: usize| at.in_frame(request.len())..at.in_frame(request.len()) + len;
         let sn = template.transfer.as_ref().map(|transfer| place(transfer.sn.at, transfer.sn.len));
         let sum = template.checksum.as_ref().map(|checksum| place(checksum.at, checksum.len));
         let varies = |at: usize| [&sn, &sum].into_iter().flatten().any(|range| range.contains(&at));
-        for patch in &reply.patches {
-            let (to, len, copied) = match patch {
-                Patch::Copy { from, to, len } => (*to, *len, Some((from.in_frame(request.len()), false))),
-                Patch::CopyReversed { from, to, len } => (*to, *len, Some((from.in_frame(request.len()), true))),
-                Patch::Number { to, len, .. } => (*to, *len, None),
-                Patch::Text { to, slot, .. } => (*to, slot.len, None),
+        let asked = |from: Offset| {
+            let from = Some(from.in_frame(request.len())).filter(|&from| !varies(from));
+            from.and_then(|from| request.get(from)).copied()
+        };
+        let predicted = |(byte, origin): (&mut u8, Origin)| {
+            let known = match origin {
+                Origin::Constant => Some(*byte),
+                Origin::Request(from) => asked(from),
+                Origin::Unknown => None,
             };
-            for at in 0..len {
-                let from = copied.map(|(from, reversed)| from + if reversed { len - 1 - at } else { at });
-                let byte = from.filter(|&from| !varies(from)).and_then(|from| request.get(from)).copied();
-                if let (Some(to), Some(is_known)) = (bytes.get_mut(to + at), known.get_mut(to + at)) {
-                    (*to, *is_known) = (byte.unwrap_or(0), byte.is_some());
-                }
-            }
-        }
-        if let Some(checksum) = &template.checksum {
-            let at = checksum.at.in_frame(bytes.len());
-            known.iter_mut().skip(at).take(checksum.len).for_each(|known| *known = false);
-        }
+            *byte = known.unwrap_or(0);
+            known.is_some()
+        };
+        let known = bytes.iter_mut().zip(origins).map(predicted).collect();
         Self { bytes, known }
     }
 

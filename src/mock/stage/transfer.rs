@@ -25,7 +25,7 @@ use fsu_plan::model::rule::{Reply, Rule};
 use fsu_plan::model::template::{KeyPart, Template};
 use fsu_plan::model::transfer::{Payload, Transfer};
 use fsu_plan::wire::checksum::{read_number, write_number};
-use fsu_plan::wire::inner::{self, Frame, carries, length_value_less};
+use fsu_plan::wire::inner::{self, Frame, carries, write_lengths};
 use fsu_plan::wire::reason::Reason;
 
 /// Answers one datagram of a template with transfers. `Err`: not answered; the reason is counted.
@@ -315,11 +315,7 @@ fn data_frame(template: &Template, transfer: &Transfer, open: &Open, scratch: &m
     let mark = if open.is_complete(transfer) { transfer.last_mark() } else { 0 };
     let sn = transfer.sn.at.in_frame(frame.len());
     write_number(open.last | mark, transfer.sn.little, &mut frame[sn..sn + transfer.sn.len]);
-    for field in &template.lengths {
-        let at = field.at.in_frame(frame.len());
-        let value = length_value_less(field, chunk.len(), template.less);
-        write_number(value, field.little, &mut frame[at..at + field.len]);
-    }
+    write_lengths(&template.lengths, chunk.len(), template.less, frame);
     seal(template, frame, &mut scratch.built.wire);
 }
 

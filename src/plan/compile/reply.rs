@@ -13,8 +13,7 @@ use crate::model::field::{Computed, Field, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::template::Template;
-use crate::wire::checksum::write_number;
-use crate::wire::inner::length_value_less;
+use crate::wire::inner::write_lengths;
 use crate::wire::value::is_digits;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -152,11 +151,7 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
             refusal = Some(Refusal { at, len: spec.field.slot.len, ok: spec.ok.clone(), padding: sources.padding });
         }
     }
-    for field in &template.lengths {
-        let at = field.at.in_frame(draft.frame.len());
-        let value = length_value_less(field, data_len, sources.less);
-        write_number(value, field.little, &mut draft.frame[at..at + field.len]);
-    }
+    write_lengths(&template.lengths, data_len, sources.less, &mut draft.frame);
     let patches = draft.patches.iter().map(patch_bytes).sum();
     diags.charge(sources.pos, patches, "the values of a reply");
     let (less, payload) = (sources.less, Payload::None);
@@ -205,10 +200,7 @@ pub fn split(template: &Template, reply: Reply, given: Option<Arc<[u8]>>) -> Rep
     if let Some(refusal) = refusal.as_mut().filter(|refusal| refusal.at >= template.left_len) {
         refusal.at -= data_len;
     }
-    for field in &template.lengths {
-        let at = field.at.in_frame(draft.frame.len());
-        write_number(length_value_less(field, 0, less), field.little, &mut draft.frame[at..at + field.len]);
-    }
+    write_lengths(&template.lengths, 0, less, &mut draft.frame);
     Reply { frame: draft.frame.into(), patches: draft.patches.into(), data_len: 0, less, refusal, payload }
 }
 

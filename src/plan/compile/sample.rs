@@ -13,7 +13,7 @@ use crate::model::field::{Computed, Field, KeyPart, Offset, Slot};
 use crate::model::reply::Expr;
 use crate::model::template::{Command, Made, Template};
 use crate::wire::checksum::write_number;
-use crate::wire::inner::length_value_less;
+use crate::wire::inner::write_lengths;
 use std::collections::HashSet;
 
 /// The part of every request around its data frame: header and tail as written, and those of their values that are made
@@ -85,12 +85,7 @@ pub fn sample(
         }
         rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
     }
-    for field in &plan.lengths {
-        let at = field.at.in_frame(len);
-        if let Some(out) = frame.get_mut(at..at + field.len) {
-            write_number(length_value_less(field, data_len, command.less), field.little, out);
-        }
-    }
+    write_lengths(&plan.lengths, data_len, command.less, &mut frame);
     command.sample = around.bases.keep(frame, &diags.budget);
     command.made = made.into();
 }

@@ -5,7 +5,7 @@
 //! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds
 //! its command.
 
-use super::checksum::{compute, from_bcd, read_number, stored, to_bcd};
+use super::checksum::{compute, from_bcd, read_number, stored, to_bcd, write_number};
 use super::reason::Reason;
 use crate::model::field::{Constant, KeyPart, LengthField};
 use crate::model::template::{Command, Count, Encoding, KeyShape, Template};
@@ -143,6 +143,23 @@ pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64
         return to_bcd(value);
     }
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
+}
+
+/// Writes a length field; see [`length_value_less`].
+#[inline]
+pub fn write_length(field: &LengthField, data_len: usize, less: i64, out: &mut [u8]) {
+    write_number(length_value_less(field, data_len, less), field.little, out);
+}
+
+/// Writes the length fields of a raw frame that has a data frame of `data_len` bytes. Fields past its end are left out.
+#[inline]
+pub fn write_lengths(fields: &[LengthField], data_len: usize, less: i64, raw: &mut [u8]) {
+    for field in fields {
+        let at = field.at.in_frame(raw.len());
+        if let Some(out) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..field.len)) {
+            write_length(field, data_len, less, out);
+        }
+    }
 }
 
 /// The data-frame bytes for the value of a length field; `None` when no data frame has that

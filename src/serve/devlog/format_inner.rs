@@ -118,8 +118,7 @@ fn computed<'b>(
         Computed::Length => {
             let length = template.lengths.iter().find(|length| length.at == field.at)?;
             let out = out.get_mut(..length.len)?;
-            let value = inner::length_value_less(length, frame.data_len, less);
-            write_number(value, length.little, out);
+            inner::write_length(length, frame.data_len, less, out);
             Some(out)
         }
         Computed::Checksum => {
