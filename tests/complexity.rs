@@ -227,7 +227,7 @@ fn reconcile(work: &str, n: usize) {
         let accounts = (0..connections).map(account).collect();
         let options = Options { targets: (0..fsus).map(target).collect(), ..options() };
         let thread = Thread { accounts, ..thread() };
-        sum::report(&options, &[thread], Vec::new(), String::new(), String::new(), Vec::new())
+        sum::report(&options, &[thread], sum::Course::default())
     };
     let report = match work {
         "fsus" => of(n, n, 1),

@@ -113,7 +113,7 @@ impl Book {
                 Some(flight)
             }
             Settled::Late(flight, late) => self.late(flight, late, seen, (label, wire)),
-            Settled::Wrong { flight, wrong, overdue } => self.wrong(flight, wrong, overdue, seen, (label, wire)),
+            Settled::Wrong { flight, wrong, overdue } => self.wrong(flight, (wrong, overdue), seen, (label, wire)),
             Settled::Part { flight, wrong, overdue } => {
                 self.tell(seen.account, |_| ());
                 if self.came(&flight, seen.now_ns) {
@@ -137,7 +137,7 @@ impl Book {
                 self.tell(seen.account, |account| account.duplicate += 1);
                 if seen.now_ns >= self.measure_from_ns {
                     self.tally.other.duplicate += 1;
-                    self.sample(Kind::Duplicate, None, seen, "answered already", Vec::new);
+                    self.sample((Kind::Duplicate, None), seen, "answered already", Vec::new);
                 }
                 None
             }
@@ -171,7 +171,7 @@ impl Book {
             row.uncertain += u64::from(!overdue && flight.is_equal);
             self.tally.other.doubtful += u64::from(late == Late::Doubtful);
             self.tally.other.missing -= u64::from(overdue && flight.burst.is_some());
-            self.sample(Kind::Late, Some(label), seen, "after the time-out", || wire(&flight));
+            self.sample((Kind::Late, Some(label)), seen, "after the time-out", || wire(&flight));
         }
         // How long it took is not known where it may be none.
         if late != Late::Doubtful {
@@ -185,8 +185,7 @@ impl Book {
     fn wrong(
         &mut self,
         flight: Flight,
-        wrong: Wrong,
-        overdue: bool,
+        (wrong, overdue): (Wrong, bool),
         seen: Seen<'_>,
         (label, wire): (impl Fn(&Flight) -> usize, impl Fn(&Flight) -> Vec<u8>),
     ) -> Option<Flight> {
@@ -219,7 +218,7 @@ impl Book {
             Gone::Wrong(flight, held) => {
                 let seen = Seen { bytes: &held.bytes, now_ns: held.at_ns, ..seen };
                 self.tally.other.missing -= u64::from(flight.burst.is_some() && self.counts(flight));
-                self.wrong((*flight).clone(), held.wrong, true, seen, (label, wire));
+                self.wrong((*flight).clone(), (held.wrong, true), seen, (label, wire));
             }
             Gone::Unexpected(held) => {
                 self.unexpected(Seen { bytes: &held.bytes, now_ns: held.at_ns, ..seen }, held.wrong.name());
@@ -232,7 +231,7 @@ impl Book {
     #[cold]
     fn why(&mut self, label: usize, seen: Seen<'_>, wrong: Wrong, request: impl FnOnce() -> Vec<u8>) {
         *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
-        self.sample(Kind::Wrong, Some(label), seen, wrong.name(), request);
+        self.sample((Kind::Wrong, Some(label)), seen, wrong.name(), request);
     }
 
     /// A reply to a request came. Is that part of the figures?
@@ -254,7 +253,7 @@ impl Book {
         self.tell(seen.account, |account| account.unexpected += 1);
         if seen.now_ns >= self.measure_from_ns {
             self.tally.other.unexpected += 1;
-            self.sample(Kind::Unexpected, None, seen, why, Vec::new);
+            self.sample((Kind::Unexpected, None), seen, why, Vec::new);
         }
     }
 
@@ -288,7 +287,7 @@ impl Book {
             None => "no reply",
         };
         row.requests.lost += 1;
-        self.sample(Kind::Lost, Some(label), Seen { bytes: &[], now_ns: 0, ..seen }, why, request);
+        self.sample((Kind::Lost, Some(label)), Seen { bytes: &[], now_ns: 0, ..seen }, why, request);
     }
 
     /// A request of those that were sent is to be in no figure: nobody waited for it.
@@ -318,8 +317,7 @@ impl Book {
 
     fn sample(
         &mut self,
-        kind: Kind,
-        label: Option<usize>,
+        (kind, label): (Kind, Option<usize>),
         seen: Seen<'_>,
         why: &'static str,
         request: impl FnOnce() -> Vec<u8>,

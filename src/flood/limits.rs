@@ -64,7 +64,7 @@ fn thread(tally: Tally, cpu_ns: u64) -> ThreadReport {
 }
 
 fn report(options: &Options, threads: &[ThreadReport]) -> FloodReport {
-    sum::report(options, threads, Vec::new(), String::new(), String::new(), Vec::new())
+    sum::report(options, threads, sum::Course::default())
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn limit_wait_ns_max_of_a_thread() {
 #[test]
 fn limit_behind_ns_max_what_is_later_is_given_up() {
     let pace = Pace::Open { per_s: 1000.0, ramp_s: 0.0, poisson: false };
-    let mut pacer = Pacer::new(pace, 0, 1, SECOND, None, 0);
+    let mut pacer = Pacer::new(pace, (0, 1), SECOND, None, 0);
     assert_eq!(pacer.due(SECOND), Due::Now(0));
     assert!(!pacer.is_over(2 * SECOND - 1) && pacer.is_over(2 * SECOND));
     assert_eq!(pacer.give_up(), 999);
@@ -204,7 +204,7 @@ fn limit_behind_ns_max_what_is_later_is_given_up() {
 fn limit_open_max_windows_of_a_closed_loop() {
     let check = |window: usize, connections: usize, expected: Result<(), &str>| {
         let options = Options { pace: Pace::Closed { window }, connections, ..options() };
-        assert_eq!(options.check(), expected.map_err(str::to_owned));
+        assert_eq!(options.check().map_err(|error| error.to_string()), expected.map_err(str::to_owned));
     };
     check(1 << 20, 1, Ok(()));
     check((1 << 20) + 1, 1, Err("--pipelining 1048577 for 1 connection: at most 1048576 in total"));

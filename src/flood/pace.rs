@@ -29,8 +29,8 @@ pub enum Due {
 }
 
 impl Pacer {
-    /// The share of thread `thread` of `threads`: until `end_ns`, at most `requests` in total.
-    pub fn new(pace: Pace, thread: usize, threads: usize, end_ns: u64, requests: Option<u64>, seed: u64) -> Self {
+    /// The share of thread number `thread` of `threads`: until `end_ns`, at most `requests` in total.
+    pub fn new(pace: Pace, (thread, threads): (usize, usize), end_ns: u64, requests: Option<u64>, seed: u64) -> Self {
         let threads = threads.max(1);
         let schedule = match pace {
             Pace::Closed { .. } => None,
@@ -122,7 +122,7 @@ mod tests {
         let pace = Pace::Open { per_s: 8.0, ramp_s: 0.0, poisson: false };
         let mut planned = Vec::new();
         for thread in 0..2 {
-            let mut pacer = Pacer::new(pace, thread, 2, SECOND, None, 0);
+            let mut pacer = Pacer::new(pace, (thread, 2), SECOND, None, 0);
             while let Due::Now(at) = pacer.due(10 * SECOND) {
                 planned.push(at / 1_000_000);
             }
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn behind_schedule_planned_times_stay() {
         let pace = Pace::Open { per_s: 1000.0, ramp_s: 0.0, poisson: false };
-        let mut pacer = Pacer::new(pace, 0, 1, SECOND, None, 0);
+        let mut pacer = Pacer::new(pace, (0, 1), SECOND, None, 0);
         assert_eq!(pacer.due(500_000), Due::Now(0));
         assert_eq!(pacer.due(500_000), Due::At(1_000_000));
         assert_eq!(pacer.due(3_000_000), Due::Now(1_000_000));
@@ -151,13 +151,13 @@ mod tests {
     #[test]
     fn what_was_sent_in_time_is_not_given_up() {
         let pace = Pace::Open { per_s: 4.0, ramp_s: 0.0, poisson: false };
-        let mut pacer = Pacer::new(pace, 0, 1, SECOND, None, 0);
+        let mut pacer = Pacer::new(pace, (0, 1), SECOND, None, 0);
         (0..4).for_each(|_| assert!(matches!(pacer.due(SECOND), Due::Now(_))));
         assert!(pacer.is_over(800_000_000));
         assert_eq!(pacer.give_up(), 0);
-        let mut few = Pacer::new(pace, 0, 1, SECOND, Some(3), 0);
+        let mut few = Pacer::new(pace, (0, 1), SECOND, Some(3), 0);
         assert_eq!((few.due(0), few.give_up()), (Due::Now(0), 2));
-        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, None, 0).give_up(), 0);
+        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, (0, 1), SECOND, None, 0).give_up(), 0);
     }
 
     /// Four requests a second for a second are four a second, though the last one leaves after three quarters.
@@ -165,21 +165,21 @@ mod tests {
     fn n15_sending_lasts_until_the_next_one_would_be_due() {
         let pace = Pace::Open { per_s: 4.0, ramp_s: 0.0, poisson: false };
         for (requests, expected) in [(None, SECOND), (Some(3), 3 * SECOND / 4)] {
-            let mut pacer = Pacer::new(pace, 0, 1, SECOND, requests, 0);
+            let mut pacer = Pacer::new(pace, (0, 1), SECOND, requests, 0);
             while let Due::Now(_) = pacer.due(SECOND / 2 + SECOND / 4) {}
             assert_eq!(pacer.ended_ns(SECOND / 2), expected);
         }
-        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, None, 0).ended_ns(7), 7);
+        assert_eq!(Pacer::new(Pace::Closed { window: 1 }, (0, 1), SECOND, None, 0).ended_ns(7), 7);
     }
 
     #[test]
     fn a_number_of_requests_is_shared() {
         let count = |thread| {
-            let mut pacer = Pacer::new(Pace::Closed { window: 1 }, thread, 3, SECOND, Some(8), 0);
+            let mut pacer = Pacer::new(Pace::Closed { window: 1 }, (thread, 3), SECOND, Some(8), 0);
             (0..100).filter(|_| pacer.take(0)).count()
         };
         assert_eq!([count(0), count(1), count(2)], [3, 3, 2]);
-        let mut pacer = Pacer::new(Pace::Closed { window: 1 }, 0, 1, SECOND, Some(8), 0);
+        let mut pacer = Pacer::new(Pace::Closed { window: 1 }, (0, 1), SECOND, Some(8), 0);
         assert!(!pacer.take(SECOND));
     }
 }

@@ -12,7 +12,7 @@ use crate::link::tcp::{self, Tcp};
 use crate::link::udp::Udp;
 use crate::numbers::counted;
 pub use crate::report::show::Show;
-use crate::report::sum::report;
+use crate::report::sum::{Course, report};
 use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
 use fsu_plan::model::fleet::Transport;
@@ -128,7 +128,8 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     }
     let ended = jiff::Timestamp::now();
     let notes = unasked(&options).into_iter().chain(notes(&options)).collect();
-    Ok(report(&options, &reports, seconds, format!("{started:.3}"), format!("{ended:.3}"), notes))
+    let course = Course { started: format!("{started:.3}"), ended: format!("{ended:.3}"), seconds, notes };
+    Ok(report(&options, &reports, course))
 }
 
 /// What there was at the last look.

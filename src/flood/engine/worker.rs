@@ -90,7 +90,7 @@ impl Worker {
             number,
             // Set when the run starts.
             clock: Clock(Instant::now()),
-            pacer: Pacer::new(options.pace, number, options.threads, end_ns, options.requests, options.seed),
+            pacer: Pacer::new(options.pace, (number, options.threads), end_ns, options.requests, options.seed),
             book: Book::new(options.labels.len(), measure_from_ns),
             timeout_ns: nanos(options.timeout),
             spent: Vec::new(),

@@ -124,7 +124,7 @@ impl Lane {
             match judge.read(asked.request, &mut classes) {
                 Ok(()) => {
                     for &class in &classes {
-                        self.look_at(class, asked.request, now_ns, judge, &mut sight);
+                        self.look_at((class, asked.request), now_ns, judge, &mut sight);
                     }
                 }
                 Err(wrong) => sight.note(wrong),
@@ -134,15 +134,15 @@ impl Lane {
         sight
     }
 
-    /// Looks at a class.
+    /// Looks at a class of a command.
     #[inline]
-    fn look_at(&self, class: u64, request: u32, now_ns: u64, judge: &mut impl Judge, sight: &mut Sight) {
+    fn look_at(&self, (class, request): (u64, u32), now_ns: u64, judge: &mut impl Judge, sight: &mut Sight) {
         let Some(class) = self.flights.class(class) else { return };
         let is_doubted = class.doubted > 0;
         let is_older =
             |at: u32, there: Option<u32>| there.is_none_or(|there| self.flights.order(at) < self.flights.order(there));
         let (mut was_late, mut is_early, mut is_good) = (false, false, false);
-        self.chain(class.oldest_open, false, judge, sight, |at, after, judge, sight| {
+        self.chain((class.oldest_open, false), judge, sight, |at, after, judge, sight| {
             let flight = self.flights.at(at);
             let age_ns = now_ns.saturating_sub(flight.sent_ns);
             if is_doubted && age_ns < judge.timing(flight).least_ns {
@@ -163,7 +163,7 @@ impl Lane {
             true
         });
         if class.overdue > 0 && !is_good {
-            self.chain(class.oldest, true, judge, sight, |at, after, _, sight| {
+            self.chain((class.oldest, true), judge, sight, |at, after, _, sight| {
                 let place = if is_early { &mut sight.early } else { &mut sight.overdue };
                 if is_older(at, place.as_ref().map(|there| there.0)) {
                     *place = Some((at, after));
@@ -180,8 +180,7 @@ impl Lane {
     #[inline]
     fn chain<J: Judge>(
         &self,
-        mut at: u32,
-        overdue: bool,
+        (mut at, overdue): (u32, bool),
         judge: &mut J,
         sight: &mut Sight,
         mut right: impl FnMut(u32, Right, &mut J, &mut Sight) -> bool,

@@ -6,6 +6,20 @@ use fsu_core::lateness::Lateness;
 /// The share of a closed loop's rate at which a mock is judged.
 pub const JUDGE_SHARE: f64 = 0.5;
 
+/// Why one run cannot judge another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JudgeError {
+    /// The first run did not saturate the mock, or does not tell.
+    #[error("this run did not saturate the mock (--mock-stats says whether it did): nothing is left to judge")]
+    NotSaturated,
+    /// The second run had no rate.
+    #[error("its run was a closed loop; judge the mock by one with --rate")]
+    ClosedLoop,
+    /// The second run's report lacks the mock's statistics.
+    #[error("it does not have the mock's own lateness; add that first: --from it, with --mock-stats")]
+    NoLateness,
+}
+
 impl FloodReport {
     /// Takes over the mock's own lateness, and says what that means. A second run that has judged the mock stays.
     pub fn judge(&mut self, lateness: Lateness) {
@@ -40,20 +54,17 @@ impl FloodReport {
     /// report, too.
     ///
     /// # Errors
-    /// What is no such pair of runs, in a sentence.
-    pub fn judge_by(&mut self, second: &Self) -> Result<(), String> {
+    /// The two are no such pair of runs.
+    pub fn judge_by(&mut self, second: &Self) -> Result<(), JudgeError> {
         let saturated = self.mock_verdict.as_ref().is_some_and(|verdict| verdict.state == "saturated");
         let (true, Some(first)) = (saturated, self.mock_lateness.clone()) else {
-            return Err(
-                "this run did not saturate the mock (--mock-stats says whether it did): nothing is left to judge"
-                    .into(),
-            );
+            return Err(JudgeError::NotSaturated);
         };
         let Some(planned_per_s) = second.run.rate_per_s else {
-            return Err("its run was a closed loop; judge the mock by one with --rate".into());
+            return Err(JudgeError::ClosedLoop);
         };
         let Some(lateness) = second.mock_lateness.clone() else {
-            return Err("it does not have the mock's own lateness; add that first: --from it, with --mock-stats".into());
+            return Err(JudgeError::NoLateness);
         };
         let rate_per_s = if second.totals.not_sent == 0 { planned_per_s } else { second.totals.sent_per_s };
         let failures = second.verdict.failures.iter();

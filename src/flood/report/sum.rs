@@ -16,15 +16,22 @@ use std::collections::BTreeMap;
 /// A lag behind the plan, at p99, that the report mentions.
 const LAG_US_MAX: f64 = 10_000.0;
 
+/// What is known of a run beside its threads' counts.
+#[derive(Debug, Default)]
+pub struct Course {
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// RFC 3339, UTC.
+    pub ended: String,
+    /// Figures of each second.
+    pub seconds: Vec<Second>,
+    /// What a reader of the figures should know.
+    pub notes: Vec<String>,
+}
+
 /// Sums up what the threads counted.
-pub fn report(
-    options: &Options,
-    threads: &[ThreadReport],
-    seconds: Vec<Second>,
-    started: String,
-    ended: String,
-    mut notes: Vec<String>,
-) -> FloodReport {
+pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> FloodReport {
+    let Course { started, ended, seconds, mut notes } = course;
     let mut tally = Tally::new(options.labels.len());
     for thread in threads {
         tally.add(&thread.tally);

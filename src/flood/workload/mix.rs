@@ -7,28 +7,53 @@ pub const WEIGHT_MAX: u32 = 1000;
 /// Longest sequence of requests before it repeats; 4 bytes each, per kind of FSU.
 pub const SEQUENCE_MAX: u64 = 100_000;
 
+/// Why a mix cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MixError {
+    /// Nothing in it.
+    #[error("no command (write 108B=3,1081=1)")]
+    Empty,
+    /// A weight that is none.
+    #[error("{0}: a weight is a whole number from 1 to {WEIGHT_MAX}")]
+    Weight(String),
+    /// A weight without a command.
+    #[error("{0}: no command (write 108B=3,1081=1)")]
+    NoCommand(String),
+    /// A command that was named before.
+    #[error("{part}: {name} is named twice")]
+    Twice {
+        /// As it is written.
+        part: String,
+        /// The command.
+        name: String,
+    },
+}
+
 /// Weights by command key; none: every command the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mix(pub Vec<(String, u32)>);
 
 impl Mix {
     /// Reads `KEY=WEIGHT,KEY`; a weight that is not given is 1.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// What is wrong with a part of it.
+    pub fn parse(text: &str) -> Result<Self, MixError> {
         let mut out: Vec<(String, u32)> = Vec::new();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
             let weight = weight.trim().parse().ok().filter(|weight| (1..=WEIGHT_MAX).contains(weight));
-            let weight = weight.ok_or_else(|| format!("{part}: a weight is a whole number from 1 to {WEIGHT_MAX}"))?;
+            let weight = weight.ok_or_else(|| MixError::Weight(part.to_owned()))?;
             let name = key(name);
             if name.is_empty() {
-                return Err(format!("{part}: no command (write 108B=3,1081=1)"));
+                return Err(MixError::NoCommand(part.to_owned()));
             }
             if out.iter().any(|(there, _)| *there == name) {
-                return Err(format!("{part}: {name} is named twice"));
+                return Err(MixError::Twice { part: part.to_owned(), name });
             }
             out.push((name, weight));
         }
-        if out.is_empty() { Err("no command (write 108B=3,1081=1)".into()) } else { Ok(Self(out)) }
+        if out.is_empty() { Err(MixError::Empty) } else { Ok(Self(out)) }
     }
 
     /// The weight of a command, if it is named; without any names there is none.
@@ -68,7 +93,7 @@ mod tests {
     #[test]
     fn limit_weight_max_mixes() {
         let check = |text: &str, expected: Result<&[(&str, u32)], &str>| {
-            let got = Mix::parse(text).map(|mix| mix.0);
+            let got = Mix::parse(text).map(|mix| mix.0).map_err(|error| error.to_string());
             let expected = expected.map(|all| all.iter().map(|&(name, weight)| (name.to_owned(), weight)).collect());
             assert_eq!(got, expected.map_err(str::to_owned), "{text}");
         };

@@ -30,6 +30,18 @@ pub enum Pace {
     },
 }
 
+/// A window with which too many requests would be under way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{name} {window} for {ports}: at most {OPEN_MAX} in total")]
+pub struct WindowError {
+    /// The option.
+    pub name: &'static str,
+    /// Its value.
+    pub window: usize,
+    /// How many FSUs or connections have such a window.
+    pub ports: String,
+}
+
 /// One FSU that is asked.
 #[derive(Debug)]
 pub struct Target {
@@ -99,16 +111,18 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether so many requests can be under way. The error says what would be right.
-    pub fn check(&self) -> Result<(), String> {
+    /// Whether so many requests can be under way.
+    ///
+    /// # Errors
+    /// There is no memory for them.
+    pub fn check(&self) -> Result<(), WindowError> {
         let Pace::Closed { window } = self.pace else { return Ok(()) };
         let (name, ports, what) = match self.transport {
             Transport::Tcp => ("--pipelining", self.connections, "connection"),
             Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSU"),
         };
         if window.saturating_mul(ports) > OPEN_MAX {
-            let ports = counted(ports as u64, what);
-            return Err(format!("{name} {window} for {ports}: at most {OPEN_MAX} in total"));
+            return Err(WindowError { name, window, ports: counted(ports as u64, what) });
         }
         Ok(())
     }

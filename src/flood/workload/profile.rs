@@ -6,8 +6,8 @@ use crate::lane::{Flight, Right, Timing};
 use crate::workload::left_out::{self, LeftOut, Why, overlap};
 use crate::workload::mark::{Asked, Marks};
 use crate::workload::mix::{Mix, sequence};
-use crate::workload::values::{FloodValues, Value};
-use fsu_core::client::request::{field, finish, put, set};
+use crate::workload::values::{FloodValues, Value, ValueError};
+use fsu_core::client::request::{RequestError, field, finish, put, set};
 use fsu_core::responder::build::{Inputs, text};
 use fsu_core::responder::reply::matching;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
@@ -208,6 +208,17 @@ impl Profile {
     }
 }
 
+/// Why a request cannot be prepared.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProfileError {
+    /// A value that cannot be read.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A value that does not fit its field.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
 /// What was asked for.
 #[derive(Debug, Default)]
 pub struct Wanted {
@@ -241,8 +252,11 @@ struct Made {
 }
 
 impl Profiles {
-    /// The profile of an FSU; `None` where nothing of it is to be asked. The error says which value is wrong.
-    pub fn of(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, String> {
+    /// The profile of an FSU; `None` where nothing of it is to be asked.
+    ///
+    /// # Errors
+    /// A value that is wrong.
+    pub fn of(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<Option<Arc<Profile>>, ProfileError> {
         let devices: Vec<*const Device> = fsu.devices.iter().map(Arc::as_ptr).collect();
         let is = |made: &Made| made.devices == devices && made.faults == fsu.faults;
         let known = self.made.iter().position(is);
@@ -261,7 +275,7 @@ impl Profiles {
     }
 
     #[expect(clippy::type_complexity, reason = "the one caller takes it apart")]
-    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<(Option<Arc<Profile>>, Vec<(usize, Why)>), String> {
+    fn make(&mut self, fsu: &Fsu, wanted: &Wanted) -> Result<(Option<Arc<Profile>>, Vec<(usize, Why)>), ProfileError> {
         let (mut requests, mut weights, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for device in fsu.devices.iter() {
             for number in 0..device.template.commands.len() {
@@ -289,7 +303,7 @@ impl Profiles {
         Ok((Some(Arc::new(Profile::new(requests, sequence(&weights)))), left_out))
     }
 
-    fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, String> {
+    fn prepare(&mut self, device: &Arc<Device>, number: usize, wanted: &Wanted) -> Result<Prepared, ProfileError> {
         let template = &*device.template;
         let command = &template.commands[number];
         let Filled { mut raw, dynamic, given } = filled(template, command, wanted)?;
@@ -355,7 +369,7 @@ struct Filled<'a> {
     given: Vec<&'a str>,
 }
 
-fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Result<Filled<'a>, String> {
+fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Result<Filled<'a>, ProfileError> {
     let mut raw = command.sample.to_vec();
     let mut dynamic: Vec<(Field, Expr)> =
         command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
@@ -367,7 +381,7 @@ fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Res
         given.push(name);
         match value {
             Value::Static(text) => {
-                set(template, command, (name, &text), &mut raw).map_err(|error| error.to_string())?;
+                set(template, command, (name, &text), &mut raw)?;
             }
             Value::Dynamic(value) => dynamic.push((field.clone(), value)),
         }

@@ -2,7 +2,7 @@
 
 use crate::workload::left_out::LeftOut;
 use crate::workload::options::Target;
-use crate::workload::profile::{Profiles, Wanted};
+use crate::workload::profile::{ProfileError, Profiles, Wanted};
 use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -16,6 +16,36 @@ pub struct Choice {
     pub ports: HashMap<(String, Transport), SocketAddr>,
     /// Instead of every host.
     pub host: Option<IpAddr>,
+}
+
+/// Why nobody can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// No name fits.
+    #[error("no FSU has such a name")]
+    NoName,
+    /// Those with such names have other transports.
+    #[error("none of the {fsus} FSUs is a {wanted} one ({instead})")]
+    NoTransport {
+        /// How many have such a name.
+        fsus: usize,
+        /// The transport.
+        wanted: &'static str,
+        /// What to call instead.
+        instead: &'static str,
+    },
+    /// An FSU whose port the kernel chose.
+    #[error("{0} has port 0: --ports FILE with what `run` printed tells its port")]
+    NoPort(Box<str>),
+    /// Commands of the mix that no device has.
+    #[error("--mix: no device of these FSUs has the command {0}")]
+    UnknownCommand(String),
+    /// All commands are left out.
+    #[error("these FSUs answer no command; {0}")]
+    Nothing(String),
+    /// A request cannot be prepared.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
 }
 
 /// Does a name fit a pattern with `*` and `?`?
@@ -79,8 +109,11 @@ impl Choice {
         (address.port() != 0).then_some(address)
     }
 
-    /// The FSUs of that transport. The error says why there is none.
-    pub fn chosen<'a>(&self, fleet: &'a Fleet, transport: Transport) -> Result<Vec<&'a Fsu>, String> {
+    /// The FSUs of that transport.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn chosen<'a>(&self, fleet: &'a Fleet, transport: Transport) -> Result<Vec<&'a Fsu>, TargetError> {
         let named = |fsu: &&Fsu| self.globs.is_empty() || self.globs.iter().any(|glob| fits(glob, &fsu.name));
         let all: Vec<&'a Fsu> = fleet.fsus.iter().filter(named).collect();
         let chosen: Vec<&'a Fsu> = all.iter().copied().filter(|fsu| fsu.transport == transport).collect();
@@ -94,20 +127,28 @@ impl Choice {
                 (_, Transport::Broadcast) => "try --broadcast",
             };
             return Err(match all.len() {
-                0 => "no FSU has such a name".into(),
-                n => format!("none of the {n} FSUs is a {here} one ({other})"),
+                0 => TargetError::NoName,
+                fsus => TargetError::NoTransport { fsus, wanted: here, instead: other },
             });
         }
         Ok(chosen)
     }
 
-    /// What is asked of these FSUs, and where. The error says why there is nothing.
-    pub fn targets(&self, chosen: &[&Fsu], wanted: &Wanted, profiles: &mut Profiles) -> Result<Vec<Target>, String> {
+    /// What is asked of these FSUs, and where.
+    ///
+    /// # Errors
+    /// There is nothing to ask, or a port or a value is missing or wrong.
+    pub fn targets(
+        &self,
+        chosen: &[&Fsu],
+        wanted: &Wanted,
+        profiles: &mut Profiles,
+    ) -> Result<Vec<Target>, TargetError> {
         let mut targets = Vec::new();
         for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
             let Some(address) = self.address(fsu) else {
-                return Err(format!("{} has port 0: --ports FILE with what `run` printed tells its port", fsu.name));
+                return Err(TargetError::NoPort(fsu.name.clone()));
             };
             let rtn_flag = fsu.accept_rtn_flags.asked();
             targets.push(Target {
@@ -123,16 +164,16 @@ impl Choice {
         let unknown = keys.filter(|key| !profiles.labels.iter().any(|label| *label.key == ***key));
         let unknown: Vec<&str> = unknown.map(String::as_str).collect();
         if !unknown.is_empty() {
-            return Err(format!("--mix: no device of these FSUs has the command {}", unknown.join(", ")));
+            return Err(TargetError::UnknownCommand(unknown.join(", ")));
         }
-        if targets.is_empty() { Err(nothing(profiles)) } else { Ok(targets) }
+        if targets.is_empty() { Err(TargetError::Nothing(nothing(profiles))) } else { Ok(targets) }
     }
 }
 
 /// Commands that the message names, at most.
 const NAMED_MAX: usize = 8;
 
-/// Why there is nothing to ask.
+/// Why nothing can be asked: the commands that are left out.
 fn nothing(profiles: &Profiles) -> String {
     let why = |left: &LeftOut| {
         let key = profiles.labels.get(left.label).map_or("", |label| &label.key);
@@ -142,7 +183,7 @@ fn nothing(profiles: &Profiles) -> String {
     if profiles.left_out.len() > NAMED_MAX {
         all.push(format!("and {} more", profiles.left_out.len() - NAMED_MAX));
     }
-    format!("these FSUs answer no command; {}", all.join("; "))
+    all.join("; ")
 }
 
 #[cfg(test)]

@@ -57,6 +57,18 @@ pub enum Value {
     Dynamic(Expr),
 }
 
+/// A value of the file that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{key}.{field}: {why}")]
+pub struct ValueError {
+    /// The command's key.
+    pub key: String,
+    /// The field.
+    pub field: String,
+    /// What is wrong.
+    pub why: String,
+}
+
 /// A command's key as people write it, as the plan spells it.
 pub fn key(text: &str) -> String {
     key_digits(text).concat()
@@ -95,13 +107,17 @@ impl FloodValues {
     }
 
     /// The values of a command, by field.
-    pub fn of(&self, key_text: &str) -> Result<Vec<(&str, Value)>, String> {
+    ///
+    /// # Errors
+    /// A value whose functions cannot be read.
+    pub fn of(&self, key_text: &str) -> Result<Vec<(&str, Value)>, ValueError> {
         let fields = self.0.iter().filter(|(key, _)| key == key_text).flat_map(|(_, fields)| fields);
         let value = |(name, text): &'_ Assigned| {
             if !is_dynamic(text) {
                 return Ok(Value::Static(text.clone()));
             }
-            expr::parse(text, &NoRequest).map(Value::Dynamic).map_err(|wrong| format!("{key_text}.{name}: {wrong}"))
+            let value = expr::parse(text, &NoRequest).map(Value::Dynamic);
+            value.map_err(|wrong| ValueError { key: key_text.to_owned(), field: name.clone(), why: wrong.to_string() })
         };
         fields.map(|field| Ok((field.0.as_str(), value(field)?))).collect()
     }

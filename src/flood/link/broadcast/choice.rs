@@ -68,24 +68,53 @@ fn own_did(profile: &Profile) -> Option<&Prepared> {
     profile.requests.iter().find(|prepared| is_dynamic(prepared) || did(prepared) != first)
 }
 
-/// Whether so many exchanges can be under way. The error says what would be right.
-pub fn check(options: &Options) -> Result<(), String> {
+/// Why so many exchanges cannot be under way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChoiceError {
+    /// A command whose DID is its own.
+    #[error(
+        "--window {window}: the device id of {key} is its own, so its exchanges cannot share a socket (--sockets {window})"
+    )]
+    OwnDid {
+        /// What was asked for.
+        window: usize,
+        /// The command.
+        key: Box<str>,
+    },
+    /// Too few DIDs on each socket.
+    #[error(
+        "--window {window}: {fsu} has device ids for {most} exchanges on each of {sockets} sockets (--sockets {enough})"
+    )]
+    FewDids {
+        /// What was asked for.
+        window: usize,
+        /// The FSU.
+        fsu: Box<str>,
+        /// Exchanges that a socket can have with it.
+        most: usize,
+        /// Sockets of a thread.
+        sockets: usize,
+        /// Sockets that would do.
+        enough: usize,
+    },
+}
+
+/// Whether so many exchanges can be under way.
+///
+/// # Errors
+/// Their device ids would be the same.
+pub fn check(options: &Options) -> Result<(), ChoiceError> {
     let Pace::Closed { window } = options.pace else { return Ok(()) };
     let sockets = options.sockets.max(1);
     for target in options.targets.iter().filter(|_| window > sockets) {
         if let Some(prepared) = own_did(&target.profile) {
-            let key = &prepared.template().commands[prepared.command].key_text;
-            return Err(format!(
-                "--window {window}: the device id of {key} is its own, so its exchanges cannot share a socket (--sockets {window})"
-            ));
+            let key = prepared.template().commands[prepared.command].key_text.clone();
+            return Err(ChoiceError::OwnDid { window, key });
         }
         let most = target.profile.requests.iter().map(dids).min().unwrap_or(1);
         if window.div_ceil(sockets) > most {
-            return Err(format!(
-                "--window {window}: {} has device ids for {most} exchanges on each of {sockets} sockets (--sockets {})",
-                target.name,
-                window.div_ceil(most)
-            ));
+            let (fsu, enough) = (target.name.clone(), window.div_ceil(most));
+            return Err(ChoiceError::FewDids { window, fsu, most, sockets, enough });
         }
     }
     Ok(())
