@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what an FSU's neighbours cost it: one UDP FSU is asked at a low, fixed rate while others on its shard get garbage, or good
 # requests, as fast as they take them. Says how long its replies took, how many were lost, and how much the others got. With --base the
-# same of another program, in turns, and the ratios. Needs two processors that do nothing else; docs/method.md says how to read it.
+# same of another program, in turns, and the ratios. Needs two processors that do nothing else; docs/internals/method.md says how to read it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh

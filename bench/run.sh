@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures the mock beside servers that do no work, under the same load, in turns, and says which goals are met.
-# Builds once, leaves a record of every round in bench/record/, stops whatever it started. Needs two processors that do
-# nothing else; how and why is in docs/method.md.
+# Builds once, leaves a record of every round in target/bench/, stops whatever it started. Needs two processors that do
+# nothing else; how and why is in docs/internals/method.md.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -20,7 +20,7 @@ MEASURE: $MEASURES, or all (default)
   --generator-cpu N     where the generator runs (the last one allowed)
   --drivers LIST        of the mock, e.g. ring,poll (all it has)
   --with-python         asyncio and uvloop echoes too
-  --name NAME           of the record: bench/record/DATE-NAME.jsonl (the kind of machine)
+  --name NAME           of the record: target/bench/DATE-NAME.jsonl (the kind of machine)
   --no-record           leave no record
 END
 }

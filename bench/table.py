@@ -4,8 +4,9 @@
 table.py keep|value ROUNDS ...      one round more, as a line of JSON
 table.py half ROUNDS                half of what was served in the last round, in requests a second
 table.py print ROUNDS               the tables
-table.py record ROUNDS ...          appends them to bench/record/DATE-NAME.jsonl, and writes the .md beside it
-table.py docs RECORD...             puts the newest tables of records, oldest first, into docs/performance.md, between its marks
+table.py record ROUNDS ...          appends them to target/bench/DATE-NAME.jsonl
+table.py docs [RECORD...]           keeps the newest rounds of every measure of these records, oldest first, in bench/record.jsonl, and puts
+                                    their tables into docs/internals/performance.md and its Chinese page; without a record, from what is kept
 """
 
 import argparse
@@ -20,8 +21,19 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-RECORD = ROOT / "bench/record"
-DOCS = ROOT / "docs/performance.md"
+RECORDS = ROOT / "target/bench"
+KEPT = ROOT / "bench/record.jsonl"
+# A round of the kept record has what its tables need, and no more.
+UNKEPT = ("command", "server_command", "good", "late", "own_drops", "p50_us", "p999_us", "server_cpu_s", "sent_all", "elapsed_s",
+          "sent_per_s", "received", "answered")
+PAGES = {"en": ROOT / "docs/internals/performance.md", "zh": ROOT / "docs/zh/internals/performance.md"}
+CHINESE = {
+    "Goals:": "目标：",
+    "Transfers of 1,000,000 bytes, asked for frame by frame:": "1,000,000 字节的传输，逐帧索取：",
+    "measure": "测量", "server": "程序", "ours": "本程序", "beside": "对照", "ratio (of rounds)": "比值（各轮）", "goal": "目标", "notes": "说明",
+    "transfers": "传输", "whole": "完成", "data": "数据", "failed or wrong": "失败或错误", "frames asked again": "再次索取的帧",
+    "generator CPU": "压测工具 CPU",
+}
 MARKS = ("<!-- figures: bench/table.py docs -->", "<!-- end of figures -->")
 ECHOES = ("epoll-echo", "ring-echo")
 # The mock with each reply a datagram of its own.
@@ -396,14 +408,22 @@ def table(heading, rows):
     return line(heading) + "|" + "|".join("-" * (width + 2) for width in widths) + "|\n" + "".join(map(line, rows))
 
 
+def goal_tables(lines, language="en"):
+    """The goals, and the transfers: what the documents show."""
+    rounds = Rounds(lines)
+    say = lambda words: CHINESE.get(words, words) if language == "zh" else words
+    heading = [say(word) for word in ("measure", "server", "ours", "beside", "ratio (of rounds)", "goal", "", "notes")]
+    parts = [say("Goals:") + "\n\n" + table(heading, goals(rounds))]
+    heading = [say(word) for word in ("transfers", "server", "whole", "data", "p50", "p99", "failed or wrong", "frames asked again",
+                                      "generator CPU")]
+    if whole := table(heading, transfer_rows(rounds)):
+        parts.append(say("Transfers of 1,000,000 bytes, asked for frame by frame:") + "\n\n" + whole)
+    return "\n".join(parts)
+
+
 def tables(lines):
     rounds = Rounds(lines)
-    heading = ("measure", "server", "ours", "beside", "ratio (of rounds)", "goal", "", "notes")
-    parts = ["Goals:\n\n" + table(heading, goals(rounds))]
-    heading = ("transfers", "server", "whole", "data", "p50", "p99", "failed or wrong", "frames asked again",
-               "generator CPU")
-    if whole := table(heading, transfer_rows(rounds)):
-        parts.append("Transfers of 1,000,000 bytes, asked for frame by frame:\n\n" + whole)
+    parts = [goal_tables(lines)]
     heading = ("measure", "server", "rounds", "replies", "server CPU, us a request", "p99, us", "generator CPU")
     parts.append("Medians:\n\n" + table(heading, medians(rounds)))
     parts.append("Commands (servers and generator pinned to one processor each):\n\n"
@@ -451,11 +471,10 @@ def record(args):
     run |= {"rounds": args.rounds_asked, "seconds": args.seconds}
     lines = read(args.rounds)
     name = slug(args.name or f"{about['model']} {about['processors']} cpus")
-    path = RECORD / f"{now:%Y-%m-%d}-{name}.jsonl"
-    path.parent.mkdir(exist_ok=True)
+    path = RECORDS / f"{now:%Y-%m-%d}-{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
     for line in [run, *lines]:
         append(path, line)
-    path.with_suffix(".md").write_text(document(read(path)))
     print(heading(run))
     print(tables(lines))
     print(f"record: {path.relative_to(ROOT)}")
@@ -472,25 +491,22 @@ def runs(lines):
     return found
 
 
-def document(lines):
-    parts = ["# Benchmark record\n\nMade by bench/run.sh; how and why: docs/method.md.\n"]
-    parts += [f"## {heading(run)}\n{tables(rounds)}" for run, rounds in runs(lines)]
-    return "\n".join(parts)
-
-
 def docs(args):
     """The newest rounds of every measure; each says when it was taken."""
     newest = {}
-    for run, rounds in runs([line for path in args.record for line in read(path)]):
+    for run, rounds in runs([line for path in args.record or [KEPT] for line in read(path)]):
         for measure in dict.fromkeys(line["measure"] for line in rounds):
             newest[measure] = (run, [line for line in rounds if line["measure"] == measure])
-    lines = [line for _, rounds in newest.values() for line in rounds]
-    facts = dict.fromkeys(heading(run) for run, _ in newest.values())
-    text = DOCS.read_text()
-    before, rest = text.split(MARKS[0], 1)
-    after = rest.split(MARKS[1], 1)[1]
-    figures = "".join(f"- {fact}" for fact in facts) + "\n" + tables(lines)
-    DOCS.write_text(f"{before}{MARKS[0]}\n\n{figures}\n{MARKS[1]}{after}")
+    kept = {}
+    for run, rounds in newest.values():
+        kept.setdefault(run["run"], [run]).extend({key: line[key] for key in line if key not in UNKEPT} for line in rounds)
+    lines = [line for group in kept.values() for line in group]
+    KEPT.write_text("".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines))
+    facts = "".join(f"- {heading(group[0])}" for group in kept.values())
+    for language, page in PAGES.items():
+        before, rest = page.read_text().split(MARKS[0], 1)
+        after = rest.split(MARKS[1], 1)[1]
+        page.write_text(f"{before}{MARKS[0]}\n\n{facts}\n{goal_tables(lines, language)}\n{MARKS[1]}{after}")
 
 
 def main():
@@ -525,7 +541,7 @@ def main():
     one.add_argument("--rounds", dest="rounds_asked", type=int, required=True)
     one.add_argument("--seconds", type=float, required=True)
     one = command("docs", docs)
-    one.add_argument("record", nargs="+")
+    one.add_argument("record", nargs="*")
     args = parser.parse_args()
     args.function(args)
 
