@@ -122,6 +122,6 @@ cat <<'END'
   fsu-mock init my-fleet                    the embedded configuration as files, for editing
   fsu-mock check my-fleet                   every error in it, with file, line and column
   fsu-mock run --config my-fleet            serve it
-  docs/add-a-vendor.md                      a vendor of your own, with JSON only
+  docs/describe/add-a-vendor.md                      a vendor of your own, with JSON only
 END
 printf 'the program: %s\n' "$program"

@@ -92,7 +92,7 @@ smallest() {
     cp "$into"/* "fuzz/corpus/$1/"
 }
 
-# table: the executions of every target so far, most first, as docs/reliability.md has them.
+# table: the executions of every target so far, most first, as docs/internals/reliability.md has them.
 table() {
     printf '| target | executions |\n|---|---|\n'
     awk -F '\t' '{ n[$1] += $2; all += $2 } END { for (t in n) printf "%d\t`%s`\n", n[t], t; printf "%d\tall\n", all }' "$log" |

@@ -101,7 +101,7 @@ fn targets_are_documented() {
     let read = |name: &str| {
         std::fs::read_to_string(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(name)).unwrap()
     };
-    let (document, script) = (read("docs/reliability.md"), read("scripts/fuzz.sh"));
+    let (document, script) = (read("docs/internals/reliability.md"), read("scripts/fuzz.sh"));
     let (described, figures) = document.split_once("| target | executions |").unwrap();
     let bounds = script.lines().find(|line| line.starts_with("declare -A bytes_max=")).unwrap();
     for (target, _) in targets() {

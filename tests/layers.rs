@@ -1,4 +1,4 @@
-//! What the walls between crates cannot keep (docs/architecture.md), and that the walls are where the document says.
+//! What the walls between crates cannot keep (docs/internals/architecture.md), and that the walls are where the document says.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 use serde_json::Value;
@@ -115,9 +115,9 @@ fn the_format_and_the_conversation_reach_nothing_outside() {
     assert!(OUTSIDE.iter().filter(|name| all.contains(**name)).count() >= 10, "names that nobody uses: {all:?}");
 }
 
-/// The table of crates in docs/architecture.md: by crate, the crates of this project that it may name.
+/// The table of crates in docs/internals/architecture.md: by crate, the crates of this project that it may name.
 fn documented() -> BTreeMap<String, BTreeSet<String>> {
-    let text = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let text = std::fs::read_to_string(root().join("docs/internals/architecture.md")).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `fsu-")).map(|row| {
         let cells: Vec<&str> = row.split('|').collect();
         let name = format!("fsu-{}", cells[0].trim().trim_end_matches('`'));

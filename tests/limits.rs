@@ -35,9 +35,10 @@ fn manifest() -> &'static Path {
 
 /// The names in the first column of the tables of limits.
 fn documented() -> BTreeSet<String> {
-    let text = std::fs::read_to_string(manifest().join("docs/configuration.md")).unwrap();
-    let (_, limits) = text.split_once("\n## Limits\n").unwrap();
-    let first = limits.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    let text = std::fs::read_to_string(manifest().join("docs/internals/limits.md")).unwrap();
+    let settable = std::fs::read_to_string(manifest().join("docs/reference/configuration.md")).unwrap();
+    let (_, settable) = settable.split_once("\n## Limits\n").unwrap();
+    let first = text.lines().chain(settable.lines()).filter_map(|line| line.strip_prefix('|')?.split('|').next());
     let names = first.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     names.map(str::to_owned).filter(|name| name.ends_with(|c: char| c.is_alphabetic())).collect()
 }

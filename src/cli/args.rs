@@ -632,8 +632,8 @@ mod tests {
         let expected = MEANINGS.iter().map(|one| one.code.to_string()).collect::<Vec<_>>();
         assert_eq!(expected, ["0", "1", "2", "3", "4", "5", "101", "130", "143"]);
         assert_eq!(codes(&exit_codes(|one| one.of_commands), "  "), expected);
-        assert_eq!(codes(include_str!("../../README.md"), "| "), expected);
-        assert_eq!(codes(include_str!("../../docs/zh/commands.md"), "| "), expected);
+        assert_eq!(codes(include_str!("../../docs/use/commands.md"), "| "), expected);
+        assert_eq!(codes(include_str!("../../docs/zh/use/commands.md"), "| "), expected);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Limits of the load generator, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
+//! Limits of the load generator, each reached and passed by one: `limit_NAME`. docs/internals/limits.md has their list.
 
 use crate::book::account::{Account, Requests};
 use crate::book::live::Live;

@@ -1,4 +1,4 @@
-//! How late a mock's replies left, and whether a test with it is valid (docs/method.md).
+//! How late a mock's replies left, and whether a test with it is valid (docs/use/lateness.md).
 //!
 //! `run` prints it and writes it to `--stats`; the load generator's report reads it from there.
 

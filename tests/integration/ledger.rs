@@ -296,7 +296,7 @@ fn header_damaged(frame: &[u8]) -> Vec<(Vec<&'static str>, Vec<u8>)> {
 fn data() -> Vec<u8> {
     let mut state = 9u64;
     let numbers = std::iter::from_fn(|| {
-        // SplitMix64, as docs/broadcast.md has it.
+        // SplitMix64, as docs/describe/broadcast.md has it.
         state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -1,4 +1,4 @@
-//! Limits that only the program as a whole reaches: `limit_NAME`. docs/configuration.md has their list.
+//! Limits that only the program as a whole reaches: `limit_NAME`. docs/internals/limits.md has their list.
 
 use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, fsu, run_to_end, until};
 use crate::wire::{meter, request};

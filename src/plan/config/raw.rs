@@ -123,7 +123,7 @@ pub struct RawFsu {
     pub faults: Option<At<RawFaults>>,
 }
 
-/// `limits` of an FSU. Every one has a default (docs/configuration.md gives reason and memory cost).
+/// `limits` of an FSU. Every one has a default (docs/reference/configuration.md gives reason and memory cost).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawLimits {
@@ -423,7 +423,7 @@ pub struct RawRule {
     pub faults: Option<At<RawFaults>>,
 }
 
-/// `data_bytes`: as many bytes of the generator docs/broadcast.md describes.
+/// `data_bytes`: as many bytes of the generator docs/describe/broadcast.md describes.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawDataBytes {

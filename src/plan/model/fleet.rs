@@ -227,7 +227,7 @@ impl Fsu {
     }
 }
 
-/// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/configuration.md.
+/// Bounds of one FSU. Defaults in [`Limits::default`]; reasons and memory costs in docs/reference/configuration.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Centres it knows; 48 bytes each.

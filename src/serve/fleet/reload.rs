@@ -186,7 +186,7 @@ impl<'a> Serving<'a> {
             Ok(epoch) => epoch,
             Err(error) => {
                 self.crew.unstage();
-                return Err(ReloadError::Logger(error));
+                return Err(ReloadError::Logger(error.to_string()));
             }
         };
         // From here on nothing can fail but the program itself.

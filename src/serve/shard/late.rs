@@ -1,4 +1,4 @@
-//! How late replies leave: from the moment each was due to the moment it was handed to the kernel (docs/method.md).
+//! How late replies leave: from the moment each was due to the moment it was handed to the kernel (docs/use/lateness.md).
 //!
 //! Due is arrival plus the delay that its rule draws; a datagram's arrival is the kernel's own stamp, so that its time in the
 //! socket's buffer counts against the mock. Bytes of a connection have none: theirs is bounded from below by [`super::look`].

@@ -1,4 +1,4 @@
-//! Since when bytes of a connection may have been there: a bound from below, from the loop's own looks at its sockets (docs/method.md).
+//! Since when bytes of a connection may have been there: a bound from below, from the loop's own looks at its sockets (docs/use/lateness.md).
 //!
 //! A stream has no arrival stamp that holds for each request. What the loop knows is when it looked: what a look brings that was not there
 //! at the look before has come in between. All moments are on the monotonic clock, in nanoseconds.

@@ -1,4 +1,4 @@
-//! Limits of configuration files, each reached and passed by one: `limit_NAME`. docs/configuration.md has their list.
+//! Limits of configuration files, each reached and passed by one: `limit_NAME`. docs/internals/limits.md has their list.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::{expr, field};
