@@ -2,9 +2,9 @@
 //!
 //! The rooms, in the order that data flows:
 //!
-//! - [`words`]: the closed sets of words of the format, and numbers in sentences.
+//! - [`mod@words`]: the closed sets of words of the format, and numbers in sentences.
 //! - [`exit`]: exit codes. [`texts`]: the program's texts in other languages.
-//! - [`counters`]: counters, each declared once.
+//! - [`mod@counters`]: counters, each declared once.
 //! - [`memory`]: what happens when an allocation fails.
 //! - [`config`]: JSON files to raw values, every value with its place in its file; every error is reported.
 //! - [`model`]: the plan itself: messages, templates, fields, rules, replies, faults, transfers, fleets.

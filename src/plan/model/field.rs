@@ -144,7 +144,7 @@ pub enum Computed {
     Checksum,
 }
 
-/// A length: `value = base + per_data * (data frame bytes)`, with the header fields that [`Command::less`] leaves out.
+/// A length: `value = base + per_data * (data frame bytes)`, with the header fields that [`Command::less`](super::template::Command::less) leaves out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LengthField {
     /// Where it is.
@@ -159,7 +159,7 @@ pub struct LengthField {
     pub per_data: i64,
     /// The top 4 of 16 bits check the lower 12.
     pub lchksum: bool,
-    /// A `{{data_frame_length}}`: a command's number is [`Command::less`] smaller than this.
+    /// A `{{data_frame_length}}`: a command's number is [`Command::less`](super::template::Command::less) smaller than this.
     pub configured: bool,
     /// Written as decimal digits, two a byte.
     pub bcd: bool,

@@ -1,6 +1,6 @@
 //! The immutable plan: everything that serving needs, resolved once (spec: templates.md).
 //!
-//! A [`fleet::Fleet`] is compiled from raw configuration by [`compile`], checked whole, and then
+//! A [`fleet::Fleet`] is compiled from raw configuration by [`crate::compile`], checked whole, and then
 //! only read. Offsets, byte order, checksum spans, key tables, rule order and reply bytes are all
 //! settled here; nothing is looked up by name while serving. Names are kept apart from the hot parts,
 //! for display: the device log, `explain` and `plan`.
