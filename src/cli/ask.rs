@@ -11,7 +11,7 @@ mod link;
 mod text;
 
 use super::args::AskArgs;
-use super::exit::{CliError, Exit};
+use super::exit::{CliError, Exit, words};
 use super::fleet::{find, load};
 use super::outfile::{Words, is_stdout};
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
@@ -56,11 +56,11 @@ struct Ended {
     error: Option<ErrorReply>,
     answer: Vec<u8>,
     payload: Vec<u8>,
-    /// The command as it travelled the last time: over udp with its outer frame.
+    /// The last request on the wire: over udp with its outer frame.
     request_wire: Vec<u8>,
-    /// The answer, likewise; empty: none came.
+    /// The answer, likewise; empty if none came.
     answer_wire: Vec<u8>,
-    /// The other replies of its burst: raw, and as they travelled.
+    /// The other replies of its burst: raw, and on the wire.
     others: Vec<(Vec<u8>, Vec<u8>)>,
     /// Replies that its burst lacks.
     missing: usize,
@@ -68,7 +68,7 @@ struct Ended {
     took: Duration,
 }
 
-/// What many commands came to.
+/// The sum of many commands.
 #[derive(Default)]
 struct Sum {
     took: Vec<Duration>,
@@ -81,7 +81,7 @@ struct Sum {
     sent: u64,
 }
 
-/// Asks, and tells what came back.
+/// Asks, and prints the answer.
 pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
     let fleet = load(args.config.as_deref(), say)?;
     let fsu = find(&fleet, &args.fsu)?;
@@ -113,14 +113,14 @@ pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliE
 
 fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
-    // The first device that knows the command; where none does, what the first one says of it.
+    // The first device that knows the command; if none does, the first device's error.
     let knows = |device: &&Arc<Device>| request::find_command(&device.template, &args.cmd).is_ok();
     let found = fsu.devices.iter().find(knows).or(fsu.devices.first());
     let device = found.ok_or_else(|| usage(format!("{} has no device", fsu.name)))?;
     let mut values = args.set.clone();
     values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
     let (command, mut request) =
-        request::build_any(&device.template, &args.cmd, &values).map_err(|error| usage(error.to_string()))?;
+        request::build_any(&device.template, &args.cmd, &values).map_err(|wrong| usage(words(&wrong)))?;
     make_values(fsu, device, command, &values, &mut request);
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;
@@ -236,7 +236,7 @@ impl Question<'_> {
         let mut until = Instant::now() + Duration::from_millis(self.patience.timeout_ms);
         while others.len() < wanted && Instant::now() < until {
             let wait = until.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            // What came is told, whatever became of the way to it.
+            // Replies that arrived are shown even if the connection fails now.
             let Ok(received) = link.receive(wait) else { break };
             let Some(frame) = received else { continue };
             if let Some(raw) = exchange.another(frame) {
@@ -259,7 +259,7 @@ impl Question<'_> {
         })
     }
 
-    /// A thread's share of many commands; `did` tells its transfers apart.
+    /// One thread's share of many commands.
     fn share(&self, commands: usize) -> Result<Sum, CliError> {
         let mut link = self.link()?;
         let mut sum = Sum::default();
@@ -268,11 +268,11 @@ impl Question<'_> {
                 Ok(ended) => {
                     sum.add(&ended, self.should.holds(&ended.payload));
                     if ended.is_late() {
-                        // What still comes is an answer to this one: the next is asked from another port.
+                        // A late answer belongs to this command: the next one uses another port.
                         link = self.link()?;
                     }
                 }
-                // It was there before, and may be again.
+                // It answered before, and may come back.
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused && !sum.took.is_empty() => {
                     sum.failed += 1;
                     thread::sleep(Duration::from_millis(self.patience.timeout_ms));

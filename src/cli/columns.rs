@@ -2,7 +2,7 @@
 
 /// Bytes on one line of a dump.
 const LINE_BYTES: usize = 16;
-/// Bytes that stand together.
+/// Bytes in a group.
 const GROUP_BYTES: usize = 4;
 
 /// Upper-case hex without spaces.
@@ -23,7 +23,7 @@ pub fn dump(bytes: &[u8], indent: usize) -> Vec<String> {
 }
 
 /// Rows under a head, every column as wide as its widest cell; a cell of several lines makes several lines.
-/// Columns that `right` names stand on the right. A column without any cell is left out.
+/// Columns in `right` are aligned to the right. A column without any cell is left out.
 pub fn columns(head: &[&str], right: &[usize], rows: &[Vec<String>], indent: usize) -> Vec<String> {
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let used: Vec<bool> =

@@ -140,7 +140,7 @@ pub fn request_size(command: &Command) -> String {
     }
 }
 
-/// The field that a part of a key stands in.
+/// The field that holds a part of a key.
 pub fn key_part_name<'a>(template: &'a Template, part: &KeyPart) -> &'a str {
     let data = template.commands.iter().flat_map(|command| command.request.iter().flatten());
     let mut fields = template.left.iter().chain(data).chain(&template.tail);
@@ -162,7 +162,7 @@ pub fn delay(delay: Delay) -> String {
     }
 }
 
-/// Names of what stands in the request and the reply of one command.
+/// Names of the fields in the request and the reply of one command.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// The device; its template has header and tail.

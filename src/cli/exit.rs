@@ -10,12 +10,12 @@ use std::io;
 /// Why a command cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// What is told, and the exit code that goes with it.
+    /// A message and its exit code.
     #[error("{text}")]
     Failed {
         /// The exit code.
         exit: Exit,
-        /// One or more lines, for stderr; empty: all is said already.
+        /// One or more lines, for stderr; empty if everything has been printed already.
         text: String,
     },
     /// Standard output cannot be written.
@@ -29,7 +29,7 @@ impl CliError {
         Self::Failed { exit, text: text.into() }
     }
 
-    /// Says why on stderr, and gives the exit code. A reader that has gone (`| head`) is no failure.
+    /// Reports the reason on stderr and returns the exit code. A reader that is gone (`| head`) is no failure.
     pub fn report(&self, texts: Texts) -> Exit {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
@@ -51,7 +51,12 @@ impl From<FleetError> for CliError {
     }
 }
 
-/// Lines on stderr; nobody can be told if that fails.
+/// What an error says.
+pub(super) fn words(error: &impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Lines on stderr; a failure to write them is ignored.
 fn say(text: &str, texts: Texts) {
     if !text.is_empty() {
         let text = texts.lines(text);

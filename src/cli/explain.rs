@@ -7,7 +7,7 @@
 //! - [`answer`]: command, rules, reply. [`factor`]: how many times the request that is.
 //! - [`model`]: the explanation as data; [`text`]: for people.
 //!
-//! Nothing is decoded a second way: what is explained is what happens.
+//! Nothing is decoded a second way: the explanation runs the stages that serve.
 
 mod answer;
 mod back;
@@ -25,7 +25,7 @@ mod walk;
 
 use super::args::ExplainArgs;
 use super::columns::hex;
-use super::exit::{CliError, Exit};
+use super::exit::{CliError, Exit, words};
 use super::fleet::{find, load};
 use super::plan::json;
 use fsu_core::client::request::find_command;
@@ -40,13 +40,13 @@ use std::io::Write;
 use take::{Said, SaidError};
 use walk::Walk;
 
-/// Explains the bytes. It is done, and the exit code 0, whether or not they are answered: the last line tells.
+/// Explains the bytes. The exit code is 0 whether or not they are answered; the last line says which.
 pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     let input = input::read(&args.hex).map_err(|wrong| usage(format!("HEX: {wrong}")))?;
     let mut fleet = load(args.config.as_deref(), say)?;
     find(&fleet, &args.fsu)?;
-    // What could happen on purpose is told; what is shown is the reply without it.
+    // Configured faults are listed; the reply is shown without them.
     let faults = fleet.fsus.iter_mut().find(|fsu| *fsu.name == *args.fsu).and_then(|fsu| fsu.faults.take());
     let fsu = find(&fleet, &args.fsu)?;
     let run = RunContext { seed: args.seed, skip_delay: fleet.performance.skip_delay, start_mono_ms: 0 };
@@ -63,7 +63,7 @@ pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-/// What is said of the bytes: by the arguments, else by the text that they stood in.
+/// What is known of the bytes: from the arguments, else from the text around them.
 fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidError> {
     let mut said = Said::default();
     said.take(&args.take_as, fsu.transport)?;
@@ -75,7 +75,7 @@ fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidErr
         if !found.clone().any(|found| found.is_ok())
             && let Some(Err(wrong)) = found.next()
         {
-            return Err(SaidError::Command(wrong.to_string()));
+            return Err(SaidError::Command(words(&wrong)));
         }
         (said.cmd, said.way) = (Some(key.clone()), Some(Way::Up));
     }
@@ -94,7 +94,7 @@ struct About<'a> {
     allow_amplification: bool,
 }
 
-/// What the FSU makes of the bytes when they are the first that it gets.
+/// What the FSU does with the bytes if they are the first that it receives.
 fn explanation(fsu: &Fsu, about: About<'_>, run: RunContext, now: Now, frame: &[u8]) -> Explanation {
     let moment = Moment::at(now, 0);
     let mut walk = Walk::new(fsu, run, moment);
@@ -143,7 +143,7 @@ fn clock_text(now: Now) -> String {
     )
 }
 
-/// The moment a frame comes at. A given time is taken as it stands, even one that the local zone skips.
+/// The moment at which a frame arrives. A given time is taken as it is, even one that the local zone skips.
 fn clock(given: Option<jiff::civil::DateTime>) -> Result<Now, CliError> {
     let Some(civil) = given else {
         let now = jiff::Zoned::now();

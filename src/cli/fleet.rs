@@ -25,7 +25,11 @@ pub(super) fn load_files(path: Option<&Path>, say: Texts) -> Result<(Fleet, Vec<
 
 /// Errors and warnings to stderr.
 pub(super) fn tell(diags: &Diags, say: Texts) {
-    unblocked::stderr(&diags.lines().map(|line| say.diag(&line).into_owned() + "\n").collect::<String>());
+    let mut lines = String::new();
+    for line in diags.lines() {
+        lines.extend([&*say.diag(&line), "\n"]);
+    }
+    unblocked::stderr(&lines);
 }
 
 /// The FSU of that name; else an error with the nearest one.

@@ -155,7 +155,7 @@ fn centre(
     Ok(if report.passed { Exit::Ok } else { Exit::Configuration })
 }
 
-/// Writes and prints a report; its verdict is the exit code. What one of them meets does not keep the others from it.
+/// Writes and prints a report; its verdict is the exit code. An error in one output does not stop the others.
 fn finish(args: &FloodArgs, reports: &Reports, mut report: FloodReport) -> Result<Exit, CliError> {
     let read = args.mock_stats.as_deref().map(mock_stats).transpose();
     let stats = read.as_ref().ok().and_then(Option::as_ref);
@@ -205,8 +205,7 @@ fn usage(text: impl Into<String>) -> CliError {
 }
 
 /// An error's own words.
-#[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
-fn told(error: impl ToString) -> CliError {
+fn told(error: &impl ToString) -> CliError {
     usage(error.to_string())
 }
 
@@ -223,7 +222,7 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
         Ok((Box::new(io::stdin().lock()), 0))
     } else {
-        // What a file says of its length saves reading one that is too long.
+        // Its length saves reading a file that is too long.
         File::open(path).map(|file| {
             let bytes = file.metadata().map_or(0, |data| data.len());
             (Box::new(file) as Box<dyn Read>, bytes)
@@ -258,11 +257,11 @@ impl Asked<'_> {
             host: args.host,
         };
         let transport = self.transport();
-        let chosen = choice.chosen(fleet, transport).map_err(told)?;
+        let chosen = choice.chosen(fleet, transport).map_err(|error| told(&error))?;
         let values = args.values.as_deref().map(|path| self.values(path, &chosen)).transpose()?.unwrap_or_default();
         let wanted = Wanted { mix, values, echo: args.echo, equal: args.equal };
         let mut profiles = Profiles::default();
-        let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(told)?;
+        let targets = choice.targets(&chosen, &wanted, &mut profiles).map_err(|error| told(&error))?;
         let (threads, cpus) = self.threads()?;
         let pace = self.pace()?;
         self.check_ranges()?;
@@ -291,9 +290,9 @@ impl Asked<'_> {
             command_line: std::env::args().collect(),
             config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
         };
-        options.check().map_err(told)?;
+        options.check().map_err(|error| told(&error))?;
         if transport == Transport::Broadcast {
-            broadcast::check(&options).map_err(told)?;
+            broadcast::check(&options).map_err(|error| told(&error))?;
         }
         Ok(options)
     }
@@ -327,7 +326,7 @@ impl Asked<'_> {
     /// Threads, and the processors that they are pinned to.
     fn threads(&self) -> Result<(usize, Vec<usize>), CliError> {
         let listed = self.args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
-        let cpus = listed.map_err(told)?.unwrap_or_default();
+        let cpus = listed.map_err(|error| told(&error))?.unwrap_or_default();
         let threads = self.args.threads.map_or(cpus.len().max(1), usize::from);
         if threads > THREADS_MAX {
             return Err(usage(format!("--threads {threads}: at most {THREADS_MAX}")));

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-/// Writes every file of it below the directory; overwrites nothing unless told to.
+/// Writes every file below the directory; overwrites nothing without `--force`.
 pub fn init(args: &InitArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let files = if args.minimal { minimal_files() } else { embedded_files() };
     let target = |path: &Path| args.dir.join(path);

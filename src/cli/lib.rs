@@ -47,7 +47,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(program(args) as u8)
 }
 
-/// The same, for whoever has to end a process with it.
+/// The same, for a caller that ends the process itself.
 pub fn program(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
     let language = language::of(&args, |name| std::env::var(name).ok());
@@ -71,7 +71,7 @@ pub fn program(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Arguments that are none, or help and version.
+/// Wrong arguments, or help and version.
 fn refused(error: &clap::Error, say: Texts) -> Exit {
     let text = error.render();
     if !error.use_stderr() {
@@ -117,12 +117,12 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
     }
 }
 
-/// Runs a command that writes, and sees to it that everything is written.
+/// Runs a command that writes to standard output, and flushes it.
 fn to_stdout(command: impl FnOnce(&mut dyn Write) -> Result<Exit, CliError>) -> Result<Exit, CliError> {
     let mut out = BufWriter::new(io::stdout().lock());
     let exit = command(&mut out)?;
     match out.flush() {
-        // The reader has what it wanted; the command's own code stands.
+        // The reader has what it wanted; the command's own exit code applies.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(exit),
     }

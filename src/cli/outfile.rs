@@ -1,4 +1,4 @@
-//! A file that is written at the end of a run, tried at its start: a long run does not end with nowhere to write.
+//! A file that is written at the end of a run and tested at its start, so that a long run does not end with nowhere to write.
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
 use fsu_net::unblocked;
@@ -15,7 +15,7 @@ pub fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == STDOUT
 }
 
-/// Where a command's words for people go: standard output, or standard error where the former carries data.
+/// Where a command's text for people goes: standard output, or standard error if the former carries data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Words {
     /// Nothing else is written there.
@@ -52,7 +52,7 @@ impl Words {
         }
     }
 
-    /// Writes at once. A reader that is gone is no failure, and one that does not read is not waited for.
+    /// Writes at once. A reader that is gone is no failure, and a slow reader is not waited for.
     pub fn print(self, text: &str) {
         match self {
             Self::Stdout => unblocked::stdout(text),
@@ -71,16 +71,16 @@ pub struct OutFile {
 /// How it is written.
 #[derive(Debug)]
 enum By {
-    /// To this file beside it, which then takes its place.
+    /// To this temporary file beside it, which then replaces it.
     Rename(PathBuf),
-    /// As it is: a pipe or a device.
+    /// Directly: a pipe or a device.
     Itself,
     /// To standard output.
     Stdout,
 }
 
 impl OutFile {
-    /// Tries that the file's directory can be written. A pipe or a device is not tried: that might wait for a reader.
+    /// Checks that the file's directory can be written. A pipe or a device is not tested: that might wait for a reader.
     ///
     /// # Errors
     /// The system's, where it cannot.
@@ -122,7 +122,7 @@ impl OutFile {
         let written =
             fill(temporary, text).and_then(|file| file.sync_all()).and_then(|()| rename(temporary, &self.path));
         if written.is_err() {
-            // Best effort: the error that is told is the first one.
+            // Best effort; the first error is the one reported.
             let _ = remove_file(temporary);
         }
         written

@@ -1,7 +1,7 @@
-//! A panic anywhere is a defect of this program: it is told, never silent.
+//! A panic anywhere is a defect of this program and is always reported.
 //!
-//! Two kinds are none. The language's runtime panics where a thread's own memory cannot be had, and would abort the process then: that is
-//! the machine's lack, and ends the run with words and exit code 4. And the executor panics where it cannot start, which whoever starts it tells.
+//! Two kinds are no defects. The runtime panics, and would abort the process, if a new thread has no memory for its signal stack: the machine
+//! lacks memory, and the run ends with a message and exit code 4. And the executor panics if it cannot start; whoever starts it reports that.
 
 use super::exit::Exit;
 use fsu_net::unblocked;
@@ -11,10 +11,10 @@ use signal_hook::low_level;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::{self, PanicHookInfo};
 
-/// How the runtime's words begin where a new thread has no memory for the stack that its signals are handled on.
+/// How the runtime's message begins if a new thread has no memory for its signal stack.
 const NO_THREAD_MEMORY: [&str; 2] = ["failed to allocate an alternative stack", "failed to set up alternative stack"];
 
-/// From here on a panic of any thread goes to the system log too, and to stderr as ever, but that nobody waits for who reads it.
+/// From here on a panic of any thread also goes to the system log, and to stderr as usual, without waiting for its reader.
 pub fn log_them() {
     panic::set_hook(Box::new(move |info| {
         let thread = std::thread::current();

@@ -1,4 +1,4 @@
-//! `run`: serves the fleet until it is told to stop.
+//! `run`: serves the fleet until a signal ends it.
 //!
 //! Arguments to [`FleetOptions`], and what happens to text. [`fsu_serve::fleet::run`] does the rest.
 
@@ -73,7 +73,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     Ok((prepared, Outputs { stats, words }))
 }
 
-/// Empties the ledger now, so that a run is not found to be without it at its end. `-` is standard output, as a file.
+/// Empties the ledger now, so that a missing directory is found before the run, not after it. `-` is standard output, as a file.
 fn claim_ledger(path: &Path) -> Result<PathBuf, CliError> {
     let (path, opened) = if is_stdout(path) {
         let stdout = Path::new("/dev/stdout");

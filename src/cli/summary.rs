@@ -17,10 +17,10 @@ use std::path::Path;
 
 /// Columns of a line's name.
 const NAME_COLUMNS: usize = 12;
-/// Ranges of addresses that are written out; of more, the first ones and how many there are.
+/// Most ranges of addresses that are written out; the rest is counted.
 const RANGES_MAX: usize = 3;
 
-/// What is served and how, for people; `ledger`: where faults are told.
+/// What is served and how, for people.
 pub fn summary(prepared: &Prepared, sockets: &Sockets, room: &Room, chosen: &Chosen, say: Texts) -> String {
     let fleet = &prepared.fleet;
     let table = fleet_table(fleet, &sockets.addresses, say);
@@ -103,7 +103,7 @@ fn worst_factor(fleet: &Fleet, worst: &Worst) -> String {
     format!("{text}; past {AMPLIFICATION_MAX} times a reply is not sent to another host{and}")
 }
 
-/// FSUs that differ in nothing but name, id and address, as far as the summary tells.
+/// FSUs with the same transport and vendors, which the summary shows as one row.
 #[derive(Debug, PartialEq, Eq)]
 struct Group {
     transport: Transport,
@@ -175,7 +175,7 @@ fn has_transfers(fleet: &Fleet) -> bool {
     devices.any(|device| device.template.transfer.is_some())
 }
 
-/// What the kernel gave each socket for datagrams that wait, and how to get more.
+/// The receive buffer of each socket, and how to get a larger one.
 fn receive_buffers(given: usize) -> String {
     let (given, asked) = (given / 1024, RECEIVE_BUFFER_BYTES / 1024);
     if given >= asked {

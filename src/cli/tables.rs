@@ -12,9 +12,9 @@ use fsu_serve::fleet::Snapshot;
 use fsu_serve::fleet::stats::LogStats;
 use std::ops::RangeBounds;
 
-/// FSUs up to which the printed counts have a line for each.
+/// Most FSUs that get a line each.
 pub const FSUS_PRINTED_MAX: usize = 20;
-/// Tables have a line below their header and nothing else: they survive a log file and a narrow terminal.
+/// Tables have a line below their header and nothing else, so they stay readable in a log file and a narrow terminal.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::new('─', '─', '─', '─'));
 
 /// Columns of the table of transports.
@@ -45,8 +45,10 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
         all.by_word("faults", "faults on purpose", Some(&fault)),
         (2..=FSUS_PRINTED_MAX).contains(&snapshot.fleet.fsus.len()).then(|| all.of_fsus()),
     ];
-    let mut text: String =
-        tables.into_iter().flatten().flat_map(|table| ["\n".to_owned(), table.to_string(), "\n".to_owned()]).collect();
+    let mut text = String::new();
+    for table in tables.into_iter().flatten() {
+        text.extend(["\n", &table.to_string(), "\n"]);
+    }
     text += &lateness(&snapshot.lateness(), say);
     text += &sentences(&all.totals, say);
     text += &sentences(&LogStats::from(snapshot.log), say);
@@ -121,7 +123,7 @@ fn head(counters: &Counters, name: &str) -> &'static str {
     head
 }
 
-/// The word of a number.
+/// A word of a closed set, by its number.
 type Word = fn(usize) -> &'static str;
 
 /// A counter's counts, and the words that they are of.
@@ -168,7 +170,7 @@ pub(super) fn table(header: &[&str], say: Texts) -> Table {
     table
 }
 
-/// Numbers, in the given columns, stand at the right.
+/// Aligns the given columns, which hold numbers, to the right.
 pub(super) fn right(mut table: Table, columns: impl RangeBounds<usize>) -> Table {
     for (_, column) in table.column_iter_mut().enumerate().filter(|(index, _)| columns.contains(index)) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -262,7 +264,7 @@ mod tests {
         counters.error_replies = [2; ErrorReply::COUNT];
         for many in [1, 2] {
             let counters = &mut *all.counters[0].rare;
-            [
+            let sentences = [
                 &mut counters.transfers_opened,
                 &mut counters.transfers_completed,
                 &mut counters.transfers_aborted,
@@ -273,9 +275,10 @@ mod tests {
                 &mut counters.bad_checksum_seen,
                 &mut counters.big_endian_lengths,
                 &mut counters.kernel_drops,
-            ]
-            .into_iter()
-            .for_each(|counter| *counter = many);
+            ];
+            for counter in sentences {
+                *counter = many;
+            }
             all.log.records_lost = many;
             all.log.records_unwritten = many;
             all.log.ledger_lost = many;

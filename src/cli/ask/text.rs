@@ -72,7 +72,7 @@ fn head(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Resu
         Outcome::Done => "answered",
         Outcome::Refused => as_error.as_deref().unwrap_or("refused"),
         Outcome::TimedOut => "not answered in time",
-        Outcome::Lost => "the transfer was refused in its midst",
+        Outcome::Lost => "the transfer was refused midway",
         Outcome::TooLong => "more data than `bytes_max`",
     };
     let ms = ended.took.as_secs_f64() * 1_000.0;

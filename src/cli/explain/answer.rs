@@ -87,7 +87,7 @@ pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wi
     fields::layers(View { device, command, reply, is_reply: true }, &frame)
 }
 
-/// Fills in what a device makes of a request. `reason` is why it stays unanswered, as serving told.
+/// Fills in what a device does with a request. `reason` is why it stays unanswered, from the stages that serve.
 pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason: Option<Reason>) -> Built<'a> {
     let device: &Device = &about.fsu.devices[about.device];
     item.device = Some(device_text(device));

@@ -5,7 +5,7 @@ use fsu_plan::model::fleet::AMPLIFICATION_MAX;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
 
-/// Of a datagram of so many bytes and the sizes of what answers it, in the order of sending. `None`: nothing does.
+/// The factor of a datagram of that size and of its answers' sizes, in the order of sending. `None` without an answer.
 /// `refused`: another host gets a refusal instead, unless that is allowed.
 pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool, refused: bool) -> Option<Amplification> {
     let is_refused = refused && !allowed;

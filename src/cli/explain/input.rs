@@ -6,12 +6,11 @@ use std::io::{self, IsTerminal, Read};
 /// Characters that are read from stdin: far more than a datagram has, in any spelling.
 pub(super) const INPUT_CHARS_MAX: usize = 1 << 20;
 
-/// What stands before the bytes in a record of the device log.
+/// The label of the bytes in a record of the device log.
 const LOG_LABEL: &str = "HEX:";
-/// What follows them, where the lines of a record were joined.
+/// What follows them if the lines of a record were joined.
 const LOG_NEXT: &str = "Parsed:";
-/// Words before the bytes that tell which way they went: of a record's first line, and of a line that `ask`, `flood` or
-/// `explain` printed.
+/// Words before the bytes that give their direction: in a record's first line, and in a line of `ask`, `flood` or `explain`.
 const LOG_WAYS: [(&str, Way); 2] = [("[RECV]", Way::Down), ("[SEND]", Way::Up)];
 const LABELS: [(&str, Way); 2] = [("request", Way::Down), ("reply", Way::Up)];
 
@@ -20,9 +19,9 @@ const LABELS: [(&str, Way); 2] = [("request", Way::Down), ("reply", Way::Up)];
 pub(super) struct Input {
     /// The bytes.
     pub(super) bytes: Vec<u8>,
-    /// Who sent them, where the text says so.
+    /// Who sent them, if the text says so.
     pub(super) way: Option<Way>,
-    /// Records behind the first one, passed over.
+    /// Records after the first one, ignored.
     pub(super) more: usize,
 }
 
@@ -63,7 +62,7 @@ pub(super) enum InputError {
     },
 }
 
-/// The bytes of the arguments; of stdin where the only one is `-`, or there is none and stdin is no terminal.
+/// The bytes of the arguments; of stdin if the only one is `-`, or if there is none and stdin is no terminal.
 pub(super) fn read(words: &[String]) -> Result<Input, InputError> {
     match words {
         [] if io::stdin().is_terminal() => Err(InputError::Nothing),

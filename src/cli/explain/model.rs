@@ -180,12 +180,12 @@ pub(super) struct Fault {
     pub(super) found: String,
 }
 
-/// How the command was told.
+/// How the command was recognised.
 #[derive(Debug, Serialize)]
 pub(super) struct CommandView {
     /// The key, as hex digits.
     pub(super) key: String,
-    /// Where each of its parts stands, and its value.
+    /// The place of each of its parts, and its value.
     pub(super) parts: Vec<String>,
     /// Commands with that key, in file order.
     pub(super) candidates: Vec<Candidate>,
@@ -205,7 +205,7 @@ pub(super) struct Candidate {
 /// A rule of the command.
 #[derive(Debug, Serialize)]
 pub(super) struct RuleView {
-    /// Where it stands.
+    /// Its place.
     pub(super) origin: String,
     /// `matched`, `does not match`, `not reached`
     pub(super) outcome: &'static str,

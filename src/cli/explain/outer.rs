@@ -235,7 +235,7 @@ pub(super) fn other_fsu(src: &[u8; FsuId::BYTES], fsu: &Fsu) -> Fault {
     Fault { meaning: "outer: from another FSU".into(), ..fault }
 }
 
-/// Where the first escape stands that is none; the frame's size where there is none.
+/// The place of the first invalid escape; the frame's size if there is none.
 fn bad_escape(wire: &[u8]) -> usize {
     let mut at = 0;
     while at < wire.len() {

@@ -1,6 +1,6 @@
 //! What bytes are taken for: the outer or the inner frame, from a centre or from the FSU.
 //!
-//! What is said wins: `--as`, then the words around pasted bytes. Else the bytes decide, and what fits both is taken for a
+//! `--as` decides first, then the words around pasted bytes. Otherwise the bytes decide; if both fit, they are taken for a
 //! request.
 
 use super::back::{self, Guess, Weight};
@@ -16,7 +16,7 @@ use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use std::ops::Range;
 
-/// What is wrong with what was said of the bytes.
+/// What is wrong with the options that describe the bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SaidError {
     /// `--as` says two things.
@@ -43,7 +43,7 @@ pub(super) enum SaidError {
     },
 }
 
-/// What was said of the bytes.
+/// What is known of the bytes before they are decoded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// Who sent them.
@@ -79,7 +79,7 @@ impl Said {
         Ok(())
     }
 
-    /// The devices that come into question.
+    /// The devices to try.
     pub(super) fn devices(&self, fsu: &Fsu) -> Range<usize> {
         self.device.map_or(0..fsu.devices.len(), |device| device..device + 1)
     }
@@ -143,7 +143,7 @@ fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
 fn request(fsu: &Fsu, bytes: &[u8], said: &Said) -> (usize, Weight) {
     let device = said.device.unwrap_or_else(|| datagram::choose(fsu, bytes, &mut Vec::new()));
     let weight = fsu.devices.get(device).map_or(Weight::None, |device| request_weight(device, bytes));
-    // A stream may hold several frames: the first of them tells.
+    // A stream may hold several frames: the first one decides.
     let cut = |device: &Device| match framer::cut(&device.template, bytes) {
         Cut::Frame(len) if len > 0 && len < bytes.len() => request_weight(device, &bytes[..len]),
         _ => Weight::None,
@@ -187,7 +187,7 @@ fn is_listed(command: &Command, data_len: usize) -> bool {
     data_len == command.request_len || data_len == command.request_len_padded
 }
 
-/// Which way an outer frame goes: up where more of it says so. What says it are RtnFlag and where the FSU's id stands.
+/// The direction of an outer frame: up if more of its marks say so, namely RtnFlag and the place of the FSU's id.
 pub(super) fn way(fsu: &Fsu, frame: &Escaped<'_>, said: &Said) -> Way {
     if let Some(way) = said.way {
         return way;

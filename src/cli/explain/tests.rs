@@ -1,4 +1,4 @@
-//! Whole explanations, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` writes them anew.
+//! Whole explanations, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` rewrites them.
 
 mod ways;
 

@@ -20,7 +20,7 @@ use fsu_plan::wire::inner;
 use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
 use fsu_plan::wire::reason::Reason;
 
-/// An FSU that has heard nothing yet, and what it is told.
+/// An FSU that has received nothing yet, and the bytes that it receives.
 pub(super) struct Walk<'a> {
     /// The FSU, without its faults.
     pub(super) fsu: &'a Fsu,
@@ -191,7 +191,7 @@ impl<'a> Walk<'a> {
         let mut item = item("datagram", 0, input);
         item.taken_for = Some("a datagram from a centre to the FSU (a request)".into());
         let before = self.state.clone();
-        // What another host is told in its place, on a state that is thrown away.
+        // What another host gets instead, on a state that is discarded.
         let (mut other, mut far) = (before.clone(), Replies::with_room(input.len() * AMPLIFICATION_MAX));
         stage::on_datagram(&mut Turn { state: &mut other, ..self.turn() }, Incoming::from(input), &mut far);
         self.is_refused_far = other.counters.transfers_refused_amplification > 0;
@@ -343,7 +343,7 @@ pub(super) fn item(what: &'static str, offset: usize, bytes: &[u8]) -> Item {
     Item { what, offset, hex: hex(bytes), ..Item::default() }
 }
 
-/// What is told of a drop.
+/// The reason of a drop, in words.
 pub(super) fn dropped(reason: Reason) -> Verdict {
     let text = format!("dropped and counted as {}: nothing is answered", reason.reason());
     Verdict { what: "dropped", reason: Some(reason.reason()), text }

@@ -141,7 +141,7 @@ pub(super) struct ConstantPlan {
     pub(super) text: String,
 }
 
-/// All commands whose key stands at the same places.
+/// All commands whose key is at the same places.
 #[derive(Debug, Serialize)]
 pub(super) struct KeysPlan {
     pub(super) parts: Vec<PartPlan>,

@@ -1,4 +1,4 @@
-//! Whole plans, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` writes them anew.
+//! Whole plans, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` rewrites them.
 
 use super::*;
 use crate::golden;

@@ -22,9 +22,9 @@ use std::time::{Duration, Instant};
 
 /// A shard that does not answer within this time after its start has failed.
 const START_MAX: Duration = Duration::from_secs(30);
-/// While a shard's answer is waited for, it is looked this often whether it has ended.
+/// How often a shard's end is checked for while its answer is awaited.
 const LOOK: Duration = Duration::from_millis(50);
-/// A shard that has not ended so long after the drain time is given up.
+/// Grace after the drain time; a shard that still runs then is given up.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 /// What keeps shards from starting, or what went wrong with them.
@@ -88,7 +88,7 @@ fn joined(errors: &[CrewError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// What a shard gets in order to start, without its sockets.
+/// What a shard needs to start, without its sockets.
 #[derive(Clone, Debug)]
 struct Common {
     executor: Executor,
@@ -107,7 +107,7 @@ pub struct Crew {
     handles: Vec<Handle>,
     /// By shard number: it has ended.
     ended: Arc<[AtomicBool]>,
-    /// Gets the number of each shard when it ends.
+    /// Receives the number of each shard that ends.
     ends: Receiver<usize>,
 }
 
@@ -122,7 +122,7 @@ pub struct Finished {
     pub errors: Vec<CrewError>,
 }
 
-/// The device log's end of a shard, which tells when the shard lets go of it: at its end, whatever ended it.
+/// A shard's device-log tap that reports when the shard drops it, however the shard ended.
 #[derive(Debug)]
 struct Watched<T> {
     tap: T,
@@ -136,7 +136,7 @@ impl<T> Drop for Watched<T> {
         if let Some(ended) = self.ended.get(self.shard) {
             ended.store(true, Ordering::Release);
         }
-        // Nobody listens any more only where the program ends anyway.
+        // The receiver is gone only when the program is ending.
         let _ = self.ends.send(self.shard);
     }
 }
@@ -162,7 +162,7 @@ impl<T: Recorder> Recorder for Watched<T> {
 }
 
 impl Crew {
-    /// Starts a shard on each processor and waits until all of them run. FSUs are dealt out one by one.
+    /// Starts a shard on each processor and waits until all of them run. FSUs are assigned round robin.
     ///
     /// # Errors
     /// Why a shard does not start; the others are stopped again.
@@ -216,12 +216,12 @@ impl Crew {
         }
     }
 
-    /// Ends those that have started, because one could not.
+    /// Stops the shards that have started, because one could not.
     fn abandon(self) {
         self.handles.iter().for_each(Handle::stop);
     }
 
-    /// Every shard answers a question: its executor runs and its driver serves.
+    /// Waits until every shard answers a command: its executor runs and its driver serves.
     fn wait_until_running(&self) -> Result<(), CrewError> {
         let deadline = Instant::now() + START_MAX;
         let answers: Vec<_> = self.handles.iter().map(Handle::counters).collect();
@@ -260,7 +260,7 @@ impl Crew {
         self.handles.iter().for_each(Handle::unstage);
     }
 
-    /// Tells each shard what it serves from now on; the counters of those that are gone.
+    /// Makes each shard serve the next fleet; returns the counters of the FSUs that are gone.
     ///
     /// # Errors
     /// A shard has ended, or does not answer.
@@ -269,12 +269,12 @@ impl Crew {
         Ok(self.answers(answers)?.into_iter().flatten().collect())
     }
 
-    /// Waits for what each shard says; one that has ended is not waited for, though its question may lie there unseen.
+    /// Waits for every shard's answer. One that has ended is not waited for, even if the command is still in its queue.
     fn answers<A>(&self, answers: Vec<Receiver<A>>) -> Result<Vec<A>, CrewError> {
         let deadline = Instant::now() + START_MAX;
         let has_ended = |shard: usize| self.ended.get(shard).is_some_and(|ended| ended.load(Ordering::Acquire));
         let wait = |(shard, answer): (usize, Receiver<A>)| loop {
-            // Looked at first: whatever it said, it said before.
+            // Checked before receiving: an answer was sent before the end.
             let is_last = has_ended(shard) || Instant::now() >= deadline;
             match answer.recv_timeout(LOOK) {
                 Ok(answer) => return Ok(answer),
@@ -294,7 +294,7 @@ impl Crew {
         self.answers(self.handles.iter().map(Handle::figures).collect())
     }
 
-    /// Gets the number of each shard that has ended.
+    /// Receives the number of each shard that has ended.
     pub fn ends(&self) -> &Receiver<usize> {
         &self.ends
     }
@@ -328,7 +328,7 @@ impl Crew {
         Finished { counters, late, errors }
     }
 
-    /// Those that have not ended in time.
+    /// Shards that have not ended in time.
     fn wait_until_ended(&self) -> Vec<usize> {
         let deadline = Instant::now() + Duration::from_millis(DRAIN_MS) + STOP_MARGIN;
         loop {

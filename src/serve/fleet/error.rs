@@ -4,6 +4,7 @@ use super::crew::CrewError;
 use super::machine::Missing;
 use super::sockets::BindError;
 use fsu_plan::exit::Exit;
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -61,5 +62,9 @@ impl FleetError {
 
 /// Each on an indented line of its own.
 pub(super) fn lines(all: &[Missing]) -> String {
-    all.iter().flat_map(|one| ["\n  ".to_owned(), one.to_string()]).collect()
+    all.iter().fold(String::new(), |mut out, one| {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n  {one}");
+        out
+    })
 }

@@ -1,13 +1,13 @@
 //! What a run needs of the machine: open files. What it takes if it is there: io_uring, locked memory.
 //!
-//! Asked before anything is bound, so that a run that cannot work says everything that is missing at once, each with what is
-//! there, what is needed and the command that mends it.
+//! Checked before anything is bound, so that everything missing is reported at once, each with the current value, the required
+//! value and the command that fixes it.
 
 use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Bytes of locked memory that an executor refuses to start below; privileges do not exempt from it.
+/// Bytes of locked memory that an executor needs to start; privileges do not exempt it.
 pub const LOCKED_BYTES_MIN: u64 = 512 * 1024;
 /// Descriptors of one executor: its rings, their wake-ups, its poll descriptor and command channel are 7; as many to spare.
 pub const FILES_PER_SHARD: u64 = 16;
@@ -15,7 +15,7 @@ pub const FILES_PER_SHARD: u64 = 16;
 pub const FILES_BASE: u64 = 32;
 /// Bytes of address space that any command needs beside the program's own.
 pub const ADDRESS_BYTES_MIN: u64 = 32 << 20;
-/// The same of a run: the logger's thread and that for signals, of which the allocator reserves 64 MiB each, and 32 MiB to serve with.
+/// The same of a run: the logger's and the signal thread, for each of which the allocator reserves 64 MiB, and 32 MiB to serve with.
 pub const ADDRESS_BYTES_BASE: u64 = 160 << 20;
 /// The same of a shard beside its log queue: two threads, as many arenas, the buffers that it receives into.
 pub const ADDRESS_BYTES_PER_SHARD: u64 = 160 << 20;
@@ -67,7 +67,7 @@ pub struct Room {
     pub connections: u64,
 }
 
-/// A requirement that the machine does not meet: both numbers, and the command that mends it.
+/// A requirement that the machine does not meet: both numbers, and the command that fixes it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Missing {
     /// The limit of open files is too low, and may not be raised by this process.
@@ -195,18 +195,18 @@ pub fn address_bytes(shards: usize, queue_bytes: usize) -> u64 {
     ADDRESS_BYTES_BASE.saturating_add(shard.saturating_mul(shards as u64))
 }
 
-/// Whether the limit of address space leaves that many bytes: past it an allocation ends the program. The soft limit is not raised: whoever
-/// sets it means it.
+/// Whether the limit of address space leaves that many bytes; an allocation beyond it ends the program. The soft limit is not raised: it
+/// was set on purpose.
 pub fn address_space(more: u64) -> Option<Missing> {
     let limit = getrlimit(Resource::As).current?;
-    // Where it cannot be read what is taken already, the limit alone is looked at.
+    // If the current size cannot be read, only the limit is checked.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.trim().strip_suffix(" kB")?.parse().ok());
     let needed = size.unwrap_or(0u64).saturating_mul(1_024).saturating_add(more);
     (needed > limit).then_some(Missing::AddressSpace { needed, limit })
 }
 
-/// Raises the limit of open files for a program that opens so many beside its own.
+/// Raises the limit of open files for a program that opens `more` files beside its own.
 ///
 /// # Errors
 /// The limit is lower, and may not be raised.
@@ -216,16 +216,15 @@ pub fn files(more: u64) -> Result<(), Missing> {
     if limit < needed { Err(Missing::OpenFiles { needed, limit }) } else { Ok(()) }
 }
 
-/// What a limit of so many open files, no less than are needed, leaves for what may be more or fewer: of what is to spare half
-/// goes to log files, so that connections have the other.
+/// Divides a limit of open files that covers the needs: half of the surplus goes to log files, the rest to connections.
 fn room(needs: &Needs, files: u64) -> Room {
     let log_files_more = needs.log_files_more().min(files.saturating_sub(needs.files()) / 2);
     let taken = needs.without_connections().saturating_add(log_files_more);
     Room { files, log_files: needs.log_files + log_files_more, connections: files.saturating_sub(taken) }
 }
 
-/// Raises a soft limit to `wanted` or as near as the hard limit lets it come; never lowers it, and leaves the hard limit as
-/// the operator set it. Returns the soft limit that then holds; none is [`u64::MAX`].
+/// Raises a soft limit to `wanted`, or to the hard limit if that is lower. Never lowers it, and leaves the hard limit as the
+/// operator set it. Returns the soft limit that then holds; none is [`u64::MAX`].
 fn raise(resource: Resource, wanted: u64) -> u64 {
     let before = getrlimit(resource);
     let soft = before.current.unwrap_or(u64::MAX);

@@ -1,11 +1,11 @@
-//! Whether shards can be pinned to their processors: tried before anything starts, since an executor that cannot ends the program.
+//! Whether shards can be pinned to their processors. Tested before anything starts: an executor that cannot be pinned ends the program.
 
 use super::machine::Missing;
 use crate::driver::executor::online_cpus;
 use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
-/// What keeps shards from these processors: the first thing.
+/// The first reason why shards cannot be pinned to these processors.
 pub fn missing(cpus: &[usize]) -> Option<Missing> {
     let online = match online_cpus() {
         Ok(online) => online,
@@ -16,7 +16,7 @@ pub fn missing(cpus: &[usize]) -> Option<Missing> {
         return Some(Missing::Processors { error });
     }
     let cpus = cpus.to_vec();
-    // A thread that ends with this: where the main thread may run stays as it is.
+    // On a thread of its own: the main thread's affinity stays as it is.
     let tried = std::thread::Builder::new().name("pinning".to_owned()).spawn(move || denied(&cpus));
     match tried.map(std::thread::JoinHandle::join) {
         Ok(Ok(denied)) => denied,

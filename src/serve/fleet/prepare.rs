@@ -35,23 +35,23 @@ pub struct Prepared {
     pub seed: u64,
     /// Performance mode is on.
     pub performance: bool,
-    /// Where the faults made on purpose are told; empty by now.
+    /// The fault ledger; emptied already.
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: DriverChoice,
-    /// A reply that leaves more than so many microseconds after it was due is too late.
+    /// A reply that leaves more than this many microseconds after it was due is too late.
     pub late_limit_us: u64,
     /// What shards do to save processor time.
     pub tuning: Tuning,
-    /// The arguments that lie over any configuration.
+    /// Arguments that override any configuration.
     pub overlay: Overlay,
-    /// The files of the configuration, where they are to be watched.
+    /// The files of the configuration, if they are to be watched.
     pub watched: Option<Vec<PathBuf>>,
     /// Shards share processors: how many, for people.
     pub warning: Option<String>,
 }
 
-/// Arguments that change a configuration.
+/// Arguments that override parts of a configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
     bind: Option<IpAddr>,
@@ -60,7 +60,7 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Lays them over it.
+    /// Applies them to a fleet.
     pub fn lay(&self, fleet: &mut Fleet) {
         if let Some(ip) = self.bind {
             fleet.fsus.iter_mut().for_each(|fsu| fsu.bind = SocketAddr::new(ip.to_canonical(), fsu.bind.port()));
@@ -117,7 +117,7 @@ impl Chosen {
 }
 
 impl Chosen {
-    /// The same, on plain threads where glommio lacks something.
+    /// The same on plain threads, if glommio lacks something.
     fn on_what_is_there(self, lacking: &[Missing]) -> Self {
         if lacking.is_empty() {
             return self;
@@ -168,7 +168,7 @@ impl Prepared {
         })
     }
 
-    /// Tries that the logs can be written: a long run does not end without them.
+    /// Checks that the logs can be written, so that a long run does not end without them.
     ///
     /// # Errors
     /// The directory that cannot be written, and why.
@@ -252,7 +252,7 @@ impl Prepared {
     }
 }
 
-/// Makes a directory, those above it too, and tries that a file can be made in it.
+/// Creates a directory and its parents, and checks that a file can be created in it.
 ///
 /// # Errors
 /// The system's, where it cannot.

@@ -1,7 +1,7 @@
-//! What is served, and how it changes without an end (spec templates.md, Reload).
+//! What is served, and how a reload changes it without a restart (spec templates.md, Reload).
 //!
-//! Everything that can fail comes first: reading, compiling, limits, sockets, the shards taking them over. What is served
-//! is not touched before all of that went well; then every shard swaps between two messages.
+//! Everything that can fail comes first: reading, compiling, limits, sockets, the shards taking them over. The running
+//! fleet is not touched until all of it has succeeded; then every shard swaps between two messages.
 
 use super::crew::{Crew, CrewError, Finished};
 use super::error::lines;
@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Errors of a configuration that the system log repeats; stderr has all of them.
+/// Most errors of a configuration that go to the system log; stderr has all of them.
 const ERRORS_LOGGED_MAX: usize = 100;
 
 /// A configuration that was read.
@@ -41,7 +41,7 @@ pub struct Read {
 /// Stack of the thread that reads a configuration; as main's.
 const READ_STACK_BYTES: usize = 8 << 20;
 
-/// The logger says its totals within this time: it may be writing to a slow disk.
+/// Longest wait for the logger's totals: it may be writing to a slow disk.
 const TOTALS_WAIT: Duration = Duration::from_secs(5);
 
 /// Why another configuration is not served; the old one keeps running.
@@ -89,7 +89,7 @@ pub struct Serving<'a> {
     prepared: &'a Prepared,
     logger: &'a mut LoggerHandle,
     crew: Crew,
-    /// As at the start, which schedules count from.
+    /// As at the start, from which schedules count.
     run: RunContext,
     /// What is served now.
     pub fleet: Arc<Fleet>,
@@ -132,8 +132,7 @@ impl<'a> Serving<'a> {
         &self.crew
     }
 
-    /// Begins to read the configuration, on a thread of its own: who waits for it can be told to end meanwhile. What was
-    /// read comes out of the channel.
+    /// Reads the configuration on a thread of its own, so that the run can end meanwhile. The result comes through the channel.
     pub fn read(&self) -> Receiver<Read> {
         let (sender, receiver) = bounded(1);
         let config = self.prepared.config.clone();
@@ -150,7 +149,7 @@ impl<'a> Serving<'a> {
         receiver
     }
 
-    /// Serves what was read, or goes on with what there is. The first errors and warnings go to the system log.
+    /// Serves what was read, or keeps the old configuration. The first errors and warnings go to the system log.
     pub fn reload(&mut self, read: Read) -> Outcome {
         let Read { configuration: Configuration { fleet, diags, files }, begun } = read;
         for line in diags.lines().take(ERRORS_LOGGED_MAX) {
@@ -186,7 +185,7 @@ impl<'a> Serving<'a> {
             Ok(epoch) => epoch,
             Err(error) => {
                 self.crew.unstage();
-                return Err(ReloadError::Logger(error.to_string()));
+                return Err(ReloadError::Logger(words(&error)));
             }
         };
         // From here on nothing can fail but the program itself.
@@ -219,7 +218,7 @@ impl<'a> Serving<'a> {
         Ok(Reloaded { listening, summary })
     }
 
-    /// Where each FSU of the next fleet listens, and its shard: new ones go where the fewest are.
+    /// Where each FSU of the next fleet listens, and its shard: new ones go to the shard with the fewest.
     fn places(&self, fleet: &Fleet, change: &Change, new: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<usize>) {
         let mut addresses: Vec<SocketAddr> = fleet.fsus.iter().map(|fsu| fsu.bind).collect();
         let mut shards = vec![0; fleet.fsus.len()];
@@ -279,7 +278,12 @@ impl<'a> Serving<'a> {
     }
 }
 
-/// Settings that differ and that only a start looks at.
+/// What an error says.
+fn words(error: &impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Changed settings that take effect only at a start.
 fn needs_restart(before: &Fleet, now: &Fleet) -> Vec<&'static str> {
     let logs = |fleet: &Fleet| {
         let LogPlan { level: _, dir, file, bytes_max, age_days_max, async_write, language, on_full } =
@@ -294,4 +298,44 @@ fn needs_restart(before: &Fleet, now: &Fleet) -> Vec<&'static str> {
         changed.push("whether there is a device log");
     }
     changed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::fixtures::fleet;
+    use crate::fleet::options::{DriverChoice, FleetOptions};
+    use crate::log::{Logger, LoggerConfig};
+    use std::net::UdpSocket;
+
+    #[test]
+    fn a_snapshot_is_what_was_counted_so_far() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut fleet = fleet();
+        fleet.log.dir = dir.path().to_owned();
+        let cpus = Some(vec![crate::fleet::cpus::allowed()[0]]);
+        let options =
+            FleetOptions { driver: DriverChoice::Poll, cpus, seed: Some(1), gso: true, ..FleetOptions::default() };
+        let prepared = Prepared::new(options, fleet, Vec::new()).expect("good options");
+        let chosen = prepared.choose_driver().expect("epoll is everywhere");
+        let config = LoggerConfig::of(&prepared.fleet);
+        let mut logger = Logger::start(config, prepared.fleet.clone(), 0).expect("a thread");
+        let Sockets { bound, addresses, .. } = sockets::bind(&prepared.fleet).expect("free ports");
+        let context = prepared.context();
+        let crew = Crew::start(&prepared, &chosen, &logger, bound, (context, crate::shard::Own::default()));
+        let serving = Serving::new(&prepared, &mut logger, crew.expect("started"), context, addresses.clone());
+        let counted = |snapshot: &Snapshot| (snapshot.totals().dropped_total(), snapshot.counters[2].dropped_total());
+        assert_eq!(counted(&serving.snapshot().expect("it runs")), (0, 0));
+        let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");
+        centre.send_to(b"anything", addresses[2]).expect("sent");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while counted(&serving.snapshot().expect("it runs")) != (1, 1) {
+            assert!(Instant::now() < deadline, "the datagram is not counted");
+        }
+        let live = serving.snapshot().expect("it runs");
+        assert_eq!((live.of_shard(0).0, live.late.len(), live.lateness().replies), (3, 1, 0));
+        let (last, errors) = serving.stop();
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(counted(&last), (1, 1));
+    }
 }

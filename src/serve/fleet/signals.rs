@@ -15,18 +15,18 @@ use std::time::{Duration, Instant};
 pub enum Asked {
     /// SIGTERM or SIGINT, the first of them: end in good order.
     Stop(i32),
-    /// SIGHUP: read the configuration anew.
+    /// SIGHUP: read the configuration again.
     Reload,
 }
 
-/// Signals that may wait to be looked at, 8 bytes each.
+/// Signals that may wait in the channel, 8 bytes each.
 const WAITING_MAX: usize = 8;
 
-/// A SIGTERM or SIGINT that comes so soon after the first, in milliseconds, is the same wish once more: a supervisor may
-/// signal the process and then its group, and nobody presses Ctrl-C twice as fast.
+/// A SIGTERM or SIGINT within this many milliseconds of the first one repeats it: a supervisor may signal the process and
+/// then its group, and nobody presses Ctrl-C twice that fast.
 pub const REPEAT_MS: u128 = 200;
 
-/// So soon a signal is found at the latest whose coming could not be told.
+/// Upper bound for noticing a signal whose wake-up byte could not be written.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// What a SIGTERM or SIGINT means.
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(250);
 enum Stop {
     /// End in good order.
     First,
-    /// The first one once more: nothing.
+    /// A repetition of the first one: nothing.
     Repeat,
     /// End at once.
     Second,
@@ -79,7 +79,7 @@ pub fn listen() -> io::Result<Receiver<Asked>> {
     Ok(receiver)
 }
 
-/// What tells of one signal.
+/// How one signal is noticed.
 struct Heard {
     signal: i32,
     /// It has come.
@@ -99,11 +99,11 @@ impl Heard {
     }
 }
 
-/// Waits for the next signal. Whatever the system refuses meanwhile costs no more than [`LOOK`]: a run that hears no signal has no good end.
+/// Waits for the next signal. A refused system call delays it by at most [`LOOK`]: without signals a run cannot end properly.
 fn next(all: &[Heard]) -> i32 {
     let look = Timespec { tv_sec: 0, tv_nsec: LOOK.as_nanos() as i64 };
     loop {
-        // First what they were woken by, then what has come: the other way round one might be missed.
+        // Drain the pipes before checking the flags; in the other order a signal could be missed.
         for mut pipe in all.iter().map(|heard| &heard.pipe) {
             let _ = pipe.read(&mut [0; 64]);
         }
@@ -117,20 +117,20 @@ fn next(all: &[Heard]) -> i32 {
     }
 }
 
-/// Where signals wait to be looked at.
+/// The channel in which signals wait.
 fn waiting() -> (Sender<Asked>, Receiver<Asked>) {
     bounded(WAITING_MAX)
 }
 
-/// A reload was asked for. The last place is a stop's; a further reload adds nothing to those that wait.
+/// Queues a reload. The last place is kept for a stop; more reloads would add nothing.
 fn reload(sender: &Sender<Asked>) {
     if sender.len() + 1 < WAITING_MAX {
         let _ = sender.try_send(Asked::Reload);
     }
 }
 
-/// Has a file that is as large as this process may make one (`ulimit -f`) refuse what is written, as a full disk does, instead of
-/// ending the process: without a handler, SIGXFSZ does.
+/// Makes a write past the largest file size allowed (`ulimit -f`) fail, as on a full disk. Without a handler, SIGXFSZ ends the
+/// process.
 ///
 /// # Errors
 /// The system refuses a handler.

@@ -1,4 +1,4 @@
-//! Binds the whole fleet before anything is served, and tells every address that cannot be had.
+//! Binds the whole fleet before anything is served, and reports every address that cannot be bound.
 
 use super::local;
 use super::ranges::ranges;
@@ -11,12 +11,12 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-/// Addresses that cannot be had which are told one by one; a second instance of a large fleet would fill the screen.
+/// Most addresses that an error lists one by one; a second instance of a large fleet would fill the screen.
 const REFUSED_TOLD_MAX: usize = 100;
-/// System log lines about listening: more ranges than that are only counted, so that they cannot fill its queue.
+/// Most system log lines about listening; further ranges are only counted, so that they cannot fill its queue.
 const LISTENING_LINES_MAX: usize = 1_000;
 
-/// Addresses that cannot be had: how many of how many, and a line for each, with the FSU's name, transport, and the reason.
+/// Addresses that cannot be bound: how many of how many, and a line for each, with the FSU's name, transport, and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{} of {} cannot be bound:{}", refused, count(*of, "socket"), lines)]
 pub struct BindError {
@@ -33,14 +33,14 @@ pub struct Sockets {
     pub bound: Vec<Bound>,
     /// Where they listen; the real port where 0 was asked for.
     pub addresses: Vec<SocketAddr>,
-    /// The least that the kernel gave a socket for datagrams that wait; absent where there is none for datagrams.
+    /// The smallest receive buffer that the kernel gave a datagram socket; absent if there is no such socket.
     pub receive_buffer_bytes: Option<usize>,
 }
 
 /// Binds every FSU's socket.
 ///
 /// # Errors
-/// A line for each address that cannot be had, with the FSU's name, transport, and the reason.
+/// A line for each address that cannot be bound, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
     bind_all(fleet.fsus.iter(), fleet.fsus.len())
 }
@@ -53,7 +53,7 @@ pub fn bind_some(fleet: &Fleet, numbers: &[u32]) -> Result<Sockets, BindError> {
     bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len())
 }
 
-/// What must not be answered, given where the fleet listens.
+/// Sources that must not be answered: the fleet's own addresses.
 pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
     let all = fleet.fsus.iter().zip(addresses).filter(|(fsu, _)| fsu.transport != Transport::Tcp);
     let bound: Vec<SocketAddr> = all.map(|(_, &address)| address).collect();
@@ -101,7 +101,7 @@ fn tell(refused: &[(&Fsu, io::Error)], of: usize) -> BindError {
     BindError { refused: refused.len(), of, lines: text }
 }
 
-/// Why an address cannot be had, and what can be done.
+/// Why an address cannot be bound, and what helps.
 fn refusal(bind: SocketAddr, error: &io::Error) -> String {
     let is_local = matches!(bind, SocketAddr::V6(six) if six.ip().is_unicast_link_local() && six.scope_id() == 0);
     match error.kind() {
@@ -128,7 +128,7 @@ impl Sockets {
         text
     }
 
-    /// Tells the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::syslog::ON_STDOUT`].
+    /// Writes to the system log where the fleet listens, consecutive ports in one line. `target`: see [`crate::syslog::ON_STDOUT`].
     pub fn log(&self, fleet: &Fleet, target: &str) {
         for line in self.listening(fleet) {
             log::info!(target: target, "{line}");

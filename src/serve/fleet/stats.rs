@@ -279,7 +279,9 @@ pub fn write(stats: &Stats, out: &mut dyn Write) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::fleet::fixtures::stats;
+    use std::path::Path;
 
     #[test]
     fn everything_adds_up() {
@@ -316,5 +318,35 @@ mod tests {
         check("/fsus/2/id", "3031".into());
         check("/fsus/2/shard", 0.into());
         check("/fsus/2/dropped", serde_json::json!({"wrong_fsu": 1}));
+    }
+
+    /// Files of that name below a directory.
+    fn files(dir: &Path, name: &str, out: &mut Vec<PathBuf>) {
+        for path in std::fs::read_dir(dir).expect("a directory").map(|entry| entry.expect("an entry").path()) {
+            if path.is_dir() {
+                files(&path, name, out);
+            } else if path.file_name().is_some_and(|found| found == name) {
+                out.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_counter_is_documented() {
+        let mut names = Vec::new();
+        let mut name = |counter: &'static Counter, _: &[u64]| match counter.told {
+            Told::By { total, each, .. } => names.extend([total, each]),
+            _ => names.push(counter.name),
+        };
+        Counters::default().each(&mut name);
+        assert!(names.len() > 25, "{names:?}");
+        let mut pages = Vec::new();
+        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs"), "stats.md", &mut pages);
+        assert!(!pages.is_empty(), "no page of counters");
+        for page in pages {
+            let text = std::fs::read_to_string(&page).expect("a page");
+            let missing: Vec<_> = names.iter().filter(|name| !text.contains(&format!("`{name}`"))).collect();
+            assert!(missing.is_empty(), "{}: {missing:?}", page.display());
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Looks for changes of the configuration's files (`run --watch`).
 //!
-//! Directories are watched, not files: an editor that saves by renaming makes another file. What happened is not believed but
-//! looked up: after a moment of rest the files are compared with what they were.
+//! Directories are watched, not files: an editor that saves by renaming creates a new file. Events only trigger a check: after a
+//! quiet moment, the files are compared with their earlier state.
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// A change is looked at when nothing more happened for this long.
+/// Quiet time after an event before the files are compared.
 const REST: Duration = Duration::from_millis(200);
-/// Or, where something happens all the time, after this long.
+/// Longest wait for quiet while events keep coming.
 const REST_MAX: Duration = Duration::from_secs(2);
-/// Files compared in one directory; a configuration's directory with more is found changed by the files that were read.
+/// Most files compared in one directory; in a larger one only changes of the files that were read are noticed for certain.
 const ENTRIES_MAX: usize = 10_000;
 
-/// What tells one state of a file from another: size, time of the last change, inode.
+/// Identifies a state of a file: size, time of the last change, inode.
 type Print = (u64, i64, i64, u64);
 
 /// Watches until it is dropped.
@@ -36,7 +36,7 @@ impl Watch {
     /// # Errors
     /// The system has no room for another watcher.
     pub fn new(files: Vec<PathBuf>) -> Result<Self, notify::Error> {
-        // One is enough to say that something happened.
+        // One token is enough.
         let (sender, happened): (Sender<()>, _) = bounded(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
@@ -49,12 +49,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Gets something when something happened.
+    /// Receives a token when something has happened.
     pub fn happened(&self) -> &Receiver<()> {
         &self.happened
     }
 
-    /// After something happened: waits for rest; whether any file is not what it was.
+    /// After an event: waits for quiet, then tells whether any file differs.
     pub fn has_changed(&mut self) -> bool {
         let deadline = Instant::now() + REST_MAX;
         while self.happened.recv_timeout(REST).is_ok() && Instant::now() < deadline {}
@@ -66,12 +66,12 @@ impl Watch {
         changed
     }
 
-    /// The files are about to be read as they are now.
+    /// Remembers the state of the files, which are about to be read.
     pub fn mark(&mut self) {
         self.prints = self.look();
     }
 
-    /// From now on these files, as they are told by whoever has just read them. What changed since [`Watch::mark`] is a change.
+    /// Watches these files from now on. A difference since [`Watch::mark`] counts as a change.
     pub fn set_files(&mut self, files: Vec<PathBuf>) {
         if files == self.files {
             return;

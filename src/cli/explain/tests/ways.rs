@@ -149,7 +149,7 @@ fn n17_rtn_flags_that_centres_send_are_those_of_requests() {
     outer[verify] ^= outer[33];
     outer[33] = 0;
     let taken_for = |fleet: &Fleet| explained(&fleet.fsus[0], Said::default(), &outer).0.taken_for.concat();
-    // The FSU's id stands where a request has it.
+    // The FSU's id is where a request has it.
     assert!(taken_for(&fleet).ends_with("(a request)"));
     fleet.fsus[0].accept_rtn_flags = fsu_plan::model::fleet::RtnFlags::new(&[0xEE, 0]).unwrap();
     assert!(taken_for(&fleet).ends_with("(a request)"));
