@@ -43,18 +43,18 @@ impl Clocks {
             utc_offset_s: self.utc_offset_s,
         }
     }
+}
 
-    /// The wall clock alone, in nanoseconds.
-    #[inline]
-    pub(crate) fn unix_ns(&self) -> i64 {
-        clock_ns(ClockId::Realtime)
-    }
+/// The wall clock alone, in nanoseconds.
+#[inline]
+pub(crate) fn unix_ns() -> i64 {
+    clock_ns(ClockId::Realtime)
+}
 
-    /// The monotonic clock alone, in nanoseconds.
-    #[inline]
-    pub(crate) fn mono_ns(&self) -> u64 {
-        clock_ns(ClockId::Monotonic).unsigned_abs()
-    }
+/// The monotonic clock alone, in nanoseconds.
+#[inline]
+pub(crate) fn mono_ns() -> u64 {
+    clock_ns(ClockId::Monotonic).unsigned_abs()
 }
 
 impl Default for Clocks {

@@ -57,7 +57,7 @@ pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io
         }
         if left == 0 {
             let at_most = if turn.is_busy(line) { Duration::ZERO } else { due };
-            let at_most = turn.bounded(at_most, io);
+            let at_most = turn.bounded(at_most);
             driver.wait(at_most)?;
         } else {
             turn.reopen(left, io);

@@ -1,6 +1,7 @@
 //! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
 
 use super::base::{Base, DriverIo};
+use super::clocks;
 use super::command::Ended;
 use super::command::{Commands, ShardCommand};
 use super::fair::{Line, Share, TURN_NS};
@@ -125,11 +126,11 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
 
     /// Before a wait: how long it may be, so that what comes into connections meanwhile is known to have come meanwhile.
     #[inline]
-    pub(crate) fn bounded(&mut self, wait: Duration, io: &mut impl DriverIo) -> Duration {
+    pub(crate) fn bounded(&mut self, wait: Duration) -> Duration {
         if !self.has_streams {
             return wait;
         }
-        let now_ns = io.base().clocks.mono_ns();
+        let now_ns = clocks::mono_ns();
         self.looks.before(now_ns, wait, self.serve.has_connections())
     }
 
@@ -343,7 +344,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         if self.gather.is_due(self.now.mono_ms) && !wait.is_zero() && is_few(ready(io)?) {
             kernel::sleep(self.gather.pause);
             if self.has_streams {
-                self.looks.begins(io.base().clocks.mono_ns());
+                self.looks.begins(clocks::mono_ns());
             }
         }
         Ok(())
@@ -362,16 +363,16 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
             return;
         }
         let mut outbox = std::mem::take(&mut base.outbox);
-        let (mut at, mut stamped, mut unix_ns) = (0, 0, base.clocks.unix_ns());
+        let (mut at, mut stamped, mut unix_ns) = (0, 0, clocks::unix_ns());
         while at < outbox.len() {
             if at >= stamped + SENDS_A_STAMP {
-                (stamped, unix_ns) = (at, base.clocks.unix_ns());
+                (stamped, unix_ns) = (at, clocks::unix_ns());
             }
             let (count, outcome) = base.send(&outbox, at);
             let end = at + count.max(1);
             if count >= SENDS_A_STAMP {
                 // One call: the first of them left before, the last just now.
-                (stamped, unix_ns) = (end, base.clocks.unix_ns());
+                (stamped, unix_ns) = (end, clocks::unix_ns());
             }
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
                 self.serve.on_sent(datagram, bytes, outcome, self.now.at_unix(unix_ns));

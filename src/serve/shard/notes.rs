@@ -58,7 +58,7 @@ impl Notes {
 
     /// Writes a line about bad input, unless the reason had one within the minute.
     #[inline]
-    pub fn note(&mut self, reason: Reason, now_ms: u64, input: Input<'_, impl Display>) {
+    pub fn note(&mut self, reason: Reason, now_ms: u64, input: &Input<'_, impl Display>) {
         if let Some(untold) = self.admit(reason, now_ms) {
             warn(reason, untold, input.fsu, &input.peer, input.bytes);
         }

@@ -409,7 +409,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 let name = &self.fleet.fsus[slot.fsu as usize].name;
                 let errno = if let Outcome::Failed(errno) = outcome { errno } else { 0 };
                 let peer = format_args!("{} (error {errno})", datagram.peer);
-                self.notes.note(Reason::SendFailed, now.mono_ms, Input { fsu: name, peer, bytes });
+                self.notes.note(Reason::SendFailed, now.mono_ms, &Input { fsu: name, peer, bytes });
                 let about = datagram.about.drop(Reason::SendFailed);
                 self.record_sent(RecordKind::Unsent, Datagram { about, ..datagram }, bytes, unix_ns);
             }
@@ -440,7 +440,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.notes.note(
             Reason::SocketError,
             now.mono_ms,
-            Input { fsu: &fsu.name, peer: format_args!("{} (error {errno})", fsu.bind), bytes: &[] },
+            &Input { fsu: &fsu.name, peer: format_args!("{} (error {errno})", fsu.bind), bytes: &[] },
         );
     }
 

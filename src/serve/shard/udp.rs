@@ -74,7 +74,7 @@ impl<I: Io, T: Recorder> DatagramSink<'_, I, T> {
             *count += 1;
         }
         self.telling.refused(reason);
-        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.peer, bytes });
+        self.notes.note(reason, self.now.mono_ms, &Input { fsu: &self.fsu.name, peer: self.peer, bytes });
     }
 }
 
@@ -130,7 +130,7 @@ impl<I: Io, T: Recorder> Sink for DatagramSink<'_, I, T> {
 
     #[inline]
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
-        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.peer, bytes });
+        self.notes.note(reason, self.now.mono_ms, &Input { fsu: &self.fsu.name, peer: self.peer, bytes });
     }
 }
 
@@ -149,7 +149,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if let Some(reason) = refused {
             // No record either: the device log is about traffic with centres.
             slot.state.counters.drop(reason);
-            return self.notes.note(reason, now.mono_ms, Input { fsu: &fsu.name, peer, bytes });
+            return self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes });
         }
         let arrived_ns = now.arrival(arrived_ns);
         let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();
@@ -216,7 +216,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.drop(Reason::MockReply);
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        self.notes.note(Reason::MockReply, now.mono_ms, Input { fsu: &fsu.name, peer, bytes });
+        self.notes.note(Reason::MockReply, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes });
     }
 
     #[cold]

@@ -265,7 +265,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
             unix_ms: START,
             abouts: &[],
             bytes: text
-        }))
+        }));
     };
     put(&mut first, 0, b"0 of f0");
     put(&mut second, 1, b"0 of f1");

@@ -113,7 +113,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
             && told <= self.line.len()
             && !self.turn.is_spent()
         {
-            self.turn.bounded(Duration::ZERO, &mut self.io);
+            self.turn.bounded(Duration::ZERO);
             self.look(Duration::ZERO)?;
             self.told.is_new = false;
             self.turn.look_again(&mut self.io, full(self.told.count));

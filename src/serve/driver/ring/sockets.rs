@@ -5,6 +5,7 @@
 //! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
 
 use crate::driver::base::{Base, DriverIo, descriptor};
+use crate::driver::clocks;
 use crate::driver::kernel::{Pool, Ring};
 use crate::driver::streams::{Stream, Streams};
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
@@ -362,11 +363,11 @@ impl Io for RingIo {
     }
 
     fn unix_ns(&mut self) -> i64 {
-        self.base.clocks.unix_ns()
+        clocks::unix_ns()
     }
 
     fn mono_ns(&mut self) -> u64 {
-        self.base.clocks.mono_ns()
+        clocks::mono_ns()
     }
 }
 

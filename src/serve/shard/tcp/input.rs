@@ -212,7 +212,7 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
     }
 
     fn note(&mut self, reason: Reason, bytes: &[u8]) {
-        self.notes.note(reason, self.now.mono_ms, Input { fsu: &self.fsu.name, peer: self.conn.peer, bytes });
+        self.notes.note(reason, self.now.mono_ms, &Input { fsu: &self.fsu.name, peer: self.conn.peer, bytes });
     }
 }
 
@@ -237,7 +237,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         };
         if let Some(reason) = refused {
             slot.state.counters.drop(reason);
-            self.notes.note(reason, now.mono_ms, Input { fsu: &fsu.name, peer, bytes: &[] });
+            self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes: &[] });
             return None;
         }
         self.effort.add(CONN_EFFORT);
@@ -274,7 +274,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             slot.state.counters.drop(Reason::NoMemory);
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
-        self.notes.note(Reason::NoMemory, self.later.now_ms, Input { fsu: name, peer, bytes: &[] });
+        self.notes.note(Reason::NoMemory, self.later.now_ms, &Input { fsu: name, peer, bytes: &[] });
         self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
     }
 
@@ -331,7 +331,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.notes.note(
             Reason::AcceptFailed,
             now.mono_ms,
-            Input { fsu: &fsu.name, peer: format_args!("error {errno}"), bytes: &[] },
+            &Input { fsu: &fsu.name, peer: format_args!("error {errno}"), bytes: &[] },
         );
         io.set_accepting(socket, false);
         self.later.at(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
@@ -568,7 +568,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             counters.drop(reason);
         }
         let name = &self.fleet.fsus[slot.fsu as usize].name;
-        self.notes.note(reason, now.mono_ms, Input { fsu: name, peer: conn.peer, bytes: about });
+        self.notes.note(reason, now.mono_ms, &Input { fsu: name, peer: conn.peer, bytes: about });
         if self.tap.is_on()
             && !self.tap.record(Traffic {
                 kind: RecordKind::Received,
