@@ -109,7 +109,7 @@ impl Formatter {
                     if !several {
                         page.heading(2, "Parsed");
                     }
-                    outer_text(fsu, record.kind, about, plain, &mut self.inner, page);
+                    outer_text(fsu, (record.kind, about), plain, &mut self.inner, page);
                 }
                 Err(bytes) if several => page.dump(4, bytes),
                 Err(_) => {}

@@ -26,7 +26,7 @@ impl InnerText {
         let Some(device) = fsu.devices.get(number) else { return };
         if let Ok(frame) = inner::parse(&device.template, record.bytes, &mut self.raw) {
             page.heading(2, "Parsed");
-            frame_text(&device.template, &frame, (record.kind, about), 4, &mut self.value, page);
+            frame_text((&device.template, &frame), (record.kind, about), 4, &mut self.value, page);
         }
         if fsu.devices.len() > 1 {
             page.name(2, page.labels.device);
@@ -36,18 +36,17 @@ impl InnerText {
     }
 
     /// The through data of an outer frame, where a device took it.
-    pub(super) fn through(&mut self, fsu: &Fsu, kind: RecordKind, about: About, wire: &[u8], page: &mut Page<'_>) {
+    pub(super) fn through(&mut self, fsu: &Fsu, (kind, about): (RecordKind, About), wire: &[u8], page: &mut Page<'_>) {
         let Some(device) = fsu.devices.get(usize::from(about.device)) else { return };
         if let Ok(frame) = inner::parse(&device.template, wire, &mut self.raw) {
             page.heading(4, page.labels.through);
-            frame_text(&device.template, &frame, (kind, about), 6, &mut self.value, page);
+            frame_text((&device.template, &frame), (kind, about), 6, &mut self.value, page);
         }
     }
 }
 
 fn frame_text(
-    template: &Template,
-    frame: &Frame<'_>,
+    (template, frame): (&Template, &Frame<'_>),
     (kind, about): (RecordKind, About),
     indent: usize,
     value: &mut String,
@@ -56,7 +55,7 @@ fn frame_text(
     let command = template.commands.get(usize::from(about.command));
     let less = inner::less(template, frame, command);
     for field in &template.left {
-        header_field((template, less), frame, field, indent, value, page);
+        header_field((template, less), (frame, field), indent, value, page);
     }
     let data = frame.raw.get(template.left_len..).and_then(|rest| rest.get(..frame.data_len)).unwrap_or_default();
     if !data.is_empty() {
@@ -65,7 +64,7 @@ fn frame_text(
         page.end();
     }
     for field in &template.tail {
-        header_field((template, less), frame, field, indent, value, page);
+        header_field((template, less), (frame, field), indent, value, page);
     }
     let Some(command) = command else { return };
     let fields = match (kind, about.what) {
@@ -89,8 +88,7 @@ fn frame_text(
 /// the frame's `{{data_frame_length}}` fields leave out.
 fn header_field(
     (template, less): (&Template, i64),
-    frame: &Frame<'_>,
-    field: &Field,
+    (frame, field): (&Frame<'_>, &Field),
     indent: usize,
     value: &mut String,
     page: &mut Page<'_>,

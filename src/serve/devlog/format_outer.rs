@@ -15,8 +15,7 @@ const UNCOUNTED_BYTES: usize = 35;
 /// A frame that failed a check is shown too; which check, `about` says.
 pub(super) fn outer_text(
     fsu: &Fsu,
-    kind: RecordKind,
-    about: About,
+    (kind, about): (RecordKind, About),
     plain: &[u8],
     inner: &mut InnerText,
     page: &mut Page<'_>,
@@ -54,7 +53,7 @@ pub(super) fn outer_text(
     page.end();
     number(page, "P_tailer", &end[1..]);
     if let Some(through) = through {
-        inner.through(fsu, kind, about, through, page);
+        inner.through(fsu, (kind, about), through, page);
     }
 }
 
