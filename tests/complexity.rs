@@ -18,7 +18,7 @@ use fsu_plan::config::source::Source;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, FsuId, Language, Transport};
 use fsu_serve::devlog::record::Record;
-use fsu_serve::devlog::{RecordKind, Logger, LoggerConfig, RecordText, Told};
+use fsu_serve::devlog::{Logger, LoggerConfig, RecordKind, RecordText, Told};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -1,24 +1,21 @@
 //! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::output`].
 
-use super::conn::{Conn, NEVER_MS, PIECE, Sent};
-use super::end::{By, Lost};
+use super::conn::{Conn, PIECE, Sent};
+use super::end::By;
 use crate::shard::clock::Clock;
-use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
+use crate::shard::effort::FRAME_EFFORT;
 use crate::shard::io::{ConnId, Io};
-use crate::shard::look::Unread;
 use crate::shard::notes::{Input, Notes};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::{RecordKind, Recorder, Traffic};
-use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
-use crate::shard::tide::Move;
-use crate::shard::timers::later::{Later, Timer};
+use crate::shard::serve::Serve;
+use crate::shard::timers::later::Later;
 use crate::shard::timers::pending::Dest;
-use crate::shard::timers::wheel::Key;
 use fsu_core::responder::about::{About, Telling};
 use fsu_core::responder::stream::{Patience, Step};
 use fsu_core::responder::{Cut, Moment, Outgoing, Sink, Turn};
 use fsu_plan::memory;
-use fsu_plan::model::fault::{FaultKind, Kinds, Place, Struck};
+use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::reason::Reason;
 
@@ -217,126 +214,6 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
 }
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
-    /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
-    pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
-        if self.is_offline(socket, now) {
-            return self.accept_to_refuse(socket, peer, now);
-        }
-        let has_room = self.has_room_for_a_connection();
-        let slot = self.slots.get_mut(socket as usize)?;
-        let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
-        let refused = if !fsu.allows(peer.ip()) {
-            Some(Reason::NotAllowed)
-        } else if slot.connections >= fsu.limits.connections_max {
-            Some(Reason::ConnectionLimit)
-        } else if of_peer >= fsu.limits.connections_per_peer_max {
-            Some(Reason::PeerConnectionLimit)
-        } else {
-            (!has_room).then_some(Reason::NoMemory)
-        };
-        if let Some(reason) = refused {
-            slot.state.counters.drop(reason);
-            self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes: &[] });
-            return None;
-        }
-        self.effort.add(CONN_EFFORT);
-        self.peers.insert((socket, peer.ip()), of_peer + 1);
-        slot.connections += 1;
-        slot.state.counters.connections += 1;
-        self.later.now_ms = now.mono_ms;
-        if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
-            log::info!("{}: centre {peer} connected", fsu.name);
-        }
-        // What it has may have been there as long as the connection itself.
-        let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
-        let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
-        self.arm(id);
-        Some(id)
-    }
-
-    fn has_room_for_a_connection(&mut self) -> bool {
-        let peers = &mut self.peers;
-        (!memory::is_low() || self.conns.has_free())
-            && self.conns.has_room()
-            && self.later.wheel.has_room(1)
-            && memory::fallible(|| peers.try_reserve(1)).is_ok()
-    }
-
-    /// There is no memory to hold more of a connection: it is closed if it holds anything.
-    #[cold]
-    fn let_go(&mut self, id: ConnId, io: &mut impl Io) {
-        let Some(conn) = self.conns.get(id).filter(|conn| conn.owed() > 0 || !conn.partial.is_empty()) else { return };
-        let (socket, peer, is_owed) = (conn.socket, conn.peer, conn.owed() > 0);
-        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
-        if !is_owed {
-            // What is owed is counted with its end.
-            slot.state.counters.drop(Reason::NoMemory);
-        }
-        let name = &self.fleet.fsus[slot.fsu as usize].name;
-        self.notes.note(Reason::NoMemory, self.later.now_ms, &Input { fsu: name, peer, bytes: &[] });
-        self.shut(id, Reason::NoMemory, By::Reason(Reason::NoMemory), io);
-    }
-
-    /// In an outage: a connection that is reset as soon as the driver has it.
-    #[cold]
-    fn accept_to_refuse(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
-        let slot = self.slots.get_mut(socket as usize)?;
-        slot.state.counters.faults[FaultKind::Offline as usize] += 1;
-        self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, Place::apart(Struck::Connection));
-        let id = self.conns.add(Conn {
-            muted: Some(FaultKind::Offline),
-            is_told: false,
-            ..Conn::new(socket, peer, now.mono_ms)
-        });
-        let conn = self.conns.get_mut(id)?;
-        self.later.owed(&mut conn.delayed, Dest::Cut(id, Cut::Reset), now.mono_ns, &[]);
-        slot.connections += 1;
-        Some(id)
-    }
-
-    /// An outage begins, or ends: the connections of FSUs that are silent now are reset, some at a time.
-    pub(crate) fn on_outage(&mut self, now: Clock, io: &mut impl Io) {
-        for index in 0..self.conns.places() {
-            if self.effort.is_over() {
-                self.later.at(now.mono_ms, Timer::Outage);
-                return;
-            }
-            let Some(id) = self.conns.at(index) else { continue };
-            let Some(conn) = self.conns.get_mut(id) else { continue };
-            let socket = conn.socket;
-            if self.is_offline(socket, now) {
-                self.cut_off(id, io);
-            }
-        }
-    }
-
-    /// Resets a connection of an FSU that is silent.
-    #[cold]
-    fn cut_off(&mut self, id: ConnId, io: &mut impl Io) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let socket = conn.socket;
-        // One that was accepted in the outage was told of then.
-        if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
-            self.fault(socket, FaultKind::Offline, Struck::Connection, io);
-        }
-        self.lose(id, Lost::Fault(FaultKind::Offline), By::Fault(FaultKind::Offline), io);
-    }
-
-    /// Accepting failed for want of something that may come back: it rests for a moment.
-    pub fn on_accept_failed(&mut self, socket: u32, errno: i32, now: Clock, io: &mut impl Io) {
-        let Some(slot) = self.slots.get_mut(socket as usize) else { return };
-        slot.state.counters.drop(Reason::AcceptFailed);
-        let fsu = &self.fleet.fsus[slot.fsu as usize];
-        self.notes.note(
-            Reason::AcceptFailed,
-            now.mono_ms,
-            &Input { fsu: &fsu.name, peer: format_args!("error {errno}"), bytes: &[] },
-        );
-        io.set_accepting(socket, false);
-        self.later.at(now.mono_ms + ACCEPT_RETRY_MS, Timer::Accept(socket));
-    }
-
     /// Bytes came on a connection.
     pub fn on_bytes(&mut self, id: ConnId, bytes: &[u8], now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -523,7 +400,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// What a started frame was taken for was none: its first byte is garbage, the search goes on behind it.
-    fn skip_start(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
+    pub(super) fn skip_start(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut started = std::mem::take(&mut self.buffers.joined);
         started.clear();
@@ -536,7 +413,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// A whole frame has waited for a good one inside it for long enough, or nothing more comes: what is there is decided on.
-    fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
+    pub(super) fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
         // It is a frame or two, which are not kept for later.
         self.effort.allow_all();
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -581,114 +458,5 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         {
             counters.log_records_lost += 1;
         }
-    }
-
-    /// Too much is owed to a peer: nothing is read from its connection until half of that has left.
-    pub(crate) fn hold(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
-        conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
-    }
-
-    /// It has cost as much as it may at once: nothing is read from its connection until it has been gone on with.
-    fn rest(&mut self, id: ConnId, now: Clock) {
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.stalled = true;
-            conn.rested_ns = now.mono_of(now.arrived_ns);
-            self.resting.push(id);
-        }
-    }
-
-    /// Goes on with a connection that was interrupted. Where too much is owed to it by now, it goes on when that has left.
-    pub(crate) fn go_on(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
-        self.later.now_ms = now.mono_ms;
-        self.resume(id, now.mono_ns, now, io);
-        self.settle(id, io);
-    }
-
-    /// Some has left, or may have since `since_ns`, on the monotonic clock: goes on with what was read before, if that was enough. Time for
-    /// which requests were held back is not lateness, but that of a rest is.
-    pub(crate) fn resume(&mut self, id: ConnId, since_ns: u64, now: Clock, io: &mut impl Io) {
-        let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.stalled) else { return };
-        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
-        let limit = self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
-        if conn.owed() > limit / 2 || self.drain_end_ms.is_some() {
-            return;
-        }
-        conn.stalled = false;
-        conn.partial_since_ms = now.mono_ms;
-        let rested_ns = std::mem::replace(&mut conn.rested_ns, u64::MAX);
-        if rested_ns == u64::MAX {
-            conn.unread = Unread::since(since_ns, now.mono_ns);
-        } else {
-            conn.unread.watch(now.mono_ns);
-        }
-        let now = now.with_arrival(since_ns.min(rested_ns));
-        if !conn.partial.is_empty() {
-            self.on_bytes(id, &[], now, io);
-        }
-        if self.conns.get_mut(id).is_some_and(|conn| conn.eof && !conn.stalled) {
-            self.decide(id, Patience::End, now, io);
-        }
-    }
-
-    /// After anything happened to a connection: closes it if it is finished, else sets its timer and interest.
-    pub(crate) fn settle(&mut self, id: ConnId, io: &mut impl Io) {
-        if let Some(conn) = self.conns.get_mut(id).filter(|conn| conn.half_closing && conn.unsent.is_empty()) {
-            conn.half_closing = false;
-            io.shut_write(id);
-        }
-        match self.conns.get_mut(id) {
-            Some(conn) if conn.is_finished() => self.shut(id, Reason::PeerGone, By::Centre, io),
-            Some(_) => {
-                self.arm(id);
-                self.update_interest(id, io);
-            }
-            None => {}
-        }
-    }
-
-    /// Sees to it that the wheel fires at the connection's earliest deadline, or before.
-    fn arm(&mut self, id: ConnId) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Some(slot) = self.slots.get(conn.socket as usize) else { return };
-        let deadline_ms = conn.deadline_ms(&self.fleet.fsus[slot.fsu as usize].limits);
-        if deadline_ms < conn.timer.1 {
-            self.later.wheel.cancel(conn.timer.0);
-            conn.timer = (self.later.at(deadline_ms, Timer::Conn(id.index)), deadline_ms);
-        }
-    }
-
-    /// A deadline of a connection may have passed.
-    pub(crate) fn on_conn_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
-        let Some(id) = self.conns.at(index) else { return };
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        conn.timer = (Key::NONE, NEVER_MS);
-        let doubtful = conn.doubtful;
-        let Some(slot) = self.slots.get_mut(conn.socket as usize) else { return };
-        let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let ended = if conn.write_deadline_ms(&fsu.limits) <= now.mono_ms {
-            Some(Reason::WriteDeadline)
-        } else if conn.idle_deadline_ms(&fsu.limits) <= now.mono_ms {
-            Some(Reason::IdleTimeout)
-        } else {
-            None
-        };
-        if let Some(reason) = ended {
-            slot.state.counters.drop(reason);
-            self.shut(id, Reason::PeerGone, By::Reason(reason), io);
-            return;
-        }
-        let deadline_ms = conn.frame_deadline_ms(&fsu.limits);
-        if deadline_ms <= now.mono_ms && self.drain_end_ms.is_none() {
-            // Until then it waited on purpose.
-            let now = now.with_arrival(deadline_ms.saturating_mul(1_000_000));
-            if doubtful {
-                self.decide(id, Patience::Decide, now, io);
-            } else {
-                self.skip_start(id, now, io);
-            }
-        }
-        self.settle(id, io);
     }
 }

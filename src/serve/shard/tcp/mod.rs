@@ -1,7 +1,9 @@
-//! Connections. [`conn`]: what is kept of each. `input`: what comes in, deadlines. `output`: replies. `end`: how one ends.
+//! Connections. [`conn`]: what is kept of each. `accept`: how one begins. `input`: what comes in. `flow`: when it is read from, deadlines. `output`: replies. `end`: how one ends.
 
+mod accept;
 pub mod conn;
 pub(crate) mod end;
+mod flow;
 mod input;
 mod output;
 
