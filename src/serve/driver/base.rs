@@ -1,4 +1,4 @@
-//! What the drivers have in common below the seam: sockets, the queue of datagrams to send, clocks.
+//! What both drivers have: sockets, the queue of datagrams to send, clocks.
 
 use super::clocks::Clocks;
 use super::kernel;
@@ -15,11 +15,11 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// A shard's own sockets, whose numbers are their places, and what they are used with.
+/// A shard's own sockets, by number, and what sends by them.
 pub(crate) struct Base {
-    /// None at a place whose FSU went with a reload.
+    /// `None` where a reload removed the FSU.
     sockets: Vec<Option<Bound>>,
-    /// By socket: it is one of IPv6, which takes IPv4 addresses mapped.
+    /// By socket: whether it is an IPv6 socket, which takes IPv4 addresses mapped.
     six: Vec<bool>,
     wake: Arc<OwnedFd>,
     pub(crate) outbox: Outbox<Datagram>,
@@ -33,7 +33,7 @@ pub(crate) struct Base {
 pub(crate) trait DriverIo: Sockets {
     /// What is common to all drivers.
     fn base(&mut self) -> &mut Base;
-    /// Takes over a socket from which nothing is received before [`crate::shard::io::Io::set_accepting`] says so; its place.
+    /// Takes over a socket, and returns its place. Nothing is received from it before [`crate::shard::io::Io::set_accepting`] says so.
     fn stage(&mut self, socket: Bound) -> io::Result<u32>;
 }
 
@@ -62,13 +62,13 @@ impl Base {
         self.sockets.get(index as usize)?.as_ref()
     }
 
-    /// One will be wanted soon: where it stands is fetched meanwhile.
+    /// Prefetches the entry of a socket that is needed soon.
     #[inline]
     pub(crate) fn prefetch(&self, index: u32) {
         prefetch(self.sockets.as_ptr().wrapping_add(index as usize), 1);
     }
 
-    /// Puts a socket at a place, a new one if there is none yet.
+    /// Puts a socket at a place; the table grows if needed.
     pub(crate) fn put(&mut self, index: u32, socket: Bound) {
         let place = index as usize;
         if self.sockets.len() <= place {
@@ -84,7 +84,7 @@ impl Base {
         self.sockets.get_mut(index as usize)?.take()
     }
 
-    /// The first place without a socket that suits; past the last one if none does.
+    /// The first free place that `suits`; past the last one if there is none.
     pub(crate) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
         let free = (0..).zip(&self.sockets).find(|&(index, socket)| socket.is_none() && suits(index));
         free.map_or(self.sockets.len() as u32, |(index, _)| index)
@@ -95,17 +95,17 @@ impl Base {
         (0..).zip(&self.sockets).filter_map(|(index, socket)| Some((index, socket.as_ref()?)))
     }
 
-    /// Readable when a command came.
+    /// Readable when a command has come.
     pub(crate) fn wake(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }
 
-    /// Not readable any more, until the next command.
+    /// Makes it unreadable until the next command.
     pub(crate) fn clear_wake(&self) {
         kernel::clear_eventfd(self.wake.as_fd());
     }
 
-    /// Datagrams that a socket has lost for want of room, wrapping around.
+    /// Datagrams that a socket has dropped because it was full, wrapping around.
     pub(crate) fn lost(&self, index: u32) -> Option<u32> {
         match self.socket(index)? {
             Bound::Udp(socket) => kernel::lost(socket.as_fd()),
@@ -113,7 +113,7 @@ impl Base {
         }
     }
 
-    /// Sends from `at` on what goes with one call: how many datagrams, and what became of those.
+    /// Sends datagrams from `at` on with one call; returns how many it decided on, and their outcome.
     pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> (usize, Outcome) {
         let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
         let run = outbox.run(at);
@@ -148,7 +148,7 @@ impl Base {
     }
 }
 
-/// Sends one datagram from whichever address routing says.
+/// Sends one datagram; routing chooses its source address.
 #[inline]
 fn send_routed(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Outcome {
     kernel::send_to(socket, bytes, peer).map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
@@ -172,8 +172,8 @@ fn refused(error: &io::Error) -> Outcome {
     if is_full(error) { Outcome::Full } else { Outcome::Failed(error.raw_os_error().unwrap_or(0)) }
 }
 
-/// Whether this machine may not have the address that a datagram was to leave from, or not any more: Linux says for IPv4 that the
-/// network is unreachable, and for IPv6 that the address is invalid, or that the interface is none.
+/// Whether this machine does not have the source address of a datagram, or no longer. For IPv4 Linux reports an unreachable network, for
+/// IPv6 an invalid address or a missing interface.
 fn is_no_address(error: &io::Error) -> bool {
     let errno = error.raw_os_error().map(Errno::from_raw_os_error);
     matches!(errno, Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))

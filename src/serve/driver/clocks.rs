@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rustix::time::ClockId;
 
-/// Reads both clocks; knows the distance from UTC, looked up once a minute (it changes at whole minutes only).
+/// Reads both clocks. Looks up the offset from UTC once a minute: it changes only at whole minutes.
 #[derive(Debug)]
 pub(crate) struct Clocks {
     zone: TimeZone,
@@ -63,18 +63,18 @@ impl Default for Clocks {
     }
 }
 
-/// How far the wall clock was set forward. Stamps from before that stand in sockets for a while.
+/// How far the wall clock was set forward. Sockets hold stamps from before that for a while.
 #[derive(Debug)]
 struct Step {
-    /// The least distance from the monotonic clock to the wall clock of late, in nanoseconds.
+    /// The smallest recent distance from the monotonic clock to the wall clock, in nanoseconds.
     least_ns: i64,
     /// When that was, on the monotonic clock.
     since_ns: i64,
 }
 
-/// For so long it is remembered that the clock was set.
+/// How long a step of the clock is remembered.
 const STEP_KEPT_NS: i64 = 10_000_000_000;
-/// Less is no step: the clock is slewed, or the shard was interrupted between the two readings.
+/// Less than this is no step: the clock is slewed, or the shard was interrupted between the two readings.
 const STEP_NS_MIN: i64 = 1_000_000;
 
 impl Default for Step {

@@ -7,7 +7,7 @@ use fsu_core::responder::state::Counters;
 use fsu_net::bind::Bound;
 use std::io;
 
-/// Commands that may wait to be seen; whoever sends more waits.
+/// Commands that may wait. A sender of more waits.
 const COMMANDS_MAX: usize = 16;
 
 /// What may be asked of a shard.

@@ -83,7 +83,7 @@ pub(crate) enum Died {
 }
 
 thread_local! {
-    /// This thread starts an executor just now.
+    /// This thread is starting an executor.
     static STARTS: Cell<bool> = const { Cell::new(false) };
     /// This thread runs a shard's task.
     static RUNS: Cell<bool> = const { Cell::new(false) };
@@ -92,7 +92,7 @@ thread_local! {
 /// How the names of shards' threads begin.
 const THREAD_NAME: &str = "shard-";
 
-/// Whether this thread starts an executor: one that cannot start may panic, which is the machine's lack and no defect.
+/// Whether this thread is starting an executor. If that panics, the machine lacks something; it is no defect of the program.
 pub fn is_starting() -> bool {
     let is_shard = std::thread::current().name().is_some_and(|name| name.starts_with(THREAD_NAME));
     STARTS.get() || (is_shard && !RUNS.get())
@@ -129,7 +129,7 @@ impl<T: Send + 'static> Thread<T> {
         match executor {
             Executor::Glommio => {
                 STARTS.set(true);
-                // It reads what processors there are, and panics where it cannot.
+                // glommio reads the list of processors, and panics if it cannot.
                 let started = catch_unwind(AssertUnwindSafe(|| {
                     LocalExecutorBuilder::new(cpu.map_or(Placement::Unbound, Placement::Fixed))
                         .name(&name)
@@ -172,7 +172,7 @@ fn plain<T: Send + 'static>(
     let run = move || {
         let pinned = cpu.map_or(Ok(()), pin_to);
         let is_pinned = pinned.is_ok();
-        // Whoever started it waits for this.
+        // `plain` waits for this.
         let _ = tell.send(pinned);
         if is_pinned { task() } else { Err(io::ErrorKind::PermissionDenied.into()) }
     };

@@ -1,51 +1,51 @@
-//! Whose turn it is. What is done soon comes first, in the order in which it came; whoever has more to do stands in a line.
+//! Whose turn it is. Short work comes first, in order of arrival; longer work waits in a line.
 //!
-//! A turn is what a driver does between two looks at its sockets. **Light** is what brings few bytes: a request or a few. All that is
-//! light is done once, for [`TURN_NS`]; what is left of it comes first in the next turn. Then the [`Line`] has as long: a deficit round
-//! robin of sockets and connections, each of which may cost [`ROUND_EFFORT`] a round. Who costs more waits for as many rounds.
-//! So a subject that asks little waits for those that ask little and for one turn, whatever the others send.
+//! A turn is what a driver does between two polls of its sockets. An event is **light** if it brings few bytes: one request, or a few.
+//! Light events are handled first, for at most [`TURN_NS`]; the rest of them come first in the next turn. Then the [`Line`] gets the same
+//! time: a deficit round robin of sockets and connections, each of which may cost [`ROUND_EFFORT`] a round. A subject that costs more
+//! skips as many rounds. So a subject that asks little waits only for other light events and for one turn, whatever the others send.
 //!
-//! Neither sockets nor clocks are known here.
+//! This file knows neither sockets nor clocks.
 
 use crate::shard::effort::QUANTUM;
 use crate::shard::io::Subject;
 use foldhash::{HashMap, HashMapExt as _};
 use std::collections::VecDeque;
 
-/// Time for light work in a turn, and the same again for the line. Then replies leave, timers are served and sockets are looked at again.
-/// A tenth of the 20 ms within which a neighbour is to be answered, whatever others send.
+/// Time for light work in a turn, and again for the line. Then replies are sent, timers fire and the sockets are polled again.
+/// A tenth of the 20 ms within which a neighbour must be answered, whatever others send.
 pub(crate) const TURN_NS: u64 = 2_000_000;
-/// What each subject in line may cost a round. Few reads of one connection in a row: a connection whose buffer is emptied every time costs
-/// the kernel more, for windows that are told of.
+/// What each subject in line may cost a round. Few reads of one connection in a row: if its buffer is emptied every time, the kernel
+/// sends more window updates.
 const ROUND_EFFORT: usize = QUANTUM / 8;
-/// Rounds that a subject waits at most for what it has cost; what is beyond is forgiven.
+/// The most rounds that a subject skips for what it has cost. Debt beyond that is forgiven.
 const DEBT_ROUNDS_MAX: usize = 512;
-/// Bytes that are light, of all that is ready together, and of a subject in any case: those and the replies to them cost some
-/// milliseconds at the worst, where all is light.
+/// Bytes that count as light: of all ready subjects together, and the minimum for each. With their replies they cost some milliseconds at
+/// worst, if every event is light.
 const LIGHT_BYTES: usize = 256 << 10;
 const LIGHT_BYTES_MIN: usize = 4 << 10;
-/// What a subject's light work may cost, of all together, and of a subject in any case: what is left of it stands in line.
+/// What light work may cost: of all ready subjects together, and the minimum for each. The rest of it waits in line.
 const LIGHT_EFFORT: usize = 4 << 20;
 const LIGHT_EFFORT_MIN: usize = 96 << 10;
 
-/// What a turn has to give. Times are monotonic nanoseconds.
+/// The budget of a turn. Times are monotonic nanoseconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Share {
     turn_ns: u64,
     end_ns: u64,
-    /// More bytes are not light.
+    /// Up to this many bytes are light.
     pub(crate) light_bytes: usize,
     /// What light work of a subject may cost.
     pub(crate) light_effort: usize,
 }
 
 impl Share {
-    /// Turns of so long.
+    /// For turns of this length.
     pub(crate) fn new(turn_ns: u64) -> Self {
         Self { turn_ns, end_ns: u64::MAX, light_bytes: LIGHT_BYTES, light_effort: LIGHT_EFFORT }
     }
 
-    /// So many are ready; `read_max`: bytes that are received at once.
+    /// Divides the budget by the number of ready subjects. `read_max`: bytes that one receive takes.
     #[inline]
     pub(crate) fn divide(&mut self, ready: usize, read_max: usize) {
         let ready = ready.max(1);
@@ -59,44 +59,44 @@ impl Share {
         self.end_ns = now_ns.saturating_add(self.turn_ns);
     }
 
-    /// No more is to be begun.
+    /// The time is over: start nothing more.
     #[inline]
     pub(crate) fn is_spent(&self, now_ns: u64) -> bool {
         now_ns >= self.end_ns
     }
 }
 
-/// Something that stands in line.
+/// One piece of work in line.
 #[derive(Debug)]
 pub(crate) struct Held<W> {
     pub(crate) what: W,
-    /// When it had come at the latest, wall clock in nanoseconds.
+    /// Upper bound for its arrival time, wall clock in nanoseconds.
     pub(crate) arrived_ns: i64,
 }
 
-/// One that has more to do than is done at once.
+/// A subject in line.
 #[derive(Debug)]
 struct Member<W> {
-    /// What it may still cost in this round; below 0: what it has cost too much.
+    /// What it may still cost in this round; negative: its debt.
     left: i64,
     held: VecDeque<Held<W>>,
 }
 
 impl<W> Member<W> {
-    /// With how many rounds its turn comes.
+    /// After how many rounds its turn comes.
     fn rounds(&self) -> i64 {
         1 + -self.left.min(0) / ROUND_EFFORT as i64
     }
 }
 
-/// Sockets and connections that have more to do than is done at once, each with what that is, in order.
+/// Sockets and connections with more work than fits into a turn, each with its work in order.
 ///
-/// As many as there are sockets and connections at most; what they hold is bounded by whoever puts it there.
+/// At most one entry for each socket and connection. Whoever adds work bounds it.
 #[derive(Debug)]
 pub(crate) struct Line<W> {
     order: VecDeque<Subject>,
     members: HashMap<Subject, Member<W>>,
-    /// What all of them hold.
+    /// Pieces of work of all of them.
     held: usize,
     /// Empty queues, kept for the next.
     spare: Vec<VecDeque<Held<W>>>,
@@ -106,48 +106,48 @@ pub(crate) struct Line<W> {
 const SPARE_QUEUES_MAX: usize = 256;
 
 impl<W> Line<W> {
-    /// Nobody stands in it.
+    /// An empty line.
     pub(crate) fn new() -> Self {
         Self { order: VecDeque::new(), members: HashMap::new(), held: 0, spare: Vec::new() }
     }
 
-    /// There is nothing to do in it.
+    /// Whether no work waits.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.held == 0
     }
 
-    /// How many stand in it, with or without something to do.
+    /// How many subjects are in line, with or without work.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether a subject does: then what comes of it is behind what it has there already.
+    /// Whether a subject is in line: then its new work goes behind its old work.
     #[inline]
     pub(crate) fn has(&self, subject: Subject) -> bool {
         !self.order.is_empty() && self.members.contains_key(&subject)
     }
 
-    /// Whether it has something to do there.
+    /// Whether a subject has work in line.
     pub(crate) fn is_held(&self, subject: Subject) -> bool {
         self.members.get(&subject).is_some_and(|member| !member.held.is_empty())
     }
 
-    /// Puts something at the end of what a subject has to do, and that at the end of the line if it does not stand there.
+    /// Appends work to a subject, and the subject to the line if it is not in it.
     pub(crate) fn push(&mut self, subject: Subject, what: W, arrived_ns: i64) {
         self.held += 1;
         self.member(subject).held.push_back(Held { what, arrived_ns });
     }
 
-    /// What a subject was given to do has cost so much. One that does not stand in line is put there.
+    /// Charges a subject for work; one that is not in line joins it.
     pub(crate) fn charge(&mut self, subject: Subject, effort: usize) {
         let member = self.member(subject);
         let least = -((DEBT_ROUNDS_MAX * ROUND_EFFORT) as i64);
         member.left = member.left.saturating_sub_unsigned(effort as u64).max(least);
     }
 
-    /// What is to be done next.
+    /// The next piece of work.
     pub(crate) fn next(&mut self) -> Option<(Subject, Held<W>)> {
         let mut passed = 0;
         while self.held > 0 {
@@ -166,7 +166,7 @@ impl<W> Line<W> {
                     self.held -= 1;
                     return Some((subject, held));
                 }
-                // All is done and paid for.
+                // It has no work and no debt.
                 self.order.pop_front();
                 self.remove(subject);
                 continue;
@@ -177,8 +177,8 @@ impl<W> Line<W> {
         None
     }
 
-    /// Nobody's turn came in a whole round. Those in which that stays so are over at once: all who stand in line have their parts of them,
-    /// and who has paid with those and has nothing to do leaves it.
+    /// A whole round passed and every subject was in debt. Skips the rounds in which that stays so: each subject gets its share of them, and
+    /// leaves the line if that pays its debt and it has no work.
     fn skip_rounds(&mut self) {
         let Self { order, members, .. } = self;
         let due = members.values().filter(|member| !member.held.is_empty()).map(Member::rounds).min();
@@ -198,7 +198,7 @@ impl<W> Line<W> {
         }
     }
 
-    /// What was next is done, and has cost so much: who has cost its part of a round goes to the end of the line.
+    /// The work of [`Line::next`] is done at this cost. A subject that has used its share of the round goes to the end of the line.
     pub(crate) fn done(&mut self, subject: Subject, effort: usize) {
         self.charge(subject, effort);
         let is_over = self.members.get(&subject).is_some_and(|member| member.left <= 0);
@@ -223,7 +223,7 @@ impl<W> Line<W> {
         }
     }
 
-    /// Nobody waits: nobody has cost too much.
+    /// Nobody waits, so all debts are forgiven.
     fn clear(&mut self) {
         while let Some(subject) = self.order.pop_front() {
             self.remove(subject);

@@ -3,7 +3,7 @@
 //! A shard that is neither idle nor busy is woken for one or two requests at a time, and being woken costs as much as what it is
 //! woken for. Network cards have the same trouble, and the same remedy: interrupts are moderated. A peer that waits for its reply
 //! before it asks again would ask less often, though. So it is tried for one window, kept only while no fewer requests come than
-//! without, and compared anew from time to time.
+//! without, and compared again from time to time.
 
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ pub const GATHER_US_MAX: u32 = 1_000;
 const WINDOW_MS: u64 = 20;
 /// Requests a second from which on it can pay: two or three come meanwhile.
 const RATE_MIN: u64 = 30_000;
-/// Where so many come with a wait on the average, they gather by themselves.
+/// With this many requests a wait on average, they gather by themselves.
 const BATCH: u64 = 8;
-/// After a turn with so many the next wait is at once: there may be much to do.
+/// After a turn with this many requests do not pause: there may be much to do.
 const TURN_MAX: usize = 16;
-/// Nor is it waited for more where so many are there already.
+/// Do not pause if this many completions are already queued.
 const READY_MAX: usize = 4;
 /// Fewer requests than this share of those without it: it is what keeps them away.
 const SHARE: (u64, u64) = (7, 8);
@@ -74,7 +74,7 @@ impl Gather {
         self.taken += messages;
     }
 
-    /// A turn is over: whether to let more gather before the next wait.
+    /// A turn is over. Whether to pause before the next wait.
     #[inline]
     pub(crate) fn is_due(&mut self, now_ms: u64) -> bool {
         let taken = std::mem::take(&mut self.taken);
@@ -119,7 +119,7 @@ impl Gather {
     }
 }
 
-/// Whether so few requests are there already that more are waited for.
+/// Whether few enough requests are queued for a pause.
 #[inline]
 pub(crate) fn is_few(ready: usize) -> bool {
     ready < READY_MAX

@@ -65,20 +65,20 @@ pub struct ShardSpec<T = crate::devlog::tap::Tap> {
     pub run: RunContext,
     /// Its end of the device log.
     pub tap: T,
-    /// Whom it never answers.
+    /// The peers that it never answers.
     pub own: Arc<Own>,
-    /// What is said of centres that come and go, counted with the other shards.
+    /// Lines about centres that come and go, limited for all shards together.
     pub tide: Arc<Tide>,
-    /// What it does to save processor time.
+    /// Ways to save processor time.
     pub tuning: Tuning,
 }
 
 /// What a shard may do to save processor time; none of it changes a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tuning {
-    /// How long it lets requests gather at part load (see [`super::gather`]); zero: not at all.
+    /// How long requests gather at part load (see [`super::gather`]); zero: never.
     pub gather: Duration,
-    /// Replies of one size in a row to one peer go to the kernel as one, which cuts them (UDP_SEGMENT).
+    /// Consecutive replies of one size to one peer go to the kernel as one buffer, which it cuts (UDP_SEGMENT).
     pub gso: bool,
 }
 
@@ -140,7 +140,7 @@ where
     T: Recorder + Send + 'static,
 {
     let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning } = spec;
-    // A socket's number has to be its FSU's: one without an FSU in the fleet is left out here, as there.
+    // A socket has the number of its FSU. Sockets without an FSU in the fleet are left out here, as in `Serve::new`.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
     let wake = wake_up().map_err(|error| ShardError::Watch { index, error })?;
@@ -206,7 +206,7 @@ impl Handle {
         receiver
     }
 
-    /// Waits for its end; what it leaves.
+    /// Waits for its end; returns what it leaves.
     pub fn join(self) -> Result<Ended, ShardError> {
         let index = self.index;
         self.thread.join().map_err(|died| match died {
@@ -215,7 +215,7 @@ impl Handle {
         })
     }
 
-    /// A shard that has ended is asked in vain, and that is no error.
+    /// Asking a shard that has ended does nothing and is no error.
     fn ask(&self, command: ShardCommand) {
         mail::send(&self.commands, command, || {
             let _ = rustix::io::write(&*self.wake, &1u64.to_ne_bytes());

@@ -2,8 +2,7 @@
 
 use crate::sync::channel::{Receiver, Sender};
 
-/// Sends a command, and wakes whoever takes commands. False: nobody does any more, and the command is dropped, with what it was to
-/// be answered by.
+/// Sends a command and wakes the shard. False: the shard has ended, and the command is dropped with its answer channel.
 pub(crate) fn send<C>(commands: &Sender<C>, command: C, wake: impl FnOnce()) -> bool {
     let sent = commands.send(command).is_ok();
     if sent {
@@ -12,7 +11,7 @@ pub(crate) fn send<C>(commands: &Sender<C>, command: C, wake: impl FnOnce()) -> 
     sent
 }
 
-/// The commands that have come. `clear` takes the wake off, before they are taken: none is left without one.
+/// The commands that have come. `clear` resets the wake-up before they are taken, so that none is left without one.
 pub(crate) fn take<C>(commands: &Receiver<C>, clear: impl FnOnce()) -> Vec<C> {
     clear();
     std::iter::from_fn(|| commands.try_recv().ok()).collect()

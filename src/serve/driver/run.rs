@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) trait Driver<P: Protocol, T: Recorder>: Sized {
     /// Its sockets.
     type Io: DriverIo;
-    /// What it is told of, as it waits in line.
+    /// An event as it waits in line.
     type Event;
 
     /// What the loop works on.

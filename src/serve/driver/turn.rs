@@ -1,4 +1,4 @@
-//! What the drivers have in common above the seam: what one does in a turn with [`Serve`], whatever tells it of events.
+//! What a driver does in a turn with [`Serve`], whichever way it gets its events.
 
 use super::base::{Base, DriverIo};
 use super::clocks;
@@ -29,11 +29,11 @@ use std::time::Duration;
 
 /// The longest wait.
 const WAIT_NS_MAX: u64 = 10_000_000;
-/// Traffic within this time: more is expected at once.
+/// After traffic within this time, more is expected soon.
 const TRAFFIC_MS: u64 = 5;
-/// Turns of the timing wheel before sockets are looked at again.
+/// Turns of the timing wheel before the sockets are polled again.
 const TICKS_MAX: usize = 8;
-/// The clocks are read again after so many messages within a turn, or as much effort: about every quarter of a millisecond at most.
+/// Within a turn the clocks are read again after this many messages, or this much effort: about every quarter of a millisecond.
 const MESSAGES_A_CLOCK: usize = 64;
 const EFFORT_A_CLOCK: usize = MESSAGES_A_CLOCK * 2 * FRAME_EFFORT;
 
@@ -46,7 +46,7 @@ pub(crate) enum Work<E> {
     GoOn,
 }
 
-/// How things stood before something in line was begun.
+/// The state before a piece of work from the line was started.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeldBegan {
     effort: u64,
@@ -61,26 +61,26 @@ pub(crate) struct Turn<P, T> {
     /// When commands were last looked for without a wake-up.
     asked_ms: u64,
     messages: usize,
-    /// What had been done when the clocks were read.
+    /// The effort so far when the clocks were read.
     clocked: u64,
-    /// What this turn has to give.
+    /// The budget of this turn.
     pub(crate) share: Share,
-    /// When what it began with had come at the latest, wall clock in nanoseconds.
+    /// Upper bound for the arrival time of the events that it began with, wall clock in nanoseconds.
     opened_ns: i64,
     traffic_ms: u64,
     gather: Gather,
     is_stopped: bool,
-    /// When the sockets were looked at; kept while there are listeners.
+    /// When the sockets were polled; kept while there are listeners.
     looks: Looks,
     has_streams: bool,
-    /// By socket: how many datagrams it had lost when that was last told.
+    /// By socket: how many datagrams it had lost when that was last counted.
     pub(crate) lost: Vec<u32>,
     /// Places of the sockets that wait for a reload.
     pub(crate) staged: Vec<u32>,
 }
 
 impl<P: Protocol, T: Recorder> Turn<P, T> {
-    /// A shard with so many sockets, from `now` on.
+    /// A shard with this many sockets, from `now` on.
     pub(crate) fn new(serve: Serve<P, T>, sockets: usize, commands: Commands, now: Clock, gather: Duration) -> Self {
         let (messages, traffic_ms, lost) = (0, now.mono_ms, vec![0; sockets]);
         let gather = Gather::new(gather, now.mono_ms);
@@ -105,15 +105,15 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// Reads both clocks. What is at hand came no later than before.
+    /// Reads both clocks, and keeps the arrival time of the current event.
     fn read_clock(&mut self, io: &mut impl DriverIo) {
         let arrived_ns = self.now.arrived_ns;
         self.now = Clock { arrived_ns, ..io.base().clocks.now() };
         (self.messages, self.clocked) = (0, self.serve.effort.done());
     }
 
-    /// Reads both clocks when a wait has ended. `full`: as [`Turn::begin`] has it.
-    fn read_clock_anew(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
+    /// Reads both clocks after a wait. `full`: see [`Turn::begin`].
+    fn read_clock_after_wait(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
         let now = io.base().clocks.now();
         self.now = if self.has_streams {
             let left = full.map_or(Left::Nothing, |least| Left::Some(self.serve.sources().div_ceil(least) as u32));
@@ -124,7 +124,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         (self.messages, self.clocked) = (0, self.serve.effort.done());
     }
 
-    /// Before a wait: how long it may be, so that what comes into connections meanwhile is known to have come meanwhile.
+    /// Before a wait: bounds it, so that the arrival time of what connections bring during it is known closely enough.
     #[inline]
     pub(crate) fn bounded(&mut self, wait: Duration) -> Duration {
         if !self.has_streams {
@@ -143,7 +143,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.has_streams = has_streams;
     }
 
-    /// Reads them unless nothing is due soon: then the last reading will do until the wait has ended.
+    /// Reads both clocks if something is due soon; otherwise the last reading is good until the wait ends.
     #[inline]
     pub(crate) fn read_clock_if_due(&mut self, io: &mut impl DriverIo) {
         let soon_ns = self.now.mono_ns + 2 * WAIT_NS_MAX;
@@ -153,8 +153,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// Counts messages of this turn. When there were many, reads the clocks and does what is due: a turn may be long where many
-    /// datagrams come as one.
+    /// Counts messages of this turn. After many it reads the clocks and does what is due: a turn may be long if many datagrams come as
+    /// one.
     #[inline]
     pub(crate) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
@@ -168,7 +168,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// Light work of so many begins, which came with the last wait.
+    /// Light work begins; `ready`: how many events the last wait brought.
     #[inline]
     pub(crate) fn open(&mut self, ready: usize) {
         self.opened_ns = self.now.arrived_ns;
@@ -176,14 +176,14 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.share.begin(self.now.mono_ns);
     }
 
-    /// The same, where some of what came with it was left.
+    /// The same with events that the turn before did not handle.
     pub(crate) fn reopen(&mut self, ready: usize, io: &mut impl DriverIo) {
         self.read_clock(io);
         self.now.arrived_ns = self.opened_ns;
         self.open(ready);
     }
 
-    /// It had its time: what is left waits for the next turn.
+    /// The time is over: the rest waits for the next turn.
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
         self.share.is_spent(self.now.mono_ns)
@@ -196,14 +196,14 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.effort.done()
     }
 
-    /// It is done: what it has cost, if that was not light after all.
+    /// It is done: its cost, if it was not light after all.
     #[inline]
     pub(crate) fn end_light(&self, began: u64) -> Option<usize> {
         let effort = self.serve.effort.since(began);
         (effort > self.share.light_effort).then_some(effort)
     }
 
-    /// The line begins; connections that were interrupted come to its end. False: nobody stands in it.
+    /// The line begins; interrupted connections join it. False: it is empty.
     pub(crate) fn open_line<E>(&mut self, line: &mut Line<Work<E>>, io: &mut impl DriverIo) -> bool {
         self.absorb(line);
         if line.len() == 0 {
@@ -214,7 +214,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         true
     }
 
-    /// What stands in line next, if there is time; what it comes with is for [`Turn::end_held`].
+    /// The next work in line, if there is time, and a token for [`Turn::end_held`].
     pub(crate) fn begin_held<W>(&mut self, line: &mut Line<W>) -> Option<(Subject, W, HeldBegan)> {
         if self.is_spent() {
             return None;
@@ -232,7 +232,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.now.arrived_ns = began.arrived_ns;
     }
 
-    /// Connections that were interrupted stand in line.
+    /// Interrupted connections join the line.
     fn absorb<E>(&mut self, line: &mut Line<Work<E>>) {
         let arrived_ns = self.now.arrived_ns;
         for id in self.serve.resting.drain(..) {
@@ -240,25 +240,25 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// Whether the next wait is to be none: there is more to do.
+    /// Whether there is more to do: then the next wait has no length.
     #[inline]
     pub(crate) fn is_busy<W>(&self, line: &Line<W>) -> bool {
         !line.is_idle() || !self.serve.resting.is_empty()
     }
 
-    /// Looks once more within a turn; `full`: as [`Turn::begin`] has it.
+    /// The sockets were polled again within a turn; `full`: see [`Turn::begin`].
     pub(crate) fn look_again(&mut self, io: &mut impl DriverIo, full: Option<usize>) {
-        self.read_clock_anew(io, full);
+        self.read_clock_after_wait(io, full);
         self.opened_ns = self.now.arrived_ns;
     }
 
-    /// Puts what a subject has to do at the end of what it has in line. It has been there since `arrived_ns`, wall clock in nanoseconds.
+    /// Appends an event to the work of a subject. `arrived_ns`: its arrival time, wall clock in nanoseconds.
     pub(crate) fn hold<E>(&mut self, line: &mut Line<Work<E>>, subject: Subject, event: E, arrived_ns: i64) {
         self.unwatched(subject);
         line.push(subject, Work::Event(event), arrived_ns);
     }
 
-    /// A subject has something that this look told of, which is read later; what comes behind it may not be told of before then.
+    /// This poll reported a subject that is read later. What arrives behind may not be reported before that.
     pub(crate) fn unwatched(&mut self, subject: Subject) {
         if let Subject::Conn(id) = subject
             && let Some(unread) = self.serve.unread(id)
@@ -267,8 +267,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// What came with a wait, before the first of it is at hand; `full`: there may be more, of which each wait takes so many at the
-    /// least. The clocks are read while its memory is fetched.
+    /// A wait brought events; none is handled yet. `full`: there may be more, and each wait takes at least this many. The clocks are read
+    /// while the memory of the first events is prefetched.
     #[inline]
     pub(crate) fn begin(&mut self, io: &mut impl DriverIo, full: Option<usize>, at: impl Fn(usize) -> Option<Subject>) {
         let datagram = |at: &Subject| matches!(at, Subject::Socket(_));
@@ -277,13 +277,13 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
             io.base().prefetch(socket);
         }
         [first, second].into_iter().flatten().for_each(|subject| self.serve.prefetch_slot(subject));
-        self.read_clock_anew(io, full);
+        self.read_clock_after_wait(io, full);
         if let Some(first) = first {
             self.serve.prefetch_fsu(first);
         }
     }
 
-    /// What follows what is at hand: see [`Serve::expect`].
+    /// The events after the current one: see [`Serve::expect`].
     #[inline]
     pub(crate) fn expect(&self, base: &Base, ahead: impl Fn(usize) -> Option<Subject>) {
         if let Some(Subject::Socket(socket)) = ahead(1) {
@@ -297,16 +297,16 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.traffic_ms = self.now.mono_ms;
     }
 
-    /// There was none for a while.
+    /// There was no traffic for a while.
     pub(crate) fn is_calm(&self) -> bool {
         self.now.mono_ms.saturating_sub(self.traffic_ms) > TRAFFIC_MS
     }
 
-    /// Does what is due, as far as there is time; how long to wait for events then.
+    /// Does what is due, while there is time; returns how long to wait for events.
     pub(crate) fn tick(&mut self, io: &mut impl DriverIo) -> Duration {
         for turn in 0..TICKS_MAX {
             if turn > 0 {
-                // There is much to do, and others wait.
+                // Much is due, and sockets wait.
                 self.read_clock(io);
                 if turn == 1 {
                     self.share.begin(self.now.mono_ns);
@@ -332,8 +332,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         Duration::ZERO
     }
 
-    /// Before a wait: lets requests gather for a moment, where that saves wake-ups and costs no requests. `ready` tells how many
-    /// are there already.
+    /// Before a wait: pauses so that requests gather, if that saves wake-ups and costs no requests. `ready` returns how many have come
+    /// already.
     #[inline]
     pub(crate) fn let_gather<I: DriverIo>(
         &mut self,
@@ -350,7 +350,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         Ok(())
     }
 
-    /// Told to stop, or drained.
+    /// Stopped or drained.
     pub(crate) fn is_over(&self) -> bool {
         self.is_stopped || self.serve.is_drained(self.now)
     }
@@ -371,7 +371,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
             let (count, outcome) = base.send(&outbox, at);
             let end = at + count.max(1);
             if count >= SENDS_A_STAMP {
-                // One call: the first of them left before, the last just now.
+                // One call for all of them: the last left just now.
                 (stamped, unix_ns) = (end, clocks::unix_ns());
             }
             for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
@@ -383,7 +383,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         base.outbox = outbox;
     }
 
-    /// Datagrams came to an FSU's socket, in one receive; how many.
+    /// One receive of an FSU's socket; returns how many datagrams it had.
     #[inline]
     pub(crate) fn on_received(&mut self, socket: u32, received: &Received<'_>, io: &mut impl DriverIo) -> usize {
         if let Some(lost) = received.control.lost {
@@ -406,10 +406,10 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         count
     }
 
-    /// The kernel tells how many datagrams a socket has lost so far.
+    /// The kernel reports how many datagrams a socket has lost so far.
     pub(crate) fn on_lost(&mut self, socket: u32, lost: u32) {
         let Some(told) = self.lost.get_mut(socket as usize) else { return };
-        // A datagram that waited tells of less than the socket itself does meanwhile.
+        // A datagram that waited in line carries an older count than the socket has now.
         let more = lost.wrapping_sub(*told);
         if more.cast_signed() > 0 {
             self.serve.on_kernel_drops(socket, more);
@@ -417,7 +417,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// Whether it is known that the kernel has more bytes of a connection when so many were read; how many.
+    /// How many more bytes of a connection the kernel is known to have after `count` were read; `None`: not known.
     #[inline]
     pub(crate) fn known_left(&mut self, id: ConnId, count: usize) -> Option<usize> {
         Looks::left(self.serve.unread(id)?, count)
@@ -431,7 +431,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.on_bytes(id, bytes, self.now.with_arrival(arrived_ns), io);
     }
 
-    /// A connection has bytes, and there was nowhere to read them to.
+    /// A connection has bytes, but no buffer was free.
     pub(crate) fn on_unread(&mut self, id: ConnId) {
         if let Some(unread) = self.serve.unread(id) {
             self.looks.leave(unread, self.now.mono_ns);
@@ -445,19 +445,19 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.on_eof(id, self.now.with_arrival(arrived_ns), io);
     }
 
-    /// A listener had a connection. The descriptor where it is to be served.
+    /// A listener accepted a connection. Returns the descriptor if it is to be served.
     pub(crate) fn on_accepted(&mut self, socket: u32, fd: OwnedFd, peer: SocketAddr) -> Option<(ConnId, OwnedFd)> {
         self.serve.on_accept(socket, canonical(peer), self.now).map(|id| (id, fd))
     }
 
-    /// A listener could not accept. False: it need not be tried again at once.
+    /// A listener could not accept. True: try the next one at once.
     pub(crate) fn on_accept_error(&mut self, socket: u32, errno: Errno, io: &mut impl DriverIo) -> bool {
         match errno {
             Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
                 self.serve.on_accept_failed(socket, errno.raw_os_error(), self.now, io);
                 false
             }
-            // The peer's own trouble (accept(2)): the next one may be well.
+            // An error of this connection alone (accept(2)): the next one may be good.
             Errno::INTR | Errno::CONNABORTED => true,
             _ => {
                 self.serve.on_socket_error(socket, errno.raw_os_error(), self.now);
@@ -472,7 +472,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.on_closed(id, errno, self.now, io);
     }
 
-    /// The handle wants something.
+    /// Obeys the commands that have come.
     pub(crate) fn on_commands(&mut self, io: &mut impl DriverIo) {
         for command in mail::take(&self.commands, || io.base().clear_wake()) {
             match command {
@@ -491,7 +491,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         }
     }
 
-    /// The counters, with losses that no datagram has told of yet.
+    /// The counters, with losses that no datagram has reported yet.
     fn counters(&mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
         for socket in 0..self.lost.len() as u32 {
             if let Some(lost) = io.base().lost(socket) {
@@ -501,7 +501,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.serve.counters()
     }
 
-    /// Ends everything; what is left.
+    /// Ends everything; returns what the shard leaves.
     pub(crate) fn finish(&mut self, io: &mut impl DriverIo) -> Ended {
         io.base().is_ending = true;
         self.serve.finish(io);

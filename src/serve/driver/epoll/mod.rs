@@ -1,9 +1,9 @@
 //! The poll driver: level-triggered epoll.
 //!
-//! While there was traffic just now it waits in epoll itself, for at most 10 ms; else for the epoll set, to the microsecond.
+//! Shortly after traffic it waits in `epoll_wait`, for at most 10 ms; otherwise it polls the epoll set, to the microsecond.
 //!
-//! Whose turn it is: [`super::fair`]. Of a connection as many bytes are read as are light; where there are more it stands in line. Who is
-//! told of again there is muted until it has nothing to do.
+//! Whose turn it is: [`super::fair`]. From a connection only as many bytes are read as are light; with more, it waits in line. A subject in
+//! line that the set reports again is muted until it has no work.
 
 pub(crate) mod sockets;
 
@@ -29,25 +29,24 @@ use std::time::Duration;
 
 /// Events taken with one call.
 const EVENTS: usize = 128;
-/// Connections accepted from one listener at once, and when it has its turn in line.
+/// Connections accepted from one listener: as light work, and in its turn in line.
 const ACCEPTS_LIGHT: usize = 4;
 const ACCEPTS_MAX: usize = 64;
-/// Bytes of datagrams that were received and wait in line. Past that a socket is asked for one receive at a time, and for none that is not
-/// light before its turn.
+/// Bytes of received datagrams that wait in line. Past that, a socket gets one receive at a time, and only light ones before its turn.
 const HELD_BYTES_MAX: usize = 16 << 20;
-/// A socket that had one datagram only is not asked for several at once the next so many times.
+/// After a socket had only one datagram, this many events are answered with a single receive.
 const COLD_EVENTS: u8 = 7;
 
 /// What waits in line.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// There is something at a socket or connection: to be received when its turn comes.
+    /// A socket or connection is readable: received from when its turn comes.
     Ready(EventFlags),
-    /// One receive, as it was taken off a socket with what came before it.
+    /// One receive of a batch that was taken from a socket.
     Received { bytes: Bytes, peer: SocketAddr, control: Control },
 }
 
-/// What the set has told of with one call.
+/// The events of one `epoll_wait`.
 struct Told {
     events: Vec<epoll::Event>,
     count: usize,
@@ -91,7 +90,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
             wait_readable(self.io.epoll(), at_most)?;
             epoll_wait = Duration::ZERO;
         }
-        // A wait takes all that is there, up to far more than a turn after which it would gather.
+        // No look at what is ready: a wait takes far more events than the limit for a pause.
         self.turn.let_gather(epoll_wait, &mut self.io, |_| Ok(0))?;
         self.look(epoll_wait)?;
         let Told { events, count, .. } = &self.told;
@@ -104,8 +103,8 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
     fn serve_light(&mut self) -> io::Result<()> {
         let looks_again = std::mem::take(&mut self.told.is_new);
         self.serve_events();
-        // Who has more to do is told of once more, and whose connection is broken with each wait; others behind them not before all of
-        // those were. A turn that began with what was left comes to the line.
+        // The set reports a subject with more to do once more, and a broken connection with each wait. Others come behind all of those, so
+        // poll until something new is reported. A turn that began with events left over goes on to the line.
         let mut told = self.told.count;
         while looks_again
             && self.told.count == EVENTS
@@ -143,7 +142,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
     }
 
     fn after_held(&mut self, subject: Subject) {
-        // Only what has a turn to come is muted: nobody is forgotten.
+        // Only a subject with work in line is muted, so none is forgotten.
         if !self.line.is_held(subject) {
             self.io.mute(subject, false);
         }
@@ -165,7 +164,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
     }
 
-    /// Handles what the set has told of, while there is time.
+    /// Handles the events, while there is time.
     fn serve_events(&mut self) {
         let events = std::mem::take(&mut self.told.events);
         let told = &events[..self.told.count];
@@ -183,7 +182,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         self.told.events = events;
     }
 
-    /// Asks the set, and waits for at most `wait`.
+    /// Polls the set, for at most `wait`.
     fn look(&mut self, wait: Duration) -> io::Result<()> {
         let count = match kernel::epoll_wait(self.io.epoll(), &mut self.told.events, wait) {
             Ok(count) => count,
@@ -221,8 +220,8 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
     }
 
-    /// Somebody in line has something. If that has its turn already, the set is not to tell of it before then: it would with each wait, and
-    /// others would be told of behind it.
+    /// A subject in line is readable. If it has work there, it is muted: the set would report it with each wait, and others only behind
+    /// it.
     fn on_event_in_line(&mut self, subject: Subject, flags: EventFlags) {
         if !self.line.is_held(subject) {
             return self.hold(subject, flags, true);
@@ -233,13 +232,13 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
     }
 
-    /// There is more to do about a subject, when it has its turn in line. What is still to be received came after the receive before.
+    /// A subject has more to receive in its turn. In line, that came after the receive before.
     fn hold(&mut self, subject: Subject, flags: EventFlags, is_light: bool) {
         let arrived_ns = if is_light { self.turn.now.arrived_ns } else { self.turn.now.unix_ns };
         self.turn.hold(&mut self.line, subject, Event::Ready(flags), arrived_ns);
     }
 
-    /// A datagram socket has something: one datagram, or a batch where more than one is likely. What is not light of it waits in line.
+    /// Receives from a datagram socket: one datagram, or a batch if more are likely. Those that are not light wait in line.
     fn on_datagrams(&mut self, index: u32, flags: EventFlags, is_light: bool) {
         let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
         if self.cold.len() <= index as usize {
@@ -276,7 +275,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         match received {
             Ok(_) => self.turn.worked(datagrams, &mut self.io),
             Err(error) if is_later(&error) => {
-                // An error without a datagram is taken off the socket, or it would be told of for ever.
+                // An error without a datagram has to be taken off the socket, or the set would report it for ever.
                 if flags.contains(EventFlags::ERR)
                     && let Some(Bound::Udp(socket)) = self.io.base().socket(index)
                     && let Some(error) = kernel::take_error(socket.as_fd())
@@ -292,7 +291,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         self.turn.serve.on_socket_error(index, error.raw_os_error().unwrap_or(0), self.turn.now);
     }
 
-    /// A listener has connections: so many are accepted. Where there are more it stands in line.
+    /// Accepts up to `max` connections of a listener. With more, it waits in line.
     fn on_connections(&mut self, index: u32, max: usize) {
         for _ in 0..max {
             let Some(Bound::Tcp(listener)) = self.io.base().socket(index) else { return };
@@ -316,7 +315,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         self.hold(Subject::Socket(index), EventFlags::IN, max == ACCEPTS_LIGHT);
     }
 
-    /// A connection has bytes, or an end. That an end costs something is not light.
+    /// A connection has bytes, or has ended. An end is not light.
     fn on_readable(&mut self, id: ConnId, flags: EventFlags, is_light: bool) {
         let broken = flags.intersects(EventFlags::ERR | EventFlags::HUP);
         if !broken && !flags.contains(EventFlags::IN) {
@@ -361,17 +360,17 @@ fn wait_readable(fd: BorrowedFd<'_>, at_most: Duration) -> io::Result<()> {
     }
 }
 
-/// Room for what one call takes.
+/// Room for the events of one call.
 fn events() -> Vec<epoll::Event> {
     vec![epoll::Event { flags: EventFlags::empty(), data: EventData::new_u64(0) }; EVENTS]
 }
 
-/// As much as is taken with one call: there may be more.
+/// `Some` if the call was full: there may be more.
 fn full(count: usize) -> Option<usize> {
     (count == EVENTS).then_some(EVENTS)
 }
 
-/// Nothing is there now.
+/// Nothing to receive at the moment.
 fn is_later(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

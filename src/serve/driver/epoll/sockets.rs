@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Whom an event is about.
+/// What an event refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     /// A command came.
@@ -30,7 +30,7 @@ const KIND_SOCKET: u64 = 1;
 const KIND_CONN: u64 = 2;
 
 impl Token {
-    /// As it stands in the epoll set.
+    /// As the epoll set holds it.
     fn data(self) -> EventData {
         EventData::new_u64(match self {
             Self::Wake => 0,
@@ -41,7 +41,7 @@ impl Token {
         })
     }
 
-    /// What of the shard's it is about.
+    /// The socket or connection; `None` for a command.
     #[inline]
     pub(crate) fn subject(self) -> Option<Subject> {
         match self {
@@ -51,7 +51,7 @@ impl Token {
         }
     }
 
-    /// Back from there.
+    /// The reverse of [`Token::data`].
     #[inline]
     pub(crate) fn of(data: EventData) -> Self {
         let data = data.u64();
@@ -65,8 +65,8 @@ impl Token {
     }
 }
 
-/// What is wanted of one descriptor, and whether the set tells when it is readable. It goes on to do so until that was told in vain: what is
-/// not wanted for a moment only costs no call.
+/// What is wanted of one descriptor, and whether the set reports it as readable. An interest that goes for a moment stays in the set until
+/// it is reported in vain, so it costs no call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Registration {
     wanted: Interest,
@@ -78,7 +78,7 @@ impl Registration {
         Self { wanted: Interest { read, write: false }, is_heard: read }
     }
 
-    /// Whether it is readable is not told, or is told if that is wanted.
+    /// Muted, or reported again if that is wanted.
     fn muted(self, on: bool) -> Self {
         Self { is_heard: !on && (self.is_heard || self.wanted.read), ..self }
     }
@@ -135,8 +135,7 @@ impl PollIo {
         Ok(())
     }
 
-    /// The set does not tell that a subject is readable, or does again if that is wanted, and then also of what has come meanwhile. Errors
-    /// are told in any case.
+    /// Mutes a subject, or reports it again if that is wanted, with what has come since. Errors are always reported.
     pub(crate) fn mute(&mut self, subject: Subject, on: bool) {
         match subject {
             Subject::Socket(socket) => {
@@ -150,7 +149,7 @@ impl PollIo {
         }
     }
 
-    /// It is in the set, or has been taken out at the end: so this does not fail.
+    /// The socket is in the set, or the run is ending: so this does not fail.
     fn watch_socket(&mut self, socket: u32, watch: Registration) {
         let Self { epoll, base, watches, .. } = self;
         if let Some(bound) = base.socket(socket)
@@ -165,12 +164,12 @@ impl PollIo {
         if let Some(stream) = streams.get_mut(id)
             && let Some(flags) = stream.state.change_to(watch)
         {
-            // It is in the set, so this fails where the kernel has no memory only; the deadlines end the connection then.
+            // It is in the set, so this fails only if the kernel has no memory. Then the deadlines end the connection.
             let _ = epoll_modify(epoll.as_fd(), stream.fd.as_fd(), Token::Conn(id).data(), flags);
         }
     }
 
-    /// Reads from a connection; `None`: it is closed, or not to be read now.
+    /// Reads from a connection; `None`: it is closed, or must not be read now.
     #[inline]
     pub(crate) fn read(&mut self, id: ConnId, buffer: &mut [u8]) -> Option<Result<usize, Errno>> {
         let stream = self.streams.get_mut(id).filter(|stream| stream.state.wanted.read)?;

@@ -1,10 +1,10 @@
 //! The ring driver: io_uring itself.
 //!
-//! Each socket has one receive (or accept) that goes on for good, into buffers that all of them share. A connection is received from
-//! once, and again when those before it had their turn. What is begun or cancelled goes to the kernel with the wait, which is one in
-//! the ring itself, for at most 10 ms.
+//! Each socket has one multishot receive (or accept), into buffers that all of them share. A connection has single receives: the next one
+//! is submitted when the connections before it had their turn. Submissions go to the kernel with the wait, which is in the ring itself,
+//! for at most 10 ms.
 //!
-//! Whose turn it is: [`super::fair`]. What has come and is not light stands in line in its buffer.
+//! Whose turn it is: [`super::fair`]. A completion that is not light waits in line with its buffer.
 
 pub(crate) mod sockets;
 
@@ -24,15 +24,15 @@ use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
-/// A wait completes so many operations at the most (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more.
+/// A wait completes at most this many operations (the kernel's IO_LOCAL_TW_DEFAULT_MAX): there may be more.
 const COMPLETED_A_WAIT: usize = 20;
-/// Completions that are looked at together: what is left of them when a turn is over counts for the next.
+/// Completions taken at once. Those left when a turn is over count for the next.
 const COMPLETIONS_MAX: usize = 256;
-/// Connections accepted in a turn before others stand in line, and how many do: beyond that they do not wait.
+/// Connections accepted as light work in a turn, and how many may wait in line: beyond that they do not wait.
 const ACCEPTS_LIGHT: usize = 4;
 const ACCEPTS_HELD_MAX: usize = 256;
-/// A socket that found no buffer is asked directly for what is light, for so many datagrams in a turn, so many sockets; it has its turn with the buffers
-/// again when fewer than so many stand in line. So whoever fills them takes them from nobody.
+/// A socket whose receive found no buffer gets direct receives of light datagrams: this many in a turn, of this many sockets. Its multishot
+/// receive starts again when fewer buffers than this wait in line. So a sender that fills the buffers takes them from nobody.
 const HELD_BUFFERS_MAX: usize = BUFFERS as usize / 2;
 const STARVED_RECEIVES_MAX: usize = 8;
 const STARVED_SOCKETS_MAX: usize = 32;
@@ -42,7 +42,7 @@ pub(crate) struct Uring<P, T> {
     turn: Turn<P, T>,
     io: RingIo,
     line: Line<Work<Done>>,
-    /// What has completed: with the last wait, and what is left of that.
+    /// Completions of the last wait, and those that the last turn did not handle.
     done: Vec<Done>,
     left: Vec<Done>,
     datagrams: Pool,
@@ -71,7 +71,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Uring<P, T> {
     }
 
     fn wait(&mut self, at_most: Duration) -> io::Result<()> {
-        // Beyond [`COMPLETED_A_WAIT`] there may be more, which has to be looked for.
+        // Beyond [`COMPLETED_A_WAIT`] there may be more, so this asks the kernel.
         let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
         self.turn.let_gather(at_most, &mut self.io, ready)?;
         self.io.wait(at_most)?;
@@ -109,7 +109,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Uring<P, T> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        // Connections are closed before the operations on them are ended.
+        // Submits the cancellations of what was closed.
         self.io.wait(Duration::ZERO)
     }
 }
@@ -138,7 +138,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
         self.io.ring.take(&mut self.done, COMPLETIONS_MAX);
     }
 
-    /// Sockets found no buffer: what they have is looked for without.
+    /// Serves sockets whose receives found no buffer.
     fn serve_starved(&mut self) {
         let count = self.io.starved.len().min(STARVED_SOCKETS_MAX);
         for at in 0..count {
@@ -149,14 +149,14 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
                 self.line.charge(subject, effort);
             }
         }
-        // The others are asked in the next turn.
+        // The others have their turn next.
         self.io.starved.rotate_left(count);
         if self.buffers_held < HELD_BUFFERS_MAX {
             self.io.begin_starved();
         }
     }
 
-    /// Receives from a socket what is light, without a buffer of the ring.
+    /// Receives light datagrams from a socket, without a buffer of the ring.
     #[cold]
     fn receive_light(&mut self, index: u32) {
         let light_bytes = self.turn.share.light_bytes;
@@ -204,7 +204,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
         }
     }
 
-    /// Whether it is done soon. That a connection ends is not: it waits for its turn.
+    /// Whether it is handled soon. The end of a connection is not: it waits for its turn.
     #[inline]
     fn is_light(&mut self, done: &Done) -> bool {
         match (done.op, done.result) {
@@ -219,7 +219,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
         }
     }
 
-    /// What is done is looked at.
+    /// Handles a completion.
     #[inline]
     fn look_at(&mut self, done: Done) {
         match done.op {
@@ -271,7 +271,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
                 turn.worked(0, io);
             }
             Ok(_) => {
-                // What was received when the end of reading was asked for is read all the same, unless all has ended.
+                // Bytes received before reading was cancelled still count, unless the run is ending.
                 if let Some(filled) = done.filled.as_ref().filter(|_| !io.has_stopped) {
                     let bytes = pool.bytes(filled);
                     let left = if bytes.len() < READ_BYTES {
@@ -301,7 +301,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
     fn on_connection(&mut self, done: Done) {
         let Self { turn, io, .. } = self;
         let index = done.data as u32;
-        // One whose peer has gone already has no peer's address.
+        // If the peer has gone already, it has no address.
         if let Some(fd) = done.accepted
             && let Some(peer) = kernel::peer(fd.as_fd()).filter(|_| !io.has_stopped)
             && let Some((id, fd)) = turn.on_accepted(index, fd, peer)
@@ -321,7 +321,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
     }
 }
 
-/// What of the shard's a completion is about.
+/// What a completion refers to.
 #[inline]
 fn subject(done: &Done) -> Option<Subject> {
     match done.op {
@@ -331,8 +331,8 @@ fn subject(done: &Done) -> Option<Subject> {
     }
 }
 
-/// An operation has ended without anything having happened to its socket: cancelled, or there was no buffer left. What
-/// came meanwhile is still in the socket.
+/// The operation ended and nothing happened to its socket: it was cancelled, or no buffer was left. What came since is still in the
+/// socket.
 fn is_harmless(errno: Errno) -> bool {
     matches!(errno, Errno::CANCELED | Errno::NOBUFS | Errno::AGAIN | Errno::INTR)
 }

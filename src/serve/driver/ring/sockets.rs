@@ -1,8 +1,8 @@
 //! The ring driver's descriptors: what is asked of the kernel for each of a shard's sockets.
 //!
-//! A receive of datagrams or an accept goes on until it ends: for want of a buffer, with an error, or because it was cancelled. Its last
-//! completion says so; whether it is begun again is decided then. A receive from a connection ends with the first bytes; connections
-//! come to their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it has to give.
+//! A receive of datagrams or an accept goes on until it ends: no buffer was left, an error occurred, or it was cancelled. Its last
+//! completion says so, and then it is started again if it is still wanted. A receive from a connection ends with the first bytes.
+//! Connections have their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it sends.
 
 use crate::driver::base::{Base, DriverIo, descriptor};
 use crate::driver::clocks;
@@ -34,15 +34,15 @@ const _: () = assert!(STREAM_BUFFERS as usize * READ_BYTES >= 4 * TURN_BYTES);
 const INDEX_BITS: u32 = 32;
 const GENERATION_MASK: u64 = 0x00FF_FFFF;
 
-/// How an operation that goes on stands.
+/// The state of a lasting operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Running {
-    /// It is not begun.
+    /// Not started.
     #[default]
     No,
-    /// It goes on.
+    /// Running.
     Yes,
-    /// It was cancelled, and has not ended yet.
+    /// Cancelled, and not ended yet.
     Ending,
 }
 
@@ -109,7 +109,7 @@ impl RingIo {
         self.ring.begin(Op::Readable, 0, self.base.wake());
     }
 
-    /// Receives from a socket, or accepts on it, if it is to be and that does not go on already.
+    /// Receives from a socket, or accepts on it, if that is wanted and not running.
     fn receive(&mut self, index: u32) {
         let place = index as usize;
         let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
@@ -129,7 +129,7 @@ impl RingIo {
         }
     }
 
-    /// A socket's operation has ended, maybe for want of a buffer: it is begun again if it is to be.
+    /// A socket's operation has ended. It is started again if wanted; later, if it found no buffer.
     pub(crate) fn on_receive_ended(&mut self, index: u32, is_starved: bool) {
         if let Some(running) = self.receiving.get_mut(index as usize) {
             *running = Running::No;
@@ -141,7 +141,7 @@ impl RingIo {
         }
     }
 
-    /// Begins the receives again that found no buffer.
+    /// Starts the receives again that found no buffer.
     pub(crate) fn begin_starved(&mut self) {
         if self.starved.is_empty() {
             return;
@@ -185,7 +185,7 @@ impl RingIo {
         }
     }
 
-    /// A connection's receive has ended. It has its turn again, if it is still to be received from then.
+    /// A connection's receive has ended. It queues for the next one.
     pub(crate) fn on_read(&mut self, id: ConnId, result: Result<u32, Errno>) {
         let Some(stream) = self.stream(id) else { return };
         (stream.reading, stream.is_queued) = (Running::No, true);
@@ -205,17 +205,17 @@ impl RingIo {
         self.streams.unread(id)
     }
 
-    /// Whether something may be there that the last wait did not tell of: connections that wait for their turns, completions not taken.
+    /// Whether there may be more than the last wait brought: connections that wait for their turn, completions not taken.
     pub(crate) fn has_left(&mut self) -> bool {
         !(self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
     }
 
-    /// Begins the next receives, when all that came of those before has been taken: of as many bytes as are copied at once.
+    /// Starts the next receives once all completions are taken: of as many bytes as are copied at once.
     fn begin_reads(&mut self) {
         if (self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
             return;
         }
-        // Each has as much, so that neither waits for ever for the other.
+        // Both queues get the same, so that neither starves the other.
         for number in 0..2 {
             let mut bytes = 0;
             while bytes < TURN_BYTES
@@ -230,7 +230,7 @@ impl RingIo {
         }
     }
 
-    /// A connection was found to have room: it is waited for once more if that was not enough.
+    /// A connection has room. It is polled again if that was not enough.
     pub(crate) fn on_awaited(&mut self, id: ConnId) {
         if let Some(stream) = self.stream(id) {
             stream.is_awaited = false;
@@ -238,19 +238,19 @@ impl RingIo {
         }
     }
 
-    /// The peer will send no more: there is nothing to be begun again.
+    /// The peer will send no more: no further receive.
     pub(crate) fn on_eof(&mut self, id: ConnId) {
         if let Some(stream) = self.stream(id) {
             stream.interest.read = false;
         }
     }
 
-    /// Submits what was begun and waits for something to complete.
+    /// Submits what was started, and waits for a completion.
     pub(crate) fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         self.begin_reads();
         let more = !(self.first.is_empty() && self.served.is_empty());
         let result = self.ring.wait(if more { Duration::ZERO } else { at_most });
-        // An operation that the kernel has not seen yet names its descriptor by number.
+        // A submission that the kernel has not taken yet names its descriptor by number.
         if self.ring.is_submitted() {
             self.closing.clear();
         }
@@ -265,12 +265,12 @@ fn operation(socket: &Bound) -> Op {
     }
 }
 
-/// A connection as it stands beside its operations.
+/// A connection as the user data of its operations.
 fn data(id: ConnId) -> u64 {
     u64::from(id.generation) << INDEX_BITS | u64::from(id.index)
 }
 
-/// Back from there.
+/// The reverse of [`data`].
 #[inline]
 pub(crate) fn conn(data: u64) -> ConnId {
     ConnId { index: data as u32, generation: (data >> INDEX_BITS & GENERATION_MASK) as u32 }
@@ -283,7 +283,7 @@ impl DriverIo for RingIo {
     }
 
     fn stage(&mut self, socket: Bound) -> io::Result<u32> {
-        // What was received from the socket before must not be taken for this one's.
+        // Completions of the socket before must not be taken for those of this one.
         let index = self.base.vacant(|index| self.receiving.get(index as usize) == Some(&Running::No));
         self.base.put(index, socket);
         let places = self.receiving.len().max(index as usize + 1);
