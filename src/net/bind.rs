@@ -14,8 +14,8 @@ pub const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
 
-/// Asked for each connection's replies that the peer has not acknowledged; the kernel gives twice that, for its own overhead. Left to
-/// itself it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Kernel memory, taken only while there are any.
+/// Asked for each connection, for replies that the peer has not acknowledged. The kernel gives twice that, for its own overhead; by default
+/// it gives up to `net.ipv4.tcp_wmem`, 4 MiB. Kernel memory, taken only while there are any.
 pub const SEND_BUFFER_BYTES: usize = 64 << 10;
 /// The same for its requests that are not read yet, which is also what the peer may send before it is read; up to `net.ipv4.tcp_rmem`,
 /// 6 MiB, else.
@@ -47,7 +47,7 @@ impl Bound {
         }
     }
 
-    /// What the kernel gave it for datagrams that wait: it tells twice that, the other half being its own overhead (socket(7)).
+    /// What the kernel gave it for waiting datagrams. The kernel reports twice that; the other half is its own overhead (socket(7)).
     pub fn receive_buffer_bytes(&self) -> Option<usize> {
         match self {
             Self::Udp(socket) => Some(SockRef::from(socket).recv_buffer_size().ok()? / 2),
@@ -59,9 +59,9 @@ impl Bound {
 /// A non-blocking datagram socket. A second one at the same address is an error, not half of the traffic.
 pub fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    // Less is given without an error; a socket with the default still serves.
+    // The kernel may give less without an error; a socket with the default works, too.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
-    // Lost datagrams are told beside the next one, and bursts of one peer come as one; a kernel without these serves as well.
+    // The next datagram reports lost ones, and bursts of one peer come as one. A kernel without these options works, too.
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
     let _ = turn_on(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
     let _ = turn_on(socket.as_fd(), libc::SOL_UDP, libc::UDP_GRO);
@@ -97,7 +97,7 @@ pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     // Connections inherit it. Else a reply waits for the acknowledgement of the one before it, up to 40 ms.
     socket.set_tcp_nodelay(true)?;
-    // So do they these. Before `listen`, so that the peer is told of it; a socket with the default still serves.
+    // Connections inherit these, too. Set before `listen`, so that the peer learns the window; a socket with the default works, too.
     let _ = socket.set_send_buffer_size(SEND_BUFFER_BYTES);
     let _ = socket.set_recv_buffer_size(STREAM_RECEIVE_BUFFER_BYTES);
     socket.bind(&address.into())?;

@@ -1,10 +1,10 @@
-//! Sockets: all that is unsafe is here, behind safe calls.
+//! Sockets. All unsafe code is here, behind safe calls.
 //!
 //! - [`sys`]: batches of datagrams, socket options, io_uring.
 //! - [`bind`]: sockets of FSUs. [`local`]: at which address of this machine. [`message`]: control messages and addresses.
 //! - [`outbox`]: datagrams that leave with as few calls as possible. [`sender`]: sends them, and goes on where segments are refused.
 //! - [`probe`]: whether the ring driver can work here.
-//! - [`unblocked`]: words on standard output and error that never block the program.
+//! - [`unblocked`]: text on standard output and error that never blocks the program.
 
 pub mod bind;
 pub mod local;

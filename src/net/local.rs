@@ -67,7 +67,7 @@ impl fmt::Debug for Local {
     }
 }
 
-/// Whom a datagram is from or to, and this machine's end of that.
+/// The peer of a datagram, and the address of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
     /// The other end.

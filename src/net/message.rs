@@ -1,9 +1,9 @@
-//! What the kernel says beside a datagram's bytes: who sent it, and control messages. Plain bytes in its own layout.
+//! What the kernel reports besides a datagram's bytes: its sender, and control messages. Plain bytes in the kernel's layout.
 
 use super::local::Local;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-/// Room for the longest address, a `sockaddr_in6`, rounded up so that what follows stands aligned.
+/// Room for the longest address, a `sockaddr_in6`, rounded up so that what follows is aligned.
 pub const NAME_BYTES: usize = 32;
 /// Room for the control messages asked for: drops (24), segment size (24), arrival (32), the address it came to, as IPv4 (32) and
 /// as IPv6 (40) tell it, and the traffic class, as each tells it (24). Rounded up so that bytes behind it and a name begin with a
@@ -26,20 +26,20 @@ pub struct Received<'a> {
     pub bytes: &'a [u8],
     /// Who sent them.
     pub peer: SocketAddr,
-    /// What else there was to say.
+    /// Its control messages.
     pub control: Control,
 }
 
 /// Control messages that came with a receive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Control {
-    /// Datagrams that the socket had lost for want of room so far, wrapping around; absent where there were none.
+    /// Datagrams that the socket has dropped so far because it was full, wrapping around; `None` if there were none.
     pub lost: Option<u32>,
     /// Length of each datagram but the last, where several came together; else 0.
     pub segment_bytes: usize,
     /// When the kernel had it, wall clock in nanoseconds.
     pub arrived_ns: Option<i64>,
-    /// To which address of this machine it came, where the socket was asked to tell it.
+    /// The address of this machine that it came to, if the socket reports it.
     pub local: Local,
     /// It is marked as a reply ([`REPLY_CLASS`]).
     pub is_reply: bool,

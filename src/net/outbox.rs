@@ -1,4 +1,4 @@
-//! Datagrams that a driver will send with as few calls as possible.
+//! Datagrams queued to be sent with as few calls as possible.
 
 use super::local::Local;
 use super::message::mapped;
@@ -12,16 +12,16 @@ const BYTES_MAX: usize = 512 << 10;
 const SEGMENTS_MAX: usize = 64;
 /// Bytes of one parcel: below what a datagram may have.
 const PARCEL_BYTES_MAX: usize = 65_000;
-/// Longer datagrams go alone: the kernel refuses segments that do not fit the interface's packets.
+/// Longer datagrams go alone: the kernel refuses segments that do not fit into a packet of the interface.
 const SEGMENT_BYTES_MAX: usize = 1_400;
 
-/// What a queued datagram must know: by which socket it leaves, and where it goes. The rest is its owner's.
+/// What a queued datagram must know: the socket it leaves by, and its receiver. The rest is up to its owner.
 pub trait Addressed: Copy {
     /// The socket it leaves from: its owner's number.
     fn socket(&self) -> u32;
-    /// To whom.
+    /// The receiver.
     fn peer(&self) -> SocketAddr;
-    /// From which address of this machine.
+    /// The source address of this machine.
     fn local(&self) -> Local;
 }
 
@@ -53,22 +53,22 @@ pub struct Outbox<D> {
     bytes: Vec<u8>,
 }
 
-/// Datagrams that go to the kernel as one: of one socket, from one address to one peer, all equally long but for a shorter last one.
+/// Datagrams that go to the kernel as one buffer: of one socket, from one address to one peer, equally long; the last may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parcel<'a> {
-    /// To whom.
+    /// The receiver.
     pub peer: SocketAddr,
-    /// From which address of this machine.
+    /// The source address of this machine.
     pub local: Local,
     /// All their bytes.
     pub bytes: &'a [u8],
     /// How many there are.
     pub datagrams: usize,
-    /// Bytes of each but the last; 0 where there is only one.
+    /// Bytes of each but the last; 0 if there is only one.
     pub segment_bytes: u16,
 }
 
-/// Goes through queued datagrams parcel by parcel.
+/// Iterates over queued datagrams parcel by parcel.
 #[derive(Clone, Debug)]
 pub struct Parcels<'a, D> {
     outbox: &'a Outbox<D>,
@@ -127,7 +127,7 @@ impl<D> Default for Outbox<D> {
 }
 
 impl<D: Addressed> Outbox<D> {
-    /// Adds one; false: it is full.
+    /// Queues one; false: the queue is full.
     #[inline]
     pub fn push(&mut self, datagram: D, bytes: &[u8]) -> bool {
         if self.queued.len() >= DATAGRAMS_MAX || self.bytes.len() + bytes.len() > BYTES_MAX {
@@ -138,7 +138,7 @@ impl<D: Addressed> Outbox<D> {
         true
     }
 
-    /// More than half full: to be flushed.
+    /// Whether it is more than half full and should be flushed.
     #[inline]
     pub fn is_filling(&self) -> bool {
         self.queued.len() > DATAGRAMS_MAX / 2 || self.bytes.len() > BYTES_MAX / 2
@@ -175,7 +175,7 @@ impl<D: Addressed> Outbox<D> {
         rest.iter().take_while(|(datagram, _)| datagram.socket() == first.socket()).count()
     }
 
-    /// The `count` datagrams from `index` on, all of one socket; each alone where they may not go together.
+    /// The `count` datagrams from `index` on, all of one socket. `together`: equally long ones share a parcel.
     #[inline]
     pub fn parcels(&self, index: usize, count: usize, together: bool) -> Parcels<'_, D> {
         let end = (index + count).min(self.queued.len());

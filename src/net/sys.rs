@@ -1,5 +1,5 @@
-//! All that is unsafe, with its folder: batches of datagrams with one system call, socket options that have no safe call,
-//! io_uring ([`ring`]) and the program's allocator ([`memory`]).
+//! All unsafe code, together with its folder: batches of datagrams with one system call, socket options without a safe call, io_uring
+//! ([`ring`]) and the program's allocator ([`memory`]).
 
 #![allow(unsafe_code)]
 
@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Datagrams received or sent with one call, at most: bounds what one socket may take of a turn.
+/// Most datagrams received or sent with one call. It bounds what one socket takes of a turn.
 pub const BATCH: usize = 32;
 /// No datagram is longer.
 pub const DATAGRAM_BYTES_MAX: usize = 65_536;
@@ -54,7 +54,7 @@ impl Receiver {
         }
     }
 
-    /// Receives what is there, up to `max` datagrams and [`BATCH`].
+    /// Receives waiting datagrams, up to `max` and [`BATCH`].
     pub fn receive(&mut self, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize> {
         self.received = 0;
         let max = max.min(BATCH);
@@ -222,7 +222,7 @@ pub fn refused(socket: BorrowedFd<'_>) -> Option<(SocketAddr, bool)> {
     Some((address(&name)?, error_of(told) == Some(libc::ECONNREFUSED)))
 }
 
-/// Datagrams that a socket has had no room for, wrapping around.
+/// Datagrams that a socket has dropped because it was full, wrapping around.
 pub fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
     let mut info = [0u32; libc::SK_MEMINFO_DROPS as usize + 1];
     let mut len = size_of_val(&info) as libc::socklen_t;
@@ -239,7 +239,7 @@ pub fn lost(socket: BorrowedFd<'_>) -> Option<u32> {
     if result == 0 && len as usize == size_of_val(&info) { info.last().copied() } else { None }
 }
 
-/// Asks for the cache lines of a value, without waiting for them. Nothing where the processor has no such instruction.
+/// Prefetches the cache lines of a value. Does nothing on a processor without such an instruction.
 #[inline]
 pub fn prefetch<T>(value: *const T, lines: usize) {
     #[cfg(target_arch = "x86_64")]

@@ -1,5 +1,5 @@
-//! Words on standard output and standard error, for which a program does not wait where nobody reads them: a full pipe, a terminal
-//! that is stopped. Data on standard output is not for here: whoever asked for it gets all of it.
+//! Text on standard output and standard error. The program does not wait if nobody reads it: a full pipe, a stopped terminal. Data on
+//! standard output does not go this way: its reader gets all of it.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, write};
@@ -41,7 +41,7 @@ pub fn stderr_within(text: &[u8], wait_max: Duration) {
     words.write(std::io::stderr().as_fd(), text, wait_max);
 }
 
-/// The same without a wait, a lock or an allocation: for what is said last.
+/// The same without a wait, a lock or an allocation: for the last message of the program.
 pub fn stderr_at_once(text: &[u8]) {
     let stderr = std::io::stderr();
     if is_ready(stderr.as_fd(), Duration::ZERO) {

@@ -1,6 +1,6 @@
 //! The system calls that the drivers make while they serve, one function each: the seam that the simulated kernel of the tests takes.
 //!
-//! What binds sockets and starts threads is not among them, nor is what an executor does by itself.
+//! Calls that bind sockets or start threads are not among them.
 
 use super::super::outbox::Parcel;
 use super::{Receiver, Sender};
@@ -25,7 +25,7 @@ pub fn clock_ns(clock: ClockId) -> i64 {
     time.tv_sec * 1_000_000_000 + time.tv_nsec
 }
 
-/// Lets time pass.
+/// Sleeps.
 pub fn sleep(time: Duration) {
     std::thread::sleep(time);
 }
@@ -35,7 +35,7 @@ pub fn eventfd() -> io::Result<OwnedFd> {
     Ok(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }
 
-/// An eventfd is not readable any more, until it is written to.
+/// Resets an eventfd: it is unreadable until it is written to again.
 pub fn clear_eventfd(fd: BorrowedFd<'_>) {
     let _ = rustix::io::read(fd, &mut [0; 8]);
 }
@@ -56,7 +56,7 @@ pub fn epoll_add(set: BorrowedFd<'_>, fd: BorrowedFd<'_>, data: EventData, flags
     epoll::add(set, fd, data, flags)
 }
 
-/// Changes what is told of a descriptor.
+/// Changes which events of a descriptor are reported.
 pub fn epoll_modify(set: BorrowedFd<'_>, fd: BorrowedFd<'_>, data: EventData, flags: EventFlags) -> Result<(), Errno> {
     epoll::modify(set, fd, data, flags)
 }
@@ -99,13 +99,13 @@ pub fn take_error(socket: BorrowedFd<'_>) -> Option<Errno> {
     sockopt::socket_error(socket).ok()?.err()
 }
 
-/// A connection that waits, and whose it is.
+/// The next waiting connection, and its peer.
 pub fn accept(listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno> {
     let (fd, peer) = rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC)?;
     Ok((fd, peer.and_then(|peer| SocketAddr::try_from(peer).ok())))
 }
 
-/// Whose a connection is; `None`: the peer has gone already.
+/// The peer of a connection; `None`: it has gone already.
 pub fn peer(stream: BorrowedFd<'_>) -> Option<SocketAddr> {
     rustix::net::getpeername(stream).ok().flatten().and_then(|peer| SocketAddr::try_from(peer).ok())
 }

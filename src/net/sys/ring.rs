@@ -12,21 +12,21 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-/// What an operation of a [`Ring`] is; told again with its completions, beside 56 bits of the caller's.
+/// The kind of an operation of a [`Ring`]. Its completions carry it, with 56 bits of the caller's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Op {
     /// Something was cancelled.
     Cancel,
-    /// A descriptor is readable: told again and again.
+    /// A descriptor is readable: completes again and again.
     Readable,
-    /// A descriptor is writable: told once.
+    /// A descriptor is writable: completes once.
     Writable,
     /// Datagrams, until it ends.
     Datagrams,
     /// Connections, until it ends.
     Accept,
-    /// Bytes of a connection, as many as fit into a buffer: told once.
+    /// Bytes of a connection, as many as fit into a buffer: completes once.
     Bytes,
 }
 
@@ -70,12 +70,12 @@ struct Memory {
 const PAGE_BYTES: usize = 65_536;
 /// What the kernel says first of a datagram (`io_uring_recvmsg_out`).
 const OUT_BYTES: usize = size_of::<[u32; 4]>();
-/// What the kernel says beside a datagram, which stands before it and counts among what was received.
+/// Bytes that the kernel puts before a datagram; they count as received.
 pub const BESIDE_BYTES: usize = OUT_BYTES + NAME_BYTES + CONTROL_BYTES;
 const BUFFER_BYTES: usize = BESIDE_BYTES + DATAGRAM_BYTES_MAX;
 /// Distance of the buffers, as `STRIDE` in the parent module.
 const BUFFER_STRIDE: usize = BUFFER_BYTES + 192;
-/// Bytes received from a connection at once. It comes to its turn again when the others have had theirs.
+/// Bytes received from a connection at once. It has its next turn after the others.
 pub const READ_BYTES: usize = 16 << 10;
 
 /// A group of buffers. Datagrams never wait for one that a connection has.
@@ -148,7 +148,7 @@ impl Pool {
         pool
     }
 
-    /// What was received into a buffer, as it stands there.
+    /// The bytes received into a buffer.
     #[inline]
     pub fn bytes(&self, filled: &Filled) -> &[u8] {
         // SAFETY: the kernel has given the buffer back, and gets it again only by `give`, which wants the pool to itself: not while
@@ -209,7 +209,7 @@ pub struct Ring {
 
 /// Operations that may wait for the next submission; more are submitted at once.
 const SUBMISSIONS: u32 = 512;
-/// So often what was begun is submitted to make room for more, where the kernel has no memory for it now; then the shard ends.
+/// How often a full queue is submitted again while the kernel has no memory for it; then the shard ends.
 const SUBMITS_MAX: usize = 8;
 /// Completions that may wait; those that find no room are kept by the kernel.
 const COMPLETIONS: u32 = 4_096;
@@ -277,12 +277,12 @@ impl Ring {
         }
     }
 
-    /// Has the kernel taken all that was begun? Without memory to spare it takes less.
+    /// Whether the kernel has taken all submissions. If it lacks memory it takes less.
     pub fn is_submitted(&mut self) -> bool {
         self.uring.submission().is_empty()
     }
 
-    /// Submits, and waits for a completion, but not longer than `at_most`. No time: looks only.
+    /// Submits, and waits for a completion, but not longer than `at_most`. Zero: does not wait.
     pub fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         if let Some(error) = self.error.take() {
             return Err(error);

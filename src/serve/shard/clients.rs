@@ -67,7 +67,7 @@ impl Clients {
         seen
     }
 
-    /// Takes out those not heard for `timeout_ms`, telling `gone` of each.
+    /// Removes those not heard for `timeout_ms`, and calls `gone` for each.
     pub fn expire(&mut self, now_ms: u64, timeout_ms: u64, mut gone: impl FnMut(SocketAddr)) {
         self.list.retain(|client| {
             let live = client.is_live(now_ms, timeout_ms);
@@ -79,7 +79,7 @@ impl Clients {
         self.last = 0;
     }
 
-    /// Takes out those longest silent until at most `clients_max` (at least one) are left, telling `gone` of each.
+    /// Removes the longest silent ones until at most `clients_max` (at least one) are left, and calls `gone` for each.
     pub fn shrink(&mut self, clients_max: usize, mut gone: impl FnMut(SocketAddr)) {
         while self.list.len() > clients_max.max(1)
             && let Some(silent) = (0..self.list.len()).min_by_key(|&index| self.list[index].heard_ms)
@@ -100,7 +100,7 @@ impl Clients {
         self.list.get(index).map(|client| client.is_live(now_ms, timeout_ms).then(|| route(client)))
     }
 
-    /// Where the one heard last stands.
+    /// The entry of the one heard last, to prefetch it.
     pub(crate) fn latest(&self) -> *const Client {
         self.list.as_ptr().wrapping_add(self.last)
     }

@@ -9,12 +9,12 @@ pub struct Clock {
     pub unix_ms: i64,
     /// The same in nanoseconds.
     pub unix_ns: i64,
-    /// Since when what is at hand may have been there, where the kernel does not tell (see [`super::look`]). On the wall clock,
+    /// The arrival time of the current event if the kernel gives no timestamp: the earliest possible one (see [`super::look`]). Wall clock,
     /// nanoseconds.
     pub arrived_ns: i64,
     /// The monotonic clock, milliseconds.
     pub mono_ms: u64,
-    /// The same in nanoseconds. Read after the wall clock, so that what has happened by the one has happened by the other.
+    /// The same in nanoseconds. Read after the wall clock, so that what is past on that clock is past on this one.
     pub mono_ns: u64,
     /// How far the wall clock was set forward just before, in nanoseconds; 0: it was not.
     pub stepped_ns: i64,
@@ -22,8 +22,8 @@ pub struct Clock {
     pub utc_offset_s: i32,
 }
 
-/// A datagram may have come so long after the clocks were read; a stamp further ahead is from before the wall clock was set
-/// back, and tells nothing.
+/// A datagram may arrive this long after the clocks were read. A stamp further ahead is from before the wall clock was set back, and is
+/// ignored.
 const AHEAD_NS_MAX: i64 = 100_000_000;
 
 impl Clock {

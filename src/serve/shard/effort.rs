@@ -1,17 +1,17 @@
-//! What work costs, counted and not timed: so a turn can be shared without reading a clock for each frame.
+//! What work costs. It is counted, not timed, so that a turn can be shared without reading the clock for each frame.
 
-/// What a frame costs beside its bytes, in bytes that are copied: to find it, to choose its reply and to make that.
+/// What a frame costs besides its bytes, in copied bytes: to find it, to choose its reply and to build that.
 pub(crate) const FRAME_EFFORT: usize = 1 << 10;
 /// What it costs to accept a connection, or to end one.
 pub(crate) const CONN_EFFORT: usize = 16 << 10;
 /// What a subject may cost before it is interrupted: half a millisecond. A connection's read of short requests is below that.
 pub(crate) const QUANTUM: usize = 1 << 20;
 
-/// What was done so far, as bytes in, bytes out and [`FRAME_EFFORT`] for each frame: some 0.4 ns each.
+/// The work so far: bytes in, bytes out and [`FRAME_EFFORT`] for each frame. A unit is about 0.4 ns.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     done: u64,
-    /// What was begun is to be interrupted then.
+    /// Where the current work is interrupted.
     until: u64,
 }
 
@@ -22,13 +22,13 @@ impl Default for Effort {
 }
 
 impl Effort {
-    /// So much more was done.
+    /// Counts work.
     #[inline]
     pub(crate) fn add(&mut self, effort: usize) {
         self.done = self.done.wrapping_add(effort as u64);
     }
 
-    /// All that was done: counts on for ever.
+    /// All work so far; never reset.
     #[inline]
     pub(crate) fn done(self) -> u64 {
         self.done
@@ -40,25 +40,25 @@ impl Effort {
         self.done.wrapping_sub(then) as usize
     }
 
-    /// What begins now may cost so much.
+    /// Allows the work that starts now to cost this much.
     #[inline]
     pub(crate) fn allow(&mut self, effort: usize) {
         self.until = self.done.saturating_add(effort as u64);
     }
 
-    /// What begins now may cost anything.
+    /// Allows any cost.
     #[inline]
     pub(crate) fn allow_all(&mut self) {
         self.until = u64::MAX;
     }
 
-    /// What it may still cost.
+    /// What the current work may still cost.
     #[inline]
     pub(crate) fn left(self) -> usize {
         self.until.saturating_sub(self.done) as usize
     }
 
-    /// It has cost what it may.
+    /// Whether the current work has used up its allowance.
     #[inline]
     pub(crate) fn is_over(self) -> bool {
         self.done >= self.until

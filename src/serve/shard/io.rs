@@ -52,9 +52,9 @@ impl<'a> Arrived<'a> {
 pub struct Datagram {
     /// The socket it leaves from: the FSU's number in the shard.
     pub socket: u32,
-    /// To whom.
+    /// The receiver.
     pub peer: SocketAddr,
-    /// From which address of this machine, where the socket has all of them.
+    /// The source address, if the socket is bound to all addresses.
     pub local: Local,
     /// What it is.
     pub what: Outgoing,
@@ -97,7 +97,7 @@ pub enum Outcome {
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// So many bytes were taken; 0: no room now.
+    /// How many bytes were taken; 0: no room now.
     Bytes(usize),
     /// The peer is gone.
     Gone,
@@ -116,17 +116,17 @@ pub struct Interest {
 
 /// What a shard wants done.
 pub trait Io {
-    /// Queues a datagram; its fate is told to `Serve::on_sent`. False: the queue is full, nothing was taken.
+    /// Queues a datagram; `Serve::on_sent` gets its outcome. False: the queue is full, nothing was taken.
     fn send_datagram(&mut self, datagram: Datagram, bytes: &[u8]) -> bool;
     /// Whether a turn of the timing wheel may go on: the queue has room for some more datagrams.
     fn has_room(&self) -> bool;
     /// Writes to a stream.
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written;
-    /// Changes what a connection is told of.
+    /// Changes which events of a connection are reported.
     fn set_interest(&mut self, conn: ConnId, interest: Interest);
-    /// Closes a connection; nothing more is told of it.
+    /// Closes a connection; no more events of it follow.
     fn close(&mut self, conn: ConnId);
-    /// Closes a connection with a reset: what the peer has not taken yet is lost; nothing more is told of it.
+    /// Closes a connection with a reset: what the peer has not taken yet is lost; no more events of it follow.
     fn reset(&mut self, conn: ConnId) {
         self.close(conn);
     }
@@ -134,7 +134,7 @@ pub trait Io {
     fn shut_write(&mut self, _conn: ConnId) {}
     /// Stops or resumes accepting on a socket.
     fn set_accepting(&mut self, socket: u32, on: bool);
-    /// Stops receiving on all sockets, and accepting. Connections are told one by one.
+    /// Stops receiving on all sockets, and accepting. Connections are stopped one by one.
     fn stop_receiving(&mut self);
     /// The wall clock this moment, in nanoseconds: when a reply was written.
     fn unix_ns(&mut self) -> i64;

@@ -7,12 +7,12 @@ use super::look::UNSEEN_NS_MAX;
 use fsu_core::lateness::Lateness;
 use hdrhistogram::Histogram;
 
-/// The longest lateness that is told apart; beyond it counts as this.
+/// The longest lateness that is recorded; more counts as this.
 const LATE_US_MAX: u64 = 60_000_000;
-/// Significant digits: a value is told to 0.1 %.
+/// Significant digits: values are exact to 0.1 %.
 const DIGITS: u8 = 3;
-/// Datagrams sent between two looks at the clock: the last of them left as much later than is told as their sends take. Of a call that
-/// takes so many or more all are told to have left at its end.
+/// Datagrams sent between two readings of the clock. The last of them may have left later than recorded, by the time that the sends take.
+/// If one call takes this many or more, all of them count as sent at its end.
 pub(crate) const SENDS_A_STAMP: usize = 16;
 
 /// A histogram of microseconds, one a shard: 139 KiB.
@@ -63,7 +63,7 @@ impl Late {
         self.histogram.max()
     }
 
-    /// What is told of it; `lost`: what the mock lost itself.
+    /// The figures to report. `lost`: datagrams that the mock itself lost.
     pub fn told(&self, limit_us: u64, lost: u64) -> Lateness {
         let [p50_us, p99_us, p999_us] =
             [50.0, 99.0, 99.9].map(|percent| self.histogram.value_at_percentile(percent).min(self.max_us()));

@@ -1,23 +1,23 @@
-//! Since when bytes of a connection may have been there: a bound from below, from the loop's own looks at its sockets (docs/use/lateness.md).
+//! When bytes of a connection may have arrived at the earliest, from the moments at which the loop polled its sockets (docs/use/lateness.md).
 //!
-//! A stream has no arrival stamp that holds for each request. What the loop knows is when it looked: what a look brings that was not there
-//! at the look before has come in between. All moments are on the monotonic clock, in nanoseconds.
+//! A stream has no arrival stamp for each request. The loop knows only when it polled: what one poll brings and the poll before did not
+//! have arrived in between. A poll is called a look here. All moments are on the monotonic clock, in nanoseconds.
 
 use std::time::Duration;
 
 /// The longest wait while a connection is open: a stop that ends within a wait is not seen.
 const OPEN_WAIT_NS_MAX: u64 = 4_000_000;
-/// After a turn that took longer, what came meanwhile is looked for before the next wait.
+/// After a longer turn, the sockets are polled before the next wait.
 const TURN_NS_MAX: u64 = 1_000_000;
-/// A wait that ends sooner may not have waited at all: what it brings may have been there when it began.
+/// A wait that ends sooner may not have waited at all: its events may have been there when it began.
 const BRIEF_NS: u64 = 50_000;
-/// By so much at the most may what came on an open connection have waited longer than is told: a wait, and a turn before it.
+/// How much longer than reported the bytes of an open connection may have waited at most: a wait, and the turn before it.
 pub(crate) const UNSEEN_NS_MAX: u64 = OPEN_WAIT_NS_MAX + TURN_NS_MAX;
 
 /// The looks of one loop.
 #[derive(Debug)]
 pub(crate) struct Looks {
-    /// All that was there then has been handed over.
+    /// All that was there at this moment has been handed over.
     seen_ns: u64,
     /// What this look has handed over was all that its socket had then.
     this_ns: u64,
@@ -28,16 +28,16 @@ pub(crate) struct Looks {
     /// When the wait began, and how long it was to last at the most.
     before_ns: u64,
     asked_ns: u64,
-    /// The last look could not tell of all: since when it has been so, and after how many more looks all of that has been told.
+    /// The last look was full: since when, and after how many more looks all of that has been reported.
     behind: Option<(u64, u32)>,
 }
 
-/// What a look could not tell of.
+/// What a look left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     /// Nothing.
     Nothing,
-    /// As much was there as is taken at once. What was there has come to its turn after so many looks.
+    /// The look was full. All that was there is reported after this many looks.
     Some(u32),
 }
 
@@ -135,7 +135,7 @@ impl Looks {
         arrived_ns
     }
 
-    /// How many bytes of a connection the kernel has for certain, when so many were read since it was asked last; `None`: it is to be asked.
+    /// How many bytes of a connection the kernel certainly has, after `count` were read; `None`: ask the kernel.
     #[inline]
     pub(crate) fn left(unread: &Unread, count: usize) -> Option<usize> {
         match unread.left {
@@ -144,14 +144,14 @@ impl Looks {
         }
     }
 
-    /// A connection has bytes that this look told of, and was not read.
+    /// This look reported bytes of a connection that was not read.
     pub(crate) fn leave(&self, unread: &mut Unread, now_ns: u64) {
         if unread.left == 0 || unread.left == UNKNOWN {
             *unread = Unread::since(self.arrived(unread), now_ns);
         }
     }
 
-    /// A connection has bytes that this look told of, which are read or looked at later.
+    /// This look reported bytes of a connection that are read or handled later.
     pub(crate) fn hold(&self, unread: &mut Unread) {
         if unread.left == 0 || unread.left == UNKNOWN {
             *unread = Unread { since_ns: self.arrived(unread), left: HELD, later_ns: self.this_ns };
@@ -163,12 +163,12 @@ const UNKNOWN: u32 = u32::MAX;
 /// Some are there.
 const HELD: u32 = UNKNOWN - 1;
 
-/// What is known of the bytes of a connection that the kernel has.
+/// What is known of the bytes that the kernel has of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
     /// The next bytes are not from before.
     since_ns: u64,
-    /// So many were there when that was last asked for, less what has been read since; 0: none.
+    /// How many the kernel had when it was last asked, minus those read since; 0: none.
     left: u32,
     /// Those behind them are not from before; where it is not known how many were there: it is watched since then.
     later_ns: u64,

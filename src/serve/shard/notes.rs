@@ -8,8 +8,8 @@ use std::sync::Arc;
 /// Bytes of the input that a line shows.
 const SHOWN_BYTES_MAX: usize = 64;
 
-/// How often a shard asks whether the minute is over, and hands over what it has counted: so that a flood of bad input does not
-/// make the shards wait for each other's counts.
+/// How often a shard checks whether the minute is over and hands over its counts, so that a flood of bad input does not make the shards
+/// contend for the shared counters.
 const ASK_MS: u64 = 1_000;
 
 /// Input that a line is about.
@@ -27,7 +27,7 @@ pub struct Input<'a, P> {
 struct Counted {
     /// When to ask next, monotonic.
     ask_ms: u64,
-    /// How many were not told and are not handed over.
+    /// Lines left out that are not handed over yet.
     untold: u64,
 }
 

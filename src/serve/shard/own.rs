@@ -1,4 +1,4 @@
-//! Whom a shard never answers: its own fleet, and what is no single host.
+//! The peers that a shard never answers: its own fleet, and addresses that are not a single host.
 //!
 //! A forged sender's address could otherwise make two FSUs answer each other for ever, or make one answer a whole network.
 
@@ -11,7 +11,7 @@ const WORDS: usize = 65_536 / 64;
 /// The fleet's own datagram sockets. About 8 KiB, and 48 bytes a socket; one for all shards.
 #[derive(Debug)]
 pub struct Own {
-    /// A bit for each port that any of them has: most peers are told from them by that.
+    /// A bit for each port that any of them has. Most peers differ already in that.
     ports: Box<[u64]>,
     bound: HashSet<(IpAddr, u16)>,
     /// This machine's addresses, where a socket has all of them.
@@ -35,7 +35,7 @@ impl Own {
         own
     }
 
-    /// Why nothing is answered to that address, if nothing is.
+    /// Why an address is not answered; `None` if it is.
     #[inline]
     pub fn refuses(&self, peer: SocketAddr) -> Option<Reason> {
         let port = peer.port();
@@ -56,7 +56,7 @@ impl Own {
     }
 }
 
-/// No group, not all, not none. That a network's own broadcast address is not sent to sees the kernel.
+/// Not multicast, not broadcast, not unspecified. The kernel refuses the broadcast address of a network.
 fn is_one_host(ip: IpAddr) -> bool {
     let all = matches!(ip, IpAddr::V4(ip) if ip.is_broadcast());
     !(all || ip.is_multicast() || ip.is_unspecified())

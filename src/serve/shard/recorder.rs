@@ -1,4 +1,4 @@
-//! Where a shard tells of its traffic: the device log.
+//! Where a shard records its traffic: the device log.
 
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::reload::Fate;
@@ -15,7 +15,7 @@ pub trait Recorder {
     fn fault(&mut self, _fsu: u32, _unix_ms: i64, _kind: FaultKind, _place: Place) -> bool {
         true
     }
-    /// From now on FSU numbers are those of the next fleet, of `fsu_count`; what became of those before, by the numbers they had.
+    /// From now on FSU numbers are those of the next fleet, of `fsu_count`. `fates`: what became of the FSUs before, by their old numbers.
     fn reload(&mut self, _epoch: u32, _fates: &[Fate], _fsu_count: usize) {}
 }
 

@@ -1,6 +1,6 @@
 //! From one fleet to the next, between two messages (spec templates.md, Reload).
 //!
-//! New sockets are taken over before, by all shards; only then is any of them told to swap. A swap itself cannot fail.
+//! All shards take over the new sockets first; only then each gets the command to swap. A swap itself cannot fail.
 
 use super::clock::Clock;
 use super::io::Io;
@@ -30,13 +30,13 @@ pub struct Swap {
     pub fleet: Arc<Fleet>,
     /// What is common to all messages from now on.
     pub run: RunContext,
-    /// As the logger calls the fleet.
+    /// The logger's number of the fleet.
     pub epoch: u32,
     /// What becomes of each FSU, by its number in the fleet before.
     pub fates: Arc<[Fate]>,
     /// Numbers of those that are new to this shard, in the order in which their sockets were taken over.
     pub new: Vec<u32>,
-    /// Whom it never answers.
+    /// The peers that it never answers.
     pub own: Arc<Own>,
 }
 
@@ -47,10 +47,10 @@ pub trait Sockets: Io {
 }
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
-    /// Serves another fleet; sockets of those that are new stand at `places`. The counters of those that are gone.
+    /// Serves another fleet; the sockets of new FSUs are at `places`. Returns the counters of FSUs that are gone.
     ///
-    /// An FSU that stays keeps everything but what the new plan has no place for. Of one that goes, connections are closed and
-    /// replies that still wait are dropped: `peer_gone`. While draining nothing is swapped.
+    /// An FSU that stays keeps everything that the new plan has a place for. An FSU that goes loses its connections and its waiting replies:
+    /// `peer_gone`. During a drain nothing is swapped.
     pub fn swap(&mut self, swap: Swap, places: &[u32], now: Clock, io: &mut impl Sockets) -> Vec<Counters> {
         if self.drain_end_ms.is_some() {
             for &place in places {
@@ -90,7 +90,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
                 self.slots.put(place, FsuSlot::new(number, fsu));
             }
         }
-        self.time_anew(now, io);
+        self.restart_timers(now, io);
         for id in self.conns.open() {
             if let Some(conn) = self.conns.get_mut(id) {
                 // By the plan from before.
@@ -101,7 +101,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         gone
     }
 
-    /// Ends what those that go, and centres that may not ask any more, have begun.
+    /// Ends connections and replies of FSUs that go, and of centres that are no longer allowed.
     fn part(&mut self, fate: &impl Fn(&FsuSlot) -> Fate, next: &Fleet, io: &mut impl Io) {
         for id in self.conns.open() {
             let Some(conn) = self.conns.get_mut(id) else { continue };
@@ -157,8 +157,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Everything that FSUs have in the wheel, by the new plan. Receives from all sockets.
-    fn time_anew(&mut self, now: Clock, io: &mut impl Io) {
+    /// Sets all timers of FSUs by the new plan, and receives from all sockets.
+    fn restart_timers(&mut self, now: Clock, io: &mut impl Io) {
         self.later.wheel.retain(|timer| matches!(timer, Timer::Reply(_) | Timer::Conn(_) | Timer::Tide));
         for (socket, slot) in self.slots.numbered_mut() {
             start_beat(&self.fleet, socket, slot, now, &mut self.later);

@@ -33,15 +33,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-/// Replies due within this time after the begin of a drain are still sent (spec device-log.md).
+/// Replies due within this time after a drain began are still sent (spec device-log.md).
 pub const DRAIN_MS: u64 = 5_000;
 /// Timers fired in one turn: what a turn may take stays below a millisecond.
 const FIRED_MAX: usize = 128;
 /// A datagram for which the kernel has no room is tried again after this time.
 const SEND_RETRY_MS: u64 = 1;
-/// And so often: for about as long as a peer waits for a reply. Then it is counted `send_failed`.
+/// How often it is tried: for about as long as a peer waits for a reply. Then it is counted `send_failed`.
 const SEND_TRIES_MAX: u16 = 2_000;
-/// Accepting is tried again so long after it failed for want of descriptors.
+/// Accepting is tried again this long after it failed because no descriptor was left.
 pub(crate) const ACCEPT_RETRY_MS: u64 = 100;
 
 /// Buffers that are used within one call, kept for the next.
@@ -87,17 +87,17 @@ pub struct Serve<P, T> {
     pub(crate) unsent_conns: usize,
     /// The end of the drain, once it has begun.
     pub(crate) drain_end_ms: Option<u64>,
-    /// Whom it never answers.
+    /// The peers that it never answers.
     pub(crate) own: Arc<Own>,
-    /// What is said of centres that come and go.
+    /// Lines about centres that come and go.
     pub(crate) tide: Arc<Tide>,
     /// Connections of one address to one FSU; none are not kept. As many entries as connections at most.
     pub(crate) peers: HashMap<(u32, IpAddr), usize>,
     /// Due to sent, of all its replies.
     pub(crate) late: Late,
-    /// What it has done, and when what is at hand is interrupted.
+    /// The work so far, and where the current work is interrupted.
     pub(crate) effort: Effort,
-    /// Connections that were interrupted: to be gone on with in their turns ([`Serve::go_on`]).
+    /// Interrupted connections, which continue in their turn ([`Serve::go_on`]).
     pub(crate) resting: Vec<ConnId>,
 }
 
@@ -135,7 +135,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         serve
     }
 
-    /// Shares what is said in the system log with other shards, before anything comes.
+    /// Shares the limits of the system log with other shards, before anything arrives.
     pub(crate) fn share(&mut self, tide: Arc<Tide>) {
         (self.notes, self.tide) = (Notes::new(tide.clone()), tide);
     }
@@ -150,8 +150,8 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// What will be handed over after what is at hand: the next, the one after it, and so on. What they touch is fetched
-    /// meanwhile, step by step: where a step's memory is, the step before has fetched.
+    /// Prefetches what the next events touch; `ahead` returns them by their distance. It takes steps: each step needs an address that the
+    /// step before has fetched.
     #[inline]
     pub(crate) fn expect(&self, ahead: impl Fn(usize) -> Option<Subject>) {
         if let Some(Subject::Conn(id)) = ahead(4) {
@@ -178,7 +178,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         !self.conns.is_empty()
     }
 
-    /// Of how many sockets and connections a driver may tell at once, of a connection that it has bytes and that it has room.
+    /// How many events a driver may report at once: one for each socket, two for each connection (readable, writable).
     pub(crate) fn sources(&self) -> usize {
         self.slots.places() as usize + 2 * self.conns.places() as usize
     }
@@ -189,7 +189,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.conns.get_mut(id).map(|conn| &mut conn.unread)
     }
 
-    /// Something's FSU here, if its own place has been fetched.
+    /// Prefetches the slot of the FSU that an event refers to.
     #[inline]
     pub(crate) fn prefetch_slot(&self, subject: Subject) {
         if let Some(socket) = self.socket_of(subject) {
@@ -197,7 +197,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// What the plan says of that FSU and who asked it last, if it has been fetched itself.
+    /// Prefetches the plan of that FSU and its latest centre. Its slot should be fetched already.
     #[inline]
     pub(crate) fn prefetch_fsu(&self, subject: Subject) {
         let slot = self.socket_of(subject).and_then(|socket| self.slots.get(socket as usize));
@@ -223,11 +223,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
     }
 
-    /// A fault was made that belongs to no message, or to one that is not known any more.
+    /// A fault was made that belongs to no message, or to one no longer known.
     pub(crate) fn fault(&mut self, socket: u32, kind: FaultKind, frame: Struck, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.faults[kind as usize] += 1;
-        // One that is lost is counted and told by the log.
+        // The log counts and reports a lost one.
         self.tap.fault(slot.fsu, io.unix_ns() / 1_000_000, kind, Place::apart(frame));
     }
 
@@ -246,7 +246,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Something came that an FSU in an outage does not hear.
+    /// Records input that an FSU in an outage ignores.
     #[cold]
     pub(crate) fn unheard(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
@@ -265,7 +265,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// A reply that was to leave never does.
+    /// Records a reply that is never sent.
     #[cold]
     pub(crate) fn unsent(&mut self, (socket, peer): (u32, SocketAddr), about: About, bytes: &[u8], io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
@@ -281,7 +281,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// The same of one in the pool; `lost` says what it is then.
+    /// The same for one in the pool; `lost` changes what is known of it.
     #[cold]
     pub(crate) fn unsent_pending(&mut self, index: u32, lost: impl Fn(About) -> About, io: &mut impl Io) {
         let Some((dest, ..)) = self.later.pending.get(index).filter(|_| self.tap.is_on()) else { return };
@@ -296,7 +296,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.unsent_at(index, (socket, peer), lost(about), io);
     }
 
-    /// The same, where the sender and the receiver are known.
+    /// The same, with a known socket and peer.
     #[cold]
     pub(crate) fn unsent_at(&mut self, index: u32, (socket, peer): (u32, SocketAddr), about: About, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize).filter(|_| self.tap.is_on()) else { return };
@@ -356,7 +356,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     fn on_reply_due(&mut self, index: u32, now: Clock, io: &mut impl Io) {
         match self.later.pending.get(index) {
             Some((Dest::Datagram(datagram), due_ns, _)) => {
-                // The wall clock may have been set meanwhile. Tried again, it is as late as it was.
+                // The wall clock may have been set since. A retry keeps its first due time.
                 let due_ns = if datagram.tries == 0 { now.unix_of(due_ns) } else { datagram.due_ns };
                 let datagram = Datagram { due_ns, ..datagram };
                 if self.is_offline(datagram.socket, now) {
@@ -416,7 +416,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Tells of a datagram that has left, or will not.
+    /// Records a datagram that was sent, or never will be.
     #[inline]
     fn record_sent(&mut self, kind: RecordKind, datagram: Datagram, bytes: &[u8], unix_ns: i64) {
         let Some(slot) = self.slots.get_mut(datagram.socket as usize).filter(|_| self.tap.is_on()) else { return };

@@ -9,7 +9,7 @@ use fsu_plan::model::fleet::Fsu;
 const HOT_LINES: usize = size_of::<Option<FsuSlot>>() / 64;
 const _: () = assert!(HOT_LINES == 2, "what few requests touch belongs behind a box");
 
-/// One FSU of the shard. What each request touches stands first: with thousands of FSUs every cache line of it is a miss.
+/// One FSU of the shard. The fields that each request touches come first: with thousands of FSUs, every cache line is a miss.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub(crate) struct FsuSlot {
@@ -39,7 +39,7 @@ impl FsuSlot {
     }
 }
 
-/// A place for each; one is empty where an FSU went with a reload, until the next takes it.
+/// A place for each FSU. A reload that removes an FSU leaves its place empty for the next one.
 #[derive(Debug, Default)]
 pub(crate) struct Slots(Vec<Option<FsuSlot>>);
 
@@ -50,7 +50,7 @@ impl Slots {
         self.0.get(place)?.as_ref()
     }
 
-    /// The FSU at a place will be wanted soon: what of it a request touches is fetched meanwhile.
+    /// Prefetches what a request touches of the FSU at a place.
     #[inline]
     pub(crate) fn prefetch(&self, place: usize) {
         if let Some(slot) = self.0.get(place) {
@@ -58,7 +58,7 @@ impl Slots {
         }
     }
 
-    /// The same, to change it.
+    /// The same, mutable.
     #[inline]
     pub(crate) fn get_mut(&mut self, place: usize) -> Option<&mut FsuSlot> {
         self.0.get_mut(place)?.as_mut()
@@ -79,7 +79,7 @@ impl Slots {
         self.0.len() as u32
     }
 
-    /// Puts one at a place; who was there before.
+    /// Puts one at a place; returns the one before.
     pub(crate) fn put(&mut self, place: u32, slot: FsuSlot) -> Option<FsuSlot> {
         let place = place as usize;
         if self.0.len() <= place {

@@ -1,4 +1,4 @@
-//! Lines about centres that come and go: past ten a second of a kind, the others of that second are one line.
+//! Lines about centres that come and go: at most ten a second of each kind; one line sums up the rest of that second.
 
 use super::timers::later::{Later, Timer};
 use crate::gate::{Admitted, Gate};
@@ -15,7 +15,7 @@ const INTERVAL_MS: u64 = 60_000;
 pub(crate) enum Move {
     /// It was heard, by datagram.
     Online,
-    /// It was silent for too long, or others took its place.
+    /// It was silent for too long, or gave its place to another.
     Offline,
     /// It opened a connection.
     Connected,
@@ -59,7 +59,7 @@ impl Tide {
         })
     }
 
-    /// Says how many have moved of which nothing was said.
+    /// Writes the lines that sum up the rest.
     #[cold]
     pub(crate) fn tell(&self) {
         for sum in self.sums() {
@@ -67,7 +67,7 @@ impl Tide {
         }
     }
 
-    /// Whether a line is to be said of a centre that moves now.
+    /// Whether a centre that moves now gets a line.
     pub(crate) fn tells(&self, what: Move, now_ms: u64, later: &mut Later) -> bool {
         if !log::log_enabled!(log::Level::Info) {
             return false;
@@ -93,7 +93,7 @@ pub struct Common {
 struct Told {
     /// When the next line may be written, monotonic.
     next_ms: AtomicU64,
-    /// How many were not told since the last line, as far as shards have handed them over.
+    /// Lines left out since the last one, as far as shards have handed them over.
     untold: AtomicU64,
 }
 

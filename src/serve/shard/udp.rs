@@ -32,7 +32,7 @@ struct DatagramSink<'a, I, T> {
     fsu_number: u32,
     socket: u32,
     peer: SocketAddr,
-    /// At which address of this machine it asked.
+    /// The address of this machine that was asked.
     local: Local,
     now: Clock,
     /// When the request came, wall clock in nanoseconds.
@@ -41,7 +41,7 @@ struct DatagramSink<'a, I, T> {
     no_room: [u64; Reason::NO_ROOM.len()],
     /// Bytes that may still be sent in answer.
     room_bytes: usize,
-    /// Replies that would have been too many times their request.
+    /// Replies that would have been too long for their request.
     amplified: u64,
     telling: Telling,
     /// What is known of each frame, where a log wants it.
@@ -124,7 +124,7 @@ impl<I: Io, T: Recorder> Sink for DatagramSink<'_, I, T> {
 
     fn fault(&mut self, kind: FaultKind, place: Place) {
         self.telling.fault(kind);
-        // One that is lost is counted and told by the log.
+        // The log counts and reports a lost one.
         self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
     }
 
@@ -210,7 +210,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// A datagram came that is marked as a reply: it is not answered, as two FSUs would answer each other for ever.
+    /// A datagram is marked as a reply. It is not answered: two FSUs would answer each other for ever.
     #[cold]
     pub fn on_reply(&mut self, socket: u32, peer: SocketAddr, bytes: &[u8], now: Clock) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
@@ -312,7 +312,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
         }
         if let Some(peer) = center.filter(|_| !center_done) {
-            // Not heard: there is no address at which it asked.
+            // A static centre has not asked, so no local address is known.
             (sink.peer, sink.local) = (peer, Local::ANY);
             sink.send_now(sink.datagram(Outgoing::Heartbeat, now.unix_ns, About::HEARTBEAT), &self.buffers.beat);
         }

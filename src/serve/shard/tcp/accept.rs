@@ -50,7 +50,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         if self.tide.tells(Move::Connected, now.mono_ms, &mut self.later) {
             log::info!("{}: centre {peer} connected", fsu.name);
         }
-        // What it has may have been there as long as the connection itself.
+        // Its first bytes may be as old as the connection.
         let unread = Unread::since(now.mono_of(now.arrived_ns), now.mono_ns);
         let id = self.conns.add(Conn { unread, ..Conn::new(socket, peer, now.mono_ms) });
         self.arm(id);
@@ -65,7 +65,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             && memory::fallible(|| peers.try_reserve(1)).is_ok()
     }
 
-    /// There is no memory to hold more of a connection: it is closed if it holds anything.
+    /// No memory is left for what a connection holds: it is closed if it holds anything.
     #[cold]
     pub(super) fn let_go(&mut self, id: ConnId, io: &mut impl Io) {
         let Some(conn) = self.conns.get(id).filter(|conn| conn.owed() > 0 || !conn.partial.is_empty()) else { return };
@@ -118,14 +118,14 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     pub(super) fn cut_off(&mut self, id: ConnId, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let socket = conn.socket;
-        // One that was accepted in the outage was told of then.
+        // If it was accepted during the outage, that was recorded then.
         if conn.muted.replace(FaultKind::Offline) != Some(FaultKind::Offline) {
             self.fault(socket, FaultKind::Offline, Struck::Connection, io);
         }
         self.lose(id, Lost::Fault(FaultKind::Offline), By::Fault(FaultKind::Offline), io);
     }
 
-    /// Accepting failed for want of something that may come back: it rests for a moment.
+    /// Accepting failed because a resource is used up that may be free again: it pauses for a moment.
     pub fn on_accept_failed(&mut self, socket: u32, errno: i32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         slot.state.counters.drop(Reason::AcceptFailed);

@@ -19,14 +19,14 @@ pub struct Conn {
     pub socket: u32,
     /// The centre.
     pub peer: SocketAddr,
-    /// A started frame that waits for more; past the write limit, whatever was read and not looked at.
+    /// A started frame that waits for more; past the write limit, all that was read and not handled.
     pub partial: Vec<u8>,
     /// When that frame started; where it is [`Conn::doubtful`], when it was whole.
     pub partial_since_ms: u64,
     /// It is whole and not good, and waits for a good one inside it.
     pub doubtful: bool,
-    /// Its centre's wrong frames are meant: one was answered after it had waited for a good one in vain. A frame behind which nothing
-    /// has come waits no more, until there is garbage.
+    /// Its centre sends wrong frames on purpose: one was answered after it had waited in vain for a good one. The last frame of a read no
+    /// longer waits, until there is garbage.
     pub hasty: bool,
     /// What is known of the bytes that are not read yet.
     pub unread: Unread,
@@ -53,7 +53,7 @@ pub struct Conn {
     pub eof: bool,
     /// Nothing is read until less is owed to the peer.
     pub stalled: bool,
-    /// What the driver was told last.
+    /// What the driver knows of it.
     pub interest: Interest,
     /// A fault made on purpose, for which nothing more is sent.
     pub muted: Option<FaultKind>,
@@ -183,8 +183,8 @@ pub struct Unsent {
 
 /// Bytes of replies that left before they are moved out of the buffer.
 const COMPACT_BYTES: usize = 32 << 10;
-/// A buffer that is too small grows by one part in so many of what it has to hold, and by this many bytes or replies at least: never to
-/// twice what it holds, as it would by itself.
+/// A buffer that is too small grows by this part of what it holds, and at least by this many bytes or replies. A `Vec` would double
+/// instead.
 const GROWTH_PART: usize = 8;
 const GROWTH_BYTES_MIN: usize = 4 << 10;
 const GROWTH_REPLIES_MIN: usize = 32;
@@ -251,8 +251,7 @@ impl Unsent {
         })
     }
 
-    /// The kernel has taken `count` bytes; `sent` is told of every reply that is out with that, and of every piece of
-    /// one.
+    /// The kernel has taken `count` bytes. Calls `sent` for every reply, or piece of one, that is sent with that.
     pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], &Sent)) {
         self.taken += count;
         while let Some(&reply) = self.lens.front() {
@@ -278,7 +277,7 @@ struct ConnPlace {
     conn: Option<Box<Conn>>,
 }
 
-/// A generation is told in 24 bits.
+/// A generation has 24 bits.
 const GENERATION_MASK: u32 = 0x00FF_FFFF;
 
 /// The connections of a shard.
@@ -324,13 +323,13 @@ impl Conns {
         if place.generation == id.generation { place.conn.as_deref() } else { None }
     }
 
-    /// One will be wanted: where it stands is fetched meanwhile.
+    /// Prefetches the table entry of a connection.
     #[inline]
     pub(crate) fn prefetch_place(&self, id: ConnId) {
         prefetch(self.places.as_ptr().wrapping_add(id.index as usize), 1);
     }
 
-    /// Then the connection itself.
+    /// Prefetches the connection itself.
     #[inline]
     pub(crate) fn prefetch(&self, id: ConnId) {
         if let Some(conn) = self.get(id) {

@@ -14,14 +14,14 @@ use fsu_core::responder::stream::Patience;
 use fsu_plan::wire::reason::Reason;
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {
-    /// Too much is owed to a peer: nothing is read from its connection until half of that has left.
+    /// If too much is owed to a peer, nothing is read from its connection until half of that is sent.
     pub(crate) fn hold(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(slot) = self.slots.get(conn.socket as usize) else { return };
         conn.stalled |= conn.owed() > self.fleet.fsus[slot.fsu as usize].limits.write_buffer_bytes_max;
     }
 
-    /// It has cost as much as it may at once: nothing is read from its connection until it has been gone on with.
+    /// The connection has used up its allowance: nothing is read from it until [`Serve::go_on`].
     pub(super) fn rest(&mut self, id: ConnId, now: Clock) {
         if let Some(conn) = self.conns.get_mut(id) {
             conn.stalled = true;
@@ -30,7 +30,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Goes on with a connection that was interrupted. Where too much is owed to it by now, it goes on when that has left.
+    /// Continues an interrupted connection. If too much is owed to its peer by now, it continues when that is sent.
     pub(crate) fn go_on(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         self.later.now_ms = now.mono_ms;
         self.resume(id, now.mono_ns, now, io);
@@ -79,7 +79,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Sees to it that the wheel fires at the connection's earliest deadline, or before.
+    /// Sets the timer: the wheel fires at the connection's earliest deadline, or before.
     pub(super) fn arm(&mut self, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(slot) = self.slots.get(conn.socket as usize) else { return };

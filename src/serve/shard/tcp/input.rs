@@ -1,4 +1,4 @@
-//! Connections: what comes in, deadlines, the end (spec b-interface.md, TCP). Replies go out in [`super::output`].
+//! What comes in on a connection (spec b-interface.md, TCP). Replies go out in [`super::output`].
 
 use super::conn::{Conn, PIECE, Sent};
 use super::end::By;
@@ -19,11 +19,10 @@ use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::reason::Reason;
 
-/// Bytes offered to the stage at once: bounds the replies that are built before the peer's willingness to
-/// take them is looked at.
+/// Bytes offered to the stage at once. It bounds the replies that are built before the shard checks whether the peer takes them.
 const OFFERED_BYTES: usize = 8 << 10;
-/// Bytes of replies that are built before they are sent, but for those of the request at hand: a request may be answered with many
-/// more bytes than it has. A shard has one such buffer.
+/// Bytes of replies that are built before they are sent, not counting those of the current request: its reply may be much longer than
+/// itself. A shard has one such buffer.
 const BUILT_BYTES: usize = 64 << 10;
 /// Replies that one read may leave for later, of which each has a slot: as many as a connection may be owed, as its limit is usually set.
 const OWED_A_READ: usize = 512;
@@ -57,7 +56,7 @@ struct StreamSink<'a, I, T> {
     not_before_ns: u64,
     /// When the bytes had been read, on the monotonic clock in nanoseconds; read with the first delayed reply.
     read_ns: Option<u64>,
-    /// By so much is what is due now moved for that, in nanoseconds.
+    /// How far that moves what is due now, in nanoseconds.
     moved_ns: u64,
     /// Bytes that may be built or wait before more is looked at.
     owed_max: usize,
@@ -194,7 +193,7 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
 
     fn fault(&mut self, kind: FaultKind, place: Place) {
         self.telling.fault(kind);
-        // One that is lost is counted and told by the log.
+        // The log counts and reports a lost one.
         self.tap.fault(self.fsu_number, self.now.unix_ms, kind, place);
     }
 
@@ -274,8 +273,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.shut(id, Reason::PeerGone, errno.map_or(By::Reset, By::Error), io);
     }
 
-    /// Offers bytes, which begin with the started frame there was, to the stage; keeps what is left.
-    /// `since_ms`: when that frame started.
+    /// Offers bytes to the stage, beginning with the started frame, if any; keeps what is left.
     fn take_in(&mut self, id: ConnId, stretch: Stretch<'_>, now: Clock, io: &mut impl Io) {
         let Stretch { bytes, since_ms } = stretch;
         let mut start = 0;
@@ -345,7 +343,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    /// Runs the stage; its replies that are due stand in `buffers.out` then. Also tells how many bytes may wait.
+    /// Runs the stage, which leaves replies that are due in `buffers.out`. Also returns how many bytes may wait.
     fn run_stage(
         &mut self,
         id: ConnId,
@@ -399,7 +397,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         Some((step, self.protocol.held_max(fsu)))
     }
 
-    /// What a started frame was taken for was none: its first byte is garbage, the search goes on behind it.
+    /// A started frame was none: its first byte is garbage, and the search continues behind it.
     pub(super) fn skip_start(&mut self, id: ConnId, now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let mut started = std::mem::take(&mut self.buffers.joined);
@@ -412,7 +410,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.buffers.joined = started;
     }
 
-    /// A whole frame has waited for a good one inside it for long enough, or nothing more comes: what is there is decided on.
+    /// A whole but wrong frame has waited long enough for a good one inside it, or no more bytes will come: it is decided now.
     pub(super) fn decide(&mut self, id: ConnId, patience: Patience, now: Clock, io: &mut impl Io) {
         // It is a frame or two, which are not kept for later.
         self.effort.allow_all();

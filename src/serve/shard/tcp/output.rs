@@ -80,7 +80,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             }
         }
         let (mut start, mut whole) = (0, 0);
-        // What the peer does not take yet was there in time.
+        // Bytes that the peer does not take yet were ready in time.
         let unix_ns = io.unix_ns();
         let unix_ms = unix_ns / 1_000_000;
         self.late.record_streams(due_ns, unix_ns, lens.iter().filter(|sent| sent.is_reply()).count() as u64);
@@ -135,7 +135,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         self.settle(id, io);
     }
 
-    /// What ends a connection on purpose is due: the replies before it are out, as far as the peer takes them.
+    /// The end of a connection on purpose is due. The replies before it are sent, as far as the peer takes them.
     pub(crate) fn on_cut_due(&mut self, index: u32, (id, how): (ConnId, Cut), now: Clock, io: &mut impl Io) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         self.later.pending.remove(&mut conn.delayed, index);

@@ -21,9 +21,9 @@ pub(crate) enum Timer {
     Accept(u32),
     /// An outage of some FSUs may begin or end.
     Outage,
-    /// Transfers of an FSU may be idle whose data a reload has left behind.
+    /// Transfers with data of an old plan may be idle.
     Transfers(u32),
-    /// Centres have moved of which nothing is said yet.
+    /// Lines about centres have been left out and are due as one.
     Tide,
 }
 
@@ -32,18 +32,18 @@ pub(crate) enum Timer {
 pub(crate) struct Later {
     pub(crate) wheel: Wheel<Timer>,
     pub(crate) pending: Pending,
-    /// When the driver was last told the time, monotonic.
+    /// The time of the last [`Serve::on_tick`](crate::shard::serve::Serve::on_tick), monotonic.
     pub(crate) now_ms: u64,
 }
 
 impl Later {
-    /// Room for so many more replies; false: there is no memory for them.
+    /// Makes room for `more` replies; false: there is no memory.
     #[inline]
     pub(crate) fn has_room(&mut self, more: usize) -> bool {
         self.pending.has_room(more) && self.wheel.has_room(more)
     }
 
-    /// Room for one more, which where memory is low is that of one that has gone.
+    /// Makes room for one more reply. If memory is low, only a free place counts.
     #[inline]
     pub(crate) fn has_place(&mut self) -> bool {
         if memory::is_low() { self.pending.has_free() && self.wheel.has_free() } else { self.has_room(1) }
@@ -71,7 +71,7 @@ impl Later {
         Ok(())
     }
 
-    /// Keeps what goes into a connection until then, at the end of its queue.
+    /// Keeps a reply for a connection until it is due, at the end of the connection's queue.
     pub(crate) fn owed(&mut self, queue: &mut Queue, dest: Dest, due_ns: u64, bytes: &[u8]) {
         let index = self.pending.add_owed(dest, due_ns, bytes);
         self.pending.append(queue, index);
@@ -83,12 +83,12 @@ impl Later {
         self.pending.set_key(index, key);
     }
 
-    /// Does something at that moment, on the monotonic clock.
+    /// Sets a timer, on the monotonic clock.
     pub(crate) fn at(&mut self, ms: u64, timer: Timer) -> Key {
         self.wheel.insert(ms.saturating_mul(TICKS_PER_MS), timer)
     }
 
-    /// Lets go of a reply that will not be sent.
+    /// Drops a reply that will not be sent.
     pub(crate) fn forget(&mut self, index: u32) {
         if let Some((_, _, key)) = self.pending.get(index) {
             self.wheel.cancel(key);

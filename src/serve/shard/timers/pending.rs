@@ -1,7 +1,7 @@
 //! Replies that wait for their time: a pool of slots with buffers that are reused.
 //!
-//! Whom a reply is for decides what bounds it. One that goes into a connection counts there ([`Queue::bytes`]), and past the connection's
-//! own limit nothing more is read from it. Datagrams have the pool, of which every FSU and every peer has a share ([`super::share`]).
+//! The receiver decides which limit applies. Replies into a connection count there ([`Queue::bytes`]); past the limit of the connection
+//! nothing more is read from it. Datagrams share the pool: every FSU and every peer has a share ([`super::share`]).
 
 use super::share::Shares;
 use super::wheel::Key;
@@ -29,7 +29,7 @@ const NONE: u32 = u32::MAX;
 pub enum Dest {
     /// Out of a socket.
     Datagram(Datagram),
-    /// Into a connection. Its request may have waited so many microseconds before it was read.
+    /// Into a connection; and how many microseconds its request may have waited before it was read.
     Stream(ConnId, About, u32),
     /// The same: a piece of a reply, but for its last one.
     Piece(ConnId, About, u32),
@@ -102,7 +102,7 @@ impl Default for Pending {
 }
 
 impl Pending {
-    /// A pool of which datagrams may have so much.
+    /// A pool with these shares for datagrams.
     pub fn with(shares: Shares) -> Self {
         Self { slots: Vec::new(), free: NONE, len: 0, shares, kept_bytes: 0 }
     }
@@ -122,7 +122,7 @@ impl Pending {
         self.free != NONE
     }
 
-    /// Room for so many more slots; false: there is no memory for them.
+    /// Makes room for `more` slots; false: there is no memory.
     pub fn has_room(&mut self, more: usize) -> bool {
         let free = self.slots.len() - self.len;
         memory::has_room(&mut self.slots, more.saturating_sub(free))
@@ -134,8 +134,8 @@ impl Pending {
         self.slots.capacity() - self.len
     }
 
-    /// Keeps a datagram; or why not: there is no room, or its FSU or its peer has more than its share. Its wheel entry is told by
-    /// [`Pending::set_key`].
+    /// Keeps a datagram; or why not: there is no room, or its FSU or its peer has more than its share. [`Pending::set_key`] sets its
+    /// wheel entry.
     pub fn add(&mut self, datagram: Datagram, due_ns: u64, bytes: &[u8]) -> Result<u32, Reason> {
         let peer = self.shares.take(&datagram, bytes.len())?;
         Ok(self.keep_datagram(datagram, peer, due_ns, bytes))
@@ -217,7 +217,7 @@ impl Pending {
         SLOT_BYTES + self.slots[index as usize].bytes.len()
     }
 
-    /// Takes `index`, which is in it, out of a connection's queue, wherever it stands there.
+    /// Removes `index`, which must be in it, from a connection's queue.
     pub fn remove(&mut self, queue: &mut Queue, index: u32) {
         let Waiting { before, next, .. } = self.slots[index as usize];
         queue.bytes -= self.memory(index);
@@ -244,7 +244,7 @@ impl Pending {
         &self.slots[index as usize].bytes
     }
 
-    /// Lets go of a reply that has left or never will.
+    /// Frees the slot of a reply that was sent or never will be.
     pub fn release(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         if let Some(Dest::Datagram(datagram)) = &slot.dest {

@@ -1,6 +1,6 @@
 //! Shares of the pool of datagrams that wait: nobody takes what the others need.
 //!
-//! A peer may have as many replies waiting as places are free, an FSU twice as many; few are always let pass. So one peer gets half of
+//! A peer may have as many replies waiting as places are free, an FSU twice as many; a few always pass. So one peer gets half of
 //! the pool at most, one FSU two thirds, and whoever comes after them has as much of what is left. Bytes go by the same rule.
 
 use crate::shard::io::Datagram;
@@ -18,7 +18,7 @@ pub const PENDING_REPLIES_MAX: usize = 262_144;
 /// Bytes of datagrams of one shard that may wait at once; the bound where replies are large.
 pub const PENDING_BYTES_MAX: usize = 256 << 20;
 
-/// So many waiting replies of an FSU, and of a peer, are never too many for its share: a pool that is full is not their fault.
+/// This many waiting replies of an FSU or a peer are always within its share: it is not they who fill the pool.
 const SHARE_MIN: usize = 64;
 
 /// Places of an FSU, for each that is free.
@@ -46,7 +46,7 @@ impl Amount {
         self.bytes -= bytes as u32;
     }
 
-    /// Whether one more is within so many times what is free then, or few enough.
+    /// Whether one more is within `times` the free space, or within the minimum.
     fn has_room(self, bytes: usize, times: usize, (free, free_bytes): (usize, usize)) -> bool {
         let (replies, bytes) = (self.replies as usize + 1, self.bytes as usize + bytes);
         replies <= SHARE_MIN || (replies <= times * free && bytes <= times * free_bytes)

@@ -1,9 +1,9 @@
 //! A hierarchical timing wheel: everything a shard has to do later, in one place.
 //!
 //! Ticks are quarters of a millisecond of the monotonic clock. Seven levels of 64 slots reach 2^42 ticks (34 years) from
-//! boot. A moment between two ticks fires at the later one: nothing fires before its time. Level 0 has a slot a tick; a slot of level n covers 64 slots of level n-1. An entry stands at the level
-//! of the highest digit (base 64) in which its deadline differs from the tick reached so far, and is moved
-//! down when the wheel reaches the first tick of its slot. Thus entries with one deadline are always in one list, and
+//! boot. A moment between two ticks fires at the later one: nothing fires before its time. Level 0 has a slot for each tick; a slot of
+//! level n covers 64 slots of level n-1. An entry is at the level of the highest digit (base 64) in which its deadline differs from the
+//! tick reached so far. It moves down when the wheel reaches the first tick of its slot. Thus entries with one deadline are always in one list, and
 //! lists are appended to and walked in order: equal deadlines fire in the order of their insertion.
 //!
 //! Inserting, cancelling and firing are O(1) (a move down at most six times). Entries live in a slab that grows
@@ -15,8 +15,7 @@ const DIGIT_BITS: u32 = 6;
 const LEVELS: usize = 7;
 /// Deadlines past this fire then: 34 years after boot.
 const DEADLINE_MAX: u64 = (1 << (DIGIT_BITS * LEVELS as u32)) - 1;
-/// Ticks of a millisecond: a reply waits that part of one longer than it has to at most, and a shard wakes up that often at most for
-/// replies alone.
+/// Ticks a millisecond. A reply waits at most one tick too long, and a shard wakes up at most once a tick for replies alone.
 pub const TICKS_PER_MS: u64 = 4;
 const TICK_NS: u64 = 1_000_000 / TICKS_PER_MS;
 
@@ -112,7 +111,7 @@ impl<T: Copy> Wheel<T> {
         self.free != NONE
     }
 
-    /// Room for so many more entries; false: there is no memory for them.
+    /// Makes room for `more` entries; false: there is no memory.
     pub fn has_room(&mut self, more: usize) -> bool {
         let free = self.entries.len() - self.len;
         fsu_plan::memory::has_room(&mut self.entries, more.saturating_sub(free))
