@@ -46,7 +46,7 @@ impl Gate {
         Admitted::At(self.since_ms.load(Ordering::Relaxed).saturating_add(SECOND_MS))
     }
 
-    /// How many did not pass since the last sum; 0: none. From now on they are told.
+    /// How many did not pass since the last sum; 0: none. Starts the next sum.
     pub fn take(&self) -> u64 {
         self.held.swap(0, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What threads share things by, in the files that run under loom, too: the standard library's here, loom's there (`models/`).
+//! What threads share data with, in the files that also run under loom: the standard library's here, loom's there (`models/`).
 
 pub(crate) use flume as channel;
 pub(crate) use std::sync::atomic::{Ordering, fence};

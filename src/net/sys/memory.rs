@@ -79,7 +79,7 @@ pub fn reserve() {
     }
 }
 
-/// The largest reserve that there is room for, as [`RESERVE`] has it. `map` gives so many bytes' address.
+/// The largest reserve that there is room for, as [`RESERVE`] has it. `map` returns the address of that many bytes.
 fn largest(map: impl Fn(usize) -> Option<usize>) -> Option<usize> {
     let mut halves = (0..).take_while(|&halved| RESERVE_BYTES >> halved >= RESERVE_BYTES_MIN);
     halves.find_map(|halved| map(RESERVE_BYTES >> halved).map(|at| at | halved))
@@ -107,7 +107,7 @@ fn end(bytes: usize, exit: i32) -> ! {
     signal_hook::low_level::exit(exit)
 }
 
-/// So many bytes' address.
+/// Maps that many bytes.
 fn map(bytes: usize) -> Option<usize> {
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a mapping of its own, anywhere.

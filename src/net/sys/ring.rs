@@ -120,7 +120,7 @@ impl Memory {
     fn buffer(&self, id: u16) -> *mut u8 {
         let (_, stride) = self.kind.size();
         let buffers = self.len - usize::from(self.count) * stride;
-        // SAFETY: behind the entries stand `count` buffers of this stride, and the id is below that.
+        // SAFETY: `count` buffers of this stride follow the entries, and the id is below that.
         unsafe { self.base.as_ptr().add(buffers + usize::from(id % self.count) * stride) }
     }
 }
@@ -175,7 +175,7 @@ impl Pool {
     fn provide(&mut self, id: u16) {
         let entry = self.memory.entry(self.tail);
         // SAFETY: the entry is within the memory, and not the kernel's to read before the tail is moved past it. Only these fields
-        // are written: the tail stands in a field of the first entry.
+        // are written: the tail is in a field of the first entry.
         unsafe {
             (*entry).set_addr(self.memory.buffer(id) as u64);
             (*entry).set_len(self.memory.kind.size().0 as u32);

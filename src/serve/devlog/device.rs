@@ -41,7 +41,7 @@ pub(super) struct DeviceLog {
     started: String,
     bytes_max: u64,
     age_days_max: u64,
-    /// At most so many files are open.
+    /// The most files that are open at once.
     open_max: usize,
     /// By FSU number; `None` before its first record.
     files: Vec<Option<Box<DeviceFile>>>,

@@ -1,4 +1,4 @@
-//! The fleets whose records may still stand in a queue: records are formatted by the plan they were made under.
+//! The fleets whose records may still be in a queue: each record is formatted by the plan that it was made under.
 //!
 //! A reload makes an epoch. A shard's queue says where it passes from one to the next; when all have passed, the fleet
 //! before is let go.

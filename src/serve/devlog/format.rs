@@ -132,7 +132,7 @@ impl Formatter {
 pub struct RecordText(Formatter);
 
 impl RecordText {
-    /// In that language, with times so many seconds east of UTC; UTC where there is no such zone.
+    /// In that language, with times at this offset east of UTC in seconds; UTC if there is no such zone.
     pub fn new(language: Language, utc_offset_s: i32) -> Self {
         let offset = Offset::from_seconds(utc_offset_s).unwrap_or(Offset::UTC);
         Self(Formatter::new(language, Stamp::new(TimeZone::fixed(offset))))

@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long the writer sleeps at a time while it waits for room.
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
 
-/// Makes both ends of a queue of so many bytes, which the thread `reader` reads.
+/// Makes both ends of a queue of this many bytes, which the thread `reader` reads.
 pub(super) fn queue<L>(bytes: usize, reader: Thread) -> (Writer<L>, Reader<L>) {
     let (mut producer, consumer) = RingBuffer::new(bytes);
     // A chunk is filled with zeros, and none of it is committed: the queue's memory would grow for as long as the first round takes otherwise.
@@ -73,7 +73,7 @@ impl<L> Writer<L> {
         let half = self.capacity / 2;
         // The cached number is never above the true one, and free of traffic between the cores.
         if self.ring.cached_slots() < half {
-            // Here the bytes are told before it is asked what was read; a reader that goes to sleep does the reverse ([`rest`]). So
+            // The bytes are published before this looks at what was read; a reader that goes to sleep does the reverse ([`rest`]). So
             // it sees the bytes, or it is seen here that it had read all.
             fence(Ordering::SeqCst);
             let free = self.ring.slots();
@@ -140,7 +140,7 @@ impl<L> Reader<L> {
 /// Sleeps until a writer wakes this thread, at most for that long; not at all where a queue has something, or an end. A queue
 /// that fills past half wakes it, and one that ends.
 pub(super) fn rest<'a, L: 'a>(readers: impl IntoIterator<Item = &'a Reader<L>>, at_most: Duration) {
-    // What was read is told before it is asked what there is: see the writer.
+    // Publishes what was read before it looks for more: see the writer.
     fence(Ordering::SeqCst);
     if readers.into_iter().all(|reader| reader.ring.is_empty() && !reader.is_closed()) {
         park_timeout(at_most);

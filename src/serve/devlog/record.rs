@@ -32,7 +32,7 @@ const ADDRESS: usize = 25;
 /// Marks an IPv6 address, beside the kind.
 const IP6: u8 = 0x80;
 
-/// Frames of one datagram that are told of: more cannot be good, as a good one has at least 38 of the datagram's 65,507 bytes.
+/// Frames of one datagram that a record describes. More cannot be good, as a good one has at least 38 of the datagram's 65,507 bytes.
 pub const FRAMES_TOLD_MAX: usize = 1_724;
 
 /// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`EpochMark`]).
@@ -149,7 +149,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// The head that stands before `abouts` of [`About`] and [`Record::bytes`]; `None` where those are too long for it. Of
+    /// The head before `abouts` of [`About`] and [`Record::bytes`]; `None` where those are too long for it. Of
     /// [`Record::told`] it takes nothing.
     pub fn head(&self, abouts: usize) -> Option<[u8; HEAD_BYTES]> {
         let abouts = u16::try_from(abouts).ok()?;

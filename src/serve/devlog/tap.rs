@@ -25,15 +25,15 @@ pub const LOG_QUEUE_BYTES: usize = 32 << 20;
 /// The same where there is only a ledger: some 70,000 faults.
 pub const LEDGER_QUEUE_BYTES: usize = 4 << 20;
 
-/// FSUs that are gone whose losses are told in their own files at one reload; those of more are told as a sum.
+/// FSUs removed by one reload whose losses go into their own files. Losses of further FSUs are reported as a sum.
 const GONE_TOLD_MAX: usize = 1_024;
 
 /// What a tap leaves when it is closed.
 #[derive(Debug, Default)]
 pub(super) struct Left {
-    /// Records lost per FSU that no later record told of.
+    /// By FSU: lost records that no later record has reported.
     pub(super) lost: Vec<(u32, u32)>,
-    /// Faults lost that no later fault told of.
+    /// Lost faults that no later fault has reported.
     pub(super) faults: u32,
     /// A turn that did not reach the queue any more; before those losses.
     pub(super) turn: Option<EpochMark>,
@@ -142,7 +142,7 @@ impl Tap {
     /// known of its frames.
     ///
     /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, the logger has ended, or
-    /// `fsu` is none of this tap's. The loss is told by the FSU's next record, or at close. With
+    /// `fsu` is none of this tap's. The FSU's next record reports the loss, or the close. With
     /// [`OnFull::Block`] it waits for room instead, for as long as the logger lives.
     #[inline]
     pub fn record(&mut self, traffic: Traffic<'_>) -> bool {

@@ -4,7 +4,7 @@ use super::trouble::Trouble;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// Deletes the files of `dir` that `chosen` names and that were last written more than so many days before `now`.
+/// Deletes the files of `dir` that `chosen` accepts and that were last written more than `age_days_max` days before `now`; 0 keeps all.
 pub(crate) fn delete_old(
     dir: &Path,
     age_days_max: u64,

@@ -1,7 +1,7 @@
 //! A file that is followed by the next one when it is full: `name.log`, `name.1.log`, `name.2.log` …
 //!
 //! Both logs write through it. It only ever appends whole chunks (lines, records), so a chunk never
-//! stands in two files; when a chunk cannot be written, what was written of it is cut off again.
+//! is split over two files; when a chunk cannot be written, what was written of it is cut off again.
 //! A file that somebody removes or renames is followed by a new one of the same name.
 
 use std::fs::{File, OpenOptions};
@@ -114,7 +114,7 @@ impl Rolling {
         self.file.is_some()
     }
 
-    /// An empty part takes any chunk: one larger than allowed has to stand somewhere.
+    /// An empty part takes any chunk: one larger than allowed has to go somewhere.
     fn has_room(&self, len: usize) -> bool {
         self.bytes == 0 || len as u64 <= self.room()
     }

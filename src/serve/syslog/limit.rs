@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Lines of one module and one level within a second, of all threads together. What comes from outside is told far less often
+/// Lines of one module and one level within a second, of all threads together. Lines about input from outside are far rarer
 /// (`LINES_MAX`, once a minute for each reason); a reload says up to a hundred.
 const MODULE_LINES_MAX: u32 = 200;
 

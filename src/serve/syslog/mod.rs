@@ -305,7 +305,7 @@ impl SystemWriter {
         if level as usize <= self.level.load(Ordering::Relaxed) {
             self.write(unix_ms(), &text(level, module_path!(), &format_args!("{what}")));
         } else if level == Level::Error {
-            // Errors of the logs themselves are told somewhere even when the system log is off.
+            // Errors of the logs themselves are reported somewhere even if the system log is off.
             unblocked::stderr_within(format!("{what}\n").as_bytes(), LINES_WAIT_MAX);
         }
     }
@@ -314,7 +314,7 @@ impl SystemWriter {
         self.write_line(unix_ms, text, false);
     }
 
-    /// `shown`: not to stderr, where it stands already.
+    /// `shown`: it is on stderr already.
     fn write_line(&mut self, unix_ms: i64, text: &str, shown: bool) {
         self.roll_over(unix_ms);
         self.line.clear();
@@ -322,7 +322,7 @@ impl SystemWriter {
         self.line.extend_from_slice(text.as_bytes());
         self.line.push(b'\n');
         if self.stderr && !shown {
-            // Nothing can be told of a terminal that is gone.
+            // The terminal is gone; there is nowhere to report that.
             unblocked::stderr_within(&self.line, LINES_WAIT_MAX);
         }
         let room = self.rolling.as_ref().map_or(u64::MAX, Rolling::room);
@@ -400,7 +400,7 @@ impl SystemWriter {
     }
 }
 
-/// Could a name have been made by that strftime pattern? Directives other than the usual ones stand for any letters and digits.
+/// Whether a strftime pattern could have made this name. Directives other than the usual ones stand for any letters and digits.
 fn matches(pattern: &str, name: &str) -> bool {
     let mut chars = pattern.chars();
     let Some(first) = chars.next() else { return name.is_empty() };

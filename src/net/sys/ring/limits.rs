@@ -29,7 +29,7 @@ fn limit_submissions_and_completions_of_a_ring() {
     assert_eq!((most, done.len()), (4_096, 5_000));
 }
 
-/// A full queue whose submissions are refused for now, so many of them, then taken: how often it was submitted, and what came of it.
+/// A full queue whose first submissions are refused for now: how often it was submitted, and the result.
 fn check(refused: usize, errno: i32, expected: (usize, Result<(), i32>)) {
     let (mut submits, mut has_room) = (0, false);
     let mut room = |submits: &mut usize| {

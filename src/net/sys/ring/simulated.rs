@@ -63,7 +63,7 @@ pub struct Provided {
     head: u16,
 }
 
-/// Pools of so many buffers for datagrams, and for bytes of connections, each with the kernel's end.
+/// Pools with this many buffers for datagrams and for bytes of connections, each with the kernel's end.
 ///
 /// # Panics
 ///
