@@ -1,4 +1,4 @@
-//! What a thread writes down of requests and replies: what is part of the figures, from when on, and the account of each FSU.
+//! What a thread records of requests and replies: the counts after the warm-up, and an account per FSU.
 
 pub mod account;
 pub mod live;
@@ -6,7 +6,7 @@ pub mod tally;
 pub mod thread;
 
 use crate::book::account::Account;
-use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Sample, Tally, cut, latency};
+use crate::book::tally::{ARRIVAL_NS, Latency, Sample, SampleKind, Tally, cut, latency};
 use crate::expect::Wrong;
 use crate::lane::{Flight, Gone, Late, Settled};
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 /// No FSU that was asked.
 pub const NOBODY: u32 = u32::MAX;
 
-/// What is known of a reply, for a sample; or of a request that has none, then without bytes.
+/// A received frame, for a sample; of a request without a reply, the bytes are empty.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
     /// The FSU.
@@ -27,7 +27,7 @@ pub struct Seen<'a> {
     pub now_ns: u64,
 }
 
-/// A thread's book: what is counted from when on.
+/// A thread's book.
 #[derive(Debug)]
 pub struct Book {
     /// The counts.
@@ -57,7 +57,7 @@ impl Book {
         }
     }
 
-    /// It is known what a frame from an FSU is.
+    /// A frame from an FSU was classified.
     #[inline]
     fn tell(&mut self, account: u32, enter: impl FnOnce(&mut Account)) {
         self.account(account, |account| {
@@ -72,7 +72,7 @@ impl Book {
         self.account(account, |account| account.received += 1);
     }
 
-    /// Is this request part of the figures?
+    /// Whether a request counts: it was planned after the warm-up.
     #[inline]
     pub fn counts(&self, flight: &Flight) -> bool {
         flight.planned_ns >= self.measure_from_ns
@@ -137,7 +137,7 @@ impl Book {
                 self.tell(seen.account, |account| account.duplicate += 1);
                 if seen.now_ns >= self.measure_from_ns {
                     self.tally.other.duplicate += 1;
-                    self.sample((Kind::Duplicate, None), seen, "answered already", Vec::new);
+                    self.sample((SampleKind::Duplicate, None), seen, "answered already", Vec::new);
                 }
                 None
             }
@@ -145,7 +145,7 @@ impl Book {
                 self.unexpected(seen, wrong.map_or("nothing under way", |wrong| wrong.name()));
                 None
             }
-            // Time tells whose it is.
+            // It is settled later, when its request has shown itself.
             Settled::Held(_) => None,
         }
     }
@@ -171,7 +171,7 @@ impl Book {
             row.uncertain += u64::from(!overdue && flight.is_equal);
             self.tally.other.doubtful += u64::from(late == Late::Doubtful);
             self.tally.other.missing -= u64::from(overdue && flight.burst.is_some());
-            self.sample((Kind::Late, Some(label)), seen, "after the time-out", || wire(&flight));
+            self.sample((SampleKind::Late, Some(label)), seen, "after the time-out", || wire(&flight));
         }
         // How long it took is not known where it may be none.
         if late != Late::Doubtful {
@@ -204,8 +204,8 @@ impl Book {
         if overdue { None } else { Some(flight) }
     }
 
-    /// What time made of a request, or of a reply that was held: see [`Self::settled`]. `seen` has no bytes. Is a request no longer
-    /// under way?
+    /// A request was given up, or a held reply was assigned; see [`Self::settled`]. `seen` has no bytes. Returns whether a request
+    /// is no longer under way.
     pub fn gone(
         &mut self,
         gone: &Gone<'_>,
@@ -227,14 +227,14 @@ impl Book {
         matches!(gone, Gone::Lost(_))
     }
 
-    /// What is wrong with a reply.
+    /// Counts what is wrong with a reply.
     #[cold]
     fn why(&mut self, label: usize, seen: Seen<'_>, wrong: Wrong, request: impl FnOnce() -> Vec<u8>) {
         *self.tally.wrong_by.entry(wrong.name()).or_default() += 1;
-        self.sample((Kind::Wrong, Some(label)), seen, wrong.name(), request);
+        self.sample((SampleKind::Wrong, Some(label)), seen, wrong.name(), request);
     }
 
-    /// A reply to a request came. Is that part of the figures?
+    /// A reply to a request came. Returns whether it counts.
     #[inline]
     fn came(&mut self, flight: &Flight, now_ns: u64) -> bool {
         self.tally.other.replies += 1;
@@ -248,12 +248,12 @@ impl Book {
         counts
     }
 
-    /// Something came that nothing asked for.
+    /// A frame came that no request asked for.
     pub fn unexpected(&mut self, seen: Seen<'_>, why: &'static str) {
         self.tell(seen.account, |account| account.unexpected += 1);
         if seen.now_ns >= self.measure_from_ns {
             self.tally.other.unexpected += 1;
-            self.sample((Kind::Unexpected, None), seen, why, Vec::new);
+            self.sample((SampleKind::Unexpected, None), seen, why, Vec::new);
         }
     }
 
@@ -287,10 +287,10 @@ impl Book {
             None => "no reply",
         };
         row.requests.lost += 1;
-        self.sample((Kind::Lost, Some(label)), Seen { bytes: &[], now_ns: 0, ..seen }, why, request);
+        self.sample((SampleKind::Lost, Some(label)), Seen { bytes: &[], now_ns: 0, ..seen }, why, request);
     }
 
-    /// A request of those that were sent is to be in no figure: nobody waited for it.
+    /// Takes a sent request out of all figures: the run was stopped before its reply could come.
     pub fn abandon(&mut self, label: usize, account: u32, flight: &Flight) {
         self.account(account, |account| account.requests.sent -= 1);
         if self.counts(flight) {
@@ -299,13 +299,13 @@ impl Book {
         }
     }
 
-    /// A host told that nobody listens there.
+    /// A host reported that nobody listens there.
     pub fn refused(&mut self, at: SocketAddr) {
         self.tally.other.refused += 1;
         self.tally.refused_at.get_or_insert(at);
     }
 
-    /// How long an answer took; that of a burst, until its last reply came.
+    /// Records a latency; of a burst, until its last reply.
     #[inline]
     fn took(&mut self, label: usize, flight: &Flight, now_ns: u64) {
         let took_ns = now_ns.saturating_sub(flight.planned_ns);
@@ -317,7 +317,7 @@ impl Book {
 
     fn sample(
         &mut self,
-        (kind, label): (Kind, Option<usize>),
+        (kind, label): (SampleKind, Option<usize>),
         seen: Seen<'_>,
         why: &'static str,
         request: impl FnOnce() -> Vec<u8>,

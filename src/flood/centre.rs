@@ -1,4 +1,4 @@
-//! A stand-in for a supervision centre: it only listens, and counts the heartbeats of each FSU.
+//! A stand-in for a supervision centre: listens only, and counts the heartbeats of each FSU.
 
 use crate::clock::wait_for;
 use crate::numbers::{counted, thousands};
@@ -16,7 +16,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// FSUs that are told apart; 48 bytes each.
+/// FSUs that are counted separately; 48 bytes each.
 const FSUS_MAX: usize = 100_000;
 /// FSUs that are listed at the end.
 const LISTED_MAX: usize = 20;
@@ -62,7 +62,7 @@ impl Heard {
 
 /// An FSU that sends heartbeats.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expected {
+pub struct ExpectedFsu {
     /// Its name.
     pub name: Box<str>,
     /// Its id.
@@ -72,10 +72,10 @@ pub struct Expected {
 }
 
 /// Those of a fleet, with names that fit.
-pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<Expected> {
+pub fn expected(fleet: &Fleet, globs: &[String]) -> Vec<ExpectedFsu> {
     let named = |fsu: &&Fsu| globs.is_empty() || globs.iter().any(|glob| fits(glob, &fsu.name));
     let beats = fleet.fsus.iter().filter(named).filter_map(|fsu| Some((fsu, fsu.heartbeat()?.interval_ms)));
-    beats.map(|(fsu, interval_ms)| Expected { name: fsu.name.clone(), id: fsu.id, interval_ms }).collect()
+    beats.map(|(fsu, interval_ms)| ExpectedFsu { name: fsu.name.clone(), id: fsu.id, interval_ms }).collect()
 }
 
 /// What a centre heard, as `--json FILE` holds it. `fsu-mock schema flood-centre` prints its JSON Schema.
@@ -140,16 +140,16 @@ const LATE: f64 = 1.05;
 
 impl CentreReport {
     /// What was heard in that many seconds, beside what should have been.
-    pub fn new(heard: &Heard, seconds: f64, expected: &[Expected], called: Called) -> Self {
+    pub fn new(heard: &Heard, seconds: f64, expected: &[ExpectedFsu], called: Called) -> Self {
         let mut all: Vec<(&FsuId, u64)> = heard.by_fsu.iter().map(|(id, count)| (id, *count)).collect();
         all.sort_unstable_by_key(|(id, _)| id.bytes);
         let name = |id: &FsuId| expected.iter().find(|fsu| fsu.id.bytes == id.bytes).map(|fsu| fsu.name.to_string());
         let fsus =
             all.into_iter().map(|(id, heartbeats)| HeardFsu { id: format!("{id:?}"), name: name(id), heartbeats });
-        let is_heard = |fsu: &&Expected| heard.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes);
-        let is_due = |fsu: &&Expected| fsu.interval_ms as f64 * LATE <= seconds * 1000.0;
-        let (due, rest): (Vec<&Expected>, Vec<&Expected>) = expected.iter().partition(is_due);
-        let mute = |fsus: Vec<&Expected>| -> Vec<String> {
+        let is_heard = |fsu: &&ExpectedFsu| heard.by_fsu.keys().any(|id| id.bytes == fsu.id.bytes);
+        let is_due = |fsu: &&ExpectedFsu| fsu.interval_ms as f64 * LATE <= seconds * 1000.0;
+        let (due, rest): (Vec<&ExpectedFsu>, Vec<&ExpectedFsu>) = expected.iter().partition(is_due);
+        let mute = |fsus: Vec<&ExpectedFsu>| -> Vec<String> {
             fsus.into_iter().filter(|fsu| !is_heard(fsu)).map(|fsu| fsu.name.to_string()).collect()
         };
         let (not_heard, not_due) = (mute(due), mute(rest));
@@ -223,7 +223,7 @@ impl CentreReport {
 pub fn listen(
     address: SocketAddr,
     time: Duration,
-    (expected, called): (&[Expected], Called),
+    (expected, called): (&[ExpectedFsu], Called),
     quiet: bool,
     stop: &mut dyn FnMut() -> bool,
 ) -> io::Result<CentreReport> {
@@ -309,7 +309,7 @@ mod tests {
             bytes[0] = first;
             FsuId { bytes, len: 1 }
         };
-        let fsu = |name: &str, first, interval_ms| Expected { name: name.into(), id: id(first), interval_ms };
+        let fsu = |name: &str, first, interval_ms| ExpectedFsu { name: name.into(), id: id(first), interval_ms };
         let expected = [fsu("a", 1, 900), fsu("b", 2, 900), fsu("c", 3, 1_000)];
         let check = |heard: &[u8], is_config: bool, failures: &[&str], not_heard: &[&str], not_due: &[&str]| {
             let by_fsu: HashMap<FsuId, u64> = heard.iter().map(|&first| (id(first), 1)).collect();

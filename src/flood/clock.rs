@@ -19,8 +19,8 @@ impl Clock {
     }
 }
 
-/// Waits until a socket, or one of an epoll set's, has something, or for that long: to the microsecond, where epoll's own wait
-/// would count in milliseconds, and what is due meanwhile would leave in bursts.
+/// Waits until a socket, or one of an epoll set, is readable, at most that long. The time-out is precise to the microsecond; with
+/// epoll's own milliseconds, requests would leave in bursts.
 pub fn wait_for(what: &impl AsFd, at_most: Duration) -> io::Result<()> {
     match event::poll(&mut [PollFd::new(what, PollFlags::IN)], Some(&timespec(at_most))) {
         Ok(_) | Err(Errno::INTR) => Ok(()),
@@ -28,7 +28,7 @@ pub fn wait_for(what: &impl AsFd, at_most: Duration) -> io::Result<()> {
     }
 }
 
-/// As the kernel wants it.
+/// The kernel's form of a duration.
 pub fn timespec(time: Duration) -> Timespec {
     Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) }
 }

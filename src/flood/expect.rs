@@ -1,8 +1,8 @@
-//! What a reply has to look like, compiled from the rules of its command; and whether one does. Pure.
+//! What replies to a command look like, predicted from its rules ([`fsu_core::predict`]); and the check of a reply. Pure.
 //!
-//! The clock, generators and registers of the mock are not known here, so bytes that depend on them are not looked at.
+//! Bytes that depend on the mock's clock, generators and registers are not compared: they are not known here.
 //! Everything else is: size, lengths, checksum, what the rule writes always, and what it copies from the request. Which
-//! entry of a rule's cycle comes is not known either, so any of them will do, and so will the empty form of a refusal.
+//! entry of a rule's cycle comes is not known either, so any of them is accepted, and so is the empty form of a refusal.
 
 pub mod burst;
 pub mod echo;
@@ -47,7 +47,7 @@ pub enum Wrong {
 }
 
 impl Wrong {
-    /// How far the checks got before it: of several, the deepest is the one to tell.
+    /// How far the checks got before it: of several, the deepest one is reported.
     pub fn depth(self) -> u8 {
         match self {
             Self::Outer(_) => 0,
@@ -115,7 +115,7 @@ struct Shape {
 pub struct Expect {
     shapes: Box<[Shape]>,
     wire_lens: Box<[usize]>,
-    /// Where the key stands in a reply, and its bytes; only parts that are copied or always the same in every form.
+    /// Where a reply has the key, and its bytes; only parts that are copied or constant in every form.
     key: Box<[(Offset, Box<[u8]>)]>,
     /// By entry of a rule's cycle, the numbers of its forms; for bursts, where entries have turns.
     entries: Box<[Box<[usize]>]>,
@@ -223,7 +223,7 @@ impl Expect {
         self.entries.iter().map(|forms| forms.iter().any(|&form| fits[form])).collect()
     }
 
-    /// Does a raw reply carry this command's key? True where the key stands in the data frame: replies need not repeat it.
+    /// Does a raw reply carry this command's key? True if the key is in the data frame: replies need not repeat it.
     pub fn has_key(&self, raw: &[u8]) -> bool {
         self.key.iter().all(|(at, bytes)| {
             let at = at.in_frame(raw.len());

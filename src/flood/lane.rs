@@ -1,12 +1,12 @@
 //! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure, but for the clock that is given.
 //!
-//! - [`flights`]: the requests, and chains of those that no reply tells apart.
+//! - [`flights`]: the requests, and chains of those that replies cannot distinguish.
 //! - [`find`]: what a reply may belong to.
-//! - [`held`]: wrong replies of which nobody knows yet to which request they came.
+//! - [`held`]: wrong replies whose request is not known yet.
 //!
 //! A frame carries no request number. So requests of a command differ where its replies take bytes over ([`crate::workload::mark`]), and a
-//! reply belongs to the request that has these bytes. Requests that no reply tells apart are of one class: all of a command whose
-//! replies take nothing over, and those that a flood file makes the same. Of a class, a reply belongs to the oldest under way; one
+//! reply belongs to the request that has these bytes. Requests that replies cannot distinguish are of one class: all requests of a
+//! command whose replies copy nothing, and those that a flood file makes equal. Of a class, a reply belongs to the oldest under way; one
 //! that was lost and one that came twice cancel each other out there, and these requests are marked as equal.
 //!
 //! A reply to a request that was given up is taken for an equal one's, if that is under way: nobody can tell whether the first
@@ -37,12 +37,12 @@ pub const COMPARED_MAX: usize = 1024;
 /// Requests past their time-out that a thread remembers, to know a late reply as one; its lanes share them evenly. 128 bytes each,
 /// taken as they come: 32 MiB.
 pub const OVERDUE_MAX: usize = 1 << 18;
-/// The share of a lane, at the least.
+/// The share of a lane, at least.
 const OVERDUE_MIN: usize = 64;
 /// Answered requests that a thread remembers for a time-out, to know a second reply as one; its lanes share them evenly. 96 bytes each,
 /// taken as they come: 6 MiB.
 pub const ANSWERED_MAX: usize = 1 << 16;
-/// The share of a lane, at the least; so many are remembered longer.
+/// The share of a lane, at least; this many are remembered even longer.
 pub const ANSWERED_MIN: usize = 4;
 
 /// A request that was sent.
@@ -62,13 +62,13 @@ pub struct Flight {
     pub silent: bool,
     /// That is so because no rule answers it.
     pub unmatched: bool,
-    /// No reply tells it apart from another one that was under way, given up or just answered.
+    /// Replies cannot distinguish it from another request that was under way, given up or just answered.
     pub is_equal: bool,
     /// More than one reply is expected.
     pub burst: Option<Box<Burst>>,
 }
 
-/// That a reply is right; where more are to come, what is known of them after it.
+/// A reply is right; in a burst, the state of the burst after it.
 pub type Right = Option<Box<Burst>>;
 
 /// How long a reply takes by its rule.
@@ -80,7 +80,7 @@ pub struct Timing {
     pub most_ns: u64,
 }
 
-/// What came, held against requests.
+/// Compares a received frame with requests.
 pub trait Judge {
     /// Is it a whole frame, with this command's key? Then the classes of which it may be are appended.
     fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong>;
@@ -92,7 +92,7 @@ pub trait Judge {
     fn timing(&self, flight: &Flight) -> Timing;
 }
 
-/// What a reply turned out to be.
+/// How a reply was classified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settled {
     /// Right and in time; `doubtful`: an equal request that was given up before may be the one that it answers.
@@ -108,7 +108,7 @@ pub enum Settled {
         /// Given up before.
         overdue: bool,
     },
-    /// Wrong, and nobody knows yet which request it answers: see [`Lane::hold`].
+    /// Wrong, and its request is not known yet: see [`Lane::hold`].
     Held(Wrong),
     /// One of a burst, of which more is to come; the request stays. `wrong`: what is wrong with it. `overdue`: the request was
     /// given up before.
@@ -124,7 +124,7 @@ pub enum Settled {
     Spoilt(Flight),
     /// Right for a request that was answered already.
     Duplicate,
-    /// Nothing that is under way asked for it.
+    /// No request under way asked for it.
     Unexpected(Option<Wrong>),
 }
 
@@ -139,14 +139,14 @@ pub enum Late {
     Doubtful,
 }
 
-/// What time made of a request, or of a reply that was held.
+/// How a request or a held reply ended without a matching reply.
 #[derive(Debug)]
 pub enum Gone<'a> {
     /// It was not answered.
     Lost(&'a Flight),
-    /// It was lost, and is not: a reply that was held is its.
+    /// It was counted as lost, but a held reply is assigned to it.
     Wrong(&'a Flight, &'a Held),
-    /// No request was left that a reply which was held could answer.
+    /// No request is left that a held reply could answer.
     Unexpected(&'a Held),
 }
 
@@ -161,12 +161,12 @@ pub struct Lane {
     held: VecDeque<Held>,
     /// Since when every reply was prompt and nothing was given up.
     prompt_since_ns: Option<u64>,
-    /// Of the reply that is looked at.
+    /// Of the reply being examined.
     classes: Vec<u64>,
 }
 
 impl Lane {
-    /// One of so many of a thread. Replies after that time are late.
+    /// One of `lanes` of a thread. Replies after `timeout_ns` are late.
     pub fn new(lanes: usize, timeout_ns: u64) -> Self {
         let lanes = lanes.max(1);
         Self {
@@ -330,7 +330,7 @@ impl Lane {
         Settled::Wrong { flight: self.flights.answer(at, now_ns), wrong, overdue }
     }
 
-    /// Nobody listens where a request went: the oldest under way is given up, which `lost` is told. False: there is none.
+    /// Nobody listens where a request went: gives up the oldest one under way and calls `lost` with it. Returns false if there is none.
     pub fn refuse(&mut self, lost: impl FnOnce(&Flight)) -> bool {
         let oldest = self.flights.oldest_open();
         if oldest == flights::NONE {
@@ -342,8 +342,8 @@ impl Lane {
         true
     }
 
-    /// Gives up what is past its time-out, oldest first, and tells of it. A late reply to one will still be known as one, for as many
-    /// as the lane remembers ([`OVERDUE_MAX`]). How many older ones were forgotten for that.
+    /// Gives up requests past their time-out, oldest first, and calls `gone` with each. The lane remembers a number of them
+    /// ([`OVERDUE_MAX`]), to recognise late replies. Returns how many older ones were forgotten to make room.
     pub fn expire(&mut self, now_ns: u64, spent: &mut Vec<Vec<u8>>, mut gone: impl FnMut(Gone<'_>)) -> u64 {
         let mut forgotten = 0;
         loop {
@@ -370,7 +370,7 @@ impl Lane {
         forgotten
     }
 
-    /// Gives up all that is under way, and forgets everything.
+    /// Gives up all requests under way, and forgets everything.
     pub fn close(&mut self, spent: &mut Vec<Vec<u8>>, mut gone: impl FnMut(Gone<'_>)) {
         while self.flights.oldest_open() != flights::NONE {
             let oldest = self.flights.oldest_open();

@@ -48,7 +48,7 @@ pub(super) fn options() -> Options {
     }
 }
 
-/// What a thread tells that has worked so long of one second.
+/// The figures of a thread with that CPU time in one second.
 fn thread(tally: Tally, cpu_ns: u64) -> ThreadReport {
     ThreadReport {
         tally,

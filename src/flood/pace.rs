@@ -5,8 +5,7 @@ pub mod schedule;
 use crate::pace::schedule::Schedule;
 use crate::workload::options::Pace;
 
-/// Open pace: how long after its end what was planned before it is still sent. What is left then is told as not sent: it
-/// would be asked of a server that nobody watches any more.
+/// Open pace: how long after its end requests planned before it are still sent. The rest is reported as not sent.
 const BEHIND_NS_MAX: u64 = 1_000_000_000;
 
 /// A thread's share of the pace.
@@ -61,12 +60,12 @@ impl Pacer {
             }
     }
 
-    /// Up to when requests were sent that has ended: at an open pace, when the next one would be due.
+    /// When sending ended: at an open pace, when the next request would be due.
     pub fn ended_ns(&self, now_ns: u64) -> u64 {
         self.schedule.as_ref().map_or(now_ns, |schedule| schedule.next_ns().min(self.end_ns).max(now_ns))
     }
 
-    /// Ends sending, and tells how many requests were planned that no longer are sent.
+    /// Ends sending. Returns how many planned requests are not sent.
     pub fn give_up(&mut self) -> u64 {
         let mut planned = 0;
         if let Some(schedule) = &mut self.schedule {

@@ -13,7 +13,7 @@ pub mod svg;
 pub mod text;
 
 use crate::book::account::Requests;
-use crate::book::tally::{Latency, Row};
+use crate::book::tally::{CommandCounts, Latency};
 use fsu_core::lateness::Lateness;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -171,9 +171,9 @@ pub struct Counts {
     pub uncertain: u64,
 }
 
-impl From<&Row> for Counts {
-    fn from(row: &Row) -> Self {
-        let Row { requests, unmatched, uncertain } = *row;
+impl From<&CommandCounts> for Counts {
+    fn from(row: &CommandCounts) -> Self {
+        let CommandCounts { requests, unmatched, uncertain } = *row;
         let Requests { sent, good, late, wrong, lost, silent } = requests;
         Self { sent, good, late, wrong, lost, silent, unmatched, uncertain }
     }

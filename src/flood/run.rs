@@ -1,7 +1,7 @@
 //! A run: sockets, threads, a look at them every second, the report.
 
 use crate::book::live::{Live, Look};
-use crate::book::tally::{Other, Row};
+use crate::book::tally::{CommandCounts, Other};
 use crate::book::thread::ThreadReport;
 use crate::engine::gate::{Gate, Present};
 use crate::engine::pin::pin;
@@ -24,9 +24,9 @@ use std::time::{Duration, Instant};
 
 /// How often the stop request is looked at.
 const STEP: Duration = Duration::from_millis(50);
-/// A shorter part of a second is not told.
+/// A shorter part of a second is not reported.
 const PART_S_MIN: f64 = 0.02;
-/// Seconds of a run that are kept; past it they are only shown. 88 bytes each.
+/// Seconds of a run that are kept; later ones are only shown. 88 bytes each.
 const SECONDS_MAX: usize = 86_400;
 
 /// The sockets or connections of a thread.
@@ -87,7 +87,7 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     let threads = start(&options, &live)?;
     let start = Instant::now();
     let mut seconds: Vec<Second> = Vec::new();
-    let mut before = Before { row: Row::default(), other: Other::default(), at_s: 0.0 };
+    let mut before = Before { row: CommandCounts::default(), other: Other::default(), at_s: 0.0 };
     let mut next = start + Duration::from_secs(1);
     let mut is_sending = true;
     loop {
@@ -103,7 +103,7 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
         }
         let look = live.look();
         let at_s = sent_until.unwrap_or_else(Instant::now).saturating_duration_since(start).as_secs_f64();
-        let total = look.rows.iter().fold(Row::default(), |mut total, row| {
+        let total = look.rows.iter().fold(CommandCounts::default(), |mut total, row| {
             total.add(row);
             total
         });
@@ -132,14 +132,14 @@ pub fn run(options: Options, show: &mut dyn Show, stop: &mut dyn FnMut() -> bool
     Ok(report(&options, &reports, course))
 }
 
-/// What there was at the last look.
+/// The figures at the last look.
 struct Before {
-    row: Row,
+    row: CommandCounts,
     other: Other,
     at_s: f64,
 }
 
-fn second(at_s: f64, is_sending: bool, total: &Row, before: &Before, look: &Look) -> Second {
+fn second(at_s: f64, is_sending: bool, total: &CommandCounts, before: &Before, look: &Look) -> Second {
     let us = |ns: u64| ns as f64 / 1000.0;
     let at = |quantile: f64| {
         if look.interval.is_empty() { 0.0 } else { us(look.interval.value_at_quantile(quantile)) }
@@ -159,7 +159,7 @@ fn second(at_s: f64, is_sending: bool, total: &Row, before: &Before, look: &Look
     }
 }
 
-/// What a reader of the figures should know.
+/// Notes for readers of the report.
 fn notes(options: &Options) -> Vec<String> {
     if options.transport == Transport::Broadcast {
         return broadcast::notes(options);

@@ -1,7 +1,7 @@
 //! The account of an FSU: each request sent is in one column, each frame that came, too. A lost and a doubled reply do not cancel each
 //! other out there.
 
-/// Requests, and what came of them: each that is settled is in one column behind the first.
+/// Requests and their outcomes: each settled request is in exactly one column after the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requests {
     /// All that were sent.
@@ -34,24 +34,24 @@ impl Requests {
         self.good + self.late + self.wrong
     }
 
-    /// Those of which it is known what came of them.
+    /// Those whose outcome is known.
     pub fn settled(&self) -> u64 {
         self.replies() + self.lost + self.silent
     }
 }
 
-/// What an FSU was asked and what came of it, warm-up included.
+/// Requests to an FSU and frames from it, warm-up included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// What it was asked.
     pub requests: Requests,
     /// Frames that came and are no heartbeats.
     pub received: u64,
-    /// Of these, those of which it was told what they are.
+    /// Of these, those that were classified.
     pub told: u64,
     /// Second replies.
     pub duplicate: u64,
-    /// What nothing asked for.
+    /// Frames that no request asked for.
     pub unexpected: u64,
 }
 
@@ -75,12 +75,12 @@ impl Account {
         self.received == self.told
     }
 
-    /// Requests and frames with which something was not right.
+    /// Requests and frames with a fault.
     pub fn faults(&self) -> u64 {
         self.requests.late + self.requests.wrong + self.requests.lost + self.duplicate + self.unexpected
     }
 
-    /// Did all go as it should?
+    /// Is nothing wrong?
     pub fn is_right(&self) -> bool {
         self.faults() == 0 && self.balances()
     }

@@ -1,7 +1,7 @@
-//! What the threads show of themselves while they run.
+//! Figures of the threads while they run.
 
 use crate::book::Book;
-use crate::book::tally::{Latency, Other, Row, latency};
+use crate::book::tally::{CommandCounts, Latency, Other, latency};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -10,21 +10,21 @@ use std::time::Instant;
 #[derive(Debug)]
 pub struct Slice {
     /// By command, since the start.
-    pub rows: Vec<Row>,
+    pub rows: Vec<CommandCounts>,
     /// The rest, since the start.
     pub other: Other,
-    /// Latencies since the last look of whoever looks.
+    /// Latencies since the last look.
     pub interval: Latency,
     /// CPU time of the thread since the measurement began.
     pub cpu_ns: u64,
 }
 
-/// Shared by the threads and whoever looks.
+/// Shared by the threads and the display.
 #[derive(Debug)]
 pub struct Live {
     stop: AtomicBool,
     ended: AtomicUsize,
-    /// Threads that send no more, and up to when requests were sent.
+    /// Threads that have stopped sending, and the latest time at which one did.
     sent: Mutex<(usize, Option<Instant>)>,
     slices: Vec<Mutex<Slice>>,
 }
@@ -33,7 +33,7 @@ pub struct Live {
 #[derive(Debug)]
 pub struct Look {
     /// By command, since the start.
-    pub rows: Vec<Row>,
+    pub rows: Vec<CommandCounts>,
     /// The rest, since the start.
     pub other: Other,
     /// Latencies since the last look.
@@ -43,8 +43,12 @@ pub struct Look {
 impl Live {
     /// For that many threads and commands.
     pub fn new(threads: usize, commands: usize) -> Self {
-        let slice =
-            || Slice { rows: vec![Row::default(); commands], other: Other::default(), interval: latency(), cpu_ns: 0 };
+        let slice = || Slice {
+            rows: vec![CommandCounts::default(); commands],
+            other: Other::default(),
+            interval: latency(),
+            cpu_ns: 0,
+        };
         let slices = (0..threads).map(|_| Mutex::new(slice())).collect();
         Self { stop: AtomicBool::new(false), ended: AtomicUsize::new(0), sent: Mutex::default(), slices }
     }
@@ -54,20 +58,20 @@ impl Live {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Was that asked?
+    /// Was [`Self::stop`] called?
     #[inline]
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// A thread sends no more, from then on. What it shows is what it had counted.
+    /// A thread has stopped sending at that time. Its published figures are final up to then.
     pub fn sent_all(&self, until: Instant) {
         if let Ok(mut sent) = self.sent.lock() {
             *sent = (sent.0 + 1, sent.1.max(Some(until)));
         }
     }
 
-    /// Up to when requests were sent, once no thread sends any more.
+    /// When sending ended, once all threads have stopped sending.
     pub fn sent_until(&self) -> Option<Instant> {
         let sent = self.sent.lock().ok()?;
         sent.1.filter(|_| sent.0 >= self.slices.len())
@@ -101,7 +105,7 @@ impl Live {
         let mut look = Look { rows: Vec::new(), other: Other::default(), interval: latency() };
         for slice in &self.slices {
             let Ok(mut slice) = slice.lock() else { continue };
-            look.rows.resize(slice.rows.len(), Row::default());
+            look.rows.resize(slice.rows.len(), CommandCounts::default());
             look.rows.iter_mut().zip(&slice.rows).for_each(|(to, from)| to.add(from));
             look.other.add(&slice.other);
             let _ = look.interval.add(&slice.interval);

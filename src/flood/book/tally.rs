@@ -19,7 +19,7 @@ pub type Latency = Histogram<u32>;
 
 /// An empty histogram.
 pub fn latency() -> Latency {
-    // The bounds are constants that the type takes; a histogram that grows is as good.
+    // The bounds are valid constants; a histogram that grows would do the same.
     Histogram::new_with_bounds(LATENCY_NS_MIN, LATENCY_NS_MAX, DIGITS).unwrap_or_else(|_| unbounded())
 }
 
@@ -32,16 +32,16 @@ fn unbounded() -> Latency {
 
 /// Counts of one command.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Row {
+pub struct CommandCounts {
     /// Its requests.
     pub requests: Requests,
     /// Of the silent ones, those that no rule answers.
     pub unmatched: u64,
-    /// Of all, those that no reply tells apart from equal ones: a lost and a doubled reply may cancel each other out there.
+    /// Of all, those that replies cannot distinguish from equal ones: a lost and a doubled reply may cancel each other out.
     pub uncertain: u64,
 }
 
-impl Row {
+impl CommandCounts {
     /// Adds another's counts.
     pub fn add(&mut self, other: &Self) {
         self.requests.add(&other.requests);
@@ -61,11 +61,11 @@ pub struct Other {
     pub counted: u64,
     /// Replies that bursts lack.
     pub missing: u64,
-    /// Datagrams that found nobody listening, as their host told.
+    /// Datagrams that reached a host where nobody listens, as that host reported.
     pub refused: u64,
     /// Right replies to requests answered already.
     pub duplicate: u64,
-    /// What nothing asked for.
+    /// Frames that no request asked for.
     pub unexpected: u64,
     /// Heartbeats.
     pub heartbeats: u64,
@@ -112,7 +112,7 @@ impl Other {
     }
 }
 
-/// Whole exchanges of BroadCast: what is counted of them beside the rows. Those begun in the warm-up do not count.
+/// Counts of BroadCast exchanges that belong to no command. Exchanges begun in the warm-up are left out.
 #[derive(Clone, Debug)]
 pub struct Transfers {
     /// Transfers put together, and right.
@@ -123,15 +123,15 @@ pub struct Transfers {
     pub failed: u64,
     /// Commands that the FSU refused though its rules do not.
     pub refused: u64,
-    /// Frames asked for again after silence.
+    /// Frames requested again because none came in time.
     pub retries: u64,
-    /// Transfers begun anew.
+    /// Transfers started again.
     pub restarts: u64,
-    /// Frames that came and were passed over.
+    /// Frames that were ignored.
     pub passed_over: u64,
     /// Datagrams of ours that were not sent, on purpose; warm-up included.
     pub dropped: u64,
-    /// Exchanges under way when whoever watched ended the run.
+    /// Exchanges under way when the run was stopped.
     pub abandoned: u64,
     /// When the last one of these ended.
     pub ended_ns: u64,
@@ -173,22 +173,22 @@ impl Transfers {
     }
 }
 
-/// What can be wrong, for samples.
+/// Kinds of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum SampleKind {
     /// A wrong reply.
     Wrong,
     /// A late one.
     Late,
     /// A second one.
     Duplicate,
-    /// One that nothing asked for.
+    /// One that no request asked for.
     Unexpected,
     /// A request without one.
     Lost,
 }
 
-impl Kind {
+impl SampleKind {
     /// Its name in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -204,7 +204,7 @@ impl Kind {
 /// The first of its kind that a thread saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Row of the command, where one is known.
+    /// CommandCounts of the command, where one is known.
     pub label: Option<usize>,
     /// The FSU.
     pub fsu: Box<str>,
@@ -220,7 +220,7 @@ pub struct Sample {
 #[derive(Clone, Debug)]
 pub struct Tally {
     /// By command.
-    pub rows: Vec<Row>,
+    pub rows: Vec<CommandCounts>,
     /// Latency by command.
     pub latency: Vec<Latency>,
     /// Planned to actual send.
@@ -232,10 +232,10 @@ pub struct Tally {
     /// Wrong replies by what is wrong.
     pub wrong_by: BTreeMap<&'static str, u64>,
     /// The first of each kind.
-    pub samples: BTreeMap<Kind, Sample>,
+    pub samples: BTreeMap<SampleKind, Sample>,
     /// When replies came that are counted, in units of 100 us since the end of the warm-up.
     pub arrivals: Latency,
-    /// The first address at which nobody listened.
+    /// The first address where nobody listens.
     pub refused_at: Option<SocketAddr>,
 }
 
@@ -243,7 +243,7 @@ impl Tally {
     /// Nothing counted, for that many commands.
     pub fn new(commands: usize) -> Self {
         Self {
-            rows: vec![Row::default(); commands],
+            rows: vec![CommandCounts::default(); commands],
             latency: vec![latency(); commands],
             lag: latency(),
             other: Other::default(),
@@ -276,8 +276,8 @@ impl Tally {
     }
 
     /// All commands together.
-    pub fn total(&self) -> Row {
-        let mut total = Row::default();
+    pub fn total(&self) -> CommandCounts {
+        let mut total = CommandCounts::default();
         self.rows.iter().for_each(|row| total.add(row));
         total
     }

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use std::sync::{Barrier, OnceLock};
 use std::time::Instant;
 
-/// Where threads wait for each other before the run's clock starts: making requests ready is no part of the run.
+/// Where threads wait for each other before the clock starts, so that preparing requests is not part of the run.
 #[derive(Debug)]
 pub struct Gate {
     barrier: Barrier,
@@ -18,14 +18,14 @@ impl Gate {
         Self { barrier: Barrier::new(threads), start: OnceLock::new() }
     }
 
-    /// Waits for the others. The clock is the same for all. Every thread has to come here once, also one that failed.
+    /// Waits for the others, and starts the common clock. Every thread must call this once, even if it failed.
     pub fn open(&self) -> Clock {
         self.barrier.wait();
         Clock(*self.start.get_or_init(Instant::now))
     }
 }
 
-/// A thread of the run: when it panics, it still comes to the gate, and counts as ended, so that nobody waits for it.
+/// Guards a thread of the run: if it panics, it still passes the gate and counts as ended, so that no other thread waits for it.
 #[derive(Debug)]
 pub struct Present<'a>(pub &'a Gate, pub &'a Live);
 
@@ -34,7 +34,7 @@ impl Drop for Present<'_> {
         if std::thread::panicking() {
             self.1.stop();
             self.1.end();
-            // Without a start it has not been there, or all have.
+            // Without a start time, the gate has not opened yet.
             if self.0.start.get().is_none() {
                 self.0.open();
             }

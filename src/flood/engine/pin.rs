@@ -2,14 +2,14 @@
 
 use std::io;
 
-/// Pins the calling thread to a processor, and has its timers fire when they are due.
+/// Pins the calling thread to a processor, and asks for precise timers.
 pub fn pin(cpu: Option<usize>) -> io::Result<()> {
     if let Some(cpu) = cpu {
         let mut set = rustix::thread::CpuSet::new();
         set.set(cpu);
         rustix::thread::sched_setaffinity(None, &set)?;
     }
-    // Where it is refused, waits are up to 50 us longer.
+    // If this is refused, waits are up to 50 us longer.
     let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1_000));
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What came, held against the requests of a profile: see [`Judge`].
+//! A received frame, compared with the requests of a profile: see [`Judge`].
 
 use crate::expect::{Wrong, raw, whole};
 use crate::lane::{Flight, Judge, Right, Timing};
@@ -15,25 +15,25 @@ pub struct Reply<'a, F> {
     /// The server skips delays.
     skips_delays: bool,
     scratch: &'a mut Vec<u8>,
-    /// The device that it was read for last, and how it read. Only the key tells commands of a device apart then.
+    /// The device that the frame was last parsed for, and the result: all commands of a device share it, and differ by key only.
     read: Option<(&'a Device, Result<&'a [u8], Wrong>)>,
 }
 
 impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
-    /// One to these requests; `inner` takes off what is around the inner frame, and checks it.
+    /// A possible reply to these requests; `inner` checks and removes what surrounds the inner frame.
     #[inline]
     pub fn new(requests: &'a [Prepared], inner: F, may_overtake: bool, scratch: &'a mut Vec<u8>) -> Self {
         Self { requests, inner, may_overtake, skips_delays: false, scratch, read: None }
     }
 
-    /// Of a server that skips delays.
+    /// For a server that skips delays.
     #[inline]
     #[must_use]
     pub fn skipping(self, skips_delays: bool) -> Self {
         Self { skips_delays, ..self }
     }
 
-    /// Reads it as a reply of a command.
+    /// Parses the frame as a reply to a command.
     #[inline]
     fn read_for(&mut self, request: u32) -> Result<&'a [u8], Wrong> {
         let prepared = &self.requests[request as usize];

@@ -1,4 +1,4 @@
-//! What UDP and TCP threads have in common: clock, pace, book, fresh requests, CPU time.
+//! What a thread has on every transport: clock, pace, book, seats, values made for each request, CPU time.
 
 use crate::book::live::Live;
 use crate::book::thread::ThreadReport;
@@ -23,11 +23,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Figures are shown this often.
+/// How often figures are published.
 const PUBLISH_NS: u64 = 100_000_000;
-/// Time-outs are looked for so many times within one.
+/// Sweeps for time-outs within one time-out.
 const SWEEPS_PER_TIMEOUT: u64 = 20;
-/// Datagrams that found nobody listening, of a thread that nobody has answered yet, before the run is ended.
+/// Refused datagrams after which a thread that has received nothing ends the run.
 const REFUSED_MAX: u64 = 10;
 /// Longest wait without a look at the clock.
 const WAIT_NS_MAX: u64 = 50_000_000;
@@ -112,7 +112,7 @@ impl Worker {
         }
     }
 
-    /// Makes a request's values anew: its raw bytes into the first buffer, those on the wire into the second.
+    /// Makes the values of a request: raw bytes into the first buffer, wire bytes into the second.
     pub fn renew(&mut self, target: &Target, prepared: &Prepared, turn: Turn, bytes: (&mut Vec<u8>, &mut Vec<u8>)) {
         // Marks need no clock.
         let time = if prepared.dynamic.is_empty() { None } else { SystemTime::now().duration_since(UNIX_EPOCH).ok() };
@@ -217,7 +217,7 @@ impl Worker {
         self.book.tally.other.bytes_out += bytes as u64;
     }
 
-    /// Housekeeping. Returns true when time-outs are to be looked for.
+    /// Housekeeping. Returns whether it is time for a sweep.
     pub fn tick(&mut self, now_ns: u64) -> bool {
         if self.cpu_at_start_ns.is_none() && now_ns >= self.measure_from_ns {
             self.cpu_at_start_ns = Some(cpu_ns());
@@ -244,24 +244,24 @@ impl Worker {
         sweep
     }
 
-    /// How long to wait where nothing but time can bring something to do.
+    /// How long to wait if nothing is received.
     pub fn wait(&self, now_ns: u64, next_send_ns: Option<u64>) -> Duration {
         let until = self.next_sweep_ns.min(next_send_ns.unwrap_or(u64::MAX));
         Duration::from_nanos(until.saturating_sub(now_ns).min(WAIT_NS_MAX))
     }
 
-    /// Bytes came.
+    /// Counts received bytes.
     #[inline]
     pub fn heard(&mut self, bytes: usize) {
         self.book.tally.other.bytes_in += bytes as u64;
     }
 
-    /// Has anybody said anything yet?
+    /// Has anything been received?
     pub fn has_heard(&self) -> bool {
         self.book.tally.other.bytes_in > 0
     }
 
-    /// A host told that nobody listens there. A server may come back; one that never was there ends the run.
+    /// A host reported that nobody listens there. A server may come back; if there never was one, the run ends.
     #[cold]
     pub fn refused(&mut self, fsu: &str, at: SocketAddr) {
         self.book.refused(at);
@@ -270,18 +270,18 @@ impl Worker {
         }
     }
 
-    /// The servers are gone: the run ends early, and says so.
+    /// Ends the run early, with a reason for the report.
     pub fn end_run(&mut self, why: String) {
         self.live.stop();
         self.given_up = Some(why);
     }
 
-    /// Does whoever watches want it to end?
+    /// Was the run stopped?
     pub fn is_stopped(&self) -> bool {
         self.live.is_stopped()
     }
 
-    /// Nothing more to send, and nothing under way: the end.
+    /// Whether sending has ended and nothing is under way.
     pub fn is_done(&self) -> bool {
         self.end.is_some() && self.open == 0
     }
@@ -291,7 +291,7 @@ impl Worker {
         self.end.is_some()
     }
 
-    /// Has it, for a whole time-out?
+    /// Did it end more than a time-out ago?
     pub fn is_past_end(&self, now_ns: u64) -> bool {
         self.end.is_some_and(|end| now_ns.saturating_sub(end.at_ns) > self.timeout_ns)
     }

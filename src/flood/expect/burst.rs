@@ -1,6 +1,6 @@
 //! The replies to one request where a rule has a `burst`: which entries of its cycle may come next, and how many. Pure.
 //!
-//! Which entry a burst begins with is not known: the cycle is the device's, and others may have moved it. So the first reply
+//! The first entry of a burst is not known: the cycle belongs to the device, and other requests may have moved it. So the first reply
 //! may be any entry, and the ones after it have to be the entries behind that. One that is missing leaves a gap.
 
 /// Beginnings of a burst that are kept apart. Where more entries look alike, any entry will do.

@@ -1,4 +1,4 @@
-//! What a reply takes over from its request in every form that it may have: by that, replies of equal commands are told apart. Pure.
+//! The request bytes that a reply copies in every form it may have: they distinguish requests of one command. Pure.
 
 /// A form of a reply: its size, and for each of its bytes which byte of the request it takes over.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ impl Echo {
     }
 }
 
-/// FNV-1a with a last mix, so that any bits of it will do. Two classes with the same number cost a comparison and nothing else.
+/// FNV-1a with a final mix, so that all bits are usable. A collision costs one comparison.
 #[inline]
 fn class(request: u32, bytes: impl Iterator<Item = u8>) -> u64 {
     const PRIME: u64 = 0x0100_0000_01B3;

@@ -11,7 +11,7 @@ pub(super) enum Found {
     Good {
         /// Which.
         at: u32,
-        /// What is known of its burst then.
+        /// The state of its burst then.
         after: Right,
         /// An equal one that was given up may be meant.
         doubtful: bool,

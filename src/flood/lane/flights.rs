@@ -1,4 +1,4 @@
-//! The requests of a lane: those under way and those given up, each by age; and chains of those that no reply tells apart.
+//! The requests of a lane, under way and given up, by age; and chains of those that replies cannot distinguish.
 //!
 //! Every step costs the same however many there are.
 
@@ -60,7 +60,7 @@ struct List {
 
 const EMPTY: List = List { oldest: NONE, newest: NONE, len: 0 };
 
-/// Requests that no reply tells apart: all of a command whose replies take nothing over, or those with the same values there.
+/// Requests that replies cannot distinguish: all of a command whose replies copy nothing, or those with the same copied values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Class {
     /// The oldest one given up, else the oldest under way.
@@ -132,7 +132,7 @@ pub(super) struct Flights {
 }
 
 impl Flights {
-    /// None, for requests with that time-out; so many answered ones are remembered.
+    /// Empty, for requests with that time-out; remembers up to `answered_max` answered ones.
     pub(super) fn new(timeout_ns: u64, answered_max: usize) -> Self {
         Self {
             nodes: Vec::new(),
@@ -153,7 +153,7 @@ impl Flights {
         Self::new(self.timeout_ns, self.answered_max)
     }
 
-    /// One leaves. It is not told apart from others of its class that wait, nor from one that was answered within the time-out.
+    /// Adds a request that leaves. It is marked as equal if others of its class are waiting or were answered within the time-out.
     #[inline]
     pub(super) fn push(&mut self, mut flight: Flight) {
         let class = self.classes.entry(flight.class).or_insert(UNKNOWN);
@@ -316,7 +316,7 @@ impl Flights {
         flight
     }
 
-    /// Takes one out. Its class is not told apart where others of it wait.
+    /// Takes one out. Others of its class that wait are marked as equal.
     #[inline]
     fn take(&mut self, index: u32, now_ns: u64) -> Flight {
         let Node { is_overdue, class: links, .. } = self.nodes[index as usize];

@@ -1,8 +1,7 @@
-//! Wrong replies of which nobody knows to which of several requests they came: too damaged to say it.
+//! Wrong replies that are too damaged to show which of several requests they answer.
 //!
-//! Such a reply is held until its request has shown itself: one that was under way when it came, and to which nothing else came
-//! within a few time-outs. That one counts as wrong then, and not as lost. If all of these were answered otherwise, nothing asked
-//! for it.
+//! Such a reply is held until its request is known: one that was under way when the reply came, and got no other reply within
+//! a few time-outs. That request then counts as wrong, not as lost. If all of them were answered otherwise, the reply is unexpected.
 
 use super::flights::NONE;
 use super::{COMPARED_MAX, Flight, Gone, Lane};
@@ -10,7 +9,7 @@ use crate::expect::Wrong;
 
 /// Replies that a lane holds; past it one counts as unexpected. 48 bytes each, taken as they come.
 pub(super) const HELD_MAX: usize = 4096;
-/// Of these, so many with their bytes, for a sample.
+/// How many of these keep their bytes, for a sample.
 const WITH_BYTES: usize = 4;
 /// Time-outs for which one is held.
 const HELD_TIMEOUTS: u64 = 4;
@@ -27,7 +26,7 @@ pub struct Held {
 }
 
 impl Lane {
-    /// Keeps a wrong reply ([`super::Settled::Held`]). False: there is no place for it.
+    /// Keeps a wrong reply ([`super::Settled::Held`]). Returns false if there is no room.
     #[cold]
     pub fn hold(&mut self, at_ns: u64, wrong: Wrong, bytes: &[u8]) -> bool {
         let has_room = self.held.len() < HELD_MAX;
@@ -38,7 +37,7 @@ impl Lane {
         has_room
     }
 
-    /// Finds the requests of those that were held long enough, or of all. Tells of each.
+    /// Assigns replies that were held long enough, or all, to their requests, and calls `gone` with each.
     pub(super) fn settle_held(&mut self, now_ns: u64, all: bool, gone: &mut impl FnMut(Gone<'_>)) {
         let long_ns = self.timeout_ns.saturating_mul(HELD_TIMEOUTS);
         let is_due = |held: &Held| all || now_ns.saturating_sub(held.at_ns) > long_ns;
@@ -55,8 +54,8 @@ impl Lane {
         }
     }
 
-    /// The oldest request that was under way then and to which nothing came; else the youngest before it. Looks at so many of the
-    /// oldest and of the youngest.
+    /// The oldest unanswered request that was under way at that time, else the youngest one before it. Examines at most
+    /// [`COMPARED_MAX`] of the oldest and of the youngest.
     fn unanswered(&self, at_ns: u64) -> u32 {
         let was_open =
             |flight: &Flight| flight.sent_ns <= at_ns && at_ns <= flight.sent_ns.saturating_add(self.timeout_ns);

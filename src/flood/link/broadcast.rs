@@ -162,7 +162,7 @@ impl<'a> Link<'a> for Broadcast<'a> {
             Some(own) => own.follows(),
             None => port.plans[request as usize].follows(),
         };
-        // What should not be answered is not asked for again.
+        // A request that gets no reply is not repeated.
         let retries = if flight.silent { 0 } else { self.options.retries };
         let patience = Patience { timeout_ms: (worker.timeout_ns / MS_NS).max(1), retries };
         let template = prepared.template();
@@ -208,14 +208,14 @@ impl<'a> Link<'a> for Broadcast<'a> {
         false
     }
 
-    /// Asks again for what did not come in time; gives up what was asked for too often.
+    /// Requests frames again that did not come in time; gives up after too many tries.
     fn sweep(&mut self, worker: &mut Worker, now: u64) -> io::Result<()> {
         let is_stopped = worker.is_stopped();
         for index in 0..self.seats.len() as u32 {
             let seat = &mut self.seats[index as usize];
             let (Some(exchange), Some(flight)) = (&mut seat.exchange, &seat.flight) else { continue };
             if is_stopped {
-                // A transfer may take long, and nobody waits for it any more.
+                // A transfer may take long, and the run was stopped.
                 let prepared = &self.options.targets[self.ports[seat.port as usize].target].profile;
                 let label = prepared.requests[flight.request as usize].label;
                 worker.book.abandon(label, seat.port, flight);
@@ -331,8 +331,8 @@ impl Datagrams for Broadcast<'_> {
         }
     }
 
-    /// Takes what hosts told of a socket's datagrams. While nobody has answered yet, an exchange is given up where nobody
-    /// listens; later its frames are asked for again.
+    /// Reads the errors that hosts reported about a socket's datagrams. Until something was received, an exchange is given up if
+    /// nobody listens; later its frames are requested again.
     #[cold]
     fn on_refused(&mut self, worker: &mut Worker, socket: usize) {
         self.posts[socket].is_refused = false;

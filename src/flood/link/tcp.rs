@@ -26,7 +26,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const READ_BYTES: usize = 64 << 10;
 /// Requests written before replies are looked at again, per connection: bounds what a slow mock makes wait here.
 const UNWRITTEN_BYTES_MAX: usize = 1 << 20;
-/// Connections made anew in a row, per thread, that fail before the run is ended.
+/// Failed reconnections in a row, per thread, after which the run ends.
 const FAILURES_MAX: u32 = 100;
 
 /// Requests of one turn at an open pace.
@@ -251,7 +251,7 @@ impl<'a> Link<'a> for Tcp<'a> {
 }
 
 impl Tcp<'_> {
-    /// Whether a connection takes one more request.
+    /// Whether a connection has room for one more request.
     fn has_room(&self, conn: usize) -> bool {
         self.conns.get(conn).is_some_and(|conn| !conn.broken && conn.out.len() <= UNWRITTEN_BYTES_MAX)
     }
@@ -387,7 +387,7 @@ enum Next {
     Wrong,
 }
 
-/// How long the next reply is: the size at which it is right for a request that is known, the oldest under way first.
+/// The length of the next reply: the size at which it is right for a known request, the oldest under way first.
 fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inner: &mut Vec<u8>) -> Next {
     let mut more = false;
     for flight in lane.flights().take(COMPARED_MAX) {
@@ -421,7 +421,7 @@ fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inne
     if more { Next::More } else { Next::Wrong }
 }
 
-/// What of wrong bytes is shown: as much as the reply that should have come is long at most.
+/// How many of the wrong bytes are shown: at most as many as the expected reply has.
 fn prepared_max(lane: &Lane, requests: &[Prepared]) -> usize {
     let first = lane.flights().next().and_then(|flight| requests[flight.request as usize].expect.wire_lens().last());
     first.copied().unwrap_or(usize::MAX)

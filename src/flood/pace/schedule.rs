@@ -1,7 +1,7 @@
 //! When each request of an open loop is due. Pure: times are nanoseconds since the start.
 //!
-//! The plan does not look at replies, so that a slow mock cannot slow the offered load down: latency counted from these times
-//! has no coordinated omission.
+//! The plan does not depend on replies, so a slow mock cannot lower the offered load, and latencies counted from these times have
+//! no coordinated omission.
 
 use fastrand::Rng;
 
@@ -51,7 +51,7 @@ impl Schedule {
         self.step();
     }
 
-    /// When that many requests are due: the rate's integral, turned over.
+    /// When that many requests are due: the inverse of the rate's integral.
     fn time_s(&self, requests: f64) -> f64 {
         if self.ramp_s <= 0.0 {
             return requests / self.per_s;

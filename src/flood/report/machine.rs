@@ -1,4 +1,4 @@
-//! What the machine tells of itself.
+//! The machine that a run was made on.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What was sent and what came, held against each other: by FSU, and where replies were not told apart.
+//! Compares what was sent with what came, per FSU, and names commands whose replies could not be distinguished.
 
 use crate::book::account::{Account, Requests};
 use crate::book::tally::Tally;
@@ -13,7 +13,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Verdict {
-    /// Every request of every FSU has to be in one column, and every frame that came has to be told.
+    /// Every request of every FSU must be in one column, and every received frame must be classified.
     pub(super) fn reconcile(mut self, options: &Options, accounts: &[Account]) -> Self {
         let has_frames = options.transport != Transport::Broadcast;
         let mut open = 0_u64;
@@ -65,7 +65,7 @@ pub(super) fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {
     all.into_iter().take(FSUS_TOLD_MAX).map(row).collect()
 }
 
-/// Why replies were not told apart.
+/// Why replies could not be distinguished.
 pub(super) fn uncertain_notes(options: &Options, tally: &Tally) -> Vec<String> {
     let mut least: Vec<Option<u64>> = vec![None; options.labels.len()];
     let mut seen = HashSet::new();

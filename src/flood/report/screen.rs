@@ -1,7 +1,7 @@
 //! The screen of a run on a terminal: rate, latency, loss, vendors, and what they were before. `q` ends the run.
 
 use crate::book::live::Look;
-use crate::book::tally::Row as Counts;
+use crate::book::tally::CommandCounts;
 use crate::numbers::{counted, thousands, time_of};
 use crate::report::Second;
 use crate::report::show::Show;
@@ -25,7 +25,7 @@ pub struct Screen {
     terminal: Option<DefaultTerminal>,
     rates: Vec<u64>,
     latencies: Vec<u64>,
-    before: Vec<Counts>,
+    before: Vec<CommandCounts>,
     say: Texts,
 }
 
@@ -123,7 +123,7 @@ fn said(text: &str, say: Texts) -> String {
 }
 
 fn figures_of(second: &Second, look: &Look, say: Texts) -> Paragraph<'static> {
-    let total = look.rows.iter().fold(Counts::default(), |mut total, row| {
+    let total = look.rows.iter().fold(CommandCounts::default(), |mut total, row| {
         total.add(row);
         total
     });
@@ -157,8 +157,8 @@ fn curve<'a>(title: &str, values: &'a [u64], (area, color): (Rect, Color), say: 
     Sparkline::default().block(block).data(last).style(Style::new().fg(color))
 }
 
-fn vendors(options: &Options, (rows, before): (&[Counts], &[Counts]), say: Texts) -> Table<'static> {
-    let mut sums: BTreeMap<&str, (Counts, u64)> = BTreeMap::new();
+fn vendors(options: &Options, (rows, before): (&[CommandCounts], &[CommandCounts]), say: Texts) -> Table<'static> {
+    let mut sums: BTreeMap<&str, (CommandCounts, u64)> = BTreeMap::new();
     for (number, (label, row)) in options.labels.iter().zip(rows).enumerate() {
         let (sum, new) = sums.entry(&label.vendor).or_default();
         sum.add(row);

@@ -1,16 +1,16 @@
-//! Who shows a run.
+//! The display of a run.
 
 use super::Second;
 use crate::book::live::Look;
 use crate::workload::options::Options;
 
-/// Who shows a run while it goes on.
+/// Shows a run while it goes on.
 pub trait Show {
     /// A second has passed.
     fn second(&mut self, options: &Options, second: &Second, look: &Look);
-    /// The run is over: the screen is the report's.
+    /// The run is over: restores the terminal for the report.
     fn end(&mut self);
-    /// Does whoever watches want it to end?
+    /// Whether the user wants the run to end.
     fn wants_end(&mut self) -> bool {
         false
     }

@@ -1,6 +1,6 @@
-//! A report is summed up: what the threads counted becomes a [`FloodReport`].
+//! Sums up the threads' counts in a [`FloodReport`].
 
-use crate::book::tally::{ARRIVAL_NS, Kind, Latency, Other, Row, Tally, Transfers, latency};
+use crate::book::tally::{ARRIVAL_NS, CommandCounts, Latency, Other, SampleKind, Tally, Transfers, latency};
 use crate::book::thread::ThreadReport;
 use crate::numbers::counted;
 use crate::report::machine::machine;
@@ -25,7 +25,7 @@ pub struct Course {
     pub ended: String,
     /// Figures of each second.
     pub seconds: Vec<Second>,
-    /// What a reader of the figures should know.
+    /// Notes for readers of the report.
     pub notes: Vec<String>,
 }
 
@@ -94,7 +94,7 @@ pub fn report(options: &Options, threads: &[ThreadReport], course: Course) -> Fl
     }
 }
 
-/// What a reader should know of the generator itself.
+/// Notes about the generator itself.
 fn own_notes(tally: &Tally, limited: bool, receive_buffer_bytes: u64) -> Vec<String> {
     let mut notes = Vec::new();
     if limited {
@@ -144,7 +144,7 @@ const EDGES_MIN: u64 = 1_000;
 /// The share that is left out at each end.
 const EDGE: f64 = 0.005;
 
-/// How long replies came. A few that took long do not count, of many.
+/// The time span in which replies came. Of many, a few stragglers are left out.
 fn answered_s(threads: &[ThreadReport], tally: &Tally) -> f64 {
     if tally.arrivals.len() >= EDGES_MIN {
         let at = |quantile: f64| tally.arrivals.value_at_quantile(quantile) as f64;
@@ -262,7 +262,7 @@ fn run(options: &Options, measured_s: f64) -> RunReport {
     }
 }
 
-fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64, f64)) -> Totals {
+fn totals(total: &CommandCounts, other: &Other, loss: f64, (measured_s, answered_s): (f64, f64)) -> Totals {
     let per_s = |count: u64, seconds: f64| if seconds > 0.0 { round(count as f64 / seconds) } else { 0.0 };
     Totals {
         counts: total.into(),
@@ -290,7 +290,7 @@ fn totals(total: &Row, other: &Other, loss: f64, (measured_s, answered_s): (f64,
 fn commands(options: &Options, tally: &Tally) -> Vec<CommandReport> {
     let rows = options.labels.iter().zip(&tally.rows).zip(&tally.latency);
     let mut out: Vec<CommandReport> = rows
-        .filter(|((_, row), _)| **row != Row::default())
+        .filter(|((_, row), _)| **row != CommandCounts::default())
         .map(|((label, row), latency)| CommandReport {
             vendor: label.vendor.to_string(),
             command: label.key.to_string(),
@@ -303,14 +303,14 @@ fn commands(options: &Options, tally: &Tally) -> Vec<CommandReport> {
 }
 
 fn vendors(options: &Options, tally: &Tally) -> Vec<VendorReport> {
-    let mut rows: BTreeMap<&str, (Row, Latency)> = BTreeMap::new();
+    let mut rows: BTreeMap<&str, (CommandCounts, Latency)> = BTreeMap::new();
     for ((label, row), one) in options.labels.iter().zip(&tally.rows).zip(&tally.latency) {
-        let (sum, all) = rows.entry(&label.vendor).or_insert_with(|| (Row::default(), latency()));
+        let (sum, all) = rows.entry(&label.vendor).or_insert_with(|| (CommandCounts::default(), latency()));
         sum.add(row);
         // Same bounds: it always fits.
         let _ = all.add(one);
     }
-    let rows = rows.iter().filter(|(_, (row, _))| *row != Row::default());
+    let rows = rows.iter().filter(|(_, (row, _))| *row != CommandCounts::default());
     rows.map(|(vendor, (row, latency))| VendorReport {
         vendor: (*vendor).to_owned(),
         counts: row.into(),
@@ -324,7 +324,7 @@ fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
         .samples
         .iter()
         // One whose reply came after all is a late one.
-        .filter(|(kind, _)| **kind != Kind::Lost || tally.total().requests.lost > 0)
+        .filter(|(kind, _)| **kind != SampleKind::Lost || tally.total().requests.lost > 0)
         .map(|(kind, sample)| SampleReport {
             kind: kind.name().into(),
             why: sample.why.into(),

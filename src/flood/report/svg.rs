@@ -27,7 +27,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// An axis: what stands at which place.
+/// An axis: which value is at which place.
 #[derive(Clone, Debug)]
 pub struct Axis {
     /// What it measures.

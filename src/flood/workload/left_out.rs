@@ -1,4 +1,4 @@
-//! Commands that a run does not ask: which they are, and why. And the values that a rule's `when` asks of a request. Pure.
+//! Commands that a run leaves out, and why; and the values that a rule's `when` needs in a request. Pure.
 
 use fsu_core::client::request::{field, finish};
 use fsu_plan::model::fleet::Device;

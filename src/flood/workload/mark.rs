@@ -1,6 +1,6 @@
-//! What makes requests of one command differ: bytes of fields that every reply to it takes over, counted up. Pure.
+//! What makes requests of one command differ: a counter in bytes that every reply copies. Pure.
 //!
-//! Which bytes these are is read off the plan: what the rules copy from the request, less what decides anything. Number 0 is the
+//! The plan shows these bytes: those that the rules copy from the request, except those that decide anything. Number 0 is the
 //! request as the template has it.
 
 use crate::expect::Expect;
@@ -29,9 +29,9 @@ pub struct Marks {
     count: u64,
 }
 
-/// Of what a request is marked.
+/// The request to be marked.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct Marked<'a> {
     /// The device.
     pub device: &'a Device,
     /// Number of the command.
@@ -43,10 +43,10 @@ pub struct Asked<'a> {
 }
 
 impl Marks {
-    /// How requests can differ, but for these places (given, or made anew each time). `None`: no reply takes over a byte that is
-    /// free to differ.
-    pub fn new(asked: Asked<'_>, fixed: &[(Offset, usize)]) -> Option<Self> {
-        let Asked { device, command, raw, .. } = asked;
+    /// How requests can differ, except in these places (given, or made for each request). `None`: no reply copies a byte that may
+    /// differ.
+    pub fn new(asked: Marked<'_>, fixed: &[(Offset, usize)]) -> Option<Self> {
+        let Marked { device, command, raw, .. } = asked;
         let template = &*device.template;
         let rules = device.rules.get(command).map_or(&[][..], |rules| rules);
         let fields = template.commands[command].request.iter().flatten();
@@ -69,8 +69,8 @@ impl Marks {
     }
 
     /// Takes those bytes of a field that come back, if the request stays one of its command and its rule with them.
-    fn take(&mut self, asked: Asked<'_>, field: &Field) {
-        let Asked { device, command, raw, expect } = asked;
+    fn take(&mut self, asked: Marked<'_>, field: &Field) {
+        let Marked { device, command, raw, expect } = asked;
         let template = &*device.template;
         let at = field.at.in_frame(raw.len());
         let ends: &[u8] = match (template.framing, template.encoding) {
@@ -138,7 +138,7 @@ fn decides(template: &Template, command: usize, rules: &[Rule], place: (Offset, 
         || rules.iter().any(|rule| tells_form(rule, place, raw_len))
 }
 
-/// Is this place copied to where a reply tells a refusal?
+/// Is this place copied to the field that marks a refusal?
 fn tells_form(rule: &Rule, place: (Offset, usize), raw_len: usize) -> bool {
     rule.replies.iter().any(|reply| {
         let Some(refusal) = &reply.refusal else { return false };

@@ -1,4 +1,4 @@
-//! What a run is asked to do, checked.
+//! The options of a run, checked.
 
 use crate::numbers::counted;
 use crate::workload::left_out::LeftOut;
@@ -111,7 +111,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether so many requests can be under way.
+    /// Checks that the requests of all windows can be under way together.
     ///
     /// # Errors
     /// There is no memory for them.

@@ -1,10 +1,10 @@
-//! What one kind of FSU is asked: prepared requests, the order they take turns in, and what their replies look like. Pure.
+//! The requests of FSUs with the same devices: prepared bytes, their order, and what their replies look like. Pure.
 
 use crate::expect::burst::Burst;
 use crate::expect::{Expect, Wrong, raw};
 use crate::lane::{Flight, Right, Timing};
 use crate::workload::left_out::{self, LeftOut, Why, overlap};
-use crate::workload::mark::{Asked, Marks};
+use crate::workload::mark::{Marked, Marks};
 use crate::workload::mix::{Mix, sequence};
 use crate::workload::values::{FloodValues, Value, ValueError};
 use fsu_core::client::request::{RequestError, field, finish, put, set};
@@ -39,7 +39,7 @@ pub struct Prepared {
     pub raw: Box<[u8]>,
     /// The same as it travels, without the outer frame.
     pub wire: Box<[u8]>,
-    /// Values that are made anew each time.
+    /// Values that are made for each request.
     pub dynamic: Box<[(Field, Expr)]>,
     /// What makes its requests differ.
     pub marks: Option<Marks>,
@@ -47,7 +47,7 @@ pub struct Prepared {
     pub expect: Expect,
     /// What comes back to it. Where values that differ each time decide that, each flight has its own.
     pub answer: Answer,
-    /// Which rule answers is known: no value that is made anew decides it.
+    /// Which rule answers is known: no value that is made for each request decides it.
     is_settled: bool,
     /// Longest delay that its rule draws, in milliseconds.
     pub delay_ms_max: f64,
@@ -94,7 +94,7 @@ impl Prepared {
         if flight.raw.is_empty() { &self.raw } else { &flight.raw }
     }
 
-    /// It leaves as number `request` of its profile, `raw` being its own bytes or empty.
+    /// A flight of this request, number `request` of its profile. `raw` has its own bytes, or is empty.
     #[inline]
     pub fn flight(&self, request: u32, raw: Vec<u8>, planned_ns: u64, sent_ns: u64) -> Flight {
         let answer = if self.is_settled || raw.is_empty() { self.answer } else { self.answer_to(&raw) };
@@ -151,8 +151,8 @@ impl Prepared {
         self.marks.is_some() || !self.dynamic.is_empty()
     }
 
-    /// Makes the values anew in `raw`, and the wire bytes in `wire` (both overwritten). `number`: how many of this command went
-    /// before. Returns how many values did not fit.
+    /// Makes the values of a request in `raw`, and its wire bytes in `wire` (both overwritten). `number`: how many of this command
+    /// went before. Returns how many values did not fit.
     pub fn renew(
         &self,
         number: u64,
@@ -200,7 +200,7 @@ impl Profile {
         Self { requests: requests.into(), sequence: sequence.into(), turns }
     }
 
-    /// How often the request at a place of the order had its turn before, in the order's so-manieth round, from 0 on.
+    /// How many turns the request at a place of the order has had before, in that round of the order, counted from 0.
     #[inline]
     pub fn number(&self, place: u32, round: u64) -> u64 {
         let (all, before) = self.turns[place as usize];
@@ -333,7 +333,7 @@ impl Profiles {
         let fixed =
             given.iter().filter_map(|name| field(template, command, name)).chain(dynamic.iter().map(|one| &one.0));
         let fixed: Vec<(Offset, usize)> = fixed.map(|field| (field.at, field.slot.len)).collect();
-        let asked = Asked { device, command: number, raw: &raw, expect: &expect };
+        let asked = Marked { device, command: number, raw: &raw, expect: &expect };
         let marks = if wanted.equal { None } else { Marks::new(asked, &fixed) };
         Ok(Prepared {
             label: self.label(&device.vendor, &command.key_text),
@@ -363,7 +363,7 @@ impl Profiles {
 /// A request with the values that are wanted.
 struct Filled<'a> {
     raw: Vec<u8>,
-    /// Values that are made anew each time.
+    /// Values that are made for each request.
     dynamic: Vec<(Field, Expr)>,
     /// Names of the fields that the flood file gives.
     given: Vec<&'a str>,

@@ -1,4 +1,4 @@
-//! Which FSUs are asked, and where they listen. Pure.
+//! The FSUs of a run, and where they listen. Pure.
 
 use crate::workload::left_out::LeftOut;
 use crate::workload::options::Target;
@@ -18,7 +18,7 @@ pub struct Choice {
     pub host: Option<IpAddr>,
 }
 
-/// Why nobody can be asked.
+/// Why there is no FSU to ask.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {
     /// No name fits.
@@ -52,7 +52,7 @@ pub enum TargetError {
 pub fn fits(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // Where the last star stood, and how much of the name it has taken.
+    // Place of the last star, and how much of the name it has matched.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         match pattern.get(p) {

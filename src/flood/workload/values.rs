@@ -82,7 +82,7 @@ type Assigned = (String, String);
 pub struct FloodValues(Vec<(String, Vec<Assigned>)>);
 
 impl FloodValues {
-    /// Reads the file's text for FSUs with these templates; `shown` stands for the file. All that is wrong is told.
+    /// Reads the file's text for FSUs with these templates; `shown` is its name in messages. All errors are reported.
     pub fn read(diags: &mut Diags, shown: &str, file: String, templates: &[&Template]) -> Self {
         let raw = load_text::<RawValues>(diags, shown, file).map(|raw| raw.value).unwrap_or_default();
         let mut out: Vec<(String, Vec<Assigned>)> = Vec::new();
@@ -123,7 +123,7 @@ impl FloodValues {
     }
 }
 
-/// One value for these commands, all of one key; `None` after an error that was told.
+/// One value for these commands, all of one key; `None` after a reported error.
 fn assigned(
     diags: &mut Diags,
     commands: &[(&Template, &Command)],

@@ -50,7 +50,7 @@ pub(super) fn slots_max(profile: &Profile, sockets: usize) -> usize {
     dids.saturating_mul(sockets).min(places(profile))
 }
 
-/// A request whose DID keeps it from sharing a socket: it is made anew each time, or is another than the first one's.
+/// A request that cannot share a socket because of its DID: it is made for each request, or differs from the first one's.
 fn own_did(profile: &Profile) -> Option<&Prepared> {
     let did = |prepared: &Prepared| {
         let transfer = prepared.template().transfer.as_ref()?;
@@ -68,7 +68,7 @@ fn own_did(profile: &Profile) -> Option<&Prepared> {
     profile.requests.iter().find(|prepared| is_dynamic(prepared) || did(prepared) != first)
 }
 
-/// Why so many exchanges cannot be under way.
+/// Why the exchanges of a window cannot be under way together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChoiceError {
     /// A command whose DID is its own.
@@ -99,7 +99,7 @@ pub enum ChoiceError {
     },
 }
 
-/// Whether so many exchanges can be under way.
+/// Checks that the exchanges of a window can be under way together.
 ///
 /// # Errors
 /// Their device ids would be the same.
@@ -120,7 +120,7 @@ pub fn check(options: &Options) -> Result<(), ChoiceError> {
     Ok(())
 }
 
-/// What a reader of the figures should know.
+/// Notes for readers of the report.
 pub fn notes(options: &Options) -> Vec<String> {
     let mut notes = Vec::new();
     let requests = || options.targets.iter().flat_map(|target| target.profile.requests.iter());

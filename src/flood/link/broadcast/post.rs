@@ -12,7 +12,7 @@ pub(super) struct Post {
     outbox: Outbox<To>,
     /// How many of those in it have left.
     sent: usize,
-    /// A host told something of a datagram that left.
+    /// A host reported an error about a datagram that has left.
     pub(super) is_refused: bool,
 }
 
@@ -22,7 +22,7 @@ impl Post {
         Self { socket, outbox: Outbox::default(), sent: 0, is_refused: false }
     }
 
-    /// One datagram more; false: there is no room for it.
+    /// Queues a datagram. Returns false if there is no room.
     pub(super) fn push(&mut self, peer: SocketAddr, bytes: &[u8]) -> bool {
         self.outbox.push(To(peer), bytes)
     }
