@@ -322,12 +322,11 @@ impl Datagrams for Broadcast<'_> {
 
     fn on_datagram(&mut self, worker: &mut Worker, arrived: Arrived<'_>) {
         worker.heard(arrived.bytes.len());
-        match self.by_address.get(&arrived.from) {
-            Some(&port) => self.on_frame(worker, port, arrived),
-            None => {
-                let seen = Seen { fsu: "", account: NOBODY, bytes: arrived.bytes, now_ns: arrived.now_ns };
-                worker.book.unexpected(seen, "from an address that was not asked");
-            }
+        if let Some(&port) = self.by_address.get(&arrived.from) {
+            self.on_frame(worker, port, arrived);
+        } else {
+            let seen = Seen { fsu: "", account: NOBODY, bytes: arrived.bytes, now_ns: arrived.now_ns };
+            worker.book.unexpected(seen, "from an address that was not asked");
         }
     }
 
