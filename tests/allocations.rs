@@ -106,7 +106,8 @@ fn assert_no_allocation(fleet: &Fleet) {
         let mut serve = |times: usize| {
             let mut answered = 0;
             for request in (0..times).flat_map(|_| &requests) {
-                replies.clear();
+                // As on a new connection: the one before may have been cut.
+                replies.reset();
                 let (run, state, scratch) = (&run, &mut state, &mut scratch);
                 let mut turn = Turn { run, fsu, state, scratch, moment };
                 stage::on_request(&mut turn, request[..].into(), &mut replies);

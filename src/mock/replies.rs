@@ -159,10 +159,16 @@ impl Replies {
         self.said().filter_map(|said| if let Said::Fault(kind, place) = said { Some((kind, place)) } else { None })
     }
 
-    /// Forgets what was said. A connection that was cut stays so.
+    /// Forgets what was said. A connection that was cut stays cut.
     pub fn clear(&mut self) {
         self.kept.clear();
         self.bytes.clear();
+    }
+
+    /// Forgets everything, as for a new connection.
+    pub fn reset(&mut self) {
+        self.clear();
+        self.muted = None;
     }
 
     fn part(&self, range: &Range<usize>) -> &[u8] {
