@@ -14,10 +14,10 @@ use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// A fleet and what its FSUs remember. It has no socket, no clock and no thread: whoever owns it brings bytes and moments,
-/// and a [`Sink`] for what it says.
+/// A fleet and the state of its FSUs. It has no socket, clock or thread: the owner passes in bytes, moments, and a [`Sink`] for
+/// the output.
 ///
-/// FSUs have the numbers of [`Fleet::fsus`]; what is said to another number is not heard.
+/// An FSU's number is its index in [`Fleet::fsus`]. Calls with any other number do nothing.
 ///
 /// ```
 /// use fsu_core::client::request;
@@ -63,13 +63,13 @@ struct Member {
     beat_due_ms: Option<u64>,
 }
 
-/// One connection to an FSU: what it has said that is not done with yet.
+/// One connection to an FSU, with the bytes that wait for more.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
     fsu: usize,
     held: Vec<u8>,
     progress: Progress,
-    /// Replies before the next one are due then.
+    /// When the last reply is due.
     last_due_ns: i64,
 }
 
@@ -81,7 +81,7 @@ impl Connection {
 }
 
 impl Mock {
-    /// The FSUs of a fleet, none of which has heard anything. The run starts at 0 ms.
+    /// A fleet whose FSUs have received nothing. The run starts at 0 ms.
     pub fn new(fleet: Arc<Fleet>, run: RunContext) -> Self {
         let of = fleet.fsus.len();
         let member = |(number, fsu): (usize, &Fsu)| Member {
@@ -97,12 +97,12 @@ impl Mock {
         &self.fleet
     }
 
-    /// The number of the FSU with that name. A look-up: keep the number.
+    /// The number of the FSU with that name. This is a linear search: keep the number.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.fleet.fsus.iter().position(|fsu| *fsu.name == *name)
     }
 
-    /// What an FSU has counted. What was sent is counted by whoever sends: [`Mock::on_sent`].
+    /// An FSU's counters. The sender counts what was sent: [`Mock::on_sent`].
     pub fn counters(&self, fsu: usize) -> Option<&Counters> {
         self.members.get(fsu).map(|member| &member.state.counters)
     }
@@ -117,7 +117,7 @@ impl Mock {
         stage::on_datagram(&mut turn, incoming, sink)
     }
 
-    /// One whole request came to an FSU, however it is reached: a datagram, or all the bytes of a connection.
+    /// One whole request came to an FSU, whatever its transport: a datagram, or all bytes of a new connection.
     pub fn on_request(&mut self, fsu: usize, incoming: Incoming<'_>, moment: Moment, sink: &mut impl Sink) {
         if self.fleet.fsus.get(fsu).is_some_and(|fsu| fsu.transport == Transport::Tcp) {
             if let Some(mut connection) = self.open(fsu, incoming.peer, moment, sink) {
@@ -128,7 +128,7 @@ impl Mock {
         }
     }
 
-    /// A connection to an FSU was opened; `None`: it is not let in.
+    /// A connection to an FSU was opened; `None` if it is refused.
     pub fn open(&mut self, fsu: usize, peer: SocketAddr, moment: Moment, sink: &mut impl Sink) -> Option<Connection> {
         let mut turn = self.turn(fsu, moment)?;
         if is_offline(turn.fsu, moment.since_start_ms) {
@@ -144,7 +144,7 @@ impl Mock {
 
     /// Bytes came on a connection. Replies go into it, in their order.
     ///
-    /// True: all is done. False: the sink was full first ([`Sink::is_full`]); call again, with no more bytes.
+    /// False if the sink became full ([`Sink::is_full`]) before all bytes were done: call again, with no more bytes.
     #[inline]
     pub fn on_bytes(
         &mut self,
@@ -157,7 +157,7 @@ impl Mock {
         self.go_on(connection, Patience::Wait, moment, sink)
     }
 
-    /// Nothing came on a connection for some time: a whole frame that is not good waits no longer for a good one inside it.
+    /// Nothing came on a connection for some time: a doubtful frame waits no longer ([`Patience::Decide`]).
     pub fn on_quiet(&mut self, connection: &mut Connection, moment: Moment, sink: &mut impl Sink) -> bool {
         self.go_on(connection, Patience::Decide, moment, sink)
     }
@@ -184,9 +184,10 @@ impl Mock {
         !step.is_full
     }
 
-    /// Time has passed for an FSU: its heartbeat may be due, which goes to every centre that it knows, and transfers may be idle.
+    /// Time has passed for an FSU: sends its heartbeat if it is due, and ends idle transfers. The owner sends the heartbeat to every
+    /// centre.
     ///
-    /// Returns when to call again, in milliseconds since the start of the run; `None`: not before something comes.
+    /// Returns when to call again, in milliseconds since the start of the run; `None` if nothing is scheduled.
     pub fn on_timer(&mut self, fsu: usize, moment: Moment, sink: &mut impl Sink) -> Option<u64> {
         let Self { fleet, members, scratch, .. } = self;
         let (plan, member) = (fleet.fsus.get(fsu)?, members.get_mut(fsu)?);
@@ -207,7 +208,7 @@ impl Mock {
         idle_ms.into_iter().chain(member.beat_due_ms).min()
     }
 
-    /// Something that an FSU said was handed to the kernel.
+    /// Something that an FSU sends was handed to the kernel.
     #[inline]
     pub fn on_sent(&mut self, fsu: usize, what: Outgoing) {
         if let Some(member) = self.members.get_mut(fsu) {
@@ -215,7 +216,7 @@ impl Mock {
         }
     }
 
-    /// What a message to an FSU is answered with.
+    /// The context for a message to an FSU.
     #[inline]
     fn turn(&mut self, fsu: usize, moment: Moment) -> Option<Turn<'_>> {
         let Self { fleet, run, members, scratch } = self;
@@ -223,7 +224,7 @@ impl Mock {
     }
 }
 
-/// Whether an FSU is silent on purpose: then a request is not heard, and counted as that.
+/// Whether an FSU is in an outage. Then the request is counted as a fault and not answered.
 #[inline]
 fn is_unheard(turn: &mut Turn<'_>, sink: &mut impl Sink) -> bool {
     let is_offline = is_offline(turn.fsu, turn.moment.since_start_ms);
@@ -239,7 +240,7 @@ fn fault(turn: &mut Turn<'_>, frame: Struck, sink: &mut impl Sink) {
     sink.fault(FaultKind::Offline, Place::apart(frame));
 }
 
-/// Whether the configuration does not let a sender in; counted then.
+/// Whether the configuration refuses a sender. Counts it then.
 #[inline]
 fn is_refused(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> bool {
     let is_refused = !turn.fsu.allows(incoming.peer.ip());

@@ -1,4 +1,4 @@
-//! A sink that keeps what the mock says.
+//! A sink that keeps everything the mock sends and reports.
 
 use crate::about::About;
 use crate::sink::{Cut, Outgoing, Sink};
@@ -6,9 +6,9 @@ use fsu_plan::model::fault::{FaultKind, Kinds, Place};
 use fsu_plan::wire::reason::Reason;
 use std::ops::Range;
 
-/// Keeps all that the mock says, in its order. For tests, tools and programs that embed the mock.
+/// Keeps everything the mock sends and reports, in order. For tests, tools and programs that embed the mock.
 ///
-/// The buffers grow once: after [`Replies::clear`] the next message allocates nothing.
+/// The buffers grow and are reused after [`Replies::clear`].
 ///
 /// ```
 /// use fsu_core::replies::Replies;
@@ -23,12 +23,12 @@ use std::ops::Range;
 #[derive(Clone, Debug, Default)]
 pub struct Replies {
     kept: Vec<Kept>,
-    /// All their bytes, one after the other.
+    /// The bytes of all entries.
     bytes: Vec<u8>,
-    /// What is known of the reply that comes next.
+    /// Describes the next reply.
     about: About,
     muted: Option<FaultKind>,
-    /// What was more than there was room for.
+    /// How often there was no room.
     unsent: usize,
     /// Bytes that may still be sent; `None`: any number.
     room_bytes: Option<usize>,
@@ -73,7 +73,7 @@ pub struct Sent<'a> {
     pub bytes: &'a [u8],
 }
 
-/// One thing that the mock says.
+/// One thing that the mock sends or reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Said<'a> {
     /// It sends something.
@@ -91,25 +91,25 @@ pub enum Said<'a> {
 }
 
 impl Replies {
-    /// With room to keep that many things and their bytes without an allocation.
+    /// Keeps that many things, and that many of their bytes, without an allocation.
     #[must_use]
     pub fn with_capacity(things: usize, bytes: usize) -> Self {
         Self { kept: Vec::with_capacity(things), bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
-    /// Takes no more than that many bytes, as in answer to another host.
+    /// Takes at most that many bytes, like an answer to another host.
     #[must_use]
     pub fn with_room(room_bytes: usize) -> Self {
         Self { room_bytes: Some(room_bytes), ..Self::default() }
     }
 
-    /// Is full once it has that many replies: the rest of a connection's bytes is left to the next call.
+    /// Is full after that many replies: the rest of a connection's bytes waits for the next call.
     #[must_use]
     pub fn full_after(replies_max: usize) -> Self {
         Self { sent_max: Some(replies_max), ..Self::default() }
     }
 
-    /// All that was said, in its order.
+    /// Everything, in order.
     pub fn said(&self) -> impl Iterator<Item = Said<'_>> {
         self.kept.iter().map(|kept| match kept {
             Kept::Sent(what, how, due_ns, about, bytes) => {
@@ -124,27 +124,27 @@ impl Replies {
         })
     }
 
-    /// What is sent, in its order.
+    /// What was sent, in order.
     pub fn sent(&self) -> impl Iterator<Item = Sent<'_>> {
         self.said().filter_map(|said| if let Said::Sent(sent) = said { Some(sent) } else { None })
     }
 
-    /// The bytes of all that is sent.
+    /// The bytes of everything that was sent.
     pub fn frames(&self) -> Vec<&[u8]> {
         self.sent().map(|sent| sent.bytes).collect()
     }
 
-    /// How often something was more than there was room for ([`Replies::with_room`]). Each is a note as well.
+    /// How often something was not taken for lack of room ([`Replies::with_room`]). Each also gives a note.
     pub fn unsent(&self) -> usize {
         self.unsent
     }
 
-    /// The frames of a stream, and bytes that are none with why they were dropped.
+    /// The frames of a stream, and the dropped bytes with their reasons.
     pub fn received(&self) -> impl Iterator<Item = (&[u8], Option<Reason>)> {
         self.said().filter_map(|said| if let Said::Received(bytes, why) = said { Some((bytes, why)) } else { None })
     }
 
-    /// Why something was dropped, or is worth a line in the system log.
+    /// The reasons that were noted for the system log.
     pub fn notes(&self) -> impl Iterator<Item = Reason> {
         self.said().filter_map(|said| if let Said::Note(reason, _) = said { Some(reason) } else { None })
     }
@@ -159,7 +159,7 @@ impl Replies {
         self.said().filter_map(|said| if let Said::Fault(kind, place) = said { Some((kind, place)) } else { None })
     }
 
-    /// Forgets what was said. A connection that was cut stays cut.
+    /// Forgets everything except that the connection was cut.
     pub fn clear(&mut self) {
         self.kept.clear();
         self.bytes.clear();

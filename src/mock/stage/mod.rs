@@ -1,4 +1,4 @@
-//! The protocol stages, by transport. All have one shape: bytes in, [`Sink`](crate::sink::Sink) calls out.
+//! The protocol stages, by transport. All have one shape: bytes in, [`Sink`] calls out.
 //!
 //! - [`b_interface`]: one datagram of the B interface: outer frames, devices, heartbeats.
 //! - [`stream`]: the bytes of a TCP connection: frames, devices.

@@ -146,7 +146,7 @@ pub struct FsuState {
     pub replies: u64,
     /// By device number.
     pub devices: Box<[DeviceState]>,
-    /// Seed of its messages' generators: [`identity`].
+    /// Seed of its messages' generators: [`identity()`].
     pub identity: u64,
     /// Its counters.
     pub counters: Counters,
