@@ -6,17 +6,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::pedantic)]
 
 use fsu_flood::account::{Account, Requests};
+use fsu_flood::book::thread::ThreadReport as Thread;
 use fsu_flood::options::{Options, Pace, Target};
 use fsu_flood::profile::Profile;
 use fsu_flood::report::FloodReport;
 use fsu_flood::sum;
 use fsu_flood::tally::Tally;
-use fsu_flood::book::thread::ThreadReport as Thread;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, FsuId, Language, Transport};
+use fsu_plan::texts::Texts;
 use fsu_serve::devlog::record::Record;
 use fsu_serve::devlog::{Logger, LoggerConfig, RecordKind, RecordText, Told};
 use serde_json::Value;
@@ -307,8 +308,8 @@ fn of_a_report(work: &str, n: usize, path: &str) {
         lengthen(report[list].as_array_mut().unwrap(), list, n);
     }
     let report: FloodReport = serde_json::from_value(report).unwrap();
-    assert!(!fsu_flood::text::text(&report).is_empty());
-    assert!(!fsu_flood::html::html(&report, None).is_empty());
+    assert!(!fsu_flood::text::text(&report, Texts::ENGLISH).is_empty());
+    assert!(!fsu_flood::html::html(&report, None, Texts::ENGLISH).is_empty());
 }
 
 /// So many entries more, like the first, or of these words where there is none.

@@ -117,7 +117,7 @@ impl FloodValues {
                 return Ok(Value::Static(text.clone()));
             }
             let value = expr::parse(text, &NoRequest).map(Value::Dynamic);
-            value.map_err(|wrong| ValueError { key: key_text.to_owned(), field: name.clone(), why: wrong })
+            value.map_err(|wrong| ValueError { key: key_text.to_owned(), field: name.clone(), why: wrong.to_string() })
         };
         fields.map(|field| Ok((field.0.as_str(), value(field)?))).collect()
     }

@@ -303,9 +303,9 @@ fn needs_restart(before: &Fleet, now: &Fleet) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::devlog::{Logger, LoggerConfig};
     use crate::fleet::fixtures::fleet;
     use crate::fleet::options::{DriverChoice, FleetOptions};
-    use crate::log::{Logger, LoggerConfig};
     use std::net::UdpSocket;
 
     #[test]
