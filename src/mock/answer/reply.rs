@@ -111,7 +111,8 @@ fn answer_wrong<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, reason
     turn.state.replies += 1;
     let mut dice = turn.dice();
     let due_ns = turn.moment.due_ns(0);
-    turn.compose(reply, Asked { device, request: frame.raw, due_ns }, &mut dice);
+    let asked = Asked { device, request: frame.raw, due: turn.moment.clock_at(due_ns) };
+    turn.compose(reply, asked, &mut dice);
     Answered::without_reply(Verdict::Reply { due_ns }, false)
 }
 
@@ -132,7 +133,7 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
     let due_ns = turn.moment.due_ns(delay_ns);
     let about = &mut turn.scratch.about;
     (about.rule, about.what, about.delay_us) = (told(rule_number), What::Answered, about::us(delay_ns));
-    let asked = Asked { device: device_number, request: frame.raw, due_ns };
+    let asked = Asked { device: device_number, request: frame.raw, due: turn.moment.clock_at(due_ns) };
     if !rule.sets.is_empty() {
         set_registers(turn, rule, asked, &mut dice);
     }
@@ -187,7 +188,8 @@ fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64
         let mut dice = Dice::new(seed, turn.state.identity, turn.state.messages);
         turn.state.replies += 1;
         let reply = next_in_cycle(rule, &mut turn.state.devices[device_number]);
-        turn.compose(reply, Asked { device: device_number, request: request.raw, due_ns }, &mut dice);
+        let asked = Asked { device: device_number, request: request.raw, due: turn.moment.clock_at(due_ns) };
+        turn.compose(reply, asked, &mut dice);
         if fsu.faults.is_some() {
             draw(turn, device, rule, (done + 1, command), &mut dice);
         }

@@ -16,9 +16,10 @@ pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Op
 }
 
 /// Executes the rule's `set`. Each entry sees the effect of the ones before it.
+#[inline]
 pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, dice: &mut Dice) {
-    let Turn { fsu, state, scratch, moment, .. } = turn;
-    let (due, seq) = (moment.clock_at(asked.due_ns), state.replies + 1);
+    let Turn { fsu, state, scratch, .. } = turn;
+    let seq = state.replies + 1;
     let written = &mut scratch.built.text;
     for set in &rule.sets {
         written.clear();
@@ -28,7 +29,7 @@ pub(crate) fn set_registers(turn: &mut Turn<'_>, rule: &Rule, asked: Asked<'_>, 
             memory: Some(memory),
             id_hex: &fsu.id_hex,
             seq,
-            due,
+            due: asked.due,
             calendar: &mut scratch.calendar,
             dice,
         };

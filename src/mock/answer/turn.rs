@@ -10,7 +10,7 @@ use crate::state::progress::Progress;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::rule::Reply;
 use fsu_plan::model::template::Template;
-use fsu_plan::wire::civil::Calendar;
+use fsu_plan::wire::civil::{Calendar, Now};
 use fsu_plan::wire::framer::Search;
 
 /// The context in which one message is answered: run, FSU, its state, buffers and the moment. Every stage takes one.
@@ -37,8 +37,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) device: usize,
     /// The raw request.
     pub(crate) request: &'a [u8],
-    /// When the reply is due, on the wall clock in nanoseconds.
-    pub(crate) due_ns: i64,
+    /// The clock's time when the reply is due.
+    pub(crate) due: Now,
 }
 
 impl Turn<'_> {
@@ -52,13 +52,13 @@ impl Turn<'_> {
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(crate) fn compose(&mut self, reply: &Reply, asked: Asked<'_>, dice: &mut Dice) {
-        let Self { fsu, state, scratch, moment, .. } = self;
+        let Self { fsu, state, scratch, .. } = self;
         let mut inputs = Inputs {
             request: asked.request,
             memory: state.devices.get(asked.device),
             id_hex: &fsu.id_hex,
             seq: state.replies,
-            due: moment.clock_at(asked.due_ns),
+            due: asked.due,
             calendar: &mut scratch.calendar,
             dice,
         };

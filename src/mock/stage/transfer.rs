@@ -270,7 +270,8 @@ impl Served<'_> {
     fn refuse(&self, turn: &mut Turn<'_>, due_ns: i64, sink: &mut impl Sink) -> Result<(), Reason> {
         turn.state.replies += 1;
         let mut dice = turn.dice();
-        let asked = Asked { device: self.key.device, request: self.frame.raw, due_ns };
+        let due = turn.moment.clock_at(due_ns);
+        let asked = Asked { device: self.key.device, request: self.frame.raw, due };
         turn.compose(&self.transfer.refused, asked, &mut dice);
         if turn.scratch.on_wire(self.template) == self.wire {
             turn.scratch.about = turn.scratch.about.drop(Reason::MockReply);
