@@ -1,16 +1,15 @@
 //! Raw configuration to the plan. Every error is reported; with an error nothing is served.
 //!
 //! - [`vendor`]: the file vendor.json.
-//! - [`fleet`]: sys_config.json. [`fsu`]: an entry of `fsu_list`, and what its `count` makes of it. [`identity`]: ids. `address`: addresses. [`log_file`]: the
-//!   system log's name. [`amplified`]: replies that may be cut off.
-//! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are the same.
-//! - [`template`], [`command`], [`field`], [`length`], [`checksum`], [`crc`]: a template.
+//! - [`fleet`]: sys_config.json. [`fsu`]: an entry of `fsu_list`, and the FSUs of its `count`. [`identity`], `address`, `number`: ids, addresses,
+//!   numbers with bounds. [`log_file`]: the system log's name. [`amplified`]: replies that may be cut off.
+//! - [`device`]: fsu_devices.json: devices, their template and rule files, shared where they are equal.
+//! - [`template`], [`frame`], [`field`], [`length`], [`checksum`], [`crc`]: a template. [`command`], `key`, [`data_list`], [`fields`]: its
+//!   commands. `errors`: its replies to wrong requests. [`sample`]: requests, for clients.
 //! - [`rule_files`]: which rule files apply, and which never do.
-//! - `registers`: those of a device, and how long they may become.
-//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. [`faults`]: `faults` at any level.
+//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
 //! - [`effect`]: keys that do nothing where they are.
-//! - [`sample`]: requests, for clients.
 
 mod address;
 pub mod amplified;
