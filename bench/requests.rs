@@ -1,15 +1,18 @@
 //! The requests that are timed and counted: of every shipped vendor, each command that the golden vectors have, over UDP
 //! (in the outer frame) and over TCP; and how one is served.
 
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Sink, Turn};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
+use fsu_core::sink::{Outgoing, Sink};
 use fsu_core::stage;
+use fsu_core::state::FsuState;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::outer::{Head, escape_in_place};
+use fsu_plan::wire::envelope::{Head, escape_in_place};
 use fsu_plan::wire::reason::Reason;
 use std::hint::black_box;
 use std::path::Path;

@@ -11,7 +11,7 @@ use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::{MAIN_FILE, Source};
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::outer::{Head, escape_in_place};
+use fsu_plan::wire::envelope::{Head, escape_in_place};
 use std::path::Path;
 
 /// The request and the reply as they travel.

@@ -1,17 +1,19 @@
 //! Serving allocates nothing once its buffers have grown: a counting allocator watches request to reply.
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, RunContext, Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::state::FsuState;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::outer::Head;
+use fsu_plan::wire::envelope::Head;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -61,7 +63,7 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
                 let head = Head::request(&fsu.id.bytes, &[0; 8], device.sub_dev_type, device.sub_dev_addr);
                 let (mut framed, mut escaped) = (Vec::new(), Vec::new());
                 head.build(Some(&wire), &mut framed).unwrap();
-                wire = fsu_plan::wire::outer::escape(&framed, &mut escaped).to_vec();
+                wire = fsu_plan::wire::envelope::escape(&framed, &mut escaped).to_vec();
             }
             out.push(wire);
         }

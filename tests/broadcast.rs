@@ -2,21 +2,24 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use fastrand::Rng;
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally, Terms};
 use fsu_core::client::request;
 use fsu_core::client::verify::expected;
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::carry::carry;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::transfer;
-use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::stage::Incoming;
+use fsu_core::state::FsuState;
+use fsu_core::state::carry::carry;
+use fsu_core::state::transfers as transfer;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
+use fsu_plan::model::reply::Payload;
 use fsu_plan::wire::civil::Now;
 use serde_json::{Value, json};
 use std::collections::VecDeque;

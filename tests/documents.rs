@@ -6,13 +6,15 @@
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
 use fsu_core::mock::Mock;
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::{Incoming, Moment, RunContext};
+use fsu_core::stage::Incoming;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::schema::{Kind, WORDS, schema};
 use fsu_plan::config::source::Source;
-use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::{AlgorithmName, names};

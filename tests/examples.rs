@@ -11,9 +11,10 @@ mod poll;
 use fsu_core::answer::rule::matching;
 use fsu_core::client::exchange::Outcome;
 use fsu_core::client::request;
-use fsu_plan::model::fleet::{Device, Fsu, Transport};
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::message::Transport;
+use fsu_plan::wire::envelope::{Comm, Up, unescape};
 use fsu_plan::wire::inner;
-use fsu_plan::wire::outer::{Comm, Up, unescape};
 use std::sync::Arc;
 
 #[test]

@@ -4,10 +4,12 @@
 mod naive;
 mod product;
 
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::stage::Incoming;
+use fsu_core::state::FsuState;
 use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fleet};
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::reason::Reason;

@@ -4,9 +4,10 @@
 mod naive;
 mod product;
 
-use fsu_core::responder::reply::{Verdict, respond};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{RunContext, Scratch, Turn};
+use fsu_core::answer::reply::{Verdict, respond};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::RunContext;
+use fsu_core::state::FsuState;
 use naive::clock::Clock;
 use naive::fields::{Fill, encode, hex, kind, name, size};
 use naive::frame::{Protocol, key_parts, wire};

@@ -4,12 +4,11 @@ use super::columns::hex;
 use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
+use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{DELAY_MS_MAX, Delay, Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use fsu_plan::model::template::{
-    Algorithm, Checksum, Command, Complement, Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot,
-    Template,
-};
+use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
+use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Template};
 use fsu_plan::words::count;
 
 /// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
@@ -35,7 +34,7 @@ pub fn slot(slot: &Slot) -> String {
     if let Kind::Bit(ranges) = &slot.kind
         && !ranges.is_empty()
     {
-        let range = |range: &fsu_plan::model::template::BitRange| match range.to - range.from {
+        let range = |range: &fsu_plan::model::field::BitRange| match range.to - range.from {
             0 => format!("{} {}", range.name, range.from),
             _ => format!("{} {}-{}", range.name, range.from, range.to),
         };

@@ -2,10 +2,10 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Told};
 use fsu_plan::model::fault::FaultKind;
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
 use fsu_plan::wire::reason::Reason;
 use fsu_serve::fleet::Snapshot;

@@ -5,7 +5,7 @@ use crate::numbers::{counted, thousands};
 use crate::workload::targets::fits;
 use fsu_net::sys::{BATCH, Receiver};
 use fsu_plan::model::fleet::{Fleet, Fsu, FsuId};
-use fsu_plan::wire::outer::{Comm, Frames, Up};
+use fsu_plan::wire::envelope::{Comm, Frames, Up};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -278,7 +278,7 @@ pub fn listen(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fsu_plan::wire::outer::{Head, escape_in_place};
+    use fsu_plan::wire::envelope::{Head, escape_in_place};
 
     #[test]
     fn heartbeats_are_counted_by_fsu() {

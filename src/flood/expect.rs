@@ -9,9 +9,10 @@ pub mod echo;
 
 use crate::expect::echo::{Echo, Takes};
 use fsu_core::predict::{Form, Origin, Telltale, forms};
+use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::{Offset, Template};
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
 

@@ -15,7 +15,7 @@ pub use crate::report::show::Show;
 use crate::report::sum::{Course, report};
 use crate::report::{FloodReport, Second};
 use crate::workload::options::{Options, Pace};
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use std::io;
 use std::net::{TcpStream, UdpSocket};
 use std::sync::Arc;

@@ -2,14 +2,16 @@
 
 use crate::expect::{self, Expect, Wrong};
 use crate::workload::profile::{Prepared, Profiles, Wanted};
+use fsu_core::answer::reply::{Verdict, respond};
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::client::request::{encode, field, finish};
-use fsu_core::responder::reply::{Verdict, respond};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, RunContext, Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
+use fsu_core::state::FsuState;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::civil::Now;
 use fsu_plan::wire::inner;
@@ -63,8 +65,8 @@ fn requests_are_the_golden_ones() {
             let mut values = Vec::new();
             for (name, value) in fields {
                 let Some(field) = field(template, command, name) else { continue };
-                let digits = (field.slot.kind == fsu_plan::model::template::Kind::Bcd
-                    || field.slot.kind == fsu_plan::model::template::Kind::Hex)
+                let digits = (field.slot.kind == fsu_plan::model::field::Kind::Bcd
+                    || field.slot.kind == fsu_plan::model::field::Kind::Hex)
                     .then_some(field.slot.len * 2);
                 values.push((name.as_str(), notation(value, digits)));
             }

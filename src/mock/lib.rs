@@ -27,29 +27,5 @@ pub mod sink;
 pub mod stage;
 pub mod state;
 
-/// Where all of it was before.
-pub mod responder {
-    pub use crate::answer::turn::{Scratch, Turn};
-    pub use crate::answer::{build, random};
-    #[cfg(any(test, feature = "fixtures"))]
-    pub use crate::fixtures;
-    pub use crate::moment::{Moment, NS_PER_MS, RunContext};
-    pub use crate::sink::{Cut, Outgoing, Sink};
-    pub use crate::stage::{Heard, Incoming, b_interface, datagram};
-    pub use crate::state::{carry, transfers as transfer};
-    pub use crate::{about, faults, state};
-
-    #[doc(hidden)]
-    pub mod reply {
-        pub use crate::answer::{examine::*, reply::*, rule::*};
-    }
-
-    #[doc(hidden)]
-    pub mod stream {
-        pub use crate::stage::stream::*;
-        pub use crate::state::progress::*;
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ use crate::stage::{self, Heard, Incoming, b_interface};
 use crate::state::progress::{Patience, Progress};
 use crate::state::{Counters, FsuState, transfers};
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use std::sync::Arc;
 /// use fsu_plan::compile::compile;
 /// use fsu_plan::config::load::Loader;
 /// use fsu_plan::config::source::{MAIN_FILE, Source};
-/// use fsu_plan::model::fleet::Transport;
+/// use fsu_plan::model::message::Transport;
 /// use fsu_plan::wire::civil::Now;
 /// use std::path::Path;
 ///

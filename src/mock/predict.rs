@@ -4,9 +4,10 @@
 //! Everything else is: sizes, lengths, what the rule always writes, and what it copies from the request. A load generator checks
 //! replies with it, a client the data that follows, and `explain` finds out which command a reply answers.
 
-use fsu_plan::model::rule::{Patch, Reply};
-use fsu_plan::model::template::{Offset, Template};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::field::Offset;
+use fsu_plan::model::reply::Payload;
+use fsu_plan::model::reply::{Patch, Reply};
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner::write_lengths;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ mod tests {
     use fsu_plan::compile::compile;
     use fsu_plan::config::load::Loader;
     use fsu_plan::config::source::{MAIN_FILE, Source};
-    use fsu_plan::model::rule::{Form as NumberForm, Number};
+    use fsu_plan::model::reply::{Form as NumberForm, Number};
     use std::path::Path;
 
     fn reply(len: usize, patches: Vec<Patch>) -> Reply {

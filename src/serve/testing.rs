@@ -1,13 +1,12 @@
 //! What the tests of several modules here need.
 
 use crate::files::stamp::Stamp;
+use fsu_plan::model::field::{Computed, Field, KeyPart, Kind, LengthField, Offset, Slot};
 use fsu_plan::model::fleet::{
-    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, Transport, VerifyChecksum,
+    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, VerifyChecksum,
 };
-use fsu_plan::model::template::{
-    Algorithm, Checksum, Command, Complement, Computed, Encoding, Field, Framing, KeyPart, KeyShape, Kind, LengthField,
-    Offset, Slot, Template,
-};
+use fsu_plan::model::message::Transport;
+use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyShape, Template};
 use jiff::tz::TimeZone;
 use std::path::Path;
 use std::sync::Arc;
@@ -164,7 +163,7 @@ pub(crate) fn fixed_template() -> Template {
 /// In characters: `~`, a two-byte key, a length of the data frame in bytes, the data frame, an XOR, CR. Command 4801
 /// asks with nothing and is answered with a text and a number; 4802 asks with bits.
 pub(crate) fn chars_template() -> Template {
-    let ask = vec![field("flags", 4, 1, Kind::Bit(fsu_plan::model::template::Bits::default()), false, Computed::No)];
+    let ask = vec![field("flags", 4, 1, Kind::Bit(fsu_plan::model::field::Bits::default()), false, Computed::No)];
     let answer =
         vec![field("name", 4, 4, Kind::Str, false, Computed::No), field("level", 8, 2, Kind::Int, false, Computed::No)];
     Template {

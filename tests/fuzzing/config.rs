@@ -3,15 +3,16 @@
 use super::edit::edit;
 use super::input::Input;
 use super::shipped::{RUN, mended, moment};
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::replies::Replies;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::state::FsuState;
 use fsu_plan::compile::compile;
 use fsu_plan::config::diag::DIAGS_MAX;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::{Source, embedded_files};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::framer;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -174,11 +175,11 @@ fn serve(fleet: &Fleet) {
 fn answer(fsu: &Fsu, state: &mut FsuState, wire: &[u8], scratch: &mut Scratch, address: (u8, u8)) {
     let mut datagram = wire.to_vec();
     if fsu.transport == Transport::Udp {
-        let head = fsu_plan::wire::outer::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
+        let head = fsu_plan::wire::envelope::Head::request(&fsu.id.bytes, &[0; 8], address.0, address.1);
         if head.build(Some(wire), &mut datagram).is_err() {
             return;
         }
-        fsu_plan::wire::outer::escape_in_place(&mut datagram);
+        fsu_plan::wire::envelope::escape_in_place(&mut datagram);
     }
     let mut turn = Turn { run: &RUN, fsu, state, scratch, moment: moment(0) };
     stage::on_request(&mut turn, datagram[..].into(), &mut Replies::default());

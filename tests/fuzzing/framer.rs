@@ -3,11 +3,12 @@
 use super::input::Input;
 use super::shipped::{RUN, STREAMS, mended, moment, protocol_of};
 use crate::naive::stream::good_frames;
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::replies::Replies;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::stream::Step;
-use fsu_core::responder::stream::{Patience, held_max, on_bytes};
-use fsu_core::responder::{Scratch, Turn};
+use fsu_core::stage::stream::Step;
+use fsu_core::stage::stream::{held_max, on_bytes};
+use fsu_core::state::FsuState;
+use fsu_core::state::progress::Patience;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::framer::{Cut, Search, cut, longest};
 use fsu_plan::wire::reason::Reason;

@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::shipped::{DEVICES, Shipped, mended};
 use crate::naive::frame::{Protocol, wire};
-use fsu_plan::model::template::{Field, Kind};
+use fsu_plan::model::field::{Field, Kind};
 use fsu_plan::wire::checksum::{compute, stored};
 use fsu_plan::wire::inner::{Frame, checksum_ok, command, encode_wire, lengths_ok, parse, version_ok};
 use fsu_plan::wire::value;

@@ -2,7 +2,7 @@
 
 use crate::naive::outer::{self, Outer};
 use fsu_plan::model::fleet::RtnFlags;
-use fsu_plan::wire::outer::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
+use fsu_plan::wire::envelope::{Comm, Down, Frames, HEARTBEAT_BYTES, Head, Up, escape, escape_in_place};
 
 /// The whole input is the datagram.
 pub fn run(datagram: &[u8]) {

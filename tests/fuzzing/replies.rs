@@ -4,12 +4,15 @@ use super::input::Input;
 use super::shipped::{FSUS, Habits, RUN, mended, moment, protocol_of};
 use crate::naive::frame::{Protocol, wire};
 use crate::naive::outer::{self, Outer};
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::replies::{How, Replies};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Incoming, Outgoing, Scratch, Turn};
+use fsu_core::sink::Outgoing;
 use fsu_core::stage;
+use fsu_core::stage::Incoming;
+use fsu_core::state::FsuState;
 use fsu_plan::model::fault::FaultKind;
-use fsu_plan::model::fleet::{Device, Fsu, Transport};
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
 

@@ -1,12 +1,13 @@
 //! The shipped plans, and FSUs made of their devices.
 
 use fsu_core::client::request::finish;
-use fsu_core::responder::{Moment, RunContext};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::{Source, embedded_files};
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
-use fsu_plan::model::fleet::{Device, Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Device, Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::Now;

@@ -4,11 +4,13 @@
 use crate::naive::clock::Clock;
 use crate::naive::frame::Verify;
 use crate::naive::transfer::host;
+use fsu_core::answer::reply::{Verdict, respond};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::reply::{Verdict, respond};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Incoming, Moment, RunContext, Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::stage::Incoming;
+use fsu_core::state::FsuState;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;

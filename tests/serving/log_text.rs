@@ -3,8 +3,9 @@
 use crate::fuzzing::input::Input;
 use crate::fuzzing::shipped::{FSUS, mended};
 use crate::naive::outer::{self, Outer};
-use fsu_core::responder::about::About;
-use fsu_plan::model::fleet::{Fsu, Language, Transport};
+use fsu_core::about::About;
+use fsu_plan::model::fleet::{Fsu, Language};
+use fsu_plan::model::message::Transport;
 use fsu_serve::devlog::record::{FAULT_BYTES, Record, fault_of};
 use fsu_serve::devlog::{RecordKind, RecordText, Told};
 

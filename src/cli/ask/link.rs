@@ -1,9 +1,11 @@
 //! What carries frames to an FSU and back.
 
-use fsu_plan::model::fleet::{Device, Fsu, Transport};
-use fsu_plan::model::template::{FRAME_BYTES_MAX, Template};
+use fsu_plan::model::field::FRAME_BYTES_MAX;
+use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::message::Transport;
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Frames, Head, Up, escape};
 use fsu_plan::wire::inner;
-use fsu_plan::wire::outer::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Frames, Head, Up, escape};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};

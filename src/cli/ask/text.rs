@@ -3,7 +3,8 @@
 use super::super::columns::dump;
 use super::{Ended, Question, Sum};
 use fsu_core::client::exchange::Outcome;
-use fsu_plan::model::template::{Field, Template};
+use fsu_plan::model::field::Field;
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::value;
 use fsu_plan::words::count;
 use std::io::{self, Write};

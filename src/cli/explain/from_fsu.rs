@@ -6,9 +6,11 @@ use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView};
 use super::outer::{self, Way};
 use super::walk::{Sent, Walk, dropped, item};
 use crate::columns::hex;
-use fsu_core::responder::{Moment, NS_PER_MS, Outgoing, b_interface};
-use fsu_plan::model::fleet::Transport;
-use fsu_plan::wire::outer::{Comm, Escaped, Frames, Up};
+use fsu_core::moment::{Moment, NS_PER_MS};
+use fsu_core::sink::Outgoing;
+use fsu_core::stage::b_interface;
+use fsu_plan::model::message::Transport;
+use fsu_plan::wire::envelope::{Comm, Escaped, Frames, Up};
 use fsu_plan::wire::reason::Reason;
 
 impl Walk<'_> {

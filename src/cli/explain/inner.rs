@@ -5,9 +5,10 @@ use super::outer::fault;
 use crate::columns::hex;
 use crate::describe::{self, Names, span};
 use fsu_core::predict::target;
+use fsu_plan::model::field::{Computed, Constant, Field, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{Patch, Reply};
-use fsu_plan::model::template::{Command, Computed, Constant, Encoding, Field, LengthField, Offset, Template};
+use fsu_plan::model::reply::{Patch, Reply};
+use fsu_plan::model::template::{Command, Encoding, Template};
 use fsu_plan::wire::checksum::{compute, read_number, write_number};
 use fsu_plan::wire::framer;
 use fsu_plan::wire::inner::{self, Frame, write_length};
@@ -214,7 +215,7 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
     let shape = known.or_else(|| readable().next())?;
     let digits = shape.parts.iter().map(|part| part.len * 2).sum();
     let key = format!("{:0digits$X}", inner::key(shape, frame.raw));
-    let part = |part: &fsu_plan::model::template::KeyPart| {
+    let part = |part: &fsu_plan::model::field::KeyPart| {
         let at = part.at.in_frame(frame.raw.len());
         let value = read_number(&frame.raw[at..at + part.len], part.little);
         let name = describe::key_part_name(template, part);

@@ -3,7 +3,7 @@
 use super::model::{Fault, Layer, Row};
 use crate::columns::hex;
 use fsu_plan::model::fleet::{Fsu, FsuId};
-use fsu_plan::wire::outer::{
+use fsu_plan::wire::envelope::{
     CENTER_BYTES, COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEADER, HEARTBEAT_BYTES, OVERHEAD_BYTES,
     RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, TAILER, at, xor,
 };

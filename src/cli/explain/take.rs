@@ -7,13 +7,14 @@ use super::back::{self, Guess, Weight};
 use super::inner as fields;
 use super::outer::Way;
 use crate::args::TakeAs;
-use fsu_core::responder::datagram;
-use fsu_core::responder::reply::{Finding, examine};
-use fsu_plan::model::fleet::{Device, Fsu, Transport, VerifyChecksum};
+use fsu_core::answer::examine::{Finding, examine};
+use fsu_core::stage::datagram;
+use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
+use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::{Command, Template};
+use fsu_plan::wire::envelope::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use fsu_plan::wire::framer::{self, Cut};
 use fsu_plan::wire::inner::{self, Frame};
-use fsu_plan::wire::outer::{COMM_HEARTBEAT, Down, Escaped, Frames, RTN_HEARTBEAT, RTN_REPLY, Up, at};
 use std::ops::Range;
 
 /// What is wrong with the options that describe the bytes.
@@ -135,7 +136,7 @@ fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
     }
     let begins = |device: &Device| !device.template.start.is_empty() && bytes.starts_with(&device.template.start);
     let may_begin =
-        bytes.first() != Some(&fsu_plan::wire::outer::HEADER) && fsu.devices.iter().any(|device| begins(device));
+        bytes.first() != Some(&fsu_plan::wire::envelope::HEADER) && fsu.devices.iter().any(|device| begins(device));
     inner < Weight::Command && !may_begin
 }
 

@@ -5,12 +5,12 @@ mod ways;
 use super::*;
 use crate::columns::hex;
 use crate::golden;
+use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::replies::Replies;
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::state::FsuState;
 use fsu_plan::texts::Texts;
-use fsu_plan::wire::outer::{Head, escape};
+use fsu_plan::wire::envelope::{Head, escape};
 use std::path::Path;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");

@@ -6,18 +6,22 @@ use super::model::{Item, Verdict};
 use super::outer::{self, Way};
 use super::take::{self, Taken, take};
 use crate::columns::hex;
+use fsu_core::answer::reply::{Verdict as Response, next_of_burst, respond};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::{self, Replies, Said};
-use fsu_core::responder::reply::{Verdict as Response, next_of_burst, respond};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::stream::Patience;
-use fsu_core::responder::{Moment, Outgoing, RunContext, Scratch, Turn, b_interface, datagram, stream};
+use fsu_core::sink::Outgoing;
 use fsu_core::stage::{self, Incoming};
+use fsu_core::stage::{b_interface, datagram, stream};
+use fsu_core::state::FsuState;
+use fsu_core::state::progress::Patience;
 use fsu_plan::model::fault::FsuFaults;
-use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu, Transport};
+use fsu_plan::model::fleet::{AMPLIFICATION_MAX, Fsu};
+use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::Framing;
+use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
 use fsu_plan::wire::framer::{Cut, Search};
 use fsu_plan::wire::inner;
-use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Escaped, Frames, Head, escape};
 use fsu_plan::wire::reason::Reason;
 
 /// An FSU that has received nothing yet, and the bytes that it receives.

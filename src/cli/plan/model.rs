@@ -6,11 +6,11 @@ use crate::columns::hex;
 use crate::describe::{self, Names};
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::nearest;
+use fsu_plan::model::field::{Constant, Field, KeyPart, LengthField};
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
-use fsu_plan::model::rule::{Reply, Rule};
-use fsu_plan::model::template::{
-    Command, Constant, Encoding, ErrorReply, Field, Framing, KeyPart, KeyShape, LengthField, Template,
-};
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::rule::Rule;
+use fsu_plan::model::template::{Command, Encoding, ErrorReply, Framing, KeyShape, Template};
 use fsu_plan::wire::framer;
 use fsu_plan::words::{count, noun};
 use serde::Serialize;

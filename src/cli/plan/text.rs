@@ -5,7 +5,7 @@ use super::model::{
 };
 use crate::columns::{columns, dump};
 use crate::describe::span;
-use fsu_plan::model::template::Offset;
+use fsu_plan::model::field::Offset;
 use fsu_plan::words::count;
 use std::io::{self, Write};
 

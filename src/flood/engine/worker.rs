@@ -13,8 +13,8 @@ use crate::workload::options::{Options, Target};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turn;
 use fastrand::Rng;
-use fsu_core::responder::build::Inputs;
-use fsu_core::responder::random::Dice;
+use fsu_core::answer::build::Inputs;
+use fsu_core::answer::random::Dice;
 use fsu_plan::wire::civil::{Calendar, Now};
 
 use std::net::SocketAddr;

@@ -18,7 +18,7 @@ use fsu_net::message::canonical;
 use fsu_net::outbox::{Outbox, To};
 use fsu_net::sender::UdpSender;
 use fsu_net::sys::{Receiver, refused};
-use fsu_plan::wire::outer::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
+use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, Down, Frames, Head, Up, escape_in_place};
 use fsu_plan::wire::reason::Reason;
 use std::collections::{HashMap, VecDeque};
 use std::io;

@@ -8,7 +8,7 @@ use crate::report::sum::NAMED_MAX;
 use crate::report::{FsuReport, Verdict};
 use crate::workload::mark::Marks;
 use crate::workload::options::{Options, Target};
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use crate::report::{
     SampleReport, Second, ThreadLoad, Totals, TransferReport, VERSION, VendorReport, Verdict, round,
 };
 use crate::workload::options::{Options, Pace};
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use std::collections::BTreeMap;
 
 /// A lag behind the plan, at p99, that the report mentions.

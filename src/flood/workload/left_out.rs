@@ -1,9 +1,9 @@
 //! Commands that a run leaves out, and why; and the values that a rule's `when` needs in a request. Pure.
 
 use fsu_core::client::request::{field, finish};
+use fsu_plan::model::field::{Constant, Field, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::{Constant, Field, Offset};
 use fsu_plan::wire::inner;
 
 /// Why a command is not asked.
@@ -111,7 +111,7 @@ fn applies<'a>(device: &'a Device, command: usize, raw: &mut [u8]) -> Option<&'a
     if !is_command || !template.commands[command].lengths.iter().all(carries) {
         return None;
     }
-    fsu_core::responder::reply::matching(device, command, &frame).map(|(_, rule)| rule)
+    fsu_core::answer::rule::matching(device, command, &frame).map(|(_, rule)| rule)
 }
 
 /// Is a changed raw request still one of its command, and answered by the same rule? Without a rule that is all of it.

@@ -6,9 +6,11 @@
 use crate::expect::Expect;
 use crate::workload::left_out::{self, overlap};
 use crate::workload::options::OPEN_MAX;
+use fsu_plan::model::field::{Computed, Field, Kind, Offset, Slot};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{Expr, Part, Patch, Rule};
-use fsu_plan::model::template::{Command, Computed, Encoding, Field, Framing, Kind, Offset, Slot, Template};
+use fsu_plan::model::reply::{Expr, Part, Patch};
+use fsu_plan::model::rule::Rule;
+use fsu_plan::model::template::{Command, Encoding, Framing, Template};
 
 /// Enough marks: a thread has no more requests under way. No further field is taken then.
 pub const MARKS_ENOUGH: u64 = OPEN_MAX as u64;

@@ -3,7 +3,8 @@
 use crate::numbers::counted;
 use crate::workload::left_out::LeftOut;
 use crate::workload::profile::{Label, Profile};
-use fsu_plan::model::fleet::{FsuId, Transport};
+use fsu_plan::model::fleet::FsuId;
+use fsu_plan::model::message::Transport;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,8 @@
 use crate::workload::left_out::LeftOut;
 use crate::workload::options::Target;
 use crate::workload::profile::{ProfileError, Profiles, Wanted};
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -3,9 +3,10 @@
 use super::random::Dice;
 use crate::seal::seal;
 use crate::state::DeviceState;
-use fsu_plan::model::rule::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
-use fsu_plan::model::template::{Encoding, Kind, Slot, Template};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::field::{Kind, Slot};
+use fsu_plan::model::reply::Payload;
+use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
+use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
 use fsu_plan::wire::inner::{encode_hex, write_lengths};

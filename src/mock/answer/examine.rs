@@ -1,7 +1,7 @@
 //! Checks a frame and finds its command.
 
 use fsu_plan::model::fleet::{Device, VerifyChecksum};
-use fsu_plan::model::rule::Reply;
+use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::{ErrorReply, Template};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;

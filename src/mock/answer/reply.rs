@@ -8,7 +8,8 @@ use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
 use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::{Device, Fsu};
-use fsu_plan::model::rule::{Reply, Rule};
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::rule::Rule;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 

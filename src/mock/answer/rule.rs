@@ -5,7 +5,8 @@ use super::random::Dice;
 use super::turn::{Asked, Turn};
 use crate::state::DeviceState;
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Reply, Rule};
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Rule};
 use fsu_plan::wire::inner::{self, Frame};
 
 /// The first rule of a command whose `when` fits.

@@ -8,7 +8,7 @@ use crate::moment::{Moment, RunContext};
 use crate::state::FsuState;
 use crate::state::progress::Progress;
 use fsu_plan::model::fleet::Fsu;
-use fsu_plan::model::rule::Reply;
+use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::civil::{Calendar, Now};
 use fsu_plan::wire::framer::Search;

@@ -5,7 +5,8 @@
 //! are ignored. A loss shows as silence: [`Exchange::on_time`] asks again, a bounded number of times for each frame.
 
 use super::request::finish;
-use fsu_plan::model::template::{KeyPart, Template};
+use fsu_plan::model::field::KeyPart;
+use fsu_plan::model::template::Template;
 use fsu_plan::model::transfer::Transfer;
 use fsu_plan::wire::checksum::{read_number, write_number};
 use fsu_plan::wire::inner::{self, write_lengths};

@@ -5,7 +5,8 @@ use crate::seal::seal;
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{is_dynamic, nearest};
 use fsu_plan::compile::field::{Area, outside, split_name};
-use fsu_plan::model::template::{Command, Computed, Encoding, Field, Made, Template};
+use fsu_plan::model::field::{Computed, Field};
+use fsu_plan::model::template::{Command, Encoding, Made, Template};
 use fsu_plan::wire::inner::{self, Frame, encode_wire};
 use fsu_plan::wire::value::{self, Misfit};
 

@@ -4,10 +4,11 @@ use super::exchange::Follows;
 use super::request::entry;
 use crate::answer::rule::matching;
 use crate::predict::{Form, Origin};
+use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::Reply;
-use fsu_plan::model::template::{ErrorReply, Offset, Template};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::reply::Payload;
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::template::{ErrorReply, Template};
 use fsu_plan::wire::inner::Frame;
 use std::sync::Arc;
 

@@ -5,7 +5,8 @@ use super::Drawn;
 use crate::seal::seal;
 use fastrand::Rng;
 use fsu_plan::model::fault::FaultKind;
-use fsu_plan::model::template::{KeyPart, KeyShape, Template};
+use fsu_plan::model::field::KeyPart;
+use fsu_plan::model::template::{KeyShape, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::inner::encode_wire;
 
@@ -123,7 +124,7 @@ fn place_in_reply(template: &Template, command: usize, part: &KeyPart, raw_len: 
     }
     let command = template.commands.get(command)?;
     let asked = command.request.iter().flatten().find(|field| field.at == part.at && field.slot.len == part.len)?;
-    let same = |field: &&fsu_plan::model::template::Field| field.name == asked.name && field.slot.len == part.len;
+    let same = |field: &&fsu_plan::model::field::Field| field.name == asked.name && field.slot.len == part.len;
     command.response.iter().find(same).map(|field| field.at.in_frame(raw_len))
 }
 

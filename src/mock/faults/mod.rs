@@ -17,7 +17,8 @@ pub mod deliver;
 
 use fastrand::Rng;
 use fsu_plan::model::fault::{FaultKind, FaultSet, Kinds, Place};
-use fsu_plan::model::fleet::{Fsu, Transport};
+use fsu_plan::model::fleet::Fsu;
+use fsu_plan::model::message::Transport;
 
 /// The faults drawn for one reply.
 #[derive(Clone, Debug, Default)]

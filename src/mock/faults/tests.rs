@@ -7,10 +7,12 @@ use crate::replies::{How, Replies, Said};
 use crate::sink::{Cut, Outgoing, Sink};
 use crate::stage;
 use fsu_plan::model::fault::{FsuFaults, Scheduled, Struck};
-use fsu_plan::model::rule::{Delay, Number, Part, Patch};
-use fsu_plan::model::template::{Slot, Template};
+use fsu_plan::model::field::Slot;
+use fsu_plan::model::reply::{Number, Part, Patch};
+use fsu_plan::model::rule::Delay;
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::envelope::{Head, Up, escape, unescape};
 use fsu_plan::wire::fixtures::{COMMANDS, ascii_delimited, fixed, frame, length};
-use fsu_plan::wire::outer::{Head, Up, escape, unescape};
 use fsu_plan::wire::reason::Reason;
 use std::sync::Arc;
 
@@ -296,15 +298,15 @@ fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
         let mut frame = first.frame.to_vec();
         frame[3] = byte;
         let number =
-            Patch::Number { number: Number::Rand(0, 255), to: 4, len: 1, form: fsu_plan::model::rule::Form::Big };
-        let patches = [Patch::Copy { from: fsu_plan::model::template::Offset(1), to: 1, len: 2 }, number];
-        Arc::new(fsu_plan::model::rule::Reply {
+            Patch::Number { number: Number::Rand(0, 255), to: 4, len: 1, form: fsu_plan::model::reply::Form::Big };
+        let patches = [Patch::Copy { from: fsu_plan::model::field::Offset(1), to: 1, len: 2 }, number];
+        Arc::new(fsu_plan::model::reply::Reply {
             frame: frame.into(),
             patches: patches.into(),
             data_len: 4,
             less: 0,
             refusal: None,
-            payload: fsu_plan::model::transfer::Payload::None,
+            payload: fsu_plan::model::reply::Payload::None,
         })
     });
     let replies = replies.collect();
@@ -381,9 +383,9 @@ fn h08_what_may_not_be_sent_has_no_fault() {
 #[test]
 fn values_do_not_depend_on_faults() {
     // A text of random values, and a reply with every fault that leaves it readable.
-    let slot = Slot { kind: fsu_plan::model::template::Kind::Hex, len: 4, little: false, right: false, padding: 0 };
+    let slot = Slot { kind: fsu_plan::model::field::Kind::Hex, len: 4, little: false, right: false, padding: 0 };
     let rand = || Part::Number { number: Number::Rand(10, 99), digits: 2 };
-    let value = fsu_plan::model::rule::Expr { parts: [rand(), rand(), rand(), rand()].into(), bytes_max: 8 };
+    let value = fsu_plan::model::reply::Expr { parts: [rand(), rand(), rand(), rand()].into(), bytes_max: 8 };
     let mut clean = fsu(fixed(), Transport::Broadcast, FaultSet::default());
     let device = Arc::get_mut(&mut Arc::get_mut(&mut clean.devices).unwrap()[0]).unwrap();
     let reply = Arc::get_mut(&mut device.rules[0][0].replies[0]).unwrap();

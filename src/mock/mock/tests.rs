@@ -3,8 +3,8 @@ use crate::fixtures::{NOW, RUN, device, drops, fleet, fsu};
 use crate::replies::{Replies, Said};
 use fsu_plan::model::fault::{FaultSet, FsuFaults, Scheduled};
 use fsu_plan::model::message::Message;
+use fsu_plan::wire::envelope::{Comm, Head, Up, escape_in_place};
 use fsu_plan::wire::fixtures::{fixed, frame, length};
-use fsu_plan::wire::outer::{Comm, Head, Up, escape_in_place};
 
 const UDP: usize = 0;
 const BROADCAST: usize = 1;

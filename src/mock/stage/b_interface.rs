@@ -10,7 +10,7 @@ use crate::answer::turn::{Scratch, Turn};
 use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fleet::{Device, Fsu};
-use fsu_plan::wire::outer::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
+use fsu_plan::wire::envelope::{Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, escape, escape_in_place};
 use fsu_plan::wire::reason::Reason;
 use std::sync::Arc;
 

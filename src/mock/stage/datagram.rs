@@ -13,7 +13,7 @@ use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::Template;
-use fsu_plan::wire::outer::DATAGRAM_BYTES_MAX;
+use fsu_plan::wire::envelope::DATAGRAM_BYTES_MAX;
 use fsu_plan::wire::reason::Reason;
 
 /// Answers a datagram by the device that it fits best, or by the first device if it fits none.

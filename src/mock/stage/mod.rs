@@ -12,7 +12,7 @@ pub mod transfer;
 
 use crate::answer::turn::Turn;
 use crate::sink::Sink;
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use stream::Step;
 

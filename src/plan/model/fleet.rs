@@ -1,7 +1,7 @@
 //! The fleet: FSUs, their devices and what is common to them.
 
 use super::fault::FsuFaults;
-use super::message::{Content, Message, Schedule};
+use super::message::{Content, Message, Schedule, Transport};
 use super::network::Network;
 use super::rule::{Register, Rule};
 use super::template::Template;
@@ -9,8 +9,6 @@ use crate::words;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-
-pub use super::message::Transport;
 
 /// Everything `run` serves. Shared by all shards and the logger behind one [`Arc`].
 #[derive(Debug)]

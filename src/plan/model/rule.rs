@@ -2,9 +2,8 @@
 
 use super::fault::FaultSet;
 use super::field::Constant;
+use super::reply::{Expr, Reply};
 use std::sync::Arc;
-
-pub use super::reply::{Expr, Form, Number, Part, Patch, Refusal, Reply, TimeItem};
 
 /// One rule of one command.
 #[derive(Debug)]

@@ -1,16 +1,12 @@
 //! A vendor's protocol, compiled: the inner frame, its checksum, its commands.
 
+use super::field::{Constant, Field, KeyPart, LengthField, Offset};
 use super::keys::KeyTable;
 use super::prebuilt::Prebuilt;
 use super::reply::{Expr, Reply};
 use super::transfer::Transfer;
 use crate::words;
 use std::sync::Arc;
-
-pub use super::field::{
-    BitRange, Bits, Computed, Constant, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, KEY_BYTES_MAX, KeyPart, Kind,
-    LengthField, Offset, Slot,
-};
 
 words! {
     /// How the bytes between the first and last field travel.

@@ -5,8 +5,6 @@ use super::reply::Reply;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use super::reply::Payload;
-
 /// Most open transfers of one FSU that `transfers_max` may ask for: they are searched one by one.
 pub const TRANSFERS_MAX: usize = 4_096;
 /// Most payload bytes of one transfer that `bytes_max` may ask for.

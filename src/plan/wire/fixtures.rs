@@ -3,9 +3,10 @@
 use super::checksum::{compute, write_number};
 use super::inner::{encode_wire, length_value};
 use crate::model::field::{Constant, KeyPart, LengthField, Offset};
+use crate::model::reply::Payload;
 use crate::model::reply::Reply;
 use crate::model::template::{Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyShape, Template};
-use crate::model::transfer::{Payload, Transfer};
+use crate::model::transfer::Transfer;
 use std::sync::Arc;
 
 /// Commands of every template here.

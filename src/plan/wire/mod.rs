@@ -17,6 +17,3 @@ pub mod framer;
 pub mod inner;
 pub mod reason;
 pub mod value;
-
-/// The name that other crates still have for it.
-pub use envelope as outer;

@@ -486,7 +486,7 @@ mod tests {
         let check = |misfit: Misfit, kind: Kind, len: usize, expected: &str| {
             assert_eq!(misfit.explain(&slot(kind, len, false)), expected);
         };
-        let bits = || Kind::Bit(crate::model::template::Bits::default());
+        let bits = || Kind::Bit(crate::model::field::Bits::default());
         check(Misfit::Digit, Kind::Hex, 2, "not hex (digits 0-9 and A-F, an optional 0x, spaces)");
         check(Misfit::Digit, Kind::Bcd, 2, "not decimal digits only (bcd has no sign and no point)");
         check(Misfit::Digit, bits(), 2, "not a list of 16 zeros and ones");
@@ -505,7 +505,7 @@ mod tests {
 
     #[test]
     fn bits_across_bytes() {
-        let plain = |little| slot(Kind::Bit(crate::model::template::Bits::default()), 2, little);
+        let plain = |little| slot(Kind::Bit(crate::model::field::Bits::default()), 2, little);
         let check = |little: bool, from: u32, to: u32, value: u64, expected: [u8; 2]| {
             let mut out = [0; 2];
             set_bits(&plain(little), from, to, value, &mut out);
@@ -528,7 +528,7 @@ mod tests {
         assert_eq!((out, get_bits(&plain(false), 12, 19, &out)), ([0, 0x0F], 0xF0));
         assert_eq!(get_bits(&plain(true), 12, 19, &[0x0F, 0]), 0xF0);
         // More bits than a number has.
-        let (long, mut out) = (slot(Kind::Bit(crate::model::template::Bits::default()), 9, false), [0xFF; 9]);
+        let (long, mut out) = (slot(Kind::Bit(crate::model::field::Bits::default()), 9, false), [0xFF; 9]);
         set_bits(&long, 0, 71, u64::MAX, &mut out);
         assert_eq!(hex::encode(out), "00ffffffffffffffff");
     }

@@ -1,9 +1,10 @@
 //! Lines of the system log at `debug`: one for each frame decoded and each encoded.
 
 use super::record::{FRAMES_TOLD_MAX, Record, RecordKind};
-use fsu_core::responder::about::{About, What};
-use fsu_plan::model::fleet::{Fsu, Transport};
-use fsu_plan::wire::outer::Frames;
+use fsu_core::about::{About, What};
+use fsu_plan::model::fleet::Fsu;
+use fsu_plan::model::message::Transport;
+use fsu_plan::wire::envelope::Frames;
 use fsu_plan::words::count;
 use std::fmt::Write;
 

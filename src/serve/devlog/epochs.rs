@@ -3,7 +3,8 @@
 //! A reload makes an epoch. A shard's queue says where it passes from one to the next; when all have passed, the fleet
 //! before is let go.
 
-use fsu_plan::model::fleet::{Fleet, Fsu, Transport};
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use fsu_plan::model::message::Transport;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 

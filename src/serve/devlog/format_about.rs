@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::record::{Record, RecordKind};
-use fsu_core::responder::about::{About, What};
+use fsu_core::about::{About, What};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::rule::{Delay, Rule};

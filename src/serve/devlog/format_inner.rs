@@ -2,9 +2,10 @@
 
 use super::page::Page;
 use super::record::{Record, RecordKind};
-use fsu_core::responder::about::{About, What};
+use fsu_core::about::{About, What};
+use fsu_plan::model::field::{Computed, Field, Kind as SlotKind, Slot};
 use fsu_plan::model::fleet::Fsu;
-use fsu_plan::model::template::{Computed, Field, Kind as SlotKind, Slot, Template};
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::checksum::{compute, stored, write_number};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::value;

@@ -3,9 +3,9 @@
 use super::format_inner::InnerText;
 use super::page::Page;
 use super::record::RecordKind;
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
 use fsu_plan::model::fleet::{Fsu, FsuId};
-use fsu_plan::wire::outer::{CENTER_BYTES, COMM_HEARTBEAT, HEARTBEAT_BYTES, OVERHEAD_BYTES, at, xor};
+use fsu_plan::wire::envelope::{CENTER_BYTES, COMM_HEARTBEAT, HEARTBEAT_BYTES, OVERHEAD_BYTES, at, xor};
 
 /// Bytes that P_pLen does not count: up to itself, P_verify and P_tailer.
 const UNCOUNTED_BYTES: usize = 35;

@@ -154,7 +154,7 @@ mod tests {
     use crate::devlog::record::{RecordKind, Told, fault_bytes};
     use crate::testing::fsu;
     use fsu_plan::model::fault::{FaultKind, Struck};
-    use fsu_plan::model::fleet::Transport;
+    use fsu_plan::model::message::Transport;
     use std::path::Path;
 
     fn append(ledger: &mut Ledger, kind: FaultKind, message: u64, lost_before: u32) {

@@ -14,7 +14,7 @@
 //! | 23 | 2 | peer's port |
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,6 +1,7 @@
 //! Outages and schedules of faults that begin and end: a line at the moment, whether anything comes or not.
 
-use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::message::Transport;
 use log::Level;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

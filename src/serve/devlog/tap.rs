@@ -7,7 +7,7 @@
 use super::queue::{Reader, Writer, queue};
 use super::record::{EpochMark, HEAD_BYTES, Record, RecordKind, Told, Traffic, fault_bytes};
 use crate::sync::Thread;
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
 use fsu_plan::model::fault::{FaultKind, Place};
 use fsu_plan::model::fleet::OnFull;
 use fsu_plan::model::reload::Fate;

@@ -183,8 +183,8 @@ fn is_no_address(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::shard::io::Datagram;
-    use fsu_core::responder::Outgoing;
-    use fsu_core::responder::about::About;
+    use fsu_core::about::About;
+    use fsu_core::sink::Outgoing;
     use fsu_net::bind::bind_udp;
     use fsu_net::local::Local;
     use std::net::UdpSocket;

@@ -3,7 +3,7 @@
 use crate::shard::Swap;
 use crate::shard::late::Late;
 use crossbeam_channel::Sender as Answer;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_net::bind::Bound;
 use std::io;
 

@@ -5,7 +5,7 @@ use super::turn::Turn;
 use crate::shard::Swap;
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_net::bind::Bound;
 use std::io;
 

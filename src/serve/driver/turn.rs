@@ -17,7 +17,7 @@ use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
 use crate::shard::serve::Serve;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_net::local::Route;
 use fsu_net::message::{Received, canonical};
 use fsu_net::sys::READ_BYTES;

@@ -16,7 +16,7 @@ use super::watch::Watch;
 use crate::devlog::{Logger, LoggerConfig, LoggerHandle};
 use crate::syslog::ON_STDERR;
 use crossbeam_channel::{Receiver, never, select};
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_plan::config::diag::Diags;
 use fsu_plan::exit::Exit;
 use fsu_plan::words::count;

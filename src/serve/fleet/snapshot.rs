@@ -3,8 +3,9 @@
 use crate::devlog::LogTotals;
 use crate::shard::late::Late;
 use fsu_core::lateness::Lateness;
-use fsu_core::responder::state::Counters;
-use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_core::state::Counters;
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::message::Transport;
 use fsu_plan::wire::reason::Reason;
 use std::sync::Arc;
 

@@ -3,9 +3,9 @@
 use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
 use fsu_core::lateness::Lateness;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Counter, JSON_ONLY, Told, sentence};
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use std::io::Write;

@@ -4,8 +4,8 @@
 //! comes back through [`Io`]. Datagrams are queued and their fate reported later ([`Outcome`]),
 //! so that a driver may send many with one call. Writes to a stream are answered at once.
 
-use fsu_core::responder::Outgoing;
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
+use fsu_core::sink::Outgoing;
 use fsu_net::local::{Local, Route};
 use fsu_net::outbox::Addressed;
 use std::net::SocketAddr;

@@ -1,8 +1,10 @@
 //! The door to the conversation, as a seam for tests: bytes in, [`Sink`] calls out.
 
-use fsu_core::responder::stream::Step;
-use fsu_core::responder::{Heard, Incoming, Sink, Turn};
+use fsu_core::answer::turn::Turn;
+use fsu_core::sink::Sink;
+use fsu_core::stage::stream::Step;
 use fsu_core::stage::{self, b_interface, stream};
+use fsu_core::stage::{Heard, Incoming};
 use fsu_plan::model::fleet::Fsu;
 
 /// What a shard serves. The state it works on is the shard's.

@@ -1,7 +1,7 @@
 //! The FSUs of a shard by their numbers there, which are also their sockets' numbers.
 
 use super::clients::Clients;
-use fsu_core::responder::state::FsuState;
+use fsu_core::state::FsuState;
 use fsu_net::sys::prefetch;
 use fsu_plan::model::fleet::Fsu;
 

@@ -3,11 +3,12 @@
 use super::Talk;
 use super::centre::PATIENCE;
 use super::model::Model;
-use fsu_core::responder::RunContext;
-use fsu_core::responder::state::Counters;
+use fsu_core::moment::RunContext;
+use fsu_core::state::Counters;
 use fsu_net::bind::{Bound, bind_broadcast, bind_tcp, bind_udp};
 use fsu_net::probe::ring_missing;
-use fsu_plan::model::fleet::{Fleet, Transport};
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::message::Transport;
 use fsu_serve::driver::gather::GATHER_US;
 use fsu_serve::driver::{DriverKind, Executor, Handle, ShardSpec, Tuning, spawn};
 use fsu_serve::shard::recorder::{RecordKind, Recorder, Traffic};

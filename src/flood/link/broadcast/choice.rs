@@ -3,7 +3,8 @@
 use crate::workload::options::{Options, Pace};
 use crate::workload::profile::{Prepared, Profile};
 use fsu_core::client::verify::{Expected, expected};
-use fsu_plan::model::template::{KeyPart, Template};
+use fsu_plan::model::field::KeyPart;
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::checksum::{read_number, write_number};
 use std::ops::Range;
 use std::sync::Arc;

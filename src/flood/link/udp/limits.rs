@@ -8,7 +8,7 @@ use crate::pace::Due;
 use crate::workload::options::Options;
 use crate::workload::options::Pace;
 use fsu_net::sys::BATCH;
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 
 const SECOND_NS: u64 = 1_000_000_000;
 

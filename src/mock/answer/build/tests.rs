@@ -1,8 +1,8 @@
 //! One reply from one request: patches in, bytes out.
 
 use super::*;
-use fsu_plan::model::rule::Refusal;
-use fsu_plan::model::template::Offset;
+use fsu_plan::model::field::Offset;
+use fsu_plan::model::reply::Refusal;
 use fsu_plan::wire::fixtures::{delimited, fixed, length, raw_frame};
 
 /// Monday 2026-01-12 15:30:03.456, in UTC+8.

@@ -5,10 +5,12 @@ use crate::answer::turn::Scratch;
 use crate::fixtures::{NOW, RUN, device, drops, fsu, start, turn};
 use crate::moment::{NS_PER_MS, RunContext};
 use crate::state::{DeviceState, FsuState};
+use fsu_plan::model::field::{Constant, Kind, Offset, Slot};
 use fsu_plan::model::fleet::VerifyChecksum;
-use fsu_plan::model::rule::{Delay, Expr, Form, Number, Part, Patch, Register, SetRegister};
-use fsu_plan::model::template::{Constant, ErrorReply, Kind, Offset, Slot};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::reply::Payload;
+use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch};
+use fsu_plan::model::rule::{Delay, Register, SetRegister};
+use fsu_plan::model::template::ErrorReply;
 use fsu_plan::wire::fixtures::{COMMANDS, delimited, frame};
 use std::sync::Arc;
 

@@ -1,7 +1,8 @@
 //! Which bytes a fault changes, and how.
 
 use super::*;
-use fsu_plan::model::template::{Command, Computed, Field, Kind, Offset, Slot};
+use fsu_plan::model::field::{Computed, Field, Kind, Offset, Slot};
+use fsu_plan::model::template::Command;
 use fsu_plan::wire::fixtures::{delimited, raw_frame};
 
 /// What makes these kinds, each with this number to choose by.

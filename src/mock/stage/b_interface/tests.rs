@@ -3,8 +3,8 @@ use crate::fixtures::{Said, device, drops, fsu, start, turn};
 use crate::replies::Replies;
 use crate::state::FsuState;
 use fsu_plan::model::template::Template;
+use fsu_plan::wire::envelope::{Escaped, RTN_HEARTBEAT, Up};
 use fsu_plan::wire::fixtures::{fixed, frame, length};
-use fsu_plan::wire::outer::{Escaped, RTN_HEARTBEAT, Up};
 
 const ID: [u8; 20] = *b"20250125\0\0\0\0\0\0\0\0\0\0\0\0";
 const OTHER: [u8; 20] = *b"20250126\0\0\0\0\0\0\0\0\0\0\0\0";

@@ -2,9 +2,10 @@ use super::*;
 use crate::fixtures::{NOW, Said, device, drops, fsu, start, turn};
 use crate::moment::Moment;
 use crate::replies::Replies;
+use fsu_plan::model::field::LengthField;
 use fsu_plan::model::fleet::VerifyChecksum;
 use fsu_plan::model::rule::Delay;
-use fsu_plan::model::template::{Algorithm, Framing, LengthField, Template};
+use fsu_plan::model::template::{Algorithm, Framing, Template};
 use fsu_plan::wire::fixtures::{self, COMMANDS, frame};
 use proptest::prelude::*;
 

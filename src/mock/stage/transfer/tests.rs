@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures::device;
-use fsu_plan::model::template::Offset;
+use fsu_plan::model::field::Offset;
 use fsu_plan::wire::fixtures::{self, delimited, raw_frame};
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures::{device, fsu};
-use fsu_plan::model::template::{Computed, Field, Kind, Offset, Slot};
+use fsu_plan::model::field::{Computed, Field, Kind, Offset, Slot};
 use fsu_plan::wire::fixtures::{self, delimited};
 
 /// Frames of 4 bytes of data.

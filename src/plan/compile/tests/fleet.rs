@@ -5,7 +5,8 @@ use super::super::compile;
 use super::{check_all, files};
 use crate::config::load::Loader;
 use crate::config::source::Source;
-use crate::model::fleet::{Fleet, Fsu, Limits, Performance, RtnFlags, Transport};
+use crate::model::fleet::{Fleet, Fsu, Limits, Performance, RtnFlags};
+use crate::model::message::Transport;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 

@@ -1,8 +1,8 @@
 //! What the text of a value is taken apart into, how long it may become, and what it takes in memory.
 
 use super::super::expr::{ExprError, Scope, is_dynamic, memory, nearest, number_range, parse};
-use crate::model::rule::{Expr, Number, Part, TimeItem};
-use crate::model::template::{Kind, Offset, Slot};
+use crate::model::field::{Kind, Offset, Slot};
+use crate::model::reply::{Expr, Number, Part, TimeItem};
 
 /// A request with the fields `one` (1 byte, whole) and `raw` (2 bytes, hex), one register of at most 7 bytes, an id of 4 digits.
 struct Some7;

@@ -20,7 +20,8 @@ fn a_number_of_a_command_is_never_below_zero() {
 #[test]
 fn readings_of_a_template() {
     use super::super::length::readings;
-    use crate::model::template::{Count, LengthField, Template};
+    use crate::model::field::LengthField;
+    use crate::model::template::{Count, Template};
     use crate::wire::fixtures::{delimited, length};
     let check = |written: bool, less: &[i64], expected: (&[i64], i64, bool)| {
         let command = |&less: &i64| {

@@ -7,7 +7,8 @@ use crate::config::load::Loader;
 use crate::config::source::Source;
 use crate::model::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
 use crate::model::fleet::Fleet;
-use crate::model::rule::{Delay, Part, Rule};
+use crate::model::reply::Part;
+use crate::model::rule::{Delay, Rule};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -193,7 +194,7 @@ fn only_registers_that_are_read_are_set() {
     assert_eq!(sets("x"), [(0, 1)]);
     let register = rules(json!({"data": {"shown": "${reg(a)}$"}, "set": {"a": "1"}}), |rules| {
         let patches = &rules[0].replies[0].patches;
-        patches.iter().any(|patch| matches!(patch, crate::model::rule::Patch::Text { value, .. } if matches!(&*value.parts, [Part::Register(0)])))
+        patches.iter().any(|patch| matches!(patch, crate::model::reply::Patch::Text { value, .. } if matches!(&*value.parts, [Part::Register(0)])))
     });
     assert!(register);
 }

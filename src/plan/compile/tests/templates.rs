@@ -30,7 +30,7 @@ fn places_in_header_and_tail() {
         protocol["pdu_left"][1]["length"] = json!(3);
         protocol["pdu_tailer"][0]["length"] = json!(2);
     });
-    let places = |fields: &[crate::model::template::Field]| {
+    let places = |fields: &[crate::model::field::Field]| {
         fields.iter().map(|field| (field.name.to_string(), field.at.0, field.slot.len)).collect::<Vec<_>>()
     };
     let named =
@@ -39,7 +39,7 @@ fn places_in_header_and_tail() {
     assert_eq!(places(&plan.tail), named(&[("checksum", -3, 2), ("end", -1, 1)]));
     assert_eq!((plan.left_len, plan.tail_len, &*plan.start, &*plan.end), (5, 3, &[0x7E][..], &[0x0D][..]));
     let command = &plan.commands[0];
-    let data = |fields: &[crate::model::template::Field]| fields.iter().map(|field| field.at.0).collect::<Vec<_>>();
+    let data = |fields: &[crate::model::field::Field]| fields.iter().map(|field| field.at.0).collect::<Vec<_>>();
     assert_eq!(
         (data(command.request.as_deref().unwrap_or_default()), data(&command.response)),
         (vec![5, 6], vec![5, 9])

@@ -6,7 +6,8 @@ use super::{check_all, files};
 use crate::config::load::Loader;
 use crate::config::source::Source;
 use crate::model::fleet::Fleet;
-use crate::model::transfer::{Payload, Transfer};
+use crate::model::reply::Payload;
+use crate::model::transfer::Transfer;
 use serde_json::{Value, json};
 
 /// `7E Cmd SN(2) DID Accept data.. sum 0D`, the command 10 with data and 20 as the demand, after a change to its protocol; and this
@@ -56,7 +57,7 @@ fn set(key: &'static str, value: Value) -> impl Fn(&mut Value) {
 fn places_and_defaults() {
     look(&|_| (), |transfer| {
         assert_eq!((transfer.cmd.clone(), transfer.accept.clone()), (1..2, 5..6));
-        let part = |part: &crate::model::template::KeyPart| (part.at.0, part.len, part.little);
+        let part = |part: &crate::model::field::KeyPart| (part.at.0, part.len, part.little);
         assert_eq!((part(&transfer.sn), part(&transfer.did)), ((2, 2, false), (4, 1, false)));
         assert_eq!((&*transfer.data_cmd, transfer.next.at.0, &*transfer.next.bytes), (&[0x12][..], 1, &[0x20][..]));
         assert_eq!((transfer.last_bit, transfer.chunk_bytes, transfer.timeout_ms), (15, 1_024, 5_000));

@@ -1,17 +1,20 @@
 use super::*;
 use crate::devlog::record::Told;
 use crate::testing::{chars_template, device, field, fixed_template, fsu_with, stamp};
+use fsu_core::about::{About, What};
+use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
-use fsu_core::responder::about::{About, What};
-use fsu_core::responder::state::FsuState;
-use fsu_core::responder::{Moment, RunContext, Scratch, Turn};
 use fsu_core::stage;
+use fsu_core::state::FsuState;
 use fsu_plan::model::fault::{FaultKind, Kinds};
-use fsu_plan::model::rule::{Delay, Reply, Rule};
-use fsu_plan::model::template::{Command, Computed, Kind as SlotKind};
-use fsu_plan::model::transfer::Payload;
+use fsu_plan::model::field::{Computed, Kind as SlotKind};
+use fsu_plan::model::reply::Payload;
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::rule::{Delay, Rule};
+use fsu_plan::model::template::Command;
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::outer::{Head, escape, xor};
+use fsu_plan::wire::envelope::{Head, escape, xor};
 use fsu_plan::wire::reason::Reason;
 use proptest::prelude::*;
 

@@ -1,7 +1,8 @@
 use super::*;
 use crate::devlog::record::{RecordKind, Traffic};
 use crate::testing::{device, fixed_template, fleet, fsu_with};
-use fsu_plan::model::fleet::{LogPlan, OnFull, Transport};
+use fsu_plan::model::fleet::{LogPlan, OnFull};
+use fsu_plan::model::message::Transport;
 use fsu_plan::model::reload::Fate;
 use log::{Level, Log};
 use std::collections::BTreeMap;

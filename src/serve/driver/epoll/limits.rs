@@ -5,9 +5,9 @@ use crate::driver::base::{Base, wake_up};
 use crate::shard::io::Arrived;
 use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{Letters, Records, address, fleet};
-use fsu_core::responder::RunContext;
+use fsu_core::moment::RunContext;
 use fsu_net::bind::{bind_tcp, bind_udp};
-use fsu_plan::model::fleet::Transport;
+use fsu_plan::model::message::Transport;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 
 /// A driver with an FSU at each socket, which does nothing by itself.

@@ -13,7 +13,7 @@ use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
 use crate::shard::tide::Move;
 use crate::shard::timers::later::Timer;
 use crate::shard::timers::pending::Dest;
-use fsu_core::responder::Cut;
+use fsu_core::sink::Cut;
 use fsu_plan::memory;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::wire::reason::Reason;

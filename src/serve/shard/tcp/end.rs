@@ -1,6 +1,6 @@
 //! How a connection ends.
 
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::wire::reason::Reason;
 

@@ -10,7 +10,7 @@ use crate::shard::recorder::Recorder;
 use crate::shard::serve::Serve;
 use crate::shard::timers::later::Timer;
 use crate::shard::timers::wheel::Key;
-use fsu_core::responder::stream::Patience;
+use fsu_core::state::progress::Patience;
 use fsu_plan::wire::reason::Reason;
 
 impl<P: Protocol, T: Recorder> Serve<P, T> {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::shard::protocol::Responder;
 use crate::shard::tcp::conn::DOUBT_MS;
-use fsu_core::responder::fixtures::device;
+use fsu_core::fixtures::device;
 use fsu_plan::model::fleet::{Device, VerifyChecksum};
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::fixtures::{delimited, frame, length};
@@ -22,9 +22,9 @@ impl Line {
 
     fn of(template: Template, verify_checksum: VerifyChecksum) -> Self {
         let device = Arc::into_inner(device(template, 1, 1, false)).unwrap();
-        let mut fsu = fsu_core::responder::fixtures::fsu(vec![Arc::new(Device { verify_checksum, ..device })]);
+        let mut fsu = fsu_core::fixtures::fsu(vec![Arc::new(Device { verify_checksum, ..device })]);
         fsu.transport = Transport::Tcp;
-        let fleet = Arc::new(fsu_core::responder::fixtures::fleet(vec![fsu]));
+        let fleet = Arc::new(fsu_core::fixtures::fleet(vec![fsu]));
         let World { io, records, .. } = World::new(&fleet);
         let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: START_MS };
         let mut serve = Serve::new(Portion { fleet, fsus: &[0] }, run, Responder, records, clock(0, 0));

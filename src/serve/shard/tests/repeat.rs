@@ -3,13 +3,14 @@
 
 use super::*;
 use crate::shard::protocol::Responder;
-use fsu_core::responder::fixtures::device;
+use fsu_core::fixtures::device;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults, Place, Scheduled, Struck};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::message::Message;
-use fsu_plan::model::rule::{Delay, Form, Number, Patch};
+use fsu_plan::model::reply::{Form, Number, Patch};
+use fsu_plan::model::rule::Delay;
+use fsu_plan::wire::envelope::{Head, escape};
 use fsu_plan::wire::fixtures::{COMMANDS, fixed, frame};
-use fsu_plan::wire::outer::{Head, escape};
 use proptest::prelude::*;
 
 /// FSUs: this many of each transport.
@@ -198,7 +199,7 @@ fn fleet_of(p: f64) -> Arc<Fleet> {
     let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast];
     let mut fsus = Vec::new();
     for number in 0..FSUS * transports.len() {
-        let mut fsu = fsu_core::responder::fixtures::fsu(vec![dice(delays[number % delays.len()])]);
+        let mut fsu = fsu_core::fixtures::fsu(vec![dice(delays[number % delays.len()])]);
         fsu.name = format!("f{number}").into();
         fsu.id.bytes[7] = number as u8;
         fsu.transport = transports[number % transports.len()];
@@ -342,7 +343,7 @@ fn h08_what_comes_due_in_an_outage_is_told_by_what_it_is() {
     // A reply that is due after it began, and the error reply that waits behind it.
     let mut late = device(fixed(), 1, 1, true);
     Arc::get_mut(&mut late).unwrap().rules[0][0].delay = Delay::Fixed(100.0);
-    let fsu = Fsu { transport: Transport::Tcp, ..fsu_core::responder::fixtures::fsu(vec![late]) };
+    let fsu = Fsu { transport: Transport::Tcp, ..fsu_core::fixtures::fsu(vec![late]) };
     let asked = [COMMANDS[0], 0x99].map(|command| frame(&fixed(), 5, command, &[])).concat();
     let offline = |frame| (FaultKind::Offline, frame);
     assert_eq!(struck(fsu, &[asked]), [Struck::Reply, Struck::Error, Struck::Connection].map(offline));

@@ -6,8 +6,8 @@
 use super::share::Shares;
 use super::wheel::Key;
 use crate::shard::io::{ConnId, Datagram};
-use fsu_core::responder::Cut;
-use fsu_core::responder::about::About;
+use fsu_core::about::About;
+use fsu_core::sink::Cut;
 use fsu_plan::memory;
 use fsu_plan::wire::reason::Reason;
 
@@ -271,7 +271,7 @@ impl Pending {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fsu_core::responder::Outgoing;
+    use fsu_core::sink::Outgoing;
     use fsu_net::local::Local;
 
     fn dest(index: u32) -> Dest {

@@ -141,8 +141,8 @@ impl Shares {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fsu_core::responder::Outgoing;
-    use fsu_core::responder::about::About;
+    use fsu_core::about::About;
+    use fsu_core::sink::Outgoing;
     use fsu_net::local::Local;
 
     fn datagram(socket: u32, port: u16) -> Datagram {

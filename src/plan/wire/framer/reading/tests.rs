@@ -2,8 +2,9 @@
 
 use super::super::cut as cut_stream;
 use super::Cut;
+use crate::model::field::{Constant, KeyPart, LengthField, Offset};
 use crate::model::prebuilt::Prebuilt;
-use crate::model::template::{Command, Constant, Encoding, KeyPart, KeyShape, LengthField, Offset, Template};
+use crate::model::template::{Command, Encoding, KeyShape, Template};
 use crate::wire::fixtures;
 
 /// `68 address command length data.. sum 16`: the length is that of the data, and in command 10 one more. Command 10 asks 2 bytes

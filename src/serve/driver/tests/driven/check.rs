@@ -6,7 +6,7 @@ use crate::driver::tests::kernel::START_NS;
 use crate::driver::tests::kernel::net::JOINED_NS_MAX;
 use crate::driver::tests::kernel::streams::{End, Stream};
 use crate::shard::serve::DRAIN_MS;
-use fsu_core::responder::state::Counters;
+use fsu_core::state::Counters;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::wire::reason::Reason;
 use std::collections::BTreeMap;

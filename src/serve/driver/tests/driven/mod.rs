@@ -23,7 +23,7 @@ use crate::shard::protocol::Responder;
 use crate::shard::serve::{Portion, Serve};
 use crate::shard::tests::{NETWORK_DROPS, Records, add_drops};
 use fastrand::Rng;
-use fsu_core::responder::RunContext;
+use fsu_core::moment::RunContext;
 use fsu_plan::wire::reason::Reason;
 use kernel::START_NS;
 use script::{DATAGRAM_FSUS, FSUS, Script, served};

@@ -7,14 +7,17 @@ use crate::driver::tests::kernel::weather::Weather;
 use crate::driver::tests::kernel::{Act, Event, Kernel};
 use crate::shard::protocol::{Protocol, Responder};
 use fastrand::Rng;
+use fsu_core::fixtures::{Said, device, fleet, fsu, start, turn};
 use fsu_core::replies::Replies;
-use fsu_core::responder::fixtures::{Said, device, fleet, fsu, start, turn};
 use fsu_core::stage::Incoming;
-use fsu_plan::model::fleet::{Device, Fleet, Fsu, Limits, Transport};
-use fsu_plan::model::rule::{Delay, Patch, Reply};
-use fsu_plan::model::template::{Offset, Template};
+use fsu_plan::model::field::Offset;
+use fsu_plan::model::fleet::{Device, Fleet, Fsu, Limits};
+use fsu_plan::model::message::Transport;
+use fsu_plan::model::reply::{Patch, Reply};
+use fsu_plan::model::rule::Delay;
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::envelope::{Head, escape};
 use fsu_plan::wire::fixtures::{fixed, frame, length, raw_frame};
-use fsu_plan::wire::outer::{Head, escape};
 use rustix::io::Errno;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,7 +57,7 @@ fn numbered(template: Template, more: usize) -> Arc<Device> {
             .into(),
             less: 0,
             refusal: None,
-            payload: fsu_plan::model::transfer::Payload::None,
+            payload: fsu_plan::model::reply::Payload::None,
         })]
         .into();
     }
