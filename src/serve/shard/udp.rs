@@ -7,6 +7,7 @@ use super::notes::{Input, Notes};
 use super::protocol::Protocol;
 use super::recorder::{RecordKind, Recorder, Traffic};
 use super::serve::Serve;
+use super::slots::FsuSlot;
 use super::tide::Move;
 use super::timers::later::{Later, Timer};
 use crate::devlog::record::FRAMES_TOLD_MAX;
@@ -193,17 +194,9 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         count_no_room(&mut slot.state.counters, no_room);
         // Replies are recorded when they have left: after this.
-        if is_told
-            && !self.tap.record(Traffic {
-                kind: RecordKind::Received,
-                fsu: slot.fsu,
-                peer,
-                unix_ms: now.unix_ms,
-                abouts: &self.buffers.told,
-                bytes,
-            })
-        {
-            slot.state.counters.log_records_lost += 1;
+        if is_told {
+            let (kind, fsu, unix_ms, abouts) = (RecordKind::Received, slot.fsu, now.unix_ms, &self.buffers.told);
+            record(&mut self.tap, slot, Traffic { kind, fsu, peer, unix_ms, abouts, bytes });
         }
         if heard.valid {
             let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max);
@@ -322,6 +315,14 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let no_room = sink.no_room;
         self.effort.add(FRAME_EFFORT * (1 + slot.clients.len()));
         count_no_room(&mut slot.state.counters, no_room);
+    }
+}
+
+/// Records traffic of an FSU, and counts a record that is lost.
+#[inline]
+fn record(tap: &mut impl Recorder, slot: &mut FsuSlot, traffic: Traffic<'_>) {
+    if !tap.record(traffic) {
+        slot.state.counters.log_records_lost += 1;
     }
 }
 
