@@ -21,7 +21,7 @@ pub struct Seen<'a> {
     pub fsu: &'a str,
     /// Its account, or [`NOBODY`].
     pub account: u32,
-    /// What came.
+    /// The received bytes.
     pub bytes: &'a [u8],
     /// When.
     pub now_ns: u64,

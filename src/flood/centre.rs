@@ -23,7 +23,7 @@ const LISTED_MAX: usize = 20;
 /// Asked for the socket.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
-/// What came.
+/// What a centre has received.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Heard {
     /// Heartbeats by FSU.

@@ -36,7 +36,7 @@ pub trait Link<'a>: Sized {
 
     /// Requests sent in one turn before replies are received again, at a closed pace.
     const CLOSED_TURN_MAX: usize;
-    /// Likewise at an open pace.
+    /// The same at an open pace.
     const OPEN_TURN_MAX: usize;
 
     /// Prepares all requests of a thread's share.

@@ -39,7 +39,7 @@ pub enum Wrong {
     Static,
     /// A byte that should be the request's.
     Copied,
-    /// Right for another entry of the cycle than those whose turn it is in a burst.
+    /// Right for an entry of the cycle that has no turn now in its burst.
     Turn,
     /// There should be no reply: the rule that applies is a timeout, or there is none.
     Silence,
@@ -125,7 +125,7 @@ pub struct Expect {
 }
 
 impl Expect {
-    /// What these rules of the command say, any of which may be the one that answers; `request` is the raw request.
+    /// Of the replies of these rules of a command, any of which may answer; `request` is the raw request.
     pub fn new<'a>(device: &Device, command: usize, rules: impl IntoIterator<Item = &'a Rule>, request: &[u8]) -> Self {
         let template = &*device.template;
         let mut shapes: Vec<Shape> = Vec::new();
@@ -148,7 +148,7 @@ impl Expect {
             let at = part.at.in_frame(request.len());
             (part.at, request[at..at + part.len].into())
         });
-        // Only what every form takes over is a key in the reply, too: a return code, say, may stand in its place.
+        // A reply has the key only where every form copies it: a return code may take its place.
         let taken = |at: Offset, len: usize| {
             (at.0 < 0 || (at.0 as usize) < template.left_len)
                 && shapes.iter().all(|shape| shape.takes(at.in_frame(request.len()), at, len))
@@ -167,7 +167,7 @@ impl Expect {
         let shape = Shape {
             frame: request.into(),
             fixed: [].into(),
-            // The checksum is the request's, too.
+            // Including the checksum.
             copied: [Copied { from: 0, to: 0, len: request.len() }].into(),
             telltale: None,
             wire_len,

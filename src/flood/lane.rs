@@ -1,20 +1,20 @@
-//! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure, but for the clock that is given.
+//! Requests under way on one FSU's port or connection, and which of them a reply belongs to. Pure: times are arguments.
 //!
 //! - [`flights`]: the requests, and chains of those that replies cannot distinguish.
 //! - [`find`]: what a reply may belong to.
 //! - [`held`]: wrong replies whose request is not known yet.
 //!
-//! A frame carries no request number. So requests of a command differ where its replies take bytes over ([`crate::workload::mark`]), and a
-//! reply belongs to the request that has these bytes. Requests that replies cannot distinguish are of one class: all requests of a
-//! command whose replies copy nothing, and those that a flood file makes equal. Of a class, a reply belongs to the oldest under way; one
-//! that was lost and one that came twice cancel each other out there, and these requests are marked as equal.
+//! A frame carries no request number. So requests of a command differ in bytes that its replies copy ([`crate::workload::mark`]), and a
+//! reply belongs to the request with the same bytes. Requests that replies cannot distinguish form a class: all requests of a
+//! command whose replies copy nothing, and those that a flood file makes equal. Within a class, a reply belongs to the oldest request
+//! under way. There, one lost reply and one doubled reply cancel each other out, so these requests are marked as equal.
 //!
-//! A reply to a request that was given up is taken for an equal one's, if that is under way: nobody can tell whether the first
-//! was lost or late. Such replies are marked as doubtful, until no equal request was under way for a whole time-out.
+//! After a request was given up, its late reply is taken for the reply to an equal request, if one is under way: a late reply and a
+//! lost one look the same. Such replies are marked as doubtful, until no equal request was under way for a whole time-out.
 //!
-//! Where no equal request is under way, a reply answers one that was given up, or repeats the answer to a later one. It
-//! repeats one where the server was prompt for a while: a server that keeps later requests' replies short has nothing older
-//! left. Where that is not so, it is taken for a late one, and marked as doubtful.
+//! If no equal request is under way, the reply either answers the request that was given up, or repeats the answer to a later one. It
+//! counts as a repetition if the server was prompt for a while: a server that answers later requests promptly has nothing older
+//! left. Otherwise it counts as late, and as doubtful.
 
 mod find;
 mod flights;
@@ -74,15 +74,15 @@ pub type Right = Option<Box<Burst>>;
 /// How long a reply takes by its rule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// At the least.
+    /// At least.
     pub least_ns: u64,
-    /// At the most, but for one in a thousand, with what faults on purpose add.
+    /// At most, except for one in a thousand; includes what intended faults add.
     pub most_ns: u64,
 }
 
 /// Compares a received frame with requests.
 pub trait Judge {
-    /// Is it a whole frame, with this command's key? Then the classes of which it may be are appended.
+    /// Is it a whole frame with this command's key? Appends the classes that it may belong to.
     fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong>;
     /// Is it a right reply to this request?
     fn check(&mut self, flight: &Flight) -> Result<Right, Wrong>;

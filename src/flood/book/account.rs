@@ -1,5 +1,5 @@
-//! The account of an FSU: each request sent is in one column, each frame that came, too. A lost and a doubled reply do not cancel each
-//! other out there.
+//! The account of an FSU: every sent request and every received frame is in exactly one column, so that a lost and a doubled reply
+//! do not cancel each other out.
 
 /// Requests and their outcomes: each settled request is in exactly one column after the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

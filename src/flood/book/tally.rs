@@ -81,7 +81,7 @@ pub struct Other {
     pub misfits: u64,
     /// Bytes sent, without headers of IP and below.
     pub bytes_out: u64,
-    /// Bytes received, likewise.
+    /// Bytes received, without headers of IP and below.
     pub bytes_in: u64,
     /// TCP connections that were made again.
     pub reconnects: u64,
@@ -212,7 +212,7 @@ pub struct Sample {
     pub why: &'static str,
     /// The request, as it travels; empty where none is known.
     pub request: Vec<u8>,
-    /// What came, as it travels; empty where nothing did.
+    /// The received frame, as it travels; empty if there was none.
     pub reply: Vec<u8>,
 }
 

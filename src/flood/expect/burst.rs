@@ -3,7 +3,7 @@
 //! The first entry of a burst is not known: the cycle belongs to the device, and other requests may have moved it. So the first reply
 //! may be any entry, and the ones after it have to be the entries behind that. One that is missing leaves a gap.
 
-/// Beginnings of a burst that are kept apart. Where more entries look alike, any entry will do.
+/// Possible first entries of a burst that are tracked. If more entries look alike, any entry is accepted.
 const BEGINNINGS_MAX: usize = 64;
 
 /// What is known of the replies to one request.
@@ -17,7 +17,7 @@ pub struct Burst {
     is_spoilt: bool,
     /// Where it may have begun; empty before the first reply.
     beginnings: Vec<Beginning>,
-    /// Any entry will do.
+    /// Any entry is accepted.
     any: bool,
 }
 
@@ -91,7 +91,7 @@ impl Burst {
         (!after.beginnings.is_empty()).then_some(after)
     }
 
-    /// A wrong reply came: it takes a place all the same.
+    /// A wrong reply came: it takes a place, too.
     pub fn spoil(&mut self) {
         self.left = self.left.saturating_sub(1);
         self.is_spoilt = true;

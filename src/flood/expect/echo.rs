@@ -26,7 +26,7 @@ struct Layout {
 }
 
 impl Echo {
-    /// Of these forms, any of which a reply may have.
+    /// Of these forms of a reply.
     pub fn new(forms: &[Takes]) -> Self {
         let Some(first) = forms.first() else { return Self::default() };
         let place = |form: &Takes, from: usize| form.taken.iter().find(|(_, of)| *of == from).map(|(at, _)| *at);
@@ -56,7 +56,7 @@ impl Echo {
         class(request, self.from.iter().map(|&at| raw.get(at).copied().unwrap_or(0)))
     }
 
-    /// The classes of which a raw reply may be: one, but for forms of the same size that differ in where they have these bytes.
+    /// The classes that a raw reply may belong to: several only if forms of the same size have these bytes in different places.
     #[inline]
     pub fn classes(&self, request: u32, reply: &[u8], out: &mut Vec<u64>) {
         let fitting = self.layouts.iter().filter(|layout| layout.len == reply.len());

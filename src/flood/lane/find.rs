@@ -47,7 +47,7 @@ pub(super) enum Found {
     Nothing(Option<Wrong>),
 }
 
-/// What was found so far among the classes of which a reply may be: of each kind the oldest.
+/// Requests found so far in the classes that a reply may belong to: the oldest of each kind.
 #[derive(Debug, Default)]
 struct Sight {
     good: Option<(u32, Right, bool)>,
@@ -56,7 +56,7 @@ struct Sight {
     early: Option<(u32, Right)>,
     overdue: Option<(u32, Right)>,
     repeated: bool,
-    /// The request whose bytes it has, and what is wrong with it as that one's reply.
+    /// The request with the same bytes, and what is wrong with the frame as its reply.
     wrong: Option<(u32, Wrong)>,
     /// It has the bytes of a request that was answered.
     is_known: bool,
@@ -114,7 +114,7 @@ impl Lane {
         sight.right().or_else(|| repeated(&sight)).or_else(|| repeated(&self.look(now_ns, judge, false)))
     }
 
-    /// Looks among commands of which requests wait, or among the others.
+    /// Searches the commands with waiting requests, or the others.
     #[inline]
     fn look(&mut self, now_ns: u64, judge: &mut impl Judge, waiting: bool) -> Sight {
         let mut sight = Sight::default();
@@ -201,7 +201,7 @@ impl Lane {
                     if sight.wrong.is_none_or(|(_, before)| wrong.depth() > before.depth()) {
                         sight.wrong = Some((at, wrong));
                     }
-                    // Another one without bytes of its own is the same, but for its turn in a burst.
+                    // Others without bytes of their own are the same, except for their turn in a burst.
                     if flight.raw.is_empty() && wrong != Wrong::Turn {
                         break;
                     }

@@ -72,7 +72,7 @@ pub(super) struct Class {
     pub(super) open: u32,
     /// How many were given up and are remembered.
     pub(super) overdue: u32,
-    /// Of these, those of which a reply to a later one may still be.
+    /// Of these, those that may still own a reply to a later request.
     pub(super) doubted: u32,
     /// How many were answered and are remembered.
     pub(super) answered: u32,
@@ -97,7 +97,7 @@ const UNKNOWN: Class = Class {
     idle_since_ns: 0,
 };
 
-/// A command of which flights are known.
+/// A command with known flights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
     /// Its number in the profile.
@@ -202,7 +202,7 @@ impl Flights {
         &mut self.asked[at]
     }
 
-    /// Commands of which something is known.
+    /// Commands with known flights.
     #[inline]
     pub(super) fn asked(&self) -> &[Asked] {
         &self.asked

@@ -21,7 +21,7 @@ pub struct Held {
     pub at_ns: u64,
     /// What is wrong.
     pub wrong: Wrong,
-    /// What came; empty where others are held already.
+    /// The frame; empty if enough others are held already.
     pub bytes: Vec<u8>,
 }
 

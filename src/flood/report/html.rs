@@ -129,7 +129,7 @@ fn tiles(report: &FloodReport, out: &mut String) {
 /// A shorter part of a second makes no rate, and is not drawn.
 const PART_S_MIN: f64 = 0.2;
 
-/// What is drawn of each second: what came after the end of sending would only show that it had ended.
+/// The seconds of the charts: without those after the end of sending, which would only show that end.
 fn drawn(report: &FloodReport) -> Vec<Second> {
     let mut before = 0.0;
     let mut all = report.seconds.clone();

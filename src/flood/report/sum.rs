@@ -323,7 +323,7 @@ fn samples(options: &Options, tally: &Tally) -> Vec<SampleReport> {
     tally
         .samples
         .iter()
-        // One whose reply came after all is a late one.
+        // If the reply came after all, the request is late, not lost.
         .filter(|(kind, _)| **kind != SampleKind::Lost || tally.total().requests.lost > 0)
         .map(|(kind, sample)| SampleReport {
             kind: kind.name().into(),

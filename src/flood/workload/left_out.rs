@@ -44,9 +44,9 @@ pub struct LeftOut {
     pub label: usize,
     /// Why.
     pub why: Why,
-    /// The first FSU of which it is left out.
+    /// The first FSU that is not asked it.
     pub fsu: Box<str>,
-    /// Of how many.
+    /// How many FSUs are not asked it.
     pub fsus: usize,
 }
 
@@ -59,8 +59,8 @@ pub fn why(device: &Device, command: usize, rule: Option<&Rule>) -> Why {
     }
 }
 
-/// Writes into a raw request what the first rule asks for that then answers it, but for fields that are given already.
-/// `None`: there is no such rule, and the request is as it was.
+/// Writes the `when` values of a rule into a raw request, except in fields that are given: of the first rule that then answers it.
+/// `None`: there is no such rule, and the request is unchanged.
 pub fn fit<'a>(device: &'a Device, command: usize, given: &[&str], raw: &mut Vec<u8>) -> Option<&'a Rule> {
     let template = &*device.template;
     let fields = given.iter().filter_map(|name| field(template, &template.commands[command], name));

@@ -93,7 +93,7 @@ pub struct Options {
     pub equal: bool,
     /// UDP sockets per thread.
     pub sockets: usize,
-    /// Requests of one size in a row to one port go to the kernel as one (UDP_SEGMENT), replies come likewise (UDP_GRO).
+    /// Consecutive requests of one size to one port go to the kernel in one call (UDP_SEGMENT), and replies come so, too (UDP_GRO).
     pub gso: bool,
     /// TCP connections in total.
     pub connections: usize,

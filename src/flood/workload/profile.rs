@@ -29,7 +29,7 @@ pub struct Label {
     pub key: Box<str>,
 }
 
-/// A request, ready but for what is different each time.
+/// A request, ready except for values that are made for each one.
 #[derive(Debug)]
 pub struct Prepared {
     /// Its row in reports.
@@ -431,7 +431,7 @@ fn shortest(delay: Delay) -> f64 {
     }
 }
 
-/// Longest delay, in milliseconds, but for one in a thousand.
+/// Longest delay, in milliseconds, except for one in a thousand.
 fn longest(delay: Delay) -> f64 {
     match delay {
         Delay::None => 0.0,
