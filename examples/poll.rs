@@ -10,10 +10,9 @@ use fsu_plan::config::source::Source;
 use fsu_plan::model::fleet::{Device, Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::wire::envelope::{Comm, Frames, Head, Up, escape_in_place};
-use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
 use std::time::{Duration, Instant};
+use std::{io, path::Path};
 
 /// Asks one device for one command: how it ended, and the answer's raw frame.
 fn ask(link: (&UdpSocket, SocketAddr), fsu: &Fsu, device: &Device, command: usize) -> io::Result<(Outcome, Vec<u8>)> {

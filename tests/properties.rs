@@ -1,6 +1,6 @@
 //! Random templates, rules and requests: the program against the judge of `tests/naive`, and the judge against itself.
 //! `PROPTEST_CASES` is the number of cases of each property, where it is given.
-#![allow(clippy::pedantic, clippy::unwrap_used)]
+#![allow(clippy::pedantic, clippy::unwrap_used, clippy::too_many_arguments, clippy::too_many_lines)]
 
 mod fuzzing;
 mod naive;

@@ -4,7 +4,7 @@
 //! - What the schema refuses, `check` has an error or a warning about.
 //!
 //! What only `check` can know (names that point at nothing, values that do not fit) it may refuse alone.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::too_many_arguments, clippy::too_many_lines)]
 
 use fsu_plan::compile::compile;
 use fsu_plan::config::diag::Diags;

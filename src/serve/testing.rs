@@ -75,7 +75,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
     }
 }
 
-pub(crate) fn field(name: &str, at: i32, len: usize, kind: Kind, little: bool, computed: Computed) -> Field {
+pub(crate) fn field(name: &str, (at, len): (i32, usize), kind: Kind, little: bool, computed: Computed) -> Field {
     let slot = Slot { kind, len, little, right: false, padding: 0 };
     Field { name: name.into(), at: Offset(at), slot, computed }
 }
@@ -111,8 +111,8 @@ pub(crate) fn fixed_template() -> Template {
     let fields = |hex: bool| {
         let names = ["data_year", "data_month", "data_day", "data_week", "data_hour", "data_minute", "data_second"];
         let kind = |hex| if hex { Kind::Hex } else { Kind::Bcd };
-        let clock = (5..).zip(names).map(|(at, name)| field(name, at, 1, kind(hex), false, Computed::No));
-        clock.chain([field("rest", 12, 19, Kind::Hex, false, Computed::No)]).collect::<Vec<_>>()
+        let clock = (5..).zip(names).map(|(at, name)| field(name, (at, 1), kind(hex), false, Computed::No));
+        clock.chain([field("rest", (12, 19), Kind::Hex, false, Computed::No)]).collect::<Vec<_>>()
     };
     Template {
         vendor: "".into(),
@@ -121,13 +121,13 @@ pub(crate) fn fixed_template() -> Template {
         start: Box::new([0x7E]),
         end: Box::new([0x0D]),
         left: Box::new([
-            field("start", 0, 1, Kind::Hex, false, Computed::Start),
-            field("address", 1, 2, Kind::Hex, true, Computed::No),
-            field("data_frame_type", 3, 2, Kind::Hex, true, Computed::No),
+            field("start", (0, 1), Kind::Hex, false, Computed::Start),
+            field("address", (1, 2), Kind::Hex, true, Computed::No),
+            field("data_frame_type", (3, 2), Kind::Hex, true, Computed::No),
         ]),
         tail: Box::new([
-            field("checksum", -3, 2, Kind::Hex, true, Computed::Checksum),
-            field("end", -1, 1, Kind::Hex, false, Computed::End),
+            field("checksum", (-3, 2), Kind::Hex, true, Computed::Checksum),
+            field("end", (-1, 1), Kind::Hex, false, Computed::End),
         ]),
         left_len: 5,
         tail_len: 3,
@@ -163,21 +163,23 @@ pub(crate) fn fixed_template() -> Template {
 /// In characters: `~`, a two-byte key, a length of the data frame in bytes, the data frame, an XOR, CR. Command 4801
 /// asks with nothing and is answered with a text and a number; 4802 asks with bits.
 pub(crate) fn chars_template() -> Template {
-    let ask = vec![field("flags", 4, 1, Kind::Bit(fsu_plan::model::field::Bits::default()), false, Computed::No)];
-    let answer =
-        vec![field("name", 4, 4, Kind::Str, false, Computed::No), field("level", 8, 2, Kind::Int, false, Computed::No)];
+    let ask = vec![field("flags", (4, 1), Kind::Bit(fsu_plan::model::field::Bits::default()), false, Computed::No)];
+    let answer = vec![
+        field("name", (4, 4), Kind::Str, false, Computed::No),
+        field("level", (8, 2), Kind::Int, false, Computed::No),
+    ];
     Template {
         encoding: Encoding::AsciiHex,
         start: b"~"[..].into(),
         end: b"\r"[..].into(),
         left: Box::new([
-            field("start", 0, 1, Kind::Hex, false, Computed::Start),
-            field("cid", 1, 2, Kind::Hex, false, Computed::No),
-            field("length", 3, 1, Kind::Uint, false, Computed::Length),
+            field("start", (0, 1), Kind::Hex, false, Computed::Start),
+            field("cid", (1, 2), Kind::Hex, false, Computed::No),
+            field("length", (3, 1), Kind::Uint, false, Computed::Length),
         ]),
         tail: Box::new([
-            field("check", -2, 1, Kind::Hex, false, Computed::Checksum),
-            field("end", -1, 1, Kind::Hex, false, Computed::End),
+            field("check", (-2, 1), Kind::Hex, false, Computed::Checksum),
+            field("end", (-1, 1), Kind::Hex, false, Computed::End),
         ]),
         left_len: 4,
         tail_len: 2,

@@ -10,6 +10,7 @@
     clippy::precedence,
     clippy::needless_range_loop,
     clippy::collapsible_if,
+    clippy::too_many_arguments,
     clippy::unwrap_used
 )]
 

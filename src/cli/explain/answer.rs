@@ -138,7 +138,8 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     let matched = matching(device, number, &frame);
     let rules = device.rules.get(number).map(|rules| &**rules).unwrap_or_default();
     let names = Names { device, command: Some(command) };
-    let view = |(index, rule)| rule_view(names, about, rule, index, matched.map(|(index, _)| index), &frame);
+    let at = matched.map(|(index, _)| index);
+    let view = |(index, rule)| rule_view(names, about, rule, outcome(index, at), &frame);
     item.rules = rules.iter().enumerate().map(view).collect();
     let Some((_, rule)) = matched else {
         let unmatched = reason.unwrap_or(Reason::Unmatched);
@@ -189,19 +190,16 @@ fn memory(state: &FsuState, device: usize) -> DeviceState {
     state.devices.get(device).cloned().unwrap_or_default()
 }
 
-fn rule_view(
-    names: Names<'_>,
-    about: About<'_>,
-    rule: &Rule,
-    index: usize,
-    matched: Option<usize>,
-    frame: &Frame<'_>,
-) -> RuleView {
-    let outcome = match matched {
+/// What became of a rule, when that one of its command's rules matched.
+fn outcome(index: usize, matched: Option<usize>) -> &'static str {
+    match matched {
         Some(matched) if matched == index => "matched",
         Some(matched) if matched < index => "not reached",
         _ => "does not match",
-    };
+    }
+}
+
+fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static str, frame: &Frame<'_>) -> RuleView {
     let when = rule.when.iter().map(|constant| Condition {
         wants: describe::constant(constant),
         has: fields::held(constant, frame.raw),

@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
             _ => None,
         });
         if let Some((data, device)) = device {
-            self.inner(&mut item, device, data, &before, &sent, reason);
+            self.inner(&mut item, (device, data), &before, (&sent, reason));
         } else if let Some(reason) = reason {
             item.verdict = dropped(reason);
         } else if heartbeat {
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
         stage::on_datagram(&mut self.turn(), Incoming::from(input), &mut replies);
         let device = datagram::choose(self.fsu, input, &mut self.scratch.raw);
         let (sent, reason) = outcome(&replies);
-        self.inner(&mut item, device, input, &before, &sent, reason);
+        self.inner(&mut item, (device, input), &before, (&sent, reason));
         item
     }
 
@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
             }
             items.push(match reason {
                 Some(Reason::Garbage) => self.garbage(bytes, offset),
-                _ => self.stream_frame(input, offset, bytes, &sent, reason),
+                _ => self.stream_frame(input, offset, bytes, (&sent, reason)),
             });
             offset += bytes.len();
         }
@@ -233,14 +233,7 @@ impl<'a> Walk<'a> {
         items
     }
 
-    fn stream_frame(
-        &mut self,
-        input: &[u8],
-        offset: usize,
-        frame: &[u8],
-        sent: &[Sent],
-        reason: Option<Reason>,
-    ) -> Item {
+    fn stream_frame(&mut self, input: &[u8], offset: usize, frame: &[u8], outcome: (&[Sent], Option<Reason>)) -> Item {
         let fsu = self.fsu;
         let mut item = item("inner frame", offset, frame);
         item.taken_for = Some("an inner frame from a centre to the FSU (a request)".into());
@@ -252,8 +245,8 @@ impl<'a> Walk<'a> {
         if let Response::Reply { .. } = respond(&mut turn, device, frame) {
             while next_of_burst(&mut turn, device, frame).is_some() {}
         }
-        self.inner(&mut item, device, frame, &before, sent, reason);
-        let last_ns = sent.iter().map(|sent| sent.due_ns).max();
+        self.inner(&mut item, (device, frame), &before, outcome);
+        let last_ns = outcome.0.iter().map(|sent| sent.due_ns).max();
         self.moment.not_before_ns = self.moment.not_before_ns.max(last_ns.unwrap_or(0));
         item
     }
@@ -314,11 +307,9 @@ impl<'a> Walk<'a> {
     fn inner(
         &mut self,
         item: &mut Item,
-        device: usize,
-        wire: &[u8],
+        (device, wire): (usize, &[u8]),
         before: &FsuState,
-        sent: &[Sent],
-        reason: Option<Reason>,
+        (sent, reason): (&[Sent], Option<Reason>),
     ) {
         let (fsu, moment) = (self.fsu, self.moment);
         let after_ms = sent.first().map(|sent| after_ms(&moment, sent));

@@ -427,7 +427,7 @@ fn n12_a_reply_is_read_with_the_fields_of_the_command_that_it_answers() {
     let mut template = chars_template();
     let mut commands: Vec<_> = template.commands.into_iter().collect();
     commands[1].response_len = 6;
-    commands[1].response = Box::new([field("other", 4, 6, SlotKind::Hex, false, Computed::No)]);
+    commands[1].response = Box::new([field("other", (4, 6), SlotKind::Hex, false, Computed::No)]);
     template.commands = commands.into();
     let fsu = tcp(template);
     let reply = b"~480006610A6220FFFE60\r";

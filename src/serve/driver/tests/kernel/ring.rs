@@ -159,7 +159,7 @@ impl Kernel {
             }
             let is_there = self.ring.operations.get(at).is_some_and(|other| (other.op, other.data) == (op, data));
             if is_there {
-                self.complete(at, Err(Errno::CANCELED), None, None, false);
+                self.complete(at, Err(Errno::CANCELED), (None, None), false);
             }
         }
         self.post(Done { op: Op::Cancel, data: 0, result: Ok(0), more: false, filled: None, accepted: None });
@@ -170,8 +170,7 @@ impl Kernel {
         &mut self,
         at: usize,
         result: Result<u32, Errno>,
-        filled: Option<Filled>,
-        accepted: Option<OwnedFd>,
+        (filled, accepted): (Option<Filled>, Option<OwnedFd>),
         more: bool,
     ) -> bool {
         let Operation { op, data, file } = self.ring.operations[at];
@@ -219,13 +218,13 @@ impl Kernel {
                 if signal.0 == 0 || std::mem::replace(&mut signal.1, true) {
                     return false;
                 }
-                self.complete(at, Ok(1), None, None, true);
+                self.complete(at, Ok(1), (None, None), true);
             }
             (Op::Writable, What::Stream(stream)) => {
                 if !self.is_writable(stream) {
                     return false;
                 }
-                self.complete(at, Ok(4), None, None, false);
+                self.complete(at, Ok(4), (None, None), false);
             }
             (Op::Datagrams, What::Udp(socket)) => return self.progress_datagrams(at, socket),
             (Op::Accept, What::Listener(listener)) => return self.progress_accept(at, listener),
@@ -234,14 +233,14 @@ impl Kernel {
                     return false;
                 }
                 if self.is_without_buffer(1) {
-                    self.complete(at, Err(Errno::NOBUFS), None, None, false);
+                    self.complete(at, Err(Errno::NOBUFS), (None, None), false);
                     return true;
                 }
                 let read = self.read_some(stream, READ_BYTES);
                 // An end or an error takes no buffer.
                 let filled = read.as_ref().ok().filter(|bytes| !bytes.is_empty());
                 let filled = filled.and_then(|bytes| self.filled(1, bytes, Self::work_ns(bytes.len())));
-                self.complete(at, read.map(|bytes| bytes.len() as u32), filled, None, false);
+                self.complete(at, read.map(|bytes| bytes.len() as u32), (filled, None), false);
             }
             (op, what) => panic!("{op:?} on {what:?}"),
         }
@@ -253,19 +252,19 @@ impl Kernel {
         while count < IN_A_ROW_MAX && self.is_udp_ready(socket) {
             count += 1;
             if self.is_without_buffer(0) {
-                self.complete(at, Err(Errno::NOBUFS), None, None, false);
+                self.complete(at, Err(Errno::NOBUFS), (None, None), false);
                 break;
             }
             match self.receive_one(socket) {
                 Ok(told) => {
                     let all = told.joined();
                     let filled = self.filled(0, &all, super::MESSAGE_NS);
-                    if !self.complete(at, Ok(all.len() as u32), filled, None, true) {
+                    if !self.complete(at, Ok(all.len() as u32), (filled, None), true) {
                         break;
                     }
                 }
                 Err(errno) => {
-                    self.complete(at, Err(errno), None, None, false);
+                    self.complete(at, Err(errno), (None, None), false);
                     break;
                 }
             }
@@ -278,8 +277,8 @@ impl Kernel {
             return false;
         }
         match self.accept_one(listener) {
-            Ok((fd, _)) => self.complete(at, Ok(0), None, Some(fd), true),
-            Err(errno) => self.complete(at, Err(errno), None, None, false),
+            Ok((fd, _)) => self.complete(at, Ok(0), (None, Some(fd)), true),
+            Err(errno) => self.complete(at, Err(errno), (None, None), false),
         };
         true
     }
