@@ -7,7 +7,7 @@
 //! glommio (0.9.0, `sys::uring`) panics where the kernel refuses its timer for now, which io_uring_enter(2) may (EAGAIN):
 //! `hk_any_wait_may_be_refused_in_a_calm_ring` in `tests/failing` refuses all calls of a calm. And glommio sleeps although a task could
 //! go on, where it was preempted before that task. A task per socket was measured: 5 KB each, and a quarter of the throughput from a
-//! thousand sockets up (docs/architecture.md).
+//! thousand sockets up (docs/internals/architecture.md).
 
 use crossbeam_channel::bounded;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};

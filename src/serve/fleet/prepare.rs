@@ -94,7 +94,7 @@ pub struct Chosen {
 struct Absent(String);
 
 impl Chosen {
-    /// What is asked for, given what the ring driver lacks here. Over TCP epoll is measured to be ahead (docs/performance.md).
+    /// What is asked for, given what the ring driver lacks here. Over TCP epoll is measured to be ahead (docs/internals/performance.md).
     ///
     /// # Errors
     /// What it lacks, where it is asked for.
