@@ -301,7 +301,7 @@ mod tests {
         assert_eq!((exchange.burst, exchange.is_refused, exchange.factor()), (2, false, 10.0));
     }
 
-    /// Data of so many bytes follows in frames of 8: what answers one request, or one demand, is the answer or one frame.
+    /// Data follows in frames of 8 bytes. One request, or one demand, is answered by the answer or by one frame.
     #[test]
     fn the_worst_frame_of_a_transfer_counts() {
         let with = |data: usize, request_len: usize| {

@@ -188,7 +188,7 @@ fn ascii_checksum(at: i32) -> Template {
     template
 }
 
-/// Data in frames of [`delimited`] of its own, so many bytes a frame: the address is their number, whose bit 7 marks the last.
+/// Data in separate frames of [`delimited`], `chunk_bytes` bytes in each. The address is the frame's number; bit 7 marks the last.
 /// 1 second, room for 100 bytes.
 pub fn transfer(chunk_bytes: usize) -> Transfer {
     let next = Constant { name: "command".into(), at: Offset(2), bytes: [0x11].into(), mask: Box::default() };

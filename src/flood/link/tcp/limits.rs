@@ -7,7 +7,7 @@ use crate::workload::options::Options;
 use crate::workload::options::Pace;
 use std::net::TcpListener;
 
-/// A request is due on a connection with so many bytes that the mock has not taken: whether it is sent.
+/// Whether a request is sent that is due on a connection with this many unsent bytes.
 fn check(unwritten: usize, expected: bool) {
     let pace = Pace::Open { per_s: 1_000.0, ramp_s: 0.0, poisson: false };
     let options = Options { pace, ..options() };

@@ -181,7 +181,7 @@ fn a_refusal_carries_no_data() {
     assert_eq!(built(&fixed(), &refusing(&fixed(), &[0x10])).0, "eeeeeeee");
 }
 
-/// What tells of a refusal may stand behind the data, and moves with it.
+/// The field that marks a refusal may be behind the data, and then moves with its length.
 #[test]
 fn a_refusal_behind_the_data() {
     let template = delimited();

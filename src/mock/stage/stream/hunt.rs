@@ -273,7 +273,7 @@ mod tests {
     use crate::fixtures::device;
     use fsu_plan::wire::fixtures::{delimited, length, without_start};
 
-    /// What is paid for is the effort that a turn is told of.
+    /// The effort that a turn reports is what was paid for.
     #[test]
     fn what_is_paid_is_an_effort() {
         let (mut progress, mut raw) = (Progress::default(), Vec::new());

@@ -56,7 +56,7 @@ fn payloads_are_cut_into_chunks() {
     assert_eq!(Transfer { bytes_max: 1_000_000, ..transfer }.payload_bytes_max(), 4 << 7);
 }
 
-/// A transfer of so many bytes, whose frame of that number was sent last.
+/// A transfer of `bytes` bytes whose last sent frame has the number `last`.
 fn open(bytes: usize, last: u64) -> Open {
     let key = Key { device: 0, peer: ([127, 0, 0, 1], 5).into(), did: 1 };
     Open {
@@ -96,7 +96,7 @@ fn asking_again_keeps_it_for_three_timeouts() {
     assert_eq!(after(false, 2_500), (2_000, 2_510));
     assert_eq!(after(false, 4_999), (2_000, 5_009));
     assert_eq!(after(false, 5_000), (2_000, 2_000));
-    // The next frame begins anew.
+    // The next frame starts the count again.
     assert_eq!(after(true, 5_000), (5_010, 5_010));
 }
 

@@ -97,7 +97,7 @@ fn networks_that_may_ask() {
     let main = |more: Value| json!({"allow": ["192.0.2.0/24"], "fsu_list": [entry(&more)]});
     let allows = |more: Value, ip: &str| fleet(&main(more)).fsus[0].allows(ip.parse().unwrap());
     assert!(allows(json!({}), "192.0.2.9") && !allows(json!({}), "198.51.100.1"));
-    // Its own stand in place of the fleet's.
+    // The FSU's own replace the fleet's.
     let own = json!({"allow": ["198.51.100.1"]});
     assert!(!allows(own.clone(), "192.0.2.9") && allows(own, "198.51.100.1"));
     assert!(one(json!({})).allows("192.0.2.9".parse().unwrap()));

@@ -1,4 +1,4 @@
-//! The `transfer` section of a template: what it compiles to, and what is told of it.
+//! The `transfer` section of a template: what it compiles to, and its errors.
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::compile;

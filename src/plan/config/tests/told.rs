@@ -200,7 +200,7 @@ fn a_key_that_is_like_a_known_one() {
     check(&longer, &[&longer], None);
 }
 
-/// Looking for names is no reason to wait: after so many looks nothing like a name is told.
+/// The search for similar names is bounded: past the bound an error suggests none.
 #[test]
 fn limit_looks_max() {
     near::reset();
