@@ -7,11 +7,11 @@
 
 use fsu_flood::account::{Account, Requests};
 use fsu_flood::book::thread::ThreadReport as Thread;
-use fsu_flood::options::{Options, Pace, Target};
+use fsu_flood::fixtures;
+use fsu_flood::options::{Options, Target};
 use fsu_flood::profile::Profile;
 use fsu_flood::report::FloodReport;
 use fsu_flood::sum;
-use fsu_flood::tally::Tally;
 use fsu_plan::compile::compile;
 use fsu_plan::config::load::Loader;
 use fsu_plan::config::source::Source;
@@ -26,7 +26,6 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Most of what twice as much may take.
 const RATIO_MAX: f64 = 2.3;
@@ -204,7 +203,7 @@ fn ledger(n: usize) {
         assert!(tap.fault(0, i64::from(number), FaultKind::Drop, place));
     }
     drop(tap);
-    assert_eq!(logger.stop().ledger_written, n as u64);
+    assert_eq!(logger.stop().ledger_lines_written, n as u64);
 }
 
 /// What was sent over BroadCast and what came: of so many FSUs with which nothing is right, of so many connections to one, or of so many FSUs
@@ -227,8 +226,8 @@ fn reconcile(work: &str, n: usize) {
             (number % fsus, Account { requests: lost, ..Account::default() })
         };
         let accounts = (0..connections).map(account).collect();
-        let options = Options { targets: (0..fsus).map(target).collect(), ..options() };
-        let thread = Thread { accounts, ..thread() };
+        let options = Options { targets: (0..fsus).map(target).collect(), ..fixtures::options(Transport::Broadcast) };
+        let thread = Thread { accounts, ..fixtures::thread() };
         sum::report(&options, &[thread], sum::Course::default())
     };
     let report = match work {
@@ -237,50 +236,6 @@ fn reconcile(work: &str, n: usize) {
         _ => of(n, n, 0),
     };
     assert!(!report.verdict.passed);
-}
-
-/// A load over BroadCast that asks nobody anything.
-fn options() -> Options {
-    Options {
-        targets: Vec::new(),
-        labels: Vec::new(),
-        left_out: Vec::new(),
-        unasked: 0,
-        transport: Transport::Broadcast,
-        pace: Pace::Closed { window: 1 },
-        send_for: Duration::from_secs(1),
-        requests: None,
-        warmup: Duration::ZERO,
-        timeout: Duration::from_secs(1),
-        threads: 1,
-        cpus: Vec::new(),
-        echo: false,
-        equal: false,
-        sockets: 1,
-        gso: true,
-        connections: 1,
-        retries: 0,
-        drop: 0.0,
-        seed: 1,
-        loss_max: 0.0,
-        command_line: Vec::new(),
-        config: String::new(),
-    }
-}
-
-/// A thread of it.
-fn thread() -> Thread {
-    Thread {
-        tally: Tally::new(0),
-        accounts: Vec::new(),
-        measured_ns: 1,
-        replies_ns: None,
-        busy_ns: 1,
-        cpu_ns: 0,
-        cpu: None,
-        receive_buffer_bytes: 0,
-        given_up: None,
-    }
 }
 
 fn records(work: &str, n: usize) {

@@ -9,7 +9,6 @@ use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
 use fsu_plan::wire::reason::Reason;
 use fsu_serve::fleet::Snapshot;
-use fsu_serve::fleet::stats::LogStats;
 use std::ops::RangeBounds;
 
 /// Most FSUs that get a line each.
@@ -51,7 +50,7 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
     }
     text += &lateness(&snapshot.lateness(), say);
     text += &sentences(&all.totals, say);
-    text += &sentences(&LogStats::from(snapshot.log), say);
+    text += &sentences(&snapshot.log, say);
     text
 }
 
@@ -279,11 +278,11 @@ mod tests {
             for counter in sentences {
                 *counter = many;
             }
-            all.log.records_lost = many;
-            all.log.records_unwritten = many;
-            all.log.ledger_lost = many;
-            all.log.ledger_unwritten = many;
-            all.log.lines_lost = many;
+            all.log.device_records_lost = many;
+            all.log.device_records_unwritten = many;
+            all.log.ledger_lines_lost = many;
+            all.log.ledger_lines_unwritten = many;
+            all.log.system_lines_lost = many;
             let english = tables(&all, Texts::ENGLISH);
             assert_eq!(english.matches(&format!("\n{many} ")).count(), 15, "{english}");
             let chinese = tables(&all, Texts::of(Language::Zh));

@@ -5,6 +5,8 @@ pub mod centre;
 pub mod clock;
 pub mod engine;
 pub mod expect;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod lane;
 #[cfg(test)]
 mod limits;

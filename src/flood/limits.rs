@@ -5,6 +5,7 @@ use crate::book::live::Live;
 use crate::book::tally::Tally;
 use crate::book::thread::ThreadReport;
 use crate::engine::worker::Worker;
+use crate::fixtures;
 use crate::pace::{Due, Pacer};
 use crate::report::FloodReport;
 use crate::report::sum;
@@ -22,46 +23,12 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A run over one TCP connection that asks nobody anything yet.
 pub(super) fn options() -> Options {
-    Options {
-        targets: Vec::new(),
-        labels: Vec::new(),
-        left_out: Vec::new(),
-        unasked: 0,
-        transport: Transport::Tcp,
-        pace: Pace::Closed { window: 1 },
-        send_for: Duration::from_secs(1),
-        requests: None,
-        warmup: Duration::ZERO,
-        timeout: Duration::from_secs(100),
-        threads: 1,
-        cpus: Vec::new(),
-        echo: false,
-        equal: false,
-        sockets: 1,
-        gso: true,
-        connections: 1,
-        retries: 0,
-        drop: 0.0,
-        seed: 1,
-        loss_max: 0.0,
-        command_line: Vec::new(),
-        config: String::new(),
-    }
+    Options { timeout: Duration::from_secs(100), ..fixtures::options(Transport::Tcp) }
 }
 
 /// The figures of a thread with that CPU time in one second.
 fn thread(tally: Tally, cpu_ns: u64) -> ThreadReport {
-    ThreadReport {
-        tally,
-        accounts: Vec::new(),
-        measured_ns: SECOND,
-        replies_ns: None,
-        busy_ns: SECOND,
-        cpu_ns,
-        cpu: None,
-        receive_buffer_bytes: 0,
-        given_up: None,
-    }
+    ThreadReport { tally, measured_ns: SECOND, busy_ns: SECOND, cpu_ns, ..fixtures::thread() }
 }
 
 fn report(options: &Options, threads: &[ThreadReport]) -> FloodReport {

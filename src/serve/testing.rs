@@ -7,6 +7,7 @@ use fsu_plan::model::fleet::{
 };
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyShape, Template};
+use fsu_plan::wire::fixtures::delimited;
 use jiff::tz::TimeZone;
 use std::path::Path;
 use std::sync::Arc;
@@ -117,9 +118,6 @@ pub(crate) fn fixed_template() -> Template {
     Template {
         vendor: "".into(),
         path: "".into(),
-        encoding: Encoding::Binary,
-        start: Box::new([0x7E]),
-        end: Box::new([0x0D]),
         left: Box::new([
             field("start", (0, 1), Kind::Hex, false, Computed::Start),
             field("address", (1, 2), Kind::Hex, true, Computed::No),
@@ -134,10 +132,6 @@ pub(crate) fn fixed_template() -> Template {
         data_len_fixed: Some(26),
         data_len_max: 26,
         data_lens: Box::new([26]),
-        lengths: Box::new([]),
-        readings: Box::new([0]),
-        less: 0,
-        command_lengths: false,
         checksum: Some(Checksum {
             algorithm: Algorithm::Sum,
             name: "sum".into(),
@@ -150,13 +144,11 @@ pub(crate) fn fixed_template() -> Template {
             mask: 0xFFFF,
             little: true,
         }),
-        versions: Box::new([]),
         framing: Framing::Fixed,
         keys: keys(3, true, &[0x108B]),
         commands: Box::new([command(0x108B, fields(true), fields(false))]),
-        errors: [const { None }; 5],
-        transfer: None,
         wire_len_max: 34,
+        ..delimited()
     }
 }
 

@@ -26,6 +26,8 @@ pub mod faults;
 pub mod field;
 pub mod fields;
 mod fits;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod fleet;
 pub mod frame;
 pub mod fsu;

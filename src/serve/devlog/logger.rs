@@ -16,6 +16,7 @@ use crate::syslog::limit::Often;
 use crate::syslog::{SystemLog, SystemWriter};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use fsu_net::sys;
+use fsu_plan::counters::{JSON_ONLY, sentence};
 use fsu_plan::memory;
 use fsu_plan::model::fleet::Fleet;
 use jiff::tz::TimeZone;
@@ -85,27 +86,41 @@ impl LoggerConfig {
     }
 }
 
-/// What both logs did. In all: records taken by [`Tap::record`] = `records_written` + `records_unwritten`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogTotals {
-    /// Device-log records written to files.
-    pub records_written: u64,
-    /// Device-log records that a full queue refused.
-    pub records_lost: u64,
-    /// Device-log records that write errors cost.
-    pub records_unwritten: u64,
-    /// Write errors of the device log.
-    pub write_errors: u64,
-    /// Faults written to the ledger.
-    pub ledger_written: u64,
-    /// Faults that a full queue refused.
-    pub ledger_lost: u64,
-    /// Faults that write errors cost the ledger.
-    pub ledger_unwritten: u64,
-    /// System-log lines written.
-    pub lines_written: u64,
-    /// System-log lines that a full queue or write errors cost.
-    pub lines_lost: u64,
+fsu_plan::counters! {
+    /// What both logs did. In all: records taken by [`Tap::record`] = `device_records_written` + `device_records_unwritten`.
+    #[derive(Copy, PartialEq, Eq)]
+    pub struct LogTotals {
+        /// Device-log records written to files.
+        device_records_written: u64 = JSON_ONLY,
+        /// Device-log records that a full queue refused.
+        device_records_lost: u64 = sentence(
+            "device-log record was lost: the queue was full",
+            "device-log records were lost: the queue was full"
+        ),
+        /// Device-log records that write errors cost.
+        device_records_unwritten: u64 = sentence(
+            "device-log record was lost: it could not be written",
+            "device-log records were lost: they could not be written"
+        ),
+        /// Write errors of the device log.
+        device_write_errors: u64 = JSON_ONLY,
+        /// Lines of the fault ledger written.
+        ledger_lines_written: u64 = JSON_ONLY,
+        /// Faults that a full queue kept out of the ledger.
+        ledger_lines_lost: u64 = sentence(
+            "fault is not in the ledger: the queue was full",
+            "faults are not in the ledger: the queue was full"
+        ),
+        /// Lines of the ledger that write errors cost.
+        ledger_lines_unwritten: u64 = sentence(
+            "fault is not in the ledger: it could not be written",
+            "faults are not in the ledger: they could not be written"
+        ),
+        /// System log lines written.
+        system_lines_written: u64 = JSON_ONLY,
+        /// System log lines that a full queue or write errors cost.
+        system_lines_lost: u64 = sentence("system log line was lost", "system log lines were lost"),
+    }
 }
 
 /// Why the logger takes no further fleet.
@@ -590,15 +605,15 @@ impl Worker {
         let (device, system) = (self.device.counts, self.system.counts);
         let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();
         LogTotals {
-            records_written: device.written,
-            records_lost: self.records_lost,
-            records_unwritten: device.unwritten,
-            write_errors: device.errors,
-            ledger_written: ledger.written,
-            ledger_lost: ledger.lost,
-            ledger_unwritten: ledger.unwritten,
-            lines_written: system.written,
-            lines_lost: system.lost,
+            device_records_written: device.written,
+            device_records_lost: self.records_lost,
+            device_records_unwritten: device.unwritten,
+            device_write_errors: device.errors,
+            ledger_lines_written: ledger.written,
+            ledger_lines_lost: ledger.lost,
+            ledger_lines_unwritten: ledger.unwritten,
+            system_lines_written: system.written,
+            system_lines_lost: system.lost,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
-use fsu_plan::counters::{Counted, Counter, JSON_ONLY, Told, sentence};
+use fsu_plan::counters::{Counted, Counter, Told};
 use fsu_plan::model::message::Transport;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -34,7 +34,7 @@ pub struct Stats {
     /// Those that went with a reload, all together; in `totals`, but in no transport or shard.
     pub gone: GoneStats,
     /// The logger's own counts.
-    pub log: LogStats,
+    pub log: LogTotals,
 }
 
 /// What the run was.
@@ -175,61 +175,9 @@ pub struct FsuStats {
     pub totals: Totals,
 }
 
-fsu_plan::counters! {
-    /// What the logger counted.
-    pub struct LogStats {
-        /// Device-log records written to files.
-        device_records_written: u64 = JSON_ONLY,
-        /// Device-log records that a full queue refused.
-        device_records_lost: u64 = sentence(
-            "device-log record was lost: the queue was full",
-            "device-log records were lost: the queue was full"
-        ),
-        /// Device-log records that write errors cost.
-        device_records_unwritten: u64 = sentence(
-            "device-log record was lost: it could not be written",
-            "device-log records were lost: they could not be written"
-        ),
-        /// Write errors of the device log.
-        device_write_errors: u64 = JSON_ONLY,
-        /// Lines of the fault ledger written.
-        ledger_lines_written: u64 = JSON_ONLY,
-        /// Faults that a full queue kept out of the ledger.
-        ledger_lines_lost: u64 = sentence(
-            "fault is not in the ledger: the queue was full",
-            "faults are not in the ledger: the queue was full"
-        ),
-        /// Lines of the ledger that write errors cost.
-        ledger_lines_unwritten: u64 = sentence(
-            "fault is not in the ledger: it could not be written",
-            "faults are not in the ledger: they could not be written"
-        ),
-        /// System log lines written.
-        system_lines_written: u64 = JSON_ONLY,
-        /// System log lines that a full queue or write errors cost.
-        system_lines_lost: u64 = sentence("system log line was lost", "system log lines were lost"),
-    }
-}
-
-impl Serialize for LogStats {
+impl Serialize for LogTotals {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize(self, true, serializer)
-    }
-}
-
-impl From<LogTotals> for LogStats {
-    fn from(totals: LogTotals) -> Self {
-        Self {
-            device_records_written: totals.records_written,
-            device_records_lost: totals.records_lost,
-            device_records_unwritten: totals.records_unwritten,
-            device_write_errors: totals.write_errors,
-            ledger_lines_written: totals.ledger_written,
-            ledger_lines_lost: totals.ledger_lost,
-            ledger_lines_unwritten: totals.ledger_unwritten,
-            system_lines_written: totals.lines_written,
-            system_lines_lost: totals.lines_lost,
-        }
     }
 }
 
@@ -263,7 +211,7 @@ impl Snapshot {
                     totals: Totals::new(own.clone(), false),
                 })
                 .collect(),
-            log: self.log.into(),
+            log: self.log,
         }
     }
 }

@@ -87,7 +87,7 @@ fn check_accounts(dir: &Path, put: &BTreeMap<u32, Vec<Option<u32>>>, totals: Log
     }
     let accepted = put.values().flatten().filter(|record| record.is_some()).count() as u64;
     let refused = put.values().flatten().count() as u64 - accepted;
-    let expected = LogTotals { records_written: accepted, records_lost: refused, ..LogTotals::default() };
+    let expected = LogTotals { device_records_written: accepted, device_records_lost: refused, ..LogTotals::default() };
     assert_eq!(totals, expected);
 }
 
@@ -134,7 +134,7 @@ fn limit_stop_wait_max_what_an_open_tap_accepted_is_written_too() {
         }));
     }
     let totals = handle.stop();
-    assert_eq!(totals.records_written, 100);
+    assert_eq!(totals.device_records_written, 100);
     assert_eq!(read_back(&device_file(dir.path(), 0)), (0..100).map(Some).collect::<Vec<_>>());
     assert!(
         system_text(dir.path())
@@ -191,7 +191,7 @@ fn without_a_device_log_only_the_system_log_is_written() {
     );
     let record = log::RecordBuilder::new().level(Level::Info).target("t").args(format_args!("ready")).build();
     handle.system_log().log(&record);
-    assert_eq!(handle.stop(), LogTotals { lines_written: 1, ..LogTotals::default() });
+    assert_eq!(handle.stop(), LogTotals { system_lines_written: 1, ..LogTotals::default() });
     assert!(system_text(dir.path()).ends_with("] [INFO] t: ready\n"));
     assert!(!dir.path().join("devices").exists());
 }
@@ -223,8 +223,8 @@ fn a_directory_that_cannot_be_written_is_counted_and_told() {
     }
     tap.close();
     let totals = handle.stop();
-    assert_eq!((totals.records_written, totals.records_unwritten), (0, 10));
-    assert!(totals.write_errors >= 1);
+    assert_eq!((totals.device_records_written, totals.device_records_unwritten), (0, 10));
+    assert!(totals.device_write_errors >= 1);
     assert!(system_text(dir.path()).contains("[ERROR] fsu_mock::syslog: device log: write errors: "));
 }
 
@@ -246,7 +246,7 @@ fn a_burst_with_closed_taps_is_on_disk_after_stop() {
         }));
     }
     tap.close();
-    assert_eq!(handle.stop(), LogTotals { records_written: 20_000, ..LogTotals::default() });
+    assert_eq!(handle.stop(), LogTotals { device_records_written: 20_000, ..LogTotals::default() });
     for fsu in 0..50 {
         let expected: Vec<_> = (0..400).map(|n| Some(n * 50 + fsu)).collect();
         assert_eq!(read_back(&device_file(dir.path(), fsu as usize)), expected);
@@ -286,7 +286,7 @@ fn records_are_formatted_by_the_plan_they_were_made_under() {
     first.close();
     second.close();
     let totals = handle.stop();
-    assert_eq!((totals.records_written, totals.records_lost), (5, 0));
+    assert_eq!((totals.device_records_written, totals.device_records_lost), (5, 0));
     for (fsu, expected) in [(0, vec!["0 of f0"]), (1, vec!["0 of f1", "1 of f1", "2 of f1"]), (9, vec!["1 of f9"])] {
         let text = device_file(dir.path(), fsu);
         let shown: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("  HEX: ")).collect();
