@@ -8,7 +8,7 @@
 use fsu_flood::account::{Account, Requests};
 use fsu_flood::book::thread::ThreadReport as Thread;
 use fsu_flood::fixtures;
-use fsu_flood::options::{Options, Target};
+use fsu_flood::options::{Options, AskedFsu};
 use fsu_flood::profile::Profile;
 use fsu_flood::report::FloodReport;
 use fsu_flood::sum;
@@ -211,7 +211,7 @@ fn ledger(n: usize) {
 fn reconcile(work: &str, n: usize) {
     let of = |fsus: usize, connections: usize, lost: u64| {
         let profile = Arc::new(Profile::new(Vec::new(), Vec::new()));
-        let target = |number: usize| Target {
+        let target = |number: usize| AskedFsu {
             name: format!("site_{number}").into(),
             id: FsuId::default(),
             id_hex: "".into(),

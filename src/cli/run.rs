@@ -10,7 +10,7 @@ use super::{panics, summary, tables};
 use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::prepare::Prepared;
-use fsu_serve::fleet::run::{Ended, Event, Show};
+use fsu_serve::fleet::run::{Event, RunEnd, Show};
 use fsu_serve::fleet::{FleetOptions, cpus, signals, stats};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -120,7 +120,7 @@ impl Show for Shown<'_> {
 }
 
 /// The counts, for people and for programs; what went wrong.
-fn finish(ended: Ended, outputs: &Outputs, say: Texts) -> Result<Exit, CliError> {
+fn finish(ended: RunEnd, outputs: &Outputs, say: Texts) -> Result<Exit, CliError> {
     outputs.words.print(&tables::tables(&ended.snapshot, say));
     let exit = ended.exit();
     if let Some(file) = &outputs.stats {

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
-use fsu_plan::counters::{Counted, Told};
+use fsu_plan::counters::{Counted, Printed};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
@@ -115,7 +115,7 @@ fn row(first: [String; 2], counters: &Counters, names: &[&str]) -> Vec<String> {
 fn head(counters: &Counters, name: &str) -> &'static str {
     let mut head = "";
     counters.each(&mut |counter, _| {
-        if let (true, Told::Column(column) | Told::By { column, .. }) = (counter.name == name, counter.told) {
+        if let (true, Printed::Column(column) | Printed::By { column, .. }) = (counter.name == name, counter.told) {
             head = column;
         }
     });
@@ -129,7 +129,7 @@ type Word = fn(usize) -> &'static str;
 fn counts<'a>(counters: &'a Counters, name: &str) -> Option<(&'a [u64], Word)> {
     let mut found = None;
     counters.each(&mut |counter, counts| {
-        if let (true, Told::By { word, .. }) = (counter.name == name, counter.told) {
+        if let (true, Printed::By { word, .. }) = (counter.name == name, counter.told) {
             found = Some((counts, word));
         }
     });
@@ -141,7 +141,7 @@ fn sentences(counted: &impl Counted, say: Texts) -> String {
     let mut text = String::new();
     counted.each(&mut |counter, counts| {
         let many: u64 = counts.iter().sum();
-        if let (Told::Sentence(one, several), 1..) = (counter.told, many) {
+        if let (Printed::Sentence(one, several), 1..) = (counter.told, many) {
             let sentence = format!("{many} {}", if many == 1 { one } else { several });
             text.extend([&*say.say(&sentence), "\n"]);
         }

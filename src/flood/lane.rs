@@ -81,7 +81,7 @@ pub struct Timing {
 }
 
 /// Compares a received frame with requests.
-pub trait Judge {
+pub trait Matcher {
     /// Is it a whole frame with this command's key? Appends the classes that it may belong to.
     fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong>;
     /// Is it a right reply to this request?
@@ -215,13 +215,13 @@ impl Lane {
 
     /// A reply came.
     #[inline]
-    pub fn settle(&mut self, now_ns: u64, judge: &mut impl Judge) -> Settled {
-        let found = self.find(now_ns, judge);
+    pub fn settle(&mut self, now_ns: u64, matcher: &mut impl Matcher) -> Settled {
+        let found = self.find(now_ns, matcher);
         match found {
             Found::Good { at, after, doubtful } => {
-                let is_prompt = self.age_ns(at, now_ns) <= self.prompt_ns(at, judge);
+                let is_prompt = self.age_ns(at, now_ns) <= self.prompt_ns(at, matcher);
                 let (at, after) = match after {
-                    Some(_) => self.newest_burst(at, judge).unwrap_or((at, after)),
+                    Some(_) => self.newest_burst(at, matcher).unwrap_or((at, after)),
                     None => (at, after),
                 };
                 self.prompt_since_ns = is_prompt.then(|| self.prompt_since_ns.unwrap_or(now_ns));
@@ -243,8 +243,8 @@ impl Lane {
     }
 
     /// Would a reply be right for a request that is known, whatever became of it?
-    pub fn knows(&mut self, now_ns: u64, judge: &mut impl Judge) -> bool {
-        let found = self.find_right(now_ns, judge);
+    pub fn knows(&mut self, now_ns: u64, matcher: &mut impl Matcher) -> bool {
+        let found = self.find_right(now_ns, matcher);
         found.is_some()
     }
 
@@ -253,13 +253,13 @@ impl Lane {
     }
 
     /// A reply is prompt that comes within what its rule may delay it and a share of the time-out.
-    fn prompt_ns(&self, at: u32, judge: &impl Judge) -> u64 {
-        judge.timing(self.flights.at(at)).most_ns.saturating_add(self.timeout_ns / PROMPT_SHARE)
+    fn prompt_ns(&self, at: u32, matcher: &impl Matcher) -> u64 {
+        matcher.timing(self.flights.at(at)).most_ns.saturating_add(self.timeout_ns / PROMPT_SHARE)
     }
 
     /// A reply fits a burst that lacks one, and a later, equal one that has begun: it is that one's.
     #[cold]
-    fn newest_burst(&self, at: u32, judge: &mut impl Judge) -> Option<(u32, Right)> {
+    fn newest_burst(&self, at: u32, matcher: &mut impl Matcher) -> Option<(u32, Right)> {
         let mut newest = None;
         let mut later = self.flights.newer_equal(at);
         for _ in 0..COMPARED_MAX {
@@ -268,7 +268,7 @@ impl Lane {
             }
             let flight = self.flights.at(later);
             if flight.burst.as_ref().is_some_and(|burst| burst.has_begun())
-                && let Ok(after) = judge.check(flight)
+                && let Ok(after) = matcher.check(flight)
             {
                 newest = Some((later, after));
             }

@@ -11,7 +11,7 @@ use crate::report::FloodReport;
 use crate::report::sum;
 use crate::report::text::text;
 use crate::workload::left_out::{LeftOut, Why};
-use crate::workload::options::{Options, Pace, Target};
+use crate::workload::options::{AskedFsu, Options, Pace};
 use crate::workload::profile::{Label, Profile};
 use fsu_plan::model::fleet::FsuId;
 use fsu_plan::model::message::Transport;
@@ -100,7 +100,7 @@ fn limit_left_out_printed_max_more_are_counted() {
 #[test]
 fn limit_fsus_told_max_and_fsus_lines_max_of_those_with_which_not_all_was_right() {
     let profile = Arc::new(Profile::new(Vec::new(), Vec::new()));
-    let target = |number: usize| Target {
+    let target = |number: usize| AskedFsu {
         name: format!("f{number}").into(),
         id: FsuId::default(),
         id_hex: "".into(),

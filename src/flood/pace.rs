@@ -2,7 +2,7 @@
 
 pub mod schedule;
 
-use crate::pace::schedule::Schedule;
+use crate::pace::schedule::SendTimes;
 use crate::workload::options::Pace;
 
 /// Open pace: how long after its end requests planned before it are still sent. The rest is reported as not sent.
@@ -11,7 +11,7 @@ const BEHIND_NS_MAX: u64 = 1_000_000_000;
 /// A thread's share of the pace.
 #[derive(Debug)]
 pub struct Pacer {
-    schedule: Option<Schedule>,
+    schedule: Option<SendTimes>,
     end_ns: u64,
     left: u64,
 }
@@ -35,7 +35,7 @@ impl Pacer {
             Pace::Closed { .. } => None,
             Pace::Open { per_s, ramp_s, poisson } => {
                 let seed = poisson.then_some(seed.wrapping_add(thread as u64));
-                Some(Schedule::new(per_s / threads as f64, ramp_s, seed, thread as f64 / threads as f64))
+                Some(SendTimes::new(per_s / threads as f64, ramp_s, seed, thread as f64 / threads as f64))
             }
         };
         let share = |total: u64| total / threads as u64 + u64::from((thread as u64) < total % threads as u64);

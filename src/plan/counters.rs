@@ -10,12 +10,12 @@ pub struct Counter {
     /// What it means: the field's documentation.
     pub help: &'static str,
     /// What is printed of it.
-    pub told: Told,
+    pub told: Printed,
 }
 
 /// What is printed of a counter.
 #[derive(Clone, Copy, Debug)]
-pub enum Told {
+pub enum Printed {
     /// Only JSON has it.
     JsonOnly,
     /// A column of the tables, with this head.
@@ -35,17 +35,17 @@ pub enum Told {
     },
 }
 
-/// [`Told::JsonOnly`].
-pub const JSON_ONLY: Told = Told::JsonOnly;
+/// [`Printed::JsonOnly`].
+pub const JSON_ONLY: Printed = Printed::JsonOnly;
 
-/// [`Told::Column`].
-pub const fn column(head: &'static str) -> Told {
-    Told::Column(head)
+/// [`Printed::Column`].
+pub const fn column(head: &'static str) -> Printed {
+    Printed::Column(head)
 }
 
-/// [`Told::Sentence`].
-pub const fn sentence(one: &'static str, several: &'static str) -> Told {
-    Told::Sentence(one, several)
+/// [`Printed::Sentence`].
+pub const fn sentence(one: &'static str, several: &'static str) -> Printed {
+    Printed::Sentence(one, several)
 }
 
 /// The value of a counter.

@@ -2,18 +2,18 @@
 
 use crate::book::{Book, Seen};
 use crate::lane::{Flight, Gone};
-use crate::workload::options::Target;
+use crate::workload::options::AskedFsu;
 use crate::workload::profile::Prepared;
 
 /// The FSU at the other end of a port or connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner<'o> {
     /// The FSU.
-    pub target: &'o Target,
+    pub target: &'o AskedFsu,
     /// Its seat, which is also the number of its account.
     pub seat: u32,
     /// A request as it was sent, for samples.
-    pub wire: fn(&Target, &Flight) -> Vec<u8>,
+    pub wire: fn(&AskedFsu, &Flight) -> Vec<u8>,
 }
 
 impl Owner<'_> {

@@ -1,12 +1,12 @@
-//! A received frame, compared with the requests of a profile: see [`Judge`].
+//! A received frame, compared with the requests of a profile: see [`Matcher`].
 
 use crate::expect::{Wrong, raw, whole};
-use crate::lane::{Flight, Judge, Right, Timing};
+use crate::lane::{Flight, Matcher, Right, Timing};
 use crate::workload::profile::Prepared;
 use fsu_plan::model::fleet::Device;
 
 /// A frame that came.
-pub struct Reply<'a, F> {
+pub struct ReplyMatcher<'a, F> {
     requests: &'a [Prepared],
     /// The inner frame, as a reply to a request of this command has it.
     inner: F,
@@ -19,7 +19,7 @@ pub struct Reply<'a, F> {
     read: Option<(&'a Device, Result<&'a [u8], Wrong>)>,
 }
 
-impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
+impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> ReplyMatcher<'a, F> {
     /// A possible reply to these requests; `inner` checks and removes what surrounds the inner frame.
     #[inline]
     pub fn new(requests: &'a [Prepared], inner: F, may_overtake: bool, scratch: &'a mut Vec<u8>) -> Self {
@@ -50,7 +50,7 @@ impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Reply<'a, F> {
     }
 }
 
-impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Judge for Reply<'a, F> {
+impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> Matcher for ReplyMatcher<'a, F> {
     #[inline]
     fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong> {
         let wire = self.read_for(request)?;

@@ -5,13 +5,13 @@ use crate::book::thread::ThreadReport;
 use crate::book::{Book, Seen};
 use crate::clock::{Clock, cpu_ns};
 use crate::engine::owner::Owner;
-use crate::engine::reply::Reply;
+use crate::engine::reply::ReplyMatcher;
 use crate::expect::Wrong;
 use crate::lane::{Flight, Lane, Settled, recycle};
 use crate::pace::Pacer;
-use crate::workload::options::{Options, Target};
+use crate::workload::options::{AskedFsu, Options};
 use crate::workload::profile::Prepared;
-use crate::workload::turns::Turn;
+use crate::workload::turns::RequestTurn;
 use fastrand::Rng;
 use fsu_core::answer::build::Inputs;
 use fsu_core::answer::random::Dice;
@@ -113,7 +113,13 @@ impl Worker {
     }
 
     /// Makes the values of a request: raw bytes into the first buffer, wire bytes into the second.
-    pub fn renew(&mut self, target: &Target, prepared: &Prepared, turn: Turn, bytes: (&mut Vec<u8>, &mut Vec<u8>)) {
+    pub fn renew(
+        &mut self,
+        target: &AskedFsu,
+        prepared: &Prepared,
+        turn: RequestTurn,
+        bytes: (&mut Vec<u8>, &mut Vec<u8>),
+    ) {
         // Marks need no clock.
         let time = if prepared.dynamic.is_empty() { None } else { SystemTime::now().duration_since(UNIX_EPOCH).ok() };
         let unix_ms = time.map_or(0, |time| time.as_millis() as i64);
@@ -132,7 +138,13 @@ impl Worker {
     /// A frame came from the owner of a lane: settles and books it; see [`Lane::settle`]. Returns whether it is a right reply to a
     /// known request, in time or not.
     #[inline]
-    pub fn settle<'a, F>(&mut self, lane: &mut Lane, owner: &Owner<'_>, seen: &Seen<'_>, reply: Reply<'a, F>) -> bool
+    pub fn settle<'a, F>(
+        &mut self,
+        lane: &mut Lane,
+        owner: &Owner<'_>,
+        seen: &Seen<'_>,
+        reply: ReplyMatcher<'a, F>,
+    ) -> bool
     where
         F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
     {
@@ -153,7 +165,13 @@ impl Worker {
 
     /// A server that skips delays gives itself away by a reply that comes too early.
     #[inline]
-    fn settled<'a, F>(&mut self, lane: &mut Lane, owner: &Owner<'_>, seen: &Seen<'_>, reply: Reply<'a, F>) -> Settled
+    fn settled<'a, F>(
+        &mut self,
+        lane: &mut Lane,
+        owner: &Owner<'_>,
+        seen: &Seen<'_>,
+        reply: ReplyMatcher<'a, F>,
+    ) -> Settled
     where
         F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>,
     {

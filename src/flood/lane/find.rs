@@ -1,7 +1,7 @@
 //! What a reply may belong to.
 
 use super::flights::NONE;
-use super::{COMPARED_MAX, Judge, Lane, Late, PROMPT_SHARE, Right};
+use super::{COMPARED_MAX, Lane, Late, Matcher, PROMPT_SHARE, Right};
 use crate::expect::Wrong;
 
 /// What was found.
@@ -87,44 +87,44 @@ impl Sight {
 impl Lane {
     /// What a reply belongs to.
     #[inline]
-    pub(super) fn find(&mut self, now_ns: u64, judge: &mut impl Judge) -> Found {
-        let mut sight = self.look(now_ns, judge, true);
+    pub(super) fn find(&mut self, now_ns: u64, matcher: &mut impl Matcher) -> Found {
+        let mut sight = self.look(now_ns, matcher, true);
         if let Some((at, after)) = sight.early.take() {
             return Found::Overdue { at, after, late: Late::Overdue };
         }
         if let Some(found) = sight.right() {
-            return self.repeats(found, now_ns, judge);
+            return self.repeats(found, now_ns, matcher);
         }
         if !sight.repeated {
-            let answered = self.look(now_ns, judge, false);
+            let answered = self.look(now_ns, matcher, false);
             sight.repeated = answered.repeated;
             sight.is_known |= answered.is_known;
             answered.deepest.into_iter().for_each(|wrong| sight.note(wrong));
         }
-        if sight.repeated { Found::Repeated } else { self.find_wrong(&sight, now_ns, judge) }
+        if sight.repeated { Found::Repeated } else { self.find_wrong(&sight, now_ns, matcher) }
     }
 
     /// Only what it is right for.
-    pub(super) fn find_right(&mut self, now_ns: u64, judge: &mut impl Judge) -> Option<Found> {
-        let mut sight = self.look(now_ns, judge, true);
+    pub(super) fn find_right(&mut self, now_ns: u64, matcher: &mut impl Matcher) -> Option<Found> {
+        let mut sight = self.look(now_ns, matcher, true);
         let repeated = |sight: &Sight| sight.repeated.then_some(Found::Repeated);
         if let Some((at, after)) = sight.early.take() {
             return Some(Found::Overdue { at, after, late: Late::Overdue });
         }
-        sight.right().or_else(|| repeated(&sight)).or_else(|| repeated(&self.look(now_ns, judge, false)))
+        sight.right().or_else(|| repeated(&sight)).or_else(|| repeated(&self.look(now_ns, matcher, false)))
     }
 
     /// Searches the commands with waiting requests, or the others.
     #[inline]
-    fn look(&mut self, now_ns: u64, judge: &mut impl Judge, waiting: bool) -> Sight {
+    fn look(&mut self, now_ns: u64, matcher: &mut impl Matcher, waiting: bool) -> Sight {
         let mut sight = Sight::default();
         let mut classes = std::mem::take(&mut self.classes);
         for asked in self.flights.asked().iter().filter(|asked| (asked.waiting > 0) == waiting) {
             classes.clear();
-            match judge.read(asked.request, &mut classes) {
+            match matcher.read(asked.request, &mut classes) {
                 Ok(()) => {
                     for &class in &classes {
-                        self.look_at((class, asked.request), now_ns, judge, &mut sight);
+                        self.look_at((class, asked.request), now_ns, matcher, &mut sight);
                     }
                 }
                 Err(wrong) => sight.note(wrong),
@@ -136,16 +136,16 @@ impl Lane {
 
     /// Looks at a class of a command.
     #[inline]
-    fn look_at(&self, (class, request): (u64, u32), now_ns: u64, judge: &mut impl Judge, sight: &mut Sight) {
+    fn look_at(&self, (class, request): (u64, u32), now_ns: u64, matcher: &mut impl Matcher, sight: &mut Sight) {
         let Some(class) = self.flights.class(class) else { return };
         let is_doubted = class.doubted > 0;
         let is_older =
             |at: u32, there: Option<u32>| there.is_none_or(|there| self.flights.order(at) < self.flights.order(there));
         let (mut was_late, mut is_early, mut is_good) = (false, false, false);
-        self.chain((class.oldest_open, false), judge, sight, |at, after, judge, sight| {
+        self.chain((class.oldest_open, false), matcher, sight, |at, after, matcher, sight| {
             let flight = self.flights.at(at);
             let age_ns = now_ns.saturating_sub(flight.sent_ns);
-            if is_doubted && age_ns < judge.timing(flight).least_ns {
+            if is_doubted && age_ns < matcher.timing(flight).least_ns {
                 is_early = true;
                 return true;
             }
@@ -163,7 +163,7 @@ impl Lane {
             true
         });
         if class.overdue > 0 && !is_good {
-            self.chain((class.oldest, true), judge, sight, |at, after, _, sight| {
+            self.chain((class.oldest, true), matcher, sight, |at, after, _, sight| {
                 let place = if is_early { &mut sight.early } else { &mut sight.overdue };
                 if is_older(at, place.as_ref().map(|there| there.0)) {
                     *place = Some((at, after));
@@ -172,16 +172,16 @@ impl Lane {
             });
         }
         sight.is_known |= class.answered > 0;
-        sight.repeated |= class.answered > 0 && judge.repeats(request);
+        sight.repeated |= class.answered > 0 && matcher.repeats(request);
     }
 
     /// Compares a reply with the requests of a class from `at` on, as long as they are of that kind, until `right` says that one
     /// which it is right for will do. Did it say so?
     #[inline]
-    fn chain<J: Judge>(
+    fn chain<J: Matcher>(
         &self,
         (mut at, overdue): (u32, bool),
-        judge: &mut J,
+        matcher: &mut J,
         sight: &mut Sight,
         mut right: impl FnMut(u32, Right, &mut J, &mut Sight) -> bool,
     ) -> bool {
@@ -190,9 +190,9 @@ impl Lane {
                 break;
             }
             let flight = self.flights.at(at);
-            match judge.check(flight) {
+            match matcher.check(flight) {
                 Ok(after) => {
-                    if right(at, after, judge, sight) {
+                    if right(at, after, matcher, sight) {
                         return true;
                     }
                 }
@@ -214,12 +214,12 @@ impl Lane {
 
     /// A reply answers a request that was given up, or repeats what came to a later, equal one: which? It may answer it as well where
     /// there is nothing that it could repeat, or where its rule's delay may have taken so long.
-    fn repeats(&self, found: Found, now_ns: u64, judge: &impl Judge) -> Found {
+    fn repeats(&self, found: Found, now_ns: u64, matcher: &impl Matcher) -> Found {
         let Found::Overdue { at, after, late: Late::Overdue } = found else { return found };
         let flight = self.flights.at(at);
         let class = self.flights.class(flight.class);
         let has_later = class.is_some_and(|class| class.answered > 0 && class.answered_sent_ns > flight.sent_ns);
-        if !has_later || self.age_ns(at, now_ns) <= self.prompt_ns(at, judge) {
+        if !has_later || self.age_ns(at, now_ns) <= self.prompt_ns(at, matcher) {
             return Found::Overdue { at, after, late: Late::Overdue };
         }
         // A time-out without an equal one under way has shown that it is lost.
@@ -235,14 +235,14 @@ impl Lane {
 
     /// What a reply that is right for nothing is wrong for.
     #[cold]
-    fn find_wrong(&self, sight: &Sight, now_ns: u64, judge: &mut impl Judge) -> Found {
+    fn find_wrong(&self, sight: &Sight, now_ns: u64, matcher: &mut impl Matcher) -> Found {
         if let Some((at, wrong)) = sight.wrong {
             return Found::Wrong { at, wrong };
         }
         if sight.is_known {
             return Found::Nothing(sight.deepest);
         }
-        match self.closest(judge) {
+        match self.closest(matcher) {
             // Another command's key: it is no reply to anything under way.
             Some((_, Wrong::Key)) => Found::Nothing(Some(Wrong::Key)),
             None => Found::Nothing(None),
@@ -252,7 +252,7 @@ impl Lane {
     }
 
     /// The oldest request under way for which it is the least wrong.
-    fn closest(&self, judge: &mut impl Judge) -> Option<(u32, Wrong)> {
+    fn closest(&self, matcher: &mut impl Matcher) -> Option<(u32, Wrong)> {
         let mut closest: Option<(u32, Wrong)> = None;
         let mut failed: Vec<u32> = Vec::new();
         let mut at = self.flights.oldest_open();
@@ -262,7 +262,7 @@ impl Lane {
             let is_prepared = flight.raw.is_empty();
             if !(is_prepared && failed.contains(&flight.request)) {
                 compared += 1;
-                if let Err(wrong) = judge.check(flight) {
+                if let Err(wrong) = matcher.check(flight) {
                     if closest.is_none_or(|(_, best)| wrong.depth() > best.depth()) {
                         closest = Some((at, wrong));
                     }

@@ -55,7 +55,7 @@ impl Came {
     }
 }
 
-impl Judge for Came {
+impl Matcher for Came {
     fn read(&mut self, _: u32, classes: &mut Vec<u64>) -> Result<(), Wrong> {
         if self.kind == Kind::Damaged {
             return Err(Wrong::Checksum);

@@ -24,7 +24,7 @@ struct Is<F> {
     timing: Timing,
 }
 
-impl<F: FnMut(&Flight) -> Result<Right, Wrong>> Judge for Is<F> {
+impl<F: FnMut(&Flight) -> Result<Right, Wrong>> Matcher for Is<F> {
     fn read(&mut self, request: u32, classes: &mut Vec<u64>) -> Result<(), Wrong> {
         if let Err(wrong @ (Wrong::Key | Wrong::Checksum)) = (self.check)(&flight(request, 0)) {
             return Err(wrong);

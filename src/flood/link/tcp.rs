@@ -8,10 +8,10 @@ use super::share;
 use crate::clock::{timespec, wait_for};
 use crate::engine::Link;
 use crate::engine::owner::Owner;
-use crate::engine::reply::Reply;
+use crate::engine::reply::ReplyMatcher;
 use crate::engine::worker::Worker;
-use crate::lane::{COMPARED_MAX, Flight, Judge, Lane};
-use crate::workload::options::{OPEN_MAX, Options, Target};
+use crate::lane::{COMPARED_MAX, Flight, Lane, Matcher};
+use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turns;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -64,7 +64,7 @@ pub struct Tcp<'a> {
     inner: Vec<u8>,
 }
 
-fn connect(target: &Target) -> io::Result<TcpStream> {
+fn connect(target: &AskedFsu) -> io::Result<TcpStream> {
     let stream = TcpStream::connect_timeout(&target.address, CONNECT_TIMEOUT)?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
@@ -89,7 +89,7 @@ pub fn open(options: &Options, number: usize) -> io::Result<Vec<(usize, TcpStrea
 
 /// A request as it was sent, without what is around it.
 #[cold]
-fn sent(target: &Target, flight: &Flight) -> Vec<u8> {
+fn sent(target: &AskedFsu, flight: &Flight) -> Vec<u8> {
     target.profile.requests[flight.request as usize].wire_of(flight)
 }
 
@@ -326,7 +326,7 @@ impl Tcp<'_> {
                 Next::More => return (used, true),
                 Next::Wrong => rest.len().min(prepared_max(&conn.lane, requests)),
             };
-            let reply = Reply::new(requests, |_| Ok(&rest[..len]), false, &mut self.inner);
+            let reply = ReplyMatcher::new(requests, |_| Ok(&rest[..len]), false, &mut self.inner);
             let is_good = worker.settle(&mut conn.lane, &owner, &owner.seen(&rest[..len], now), reply);
             used += len;
             if !is_good {
@@ -395,7 +395,7 @@ fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inne
         for &len in prepared.expect.wire_lens() {
             match bytes.get(..len) {
                 None => more = true,
-                Some(reply) if Reply::new(requests, |_| Ok(reply), false, inner).check(flight).is_ok() => {
+                Some(reply) if ReplyMatcher::new(requests, |_| Ok(reply), false, inner).check(flight).is_ok() => {
                     return Next::Reply(len);
                 }
                 Some(_) => {}
@@ -412,7 +412,7 @@ fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inne
     lens.dedup();
     for len in lens {
         let Some(reply) = bytes.get(..len) else { break };
-        if lane.knows(now, &mut Reply::new(requests, |_| Ok(reply), false, inner)) {
+        if lane.knows(now, &mut ReplyMatcher::new(requests, |_| Ok(reply), false, inner)) {
             return Next::Reply(len);
         }
     }

@@ -7,11 +7,11 @@ use super::share;
 use crate::book::{NOBODY, Seen};
 use crate::engine::Link;
 use crate::engine::owner::Owner;
-use crate::engine::reply::Reply;
+use crate::engine::reply::ReplyMatcher;
 use crate::engine::worker::Worker;
 use crate::expect::Wrong;
 use crate::lane::{Flight, Lane, recycle};
-use crate::workload::options::{OPEN_MAX, Options, Target};
+use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turns;
 use fsu_net::message::canonical;
@@ -69,7 +69,7 @@ pub struct Udp<'a> {
 }
 
 /// Datagram of a request, into `out`.
-fn datagram(target: &Target, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
+fn datagram(target: &AskedFsu, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
     let device = &prepared.device;
     let request = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
     let head = Head { rtn_flag: target.rtn_flag, ..request };
@@ -82,7 +82,7 @@ fn datagram(target: &Target, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>
 
 /// The datagram of a request that has left.
 #[cold]
-fn sent(target: &Target, flight: &Flight) -> Vec<u8> {
+fn sent(target: &AskedFsu, flight: &Flight) -> Vec<u8> {
     let prepared = &target.profile.requests[flight.request as usize];
     let mut out = Vec::new();
     datagram(target, prepared, &prepared.wire_of(flight), &mut out);
@@ -324,7 +324,7 @@ impl Datagrams for Udp<'_> {
                 continue;
             }
             let inner = |prepared: &Prepared| inner_frame(parsed.map_err(Wrong::Outer)?, target, prepared);
-            let reply = Reply::new(&target.profile.requests, inner, true, &mut self.inner);
+            let reply = ReplyMatcher::new(&target.profile.requests, inner, true, &mut self.inner);
             worker.settle(&mut peer.lane, &owner, &owner.seen(wire, now_ns), reply);
         }
     }
@@ -355,7 +355,7 @@ impl Datagrams for Udp<'_> {
 
 /// The inner frame of an outer one, if that is the target's reply to its centre and from the device that was asked.
 #[inline]
-fn inner_frame<'b>(up: Up<'b>, target: &Target, prepared: &Prepared) -> Result<&'b [u8], Wrong> {
+fn inner_frame<'b>(up: Up<'b>, target: &AskedFsu, prepared: &Prepared) -> Result<&'b [u8], Wrong> {
     let Comm::Through(data) = up.comm else { return Err(Wrong::Address) };
     if *up.src != target.id.bytes || *up.dest != CENTER || up.p_len_big || up.data_len_big {
         return Err(Wrong::Address);

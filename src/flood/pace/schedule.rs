@@ -11,7 +11,7 @@ const RAMP_START_PER_S: f64 = 1.0;
 
 /// Planned send times, one after another.
 #[derive(Clone, Debug)]
-pub struct Schedule {
+pub struct SendTimes {
     per_s: f64,
     ramp_s: f64,
     poisson: Option<Rng>,
@@ -19,7 +19,7 @@ pub struct Schedule {
     passed: f64,
 }
 
-impl Schedule {
+impl SendTimes {
     /// `per_s` requests a second, reached in a straight line after `ramp_s` seconds; evenly spaced, or with
     /// exponentially distributed distances (`poisson`) drawn from that seed.
     ///
@@ -73,7 +73,7 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn times(mut schedule: Schedule, count: usize) -> Vec<u64> {
+    fn times(mut schedule: SendTimes, count: usize) -> Vec<u64> {
         std::iter::repeat_with(|| {
             let at = schedule.next_ns();
             schedule.advance();
@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn evenly_spaced() {
-        assert_eq!(times(Schedule::new(4.0, 0.0, None, 0.0), 4), [0, 250_000_000, 500_000_000, 750_000_000]);
+        assert_eq!(times(SendTimes::new(4.0, 0.0, None, 0.0), 4), [0, 250_000_000, 500_000_000, 750_000_000]);
         // The second of two threads that share 8 a second.
-        assert_eq!(times(Schedule::new(4.0, 0.0, None, 0.5), 2), [125_000_000, 375_000_000]);
+        assert_eq!(times(SendTimes::new(4.0, 0.0, None, 0.5), 2), [125_000_000, 375_000_000]);
     }
 
     #[test]
     fn far_out_nothing_drifts() {
-        let mut schedule = Schedule::new(250_000.0, 0.0, None, 0.0);
+        let mut schedule = SendTimes::new(250_000.0, 0.0, None, 0.0);
         for _ in 0..2_500_000 {
             schedule.advance();
         }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_ramp_offers_half_of_the_requests() {
         // 1/s to 1,001/s over 2 s: 1,002 requests, then one a millisecond, nearly.
-        let all = times(Schedule::new(1001.0, 2.0, None, 0.0), 3000);
+        let all = times(SendTimes::new(1001.0, 2.0, None, 0.0), 3000);
         let within = |from: f64, to: f64| all.iter().filter(|&&at| (from..to).contains(&(at as f64 / 1e9))).count();
         assert_eq!(within(0.0, 2.0), 1002);
         assert!(within(0.0, 1.0).abs_diff(251) <= 1, "{}", within(0.0, 1.0));
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn poisson_keeps_the_rate_and_not_the_distances() {
-        let all = times(Schedule::new(1000.0, 0.0, Some(7), 0.0), 100_000);
+        let all = times(SendTimes::new(1000.0, 0.0, Some(7), 0.0), 100_000);
         assert!(all.is_sorted());
         let seconds = all[99_999] as f64 / 1e9;
         assert!((98.5..101.5).contains(&seconds), "{seconds}");
@@ -121,6 +121,6 @@ mod tests {
         let deviation = (gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64).sqrt();
         // As large as the mean: what makes it exponential.
         assert!((0.98..1.02).contains(&(deviation / mean)), "{deviation} {mean}");
-        assert_eq!(all[..10], times(Schedule::new(1000.0, 0.0, Some(7), 0.0), 10));
+        assert_eq!(all[..10], times(SendTimes::new(1000.0, 0.0, Some(7), 0.0), 10));
     }
 }

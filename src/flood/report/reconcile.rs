@@ -7,7 +7,7 @@ use crate::numbers::counted;
 use crate::report::sum::NAMED_MAX;
 use crate::report::{FsuReport, Verdict};
 use crate::workload::mark::Marks;
-use crate::workload::options::{Options, Target};
+use crate::workload::options::{AskedFsu, Options};
 use fsu_plan::model::message::Transport;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -57,7 +57,7 @@ const FSUS_TOLD_MAX: usize = 100;
 pub(super) fn fsus(options: &Options, accounts: &[Account]) -> Vec<FsuReport> {
     let mut all: Vec<_> = options.targets.iter().zip(accounts).filter(|(_, account)| !account.is_right()).collect();
     all.sort_by_key(|(_, account)| std::cmp::Reverse(account.faults()));
-    let row = |(target, account): (&Target, &Account)| {
+    let row = |(target, account): (&AskedFsu, &Account)| {
         let Account { requests, duplicate, unexpected, .. } = *account;
         let Requests { sent, good, late, wrong, lost, silent } = requests;
         FsuReport { fsu: target.name.to_string(), sent, good, late, wrong, lost, silent, duplicate, unexpected }

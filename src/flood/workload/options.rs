@@ -45,7 +45,7 @@ pub struct WindowError {
 
 /// One FSU that is asked.
 #[derive(Debug)]
-pub struct Target {
+pub struct AskedFsu {
     /// Its name.
     pub name: Box<str>,
     /// Its id.
@@ -64,7 +64,7 @@ pub struct Target {
 #[derive(Debug)]
 pub struct Options {
     /// The FSUs; never empty.
-    pub targets: Vec<Target>,
+    pub targets: Vec<AskedFsu>,
     /// Rows of the report.
     pub labels: Vec<Label>,
     /// Commands that are not asked.

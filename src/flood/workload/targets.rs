@@ -1,7 +1,7 @@
 //! The FSUs of a run, and where they listen. Pure.
 
 use crate::workload::left_out::LeftOut;
-use crate::workload::options::Target;
+use crate::workload::options::AskedFsu;
 use crate::workload::profile::{ProfileError, Profiles, Wanted};
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
@@ -144,7 +144,7 @@ impl Choice {
         chosen: &[&Fsu],
         wanted: &Wanted,
         profiles: &mut Profiles,
-    ) -> Result<Vec<Target>, TargetError> {
+    ) -> Result<Vec<AskedFsu>, TargetError> {
         let mut targets = Vec::new();
         for &fsu in chosen {
             let Some(profile) = profiles.of(fsu, wanted)? else { continue };
@@ -152,7 +152,7 @@ impl Choice {
                 return Err(TargetError::NoPort(fsu.name.clone()));
             };
             let rtn_flag = fsu.accept_rtn_flags.asked();
-            targets.push(Target {
+            targets.push(AskedFsu {
                 name: fsu.name.clone(),
                 id: fsu.id,
                 id_hex: fsu.id_hex.clone(),

@@ -4,7 +4,7 @@ use super::profile::Profile;
 
 /// Whose turn a request is.
 #[derive(Clone, Copy, Debug)]
-pub struct Turn {
+pub struct RequestTurn {
     /// How many of its FSU or connection went before, and this one.
     pub seq: u64,
     /// How many of its command went before, or a number that grows like that.
@@ -27,10 +27,10 @@ impl Turns {
 
     /// The next request.
     #[inline]
-    pub fn next(&mut self, profile: &Profile) -> (u32, Turn) {
+    pub fn next(&mut self, profile: &Profile) -> (u32, RequestTurn) {
         let request = profile.sequence[self.at as usize];
         self.seq += 1;
-        let turn = Turn { seq: self.seq, number: profile.number(self.at, self.round) };
+        let turn = RequestTurn { seq: self.seq, number: profile.number(self.at, self.round) };
         self.at += 1;
         if self.at as usize == profile.sequence.len() {
             self.at = 0;

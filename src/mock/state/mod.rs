@@ -7,7 +7,7 @@ mod shares;
 pub mod transfers;
 
 use crate::sink::Outgoing;
-use fsu_plan::counters::{JSON_ONLY, Told, column, sentence};
+use fsu_plan::counters::{JSON_ONLY, Printed, column, sentence};
 use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::template::ErrorReply;
@@ -30,7 +30,7 @@ fsu_plan::counters! {
         /// Requests that a rule leaves unanswered on purpose (`timeout`).
         silent: u64 = column("silent"),
         /// Replies to wrong requests, from the template's `errors`, by [`ErrorReply`]; also in `answered`.
-        error_replies: [u64; ErrorReply::COUNT] = Told::By {
+        error_replies: [u64; ErrorReply::COUNT] = Printed::By {
             total: "error_replies",
             each: "error_replies_by",
             column: "",
@@ -88,14 +88,14 @@ fsu_plan::counters! {
             "datagrams were lost by the kernel: a socket's receive buffer was full (net.core.rmem_max)"
         ),
         /// Drops, by [`Reason`].
-        dropped: [u64; Reason::COUNT] = Told::By {
+        dropped: [u64; Reason::COUNT] = Printed::By {
             total: "dropped_total",
             each: "dropped",
             column: "dropped",
             word: |number| Reason::ALL[number].reason(),
         },
         /// Faults made on purpose, by [`FaultKind`].
-        faults: [u64; FaultKind::COUNT] = Told::By {
+        faults: [u64; FaultKind::COUNT] = Printed::By {
             total: "faults_total",
             each: "faults",
             column: "",

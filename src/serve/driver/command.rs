@@ -20,7 +20,7 @@ pub(crate) enum ShardCommand {
     /// The counters at this moment.
     Counters(Answer<Vec<(usize, Counters)>>),
     /// The counters and lateness at this moment.
-    Figures(Answer<Ended>),
+    Figures(Answer<ShardFigures>),
     /// Take over these sockets, for the next [`ShardCommand::Swap`].
     Stage(Vec<Bound>, Answer<io::Result<()>>),
     /// Close them again.
@@ -31,7 +31,7 @@ pub(crate) enum ShardCommand {
 
 /// What a shard has counted: at its end, or so far ([`super::Handle::figures`]).
 #[derive(Debug)]
-pub struct Ended {
+pub struct ShardFigures {
     /// By the FSUs' numbers in the fleet.
     pub counters: Vec<(usize, Counters)>,
     /// How late its replies were.

@@ -1,7 +1,7 @@
 //! Starting a shard, and what may be asked of it.
 
 use super::base::{Base, wake_up};
-use super::command::{Ended, ShardCommand, commands};
+use super::command::{ShardCommand, ShardFigures, commands};
 use super::epoll::Epoll;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
@@ -125,7 +125,7 @@ pub struct Handle {
     index: usize,
     commands: Sender<ShardCommand>,
     wake: Arc<OwnedFd>,
-    thread: Thread<Ended>,
+    thread: Thread<ShardFigures>,
 }
 
 /// Starts a shard on a thread of its own.
@@ -181,7 +181,7 @@ impl Handle {
     }
 
     /// Asks for counters and lateness so far. Nothing comes if the shard has ended.
-    pub fn figures(&self) -> Receiver<Ended> {
+    pub fn figures(&self) -> Receiver<ShardFigures> {
         let (answer, receiver) = bounded(1);
         self.ask(ShardCommand::Figures(answer));
         receiver
@@ -207,7 +207,7 @@ impl Handle {
     }
 
     /// Waits for its end; returns what it leaves.
-    pub fn join(self) -> Result<Ended, ShardError> {
+    pub fn join(self) -> Result<ShardFigures, ShardError> {
         let index = self.index;
         self.thread.join().map_err(|died| match died {
             Died::System(error) => ShardError::System { index, error },

@@ -31,6 +31,6 @@ use fsu_net::sys::calls as kernel;
 #[cfg(test)]
 use tests::kernel::calls as kernel;
 
-pub use command::Ended;
+pub use command::ShardFigures;
 pub use executor::Executor;
 pub use handle::{DriverKind, Handle, ShardError, ShardSpec, Tuning, spawn};

@@ -1,7 +1,7 @@
 //! The loop of both drivers.
 
 use super::base::DriverIo;
-use super::command::Ended;
+use super::command::ShardFigures;
 use super::fair::Line;
 use super::turn::{Turn, Work};
 use crate::shard::io::Subject;
@@ -46,7 +46,7 @@ pub(crate) struct Parts<'a, P, T, I, E> {
 ///
 /// # Errors
 /// The system refused something without which a driver cannot serve.
-pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io::Result<Ended> {
+pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io::Result<ShardFigures> {
     loop {
         let left = driver.left();
         let Parts { turn, io, line } = driver.parts();

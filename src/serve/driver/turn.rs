@@ -2,7 +2,7 @@
 
 use super::base::{Base, DriverIo};
 use super::clocks;
-use super::command::Ended;
+use super::command::ShardFigures;
 use super::command::{Commands, ShardCommand};
 use super::fair::{Line, Share, TURN_NS};
 use super::gather::{Gather, is_few};
@@ -482,7 +482,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
                 ShardCommand::Counters(answer) => drop(answer.send(self.counters(io))),
                 ShardCommand::Figures(answer) => {
                     let (counters, late) = (self.counters(io), self.serve.late.clone());
-                    drop(answer.send(Ended { counters, late }));
+                    drop(answer.send(ShardFigures { counters, late }));
                 }
                 ShardCommand::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
                 ShardCommand::Unstage => self.unstage(io),
@@ -502,9 +502,9 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
     }
 
     /// Ends everything; returns what the shard leaves.
-    pub(crate) fn finish(&mut self, io: &mut impl DriverIo) -> Ended {
+    pub(crate) fn finish(&mut self, io: &mut impl DriverIo) -> ShardFigures {
         io.base().is_ending = true;
         self.serve.finish(io);
-        Ended { counters: self.counters(io), late: std::mem::take(&mut self.serve.late) }
+        ShardFigures { counters: self.counters(io), late: std::mem::take(&mut self.serve.late) }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::prepare::{Chosen, Prepared};
 use crate::devlog::LoggerHandle;
-use crate::driver::{DriverKind, Ended, Executor, Handle, ShardError, ShardSpec, Tuning, spawn};
+use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, spawn};
 use crate::shard::late::Late;
 use crate::shard::recorder::{Recorder, Traffic};
 use crate::shard::serve::DRAIN_MS;
@@ -290,7 +290,7 @@ impl Crew {
     ///
     /// # Errors
     /// A shard has ended, or does not answer.
-    pub fn figures(&self) -> Result<Vec<Ended>, CrewError> {
+    pub fn figures(&self) -> Result<Vec<ShardFigures>, CrewError> {
         self.answers(self.handles.iter().map(Handle::figures).collect())
     }
 

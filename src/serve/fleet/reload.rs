@@ -74,7 +74,7 @@ pub enum ReloadError {
 
 /// What came of a reload.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct ReloadOutcome {
     /// What changed, or why nothing did.
     pub done: Result<Reloaded, ReloadError>,
     /// Errors and warnings of the configuration.
@@ -150,7 +150,7 @@ impl<'a> Serving<'a> {
     }
 
     /// Serves what was read, or keeps the old configuration. The first errors and warnings go to the system log.
-    pub fn reload(&mut self, read: Read) -> Outcome {
+    pub fn reload(&mut self, read: Read) -> ReloadOutcome {
         let Read { configuration: Configuration { fleet, diags, files }, begun } = read;
         for line in diags.lines().take(ERRORS_LOGGED_MAX) {
             log::warn!(target: ON_STDERR, "reload: {line}");
@@ -163,7 +163,7 @@ impl<'a> Serving<'a> {
             Ok(_) => self.reloads.done += 1,
             Err(_) => self.reloads.failed += 1,
         }
-        Outcome { done, diags, files }
+        ReloadOutcome { done, diags, files }
     }
 
     fn serve(&mut self, mut fleet: Fleet, begun: Instant) -> Result<Reloaded, ReloadError> {

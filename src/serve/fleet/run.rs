@@ -7,7 +7,7 @@ use super::crew::{Crew, CrewError};
 use super::error::FleetError;
 use super::machine::Room;
 use super::prepare::{Chosen, Prepared};
-use super::reload::{Outcome, Read, ReloadError, Reloaded, Serving};
+use super::reload::{Read, ReloadError, ReloadOutcome, Reloaded, Serving};
 use super::signals::{self, Asked};
 use super::snapshot::Snapshot;
 use super::sockets::{self, Sockets};
@@ -70,7 +70,7 @@ impl fmt::Display for EndedBy {
 
 /// A run, ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct RunEnd {
     /// Everything that it counted.
     pub snapshot: Snapshot,
     /// The run itself.
@@ -79,7 +79,7 @@ pub struct Ended {
     pub errors: Vec<CrewError>,
 }
 
-impl Ended {
+impl RunEnd {
     /// The exit code that the errors call for.
     pub fn exit(&self) -> Exit {
         match self.errors.iter().any(CrewError::is_defect) {
@@ -99,7 +99,7 @@ pub fn run(
     asked: &Receiver<Asked>,
     begun: Instant,
     show: &mut dyn Show,
-) -> Result<Ended, FleetError> {
+) -> Result<RunEnd, FleetError> {
     prepared.claim_logs()?;
     let room = prepared.ask_machine()?;
     let chosen = prepared.choose_driver()?;
@@ -151,7 +151,7 @@ impl Run<'_> {
         sockets: Sockets,
         asked: &Receiver<Asked>,
         show: &mut dyn Show,
-    ) -> Result<Ended, FleetError> {
+    ) -> Result<RunEnd, FleetError> {
         let Self { prepared, chosen, begun } = *self;
         let mut watch = prepared.watched.clone().map(Watch::new).transpose()?;
         let own = sockets::own(&prepared.fleet, &sockets.addresses);
@@ -188,7 +188,7 @@ impl Run<'_> {
             reloads: snapshot.reloads.done,
             reloads_failed: snapshot.reloads.failed,
         };
-        Ok(Ended { snapshot, run, errors })
+        Ok(RunEnd { snapshot, run, errors })
     }
 }
 
@@ -256,7 +256,7 @@ fn not_reloaded(error: &ReloadError, show: &mut dyn Show) {
 
 /// Serves the configuration that was just read, and reports the result.
 fn reload(serving: &mut Serving<'_>, watch: Option<&mut Watch>, read: Read, show: &mut dyn Show) {
-    let Outcome { done, diags, files } = serving.reload(read);
+    let ReloadOutcome { done, diags, files } = serving.reload(read);
     show.show(&Event::Read(&diags));
     match done {
         Ok(reloaded) => {

@@ -4,7 +4,7 @@ use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
-use fsu_plan::counters::{Counted, Counter, Told};
+use fsu_plan::counters::{Counted, Counter, Printed};
 use fsu_plan::model::message::Transport;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -97,7 +97,7 @@ fn serialize<S: Serializer>(counted: &impl Counted, zeros: bool, serializer: S) 
     for (counter, counts) in all {
         let sum: u64 = counts.iter().sum();
         match counter.told {
-            Told::By { total, each, word, .. } => {
+            Printed::By { total, each, word, .. } => {
                 map.serialize_entry(total, &sum)?;
                 map.serialize_entry(each, &Words { counts, zeros, word })?;
             }
@@ -283,7 +283,7 @@ mod tests {
     fn every_counter_is_documented() {
         let mut names = Vec::new();
         let mut name = |counter: &'static Counter, _: &[u64]| match counter.told {
-            Told::By { total, each, .. } => names.extend([total, each]),
+            Printed::By { total, each, .. } => names.extend([total, each]),
             _ => names.push(counter.name),
         };
         Counters::default().each(&mut name);

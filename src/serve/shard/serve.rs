@@ -14,7 +14,7 @@ use super::recorder::{RecordKind, Recorder, Traffic};
 use super::slots::FsuSlot;
 use super::slots::Slots;
 use super::tcp::DueReply;
-use super::tcp::conn::{Conns, PIECE, Sent};
+use super::tcp::conn::{Conns, PIECE, UnsentReply};
 use super::tcp::end::By;
 use super::tide::Tide;
 use super::timers::later::{Later, Timer};
@@ -57,7 +57,7 @@ pub(crate) struct Buffers {
     /// Replies to one read from a connection.
     pub(crate) out: Vec<u8>,
     /// What they are.
-    pub(crate) out_lens: Vec<Sent>,
+    pub(crate) out_lens: Vec<UnsentReply>,
     /// What is known of the frames of a datagram.
     pub(crate) told: Vec<About>,
     /// Empty buffers for started frames.

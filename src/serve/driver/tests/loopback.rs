@@ -4,7 +4,7 @@ use super::*;
 use crate::driver::gather::GATHER_US;
 use crate::driver::handle::spawn_with;
 use crate::driver::{DriverKind, Executor, Handle, ShardSpec, Tuning};
-use crate::shard::tcp::conn::Sent;
+use crate::shard::tcp::conn::UnsentReply;
 use fsu_net::bind::{Bound, bind_tcp, bind_udp};
 use fsu_net::probe::ring_missing;
 use std::io::{Read, Write};
@@ -220,7 +220,7 @@ fn h12_a_peer_that_does_not_read_costs_what_is_documented(how: How) {
     let mut writer: TcpStream = client.try_clone().unwrap().into();
     let thread = std::thread::spawn(move || while writer.write_all(&b"[!0]".repeat(1_000)).is_ok() {});
     // What is read and not looked at is not received yet.
-    let waiting_max = 65_536 / (1_000 + size_of::<Sent>() as u64) + 1;
+    let waiting_max = 65_536 / (1_000 + size_of::<UnsentReply>() as u64) + 1;
     let mut neighbour = tcp_client(addresses[0]);
     let mut asked = 0;
     let mut ask = || {

@@ -64,21 +64,21 @@ pub struct Conn {
 }
 
 /// What an unsent reply takes beside its bytes, as documented.
-const _: () = assert!(size_of::<Sent>() == 24);
+const _: () = assert!(size_of::<UnsentReply>() == 24);
 
 /// Marks a length of a piece of a reply, but for its last one: no reply of its own.
 pub const PIECE: u32 = 1 << 31;
 
 /// A reply on its way, without its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sent {
+pub struct UnsentReply {
     /// Its length; a [`PIECE`] is marked.
     pub marked_len: u32,
     /// What is known of it.
     pub about: About,
 }
 
-impl Sent {
+impl UnsentReply {
     /// How many bytes it has.
     #[inline]
     pub fn bytes(&self) -> usize {
@@ -178,7 +178,7 @@ pub struct Unsent {
     start: usize,
     /// How far the kernel has taken.
     taken: usize,
-    lens: VecDeque<Sent>,
+    lens: VecDeque<UnsentReply>,
 }
 
 /// Bytes of replies that left before they are moved out of the buffer.
@@ -206,7 +206,7 @@ impl Unsent {
     }
 
     /// Adds replies of these lengths, of which the kernel has taken `taken` bytes already: less than the first.
-    pub fn push(&mut self, bytes: &[u8], lens: &[Sent], taken: usize) {
+    pub fn push(&mut self, bytes: &[u8], lens: &[UnsentReply], taken: usize) {
         if self.lens.is_empty() {
             self.taken = taken;
         }
@@ -226,13 +226,13 @@ impl Unsent {
     /// What they take: their bytes, the first with all of them, and what is kept of each.
     #[inline]
     pub fn memory(&self) -> usize {
-        self.bytes.len() - self.start + self.lens.len() * size_of::<Sent>()
+        self.bytes.len() - self.start + self.lens.len() * size_of::<UnsentReply>()
     }
 
     /// What its buffers take.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
-        self.bytes.capacity() + self.lens.capacity() * size_of::<Sent>()
+        self.bytes.capacity() + self.lens.capacity() * size_of::<UnsentReply>()
     }
 
     /// Moves out what has left.
@@ -252,7 +252,7 @@ impl Unsent {
     }
 
     /// The kernel has taken `count` bytes. Calls `sent` for every reply, or piece of one, that is sent with that.
-    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], &Sent)) {
+    pub fn advance(&mut self, count: usize, mut sent: impl FnMut(&[u8], &UnsentReply)) {
         self.taken += count;
         while let Some(&reply) = self.lens.front() {
             let end = self.start + reply.bytes();
@@ -393,7 +393,8 @@ mod tests {
     fn check(lens: &[u32], taken: usize, steps: &[usize], expected: &[&[usize]]) {
         let bytes: Vec<u8> = (0u8..).zip(lens).flat_map(|(n, &len)| vec![n; len as usize]).collect();
         let mut unsent = Unsent::default();
-        let sent: Vec<Sent> = lens.iter().map(|&marked_len| Sent { marked_len, about: About::UNKNOWN }).collect();
+        let sent: Vec<UnsentReply> =
+            lens.iter().map(|&marked_len| UnsentReply { marked_len, about: About::UNKNOWN }).collect();
         unsent.push(&bytes, &sent, taken);
         for (&step, &expected) in steps.iter().zip(expected) {
             let mut out = Vec::new();

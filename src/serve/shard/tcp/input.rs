@@ -1,6 +1,6 @@
 //! What comes in on a connection (spec b-interface.md, TCP). Replies go out in [`super::output`].
 
-use super::conn::{Conn, PIECE, Sent};
+use super::conn::{Conn, PIECE, UnsentReply};
 use super::end::By;
 use crate::shard::clock::Clock;
 use crate::shard::effort::FRAME_EFFORT;
@@ -47,7 +47,7 @@ struct StreamSink<'a, I, T> {
     notes: &'a mut Notes,
     tap: &'a mut T,
     out: &'a mut Vec<u8>,
-    out_lens: &'a mut Vec<Sent>,
+    out_lens: &'a mut Vec<UnsentReply>,
     conn: &'a mut Conn,
     id: ConnId,
     fsu: &'a Fsu,
@@ -83,7 +83,7 @@ impl<I: Io, T: Recorder> StreamSink<'_, I, T> {
         // A reply that is due still waits for those before it, which the wheel may not have fired yet.
         if due_ns <= self.now.mono_ns && self.conn.delayed.is_empty() {
             self.out.extend_from_slice(bytes);
-            self.out_lens.push(Sent { marked_len: bytes.len() as u32 | mark, about });
+            self.out_lens.push(UnsentReply { marked_len: bytes.len() as u32 | mark, about });
             return;
         }
         let waited_us = self.waited_us(own_ns, due_ns);
@@ -161,7 +161,7 @@ impl<I: Io, T: Recorder> Sink for StreamSink<'_, I, T> {
     }
 
     fn is_full(&self) -> bool {
-        let built = self.out.len() + self.out_lens.len() * size_of::<Sent>();
+        let built = self.out.len() + self.out_lens.len() * size_of::<UnsentReply>();
         built >= BUILT_BYTES || built + self.conn.owed() > self.owed_max || self.effort >= self.effort_max
     }
 

@@ -1,6 +1,6 @@
 //! Replies into connections, and the end of a connection.
 
-use super::conn::Sent;
+use super::conn::UnsentReply;
 use super::end::{By, Lost};
 use crate::shard::clock::Clock;
 use crate::shard::effort::{CONN_EFFORT, FRAME_EFFORT};
@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Copy)]
 struct Replies<'a> {
     bytes: &'a [u8],
-    lens: &'a [Sent],
+    lens: &'a [UnsentReply],
     /// When they were due, wall clock in nanoseconds.
     due_ns: i64,
 }
@@ -124,7 +124,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         bytes.clear();
         bytes.extend_from_slice(self.later.pending.bytes(index));
         self.later.pending.release(index);
-        let sent = Sent { marked_len: bytes.len() as u32 | mark, about };
+        let sent = UnsentReply { marked_len: bytes.len() as u32 | mark, about };
         self.effort.add(FRAME_EFFORT + bytes.len());
         let free_ns = now.unix_of(due_ns).saturating_sub(i64::from(waited_us) * 1_000);
         self.put(id, Replies { bytes: &bytes, lens: &[sent], due_ns: free_ns }, now, io);

@@ -1,7 +1,7 @@
 //! Frames, order, deadlines, limits, back-pressure, the ends: over connections.
 
 use super::*;
-use crate::shard::tcp::conn::Sent;
+use crate::shard::tcp::conn::UnsentReply;
 
 fn world(with: impl Fn(&mut Limits)) -> World {
     World::new(&fleet(1, Transport::Tcp, |fsu| with(&mut fsu.limits)))
@@ -182,7 +182,7 @@ fn limit_owed_a_read_replies_to_one_read_have_room() {
 #[test]
 fn limit_write_buffer_bytes_max_nothing_is_read_while_a_peer_leaves_too_much_unread() {
     // What is kept of each reply counts, too.
-    let each = size_of::<Sent>();
+    let each = size_of::<UnsentReply>();
     let mut world = world(|limits| limits.write_buffer_bytes_max = 4_100 + 8 * each);
     let id = world.connect(1);
     world.io.room = 1_500;
@@ -431,10 +431,10 @@ fn limit_growth_part_and_growth_bytes_min_and_growth_replies_min() {
         world.bytes(id, &requests.repeat(at_once));
         sent += at_once * requests.len() / 4;
         let conn = world.serve.conns.get(id).unwrap();
-        let (owed, reply) = (conn.owed(), 1_000 + size_of::<Sent>());
+        let (owed, reply) = (conn.owed(), 1_000 + size_of::<UnsentReply>());
         assert!(owed > limit && owed <= limit + reply, "{owed} for {requests}");
         let capacity = conn.unsent.capacity();
-        let most = (limit + reply) / 8 * 9 + 4_096 + 32 * size_of::<Sent>();
+        let most = (limit + reply) / 8 * 9 + 4_096 + 32 * size_of::<UnsentReply>();
         assert!(capacity <= most, "{capacity} for {owed} of {requests}");
         let read = 4 * at_once * (requests.len() / 4);
         assert!(conn.partial.capacity() <= 2 * read, "{} for {read}", conn.partial.capacity());

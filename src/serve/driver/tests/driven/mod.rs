@@ -12,7 +12,7 @@ mod script;
 use super::kernel::{Installed, Kernel};
 use crate::driver::DriverKind;
 use crate::driver::base::{Base, wake_up};
-use crate::driver::command::Ended;
+use crate::driver::command::ShardFigures;
 use crate::driver::epoll::Epoll;
 use crate::driver::epoll::sockets::PollIo;
 use crate::driver::ring::Uring;
@@ -56,7 +56,7 @@ struct Run {
     script: Script,
     driver: DriverKind,
     kernel: Rc<RefCell<Kernel>>,
-    ended: Ended,
+    ended: ShardFigures,
 }
 
 fn run(seed: u64, driver: DriverKind) -> Run {
@@ -83,7 +83,7 @@ fn drive(
     limits: fsu_plan::model::fleet::Limits,
     sockets: Vec<fsu_net::bind::Bound>,
     driver: DriverKind,
-) -> Ended {
+) -> ShardFigures {
     let wake = wake_up().expect("an eventfd");
     let (commands, receiver) = flume::bounded(16);
     installed.0.borrow_mut().wakes(&wake, commands);
