@@ -14,6 +14,7 @@ use super::args::AskArgs;
 use super::exit::{CliError, Exit, words};
 use super::fleet::{find, load};
 use super::outfile::{Words, is_stdout};
+use super::text_out::TextOut;
 use fsu_core::answer::build::Inputs;
 use fsu_core::answer::rule::matching;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
@@ -87,7 +88,7 @@ pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliE
     let fsu = find(&fleet, &args.fsu)?;
     let question = question(args, fsu)?;
     if args.repeat.get() > 1 {
-        return load_mode(args, &question, out);
+        return load_mode(args, &question, &mut TextOut::new(out, say));
     }
     let put = question.put(&mut question.link()?, question.request.clone());
     let ended = put.map_err(|error| question.broken(&error))?;
@@ -95,7 +96,7 @@ pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliE
     if args.json {
         json::write(&question, &ended, &mut words)?;
     } else {
-        text::write(&question, &ended, &mut words)?;
+        text::write(&question, &ended, &mut TextOut::new(&mut words, say))?;
     }
     if args.out.as_deref().is_some_and(is_stdout) {
         Words::Stderr.print(&String::from_utf8_lossy(&words));
@@ -334,7 +335,7 @@ impl Sum {
 }
 
 /// The same command many times, from several sockets at once.
-fn load_mode(args: &AskArgs, question: &Question<'_>, out: &mut dyn Write) -> Result<Exit, CliError> {
+fn load_mode(args: &AskArgs, question: &Question<'_>, out: &mut TextOut<'_>) -> Result<Exit, CliError> {
     let repeat = args.repeat.get();
     let parallel = args.parallel.get().min(PARALLEL_MAX).min(repeat);
     let begin = Instant::now();

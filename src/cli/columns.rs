@@ -1,5 +1,7 @@
 //! Aligned columns and hex dumps, for people.
 
+use fsu_plan::texts::{Texts, width as columns_of};
+
 /// Bytes on one line of a dump.
 const LINE_BYTES: usize = 16;
 /// Bytes in a group.
@@ -23,18 +25,19 @@ pub fn dump(bytes: &[u8], indent: usize) -> Vec<String> {
 }
 
 /// Rows under a head, every column as wide as its widest cell; a cell of several lines makes several lines.
-/// Columns in `right` are aligned to the right. A column without any cell is left out.
-pub fn columns(head: &[&str], right: &[usize], rows: &[Vec<String>], indent: usize) -> Vec<String> {
+/// Columns in `right` are aligned to the right. A column without any cell is left out. `say` is the language of the texts.
+pub fn columns(head: &[&str], right: &[usize], rows: &[Vec<String>], indent: usize, say: Texts) -> Vec<String> {
+    let measure = |cell: &str| if say.is_english() { cell.chars().count() } else { columns_of(cell) };
     let head: Vec<String> = head.iter().map(|&cell| cell.to_owned()).collect();
     let used: Vec<bool> =
         (0..head.len()).map(|c| rows.iter().any(|row| row.get(c).is_some_and(|cell| !cell.is_empty()))).collect();
     let lines: Vec<Vec<&str>> = std::iter::once(&head).chain(rows).flat_map(|row| physical(row)).collect();
-    let width = |c: usize| lines.iter().filter_map(|line| line.get(c)).map(|cell| cell.chars().count()).max();
+    let width = |c: usize| lines.iter().filter_map(|line| line.get(c)).map(|cell| measure(cell)).max();
     let widths: Vec<usize> = (0..head.len()).map(|c| width(c).unwrap_or(0)).collect();
     let print = |line: &Vec<&str>| {
         let mut out = " ".repeat(indent);
         for (column, cell) in line.iter().enumerate().filter(|(column, _)| used[*column]) {
-            let fill = " ".repeat(widths[column] - cell.chars().count());
+            let fill = " ".repeat(widths[column] - measure(cell));
             let (before, after) = if right.contains(&column) { (&*fill, "") } else { ("", &*fill) };
             out.extend([before, cell, after, "  "]);
         }
@@ -58,7 +61,10 @@ mod tests {
     fn columns_are_aligned() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
         let rows = [row(["1", "", "aa\nbb"]), row(["200", "", "c"])];
-        assert_eq!(columns(&["at", "no", "x"], &[0], &rows, 2), ["   at  x", "    1  aa", "       bb", "  200  c"]);
+        assert_eq!(
+            columns(&["at", "no", "x"], &[0], &rows, 2, Texts::ENGLISH),
+            ["   at  x", "    1  aa", "       bb", "  200  c"]
+        );
     }
 
     #[test]

@@ -101,7 +101,7 @@ pub fn formula(field: &LengthField, less: i64) -> String {
     }
 }
 
-/// `sum of raw[1..-3], little, at [-3..-1]`
+/// `sum of [1..-3]; at [-3..-1]`
 pub fn checksum(checksum: &Checksum) -> String {
     let to = if checksum.to == Offset(0) { String::new() } else { checksum.to.0.to_string() };
     let over = if checksum.over_wire { "wire characters of " } else { "" };
@@ -124,10 +124,7 @@ pub fn checksum(checksum: &Checksum) -> String {
     let itself = if itself { ", itself as 00" } else { "" };
     let digits = if digits { ", as decimal digits" } else { "" };
     let place = span(checksum.at, checksum.len);
-    format!(
-        "{} of {over}[{}..{to}]{itself}{complement}{digits}; stands at {place}{order}",
-        checksum.name, checksum.from.0
-    )
+    format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; at {place}{order}", checksum.name, checksum.from.0)
 }
 
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`

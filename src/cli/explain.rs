@@ -28,6 +28,7 @@ use super::columns::hex;
 use super::exit::{CliError, Exit, words};
 use super::fleet::{find, load};
 use super::plan::json;
+use super::text_out::TextOut;
 use fsu_core::client::request::find_command;
 use fsu_core::moment::{Moment, RunContext};
 use fsu_plan::model::fault::FsuFaults;
@@ -60,7 +61,7 @@ pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Ex
     if input.more > 0 {
         all.notes.push(format!("the first of {} records", input.more + 1));
     }
-    if args.json { json(&all, out) } else { text::write(&all, out) }?;
+    if args.json { json(&all, out) } else { text::write(&all, &mut TextOut::new(out, say)) }?;
     Ok(Exit::Ok)
 }
 

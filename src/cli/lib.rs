@@ -6,6 +6,7 @@
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: a file a command, arguments to options. `schema` and
 //!   `completions` are a line each, here.
 //! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
+//! - [`text_out`]: what commands print for people, in the language of the run.
 //! - [`outfile`]: files that are written at the end. [`panics`]: what a panic prints.
 //!
 //! What runs a fleet is [`fsu_serve::fleet`], what loads one [`fsu_flood`].
@@ -30,6 +31,7 @@ pub mod plan;
 pub mod run;
 pub mod summary;
 pub mod tables;
+pub mod text_out;
 
 use args::{Cli, Command, SchemaKind};
 use clap::{CommandFactory, FromArgMatches};
@@ -41,6 +43,7 @@ use fsu_serve::fleet::{machine, signals};
 use std::ffi::OsString;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
+use text_out::TextOut;
 
 /// The whole program: arguments in, exit code out.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -99,7 +102,7 @@ fn dispatch(command: Command, say: Texts) -> Result<Exit, CliError> {
         Command::Ask(args) => to_stdout(|out| ask::ask(&args, say, out)),
         Command::Check(args) => to_stdout(|out| check::check(&args, say, out)),
         Command::Flood(args) => flood::flood(&args, say),
-        Command::Init(args) => to_stdout(|out| init::init(&args, out)),
+        Command::Init(args) => to_stdout(|out| init::init(&args, &mut TextOut::new(out, say))),
         Command::Schema(args) => print(
             match args.kind {
                 SchemaKind::Config(kind) => schema::text(kind),

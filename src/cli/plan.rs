@@ -9,6 +9,7 @@ mod text;
 use super::args::PlanArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{find, load};
+use super::text_out::TextOut;
 use fsu_plan::texts::Texts;
 use model::FsuPlan;
 use serde::Serialize;
@@ -21,14 +22,14 @@ pub fn plan(args: &PlanArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, Cl
     let fsu = args.fsu.as_deref().map(|name| find(&fleet, name)).transpose()?;
     let Some(fsu) = fsu.filter(|_| !args.list) else {
         let list = fsu.map_or_else(|| list::of(&fleet), |fsu| list::List::new(std::iter::once(fsu)));
-        if args.json { json(&list, out) } else { list.write(out) }?;
+        if args.json { json(&list, out) } else { list.write(&mut TextOut::new(out, say)) }?;
         return Ok(Exit::Ok);
     };
     let mut fsu = FsuPlan::new(fsu);
     if let Some(key) = &args.cmd {
         fsu.only(key).map_err(|error| CliError::new(Exit::Usage, error.to_string()))?;
     }
-    if args.json { json(&fsu, out) } else { text::write(&fsu, out) }?;
+    if args.json { json(&fsu, out) } else { text::write(&fsu, &mut TextOut::new(out, say)) }?;
     Ok(Exit::Ok)
 }
 

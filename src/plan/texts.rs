@@ -9,6 +9,9 @@
 //! A placeholder stands for any characters, at least one; `{#…}` for a number, `{*…}` for a text that is translated in turn. What has no
 //! line is told in English; of a text with `; ` or ` (` each part that has one is translated.
 
+#[cfg(any(test, feature = "fixtures"))]
+pub mod chinese;
+
 use crate::model::fleet::Language;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +21,8 @@ use std::sync::OnceLock;
 const ZH: &str = include_str!("texts/zh.txt");
 /// Between the English text and the other one, in a line of a table.
 const BETWEEN: &str = " => ";
+/// Between two clauses of a text.
+const CLAUSE: &str = "; ";
 /// How deep a text may have texts in it; each level is a shorter text.
 const LEVELS: usize = 8;
 
@@ -31,7 +36,25 @@ struct Table {
     /// Texts without a placeholder.
     plain: HashMap<String, String>,
     /// The others, in the order of the file: the first that fits is taken.
-    kinds: Vec<(Vec<Part>, Vec<Part>)>,
+    kinds: Vec<Kind>,
+}
+
+/// Texts that differ in their placeholders.
+#[derive(Debug)]
+struct Kind {
+    english: Vec<Part>,
+    other: Vec<Part>,
+    /// The longest literal of the English text: most texts lack it, which is found out fast.
+    mark: String,
+}
+
+impl Kind {
+    fn new(english: &str, other: &str) -> Self {
+        let english = parts(english);
+        let literals = english.iter().filter_map(|part| if let Part::Literal(text) = part { Some(text) } else { None });
+        let mark = literals.max_by_key(|text| text.len()).cloned().unwrap_or_default();
+        Self { english, other: parts(other), mark }
+    }
 }
 
 /// A piece of a text.
@@ -106,7 +129,7 @@ impl Table {
         let mut table = Self { plain: HashMap::new(), kinds: Vec::new() };
         for (english, other) in entries(text) {
             if english.contains('{') {
-                table.kinds.push((parts(&english), parts(&other)));
+                table.kinds.push(Kind::new(&english, &other));
             } else {
                 table.plain.insert(english, other);
             }
@@ -125,7 +148,7 @@ impl Table {
                     return Some(format!("{said}（{noted}）"));
                 }
             }
-            let (first, rest) = english.split_once("; ")?;
+            let (first, rest) = english.split_once(CLAUSE)?;
             let (said, then) = (self.say(first, depth), self.say(rest, depth));
             if said.is_none() && then.is_none() {
                 return None;
@@ -139,20 +162,22 @@ impl Table {
         if let Some(text) = self.plain.get(english) {
             return Some(text.clone());
         }
-        self.kinds.iter().find_map(|(kind, other)| {
-            let mut found = Vec::new();
-            fits(kind, english, &mut found).then(|| {
-                let part = |part: &Part| match part {
-                    Part::Literal(text) => text.clone(),
-                    Part::Any(name) => {
-                        let text = found.iter().find(|(known, _)| *known == name).map_or("", |&(_, text)| text);
-                        let said = name.starts_with('*').then(|| self.say(text, depth)).flatten();
-                        said.unwrap_or_else(|| text.to_owned())
-                    }
-                };
-                other.iter().map(part).collect()
-            })
-        })
+        self.kinds.iter().filter(|kind| english.contains(&*kind.mark)).find_map(
+            |Kind { english: kind, other, .. }| {
+                let mut found = Vec::new();
+                fits(kind, english, &mut found).then(|| {
+                    let part = |part: &Part| match part {
+                        Part::Literal(text) => text.clone(),
+                        Part::Any(name) => {
+                            let text = found.iter().find(|(known, _)| *known == name).map_or("", |&(_, text)| text);
+                            let said = name.starts_with('*').then(|| self.say(text, depth)).flatten();
+                            said.unwrap_or_else(|| text.to_owned())
+                        }
+                    };
+                    other.iter().map(part).collect()
+                })
+            },
+        )
     }
 }
 
@@ -214,18 +239,22 @@ fn fits<'t, 'k>(kind: &'k [Part], text: &'t str, found: &mut Vec<(&'k str, &'t s
             text.strip_prefix(literal.as_str()).is_some_and(|text| fits(rest, text, found))
         }
         [Part::Any(name), rest @ ..] => {
-            let may_be = |part: &str| match name.as_bytes().first() {
-                Some(b'#') => part.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b',')),
+            let most = match name.as_bytes().first() {
+                Some(b'#') => text.bytes().position(|byte| !(byte.is_ascii_digit() || matches!(byte, b'.' | b','))),
                 // Clauses are translated one by one.
-                Some(b'*') => !part.contains("; "),
-                _ => true,
+                Some(b'*') => text.find(CLAUSE).map(|at| at + 1),
+                _ => None,
             };
-            let ends = text.char_indices().skip(1).map(|(at, _)| at).chain([text.len()]);
-            for end in ends.filter(|&end| end > 0) {
+            let most = most.unwrap_or(text.len());
+            // Only where what follows can begin.
+            let may_follow = |after: &str| match rest {
+                [] => after.is_empty(),
+                [Part::Literal(literal), ..] => after.starts_with(literal.as_str()),
+                [Part::Any(_), ..] => true,
+            };
+            let ends = text.char_indices().skip(1).map(|(at, _)| at).chain((!text.is_empty()).then_some(text.len()));
+            for end in ends.take_while(|&end| end <= most).filter(|&end| may_follow(&text[end..])) {
                 let (part, after) = text.split_at(end);
-                if !may_be(part) {
-                    return false;
-                }
                 let many = found.len();
                 found.push((name, part));
                 if fits(rest, after, found) {
@@ -271,6 +300,26 @@ mod tests {
             assert_eq!(names(english), names(other), "line {}: {line}", number + 1);
         }
         assert!(seen.len() > 100, "{}", seen.len());
+    }
+
+    #[test]
+    fn no_line_hides_a_later_one() {
+        let table = Table::read(ZH);
+        for kind in &table.kinds {
+            let sample: String = kind.english.iter().map(sample_of).collect();
+            let first = table.kinds.iter().find(|kind| fits(&kind.english, &sample, &mut Vec::new()));
+            let earlier = first.map(|kind| kind.other.iter().map(sample_of).collect::<String>());
+            assert!(first.is_some_and(|first| std::ptr::eq(first, kind)), "{sample} is taken for {earlier:?}");
+            assert!(!table.plain.contains_key(&sample), "{sample}");
+        }
+    }
+
+    fn sample_of(part: &Part) -> String {
+        match part {
+            Part::Literal(text) => text.clone(),
+            Part::Any(name) if name.starts_with('#') => "7".into(),
+            Part::Any(_) => "x7".into(),
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! An answer for people.
 
 use super::super::columns::dump;
+use super::super::text_out::TextOut;
 use super::{Ended, Question, Sum};
 use fsu_core::client::exchange::Outcome;
 use fsu_plan::model::field::Field;
 use fsu_plan::model::template::Template;
+use fsu_plan::texts::padded;
 use fsu_plan::wire::value;
 use fsu_plan::words::count;
 use std::io::{self, Write};
@@ -16,7 +18,7 @@ const SHOWN_BYTES_MAX: usize = 256;
 const REPLIES_SHOWN_MAX: usize = 8;
 
 /// The answer, its fields and its data.
-pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     let template = &*question.device.template;
     let command = &template.commands[question.command];
     head(question, ended, out)?;
@@ -24,7 +26,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     let others = ended.others.iter().take(REPLIES_SHOWN_MAX - 1).map(|(_, wire)| ("answer", wire));
     for (name, wire) in [("request", &ended.request_wire), ("answer", &ended.answer_wire)].into_iter().chain(others) {
         if !wire.is_empty() {
-            writeln!(out, "  {name:<7}  {}", hex::encode_upper(wire))?;
+            out.verbatim(&[format!("  {}  {}", padded(&out.say(name), 7), hex::encode_upper(wire))])?;
         }
     }
     let raw = ended.answer.as_slice();
@@ -45,9 +47,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
             let frame = data_frame(template, data);
             fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
         } else {
-            for line in dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2) {
-                writeln!(out, "{line}")?;
-            }
+            out.verbatim(&dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2))?;
             if data.len() > SHOWN_BYTES_MAX {
                 writeln!(out, "  ... {} more (--out writes all)", data.len() - SHOWN_BYTES_MAX)?;
             }
@@ -66,7 +66,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
 }
 
 /// The first line: who was asked, and what came of it.
-fn head(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+fn head(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     let command = &question.device.template.commands[question.command];
     let as_error = ended.error.map(|error| format!("refused: the template's error reply `{}`,", error.name()));
     let how = match ended.outcome {
@@ -86,7 +86,7 @@ fn head(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Resu
 }
 
 /// The other replies of a burst.
-fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     let template = &*question.device.template;
     let command = &template.commands[question.command];
     for (number, (raw, _)) in (2..=REPLIES_SHOWN_MAX).zip(&ended.others) {
@@ -130,7 +130,7 @@ pub(super) fn data_frame(template: &Template, data: &[u8]) -> Vec<u8> {
     frame
 }
 
-fn tally(ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
+fn tally(ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     let tally = ended.tally;
     if tally.retries + tally.restarts + tally.passed_over > 0 {
         writeln!(
@@ -160,13 +160,16 @@ pub(super) fn decoded<'a>(
     })
 }
 
-fn fields<'a>(fields: impl Iterator<Item = &'a Field>, raw: &[u8], len: usize, out: &mut dyn Write) -> io::Result<()> {
+fn fields<'a>(
+    fields: impl Iterator<Item = &'a Field>,
+    raw: &[u8],
+    len: usize,
+    out: &mut TextOut<'_>,
+) -> io::Result<()> {
     let rows: Vec<(&str, String)> = decoded(fields, raw, len).collect();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, text) in rows {
-        writeln!(out, "  {name:width$}  {text}")?;
-    }
-    Ok(())
+    let lines: Vec<String> = rows.iter().map(|(name, text)| format!("  {name:width$}  {text}")).collect();
+    out.verbatim(&lines)
 }
 
 /// Rates and latencies of many commands.
@@ -175,7 +178,7 @@ pub(super) fn write_sum(
     parallel: usize,
     took: Duration,
     sum: &mut Sum,
-    out: &mut dyn Write,
+    out: &mut TextOut<'_>,
 ) -> io::Result<()> {
     sum.took.sort_unstable();
     let seconds = took.as_secs_f64().max(1e-9);

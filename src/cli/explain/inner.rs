@@ -1,6 +1,6 @@
 //! The inner frame: its fields, which command it is, and what is wrong with it.
 
-use super::model::{Candidate, CommandView, Fault, Layer, Row};
+use super::model::{Candidate, CommandView, DATA, FILL, Fault, Layer, Row};
 use super::outer::fault;
 use crate::columns::hex;
 use crate::describe::{self, Names, span};
@@ -73,7 +73,7 @@ fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
         done = done.max(at + field.slot.len);
     }
     if done < end {
-        let field = if fields.is_some_and(|fields| !fields.is_empty()) { "(fill)" } else { "(data)" };
+        let field = if fields.is_some_and(|fields| !fields.is_empty()) { FILL } else { DATA };
         let bytes = hex(&frame.raw[done..end]);
         layer.fields.push(Row { offset: done, bytes, field: field.into(), ..Row::default() });
     }

@@ -136,6 +136,11 @@ impl Layer {
     }
 }
 
+/// The field's name where a frame has more bytes than fields.
+pub(super) const FILL: &str = "(fill)";
+/// The field's name in a data frame without fields.
+pub(super) const DATA: &str = "(data)";
+
 /// One field.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Row {

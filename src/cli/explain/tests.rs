@@ -9,11 +9,14 @@ use fsu_core::answer::turn::{Scratch, Turn};
 use fsu_core::replies::Replies;
 use fsu_core::stage;
 use fsu_core::state::FsuState;
-use fsu_plan::texts::Texts;
+use fsu_plan::model::fleet::Language;
+use fsu_plan::texts::{Texts, chinese};
 use fsu_plan::wire::envelope::{Head, escape};
 use std::path::Path;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");
+/// The files of the embedded configuration.
+const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
 
 /// The reference exchange (spec b-interface.md): its inner checksum was not computed.
 const SEED: &str = "FF3230323530313235000000000000000000000000000000000000000001012700EE010022007E01008B1026011201173003\
@@ -36,8 +39,19 @@ fn args(fsu: &str, words: &str, json: bool) -> ExplainArgs {
 }
 
 fn text(fsu: &str, words: &str) -> String {
+    text_in(Texts::ENGLISH, fsu, words)
+}
+
+fn text_in(say: Texts, fsu: &str, words: &str) -> String {
     let mut out = Vec::new();
-    assert_eq!(explain(&args(fsu, words, false), Texts::ENGLISH, &mut out).unwrap(), Exit::Ok);
+    assert_eq!(explain(&args(fsu, words, false), say, &mut out).unwrap(), Exit::Ok);
+    String::from_utf8(out).unwrap()
+}
+
+/// An explanation in that language.
+fn written(all: &Explanation, say: Texts) -> String {
+    let mut out = Vec::new();
+    text::write(all, &mut TextOut::new(&mut out, say)).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -52,6 +66,7 @@ fn an_id_is_shown_where_there_is_one() {
 fn check(file: &str, fsu: &str, words: &str) {
     let text = text(fsu, words);
     golden::check(file, &text);
+    chinese::check(&text_in(Texts::of(Language::Zh), fsu, words), Some(Path::new(CONFIG)));
     let mut out = Vec::new();
     explain(&args(fsu, words, true), Texts::ENGLISH, &mut out).unwrap();
     let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
@@ -209,11 +224,13 @@ fn any_bytes_are_explained() {
             let told: usize = all.items.iter().map(|item| item.hex.len() / 2).sum();
             assert_eq!(told, bytes.len(), "{}", hex(&bytes));
             assert_eq!(served_bytes(fsu, now, &bytes), all.replies, "{}", hex(&bytes));
-            text::write(&all, &mut Vec::new()).unwrap();
+            written(&all, Texts::ENGLISH);
+            chinese::check(&written(&all, Texts::of(Language::Zh)), Some(Path::new(CONFIG)));
             check_drops_have_faults(&all);
             // Whatever they are taken for.
             let all = explanation(fsu, About::default(), run, now, &bytes);
-            text::write(&all, &mut Vec::new()).unwrap();
+            written(&all, Texts::ENGLISH);
+            chinese::check(&written(&all, Texts::of(Language::Zh)), Some(Path::new(CONFIG)));
             check_drops_have_faults(&all);
         }
     }

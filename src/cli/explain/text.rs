@@ -1,21 +1,27 @@
 //! An explanation for people.
 
-use super::model::{CommandView, Explanation, Fault, Item, Layer, ReplyView, Row, RuleView};
-use crate::columns::{columns, dump, hex_lines};
+use super::model::{CommandView, DATA, Explanation, FILL, Fault, Item, Layer, ReplyView, Row, RuleView};
+use crate::columns::{dump, hex_lines};
+use crate::text_out::{Shape, TextOut};
 use fsu_plan::words::count;
 use std::io::{self, Write};
 
 /// Characters of a value that are shown; JSON has all.
 const VALUE_CHARS_MAX: usize = 48;
+/// How the type of a length field begins; its value may be followed by its check.
+const LENGTH: &str = "length";
+/// The fields of a layer.
+const FIELDS: Shape<'static> =
+    Shape { head: &["offset", "bytes", "field", "type", "value", "check", "from"], right: &[0], said: &[5, 6] };
 
 /// Writes all of it.
-pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(all: &Explanation, out: &mut TextOut<'_>) -> io::Result<()> {
     let fsu = &all.fsu;
     let id = if fsu.id.is_empty() { String::new() } else { format!(", id {}", fsu.id) };
     writeln!(out, "fsu {}: {} {}{id}", fsu.name, fsu.transport, fsu.bind)?;
     writeln!(out, "clock {}, seed {}", all.clock, all.seed)?;
     writeln!(out, "received, {}:", count(all.hex.len() / 2, "byte"))?;
-    lines(out, &dump(&bytes(&all.hex), 0))?;
+    out.verbatim(&dump(&bytes(&all.hex), 0))?;
     all.taken_for.iter().try_for_each(|taken_for| writeln!(out, "taken for: {taken_for}"))?;
     all.notes.iter().try_for_each(|note| writeln!(out, "note: {note}"))?;
     for (number, item) in all.items.iter().enumerate() {
@@ -35,15 +41,13 @@ pub(super) fn write(all: &Explanation, out: &mut dyn Write) -> io::Result<()> {
                 reasons.push(reason);
             }
         }
-        return writeln!(out, "reply: none ({})", reasons.join(", "));
+        return out.verbatim(&[format!("reply: none ({})", reasons.join(", "))]);
     }
-    for reply in &all.replies {
-        writeln!(out, "reply: {reply}")?;
-    }
-    Ok(())
+    let replies: Vec<String> = all.replies.iter().map(|reply| format!("reply: {reply}")).collect();
+    out.verbatim(&replies)
 }
 
-fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
+fn write_item(item: &Item, out: &mut TextOut<'_>) -> io::Result<()> {
     let outer = item.layers.iter().take_while(|layer| layer.is_outer()).count();
     let (outer, inner) = item.layers.split_at(outer);
     write_layers(outer, 2, out)?;
@@ -77,7 +81,7 @@ fn write_item(item: &Item, out: &mut dyn Write) -> io::Result<()> {
     }
 }
 
-fn write_layers(layers: &[Layer], indent: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_layers(layers: &[Layer], indent: usize, out: &mut TextOut<'_>) -> io::Result<()> {
     for layer in layers {
         write!(out, "\n{:indent$}{}", "", layer.name)?;
         layer.notes.iter().try_for_each(|note| write!(out, " ({note})"))?;
@@ -86,9 +90,8 @@ fn write_layers(layers: &[Layer], indent: usize, out: &mut dyn Write) -> io::Res
             writeln!(out, "{:indent$}  empty", "")?;
             continue;
         }
-        let head = ["offset", "bytes", "field", "type", "value", "check", "from"];
-        let rows: Vec<Vec<String>> = layer.fields.iter().map(row).collect();
-        lines(out, &columns(&head, &[0], &rows, indent + 2))?;
+        let rows = layer.fields.iter().map(|field| row(field, layer.is_outer(), out)).collect();
+        out.table(&FIELDS, rows, indent + 2)?;
     }
     Ok(())
 }
@@ -101,8 +104,11 @@ fn shown_value(text: &str) -> String {
     value
 }
 
-fn row(row: &Row) -> Vec<String> {
-    let value = shown_value(&row.value);
+fn row(row: &Row, is_outer: bool, out: &TextOut<'_>) -> Vec<String> {
+    // Names and values of an inner frame are the template's and the device's.
+    let value = if is_outer || row.kind.starts_with(LENGTH) { out.say(&row.value) } else { row.value.clone() };
+    let field = if is_outer || [FILL, DATA].contains(&&*row.field) { out.say(&row.field) } else { row.field.clone() };
+    let value = shown_value(&value);
     let check = match (row.ok, &row.expected) {
         (None, _) => String::new(),
         (Some(true), _) => "ok".into(),
@@ -111,10 +117,10 @@ fn row(row: &Row) -> Vec<String> {
     };
     let bytes = hex_lines(&bytes(&row.bytes)).join("\n");
     let from = row.from.clone().unwrap_or_default();
-    vec![row.offset.to_string(), bytes, row.field.clone(), row.kind.clone(), value, check, from]
+    vec![row.offset.to_string(), bytes, field, row.kind.clone(), value, check, from]
 }
 
-fn write_command(command: &CommandView, out: &mut dyn Write) -> io::Result<()> {
+fn write_command(command: &CommandView, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "\n  key {}: {}", command.key, command.parts.join(", "))?;
     if command.candidates.is_empty() {
         return writeln!(out, "    no command has it");
@@ -126,7 +132,7 @@ fn write_command(command: &CommandView, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "\n  rule {number} of {all}, {}: {}", rule.origin, rule.outcome)?;
     if rule.when.is_empty() {
         writeln!(out, "    when: always")?;
@@ -160,7 +166,7 @@ fn write_rule(rule: &RuleView, number: usize, all: usize, out: &mut dyn Write) -
     Ok(())
 }
 
-fn write_fault(fault: &Fault, out: &mut dyn Write) -> io::Result<()> {
+fn write_fault(fault: &Fault, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "\n  wrong: {} ({})", fault.meaning, fault.reason)?;
     if let Some(offset) = fault.offset {
         writeln!(out, "    where:    {}, offset {offset}", fault.within)?;
@@ -172,7 +178,7 @@ fn write_fault(fault: &Fault, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_reply(reply: &ReplyView, number: usize, all: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_reply(reply: &ReplyView, number: usize, all: usize, out: &mut TextOut<'_>) -> io::Result<()> {
     let of = if all > 1 { format!(" {number} of {all}") } else { String::new() };
     let outer = if reply.inner.is_some() { ", an outer frame" } else { "" };
     let due = match reply.after_ms {
@@ -181,17 +187,13 @@ fn write_reply(reply: &ReplyView, number: usize, all: usize, out: &mut dyn Write
         ms => format!(", after {ms} ms"),
     };
     writeln!(out, "\n{}{of}, {}{outer}{due}:", reply.what, count(reply.hex.len() / 2, "byte"))?;
-    lines(out, &dump(&bytes(&reply.hex), 0))?;
+    out.verbatim(&dump(&bytes(&reply.hex), 0))?;
     if number == 1 || reply.what != "answer" {
         return write_layers(&reply.layers, 2, out);
     }
     // Of a burst's further replies what differs.
     let data: Vec<&Layer> = reply.layers.iter().filter(|layer| layer.is_data).collect();
     data.into_iter().try_for_each(|layer| write_layers(std::slice::from_ref(layer), 2, out))
-}
-
-fn lines(out: &mut dyn Write, lines: &[String]) -> io::Result<()> {
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// The bytes of hex that was made here.

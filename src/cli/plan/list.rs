@@ -1,8 +1,8 @@
 //! `plan --list`: what there is in a configuration: FSUs, templates, and their commands.
 
 use super::model::DeviceName;
-use crate::columns::columns;
 use crate::describe;
+use crate::text_out::{Shape, TextOut};
 use fsu_plan::model::fleet::{Device, Fleet, Fsu};
 use fsu_plan::model::template::Template;
 use fsu_serve::fleet::ranges::Range;
@@ -90,14 +90,15 @@ impl List {
     }
 
     /// As tables.
-    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<Vec<String>> = self.groups().iter().map(Group::row).collect();
-        let head = ["FSU", "many", "transport", "listens", "id", "device", "vendor", "template"];
-        print(&columns(&head, &[1], &rows, 2), out)?;
+    pub(super) fn write(&self, out: &mut TextOut<'_>) -> io::Result<()> {
+        let head = &["FSU", "many", "transport", "listens", "id", "device", "vendor", "template"];
+        let fsus = Shape { head, right: &[1], said: &[] };
+        out.table(&fsus, self.groups().iter().map(Group::row).collect(), 2)?;
+        let head = &["#", "command", "request", "reply", "rules", "selected by"];
+        let commands = Shape { head, right: &[0, 3, 4], said: &[2] };
         for template in &self.templates {
             writeln!(out, "\n{}", template.template)?;
-            let rows: Vec<Vec<String>> = template.commands.iter().map(CommandLine::row).collect();
-            print(&columns(&["#", "command", "request", "reply", "rules", "selected by"], &[0, 3, 4], &rows, 2), out)?;
+            out.table(&commands, template.commands.iter().map(CommandLine::row).collect(), 2)?;
         }
         Ok(())
     }
@@ -193,10 +194,6 @@ fn commands(template: &Template, devices: &[&Device]) -> Vec<CommandLine> {
         }
     };
     template.commands.iter().enumerate().map(line).collect()
-}
-
-fn print(lines: &[String], out: &mut dyn Write) -> io::Result<()> {
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 /// Of a whole fleet.

@@ -2,13 +2,24 @@
 
 use super::*;
 use crate::golden;
+use fsu_plan::model::fleet::Language;
+use fsu_plan::texts::chinese;
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");
+const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
 
 fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
     let args = PlanArgs { config: config.map(Into::into), fsu: Some(fsu.into()), cmd: None, list: false, json };
     let mut out = Vec::new();
     assert_eq!(plan(&args, Texts::ENGLISH, &mut out).unwrap(), Exit::Ok);
+    if !json {
+        let mut out = Vec::new();
+        plan(&args, Texts::of(Language::Zh), &mut out).unwrap();
+        chinese::check(&String::from_utf8(out).unwrap(), config.map(Path::new));
+    }
     String::from_utf8(out).unwrap()
 }
 
@@ -61,9 +72,13 @@ fn n19_a_list_of_what_there_is() {
     assert!(json["templates"][0]["commands"][0]["key"].is_string());
     // An entry with a count is one line for people, and all of them for programs.
     let fleet = load(None, Texts::ENGLISH).unwrap();
-    let mut text = Vec::new();
-    list::of(&fleet).write(&mut text).unwrap();
-    let text = String::from_utf8(text).unwrap();
+    let listed = |say: Texts| {
+        let mut text = Vec::new();
+        list::of(&fleet).write(&mut TextOut::new(&mut text, say)).unwrap();
+        String::from_utf8(text).unwrap()
+    };
+    chinese::check(&listed(Texts::of(Language::Zh)), Some(Path::new(EMBEDDED)));
+    let text = listed(Texts::ENGLISH);
     assert!(text.contains("fleet_00001 … fleet_00100") && text.contains("127.0.0.1:22001-22100"), "{text}");
     assert_eq!(serde_json::to_value(list::of(&fleet)).unwrap()["fsus"].as_array().unwrap().len(), fleet.fsus.len());
 }
@@ -92,9 +107,17 @@ fn json_has_the_same_facts() {
 
 #[test]
 fn every_embedded_fsu_has_one() {
+    let mut seen = HashSet::new();
     for fsu in &load(None, Texts::ENGLISH).unwrap().fsus {
-        let mut out = Vec::new();
-        text::write(&FsuPlan::new(fsu), &mut out).unwrap();
-        assert!(out.starts_with(format!("fsu {}\n", fsu.name).as_bytes()));
+        let printed = |say: Texts| {
+            let mut out = Vec::new();
+            text::write(&FsuPlan::new(fsu), &mut TextOut::new(&mut out, say)).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(printed(Texts::ENGLISH).starts_with(&format!("fsu {}\n", fsu.name)));
+        // FSUs of one entry share their devices.
+        if seen.insert(fsu.devices.iter().map(Arc::as_ptr).collect::<Vec<_>>()) {
+            chinese::check(&printed(Texts::of(Language::Zh)), Some(Path::new(EMBEDDED)));
+        }
     }
 }

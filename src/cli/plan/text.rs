@@ -3,14 +3,18 @@
 use super::model::{
     CommandPlan, ConstantPlan, DevicePlan, FieldPlan, FsuPlan, KeysPlan, PartPlan, RegisterPlan, ReplyPlan, RulePlan,
 };
-use crate::columns::{columns, dump};
+use crate::columns::dump;
 use crate::describe::span;
+use crate::text_out::{Shape, TextOut};
 use fsu_plan::model::field::Offset;
 use fsu_plan::words::count;
 use std::io::{self, Write};
 
+/// Column of the facts, from that of their names.
+const FACT_COLUMN: usize = 16;
+
 /// Writes all of it.
-pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn write(fsu: &FsuPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "fsu {}", fsu.name)?;
     let limits = &fsu.limits;
     let mut facts = vec![("listens", format!("{} {}", fsu.transport, fsu.bind))];
@@ -38,16 +42,12 @@ pub(super) fn write(fsu: &FsuPlan, out: &mut dyn Write) -> io::Result<()> {
         facts.push(("write_deadline", format!("{} ms", limits.write_deadline_ms)));
         facts.push(("write_buffer", format!("at most {} a connection", count(limits.write_buffer_bytes_max, "byte"))));
     }
-    write_facts(&facts, out)?;
+    out.facts(&facts, FACT_COLUMN)?;
     writeln!(out, "\nOffsets count bytes of the raw inner frame; negative ones from its end.")?;
     fsu.devices.iter().enumerate().try_for_each(|(number, device)| write_device(number + 1, device, out))
 }
 
-fn write_facts(facts: &[(&str, String)], out: &mut dyn Write) -> io::Result<()> {
-    facts.iter().try_for_each(|(name, fact)| writeln!(out, "  {name:<16}{fact}"))
-}
-
-fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_device(number: usize, device: &DevicePlan, out: &mut TextOut<'_>) -> io::Result<()> {
     let (kind, address) = (device.sub_dev_type, device.sub_dev_addr);
     writeln!(out, "\ndevice {number}: type {kind:02X}, address {address:02X}, {}", device.vendor)?;
     let mut facts = vec![
@@ -66,7 +66,7 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::
         facts.push(("length", format!("{} = {}", span(Offset(length.at), length.len), length.formula)));
     }
     facts.extend(device.versions.iter().map(|constant| ("has to carry", constant.text.clone())));
-    write_facts(&facts, out)?;
+    out.facts(&facts, FACT_COLUMN)?;
     write_fields(&format!("header, {}", count(device.header_len, "byte")), &device.header, out)?;
     write_fields(&format!("tail, {}", count(device.tail_len, "byte")), &device.tail, out)?;
     write_registers(device, out)?;
@@ -78,32 +78,30 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut dyn Write) -> io::
     device.commands.iter().try_for_each(|command| write_command(command, out))
 }
 
-fn write_fields(title: &str, fields: &[FieldPlan], out: &mut dyn Write) -> io::Result<()> {
+fn write_fields(title: &str, fields: &[FieldPlan], out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "\n  {title}")?;
     let row = |field: &FieldPlan| {
         let place = span(Offset(field.at), field.len);
         vec![place, field.len.to_string(), field.name.clone(), field.kind.clone(), field.computed.into()]
     };
-    let rows: Vec<Vec<String>> = fields.iter().map(row).collect();
-    if rows.is_empty() {
+    if fields.is_empty() {
         return Ok(());
     }
-    let lines = columns(&["place", "bytes", "field", "type", "computed"], &[1], &rows, 4);
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    let shape = Shape { head: &["place", "bytes", "field", "type", "computed"], right: &[1], said: &[4] };
+    out.table(&shape, fields.iter().map(row).collect(), 4)
 }
 
-fn write_registers(device: &DevicePlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_registers(device: &DevicePlan, out: &mut TextOut<'_>) -> io::Result<()> {
     if device.registers.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n  registers")?;
     let row = |register: &RegisterPlan| vec![register.name.clone(), register.bytes_max.to_string()];
-    let rows: Vec<Vec<String>> = device.registers.iter().map(row).collect();
-    let lines = columns(&["name", "bytes at most"], &[1], &rows, 4);
-    lines.iter().try_for_each(|line| writeln!(out, "{line}"))
+    let shape = Shape { head: &["name", "bytes at most"], right: &[1], said: &[] };
+    out.table(&shape, device.registers.iter().map(row).collect(), 4)
 }
 
-fn write_keys(keys: &KeysPlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_keys(keys: &KeysPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     let part = |part: &PartPlan| {
         let order = if part.little && part.len > 1 { ", low byte first" } else { "" };
         format!("{} {}{order}", part.name, span(Offset(part.at), part.len))
@@ -121,7 +119,7 @@ fn write_keys(keys: &KeysPlan, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_command(command: &CommandPlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_command(command: &CommandPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     writeln!(out, "\n  command {}: {}", command.number, command.key)?;
     write_constants("selected by", &command.constants, 4, out)?;
     write_constants("length", &command.lengths, 4, out)?;
@@ -143,11 +141,11 @@ fn write_command(command: &CommandPlan, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_constants(what: &str, constants: &[ConstantPlan], indent: usize, out: &mut dyn Write) -> io::Result<()> {
+fn write_constants(what: &str, constants: &[ConstantPlan], indent: usize, out: &mut TextOut<'_>) -> io::Result<()> {
     constants.iter().try_for_each(|constant| writeln!(out, "{:indent$}{what} {}", "", constant.text))
 }
 
-fn write_rule(rule: &RulePlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_rule(rule: &RulePlan, out: &mut TextOut<'_>) -> io::Result<()> {
     write_constants("when", &rule.when, 4, out)?;
     for set in &rule.set {
         writeln!(out, "    set {set}")?;
@@ -165,10 +163,10 @@ fn write_rule(rule: &RulePlan, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn write_reply(reply: &ReplyPlan, out: &mut dyn Write) -> io::Result<()> {
+fn write_reply(reply: &ReplyPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     let frame = hex::decode(&reply.frame).unwrap_or_default();
     writeln!(out, "    {}, {} of data, before patches and checksum:", count(frame.len(), "byte"), reply.data_len)?;
-    dump(&frame, 4).iter().try_for_each(|line| writeln!(out, "{line}"))?;
+    out.verbatim(&dump(&frame, 4))?;
     for patch in &reply.patches {
         writeln!(out, "      {patch}")?;
     }

@@ -1,9 +1,11 @@
-//! A small configuration with one thing wrong in it, and what is told of that.
+//! A small configuration with one error in it, and its diagnostic.
 
 use super::fixtures::files;
 use crate::config::diag::Diags;
 use crate::config::load::Loader;
 use crate::config::source::Source;
+use crate::model::fleet::Language;
+use crate::texts::{Texts, chinese};
 use serde_json::{Value, json};
 
 mod charges;
@@ -41,7 +43,7 @@ fn check_all(with: &Value, expected: &[&str], about: &str) {
     assert_eq!(told_by(with, |diags| diags.lines().collect()), expected, "{about}");
 }
 
-/// What is told of [`files`] with these in their place: `null` is a directory, a text is written as it is.
+/// Diagnostics of [`files`] with these replaced: `null` is a directory, a text is written as it is.
 fn told_by(with: &Value, lines: impl Fn(&mut Diags) -> Vec<String>) -> Vec<String> {
     let mut files = files();
     for (name, content) in with.as_object().unwrap() {
@@ -60,7 +62,13 @@ fn told_by(with: &Value, lines: impl Fn(&mut Diags) -> Vec<String>) -> Vec<Strin
     let mut loader = Loader::new(Source::Directory);
     super::compile(&mut loader, &dir.path().join("sys_config.json"));
     let prefix = format!("{}/", dir.path().display());
+    let names = chinese::names_in(&files.to_string());
     let lines = lines(&mut loader.diags).into_iter().map(|line| line.replace(&prefix, ""));
+    let lines = lines.inspect(|line| {
+        let said = Texts::of(Language::Zh).diag(line);
+        // Behind the place.
+        chinese::check_with(said.split_once("：").map_or(&said, |(_, text)| text), &names);
+    });
     lines.map(|line| line.split_once(": ").map_or(line.clone(), |(_, text)| text.into())).collect()
 }
 

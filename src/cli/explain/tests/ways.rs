@@ -57,9 +57,11 @@ fn simple(transport: &str) -> (tempfile::TempDir, Fleet) {
 fn explained(fsu: &Fsu, said: Said, bytes: &[u8]) -> (Explanation, String) {
     let run = RunContext { seed: 0, skip_delay: false, start_mono_ms: 0 };
     let all = explanation(fsu, About { said, ..About::default() }, run, Now { unix_ms: 0, utc_offset_s: 0 }, bytes);
-    let mut out = Vec::new();
-    text::write(&all, &mut out).unwrap();
-    (all, String::from_utf8(out).unwrap())
+    let template = fsu.devices.first().map_or(Path::new(""), |device| Path::new(&*device.template.path));
+    let files = template.parent().filter(|dir| dir.is_dir()).unwrap_or(Path::new(EMBEDDED));
+    chinese::check(&written(&all, Texts::of(Language::Zh)), Some(files));
+    let text = written(&all, Texts::ENGLISH);
+    (all, text)
 }
 
 fn outer_request(fsu: &Fsu, inner: &[u8]) -> Vec<u8> {
