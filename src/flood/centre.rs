@@ -1,4 +1,4 @@
-//! A stand-in for a supervision centre: listens only, and counts the heartbeats of each FSU.
+//! Takes the place of a supervision centre: only listens, and counts the heartbeats of each FSU.
 
 use crate::clock::wait_for;
 use crate::numbers::{counted, thousands};

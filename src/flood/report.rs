@@ -57,7 +57,7 @@ pub struct FloodReport {
     pub commands: Vec<CommandReport>,
     /// By vendor.
     pub vendors: Vec<VendorReport>,
-    /// FSUs with which not all was right, those with most first; at most 100.
+    /// FSUs with failures, those with most first; at most 100.
     #[serde(default)]
     pub fsus: Vec<FsuReport>,
     /// How many there are.
@@ -166,7 +166,7 @@ pub struct Counts {
     /// Of these, those that no rule answers.
     #[serde(default)]
     pub unmatched: u64,
-    /// Of all sent, those that no reply tells apart from equal ones: a lost and a doubled reply may cancel each other out there.
+    /// Requests that no reply distinguishes from equal ones: a lost and a duplicate reply may cancel each other out there.
     #[serde(default)]
     pub uncertain: u64,
 }
@@ -245,11 +245,11 @@ pub struct TransferReport {
     /// host; also in `wrong`.
     #[serde(default)]
     pub refused: u64,
-    /// Frames asked for again after silence.
+    /// Frames requested again after a timeout.
     pub retries: u64,
-    /// Transfers begun anew, because the FSU had given them up.
+    /// Transfers restarted because the FSU had given them up.
     pub restarts: u64,
-    /// Frames that came and were passed over: seen before, out of their order, after the end.
+    /// Frames skipped: seen before, out of order, or after the end.
     pub passed_over: u64,
     /// Datagrams that the generator did not send, on purpose (`--drop`); warm-up included.
     pub dropped: u64,
@@ -257,7 +257,7 @@ pub struct TransferReport {
     pub abandoned: u64,
     /// Seconds from the end of the warm-up to the end of sending, or of the last transfer that was whole, if that is later.
     pub elapsed_s: f64,
-    /// How often each frame is asked for again.
+    /// How often each frame is requested again, at most.
     pub retries_max: u32,
     /// Share of its own datagrams that the generator is told not to send, 0 to 1.
     pub drop: f64,

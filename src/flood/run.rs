@@ -177,8 +177,10 @@ fn notes(options: &Options) -> Vec<String> {
     // Those of a connection keep their order.
     let may_overtake = options.transport != Transport::Tcp && !matches!(options.pace, Pace::Closed { window: 1 });
     if slowest_equal > 0.0 && may_overtake {
-        notes
-            .push("Replies to equal requests that overtake another are taken for it: latencies may be swapped.".into());
+        notes.push(
+            "Replies to equal requests may overtake each other and cannot be told apart: latencies may be swapped."
+                .into(),
+        );
     }
     if options.transport == Transport::Tcp && options.connections < options.targets.len() {
         let connections = counted(options.connections as u64, "connection");

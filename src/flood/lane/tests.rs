@@ -308,7 +308,7 @@ fn n15_a_wrong_reply_takes_a_place_of_its_burst() {
     assert_eq!(all.open(), 0);
 }
 
-/// A reply finds its request behind many that are not answered yet, whatever their number; of equal ones it is compared with so many.
+/// A reply finds its request behind any number of unanswered ones; it is compared with a bounded number of equal ones.
 #[test]
 fn limit_compared_max_replies_may_overtake_many() {
     let many = 10 * COMPARED_MAX as u32;

@@ -271,12 +271,12 @@ fn transfers(report: &FloodReport, out: &mut String) {
         ),
         ("failed", thousands(transfers.failed)),
         ("refused", thousands(transfers.refused)),
-        ("frames asked for again", thousands(transfers.retries)),
-        ("begun anew", thousands(transfers.restarts)),
-        ("frames passed over", thousands(transfers.passed_over)),
+        ("frames requested again", thousands(transfers.retries)),
+        ("restarted", thousands(transfers.restarts)),
+        ("frames skipped", thousands(transfers.passed_over)),
         ("not sent on purpose", format!("{} ({} %)", thousands(transfers.dropped), transfers.drop * 100.0)),
         ("abandoned", thousands(transfers.abandoned)),
-        ("a frame is asked for again", format!("{} times", transfers.retries_max)),
+        ("a frame is requested again", format!("{} times at most", transfers.retries_max)),
         ("until the last one ended", format!("{:.3} s", transfers.elapsed_s)),
     ];
     out.push_str("<section>\n<h2>Transfers</h2>\n<dl>\n");
@@ -324,7 +324,7 @@ fn fsus(report: &FloodReport, out: &mut String) {
     if report.fsus.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>FSUs with which not all was right</h2>\n<table>\n<tr><th class=\"t\">FSU</th>");
+    out.push_str("<section>\n<h2>FSUs with failures</h2>\n<table>\n<tr><th class=\"t\">FSU</th>");
     for name in ["sent", "good", "late", "wrong", "lost", "silent", "duplicate", "unexpected"] {
         let _ = write!(out, "<th>{name}</th>");
     }
@@ -366,7 +366,7 @@ fn samples(report: &FloodReport, out: &mut String) {
     if report.samples.is_empty() && report.wrong_by.is_empty() {
         return;
     }
-    out.push_str("<section>\n<h2>What was not right</h2>\n<dl>\n");
+    out.push_str("<section>\n<h2>Failures</h2>\n<dl>\n");
     for (why, count) in &report.wrong_by {
         let _ = writeln!(out, "<dt>{}</dt><dd>{}</dd>", escaped(why), thousands(*count));
     }

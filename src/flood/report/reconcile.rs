@@ -85,20 +85,22 @@ pub(super) fn uncertain_notes(options: &Options, tally: &Tally) -> Vec<String> {
         (!all.is_empty()).then(|| all[..all.len() - more].join(", ") + &end)
     };
     let uncertain = counted(tally.total().uncertain, "request");
-    let told = "there a lost and a doubled reply cancel each other out, and the counts are uncertain";
+    let cancel = "A lost and a duplicate reply cancel each other out there, so these counts are uncertain";
     let mut notes = Vec::new();
     if let Some(named) = named(false) {
         let why = if options.equal {
             "are equal (--equal)"
         } else {
-            "are equal, as no reply takes over a byte of them that may differ"
+            "are equal: no reply copies a byte in which they could differ"
         };
-        notes.push(format!("{uncertain} in all may have another's reply. Requests of {named} {why}: {told}."));
+        notes.push(format!(
+            "{uncertain} in total may have received another's reply. Requests of {named} {why}. {cancel}."
+        ));
     }
     if let Some(named) = named(true) {
         notes.push(format!(
-            "{uncertain} in all may have another's reply. Replies to {named} take over too few bytes to tell all requests \
-             within --timeout-ms apart: {told}."
+            "{uncertain} in total may have received another's reply. Replies to {named} copy too few bytes to distinguish all requests \
+             within --timeout-ms. {cancel}."
         ));
     }
     notes

@@ -7,12 +7,12 @@ use crate::report::Second;
 use crate::report::show::Show;
 use crate::workload::options::{Options, Pace};
 use fsu_plan::texts::Texts;
-use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style, Stylize};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Sparkline, Table};
+use ratatui::{DefaultTerminal, Frame};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -34,6 +34,24 @@ impl Screen {
     pub fn new(say: Texts) -> io::Result<Self> {
         let terminal = ratatui::try_init()?;
         Ok(Self { terminal: Some(terminal), rates: Vec::new(), latencies: Vec::new(), before: Vec::new(), say })
+    }
+
+    /// Draws a second, from the top: what runs, figures, curves, vendors.
+    fn draw(&self, frame: &mut Frame<'_>, options: &Options, second: &Second, look: &Look) {
+        let say = self.say;
+        let [head, figures, rate, latency, table] = Layout::vertical([
+            Constraint::Length(1),
+            Constraint::Length(4),
+            Constraint::Length(6),
+            Constraint::Length(6),
+            Constraint::Min(4),
+        ])
+        .areas(frame.area());
+        frame.render_widget(heading(options, second, say), head);
+        frame.render_widget(figures_of(second, look, say), figures);
+        frame.render_widget(curve("replies/s", &self.rates, (rate, Color::Blue), say), rate);
+        frame.render_widget(curve("p99, us", &self.latencies, (latency, Color::Yellow), say), latency);
+        frame.render_widget(vendors(options, (&look.rows, &self.before), say), table);
     }
 
     /// Keeps a second for the curves.
@@ -58,29 +76,12 @@ impl Drop for Screen {
 impl Show for Screen {
     fn second(&mut self, options: &Options, second: &Second, look: &Look) {
         self.remember(second);
-        let say = self.say;
-        let vendors = vendors(options, (&look.rows, &self.before), say);
-        self.before.clone_from(&look.rows);
-        let (rates, latencies) = (&self.rates, &self.latencies);
-        if let Some(terminal) = &mut self.terminal {
+        if let Some(mut terminal) = self.terminal.take() {
             // A terminal that cannot be written to does not end the run.
-            let _ = terminal.draw(|frame| {
-                let area = frame.area();
-                let [head, figures, rate, latency, table] = Layout::vertical([
-                    Constraint::Length(1),
-                    Constraint::Length(4),
-                    Constraint::Length(6),
-                    Constraint::Length(6),
-                    Constraint::Min(4),
-                ])
-                .areas(area);
-                frame.render_widget(heading(options, second, say), head);
-                frame.render_widget(figures_of(second, look, say), figures);
-                frame.render_widget(curve("replies/s", rates, (rate, Color::Blue), say), rate);
-                frame.render_widget(curve("p99, us", latencies, (latency, Color::Yellow), say), latency);
-                frame.render_widget(vendors, table);
-            });
+            let _ = terminal.draw(|frame| self.draw(frame, options, second, look));
+            self.terminal = Some(terminal);
         }
+        self.before.clone_from(&look.rows);
     }
 
     fn end(&mut self) {
@@ -185,6 +186,70 @@ fn vendors(options: &Options, (rows, before): (&[CommandCounts], &[CommandCounts
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::book::live::Live;
+    use crate::fixtures;
+    use crate::workload::profile::Label;
+    use fsu_plan::model::fleet::Language;
+    use fsu_plan::model::message::Transport;
+    use fsu_plan::texts::{chinese, width};
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+    use std::collections::BTreeSet;
+
+    /// The lines that a second draws on a terminal of 80 columns.
+    fn drawn(language: Language) -> Vec<String> {
+        let labels = ["示例厂家", "other"].map(|vendor| Label { vendor: vendor.into(), key: "01".into() });
+        let options = Options { labels: labels.into(), ..fixtures::options(Transport::Udp) };
+        let second = Second { at_s: 1.0, span_s: 1.0, sent: 1_200, replies: 1_180, p99_us: 850.0, ..Second::default() };
+        let mut rows = vec![CommandCounts::default(); 2];
+        (rows[0].requests.sent, rows[0].requests.good, rows[1].requests.sent) = (1_200, 1_180, 20);
+        (rows[1].requests.lost, rows[1].requests.wrong) = (12, 3);
+        let look = Look { rows, ..Live::new(1, 2).look() };
+        let (rates, latencies, before) = (vec![1_180], vec![850], vec![CommandCounts::default(); 2]);
+        let screen = Screen { terminal: None, rates, latencies, before, say: Texts::of(language) };
+        let mut terminal = Terminal::new(TestBackend::new(80, 22)).expect("a terminal");
+        terminal.draw(|frame| screen.draw(frame, &options, &second, &look)).expect("no input or output");
+        let buffer = terminal.backend().buffer();
+        let line = |y: u16| {
+            let (mut line, mut x) = (String::new(), 0);
+            while x < buffer.area.width {
+                let symbol = buffer[(x, y)].symbol();
+                line.push_str(symbol);
+                // A wide character takes the next cell, too.
+                x += width(symbol).max(1) as u16;
+            }
+            assert_eq!(width(&line), 80, "{line}");
+            line.trim_end().to_owned()
+        };
+        (0..buffer.area.height).map(line).collect()
+    }
+
+    /// Where the columns of a line end.
+    fn ends(line: &str) -> BTreeSet<usize> {
+        let gap = |&(at, _): &(usize, &str)| !line[..at].ends_with(' ');
+        line.match_indices("  ").filter(gap).map(|(at, _)| width(&line[..at])).chain([width(line)]).collect()
+    }
+
+    #[test]
+    fn the_screen_in_both_languages() {
+        let (english, chinese) = (drawn(Language::En), drawn(Language::Zh));
+        assert_eq!(english[0], "flood 0 FSUs over udp, closed loop, 1 under way   1 of 1 s   q ends");
+        assert_eq!(chinese[0], "flood 0 个 FSU，udp，闭环，1 个未应答请求   1 / 1 秒   q 结束");
+        chinese::check(&chinese[1..].join("\n").replace("other", ""), None);
+        let table = |lines: &[String]| lines[17..20].to_vec();
+        let expected = [
+            "厂家                  应答/s         发出         迟到         错误         丢失",
+            "other                      3           20            0            3           12",
+            "示例厂家               1,180        1,200            0            0            0",
+        ];
+        assert_eq!(table(&chinese), expected);
+        // Heads end where the figures below them end.
+        for lines in [english, chinese] {
+            let [head, first, second] = &table(&lines)[..] else { panic!("{lines:?}") };
+            let right = |line: &str| ends(line).into_iter().skip(1).collect::<Vec<_>>();
+            assert_eq!((right(first), right(second)), (right(head), right(head)), "{head}\n{first}\n{second}");
+        }
+    }
 
     #[test]
     fn limit_history_max_the_oldest_second_goes() {

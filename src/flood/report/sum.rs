@@ -113,7 +113,7 @@ fn own_notes(tally: &Tally, limited: bool, receive_buffer_bytes: u64) -> Vec<Str
     let lag_us = LatencyReport::new(&tally.lag, false).p99_us;
     if lag_us > LAG_US_MAX {
         notes.push(format!(
-            "The generator was behind its plan: one request in a hundred left {:.1} ms late or later. Latencies count from the plan.",
+            "The generator was behind its plan: 1 % of the requests left at least {:.1} ms late. Latencies count from the planned time.",
             lag_us / 1000.0
         ));
     }
@@ -125,14 +125,14 @@ fn own_notes(tally: &Tally, limited: bool, receive_buffer_bytes: u64) -> Vec<Str
     }
     if tally.other.forgotten > 0 {
         notes.push(format!(
-            "{} requests past their time-out could not be remembered: late replies to them count as duplicate, unexpected or wrong.",
+            "{} timed-out requests were forgotten to make room: late replies to them count as duplicate, unexpected or wrong.",
             tally.other.forgotten
         ));
     }
     if tally.other.doubtful > 0 {
         notes.push(format!(
-            "{} may answer equal requests that were given up before, or repeat an answer: those lost may be late, those \
-             late duplicates, and latencies longer than told. A longer --timeout-ms would show it.",
+            "{} may answer equal requests that had timed out, or repeat an answer: some lost requests may be late, some late \
+             replies duplicates, and real latencies longer. A longer --timeout-ms tells.",
             counted(tally.other.doubtful, "reply")
         ));
     }

@@ -117,7 +117,7 @@ fn account(of: &FsuReport) -> String {
 pub fn uncertain(report: &FloodReport) -> String {
     let Counts { sent, uncertain, .. } = report.totals.counts;
     format!(
-        "{} of {} equal others, and a lost and a doubled reply of these cancel each other out",
+        "{} of {} equal others, and their lost and duplicate replies cancel each other out",
         thousands(uncertain),
         counted(sent, "request")
     )
@@ -221,7 +221,7 @@ fn transfers(transfers: &TransferReport, pair: Pair<'_>) {
     pair("data", format!("{bytes} bytes, {per_s:.2} MB/s"));
     let TransferReport { retries, restarts, passed_over, .. } = *transfers;
     let [retries, restarts, passed_over] = [retries, restarts, passed_over].map(thousands);
-    pair("frames", format!("{retries} asked for again, {passed_over} passed over; {restarts} transfers begun anew"));
+    pair("frames", format!("{retries} requested again, {passed_over} skipped; {restarts} transfers restarted"));
     for (name, count) in [("dropped", transfers.dropped), ("abandoned", transfers.abandoned)] {
         if count > 0 {
             pair(name, thousands(count));

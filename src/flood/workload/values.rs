@@ -54,7 +54,7 @@ struct RawValues(Map<At<Map<At<Json>>>>);
 pub enum Value {
     /// The same in every request.
     Static(String),
-    /// Made anew for each request.
+    /// Generated for each request.
     Dynamic(Expr),
 }
 
@@ -175,7 +175,7 @@ mod tests {
     use fsu_plan::config::source::{MAIN_FILE, Source};
     use std::path::Path;
 
-    /// Reads a file for the embedded fleet; what is told of it.
+    /// Reads a file for the embedded fleet. Returns the diagnostics.
     fn read(file: &str) -> (FloodValues, Vec<String>) {
         let fleet = compile(&mut Loader::new(Source::Embedded), Path::new(MAIN_FILE)).unwrap();
         let templates: Vec<&Template> =

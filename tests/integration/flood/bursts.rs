@@ -139,7 +139,7 @@ fn n15_ask_shows_all_replies_of_a_burst() {
     run.stop();
 }
 
-/// A peer that answers four requests, each with so many replies; where the requests came from, and whether one came before the one
+/// A peer that answers four requests, each with this many replies; where the requests came from, and whether one came before the one
 /// before it had all its replies.
 fn replies(count: usize) -> (String, std::thread::JoinHandle<(Vec<SocketAddr>, bool)>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");

@@ -190,8 +190,8 @@ fn h07_what_is_not_certain_is_told() {
         assert_eq!(report["verdict"]["certain"], false);
         assert_eq!(report["totals"]["counts"]["uncertain"], 80);
         assert_eq!(report["commands"][0]["counts"]["uncertain"], 80);
-        let note = "80 requests in all may have another's reply. Requests of 01 of v are equal, as no reply takes over a byte of \
-            them that may differ: there a lost and a doubled reply cancel each other out, and the counts are uncertain.";
+        let note = "80 requests in total may have received another's reply. Requests of 01 of v are equal: no reply copies a byte in which \
+            they could differ. A lost and a duplicate reply cancel each other out there, so these counts are uncertain.";
         assert_eq!(report["notes"][0], note);
         let text = ended.stdout.join("\n");
         for said in ["  uncertain    80", note, "passed, but uncertain: 80 of 80 requests equal others"] {
