@@ -32,7 +32,7 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --late-limit-ms MS  how late a reply of the server may leave [5]
   --sites LIST        site directories of the configuration, by comma [all of one device]
   --port N            the first FSU's port [22000]
-  --out DIR           where reports go; made anew [target/flood/DATE-TIME]
+  --out DIR           directory for the reports; replaced if it exists [target/flood/DATE-TIME]
   --bin FILE          use this program instead of building one
 
 For example: scripts/flood.sh --fsus 100 --window 16 -- --mix 108B

@@ -4,7 +4,7 @@
 # mutants.sh --sample N [SEED]   N of them by chance, the same ones for the same seed (1)
 # mutants.sh --only FILE         the mutants listed in FILE, one a line, as `cargo mutants --list` writes them
 # MUTANTS_OUT (target/mutants) is where the copy of the sources, what was built, and the outcomes go; faster in memory. MUTANTS_ROUND
-# (30) is after how many the score is told, and MUTANTS_UNTESTED=1 leaves out the tests without a mutant.
+# (30) is the number of mutants after which the score is printed, and MUTANTS_UNTESTED=1 leaves out the tests without a mutant.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -37,7 +37,7 @@ copy_sources() {
     git ls-files -z --cached --others --exclude-standard | xargs -0 -r cp --parents --preserve=timestamps --target-directory "$tree" 2>/dev/null || true
 }
 
-# mutate NAME FILE SECONDS OPTION...: one run of cargo-mutants in the copy, over the mutants that stand in FILE.
+# mutate NAME FILE SECONDS OPTION...: one run of cargo-mutants in the copy, over the mutants listed in FILE.
 mutate() {
     local name=$1 file=$2 seconds=$3
     shift 3

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pictures of a terminal, for the documents. Called by scripts/picture.sh; needs Python 3 alone.
 
-picture.py shot OUT.svg COLUMNS ROWS SECONDS COMMAND...   what a program draws on a terminal of that size, after so many seconds
+picture.py shot OUT.svg COLUMNS ROWS SECONDS COMMAND...   screenshot of a program on a terminal of this size, after SECONDS
 picture.py text OUT.svg COLUMNS FILE                      a file as a terminal would show it; lines "$ ..." are what was typed
 picture.py frame OUT.svg WORDS.json                       the B interface's outer frame as boxes
 """
@@ -147,7 +147,7 @@ def terminal(screen, title):
             left = MARGIN + start * CELL
             if paper:
                 body.append(f'<rect x="{left:.1f}" y="{top}" width="{(end - start) * CELL:.1f}" height="{LINE}" fill="{paper}"/>\n')
-            # Words that stand far apart are elements of their own: viewers differ about several blanks.
+            # Words far apart become separate elements: viewers treat runs of spaces differently.
             for words in re.finditer(r"\S+(?: \S+)*", text):
                 colour = f' fill="{ink}"' if ink else ""
                 weight = ' font-weight="bold"' if bold else ""
@@ -159,7 +159,7 @@ def terminal(screen, title):
 
 
 def shot(out, columns, rows, seconds, *command):
-    """Runs the command on a terminal of its own, and takes what is there after so many seconds. Then it is interrupted."""
+    """Runs the command on a terminal of its own, takes the screen after `seconds`, and interrupts the command."""
     screen = Screen(int(columns), int(rows))
     child, master = pty.fork()
     if child == 0:

@@ -62,7 +62,7 @@ flood() {
     [ "$rc" -le 1 ] || { echo "flood of $name: exit code $rc: $(tail -n 3 "$out/$name.txt")" >"$out/failed"; }
 }
 
-# keep_asking: until the end, so many at once.
+# keep_asking: asks until the end, with a fixed number of requests in flight.
 keep_asking() {
     while [ ! -e "$out/over" ]; do
         flood udp --fsu 'soak_udp*' &

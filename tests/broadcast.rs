@@ -153,7 +153,7 @@ fn number(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// 1,000 transfers, each right to the last byte or told as failed. `TRANSFER_BYTES=1000000` plays them in full size.
+/// 1,000 transfers, each right to the last byte or reported as failed. `TRANSFER_BYTES=1000000` plays them in full size.
 #[test]
 fn no_transfer_is_wrong_under_loss() {
     let bytes = number("TRANSFER_BYTES", 100_000);
@@ -206,8 +206,8 @@ fn silence_ends() {
     check(0.0, Outcome::Done, 10);
 }
 
-/// Where much is lost and little asked for again, a transfer is whole or told as failed, and never takes longer than its
-/// frames may: each is waited for so often, and begun anew so often.
+/// Where much is lost and little asked for again, a transfer is whole or reported as failed, and never takes longer than its
+/// frames may: both the waits and the restarts are bounded.
 #[test]
 fn a_failure_is_told_within_its_bound() {
     let fleet = fleet_with(&json!({"41": {"data_bytes": {"bytes": 10_000, "seed": 7}}}));
@@ -280,7 +280,7 @@ impl Told {
     }
 }
 
-/// A command, a demand, the demand again: what is sent, and the faults told.
+/// A command, a demand, the demand again: what is sent, and the faults reported.
 fn with_faults(faults: &Value) -> (Told, u64) {
     let vectors = json_file("tests/vectors/broadcast.json");
     let (fleet, lines) = compiled_with(&vectors["template"], &vectors["rules"], "broadcast", faults);
@@ -299,7 +299,7 @@ fn with_faults(faults: &Value) -> (Told, u64) {
     (Told::new(&replies), state.counters.faults.iter().sum())
 }
 
-/// Every kind of fault happens to answer, first frame, demanded frame and repeated frame alike, is counted and told.
+/// Every kind of fault happens to answer, first frame, demanded frame and repeated frame alike, is counted and reported.
 #[test]
 fn every_frame_of_a_transfer_has_faults() {
     let (clean, _) = with_faults(&json!({}));
@@ -462,7 +462,7 @@ fn golden_vectors() {
     assert_eq!(counters.dropped_total(), 3);
 }
 
-/// What is wrong with a transfer is told where it stands, with what would be right.
+/// Errors in a `transfer` section are reported at their place, with the right value.
 #[test]
 fn errors_of_the_section() {
     let check = |pointer: &str, value: Value, rules: Value, transport: &str, expected: &[&str]| {

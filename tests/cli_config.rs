@@ -1,4 +1,4 @@
-//! The real program: the commands that stand beside `run`, and their exit codes.
+//! The real program: the commands other than `run`, and their exit codes.
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
@@ -77,14 +77,14 @@ fn init_writes_what_check_accepts() {
     let embedded = std::fs::read_to_string(&main).expect("the main file");
     assert!(check(&["check", text(&dir)], 0).contains("ok: "));
 
-    // Nothing is overwritten unless told to.
+    // Nothing is overwritten without --force.
     std::fs::write(&main, "mine").expect("a file");
     check(&["init", text(&dir)], 2);
     assert_eq!(std::fs::read_to_string(&main).ok().as_deref(), Some("mine"));
     check(&["init", "--force", text(&dir)], 0);
     assert_eq!(std::fs::read_to_string(&main).ok(), Some(embedded.clone()));
 
-    // An unknown key is a warning, or an error if told so.
+    // An unknown key is a warning, or an error with --strict.
     let odd = embedded.replacen('{', "{\"fsu_lists\": [],", 1);
     std::fs::write(&main, odd).expect("a file");
     let line = |severity: &str| {
@@ -271,7 +271,7 @@ fn n19_the_small_configuration_is_small_and_answers() {
 /// 01 of the small configuration's device: 7E 01 01 00 02 0D in an outer frame.
 const READ: &str = "FF3230323630303031000000000000000000000000000000000000000001010B00EE010006007E010100020D94FE";
 
-/// A configuration of one entry of `fsu_list` over a template whose commands, each of no bytes, are answered by so many.
+/// A configuration of one entry of `fsu_list` over a template whose commands carry no data and have replies of this size.
 fn amplifying(replies: &[(&str, usize)], fsu: &serde_json::Value, top: &serde_json::Value) -> tempfile::TempDir {
     use serde_json::json;
     let dir = tempfile::tempdir().expect("a directory");

@@ -188,7 +188,7 @@ fn the_work() {
     }
 }
 
-/// The fault ledger of a transfer of so many data frames, each of which is a line.
+/// The fault ledger of a transfer with this many data frames, one line each.
 fn ledger(n: usize) {
     let dir = tempfile::tempdir().unwrap();
     let mut fleet: Fleet = compile(&mut Loader::new(Source::Directory), &meter().join("sys_config.json")).unwrap();

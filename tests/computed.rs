@@ -20,7 +20,7 @@ fn field(name: &str, kind: &str, length: u32, more: Value) -> Value {
     field
 }
 
-/// A protocol with these fields in header and tail, between 7E and 0D, and commands told by `cmd`.
+/// A protocol with these fields in header and tail, between 7E and 0D, and commands selected by `cmd`.
 fn protocol(left: &[Value], tail: &[Value], commands: Value, more: Value) -> Value {
     let start = field("start", "hex", 1, json!({"value": "7E"}));
     let end = field("end", "hex", 1, json!({"value": "0D"}));
@@ -68,7 +68,7 @@ fn check(template: &Value, rules: Value, sent: &str, expected: &str) {
     };
     let reply = expected.replace(' ', "");
     assert!(got == expected || got == reply, "{sent} to {template}\n got {got}\nnot {expected}");
-    // A stream is cut at the same place, and nothing of a wrong length is.
+    // A stream is cut at the same place; a frame with a wrong length is not.
     let plan = &product.fleet.fsus[0].devices[0].template;
     let cut = framer::cut(plan, &bytes(sent));
     let right = match expected {

@@ -1,4 +1,4 @@
-//! What `explain` and `plan` say of computed fields: a template, a frame, and what is told.
+//! What `explain` and `plan` say of computed fields: a template, a frame, and the text.
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 use serde_json::{Value, json};

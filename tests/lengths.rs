@@ -1,4 +1,4 @@
-//! What `data_frame_length` counts, and where its number stands (templates.md, Lengths).
+//! What `data_frame_length` counts, and where its number is (templates.md, Lengths).
 #![allow(clippy::pedantic, clippy::unwrap_used)]
 
 mod naive;

@@ -1,4 +1,4 @@
-//! Every documented limit has a test that reaches it, `limit_NAME…`, or stands here with what keeps a test from it.
+//! Every documented limit has a test that reaches it, `limit_NAME…`, or is listed here with the reason why it has none.
 #![allow(clippy::pedantic, clippy::unwrap_used, clippy::expect_used)]
 
 mod naive;
@@ -85,7 +85,7 @@ fn n14_every_documented_limit_is_reached_by_a_test() {
         let lower = spelled(name);
         match (reached.contains(name), unreached.contains(name.as_str())) {
             (false, false) => wrong.push(format!("{name}: no test `limit_{lower}…`")),
-            (true, true) => wrong.push(format!("{name}: has a test, and stands among those that have none")),
+            (true, true) => wrong.push(format!("{name}: has a test, and is listed among those without one")),
             _ => {}
         }
     }

@@ -35,7 +35,7 @@ struct World {
 }
 
 impl World {
-    /// The template of tests/vectors with 31 answered by so many bytes in frames of 64, and this in its `transfer` section.
+    /// The template of tests/vectors with 31 answered by `bytes` of data in frames of 64, and this in its `transfer` section.
     fn new(transfer: Value, bytes: u64) -> Self {
         let mut template: Value = serde_json::from_str(include_str!("vectors/broadcast.json")).unwrap();
         let mut template = template["template"].take();

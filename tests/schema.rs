@@ -19,7 +19,7 @@ fn schema_files_are_current() {
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == expected,
-            "{} is not current; write it anew with\n  cargo run -- schema {name} > config/schema/{name}.schema.json\n\
+            "{} is out of date; regenerate it with\n  cargo run -- schema {name} > config/schema/{name}.schema.json\n\
              or all with\n  {WRITE}=1 cargo test --test schema",
             path.display(),
             name = kind.name(),
@@ -44,7 +44,7 @@ fn schemas_of_the_load_generator_are_current() {
         let found = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             found == expected,
-            "{} is not current; write it anew with\n  cargo run -- schema {name} > docs/schema/{name}.schema.json",
+            "{} is out of date; regenerate it with\n  cargo run -- schema {name} > docs/schema/{name}.schema.json",
             path.display(),
         );
     }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// What stands in a place instead of what was there.
+/// What replaces a value.
 fn others(there: &Value) -> Vec<Value> {
     let all = [
         json!(null),

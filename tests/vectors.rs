@@ -18,7 +18,7 @@ fn world(vector: &Value) -> World {
 }
 
 /// The vectors spell numbers as numbers, where a bcd field's notation is its digits, and some sheets spell a
-/// little-endian checksum as it stands on the wire; text in fields filled with spaces they spell with the spaces, and a length
+/// little-endian checksum in wire order; text in fields filled with spaces they spell with the spaces, and a length
 /// with a check as hex.
 fn same(field: &str, vector: &Value, ours: &Value) -> bool {
     let number = vector.as_u64().is_some_and(|n| ours.as_str().is_some_and(|text| text.parse() == Ok(n)));

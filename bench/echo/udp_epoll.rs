@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 const EVENTS: usize = 128;
-/// A socket that had one datagram only is not asked for several the next so many times.
+/// After a batch receive that returned one datagram, a socket is read singly this many times.
 const COLD_EVENTS: u8 = 7;
 
 fn main() -> io::Result<()> {

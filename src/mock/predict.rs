@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Where a byte of a reply comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The rule always writes the byte that stands there in the reply's frame.
+    /// The byte is constant: that of the reply's frame.
     Constant,
     /// It is this byte of the raw request.
     Request(Offset),

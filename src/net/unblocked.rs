@@ -45,7 +45,7 @@ pub fn stderr_within(text: &[u8], wait_max: Duration) {
 pub fn stderr_at_once(text: &[u8]) {
     let stderr = std::io::stderr();
     if is_ready(stderr.as_fd(), Duration::ZERO) {
-        // Nobody can be told if it fails.
+        // There is nowhere to report a failure.
         let _ = write(stderr.as_fd(), text);
     }
 }
@@ -96,7 +96,7 @@ impl Words {
                     }
                     is_ready(fd, left);
                 }
-                // Nobody is there any more, and nobody can be told.
+                // The reader is gone; there is nowhere to report it.
                 Err(_) => return,
             }
         }

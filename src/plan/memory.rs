@@ -16,7 +16,7 @@ thread_local! {
 
 static LOW: AtomicBool = AtomicBool::new(false);
 
-/// Runs code that handles failed allocations (`try_reserve`), and no other: within it a failed allocation costs
+/// Runs only code that handles failed allocations (`try_reserve`): within it a failed allocation costs
 /// no reserve and does not end the program.
 pub fn fallible<T>(what: impl FnOnce() -> T) -> T {
     let before = FALLIBLE.replace(true);

@@ -112,7 +112,7 @@ fn hk_without_memory_to_grow_replies_are_refused_and_counted() {
     let ended = program.wait().unwrap();
     assert_eq!(ended.fault(), None, "{:?}", ended.said);
     if !ended.status.success() {
-        // It needed more than its reserve at once: that is told, too.
+        // It needed more than its reserve at once: that is reported, too.
         assert!(ended.said.iter().any(|(_, line)| line.starts_with("fsu-mock: no memory")), "{:?}", ended.said);
         return;
     }

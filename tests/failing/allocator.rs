@@ -1,4 +1,4 @@
-//! An allocator that fails when it is told to, under the program's own: the program runs in a process of this test's binary then.
+//! An allocator that fails on request, below the program's own; the program then runs in a process of this test's binary.
 #![allow(unsafe_code)]
 
 use fsu_mock::exit::Exit;

@@ -188,7 +188,7 @@ impl Centre {
         Ok(true)
     }
 
-    /// Asks for so many replies of each that leave after 4 s, from a socket of their own; how many requests left.
+    /// Requests this many replies of each kind, delayed by 4 s, from a separate socket. Returns the number of requests sent.
     pub(crate) fn ask_for_late_replies(&self, many: usize) -> usize {
         let mut sent = 0;
         let asks: Vec<_> = self

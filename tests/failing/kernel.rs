@@ -1,4 +1,4 @@
-//! System calls of a program that is started from here, each told before it is done and answered by the test: it goes on, or it fails with an
+//! System calls of a child program, each intercepted before it runs: the test lets it continue, or makes it fail with an
 //! error number (seccomp_unotify(2)). Needs no privilege. All of these tests that is unsafe.
 #![allow(unsafe_code)]
 
@@ -29,7 +29,7 @@ const NUMBER_AT: u32 = 0;
 const ARCH_AT: u32 = 4;
 /// `AUDIT_ARCH_*` (linux/audit.h).
 const ARCH: u32 = if cfg!(target_arch = "x86_64") { 0xC000_003E } else { 0xC000_00B7 };
-/// A signal does not have a call told again that was told already (Linux 5.19).
+/// A signal does not repeat a notification that was received already (Linux 5.19).
 const WAIT_KILLABLE_RECV: libc::c_ulong = 1 << 5;
 
 fn instruction(code: u16, k: u32, (jt, jf): (u8, u8)) -> libc::sock_filter {
@@ -72,7 +72,7 @@ impl Listener {
         tell(install(new | WAIT_KILLABLE_RECV).or_else(|_| install(new)));
     }
 
-    /// The descriptor that [`Listener::of_this_thread`] told.
+    /// The descriptor from [`Listener::of_this_thread`].
     pub(crate) fn new(fd: RawFd) -> Self {
         // SAFETY: the kernel has opened it for this process, and it is taken over once.
         Self(unsafe { OwnedFd::from_raw_fd(fd) })

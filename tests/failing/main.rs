@@ -59,7 +59,7 @@ pub(crate) fn is_thorough() -> bool {
 /// What makes calls of one kind fail while a phase lasts, and tells what is wrong.
 type Phase = fn(Way, &'static Class, &mut Vec<String>) -> std::io::Result<()>;
 
-/// Every kind of call in its turn, while a phase lasts; all that is wrong is told together.
+/// Every kind of call in turn, for the length of a phase; all failures are reported together.
 fn check(phase: Phase, way: Way) {
     let only = std::env::var("FSU_MOCK_FAILING_CLASS").ok();
     let (mut wrong, begun) = (Vec::new(), std::time::Instant::now());

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use std::io;
 use std::time::{Duration, Instant};
 
-/// The first so many calls are each made to fail; then every other one, every fourth, and so on, unless all are.
+/// Each of the first calls, up to this number, is made to fail; then every second one, every fourth, and so on, unless all are.
 const EACH_MAX: u32 = 3;
 
 /// Calls of a calm that are each made to fail: those of several waits.

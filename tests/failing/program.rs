@@ -1,4 +1,4 @@
-//! The program, started where its system calls are told: what it says, how it ends, and which of its calls fails.
+//! The program under a supervisor of its system calls: its output, its end, and which of its calls fails.
 
 use crate::allocator::ARGS;
 use crate::calls::Class;
@@ -107,7 +107,7 @@ type Line = (bool, String);
 pub(crate) struct Program {
     child: Child,
     supervisor: Option<Supervisor>,
-    /// Where its allocator is told what to do.
+    /// Controls its allocator.
     stdin: Option<ChildStdin>,
     lines: Receiver<Line>,
     /// What it has said so far.
@@ -140,7 +140,7 @@ impl Ended {
 }
 
 impl Program {
-    /// Starts it; calls of the class are told. `forbidden` calls always fail. The error: this system has no such mechanism.
+    /// Starts it with calls of this class supervised. `forbidden` calls always fail. Errors if this system has no such mechanism.
     pub(crate) fn start(
         tree: &Tree,
         args: &[&str],
@@ -179,7 +179,7 @@ impl Program {
         Ok(Self::of(tree, child, Some(supervisor)))
     }
 
-    /// Starts it in a process of this test's binary, whose allocator fails as it is told. `nth`: from its beginning on.
+    /// Starts it in a process of this test's binary, whose allocator fails on request. `nth`: counted from the start.
     pub(crate) fn start_here(tree: &Tree, args: &[&str], nth: Option<(u32, bool)>) -> Self {
         let mut command = Command::new(std::env::current_exe().expect("a test has a binary"));
         command.args(["--exact", "allocator::the_program", "--nocapture"]).env(ARGS, arguments(tree, args).join("\n"));
@@ -201,7 +201,7 @@ impl Program {
         Self::of(tree, command.spawn().expect("the program"), None)
     }
 
-    /// From now on it may have so many bytes more than it has (`ulimit -d`: what it only reserves does not count).
+    /// From now on it may allocate this many more bytes (`ulimit -d`: what it only reserves does not count).
     pub(crate) fn limit_memory(&self, more: u64) {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
         let size = status

@@ -102,7 +102,7 @@ fn change(file: &mut Value, input: &mut Input<'_>) {
     let here = descend(file, input);
     match how {
         0 => *here = input.one(&VALUES).clone(),
-        // What stands elsewhere.
+        // Content from elsewhere.
         1 => *here = other,
         // One entry less, one more, one under another name, two in each other's place.
         2 => match here {

@@ -84,7 +84,7 @@ fn stream(fsu: &Fsu, mut input: Input<'_>) -> Vec<u8> {
 /// What became of a stream.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    /// Frames, and bytes that are none (all that stand together as one).
+    /// Frames, and garbage (adjacent garbage is one piece).
     pub received: Vec<(Vec<u8>, Option<Reason>)>,
     /// What is said of them.
     pub notes: Vec<Reason>,
@@ -96,7 +96,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Takes what the mock said, bytes that are none and stand together as one.
+    /// Takes what the mock reported; adjacent garbage becomes one piece.
     fn take(&mut self, replies: &Replies) {
         for (bytes, dropped) in replies.received() {
             match self.received.last_mut() {
@@ -137,7 +137,7 @@ pub fn feed(fsu: &Fsu, stream: &[u8], pieces: &[u8]) -> Found {
     found
 }
 
-/// The stream in pieces of these sizes, and 1; the sizes begin anew at their end. None: in one piece.
+/// The stream in pieces of these sizes, and 1, repeated. None: in one piece.
 fn split<'s>(mut stream: &'s [u8], sizes: &[u8]) -> Vec<&'s [u8]> {
     if sizes.is_empty() {
         return vec![stream];

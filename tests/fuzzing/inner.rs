@@ -63,7 +63,7 @@ pub fn check_frame(shipped: &Shipped, sent: &[u8]) {
     }
 }
 
-/// The notation of whatever stands in a field is bounded, and that of a number or of digits means the same bytes.
+/// The notation of any field content is bounded; that of a number or of digits encodes to the same bytes.
 fn check_value(field: &Field, frame: &Frame<'_>) {
     let at = field.at.in_frame(frame.raw.len());
     let Some(bytes) = frame.raw.get(at..at + field.slot.len) else { return };

@@ -19,7 +19,7 @@ use std::sync::{Arc, LazyLock};
 /// Replies leave at once: then the time of one does not depend on the ones before it.
 pub const RUN: RunContext = RunContext { seed: 7, skip_delay: true, start_mono_ms: 0 };
 
-/// 2026-01-12 17:30:03, eight hours east, and so many milliseconds.
+/// 2026-01-12 17:30:03, UTC+8, plus `ms` milliseconds.
 pub fn moment(after_ms: i64) -> Moment {
     let now = Now { unix_ms: 1_768_210_203_000 + after_ms, utc_offset_s: 28_800 };
     Moment::at(now, after_ms as u64)

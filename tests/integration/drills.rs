@@ -126,7 +126,7 @@ fn clients_that_send_a_byte_now_and_then_do_not_stay() {
 #[test]
 fn ten_thousand_connections_are_served_and_let_go() {
     connections_are_served_and_let_go("auto");
-    // With epoll a connection that has ended is told of until it is closed.
+    // epoll reports a connection that has ended until it is closed.
     connections_are_served_and_let_go("poll");
 }
 

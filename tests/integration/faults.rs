@@ -159,7 +159,7 @@ fn connections_end_as_told() {
         assert!(expected(centre_result(&got)), "{kind}: {got:?}");
         let ended = run.stop();
         let told = ledger(&tree);
-        // Message 1 was answered; every other one is told.
+        // Message 1 was answered; every other one is in the ledger.
         assert_eq!(told, (0..u64::from(requests)).map(|number| (2 + number, vec![kind.to_owned()])).collect());
         reconcile(&ended, &told);
         assert_eq!(ended.count("/totals/answered"), 1);

@@ -225,10 +225,10 @@ fn the_rule_that_applies_decides() {
     check(rules(json!({"when": zero, "data": other})), zero.clone(), 0, json!({"static_value": 10}));
     check(rules(json!({"when": zero, "timeout": true})), zero.clone(), 0, json!({"not_silent": 10}));
     check(rules(json!({"when": {"tag": "00000001"}, "timeout": true})), zero.clone(), 10, json!({}));
-    // Which one applies is decided by a value that is made anew: any of them may.
+    // A generated value decides which one applies: any of them may.
     let any = json!({"tag": "${rand(10000000,99999999)}$"});
     check(rules(json!({"when": zero, "data": other})), any.clone(), 10, json!({}));
-    // Made anew, but not asked for.
+    // Generated, but not compared.
     check(json!([{"data": other}]), any, 0, json!({"static_value": 10}));
     run.stop();
 }

@@ -52,7 +52,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 #[test]
 fn n10_good_frames_behind_anything_are_answered() {
     let tree = tree(&flags(), &json!({}), &[("1", "tcp", "warn"), ("2", "tcp", "strict")]);
-    // What stands before the good frames: a stray flag, half frames, a frame's tail.
+    // What precedes the good frames: a stray flag, half frames, a frame's tail.
     let befores = ["7E", "7E01", "7E0111", "7E0111AABB", "BB017E", "017E", "33"];
     let good = bytes("7E0111AABB017E 7E02220102030405217E");
     let replies = bytes("7E0111AABB017E 7E0222207E");
@@ -61,7 +61,7 @@ fn n10_good_frames_behind_anything_are_answered() {
         for name in ["1", "2"] {
             for before in befores.map(bytes) {
                 let all = [&before[..], &good].concat();
-                // In one piece, and in two of which the first ends within what stands before, or a byte behind it.
+                // In one piece, and in two, where the first ends within the preceding bytes or one byte after them.
                 for split in [all.len(), before.len(), before.len() + 1] {
                     let mut centre = run.tcp(name);
                     centre.send(&all[..split]);

@@ -258,7 +258,7 @@ impl Run {
         }
     }
 
-    /// Has it read its configuration anew; what it says of that.
+    /// Reloads its configuration. Returns what it prints.
     pub(crate) fn reload(&mut self) -> String {
         self.signal(Signal::HUP);
         self.until("reloaded: ")

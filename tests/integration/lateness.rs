@@ -12,7 +12,7 @@ const ID: &str = "20250125";
 const METER: [u8; 2] = [1, 1];
 const STOPPED_MS: u64 = 300;
 
-/// Whether all its threads stand: a signal takes a moment.
+/// Whether all its threads are stopped: a signal takes a moment.
 fn is_stopped(run: &Run) -> bool {
     let tasks = format!("/proc/{}/task", run.pid().as_raw_nonzero());
     std::fs::read_dir(tasks).expect("it runs").all(|task| {

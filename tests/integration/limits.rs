@@ -23,7 +23,7 @@ fn limit_errors_logged_max_stderr_has_all() {
     assert_eq!((logged, told), (100, 130), "{}", ended.stderr);
 }
 
-/// A file of so many zeros, which takes no place on the disk.
+/// A sparse file of this many zeros.
 fn zeros(tree: &Tree, bytes: u64) -> String {
     let path = tree.path("zeros");
     std::fs::File::create(&path).expect("a file").set_len(bytes).expect("a sparse file");

@@ -34,7 +34,7 @@ fn spelled(field: &Value, value: usize) -> Value {
     value
 }
 
-/// Puts the transfer's fields into a template whose commands are told by `cmd` in the header.
+/// Puts the transfer's fields into a template whose commands are selected by `cmd` in the header.
 fn with_transfer(t: &mut Tape, template: &mut Value) {
     let protocol = &mut template["protocol"];
     let left = protocol["pdu_left"].as_array_mut().unwrap();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// How a short value is filled: `align` and `padding` of the command.
 #[derive(Clone, Copy, Debug)]
 pub struct Fill {
-    /// `align: right`: the padding stands before the value.
+    /// `align: right`: the padding precedes the value.
     pub right: bool,
     pub byte: u8,
     /// The command has one of the two; then short bcd is filled as well, instead of getting leading zeros.
@@ -222,7 +222,7 @@ fn bits_in(field: &Value, value: &Value) -> Option<Vec<u8>> {
 pub fn decode(field: &Value, bytes: &[u8], fill: Fill) -> Value {
     let ordered = order(field, bytes.to_vec());
     match kind(field) {
-        // A padding of digits can't be told from the value.
+        // Padding digits can't be distinguished from the value.
         "bcd" if fill.given && hex(&[fill.byte]).bytes().any(|c| !c.is_ascii_digit()) => {
             json!(hex(&order(field, fill.trim(bytes).to_vec())))
         }

@@ -69,7 +69,7 @@ impl<'a> Protocol<'a> {
         self.left().iter().chain(self.tail()).find(|f| fields::name(f) == name)
     }
 
-    /// The fields of a list that stand in the data frame, with their offsets.
+    /// The fields of a list that are in the data frame, with their offsets.
     pub fn placed(&self, list: &'a [Value]) -> Vec<(&'a Value, usize)> {
         let mut offset = 0;
         let mut out = vec![];
@@ -171,7 +171,7 @@ impl<'a> Protocol<'a> {
         reply + behind <= said
     }
 
-    /// The number of a frame of that command with so many bytes of data; `None`: of no command.
+    /// The number of a frame of that command with this much data; `None`: of no command.
     fn number(&self, command: Option<&Value>, data: usize) -> usize {
         let Some(command) = command else {
             let mut all: Vec<usize> = self.commands().iter().map(|c| self.number(Some(c), data)).collect();
@@ -319,7 +319,7 @@ impl<'a> Protocol<'a> {
         };
         let complement = how["complement"].as_str().unwrap_or("none");
         let algorithm = how["algorithm"].as_str().unwrap();
-        // Decimal digits say nothing of bits: there it has as many as the algorithm gives.
+        // Decimal digits do not limit the bits: the algorithm decides their number.
         let bytes = if kind(field) == "bcd" { own_size(algorithm) } else { size(field) };
         let value = checksum(algorithm, complement, &covered, bytes);
         computed(field, i128::from(value)).unwrap()

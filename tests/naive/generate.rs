@@ -255,7 +255,7 @@ fn checksum(t: &mut Tape, protocol: &mut Map<String, Value>, ascii: bool) {
         return;
     }
     if left.len() > 2 && t.chance(10) {
-        // In the header, over what stands before it.
+        // In the header, over what precedes it.
         how["field"] = json!(field_name);
         how["from"] = json!(left[t.pick(2)]);
         how["to"] = json!(left[left.len() - 1]);

@@ -23,7 +23,7 @@ struct Stream<'a> {
     end: Vec<u8>,
 }
 
-/// Where good frames stand in a stream: the place and the size of each.
+/// Good frames in a stream: the offset and the size of each.
 pub fn good_frames(protocol: &Value, bytes: &[u8]) -> Vec<(usize, usize)> {
     let p = Protocol(protocol);
     let most = most(&p);
@@ -113,7 +113,7 @@ impl Stream<'_> {
             let len = self.wire_size(listed(&self.p, known)?[0]);
             return self.cut(at, len).map(|_| len);
         }
-        // An end may stand in the data: the sizes that the command has go first.
+        // The end sequence may occur in the data: the sizes of the command take precedence.
         let of = |known: bool| -> Option<Vec<usize>> {
             let header = self.cut_header(at);
             let asked = |command: &&Value| !known || header.as_ref().is_some_and(|key| self.has_header(key, command));
@@ -135,7 +135,7 @@ impl Stream<'_> {
         all().find(|len| self.cut(at, *len).is_some())
     }
 
-    /// The raw header, where the command stands in it alone, not encoded.
+    /// The raw header, if only it holds the command and it is not encoded.
     fn cut_header(&self, at: usize) -> Option<Vec<u8>> {
         let in_left = |part: &String| self.p.left().iter().any(|field| name(field) == *part);
         if self.p.ascii() || !self.p.flag().iter().all(in_left) {

@@ -30,7 +30,7 @@ pub struct Setup<'a> {
     pub device: (u8, u8),
 }
 
-/// The program, told what `Setup` says.
+/// The program, set up as `Setup` says.
 pub struct Product {
     pub fleet: Fleet,
     pub state: FsuState,

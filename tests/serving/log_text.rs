@@ -125,7 +125,7 @@ fn check_text(text: &mut RecordText, fsu: &Fsu, record: &Record<'_>) {
         assert_eq!(lines.next(), Some("... 1 records lost here"));
     }
     if record.kind == RecordKind::Fault {
-        return assert_eq!(lines.next(), None, "a fault stands in the ledger");
+        return assert_eq!(lines.next(), None, "a fault is in the ledger");
     }
     assert!(out.ends_with('\n'), "{out:?}");
     let first = lines.next().expect("a first line");

@@ -1,4 +1,4 @@
-//! Datagrams received, and sent back to whom they came from, with one system call each way.
+//! Receives datagrams and echoes them to their senders, with one system call each way.
 
 use std::io;
 use std::mem;

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 const BACKLOG: i32 = 4_096;
 
-/// The socket addresses that were typed in: `ADDR PORT COUNT`, and what stands after them.
+/// Socket addresses from the command line: `ADDR PORT COUNT`, and the remaining arguments.
 pub(crate) fn arguments() -> io::Result<(Vec<SocketAddr>, Vec<String>)> {
     let mut args = std::env::args().skip(1);
     let parsed = (|| {

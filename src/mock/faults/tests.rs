@@ -83,7 +83,7 @@ fn run(turn: &mut Turn<'_>, request: &[u8], replies: &mut Replies) {
     stage::on_request(turn, wire[..].into(), replies);
 }
 
-/// What becomes of one request, which is message 1, with these faults; those done are counted and told of.
+/// What becomes of one request, which is message 1, with these faults: each fault applied is counted and reported.
 fn outcome(template: &Template, transport: Transport, set: FaultSet, done: &[FaultKind]) -> Vec<Did> {
     let fsu = fsu(clone(template), transport, set);
     let (mut state, mut scratch) = start(&fsu);
@@ -166,7 +166,7 @@ fn faults_of_the_outer_frame() {
     check(FaultKind::Corrupt, 1);
     // One bit more or less does not make it right again.
     assert_eq!(Up::new_checked(&plain(&got(&[FaultKind::BadVerify, FaultKind::Corrupt]))), Err(Reason::OuterBadVerify));
-    // The inner frame is wrong; the outer one tells nothing of it.
+    // The inner frame is wrong; the outer one does not show it.
     for kind in [FaultKind::BadChecksum, FaultKind::WrongType] {
         let wrong = plain(&got(&[kind]));
         assert!(Up::new_checked(&wrong).is_ok() && wrong != right, "{kind:?}");
@@ -286,7 +286,7 @@ fn a_kind_turned_on_changes_no_other() {
     }
 }
 
-/// A device whose command 10 has a cycle of these data bytes and a random one, so many at once.
+/// A device whose command 10 has a cycle of these data bytes and a random one, sent in bursts of this size.
 fn bursting(burst: u32, bytes: &[u8], faults: FaultSet) -> Fsu {
     let mut fsu = fsu(fixed(), Transport::Tcp, faults);
     let devices = Arc::get_mut(&mut fsu.devices).unwrap();
@@ -358,7 +358,7 @@ fn h08_the_replies_of_a_burst_are_told_by_number() {
         assert_eq!(told(BadChecksum, transport), expected(BadChecksum));
         assert_eq!(told(Drop, transport), expected(Drop));
     }
-    // What is not sent on a connection that was cut is told likewise.
+    // What is not sent on a cut connection is reported likewise.
     assert_eq!(told(HalfClose, Transport::Tcp), expected(HalfClose));
 }
 

@@ -84,7 +84,7 @@ mod tests {
     use fsu_plan::wire::fixtures::fixed;
     use std::sync::Arc;
 
-    /// A device at an address; rule 0 of each command is a cycle of so many replies; registers with their longest texts.
+    /// A device at an address; rule 0 of each command is a cycle of this many replies; registers with their longest texts.
     fn with(address: u8, cycles: &[usize], registers: &[(&str, usize)]) -> Arc<Device> {
         let mut device = Arc::into_inner(device(fixed(), 1, address, false)).expect("one owner");
         for (number, (rules, &replies)) in (0..).zip(device.rules.iter_mut().zip(cycles)) {

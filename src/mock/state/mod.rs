@@ -18,7 +18,7 @@ use transfers::MaybeTransfers;
 fsu_plan::counters! {
     /// Counters of one FSU. Owned by its shard; read at exit.
     ///
-    /// What every request counts stands here, the rest elsewhere: with thousands of FSUs every cache line is a miss.
+    /// Only counters that every request touches are here: with thousands of FSUs every cache line is a miss.
     pub struct Counters {
         /// Requests that reached the FSU: frames, not datagrams.
         received: u64 = column("received"),

@@ -307,7 +307,7 @@ pub struct RawCommand {
     pub data_frame_type: Option<OneOrMany<At<String>>>,
     /// Bytes (see Lengths); absent: the sum of the fields.
     pub data_frame_length: Option<At<u64>>,
-    /// Which side short values (hex, str, bcd) stand on: left (default) or right.
+    /// Alignment of values shorter than the field (hex, str, bcd): left (default) or right.
     pub align: Option<At<String>>,
     /// The padding byte, two hex digits. Default 00. With neither `align` nor this, short bcd gets leading zeros.
     pub padding: Option<At<String>>,
@@ -321,7 +321,7 @@ pub struct RawCommand {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawChecksum {
-    /// The field it stands in; default the tail field named `checksum` or `check`.
+    /// The field that holds it. Default: the tail field named `checksum` or `check`.
     pub field: Option<At<String>>,
     /// sum, xor, sum_xor, crc16, or `crc:NAME` with a name of the CRC catalogue.
     pub algorithm: Option<At<String>>,
@@ -411,7 +411,7 @@ pub struct RawRule {
     pub when: Option<Map<At<Json>>>,
     /// Data objects served in turn.
     pub cycle: Option<At<Vec<At<RawData>>>>,
-    /// Replies to one request, back to back: the next so many of `cycle`. Default 1, at most 1000.
+    /// Number of replies to one request, sent back to back: the next entries of `cycle`. Default 1, at most 1000.
     pub burst: Option<At<u64>>,
     /// Register -> value, kept per device for `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,

@@ -12,7 +12,7 @@ pub const TRANSFER_BYTES_MAX: usize = 256 << 20;
 /// Payload bytes of all rules of one configuration together; files and generated data are kept in memory once.
 pub const PAYLOADS_BYTES_MAX: usize = 1 << 30;
 
-/// The `transfer` section of a template: where its header fields stand, and its bounds.
+/// The `transfer` section of a template: the offsets of its header fields, and its limits.
 #[derive(Debug)]
 pub struct Transfer {
     /// The header field that names a frame's command.

@@ -183,7 +183,7 @@ impl DeviceLog {
         }
     }
 
-    /// Writes one FSU's buffer. What cannot be written is lost, and told as soon as the file can be written again.
+    /// Writes one FSU's buffer. What cannot be written is lost; the loss is noted as soon as the file can be written again.
     fn write(&mut self, number: u32) {
         let open = matches!(self.files.get(number as usize), Some(Some(file)) if file.rolling.is_open());
         if !open && self.open.len() >= self.open_max.max(1) {

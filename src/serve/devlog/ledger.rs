@@ -122,7 +122,7 @@ impl Ledger {
         }
     }
 
-    /// Writes everything gathered. What cannot be written is lost, and told as soon as the file can be written again.
+    /// Writes everything gathered. What cannot be written is lost; the loss is noted as soon as the file can be written again.
     pub(super) fn flush(&mut self) {
         if self.buffer.is_empty() && self.untold == 0 {
             return;

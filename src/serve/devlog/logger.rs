@@ -168,7 +168,7 @@ pub struct Logger;
 
 impl Logger {
     /// Starts the thread. `start_unix_ms` names the device logs' files. The error is that of making a thread:
-    /// files and directories are made when they are needed, and their errors are counted and told.
+    /// files and directories are made when they are needed, and their errors are counted and reported.
     pub fn start(config: LoggerConfig, fleet: Arc<Fleet>, start_unix_ms: i64) -> io::Result<LoggerHandle> {
         Self::start_in(TimeZone::system(), config, fleet, start_unix_ms)
     }
@@ -508,7 +508,7 @@ impl Worker {
     /// A queue passes to another fleet.
     fn turn(&mut self, queue: &mut ShardQueue, turn: &EpochMark) {
         if self.epochs.newest() < turn.epoch {
-            // It was sent before the shard was told: it waits among the commands.
+            // It was sent before the shard knew: it is still among the commands.
             self.obey_while_working();
         }
         self.tell_lost(queue.epoch, &turn.lost);

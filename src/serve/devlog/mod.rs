@@ -10,7 +10,7 @@
 //!   in the file or counted in such a line.
 //! - Records of one FSU are in order: it lives on one shard, whose ring is read in order.
 //! - Files are rotated between records and lines, never within.
-//! - A write error costs what was to be written, is counted, told once a minute and in the file
+//! - A write error loses the data, is counted, reported once a minute and in the file
 //!   once it can be written again. It never ends the program.
 //! - [`logger::LoggerHandle::stop`] returns when everything that was accepted has been written.
 //! - Memory is bounded: a ring per shard ([`tap::LOG_QUEUE_BYTES`]), 16 MiB of gathered text,

@@ -207,7 +207,7 @@ impl<'a> Record<'a> {
 
 /// Stands between the records made under one fleet and those made under the next.
 ///
-/// In the queue it is a record of no FSU: the epoch as its time, losses that are told without an FSU's name as its own, and as its
+/// In the queue it is a record of no FSU: the epoch as its time, losses that are reported without an FSU's name as its own, and as its
 /// bytes four each for the number in the fleet before and the records lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochMark {

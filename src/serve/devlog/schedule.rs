@@ -48,7 +48,7 @@ impl Schedule {
         self.started = Some(now);
     }
 
-    /// Another fleet; what has begun or ended so far is not told again.
+    /// Another fleet; beginnings and ends so far are not reported again.
     pub(super) fn reload(&mut self, fleet: &Fleet, now: Instant) {
         self.edges = edges(fleet);
         let Some(since) = self.since(now) else { return };

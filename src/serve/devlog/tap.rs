@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(source.left().unwrap().lost, [(1, 3), (2, 1)]);
     }
 
-    /// What a queue of 100 bytes holds after a reload that came when it had so many bytes of room.
+    /// Contents of a 100-byte queue after a reload that found this much free space.
     #[test]
     fn a_reload_takes_losses_along_and_is_never_lost() {
         let fates = [Fate::Stays(1), Fate::Gone, Fate::Stays(0)];

@@ -249,7 +249,7 @@ mod tests {
         }
     }
 
-    /// Serves those whose work is given as what each piece costs; whom, in order.
+    /// Serves clients whose work is given as the cost of each piece. Returns who was served, in order.
     fn check(work: &[(u32, &[usize])], expected: &[u32]) {
         let mut line = Line::new();
         for &(socket, costs) in work {

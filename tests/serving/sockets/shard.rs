@@ -119,7 +119,7 @@ impl Shard {
         }
     }
 
-    /// It ends: told to drain, or at once.
+    /// It ends: after a drain, or at once.
     pub fn end(self, drains: bool) -> Left {
         if drains {
             self.handle.drain();

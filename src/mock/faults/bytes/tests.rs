@@ -70,7 +70,7 @@ fn keyed(parts: &[(i32, usize, bool)], keys: &[u128]) -> Template {
         Command {
             key,
             key_text: format!("{key:02X}").into(),
-            // "kind" stands elsewhere in the reply, "other" is longer there.
+            // "kind" is at another offset in the reply, "other" is longer there.
             request: Some([field("kind", 3, 1), field("other", 4, 1)].into()),
             response: [field("pad", 3, 1), field("kind", 4, 1), field("other", 4, 2)].into(),
             request_len: 2,
@@ -116,7 +116,7 @@ fn another_key_is_written_where_the_reply_carries_it() {
     check(&[(1, 1, false), (2, 1, false)], &[0x0102, 0x5566], 0, Some("5566d0d1d2"));
     check(&[(2, 1, false), (1, 1, false)], &[0x0201, 0x5566], 0, Some("6655d0d1d2"));
     check(&[(1, 1, false), (-5, 2, false)], &[0x01_D0D1, 0x55_6677], 0, Some("55026677d2"));
-    // A field of the request that stands elsewhere in the reply, or is not the same there.
+    // A request field that is at another offset in the reply, or of another type.
     check(&[(2, 1, false), (3, 1, false)], &[0x02D1, 0x5566], 0, Some("0155d066d2"));
     check(&[(2, 1, false), (4, 1, false)], &[0x02D1, 0x5566], 0, Some("0155d0d1d2"));
     check(&[(4, 1, false)], &[0xD1, 0x66], 0, None);

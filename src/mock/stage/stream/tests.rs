@@ -475,7 +475,7 @@ fn n10_false_starts_cost_no_more_than_the_bytes_times_a_constant() {
     }
 }
 
-/// What a search costs, over reads of so many bytes: counted by what was looked at.
+/// Cost of a search over reads of this size, counted in bytes examined.
 fn effort(fsu: &Fsu, bytes: &[u8], read: usize) -> usize {
     let (mut state, mut scratch) = start(fsu);
     let (mut done, mut effort) = (0, 0);

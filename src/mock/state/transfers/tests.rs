@@ -150,7 +150,7 @@ fn how_a_transfer_ended_is_counted_unless_it_was_complete() {
     assert_eq!([counted(2, End::Aborted), counted(2, End::Idle)], [(0, 0), (0, 0)]);
 }
 
-/// Those that are idle end; of the others the least time until one may be is told.
+/// Idle ones end; returns the shortest time until another may be idle.
 #[test]
 fn a_sweep_ends_what_is_idle() {
     let with = |timeout_ms| {

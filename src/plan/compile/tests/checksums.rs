@@ -1,4 +1,4 @@
-//! Where checksums stand, what they cover, and which fields hold computed numbers.
+//! Offsets of checksums, what they cover, and which fields hold computed numbers.
 
 use super::{check, check_all, files};
 use serde_json::{Value, json};

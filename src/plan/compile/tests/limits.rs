@@ -228,7 +228,7 @@ fn limit_text_bytes_max_n14() {
     let with = |rule: Value| lines(&json!({"t.json": template, "default.json": {"01": rule}}));
     assert_eq!(with(json!({"data": {"power": long(130_000)}})), [""; 0]);
     assert_eq!(with(json!({"data": {"power": long(130_001)}})), [line("/01/data/power")]);
-    // Wherever a value stands: in a cycle, a condition, a register, a list, a field of the template.
+    // Wherever a value is: in a cycle, a condition, a register, a list, a field of the template.
     assert_eq!(with(json!({"cycle": [{"power": long(130_001)}]})), [line("/01/cycle/0/power")]);
     assert_eq!(with(json!([{"when": {"phase": long(130_001)}}])), [line("/01/0/when/phase")]);
     assert_eq!(with(json!({"set": {"a": long(130_001)}})), [line("/01/set/a")]);
@@ -288,7 +288,7 @@ fn limit_shown_chars_max() {
     let shown = |n: usize| lines(&json!({"default.json": {"01": {"delay_ms": "x".repeat(n)}}})).concat();
     assert!(shown(40).ends_with(&format!("found \"{}\"", "x".repeat(40))), "{}", shown(40));
     assert!(shown(41).ends_with(&format!("found \"{}...\"", "x".repeat(40))), "{}", shown(41));
-    // However long the text is and wherever it stands, its line is short.
+    // The line is short however long the text is, and wherever it occurs.
     for value in [json!("y".repeat(100_000)), json!(format!("#{{power}}#{}", "y".repeat(100_000)))] {
         let told = lines(&json!({"default.json": {"01": {"data": {"shown": value}}}})).concat();
         assert!(!told.is_empty() && told.len() < 500, "{} bytes", told.len());

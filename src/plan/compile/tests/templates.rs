@@ -132,7 +132,7 @@ fn lengths_of_the_header() {
     assert_eq!(hex(json!({"unit": "chars"})), (2, 0, 2, false));
     assert_eq!(hex(json!({"unit": "chars", "of": ["start", "n", "data_frame"]})), (2, 5, 2, false));
     assert_eq!(plain(json!({"unit": "chars", "of": ["start", "n", "data_frame"]})), (2, 3, 1, false));
-    // The number of a command counts what stands behind it in the header.
+    // The number of a command counts what follows it in the header.
     assert_eq!(plain(json!({"value": "{{data_frame_length}}"})), (2, 1, 1, true));
     assert_eq!(plain(json!({"value": "{{data_frame_length}}", "add": 4})), (2, 5, 1, true));
 }

@@ -1,4 +1,4 @@
-//! Spellings of functions, where values may stand, and what is a name and no value.
+//! Spellings of functions, the places where values are allowed, and what is a name and not a value.
 
 use super::{check, check_all, files};
 use serde_json::{Value, json};

@@ -91,7 +91,7 @@ fn limit_events_of_a_wait() {
     assert_eq!(driver.left(), 128);
 }
 
-/// Replies that are all due at once: so many turns of the wheel, then sockets are looked at again. Where nothing is due the wait has an
+/// Replies that are all due at once: a bounded number of timer-wheel turns, then the sockets are polled again. Where nothing is due the wait has an
 /// end all the same.
 #[test]
 fn limit_ticks_max_and_wait_ns_max_of_a_shard() {

@@ -30,7 +30,7 @@ fn driver(transport: Transport, sockets: Vec<Bound>) -> Uring<Letters, Records> 
     Uring::new(turn, RingIo::new(base).unwrap())
 }
 
-/// The same with so many UDP sockets, each of which has so many short datagrams.
+/// The same with `sockets` UDP sockets, each with short datagrams waiting.
 fn with_datagrams(sockets: usize, each: usize) -> Uring<Letters, Records> {
     let sockets: Vec<Bound> = (0..sockets).map(|_| Bound::Udp(bind_udp(address(0)).unwrap())).collect();
     let client = UdpSocket::bind(address(0)).unwrap();
@@ -58,7 +58,7 @@ fn limit_starved_receives_max_of_a_socket() {
     assert_eq!(received(&driver), 9);
 }
 
-/// So many sockets a turn; they are received from with buffers again once fewer than so many are held.
+/// Bounds the sockets served in a turn. Buffered receives resume once fewer than the limit are held.
 #[test]
 fn limit_starved_sockets_max_and_held_buffers_max() {
     if ring_missing().is_some() {
@@ -74,7 +74,7 @@ fn limit_starved_sockets_max_and_held_buffers_max() {
     assert_eq!((received(&driver), driver.io.starved.len()), (33, 0));
 }
 
-/// A few connections are taken at once, then so many stand in line; those beyond do not wait.
+/// A few connections are accepted at once, then up to the limit are queued; the rest are not.
 #[test]
 fn limit_accepts_light_and_accepts_held_max() {
     if ring_missing().is_some() {

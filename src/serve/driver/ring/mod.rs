@@ -47,7 +47,7 @@ pub(crate) struct Uring<P, T> {
     left: Vec<Done>,
     datagrams: Pool,
     bytes: Pool,
-    /// Connections accepted in this turn, and those that stand in line.
+    /// Connections accepted in this turn, and those waiting to be served.
     accepts: usize,
     accepts_held: usize,
     /// Buffers of datagrams in line.

@@ -1,4 +1,4 @@
-//! Who waits for whom, on virtual time: every frame, byte and system call moves the clock. What the drivers do in a turn, with peers that
+//! Fairness between peers, on virtual time: every frame, byte and system call moves the clock. What the drivers do in a turn, with peers that
 //! send as fast as they can, and a neighbour whose few datagrams are to be answered soon.
 //!
 //! The two loops are those of the drivers; their kernel is one that always has something.
@@ -15,7 +15,7 @@ use std::rc::Rc;
 const CALL_NS: u64 = 1_500;
 const FRAME_NS: u64 = 450;
 const BYTES_A_NS: u64 = 3;
-/// The neighbour asks so often, and so many times.
+/// Interval of the neighbour's requests, and their number.
 const ASKS_NS: u64 = 3_700_001;
 const ASKS: u64 = 5;
 /// A run that is not over by then never ends.
@@ -505,7 +505,7 @@ fn h02_without_the_end_of_a_turn_a_neighbour_waits() {
     }
 }
 
-/// Those that stand in line have as much, whatever they cost.
+/// Queued connections get equal shares, whatever they cost.
 #[test]
 fn h02_whoever_stands_in_line_has_a_share() {
     let sends = [Sends::Garbage, Sends::Requests, Sends::Large, Sends::Requests];

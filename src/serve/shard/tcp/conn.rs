@@ -389,7 +389,7 @@ mod tests {
         assert!(conns.get_mut(first).is_none() && conns.get_mut(second).is_some());
     }
 
-    /// Replies of these lengths, the kernel taking so many bytes at a time: which are out after each.
+    /// Replies of these lengths, with a kernel that takes this many bytes at a time: which have been sent after each write.
     fn check(lens: &[u32], taken: usize, steps: &[usize], expected: &[&[usize]]) {
         let bytes: Vec<u8> = (0u8..).zip(lens).flat_map(|(n, &len)| vec![n; len as usize]).collect();
         let mut unsent = Unsent::default();

@@ -6,7 +6,7 @@ use crate::shard::timers::pending::Pending;
 use crate::shard::timers::share::Shares;
 use fsu_plan::model::reload::Fate;
 
-/// `count` FSUs of one transport on a shard whose pool has room for so many datagrams.
+/// `count` FSUs of one transport on a shard whose pool holds this many datagrams.
 fn world(transport: Transport, count: usize, replies_max: usize) -> World {
     let mut world = World::new(&fleet(count, transport, |_| {}));
     world.serve.later.pending = Pending::with(Shares::with(replies_max, 1 << 20));

@@ -83,7 +83,7 @@ fn limit_unseen_ns_max_a_stop_that_ends_within_a_wait() {
 fn h06_what_a_look_leaves_counts_from_before_it() {
     let left = Left::Some(2);
     check("one look later", &[(20, 3_000, 5, left, 25), (400, 3_000, 5, ALL, 430), (30, 3_000, 3, ALL, 38)]);
-    // Never does it tell of all; what was there at the first look has had its turn after so many.
+    // No poll reports everything; what was there at the first poll is served after this many.
     let turn = |expected_us| (95, 3_000, 5, left, expected_us);
     check("a busy shard", &[100, 200, 300, 300, 400, 305, 405].map(turn));
     // A look that brings what it has waited for leaves what has just come, too.

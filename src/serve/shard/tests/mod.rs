@@ -235,7 +235,7 @@ pub(crate) struct FakeIo {
     /// Bytes that the kernel takes on streams.
     room: usize,
     broken: Option<Written>,
-    /// What left: when, from or on which, to whom, bytes.
+    /// What was sent: when, from which socket or connection, to which peer, bytes.
     sent: Vec<(u64, u32, u16, String)>,
     /// From which address of this machine each of them left.
     left: Vec<Local>,

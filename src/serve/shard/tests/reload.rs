@@ -7,7 +7,7 @@ use fsu_plan::model::network::Network;
 use fsu_plan::model::reload::Fate;
 
 impl World {
-    /// Serves another fleet; sockets of new FSUs stand at these places.
+    /// Serves another fleet; these are the slots of the new FSUs' sockets.
     fn swap(&mut self, fleet: &Arc<Fleet>, fates: &[Fate], new: &[(u32, u32)]) -> Vec<u64> {
         let (new, places): (Vec<u32>, Vec<u32>) = new.iter().copied().unzip();
         let run = RunContext { seed: 1, skip_delay: false, start_mono_ms: 0 };

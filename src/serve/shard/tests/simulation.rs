@@ -72,7 +72,7 @@ enum Event {
     Bytes(usize, Vec<u8>),
     HalfClose(usize),
     Reset(usize),
-    /// The peer takes so many bytes.
+    /// The peer reads this many bytes.
     Read(usize, usize),
     SetClock(i64),
     AcceptFails(u32),

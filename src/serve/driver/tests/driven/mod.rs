@@ -1,7 +1,7 @@
 //! The drivers themselves, over a simulated kernel on virtual time: one seed is one run of each, with the same script.
 //!
 //! Of every run: what the shard received is answered once or counted with a reason; replies are those of the responder alone, due
-//! when they leave; the bytes of a stream are whole and in order; what the kernel lost is told; neighbours wait a bounded time; the
+//! when they leave; the bytes of a stream are whole and in order; losses in the kernel are counted; neighbours wait a bounded time; the
 //! end comes in time and leaves nothing open. Where nothing is lost, both drivers say the same.
 
 mod check;
@@ -47,7 +47,7 @@ const TROUBLES: [&str; 11] = [
     "queue_max",
 ];
 const SEEDS: u64 = 1_000;
-/// Runs one seed only; runs so many.
+/// The variables for one seed only, and for the number of seeds.
 const SEED_VARIABLE: &str = "FSU_MOCK_SEED";
 const SEEDS_VARIABLE: &str = "FSU_MOCK_SEEDS";
 
@@ -77,7 +77,7 @@ fn run_script(mut script: Script, seed: u64, driver: DriverKind) -> Run {
     Run { script, driver, kernel: Rc::clone(&installed.0), ended }
 }
 
-/// Serves until it is told to end.
+/// Serves until it is asked to end.
 fn drive(
     installed: &Installed,
     limits: fsu_plan::model::fleet::Limits,
@@ -108,7 +108,7 @@ fn number_of(variable: &str) -> Option<u64> {
 /// Seeds after this many failures are not tried.
 const FAILURES_MAX: usize = 10;
 
-/// Runs seeds; each that fails is told, with how to have it again.
+/// Runs the seeds. Prints each that fails, and how to repeat it.
 fn for_seeds(one: impl Fn(u64) + std::panic::RefUnwindSafe) {
     let seeds = match number_of(SEED_VARIABLE) {
         Some(seed) => seed..seed + 1,

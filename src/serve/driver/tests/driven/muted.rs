@@ -1,4 +1,4 @@
-//! Who waits in line with the epoll driver is not told of meanwhile, and never forgotten: all that came is received in the end.
+//! A queued socket of the epoll driver reports no events meanwhile, and is never forgotten: everything is received in the end.
 
 use super::run_script;
 use super::script::{AT_ONCE, DATAGRAM_FSUS, FSUS, Script, Stop, request};
@@ -61,7 +61,7 @@ fn crowd(seed: u64) -> Script {
     script
 }
 
-/// Events that the set has told of, and what was hidden.
+/// Events that the set has reported, and those it withheld.
 fn check(script: Script, seed: u64) -> (u64, BTreeMap<&'static str, u64>) {
     let run = run_script(script, seed, DriverKind::Poll);
     run.check();

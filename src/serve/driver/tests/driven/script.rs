@@ -121,7 +121,7 @@ pub(crate) struct Peer {
     pub(crate) is_good: bool,
 }
 
-/// How a shard is told to end.
+/// How a shard is asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// Drained, when all is said.
@@ -178,7 +178,7 @@ impl Script {
         script
     }
 
-    /// Nobody asks anything yet. `stop_ns`: when it is told to end in the middle.
+    /// No requests yet. `stop_ns`: when it is asked to end midway.
     pub(crate) fn empty(weather: Weather, limits: Limits, stop: Stop, stop_ns: u64) -> Self {
         Self { weather, limits, stop, peers: Vec::new(), stop_ns, events: Vec::new(), number: 0 }
     }

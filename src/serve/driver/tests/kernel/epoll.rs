@@ -70,7 +70,7 @@ impl Kernel {
         (file, self.epoll.iter().position(|entry| entry.file == file))
     }
 
-    /// What there is of a file; nothing asks for errors, they are told all the same.
+    /// Readiness of a file. Errors are reported without being asked for.
     fn state_of(&self, file: usize) -> EventFlags {
         let mut flags = EventFlags::empty();
         match self.files[file].what {
@@ -143,7 +143,7 @@ impl Kernel {
             let entry = self.epoll[at];
             *event = Event { flags: self.told(&entry), data: entry.data };
         }
-        // Those that were told are behind the others the next time.
+        // Reported entries come after the others the next time.
         let mut told: Vec<Entry> = ready.iter().map(|&at| self.epoll[at]).collect();
         let mut at = 0;
         self.epoll.retain(|_| {

@@ -1,6 +1,6 @@
 //! A kernel for the drivers on virtual time: sockets, epoll, io_uring, clocks, and the peers at the other end of the network.
 //!
-//! It stands where the drivers make their system calls ([`calls`]), for the thread on which it was installed. A descriptor that it
+//! It replaces the system calls of the drivers ([`calls`]), for the thread on which it was installed. A descriptor that it
 //! hands out is one end of a pipe: closing it is seen by the other end. Whatever a driver does costs virtual time, so that
 //! what somebody waits for has a length; while a driver waits, time goes on to what happens next.
 #![allow(clippy::pedantic, reason = "its calls have the shapes of the real ones")]
@@ -78,7 +78,7 @@ pub(crate) enum Event {
     Peer(usize, Act),
     /// The shard is told something.
     ShardCommand(ShardCommand),
-    /// The wall clock is set, by so many nanoseconds.
+    /// The wall clock is moved by this many nanoseconds.
     SetClock(i64),
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct Kernel {
     /// Times an eventfd was written to since it was cleared, by its file, and whether a ring has told that.
     signals: HashMap<usize, (u64, bool)>,
     epoll: Vec<epoll::Entry>,
-    /// Events that the set has told of.
+    /// Events that the set has reported.
     pub(crate) told: u64,
     ring: ring::State,
     pub(crate) udp: Vec<Udp>,
@@ -183,7 +183,7 @@ impl Kernel {
         }
     }
 
-    /// Something happens so many nanoseconds after the start.
+    /// Something happens this many nanoseconds after the start.
     pub(crate) fn plan(&mut self, after_ns: u64, event: Event) {
         self.plan_at(START_NS + after_ns, event);
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Operations that may wait to be taken by the kernel.
 const SUBMISSIONS_MAX: usize = 512;
-/// A wait looks after so many operations at most (the kernel's IO_LOCAL_TW_DEFAULT_MAX).
+/// A wait completes at most this many operations (the kernel's IO_LOCAL_TW_DEFAULT_MAX).
 const WORK_MAX: usize = 20;
 /// One operation completes so often in a row.
 const IN_A_ROW_MAX: usize = 32;

@@ -274,7 +274,7 @@ impl Kernel {
         }
     }
 
-    /// What a read of so many bytes brings.
+    /// What a read of this size returns.
     pub(crate) fn read_some(&mut self, number: usize, most: usize) -> Result<Vec<u8>, Errno> {
         let most = if self.chance("partial", self.weather.partial) { self.rng.usize(1..=most) } else { most };
         let stream = &mut self.streams[number];
@@ -314,7 +314,7 @@ impl Kernel {
         }
     }
 
-    /// What a driver does with so many bytes of a stream.
+    /// What a driver does with this many bytes of a stream.
     pub(crate) fn work_ns(bytes: usize) -> u64 {
         MESSAGE_NS + BYTE_NS * bytes as u64
     }
