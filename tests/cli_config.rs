@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests")]
 
+use fsu_plan::texts::chinese;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -476,4 +477,66 @@ fn check_speaks_chinese_and_keeps_places_and_names() {
     assert_eq!(place(&english, "warning: "), place(&chinese, "警告："));
     let expected = "警告：未知的键 \"perfromance\"（是否为 \"performance\"？）";
     assert!(chinese.contains(expected) && chinese.ends_with("，1 个警告\n"), "{chinese}");
+}
+
+/// What every command prints in Chinese over the embedded configuration, and what it says of wrong arguments.
+#[test]
+fn no_command_speaks_english_when_asked_for_chinese() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    let (small, log) = (dir.path().join("small"), text(dir.path()));
+    let small = text(&small);
+    in_locale("C", &["init", "--minimal", small], 0);
+    // Names of both configurations, options, and commands of the system.
+    let mut names = chinese::names_below(&files);
+    names.extend(chinese::names_below(Path::new(small)));
+    names.extend(chinese::names_in("--help --cpus ip addr"));
+    let mut left = Vec::new();
+    let mut check = |args: &[&str], code: i32| {
+        let out = in_locale("zh_CN.UTF-8", args, code);
+        assert_eq!(
+            in_locale("C", &[args, &["--lang=zh"]].concat(), code).lines().count(),
+            out.lines().count(),
+            "{args:?}"
+        );
+        let names = names.iter().cloned().chain(args.iter().map(|&arg| arg.to_owned())).collect();
+        let english = |line: &&str| !chinese::left(line, &names).is_empty();
+        left.extend(out.lines().filter(english).map(|line| format!("{}: {line}", args.join(" "))));
+    };
+    check(&["init", "--force", "--minimal", small], 0);
+    check(&["init", small], 2);
+    check(&["check", small], 0);
+    check(&["check", "--verbose", text(&files)], 0);
+    check(&["plan", "--list"], 0);
+    check(&["plan", "--config", small, "--fsu", "site"], 0);
+    check(&["plan", "--config", small, "--fsu", "sita"], 2);
+    check(&["plan", "--config", small, "--fsu", "site", "--cmd", "7"], 2);
+    let mut explain =
+        |more: &[&str], code: i32| check(&[&["explain", "--config", small, "--fsu", "site"], more].concat(), code);
+    explain(&["FF"], 0);
+    explain(&["F"], 2);
+    explain(&["zz"], 2);
+    explain(&["--as", "request", "--as", "reply", "FF"], 2);
+    explain(&["--cmd", "77", "FF"], 2);
+    explain(&["--device", "0909", "FF"], 2);
+    let mut ask =
+        |more: &[&str], code: i32| check(&[&["ask", "--config", small, "--fsu", "site"], more].concat(), code);
+    ask(&["--cmd", "77"], 2);
+    ask(&["--cmd", "01", "--set", "x=1"], 2);
+    ask(&["--cmd", "01", "--did", "1"], 2);
+    ask(&["--cmd", "01", "--to", "127.0.0.1:1", "--retries", "0", "--timeout-ms", "50"], 5);
+    let mut flood = |more: &[&str], code: i32| check(&[&["flood", "--config", small], more].concat(), code);
+    flood(&["--tcp"], 2);
+    flood(&["--mix", "77"], 2);
+    flood(&["--mix", "01=x"], 2);
+    flood(&["--rate", "-1"], 2);
+    flood(&["--from", small], 2);
+    flood(&["--fsu", "nobody"], 2);
+    let mut run =
+        |more: &[&str], code: i32| check(&[&["run", "--config", small, "--log-dir", log], more].concat(), code);
+    run(&["--cpus", "x"], 2);
+    run(&["--cpus", "99999"], 2);
+    run(&["--bind", "192.0.2.1"], 3);
+    run(&["--late-limit-ms", "-1"], 2);
+    assert_eq!(left, [""; 0], "{}", left.join("\n"));
 }

@@ -82,6 +82,7 @@ impl Reports {
 
 /// Floods, and reports.
 pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
+    screen_is_built(args.screen, HAS_SCREEN)?;
     let reports = Reports::claim(args, say)?;
     if let Some(path) = &args.from {
         return finish(args, &reports, earlier(path)?);
@@ -105,9 +106,6 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
 /// What shows the run: the screen on a terminal, else lines.
 fn show(args: &FloodArgs, say: Texts) -> Result<Box<dyn Show>, CliError> {
     let lines = Lines { quiet: args.quiet, say };
-    if args.screen && !HAS_SCREEN {
-        return Err(usage("--screen: this build has no screen (cargo feature `screen`)"));
-    }
     if args.plain || args.quiet || !(args.screen || io::stdout().is_terminal()) {
         return Ok(Box::new(lines));
     }
@@ -120,6 +118,14 @@ fn show(args: &FloodArgs, say: Texts) -> Result<Box<dyn Show>, CliError> {
 
 /// Whether this build has a live screen.
 const HAS_SCREEN: bool = cfg!(feature = "screen");
+
+/// An error if a screen is wanted from a build that has none.
+fn screen_is_built(wanted: bool, built: bool) -> Result<(), CliError> {
+    if wanted && !built {
+        return Err(usage("--screen: this build has no screen (cargo feature `screen`)"));
+    }
+    Ok(())
+}
 
 #[cfg(feature = "screen")]
 fn screen(say: Texts) -> io::Result<Box<dyn Show>> {
@@ -361,5 +367,26 @@ impl Asked<'_> {
             return Err(usage(format!("--drop {drop}: 0 to less than 100 percent")));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fsu_plan::model::fleet::Language;
+
+    #[test]
+    fn a_screen_that_was_not_built_is_a_usage_error() {
+        let check = |wanted: bool, built: bool, expected: Option<&str>| {
+            let error = screen_is_built(wanted, built).err();
+            assert_eq!(error.as_ref().map(ToString::to_string).as_deref(), expected, "{wanted} {built}");
+            assert!(error.is_none_or(|error| matches!(error, CliError::Failed { exit: Exit::Usage, .. })));
+        };
+        let missing = "--screen: this build has no screen (cargo feature `screen`)";
+        check(true, false, Some(missing));
+        check(true, true, None);
+        check(false, false, None);
+        let said = "--screen：这个版本没有实时画面（cargo feature `screen`）";
+        assert_eq!(Texts::of(Language::Zh).say(missing), said);
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::{PROGRAM, Run, Tree, fsu, run_to_end};
 use crate::wire::{self, meter};
+use fsu_plan::texts::chinese;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -58,6 +59,8 @@ fn the_entry_that_was_sent_answers_or_refuses() {
         for line in said {
             assert!(stdout.contains(line) || ended.stderr.contains(line), "{args:?}: {stdout} {}", ended.stderr);
         }
+        let ended = run_to_end(command.args(["--lang", "zh"]));
+        chinese::check(&[ended.stdout.join("\n"), ended.stderr].concat(), Some(&tree.path("")));
     };
     check(&["--cmd", "01"], 0, &["01 of site: answered after", "  open  0A"]);
     check(&["--cmd", "01", "--set", "door=02"], 0, &["  open  0A"]);
@@ -124,6 +127,10 @@ fn n17_ask_prints_both_frames_as_they_travel() {
         let told: Value = serde_json::from_str(&ask(&["--json"]).stdout.join("\n")).expect("JSON");
         assert_eq!((&told["request"], &told["answer"]), (&json!(request), &json!(answer)), "{name}");
         assert_eq!((&told["outcome"], &told["fields"]["level"]), (&json!("answered"), &json!("513")), "{name}");
+        let ended = ask(&["--lang", "zh"]);
+        chinese::check(&ended.stdout.join("\n"), Some(&tree.path("")));
+        assert!(ended.stdout.contains(&format!("  请求     {request}")), "{name}: {ended:?}");
+        assert!(ended.stdout.contains(&format!("  应答     {answer}")), "{name}: {ended:?}");
     }
     run.stop();
 }

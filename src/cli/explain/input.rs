@@ -12,7 +12,8 @@ const LOG_LABEL: &str = "HEX:";
 const LOG_NEXT: &str = "Parsed:";
 /// Words before the bytes that give their direction: in a record's first line, and in a line of `ask`, `flood` or `explain`.
 const LOG_WAYS: [(&str, Way); 2] = [("[RECV]", Way::Down), ("[SEND]", Way::Up)];
-const LABELS: [(&str, Way); 2] = [("request", Way::Down), ("reply", Way::Up)];
+const LABELS: [(&str, Way); 5] =
+    [("request", Way::Down), ("reply", Way::Up), ("answer", Way::Up), ("请求", Way::Down), ("应答", Way::Up)];
 
 /// Bytes, and what the text around them says.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -164,5 +165,8 @@ mod tests {
         check("[t] [RECV] a\n HEX: FF 32 30\n[t] [SEND] a\n HEX: FE 01\n", Some(Way::Down), 1);
         check("reply: FF3230", Some(Way::Up), 0);
         check("  request  FF 32 30\n", Some(Way::Down), 0);
+        check("  answer   FF3230", Some(Way::Up), 0);
+        check("  请求     FF3230", Some(Way::Down), 0);
+        check("  应答     FF3230", Some(Way::Up), 0);
     }
 }

@@ -44,7 +44,7 @@ const KNOWN: &str = "可用：";
 /// # Panics
 /// Another word is left.
 pub fn check(text: &str, files: Option<&Path>) {
-    check_with(text, &files.map(words_below).unwrap_or_default());
+    check_with(text, &files.map(names_below).unwrap_or_default());
 }
 
 /// The same with these names.
@@ -52,12 +52,17 @@ pub fn check(text: &str, files: Option<&Path>) {
 /// # Panics
 /// Another word is left.
 pub fn check_with(text: &str, names: &BTreeSet<String>) {
+    let left = left(text, names);
+    assert!(left.is_empty(), "English: {left:?} in\n{text}");
+}
+
+/// The words that are left.
+pub fn left(text: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
     // A word of the command line.
     let plain = unquoted(text).replace("--as request", "");
     let (plain, lists) = plain.split_once(KNOWN).map_or((&*plain, ""), |(plain, lists)| (plain, lists));
     let plain = [plain, lists.split_once('）').map_or("", |(_, rest)| rest)].concat();
-    let left: BTreeSet<&str> = words(&plain).filter(|word| !names.contains(*word) && !same().contains(*word)).collect();
-    assert!(left.is_empty(), "English: {left:?} in\n{text}");
+    words(&plain).filter(|word| !names.contains(*word) && !same().contains(*word)).map(str::to_owned).collect()
 }
 
 /// The names in a configuration file.
@@ -106,13 +111,14 @@ fn quoted(json: &str) -> impl Iterator<Item = String> {
     json.split('"').skip(1).step_by(2).filter(is_word).map(str::to_owned)
 }
 
-fn words_below(dir: &Path) -> BTreeSet<String> {
+/// The names in the configuration files below a directory, and their paths.
+pub fn names_below(dir: &Path) -> BTreeSet<String> {
     let mut all: BTreeSet<String> = words(&dir.display().to_string()).map(str::to_owned).collect();
     for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let path = entry.path();
         all.extend(words(&path.display().to_string()).map(str::to_owned));
         if path.is_dir() {
-            all.extend(words_below(&path));
+            all.extend(names_below(&path));
         } else {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             all.extend(names_in(&text));
