@@ -5,6 +5,7 @@
 //! - [`outbox`]: datagrams that leave with as few calls as possible. [`sender`]: sends them, and goes on where segments are refused.
 //! - [`probe`]: whether the ring driver can work here.
 //! - [`unblocked`]: text on standard output and error that never blocks the program.
+//! - [`xdp`]: whole frames of a network device (AF_XDP).
 
 pub mod bind;
 pub mod local;
@@ -14,3 +15,4 @@ pub mod probe;
 pub mod sender;
 pub mod sys;
 pub mod unblocked;
+pub mod xdp;

@@ -1,0 +1,215 @@
+//! The real kernel: two network namespaces with a pair of virtual devices. Needs root; skipped with a line where that is impossible.
+
+use super::device::Device;
+use super::frame::{self, Frame, Way};
+use super::program::Program;
+use super::queue::{self, Receiving, Sending};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::fs::File;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::process::Command;
+use std::time::Duration;
+
+/// Two namespaces; gone when it is dropped.
+struct Spaces {
+    names: [String; 2],
+}
+
+fn ip(arguments: &str) -> bool {
+    Command::new("ip").args(arguments.split(' ')).output().is_ok_and(|done| done.status.success())
+}
+
+impl Spaces {
+    /// `10.9.0.1`, `fd00::1` on `v0` here, `10.9.0.2`, `fd00::2` on `v1` there.
+    fn new(test: &str) -> Option<Self> {
+        let names = ["a", "b"].map(|end| format!("fsu-net-{}-{test}-{end}", std::process::id()));
+        let spaces = Self { names };
+        let [a, b] = &spaces.names;
+        let all = [
+            format!("netns add {a}"),
+            format!("netns add {b}"),
+            format!("-n {a} link add v0 type veth peer name v1 netns {b}"),
+            format!("-n {a} addr add 10.9.0.1/24 dev v0"),
+            format!("-n {b} addr add 10.9.0.2/24 dev v1"),
+            format!("-n {a} addr add fd00::1/64 dev v0 nodad"),
+            format!("-n {b} addr add fd00::2/64 dev v1 nodad"),
+            format!("-n {a} link set v0 up"),
+            format!("-n {b} link set v1 up"),
+        ];
+        let made = all.iter().all(|line| ip(line));
+        if !made {
+            eprintln!("skipped: no network namespaces with veth can be made here (root and iproute2 are needed)");
+        }
+        made.then_some(spaces)
+    }
+
+    /// Works in one of them, on a thread of its own.
+    fn within<R: Send + 'static>(
+        &self,
+        number: usize,
+        work: impl FnOnce() -> R + Send + 'static,
+    ) -> std::thread::JoinHandle<R> {
+        let space = File::open(format!("/var/run/netns/{}", self.names[number])).unwrap();
+        std::thread::spawn(move || {
+            move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            work()
+        })
+    }
+}
+
+impl Drop for Spaces {
+    fn drop(&mut self) {
+        for name in &self.names {
+            ip(&format!("netns del {name}"));
+        }
+    }
+}
+
+/// Everything of a device's first queue.
+struct Port {
+    device: Device,
+    program: Program,
+    receiving: Receiving,
+    sending: Sending,
+}
+
+impl Port {
+    fn open(name: &str) -> Self {
+        let device = Device::find(name).unwrap();
+        let (receiving, sending) = queue::open(&device, 0).unwrap();
+        let program = Program::attach(&device).unwrap();
+        program.serve(0, receiving.socket()).unwrap();
+        Self { device, program, receiving, sending }
+    }
+
+    /// Echoes so many datagrams; how many frames were damaged.
+    fn echo(&mut self, many: usize) -> usize {
+        let (mut done, mut damaged) = (0, 0);
+        while done < many {
+            let count = self.receiving.look();
+            for number in 0..count {
+                let bytes = self.receiving.frame(number).unwrap();
+                let Some(Frame { hop, peer, ip, port, bytes }) = Frame::parse(bytes, self.device.index) else {
+                    damaged += 1;
+                    continue;
+                };
+                let way = Way { hops: (hop, self.device.hardware), peer, from: SocketAddr::new(ip, port) };
+                let mtu = self.device.mtu;
+                assert_eq!(self.sending.send(|out| frame::build(out, &way, mtu, bytes)), Some(true));
+                done += 1;
+            }
+            self.sending.flush();
+            self.receiving.done(count);
+            self.receiving.wake_if_needed();
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        damaged
+    }
+}
+
+fn client(at: &str) -> UdpSocket {
+    let socket = UdpSocket::bind(at).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket
+}
+
+#[test]
+fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
+    let Some(spaces) = Spaces::new("echo") else { return };
+    const EACH: usize = 700;
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let server = spaces.within(0, move || {
+        let mut port = Port::open("v0");
+        let addresses: Vec<IpAddr> = port.device.addresses.clone();
+        assert!(addresses.contains(&IpAddr::from([10, 9, 0, 1])), "{:?}", port.device);
+        let ours = addresses.iter().map(|&ip| SocketAddr::new(ip, 9_000)).collect::<Vec<_>>();
+        port.program.add(&ours, 0).unwrap();
+        // Another queue's: the kernel's.
+        port.program.add(&["10.9.0.1:9002".parse().unwrap()], 1).unwrap();
+        let kernel = ["10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9001"].map(client);
+        ready.send(()).unwrap();
+        for socket in &kernel {
+            let mut buffer = [0; 2_000];
+            let (len, peer) = socket.recv_from(&mut buffer).unwrap();
+            socket.send_to(&buffer[..len], peer).unwrap();
+        }
+        let damaged = port.echo(2 * EACH);
+        port.program.remove(ours[0]).unwrap();
+        assert!(port.program.remove(ours[0]).is_err());
+        (damaged, port.receiving.statistics().unwrap(), port.receiving.is_zero_copy())
+    });
+    is_ready.recv().unwrap();
+    let asked = spaces.within(1, move || {
+        let mut buffer = [0; 2_000];
+        for (from, to) in
+            [("10.9.0.2:0", "10.9.0.1:9001"), ("10.9.0.2:0", "10.9.0.1:9002"), ("[fd00::2]:0", "[fd00::1]:9001")]
+        {
+            let socket = client(from);
+            socket.send_to(b"kernel", to).unwrap();
+            assert_eq!(socket.recv(&mut buffer).unwrap(), 6, "{to}");
+        }
+        for (from, to) in [("10.9.0.2:0", "10.9.0.1:9000"), ("[fd00::2]:0", "[fd00::1]:9000")] {
+            let socket = client(from);
+            for number in 0..EACH {
+                // Every length that fits into a packet of IPv6, in steps.
+                let bytes: Vec<u8> = (0..number * 2).map(|at| (at ^ number) as u8).collect();
+                socket.send_to(&bytes, to).unwrap();
+                let (len, peer) = socket.recv_from(&mut buffer).unwrap();
+                assert_eq!((&buffer[..len], peer), (&bytes[..], to.parse().unwrap()), "{number}");
+            }
+        }
+    });
+    asked.join().unwrap();
+    let (damaged, statistics, is_zero_copy) = server.join().unwrap();
+    assert_eq!((damaged, statistics, is_zero_copy), (0, queue::Statistics::default(), false));
+}
+
+/// More than the rings hold, so that every frame is used again; in bursts that no ring loses.
+#[test]
+fn limit_frames_are_used_again() {
+    let Some(spaces) = Spaces::new("again") else { return };
+    const BURST: usize = 100;
+    const BURSTS: usize = 2 * queue::FRAMES as usize / BURST + 2;
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let server = spaces.within(0, move || {
+        let mut port = Port::open("v0");
+        port.program.add(&["10.9.0.1:9000".parse().unwrap()], 0).unwrap();
+        ready.send(()).unwrap();
+        port.echo(BURST * BURSTS);
+        port.receiving.statistics().unwrap()
+    });
+    is_ready.recv().unwrap();
+    let asked = spaces.within(1, || {
+        let socket = client("10.9.0.2:0");
+        let mut buffer = [0; 2_000];
+        for burst in 0..BURSTS {
+            for number in 0..BURST {
+                socket.send_to(&[burst as u8, number as u8], "10.9.0.1:9000").unwrap();
+            }
+            for number in 0..BURST {
+                let len = socket.recv(&mut buffer).unwrap();
+                assert_eq!(buffer[..len], [burst as u8, number as u8]);
+            }
+        }
+    });
+    asked.join().unwrap();
+    assert_eq!(server.join().unwrap(), queue::Statistics::default());
+}
+
+#[test]
+fn a_device_has_one_program_and_a_queue_one_socket() {
+    let Some(spaces) = Spaces::new("one") else { return };
+    let tried = spaces.within(0, || {
+        let port = Port::open("v0");
+        let again = Program::attach(&port.device).map(|_| ()).unwrap_err();
+        let socket = queue::open(&port.device, 0).map(|_| ()).unwrap_err();
+        let no_queue = queue::open(&port.device, 9).map(|_| ()).unwrap_err();
+        let errno = |(_, error): (&str, std::io::Error)| error.raw_os_error().unwrap();
+        let seen = (port.device.queues, port.device.mtu, port.device.is_up);
+        ([again, socket, no_queue].map(errno), seen)
+    });
+    let (errors, seen) = tried.join().unwrap();
+    assert_eq!(errors, [libc::EBUSY, libc::EBUSY, libc::EINVAL]);
+    assert_eq!(seen, (1, 1_500, true));
+}
