@@ -70,16 +70,17 @@ impl Device {
         }
         let socket = UdpSocket::bind(("0.0.0.0", 0))?;
         let ask = |what: u64, data: u64| request(&socket, name, what, data);
-        let [kind_low, kind_high, a, b, c, d, e, f] = ask(GET_HARDWARE, 0)?[0].to_ne_bytes();
-        if u16::from_ne_bytes([kind_low, kind_high]) != KIND_ETHERNET {
+        let [kind @ .., _, _, _, _, _, _] = ask(GET_HARDWARE, 0)?[0].to_ne_bytes();
+        if u16::from_ne_bytes(kind) != KIND_ETHERNET {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "it is not an Ethernet device"));
         }
+        let [_, _, hardware @ ..] = ask(GET_HARDWARE, 0)?[0].to_ne_bytes();
         let mtu = ask(GET_MTU, 0)?[0].to_ne_bytes();
         let flags = ask(GET_FLAGS, 0)?[0].to_ne_bytes();
         Ok(Self {
             name: name.to_owned(),
             index,
-            hardware: [a, b, c, d, e, f],
+            hardware,
             queues: queues(&socket, name),
             mtu: u32::from_ne_bytes([mtu[0], mtu[1], mtu[2], mtu[3]]) as usize,
             is_up: u16::from_ne_bytes([flags[0], flags[1]]) & libc::IFF_UP as u16 != 0,

@@ -55,7 +55,8 @@ impl<'a> Frame<'a> {
     #[inline]
     pub fn parse(frame: &'a [u8], interface: u32) -> Option<Self> {
         let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_BYTES>()?;
-        let [_, _, _, _, _, _, a, b, c, d, e, f, kind @ ..] = *ethernet;
+        let [_, _, _, _, _, _, hop @ .., _, _] = ethernet;
+        let [_, _, _, _, _, _, _, _, _, _, _, _, kind @ ..] = *ethernet;
         let (peer, ip, udp, pseudo) = match kind {
             KIND_FOUR => {
                 let (header, rest) = packet.split_first_chunk::<FOUR_BYTES>()?;
@@ -98,8 +99,7 @@ impl<'a> Frame<'a> {
             IpAddr::V4(four) => SocketAddr::from((four, port)),
             IpAddr::V6(six) => SocketAddrV6::new(six, port, 0, scope(six)).into(),
         };
-        let hop = [a, b, c, d, e, f];
-        is_right.then_some(Self { hop, peer, ip, port: u16::from_be_bytes([to_high, to_low]), bytes })
+        is_right.then_some(Self { hop: *hop, peer, ip, port: u16::from_be_bytes([to_high, to_low]), bytes })
     }
 
     /// The address of this machine that it came to, on the interface of that number.
@@ -233,7 +233,11 @@ mod tests {
     }
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        bytes
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|half| char::from_digit(half.into(), 16))
+            .collect()
     }
 
     #[test]

@@ -28,7 +28,7 @@ type Key = [u8; 20];
 pub struct Program {
     addresses: OwnedFd,
     sockets: OwnedFd,
-    _program: OwnedFd,
+    _loaded: OwnedFd,
     _link: OwnedFd,
 }
 
@@ -46,7 +46,7 @@ impl Program {
         let program = bpf::load(PROGRAM_XDP, &code).map_err(|error| ("the program of BPF", error))?;
         let link =
             bpf::attach(program.as_fd(), PROGRAM_XDP, device.index, IN_DRIVER).map_err(|error| (ATTACHING, error))?;
-        Ok(Self { addresses, sockets, _program: program, _link: link })
+        Ok(Self { addresses, sockets, _loaded: program, _link: link })
     }
 
     /// Frames of a queue that are meant for this program go to this socket, which is bound to that queue.
@@ -246,11 +246,11 @@ fn ethernet(to: &mut Writer, hardware: [u8; 6]) {
     to.put(MOVE, (2, FRAME), 0, 0);
     to.put(ADD_NUMBER, (2, 0), 0, FRAME_BYTES_MAX as i32 + 1);
     to.jump(GO_UNLESS_GREATER, (2, END), 0, Label::Pass);
-    let [a, b, c, d, e, f] = hardware;
+    let ([first @ .., _, _], [_, _, _, _, last @ ..]) = (hardware, hardware);
     to.load(Size::Four, 3, FRAME, 0);
-    to.jump(GO_IF_OTHER_WORD, (3, 0), i32::from_ne_bytes([a, b, c, d]), Label::Pass);
+    to.jump(GO_IF_OTHER_WORD, (3, 0), i32::from_ne_bytes(first), Label::Pass);
     to.load(Size::Two, 3, FRAME, 4);
-    to.jump(GO_IF_OTHER_NUMBER, (3, 0), u16::from_ne_bytes([e, f]).into(), Label::Pass);
+    to.jump(GO_IF_OTHER_NUMBER, (3, 0), u16::from_ne_bytes(last).into(), Label::Pass);
     to.load(Size::One, 3, FRAME, 6);
     to.jump(GO_IF_ANY_BIT, (3, 0), 1, Label::Pass);
     to.number(3, 12);

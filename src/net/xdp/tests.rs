@@ -11,6 +11,13 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
 
+/// Datagrams echoed over each family.
+const EACH: usize = 700;
+/// Datagrams sent before their echoes are read.
+const BURST: usize = 100;
+/// More frames than the rings hold.
+const BURSTS: usize = 2 * queue::FRAMES as usize / BURST + 2;
+
 /// Two namespaces; gone when it is dropped.
 struct Spaces {
     names: [String; 2],
@@ -117,7 +124,6 @@ fn client(at: &str) -> UdpSocket {
 #[test]
 fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
     let Some(spaces) = Spaces::new("echo") else { return };
-    const EACH: usize = 700;
     let (ready, is_ready) = std::sync::mpsc::channel();
     let server = spaces.within(0, move || {
         let mut port = Port::open("v0");
@@ -169,8 +175,6 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
 #[test]
 fn limit_frames_are_used_again() {
     let Some(spaces) = Spaces::new("again") else { return };
-    const BURST: usize = 100;
-    const BURSTS: usize = 2 * queue::FRAMES as usize / BURST + 2;
     let (ready, is_ready) = std::sync::mpsc::channel();
     let server = spaces.within(0, move || {
         let mut port = Port::open("v0");
