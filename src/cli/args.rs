@@ -176,6 +176,9 @@ pub struct RunArgs {
     /// How the sockets are driven
     #[arg(long, value_enum, default_value_t = Driver::Auto)]
     pub driver: Driver,
+    /// The network device of --driver xdp
+    #[arg(long, value_name = "IF", required_if_eq("driver", "xdp"))]
+    pub xdp_dev: Option<String>,
     /// No delays and no device log, whatever performance.enabled says
     ///
     /// performance.skip_delay and performance.skip_device_log of sys_config.json can still turn either of them off.
@@ -223,6 +226,8 @@ pub enum Driver {
     Ring,
     /// epoll
     Poll,
+    /// AF_XDP: the datagrams of udp FSUs on the device of --xdp-dev pass the kernel by, the rest is as with poll; needs privileges
+    Xdp,
 }
 
 impl From<Driver> for DriverChoice {
@@ -231,6 +236,7 @@ impl From<Driver> for DriverChoice {
             Driver::Auto => Self::Auto,
             Driver::Ring => Self::Ring,
             Driver::Poll => Self::Poll,
+            Driver::Xdp => Self::Xdp,
         }
     }
 }

@@ -56,6 +56,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         shards: args.shards,
         cpus: listed,
         driver: args.driver.into(),
+        xdp_dev: args.xdp_dev,
         performance: args.performance,
         late_limit_ms: args.late_limit_ms,
         gather_us: args.gather_us,

@@ -49,6 +49,10 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
         text.extend(["\n", &table.to_string(), "\n"]);
     }
     text += &lateness(&snapshot.lateness(), say);
+    if let Some(port) = snapshot.port() {
+        text.extend([&*say.say("arrival by the device's queue is when a batch was read"), "\n"]);
+        text += &sentences(&port, say);
+    }
     text += &sentences(&all.totals, say);
     text += &sentences(&snapshot.log, say);
     text

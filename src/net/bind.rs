@@ -91,6 +91,12 @@ pub fn bind_broadcast(address: SocketAddr) -> io::Result<UdpSocket> {
     Ok(socket)
 }
 
+/// Whether a socket is one of [`bind_broadcast`].
+pub fn is_broadcast(socket: &UdpSocket) -> bool {
+    let options = SockRef::from(socket);
+    options.tos_v4().is_ok_and(|class| class == u32::from(REPLY_CLASS))
+}
+
 /// A non-blocking listener. An address whose connections of an earlier run still linger can be had at once.
 pub fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;

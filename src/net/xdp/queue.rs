@@ -153,6 +153,12 @@ impl Receiving {
 
     /// What the kernel has counted.
     pub fn statistics(&self) -> Option<Statistics> {
+        self.shared.statistics()
+    }
+}
+
+impl Shared {
+    fn statistics(&self) -> Option<Statistics> {
         let none = libc::xdp_statistics {
             rx_dropped: 0,
             rx_invalid_descs: 0,
@@ -161,7 +167,7 @@ impl Receiving {
             rx_fill_ring_empty_descs: 0,
             tx_ring_empty_descs: 0,
         };
-        let all = ring::get(self.socket(), libc::XDP_STATISTICS, none).ok()?;
+        let all = ring::get(self.socket.as_fd(), libc::XDP_STATISTICS, none).ok()?;
         Some(Statistics {
             dropped: all.rx_dropped,
             ring_full: all.rx_ring_full,
@@ -172,6 +178,16 @@ impl Receiving {
 }
 
 impl Sending {
+    /// The socket: that of [`Receiving::socket`].
+    pub fn socket(&self) -> BorrowedFd<'_> {
+        self.shared.socket.as_fd()
+    }
+
+    /// What the kernel has counted.
+    pub fn statistics(&self) -> Option<Statistics> {
+        self.shared.statistics()
+    }
+
     /// Writes a frame with `write`, which returns its length, and queues it. `Some(false)`: no frame is free at the moment, and nothing was
     /// written; `None`: there is nothing to send after all.
     #[inline]

@@ -2,6 +2,7 @@
 
 use super::clocks::Clocks;
 use super::kernel;
+use super::port::{Frames, Port, PortCounts, Queue};
 use crate::shard::io::{Datagram, Outcome};
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
@@ -26,6 +27,8 @@ pub(crate) struct Base {
     pub(crate) clocks: Clocks,
     /// Connections are being closed with requests unread.
     pub(crate) is_ending: bool,
+    /// A queue of a network device, which the datagrams of some sockets come and go by.
+    pub(crate) port: Option<Box<Port>>,
     sender: UdpSender,
 }
 
@@ -52,6 +55,7 @@ impl Base {
             outbox: Outbox::default(),
             clocks: Clocks::new(),
             is_ending: false,
+            port: None,
             sender: UdpSender::new(gso),
         }
     }
@@ -81,6 +85,9 @@ impl Base {
 
     /// Takes a socket out.
     pub(crate) fn take(&mut self, index: u32) -> Option<Bound> {
+        if let Some(port) = &mut self.port {
+            port.close(index);
+        }
         self.sockets.get_mut(index as usize)?.take()
     }
 
@@ -88,6 +95,29 @@ impl Base {
     pub(crate) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
         let free = (0..).zip(&self.sockets).find(|&(index, socket)| socket.is_none() && suits(index));
         free.map_or(self.sockets.len() as u32, |(index, _)| index)
+    }
+
+    /// Datagrams to a socket come by the device's queue from now on, if its address is one of the device's.
+    pub(crate) fn open_port(&mut self, index: u32) {
+        if let Self { port: Some(port), sockets, .. } = self
+            && let Some(Some(socket)) = sockets.get(index as usize)
+        {
+            port.open(&[(index, socket)]);
+        }
+    }
+
+    /// What was counted of the queue so far.
+    pub(crate) fn port_counts(&self) -> Option<PortCounts> {
+        self.port.as_deref().map(Port::counts)
+    }
+
+    /// The same for all sockets, and what the queue receives.
+    pub(crate) fn plug(&mut self, queue: Queue) -> Frames {
+        let (mut port, frames) = Port::new(queue);
+        let all: Vec<(u32, &Bound)> = self.sockets().collect();
+        port.open(&all);
+        self.port = Some(Box::new(port));
+        frames
     }
 
     /// All of them, with their numbers.
@@ -115,8 +145,13 @@ impl Base {
 
     /// Sends datagrams from `at` on with one call; returns how many it decided on, and their outcome.
     pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> (usize, Outcome) {
+        if let Some(decided) = self.port.as_deref_mut().and_then(|port| port.send(outbox, at)) {
+            return decided;
+        }
         let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
-        let run = outbox.run(at);
+        // What follows a datagram that has to leave by the kernel may leave as a frame.
+        let is_alone = self.port.as_ref().is_some_and(|port| port.reaches(first.socket));
+        let run = if is_alone { 1 } else { outbox.run(at) };
         let Some(Some(Bound::Udp(socket))) = self.sockets.get(first.socket as usize) else {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };

@@ -1,5 +1,6 @@
 //! What may be asked of a shard, and what it leaves at its end.
 
+use super::port::PortCounts;
 use crate::shard::Swap;
 use crate::shard::late::Late;
 use crossbeam_channel::Sender as Answer;
@@ -36,6 +37,8 @@ pub struct ShardFigures {
     pub counters: Vec<(usize, Counters)>,
     /// How late its replies were.
     pub late: Late,
+    /// What it counted of its queue of a network device.
+    pub port: Option<PortCounts>,
 }
 
 /// The shard's end of its commands.

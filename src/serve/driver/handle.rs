@@ -6,6 +6,7 @@ use super::epoll::Epoll;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
 use super::mail;
+use super::port::Queue;
 use super::ring::Uring;
 use super::ring::sockets::RingIo;
 use super::run;
@@ -34,6 +35,8 @@ pub enum DriverKind {
     Ring,
     /// Readiness (epoll).
     Poll,
+    /// Frames of a network device's queue (AF_XDP); readiness for everything else.
+    Xdp,
 }
 
 impl DriverKind {
@@ -42,6 +45,7 @@ impl DriverKind {
         match self {
             Self::Ring => "ring",
             Self::Poll => "poll",
+            Self::Xdp => "xdp",
         }
     }
 }
@@ -71,6 +75,8 @@ pub struct ShardSpec<T = crate::devlog::tap::Tap> {
     pub tide: Arc<Tide>,
     /// Ways to save processor time.
     pub tuning: Tuning,
+    /// The queue of [`DriverKind::Xdp`].
+    pub queue: Option<Queue>,
 }
 
 /// What a shard may do to save processor time; none of it changes a reply.
@@ -139,7 +145,7 @@ where
     P: Protocol + Send + 'static,
     T: Recorder + Send + 'static,
 {
-    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning } = spec;
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning, queue } = spec;
     // A socket has the number of its FSU. Sockets without an FSU in the fleet are left out here, as in `Serve::new`.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -152,10 +158,13 @@ where
         let mut serve = Serve::new(Portion { fleet, fsus: &numbers }, context, protocol, tap, now);
         serve.own = own;
         serve.share(tide);
+        let frames = queue.map(|queue| base.plug(queue));
         let turn = Turn::new(serve, numbers.len(), receiver, base.clocks.now(), tuning.gather);
         match driver {
             DriverKind::Ring => run::run(Uring::new(turn, RingIo::new(base)?)),
-            DriverKind::Poll => run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len())),
+            DriverKind::Poll | DriverKind::Xdp => {
+                run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len()).with_frames(frames))
+            }
         }
     };
     let thread = Thread::start(executor, index, cpu, task).map_err(|error| ShardError::Executor { index, error })?;

@@ -7,6 +7,7 @@
 //! - [`turn`], [`fair`]: what a driver does between two looks at its sockets, and whose turn it is. `swap`: a reload. [`gather`]: whether a wake-up serves
 //!   several requests at part load.
 //! - [`base`], [`clocks`]: sockets, the queue of datagrams to send, clocks. `streams`: connections.
+//! - [`port`]: a queue of a network device beside the sockets (`--driver xdp`).
 //! - [`run`]: the loop of both drivers. [`epoll`], [`ring`]: what each adds to it. They make the system calls ([`fsu_net::sys::calls`]) as `kernel`.
 
 mod base;
@@ -18,6 +19,7 @@ pub(crate) mod fair;
 pub mod gather;
 pub mod handle;
 mod mail;
+pub mod port;
 mod ring;
 mod run;
 mod streams;

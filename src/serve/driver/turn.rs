@@ -482,7 +482,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
                 ShardCommand::Counters(answer) => drop(answer.send(self.counters(io))),
                 ShardCommand::Figures(answer) => {
                     let (counters, late) = (self.counters(io), self.serve.late.clone());
-                    drop(answer.send(ShardFigures { counters, late }));
+                    drop(answer.send(ShardFigures { counters, late, port: io.base().port_counts() }));
                 }
                 ShardCommand::Stage(sockets, answer) => drop(answer.send(self.stage(sockets, io))),
                 ShardCommand::Unstage => self.unstage(io),
@@ -505,6 +505,7 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
     pub(crate) fn finish(&mut self, io: &mut impl DriverIo) -> ShardFigures {
         io.base().is_ending = true;
         self.serve.finish(io);
-        ShardFigures { counters: self.counters(io), late: std::mem::take(&mut self.serve.late) }
+        let (counters, late) = (self.counters(io), std::mem::take(&mut self.serve.late));
+        ShardFigures { counters, late, port: io.base().port_counts() }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::prepare::{Chosen, Prepared};
 use crate::devlog::LoggerHandle;
+use crate::driver::port::{PortCounts, Queue};
 use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, spawn};
 use crate::shard::late::Late;
 use crate::shard::recorder::{Recorder, Traffic};
@@ -118,6 +119,8 @@ pub struct Finished {
     pub counters: Vec<Counters>,
     /// By shard: how late its replies were; nothing where it could not tell.
     pub late: Vec<Late>,
+    /// By shard: what it counted of its queue of a network device.
+    pub ports: Vec<Option<PortCounts>>,
     /// What went wrong, one shard after the other.
     pub errors: Vec<CrewError>,
 }
@@ -170,20 +173,20 @@ impl Crew {
         prepared: &Prepared,
         chosen: &Chosen,
         logger: &LoggerHandle,
-        bound: Vec<Bound>,
+        (bound, queues): (Vec<Bound>, Option<Vec<Queue>>),
         (run, own): (RunContext, Own),
     ) -> Result<Self, CrewError> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
         let (executor, driver) = (chosen.executor, chosen.driver);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
         let fsus = bound.len();
-        Self::start_with(&common, &prepared.cpus, bound, |shard| logger.tap(shard, fsus))
+        Self::start_with(&common, &prepared.cpus, (bound, queues.unwrap_or_default()), |shard| logger.tap(shard, fsus))
     }
 
     fn start_with<T: Recorder + Send + 'static>(
         common: &Common,
         cpus: &[usize],
-        bound: Vec<Bound>,
+        (bound, queues): (Vec<Bound>, Vec<Queue>),
         tap: impl Fn(usize) -> T,
     ) -> Result<Self, CrewError> {
         let mut hands: Vec<Vec<(usize, Bound)>> = cpus.iter().map(|_| Vec::new()).collect();
@@ -195,11 +198,12 @@ impl Crew {
         let (sender, ends) = unbounded();
         let ended: Arc<[AtomicBool]> = cpus.iter().map(|_| AtomicBool::new(false)).collect();
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
+        let mut queues = queues.into_iter();
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
             let Common { executor, driver, fleet, run, own, tide, tuning } = common.clone();
-            match spawn(ShardSpec { index, cpu: Some(cpu), executor, driver, fleet, fsus, run, tap, own, tide, tuning })
-            {
+            let (cpu, queue) = (Some(cpu), queues.next());
+            match spawn(ShardSpec { index, cpu, executor, driver, fleet, fsus, run, tap, own, tide, tuning, queue }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => {
                     crew.abandon();
@@ -306,6 +310,7 @@ impl Crew {
         }
         let mut counters = vec![Counters::default(); fsus];
         let mut late = vec![Late::default(); self.handles.len()];
+        let mut ports = vec![None; self.handles.len()];
         let mut errors = Vec::new();
         let running = self.wait_until_ended();
         for (shard, handle) in std::mem::take(&mut self.handles).into_iter().enumerate() {
@@ -315,7 +320,7 @@ impl Crew {
             }
             match handle.join() {
                 Ok(left) => {
-                    late[shard] = left.late;
+                    (late[shard], ports[shard]) = (left.late, left.port);
                     for (fsu, own) in left.counters {
                         if let Some(place) = counters.get_mut(fsu) {
                             *place = own;
@@ -325,7 +330,7 @@ impl Crew {
                 Err(error) => errors.push(error.into()),
             }
         }
-        Finished { counters, late, errors }
+        Finished { counters, late, ports, errors }
     }
 
     /// Shards that have not ended in time.
@@ -371,7 +376,7 @@ mod tests {
         let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
         let cpu = crate::fleet::cpus::allowed()[0];
-        (Crew::start_with(&common, &[cpu, cpu], bound, |_| Failing).expect("started"), addresses)
+        (Crew::start_with(&common, &[cpu, cpu], (bound, Vec::new()), |_| Failing).expect("started"), addresses)
     }
 
     #[test]

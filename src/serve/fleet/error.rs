@@ -3,8 +3,9 @@
 use super::crew::CrewError;
 use super::machine::Missing;
 use super::sockets::BindError;
+use super::xdp::Lack;
 use fsu_plan::exit::Exit;
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io;
 use std::path::PathBuf;
 
@@ -35,6 +36,9 @@ pub enum FleetError {
         /// What helps.
         remedies: Vec<Missing>,
     },
+    /// The xdp driver was asked for.
+    #[error("--driver xdp is not possible here:{}", lines(.0))]
+    NoXdp(Vec<Lack>),
     /// The logger's thread cannot be made.
     #[error("the logger's thread: {0}")]
     Logger(#[source] io::Error),
@@ -55,13 +59,18 @@ impl FleetError {
         match self {
             Self::LateLimit(_) | Self::Logs { .. } => Exit::Usage,
             Self::Bind(_) => Exit::Bind,
-            Self::Lacking(_) | Self::NoRing { .. } | Self::Logger(_) | Self::Watch(_) | Self::Start(_) => Exit::Machine,
+            Self::Lacking(_)
+            | Self::NoRing { .. }
+            | Self::NoXdp(_)
+            | Self::Logger(_)
+            | Self::Watch(_)
+            | Self::Start(_) => Exit::Machine,
         }
     }
 }
 
 /// Each on an indented line of its own.
-pub(super) fn lines(all: &[Missing]) -> String {
+pub(super) fn lines(all: &[impl Display]) -> String {
     all.iter().fold(String::new(), |mut out, one| {
         // Writing to a String cannot fail.
         let _ = write!(out, "\n  {one}");

@@ -2,7 +2,7 @@
 //! parses arguments.
 //!
 //! - [`options`]: what can be chosen. [`prepare`]: what a run decides before it asks the machine for anything.
-//! - [`cpus`], [`machine`], [`pinning`], [`local`]: the machine.
+//! - [`cpus`], [`machine`], [`pinning`], [`local`], [`xdp`]: the machine.
 //! - [`sockets`], [`crew`], [`signals`], [`watch`]: what a run starts and watches.
 //! - [`read`], [`reload`]: a configuration, at the start and while serving.
 //! - [`run`]: serves until a signal. [`snapshot`]: what is counted, at any moment; [`stats`]: the same as JSON.
@@ -27,6 +27,7 @@ pub mod snapshot;
 pub mod sockets;
 pub mod stats;
 pub mod watch;
+pub mod xdp;
 
 pub use error::FleetError;
 pub use options::{DriverChoice, FleetOptions};

@@ -14,6 +14,8 @@ pub enum DriverChoice {
     Ring,
     /// epoll.
     Poll,
+    /// AF_XDP, on the device of [`FleetOptions::xdp_dev`].
+    Xdp,
 }
 
 /// Everything that a run may be told.
@@ -27,6 +29,8 @@ pub struct FleetOptions {
     pub cpus: Option<Vec<usize>>,
     /// The driver.
     pub driver: DriverChoice,
+    /// The network device of [`DriverChoice::Xdp`].
+    pub xdp_dev: Option<String>,
     /// No delays and no device log, unless the configuration turns one of them off.
     pub performance: bool,
     /// How late a reply may leave, in milliseconds: 0 to 60,000.

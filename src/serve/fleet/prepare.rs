@@ -5,10 +5,12 @@ use super::error::FleetError;
 use super::machine::{self, Missing, Needs, Room};
 use super::options::{DriverChoice, FleetOptions};
 use super::pinning;
+use super::xdp;
 use crate::devlog::{LoggerConfig, OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::driver::{DriverKind, Executor, Tuning};
 use fsu_core::moment::RunContext;
 use fsu_net::probe::ring_missing;
+use fsu_net::xdp::device::Device;
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::message::Transport;
 use fsu_plan::words::count;
@@ -40,6 +42,8 @@ pub struct Prepared {
     pub fault_ledger: Option<PathBuf>,
     /// The driver that was asked for.
     pub driver: DriverChoice,
+    /// The network device of [`DriverChoice::Xdp`].
+    pub xdp_dev: String,
     /// A reply that leaves more than this many microseconds after it was due is too late.
     pub late_limit_us: u64,
     /// What shards do to save processor time.
@@ -86,6 +90,8 @@ pub struct Chosen {
     pub executor: Executor,
     /// Why not glommio, for people.
     pub not_glommio: Option<String>,
+    /// The device of the xdp driver.
+    pub device: Option<Arc<Device>>,
 }
 
 /// What the ring driver lacks here.
@@ -100,7 +106,8 @@ impl Chosen {
     /// What it lacks, where it is asked for.
     fn new(asked: DriverChoice, mostly_tcp: bool, missing: impl FnOnce() -> Option<String>) -> Result<Self, Absent> {
         let (driver, why) = match asked {
-            DriverChoice::Poll => (DriverKind::Poll, "as asked for".to_owned()),
+            // The other one is chosen by its device.
+            DriverChoice::Poll | DriverChoice::Xdp => (DriverKind::Poll, "as asked for".to_owned()),
             DriverChoice::Ring => match missing() {
                 Some(missing) => return Err(Absent(missing)),
                 None => (DriverKind::Ring, "as asked for".to_owned()),
@@ -113,7 +120,15 @@ impl Chosen {
                 None => (DriverKind::Ring, "this kernel has all it needs".to_owned()),
             },
         };
-        Ok(Self { driver, why, executor: Executor::Glommio, not_glommio: None })
+        Ok(Self { driver, why, executor: Executor::Glommio, not_glommio: None, device: None })
+    }
+
+    /// The xdp driver.
+    fn on_device(device: Device) -> Self {
+        let queues = count(device.queues as usize, "queue");
+        let why = format!("as asked for: {} with {queues}; arrival is when a batch is read", device.name);
+        let device = Some(Arc::new(device));
+        Self { driver: DriverKind::Xdp, why, executor: Executor::Glommio, not_glommio: None, device }
     }
 }
 
@@ -161,6 +176,7 @@ impl Prepared {
             seed: options.seed.unwrap_or_else(|| fastrand::u64(..SEED_END)),
             fault_ledger: options.fault_ledger,
             driver: options.driver,
+            xdp_dev: options.xdp_dev.unwrap_or_default(),
             late_limit_us: late_limit_us(options.late_limit_ms)?,
             tuning: Tuning { gather: Duration::from_micros(options.gather_us.into()), gso: options.gso },
             overlay,
@@ -233,6 +249,10 @@ impl Prepared {
     /// What is missing for the driver that was asked for.
     pub fn choose_driver(&self) -> Result<Chosen, FleetError> {
         let lacking = machine::lacking_for_glommio();
+        if self.driver == DriverChoice::Xdp {
+            let device = xdp::look(&self.xdp_dev, self.cpus.len(), &self.fleet).map_err(FleetError::NoXdp)?;
+            return Ok(Chosen::on_device(device).on_what_is_there(&lacking));
+        }
         let tcp = self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp).count();
         match Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing) {
             Ok(chosen) => Ok(chosen.on_what_is_there(&lacking)),

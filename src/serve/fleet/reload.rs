@@ -11,6 +11,7 @@ use super::read::{Configuration, exit_of, read, summary};
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::sockets::{self, BindError, Sockets};
 use crate::devlog::{LogTotals, LoggerHandle};
+use crate::driver::port::PortCounts;
 use crate::shard::Swap;
 use crate::shard::late::Late;
 use crate::syslog::ON_STDERR;
@@ -243,9 +244,10 @@ impl<'a> Serving<'a> {
     /// A shard has ended, or does not answer.
     pub fn snapshot(&self) -> Result<Snapshot, CrewError> {
         let mut counters = vec![Counters::default(); self.fleet.fsus.len()];
-        let mut late = Vec::new();
+        let (mut late, mut ports) = (Vec::new(), Vec::new());
         for shard in self.crew.figures()? {
             late.push(shard.late);
+            ports.push(shard.port);
             for (fsu, own) in shard.counters {
                 if let Some(place) = counters.get_mut(fsu) {
                     *place = own;
@@ -253,16 +255,22 @@ impl<'a> Serving<'a> {
             }
         }
         let log = self.logger.totals().recv_timeout(TOTALS_WAIT).unwrap_or_default();
-        Ok(self.snapshot_of(counters, late, log))
+        Ok(self.snapshot_of(counters, (late, ports), log))
     }
 
-    fn snapshot_of(&self, counters: Vec<Counters>, late: Vec<Late>, log: LogTotals) -> Snapshot {
+    fn snapshot_of(
+        &self,
+        counters: Vec<Counters>,
+        (late, ports): (Vec<Late>, Vec<Option<PortCounts>>),
+        log: LogTotals,
+    ) -> Snapshot {
         Snapshot {
             fleet: self.fleet.clone(),
             cpus: self.prepared.cpus.clone(),
             shards: self.shards.clone(),
             counters,
             late,
+            ports,
             late_limit_us: self.prepared.late_limit_us,
             gone: self.gone.clone(),
             reloads: self.reloads,
@@ -273,8 +281,8 @@ impl<'a> Serving<'a> {
     /// Stops reading, sends what is due, and waits for the end of all shards. The snapshot has no counts of the logger yet, and the
     /// errors are those of the shards.
     pub fn stop(mut self) -> (Snapshot, Vec<CrewError>) {
-        let Finished { counters, late, errors } = self.crew.stop(self.fleet.fsus.len());
-        (self.snapshot_of(counters, late, LogTotals::default()), errors)
+        let Finished { counters, late, ports, errors } = self.crew.stop(self.fleet.fsus.len());
+        (self.snapshot_of(counters, (late, ports), LogTotals::default()), errors)
     }
 }
 
@@ -322,7 +330,7 @@ mod tests {
         let mut logger = Logger::start(config, prepared.fleet.clone(), 0).expect("a thread");
         let Sockets { bound, addresses, .. } = sockets::bind(&prepared.fleet).expect("free ports");
         let context = prepared.context();
-        let crew = Crew::start(&prepared, &chosen, &logger, bound, (context, crate::shard::Own::default()));
+        let crew = Crew::start(&prepared, &chosen, &logger, (bound, None), (context, crate::shard::Own::default()));
         let serving = Serving::new(&prepared, &mut logger, crew.expect("started"), context, addresses.clone());
         let counted = |snapshot: &Snapshot| (snapshot.totals().dropped_total(), snapshot.counters[2].dropped_total());
         assert_eq!(counted(&serving.snapshot().expect("it runs")), (0, 0));

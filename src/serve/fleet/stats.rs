@@ -2,6 +2,7 @@
 
 use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
+use crate::driver::port::PortCounts;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
 use fsu_plan::counters::{Counted, Counter, Printed};
@@ -154,6 +155,9 @@ pub struct ShardStats {
     pub fsus: usize,
     /// How late its replies left.
     pub lateness: Lateness,
+    /// What it counted of its queue of a network device; only with `--driver xdp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xdp: Option<PortCounts>,
     /// Their counters; what could not be told (a shard that died) is 0.
     #[serde(flatten)]
     pub totals: Totals,
@@ -175,6 +179,12 @@ pub struct FsuStats {
     pub totals: Totals,
 }
 
+impl Serialize for PortCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(self, true, serializer)
+    }
+}
+
 impl Serialize for LogTotals {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize(self, true, serializer)
@@ -191,7 +201,8 @@ impl Snapshot {
         });
         let shards = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
             let (fsus, sum) = self.of_shard(shard);
-            ShardStats { shard, cpu, fsus, lateness: self.lateness_of(shard), totals: Totals::new(sum, false) }
+            let (xdp, totals) = (self.ports.get(shard).cloned().flatten(), Totals::new(sum, false));
+            ShardStats { shard, cpu, fsus, lateness: self.lateness_of(shard), xdp, totals }
         });
         let fsus = self.fleet.fsus.iter().zip(&self.counters).enumerate();
         Stats {
@@ -287,6 +298,7 @@ mod tests {
             _ => names.push(counter.name),
         };
         Counters::default().each(&mut name);
+        PortCounts::default().each(&mut name);
         assert!(names.len() > 25, "{names:?}");
         let mut pages = Vec::new();
         files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs"), "stats.md", &mut pages);

@@ -89,6 +89,7 @@ impl Shard {
             own: Arc::default(),
             tide: Arc::default(),
             tuning: Tuning { gather, gso: how & 4 == 0 },
+            queue: None,
         };
         Self { handle: spawn(spec).unwrap(), records }
     }

@@ -5,11 +5,13 @@
 //! Whose turn it is: [`super::fair`]. From a connection only as many bytes are read as are light; with more, it waits in line. A subject in
 //! line that the set reports again is muted until it has no work.
 
+mod frames;
 pub(crate) mod sockets;
 
 use super::base::DriverIo;
 use super::fair::Line;
 use super::kernel;
+use super::port::Frames;
 use super::run::{Driver, Parts};
 use super::turn::{Turn, Work};
 use crate::shard::io::{ConnId, Subject};
@@ -68,6 +70,8 @@ pub(crate) struct Epoll<P, T> {
     read_buffer: Vec<u8>,
     /// Bytes of datagrams in line.
     held_bytes: usize,
+    /// What the device's queue receives, if the shard has one.
+    frames: Option<Frames>,
 }
 
 impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
@@ -85,6 +89,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
     }
 
     fn wait(&mut self, at_most: Duration) -> io::Result<()> {
+        let at_most = self.io.base().port.as_deref_mut().map_or(at_most, |port| port.before_wait(at_most));
         let mut epoll_wait = at_most;
         if !at_most.is_zero() && self.turn.is_calm() {
             wait_readable(self.io.epoll(), at_most)?;
@@ -131,6 +136,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
             },
             (Subject::Socket(index), Event::Received { bytes, peer, control }) => {
                 self.held_bytes -= bytes.len();
+                self.frames.iter_mut().for_each(|frames| frames.let_go(index, bytes.len()));
                 let received = Received { bytes: &bytes, peer, control };
                 let datagrams = self.turn.on_received(index, &received, &mut self.io);
                 self.turn.flush(&mut self.io);
@@ -139,6 +145,13 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
             (Subject::Conn(id), Event::Ready(flags)) => self.on_readable(id, flags, false),
             (Subject::Conn(_), Event::Received { .. }) => {}
         }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if let Some(port) = &mut self.io.base().port {
+            port.finish();
+        }
+        Ok(())
     }
 
     fn after_held(&mut self, subject: Subject) {
@@ -161,7 +174,13 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             cold: vec![0; sockets],
             read_buffer: vec![0; READ_BYTES],
             held_bytes: 0,
+            frames: None,
         }
+    }
+
+    /// The same with a queue of a network device.
+    pub(crate) fn with_frames(self, frames: Option<Frames>) -> Self {
+        Self { frames, ..self }
     }
 
     /// Handles the events, while there is time.
@@ -195,7 +214,9 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
 
     #[inline]
     fn on_event(&mut self, token: Token, flags: EventFlags) {
-        let Some(subject) = token.subject() else { return self.turn.on_commands(&mut self.io) };
+        let Some(subject) = token.subject() else {
+            return if token == Token::Frames { self.on_frames() } else { self.turn.on_commands(&mut self.io) };
+        };
         if let Token::Conn(id) = token
             && flags.contains(EventFlags::OUT)
         {
@@ -213,7 +234,7 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
                 None => {}
             },
             Token::Conn(id) => self.on_readable(id, flags, true),
-            Token::Wake => {}
+            Token::Wake | Token::Frames => {}
         }
         if let Some(effort) = self.turn.end_light(began) {
             self.line.charge(subject, effort);

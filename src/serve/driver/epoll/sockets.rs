@@ -18,6 +18,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub(crate) enum Token {
     /// A command came.
     Wake,
+    /// Frames came by the device's queue.
+    Frames,
     /// An FSU's own socket.
     Socket(u32),
     /// A connection.
@@ -28,12 +30,14 @@ const KIND_SHIFT: u32 = 56;
 const GENERATION_SHIFT: u32 = 32;
 const KIND_SOCKET: u64 = 1;
 const KIND_CONN: u64 = 2;
+const KIND_FRAMES: u64 = 3;
 
 impl Token {
     /// As the epoll set holds it.
     fn data(self) -> EventData {
         EventData::new_u64(match self {
             Self::Wake => 0,
+            Self::Frames => KIND_FRAMES << KIND_SHIFT,
             Self::Socket(index) => KIND_SOCKET << KIND_SHIFT | u64::from(index),
             Self::Conn(id) => {
                 KIND_CONN << KIND_SHIFT | u64::from(id.generation) << GENERATION_SHIFT | u64::from(id.index)
@@ -41,11 +45,11 @@ impl Token {
         })
     }
 
-    /// The socket or connection; `None` for a command.
+    /// The socket or connection; `None` for a command, and for frames, which are many sockets'.
     #[inline]
     pub(crate) fn subject(self) -> Option<Subject> {
         match self {
-            Self::Wake => None,
+            Self::Wake | Self::Frames => None,
             Self::Socket(socket) => Some(Subject::Socket(socket)),
             Self::Conn(id) => Some(Subject::Conn(id)),
         }
@@ -60,6 +64,7 @@ impl Token {
             KIND_CONN => {
                 Self::Conn(ConnId { index: data as u32, generation: (data >> GENERATION_SHIFT) as u32 & 0x00FF_FFFF })
             }
+            KIND_FRAMES => Self::Frames,
             _ => Self::Wake,
         }
     }
@@ -118,6 +123,9 @@ impl PollIo {
         epoll_add(epoll.as_fd(), base.wake(), Token::Wake.data(), EventFlags::IN)?;
         for (index, socket) in base.sockets() {
             epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
+        }
+        if let Some(port) = &base.port {
+            epoll_add(epoll.as_fd(), port.socket(), Token::Frames.data(), EventFlags::IN)?;
         }
         let watches = base.sockets().map(|_| Registration::new(true)).collect();
         Ok(Self { epoll, base, watches, streams: Streams::default() })
@@ -249,11 +257,17 @@ impl Io for PollIo {
 
     fn set_accepting(&mut self, socket: u32, on: bool) {
         self.watch_socket(socket, Registration::new(on));
+        if on {
+            self.base.open_port(socket);
+        }
     }
 
     fn stop_receiving(&mut self) {
         for (_, socket) in self.base.sockets() {
             let _ = epoll_delete(self.epoll.as_fd(), descriptor(socket));
+        }
+        if let Some(port) = &self.base.port {
+            let _ = epoll_delete(self.epoll.as_fd(), port.socket());
         }
     }
 
@@ -299,7 +313,14 @@ mod tests {
     #[test]
     fn tokens_come_back() {
         let conn = |index, generation| Token::Conn(ConnId { index, generation });
-        for token in [Token::Wake, Token::Socket(0), Token::Socket(9_999), conn(0, 0), conn(u32::MAX, 0x00FF_FFFF)] {
+        for token in [
+            Token::Wake,
+            Token::Frames,
+            Token::Socket(0),
+            Token::Socket(9_999),
+            conn(0, 0),
+            conn(u32::MAX, 0x00FF_FFFF),
+        ] {
             assert_eq!(Token::of(token.data()), token);
         }
     }

@@ -78,6 +78,7 @@ fn start_told(
             own: Arc::default(),
             tide: Arc::default(),
             tuning: Tuning { gather: Duration::from_micros(GATHER_US.into()), gso: true },
+            queue: None,
         },
         Letters,
     )

@@ -96,7 +96,9 @@ fn drive(
     let turn = Turn::new(serve, FSUS, receiver, base.clocks.now(), gather);
     let ended = match driver {
         DriverKind::Ring => crate::driver::run::run(Uring::new(turn, RingIo::new(base).expect("a ring"))),
-        DriverKind::Poll => crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS)),
+        DriverKind::Poll | DriverKind::Xdp => {
+            crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS))
+        }
     };
     ended.expect("a driver that ends well")
 }

@@ -1,0 +1,364 @@
+//! A queue of a network device beside a shard's sockets (`--driver xdp`, docs/use/xdp.md).
+//!
+//! Datagrams to the shard's udp FSUs come as whole frames, and replies leave as frames. The kernel's sockets stay bound behind it: they
+//! take what the program in the kernel lets pass, and send what cannot leave as a frame ([`Port::send`]).
+
+use super::base::Base;
+use crate::shard::io::{Datagram, Outcome, Subject};
+use foldhash::{HashMap, HashMapExt as _};
+use fsu_net::bind::{Bound, is_broadcast};
+use fsu_net::local::Local;
+use fsu_net::outbox::Outbox;
+use fsu_net::xdp::device::Device;
+use fsu_net::xdp::frame::{Frame, Hardware, Way, build};
+use fsu_net::xdp::program::Program;
+use fsu_net::xdp::queue::{FRAMES_A_LOOK, Receiving, Sending};
+use fsu_plan::counters::{JSON_ONLY, sentence};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Hosts whose hardware address is remembered. Datagrams to further ones leave by the kernel.
+const HOSTS_MAX: usize = 65_536;
+/// Bytes of datagrams in line of one FSU: as a socket's receive buffer.
+const HELD_BYTES_OF_ONE_MAX: usize = fsu_net::bind::RECEIVE_BUFFER_BYTES;
+/// How long to wait for a device that has frames to send, before it is woken again.
+const WAIT_FOR_DEVICE: Duration = Duration::from_millis(1);
+/// The same at the end of the run, all in all.
+const LAST_FRAMES_MAX: Duration = Duration::from_millis(50);
+
+fsu_plan::counters! {
+    /// What a shard counts of its queue of a network device.
+    pub struct PortCounts {
+        /// Datagrams taken from the queue.
+        received: u64 = JSON_ONLY,
+        /// Datagrams put into the queue.
+        sent: u64 = JSON_ONLY,
+        /// Datagrams of FSUs on the device that left by the kernel: too long for a frame, or to a host whose hardware address is not known.
+        sent_by_kernel: u64 = JSON_ONLY,
+        /// Datagrams that found no free frame; each is tried again.
+        no_frame: u64 = JSON_ONLY,
+        /// Damaged frames (a wrong checksum), and frames for an address that no FSU has any more.
+        unusable: u64 = JSON_ONLY,
+        /// Addresses that could not be put into the program's map: their datagrams come by the kernel.
+        not_opened: u64 = JSON_ONLY,
+        /// Frames that the kernel dropped because the queue was full (`rx_ring_full` of XDP_STATISTICS).
+        ring_full: u64 = sentence("frame of the device's queue lost: the queue was full", "frames of the device's queue lost: the queue was full"),
+        /// Frames that the kernel dropped for another reason (`rx_dropped`).
+        dropped: u64 = sentence("frame of the device's queue lost: dropped by the kernel", "frames of the device's queue lost: dropped by the kernel"),
+        /// Times that the device found no frame to receive into (`rx_fill_ring_empty_descs`).
+        fill_empty: u64 = JSON_ONLY,
+        /// Descriptors that the kernel refused (`rx_invalid_descs`, `tx_invalid_descs`): a defect.
+        invalid: u64 = JSON_ONLY,
+    }
+}
+
+impl PortCounts {
+    /// Requests that were lost on their way to the shard.
+    pub fn lost(&self) -> u64 {
+        self.ring_full + self.dropped
+    }
+}
+
+/// A queue of a device, opened for a shard.
+#[derive(Debug)]
+pub struct Queue {
+    /// The device.
+    pub device: Arc<Device>,
+    /// Number of the queue.
+    pub number: u32,
+    /// The program that leads frames to it.
+    pub program: Arc<Program>,
+    /// Its socket.
+    pub ends: (Receiving, Sending),
+}
+
+/// A shard's end of the queue: who is reached by it, and what leaves by it.
+#[derive(Debug)]
+pub(crate) struct Port {
+    device: Arc<Device>,
+    number: u32,
+    program: Arc<Program>,
+    sending: Sending,
+    /// By place of the socket: the address that it is bound to; none where it is not reached by the queue.
+    bound: Vec<Option<SocketAddr>>,
+    places: HashMap<(IpAddr, u16), u32>,
+    /// Where frames to a host go: its hardware address, or its router's.
+    hops: HashMap<IpAddr, Hardware>,
+    /// The latest of them.
+    latest: Option<(IpAddr, Hardware)>,
+    counts: PortCounts,
+}
+
+impl Port {
+    /// An end that reaches no socket yet, and what it receives.
+    pub(crate) fn new(Queue { device, number, program, ends: (receiving, sending) }: Queue) -> (Self, Frames) {
+        let frames = Frames { receiving, arriving: Vec::with_capacity(FRAMES_A_LOOK as usize), held: HashMap::new() };
+        let port = Self {
+            device,
+            number,
+            program,
+            sending,
+            bound: Vec::new(),
+            places: HashMap::new(),
+            hops: HashMap::new(),
+            latest: None,
+            counts: PortCounts::default(),
+        };
+        (port, frames)
+    }
+
+    /// The queue's socket: readable when frames have come.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.sending.socket()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counts(&self) -> PortCounts {
+        let mut counts = self.counts.clone();
+        if let Some(kernel) = self.sending.statistics() {
+            counts.ring_full = kernel.ring_full;
+            counts.dropped = kernel.dropped;
+            counts.fill_empty = kernel.fill_empty;
+            counts.invalid = kernel.invalid;
+        }
+        counts
+    }
+
+    /// Datagrams to these sockets come by the queue from now on, as far as their addresses are the device's.
+    pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
+        let mut opened = Vec::new();
+        for &(place, socket) in sockets {
+            let Bound::Udp(socket) = socket else { continue };
+            let is_open = self.bound.get(place as usize).is_some_and(Option::is_some);
+            let Some(bound) = socket.local_addr().ok().filter(|_| !is_open && !is_broadcast(socket)) else { continue };
+            let addresses = reached(&self.device, bound);
+            if addresses.is_empty() {
+                continue;
+            }
+            if self.bound.len() <= place as usize {
+                self.bound.resize(place as usize + 1, None);
+            }
+            self.bound[place as usize] = Some(bound);
+            self.places.extend(addresses.iter().map(|&ip| ((ip, bound.port()), place)));
+            opened.extend(addresses.into_iter().map(|ip| SocketAddr::new(ip, bound.port())));
+        }
+        if let Err(error) = self.program.add(&opened, self.number) {
+            self.counts.not_opened += opened.len() as u64;
+            log::warn!(
+                "{}: the program takes no more addresses ({error}): their datagrams come by the kernel",
+                self.device.name
+            );
+        }
+    }
+
+    /// A socket is closed: its datagrams go to the kernel.
+    pub(crate) fn close(&mut self, place: u32) {
+        let Some(bound) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
+        for ip in reached(&self.device, bound) {
+            self.places.remove(&(ip, bound.port()));
+            // It fails where it was not put in.
+            let _ = self.program.remove(SocketAddr::new(ip, bound.port()));
+        }
+    }
+
+    /// Whether a socket's datagrams come by the queue.
+    pub(crate) fn reaches(&self, place: u32) -> bool {
+        self.bound.get(place as usize).is_some_and(Option::is_some)
+    }
+
+    /// Sends datagrams from `at` on, of whichever sockets, up to one that has to leave by the kernel; how many it decided on, and their
+    /// outcome. `None`: that is the first.
+    pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> Option<(usize, Outcome)> {
+        let (mut count, mut is_full) = (0, false);
+        while let Some((datagram, bytes)) = outbox.get(at + count) {
+            match self.send_one(&datagram, bytes) {
+                Some(true) => count += 1,
+                Some(false) => {
+                    is_full = true;
+                    break;
+                }
+                None => break,
+            }
+        }
+        self.sending.flush();
+        self.counts.sent += count as u64;
+        match count {
+            0 if is_full => {
+                let left = outbox.len() - at;
+                self.counts.no_frame += left as u64;
+                Some((left, Outcome::Full))
+            }
+            0 => None,
+            _ => Some((count, Outcome::Sent)),
+        }
+    }
+
+    /// `None`: it has to leave by the kernel. False: there is no free frame.
+    #[inline]
+    fn send_one(&mut self, datagram: &Datagram, bytes: &[u8]) -> Option<bool> {
+        let bound = (*self.bound.get(datagram.socket as usize)?)?;
+        let way = self.way(datagram, bound);
+        let (sending, mtu) = (&mut self.sending, self.device.mtu);
+        let sent = way.and_then(|way| sending.send(|out| build(out, &way, mtu, bytes)));
+        self.counts.sent_by_kernel += u64::from(sent.is_none());
+        sent
+    }
+
+    #[inline]
+    fn way(&mut self, datagram: &Datagram, bound: SocketAddr) -> Option<Way> {
+        let ip = if !bound.ip().is_unspecified() {
+            bound.ip()
+        } else if datagram.local.is_any() {
+            return None;
+        } else {
+            IpAddr::V6(datagram.local.mapped()).to_canonical()
+        };
+        let host = datagram.peer.ip();
+        let hop = match self.latest {
+            Some((latest, hop)) if latest == host => hop,
+            _ => *self.hops.get(&host)?,
+        };
+        self.latest = Some((host, hop));
+        Some(Way { hops: (hop, self.device.hardware), peer: datagram.peer, from: SocketAddr::new(ip, bound.port()) })
+    }
+
+    /// A frame from a host came from this hardware address: the next to it goes there.
+    #[inline]
+    fn learn(&mut self, host: IpAddr, hop: Hardware) {
+        if self.latest == Some((host, hop)) {
+            return;
+        }
+        if self.hops.len() < HOSTS_MAX || self.hops.contains_key(&host) {
+            self.hops.insert(host, hop);
+            self.latest = Some((host, hop));
+        }
+    }
+
+    /// Before a wait: sends what a device did not take yet; how long to wait at most.
+    #[inline]
+    pub(crate) fn before_wait(&mut self, at_most: Duration) -> Duration {
+        if !self.sending.is_waiting() {
+            return at_most;
+        }
+        self.sending.flush();
+        if self.sending.is_waiting() { at_most.min(WAIT_FOR_DEVICE) } else { at_most }
+    }
+
+    /// The run is over: the device gets a moment to send the last frames, which go with the socket.
+    pub(crate) fn finish(&mut self) {
+        let end = Instant::now() + LAST_FRAMES_MAX;
+        self.sending.flush();
+        while !self.sending.is_idle() && Instant::now() < end {
+            std::thread::sleep(WAIT_FOR_DEVICE);
+            self.sending.flush();
+        }
+    }
+}
+
+/// The addresses of a device at which a socket bound to that address is reached.
+fn reached(device: &Device, bound: SocketAddr) -> Vec<IpAddr> {
+    let is_reached = |ip: &IpAddr| match bound {
+        SocketAddr::V4(four) if four.ip().is_unspecified() => ip.is_ipv4(),
+        SocketAddr::V6(six) if six.ip().is_unspecified() => true,
+        SocketAddr::V6(six) if six.scope_id() != 0 && six.scope_id() != device.index => false,
+        _ => *ip == bound.ip(),
+    };
+    device.addresses.iter().copied().filter(is_reached).collect()
+}
+
+/// A datagram that came as a frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arriving {
+    /// The socket that it is for.
+    pub(crate) place: u32,
+    /// Who sent it.
+    pub(crate) peer: SocketAddr,
+    /// The address of this machine that it came to, where the socket is bound to all.
+    pub(crate) local: Local,
+    /// Where its bytes begin in the frame, and how many they are.
+    start: usize,
+    bytes: usize,
+}
+
+/// What a shard's queue receives.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    receiving: Receiving,
+    /// By frame of the latest look; none where it cannot be used.
+    arriving: Vec<Option<Arriving>>,
+    /// Bytes in line, by FSU; only those that have any.
+    held: HashMap<u32, usize>,
+}
+
+impl Frames {
+    /// Takes a look at what has come; how many frames.
+    pub(crate) fn look(&mut self, base: &mut Base) -> usize {
+        self.arriving.clear();
+        let (Some(port), count) = (base.port.as_deref_mut(), self.receiving.look()) else { return 0 };
+        for number in 0..count {
+            self.arriving.push(self.receiving.frame(number).and_then(|bytes| port.admit(bytes)));
+        }
+        count as usize
+    }
+
+    /// One of them.
+    #[inline]
+    pub(crate) fn get(&self, number: usize) -> Option<(Arriving, &[u8])> {
+        let arriving = (*self.arriving.get(number)?)?;
+        let bytes = self.receiving.frame(number as u32)?.get(arriving.start..)?.get(..arriving.bytes)?;
+        Some((arriving, bytes))
+    }
+
+    /// Whose one of them is.
+    #[inline]
+    pub(crate) fn subject(&self, number: usize) -> Option<Subject> {
+        (*self.arriving.get(number)?).map(|arriving| Subject::Socket(arriving.place))
+    }
+
+    /// The first so many are done with; the others stay where they are.
+    pub(crate) fn done(&mut self, count: usize, base: &mut Base) {
+        if let Some(port) = &mut base.port {
+            let unusable = self.arriving.iter().take(count).filter(|arriving| arriving.is_none()).count();
+            port.counts.unusable += unusable as u64;
+            port.counts.received += (count - unusable) as u64;
+        }
+        self.receiving.done(count as u32);
+        self.receiving.wake_if_needed();
+    }
+
+    /// Whether so many bytes more of an FSU may wait in line.
+    pub(crate) fn may_hold(&self, place: u32, bytes: usize) -> bool {
+        self.held.is_empty() || self.held.get(&place).copied().unwrap_or(0) + bytes <= HELD_BYTES_OF_ONE_MAX
+    }
+
+    /// So many bytes of an FSU wait in line.
+    pub(crate) fn hold(&mut self, place: u32, bytes: usize) {
+        *self.held.entry(place).or_default() += bytes;
+    }
+
+    /// They wait no longer.
+    pub(crate) fn let_go(&mut self, place: u32, bytes: usize) {
+        if let Some(held) = self.held.get_mut(&place) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.held.remove(&place);
+            }
+        }
+    }
+}
+
+impl Port {
+    /// Whom a frame is for; `None`: it is damaged, or for nobody.
+    #[inline]
+    fn admit(&mut self, bytes: &[u8]) -> Option<Arriving> {
+        let frame = Frame::parse(bytes, self.device.index)?;
+        let place = *self.places.get(&(frame.ip, frame.port))?;
+        let bound = (*self.bound.get(place as usize)?)?;
+        self.learn(frame.peer.ip(), frame.hop);
+        let local = if bound.ip().is_unspecified() { frame.local(self.device.index) } else { Local::ANY };
+        let start = frame.bytes.as_ptr().addr() - bytes.as_ptr().addr();
+        Some(Arriving { place, peer: frame.peer, local, start, bytes: frame.bytes.len() })
+    }
+}
