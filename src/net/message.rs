@@ -41,6 +41,8 @@ pub struct Control {
     pub arrived_ns: Option<i64>,
     /// The address of this machine that it came to, if the socket reports it.
     pub local: Local,
+    /// Address and port that it came to, if the socket reports both.
+    pub asked_at: Option<SocketAddr>,
     /// It is marked as a reply ([`REPLY_CLASS`]).
     pub is_reply: bool,
 }
@@ -61,6 +63,11 @@ impl Control {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => control.local = local_four(data).unwrap_or_default(),
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) if control.local.is_any() => {
                     control.local = local_six(data).unwrap_or_default();
+                }
+                (libc::IPPROTO_IP, libc::IP_ORIGDSTADDR) | (libc::IPPROTO_IPV6, libc::IPV6_ORIGDSTADDR) => {
+                    let mut name = [0; NAME_BYTES];
+                    name.iter_mut().zip(data).for_each(|(place, &byte)| *place = byte);
+                    control.asked_at = address(&name);
                 }
                 (libc::IPPROTO_IP, libc::IP_TOS) => {
                     control.is_reply = data.first().is_some_and(|&class| is_reply(class));

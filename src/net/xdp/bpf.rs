@@ -25,6 +25,9 @@ pub(super) struct MapKind {
     flags: u32,
 }
 
+/// Number to socket.
+pub(super) const MAP_SOCKETS: MapKind = MapKind { kind: 15, flags: 0 };
+
 /// Type and attach type of a program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ProgramKind {
@@ -35,6 +38,11 @@ pub(super) struct ProgramKind {
 /// A program that sees each frame of a device first.
 pub(super) const PROGRAM_XDP: ProgramKind = ProgramKind { kind: 6, attach: 37 };
 
+/// A program that chooses the socket of a datagram.
+pub(super) const PROGRAM_LOOKUP: ProgramKind = ProgramKind { kind: 30, attach: 36 };
+
+/// How often a program is loaded that signals interrupt.
+const LOADS: usize = 16;
 /// Bytes of the kernel's explanation of a program that it refuses.
 const LOG_BYTES: usize = 64 << 10;
 
@@ -179,7 +187,15 @@ pub(super) fn load(kind: ProgramKind, instructions: &[Instruction]) -> io::Resul
         attach: kind.attach,
         ..ProgLoad::default()
     };
-    let error = match open(PROG_LOAD, &mut attributes) {
+    let mut loaded = open(PROG_LOAD, &mut attributes);
+    for _ in 1..LOADS {
+        // A signal ends the kernel's check of the program.
+        if !loaded.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN)) {
+            break;
+        }
+        loaded = open(PROG_LOAD, &mut attributes);
+    }
+    let error = match loaded {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EACCES)) => error,
         loaded => return loaded,
     };

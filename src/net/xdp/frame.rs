@@ -151,15 +151,24 @@ pub fn build(out: &mut [u8], way: &Way, mtu: usize, bytes: &[u8]) -> Option<usiz
         _ => return None,
     };
     ethernet[12..].copy_from_slice(&kind);
-    write_udp(udp, way, bytes, addresses);
+    write_udp_with(udp, (way.from, way.peer), bytes, addresses);
     Some(len)
 }
 
-/// The UDP header and the bytes; `addresses`: the sum of both addresses.
-fn write_udp(udp: &mut [u8], way: &Way, bytes: &[u8], addresses: u64) {
+/// The UDP header and the bytes, from an address to another of its family; `udp` has room for eight bytes more.
+pub(super) fn write_udp(udp: &mut [u8], from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    let addresses = [from, to].map(|address| match address.ip() {
+        IpAddr::V4(four) => sum(&four.octets()),
+        IpAddr::V6(six) => sum(&six.octets()),
+    });
+    write_udp_with(udp, (from, to), bytes, addresses.iter().sum());
+}
+
+/// The same; `addresses`: the sum of both addresses.
+fn write_udp_with(udp: &mut [u8], (from, to): (SocketAddr, SocketAddr), bytes: &[u8], addresses: u64) {
     let len = UDP_BYTES + bytes.len();
-    udp[..2].copy_from_slice(&way.from.port().to_be_bytes());
-    udp[2..4].copy_from_slice(&way.peer.port().to_be_bytes());
+    udp[..2].copy_from_slice(&from.port().to_be_bytes());
+    udp[2..4].copy_from_slice(&to.port().to_be_bytes());
     udp[4..6].copy_from_slice(&(len as u16).to_be_bytes());
     udp[6..8].copy_from_slice(&[0, 0]);
     udp[UDP_BYTES..len].copy_from_slice(bytes);

@@ -4,29 +4,27 @@
 //! tag, to this device's own hardware address, not longer than [`FRAME_BYTES_MAX`], with equal lengths in both headers, and to an address
 //! in the map that belongs to this queue. Every other frame goes on to the kernel (`XDP_PASS`), as if there were no program.
 
-use super::bpf::{self, Instruction, MAP_HASH, MAP_XSK, PROGRAM_XDP};
+use super::addresses::Addresses;
+use super::bpf::{self, Instruction, MAP_XSK, PROGRAM_XDP};
 use super::device::Device;
 use super::frame::FRAME_BYTES_MAX;
+use super::writer::{
+    ADD, ADD_NUMBER, AND_NUMBER, CALL, EXIT, GO, GO_IF_ANY_BIT, GO_IF_EQUAL, GO_IF_GREATER, GO_IF_LESS, GO_IF_OTHER,
+    GO_IF_OTHER_NUMBER, GO_IF_OTHER_WORD, GO_UNLESS_GREATER, LOOK_UP, MOVE, MOVE_NUMBER, NETWORK_ORDER, STACK, STORE,
+    Size, Writer,
+};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Addresses that a program can have: each is an address of this machine and a port.
-pub const ADDRESSES_MAX: u32 = 262_144;
-/// Addresses put into the map with one call.
-const ADDRESSES_A_CALL: usize = 4_096;
 /// What [`Program::attach`] says of the last step.
 pub const ATTACHING: &str = "attaching the program to the device";
 /// Only in the driver itself, not in the kernel's generic stage behind it.
 const IN_DRIVER: u32 = 1 << 2;
 
-/// Address (one of IPv4 is mapped), port in network order, two bytes 0.
-type Key = [u8; 20];
-
 /// A program at work. It goes with the process.
 #[derive(Debug)]
 pub struct Program {
-    addresses: OwnedFd,
+    addresses: Addresses,
     sockets: OwnedFd,
     _loaded: OwnedFd,
     _link: OwnedFd,
@@ -40,9 +38,9 @@ impl Program {
     /// its driver takes none.
     pub fn attach(device: &Device) -> Result<Self, (&'static str, io::Error)> {
         let map = |error| ("a map of BPF", error);
-        let addresses = bpf::map::<Key, u32>(MAP_HASH, ADDRESSES_MAX).map_err(map)?;
+        let addresses = Addresses::new().map_err(map)?;
         let sockets = bpf::map::<u32, u32>(MAP_XSK, device.queues.max(1)).map_err(map)?;
-        let code = instructions(device.hardware, addresses.as_fd(), sockets.as_fd());
+        let code = instructions(device.hardware, addresses.0.as_fd(), sockets.as_fd());
         let program = bpf::load(PROGRAM_XDP, &code).map_err(|error| ("the program of BPF", error))?;
         let link =
             bpf::attach(program.as_fd(), PROGRAM_XDP, device.index, IN_DRIVER).map_err(|error| (ATTACHING, error))?;
@@ -54,124 +52,37 @@ impl Program {
     /// # Errors
     /// The system's.
     pub fn serve(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
-        use std::os::fd::AsRawFd;
         bpf::put(self.sockets.as_fd(), &queue, &socket.as_raw_fd().unsigned_abs())
     }
 
-    /// Datagrams to these addresses come here, by that queue.
-    ///
-    /// # Errors
-    /// The system's: E2BIG where there are more than [`ADDRESSES_MAX`].
-    pub fn add(&self, addresses: &[SocketAddr], queue: u32) -> io::Result<()> {
-        for part in addresses.chunks(ADDRESSES_A_CALL) {
-            let keys: Vec<Key> = part.iter().copied().map(key).collect();
-            bpf::put_all(self.addresses.as_fd(), &keys, &vec![queue; keys.len()])?;
-        }
-        Ok(())
-    }
-
-    /// Datagrams to this address go on to the kernel from now on.
-    ///
-    /// # Errors
-    /// The system's: ENOENT where they did already.
-    pub fn remove(&self, address: SocketAddr) -> io::Result<()> {
-        bpf::take(self.addresses.as_fd(), &key(address))
+    /// The addresses whose datagrams come here, each by the queue of that number.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 }
 
-fn key(address: SocketAddr) -> Key {
-    let ip = match address.ip() {
-        IpAddr::V4(four) => four.to_ipv6_mapped(),
-        IpAddr::V6(six) => six,
-    };
-    let mut key = [0; 20];
-    key[..16].copy_from_slice(&ip.octets());
-    key[16..18].copy_from_slice(&address.port().to_be_bytes());
-    key
-}
-
-// The classes and operations of instructions (linux/bpf_common.h, linux/bpf.h).
-const MOVE: u8 = 0xBF;
-const MOVE_NUMBER: u8 = 0xB7;
-const ADD: u8 = 0x0F;
-const ADD_NUMBER: u8 = 0x07;
-const AND_NUMBER: u8 = 0x57;
-const NETWORK_ORDER: u8 = 0xDC;
-const STORE: u8 = 0x62;
-const LOAD_IMMEDIATE: u8 = 0x18;
-const CALL: u8 = 0x85;
-const EXIT: u8 = 0x95;
-const GO: u8 = 0x05;
-const GO_IF_GREATER: u8 = 0x2D;
-const GO_UNLESS_GREATER: u8 = 0xBD;
-const GO_IF_EQUAL: u8 = 0x15;
-const GO_IF_OTHER: u8 = 0x5D;
-const GO_IF_OTHER_NUMBER: u8 = 0x55;
-const GO_IF_OTHER_WORD: u8 = 0x56;
-const GO_IF_ANY_BIT: u8 = 0x45;
-const GO_IF_LESS: u8 = 0xA5;
-/// Register that means a map's descriptor, in `LOAD_IMMEDIATE`.
-const A_MAP: u8 = 1;
-const LOOK_UP: i32 = 1;
-const REDIRECT: i32 = 51;
+/// Answers of the program, and what it calls.
 const XDP_PASS: i32 = 2;
-
-/// Lengths of what is loaded or stored.
-#[derive(Clone, Copy)]
-enum Size {
-    One = 0x10,
-    Two = 0x08,
-    Four = 0x00,
-    Eight = 0x18,
-}
+const REDIRECT: i32 = 51;
 
 /// Where a jump goes.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Six,
     LookUp,
     Pass,
 }
 
-/// Registers: the context, the frame, its end, the stack.
+/// Registers: the context, the frame, its end.
 const CONTEXT: u8 = 6;
 const FRAME: u8 = 7;
 const END: u8 = 8;
-const STACK: u8 = 10;
 /// The key on the stack.
 const KEY: i16 = -24;
 
-/// A program being written.
-#[derive(Default)]
-struct Writer {
-    code: Vec<Instruction>,
-    jumps: Vec<(usize, Label)>,
-    labels: Vec<(Label, usize)>,
-}
-
-impl Writer {
-    fn put(&mut self, code: u8, (to, from): (u8, u8), offset: i16, immediate: i32) {
-        self.code.push(Instruction { code, registers: from << 4 | to, offset, immediate });
-    }
-
-    fn load(&mut self, size: Size, to: u8, from: u8, offset: i16) {
-        self.put(0x61 | size as u8, (to, from), offset, 0);
-    }
-
-    fn store(&mut self, size: Size, from: u8, offset: i16) {
-        self.put(0x63 | size as u8, (STACK, from), offset, 0);
-    }
-
-    fn jump(&mut self, code: u8, registers: (u8, u8), immediate: i32, label: Label) {
-        self.jumps.push((self.code.len(), label));
-        self.put(code, registers, 0, immediate);
-    }
-
-    fn label(&mut self, label: Label) {
-        self.labels.push((label, self.code.len()));
-    }
-
-    /// Passes a frame unless it has so many bytes, and in any case one byte of a register more where that is given.
+/// What a frame has to be.
+impl Writer<Label> {
+    /// Passes a frame unless it has so many bytes, and beside them as many as a register says where one is given.
     fn needs(&mut self, bytes: i32, more: Option<u8>) {
         self.put(MOVE, (2, FRAME), 0, 0);
         self.put(ADD_NUMBER, (2, 0), 0, bytes);
@@ -195,25 +106,11 @@ impl Writer {
         self.load(Size::Two, to, FRAME, offset);
         self.put(NETWORK_ORDER, (to, 0), 0, 16);
     }
-
-    fn map(&mut self, to: u8, map: BorrowedFd<'_>) {
-        use std::os::fd::AsRawFd;
-        self.put(LOAD_IMMEDIATE, (to, A_MAP), 0, map.as_raw_fd());
-        self.put(0, (0, 0), 0, 0);
-    }
-
-    fn finish(mut self) -> Vec<Instruction> {
-        for (at, label) in self.jumps {
-            let to = self.labels.iter().find(|&&(of, _)| of == label).map_or(at + 1, |&(_, to)| to);
-            self.code[at].offset = (to as i64 - at as i64 - 1) as i16;
-        }
-        self.code
-    }
 }
 
 /// The program for a device with this hardware address.
 fn instructions(hardware: [u8; 6], addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
-    let mut to = Writer::default();
+    let mut to = Writer::new();
     to.put(MOVE, (CONTEXT, 1), 0, 0);
     to.load(Size::Four, FRAME, 1, 0);
     to.load(Size::Four, END, 1, 4);
@@ -241,7 +138,7 @@ fn instructions(hardware: [u8; 6], addresses: BorrowedFd<'_>, sockets: BorrowedF
 }
 
 /// To us, from one host, IPv4 or IPv6, not too long.
-fn ethernet(to: &mut Writer, hardware: [u8; 6]) {
+fn ethernet(to: &mut Writer<Label>, hardware: [u8; 6]) {
     to.needs(42, None);
     to.put(MOVE, (2, FRAME), 0, 0);
     to.put(ADD_NUMBER, (2, 0), 0, FRAME_BYTES_MAX as i32 + 1);
@@ -258,7 +155,7 @@ fn ethernet(to: &mut Writer, hardware: [u8; 6]) {
     to.jump(GO_IF_OTHER_NUMBER, (3, 0), 0x0800, Label::Pass);
 }
 
-fn four(to: &mut Writer) {
+fn four(to: &mut Writer<Label>) {
     // Version 4, no options; no fragment; UDP.
     to.is_byte(14, 0xFF, 0x45);
     to.number(3, 20);
@@ -280,7 +177,7 @@ fn four(to: &mut Writer) {
     to.jump(GO, (0, 0), 0, Label::LookUp);
 }
 
-fn six(to: &mut Writer) {
+fn six(to: &mut Writer<Label>) {
     to.label(Label::Six);
     to.needs(62, None);
     to.is_byte(14, 0xF0, 0x60);

@@ -2,8 +2,10 @@
 
 use super::device::Device;
 use super::frame::{self, Frame, Way};
+use super::lookup::{self, LookUp, RawSender};
 use super::program::Program;
 use super::queue::{self, Receiving, Sending};
+use crate::sys::{BATCH, Receiver};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -130,9 +132,9 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
         let addresses: Vec<IpAddr> = port.device.addresses.clone();
         assert!(addresses.contains(&IpAddr::from([10, 9, 0, 1])), "{:?}", port.device);
         let ours = addresses.iter().map(|&ip| SocketAddr::new(ip, 9_000)).collect::<Vec<_>>();
-        port.program.add(&ours, 0).unwrap();
+        port.program.addresses().add(&ours, 0).unwrap();
         // Another queue's: the kernel's.
-        port.program.add(&["10.9.0.1:9002".parse().unwrap()], 1).unwrap();
+        port.program.addresses().add(&["10.9.0.1:9002".parse().unwrap()], 1).unwrap();
         let kernel = ["10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9001"].map(client);
         ready.send(()).unwrap();
         for socket in &kernel {
@@ -141,8 +143,8 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
             socket.send_to(&buffer[..len], peer).unwrap();
         }
         let damaged = port.echo(2 * EACH);
-        port.program.remove(ours[0]).unwrap();
-        assert!(port.program.remove(ours[0]).is_err());
+        port.program.addresses().remove(ours[0]).unwrap();
+        assert!(port.program.addresses().remove(ours[0]).is_err());
         (damaged, port.receiving.statistics().unwrap(), port.receiving.is_zero_copy())
     });
     is_ready.recv().unwrap();
@@ -178,7 +180,7 @@ fn limit_frames_are_used_again() {
     let (ready, is_ready) = std::sync::mpsc::channel();
     let server = spaces.within(0, move || {
         let mut port = Port::open("v0");
-        port.program.add(&["10.9.0.1:9000".parse().unwrap()], 0).unwrap();
+        port.program.addresses().add(&["10.9.0.1:9000".parse().unwrap()], 0).unwrap();
         ready.send(()).unwrap();
         port.echo(BURST * BURSTS);
         port.receiving.statistics().unwrap()
@@ -216,4 +218,90 @@ fn a_device_has_one_program_and_a_queue_one_socket() {
     let (errors, seen) = tried.join().unwrap();
     assert_eq!(errors, [libc::EBUSY, libc::EBUSY, libc::EINVAL]);
     assert_eq!(seen, (1, 1_500, true));
+}
+
+#[test]
+fn limit_addresses_max_of_a_program() {
+    let Some(spaces) = Spaces::new("max") else { return };
+    let tried = spaces.within(0, || {
+        let port = Port::open("v0");
+        let address = |number: u32| {
+            SocketAddr::new(IpAddr::from((0x0A00_0000 + number / 32_768).to_be_bytes()), (number % 32_768) as u16 + 1)
+        };
+        let all: Vec<SocketAddr> = (0..262_144).map(address).collect();
+        port.program.addresses().add(&all, 0).unwrap();
+        let more = port.program.addresses().add(&[address(262_144)], 0).unwrap_err();
+        // The same again is none more, and one that goes makes room.
+        port.program.addresses().add(&all[..10], 0).unwrap();
+        port.program.addresses().remove(all[5]).unwrap();
+        port.program.addresses().add(&[address(262_144)], 0).unwrap();
+        more.raw_os_error()
+    });
+    assert_eq!(tried.join().unwrap(), Some(libc::E2BIG));
+}
+
+/// Echoes so many datagrams of one socket, each from the address that it came to.
+fn echo_by_one_socket(socket: &UdpSocket, raw: &mut RawSender, many: usize) -> Vec<SocketAddr> {
+    let (mut receiver, mut asked_at) = (Receiver::new(), Vec::new());
+    while asked_at.len() < many {
+        let Ok(count) = receiver.receive(socket.as_fd(), BATCH) else {
+            std::thread::sleep(Duration::from_micros(100));
+            continue;
+        };
+        for number in 0..count {
+            let received = receiver.get(number).unwrap();
+            assert!(received.control.arrived_ns.is_some());
+            let from = received.control.asked_at.unwrap();
+            asked_at.push(from);
+            if !raw.push(from, received.peer, received.bytes) {
+                assert!(raw.send().is_ok());
+                raw.clear();
+                assert!(raw.push(from, received.peer, received.bytes));
+            }
+        }
+        raw.send().unwrap();
+        raw.clear();
+    }
+    asked_at
+}
+
+#[test]
+fn many_addresses_are_one_socket_and_replies_leave_from_each() {
+    let Some(spaces) = Spaces::new("lookup") else { return };
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let server = spaces.within(0, move || {
+        let socket = lookup::socket().unwrap();
+        let program = LookUp::attach(&[socket.as_fd()]).unwrap();
+        let mut raw = RawSender::open().unwrap();
+        let all = ["10.9.0.1:9000", "[fd00::1]:9000", "0.0.0.0:9001", "[::]:9002"].map(|text| text.parse().unwrap());
+        program.addresses().add(&all, 0).unwrap();
+        let kernel = client("10.9.0.1:9003");
+        ready.send(()).unwrap();
+        let asked_at = echo_by_one_socket(&socket, &mut raw, 5 * 4);
+        program.addresses().remove(all[0]).unwrap();
+        let mut buffer = [0; 8];
+        let (len, peer) = kernel.recv_from(&mut buffer).unwrap();
+        kernel.send_to(&buffer[..len], peer).unwrap();
+        asked_at
+    });
+    is_ready.recv().unwrap();
+    let asked = spaces.within(1, || {
+        let mut buffer = [0; 20_000];
+        let all =
+            ["10.9.0.1:9000", "[fd00::1]:9000", "10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9002", "10.9.0.1:9003"];
+        for to in all.map(|text| text.parse::<SocketAddr>().unwrap()) {
+            let socket = client(if to.is_ipv4() { "10.9.0.2:0" } else { "[fd00::2]:0" });
+            // One that nobody fragments, none, and fragments both ways.
+            let lengths = if to.port() == 9_003 { &[5][..] } else { &[5, 0, 1_000, 9_001] };
+            for &len in lengths {
+                let bytes: Vec<u8> = (0..len).map(|at: usize| (at * 3) as u8).collect();
+                socket.send_to(&bytes, to).unwrap();
+                let (got, from) = socket.recv_from(&mut buffer).unwrap();
+                assert_eq!((&buffer[..got], from), (&bytes[..], to));
+            }
+        }
+    });
+    asked.join().unwrap();
+    let asked_at = server.join().unwrap();
+    assert_eq!(asked_at[16].to_string(), "[fd00::1]:9002");
 }

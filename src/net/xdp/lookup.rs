@@ -1,0 +1,252 @@
+//! `--one-socket`: a program in the kernel that gives the datagrams of many addresses to few sockets (BPF `sk_lookup`), and what such a
+//! socket takes: datagrams that leave from another port than its own.
+
+use super::addresses::Addresses;
+use super::bpf::{self, Instruction, MAP_SOCKETS, PROGRAM_LOOKUP};
+use super::frame::write_udp;
+use super::writer::{
+    ADD_NUMBER, CALL, EXIT, GO, GO_IF_EQUAL, GO_IF_OTHER_NUMBER, LOOK_UP, MOVE, MOVE_NUMBER, NETWORK_ORDER, STACK,
+    STORE, Size, Writer,
+};
+use crate::local::Local;
+use crate::outbox::Parcel;
+use crate::sys::{BATCH, Sender, turn_on};
+use rustix::net::sockopt;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::fs::File;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Asked for the datagrams that wait for all FSUs of a shard.
+const SHARED_BUFFER_BYTES: usize = 64 << 20;
+
+/// A program at work. It goes with the process.
+#[derive(Debug)]
+pub struct LookUp {
+    addresses: Addresses,
+    _sockets: OwnedFd,
+    _loaded: OwnedFd,
+    _link: OwnedFd,
+}
+
+impl LookUp {
+    /// Loads it and attaches it to the network namespace of this thread. Datagrams to the addresses with number *n*, of which there are none
+    /// yet, go to the *n*th of these sockets.
+    ///
+    /// # Errors
+    /// What was refused, and why: EPERM without CAP_BPF and CAP_NET_ADMIN, EINVAL before Linux 5.9.
+    pub fn attach(sockets: &[BorrowedFd<'_>]) -> Result<Self, (&'static str, io::Error)> {
+        let map = |error| ("a map of BPF", error);
+        let addresses = Addresses::new().map_err(map)?;
+        let all = bpf::map::<u32, u32>(MAP_SOCKETS, sockets.len().max(1) as u32).map_err(map)?;
+        for (number, socket) in (0_u32..).zip(sockets) {
+            bpf::put(all.as_fd(), &number, &socket.as_raw_fd().unsigned_abs()).map_err(map)?;
+        }
+        let code = instructions(addresses.0.as_fd(), all.as_fd());
+        let loaded = bpf::load(PROGRAM_LOOKUP, &code).map_err(|error| ("the program of BPF", error))?;
+        let space = File::open("/proc/thread-self/ns/net").map_err(|error| ("the network namespace", error))?;
+        let target = space.as_raw_fd().unsigned_abs();
+        let link = bpf::attach(loaded.as_fd(), PROGRAM_LOOKUP, target, 0)
+            .map_err(|error| ("attaching the program to the network namespace", error))?;
+        Ok(Self { addresses, _sockets: all, _loaded: loaded, _link: link })
+    }
+
+    /// The addresses whose datagrams come here, each by the socket of that number.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+}
+
+/// What the program calls (linux/bpf.h).
+const RELEASE: i32 = 86;
+const ASSIGN: i32 = 124;
+/// `SK_PASS`: go on, with the socket that was assigned, or as without a program.
+const GO_ON: i32 = 1;
+const UDP: i32 = 17;
+const FAMILY_SIX: i32 = 10;
+/// Where `struct bpf_sk_lookup` has what is needed.
+const AT_FAMILY: i16 = 8;
+const AT_PROTOCOL: i16 = 12;
+const AT_FOUR: i16 = 40;
+const AT_SIX: i16 = 44;
+const AT_PORT: i16 = 60;
+/// The context; a socket; the key on the stack; a number on it.
+const CONTEXT: u8 = 6;
+const SOCKET: u8 = 7;
+const KEY: i16 = -24;
+const NUMBER: i16 = -28;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Six,
+    Any,
+    Found,
+    Pass,
+}
+
+fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
+    let mut to = Writer::new();
+    // In the order in which the kernel prefers sockets: the address itself, all of its family, all.
+    let zero = |to: &mut Writer<Label>, at: i16| to.put(STORE, (STACK, 0), KEY + at, 0);
+    let look_up = |to: &mut Writer<Label>| {
+        to.map(1, addresses);
+        to.put(MOVE, (2, STACK), 0, 0);
+        to.put(ADD_NUMBER, (2, 0), 0, KEY.into());
+        to.put(CALL, (0, 0), 0, LOOK_UP);
+        to.jump(GO_IF_OTHER_NUMBER, (0, 0), 0, Label::Found);
+    };
+    to.put(MOVE, (CONTEXT, 1), 0, 0);
+    to.load(Size::Four, 3, CONTEXT, AT_PROTOCOL);
+    to.jump(GO_IF_OTHER_NUMBER, (3, 0), UDP, Label::Pass);
+    zero(&mut to, 16);
+    to.load(Size::Four, 3, CONTEXT, AT_PORT);
+    to.put(NETWORK_ORDER, (3, 0), 0, 16);
+    to.store(Size::Two, 3, KEY + 16);
+    to.load(Size::Four, 3, CONTEXT, AT_FAMILY);
+    to.jump(GO_IF_EQUAL, (3, 0), FAMILY_SIX, Label::Six);
+    zero(&mut to, 0);
+    zero(&mut to, 4);
+    to.put(STORE, (STACK, 0), KEY + 8, i32::from_ne_bytes([0, 0, 0xFF, 0xFF]));
+    to.load(Size::Four, 3, CONTEXT, AT_FOUR);
+    to.store(Size::Four, 3, KEY + 12);
+    look_up(&mut to);
+    zero(&mut to, 12);
+    look_up(&mut to);
+    to.jump(GO, (0, 0), 0, Label::Any);
+    to.label(Label::Six);
+    for at in [0, 4, 8, 12] {
+        to.load(Size::Four, 3, CONTEXT, AT_SIX + at);
+        to.store(Size::Four, 3, KEY + at);
+    }
+    look_up(&mut to);
+    to.label(Label::Any);
+    for at in [0, 4, 8, 12] {
+        zero(&mut to, at);
+    }
+    look_up(&mut to);
+    to.jump(GO, (0, 0), 0, Label::Pass);
+    to.label(Label::Found);
+    to.load(Size::Four, 3, 0, 0);
+    to.store(Size::Four, 3, NUMBER);
+    to.map(1, sockets);
+    to.put(MOVE, (2, STACK), 0, 0);
+    to.put(ADD_NUMBER, (2, 0), 0, NUMBER.into());
+    to.put(CALL, (0, 0), 0, LOOK_UP);
+    to.jump(GO_IF_EQUAL, (0, 0), 0, Label::Pass);
+    to.put(MOVE, (SOCKET, 0), 0, 0);
+    to.put(MOVE, (1, CONTEXT), 0, 0);
+    to.put(MOVE, (2, SOCKET), 0, 0);
+    to.put(MOVE_NUMBER, (3, 0), 0, 0);
+    to.put(CALL, (0, 0), 0, ASSIGN);
+    to.put(MOVE, (1, SOCKET), 0, 0);
+    to.put(CALL, (0, 0), 0, RELEASE);
+    to.label(Label::Pass);
+    to.put(MOVE_NUMBER, (0, 0), 0, GO_ON);
+    to.put(EXIT, (0, 0), 0, 0);
+    to.finish()
+}
+
+/// A socket that takes the datagrams of many addresses, of both families where the system has IPv6. Each says to which address and port it
+/// came ([`crate::message::Control`]).
+///
+/// # Errors
+/// The system's.
+pub fn socket() -> io::Result<UdpSocket> {
+    let made = open(Domain::IPV6, Type::DGRAM, (Ipv6Addr::UNSPECIFIED, 0).into())
+        .or_else(|_| open(Domain::IPV4, Type::DGRAM, (Ipv4Addr::UNSPECIFIED, 0).into()))?;
+    // The kernel may give less without an error. With CAP_NET_ADMIN it gives more than `net.core.rmem_max`.
+    if sockopt::set_socket_recv_buffer_size_force(&made, SHARED_BUFFER_BYTES).is_err() {
+        let _ = made.set_recv_buffer_size(SHARED_BUFFER_BYTES);
+    }
+    turn_on(made.as_fd(), libc::IPPROTO_IP, libc::IP_RECVORIGDSTADDR)?;
+    let _ = turn_on(made.as_fd(), libc::IPPROTO_IPV6, libc::IPV6_RECVORIGDSTADDR);
+    let _ = turn_on(made.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL);
+    let _ = turn_on(made.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPNS);
+    Ok(made.into())
+}
+
+fn open(domain: Domain, kind: Type, at: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(domain, kind, Some(Protocol::UDP))?;
+    if domain == Domain::IPV6 && kind == Type::DGRAM {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&at.into())?;
+    Ok(socket)
+}
+
+/// Sends datagrams with a header of our own, so that each leaves from the port of its FSU.
+pub struct RawSender {
+    four: Socket,
+    six: Option<Socket>,
+    sender: Sender,
+    bytes: Vec<u8>,
+    parcels: Vec<(SocketAddr, Local, usize)>,
+}
+
+impl RawSender {
+    /// Opens its sockets. They receive nothing.
+    ///
+    /// # Errors
+    /// The system's: EPERM without CAP_NET_RAW.
+    pub fn open() -> io::Result<Self> {
+        let four = open(Domain::IPV4, Type::RAW, (Ipv4Addr::UNSPECIFIED, 0).into())?;
+        let six = open(Domain::IPV6, Type::RAW, (Ipv6Addr::UNSPECIFIED, 0).into()).ok();
+        for socket in [Some(&four), six.as_ref()].into_iter().flatten() {
+            // `ret 0`: the kernel would give it a copy of every datagram.
+            let nothing = [socket2::SockFilter::new(0x06, 0, 0, 0)];
+            socket.attach_filter(&nothing)?;
+            let _ = socket.set_recv_buffer_size(0);
+        }
+        Ok(Self { four, six, sender: Sender::new(), bytes: Vec::new(), parcels: Vec::new() })
+    }
+
+    /// Nothing is queued.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.parcels.clear();
+    }
+
+    /// Queues a datagram. False: not together with those that are queued, because it is of the other family or they are many.
+    #[inline]
+    pub fn push(&mut self, from: SocketAddr, peer: SocketAddr, bytes: &[u8]) -> bool {
+        let fits = self.parcels.first().is_none_or(|(first, ..)| first.is_ipv4() == peer.is_ipv4());
+        if !fits || self.parcels.len() >= BATCH {
+            return false;
+        }
+        let start = self.bytes.len();
+        self.bytes.resize(start + 8 + bytes.len(), 0);
+        write_udp(&mut self.bytes[start..], from, peer, bytes);
+        let scope = if let SocketAddr::V6(six) = from { six.scope_id() } else { 0 };
+        // The port of a raw socket's peer means the protocol.
+        let mut to = peer;
+        to.set_port(0);
+        self.parcels.push((to, Local::new(from.ip(), scope), self.bytes.len()));
+        true
+    }
+
+    /// Sends what is queued; how many were taken.
+    ///
+    /// # Errors
+    /// That of the first.
+    pub fn send(&mut self) -> io::Result<usize> {
+        let is_four = self.parcels.first().is_none_or(|(to, ..)| to.is_ipv4());
+        let socket = if is_four { Some(&self.four) } else { self.six.as_ref() };
+        let socket = socket.ok_or(io::ErrorKind::Unsupported)?;
+        let (bytes, mut start) = (&self.bytes, 0);
+        let parcels = self.parcels.iter().map(|&(peer, local, end)| {
+            let bytes = &bytes[std::mem::replace(&mut start, end)..end];
+            Parcel { peer, local, bytes, datagrams: 1, segment_bytes: 0 }
+        });
+        self.sender.send(socket.as_fd(), parcels)
+    }
+}
+
+/// The address of this machine from which a datagram to a peer leaves; `None`: there is no way.
+pub fn source_to(peer: SocketAddr) -> Option<IpAddr> {
+    let any: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect(peer).ok()?;
+    Some(socket.local_addr().ok()?.ip())
+}
