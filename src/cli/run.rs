@@ -2,7 +2,7 @@
 //!
 //! Arguments to [`FleetOptions`], and what happens to text. [`fsu_serve::fleet::run`] does the rest.
 
-use super::args::RunArgs;
+use super::args::{Driver, RunArgs};
 use super::exit::{CliError, Exit};
 use super::fleet::{self, load_files};
 use super::outfile::{OutFile, Words, is_stdout};
@@ -41,6 +41,9 @@ struct Outputs {
 /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
 fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
+    if args.xdp_dev.is_some() && args.driver != Driver::Xdp {
+        return Err(usage("--xdp-dev is the device of --driver xdp".to_owned()));
+    }
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
     let listed = listed.map_err(|error| usage(error.to_string()))?;
     let words = Words::beside(&[("--stats", args.stats.as_deref()), ("--fault-ledger", args.fault_ledger.as_deref())]);

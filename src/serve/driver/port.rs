@@ -26,7 +26,7 @@ const HELD_BYTES_OF_ONE_MAX: usize = fsu_net::bind::RECEIVE_BUFFER_BYTES;
 /// How long to wait for a device that has frames to send, before it is woken again.
 const WAIT_FOR_DEVICE: Duration = Duration::from_millis(1);
 /// The same at the end of the run, all in all.
-const LAST_FRAMES_MAX: Duration = Duration::from_millis(50);
+const LAST_FRAMES_WAIT: Duration = Duration::from_millis(50);
 
 fsu_plan::counters! {
     /// What a shard counts of its queue of a network device.
@@ -84,17 +84,14 @@ pub(crate) struct Port {
     /// By place of the socket: the address that it is bound to; none where it is not reached by the queue.
     bound: Vec<Option<SocketAddr>>,
     places: HashMap<(IpAddr, u16), u32>,
-    /// Where frames to a host go: its hardware address, or its router's.
-    hops: HashMap<IpAddr, Hardware>,
-    /// The latest of them.
-    latest: Option<(IpAddr, Hardware)>,
+    hops: Hops,
     counts: PortCounts,
 }
 
 impl Port {
     /// An end that reaches no socket yet, and what it receives.
     pub(crate) fn new(Queue { device, number, program, ends: (receiving, sending) }: Queue) -> (Self, Frames) {
-        let frames = Frames { receiving, arriving: Vec::with_capacity(FRAMES_A_LOOK as usize), held: HashMap::new() };
+        let frames = Frames { receiving, arriving: Vec::with_capacity(FRAMES_A_LOOK as usize), held: Held::default() };
         let port = Self {
             device,
             number,
@@ -102,8 +99,7 @@ impl Port {
             sending,
             bound: Vec::new(),
             places: HashMap::new(),
-            hops: HashMap::new(),
-            latest: None,
+            hops: Hops::default(),
             counts: PortCounts::default(),
         };
         (port, frames)
@@ -144,7 +140,7 @@ impl Port {
             self.places.extend(addresses.iter().map(|&ip| ((ip, bound.port()), place)));
             opened.extend(addresses.into_iter().map(|ip| SocketAddr::new(ip, bound.port())));
         }
-        if let Err(error) = self.program.add(&opened, self.number) {
+        if let Err(error) = self.program.addresses().add(&opened, self.number) {
             self.counts.not_opened += opened.len() as u64;
             log::warn!(
                 "{}: the program takes no more addresses ({error}): their datagrams come by the kernel",
@@ -159,7 +155,7 @@ impl Port {
         for ip in reached(&self.device, bound) {
             self.places.remove(&(ip, bound.port()));
             // It fails where it was not put in.
-            let _ = self.program.remove(SocketAddr::new(ip, bound.port()));
+            let _ = self.program.addresses().remove(SocketAddr::new(ip, bound.port()));
         }
     }
 
@@ -215,25 +211,8 @@ impl Port {
         } else {
             IpAddr::V6(datagram.local.mapped()).to_canonical()
         };
-        let host = datagram.peer.ip();
-        let hop = match self.latest {
-            Some((latest, hop)) if latest == host => hop,
-            _ => *self.hops.get(&host)?,
-        };
-        self.latest = Some((host, hop));
+        let hop = self.hops.to(datagram.peer.ip())?;
         Some(Way { hops: (hop, self.device.hardware), peer: datagram.peer, from: SocketAddr::new(ip, bound.port()) })
-    }
-
-    /// A frame from a host came from this hardware address: the next to it goes there.
-    #[inline]
-    fn learn(&mut self, host: IpAddr, hop: Hardware) {
-        if self.latest == Some((host, hop)) {
-            return;
-        }
-        if self.hops.len() < HOSTS_MAX || self.hops.contains_key(&host) {
-            self.hops.insert(host, hop);
-            self.latest = Some((host, hop));
-        }
     }
 
     /// Before a wait: sends what a device did not take yet; how long to wait at most.
@@ -248,7 +227,7 @@ impl Port {
 
     /// The run is over: the device gets a moment to send the last frames, which go with the socket.
     pub(crate) fn finish(&mut self) {
-        let end = Instant::now() + LAST_FRAMES_MAX;
+        let end = Instant::now() + LAST_FRAMES_WAIT;
         self.sending.flush();
         while !self.sending.is_idle() && Instant::now() < end {
             std::thread::sleep(WAIT_FOR_DEVICE);
@@ -288,8 +267,7 @@ pub(crate) struct Frames {
     receiving: Receiving,
     /// By frame of the latest look; none where it cannot be used.
     arriving: Vec<Option<Arriving>>,
-    /// Bytes in line, by FSU; only those that have any.
-    held: HashMap<u32, usize>,
+    pub(crate) held: Held,
 }
 
 impl Frames {
@@ -327,26 +305,6 @@ impl Frames {
         self.receiving.done(count as u32);
         self.receiving.wake_if_needed();
     }
-
-    /// Whether so many bytes more of an FSU may wait in line.
-    pub(crate) fn may_hold(&self, place: u32, bytes: usize) -> bool {
-        self.held.is_empty() || self.held.get(&place).copied().unwrap_or(0) + bytes <= HELD_BYTES_OF_ONE_MAX
-    }
-
-    /// So many bytes of an FSU wait in line.
-    pub(crate) fn hold(&mut self, place: u32, bytes: usize) {
-        *self.held.entry(place).or_default() += bytes;
-    }
-
-    /// They wait no longer.
-    pub(crate) fn let_go(&mut self, place: u32, bytes: usize) {
-        if let Some(held) = self.held.get_mut(&place) {
-            *held = held.saturating_sub(bytes);
-            if *held == 0 {
-                self.held.remove(&place);
-            }
-        }
-    }
 }
 
 impl Port {
@@ -356,9 +314,122 @@ impl Port {
         let frame = Frame::parse(bytes, self.device.index)?;
         let place = *self.places.get(&(frame.ip, frame.port))?;
         let bound = (*self.bound.get(place as usize)?)?;
-        self.learn(frame.peer.ip(), frame.hop);
+        self.hops.learn(frame.peer.ip(), frame.hop);
         let local = if bound.ip().is_unspecified() { frame.local(self.device.index) } else { Local::ANY };
         let start = frame.bytes.as_ptr().addr() - bytes.as_ptr().addr();
         Some(Arriving { place, peer: frame.peer, local, start, bytes: frame.bytes.len() })
+    }
+}
+
+/// Where frames to a host go: to its hardware address, or its router's.
+#[derive(Debug, Default)]
+struct Hops {
+    all: HashMap<IpAddr, Hardware>,
+    /// The latest of them.
+    latest: Option<(IpAddr, Hardware)>,
+}
+
+impl Hops {
+    /// A frame from a host came from this hardware address: the next to it goes there.
+    #[inline]
+    fn learn(&mut self, host: IpAddr, hop: Hardware) {
+        if self.latest == Some((host, hop)) {
+            return;
+        }
+        if self.all.len() < HOSTS_MAX || self.all.contains_key(&host) {
+            self.all.insert(host, hop);
+            self.latest = Some((host, hop));
+        }
+    }
+
+    /// Where the next frame to a host goes; `None`: not known.
+    #[inline]
+    fn to(&mut self, host: IpAddr) -> Option<Hardware> {
+        let hop = match self.latest {
+            Some((latest, hop)) if latest == host => hop,
+            _ => *self.all.get(&host)?,
+        };
+        self.latest = Some((host, hop));
+        Some(hop)
+    }
+}
+
+/// Bytes of datagrams in line, by FSU; only those that have any.
+#[derive(Debug, Default)]
+pub(crate) struct Held(HashMap<u32, usize>);
+
+impl Held {
+    /// Whether so many bytes more of an FSU may wait in line.
+    #[inline]
+    pub(crate) fn may_hold(&self, place: u32, bytes: usize) -> bool {
+        self.0.is_empty() || self.0.get(&place).copied().unwrap_or(0) + bytes <= HELD_BYTES_OF_ONE_MAX
+    }
+
+    /// So many bytes of an FSU wait in line.
+    pub(crate) fn hold(&mut self, place: u32, bytes: usize) {
+        *self.0.entry(place).or_default() += bytes;
+    }
+
+    /// They wait no longer.
+    pub(crate) fn let_go(&mut self, place: u32, bytes: usize) {
+        if let Some(held) = self.0.get_mut(&place) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.0.remove(&place);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(number: u32) -> IpAddr {
+        IpAddr::from((0x0A00_0000 + number).to_be_bytes())
+    }
+
+    #[test]
+    fn limit_hosts_max_more_are_left_to_the_kernel_and_known_ones_move() {
+        let mut hops = Hops::default();
+        for number in 0..65_536 {
+            hops.learn(host(number), [1; 6]);
+        }
+        hops.learn(host(65_536), [1; 6]);
+        assert_eq!([0, 65_535, 65_536].map(|number| hops.to(host(number))), [Some([1; 6]), Some([1; 6]), None]);
+        hops.learn(host(7), [2; 6]);
+        assert_eq!([6, 7].map(|number| hops.to(host(number))), [Some([1; 6]), Some([2; 6])]);
+    }
+
+    #[test]
+    fn limit_held_bytes_of_one_max_is_that_of_one_fsu() {
+        let mut held = Held::default();
+        held.hold(1, (4 << 20) - 10);
+        let may = |held: &Held| [(1, 10), (1, 11), (2, 1_500)].map(|(place, bytes)| held.may_hold(place, bytes));
+        assert_eq!(may(&held), [true, false, true]);
+        held.let_go(1, 1);
+        held.let_go(2, 5);
+        assert_eq!(may(&held), [true, true, true]);
+        held.let_go(1, 4 << 20);
+        assert!(held.0.is_empty());
+    }
+
+    #[test]
+    fn a_socket_is_reached_at_the_addresses_of_the_device_that_it_is_bound_to() {
+        let addresses = ["10.9.0.1", "fd00::1", "fe80::1"].map(|ip| ip.parse().unwrap()).to_vec();
+        let device =
+            Device { name: "v0".into(), index: 3, hardware: [2; 6], queues: 1, mtu: 1_500, is_up: true, addresses };
+        let check = |bound: &str, expected: &[&str]| {
+            let got: Vec<String> = reached(&device, bound.parse().unwrap()).iter().map(ToString::to_string).collect();
+            assert_eq!(got, expected, "{bound}");
+        };
+        check("10.9.0.1:9000", &["10.9.0.1"]);
+        check("10.9.0.2:9000", &[]);
+        check("127.0.0.1:9000", &[]);
+        check("0.0.0.0:9000", &["10.9.0.1"]);
+        check("[::]:9000", &["10.9.0.1", "fd00::1", "fe80::1"]);
+        check("[fd00::1]:9000", &["fd00::1"]);
+        check("[fe80::1%3]:9000", &["fe80::1"]);
+        check("[fe80::1%4]:9000", &[]);
     }
 }

@@ -150,14 +150,14 @@ fn missing_of(device: &Device, shards: usize, fleet: &Fleet) -> Vec<Lack> {
 /// What was refused.
 pub fn open(device: &Arc<Device>, shards: usize) -> Result<Vec<Queue>, Lack> {
     let refused = |(what, error): (&'static str, io::Error)| Lack::Refused { what, error };
-    let ends = (0..shards as u32).map(|number| queue::open(device, number)).collect::<Result<Vec<_>, _>>();
-    let ends = ends.map_err(refused)?;
     let program = Program::attach(device).map_err(|(what, error)| match error.raw_os_error() {
         Some(libc::EBUSY | libc::EEXIST) if what == ATTACHING => Lack::Taken { name: device.name.clone() },
         _ if what == ATTACHING => Lack::Driver { name: device.name.clone(), error },
         _ => refused((what, error)),
     })?;
     let program = Arc::new(program);
+    let ends = (0..shards as u32).map(|number| queue::open(device, number)).collect::<Result<Vec<_>, _>>();
+    let ends = ends.map_err(refused)?;
     let opened = (0..).zip(ends).map(|(number, ends)| {
         let served = program.serve(number, ends.0.socket());
         served.map_err(|error| refused(("giving the program a socket", error)))?;

@@ -28,9 +28,9 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             if let Some((arriving, bytes)) = frames.get(done) {
                 let control = Control { arrived_ns: Some(arrived_ns), local: arriving.local, ..Control::default() };
                 let received = Received { bytes, peer: arriving.peer, control };
-                let may_hold = frames.may_hold(arriving.place, bytes.len());
+                let may_hold = frames.held.may_hold(arriving.place, bytes.len());
                 if self.on_frame(&arriving, &received, may_hold) {
-                    frames.hold(arriving.place, bytes.len());
+                    frames.held.hold(arriving.place, bytes.len());
                 }
             }
             self.turn.worked(1, &mut self.io);

@@ -136,7 +136,7 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
             },
             (Subject::Socket(index), Event::Received { bytes, peer, control }) => {
                 self.held_bytes -= bytes.len();
-                self.frames.iter_mut().for_each(|frames| frames.let_go(index, bytes.len()));
+                self.frames.iter_mut().for_each(|frames| frames.held.let_go(index, bytes.len()));
                 let received = Received { bytes: &bytes, peer, control };
                 let datagrams = self.turn.on_received(index, &received, &mut self.io);
                 self.turn.flush(&mut self.io);
