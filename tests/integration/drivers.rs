@@ -10,11 +10,11 @@ use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ID: &str = "20250125";
+pub(crate) const ID: &str = "20250125";
 /// How often two runs may differ because a second of the clock ended between them.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
@@ -23,7 +23,7 @@ fn json_of(path: &Path) -> Value {
 }
 
 /// The shipped vendors with a site of their own, and every frame of their vectors that a centre might send, good or bad.
-fn vendors() -> Vec<(String, Vec<Vec<u8>>)> {
+pub(crate) fn vendors() -> Vec<(String, Vec<Vec<u8>>)> {
     let mut vendors = Vec::new();
     for entry in std::fs::read_dir(root().join("tests/vectors")).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -46,7 +46,7 @@ fn vendors() -> Vec<(String, Vec<Vec<u8>>)> {
 }
 
 /// Outer frames of the B interface's own vectors.
-fn outer_frames() -> Vec<Vec<u8>> {
+pub(crate) fn outer_frames() -> Vec<Vec<u8>> {
     let vectors = json_of(&root().join("tests/vectors/b_interface.json"));
     let frames = vectors.as_array().expect("an array").iter().filter_map(|vector| vector["hex"].as_str());
     frames.map(|hex| hex::decode(hex).expect("hex")).collect()

@@ -27,6 +27,8 @@ mod limits;
 mod logs;
 mod mutual;
 mod reload;
+mod spaces;
 mod tcp;
 mod udp;
 mod wire;
+mod xdp;
