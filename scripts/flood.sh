@@ -2,7 +2,8 @@
 # Builds the program, serves a generated fleet on 127.0.0.1, floods it, prints the table, and leaves every report in one
 # directory. Where that saturates the server, a second, short run judges it at a part of the rate found. The server and
 # the load generator get processors of their own. Always stops what it started. Needs Rust and bash; works from any
-# directory, as any user.
+# directory, as any user. With --xdp the two are in network namespaces with a pair of virtual devices between them, which are
+# made for the run and always removed; that needs root and iproute2.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -26,7 +27,8 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --connections N     TCP connections in total [one per FSU, at most 1000]
   --pipelining P      TCP: requests under way per connection [1]
   --performance on|off  no delays and no device log [on]
-  --driver NAME       how the server drives its sockets [auto]
+  --driver NAME       how the server drives its sockets [auto; with --xdp: xdp]
+  --xdp               over a pair of virtual devices between two network namespaces instead of 127.0.0.1; by root
   --judge-at PART     where a closed loop saturates the server, start it again and judge it at this part of the rate found,
                       for 3 s; off: do not [0.5]
   --late-limit-ms MS  how late a reply of the server may leave [5]
@@ -41,11 +43,12 @@ TEXT
 }
 
 fsus=1000 shards=1 threads=1 seconds=10 warmup=1 window='' rate='' tcp='' broadcast='' connections='' pipelining=''
-performance=on driver=auto judge_at=0.5 late_limit_ms=5 sites='' port=22000 out='' bin=''
+performance=on driver='' xdp='' judge_at=0.5 late_limit_ms=5 sites='' port=22000 out='' bin=''
 while [ $# -gt 0 ]; do
     case $1 in
     --tcp) tcp=yes ;;
     --broadcast) broadcast=yes ;;
+    --xdp) xdp=yes ;;
     -h | --help)
         usage
         exit 0
@@ -76,12 +79,24 @@ done
 case $performance in on | off) ;; *) fail "--performance $performance: on or off" ;; esac
 [[ $judge_at =~ ^(off|0?\.[0-9]*[1-9][0-9]*|1(\.0*)?)$ ]] || fail "--judge-at $judge_at: above 0 and at most 1, or off"
 
-mock=
+host=127.0.0.1
+if [ -n "$xdp" ]; then
+    [ "$(id -u)" -eq 0 ] || fail "--xdp makes network namespaces: run it as root"
+    command -v ip >/dev/null || fail "--xdp makes network namespaces: ip is missing (apt install iproute2)"
+    host=10.9.0.1
+    driver=${driver:-xdp}
+fi
+driver=${driver:-auto}
+
+mock= served=() asks=() spaces=()
 finish() {
     if [ -n "$mock" ] && kill -0 "$mock" 2>/dev/null; then
         kill -TERM "$mock" 2>/dev/null || true
         wait_gone || kill -KILL "$mock" 2>/dev/null || true
     fi
+    for space in ${spaces[@]+"${spaces[@]}"}; do
+        ip netns del "$space" 2>/dev/null || true
+    done
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -93,6 +108,22 @@ wait_gone() {
         [ $((tries -= 1)) -gt 0 ] || return 1
         sleep 0.1
     done
+}
+
+# namespaces: two, with a device in each, a queue for each shard. What runs in one begins with `served`, in the other with `asks`.
+namespaces() {
+    local server=fsu-flood-$$-server generator=fsu-flood-$$-generator
+    spaces=("$server" "$generator")
+    ip netns add "$server"
+    ip netns add "$generator"
+    ip -n "$server" link add v0 numrxqueues "$shards" numtxqueues "$shards" type veth \
+        peer name v1 numrxqueues "$shards" numtxqueues "$shards" netns "$generator"
+    ip -n "$server" addr add 10.9.0.1/24 dev v0
+    ip -n "$generator" addr add 10.9.0.2/24 dev v1
+    ip -n "$server" link set v0 up
+    ip -n "$generator" link set v1 up
+    ip -n "$server" link set lo up
+    served=(ip netns exec "$server") asks=(ip netns exec "$generator")
 }
 
 # allowed_processors: those this process may run on, one a line.
@@ -138,9 +169,9 @@ fleet() {
             index=$((index + 1))
             [ "$count" -gt 0 ] || continue
             # An id of eight digits that goes up with `count`.
-            printf '%s\n    { "fsuname": "%s", "fsuid": "%s", "host": "127.0.0.1", "port": %d, "count": %d,' \
+            printf '%s\n    { "fsuname": "%s", "fsuid": "%s", "host": "%s", "port": %d, "count": %d,' \
                 "$comma" "$site" "$(printf '%08d' $((10000000 + first)) | od -An -v -tx1 | tr -d ' \n')" \
-                $((port + first)) "$count"
+                "$host" $((port + first)) "$count"
             printf ' "protocol_type": "%s", "config_dir": "./sites/%s" }' "$transport" "$site"
             first=$((first + count)) comma=,
         done
@@ -173,11 +204,13 @@ fi
 serve=(run --config "$out/config" --shards "$shards" --cpus "$(join "${server[@]}")" --driver "$driver"
     --late-limit-ms "$late_limit_ms")
 [ "$performance" = off ] || serve+=(--performance)
+[ "$driver" != xdp ] || serve+=(--xdp-dev v0)
+[ -z "$xdp" ] || namespaces
 
 # start DIR: the mock, with its logs and statistics there, until it is ready.
 start() {
     local dir=$1 tries=$((READY_SECONDS * 10))
-    "$bin" "${serve[@]}" --stats "$dir/stats.json" --log-dir "$dir/logs" >"$dir/mock.log" 2>&1 &
+    ${served[@]+"${served[@]}"} "$bin" "${serve[@]}" --stats "$dir/stats.json" --log-dir "$dir/logs" >"$dir/mock.log" 2>&1 &
     mock=$!
     until grep -q '^ready' "$dir/mock.log"; do
         kill -0 "$mock" 2>/dev/null || fail "the mock has ended: $(tail -n 5 "$dir/mock.log")"
@@ -191,7 +224,7 @@ start() {
 flood() {
     local dir=$1 status=0 again=0
     shift
-    "$bin" "${ask[@]}" "$@" --json "$dir/report.json" >"$dir/table.txt" || status=$?
+    ${asks[@]+"${asks[@]}"} "$bin" "${ask[@]}" "$@" --json "$dir/report.json" >"$dir/table.txt" || status=$?
     # The mock's own counts are complete when it has ended.
     kill -TERM "$mock" 2>/dev/null || true
     wait_gone || fail "the mock does not end"
