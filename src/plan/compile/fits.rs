@@ -2,7 +2,7 @@
 
 use super::expr::number_range;
 use crate::config::de::shown;
-use crate::model::field::{Kind, Slot};
+use crate::model::field::{Kind, Notation, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
 use crate::wire::value::{self, Misfit, range};
 use thiserror::Error;
@@ -84,8 +84,8 @@ pub(super) enum FitError {
 /// any FSU may be meant.
 pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
     let len = slot.len;
-    match &slot.kind {
-        Kind::Hex | Kind::Bcd => {
+    match slot.kind.notation() {
+        Notation::Digits => {
             fits_digits(expr, slot)?;
             // A lone seq() in digits wraps by itself.
             let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
@@ -96,9 +96,11 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
             }
             Ok(())
         }
-        Kind::Str if expr.bytes_max > len => Err(FitError::TooLong { most: expr.bytes_max, unit: "bytes", holds: len }),
-        Kind::Int | Kind::Uint | Kind::Length => fits_integer(expr, slot, id_digits),
-        Kind::F32 | Kind::F64 => {
+        Notation::Text if expr.bytes_max > len => {
+            Err(FitError::TooLong { most: expr.bytes_max, unit: "bytes", holds: len })
+        }
+        Notation::Whole => fits_integer(expr, slot, id_digits),
+        Notation::Float => {
             let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
             if let [Part::Choice(choices)] = &*expr.parts
                 && let Some(bad) = choices.iter().find(|choice| wrong(choice))
@@ -111,8 +113,8 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
             }
             Ok(())
         }
-        Kind::Bit(_) => fits_bits(expr, slot),
-        Kind::Str => Ok(()),
+        Notation::Bits => fits_bits(expr, slot),
+        Notation::Text => Ok(()),
     }
 }
 
@@ -205,7 +207,7 @@ fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitErr
             None => return Ok(()),
         },
         [Part::Field { slot: asked, .. }] if numeric(&asked.kind) => {
-            if !matches!(asked.kind, Kind::F32 | Kind::F64) && asked.len <= slot.len {
+            if asked.kind.notation() == Notation::Whole && asked.len <= slot.len {
                 return Ok(());
             }
             range(&asked.kind, asked.len)
@@ -252,7 +254,7 @@ fn fits_range(parts: &[Part], id_digits: usize, low: i128, high: i128) -> Result
 
 /// Is it a field of numbers, for which an empty text is 0?
 pub(super) fn numeric(kind: &Kind) -> bool {
-    matches!(kind, Kind::Int | Kind::Uint | Kind::Length | Kind::F32 | Kind::F64)
+    matches!(kind.notation(), Notation::Whole | Notation::Float)
 }
 
 /// Two bit fields with the same meaning of every bit; alignment and padding do not matter.

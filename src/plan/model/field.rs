@@ -3,6 +3,8 @@
 //! Offsets count bytes of the *raw* frame (before `ascii_hex` encoding). A field of the header or
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
+use crate::words::FieldType;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -39,6 +41,61 @@ pub enum Kind {
     F32,
     /// IEEE 754, 8 bytes.
     F64,
+}
+
+/// What the text of a value consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// Digits, two a byte.
+    Digits,
+    /// A whole number.
+    Whole,
+    /// A number with a fraction.
+    Float,
+    /// Zeros and ones.
+    Bits,
+    /// Any characters.
+    Text,
+}
+
+impl Kind {
+    /// Its word: the `type` of a field in a template that says no more than the kind.
+    pub fn word(&self) -> FieldType {
+        match self {
+            Self::Hex => FieldType::Hex,
+            Self::Int => FieldType::Int,
+            Self::Uint => FieldType::Uint,
+            Self::Bcd => FieldType::Bcd,
+            Self::Bit(_) => FieldType::Bit,
+            Self::Str => FieldType::Str,
+            Self::Length => FieldType::Length,
+            Self::F32 => FieldType::F32,
+            Self::F64 => FieldType::F64,
+        }
+    }
+
+    /// How its values are written.
+    pub fn notation(&self) -> Notation {
+        match self {
+            Self::Hex | Self::Bcd => Notation::Digits,
+            Self::Int | Self::Uint | Self::Length => Notation::Whole,
+            Self::F32 | Self::F64 => Notation::Float,
+            Self::Bit(_) => Notation::Bits,
+            Self::Str => Notation::Text,
+        }
+    }
+}
+
+/// The word of its type; for bits with names, these too: `bit {door 0-3, lock 7}`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word().name())?;
+        let Self::Bit(ranges) = self else { return Ok(()) };
+        for (number, range) in ranges.iter().enumerate() {
+            write!(f, "{}{range}", if number == 0 { " {" } else { ", " })?;
+        }
+        if ranges.is_empty() { Ok(()) } else { f.write_str("}") }
+    }
 }
 
 /// The named ranges of a bit field, in the order of the template; shared by all that have the field.
@@ -87,6 +144,14 @@ pub struct BitRange {
     pub to: u32,
 }
 
+/// `door 0-3`, `lock 7`
+impl fmt::Display for BitRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.from)?;
+        if self.to == self.from { Ok(()) } else { write!(f, "-{}", self.to) }
+    }
+}
+
 /// How a value becomes the bytes of a field, and back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
@@ -106,6 +171,20 @@ impl Slot {
     /// Do short decimal digits in it get leading zeros, as a number of its whole size has them?
     pub fn has_leading_zeros(&self) -> bool {
         self.padding == 0 && self.right != self.little
+    }
+}
+
+/// A field's type and what is unusual about it: `uint little`, `hex right pad FF`.
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.kind)?;
+        if self.little && self.len > 1 {
+            f.write_str(" little")?;
+        }
+        if self.right && !(self.kind == Kind::Bcd && self.has_leading_zeros()) {
+            f.write_str(" right")?;
+        }
+        if self.padding == 0 { Ok(()) } else { write!(f, " pad {:02X}", self.padding) }
     }
 }
 
@@ -187,4 +266,25 @@ pub struct KeyPart {
     pub len: usize,
     /// Low byte first.
     pub little: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_says_its_type_and_what_is_unusual() {
+        let check = |slot: Slot, expected: &str| assert_eq!(slot.to_string(), expected);
+        let slot = |kind, len| Slot { kind, len, little: false, right: false, padding: 0 };
+        let range = |name: &str, from, to| BitRange { name: name.into(), from, to };
+        check(slot(Kind::Hex, 2), "hex");
+        check(Slot { little: true, ..slot(Kind::Uint, 2) }, "uint little");
+        check(Slot { little: true, ..slot(Kind::Uint, 1) }, "uint");
+        check(Slot { right: true, padding: 0xFF, ..slot(Kind::Hex, 2) }, "hex right pad FF");
+        check(Slot { right: true, ..slot(Kind::Bcd, 2) }, "bcd");
+        check(Slot { right: true, padding: 0x20, ..slot(Kind::Bcd, 2) }, "bcd right pad 20");
+        check(slot(Kind::Bit(Bits::default()), 1), "bit");
+        let bits = Bits::new(vec![range("door", 0, 3), range("lock", 7, 7)]);
+        check(slot(Kind::Bit(bits), 1), "bit {door 0-3, lock 7}");
+    }
 }
