@@ -1,11 +1,13 @@
 //! `ask`: a command for an FSU, over the network, and its decoded answer.
 //!
+//! - [`answer`]: one answer, read by its template.
 //! - [`link`]: what carries frames to an FSU: datagrams, the B interface, a stream.
 //! - [`text`]: an answer for people.
 //! - [`json`]: the same for programs.
 //!
 //! The request and the way through a transfer are [`fsu_core::client`]'s.
 
+mod answer;
 mod json;
 mod link;
 mod text;

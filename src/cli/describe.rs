@@ -4,7 +4,7 @@ use super::columns::hex;
 use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
-use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, Kind, LengthField, Offset, Slot};
+use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
@@ -15,42 +15,6 @@ use fsu_plan::words::count;
 pub fn span(at: Offset, len: usize) -> String {
     let to = at.0 + len as i32;
     if at.0 < 0 && to == 0 { format!("[{}..]", at.0) } else { format!("[{}..{to}]", at.0) }
-}
-
-/// A field's type: `uint little`, `bit {door 0-3, lock 7}`.
-pub fn slot(slot: &Slot) -> String {
-    let kind = match &slot.kind {
-        Kind::Hex => "hex",
-        Kind::Int => "int",
-        Kind::Uint => "uint",
-        Kind::Bcd => "bcd",
-        Kind::Str => "str",
-        Kind::Length => "length",
-        Kind::F32 => "f32",
-        Kind::F64 => "f64",
-        Kind::Bit(_) => "bit",
-    };
-    let mut text = kind.to_owned();
-    if let Kind::Bit(ranges) = &slot.kind
-        && !ranges.is_empty()
-    {
-        let range = |range: &fsu_plan::model::field::BitRange| match range.to - range.from {
-            0 => format!("{} {}", range.name, range.from),
-            _ => format!("{} {}-{}", range.name, range.from, range.to),
-        };
-        text.extend([" {", &ranges.iter().map(range).collect::<Vec<_>>().join(", "), "}"]);
-    }
-    if slot.little && slot.len > 1 {
-        text.push_str(" little");
-    }
-    let has_zeros = slot.kind == Kind::Bcd && slot.has_leading_zeros();
-    if slot.right && !has_zeros {
-        text.push_str(" right");
-    }
-    if slot.padding != 0 {
-        text.extend([" pad ", &hex(&[slot.padding])]);
-    }
-    text
 }
 
 /// What computes a field, if anything does.
@@ -254,7 +218,7 @@ impl<'a> Names<'a> {
                 };
                 format!("${{{}}}$ as {form}", number(*which))
             }
-            Patch::Text { value, slot: which, .. } => format!("{} as {}", self.expr(value), slot(which)),
+            Patch::Text { value, slot: which, .. } => format!("{} as {which}", self.expr(value)),
         }
     }
 

@@ -8,12 +8,14 @@
 //! - [`state`]: what an FSU remembers between messages, and its counters.
 //! - [`moment`], [`sink`], [`about`]: when a message is handled, where the answers go, and what is known of them.
 //! - [`client`]: requests, and what comes back: the side of a centre.
+//! - [`dissect`]: a frame taken apart, for everything that shows one.
 //! - [`predict`]: what a reply has to be, as far as the plan tells.
 //! - [`lateness`]: how late replies left, and whether a test with them is valid.
 
 pub mod about;
 pub mod answer;
 pub mod client;
+pub mod dissect;
 pub mod faults;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

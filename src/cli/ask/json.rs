@@ -1,6 +1,6 @@
 //! An answer for programs.
 
-use super::text::{data, data_frame, data_of, decoded};
+use super::answer::{Answer, decoded};
 use super::{Ended, Question};
 use fsu_core::client::exchange::Outcome;
 use fsu_plan::model::template::ErrorReply;
@@ -11,23 +11,17 @@ use std::io::{self, Write};
 pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write) -> io::Result<()> {
     let template = &*question.device.template;
     let command = &template.commands[question.command];
-    let (raw, data) = (ended.answer.as_slice(), data(question, ended));
-    let is_reply = ended.error.is_none() && data.len() == command.response_len;
-    let frame = data_frame(template, data);
-    let header = template.left.iter().chain(&template.tail).filter(|_| !raw.is_empty());
-    let fields = command.response.iter().filter(|_| is_reply && !raw.is_empty());
+    let answer = Answer::first(question, ended);
     let object = |pairs: &mut dyn Iterator<Item = (&str, String)>| -> Map<String, Value> {
         pairs.map(|(name, text)| (name.to_owned(), text.into())).collect()
     };
     let others = ended.others.iter().map(|(raw, wire)| {
-        let data = data_of(template, raw);
-        let frame = data_frame(template, data);
-        let fields = command.response.iter().filter(|_| data.len() == command.response_len);
+        let answer = Answer::another(question, raw);
         json!({
             "answer": hex::encode_upper(wire),
-            "header": object(&mut decoded(template.left.iter().chain(&template.tail), raw, raw.len())),
-            "data": hex::encode_upper(data),
-            "fields": object(&mut decoded(fields, &frame, frame.len() + template.tail_len)),
+            "header": object(&mut decoded(answer.header())),
+            "data": hex::encode_upper(answer.data),
+            "fields": object(&mut decoded(answer.fields())),
         })
     });
     let told = json!({
@@ -45,9 +39,9 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
         "took_ms": (ended.took.as_secs_f64() * 1e6).round() / 1e3,
         "request": hex::encode_upper(&ended.request_wire),
         "answer": hex::encode_upper(&ended.answer_wire),
-        "header": object(&mut decoded(header, raw, raw.len())),
-        "data": hex::encode_upper(data),
-        "fields": object(&mut decoded(fields, &frame, frame.len() + template.tail_len)),
+        "header": object(&mut decoded(answer.header())),
+        "data": hex::encode_upper(answer.data),
+        "fields": object(&mut decoded(answer.fields())),
         "others": others.collect::<Vec<Value>>(),
         "missing": ended.missing,
         "as_the_rules_say": template.transfer.as_ref().and_then(|_| question.should.holds(&ended.payload)),

@@ -2,12 +2,11 @@
 
 use super::super::columns::dump;
 use super::super::text_out::TextOut;
+use super::answer::{Answer, decoded};
 use super::{Ended, Question, Sum};
 use fsu_core::client::exchange::Outcome;
-use fsu_plan::model::field::Field;
-use fsu_plan::model::template::Template;
+use fsu_core::dissect::inner::Piece;
 use fsu_plan::texts::padded;
-use fsu_plan::wire::value;
 use fsu_plan::words::count;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -20,7 +19,6 @@ const REPLIES_SHOWN_MAX: usize = 8;
 /// The answer, its fields and its data.
 pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     let template = &*question.device.template;
-    let command = &template.commands[question.command];
     head(question, ended, out)?;
     // As they travelled, for `explain`.
     let others = ended.others.iter().take(REPLIES_SHOWN_MAX - 1).map(|(_, wire)| ("answer", wire));
@@ -29,8 +27,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_
             out.verbatim(&[format!("  {}  {}", padded(&out.say(name), 7), hex::encode_upper(wire))])?;
         }
     }
-    let raw = ended.answer.as_slice();
-    if raw.is_empty() {
+    if ended.answer.is_empty() {
         return tally(ended, out);
     }
     if ended.others.is_empty() {
@@ -38,14 +35,13 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_
     } else {
         writeln!(out, "\nanswer 1 of {}", ended.others.len() + 1)?;
     }
-    fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
-    let data = data(question, ended);
+    let answer = Answer::first(question, ended);
+    fields(answer.header(), out)?;
+    let data = answer.data;
     if !data.is_empty() {
         writeln!(out, "\ndata: {}{}", count(data.len(), "byte"), frames(question, data.len()))?;
-        let is_reply = ended.error.is_none() && data.len() == command.response_len;
-        if is_reply && !command.response.is_empty() {
-            let frame = data_frame(template, data);
-            fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
+        if answer.has_fields() {
+            fields(answer.fields(), out)?;
         } else {
             out.verbatim(&dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2))?;
             if data.len() > SHOWN_BYTES_MAX {
@@ -87,16 +83,11 @@ fn head(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Re
 
 /// The other replies of a burst.
 fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
-    let template = &*question.device.template;
-    let command = &template.commands[question.command];
     for (number, (raw, _)) in (2..=REPLIES_SHOWN_MAX).zip(&ended.others) {
         writeln!(out, "\nanswer {number} of {}", ended.others.len() + 1)?;
-        fields(template.left.iter().chain(&template.tail), raw, raw.len(), out)?;
-        let data = data_of(template, raw);
-        if data.len() == command.response_len {
-            let frame = data_frame(template, data);
-            fields(command.response.iter(), &frame, frame.len() + template.tail_len, out)?;
-        }
+        let answer = Answer::another(question, raw);
+        fields(answer.header(), out)?;
+        fields(answer.fields(), out)?;
     }
     if ended.others.len() >= REPLIES_SHOWN_MAX {
         writeln!(out, "\n... {} more (--json has all)", ended.others.len() + 1 - REPLIES_SHOWN_MAX)?;
@@ -107,27 +98,6 @@ fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) 
 fn frames(question: &Question<'_>, bytes: usize) -> String {
     let transfer = question.device.template.transfer.as_ref();
     transfer.map(|transfer| format!(" in {}", count(transfer.frames(bytes), "frame"))).unwrap_or_default()
-}
-
-/// The data of the answer, or what followed it.
-pub(super) fn data<'a>(question: &Question<'_>, ended: &'a Ended) -> &'a [u8] {
-    let template = &*question.device.template;
-    if template.transfer.is_some() {
-        return &ended.payload;
-    }
-    data_of(template, &ended.answer)
-}
-
-/// The data frame of a raw reply.
-pub(super) fn data_of<'a>(template: &Template, raw: &'a [u8]) -> &'a [u8] {
-    raw.get(template.left_len..raw.len().saturating_sub(template.tail_len)).unwrap_or_default()
-}
-
-/// Data behind a header of its length: the fields of a data frame count from the frame's start.
-pub(super) fn data_frame(template: &Template, data: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0; template.left_len];
-    frame.extend_from_slice(data);
-    frame
 }
 
 fn tally(ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
@@ -145,28 +115,8 @@ fn tally(ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Names and values of fields.
-pub(super) fn decoded<'a>(
-    fields: impl Iterator<Item = &'a Field>,
-    raw: &[u8],
-    len: usize,
-) -> impl Iterator<Item = (&'a str, String)> {
-    fields.map(move |field| {
-        let at = field.at.in_frame(len);
-        let bytes = raw.get(at..).and_then(|rest| rest.get(..field.slot.len)).unwrap_or_default();
-        let mut text = String::new();
-        value::decode(&field.slot, bytes, &mut text);
-        (&*field.name, text)
-    })
-}
-
-fn fields<'a>(
-    fields: impl Iterator<Item = &'a Field>,
-    raw: &[u8],
-    len: usize,
-    out: &mut TextOut<'_>,
-) -> io::Result<()> {
-    let rows: Vec<(&str, String)> = decoded(fields, raw, len).collect();
+fn fields<'a>(pieces: impl Iterator<Item = Piece<'a>>, out: &mut TextOut<'_>) -> io::Result<()> {
+    let rows: Vec<(&str, String)> = decoded(pieces).collect();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines: Vec<String> = rows.iter().map(|(name, text)| format!("  {name:width$}  {text}")).collect();
     out.verbatim(&lines)

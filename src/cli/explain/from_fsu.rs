@@ -3,9 +3,10 @@
 use super::answer::{self, Built};
 use super::back::{self, Guess};
 use super::model::{Item, REPLIES_SHOWN_MAX, ReplyView};
-use super::outer::{self, Way};
+use super::outer;
 use super::walk::{Sent, Walk, dropped, item};
 use crate::columns::hex;
+use fsu_core::dissect::outer::Way;
 use fsu_core::moment::{Moment, NS_PER_MS};
 use fsu_core::sink::Outgoing;
 use fsu_core::stage::b_interface;

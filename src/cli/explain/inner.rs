@@ -1,17 +1,19 @@
 //! The inner frame: its fields, which command it is, and what is wrong with it.
 
-use super::model::{Candidate, CommandView, DATA, FILL, Fault, Layer, Row};
+use super::model::{Candidate, CommandView, Fault, Layer, Row};
 use super::outer::fault;
 use crate::columns::hex;
 use crate::describe::{self, Names, span};
+use fsu_core::dissect::inner::{Content, Inner, Piece, Reading};
+use fsu_core::dissect::right::Right;
 use fsu_core::predict::target;
-use fsu_plan::model::field::{Computed, Constant, Field, LengthField, Offset};
+use fsu_plan::model::field::{Computed, Constant, Field, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Patch, Reply};
 use fsu_plan::model::template::{Command, Encoding, Template};
-use fsu_plan::wire::checksum::{compute, read_number, write_number};
+use fsu_plan::wire::checksum::read_number;
 use fsu_plan::wire::framer;
-use fsu_plan::wire::inner::{self, Frame, write_length};
+use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::value;
 use fsu_plan::words::count;
@@ -29,9 +31,22 @@ pub(super) struct View<'a> {
     pub(super) is_reply: bool,
 }
 
+/// What the dissector is told of the frame.
+fn read<'a>(view: View<'a>, frame: &Frame<'a>) -> Inner<'a> {
+    let content = match view.command {
+        _ if !view.is_reply => Content::Request,
+        // A refusal's data frame is empty, whatever the command's reply has; one of a transfer holds any part of it.
+        Some(command) if frame.data_len == command.response_len => Content::Reply,
+        Some(_) if view.reply.is_none() && frame.data_len > 0 => Content::Reply,
+        _ => Content::Bytes,
+    };
+    let read = Inner::new(&view.device.template, *frame, Reading { command: view.command, content });
+    Inner { less: view.reply.map_or(read.less, |reply| reply.less), ..read }
+}
+
 /// Header, data frame and tail.
-pub(super) fn layers(view: View<'_>, frame: &Frame<'_>) -> Vec<Layer> {
-    let template = &*view.device.template;
+pub(super) fn layers<'a>(view: View<'a>, frame: &Frame<'a>) -> Vec<Layer> {
+    let (template, read) = (&*view.device.template, read(view, frame));
     let mut header = Layer { name: "inner frame, header".into(), ..Layer::default() };
     if template.encoding == Encoding::AsciiHex {
         let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());
@@ -40,64 +55,52 @@ pub(super) fn layers(view: View<'_>, frame: &Frame<'_>) -> Vec<Layer> {
     let counted = template.lengths.iter().filter(|length| length.configured).map(|length| length.at);
     let counted = counted.chain(view.command.iter().flat_map(|command| &command.counts).map(|count| count.length.at));
     if counted.count() > 0 {
-        header.notes.push(format!("data_frame_length counts {}", describe::counts(template, less(view, frame))));
+        header.notes.push(format!("data_frame_length counts {}", describe::counts(template, read.less)));
     }
-    header.fields = template.left.iter().map(|field| row(view, frame, field)).collect();
-    let tail = template.tail.iter().map(|field| row(view, frame, field)).collect();
-    vec![header, data(view, frame), Layer { name: "inner frame, tail".into(), fields: tail, ..Layer::default() }]
+    header.fields = read.header().map(|piece| row(view, &read, piece)).collect();
+    let tail = read.tail().map(|piece| row(view, &read, piece)).collect();
+    vec![header, data(view, &read), Layer { name: "inner frame, tail".into(), fields: tail, ..Layer::default() }]
 }
 
-fn data(view: View<'_>, frame: &Frame<'_>) -> Layer {
+fn data(view: View<'_>, read: &Inner<'_>) -> Layer {
+    let size = count(read.frame.data_len, "byte");
     let name = match view.command {
-        Some(command) => format!("data frame of {}, {}", command.key_text, count(frame.data_len, "byte")),
-        None => format!("data frame, {}", count(frame.data_len, "byte")),
+        Some(command) => format!("data frame of {}, {size}", command.key_text),
+        None => format!("data frame, {size}"),
     };
     let mut layer = Layer { name, is_data: true, ..Layer::default() };
-    let from = view.device.template.left_len;
-    let end = from + frame.data_len;
-    let fields = match (view.command, view.is_reply) {
-        (Some(command), false) => command.request.as_deref(),
-        // A refusal's data frame is empty, whatever the command's reply has; one of a transfer holds any part of it.
-        (Some(command), true) if frame.data_len == command.response_len => Some(&*command.response),
-        (Some(command), true) if view.reply.is_none() && frame.data_len > 0 => Some(&*command.response),
-        _ => None,
-    };
-    let mut done = from;
-    for field in fields.unwrap_or_default() {
-        let at = field.at.in_frame(frame.raw.len());
-        if at + field.slot.len > end {
-            layer.notes.push(format!("{} {} is past its end", field.name, span(field.at, field.slot.len)));
-            continue;
+    for piece in read.fields().chain(read.rest()) {
+        match piece.field() {
+            Some(field) if piece.is_past_end => {
+                layer.notes.push(format!("{} {} is past its end", field.name, span(field.at, field.slot.len)));
+            }
+            _ => layer.fields.push(row(view, read, piece)),
         }
-        layer.fields.push(row(view, frame, field));
-        done = done.max(at + field.slot.len);
-    }
-    if done < end {
-        let field = if fields.is_some_and(|fields| !fields.is_empty()) { FILL } else { DATA };
-        let bytes = hex(&frame.raw[done..end]);
-        layer.fields.push(Row { offset: done, bytes, field: field.into(), ..Row::default() });
     }
     layer
 }
 
-fn row(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Row {
-    let offset = field.at.in_frame(frame.raw.len());
-    let bytes = frame.raw.get(offset..offset + field.slot.len).unwrap_or_default();
-    let text = notation(&view.device.template, field, bytes);
-    let expected = expected(view, frame, field);
-    let ok = expected.as_ref().map(|expected| **expected == *bytes);
-    let right = expected.filter(|_| ok == Some(false)).map(|expected| {
+fn row(view: View<'_>, read: &Inner<'_>, piece: Piece<'_>) -> Row {
+    let (offset, bytes) = (piece.at, hex(piece.bytes));
+    let Some(field) = piece.field() else {
+        return Row { offset, bytes, field: piece.name().into(), ..Row::default() };
+    };
+    let text = notation(read.template, field, piece.bytes);
+    let right = read.right(&piece);
+    let ok = right.holds(piece.bytes);
+    let expected = (ok == Some(false)).then(|| {
+        let right = right.to_vec(read.frame.raw.get(offset..).unwrap_or_default());
         // Where the notation does not show the difference (padding, say), the bytes do.
-        Some(notation(&view.device.template, field, &expected)).filter(|right| *right != text).unwrap_or(hex(&expected))
+        Some(notation(read.template, field, &right)).filter(|right| *right != text).unwrap_or(hex(&right))
     });
     Row {
         offset,
-        bytes: hex(bytes),
+        bytes,
         field: field.name.to_string(),
-        kind: describe::slot(&field.slot),
+        kind: field.slot.to_string(),
         value: text,
         ok,
-        expected: right,
+        expected,
         from: view.reply.map(|reply| source(view, reply, field)),
     }
 }
@@ -118,60 +121,6 @@ fn notations(template: &Template, at: Offset, right: &[u8], found: &[u8]) -> (St
     let field = template.left.iter().chain(&template.tail).find(|field| field.at == at);
     let texts = field.map(|field| (notation(template, field, right), notation(template, field, found)));
     texts.filter(|(right, found)| right != found).unwrap_or_else(|| (hex(right), hex(found)))
-}
-
-/// The bytes that a checked field has to have; `None`: any will do.
-fn expected(view: View<'_>, frame: &Frame<'_>, field: &Field) -> Option<Box<[u8]>> {
-    let template = &*view.device.template;
-    match field.computed {
-        Computed::Start => return Some(template.start.clone()),
-        Computed::End => return Some(template.end.clone()),
-        Computed::Checksum => return template.checksum.as_ref().map(|_| right_checksum(template, frame)),
-        Computed::Length => {
-            if let Some(length) = template.lengths.iter().find(|length| length.at == field.at) {
-                return Some(right_length(length, frame.data_len, less(view, frame)));
-            }
-        }
-        Computed::No => {}
-    }
-    if view.is_reply {
-        return None;
-    }
-    let mut counts = view.command.into_iter().flat_map(|command| &command.counts);
-    if let Some(count) = counts.find(|count| count.length.at == field.at) {
-        return Some(right_length(&count.length, frame.data_len, less(view, frame)));
-    }
-    let command = view.command.map(|command| command.constants.iter().chain(&command.lengths));
-    let constants = template.versions.iter().chain(command.into_iter().flatten());
-    constants.into_iter().find(|constant| constant.at == field.at).map(|constant| wanted(constant, frame.raw))
-}
-
-/// What a frame would have to carry; bits that do not matter are the frame's own.
-fn wanted(constant: &Constant, raw: &[u8]) -> Box<[u8]> {
-    let at = constant.at.in_frame(raw.len());
-    let mut bytes = constant.bytes.clone();
-    for (index, mask) in constant.mask.iter().enumerate() {
-        bytes[index] = (bytes[index] & mask) | (raw.get(at + index).unwrap_or(&0) & !mask);
-    }
-    bytes
-}
-
-fn right_checksum(template: &Template, frame: &Frame<'_>) -> Box<[u8]> {
-    let Some(checksum) = &template.checksum else { return Box::default() };
-    let mut bytes = vec![0; checksum.len];
-    write_number(compute(checksum, template, frame.raw, frame.wire), checksum.little, &mut bytes);
-    bytes.into()
-}
-
-/// What the frame's `{{data_frame_length}}` fields leave out.
-fn less(view: View<'_>, frame: &Frame<'_>) -> i64 {
-    view.reply.map_or_else(|| inner::less(&view.device.template, frame, view.command), |reply| reply.less)
-}
-
-fn right_length(length: &LengthField, data_len: usize, less: i64) -> Box<[u8]> {
-    let mut bytes = vec![0; length.len];
-    write_length(length, data_len, less, &mut bytes);
-    bytes.into()
 }
 
 /// Where a reply field's bytes come from.
@@ -297,7 +246,7 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
     let at_constant = |constant: &Constant| {
         let at = constant.at.in_frame(raw.len());
         let there = raw.get(at..at + constant.bytes.len()).unwrap_or_default();
-        let (right, found) = notations(template, constant.at, &wanted(constant, raw), there);
+        let (right, found) = notations(template, constant.at, &Right::Constant(constant).to_vec(there), there);
         (Some(at), right, found)
     };
     let (offset, expected, found) = match reason {
@@ -306,7 +255,8 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
             Some(checksum) => {
                 let at = checksum.at.in_frame(raw.len());
                 let bytes = raw.get(at..at + checksum.len).unwrap_or_default();
-                let (right, found) = notations(template, checksum.at, &right_checksum(template, frame), bytes);
+                let right = Right::checksum(template, frame).to_vec(bytes);
+                let (right, found) = notations(template, checksum.at, &right, bytes);
                 (Some(at), format!("{right} ({})", describe::checksum(checksum)), found)
             }
             None => (None, String::new(), String::new()),
@@ -360,10 +310,10 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
     let counts = command.into_iter().flat_map(|command| &command.counts).map(|count| &count.length);
     for length in template.lengths.iter().chain(counts) {
         let at = length.at.in_frame(frame.raw.len());
-        let right = right_length(length, frame.data_len, less);
+        let right = Right::length(length, frame.data_len, less);
         let found = &frame.raw[at..at + length.len];
-        if *found != *right {
-            let (right, found) = notations(template, length.at, &right, found);
+        if right.holds(found) == Some(false) {
+            let (right, found) = notations(template, length.at, &right.to_vec(found), found);
             let expected = format!("{right} ({}; the frame has {})", describe::formula(length, less), frame.data_len);
             return (Some(at), expected, found);
         }
@@ -377,7 +327,8 @@ fn bad_length(template: &Template, frame: &Frame<'_>) -> (Option<usize>, String,
     match wrong {
         Some(constant) => {
             let at = constant.at.in_frame(frame.raw.len());
-            (Some(at), hex(&wanted(constant, frame.raw)), held(constant, frame.raw))
+            let there = frame.raw.get(at..).unwrap_or_default();
+            (Some(at), hex(&Right::Constant(constant).to_vec(there)), held(constant, frame.raw))
         }
         None => (None, String::new(), String::new()),
     }

@@ -1,6 +1,6 @@
 //! The bytes to explain, from what people have: hex digits in any of the usual spellings, or a record of the device log.
 
-use super::outer::Way;
+use fsu_core::dissect::outer::Way;
 use std::io::{self, IsTerminal, Read};
 
 /// Characters that are read from stdin: far more than a datagram has, in any spelling.

@@ -2,25 +2,13 @@
 
 use super::model::{Fault, Layer, Row};
 use crate::columns::hex;
+use fsu_core::dissect::outer::{Outer, OuterField, OuterPiece, OuterValue, Party, Rtn, Way};
 use fsu_plan::model::fleet::{Fsu, FsuId};
 use fsu_plan::wire::envelope::{
-    CENTER_BYTES, COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEADER, HEARTBEAT_BYTES, OVERHEAD_BYTES,
-    RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, TAILER, at, xor,
+    COMM_HEARTBEAT, COMM_THROUGH, DATA_BYTES_MAX, ESCAPE, HEARTBEAT_BYTES, OVERHEAD_BYTES, UNCOUNTED_BYTES, at,
 };
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
-
-/// Bytes that P_pLen does not count.
-const UNCOUNTED_BYTES: usize = 35;
-
-/// Who sends a frame; it decides the widths of the addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// The centre.
-    Down,
-    /// The FSU.
-    Up,
-}
 
 /// The fields of an unescaped frame, as far as it goes.
 pub(super) fn layer(plain: &[u8], wire_len: usize, way: Way, fsu: &Fsu) -> Layer {
@@ -29,47 +17,14 @@ pub(super) fn layer(plain: &[u8], wire_len: usize, way: Way, fsu: &Fsu) -> Layer
         let escapes = wire_len - plain.len();
         layer.notes.push(format!("{escapes} escape pairs; offsets count the {} bytes without them", plain.len()));
     }
-    let mut fields = Fields { plain, rows: &mut layer.fields };
-    fields.push("P_header", 0, 1, constant(HEADER));
-    let addresses = match way {
-        Way::Down => [("P_dest_addr", at::DEST, at::SRC_DOWN), ("P_src_addr", at::SRC_DOWN, at::SUB_DEV_TYPE)],
-        Way::Up => [("P_dest_addr", at::DEST, at::SRC_UP), ("P_src_addr", at::SRC_UP, at::SUB_DEV_TYPE)],
-    };
-    for (name, from, to) in addresses {
-        let is_fsu = to - from == FsuId::BYTES;
-        fields.push(name, from, to - from, |bytes| address(bytes, is_fsu.then_some(fsu)));
-    }
-    fields.push("P_subDevType", at::SUB_DEV_TYPE, 1, |bytes| match bytes {
-        [1] => seen("serial"),
-        [2] => seen("USB"),
-        [3] => seen("IP"),
-        _ => seen(""),
-    });
-    fields.push("P_subDev_addr", at::SUB_DEV_ADDR, 1, |_| seen(""));
-    fields.push("P_pLen", at::P_LEN, 2, |bytes| length(bytes, plain.len().checked_sub(UNCOUNTED_BYTES)));
-    fields.push("RtnFlag", at::RTN_FLAG, 1, |bytes| match bytes {
-        [flag] if way == Way::Down && accepts(fsu, *flag, plain) => checked("request", true, ""),
-        [RTN_REQUEST] => checked("request", way == Way::Down && comm_type(plain) == Some(COMM_HEARTBEAT), "00 or ED"),
-        [RTN_REPLY] => checked("reply", way == Way::Up, "EE"),
-        [RTN_HEARTBEAT] => checked("heartbeat", comm_type(plain) == Some(COMM_HEARTBEAT), "EE"),
-        _ => checked("", false, "EE"),
-    });
-    fields.push("CommType", at::COMM_TYPE, 2, |bytes| match u16::from_le_bytes([bytes[0], bytes[1]]) {
-        COMM_THROUGH => checked("0001 through data", true, ""),
-        COMM_HEARTBEAT => checked("0002 heartbeat", true, ""),
-        other => checked(&format!("{other:04X}"), false, "0001 or 0002"),
-    });
-    if comm_type(plain) != Some(COMM_HEARTBEAT) && plain.len() >= OVERHEAD_BYTES {
-        let data_len = plain.len() - OVERHEAD_BYTES;
-        fields.push("through-data length", at::DATA_LEN, 2, |bytes| length(bytes, Some(data_len)));
-        fields.push("through data", at::DATA, data_len, |_| seen(&format!("{data_len} bytes: the inner frame")));
-    }
-    if plain.len() >= HEARTBEAT_BYTES {
-        let verify = verify(plain);
-        fields.push("P_verify", plain.len() - 2, 1, constant(verify));
-        fields.push("P_tailer", plain.len() - 1, 1, constant(TAILER));
-    }
+    Outer { plain, way, fsu }.visit(|piece| layer.fields.push(row(piece, fsu)));
     layer
+}
+
+fn row(piece: OuterPiece<'_>, fsu: &Fsu) -> Row {
+    let (value, ok, expected) = look(piece, fsu);
+    let field = piece.field.name().into();
+    Row { offset: piece.at, bytes: hex(piece.bytes), field, value, ok, expected, ..Row::default() }
 }
 
 /// Value, whether it is right, and what would be.
@@ -83,70 +38,55 @@ fn checked(value: &str, ok: bool, expected: &str) -> Seen {
     (value.into(), Some(ok), (!ok).then(|| expected.into()))
 }
 
-fn constant(expected: u8) -> impl Fn(&[u8]) -> Seen {
-    move |bytes| checked("", bytes == [expected], &format!("{expected:02X}"))
+fn look(piece: OuterPiece<'_>, fsu: &Fsu) -> Seen {
+    match piece.value {
+        OuterValue::Byte { right } => checked("", *piece.bytes == [right], &format!("{right:02X}")),
+        OuterValue::Address(party) => address(piece.bytes, party, fsu),
+        OuterValue::Device => match (piece.field, piece.bytes) {
+            (OuterField::SubDevType, [1]) => seen("serial"),
+            (OuterField::SubDevType, [2]) => seen("USB"),
+            (OuterField::SubDevType, [3]) => seen("IP"),
+            _ => seen(""),
+        },
+        OuterValue::Length { value, right: None, .. } => seen(&value.to_string()),
+        OuterValue::Length { value, high_first: true, .. } => {
+            checked(&format!("{value}, high byte first (accepted, counted)"), true, "")
+        }
+        OuterValue::Length { value, right: Some(right), .. } => {
+            checked(&value.to_string(), usize::from(value) == right, &expected_length(right))
+        }
+        OuterValue::Rtn { says, is_right } => match says {
+            Rtn::Request => checked("request", is_right, "00 or ED"),
+            Rtn::Reply => checked("reply", is_right, "EE"),
+            Rtn::Heartbeat => checked("heartbeat", is_right, "EE"),
+            Rtn::Unknown => checked("", is_right, "EE"),
+        },
+        OuterValue::Comm(COMM_THROUGH) => checked("0001 through data", true, ""),
+        OuterValue::Comm(COMM_HEARTBEAT) => checked("0002 heartbeat", true, ""),
+        OuterValue::Comm(other) => checked(&format!("{other:04X}"), false, "0001 or 0002"),
+        OuterValue::Data => seen(&format!("{} bytes: the inner frame", piece.bytes.len())),
+    }
 }
 
 /// The FSU's id, or a centre's address.
-fn address(bytes: &[u8], fsu: Option<&Fsu>) -> Seen {
+fn address(bytes: &[u8], party: Party, fsu: &Fsu) -> Seen {
     let given = bytes.trim_ascii_end();
     let given = &given[..given.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1)];
     let value = match std::str::from_utf8(given) {
         Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => format!("\"{text}\""),
         _ => String::new(),
     };
-    match fsu {
-        None => (if value.is_empty() { "a centre".into() } else { value }, None, None),
-        Some(fsu) if *bytes == fsu.id.bytes => checked(&format!("{value} this FSU"), true, ""),
-        Some(fsu) if fsu.accept_any_id => seen(&format!("{value} another FSU (accept_any_id)")),
-        Some(fsu) => checked(&value, false, &format!("{}, then 00", fsu.id_hex)),
-    }
-}
-
-/// Whether a request with that RtnFlag is taken: with another than EE it must not be laid out as a reply.
-fn accepts(fsu: &Fsu, flag: u8, plain: &[u8]) -> bool {
-    let is_reply = || plain[at::DEST..].starts_with(&[0; CENTER_BYTES]);
-    fsu.accept_rtn_flags.has(flag) && (flag == RTN_REQUEST || !is_reply())
-}
-
-fn length(bytes: &[u8], expected: Option<usize>) -> Seen {
-    let (low, high) = (u16::from_le_bytes([bytes[0], bytes[1]]), u16::from_be_bytes([bytes[0], bytes[1]]));
-    let Some(expected) = expected else { return seen(&low.to_string()) };
-    if usize::from(low) == expected {
-        checked(&low.to_string(), true, "")
-    } else if usize::from(high) == expected {
-        checked(&format!("{high}, high byte first (accepted, counted)"), true, "")
-    } else {
-        checked(&low.to_string(), false, &expected_length(expected))
+    match party {
+        Party::Centre => (if value.is_empty() { "a centre".into() } else { value }, None, None),
+        Party::This => checked(&format!("{value} this FSU"), true, ""),
+        Party::Other if fsu.accept_any_id => seen(&format!("{value} another FSU (accept_any_id)")),
+        Party::Other => checked(&value, false, &format!("{}, then 00", fsu.id_hex)),
     }
 }
 
 fn expected_length(expected: usize) -> String {
     let bytes = (expected as u16).to_le_bytes();
     format!("{} ({expected})", hex(&bytes))
-}
-
-fn comm_type(plain: &[u8]) -> Option<u16> {
-    plain.get(at::COMM_TYPE..).and_then(<[u8]>::first_chunk).map(|bytes| u16::from_le_bytes(*bytes))
-}
-
-/// What P_verify has to be.
-fn verify(plain: &[u8]) -> u8 {
-    xor(plain.get(1..plain.len().saturating_sub(2)).unwrap_or_default())
-}
-
-struct Fields<'a> {
-    plain: &'a [u8],
-    rows: &'a mut Vec<Row>,
-}
-
-impl Fields<'_> {
-    fn push(&mut self, name: &str, offset: usize, len: usize, look: impl FnOnce(&[u8]) -> Seen) {
-        let Some(bytes) = self.plain.get(offset..offset + len) else { return };
-        let (value, ok, expected) = look(bytes);
-        let row = Row { offset, bytes: hex(bytes), field: name.into(), value, ok, expected, ..Row::default() };
-        self.rows.push(row);
-    }
 }
 
 /// What is wrong with bytes that are no frame. `offset` is where they stand in the datagram, `next` the byte after them.
@@ -163,6 +103,8 @@ pub(super) fn no_frame(reason: Reason, bytes: &[u8], offset: usize, next: Option
 
 /// What is wrong with a frame that has P_header and P_tailer. `plain` is empty where the escapes are wrong.
 pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) -> Fault {
+    // The fields that are read here are at the same places in both directions.
+    let outer = Outer { plain, way: Way::Down, fsu };
     let field = |at: usize, len: usize| plain.get(at..at + len).map(hex).unwrap_or_default();
     let order = |expected: usize| format!("{}, or high byte first", expected_length(expected));
     let (offset, expected, found) = match reason {
@@ -183,9 +125,9 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
         }
         Reason::OuterBadVerify => {
             let at = plain.len().saturating_sub(2);
-            (at, format!("{:02X} (the XOR of bytes 1 to {})", verify(plain), at.saturating_sub(1)), field(at, 1))
+            (at, format!("{:02X} (the XOR of bytes 1 to {})", outer.verify(), at.saturating_sub(1)), field(at, 1))
         }
-        Reason::OuterBadPLen if comm_type(plain) == Some(COMM_HEARTBEAT) && plain.len() != HEARTBEAT_BYTES => {
+        Reason::OuterBadPLen if outer.comm_type() == Some(COMM_HEARTBEAT) && plain.len() != HEARTBEAT_BYTES => {
             (at::P_LEN, format!("a heartbeat of {HEARTBEAT_BYTES} bytes"), count(plain.len(), "byte"))
         }
         Reason::OuterBadPLen => (at::P_LEN, order(plain.len().saturating_sub(UNCOUNTED_BYTES)), field(at::P_LEN, 2)),

@@ -5,9 +5,9 @@
 
 use super::back::{self, Guess, Weight};
 use super::inner as fields;
-use super::outer::Way;
 use crate::args::TakeAs;
 use fsu_core::answer::examine::{Finding, examine};
+use fsu_core::dissect::outer::Way;
 use fsu_core::stage::datagram;
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::message::Transport;

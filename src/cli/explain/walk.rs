@@ -3,11 +3,12 @@
 use super::answer::{self, Built};
 use super::from_fsu::after_ms;
 use super::model::{Item, Verdict};
-use super::outer::{self, Way};
+use super::outer;
 use super::take::{self, Taken, take};
 use crate::columns::hex;
 use fsu_core::answer::reply::{Verdict as Response, next_of_burst, respond};
 use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::dissect::outer::Way;
 use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::{self, Replies, Said};
 use fsu_core::sink::Outgoing;

@@ -418,7 +418,7 @@ fn fields(fields: &[Field]) -> Vec<FieldPlan> {
         at: field.at.0,
         len: field.slot.len,
         name: field.name.to_string(),
-        kind: describe::slot(&field.slot),
+        kind: field.slot.to_string(),
         computed: describe::computed(field.computed),
     };
     fields.iter().map(plan).collect()

@@ -51,13 +51,20 @@ pub fn decode_hex(chars: &[u8], out: &mut Vec<u8>) -> bool {
     bad == 0
 }
 
+/// A byte as two upper-case hex characters.
+#[inline]
+pub fn hex_pair(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]]
+}
+
 /// Appends bytes as upper-case hex characters.
 #[inline]
 pub fn encode_hex(bytes: &[u8], out: &mut Vec<u8>) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for &byte in bytes {
-        out.push(DIGITS[usize::from(byte >> 4)]);
-        out.push(DIGITS[usize::from(byte & 0x0F)]);
+        let [high, low] = hex_pair(byte);
+        out.push(high);
+        out.push(low);
     }
 }
 

@@ -4,6 +4,7 @@
 //! configuration, and the responder, where a text depends on the request.
 
 use super::checksum::{read_number, write_number};
+use super::inner::hex_pair;
 use crate::model::field::{Kind, Slot};
 use crate::words::count;
 use std::fmt;
@@ -331,8 +332,16 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
 
 /// The same as text for people; bytes that are no UTF-8 show as `\xNN`, control characters escaped.
 pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
+    if slot.kind == Kind::Str {
+        // No copy: the text of a str field is its bytes.
+        return push_text(trim(slot, bytes), out);
+    }
     let mut raw = Vec::new();
     decode_into(slot, bytes, &mut raw);
+    push_text(&raw, out);
+}
+
+fn push_text(raw: &[u8], out: &mut String) {
     for chunk in raw.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
@@ -349,12 +358,17 @@ pub fn is_digits(byte: u8) -> bool {
 }
 
 fn push_hex(bytes: &[u8], little: bool, out: &mut Vec<u8>) {
+    if let [byte] = bytes {
+        // The usual size: one store.
+        return out.extend_from_slice(&hex_pair(*byte));
+    }
+    let start = out.len();
+    out.resize(start + 2 * bytes.len(), 0);
+    let pairs = out[start..].as_chunks_mut::<2>().0.iter_mut();
     if little {
-        for byte in bytes.iter().rev() {
-            super::inner::encode_hex(std::slice::from_ref(byte), out);
-        }
+        pairs.zip(bytes.iter().rev()).for_each(|(pair, byte)| *pair = hex_pair(*byte));
     } else {
-        super::inner::encode_hex(bytes, out);
+        pairs.zip(bytes).for_each(|(pair, byte)| *pair = hex_pair(*byte));
     }
 }
 

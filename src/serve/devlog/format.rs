@@ -94,9 +94,18 @@ impl Formatter {
 
     /// The outer frames of a datagram, each as the responder understood it.
     fn outer(&mut self, fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
-        let several = Frames::new(record.bytes).nth(1).is_some();
+        let mut frames = Frames::new(record.bytes);
+        let (mut next, mut after_next) = (frames.next(), frames.next());
+        let several = after_next.is_some();
         let mut told = record.told.iter();
-        for (number, frame) in (1..=FRAMES_TOLD_MAX).zip(Frames::new(record.bytes)) {
+        let mut number = 0;
+        while let Some(frame) = next {
+            if number == FRAMES_TOLD_MAX {
+                page.text("  ...\n");
+                break;
+            }
+            number += 1;
+            (next, after_next) = (after_next, frames.next());
             let about = told.next().unwrap_or_default();
             if several {
                 let _ = writeln!(page.out, "  Parsed {number}:");
@@ -121,9 +130,6 @@ impl Formatter {
         }
         if record.bytes.is_empty() && record.kind == RecordKind::Received {
             reasons(fsu, record.told.first(), 2, page);
-        }
-        if Frames::new(record.bytes).nth(FRAMES_TOLD_MAX).is_some() {
-            page.text("  ...\n");
         }
     }
 }

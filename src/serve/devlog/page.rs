@@ -1,6 +1,7 @@
 //! The small change of the device log's text: indents, labels, hex.
 
 use fsu_plan::model::fleet::Language;
+use fsu_plan::wire::inner::hex_pair;
 use fsu_plan::wire::reason::Reason;
 
 /// The words that depend on the language; field names and values do not.
@@ -151,8 +152,21 @@ impl<'a> Page<'a> {
 
     /// `0x` and as many digits as the bytes have.
     pub(super) fn number(&mut self, bytes: &[u8]) {
-        self.text("0x");
-        self.upper(bytes);
+        // Most are one byte or two.
+        match *bytes {
+            [one] => {
+                let [high, low] = hex_pair(one);
+                self.out.extend_from_slice(&[b'0', b'x', high, low]);
+            }
+            [first, second] => {
+                let ([a, b], [c, d]) = (hex_pair(first), hex_pair(second));
+                self.out.extend_from_slice(&[b'0', b'x', a, b, c, d]);
+            }
+            _ => {
+                self.text("0x");
+                self.upper(bytes);
+            }
+        }
     }
 
     /// `FF32`
@@ -175,18 +189,22 @@ impl<'a> Page<'a> {
 
     /// `HEX: FF 32` and the line's end.
     pub(super) fn dump(&mut self, indent: usize, bytes: &[u8]) {
-        const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
         self.indent(indent);
         self.text("HEX:");
         let start = self.out.len();
         self.out.resize(start + bytes.len() * 3, b' ');
         for (triple, &byte) in self.out[start..].as_chunks_mut::<3>().0.iter_mut().zip(bytes) {
-            *triple = [b' ', DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 0x0F)]];
+            let [high, low] = hex_pair(byte);
+            *triple = [b' ', high, low];
         }
         self.end();
     }
 
     fn indent(&mut self, indent: usize) {
-        self.out.resize(self.out.len() + indent, b' ');
+        const SPACES: &[u8; INDENT_MAX] = &[b' '; INDENT_MAX];
+        self.out.extend_from_slice(&SPACES[..indent.min(INDENT_MAX)]);
     }
 }
+
+/// The deepest level: a field of a data frame inside an outer frame.
+const INDENT_MAX: usize = 10;

@@ -39,7 +39,7 @@ pub const HEARTBEAT_BYTES: usize = 38;
 /// Bytes around the through data: a frame with N bytes of it has 40 + N before escaping.
 pub const OVERHEAD_BYTES: usize = Envelope::BInterface.overhead_bytes();
 /// Bytes that P_pLen does not count: up to itself, P_verify and P_tailer.
-const UNCOUNTED_BYTES: usize = 35;
+pub const UNCOUNTED_BYTES: usize = 35;
 /// Bytes of both addresses, in either direction.
 const ADDRESSES_BYTES: usize = FsuId::BYTES + CENTER_BYTES;
 /// Most through data that P_pLen (5 + N in 16 bits) can express.

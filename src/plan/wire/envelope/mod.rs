@@ -13,7 +13,7 @@ mod tests;
 pub use escape::{escape, escape_in_place, unescape, xor};
 pub use header::{
     CENTER_BYTES, COMM_HEARTBEAT, COMM_THROUGH, Comm, DATA_BYTES_MAX, DATAGRAM_BYTES_MAX, Down, HEARTBEAT_BYTES, Head,
-    OVERHEAD_BYTES, RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, Up, at,
+    OVERHEAD_BYTES, RTN_HEARTBEAT, RTN_REPLY, RTN_REQUEST, UNCOUNTED_BYTES, Up, at,
 };
 pub use search::{Bad, Escaped, Frames};
 

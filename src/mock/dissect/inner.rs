@@ -1,0 +1,231 @@
+//! The vendor's frame in pieces: header, data frame, tail.
+
+use super::right::Right;
+use crate::about::{About, What};
+use fsu_plan::model::field::{Computed, Field};
+use fsu_plan::model::template::{Command, Template};
+use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::value;
+
+/// What the data frame is read as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Content {
+    /// The fields of the command's request.
+    Request,
+    /// The fields of the command's reply.
+    Reply,
+    /// Bytes without fields: a transfer's data, a refusal, a frame of no command.
+    #[default]
+    Bytes,
+}
+
+/// What a reader knows of a frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reading<'a> {
+    /// Its command; in a reply the one that it answers.
+    pub command: Option<&'a Command>,
+    /// What its data frame is.
+    pub content: Content,
+}
+
+impl<'a> Reading<'a> {
+    /// What the responder knew of a frame, one that it got or one that it sent.
+    pub fn of(template: &'a Template, is_request: bool, about: About) -> Self {
+        let content = match about.what {
+            _ if is_request => Content::Request,
+            What::Answered => Content::Reply,
+            _ => Content::Bytes,
+        };
+        Self { command: template.commands.get(usize::from(about.command)), content }
+    }
+
+    /// The fields of its data frame, in the template's order; `None`: it has none.
+    pub fn fields(&self) -> Option<&'a [Field]> {
+        match self.content {
+            Content::Request => self.command?.request.as_deref(),
+            Content::Reply => Some(&self.command?.response),
+            Content::Bytes => None,
+        }
+    }
+}
+
+/// A piece of a frame.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Piece<'a> {
+    /// What it is.
+    pub is: Is<'a>,
+    /// Its first byte, in the raw frame.
+    pub at: usize,
+    /// Its bytes; none where the frame ends before them.
+    pub bytes: &'a [u8],
+    /// A field of the data frame that the data frame is too short for: its bytes are of the tail, or there are none.
+    pub is_past_end: bool,
+}
+
+/// What a piece is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Is<'a> {
+    /// A field of the template.
+    Field(&'a Field),
+    /// The end of a data frame, behind its fields.
+    Fill,
+    /// A data frame without fields.
+    Data,
+}
+
+impl<'a> Piece<'a> {
+    #[inline]
+    fn of(field: &'a Field, raw: &'a [u8]) -> Self {
+        let at = field.at.in_frame(raw.len());
+        let bytes = raw.get(at..).and_then(|rest| rest.get(..field.slot.len)).unwrap_or_default();
+        Self { is: Is::Field(field), at, bytes, is_past_end: false }
+    }
+
+    /// Its name, as the template spells it.
+    pub fn name(&self) -> &'a str {
+        match self.is {
+            Is::Field(field) => &field.name,
+            Is::Fill => "(fill)",
+            Is::Data => "(data)",
+        }
+    }
+
+    /// Its field, if it is one.
+    pub fn field(&self) -> Option<&'a Field> {
+        match self.is {
+            Is::Field(field) => Some(field),
+            Is::Fill | Is::Data => None,
+        }
+    }
+
+    /// Appends its value as text for people ([`value::decode`]); nothing if it is no field.
+    pub fn text(&self, out: &mut String) {
+        if let Is::Field(field) = self.is {
+            value::decode(&field.slot, self.bytes, out);
+        }
+    }
+}
+
+/// A vendor's frame, read.
+#[derive(Clone, Copy, Debug)]
+pub struct Inner<'a> {
+    /// Its template.
+    pub template: &'a Template,
+    /// Its bytes.
+    pub frame: Frame<'a>,
+    /// What is known of it.
+    pub reading: Reading<'a>,
+    /// What its `{{data_frame_length}}` fields leave out ([`inner::less`]).
+    pub less: i64,
+}
+
+impl<'a> Inner<'a> {
+    /// A frame that [`inner::parse`] returned for this template.
+    #[inline]
+    pub fn new(template: &'a Template, frame: Frame<'a>, reading: Reading<'a>) -> Self {
+        Self { template, frame, reading, less: inner::less(template, &frame, reading.command) }
+    }
+
+    /// All pieces, in the order of the wire.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        self.header().chain(self.fields()).chain(self.rest()).chain(self.tail())
+    }
+
+    /// The fields of the header.
+    #[inline]
+    pub fn header(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        of(&self.template.left, self.frame.raw)
+    }
+
+    /// The fields of the tail.
+    #[inline]
+    pub fn tail(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        of(&self.template.tail, self.frame.raw)
+    }
+
+    /// The whole data frame.
+    #[inline]
+    pub fn data(&self) -> &'a [u8] {
+        let rest = self.frame.raw.get(self.template.left_len..);
+        rest.and_then(|rest| rest.get(..self.frame.data_len)).unwrap_or_default()
+    }
+
+    /// The fields of the data frame, also those that it is too short for.
+    #[inline]
+    pub fn fields(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+        let (raw, end) = (self.frame.raw, self.data_end());
+        let fields = self.reading.fields().unwrap_or_default();
+        of(fields, raw).map(move |piece| {
+            let len = piece.field().map_or(0, |field| field.slot.len);
+            Piece { is_past_end: piece.at.saturating_add(len) > end, ..piece }
+        })
+    }
+
+    /// What the data frame has behind its fields.
+    pub fn rest(&self) -> Option<Piece<'a>> {
+        let fields = self.fields().filter(|piece| !piece.is_past_end);
+        let done = fields.fold(self.template.left_len, |done, piece| done.max(piece.at + piece.bytes.len()));
+        let bytes = self.frame.raw.get(done..self.data_end()).filter(|bytes| !bytes.is_empty())?;
+        let has_fields = self.reading.fields().is_some_and(|fields| !fields.is_empty());
+        Some(Piece { is: if has_fields { Is::Fill } else { Is::Data }, at: done, bytes, is_past_end: false })
+    }
+
+    fn data_end(&self) -> usize {
+        self.template.left_len + self.frame.data_len
+    }
+
+    /// What a length or checksum of the header or the tail should be; any bytes for other fields.
+    #[inline]
+    pub fn computed(&self, field: &Field) -> Right<'a> {
+        match field.computed {
+            Computed::Length => {
+                let length = self.template.lengths.iter().find(|length| length.at == field.at);
+                length.map_or(Right::Any, |length| Right::length(length, self.frame.data_len, self.less))
+            }
+            Computed::Checksum => Right::checksum(self.template, &self.frame),
+            Computed::No | Computed::Start | Computed::End => Right::Any,
+        }
+    }
+
+    /// What a piece should be: start, end, length, checksum; in a request also the constants that it is checked for.
+    pub fn right(&self, piece: &Piece<'a>) -> Right<'a> {
+        let (Some(field), template) = (piece.field(), self.template) else { return Right::Any };
+        match field.computed {
+            Computed::Start => return Right::Bytes(&template.start),
+            Computed::End => return Right::Bytes(&template.end),
+            Computed::Length | Computed::Checksum | Computed::No => {}
+        }
+        let computed = self.computed(field);
+        if computed != Right::Any || field.computed == Computed::Checksum || self.reading.content != Content::Request {
+            return computed;
+        }
+        let command = self.reading.command;
+        let mut counts = command.into_iter().flat_map(|command| &command.counts);
+        if let Some(count) = counts.find(|count| count.length.at == field.at) {
+            return Right::length(&count.length, self.frame.data_len, self.less);
+        }
+        let constants = command.map(|command| command.constants.iter().chain(&command.lengths));
+        let mut constants = template.versions.iter().chain(constants.into_iter().flatten());
+        constants.find(|constant| constant.at == field.at).map_or(Right::Any, Right::Constant)
+    }
+}
+
+/// The fields of a data frame by itself, such as the data of a transfer, which comes in several frames. Their places are those of the
+/// frame that it would be the data frame of.
+pub fn fields_of<'a>(
+    template: &Template,
+    fields: &'a [Field],
+    data: &'a [u8],
+) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+    let (from, len) = (template.left_len, template.left_len + data.len() + template.tail_len);
+    fields.iter().map(move |field| {
+        let at = field.at.in_frame(len);
+        let bytes = at.checked_sub(from).and_then(|at| data.get(at..)?.get(..field.slot.len));
+        Piece { is: Is::Field(field), at, bytes: bytes.unwrap_or_default(), is_past_end: bytes.is_none() }
+    })
+}
+
+#[inline]
+fn of<'a>(fields: &'a [Field], raw: &'a [u8]) -> impl Iterator<Item = Piece<'a>> + use<'a> {
+    fields.iter().map(move |field| Piece::of(field, raw))
+}

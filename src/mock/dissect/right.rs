@@ -1,0 +1,97 @@
+//! What the bytes of a field should be.
+
+use fsu_plan::model::field::{Constant, LengthField};
+use fsu_plan::model::template::Template;
+use fsu_plan::wire::checksum::{compute, read_number, write_number};
+use fsu_plan::wire::inner::{Frame, length_value_less};
+
+/// A number as a field holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number {
+    /// Its value; bits that the field has no room for do not count.
+    value: u64,
+    /// Bytes of the field, 1 to 8.
+    len: usize,
+    /// Low byte first.
+    little: bool,
+}
+
+impl Number {
+    /// Longest number of a frame, in bytes.
+    pub const BYTES_MAX: usize = 8;
+
+    /// Its bytes, as they travel.
+    pub fn bytes(self, out: &mut [u8; Self::BYTES_MAX]) -> &[u8] {
+        let out = &mut out[..self.len.min(Self::BYTES_MAX)];
+        write_number(self.value, self.little, out);
+        out
+    }
+
+    #[inline]
+    fn is(self, bytes: &[u8]) -> bool {
+        let unused_bits = 64 - 8 * self.len.clamp(1, Self::BYTES_MAX);
+        bytes.len() == self.len && (read_number(bytes, self.little) ^ self.value) << unused_bits == 0
+    }
+}
+
+/// The bytes that a field should have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right<'a> {
+    /// Nothing says: any bytes are right.
+    Any,
+    /// The frame's first or last field.
+    Bytes(&'a [u8]),
+    /// A length or a checksum.
+    Number(Number),
+    /// A constant, where its mask says so.
+    Constant(&'a Constant),
+}
+
+impl Right<'_> {
+    /// A length field of a frame whose data frame has `data_len` bytes; `less` as in
+    /// [`length_value_less`].
+    #[inline]
+    pub fn length(field: &LengthField, data_len: usize, less: i64) -> Self {
+        let value = length_value_less(field, data_len, less);
+        Self::Number(Number { value, len: field.len, little: field.little })
+    }
+
+    /// A frame's checksum; any bytes if the template has none.
+    #[inline]
+    pub fn checksum(template: &Template, frame: &Frame<'_>) -> Self {
+        let Some(checksum) = &template.checksum else { return Self::Any };
+        let value = compute(checksum, template, frame.raw, frame.wire);
+        Self::Number(Number { value, len: checksum.len, little: checksum.little })
+    }
+
+    /// Whether these bytes are right; `None` if any are.
+    #[inline]
+    pub fn holds(&self, bytes: &[u8]) -> Option<bool> {
+        match self {
+            Self::Any => None,
+            Self::Bytes(right) => Some(**right == *bytes),
+            Self::Number(number) => Some(number.is(bytes)),
+            Self::Constant(constant) => Some(
+                bytes.len() == constant.bytes.len()
+                    && (0..bytes.len()).all(|at| masked(constant, bytes, at) == bytes[at]),
+            ),
+        }
+    }
+
+    /// The right bytes of a field that begins where `there` begins. Bits that do not matter are those of `there`.
+    pub fn to_vec(&self, there: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Any => Vec::new(),
+            Self::Bytes(right) => right.to_vec(),
+            Self::Number(number) => number.bytes(&mut [0; Number::BYTES_MAX]).to_vec(),
+            Self::Constant(constant) => (0..constant.bytes.len()).map(|at| masked(constant, there, at)).collect(),
+        }
+    }
+}
+
+/// Byte `at` of a constant, with the bits of `there` that its mask leaves open.
+fn masked(constant: &Constant, there: &[u8], at: usize) -> u8 {
+    // No mask: all bits count.
+    let mask = constant.mask.get(at).copied().unwrap_or(0xFF);
+    (constant.bytes[at] & mask) | (there.get(at).copied().unwrap_or(0) & !mask)
+}
