@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures what an FSU's neighbours cost it: one UDP FSU is asked at a low, fixed rate while others on its shard get garbage, or good
-# requests, as fast as they take them. Says how long its replies took, how many were lost, and how much the others got. With --base the
-# same of another program, in turns, and the ratios. Needs two processors that do nothing else; docs/internals/method.md says how to read it.
+# Measures the influence of neighbours: one UDP FSU is asked at a low, fixed rate while others on its shard get garbage or good
+# requests at full speed. Reports its latency and loss, and the load of the others. With --base, alternates with another
+# program and reports the ratios. Needs two otherwise idle processors; docs/internals/method.md says how to read it.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -14,21 +14,21 @@ usage() {
 usage: bench/fair.sh [CASE...] [OPTION...]
 CASE: $CASES, or all (default)
   none         the neighbour alone
-  garbage      connections that send bytes which begin no frame
-  starts       connections that send bytes each of which may begin a frame
-  good         connections that ask as fast as they are answered
+  garbage      connections that send bytes that begin no frame
+  starts       connections that send bytes that may each begin a frame
+  good         connections in a closed loop at full speed
   udp-garbage  datagrams of garbage to another FSU
-  udp-good     another UDP FSU, asked as fast as it answers
+  udp-good     another UDP FSU, in a closed loop at full speed
   --program FILE      the mock (this build of it)
-  --base FILE         another one to compare with, e.g. of the commit before
+  --base FILE         another program to compare with, e.g. of the previous commit
   --connections N     connections (256)
-  --pipelining N      requests under way on each (64)
-  --rate R            requests a second to the neighbour (200)
-  --rounds N          rounds of which medians are taken (3)
-  --seconds S         seconds of each (4)
+  --pipelining N      requests in flight per connection (64)
+  --rate R            requests per second to the neighbour (200)
+  --rounds N          rounds; the figures are their medians (3)
+  --seconds S         seconds per round (4)
   --drivers LIST      e.g. ring,poll (ring,poll)
-  --server-cpu N      where the mock runs (the first processor allowed)
-  --generator-cpu N   where the others run (the last one allowed)
+  --server-cpu N      processor of the mock (the first one allowed)
+  --generator-cpu N   processor of the generators (the last one allowed)
 END
 }
 
@@ -173,7 +173,7 @@ IFS=, read -ra driver_list <<<"$drivers"
 for ((number = 1; number <= rounds; number++)); do
     for case in "${asked[@]}"; do
         for driver in "${driver_list[@]}"; do
-            # Whoever is first may have it easier: they take turns.
+            # The first one may have an advantage: they alternate.
             pair=(new "$program" base "$base")
             if [ $((number % 2)) -eq 0 ]; then pair=(base "$base" new "$program"); fi
             for at in 0 2; do
@@ -210,7 +210,7 @@ for (case, driver, which), figures in rounds.items():
     ratios = ["-", "-"]
     base = rounds.get((case, driver, "base"))
     if which == "new" and base and base[0][3]:
-        # With few ticks the second says nothing.
+        # With few ticks the second figure means nothing.
         ratios = [ratio(figures, base, lambda *one: one[3]), ratio(figures, base, lambda *one: one[3] / max(one[4], 1))]
     print(row.format(case, driver, which, f"{statistics.median(p50) / 1e3:.2f}", f"{statistics.median(p99) / 1e3:.2f}",
                      f"{max(p99) / 1e3:.2f}", f"{sum(lost):.0f}", f"{statistics.median(others):,.0f}", *ratios))

@@ -3,7 +3,7 @@
 # vectors have, over UDP (with the outer frame) and TCP. Counts repeat exactly, on any machine, however busy.
 # usage: bench/instructions.sh [--all | --profile VENDOR TRANSPORT COMMAND]
 #   --all      every command, not only each vendor's least and most
-#   --profile  where the instructions of one command go: those of each function and of what it calls
+#   --profile  the instructions of one command by function, callees included
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What bench/run.sh measures with: configurations, servers, the generator, processor time. Sourced, not run.
+# Functions of bench/run.sh: configurations, servers, the generator, processor time. Sourced, not run.
 
 readonly READY_SECONDS=60 STOP_SECONDS=20 GRACE_SECONDS=60
 # Below the kernel's own choice (net.ipv4.ip_local_port_range) and beside the ports of the shipped configuration.
 readonly ADDR=127.0.0.1 FIRST_PORT=10000 PORTS=10000 PORTS_SECONDS=10
 
-# Set by who sources this:
+# Set by the caller:
 : "${work?}" "${program?}" "${examples?}" "${server_cpu?}" "${generator_cpu?}" "${seconds?}" "${warmup?}" "${rounds?}"
 : "${rounds_file?}" "${flood_echo?}"
 
@@ -14,7 +14,7 @@ generator=       # process id of the generator; empty: none
 server_command=  # how it was started
 server_cpus=     # where it may run; empty: anywhere
 
-# Whatever happens, what was started is stopped, by its id.
+# Stops what was started, by its id, however the script ends.
 stop_server() {
     [ -n "$server" ] || return 0
     local tries=$((STOP_SECONDS * 20))
@@ -31,7 +31,7 @@ stop_server() {
     wait_ports
 }
 
-# wait_ports: until none of the ports measured on is bound: a ring lets go of its sockets only after its process has ended.
+# wait_ports: waits until none of the measured ports is bound: a ring releases its sockets only after its process has ended.
 wait_ports() {
     local tries=$((PORTS_SECONDS * 20)) first last
     printf -v first 'x%04X' "$FIRST_PORT"
@@ -45,7 +45,7 @@ wait_ports() {
     done
 }
 
-# stop_generator: likewise; it ends at once, with its report.
+# stop_generator: the same for the generator, which ends at once with its report.
 stop_generator() {
     [ -n "$generator" ] || return 0
     kill -TERM "$generator" 2>/dev/null || true
@@ -129,7 +129,7 @@ cpu_ticks() {
     sed 's/.*) //' "/proc/$server/stat" | awk '{ print $12 + $13 }'
 }
 
-# resident_kib: what the server has in memory.
+# resident_kib: resident memory of the server.
 resident_kib() {
     awk '/^VmRSS:/ { print $2 }' "/proc/$server/status"
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Measures the mock beside servers that do no work, under the same load, in turns, and says which goals are met.
-# Builds once, leaves a record of every round in target/bench/, stops whatever it started. Needs two processors that do
-# nothing else; how and why is in docs/internals/method.md.
+# Measures the mock against echo servers that do no work, alternating under the same load, and reports which goals are met.
+# Builds once, records every round in target/bench/, stops whatever it started. Needs two otherwise idle processors;
+# docs/internals/method.md explains how and why.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -13,15 +13,15 @@ usage() {
     cat <<END
 usage: bench/run.sh [MEASURE...] [OPTION...]
 MEASURE: $MEASURES, or all (default)
-  --rounds N            rounds of which medians are taken (5)
+  --rounds N            rounds; the figures are their medians (5)
   --seconds S           seconds of load per round (5)
-  --warmup S            seconds before them that do not count (1)
-  --server-cpu N        where the server runs (the first processor allowed)
-  --generator-cpu N     where the generator runs (the last one allowed)
-  --drivers LIST        of the mock, e.g. ring,poll (all it has)
-  --with-python         asyncio and uvloop echoes too
-  --name NAME           of the record: target/bench/DATE-NAME.jsonl (the kind of machine)
-  --no-record           leave no record
+  --warmup S            warm-up seconds before that, not counted (1)
+  --server-cpu N        processor of the server (the first one allowed)
+  --generator-cpu N     processor of the generator (the last one allowed)
+  --drivers LIST        drivers of the mock, e.g. ring,poll (all available)
+  --with-python         also measure asyncio and uvloop echoes
+  --name NAME           name in target/bench/DATE-NAME.jsonl (the kind of machine)
+  --no-record           write no record
 END
 }
 
@@ -94,7 +94,7 @@ fi
 IFS=, read -ra driver_list <<<"$drivers"
 # The mock with each driver.
 ours=$(printf 'ours-%s ' "${driver_list[@]}")
-# The same, each reply a datagram of its own, as the echoes' are.
+# The same with each reply as a separate datagram, like the echoes.
 single=$(printf 'ours-%s-single ' "${driver_list[@]}")
 python_echoes=
 if [ -n "$with_python" ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Transfers in full size: 1,000 of 1,000,000 bytes under 10 % loss each way, in memory and with the program over loopback; then
-# what the program does without loss. Usage: scripts/broadcast.sh [TRANSFERS] [WINDOW]; BIN=FILE takes that program instead
-# of building one. Works from any directory; listens on 127.0.0.1:23901 and 23902.
+# Runs full-size transfers: 1,000 of 1,000,000 bytes at 10 % loss each way, in memory and with the program over loopback; then
+# with the program without loss. Usage: scripts/broadcast.sh [TRANSFERS] [WINDOW]; BIN=FILE uses that program instead of
+# building one. Works from any directory; listens on 127.0.0.1:23901 and 23902.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh

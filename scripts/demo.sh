@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the program, serves the fleet that is in the binary on 127.0.0.1, asks it something over UDP and TCP, and shows
-# the exchange decoded, the device log and the final counts. Needs Rust and bash; changes nothing outside target/ and a
-# directory of its own below ${TMPDIR:-/tmp}, which goes when it ends. Works from any directory, as any user.
+# Builds the program, serves the embedded fleet on 127.0.0.1, sends it one request over UDP and one over TCP, and shows
+# the decoded exchanges, the device log and the final counts. Needs Rust and bash; changes nothing outside target/ and a
+# temporary directory below ${TMPDIR:-/tmp}, which it removes at the end. Works from any directory, as any user.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
@@ -19,7 +19,7 @@ reply=
 work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-demo.XXXXXX")
 mock=
 
-# Whatever happens, what was started is stopped, by its id.
+# Stops what was started, by its id, however the script ends.
 finish() {
     if [ -n "$mock" ] && kill -0 "$mock" 2>/dev/null; then
         kill -TERM "$mock" 2>/dev/null || true
@@ -47,7 +47,7 @@ hex_file() {
     done >"$2"
 }
 
-# ask udp|tcp PORT HEX: the reply as hex digits; empty when there was none in time.
+# ask udp|tcp PORT HEX: the reply as hex digits; empty if none arrived in time.
 ask() {
     hex_file "$3" "$work/request"
     exec 3<>"/dev/$1/127.0.0.1/$2"
@@ -56,19 +56,19 @@ ask() {
     exec 3<&- 3>&-
 }
 
-# exchange udp|tcp PORT FSU HEX: sends it and leaves in $reply what came back.
+# exchange udp|tcp PORT FSU HEX: sends it and stores the reply in $reply.
 exchange() {
     printf 'sent to %s, %s 127.0.0.1:%s\n  %s\n' "$3" "$1" "$2" "$4"
     reply=$(ask "$1" "$2" "$4")
     [ -n "$reply" ] || fail "no reply from $3 on $1 port $2 within $REPLY_SECONDS s"
-    printf 'came back\n  %s\n' "$reply"
+    printf 'received\n  %s\n' "$reply"
 }
 
 say "what the machine needs"
 need_build_tools
 raise_open_files
 printf 'kernel %s, open files %s, locked memory %s KiB\n' "$(uname -r)" "$(ulimit -n)" "$(ulimit -l)"
-echo "io_uring and both limits are tried by the program itself when it starts; it says what it does without, and what to change."
+echo "the program tests io_uring and both limits when it starts; it says what it does without them, and how to change that."
 
 say "build (the first time takes a few minutes)"
 cargo build --release --locked --quiet
@@ -99,7 +99,7 @@ exchange udp "$UDP_PORT" "$UDP_FSU" "$UDP_REQUEST"
 say "the same exchange decoded: fsu-mock explain"
 "$program" explain --fsu "$UDP_FSU" "$UDP_REQUEST" | tee "$work/explained"
 grep -qx "reply: $reply" "$work/explained" || fail "explain says another reply than the one that came"
-echo "which is what came back."
+echo "which is what was received."
 
 say "ask over TCP: read the state (the same device, no outer frame)"
 exchange tcp "$TCP_PORT" "$TCP_FSU" "$TCP_REQUEST"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the program, serves a generated fleet on 127.0.0.1, floods it, prints the table, and leaves every report in one
-# directory. Where that saturates the server, a second, short run judges it at a part of the rate found. The server and
-# the load generator get processors of their own. Always stops what it started. Needs Rust and bash; works from any
-# directory, as any user. With --xdp the two are in network namespaces with a pair of virtual devices between them, which are
+# directory. If that saturates the server, a second, short run judges it at a fraction of the rate found. The server and
+# the load generator get separate processors. Always stops what it started. Needs Rust and bash; works from any
+# directory, as any user. With --xdp the two run in network namespaces with a pair of virtual devices between them, which are
 # made for the run and always removed; that needs root and iproute2.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,23 +16,23 @@ usage() {
 Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
 
   --fsus N            FSUs to serve [1000]
-  --shards N          executors of the server, each on a processor of its own [1]
-  --threads N         threads of the load generator, likewise [1]
-  --seconds S         how long to flood [10]
-  --warmup S          seconds before that are left out of the figures [1]
-  --window W          closed loop: requests under way per port [1]
-  --rate R            open loop: requests a second in total
+  --shards N          server threads, each pinned to its own processor [1]
+  --threads N         load generator threads, each pinned to its own processor [1]
+  --seconds S         seconds to send for [10]
+  --warmup S          warm-up seconds before that, not counted [1]
+  --window W          closed loop: requests in flight per port [1]
+  --rate R            open loop: requests per second in total
   --tcp               TCP instead of UDP
-  --broadcast         BroadCast instead: whole transfers, of the broadcast device
+  --broadcast         BroadCast instead: whole transfers of the broadcast device
   --connections N     TCP connections in total [one per FSU, at most 1000]
-  --pipelining P      TCP: requests under way per connection [1]
+  --pipelining P      TCP: requests in flight per connection [1]
   --performance on|off  no delays and no device log [on]
   --driver NAME       how the server drives its sockets [auto; with --xdp: xdp]
-  --xdp               over a pair of virtual devices between two network namespaces instead of 127.0.0.1; by root
-  --judge-at PART     where a closed loop saturates the server, start it again and judge it at this part of the rate found,
-                      for 3 s; off: do not [0.5]
-  --late-limit-ms MS  how late a reply of the server may leave [5]
-  --sites LIST        site directories of the configuration, by comma [all of one device]
+  --xdp               over a pair of virtual devices between two network namespaces instead of 127.0.0.1; needs root
+  --judge-at PART     if a closed loop saturates the server, restart it and judge it for 3 s at this fraction of the rate
+                      found; off: do not [0.5]
+  --late-limit-ms MS  latest that a server reply may leave after it is due [5]
+  --sites LIST        site directories, separated by commas [all with one device]
   --port N            the first FSU's port [22000]
   --out DIR           directory for the reports; replaced if it exists [target/flood/DATE-TIME]
   --bin FILE          use this program instead of building one
@@ -126,7 +126,7 @@ namespaces() {
     served=(ip netns exec "$server") asks=(ip netns exec "$generator")
 }
 
-# allowed_processors: those this process may run on, one a line.
+# allowed_processors: the processors this process may run on, one per line.
 allowed_processors() {
     local part from to
     part=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
@@ -153,7 +153,7 @@ fleet() {
     elif [ -n "$broadcast" ]; then
         names=(broadcast)
     else
-        # Sites of one device: a TCP port leads straight to it. The broadcast device speaks no B interface.
+        # Sites of one device: a TCP port leads straight to it. The broadcast device has no B interface.
         for site in "$dir"/sites/*/; do
             site=$(basename "$site")
             [ "$(grep -c '"protocol_template"' "$dir/sites/$site/fsu_devices.json")" -eq 1 ] || continue
@@ -168,7 +168,7 @@ fleet() {
             count=$((each + (index < rest ? 1 : 0)))
             index=$((index + 1))
             [ "$count" -gt 0 ] || continue
-            # An id of eight digits that goes up with `count`.
+            # An eight-digit id that `count` increments.
             printf '%s\n    { "fsuname": "%s", "fsuid": "%s", "host": "%s", "port": %d, "count": %d,' \
                 "$comma" "$site" "$(printf '%08d' $((10000000 + first)) | od -An -v -tx1 | tr -d ' \n')" \
                 "$host" $((port + first)) "$count"
@@ -220,7 +220,7 @@ start() {
     grep '^ready' "$dir/mock.log"
 }
 
-# flood DIR OPTIONS...: asks the mock, ends it, and puts what it says of itself into the report. True when all passed.
+# flood DIR OPTIONS...: floods the mock, ends it, and adds its own statistics to the report. True if everything passed.
 flood() {
     local dir=$1 status=0 again=0
     shift
@@ -237,7 +237,7 @@ flood() {
     return "$status"
 }
 
-# judge_rate: requests a second at which to judge the mock; nothing where the run did not saturate it.
+# judge_rate: the rate at which to judge the mock; empty if the run did not saturate it.
 judge_rate() {
     local found
     [ "$judge_at" != off ] && [ -r "$out/report.json" ] || return 0

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Fuzzes every target for a while, one after another: fuzz.sh [SECONDS [TARGET...]]; 60 s each without more.
-# Needs a nightly toolchain and cargo-fuzz, and says so. Ends with 1 when there was a finding; the input that shows it is
-# under fuzz/artifacts then. With --keep in front what is new goes into fuzz/corpus, the smallest inputs only.
-# FUZZ_BYTES_MAX bounds the inputs. FUZZ_RUNS=10000000 runs each target so often, however long that takes.
-# FUZZ_OPTIONS is handed to cargo fuzz: "--sanitizer address" looks for memory errors, "--no-trace-compares" runs faster.
+# Fuzzes every target in turn: fuzz.sh [SECONDS [TARGET...]]; by default 60 s each.
+# Needs a nightly toolchain and cargo-fuzz, and says so. Exits with 1 if there was a finding; its input is then under
+# fuzz/artifacts. With --keep first, new inputs are added to fuzz/corpus, reduced to the smallest ones.
+# FUZZ_BYTES_MAX limits the size of inputs. FUZZ_RUNS=10000000 runs each target this many times, regardless of time.
+# FUZZ_OPTIONS is passed to cargo fuzz: "--sanitizer address" looks for memory errors, "--no-trace-compares" runs faster.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-# Bytes of the longest input: enough for a few frames where the target is fast on short ones.
+# Bytes of the longest input: enough for a few frames.
 declare -A bytes_max=([outer]=320 [inner]=320 [framer]=320 [config]=4096 [replies]=512 [log_text]=1024 [sockets]=160)
 # Seconds that one input may take: 10, but for the one that itself gives a shard half a minute.
 declare -A input_seconds=([sockets]=60)
@@ -49,7 +49,7 @@ export TMPDIR=$PWD/$work/tmp
 log=$work/executions.tsv
 findings=()
 
-# run TARGET: fuzzes it; what is new is kept beside the corpus.
+# run TARGET: fuzzes it; new inputs are kept beside the corpus.
 run() {
     local target=$1 grown=$work/corpus/$1 out=$work/$1.log options rc=0
     mkdir -p "$grown"
@@ -79,7 +79,7 @@ run() {
     fi
 }
 
-# smallest TARGET: the corpus again, of the smallest inputs that reach what the old and the new ones reach.
+# smallest TARGET: rebuilds the corpus from the smallest inputs with the same coverage as the old and new ones.
 smallest() {
     local into=$work/smallest/$1
     rm -rf "$into"
@@ -87,7 +87,7 @@ smallest() {
     cargo +nightly fuzz run "${cargo_options[@]}" "$1" "$into" "$work/corpus/$1" "fuzz/corpus/$1" -- \
         -set_cover_merge=1 -use_counters=0 \
         -max_len="${bytes_max[$1]:-2048}" >"$work/$1.merge.log" 2>&1 || { tail -20 "$work/$1.merge.log" >&2; return 1; }
-    # Inputs of findings stay, whatever else reaches the same.
+    # Inputs of findings stay, even if others have the same coverage.
     find "fuzz/corpus/$1" -type f ! -name 'finding_*' -delete
     cp "$into"/* "fuzz/corpus/$1/"
 }

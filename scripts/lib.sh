@@ -1,23 +1,23 @@
 # shellcheck shell=bash
-# What the scripts here have in common: words, and what a fresh machine may lack. Sourced, not run.
+# Functions shared by the scripts: messages, and tools that a fresh machine may lack. Sourced, not run.
 
-# fail TEXT...: says why and ends.
+# fail TEXT...: prints the reason and exits.
 fail() {
     printf '%s: %s\n' "${0##*/}" "$*" >&2
     exit 1
 }
 
-# say TEXT...: a heading.
+# say TEXT...: prints a heading.
 say() {
     printf '\n== %s\n' "$*"
 }
 
-# have COMMAND: is there such a command?
+# have COMMAND: true if the command exists.
 have() {
     command -v "$1" >/dev/null 2>&1
 }
 
-# apt_install PACKAGE: by apt, where that is allowed; false where it is not or fails.
+# apt_install PACKAGE: installs it with apt; false if that is not allowed or fails.
 apt_install() {
     have apt-get && [ "$(id -u)" -eq 0 ] || return 1
     printf 'installing %s\n' "$1"
@@ -27,14 +27,14 @@ apt_install() {
     timeout 300 apt-get install -qq -y --no-install-recommends "$1" >/dev/null 2>&1
 }
 
-# need COMMAND PACKAGE WHY: there is such a command, or it can be installed, or the script ends.
+# need COMMAND PACKAGE WHY: installs the command if it is missing; exits if that fails.
 need() {
     have "$1" && return 0
     apt_install "$2" && have "$1" && return 0
     fail "$1 is missing ($3): apt-get install $2, as root"
 }
 
-# need_build_tools: what building takes besides the crates.
+# need_build_tools: what a build needs besides the crates.
 need_build_tools() {
     if ! have cargo && [ -r "$HOME/.cargo/env" ]; then
         # shellcheck source=/dev/null
@@ -50,7 +50,7 @@ target_dir() {
     cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/'
 }
 
-# raise_open_files: the soft limit of open files as far as the hard one lets it; a fleet is a socket an FSU.
+# raise_open_files: raises the soft limit of open files to the hard one; each FSU takes a socket.
 raise_open_files() {
     ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
 }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The tests of fsu-plan and fsu-core under Miri, which finds undefined behaviour; neither has an `unsafe` of its own, so it is
-# those of the crates below them that are looked at. Needs a nightly toolchain with Miri, and says so.
+# The tests of fsu-plan and fsu-core under Miri, which finds undefined behaviour. Neither crate has `unsafe` code, so this
+# checks the crates that they use. Needs a nightly toolchain with Miri, and says so.
 # Other tests can be named: miri.sh wire::envelope.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

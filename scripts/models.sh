@@ -8,12 +8,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 need_build_tools
 
-# ring_source: where cargo keeps the ring's crate, of the version that the program is built with.
+# ring_source: the directory of the ring's crate, in the version that the program uses.
 ring_source() {
     cargo metadata --format-version 1 --locked | tr '{,' '\n' | sed -n 's/^"manifest_path":"\(.*\/rtrb-[0-9.]*\)\/Cargo.toml"$/\1/p' | sed 1q
 }
 
-# The ring as it is, but for whose atomics it uses.
+# The unchanged ring, with loom's atomics.
 source=$(ring_source)
 [ -d "$source" ] || fail "the source of rtrb is not where cargo says: '$source'"
 ring=target/models/rtrb
@@ -23,7 +23,7 @@ cp -r "$source/src" "$source/Cargo.toml" "$ring"
 chmod -R u+w "$ring"
 sed -i 's/core::sync::atomic::/loom::sync::atomic::/' "$ring"/src/*.rs
 grep -q 'loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering}' "$ring/src/lib.rs" || fail "rtrb names its atomics in another way now"
-# Nothing of its own tests and benches.
+# Without its tests and benchmarks.
 sed -i '/^\[\[/,$d' "$ring/Cargo.toml"
 printf '[dependencies]\nloom = "0.7"\n' >>"$ring/Cargo.toml"
 

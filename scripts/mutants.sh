@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Mutants of plan, wire, core and the log's queue: changes of the code that a test ought to notice (docs/internals/mutants.md).
+# Mutants of plan, wire, core and the log's queue: code changes that a test should notice (docs/internals/mutants.md).
 # mutants.sh                     all of them: a day
-# mutants.sh --sample N [SEED]   N of them by chance, the same ones for the same seed (1)
-# mutants.sh --only FILE         the mutants listed in FILE, one a line, as `cargo mutants --list` writes them
-# MUTANTS_OUT (target/mutants) is where the copy of the sources, what was built, and the outcomes go; faster in memory. MUTANTS_ROUND
+# mutants.sh --sample N [SEED]   N random ones; the same seed (1) gives the same ones
+# mutants.sh --only FILE         the mutants listed in FILE, one per line, as `cargo mutants --list` writes them
+# MUTANTS_OUT (target/mutants) holds the copy of the sources, the builds and the outcomes; a RAM disk is faster. MUTANTS_ROUND
 # (30) is the number of mutants after which the score is printed, and MUTANTS_UNTESTED=1 leaves out the tests without a mutant.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-# Mutants between two looks at the score; what a run that is ended has finished of them counts.
+# Mutants between two prints of the score. In an interrupted run the finished ones count.
 ROUND=${MUTANTS_ROUND:-30}
 # Seconds a mutant may take: far more than its tests do.
 QUICK_MAX=60
@@ -31,7 +31,7 @@ out=$(realpath "$out")
 tree=$out/tree
 rm -rf "$out"/round-* "$out"/part-*
 
-# copy_sources: the files that git knows, in a tree of their own. Their times stay, so that nothing is compiled twice.
+# copy_sources: copies the files known to git. Times are kept, so that nothing is compiled twice.
 copy_sources() {
     rm -rf "$tree"/{src,tests,config,docs}
     git ls-files -z --cached --others --exclude-standard | xargs -0 -r cp --parents --preserve=timestamps --target-directory "$tree" 2>/dev/null || true

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# What takes too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over more
+# Checks that take too long for every change: advisories, licences and sources of all crates, properties over new cases, the drivers over more
 # seeds, every system call and allocation made to fail, instructions counted, every fuzz target for a while, Miri, models with larger
 # bounds.
-# nightly.sh [SECONDS]: so long for each target (60). Works from any directory; what is missing of its tools is installed, once.
+# nightly.sh [SECONDS]: time for each fuzz target (60). Works from any directory; installs missing tools once.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-# need_deny: cargo-deny, compiled once if it is not there; that takes minutes.
+# need_deny: cargo-deny, compiled once if missing, which takes minutes.
 need_deny() {
     cargo deny --version >/dev/null 2>&1 && return 0
     say "installing cargo-deny"

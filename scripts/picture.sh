@@ -33,7 +33,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# wants NAME: is this picture asked for?
+# wants NAME: true if this picture is wanted.
 wants() {
     [ -z "$only" ] || [ "$only" = "$1" ]
 }

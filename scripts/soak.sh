@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Serves a fleet for a long time under everything at once: load over UDP and TCP, faults of every kind, connections that come and
-# go, a reload every few seconds, every fourth of them of a broken file. Fails where memory or descriptors grow, where counts
-# do not add up with the fault ledger, or where the program does not end well. Bounded in time; listens on 127.0.0.1 only.
+# Serves a fleet for a long time under mixed stress: load over UDP and TCP, faults of every kind, connections that come and
+# go, a reload every few seconds, every fourth with a broken file. Fails if memory or descriptors grow, if counts do not match
+# the fault ledger, or if the program does not end properly. Bounded in time; listens on 127.0.0.1 only.
 # Usage: scripts/soak.sh [MINUTES] [REQUESTS_A_SECOND]   (10 minutes, 2000 for each transport). Works from any directory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,7 +30,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# fleet FSUS DROP: the configuration, put in place whole.
+# fleet FSUS DROP: writes the configuration and moves it into place.
 fleet() {
     cat >"$out/next.json" <<END
 {
@@ -53,7 +53,7 @@ END
     mv "$out/next.json" "$out/fleet/sys_config.json"
 }
 
-# flood NAME OPTIONS...: one burst; wrong and lost replies are what the faults are for, anything else is a failure.
+# flood NAME OPTIONS...: one run. The faults cause wrong and lost replies; anything else is a failure.
 flood() {
     local name=$1 rc=0
     shift

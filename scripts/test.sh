@@ -21,7 +21,7 @@ run() {
     "$@"
 }
 
-# component NAME SUBCOMMAND: a part of the toolchain that cargo has as a subcommand.
+# component NAME SUBCOMMAND: installs a toolchain component with a cargo subcommand.
 component() {
     cargo "$2" --version >/dev/null 2>&1 && return 0
     have rustup && rustup component add "$1" >/dev/null 2>&1
@@ -36,7 +36,7 @@ lint_scripts() {
     if have shellcheck || apt_install shellcheck; then
         shellcheck -x "${scripts[@]}"
     else
-        echo "shellcheck is not installed and cannot be: only the syntax was looked at"
+        echo "shellcheck is not installed and cannot be: only the syntax was checked"
     fi
 }
 
@@ -53,7 +53,7 @@ need_build_tools
 component rustfmt fmt
 component clippy clippy
 raise_open_files
-# The properties' cases: the same each time here, so that what fails is the change's own; nightly.sh takes new ones.
+# A fixed seed for property tests, so that a failure is due to the change; nightly.sh uses new seeds.
 export PROPTEST_RNG_SEED=${PROPTEST_RNG_SEED:-20261121}
 printf '%s, %s, open files: %s\n' "$(cargo --version)" "$(cc --version | sed 1q)" "$(ulimit -n)"
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs a test program for mutants.sh: it ends at its first failure. Left out are tests that run the program, and those that take
-# seconds each.
+# Runs a test program for mutants.sh and stops at the first failure. Skips tests that run the program, and tests that take
+# seconds.
 left_out=()
 for test in explain complexity:: limit_nodes_max limit_fsus_max limit_files_max limit_file_bytes_max fields_that_no_frame hostile_bytes_end schemas_of_the_load_generator; do
     left_out+=(--skip "$test")
