@@ -5,7 +5,7 @@
 //! - [`text`]: an answer for people.
 //! - [`json`]: the same for programs.
 //!
-//! The request and the way through a transfer are [`fsu_core::client`]'s.
+//! [`fsu_core::client`] builds the request and conducts a transfer.
 
 mod answer;
 mod json;
@@ -35,10 +35,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Most sockets at once; each is a thread.
+/// Maximum number of sockets at once; each has a thread.
 pub const PARALLEL_MAX: usize = 256;
 
-/// What is asked, again and again.
+/// A request, and what is needed to repeat it.
 struct Question<'a> {
     fsu: &'a Fsu,
     device: &'a Device,
@@ -48,14 +48,14 @@ struct Question<'a> {
     should: Expected,
     follows: Follows,
     patience: Patience,
-    /// Replies that its rule gives: more than one where it has a `burst`.
+    /// Replies that its rule gives: more than one with a `burst`.
     replies: usize,
 }
 
-/// One command, ended.
+/// The result of one command.
 struct Ended {
     outcome: Outcome,
-    /// Which of the template's replies to wrong requests the answer is.
+    /// The template's error reply that the answer is, if any.
     error: Option<ErrorReply>,
     answer: Vec<u8>,
     payload: Vec<u8>,
@@ -65,7 +65,7 @@ struct Ended {
     answer_wire: Vec<u8>,
     /// The other replies of its burst: raw, and on the wire.
     others: Vec<(Vec<u8>, Vec<u8>)>,
-    /// Replies that its burst lacks.
+    /// Missing replies of its burst.
     missing: usize,
     tally: Tally,
     took: Duration,
@@ -139,7 +139,7 @@ fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> 
     Ok(Question { fsu, device, command, to, request, should, follows, patience, replies })
 }
 
-/// Makes the request's values that the template gives as functions, by this machine's clock.
+/// Fills in request values that the template gives as functions, with this machine's clock.
 fn make_values(fsu: &Fsu, device: &Device, command: usize, given: &[(String, String)], request: &mut [u8]) {
     let now = jiff::Zoned::now();
     let due = Now { unix_ms: now.timestamp().as_millisecond(), utc_offset_s: now.offset().seconds() };
@@ -191,7 +191,7 @@ impl Question<'_> {
             .map_err(cannot)
     }
 
-    /// What kept it from being asked.
+    /// Why it could not be asked.
     fn broken(&self, error: &io::Error) -> CliError {
         let text = match error.kind() {
             ErrorKind::ConnectionRefused => format!("refused: nobody listens at {} ({})", self.to, self.fsu.name),
@@ -288,12 +288,12 @@ impl Question<'_> {
 }
 
 impl Ended {
-    /// Answered, and nothing is missing.
+    /// Answered completely.
     fn is_whole(&self) -> bool {
         self.outcome == Outcome::Done && self.missing == 0
     }
 
-    /// More of it may come yet.
+    /// More replies may still arrive.
     fn is_late(&self) -> bool {
         self.outcome == Outcome::TimedOut || self.missing > 0
     }

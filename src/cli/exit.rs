@@ -7,7 +7,7 @@ use fsu_plan::texts::Texts;
 use fsu_serve::fleet::FleetError;
 use std::io;
 
-/// Why a command cannot go on.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// A message and its exit code.
@@ -29,7 +29,7 @@ impl CliError {
         Self::Failed { exit, text: text.into() }
     }
 
-    /// Reports the reason on stderr and returns the exit code. A reader that is gone (`| head`) is no failure.
+    /// Reports the reason on stderr and returns the exit code. A closed pipe (`| head`) is not a failure.
     pub fn report(&self, texts: Texts) -> Exit {
         match self {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,

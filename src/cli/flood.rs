@@ -32,9 +32,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Longest of any time argument: a day's run is long, a month's is a mistake.
+/// Maximum of any time argument: a day is long, a month is a mistake.
 const SECONDS_MAX: f64 = 30.0 * 86_400.0;
-/// Highest rate; more than any machine sends.
+/// Maximum rate, above what any machine sends.
 const RATE_MAX: f64 = 1e8;
 /// Most threads; each has 2 MiB of receive buffers.
 const THREADS_MAX: usize = 1024;
@@ -45,7 +45,7 @@ const STATS_BYTES_MAX: u64 = 256 << 20;
 /// Longest file of printed ports.
 const PORTS_BYTES_MAX: u64 = 64 << 20;
 
-/// Where reports go, tried before the run.
+/// Where reports go, tested before the run.
 struct Reports {
     json: Option<OutFile>,
     html: Option<OutFile>,
@@ -97,7 +97,7 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut show = show(args, say)?;
     let report = run::run(options, &mut *show, &mut stop);
-    // Before anything is printed: the terminal is as it was.
+    // Restores the terminal before anything is printed.
     drop(show);
     let report = report.map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
     finish(args, &reports, report)
@@ -229,7 +229,7 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, CliError> {
     let input: io::Result<(Box<dyn Read>, u64)> = if path == Path::new("-") {
         Ok((Box::new(io::stdin().lock()), 0))
     } else {
-        // Its length saves reading a file that is too long.
+        // The length avoids reading a file that is too long.
         File::open(path).map(|file| {
             let bytes = file.metadata().map_or(0, |data| data.len());
             (Box::new(file) as Box<dyn Read>, bytes)
@@ -304,7 +304,7 @@ impl Asked<'_> {
         Ok(options)
     }
 
-    /// What `--values` says for these FSUs. All that is wrong in it goes to stderr.
+    /// The values of `--values` for these FSUs. Its errors go to stderr.
     fn values(&self, path: &Path, chosen: &[&Fsu]) -> Result<FloodValues, CliError> {
         let file = read(path, VALUES_BYTES_MAX)?;
         let mut templates: Vec<&Template> = Vec::new();

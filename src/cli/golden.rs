@@ -5,7 +5,7 @@ use std::path::Path;
 /// The repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// The text, where files are named as from the repository, is the file's. With `UPDATE_GOLDEN` in the environment the file is written instead.
+/// Compares the text, with paths relative to the repository, with the file. With `UPDATE_GOLDEN` set it writes the file instead.
 pub(crate) fn check(file: &str, text: &str) {
     let path = Path::new(ROOT).join("tests/golden").join(file);
     // Loaded files have no `..` in their names.

@@ -1,11 +1,11 @@
-//! Help in the language of the run: clap's command with every text of it said in that language.
+//! Help in the language of the run: clap's command with all its texts in that language.
 
 use super::args::Cli;
 use clap::builder::StyledStr;
 use clap::{Arg, Command, CommandFactory};
 use fsu_plan::texts::{Texts, width};
 
-/// The template of help, in which clap's own words are those of the language.
+/// The template of help, with clap's own words in that language.
 const TEMPLATE: &str = "{before-help}{about-with-newline}\nUSAGE {usage}\n\n{all-args}{after-help}";
 /// Columns of an option's text beside the option (`-h`), below it (`--help`), and of what surrounds the options. clap breaks lines at
 /// spaces, which Chinese does not have.
@@ -19,7 +19,7 @@ pub fn command(say: Texts) -> Command {
     if say.is_english() {
         return command;
     }
-    // What clap adds while it builds itself is said, too.
+    // Includes what clap adds while it builds.
     command.build();
     said(command, say)
 }
@@ -100,7 +100,7 @@ fn values(argument: &Arg, say: Texts) -> String {
     if lines.is_empty() { lines } else { format!("\n\n{}{lines}", say.say("Possible values:")) }
 }
 
-/// A text in lines of at most that many columns. Words of Latin letters stay whole, and no line begins with a stop.
+/// Wraps a text at this many columns. Latin words are not split, and no line begins with punctuation.
 fn broken(text: &str, columns: usize) -> String {
     let line = |line: &str| {
         // Examples, and tables.
@@ -124,7 +124,7 @@ fn broken(text: &str, columns: usize) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// What a line may be broken between.
+/// The pieces between which a line may break.
 fn pieces(line: &str) -> Vec<&str> {
     let is_latin = |c: char| c.is_ascii() && c != ' ';
     let is_stop = |c: char| "，。；：、）》”！？".contains(c);

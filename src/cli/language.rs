@@ -25,8 +25,8 @@ impl From<Lang> for Language {
     }
 }
 
-/// The language that these arguments and this environment ask for. It is looked for before the arguments are parsed, since it is the
-/// language of what is wrong with them. Where it is no language, parsing them says so.
+/// The language that these arguments and this environment ask for. It is determined before the arguments are parsed, because
+/// errors in them are printed in it. Parsing rejects an unknown language.
 pub fn of(args: &[OsString], variable: impl Fn(&str) -> Option<String>) -> Language {
     let words: Vec<&str> = args.iter().skip(1).map(|arg| arg.to_str().unwrap_or("")).collect();
     let given = words.iter().take_while(|&&word| word != "--").enumerate().filter_map(|(at, word)| {
@@ -38,7 +38,7 @@ pub fn of(args: &[OsString], variable: impl Fn(&str) -> Option<String>) -> Langu
     if let Some(lang) = given.last() {
         return Lang::from_str(lang, false).map_or(Language::En, Language::from);
     }
-    // As the C library has it: the first that is set says it.
+    // As in the C library: the first one that is set decides.
     let set =
         ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
     match set {

@@ -3,13 +3,13 @@
 //! - [`args`]: what can be typed in. [`exit`]: how a command ends.
 //! - [`language`]: the language of a run. [`help`]: the help in it.
 //! - [`fleet`]: the configuration that a command works on.
-//! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: a file a command, arguments to options. `schema` and
-//!   `completions` are a line each, here.
+//! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
+//!   `completions` are one line each, here.
 //! - [`summary`], [`tables`]: what a run prints at its start and its end. [`describe`], [`columns`]: words and layout of `explain` and `plan`.
 //! - [`text_out`]: what commands print for people, in the language of the run.
 //! - [`outfile`]: files that are written at the end. [`panics`]: what a panic prints.
 //!
-//! What runs a fleet is [`fsu_serve::fleet`], what loads one [`fsu_flood`].
+//! [`fsu_serve::fleet`] runs a fleet, [`fsu_flood`] loads one.
 
 pub mod args;
 pub mod ask;

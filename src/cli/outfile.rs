@@ -1,4 +1,4 @@
-//! A file that is written at the end of a run and tested at its start, so that a long run does not end with nowhere to write.
+//! A file that is written at the end of a run and tested at its start, so that the result of a long run is not lost.
 //! `-` is standard output, which then carries nothing else ([`is_stdout`], [`Words`]).
 
 use fsu_net::unblocked;
@@ -52,7 +52,7 @@ impl Words {
         }
     }
 
-    /// Writes at once. A reader that is gone is no failure, and a slow reader is not waited for.
+    /// Writes at once. A closed pipe is not a failure, and slow readers are not waited for.
     pub fn print(self, text: &str) {
         match self {
             Self::Stdout => unblocked::stdout(text),
@@ -106,7 +106,7 @@ impl OutFile {
     /// Writes the file whole or not at all: a reader never sees half of it. A reader of standard output that is gone is no failure.
     ///
     /// # Errors
-    /// The system's, or `text`'s own; the file that was there before is then still there.
+    /// The system's, or that of `text`; the previous file is then unchanged.
     pub fn write(&self, text: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
         let temporary = match &self.by {
             By::Rename(temporary) => temporary,

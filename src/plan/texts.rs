@@ -1,13 +1,13 @@
 //! The program's texts in other languages: one table a language, from an English text to that language's.
 //!
-//! English is what the code says, so that a text is read where it is made. A table has one line for each text or kind of text:
+//! The code has the English texts, where they are used. A table has one line for each text or kind of text:
 //!
 //! ```text
 //! {#n} of {*sockets} cannot be bound: => {#n} 个无法绑定（共 {*sockets}）：
 //! ```
 //!
-//! A placeholder stands for any characters, at least one; `{#…}` for a number, `{*…}` for a text that is translated in turn. What has no
-//! line is told in English; of a text with `; ` or ` (` each part that has one is translated.
+//! A placeholder matches one or more characters; `{#…}` a number, `{*…}` a text that is translated in turn. A text without a line
+//! stays English; a text with `; ` or ` (` is translated part by part.
 
 #[cfg(any(test, feature = "fixtures"))]
 pub mod chinese;
@@ -23,7 +23,7 @@ const ZH: &str = include_str!("texts/zh.txt");
 const BETWEEN: &str = " => ";
 /// Between two clauses of a text.
 const CLAUSE: &str = "; ";
-/// How deep a text may have texts in it; each level is a shorter text.
+/// Nesting depth of texts within texts; each level is shorter.
 const LEVELS: usize = 8;
 
 /// The texts of one language.
@@ -231,7 +231,7 @@ fn parts(text: &str) -> Vec<Part> {
     parts
 }
 
-/// Whether a text is of that kind; what its placeholders stand for, the shortest first.
+/// Whether a text matches a kind, and what its placeholders match; shortest matches first.
 fn fits<'t, 'k>(kind: &'k [Part], text: &'t str, found: &mut Vec<(&'k str, &'t str)>) -> bool {
     match kind {
         [] => text.is_empty(),
@@ -267,7 +267,7 @@ fn fits<'t, 'k>(kind: &'k [Part], text: &'t str, found: &mut Vec<(&'k str, &'t s
     }
 }
 
-/// Columns of a terminal that a text takes: characters of Chinese take two.
+/// Terminal columns of a text: Chinese characters take two.
 pub fn width(text: &str) -> usize {
     let is_wide = |c: char| {
         matches!(u32::from(c), 0x1100..=0x115F | 0x2E80..=0xA4CF | 0xAC00..=0xD7A3 | 0xF900..=0xFAFF | 0xFE30..=0xFE6F
@@ -276,7 +276,7 @@ pub fn width(text: &str) -> usize {
     text.chars().map(|c| if is_wide(c) { 2 } else { 1 }).sum()
 }
 
-/// A text and as many spaces as it lacks to that many columns.
+/// A text, padded with spaces to this many columns.
 pub fn padded(text: &str, columns: usize) -> String {
     format!("{text}{}", " ".repeat(columns.saturating_sub(width(text))))
 }

@@ -7,7 +7,7 @@ use super::at::{At, Json, Map, OneOrMany};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// sys_config.json: the fleet and what is common to it.
+/// sys_config.json: the fleet, and settings common to all FSUs.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawSysConfig {
@@ -15,13 +15,13 @@ pub struct RawSysConfig {
     pub log: Option<RawLog>,
     /// Performance mode.
     pub performance: Option<RawPerformance>,
-    /// A static centre that gets every FSU's heartbeats, heard or not.
+    /// A fixed centre that receives every FSU's heartbeats, whether or not it has sent anything.
     pub sc_iot_center: Option<At<RawCenter>>,
-    /// Networks of the centres that may ask: `["192.0.2.0/24"]`. Without it, any may.
+    /// Networks from which centres may send requests: `["192.0.2.0/24"]`. Default: any.
     pub allow: Option<At<Vec<At<String>>>>,
-    /// Send replies of more than three times their request over UDP to other hosts too. Default false.
+    /// Over UDP, also send other hosts replies more than three times as long as the request. Default false.
     pub allow_amplification: Option<At<bool>>,
-    /// Bounds of the configuration itself.
+    /// Limits of the configuration itself.
     pub limits: Option<RawPlanLimits>,
     /// The FSUs.
     pub fsu_list: Option<Vec<At<RawFsu>>>,
@@ -31,11 +31,11 @@ pub struct RawSysConfig {
     pub faults_at: Option<Vec<At<RawFaultsAt>>>,
 }
 
-/// `limits` of sys_config.json: of the configuration itself.
+/// `limits` of sys_config.json: limits of the configuration itself.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawPlanLimits {
-    /// Bytes that the configuration may take in memory, files included. Default 536870912; a reload has as many beside.
+    /// Memory that the configuration may take, in bytes, files included. Default 536870912; a reload may take as much again.
     pub plan_bytes_max: Option<At<u64>>,
 }
 
@@ -58,7 +58,7 @@ pub struct RawLog {
     pub async_write: Option<At<bool>>,
     /// Device log labels: `zh` (default) or `en`.
     pub language: Option<At<String>>,
-    /// When the device-log queue is full: `drop` (default; counted, and said in the log) or `block`.
+    /// What to do when the device-log queue is full: `drop` (default; counted and noted in the log) or `block`.
     #[serde(rename = "on_full")]
     pub on_full: Option<At<String>>,
 }
@@ -107,17 +107,17 @@ pub struct RawFsu {
     pub heartbeat_reply: Option<At<bool>>,
     /// Directory that holds fsu_devices.json.
     pub config_dir: Option<At<String>>,
-    /// Expands to that many FSUs: port + i, name `_00001`…, id's trailing digits + i. Default 1.
+    /// Number of FSUs that this entry makes: port + i, name `_00001`…, id's trailing digits + i. Default 1.
     pub count: Option<At<u64>>,
     /// Seconds without a frame after which a centre is offline (udp). Default 360.
     pub client_timeout: Option<At<f64>>,
     /// Answer frames addressed to another FSU's id. Default false.
     pub accept_any_id: Option<At<bool>>,
-    /// RtnFlags, two hex digits each, that requests may have (udp). Default EE alone.
+    /// RtnFlags accepted in requests (udp), two hex digits each. Default: only EE.
     pub accept_rtn_flags: Option<At<Vec<At<String>>>>,
-    /// Networks of the centres that may ask this FSU, instead of the common `allow`.
+    /// Networks from which centres may send requests to this FSU, instead of the common `allow`.
     pub allow: Option<At<Vec<At<String>>>>,
-    /// Bounds of this FSU.
+    /// Limits of this FSU.
     pub limits: Option<RawLimits>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
@@ -127,19 +127,19 @@ pub struct RawFsu {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawLimits {
-    /// Centres an FSU knows (udp). Default 64; past it the longest-silent one goes.
+    /// Centres that an FSU remembers (udp). Default 64; beyond it the one silent for longest is forgotten.
     pub clients_max: Option<At<u64>>,
     /// TCP connections of this FSU. Default 1024.
     pub connections_max: Option<At<u64>>,
     /// TCP connections of this FSU from one address. Default 1024.
     pub connections_per_peer_max: Option<At<u64>>,
-    /// Milliseconds a started TCP frame may take. Default 5000.
+    /// Milliseconds within which a started TCP frame must be complete. Default 5000.
     pub frame_deadline_ms: Option<At<u64>>,
-    /// Milliseconds without a whole frame after which a TCP connection is closed. Default 600000.
+    /// Milliseconds without a complete frame after which a TCP connection is closed. Default 600000.
     pub idle_timeout_ms: Option<At<u64>>,
     /// Milliseconds a TCP peer may leave replies unread. Default 30000.
     pub write_deadline_ms: Option<At<u64>>,
-    /// Bytes of replies a TCP connection may have waiting; past it nothing more is read. Default 65536.
+    /// Bytes of replies that may wait on a TCP connection; beyond it the connection is not read. Default 65536.
     pub write_buffer_bytes_max: Option<At<u64>>,
 }
 
@@ -147,7 +147,7 @@ pub struct RawLimits {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawDevices {
-    /// The devices, in the order in which a TCP frame is offered to them.
+    /// The devices. A TCP frame is matched against them in this order.
     pub device_list: Option<Vec<At<RawDevice>>>,
 }
 
@@ -155,7 +155,7 @@ pub struct RawDevices {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawDevice {
-    /// Vendor, as in vendor.json; for people and for the defaults there.
+    /// Vendor, as in vendor.json: shown in reports, and selects the defaults there.
     pub vendor: Option<At<String>>,
     /// P_subDevType, two hex digits: 01 serial, 02 USB, 03 IP.
     pub sub_dev_type: Option<At<String>>,
@@ -169,7 +169,7 @@ pub struct RawDevice {
     pub faults: Option<At<RawFaults>>,
 }
 
-/// vendor.json: defaults that a template of that vendor may leave out.
+/// vendor.json: defaults for what a vendor's templates leave out.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RawVendors(pub Vec<At<RawVendor>>);
@@ -180,7 +180,7 @@ pub struct RawVendors(pub Vec<At<RawVendor>>);
 pub struct RawVendor {
     /// Its name, as templates and devices write it.
     pub vendor: Option<At<String>>,
-    /// For people: UDP, TCP, RS485.
+    /// For information only: UDP, TCP, RS485.
     pub protocol: Option<At<String>>,
     /// Default checksum.
     pub checksum: Option<At<RawChecksum>>,
@@ -194,15 +194,15 @@ pub struct RawVendor {
 pub struct RawTemplate {
     /// The vendor's name, as in vendor.json.
     pub vendor: Option<At<String>>,
-    /// Rule files, from this file; which applies is by base name.
+    /// Rule files, relative to this file. Their base names decide which one applies.
     pub rule_file_list: Option<Vec<At<String>>>,
-    /// One rule file; beside `rule_file_list` it is the last of them.
+    /// A single rule file. With `rule_file_list` it is the last of the list.
     pub rule_file: Option<At<String>>,
     /// The frame and its commands.
     pub protocol: Option<At<RawProtocol>>,
-    /// The inner checksum, as if it stood in `protocol`.
+    /// The inner checksum; same as in `protocol`.
     pub checksum: Option<At<RawChecksum>>,
-    /// The inner checksum as byte offsets, as if it stood in `protocol`.
+    /// The inner checksum as byte offsets; same as in `protocol`.
     pub checksum_config: Option<At<RawChecksumConfig>>,
 }
 
@@ -214,7 +214,7 @@ pub struct RawProtocol {
     pub dynamic_length: Option<At<bool>>,
     /// Bytes of the whole inner frame, when fixed.
     pub total_length: Option<At<u64>>,
-    /// Bytes of the longest request on a stream, before encoding: a length that says more begins no frame. Default: the longest that
+    /// Bytes of the longest request on a stream, before encoding: a longer length does not begin a frame. Default: the longest that
     /// a command lists, at least 256; 65535 where a command has no req_data_list.
     pub request_bytes_max: Option<At<u64>>,
     /// Header fields, in wire order.
@@ -233,13 +233,13 @@ pub struct RawProtocol {
     pub encoding: Option<At<String>>,
     /// Replies to requests that are wrong.
     pub errors: Option<RawErrors>,
-    /// Which header values are no refusal.
+    /// Header values that do not mean a refusal.
     pub refusal: Option<At<RawRefusal>>,
     /// Multi-frame transfers (spec broadcast.md).
     pub transfer: Option<At<RawTransfer>>,
 }
 
-/// `transfer` of a template: data that follows an answer in frames of its own (protocol_type broadcast).
+/// `transfer` of a template: data that follows an answer in separate frames (protocol_type broadcast).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawTransfer {
@@ -255,15 +255,15 @@ pub struct RawTransfer {
     pub did: Option<At<String>>,
     /// The header field that holds 0 in an answer that accepts. Default `Accept`.
     pub accept: Option<At<String>>,
-    /// The bit of the sequence number that marks the last frame; those below it count. Default 15.
+    /// The bit of the sequence number that marks the last frame; the bits below it are the number. Default 15.
     pub last_bit: Option<At<u64>>,
     /// Payload bytes of a data frame. Default 1024.
     pub chunk_bytes: Option<At<u64>>,
     /// Milliseconds after which an idle transfer has ended. Default 5000.
     pub transfer_timeout_ms: Option<At<u64>>,
-    /// Open transfers of one FSU. Default 64; past it a command with data is refused.
+    /// Open transfers of one FSU. Default 64; beyond it a command with data is refused.
     pub transfers_max: Option<At<u64>>,
-    /// Payload bytes of one transfer. Default 33554432, what 32768 frames of 1024 bytes carry.
+    /// Payload bytes of one transfer. Default 33554432: 32768 frames of 1024 bytes.
     pub bytes_max: Option<At<u64>>,
     /// Header values of a refusal. Default: what all commands' replies agree on, and 01 in the field `accept`.
     pub refused: Option<Map<At<Json>>>,
@@ -273,7 +273,7 @@ pub struct RawTransfer {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawField {
-    /// Its name; `{pdu_left}_x` and `{pdu_tailer}_x` point at a field of header or tail, a plain name never does.
+    /// Its name. `{pdu_left}_x` and `{pdu_tailer}_x` refer to a header or tail field; a plain name never does.
     pub name: Option<At<String>>,
     /// Bytes, before encoding.
     pub length: Option<At<u64>>,
@@ -286,14 +286,14 @@ pub struct RawField {
     pub value: Option<At<Json>>,
     /// bit: name -> [from, to], bit 0 the most significant, both inclusive.
     pub bits: Option<Map<At<Vec<u64>>>>,
-    /// A constant that a request has to carry for this entry to fit.
+    /// The request must carry this constant for the entry to match.
     #[serde(rename = "match")]
     pub matches: Option<At<bool>>,
-    /// length: the names whose sizes it sums (`data_frame` is the whole data frame).
+    /// length: names of the fields that it counts (`data_frame` is the whole data frame).
     pub of: Option<At<OneOrMany<At<String>>>>,
     /// length: bytes (default) or chars.
     pub unit: Option<At<String>>,
-    /// length: added to the sum.
+    /// length: added to the count.
     pub add: Option<At<i64>>,
     /// length: `lchksum` puts a check nibble into the top 4 of 16 bits.
     pub check: Option<At<String>>,
@@ -309,7 +309,7 @@ pub struct RawCommand {
     pub data_frame_length: Option<At<u64>>,
     /// Alignment of values shorter than the field (hex, str, bcd): left (default) or right.
     pub align: Option<At<String>>,
-    /// The padding byte, two hex digits. Default 00. With neither `align` nor this, short bcd gets leading zeros.
+    /// The padding byte, two hex digits. Default 00. Without `align` and this, short bcd values get leading zeros.
     pub padding: Option<At<String>>,
     /// The request's data frame; absent: any.
     pub req_data_list: Option<Vec<At<RawField>>>,
@@ -351,7 +351,7 @@ pub struct RawChecksumConfig {
     pub complement: Option<At<String>>,
 }
 
-/// `errors` of a template: a reason with no entry is not answered.
+/// `errors` of a template. A request with a reason that has no entry is not answered.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawErrors {
@@ -381,9 +381,9 @@ pub struct RawErrorReply {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawRefusal {
-    /// The header field that tells.
+    /// The header field that shows a refusal.
     pub field: Option<At<String>>,
-    /// Its values that are no refusal; any other empties the data frame.
+    /// Values that do not mean a refusal. With any other value the data frame is empty.
     pub ok: Option<OneOrMany<At<Json>>>,
 }
 
@@ -409,13 +409,13 @@ pub struct RawRule {
     pub timeout: Option<At<bool>>,
     /// Only for requests with these values.
     pub when: Option<Map<At<Json>>>,
-    /// Data objects served in turn.
+    /// Data objects, used in turn.
     pub cycle: Option<At<Vec<At<RawData>>>>,
     /// Number of replies to one request, sent back to back: the next entries of `cycle`. Default 1, at most 1000.
     pub burst: Option<At<u64>>,
-    /// Register -> value, kept per device for `${reg(name)}$`.
+    /// Register -> value, stored per device and read with `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,
-    /// File that the transfer carries instead of the data frame, from this file; `.hex`: hex digits and # comments.
+    /// File whose content the transfer carries instead of the data frame, relative to this file; `.hex`: hex digits and # comments.
     pub data_file: Option<At<String>>,
     /// Generated data that the transfer carries instead of the data frame.
     pub data_bytes: Option<At<RawDataBytes>>,
@@ -423,13 +423,13 @@ pub struct RawRule {
     pub faults: Option<At<RawFaults>>,
 }
 
-/// `data_bytes`: as many bytes of the generator docs/describe/broadcast.md describes.
+/// `data_bytes`: generated data (docs/describe/broadcast.md describes the generator).
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawDataBytes {
-    /// How many.
+    /// Number of bytes.
     pub bytes: Option<At<u64>>,
-    /// Where the generator begins. Default 0.
+    /// Seed of the generator. Default 0.
     pub seed: Option<At<u64>>,
 }
 
@@ -447,7 +447,7 @@ pub struct RawDelay {
     pub lognormal: Option<At<Vec<f64>>>,
 }
 
-/// `faults`: faults made on purpose, each as often as its probability (0 to 1) says. The closest place wins, key by
+/// `faults`: faults made on purpose, each with a probability from 0 to 1. The closest place wins, key by
 /// key: rule, device, FSU, sys_config.json; an entry of `faults_at` wins over all of them while it is in force.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -468,19 +468,19 @@ pub struct RawFaults {
     pub wrong_type: Option<At<f64>>,
     /// Random bytes of the reply's size.
     pub garbage: Option<At<f64>>,
-    /// The reply is held back that long while later ones pass.
+    /// The reply is held back for this long while later ones pass.
     pub reorder_ms: Option<At<RawFaultDelay>>,
-    /// The reply is sent that much later.
+    /// The reply is delayed further by this long.
     pub extra_delay_ms: Option<At<RawFaultDelay>>,
-    /// tcp: the connection is reset (RST) in the reply's place.
+    /// tcp: the connection is reset (RST) instead of the reply.
     pub reset: Option<At<f64>>,
     /// tcp: from this reply on the connection is read, but never answered.
     pub stall: Option<At<f64>>,
-    /// tcp: the FSU's half of the connection is closed in the reply's place.
+    /// tcp: the FSU closes its half of the connection (FIN) instead of the reply.
     pub half_close: Option<At<f64>>,
     /// tcp: the reply is sent in pieces.
     pub split: Option<At<RawSplit>>,
-    /// An outage: the FSU is silent, heartbeats too; tcp refuses. Not at a device or a rule.
+    /// An outage: the FSU neither answers nor sends heartbeats, and refuses TCP connections. Not at a device or a rule.
     pub offline: Option<At<bool>>,
 }
 
@@ -510,13 +510,13 @@ pub struct RawSplit {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawFaultsAt {
-    /// Seconds after the start from which on it is in force. Default 0.
+    /// Seconds after the start at which it begins. Default 0.
     pub from_s: Option<At<f64>>,
     /// Seconds after the start at which it ends. Default: never.
     pub to_s: Option<At<f64>>,
     /// Names of the FSUs, `*` and `?` allowed. Default: all.
     pub fsu: Option<At<String>>,
-    /// What is made then.
+    /// The faults made in that time.
     pub faults: Option<At<RawFaults>>,
     /// The same as `offline` in `faults`.
     pub offline: Option<At<bool>>,

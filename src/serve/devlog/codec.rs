@@ -1,4 +1,4 @@
-//! Lines of the system log at `debug`: one for each frame decoded and each encoded.
+//! System-log lines at `debug`: one for each decoded and each encoded frame.
 
 use super::record::{FRAMES_TOLD_MAX, Record, RecordKind};
 use fsu_core::about::{About, What};
@@ -8,7 +8,7 @@ use fsu_plan::wire::envelope::Frames;
 use fsu_plan::words::count;
 use std::fmt::Write;
 
-/// Where the lines come from, as the system log calls it.
+/// The module that the system log names for these lines.
 pub(super) const TARGET: &str = module_path!();
 
 /// Calls `line` with each line for a record.

@@ -1,7 +1,7 @@
-//! The device log's files: one per FSU, made by its first record.
+//! The device log's files: one per FSU, created by its first record.
 //!
-//! Records are gathered per FSU and written in one go. What is gathered, and how many files are
-//! open, is bounded whatever the number of FSUs.
+//! Records are gathered per FSU and written together. Gathered text and open files are bounded for any
+//! number of FSUs.
 
 use super::format::lost_line;
 use crate::files::old::delete_old;
@@ -14,20 +14,20 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Files open at a time, where there are descriptors to spare; the longest unused one is closed for the next. Opening one again
-/// costs some ten microseconds.
+/// Files open at a time, if there are enough descriptors; the least recently used one is closed for the next. Reopening a file
+/// costs about 10 us.
 pub const OPEN_FILES_MAX: usize = 1_024;
 
-/// Files that it wants to have open at the least: each costs one of the descriptors that the sockets need too.
+/// The minimum of open files. Each takes a descriptor, which the sockets need too.
 pub const OPEN_FILES_MIN: usize = 256;
 
-/// An FSU's records are written once they are more than this: larger writes gain nothing.
+/// An FSU's records are written once they exceed this: larger writes gain nothing.
 const FILE_BUFFER_BYTES: usize = 64 << 10;
 
-/// All records are written once they are more than this together: the log's memory for 10,000 FSUs.
+/// All records are written once they exceed this together: the log's memory for 10,000 FSUs.
 const BUFFERS_BYTES_MAX: usize = 16 << 20;
 
-/// Bytes of emptied buffers kept for the next FSUs: to let go of them and grow others costs as much as to write them. Only what
+/// Bytes of empty buffers kept for the next FSUs: freeing and growing buffers costs as much as writing them. Only what
 /// [`BUFFERS_BYTES_MAX`] once needed is kept, and a buffer may be half empty.
 const SPARE_BYTES_MAX: usize = 2 * BUFFERS_BYTES_MAX;
 
@@ -55,11 +55,11 @@ pub(super) struct DeviceLog {
     spare: Vec<Vec<u8>>,
     /// Bytes of those together.
     spare_bytes: usize,
-    /// Counts writes, to tell which file is unused longest.
+    /// Counts writes, to find the least recently used file.
     writes: u64,
     /// Counters of what was done.
     pub(super) counts: DeviceCounts,
-    /// Write errors to tell of.
+    /// Write errors to report.
     pub(super) trouble: Trouble,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct DeviceLog {
 pub(super) struct DeviceCounts {
     /// Records written to files.
     pub(super) written: u64,
-    /// Records that write errors cost.
+    /// Records lost to write errors.
     pub(super) unwritten: u64,
     /// Write errors.
     pub(super) errors: u64,
@@ -81,9 +81,9 @@ struct DeviceFile {
     buffer: Vec<u8>,
     /// Records in it.
     records: u64,
-    /// Records that write errors cost and the file does not tell of yet.
+    /// Records lost to write errors that the file does not mention yet.
     untold: u64,
-    /// Stands in `dirty`.
+    /// It is in `dirty`.
     dirty: bool,
     /// The write that used it last.
     used: u64,
@@ -110,7 +110,7 @@ impl DeviceLog {
         }
     }
 
-    /// Appends what `write` does, the text of `records` whole records (0: of a line that is none), of FSU number `number`.
+    /// Appends the text that `write` produces for FSU `number`: `records` complete records, or 0 for a line that is not a record.
     pub(super) fn append(&mut self, number: u32, fsu: &Fsu, records: u64, write: impl FnOnce(&mut Vec<u8>)) {
         let index = number as usize;
         if self.files.len() <= index {
@@ -168,14 +168,14 @@ impl DeviceLog {
         self.dirty = dirty;
     }
 
-    /// Writes everything gathered and lets go of the room for it.
+    /// Writes everything gathered and frees the buffers.
     pub(super) fn give_back(&mut self) {
         self.flush();
         self.spare = Vec::new();
         self.spare_bytes = 0;
     }
 
-    /// Writes everything, and tells of every loss where that is possible now.
+    /// Writes everything, and reports every loss that can be reported now.
     pub(super) fn finish(&mut self) {
         self.flush();
         for number in 0..self.files.len() as u32 {
@@ -202,7 +202,7 @@ impl DeviceLog {
             file.buffer.splice(0..0, line);
         }
         let outcome = file.rolling.append(&file.buffer);
-        // A write takes as long as some dozen records; whoever waits for the processor goes first.
+        // A write takes as long as some dozen records: let waiting threads run first.
         std::thread::yield_now();
         match outcome {
             Ok(()) => {
@@ -224,7 +224,7 @@ impl DeviceLog {
             self.spare_bytes += bytes;
             self.spare.push(buffer);
         }
-        // A file that was removed is opened again, and is in the list all the same.
+        // A removed file is opened again, and stays in the list.
         match (open, file.rolling.is_open()) {
             (false, true) => self.open.push(number),
             (true, false) => self.open.retain(|&other| other != number),
@@ -232,7 +232,7 @@ impl DeviceLog {
         }
     }
 
-    /// Creates open files again that were removed or renamed.
+    /// Recreates open files that were removed or renamed.
     pub(super) fn look(&mut self) {
         let mut closed = false;
         for &number in &self.open {
@@ -251,7 +251,7 @@ impl DeviceLog {
         }
     }
 
-    /// No FSU has this file any more: writes what there is for it, and closes it.
+    /// No FSU uses this file any more: writes its pending text, and closes it.
     pub(super) fn forget(&mut self, number: u32) {
         self.write(number);
         self.open.retain(|&other| other != number);
@@ -270,7 +270,7 @@ impl DeviceLog {
         }
     }
 
-    /// Deletes device logs last written more than the allowed days before `now`; never one that is written to.
+    /// Deletes device logs last written more than the allowed days before `now`, but none that is in use.
     /// 0 days: keeps all.
     pub(crate) fn delete_old(&mut self, now: SystemTime) {
         let current: HashSet<OsString> = self
@@ -285,7 +285,7 @@ impl DeviceLog {
     }
 }
 
-/// Is this a name that a device log has: `{fsuname}_{protocol_type}_{YYYYMMDD}_{HHMMSS}.log`, or a later part of one?
+/// Whether this is the name of a device log: `{fsuname}_{protocol_type}_{YYYYMMDD}_{HHMMSS}.log`, or a later part of one?
 fn is_device_log(name: &str) -> bool {
     let (base, _) = split_part(name);
     let Some(stem) = base.strip_suffix(".log") else { return false };

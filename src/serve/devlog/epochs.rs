@@ -1,14 +1,14 @@
-//! The fleets whose records may still be in a queue: each record is formatted by the plan that it was made under.
+//! The fleets whose records may still be in a queue: each record is formatted with the plan under which it was made.
 //!
-//! A reload makes an epoch. A shard's queue says where it passes from one to the next; when all have passed, the fleet
-//! before is let go.
+//! A reload begins an epoch. Each shard's queue marks where it changes to the next one; when all have changed, the old
+//! fleet is dropped.
 
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Fleets kept for queues that have not been read so far: with more, a reload is refused until the logger has caught up.
+/// Fleets kept for unread queues. Beyond this a reload is refused until the logger has caught up.
 pub const EPOCHS_MAX: u32 = 16;
 
 /// What names an FSU's file.
@@ -28,7 +28,7 @@ pub(super) struct Epochs {
     list: VecDeque<Epoch>,
     /// Files of all those fleets.
     named: HashMap<Name, u32>,
-    /// Numbers below `next` that no file has.
+    /// Free numbers below `next`.
     free: Vec<u32>,
     next: u32,
 }
@@ -41,7 +41,7 @@ impl Epochs {
         epochs
     }
 
-    /// The next epoch. An FSU with the name and transport of one before goes on in its file.
+    /// The next epoch. An FSU with the name and transport of an earlier one continues its file.
     pub(super) fn add(&mut self, fleet: Arc<Fleet>) {
         let mut files = Vec::with_capacity(fleet.fsus.len());
         for fsu in &fleet.fsus {
@@ -72,7 +72,7 @@ impl Epochs {
         Some((*epoch.files.get(number as usize)?, epoch.fleet.fsus.get(number as usize)?))
     }
 
-    /// No queue holds records from before `epoch` any more: the numbers of files that nobody has now.
+    /// No queue holds records from before `epoch` any more. Returns the numbers of the files that are no longer used.
     pub(super) fn let_go(&mut self, epoch: u32) -> Vec<u32> {
         let before = self.list.len();
         while self.first < epoch && self.list.len() > 1 {

@@ -1,7 +1,7 @@
 //! The fault ledger: a JSON line for every fault made on purpose, in one file.
 //!
 //! `{"time":"2026-01-13T12:12:03.184Z","fsu":"site_1","message":17,"kind":"drop","reply":1,"of":1,"frame":"reply"}`; where faults
-//! are missing, `{"time":...,"lost":3}` tells how many.
+//! are missing, `{"time":...,"lost":3}` gives their number.
 
 use super::record::{Record, fault_of};
 use crate::files::rolling::Rolling;
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Lines are written once they are more than this together.
+/// Lines are written once they exceed this together.
 const BUFFER_BYTES: usize = 64 << 10;
 
 /// One line. Keys that are absent are left out.
@@ -42,9 +42,9 @@ struct Line<'a> {
 pub(super) struct LedgerCounts {
     /// Lines of faults written.
     pub(super) written: u64,
-    /// Faults that a full queue cost.
+    /// Faults lost to a full queue.
     pub(super) lost: u64,
-    /// Lines that write errors cost.
+    /// Lines lost to write errors.
     pub(super) unwritten: u64,
 }
 
@@ -55,9 +55,9 @@ pub(super) struct Ledger {
     buffer: Vec<u8>,
     /// Faults in the buffer.
     faults: u64,
-    /// Faults that write errors cost and the file does not tell of yet.
+    /// Faults lost to write errors that the file does not mention yet.
     untold: u64,
-    /// When the last fault was made.
+    /// The time of the last fault.
     unix_ms: i64,
     pub(super) counts: LedgerCounts,
     pub(super) trouble: Trouble,
@@ -77,7 +77,7 @@ impl Ledger {
         }
     }
 
-    /// Takes a record of a fault, and tells of those lost before it.
+    /// Writes a fault, after a line for those lost before it.
     pub(super) fn append(&mut self, fsu: &Fsu, record: &Record<'_>) {
         self.unix_ms = record.unix_ms;
         self.lost(u64::from(record.lost_before));
@@ -98,7 +98,7 @@ impl Ledger {
         }
     }
 
-    /// Tells of faults that a full queue refused.
+    /// Reports faults lost to a full queue.
     pub(super) fn lost(&mut self, lost: u64) {
         if lost > 0 {
             self.counts.lost += lost;
@@ -115,7 +115,7 @@ impl Ledger {
         self.buffer.push(b'\n');
     }
 
-    /// Creates the file again if it was removed or renamed.
+    /// Recreates the file if it was removed or renamed.
     pub(super) fn look(&mut self) {
         if let Err(error) = self.file.look() {
             self.trouble.note(&self.file.current(), &error, 0);

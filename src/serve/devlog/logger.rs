@@ -31,33 +31,33 @@ use std::time::{Duration, Instant, SystemTime};
 /// How long the thread sleeps when there is nothing to do. A queue that is half full wakes it.
 const IDLE_SLEEP: Duration = Duration::from_millis(10);
 
-/// Gathered text is written at least this often, however busy the thread is; else once it has slept and found nothing.
+/// A busy thread writes gathered text at least this often; an idle one writes it after the first empty poll.
 const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Files are looked at this often, whether somebody has removed or renamed them: within a second they are there again. Each write
-/// looks, too.
+/// How often the thread checks whether files were removed or renamed, so that they are recreated within a second. Each write
+/// checks, too.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Old files are looked for this often, and at the start.
+/// How often old files are searched for; also at the start.
 const DELETE_INTERVAL: Duration = Duration::from_secs(86_400);
 
 /// Bytes taken from one queue before the next one's turn.
 const TURN_BYTES: usize = 256 << 10;
 
-/// Records written between two offers of the processor to whoever else wants it: a tenth of a millisecond, where the system's
-/// own turns are some milliseconds long, for which a shard or a generator on the same processor would have to wait.
+/// Records written between two yields of the processor, about 0.1 ms. The scheduler's own slices are some milliseconds; a shard or
+/// a generator on the same processor would have to wait for them.
 const RECORDS_A_TURN: u64 = 32;
 
-/// How long a stop waits for taps that nobody closes; what is in their queues by then is written.
+/// How long a stop waits for taps that are not closed; the content of their queues is written.
 const STOP_WAIT_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 2_000 });
 
-/// How long a reload waits for the thread where [`EPOCHS_MAX`] have not been read so far; the shards serve on meanwhile.
+/// How long a reload waits for the thread if [`EPOCHS_MAX`] fleets are still unread; the shards go on serving.
 const CATCH_UP_MAX: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 5_000 });
 
-/// Commands waiting for the thread: one a shard, and the stop.
+/// Commands waiting for the thread: one per shard, and the stop.
 const COMMANDS_MAX: usize = 1_024;
 
-/// What the fleet does not say.
+/// Settings that are not part of the fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggerConfig {
     /// Write the device log.
@@ -73,7 +73,7 @@ pub struct LoggerConfig {
 }
 
 impl LoggerConfig {
-    /// What is usual: no device log where performance mode drops it; stderr where it is a terminal.
+    /// The defaults: no device log if performance mode drops it; stderr if it is a terminal.
     pub fn of(fleet: &Fleet) -> Self {
         let device_log = !fleet.performance.skip_device_log;
         Self {
@@ -87,17 +87,17 @@ impl LoggerConfig {
 }
 
 fsu_plan::counters! {
-    /// What both logs did. In all: records taken by [`Tap::record`] = `device_records_written` + `device_records_unwritten`.
+    /// Totals of both logs. Invariant: records accepted by [`Tap::record`] = `device_records_written` + `device_records_unwritten`.
     #[derive(Copy, PartialEq, Eq)]
     pub struct LogTotals {
         /// Device-log records written to files.
         device_records_written: u64 = JSON_ONLY,
-        /// Device-log records that a full queue refused.
+        /// Device-log records lost to a full queue.
         device_records_lost: u64 = sentence(
             "device-log record was lost: the queue was full",
             "device-log records were lost: the queue was full"
         ),
-        /// Device-log records that write errors cost.
+        /// Device-log records lost to write errors.
         device_records_unwritten: u64 = sentence(
             "device-log record was lost: it could not be written",
             "device-log records were lost: they could not be written"
@@ -106,24 +106,24 @@ fsu_plan::counters! {
         device_write_errors: u64 = JSON_ONLY,
         /// Lines of the fault ledger written.
         ledger_lines_written: u64 = JSON_ONLY,
-        /// Faults that a full queue kept out of the ledger.
+        /// Faults missing from the ledger because of a full queue.
         ledger_lines_lost: u64 = sentence(
             "fault is not in the ledger: the queue was full",
             "faults are not in the ledger: the queue was full"
         ),
-        /// Lines of the ledger that write errors cost.
+        /// Ledger lines lost to write errors.
         ledger_lines_unwritten: u64 = sentence(
             "fault is not in the ledger: it could not be written",
             "faults are not in the ledger: they could not be written"
         ),
         /// System log lines written.
         system_lines_written: u64 = JSON_ONLY,
-        /// System log lines that a full queue or write errors cost.
+        /// System-log lines lost to a full queue or to write errors.
         system_lines_lost: u64 = sentence("system log line was lost", "system log lines were lost"),
     }
 }
 
-/// Why the logger takes no further fleet.
+/// Why the logger does not accept another fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReloadError {
     /// It still holds records of [`EPOCHS_MAX`] fleets.
@@ -137,14 +137,14 @@ pub enum ReloadError {
 enum LoggerCommand {
     Queue(TapReader),
     Fleet(Arc<Fleet>),
-    /// The run starts at that moment.
+    /// The run starts at this time.
     Start(Instant),
     /// The totals at this moment.
     Totals(Sender<LogTotals>),
     Stop,
 }
 
-/// Where commands wait.
+/// The queue of commands.
 fn commands() -> (Sender<LoggerCommand>, Receiver<LoggerCommand>) {
     bounded(COMMANDS_MAX)
 }
@@ -155,7 +155,7 @@ pub struct LoggerHandle {
     config: LoggerConfig,
     fleet: Arc<Fleet>,
     epoch: u32,
-    /// The first epoch that the thread keeps.
+    /// The oldest epoch that the thread still keeps.
     oldest: Arc<AtomicU32>,
     system: SystemLog,
     commands: Sender<LoggerCommand>,
@@ -167,8 +167,8 @@ pub struct LoggerHandle {
 pub struct Logger;
 
 impl Logger {
-    /// Starts the thread. `start_unix_ms` names the device logs' files. The error is that of making a thread:
-    /// files and directories are made when they are needed, and their errors are counted and reported.
+    /// Starts the thread. `start_unix_ms` names the device logs' files. Fails only if the thread cannot be
+    /// created: files and directories are created when they are needed, and their errors are counted and reported.
     pub fn start(config: LoggerConfig, fleet: Arc<Fleet>, start_unix_ms: i64) -> io::Result<LoggerHandle> {
         Self::start_in(TimeZone::system(), config, fleet, start_unix_ms)
     }
@@ -207,8 +207,8 @@ impl Logger {
 }
 
 impl LoggerHandle {
-    /// The end for one shard (`shard` is for people), which may send records of FSUs 0 to `fsu_count` - 1.
-    /// A given FSU's records all have to go through one tap, to stay in order.
+    /// The tap of one shard (`shard` is only a name), for records of FSUs 0 to `fsu_count` - 1.
+    /// All records of an FSU must go through the same tap, to stay in order.
     pub fn tap(&self, shard: usize, fsu_count: usize) -> Tap {
         let codec = self.system.wants(Level::Debug);
         let wanted = Wanted { device_log: self.config.device_log, ledger: self.config.ledger.is_some(), codec };
@@ -225,15 +225,15 @@ impl LoggerHandle {
         tap.with_level(self.system.level())
     }
 
-    /// The run starts at that moment: faults by time count from then on, and lines of the system log are limited.
+    /// The run starts at this time: scheduled faults count from here, and system-log lines are limited.
     pub fn run_starts(&self, at: Instant) {
         self.system.limit();
-        // It fails only when the thread has ended, which its end tells.
+        // It fails only if the thread has ended, which its end reports.
         let _ = self.commands.send(LoggerCommand::Start(at));
     }
 
-    /// Tells of the next fleet, before any tap does; its epoch, for [`Tap::reload`]. Its log level holds from now on; everything else
-    /// of its log settings does not.
+    /// Announces the next fleet, before any tap does. Returns its epoch, for [`Tap::reload`]. Its log level applies from now on; its
+    /// other log settings do not.
     ///
     /// # Errors
     /// The thread is so far behind that it still holds records of [`EPOCHS_MAX`] fleets, or it has ended.
@@ -255,7 +255,7 @@ impl LoggerHandle {
         Ok(self.epoch)
     }
 
-    /// Asks for the totals so far. Nothing comes if the thread has ended.
+    /// Requests the totals so far. There is no answer if the thread has ended.
     pub fn totals(&self) -> Receiver<LogTotals> {
         let (answer, receiver) = bounded(1);
         // It fails only when the thread has ended.
@@ -264,22 +264,21 @@ impl LoggerHandle {
         receiver
     }
 
-    /// The system log, to be given to the `log` crate.
+    /// The system log, for the `log` crate.
     pub fn system_log(&self) -> SystemLog {
         self.system.clone()
     }
 
-    /// Makes the system log that of the process. The error: there is one already.
+    /// Installs the system log for the process. Fails if there is one already.
     pub fn install(&self) -> Result<(), SetLoggerError> {
         log::set_boxed_logger(Box::new(self.system.clone()))?;
         log::set_max_level(self.fleet.log.level);
         Ok(())
     }
 
-    /// Writes everything that was accepted, and ends the thread. The taps should be closed before; one that is not
-    /// is waited for a moment.
+    /// Writes everything that was accepted, and ends the thread. Close the taps first; the thread waits a moment for open ones.
     pub fn stop(self) -> LogTotals {
-        // It fails only when the thread has ended, which the join tells.
+        // It fails only if the thread has ended, which the join reports.
         let _ = self.commands.send(LoggerCommand::Stop);
         self.thread.thread().unpark();
         self.thread.join().unwrap_or_default()
@@ -300,16 +299,16 @@ struct Worker {
     system: SystemWriter,
     records_lost: u64,
     is_told_to_stop: bool,
-    /// Memory was low when it was last looked at.
+    /// Memory was low at the last check.
     is_low: bool,
 }
 
 /// One shard's queue.
 struct ShardQueue {
     source: TapReader,
-    /// Bytes taken from it that are no whole record yet.
+    /// Bytes taken from it that do not form a complete record yet.
     taken: Vec<u8>,
-    /// The fleet whose numbers its next record bears.
+    /// The fleet to which the number of its next record belongs.
     epoch: u32,
 }
 
@@ -331,8 +330,7 @@ impl Worker {
                     self.system.say(level, &line);
                 }
             }
-            // Under load records come between any two sleeps: then they are gathered for longer, and each file opened
-            // less often.
+            // Under load records arrive between any two sleeps. They are then gathered for longer, and files are opened less often.
             let due = now - flushed >= FLUSH_INTERVAL;
             if due || (idle && !busy) {
                 self.device.flush();
@@ -387,9 +385,9 @@ impl Worker {
                     self.epochs.add(fleet);
                 }
                 Ok(LoggerCommand::Start(at)) => self.schedule.start(at),
-                // Whoever asked may be gone.
+                // The receiver may be gone.
                 Ok(LoggerCommand::Totals(answer)) => drop(answer.send(self.totals())),
-                // A handle that is gone cannot say stop any more.
+                // A dropped handle cannot request a stop.
                 Ok(LoggerCommand::Stop) | Err(TryRecvError::Disconnected) => return true,
                 Err(TryRecvError::Empty) => return false,
             }
@@ -416,7 +414,7 @@ impl Worker {
         busy
     }
 
-    /// Lets go of fleets that no queue holds records of.
+    /// Drops fleets of which no queue holds records.
     fn let_go(&mut self) {
         let newest = self.epochs.newest();
         if self.epochs.oldest() < newest {
@@ -428,7 +426,7 @@ impl Worker {
         }
     }
 
-    /// Writes what the queues hold that nobody has closed, and waits for them no longer.
+    /// Writes the content of the queues that are still open, and stops waiting for them.
     fn give_up_open_queues(&mut self) {
         let mut queues = std::mem::take(&mut self.queues);
         let before = queues.len();
@@ -436,7 +434,7 @@ impl Worker {
             if queue.source.is_closed() {
                 return true;
             }
-            // What is added from now on is not waited for.
+            // Later additions are ignored.
             for _ in 0..=queue.source.waiting() / TURN_BYTES {
                 queue.take();
                 self.write_records(queue);
@@ -450,7 +448,7 @@ impl Worker {
         }
     }
 
-    /// Formats the whole records that were taken and leaves the rest there; false when they cannot be read.
+    /// Formats the complete records and keeps the rest; false if they cannot be decoded.
     fn write_records(&mut self, queue: &mut ShardQueue) -> bool {
         let taken = std::mem::take(&mut queue.taken);
         let (mut rest, mut written) = (&taken[..], 0);
@@ -505,7 +503,7 @@ impl Worker {
         self.device.append(file, fsu, 1, |out| formatter.record(fsu, &record, out));
     }
 
-    /// A queue passes to another fleet.
+    /// A queue switches to another fleet.
     fn turn(&mut self, queue: &mut ShardQueue, turn: &EpochMark) {
         if self.epochs.newest() < turn.epoch {
             // It was sent before the shard knew: it is still among the commands.
@@ -520,7 +518,7 @@ impl Worker {
         queue.epoch = turn.epoch;
     }
 
-    /// Writes the lines that tell of losses, by FSU number.
+    /// Writes the lines about losses, by FSU number.
     fn tell_lost(&mut self, epoch: u32, lost: &[(u32, u32)]) {
         for &(number, lost) in lost {
             self.records_lost += u64::from(lost);
@@ -530,7 +528,7 @@ impl Worker {
         }
     }
 
-    /// Tells what a closed tap could not tell any more.
+    /// Reports what a closed tap could no longer report.
     fn end_queue(&mut self, queue: &mut ShardQueue, readable: bool) {
         if !readable || !queue.taken.is_empty() {
             self.system.say(Level::Error, "device log: a shard's queue ended within a record");
@@ -545,7 +543,7 @@ impl Worker {
         self.tell_lost(queue.epoch, &left.lost);
     }
 
-    /// Gives memory back where it is low, and looks whether there is some again.
+    /// Frees memory if it is low, and checks whether it is available again.
     fn mind_memory(&mut self) {
         let was_low = memory::is_low();
         if was_low {
@@ -562,7 +560,7 @@ impl Worker {
         }
     }
 
-    /// Creates files again that somebody has removed or renamed.
+    /// Recreates files that were removed or renamed.
     fn look(&mut self) {
         self.device.look();
         if let Some(ledger) = &mut self.ledger {
@@ -592,7 +590,7 @@ impl Worker {
             ledger.flush();
         }
         self.tell_trouble(Instant::now(), true);
-        // Once: one who goes on logging does not keep the program from ending.
+        // Once only: a thread that keeps logging must not keep the program from ending.
         self.system.drain();
         self.system.tell_left_out();
         self.system.flush();
@@ -600,7 +598,7 @@ impl Worker {
         self.totals()
     }
 
-    /// What was counted so far.
+    /// The counters so far.
     fn totals(&self) -> LogTotals {
         let (device, system) = (self.device.counts, self.system.counts);
         let ledger = self.ledger.as_ref().map(|ledger| ledger.counts).unwrap_or_default();

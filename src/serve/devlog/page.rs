@@ -1,4 +1,4 @@
-//! The small change of the device log's text: indents, labels, hex.
+//! The building blocks of the device log's text: indents, labels, hex.
 
 use fsu_plan::model::fleet::Language;
 use fsu_plan::wire::inner::hex_pair;
@@ -76,7 +76,7 @@ const EN: Labels = Labels {
 };
 
 impl Labels {
-    /// Those of a language.
+    /// The labels of a language.
     pub(super) fn of(language: Language) -> &'static Self {
         match language {
             Language::Zh => &ZH,

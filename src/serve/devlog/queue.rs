@@ -1,6 +1,6 @@
-//! A bounded queue of bytes between a shard and the logger thread, for which neither locks.
+//! A bounded queue of bytes between a shard and the logger thread, without locks.
 //!
-//! All that both threads touch is in this file, which also runs under loom: that tries every order of their steps
+//! Everything that both threads touch is in this file. It also runs under loom, which tries every order of their steps
 //! (docs/internals/models.md).
 
 use crate::sync::{Arc, Mutex, Ordering, PoisonError, Thread, fence, park_timeout, sleep};
@@ -10,7 +10,7 @@ use std::time::Duration;
 /// How long the writer sleeps at a time while it waits for room.
 const BLOCK_SLEEP: Duration = Duration::from_micros(200);
 
-/// Makes both ends of a queue of this many bytes, which the thread `reader` reads.
+/// Creates both ends of a queue of this many bytes, read by the thread `reader`.
 pub(super) fn queue<L>(bytes: usize, reader: Thread) -> (Writer<L>, Reader<L>) {
     let (mut producer, consumer) = RingBuffer::new(bytes);
     // A chunk is filled with zeros, and none of it is committed: the queue's memory would grow for as long as the first round takes otherwise.
@@ -30,7 +30,7 @@ pub(super) struct Writer<L> {
     left: Arc<Mutex<Option<L>>>,
 }
 
-/// A thread that is woken when this is dropped.
+/// Wakes a thread when it is dropped.
 #[derive(Debug)]
 struct Woken(Thread);
 
@@ -41,8 +41,8 @@ impl Drop for Woken {
 }
 
 impl<L> Writer<L> {
-    /// Has `put` write `len` bytes. False: there is no room for them, or nobody reads. `waits`: for room, for as long as somebody
-    /// reads and the queue can have so much.
+    /// Lets `put` write `len` bytes. False if there is no room, or no reader. `waits`: waits for room while there is a reader and the
+    /// queue is large enough.
     #[inline]
     pub(super) fn push(&mut self, len: usize, waits: bool, put: impl FnOnce(&mut Producer<u8>) -> bool) -> bool {
         if !self.make_room(len, waits) {
@@ -53,7 +53,7 @@ impl<L> Writer<L> {
         pushed
     }
 
-    /// Whether `len` bytes fit, having waited for them where that is chosen.
+    /// Whether `len` bytes fit, after waiting if requested.
     fn make_room(&mut self, len: usize, waits: bool) -> bool {
         if len > self.capacity || self.ring.is_abandoned() {
             return false;
@@ -68,10 +68,10 @@ impl<L> Writer<L> {
         true
     }
 
-    /// Wakes the reader when the last `len` bytes took the queue past half full, so once for each time it fills.
+    /// Wakes the reader when the last `len` bytes took the queue past half full, so once per filling.
     fn wake_past_half(&mut self, len: usize) {
         let half = self.capacity / 2;
-        // The cached number is never above the true one, and free of traffic between the cores.
+        // The cached number never exceeds the true one, and reading it causes no traffic between cores.
         if self.ring.cached_slots() < half {
             // The bytes are published before this looks at what was read; a reader that goes to sleep does the reverse ([`rest`]). So
             // it sees the bytes, or it is seen here that it had read all.
@@ -83,7 +83,7 @@ impl<L> Writer<L> {
         }
     }
 
-    /// Leaves that for the reader, to be found at the end of the queue.
+    /// Leaves this for the reader at the end of the queue.
     pub(super) fn leave(&mut self, left: L) {
         *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(left);
     }
@@ -96,7 +96,7 @@ pub(super) struct Reader<L> {
     left: Arc<Mutex<Option<L>>>,
 }
 
-/// What came of a look into the queue.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Taken {
     /// There was something.
@@ -108,7 +108,7 @@ pub(super) struct Taken {
 impl<L> Reader<L> {
     /// Appends up to `max` bytes of the queue.
     pub(super) fn take(&mut self, max: usize, into: &mut Vec<u8>) -> Taken {
-        // Looked at first: after it is true nothing is added.
+        // Checked first: once it is true nothing is added.
         let closed = self.is_closed();
         let len = self.waiting().min(max);
         let any = len > 0;
@@ -137,8 +137,8 @@ impl<L> Reader<L> {
     }
 }
 
-/// Sleeps until a writer wakes this thread, at most for that long; not at all where a queue has something, or an end. A queue
-/// that fills past half wakes it, and one that ends.
+/// Sleeps until a writer wakes this thread, at most this long; not at all if a queue has bytes or has ended. A queue wakes it when
+/// it becomes half full, and when it ends.
 pub(super) fn rest<'a, L: 'a>(readers: impl IntoIterator<Item = &'a Reader<L>>, at_most: Duration) {
     // Publishes what was read before it looks for more: see the writer.
     fence(Ordering::SeqCst);

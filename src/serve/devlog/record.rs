@@ -1,6 +1,6 @@
 //! One device-log record as bytes: what a shard writes and the logger thread reads.
 //!
-//! A fixed head, then what the responder knew of each frame ([`About::encode`]), then the bytes of the wire. All numbers are
+//! A fixed head, then what the responder knew about each frame ([`About::encode`]), then the wire bytes. All numbers are
 //! little endian.
 //!
 //! | offset | bytes | what |
@@ -9,8 +9,8 @@
 //! | 4 | 4 | FSU number |
 //! | 8 | 4 | records of this FSU lost just before this one |
 //! | 12 | 8 | Unix time in milliseconds |
-//! | 20 | 1 | kind; past it, 80: the peer's address is an IPv6 one |
-//! | 21 | 2 | frames of which the responder tells |
+//! | 20 | 1 | kind, plus 80 if the peer has an IPv6 address |
+//! | 21 | 2 | number of frames described |
 //! | 23 | 2 | peer's port |
 //! | 25 | 16 | the peer's address; IPv4 in the first four bytes |
 
@@ -35,10 +35,10 @@ const IP6: u8 = 0x80;
 /// Frames of one datagram that a record describes. More cannot be good, as a good one has at least 38 of the datagram's 65,507 bytes.
 pub const FRAMES_TOLD_MAX: usize = 1_724;
 
-/// The FSU number of a record that is none: from it on, numbers are those of another fleet ([`EpochMark`]).
+/// FSU number that marks a change of fleet: later numbers belong to the next fleet ([`EpochMark`]).
 const NO_FSU: u32 = u32::MAX;
 
-/// Traffic of an FSU, as a shard hands it over.
+/// Traffic of an FSU, as a shard passes it on.
 #[derive(Clone, Copy, Debug)]
 pub struct Traffic<'a> {
     /// What it is.
@@ -74,18 +74,18 @@ impl RecordKind {
     const ALL: [Self; 5] = [Self::Received, Self::Reply, Self::Heartbeat, Self::Fault, Self::Unsent];
 }
 
-/// What the responder knew of the frames of a record, in their order.
+/// What the responder knew about the frames of a record, in order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Told<'a>(&'a [[u8; About::BYTES]]);
 
 impl<'a> Told<'a> {
-    /// What [`About::encode`] made, one behind the other; `None`: something of it is no such thing.
+    /// What [`About::encode`] made, concatenated; `None` if part of it is invalid.
     pub fn new(bytes: &'a [u8]) -> Option<Self> {
         let (abouts, rest) = bytes.as_chunks();
         (rest.is_empty() && abouts.iter().all(|about| About::decode(about).is_some())).then_some(Self(abouts))
     }
 
-    /// The first one; nothing is known where there is none.
+    /// The first one, or an unknown one.
     pub fn first(self) -> About {
         self.iter().next().unwrap_or_default()
     }
@@ -114,7 +114,7 @@ pub fn fault_bytes(kind: FaultKind, place: Place) -> [u8; FAULT_BYTES] {
     bytes
 }
 
-/// The reverse; `None`: these are no such bytes.
+/// The reverse; `None` if the bytes are invalid.
 pub fn fault_of(bytes: &[u8]) -> Option<(FaultKind, Place)> {
     let bytes: &[u8; FAULT_BYTES] = bytes.try_into().ok()?;
     let two = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
@@ -142,9 +142,9 @@ pub struct Record<'a> {
     pub unix_ms: i64,
     /// What the responder knew of its frames.
     pub told: Told<'a>,
-    /// Records of this FSU that were lost between the one before and this one.
+    /// Records of this FSU lost between the previous one and this one.
     pub lost_before: u32,
-    /// What was on the wire.
+    /// The bytes on the wire.
     pub bytes: &'a [u8],
 }
 
@@ -174,7 +174,7 @@ impl<'a> Record<'a> {
 
     /// Takes the first record off `queue`, leaving what follows it.
     ///
-    /// `Ok(None)`: the record is not all there yet. `Err`: this is no record; nothing behind it can be read either.
+    /// `Ok(None)`: the record is incomplete. `Err`: it is invalid, and nothing after it can be read.
     pub fn take(queue: &mut &'a [u8]) -> Result<Option<Self>, Damaged> {
         let Some((head, rest)) = queue.split_first_chunk::<HEAD_BYTES>() else { return Ok(None) };
         let two = |at: usize| u16::from_le_bytes([head[at], head[at + 1]]);
@@ -205,13 +205,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Stands between the records made under one fleet and those made under the next.
+/// Separates the records of one fleet from those of the next.
 ///
 /// In the queue it is a record of no FSU: the epoch as its time, losses that are reported without an FSU's name as its own, and as its
 /// bytes four each for the number in the fleet before and the records lost.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EpochMark {
-    /// The fleet from here on; that of the start is 0.
+    /// The next fleet; the first one is 0.
     pub epoch: u32,
     /// Records lost of FSUs that are gone, by their number in the fleet before.
     pub lost: Vec<(u32, u32)>,
@@ -220,12 +220,12 @@ pub struct EpochMark {
 }
 
 impl EpochMark {
-    /// The bytes of the record that tells it.
+    /// The bytes of its record.
     pub fn bytes(&self) -> Vec<u8> {
         self.lost.iter().flat_map(|(fsu, lost)| [fsu.to_le_bytes(), lost.to_le_bytes()]).flatten().collect()
     }
 
-    /// The record that tells it, with those bytes.
+    /// Its record, with these bytes.
     pub fn record<'a>(&self, bytes: &'a [u8]) -> Record<'a> {
         Record {
             kind: RecordKind::Received,
@@ -238,7 +238,7 @@ impl EpochMark {
         }
     }
 
-    /// What a record tells, if it is of that kind.
+    /// The change of fleet in a record, if it is one.
     pub fn of(record: &Record<'_>) -> Option<Self> {
         if record.fsu != NO_FSU {
             return None;
@@ -249,7 +249,7 @@ impl EpochMark {
     }
 }
 
-/// The queue holds something that is no record.
+/// The queue holds bytes that are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 

@@ -1,4 +1,4 @@
-//! Outages and schedules of faults that begin and end: a line at the moment, whether anything comes or not.
+//! Begin and end of outages and fault schedules: a line at that time, with or without traffic.
 
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::model::message::Transport;
@@ -6,7 +6,7 @@ use log::Level;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-/// FSUs that a line names.
+/// FSUs named in a line.
 const FSUS_NAMED_MAX: usize = 3;
 
 /// The FSUs of one entry.
@@ -29,7 +29,7 @@ struct Edge {
     line: String,
 }
 
-/// What is still to begin and to end, the next one last.
+/// Pending beginnings and ends, the next one last.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     edges: Vec<Edge>,
@@ -67,7 +67,7 @@ impl Schedule {
     }
 }
 
-/// All that begins and ends, the first one last.
+/// All beginnings and ends, the first one last.
 fn edges(fleet: &Fleet) -> Vec<Edge> {
     let mut entries: BTreeMap<Entry, Of> = BTreeMap::new();
     // FSUs share what was compiled for several of them.

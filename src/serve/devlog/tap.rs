@@ -2,7 +2,7 @@
 //!
 //! The queue ([`super::queue`]) is a ring of bytes with one writer (the shard) and one reader (the logger thread), so
 //! neither locks. [`Tap::record`] does not format, allocate or call the system; once the queue is
-//! half full it wakes the logger, which otherwise looks every few milliseconds by itself.
+//! half full it wakes the logger, which otherwise polls every few milliseconds.
 
 use super::queue::{Reader, Writer, queue};
 use super::record::{EpochMark, HEAD_BYTES, Record, RecordKind, Told, Traffic, fault_bytes};
@@ -17,29 +17,29 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of one shard's queue, by default.
 ///
-/// 32 MiB hold about 300,000 records of the usual 60 wire bytes: the logger may be kept from its processor, or wait for the
-/// disk, for three seconds of 50,000 requests each. Taken once per shard, all of it at the start, and only where the device log
-/// is on: what a run takes it takes at once, and a shard never waits for a page.
+/// 32 MiB hold about 300,000 records of the usual 60 wire bytes: at 50,000 requests a second the logger may lose its processor,
+/// or wait for the disk, for three seconds. Allocated in full at the start, once per shard, and only if the device log is on, so
+/// that a shard never waits for a page.
 pub const LOG_QUEUE_BYTES: usize = 32 << 20;
 
-/// The same where there is only a ledger: some 70,000 faults.
+/// The same with only a ledger: about 70,000 faults.
 pub const LEDGER_QUEUE_BYTES: usize = 4 << 20;
 
 /// FSUs removed by one reload whose losses go into their own files. Losses of further FSUs are reported as a sum.
 const GONE_TOLD_MAX: usize = 1_024;
 
-/// What a tap leaves when it is closed.
+/// What a closed tap leaves behind.
 #[derive(Debug, Default)]
 pub(super) struct Left {
     /// By FSU: lost records that no later record has reported.
     pub(super) lost: Vec<(u32, u32)>,
     /// Lost faults that no later fault has reported.
     pub(super) faults: u32,
-    /// A turn that did not reach the queue any more; before those losses.
+    /// A change of fleet that no longer reached the queue; it precedes those losses.
     pub(super) turn: Option<EpochMark>,
 }
 
-/// What is asked of a tap.
+/// What a tap records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// Records of the traffic.
@@ -75,7 +75,7 @@ pub(super) fn pair(
 
 /// Where a shard puts its device-log records. Owned by its executor.
 ///
-/// Dropping it closes it: what it could not tell of lost records goes to the logger then.
+/// Dropping it closes it. Losses that it has not reported yet then go to the logger.
 #[derive(Debug)]
 pub struct Tap {
     open: Option<Open>,
@@ -84,12 +84,12 @@ pub struct Tap {
 #[derive(Debug)]
 struct Open {
     queue: Writer<Left>,
-    /// By FSU: records lost since the last one that was accepted. 4 bytes an FSU.
+    /// By FSU: records lost since the last one that was accepted. 4 bytes per FSU.
     lost: Vec<u32>,
     wanted: Wanted,
     /// Faults lost since the last one that was accepted.
     faults_lost: u32,
-    /// A change of fleet that the queue had no room for yet.
+    /// A change of fleet for which the queue has no room yet.
     turn: Option<EpochMark>,
     on_full: OnFull,
     /// The system log's level, a number; a reload may change it.
@@ -97,12 +97,12 @@ struct Open {
 }
 
 impl Tap {
-    /// A tap that takes nothing: device log and ledger are off.
+    /// A tap that discards everything: device log and ledger are off.
     pub fn off() -> Self {
         Self { open: None }
     }
 
-    /// The same, which looks at that level of the system log when the fleet changes.
+    /// The same, but reads this system-log level when the fleet changes.
     pub(super) fn with_level(mut self, level: Arc<AtomicUsize>) -> Self {
         if let Some(open) = &mut self.open {
             open.level = Some(level);
@@ -116,7 +116,7 @@ impl Tap {
         self.open.as_ref().is_some_and(|open| open.wanted.records())
     }
 
-    /// Hands one fault to the logger thread, for the ledger. False as with [`Tap::record`]; true where there is no ledger.
+    /// Passes one fault to the logger thread, for the ledger. Returns false as [`Tap::record`] does; true if there is no ledger.
     pub fn fault(&mut self, fsu: u32, unix_ms: i64, kind: FaultKind, place: Place) -> bool {
         let Some(open) = self.open.as_mut().filter(|open| open.wanted.ledger) else { return true };
         let peer = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
@@ -138,12 +138,11 @@ impl Tap {
         accepted
     }
 
-    /// Hands one record to the logger thread. `bytes` is what was on the wire, `unix_ms` the moment it was there, `abouts` what is
-    /// known of its frames.
+    /// Passes one record to the logger thread: the bytes on the wire, when they were there, and what is known about their frames.
     ///
     /// False: the queue was full ([`OnFull::Drop`]), the record is larger than the queue, the logger has ended, or
-    /// `fsu` is none of this tap's. The FSU's next record reports the loss, or the close. With
-    /// [`OnFull::Block`] it waits for room instead, for as long as the logger lives.
+    /// `fsu` does not belong to this tap. The FSU's next record, or the close, reports the loss. With
+    /// [`OnFull::Block`] it waits for room instead, as long as the logger runs.
     #[inline]
     pub fn record(&mut self, traffic: Traffic<'_>) -> bool {
         let Traffic { kind, fsu, peer, unix_ms, abouts, bytes } = traffic;
@@ -155,8 +154,8 @@ impl Tap {
         accepted
     }
 
-    /// From now on FSU numbers are those of the next fleet, which has `fsu_count`: the logger knows it as `epoch`. What became of
-    /// those before is in `fates`, by the numbers they had.
+    /// Switches to the FSU numbers of the next fleet, which has `fsu_count` FSUs and is the logger's `epoch`. `fates` says what
+    /// became of the old FSUs, by their old numbers.
     pub fn reload(&mut self, epoch: u32, fates: &[Fate], fsu_count: usize) {
         let Some(open) = &mut self.open else { return };
         if let Some(level) = &open.level {
@@ -176,7 +175,7 @@ impl Tap {
                 let more = gone.split_off(gone.len().min(GONE_TOLD_MAX));
                 EpochMark { epoch, lost: gone, lost_more: sum(&more) }
             }
-            // Their numbers are of a fleet that the queue never came to.
+            // Their numbers belong to a fleet that never reached the queue.
             Some(turn) => {
                 let lost_more = turn.lost_more.saturating_add(sum(&gone));
                 EpochMark { epoch, lost: turn.lost, lost_more }
@@ -185,12 +184,12 @@ impl Tap {
         open.push_turn();
     }
 
-    /// Ends the tap: all it has accepted, and how much it has lost, reaches the log. Dropping it does the same.
+    /// Closes the tap: accepted records and the number of lost ones reach the log. Dropping it does the same.
     pub fn close(self) {}
 }
 
 impl Open {
-    /// Tells a change of fleet that waits, if there is room for it.
+    /// Reports a pending change of fleet, if there is room.
     #[cold]
     fn push_turn(&mut self) -> bool {
         let Some(turn) = self.turn.take() else { return true };
@@ -205,7 +204,7 @@ impl Open {
     fn push(&mut self, record: &Record<'_>, abouts: &[About]) -> bool {
         let Some(head) = record.head(abouts.len()) else { return false };
         let len = HEAD_BYTES + abouts.len() * About::BYTES + record.bytes.len();
-        // There is room for all then, so nothing fails; the reader waits until the record is whole.
+        // There is room for all of it, so nothing fails; the reader waits until the record is complete.
         self.queue.push(len, self.on_full == OnFull::Block, |ring| {
             ring.push_entire_slice(&head).is_ok()
                 && abouts.iter().all(|about| ring.push_entire_slice(&about.encode()).is_ok())
@@ -218,7 +217,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         let numbered = (0u32..).zip(&self.lost);
         let lost = numbered.filter(|&(_, &lost)| lost > 0).map(|(fsu, &lost)| (fsu, lost)).collect();
-        // Before the queue is closed, which happens after this: who sees that sees this.
+        // This happens before the queue is closed: a reader that sees the close also sees this.
         self.queue.leave(Left { lost, faults: self.faults_lost, turn: self.turn.take() });
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn delete_old(
 ) {
     let age_max = Duration::from_secs(age_days_max.saturating_mul(86_400));
     let Some(oldest) = now.checked_sub(age_max).filter(|_| age_days_max > 0) else { return };
-    // A directory that is not there, or cannot be read, holds nothing to delete.
+    // A missing or unreadable directory has nothing to delete.
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();

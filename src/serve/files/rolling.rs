@@ -1,15 +1,15 @@
 //! A file that is followed by the next one when it is full: `name.log`, `name.1.log`, `name.2.log` …
 //!
-//! Both logs write through it. It only ever appends whole chunks (lines, records), so a chunk never
-//! is split over two files; when a chunk cannot be written, what was written of it is cut off again.
-//! A file that somebody removes or renames is followed by a new one of the same name.
+//! Both logs write through it. It only appends whole chunks (lines, records), so a chunk is never
+//! split over two files. If a chunk cannot be written completely, its written part is cut off again.
+//! A file that is removed or renamed is replaced by a new one with the same name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// How often a chunk is written where its file is removed each time.
+/// How often a chunk is written if its file is removed each time.
 const REMOVED_TRIES: usize = 3;
 
 /// The parts of one log, one of which is written to.
@@ -17,22 +17,22 @@ const REMOVED_TRIES: usize = 3;
 pub(crate) struct Rolling {
     /// The name of part 0.
     base: PathBuf,
-    /// The part written to; `None` until the first write has looked which there are.
+    /// The current part; `None` before the first write.
     part: Option<u32>,
     /// Bytes of that part.
     bytes: u64,
-    /// Bytes past which the next part begins; 0: never.
+    /// Size at which the next part begins; 0: never.
     bytes_max: u64,
     file: Option<File>,
 }
 
 impl Rolling {
-    /// Nothing is touched before the first write. A part that is there already is appended to.
+    /// Nothing is touched before the first write. An existing part is appended to.
     pub(crate) fn new(base: PathBuf, bytes_max: u64) -> Self {
         Self { base, part: None, bytes: 0, bytes_max, file: None }
     }
 
-    /// A file that is never followed by another.
+    /// A file that is never rotated.
     pub(crate) fn single(path: PathBuf) -> Self {
         Self { part: Some(0), ..Self::new(path, 0) }
     }
@@ -61,7 +61,7 @@ impl Rolling {
                 self.bytes += chunk.len() as u64;
                 return Ok(());
             }
-            // It was removed meanwhile, and the chunk with it.
+            // The file was removed meanwhile, and the chunk with it.
             self.file = None;
         }
         Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed while it was written"))
@@ -72,7 +72,7 @@ impl Rolling {
         if self.notice() { self.open() } else { Ok(()) }
     }
 
-    /// Closes a file that was removed, or renamed, or has another one in its place; whether it was.
+    /// Closes a file that was removed, renamed or replaced. Returns whether it was.
     fn notice(&mut self) -> bool {
         let Some(file) = &self.file else { return false };
         let is_gone = !is_at(file, &self.current());
@@ -91,7 +91,7 @@ impl Rolling {
         }
         let Some(file) = &mut self.file else { return Ok(()) };
         if let Err(error) = file.write_all(chunk) {
-            // Not everything that can be written to can be cut (a device, a pipe): then the piece stays.
+            // A device or a pipe cannot be truncated: then the piece remains.
             let _ = file.set_len(self.bytes);
             self.file = None;
             return Err(error);
@@ -114,7 +114,7 @@ impl Rolling {
         self.file.is_some()
     }
 
-    /// An empty part takes any chunk: one larger than allowed has to go somewhere.
+    /// An empty part takes any chunk, even one larger than allowed.
     fn has_room(&self, len: usize) -> bool {
         self.bytes == 0 || len as u64 <= self.room()
     }
@@ -140,12 +140,12 @@ impl Rolling {
     }
 }
 
-/// Is it a file without a name?
+/// Whether the file has no name any more.
 fn is_nameless(file: &File) -> bool {
     file.metadata().is_ok_and(|data| data.is_file() && data.nlink() == 0)
 }
 
-/// Does the path name that file? What cannot be told counts as yes, and so does what is no file (a device, a pipe).
+/// Whether the path names that file. Unknown counts as yes; so does a device or a pipe.
 fn is_at(file: &File, path: &Path) -> bool {
     let Ok(open) = file.metadata() else { return true };
     if !open.is_file() {
@@ -181,7 +181,7 @@ pub(crate) fn split_part(name: &str) -> (String, u32) {
     }
 }
 
-/// The extension with its dot; a leading dot begins none.
+/// The extension with its dot; a leading dot does not begin one.
 fn split_extension(name: &str) -> (&str, &str) {
     match name.rfind('.') {
         Some(at) if at > 0 => name.split_at(at),
@@ -189,7 +189,7 @@ fn split_extension(name: &str) -> (&str, &str) {
     }
 }
 
-/// The last part there is; 0 where there is none.
+/// The number of the last existing part; 0 if there is none.
 fn last_part(base: &Path) -> u32 {
     let mut part = 0;
     while part < u32::MAX && part_path(base, part + 1).exists() {

@@ -1,14 +1,14 @@
-//! Moments as both logs write them: local time zone, milliseconds.
+//! Times as both logs write them: local time zone, milliseconds.
 
 use fsu_plan::wire::civil::Now;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Writes moments; keeps the text of the last second, so that most cost three digits.
+/// Writes times. It keeps the text of the last second, so that most times cost three digits.
 #[derive(Debug)]
 pub(crate) struct Stamp {
     zone: TimeZone,
-    /// The second that `text` is of.
+    /// The second of `text`.
     second: i64,
     /// `2026-01-13 20:12:03`
     text: String,

@@ -1,13 +1,13 @@
-//! What went wrong with writing, told once a minute however often it happens.
+//! Write errors, reported once a minute however often they occur.
 
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// At most one line in this time.
+/// Time between two lines.
 const TELL_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Write errors that have not been told yet.
+/// Write errors not reported yet.
 #[derive(Debug, Default)]
 pub(crate) struct Trouble {
     errors: u64,
@@ -17,14 +17,14 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// Notes one error, which cost that many records or lines.
+    /// Notes one error that lost this many records or lines.
     pub(crate) fn note(&mut self, path: &Path, error: &io::Error, lost: u64) {
         self.errors += 1;
         self.lost += lost;
         self.last = format!("{}: {error}", path.display());
     }
 
-    /// What is to be told now, if anything is. `unit`: what is lost, in the plural.
+    /// The line that is due now, if any. `unit`: what was lost, in the plural.
     pub(crate) fn tell(&mut self, now: Instant, unit: &str) -> Option<String> {
         let recently = self.told.is_some_and(|told| now.saturating_duration_since(told) < TELL_INTERVAL);
         if self.errors == 0 || recently {
@@ -35,7 +35,7 @@ impl Trouble {
         Some(format!("write errors: {errors}, {unit} lost by them: {lost}, last error: {}", self.last))
     }
 
-    /// The same, however recently something was told: for the end.
+    /// The same at the end, regardless of the time since the last line.
     pub(crate) fn tell_last(&mut self, now: Instant, unit: &str) -> Option<String> {
         self.told = None;
         self.tell(now, unit)

@@ -21,11 +21,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// A shard that does not answer within this time after its start has failed.
+/// Time within which a shard must answer after its start.
 const START_MAX: Duration = Duration::from_secs(30);
-/// How often a shard's end is checked for while its answer is awaited.
+/// How often to check whether a shard has ended while waiting for its answer.
 const LOOK: Duration = Duration::from_millis(50);
-/// Grace after the drain time; a shard that still runs then is given up.
+/// Grace after the drain time; then a running shard is abandoned.
 const STOP_MARGIN: Duration = Duration::from_secs(5);
 
 /// What keeps shards from starting, or what went wrong with them.
@@ -54,21 +54,21 @@ pub enum CrewError {
         /// The system's error.
         error: io::Error,
     },
-    /// A shard that was asked something has ended.
+    /// A shard ended before it answered.
     #[error("shard {0} has ended")]
     Ended(usize),
-    /// A shard that was asked something says nothing.
+    /// A shard does not answer.
     #[error("shard {shard} does not answer: {error}")]
     Silent {
         /// The shard.
         shard: usize,
-        /// As the channel says it.
+        /// The channel's error.
         error: RecvTimeoutError,
     },
-    /// A shard that was told to end did not.
+    /// A shard did not end when asked to.
     #[error("shard {0}: has not ended {DRAIN_MS} ms and more after it was told to")]
     NotEnded(usize),
-    /// The run ended although nobody asked for it.
+    /// The run ended without a request.
     #[error("unasked: {0}")]
     Unasked(super::run::EndedBy),
 }
@@ -112,12 +112,12 @@ pub struct Crew {
     ends: Receiver<usize>,
 }
 
-/// What the shards left.
+/// What the shards returned.
 #[derive(Debug)]
 pub struct Finished {
-    /// By FSU number; zeros where a shard could not tell.
+    /// By FSU number; zeros if a shard could not report.
     pub counters: Vec<Counters>,
-    /// By shard: how late its replies were; nothing where it could not tell.
+    /// By shard: lateness of its replies; empty if it could not report.
     pub late: Vec<Late>,
     /// By shard: what it counted of its queue of a network device.
     pub ports: Vec<Option<PortCounts>>,
@@ -194,7 +194,7 @@ impl Crew {
         for (fsu, bound) in bound.into_iter().enumerate() {
             hands[fsu % cpus.len()].push((fsu, bound));
         }
-        // One message a shard.
+        // One message per shard.
         let (sender, ends) = unbounded();
         let ended: Arc<[AtomicBool]> = cpus.iter().map(|_| AtomicBool::new(false)).collect();
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
@@ -290,7 +290,7 @@ impl Crew {
         answers.into_iter().enumerate().map(wait).collect()
     }
 
-    /// What each shard has counted so far, by its number.
+    /// The counters of each shard so far, by its number.
     ///
     /// # Errors
     /// A shard has ended, or does not answer.

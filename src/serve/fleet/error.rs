@@ -12,7 +12,7 @@ use std::path::PathBuf;
 /// What keeps a fleet from being served.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
-    /// A limit of lateness that is not told.
+    /// A lateness limit out of range.
     #[error("--late-limit-ms {0}: 0 to 60000")]
     LateLimit(f64),
     /// A directory of logs that cannot be written.
@@ -69,7 +69,7 @@ impl FleetError {
     }
 }
 
-/// Each on an indented line of its own.
+/// Each on its own indented line.
 pub(super) fn lines(all: &[impl Display]) -> String {
     all.iter().fold(String::new(), |mut out, one| {
         // Writing to a String cannot fail.

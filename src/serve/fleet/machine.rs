@@ -1,4 +1,4 @@
-//! What a run needs of the machine: open files. What it takes if it is there: io_uring, locked memory.
+//! What a run needs from the machine: open files. What it uses if available: io_uring, locked memory.
 //!
 //! Checked before anything is bound, so that everything missing is reported at once, each with the current value, the required
 //! value and the command that fixes it.
@@ -33,7 +33,7 @@ pub struct Needs {
     pub connections_max: u64,
     /// Device-log files open at the same time, at the least.
     pub log_files: u64,
-    /// The same where there are descriptors to spare.
+    /// The same if there are enough descriptors.
     pub log_files_max: u64,
     /// Executors.
     pub shards: u64,
@@ -45,7 +45,7 @@ impl Needs {
         self.without_connections().saturating_add(self.listeners)
     }
 
-    /// Device-log files beyond those that it has to have.
+    /// Device-log files beyond the minimum.
     fn log_files_more(&self) -> u64 {
         self.log_files_max.saturating_sub(self.log_files)
     }
@@ -56,14 +56,14 @@ impl Needs {
     }
 }
 
-/// What was found, where nothing is missing.
+/// The result if nothing is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Room {
     /// The limit of open files, raised as far as it is useful.
     pub files: u64,
     /// Device-log files that may be open at the same time.
     pub log_files: u64,
-    /// TCP connections that fit beside everything else.
+    /// TCP connections that the rest of the limit allows.
     pub connections: u64,
 }
 
@@ -126,7 +126,7 @@ pub enum Missing {
          sysfs sysfs /sys; in a container -v /sys:/sys:ro)"
     )]
     Processors {
-        /// What is wrong with them.
+        /// The reason.
         error: String,
     },
     /// A thread may not be pinned to a processor.
@@ -152,7 +152,7 @@ pub enum Missing {
         needed.div_ceil(1 << 20), limit >> 20
     )]
     AddressSpace {
-        /// Bytes that the run needs, with what it has taken already.
+        /// Bytes that the run needs, including those in use.
         needed: u64,
         /// Bytes: the limit.
         limit: u64,
@@ -180,8 +180,8 @@ pub fn check(needs: &Needs) -> Result<Room, Vec<Missing>> {
     if missing.is_empty() { Ok(room(needs, files)) } else { Err(missing) }
 }
 
-/// What glommio lacks here: locked memory, whose limit is raised as far as it may be, or io_uring, which is tried. Without it shards
-/// run on plain threads.
+/// What glommio lacks here: locked memory (its limit is raised as far as possible) or io_uring (tested). Without it shards run on
+/// plain threads.
 pub fn lacking_for_glommio() -> Vec<Missing> {
     let locked = raise(Resource::Memlock, LOCKED_BYTES_MIN);
     let memory =

@@ -1,11 +1,11 @@
 //! A whole fleet: what it needs of the machine, its sockets, its shards together, reload, and its counts. Nothing here prints, and nothing
 //! parses arguments.
 //!
-//! - [`options`]: what can be chosen. [`prepare`]: what a run decides before it asks the machine for anything.
+//! - [`options`]: the options of a run. [`prepare`]: decisions before the machine is touched.
 //! - [`cpus`], [`machine`], [`pinning`], [`local`], [`xdp`]: the machine.
 //! - [`sockets`], [`crew`], [`signals`], [`watch`]: what a run starts and watches.
 //! - [`read`], [`reload`]: a configuration, at the start and while serving.
-//! - [`run`]: serves until a signal. [`snapshot`]: what is counted, at any moment; [`stats`]: the same as JSON.
+//! - [`run`]: serves until a signal. [`snapshot`]: the counters at any time; [`stats`]: the same as JSON.
 //! - [`error`]: why a fleet cannot be served, with the exit code.
 
 pub mod cpus;

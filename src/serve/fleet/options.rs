@@ -1,4 +1,4 @@
-//! What can be chosen about a run, whoever asks for it.
+//! The options of a run, independent of the command line.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -18,7 +18,7 @@ pub enum DriverChoice {
     Xdp,
 }
 
-/// Everything that a run may be told.
+/// All options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct FleetOptions {
     /// `sys_config.json` or its directory, for reloads; absent: the embedded configuration.
@@ -37,7 +37,7 @@ pub struct FleetOptions {
     pub late_limit_ms: f64,
     /// How long requests may gather before they are read, in microseconds.
     pub gather_us: u32,
-    /// Replies of one size leave as one datagram that the kernel cuts.
+    /// Replies of one size are sent as one datagram that the kernel segments.
     pub gso: bool,
     /// The seed of all random values; absent: a new one.
     pub seed: Option<u64>,
@@ -47,6 +47,6 @@ pub struct FleetOptions {
     pub watch: bool,
     /// Replaces `log.dir`.
     pub log_dir: Option<PathBuf>,
-    /// The file that gets a JSON line for every fault; emptied by whoever sets it.
+    /// The file for a JSON line per fault; the caller empties it.
     pub fault_ledger: Option<PathBuf>,
 }

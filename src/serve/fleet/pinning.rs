@@ -16,7 +16,7 @@ pub fn missing(cpus: &[usize]) -> Option<Missing> {
         return Some(Missing::Processors { error });
     }
     let cpus = cpus.to_vec();
-    // On a thread of its own: the main thread's affinity stays as it is.
+    // On a separate thread, so that the main thread's affinity does not change.
     let tried = std::thread::Builder::new().name("pinning".to_owned()).spawn(move || denied(&cpus));
     match tried.map(std::thread::JoinHandle::join) {
         Ok(Ok(denied)) => denied,
@@ -25,7 +25,7 @@ pub fn missing(cpus: &[usize]) -> Option<Missing> {
     }
 }
 
-/// The first of them that this thread may not be pinned to.
+/// The first processor to which this thread cannot be pinned.
 fn denied(cpus: &[usize]) -> Option<Missing> {
     cpus.iter().find_map(|&cpu| {
         let mut set = CpuSet::new();

@@ -1,4 +1,4 @@
-//! Everything that a run decides before it asks the machine for anything.
+//! Everything that a run decides before it touches the machine.
 
 use super::cpus::{self, Placement};
 use super::error::FleetError;
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Seeds made up for a run stay below 2^53, so that every JSON reader keeps them exact.
+/// Generated seeds are below 2^53, so that every JSON reader keeps them exact.
 const SEED_END: u64 = 1 << 53;
 
 /// The arguments, resolved.
@@ -30,7 +30,7 @@ const SEED_END: u64 = 1 << 53;
 pub struct Prepared {
     /// The fleet, with `--bind`, `--performance` and `--log-dir` in it.
     pub fleet: Arc<Fleet>,
-    /// The configuration's path; absent where the embedded one is served.
+    /// The configuration's path; absent for the embedded one.
     pub config: Option<PathBuf>,
     /// The processor of each shard.
     pub cpus: Vec<usize>,
@@ -44,9 +44,9 @@ pub struct Prepared {
     pub driver: DriverChoice,
     /// The network device of [`DriverChoice::Xdp`].
     pub xdp_dev: String,
-    /// A reply that leaves more than this many microseconds after it was due is too late.
+    /// Lateness limit of a reply, in microseconds.
     pub late_limit_us: u64,
-    /// What shards do to save processor time.
+    /// How shards save processor time.
     pub tuning: Tuning,
     /// Arguments that override any configuration.
     pub overlay: Overlay,
@@ -143,7 +143,7 @@ impl Chosen {
     }
 }
 
-/// `--late-limit-ms` in microseconds: up to a minute, which is as far as lateness is told.
+/// `--late-limit-ms` in microseconds: up to a minute, the range of the lateness histogram.
 fn late_limit_us(limit_ms: f64) -> Result<u64, FleetError> {
     if (0.0..=60_000.0).contains(&limit_ms) {
         Ok((limit_ms * 1_000.0) as u64)
@@ -153,7 +153,7 @@ fn late_limit_us(limit_ms: f64) -> Result<u64, FleetError> {
 }
 
 impl Prepared {
-    /// Lays the options over a configuration that was read from these files.
+    /// Applies the options to a configuration read from these files.
     ///
     /// # Errors
     /// Options that cannot be used.
@@ -200,7 +200,7 @@ impl Prepared {
         Ok(())
     }
 
-    /// Raises limits and looks for what is missing.
+    /// Raises limits and checks what is missing.
     ///
     /// # Errors
     /// Everything that is missing.
@@ -219,7 +219,7 @@ impl Prepared {
         }
     }
 
-    /// What a fleet needs of the machine.
+    /// What a fleet needs from the machine.
     pub fn needs_of(&self, fleet: &Fleet) -> Needs {
         let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
         let log_files = if fleet.performance.skip_device_log { 0 } else { fleet.fsus.len() };

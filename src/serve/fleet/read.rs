@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 /// What was read.
 #[derive(Debug)]
 pub struct Configuration {
-    /// The plan. It may be there although there are errors; then it must not be served.
+    /// The plan. It may exist despite errors; then it must not be served.
     pub fleet: Option<Fleet>,
     /// Every error and warning.
     pub diags: Diags,
-    /// The files that were asked for, there or not.
+    /// The files that were requested, whether or not they exist.
     pub files: Vec<PathBuf>,
 }
 
@@ -30,7 +30,7 @@ pub fn read(path: Option<&Path>) -> Configuration {
     Configuration { fleet, diags: loader.diags, files }
 }
 
-/// The exit code that diagnostics call for if there are errors.
+/// The exit code for diagnostics with errors.
 pub fn exit_of(diags: &Diags) -> Exit {
     if diags.has_unreadable() { Exit::Usage } else { Exit::Configuration }
 }

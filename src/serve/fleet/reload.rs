@@ -29,7 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Most errors of a configuration that go to the system log; stderr has all of them.
+/// Maximum number of a configuration's errors in the system log; stderr has all of them.
 const ERRORS_LOGGED_MAX: usize = 100;
 
 /// A configuration that was read.
@@ -53,10 +53,10 @@ pub enum ReloadError {
     Configuration {
         /// How many errors and warnings.
         summary: String,
-        /// What a start with it would end with.
+        /// The exit code of a start with it.
         exit: Exit,
     },
-    /// The thread that reads it has ended; what it was read for.
+    /// The thread that reads it has ended; the reason for the reload.
     #[error("{0}: the thread that reads the configuration has ended")]
     NotRead(&'static str),
     /// The machine.
@@ -73,7 +73,7 @@ pub enum ReloadError {
     Logger(String),
 }
 
-/// What came of a reload.
+/// The result of a reload.
 #[derive(Debug)]
 pub struct ReloadOutcome {
     /// What changed, or why nothing did.

@@ -1,4 +1,4 @@
-//! How many lines a second the system log takes of one module, whatever makes it say them: what has no bound of its own has this.
+//! How many lines a second the system log accepts from one module: the limit for modules that do not limit themselves.
 
 use crate::gate::{Admitted, Gate};
 use log::Level;
@@ -6,25 +6,25 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Lines of one module and one level within a second, of all threads together. Lines about input from outside are far rarer
+/// Lines of one module and level within a second, over all threads. Lines about input from outside are far rarer
 /// (`LINES_MAX`, once a minute for each reason); a reload says up to a hundred.
 const MODULE_LINES_MAX: u32 = 200;
 
-/// Modules and levels that are counted, each by itself; those past them are counted together. The program has a dozen.
+/// Modules and levels counted separately; any further ones are counted together. The program has a dozen.
 const MODULES_MAX: usize = 64;
 
 /// Lines about frames (`debug`) within a second: some 120 bytes each.
 const FRAME_LINES_MAX: u32 = 1_000;
 
-/// Lines about outages and schedules of faults that begin and end within a second.
+/// Lines about outages and fault schedules within a second.
 const SCHEDULE_LINES_MAX: u32 = 10;
 
-/// Lines that the logger's thread makes by itself and that may be many.
+/// Lines that the logger thread makes itself and that may be many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Often {
     /// About a frame.
     Frame,
-    /// Something begins or ends by time.
+    /// A scheduled beginning or end.
     Schedule,
 }
 
@@ -47,11 +47,11 @@ impl Often {
     }
 }
 
-/// The counts, which all threads share.
+/// The counts, shared by all threads.
 #[derive(Debug)]
 pub(crate) struct LineLimits {
     often: [Gate; Often::ALL.len()],
-    /// Not before the run begins: a start says as much as it has to, and nobody drives it.
+    /// Not before the run begins: the lines of a start are bounded, and no input causes them.
     holds: AtomicBool,
     begun: Instant,
     kinds: [Allowance; MODULES_MAX],
@@ -73,12 +73,12 @@ impl Default for LineLimits {
 }
 
 impl LineLimits {
-    /// From now on they hold.
+    /// Switches the limits on.
     pub(crate) fn hold(&self) {
         self.holds.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a line of that module is taken.
+    /// Whether a line of that module is accepted.
     pub(crate) fn admit(&self, level: Level, module: &str) -> bool {
         !self.holds.load(Ordering::Relaxed) || self.admit_at(level, module, self.now_ms())
     }
@@ -92,7 +92,7 @@ impl LineLimits {
         self.often[what as usize].admit(what.lines_max(), now_ms) == Admitted::Now
     }
 
-    /// Lines about those that were not written.
+    /// Lines about suppressed ones.
     pub(crate) fn often_sums(&self, last: bool) -> Vec<String> {
         self.often_sums_at(if last { u64::MAX } else { self.now_ms() })
     }
@@ -115,7 +115,7 @@ impl LineLimits {
         kind.gate.admit(MODULE_LINES_MAX, now_ms) == Admitted::Now
     }
 
-    /// Lines about those that were not taken: level, module, text. `last`: also of the second that is not over.
+    /// Lines about rejected ones: level, module, text. `last`: also of the current second.
     pub(crate) fn sums(&self, last: bool) -> Vec<(Level, &str, String)> {
         self.sums_at(if last { u64::MAX } else { self.now_ms() })
     }

@@ -1,7 +1,7 @@
 //! The system log: lines of the `log` crate, written by the logger thread.
 //!
-//! Whoever logs formats the line and puts it into a bounded queue; a full queue refuses it, and the
-//! log says how many it lost. No caller ever waits.
+//! The caller formats the line and puts it into a bounded queue. A full queue refuses it, and the
+//! log reports the number of lost lines. No caller waits.
 
 pub(crate) mod limit;
 
@@ -24,17 +24,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Lines waiting to be written; some 200 bytes each. A start-up or shutdown of a large fleet says
-/// hundreds at once; whatever could say more is rate-limited where it is said.
+/// Lines waiting to be written; some 200 bytes each. The start or end of a large fleet logs
+/// hundreds at once; anything that could log more is rate-limited at its source.
 pub const SYSTEM_QUEUE_LINES: usize = 4096;
 
-/// Time between two lines about lines that a full queue cost.
+/// Time between two reports of lines lost to a full queue.
 const LOST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Lines are gathered up to this many bytes before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Used where the configured pattern is none.
+/// Used if the configured pattern is not valid.
 const DEFAULT_PATTERN: &str = "system_%Y%m%d.log";
 
 /// Target of a line whose text the program prints on stdout too: the file has it under its module's name, and a terminal that
@@ -67,12 +67,12 @@ pub struct SystemLog {
 }
 
 impl SystemLog {
-    /// Lines above this level are not wanted from now on.
+    /// Sets the level: later lines above it are dropped.
     pub(crate) fn set_level(&self, level: LevelFilter) {
         self.level.store(level as usize, Ordering::Relaxed);
     }
 
-    /// The level, a number, as it is at any time.
+    /// The current level, as a number.
     pub(crate) fn level(&self) -> Arc<AtomicUsize> {
         self.level.clone()
     }
@@ -81,7 +81,7 @@ impl SystemLog {
         level as usize <= self.level.load(Ordering::Relaxed)
     }
 
-    /// From now on each module has that many lines a second.
+    /// Sets the lines a second of each module.
     pub(crate) fn limit(&self) {
         self.limits.hold();
     }
@@ -101,7 +101,7 @@ impl SystemLog {
             Err(TrySendError::Full(_)) => {
                 self.lost.fetch_add(1, Ordering::Relaxed);
             }
-            // The logger has stopped: what is said after that is for whoever looks.
+            // The logger has stopped: later lines go to stderr.
             Err(TrySendError::Disconnected(line)) => {
                 if self.stderr && !line.shown {
                     unblocked::stderr_within(format!("{}\n", line.text).as_bytes(), LINES_WAIT_MAX);
@@ -137,7 +137,7 @@ pub(crate) fn unix_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
-/// Where a line comes from, as it is shown: the program, then the module. The crates are nothing that an operator needs to know.
+/// The origin of a line as shown: the program, then the module. Operators need not know the crates.
 fn place(target: &str) -> (&str, &str) {
     match target.split_once("::") {
         Some(("fsu_mock", module)) => ("fsu_mock::cli::", module),
@@ -160,7 +160,7 @@ fn text(level: Level, target: &str, args: &std::fmt::Arguments<'_>) -> String {
     line
 }
 
-/// The file name that a pattern makes; `None` where it makes none.
+/// The file name for a pattern; `None` if the pattern is invalid.
 fn name_at(pattern: &str, unix_ms: i64, zone: &TimeZone) -> Option<String> {
     let moment = Timestamp::from_millisecond(unix_ms).ok()?.to_zoned(zone.clone());
     strtime::format(pattern, &moment).ok().filter(|name| Path::new(name).file_name().is_some())
@@ -205,7 +205,7 @@ pub(crate) fn pair(plan: &LogPlan, stamp: Stamp, stderr: bool) -> (SystemLog, Sy
     (log, writer)
 }
 
-/// What became of the lines.
+/// Totals of the lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SystemCounts {
     /// Lines written.
@@ -219,7 +219,7 @@ pub(crate) struct SystemCounts {
 pub(crate) struct SystemWriter {
     queue: Receiver<Line>,
     lost: Arc<AtomicU64>,
-    /// When a line said how many.
+    /// Time of the last report.
     lost_told: Option<Instant>,
     level: Arc<AtomicUsize>,
     limits: Arc<LineLimits>,
@@ -240,10 +240,10 @@ pub(crate) struct SystemWriter {
 }
 
 impl SystemWriter {
-    /// Takes what waits in the queue; true if there was anything.
+    /// Drains the queue; true if it had lines.
     pub(crate) fn drain(&mut self) -> bool {
         let mut any = false;
-        // Bounded, so that one who logs without end does not keep the device log waiting.
+        // Bounded, so that endless logging does not delay the device log.
         for _ in 0..SYSTEM_QUEUE_LINES {
             let Ok(line) = self.queue.try_recv() else { break };
             any = true;
@@ -254,13 +254,13 @@ impl SystemWriter {
         any
     }
 
-    /// What the end has to say of lines that were left out.
+    /// The final reports of suppressed lines.
     pub(crate) fn tell_left_out(&mut self) {
         self.tell_lost(true);
         self.tell_sums(true);
     }
 
-    /// Says how many lines a full queue cost: once a second. `last`: now.
+    /// Reports the lines lost to a full queue, once a second. `last`: immediately.
     fn tell_lost(&mut self, last: bool) {
         let recently = self.lost_told.is_some_and(|told| told.elapsed() < LOST_INTERVAL);
         if self.lost.load(Ordering::Relaxed) == 0 || (recently && !last) {
@@ -272,7 +272,7 @@ impl SystemWriter {
         self.say(Level::Warn, &format!("... {} lost here", count(lost, "line")));
     }
 
-    /// Says how many lines the limits left out.
+    /// Reports the lines suppressed by the limits.
     fn tell_sums(&mut self, last: bool) {
         let limits = self.limits.clone();
         for (level, module, sum) in limits.sums(last) {
@@ -295,7 +295,7 @@ impl SystemWriter {
         level as usize <= self.level.load(Ordering::Relaxed)
     }
 
-    /// A line about something that was at that time.
+    /// A line about an earlier moment.
     pub(crate) fn say_at(&mut self, unix_ms: i64, level: Level, target: &str, what: &str) {
         self.write(unix_ms, &text(level, target, &format_args!("{what}")));
     }
@@ -322,7 +322,7 @@ impl SystemWriter {
         self.line.extend_from_slice(text.as_bytes());
         self.line.push(b'\n');
         if self.stderr && !shown {
-            // The terminal is gone; there is nowhere to report that.
+            // The terminal is gone; there is nowhere to report it.
             unblocked::stderr_within(&self.line, LINES_WAIT_MAX);
         }
         let room = self.rolling.as_ref().map_or(u64::MAX, Rolling::room);
@@ -336,7 +336,7 @@ impl SystemWriter {
         }
     }
 
-    /// Opens the file of that second where it has another name than the one before.
+    /// Opens the file for that second if its name has changed.
     fn roll_over(&mut self, unix_ms: i64) {
         let second = unix_ms.div_euclid(1000);
         if second == self.second && self.rolling.is_some() {
@@ -378,7 +378,7 @@ impl SystemWriter {
         }
     }
 
-    /// Tells of its own write errors: on stderr, since the log itself cannot be written.
+    /// Reports its own write errors on stderr, since the log cannot be written.
     pub(crate) fn tell_trouble(&mut self, now: Instant, last: bool) {
         let told = if last { self.trouble.tell_last(now, "lines") } else { self.trouble.tell(now, "lines") };
         if let Some(text) = told {
