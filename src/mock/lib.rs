@@ -2,6 +2,7 @@
 //!
 //! - [`mock`]: the door: a fleet that answers.
 //! - [`replies`]: a sink that keeps what it says.
+//! - [`admit`]: who is heard at all.
 //! - [`stage`]: from bytes as they travel to answers, by transport.
 //! - [`answer`]: one device: a checked request to the bytes of its reply.
 //! - [`faults`]: what is broken on purpose, around a reply that is done.
@@ -13,6 +14,7 @@
 //! - [`lateness`]: how late replies left, and whether a test with them is valid.
 
 pub mod about;
+pub mod admit;
 pub mod answer;
 pub mod client;
 pub mod dissect;

@@ -1,6 +1,7 @@
 //! The door: a fleet that answers, as a library. Bytes and a moment in, bytes and a moment out.
 
 use crate::about::About;
+use crate::admit::{Unheard, admit};
 use crate::answer::turn::{Scratch, Turn};
 use crate::faults::is_offline;
 use crate::moment::{Moment, RunContext};
@@ -11,7 +12,6 @@ use crate::state::{Counters, FsuState, transfers};
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
-use fsu_plan::wire::reason::Reason;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ impl Mock {
     #[inline]
     pub fn on_datagram(&mut self, fsu: usize, incoming: Incoming<'_>, moment: Moment, sink: &mut impl Sink) -> Heard {
         let Some(mut turn) = self.turn(fsu, moment) else { return Heard::default() };
-        if is_unheard(&mut turn, sink) || is_refused(&mut turn, incoming, sink) {
+        if !is_heard(&mut turn, incoming, Struck::Request, sink) {
             return Heard::default();
         }
         stage::on_datagram(&mut turn, incoming, sink)
@@ -132,11 +132,7 @@ impl Mock {
     /// A connection to an FSU was opened; `None` if it is refused.
     pub fn open(&mut self, fsu: usize, peer: SocketAddr, moment: Moment, sink: &mut impl Sink) -> Option<Connection> {
         let mut turn = self.turn(fsu, moment)?;
-        if is_offline(turn.fsu, moment.since_start_ms) {
-            fault(&mut turn, Struck::Connection, sink);
-            return None;
-        }
-        if is_refused(&mut turn, Incoming { peer, bytes: &[] }, sink) {
+        if !is_heard(&mut turn, Incoming { peer, bytes: &[] }, Struck::Connection, sink) {
             return None;
         }
         turn.state.counters.connections += 1;
@@ -172,7 +168,7 @@ impl Mock {
         let not_before_ns = moment.not_before_ns.max(connection.last_due_ns);
         let Some(mut turn) = self.turn(connection.fsu, Moment { not_before_ns, ..moment }) else { return true };
         if is_offline(turn.fsu, moment.since_start_ms) {
-            fault(&mut turn, Struck::Connection, sink);
+            not_heard(&mut turn, Unheard::Offline, (Struck::Connection, &[]), sink);
             connection.held.clear();
             connection.progress.forget();
             sink.cut(Cut::Reset, moment.arrived_ns);
@@ -225,31 +221,23 @@ impl Mock {
     }
 }
 
-/// Whether an FSU is in an outage. Then the request is counted as a fault and not answered.
+/// Whether an FSU hears a sender. If not, that is counted and reported, for a request or a connection.
 #[inline]
-fn is_unheard(turn: &mut Turn<'_>, sink: &mut impl Sink) -> bool {
-    let is_offline = is_offline(turn.fsu, turn.moment.since_start_ms);
-    if is_offline {
-        fault(turn, Struck::Request, sink);
+fn is_heard(turn: &mut Turn<'_>, incoming: Incoming<'_>, frame: Struck, sink: &mut impl Sink) -> bool {
+    let heard = admit(turn.fsu, incoming.peer, turn.moment.since_start_ms, |_| None);
+    if let Err(why) = heard {
+        not_heard(turn, why, (frame, incoming.bytes), sink);
     }
-    is_offline
+    heard.is_ok()
 }
 
 #[cold]
-fn fault(turn: &mut Turn<'_>, frame: Struck, sink: &mut impl Sink) {
-    turn.state.counters.faults[FaultKind::Offline as usize] += 1;
-    sink.fault(FaultKind::Offline, Place::apart(frame));
-}
-
-/// Whether the configuration refuses a sender. Counts it then.
-#[inline]
-fn is_refused(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> bool {
-    let is_refused = !turn.fsu.allows(incoming.peer.ip());
-    if is_refused {
-        turn.state.counters.drop(Reason::NotAllowed);
-        sink.note(Reason::NotAllowed, incoming.bytes);
+fn not_heard(turn: &mut Turn<'_>, why: Unheard, (frame, bytes): (Struck, &[u8]), sink: &mut impl Sink) {
+    why.count(&mut turn.state.counters);
+    match why {
+        Unheard::Offline => sink.fault(FaultKind::Offline, Place::apart(frame)),
+        Unheard::Refused(reason) => sink.note(reason, bytes),
     }
-    is_refused
 }
 
 #[cfg(test)]

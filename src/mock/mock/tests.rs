@@ -5,6 +5,7 @@ use fsu_plan::model::fault::{FaultSet, FsuFaults, Scheduled};
 use fsu_plan::model::message::Message;
 use fsu_plan::wire::envelope::{Comm, Head, Up, escape_in_place};
 use fsu_plan::wire::fixtures::{fixed, frame, length};
+use fsu_plan::wire::reason::Reason;
 
 const UDP: usize = 0;
 const BROADCAST: usize = 1;

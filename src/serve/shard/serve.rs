@@ -222,8 +222,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     #[inline]
     pub(crate) fn is_offline(&self, socket: u32, now: Clock) -> bool {
         let Some(slot) = self.slots.get(socket as usize) else { return false };
-        let since_start_ms = now.mono_ms.saturating_sub(self.run.start_mono_ms);
-        is_offline(&self.fleet.fsus[slot.fsu as usize], since_start_ms)
+        is_offline(&self.fleet.fsus[slot.fsu as usize], self.since_start_ms(now))
+    }
+
+    /// The moment of the run that outages count from its start.
+    #[inline]
+    pub(crate) fn since_start_ms(&self, now: Clock) -> u64 {
+        now.mono_ms.saturating_sub(self.run.start_mono_ms)
     }
 
     /// A fault was made that belongs to no message, or to one no longer known.

@@ -13,6 +13,7 @@ use super::timers::later::{Later, Timer};
 use crate::devlog::record::FRAMES_TOLD_MAX;
 use crate::shard::effort::FRAME_EFFORT;
 use fsu_core::about::{About, Telling};
+use fsu_core::admit::{Unheard, admit};
 use fsu_core::answer::turn::Turn;
 use fsu_core::faults::is_offline;
 use fsu_core::moment::Moment;
@@ -143,17 +144,20 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     #[inline]
     pub fn on_datagram(&mut self, socket: u32, datagram: Arrived<'_>, now: Clock, io: &mut impl Io) {
         let Arrived { route: Route { peer, local }, bytes, arrived_ns } = datagram;
-        if self.is_offline(socket, now) {
-            self.unheard(socket, peer, bytes, now);
-            return self.fault(socket, FaultKind::Offline, Struck::Request, io);
-        }
+        let since_start_ms = self.since_start_ms(now);
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
-        let refused = self.own.refuses(peer).or_else(|| (!fsu.allows(peer.ip())).then_some(Reason::NotAllowed));
-        if let Some(reason) = refused {
-            // No record either: the device log is about traffic with centres.
-            slot.state.counters.drop(reason);
-            return self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes });
+        match admit(fsu, peer, since_start_ms, |peer| self.own.refuses(peer)) {
+            Ok(()) => {}
+            Err(Unheard::Offline) => {
+                self.unheard(socket, peer, bytes, now);
+                return self.fault(socket, FaultKind::Offline, Struck::Request, io);
+            }
+            Err(why @ Unheard::Refused(reason)) => {
+                // No record either: the device log is about traffic with centres.
+                why.count(&mut slot.state.counters);
+                return self.notes.note(reason, now.mono_ms, &Input { fsu: &fsu.name, peer, bytes });
+            }
         }
         let arrived_ns = now.arrival(arrived_ns);
         let is_bounded = !self.fleet.allow_amplification && !peer.ip().is_loopback();

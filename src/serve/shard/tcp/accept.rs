@@ -13,6 +13,7 @@ use crate::shard::serve::{ACCEPT_RETRY_MS, Serve};
 use crate::shard::tide::Move;
 use crate::shard::timers::later::Timer;
 use crate::shard::timers::pending::Dest;
+use fsu_core::admit::{Unheard, admit};
 use fsu_core::sink::Cut;
 use fsu_plan::memory;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
@@ -21,15 +22,17 @@ use fsu_plan::wire::reason::Reason;
 impl<P: Protocol, T: Recorder> Serve<P, T> {
     /// A connection was accepted on an FSU's socket. `None`: one too many, to be closed.
     pub fn on_accept(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
-        if self.is_offline(socket, now) {
+        let fsu = &self.fleet.fsus[self.slots.get(socket as usize)?.fsu as usize];
+        let heard = admit(fsu, peer, self.since_start_ms(now), |_| None);
+        if heard == Err(Unheard::Offline) {
             return self.accept_to_refuse(socket, peer, now);
         }
         let has_room = self.has_room_for_a_connection();
         let slot = self.slots.get_mut(socket as usize)?;
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let of_peer = self.peers.get(&(socket, peer.ip())).copied().unwrap_or(0);
-        let refused = if !fsu.allows(peer.ip()) {
-            Some(Reason::NotAllowed)
+        let refused = if let Err(Unheard::Refused(reason)) = heard {
+            Some(reason)
         } else if slot.connections >= fsu.limits.connections_max {
             Some(Reason::ConnectionLimit)
         } else if of_peer >= fsu.limits.connections_per_peer_max {
@@ -84,7 +87,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     #[cold]
     fn accept_to_refuse(&mut self, socket: u32, peer: std::net::SocketAddr, now: Clock) -> Option<ConnId> {
         let slot = self.slots.get_mut(socket as usize)?;
-        slot.state.counters.faults[FaultKind::Offline as usize] += 1;
+        Unheard::Offline.count(&mut slot.state.counters);
         self.tap.fault(slot.fsu, now.unix_ms, FaultKind::Offline, Place::apart(Struck::Connection));
         let id = self.conns.add(Conn {
             muted: Some(FaultKind::Offline),
