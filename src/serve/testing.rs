@@ -2,36 +2,18 @@
 
 use crate::files::stamp::Stamp;
 use fsu_plan::model::field::{Computed, Field, KeyPart, Kind, LengthField, Offset, Slot};
-use fsu_plan::model::fleet::{
-    Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, VerifyChecksum,
-};
+use fsu_plan::model::fixtures;
+use fsu_plan::model::fleet::{Device, Fleet, Fsu, Language, LogPlan, OnFull, VerifyChecksum};
 use fsu_plan::model::message::Transport;
-use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Encoding, Framing, KeyShape, Template};
-use fsu_plan::wire::fixtures::delimited;
+use fsu_plan::model::template::{Algorithm, Checksum, Command, Encoding, Framing, KeyShape, Template};
+use fsu_plan::wire::fixtures as wire;
 use jiff::tz::TimeZone;
 use std::path::Path;
 use std::sync::Arc;
 
 /// An FSU with the spec's id and no device.
 pub(crate) fn fsu(name: &str, transport: Transport) -> Fsu {
-    let mut id = FsuId { len: 8, ..FsuId::default() };
-    id.bytes[..8].copy_from_slice(b"20250125");
-    Fsu {
-        name: name.into(),
-        id,
-        id_hex: "3230323530313235".into(),
-        bind: ([127, 0, 0, 1], 0).into(),
-        transport,
-        messages: Arc::default(),
-        heartbeat_reply: false,
-        client_timeout_ms: 0,
-        accept_any_id: false,
-        accept_rtn_flags: fsu_plan::model::fleet::RtnFlags::default(),
-        limits: Limits::default(),
-        allow: Arc::default(),
-        devices: Arc::new([]),
-        faults: None,
-    }
+    Fsu { name: name.into(), transport, client_timeout_ms: 0, ..fixtures::fsu(vec![]) }
 }
 
 /// A stamp eight hours east.
@@ -60,7 +42,7 @@ pub(crate) fn fsu_with(name: &str, transport: Transport, devices: Vec<Device>) -
 
 /// A fleet that logs to that directory.
 pub(crate) fn fleet(dir: &Path, fsus: Vec<Fsu>) -> Fleet {
-    Fleet { fsus, center: None, log: log_plan(dir), performance: Performance::default(), allow_amplification: false }
+    Fleet { log: log_plan(dir), ..fixtures::fleet(fsus) }
 }
 
 pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
@@ -89,15 +71,9 @@ fn command(key: u128, request: Vec<Field>, response: Vec<Field>) -> Command {
         request_len: len(&request),
         request_len_padded: len(&request),
         response_len: len(&response),
-        sample: fsu_plan::model::prebuilt::Prebuilt::default(),
-        counts: Box::default(),
-        less: 0,
-        made: Box::default(),
         request: Some(request.into()),
         response: response.into(),
-        exact: false,
-        constants: Box::new([]),
-        lengths: Box::new([]),
+        ..wire::command(0)
     }
 }
 
@@ -115,6 +91,7 @@ pub(crate) fn fixed_template() -> Template {
         let clock = (5..).zip(names).map(|(at, name)| field(name, (at, 1), kind(hex), false, Computed::No));
         clock.chain([field("rest", (12, 19), Kind::Hex, false, Computed::No)]).collect::<Vec<_>>()
     };
+    let plain = wire::delimited();
     Template {
         vendor: "".into(),
         path: "".into(),
@@ -132,23 +109,19 @@ pub(crate) fn fixed_template() -> Template {
         data_len_fixed: Some(26),
         data_len_max: 26,
         data_lens: Box::new([26]),
-        checksum: Some(Checksum {
-            algorithm: Algorithm::Sum,
-            name: "sum".into(),
-            complement: Complement::None,
-            from: Offset(1),
+        checksum: plain.checksum.map(|checksum| Checksum {
             to: Offset(-3),
-            over_wire: false,
             at: Offset(-3),
             len: 2,
             mask: 0xFFFF,
             little: true,
+            ..checksum
         }),
         framing: Framing::Fixed,
         keys: keys(3, true, &[0x108B]),
         commands: Box::new([command(0x108B, fields(true), fields(false))]),
         wire_len_max: 34,
-        ..delimited()
+        ..wire::delimited()
     }
 }
 
@@ -160,6 +133,7 @@ pub(crate) fn chars_template() -> Template {
         field("name", (4, 4), Kind::Str, false, Computed::No),
         field("level", (8, 2), Kind::Int, false, Computed::No),
     ];
+    let plain = wire::length();
     Template {
         encoding: Encoding::AsciiHex,
         start: b"~"[..].into(),
@@ -176,28 +150,8 @@ pub(crate) fn chars_template() -> Template {
         left_len: 4,
         tail_len: 2,
         data_len_fixed: None,
-        lengths: Box::new([LengthField {
-            at: Offset(3),
-            len: 1,
-            little: false,
-            base: 0,
-            per_data: 1,
-            lchksum: false,
-            configured: false,
-            bcd: false,
-        }]),
-        checksum: Some(Checksum {
-            algorithm: Algorithm::Xor,
-            name: "xor".into(),
-            complement: Complement::None,
-            from: Offset(1),
-            to: Offset(-2),
-            over_wire: false,
-            at: Offset(-2),
-            len: 1,
-            mask: 0xFF,
-            little: false,
-        }),
+        lengths: plain.lengths.iter().map(|length| LengthField { base: 0, ..length.clone() }).collect(),
+        checksum: plain.checksum.map(|checksum| Checksum { algorithm: Algorithm::Xor, name: "xor".into(), ..checksum }),
         framing: Framing::Length(0),
         keys: keys(1, false, &[0x4801, 0x4802]),
         commands: Box::new([command(0x4801, Vec::new(), answer), command(0x4802, ask, Vec::new())]),

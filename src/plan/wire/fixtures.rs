@@ -12,7 +12,8 @@ use std::sync::Arc;
 /// Commands of every template here.
 pub const COMMANDS: [u8; 2] = [0x10, 0x11];
 
-fn command(key: u8) -> Command {
+/// A command without fields.
+pub fn command(key: u8) -> Command {
     Command {
         key: u128::from(key),
         key_text: format!("{key:02X}").into(),
