@@ -370,6 +370,26 @@ fn tcp(template: fsu_plan::model::template::Template) -> Fsu {
 }
 
 #[test]
+fn a_record_allocates_nothing_once_the_buffers_have_grown() {
+    let check = |fsu: Fsu, kind: RecordKind, wire: &[u8]| {
+        let about = About { what: What::Answered, device: 0, command: 0, ..About::UNKNOWN };
+        let (fsu, told) = (ruled(fsu), about.encode());
+        let record = record(kind, &told, wire);
+        let (mut formatter, mut out) = (Formatter::new(Language::Zh, stamp()), Vec::new());
+        let mut write = || {
+            out.clear();
+            formatter.record(&fsu, &record, &mut out);
+        };
+        write();
+        let counted = allocation_counter::measure(write);
+        assert_eq!(counted.count_total, 0, "{}", String::from_utf8_lossy(&out));
+    };
+    check(udp(), RecordKind::Received, &bytes(REQUEST));
+    // A text, a number, and a checksum that is wrong.
+    check(tcp(chars_template()), RecordKind::Reply, b"~48010641420000010200\r");
+}
+
+#[test]
 fn a_stream_has_no_outer_part() {
     check_request(
         tcp(chars_template()),
