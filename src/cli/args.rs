@@ -1,7 +1,7 @@
 //! What can be typed in.
 
 use super::language::Lang;
-use clap::builder::PossibleValue;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use fsu_plan::config::schema::Kind;
 use fsu_plan::exit::{MEANINGS, Meaning};
@@ -174,8 +174,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<String>,
     /// How the sockets are driven
-    #[arg(long, value_enum, default_value_t = Driver::Auto)]
-    pub driver: Driver,
+    #[arg(long, value_parser = driver(), default_value = DriverChoice::default().name())]
+    pub driver: DriverChoice,
     /// The network device of --driver xdp
     #[arg(long, value_name = "IF", required_if_eq("driver", "xdp"))]
     pub xdp_dev: Option<String>,
@@ -216,29 +216,10 @@ pub struct RunArgs {
     pub log_dir: Option<PathBuf>,
 }
 
-/// How the sockets are driven.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Driver {
-    /// ring if this kernel has what it needs and most FSUs are not tcp, else poll; the summary at the start says which, and why
-    #[default]
-    Auto,
-    /// io_uring
-    Ring,
-    /// epoll
-    Poll,
-    /// AF_XDP: the datagrams of udp FSUs on the device of --xdp-dev pass the kernel by, the rest is as with poll; needs privileges
-    Xdp,
-}
-
-impl From<Driver> for DriverChoice {
-    fn from(driver: Driver) -> Self {
-        match driver {
-            Driver::Auto => Self::Auto,
-            Driver::Ring => Self::Ring,
-            Driver::Poll => Self::Poll,
-            Driver::Xdp => Self::Xdp,
-        }
-    }
+/// One of the drivers, by its name.
+fn driver() -> impl TypedValueParser<Value = DriverChoice> {
+    let words = DriverChoice::ALL.map(|word| PossibleValue::new(word.name()).help(word.meaning()));
+    PossibleValuesParser::new(words).map(|name| DriverChoice::from_name(&name).unwrap_or_default())
 }
 
 /// Arguments of `flood`.
@@ -562,16 +543,7 @@ impl ValueEnum for SchemaKind {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let (name, help) = match self {
-            Self::Config(kind) => {
-                let help = match kind {
-                    Kind::SysConfig => "sys_config.json: the fleet",
-                    Kind::FsuDevices => "fsu_devices.json: the devices behind an FSU",
-                    Kind::Template => "A protocol template",
-                    Kind::Rules => "A rule file: how each command is answered",
-                    Kind::Vendor => "vendor.json: what a vendor's templates may leave out",
-                };
-                (kind.name(), help)
-            }
+            Self::Config(kind) => (kind.name(), kind.meaning()),
             Self::FloodReport => ("flood-report", "What flood --json writes"),
             Self::FloodCentre => ("flood-centre", "What flood --centre --json writes"),
             Self::FloodValues => ("flood-values", "What flood --values reads: values of request fields"),

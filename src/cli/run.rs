@@ -58,7 +58,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         config: args.config,
         shards: args.shards,
         cpus: listed,
-        driver: args.driver.into(),
+        driver: args.driver,
         xdp_dev: args.xdp_dev,
         performance: args.performance,
         late_limit_ms: args.late_limit_ms,

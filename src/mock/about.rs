@@ -2,6 +2,7 @@
 
 use fsu_plan::model::fault::{FaultKind, Kinds};
 use fsu_plan::wire::reason::Reason;
+use fsu_plan::words;
 
 /// Stands for no number, and for a number too large for 16 bits.
 pub const NONE: u16 = u16::MAX;
@@ -18,41 +19,29 @@ pub fn us(ns: i64) -> u32 {
     u32::try_from(ns.max(0) / 1_000).unwrap_or(u32::MAX)
 }
 
-/// What became of a received frame, or what kind of frame is sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(u8)]
-pub enum What {
-    /// Unknown.
-    #[default]
-    Unknown,
-    /// A rule's reply.
-    Answered,
-    /// The template's reply to a wrong request; [`About::why`] says what is wrong.
-    ErrorReply,
-    /// The template's refusal of a transfer.
-    Refused,
-    /// A rule leaves it unanswered.
-    Silent,
-    /// A heartbeat.
-    Heartbeat,
-    /// Not answered; [`About::why`] is the reason.
-    Dropped,
-    /// A data frame of a transfer.
-    Data,
-}
-
-impl What {
-    /// All of them, by number.
-    pub const ALL: [Self; 8] = [
-        Self::Unknown,
-        Self::Answered,
-        Self::ErrorReply,
-        Self::Refused,
-        Self::Silent,
-        Self::Heartbeat,
-        Self::Dropped,
-        Self::Data,
-    ];
+words! {
+    /// What became of a received frame, or what kind of frame is sent.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum What {
+        /// Unknown.
+        #[default]
+        Unknown = "unknown",
+        /// A rule's reply.
+        Answered = "answered",
+        /// The template's reply to a wrong request; [`About::why`] says what is wrong.
+        ErrorReply = "error_reply",
+        /// The template's refusal of a transfer.
+        Refused = "refused",
+        /// A rule leaves it unanswered.
+        Silent = "silent",
+        /// A heartbeat.
+        Heartbeat = "heartbeat",
+        /// Not answered; [`About::why`] is the reason.
+        Dropped = "dropped",
+        /// A data frame of a transfer.
+        Data = "data",
+    }
 }
 
 /// What is known about one frame. It travels with a reply until the reply has left.

@@ -1,6 +1,7 @@
 //! Counts and histograms of one thread, and their sums.
 
 use crate::book::account::Requests;
+use fsu_plan::words;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -173,31 +174,20 @@ impl Transfers {
     }
 }
 
-/// Kinds of samples.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum SampleKind {
-    /// A wrong reply.
-    Wrong,
-    /// A late one.
-    Late,
-    /// A second one.
-    Duplicate,
-    /// One that no request asked for.
-    Unexpected,
-    /// A request without one.
-    Lost,
-}
-
-impl SampleKind {
-    /// Its name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Wrong => "wrong",
-            Self::Late => "late",
-            Self::Duplicate => "duplicate",
-            Self::Unexpected => "unexpected",
-            Self::Lost => "lost",
-        }
+words! {
+    /// Kinds of samples, as reports spell them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum SampleKind {
+        /// A wrong reply.
+        Wrong = "wrong",
+        /// A late one.
+        Late = "late",
+        /// A second one.
+        Duplicate = "duplicate",
+        /// One that no request asked for.
+        Unexpected = "unexpected",
+        /// A request without one.
+        Lost = "lost",
     }
 }
 

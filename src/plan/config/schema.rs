@@ -20,16 +20,11 @@ words! {
     /// A kind of configuration file, as the command line and the schema's file name spell it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub enum Kind {
-        /// sys_config.json: the fleet
-        SysConfig = "sys_config",
-        /// fsu_devices.json: the devices behind an FSU
-        FsuDevices = "fsu_devices",
-        /// A protocol template
-        Template = "template",
-        /// A rule file: which reply a command gets
-        Rules = "rules",
-        /// vendor.json: defaults of a vendor's templates
-        Vendor = "vendor",
+        SysConfig = "sys_config": "sys_config.json: the fleet",
+        FsuDevices = "fsu_devices": "fsu_devices.json: the devices behind an FSU",
+        Template = "template": "A protocol template",
+        Rules = "rules": "A rule file: how each command is answered",
+        Vendor = "vendor": "vendor.json: what a vendor's templates may leave out",
     }
 }
 

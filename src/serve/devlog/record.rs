@@ -16,6 +16,7 @@
 
 use fsu_core::about::About;
 use fsu_plan::model::fault::{FaultKind, Place, Struck};
+use fsu_plan::words;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Bytes of the head.
@@ -55,23 +56,21 @@ pub struct Traffic<'a> {
     pub bytes: &'a [u8],
 }
 
-/// What a record is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecordKind {
-    /// Came from a centre.
-    Received,
-    /// Went to a centre, in answer to a request.
-    Reply,
-    /// A heartbeat, sent.
-    Heartbeat,
-    /// No traffic: a fault made on purpose, for the ledger. Its bytes are [`fault_bytes`].
-    Fault,
-    /// A reply that was due later and was never sent; why, its [`About`] says.
-    Unsent,
-}
-
-impl RecordKind {
-    const ALL: [Self; 5] = [Self::Received, Self::Reply, Self::Heartbeat, Self::Fault, Self::Unsent];
+words! {
+    /// What a record is about.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum RecordKind {
+        /// Came from a centre.
+        Received = "received",
+        /// Went to a centre, in answer to a request.
+        Reply = "reply",
+        /// A heartbeat, sent.
+        Heartbeat = "heartbeat",
+        /// No traffic: a fault made on purpose, for the ledger. Its bytes are [`fault_bytes`].
+        Fault = "fault",
+        /// A reply that was due later and was never sent; why, its [`About`] says.
+        Unsent = "unsent",
+    }
 }
 
 /// What the responder knew about the frames of a record, in order.

@@ -10,6 +10,7 @@
 //! thousand sockets up (docs/internals/architecture.md).
 
 use crossbeam_channel::bounded;
+use fsu_plan::words;
 use glommio::{ExecutorJoinHandle, GlommioError, LocalExecutorBuilder, Placement};
 use rustix::thread::{CpuSet, sched_setaffinity};
 use std::cell::Cell;
@@ -23,22 +24,14 @@ use std::thread::JoinHandle;
 /// Memory that glommio registers for its own files: a shard has none. The default is 10 MiB.
 const EXECUTOR_IO_BYTES: usize = 65_536;
 
-/// What runs a shard. Replies do not depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Executor {
-    /// glommio: needs io_uring and locked memory.
-    Glommio,
-    /// A plain thread: needs neither.
-    Thread,
-}
-
-impl Executor {
-    /// As the statistics spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Glommio => "glommio",
-            Self::Thread => "thread",
-        }
+words! {
+    /// What runs a shard, as the statistics spell it. Replies do not depend on it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Executor {
+        /// glommio: needs io_uring and locked memory.
+        Glommio = "glommio",
+        /// A plain thread: needs neither.
+        Thread = "thread",
     }
 }
 

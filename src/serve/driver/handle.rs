@@ -23,30 +23,22 @@ use fsu_core::moment::RunContext;
 use fsu_core::state::Counters;
 use fsu_net::bind::Bound;
 use fsu_plan::model::fleet::Fleet;
+use fsu_plan::words;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a shard's sockets are driven. Replies do not depend on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DriverKind {
-    /// io_uring: only where [`fsu_net::probe::ring_missing`] finds nothing missing.
-    Ring,
-    /// Readiness (epoll).
-    Poll,
-    /// Frames of a network device's queue (AF_XDP); readiness for everything else.
-    Xdp,
-}
-
-impl DriverKind {
-    /// As the command line and the statistics spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ring => "ring",
-            Self::Poll => "poll",
-            Self::Xdp => "xdp",
-        }
+words! {
+    /// How a shard's sockets are driven, as the command line and the statistics spell it. Replies do not depend on it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum DriverKind {
+        /// io_uring: only where [`fsu_net::probe::ring_missing`] finds nothing missing.
+        Ring = "ring",
+        /// Readiness (epoll).
+        Poll = "poll",
+        /// Frames of a network device's queue (AF_XDP); readiness for everything else.
+        Xdp = "xdp",
     }
 }
 

@@ -1,21 +1,20 @@
 //! The options of a run, independent of the command line.
 
+use fsu_plan::words;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-/// How the sockets are driven.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DriverChoice {
-    /// io_uring if this kernel has what it needs and most FSUs are not tcp, else epoll.
-    #[default]
-    Auto,
-    /// io_uring.
-    Ring,
-    /// epoll.
-    Poll,
-    /// AF_XDP, on the device of [`FleetOptions::xdp_dev`].
-    Xdp,
+words! {
+    /// How the sockets are driven, as `--driver` says it.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum DriverChoice {
+        #[default]
+        Auto = "auto": "ring if this kernel has what it needs and most FSUs are not tcp, else poll; the summary at the start says which, and why",
+        Ring = "ring": "io_uring",
+        Poll = "poll": "epoll",
+        Xdp = "xdp": "AF_XDP: the datagrams of udp FSUs on the device of --xdp-dev pass the kernel by, the rest is as with poll; needs privileges",
+    }
 }
 
 /// All options of a run.
