@@ -25,7 +25,7 @@ impl InnerText {
     pub(super) fn alone(&mut self, fsu: &Fsu, record: &Record<'_>, about: About, page: &mut Page<'_>) {
         let number = usize::from(about.device);
         let Some(device) = fsu.devices.get(number) else { return };
-        self.frame(device, (record.kind, about), record.bytes, (2, "Parsed"), page);
+        self.frame((device, record.bytes), (record.kind, about), (2, "Parsed"), page);
         if fsu.devices.len() > 1 {
             page.name(2, page.labels.device);
             // Writing to a Vec does not fail.
@@ -36,15 +36,14 @@ impl InnerText {
     /// The through data of an outer frame, where a device took it.
     pub(super) fn through(&mut self, fsu: &Fsu, what: (RecordKind, About), wire: &[u8], page: &mut Page<'_>) {
         let Some(device) = fsu.devices.get(usize::from(what.1.device)) else { return };
-        self.frame(device, what, wire, (4, page.labels.through), page);
+        self.frame((device, wire), what, (4, page.labels.through), page);
     }
 
     /// A frame of a device below its heading; nothing if the bytes are none.
     fn frame(
         &mut self,
-        device: &Device,
+        (device, wire): (&Device, &[u8]),
         (kind, about): (RecordKind, About),
-        wire: &[u8],
         (indent, heading): (usize, &str),
         page: &mut Page<'_>,
     ) {
