@@ -2,6 +2,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 use fsu_core::answer::turn::{Scratch, Turn};
+use fsu_core::dissect::inner::{Content, Inner, Reading};
+use fsu_core::dissect::outer::{Outer, Way};
 use fsu_core::moment::{Moment, RunContext};
 use fsu_core::replies::Replies;
 use fsu_core::stage;
@@ -13,7 +15,8 @@ use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults, Scheduled};
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::wire::civil::Now;
-use fsu_plan::wire::envelope::Head;
+use fsu_plan::wire::envelope::{Frames, Head};
+use fsu_plan::wire::{inner, value};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -49,7 +52,7 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
             }
             for field in &template.lengths {
                 let at = field.at.in_frame(len);
-                let value = fsu_plan::wire::inner::length_value(field, data_len);
+                let value = inner::length_value(field, data_len);
                 fsu_plan::wire::checksum::write_number(value, field.little, &mut raw[at..at + field.len]);
             }
             if let Some(checksum) = template.checksum.as_ref().filter(|checksum| !checksum.over_wire) {
@@ -58,7 +61,7 @@ fn requests(fsu: &Fsu) -> Vec<Vec<u8>> {
                 fsu_plan::wire::checksum::write_number(value, checksum.little, &mut raw[at..at + checksum.len]);
             }
             let mut wire = Vec::new();
-            fsu_plan::wire::inner::encode_wire(template, &raw, &mut wire);
+            inner::encode_wire(template, &raw, &mut wire);
             if fsu.transport == Transport::Udp {
                 let head = Head::request(&fsu.id.bytes, &[0; 8], device.sub_dev_type, device.sub_dev_addr);
                 let (mut framed, mut escaped) = (Vec::new(), Vec::new());
@@ -92,6 +95,45 @@ fn nor_with_faults_made_on_purpose() {
         fsu.faults = Some(faults.clone());
     }
     assert_no_allocation(&fleet);
+}
+
+#[test]
+fn a_dissected_frame_allocates_nothing() {
+    let mut pieces = 0;
+    for fsu in &shipped().fsus {
+        let requests = requests(fsu);
+        let (mut plain, mut raw, mut text) = (Vec::new(), Vec::new(), Vec::new());
+        let mut dissect = || {
+            for wire in &requests {
+                let mut through = Some(&wire[..]);
+                if fsu.transport == Transport::Udp {
+                    let frame = Frames::new(wire).next().unwrap().unwrap();
+                    let outer = Outer { plain: frame.plain(&mut plain).unwrap(), way: Way::Down, fsu };
+                    outer.visit(|_| pieces += 1);
+                    through = outer.through();
+                }
+                let device = fsu.devices.iter().find_map(|device| {
+                    inner::parse(&device.template, through?, &mut raw).ok().map(|_| &device.template)
+                });
+                let template = &**device.unwrap();
+                let frame = inner::parse(template, through.unwrap(), &mut raw).unwrap();
+                let command = inner::command(template, &frame).map(|number| &template.commands[number]);
+                let read = Inner::new(template, frame, Reading { command, content: Content::Request });
+                for piece in read.pieces() {
+                    text.clear();
+                    if let Some(field) = piece.field() {
+                        value::decode_into(&field.slot, piece.bytes, &mut text);
+                    }
+                    std::hint::black_box(read.right(&piece).holds(piece.bytes));
+                    pieces += 1;
+                }
+            }
+        };
+        dissect();
+        let counted = allocation_counter::measure(dissect);
+        assert_eq!(counted.count_total, 0, "{} allocated {} times", fsu.name, counted.count_total);
+    }
+    assert!(pieces > 10_000, "{pieces} pieces are no proof");
 }
 
 fn assert_no_allocation(fleet: &Fleet) {
