@@ -2,7 +2,7 @@
 //!
 //! Arguments to [`FleetOptions`], and what happens to text. [`fsu_serve::fleet::run`] does the rest.
 
-use super::args::{Driver, RunArgs};
+use super::args::RunArgs;
 use super::exit::{CliError, Exit};
 use super::fleet::{self, load_files};
 use super::outfile::{OutFile, Words, is_stdout};
@@ -11,7 +11,7 @@ use fsu_net::unblocked;
 use fsu_plan::texts::Texts;
 use fsu_serve::fleet::prepare::Prepared;
 use fsu_serve::fleet::run::{Event, RunEnd, Show};
-use fsu_serve::fleet::{FleetOptions, cpus, signals, stats};
+use fsu_serve::fleet::{DriverChoice, FleetOptions, cpus, signals, stats};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -41,7 +41,7 @@ struct Outputs {
 /// Reads and compiles the configuration, and lays the arguments over it. Warnings go to stderr.
 fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
-    if args.xdp_dev.is_some() && args.driver != Driver::Xdp {
+    if args.xdp_dev.is_some() && args.driver != DriverChoice::Xdp {
         return Err(usage("--xdp-dev is the device of --driver xdp".to_owned()));
     }
     let listed = args.cpus.as_deref().map(|list| cpus::parse(list, &cpus::allowed())).transpose();
