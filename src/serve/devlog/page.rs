@@ -201,10 +201,8 @@ impl<'a> Page<'a> {
     }
 
     fn indent(&mut self, indent: usize) {
-        const SPACES: &[u8; INDENT_MAX] = &[b' '; INDENT_MAX];
-        self.out.extend_from_slice(&SPACES[..indent.min(INDENT_MAX)]);
+        // Deeper than any line: a field of a data frame inside an outer frame has ten.
+        const SPACES: &[u8] = &[b' '; 16];
+        self.out.extend_from_slice(&SPACES[..indent.min(SPACES.len())]);
     }
 }
-
-/// The deepest level: a field of a data frame inside an outer frame.
-const INDENT_MAX: usize = 10;
