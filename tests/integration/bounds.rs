@@ -1,4 +1,4 @@
-//! What the program does without: centres that may not ask, descriptors, a disk, io_uring.
+//! Operation without permission, descriptors, disk space or io_uring.
 
 use crate::harness::{Ended, PROGRAM, Run, Tcp, Tree, fsu, run_to_end};
 use crate::wire::{heartbeat, meter, reply, request};
@@ -75,7 +75,7 @@ fn one_address_does_not_get_all_connections() {
     assert_eq!(run.stop().count("/totals/dropped/connection_peer_limit"), 1);
 }
 
-/// `run` with these arguments, after the shell has done this.
+/// `run` with these arguments, after this shell command.
 fn after(tree: &Tree, script: &str, args: &[&str]) -> Command {
     let script = format!("{script} && exec \"$@\"");
     let mut command = Command::new("sh");
@@ -143,7 +143,7 @@ fn h14_a_full_disk_costs_records_and_nothing_else() {
     assert!((1..=2).contains(&told), "at once, and at the end what came since: {told}");
 }
 
-/// Does something where system calls are refused with this error, as a container's seccomp profile does.
+/// Runs something with system calls refused with this error, as a container's seccomp profile does.
 fn without<T: Send>(calls: &[i64], errno: i32, what: impl FnOnce() -> T + Send) -> T {
     // The filter is this thread's, and of what it starts.
     let filtered = move || {

@@ -1,4 +1,4 @@
-//! Whole transfers between the program and its load generator: verified, under loss, told in ledger and device log.
+//! Whole transfers between the program and its load generator: verified, under loss, recorded in ledger and device log.
 
 use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn template() -> Value {
     template
 }
 
-/// 21: built, 150 bytes, some known only when they are sent. 22: the request's. 31: 1,000 bytes. 52: no data.
+/// 21: generated, 150 bytes, some known only when sent. 22: from the request. 31: 1,000 bytes. 52: no data.
 fn rules() -> Value {
     json!({
         "21": {"data": {"payload": "01${hour()}$${minute()}$"}},
@@ -33,7 +33,7 @@ pub(crate) fn tree(fsus: u32, more: &Value) -> Tree {
     tree
 }
 
-/// Floods what `printed` tells with the configuration of `tree`; how it ended, and its JSON report.
+/// Floods the FSUs in `printed` with the configuration of `tree`. Returns the exit and the JSON report.
 pub(crate) fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
     tree.write("ports.txt", &printed.join("\n"));
     let report = tree.path("report.json");
@@ -109,7 +109,7 @@ fn data_that_is_not_the_rules_is_wrong() {
     run.stop();
 }
 
-/// 10 % of the datagrams lost each way, some doubled: every transfer is whole, and everything is told.
+/// 10 % of the datagrams lost each way, some doubled: every transfer is whole, and everything is recorded.
 #[test]
 fn transfers_survive_loss() {
     let faults = json!({"faults": {"drop": 0.1, "duplicate": 0.05}});
@@ -137,7 +137,7 @@ fn transfers_survive_loss() {
     assert!(lines.iter().all(|line| line["message"].as_u64() > Some(0)), "{text}");
 }
 
-/// A transfer that nobody answers, or whose server is gone in its midst, is told as failed.
+/// A transfer without an answer, or whose server dies midway, is reported as failed.
 #[test]
 fn what_does_not_come_is_told_as_failed() {
     let tree = tree(1, &json!({}));
@@ -174,7 +174,7 @@ fn windows_that_cannot_be_are_told() {
     check(&["--mix", "31", "--drop", "100"], "--drop 100: 0 to less than 100 percent");
 }
 
-/// An FSU without a place refuses: that is told as what it is.
+/// An FSU without a free place refuses, and the report says so.
 #[test]
 fn h17_flood_shows_refusals() {
     let tree = tree(1, &json!({}));
@@ -193,7 +193,7 @@ fn h17_flood_shows_refusals() {
     assert_eq!(served.count("/totals/transfers_refused_amplification"), 0);
 }
 
-/// An echo sends a single frame back as it is.
+/// An echo returns a single frame unchanged.
 #[test]
 fn an_echo_is_verified_as_what_it_is() {
     let tree = tree(1, &json!({}));

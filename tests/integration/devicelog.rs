@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 
-/// What the device log of one FSU says: hex of what was received and of what was sent, in file order.
+/// Hex of received and sent frames in the device log of one FSU, in file order.
 #[derive(Debug, Default, PartialEq)]
 struct Logged {
     received: Vec<String>,

@@ -1,5 +1,5 @@
-//! What a centre, or whoever has its place, may do to the program: die in the middle of a frame, send a byte now and then,
-//! come ten thousand times, flood a port, end it under full load. Others are served all the same, and all is counted.
+//! What a centre, or an attacker, may do to the program: die in the middle of a frame, send a byte now and then,
+//! come ten thousand times, flood a port, end it under full load. Other peers are still served, and everything is counted.
 
 use crate::harness::{PATIENCE, PROGRAM, Run, Tcp, Tree, fsu, until};
 use crate::wire::{meter, reply, request};
@@ -35,7 +35,7 @@ fn descriptors(pid: Pid) -> usize {
     std::fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).expect("it runs").count()
 }
 
-/// Waits until a process has as many descriptors open as before, but for two of each shard's own that come and go.
+/// Waits until a process has its previous number of open descriptors, except two per shard that vary.
 fn until_let_go(pid: Pid, shards: usize, before: usize) {
     let mut now = usize::MAX;
     let deadline = Instant::now() + PATIENCE;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) const ID: &str = "20250125";
-/// How often two runs may differ because a second of the clock ended between them.
+/// Attempts, since two runs may differ if the clock's second changes between them.
 pub(crate) const TRIES: usize = 5;
 
 pub(crate) fn root() -> PathBuf {
@@ -22,7 +22,7 @@ fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("a file")).expect("JSON")
 }
 
-/// The shipped vendors with a site of their own, and every frame of their vectors that a centre might send, good or bad.
+/// The shipped vendors that have a site, and every frame of their vectors that a centre might send, good or bad.
 pub(crate) fn vendors() -> Vec<(String, Vec<Vec<u8>>)> {
     let mut vendors = Vec::new();
     for entry in std::fs::read_dir(root().join("tests/vectors")).expect("a directory") {
@@ -63,10 +63,10 @@ fn tree(vendors: &[(String, Vec<Vec<u8>>)]) -> Tree {
     Tree::new(&fsus, &json!({"log": {"level": "warn"}}))
 }
 
-/// What came of a run: each FSU's datagrams, each connection's bytes, and what was counted.
+/// The result of a run: each FSU's datagrams, each connection's bytes, and the counters.
 type Answers = (Vec<Vec<Vec<u8>>>, Vec<Vec<u8>>, Value);
 
-/// A run and what was asked of it, in the order of the fleet.
+/// A run and its requests, in the order of the fleet.
 struct Side {
     run: Run,
     udp: Vec<UdpSocket>,
@@ -163,7 +163,7 @@ fn the_same_traffic_is_answered_with_the_same_bytes() {
     }
 }
 
-/// A free port that the system gives nobody by itself: between two runs it stays free.
+/// A free port that the system does not assign by itself, so that it stays free between two runs.
 fn free_port() -> u16 {
     let first = 12_000 + (std::process::id() % 8_000) as u16;
     let is_free = |port: &u16| {

@@ -1,4 +1,4 @@
-//! How a run ends, and what it says when it does not begin.
+//! How a run ends, and what it prints if it does not start.
 
 use crate::harness::{Ended, PROGRAM, Run, Tree, Udp, assert_bytes, fsu, run_to_end, until};
 use crate::wire::{meter, reply, request};
@@ -121,7 +121,7 @@ fn every_socket_that_cannot_be_bound_is_named() {
     assert!(!ended.stderr.contains("second"), "{ended:?}");
 }
 
-/// Starts it with its words on stderr, and ends it once it says that it is ready: exit code, stdout, stderr.
+/// Starts it with its text on stderr, and ends it after `ready`. Returns exit code, stdout, stderr.
 fn words_on_stderr(tree: &Tree, args: &[&str]) -> (Option<i32>, String, String) {
     let mut child = Command::new(PROGRAM)
         .args(["run", "--config", "sys_config.json"])
@@ -238,7 +238,7 @@ fn n19_a_terminal_shows_each_thing_once() {
     }
 }
 
-/// Standard error that is full already, and that nobody reads while the first of these is kept.
+/// A standard error that is full and is not read while the first of these is kept.
 fn full_stderr() -> (std::io::PipeReader, Stdio) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let flags = fcntl_getfl(&writer).unwrap();
@@ -291,7 +291,7 @@ fn h14_errors_that_nobody_reads_are_exit_codes_all_the_same() {
     }
 }
 
-/// A terminal, of which this is the end that a person sees.
+/// A terminal; this is the user's end.
 struct Terminal(std::fs::File);
 
 impl Terminal {
@@ -309,7 +309,7 @@ impl Terminal {
         command.stdin(Stdio::null()).stdout(other.try_clone().unwrap()).stderr(other).spawn().unwrap()
     }
 
-    /// What is shown until nobody has the other end any more.
+    /// What is shown until the other end is closed.
     fn read_to_end(mut self) -> String {
         let mut bytes = Vec::new();
         // Its end is an error (EIO).
@@ -328,7 +328,7 @@ fn a_second_instance_cannot_take_the_ports_of_the_first() {
     first.stop();
 }
 
-/// `run`, after the shell has set a limit.
+/// `run`, after a shell has set a limit.
 fn limited(tree: &Tree, limit: &str) -> Ended {
     let script = format!("ulimit {limit} && exec \"$0\" run --config \"$1\"");
     let mut command = Command::new("sh");

@@ -1,4 +1,4 @@
-//! Faults on purpose: what a client sees, what the ledger tells and what is counted are the same.
+//! Faults on purpose: clients, ledger and counters agree.
 
 use crate::harness::{Ended, PATIENCE, Run, Tree, fsu};
 use crate::wire::{lamp, meter, reply, request};
@@ -11,7 +11,7 @@ use std::time::Duration;
 const ID: &str = "20250125";
 const METER: [u8; 2] = [1, 1];
 const LAMP: [u8; 2] = [1, 2];
-/// A command that is answered at once and without faults: what came before its reply belongs to the request before.
+/// A command that is answered at once and without faults: whatever arrives before its reply belongs to the previous request.
 const FENCE: u8 = 3;
 
 /// The lines of the ledger, by message: the kinds in it.
@@ -60,7 +60,7 @@ fn plain(wire: &[u8]) -> Option<Vec<u8>> {
     Some(plain)
 }
 
-/// What has become of a reply that should have been `right`.
+/// What happened to a reply that should have been `right`.
 fn seen(right: &[u8], got: &[Vec<u8>]) -> Vec<&'static str> {
     let Some(first) = got.first() else { return vec!["drop"] };
     let mut kinds = Vec::new();
@@ -171,7 +171,7 @@ fn connections_end_as_told() {
     });
 }
 
-/// A result that can be looked at twice.
+/// A result that can be read twice.
 fn centre_result(got: &std::io::Result<usize>) -> std::io::Result<usize> {
     got.as_ref().map(|count| *count).map_err(|error| error.kind().into())
 }
@@ -191,7 +191,7 @@ fn replies_in_pieces_and_twice_are_whole() {
     assert_eq!(ended.count("/totals/answered"), 3);
 }
 
-/// Asks once; whether there was an answer before that time was over.
+/// Sends one request. Returns whether it was answered within that time.
 fn is_answered(run: &Run, transport: &str, within: Duration) -> bool {
     let frame = meter(1, 1, &[0, 9]);
     if transport == "udp" {
@@ -200,7 +200,7 @@ fn is_answered(run: &Run, transport: &str, within: Duration) -> bool {
         centre.send(&request(ID, METER, &frame));
         return centre.0.recv(&mut [0; 64]).is_ok();
     }
-    // Where it was reset already there is nobody to send to, or not even a connection.
+    // After a reset there is no peer, or not even a connection.
     TcpStream::connect_timeout(&run.address("site"), PATIENCE)
         .and_then(|mut centre| {
             centre.set_read_timeout(Some(PATIENCE))?;
@@ -214,7 +214,7 @@ fn is_answered(run: &Run, transport: &str, within: Duration) -> bool {
         })
 }
 
-/// An outage without an end, until the configuration no longer tells it.
+/// An outage without an end, until the configuration no longer has it.
 #[test]
 fn an_outage_silences_and_refuses() {
     for transport in ["udp", "tcp"] {
@@ -256,7 +256,7 @@ fn a_ledger_that_cannot_be_written_ends_the_run_at_once() {
     assert!(ended.stderr.contains("--fault-ledger"), "{}", ended.stderr);
 }
 
-/// What `check` says of an FSU of that transport with these faults: place within its file, and text.
+/// Diagnostics of `check` for an FSU of that transport with these faults: place within its file, and text.
 fn check(transport: &str, place: &str, faults: &Value, expected: &[&str]) {
     let (mut own, mut more) = (json!({}), json!({}));
     match place {

@@ -1,4 +1,4 @@
-//! Many FSUs, and a vendor that came with nothing but JSON.
+//! Many FSUs, and a vendor added with JSON alone.
 
 use crate::harness::{Run, Tree, assert_bytes, fsu};
 use crate::wire::{lamp, meter, reply, request};

@@ -25,7 +25,7 @@ fn fleet() -> Tree {
     )
 }
 
-/// Floods what `printed` tells, with the configuration of `tree`; how it ended, and its JSON report.
+/// Floods the FSUs in `printed` with the configuration of `tree`. Returns the exit and the JSON report.
 fn flood(tree: &Tree, printed: &[String], args: &[&str]) -> (Ended, Value) {
     tree.write("ports.txt", &printed.join("\n"));
     let report = tree.path("report.json");
@@ -201,7 +201,7 @@ fn a_reply_that_is_not_the_rules_is_wrong() {
     run.stop();
 }
 
-/// Where rules ask for request values, the one that applies says what is right, not any rule of the command.
+/// If rules require request values, the rule that applies decides what is right, not just any rule of the command.
 #[test]
 fn the_rule_that_applies_decides() {
     let tree = fleet();
@@ -233,8 +233,8 @@ fn the_rule_that_applies_decides() {
     run.stop();
 }
 
-/// The rule's delay is longer than the time-out: each reply comes while a later, equal request is under way, and belongs to the one
-/// that was given up.
+/// The rule's delay is longer than the time-out: each reply arrives while a later, equal request is in flight, and belongs to the one
+/// that timed out.
 #[test]
 fn replies_that_are_always_late_are_never_good() {
     let tree = fleet();
@@ -251,7 +251,7 @@ fn replies_that_are_always_late_are_never_good() {
     run.stop();
 }
 
-/// The mock goes while it is asked: what was measured until then is told, with what ended it.
+/// The mock dies during the run: the report has the measurements until then, and the reason.
 #[test]
 fn a_server_that_goes_leaves_a_report() {
     let tree = fleet();
@@ -272,7 +272,7 @@ fn a_server_that_goes_leaves_a_report() {
     assert!(failures.contains("ended early: stream at 127.0.0.1:"), "{failures}");
 }
 
-/// A plan that no generator keeps: what it sends after the end is bounded, and what it does not send is told.
+/// A rate that no generator reaches: requests after the end are bounded, and unsent ones are reported.
 #[test]
 fn a_plan_that_cannot_be_kept_is_told() {
     let tree = fleet();
@@ -293,7 +293,7 @@ fn a_plan_that_cannot_be_kept_is_told() {
     run.stop();
 }
 
-/// A peer that answers command 05 as `answers` says; it ends when nobody has asked for a while.
+/// A peer that answers command 05 as `answers` says; it ends after a while without requests.
 fn peer(answers: fn(&[u8]) -> Vec<Vec<u8>>) -> (Vec<String>, std::thread::JoinHandle<()>) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
     socket.set_read_timeout(Some(Duration::from_secs(3))).expect("not zero");

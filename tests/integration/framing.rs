@@ -1,4 +1,4 @@
-//! Streams with something wrong in them, requests longer than listed, and delays to the nanosecond: with both drivers.
+//! Streams with errors, requests longer than listed, and delays to the nanosecond, with both drivers.
 
 use crate::harness::{Run, Tree, fsu};
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ fn n10_good_frames_behind_anything_are_answered() {
     }
 }
 
-/// It waits in case its end is the start of a good one; then it is what it is.
+/// It waits in case its end begins a good one, and is then judged.
 #[test]
 fn n10_a_wrong_frame_alone_is_answered_under_warn() {
     let tree = tree(&flags(), &json!({}), &[("1", "tcp", "warn"), ("2", "tcp", "strict")]);

@@ -12,10 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long anything that ought to happen may take before a test fails.
+/// Time within which an expected event must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -30,7 +30,7 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_fsu-mock");
 
 /// The meter: `wire::meter`.
 ///
-/// 01 reads a level (513), 02 is never answered, 03 is answered after 300 ms, 04 after 4 s, 05 gives the tag back.
+/// 01 reads a level (513), 02 is never answered, 03 is answered after 300 ms, 04 after 4 s, 05 returns the tag.
 const METER: &str = r#"{
   "vendor": "invented",
   "rule_file_list": ["./rules/default.json"],
@@ -106,13 +106,13 @@ const LAMP: &str = r#"{
 
 const LAMP_RULES: &str = r#"{"01": {"data": {"state": "80"}}}"#;
 
-/// A configuration in a directory that goes with it.
+/// A configuration in a temporary directory.
 pub(crate) struct Tree {
     dir: TempDir,
 }
 
 impl Tree {
-    /// A sys_config.json with these FSUs, which have the meter (01/01) and the lamp (01/02); `more` is laid over it.
+    /// A sys_config.json with these FSUs, which have the meter (01/01) and the lamp (01/02); `more` is merged into it.
     pub(crate) fn new(fsus: &[Value], more: &Value) -> Self {
         let tree = Self { dir: tempfile::tempdir().expect("a directory") };
         tree.set_fsus(fsus, more);
@@ -177,7 +177,7 @@ fn overlay(under: &mut Value, over: &Value) {
     }
 }
 
-/// One FSU on a free port of 127.0.0.1; `more` is laid over it.
+/// One FSU on a free port of 127.0.0.1; `more` is merged into it.
 pub(crate) fn fsu(name: &str, id: &str, transport: &str, more: &Value) -> Value {
     let mut fsu = json!({
         "fsuname": name, "fsuid": hex::encode(id), "host": "127.0.0.1", "port": 0,
@@ -187,13 +187,13 @@ pub(crate) fn fsu(name: &str, id: &str, transport: &str, more: &Value) -> Value 
     fsu
 }
 
-/// The program, run to its end by itself: exit code and what it wrote.
+/// The program, run until it ends by itself: exit code and output.
 pub(crate) fn run_to_end(command: &mut Command) -> Ended {
     let stats = PathBuf::new();
     Started::new(command).wait(&stats)
 }
 
-/// The program, serving. Its tree has to outlive it.
+/// The serving program. Its tree must outlive it.
 pub(crate) struct Run {
     started: Started,
     stats: PathBuf,
@@ -329,7 +329,7 @@ impl Ended {
     }
 }
 
-/// A started process, which is ended with this value at the latest.
+/// A started process, which is ended when this value is dropped.
 struct Started {
     child: Child,
     lines: Receiver<String>,
@@ -393,7 +393,7 @@ impl Drop for Started {
     }
 }
 
-/// A UDP socket that talks with one address only.
+/// A UDP socket connected to one address.
 pub(crate) struct Udp(pub(crate) UdpSocket);
 
 impl Udp {
@@ -467,7 +467,7 @@ impl Tcp {
     }
 }
 
-/// Both in the notation that a failed comparison is read in.
+/// Both in a notation that is readable when a comparison fails.
 #[track_caller]
 pub(crate) fn assert_bytes(got: &[u8], expected: &[u8]) {
     assert_eq!(hex::encode_upper(got), hex::encode_upper(expected));

@@ -1,4 +1,4 @@
-//! A machine with several addresses: an FSU that listens on all of them answers from the one it was asked at.
+//! A machine with several addresses: an FSU that listens on all of them answers from the one that received the request.
 
 use crate::broadcast::{counts, flood, tree as transfers};
 use crate::harness::{PATIENCE, PROGRAM, Run, Tree, assert_bytes, fsu, run_to_end, until};
@@ -10,9 +10,9 @@ use std::process::Command;
 
 const ID: &str = "20250125";
 const METER: [u8; 2] = [1, 1];
-/// Set in a test that runs itself in a network of its own.
+/// Set in a test that runs itself in a separate network.
 const INSIDE: &str = "FSU_MOCK_NETWORK";
-/// That network: two addresses of each family, and two ends of a link, one with two addresses of that link alone.
+/// That network: two addresses of each family, and two ends of a link, one with two link-local addresses.
 const NETWORK: &str = "
     link set lo up
     link add near type veth peer name far
@@ -37,7 +37,7 @@ fn ip(arguments: &str) -> bool {
     ended.is_ok_and(|ended| ended.status.success())
 }
 
-/// Runs the test with that name once more, in a network of its own; false where that is this run, or cannot be.
+/// Runs the test with that name again in a separate network; false if this is that run, or if it is impossible.
 fn is_inside(name: &str) -> bool {
     if std::env::var_os(INSIDE).is_some() {
         let lines = NETWORK.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -79,7 +79,7 @@ fn tree(host: &str) -> Tree {
     tree
 }
 
-/// A socket at that address, which talks with anybody.
+/// An unconnected socket at that address.
 fn at(ip: &str) -> UdpSocket {
     let scope = ip.split_once('%').map_or(ip.to_owned(), |(ip, interface)| format!("{ip}%{}", number(interface)));
     let socket = UdpSocket::bind(address(&scope, 0)).expect("an address of this network");
@@ -108,7 +108,7 @@ fn next(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
     (bytes[..len].to_vec(), from)
 }
 
-/// Asks from one address at others, in turn; each reply has to come from where it was asked for.
+/// Sends requests from one address to others in turn. Each reply must come from the requested address.
 fn check(run: &Run, from: &str, homes: &[&str]) {
     let socket = at(from);
     let ask = |name: &str, wrap: &dyn Fn(&[u8]) -> Vec<u8>, command: u8, requests: u8, replies: usize| {
@@ -176,7 +176,7 @@ fn h05_replies_come_from_the_loopback_address_that_was_asked() {
     }
 }
 
-/// Whoever listens at one address has nothing to choose.
+/// With one listen address there is no choice.
 #[test]
 fn h05_one_address_is_left_from_as_before() {
     for driver in drivers() {
@@ -187,7 +187,7 @@ fn h05_one_address_is_left_from_as_before() {
     }
 }
 
-/// The load generator counts what comes from elsewhere as unexpected.
+/// The load generator counts replies from other addresses as unexpected.
 #[test]
 fn h05_transfers_come_from_the_address_that_was_asked() {
     for driver in drivers() {
@@ -231,7 +231,7 @@ fn h05_a_machine_with_two_addresses_answers_from_the_one_asked() {
     }
 }
 
-/// Everybody's address is nobody's to leave from; an address that is gone is not, either: routing decides.
+/// A broadcast address, or one that was removed, cannot be a source address: routing decides.
 #[test]
 fn h05_where_there_is_no_address_to_leave_from_routing_decides() {
     if !is_inside("homes::h05_where_there_is_no_address_to_leave_from_routing_decides") {

@@ -12,7 +12,7 @@ const METER: [u8; 2] = [1, 1];
 const FOUR: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const SIX: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
-/// The drivers of this machine; none where it has no IPv6, and nothing is to be seen.
+/// The drivers of this machine; empty without IPv6, and then nothing is tested.
 fn drivers() -> Vec<&'static str> {
     if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
         return Vec::new();
@@ -20,7 +20,7 @@ fn drivers() -> Vec<&'static str> {
     if ring_missing().is_none() { vec!["poll", "ring"] } else { vec!["poll"] }
 }
 
-/// FSUs named after their transports; `more` is laid over the configuration, `own` over each FSU.
+/// FSUs named after their transports; `more` is merged into the configuration, `own` into each FSU.
 fn tree_of(hosts: &[(&str, &str)], more: &Value, own: &Value) -> Tree {
     let one = |&(transport, host): &(&str, &str)| {
         let mut fsu = fsu(transport, ID, transport, own);
@@ -38,7 +38,7 @@ fn all(host: &str) -> [(&str, &str); 3] {
     ["udp", "tcp", "broadcast"].map(|transport| (transport, host))
 }
 
-/// What the device logs say.
+/// The content of the device logs.
 fn device_logs(tree: &Tree) -> String {
     let files = std::fs::read_dir(tree.path("logs/devices")).expect("a directory").flatten();
     files.map(|file| std::fs::read_to_string(file.path()).expect("text")).collect()

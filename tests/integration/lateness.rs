@@ -1,4 +1,4 @@
-//! The mock tells how late its own replies left.
+//! The mock reports the lateness of its own replies.
 
 use crate::bounds::without_io_uring;
 use crate::harness::{Run, Tcp, Tree, fsu};
@@ -22,7 +22,7 @@ fn is_stopped(run: &Run) -> bool {
     })
 }
 
-/// While it is stopped a request waits in its socket: that time counts against it.
+/// While the mock is stopped a request waits in its socket: that time counts as lateness.
 fn check_stopped(driver: &str) {
     let tree = Tree::new(&[fsu("site", ID, "udp", &json!({}))], &json!({}));
     let run = Run::start(&tree, &["--driver", driver, "--late-limit-ms", "100"]);
@@ -66,7 +66,7 @@ fn a_delay_is_not_lateness_and_counts_from_the_arrival() {
     assert!(ended.stdout.iter().any(|line| line.starts_with("valid: the mock was at most ")), "{:?}", ended.stdout);
 }
 
-/// A centre that keeps some requests under way on one connection, until it is told to end or has asked often.
+/// A centre that keeps some requests in flight on one connection, until it is stopped or has sent enough.
 fn pipeline(mut line: Tcp, asked: &[u8], answer: &[u8], ends: &AtomicBool) {
     for _ in 0..500 {
         line.send(asked);

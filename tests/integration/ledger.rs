@@ -1,5 +1,5 @@
-//! The fault ledger, one by one: every reply that a client saw damaged, doubled, late or not at all is one line with its number in the
-//! message and what it is, and no line is left over.
+//! The fault ledger, line by line: every reply that a client saw damaged, duplicated, late or missing has one line with its number
+//! and kind, and no line is left over.
 
 use crate::broadcast;
 use crate::harness::{Ended, Run, Tree, fsu};

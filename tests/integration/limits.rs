@@ -63,7 +63,7 @@ fn limit_ports_bytes_max_and_report_bytes_max_and_stats_bytes_max() {
     check(64 << 20, |zeros, _| ["--ports", zeros, "--timeout-ms", "0"].map(str::to_owned).to_vec(), "--timeout-ms 0");
 }
 
-/// A server that takes a connection and is gone then: it is tried again so often, and the run ends long before its time.
+/// A server that accepts a connection and dies: retries are bounded, and the run ends early.
 #[test]
 fn limit_failures_max_connections_that_cannot_be_made_anew() {
     let tree = Tree::new(&[fsu("site", ID, "tcp", &json!({}))], &json!({}));

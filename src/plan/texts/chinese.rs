@@ -34,8 +34,11 @@ const SAME: [&str; 23] = [
     "stdin",
     "yyyy",
 ];
-/// Words in capitals that are no names.
+/// Words in capitals that are not names.
 const LOUD: [&str; 2] = ["WRONG", "FAILED"];
+/// Short words that are not names.
+const SMALL: [&str; 14] =
+    ["of", "the", "and", "not", "has", "its", "are", "or", "by", "is", "it", "was", "for", "with"];
 /// Before a list of names, to its bracket.
 const KNOWN: &str = "可用：";
 
@@ -62,7 +65,8 @@ pub fn left(text: &str, names: &BTreeSet<String>) -> BTreeSet<String> {
     let plain = unquoted(text).replace("--as request", "");
     let (plain, lists) = plain.split_once(KNOWN).map_or((&*plain, ""), |(plain, lists)| (plain, lists));
     let plain = [plain, lists.split_once('）').map_or("", |(_, rest)| rest)].concat();
-    words(&plain).filter(|word| !names.contains(*word) && !same().contains(*word)).map(str::to_owned).collect()
+    let is_known = |word: &str| names.contains(word) || same().contains(word);
+    words(&plain).filter(|word| SMALL.contains(word) || !is_known(word)).map(str::to_owned).collect()
 }
 
 /// The names in a configuration file.
@@ -83,13 +87,13 @@ fn unquoted(text: &str) -> String {
     plain
 }
 
-/// Words that are no names: letters alone.
+/// English words, and names of letters alone.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     // Hex, and names of checksums.
     let is_name = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase()) && !LOUD.contains(&word);
     let is_word = move |word: &str| word.bytes().all(|byte| byte.is_ascii_alphabetic()) && !is_name(word);
-    words.filter(move |word| word.len() > SHORT_LETTERS && is_word(word))
+    words.filter(move |word| (word.len() > SHORT_LETTERS && is_word(word)) || SMALL.contains(word))
 }
 
 /// Keys, reasons and the words above.

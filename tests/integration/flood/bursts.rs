@@ -1,4 +1,4 @@
-//! Bursts, commands that are left out, lengths that are read in two ways, and nobody who listens: over all three transports, by
+//! Bursts, commands that are left out, lengths that are read in two ways, and no listener: over all three transports, by
 //! `flood` and `ask`.
 
 use super::{counts, flood, total};

@@ -145,11 +145,11 @@ fn h07_the_columns_are_those_of_the_ledger() {
 /// What a peer answers.
 type Answers = fn(&[u8]) -> Vec<Vec<u8>>;
 
-/// One in 25 replies is another than the rule's: each counts once, and takes nobody else's request with it.
+/// One in 25 replies differs from the rule's: each counts once, and does not affect another request.
 #[test]
 fn h07_a_wrong_reply_is_counted_once_at_any_window() {
     let tree = fleet();
-    // Another size, and one that nobody can read.
+    // Another size, and an undecodable one.
     let answers: [Answers; 2] =
         [|asked| vec![answer(asked, |tag| tag.truncate(3))], |asked| vec![answer(asked, Vec::clear)]];
     for (answers, why) in answers.into_iter().zip(["size", "verify"]) {

@@ -1,4 +1,4 @@
-//! What a run tells: refusals, rates, verdicts, samples; and a centre.
+//! What a run reports: refusals, rates, verdicts, samples; and a centre.
 
 use super::{METER, counts, fleet, flood, peer, right, total};
 use crate::harness::{Ended, PROGRAM, Run, Tree, fsu, run_to_end};
@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::process::Command;
 use std::time::Duration;
 
-/// A server that goes and comes again: what nobody took is lost, and the run goes on.
+/// A server that stops and starts again: unanswered requests are lost, and the run continues.
 #[test]
 fn n15_a_refusal_in_the_midst_ends_nothing() {
     let tree = fleet();
@@ -38,7 +38,7 @@ fn n15_a_refusal_in_the_midst_ends_nothing() {
     peer.join().expect("the peer");
 }
 
-/// 50 requests within half a second, each answered 300 ms later: what comes after the end of sending is a part of its own.
+/// 50 requests within half a second, each answered 300 ms later: replies after the end of sending are a separate part.
 #[test]
 fn n15_rates_are_those_of_the_time_of_sending() {
     let tree = fleet();
