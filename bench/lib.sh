@@ -116,6 +116,8 @@ serve() {
             ;;
         epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;
         ring-echo) start_server "$examples/${echo}_ring" "${at[@]}" ;;
+        epoll-tuned-echo) start_server "$examples/${echo}_epoll" "${at[@]}" tuned ;;
+        ring-tuned-echo) start_server "$examples/${echo}_ring" "${at[@]}" tuned ;;
         asyncio-echo) start_server python3 bench/echo/echo.py "${tcp[@]}" "${at[@]}" ;;
         uvloop-echo) start_server python3 bench/echo/echo.py --loop uvloop "${tcp[@]}" "${at[@]}" ;;
         asyncio-peer) start_server python3 bench/peer/mock.py "$work/$config" ;;

@@ -110,7 +110,7 @@ measure_udp() {
     while read -r -u 3 fsus window; do
         config "udp-$fsus" udp "$fsus"
         floor "$fsus"
-        interleave udp "$fsus FSUs, $window under way each" "$ours${single}epoll-echo ring-echo $python_echoes" \
+        interleave udp "$fsus FSUs, $window under way each" "$ours${single}epoll-echo ring-echo epoll-tuned-echo ring-tuned-echo $python_echoes" \
             udp "$fsus" "udp-$fsus" "${udp_load[@]}" --window "$window" --warmup "$warmup"
     done 3<<<$'1 64\n100 16\n1000 4\n5000 1'
 }

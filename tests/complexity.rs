@@ -8,7 +8,7 @@
 use fsu_flood::account::{Account, Requests};
 use fsu_flood::book::thread::ThreadReport as Thread;
 use fsu_flood::fixtures;
-use fsu_flood::options::{Options, AskedFsu};
+use fsu_flood::options::{AskedFsu, Options};
 use fsu_flood::profile::Profile;
 use fsu_flood::report::FloodReport;
 use fsu_flood::sum;

@@ -1,6 +1,7 @@
 //! Sends every datagram back: io_uring itself, multishot receives into provided buffers, sends batched. Does no work.
 //!
-//! `udp_ring ADDR FIRST_PORT COUNT`, until it is killed.
+//! `udp_ring ADDR FIRST_PORT COUNT [tuned]`, until it is killed. Tuned: its sockets do not fragment, and each has a second one that is
+//! connected to whoever asks.
 
 #![allow(unsafe_code, reason = "what is submitted to a ring points to memory")]
 
@@ -12,7 +13,8 @@ mod sockets;
 use buffers::{Buffers, GROUP};
 use io_uring::types::{Fixed, RecvMsgOut};
 use io_uring::{IoUring, cqueue, opcode, squeue};
-use socket2::Type;
+use socket2::{Socket, Type};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::{io, mem};
 
@@ -29,25 +31,47 @@ struct Echo {
     buffers: Buffers,
     /// What every receive asks for: an address, no control data.
     header: Box<libc::msghdr>,
+    all: Vec<Socket>,
+    /// Where it is tuned: by socket, who asked last, how often in a row, and the socket that is connected to it.
+    peers: Vec<Peer>,
 }
 
+#[derive(Default)]
+struct Peer {
+    name: [u8; NAME_BYTES],
+    count: u8,
+    connected: Option<Socket>,
+}
+
+const NAME_BYTES: usize = size_of::<libc::sockaddr_in>();
+
 fn main() -> io::Result<()> {
-    let (addresses, _) = sockets::arguments()?;
+    let (addresses, rest) = sockets::arguments()?;
+    let is_tuned = sockets::is_tuned(&rest);
     let all = sockets::bind(&addresses, Type::DGRAM)?;
+    if is_tuned {
+        all.iter().try_for_each(sockets::keep_whole)?;
+    }
     let ring =
         IoUring::builder().setup_single_issuer().setup_defer_taskrun().setup_cqsize(COMPLETIONS).build(ENTRIES)?;
     let fds: Vec<RawFd> = all.iter().map(AsRawFd::as_raw_fd).collect();
-    ring.submitter().register_files(&fds)?;
+    ring.submitter().register_files_sparse(2 * fds.len() as u32)?;
+    ring.submitter().register_files_update(0, &fds)?;
     let buffers = Buffers::register(&ring, BUFFERS, BUFFER_BYTES)?;
     // SAFETY: integers and pointers, for all of which zero is a value.
     let mut header: Box<libc::msghdr> = Box::new(unsafe { mem::zeroed() });
     header.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
-    let mut echo = Echo { ring, buffers, header };
-    for index in 0..all.len() as u32 {
+    let count = all.len();
+    let mut peers = Vec::new();
+    if is_tuned {
+        peers.resize_with(count, Peer::default);
+    }
+    let mut echo = Echo { ring, buffers, header, all, peers };
+    for index in 0..count as u32 {
         echo.receive(index)?;
     }
     echo.ring.submit()?;
-    sockets::ready(all.len())?;
+    sockets::ready(count)?;
     echo.run()
 }
 
@@ -106,11 +130,38 @@ impl Echo {
             return Ok(());
         };
         let (name, bytes) = (received.name_data(), received.payload_data());
-        let entry = opcode::Send::new(Fixed(index), bytes.as_ptr(), bytes.len() as u32)
-            .dest_addr(name.as_ptr().cast())
-            .dest_addr_len(name.len() as u32)
-            .build()
-            .user_data(SEND | u64::from(buffer));
+        let (at, len) = (bytes.as_ptr(), bytes.len() as u32);
+        let (to, to_len) = (name.as_ptr().cast(), name.len() as u32);
+        let first = index % self.all.len() as u32;
+        let name = name.try_into().unwrap_or_default();
+        let connected = self.connected(first, name)?;
+        let entry = match connected {
+            Some(second) => opcode::Send::new(Fixed(second), at, len),
+            None => opcode::Send::new(Fixed(first), at, len).dest_addr(to).dest_addr_len(to_len),
+        };
+        let entry = entry.build().user_data(SEND | u64::from(buffer));
         self.push(&entry)
+    }
+
+    /// The place of the socket that is connected to whoever asked, if there is one; it is made when somebody has asked often enough.
+    fn connected(&mut self, index: u32, name: [u8; NAME_BYTES]) -> io::Result<Option<u32>> {
+        let second = index + self.all.len() as u32;
+        let Some(peer) = self.peers.get_mut(index as usize) else { return Ok(None) };
+        if peer.connected.is_some() {
+            return Ok((peer.name == name).then_some(second));
+        }
+        if peer.name != name {
+            (peer.name, peer.count) = (name, 0);
+        }
+        peer.count += 1;
+        if peer.count == sockets::CONNECT_AFTER {
+            let port = u16::from_be_bytes([name[2], name[3]]);
+            let address = SocketAddr::from(([name[4], name[5], name[6], name[7]], port));
+            let socket = sockets::connect(&self.all[index as usize], address)?;
+            self.ring.submitter().register_files_update(second, &[socket.as_raw_fd()])?;
+            peer.connected = Some(socket);
+            self.receive(second)?;
+        }
+        Ok(None)
     }
 }

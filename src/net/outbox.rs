@@ -66,6 +66,8 @@ pub struct Parcel<'a> {
     pub datagrams: usize,
     /// Bytes of each but the last; 0 if there is only one.
     pub segment_bytes: u16,
+    /// The socket is connected to the receiver.
+    pub is_connected: bool,
 }
 
 /// Iterates over queued datagrams parcel by parcel.
@@ -76,6 +78,7 @@ pub struct Parcels<'a, D> {
     end: usize,
     datagrams_max: usize,
     is_mapped: bool,
+    is_connected: bool,
 }
 
 impl<D> Parcels<'_, D> {
@@ -83,6 +86,12 @@ impl<D> Parcels<'_, D> {
     #[must_use]
     pub fn mapped(self) -> Self {
         Self { is_mapped: true, ..self }
+    }
+
+    /// The same for a socket that is connected to the receiver of all.
+    #[must_use]
+    pub fn connected(self) -> Self {
+        Self { is_connected: true, ..self }
     }
 }
 
@@ -116,7 +125,7 @@ impl<'a, D: Addressed> Iterator for Parcels<'a, D> {
         let segment_bytes = if datagrams > 1 { len as u16 } else { 0 };
         let bytes = &self.outbox.bytes[start..end];
         let peer = if self.is_mapped { mapped(first.peer()) } else { first.peer() };
-        Some(Parcel { peer, local: first.local(), bytes, datagrams, segment_bytes })
+        Some(Parcel { peer, local: first.local(), bytes, datagrams, segment_bytes, is_connected: self.is_connected })
     }
 }
 
@@ -167,6 +176,16 @@ impl<D: Addressed> Outbox<D> {
         Some((datagram, &self.bytes[self.start(index)..end]))
     }
 
+    /// How many from `index` on leave by the same socket, and either all to that peer or none.
+    #[inline]
+    pub fn run_beside(&self, index: usize, peer: SocketAddr) -> usize {
+        let rest = &self.queued[index.min(self.queued.len())..];
+        let Some((first, _)) = rest.first() else { return 0 };
+        let is_to = |datagram: &D| datagram.peer() == peer;
+        let is_same = |datagram: &D| datagram.socket() == first.socket() && is_to(datagram) == is_to(first);
+        rest.iter().take_while(|(datagram, _)| is_same(datagram)).count()
+    }
+
     /// How many from `index` on leave by the same socket.
     #[inline]
     pub fn run(&self, index: usize) -> usize {
@@ -180,7 +199,7 @@ impl<D: Addressed> Outbox<D> {
     pub fn parcels(&self, index: usize, count: usize, together: bool) -> Parcels<'_, D> {
         let end = (index + count).min(self.queued.len());
         let datagrams_max = if together { SEGMENTS_MAX } else { 1 };
-        Parcels { outbox: self, at: index, end, datagrams_max, is_mapped: false }
+        Parcels { outbox: self, at: index, end, datagrams_max, is_mapped: false, is_connected: false }
     }
 
     /// Forgets all.

@@ -24,11 +24,14 @@ pub struct Departing<'a, D> {
     pub range: Range<usize>,
     /// The socket is one of IPv6, which takes IPv4 addresses mapped.
     pub six: bool,
+    /// It is connected to the receiver of all.
+    pub is_connected: bool,
 }
 
 impl<'a, D: Addressed> Departing<'a, D> {
     fn parcels(&self, segments: bool) -> Parcels<'a, D> {
         let parcels = self.outbox.parcels(self.range.start, self.range.len(), segments);
+        let parcels = if self.is_connected { parcels.connected() } else { parcels };
         if self.six { parcels.mapped() } else { parcels }
     }
 }
@@ -115,10 +118,13 @@ mod tests {
         (0..3).for_each(|_| assert!(outbox.push(To(([127, 0, 0, 1], 9).into()), b"abc")));
         let mut sender = UdpSender::new(true);
         let mut seen = Vec::new();
-        let sent = sender.send_by(&Departing { outbox: &outbox, range: 0..3, six: false }, |_, parcels| {
-            seen.push(parcels.count());
-            answers[seen.len() - 1].map_err(io::Error::from)
-        });
+        let sent = sender.send_by(
+            &Departing { outbox: &outbox, range: 0..3, six: false, is_connected: false },
+            |_, parcels| {
+                seen.push(parcels.count());
+                answers[seen.len() - 1].map_err(io::Error::from)
+            },
+        );
         assert_eq!(sent.map_err(|error| errno(&error).unwrap()), expected, "{answers:?}");
         assert_eq!((seen.as_slice(), sender.sends_segments()), (calls, segments), "{answers:?}");
         assert_eq!(sender.take_refusal().is_some(), !segments);
@@ -145,7 +151,7 @@ mod tests {
         let mut outbox = Outbox::default();
         assert!(outbox.push(To(([127, 0, 0, 1], 9).into()), b"abc"));
         let mut sender = UdpSender::new(true);
-        let departing = Departing { outbox: &outbox, range: 0..1, six: true };
+        let departing = Departing { outbox: &outbox, range: 0..1, six: true, is_connected: false };
         let sent = sender.send_by(&departing, |_, mut parcels| {
             assert_eq!(parcels.next().map(|parcel| parcel.peer), Some("[::ffff:127.0.0.1]:9".parse().unwrap()));
             Err(Errno::INVAL.into())

@@ -5,12 +5,14 @@
 
 pub mod calls;
 mod memory;
+#[cfg(feature = "simulated")]
+mod narrow;
 mod ring;
 
 use super::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, SentControl, address, error_of};
 use super::outbox::Parcel;
 pub use memory::{Careful, RESERVE_BYTES, RESERVE_BYTES_MIN, reserve};
-pub use ring::{BESIDE_BYTES, Done, Op, Pool, READ_BYTES, Ring};
+pub use ring::{BESIDE_BYTES, By, Done, Op, Pool, READ_BYTES, Ring, Unsent};
 use std::io;
 use std::mem;
 use std::net::SocketAddr;
@@ -148,8 +150,8 @@ impl Sender {
         {
             *name = parcel.peer.into();
             *iov = libc::iovec { iov_base: parcel.bytes.as_ptr().cast_mut().cast(), iov_len: parcel.bytes.len() };
-            header.msg_hdr.msg_name = name.as_ptr().cast_mut().cast();
-            header.msg_hdr.msg_namelen = name.len();
+            (header.msg_hdr.msg_name, header.msg_hdr.msg_namelen) =
+                if parcel.is_connected { (ptr::null_mut(), 0) } else { (name.as_ptr().cast_mut().cast(), name.len()) };
             header.msg_hdr.msg_iov = iov;
             header.msg_hdr.msg_iovlen = 1;
             (header.msg_hdr.msg_control, header.msg_hdr.msg_controllen) = (ptr::null_mut(), 0);
@@ -188,12 +190,27 @@ fn no_header() -> libc::mmsghdr {
 
 /// Turns a socket option on that is an `int`.
 pub fn turn_on(socket: BorrowedFd<'_>, level: i32, option: i32) -> io::Result<()> {
-    let on: libc::c_int = 1;
+    set_option(socket, level, option, 1)
+}
+
+/// Sets a socket option that is an `int`.
+fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value: libc::c_int) -> io::Result<()> {
     // SAFETY: the option's value is one `int`, which outlives the call.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&on).cast(), size_of_val(&on) as u32)
+        libc::setsockopt(socket.as_raw_fd(), level, option, ptr::from_ref(&value).cast(), size_of_val(&value) as u32)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether a UDP socket cuts a datagram that is longer than a packet of its way into fragments. If not, such a datagram is refused with
+/// EMSGSIZE, and the kernel need not number the packets (`IP_MTU_DISCOVER`, ip(7)). A socket of IPv6 sends to both families.
+pub fn set_fragments(socket: BorrowedFd<'_>, six: bool, on: bool) -> io::Result<()> {
+    let four = if on { libc::IP_PMTUDISC_WANT } else { libc::IP_PMTUDISC_DO };
+    if six {
+        let value = if on { libc::IPV6_PMTUDISC_WANT } else { libc::IPV6_PMTUDISC_DO };
+        set_option(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, value)?;
+    }
+    set_option(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, four)
 }
 
 /// Makes a UDP socket keep the errors that hosts report for its datagrams, for [`refused`].
@@ -253,6 +270,8 @@ pub fn prefetch<T>(value: *const T, lines: usize) {
 }
 
 #[cfg(feature = "simulated")]
+pub use narrow::narrow_network;
+#[cfg(feature = "simulated")]
 pub use ring::{Filled, simulated};
 
 #[cfg(test)]
@@ -277,7 +296,14 @@ mod tests {
     }
 
     fn parcels(to: SocketAddr, datagrams: &[Vec<u8>]) -> impl Iterator<Item = Parcel<'_>> {
-        datagrams.iter().map(move |bytes| Parcel { peer: to, local: Local::ANY, bytes, datagrams: 1, segment_bytes: 0 })
+        datagrams.iter().map(move |bytes| Parcel {
+            peer: to,
+            local: Local::ANY,
+            bytes,
+            datagrams: 1,
+            segment_bytes: 0,
+            is_connected: false,
+        })
     }
 
     fn check(address: &str) {
@@ -311,7 +337,14 @@ mod tests {
     fn a_parcel_arrives_as_its_datagrams() {
         let [a, b] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
         let peer = b.local_addr().unwrap();
-        let parcel = Parcel { peer, local: Local::ANY, bytes: b"aaabbbcccd", datagrams: 4, segment_bytes: 3 };
+        let parcel = Parcel {
+            peer,
+            local: Local::ANY,
+            bytes: b"aaabbbcccd",
+            datagrams: 4,
+            segment_bytes: 3,
+            is_connected: false,
+        };
         // A kernel without segmentation has nothing to show.
         if Sender::new().send(a.as_fd(), [parcel].into_iter()).is_err() {
             return;

@@ -95,7 +95,7 @@ pub(super) enum Sent {
 
 /// Sends the datagrams of an outbox from number `first` on.
 pub(super) fn send(sender: &mut UdpSender, socket: &UdpSocket, outbox: &Outbox<To>, first: usize) -> Sent {
-    let departing = Departing { outbox, range: first..outbox.len(), six: false };
+    let departing = Departing { outbox, range: first..outbox.len(), six: false, is_connected: false };
     match sender.send(socket.as_fd(), &departing) {
         Ok(sent) => Sent::Left(sent),
         Err(error) => match error.kind() {

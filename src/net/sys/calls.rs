@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
 use rustix::time::ClockId;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -92,6 +92,16 @@ pub fn send_parcels<'a>(
 #[inline]
 pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Result<usize, Errno> {
     rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, peer)
+}
+
+/// A second socket, connected to a peer: see [`connect_udp`](crate::bind::connect_udp).
+pub fn connect_udp(first: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
+    crate::bind::connect_udp(first, peer)
+}
+
+/// From now on a UDP socket cuts what does not fit into a packet.
+pub fn let_fragment(socket: BorrowedFd<'_>, six: bool) -> io::Result<()> {
+    super::set_fragments(socket, six, true)
 }
 
 /// The error that a socket was marked with, which is taken off it.

@@ -1,7 +1,12 @@
 //! io_uring: operations, their completions, and the buffers that the kernel fills.
 
+mod departing;
+
 use super::DATAGRAM_BYTES_MAX;
 use crate::message::{CONTROL_BYTES, Control, NAME_BYTES, Received, address};
+use crate::outbox::{Addressed, Outbox};
+use departing::Departing;
+pub use departing::{By, Unsent};
 use io_uring::types::{CancelBuilder, Fd, RecvMsgOut, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::io;
@@ -28,9 +33,11 @@ pub enum Op {
     Accept,
     /// Bytes of a connection, as many as fit into a buffer: completes once.
     Bytes,
+    /// A datagram that leaves: completes only if it does not ([`Ring::unsent`]).
+    Send,
 }
 
-const OPS: [Op; 6] = [Op::Cancel, Op::Readable, Op::Writable, Op::Datagrams, Op::Accept, Op::Bytes];
+const OPS: [Op; 7] = [Op::Cancel, Op::Readable, Op::Writable, Op::Datagrams, Op::Accept, Op::Bytes, Op::Send];
 const OP_SHIFT: u32 = 56;
 
 /// A buffer that the kernel has filled and given back.
@@ -205,6 +212,11 @@ pub struct Ring {
     /// Operations that have not ended.
     running: usize,
     error: Option<io::Error>,
+    /// What sends point to, until the kernel has taken them.
+    departing: Departing,
+    unsent: Vec<Unsent>,
+    /// By place: whether the kernel knows the descriptor there.
+    files: Vec<bool>,
 }
 
 /// Operations that may wait for the next submission; more are submitted at once.
@@ -240,14 +252,24 @@ impl Ring {
         }
         let (datagrams, bytes) = (Pool::new(&memory[0]), Pool::new(&memory[1]));
         let template = Box::new(template());
-        Ok((Self { uring: ring, template, _memory: memory, running: 0, error: None }, datagrams, bytes))
+        let ring = Self {
+            uring: ring,
+            template,
+            _memory: memory,
+            running: 0,
+            error: None,
+            departing: Departing::default(),
+            unsent: Vec::new(),
+            files: Vec::new(),
+        };
+        Ok((ring, datagrams, bytes))
     }
 
     /// Begins an operation on a descriptor.
     pub fn begin(&mut self, op: Op, data: u64, fd: BorrowedFd<'_>) {
         let fd = Fd(fd.as_raw_fd());
         let entry = match op {
-            Op::Cancel => return,
+            Op::Cancel | Op::Send => return,
             Op::Readable => opcode::PollAdd::new(fd, libc::POLLIN as u32).multi(true).build(),
             Op::Writable => opcode::PollAdd::new(fd, libc::POLLOUT as u32).build(),
             Op::Datagrams => {
@@ -279,7 +301,70 @@ impl Ring {
 
     /// Whether the kernel has taken all submissions. If it lacks memory it takes less.
     pub fn is_submitted(&mut self) -> bool {
-        self.uring.submission().is_empty()
+        let is_submitted = self.uring.submission().is_empty();
+        if is_submitted {
+            self.departing.clear();
+        }
+        is_submitted
+    }
+
+    /// Submits, without waiting or looking for completions: sends leave now. True: the kernel has taken all. Operations make no progress
+    /// meanwhile (`IORING_ENTER_GETEVENTS` is not set): they would fill buffers that nobody looks at before the next wait.
+    pub fn submit(&mut self) -> bool {
+        for _ in 0..SUBMITS_MAX {
+            if self.is_submitted() {
+                return true;
+            }
+            let count = self.uring.submission().len() as u32;
+            // SAFETY: no argument is passed, and what the entries point to lives until they are taken, as for all submissions.
+            let submitted = unsafe { self.uring.submitter().enter::<libc::sigset_t>(count, 0, 0, None) };
+            if let Err(error) = submitted
+                && !is_for_now(&error)
+            {
+                self.error.get_or_insert(error);
+                return false;
+            }
+        }
+        self.is_submitted()
+    }
+
+    /// Sends a datagram of an outbox, which stays as it is until the kernel has taken the send. It is sent, or refused, at that moment: it
+    /// never waits for room. `data`: 56 bits of the caller's, for [`Ring::unsent`]. False: the queue has no room, and nothing was taken.
+    #[inline]
+    pub fn send<D: Addressed + 'static>(&mut self, data: u64, outbox: &Rc<Outbox<D>>, at: usize, by: &By<'_>) -> bool {
+        let file = by.file.filter(|&file| self.files.get(file as usize) == Some(&true));
+        let Some(entry) = self.departing.entry(outbox, at, by, file) else { return true };
+        let entry = entry.user_data(user_data(Op::Send, data));
+        // SAFETY: the entry points to bytes of the outbox and to the slot that `departing` keeps until all submissions are taken.
+        if unsafe { self.uring.submission().push(&entry) }.is_ok() {
+            return true;
+        }
+        // SAFETY: as above.
+        self.submit() && unsafe { self.uring.submission().push(&entry) }.is_ok()
+    }
+
+    /// Sends that the kernel refused, in their order, of the completions taken so far.
+    pub fn unsent(&mut self) -> &mut Vec<Unsent> {
+        &mut self.unsent
+    }
+
+    /// Whether completions found no place and are the kernel's: the next wait brings them.
+    pub fn is_overflowing(&mut self) -> bool {
+        self.uring.submission().cq_overflow()
+    }
+
+    /// Makes room for that many descriptors that the kernel need not look up with each send. An error changes nothing.
+    pub fn keep_files(&mut self, count: u32) -> io::Result<()> {
+        self.uring.submitter().register_files_sparse(count)?;
+        self.files = vec![false; count as usize];
+        Ok(())
+    }
+
+    /// Puts a descriptor at a place for [`By::file`], or takes it away. A place that there is not, or that is refused, stays empty.
+    pub fn set_file(&mut self, place: u32, fd: Option<BorrowedFd<'_>>) {
+        let number = fd.map_or(-1, |fd| fd.as_raw_fd());
+        let Some(known) = self.files.get_mut(place as usize).filter(|known| **known || fd.is_some()) else { return };
+        *known = self.uring.submitter().register_files_update(place, &[number]).is_ok() && fd.is_some();
     }
 
     /// Submits, and waits for a completion, but not longer than `at_most`. Zero: does not wait.
@@ -307,6 +392,10 @@ impl Ring {
             let (user_data, result, flags) = (entry.user_data(), entry.result(), entry.flags());
             let op = OPS.get((user_data >> OP_SHIFT) as usize).copied().unwrap_or(Op::Cancel);
             let more = cqueue::more(flags);
+            if op == Op::Send {
+                self.unsent.push(Unsent { data: user_data & ((1 << OP_SHIFT) - 1), errno: -result });
+                continue;
+            }
             if op != Op::Cancel && !more {
                 self.running -= 1;
             }
@@ -333,6 +422,10 @@ impl Drop for Ring {
                 break;
             }
             self.take(&mut Vec::new(), COMPLETIONS as usize);
+        }
+        if !self.files.is_empty() {
+            // The kernel would let go of them some time after the ring has ended, and so of their ports.
+            let _ = self.uring.submitter().unregister_files();
         }
     }
 }

@@ -237,7 +237,7 @@ impl RawSender {
         let (bytes, mut start) = (&self.bytes, 0);
         let parcels = self.parcels.iter().map(|&(peer, local, end)| {
             let bytes = &bytes[std::mem::replace(&mut start, end)..end];
-            Parcel { peer, local, bytes, datagrams: 1, segment_bytes: 0 }
+            Parcel { peer, local, bytes, datagrams: 1, segment_bytes: 0, is_connected: false }
         });
         self.sender.send(socket.as_fd(), parcels)
     }

@@ -1,27 +1,89 @@
 //! What both drivers have: sockets, the queue of datagrams to send, clocks.
 
-use super::clocks::Clocks;
+use super::clocks::{self, Clocks};
 use super::kernel;
 use super::port::{Frames, Port, PortCounts, Queue};
+use super::ways::{Way, takes};
 use crate::shard::io::{Datagram, Outcome};
+use crate::shard::late::SENDS_A_STAMP;
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
-use fsu_net::message::mapped;
+use fsu_net::message::{Control, mapped};
 use fsu_net::outbox::Outbox;
 use fsu_net::sender::{Departing, UdpSender, is_full};
-use fsu_net::sys::prefetch;
+use fsu_net::sys::{By, prefetch};
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use std::io;
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::net::{SocketAddr, UdpSocket};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+
+/// An FSU's sockets: a line of memory.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Place {
+    /// `None` where a reload removed the FSU.
+    socket: Option<Bound>,
+    /// It is an IPv6 socket, which takes IPv4 addresses mapped.
+    six: bool,
+    /// It cuts what does not fit into a packet: something did not.
+    fragments: bool,
+    /// A second socket, for the centre that asks most.
+    centre: Option<Centre>,
+}
+
+/// A socket that is connected to a centre: what comes from there comes by it, and what goes there leaves by it.
+#[derive(Debug)]
+struct Centre {
+    socket: UdpSocket,
+    peer: SocketAddr,
+    /// How many datagrams it had lost when that was last counted.
+    lost: u32,
+}
+
+impl From<Bound> for Place {
+    fn from(socket: Bound) -> Self {
+        Self { six: is_six(&socket), socket: Some(socket), fragments: false, centre: None }
+    }
+}
+
+impl Place {
+    /// The centre's own socket, if that is its address.
+    #[inline]
+    fn to(&self, peer: SocketAddr) -> Option<&Centre> {
+        self.centre.as_ref().filter(|centre| centre.peer == peer)
+    }
+}
+
+impl Centre {
+    /// How many more than before; a datagram that waited in line has an older count.
+    fn more(&mut self, lost: u32) -> u32 {
+        let more = lost.wrapping_sub(self.lost);
+        if more.cast_signed() <= 0 {
+            return 0;
+        }
+        self.lost = lost;
+        more
+    }
+}
+
+/// Which of an FSU's sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// The one that it is bound to.
+    Own,
+    /// The one that is connected to a centre.
+    Centre,
+}
+
+/// Connected sockets of a shard. Beyond them their memory costs more time than they save.
+pub(crate) const CENTRES_MAX: usize = 2_048;
 
 /// A shard's own sockets, by number, and what sends by them.
 pub(crate) struct Base {
-    /// `None` where a reload removed the FSU.
-    sockets: Vec<Option<Bound>>,
-    /// By socket: whether it is an IPv6 socket, which takes IPv4 addresses mapped.
-    six: Vec<bool>,
+    places: Vec<Place>,
     wake: Arc<OwnedFd>,
     pub(crate) outbox: Outbox<Datagram>,
     pub(crate) clocks: Clocks,
@@ -30,15 +92,38 @@ pub(crate) struct Base {
     /// A queue of a network device, which the datagrams of some sockets come and go by.
     pub(crate) port: Option<Box<Port>>,
     sender: UdpSender,
+    /// How many connected sockets there are, and how many there may be.
+    centres: usize,
+    centres_max: usize,
+    /// What connected sockets had lost that are closed, by place; not counted yet.
+    pub(crate) parted: Vec<(u32, u32)>,
+    /// Descriptors that the kernel may know: those of places below this, and as many of centres behind them.
+    files: u32,
 }
 
 /// The sockets of a driver.
 pub(crate) trait DriverIo: Sockets {
     /// What is common to all drivers.
     fn base(&mut self) -> &mut Base;
+    /// Sends what is queued. Some of it may leave with the next wait, and its fate be told by [`DriverIo::settle`].
+    #[inline]
+    fn flush(&mut self, fate: &mut impl Fate) {
+        self.base().send_all(fate);
+    }
+    /// Tells the fates that have become known since.
+    #[inline]
+    fn settle(&mut self, _fate: &mut impl Fate) {}
+    /// All that was flushed leaves now, and all fates are told.
+    #[inline]
+    fn depart(&mut self, _fate: &mut impl Fate) {}
     /// Takes over a socket, and returns its place. Nothing is received from it before [`crate::shard::io::Io::set_accepting`] says so.
     fn stage(&mut self, socket: Bound) -> io::Result<u32>;
 }
+
+/// What became of a datagram: its bytes, the outcome, and when that was, wall clock in nanoseconds.
+pub(crate) trait Fate: FnMut(Datagram, &[u8], Outcome, i64) {}
+
+impl<F: FnMut(Datagram, &[u8], Outcome, i64)> Fate for F {}
 
 /// A descriptor that wakes a shard when it is written to.
 pub(crate) fn wake_up() -> io::Result<Arc<OwnedFd>> {
@@ -49,38 +134,108 @@ impl Base {
     /// These sockets; `wake` is written to when a command comes. `gso`: see [`super::handle::Tuning`].
     pub(crate) fn new(sockets: Vec<Bound>, wake: Arc<OwnedFd>, gso: bool) -> Self {
         Self {
-            six: sockets.iter().map(is_six).collect(),
-            sockets: sockets.into_iter().map(Some).collect(),
+            places: sockets.into_iter().map(Place::from).collect(),
             wake,
             outbox: Outbox::default(),
             clocks: Clocks::new(),
             is_ending: false,
             port: None,
             sender: UdpSender::new(gso),
+            centres: 0,
+            parted: Vec::new(),
+            centres_max: CENTRES_MAX,
+            files: 0,
         }
     }
 
     /// An FSU's socket.
     #[inline]
     pub(crate) fn socket(&self, index: u32) -> Option<&Bound> {
-        self.sockets.get(index as usize)?.as_ref()
+        self.places.get(index as usize)?.socket.as_ref()
     }
 
     /// Prefetches the entry of a socket that is needed soon.
     #[inline]
     pub(crate) fn prefetch(&self, index: u32) {
-        prefetch(self.sockets.as_ptr().wrapping_add(index as usize), 1);
+        prefetch(self.places.as_ptr().wrapping_add(index as usize), 1);
     }
 
     /// Puts a socket at a place; the table grows if needed.
     pub(crate) fn put(&mut self, index: u32, socket: Bound) {
         let place = index as usize;
-        if self.sockets.len() <= place {
-            self.sockets.resize_with(place + 1, || None);
-            self.six.resize(place + 1, false);
+        if self.places.len() <= place {
+            self.places.resize_with(place + 1, Place::default);
         }
-        self.six[place] = is_six(&socket);
-        self.sockets[place] = Some(socket);
+        self.places[place] = socket.into();
+    }
+
+    /// One of an FSU's UDP sockets.
+    #[inline]
+    pub(crate) fn udp(&self, index: u32, which: Which) -> Option<&UdpSocket> {
+        let place = self.places.get(index as usize)?;
+        match (which, &place.socket) {
+            (Which::Own, Some(Bound::Udp(socket))) => Some(socket),
+            (Which::Centre, _) => place.centre.as_ref().map(|centre| &centre.socket),
+            _ => None,
+        }
+    }
+
+    /// Makes a second socket for a centre. False: there is one already, or there may be no more, or the kernel refuses it.
+    pub(crate) fn connect(&mut self, index: u32, peer: SocketAddr) -> bool {
+        if self.centres >= self.centres_max || self.is_ending || !takes(Way::Connected) {
+            return false;
+        }
+        if self.port.as_ref().is_some_and(|port| port.reaches(index)) {
+            // Its datagrams come by the device's queue.
+            return false;
+        }
+        let Some(place) = self.places.get_mut(index as usize).filter(|place| place.centre.is_none()) else {
+            return false;
+        };
+        let Some(Bound::Udp(own)) = &place.socket else { return false };
+        let to = if place.six { mapped(peer) } else { peer };
+        let socket = kernel::connect_udp(own, to).ok().filter(|socket| is_to_spare(socket.as_fd()));
+        let Some(socket) = socket else {
+            // A system that has none is not asked again for more.
+            self.centres_max = self.centres;
+            return false;
+        };
+        if place.fragments {
+            let _ = kernel::let_fragment(socket.as_fd(), place.six);
+        }
+        place.centre = Some(Centre { socket, peer, lost: 0 });
+        self.centres += 1;
+        true
+    }
+
+    /// Takes the connected socket out, of that centre (`None`: of any); and how many datagrams it has lost since that was counted. One that
+    /// has something from its centre stays, as that would be lost: it is not silent after all.
+    pub(crate) fn part(&mut self, index: u32, peer: Option<SocketAddr>) -> Option<(UdpSocket, u32)> {
+        let lost = self.centre_lost(index);
+        let place = self.places.get_mut(index as usize)?;
+        let may_go = |centre: &mut Centre| match peer {
+            Some(peer) => centre.peer == peer && kernel::unread(centre.socket.as_fd()) == 0,
+            None => true,
+        };
+        let centre = place.centre.take_if(may_go)?;
+        self.centres -= 1;
+        Some((centre.socket, lost))
+    }
+
+    /// Datagrams that a connected socket has lost since that was last counted.
+    pub(crate) fn centre_lost(&mut self, index: u32) -> u32 {
+        let Some(centre) = self.places.get_mut(index as usize).and_then(|place| place.centre.as_mut()) else {
+            return 0;
+        };
+        kernel::lost(centre.socket.as_fd()).map_or(0, |lost| centre.more(lost))
+    }
+
+    /// The same, as one of its datagrams tells; that it does no longer.
+    #[inline]
+    pub(crate) fn take_centre_lost(&mut self, index: u32, control: &mut Control) -> u32 {
+        let Some(lost) = control.lost.take() else { return 0 };
+        let place = self.places.get_mut(index as usize);
+        place.and_then(|place| place.centre.as_mut()).map_or(0, |centre| centre.more(lost))
     }
 
     /// Takes a socket out.
@@ -88,19 +243,19 @@ impl Base {
         if let Some(port) = &mut self.port {
             port.close(index);
         }
-        self.sockets.get_mut(index as usize)?.take()
+        self.places.get_mut(index as usize)?.socket.take()
     }
 
     /// The first free place that `suits`; past the last one if there is none.
     pub(crate) fn vacant(&self, suits: impl Fn(u32) -> bool) -> u32 {
-        let free = (0..).zip(&self.sockets).find(|&(index, socket)| socket.is_none() && suits(index));
-        free.map_or(self.sockets.len() as u32, |(index, _)| index)
+        let free = (0..).zip(&self.places).find(|&(index, place)| place.socket.is_none() && suits(index));
+        free.map_or(self.places.len() as u32, |(index, _)| index)
     }
 
     /// Datagrams to a socket come by the device's queue from now on, if its address is one of the device's.
     pub(crate) fn open_port(&mut self, index: u32) {
-        if let Self { port: Some(port), sockets, .. } = self
-            && let Some(Some(socket)) = sockets.get(index as usize)
+        if let Self { port: Some(port), places, .. } = self
+            && let Some(Place { socket: Some(socket), .. }) = places.get(index as usize)
         {
             port.open(&[(index, socket)]);
         }
@@ -122,7 +277,7 @@ impl Base {
 
     /// All of them, with their numbers.
     pub(crate) fn sockets(&self) -> impl Iterator<Item = (u32, &Bound)> {
-        (0..).zip(&self.sockets).filter_map(|(index, socket)| Some((index, socket.as_ref()?)))
+        (0..).zip(&self.places).filter_map(|(index, place)| Some((index, place.socket.as_ref()?)))
     }
 
     /// Readable when a command has come.
@@ -143,6 +298,105 @@ impl Base {
         }
     }
 
+    /// Sends all that is queued, runs of one socket with one call.
+    #[inline]
+    pub(crate) fn send_all(&mut self, fate: &mut impl Fate) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let mut outbox = std::mem::take(&mut self.outbox);
+        let (mut at, mut stamped, mut unix_ns) = (0, 0, clocks::unix_ns());
+        while at < outbox.len() {
+            if at >= stamped + SENDS_A_STAMP {
+                (stamped, unix_ns) = (at, clocks::unix_ns());
+            }
+            let (count, outcome) = self.send(&outbox, at);
+            let end = at + count.max(1);
+            if count >= SENDS_A_STAMP {
+                // One call for all of them: the last left just now.
+                (stamped, unix_ns) = (end, clocks::unix_ns());
+            }
+            tell(&outbox, at..end, outcome, unix_ns, fate);
+            at = end;
+        }
+        outbox.clear();
+        self.outbox = outbox;
+    }
+
+    /// Where a datagram leaves through a ring: by which socket. `None`: not that way.
+    #[inline]
+    pub(crate) fn by(&self, datagram: Datagram) -> Option<By<'_>> {
+        let place = self.places.get(datagram.socket as usize)?;
+        if let Some(centre) = place.to(datagram.peer) {
+            let (fd, file) = (centre.socket.as_fd(), self.file(datagram.socket, Which::Centre));
+            return Some(By { fd, file, six: place.six, is_connected: true });
+        }
+        let Some(Bound::Udp(own)) = &place.socket else { return None };
+        let (fd, file) = (own.as_fd(), self.file(datagram.socket, Which::Own));
+        Some(By { fd, file, six: place.six, is_connected: false })
+    }
+
+    /// The kernel may know descriptors of so many places, and of their centres.
+    pub(crate) fn set_files(&mut self, places: u32) {
+        self.files = places;
+    }
+
+    /// The place among them of one of an FSU's sockets, if there is one.
+    #[inline]
+    pub(crate) fn file(&self, index: u32, which: Which) -> Option<u32> {
+        let has_one = index < self.files && takes(Way::Files);
+        has_one.then_some(if which == Which::Own { index } else { self.files + index })
+    }
+
+    /// How many datagrams from `at` on leave by one socket.
+    #[inline]
+    pub(crate) fn run(&self, outbox: &Outbox<Datagram>, at: usize) -> usize {
+        let place = outbox.get(at).and_then(|(first, _)| self.places.get(first.socket as usize));
+        match place.and_then(|place| place.centre.as_ref()) {
+            Some(centre) => outbox.run_beside(at, centre.peer),
+            None => outbox.run(at),
+        }
+    }
+
+    /// How many of these datagrams, all of one socket, go to the kernel as one buffer: 1 where none do.
+    #[inline]
+    pub(crate) fn joined(&self, outbox: &Outbox<Datagram>, run: Range<usize>) -> usize {
+        if run.len() == 1 {
+            return 1;
+        }
+        let mut parcels = outbox.parcels(run.start, run.len(), self.sender.sends_segments());
+        parcels.next().map_or(1, |parcel| parcel.datagrams)
+    }
+
+    /// Centres that sockets are connected to.
+    #[cfg(feature = "ab")]
+    pub(crate) fn centres(&self) -> Vec<(u32, SocketAddr)> {
+        let all = (0..).zip(&self.places);
+        all.filter_map(|(index, place)| Some((index, place.centre.as_ref()?.peer))).collect()
+    }
+
+    /// Lets all sockets fragment, or none.
+    #[cfg(feature = "ab")]
+    pub(crate) fn set_fragments(&mut self, on: bool) {
+        for place in &mut self.places {
+            if let Some(Bound::Udp(socket)) = &place.socket {
+                // It fails on no Linux; then the trial shows no difference.
+                let _ = fsu_net::sys::set_fragments(socket.as_fd(), place.six, on);
+                if let Some(centre) = &place.centre {
+                    let _ = fsu_net::sys::set_fragments(centre.socket.as_fd(), place.six, on);
+                }
+                place.fragments = on;
+            }
+        }
+    }
+
+    /// What became of a datagram that the kernel refused to send with the ring.
+    #[cold]
+    pub(crate) fn on_refused(&mut self, datagram: Datagram, bytes: &[u8], errno: i32) -> Outcome {
+        let error = io::Error::from_raw_os_error(errno);
+        if is_full(&error) { Outcome::Full } else { self.send_otherwise((datagram, bytes), &error) }
+    }
+
     /// Sends datagrams from `at` on with one call; returns how many it decided on, and their outcome.
     pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> (usize, Outcome) {
         if let Some(decided) = self.port.as_deref_mut().and_then(|port| port.send(outbox, at)) {
@@ -151,35 +405,72 @@ impl Base {
         let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
         // What follows a datagram that has to leave by the kernel may leave as a frame.
         let is_alone = self.port.as_ref().is_some_and(|port| port.reaches(first.socket));
-        let run = if is_alone { 1 } else { outbox.run(at) };
-        let Some(Some(Bound::Udp(socket))) = self.sockets.get(first.socket as usize) else {
+        let run = if is_alone { 1 } else { self.run(outbox, at) };
+        let Some(place @ Place { socket: Some(Bound::Udp(own)), six, .. }) = self.places.get(first.socket as usize)
+        else {
             return (run, Outcome::Failed(Errno::BADF.raw_os_error()));
         };
-        let six = self.six[first.socket as usize];
-        let peer = if six { mapped(first.peer) } else { first.peer };
-        if run == 1 && first.local.is_any() {
-            return (1, send_routed(socket.as_fd(), bytes, &peer));
-        }
-        let departing = Departing { outbox, range: at..at + run, six };
-        let sent =
-            self.sender.send_by(&departing, |headers, parcels| kernel::send_parcels(headers, socket.as_fd(), parcels));
+        let (centre, six) = (place.to(first.peer), *six);
+        let socket = centre.map_or(own.as_fd(), |centre| centre.socket.as_fd());
+        let sent = if run == 1 && centre.is_some() {
+            kernel::send(socket, bytes).map(|_| 1).map_err(io::Error::from)
+        } else if run == 1 && first.local.is_any() {
+            let peer = if six { mapped(first.peer) } else { first.peer };
+            kernel::send_to(socket, bytes, &peer).map(|_| 1).map_err(io::Error::from)
+        } else {
+            let departing = Departing { outbox, range: at..at + run, six, is_connected: centre.is_some() };
+            self.sender.send_by(&departing, |headers, parcels| kernel::send_parcels(headers, socket, parcels))
+        };
         if let Some(error) = self.sender.take_refusal() {
             log::info!("the kernel does not take several datagrams as one ({error}): they are sent one by one");
-        }
-        if let Err(error) = &sent
-            && !first.local.is_any()
-            && is_no_address(error)
-        {
-            return (1, send_routed(socket.as_fd(), bytes, &peer));
         }
         match sent {
             Ok(count) => (count, Outcome::Sent),
             // No room concerns the whole batch; any other error only the first datagram.
-            Err(error) => match refused(&error) {
-                Outcome::Full => (run, Outcome::Full),
-                outcome => (1, outcome),
-            },
+            Err(error) if is_full(&error) => (run, Outcome::Full),
+            Err(error) => (1, self.send_otherwise((first, bytes), &error)),
         }
+    }
+
+    /// The kernel refused a datagram. Sends it in another way, if that is the remedy.
+    #[cold]
+    fn send_otherwise(&mut self, (datagram, bytes): (Datagram, &[u8]), error: &io::Error) -> Outcome {
+        let Some(place) = self.places.get_mut(datagram.socket as usize) else { return refused(error) };
+        let Some(Bound::Udp(socket)) = &place.socket else { return refused(error) };
+        let is_long = errno(error) == Some(Errno::MSGSIZE) && !place.fragments;
+        if is_long {
+            place.fragments = kernel::let_fragment(socket.as_fd(), place.six).is_ok();
+            if let Some(centre) = &place.centre {
+                let _ = kernel::let_fragment(centre.socket.as_fd(), place.six);
+            }
+        }
+        let mut outbox = Outbox::default();
+        if is_long && place.fragments && !datagram.local.is_any() && outbox.push(datagram, bytes) {
+            // With the address that it leaves from; what comes of that is final, or one more way.
+            return self.send(&outbox, 0).1;
+        }
+        let has_no_address = !datagram.local.is_any() && is_no_address(error);
+        // A connected socket tells with a datagram what became of an earlier one: nobody listened.
+        let is_late = place.to(datagram.peer).is_some();
+        if !(is_long && place.fragments || has_no_address || is_late) {
+            return refused(error);
+        }
+        let peer = if place.six { mapped(datagram.peer) } else { datagram.peer };
+        send_routed(socket.as_fd(), bytes, &peer)
+    }
+}
+
+/// Tells the fate of some.
+#[inline]
+pub(crate) fn tell(
+    outbox: &Outbox<Datagram>,
+    range: Range<usize>,
+    outcome: Outcome,
+    unix_ns: i64,
+    fate: &mut impl Fate,
+) {
+    for (datagram, bytes) in range.filter_map(|at| outbox.get(at)) {
+        fate(datagram, bytes, outcome, unix_ns);
     }
 }
 
@@ -187,6 +478,12 @@ impl Base {
 #[inline]
 fn send_routed(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Outcome {
     kernel::send_to(socket, bytes, peer).map_or_else(|errno| refused(&errno.into()), |_| Outcome::Sent)
+}
+
+/// Whether as many descriptors are left for others, connections above all. New ones have the lowest number that is free.
+fn is_to_spare(fd: BorrowedFd<'_>) -> bool {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    u64::from(fd.as_raw_fd().unsigned_abs()) < limit / 2
 }
 
 /// Whether it was bound to an address of IPv6.
@@ -210,19 +507,23 @@ fn refused(error: &io::Error) -> Outcome {
 /// Whether this machine does not have the source address of a datagram, or no longer. For IPv4 Linux reports an unreachable network, for
 /// IPv6 an invalid address or a missing interface.
 fn is_no_address(error: &io::Error) -> bool {
-    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
-    matches!(errno, Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))
+    matches!(errno(error), Some(Errno::NETUNREACH | Errno::INVAL | Errno::NODEV | Errno::ADDRNOTAVAIL))
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::driver::epoll::sockets::PollIo;
+    use crate::driver::ring::sockets::RingIo;
     use crate::shard::io::Datagram;
     use fsu_core::about::About;
     use fsu_core::sink::Outgoing;
     use fsu_net::bind::bind_udp;
     use fsu_net::local::Local;
-    use std::net::UdpSocket;
 
     /// Equal datagrams from an address that this machine does not have, and how they arrive.
     fn check(host: &str, peer: &str, gone: &str) {
@@ -245,6 +546,107 @@ mod tests {
             assert_eq!(theirs.recv(&mut bytes).unwrap(), 3);
         }
         assert!(base.sender.sends_segments(), "segments are not at fault");
+    }
+
+    /// Whether a driver sends a datagram of this length where 1,400 bytes fit into a packet, and whether the socket fragments then.
+    fn check_length<I: DriverIo>(mut io: I, (host, to): (&str, &UdpSocket), len: usize, expected: (Outcome, bool)) {
+        let datagram = Datagram {
+            socket: 0,
+            peer: to.local_addr().unwrap(),
+            local: if host.starts_with('[') { Local::ANY } else { Local::new(host.parse().unwrap(), 0) },
+            what: Outgoing::Reply,
+            tries: 0,
+            due_ns: 0,
+            about: About::UNKNOWN,
+        };
+        let (mut fates, mut got) = (Vec::new(), vec![0; 65_536]);
+        assert!(io.base().outbox.push(datagram, &vec![7; len]));
+        let mut fate = |_: Datagram, bytes: &[u8], outcome, _| fates.push((bytes.len(), outcome));
+        io.flush(&mut fate);
+        io.depart(&mut fate);
+        assert_eq!(fates, [(len, expected.0)], "{host}");
+        assert_eq!(io.base().places[0].fragments, expected.1, "{host} {len}");
+        if expected.0 == Outcome::Sent {
+            assert_eq!(to.recv(&mut got).unwrap(), len);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_into_a_packet_leaves_in_fragments() {
+        let tried = std::thread::spawn(|| {
+            if let Err(error) = fsu_net::sys::narrow_network(1_400) {
+                return eprintln!("skipped: no network namespace ({error})");
+            }
+            // The address bound to, the address that the datagram leaves from; another of this machine's where that is told.
+            for (bound, local, peer) in [
+                ("127.0.0.1:0", "0.0.0.0", "127.0.0.1:0"),
+                ("0.0.0.0:0", "127.0.0.1", "127.0.0.1:0"),
+                ("[::1]:0", "[]", "[::1]:0"),
+            ] {
+                let too_long = Outcome::Failed(Errno::MSGSIZE.raw_os_error());
+                for (len, expected) in
+                    [(100, (Outcome::Sent, false)), (3_000, (Outcome::Sent, true)), (65_530, (too_long, true))]
+                {
+                    let Ok(theirs) = UdpSocket::bind(peer) else { continue };
+                    let base = || {
+                        let ours = bind_udp(bound.parse().unwrap()).unwrap();
+                        Base::new(vec![Bound::Udp(ours)], wake_up().unwrap(), true)
+                    };
+                    check_length(PollIo::new(base()).unwrap(), (local, &theirs), len, expected);
+                    if fsu_net::probe::ring_missing().is_none() {
+                        check_length(RingIo::new(base()).unwrap().0, (local, &theirs), len, expected);
+                    }
+                }
+            }
+        });
+        tried.join().unwrap();
+    }
+
+    /// A connected socket is there while its centre is, and for as long as something of it waits. `turn`: what a driver does between.
+    fn check_centre<I: DriverIo>(mut io: I, turn: impl Fn(&mut I)) {
+        let (one, other) = (UdpSocket::bind("127.0.0.1:0").unwrap(), SocketAddr::from(([127, 0, 0, 1], 9)));
+        let (peer, to) = (one.local_addr().unwrap(), io.base().socket(0).unwrap().local_addr().unwrap());
+        // Nothing is received, so that what is sent waits.
+        io.set_accepting(0, false);
+        let mut check = |peer, on, expected: bool| {
+            io.set_frequent(0, peer, on);
+            turn(&mut io);
+            assert_eq!(io.base().udp(0, Which::Centre).is_some(), expected, "{peer} {on}");
+            assert_eq!(bind_udp(to).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        };
+        check(peer, false, false);
+        check(peer, true, true);
+        check(other, true, true);
+        check(other, false, true);
+        check(peer, false, false);
+        check(peer, true, true);
+        one.send_to(b"x", to).unwrap();
+        check(peer, false, true);
+        drop(io);
+        bind_udp(to).unwrap();
+    }
+
+    #[test]
+    fn a_centre_has_its_socket_until_it_is_silent() {
+        let base =
+            || Base::new(vec![Bound::Udp(bind_udp("127.0.0.1:0".parse().unwrap()).unwrap())], wake_up().unwrap(), true);
+        check_centre(PollIo::new(base()).unwrap(), |_| {});
+        if fsu_net::probe::ring_missing().is_none() {
+            // What was cancelled has ended.
+            check_centre(RingIo::new(base()).unwrap().0, |io| (0..3).for_each(|_| io.turn_for_tests()));
+        }
+    }
+
+    #[test]
+    fn limit_centres_max_beyond_it_no_socket_is_connected() {
+        let sockets: Vec<_> = (0..3).map(|_| Bound::Udp(bind_udp("127.0.0.1:0".parse().unwrap()).unwrap())).collect();
+        let mut base = Base::new(sockets, wake_up().unwrap(), true);
+        assert_eq!(base.centres_max, 2_048);
+        base.centres_max = 2;
+        let peer = SocketAddr::from(([127, 0, 0, 1], 9));
+        assert_eq!([0, 1, 2].map(|index| base.connect(index, peer)), [true, true, false]);
+        assert!(base.part(1, Some(peer)).is_some());
+        assert!(base.connect(2, peer));
     }
 
     #[test]

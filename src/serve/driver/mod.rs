@@ -10,6 +10,8 @@
 //! - [`port`]: a queue of a network device beside the sockets (`--driver xdp`).
 //! - [`run`]: the loop of both drivers. [`epoll`], [`ring`]: what each adds to it. They make the system calls ([`fsu_net::sys::calls`]) as `kernel`.
 
+#[cfg(feature = "ab")]
+mod ab;
 mod base;
 mod clocks;
 mod command;
@@ -27,6 +29,7 @@ mod swap;
 #[cfg(test)]
 mod tests;
 mod turn;
+mod ways;
 
 #[cfg(not(test))]
 use fsu_net::sys::calls as kernel;

@@ -47,13 +47,23 @@ pub(crate) struct Parts<'a, P, T, I, E> {
 /// # Errors
 /// The system refused something without which a driver cannot serve.
 pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io::Result<ShardFigures> {
+    #[cfg(feature = "ab")]
+    let mut trial = super::ab::Trial::from_env();
     loop {
         let left = driver.left();
         let Parts { turn, io, line } = driver.parts();
+        #[cfg(feature = "ab")]
+        if let Some(trial) = &mut trial {
+            trial.turn(turn, io);
+        }
         turn.read_clock_if_due(io);
         let due = turn.tick(io);
         if turn.is_over() {
-            break;
+            // A datagram that the kernel has no room for is sent again, in a drain.
+            turn.depart(io);
+            if turn.is_over() {
+                break;
+            }
         }
         if left == 0 {
             let at_most = if turn.is_busy(line) { Duration::ZERO } else { due };
@@ -64,10 +74,17 @@ pub(crate) fn run<P: Protocol, T: Recorder>(mut driver: impl Driver<P, T>) -> io
         }
         driver.serve_light()?;
         flush(&mut driver);
-        if driver.left() == 0 {
+        if driver.left() > 0 {
+            // No wait follows.
+            depart(&mut driver);
+        } else {
             serve_line(&mut driver);
             flush(&mut driver);
         }
+    }
+    #[cfg(feature = "ab")]
+    if let Some(trial) = &trial {
+        trial.tell();
     }
     let Parts { turn, io, .. } = driver.parts();
     let ended = turn.finish(io);
@@ -80,12 +97,18 @@ fn flush<P: Protocol, T: Recorder, D: Driver<P, T>>(driver: &mut D) {
     turn.flush(io);
 }
 
+fn depart<P: Protocol, T: Recorder, D: Driver<P, T>>(driver: &mut D) {
+    let Parts { turn, io, .. } = driver.parts();
+    turn.depart(io);
+}
+
 /// Does what waits in line, while there is time.
 fn serve_line<P: Protocol, T: Recorder, D: Driver<P, T>>(driver: &mut D) {
     let Parts { turn, io, line } = driver.parts();
     if !turn.open_line(line, io) {
         return;
     }
+    turn.depart(io);
     loop {
         let Parts { turn, io, line } = driver.parts();
         let Some((subject, work, began)) = turn.begin_held(line) else { return };

@@ -32,6 +32,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
     /// Serves another fleet. What is queued leaves before, by the sockets that it was queued for.
     pub(crate) fn swap(&mut self, swap: Swap, io: &mut impl DriverIo) -> Vec<Counters> {
         self.flush(io);
+        self.depart(io);
+        self.count_centres(io);
         // What the kernel lost so far is counted where it was lost.
         for socket in 0..self.lost.len() as u32 {
             if let Some(lost) = io.base().lost(socket).filter(|_| !self.staged.contains(&socket)) {

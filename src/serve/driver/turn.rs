@@ -1,6 +1,6 @@
 //! What a driver does in a turn with [`Serve`], whichever way it gets its events.
 
-use super::base::{Base, DriverIo};
+use super::base::{Base, DriverIo, Which};
 use super::clocks;
 use super::command::ShardFigures;
 use super::command::{Commands, ShardCommand};
@@ -11,15 +11,14 @@ use super::mail;
 use super::streams::is_peer_gone;
 use crate::shard::clock::Clock;
 use crate::shard::effort::{FRAME_EFFORT, QUANTUM};
-use crate::shard::io::{Arrived, ConnId, Subject};
-use crate::shard::late::SENDS_A_STAMP;
+use crate::shard::io::{Arrived, ConnId, Datagram, Subject};
 use crate::shard::look::{Left, Looks};
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
 use crate::shard::serve::Serve;
 use fsu_core::state::Counters;
 use fsu_net::local::Route;
-use fsu_net::message::{Received, canonical};
+use fsu_net::message::{Control, Received, canonical};
 use fsu_net::sys::READ_BYTES;
 use rustix::io::Errno;
 use std::io;
@@ -61,6 +60,9 @@ pub(crate) struct Turn<P, T> {
     /// When commands were last looked for without a wake-up.
     asked_ms: u64,
     messages: usize,
+    /// Messages so far.
+    #[cfg(feature = "ab")]
+    pub(crate) served: u64,
     /// The effort so far when the clocks were read.
     clocked: u64,
     /// The budget of this turn.
@@ -92,6 +94,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
             commands,
             asked_ms: 0,
             messages,
+            #[cfg(feature = "ab")]
+            served: 0,
             clocked,
             share,
             opened_ns: now.arrived_ns,
@@ -158,6 +162,10 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
     #[inline]
     pub(crate) fn worked(&mut self, messages: usize, io: &mut impl DriverIo) {
         self.messages += messages;
+        #[cfg(feature = "ab")]
+        {
+            self.served += messages as u64;
+        }
         self.gather.took(messages);
         if self.messages >= MESSAGES_A_CLOCK || self.serve.effort.since(self.clocked) >= EFFORT_A_CLOCK {
             self.read_clock(io);
@@ -355,32 +363,70 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
         self.is_stopped || self.serve.is_drained(self.now)
     }
 
-    /// Sends what is queued, runs of one socket with one call.
+    /// Sends what is queued: see [`DriverIo::flush`].
     #[inline]
     pub(crate) fn flush(&mut self, io: &mut impl DriverIo) {
-        let base = io.base();
-        if base.outbox.is_empty() {
-            return;
+        let Self { serve, now, .. } = self;
+        io.flush(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
+            serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
+        });
+    }
+
+    /// Takes note of what has become of what was sent: see [`DriverIo::settle`].
+    #[inline]
+    pub(crate) fn settle(&mut self, io: &mut impl DriverIo) {
+        let Self { serve, now, .. } = self;
+        io.settle(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
+            serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
+        });
+    }
+
+    /// What was flushed leaves now, and its fate is known: see [`DriverIo::depart`].
+    pub(crate) fn depart(&mut self, io: &mut impl DriverIo) {
+        let Self { serve, now, .. } = self;
+        io.depart(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
+            serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
+        });
+    }
+
+    /// One receive of either of an FSU's sockets; returns how many datagrams it had.
+    #[inline]
+    pub(crate) fn on_received_by(
+        &mut self,
+        socket: u32,
+        which: Which,
+        mut received: Received<'_>,
+        io: &mut impl DriverIo,
+    ) -> usize {
+        if which == Which::Centre {
+            self.take_centre_lost(socket, &mut received.control, io);
         }
-        let mut outbox = std::mem::take(&mut base.outbox);
-        let (mut at, mut stamped, mut unix_ns) = (0, 0, clocks::unix_ns());
-        while at < outbox.len() {
-            if at >= stamped + SENDS_A_STAMP {
-                (stamped, unix_ns) = (at, clocks::unix_ns());
-            }
-            let (count, outcome) = base.send(&outbox, at);
-            let end = at + count.max(1);
-            if count >= SENDS_A_STAMP {
-                // One call for all of them: the last left just now.
-                (stamped, unix_ns) = (end, clocks::unix_ns());
-            }
-            for (datagram, bytes) in (at..end).filter_map(|at| outbox.get(at)) {
-                self.serve.on_sent(datagram, bytes, outcome, self.now.at_unix(unix_ns));
-            }
-            at = end;
+        self.on_received(socket, &received, io)
+    }
+
+    /// Counts what a connected socket has lost, as one of its datagrams tells; that it does no longer.
+    #[inline]
+    pub(crate) fn take_centre_lost(&mut self, socket: u32, control: &mut Control, io: &mut impl DriverIo) {
+        let lost = io.base().take_centre_lost(socket, control);
+        self.on_centre_lost(socket, lost);
+    }
+
+    /// A connected socket has lost more datagrams.
+    fn on_centre_lost(&mut self, socket: u32, more: u32) {
+        if more > 0 {
+            self.serve.on_kernel_drops(socket, more);
         }
-        outbox.clear();
-        base.outbox = outbox;
+    }
+
+    /// Counts what connected sockets have lost that no datagram has told.
+    pub(crate) fn count_centres(&mut self, io: &mut impl DriverIo) {
+        for (socket, lost) in std::mem::take(&mut io.base().parted) {
+            self.on_centre_lost(socket, lost);
+        }
+        for socket in 0..self.lost.len() as u32 {
+            let lost = io.base().centre_lost(socket);
+            self.on_centre_lost(socket, lost);
+        }
     }
 
     /// One receive of an FSU's socket; returns how many datagrams it had.
@@ -493,6 +539,8 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
 
     /// The counters, with losses that no datagram has reported yet.
     fn counters(&mut self, io: &mut impl DriverIo) -> Vec<(usize, Counters)> {
+        self.depart(io);
+        self.count_centres(io);
         for socket in 0..self.lost.len() as u32 {
             if let Some(lost) = io.base().lost(socket) {
                 self.on_lost(socket, lost);

@@ -10,13 +10,20 @@ pub(crate) struct Client {
     heard_ms: u64,
     /// The address of this machine at which it was heard last: heartbeats leave from there.
     local: Local,
+    /// Valid requests so far, wrapping around.
+    requests: u32,
 }
+
+/// Every so many requests a centre is told as [`Seen::Often`].
+const OFTEN: u32 = 64;
 
 /// What hearing from an address changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Nothing: a centre that was known.
     Known,
+    /// The same, of one that asks often.
+    Often,
     /// A centre came.
     New,
     /// A centre came, and the longest-silent one went to make room.
@@ -37,10 +44,7 @@ impl Clients {
     pub fn heard(&mut self, from: impl Into<Route>, now_ms: u64, clients_max: usize) -> Seen {
         let from = from.into();
         match self.list.get_mut(self.last) {
-            Some(client) if client.address == from.peer => {
-                (client.heard_ms, client.local) = (now_ms, from.local);
-                Seen::Known
-            }
+            Some(client) if client.address == from.peer => client.again(now_ms, from.local),
             _ => self.heard_from_another(from, now_ms, clients_max),
         }
     }
@@ -49,8 +53,7 @@ impl Clients {
         let Route { peer: address, local } = from;
         if let Some(index) = self.list.iter().position(|client| client.address == address) {
             self.last = index;
-            (self.list[index].heard_ms, self.list[index].local) = (now_ms, local);
-            return Seen::Known;
+            return self.list[index].again(now_ms, local);
         }
         let mut seen = Seen::New;
         if self.list.len() >= clients_max.max(1)
@@ -62,7 +65,7 @@ impl Clients {
             // One is what most FSUs ever hear from.
             self.list.reserve_exact(1);
         }
-        self.list.push(Client { address, heard_ms: now_ms, local });
+        self.list.push(Client { address, heard_ms: now_ms, local, requests: 1 });
         self.last = self.list.len() - 1;
         seen
     }
@@ -117,6 +120,12 @@ impl Clients {
 }
 
 impl Client {
+    #[inline]
+    fn again(&mut self, now_ms: u64, local: Local) -> Seen {
+        (self.heard_ms, self.local, self.requests) = (now_ms, local, self.requests.wrapping_add(1));
+        if self.requests.is_multiple_of(OFTEN) { Seen::Often } else { Seen::Known }
+    }
+
     fn is_live(&self, now_ms: u64, timeout_ms: u64) -> bool {
         now_ms < self.heard_ms.saturating_add(timeout_ms)
     }
@@ -143,6 +152,17 @@ mod tests {
         let seen: Vec<Seen> = heard.iter().map(|&(port, ms)| clients.heard(address(port), ms, 3)).collect();
         assert_eq!(seen, expected);
         assert_eq!(known(&clients, 10, 100), left);
+    }
+
+    #[test]
+    fn limit_often_every_so_many_requests_a_centre_is_told_as_one_that_asks_often() {
+        let mut clients = Clients::default();
+        let often = |clients: &mut Clients, port, count: u32| {
+            (0..count).filter(|_| clients.heard(address(port), 0, 4) == Seen::Often).count()
+        };
+        assert_eq!([often(&mut clients, 1, 63), often(&mut clients, 1, 1), often(&mut clients, 1, 128)], [0, 1, 2]);
+        // Each by itself.
+        assert_eq!([often(&mut clients, 2, 63), often(&mut clients, 1, 63), often(&mut clients, 2, 1)], [0, 0, 1]);
     }
 
     #[test]

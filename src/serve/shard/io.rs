@@ -136,6 +136,8 @@ pub trait Io {
     fn set_accepting(&mut self, socket: u32, on: bool);
     /// Stops receiving on all sockets, and accepting. Connections are stopped one by one.
     fn stop_receiving(&mut self);
+    /// A peer asks this socket often, or has gone: a driver may have a way of its own for it.
+    fn set_frequent(&mut self, _socket: u32, _peer: SocketAddr, _on: bool) {}
     /// The wall clock this moment, in nanoseconds: when a reply was written.
     fn unix_ns(&mut self) -> i64;
     /// The monotonic clock this moment, in nanoseconds.

@@ -71,10 +71,11 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             let Some(mut slot) = self.slots.take(place) else { continue };
             match fate(&slot) {
                 Fate::Stays(number) => {
-                    self.stay(&mut slot, number, &before, now);
+                    self.stay((place, &mut slot), number, &before, (now, io));
                     self.slots.put(place, slot);
                 }
                 Fate::Handed(number) => {
+                    slot.clients.expire(u64::MAX, 0, |peer| io.set_frequent(place, peer, false));
                     gone.push(slot.state.counters);
                     if let Some(fsu) = fleet.fsus.get(number as usize) {
                         self.slots.put(place, FsuSlot::new(number, fsu));
@@ -127,7 +128,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
     }
 
-    fn stay(&mut self, slot: &mut FsuSlot, number: u32, before: &Fleet, now: Clock) {
+    fn stay(
+        &mut self,
+        (place, slot): (u32, &mut FsuSlot),
+        number: u32,
+        before: &Fleet,
+        (now, io): (Clock, &mut impl Io),
+    ) {
         let (Some(was), Some(is)) = (before.fsus.get(slot.fsu as usize), self.fleet.fsus.get(number as usize)) else {
             return;
         };
@@ -139,6 +146,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
         slot.clients.shrink(is.limits.clients_max, |peer| {
             *offline += 1;
+            io.set_frequent(place, peer, false);
             if tide.tells(Move::Offline, now.mono_ms, later) {
                 log::info!(
                     "{}: centre {peer} forgotten: more than {}",

@@ -340,7 +340,7 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
             match timer {
                 Timer::Reply(index) => self.on_reply_due(index, now, io),
                 Timer::Heartbeat(socket) => self.on_beat_due(socket, now, io),
-                Timer::Clients(socket) => self.on_clients_due(socket, now),
+                Timer::Clients(socket) => self.on_clients_due(socket, now, io),
                 Timer::Transfers(socket) => self.on_transfers_due(socket, now),
                 Timer::Conn(index) => self.on_conn_due(index, now, io),
                 Timer::Accept(socket) if self.drain_end_ms.is_none() => io.set_accepting(socket, true),

@@ -204,8 +204,15 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
         }
         if heard.valid {
             let seen = slot.clients.heard(Route { peer, local }, now.mono_ms, fsu.limits.clients_max);
-            if seen != Seen::Known {
-                self.on_centre_came(socket, peer, seen, now);
+            match seen {
+                // Of a socket that is bound to all addresses, the one that it was asked at may change.
+                Seen::Often if local.is_any() => io.set_frequent(socket, peer, true),
+                Seen::Known | Seen::Often => {}
+                Seen::New => self.on_centre_came(socket, peer, seen, now),
+                Seen::Replaced(gone) => {
+                    io.set_frequent(socket, gone, false);
+                    self.on_centre_came(socket, peer, seen, now);
+                }
             }
         }
     }
@@ -247,12 +254,13 @@ impl<P: Protocol, T: Recorder> Serve<P, T> {
     }
 
     /// Some centre may have been silent for too long.
-    pub(crate) fn on_clients_due(&mut self, socket: u32, now: Clock) {
+    pub(crate) fn on_clients_due(&mut self, socket: u32, now: Clock, io: &mut impl Io) {
         let Some(slot) = self.slots.get_mut(socket as usize) else { return };
         let fsu = &self.fleet.fsus[slot.fsu as usize];
         let (tide, later, offline) = (&self.tide, &mut self.later, &mut slot.state.counters.centres_offline);
         slot.clients.expire(now.mono_ms, fsu.client_timeout_ms, |peer| {
             *offline += 1;
+            io.set_frequent(socket, peer, false);
             if tide.tells(Move::Offline, now.mono_ms, later) {
                 log::info!("{}: centre {peer} offline: silent for {} ms", fsu.name, fsu.client_timeout_ms);
             }

@@ -8,7 +8,7 @@
 mod frames;
 pub(crate) mod sockets;
 
-use super::base::DriverIo;
+use super::base::{DriverIo, Which};
 use super::fair::Line;
 use super::kernel;
 use super::port::Frames;
@@ -130,7 +130,13 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
     fn serve_held(&mut self, subject: Subject, event: Event) {
         match (subject, event) {
             (Subject::Socket(index), Event::Ready(flags)) => match self.io.base().socket(index) {
-                Some(Bound::Udp(_)) => self.on_datagrams(index, flags, false),
+                Some(Bound::Udp(_)) => {
+                    // Which of its sockets has something is not kept: both are asked.
+                    self.on_datagrams((index, Which::Own), flags, false);
+                    if self.io.base().udp(index, Which::Centre).is_some() {
+                        self.on_datagrams((index, Which::Centre), flags, false);
+                    }
+                }
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
                 None => {}
             },
@@ -229,10 +235,11 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         let began = self.turn.begin_light();
         match token {
             Token::Socket(index) => match self.io.base().socket(index) {
-                Some(Bound::Udp(_)) => self.on_datagrams(index, flags, true),
+                Some(Bound::Udp(_)) => self.on_datagrams((index, Which::Own), flags, true),
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_LIGHT),
                 None => {}
             },
+            Token::Centre(index) => self.on_datagrams((index, Which::Centre), flags, true),
             Token::Conn(id) => self.on_readable(id, flags, true),
             Token::Wake | Token::Frames => {}
         }
@@ -260,8 +267,8 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
     }
 
     /// Receives from a datagram socket: one datagram, or a batch if more are likely. Those that are not light wait in line.
-    fn on_datagrams(&mut self, index: u32, flags: EventFlags, is_light: bool) {
-        let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
+    fn on_datagrams(&mut self, (index, which): (u32, Which), flags: EventFlags, is_light: bool) {
+        let Some(socket) = self.io.base().udp(index, which) else { return };
         if self.cold.len() <= index as usize {
             // It came with a reload.
             self.cold.resize(index as usize + 1, 0);
@@ -281,7 +288,11 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
         }
         let (mut datagrams, mut is_held) = (0, false);
         for at in 0..*received.as_ref().unwrap_or(&0) {
-            let Some(received) = self.receiver.get(at) else { continue };
+            let Some(mut received) = self.receiver.get(at) else { continue };
+            if which == Which::Centre {
+                // Its counts are its own.
+                self.turn.take_centre_lost(index, &mut received.control, &mut self.io);
+            }
             is_held |= received.bytes.len() > light_bytes || self.turn.serve.effort.is_over();
             if is_held {
                 let Received { bytes, peer, control } = received;
@@ -298,17 +309,21 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             Err(error) if is_later(&error) => {
                 // An error without a datagram has to be taken off the socket, or the set would report it for ever.
                 if flags.contains(EventFlags::ERR)
-                    && let Some(Bound::Udp(socket)) = self.io.base().socket(index)
+                    && let Some(socket) = self.io.base().udp(index, which)
                     && let Some(error) = kernel::take_error(socket.as_fd())
                 {
-                    self.on_socket_error(index, &error.into());
+                    self.on_socket_error((index, which), &error.into());
                 }
             }
-            Err(error) => self.on_socket_error(index, &error),
+            Err(error) => self.on_socket_error((index, which), &error),
         }
     }
 
-    fn on_socket_error(&mut self, index: u32, error: &io::Error) {
+    /// An error of a connected socket says that the centre does not listen now: nothing that concerns the FSU.
+    fn on_socket_error(&mut self, (index, which): (u32, Which), error: &io::Error) {
+        if which == Which::Centre {
+            return;
+        }
         self.turn.serve.on_socket_error(index, error.raw_os_error().unwrap_or(0), self.turn.now);
     }
 

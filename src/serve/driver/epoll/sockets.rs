@@ -1,6 +1,6 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use crate::driver::base::{Base, DriverIo, descriptor};
+use crate::driver::base::{Base, DriverIo, Which, descriptor};
 use crate::driver::clocks;
 use crate::driver::kernel::{self, epoll_add, epoll_delete, epoll_modify};
 use crate::driver::streams::{Stream, Streams};
@@ -11,6 +11,7 @@ use fsu_net::bind::Bound;
 use rustix::event::epoll::{EventData, EventFlags};
 use rustix::io::Errno;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// What an event refers to.
@@ -22,6 +23,8 @@ pub(crate) enum Token {
     Frames,
     /// An FSU's own socket.
     Socket(u32),
+    /// The one that is connected to a centre.
+    Centre(u32),
     /// A connection.
     Conn(ConnId),
 }
@@ -31,6 +34,7 @@ const GENERATION_SHIFT: u32 = 32;
 const KIND_SOCKET: u64 = 1;
 const KIND_CONN: u64 = 2;
 const KIND_FRAMES: u64 = 3;
+const KIND_CENTRE: u64 = 4;
 
 impl Token {
     /// As the epoll set holds it.
@@ -39,6 +43,7 @@ impl Token {
             Self::Wake => 0,
             Self::Frames => KIND_FRAMES << KIND_SHIFT,
             Self::Socket(index) => KIND_SOCKET << KIND_SHIFT | u64::from(index),
+            Self::Centre(index) => KIND_CENTRE << KIND_SHIFT | u64::from(index),
             Self::Conn(id) => {
                 KIND_CONN << KIND_SHIFT | u64::from(id.generation) << GENERATION_SHIFT | u64::from(id.index)
             }
@@ -50,7 +55,7 @@ impl Token {
     pub(crate) fn subject(self) -> Option<Subject> {
         match self {
             Self::Wake | Self::Frames => None,
-            Self::Socket(socket) => Some(Subject::Socket(socket)),
+            Self::Socket(socket) | Self::Centre(socket) => Some(Subject::Socket(socket)),
             Self::Conn(id) => Some(Subject::Conn(id)),
         }
     }
@@ -61,6 +66,7 @@ impl Token {
         let data = data.u64();
         match data >> KIND_SHIFT {
             KIND_SOCKET => Self::Socket(data as u32),
+            KIND_CENTRE => Self::Centre(data as u32),
             KIND_CONN => {
                 Self::Conn(ConnId { index: data as u32, generation: (data >> GENERATION_SHIFT) as u32 & 0x00FF_FFFF })
             }
@@ -164,6 +170,9 @@ impl PollIo {
             && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.change_to(watch))
         {
             let _ = epoll_modify(epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
+            if let Some(centre) = base.udp(socket, Which::Centre) {
+                let _ = epoll_modify(epoll.as_fd(), centre.as_fd(), Token::Centre(socket).data(), flags);
+            }
         }
     }
 
@@ -213,8 +222,18 @@ impl DriverIo for PollIo {
     }
 }
 
+impl PollIo {
+    /// Closes the socket that is connected to that centre (`None`: to any).
+    fn part(&mut self, index: u32, peer: Option<SocketAddr>) {
+        if let Some((_, lost)) = self.base.part(index, peer) {
+            self.base.parted.extend((lost > 0).then_some((index, lost)));
+        }
+    }
+}
+
 impl Sockets for PollIo {
     fn close_socket(&mut self, socket: u32) {
+        self.part(socket, None);
         // The set forgets a descriptor that is closed.
         drop(self.base.take(socket));
     }
@@ -228,6 +247,23 @@ impl Io for PollIo {
 
     fn has_room(&self) -> bool {
         !self.base.outbox.is_filling()
+    }
+
+    fn set_frequent(&mut self, socket: u32, peer: SocketAddr, on: bool) {
+        if !on {
+            return self.part(socket, Some(peer));
+        }
+        let Some(watch) = self.watches.get(socket as usize).map(|watch| watch.flags()) else { return };
+        if !self.base.connect(socket, peer) {
+            return;
+        }
+        let Self { epoll, base, .. } = self;
+        let added = base
+            .udp(socket, Which::Centre)
+            .map(|centre| epoll_add(epoll.as_fd(), centre.as_fd(), Token::Centre(socket).data(), watch));
+        if added != Some(Ok(())) {
+            self.part(socket, None);
+        }
     }
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {
@@ -263,8 +299,11 @@ impl Io for PollIo {
     }
 
     fn stop_receiving(&mut self) {
-        for (_, socket) in self.base.sockets() {
+        for (index, socket) in self.base.sockets() {
             let _ = epoll_delete(self.epoll.as_fd(), descriptor(socket));
+            if let Some(centre) = self.base.udp(index, Which::Centre) {
+                let _ = epoll_delete(self.epoll.as_fd(), centre.as_fd());
+            }
         }
         if let Some(port) = &self.base.port {
             let _ = epoll_delete(self.epoll.as_fd(), port.socket());
@@ -318,6 +357,7 @@ mod tests {
             Token::Frames,
             Token::Socket(0),
             Token::Socket(9_999),
+            Token::Centre(7),
             conn(0, 0),
             conn(u32::MAX, 0x00FF_FFFF),
         ] {

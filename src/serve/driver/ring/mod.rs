@@ -6,9 +6,10 @@
 //!
 //! Whose turn it is: [`super::fair`]. A completion that is not light waits in line with its buffer.
 
+mod leaving;
 pub(crate) mod sockets;
 
-use super::base::DriverIo;
+use super::base::{DriverIo, Which};
 use super::fair::Line;
 use super::kernel::{self, Pool};
 use super::run::{Driver, Parts};
@@ -16,11 +17,11 @@ use super::turn::{Turn, Work};
 use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
 use crate::shard::recorder::Recorder;
-use fsu_net::bind::Bound;
 use fsu_net::sys::{BESIDE_BYTES, Done, Op, READ_BYTES, Receiver};
 use rustix::io::Errno;
-use sockets::{BUFFERS, RingIo, conn};
+use sockets::{BUFFERS, RingIo, conn, which};
 use std::io;
+use std::net::UdpSocket;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -72,14 +73,15 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Uring<P, T> {
 
     fn wait(&mut self, at_most: Duration) -> io::Result<()> {
         // Beyond [`COMPLETED_A_WAIT`] there may be more, so this asks the kernel.
-        let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ring.ready());
+        let ready = |io: &mut RingIo| io.wait(Duration::ZERO).map(|()| io.ready());
         self.turn.let_gather(at_most, &mut self.io, ready)?;
         self.io.wait(at_most)?;
-        self.take();
+        self.take()?;
         let done = &self.done;
         let is_full = done.len() >= COMPLETED_A_WAIT || self.io.has_left();
         self.turn.begin(&mut self.io, is_full.then_some(COMPLETED_A_WAIT), |at| subject(done.get(at)?));
         self.turn.open(done.len());
+        self.turn.settle(&mut self.io);
         self.accepts = 0;
         Ok(())
     }
@@ -134,8 +136,8 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
 
     /// Takes what has completed, as far as a turn goes.
     #[inline]
-    fn take(&mut self) {
-        self.io.ring.take(&mut self.done, COMPLETIONS_MAX);
+    fn take(&mut self) -> io::Result<()> {
+        self.io.take(&mut self.done, COMPLETIONS_MAX)
     }
 
     /// Serves sockets whose receives found no buffer.
@@ -149,10 +151,12 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
                 self.line.charge(subject, effort);
             }
         }
-        // The others have their turn next.
-        self.io.starved.rotate_left(count);
         if self.buffers_held < HELD_BUFFERS_MAX {
-            self.io.begin_starved();
+            // They have little left. If all began at once, most would find no buffer again.
+            self.io.begin_starved(count);
+        } else {
+            // The others have their turn next.
+            self.io.starved.rotate_left(count);
         }
     }
 
@@ -161,14 +165,18 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
     fn receive_light(&mut self, index: u32) {
         let light_bytes = self.turn.share.light_bytes;
         for _ in 0..STARVED_RECEIVES_MAX {
-            let Some(Bound::Udp(socket)) = self.io.base().socket(index) else { return };
-            if !(1..=light_bytes).contains(&kernel::unread(socket.as_fd())) {
-                return;
-            }
+            let base = &*self.io.base();
+            let sockets = [Which::Own, Which::Centre].map(|which| base.udp(index, which));
+            let is_light = |socket: &UdpSocket| (1..=light_bytes).contains(&kernel::unread(socket.as_fd()));
+            let (socket, which) = match sockets {
+                [Some(own), _] if is_light(own) => (own, Which::Own),
+                [_, Some(centre)] if is_light(centre) => (centre, Which::Centre),
+                _ => return,
+            };
             let receiver = self.receiver.get_or_insert_with(|| Box::new(Receiver::new()));
             let is_received = kernel::receive(receiver, socket.as_fd(), 1).is_ok();
             let Some(received) = receiver.get(0).filter(|_| is_received && !self.io.has_stopped) else { return };
-            let count = self.turn.on_received(index, &received, &mut self.io);
+            let count = self.turn.on_received_by(index, which, received, &mut self.io);
             self.turn.worked(count, &mut self.io);
         }
     }
@@ -237,26 +245,28 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
                     self.io.watch_wake();
                 }
             }
-            Op::Cancel => {}
+            // Those that failed are told by [`RingIo::settle`].
+            Op::Cancel | Op::Send => {}
         }
     }
 
     fn on_datagrams(&mut self, done: Done) {
         let Self { turn, io, datagrams: pool, .. } = self;
-        let index = done.data as u32;
+        let (index, which) = (done.data as u32, which(done.data));
         if let Some(filled) = done.filled {
             let received = pool.datagram(&filled).filter(|_| !io.has_stopped && done.result.is_ok());
-            let count = received.map_or(1, |received| turn.on_received(index, &received, io));
+            let count = received.map_or(1, |received| turn.on_received_by(index, which, received, io));
             pool.give(filled);
             turn.worked(count, io);
         }
         if let Err(errno) = done.result
             && !is_harmless(Errno::from_raw_os_error(errno))
+            && which == Which::Own
         {
             turn.serve.on_socket_error(index, errno, turn.now);
         }
         if !done.more {
-            io.on_receive_ended(index, done.result == Err(Errno::NOBUFS.raw_os_error()));
+            io.on_receive_ended(index, which, done.result == Err(Errno::NOBUFS.raw_os_error()));
         }
     }
 
@@ -316,7 +326,7 @@ impl<P: Protocol, T: Recorder> Uring<P, T> {
         }
         turn.worked(1, io);
         if !done.more {
-            io.on_receive_ended(index, false);
+            io.on_receive_ended(index, Which::Own, false);
         }
     }
 }

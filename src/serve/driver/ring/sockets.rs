@@ -4,17 +4,20 @@
 //! completion says so, and then it is started again if it is still wanted. A receive from a connection ends with the first bytes.
 //! Connections have their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it sends.
 
-use crate::driver::base::{Base, DriverIo, descriptor};
+use super::leaving::Leaving;
+use crate::driver::base::{Base, DriverIo, Fate, Which, descriptor};
 use crate::driver::clocks;
 use crate::driver::kernel::{Pool, Ring};
 use crate::driver::streams::{Stream, Streams};
+use crate::driver::ways::{Way, takes};
 use crate::shard::io::{ConnId, Datagram, Interest, Io, Written};
 use crate::shard::reload::Sockets;
 use fsu_net::bind::Bound;
-use fsu_net::sys::{Op, READ_BYTES};
+use fsu_net::sys::{Done, Op, READ_BYTES};
 use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -64,8 +67,8 @@ pub(crate) struct RingIo {
     // Dropped first: it ends all operations on the sockets below.
     pub(crate) ring: Ring,
     base: Base,
-    /// By socket.
-    receiving: Vec<Running>,
+    /// By place: of its own socket, and of the one that is connected to a centre.
+    receiving: Vec<[Running; 2]>,
     /// By socket: it is to be received from, or accepted on.
     wanted: Vec<bool>,
     streams: Streams<Receiving>,
@@ -78,6 +81,10 @@ pub(crate) struct RingIo {
     closing: Vec<OwnedFd>,
     /// Nothing is received any more.
     pub(crate) has_stopped: bool,
+    /// Datagrams that leave through the ring.
+    leaving: Leaving,
+    /// Completions that were taken to see which sends failed, before their turn.
+    early: Vec<Done>,
 }
 
 impl RingIo {
@@ -85,7 +92,7 @@ impl RingIo {
     pub(crate) fn new(base: Base) -> io::Result<(Self, Pool, Pool)> {
         let (ring, datagrams, bytes) = Ring::new(BUFFERS, STREAM_BUFFERS)?;
         let sockets = base.sockets().count();
-        let (receiving, wanted) = (vec![Running::No; sockets], vec![true; sockets]);
+        let (receiving, wanted) = (vec![[Running::No; 2]; sockets], vec![true; sockets]);
         let (streams, closing) = (Streams::default(), Vec::new());
         let mut io = Self {
             ring,
@@ -98,10 +105,34 @@ impl RingIo {
             starved: Vec::new(),
             closing,
             has_stopped: false,
+            leaving: Leaving::default(),
+            early: Vec::new(),
         };
+        io.keep_sockets();
         io.watch_wake();
         (0..sockets as u32).for_each(|index| io.receive(index));
         Ok((io, datagrams, bytes))
+    }
+
+    /// Lets the kernel know the sockets that datagrams leave by. If it does not, they are looked up with each send.
+    fn keep_sockets(&mut self) {
+        let Self { ring, base, .. } = self;
+        let count = base.sockets().map(|(index, _)| index + 1).last().unwrap_or(0);
+        if !base.sockets().any(|(_, socket)| is_udp(socket)) || ring.keep_files(2 * count).is_err() {
+            return;
+        }
+        base.set_files(count);
+        for (index, socket) in base.sockets().filter(|(_, socket)| is_udp(socket)) {
+            ring.set_file(index, Some(descriptor(socket)));
+        }
+    }
+
+    /// Lets the kernel know one of an FSU's sockets, or no longer.
+    fn keep(&mut self, index: u32, which: Which, on: bool) {
+        if let Some(file) = self.base.file(index, which) {
+            let fd = self.base.udp(index, which).filter(|_| on).map(AsFd::as_fd);
+            self.ring.set_file(file, fd);
+        }
     }
 
     /// Watches the descriptor for commands.
@@ -109,30 +140,51 @@ impl RingIo {
         self.ring.begin(Op::Readable, 0, self.base.wake());
     }
 
-    /// Receives from a socket, or accepts on it, if that is wanted and not running.
+    /// Receives from an FSU's sockets, or accepts, where that is wanted and not running.
     fn receive(&mut self, index: u32) {
         let place = index as usize;
-        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
-        if *running == Running::No && self.wanted[place] {
-            *running = Running::Yes;
-            self.ring.begin(operation(socket), u64::from(index), descriptor(socket));
+        if self.wanted.get(place) != Some(&true) {
+            return;
+        }
+        let Self { receiving, base, ring, .. } = self;
+        let Some([own, centre]) = receiving.get_mut(place) else { return };
+        if *own == Running::No
+            && let Some(socket) = base.socket(index)
+        {
+            *own = Running::Yes;
+            ring.begin(operation(socket), datagrams(index, Which::Own), descriptor(socket));
+        }
+        if *centre == Running::No
+            && let Some(socket) = base.udp(index, Which::Centre)
+        {
+            *centre = Running::Yes;
+            ring.begin(Op::Datagrams, datagrams(index, Which::Centre), socket.as_fd());
         }
     }
 
     fn stop_receiving_from(&mut self, index: u32) {
-        let place = index as usize;
-        let (Some(running), Some(socket)) = (self.receiving.get_mut(place), self.base.socket(index)) else { return };
-        self.wanted[place] = false;
+        if let Some(wanted) = self.wanted.get_mut(index as usize) {
+            *wanted = false;
+        }
+        self.cancel(index, Which::Own);
+        self.cancel(index, Which::Centre);
+    }
+
+    fn cancel(&mut self, index: u32, which: Which) {
+        let Some(running) = self.receiving.get_mut(index as usize).map(|both| &mut both[which as usize]) else {
+            return;
+        };
+        let Some(socket) = self.base.socket(index) else { return };
         if *running == Running::Yes {
             *running = Running::Ending;
-            self.ring.cancel(operation(socket), u64::from(index));
+            self.ring.cancel(operation(socket), datagrams(index, which));
         }
     }
 
     /// A socket's operation has ended. It is started again if wanted; later, if it found no buffer.
-    pub(crate) fn on_receive_ended(&mut self, index: u32, is_starved: bool) {
-        if let Some(running) = self.receiving.get_mut(index as usize) {
-            *running = Running::No;
+    pub(crate) fn on_receive_ended(&mut self, index: u32, which: Which, is_starved: bool) {
+        if let Some(both) = self.receiving.get_mut(index as usize) {
+            both[which as usize] = Running::No;
         }
         if is_starved {
             self.starved.push(index);
@@ -141,14 +193,12 @@ impl RingIo {
         }
     }
 
-    /// Starts the receives again that found no buffer.
-    pub(crate) fn begin_starved(&mut self) {
-        if self.starved.is_empty() {
-            return;
+    /// Starts the receives of the first `count` sockets again that found no buffer.
+    pub(crate) fn begin_starved(&mut self, count: usize) {
+        for at in 0..count {
+            self.receive(self.starved[at]);
         }
-        let mut starved = std::mem::take(&mut self.starved);
-        starved.drain(..).for_each(|index| self.receive(index));
-        self.starved = starved;
+        self.starved.drain(..count);
     }
 
     /// Takes over an accepted connection.
@@ -207,12 +257,17 @@ impl RingIo {
 
     /// Whether there may be more than the last wait brought: connections that wait for their turn, completions not taken.
     pub(crate) fn has_left(&mut self) -> bool {
-        !(self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0
+        !(self.first.is_empty() && self.served.is_empty()) || self.ready() > 0
+    }
+
+    /// Completions that can be taken.
+    pub(crate) fn ready(&mut self) -> usize {
+        self.early.len() + self.ring.ready()
     }
 
     /// Starts the next receives once all completions are taken: of as many bytes as are copied at once.
     fn begin_reads(&mut self) {
-        if (self.first.is_empty() && self.served.is_empty()) || self.ring.ready() > 0 {
+        if (self.first.is_empty() && self.served.is_empty()) || self.ready() > 0 {
             return;
         }
         // Both queues get the same, so that neither starves the other.
@@ -258,11 +313,76 @@ impl RingIo {
     }
 }
 
+impl RingIo {
+    /// Closes the socket that is connected to that centre (`None`: to any).
+    fn part(&mut self, index: u32, peer: Option<SocketAddr>) {
+        if let Some((socket, lost)) = self.base.part(index, peer) {
+            self.cancel(index, Which::Centre);
+            if let Some(file) = self.base.file(index, Which::Centre) {
+                self.ring.set_file(file, None);
+            }
+            self.base.parted.extend((lost > 0).then_some((index, lost)));
+            self.closing.push(socket.into());
+        }
+    }
+
+    /// Takes completions, up to `max`, in their order. While sends are under way it looks at all that there are: one may tell of a send.
+    #[inline]
+    pub(crate) fn take(&mut self, done: &mut Vec<Done>, max: usize) -> io::Result<()> {
+        if !self.early.is_empty() {
+            done.extend(self.early.drain(..max.min(self.early.len())));
+        }
+        let max = if self.early.is_empty() { max.saturating_sub(done.len()) } else { 0 };
+        self.ring.take(done, max);
+        if self.leaving.is_empty() { Ok(()) } else { self.look_at_all() }
+    }
+
+    /// Submits, and hands what has ended to where it belongs; what was received is forgotten.
+    #[cfg(test)]
+    pub(crate) fn turn_for_tests(&mut self) {
+        let mut done = Vec::new();
+        self.wait(Duration::from_millis(1)).unwrap();
+        self.take(&mut done, 256).unwrap();
+        for done in done.iter().filter(|done| done.op == Op::Datagrams && !done.more) {
+            self.on_receive_ended(done.data as u32, which(done.data), false);
+        }
+    }
+
+    #[inline]
+    fn look_at_all(&mut self) -> io::Result<()> {
+        loop {
+            if self.ring.ready() > 0 {
+                self.ring.take(&mut self.early, usize::MAX);
+            }
+            if !self.ring.is_overflowing() {
+                return Ok(());
+            }
+            self.ring.wait(Duration::ZERO)?;
+        }
+    }
+}
+
+fn is_udp(socket: &Bound) -> bool {
+    matches!(socket, Bound::Udp(_))
+}
+
 fn operation(socket: &Bound) -> Op {
     match socket {
         Bound::Udp(_) => Op::Datagrams,
         Bound::Tcp(_) => Op::Accept,
     }
+}
+
+/// One of an FSU's sockets as the user data of its receive.
+#[inline]
+fn datagrams(index: u32, which: Which) -> u64 {
+    (which as u64) << INDEX_BITS | u64::from(index)
+}
+
+/// Which of its sockets that was.
+#[inline]
+pub(crate) fn which(data: u64) -> Which {
+    if data >> INDEX_BITS == 0 { Which::Own } else { Which::Centre }
 }
 
 /// A connection as the user data of its operations.
@@ -282,12 +402,48 @@ impl DriverIo for RingIo {
         &mut self.base
     }
 
+    #[inline]
+    fn flush(&mut self, fate: &mut impl Fate) {
+        if self.base.outbox.is_empty() {
+            return;
+        }
+        if !takes(Way::Sends) {
+            return self.base.send_all(fate);
+        }
+        if !self.leaving.is_empty() {
+            self.depart(fate);
+        }
+        let Self { leaving, base, ring, .. } = self;
+        leaving.begin(&mut base.outbox);
+        leaving.push_all(base, ring, fate);
+    }
+
+    #[inline]
+    fn settle(&mut self, fate: &mut impl Fate) {
+        // What the kernel has not taken yet has no fate.
+        if !self.leaving.is_empty() && self.ring.is_submitted() {
+            self.leaving.settle(&mut self.base, &mut self.ring, fate);
+        }
+    }
+
+    fn depart(&mut self, fate: &mut impl Fate) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        // What is not taken even so leaves with a later wait, and counts as sent: the kernel is short of memory.
+        let _ = self.ring.submit();
+        // An error is met again by the next wait.
+        let _ = self.look_at_all();
+        self.leaving.settle(&mut self.base, &mut self.ring, fate);
+    }
+
     fn stage(&mut self, socket: Bound) -> io::Result<u32> {
         // Completions of the socket before must not be taken for those of this one.
-        let index = self.base.vacant(|index| self.receiving.get(index as usize) == Some(&Running::No));
+        let index = self.base.vacant(|index| self.receiving.get(index as usize) == Some(&[Running::No; 2]));
         self.base.put(index, socket);
+        self.keep(index, Which::Own, true);
         let places = self.receiving.len().max(index as usize + 1);
-        self.receiving.resize(places, Running::No);
+        self.receiving.resize(places, [Running::No; 2]);
         self.wanted.resize(places, false);
         self.wanted[index as usize] = false;
         Ok(index)
@@ -297,6 +453,8 @@ impl DriverIo for RingIo {
 impl Sockets for RingIo {
     fn close_socket(&mut self, socket: u32) {
         self.stop_receiving_from(socket);
+        self.keep(socket, Which::Own, false);
+        self.part(socket, None);
         // The kernel keeps it open for as long as its operation goes on.
         self.closing.extend(self.base.take(socket).map(Bound::into_descriptor));
     }
@@ -310,6 +468,18 @@ impl Io for RingIo {
 
     fn has_room(&self) -> bool {
         !self.base.outbox.is_filling()
+    }
+
+    fn set_frequent(&mut self, socket: u32, peer: SocketAddr, on: bool) {
+        if !on {
+            self.part(socket, Some(peer));
+        } else if self.receiving.get(socket as usize).is_some_and(|both| both[Which::Centre as usize] == Running::No)
+            && self.base.connect(socket, peer)
+        {
+            self.keep(socket, Which::Centre, true);
+            // In its turn: many at once would find no buffer.
+            self.starved.push(socket);
+        }
     }
 
     fn write(&mut self, conn: ConnId, bytes: &[u8]) -> Written {

@@ -47,7 +47,96 @@ with_both_drivers!(
     h12_a_peer_that_does_not_read_costs_what_is_documented,
     h02_connections_that_never_rest_leave_a_neighbour_its_turns,
     h06_what_comes_while_a_turn_lasts_has_waited_for_its_end,
+    a_centre_that_asks_often_has_its_own_socket_and_others_are_served_beside_it,
+    a_centre_goes_and_comes_back,
+    on_all_addresses_no_socket_is_connected,
 );
+
+/// Requests after which a centre has its own socket for sure.
+const OFTEN: usize = 200;
+
+/// Sockets of this process bound to that port, and how many of them are connected: the kernel's own list.
+fn sockets_at(port: u16) -> (usize, usize) {
+    let text = std::fs::read_to_string("/proc/net/udp").unwrap();
+    let mine = format!(":{port:04X}");
+    let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let at: Vec<_> = rows.filter(|row| row[1].ends_with(&mine)).collect();
+    (at.len(), at.iter().filter(|row| !row[2].ends_with(":0000")).count())
+}
+
+fn ask(client: &UdpSocket, to: SocketAddr, count: usize) {
+    for _ in 0..count {
+        client.send_to(b"[a0]", to).unwrap();
+        assert_eq!(receive(client), b'a');
+    }
+}
+
+fn a_centre_that_asks_often_has_its_own_socket_and_others_are_served_beside_it(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
+    let (to, centre, strangers) = (addresses[0], udp_client(), [(); 3].map(|()| udp_client()));
+    let refused = |at: &str| assert_eq!(bind_udp(to).unwrap_err().kind(), std::io::ErrorKind::AddrInUse, "{at}");
+    assert_eq!(sockets_at(to.port()), (1, 0));
+    refused("before");
+    for _ in 0..OFTEN {
+        ask(&centre, to, 1);
+        // Its datagrams and theirs are told apart whichever socket has them.
+        strangers.iter().for_each(|stranger| ask(stranger, to, 1));
+        refused("meanwhile");
+    }
+    assert_eq!(sockets_at(to.port()), (2, 1), "one for whoever was first");
+    // A burst of each, and runs of equal replies.
+    for client in strangers.iter().chain([&centre]) {
+        for request in ["[a0][b0]", "[c0]", "[d0]"] {
+            client.send_to(request.as_bytes(), to).unwrap();
+        }
+    }
+    for client in strangers.iter().chain([&centre]) {
+        assert_eq!([(); 4].map(|()| receive(client)), *b"abcd");
+    }
+    handle.drain();
+    let ended = handle.join().unwrap();
+    let counters = &ended.counters[0].1;
+    let expected = (4 * (OFTEN as u64 + 4), 0);
+    assert_eq!((counters.answered, counters.dropped_total()), expected);
+    bind_udp(to).unwrap();
+}
+
+fn a_centre_goes_and_comes_back(how: How) {
+    let (handle, addresses, _) = start(how, Transport::Udp, vec![Bound::Udp(bind_udp(address(0)).unwrap())]);
+    let (to, mut centre) = (addresses[0], udp_client());
+    let at = centre.local_addr().unwrap();
+    ask(&centre, to, OFTEN);
+    assert_eq!(sockets_at(to.port()), (2, 1));
+    let mut expected = OFTEN as u64;
+    for _ in 0..5 {
+        // It does not wait for its replies: the first finds nobody, and each of the others meets that.
+        for _ in 0..3 {
+            centre.send_to(b"[b3]", to).unwrap();
+        }
+        while handle.counters().recv_timeout(PATIENCE).unwrap()[0].1.received < expected + 3 {}
+        drop(centre);
+        while handle.counters().recv_timeout(PATIENCE).unwrap()[0].1.answered < expected + 3 {}
+        centre = UdpSocket::bind(at).unwrap();
+        centre.set_read_timeout(Some(PATIENCE)).unwrap();
+        ask(&centre, to, 10);
+        expected += 13;
+    }
+    assert_eq!(sockets_at(to.port()), (2, 1));
+    handle.drain();
+    let counters = handle.join().unwrap().counters.remove(0).1;
+    assert_eq!((counters.answered, counters.dropped_total()), (expected, 0));
+}
+
+fn on_all_addresses_no_socket_is_connected(how: How) {
+    let any = SocketAddr::from(([0, 0, 0, 0], 0));
+    let (handle, addresses, _) = start(how, Transport::Udp, vec![Bound::Udp(bind_udp(any).unwrap())]);
+    let (port, centre) = (addresses[0].port(), udp_client());
+    ask(&centre, ([127, 0, 0, 1], port).into(), OFTEN);
+    ask(&centre, ([127, 0, 0, 2], port).into(), OFTEN);
+    assert_eq!(sockets_at(port), (1, 0));
+    handle.drain();
+    handle.join().unwrap();
+}
 
 /// A shard with an FSU at each socket; `None` where the machine forbids io_uring.
 fn start(how: How, transport: Transport, sockets: Vec<Bound>) -> (Handle, Vec<SocketAddr>, Records) {

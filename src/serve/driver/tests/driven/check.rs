@@ -158,6 +158,7 @@ impl Run {
 
     /// Where nothing was lost, peers have the same from both drivers.
     pub(crate) fn check_same(&self, other: &Self) {
+        let other_run = other;
         let (ours, theirs) = (self.kernel.borrow(), other.kernel.borrow());
         for peer in &self.script.peers {
             let (our, their) = (&ours.streams[peer.stream], &theirs.streams[peer.stream]);
@@ -167,7 +168,8 @@ impl Run {
         }
         for number in 0..DATAGRAM_FSUS {
             let is_whole = |run: &Self, lost: u32| {
-                run.script.stop == Stop::AtRest && lost == 0 && run.dropped(number, &[Reason::SendFailed]) == 0
+                let reasons = [Reason::SendFailed, Reason::PendingFull, Reason::PendingShare, Reason::PendingPeerShare];
+                run.script.stop == Stop::AtRest && lost == 0 && run.dropped(number, &reasons) == 0
             };
             if is_whole(self, ours.udp[number].lost) && is_whole(other, theirs.udp[number].lost) {
                 let [our, their] = [&ours, &theirs].map(|kernel| {
@@ -180,7 +182,14 @@ impl Run {
                     all.sort();
                     all
                 });
-                assert_eq!(our, their, "the drivers answer otherwise");
+                let other = our.iter().zip(&their).find(|(our, their)| our != their);
+                let counters = [self, other_run].map(|run| run.counters(number).clone());
+                assert!(
+                    our == their,
+                    "the drivers answer otherwise: {} {} {other:?} {counters:?}",
+                    our.len(),
+                    their.len()
+                );
             }
         }
     }

@@ -7,6 +7,7 @@
 mod check;
 mod fair;
 mod muted;
+mod often;
 mod script;
 
 use super::kernel::{Installed, Kernel};
@@ -33,10 +34,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// Troubles that some run has.
-const TROUBLES: [&str; 11] = [
+const TROUBLES: [&str; 12] = [
     "interrupted",
     "full",
     "refused",
+    "long",
     "partial",
     "no_descriptors",
     "aborted",

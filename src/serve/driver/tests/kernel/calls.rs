@@ -3,15 +3,16 @@
 
 use super::ring::Simulated;
 use super::simulated;
-use fsu_net::outbox::Parcel;
+use fsu_net::outbox::{Addressed, Outbox, Parcel};
 use fsu_net::sys::calls as real;
-use fsu_net::sys::{Done, Op, Receiver, Sender};
+use fsu_net::sys::{By, Done, Op, Receiver, Sender, Unsent};
 use rustix::event::epoll::{Event, EventData, EventFlags};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 use std::time::Duration;
 
 pub(in crate::driver) use real::Pool;
@@ -43,6 +44,8 @@ calls! {
     receive(receiver: &mut Receiver, socket: BorrowedFd<'_>, max: usize) -> io::Result<usize>;
     send_to(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Result<usize, Errno>;
     lost(socket: BorrowedFd<'_>) -> Option<u32>;
+    connect_udp(first: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket>;
+    let_fragment(socket: BorrowedFd<'_>, six: bool) -> io::Result<()>;
     take_error(socket: BorrowedFd<'_>) -> Option<Errno>;
     accept(listener: &TcpListener) -> Result<(OwnedFd, Option<SocketAddr>), Errno>;
     peer(stream: BorrowedFd<'_>) -> Option<SocketAddr>;
@@ -93,7 +96,31 @@ impl Ring {
         Ok((Self::Real(ring), datagrams, bytes))
     }
 
+    pub(in crate::driver) fn send<D: Addressed + 'static>(
+        &mut self,
+        data: u64,
+        outbox: &Rc<Outbox<D>>,
+        at: usize,
+        by: &By<'_>,
+    ) -> bool {
+        match self {
+            Self::Real(ring) => ring.send(data, outbox, at, by),
+            Self::Simulated(ring) => ring.send(data, outbox, at, by),
+        }
+    }
+
+    pub(in crate::driver) fn unsent(&mut self) -> &mut Vec<Unsent> {
+        match self {
+            Self::Real(ring) => ring.unsent(),
+            Self::Simulated(ring) => ring.unsent(),
+        }
+    }
+
     ring! {
+        submit(&mut self) -> bool;
+        is_overflowing(&mut self) -> bool;
+        keep_files(&mut self, count: u32) -> io::Result<()>;
+        set_file(&mut self, place: u32, fd: Option<BorrowedFd<'_>>);
         begin(&mut self, op: Op, data: u64, fd: BorrowedFd<'_>);
         cancel(&mut self, op: Op, data: u64);
         is_submitted(&mut self) -> bool;

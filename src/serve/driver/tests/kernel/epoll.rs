@@ -47,7 +47,7 @@ impl Kernel {
         let at = at.ok_or(Errno::NOENT)?;
         if self.told(&self.epoll[at]).contains(EventFlags::IN) && !flags.contains(EventFlags::IN) {
             self.trouble(match self.files[file].what {
-                What::Udp(_) => "hidden datagrams",
+                What::Udp(_) | What::Centre(_) => "hidden datagrams",
                 What::Listener(_) => "hidden connections",
                 _ => "hidden bytes",
             });
@@ -74,9 +74,9 @@ impl Kernel {
     fn state_of(&self, file: usize) -> EventFlags {
         let mut flags = EventFlags::empty();
         match self.files[file].what {
-            What::Udp(socket) => {
-                flags.set(EventFlags::IN, self.is_udp_ready(socket));
-                flags.set(EventFlags::ERR, self.udp[socket].error.is_some());
+            What::Udp(_) | What::Centre(_) => {
+                flags.set(EventFlags::IN, self.is_udp_ready(self.half(file)));
+                flags.set(EventFlags::ERR, self.has_error(self.half(file)));
             }
             What::Listener(listener) => flags.set(EventFlags::IN, self.has_connection(listener)),
             What::Stream(number) => {

@@ -110,6 +110,8 @@ struct File {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
     Udp(usize),
+    /// A second socket, connected to a peer.
+    Centre(usize),
     Listener(usize),
     Stream(usize),
     Eventfd,
@@ -244,6 +246,7 @@ impl Kernel {
                     self.close_stream(stream);
                 }
             }
+            What::Centre(socket) => self.close_centre(socket),
             What::Udp(_) | What::Eventfd | What::Epoll => {}
         }
     }

@@ -1,20 +1,25 @@
 //! io_uring as the drivers use it ([`fsu_net::sys::calls::Ring`]): what was begun goes to the kernel with a wait; completions wait
 //! until they are taken.
 
+use crate::driver::tests::kernel::net::Half;
 use crate::driver::tests::kernel::{CALL_NS, Kernel, What, calls};
+use fsu_net::outbox::{Addressed, Outbox};
 use fsu_net::sys::calls::Pool;
 use fsu_net::sys::simulated::{Provided, pools};
-use fsu_net::sys::{Done, Filled, Op, READ_BYTES};
+use fsu_net::sys::{By, Done, Filled, Op, READ_BYTES, Unsent};
 use rustix::io::Errno;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Operations that may wait to be taken by the kernel.
 const SUBMISSIONS_MAX: usize = 512;
+/// How often a queue is submitted again that the kernel has not taken as a whole.
+const SUBMITS_MAX: usize = 8;
 /// A wait completes at most this many operations (the kernel's IO_LOCAL_TW_DEFAULT_MAX).
 const WORK_MAX: usize = 20;
 /// One operation completes so often in a row.
@@ -25,6 +30,8 @@ const IN_A_ROW_MAX: usize = 32;
 enum Begun {
     Operation(Op, u64, i32),
     Cancel(Op, u64),
+    /// A datagram: the driver's own bits, its socket, its peer.
+    Send(u64, i32, SocketAddr, Vec<u8>),
 }
 
 /// An operation that goes on.
@@ -66,6 +73,9 @@ impl State {
 /// The driver's side.
 pub(in crate::driver) struct Simulated {
     kernel: Rc<RefCell<Kernel>>,
+    unsent: Vec<Unsent>,
+    /// Descriptors that are kept, by place.
+    files: Vec<Option<i32>>,
 }
 
 impl Simulated {
@@ -76,7 +86,7 @@ impl Simulated {
         let state = &mut state.ring;
         state.given = [first.given(), second.given()];
         state.provided = Some([first, second]);
-        (Self { kernel: Rc::clone(&kernel) }, datagrams, bytes)
+        (Self { kernel: Rc::clone(&kernel), unsent: Vec::new(), files: Vec::new() }, datagrams, bytes)
     }
 
     pub(crate) fn begin(&mut self, op: Op, data: u64, fd: BorrowedFd<'_>) {
@@ -85,6 +95,60 @@ impl Simulated {
 
     pub(crate) fn cancel(&mut self, op: Op, data: u64) {
         self.push(Begun::Cancel(op, data));
+    }
+
+    pub(crate) fn send<D: Addressed + 'static>(
+        &mut self,
+        data: u64,
+        outbox: &Rc<Outbox<D>>,
+        at: usize,
+        by: &By<'_>,
+    ) -> bool {
+        let Some((datagram, bytes)) = outbox.get(at) else { return true };
+        if self.kernel.borrow().ring.begun.len() >= SUBMISSIONS_MAX && !self.submit() {
+            return false;
+        }
+        self.push(Begun::Send(data, self.number_of(by), datagram.peer(), bytes.to_vec()));
+        true
+    }
+
+    pub(crate) fn submit(&mut self) -> bool {
+        let mut kernel = self.kernel.borrow_mut();
+        for _ in 0..SUBMITS_MAX {
+            if kernel.ring.begun.is_empty() {
+                break;
+            }
+            kernel.enter(CALL_NS);
+            kernel.submit();
+        }
+        kernel.ring.begun.is_empty()
+    }
+
+    pub(crate) fn unsent(&mut self) -> &mut Vec<Unsent> {
+        &mut self.unsent
+    }
+
+    pub(crate) fn keep_files(&mut self, count: u32) -> io::Result<()> {
+        self.files = vec![None; count as usize];
+        Ok(())
+    }
+
+    pub(crate) fn set_file(&mut self, place: u32, fd: Option<BorrowedFd<'_>>) {
+        if let Some(file) = self.files.get_mut(place as usize) {
+            *file = fd.map(calls::number);
+        }
+    }
+
+    /// The descriptor by which a datagram leaves: the one that is kept has to be the same.
+    fn number_of(&self, by: &By<'_>) -> i32 {
+        let number = calls::number(by.fd);
+        let kept = by.file.and_then(|file| *self.files.get(file as usize)?);
+        assert!(kept.is_none_or(|kept| kept == number), "another socket is kept at this place");
+        number
+    }
+
+    pub(crate) fn is_overflowing(&mut self) -> bool {
+        !self.kernel.borrow().ring.kept.is_empty()
     }
 
     fn push(&mut self, begun: Begun) {
@@ -110,7 +174,12 @@ impl Simulated {
 
     pub(crate) fn take(&mut self, done: &mut Vec<Done>, max: usize) {
         let completed = &mut self.kernel.borrow_mut().ring.completed;
-        done.extend(completed.drain(..max.min(completed.len())));
+        for one in completed.drain(..max.min(completed.len())) {
+            match one.result {
+                Err(errno) if one.op == Op::Send => self.unsent.push(Unsent { data: one.data, errno }),
+                _ => done.push(one),
+            }
+        }
     }
 }
 
@@ -146,6 +215,13 @@ impl Kernel {
                     self.ring.operations.push(Operation { op, data, file });
                 }
                 Begun::Cancel(op, data) => self.cancel_one(op, data),
+                Begun::Send(data, fd, peer, bytes) => {
+                    let file = *self.open.get(&fd).expect("a socket that is open until its send is taken");
+                    if let Err(errno) = self.send_one(file, peer, bytes) {
+                        let (op, result) = (Op::Send, Err(errno.raw_os_error()));
+                        self.post(Done { op, data, result, more: false, filled: None, accepted: None });
+                    }
+                }
             }
         }
     }
@@ -226,7 +302,7 @@ impl Kernel {
                 }
                 self.complete(at, Ok(4), (None, None), false);
             }
-            (Op::Datagrams, What::Udp(socket)) => return self.progress_datagrams(at, socket),
+            (Op::Datagrams, What::Udp(_) | What::Centre(_)) => return self.progress_datagrams(at, self.half(file)),
             (Op::Accept, What::Listener(listener)) => return self.progress_accept(at, listener),
             (Op::Bytes, What::Stream(stream)) => {
                 if !self.streams[stream].is_readable() {
@@ -247,7 +323,7 @@ impl Kernel {
         true
     }
 
-    fn progress_datagrams(&mut self, at: usize, socket: usize) -> bool {
+    fn progress_datagrams(&mut self, at: usize, socket: Half) -> bool {
         let mut count = 0;
         while count < IN_A_ROW_MAX && self.is_udp_ready(socket) {
             count += 1;

@@ -268,7 +268,7 @@ impl Kernel {
     pub(in crate::driver) fn take_error(&mut self, fd: BorrowedFd<'_>) -> Option<Errno> {
         self.enter(CALL_NS);
         match self.what(fd) {
-            What::Udp(socket) => self.udp[socket].error.take(),
+            What::Udp(_) | What::Centre(_) => self.error_of(self.half(self.file(fd))).take(),
             What::Stream(stream) => self.streams[stream].error.take(),
             other => panic!("an error of {other:?}"),
         }
@@ -308,7 +308,7 @@ impl Kernel {
     pub(in crate::driver) fn unread(&mut self, fd: BorrowedFd<'_>) -> usize {
         self.enter(CALL_NS);
         match self.what(fd) {
-            What::Udp(socket) => self.next_bytes(socket),
+            What::Udp(_) | What::Centre(_) => self.next_bytes(self.half(self.file(fd))),
             What::Stream(number) => self.streams[number].inbound.len(),
             other => panic!("bytes of {other:?}"),
         }
@@ -321,6 +321,9 @@ impl Kernel {
 
     pub(in crate::driver) fn send(&mut self, fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize, Errno> {
         self.enter(CALL_NS);
+        if let What::Centre(socket) = self.what(fd) {
+            return self.send_connected(socket, bytes);
+        }
         let number = self.stream_of(fd);
         if self.chance("full", self.weather.full / 4.0) {
             return Err([Errno::AGAIN, Errno::NOBUFS, Errno::INTR][self.rng.usize(..3)]);

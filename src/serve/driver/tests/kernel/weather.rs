@@ -11,6 +11,8 @@ pub(in crate::driver) struct Weather {
     pub(in crate::driver) full: f64,
     /// It refuses a datagram.
     pub(in crate::driver) refused: f64,
+    /// A datagram does not fit into a packet of its way.
+    pub(in crate::driver) long: f64,
     /// Fewer bytes or datagrams than there are, or than there is room for.
     pub(in crate::driver) partial: f64,
     /// No descriptor for a connection.
@@ -58,9 +60,11 @@ impl Weather {
         let mut p = |max: f64| if rng.bool() { 0.0 } else { rng.f64() * max };
         let (interrupted, full, refused, partial) = (p(0.3), p(0.5), p(0.2), p(0.8));
         let (no_descriptors, aborted, joined, ended, left_over) = (p(0.5), p(0.3), p(0.8), p(0.3), p(0.5));
+        let long = p(0.2);
         Self {
             interrupted,
             full,
+            long,
             refused,
             partial,
             no_descriptors,
