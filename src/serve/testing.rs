@@ -5,6 +5,7 @@ use fsu_plan::model::field::{Computed, Field, KeyPart, Kind, LengthField, Offset
 use fsu_plan::model::fixtures;
 use fsu_plan::model::fleet::{Device, Fleet, Fsu, Language, LogPlan, OnFull, VerifyChecksum};
 use fsu_plan::model::message::Transport;
+use fsu_plan::model::profile::Profiled;
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Encoding, Framing, KeyShape, Template};
 use fsu_plan::wire::fixtures as wire;
 use jiff::tz::TimeZone;
@@ -55,6 +56,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
         rules: Box::new([]),
         cycles: 0,
         registers: Box::new([]),
+        profiles: Profiled::new(),
     }
 }
 

@@ -38,38 +38,11 @@ impl Inputs<'_> {
         self.calendar.at(self.due)
     }
 
-    fn number(&mut self, number: Number) -> i64 {
+    pub(super) fn number(&mut self, number: Number) -> i64 {
         match number {
             Number::Seq => self.seq as i64,
             Number::Rand(low, high) => self.dice.rng().i64(low..=high),
-            _ => {
-                let civil = self.civil();
-                let week = i64::from(civil.weekday);
-                match number {
-                    Number::Year2 => civil.year.rem_euclid(100),
-                    Number::Year4 => civil.year,
-                    Number::Month => i64::from(civil.month),
-                    Number::Day => i64::from(civil.day),
-                    Number::Week1 => {
-                        if week == 0 {
-                            7
-                        } else {
-                            week
-                        }
-                    }
-                    Number::Week0 => week,
-                    Number::Hour => i64::from(civil.hour),
-                    Number::Minute => i64::from(civil.minute),
-                    Number::Second => i64::from(civil.second),
-                    Number::PackedDate => {
-                        (civil.year - 2000).rem_euclid(128) * 512 + i64::from(civil.month) * 32 + i64::from(civil.day)
-                    }
-                    Number::PackedTime => {
-                        i64::from(civil.hour) * 2048 + i64::from(civil.minute) * 32 + i64::from(civil.second / 2)
-                    }
-                    Number::Seq | Number::Rand(..) => 0,
-                }
-            }
+            _ => self.civil().number(number).unwrap_or(0),
         }
     }
 }
@@ -210,7 +183,7 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
 
 /// Writes a number in its field's form.
 #[inline]
-fn write_form(form: Form, number: i64, out: &mut [u8]) {
+pub(super) fn write_form(form: Form, number: i64, out: &mut [u8]) {
     match form {
         Form::Bcd | Form::BcdLittle => {
             value::write_bcd(number.unsigned_abs(), form == Form::BcdLittle, out);

@@ -4,11 +4,13 @@
 //! - [`rule`]: the rule of a command, what it sets, and its next reply.
 //! - [`reply`]: a request, its rule, when the reply is due.
 //! - [`build`]: the patched reply.
+//! - [`profile`]: requests of known length, without the steps above.
 //! - [`random`]: the generator of one message.
 //! - [`turn`]: what all of them work with.
 
 pub mod build;
 pub mod examine;
+pub mod profile;
 pub mod random;
 pub mod reply;
 pub mod rule;

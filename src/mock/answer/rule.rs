@@ -52,16 +52,22 @@ fn cut_register(text: &mut Vec<u8>) {
 
 /// The next reply of the rule's cycle, or its only one.
 pub fn next_in_cycle<'a>(rule: &'a Rule, memory: &mut DeviceState) -> &'a Reply {
+    &rule.replies[next_number(rule, memory)]
+}
+
+/// Its number.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub(crate) fn next_number(rule: &Rule, memory: &mut DeviceState) -> usize {
     let place = rule.cycle.and_then(|cycle| memory.cycles.get_mut(cycle as usize));
-    let number = match place {
+    match place {
         Some(place) => {
             let number = *place as usize % rule.replies.len();
             *place = (number + 1) as u32;
             number
         }
         None => 0,
-    };
-    &rule.replies[number]
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The context in which one message is answered.
 
 use super::build::{self, Built, Inputs};
+use super::profile::Buffers;
 use super::random::Dice;
 use crate::about::About;
 use crate::faults::Drawn;
@@ -83,6 +84,8 @@ pub struct Scratch {
     pub framed: Vec<u8>,
     /// The outer frame on the wire.
     pub escaped: Vec<u8>,
+    /// A request and its reply by a profile.
+    pub profile: Buffers,
     /// Civil time for the replies.
     pub calendar: Calendar,
     /// State of each device's framer on a stream.
@@ -113,9 +116,15 @@ impl Scratch {
     /// Starts a request for that device.
     #[inline]
     pub(crate) fn begin(&mut self, device: usize) {
+        self.begin_with(About::of(device));
+    }
+
+    /// Starts a request about which that is known.
+    #[inline]
+    pub(crate) fn begin_with(&mut self, about: About) {
         self.burst.left = 0;
         self.drawn.clear();
-        self.about = About::of(device);
+        self.about = about;
     }
 
     /// The reply as it travels, before the outer frame.

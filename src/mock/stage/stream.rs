@@ -6,13 +6,15 @@
 mod hunt;
 
 use crate::about::About;
+use crate::answer::profile;
 use crate::answer::reply::{Verdict, next_of_burst, respond, respond_to};
 use crate::answer::turn::{Scratch, Turn};
 use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::{Device, Fsu};
-use fsu_plan::wire::framer::{self, Search};
+use fsu_plan::model::template::Framing;
+use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
 use hunt::{Hunt, Next};
@@ -53,6 +55,21 @@ pub fn longest_request(fsu: &Fsu) -> usize {
 ///
 /// [`Scratch::progress`] belongs to the connection: save it, and set it again together with the rest of the bytes.
 pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
+    let is_cut = |device: &Arc<Device>| matches!(device.template.framing, Framing::Fixed | Framing::Length(_));
+    // What fits a profile is one frame: its size is the template's, or its length field says so.
+    if turn.fsu.devices.first().is_some_and(is_cut) && by_profile(turn, bytes, &[], sink) {
+        let mut progress = turn.scratch.progress;
+        let searched = progress.begin(bytes.len());
+        progress.end(0, searched.saturating_sub(bytes.len()));
+        turn.scratch.progress = progress;
+        return Step { consumed: bytes.len(), is_full: sink.is_full(), effort: LOOK_EFFORT, ..Step::default() };
+    }
+    by_search(turn, bytes, sink)
+}
+
+/// The same, frame by frame.
+#[inline(never)]
+fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     let fsu = turn.fsu;
     let mut searches = std::mem::take(&mut turn.scratch.searches);
     searches.clear();
@@ -65,6 +82,12 @@ pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step
     let mut step = Step::default();
     let mut looks = 0;
     while at < bytes.len() && !step.is_full {
+        if let Some(len) = next_by_profile(turn, &mut searches, (bytes, done, at), sink) {
+            (looks, at) = (looks + 1, at + len);
+            done = at;
+            step.is_full = sink.is_full();
+            continue;
+        }
         let (raw, progress) = (&mut turn.scratch.raw, &mut progress);
         let (outer, inner) = searches.split_at_mut(fsu.devices.len());
         let mut hunt =
@@ -96,6 +119,45 @@ pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step
     step.consumed = at;
     step.effort += looks * LOOK_EFFORT * fsu.devices.len();
     step
+}
+
+/// Answers a good frame of a known length by a profile, after garbage; false: nothing was done, and the search decides.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn by_profile(turn: &mut Turn<'_>, frame: &[u8], before: &[u8], sink: &mut impl Sink) -> bool {
+    let [device] = &*turn.fsu.devices else { return false };
+    if turn.fsu.faults.is_some() {
+        return false;
+    }
+    let Some(profile) = device.profiles.get().and_then(|profiles| profiles.of(frame.len())) else { return false };
+    if !turn.scratch.profile.inner(frame) {
+        return false;
+    }
+    let Some(row) = profile::find(device, profile, &turn.scratch.profile, false) else { return false };
+    garbage(turn, sink, before);
+    let Some(answered) = profile::answer(turn, 0, row, frame, false) else { return false };
+    turn.state.counters.received += 1;
+    sink.received(frame, None);
+    let about = turn.scratch.about;
+    sink.about(about);
+    sink.send(Outgoing::Reply, answered.due_ns, profile::frame(turn.scratch));
+    turn.moment.not_before_ns = turn.moment.not_before_ns.max(answered.due_ns);
+    sink.understood(about, frame);
+    true
+}
+
+/// The same for the frame at a place, if its size shows.
+#[inline(never)]
+fn next_by_profile(
+    turn: &mut Turn<'_>,
+    searches: &mut [Search],
+    (bytes, done, at): (&[u8], usize, usize),
+    sink: &mut impl Sink,
+) -> Option<usize> {
+    let device = turn.fsu.devices.first()?;
+    device.profiles.get()?;
+    let Cut::Frame(len) = searches.first_mut()?.cut(&device.template, bytes, at) else { return None };
+    by_profile(turn, bytes.get(at..at + len)?, &bytes[done..at], sink).then_some(len)
 }
 
 #[inline]

@@ -14,6 +14,7 @@ use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::config::steps::step;
 use crate::model::fleet::{Device, VerifyChecksum};
 use crate::model::message::Transport;
+use crate::model::profile::Profiled;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -262,6 +263,7 @@ impl Devices {
             rules: rules.rules,
             cycles: rules.cycles,
             registers: rules.registers,
+            profiles: Profiled::new(),
         })
     }
 }

@@ -9,6 +9,7 @@
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
+//! - [`profile`]: frames of known length, as windows.
 //! - [`effect`]: keys that do nothing where they are.
 
 mod address;
@@ -37,6 +38,7 @@ pub mod length;
 pub mod log_file;
 mod number;
 pub mod payload;
+pub mod profile;
 mod registers;
 pub mod reply;
 pub mod rule_files;
@@ -62,6 +64,13 @@ use std::path::Path;
 ///
 /// Errors and warnings are in [`Loader::diags`]; `None` if there is an error.
 pub fn compile(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
+    let fleet = compile_plain(loader, main_file)?;
+    profile::attach(&fleet, &loader.diags.budget);
+    Some(fleet)
+}
+
+/// [`compile`] without profiles: the general code answers every request.
+pub fn compile_plain(loader: &mut Loader, main_file: &Path) -> Option<Fleet> {
     near::reset();
     budget(loader, main_file);
     let raw = loader.load::<RawSysConfig>(main_file, None)?;

@@ -175,6 +175,7 @@ mod tests {
     use crate::config::source::Source;
     use crate::model::fault::FaultSet;
     use crate::model::fleet::VerifyChecksum;
+    use crate::model::profile::Profiled;
     use crate::model::rule::Delay;
     use crate::model::template::Encoding;
     use crate::wire::fixtures;
@@ -233,6 +234,7 @@ mod tests {
             rules: [[rule(false, frames)].into(), [rule(true, &[500])].into()].into(),
             cycles: 1,
             registers: Box::default(),
+            profiles: Profiled::new(),
         };
         change(&mut device, &mut template);
         device.template = Arc::new(template);

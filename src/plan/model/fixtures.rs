@@ -5,6 +5,7 @@ use super::fleet::{
     Device, Fleet, Fsu, FsuId, Language, Limits, LogPlan, OnFull, Performance, RtnFlags, VerifyChecksum,
 };
 use super::message::Transport;
+use super::profile::Profiled;
 use super::reply::{Patch, Payload, Reply};
 use super::rule::{Delay, Rule};
 use super::template::{ErrorReply, Template};
@@ -51,6 +52,7 @@ pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors
         rules,
         cycles: 0,
         registers: Box::default(),
+        profiles: Profiled::new(),
     })
 }
 

@@ -3,6 +3,7 @@
 use super::fault::FsuFaults;
 use super::message::{Content, Message, Schedule, Transport};
 use super::network::Network;
+use super::profile::Profiled;
 use super::rule::{Register, Rule};
 use super::template::Template;
 use crate::words;
@@ -290,4 +291,6 @@ pub struct Device {
     pub cycles: u32,
     /// Its registers, by number.
     pub registers: Box<[Register]>,
+    /// Its requests of known length; set once everything is compiled.
+    pub profiles: Profiled,
 }

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod message;
 pub mod network;
 pub mod prebuilt;
+pub mod profile;
 pub mod reload;
 pub mod reply;
 pub mod rule;

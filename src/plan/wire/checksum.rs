@@ -34,7 +34,7 @@ pub fn write_number(mut value: u64, little: bool, out: &mut [u8]) {
 
 /// The sum of the bytes, as wide as it needs.
 #[inline]
-fn sum(bytes: &[u8]) -> u64 {
+pub fn sum(bytes: &[u8]) -> u64 {
     /// Every other byte of a word, in lanes of 16 bits.
     const LANES: u64 = 0x00FF_00FF_00FF_00FF;
     /// Words whose bytes, with seven more, add up to less than 2^16.
@@ -60,7 +60,7 @@ fn sum(bytes: &[u8]) -> u64 {
 
 /// XOR of the two bytes of the 16-bit sum.
 #[inline]
-fn sum_xor(sum: u64) -> u64 {
+pub fn sum_xor(sum: u64) -> u64 {
     (sum ^ (sum >> 8)) & 0xFF
 }
 
@@ -110,8 +110,9 @@ fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> 
     if special.bcd { to_bcd(value) } else { value }
 }
 
+/// The result with its complement, as wide as it gets.
 #[inline]
-fn complement(complement: Complement, value: u64) -> u64 {
+pub fn complement(complement: Complement, value: u64) -> u64 {
     match complement {
         Complement::None => value,
         Complement::Ones => !value,
@@ -167,6 +168,18 @@ pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]
         algorithm => crc(algorithm, bytes),
     };
     complement(checksum.complement, value) & checksum.mask
+}
+
+/// The algorithm over these bytes, before the complement. [`Algorithm::Special`] has no such number: 0.
+#[inline]
+pub fn plain(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
+    match algorithm {
+        Algorithm::Sum => sum(bytes),
+        Algorithm::Xor => u64::from(xor(bytes)),
+        Algorithm::SumXor => sum_xor(sum(bytes)),
+        Algorithm::Special(_) => 0,
+        algorithm => crc(algorithm, bytes),
+    }
 }
 
 /// What the frame carries in the checksum field.

@@ -12,7 +12,7 @@ pub struct Now {
 impl Now {
     /// Milliseconds on the local clock since it was 1970-01-01.
     #[inline]
-    fn local_ms(self) -> i64 {
+    pub(super) fn local_ms(self) -> i64 {
         self.unix_ms.saturating_add(i64::from(self.utc_offset_s) * 1000)
     }
 

@@ -8,7 +8,7 @@ mod reading;
 mod tests;
 
 use super::checksum::read_number;
-use super::inner::{carries, decode_hex, key, lchksum, length_means};
+use super::inner::{carries, decode_hex, key, lchksum, length_means, same};
 use crate::model::field::LengthField;
 use crate::model::template::{Command, Encoding, Framing, Template};
 use memchr::memmem;
@@ -59,7 +59,7 @@ impl Search {
     pub fn cut(&mut self, template: &Template, bytes: &[u8], at: usize) -> Cut {
         let buf = bytes.get(at..).unwrap_or_default();
         let start = &*template.start;
-        if !buf.starts_with(start) {
+        if !buf.get(..start.len()).is_some_and(|bytes| same(bytes, start)) {
             return if start.starts_with(buf) { Cut::More } else { Cut::No };
         }
         match template.framing {
@@ -234,9 +234,15 @@ fn asked_in_header<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> 
 fn sized(template: &Template, buf: &[u8], size: usize) -> Cut {
     match buf.get(..size) {
         None => Cut::More,
-        Some(frame) if frame.ends_with(&template.end) => Cut::Frame(size),
+        Some(frame) if is_end(frame, &template.end) => Cut::Frame(size),
         Some(_) => Cut::No,
     }
+}
+
+/// Whether a frame ends so.
+#[inline]
+fn is_end(frame: &[u8], end: &[u8]) -> bool {
+    frame.get(frame.len().wrapping_sub(end.len())..).is_some_and(|bytes| same(bytes, end))
 }
 
 /// A frame whose size is in its length field. A length that the template cannot produce is no frame, and is not waited for.

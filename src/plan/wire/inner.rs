@@ -259,7 +259,7 @@ pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
 
 /// Whether they are equal. Usually one byte or none, for which a call of memcmp is slow.
 #[inline]
-fn same(bytes: &[u8], others: &[u8]) -> bool {
+pub(super) fn same(bytes: &[u8], others: &[u8]) -> bool {
     match (bytes, others) {
         ([], []) => true,
         ([byte], [other]) => byte == other,

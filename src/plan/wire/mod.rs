@@ -6,10 +6,12 @@
 //! - [`value`]: a field's bytes to its JSON notation and back.
 //! - [`checksum`]: the inner checksums.
 //! - [`civil`]: the calendar that functions read.
+//! - [`clock`]: a second's bytes in every form.
 //! - [`reason`]: why something was not answered.
 
 pub mod checksum;
 pub mod civil;
+pub mod clock;
 pub mod envelope;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;

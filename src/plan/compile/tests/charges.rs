@@ -2,7 +2,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "tests read as data")]
 
 use super::super::command::CommandDraft;
-use super::super::compile;
+use super::super::compile_plain;
 use super::super::fields::ResponseField;
 use super::files;
 use crate::config::at::{At, Json};
@@ -31,7 +31,8 @@ const LOOKED_AT: usize = 104;
 /// An entry of `when`, and that it may have some.
 const WHEN: usize = size_of::<Option<Box<[Constant]>>>();
 
-/// What is charged for these files, but for reading them and for the places of rules, whose length is the directory's.
+/// What is charged for these files, but for reading them and for the places of rules, whose length is the directory's. Profiles are
+/// charged last (src/plan/compile/profile/tests.rs).
 fn charged(files: &Value) -> usize {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in files.as_object().unwrap() {
@@ -39,7 +40,7 @@ fn charged(files: &Value) -> usize {
     }
     let path = |name: &str| dir.path().join(name);
     let mut loader = Loader::new(Source::Directory);
-    let fleet = compile(&mut loader, &path("sys_config.json"));
+    let fleet = compile_plain(&mut loader, &path("sys_config.json"));
     let fleet = fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()));
     let rules = fleet.fsus[0].devices[0].rules.iter().flatten();
     let origins: usize = rules.map(|rule| rule.origin.len()).sum();

@@ -1,0 +1,63 @@
+//! Which rule answers a request.
+
+use super::Buffers;
+use super::buffer::{Buffer, hex};
+use fsu_plan::model::fleet::{Device, VerifyChecksum};
+use fsu_plan::model::profile::{Profile, Row, Seal, SealForm, Tally};
+use fsu_plan::wire::checksum::{complement, plain, sum_xor};
+
+/// The rule that answers the request in the buffers; `None`: the general code decides.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub(crate) fn find<'p>(device: &Device, profile: &'p Profile, buffers: &Buffers, is_outer: bool) -> Option<&'p Row> {
+    let request = &buffers.request;
+    let [first, second] = profile.keys.parts;
+    let key = [request.load(first.at) & first.mask, request.load(second.at) & second.mask];
+    let rows = &profile.keys.find(key)?.rows;
+    if !request.fits(if is_outer { &profile.outer } else { &profile.checks }) {
+        return None;
+    }
+    if profile.digits.is_some_and(|(from, to)| !request.is_hex(from, to)) {
+        return None;
+    }
+    if let Some(seal) = &profile.seal
+        && device.verify_checksum != VerifyChecksum::Off
+    {
+        let sum = request.sum(seal.from, seal.words, seal.rest);
+        if request.load(seal.at) & seal.place != sealed(seal, device, request, sum) {
+            return None;
+        }
+    }
+    // A loop: as an iterator's `find` it becomes a call of its own.
+    for row in rows {
+        if request.has(&row.checks) {
+            return (!row.answers.is_empty()).then_some(row);
+        }
+    }
+    None
+}
+
+/// The bytes of the checksum of a frame whose bytes add up to `sum`.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub(super) fn sealed(seal: &Seal, device: &Device, frame: &Buffer, sum: u64) -> u64 {
+    let number = match seal.tally {
+        Tally::Sum => sum,
+        Tally::SumXor => sum_xor(sum),
+        Tally::Whole => whole(seal, device, frame),
+    };
+    let number = complement(seal.complement, number) & seal.mask;
+    match seal.form {
+        SealForm::Little => number,
+        SealForm::Big(shift) => number.swap_bytes() >> shift,
+        SealForm::Hex(len, false) => hex(number, u32::from(len)),
+        SealForm::Hex(len, true) => hex(number.swap_bytes() >> (64 - 8 * u32::from(len)), u32::from(len)),
+    }
+}
+
+/// The template's algorithm over all bytes of the span.
+#[inline(never)]
+fn whole(seal: &Seal, device: &Device, frame: &Buffer) -> u64 {
+    let bytes = frame.slice(seal.from, seal.to);
+    device.template.checksum.as_ref().map_or(0, |checksum| plain(&checksum.algorithm, bytes))
+}

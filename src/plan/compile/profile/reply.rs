@@ -1,0 +1,232 @@
+//! Replies of known length: the whole outer frame, and what is written into it.
+
+use super::layout::{Layout, masks};
+use super::seal::seal;
+use crate::model::fleet::Device;
+use crate::model::profile::{Answer, BLOCK_BYTES, Copied, DATA, Seal, Tally, Ticked, Valued, Varied};
+use crate::model::reply::{Patch, Payload, Reply};
+use crate::model::template::{Encoding, Template};
+use crate::wire::clock::places;
+use crate::wire::envelope::{ESCAPE, Head, RTN_REPLY, xor};
+use crate::wire::inner::{encode_wire, write_lengths};
+use std::ops::Range;
+
+/// What is written into a reply, by place in the buffer.
+#[derive(Debug, Default)]
+struct Written {
+    /// From the request: places there and here.
+    copies: Vec<(usize, usize)>,
+    ticks: Vec<Ticked>,
+    values: Vec<Valued>,
+    /// All places that are written.
+    places: Vec<usize>,
+}
+
+/// A reply to such requests; `None`: the general code builds it.
+pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Option<Answer> {
+    let template = &*device.template;
+    let Known { raw, data } = known(template, reply)?;
+    let layout = Layout::new(template, raw.len())?;
+    let seal = match &template.checksum {
+        Some(checksum) => Some(seal(checksum, &layout)?),
+        None => None,
+    };
+    let mut written = Written::default();
+    for (number, patch) in reply.patches.iter().enumerate() {
+        if meets(&data, patch) {
+            // Of a refusal: only what changes nothing but these bytes may be left out.
+            let is_copy = matches!(patch, Patch::Copy { .. } | Patch::CopyReversed { .. });
+            let span = span(patch);
+            if !is_copy || span.start < data.start || span.end > data.end {
+                return None;
+            }
+            continue;
+        }
+        write(&mut written, (request, &layout), number, patch)?;
+    }
+    written.places.sort_unstable();
+    let places = seal.iter().flat_map(|seal| usize::from(seal.at)..usize::from(seal.at) + place_len(seal));
+    let mut all: Vec<usize> = written.places.iter().copied().chain(places).collect();
+    all.sort_unstable();
+    if all.windows(2).any(|pair| pair[0] == pair[1]) {
+        // Which of two writes is the last is not told here.
+        return None;
+    }
+    let mut frame = frame(device, &raw)?;
+    let is_known = |place: &usize| all.binary_search(place).is_err();
+    let verify = frame.len() - 2;
+    let (mut sum, mut crossed, mut escaped) = (0, 0, false);
+    for place in (1..verify).filter(is_known) {
+        let byte = frame[place];
+        (crossed, escaped) = (crossed ^ byte, escaped || byte >= ESCAPE);
+        sum += if is_sealed(seal.as_ref(), place) { u64::from(byte) } else { 0 };
+    }
+    for place in seal.iter().flat_map(|seal| usize::from(seal.at)..usize::from(seal.at) + place_len(seal)) {
+        frame[place] = 0;
+    }
+    frame[verify] = 0;
+    let varied = masks(written.places.iter().copied()).into_iter().map(|(at, mask)| Varied {
+        mask,
+        sealed: (0..8)
+            .filter(|&byte| is_sealed(seal.as_ref(), at + byte))
+            .fold(0, |all, byte| all | (0xFF << (8 * byte)))
+            & mask,
+        at: at as u8,
+    });
+    Some(Answer {
+        varied: varied.collect(),
+        copies: copies(written.copies),
+        ticks: written.ticks.into(),
+        values: written.values.into(),
+        len: frame.len() as u16,
+        frame: blocks(&frame),
+        seal,
+        sum,
+        xor: crossed,
+        escaped,
+        hex: template.encoding == Encoding::AsciiHex,
+    })
+}
+
+/// A frame in blocks.
+fn blocks(frame: &[u8]) -> Box<[[u8; BLOCK_BYTES]]> {
+    let block = |bytes: &[u8]| {
+        let mut block = [0; BLOCK_BYTES];
+        block[..bytes.len()].copy_from_slice(bytes);
+        block
+    };
+    frame.chunks(BLOCK_BYTES).map(block).collect()
+}
+
+/// Bytes of a checksum on the wire.
+fn place_len(seal: &Seal) -> usize {
+    (seal.place.count_ones() / 8) as usize
+}
+
+/// Whether the checksum is summed over that place.
+fn is_sealed(seal: Option<&Seal>, place: usize) -> bool {
+    seal.is_some_and(|seal| {
+        seal.tally != Tally::Whole && (usize::from(seal.from)..usize::from(seal.to)).contains(&place)
+    })
+}
+
+/// A raw frame with everything that is known.
+struct Known {
+    raw: Vec<u8>,
+    /// Where a refusal has no data, though patches may write some; and everything behind it, which has moved.
+    data: Range<usize>,
+}
+
+/// The bytes that a patch writes.
+fn span(patch: &Patch) -> Range<usize> {
+    match *patch {
+        Patch::Copy { to, len, .. } | Patch::CopyReversed { to, len, .. } | Patch::Number { to, len, .. } => {
+            to..to + len
+        }
+        Patch::Text { to, ref slot, .. } => to..to + slot.len,
+    }
+}
+
+/// Whether a patch writes some of these bytes.
+fn meets(bytes: &Range<usize>, patch: &Patch) -> bool {
+    let span = span(patch);
+    bytes.start < span.end && span.start < bytes.end
+}
+
+/// The raw frame; `None`: whether it has its data is known only with its values.
+fn known(template: &Template, reply: &Reply) -> Option<Known> {
+    if !matches!(reply.payload, Payload::None) {
+        return None;
+    }
+    let mut raw = reply.frame.to_vec();
+    let Some(refusal) = &reply.refusal else { return Some(Known { raw, data: 0..0 }) };
+    let header = refusal.at..refusal.at + refusal.len;
+    if reply.patches.iter().any(|patch| meets(&header, patch)) {
+        return None;
+    }
+    let value = raw.get(header)?;
+    if refusal.ok.iter().any(|ok| **ok == *value) {
+        return Some(Known { raw, data: 0..0 });
+    }
+    // It is a refusal.
+    let data = template.left_len..template.left_len + reply.data_len;
+    if reply.patches.iter().any(|patch| span(patch).end > data.end) {
+        return None;
+    }
+    if template.data_len_fixed.is_some() {
+        raw.get_mut(data.clone())?.fill(refusal.padding);
+    } else {
+        raw.drain(data.clone());
+        write_lengths(&template.lengths, 0, reply.less, &mut raw);
+    }
+    Some(Known { raw, data })
+}
+
+/// The outer frame of a reply.
+fn frame(device: &Device, raw: &[u8]) -> Option<Vec<u8>> {
+    let (mut wire, mut frame) = (Vec::new(), Vec::new());
+    encode_wire(&device.template, raw, &mut wire);
+    let head = Head { rtn_flag: RTN_REPLY, ..Head::heartbeat(&[0; 20], device.sub_dev_type, device.sub_dev_addr) };
+    head.build(Some(&wire), &mut frame).ok()?;
+    debug_assert_eq!((frame.get(DATA), xor(&frame[1..frame.len() - 1])), (wire.first(), 0));
+    Some(frame)
+}
+
+/// Adds one patch; `None`: a profile cannot make it.
+fn write(
+    written: &mut Written,
+    (request, reply): (&Layout<'_>, &Layout<'_>),
+    number: usize,
+    patch: &Patch,
+) -> Option<()> {
+    let mut copy = |from: usize, to: usize| {
+        let (from, to) = (request.span(from, 1)?, reply.span(to, 1)?);
+        (from.len() == to.len()).then_some(())?;
+        written.places.extend(to.clone());
+        written.copies.extend(from.zip(to));
+        Some(())
+    };
+    match *patch {
+        Patch::Copy { from, to, len } => {
+            let from = from.in_frame(request.raw_len);
+            (0..len).try_for_each(|byte| copy(from + byte, to + byte))
+        }
+        Patch::CopyReversed { from, to, len } => {
+            let from = from.in_frame(request.raw_len);
+            (0..len).try_for_each(|byte| copy(from + len - 1 - byte, to + byte))
+        }
+        Patch::Number { number: which, to, len, form } => {
+            let span = reply.span(to, len)?;
+            written.places.extend(span.clone());
+            match places(which, form, len) {
+                Some(bytes) => {
+                    let step = span.len() / len;
+                    let ticks = bytes.iter().zip(span.step_by(step));
+                    written.ticks.extend(ticks.map(|(&which, to)| Ticked { which, to: to as u8 }));
+                }
+                None => written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 }),
+            }
+            Some(())
+        }
+        Patch::Text { to, ref slot, .. } => {
+            let span = reply.span(to, slot.len)?;
+            written.places.extend(span.clone());
+            written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 });
+            Some(())
+        }
+    }
+}
+
+/// Copies of bytes as copies of windows: bytes that keep their distance go together.
+fn copies(mut bytes: Vec<(usize, usize)>) -> Box<[Copied]> {
+    bytes.sort_unstable_by_key(|&(_, to)| to);
+    let mut out: Vec<Copied> = Vec::new();
+    for (from, to) in bytes {
+        let bit = |copied: &Copied| to - usize::from(copied.to);
+        match out.last_mut().filter(|last| bit(last) < 8 && usize::from(last.from) + bit(last) == from) {
+            Some(last) => last.mask |= 0xFF << (8 * bit(last)),
+            None => out.push(Copied { mask: 0xFF, from: from as u8, to: to as u8 }),
+        }
+    }
+    out.into()
+}

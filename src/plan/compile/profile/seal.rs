@@ -1,0 +1,43 @@
+//! The checksum of a frame of known length.
+
+use super::layout::Layout;
+use crate::model::profile::{Seal, SealForm, Tally};
+use crate::model::template::{Algorithm, Checksum};
+use crate::wire::checksum::span;
+
+/// The checksum in such a frame; `None`: a profile cannot take it.
+pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
+    let tally = match checksum.algorithm {
+        Algorithm::Sum => Tally::Sum,
+        Algorithm::SumXor => Tally::SumXor,
+        Algorithm::Special(_) => return None,
+        _ => Tally::Whole,
+    };
+    let (from, to) = span(checksum, layout.raw_len);
+    // A span outside the frame is empty; one over bytes that travel as digits would have to be decoded.
+    let is_hex = (from..to).any(|raw| layout.is_hex(raw));
+    if from > to || to > layout.raw_len || (is_hex && !checksum.over_wire) {
+        return None;
+    }
+    let at = checksum.at.in_frame(layout.raw_len);
+    let place = layout.span(at, checksum.len)?;
+    let form = match (layout.is_hex(at), checksum.little) {
+        (true, little) => SealForm::Hex(checksum.len as u8, little),
+        (false, true) => SealForm::Little,
+        (false, false) => SealForm::Big(64 - 8 * checksum.len as u32),
+    };
+    let (from, to) = (layout.place(from), layout.place(to));
+    let overlaps = place.start < to && from < place.end;
+    (place.len() <= 8 && !overlaps).then(|| Seal {
+        tally,
+        complement: checksum.complement,
+        form,
+        from: from as u8,
+        to: to as u8,
+        words: ((to - from) / 8) as u8,
+        rest: !(u64::MAX << (8 * ((to - from) % 8))),
+        at: place.start as u8,
+        place: u64::MAX >> (64 - 8 * place.len()),
+        mask: checksum.mask,
+    })
+}
