@@ -94,8 +94,8 @@ fn by_profile(turn: &mut Turn<'_>, (plain, wire): (&[u8], &[u8]), is_unescaped: 
     if !turn.scratch.profile.outer(plain, &fsu.id, is_unescaped) {
         return false;
     }
-    let Some(row) = profile::find(device, profile, &turn.scratch.profile, true) else { return false };
-    let Some(answered) = profile::answer(turn, number, row, data, true) else { return false };
+    let Some(found) = profile::find((number, device), profile, &turn.scratch.profile, true) else { return false };
+    let answered = profile::answer(turn, &found, data, true);
     let about = turn.scratch.about;
     sink.about(about);
     sink.send(Outgoing::Reply, answered.due_ns, profile::datagram(turn.scratch, answered));

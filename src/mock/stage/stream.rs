@@ -133,9 +133,9 @@ fn by_profile(turn: &mut Turn<'_>, frame: &[u8], before: &[u8], sink: &mut impl 
     if !turn.scratch.profile.inner(frame) {
         return false;
     }
-    let Some(row) = profile::find(device, profile, &turn.scratch.profile, false) else { return false };
+    let Some(found) = profile::find((0, device), profile, &turn.scratch.profile, false) else { return false };
     garbage(turn, sink, before);
-    let Some(answered) = profile::answer(turn, 0, row, frame, false) else { return false };
+    let answered = profile::answer(turn, &found, frame, false);
     turn.state.counters.received += 1;
     sink.received(frame, None);
     let about = turn.scratch.about;

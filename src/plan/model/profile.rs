@@ -5,17 +5,18 @@
 //!
 //! A profile takes only what it knows to be right. Everything else is left to the general code, which decides.
 
-use super::template::Complement;
 use std::sync::OnceLock;
 
 /// Longest outer frame of a profile: its places are bytes.
-pub const FRAME_BYTES_MAX: usize = 256;
-/// Bytes of a buffer: a window may reach past the frame.
-pub const BUFFER_BYTES: usize = FRAME_BYTES_MAX + 16;
+pub const PROFILED_BYTES_MAX: usize = 256;
+/// A pass over a buffer takes so many bytes at once.
+pub const PASS_BYTES: usize = 32;
+/// Bytes of a buffer: a window, and the last step of a pass, may reach past the frame.
+pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + PASS_BYTES;
 /// Where the device's frame begins (spec b-interface.md, Layout).
 pub const DATA: usize = 38;
 /// Longest device's frame: the outer frame has two more bytes behind it.
-pub const DATA_BYTES_MAX: usize = FRAME_BYTES_MAX - DATA - 2;
+pub const PROFILED_DATA_BYTES: usize = PROFILED_BYTES_MAX - DATA - 2;
 
 /// A frame is copied in blocks of so many bytes.
 pub const BLOCK_BYTES: usize = 16;
@@ -119,8 +120,10 @@ pub enum SealForm {
 pub struct Seal {
     /// How it is taken.
     pub tally: Tally,
-    /// What is done to the result.
-    pub complement: Complement,
+    /// Which bits of the result are inverted.
+    pub flip: u64,
+    /// What is added to it then.
+    pub add: u64,
     /// How it is written.
     pub form: SealForm,
     /// First byte of the span.
@@ -177,7 +180,7 @@ impl Keys {
         }
     }
 
-    /// A table of these groups, whose keys differ. At most 32,000.
+    /// A table of these groups, whose keys differ. Fewer than 65,535.
     pub fn new(parts: [KeyWindow; 2], groups: Vec<Group>) -> Self {
         let count = (groups.len() * 2).next_power_of_two().max(2);
         let shift = u64::BITS - count.trailing_zeros();
@@ -216,9 +219,9 @@ pub struct Row {
     /// Constants of the command and of the rule's `when`.
     pub checks: Box<[Window]>,
     /// Number of the command.
-    pub command: u32,
+    pub command: u16,
     /// Number of the rule.
-    pub rule: u32,
+    pub rule: u16,
     /// Values of `set` or of a reply read the request.
     pub reads: bool,
     /// They, or bytes of the clock, may need the time.

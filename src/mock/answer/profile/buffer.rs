@@ -1,6 +1,6 @@
 //! The buffers of a profile: whole outer frames, read and written eight bytes at a time.
 
-use fsu_plan::model::profile::{BLOCK_BYTES, BUFFER_BYTES, Checks, Window};
+use fsu_plan::model::profile::{BLOCK_BYTES, BUFFER_BYTES, Checks, PASS_BYTES, Window};
 
 /// The same byte in every lane.
 const ONES: u64 = u64::MAX / 0xFF;
@@ -33,14 +33,7 @@ impl Pass {
     #[inline]
     pub(super) fn add(&mut self, word: u64) {
         self.xor ^= word;
-        self.look(word);
-    }
-
-    /// The same for bytes that the XOR has already.
-    #[inline]
-    fn look(&mut self, word: u64) {
-        // FD and more: the top bit, and at least 7D below it, which 3 carries over.
-        self.special |= word & ((word & (ONES * 0x7F)) + ONES * 3);
+        self.special |= special_in(word);
     }
 
     /// One more byte of the XOR, which needs no escape.
@@ -64,6 +57,13 @@ impl Pass {
     }
 }
 
+/// Top bits of bytes that have to be escaped, among others.
+#[inline]
+fn special_in(word: u64) -> u64 {
+    // FD and more: the top bit, and at least 7D below it, which 3 carries over.
+    word & ((word & (ONES * 0x7F)) + ONES * 3)
+}
+
 /// The bytes of a word, added in four lanes.
 #[inline]
 pub(super) fn lanes(word: u64) -> u64 {
@@ -84,26 +84,34 @@ impl Buffer {
         Some(())
     }
 
-    /// The same with a pass over them; at least eight.
+    /// Takes a whole outer frame, with a pass over what is between P_header and P_tailer. Those two are not kept.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub(super) fn put_passing(&mut self, at: usize, bytes: &[u8]) -> Option<Pass> {
-        let mut pass = Pass::default();
-        let (words, rest) = bytes.as_chunks::<8>();
-        let room = self.0.get_mut(at..)?.get_mut(..bytes.len())?;
-        for (out, word) in room.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *out = *word;
-            pass.add(u64::from_le_bytes(*word));
+    pub(super) fn put_passing(&mut self, frame: &[u8]) -> Option<Pass> {
+        self.put(0, frame)?;
+        let last = frame.len().checked_sub(1)?;
+        // The pass goes on to the end of its last step.
+        *self.0.get_mut(last..)?.first_chunk_mut()? = [0; PASS_BYTES];
+        self.0[0] = 0;
+        Some(self.pass(frame.len()))
+    }
+
+    /// A pass over so many bytes and what is behind them in its last step.
+    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+    #[inline(always)]
+    fn pass(&self, len: usize) -> Pass {
+        // Lanes that the compiler keeps in vector registers.
+        let (mut xor, mut special) = ([0; PASS_BYTES / 8], [0; PASS_BYTES / 8]);
+        for block in self.0.as_chunks::<PASS_BYTES>().0.iter().take(len.div_ceil(PASS_BYTES)) {
+            let words = block.as_chunks::<8>().0;
+            for ((xor, special), word) in xor.iter_mut().zip(&mut special).zip(words) {
+                let word = u64::from_le_bytes(*word);
+                *xor ^= word;
+                *special |= special_in(word);
+            }
         }
-        if !rest.is_empty() {
-            // The last eight bytes, some of which were seen.
-            let last = bytes.last_chunk::<8>()?;
-            *room.last_chunk_mut::<8>()? = *last;
-            let word = u64::from_le_bytes(*last);
-            pass.look(word);
-            pass.xor ^= word >> (64 - 8 * rest.len());
-        }
-        Some(pass)
+        let [a, b, c, d] = special;
+        Pass { xor: xor.into_iter().fold(0, |all, lane| all ^ lane), special: (a | b) | (c | d) }
     }
 
     /// Eight bytes.
@@ -254,13 +262,15 @@ mod tests {
     proptest! {
         /// One pass finds what one byte after the other would.
         #[test]
-        fn a_pass_is_over_all_bytes(bytes in proptest::collection::vec(any::<u8>(), 8..218), high in 0..4_u8) {
+        fn a_pass_is_over_all_bytes(bytes in proptest::collection::vec(any::<u8>(), 2..=256), high in 0..4_u8) {
             let bytes: Vec<u8> = bytes.iter().map(|&byte| if byte < 240 { byte } else { byte - 4 + high }).collect();
             let mut buffer = Buffer::default();
-            let pass = buffer.put_passing(38, &bytes).unwrap();
-            prop_assert_eq!(pass.xor(), bytes.iter().fold(0, |all, byte| all ^ byte));
-            prop_assert_eq!(pass.is_special(), bytes.iter().any(|&byte| byte >= 0xFD));
-            prop_assert_eq!(buffer.part(38, 38 + bytes.len()), &bytes[..]);
+            buffer.0.fill(0xFF);
+            let pass = buffer.put_passing(&bytes).expect("room");
+            let body = &bytes[1..bytes.len() - 1];
+            prop_assert_eq!(pass.xor(), body.iter().fold(0, |all, byte| all ^ byte));
+            prop_assert_eq!(pass.is_special(), body.iter().any(|&byte| byte >= 0xFD));
+            prop_assert_eq!(buffer.part(1, bytes.len() - 1), body);
             let sum = bytes.chunks(8).fold(0, |sum, chunk| {
                 sum + lanes(chunk.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)))
             });

@@ -15,7 +15,7 @@ pub(crate) use request::find;
 
 use buffer::Buffer;
 use fsu_plan::model::fleet::FsuId;
-use fsu_plan::model::profile::{DATA, FRAME_BYTES_MAX};
+use fsu_plan::model::profile::{DATA, PROFILED_BYTES_MAX};
 use fsu_plan::wire::clock::Clocks;
 use fsu_plan::wire::envelope::{ESCAPE, HEADER, TAILER, at};
 
@@ -39,11 +39,10 @@ impl Buffers {
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(crate) fn outer(&mut self, plain: &[u8], id: &FsuId, may_be_special: bool) -> bool {
-        let [HEADER, body @ .., TAILER] = plain else { return false };
-        if body.len() <= DATA {
+        if plain.len() <= DATA + 2 || plain[0] != HEADER || plain[plain.len() - 1] != TAILER {
             return false;
         }
-        let Some(pass) = self.request.put_passing(1, body) else { return false };
+        let Some(pass) = self.request.put_passing(plain) else { return false };
         pass.xor() == 0
             && (may_be_special || !pass.is_special())
             && self.request.part(at::DEST, at::DEST + FsuId::BYTES) == id.bytes
@@ -63,11 +62,11 @@ impl Buffers {
 
 /// Bytes of one value; those of the last one are left behind it.
 #[derive(Clone, Debug)]
-struct Value([u8; FRAME_BYTES_MAX]);
+struct Value([u8; PROFILED_BYTES_MAX]);
 
 impl Default for Value {
     fn default() -> Self {
-        Self([0; FRAME_BYTES_MAX])
+        Self([0; PROFILED_BYTES_MAX])
     }
 }
 

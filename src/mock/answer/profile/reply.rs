@@ -1,9 +1,9 @@
 //! The reply to a request: what the general code does to the FSU's state, and the bytes.
 
 use super::buffer::{Buffer, Pass, fold, lanes};
-use super::request::sealed;
+use super::request::{Found, sealed};
 use super::{Buffers, Value, is_special};
-use crate::about::{self, About, What, told};
+use crate::about::{self, About, What};
 use crate::answer::build::{Inputs, text, write_form};
 use crate::answer::random::Dice;
 use crate::answer::random::delay_ns;
@@ -11,9 +11,8 @@ use crate::answer::rule::{next_number, set_registers};
 use crate::answer::turn::{Asked, Scratch, Turn};
 use fsu_plan::model::field::Slot;
 use fsu_plan::model::fleet::{Device, FsuId};
-use fsu_plan::model::profile::{Answer, BLOCK_BYTES, DATA, Row};
+use fsu_plan::model::profile::{Answer, BLOCK_BYTES, DATA};
 use fsu_plan::model::reply::{Patch, Reply};
-use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::Encoding;
 use fsu_plan::wire::envelope::{at, escape};
 use fsu_plan::wire::inner::decode_hex;
@@ -32,17 +31,16 @@ pub(crate) struct Answered {
 /// scratch: [`datagram`], [`frame`].
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(crate) fn answer(turn: &mut Turn<'_>, number: usize, row: &Row, wire: &[u8], is_outer: bool) -> Option<Answered> {
-    let device = &*turn.fsu.devices[number];
-    let rule = device.rules.get(row.command as usize)?.get(row.rule as usize)?;
+pub(crate) fn answer(turn: &mut Turn<'_>, found: &Found<'_>, wire: &[u8], is_outer: bool) -> Answered {
+    let &Found { number, device, row, rule } = found;
     turn.state.messages += 1;
     turn.scratch.profile.taken += 1;
     let mut dice = turn.dice();
     let delay_ns = if turn.run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
     let due_ns = turn.moment.due_ns(delay_ns);
     turn.scratch.begin_with(About {
-        command: told(row.command as usize),
-        rule: told(row.rule as usize),
+        command: row.command,
+        rule: row.rule,
         what: What::Answered,
         delay_us: about::us(delay_ns),
         ..About::of(number)
@@ -52,13 +50,13 @@ pub(crate) fn answer(turn: &mut Turn<'_>, number: usize, row: &Row, wire: &[u8],
         let mut raw = std::mem::take(&mut turn.scratch.raw);
         decode(device, wire, &mut raw);
         let asked = Asked { device: number, request: &raw, due };
-        let pass = build(turn, (row, rule), asked, &mut dice, is_outer);
+        let pass = build(turn, found, asked, &mut dice, is_outer);
         turn.scratch.raw = raw;
         pass
     } else {
-        build(turn, (row, rule), Asked { device: number, request: wire, due }, &mut dice, is_outer)
+        build(turn, found, Asked { device: number, request: wire, due }, &mut dice, is_outer)
     };
-    Some(Answered { due_ns, pass })
+    Answered { due_ns, pass }
 }
 
 /// The raw frame of one that travels as digits, which were checked.
@@ -74,7 +72,8 @@ fn decode(device: &Device, wire: &[u8], raw: &mut Vec<u8>) {
 /// Sets registers, counts the reply, and builds it.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-fn build(turn: &mut Turn<'_>, (row, rule): (&Row, &Rule), asked: Asked<'_>, dice: &mut Dice, is_outer: bool) -> Pass {
+fn build(turn: &mut Turn<'_>, found: &Found<'_>, asked: Asked<'_>, dice: &mut Dice, is_outer: bool) -> Pass {
+    let &Found { device, row, rule, .. } = found;
     if !rule.sets.is_empty() {
         set_registers(turn, rule, asked, dice);
     }
@@ -102,7 +101,6 @@ fn build(turn: &mut Turn<'_>, (row, rule): (&Row, &Rule), asked: Asked<'_>, dice
     if !answer.values.is_empty() {
         values(turn, (&rule.replies[number], answer), asked, dice);
     }
-    let device = &turn.fsu.devices[asked.device];
     seal(answer, device, &mut turn.scratch.profile.reply)
 }
 

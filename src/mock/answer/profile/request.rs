@@ -4,12 +4,31 @@ use super::Buffers;
 use super::buffer::{Buffer, hex};
 use fsu_plan::model::fleet::{Device, VerifyChecksum};
 use fsu_plan::model::profile::{Profile, Row, Seal, SealForm, Tally};
-use fsu_plan::wire::checksum::{complement, plain, sum_xor};
+use fsu_plan::model::rule::Rule;
+use fsu_plan::wire::checksum::{plain, sum_xor};
 
-/// The rule that answers the request in the buffers; `None`: the general code decides.
+/// The rule that answers a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'p> {
+    /// Index of the device in the FSU.
+    pub(crate) number: usize,
+    /// The device.
+    pub(crate) device: &'p Device,
+    /// The rule in the profile.
+    pub(super) row: &'p Row,
+    /// The rule.
+    pub(super) rule: &'p Rule,
+}
+
+/// The rule that answers the request in the buffers, by the profile of its device; `None`: the general code decides.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(crate) fn find<'p>(device: &Device, profile: &'p Profile, buffers: &Buffers, is_outer: bool) -> Option<&'p Row> {
+pub(crate) fn find<'p>(
+    (number, device): (usize, &'p Device),
+    profile: &'p Profile,
+    buffers: &Buffers,
+    is_outer: bool,
+) -> Option<Found<'p>> {
     let request = &buffers.request;
     let [first, second] = profile.keys.parts;
     let key = [request.load(first.at) & first.mask, request.load(second.at) & second.mask];
@@ -31,7 +50,8 @@ pub(crate) fn find<'p>(device: &Device, profile: &'p Profile, buffers: &Buffers,
     // A loop: as an iterator's `find` it becomes a call of its own.
     for row in rows {
         if request.has(&row.checks) {
-            return (!row.answers.is_empty()).then_some(row);
+            let rule = device.rules.get(usize::from(row.command))?.get(usize::from(row.rule))?;
+            return (!row.answers.is_empty()).then_some(Found { number, device, row, rule });
         }
     }
     None
@@ -46,7 +66,7 @@ pub(super) fn sealed(seal: &Seal, device: &Device, frame: &Buffer, sum: u64) -> 
         Tally::SumXor => sum_xor(sum),
         Tally::Whole => whole(seal, device, frame),
     };
-    let number = complement(seal.complement, number) & seal.mask;
+    let number = (number ^ seal.flip).wrapping_add(seal.add) & seal.mask;
     match seal.form {
         SealForm::Little => number,
         SealForm::Big(shift) => number.swap_bytes() >> shift,

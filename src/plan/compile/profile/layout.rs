@@ -1,7 +1,7 @@
 //! Where the bytes of a raw frame are in a profile's buffer, and windows over them.
 
 use crate::model::field::Constant;
-use crate::model::profile::{DATA, DATA_BYTES_MAX, FRAME_BYTES_MAX, Window};
+use crate::model::profile::{DATA, PROFILED_BYTES_MAX, PROFILED_DATA_BYTES, Window};
 use crate::model::template::{Encoding, Template};
 
 /// A raw frame of known length, as it travels.
@@ -24,7 +24,7 @@ impl<'a> Layout<'a> {
     /// `None`: the frame is too long for a profile, or shorter than its start and end.
     pub(super) fn new(template: &'a Template, raw_len: usize) -> Option<Self> {
         let wire_len = template.wire_len(raw_len);
-        let fits = wire_len <= DATA_BYTES_MAX && raw_len >= template.start.len() + template.end.len();
+        let fits = wire_len <= PROFILED_DATA_BYTES && raw_len >= template.start.len() + template.end.len();
         fits.then_some(Self { template, raw_len, wire_len })
     }
 
@@ -76,7 +76,7 @@ pub(super) struct Bytes {
 
 impl Default for Bytes {
     fn default() -> Self {
-        Self { bits: vec![(0, 0); FRAME_BYTES_MAX] }
+        Self { bits: vec![(0, 0); PROFILED_BYTES_MAX] }
     }
 }
 

@@ -12,7 +12,7 @@ mod tests;
 
 use crate::config::budget::Budget;
 use crate::model::fleet::{Device, Fleet};
-use crate::model::profile::{Answer, FRAME_BYTES_MAX, Group, Profile, Profiles, Row, Window};
+use crate::model::profile::{Answer, Group, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
 use crate::model::rule::Rule;
 
 /// Gives every device of a fleet its profiles. They are made last and only while the budget has room: without one a request is
@@ -43,7 +43,7 @@ fn bytes_most(device: &Device) -> usize {
         let patches: usize = rule.replies.iter().map(|reply| reply.patches.len()).sum();
         size_of::<Row>()
             + rule.when.len() * 2 * size_of::<Window>()
-            + rule.replies.len() * (size_of::<Answer>() + FRAME_BYTES_MAX)
+            + rule.replies.len() * (size_of::<Answer>() + PROFILED_BYTES_MAX)
             + patches * 2 * size_of::<Window>()
     };
     let rules: usize = device.rules.iter().flatten().map(of_rule).sum();

@@ -14,13 +14,16 @@ use crate::wire::inner::{lchksum, length_value_less};
 
 /// Most rules of one key: they are tried one after the other.
 const ROWS_MAX: usize = 32;
-/// Most keys of one length.
-const KEYS_MAX: usize = 16_384;
 
 /// The profile of a device's requests with a data frame of that many bytes; `None`: the general code takes them all.
 pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
     let template = &*device.template;
     let [shape] = &*template.keys else { return None };
+    // Numbers of commands, rules and keys have 16 bits.
+    let is_large = |count: usize| count >= usize::from(u16::MAX);
+    if is_large(template.commands.len()) || device.rules.iter().any(|rules| is_large(rules.len())) {
+        return None;
+    }
     let layout = Layout::new(template, template.left_len + data_len + template.tail_len)?;
     if data_len < shape.data_len_min {
         return None;
@@ -48,7 +51,6 @@ pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
             numbers.iter().any(|&number| is_asked(template, &template.commands[number as usize], data_len))
         })
         .filter_map(|(key, numbers)| group(device, &layout, &parts, (*key, numbers)))
-        .take(KEYS_MAX)
         .collect();
     (!groups.is_empty()).then_some(())?;
     let digits = match layout.hex() {
@@ -145,8 +147,8 @@ fn group(
             let answers = answers(device, layout, rule);
             let all = command.constants.iter().chain(&rule.when);
             rows.extend(row(layout, all, answers).map(|row| Row {
-                command: number,
-                rule: rule_number as u32,
+                command: number as u16,
+                rule: rule_number as u16,
                 reads: reads(rule),
                 is_timed: !rule.sets.is_empty() || row.answers.iter().any(is_timed),
                 ..row
@@ -157,7 +159,7 @@ fn group(
         }
         // The command is this one, whether or not a rule fits.
         let none = row(layout, command.constants.iter(), Vec::new());
-        rows.extend(none.map(|row| Row { command: number, ..row }));
+        rows.extend(none.map(|row| Row { command: number as u16, ..row }));
     }
     let useful = rows.iter().any(|row| !row.answers.is_empty());
     useful.then_some(())?;

@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use crate::model::profile::{Seal, SealForm, Tally};
-use crate::model::template::{Algorithm, Checksum};
+use crate::model::template::{Algorithm, Checksum, Complement};
 use crate::wire::checksum::span;
 
 /// The checksum in such a frame; `None`: a profile cannot take it.
@@ -30,7 +30,8 @@ pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
     let overlaps = place.start < to && from < place.end;
     (place.len() <= 8 && !overlaps).then(|| Seal {
         tally,
-        complement: checksum.complement,
+        flip: if checksum.complement == Complement::None { 0 } else { u64::MAX },
+        add: u64::from(checksum.complement == Complement::Twos),
         form,
         from: from as u8,
         to: to as u8,

@@ -109,11 +109,30 @@ fn templates_without_a_profile() {
         },
         fixed(),
     );
-    // 217 bytes: the outer frame has 257.
-    check(&|template| template.data_len_fixed = Some(212), fixed());
-    let mut longest = fixed();
-    longest.data_len_fixed = Some(211);
-    assert_eq!(told(&with(longest, |_| ())), "216: 0.0=1 0.");
+}
+
+/// A frame of 216 bytes has 256 in an outer frame.
+#[test]
+fn limit_profiled_bytes_max_longer_frames_have_no_profile() {
+    let check = |data_len: usize, expected: &str| {
+        let template = Template { data_len_fixed: Some(data_len), ..fixed() };
+        assert_eq!(told(&with(template, |_| ())), expected);
+    };
+    check(211, "216: 0.0=1 0.");
+    check(212, "");
+}
+
+/// Rules of one key are tried one after the other, with the row of a command that no rule fits.
+#[test]
+fn limit_rows_max_longer_lists_of_rules_have_no_profile() {
+    let check = |count: usize, has_profile: bool| {
+        let mut device = with(fixed(), |_| ());
+        let rules = (0..count).flat_map(|_| with(fixed(), |_| ()).rules).filter_map(|rules| rules.into_iter().next());
+        device.rules[0] = rules.step_by(2).take(count).collect();
+        assert_eq!((device.rules[0].len(), !told(&device).is_empty()), (count, has_profile));
+    };
+    check(32, true);
+    check(33, false);
 }
 
 #[test]
@@ -230,19 +249,17 @@ fn frames_are_built_before() {
 /// What the budget has no room for is not made, and nothing else changes.
 #[test]
 fn profiles_are_made_while_there_is_room() {
-    let check = |left: usize, expected: usize| {
+    let needed = bytes(&profiles(&device(fixed(), 1, 1, false)));
+    let check = |left: usize, expected: usize, taken: usize| {
         let fleet = fleet(vec![fsu(vec![device(fixed(), 1, 1, false)])]);
         let budget = Budget::default();
         budget.set_max(PLAN_BYTES_LEAST);
         budget.charge(PLAN_BYTES_LEAST as usize - left).expect("room");
         attach(&fleet, &budget);
         let made = fleet.fsus[0].devices[0].profiles.get().map(|profiles| profiles.list.len());
-        assert_eq!((made, budget.used() as usize), (Some(expected), PLAN_BYTES_LEAST as usize - left + taken(left)));
+        assert_eq!((made, budget.used() as usize), (Some(expected), PLAN_BYTES_LEAST as usize - left + taken));
     };
-    fn taken(left: usize) -> usize {
-        let bytes = bytes(&profiles(&device(fixed(), 1, 1, false)));
-        if bytes <= left { bytes } else { 0 }
-    }
-    check(0, 0);
-    check(100_000, 1);
+    check(0, 0, 0);
+    check(needed - 1, 0, 0);
+    check(100_000, 1, needed);
 }
