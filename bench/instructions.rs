@@ -2,7 +2,7 @@
 //!
 //! Each command is served in two phases, of [`FEW`] and of [`MANY`] requests; the difference of what was counted in them
 //! is the cost of the requests alone. A phase lies between the calls of [`serve`] and [`served`]. Prints a line for each
-//! phase: vendor, transport, command, requests, bytes of the request.
+//! phase: vendor, transport, command, requests, bytes of the request, and whether a profile answers it (1, otherwise 0).
 //!
 //! With arguments, `VENDOR TRANSPORT COMMAND`, only that command, which is what a profile wants
 //! (`bench/instructions.sh --profile VENDOR TRANSPORT COMMAND`).
@@ -32,7 +32,8 @@ fn main() {
             for count in [FEW, MANY] {
                 serve(&mut server, &request.wire, count);
                 let (transport, len) = (fsu.transport.name(), request.wire.len());
-                println!("{} {transport} {} {count} {len}", vendor(fsu), request.command);
+                let by_profile = u8::from(server.taken() > 0);
+                println!("{} {transport} {} {count} {len} {by_profile}", vendor(fsu), request.command);
             }
         }
     }

@@ -107,6 +107,11 @@ impl<'a> Server<'a> {
         Self { fsu, state, scratch, last: Last::default(), unix_ms: UNIX_MS }
     }
 
+    /// Requests that a profile answered.
+    pub(crate) fn taken(&self) -> u64 {
+        self.scratch.profile.taken()
+    }
+
     /// The reply; empty if there is none.
     #[inline]
     pub(crate) fn serve(&mut self, wire: &[u8]) -> &[u8] {

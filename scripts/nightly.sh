@@ -37,6 +37,10 @@ cargo deny --all-features check
 say "properties, cases never tried before"
 PROPTEST_CASES=50000 cargo test --locked --release --test properties --test transfers
 
+say "requests by profile and without, a million of the shipped templates"
+PROPTEST_CASES=1000000 cargo test --locked --release --test profiles profiles_answer_shipped
+PROPTEST_CASES=50000 cargo test --locked --release --test profiles profiles_answer_random
+
 say "the drivers over a simulated kernel, 100,000 seeds"
 FSU_MOCK_SEEDS=${FSU_MOCK_SEEDS:-100000} cargo test --locked --release -p fsu-serve --lib driven::with_any
 
