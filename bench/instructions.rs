@@ -32,7 +32,7 @@ fn main() {
             for count in [FEW, MANY] {
                 serve(&mut server, &request.wire, count);
                 let (transport, len) = (fsu.transport.name(), request.wire.len());
-                let by_profile = u8::from(server.taken() > 0);
+                let by_profile = u8::from(server.scratch.profile.taken() > 0);
                 println!("{} {transport} {} {count} {len} {by_profile}", vendor(fsu), request.command);
             }
         }

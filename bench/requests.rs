@@ -95,7 +95,7 @@ impl Sink for Last {
 pub(crate) struct Server<'a> {
     fsu: &'a Fsu,
     state: FsuState,
-    scratch: Scratch,
+    pub(crate) scratch: Scratch,
     last: Last,
     unix_ms: i64,
 }
@@ -105,11 +105,6 @@ impl<'a> Server<'a> {
     pub(crate) fn new(fsu: &'a Fsu) -> Self {
         let (state, scratch) = (FsuState::new(fsu), Scratch::default());
         Self { fsu, state, scratch, last: Last::default(), unix_ms: UNIX_MS }
-    }
-
-    /// Requests that a profile answered.
-    pub(crate) fn taken(&self) -> u64 {
-        self.scratch.profile.taken()
     }
 
     /// The reply; empty if there is none.

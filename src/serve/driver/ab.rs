@@ -124,7 +124,7 @@ impl Trial {
     /// The result, on standard error: a line for each mode.
     pub(crate) fn tell(&self) {
         // The first one is what came before the trial.
-        let rounds = self.rounds.iter().map(|all| all.len()).min().unwrap_or(0);
+        let rounds = self.rounds.iter().map(Vec::len).min().unwrap_or(0);
         let whole: Vec<[(u64, i64); 3]> = (1..rounds)
             .map(|at| std::array::from_fn(|mode| self.rounds[mode][if mode == 0 { at } else { at - 1 }]))
             .filter(|round: &[(u64, i64); 3]| round.iter().all(|&(requests, _)| requests >= REQUESTS_MIN))

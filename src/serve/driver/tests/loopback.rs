@@ -80,7 +80,9 @@ fn a_centre_that_asks_often_has_its_own_socket_and_others_are_served_beside_it(h
     for _ in 0..OFTEN {
         ask(&centre, to, 1);
         // Its datagrams and theirs are told apart whichever socket has them.
-        strangers.iter().for_each(|stranger| ask(stranger, to, 1));
+        for stranger in &strangers {
+            ask(stranger, to, 1);
+        }
         refused("meanwhile");
     }
     assert_eq!(sockets_at(to.port()), (2, 1), "one for whoever was first");
