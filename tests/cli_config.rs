@@ -453,7 +453,7 @@ fn the_language_is_that_of_the_option_else_of_the_environment() {
         "C",
         &["run", "--help", "--lang=zh"],
         0,
-        &["[默认：内置配置]", "[可用的值：auto, ring, poll]", "- poll: epoll"],
+        &["[默认：内置配置]", "[可用的值：auto, ring, poll, xdp]", "- poll: epoll"],
     );
     check("C", &["--lang", "zh", "run", "--nonsense"], 2, &["错误：不认识的参数 --nonsense", "更多信息见 --help。"]);
     check("C", &["--lang", "xx", "run"], 2, &["error: invalid value 'xx' for '--lang <LANG>'"]);
