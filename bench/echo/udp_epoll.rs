@@ -25,7 +25,7 @@ const COLD_EVENTS: u8 = 7;
 
 fn main() -> io::Result<()> {
     let (addresses, rest) = sockets::arguments()?;
-    let mut all = sockets::bind(&addresses, Type::DGRAM)?;
+    let all = sockets::bind(&addresses, Type::DGRAM)?;
     let mut peers = Vec::new();
     if sockets::is_tuned(&rest) {
         all.iter().try_for_each(sockets::keep_whole)?;
