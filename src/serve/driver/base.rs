@@ -594,7 +594,11 @@ mod tests {
                     };
                     check_length(PollIo::new(base()).unwrap(), (local, &theirs), len, expected);
                     if fsu_net::probe::ring_missing().is_none() {
-                        check_length(RingIo::new(base()).unwrap().0, (local, &theirs), len, expected);
+                        for sends in [false, true] {
+                            let mut io = RingIo::new(base()).unwrap().0;
+                            io.sends = sends;
+                            check_length(io, (local, &theirs), len, expected);
+                        }
                     }
                 }
             }

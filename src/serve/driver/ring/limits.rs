@@ -128,3 +128,12 @@ fn limit_buffers_and_completions_max_of_a_turn() {
     driver.io.wait(Duration::ZERO).unwrap();
     assert_eq!(driver.io.ring.ready(), 0);
 }
+
+/// Of fewer sockets datagrams leave by calls.
+#[test]
+fn limit_sends_min_from_so_many_sockets_on_datagrams_leave_through_the_ring() {
+    if ring_missing().is_some() {
+        return;
+    }
+    assert_eq!([511, 512].map(|sockets| with_datagrams(sockets, 0).io.sends), [false, true]);
+}

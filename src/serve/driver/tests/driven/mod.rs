@@ -97,7 +97,12 @@ fn drive(
     let gather = Duration::from_micros(50);
     let turn = Turn::new(serve, FSUS, receiver, base.clocks.now(), gather);
     let ended = match driver {
-        DriverKind::Ring => crate::driver::run::run(Uring::new(turn, RingIo::new(base).expect("a ring"))),
+        DriverKind::Ring => {
+            let mut parts = RingIo::new(base).expect("a ring");
+            // As with many sockets.
+            parts.0.sends = true;
+            crate::driver::run::run(Uring::new(turn, parts))
+        }
         DriverKind::Poll | DriverKind::Xdp => {
             crate::driver::run::run(Epoll::new(turn, PollIo::new(base).expect("a set"), FSUS))
         }
