@@ -193,6 +193,10 @@ impl Base {
             return false;
         };
         let Some(Bound::Udp(own)) = &place.socket else { return false };
+        if kernel::unread(own.as_fd()) > 0 {
+            // What comes to the second socket could be taken before what waits in this one. It is asked for again.
+            return false;
+        }
         let to = if place.six { mapped(peer) } else { peer };
         let socket = kernel::connect_udp(own, to).ok().filter(|socket| is_to_spare(socket.as_fd()));
         let Some(socket) = socket else {

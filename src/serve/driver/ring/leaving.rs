@@ -22,12 +22,23 @@ const BATCH: usize = 64;
 pub(crate) struct Leaving {
     /// The ring has a share of it while it sends.
     outbox: Rc<Outbox<Datagram>>,
-    /// Those whose fate is not known, by their places in the outbox, and when they left, wall clock in nanoseconds.
-    under_way: Vec<(usize, i64)>,
+    /// Those whose fate is not told, in their order.
+    under_way: Vec<UnderWay>,
     /// How many of these are submitted.
     submitted: usize,
     /// Distinguishes this batch from those before it.
     number: u32,
+}
+
+/// A datagram whose fate is not told.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    /// Its place in the outbox.
+    at: usize,
+    /// When it left, wall clock in nanoseconds.
+    left_ns: i64,
+    /// What became of it, if a call has sent it.
+    known: Option<Outcome>,
 }
 
 /// A datagram as the user data of its send: the batch, and the place in the outbox. 56 bits.
@@ -81,15 +92,20 @@ impl Leaving {
         if self.under_way.len() > self.submitted + SENDS_A_STAMP {
             self.submit(ring);
         }
-        let unix_ns = clocks::unix_ns();
-        self.under_way[self.submitted..].iter_mut().for_each(|(_, left_ns)| *left_ns = unix_ns);
+        self.stamp();
+    }
+
+    /// Those that are not submitted leave now.
+    fn stamp(&mut self) {
+        let left_ns = clocks::unix_ns();
+        let leaving = self.under_way[self.submitted..].iter_mut().filter(|one| one.known.is_none());
+        leaving.for_each(|one| one.left_ns = left_ns);
     }
 
     /// Submits what is not submitted yet.
     fn submit(&mut self, ring: &mut Ring) {
         ring.submit();
-        let unix_ns = clocks::unix_ns();
-        self.under_way[self.submitted..].iter_mut().for_each(|(_, left_ns)| *left_ns = unix_ns);
+        self.stamp();
         self.submitted = self.under_way.len();
     }
 
@@ -98,7 +114,9 @@ impl Leaving {
     fn push(&mut self, at: usize, base: &mut Base, ring: &mut Ring, fate: &mut impl Fate) -> usize {
         let Some((datagram, bytes)) = self.outbox.get(at) else { return at + 1 };
         match base.by(datagram) {
-            Some(by) if ring.send(data(self.number, at), &self.outbox, at, &by) => self.under_way.push((at, 0)),
+            Some(by) if ring.send(data(self.number, at), &self.outbox, at, &by) => {
+                self.under_way.push(UnderWay { at, left_ns: 0, known: None });
+            }
             // The kernel takes no more now.
             Some(_) => fate(datagram, bytes, Outcome::Full, clocks::unix_ns()),
             None => return self.call(at, base, ring, fate),
@@ -110,12 +128,18 @@ impl Leaving {
     fn call(&mut self, at: usize, base: &mut Base, ring: &mut Ring, fate: &mut impl Fate) -> usize {
         let socket = |at| self.outbox.get(at).map(|(datagram, _)| datagram.socket);
         let first = socket(at);
-        if self.under_way[self.submitted..].iter().any(|&(before, _)| socket(before) == first) {
+        if self.under_way[self.submitted..].iter().any(|one| one.known.is_none() && socket(one.at) == first) {
             self.submit(ring);
         }
         let (count, outcome) = base.send(&self.outbox, at);
         let end = at + count.max(1);
-        tell(&self.outbox, at..end, outcome, clocks::unix_ns(), fate);
+        let left_ns = clocks::unix_ns();
+        if self.under_way.is_empty() {
+            tell(&self.outbox, at..end, outcome, left_ns, fate);
+        } else {
+            // After those before it: a log has replies in their order.
+            self.under_way.extend((at..end).map(|at| UnderWay { at, left_ns, known: Some(outcome) }));
+        }
         end
     }
 
@@ -124,22 +148,16 @@ impl Leaving {
     pub(crate) fn settle(&mut self, base: &mut Base, ring: &mut Ring, fate: &mut impl Fate) {
         self.submitted = 0;
         let unsent = ring.unsent();
-        if unsent.is_empty() {
-            for (at, unix_ns) in self.under_way.drain(..) {
-                tell(&self.outbox, at..at + 1, Outcome::Sent, unix_ns, fate);
-            }
-            return;
-        }
         // Of a batch before, if the kernel did not take all of it in time: those were told as sent.
         unsent.retain(|unsent| unsent.data >> 32 == data(self.number, 0) >> 32);
         let mut unsent = unsent.drain(..).peekable();
-        for (at, unix_ns) in self.under_way.drain(..) {
+        for UnderWay { at, left_ns, known } in self.under_way.drain(..) {
             let Some((datagram, bytes)) = self.outbox.get(at) else { continue };
             let outcome = match unsent.next_if(|unsent| unsent.data == data(self.number, at)) {
                 Some(unsent) => base.on_refused(datagram, bytes, unsent.errno),
-                None => Outcome::Sent,
+                None => known.unwrap_or(Outcome::Sent),
             };
-            fate(datagram, bytes, outcome, unix_ns);
+            fate(datagram, bytes, outcome, left_ns);
         }
     }
 }

@@ -51,7 +51,7 @@ fn a_centre_that_asks_often_is_served_by_its_own_socket_in_any_weather() {
         }
     }
     for name in ["connected", "strangers", "deaf", "unconnected", "long"] {
-        assert!(seen.get(name).is_some_and(|&count| count > 4), "{name}: {seen:?}");
+        assert!(seen.get(name).is_some_and(|&count| count > 0), "{name}: {seen:?}");
     }
 }
 
@@ -68,6 +68,11 @@ fn no_reply_overtakes_another_to_the_same_centre() {
         for (number, socket) in kernel.udp.iter().enumerate() {
             for peer in (0..4).map(|more| SocketAddr::from(([127, 0, 0, 1], CENTRE + more))) {
                 let asked = socket.taken.iter().filter(|taken| taken.peer == peer);
+                // Also where the second socket came in the middle.
+                assert!(
+                    asked.clone().is_sorted_by_key(|taken| taken.ns),
+                    "{driver:?}, seed {seed}: taken in another order"
+                );
                 let expected: Vec<_> =
                     asked.filter_map(|taken| Some(reply_to(&fleet.fsus[number], taken).0?.0)).collect();
                 let left = kernel.left.iter().filter(|left| (left.socket, left.peer) == (number, peer));

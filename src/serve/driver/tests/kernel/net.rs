@@ -118,7 +118,7 @@ impl Kernel {
         self.enter(5 * CALL_NS);
         let (socket, _) = self.udp_of(first);
         assert!(self.udp[socket].centre.is_none(), "it is connected already");
-        if self.chance("unconnected", self.weather.no_descriptors / 4.0) {
+        if self.chance("unconnected", self.weather.no_descriptors) {
             return Err(Errno::MFILE.into());
         }
         let fd = self.hand_out(What::Centre(socket))?;
