@@ -94,9 +94,9 @@ pub fn send_to(socket: BorrowedFd<'_>, bytes: &[u8], peer: &SocketAddr) -> Resul
     rustix::net::sendto(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL, peer)
 }
 
-/// A second socket, connected to a peer: see [`connect_udp`](crate::bind::connect_udp).
+/// A second socket, connected to a peer: see [`connect_udp`](super::udp::connect_udp).
 pub fn connect_udp(first: &UdpSocket, peer: SocketAddr) -> io::Result<UdpSocket> {
-    crate::bind::connect_udp(first, peer)
+    super::udp::connect_udp(first, peer)
 }
 
 /// From now on a UDP socket cuts what does not fit into a packet.
