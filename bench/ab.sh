@@ -29,7 +29,7 @@ WAY, off in mode A and on in mode B:
 END
 }
 
-ways='' fsus=100,1000,5000 window=16,4,1 seconds=10 window_ms=15 driver=ring gso='' program='' server_cpu='' generator_cpu=''
+ways='' fsus=100,1000,5000 window=16,4,1 seconds=10 window_ms=15 driver=ring joins='' program='' server_cpu='' generator_cpu=''
 while [ $# -gt 0 ]; do
     case $1 in
         --fsus | --window | --seconds | --window-ms | --driver | --program | --server-cpu | --generator-cpu)
@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
             printf -v "${variable//-/_}" '%s' "$2"
             shift
             ;;
-        --gso) gso=1 ;;
+        --gso) joins=1 ;;
         -h | --help) usage && exit 0 ;;
         *)
             for way in ${1//,/ }; do
@@ -81,7 +81,7 @@ trap 'exit 130' INT TERM
 wait_ports
 
 single=() load=(--mix 108B=1 --timeout-ms 1000 --sockets 16)
-if [ -z "$gso" ]; then
+if [ -z "$joins" ]; then
     single=(--no-gso)
     load+=(--no-gso)
 fi

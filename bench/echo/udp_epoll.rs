@@ -55,19 +55,25 @@ fn main() -> io::Result<()> {
                 && let Some(Peer { connected: Some(socket), .. }) = &peer
             {
                 connected(socket, &mut buffer);
-            } else if *cold > 0 {
+                continue;
+            }
+            let from = if *cold > 0 {
                 *cold -= 1;
-                let from = one(&all[index], &mut buffer);
-                let Some(peer) = peer.filter(|peer| peer.connected.is_none()) else { continue };
-                if peer.asked(from) == sockets::CONNECT_AFTER
-                    && let Some(from) = from
-                {
-                    let socket = sockets::connect(&all[index], from)?;
-                    epoll::add(&epoll, &socket, EventData::new_u64((count_bound + index) as u64), EventFlags::IN)?;
-                    peer.connected = Some(socket);
+                one(&all[index], &mut buffer)
+            } else {
+                let count = several(&all[index], &mut batch);
+                if count < 2 {
+                    *cold = COLD_EVENTS;
                 }
-            } else if several(&all[index], &mut batch) < 2 {
-                *cold = COLD_EVENTS;
+                (count > 0).then(|| batch.peer())
+            };
+            let Some(peer) = peer.filter(|peer| peer.connected.is_none()) else { continue };
+            if peer.asked(from) == sockets::CONNECT_AFTER
+                && let Some(from) = from
+            {
+                let socket = sockets::connect(&all[index], from)?;
+                epoll::add(&epoll, &socket, EventData::new_u64((count_bound + index) as u64), EventFlags::IN)?;
+                peer.connected = Some(socket);
             }
         }
     }

@@ -66,6 +66,14 @@ impl Batch {
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
+    /// Whose the first of those received was.
+    #[allow(dead_code, reason = "not every program asks")]
+    pub(crate) fn peer(&self) -> std::net::SocketAddr {
+        let name = self.names[0];
+        let port = u16::from_be(name.sin_port);
+        (std::net::Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)), port).into()
+    }
+
     /// Sends the first `count` as they are, to the addresses that they have; how many left.
     pub(crate) fn send(&mut self, fd: RawFd, count: usize) -> io::Result<usize> {
         for at in 0..count {
