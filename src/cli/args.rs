@@ -179,6 +179,11 @@ pub struct RunArgs {
     /// The network device of --driver xdp
     #[arg(long, value_name = "IF", required_if_eq("driver", "xdp"))]
     pub xdp_dev: Option<String>,
+    /// One socket a shard for all udp FSUs instead of one each; needs privileges
+    ///
+    /// A program in the kernel gives it their datagrams, so nothing in the kernel is one FSU's own: for tens of thousands of FSUs.
+    #[arg(long)]
+    pub one_socket: bool,
     /// No delays and no device log, whatever performance.enabled says
     ///
     /// performance.skip_delay and performance.skip_device_log of sys_config.json can still turn either of them off.

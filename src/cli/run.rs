@@ -60,6 +60,7 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         cpus: listed,
         driver: args.driver,
         xdp_dev: args.xdp_dev,
+        one_socket: args.one_socket,
         performance: args.performance,
         late_limit_ms: args.late_limit_ms,
         gather_us: args.gather_us,

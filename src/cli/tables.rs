@@ -53,6 +53,7 @@ pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
         text.extend([&*say.say("arrival by the device's queue is when a batch was read"), "\n"]);
         text += &sentences(&port, say);
     }
+    text += &snapshot.one().map(|one| sentences(&one, say)).unwrap_or_default();
     text += &sentences(&all.totals, say);
     text += &sentences(&snapshot.log, say);
     text

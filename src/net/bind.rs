@@ -6,7 +6,7 @@ use super::sys::udp::{mark, set_options, socket};
 use socket2::{Protocol, SockRef, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Connections that may wait to be accepted; the kernel gives up to `net.core.somaxconn`.
 const BACKLOG: i32 = 4_096;
@@ -25,14 +25,26 @@ pub enum Bound {
     Udp(UdpSocket),
     /// Connections.
     Tcp(TcpListener),
+    /// Datagrams that another socket takes for this address ([`crate::xdp::lookup`]). It is boxed: a place of the drivers is a line of memory.
+    Lent(Box<SocketAddr>),
 }
 
 impl Bound {
-    /// Its descriptor alone.
-    pub fn into_descriptor(self) -> OwnedFd {
+    /// Its descriptor alone; none of an address that has none.
+    pub fn into_descriptor(self) -> Option<OwnedFd> {
         match self {
-            Self::Udp(socket) => socket.into(),
-            Self::Tcp(listener) => listener.into(),
+            Self::Udp(socket) => Some(socket.into()),
+            Self::Tcp(listener) => Some(listener.into()),
+            Self::Lent(_) => None,
+        }
+    }
+
+    /// Its descriptor; none of an address that has none.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Udp(socket) => Some(socket.as_fd()),
+            Self::Tcp(listener) => Some(listener.as_fd()),
+            Self::Lent(_) => None,
         }
     }
 
@@ -41,6 +53,7 @@ impl Bound {
         match self {
             Self::Udp(socket) => socket.local_addr(),
             Self::Tcp(listener) => listener.local_addr(),
+            Self::Lent(address) => Ok(**address),
         }
     }
 
@@ -48,7 +61,7 @@ impl Bound {
     pub fn receive_buffer_bytes(&self) -> Option<usize> {
         match self {
             Self::Udp(socket) => Some(SockRef::from(socket).recv_buffer_size().ok()? / 2),
-            Self::Tcp(_) => None,
+            Self::Tcp(_) | Self::Lent(_) => None,
         }
     }
 }

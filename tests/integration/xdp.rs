@@ -42,7 +42,7 @@ struct Side {
 
 impl Side {
     fn new(spaces: &Spaces, tree: &Tree, driver: &[&str], names: &[String]) -> Self {
-        let run = spaces.run(tree, driver, &format!("{}.json", driver[1]));
+        let run = spaces.run(tree, driver, &format!("{}.json", driver.join("")));
         let sockets = names.iter().map(|name| spaces.udp(run.address(name)).0).collect();
         Self { run, sockets }
     }
@@ -70,16 +70,18 @@ impl Side {
 /// Sends these datagrams to each FSU, driven by each driver, and compares what comes back.
 fn twins(spaces: &Spaces, tree: &Tree, names: &[String], datagrams: &dyn Fn(usize) -> Vec<Vec<u8>>) {
     let poll = ["--driver", "poll"];
-    let drivers: Vec<&[&str]> =
-        if ring_missing().is_none() { vec![&poll, &["--driver", "ring"], &XDP] } else { vec![&poll, &XDP] };
+    let one = ["--driver", "poll", "--one-socket"];
+    let ring: &[&str] = &["--driver", "ring"];
+    let ring = ring_missing().is_none().then_some(ring);
+    let drivers: Vec<&[&str]> = [&poll[..], &one].into_iter().chain(ring).chain([&XDP[..]]).collect();
     for left in (0..TRIES).rev() {
         let sides: Vec<Side> = drivers.iter().map(|driver| Side::new(spaces, tree, driver, names)).collect();
         let mut sent = 0;
         for at in 0..names.len() {
             for datagram in datagrams(at) {
-                sides
-                    .iter()
-                    .for_each(|side| assert_eq!(side.sockets[at].send(&datagram).expect("sent"), datagram.len()));
+                for side in &sides {
+                    assert_eq!(side.sockets[at].send(&datagram).expect("sent"), datagram.len());
+                }
                 sent += 1;
             }
         }
@@ -134,7 +136,7 @@ fn faults_and_delays_are_those_of_the_other_drivers() {
     let tree = Tree::new(&fsus, &json!({"log": {"level": "warn"}}));
     let names = ["faulty", "last"].map(str::to_owned);
     twins(&spaces, &tree, &names, &|at| {
-        let command = |tag: u8| if tag % 3 == 0 { 3 } else { 1 };
+        let command = |tag: u8| if tag.is_multiple_of(3) { 3 } else { 1 };
         let tags = if at == 0 { 0..120 } else { 0..0 };
         tags.map(|tag| request(ID, METER, &meter(7, command(tag), &[0, tag]))).collect()
     });
@@ -170,7 +172,8 @@ fn heartbeats_go_by_the_queue_where_the_hardware_address_is_known() {
         .map(|file| std::fs::read_to_string(file.path()).expect("text"))
         .collect();
     assert!(
-        text.contains(&format!("{CENTRE_FOUR}:9999")) && text.to_uppercase().contains(&hex::encode_upper(&expected)),
+        text.contains(&format!("{CENTRE_FOUR}:9999"))
+            && text.replace([' ', '\n'], "").to_uppercase().contains(&hex::encode_upper(&expected)),
         "{text}"
     );
 }
@@ -303,4 +306,109 @@ fn a_second_instance_is_refused_and_so_is_a_device_that_will_not_do() {
     run.stop();
     // The program went with the process.
     spaces.run(&other, &XDP, "stats.json").stop();
+}
+
+#[test]
+fn one_socket_has_all_addresses_over_both_families() {
+    let Some(spaces) = Spaces::new("one") else { return };
+    for (host, asked_at) in [("0.0.0.0", &[FOUR][..]), ("::", &[FOUR, SIX]), (SIX, &[SIX]), (FOUR, &[FOUR])] {
+        for args in [&["--one-socket"][..], &[&XDP[..], &["--one-socket"]].concat()] {
+            let tree = Tree::new(&[at(host, "site", &json!({})), at(FOUR, "other", &json!({}))], &json!({}));
+            let run = spaces.run(&tree, args, "stats.json");
+            let port = run.address("site").port();
+            for ip in asked_at {
+                let centre = spaces.udp(SocketAddr::new(ip.parse().expect("an address"), port));
+                for tag in 0..20 {
+                    let (request, expected) = asked(tag);
+                    assert_bytes(&centre.ask(&request), &expected);
+                }
+            }
+            let ended = run.stop();
+            let counts = if args.len() == 1 { "/shards/0/one_socket" } else { QUEUE };
+            let expected = 20 * asked_at.len() as u64;
+            let got = ["received", "sent"].map(|name| ended.count(&format!("{counts}/{name}")));
+            assert_eq!(got, [expected; 2], "{host} {args:?}");
+        }
+    }
+}
+
+#[test]
+fn one_socket_beats_delays_reloads_and_has_long_datagrams() {
+    let Some(spaces) = Spaces::new("onebeats") else { return };
+    let centre = spaces.socket(&format!("{CENTRE_FOUR}:9999"));
+    let centers = json!({"sc_iot_center": {"host": CENTRE_FOUR, "port": 9_999}});
+    let beating =
+        |port: u16| at("0.0.0.0", "site", &json!({"heartbeat_enable": true, "heartbeat_interval": 1, "port": port}));
+    let tree = Tree::new(&[beating(9_000), at(FOUR, "goes", &json!({"port": 9_001}))], &centers);
+    let mut run = spaces.run(&tree, &["--one-socket"], "stats.json");
+    let at_port = |port: u16| SocketAddr::new(FOUR.parse().expect("an address"), port);
+    let mut buffer = [0; 2_048];
+    let (size, from) = centre.recv_from(&mut buffer).expect("a heartbeat");
+    assert_bytes(&buffer[..size], &heartbeat(ID, 1));
+    assert_eq!(from, at_port(9_000), "from its own port, and the address that leads there");
+    let asking = spaces.udp(at_port(9_000));
+    let (request_now, expected) = asked(1);
+    let delayed = request(ID, METER, &meter(7, 3, &[0, 9]));
+    assert_bytes(&asking.ask(&request_now), &expected);
+    // In fragments: nothing that is answered, but it is counted.
+    asking.send(&[0x11; 4_000]);
+    let delayed = asking.ask(&delayed);
+    assert!(delayed == reply(ID, METER, &meter(7, 3, &[0, 9])) || delayed == heartbeat(ID, 1));
+    let goes = spaces.udp(at_port(9_001));
+    assert_bytes(&goes.ask(&request_now), &expected);
+    tree.set_fsus(&[beating(9_000), at(FOUR, "comes", &json!({"port": 9_002}))], &centers);
+    run.reload();
+    assert_bytes(&spaces.udp(at_port(9_002)).ask(&request_now), &expected);
+    goes.send(&request_now);
+    assert!(goes.0.recv(&mut buffer).is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused));
+    let ended = run.stop();
+    assert_eq!(ended.count("/shards/0/one_socket/unusable"), 0);
+    assert_eq!(ended.count("/totals/answered"), 4);
+    assert!(ended.count("/totals/dropped_total") >= 1, "{:#}", ended.stats["totals"]);
+}
+
+#[test]
+fn one_socket_refuses_a_second_instance_of_either_kind_and_what_the_kernel_has() {
+    let Some(spaces) = Spaces::new("onesecond") else { return };
+    let one = |host: &str, port: u16| Tree::new(&[at(host, "site", &json!({"port": port}))], &json!({}));
+    let check = |tree: &Tree, args: &[&str], code: i32, expected: &str| {
+        let (got, text) = spaces.refused(tree, args);
+        assert!(got == Some(code) && text.contains(expected), "{args:?}: {got:?} {text}");
+    };
+    let (tree, all, other) = (one(FOUR, 9_000), one("0.0.0.0", 9_000), one(FOUR, 9_001));
+    for first in [&["--one-socket"][..], &["--driver", "poll"]] {
+        let run = spaces.run(&tree, first, "stats.json");
+        for second in [&["--one-socket"][..], &["--driver", "poll"]] {
+            check(&tree, second, 3, "the address is in use");
+            check(&all, second, 3, "the address is in use");
+            spaces.run(&other, second, "other.json").stop();
+        }
+        run.stop();
+    }
+    check(&tree, &["--one-socket", "--driver", "ring"], 2, "--one-socket goes with --driver poll or xdp");
+    check(&one("10.9.0.77", 9_000), &["--one-socket"], 3, "no interface of this machine has that address");
+}
+
+#[test]
+fn twenty_thousand_addresses_of_one_socket_need_no_descriptors() {
+    let Some(spaces) = Spaces::new("onemany") else { return };
+    let tree = Tree::new(
+        &[at(FOUR, "site", &json!({"port": 20_000, "count": 20_000}))],
+        &json!({"log": {"level": "warn"}, "performance": {"enabled": true}}),
+    );
+    let run = spaces.run(&tree, &["--one-socket"], "stats.json");
+    let descriptors =
+        std::fs::read_dir(format!("/proc/{}/fd", run.pid().as_raw_nonzero())).expect("it is ours").count();
+    assert!(descriptors < 100, "{descriptors}");
+    let centre = spaces.socket(&format!("{CENTRE_FOUR}:0"));
+    let mut buffer = [0; 2_048];
+    for number in (0..20_000_u16).step_by(97) {
+        let id = String::from_utf8(expand(ID, number)).expect("digits");
+        let to = SocketAddr::new(FOUR.parse().expect("an address"), 20_000 + number);
+        centre.send_to(&request(&id, METER, &meter(7, 1, &[0, 1])), to).expect("sent");
+        let (size, from) = centre.recv_from(&mut buffer).expect("a reply");
+        assert_eq!(from, to);
+        assert_bytes(&buffer[..size], &reply(&id, METER, &meter(7, 1, &[0, 1, 2, 1])));
+    }
+    run.stop();
 }

@@ -286,7 +286,7 @@ fn many_addresses_are_one_socket_and_replies_leave_from_each() {
     });
     is_ready.recv().unwrap();
     let asked = spaces.within(1, || {
-        let mut buffer = [0; 20_000];
+        let mut buffer = vec![0; 20_000];
         let all =
             ["10.9.0.1:9000", "[fd00::1]:9000", "10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9002", "10.9.0.1:9003"];
         for to in all.map(|text| text.parse::<SocketAddr>().unwrap()) {

@@ -1,8 +1,10 @@
 //! What both drivers have: sockets, the queue of datagrams to send, clocks.
 
 use super::clocks::{self, Clocks};
+use super::command::WayCounts;
 use super::kernel;
-use super::port::{Frames, Port, PortCounts, Queue};
+use super::one::{One, Shared, Sharing};
+use super::port::{Frames, Port, Queue};
 use super::ways::{Way, takes};
 use crate::shard::io::{Datagram, Outcome};
 use crate::shard::late::SENDS_A_STAMP;
@@ -33,6 +35,8 @@ struct Place {
     /// A second socket, for the centre that asks most.
     centre: Option<Centre>,
 }
+
+const _: () = assert!(size_of::<Place>() == 64);
 
 /// A socket that is connected to a centre: what comes from there comes by it, and what goes there leaves by it.
 #[derive(Debug)]
@@ -91,6 +95,8 @@ pub(crate) struct Base {
     pub(crate) is_ending: bool,
     /// A queue of a network device, which the datagrams of some sockets come and go by.
     pub(crate) port: Option<Box<Port>>,
+    /// The socket of those FSUs that have none of their own.
+    pub(crate) one: Option<Box<One>>,
     sender: UdpSender,
     /// How many connected sockets there are, and how many there may be.
     centres: usize,
@@ -140,6 +146,7 @@ impl Base {
             clocks: Clocks::new(),
             is_ending: false,
             port: None,
+            one: None,
             sender: UdpSender::new(gso),
             centres: 0,
             parted: Vec::new(),
@@ -247,6 +254,9 @@ impl Base {
         if let Some(port) = &mut self.port {
             port.close(index);
         }
+        if let Some(one) = &mut self.one {
+            one.close(index);
+        }
         self.places.get_mut(index as usize)?.socket.take()
     }
 
@@ -256,18 +266,29 @@ impl Base {
         free.map_or(self.places.len() as u32, |(index, _)| index)
     }
 
-    /// Datagrams to a socket come by the device's queue from now on, if its address is one of the device's.
+    /// Datagrams to a socket come by the device's queue from now on, if its address is one of the device's, or by the one socket.
     pub(crate) fn open_port(&mut self, index: u32) {
-        if let Self { port: Some(port), places, .. } = self
-            && let Some(Place { socket: Some(socket), .. }) = places.get(index as usize)
-        {
+        let Some(Place { socket: Some(socket), .. }) = self.places.get(index as usize) else { return };
+        if let Some(port) = &mut self.port {
             port.open(&[(index, socket)]);
+        }
+        if let Some(one) = &mut self.one {
+            one.open(&[(index, socket)]);
         }
     }
 
-    /// What was counted of the queue so far.
-    pub(crate) fn port_counts(&self) -> Option<PortCounts> {
-        self.port.as_deref().map(Port::counts)
+    /// The one socket for those FSUs that have none of their own, and what it receives.
+    pub(crate) fn share(&mut self, shared: Shared) -> io::Result<Sharing> {
+        let mut one = One::new(shared)?;
+        let all: Vec<(u32, &Bound)> = self.sockets().collect();
+        one.open(&all);
+        self.one = Some(Box::new(one));
+        Ok(Sharing::new())
+    }
+
+    /// What was counted of both so far.
+    pub(crate) fn way_counts(&self) -> WayCounts {
+        WayCounts { port: self.port.as_deref().map(Port::counts), one: self.one.as_deref().map(One::counts) }
     }
 
     /// The same for all sockets, and what the queue receives.
@@ -298,7 +319,7 @@ impl Base {
     pub(crate) fn lost(&self, index: u32) -> Option<u32> {
         match self.socket(index)? {
             Bound::Udp(socket) => kernel::lost(socket.as_fd()),
-            Bound::Tcp(_) => None,
+            Bound::Tcp(_) | Bound::Lent(_) => None,
         }
     }
 
@@ -406,6 +427,11 @@ impl Base {
         if let Some(decided) = self.port.as_deref_mut().and_then(|port| port.send(outbox, at)) {
             return decided;
         }
+        // The next may leave as a frame.
+        let most = if self.port.is_some() { 1 } else { usize::MAX };
+        if let Some(decided) = self.one.as_deref_mut().and_then(|one| one.send(outbox, at, most)) {
+            return decided;
+        }
         let Some((first, bytes)) = outbox.get(at) else { return (1, Outcome::Failed(0)) };
         // What follows a datagram that has to leave by the kernel may leave as a frame.
         let is_alone = self.port.as_ref().is_some_and(|port| port.reaches(first.socket));
@@ -493,14 +519,6 @@ fn is_to_spare(fd: BorrowedFd<'_>) -> bool {
 /// Whether it was bound to an address of IPv6.
 fn is_six(socket: &Bound) -> bool {
     socket.local_addr().is_ok_and(|address| address.is_ipv6())
-}
-
-/// A descriptor of a socket, of either kind.
-pub(crate) fn descriptor(socket: &Bound) -> BorrowedFd<'_> {
-    match socket {
-        Bound::Udp(socket) => socket.as_fd(),
-        Bound::Tcp(listener) => listener.as_fd(),
-    }
 }
 
 /// Why a datagram was not taken.

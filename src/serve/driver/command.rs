@@ -1,5 +1,6 @@
 //! What may be asked of a shard, and what it leaves at its end.
 
+use super::one::OneCounts;
 use super::port::PortCounts;
 use crate::shard::Swap;
 use crate::shard::late::Late;
@@ -37,8 +38,25 @@ pub struct ShardFigures {
     pub counters: Vec<(usize, Counters)>,
     /// How late its replies were.
     pub late: Late,
-    /// What it counted of its queue of a network device.
+    /// What it counted of ways beside the FSUs' own sockets.
+    pub ways: WayCounts,
+}
+
+/// What a shard counted of ways beside the FSUs' own sockets, where it has them.
+#[derive(Clone, Debug, Default)]
+pub struct WayCounts {
+    /// Its queue of a network device.
     pub port: Option<PortCounts>,
+    /// The one socket of its udp FSUs.
+    pub one: Option<OneCounts>,
+}
+
+impl WayCounts {
+    /// Requests that were lost on their way to the shard, of FSUs that are not known.
+    pub fn lost(&self) -> u64 {
+        let one = self.one.as_ref().map_or(0, |one| one.kernel_drops);
+        one + self.port.as_ref().map_or(0, PortCounts::lost)
+    }
 }
 
 /// The shard's end of its commands.

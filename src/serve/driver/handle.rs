@@ -6,6 +6,7 @@ use super::epoll::Epoll;
 use super::epoll::sockets::PollIo;
 use super::executor::{Died, Executor, StartError, Thread};
 use super::mail;
+use super::one::Shared;
 use super::port::Queue;
 use super::ring::Uring;
 use super::ring::sockets::RingIo;
@@ -69,6 +70,8 @@ pub struct ShardSpec<T = crate::devlog::tap::Tap> {
     pub tuning: Tuning,
     /// The queue of [`DriverKind::Xdp`].
     pub queue: Option<Queue>,
+    /// The socket of those udp FSUs that have none of their own.
+    pub shared: Option<Shared>,
 }
 
 /// What a shard may do to save processor time; none of it changes a reply.
@@ -137,7 +140,8 @@ where
     P: Protocol + Send + 'static,
     T: Recorder + Send + 'static,
 {
-    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning, queue } = spec;
+    let ShardSpec { index, cpu, executor, driver, fleet, fsus, run: context, tap, own, tide, tuning, queue, shared } =
+        spec;
     // A socket has the number of its FSU. Sockets without an FSU in the fleet are left out here, as in `Serve::new`.
     let (numbers, sockets): (Vec<usize>, Vec<Bound>) =
         fsus.into_iter().filter(|&(number, _)| number < fleet.fsus.len()).unzip();
@@ -151,11 +155,12 @@ where
         serve.own = own;
         serve.share(tide);
         let frames = queue.map(|queue| base.plug(queue));
+        let sharing = shared.map(|shared| base.share(shared)).transpose()?;
         let turn = Turn::new(serve, numbers.len(), receiver, base.clocks.now(), tuning.gather);
         match driver {
             DriverKind::Ring => run::run(Uring::new(turn, RingIo::new(base)?)),
             DriverKind::Poll | DriverKind::Xdp => {
-                run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len()).with_frames(frames))
+                run::run(Epoll::new(turn, PollIo::new(base)?, numbers.len()).with(frames, sharing))
             }
         }
     };

@@ -8,6 +8,7 @@
 //!   several requests at part load.
 //! - [`base`], [`clocks`]: sockets, the queue of datagrams to send, clocks. `streams`: connections.
 //! - [`port`]: a queue of a network device beside the sockets (`--driver xdp`).
+//! - [`one`]: one socket for many FSUs (`--one-socket`).
 //! - [`run`]: the loop of both drivers. [`epoll`], [`ring`]: what each adds to it. They make the system calls ([`fsu_net::sys::calls`]) as `kernel`.
 
 #[cfg(feature = "ab")]
@@ -21,6 +22,7 @@ pub(crate) mod fair;
 pub mod gather;
 pub mod handle;
 mod mail;
+pub mod one;
 pub mod port;
 mod ring;
 mod run;
@@ -36,6 +38,6 @@ use fsu_net::sys::calls as kernel;
 #[cfg(test)]
 use tests::kernel::calls as kernel;
 
-pub use command::ShardFigures;
+pub use command::{ShardFigures, WayCounts};
 pub use executor::Executor;
 pub use handle::{DriverKind, Handle, ShardError, ShardSpec, Tuning, spawn};

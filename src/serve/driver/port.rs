@@ -126,9 +126,13 @@ impl Port {
     pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
         let mut opened = Vec::new();
         for &(place, socket) in sockets {
-            let Bound::Udp(socket) = socket else { continue };
+            let is_udp = match socket {
+                Bound::Udp(socket) => !is_broadcast(socket),
+                Bound::Tcp(_) => false,
+                Bound::Lent(_) => true,
+            };
             let is_open = self.bound.get(place as usize).is_some_and(Option::is_some);
-            let Some(bound) = socket.local_addr().ok().filter(|_| !is_open && !is_broadcast(socket)) else { continue };
+            let Some(bound) = socket.local_addr().ok().filter(|_| is_udp && !is_open) else { continue };
             let addresses = reached(&self.device, bound);
             if addresses.is_empty() {
                 continue;
@@ -257,8 +261,8 @@ pub(crate) struct Arriving {
     /// The address of this machine that it came to, where the socket is bound to all.
     pub(crate) local: Local,
     /// Where its bytes begin in the frame, and how many they are.
-    start: usize,
-    bytes: usize,
+    pub(crate) start: usize,
+    pub(crate) bytes: usize,
 }
 
 /// What a shard's queue receives.
@@ -267,12 +271,40 @@ pub(crate) struct Frames {
     receiving: Receiving,
     /// By frame of the latest look; none where it cannot be used.
     arriving: Vec<Option<Arriving>>,
-    pub(crate) held: Held,
+    held: Held,
 }
 
-impl Frames {
-    /// Takes a look at what has come; how many frames.
-    pub(crate) fn look(&mut self, base: &mut Base) -> usize {
+/// Datagrams of many FSUs that came together.
+pub(crate) trait Batch {
+    /// What is not handled stays where it is.
+    const MAY_STOP: bool;
+
+    /// Takes a look at what has come; how many datagrams.
+    fn look(&mut self, base: &mut Base) -> usize;
+    /// One of them, and when the kernel had it, wall clock in nanoseconds, where it says so.
+    fn get(&self, number: usize) -> Option<(Arriving, &[u8], Option<i64>)>;
+    /// Where one of them is for.
+    fn arriving(&self, number: usize) -> Option<Arriving>;
+    /// The first so many are done with.
+    fn done(&mut self, count: usize, base: &mut Base);
+    /// What waits in line.
+    fn held(&mut self) -> &mut Held;
+
+    /// Whose one of them is.
+    fn subject(&self, number: usize) -> Option<Subject> {
+        self.arriving(number).map(|arriving| Subject::Socket(arriving.place))
+    }
+
+    /// Whether one of them may wait in line.
+    fn may_hold(&mut self, number: usize) -> bool {
+        self.arriving(number).is_some_and(|arriving| self.held().may_hold(arriving.place, arriving.bytes))
+    }
+}
+
+impl Batch for Frames {
+    const MAY_STOP: bool = true;
+
+    fn look(&mut self, base: &mut Base) -> usize {
         self.arriving.clear();
         let (Some(port), count) = (base.port.as_deref_mut(), self.receiving.look()) else { return 0 };
         for number in 0..count {
@@ -281,22 +313,19 @@ impl Frames {
         count as usize
     }
 
-    /// One of them.
     #[inline]
-    pub(crate) fn get(&self, number: usize) -> Option<(Arriving, &[u8])> {
-        let arriving = (*self.arriving.get(number)?)?;
+    fn get(&self, number: usize) -> Option<(Arriving, &[u8], Option<i64>)> {
+        let arriving = self.arriving(number)?;
         let bytes = self.receiving.frame(number as u32)?.get(arriving.start..)?.get(..arriving.bytes)?;
-        Some((arriving, bytes))
+        Some((arriving, bytes, None))
     }
 
-    /// Whose one of them is.
     #[inline]
-    pub(crate) fn subject(&self, number: usize) -> Option<Subject> {
-        (*self.arriving.get(number)?).map(|arriving| Subject::Socket(arriving.place))
+    fn arriving(&self, number: usize) -> Option<Arriving> {
+        *self.arriving.get(number)?
     }
 
-    /// The first so many are done with; the others stay where they are.
-    pub(crate) fn done(&mut self, count: usize, base: &mut Base) {
+    fn done(&mut self, count: usize, base: &mut Base) {
         if let Some(port) = &mut base.port {
             let unusable = self.arriving.iter().take(count).filter(|arriving| arriving.is_none()).count();
             port.counts.unusable += unusable as u64;
@@ -304,6 +333,10 @@ impl Frames {
         }
         self.receiving.done(count as u32);
         self.receiving.wake_if_needed();
+    }
+
+    fn held(&mut self) -> &mut Held {
+        &mut self.held
     }
 }
 

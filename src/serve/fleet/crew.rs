@@ -2,8 +2,9 @@
 
 use super::prepare::{Chosen, Prepared};
 use crate::devlog::LoggerHandle;
-use crate::driver::port::{PortCounts, Queue};
-use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, spawn};
+use crate::driver::one::Shared;
+use crate::driver::port::Queue;
+use crate::driver::{DriverKind, Executor, Handle, ShardError, ShardFigures, ShardSpec, Tuning, WayCounts, spawn};
 use crate::shard::late::Late;
 use crate::shard::recorder::{Recorder, Traffic};
 use crate::shard::serve::DRAIN_MS;
@@ -101,6 +102,15 @@ struct Common {
     tuning: Tuning,
 }
 
+/// Ways beside the FSUs' own sockets: one for each shard, or none.
+#[derive(Debug, Default)]
+pub struct Ways {
+    /// Queues of a network device.
+    pub queues: Vec<Queue>,
+    /// Sockets for all udp FSUs of a shard.
+    pub shared: Vec<Shared>,
+}
+
 /// Running shards.
 #[derive(Debug)]
 pub struct Crew {
@@ -119,8 +129,8 @@ pub struct Finished {
     pub counters: Vec<Counters>,
     /// By shard: lateness of its replies; empty if it could not report.
     pub late: Vec<Late>,
-    /// By shard: what it counted of its queue of a network device.
-    pub ports: Vec<Option<PortCounts>>,
+    /// By shard: what it counted of other ways than sockets.
+    pub ways: Vec<WayCounts>,
     /// What went wrong, one shard after the other.
     pub errors: Vec<CrewError>,
 }
@@ -173,20 +183,20 @@ impl Crew {
         prepared: &Prepared,
         chosen: &Chosen,
         logger: &LoggerHandle,
-        (bound, queues): (Vec<Bound>, Option<Vec<Queue>>),
+        (bound, ways): (Vec<Bound>, Ways),
         (run, own): (RunContext, Own),
     ) -> Result<Self, CrewError> {
         let (fleet, own) = (prepared.fleet.clone(), Arc::new(own));
         let (executor, driver) = (chosen.executor, chosen.driver);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning: prepared.tuning };
         let fsus = bound.len();
-        Self::start_with(&common, &prepared.cpus, (bound, queues.unwrap_or_default()), |shard| logger.tap(shard, fsus))
+        Self::start_with(&common, &prepared.cpus, (bound, ways), |shard| logger.tap(shard, fsus))
     }
 
     fn start_with<T: Recorder + Send + 'static>(
         common: &Common,
         cpus: &[usize],
-        (bound, queues): (Vec<Bound>, Vec<Queue>),
+        (bound, ways): (Vec<Bound>, Ways),
         tap: impl Fn(usize) -> T,
     ) -> Result<Self, CrewError> {
         let mut hands: Vec<Vec<(usize, Bound)>> = cpus.iter().map(|_| Vec::new()).collect();
@@ -198,12 +208,26 @@ impl Crew {
         let (sender, ends) = unbounded();
         let ended: Arc<[AtomicBool]> = cpus.iter().map(|_| AtomicBool::new(false)).collect();
         let mut crew = Self { handles: Vec::with_capacity(cpus.len()), ended: ended.clone(), ends };
-        let mut queues = queues.into_iter();
+        let (mut queues, mut shared) = (ways.queues.into_iter(), ways.shared.into_iter());
         for (index, (fsus, &cpu)) in hands.into_iter().zip(cpus).enumerate() {
             let tap = Watched { tap: tap(index), shard: index, ended: ended.clone(), ends: sender.clone() };
             let Common { executor, driver, fleet, run, own, tide, tuning } = common.clone();
-            let (cpu, queue) = (Some(cpu), queues.next());
-            match spawn(ShardSpec { index, cpu, executor, driver, fleet, fsus, run, tap, own, tide, tuning, queue }) {
+            let (cpu, queue, shared) = (Some(cpu), queues.next(), shared.next());
+            match spawn(ShardSpec {
+                index,
+                cpu,
+                executor,
+                driver,
+                fleet,
+                fsus,
+                run,
+                tap,
+                own,
+                tide,
+                tuning,
+                queue,
+                shared,
+            }) {
                 Ok(handle) => crew.handles.push(handle),
                 Err(error) => {
                     crew.abandon();
@@ -310,7 +334,7 @@ impl Crew {
         }
         let mut counters = vec![Counters::default(); fsus];
         let mut late = vec![Late::default(); self.handles.len()];
-        let mut ports = vec![None; self.handles.len()];
+        let mut ways = vec![WayCounts::default(); self.handles.len()];
         let mut errors = Vec::new();
         let running = self.wait_until_ended();
         for (shard, handle) in std::mem::take(&mut self.handles).into_iter().enumerate() {
@@ -320,7 +344,7 @@ impl Crew {
             }
             match handle.join() {
                 Ok(left) => {
-                    (late[shard], ports[shard]) = (left.late, left.port);
+                    (late[shard], ways[shard]) = (left.late, left.ways);
                     for (fsu, own) in left.counters {
                         if let Some(place) = counters.get_mut(fsu) {
                             *place = own;
@@ -330,7 +354,7 @@ impl Crew {
                 Err(error) => errors.push(error.into()),
             }
         }
-        Finished { counters, late, ports, errors }
+        Finished { counters, late, ways, errors }
     }
 
     /// Shards that have not ended in time.
@@ -376,7 +400,7 @@ mod tests {
         let (executor, driver) = (Executor::Glommio, DriverKind::Poll);
         let common = Common { executor, driver, fleet, run, own, tide: Arc::default(), tuning };
         let cpu = crate::fleet::cpus::allowed()[0];
-        (Crew::start_with(&common, &[cpu, cpu], (bound, Vec::new()), |_| Failing).expect("started"), addresses)
+        (Crew::start_with(&common, &[cpu, cpu], (bound, Ways::default()), |_| Failing).expect("started"), addresses)
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub enum FleetError {
     /// The xdp driver was asked for.
     #[error("--driver xdp is not possible here:{}", lines(.0))]
     NoXdp(Vec<Lack>),
+    /// One socket for many FSUs was asked for.
+    #[error("--one-socket is not possible here:{}", lines(.0))]
+    NoOneSocket(Vec<Lack>),
+    /// The ring driver has a socket for each FSU.
+    #[error("--one-socket goes with --driver poll or xdp")]
+    OneSocketRing,
     /// The logger's thread cannot be made.
     #[error("the logger's thread: {0}")]
     Logger(#[source] io::Error),
@@ -57,11 +63,12 @@ impl FleetError {
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::LateLimit(_) | Self::Logs { .. } => Exit::Usage,
+            Self::LateLimit(_) | Self::Logs { .. } | Self::OneSocketRing => Exit::Usage,
             Self::Bind(_) => Exit::Bind,
             Self::Lacking(_)
             | Self::NoRing { .. }
             | Self::NoXdp(_)
+            | Self::NoOneSocket(_)
             | Self::Logger(_)
             | Self::Watch(_)
             | Self::Start(_) => Exit::Machine,

@@ -70,7 +70,7 @@ pub fn snapshot() -> Snapshot {
         shards: vec![0, 1, 0],
         counters,
         late,
-        ports: Vec::new(),
+        ways: Vec::new(),
         late_limit_us: 5_000,
         gone: Gone::default(),
         reloads: Reloads::default(),

@@ -3,11 +3,13 @@
 //!
 //! - [`options`]: the options of a run. [`prepare`]: decisions before the machine is touched.
 //! - [`cpus`], [`machine`], [`pinning`], [`local`], [`xdp`]: the machine.
+//! - [`claims`]: who has which addresses, where the kernel cannot tell.
 //! - [`sockets`], [`crew`], [`signals`], [`watch`]: what a run starts and watches.
 //! - [`read`], [`reload`]: a configuration, at the start and while serving.
 //! - [`run`]: serves until a signal. [`snapshot`]: the counters at any time; [`stats`]: the same as JSON.
 //! - [`error`]: why a fleet cannot be served, with the exit code.
 
+pub mod claims;
 pub mod cpus;
 pub mod crew;
 pub mod error;

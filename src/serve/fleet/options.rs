@@ -30,6 +30,8 @@ pub struct FleetOptions {
     pub driver: DriverChoice,
     /// The network device of [`DriverChoice::Xdp`].
     pub xdp_dev: Option<String>,
+    /// One socket a shard for all udp FSUs.
+    pub one_socket: bool,
     /// No delays and no device log, unless the configuration turns one of them off.
     pub performance: bool,
     /// How late a reply may leave, in milliseconds: 0 to 60,000.

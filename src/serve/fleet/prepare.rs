@@ -11,7 +11,7 @@ use crate::driver::{DriverKind, Executor, Tuning};
 use fsu_core::moment::RunContext;
 use fsu_net::probe::ring_missing;
 use fsu_net::xdp::device::Device;
-use fsu_plan::model::fleet::Fleet;
+use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::words::count;
 use log::LevelFilter;
@@ -44,6 +44,8 @@ pub struct Prepared {
     pub driver: DriverChoice,
     /// The network device of [`DriverChoice::Xdp`].
     pub xdp_dev: String,
+    /// One socket a shard for all udp FSUs.
+    pub one_socket: bool,
     /// Lateness limit of a reply, in microseconds.
     pub late_limit_us: u64,
     /// How shards save processor time.
@@ -123,6 +125,12 @@ impl Chosen {
         Ok(Self { driver, why, executor: Executor::Glommio, not_glommio: None, device: None })
     }
 
+    /// The poll driver, with one socket.
+    fn on_one_socket() -> Self {
+        let why = "one socket a shard for all udp FSUs".to_owned();
+        Self { driver: DriverKind::Poll, why, executor: Executor::Glommio, not_glommio: None, device: None }
+    }
+
     /// The xdp driver.
     fn on_device(device: Device) -> Self {
         let queues = count(device.queues as usize, "queue");
@@ -177,6 +185,7 @@ impl Prepared {
             fault_ledger: options.fault_ledger,
             driver: options.driver,
             xdp_dev: options.xdp_dev.unwrap_or_default(),
+            one_socket: options.one_socket,
             late_limit_us: late_limit_us(options.late_limit_ms)?,
             tuning: Tuning { gather: Duration::from_micros(options.gather_us.into()), gso: options.gso },
             overlay,
@@ -221,10 +230,12 @@ impl Prepared {
 
     /// What a fleet needs from the machine.
     pub fn needs_of(&self, fleet: &Fleet) -> Needs {
+        let lent = |fsu: &&Fsu| self.one_socket && fsu.transport == Transport::Udp;
+        let sockets = fleet.fsus.iter().filter(|fsu| !lent(fsu)).count();
         let listeners = || fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp);
         let log_files = if fleet.performance.skip_device_log { 0 } else { fleet.fsus.len() };
         Needs {
-            sockets: fleet.fsus.len() as u64,
+            sockets: sockets as u64,
             listeners: listeners().count() as u64,
             connections_max: listeners().map(|fsu| fsu.limits.connections_max as u64).fold(0, u64::saturating_add),
             log_files: log_files.min(OPEN_FILES_MIN) as u64,
@@ -252,6 +263,14 @@ impl Prepared {
         if self.driver == DriverChoice::Xdp {
             let device = xdp::look(&self.xdp_dev, self.cpus.len(), &self.fleet).map_err(FleetError::NoXdp)?;
             return Ok(Chosen::on_device(device).on_what_is_there(&lacking));
+        }
+        if self.one_socket {
+            let missing = xdp::lacking();
+            if !missing.is_empty() {
+                return Err(FleetError::NoOneSocket(missing));
+            }
+            let chosen = Chosen::on_one_socket().on_what_is_there(&lacking);
+            return if self.driver == DriverChoice::Ring { Err(FleetError::OneSocketRing) } else { Ok(chosen) };
         }
         let tcp = self.fleet.fsus.iter().filter(|fsu| fsu.transport == Transport::Tcp).count();
         match Chosen::new(self.driver, tcp > self.fleet.fsus.len() / 2, ring_missing) {

@@ -3,6 +3,7 @@
 //! Everything that can fail comes first: reading, compiling, limits, sockets, the shards taking them over. The running
 //! fleet is not touched until all of it has succeeded; then every shard swaps between two messages.
 
+use super::claims::Claims;
 use super::crew::{Crew, CrewError, Finished};
 use super::error::lines;
 use super::machine::{self, Missing};
@@ -11,7 +12,7 @@ use super::read::{Configuration, exit_of, read, summary};
 use super::snapshot::{Gone, Reloads, Snapshot};
 use super::sockets::{self, BindError, Sockets};
 use crate::devlog::{LogTotals, LoggerHandle};
-use crate::driver::port::PortCounts;
+use crate::driver::WayCounts;
 use crate::shard::Swap;
 use crate::shard::late::Late;
 use crate::syslog::ON_STDERR;
@@ -98,6 +99,8 @@ pub struct Serving<'a> {
     addresses: Vec<SocketAddr>,
     /// By FSU number: its shard.
     pub shards: Vec<usize>,
+    /// Names for the addresses that have no socket of their own.
+    claims: Claims,
     /// Counts.
     pub reloads: Reloads,
     /// What is not served any more.
@@ -120,12 +123,12 @@ impl<'a> Serving<'a> {
         logger: &'a mut LoggerHandle,
         crew: Crew,
         run: RunContext,
-        addresses: Vec<SocketAddr>,
+        (addresses, claims): (Vec<SocketAddr>, Claims),
     ) -> Self {
         let shards = (0..addresses.len()).map(|fsu| fsu % prepared.cpus.len().max(1)).collect();
         let fleet = prepared.fleet.clone();
         let (reloads, gone) = (Reloads::default(), Gone::default());
-        Self { prepared, logger, crew, run, fleet, addresses, shards, reloads, gone }
+        Self { prepared, logger, crew, run, fleet, addresses, shards, claims, reloads, gone }
     }
 
     /// Its shards.
@@ -172,8 +175,12 @@ impl<'a> Serving<'a> {
         let fleet = Arc::new(fleet);
         machine::check(&self.prepared.needs_of(&fleet)).map_err(ReloadError::Lacking)?;
         let change = Change::between(&self.fleet, &fleet);
-        let Sockets { bound, addresses: new_addresses, .. } = sockets::bind_some(&fleet, &change.new)?;
+        let lent = self.prepared.one_socket;
+        let Sockets { bound, addresses: new_addresses, .. } = sockets::bind_some(&fleet, &change.new, lent)?;
         let (addresses, shards) = self.places(&fleet, &change, &new_addresses);
+        if lent {
+            sockets::claim(&mut self.claims, &fleet, &addresses)?;
+        }
         let mut hands: Vec<(Vec<u32>, Vec<_>)> = self.prepared.cpus.iter().map(|_| Default::default()).collect();
         for (&number, bound) in change.new.iter().zip(bound) {
             let hand = &mut hands[shards[number as usize]];
@@ -181,11 +188,15 @@ impl<'a> Serving<'a> {
             hand.1.push(bound);
         }
         let (new, bound): (Vec<_>, Vec<_>) = hands.into_iter().unzip();
-        self.crew.stage(bound)?;
+        if let Err(error) = self.crew.stage(bound) {
+            self.claim_again();
+            return Err(error.into());
+        }
         let epoch = match self.logger.reload(fleet.clone()) {
             Ok(epoch) => epoch,
             Err(error) => {
                 self.crew.unstage();
+                self.claim_again();
                 return Err(ReloadError::Logger(words(&error)));
             }
         };
@@ -219,6 +230,14 @@ impl<'a> Serving<'a> {
         Ok(Reloaded { listening, summary })
     }
 
+    /// Another configuration is not served after all: the names are those of the old one.
+    fn claim_again(&mut self) {
+        if self.prepared.one_socket {
+            // They were ours a moment ago.
+            let _ = sockets::claim(&mut self.claims, &self.fleet, &self.addresses);
+        }
+    }
+
     /// Where each FSU of the next fleet listens, and its shard: new ones go to the shard with the fewest.
     fn places(&self, fleet: &Fleet, change: &Change, new: &[SocketAddr]) -> (Vec<SocketAddr>, Vec<usize>) {
         let mut addresses: Vec<SocketAddr> = fleet.fsus.iter().map(|fsu| fsu.bind).collect();
@@ -244,10 +263,10 @@ impl<'a> Serving<'a> {
     /// A shard has ended, or does not answer.
     pub fn snapshot(&self) -> Result<Snapshot, CrewError> {
         let mut counters = vec![Counters::default(); self.fleet.fsus.len()];
-        let (mut late, mut ports) = (Vec::new(), Vec::new());
+        let (mut late, mut ways) = (Vec::new(), Vec::new());
         for shard in self.crew.figures()? {
             late.push(shard.late);
-            ports.push(shard.port);
+            ways.push(shard.ways);
             for (fsu, own) in shard.counters {
                 if let Some(place) = counters.get_mut(fsu) {
                     *place = own;
@@ -255,13 +274,13 @@ impl<'a> Serving<'a> {
             }
         }
         let log = self.logger.totals().recv_timeout(TOTALS_WAIT).unwrap_or_default();
-        Ok(self.snapshot_of(counters, (late, ports), log))
+        Ok(self.snapshot_of(counters, (late, ways), log))
     }
 
     fn snapshot_of(
         &self,
         counters: Vec<Counters>,
-        (late, ports): (Vec<Late>, Vec<Option<PortCounts>>),
+        (late, ways): (Vec<Late>, Vec<WayCounts>),
         log: LogTotals,
     ) -> Snapshot {
         Snapshot {
@@ -270,7 +289,7 @@ impl<'a> Serving<'a> {
             shards: self.shards.clone(),
             counters,
             late,
-            ports,
+            ways,
             late_limit_us: self.prepared.late_limit_us,
             gone: self.gone.clone(),
             reloads: self.reloads,
@@ -281,8 +300,8 @@ impl<'a> Serving<'a> {
     /// Stops reading, sends what is due, and waits for the end of all shards. The snapshot has no counts of the logger yet, and the
     /// errors are those of the shards.
     pub fn stop(mut self) -> (Snapshot, Vec<CrewError>) {
-        let Finished { counters, late, ports, errors } = self.crew.stop(self.fleet.fsus.len());
-        (self.snapshot_of(counters, (late, ports), LogTotals::default()), errors)
+        let Finished { counters, late, ways, errors } = self.crew.stop(self.fleet.fsus.len());
+        (self.snapshot_of(counters, (late, ways), LogTotals::default()), errors)
     }
 }
 
@@ -312,6 +331,7 @@ fn needs_restart(before: &Fleet, now: &Fleet) -> Vec<&'static str> {
 mod tests {
     use super::*;
     use crate::devlog::{Logger, LoggerConfig};
+    use crate::fleet::crew::Ways;
     use crate::fleet::fixtures::fleet;
     use crate::fleet::options::{DriverChoice, FleetOptions};
     use std::net::UdpSocket;
@@ -330,8 +350,15 @@ mod tests {
         let mut logger = Logger::start(config, prepared.fleet.clone(), 0).expect("a thread");
         let Sockets { bound, addresses, .. } = sockets::bind(&prepared.fleet).expect("free ports");
         let context = prepared.context();
-        let crew = Crew::start(&prepared, &chosen, &logger, (bound, None), (context, crate::shard::Own::default()));
-        let serving = Serving::new(&prepared, &mut logger, crew.expect("started"), context, addresses.clone());
+        let crew =
+            Crew::start(&prepared, &chosen, &logger, (bound, Ways::default()), (context, crate::shard::Own::default()));
+        let serving = Serving::new(
+            &prepared,
+            &mut logger,
+            crew.expect("started"),
+            context,
+            (addresses.clone(), Claims::default()),
+        );
         let counted = |snapshot: &Snapshot| (snapshot.totals().dropped_total(), snapshot.counters[2].dropped_total());
         assert_eq!(counted(&serving.snapshot().expect("it runs")), (0, 0));
         let centre = UdpSocket::bind(("127.0.0.1", 0)).expect("a free port");

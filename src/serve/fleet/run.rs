@@ -3,7 +3,8 @@
 //! Everything that can be wrong is looked at before a socket is bound, every socket is bound before a shard starts, and `ready` is
 //! said when all of them run. At the end the shards go first, then the logger, so that nothing they logged is lost.
 
-use super::crew::{Crew, CrewError};
+use super::claims::Claims;
+use super::crew::{Crew, CrewError, Ways};
 use super::error::FleetError;
 use super::machine::Room;
 use super::prepare::{Chosen, Prepared};
@@ -111,10 +112,10 @@ pub fn run(
     if let Some(why) = &chosen.not_glommio {
         log::info!(target: target, "executor {}: {why}", chosen.executor.name());
     }
-    let served = sockets::bind(&prepared.fleet).map_err(FleetError::from).and_then(|sockets| {
+    let served = bind(prepared).and_then(|(sockets, claims)| {
         sockets.log(&prepared.fleet, target);
         show.show(&Event::Bound(&sockets, &room, &chosen));
-        Run { prepared, chosen: &chosen, begun }.serve(&mut logger, sockets, asked, show)
+        Run { prepared, chosen: &chosen, begun }.serve(&mut logger, (sockets, claims), asked, show)
     });
     if let Err(error) = &served {
         log::error!(target: ON_STDERR, "{error}");
@@ -123,6 +124,27 @@ pub fn run(
     let mut ended = served?;
     ended.snapshot.log = log;
     Ok(ended)
+}
+
+/// Binds the fleet's sockets, and holds the addresses of FSUs that have none.
+fn bind(prepared: &Prepared) -> Result<(Sockets, Claims), FleetError> {
+    let mut claims = Claims::default();
+    if !prepared.one_socket {
+        return Ok((sockets::bind(&prepared.fleet)?, claims));
+    }
+    let sockets = sockets::bind_lent(&prepared.fleet)?;
+    sockets::claim(&mut claims, &prepared.fleet, &sockets.addresses)?;
+    Ok((sockets, claims))
+}
+
+/// Opens the ways beside sockets that were asked for.
+fn open_ways(prepared: &Prepared, chosen: &Chosen) -> Result<Ways, FleetError> {
+    let shards = prepared.cpus.len();
+    let queues = chosen.device.as_ref().map(|device| xdp::open(device, shards)).transpose();
+    let queues = queues.map_err(|lack| FleetError::NoXdp(vec![lack]))?.unwrap_or_default();
+    let shared = prepared.one_socket.then(|| xdp::share(shards)).transpose();
+    let shared = shared.map_err(|lack| FleetError::NoOneSocket(vec![lack]))?.unwrap_or_default();
+    Ok(Ways { queues, shared })
 }
 
 fn start_logger(prepared: &Prepared, room: &Room) -> Result<LoggerHandle, FleetError> {
@@ -149,7 +171,7 @@ impl Run<'_> {
     fn serve(
         &self,
         logger: &mut LoggerHandle,
-        sockets: Sockets,
+        (sockets, claims): (Sockets, Claims),
         asked: &Receiver<Asked>,
         show: &mut dyn Show,
     ) -> Result<RunEnd, FleetError> {
@@ -157,11 +179,10 @@ impl Run<'_> {
         let mut watch = prepared.watched.clone().map(Watch::new).transpose()?;
         let own = sockets::own(&prepared.fleet, &sockets.addresses);
         let context = prepared.context();
-        let queues = chosen.device.as_ref().map(|device| xdp::open(device, prepared.cpus.len())).transpose();
-        let queues = queues.map_err(|lack| FleetError::NoXdp(vec![lack]))?;
+        let ways = open_ways(prepared, chosen)?;
         logger.run_starts(Instant::now());
-        let crew = Crew::start(prepared, chosen, logger, (sockets.bound, queues), (context, own))?;
-        let mut serving = Serving::new(prepared, logger, crew, context, sockets.addresses);
+        let crew = Crew::start(prepared, chosen, logger, (sockets.bound, ways), (context, own))?;
+        let mut serving = Serving::new(prepared, logger, crew, context, (sockets.addresses, claims));
         let (started, since) = (Timestamp::now(), Instant::now());
         let (size, driver) = (prepared.size(), chosen.driver.name());
         let ready = format!("ready: {size}, driver {driver}, {} ms", begun.elapsed().as_millis());

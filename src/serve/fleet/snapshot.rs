@@ -1,6 +1,8 @@
 //! What a fleet has counted, at any moment: the one thing that the final table, `--stats` and whoever watches a run read.
 
 use crate::devlog::LogTotals;
+use crate::driver::WayCounts;
+use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
 use crate::shard::late::Late;
 use fsu_core::lateness::Lateness;
@@ -41,8 +43,8 @@ pub struct Snapshot {
     pub counters: Vec<Counters>,
     /// By shard: how late its replies left.
     pub late: Vec<Late>,
-    /// By shard: what it counted of its queue of a network device, where it has one.
-    pub ports: Vec<Option<PortCounts>>,
+    /// By shard: what it counted of ways beside the FSUs' own sockets.
+    pub ways: Vec<WayCounts>,
     /// What is too late, in microseconds.
     pub late_limit_us: u64,
     /// FSUs that went with a reload.
@@ -74,14 +76,14 @@ impl Snapshot {
     pub fn lateness(&self) -> Lateness {
         let mut late = Late::default();
         self.late.iter().for_each(|of_shard| late.add(of_shard));
-        let ports = self.ports.iter().flatten().map(PortCounts::lost).sum::<u64>();
-        late.told(self.late_limit_us, lost(&self.totals()) + ports)
+        let ways = self.ways.iter().map(WayCounts::lost).sum::<u64>();
+        late.told(self.late_limit_us, lost(&self.totals()) + ways)
     }
 
     /// The same of one shard.
     pub fn lateness_of(&self, shard: usize) -> Lateness {
-        let port = self.ports.get(shard).and_then(Option::as_ref).map_or(0, PortCounts::lost);
-        let lost = lost(&self.of_shard(shard).1) + port;
+        let ways = self.ways.get(shard).map_or(0, WayCounts::lost);
+        let lost = lost(&self.of_shard(shard).1) + ways;
         self.late.get(shard).map(|late| late.told(self.late_limit_us, lost)).unwrap_or_default()
     }
 }
@@ -89,10 +91,20 @@ impl Snapshot {
 impl Snapshot {
     /// What all shards counted of their queues of a network device; `None`: they have none.
     pub fn port(&self) -> Option<PortCounts> {
-        let mut all = self.ports.iter().flatten();
-        let mut sum = all.next()?.clone();
-        all.for_each(|one| sum.add(one));
-        Some(sum)
+        let all = self.ways.iter().filter_map(|ways| ways.port.clone());
+        all.reduce(|mut sum, one| {
+            sum.add(&one);
+            sum
+        })
+    }
+
+    /// The same of their one sockets.
+    pub fn one(&self) -> Option<OneCounts> {
+        let all = self.ways.iter().filter_map(|ways| ways.one.clone());
+        all.reduce(|mut sum, one| {
+            sum.add(&one);
+            sum
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Binds the whole fleet before anything is served, and reports every address that cannot be bound.
 
+use super::claims::{Claims, Taken, bound_udp};
 use super::local;
 use super::ranges::ranges;
 use crate::shard::Own;
@@ -10,7 +11,7 @@ use fsu_plan::words::count;
 use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Most addresses that an error lists one by one; a second instance of a large fleet would fill the screen.
 const REFUSED_TOLD_MAX: usize = 100;
@@ -43,15 +44,41 @@ pub struct Sockets {
 /// # Errors
 /// A line for each address that cannot be bound, with the FSU's name, transport, and the reason.
 pub fn bind(fleet: &Fleet) -> Result<Sockets, BindError> {
-    bind_all(fleet.fsus.iter(), fleet.fsus.len())
+    bind_all(fleet.fsus.iter(), fleet.fsus.len(), false)
+}
+
+/// The same; udp FSUs have no socket of their own. Their addresses are to be had with [`claim`].
+///
+/// # Errors
+/// As [`bind`].
+pub fn bind_lent(fleet: &Fleet) -> Result<Sockets, BindError> {
+    bind_all(fleet.fsus.iter(), fleet.fsus.len(), true)
+}
+
+/// Holds the addresses of udp FSUs that have no socket of their own, and lets go of others.
+///
+/// # Errors
+/// As [`bind`], for those that another run has; then nothing changes.
+pub fn claim(claims: &mut Claims, fleet: &Fleet, addresses: &[SocketAddr]) -> Result<(), BindError> {
+    let udp = || fleet.fsus.iter().zip(addresses).filter(|(fsu, _)| fsu.transport == Transport::Udp);
+    // Held before others are looked at: of two that start together at least one sees the other.
+    let held = claims.hold(udp().map(|(_, &address)| address));
+    let taken = Taken::new(claims.of_others());
+    let in_use = || io::Error::from(ErrorKind::AddrInUse);
+    let mut refused: Vec<(&Fsu, io::Error)> =
+        udp().filter(|&(_, &address)| taken.has(address)).map(|(fsu, _)| (fsu, in_use())).collect();
+    if let (Err(error), true, Some((first, _))) = (held, refused.is_empty(), udp().next()) {
+        refused.push((first, error));
+    }
+    if refused.is_empty() { Ok(()) } else { Err(tell(&refused, addresses.len())) }
 }
 
 /// Binds the sockets of these FSUs, by their numbers.
 ///
 /// # Errors
 /// As [`bind`]; then none of them is bound.
-pub fn bind_some(fleet: &Fleet, numbers: &[u32]) -> Result<Sockets, BindError> {
-    bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len())
+pub fn bind_some(fleet: &Fleet, numbers: &[u32], lent: bool) -> Result<Sockets, BindError> {
+    bind_all(numbers.iter().filter_map(|&number| fleet.fsus.get(number as usize)), numbers.len(), lent)
 }
 
 /// Sources that must not be answered: the fleet's own addresses.
@@ -62,12 +89,13 @@ pub fn own(fleet: &Fleet, addresses: &[SocketAddr]) -> Own {
     Own::new(bound, if any { local::addresses() } else { HashSet::new() })
 }
 
-fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sockets, BindError> {
+fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize, lent: bool) -> Result<Sockets, BindError> {
+    let mut binder = Binder::new(lent);
     let mut sockets =
         Sockets { bound: Vec::with_capacity(many), addresses: Vec::with_capacity(many), receive_buffer_bytes: None };
     let mut refused = Vec::new();
     for fsu in fsus {
-        let bound = bind_one(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
+        let bound = binder.bind(fsu).and_then(|bound| Ok((bound.local_addr()?, bound)));
         match bound {
             Ok((address, bound)) => {
                 sockets.addresses.push(address);
@@ -81,11 +109,51 @@ fn bind_all<'a>(fsus: impl Iterator<Item = &'a Fsu>, many: usize) -> Result<Sock
     if refused.is_empty() { Ok(sockets) } else { Err(tell(&refused, many)) }
 }
 
-fn bind_one(fsu: &Fsu) -> io::Result<Bound> {
-    match fsu.transport {
-        Transport::Tcp => bind_tcp(fsu.bind).map(Bound::Tcp),
-        Transport::Udp => bind_udp(fsu.bind).map(Bound::Udp),
-        Transport::Broadcast => bind_broadcast(fsu.bind).map(Bound::Udp),
+/// Binds one after the other.
+struct Binder {
+    /// Udp FSUs have no socket of their own.
+    lent: bool,
+    /// Addresses that the kernel would let us bind, although a run without sockets of its own has them; with `lent` also those of the
+    /// kernel's own sockets, and those that were given here.
+    taken: Taken,
+    /// Addresses of this machine, each tried once.
+    ours: HashSet<IpAddr>,
+}
+
+impl Binder {
+    fn new(lent: bool) -> Self {
+        let mut taken = Claims::default().of_others();
+        if lent {
+            // Its own names are looked at when they are held.
+            taken = bound_udp();
+        }
+        Self { lent, taken: Taken::new(taken), ours: HashSet::new() }
+    }
+
+    fn bind(&mut self, fsu: &Fsu) -> io::Result<Bound> {
+        let bound = match fsu.transport {
+            Transport::Tcp => return bind_tcp(fsu.bind).map(Bound::Tcp),
+            Transport::Udp if self.lent => return self.lend(fsu.bind).map(|address| Bound::Lent(Box::new(address))),
+            Transport::Udp => bind_udp(fsu.bind).map(Bound::Udp),
+            Transport::Broadcast => bind_broadcast(fsu.bind).map(Bound::Udp),
+        }?;
+        if self.taken.has(bound.local_addr()?) { Err(ErrorKind::AddrInUse.into()) } else { Ok(bound) }
+    }
+
+    /// An address that may be given to the one socket.
+    fn lend(&mut self, mut address: SocketAddr) -> io::Result<SocketAddr> {
+        if address.port() == 0 {
+            // Closed again at once: the port is free, and whoever binds it later gets nothing.
+            address.set_port(bind_udp(address)?.local_addr()?.port());
+        } else if !self.ours.contains(&address.ip()) {
+            bind_udp(SocketAddr::new(address.ip(), 0))?;
+            self.ours.insert(address.ip());
+        }
+        if self.taken.has(address) {
+            return Err(ErrorKind::AddrInUse.into());
+        }
+        self.taken.add(address);
+        Ok(address)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::snapshot::Snapshot;
 use crate::devlog::LogTotals;
+use crate::driver::one::OneCounts;
 use crate::driver::port::PortCounts;
 use fsu_core::lateness::Lateness;
 use fsu_core::state::Counters;
@@ -158,6 +159,9 @@ pub struct ShardStats {
     /// What it counted of its queue of a network device; only with `--driver xdp`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub xdp: Option<PortCounts>,
+    /// What it counted of the one socket of its udp FSUs; only with `--one-socket`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub one_socket: Option<OneCounts>,
     /// Their counters; what could not be told (a shard that died) is 0.
     #[serde(flatten)]
     pub totals: Totals,
@@ -185,6 +189,12 @@ impl Serialize for PortCounts {
     }
 }
 
+impl Serialize for OneCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize(self, true, serializer)
+    }
+}
+
 impl Serialize for LogTotals {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serialize(self, true, serializer)
@@ -201,8 +211,9 @@ impl Snapshot {
         });
         let shards = self.cpus.iter().enumerate().map(|(shard, &cpu)| {
             let (fsus, sum) = self.of_shard(shard);
-            let (xdp, totals) = (self.ports.get(shard).cloned().flatten(), Totals::new(sum, false));
-            ShardStats { shard, cpu, fsus, lateness: self.lateness_of(shard), xdp, totals }
+            let (ways, totals) = (self.ways.get(shard).cloned().unwrap_or_default(), Totals::new(sum, false));
+            let (xdp, one_socket) = (ways.port, ways.one);
+            ShardStats { shard, cpu, fsus, lateness: self.lateness_of(shard), xdp, one_socket, totals }
         });
         let fsus = self.fleet.fsus.iter().zip(&self.counters).enumerate();
         Stats {
@@ -299,6 +310,7 @@ mod tests {
         };
         Counters::default().each(&mut name);
         PortCounts::default().each(&mut name);
+        OneCounts::default().each(&mut name);
         assert!(names.len() > 25, "{names:?}");
         let mut pages = Vec::new();
         files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs"), "stats.md", &mut pages);

@@ -1,7 +1,10 @@
-//! `--driver xdp`: what it needs of the machine and of the device, and what opens it (docs/use/xdp.md).
+//! `--driver xdp` and `--one-socket`: what they need of the machine and of the device, and what opens them (docs/use/xdp.md,
+//! docs/use/one-socket.md).
 
+use crate::driver::one::Shared;
 use crate::driver::port::Queue;
 use fsu_net::xdp::device::Device;
+use fsu_net::xdp::lookup::{self, LookUp};
 use fsu_net::xdp::program::{ATTACHING, Program};
 use fsu_net::xdp::queue;
 use fsu_plan::model::fleet::Fleet;
@@ -9,6 +12,7 @@ use fsu_plan::model::message::Transport;
 use fsu_plan::words::count;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 /// Capabilities that it takes, by their bits in `CapEff`; CAP_SYS_ADMIN has CAP_BPF in it.
@@ -100,7 +104,7 @@ fn listed(addresses: &[IpAddr]) -> String {
 /// # Errors
 /// Everything that is missing.
 pub fn look(name: &str, shards: usize, fleet: &Fleet) -> Result<Device, Vec<Lack>> {
-    let mut lacking: Vec<Lack> = missing_capabilities(&read_status()).map(Lack::Capability).collect();
+    let mut lacking = lacking();
     match Device::find(name) {
         Ok(device) => {
             lacking.extend(missing_of(&device, shards, fleet));
@@ -111,6 +115,25 @@ pub fn look(name: &str, shards: usize, fleet: &Fleet) -> Result<Device, Vec<Lack
             Err(lacking)
         }
     }
+}
+
+/// Capabilities that are missing.
+pub fn lacking() -> Vec<Lack> {
+    missing_capabilities(&read_status()).map(Lack::Capability).collect()
+}
+
+/// `--one-socket`: a socket for each shard, and the program that gives them datagrams.
+///
+/// # Errors
+/// What was refused.
+pub fn share(shards: usize) -> Result<Vec<Shared>, Lack> {
+    let refused = |(what, error): (&'static str, io::Error)| Lack::Refused { what, error };
+    let sockets = (0..shards).map(|_| lookup::socket()).collect::<io::Result<Vec<_>>>();
+    let sockets = sockets.map_err(|error| refused(("a UDP socket", error)))?;
+    let all: Vec<_> = sockets.iter().map(AsFd::as_fd).collect();
+    let program = Arc::new(LookUp::attach(&all).map_err(refused)?);
+    let shared = (0..).zip(sockets).map(|(number, socket)| Shared { socket, number, program: program.clone() });
+    Ok(shared.collect())
 }
 
 fn read_status() -> String {

@@ -90,6 +90,7 @@ impl Shard {
             tide: Arc::default(),
             tuning: Tuning { gather, gso: how & 4 == 0 },
             queue: None,
+            shared: None,
         };
         Self { handle: spawn(spec).unwrap(), records }
     }

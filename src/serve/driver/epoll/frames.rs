@@ -1,12 +1,12 @@
-//! Datagrams that come as frames of a network device's queue.
+//! Datagrams of many FSUs at once: frames of a network device's queue, or what one socket takes for many addresses.
 //!
-//! They are many sockets' at once, and light one by one. What is not light waits in line, as what a socket has received does; the kernel
-//! keeps nothing for it, so there is a limit for each FSU as that of a socket's buffer.
+//! They are light one by one. What is not light waits in line, as what a socket has received does; the kernel keeps nothing for it, so there
+//! is a limit for each FSU as that of a socket's buffer.
 
 use super::{Epoll, Event, HELD_BYTES_MAX};
 use crate::driver::base::DriverIo as _;
 use crate::driver::clocks;
-use crate::driver::port::Arriving;
+use crate::driver::port::{Arriving, Batch};
 use crate::driver::turn::Work;
 use crate::shard::io::Subject;
 use crate::shard::protocol::Protocol;
@@ -16,33 +16,48 @@ use fsu_net::message::{Control, Received};
 use fsu_net::sys::READ_BYTES;
 
 impl<P: Protocol, T: Recorder> Epoll<P, T> {
-    /// Handles frames that have come, while there is time; the rest stays in the queue. Their arrival is the moment of this look.
+    /// Handles frames that have come, while there is time; the rest stays in the queue.
     pub(super) fn on_frames(&mut self) {
-        let Some(mut frames) = self.frames.take() else { return };
-        let arrived_ns = clocks::unix_ns();
-        let count = frames.look(self.io.base());
+        if let Some(mut frames) = self.frames.take() {
+            self.on_batch(&mut frames);
+            self.frames = Some(frames);
+        }
+    }
+
+    /// Handles datagrams that have come by the one socket: one receive of them.
+    pub(super) fn on_shared(&mut self) {
+        if let Some(mut sharing) = self.sharing.take() {
+            self.on_batch(&mut sharing);
+            self.sharing = Some(sharing);
+        }
+    }
+
+    fn on_batch<B: Batch>(&mut self, batch: &mut B) {
+        let looked_ns = clocks::unix_ns();
+        let count = batch.look(self.io.base());
         self.turn.share.divide(count.max(self.told.count), READ_BYTES);
         let mut done = 0;
-        while done < count && !self.turn.is_spent() {
-            self.turn.expect(self.io.base(), |ahead| frames.subject(done + ahead));
-            if let Some((arriving, bytes)) = frames.get(done) {
-                let control = Control { arrived_ns: Some(arrived_ns), local: arriving.local, ..Control::default() };
+        while done < count && !(B::MAY_STOP && self.turn.is_spent()) {
+            self.turn.expect(self.io.base(), |ahead| batch.subject(done + ahead));
+            let may_hold = batch.may_hold(done);
+            if let Some((arriving, bytes, arrived_ns)) = batch.get(done) {
+                // What has no stamp of the kernel's came before this look.
+                let arrived_ns = Some(arrived_ns.unwrap_or(looked_ns));
+                let control = Control { arrived_ns, local: arriving.local, ..Control::default() };
                 let received = Received { bytes, peer: arriving.peer, control };
-                let may_hold = frames.held.may_hold(arriving.place, bytes.len());
-                if self.on_frame(&arriving, &received, may_hold) {
-                    frames.held.hold(arriving.place, bytes.len());
+                if self.on_one(&arriving, &received, may_hold) {
+                    batch.held().hold(arriving.place, arriving.bytes);
                 }
             }
             self.turn.worked(1, &mut self.io);
             done += 1;
         }
-        frames.done(done, self.io.base());
+        batch.done(done, self.io.base());
         self.turn.flush(&mut self.io);
-        self.frames = Some(frames);
     }
 
     /// One of them; true: it waits in line.
-    fn on_frame(&mut self, arriving: &Arriving, received: &Received<'_>, may_hold: bool) -> bool {
+    fn on_one(&mut self, arriving: &Arriving, received: &Received<'_>, may_hold: bool) -> bool {
         let subject = Subject::Socket(arriving.place);
         if received.bytes.len() <= self.turn.share.light_bytes && !self.line.has(subject) {
             let began = self.turn.begin_light();

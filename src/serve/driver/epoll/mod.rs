@@ -11,7 +11,8 @@ pub(crate) mod sockets;
 use super::base::{DriverIo, Which};
 use super::fair::Line;
 use super::kernel;
-use super::port::Frames;
+use super::one::Sharing;
+use super::port::{Batch as _, Frames};
 use super::run::{Driver, Parts};
 use super::turn::{Turn, Work};
 use crate::shard::io::{ConnId, Subject};
@@ -72,6 +73,8 @@ pub(crate) struct Epoll<P, T> {
     held_bytes: usize,
     /// What the device's queue receives, if the shard has one.
     frames: Option<Frames>,
+    /// What the one socket of many FSUs receives, if the shard has one.
+    sharing: Option<Sharing>,
 }
 
 impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
@@ -138,11 +141,12 @@ impl<P: Protocol, T: Recorder> Driver<P, T> for Epoll<P, T> {
                     }
                 }
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_MAX),
-                None => {}
+                Some(Bound::Lent(_)) | None => {}
             },
             (Subject::Socket(index), Event::Received { bytes, peer, control }) => {
                 self.held_bytes -= bytes.len();
-                self.frames.iter_mut().for_each(|frames| frames.held.let_go(index, bytes.len()));
+                self.frames.iter_mut().for_each(|frames| frames.held().let_go(index, bytes.len()));
+                self.sharing.iter_mut().for_each(|sharing| sharing.held().let_go(index, bytes.len()));
                 let received = Received { bytes: &bytes, peer, control };
                 let datagrams = self.turn.on_received(index, &received, &mut self.io);
                 self.turn.flush(&mut self.io);
@@ -181,12 +185,13 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             read_buffer: vec![0; READ_BYTES],
             held_bytes: 0,
             frames: None,
+            sharing: None,
         }
     }
 
-    /// The same with a queue of a network device.
-    pub(crate) fn with_frames(self, frames: Option<Frames>) -> Self {
-        Self { frames, ..self }
+    /// The same with a queue of a network device, or one socket for many FSUs.
+    pub(crate) fn with(self, frames: Option<Frames>, sharing: Option<Sharing>) -> Self {
+        Self { frames, sharing, ..self }
     }
 
     /// Handles the events, while there is time.
@@ -221,7 +226,11 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
     #[inline]
     fn on_event(&mut self, token: Token, flags: EventFlags) {
         let Some(subject) = token.subject() else {
-            return if token == Token::Frames { self.on_frames() } else { self.turn.on_commands(&mut self.io) };
+            return match token {
+                Token::Frames => self.on_frames(),
+                Token::Shared => self.on_shared(),
+                _ => self.turn.on_commands(&mut self.io),
+            };
         };
         if let Token::Conn(id) = token
             && flags.contains(EventFlags::OUT)
@@ -237,11 +246,11 @@ impl<P: Protocol, T: Recorder> Epoll<P, T> {
             Token::Socket(index) => match self.io.base().socket(index) {
                 Some(Bound::Udp(_)) => self.on_datagrams((index, Which::Own), flags, true),
                 Some(Bound::Tcp(_)) => self.on_connections(index, ACCEPTS_LIGHT),
-                None => {}
+                Some(Bound::Lent(_)) | None => {}
             },
             Token::Centre(index) => self.on_datagrams((index, Which::Centre), flags, true),
             Token::Conn(id) => self.on_readable(id, flags, true),
-            Token::Wake | Token::Frames => {}
+            Token::Wake | Token::Frames | Token::Shared => {}
         }
         if let Some(effort) = self.turn.end_light(began) {
             self.line.charge(subject, effort);

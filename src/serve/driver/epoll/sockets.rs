@@ -1,6 +1,6 @@
 //! The poll driver's descriptors: one level-triggered epoll set with all of a shard's sockets.
 
-use crate::driver::base::{Base, DriverIo, Which, descriptor};
+use crate::driver::base::{Base, DriverIo, Which};
 use crate::driver::clocks;
 use crate::driver::kernel::{self, epoll_add, epoll_delete, epoll_modify};
 use crate::driver::streams::{Stream, Streams};
@@ -21,6 +21,8 @@ pub(crate) enum Token {
     Wake,
     /// Frames came by the device's queue.
     Frames,
+    /// Datagrams came by the one socket.
+    Shared,
     /// An FSU's own socket.
     Socket(u32),
     /// The one that is connected to a centre.
@@ -35,6 +37,7 @@ const KIND_SOCKET: u64 = 1;
 const KIND_CONN: u64 = 2;
 const KIND_FRAMES: u64 = 3;
 const KIND_CENTRE: u64 = 4;
+const KIND_SHARED: u64 = 5;
 
 impl Token {
     /// As the epoll set holds it.
@@ -42,6 +45,7 @@ impl Token {
         EventData::new_u64(match self {
             Self::Wake => 0,
             Self::Frames => KIND_FRAMES << KIND_SHIFT,
+            Self::Shared => KIND_SHARED << KIND_SHIFT,
             Self::Socket(index) => KIND_SOCKET << KIND_SHIFT | u64::from(index),
             Self::Centre(index) => KIND_CENTRE << KIND_SHIFT | u64::from(index),
             Self::Conn(id) => {
@@ -50,11 +54,11 @@ impl Token {
         })
     }
 
-    /// The socket or connection; `None` for a command, and for frames, which are many sockets'.
+    /// The socket or connection; `None` for a command, and for what is many FSUs'.
     #[inline]
     pub(crate) fn subject(self) -> Option<Subject> {
         match self {
-            Self::Wake | Self::Frames => None,
+            Self::Wake | Self::Frames | Self::Shared => None,
             Self::Socket(socket) | Self::Centre(socket) => Some(Subject::Socket(socket)),
             Self::Conn(id) => Some(Subject::Conn(id)),
         }
@@ -71,6 +75,7 @@ impl Token {
                 Self::Conn(ConnId { index: data as u32, generation: (data >> GENERATION_SHIFT) as u32 & 0x00FF_FFFF })
             }
             KIND_FRAMES => Self::Frames,
+            KIND_SHARED => Self::Shared,
             _ => Self::Wake,
         }
     }
@@ -128,10 +133,15 @@ impl PollIo {
         let epoll = kernel::epoll_create()?;
         epoll_add(epoll.as_fd(), base.wake(), Token::Wake.data(), EventFlags::IN)?;
         for (index, socket) in base.sockets() {
-            epoll_add(epoll.as_fd(), descriptor(socket), Token::Socket(index).data(), EventFlags::IN)?;
+            if let Some(descriptor) = socket.descriptor() {
+                epoll_add(epoll.as_fd(), descriptor, Token::Socket(index).data(), EventFlags::IN)?;
+            }
         }
         if let Some(port) = &base.port {
             epoll_add(epoll.as_fd(), port.socket(), Token::Frames.data(), EventFlags::IN)?;
+        }
+        if let Some(one) = &base.one {
+            epoll_add(epoll.as_fd(), one.socket(), Token::Shared.data(), EventFlags::IN)?;
         }
         let watches = base.sockets().map(|_| Registration::new(true)).collect();
         Ok(Self { epoll, base, watches, streams: Streams::default() })
@@ -166,10 +176,10 @@ impl PollIo {
     /// The socket is in the set, or the run is ending: so this does not fail.
     fn watch_socket(&mut self, socket: u32, watch: Registration) {
         let Self { epoll, base, watches, .. } = self;
-        if let Some(bound) = base.socket(socket)
+        if let Some(descriptor) = base.socket(socket).and_then(Bound::descriptor)
             && let Some(flags) = watches.get_mut(socket as usize).and_then(|before| before.change_to(watch))
         {
-            let _ = epoll_modify(epoll.as_fd(), descriptor(bound), Token::Socket(socket).data(), flags);
+            let _ = epoll_modify(epoll.as_fd(), descriptor, Token::Socket(socket).data(), flags);
             if let Some(centre) = base.udp(socket, Which::Centre) {
                 let _ = epoll_modify(epoll.as_fd(), centre.as_fd(), Token::Centre(socket).data(), flags);
             }
@@ -213,7 +223,9 @@ impl DriverIo for PollIo {
 
     fn stage(&mut self, socket: Bound) -> io::Result<u32> {
         let index = self.base.vacant(|_| true);
-        epoll_add(self.epoll.as_fd(), descriptor(&socket), Token::Socket(index).data(), EventFlags::empty())?;
+        if let Some(descriptor) = socket.descriptor() {
+            epoll_add(self.epoll.as_fd(), descriptor, Token::Socket(index).data(), EventFlags::empty())?;
+        }
         self.base.put(index, socket);
         let place = index as usize;
         self.watches.resize(self.watches.len().max(place + 1), Registration::new(false));
@@ -300,10 +312,15 @@ impl Io for PollIo {
 
     fn stop_receiving(&mut self) {
         for (index, socket) in self.base.sockets() {
-            let _ = epoll_delete(self.epoll.as_fd(), descriptor(socket));
+            if let Some(descriptor) = socket.descriptor() {
+                let _ = epoll_delete(self.epoll.as_fd(), descriptor);
+            }
             if let Some(centre) = self.base.udp(index, Which::Centre) {
                 let _ = epoll_delete(self.epoll.as_fd(), centre.as_fd());
             }
+        }
+        if let Some(one) = &self.base.one {
+            let _ = epoll_delete(self.epoll.as_fd(), one.socket());
         }
         if let Some(port) = &self.base.port {
             let _ = epoll_delete(self.epoll.as_fd(), port.socket());
@@ -355,6 +372,7 @@ mod tests {
         for token in [
             Token::Wake,
             Token::Frames,
+            Token::Shared,
             Token::Socket(0),
             Token::Socket(9_999),
             Token::Centre(7),

@@ -5,7 +5,7 @@
 //! Connections have their turns in rounds ([`RingIo::begin_reads`]), so that no connection gets more than another, however much it sends.
 
 use super::leaving::Leaving;
-use crate::driver::base::{Base, DriverIo, Fate, Which, descriptor};
+use crate::driver::base::{Base, DriverIo, Fate, Which};
 use crate::driver::clocks;
 use crate::driver::kernel::{Pool, Ring};
 use crate::driver::streams::{Stream, Streams};
@@ -128,7 +128,7 @@ impl RingIo {
         }
         base.set_files(count);
         for (index, socket) in base.sockets().filter(|(_, socket)| is_udp(socket)) {
-            ring.set_file(index, Some(descriptor(socket)));
+            ring.set_file(index, socket.descriptor());
         }
     }
 
@@ -155,9 +155,10 @@ impl RingIo {
         let Some([own, centre]) = receiving.get_mut(place) else { return };
         if *own == Running::No
             && let Some(socket) = base.socket(index)
+            && let Some(descriptor) = socket.descriptor()
         {
             *own = Running::Yes;
-            ring.begin(operation(socket), datagrams(index, Which::Own), descriptor(socket));
+            ring.begin(operation(socket), datagrams(index, Which::Own), descriptor);
         }
         if *centre == Running::No
             && let Some(socket) = base.udp(index, Which::Centre)
@@ -373,7 +374,7 @@ fn is_udp(socket: &Bound) -> bool {
 
 fn operation(socket: &Bound) -> Op {
     match socket {
-        Bound::Udp(_) => Op::Datagrams,
+        Bound::Udp(_) | Bound::Lent(_) => Op::Datagrams,
         Bound::Tcp(_) => Op::Accept,
     }
 }
@@ -461,7 +462,7 @@ impl Sockets for RingIo {
         self.keep(socket, Which::Own, false);
         self.part(socket, None);
         // The kernel keeps it open for as long as its operation goes on.
-        self.closing.extend(self.base.take(socket).map(Bound::into_descriptor));
+        self.closing.extend(self.base.take(socket).and_then(Bound::into_descriptor));
     }
 }
 

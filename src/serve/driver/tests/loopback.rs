@@ -170,6 +170,7 @@ fn start_told(
             tide: Arc::default(),
             tuning: Tuning { gather: Duration::from_micros(GATHER_US.into()), gso: true },
             queue: None,
+            shared: None,
         },
         Letters,
     )

@@ -1,0 +1,218 @@
+//! One socket for all udp FSUs of a shard (`--one-socket`, docs/use/one-socket.md).
+//!
+//! A program in the kernel gives it the datagrams to the FSUs' addresses; replies leave by a raw socket, each from its FSU's port. Nothing
+//! in the kernel is one FSU's own but its entry in the program's map.
+
+use super::base::Base;
+use super::port::{Arriving, Batch, Held};
+use crate::shard::io::{Datagram, Outcome};
+use foldhash::{HashMap, HashMapExt as _};
+use fsu_net::bind::Bound;
+use fsu_net::local::Local;
+use fsu_net::outbox::Outbox;
+use fsu_net::sender::is_full;
+use fsu_net::sys::{BATCH, Receiver, lost};
+use fsu_net::xdp::lookup::{LookUp, RawSender, source_to};
+use fsu_plan::counters::{JSON_ONLY, sentence};
+use rustix::io::Errno;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+
+fsu_plan::counters! {
+    /// What a shard counts of the one socket of its udp FSUs.
+    pub struct OneCounts {
+        /// Datagrams taken from it.
+        received: u64 = JSON_ONLY,
+        /// Datagrams sent from its FSUs' ports.
+        sent: u64 = JSON_ONLY,
+        /// Datagrams for an address that no FSU has any more, or to the socket's own port.
+        unusable: u64 = JSON_ONLY,
+        /// Addresses that could not be put into the program's map: nothing comes from them.
+        not_opened: u64 = sentence("address of an FSU is not served: the program's map is full", "addresses of FSUs are not served: the program's map is full"),
+        /// Datagrams that the kernel lost because the socket had no room; of which FSUs is not known.
+        kernel_drops: u64 = sentence("datagram was lost by the kernel: the one socket's receive buffer was full", "datagrams were lost by the kernel: the one socket's receive buffer was full"),
+    }
+}
+
+/// A socket for all udp FSUs of a shard.
+#[derive(Debug)]
+pub struct Shared {
+    /// The socket.
+    pub socket: UdpSocket,
+    /// Its number in the program.
+    pub number: u32,
+    /// The program that gives it datagrams.
+    pub program: Arc<LookUp>,
+}
+
+/// A shard's end of it.
+pub(crate) struct One {
+    shared: Shared,
+    raw: RawSender,
+    /// By place of the FSU: its address; none where it has a socket of its own.
+    bound: Vec<Option<SocketAddr>>,
+    places: HashMap<(IpAddr, u16), u32>,
+    counts: OneCounts,
+}
+
+impl One {
+    /// An end without an FSU.
+    ///
+    /// # Errors
+    /// The system refuses a raw socket.
+    pub(crate) fn new(shared: Shared) -> std::io::Result<Self> {
+        let raw = RawSender::open()?;
+        Ok(Self { shared, raw, bound: Vec::new(), places: HashMap::new(), counts: OneCounts::default() })
+    }
+
+    /// The socket: readable when datagrams have come.
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.shared.socket.as_fd()
+    }
+
+    /// What was counted so far.
+    pub(crate) fn counts(&self) -> OneCounts {
+        let kernel_drops = lost(self.socket()).map_or(0, u64::from);
+        OneCounts { kernel_drops, ..self.counts.clone() }
+    }
+
+    /// Datagrams to these FSUs come by the socket from now on; those that have a socket of their own are left out.
+    pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
+        let mut opened = Vec::new();
+        for &(place, socket) in sockets {
+            let Bound::Lent(address) = socket else { continue };
+            let address = **address;
+            if self.bound.len() <= place as usize {
+                self.bound.resize(place as usize + 1, None);
+            }
+            if self.bound[place as usize].replace(address).is_none() {
+                self.places.insert((address.ip(), address.port()), place);
+                opened.push(address);
+            }
+        }
+        if let Err(error) = self.shared.program.addresses().add(&opened, self.shared.number) {
+            self.counts.not_opened += opened.len() as u64;
+            log::error!("the program takes no more addresses ({error}): some FSUs are not served");
+        }
+    }
+
+    /// An FSU is gone: nothing comes from its address any more.
+    pub(crate) fn close(&mut self, place: u32) {
+        let Some(address) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
+        self.places.remove(&(address.ip(), address.port()));
+        // It fails where it was not put in.
+        let _ = self.shared.program.addresses().remove(address);
+    }
+
+    /// Sends datagrams from `at` on, at most so many, of whichever FSUs; how many it decided on, and their outcome. `None`: the first is of
+    /// an FSU with a socket of its own.
+    pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize, most: usize) -> Option<(usize, Outcome)> {
+        self.raw.clear();
+        let mut count = 0;
+        while count < most.min(BATCH)
+            && let Some((datagram, bytes)) = outbox.get(at + count)
+            && let Some(bound) = self.bound.get(datagram.socket as usize).copied().flatten()
+        {
+            let Some(from) = from(bound, &datagram) else {
+                if count == 0 {
+                    return Some((1, Outcome::Failed(Errno::NETUNREACH.raw_os_error())));
+                }
+                break;
+            };
+            if !self.raw.push(from, datagram.peer, bytes) {
+                break;
+            }
+            count += 1;
+        }
+        if count == 0 {
+            return None;
+        }
+        Some(match self.raw.send() {
+            Ok(sent) => {
+                self.counts.sent += sent as u64;
+                (sent.max(1), Outcome::Sent)
+            }
+            Err(error) if is_full(&error) => (count, Outcome::Full),
+            Err(error) => (1, Outcome::Failed(error.raw_os_error().unwrap_or(0))),
+        })
+    }
+
+    /// Whom a datagram is for: the order is that of the program.
+    #[inline]
+    fn admit(&self, asked_at: SocketAddr, peer: SocketAddr, bytes: usize) -> Option<Arriving> {
+        let (ip, port) = (asked_at.ip(), asked_at.port());
+        let four = if ip.is_ipv4() { self.places.get(&(Ipv4Addr::UNSPECIFIED.into(), port)) } else { None };
+        let own = self.places.get(&(ip, port)).or(four);
+        let place = *own.or_else(|| self.places.get(&(Ipv6Addr::UNSPECIFIED.into(), port)))?;
+        let bound = (*self.bound.get(place as usize)?)?;
+        let scope = if let SocketAddr::V6(six) = asked_at { six.scope_id() } else { 0 };
+        let local = if bound.ip().is_unspecified() { Local::new(ip, scope) } else { Local::ANY };
+        Some(Arriving { place, peer, local, start: 0, bytes })
+    }
+}
+
+/// Where a datagram leaves from.
+#[inline]
+fn from(bound: SocketAddr, datagram: &Datagram) -> Option<SocketAddr> {
+    if !bound.ip().is_unspecified() {
+        return Some(bound);
+    }
+    let ip = if datagram.local.is_any() {
+        source_to(datagram.peer)?
+    } else {
+        IpAddr::V6(datagram.local.mapped()).to_canonical()
+    };
+    Some(SocketAddr::new(ip, bound.port()))
+}
+
+/// What it receives.
+pub(crate) struct Sharing {
+    receiver: Receiver,
+    /// By datagram of the latest look; none where it is for nobody.
+    arriving: Vec<Option<Arriving>>,
+    held: Held,
+}
+
+impl Sharing {
+    pub(crate) fn new() -> Self {
+        Self { receiver: Receiver::new(), arriving: Vec::with_capacity(BATCH), held: Held::default() }
+    }
+}
+
+impl Batch for Sharing {
+    /// What was received is not the kernel's any more.
+    const MAY_STOP: bool = false;
+
+    fn look(&mut self, base: &mut Base) -> usize {
+        self.arriving.clear();
+        let Some(one) = base.one.as_deref_mut() else { return 0 };
+        // An error without a datagram is that of an earlier send, which was counted then.
+        let count = self.receiver.receive(one.socket(), BATCH).unwrap_or(0);
+        for number in 0..count {
+            let received = self.receiver.get(number);
+            let arriving = received
+                .and_then(|received| one.admit(received.control.asked_at?, received.peer, received.bytes.len()));
+            one.counts.unusable += u64::from(arriving.is_none());
+            one.counts.received += u64::from(arriving.is_some());
+            self.arriving.push(arriving);
+        }
+        count
+    }
+
+    fn get(&self, number: usize) -> Option<(Arriving, &[u8], Option<i64>)> {
+        let arriving = self.arriving(number)?;
+        let received = self.receiver.get(number)?;
+        Some((arriving, received.bytes, received.control.arrived_ns))
+    }
+
+    fn arriving(&self, number: usize) -> Option<Arriving> {
+        *self.arriving.get(number)?
+    }
+
+    fn done(&mut self, _count: usize, _base: &mut Base) {}
+
+    fn held(&mut self) -> &mut Held {
+        &mut self.held
+    }
+}
