@@ -48,7 +48,8 @@ pub struct Way {
 
 impl<'a> Frame<'a> {
     /// Reads a frame that came by the interface of that number. `None`: it is damaged, or none of those that the program in the kernel
-    /// lets through.
+    /// lets through, or its sender is one that no device brings: this machine's loopback, an address of IPv4 mapped into IPv6. The kernel
+    /// drops those as well; loopback is trusted more than others.
     ///
     /// A checksum is right, or that of a sender on this machine: the kernel leaves it to a device that does not exist, and the field
     /// holds the sum of the pseudo header alone (`CHECKSUM_PARTIAL`).
@@ -82,6 +83,9 @@ impl<'a> Frame<'a> {
             }
             _ => return None,
         };
+        if is_never_from_outside(peer) {
+            return None;
+        }
         let (header, bytes) = udp.split_first_chunk::<UDP_BYTES>()?;
         let &[from_high, from_low, to_high, to_low, len_high, len_low, check_high, check_low] = header;
         if usize::from(u16::from_be_bytes([len_high, len_low])) != udp.len() {
@@ -106,6 +110,12 @@ impl<'a> Frame<'a> {
     pub fn local(&self, interface: u32) -> Local {
         Local::new(self.ip, interface)
     }
+}
+
+/// Addresses of senders that no device may bring (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3 and 2.5.5.2).
+#[inline]
+fn is_never_from_outside(ip: IpAddr) -> bool {
+    ip.is_loopback() || matches!(ip, IpAddr::V6(six) if six.to_ipv4_mapped().is_some())
 }
 
 /// How long a frame with so many bytes is; `None`: both ends are not of one family, or nothing is that long.
@@ -314,6 +324,19 @@ mod tests {
             frame[check..check + 2].copy_from_slice(&[0, 0]);
             assert_eq!(Frame::parse(&frame, 1).is_some(), may_lack, "{from}");
         }
+    }
+
+    #[test]
+    fn a_sender_that_no_device_brings_is_none() {
+        let check = |from: &str, peer: &str, expected: bool| {
+            assert_eq!(Frame::parse(&built(from, peer, b"abc"), 1).is_some(), expected, "{from}");
+        };
+        check("10.9.0.1:9", "10.9.0.2:10", true);
+        check("127.0.0.1:9", "10.9.0.2:10", false);
+        check("127.255.0.9:9", "10.9.0.2:10", false);
+        check("[::1]:9", "[fd00::2]:10", false);
+        check("[::ffff:127.0.0.1]:9", "[fd00::2]:10", false);
+        check("[fd00::1]:9", "[fd00::2]:10", true);
     }
 
     #[test]

@@ -15,9 +15,10 @@ pub const FRAMES: u32 = 2_048;
 pub const FRAMES_A_LOOK: u32 = 128;
 /// Frames queued before the kernel is woken to send them: what it sends with one call without [`FRAMES_A_WAKE_ASKED`].
 const FRAMES_A_WAKE: u32 = 32;
-/// Asked for, as what the kernel sends with one call (`XDP_MAX_TX_SKB_BUDGET`, Linux 6.17).
+/// Asked for, as what the kernel sends with one call ([`SEND_BUDGET`]).
 const FRAMES_A_WAKE_ASKED: u32 = 256;
-const TX_SKB_BUDGET: i32 = 9;
+/// The option `XDP_MAX_TX_SKB_BUDGET` (Linux 6.17).
+const SEND_BUDGET: i32 = 9;
 /// Asked for frames that the kernel has copied and not sent yet.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
 
@@ -83,7 +84,7 @@ pub fn open(device: &Device, queue: u32) -> Result<(Receiving, Sending), (&'stat
     }
     fill.publish(FRAMES);
     // A kernel that gives less, or does not know it, works as well.
-    let _ = ring::set(made.as_fd(), TX_SKB_BUDGET, &FRAMES_A_WAKE_ASKED);
+    let _ = ring::set(made.as_fd(), SEND_BUDGET, &FRAMES_A_WAKE_ASKED);
     let _ = sockopt::set_socket_send_buffer_size_force(&made, SEND_BUFFER_BYTES)
         .or_else(|_| sockopt::set_socket_send_buffer_size(&made, SEND_BUFFER_BYTES));
     ring::bind(made.as_fd(), device.index, queue).map_err(|error| ("binding it to the queue", error))?;

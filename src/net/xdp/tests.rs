@@ -305,3 +305,32 @@ fn many_addresses_are_one_socket_and_replies_leave_from_each() {
     let asked_at = server.join().unwrap();
     assert_eq!(asked_at[16].to_string(), "[fd00::1]:9002");
 }
+
+#[test]
+fn limit_frames_a_look_the_rest_stays() {
+    let Some(spaces) = Spaces::new("look") else { return };
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let server = spaces.within(0, move || {
+        let mut port = Port::open("v0");
+        port.program.addresses().add(&["10.9.0.1:9000".parse().unwrap()], 0).unwrap();
+        ready.send(()).unwrap();
+        let mut looks = Vec::new();
+        for expected in [128, 22] {
+            while port.receiving.look() < expected {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            looks.push(port.receiving.look());
+            port.receiving.done(expected);
+        }
+        looks
+    });
+    is_ready.recv().unwrap();
+    let asked = spaces.within(1, || {
+        let socket = client("10.9.0.2:0");
+        for _ in 0..150 {
+            socket.send_to(&[1], "10.9.0.1:9000").unwrap();
+        }
+    });
+    asked.join().unwrap();
+    assert_eq!(server.join().unwrap(), [128, 22]);
+}
