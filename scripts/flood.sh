@@ -28,7 +28,8 @@ Usage: scripts/flood.sh [OPTIONS] [-- MORE OPTIONS OF `fsu-mock flood`]
   --pipelining P      TCP: requests in flight per connection [1]
   --performance on|off  no delays and no device log [on]
   --driver NAME       how the server drives its sockets [auto; with --xdp: xdp]
-  --xdp               over a pair of virtual devices between two network namespaces instead of 127.0.0.1; needs root
+  --xdp               over a pair of virtual devices between two network namespaces instead of 127.0.0.1, where the load
+                      generator has AF_XDP as well; needs root
   --judge-at PART     if a closed loop saturates the server, restart it and judge it for 3 s at this fraction of the rate
                       found; off: do not [0.5]
   --late-limit-ms MS  latest that a server reply may leave after it is due [5]
@@ -116,8 +117,8 @@ namespaces() {
     spaces=("$server" "$generator")
     ip netns add "$server"
     ip netns add "$generator"
-    ip -n "$server" link add v0 numrxqueues "$shards" numtxqueues "$shards" type veth \
-        peer name v1 numrxqueues "$shards" numtxqueues "$shards" netns "$generator"
+    ip -n "$server" link add v0 numrxqueues "$shards" numtxqueues "$threads" type veth \
+        peer name v1 numrxqueues "$threads" numtxqueues "$shards" netns "$generator"
     ip -n "$server" addr add 10.9.0.1/24 dev v0
     ip -n "$generator" addr add 10.9.0.2/24 dev v1
     ip -n "$server" link set v0 up
@@ -262,6 +263,7 @@ without_pace() {
 start "$out"
 ask=(flood --config "$out/config" --threads "$threads" --cpus "$(join "${generator[@]}")")
 [ -z "$broadcast" ] || ask+=(--broadcast)
+[ -z "$xdp" ] || [ -n "$tcp$broadcast" ] || ask+=(--xdp v1)
 [ -z "$tcp" ] || ask+=(--tcp --connections "${connections:-$((fsus < 1000 ? fsus : 1000))}")
 pace=(--seconds "$seconds" --warmup "$warmup")
 [ -z "$rate" ] || pace+=(--rate "$rate")

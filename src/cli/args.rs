@@ -297,6 +297,9 @@ pub struct FloodArgs {
     /// numbered in any case.
     #[arg(long, conflicts_with = "centre")]
     pub equal: bool,
+    /// Send and receive whole frames by the queues of this network device (AF_XDP), one a thread; needs privileges
+    #[arg(long, value_name = "IF", conflicts_with_all = ["tcp", "broadcast", "centre"])]
+    pub xdp: Option<String>,
     /// Do not let the kernel split and merge runs of datagrams (UDP_SEGMENT, UDP_GRO)
     #[arg(long)]
     pub no_gso: bool,

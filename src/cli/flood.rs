@@ -5,6 +5,7 @@ use super::exit::{CliError, Exit};
 use super::fleet;
 use super::outfile::{OutFile, Words};
 use fsu_flood::html::html;
+use fsu_flood::link::frames::XdpError;
 use fsu_flood::mix::Mix;
 use fsu_flood::options::{Options, Pace};
 use fsu_flood::profile::{Profiles, Wanted};
@@ -99,7 +100,10 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     let report = run::run(options, &mut *show, &mut stop);
     // Restores the terminal before anything is printed.
     drop(show);
-    let report = report.map_err(|error| CliError::new(Exit::Bind, error.to_string()))?;
+    let report = report.map_err(|error| {
+        let is_xdp = if let Some(inner) = error.get_ref() { inner.is::<XdpError>() } else { false };
+        CliError::new(if is_xdp { Exit::Machine } else { Exit::Bind }, error.to_string())
+    })?;
     finish(args, &reports, report)
 }
 
@@ -290,6 +294,7 @@ impl Asked<'_> {
             equal: args.equal,
             sockets: args.sockets.into(),
             gso: !args.no_gso,
+            xdp: args.xdp.clone(),
             retries: args.retries,
             drop: args.drop / 100.0,
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),

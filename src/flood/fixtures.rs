@@ -25,6 +25,7 @@ pub fn options(transport: Transport) -> Options {
         equal: false,
         sockets: 1,
         gso: true,
+        xdp: None,
         connections: 1,
         retries: 0,
         drop: 0.0,

@@ -3,11 +3,13 @@
 //! - [`udp`]: the B interface. Few sockets, many peers, datagrams in batches.
 //! - [`tcp`]: the vendor's frame alone. Connections, requests pipelined.
 //! - [`broadcast`]: exchanges of several frames over few sockets.
+//! - [`frames`]: `--xdp`, for udp.
 //!
 //! What the first and the last have in common is in `datagram`.
 
 pub mod broadcast;
 mod datagram;
+pub mod frames;
 pub mod tcp;
 pub mod udp;
 

@@ -8,6 +8,7 @@ use crate::engine::pin::pin;
 use crate::engine::{self, Start};
 use crate::link::bind;
 use crate::link::broadcast::{self, Broadcast};
+use crate::link::frames::{self, Frames};
 use crate::link::tcp::{self, Tcp};
 use crate::link::udp::Udp;
 use crate::numbers::counted;
@@ -31,15 +32,19 @@ const SECONDS_MAX: usize = 86_400;
 
 /// The sockets or connections of a thread.
 enum Opened {
-    Udp(Vec<UdpSocket>),
+    Udp(Vec<UdpSocket>, Option<Box<Frames>>),
     Tcp(Vec<(usize, TcpStream)>),
     Broadcast(Vec<UdpSocket>),
 }
 
 impl Opened {
-    fn new(options: &Options, number: usize) -> io::Result<Self> {
+    fn new(options: &Options, number: usize, device: Option<&frames::Opened>) -> io::Result<Self> {
         Ok(match options.transport {
-            Transport::Udp => Self::Udp(bind(options)?),
+            Transport::Udp => {
+                let sockets = bind(options)?;
+                let frames = device.map(|device| device.queue(number, &sockets).map(Box::new)).transpose()?;
+                Self::Udp(sockets, frames)
+            }
             Transport::Tcp => Self::Tcp(tcp::open(options, number)?),
             Transport::Broadcast => Self::Broadcast(bind(options)?),
         })
@@ -47,7 +52,7 @@ impl Opened {
 
     fn run(self, options: &Options, start: Start<'_>) -> io::Result<ThreadReport> {
         match self {
-            Self::Udp(sockets) => engine::run::<Udp<'_>>(options, start, sockets),
+            Self::Udp(sockets, frames) => engine::run::<Udp<'_>>(options, start, (sockets, frames)),
             Self::Tcp(streams) => engine::run::<Tcp<'_>>(options, start, streams),
             Self::Broadcast(sockets) => engine::run::<Broadcast<'_>>(options, start, sockets),
         }
@@ -56,8 +61,9 @@ impl Opened {
 
 /// Makes sockets and connections, and starts a thread for each share.
 fn start(options: &Arc<Options>, live: &Arc<Live>) -> io::Result<Vec<JoinHandle<io::Result<ThreadReport>>>> {
+    let device = frames::Opened::new(options)?;
     let opened: Vec<Opened> =
-        (0..options.threads).map(|number| Opened::new(options, number)).collect::<Result<_, _>>()?;
+        (0..options.threads).map(|number| Opened::new(options, number, device.as_ref())).collect::<Result<_, _>>()?;
     let gate = Arc::new(Gate::new(options.threads));
     let mut threads = Vec::new();
     for (number, opened) in opened.into_iter().enumerate() {

@@ -1,6 +1,6 @@
 //! Two network namespaces with a pair of virtual devices between them: the program in one, its centre in the other.
 
-use crate::harness::{PATIENCE, PROGRAM, Run, Tree, Udp, run_to_end};
+use crate::harness::{Ended, PATIENCE, PROGRAM, Run, Tree, Udp, run_to_end};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::fs::File;
 use std::net::{SocketAddr, UdpSocket};
@@ -101,6 +101,13 @@ impl Spaces {
         }
         command.current_dir(tree.path(""));
         command
+    }
+
+    /// Runs `flood` to its end in the centre's namespace: what came of it.
+    pub(crate) fn flood(&self, tree: &Tree, args: &[&str]) -> Ended {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", &self.theirs, PROGRAM, "flood", "--config"]).arg(tree.path("sys_config.json"));
+        run_to_end(command.args(args).current_dir(tree.path("")))
     }
 
     /// Starts `run` in the program's namespace with one shard, and waits until it is ready.

@@ -412,3 +412,27 @@ fn twenty_thousand_addresses_of_one_socket_need_no_descriptors() {
     }
     run.stop();
 }
+
+#[test]
+fn the_load_generator_sends_and_verifies_the_same_way() {
+    let Some(spaces) = Spaces::new("flood") else { return };
+    let fsus = [at(FOUR, "site", &json!({"port": 9_000, "count": 50})), at(SIX, "six", &json!({"port": 9_000}))];
+    let tree = Tree::new(&fsus, &json!({"log": {"level": "warn"}, "performance": {"enabled": true}}));
+    let run = spaces.run(&tree, &XDP, "stats.json");
+    let args =
+        ["--xdp", "v1", "--mix", "01,03", "--window", "2", "--requests", "5000", "--json", "report.json", "--quiet"];
+    let flooded = spaces.flood(&tree, &args);
+    assert_eq!(flooded.code, Some(0), "{:?} {}", flooded.stdout, flooded.stderr);
+    let ended = run.stop();
+    assert_eq!(ended.count("/totals/answered"), 5_000);
+    // The first requests find the way by the kernel; they come as frames all the same.
+    assert_eq!([queue(&ended, "received"), queue(&ended, "sent")], [5_000; 2]);
+    for (args, code, expected) in [
+        (&["--xdp", "lo"][..], 4, "--xdp lo: it is not an Ethernet device"),
+        (&["--xdp", "v1", "--threads", "2"], 4, "it receives by 1 queue, and 2 threads need as many"),
+        (&["--xdp", "v1", "--tcp"], 2, "cannot be used with"),
+    ] {
+        let refused = spaces.flood(&tree, args);
+        assert!(refused.code == Some(code) && refused.stderr.contains(expected), "{args:?}: {refused:?}");
+    }
+}

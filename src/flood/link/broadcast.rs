@@ -94,7 +94,7 @@ impl<'a> Link<'a> for Broadcast<'a> {
     const OPEN_TURN_MAX: usize = GATHERED_MAX;
 
     fn new(options: &'a Options, worker: &mut Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
-        let epoll = datagram::watch(&sockets)?;
+        let epoll = datagram::watch(&sockets, None)?;
         let ports = ports(options, worker, sockets.len());
         let address = |port: &Port| canonical(options.targets[port.target].address);
         Ok(Self {

@@ -10,7 +10,7 @@ use rustix::event::epoll;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Asked for each socket; holds some ten thousand replies. Kernel memory, taken only while datagrams wait.
@@ -53,11 +53,14 @@ fn open(six: bool, gro: bool) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
-/// An epoll set of all sockets.
-pub(super) fn watch(sockets: &[UdpSocket]) -> io::Result<OwnedFd> {
+/// An epoll set of all sockets, and of a device's queue beside them.
+pub(super) fn watch(sockets: &[UdpSocket], queue: Option<BorrowedFd<'_>>) -> io::Result<OwnedFd> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     for (index, socket) in sockets.iter().enumerate() {
         epoll::add(&epoll, socket, epoll::EventData::new_u64(index as u64), epoll::EventFlags::IN)?;
+    }
+    if let Some(queue) = queue {
+        epoll::add(&epoll, queue, epoll::EventData::new_u64(sockets.len() as u64), epoll::EventFlags::IN)?;
     }
     Ok(epoll)
 }

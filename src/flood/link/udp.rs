@@ -3,6 +3,7 @@
 //! A reply's FSU is known by its address, and its request by [`crate::lane`].
 
 use super::datagram::{self, Arrived, Datagrams, GATHERED_MAX, Sent, receive, send};
+use super::frames::Frames as Queue;
 use super::share;
 use crate::book::{NOBODY, Seen};
 use crate::engine::Link;
@@ -57,6 +58,8 @@ pub struct Udp<'a> {
     peers: Vec<Peer>,
     by_address: HashMap<SocketAddr, u32>,
     sockets: Vec<UdpSocket>,
+    /// A queue of a network device beside them.
+    frames: Option<Box<Queue>>,
     receive_buffer_bytes: u64,
     epoll: OwnedFd,
     /// By socket.
@@ -90,13 +93,13 @@ fn sent(target: &AskedFsu, flight: &Flight) -> Vec<u8> {
 }
 
 impl<'a> Link<'a> for Udp<'a> {
-    type Sockets = Vec<UdpSocket>;
+    type Sockets = (Vec<UdpSocket>, Option<Box<Queue>>);
 
     const CLOSED_TURN_MAX: usize = GATHERED_MAX;
     const OPEN_TURN_MAX: usize = GATHERED_MAX;
 
-    fn new(options: &'a Options, worker: &mut Worker, sockets: Vec<UdpSocket>) -> io::Result<Self> {
-        let epoll = datagram::watch(&sockets)?;
+    fn new(options: &'a Options, worker: &mut Worker, (sockets, frames): Self::Sockets) -> io::Result<Self> {
+        let epoll = datagram::watch(&sockets, frames.as_deref().map(Queue::socket))?;
         let peers = peers(options, worker);
         let address = |peer: &Peer| canonical(options.targets[peer.target].address);
         Ok(Self {
@@ -106,6 +109,7 @@ impl<'a> Link<'a> for Udp<'a> {
             receive_buffer_bytes: datagram::receive_buffer_bytes(sockets.first()),
             gathered: sockets.iter().map(|_| VecDeque::with_capacity(GATHERED_MAX)).collect(),
             sockets,
+            frames,
             epoll,
             receiver: Some(Receiver::new()),
             sender: UdpSender::new(options.gso),
@@ -159,6 +163,14 @@ impl<'a> Link<'a> for Udp<'a> {
             while !self.gathered[socket].is_empty() {
                 self.fill(socket);
                 let sent_ns = worker.clock.now_ns();
+                match self.frames.as_mut().map(|frames| frames.send(socket, &self.outbox)) {
+                    Some(Some(sent @ 1..)) => {
+                        self.left(worker, socket, sent, sent_ns);
+                        continue;
+                    }
+                    Some(None) => break,
+                    Some(Some(0)) | None => {}
+                }
                 match send(&mut self.sender, &self.sockets[socket], &self.outbox, 0) {
                     Sent::Left(sent) => self.left(worker, socket, sent, sent_ns),
                     Sent::Full => break,
@@ -178,7 +190,7 @@ impl<'a> Link<'a> for Udp<'a> {
         let Some(mut receiver) = self.receiver.take() else { return Ok(0) };
         let received = receive(self, worker, &mut receiver);
         self.receiver = Some(receiver);
-        received
+        Ok(received? + self.receive_frames(worker))
     }
 
     fn wait(&mut self, _worker: &mut Worker, at_most: Duration) -> io::Result<()> {
@@ -212,7 +224,8 @@ impl<'a> Link<'a> for Udp<'a> {
             let owner = Owner { target: &self.options.targets[peer.target], seat, wire: sent };
             worker.give_up(&mut peer.lane, &owner);
         }
-        worker.book.tally.other.own_drops = datagram::drops(self.sockets.iter());
+        let frames = self.frames.as_deref().map_or(0, Queue::drops);
+        worker.book.tally.other.own_drops = datagram::drops(self.sockets.iter()) + frames;
     }
 
     fn receive_buffer_bytes(&self) -> u64 {
@@ -250,6 +263,20 @@ fn peers(options: &Options, worker: &Worker) -> Vec<Peer> {
 }
 
 impl Udp<'_> {
+    /// Receives what came as frames, one look; how many.
+    fn receive_frames(&mut self, worker: &mut Worker) -> usize {
+        let Some(mut frames) = self.frames.take() else { return 0 };
+        let (count, now_ns) = (frames.look(), worker.clock.now_ns());
+        for number in 0..count {
+            if let Some((socket, from, bytes)) = frames.get(number) {
+                self.on_datagram(worker, Arrived { bytes, from, socket, now_ns });
+            }
+        }
+        frames.done(count);
+        self.frames = Some(frames);
+        count as usize
+    }
+
     /// The bytes of what is gathered for a socket, one after another.
     fn fill(&mut self, socket: usize) {
         self.outbox.clear();

@@ -95,6 +95,8 @@ pub struct Options {
     pub sockets: usize,
     /// Consecutive requests of one size to one port go to the kernel in one call (UDP_SEGMENT), and replies come so, too (UDP_GRO).
     pub gso: bool,
+    /// UDP: the network device by whose queues requests leave and replies come; `None`: by sockets.
+    pub xdp: Option<String>,
     /// TCP connections in total.
     pub connections: usize,
     /// BroadCast: how often each frame is asked for again.

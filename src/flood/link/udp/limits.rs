@@ -15,7 +15,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// A thread that asks nobody, and what it begins with.
 fn udp(options: &Options) -> Engine<Udp<'_>> {
     let (worker, _live) = worker(options);
-    Engine::new(options, worker, bind(options).unwrap()).unwrap()
+    Engine::new(options, worker, (bind(options).unwrap(), None)).unwrap()
 }
 
 #[test]
