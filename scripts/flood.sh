@@ -89,7 +89,7 @@ if [ -n "$xdp" ]; then
 fi
 driver=${driver:-auto}
 
-mock= served=() asks=() spaces=()
+mock='' served=() asks=() spaces=()
 finish() {
     if [ -n "$mock" ] && kill -0 "$mock" 2>/dev/null; then
         kill -TERM "$mock" 2>/dev/null || true
