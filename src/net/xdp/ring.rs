@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Distance of the frames. The kernel leaves [`HEADROOM_BYTES`] free before what it receives, so a frame has 1,792 bytes at most.
+/// Distance of the frames. The kernel leaves `XDP_PACKET_HEADROOM` bytes free before what it receives, so a frame has 1,792 bytes at most.
 pub(super) const FRAME_STRIDE: usize = 2_048;
 /// Free bytes before a received frame (`XDP_PACKET_HEADROOM`).
 #[cfg(test)]
