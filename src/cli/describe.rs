@@ -9,6 +9,7 @@ use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::rule::{DELAY_MS_MAX, Delay};
 use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Template};
+use fsu_plan::model::walk::{Count, Node, Op, Walk, Walked, What};
 use fsu_plan::words::count;
 
 /// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
@@ -91,8 +92,62 @@ pub fn checksum(checksum: &Checksum) -> String {
     format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; at {place}{order}", checksum.name, checksum.from.0)
 }
 
+/// What a program reads, a line for each field, list and choice.
+pub fn walk(walk: &Walk) -> Vec<String> {
+    let line = |node: &Node| {
+        let mut depth = 0;
+        let mut parent = node.parent;
+        while let Some(around) = parent.and_then(|parent| walk.nodes.get(parent as usize)) {
+            (depth, parent) = (depth + 1, around.parent);
+        }
+        let case = node.parent.and_then(|parent| match &walk.nodes.get(parent as usize)?.what {
+            What::Choice { cases } => cases.get(node.case as usize),
+            _ => None,
+        });
+        let case = case.map_or_else(String::new, |case| format!("[{case}] "));
+        let what = match &node.what {
+            What::Field { slot: of, varies: false } => format!("{of}, {}", count(of.len, "byte")),
+            What::Field { slot: of, varies: true } => format!("{of}, up to {}", count(of.len, "byte")),
+            What::List => format!("list, {}", items(walk.ops.get(node.op as usize))),
+            What::Choice { cases } => format!("choice of {}", count(cases.len(), "case")),
+        };
+        format!("{:indent$}{case}{}  {what}", "", node.name, indent = 2 * depth)
+    };
+    walk.nodes.iter().map(line).collect()
+}
+
+/// How many items a list has.
+fn items(op: Option<&Op>) -> String {
+    match op {
+        Some(Op::List { count: Count::Fixed(items), .. }) => count(*items, "item"),
+        Some(Op::List { max, .. }) => format!("up to {}", count(*max, "item")),
+        _ => String::new(),
+    }
+}
+
+/// An element of the request as rules name it: `alarms.0.id`.
+pub fn walked_name(walked: &Walked) -> String {
+    let Walked { walk, path, .. } = walked;
+    let mut parts = Vec::new();
+    let mut node = walk.nodes.get(path.node as usize);
+    while let Some(here) = node {
+        parts.push(here.name.to_string());
+        let parent = here.parent.and_then(|parent| walk.nodes.get(parent as usize));
+        if parent.is_some_and(|parent| matches!(parent.what, What::List)) {
+            let item = here.lists.checked_sub(1).and_then(|list| path.items.get(list));
+            parts.push(item.copied().unwrap_or_default().to_string());
+        }
+        node = parent;
+    }
+    parts.reverse();
+    parts.join(".")
+}
+
 /// `7 bytes`, `at least 7 bytes`, `5 or 7 bytes`
 pub fn request_size(command: &Command) -> String {
+    if command.request_walk().is_some() {
+        return format!("at least {}, walked", count(command.request_len, "byte"));
+    }
     match (command.exact, command.request_len, command.request_len_padded) {
         (false, len, _) => format!("at least {}", count(len, "byte")),
         (true, len, padded) if len == padded => count(len, "byte"),
@@ -188,6 +243,7 @@ impl<'a> Names<'a> {
                 let name = self.request().find(same).map(|field| self.spelled(field, self.data()));
                 format!("#{{{}}}#", name.unwrap_or_else(|| format!("request{}", span(*at, slot.len))))
             }
+            Part::Walked(walked) => format!("#{{{}}}#", walked_name(walked)),
             Part::Number { number: which, .. } | Part::Packed(which) => format!("${{{}}}$", number(*which)),
             Part::Datetime(items) => format!("${{datetime({})}}$", items.iter().map(time_item).collect::<String>()),
             Part::FsuId => "${fsuid()}$".into(),

@@ -8,7 +8,7 @@ pub mod burst;
 pub mod echo;
 
 use crate::expect::echo::{Echo, Takes};
-use fsu_core::predict::{Form, Origin, Telltale, forms};
+use fsu_core::predict::{Form, Origin, Telltale, forms_to};
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::rule::Rule;
@@ -122,6 +122,8 @@ pub struct Expect {
     entries: Box<[Box<[usize]>]>,
     /// What every form takes over from the request.
     echo: Echo,
+    /// The size of some reply depends on more than the request.
+    is_open: bool,
 }
 
 impl Expect {
@@ -130,8 +132,11 @@ impl Expect {
         let template = &*device.template;
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
+        let mut is_open = false;
         for reply in rules.into_iter().filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
-            let numbers = forms(template, reply).into_iter().map(|form| {
+            let known = forms_to(template, reply, request);
+            is_open |= known.is_none();
+            let numbers = known.unwrap_or_default().into_iter().map(|form| {
                 let shape = shape(template, form, request.len());
                 shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
@@ -158,7 +163,7 @@ impl Expect {
         wire_lens.sort_unstable();
         wire_lens.dedup();
         let echo = echo(&shapes);
-        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into(), echo }
+        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into(), echo, is_open }
     }
 
     /// The request itself, from a server that does no work.
@@ -173,7 +178,19 @@ impl Expect {
             wire_len,
         };
         let echo = echo(std::slice::from_ref(&shape));
-        Self { shapes: [shape].into(), wire_lens: [wire_len].into(), key: [].into(), entries: [].into(), echo }
+        Self {
+            shapes: [shape].into(),
+            wire_lens: [wire_len].into(),
+            key: [].into(),
+            entries: [].into(),
+            echo,
+            is_open: false,
+        }
+    }
+
+    /// Whether the size of some reply depends on more than the request, so that it is not known what is right.
+    pub fn is_open(&self) -> bool {
+        self.is_open
     }
 
     /// Wire sizes of the inner frame that a good reply may have, shortest first; for cutting streams.

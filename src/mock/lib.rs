@@ -11,6 +11,7 @@
 //! - [`client`]: requests, and what comes back: the side of a centre.
 //! - [`dissect`]: a frame taken apart, for everything that shows one.
 //! - [`predict`]: what a reply has to be, as far as the plan tells.
+//! - [`walked`]: frames whose fields vary in size, by name.
 //! - [`lateness`]: how late replies left, and whether a test with them is valid.
 
 pub mod about;
@@ -30,6 +31,7 @@ mod seal;
 pub mod sink;
 pub mod stage;
 pub mod state;
+pub mod walked;
 
 #[cfg(test)]
 mod tests;

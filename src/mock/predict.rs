@@ -4,6 +4,8 @@
 //! Everything else is: sizes, lengths, what the rule always writes, and what it copies from the request. A load generator checks
 //! replies with it, a client the data that follows, and `explain` finds out which command a reply answers.
 
+mod varying;
+
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::{Patch, Reply};
@@ -119,7 +121,10 @@ impl Form {
     fn sealed(mut self, template: &Template) -> Self {
         if let Some(checksum) = &template.checksum {
             let at = checksum.at.in_frame(self.frame.len());
-            self.origins[at..at + checksum.len].fill(Origin::Unknown);
+            // A reply of bytes as they are may be shorter.
+            if let Some(origins) = self.origins.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
+                origins.fill(Origin::Unknown);
+            }
         }
         self
     }
@@ -130,7 +135,22 @@ fn telltale(reply: &Reply, refusing: bool) -> Option<Telltale> {
     Some(Telltale { at: refusal.at, len: refusal.len, ok: Arc::clone(&refusal.ok), refusing })
 }
 
-/// All forms that a reply of a rule may have: as it is, and empty where it may refuse.
+/// [`forms`] of a reply to a request that is known; `None`: the size of one depends on more than the request.
+pub fn forms_to(template: &Template, reply: &Reply, request: &[u8]) -> Option<Vec<Form>> {
+    let steps = match &reply.payload {
+        Payload::Walked(steps) => steps,
+        // It is no frame that could be read.
+        Payload::Raw => return None,
+        _ => return Some(forms(template, reply)),
+    };
+    let whole = Form { frame: reply.frame.to_vec(), origins: origins(reply), telltale: telltale(reply, false) };
+    let whole = varying::insert((template, reply), steps, request, whole)?.sealed(template);
+    let emptied = reply.refusal.is_some().then(|| Form::emptied(template, reply));
+    Some([whole].into_iter().chain(emptied).collect())
+}
+
+/// All forms that a reply of a rule may have: as it is, and empty where it may refuse. Of one whose size varies, without the
+/// part that does.
 pub fn forms(template: &Template, reply: &Reply) -> Vec<Form> {
     // Data that follows in frames of its own leaves the reply's own frame empty.
     let follows = matches!(reply.payload, Payload::Built);

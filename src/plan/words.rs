@@ -121,6 +121,21 @@ words! {
         F32 = "f32",
         /// IEEE 754, 8 bytes.
         F64 = "f64",
+        /// Items, each with the same fields.
+        List = "list",
+        /// The fields of one of several cases.
+        Choice = "choice",
+    }
+}
+
+words! {
+    /// `direction` of a command: who sends its frames.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Direction {
+        /// A request and its reply.
+        Both = "both",
+        /// Only replies of other commands.
+        Up = "up",
     }
 }
 

@@ -5,7 +5,7 @@ use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, V
 use super::walk::dropped;
 use crate::describe::{self, Names};
 use fsu_core::answer::examine::{Finding, error_reply, examine};
-use fsu_core::answer::rule::{matching, next_in_cycle};
+use fsu_core::answer::rule::{matching, next_reply};
 use fsu_core::state::{DeviceState, FsuState};
 use fsu_plan::model::fault::FsuFaults;
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
@@ -37,6 +37,8 @@ pub(super) struct About<'a> {
 #[derive(Default)]
 pub(super) struct Built<'a> {
     command: Option<&'a Command>,
+    /// By reply, whose frame it is, where that is another command's or none.
+    commands: Vec<Option<&'a Command>>,
     /// In the order in which they leave, as far as they are shown.
     replies: Vec<&'a Reply>,
 }
@@ -86,7 +88,8 @@ pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wi
     let mut raw = Vec::new();
     let Ok(frame) = inner::parse(&device.template, wire, &mut raw) else { return Vec::new() };
     let reply = built.replies.get(number).copied();
-    let command = built.command.filter(|command| reply.is_some() || frame.data_len == command.response_len);
+    let command = built.commands.get(number).copied().unwrap_or(built.command);
+    let command = command.filter(|command| reply.is_some() || frame.data_len == command.response_len);
     fields::layers(View { device, command, reply, is_reply: true }, &frame)
 }
 
@@ -131,7 +134,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
                 },
                 (_, reason) => dropped(reason.unwrap_or(wrong)),
             };
-            return Built { command: None, replies: reply.into_iter().collect() };
+            return Built { command: None, commands: Vec::new(), replies: reply.into_iter().collect() };
         }
     };
     let command = &device.template.commands[number];
@@ -157,9 +160,18 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         },
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
     };
-    let mut memory = memory(about.before, about.device);
+    built((device, command), rule, memory(about.before, about.device))
+}
+
+/// The replies of a rule, as far as they are shown, and whose frames they are.
+fn built<'a>((device, command): (&'a Device, &'a Command), rule: &'a Rule, mut memory: DeviceState) -> Built<'a> {
     let shown = (rule.burst as usize).min(REPLIES_SHOWN_MAX);
-    Built { command: Some(command), replies: (0..shown).map(|_| next_in_cycle(rule, &mut memory)).collect() }
+    let commands = (0..shown).map(|reply| match rule.frames.get(reply) {
+        Some(&frame) => device.template.commands.get(frame as usize),
+        None => Some(command),
+    });
+    let replies = (0..shown).map(|reply| next_reply(rule, &mut memory, reply as u32));
+    Built { command: Some(command), commands: commands.collect(), replies: replies.collect() }
 }
 
 /// What may be done to the rule's replies on purpose: at any time, and by the schedule.

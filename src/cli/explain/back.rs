@@ -14,6 +14,7 @@ use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::{Command, ErrorReply, Template};
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
+use fsu_plan::wire::walk;
 use std::cmp::Reverse;
 use std::ops::Range;
 
@@ -232,11 +233,14 @@ fn best_reply<'a>(
 }
 
 fn agreement(template: &Template, command: Option<&Command>, reply: &Reply, frame: &Frame<'_>) -> Agreement {
-    let is_empty = frame.data_len == 0 && (reply.refusal.is_some() || !matches!(reply.payload, Payload::None));
+    let is_empty = frame.data_len == 0
+        && (reply.refusal.is_some() || !matches!(reply.payload, Payload::None | Payload::Walked(_)));
+    let walk = command.and_then(|command| command.reply_walk()).filter(|_| matches!(reply.payload, Payload::Walked(_)));
+    let walks = walk.is_some_and(|walk| walk::check(walk, frame.raw).is_ok());
     let wrong = |at: &(usize, usize)| is_wrong(template, command, reply, frame, *at);
     Agreement {
         key: command.is_some_and(|command| fields::key_is(template, command, frame)),
-        size: frame.data_len == reply.data_len || is_empty,
+        size: walks || (walk.is_none() && frame.data_len == reply.data_len) || is_empty,
         wrong: Reverse(places(template, reply, frame).filter(wrong).count()),
     }
 }

@@ -185,7 +185,8 @@ fn has_key(template: &Template, frame: &Frame<'_>) -> bool {
 
 /// Has a data frame the size that the command lists?
 fn is_listed(command: &Command, data_len: usize) -> bool {
-    data_len == command.request_len || data_len == command.request_len_padded
+    let walks = command.request_walk().is_some() && data_len >= command.request_len;
+    walks || data_len == command.request_len || data_len == command.request_len_padded
 }
 
 /// The direction of an outer frame: up if more of its marks say so, namely RtnFlag and the place of the FSU's id.

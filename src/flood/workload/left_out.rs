@@ -15,6 +15,8 @@ pub enum Why {
     Timeout,
     /// Every rule asks for values that its request does not carry.
     Values,
+    /// The size of a reply depends on more than its request.
+    Size,
 }
 
 impl Why {
@@ -24,6 +26,7 @@ impl Why {
             Self::NoRule => "no rule answers it",
             Self::Timeout => "its rule is a `timeout`",
             Self::Values => "its rules ask for values (`when`) that its request does not carry",
+            Self::Size => "the size of its reply depends on more than the request",
         }
     }
 
@@ -33,6 +36,7 @@ impl Why {
             Self::NoRule => "give it a rule",
             Self::Timeout => "name it in --mix, and silence is right",
             Self::Values => "give them with --values",
+            Self::Size => "give fields of variable size constants, or values of the request",
         }
     }
 }

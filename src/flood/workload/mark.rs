@@ -8,9 +8,11 @@ use crate::workload::left_out::{self, overlap};
 use crate::workload::options::OPEN_MAX;
 use fsu_plan::model::field::{Computed, Field, Kind, Offset, Slot};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::reply::{Expr, Part, Patch};
+use fsu_plan::model::reply::{Expr, Part, Patch, Payload, Reply};
 use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Command, Encoding, Framing, Template};
+use fsu_plan::model::walk::{Put, Walk};
+use std::sync::Arc;
 
 /// Enough marks: a thread has no more requests under way. No further field is taken then.
 pub const MARKS_ENOUGH: u64 = OPEN_MAX as u64;
@@ -138,6 +140,12 @@ fn decides(template: &Template, command: usize, rules: &[Rule], place: (Offset, 
         || constants.chain(when).any(|constant| overlap(place, constant, raw_len))
         || command.made.iter().any(|made| meet(place, (made.field.at, made.field.slot.len), raw_len))
         || rules.iter().any(|rule| tells_form(rule, place, raw_len))
+        || command.request_walk().is_some_and(|walk| shapes(walk, place, raw_len))
+}
+
+/// Does a size, count or case of the request depend on this place?
+fn shapes(walk: &Walk, place: (Offset, usize), raw_len: usize) -> bool {
+    walk.fixed_sources().any(|source| meet(place, source, raw_len))
 }
 
 /// Is this place copied to the field that marks a refusal?
@@ -161,13 +169,17 @@ fn is_read(rules: &[Rule], place: (Offset, usize), raw_len: usize) -> bool {
             _ => false,
         })
     };
+    let walked = |reply: &Arc<Reply>| {
+        let steps = if let Payload::Walked(steps) = &reply.payload { Some(steps) } else { None };
+        steps.is_some_and(|steps| steps.ops.iter().any(|op| matches!(op, Put::Text(text) if reads(&text.value))))
+    };
     rules.iter().any(|rule| {
         let patches = rule.replies.iter().flat_map(|reply| reply.patches.iter());
         let mut texts = patches.filter_map(|patch| match patch {
             Patch::Text { value, .. } => Some(value),
             _ => None,
         });
-        texts.any(reads) || rule.sets.iter().any(|set| reads(&set.value))
+        texts.any(reads) || rule.replies.iter().any(walked) || rule.sets.iter().any(|set| reads(&set.value))
     })
 }
 

@@ -10,6 +10,7 @@ use crate::workload::values::{FloodValues, Value, ValueError};
 use fsu_core::answer::build::{Inputs, text};
 use fsu_core::answer::rule::matching;
 use fsu_core::client::request::{RequestError, field, finish, put, set};
+use fsu_core::client::varying::walk_of;
 use fsu_plan::model::fault::{FaultKind, FaultSet, FsuFaults};
 use fsu_plan::model::field::{Field, Offset};
 use fsu_plan::model::fleet::{Device, Fsu};
@@ -282,6 +283,9 @@ impl Profiles {
         let (mut requests, mut weights, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
         for device in fsu.devices.iter() {
             for number in 0..device.template.commands.len() {
+                if device.template.commands[number].up {
+                    continue;
+                }
                 let key = &*device.template.commands[number].key_text;
                 let named = wanted.mix.weight(key);
                 if named.is_none() && !wanted.mix.0.is_empty() {
@@ -294,6 +298,10 @@ impl Profiles {
                 if prepared.is_settled && prepared.answer.is_silent() && named.is_none() {
                     let rule = applies(device, number, &prepared.wire);
                     left_out.push((prepared.label, left_out::why(device, number, rule)));
+                    continue;
+                }
+                if prepared.expect.is_open() {
+                    left_out.push((prepared.label, Why::Size));
                     continue;
                 }
                 requests.push(prepared);
@@ -378,6 +386,12 @@ fn filled<'a>(template: &Template, command: &Command, wanted: &'a Wanted) -> Res
         command.made.iter().map(|made| (made.field.clone(), made.value.clone())).collect();
     let mut given = Vec::new();
     for (name, value) in wanted.values.of(&command.key_text)? {
+        if walk_of(command, name).is_some() {
+            if let Value::Static(text) = value {
+                set(template, command, (name, &text), &mut raw)?;
+            }
+            continue;
+        }
         // Another entry of the key has it.
         let Some(field) = field(template, command, name) else { continue };
         dynamic.retain(|(made, _)| made.at != field.at);

@@ -10,6 +10,7 @@
 //! several devices or entries have a command, each takes the fields that it has.
 
 use fsu_core::client::request::field;
+use fsu_core::client::varying::walk_of;
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{self, is_dynamic, nearest};
 use fsu_plan::compile::field::{encode, split_name, text};
@@ -132,6 +133,15 @@ fn assigned(
     value: &At<Json>,
 ) -> Option<Assigned> {
     let (_, plain) = split_name(&name.value);
+    if commands.iter().any(|(_, command)| walk_of(command, &name.value).is_some()) {
+        // Whether it fits shows when the request is made.
+        let text = value.value.to_text();
+        if is_dynamic(&text) {
+            diags.error(value.pos, "a function in a field behind one of variable size (a constant)");
+            return None;
+        }
+        return Some((name.value.trim().to_owned(), text));
+    }
     let places: Vec<&Field> =
         commands.iter().filter_map(|(template, command)| field(template, command, &name.value)).collect();
     let Some(first) = places.first() else {

@@ -1,6 +1,7 @@
 //! The bytes of a reply: a prebuilt frame, a few patches, the checksum.
 
 use super::random::Dice;
+use super::varying::{self, Buffers};
 use crate::seal::seal;
 use crate::state::DeviceState;
 use fsu_plan::model::field::{Kind, Slot};
@@ -74,6 +75,7 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                 let bytes = inputs.request.get(at..).and_then(|rest| rest.get(..slot.len));
                 value::decode_into(slot, bytes.unwrap_or_default(), out);
             }
+            Part::Walked(walked) => varying::notation(walked, inputs.request, out),
             Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
             Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
             Part::Datetime(items) => {
@@ -172,13 +174,36 @@ pub fn build(template: &Template, reply: &Reply, inputs: &mut Inputs<'_>, built:
     if is_refusal(template, reply, frame) {
         let padding = reply.refusal.as_ref().map_or(0, |refusal| refusal.padding);
         empty(template, reply, padding, frame);
-    } else if let Payload::Built = reply.payload {
-        written.clear();
-        written.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
-        empty(template, reply, 0, frame);
+    } else if !matches!(reply.payload, Payload::None | Payload::Static(_)) {
+        let buffers = Buffers { frame, data: wire, text: written };
+        match carried((template, reply), inputs, buffers) {
+            Some(more) => misfits += more,
+            None => return misfits,
+        }
     }
     seal(template, frame, wire);
     misfits
+}
+
+/// What follows the patches where that is not the checksum; gives how many values did not fit. `None`: the reply is finished.
+#[cold]
+fn carried((template, reply): (&Template, &Reply), inputs: &mut Inputs<'_>, buffers: Buffers<'_>) -> Option<u64> {
+    match &reply.payload {
+        Payload::None | Payload::Static(_) => Some(0),
+        Payload::Built => {
+            let Buffers { frame, text, .. } = buffers;
+            text.clear();
+            text.extend_from_slice(&frame[template.left_len..template.left_len + reply.data_len]);
+            empty(template, reply, 0, frame);
+            Some(0)
+        }
+        Payload::Raw => {
+            buffers.data.clear();
+            buffers.data.extend_from_slice(buffers.frame);
+            None
+        }
+        Payload::Walked(steps) => Some(varying::insert((template, reply), steps, inputs, buffers)),
+    }
 }
 
 /// Writes a number in its field's form.

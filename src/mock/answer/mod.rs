@@ -4,6 +4,7 @@
 //! - [`rule`]: the rule of a command, what it sets, and its next reply.
 //! - [`reply`]: a request, its rule, when the reply is due.
 //! - [`build`]: the patched reply.
+//! - `varying`: its part from the first field of variable size on.
 //! - [`profile`]: requests of known length, without the steps above.
 //! - [`random`]: the generator of one message.
 //! - [`turn`]: what all of them work with.
@@ -15,3 +16,4 @@ pub mod random;
 pub mod reply;
 pub mod rule;
 pub mod turn;
+pub(crate) mod varying;

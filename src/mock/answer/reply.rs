@@ -2,10 +2,11 @@
 
 use super::examine::{Finding, error_reply, examine};
 use super::random::{Dice, delay_ns};
-use super::rule::{matching, next_in_cycle, set_registers};
+use super::rule::{matching, next_reply, set_registers};
 use super::turn::{Asked, Burst, Turn};
 use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
+use crate::moment::NS_PER_MS;
 use fsu_plan::model::fault::{Place, Struck};
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::reply::Reply;
@@ -130,7 +131,10 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
         return Answered::without_reply(Verdict::Dropped(Reason::Unmatched), true);
     };
     let mut dice = turn.dice();
-    let delay_ns = if turn.run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
+    let mut delay_ns = if turn.run.skip_delay { 0 } else { delay_ns(rule.delay, &mut dice) };
+    if !rule.gaps_ms.is_empty() {
+        delay_ns += gap_ns(turn, rule, 0);
+    }
     let due_ns = turn.moment.due_ns(delay_ns);
     let about = &mut turn.scratch.about;
     (about.rule, about.what, about.delay_us) = (told(rule_number), What::Answered, about::us(delay_ns));
@@ -143,7 +147,7 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
         return Answered::without_reply(Verdict::Silent, true);
     }
     turn.state.replies += 1;
-    let reply = next_in_cycle(rule, &mut turn.state.devices[device_number]);
+    let reply = next_reply(rule, &mut turn.state.devices[device_number], 0);
     turn.compose(reply, asked, &mut dice);
     if fsu.faults.is_some() {
         draw(turn, device, rule, (1, command), &mut dice);
@@ -152,6 +156,12 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
         turn.scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
     }
     Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
+}
+
+/// The time before a reply of a burst, in nanoseconds.
+fn gap_ns(turn: &Turn<'_>, rule: &Rule, number: u32) -> i64 {
+    let gap_ms = rule.gaps_ms.get(number as usize).filter(|_| !turn.run.skip_delay);
+    i64::from(gap_ms.copied().unwrap_or(0)) * NS_PER_MS
 }
 
 /// Draws the faults of a command's reply; replies are numbered from 1.
@@ -175,12 +185,14 @@ pub fn next_of_burst(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Option<
 
 #[cold]
 fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64> {
-    let Burst { done, command, rule, due_ns, .. } = turn.scratch.burst;
+    let Burst { done, command, rule, mut due_ns, .. } = turn.scratch.burst;
     turn.scratch.burst.left -= 1;
     turn.scratch.burst.done += 1;
     let fsu: &Fsu = turn.fsu;
     let device = fsu.devices.get(device_number)?;
     let rule = device.rules.get(command)?.get(rule)?;
+    due_ns += gap_ns(turn, rule, done);
+    turn.scratch.burst.due_ns = due_ns;
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let request = inner::parse(&device.template, wire, &mut raw).ok();
     let next = request.map(|request| {
@@ -188,7 +200,7 @@ fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64
         let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));
         let mut dice = Dice::new(seed, turn.state.identity, turn.state.messages);
         turn.state.replies += 1;
-        let reply = next_in_cycle(rule, &mut turn.state.devices[device_number]);
+        let reply = next_reply(rule, &mut turn.state.devices[device_number], done);
         let asked = Asked { device: device_number, request: request.raw, due: turn.moment.clock_at(due_ns) };
         turn.compose(reply, asked, &mut dice);
         if fsu.faults.is_some() {

@@ -8,12 +8,23 @@ use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::{REGISTER_BYTES_MAX, Rule};
 use fsu_plan::wire::inner::{self, Frame};
+use fsu_plan::wire::walk;
 
 /// The first rule of a command whose `when` fits.
 #[inline]
 pub fn matching<'a>(device: &'a Device, command: usize, frame: &Frame<'_>) -> Option<(usize, &'a Rule)> {
-    let fits = |rule: &Rule| rule.when.iter().all(|constant| inner::carries(constant, frame.raw));
+    let fits = |rule: &Rule| {
+        rule.when.iter().all(|constant| inner::carries(constant, frame.raw))
+            && (rule.walked.is_empty() || walked(device, command, rule, frame))
+    };
     device.rules.get(command)?.iter().enumerate().find(|(_, rule)| fits(rule))
+}
+
+/// Whether the request has what a rule wants behind its first field of variable size.
+#[cold]
+fn walked(device: &Device, command: usize, rule: &Rule, frame: &Frame<'_>) -> bool {
+    let walk = device.template.commands.get(command).and_then(|command| command.request_walk());
+    walk.is_some_and(|walk| rule.walked.iter().all(|constant| walk::carries(walk, frame.raw, constant)))
 }
 
 /// Executes the rule's `set`. Each entry sees the effect of the ones before it.
@@ -47,6 +58,15 @@ fn cut_register(text: &mut Vec<u8>) {
         let inside = |at: &usize| text.get(*at).is_some_and(|byte| byte & 0xC0 == 0x80);
         let end = (0..=REGISTER_BYTES_MAX).rev().find(|at| !inside(at)).unwrap_or(0);
         text.truncate(end);
+    }
+}
+
+/// The reply with that number, from 0, to one request: the next of the rule's cycle, that of its `replies`, or its only one.
+#[inline]
+pub fn next_reply<'a>(rule: &'a Rule, memory: &mut DeviceState, number: u32) -> &'a Reply {
+    match rule.replies.get(number as usize) {
+        Some(reply) if !rule.frames.is_empty() => reply,
+        _ => next_in_cycle(rule, memory),
     }
 }
 

@@ -2,6 +2,7 @@
 //! is an argument, bytes go in and out.
 //!
 //! - [`request`]: a request from the template's values and given ones.
+//! - [`varying`]: of one whose fields vary in size.
 //! - [`exchange`]: one command: its answer and, where data follows, its transfer, with a bounded number of retries.
 //! - [`commands`]: the commands of one device, one at a time.
 //! - [`verify`]: what the plan says that the payload should have been.
@@ -9,4 +10,5 @@
 pub mod commands;
 pub mod exchange;
 pub mod request;
+pub mod varying;
 pub mod verify;

@@ -1,5 +1,6 @@
 //! A request from the template's values and given ones, in the notation of their fields.
 
+use super::varying;
 use crate::answer::build::{Inputs, text};
 use crate::seal::seal;
 use fsu_plan::compile::command::key_digits;
@@ -66,7 +67,7 @@ pub enum RequestError {
 /// The first command with that key, in the notation of files: `21`, `48_F0_E1`. The error names the nearest key.
 pub fn find_command(template: &Template, key: &str) -> Result<usize, RequestError> {
     let digits = key_digits(key).concat();
-    template.commands.iter().position(|command| *command.key_text == *digits).ok_or_else(|| {
+    template.commands.iter().position(|command| !command.up && *command.key_text == *digits).ok_or_else(|| {
         let near = nearest(&digits, template.commands.iter().map(|command| &*command.key_text));
         RequestError::NoCommand { key: key.to_owned(), near }
     })
@@ -106,8 +107,14 @@ pub fn entry(template: &Template, raw: &[u8]) -> Option<usize> {
 /// before the header's.
 pub fn build(template: &Template, command: &Command, values: &[(String, String)]) -> Result<Vec<u8>, RequestError> {
     let mut raw = command.sample.to_vec();
-    for (name, value) in values {
+    // Those whose size varies are put together once, with all that is given of them.
+    let walked = |(name, _): &&(String, String)| varying::walk_of(command, name).is_some();
+    for (name, value) in values.iter().filter(|value| !walked(value)) {
         set(template, command, (name, value), &mut raw)?;
+    }
+    let given: Vec<(&str, &str)> = values.iter().filter(walked).map(|(name, text)| (&**name, &**text)).collect();
+    if let Some(walk) = command.request_walk().filter(|_| !given.is_empty()) {
+        varying::set((template, command), walk, &given, &mut raw)?;
     }
     Ok(raw)
 }
@@ -128,11 +135,14 @@ pub fn set(
     template: &Template,
     command: &Command,
     (name, value): (&str, &str),
-    raw: &mut [u8],
+    raw: &mut Vec<u8>,
 ) -> Result<(), RequestError> {
     let (named, text) = (name.to_owned(), value.to_owned());
     if is_dynamic(value) {
         return Err(RequestError::NoConstant { field: named, value: text });
+    }
+    if let Some(walk) = varying::walk_of(command, name) {
+        return varying::set((template, command), walk, &[(name, value)], raw);
     }
     let field = settable(template, command, name)?;
     if place(field, raw).is_none() {

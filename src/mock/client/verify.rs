@@ -96,7 +96,7 @@ pub fn expected(device: &Device, command: usize, raw: &[u8]) -> Expected {
     let mut built = Vec::new();
     for reply in &rule.replies {
         match &reply.payload {
-            Payload::None => {}
+            Payload::None | Payload::Raw | Payload::Walked(_) => {}
             Payload::Static(bytes) => payloads.push(bytes.clone()),
             Payload::Built => built.push(Known::new(&device.template, reply, raw)),
         }

@@ -139,7 +139,7 @@ impl Served<'_> {
         };
         let data_len = match payload {
             Payload::Static(bytes) => bytes.len(),
-            Payload::Built | Payload::None => turn.scratch.built.text.len(),
+            Payload::Built | Payload::None | Payload::Raw | Payload::Walked(_) => turn.scratch.built.text.len(),
         };
         if self.is_too_long(turn.scratch.built.raw.len(), data_len, sink.room_bytes()) {
             return self.refuse_too_long(turn, due_ns, sink);
@@ -160,7 +160,9 @@ impl Served<'_> {
         let Scratch { built, .. } = &mut *turn.scratch;
         let data = match payload {
             Payload::Static(bytes) => Data::Shared(bytes.clone()),
-            Payload::Built | Payload::None => Data::Own(turn.state.transfers.buffer(&built.text)),
+            Payload::Built | Payload::None | Payload::Raw | Payload::Walked(_) => {
+                Data::Own(turn.state.transfers.buffer(&built.text))
+            }
         };
         turn.state.counters.transfers_opened += 1;
         let open = turn.state.transfers.open(self.key, &built.raw, data, due_ms);
@@ -194,7 +196,7 @@ impl Served<'_> {
         if !accepts || is_refusal(self.template, reply, raw) {
             return None;
         }
-        Some(&reply.payload).filter(|payload| !matches!(payload, Payload::None))
+        Some(&reply.payload).filter(|payload| !matches!(payload, Payload::None | Payload::Walked(_)))
     }
 
     fn on_demand(&self, turn: &mut Turn<'_>, demand: Demand, sink: &mut impl Sink) -> Result<(), Reason> {

@@ -5,6 +5,7 @@ use super::field::{self, Padding, encode};
 use super::fields::{DataList, FieldList, ResponseField, listed_index};
 use super::key::CommandKey;
 use super::length::{self, Counted, Size};
+use super::walk::{self, Parted, WalkDraft};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
@@ -12,7 +13,7 @@ use crate::config::steps::step;
 use crate::model::field::{Computed, Constant, Field, KeyPart, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::template::{Command, Count, Template};
-use crate::words::{Align, count};
+use crate::words::{Align, Direction, count};
 use std::collections::{HashMap, HashSet};
 
 pub use super::key::key_digits;
@@ -28,6 +29,12 @@ pub struct CommandDraft {
     pub parts: Vec<KeyPart>,
     /// The command's place in its file.
     pub pos: Pos,
+    /// Its name, where it has one.
+    pub name: Option<Box<str>>,
+    /// The reply's fields from the first of variable size on.
+    pub walk: Option<WalkDraft>,
+    /// The request's.
+    pub asked: Option<WalkDraft>,
 }
 
 fn constant(diags: &mut Diags, field: &ResponseField) -> Option<Constant> {
@@ -61,23 +68,57 @@ struct Lists {
     response_len: usize,
     /// See [`Command::less`].
     less: i64,
+    /// The request's fields from the first of variable size on.
+    asked: Option<WalkDraft>,
+    /// The reply's.
+    answered: Option<WalkDraft>,
 }
 
-fn lists(diags: &mut Diags, template: &Template, raw: &At<RawCommand>, padding: Padding) -> Lists {
+/// The data lists of a command, each in two.
+struct PartedLists<'r> {
+    request: Option<Parted<'r>>,
+    response: Parted<'r>,
+}
+
+impl<'r> PartedLists<'r> {
+    fn new(raw: &'r At<RawCommand>) -> Self {
+        Self {
+            request: raw.req_data_list.as_ref().map(|list| walk::part(list)),
+            response: walk::part(raw.resp_data_list.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+fn lists(
+    diags: &mut Diags,
+    template: &Template,
+    (raw, parted): (&At<RawCommand>, &PartedLists<'_>),
+    padding: Padding,
+) -> Lists {
     let fixed = template.data_len_fixed;
     let too_long = |diags: &mut Diags, which: &str, len: usize, most: Option<usize>| {
         if let Some(most) = most.filter(|&most| len > most) {
             diags.error(raw.pos, format!("the {which} fields take {}, the data frame has {most}", count(len, "byte")));
         }
     };
-    let mut request = raw.req_data_list.as_ref().map(|list| data_list(diags, template, list, padding));
+    let mut request = parted.request.as_ref().map(|list| data_list(diags, template, &list.fixed, padding));
     let request_len = request.as_ref().map_or(0, |request| request.len);
     too_long(diags, "request", request_len, fixed);
-    let mut response = data_list(diags, template, raw.resp_data_list.as_deref().unwrap_or_default(), padding);
+    let mut response = data_list(diags, template, &parted.response.fixed, padding);
+    let asked_walk = parted.request.as_ref().zip(request.as_ref());
+    let asked_walk = asked_walk.and_then(|(list, fields)| walk::varying(diags, template, list, (fields, padding)));
+    let answered_walk = walk::varying(diags, template, &parted.response, (&response, padding));
     let asked = request.as_ref().map(|request| request.len);
-    let Counted { data_len: declared, less } = length::counted(diags, template, raw, asked, response.len);
+    let varies = !parted.response.varying.is_empty()
+        || parted.request.as_ref().is_some_and(|request| !request.varying.is_empty());
+    let Counted { data_len: declared, less } = if varies {
+        walk::no_length(diags, raw);
+        Counted::default()
+    } else {
+        length::counted(diags, template, raw, asked, response.len)
+    };
     let request_len_padded = declared.unwrap_or(request_len).max(request_len);
-    if let (Some(request), Some(list)) = (&mut request, &raw.req_data_list) {
+    if let (Some(request), Some(list)) = (&mut request, parted.request.as_ref().map(|list| &*list.fixed)) {
         data_lengths(diags, template, list, &mut request.fields, fixed.unwrap_or(request_len));
         let size = Size { data_len: fixed.unwrap_or(request_len_padded), less };
         length::fill(diags, template, list, &mut request.fields, length::number(template, size));
@@ -85,11 +126,9 @@ fn lists(diags: &mut Diags, template: &Template, raw: &At<RawCommand>, padding: 
     let most = fixed.or(declared);
     too_long(diags, "reply", response.len, most);
     let response_len = most.unwrap_or(response.len).max(response.len);
-    if let Some(list) = &raw.resp_data_list {
-        let size = Size { data_len: response_len, less };
-        response_lengths(diags, template, list, &mut response.fields, size);
-    }
-    Lists { request, response, request_len_padded, response_len, less }
+    let size = Size { data_len: response_len, less };
+    response_lengths(diags, template, &parted.response.fixed, &mut response.fields, size);
+    Lists { request, response, request_len_padded, response_len, less, asked: asked_walk, answered: answered_walk }
 }
 
 /// What requests of a command have to carry.
@@ -131,25 +170,31 @@ pub fn command(
     raw: &At<RawCommand>,
 ) -> Option<(Command, CommandDraft, Option<DataList>)> {
     let padding = padding(diags, raw);
-    let Lists { request, response, request_len_padded, response_len, less } = lists(diags, template, raw, padding);
-    let listed = request.as_ref().zip(raw.req_data_list.as_ref());
+    let parted = PartedLists::new(raw);
+    let Lists { request, response, request_len_padded, response_len, less, asked, answered } =
+        lists(diags, template, (raw, &parted), padding);
+    let listed = request.as_ref().zip(parted.request.as_ref().map(|list| &*list.fixed));
     let Carried { constants, lengths, counts } =
         listed.map(|(request, list)| carried(diags, template, list, request)).unwrap_or_default();
     let empty = FieldList::default();
-    let fields = request.as_ref().map_or(&empty, |request| &request.fields);
+    let up = field::word(diags, raw.direction.as_ref(), Direction::Both) == Direction::Up;
+    let fields = if up { &response.fields } else { request.as_ref().map_or(&empty, |request| &request.fields) };
     let key = CommandKey::new(diags, template, flag?, fields, raw)?;
     key.check_comes(diags, template, raw, &constants);
     let plain = |list: &DataList| -> Box<[Field]> {
         list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()
     };
+    let walk = walk::walks(diags, (asked.as_ref(), answered.as_ref()), &parted.request);
+    let least = asked.as_ref().map_or(0, |walk| walk.walk.least);
+    let exact = walk.as_ref().is_some_and(|walk| !walk.constants.is_empty());
     let command = Command {
         key: key.key,
         key_text: key.text,
         request: request.as_ref().map(&plain),
         response: plain(&response),
-        request_len: request.as_ref().map_or(0, |request| request.len),
-        request_len_padded,
-        exact: false,
+        request_len: request.as_ref().map_or(0, |request| request.len) + least,
+        request_len_padded: request_len_padded + least,
+        exact,
         constants: constants.into(),
         lengths: lengths.into(),
         counts,
@@ -157,8 +202,19 @@ pub fn command(
         response_len,
         sample: Prebuilt::default(),
         made: Box::default(),
+        up,
+        walk,
     };
-    let draft = CommandDraft { response: response.fields, padding: padding.byte, parts: key.parts, pos: raw.pos };
+    let (response, padding, parts) = (response.fields, padding.byte, key.parts);
+    let draft = CommandDraft {
+        response,
+        padding,
+        parts,
+        pos: raw.pos,
+        name: raw.name.as_ref().map(|name| name.value.as_str().into()),
+        walk: answered,
+        asked,
+    };
     Some((command, draft, request))
 }
 
@@ -168,7 +224,7 @@ const SAME_KEY_COMPARED_MAX: usize = 4_000_000;
 /// Marks commands that share a key, and reports those that cannot be told apart.
 pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, CommandDraft)]) {
     let mut groups: HashMap<(u128, Vec<KeyPart>), Vec<usize>> = HashMap::new();
-    for (number, (command, draft)) in commands.iter().enumerate() {
+    for (number, (command, draft)) in commands.iter().enumerate().filter(|(_, (command, _))| !command.up) {
         step(1);
         groups.entry((command.key, draft.parts.clone())).or_default().push(number);
     }
@@ -180,7 +236,10 @@ pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, C
             let command = &mut commands[number].0;
             command.exact = command.request.is_some();
         }
-        for (pos, key_text) in alike(template, commands, numbers, &mut left) {
+        // The walk of a request decides, where there is one.
+        let numbers: Vec<usize> =
+            numbers.iter().copied().filter(|&number| commands[number].0.request_walk().is_none()).collect();
+        for (pos, key_text) in alike(template, commands, &numbers, &mut left) {
             let what = "has the same key, and nothing in its request tells it apart from an entry before it";
             let right = "give one a field with \"match\": true, or another size";
             diags.error(pos, format!("{key_text} {what} ({right})"));

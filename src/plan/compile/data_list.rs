@@ -30,7 +30,11 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
             // It keeps its bytes, so that one error does not move every field after it.
-            let room = raw.length.as_ref().map_or(0, |length| length.value.min(FIELD_BYTES_MAX as u64) as usize);
+            let room = raw
+                .length
+                .as_ref()
+                .and_then(|at| at.number())
+                .map_or(0, |bytes| bytes.min(FIELD_BYTES_MAX as u64) as usize);
             let most = FRAME_BYTES_MAX.saturating_sub(template.left_len + template.tail_len);
             out.len = (out.len + room).min(most);
             continue;
@@ -46,7 +50,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
             if field.computed != Computed::No && raw.value.value.is_some() && !length::repeats(template, field, raw) {
                 diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
             }
-            if let Some(length) = raw.length.as_ref().filter(|length| length.value as usize != field.slot.len) {
+            if let Some(length) = raw.length.as_ref().filter(|length| length.number() != Some(field.slot.len as u64)) {
                 diags.error(length.pos, format!("`{plain}` is a header field of {}", count(field.slot.len, "byte")));
             }
             field::restated(diags, raw, field);

@@ -162,6 +162,7 @@ pub fn rule(diags: &mut Diags, raw: &At<RawRule>, template: &Template) {
             ("delay", pos(raw.delay.as_ref())),
             ("cycle", pos(raw.cycle.as_ref())),
             ("burst", pos(raw.burst.as_ref())),
+            ("replies", pos(raw.replies.as_ref())),
             ("data_file", pos(raw.data_file.as_ref())),
             ("data_bytes", pos(raw.data_bytes.as_ref())),
             ("faults", pos(raw.faults.as_ref())),

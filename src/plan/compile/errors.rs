@@ -93,6 +93,9 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
         padding: 0,
         values: &[&Values::new(values)],
         scope: &HeaderScope(plan),
+        key: &[],
+        walk: None,
+        asked: None,
         bases: &Bases::default(),
         pos: raw.pos,
     };

@@ -5,6 +5,7 @@ use crate::config::near;
 use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
+use crate::model::walk::Walked;
 use crate::wire::value::notation_bytes_max;
 use crate::words;
 use crate::words::names;
@@ -62,6 +63,9 @@ pub enum ExprError {
     /// `choice()`
     #[error("choice() needs at least one value (choice(a,b,c))")]
     NoChoice,
+    /// `index()` where nothing is repeated.
+    #[error("index() is the number of an item that `repeat` makes")]
+    NoIndex,
     /// `reg()`
     #[error("reg() needs a register's name (reg(name))")]
     NamelessRegister,
@@ -119,6 +123,14 @@ pub trait Scope {
     fn register_bytes_max(&self, number: u32) -> usize;
     /// Hex digits of the FSU's id.
     fn id_digits(&self) -> usize;
+    /// The request's element of that name, behind a field of variable size.
+    fn walked(&self, _name: &str) -> Option<Walked> {
+        None
+    }
+    /// The number of the item that is repeated.
+    fn index(&self) -> Option<usize> {
+        None
+    }
 }
 
 /// Does this text need an [`Expr`]?
@@ -145,7 +157,10 @@ pub fn parse(text: &str, scope: &dyn Scope) -> Result<Expr, ExprError> {
             if tail[..end].trim().is_empty() {
                 return Err(ExprError::NamelessField(tail[..end].into()));
             }
-            if let Some((at, slot)) = scope.field(tail[..end].trim())? {
+            let name = tail[..end].trim();
+            if let Some(walked) = scope.walked(name) {
+                parts.push(Part::Walked(Box::new(walked)));
+            } else if let Some((at, slot)) = scope.field(name)? {
                 parts.push(Part::Field { at, slot });
             }
             rest = &tail[end + 2..];
@@ -175,6 +190,7 @@ pub fn memory(expr: &Expr) -> usize {
         Part::Literal(text) => text.len(),
         Part::Choice(choices) => choices.iter().map(|choice| size_of_val(choice) + choice.len() + CHOICE_BYTES).sum(),
         Part::Datetime(items) => size_of_val(&**items),
+        Part::Walked(walked) => size_of_val(&**walked),
         _ => 0,
     };
     expr.parts.iter().map(|one| size_of::<Part>() + part(one)).sum()
@@ -202,6 +218,7 @@ words! {
         Rand = "rand",
         Choice = "choice",
         Reg = "reg",
+        Index = "index",
     }
 }
 
@@ -326,6 +343,10 @@ fn function(call: &Call<'_>, scope: &dyn Scope) -> Result<Part, ExprError> {
         Function::PackedTime => none(Part::Packed(Number::PackedTime)),
         Function::FsuId => none(Part::FsuId),
         Function::Seq => none(number(Number::Seq, 1)),
+        Function::Index => {
+            let index = scope.index().ok_or(ExprError::NoIndex)?;
+            none(Part::Literal(index.to_string().into()))
+        }
         Function::Rand => rand(&given).ok_or_else(|| takes("two whole numbers, the smaller first (rand(a,b))")),
         Function::Choice if call.arguments.is_empty() => Err(ExprError::NoChoice),
         Function::Choice => Ok(Part::Choice(given.iter().map(|&choice| choice.into()).collect())),
@@ -369,6 +390,7 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
     match part {
         Part::Literal(text) => text.len(),
         Part::Field { slot, .. } => notation_bytes_max(slot),
+        Part::Walked(walked) => notation_bytes_max(&walked.slot),
         Part::Number { number, digits } => decimal_digits(*number).max(usize::from(*digits)),
         Part::Packed(_) => 4,
         Part::Datetime(items) => items

@@ -1,6 +1,7 @@
 //! One field: its type, size, byte order, and values in its notation.
 
 use super::expr::{is_dynamic, nearest};
+use super::walk;
 use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
@@ -148,7 +149,8 @@ fn field_type(diags: &mut Diags, name: &str, pos: Pos) -> Option<FieldType> {
 
 fn kind(of: FieldType) -> Kind {
     match of {
-        FieldType::Hex => Kind::Hex,
+        // A list or choice is reported by `walk::varies` wherever a field of one place is wanted.
+        FieldType::Hex | FieldType::List | FieldType::Choice => Kind::Hex,
         FieldType::Int | FieldType::IntBe | FieldType::IntLe => Kind::Int,
         FieldType::Uint => Kind::Uint,
         FieldType::Bcd => Kind::Bcd,
@@ -188,7 +190,14 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
         Kind::F64 => Some(8),
         _ => None,
     };
-    let Some(length) = raw.length.as_ref().map(|at| at.value).or(fixed) else {
+    if let Some(pos) = walk::varies(raw) {
+        diags.error(pos, walk::ONLY_IN_DATA);
+        return None;
+    }
+    if let Some(max) = &raw.max {
+        diags.error(max.pos, "`max` at a field of fixed size");
+    }
+    let Some(length) = raw.length.as_ref().and_then(|at| at.number()).or(fixed) else {
         diags.missing(raw.pos, "length", "bytes, before encoding");
         return None;
     };

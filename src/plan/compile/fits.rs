@@ -323,7 +323,7 @@ fn part_texts(part: &Part, id_digits: usize) -> Vec<String> {
             vec![range(&slot.kind, slot.len).1.to_string()]
         }
         Part::Field { slot, .. } if slot.kind == Kind::Bcd => vec!["9".repeat(2 * slot.len)],
-        Part::Field { .. } | Part::FsuId | Part::Register(_) => Vec::new(),
+        Part::Field { .. } | Part::Walked(_) | Part::FsuId | Part::Register(_) => Vec::new(),
     }
 }
 

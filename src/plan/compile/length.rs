@@ -175,7 +175,9 @@ pub fn readings<'a>(plan: &mut Template, commands: impl Iterator<Item = &'a Comm
         all.sort_unstable();
     }
     plan.less = if let [less] = *all { less } else { 0 };
-    plan.command_lengths =
-        all.len() > 1 || commands.into_iter().any(|command| !command.counts.is_empty() || !command.lengths.is_empty());
+    let checked = |command: &Command| {
+        !command.counts.is_empty() || !command.lengths.is_empty() || command.request_walk().is_some()
+    };
+    plan.command_lengths = all.len() > 1 || commands.into_iter().any(checked);
     plan.readings = all.into();
 }

@@ -7,8 +7,9 @@
 //! - [`template`], [`frame`], [`field`], [`length`], [`checksum`], [`crc`]: a template. [`command`], `key`, [`data_list`], [`fields`]: its
 //!   commands. `errors`: its replies to wrong requests. [`sample`]: requests, for clients.
 //! - [`rule_files`]: which rule files apply, and which never do.
-//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
+//! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `sequence`: several replies to one request. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
+//! - [`walk`]: data frames whose fields vary in size.
 //! - [`profile`]: frames of known length, as windows.
 //! - [`effect`]: keys that do nothing where they are.
 
@@ -45,9 +46,11 @@ pub mod rule_files;
 pub mod rules;
 pub mod sample;
 mod scope;
+mod sequence;
 pub mod template;
 pub mod transfer;
 pub mod vendor;
+pub mod walk;
 
 #[cfg(test)]
 mod tests;

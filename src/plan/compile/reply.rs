@@ -4,6 +4,7 @@ use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, ResponseField, Values};
 use super::fits::{fits, numeric, same_bits};
+use super::walk::{self, WalkDraft};
 use crate::config::at::{At, Json, Pos};
 use crate::config::budget::Budget;
 use crate::config::de::shown;
@@ -13,6 +14,7 @@ use crate::model::field::{Computed, Field, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::template::Template;
+use crate::model::walk::{Encode, Walk};
 use crate::wire::inner::write_lengths;
 use crate::wire::value::is_digits;
 use std::collections::HashMap;
@@ -47,6 +49,12 @@ pub struct Sources<'a> {
     pub values: &'a [&'a Values<'a>],
     /// What values may refer to.
     pub scope: &'a dyn Scope,
+    /// The key of another command, where the reply is that one's: where its parts are, and their bytes.
+    pub key: &'a [(Offset, Box<[u8]>)],
+    /// The reply's fields from the first of variable size on.
+    pub walk: Option<&'a WalkDraft>,
+    /// The request's.
+    pub asked: Option<&'a Arc<Walk>>,
     /// Frames that this one may be like.
     pub bases: &'a Bases,
     /// Where it is reported that the reply takes too much memory.
@@ -57,6 +65,12 @@ impl Sources<'_> {
     /// The value that the rule gives a field of the data frame.
     fn value(&self, field: &Field) -> Option<&At<Json>> {
         self.values.iter().find_map(|values| values.get(Area::Plain, &field.name))
+    }
+
+    /// The part of another command's key that a field is.
+    fn key_at(&self, field: &Field) -> Option<&[u8]> {
+        let part = self.key.iter().find(|(at, bytes)| *at == field.at && bytes.len() == field.slot.len);
+        part.map(|(_, bytes)| &**bytes)
     }
 
     /// The value that the rule gives a field of header or tail. A plain name is the data frame's first.
@@ -154,9 +168,53 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
     write_lengths(&template.lengths, data_len, sources.less, &mut draft.frame);
     let patches = draft.patches.iter().map(patch_bytes).sum();
     diags.charge(sources.pos, patches, "the values of a reply");
-    let (less, payload) = (sources.less, Payload::None);
+    let payload =
+        sources.walk.map_or(Payload::None, |walk| Payload::Walked(Box::new(varying(diags, sources, walk, &draft))));
+    let less = sources.less;
     let frame = sources.bases.keep(draft.frame, &diags.budget);
     Reply { frame, patches: draft.patches.into(), data_len, less, refusal, payload }
+}
+
+/// The reply's fields from the first of variable size on.
+fn varying(diags: &mut Diags, sources: &Sources<'_>, walk: &WalkDraft, made: &Draft) -> Encode {
+    let gives = |at: Offset| {
+        let header = sources.template.left.iter().find(|field| field.at == at);
+        let fixed = sources.response.iter().find(|field| !field.header && field.field.at == at);
+        header.is_some_and(|field| sources.header_value(field).is_some())
+            || fixed.is_some_and(|field| sources.value(&field.field).is_some())
+    };
+    let known = |at: Offset, len: usize| {
+        let from = at.in_frame(made.frame.len());
+        let meets = |patch: &Patch| {
+            let (to, bytes) = place(patch);
+            to < from + len && from < to + bytes
+        };
+        let bytes = made.frame.get(from..from + len)?;
+        (!made.patches.iter().any(meets)).then(|| bytes.into())
+    };
+    let sources = walk::encode::Sources {
+        draft: walk,
+        request: sources.asked,
+        fixed: sources.request,
+        values: sources.values,
+        scope: sources.scope,
+        gives: &gives,
+        known: &known,
+        room: walk::room(sources.template, sources.response_len, sources.less),
+        is_sample: false,
+        pos: sources.pos,
+    };
+    walk::encode::encode(diags, &sources)
+}
+
+/// Where a patch writes, and how many bytes.
+fn place(patch: &Patch) -> (usize, usize) {
+    match patch {
+        Patch::Copy { to, len, .. } | Patch::CopyReversed { to, len, .. } | Patch::Number { to, len, .. } => {
+            (*to, *len)
+        }
+        Patch::Text { to, slot, .. } => (*to, slot.len),
+    }
 }
 
 /// What a patch takes in memory.
@@ -228,6 +286,10 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
             let listed = sources.response.header(field.at).and_then(|number| sources.response.get(number));
             let own = || listed.and_then(|listed| listed.value.as_ref());
             let Some(value) = sources.header_value(field).or_else(own) else {
+                if let Some(bytes) = sources.key_at(field) {
+                    draft.frame[to..to + field.slot.len].copy_from_slice(bytes);
+                    return;
+                }
                 draft.copy(field.at, to, field.slot.len);
                 return;
             };
@@ -244,6 +306,12 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
 fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, draft: &mut Draft) {
     let slot = &field.field.slot;
     let to = field.field.at.in_frame(draft.frame.len());
+    if sources.value(&field.field).is_none()
+        && let Some(bytes) = sources.key_at(&field.field)
+    {
+        draft.frame[to..to + slot.len].copy_from_slice(bytes);
+        return;
+    }
     if let Some(own) = &field.value
         && field.field.computed == Computed::Length
     {
@@ -338,7 +406,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>,
 }
 
 /// The cheapest patch that writes this value.
-fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
+pub(super) fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
     let len = slot.len;
     let binary = if slot.little { Form::Little } else { Form::Big };
     let digits = if slot.little { Form::BcdLittle } else { Form::Bcd };

@@ -10,16 +10,19 @@ use super::payload::ByPlace;
 use super::registers::{registers, set_text};
 use super::reply::{self, Sources, header_lookup};
 use super::scope::{CommandScope, Key, Registers, commands_of, fields_of, is_comment};
+use super::sequence::{self, Burst};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
+use super::walk;
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawRule, RawRules};
-use crate::model::fault::{BURST_MAX, FaultSet};
+use crate::model::fault::FaultSet;
 use crate::model::field::{Computed, Constant};
 use crate::model::reply::{Expr, Part, Payload, Reply};
 use crate::model::rule::{DELAY_MS_MAX, Delay, Register, Rule, SetRegister};
-use crate::model::template::Template;
+use crate::model::template::{Command, Template};
+use crate::model::walk::WalkedConstant;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -70,7 +73,7 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
     let Compiler { cycles, named, mut rules, .. } = compiler;
     for list in &mut rules {
         // Rules of later files behind an unconditional one are never reached.
-        if let Some(end) = list.iter().position(|rule| rule.when.is_empty()) {
+        if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && rule.walked.is_empty()) {
             list.truncate(end + 1);
         }
         // Registers that nothing reads are not kept.
@@ -79,7 +82,9 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
             rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
         }
     }
-    let silent = |&number: &usize| !named[number] && !answered_by_transfer(&draft.plan, number);
+    let silent = |&number: &usize| {
+        !named[number] && !draft.plan.commands[number].up && !answered_by_transfer(&draft.plan, number)
+    };
     DeviceRules {
         unanswered: (0..named.len()).filter(silent).collect(),
         rules: rules.into_iter().map(Vec::into_boxed_slice).collect(),
@@ -154,7 +159,7 @@ impl Compiler<'_> {
             self.cycles += 1;
             self.cycles - 1
         });
-        let burst = burst(diags, draft, raw);
+        let Burst { count: burst, gaps_ms } = sequence::burst(diags, draft, raw);
         let when = when(diags, key, raw);
         let origin = diags.place(raw.pos);
         let given = raw.data_file.as_ref().map(|at| at.pos).or(raw.data_bytes.as_ref().map(|at| at.pos));
@@ -170,10 +175,13 @@ impl Compiler<'_> {
             let replies = replies(diags, &scope, &written);
             self.rules[number].push(Rule {
                 when,
+                walked: when_walked(diags, &draft.plan.commands[number], raw),
                 timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
                 delay,
                 cycle,
                 burst,
+                gaps_ms: gaps_ms.clone(),
+                frames: sequence::frames(draft, raw, number),
                 faults: faults.map(Box::new),
                 replies,
                 sets: sets(diags, raw, &scope),
@@ -229,6 +237,9 @@ fn turns<'r>(diags: &mut Diags, raw: &'r At<RawRule>) -> Vec<Pairs<'r>> {
 fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Written<'_>) -> Box<[Arc<Reply>]> {
     let (key, number) = (scope.key, scope.number);
     let draft = key.draft;
+    if let Some(list) = &written.raw.replies {
+        return sequence::replies(diags, scope, list);
+    }
     let command = &draft.plan.commands[number];
     let drafted = &draft.commands[number];
     let replies = written.turns.iter().map_while(|turn| {
@@ -246,6 +257,9 @@ fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Writte
             padding: drafted.padding,
             values: &[&turn, &written.data],
             scope,
+            key: &[],
+            walk: drafted.walk.as_ref(),
+            asked: command.walk.as_ref().and_then(|walk| walk.request.as_ref()),
             bases: &draft.bases,
             pos: written.raw.pos,
         };
@@ -280,7 +294,7 @@ fn with_payload(diags: &mut Diags, sources: &Sources<'_>, written: &Written<'_>)
     let data_len = reply.data_len;
     let reply = reply::split(sources.template, reply, given.and_then(|(_, bytes)| bytes.cloned()));
     match &reply.payload {
-        Payload::None => {}
+        Payload::None | Payload::Raw | Payload::Walked(_) => {}
         Payload::Static(bytes) => check_size(diags, transfer, bytes.len(), pos),
         Payload::Built => check_size(diags, transfer, data_len, pos),
     }
@@ -299,21 +313,6 @@ fn rule_faults(
         set.overlay(&faults::set(diags, raw, Level::Device, limited));
     }
     (!set.is_empty()).then_some(set)
-}
-
-fn burst(diags: &mut Diags, draft: &TemplateDraft, raw: &RawRule) -> u32 {
-    let Some(burst) = &raw.burst else { return 1 };
-    if raw.cycle.is_none() {
-        diags.error(burst.pos, "`burst` without `cycle` (it sends the next entries of a cycle)");
-    }
-    if draft.plan.transfer.is_some() {
-        diags.error(burst.pos, "`burst` is not for templates with transfers");
-    }
-    if (1..=u64::from(BURST_MAX)).contains(&burst.value) {
-        return burst.value as u32;
-    }
-    diags.error(burst.pos, format!("burst {} (1 to {BURST_MAX})", burst.value));
-    1
 }
 
 fn sets(diags: &mut Diags, raw: &RawRule, scope: &CommandScope<'_, '_, '_>) -> Box<[SetRegister]> {
@@ -342,6 +341,9 @@ fn check_name(diags: &mut Diags, key: &Key<'_, '_>, name: &At<String>, value: &A
     let (area, plain) = split_name(&name.value);
     let &Key { draft, numbers, .. } = key;
     let plan = &draft.plan;
+    if area == Area::Plain && key.reply_walk(plain) {
+        return;
+    }
     if let Some(field) = key.reply_field(plain).filter(|_| area == Area::Plain) {
         if field.field.computed == Computed::Length {
             diags.warn(name.pos, format!("`{plain}` is always computed; its value here means nothing"));
@@ -383,6 +385,12 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
         let mut found = false;
         let mut failed: Option<Diags> = None;
         for (&number, constants) in numbers.iter().zip(&mut out) {
+            let walk = draft.plan.commands[number].request_walk().filter(|_| area == Area::Plain);
+            if walk.is_some_and(|walk| walk.path(name.value.trim()).is_some()) {
+                // Looked at by `when_walked`.
+                found = true;
+                continue;
+            }
             let own = key.requests.field(number, plain).filter(|_| area == Area::Plain);
             let place = own
                 .map(|field| (field.at, field.slot.clone()))
@@ -423,6 +431,18 @@ fn when(diags: &mut Diags, key: &Key<'_, '_>, raw: &At<RawRule>) -> Vec<Option<B
         }
     }
     out.into_iter().map(|constants| constants.map(Vec::into_boxed_slice)).collect()
+}
+
+/// `when` of elements behind a field of variable size.
+fn when_walked(diags: &mut Diags, command: &Command, raw: &At<RawRule>) -> Box<[WalkedConstant]> {
+    let Some(walk) = command.request_walk() else { return Box::default() };
+    let named = raw.when.iter().flat_map(fields_of);
+    let walked = named.filter(|(name, _)| split_name(&name.value).0 == Area::Plain);
+    let mut out = Vec::new();
+    for (name, value) in walked {
+        out.extend(walk::constant(diags, walk, (&name.value, name.value.trim()), value));
+    }
+    out.into()
 }
 
 fn delay(diags: &mut Diags, raw: &RawRule) -> Delay {

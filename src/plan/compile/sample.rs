@@ -4,7 +4,7 @@ use super::command::CommandDraft;
 use super::expr::{self, ExprError, Scope};
 use super::fields::DataList;
 use super::reply::Bases;
-use super::{field, fits};
+use super::{field, fits, walk};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawProtocol;
@@ -58,7 +58,8 @@ pub fn sample(
     draft: &CommandDraft,
 ) {
     let plan = around.plan;
-    let data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded);
+    let least = draft.asked.as_ref().map_or(0, |asked| asked.walk.least);
+    let mut data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded) - least;
     let len = plan.left_len + data_len + plan.tail_len;
     if !diags.charge(draft.pos, len, "an example of this command's request") {
         return;
@@ -84,6 +85,10 @@ pub fn sample(
             write_number(rest as u64, part.little, out);
         }
         rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
+    }
+    if let Some(asked) = &draft.asked {
+        walk::sample::insert(diags, plan, (asked, draft.pos), &mut frame);
+        data_len = frame.len() - plan.left_len - plan.tail_len;
     }
     write_lengths(&plan.lengths, data_len, command.less, &mut frame);
     command.sample = around.bases.keep(frame, &diags.budget);

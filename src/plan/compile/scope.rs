@@ -10,6 +10,7 @@ use crate::config::at::{At, Json, Map};
 use crate::config::steps::step;
 use crate::model::field::{Offset, Slot};
 use crate::model::rule::Register;
+use crate::model::walk::Walked;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -67,6 +68,26 @@ impl<'n, 'a> Key<'n, 'a> {
         all.get(plain).map(|&(number, field)| &self.draft.commands[number].response[field])
     }
 
+    /// Whether a reply of any of the commands has an element of that name behind a field of variable size.
+    pub(super) fn reply_walk(&self, plain: &str) -> bool {
+        let walks = self.numbers.iter().filter_map(|&number| self.draft.commands[number].walk.as_ref());
+        walks.into_iter().any(|draft| {
+            draft.walk.nodes.iter().any(|node| {
+                step(1);
+                node.parent.is_none() && *node.name == *plain
+            })
+        })
+    }
+
+    /// Whether the requests of any of the commands have an element of that name behind a field of variable size.
+    pub(super) fn asks_walked(&self, name: &str) -> bool {
+        let mut walks = self.numbers.iter().filter_map(|&number| self.draft.plan.commands[number].request_walk());
+        walks.any(|walk| {
+            step(walk.nodes.len());
+            walk.path(name).is_some()
+        })
+    }
+
     /// Whether the requests of any of the commands have such a data field.
     pub(super) fn asks(&self, plain: &str) -> bool {
         if let &[number] = self.numbers {
@@ -98,7 +119,7 @@ impl Scope for CommandScope<'_, '_, '_> {
         if let Ok(found) = header_lookup(plan, name) {
             Ok(Some(found))
         } else {
-            if is_plain && self.key.asks(plain) {
+            if is_plain && (self.key.asks(plain) || self.key.asks_walked(name)) {
                 return Ok(None);
             }
             let command = &plan.commands[self.number];
@@ -107,6 +128,14 @@ impl Scope for CommandScope<'_, '_, '_> {
             let near = nearest(plain, names);
             Err(ExprError::UnknownFieldOf { name: name.into(), command: command.key_text.clone(), near })
         }
+    }
+
+    fn walked(&self, name: &str) -> Option<Walked> {
+        let walk = self.key.draft.plan.commands[self.number].request_walk()?;
+        if split_name(name).0 != Area::Plain || self.key.requests.field(self.number, name).is_some() {
+            return None;
+        }
+        walk.element(walk.path(name)?)
     }
 
     fn register(&self, name: &str) -> Result<u32, ExprError> {
@@ -132,6 +161,9 @@ pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
     let digits = key_digits(key);
     let joined = digits.concat();
     let same = |number: &usize| {
+        if draft.plan.commands[*number].up {
+            return false;
+        }
         let text = &*draft.plan.commands[*number].key_text;
         if *text == *joined {
             return true;

@@ -78,6 +78,9 @@ pub fn template(
     command::share(diags, &plan, &mut commands);
     length::readings(&mut plan, commands.iter().map(|(command, _)| command));
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
+    if let Some((_, draft)) = commands.iter().find(|(command, _)| plan.transfer.is_some() && command.walk.is_some()) {
+        diags.error(draft.pos, "a field of variable size in a template with `transfer`");
+    }
     sizes(diags, protocol, &mut plan, &commands);
     plan.keys = shapes(plan.left_len, &commands);
     let (compiled, drafts): (Vec<_>, Vec<_>) = commands.into_iter().unzip();
@@ -132,6 +135,7 @@ fn commands(
 /// How large frames can be, and how a stream is cut.
 fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, commands: &[(Command, CommandDraft)]) {
     let around = plan.left_len + plan.tail_len;
+    let asked_ones = || commands.iter().filter(|(command, _)| !command.up);
     let mut replies = commands.iter().map(|(command, _)| command.response_len).max().unwrap_or(0);
     if around + replies > FRAME_BYTES_MAX && plan.transfer.is_some() {
         let text =
@@ -144,19 +148,23 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
     }
     let mut asked = plan.data_len_max;
     if plan.data_len_fixed.is_none() {
-        let open = commands.iter().any(|(command, _)| command.request.is_none());
-        let listed = commands.iter().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);
-        plan.data_len_max = request_bytes_max(diags, protocol, around + listed, open) - around;
+        let walks = || asked_ones().filter_map(|(command, _)| command.request_walk());
+        let open = asked_ones().any(|(command, _)| command.request.is_none() || command.request_walk().is_some());
+        let listed = asked_ones().map(|(command, _)| command.request_len_padded).max().unwrap_or(0);
+        let any = asked_ones().any(|(command, _)| command.request.is_none());
+        // Of requests whose size varies: what their fields take at most, as far as a frame holds it.
+        let widest = walks().map(|walk| (walk.at + walk.most + walk.tail_len).min(FRAME_BYTES_MAX)).max();
+        plan.data_len_max = request_bytes_max(diags, protocol, (around + listed, widest), any) - around;
         asked = listed;
         if !open {
             let mut lens: Vec<usize> =
-                commands.iter().flat_map(|(command, _)| [command.request_len, command.request_len_padded]).collect();
+                asked_ones().flat_map(|(command, _)| [command.request_len, command.request_len_padded]).collect();
             lens.sort_unstable();
             lens.dedup();
             plan.data_lens = lens.into();
         }
     } else {
-        request_bytes_max(diags, protocol, around + plan.data_len_max, false);
+        request_bytes_max(diags, protocol, (around + plan.data_len_max, None), false);
         plan.data_lens = plan.data_len_fixed.into_iter().collect();
     }
     let largest = around + replies.max(asked);
@@ -177,9 +185,15 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
     plan.wire_len_max = plan.wire_len(around + replies);
 }
 
-/// Bytes of the longest request; `listed`: of the longest that a command lists; `open`: a command lists none.
-fn request_bytes_max(diags: &mut Diags, protocol: &At<RawProtocol>, listed: usize, open: bool) -> usize {
-    let default = if open { REQUEST_BYTES_MAX } else { REQUEST_BYTES_DEFAULT_MIN };
+/// Bytes of the longest request; `listed`: of the longest that a command lists, and of the longest whose size varies;
+/// `open`: a command lists none.
+fn request_bytes_max(
+    diags: &mut Diags,
+    protocol: &At<RawProtocol>,
+    (listed, widest): (usize, Option<usize>),
+    open: bool,
+) -> usize {
+    let default = if open { REQUEST_BYTES_MAX } else { REQUEST_BYTES_DEFAULT_MIN.max(widest.unwrap_or(0)) };
     let Some(given) = &protocol.request_bytes_max else { return listed.max(default) };
     let most = listed.max(REQUEST_BYTES_MAX);
     let bytes = usize::try_from(given.value).unwrap_or(usize::MAX);
@@ -224,7 +238,12 @@ fn is_keyed(plan: &Template) -> bool {
         let command = plan.commands.get(*number as usize)?;
         command.request.as_ref().map(|_| command.request_len)
     };
+    let walk = |number: &u32| plan.commands.get(*number as usize).and_then(|command| command.request_walk());
     let one_size = |numbers: &[u32]| {
+        if let Some(walk) = numbers.iter().find_map(walk) {
+            // Its fields show where it ends.
+            return numbers.len() == 1 && !walk.has_rest;
+        }
         let mut sizes = numbers.iter().map(size);
         sizes.next().flatten().is_some_and(|first| sizes.all(|size| size == Some(first)))
     };
@@ -243,7 +262,7 @@ fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShap
     let mut shapes: Vec<ShapeDraft> = Vec::new();
     let mut numbers: HashMap<&[KeyPart], usize> = HashMap::new();
     let mut places: HashMap<(usize, u128), usize> = HashMap::new();
-    for (number, (command, draft)) in commands.iter().enumerate() {
+    for (number, (command, draft)) in commands.iter().enumerate().filter(|(_, (command, _))| !command.up) {
         let ends = draft.parts.iter().filter(|part| part.at.0 >= 0).map(|part| part.at.0 as usize + part.len);
         let min = ends.max().unwrap_or(0).saturating_sub(left_len);
         step(1);

@@ -411,7 +411,7 @@ fn numbers_of_a_whole_number_field() {
 #[test]
 fn references_that_name_nothing() {
     let at = "/default.json/01/data/shown";
-    let known = "year, month, day, week, hour, minute, second, datetime, packed_date, packed_time, fsuid, seq, rand, choice, reg";
+    let known = "year, month, day, week, hour, minute, second, datetime, packed_date, packed_time, fsuid, seq, rand, choice, reg, index";
     for empty in ["${}$", "at ${ }$ ${hour()}$", "${()}$"] {
         told(at, json!(empty), &format!("error: `${{}}$` names no function (known: {known})"));
     }

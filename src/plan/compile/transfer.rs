@@ -221,6 +221,9 @@ fn refused(
         padding: 0,
         values: &[&Values::new(&values)],
         scope: &HeaderScope(plan),
+        key: &[],
+        walk: None,
+        asked: None,
         bases: &Bases::default(),
         pos: raw.pos,
     };

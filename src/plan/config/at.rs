@@ -35,6 +35,13 @@ impl<T> Deref for At<T> {
     }
 }
 
+impl<T> At<T> {
+    /// A value that stands in no file.
+    pub fn nowhere(value: T) -> Self {
+        Self { pos: Pos::default(), value }
+    }
+}
+
 /// Any JSON value, for keys whose type depends on another key (a field's `value`, rule data).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
@@ -50,6 +57,45 @@ pub enum Json {
     Arr(Vec<At<Json>>),
     /// An object, in file order.
     Obj(Vec<(At<String>, At<Json>)>),
+}
+
+impl Json {
+    /// A text as a JSON value that stands in no file; `None`: it is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str::<serde_json::Value>(text).ok().map(Self::from)
+    }
+
+    /// The text of a text, else the value as JSON.
+    pub fn to_text(&self) -> String {
+        if let Self::Str(text) = self { text.clone() } else { self.to_json().to_string() }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        match self {
+            Self::Null => serde_json::Value::Null,
+            Self::Bool(bit) => (*bit).into(),
+            Self::Num(number) => number.clone().into(),
+            Self::Str(text) => text.as_str().into(),
+            Self::Arr(list) => list.iter().map(|item| item.to_json()).collect(),
+            Self::Obj(list) => list.iter().map(|(key, value)| (key.value.clone(), value.to_json())).collect(),
+        }
+    }
+}
+
+impl From<serde_json::Value> for Json {
+    fn from(value: serde_json::Value) -> Self {
+        use serde_json::Value;
+        match value {
+            Value::Null => Self::Null,
+            Value::Bool(bit) => Self::Bool(bit),
+            Value::Number(number) => Self::Num(number),
+            Value::String(text) => Self::Str(text),
+            Value::Array(list) => Self::Arr(list.into_iter().map(|value| At::nowhere(value.into())).collect()),
+            Value::Object(object) => Self::Obj(
+                object.into_iter().map(|(key, value)| (At::nowhere(key), At::nowhere(value.into()))).collect(),
+            ),
+        }
+    }
 }
 
 /// An object whose keys are data (rule files, `data`, `when`, `set`), in file order.

@@ -8,6 +8,7 @@
 use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
 use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
+use super::extent::{EXTENT, REST};
 use super::near;
 use super::node::{Content, Tree};
 use super::steps::step;
@@ -284,6 +285,11 @@ impl<'de> de::Deserializer<'de> for De<'_> {
         match name {
             AT => self.place(visitor.visit_seq(AtParts { de: self, next: 0 })),
             MAP => self.deserialize_map(visitor),
+            EXTENT => match self.content() {
+                Content::Obj(_) => self.place(visitor.visit_newtype_struct(self)),
+                Content::Str(word) if **word == *REST => self.place(visitor.visit_unit()),
+                _ => self.place(visitor.visit_u64(self.unsigned()?)),
+            },
             ONE_OR_MANY => match self.content() {
                 Content::Arr(_) => self.deserialize_seq(visitor),
                 _ => self.place(visitor.visit_seq(One(Some(self)))),

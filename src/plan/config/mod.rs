@@ -9,6 +9,7 @@ pub mod at;
 pub mod budget;
 pub mod de;
 pub mod diag;
+pub mod extent;
 pub mod load;
 pub mod near;
 pub mod node;

@@ -4,6 +4,7 @@
 //! `config/schema/` are generated from these types, so their doc comments are what an editor shows.
 
 use super::at::{At, Json, Map, OneOrMany};
+use super::extent::{RawBurst, RawExtent};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -275,11 +276,11 @@ pub struct RawTransfer {
 pub struct RawField {
     /// Its name. `{pdu_left}_x` and `{pdu_tailer}_x` refer to a header or tail field; a plain name never does.
     pub name: Option<At<String>>,
-    /// Bytes, before encoding.
-    pub length: Option<At<u64>>,
+    /// Bytes, before encoding; of a data frame's field also `{"field": "n"}`, or `rest`: what is left of the data frame.
+    pub length: Option<At<RawExtent>>,
     /// big (default) or little.
     pub endian: Option<At<String>>,
-    /// hex (default), int, int_be, int_le, uint, bcd, bit, str, ascii, length, f32, f64.
+    /// hex (default), int, int_be, int_le, uint, bcd, bit, str, ascii, length, f32, f64; in a data list also list, choice.
     #[serde(rename = "type")]
     pub kind: Option<At<String>>,
     /// Constant or default, in the type's notation; in a request also functions.
@@ -297,12 +298,33 @@ pub struct RawField {
     pub add: Option<At<i64>>,
     /// length: `lchksum` puts a check nibble into the top 4 of 16 bits.
     pub check: Option<At<String>>,
+    /// In place of `length`: the field goes up to these bytes (hex digits), which are no part of its value.
+    pub until: Option<At<String>>,
+    /// Most bytes of a field whose size varies, most items of a list. Default 1024.
+    pub max: Option<At<u64>>,
+    /// list: how many items; `rest`: as many as fit.
+    pub count: Option<At<RawExtent>>,
+    /// list: the fields of an item.
+    pub items: Option<At<Vec<At<RawField>>>>,
+    /// choice: the earlier field that selects the case.
+    pub by: Option<At<String>>,
+    /// choice: that field's value -> the fields that follow then; `else`: after any other value.
+    pub cases: Option<At<RawCases>>,
+    /// choice: its bytes, whatever the case has.
+    pub bytes: Option<At<RawExtent>>,
 }
+
+/// The fields of each case.
+pub type RawCases = Map<At<Vec<At<RawField>>>>;
 
 /// One command.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawCommand {
+    /// A name for `frame` of a rule's `replies`.
+    pub name: Option<At<String>>,
+    /// `up`: only a rule's `replies` send it, and no request is it. Default `both`.
+    pub direction: Option<At<String>>,
     /// Its key: `108B`, `48_F0_E1`, or a list of the parts.
     pub data_frame_type: Option<OneOrMany<At<String>>>,
     /// Bytes (see Lengths); absent: the sum of the fields.
@@ -412,7 +434,9 @@ pub struct RawRule {
     /// Data objects, used in turn.
     pub cycle: Option<At<Vec<At<RawData>>>>,
     /// Number of replies to one request, sent back to back: the next entries of `cycle`. Default 1, at most 1000.
-    pub burst: Option<At<u64>>,
+    pub burst: Option<At<RawBurst>>,
+    /// The frames that answer one request, in order; in place of `data` and `cycle`.
+    pub replies: Option<At<Vec<At<RawReply>>>>,
     /// Register -> value, stored per device and read with `${reg(name)}$`.
     pub set: Option<Map<At<Json>>>,
     /// File whose content the transfer carries instead of the data frame, relative to this file; `.hex`: hex digits and # comments.
@@ -421,6 +445,20 @@ pub struct RawRule {
     pub data_bytes: Option<At<RawDataBytes>>,
     /// Faults made on purpose.
     pub faults: Option<At<RawFaults>>,
+}
+
+/// One of `replies`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawReply {
+    /// The entry of `data_frame` whose reply it is, by name or key. Default: the request's own.
+    pub frame: Option<At<String>>,
+    /// Bytes that are sent as they are (hex digits), without header, checksum and encoding.
+    pub raw: Option<At<String>>,
+    /// Field -> value.
+    pub data: Option<Map<At<Json>>>,
+    /// Milliseconds after the reply before it; of the first, after the request in addition to the rule's delay. Default 0.
+    pub delay_ms: Option<At<u64>>,
 }
 
 /// `data_bytes`: generated data (docs/describe/broadcast.md describes the generator).

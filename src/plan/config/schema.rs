@@ -10,7 +10,7 @@ use crate::model::fleet::{Language, OnFull, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::template::{Complement, Encoding};
 use crate::words;
-use crate::words::{AlgorithmName, Align, Endian, FieldType, LengthCheck, LogLevel, Over, Unit, names};
+use crate::words::{AlgorithmName, Align, Direction, Endian, FieldType, LengthCheck, LogLevel, Over, Unit, names};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map as JsonMap, Value, json};
@@ -41,6 +41,7 @@ pub const WORDS: &[(&str, &str, Words)] = &[
     ("Vendor", "encoding", names::<Encoding>),
     ("Protocol", "encoding", names::<Encoding>),
     ("Command", "align", names::<Align>),
+    ("Command", "direction", names::<Direction>),
     ("Field", "endian", names::<Endian>),
     ("Field", "type", names::<FieldType>),
     ("Field", "unit", names::<Unit>),
@@ -76,6 +77,8 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("DataBytes", &["bytes"]),
     ("FaultDelay", &["p", "ms"]),
     ("Split", &["p"]),
+    ("Counted", &["field"]),
+    ("BurstKeys", &["count"]),
 ];
 
 /// Keys that are comments in any object; `$schema` is what editors read.

@@ -117,7 +117,8 @@ fn of_command(device: &Device, number: usize, command: &Command, around: Around)
     let burst = worst.burst;
     let request = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(command.request_len);
     let asked_bytes = around.outer_bytes + template.wire_len(request);
-    let is_refused = worst.replies.iter().any(|reply| !matches!(reply.payload, Payload::None));
+    let is_refused =
+        worst.replies.iter().any(|reply| !matches!(reply.payload, Payload::None | Payload::Raw | Payload::Walked(_)));
     let first = Exchange { asked_bytes, answered_bytes, burst, is_refused };
     // A demand for a data frame is a header alone, whatever the command.
     let later_bytes =
@@ -132,7 +133,7 @@ fn data_frame_bytes(template: &Template, reply: &Reply, number: usize) -> Option
     let transfer = template.transfer.as_ref()?;
     let head = template.left_len + template.tail_len;
     let data = match &reply.payload {
-        Payload::None => return None,
+        Payload::None | Payload::Raw | Payload::Walked(_) => return None,
         Payload::Static(bytes) => bytes.len(),
         Payload::Built => reply.frame.len().saturating_sub(head),
     };
@@ -145,7 +146,7 @@ fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
     let size = |reply: &Reply| match data_frame_bytes(template, reply, 0) {
         // The answer is a header alone, and the first data frame follows unasked.
         Some(first) => around.outer_bytes + template.wire_len(template.left_len + template.tail_len) + first,
-        None => around.outer_bytes + template.wire_len(reply.frame.len()),
+        None => around.outer_bytes + template.wire_len(reply.longest()),
     };
     let sizes: Vec<usize> = rule.replies.iter().map(|reply| size(reply)).collect();
     let own = rule.faults.as_ref().and_then(|faults| faults.p(FaultKind::Duplicate));
@@ -215,6 +216,9 @@ mod tests {
         };
         template.errors[ErrorReply::BadLength as usize] = Some(reply(9));
         let rule = |timeout, replies: &[usize]| Rule {
+            walked: Box::default(),
+            gaps_ms: Box::default(),
+            frames: Box::default(),
             when: Box::default(),
             timeout,
             delay: Delay::None,

@@ -29,6 +29,9 @@ fn echo(template: &Template) -> Arc<Reply> {
 /// answered where `errors` says so.
 pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors: bool) -> Arc<Device> {
     let rule = |timeout, delay| Rule {
+        walked: Box::default(),
+        gaps_ms: Box::default(),
+        frames: Box::default(),
         when: Box::default(),
         timeout,
         delay,

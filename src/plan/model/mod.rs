@@ -21,3 +21,4 @@ pub mod reply;
 pub mod rule;
 pub mod template;
 pub mod transfer;
+pub mod walk;

@@ -2,6 +2,7 @@
 
 use super::field::{Offset, Slot};
 use super::prebuilt::Prebuilt;
+use super::walk::{Encode, Walked};
 use std::sync::Arc;
 
 /// A reply: raw frame bytes, right but for what the patches write and the checksum.
@@ -19,6 +20,14 @@ pub struct Reply {
     pub refusal: Option<Refusal>,
     /// What follows in frames of its own; then `frame` goes out without its data frame.
     pub payload: Payload,
+}
+
+impl Reply {
+    /// Bytes of the longest raw frame that it may be.
+    pub fn longest(&self) -> usize {
+        let more = if let Payload::Walked(steps) = &self.payload { steps.most } else { 0 };
+        self.frame.len() + more
+    }
 }
 
 /// A reply whose header has a refusal carries an empty data frame.
@@ -151,6 +160,8 @@ pub enum Part {
         /// Its type and size.
         slot: Slot,
     },
+    /// An element of the request behind a field of variable size, in its JSON notation; empty where the request has none.
+    Walked(Box<Walked>),
     /// A number, with at least that many digits.
     Number {
         /// Which.
@@ -184,7 +195,7 @@ pub enum TimeItem {
 }
 
 /// The data that follows an answer.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub enum Payload {
     /// None: the template has no transfer, or the command no data.
     #[default]
@@ -193,4 +204,8 @@ pub enum Payload {
     Static(Arc<[u8]>),
     /// The data frame that the reply builds.
     Built,
+    /// None: the reply's bytes travel as they are, without header, checksum and encoding.
+    Raw,
+    /// None: the reply's own data frame goes on with what varies in size.
+    Walked(Box<Encode>),
 }

@@ -3,6 +3,7 @@
 use super::fault::FaultSet;
 use super::field::Constant;
 use super::reply::{Expr, Reply};
+use super::walk::WalkedConstant;
 use std::sync::Arc;
 
 /// One rule of one command.
@@ -10,6 +11,8 @@ use std::sync::Arc;
 pub struct Rule {
     /// Only for requests that carry these; empty: always.
     pub when: Box<[Constant]>,
+    /// And these, of elements behind a field of variable size; empty: always.
+    pub walked: Box<[WalkedConstant]>,
     /// No reply.
     pub timeout: bool,
     /// When the reply is due.
@@ -18,6 +21,11 @@ pub struct Rule {
     pub cycle: Option<u32>,
     /// Replies to one request, each the next of the cycle; at least 1, at most [`super::fault::BURST_MAX`].
     pub burst: u32,
+    /// Milliseconds before each reply of a burst, by its number; empty: none.
+    pub gaps_ms: Box<[u32]>,
+    /// By reply, the command whose reply it is ([`NO_FRAME`]: bytes as they are): each request gets all, from the first on.
+    /// Empty: the replies of a burst are the next of the cycle, all of the rule's command.
+    pub frames: Box<[u32]>,
     /// Faults of the rule laid over those of its device; `None`: neither has any.
     pub faults: Option<Box<FaultSet>>,
     /// The replies; one, or one per cycle entry. Never empty.
@@ -42,6 +50,9 @@ pub enum Delay {
     /// Of the logarithm: mu and sigma.
     Lognormal(f64, f64),
 }
+
+/// In [`Rule::frames`]: it is no frame.
+pub const NO_FRAME: u32 = u32::MAX;
 
 /// Longest delay a distribution may draw; keeps the timing wheel bounded.
 pub const DELAY_MS_MAX: u64 = 3_600_000;

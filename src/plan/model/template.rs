@@ -5,6 +5,7 @@ use super::keys::KeyTable;
 use super::prebuilt::Prebuilt;
 use super::reply::{Expr, Reply};
 use super::transfer::Transfer;
+use super::walk::{Walk, Walks};
 use crate::words;
 use std::sync::Arc;
 
@@ -162,6 +163,22 @@ pub struct Command {
     pub sample: Prebuilt,
     /// The request's fields whose value is a function: clients make them for each request, the sample has an example.
     pub made: Box<[Made]>,
+    /// Only rules of other commands send it: no request is it.
+    pub up: bool,
+    /// What follows where its fields vary in size; `None`: they do not.
+    pub walk: Option<Box<Walks>>,
+}
+
+impl Command {
+    /// The request's program, where it has one.
+    pub fn request_walk(&self) -> Option<&Arc<Walk>> {
+        self.walk.as_ref()?.request.as_ref()
+    }
+
+    /// The reply's program, where it has one.
+    pub fn reply_walk(&self) -> Option<&Arc<Walk>> {
+        self.walk.as_ref()?.reply.as_ref()
+    }
 }
 
 /// A request field without a constant.

@@ -29,6 +29,8 @@ pub fn command(key: u8) -> Command {
         response_len: 0,
         sample: crate::model::prebuilt::Prebuilt::default(),
         made: Box::default(),
+        up: false,
+        walk: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod tests;
 
 use super::checksum::read_number;
 use super::inner::{carries, decode_hex, key, lchksum, length_means, same};
+use super::walk::{self, Wrong};
 use crate::model::field::LengthField;
 use crate::model::template::{Command, Encoding, Framing, Template};
 use memchr::memmem;
@@ -194,7 +195,9 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
         return true;
     }
     let fits = |command: &Command| match data_len(command) {
-        Some(len) if command.exact => [command.request_len, command.request_len_padded].contains(&len),
+        Some(len) if command.exact && command.request_walk().is_none() => {
+            [command.request_len, command.request_len_padded].contains(&len)
+        }
         Some(len) => len >= command.request_len,
         None => true,
     };
@@ -286,8 +289,21 @@ fn by_key(template: &Template, buf: &[u8]) -> Cut {
     }
     let first = asked_in_header(template, buf).and_then(|numbers| template.commands.get(*numbers.first()? as usize));
     match first {
+        Some(command) if command.request_walk().is_some() => by_walk(template, command, buf),
         Some(command) => sized(template, buf, wire_len(template, command.request_len)),
         None => Cut::No,
+    }
+}
+
+/// A frame whose size its command's fields say.
+#[cold]
+fn by_walk(template: &Template, command: &Command, buf: &[u8]) -> Cut {
+    let most = longest(template);
+    let there = buf.get(..most).unwrap_or(buf);
+    match command.request_walk().map(|walk| walk::size(walk, there)) {
+        Some(Ok(size)) if size <= most => sized(template, buf, size),
+        Some(Err(Wrong::Short)) if buf.len() < most => Cut::More,
+        _ => Cut::No,
     }
 }
 

@@ -7,8 +7,10 @@
 
 use super::checksum::{compute, from_bcd, read_number, stored, to_bcd, write_number};
 use super::reason::Reason;
+use super::walk;
 use crate::model::field::{Constant, KeyPart, LengthField};
 use crate::model::template::{Command, Count, Encoding, KeyShape, Template};
+use crate::model::walk::Walks;
 
 /// A frame whose size, start and end are right.
 #[derive(Clone, Copy, Debug)]
@@ -212,8 +214,13 @@ pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
 /// Checks the lengths that depend on the command of a request.
 #[cold]
 fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), Reason> {
-    let Some(number) = command(template, frame) else { return Ok(()) };
+    let Some(number) = command(template, frame) else {
+        return if is_misshapen(template, frame) { Err(Reason::BadLength) } else { Ok(()) };
+    };
     let command = &template.commands[number];
+    if command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err()) {
+        return Err(Reason::BadLength);
+    }
     let counted = |count: &Count| holds_length(&count.length, frame, command.less);
     let right = holds_lengths(&template.lengths, frame, command.less)
         && command.counts.iter().all(counted)
@@ -299,12 +306,34 @@ pub fn key(shape: &KeyShape, raw: &[u8]) -> u128 {
     }
 }
 
+/// Whether a request of varying size fits an entry of several: it ends where the data frame does, and has the entry's constants.
+#[cold]
+fn walk_fits(walks: &Walks, raw: &[u8]) -> bool {
+    let Some(walk) = &walks.request else { return false };
+    walk::check(walk, raw).is_ok_and(|end| end + walk.tail_len == raw.len())
+        && walks.constants.iter().all(|constant| walk::carries(walk, raw, constant))
+}
+
+/// Whether a request has the key of some command whose size varies, none of which fits it.
+fn is_misshapen(template: &Template, frame: &Frame<'_>) -> bool {
+    let shapes = template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
+    let numbers = shapes.filter_map(|shape| shape.table.find(key(shape, frame.raw))).flatten();
+    let mut commands = numbers.filter_map(|&number| template.commands.get(number as usize));
+    commands.any(|command| {
+        command.request_walk().is_some_and(|walk| walk::check(walk, frame.raw).is_err())
+            && command.constants.iter().all(|constant| carries(constant, frame.raw))
+    })
+}
+
 /// Whether the data frame has a size of this command's requests, and the constants that select it.
 #[inline]
 pub fn fits(command: &Command, frame: &Frame<'_>, fixed: bool) -> bool {
     let size = fixed
         || if command.exact {
-            frame.data_len == command.request_len || frame.data_len == command.request_len_padded
+            match &command.walk {
+                Some(walk) if walk.request.is_some() => walk_fits(walk, frame.raw),
+                _ => frame.data_len == command.request_len || frame.data_len == command.request_len_padded,
+            }
         } else {
             frame.data_len >= command.request_len
         };

@@ -7,6 +7,7 @@
 //! - [`checksum`]: the inner checksums.
 //! - [`civil`]: the calendar that functions read.
 //! - [`clock`]: a second's bytes in every form.
+//! - [`walk`]: the cursor over data frames whose fields vary in size. [`varied`]: values of such fields.
 //! - [`reason`]: why something was not answered.
 
 pub mod checksum;
@@ -19,3 +20,5 @@ pub mod framer;
 pub mod inner;
 pub mod reason;
 pub mod value;
+pub mod varied;
+pub mod walk;

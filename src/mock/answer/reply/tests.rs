@@ -1,9 +1,10 @@
 //! One request to one device: what is counted, remembered and known of it.
 
 use super::*;
+use crate::answer::rule::next_in_cycle;
 use crate::answer::turn::Scratch;
 use crate::fixtures::{NOW, RUN, device, drops, fsu, start, turn};
-use crate::moment::{NS_PER_MS, RunContext};
+use crate::moment::RunContext;
 use crate::state::{DeviceState, FsuState};
 use fsu_plan::model::field::{Constant, Kind, Offset, Slot};
 use fsu_plan::model::fleet::VerifyChecksum;
@@ -154,6 +155,9 @@ fn the_first_rule_that_fits_answers() {
     let fsu = with(false, |device| {
         let plain = &device.rules[0][0];
         let rule = |when: &[(i32, u8)], data: u8| Rule {
+            walked: Box::default(),
+            gaps_ms: Box::default(),
+            frames: Box::default(),
             when: when
                 .iter()
                 .map(|&(at, byte)| Constant {

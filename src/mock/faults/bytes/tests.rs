@@ -83,6 +83,8 @@ fn keyed(parts: &[(i32, usize, bool)], keys: &[u128]) -> Template {
             response_len: 3,
             sample: fsu_plan::model::prebuilt::Prebuilt::default(),
             made: Box::default(),
+            up: false,
+            walk: None,
         }
     };
     Template {

@@ -134,6 +134,10 @@ fn group(
     let mut rows = Vec::new();
     for &number in numbers {
         let command = template.commands.get(number as usize)?;
+        if command.walk.is_some() {
+            // Which size it has, and whether it fits, its program tells.
+            return None;
+        }
         let fits = template.data_len_fixed.is_some()
             || if command.exact {
                 [command.request_len, command.request_len_padded].contains(&data_len)
@@ -187,7 +191,9 @@ fn row<'c>(layout: &Layout<'_>, constants: impl Iterator<Item = &'c Constant>, a
 
 /// The replies of a rule; none: the general code answers.
 fn answers(device: &Device, layout: &Layout<'_>, rule: &Rule) -> Vec<Answer> {
-    if rule.timeout || rule.burst != 1 {
+    // Replies of several frames, and requests that are told apart behind a field of variable size.
+    let is_general = !rule.frames.is_empty() || !rule.gaps_ms.is_empty() || !rule.walked.is_empty();
+    if rule.timeout || rule.burst != 1 || is_general {
         return Vec::new();
     }
     let all: Option<Vec<Answer>> = rule.replies.iter().map(|reply| answer(device, layout, reply)).collect();

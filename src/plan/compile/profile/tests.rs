@@ -10,6 +10,7 @@ use crate::model::fixtures::{device, fleet, fsu};
 use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::rule::{Rule, SetRegister};
 use crate::model::template::{Algorithm, Checksum, KeyShape, Special, Template};
+use crate::model::walk::{NEST_MAX, Path, Walk, WalkedConstant, Walks};
 use crate::wire::fixtures::{ascii_length, delimited, fixed, frame, keyed, length, transfer};
 use std::sync::Arc;
 
@@ -175,6 +176,36 @@ fn rules_without_a_profile() {
         },
         "",
     );
+}
+
+/// Fields of variable size, and rules that need more than the windows of one reply, are left to the general code.
+#[test]
+fn walked_layouts_have_no_profile() {
+    let walks = |request: bool, reply: bool| {
+        let walk = |is_there: bool| is_there.then(Arc::<Walk>::default);
+        Some(Box::new(Walks { request: walk(request), reply: walk(reply), constants: Box::default() }))
+    };
+    let of_command = |walk: Option<Box<Walks>>, expected: &str| {
+        let mut template = fixed();
+        template.commands[0].walk = walk;
+        assert_eq!(told(&with(template, |_| ())), expected);
+    };
+    of_command(None, "9: 0.0=1 0.");
+    of_command(walks(true, false), "");
+    of_command(walks(false, true), "");
+    of_command(walks(true, true), "");
+    let of_rule = |change: &dyn Fn(&mut Rule)| assert_eq!(told(&with(fixed(), |rule| change(rule))), "");
+    of_rule(&|rule| rule.frames = [0].into());
+    of_rule(&|rule| rule.gaps_ms = [5].into());
+    let path = Path { node: 0, items: [0; NEST_MAX] };
+    of_rule(&|rule| {
+        let (name, bytes, mask) = ("x".into(), [1].into(), Box::default());
+        rule.walked = [WalkedConstant { name, path, bytes, mask }].into();
+    });
+    of_rule(&|rule| {
+        let own = Arc::into_inner(reply(&fixed(), &[0; 4], vec![])).expect("one owner");
+        rule.replies = [Arc::new(Reply { payload: Payload::Raw, ..own })].into();
+    });
 }
 
 /// Constants of `when` are windows, also of digits; parts of a digit are not.

@@ -49,6 +49,7 @@ fn parts(text: &str) -> Vec<String> {
         Part::FsuId => "id".into(),
         Part::Choice(choices) => choices.join("|"),
         Part::Register(number) => format!("register {number}"),
+        Part::Walked(_) => "element".into(),
     };
     parsed(text).parts.iter().map(one).collect()
 }

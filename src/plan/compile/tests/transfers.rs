@@ -237,6 +237,7 @@ fn payloads() {
             Payload::None => ("none".to_owned(), len),
             Payload::Static(bytes) => (hex::encode(bytes), len),
             Payload::Built => ("built".to_owned(), len),
+            Payload::Raw | Payload::Walked(_) => ("other".to_owned(), len),
         }
     };
     let of = |rule: Value| of_list(json!([{"name": "a", "type": "uint", "length": 2}]), rule);

@@ -114,7 +114,7 @@ impl Beginning<'_> {
 
 /// May a request of this command have `data_len` bytes of data?
 fn has_size(command: &Command, data_len: usize) -> bool {
-    if command.exact {
+    if command.exact && command.request_walk().is_none() {
         data_len == command.request_len || data_len == command.request_len_padded
     } else {
         data_len >= command.request_len

@@ -43,6 +43,9 @@ fn ruled(mut fsu: Fsu) -> Fsu {
             payload: Payload::None,
         };
         let rule = Rule {
+            walked: Box::default(),
+            gaps_ms: Box::default(),
+            frames: Box::default(),
             when: Box::new([]),
             timeout: false,
             delay: Delay::Fixed(60.0),

@@ -28,6 +28,8 @@ fn template() -> Template {
         response_len: 0,
         sample: Prebuilt::default(),
         made: Box::default(),
+        up: false,
+        walk: None,
     };
     let constant = Constant { name: "kind".into(), at: Offset(4), bytes: [0xAA].into(), mask: Box::default() };
     let asks = Command {

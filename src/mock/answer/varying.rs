@@ -1,0 +1,158 @@
+//! The part of a reply from the first field of variable size on.
+
+use super::build::{Inputs, text, write_form};
+use fsu_plan::model::reply::Reply;
+use fsu_plan::model::template::Template;
+use fsu_plan::model::walk::{Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target, Walked};
+use fsu_plan::wire::inner::write_lengths;
+use fsu_plan::wire::walk::{bytes, said, says, write_number};
+use fsu_plan::wire::{value, varied};
+
+/// Appends the notation of an element of the request; nothing where the request does not have it.
+pub(crate) fn notation(walked: &Walked, request: &[u8], out: &mut Vec<u8>) {
+    let Some((found, _)) = bytes(&walked.walk, request, &walked.path) else { return };
+    if walked.varies {
+        varied::decode_into(&walked.slot, found, out);
+    } else {
+        value::decode_into(&walked.slot, found, out);
+    }
+}
+
+/// The buffers of a reply: its frame, and two that are free until it is sealed.
+pub(super) struct Buffers<'b> {
+    /// Header, fields of fixed place, tail.
+    pub(super) frame: &'b mut Vec<u8>,
+    /// Takes the varying part.
+    pub(super) data: &'b mut Vec<u8>,
+    /// Takes the text of a value.
+    pub(super) text: &'b mut Vec<u8>,
+}
+
+/// Puts the varying part into the frame and writes the frame's lengths. Gives how many values did not fit.
+pub(super) fn insert(
+    (template, reply): (&Template, &Reply),
+    steps: &Encode,
+    inputs: &mut Inputs<'_>,
+    buffers: Buffers<'_>,
+) -> u64 {
+    let Buffers { frame, data, text } = buffers;
+    data.clear();
+    let spare = steps.most.saturating_sub(steps.least);
+    let mut writer = Writer { steps, frame, data, text, marks: [0; OPEN_LENGTHS_MAX], spare, misfits: 0 };
+    for op in &steps.ops {
+        writer.step(op, inputs);
+    }
+    let misfits = writer.misfits;
+    let (at, old) = (steps.at.min(frame.len()), frame.len());
+    frame.resize(old + data.len(), 0);
+    frame.copy_within(at..old, at + data.len());
+    if let Some(place) = frame.get_mut(at..at + data.len()) {
+        place.copy_from_slice(data);
+    }
+    write_lengths(&template.lengths, reply.data_len + data.len(), reply.less, frame);
+    misfits
+}
+
+struct Writer<'a> {
+    steps: &'a Encode,
+    frame: &'a mut Vec<u8>,
+    data: &'a mut Vec<u8>,
+    text: &'a mut Vec<u8>,
+    marks: [usize; OPEN_LENGTHS_MAX],
+    /// Bytes that values of varying size may take beyond what stands for them.
+    spare: usize,
+    misfits: u64,
+}
+
+impl Writer<'_> {
+    fn step(&mut self, op: &Put, inputs: &mut Inputs<'_>) {
+        match op {
+            Put::Bytes { from, to } => self.pool((*from, *to)),
+            Put::Copy { from, len } => {
+                let from = from.in_frame(inputs.request.len());
+                let there = inputs.request.get(from..).and_then(|rest| rest.get(..*len));
+                self.data.extend_from_slice(there.unwrap_or_default());
+            }
+            Put::Element { from, default } => match bytes(&from.walk, inputs.request, &from.path) {
+                Some((found, _)) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
+                // The request has none, or more than a reply holds.
+                found => {
+                    self.misfits += u64::from(found.is_some());
+                    self.pool(*default);
+                }
+            },
+            Put::Number { number, len, form } => {
+                let from = self.data.len();
+                self.data.resize(from + len, 0);
+                let number = inputs.number(*number);
+                if let Some(place) = self.data.get_mut(from..) {
+                    write_form(*form, number, place);
+                }
+            }
+            Put::Text(put) => self.put_text(put, inputs),
+            Put::Mark(mark) => {
+                if let Some(place) = self.marks.get_mut(usize::from(*mark)) {
+                    *place = self.data.len();
+                }
+            }
+            Put::Length(length) => self.length(length, inputs),
+        }
+    }
+
+    fn pool(&mut self, (from, to): (usize, usize)) {
+        self.data.extend_from_slice(self.steps.pool.get(from..to).unwrap_or_default());
+    }
+
+    /// Whether there is room for a value in place of what stands for it.
+    fn takes(&mut self, len: usize, (from, to): (usize, usize)) -> bool {
+        let rest = (self.spare + (to - from)).checked_sub(len);
+        self.spare = rest.unwrap_or(self.spare);
+        rest.is_some()
+    }
+
+    fn put_text(&mut self, put: &PutText, inputs: &mut Inputs<'_>) {
+        self.text.clear();
+        text(&put.value, inputs, self.text);
+        let from = self.data.len();
+        // Only a register that was never set, or an element that the request does not have, gives an empty text.
+        if self.text.is_empty() {
+            self.pool(put.default);
+            return;
+        }
+        let fits = if put.varies {
+            varied::encode(&put.slot, self.text, self.data).is_ok()
+        } else {
+            self.data.resize(from + put.slot.len, 0);
+            self.data.get_mut(from..).is_some_and(|place| value::encode(&put.slot, self.text, place).is_ok())
+        };
+        let written = self.data.get(from..).unwrap_or_default();
+        let len = written.len();
+        let ends = !put.until.is_empty() && memchr::memmem::find(written, &put.until).is_some();
+        if !fits || ends || (put.varies && !self.takes(len, put.default)) {
+            self.data.truncate(from);
+            self.pool(put.default);
+            self.misfits += 1;
+        }
+    }
+
+    fn length(&mut self, length: &PutLength, inputs: &Inputs<'_>) {
+        let mark = |mark: u8, marks: &[usize]| marks.get(usize::from(mark)).copied().unwrap_or_default();
+        let many = match &length.what {
+            Measure::Bytes(from) => self.data.len().saturating_sub(mark(*from, &self.marks)),
+            Measure::Items { own, copied } => {
+                let items = copied.as_ref().and_then(|walked| bytes(&walked.walk, inputs.request, &walked.path));
+                own + items.map_or(0, |(_, count)| count)
+            }
+        };
+        let number = said(many, length.times, length.add).filter(|number| *number <= says(&length.slot));
+        let (out, at) = match length.to {
+            Target::Frame(at) => (&mut *self.frame, at),
+            Target::Mark(at) => (&mut *self.data, mark(at, &self.marks)),
+        };
+        let place = out.get_mut(at..).and_then(|rest| rest.get_mut(..length.slot.len));
+        match place.zip(number) {
+            Some((place, number)) => write_number(&length.slot, number, place),
+            None => self.misfits += 1,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Requests whose fields vary in size: their values are taken apart, changed, and put together again.
+
+use super::request::RequestError;
+use crate::walked::values;
+use fsu_plan::compile::fields::Values;
+use fsu_plan::compile::sample::NoRequest;
+use fsu_plan::compile::walk::WalkDraft;
+use fsu_plan::compile::walk::encode::{Sources, encode};
+use fsu_plan::compile::walk::sample::write;
+use fsu_plan::config::at::{At, Json, Pos};
+use fsu_plan::config::diag::Diags;
+use fsu_plan::model::field::Offset;
+use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::walk::Walk;
+use fsu_plan::wire::inner::write_lengths;
+use std::sync::Arc;
+
+/// The program of a command's requests, if the name is one of its elements and no field before it.
+pub fn walk_of<'t>(command: &'t Command, name: &str) -> Option<&'t Arc<Walk>> {
+    let fixed = command.request.iter().flatten().any(|field| *field.name == *name.trim());
+    command.request_walk().filter(|walk| !fixed && walk.path(name.trim()).is_some())
+}
+
+/// Gives elements of a raw request other values: constants, lists and objects as JSON.
+pub fn set(
+    (template, command): (&Template, &Command),
+    walk: &Arc<Walk>,
+    given: &[(&str, &str)],
+    raw: &mut Vec<u8>,
+) -> Result<(), RequestError> {
+    let outside = |name: &str| RequestError::Outside { field: name.to_owned() };
+    let first = given.first().map_or("", |(name, _)| name);
+    let mut all = values(walk, raw).ok_or_else(|| outside(first))?;
+    for (name, text) in given {
+        let parts: Vec<&str> = name.trim().split('.').collect();
+        let value = At::nowhere(json(text));
+        let whole = walk.path(name.trim()).is_some_and(|path| walk.nodes[path.node as usize].parent.is_none());
+        let parts = if whole { vec![name.trim()] } else { parts };
+        put(&mut all, &parts, value).ok_or_else(|| outside(name))?;
+    }
+    let mut diags = Diags::default();
+    let head = raw.get(..walk.at).ok_or_else(|| outside(first))?;
+    let tail = raw.get(raw.len().saturating_sub(walk.tail_len)..).unwrap_or_default();
+    let mut frame = [head, tail].concat();
+    let nothing: Vec<Option<At<Json>>> = walk.nodes.iter().map(|_| None).collect();
+    let places: Vec<Pos> = walk.nodes.iter().map(|_| Pos::default()).collect();
+    let draft = WalkDraft { walk: walk.clone(), values: nothing.into(), places: places.into() };
+    let known = |at: Offset, len: usize| frame.get(at.in_frame(frame.len())..)?.get(..len).map(Into::into);
+    let steps = encode(
+        &mut diags,
+        &Sources {
+            draft: &draft,
+            request: None,
+            fixed: None,
+            values: &[&Values::new(&all)],
+            scope: &NoRequest,
+            gives: &|_| false,
+            known: &known,
+            room: fsu_plan::compile::walk::room(template, walk.at - template.left_len, command.less),
+            is_sample: false,
+            pos: Pos::default(),
+        },
+    );
+    let wrong = diags.list().first().map(|diag| diag.text.clone());
+    let is_constant = wrong.is_none() && write(&steps, &mut frame);
+    if let Some(why) = wrong.or_else(|| (!is_constant).then(|| "no constant".to_owned())) {
+        let (name, value) = given.first().copied().unwrap_or_default();
+        return Err(RequestError::Misfit { field: name.to_owned(), value: value.to_owned(), why });
+    }
+    let data_len = frame.len().saturating_sub(template.left_len + template.tail_len);
+    write_lengths(&template.lengths, data_len, command.less, &mut frame);
+    *raw = frame;
+    Ok(())
+}
+
+/// A value as it is given: JSON for lists and objects, else a text.
+fn json(text: &str) -> Json {
+    let nested = text.trim_start().starts_with(['[', '{']);
+    nested.then(|| Json::parse(text)).flatten().unwrap_or_else(|| Json::Str(text.to_owned()))
+}
+
+/// Puts a value at a path; items that are missing before it are made. `None`: the path leads nowhere.
+fn put(fields: &mut Vec<(At<String>, At<Json>)>, path: &[&str], value: At<Json>) -> Option<()> {
+    let (name, rest) = path.split_first()?;
+    let place = fields.iter().position(|(key, _)| *key.value == **name).unwrap_or_else(|| {
+        let empty = if rest.first().is_some_and(|next| next.parse::<usize>().is_ok()) {
+            Json::Arr(Vec::new())
+        } else {
+            Json::Obj(Vec::new())
+        };
+        fields.push((At::nowhere((*name).to_owned()), At::nowhere(empty)));
+        fields.len() - 1
+    });
+    let there = &mut fields.get_mut(place)?.1;
+    if rest.is_empty() {
+        *there = value;
+        return Some(());
+    }
+    match &mut there.value {
+        Json::Arr(items) => {
+            let (index, rest) = rest.split_first()?;
+            let index: usize = index.parse().ok()?;
+            // No more than one new item at a time: a list has no holes.
+            if index > items.len() {
+                return None;
+            }
+            if index == items.len() {
+                items.push(At::nowhere(Json::Obj(Vec::new())));
+            }
+            match &mut items.get_mut(index)?.value {
+                Json::Obj(item) => put(item, rest, value),
+                _ => None,
+            }
+        }
+        Json::Obj(inner) => put(inner, rest, value),
+        _ => None,
+    }
+}

@@ -1,0 +1,514 @@
+//! The values of a rule for the fields from the first of variable size on, as the steps that write them.
+
+use super::super::expr::{Scope, is_dynamic, nearest};
+use super::super::field::{self, Area};
+use super::super::fields::Values;
+use super::copy::{self, counted};
+use super::layout::WalkDraft;
+use super::put::{self, Draft, Gap, Point};
+use super::repeat::{Item, spread};
+use super::value::Spot;
+use crate::config::at::{At, Json, Pos};
+use crate::config::de::shown;
+use crate::config::diag::Diags;
+use crate::config::steps::step;
+use crate::model::field::{Field, Offset};
+use crate::model::reply::{Expr, Part};
+use crate::model::walk::{Case, Count, Counted, Encode, Measure, Op, Place, Put, Size, Target, Walk, Walked, What};
+use crate::wire::walk::{said, says};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What the steps are made from.
+pub struct Sources<'a> {
+    /// The reply's program.
+    pub draft: &'a WalkDraft,
+    /// The request's, to copy from by name.
+    pub request: Option<&'a Arc<Walk>>,
+    /// The request's fields before its program.
+    pub fixed: Option<&'a HashMap<&'a str, &'a Field>>,
+    /// Values of the rule, the first of a name wins.
+    pub values: &'a [&'a Values<'a>],
+    /// What values may refer to.
+    pub scope: &'a dyn Scope,
+    /// Does the rule give the field at this place, before the program?
+    pub gives: &'a dyn Fn(Offset) -> bool,
+    /// The reply's bytes before the program, where they are the same in every reply.
+    pub known: &'a dyn Fn(Offset, usize) -> Option<Box<[u8]>>,
+    /// The most bytes that the frame and its lengths have room for.
+    pub room: usize,
+    /// It is an example of a request: it need not fit, but does where it can.
+    pub is_sample: bool,
+    /// Where it is reported that the reply is too large.
+    pub pos: Pos,
+}
+
+/// Most steps and bytes of one reply's varying part that are charged in one go.
+const STEP_BYTES: usize = size_of::<Put>() + 64;
+
+/// Compiles the steps, and reports everything that does not fit.
+pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
+    let walk = &sources.draft.walk;
+    let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_over: false };
+    let given = Given::Rule(sources.values);
+    encoder.block(diags, None, 0, &given);
+    let Encoder { draft, .. } = encoder;
+    if draft.least > sources.room {
+        let what = "bytes in the part of the reply from the first field of variable size on, and the frame and its lengths have room for";
+        diags.error(sources.pos, format!("{} {what} {}", draft.least, sources.room));
+    }
+    let steps = draft.finish(walk.at, sources.room);
+    diags.charge(sources.pos, steps.ops.len() * STEP_BYTES + steps.pool.len(), "a reply that is made beforehand");
+    steps
+}
+
+/// Where values come from.
+enum Given<'g> {
+    /// A rule.
+    Rule(&'g [&'g Values<'g>]),
+    /// An object in one.
+    Object(&'g [(At<String>, At<Json>)]),
+    /// None are given.
+    Nothing,
+}
+
+impl<'g> Given<'g> {
+    fn get(&self, name: &str) -> Option<&'g At<Json>> {
+        match self {
+            Self::Rule(values) => values.iter().find_map(|values| values.get(Area::Plain, name)),
+            Self::Object(list) => list.iter().find(|(key, _)| *key.value == *name).map(|(_, value)| value),
+            Self::Nothing => None,
+        }
+    }
+}
+
+/// How a field of the current block was written.
+#[derive(Clone, Copy)]
+pub(super) enum Written {
+    /// Known bytes, in the pool.
+    Known(usize),
+    /// Bytes were left: the number is computed.
+    Gap(Gap),
+    /// Otherwise.
+    Other,
+}
+
+pub(super) struct Encoder<'a> {
+    pub(super) of: &'a Sources<'a>,
+    pub(super) draft: Draft,
+    /// The item that is repeated.
+    pub(super) index: Option<usize>,
+    is_over: bool,
+}
+
+/// The fields of a block that were written.
+type Fields = HashMap<u32, Written>;
+
+impl Encoder<'_> {
+    pub(super) fn walk(&self) -> &Arc<Walk> {
+        &self.of.draft.walk
+    }
+
+    /// The data frame from the program on.
+    fn block(&mut self, diags: &mut Diags, parent: Option<u32>, case: u32, given: &Given<'_>) {
+        let mut fields = Fields::new();
+        self.fields(diags, (parent, case), given, &mut fields);
+    }
+
+    /// The fields of one block; `fields`: those of the blocks around, and then of this one.
+    fn fields(
+        &mut self,
+        diags: &mut Diags,
+        (parent, case): (Option<u32>, u32),
+        given: &Given<'_>,
+        fields: &mut Fields,
+    ) {
+        let marks = self.draft.marks();
+        let children: Vec<u32> = self.children(parent, case).collect();
+        self.check_names(diags, parent, &children, given);
+        for node in children {
+            step(1);
+            if self.is_over || diags.is_over() || !diags.charge(self.of.pos, STEP_BYTES / 8, "the values of a reply") {
+                self.is_over = true;
+                return;
+            }
+            let name = self.walk().nodes[node as usize].name.clone();
+            self.element(diags, node, (given.get(&name), parent.is_none()), fields);
+        }
+        self.draft.release(marks);
+    }
+
+    /// The nodes directly in a block, in order.
+    fn children(&self, parent: Option<u32>, case: u32) -> impl Iterator<Item = u32> + use<> {
+        let walk = self.walk().clone();
+        let (mut at, end) = match parent {
+            Some(parent) => (parent + 1, walk.nodes.get(parent as usize).map_or(0, |node| node.end)),
+            None => (0, walk.nodes.len() as u32),
+        };
+        std::iter::from_fn(move || {
+            while at < end {
+                let (number, node) = (at, walk.nodes.get(at as usize)?);
+                at = node.end.max(at + 1);
+                if parent.is_none() || node.case == case {
+                    return Some(number);
+                }
+            }
+            None
+        })
+    }
+
+    /// Reports names of an object that are no fields.
+    fn check_names(&self, diags: &mut Diags, parent: Option<u32>, children: &[u32], given: &Given<'_>) {
+        let Given::Object(list) = given else { return };
+        let nodes = &self.walk().nodes;
+        let names = || children.iter().map(|&child| &*nodes[child as usize].name);
+        let of = parent.map_or("", |parent| &*nodes[parent as usize].name);
+        for (key, value) in *list {
+            let comment = matches!((&*key.value, &value.value), ("desc" | "description", Json::Str(_)));
+            if !comment && !names().any(|name| *name == *key.value) {
+                diags.error(key.pos, format!("no field `{}` in `{of}`{}", key.value, nearest(&key.value, names())));
+            }
+        }
+    }
+
+    /// One field, list or choice.
+    fn element(
+        &mut self,
+        diags: &mut Diags,
+        node: u32,
+        (given, is_top): (Option<&At<Json>>, bool),
+        fields: &mut Fields,
+    ) {
+        let walk = self.walk().clone();
+        let own = self.of.draft.values.get(node as usize).and_then(Option::as_ref);
+        let is_computed = given.is_none() && walk.is_computed(node);
+        if is_computed {
+            self.gap(diags, node, own, fields);
+            return;
+        }
+        let marks = self.draft.marks();
+        let Some(point) = self.draft.point() else {
+            self.too_many(diags, node);
+            return;
+        };
+        let copied = if given.is_none() && is_top { self.same_name(node) } else { None };
+        let mut items = (0, None);
+        match (&walk.nodes[node as usize].what, copied) {
+            (_, Some(Copied::Element(element))) => {
+                items.1 = Some(Box::new(element.clone()));
+                self.put_element(node, element);
+                fields.insert(node, Written::Other);
+            }
+            (_, Some(Copied::Fixed(op, most))) => {
+                self.draft.push(op, most);
+                fields.insert(node, Written::Other);
+            }
+            (What::Field { slot, varies }, None) => {
+                let target = Spot { node, slot, varies: *varies };
+                let written = self.field(diags, target, given.or(own), own);
+                fields.insert(node, written);
+            }
+            (What::List, None) => items = self.list(diags, node, given.or(own), fields),
+            (What::Choice { .. }, None) => self.choice(diags, node, given.or(own), (fields, point)),
+        }
+        self.end(diags, node, (point, items), fields);
+        self.draft.release(marks);
+    }
+
+    fn too_many(&mut self, diags: &mut Diags, node: u32) {
+        let name = &self.walk().nodes[node as usize].name;
+        diags.error(self.of.pos, format!("too many lengths are open at `{name}`"));
+        self.is_over = true;
+    }
+
+    /// Leaves bytes for a computed number; what is counted may be missing, so the field's own value is there.
+    fn gap(&mut self, diags: &mut Diags, node: u32, own: Option<&At<Json>>, fields: &mut Fields) {
+        let walk = self.walk().clone();
+        let What::Field { slot, .. } = &walk.nodes[node as usize].what else { return };
+        let own = own.filter(|own| !matches!(&own.value, Json::Str(text) if text.is_empty() || is_dynamic(text)));
+        let filled = own.and_then(|own| field::constant(diags, slot, own)).map(|(bytes, _)| bytes);
+        let filled = filled.unwrap_or_else(|| vec![0; slot.len].into());
+        match self.draft.gap(&filled) {
+            Some(gap) => drop(fields.insert(node, Written::Gap(gap))),
+            None => self.too_many(diags, node),
+        }
+    }
+
+    /// The fewest bytes or items that what counts a node can say.
+    pub(super) fn fewest(&self, node: u32) -> usize {
+        let Some(Counted { times, add, .. }) = counted(self.walk(), node) else { return 0 };
+        usize::try_from(if *add < 0 { add.rem_euclid(*times) } else { *add }).unwrap_or(0)
+    }
+
+    /// In a sample, the first case of the choice that a field selects.
+    pub(super) fn tag(&self, node: u32) -> Option<Box<[u8]>> {
+        let walk = self.walk();
+        let mark = walk.marks.iter().position(|&marked| marked == node).filter(|_| self.of.is_sample)?;
+        walk.ops.iter().find_map(|op| match op {
+            Op::Choice { by, cases, .. } if by.place == Place::Mark(mark as u8) => {
+                cases.iter().min_by_key(|case| case.block.case).map(|case| case.bytes.clone())
+            }
+            _ => None,
+        })
+    }
+
+    /// The request's element that a text names and has nothing beside.
+    pub(super) fn referred(&self, text: &str) -> Option<(Arc<Walk>, crate::model::walk::Path)> {
+        let name = text.trim().strip_prefix("#{")?.strip_suffix("}#")?;
+        let request = self.of.request?;
+        Some((request.clone(), request.path(name.trim())?))
+    }
+
+    /// The bytes that end a field.
+    pub(super) fn until(&self, node: u32) -> Box<[u8]> {
+        let walk = self.walk();
+        match walk.ops.get(walk.nodes[node as usize].op as usize) {
+            Some(Op::Field { size: Size::Until { end, .. }, .. }) => end.clone(),
+            _ => Box::default(),
+        }
+    }
+
+    /// What the request has under the name of a field of the data frame.
+    fn same_name(&self, node: u32) -> Option<Copied> {
+        let walk = self.walk();
+        let into = &walk.nodes[node as usize];
+        if let Some(request) = self.of.request
+            && let Some(path) =
+                request.path(&into.name).filter(|path| request.nodes[path.node as usize].parent.is_none())
+        {
+            return copy::element(walk, node, request, path).filter(|_| self.selects_same(node)).map(Copied::Element);
+        }
+        let What::Field { slot, varies } = &into.what else { return None };
+        let asked = self.of.fixed?.get(&*into.name).copied()?;
+        let until = self.until(node);
+        let len = asked.slot.len;
+        let fits = if *varies { len <= slot.len && until.is_empty() } else { len == slot.len };
+        if fits && copy::same_kind(slot, &asked.slot) {
+            return Some(Copied::Fixed(Put::Copy { from: asked.at, len }, len));
+        }
+        // Of another type or byte order: through its notation.
+        let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
+        let value = Expr { parts: Box::new([part]), bytes_max: 0 };
+        (fits && !varies).then(|| Copied::Fixed(Put::Text(Box::new(put::text(value, slot, false, &until))), len))
+    }
+
+    /// The case of a choice that is copied is the request's only if what selects it is copied too.
+    fn selects_same(&self, node: u32) -> bool {
+        let walk = self.walk();
+        let Some(Op::Choice { by, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize) else { return true };
+        match by.place {
+            Place::Frame(at) => !(self.of.gives)(at),
+            Place::Mark(mark) => {
+                let name = walk.marks.get(usize::from(mark)).map(|&node| &walk.nodes[node as usize].name);
+                name.is_some_and(|name| self.of.values.iter().all(|values| values.get(Area::Plain, name).is_none()))
+            }
+        }
+    }
+
+    /// Appends an element of the request.
+    fn put_element(&mut self, node: u32, element: Walked) {
+        let walk = self.walk().clone();
+        let (default, most) = match &walk.nodes[node as usize].what {
+            What::Field { slot, varies: false } => (self.draft.fallback(&vec![slot.padding; slot.len]), slot.len),
+            _ => (self.draft.fallback(&[]), element.slot.len),
+        };
+        self.draft.push(Put::Element { from: Box::new(element), default }, most);
+        let until = self.until(node);
+        if !until.is_empty() {
+            self.draft.bytes(&until);
+        }
+    }
+
+    /// Writes a list: its items, or those that are copied from the request.
+    fn list(
+        &mut self,
+        diags: &mut Diags,
+        node: u32,
+        given: Option<&At<Json>>,
+        fields: &mut Fields,
+    ) -> (usize, Option<Box<Walked>>) {
+        let walk = self.walk().clone();
+        let Some(Op::List { count, max, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize) else {
+            return (0, None);
+        };
+        if let Some(At { value: Json::Str(text), pos }) = given {
+            let found = self.referred(text);
+            let element = found.and_then(|(request, path)| copy::element(&walk, node, &request, path));
+            let Some(element) = element else {
+                let name = &walk.nodes[node as usize].name;
+                diags.error(*pos, format!("`{}` is no list of the request with the fields of `{name}`", shown(text)));
+                return (0, None);
+            };
+            self.put_element(node, element.clone());
+            return (0, Some(Box::new(element)));
+        }
+        let mut items: Vec<Item<'_>> = Vec::new();
+        if let Some(given) = given {
+            let room = max.saturating_add(1);
+            let list = match &given.value {
+                Json::Arr(list) => list.as_slice(),
+                Json::Obj(_) => std::slice::from_ref(given),
+                _ => {
+                    diags.error(
+                        given.pos,
+                        "a list is an array of objects, {\"repeat\": n, \"data\": {...}}, or #{list}#",
+                    );
+                    return (0, None);
+                }
+            };
+            for item in list {
+                spread(diags, item, room, &mut items);
+            }
+            if items.len() > *max {
+                let text = format!("more than {max} items (`max` of `{}`)", walk.nodes[node as usize].name);
+                diags.error(given.pos, text);
+                items.truncate(*max);
+            }
+        }
+        let fewest = if given.is_none() { self.fewest(node) } else { 0 };
+        let wanted = if let Count::Fixed(wanted) = count { *wanted } else { items.len().max(fewest) };
+        items.resize(wanted.max(items.len()), (None, &[]));
+        let before = self.index;
+        for (index, object) in &items {
+            self.index = index.or(before);
+            let mut own = fields.clone();
+            self.fields(diags, (Some(node), 0), &Given::Object(object), &mut own);
+            if self.is_over || diags.is_over() {
+                break;
+            }
+        }
+        self.index = before;
+        (items.len(), None)
+    }
+
+    /// Writes the case that the selecting field's value has in this reply.
+    fn choice(
+        &mut self,
+        diags: &mut Diags,
+        node: u32,
+        given: Option<&At<Json>>,
+        (fields, point): (&mut Fields, Point),
+    ) {
+        let walk = self.walk().clone();
+        let Some(Op::Choice { by, cases, otherwise, bytes, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize)
+        else {
+            return;
+        };
+        let name = &walk.nodes[node as usize].name;
+        let pos = given.map_or(self.of.pos, |given| given.pos);
+        let object = match given.map(|given| &given.value) {
+            None => Given::Nothing,
+            Some(Json::Obj(list)) => Given::Object(list),
+            Some(Json::Str(text)) if is_dynamic(text) => {
+                let element =
+                    self.referred(text).and_then(|(request, path)| copy::element(&walk, node, &request, path));
+                match element {
+                    Some(element) => self.put_element(node, element),
+                    None => diags.error(pos, format!("`{}` is no choice of the request like `{name}`", shown(text))),
+                }
+                return;
+            }
+            Some(_) => {
+                diags.error(pos, format!("`{name}` is an object: the fields of its case"));
+                return;
+            }
+        };
+        let tag: Option<Box<[u8]>> = match by.place {
+            Place::Frame(at) => (self.of.known)(at, by.slot.len),
+            Place::Mark(mark) => walk.marks.get(usize::from(mark)).and_then(|node| match fields.get(node) {
+                Some(Written::Known(at)) => Some(self.draft.written(*at, by.slot.len).into()),
+                _ => None,
+            }),
+        };
+        let Some(tag) = tag else {
+            if self.of.is_sample {
+                return;
+            }
+            diags.error(
+                pos,
+                format!("the case of `{name}` is not known: what selects it has no constant in this reply"),
+            );
+            return;
+        };
+        let found = cases.binary_search_by(|case: &Case| (*case.bytes).cmp(&tag)).ok();
+        let block = found.and_then(|number| cases.get(number)).map(|case| case.block).or(*otherwise);
+        match block {
+            Some(block) => {
+                let mut own = fields.clone();
+                self.fields(diags, (Some(node), block.case), &object, &mut own);
+            }
+            None if self.of.is_sample => {}
+            None if matches!(object, Given::Object([_, ..])) || bytes.is_none() => {
+                diags.error(pos, format!("`{name}` has no case {}", hex::encode_upper(&tag)));
+            }
+            None => {}
+        }
+        if let Some(Size::Fixed(len)) = bytes {
+            self.pad(diags, (node, *len), point);
+        }
+    }
+
+    /// Fills a case up to the bytes that it always has.
+    fn pad(&mut self, diags: &mut Diags, (node, len): (u32, usize), point: Point) {
+        let name = &self.walk().nodes[node as usize].name;
+        match self.draft.len_since(point) {
+            Some(there) if there <= len => drop(self.draft.bytes(&vec![0; len - there])),
+            Some(there) => diags.error(self.of.pos, format!("{there} bytes in `{name}`, which has {len}")),
+            None => diags.error(self.of.pos, format!("the bytes of `{name}` vary, and it always has {len}")),
+        }
+    }
+
+    /// Writes the number that counts a node, behind it.
+    fn end(
+        &mut self,
+        diags: &mut Diags,
+        node: u32,
+        (point, items): (Point, (usize, Option<Box<Walked>>)),
+        fields: &mut Fields,
+    ) {
+        let walk = self.walk().clone();
+        let Some(counted) = counted(&walk, node) else { return };
+        let is_list = matches!(walk.nodes[node as usize].what, What::List);
+        let Counted { by, times, add, .. } = counted;
+        let gap = match by.place {
+            Place::Frame(at) if (self.of.gives)(at) => return,
+            Place::Frame(_) => None,
+            Place::Mark(mark) => {
+                let number = walk.marks.get(usize::from(mark)).copied().unwrap_or_default();
+                let Some(Written::Gap(gap)) = fields.get(&number).copied() else { return };
+                // The first that it counts decides.
+                fields.insert(number, Written::Other);
+                Some(gap)
+            }
+        };
+        let known = if is_list { items.1.is_none().then_some(items.0) } else { self.draft.len_since(point) };
+        let target = match (gap, by.place) {
+            (Some(gap), _) => Draft::target(gap),
+            (None, Place::Frame(at)) => Target::Frame(at.in_frame(0)),
+            (None, Place::Mark(_)) => return,
+        };
+        let (own, copied) = items;
+        if let Some(known) = known {
+            let Some(number) = said(known, *times, *add).filter(|&number| says(&by.slot) >= number) else {
+                let what = if is_list { "items" } else { "bytes" };
+                let name = &walk.nodes[node as usize].name;
+                diags.error(self.of.pos, format!("`{name}` has {known} {what}, which what counts them cannot say"));
+                return;
+            };
+            if let Some(gap) = gap {
+                self.draft.fill(gap, &by.slot, number);
+                return;
+            }
+            self.draft.length(target, &by.slot, Measure::Items { own: known, copied: None }, (*times, *add));
+            return;
+        }
+        let what = if is_list { Measure::Items { own, copied } } else { Measure::Bytes(point.mark) };
+        self.draft.length(target, &by.slot, what, (*times, *add));
+    }
+}
+
+/// What the request has for a field of the reply.
+enum Copied {
+    Element(Walked),
+    Fixed(Put, usize),
+}

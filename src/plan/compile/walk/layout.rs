@@ -1,0 +1,425 @@
+//! The fields of a data frame from the first of variable size on, as a program.
+
+use super::super::field::{self, Padding, is_data_frame_length, outside, placeholder, split_name};
+use super::super::fields::FieldList;
+use super::extent::{self, Room};
+use super::{in_header, varies};
+use crate::config::at::{At, Json, Pos};
+use crate::config::diag::Diags;
+use crate::config::extent::RawExtent;
+use crate::config::raw::RawField;
+use crate::config::steps::step;
+use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, Slot};
+use crate::model::template::Template;
+use crate::model::walk::{Block, Case, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What};
+use crate::words::FieldType;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A program, and what replies and samples are made from in addition.
+#[derive(Clone, Debug)]
+pub struct WalkDraft {
+    /// The program.
+    pub walk: Arc<Walk>,
+    /// By node: its own value.
+    pub values: Arc<[Option<At<Json>>]>,
+    /// By node: where it is in its file.
+    pub places: Arc<[Pos]>,
+}
+
+/// What a program is compiled from.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Header and tail.
+    pub template: &'a Template,
+    /// The fields before the program.
+    pub fixed: &'a FieldList,
+    /// Bytes of those.
+    pub fixed_len: usize,
+    /// Alignment and padding of short values.
+    pub padding: Padding,
+}
+
+/// Compiles the fields of variable size and all that follow them. `None` after errors that were reported.
+pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> Option<WalkDraft> {
+    let errors = diags.has_errors();
+    let mut compiler = Compiler {
+        around,
+        nodes: Vec::new(),
+        values: Vec::new(),
+        places: Vec::new(),
+        ops: Vec::new(),
+        marks: Vec::new(),
+        scopes: Vec::new(),
+        is_over: false,
+    };
+    let place = Inside { parent: None, case: 0, lists: 0, depth: 0, is_bounded: true };
+    let span = compiler.block(diags, list, place);
+    let Compiler { nodes, values, places, ops, marks, is_over, .. } = compiler;
+    if is_over || (diags.has_errors() && !errors && nodes.is_empty()) {
+        return None;
+    }
+    let at = around.template.left_len + around.fixed_len;
+    let tail_len = around.template.tail_len;
+    let room = FRAME_BYTES_MAX.saturating_sub(at + tail_len);
+    if span.least > room {
+        let text = format!("the fields take at least {} bytes (a frame has at most {FRAME_BYTES_MAX})", span.least);
+        diags.error(list.first().map_or_else(Pos::default, |raw| raw.pos), text);
+        return None;
+    }
+    let walk = Walk {
+        at,
+        tail_len,
+        ops: ops.into(),
+        nodes: nodes.into(),
+        marks: marks.into(),
+        least: span.least,
+        most: span.most,
+        has_rest: span.has_rest,
+    };
+    Some(WalkDraft { walk: Arc::new(walk), values: values.into(), places: places.into() })
+}
+
+/// Where fields stand.
+#[derive(Clone, Copy)]
+struct Inside {
+    parent: Option<u32>,
+    case: u32,
+    lists: usize,
+    depth: usize,
+    /// The end is known before its fields are read.
+    is_bounded: bool,
+}
+
+/// What fields take.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Span {
+    pub(super) least: usize,
+    pub(super) most: usize,
+    pub(super) has_rest: bool,
+}
+
+pub(super) struct Compiler<'a> {
+    pub(super) around: Around<'a>,
+    pub(super) nodes: Vec<Node>,
+    values: Vec<Option<At<Json>>>,
+    places: Vec<Pos>,
+    pub(super) ops: Vec<Op>,
+    pub(super) marks: Vec<u32>,
+    /// The fields so far of each block around, the innermost last.
+    pub(super) scopes: Vec<HashMap<Box<str>, u32>>,
+    is_over: bool,
+}
+
+impl Compiler<'_> {
+    /// The fields of one block.
+    fn block(&mut self, diags: &mut Diags, list: &[At<RawField>], inside: Inside) -> Span {
+        self.scopes.push(HashMap::new());
+        let mut sum = Span::default();
+        // Where what is left is taken: the operation, and what the fields behind it take.
+        let mut rest: Option<(usize, usize)> = None;
+        for (number, raw) in list.iter().enumerate() {
+            step(1);
+            let is_last = list.iter().skip(number + 1).all(|raw| in_header(raw));
+            let op = self.ops.len();
+            let Some(span) = self.field(diags, raw, inside, is_last) else { continue };
+            if let Some((_, after)) = &mut rest {
+                if span.has_rest {
+                    diags.error(raw.pos, "a second field that takes what is left (one in a data frame)");
+                } else if span.least == span.most {
+                    *after += span.least;
+                } else {
+                    let text = "it follows a field that takes what is left, so it has a fixed size";
+                    diags.error(varies(raw).unwrap_or(raw.pos), text);
+                }
+            } else if span.has_rest {
+                rest = Some((op, 0));
+            }
+            sum.least = sum.least.saturating_add(span.least);
+            sum.most = sum.most.saturating_add(span.most);
+            sum.has_rest |= span.has_rest;
+        }
+        if let Some((op, after)) = rest {
+            self.ops.get_mut(op).into_iter().for_each(|op| extent::set_after(op, after));
+        }
+        self.scopes.pop();
+        sum
+    }
+
+    /// One field, list or choice, and what it takes; `None`: nothing, or an error that was reported.
+    fn field(&mut self, diags: &mut Diags, raw: &At<RawField>, inside: Inside, is_last: bool) -> Option<Span> {
+        let Some(name) = &raw.name else {
+            diags.missing(raw.pos, "name", "the field's name");
+            return None;
+        };
+        if in_header(raw) {
+            if inside.parent.is_some() {
+                diags.error(name.pos, "a header field inside a list or choice (it stands once, in the data list)");
+            }
+            return None;
+        }
+        if self.is_over || self.nodes.len() >= NODES_MAX {
+            if !self.is_over {
+                diags.error(raw.pos, format!("more than {NODES_MAX} fields from the first of variable size on"));
+            }
+            self.is_over = true;
+            return None;
+        }
+        if !diags.charge(raw.pos, size_of::<Node>() + size_of::<Op>() + 4 * name.value.len() + 160, "a field") {
+            self.is_over = true;
+            return None;
+        }
+        field::check_name(diags, name);
+        let (_, plain) = split_name(&name.value);
+        let fixed = inside.parent.is_none() && self.around.fixed.data(plain).is_some();
+        if fixed || self.scopes.last().is_some_and(|scope| scope.contains_key(plain)) {
+            diags.error(name.pos, format!("a second field `{plain}` in one data frame"));
+        }
+        if inside.parent.is_none() {
+            field::check_apart(diags, self.around.template, name);
+        }
+        let kind = raw.kind.as_ref().and_then(|kind| FieldType::from_name(&kind.value));
+        let nested = matches!(kind, Some(FieldType::List | FieldType::Choice));
+        if nested && inside.depth >= NEST_MAX {
+            diags.error(raw.pos, format!("lists and choices nest at most {NEST_MAX} deep"));
+            return None;
+        }
+        if !extent::only(diags, raw, kind) {
+            return None;
+        }
+        match kind {
+            Some(FieldType::List) => self.list(diags, raw, plain, inside),
+            Some(FieldType::Choice) => self.choice(diags, raw, plain, (inside, is_last)),
+            _ => self.plain(diags, raw, plain, inside),
+        }
+    }
+
+    /// Adds a node; its operation is the next one.
+    fn node(&mut self, raw: &At<RawField>, name: &str, what: What, inside: Inside) -> u32 {
+        let number = self.nodes.len() as u32;
+        let Inside { parent, case, lists, .. } = inside;
+        let op = self.ops.len() as u32;
+        self.nodes.push(Node { name: name.into(), what, parent, case, lists, op, end: number + 1, most: 0 });
+        self.values.push(raw.value.value.clone());
+        self.places.push(raw.pos);
+        number
+    }
+
+    /// Later fields of the block may refer to it from here on.
+    fn known(&mut self, name: &str, node: u32) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.entry(name.into()).or_insert(node);
+        }
+    }
+
+    fn plain(&mut self, diags: &mut Diags, raw: &At<RawField>, name: &str, inside: Inside) -> Option<Span> {
+        let changes = raw
+            .value
+            .value
+            .as_ref()
+            .is_some_and(|value| matches!(&value.value, Json::Str(text) if placeholder(text).is_some()));
+        if changes || is_data_frame_length(raw) {
+            let text =
+                "a placeholder behind a field of variable size (a length is `{\"field\": ...}` of what it counts)";
+            diags.error(raw.value.value.as_ref().map_or(raw.pos, |value| value.pos), text);
+            return None;
+        }
+        if let Some(matches) = raw.matches.as_ref().filter(|matches| matches.value && inside.parent.is_some()) {
+            diags.error(matches.pos, "`match` inside a list or choice (a field of the data frame selects an entry)");
+        }
+        let size = extent::size(self, diags, raw, Room { is_bounded: inside.is_bounded })?;
+        let (least, most, has_rest) = extent::span(&size);
+        let varies = !matches!(size, Size::Fixed(_));
+        let slot = slot(diags, raw, self.around.padding, most)?;
+        if slot.kind == Kind::Length {
+            let text = "a computed length in a data frame whose size varies (the field that it counts names it: `\"length\": {\"field\": ...}`)";
+            diags.error(raw.pos, text);
+            return None;
+        }
+        let until = if let Size::Until { end, .. } = &size { end.len() } else { 0 };
+        let fixed = if let Size::Fixed(len) = size { len } else { 0 };
+        let slot = Slot { len: if varies { most } else { fixed }, ..slot };
+        if varies && matches!(slot.kind, Kind::F32 | Kind::F64) {
+            diags.error(varies_at(raw), "a float has a fixed size (4 or 8 bytes)");
+            return None;
+        }
+        let node = self.node(raw, name, What::Field { slot, varies }, inside);
+        self.ops.push(Op::Field { node, size, mark: None });
+        self.known(name, node);
+        self.spans(node, Span { least: least + until, most: most + until, has_rest })
+    }
+
+    /// Notes the most bytes of a node.
+    fn spans(&mut self, node: u32, span: Span) -> Option<Span> {
+        self.nodes.get_mut(node as usize)?.most = span.most;
+        Some(span)
+    }
+
+    fn list(&mut self, diags: &mut Diags, raw: &At<RawField>, name: &str, inside: Inside) -> Option<Span> {
+        let Some(items) = raw.items.as_ref().filter(|items| !items.value.is_empty()) else {
+            diags.missing(raw.pos, "items", "the fields of an item");
+            return None;
+        };
+        let bounded = Room { is_bounded: inside.is_bounded };
+        let (count, max) = extent::count(self, diags, raw, bounded)?;
+        let has_rest = extent::is_rest(&count);
+        let node = self.node(raw, name, What::List, inside);
+        let op = self.ops.len();
+        self.ops.push(Op::List { node, count, least: 1, max, end: 0 });
+        let lists = inside.lists + 1;
+        let within = Inside { parent: Some(node), case: 0, lists, depth: inside.depth + 1, is_bounded: false };
+        let before = diags.list().len();
+        let item = self.block(diags, &items.value, within);
+        if item.least == 0 {
+            // With errors, fields are missing.
+            if diags.list().len() == before {
+                diags.error(raw.pos, "an item may be empty (at least one of its fields takes a byte)");
+            }
+            return None;
+        }
+        self.close(op, node, Some(item.least));
+        self.known(name, node);
+        let fewest = extent::fewest(self.ops.get(op));
+        let (least, most) = (item.least.saturating_mul(fewest), item.most.saturating_mul(max));
+        self.spans(node, Span { least, most, has_rest })
+    }
+
+    /// Notes where a list or choice ends.
+    fn close(&mut self, op: usize, node: u32, item_least: Option<usize>) {
+        let (ops, nodes) = (self.ops.len() as u32, self.nodes.len() as u32);
+        if let Some(node) = self.nodes.get_mut(node as usize) {
+            node.end = nodes;
+        }
+        match self.ops.get_mut(op) {
+            Some(Op::List { end, least, .. }) => {
+                *end = ops;
+                *least = item_least.unwrap_or(1);
+            }
+            Some(Op::Choice { end, .. }) => *end = ops,
+            _ => {}
+        }
+    }
+
+    fn choice(
+        &mut self,
+        diags: &mut Diags,
+        raw: &At<RawField>,
+        name: &str,
+        (inside, is_last): (Inside, bool),
+    ) -> Option<Span> {
+        let Some(by) = &raw.by else {
+            diags.missing(raw.pos, "by", "the earlier field that selects the case");
+            return None;
+        };
+        let Some(cases) = raw.cases.as_ref().filter(|cases| !cases.value.0.is_empty()) else {
+            diags.missing(raw.pos, "cases", "that field's value -> the fields that follow then");
+            return None;
+        };
+        let by = extent::source(self, diags, by)?;
+        let bytes = extent::bytes(self, diags, raw, Room { is_bounded: inside.is_bounded }).ok()?;
+        let keys = cases.value.0.iter().map(|(key, _)| key.value.as_str().into()).collect();
+        let node = self.node(raw, name, What::Choice { cases: keys }, inside);
+        let op = self.ops.len();
+        let slot = by.slot.clone();
+        self.ops.push(Op::Choice { node, by, cases: Box::default(), otherwise: None, bytes: None, end: 0 });
+        // Without a size of its own, what is left of the case is what is left around it, if nothing follows.
+        let is_bounded = bytes.is_some() || (inside.is_bounded && is_last);
+        let mut made = Cases { sorted: Vec::new(), otherwise: None, span: None };
+        for (number, (key, fields)) in cases.value.0.iter().enumerate() {
+            let Inside { lists, depth, .. } = inside;
+            let case = number as u32;
+            let within = Inside { parent: Some(node), case, lists, depth: depth + 1, is_bounded };
+            let from = self.ops.len() as u32;
+            let span = self.block(diags, &fields.value, within);
+            made.add(diags, &slot, key, (Block { case, from, to: self.ops.len() as u32 }, span));
+        }
+        self.close(op, node, None);
+        self.known(name, node);
+        let of_cases = made.span.unwrap_or_default();
+        let sized = bytes.as_ref().map(extent::span);
+        // No case: no bytes, where they are not counted.
+        let (least, most, has_rest) = sized.unwrap_or((of_cases.least, of_cases.most, of_cases.has_rest));
+        if let Some(Op::Choice { cases, otherwise, bytes: size, .. }) = self.ops.get_mut(op) {
+            made.sorted.sort_by(|one, other| one.bytes.cmp(&other.bytes));
+            *cases = made.sorted.into();
+            *otherwise = made.otherwise;
+            *size = bytes;
+        }
+        self.spans(node, Span { least, most, has_rest })
+    }
+
+    /// The field that a size, count or choice refers to: of this block or one around, then the fixed part, then the header.
+    pub(super) fn earlier(&mut self, diags: &mut Diags, name: &At<String>) -> Option<Source> {
+        let found = self.scopes.iter().rev().find_map(|scope| scope.get(name.value.trim())).copied();
+        if let Some(node) = found {
+            let What::Field { slot, .. } = &self.nodes[node as usize].what else {
+                diags.error(name.pos, format!("`{}` is no field that holds a number", name.value));
+                return None;
+            };
+            let slot = slot.clone();
+            return Some(Source { place: Place::Mark(extent::mark(self, diags, node, name.pos)?), slot });
+        }
+        let (area, plain) = split_name(&name.value);
+        let fixed = self.around.fixed;
+        if let Some(number) = fixed.data(plain).filter(|_| area == field::Area::Plain) {
+            let field = &fixed[number].field;
+            return Some(Source { place: Place::Frame(field.at), slot: field.slot.clone() });
+        }
+        let header = outside(self.around.template, area, plain).filter(|field| field.at.0 >= 0);
+        if let Some(field) = header {
+            return Some(Source { place: Place::Frame(field.at), slot: field.slot.clone() });
+        }
+        let here = self.scopes.iter().flat_map(|scope| scope.keys()).map(|name| &**name);
+        let data = fixed.iter().filter(|field| !field.header).map(|field| &*field.field.name);
+        let left = self.around.template.left.iter().map(|field| &*field.name);
+        let names: Vec<&str> = here.chain(data).chain(left).collect();
+        diags.error(name.pos, format!("no earlier field `{}`{}", name.value, field::known(plain, names)));
+        None
+    }
+}
+
+/// The cases of a choice so far.
+struct Cases {
+    sorted: Vec<Case>,
+    otherwise: Option<Block>,
+    span: Option<Span>,
+}
+
+/// The key of the case of all other values.
+const ELSE: &str = "else";
+
+impl Cases {
+    fn add(&mut self, diags: &mut Diags, slot: &Slot, key: &At<String>, (block, span): (Block, Span)) {
+        let sum = self.span.get_or_insert(span);
+        sum.least = sum.least.min(span.least);
+        sum.most = sum.most.max(span.most);
+        sum.has_rest |= span.has_rest;
+        if key.value == ELSE {
+            self.otherwise = Some(block);
+            return;
+        }
+        let Some(bytes) = field::encode_constant(diags, slot, &key.value, key.pos) else { return };
+        if self.sorted.iter().any(|case| case.bytes == bytes) {
+            diags.error(key.pos, format!("a second case `{}`", key.value));
+            return;
+        }
+        self.sorted.push(Case { bytes, block });
+    }
+}
+
+fn varies_at(raw: &At<RawField>) -> Pos {
+    varies(raw).unwrap_or(raw.pos)
+}
+
+/// The type of a field, as one of `most` bytes.
+fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, most: usize) -> Option<Slot> {
+    if varies(raw).is_none() {
+        return field::slot(diags, raw, padding);
+    }
+    let kind = raw.kind.as_ref().and_then(|kind| FieldType::from_name(&kind.value));
+    let number = matches!(kind, Some(FieldType::Int | FieldType::IntBe | FieldType::IntLe | FieldType::Uint));
+    let len = most.clamp(1, if number { 8 } else { FIELD_BYTES_MAX }) as u64;
+    let length = Some(At { pos: varies_at(raw), value: RawExtent::Number(len) });
+    let like = RawField { length, until: None, max: None, ..raw.value.clone() };
+    field::slot(diags, &At { pos: raw.pos, value: like }, padding)
+}

@@ -1,0 +1,194 @@
+//! Data frames whose fields vary in size (spec shapes.md).
+//!
+//! A data list is parted at its first field of variable size: the fields before it keep fixed places and are compiled as
+//! in any other template; those from it on become a program.
+//!
+//! - [`layout`]: fields to the program that a cursor follows.
+//! - [`extent`]: sizes, counts, and the fields that say them.
+//! - [`encode`]: a rule's values to the steps that write a reply.
+//! - `value`, `repeat`: one field's value; items of a list.
+//! - [`copy`]: elements of the request in replies.
+//! - [`sample`]: the example of a request.
+
+mod copy;
+pub mod encode;
+mod extent;
+pub mod layout;
+mod put;
+mod repeat;
+pub mod sample;
+mod value;
+
+pub use layout::{WalkDraft, layout};
+
+use super::expr::is_dynamic;
+use super::field::{self, Area, Padding, split_name};
+use super::fields::DataList;
+use crate::config::at::{At, Json, Pos};
+use crate::config::de::shown;
+use crate::config::diag::Diags;
+use crate::config::extent::RawExtent;
+use crate::config::raw::{RawCommand, RawField};
+use crate::model::field::{Computed, FRAME_BYTES_MAX, Kind, LengthField, Slot};
+use crate::model::template::Template;
+use crate::model::walk::{Walk, WalkedConstant, Walks, What};
+use crate::wire::varied;
+use crate::words::FieldType;
+use layout::Around;
+use std::borrow::Cow;
+
+/// What is wrong with a field of variable size elsewhere.
+pub const ONLY_IN_DATA: &str =
+    "only a field of `req_data_list` or `resp_data_list` may vary in size, and no error reply has one";
+
+/// Where a field says that its size varies; `None`: it does not.
+pub fn varies(raw: &At<RawField>) -> Option<Pos> {
+    let length = raw.length.as_ref().filter(|at| !matches!(at.value, RawExtent::Number(_))).map(|at| at.pos);
+    let kind = raw.kind.as_ref().filter(|at| is_nest(&at.value)).map(|at| at.pos);
+    let keys = [
+        raw.until.as_ref().map(|at| at.pos),
+        raw.count.as_ref().map(|at| at.pos),
+        raw.items.as_ref().map(|at| at.pos),
+        raw.by.as_ref().map(|at| at.pos),
+        raw.cases.as_ref().map(|at| at.pos),
+        raw.bytes.as_ref().map(|at| at.pos),
+    ];
+    length.or(kind).or_else(|| keys.into_iter().flatten().next())
+}
+
+/// Whether it is a type that holds other fields.
+fn is_nest(kind: &str) -> bool {
+    matches!(FieldType::from_name(kind), Some(FieldType::List | FieldType::Choice))
+}
+
+/// A data list in two: its fields with fixed places, and those from the first of variable size on.
+pub struct Parted<'r> {
+    /// With the fields of the header, wherever they stand in the list.
+    pub fixed: Cow<'r, [At<RawField>]>,
+    /// Empty: all have fixed places.
+    pub varying: &'r [At<RawField>],
+}
+
+/// Parts a data list.
+pub fn part(list: &[At<RawField>]) -> Parted<'_> {
+    let Some(first) = list.iter().position(|raw| varies(raw).is_some()) else {
+        return Parted { fixed: Cow::Borrowed(list), varying: &[] };
+    };
+    let (fixed, varying) = list.split_at(first);
+    let header = varying.iter().filter(|raw| in_header(raw)).cloned();
+    Parted { fixed: fixed.iter().cloned().chain(header).collect(), varying }
+}
+
+/// Compiles the fields from the first of variable size on; `None`: there are none, or an error was reported.
+pub fn varying(
+    diags: &mut Diags,
+    template: &Template,
+    list: &Parted<'_>,
+    (fixed, padding): (&DataList, Padding),
+) -> Option<WalkDraft> {
+    let first = list.varying.first()?;
+    let pos = varies(first).unwrap_or(first.pos);
+    if template.data_len_fixed.is_some() {
+        diags.error(pos, "a field of variable size in a frame of `total_length` (`\"dynamic_length\": true`)");
+        return None;
+    }
+    for field in fixed.fields.iter().filter(|field| !field.header && field.field.computed != Computed::No) {
+        let text = format!(
+            "`{}` is a computed length in a data frame whose size varies (the field that it counts names it: `\"length\": {{\"field\": ...}}`)",
+            field.field.name
+        );
+        diags.error(pos, text);
+    }
+    layout(diags, Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding }, list.varying)
+}
+
+/// Reports a `data_frame_length` of a command whose size varies.
+pub fn no_length(diags: &mut Diags, raw: &At<RawCommand>) {
+    if let Some(length) = &raw.data_frame_length {
+        diags.error(length.pos, "`data_frame_length` of a command whose size varies (leave it out: it is computed)");
+    }
+}
+
+/// What the plan has of the request's and the reply's program.
+pub fn walks(
+    diags: &mut Diags,
+    (asked, answered): (Option<&WalkDraft>, Option<&WalkDraft>),
+    request: &Option<Parted<'_>>,
+) -> Option<Box<Walks>> {
+    if asked.is_none() && answered.is_none() {
+        return None;
+    }
+    let walk = |draft: Option<&WalkDraft>| draft.map(|draft| draft.walk.clone());
+    let list = request.as_ref().map_or(&[][..], |list| list.varying);
+    let constants = asked.map(|asked| constants(diags, &asked.walk, list)).unwrap_or_default();
+    Some(Box::new(Walks { request: walk(asked), reply: walk(answered), constants: constants.into() }))
+}
+
+/// What requests have to carry: the fields marked `match`.
+fn constants(diags: &mut Diags, walk: &Walk, list: &[At<RawField>]) -> Vec<WalkedConstant> {
+    let mut out = Vec::new();
+    for raw in list.iter().filter(|raw| raw.matches.as_ref().is_some_and(|matches| matches.value)) {
+        let Some(name) = raw.name.as_ref().filter(|_| !in_header(raw)) else { continue };
+        let Some(value) = &raw.value.value else {
+            diags.error(raw.pos, format!("`{}` is marked match and has no value to match", name.value));
+            continue;
+        };
+        out.extend(constant(diags, walk, (&name.value, name.value.trim()), value));
+    }
+    out
+}
+
+/// A constant at an element; `None` after an error, or if there is no such field.
+pub fn constant(
+    diags: &mut Diags,
+    walk: &Walk,
+    (written, name): (&str, &str),
+    value: &At<Json>,
+) -> Option<WalkedConstant> {
+    let path = walk.path(name)?;
+    let What::Field { slot, varies } = &walk.nodes.get(path.node as usize)?.what else {
+        diags.error(value.pos, format!("`{written}` is no field (one of it: `{written}.0.name`, `{written}.name`)"));
+        return None;
+    };
+    if matches!(&value.value, Json::Str(text) if is_dynamic(text)) {
+        diags.error(value.pos, "a function or `#{field}#` where a constant is needed");
+        return None;
+    }
+    let (bytes, mask) = if *varies {
+        let text = field::text(diags, slot, value)?;
+        let mut bytes = Vec::new();
+        if let Err(misfit) = varied::encode(slot, text.as_bytes(), &mut bytes) {
+            diags.error(value.pos, format!("`{}` is {}", shown(&text), misfit.explain(slot)));
+            return None;
+        }
+        (bytes.into(), Box::default())
+    } else {
+        field::constant(diags, slot, value)?
+    };
+    Some(WalkedConstant { name: written.into(), path, bytes, mask })
+}
+
+/// The most bytes that a frame has room for behind `fixed` bytes of its data frame: as many as it may have and its lengths
+/// can say.
+pub fn room(template: &Template, fixed: usize, less: i64) -> usize {
+    let around = template.left_len + template.tail_len + fixed;
+    let mut room = FRAME_BYTES_MAX.saturating_sub(around);
+    for length in template.lengths.iter().filter(|length| length.per_data > 0) {
+        let less = if length.configured { less } else { 0 };
+        let says = if length.lchksum { 0xFFF } else { says(length) };
+        let data = (i128::from(says) - i128::from(length.base) + i128::from(less)) / i128::from(length.per_data);
+        room = room.min(usize::try_from(data).unwrap_or(0).saturating_sub(fixed));
+    }
+    room
+}
+
+/// The largest number of a length field.
+fn says(length: &LengthField) -> u64 {
+    let kind = if length.bcd { Kind::Bcd } else { Kind::Uint };
+    crate::wire::walk::says(&Slot { kind, len: length.len, little: length.little, right: false, padding: 0 })
+}
+
+/// Whether the field is one of the header or the tail, which takes no room.
+fn in_header(raw: &RawField) -> bool {
+    raw.name.as_ref().is_some_and(|name| split_name(&name.value).0 != Area::Plain)
+}

@@ -1,0 +1,180 @@
+//! The steps of an [`Encode`] while they are collected: what is known is written at once, also lengths of what is known.
+
+use crate::model::field::Slot;
+use crate::model::reply::Expr;
+use crate::model::walk::{Encode, Measure, OPEN_LENGTHS_MAX, Put, PutLength, PutText, Target};
+use crate::wire::walk::write_number;
+
+/// Steps so far.
+#[derive(Default)]
+pub(super) struct Draft {
+    ops: Vec<Put>,
+    /// Bytes of the steps.
+    pool: Vec<u8>,
+    /// What is written instead of values that do not fit.
+    defaults: Vec<u8>,
+    /// Bytes without values of varying size, but with what stands for them.
+    pub(super) least: usize,
+    /// The most bytes.
+    pub(super) most: usize,
+    /// Marks in use.
+    marks: u8,
+}
+
+/// Bytes that were left for a number.
+#[derive(Clone, Copy)]
+pub(super) struct Gap {
+    /// In the pool.
+    at: usize,
+    /// Where they are while the reply is built.
+    mark: u8,
+}
+
+/// A place of the steps.
+#[derive(Clone, Copy)]
+pub(super) struct Point {
+    op: usize,
+    /// The mark that is made there.
+    pub(super) mark: u8,
+}
+
+impl Draft {
+    /// Appends known bytes; gives where they are in the pool.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> usize {
+        let from = self.pool.len();
+        self.pool.extend_from_slice(bytes);
+        self.least = self.least.saturating_add(bytes.len());
+        self.most = self.most.saturating_add(bytes.len());
+        self.ops.push(Put::Bytes { from, to: self.pool.len() });
+        from
+    }
+
+    /// Known bytes that were appended.
+    pub(super) fn written(&self, at: usize, len: usize) -> &[u8] {
+        self.pool.get(at..at + len).unwrap_or_default()
+    }
+
+    /// Keeps bytes for a value that may not fit.
+    pub(super) fn fallback(&mut self, bytes: &[u8]) -> (usize, usize) {
+        let from = self.defaults.len();
+        self.defaults.extend_from_slice(bytes);
+        (from, self.defaults.len())
+    }
+
+    /// Appends a step that writes at most so many bytes.
+    pub(super) fn push(&mut self, op: Put, most: usize) {
+        let least = match &op {
+            Put::Element { default: (from, to), .. } => to - from,
+            Put::Text(text) if text.varies => text.default.1 - text.default.0,
+            _ => most,
+        };
+        self.least = self.least.saturating_add(least);
+        self.most = self.most.saturating_add(most.max(least));
+        self.ops.push(op);
+    }
+
+    /// A mark for a place to come; `None`: too many are in use.
+    fn mark(&mut self) -> Option<u8> {
+        (usize::from(self.marks) < OPEN_LENGTHS_MAX).then(|| {
+            self.marks += 1;
+            self.ops.push(Put::Mark(self.marks - 1));
+            self.marks - 1
+        })
+    }
+
+    /// The marks in use, to go back to.
+    pub(super) fn marks(&self) -> u8 {
+        self.marks
+    }
+
+    /// Marks that were made since then may be used again.
+    pub(super) fn release(&mut self, marks: u8) {
+        self.marks = marks;
+    }
+
+    /// Leaves bytes for a number.
+    pub(super) fn gap(&mut self, filled: &[u8]) -> Option<Gap> {
+        let mark = self.mark()?;
+        Some(Gap { at: self.bytes(filled), mark })
+    }
+
+    /// The place where what follows begins.
+    pub(super) fn point(&mut self) -> Option<Point> {
+        let mark = self.mark()?;
+        Some(Point { op: self.ops.len(), mark })
+    }
+
+    /// Bytes since a place, where they are the same in every reply.
+    pub(super) fn len_since(&self, point: Point) -> Option<usize> {
+        self.ops.get(point.op..)?.iter().try_fold(0, |sum, op| match op {
+            Put::Bytes { from, to } => Some(sum + to - from),
+            Put::Mark(_) | Put::Length(_) => Some(sum),
+            Put::Copy { len, .. } | Put::Number { len, .. } => Some(sum + len),
+            Put::Text(text) if !text.varies => Some(sum + text.slot.len),
+            Put::Text(_) | Put::Element { .. } => None,
+        })
+    }
+
+    /// Writes a number that is known into a gap.
+    pub(super) fn fill(&mut self, gap: Gap, slot: &Slot, number: u64) {
+        if let Some(out) = self.pool.get_mut(gap.at..gap.at + slot.len) {
+            write_number(slot, number, out);
+        }
+    }
+
+    /// Leaves it to the reply to write a number.
+    pub(super) fn length(&mut self, to: Target, slot: &Slot, what: Measure, (times, add): (i64, i64)) {
+        self.ops.push(Put::Length(Box::new(PutLength { to, slot: slot.clone(), what, times, add })));
+    }
+
+    /// Where a gap is while the reply is built.
+    pub(super) fn target(gap: Gap) -> Target {
+        Target::Mark(gap.mark)
+    }
+
+    /// The steps with neighbours joined, and marks that nothing reads left out.
+    pub(super) fn finish(self, at: usize, room: usize) -> Encode {
+        let Self { ops, pool, defaults, least, most, .. } = self;
+        let mut read = [false; OPEN_LENGTHS_MAX];
+        for op in &ops {
+            let Put::Length(length) = op else { continue };
+            let from = if let Measure::Bytes(mark) = length.what { Some(mark) } else { None };
+            let to = if let Target::Mark(mark) = length.to { Some(mark) } else { None };
+            for mark in from.into_iter().chain(to) {
+                read[usize::from(mark) % OPEN_LENGTHS_MAX] = true;
+            }
+        }
+        let (mut joined, mut out): (Vec<u8>, Vec<Put>) = (Vec::with_capacity(pool.len()), Vec::new());
+        for op in ops {
+            match op {
+                Put::Mark(mark) if !read[usize::from(mark) % OPEN_LENGTHS_MAX] => {}
+                Put::Bytes { from, to } if from == to => {}
+                Put::Bytes { from, to } => {
+                    let begin = joined.len();
+                    joined.extend_from_slice(pool.get(from..to).unwrap_or_default());
+                    match out.last_mut() {
+                        Some(Put::Bytes { to, .. }) => *to = joined.len(),
+                        _ => out.push(Put::Bytes { from: begin, to: joined.len() }),
+                    }
+                }
+                other => out.push(other),
+            }
+        }
+        let base = joined.len();
+        joined.extend_from_slice(&defaults);
+        for op in &mut out {
+            let default = match op {
+                Put::Text(text) => &mut text.default,
+                Put::Element { default, .. } => default,
+                _ => continue,
+            };
+            *default = (default.0 + base, default.1 + base);
+        }
+        Encode { at, ops: out.into(), pool: joined.into(), least, most: most.min(room) }
+    }
+}
+
+/// A text step of a field.
+pub(super) fn text(value: Expr, slot: &Slot, varies: bool, until: &[u8]) -> PutText {
+    PutText { value, slot: slot.clone(), varies, until: until.into(), default: (0, 0) }
+}

@@ -1,0 +1,70 @@
+//! Items of a list: written one by one, or repeated.
+
+use super::super::expr::{ExprError, Scope};
+use crate::config::at::{At, Json};
+use crate::config::diag::Diags;
+use crate::model::field::{Offset, Slot};
+use crate::model::walk::Walked;
+
+/// Its number where it is repeated, and its fields.
+pub(super) type Item<'j> = (Option<usize>, &'j [(At<String>, At<Json>)]);
+
+/// One entry of a list: an item, or a `repeat` of one. At most `room` in all.
+pub(super) fn spread<'j>(diags: &mut Diags, item: &'j At<Json>, room: usize, out: &mut Vec<Item<'j>>) {
+    let Json::Obj(object) = &item.value else {
+        diags.error(item.pos, "an item is an object: its fields");
+        return;
+    };
+    let get = |name: &str| object.iter().find(|(key, _)| key.value == name).map(|(_, value)| value);
+    let Some(repeat) = get("repeat").filter(|_| get("data").is_some()) else {
+        out.push((None, object));
+        return;
+    };
+    let times = if let Json::Num(number) = &repeat.value { number.as_u64() } else { None };
+    let Some(times) = times.and_then(|times| usize::try_from(times).ok()) else {
+        diags.error(repeat.pos, "`repeat` is a whole number from 0 up");
+        return;
+    };
+    let data = match get("data").map(|data| (&data.value, data.pos)) {
+        Some((Json::Obj(data), _)) => data.as_slice(),
+        Some((_, pos)) => {
+            diags.error(pos, "`data` is an object: the fields of an item");
+            return;
+        }
+        None => return,
+    };
+    let left = room.saturating_sub(out.len());
+    out.extend((0..times.min(left)).map(|index| (Some(index), data)));
+}
+
+/// A scope inside a `repeat`.
+pub(super) struct Indexed<'s> {
+    pub(super) inner: &'s dyn Scope,
+    pub(super) index: Option<usize>,
+}
+
+impl Scope for Indexed<'_> {
+    fn field(&self, name: &str) -> Result<Option<(Offset, Slot)>, ExprError> {
+        self.inner.field(name)
+    }
+
+    fn register(&self, name: &str) -> Result<u32, ExprError> {
+        self.inner.register(name)
+    }
+
+    fn register_bytes_max(&self, number: u32) -> usize {
+        self.inner.register_bytes_max(number)
+    }
+
+    fn id_digits(&self) -> usize {
+        self.inner.id_digits()
+    }
+
+    fn walked(&self, name: &str) -> Option<Walked> {
+        self.inner.walked(name)
+    }
+
+    fn index(&self) -> Option<usize> {
+        self.index
+    }
+}

@@ -1,0 +1,56 @@
+//! The example of a request, for clients: the fields from the first of variable size on.
+
+use super::super::sample::NoRequest;
+use super::encode::{self, Sources};
+use super::layout::WalkDraft;
+use crate::config::at::Pos;
+use crate::config::diag::Diags;
+use crate::model::field::Offset;
+use crate::model::template::Template;
+use crate::model::walk::{Encode, Measure, Put, Target};
+use crate::wire::walk::{said, write_number};
+
+/// Puts them into a request that was made without; `frame` has header, fixed fields and tail.
+pub fn insert(diags: &mut Diags, template: &Template, (draft, pos): (&WalkDraft, Pos), frame: &mut Vec<u8>) {
+    let known = |at: Offset, len: usize| frame.get(at.in_frame(frame.len())..)?.get(..len).map(Into::into);
+    let sources = Sources {
+        draft,
+        request: None,
+        fixed: None,
+        values: &[],
+        scope: &NoRequest,
+        gives: &|_| false,
+        known: &known,
+        room: super::room(template, draft.walk.at - template.left_len, 0),
+        is_sample: true,
+        pos,
+    };
+    let steps = encode::encode(diags, &sources);
+    if !write(&steps, frame) {
+        diags.error(pos, "a function as the value of a field behind one of variable size, in a request (a constant)");
+    }
+}
+
+/// Writes steps that are the same in every frame into one without them; false: some are not.
+pub fn write(steps: &Encode, frame: &mut Vec<u8>) -> bool {
+    let mut data = Vec::new();
+    for op in &steps.ops {
+        match op {
+            Put::Bytes { from, to } => data.extend_from_slice(steps.pool.get(*from..*to).unwrap_or_default()),
+            Put::Mark(_) => {}
+            Put::Length(length) => match (&length.what, length.to) {
+                (Measure::Items { own, copied: None }, Target::Frame(at)) => {
+                    let place = frame.get_mut(at..at + length.slot.len);
+                    if let Some((place, number)) = place.zip(said(*own, length.times, length.add)) {
+                        write_number(&length.slot, number, place);
+                    }
+                }
+                _ => return false,
+            },
+            Put::Copy { .. } | Put::Element { .. } | Put::Number { .. } | Put::Text(_) => return false,
+        }
+    }
+    let at = steps.at.min(frame.len());
+    frame.splice(at..at, data);
+    true
+}

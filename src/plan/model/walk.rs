@@ -1,0 +1,446 @@
+//! Data frames whose fields vary in size: a program that a cursor follows from the first such field on.
+//!
+//! The fields before it keep fixed places ([`super::field`]). A template that has no field of variable size has no program.
+//! The program is a flat list of operations. A list or choice is followed by the operations of its items or cases, and
+//! knows where they end. See docs/internals/layouts.md.
+
+use super::field::{Offset, Slot};
+use super::reply::{Expr, Form, Number};
+use std::sync::Arc;
+
+/// Lists and choices inside each other.
+pub const NEST_MAX: usize = 4;
+/// Fields of one program that say a size, a count or a case.
+pub const MARKS_MAX: usize = 32;
+/// Fields, lists and choices of one program.
+pub const NODES_MAX: usize = 1_024;
+/// `max` of a field, where it is not given, in bytes.
+pub const FIELD_BYTES_DEFAULT: usize = 1_024;
+/// `max` of a list, where it is not given, in items.
+pub const ITEMS_DEFAULT: usize = 1_024;
+/// Computed lengths of a reply that are open at one time.
+pub const OPEN_LENGTHS_MAX: usize = 64;
+
+/// The part of a data frame from the first field of variable size on.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// Where it begins, in the raw frame.
+    pub at: usize,
+    /// Bytes of the frame's tail.
+    pub tail_len: usize,
+    /// The program.
+    pub ops: Box<[Op]>,
+    /// What the program names, in the order of the template.
+    pub nodes: Box<[Node]>,
+    /// The node of each mark.
+    pub marks: Box<[u32]>,
+    /// The fewest bytes it takes.
+    pub least: usize,
+    /// The most bytes it takes.
+    pub most: usize,
+    /// It takes what is left of the data frame, so its own fields do not show where it ends.
+    pub has_rest: bool,
+}
+
+/// A field, list or choice. For names and display; the program does not read it.
+#[derive(Debug)]
+pub struct Node {
+    /// Its name.
+    pub name: Box<str>,
+    /// What it is.
+    pub what: What,
+    /// The list or choice that it is directly in.
+    pub parent: Option<u32>,
+    /// The case of the parent, by number; 0 in a list.
+    pub case: u32,
+    /// How many lists it is in.
+    pub lists: usize,
+    /// Its operation.
+    pub op: u32,
+    /// The number of the first node behind it and everything in it.
+    pub end: u32,
+    /// The most bytes it takes, with what ends it.
+    pub most: usize,
+}
+
+/// What a node is.
+#[derive(Debug)]
+pub enum What {
+    /// A field.
+    Field {
+        /// Its type; `len` is the most bytes where the size varies.
+        slot: Slot,
+        /// The size varies.
+        varies: bool,
+    },
+    /// A list of items.
+    List,
+    /// One of several cases.
+    Choice {
+        /// Their keys as the template spells them.
+        cases: Box<[Box<str>]>,
+    },
+}
+
+/// One operation.
+#[derive(Debug)]
+pub enum Op {
+    /// Takes a field.
+    Field {
+        /// Which node.
+        node: u32,
+        /// How many bytes.
+        size: Size,
+        /// Where its bytes are noted, for a later size, count or case.
+        mark: Option<u8>,
+    },
+    /// Takes items; their operations follow.
+    List {
+        /// Which node.
+        node: u32,
+        /// How many items.
+        count: Count,
+        /// The fewest bytes of an item, at least 1.
+        least: usize,
+        /// The most items.
+        max: usize,
+        /// The operation behind the items' last one.
+        end: u32,
+    },
+    /// Takes one case; the operations of all cases follow.
+    Choice {
+        /// Which node.
+        node: u32,
+        /// What selects the case.
+        by: Source,
+        /// Sorted by their bytes.
+        cases: Box<[Case]>,
+        /// The case of all other bytes.
+        otherwise: Option<Block>,
+        /// The bytes that the case has, used or not.
+        bytes: Option<Size>,
+        /// The operation behind the last case.
+        end: u32,
+    },
+}
+
+impl Op {
+    /// The field that says its size or count, if one does.
+    pub fn counted(&self) -> Option<&Counted> {
+        match self {
+            Self::Field { size: Size::Counted(counted), .. }
+            | Self::List { count: Count::Counted(counted), .. }
+            | Self::Choice { bytes: Some(Size::Counted(counted)), .. } => Some(counted),
+            _ => None,
+        }
+    }
+}
+
+/// The operations of a case.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// Number of the case, in the order of the template.
+    pub case: u32,
+    /// Its first operation.
+    pub from: u32,
+    /// The one behind its last.
+    pub to: u32,
+}
+
+/// A case of a choice.
+#[derive(Debug)]
+pub struct Case {
+    /// The bytes of the selecting field.
+    pub bytes: Box<[u8]>,
+    /// What follows then.
+    pub block: Block,
+}
+
+/// Bytes of a field, or of a choice.
+#[derive(Debug)]
+pub enum Size {
+    /// Always so many.
+    Fixed(usize),
+    /// What is left, but for the fields that follow.
+    Rest {
+        /// Bytes of those.
+        after: usize,
+        /// The most.
+        max: usize,
+    },
+    /// An earlier field says it.
+    Counted(Counted),
+    /// Up to these bytes, which are taken too and are no part of the value.
+    Until {
+        /// The bytes.
+        end: Box<[u8]>,
+        /// The most bytes before them.
+        max: usize,
+    },
+}
+
+/// A size that an earlier field says: `field * times + add`.
+#[derive(Debug)]
+pub struct Counted {
+    /// The field.
+    pub by: Source,
+    /// What its number is multiplied by.
+    pub times: i64,
+    /// What is added.
+    pub add: i64,
+    /// The most.
+    pub max: usize,
+}
+
+/// Items of a list.
+#[derive(Debug)]
+pub enum Count {
+    /// Always so many.
+    Fixed(usize),
+    /// As many as fit, but for the fields that follow.
+    Rest {
+        /// Bytes of those.
+        after: usize,
+    },
+    /// An earlier field says it.
+    Counted(Counted),
+}
+
+/// An earlier field.
+#[derive(Debug)]
+pub struct Source {
+    /// Where it is.
+    pub place: Place,
+    /// Its type and size.
+    pub slot: Slot,
+}
+
+/// Where an earlier field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At a fixed place of the frame.
+    Frame(Offset),
+    /// In the program: the bytes that were noted last.
+    Mark(u8),
+}
+
+/// One element of a frame: a node, and which items of the lists around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// The node.
+    pub node: u32,
+    /// Items from 0, the outermost list first.
+    pub items: [u32; NEST_MAX],
+}
+
+/// Bytes that a request has to have at an element, where `mask` is 1.
+#[derive(Debug)]
+pub struct WalkedConstant {
+    /// As it was written.
+    pub name: Box<str>,
+    /// Which element.
+    pub path: Path,
+    /// What.
+    pub bytes: Box<[u8]>,
+    /// Which bits; empty: all.
+    pub mask: Box<[u8]>,
+}
+
+/// What a command's frames have behind their fixed part.
+#[derive(Debug, Default)]
+pub struct Walks {
+    /// In requests.
+    pub request: Option<Arc<Walk>>,
+    /// In replies.
+    pub reply: Option<Arc<Walk>>,
+    /// What a request has to have for this entry to be meant.
+    pub constants: Box<[WalkedConstant]>,
+}
+
+/// An element of the request.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// The request's program.
+    pub walk: Arc<Walk>,
+    /// Which element.
+    pub path: Path,
+    /// Its type; `len` is the most bytes.
+    pub slot: Slot,
+    /// Its size varies.
+    pub varies: bool,
+}
+
+/// How a reply's data frame goes on behind its fixed part.
+#[derive(Debug)]
+pub struct Encode {
+    /// Where that begins, in the raw frame.
+    pub at: usize,
+    /// In order.
+    pub ops: Box<[Put]>,
+    /// Bytes that are known beforehand.
+    pub pool: Box<[u8]>,
+    /// Bytes without values of varying size, but with what is written where one does not fit.
+    pub least: usize,
+    /// The most bytes: what the frame and its lengths can say. A value for which no room is left does not fit.
+    pub most: usize,
+}
+
+/// One step of an [`Encode`].
+#[derive(Debug)]
+pub enum Put {
+    /// These bytes of the pool.
+    Bytes {
+        /// The first.
+        from: usize,
+        /// Behind the last.
+        to: usize,
+    },
+    /// Request bytes at a fixed place.
+    Copy {
+        /// Where.
+        from: Offset,
+        /// How many.
+        len: usize,
+    },
+    /// An element of the request as it is.
+    Element {
+        /// Which.
+        from: Box<Walked>,
+        /// What is written where the request does not have it: a part of the pool.
+        default: (usize, usize),
+    },
+    /// A number that a function gives.
+    Number {
+        /// Which.
+        number: Number,
+        /// Bytes.
+        len: usize,
+        /// How.
+        form: Form,
+    },
+    /// A text, encoded as a JSON value would be.
+    Text(Box<PutText>),
+    /// Notes where the next byte goes.
+    Mark(u8),
+    /// Writes a number that is known now into bytes that were left for it.
+    Length(Box<PutLength>),
+}
+
+/// A text of a reply.
+#[derive(Debug)]
+pub struct PutText {
+    /// The text.
+    pub value: Expr,
+    /// The field; `len` is the most bytes where the size varies.
+    pub slot: Slot,
+    /// The size varies.
+    pub varies: bool,
+    /// Bytes that the value must not have, because they end it.
+    pub until: Box<[u8]>,
+    /// What is written instead of a value that does not fit, or is empty: a part of the pool.
+    pub default: (usize, usize),
+}
+
+/// A computed length or count.
+#[derive(Debug)]
+pub struct PutLength {
+    /// Where it is written.
+    pub to: Target,
+    /// Its type and size.
+    pub slot: Slot,
+    /// What is counted.
+    pub what: Measure,
+    /// The number is `(what - add) / times`.
+    pub times: i64,
+    /// See `times`.
+    pub add: i64,
+}
+
+/// Where a computed number is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// At this index of the raw frame, before the varying part.
+    Frame(usize),
+    /// Where this mark was made.
+    Mark(u8),
+}
+
+/// What a computed number counts.
+#[derive(Debug)]
+pub enum Measure {
+    /// Bytes from this mark up to here.
+    Bytes(u8),
+    /// Items of a list, or a number that is known.
+    Items {
+        /// Written by the rule.
+        own: usize,
+        /// Copied from the request.
+        copied: Option<Box<Walked>>,
+    },
+}
+
+impl Walk {
+    /// The element of a name: `alarms`, `alarms.0.id`, `body.lat`, `body.01.lat`. For people and the compiler.
+    pub fn path(&self, name: &str) -> Option<Path> {
+        let mut path = Path { node: 0, items: [0; NEST_MAX] };
+        if let Some(node) = self.child(None, None, name) {
+            path.node = node;
+            return Some(path);
+        }
+        let mut parts = name.split('.').peekable();
+        let (mut parent, mut lists) = (None, 0);
+        loop {
+            let mut case = None;
+            if let Some(What::Choice { cases }) = parent.map(|parent: u32| &self.nodes[parent as usize].what)
+                && let Some(number) = parts.peek().and_then(|part| cases.iter().position(|key| **key == **part))
+            {
+                case = Some(number as u32);
+                parts.next();
+            }
+            path.node = self.child(parent, case, parts.next()?)?;
+            if parts.peek().is_none() {
+                return Some(path);
+            }
+            parent = Some(path.node);
+            if matches!(self.nodes[path.node as usize].what, What::List) {
+                *path.items.get_mut(lists)? = parts.next()?.parse().ok()?;
+                lists += 1;
+            }
+        }
+    }
+
+    /// The first node of that name that is directly in `parent`, in any case or in this one.
+    fn child(&self, parent: Option<u32>, case: Option<u32>, name: &str) -> Option<u32> {
+        let is =
+            |node: &Node| node.parent == parent && *node.name == *name && case.is_none_or(|case| case == node.case);
+        self.nodes.iter().position(is).map(|number| number as u32)
+    }
+
+    /// The fields at fixed places that say a size, count or case: where, and how many bytes.
+    pub fn fixed_sources(&self) -> impl Iterator<Item = (Offset, usize)> {
+        let by = |op: &Op| if let Op::Choice { by, .. } = op { Some((by.place, by.slot.len)) } else { None };
+        let cases = self.ops.iter().filter_map(by);
+        let counted = self.ops.iter().filter_map(Op::counted).map(|counted| (counted.by.place, counted.by.slot.len));
+        cases.chain(counted).filter_map(|(place, len)| match place {
+            Place::Frame(at) => Some((at, len)),
+            Place::Mark(_) => None,
+        })
+    }
+
+    /// Does some size or count come from this node?
+    pub fn is_computed(&self, node: u32) -> bool {
+        let Some(mark) = self.marks.iter().position(|&marked| marked == node) else { return false };
+        let here = Place::Mark(mark as u8);
+        self.ops.iter().filter_map(Op::counted).any(|counted| counted.by.place == here)
+    }
+
+    /// A node and its type.
+    pub fn element(self: &Arc<Self>, path: Path) -> Option<Walked> {
+        match &self.nodes.get(path.node as usize)?.what {
+            What::Field { slot, varies } => {
+                Some(Walked { walk: self.clone(), path, slot: slot.clone(), varies: *varies })
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,379 @@
+//! Follows the program of a data frame whose fields vary in size ([`crate::model::walk`]).
+//!
+//! The cursor never goes past the data frame, and takes at least one byte for each item: a frame costs no more than its bytes.
+//! Nothing is allocated.
+
+use super::checksum::{self, from_bcd, read_number, to_bcd};
+use super::reason::Reason;
+use crate::model::field::{Kind, Slot};
+use crate::model::walk::{
+    Case, Count, Counted, MARKS_MAX, NEST_MAX, Op, Path, Place, Size, Source, Walk, WalkedConstant,
+};
+use std::ops::ControlFlow;
+
+/// Why a frame does not fit its program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It ends too early.
+    Short,
+    /// A size, a count or a case is none that the template allows.
+    Bad,
+}
+
+impl Wrong {
+    /// How it is counted.
+    pub const REASON: Reason = Reason::BadLength;
+}
+
+/// What the cursor passes. Places are indices of the raw frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A field.
+    Field {
+        /// Which node.
+        node: u32,
+        /// Its first byte.
+        from: usize,
+        /// Behind its last byte.
+        to: usize,
+    },
+    /// A list begins.
+    List {
+        /// Which node.
+        node: u32,
+    },
+    /// An item begins.
+    Item {
+        /// The list's node.
+        node: u32,
+        /// Its number from 0.
+        index: usize,
+    },
+    /// A choice begins.
+    Choice {
+        /// Which node.
+        node: u32,
+        /// The case; `None`: none has those bytes.
+        case: Option<u32>,
+    },
+    /// A list or choice has ended.
+    End {
+        /// Which node.
+        node: u32,
+        /// Its first byte.
+        from: usize,
+        /// Behind its last byte.
+        to: usize,
+        /// Items of a list; of a choice 0.
+        count: usize,
+    },
+}
+
+/// Why the cursor stops.
+enum Stop {
+    Wrong(Wrong),
+    /// The watcher has what it wants.
+    Done,
+}
+
+impl From<Wrong> for Stop {
+    fn from(wrong: Wrong) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+/// The numbers of the current items, the outermost list first.
+pub type Items = [u32; NEST_MAX];
+
+struct Cursor<'a, W> {
+    walk: &'a Walk,
+    raw: &'a [u8],
+    at: usize,
+    marks: [(u32, u32); MARKS_MAX],
+    items: Items,
+    lists: usize,
+    watch: W,
+}
+
+/// Follows the program over bytes that are a frame or its beginning; `to` is where the data frame ends at the latest.
+/// Gives the index behind the last byte that was taken.
+fn run(walk: &Walk, raw: &[u8], to: usize, watch: impl FnMut(Event, &Items) -> ControlFlow<()>) -> Result<usize, Stop> {
+    let start = walk.at;
+    if start > to || to > raw.len() {
+        return Err(Wrong::Short.into());
+    }
+    let mut cursor = Cursor { walk, raw, at: start, marks: [(0, 0); MARKS_MAX], items: [0; NEST_MAX], lists: 0, watch };
+    cursor.block(0, walk.ops.len(), to)?;
+    Ok(cursor.at)
+}
+
+/// Follows the program over a whole raw frame.
+pub fn visit(walk: &Walk, raw: &[u8], mut watch: impl FnMut(Event)) -> Result<usize, Wrong> {
+    let to = raw.len().saturating_sub(walk.tail_len);
+    let watch = |event, _: &Items| {
+        watch(event);
+        ControlFlow::Continue(())
+    };
+    run(walk, raw, to, watch).map_err(|stop| match stop {
+        Stop::Wrong(wrong) => wrong,
+        Stop::Done => Wrong::Bad,
+    })
+}
+
+/// Whether a whole raw frame fits: the index behind the last byte that the program takes.
+pub fn check(walk: &Walk, raw: &[u8]) -> Result<usize, Wrong> {
+    visit(walk, raw, |_| ())
+}
+
+/// Bytes of the frame that begins here, as its fields say. [`Wrong::Short`]: the bytes that are there do not show it.
+pub fn size(walk: &Walk, beginning: &[u8]) -> Result<usize, Wrong> {
+    match run(walk, beginning, beginning.len(), |_, _| ControlFlow::Continue(())) {
+        Ok(to) => Ok(to + walk.tail_len),
+        Err(Stop::Wrong(wrong)) => Err(wrong),
+        Err(Stop::Done) => Err(Wrong::Bad),
+    }
+}
+
+/// Where an element is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its first byte, in the raw frame.
+    pub from: usize,
+    /// Behind its last byte.
+    pub to: usize,
+    /// Items of a list; else 0.
+    pub count: usize,
+}
+
+/// Looks for an element of a whole raw frame; `None`: the frame does not have it, or does not fit.
+pub fn locate(walk: &Walk, raw: &[u8], path: &Path) -> Option<Found> {
+    let lists = walk.nodes.get(path.node as usize)?.lists;
+    let wanted = path.items.get(..lists)?;
+    let mut found = None;
+    let watch = |event: Event, items: &Items| {
+        let here = match event {
+            Event::Field { node, from, to } => (node, Found { from, to, count: 0 }),
+            Event::End { node, from, to, count } => (node, Found { from, to, count }),
+            _ => return ControlFlow::Continue(()),
+        };
+        if here.0 != path.node || items.get(..lists) != Some(wanted) {
+            return ControlFlow::Continue(());
+        }
+        found = Some(here.1);
+        ControlFlow::Break(())
+    };
+    let stop = run(walk, raw, raw.len().saturating_sub(walk.tail_len), watch);
+    found.filter(|_| matches!(stop, Err(Stop::Done)))
+}
+
+/// The bytes of an element, and how many items it has.
+pub fn bytes<'f>(walk: &Walk, raw: &'f [u8], path: &Path) -> Option<(&'f [u8], usize)> {
+    let found = locate(walk, raw, path)?;
+    Some((raw.get(found.from..found.to)?, found.count))
+}
+
+/// Whether a raw frame has this constant.
+pub fn carries(walk: &Walk, raw: &[u8], constant: &WalkedConstant) -> bool {
+    let Some((there, _)) = bytes(walk, raw, &constant.path) else { return false };
+    if constant.mask.is_empty() {
+        return *there == *constant.bytes;
+    }
+    let all = there.iter().zip(&constant.bytes).zip(&constant.mask);
+    there.len() == constant.bytes.len() && all.into_iter().all(|((is, should), mask)| (is ^ should) & mask == 0)
+}
+
+/// A field's bytes as a number; `None`: they are none.
+#[inline]
+pub fn number(slot: &Slot, bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > 8 {
+        return None;
+    }
+    let number = read_number(bytes, slot.little);
+    if slot.kind == Kind::Bcd { from_bcd(number) } else { Some(number) }
+}
+
+/// The number that says so many bytes or items: `(many - add) / times`; `None`: none does.
+#[inline]
+pub fn said(many: usize, times: i64, add: i64) -> Option<u64> {
+    let rest = i64::try_from(many).ok()?.checked_sub(add)?;
+    (rest >= 0 && rest % times == 0).then(|| (rest / times) as u64)
+}
+
+/// Writes a number as its field spells it.
+#[inline]
+pub fn write_number(slot: &Slot, number: u64, out: &mut [u8]) {
+    let number = if slot.kind == Kind::Bcd { to_bcd(number) } else { number };
+    checksum::write_number(number, slot.little, out);
+}
+
+/// The largest number of a field.
+#[inline]
+pub fn says(slot: &Slot) -> u64 {
+    match (&slot.kind, slot.len) {
+        (Kind::Bcd, len) => 10_u64.checked_pow(2 * len as u32).map_or(u64::MAX, |most| most - 1),
+        (_, len @ 0..=7) => (1 << (8 * len)) - 1,
+        _ => u64::MAX,
+    }
+}
+
+impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
+    #[inline]
+    fn tell(&mut self, event: Event) -> Result<(), Stop> {
+        match (self.watch)(event, &self.items) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Stop::Done),
+        }
+    }
+
+    /// Operations `pc` to `end`; nothing behind `bound` is taken. Calls itself at most [`NEST_MAX`] deep.
+    fn block(&mut self, mut pc: usize, end: usize, bound: usize) -> Result<(), Stop> {
+        let walk = self.walk;
+        while let Some(op) = walk.ops.get(pc).filter(|_| pc < end) {
+            match op {
+                Op::Field { node, size, mark } => {
+                    let (len, whole) = self.size(size, bound)?;
+                    let from = self.at;
+                    self.at += whole;
+                    if let Some(place) = mark.and_then(|mark| self.marks.get_mut(usize::from(mark))) {
+                        *place = (from as u32, (from + len) as u32);
+                    }
+                    self.tell(Event::Field { node: *node, from, to: from + len })?;
+                    pc += 1;
+                }
+                Op::List { node, count, least, max, end } => {
+                    self.list((*node, pc + 1, *end as usize), count, (*least, *max), bound)?;
+                    pc = *end as usize;
+                }
+                Op::Choice { end, .. } => {
+                    self.choice(op, bound)?;
+                    pc = *end as usize;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `(node, first operation, end)` of the items, the fewest bytes of one, the most items.
+    fn list(
+        &mut self,
+        (node, pc, end): (u32, usize, usize),
+        count: &Count,
+        (least, max): (usize, usize),
+        bound: usize,
+    ) -> Result<(), Stop> {
+        self.tell(Event::List { node })?;
+        let from = self.at;
+        let (items, bound) = match count {
+            Count::Fixed(items) => (Some(*items), bound),
+            Count::Counted(counted) => (Some(self.counted(counted)?), bound),
+            Count::Rest { after } => (None, bound.checked_sub(*after).ok_or(Wrong::Short)?),
+        };
+        if items.is_some_and(|items| items > max) {
+            return Err(Wrong::Bad.into());
+        }
+        // Before any item is looked at: the count alone costs nothing.
+        let room = bound.saturating_sub(self.at);
+        if items.is_some_and(|items| items.saturating_mul(least) > room) {
+            return Err(Wrong::Short.into());
+        }
+        let depth = self.lists;
+        self.lists += 1;
+        let mut index = 0;
+        while items.map_or(self.at < bound, |items| index < items) {
+            if index >= max {
+                return Err(Wrong::Bad.into());
+            }
+            if let Some(item) = self.items.get_mut(depth) {
+                *item = index as u32;
+            }
+            self.tell(Event::Item { node, index })?;
+            let before = self.at;
+            self.block(pc, end, bound)?;
+            if self.at == before {
+                // An item takes at least one byte, whatever the template's compiler thought.
+                return Err(Wrong::Bad.into());
+            }
+            index += 1;
+        }
+        self.lists = depth;
+        self.tell(Event::End { node, from, to: self.at, count: index })
+    }
+
+    fn choice(&mut self, op: &Op, bound: usize) -> Result<(), Stop> {
+        let Op::Choice { node, by, cases, otherwise, bytes, .. } = op else { return Ok(()) };
+        let from = self.at;
+        let inner = match bytes {
+            Some(size) => from + self.size(size, bound)?.0,
+            None => bound,
+        };
+        let tag = self.source(by);
+        let found = cases.binary_search_by(|case: &Case| (*case.bytes).cmp(tag)).ok();
+        let block = found.and_then(|number| cases.get(number)).map(|case| case.block).or(*otherwise);
+        self.tell(Event::Choice { node: *node, case: block.map(|block| block.case) })?;
+        match block {
+            Some(block) => self.block(block.from as usize, block.to as usize, inner)?,
+            // Of an unknown case the size must be known.
+            None if bytes.is_none() => return Err(Wrong::Bad.into()),
+            None => {}
+        }
+        if bytes.is_some() {
+            self.at = inner;
+        }
+        self.tell(Event::End { node: *node, from, to: self.at, count: 0 })
+    }
+
+    /// Bytes of a value, and with what ends it.
+    #[inline]
+    fn size(&self, size: &Size, bound: usize) -> Result<(usize, usize), Wrong> {
+        let room = bound.saturating_sub(self.at);
+        let (len, more) = match size {
+            Size::Fixed(len) => (*len, 0),
+            Size::Rest { after, max } => {
+                let len = room.checked_sub(*after).ok_or(Wrong::Short)?;
+                if len > *max {
+                    return Err(Wrong::Bad);
+                }
+                (len, 0)
+            }
+            Size::Counted(counted) => (self.counted(counted)?, 0),
+            Size::Until { end, max } => {
+                let most = max.saturating_add(end.len());
+                let there = self.raw.get(self.at..self.at + room.min(most)).unwrap_or_default();
+                let found = match **end {
+                    [byte] => memchr::memchr(byte, there),
+                    _ => memchr::memmem::find(there, end),
+                };
+                match found {
+                    Some(len) => (len, end.len()),
+                    None if room >= most => return Err(Wrong::Bad),
+                    None => return Err(Wrong::Short),
+                }
+            }
+        };
+        if len + more > room { Err(Wrong::Short) } else { Ok((len, len + more)) }
+    }
+
+    #[inline]
+    fn counted(&self, counted: &Counted) -> Result<usize, Wrong> {
+        let number = number(&counted.by.slot, self.source(&counted.by)).ok_or(Wrong::Bad)?;
+        let number = i64::try_from(number).ok().and_then(|number| number.checked_mul(counted.times));
+        let number = number.and_then(|number| number.checked_add(counted.add));
+        let len = number.and_then(|number| usize::try_from(number).ok()).ok_or(Wrong::Bad)?;
+        if len > counted.max { Err(Wrong::Bad) } else { Ok(len) }
+    }
+
+    #[inline]
+    fn source(&self, source: &Source) -> &[u8] {
+        let range = match source.place {
+            Place::Frame(at) => {
+                let at = at.in_frame(self.raw.len());
+                at..at.saturating_add(source.slot.len)
+            }
+            Place::Mark(mark) => {
+                let (from, to) = self.marks.get(usize::from(mark)).copied().unwrap_or_default();
+                from as usize..to as usize
+            }
+        };
+        self.raw.get(range).unwrap_or_default()
+    }
+}
