@@ -38,9 +38,13 @@ impl<'a> Answer<'a> {
     }
 
     fn with_data(self, data: &'a [u8], is_reply: bool) -> Self {
-        let response_len = self.frame.reading.command.map(|command| command.response_len);
-        let fields = if is_reply && response_len == Some(data.len()) { self.fields } else { &[] };
-        Self { data, fields, ..self }
+        let Reading { command, .. } = self.frame.reading;
+        let is_whole = self.walks() || command.map(|command| command.response_len) == Some(data.len());
+        if is_reply && is_whole {
+            return Self { data, ..self };
+        }
+        let reading = Reading { command, content: Content::Bytes };
+        Self { data, fields: &[], frame: Inner { reading, ..self.frame } }
     }
 
     /// Header and tail.
@@ -49,22 +53,27 @@ impl<'a> Answer<'a> {
         self.frame.header().chain(self.frame.tail()).filter(move |_| is_there)
     }
 
-    /// The fields of its data.
-    pub(super) fn fields(&self) -> impl Iterator<Item = Piece<'a>> {
-        fields_of(self.frame.template, self.fields, self.data)
+    /// Names and values of its data: of fields that have a place, then of those behind a field of variable size.
+    pub(super) fn values(&self) -> impl Iterator<Item = (String, String)> {
+        let walked = self.frame.walked().0.into_iter().map(|element| (element.path, element.value));
+        decoded(fields_of(self.frame.template, self.fields, self.data)).chain(walked)
     }
 
     /// Whether its data has fields.
     pub(super) fn has_fields(&self) -> bool {
-        !self.fields.is_empty()
+        self.walks() || !self.fields.is_empty()
+    }
+
+    fn walks(&self) -> bool {
+        self.frame.reading.walk().is_some()
     }
 }
 
 /// Names and values.
-pub(super) fn decoded<'a>(pieces: impl Iterator<Item = Piece<'a>>) -> impl Iterator<Item = (&'a str, String)> {
+pub(super) fn decoded<'a>(pieces: impl Iterator<Item = Piece<'a>>) -> impl Iterator<Item = (String, String)> {
     pieces.map(|piece| {
         let mut text = String::new();
         piece.text(&mut text);
-        (piece.name(), text)
+        (piece.name().to_owned(), text)
     })
 }

@@ -12,8 +12,8 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
     let template = &*question.device.template;
     let command = &template.commands[question.command];
     let answer = Answer::first(question, ended);
-    let object = |pairs: &mut dyn Iterator<Item = (&str, String)>| -> Map<String, Value> {
-        pairs.map(|(name, text)| (name.to_owned(), text.into())).collect()
+    let object = |pairs: &mut dyn Iterator<Item = (String, String)>| -> Map<String, Value> {
+        pairs.map(|(name, text)| (name, text.into())).collect()
     };
     let others = ended.others.iter().map(|(raw, wire)| {
         let answer = Answer::another(question, raw);
@@ -21,7 +21,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
             "answer": hex::encode_upper(wire),
             "header": object(&mut decoded(answer.header())),
             "data": hex::encode_upper(answer.data),
-            "fields": object(&mut decoded(answer.fields())),
+            "fields": object(&mut answer.values()),
         })
     });
     let told = json!({
@@ -41,7 +41,7 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut dyn Write)
         "answer": hex::encode_upper(&ended.answer_wire),
         "header": object(&mut decoded(answer.header())),
         "data": hex::encode_upper(answer.data),
-        "fields": object(&mut decoded(answer.fields())),
+        "fields": object(&mut answer.values()),
         "others": others.collect::<Vec<Value>>(),
         "missing": ended.missing,
         "as_the_rules_say": template.transfer.as_ref().and_then(|_| question.should.holds(&ended.payload)),

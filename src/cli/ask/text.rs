@@ -5,7 +5,6 @@ use super::super::text_out::TextOut;
 use super::answer::{Answer, decoded};
 use super::{Ended, Question, Sum};
 use fsu_core::client::exchange::Outcome;
-use fsu_core::dissect::inner::Piece;
 use fsu_plan::texts::padded;
 use fsu_plan::words::count;
 use std::io::{self, Write};
@@ -36,12 +35,12 @@ pub(super) fn write(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_
         writeln!(out, "\nanswer 1 of {}", ended.others.len() + 1)?;
     }
     let answer = Answer::first(question, ended);
-    fields(answer.header(), out)?;
+    fields(decoded(answer.header()), out)?;
     let data = answer.data;
     if !data.is_empty() {
         writeln!(out, "\ndata: {}{}", count(data.len(), "byte"), frames(question, data.len()))?;
         if answer.has_fields() {
-            fields(answer.fields(), out)?;
+            fields(answer.values(), out)?;
         } else {
             out.verbatim(&dump(&data[..data.len().min(SHOWN_BYTES_MAX)], 2))?;
             if data.len() > SHOWN_BYTES_MAX {
@@ -86,8 +85,8 @@ fn rest_of_burst(question: &Question<'_>, ended: &Ended, out: &mut TextOut<'_>) 
     for (number, (raw, _)) in (2..=REPLIES_SHOWN_MAX).zip(&ended.others) {
         writeln!(out, "\nanswer {number} of {}", ended.others.len() + 1)?;
         let answer = Answer::another(question, raw);
-        fields(answer.header(), out)?;
-        fields(answer.fields(), out)?;
+        fields(decoded(answer.header()), out)?;
+        fields(answer.values(), out)?;
     }
     if ended.others.len() >= REPLIES_SHOWN_MAX {
         writeln!(out, "\n... {} more (--json has all)", ended.others.len() + 1 - REPLIES_SHOWN_MAX)?;
@@ -115,8 +114,8 @@ fn tally(ended: &Ended, out: &mut TextOut<'_>) -> io::Result<()> {
     Ok(())
 }
 
-fn fields<'a>(pieces: impl Iterator<Item = Piece<'a>>, out: &mut TextOut<'_>) -> io::Result<()> {
-    let rows: Vec<(&str, String)> = decoded(pieces).collect();
+fn fields(values: impl Iterator<Item = (String, String)>, out: &mut TextOut<'_>) -> io::Result<()> {
+    let rows: Vec<(String, String)> = values.collect();
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let lines: Vec<String> = rows.iter().map(|(name, text)| format!("  {name:width$}  {text}")).collect();
     out.verbatim(&lines)

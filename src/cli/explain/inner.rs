@@ -16,6 +16,7 @@ use fsu_plan::wire::framer;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::value;
+use fsu_plan::wire::walk::Wrong;
 use fsu_plan::words::count;
 
 /// What a frame's fields are read by.
@@ -36,6 +37,7 @@ fn read<'a>(view: View<'a>, frame: &Frame<'a>) -> Inner<'a> {
     let content = match view.command {
         _ if !view.is_reply => Content::Request,
         // A refusal's data frame is empty, whatever the command's reply has; one of a transfer holds any part of it.
+        Some(command) if command.reply_walk().is_some() && frame.data_len > 0 => Content::Reply,
         Some(command) if frame.data_len == command.response_len => Content::Reply,
         Some(_) if view.reply.is_none() && frame.data_len > 0 => Content::Reply,
         _ => Content::Bytes,
@@ -69,7 +71,7 @@ fn data(view: View<'_>, read: &Inner<'_>) -> Layer {
         None => format!("data frame, {size}"),
     };
     let mut layer = Layer { name, is_data: true, ..Layer::default() };
-    for piece in read.fields().chain(read.rest()) {
+    for piece in read.fields() {
         match piece.field() {
             Some(field) if piece.is_past_end => {
                 layer.notes.push(format!("{} {} is past its end", field.name, span(field.at, field.slot.len)));
@@ -77,7 +79,27 @@ fn data(view: View<'_>, read: &Inner<'_>) -> Layer {
             _ => layer.fields.push(row(view, read, piece)),
         }
     }
+    walked(read, &mut layer);
+    layer.fields.extend(read.rest().map(|piece| row(view, read, piece)));
     layer
+}
+
+/// The fields from the first of variable size on.
+fn walked(read: &Inner<'_>, layer: &mut Layer) {
+    let (elements, wrong) = read.walked();
+    layer.fields.extend(elements.into_iter().map(|element| Row {
+        offset: element.from,
+        bytes: hex(read.frame.raw.get(element.from..element.to).unwrap_or_default()),
+        field: element.path,
+        kind: element.slot.to_string(),
+        value: element.value,
+        ..Row::default()
+    }));
+    match wrong {
+        Some(Wrong::Short) => layer.notes.push("it ends before its fields do".into()),
+        Some(Wrong::Bad) => layer.notes.push("a size, count or case that the template does not allow follows".into()),
+        None => {}
+    }
 }
 
 fn row(view: View<'_>, read: &Inner<'_>, piece: Piece<'_>) -> Row {

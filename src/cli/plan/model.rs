@@ -179,6 +179,12 @@ pub(super) struct CommandPlan {
     /// Data-frame bytes of the reply.
     pub(super) reply_len: usize,
     pub(super) reply: Vec<FieldPlan>,
+    /// The request's fields from the first of variable size on; `None`: all have fixed places.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) request_walk: Option<Vec<String>>,
+    /// The reply's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reply_walk: Option<Vec<String>>,
     pub(super) rules: Vec<RulePlan>,
 }
 
@@ -366,6 +372,8 @@ impl CommandPlan {
             request: command.request.as_deref().map(fields),
             reply_len: command.response_len,
             reply: fields(&command.response),
+            request_walk: command.request_walk().map(|walk| describe::walk(walk)),
+            reply_walk: command.reply_walk().map(|walk| describe::walk(walk)),
             rules: rules.iter().map(|rule| rule_plan(names, rule)).collect(),
         }
     }

@@ -33,6 +33,39 @@ fn plans() {
     check("plan_ascii_hex.txt", "gate");
 }
 
+/// Fields behind one of variable size are told below the others, in both languages.
+#[test]
+fn fields_of_variable_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = fsu_plan::compile::fixtures::files();
+    files["t.json"]["protocol"]["data_frame"][0]["req_data_list"] = serde_json::json!([
+        {"name": "n", "type": "uint", "length": 1},
+        {"name": "tag", "length": 1},
+        {"name": "names", "type": "list", "count": {"field": "n"}, "max": 5, "items": [
+            {"name": "id", "type": "uint", "length": 2}, {"name": "one", "type": "str", "until": "00", "max": 9}
+        ]},
+        {"name": "body", "type": "choice", "by": "tag", "cases": {
+            "01": [{"name": "short", "length": 1}], "else": [{"name": "raw", "length": "rest"}]
+        }}
+    ]);
+    for (name, content) in files.as_object().unwrap() {
+        std::fs::write(dir.path().join(name), content.to_string()).unwrap();
+    }
+    let text = print(dir.path().to_str(), "a", false);
+    let lines: Vec<&str> = text.lines().skip_while(|line| !line.contains("walked:")).take(7).map(str::trim).collect();
+    let expected = [
+        "then, walked:",
+        "names  list, up to 5 items",
+        "id  uint, 2 bytes",
+        "one  str, up to 9 bytes",
+        "body  choice of 2 cases",
+        "[01] short  hex, 1 byte",
+        "[else] raw  hex, up to 65000 bytes",
+    ];
+    assert_eq!(lines, expected, "{text}");
+    assert!(text.contains("request, data frame of at least 2 bytes, walked"), "{text}");
+}
+
 /// `plan` of the golden configuration; what it writes, or why it does not.
 fn told(fsu: Option<&str>, cmd: Option<&str>, list: bool, json: bool) -> Result<String, String> {
     let [fsu, cmd] = [fsu, cmd].map(|text| text.map(str::to_owned));

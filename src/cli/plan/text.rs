@@ -130,7 +130,9 @@ fn write_command(command: &CommandPlan, out: &mut TextOut<'_>) -> io::Result<()>
         Some(fields) => write_fields(&format!("request, data frame of {}", command.request_size), fields, out)?,
         None => writeln!(out, "\n  request, {}", command.request_size)?,
     }
+    write_walk(command.request_walk.as_deref(), out)?;
     write_fields(&format!("reply, data frame of {}", count(command.reply_len, "byte")), &command.reply, out)?;
+    write_walk(command.reply_walk.as_deref(), out)?;
     if command.rules.is_empty() {
         writeln!(out, "\n  no rule: not answered, counted as unmatched")?;
     }
@@ -139,6 +141,13 @@ fn write_command(command: &CommandPlan, out: &mut TextOut<'_>) -> io::Result<()>
         write_rule(rule, out)?;
     }
     Ok(())
+}
+
+/// The fields from the first of variable size on.
+fn write_walk(walk: Option<&[String]>, out: &mut TextOut<'_>) -> io::Result<()> {
+    let Some(lines) = walk else { return Ok(()) };
+    writeln!(out, "    then, walked:")?;
+    lines.iter().try_for_each(|line| writeln!(out, "      {line}"))
 }
 
 fn write_constants(what: &str, constants: &[ConstantPlan], indent: usize, out: &mut TextOut<'_>) -> io::Result<()> {

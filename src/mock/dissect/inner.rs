@@ -2,10 +2,15 @@
 
 use super::right::Right;
 use crate::about::{About, What};
+use crate::walked::{self, Element};
 use fsu_plan::model::field::{Computed, Field};
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::{Command, Template};
+use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::value;
+use fsu_plan::wire::walk::{Event, Wrong, visit};
 
 /// What the data frame is read as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +44,27 @@ impl<'a> Reading<'a> {
         Self { command: template.commands.get(usize::from(about.command)), content }
     }
 
-    /// The fields of its data frame, in the template's order; `None`: it has none.
+    /// The same, of one of the device's frames. Which frame of a rule's `replies` it is, nobody noted: such a data frame has no
+    /// fields.
+    pub fn of_device(device: &'a Device, is_request: bool, about: About) -> Self {
+        let rules = device.rules.get(usize::from(about.command));
+        let rule = rules.and_then(|rules| rules.get(usize::from(about.rule)));
+        let others = |rule: &Rule| rule.frames.iter().any(|&frame| frame != u32::from(about.command));
+        let reading = Self::of(&device.template, is_request, about);
+        if !is_request && rule.is_some_and(others) { Self { content: Content::Bytes, ..reading } } else { reading }
+    }
+
+    /// The program of its data frame; `None`: all fields have a place.
+    pub fn walk(&self) -> Option<&'a Walk> {
+        let walk = match self.content {
+            Content::Request => self.command?.request_walk(),
+            Content::Reply => self.command?.reply_walk(),
+            Content::Bytes => None,
+        };
+        walk.map(|walk| &**walk)
+    }
+
+    /// The fields of its data frame that have a place, in the template's order; `None`: it has none.
     pub fn fields(&self) -> Option<&'a [Field]> {
         match self.content {
             Content::Request => self.command?.request.as_deref(),
@@ -126,7 +151,7 @@ impl<'a> Inner<'a> {
         Self { template, frame, reading, less: inner::less(template, &frame, reading.command) }
     }
 
-    /// All pieces, in the order of the wire.
+    /// All pieces, in the order of the wire, but for what [`Self::walked`] has.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         self.header().chain(self.fields()).chain(self.rest()).chain(self.tail())
     }
@@ -150,7 +175,7 @@ impl<'a> Inner<'a> {
         rest.and_then(|rest| rest.get(..self.frame.data_len)).unwrap_or_default()
     }
 
-    /// The fields of the data frame, also those that it is too short for.
+    /// The fields of the data frame that have a place, also those that it is too short for.
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let (raw, end) = (self.frame.raw, self.data_end());
@@ -161,12 +186,34 @@ impl<'a> Inner<'a> {
         })
     }
 
+    /// The elements of the data frame from the first field of variable size on, as far as it fits its program; and why it stops
+    /// fitting. Of other data frames none. Allocates: names of elements are made here.
+    pub fn walked(&self) -> (Vec<Element<'a>>, Option<Wrong>) {
+        self.reading.walk().map_or((Vec::new(), None), |walk| walked::elements(walk, self.frame.raw))
+    }
+
+    /// The end of the last of these elements; 0: it has none.
+    fn walked_to(&self) -> usize {
+        let mut end = 0;
+        if let Some(walk) = self.reading.walk() {
+            // Where it does not fit, the elements before that place count.
+            let _ = visit(walk, self.frame.raw, |event| {
+                if let Event::Field { to, .. } = event {
+                    end = to;
+                }
+            });
+        }
+        end
+    }
+
     /// What the data frame has behind its fields.
     pub fn rest(&self) -> Option<Piece<'a>> {
         let fields = self.fields().filter(|piece| !piece.is_past_end);
         let done = fields.fold(self.template.left_len, |done, piece| done.max(piece.at + piece.bytes.len()));
+        let done = done.max(self.walked_to());
         let bytes = self.frame.raw.get(done..self.data_end()).filter(|bytes| !bytes.is_empty())?;
-        let has_fields = self.reading.fields().is_some_and(|fields| !fields.is_empty());
+        let walks = self.reading.walk().is_some();
+        let has_fields = walks || self.reading.fields().is_some_and(|fields| !fields.is_empty());
         Some(Piece { is: if has_fields { Is::Fill } else { Is::Data }, at: done, bytes, is_past_end: false })
     }
 

@@ -5,7 +5,7 @@
 //! - [`right`]: the bytes that a field should have.
 //!
 //! A dissector yields pieces in the order of the wire: what a piece is, where it is, its bytes, and on demand its value and what
-//! it should be. It prints nothing and allocates nothing. Which command a frame is of, and whether it asks or answers,
+//! it should be. It prints nothing and allocates nothing, but for the names of elements behind a field of variable size. Which command a frame is of, and whether it asks or answers,
 //! its reader says ([`inner::Reading`]): from what the responder knew ([`About`](crate::about::About)), or from checks of its own.
 //!
 //! ```

@@ -103,6 +103,34 @@ fn a_reply_and_bytes_without_fields() {
     check((None, Content::Bytes), "7E010101030D", &[&empty[..], &["4 checksum = 03 ok", "5 end = 0D ok"]].concat());
 }
 
+/// Elements behind a field of variable size follow the fields that have a place; what is left follows them.
+#[test]
+fn elements_of_variable_size() {
+    let fleet = fleet(|files| {
+        files["t.json"]["protocol"]["data_frame"][0]["req_data_list"] = json!([
+            {"name": "phase", "type": "uint", "length": 1},
+            {"name": "n", "type": "uint", "length": 1},
+            {"name": "name", "type": "str", "length": {"field": "n"}},
+        ]);
+    });
+    let template = template(&fleet);
+    let check = |content: Content, data: &str, expected: &str| {
+        let (wire, mut raw) = (hex::decode(format!("7E010501{data}000D")).unwrap(), Vec::new());
+        let frame = inner::parse(template, &wire, &mut raw).unwrap();
+        let read = Inner::new(template, frame, Reading { command: Some(&template.commands[0]), content });
+        let (elements, wrong) = read.walked();
+        let mut told: Vec<String> = read.fields().map(|piece| told(&read, &piece)).collect();
+        told.extend(elements.iter().map(|one| format!("{}..{} {} = {}", one.from, one.to, one.path, one.value)));
+        told.extend(wrong.map(|wrong| format!("{wrong:?}")));
+        told.extend(read.rest().map(|piece| self::told(&read, &piece)));
+        assert_eq!(told.join(", "), expected, "{data}");
+    };
+    check(Content::Request, "02024142", "4 phase = 2, 5 n = 2, 6..8 name = AB");
+    check(Content::Request, "02014142", "4 phase = 2, 5 n = 1, 6..7 name = A, 7 (fill) = 42");
+    check(Content::Request, "02094142", "4 phase = 2, 5 n = 9, Short, 6 (fill) = 4142");
+    check(Content::Bytes, "02024142", "4 (data) = 02024142");
+}
+
 #[test]
 fn places_count_the_raw_frame() {
     let fleet = fleet(|files| files["t.json"]["protocol"]["encoding"] = json!("ascii_hex"));

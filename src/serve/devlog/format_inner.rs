@@ -50,7 +50,7 @@ impl InnerText {
         let template = &*device.template;
         let Ok(frame) = inner::parse(template, wire, &mut self.raw) else { return };
         page.heading(indent, heading);
-        let reading = Reading::of(template, kind == RecordKind::Received, about);
+        let reading = Reading::of_device(device, kind == RecordKind::Received, about);
         frame_text(&Inner::new(template, frame, reading), indent + 2, &mut self.value, page);
     }
 }
@@ -69,13 +69,18 @@ fn frame_text(read: &Inner<'_>, indent: usize, value: &mut String, page: &mut Pa
         header_field(read, &piece, indent, value, page);
     }
     let mut fields = read.fields().peekable();
-    if data.is_empty() || fields.peek().is_none() {
+    if data.is_empty() || (fields.peek().is_none() && read.reading.walk().is_none()) {
         return;
     }
     page.data_frame(indent);
     for piece in fields {
         page.name(indent + 4, piece.name());
         notation(&piece, piece.bytes, value, page);
+        page.end();
+    }
+    for element in read.walked().0 {
+        page.name(indent + 4, &element.path);
+        page.text(&element.value);
         page.end();
     }
 }
