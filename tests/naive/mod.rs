@@ -23,6 +23,7 @@ pub mod generate;
 pub mod outer;
 pub mod reply;
 pub mod rules;
+pub mod shapes;
 pub mod stream;
 pub mod tape;
 pub mod text;
