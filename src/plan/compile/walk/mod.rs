@@ -3,7 +3,7 @@
 //! A data list is parted at its first field of variable size: the fields before it keep fixed places and are compiled as
 //! in any other template; those from it on become a program.
 //!
-//! - [`layout`]: fields to the program that a cursor follows.
+//! - [`mod@layout`]: fields to the program that a cursor follows.
 //! - [`extent`]: sizes, counts, and the fields that say them.
 //! - [`encode`]: a rule's values to the steps that write a reply.
 //! - `value`, `repeat`: one field's value; items of a list.
