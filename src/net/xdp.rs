@@ -1,13 +1,12 @@
-//! AF_XDP: whole frames of a network device's queue, past the kernel's own network code.
+//! AF_XDP: sends and receives whole frames on a queue of a network device, bypassing the kernel's network stack.
 //!
-//! - [`device`]: what a device is: queues, addresses, its own address, its MTU.
-//! - [`program`]: which frames come here. A program in the kernel sends the datagrams of known addresses to a socket of this program, and
-//!   leaves everything else to the kernel. `bpf`, `writer`: the calls that load it, its
-//!   instructions.
+//! - [`device`]: a device's queues, addresses, hardware address and MTU.
+//! - [`program`]: the XDP program. It redirects datagrams for known addresses to our socket and passes everything else to the kernel.
+//!   `bpf` wraps the calls that load it; `writer` assembles its instructions.
 //! - [`queue`]: the socket of one queue: frames received, frames sent. `ring`: the memory that it shares with the kernel.
-//! - [`lookup`]: many addresses on one socket (`sk_lookup`), which has to do with AF_XDP only that a program in the kernel does it.
-//!   [`addresses`]: the map of both programs.
-//! - [`frame`]: a frame to a datagram, and back. Pure.
+//! - [`lookup`]: many addresses on one socket (`sk_lookup`). It does not use AF_XDP; it is here because it also loads a BPF program.
+//!   [`addresses`]: the map that both programs use.
+//! - [`frame`]: converts frames to datagrams and back. Pure.
 
 pub mod addresses;
 mod bpf;

@@ -1,16 +1,16 @@
-//! The map of a program in the kernel: address and port to a number.
+//! The BPF map that both programs use: address and port to a number.
 
 use super::bpf::{self, MAP_HASH};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// Addresses that a program can have: each is an address of this machine and a port.
+/// Capacity of the map. An entry is one address of this machine with one port.
 pub const ADDRESSES_MAX: u32 = 262_144;
 /// Addresses put into the map with one call.
 const ADDRESSES_A_CALL: usize = 4_096;
 
-/// Address (one of IPv4 is mapped), port in network order, two bytes 0.
+/// Address (IPv4 as IPv4-mapped IPv6), port in network byte order, two zero bytes.
 pub(super) type Key = [u8; 20];
 
 /// The addresses.
@@ -22,10 +22,10 @@ impl Addresses {
         bpf::map::<Key, u32>(MAP_HASH, ADDRESSES_MAX).map(Self)
     }
 
-    /// Datagrams to these addresses come here, by the queue or the socket of that number.
+    /// Directs datagrams for these addresses to the queue or socket with that number.
     ///
     /// # Errors
-    /// The system's: E2BIG where there are more than [`ADDRESSES_MAX`].
+    /// The system's error; E2BIG above [`ADDRESSES_MAX`] entries.
     pub fn add(&self, addresses: &[SocketAddr], number: u32) -> io::Result<()> {
         for part in addresses.chunks(ADDRESSES_A_CALL) {
             let keys: Vec<Key> = part.iter().copied().map(key).collect();
@@ -34,10 +34,10 @@ impl Addresses {
         Ok(())
     }
 
-    /// Datagrams to this address are the kernel's from now on.
+    /// Leaves datagrams for this address to the kernel from now on.
     ///
     /// # Errors
-    /// The system's: ENOENT where they were already.
+    /// The system's error; ENOENT if the address is not in the map.
     pub fn remove(&self, address: SocketAddr) -> io::Result<()> {
         bpf::take(self.0.as_fd(), &key(address))
     }

@@ -1,4 +1,4 @@
-//! The few calls of bpf(2) that are needed: maps, a program, a link. A link goes with its descriptor, so with the process.
+//! The bpf(2) calls used here: maps, programs, links. A link ends when its descriptor is closed, so at the latest when the process ends.
 
 #![allow(unsafe_code)]
 
@@ -13,7 +13,7 @@ const PROG_LOAD: c_long = 5;
 const MAP_UPDATE_BATCH: c_long = 26;
 const LINK_CREATE: c_long = 28;
 
-/// Key to value, allocated when it is put in.
+/// A hash map that allocates each entry when it is inserted.
 pub(super) const MAP_HASH: MapKind = MapKind { kind: 1, flags: 1 };
 /// Queue to AF_XDP socket.
 pub(super) const MAP_XSK: MapKind = MapKind { kind: 17, flags: 0 };
@@ -41,9 +41,9 @@ pub(super) const PROGRAM_XDP: ProgramKind = ProgramKind { kind: 6, attach: 37 };
 /// A program that chooses the socket of a datagram.
 pub(super) const PROGRAM_LOOKUP: ProgramKind = ProgramKind { kind: 30, attach: 36 };
 
-/// How often a program is loaded that signals interrupt.
+/// Attempts to load a program, because a signal can interrupt loading.
 const LOADS: usize = 16;
-/// Bytes of the kernel's explanation of a program that it refuses.
+/// Size of the buffer for the verifier's log.
 const LOG_BYTES: usize = 64 << 10;
 
 /// An instruction, as the kernel reads it.
@@ -51,7 +51,7 @@ const LOG_BYTES: usize = 64 << 10;
 #[repr(C)]
 pub(super) struct Instruction {
     pub(super) code: u8,
-    /// The destination's register; the source's in the high four bits.
+    /// Destination register in the low four bits, source register in the high four bits.
     pub(super) registers: u8,
     pub(super) offset: i16,
     pub(super) immediate: i32,
@@ -121,8 +121,8 @@ impl Plain for u32 {}
 impl Plain for [u8; 20] {}
 
 fn call<A>(command: c_long, attributes: &mut A) -> io::Result<c_long> {
-    // SAFETY: the attributes are a `repr(C)` beginning of `union bpf_attr` as long as the call says; whatever they point to outlives the
-    // call (see each caller).
+    // SAFETY: the attributes are a `repr(C)` prefix of `union bpf_attr` with the length that the call states. Everything they point to
+    // outlives the call (see each caller).
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attributes), size_of::<A>()) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
@@ -131,7 +131,7 @@ fn call<A>(command: c_long, attributes: &mut A) -> io::Result<c_long> {
 fn open<A>(command: c_long, attributes: &mut A) -> io::Result<OwnedFd> {
     let fd = call(command, attributes)?;
     let fd = i32::try_from(fd).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
-    // SAFETY: the call has just made this descriptor, and nobody else knows it.
+    // SAFETY: the call has just created this descriptor, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -155,7 +155,7 @@ pub(super) fn put<K: Plain, V: Plain>(map: BorrowedFd<'_>, key: &K, value: &V) -
     call(MAP_UPDATE_ELEM, &mut MapElement { map: number(map), key, value, flags: 0 }).map(|_| ())
 }
 
-/// Puts many.
+/// Puts many values into a map.
 pub(super) fn put_all<K: Plain, V: Plain>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> io::Result<()> {
     let count = keys.len().min(values.len());
     if count == 0 {
@@ -167,7 +167,7 @@ pub(super) fn put_all<K: Plain, V: Plain>(map: BorrowedFd<'_>, keys: &[K], value
     call(MAP_UPDATE_BATCH, &mut { batch }).map(|_| ())
 }
 
-/// Takes a key out.
+/// Removes a key.
 pub(super) fn take<K: Plain>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
     call(MAP_DELETE_ELEM, &mut MapElement { map: number(map), key: pointer(key), ..MapElement::default() }).map(|_| ())
 }
@@ -175,7 +175,7 @@ pub(super) fn take<K: Plain>(map: BorrowedFd<'_>, key: &K) -> io::Result<()> {
 /// Loads a program.
 ///
 /// # Errors
-/// The system's; where the kernel refuses the program itself, with the last line that it says about it.
+/// The system's error. If the verifier rejects the program, the error includes the last line of its log.
 pub(super) fn load(kind: ProgramKind, instructions: &[Instruction]) -> io::Result<OwnedFd> {
     const LICENSE: &std::ffi::CStr = c"Dual MIT/GPL";
     let mut attributes = ProgLoad {
@@ -189,7 +189,7 @@ pub(super) fn load(kind: ProgramKind, instructions: &[Instruction]) -> io::Resul
     };
     let mut loaded = open(PROG_LOAD, &mut attributes);
     for _ in 1..LOADS {
-        // A signal ends the kernel's check of the program.
+        // A signal interrupts the verifier.
         if !loaded.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EAGAIN)) {
             break;
         }
@@ -211,7 +211,7 @@ pub(super) fn load(kind: ProgramKind, instructions: &[Instruction]) -> io::Resul
     Err(io::Error::new(error.kind(), format!("{error} {last}")))
 }
 
-/// Attaches a program, until the descriptor is closed. `target`: an interface's number, or a descriptor's.
+/// Attaches a program until the returned descriptor is closed. `target` is an interface index or a descriptor.
 pub(super) fn attach(program: BorrowedFd<'_>, kind: ProgramKind, target: u32, flags: u32) -> io::Result<OwnedFd> {
     open(LINK_CREATE, &mut LinkCreate { program: number(program), target, attach: kind.attach, flags })
 }

@@ -1,4 +1,4 @@
-//! What a network device is: its number, its hardware address, its queues, its MTU, its addresses.
+//! A network device: index, hardware address, queues, MTU, IP addresses.
 
 #![allow(unsafe_code)]
 
@@ -13,25 +13,25 @@ const GET_MTU: u64 = 0x8921;
 const GET_HARDWARE: u64 = 0x8927;
 const ETHTOOL: u64 = 0x8946;
 const GET_CHANNELS: u32 = 0x3C;
-/// An Ethernet device (linux/if_arp.h).
+/// Hardware type of an Ethernet device (linux/if_arp.h).
 const KIND_ETHERNET: u16 = 1;
-/// The longest name, with its end.
+/// Maximum length of a device name, including the terminating zero.
 const NAME_BYTES: usize = 16;
 
-/// A network device, as it is now.
+/// The current state of a network device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// Its name.
     pub name: String,
-    /// Its number.
+    /// Its interface index.
     pub index: u32,
     /// Its hardware address.
     pub hardware: [u8; 6],
-    /// How many queues it receives by.
+    /// Number of receive queues.
     pub queues: u32,
-    /// The longest packet, in bytes.
+    /// MTU: the longest packet, in bytes.
     pub mtu: usize,
-    /// It is switched on.
+    /// Whether the device is up.
     pub is_up: bool,
     /// Its addresses.
     pub addresses: Vec<IpAddr>,
@@ -57,13 +57,13 @@ struct Channels {
 }
 
 impl Device {
-    /// The device of that name.
+    /// Finds a device by name.
     ///
     /// # Errors
-    /// There is none of that name, or it is not an Ethernet device.
+    /// No device has that name, or it is not an Ethernet device.
     pub fn find(name: &str) -> io::Result<Self> {
         let text = CString::new(name).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // SAFETY: the text ends with a zero and outlives the call.
+        // SAFETY: the text is zero-terminated and outlives the call.
         let index = unsafe { libc::if_nametoindex(text.as_ptr()) };
         if index == 0 || name.len() >= NAME_BYTES {
             return Err(io::Error::from_raw_os_error(libc::ENODEV));
@@ -89,21 +89,21 @@ impl Device {
     }
 }
 
-/// One ioctl about a device: its three words of data before, and after.
+/// Runs one ioctl on a device. Passes three words of data and returns them as the call left them.
 fn request(socket: &UdpSocket, name: &str, what: u64, data: u64) -> io::Result<[u64; 3]> {
     let mut request = Request { name: [0; NAME_BYTES], data: [data, 0, 0] };
     request.name.iter_mut().zip(name.bytes()).for_each(|(place, byte)| *place = byte);
-    // SAFETY: each of these requests reads the name and reads or writes the 24 bytes behind it; a pointer among those is one of
-    // `queues`, to memory as long as its command says.
+    // SAFETY: each of these requests reads the name and reads or writes the 24 bytes behind it. Only `queues` passes a pointer in those
+    // bytes, to memory of the size that its command requires.
     let result = unsafe { libc::ioctl(socket.as_raw_fd(), what as _, &raw mut request) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(request.data) }
 }
 
-/// How many queues receive; 1 where the driver does not say.
+/// Number of receive queues; 1 if the driver does not report it.
 fn queues(socket: &UdpSocket, name: &str) -> u32 {
     let mut channels = Channels { command: GET_CHANNELS, ..Channels::default() };
     let told = request(socket, name, ETHTOOL, (&raw mut channels).expose_provenance() as u64);
-    // SAFETY: read after the call that wrote it through the exposed pointer.
+    // SAFETY: this reads after the call, which wrote through the exposed pointer.
     let channels = unsafe { (&raw const channels).read_volatile() };
     told.map_or(1, |_| channels.receiving.saturating_add(channels.combined).max(1))
 }
@@ -119,11 +119,11 @@ fn addresses(name: &CStr) -> io::Result<Vec<IpAddr>> {
     // SAFETY: each entry is valid until the list is freed.
     while let Some(entry) = unsafe { next.as_ref() } {
         next = entry.ifa_next;
-        // SAFETY: the name of an entry is a text with an end.
+        // SAFETY: the name of an entry is zero-terminated.
         if entry.ifa_addr.is_null() || unsafe { CStr::from_ptr(entry.ifa_name) } != name {
             continue;
         }
-        // SAFETY: an address begins with its family, and is as long as that says.
+        // SAFETY: an address begins with its family, which determines its length.
         match i32::from(unsafe { (*entry.ifa_addr).sa_family }) {
             libc::AF_INET => {
                 // SAFETY: as above.
@@ -138,7 +138,7 @@ fn addresses(name: &CStr) -> io::Result<Vec<IpAddr>> {
             _ => {}
         }
     }
-    // SAFETY: the list that the call above made; nothing of it is used any more.
+    // SAFETY: this is the list that the call above created; nothing refers to it any more.
     unsafe { libc::freeifaddrs(first) };
     Ok(out)
 }

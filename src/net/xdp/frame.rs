@@ -1,9 +1,9 @@
-//! A frame to a datagram, and a datagram to a frame. Plain bytes.
+//! Converts frames to datagrams and datagrams to frames. Works on plain bytes.
 
 use crate::local::Local;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-/// The longest frame that comes here or leaves here, in bytes, without its checksum.
+/// The longest frame that is received or sent here, in bytes, without the frame checksum.
 pub const FRAME_BYTES_MAX: usize = 1_536;
 /// A hardware address.
 pub type Hardware = [u8; 6];
@@ -15,30 +15,30 @@ const UDP_BYTES: usize = 8;
 const KIND_FOUR: [u8; 2] = [0x08, 0x00];
 const KIND_SIX: [u8; 2] = [0x86, 0xDD];
 const PROTOCOL_UDP: u8 = 17;
-/// Routers that a frame may pass: what Linux sends by default.
+/// TTL or hop limit; Linux's default.
 const HOPS: u8 = 64;
-/// `Don't fragment`, as Linux sends by default.
+/// `Don't fragment`, Linux's default.
 const WHOLE: [u8; 2] = [0x40, 0x00];
 
-/// A datagram that came in a frame.
+/// A datagram received in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Frame<'a> {
-    /// The hardware address that it came from: the peer's, or a router's.
+    /// Source hardware address: the peer's, or a router's.
     pub hop: Hardware,
     /// Who sent it.
     pub peer: SocketAddr,
-    /// The address of this machine that it came to.
+    /// Destination address, one of this machine's.
     pub ip: IpAddr,
-    /// The port.
+    /// Destination port.
     pub port: u16,
     /// The datagram.
     pub bytes: &'a [u8],
 }
 
-/// Where a frame goes, and from where.
+/// Destination and source of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// Hardware addresses: to, from.
+    /// Hardware addresses: destination, source.
     pub hops: (Hardware, Hardware),
     /// The receiver.
     pub peer: SocketAddr,
@@ -47,12 +47,12 @@ pub struct Way {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a frame that came by the interface of that number. `None`: it is damaged, or none of those that the program in the kernel
-    /// lets through, or its sender is one that no device brings: this machine's loopback, an address of IPv4 mapped into IPv6. The kernel
-    /// drops those as well; loopback is trusted more than others.
+    /// Reads a frame received on the interface with that index. Returns `None` for a damaged frame and for a frame that the XDP program
+    /// would not redirect. Also returns `None` for a source address that no device may deliver: loopback, or IPv4-mapped IPv6. The kernel
+    /// drops those as well, because loopback is trusted more than other addresses.
     ///
-    /// A checksum is right, or that of a sender on this machine: the kernel leaves it to a device that does not exist, and the field
-    /// holds the sum of the pseudo header alone (`CHECKSUM_PARTIAL`).
+    /// The checksum must be correct, with one exception. For a sender on this machine the kernel leaves the checksum to the (virtual)
+    /// device, and the field holds only the pseudo-header sum (`CHECKSUM_PARTIAL`). Such a frame is accepted.
     #[inline]
     pub fn parse(frame: &'a [u8], interface: u32) -> Option<Self> {
         let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_BYTES>()?;
@@ -106,19 +106,19 @@ impl<'a> Frame<'a> {
         is_right.then_some(Self { hop: *hop, peer, ip, port: u16::from_be_bytes([to_high, to_low]), bytes })
     }
 
-    /// The address of this machine that it came to, on the interface of that number.
+    /// The destination address on the interface with that index.
     pub fn local(&self, interface: u32) -> Local {
         Local::new(self.ip, interface)
     }
 }
 
-/// Addresses of senders that no device may bring (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3 and 2.5.5.2).
+/// Source addresses that no device may deliver (RFC 1122, 3.2.1.3; RFC 4291, 2.5.3 and 2.5.5.2).
 #[inline]
 fn is_never_from_outside(ip: IpAddr) -> bool {
     ip.is_loopback() || matches!(ip, IpAddr::V6(six) if six.to_ipv4_mapped().is_some())
 }
 
-/// How long a frame with so many bytes is; `None`: both ends are not of one family, or nothing is that long.
+/// Length of a frame with a payload of that many bytes. `None` if the address families differ or the payload is too long.
 #[inline]
 fn frame_bytes(way: &Way, bytes: usize) -> Option<usize> {
     let header = match (way.peer, way.from) {
@@ -129,8 +129,8 @@ fn frame_bytes(way: &Way, bytes: usize) -> Option<usize> {
     Some(ETHERNET_BYTES + header + UDP_BYTES + bytes).filter(|&len| len <= FRAME_BYTES_MAX)
 }
 
-/// Writes a datagram as a frame; how long that is. `mtu`: of the device, in bytes. `None`: it has to leave another way, because it is too
-/// long or the ends are of two families.
+/// Writes a datagram as a frame and returns the frame's length. `mtu` is the device's, in bytes. `None` if the datagram is too long or
+/// the address families differ; it must then be sent another way.
 #[inline]
 pub fn build(out: &mut [u8], way: &Way, mtu: usize, bytes: &[u8]) -> Option<usize> {
     let len = frame_bytes(way, bytes.len()).filter(|len| len - ETHERNET_BYTES <= mtu)?;
@@ -165,7 +165,7 @@ pub fn build(out: &mut [u8], way: &Way, mtu: usize, bytes: &[u8]) -> Option<usiz
     Some(len)
 }
 
-/// The UDP header and the bytes, from an address to another of its family; `udp` has room for eight bytes more.
+/// Writes the UDP header and the payload. Both addresses have the same family; `udp` has room for the payload and eight bytes.
 pub(super) fn write_udp(udp: &mut [u8], from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
     let addresses = [from, to].map(|address| match address.ip() {
         IpAddr::V4(four) => sum(&four.octets()),
@@ -174,7 +174,7 @@ pub(super) fn write_udp(udp: &mut [u8], from: SocketAddr, to: SocketAddr, bytes:
     write_udp_with(udp, (from, to), bytes, addresses.iter().sum());
 }
 
-/// The same; `addresses`: the sum of both addresses.
+/// Like [`write_udp`]; `addresses` is the sum of both addresses.
 fn write_udp_with(udp: &mut [u8], (from, to): (SocketAddr, SocketAddr), bytes: &[u8], addresses: u64) {
     let len = UDP_BYTES + bytes.len();
     udp[..2].copy_from_slice(&from.port().to_be_bytes());
@@ -182,7 +182,7 @@ fn write_udp_with(udp: &mut [u8], (from, to): (SocketAddr, SocketAddr), bytes: &
     udp[4..6].copy_from_slice(&(len as u16).to_be_bytes());
     udp[6..8].copy_from_slice(&[0, 0]);
     udp[UDP_BYTES..len].copy_from_slice(bytes);
-    // 0 means none.
+    // A checksum field of 0 means that there is no checksum.
     let check = match !fold(addresses + pseudo_sum(len) + sum(&udp[..len])) {
         0 => 0xFFFF,
         check => check,
@@ -196,7 +196,7 @@ fn pseudo_sum(udp_bytes: usize) -> u64 {
     u64::from(u16::from(PROTOCOL_UDP).to_be()) + u64::from((udp_bytes as u16).to_be())
 }
 
-/// The sum of 16-bit words as they are in memory (RFC 1071: the order of bytes does not matter), not folded yet.
+/// The unfolded sum of 16-bit words in memory order (RFC 1071: the byte order does not matter).
 #[inline]
 fn sum(bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
@@ -206,7 +206,7 @@ fn sum(bytes: &[u8]) -> u64 {
     sum + rest.first().map_or(0, |&last| u64::from(u16::from_ne_bytes([last, 0])))
 }
 
-/// A sum as 16 bits.
+/// Folds a sum to 16 bits.
 #[inline]
 fn fold(sum: u64) -> u16 {
     let mut sum = (sum & 0xFFFF_FFFF) + (sum >> 32);
@@ -241,7 +241,7 @@ mod tests {
         out
     }
 
-    /// Checksums by another program.
+    /// The expected checksums come from another program.
     fn check(from: &str, peer: &str, bytes: &[u8], expected: &str) {
         let frame = built(from, peer, bytes);
         assert_eq!(hex(&frame), expected);
@@ -297,7 +297,7 @@ mod tests {
             for at in 0..good.len() {
                 let mut bad = good.clone();
                 bad[at] ^= 0x11;
-                // Hardware addresses have no checksum here; hops and class of IPv6 never have one.
+                // No checksum covers the hardware addresses, or the hop limit and traffic class of IPv6.
                 let free =
                     at < 12 || good[12] == 0x86 && (14..18).contains(&at) && at != 14 || good[12] == 0x86 && at == 21;
                 assert_eq!(Frame::parse(&bad, 1).is_some(), free, "byte {at} of {from}");
@@ -305,7 +305,7 @@ mod tests {
             for len in 0..good.len() {
                 assert_eq!(Frame::parse(&good[..len], 1), None, "{len} bytes");
             }
-            // Filled up to the least length of a frame.
+            // Padded to the minimum frame length.
             assert!(Frame::parse(&[&good[..], &[0; 20]].concat(), 1).is_some());
         }
     }

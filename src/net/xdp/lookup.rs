@@ -1,5 +1,5 @@
-//! `--one-socket`: a program in the kernel that gives the datagrams of many addresses to few sockets (BPF `sk_lookup`), and what such a
-//! socket takes: datagrams that leave from another port than its own.
+//! `--one-socket`: a BPF `sk_lookup` program that delivers the datagrams of many addresses to a few sockets. Also the raw sockets that send
+//! replies from ports other than the socket's own.
 
 use super::addresses::Addresses;
 use super::bpf::{self, Instruction, MAP_SOCKETS, PROGRAM_LOOKUP};
@@ -18,10 +18,10 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// Asked for the datagrams that wait for all FSUs of a shard.
+/// Requested receive buffer for the datagrams of all FSUs of a shard.
 const SHARED_BUFFER_BYTES: usize = 64 << 20;
 
-/// A program at work. It goes with the process.
+/// An attached program. It is detached when the process ends.
 #[derive(Debug)]
 pub struct LookUp {
     addresses: Addresses,
@@ -31,11 +31,11 @@ pub struct LookUp {
 }
 
 impl LookUp {
-    /// Loads it and attaches it to the network namespace of this thread. Datagrams to the addresses with number *n*, of which there are none
-    /// yet, go to the *n*th of these sockets.
+    /// Loads the program and attaches it to the network namespace of this thread. Datagrams for an address with number *n* go to the *n*th
+    /// of these sockets. The map has no addresses yet.
     ///
     /// # Errors
-    /// What was refused, and why: EPERM without CAP_BPF and CAP_NET_ADMIN, EINVAL before Linux 5.9.
+    /// The step that failed, and why: EPERM without CAP_BPF and CAP_NET_ADMIN, EINVAL before Linux 5.9.
     pub fn attach(sockets: &[BorrowedFd<'_>]) -> Result<Self, (&'static str, io::Error)> {
         let map = |error| ("a map of BPF", error);
         let addresses = Addresses::new().map_err(map)?;
@@ -52,26 +52,26 @@ impl LookUp {
         Ok(Self { addresses, _sockets: all, _loaded: loaded, _link: link })
     }
 
-    /// The addresses whose datagrams come here, each by the socket of that number.
+    /// The addresses whose datagrams come here, each with the number of its socket.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 }
 
-/// What the program calls (linux/bpf.h).
+/// Helper functions that the program calls (linux/bpf.h).
 const RELEASE: i32 = 86;
 const ASSIGN: i32 = 124;
-/// `SK_PASS`: go on, with the socket that was assigned, or as without a program.
+/// `SK_PASS`: continue with the assigned socket; if none was assigned, continue as without a program.
 const GO_ON: i32 = 1;
 const UDP: i32 = 17;
 const FAMILY_SIX: i32 = 10;
-/// Where `struct bpf_sk_lookup` has what is needed.
+/// Offsets in `struct bpf_sk_lookup`.
 const AT_FAMILY: i16 = 8;
 const AT_PROTOCOL: i16 = 12;
 const AT_FOUR: i16 = 40;
 const AT_SIX: i16 = 44;
 const AT_PORT: i16 = 60;
-/// The context; a socket; the key on the stack; a number on it.
+/// Registers for the context and a socket, and stack offsets for the key and a number.
 const CONTEXT: u8 = 6;
 const SOCKET: u8 = 7;
 const KEY: i16 = -24;
@@ -87,7 +87,7 @@ enum Label {
 
 fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instruction> {
     let mut to = Writer::new();
-    // In the order in which the kernel prefers sockets: the address itself, all of its family, all.
+    // Same precedence as the kernel: the exact address, the family's wildcard, the wildcard of both families.
     let zero = |to: &mut Writer<Label>, at: i16| to.put(STORE, (STACK, 0), KEY + at, 0);
     let look_up = |to: &mut Writer<Label>| {
         to.map(1, addresses);
@@ -147,15 +147,15 @@ fn instructions(addresses: BorrowedFd<'_>, sockets: BorrowedFd<'_>) -> Vec<Instr
     to.finish()
 }
 
-/// A socket that takes the datagrams of many addresses, of both families where the system has IPv6. Each says to which address and port it
-/// came ([`crate::message::Control`]).
+/// A socket that receives the datagrams of many addresses, of both families if the system has IPv6. Each datagram carries its destination
+/// address and port ([`crate::message::Control`]).
 ///
 /// # Errors
-/// The system's.
+/// The system's error.
 pub fn socket() -> io::Result<UdpSocket> {
     let made = open(Domain::IPV6, Type::DGRAM, (Ipv6Addr::UNSPECIFIED, 0).into())
         .or_else(|_| open(Domain::IPV4, Type::DGRAM, (Ipv4Addr::UNSPECIFIED, 0).into()))?;
-    // The kernel may give less without an error. With CAP_NET_ADMIN it gives more than `net.core.rmem_max`.
+    // The kernel may silently grant less. With CAP_NET_ADMIN it may exceed `net.core.rmem_max`.
     if sockopt::set_socket_recv_buffer_size_force(&made, SHARED_BUFFER_BYTES).is_err() {
         let _ = made.set_recv_buffer_size(SHARED_BUFFER_BYTES);
     }
@@ -176,7 +176,7 @@ fn open(domain: Domain, kind: Type, at: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Sends datagrams with a header of our own, so that each leaves from the port of its FSU.
+/// Sends datagrams with UDP headers written here, so that each leaves from the port of its FSU.
 pub struct RawSender {
     four: Socket,
     six: Option<Socket>,
@@ -186,15 +186,15 @@ pub struct RawSender {
 }
 
 impl RawSender {
-    /// Opens its sockets. They receive nothing.
+    /// Opens the raw sockets. They receive nothing.
     ///
     /// # Errors
-    /// The system's: EPERM without CAP_NET_RAW.
+    /// The system's error: EPERM without CAP_NET_RAW.
     pub fn open() -> io::Result<Self> {
         let four = open(Domain::IPV4, Type::RAW, (Ipv4Addr::UNSPECIFIED, 0).into())?;
         let six = open(Domain::IPV6, Type::RAW, (Ipv6Addr::UNSPECIFIED, 0).into()).ok();
         for socket in [Some(&four), six.as_ref()].into_iter().flatten() {
-            // `ret 0`: the kernel would give it a copy of every datagram.
+            // `ret 0`: without this filter the kernel would copy every datagram to the socket.
             let nothing = [socket2::SockFilter::new(0x06, 0, 0, 0)];
             socket.attach_filter(&nothing)?;
             let _ = socket.set_recv_buffer_size(0);
@@ -202,13 +202,13 @@ impl RawSender {
         Ok(Self { four, six, sender: Sender::new(), bytes: Vec::new(), parcels: Vec::new() })
     }
 
-    /// Nothing is queued.
+    /// Empties the queue.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.parcels.clear();
     }
 
-    /// Queues a datagram. False: not together with those that are queued, because it is of the other family or they are many.
+    /// Queues a datagram. False if it cannot join the queued ones: its family differs, or the queue is full.
     #[inline]
     pub fn push(&mut self, from: SocketAddr, peer: SocketAddr, bytes: &[u8]) -> bool {
         let fits = self.parcels.first().is_none_or(|(first, ..)| first.is_ipv4() == peer.is_ipv4());
@@ -219,17 +219,17 @@ impl RawSender {
         self.bytes.resize(start + 8 + bytes.len(), 0);
         write_udp(&mut self.bytes[start..], from, peer, bytes);
         let scope = if let SocketAddr::V6(six) = from { six.scope_id() } else { 0 };
-        // The port of a raw socket's peer means the protocol.
+        // For a raw socket, the port of the peer address means the protocol.
         let mut to = peer;
         to.set_port(0);
         self.parcels.push((to, Local::new(from.ip(), scope), self.bytes.len()));
         true
     }
 
-    /// Sends what is queued; how many were taken.
+    /// Sends the queued datagrams and returns how many were sent.
     ///
     /// # Errors
-    /// That of the first.
+    /// The error of the first datagram.
     pub fn send(&mut self) -> io::Result<usize> {
         let is_four = self.parcels.first().is_none_or(|(to, ..)| to.is_ipv4());
         let socket = if is_four { Some(&self.four) } else { self.six.as_ref() };
@@ -243,7 +243,7 @@ impl RawSender {
     }
 }
 
-/// The address of this machine from which a datagram to a peer leaves; `None`: there is no way.
+/// The local address that a datagram to this peer would leave from; `None` if there is no route.
 pub fn source_to(peer: SocketAddr) -> Option<IpAddr> {
     let any: IpAddr = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((any, 0)).ok()?;

@@ -1,8 +1,9 @@
-//! The program in the kernel that sees each frame of a device first, and the map of the addresses whose datagrams come here.
+//! The XDP program, which sees each frame of a device first, and the map of addresses whose datagrams it redirects.
 //!
-//! A frame comes to the socket of its queue if it is a whole UDP datagram, without IP options, extension headers, fragments or a VLAN
-//! tag, to this device's own hardware address, not longer than [`FRAME_BYTES_MAX`], with equal lengths in both headers, and to an address
-//! in the map that belongs to this queue. Every other frame goes on to the kernel (`XDP_PASS`), as if there were no program.
+//! The program redirects a frame to the socket of its queue if all of these hold. It is one whole UDP datagram, without IP options,
+//! extension headers, fragments or a VLAN tag. It is addressed to this device's hardware address and is at most [`FRAME_BYTES_MAX`] long.
+//! The lengths in both headers agree. The map assigns its destination address to this queue. All other frames pass to the kernel
+//! (`XDP_PASS`), as if there were no program.
 
 use super::addresses::Addresses;
 use super::bpf::{self, Instruction, MAP_XSK, PROGRAM_XDP};
@@ -16,12 +17,12 @@ use super::writer::{
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-/// What [`Program::attach`] says of the last step.
+/// The name of the last step of [`Program::attach`].
 pub const ATTACHING: &str = "attaching the program to the device";
-/// Only in the driver itself, not in the kernel's generic stage behind it.
+/// Attach only in the driver, not in the kernel's generic XDP stage.
 const IN_DRIVER: u32 = 1 << 2;
 
-/// A program at work. It goes with the process.
+/// An attached program. It is detached when the process ends.
 #[derive(Debug)]
 pub struct Program {
     addresses: Addresses,
@@ -31,11 +32,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Loads it and attaches it to a device with so many queues. No frame comes here before [`Program::serve`].
+    /// Loads the program and attaches it to a device. It redirects no frames before [`Program::serve`].
     ///
     /// # Errors
-    /// What was refused, and why: EPERM without CAP_BPF and CAP_NET_ADMIN, EBUSY where the device has a program already, EOPNOTSUPP where
-    /// its driver takes none.
+    /// The step that failed, and why: EPERM without CAP_BPF and CAP_NET_ADMIN, EBUSY if the device already has a program, EOPNOTSUPP if its
+    /// driver does not support XDP.
     pub fn attach(device: &Device) -> Result<Self, (&'static str, io::Error)> {
         let map = |error| ("a map of BPF", error);
         let addresses = Addresses::new().map_err(map)?;
@@ -47,25 +48,25 @@ impl Program {
         Ok(Self { addresses, sockets, _loaded: program, _link: link })
     }
 
-    /// Frames of a queue that are meant for this program go to this socket, which is bound to that queue.
+    /// Redirects the matching frames of a queue to this socket, which must be bound to that queue.
     ///
     /// # Errors
-    /// The system's.
+    /// The system's error.
     pub fn serve(&self, queue: u32, socket: BorrowedFd<'_>) -> io::Result<()> {
         bpf::put(self.sockets.as_fd(), &queue, &socket.as_raw_fd().unsigned_abs())
     }
 
-    /// The addresses whose datagrams come here, each by the queue of that number.
+    /// The addresses whose datagrams come here, each with the number of its queue.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 }
 
-/// Answers of the program, and what it calls.
+/// Return codes of the program, and the helper functions that it calls.
 const XDP_PASS: i32 = 2;
 const REDIRECT: i32 = 51;
 
-/// Where a jump goes.
+/// Jump targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Label {
     Six,
@@ -73,16 +74,16 @@ enum Label {
     Pass,
 }
 
-/// Registers: the context, the frame, its end.
+/// Registers for the context, the start of the frame, and its end.
 const CONTEXT: u8 = 6;
 const FRAME: u8 = 7;
 const END: u8 = 8;
-/// The key on the stack.
+/// Stack offset of the key.
 const KEY: i16 = -24;
 
-/// What a frame has to be.
+/// Checks on a frame.
 impl Writer<Label> {
-    /// Passes a frame unless it has so many bytes, and beside them as many as a register says where one is given.
+    /// Passes the frame to the kernel unless it has at least this many bytes, plus the number in register `more` if given.
     fn needs(&mut self, bytes: i32, more: Option<u8>) {
         self.put(MOVE, (2, FRAME), 0, 0);
         self.put(ADD_NUMBER, (2, 0), 0, bytes);
@@ -92,7 +93,7 @@ impl Writer<Label> {
         self.jump(GO_IF_GREATER, (2, END), 0, Label::Pass);
     }
 
-    /// Passes a frame unless a byte of it is that.
+    /// Passes the frame to the kernel unless this byte, masked, has the expected value.
     fn is_byte(&mut self, offset: i16, mask: i32, expected: i32) {
         self.load(Size::One, 3, FRAME, offset);
         if mask != 0xFF {
@@ -101,7 +102,7 @@ impl Writer<Label> {
         self.jump(GO_IF_OTHER_NUMBER, (3, 0), expected, Label::Pass);
     }
 
-    /// Loads a number of two bytes.
+    /// Loads a two-byte number.
     fn number(&mut self, to: u8, offset: i16) {
         self.load(Size::Two, to, FRAME, offset);
         self.put(NETWORK_ORDER, (to, 0), 0, 16);
@@ -124,7 +125,7 @@ fn instructions(hardware: [u8; 6], addresses: BorrowedFd<'_>, sockets: BorrowedF
     to.put(CALL, (0, 0), 0, LOOK_UP);
     to.jump(GO_IF_EQUAL, (0, 0), 0, Label::Pass);
     to.load(Size::Four, 2, 0, 0);
-    // `rx_queue_index`: a socket takes frames of its own queue alone.
+    // `rx_queue_index`: a socket receives only frames of its own queue.
     to.load(Size::Four, 3, CONTEXT, 16);
     to.jump(GO_IF_OTHER, (2, 3), 0, Label::Pass);
     to.map(1, sockets);
@@ -137,7 +138,7 @@ fn instructions(hardware: [u8; 6], addresses: BorrowedFd<'_>, sockets: BorrowedF
     to.finish()
 }
 
-/// To us, from one host, IPv4 or IPv6, not too long.
+/// To this device, from a unicast address, IPv4 or IPv6, not too long.
 fn ethernet(to: &mut Writer<Label>, hardware: [u8; 6]) {
     to.needs(42, None);
     to.put(MOVE, (2, FRAME), 0, 0);
@@ -156,7 +157,7 @@ fn ethernet(to: &mut Writer<Label>, hardware: [u8; 6]) {
 }
 
 fn four(to: &mut Writer<Label>) {
-    // Version 4, no options; no fragment; UDP.
+    // Version 4 without options; not a fragment; UDP.
     to.is_byte(14, 0xFF, 0x45);
     to.number(3, 20);
     to.jump(GO_IF_ANY_BIT, (3, 0), 0x3FFF, Label::Pass);

@@ -1,4 +1,4 @@
-//! An AF_XDP socket of one queue of a device: [`Receiving`] and [`Sending`] share its memory, each with frames of its own.
+//! The AF_XDP socket of one queue. [`Receiving`] and [`Sending`] share its memory; each has its own frames.
 
 #![allow(unsafe_code)]
 
@@ -9,29 +9,29 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-/// Frames to receive into, and as many to send from. 8 MiB in all.
+/// Number of frames for receiving, and the same number for sending. 8 MiB in total.
 pub const FRAMES: u32 = 2_048;
-/// Frames taken with one look.
+/// Frames that one look takes at most.
 pub const FRAMES_A_LOOK: u32 = 128;
-/// Frames queued before the kernel is woken to send them: what it sends with one call without [`FRAMES_A_WAKE_ASKED`].
+/// Frames to queue before waking the kernel: what one call sends by default, without [`FRAMES_A_WAKE_ASKED`].
 const FRAMES_A_WAKE: u32 = 32;
-/// Asked for, as what the kernel sends with one call ([`SEND_BUDGET`]).
+/// Requested number of frames that the kernel sends per call ([`SEND_BUDGET`]).
 const FRAMES_A_WAKE_ASKED: u32 = 256;
 /// The option `XDP_MAX_TX_SKB_BUDGET` (Linux 6.17).
 const SEND_BUDGET: i32 = 9;
-/// Asked for frames that the kernel has copied and not sent yet.
+/// Requested send buffer, for frames that the kernel has copied but not sent yet.
 const SEND_BUFFER_BYTES: usize = 8 << 20;
 
-/// What the kernel counts of a queue's socket, from its beginning.
+/// The kernel's counters for a queue's socket, since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Frames dropped on receiving, for another reason than those below.
+    /// Received frames dropped for a reason not listed below.
     pub dropped: u64,
-    /// Frames dropped because the ring of received frames was full.
+    /// Received frames dropped because the receive ring was full.
     pub ring_full: u64,
-    /// Times that there was no frame to receive into.
+    /// Times that the fill ring was empty.
     pub fill_empty: u64,
-    /// Descriptors to receive into, or to send, that the kernel refused.
+    /// Invalid fill or send descriptors, which the kernel rejected.
     pub invalid: u64,
 }
 
@@ -42,33 +42,33 @@ struct Shared {
     frames: Frames,
 }
 
-/// The end that receives.
+/// The receiving end.
 #[derive(Debug)]
 pub struct Receiving {
     shared: Arc<Shared>,
     fill: Ring<u64>,
     ring: Ring<libc::xdp_desc>,
-    /// How many of those that are ready were looked at.
+    /// How many ready frames the last look found.
     seen: u32,
 }
 
-/// The end that sends.
+/// The sending end.
 #[derive(Debug)]
 pub struct Sending {
     shared: Arc<Shared>,
     ring: Ring<libc::xdp_desc>,
     completed: Ring<u64>,
-    /// Frames that are not the kernel's.
+    /// Frames that the kernel does not own.
     free: Vec<u64>,
-    /// Frames written and not published.
+    /// Frames written but not published.
     written: u32,
 }
 
-/// Opens the socket of a queue. It receives nothing before a program sends it frames.
+/// Opens the socket of a queue. It receives nothing until a program redirects frames to it.
 ///
 /// # Errors
-/// What was refused, and why: EPERM without CAP_NET_RAW, EBUSY where another socket has the queue, EINVAL where there is no such queue,
-/// ENOBUFS where the limit of locked memory is too low.
+/// The step that failed, and why: EPERM without CAP_NET_RAW, EBUSY if another socket has the queue, EINVAL if there is no such queue,
+/// ENOBUFS if the locked-memory limit is too low.
 pub fn open(device: &Device, queue: u32) -> Result<(Receiving, Sending), (&'static str, io::Error)> {
     let made = ring::socket().map_err(|error| ("an AF_XDP socket", error))?;
     let memory = |error| ("memory for its frames", error);
@@ -83,7 +83,7 @@ pub fn open(device: &Device, queue: u32) -> Result<(Receiving, Sending), (&'stat
         fill.write(number, place(number));
     }
     fill.publish(FRAMES);
-    // A kernel that gives less, or does not know it, works as well.
+    // Ignore failure: a kernel that grants less, or lacks the option, works too.
     let _ = ring::set(made.as_fd(), SEND_BUDGET, &FRAMES_A_WAKE_ASKED);
     let _ = sockopt::set_socket_send_buffer_size_force(&made, SEND_BUFFER_BYTES)
         .or_else(|_| sockopt::set_socket_send_buffer_size(&made, SEND_BUFFER_BYTES));
@@ -104,32 +104,32 @@ impl Receiving {
         self.shared.socket.as_fd()
     }
 
-    /// The driver takes frames from here and puts them on the wire without a copy.
+    /// Whether the driver transmits from this memory without copying.
     pub fn is_zero_copy(&self) -> bool {
         const ZERO_COPY: u32 = 1;
         ring::get(self.socket(), libc::XDP_OPTIONS, 0_u32).is_ok_and(|options| options & ZERO_COPY != 0)
     }
 
-    /// How many frames are there, at most [`FRAMES_A_LOOK`].
+    /// How many frames are ready, at most [`FRAMES_A_LOOK`].
     #[inline]
     pub fn look(&mut self) -> u32 {
         self.seen = self.ring.ready().min(FRAMES_A_LOOK);
         self.seen
     }
 
-    /// One of those that the last look found.
+    /// A frame that the last look found.
     #[inline]
     pub fn frame(&self, number: u32) -> Option<&[u8]> {
         if number >= self.seen {
             return None;
         }
         let entry = self.ring.peek(number);
-        // SAFETY: the frame is in the ring of received frames, so it is not the kernel's before `done` gives it back, which takes `self`
-        // exclusively. Frames that are sent are others.
+        // SAFETY: the frame is in the receive ring, so the kernel does not own it until `done` returns it, and `done` takes `self`
+        // exclusively. The sending end uses other frames.
         unsafe { self.shared.frames.get(entry.addr, entry.len as usize) }
     }
 
-    /// The first so many of those that the last look found are done with: the kernel may receive into them.
+    /// Returns the first `count` frames of the last look to the kernel.
     #[inline]
     pub fn done(&mut self, count: u32) {
         let count = count.min(self.seen).min(self.fill.room());
@@ -142,17 +142,17 @@ impl Receiving {
         self.seen = 0;
     }
 
-    /// The driver has stopped for want of frames to receive into: a system call makes it go on.
+    /// Wakes the driver if it stopped because it had no frames to receive into.
     #[inline]
     pub fn wake_if_needed(&self) {
         if self.fill.needs_wake() {
-            // Nothing is read: the call alone wakes the driver.
+            // Nothing is read; the call itself wakes the driver.
             let mut none = [rustix::event::PollFd::from_borrowed_fd(self.socket(), rustix::event::PollFlags::IN)];
             let _ = rustix::event::poll(&mut none, Some(&rustix::event::Timespec::default()));
         }
     }
 
-    /// What the kernel has counted.
+    /// The kernel's counters.
     pub fn statistics(&self) -> Option<Statistics> {
         self.shared.statistics()
     }
@@ -184,13 +184,13 @@ impl Sending {
         self.shared.socket.as_fd()
     }
 
-    /// What the kernel has counted.
+    /// The kernel's counters.
     pub fn statistics(&self) -> Option<Statistics> {
         self.shared.statistics()
     }
 
-    /// Writes a frame with `write`, which returns its length, and queues it. `Some(false)`: no frame is free at the moment, and nothing was
-    /// written; `None`: there is nothing to send after all.
+    /// Writes a frame with `write`, which returns its length, and queues it. `Some(false)`: no frame is free now, and nothing was written.
+    /// `None`: there is nothing to send.
     #[inline]
     pub fn send(&mut self, write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<bool> {
         if self.written >= FRAMES_A_WAKE {
@@ -200,8 +200,8 @@ impl Sending {
             self.flush();
         }
         let Some(&at) = self.free.last().filter(|_| self.ring.room() > self.written) else { return Some(false) };
-        // SAFETY: a free frame is neither the kernel's nor in a ring, and `self` is borrowed exclusively. Frames that are received into are
-        // others.
+        // SAFETY: a free frame is in no ring and the kernel does not own it, and `self` is borrowed exclusively. The receiving end uses
+        // other frames.
         let bytes = unsafe { self.shared.frames.get_mut(at) }?;
         let len = write(bytes)?.min(FRAME_STRIDE);
         self.free.pop();
@@ -210,7 +210,7 @@ impl Sending {
         Some(true)
     }
 
-    /// Hands queued frames to the kernel, and takes back those that it has sent.
+    /// Hands queued frames to the kernel and reclaims those that it has sent.
     #[inline]
     pub fn flush(&mut self) {
         self.ring.publish(std::mem::take(&mut self.written));
@@ -220,18 +220,18 @@ impl Sending {
         self.completed.consume(count);
     }
 
-    /// Frames that were handed to the kernel wait for another [`Sending::flush`].
+    /// Whether published frames need another [`Sending::flush`].
     #[inline]
     pub fn is_waiting(&self) -> bool {
         self.ring.waiting() > 0 && self.ring.needs_wake()
     }
 
-    /// All frames have left.
+    /// Whether all frames have been sent.
     pub fn is_idle(&self) -> bool {
         self.written == 0 && self.free.len() == FRAMES as usize
     }
 
-    /// One call sends some of the ring; more calls while that makes a difference.
+    /// One call sends only part of the ring; repeat it while it makes progress.
     fn wake(&self) {
         let mut waiting = self.ring.waiting();
         while waiting > 0 && self.ring.needs_wake() {

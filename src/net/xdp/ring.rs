@@ -1,4 +1,4 @@
-//! The memory that an AF_XDP socket shares with the kernel: frames, and four rings of places in it.
+//! The memory that an AF_XDP socket shares with the kernel: frames, and four rings of frame addresses.
 
 #![allow(unsafe_code)]
 
@@ -8,31 +8,31 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Distance of the frames. The kernel leaves `XDP_PACKET_HEADROOM` bytes free before what it receives, so a frame has 1,792 bytes at most.
+/// Size of a frame. The kernel reserves `XDP_PACKET_HEADROOM` bytes before received data, which leaves at most 1,792 bytes.
 pub(super) const FRAME_STRIDE: usize = 2_048;
-/// Free bytes before a received frame (`XDP_PACKET_HEADROOM`).
+/// Reserved bytes before a received frame (`XDP_PACKET_HEADROOM`).
 #[cfg(test)]
 const HEADROOM_BYTES: usize = 256;
 
-/// A piece of memory from mmap(2).
+/// Memory from mmap(2).
 #[derive(Debug)]
 struct Mapped {
     at: NonNull<u8>,
     bytes: usize,
 }
 
-// SAFETY: memory that is not bound to a thread. Whoever uses it does so by `Frames` and `Ring`, which say how.
+// SAFETY: the memory is not bound to a thread. All access goes through `Frames` and `Ring`, which state their rules.
 unsafe impl Send for Mapped {}
-// SAFETY: as above: what is shared is read and written by atomics, or by one owner at a time.
+// SAFETY: as above: shared parts are accessed through atomics, or by one owner at a time.
 unsafe impl Sync for Mapped {}
 
 impl Mapped {
-    /// `fd`: `None` for fresh memory.
+    /// `fd`: `None` for anonymous memory.
     fn new(bytes: usize, fd: Option<BorrowedFd<'_>>, offset: u64) -> io::Result<Self> {
         let fresh = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
         let flags = libc::MAP_POPULATE | if fd.is_some() { libc::MAP_SHARED } else { fresh };
         let (read_write, fd) = (libc::PROT_READ | libc::PROT_WRITE, fd.map_or(-1, |fd| fd.as_raw_fd()));
-        // SAFETY: the kernel chooses a free place.
+        // SAFETY: the kernel chooses a free address.
         let at = unsafe { libc::mmap(std::ptr::null_mut(), bytes, read_write, flags, fd, offset.cast_signed()) };
         match NonNull::new(at.cast::<u8>()) {
             Some(at) if at.as_ptr().cast::<libc::c_void>() != libc::MAP_FAILED => Ok(Self { at, bytes }),
@@ -43,7 +43,7 @@ impl Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        // SAFETY: mapped by `new`, and nobody has a pointer into it any more.
+        // SAFETY: mapped by `new`, and no pointer into it is left.
         unsafe { libc::munmap(self.at.as_ptr().cast(), self.bytes) };
     }
 }
@@ -57,7 +57,7 @@ impl Frames {
         Mapped::new(count * FRAME_STRIDE, None, 0).map(Self)
     }
 
-    /// Tells the kernel of them.
+    /// Registers the frames with the kernel.
     pub(super) fn register(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
         let memory = libc::xdp_umem_reg {
             addr: self.0.at.as_ptr().expose_provenance() as u64,
@@ -70,25 +70,25 @@ impl Frames {
         set(socket, libc::XDP_UMEM_REG, &memory)
     }
 
-    /// The bytes of a frame that is this program's at the moment: taken from the ring of received frames, and not given back yet.
+    /// The bytes of a frame that this program owns: taken from the receive ring and not returned yet.
     ///
     /// # Safety
-    /// The frame is not the kernel's, and nobody writes it as long as the result lives.
+    /// The kernel does not own the frame, and nobody writes to it while the result lives.
     pub(super) unsafe fn get(&self, at: u64, len: usize) -> Option<&[u8]> {
         self.fits(at, len).then(|| {
-            // SAFETY: within the memory, and the caller's promise.
+            // SAFETY: within the memory; the caller guarantees the rest.
             unsafe { std::slice::from_raw_parts(self.0.at.as_ptr().add(at as usize), len) }
         })
     }
 
-    /// The same to be written.
+    /// Like [`Self::get`], for writing.
     ///
     /// # Safety
-    /// The frame is not the kernel's, and nobody else reads or writes it as long as the result lives.
+    /// The kernel does not own the frame, and nobody else reads or writes it while the result lives.
     #[expect(clippy::mut_from_ref, reason = "frames are parts of one memory, each with one owner at a time")]
     pub(super) unsafe fn get_mut(&self, at: u64) -> Option<&mut [u8]> {
         self.fits(at, FRAME_STRIDE).then(|| {
-            // SAFETY: within the memory, and the caller's promise.
+            // SAFETY: within the memory; the caller guarantees the rest.
             unsafe { std::slice::from_raw_parts_mut(self.0.at.as_ptr().add(at as usize), FRAME_STRIDE) }
         })
     }
@@ -98,17 +98,17 @@ impl Frames {
     }
 }
 
-/// What a ring holds: a frame's place, or a frame.
+/// An entry of a ring: a frame's address, or a descriptor.
 ///
 /// # Safety
-/// As the kernel has it: plain numbers, for which every value is one.
+/// The kernel's layout: plain numbers, for which every bit pattern is valid.
 pub(super) unsafe trait Entry: Copy {}
 // SAFETY: a number.
 unsafe impl Entry for u64 {}
 // SAFETY: numbers.
 unsafe impl Entry for libc::xdp_desc {}
 
-/// Which ring: its option, its place in the mapping, and which of the kernel's offsets are its.
+/// Which ring: its socket option, its mapping offset, and which of the kernel's offsets belong to it.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Fill,
@@ -137,7 +137,7 @@ impl Kind {
     }
 }
 
-/// One ring. The program is its producer or its consumer, and the kernel the other.
+/// One ring. This program is its producer or its consumer; the kernel has the other role.
 #[derive(Debug)]
 pub(super) struct Ring<E> {
     memory: Mapped,
@@ -147,12 +147,12 @@ pub(super) struct Ring<E> {
 }
 
 impl<E: Entry> Ring<E> {
-    /// Makes it; `count`: a power of two.
+    /// Creates the ring; `count` is a power of two.
     pub(super) fn new(socket: BorrowedFd<'_>, kind: Kind, count: u32) -> io::Result<Self> {
         debug_assert!(count.is_power_of_two());
         let (option, place) = kind.option();
         set(socket, option, &count)?;
-        // SAFETY: numbers, for which zero is a value.
+        // SAFETY: plain numbers, for which zero is valid.
         let all: libc::xdp_mmap_offsets = get(socket, libc::XDP_MMAP_OFFSETS, unsafe { std::mem::zeroed() })?;
         let offsets = kind.offsets(&all);
         let bytes = offsets.desc as usize + count as usize * size_of::<E>();
@@ -165,7 +165,7 @@ impl<E: Entry> Ring<E> {
     }
 
     fn number(&self, offset: u64) -> &AtomicU32 {
-        // SAFETY: within the mapping (see `new`), aligned as the kernel has it, and only used as an atomic, by the kernel as well.
+        // SAFETY: within the mapping (see `new`), aligned by the kernel, and accessed only atomically, also by the kernel.
         unsafe { AtomicU32::from_ptr(self.memory.at.as_ptr().add(offset as usize).cast()) }
     }
 
@@ -177,7 +177,7 @@ impl<E: Entry> Ring<E> {
         self.number(self.offsets.consumer)
     }
 
-    /// The kernel has to be woken before it goes on with the ring.
+    /// Whether the kernel must be woken to continue with the ring.
     #[inline]
     pub(super) fn needs_wake(&self) -> bool {
         self.number(self.offsets.flags).load(Ordering::Acquire) & libc::XDP_RING_NEED_WAKEUP != 0
@@ -185,54 +185,54 @@ impl<E: Entry> Ring<E> {
 
     fn place(&self, number: u32) -> *mut E {
         let at = self.offsets.desc as usize + (number & self.mask) as usize * size_of::<E>();
-        // SAFETY: within the mapping: it has room for `mask + 1` entries behind `desc`.
+        // SAFETY: within the mapping, which has room for `mask + 1` entries behind `desc`.
         unsafe { self.memory.at.as_ptr().add(at).cast() }
     }
 
-    /// As its consumer: how many entries there are.
+    /// Consumer: number of entries available.
     #[inline]
     pub(super) fn ready(&self) -> u32 {
         let ready = self.producer().load(Ordering::Acquire).wrapping_sub(self.consumer().load(Ordering::Relaxed));
         ready.min(self.mask + 1)
     }
 
-    /// As its consumer: the entry that comes so many after the next; there must be one ([`Ring::ready`]).
+    /// Consumer: the entry at this distance from the next one. It must exist ([`Ring::ready`]).
     #[inline]
     pub(super) fn peek(&self, number: u32) -> E {
         let at = self.consumer().load(Ordering::Relaxed).wrapping_add(number);
-        // SAFETY: within the mapping. The kernel wrote it before the producer's number that `ready` has read.
+        // SAFETY: within the mapping. The kernel wrote the entry before it advanced the producer index that `ready` read.
         unsafe { self.place(at).read() }
     }
 
-    /// As its consumer: so many are done with.
+    /// Consumer: releases this many entries.
     #[inline]
     pub(super) fn consume(&self, count: u32) {
         let at = self.consumer().load(Ordering::Relaxed).wrapping_add(count);
         self.consumer().store(at, Ordering::Release);
     }
 
-    /// As its producer: how many entries the kernel has not taken yet.
+    /// Producer: number of entries that the kernel has not consumed.
     #[inline]
     pub(super) fn waiting(&self) -> u32 {
         let waiting = self.producer().load(Ordering::Relaxed).wrapping_sub(self.consumer().load(Ordering::Acquire));
         waiting.min(self.mask + 1)
     }
 
-    /// As its producer: how many more it holds.
+    /// Producer: number of free entries.
     #[inline]
     pub(super) fn room(&self) -> u32 {
         self.mask + 1 - self.waiting()
     }
 
-    /// As its producer: the entry so many after the last published one; there must be room ([`Ring::room`]).
+    /// Producer: writes the entry at this distance behind the last published one. There must be room ([`Ring::room`]).
     #[inline]
     pub(super) fn write(&self, number: u32, entry: E) {
         let at = self.producer().load(Ordering::Relaxed).wrapping_add(number);
-        // SAFETY: within the mapping, and the kernel does not read it before `publish`.
+        // SAFETY: within the mapping, and the kernel does not read the entry before `publish`.
         unsafe { self.place(at).write(entry) };
     }
 
-    /// As its producer: so many written ones are the kernel's now.
+    /// Producer: publishes this many written entries to the kernel.
     #[inline]
     pub(super) fn publish(&self, count: u32) {
         let at = self.producer().load(Ordering::Relaxed).wrapping_add(count);
@@ -244,16 +244,16 @@ impl<E: Entry> Ring<E> {
 pub(super) fn set<T: Copy>(socket: BorrowedFd<'_>, option: i32, value: &T) -> io::Result<()> {
     let bytes = size_of::<T>() as libc::socklen_t;
     let at = std::ptr::from_ref(value).cast();
-    // SAFETY: the value is as long as the call says and outlives it.
+    // SAFETY: the value has the length that the call states and outlives it.
     let result = unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_XDP, option, at, bytes) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Reads an option of an AF_XDP socket, all of it.
+/// Reads an option of an AF_XDP socket in full.
 pub(super) fn get<T: Copy>(socket: BorrowedFd<'_>, option: i32, mut value: T) -> io::Result<T> {
     let mut bytes = size_of::<T>() as libc::socklen_t;
     let at = (&raw mut value).cast();
-    // SAFETY: the kernel writes at most as many bytes as the value has, all of them numbers.
+    // SAFETY: the kernel writes at most the size of the value, which consists of plain numbers.
     let result = unsafe { libc::getsockopt(socket.as_raw_fd(), libc::SOL_XDP, option, at, &raw mut bytes) };
     match result {
         0 if bytes as usize == size_of::<T>() => Ok(value),
@@ -272,12 +272,12 @@ pub(super) fn bind(socket: BorrowedFd<'_>, device: u32, queue: u32) -> io::Resul
         sxdp_shared_umem_fd: 0,
     };
     let bytes = size_of_val(&address) as libc::socklen_t;
-    // SAFETY: the address is as long as the call says and outlives it.
+    // SAFETY: the address has the length that the call states and outlives it.
     let result = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), bytes) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Makes the kernel send what is in the ring: once more while it takes some, and has more.
+/// Makes the kernel send what is in the ring; repeats while it makes progress and entries remain.
 pub(super) fn wake(socket: BorrowedFd<'_>) -> io::Result<()> {
     let (none, flags) = (std::ptr::null(), libc::MSG_DONTWAIT);
     // SAFETY: no bytes and no address.
@@ -285,15 +285,15 @@ pub(super) fn wake(socket: BorrowedFd<'_>) -> io::Result<()> {
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// An AF_XDP socket without anything.
+/// A new AF_XDP socket without memory or rings.
 pub(super) fn socket() -> io::Result<std::os::fd::OwnedFd> {
     use std::os::fd::FromRawFd;
-    // SAFETY: a call with numbers alone.
+    // SAFETY: the call takes only numbers.
     let fd = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the call has just made this descriptor, and nobody else knows it.
+    // SAFETY: the call has just created this descriptor, and nothing else owns it.
     Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
 }
 

@@ -1,4 +1,4 @@
-//! The real kernel: two network namespaces with a pair of virtual devices. Needs root; skipped with a line where that is impossible.
+//! Tests against the real kernel: two network namespaces joined by a veth pair. Needs root; otherwise skipped with a message.
 
 use super::device::Device;
 use super::frame::{self, Frame, Way};
@@ -20,7 +20,7 @@ const BURST: usize = 100;
 /// More frames than the rings hold.
 const BURSTS: usize = 2 * queue::FRAMES as usize / BURST + 2;
 
-/// Two namespaces; gone when it is dropped.
+/// Two namespaces, removed on drop.
 struct Spaces {
     names: [String; 2],
 }
@@ -30,7 +30,7 @@ fn ip(arguments: &str) -> bool {
 }
 
 impl Spaces {
-    /// `10.9.0.1`, `fd00::1` on `v0` here, `10.9.0.2`, `fd00::2` on `v1` there.
+    /// `10.9.0.1` and `fd00::1` on `v0` in the first, `10.9.0.2` and `fd00::2` on `v1` in the second.
     fn new(test: &str) -> Option<Self> {
         let names = ["a", "b"].map(|end| format!("fsu-net-{}-{test}-{end}", std::process::id()));
         let spaces = Self { names };
@@ -53,7 +53,7 @@ impl Spaces {
         made.then_some(spaces)
     }
 
-    /// Works in one of them, on a thread of its own.
+    /// Runs a closure in one of the namespaces, on its own thread.
     fn within<R: Send + 'static>(
         &self,
         number: usize,
@@ -75,7 +75,7 @@ impl Drop for Spaces {
     }
 }
 
-/// Everything of a device's first queue.
+/// All parts of a device's first queue.
 struct Port {
     device: Device,
     program: Program,
@@ -92,7 +92,7 @@ impl Port {
         Self { device, program, receiving, sending }
     }
 
-    /// Echoes so many datagrams; how many frames were damaged.
+    /// Echoes this many datagrams; returns the number of damaged frames.
     fn echo(&mut self, many: usize) -> usize {
         let (mut done, mut damaged) = (0, 0);
         while done < many {
@@ -133,7 +133,7 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
         assert!(addresses.contains(&IpAddr::from([10, 9, 0, 1])), "{:?}", port.device);
         let ours = addresses.iter().map(|&ip| SocketAddr::new(ip, 9_000)).collect::<Vec<_>>();
         port.program.addresses().add(&ours, 0).unwrap();
-        // Another queue's: the kernel's.
+        // Assigned to another queue, so it goes to the kernel.
         port.program.addresses().add(&["10.9.0.1:9002".parse().unwrap()], 1).unwrap();
         let kernel = ["10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9001"].map(client);
         ready.send(()).unwrap();
@@ -160,7 +160,7 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
         for (from, to) in [("10.9.0.2:0", "10.9.0.1:9000"), ("[fd00::2]:0", "[fd00::1]:9000")] {
             let socket = client(from);
             for number in 0..EACH {
-                // Every length that fits into a packet of IPv6, in steps.
+                // Lengths up to what fits into an IPv6 packet, in steps.
                 let bytes: Vec<u8> = (0..number * 2).map(|at| (at ^ number) as u8).collect();
                 socket.send_to(&bytes, to).unwrap();
                 let (len, peer) = socket.recv_from(&mut buffer).unwrap();
@@ -173,7 +173,7 @@ fn datagrams_are_echoed_over_both_families_and_others_stay_with_the_kernel() {
     assert_eq!((damaged, statistics, is_zero_copy), (0, queue::Statistics::default(), false));
 }
 
-/// More than the rings hold, so that every frame is used again; in bursts that no ring loses.
+/// More than the rings hold, so that every frame is reused; in bursts small enough that no ring overflows.
 #[test]
 fn limit_frames_are_used_again() {
     let Some(spaces) = Spaces::new("again") else { return };
@@ -231,7 +231,7 @@ fn limit_addresses_max_of_a_program() {
         let all: Vec<SocketAddr> = (0..262_144).map(address).collect();
         port.program.addresses().add(&all, 0).unwrap();
         let more = port.program.addresses().add(&[address(262_144)], 0).unwrap_err();
-        // The same again is none more, and one that goes makes room.
+        // Adding the same addresses again takes no room; removing one makes room.
         port.program.addresses().add(&all[..10], 0).unwrap();
         port.program.addresses().remove(all[5]).unwrap();
         port.program.addresses().add(&[address(262_144)], 0).unwrap();
@@ -240,7 +240,7 @@ fn limit_addresses_max_of_a_program() {
     assert_eq!(tried.join().unwrap(), Some(libc::E2BIG));
 }
 
-/// Echoes so many datagrams of one socket, each from the address that it came to.
+/// Echoes this many datagrams on one socket, each from the address it was sent to.
 fn echo_by_one_socket(socket: &UdpSocket, raw: &mut RawSender, many: usize) -> Vec<SocketAddr> {
     let (mut receiver, mut asked_at) = (Receiver::new(), Vec::new());
     while asked_at.len() < many {
@@ -291,7 +291,7 @@ fn many_addresses_are_one_socket_and_replies_leave_from_each() {
             ["10.9.0.1:9000", "[fd00::1]:9000", "10.9.0.1:9001", "10.9.0.1:9002", "[fd00::1]:9002", "10.9.0.1:9003"];
         for to in all.map(|text| text.parse::<SocketAddr>().unwrap()) {
             let socket = client(if to.is_ipv4() { "10.9.0.2:0" } else { "[fd00::2]:0" });
-            // One that nobody fragments, none, and fragments both ways.
+            // An unfragmented datagram, an empty one, and datagrams fragmented in both directions.
             let lengths = if to.port() == 9_003 { &[5][..] } else { &[5, 0, 1_000, 9_001] };
             for &len in lengths {
                 let bytes: Vec<u8> = (0..len).map(|at: usize| (at * 3) as u8).collect();

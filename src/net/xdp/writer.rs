@@ -1,9 +1,9 @@
-//! Writes a program of BPF, instruction by instruction.
+//! Assembles a BPF program, instruction by instruction.
 
 use super::bpf::Instruction;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-// The classes and operations of instructions (linux/bpf_common.h, linux/bpf.h).
+// Instruction classes and operations (linux/bpf_common.h, linux/bpf.h).
 pub(super) const MOVE: u8 = 0xBF;
 pub(super) const MOVE_NUMBER: u8 = 0xB7;
 pub(super) const ADD: u8 = 0x0F;
@@ -23,11 +23,11 @@ pub(super) const GO_IF_OTHER_NUMBER: u8 = 0x55;
 pub(super) const GO_IF_OTHER_WORD: u8 = 0x56;
 pub(super) const GO_IF_ANY_BIT: u8 = 0x45;
 pub(super) const GO_IF_LESS: u8 = 0xA5;
-/// Register that means a map's descriptor, in `LOAD_IMMEDIATE`.
+/// Source-register value of `LOAD_IMMEDIATE` that marks a map descriptor.
 const A_MAP: u8 = 1;
 pub(super) const LOOK_UP: i32 = 1;
 
-/// Lengths of what is loaded or stored.
+/// Sizes of loads and stores.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Size {
     One = 0x10,
@@ -36,10 +36,10 @@ pub(super) enum Size {
     Eight = 0x18,
 }
 
-/// The register of the stack.
+/// The frame-pointer register.
 pub(super) const STACK: u8 = 10;
 
-/// A program being written. `L`: the places that it jumps to.
+/// A program under construction. `L` names its jump targets.
 #[derive(Debug)]
 pub(super) struct Writer<L> {
     code: Vec<Instruction>,
@@ -60,7 +60,7 @@ impl<L: Copy + PartialEq> Writer<L> {
         self.put(0x61 | size as u8, (to, from), offset, 0);
     }
 
-    /// A register onto the stack.
+    /// Stores a register on the stack.
     pub(super) fn store(&mut self, size: Size, from: u8, offset: i16) {
         self.put(0x63 | size as u8, (STACK, from), offset, 0);
     }
@@ -74,13 +74,13 @@ impl<L: Copy + PartialEq> Writer<L> {
         self.labels.push((label, self.code.len()));
     }
 
-    /// A map into a register.
+    /// Loads a map into a register.
     pub(super) fn map(&mut self, to: u8, map: BorrowedFd<'_>) {
         self.put(LOAD_IMMEDIATE, (to, A_MAP), 0, map.as_raw_fd());
         self.put(0, (0, 0), 0, 0);
     }
 
-    /// With every jump to its place; one without a place goes on to the next instruction.
+    /// Resolves all jumps. A jump without a target continues with the next instruction.
     pub(super) fn finish(mut self) -> Vec<Instruction> {
         for (at, label) in self.jumps {
             let to = self.labels.iter().find(|&&(of, _)| of == label).map_or(at + 1, |&(_, to)| to);
