@@ -13,19 +13,19 @@ use jiff::tz::{Offset, TimeZone};
 use std::io::Write;
 use std::net::SocketAddr;
 
-/// Appends the line that tells of lost records, in the words of the spec.
+/// Appends the line that reports lost records, in the words of the spec.
 pub(super) fn lost_line(records: u64, out: &mut Vec<u8>) {
     // Writing to a Vec does not fail.
     let _ = writeln!(out, "... {records} records lost here");
 }
 
-/// Addresses whose text is kept: a centre has few, and asks again and again.
+/// Cached address texts: there are few centres, and they ask repeatedly.
 const PEERS_KEPT: usize = 64;
 
-/// The text of peers' addresses.
+/// Cache of peers' addresses as text.
 #[derive(Debug, Default)]
 struct Peers {
-    /// By port, as far as that tells them apart.
+    /// Indexed by port; entries may collide.
     kept: Vec<Option<(SocketAddr, String)>>,
 }
 
@@ -38,7 +38,7 @@ impl Peers {
     }
 }
 
-/// Makes the text; keeps its buffers from record to record.
+/// Formats records; reuses its buffers.
 #[derive(Debug)]
 pub(super) struct Formatter {
     labels: &'static Labels,
@@ -50,13 +50,13 @@ pub(super) struct Formatter {
 }
 
 impl Formatter {
-    /// In that language and the stamp's time zone.
+    /// For this language, with times in the stamp's time zone.
     pub(super) fn new(language: Language, stamp: Stamp) -> Self {
         let (peers, plain, inner) = (Peers::default(), Vec::new(), InnerText::default());
         Self { labels: Labels::of(language), stamp, peers, plain, inner }
     }
 
-    /// Appends the record, the line that tells of losses before it included.
+    /// Appends the record, preceded by a line about lost records if any were lost.
     pub(super) fn record(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
         if record.lost_before > 0 {
             lost_line(u64::from(record.lost_before), out);
@@ -66,7 +66,7 @@ impl Formatter {
             RecordKind::Reply => ("[SEND]", self.labels.reply),
             RecordKind::Heartbeat => ("[SEND]", self.labels.heartbeat),
             RecordKind::Unsent => ("[LOST]", self.labels.unsent),
-            // Stands in the ledger.
+            // Faults go to the ledger.
             RecordKind::Fault => return,
         };
         self.stamp.write(record.unix_ms, out);
@@ -134,18 +134,18 @@ impl Formatter {
     }
 }
 
-/// Records as text without a logger.
+/// Formats records without a logger.
 #[derive(Debug)]
 pub struct RecordText(Formatter);
 
 impl RecordText {
-    /// In that language, with times at this offset east of UTC in seconds; UTC if there is no such zone.
+    /// For this language, with times at this offset east of UTC in seconds; UTC if the offset is invalid.
     pub fn new(language: Language, utc_offset_s: i32) -> Self {
         let offset = Offset::from_seconds(utc_offset_s).unwrap_or(Offset::UTC);
         Self(Formatter::new(language, Stamp::new(TimeZone::fixed(offset))))
     }
 
-    /// Appends what the device log has for the record.
+    /// Appends the record as the device log shows it.
     pub fn append(&mut self, fsu: &Fsu, record: &Record<'_>, out: &mut Vec<u8>) {
         self.0.record(fsu, record, out);
     }

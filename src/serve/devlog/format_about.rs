@@ -1,4 +1,4 @@
-//! What the responder knew, as text: reasons, what held a reply back, faults.
+//! What the responder recorded, as text: reasons, delays, faults.
 
 use super::page::Page;
 use super::record::{Record, RecordKind};
@@ -8,7 +8,7 @@ use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::rule::{Delay, Rule};
 use std::io::Write;
 
-/// The rule that answered, or left unanswered.
+/// The rule that matched, whether or not it replied.
 fn rule(fsu: &Fsu, about: About) -> Option<&Rule> {
     let device = fsu.devices.get(usize::from(about.device))?;
     device.rules.get(usize::from(about.command))?.get(usize::from(about.rule))
@@ -33,7 +33,7 @@ pub(super) fn reasons(fsu: &Fsu, about: About, indent: usize, page: &mut Page<'_
     }
 }
 
-/// Appends what is to be said of a reply: what held it back, what was changed, why it did not leave.
+/// Appends notes on a reply: why it was delayed, what was changed, why it was not sent.
 pub(super) fn sent_lines(fsu: &Fsu, record: &Record<'_>, page: &mut Page<'_>) {
     let (labels, about) = (page.labels, record.told.first());
     if about.held_us > 0 {
@@ -80,12 +80,12 @@ fn held_by(fsu: &Fsu, about: About, page: &mut Page<'_>) {
     }
 }
 
-/// Microseconds in milliseconds.
+/// Converts microseconds to milliseconds.
 fn ms(us: u32) -> f64 {
     f64::from(us) / 1_000.0
 }
 
-/// `, uniform 10 to 20`: as the rule has it.
+/// `, uniform 10 to 20`: the delay as the rule states it.
 fn delay(delay: Delay, page: &mut Page<'_>) {
     let _ = match delay {
         Delay::None => Ok(()),

@@ -11,17 +11,17 @@ use fsu_plan::wire::inner;
 use fsu_plan::wire::value;
 use std::io::Write;
 
-/// Makes the text; keeps its buffers from frame to frame.
+/// Formats frames; reuses its buffers.
 #[derive(Debug, Default)]
 pub(super) struct InnerText {
-    /// A raw frame, where the template encodes.
+    /// The raw frame, if the template encodes its frames.
     raw: Vec<u8>,
     /// The text of a field.
     value: String,
 }
 
 impl InnerText {
-    /// A frame that is a record by itself (tcp, broadcast).
+    /// A frame that is a whole record (tcp, broadcast).
     pub(super) fn alone(&mut self, fsu: &Fsu, record: &Record<'_>, about: About, page: &mut Page<'_>) {
         let number = usize::from(about.device);
         let Some(device) = fsu.devices.get(number) else { return };
@@ -33,13 +33,13 @@ impl InnerText {
         }
     }
 
-    /// The through data of an outer frame, where a device took it.
+    /// The through data of an outer frame, if a device accepted it.
     pub(super) fn through(&mut self, fsu: &Fsu, what: (RecordKind, About), wire: &[u8], page: &mut Page<'_>) {
         let Some(device) = fsu.devices.get(usize::from(what.1.device)) else { return };
         self.frame((device, wire), what, (4, page.labels.through), page);
     }
 
-    /// A frame of a device below its heading; nothing if the bytes are none.
+    /// A device's frame below its heading; nothing if the bytes are no frame.
     fn frame(
         &mut self,
         (device, wire): (&Device, &[u8]),
@@ -85,7 +85,7 @@ fn frame_text(read: &Inner<'_>, indent: usize, value: &mut String, page: &mut Pa
     }
 }
 
-/// A field of the header or the tail, and what it should be where that is computed and differs.
+/// A header or tail field; also the right value if it is computed and differs.
 fn header_field(read: &Inner<'_>, piece: &Piece<'_>, indent: usize, value: &mut String, page: &mut Page<'_>) {
     page.name(indent, piece.name());
     notation(piece, piece.bytes, value, page);
@@ -103,7 +103,7 @@ fn header_field(read: &Inner<'_>, piece: &Piece<'_>, indent: usize, value: &mut 
 fn notation(piece: &Piece<'_>, bytes: &[u8], value: &mut String, page: &mut Page<'_>) {
     let Some(Field { slot, .. }) = piece.field() else { return };
     if slot.kind == SlotKind::Str {
-        // Whatever came must not break the line.
+        // Escaped, so that received bytes cannot break the line.
         value.clear();
         value::decode(slot, bytes, value);
         page.text(value);

@@ -1,4 +1,4 @@
-//! The outer frame as text: every field, the right value beside a wrong one.
+//! The outer frame as text: every field, with the right value beside a wrong one.
 
 use super::format_inner::InnerText;
 use super::page::Page;
@@ -9,7 +9,7 @@ use fsu_plan::model::fleet::Fsu;
 
 /// Appends the fields of `plain`, an unescaped frame, and of the inner frame in it.
 ///
-/// A frame that failed a check is shown too; which check, `about` says.
+/// Also shows a frame that failed a check; `about` says which one.
 pub(super) fn outer_text(
     fsu: &Fsu,
     (kind, about): (RecordKind, About),

@@ -1,8 +1,8 @@
-//! Compares two ways of serving within one run (`bench/ab.sh`): every few milliseconds a shard switches to the other one, and its processor
-//! time and its requests are added up for each. So both see the same machine and the same load.
+//! Compares two ways of serving within one run (`bench/ab.sh`). Every few milliseconds a shard switches between them and adds up processor
+//! time and requests for each, so both see the same machine and the same load.
 //!
-//! `FSU_MOCK_AB` names the [`Way`]s to compare, separated by commas. Mode A is without them, B with them, and the control is A once more:
-//! its ratio to A is what chance makes. The order changes with each round of three.
+//! `FSU_MOCK_AB` names the [`Way`]s to compare, separated by commas. Mode A turns them off, mode B turns them on. The control repeats A;
+//! its ratio to A shows the noise. The order changes with each round of three.
 
 use super::base::DriverIo;
 use super::kernel::clock_ns;
@@ -14,14 +14,14 @@ use rustix::time::ClockId;
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-/// Which ways are compared.
+/// Names the ways to compare.
 const VARIABLE: &str = "FSU_MOCK_AB";
-/// How long a mode lasts, in milliseconds; the default of the variable's companion.
+/// Default length of a mode's window, in milliseconds; a second variable overrides it.
 const WINDOW_MS: u64 = 15;
 const WINDOW_VARIABLE: &str = "FSU_MOCK_AB_MS";
-/// What comes before the first one.
+/// Warm-up before the first window.
 const WARMUP_NS: u64 = 2_000_000_000;
-/// Windows with fewer requests say nothing.
+/// Windows with fewer requests are ignored.
 const REQUESTS_MIN: u64 = 20;
 const NAMES: [(&str, Way); 4] =
     [("sends", Way::Sends), ("files", Way::Files), ("whole", Way::Whole), ("connected", Way::Connected)];
@@ -29,11 +29,11 @@ const MODES: [&str; 3] = ["A", "B", "control"];
 const B: usize = 1;
 
 thread_local! {
-    /// Bits of the ways that are off on this shard.
+    /// Bit mask of the ways that are off on this shard.
     static OFF: Cell<u8> = const { Cell::new(0) };
 }
 
-/// Whether a way is taken now.
+/// Whether a way is on now.
 #[inline]
 pub(crate) fn takes(way: Way) -> bool {
     OFF.get() & bit(way) == 0
@@ -43,11 +43,11 @@ fn bit(way: Way) -> u8 {
     1 << way as u8
 }
 
-/// A comparison under way.
+/// A running comparison.
 pub(crate) struct Trial {
     compared: u8,
     window_ns: u64,
-    /// Modes of this round that are left; the last is the current one.
+    /// Modes left in this round; the last one is current.
     order: Vec<usize>,
     rng: fastrand::Rng,
     began_ns: u64,
@@ -55,12 +55,12 @@ pub(crate) struct Trial {
     served: u64,
     /// Connected sockets.
     centres: Vec<(u32, SocketAddr)>,
-    /// Of each mode: requests and processor time of each round.
+    /// Per mode: requests and processor time of each round.
     rounds: [Vec<(u64, i64)>; 3],
 }
 
 impl Trial {
-    /// As the environment says; `None`: there is nothing to compare.
+    /// Reads the environment; `None` if it names nothing to compare.
     pub(crate) fn from_env() -> Option<Self> {
         let names = std::env::var(VARIABLE).ok()?;
         let ways = names.split(',').filter_map(|name| NAMES.iter().find(|(known, _)| *known == name));
@@ -79,16 +79,16 @@ impl Trial {
         })
     }
 
-    /// Between two turns: to the next mode, if it is time.
+    /// Between two turns: switches to the next mode when its window is over.
     pub(crate) fn turn<P: Protocol, T: Recorder>(&mut self, turn: &mut Turn<P, T>, io: &mut impl DriverIo) {
         if self.began_ns == 0 {
-            // Until then centres are met, and all ways are taken.
+            // During warm-up, centres are collected and all ways are on.
             self.began_ns = turn.now.mono_ns + WARMUP_NS;
         }
         if turn.now.mono_ns < self.began_ns + self.window_ns {
             return;
         }
-        // What was sent in a mode is that mode's.
+        // Send everything first, so that it counts for the mode that produced it.
         turn.depart(io);
         if let Some(mode) = self.order.pop() {
             let cpu_ns = clock_ns(ClockId::ThreadCPUTime) - self.cpu_ns;
@@ -110,7 +110,7 @@ impl Trial {
         self.cpu_ns = clock_ns(ClockId::ThreadCPUTime);
     }
 
-    /// Connects to all centres that were met, or to none.
+    /// Connects to all centres seen so far, or to none.
     fn connect(&mut self, io: &mut impl DriverIo) {
         if self.centres.is_empty() {
             self.centres = io.base().centres();
@@ -121,9 +121,9 @@ impl Trial {
         }
     }
 
-    /// The result, on standard error: a line for each mode.
+    /// Prints the result to standard error, one line per mode.
     pub(crate) fn tell(&self) {
-        // The first one is what came before the trial.
+        // The first window of mode A is the warm-up.
         let rounds = self.rounds.iter().map(Vec::len).min().unwrap_or(0);
         let whole: Vec<[(u64, i64); 3]> = (1..rounds)
             .map(|at| std::array::from_fn(|mode| self.rounds[mode][if mode == 0 { at } else { at - 1 }]))

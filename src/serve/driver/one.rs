@@ -1,7 +1,7 @@
 //! One socket for all udp FSUs of a shard (`--one-socket`, docs/use/one-socket.md).
 //!
-//! A program in the kernel gives it the datagrams to the FSUs' addresses; replies leave by a raw socket, each from its FSU's port. Nothing
-//! in the kernel is one FSU's own but its entry in the program's map.
+//! A program in the kernel delivers the datagrams for the FSUs' addresses to it. Replies leave through a raw socket, each from its FSU's
+//! port. The only kernel state per FSU is its entry in the program's map.
 
 use super::base::Base;
 use super::port::{Arriving, Batch, Held};
@@ -35,49 +35,49 @@ fsu_plan::counters! {
     }
 }
 
-/// A socket for all udp FSUs of a shard.
+/// The shared socket of all udp FSUs of a shard.
 #[derive(Debug)]
 pub struct Shared {
     /// The socket.
     pub socket: UdpSocket,
-    /// Its number in the program.
+    /// Its index in the program's socket map.
     pub number: u32,
-    /// The program that gives it datagrams.
+    /// The program that delivers datagrams to it.
     pub program: Arc<LookUp>,
 }
 
-/// A shard's end of it.
+/// The shard's side of the shared socket.
 pub(crate) struct One {
     shared: Shared,
     raw: RawSender,
-    /// By place of the FSU: its address; none where it has a socket of its own.
+    /// By place of the FSU: its address; `None` if it has its own socket.
     bound: Vec<Option<SocketAddr>>,
     places: HashMap<(IpAddr, u16), u32>,
     counts: OneCounts,
 }
 
 impl One {
-    /// An end without an FSU.
+    /// A shared socket without FSUs.
     ///
     /// # Errors
-    /// The system refuses a raw socket.
+    /// The system refused a raw socket.
     pub(crate) fn new(shared: Shared) -> std::io::Result<Self> {
         let raw = RawSender::open()?;
         Ok(Self { shared, raw, bound: Vec::new(), places: HashMap::new(), counts: OneCounts::default() })
     }
 
-    /// The socket: readable when datagrams have come.
+    /// The socket: readable when datagrams have arrived.
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.shared.socket.as_fd()
     }
 
-    /// What was counted so far.
+    /// The counters so far.
     pub(crate) fn counts(&self) -> OneCounts {
         let kernel_drops = lost(self.socket()).map_or(0, u64::from);
         OneCounts { kernel_drops, ..self.counts.clone() }
     }
 
-    /// Datagrams to these FSUs come by the socket from now on; those that have a socket of their own are left out.
+    /// Directs the datagrams of these FSUs to the shared socket. Skips FSUs that have their own socket.
     pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
         let mut opened = Vec::new();
         for &(place, socket) in sockets {
@@ -97,16 +97,16 @@ impl One {
         }
     }
 
-    /// An FSU is gone: nothing comes from its address any more.
+    /// Stops receiving for a removed FSU.
     pub(crate) fn close(&mut self, place: u32) {
         let Some(address) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
         self.places.remove(&(address.ip(), address.port()));
-        // It fails where it was not put in.
+        // Fails if the address was never added; that is fine.
         let _ = self.shared.program.addresses().remove(address);
     }
 
-    /// Sends datagrams from `at` on, at most so many, of whichever FSUs; how many it decided on, and their outcome. `None`: the first is of
-    /// an FSU with a socket of its own.
+    /// Sends datagrams from `at` on, at most `most`, of any FSU. Returns how many it handled, and their outcome. `None`: the first belongs
+    /// to an FSU with its own socket.
     pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize, most: usize) -> Option<(usize, Outcome)> {
         self.raw.clear();
         let mut count = 0;
@@ -138,7 +138,7 @@ impl One {
         })
     }
 
-    /// Whom a datagram is for: the order is that of the program.
+    /// The FSU that a datagram is for. The lookup order is that of the BPF program.
     #[inline]
     fn admit(&self, asked_at: SocketAddr, peer: SocketAddr, bytes: usize) -> Option<Arriving> {
         let (ip, port) = (asked_at.ip(), asked_at.port());
@@ -152,7 +152,7 @@ impl One {
     }
 }
 
-/// Where a datagram leaves from.
+/// The source address of a datagram.
 #[inline]
 fn from(bound: SocketAddr, datagram: &Datagram) -> Option<SocketAddr> {
     if !bound.ip().is_unspecified() {
@@ -166,10 +166,10 @@ fn from(bound: SocketAddr, datagram: &Datagram) -> Option<SocketAddr> {
     Some(SocketAddr::new(ip, bound.port()))
 }
 
-/// What it receives.
+/// The receiving side.
 pub(crate) struct Sharing {
     receiver: Receiver,
-    /// By datagram of the latest look; none where it is for nobody.
+    /// By datagram of the last look; `None` if no FSU has the address.
     arriving: Vec<Option<Arriving>>,
     held: Held,
 }
@@ -181,13 +181,13 @@ impl Sharing {
 }
 
 impl Batch for Sharing {
-    /// What was received is not the kernel's any more.
+    /// A received datagram cannot be left with the kernel.
     const MAY_STOP: bool = false;
 
     fn look(&mut self, base: &mut Base) -> usize {
         self.arriving.clear();
         let Some(one) = base.one.as_deref_mut() else { return 0 };
-        // An error without a datagram is that of an earlier send, which was counted then.
+        // An error without a datagram belongs to an earlier send, which was counted then.
         let count = self.receiver.receive(one.socket(), BATCH).unwrap_or(0);
         for number in 0..count {
             let received = self.receiver.get(number);

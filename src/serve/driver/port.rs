@@ -1,7 +1,7 @@
-//! A queue of a network device beside a shard's sockets (`--driver xdp`, docs/use/xdp.md).
+//! A queue of a network device that serves a shard in addition to its sockets (`--driver xdp`, docs/use/xdp.md).
 //!
-//! Datagrams to the shard's udp FSUs come as whole frames, and replies leave as frames. The kernel's sockets stay bound behind it: they
-//! take what the program in the kernel lets pass, and send what cannot leave as a frame ([`Port::send`]).
+//! Datagrams for the shard's udp FSUs arrive as whole frames, and replies leave as frames. The kernel's sockets stay bound: they receive
+//! what the XDP program passes on, and send what cannot leave as a frame ([`Port::send`]).
 
 use super::base::Base;
 use crate::shard::io::{Datagram, Outcome, Subject};
@@ -19,13 +19,13 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Hosts whose hardware address is remembered. Datagrams to further ones leave by the kernel.
+/// Number of hosts whose hardware address is remembered. Datagrams to other hosts leave through the kernel.
 const HOSTS_MAX: usize = 65_536;
-/// Bytes of datagrams in line of one FSU: as a socket's receive buffer.
+/// Limit of an FSU's queued datagrams in bytes; the same as a socket's receive buffer.
 const HELD_BYTES_OF_ONE_MAX: usize = fsu_net::bind::RECEIVE_BUFFER_BYTES;
-/// How long to wait for a device that has frames to send, before it is woken again.
+/// Time to wait for a device with unsent frames before waking it again.
 const WAIT_FOR_DEVICE: Duration = Duration::from_millis(1);
-/// The same at the end of the run, all in all.
+/// Total wait for unsent frames at the end of the run.
 const LAST_FRAMES_WAIT: Duration = Duration::from_millis(50);
 
 fsu_plan::counters! {
@@ -55,33 +55,33 @@ fsu_plan::counters! {
 }
 
 impl PortCounts {
-    /// Requests that were lost on their way to the shard.
+    /// Requests lost before they reached the shard.
     pub fn lost(&self) -> u64 {
         self.ring_full + self.dropped
     }
 }
 
-/// A queue of a device, opened for a shard.
+/// An open queue of a device, for one shard.
 #[derive(Debug)]
 pub struct Queue {
     /// The device.
     pub device: Arc<Device>,
-    /// Number of the queue.
+    /// Index of the queue.
     pub number: u32,
-    /// The program that leads frames to it.
+    /// The program that redirects frames to it.
     pub program: Arc<Program>,
-    /// Its socket.
+    /// Both ends of its socket.
     pub ends: (Receiving, Sending),
 }
 
-/// A shard's end of the queue: who is reached by it, and what leaves by it.
+/// The shard's side of the queue: the sockets that it serves, and sending.
 #[derive(Debug)]
 pub(crate) struct Port {
     device: Arc<Device>,
     number: u32,
     program: Arc<Program>,
     sending: Sending,
-    /// By place of the socket: the address that it is bound to; none where it is not reached by the queue.
+    /// By place of the socket: its bound address; `None` if the queue does not serve it.
     bound: Vec<Option<SocketAddr>>,
     places: HashMap<(IpAddr, u16), u32>,
     hops: Hops,
@@ -89,7 +89,7 @@ pub(crate) struct Port {
 }
 
 impl Port {
-    /// An end that reaches no socket yet, and what it receives.
+    /// A queue that serves no socket yet, and its receiving side.
     pub(crate) fn new(Queue { device, number, program, ends: (receiving, sending) }: Queue) -> (Self, Frames) {
         let frames = Frames { receiving, arriving: Vec::with_capacity(FRAMES_A_LOOK as usize), held: Held::default() };
         let port = Self {
@@ -105,12 +105,12 @@ impl Port {
         (port, frames)
     }
 
-    /// The queue's socket: readable when frames have come.
+    /// The queue's socket: readable when frames have arrived.
     pub(crate) fn socket(&self) -> BorrowedFd<'_> {
         self.sending.socket()
     }
 
-    /// What was counted so far.
+    /// The counters so far.
     pub(crate) fn counts(&self) -> PortCounts {
         let mut counts = self.counts.clone();
         if let Some(kernel) = self.sending.statistics() {
@@ -122,7 +122,7 @@ impl Port {
         counts
     }
 
-    /// Datagrams to these sockets come by the queue from now on, as far as their addresses are the device's.
+    /// Directs datagrams for these sockets to the queue, as far as their addresses belong to the device.
     pub(crate) fn open(&mut self, sockets: &[(u32, &Bound)]) {
         let mut opened = Vec::new();
         for &(place, socket) in sockets {
@@ -153,23 +153,23 @@ impl Port {
         }
     }
 
-    /// A socket is closed: its datagrams go to the kernel.
+    /// A socket was closed: leaves its datagrams to the kernel.
     pub(crate) fn close(&mut self, place: u32) {
         let Some(bound) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
         for ip in reached(&self.device, bound) {
             self.places.remove(&(ip, bound.port()));
-            // It fails where it was not put in.
+            // Fails if the address was never added; that is fine.
             let _ = self.program.addresses().remove(SocketAddr::new(ip, bound.port()));
         }
     }
 
-    /// Whether a socket's datagrams come by the queue.
+    /// Whether the queue serves a socket.
     pub(crate) fn reaches(&self, place: u32) -> bool {
         self.bound.get(place as usize).is_some_and(Option::is_some)
     }
 
-    /// Sends datagrams from `at` on, of whichever sockets, up to one that has to leave by the kernel; how many it decided on, and their
-    /// outcome. `None`: that is the first.
+    /// Sends datagrams from `at` on, of any socket, and stops before one that must leave through the kernel. Returns how many it handled,
+    /// and their outcome. `None`: the first one must leave through the kernel.
     pub(crate) fn send(&mut self, outbox: &Outbox<Datagram>, at: usize) -> Option<(usize, Outcome)> {
         let (mut count, mut is_full) = (0, false);
         while let Some((datagram, bytes)) = outbox.get(at + count) {
@@ -195,7 +195,7 @@ impl Port {
         }
     }
 
-    /// `None`: it has to leave by the kernel. False: there is no free frame.
+    /// `None`: it must leave through the kernel. `Some(false)`: no frame is free.
     #[inline]
     fn send_one(&mut self, datagram: &Datagram, bytes: &[u8]) -> Option<bool> {
         let bound = (*self.bound.get(datagram.socket as usize)?)?;
@@ -219,7 +219,7 @@ impl Port {
         Some(Way { hops: (hop, self.device.hardware), peer: datagram.peer, from: SocketAddr::new(ip, bound.port()) })
     }
 
-    /// Before a wait: sends what a device did not take yet; how long to wait at most.
+    /// Before a wait: sends what the device has not taken yet. Returns the longest time to wait.
     #[inline]
     pub(crate) fn before_wait(&mut self, at_most: Duration) -> Duration {
         if !self.sending.is_waiting() {
@@ -229,7 +229,7 @@ impl Port {
         if self.sending.is_waiting() { at_most.min(WAIT_FOR_DEVICE) } else { at_most }
     }
 
-    /// The run is over: the device gets a moment to send the last frames, which go with the socket.
+    /// End of the run: gives the device a moment to send the last frames, because closing the socket discards them.
     pub(crate) fn finish(&mut self) {
         let end = Instant::now() + LAST_FRAMES_WAIT;
         self.sending.flush();
@@ -240,7 +240,7 @@ impl Port {
     }
 }
 
-/// The addresses of a device at which a socket bound to that address is reached.
+/// The device's addresses that a socket with this bound address receives on.
 fn reached(device: &Device, bound: SocketAddr) -> Vec<IpAddr> {
     let is_reached = |ip: &IpAddr| match bound {
         SocketAddr::V4(four) if four.ip().is_unspecified() => ip.is_ipv4(),
@@ -251,51 +251,51 @@ fn reached(device: &Device, bound: SocketAddr) -> Vec<IpAddr> {
     device.addresses.iter().copied().filter(is_reached).collect()
 }
 
-/// A datagram that came as a frame.
+/// A datagram received as a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arriving {
     /// The socket that it is for.
     pub(crate) place: u32,
     /// Who sent it.
     pub(crate) peer: SocketAddr,
-    /// The address of this machine that it came to, where the socket is bound to all.
+    /// Its destination address, if the socket is bound to the wildcard address.
     pub(crate) local: Local,
-    /// Where its bytes begin in the frame, and how many they are.
+    /// Offset of its bytes in the frame, and their number.
     pub(crate) start: usize,
     pub(crate) bytes: usize,
 }
 
-/// What a shard's queue receives.
+/// The receiving side of a shard's queue.
 #[derive(Debug)]
 pub(crate) struct Frames {
     receiving: Receiving,
-    /// By frame of the latest look; none where it cannot be used.
+    /// By frame of the last look; `None` if the frame is unusable.
     arriving: Vec<Option<Arriving>>,
     held: Held,
 }
 
-/// Datagrams of many FSUs that came together.
+/// A batch of received datagrams of many FSUs.
 pub(crate) trait Batch {
-    /// What is not handled stays where it is.
+    /// Whether unhandled datagrams may stay in the batch.
     const MAY_STOP: bool;
 
-    /// Takes a look at what has come; how many datagrams.
+    /// Looks for received datagrams; returns their number.
     fn look(&mut self, base: &mut Base) -> usize;
-    /// One of them, and when the kernel had it, wall clock in nanoseconds, where it says so.
+    /// A datagram, and when the kernel received it: wall clock in nanoseconds, if known.
     fn get(&self, number: usize) -> Option<(Arriving, &[u8], Option<i64>)>;
-    /// Where one of them is for.
+    /// Which socket a datagram is for.
     fn arriving(&self, number: usize) -> Option<Arriving>;
-    /// The first so many are done with.
+    /// Releases the first `count` datagrams.
     fn done(&mut self, count: usize, base: &mut Base);
-    /// What waits in line.
+    /// The queued datagrams.
     fn held(&mut self) -> &mut Held;
 
-    /// Whose one of them is.
+    /// The subject of a datagram.
     fn subject(&self, number: usize) -> Option<Subject> {
         self.arriving(number).map(|arriving| Subject::Socket(arriving.place))
     }
 
-    /// Whether one of them may wait in line.
+    /// Whether a datagram may be queued.
     fn may_hold(&mut self, number: usize) -> bool {
         self.arriving(number).is_some_and(|arriving| self.held().may_hold(arriving.place, arriving.bytes))
     }
@@ -341,7 +341,7 @@ impl Batch for Frames {
 }
 
 impl Port {
-    /// Whom a frame is for; `None`: it is damaged, or for nobody.
+    /// The socket that a frame is for; `None`: it is damaged, or no FSU has the address.
     #[inline]
     fn admit(&mut self, bytes: &[u8]) -> Option<Arriving> {
         let frame = Frame::parse(bytes, self.device.index)?;
@@ -354,16 +354,16 @@ impl Port {
     }
 }
 
-/// Where frames to a host go: to its hardware address, or its router's.
+/// By host: the hardware address to send frames to, which is the host's own or a router's.
 #[derive(Debug, Default)]
 struct Hops {
     all: HashMap<IpAddr, Hardware>,
-    /// The latest of them.
+    /// The most recent entry.
     latest: Option<(IpAddr, Hardware)>,
 }
 
 impl Hops {
-    /// A frame from a host came from this hardware address: the next to it goes there.
+    /// Remembers the hardware address that a host's frame came from, for frames to that host.
     #[inline]
     fn learn(&mut self, host: IpAddr, hop: Hardware) {
         if self.latest == Some((host, hop)) {
@@ -375,7 +375,7 @@ impl Hops {
         }
     }
 
-    /// Where the next frame to a host goes; `None`: not known.
+    /// The hardware address for frames to a host; `None` if unknown.
     #[inline]
     fn to(&mut self, host: IpAddr) -> Option<Hardware> {
         let hop = match self.latest {
@@ -387,23 +387,23 @@ impl Hops {
     }
 }
 
-/// Bytes of datagrams in line, by FSU; only those that have any.
+/// Bytes of queued datagrams by FSU; only FSUs that have any.
 #[derive(Debug, Default)]
 pub(crate) struct Held(HashMap<u32, usize>);
 
 impl Held {
-    /// Whether so many bytes more of an FSU may wait in line.
+    /// Whether this many more bytes of an FSU may be queued.
     #[inline]
     pub(crate) fn may_hold(&self, place: u32, bytes: usize) -> bool {
         self.0.is_empty() || self.0.get(&place).copied().unwrap_or(0) + bytes <= HELD_BYTES_OF_ONE_MAX
     }
 
-    /// So many bytes of an FSU wait in line.
+    /// Counts this many bytes of an FSU as queued.
     pub(crate) fn hold(&mut self, place: u32, bytes: usize) {
         *self.0.entry(place).or_default() += bytes;
     }
 
-    /// They wait no longer.
+    /// Counts this many bytes as no longer queued.
     pub(crate) fn let_go(&mut self, place: u32, bytes: usize) {
         if let Some(held) = self.0.get_mut(&place) {
             *held = held.saturating_sub(bytes);

@@ -1,20 +1,20 @@
-//! Ways to save processor time that `bench/ab.sh` compares: it switches them while a shard serves. In the product all are on, as constants.
+//! Optimisations that `bench/ab.sh` compares by switching them on and off while a shard serves. In the product all are constants and on.
 
-/// One of them.
+/// One optimisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(feature = "ab"), allow(dead_code, reason = "only the comparison takes them all"))]
 pub(crate) enum Way {
-    /// Datagrams leave through the ring.
+    /// Datagrams are sent through the io_uring ring.
     Sends,
-    /// The kernel knows the sockets that they leave by.
+    /// Sockets are registered with the kernel for sending.
     Files,
     /// Sockets do not fragment.
     Whole,
-    /// A centre that asks often has a socket that is connected to it.
+    /// A centre that asks often gets a connected socket.
     Connected,
 }
 
-/// Whether it is taken.
+/// Whether it is on.
 #[cfg(not(feature = "ab"))]
 #[inline]
 pub(crate) const fn takes(_: Way) -> bool {

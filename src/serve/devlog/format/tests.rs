@@ -31,7 +31,7 @@ fn record<'a>(kind: RecordKind, told: &'a [u8], bytes: &'a [u8]) -> Record<'a> {
     Record { kind, fsu: 0, peer, unix_ms: 1_768_306_323_184, told, lost_before: 0, bytes }
 }
 
-/// A rule for each command, of which only the place is told.
+/// Adds a rule to each command; the log shows only its position.
 fn ruled(mut fsu: Fsu) -> Fsu {
     let rule = |command: &Command| {
         let reply = Reply {
@@ -68,7 +68,7 @@ fn ruled(mut fsu: Fsu) -> Fsu {
     fsu
 }
 
-/// What the responder says of a datagram.
+/// The log text of a datagram.
 fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
     let run = RunContext { seed: 1, skip_delay: true, start_mono_ms: 0 };
     let now = Now { unix_ms: 0, utc_offset_s: 0 };
@@ -76,7 +76,7 @@ fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
     let (mut state, mut scratch, mut replies) = (FsuState::new(fsu), Scratch::default(), Replies::default());
     let (run, state, scratch) = (&run, &mut state, &mut scratch);
     let mut turn = Turn { run, fsu, state, scratch, moment };
-    // What a connection brings is one frame here, whether or not a stream would take it for one.
+    // Each input is one frame here, even if a tcp stream would not be cut there.
     match fsu.transport {
         Transport::Udp => stage::on_datagram(&mut turn, wire.into(), &mut replies),
         _ => stage::datagram::on_datagram(&mut turn, wire.into(), &mut replies),
@@ -84,7 +84,7 @@ fn told(fsu: &Fsu, wire: &[u8]) -> Vec<u8> {
     replies.understood().flat_map(|about| about.encode()).collect()
 }
 
-/// What stands after the HEX line of a request.
+/// Checks what follows the HEX line of a request.
 fn check_request(fsu: Fsu, wire: &[u8], expected: &str) {
     let fsu = ruled(fsu);
     check_in(&fsu, &record(RecordKind::Received, &told(&fsu, wire), wire), expected);
@@ -96,7 +96,7 @@ fn text(fsu: &Fsu, language: Language, record: &Record<'_>) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What stands after the HEX line.
+/// Checks what follows the HEX line.
 fn check_in(fsu: &Fsu, record: &Record<'_>, expected: &str) {
     let text = text(fsu, Language::En, record);
     let (_, rest) = text.split_once("  HEX:").unwrap();
@@ -112,7 +112,7 @@ fn check(wire: &[u8], expected: &str) {
     check_request(udp(), wire, expected);
 }
 
-/// The reference request with other bytes at a place before escaping; P_verify made right unless it is that.
+/// The reference request with other bytes at an offset before escaping. P_verify is recomputed unless it is the changed field.
 fn changed(at: usize, new: &[u8]) -> Vec<u8> {
     let mut plain = bytes(REQUEST);
     plain[at..at + new.len()].copy_from_slice(new);
@@ -202,7 +202,7 @@ const INNER: &str = "      start: 7E
           rest: 00000000000000000000000000000000000000
 ";
 
-/// The outer part of a request that no device has taken, with some lines replaced, and a reason.
+/// The outer part of a request that no device accepted, with some lines replaced, and a reason.
 fn refused(replaced: &[(&str, &str)], reason: &str) -> String {
     let text = outer(replaced);
     let (text, _) = text.split_once("    through data:\n").unwrap();
@@ -353,7 +353,7 @@ fn n12_each_frame_of_a_datagram_has_its_device_and_its_reason() {
     assert!(first.ends_with(INNER), "{text}");
     assert!(second.ends_with("\n    reason: wrong_fsu (outer: addressed to another FSU)\n"), "{text}");
     assert!(!second.contains("    through data:\n"), "{text}");
-    // The device that is named, though the other's template fits.
+    // The named device is used, although the other one's template fits.
     assert!(third.ends_with("\n    reason: bad_hex (inner: a character that is no hex digit)\n"), "{text}");
 }
 
@@ -439,14 +439,14 @@ fn wrong_inner_values_have_the_right_ones_beside_them() {
     );
 }
 
-/// A reply to that command, or what else it is.
+/// A reply of the given sort to that command.
 fn answered(command: u16, what: What) -> About {
     About { command, what, rule: 0, ..About::of(0) }
 }
 
 #[test]
 fn n12_a_reply_is_read_with_the_fields_of_the_command_that_it_answers() {
-    // Two commands with replies of one size; a reply shows neither's key.
+    // Two commands whose replies have the same size; a reply carries neither key.
     let mut template = chars_template();
     let mut commands: Vec<_> = template.commands.into_iter().collect();
     commands[1].response_len = 6;
@@ -460,7 +460,7 @@ fn n12_a_reply_is_read_with_the_fields_of_the_command_that_it_answers() {
     assert!(first.ends_with("    data frame:\n        name: a\\nb \n        level: -2\n"), "{first}");
     let second = text_of(answered(1, What::Answered));
     assert!(second.ends_with("    data frame:\n        other: 610A6220FFFE\n"), "{second}");
-    // No fields where it is none of the command's replies, or nothing is known.
+    // No fields if it is not one of the command's replies, or if nothing is known.
     for about in [answered(0, What::ErrorReply), answered(0, What::Data), About::of(0)] {
         let text = text_of(about);
         assert!(text.contains("    data: 610A6220FFFE\n") && !text.contains("data frame:"), "{text}");
