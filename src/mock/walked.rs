@@ -1,4 +1,4 @@
-//! Frames whose fields vary in size, for people and clients: their elements by name, and their values as JSON has them.
+//! Frames with fields of variable size, for people and clients: elements by name, and values as JSON.
 
 use fsu_plan::config::at::{At, Json};
 use fsu_plan::model::field::{Kind, Slot};
@@ -9,19 +9,19 @@ use fsu_plan::wire::{value, varied};
 /// One element of a frame.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element<'w> {
-    /// As rules name it: `alarms.0.id`.
+    /// Its name in rules: `alarms.0.id`.
     pub path: String,
-    /// Its first byte, in the raw frame.
+    /// Offset of its first byte in the raw frame.
     pub from: usize,
-    /// Behind its last byte.
+    /// Offset behind its last byte.
     pub to: usize,
     /// Its type.
     pub slot: &'w Slot,
-    /// Its value, in the notation of its type.
+    /// Its value in the notation of its type.
     pub value: String,
 }
 
-/// The fields of a raw frame behind its fixed part, in order, as far as it fits; and where and why it stops fitting.
+/// The elements of a raw frame behind its fixed part, in order, up to where it stops fitting; and where and why it stops.
 pub fn elements<'w>(walk: &'w Walk, raw: &[u8]) -> (Vec<Element<'w>>, Option<Wrong>) {
     let mut out = Vec::new();
     let mut around: Vec<String> = Vec::new();
@@ -59,11 +59,11 @@ fn below(around: &[String], name: &str) -> String {
     around.last().map_or_else(|| name.to_owned(), |around| format!("{around}.{name}"))
 }
 
-/// A value for people: what is no text is shown as escapes.
+/// A value for people; bytes that are not text are escaped.
 fn shown(slot: &Slot, varies: bool, bytes: &[u8]) -> String {
     let mut text = String::new();
     match slot.kind {
-        // All bytes are the value.
+        // The value is all bytes, without padding.
         Kind::Str if varies => {
             let whole = Slot { kind: Kind::Str, len: bytes.len() + 1, little: false, right: false, padding: 0 };
             let mut padded = bytes.to_vec();
@@ -77,8 +77,8 @@ fn shown(slot: &Slot, varies: bool, bytes: &[u8]) -> String {
     text
 }
 
-/// The values of a raw frame behind its fixed part, but for those that are computed from others: what a rule would give
-/// to make it. `None`: it does not fit.
+/// The values of a raw frame behind its fixed part, as a rule would give them to produce it. Leaves out values that are computed
+/// from others. `None` if the frame does not fit.
 pub fn values(walk: &Walk, raw: &[u8]) -> Option<Vec<(At<String>, At<Json>)>> {
     let mut open: Vec<Json> = vec![Json::Obj(Vec::new())];
     visit(walk, raw, |event| match event {
@@ -127,7 +127,7 @@ fn put(open: &mut [Json], name: &str, value: Json) {
     }
 }
 
-/// A field's bytes as the JSON value that makes them.
+/// The JSON value that produces these bytes.
 fn json(slot: &Slot, varies: bool, bytes: &[u8]) -> Json {
     let mut text = Vec::new();
     if varies {

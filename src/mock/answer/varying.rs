@@ -1,4 +1,4 @@
-//! The part of a reply from the first field of variable size on.
+//! Writes the part of a reply from the first field of variable size on.
 
 use super::build::{Inputs, text, write_form};
 use fsu_plan::model::reply::Reply;
@@ -8,7 +8,7 @@ use fsu_plan::wire::inner::write_lengths;
 use fsu_plan::wire::walk::{bytes, said, says, write_number};
 use fsu_plan::wire::{value, varied};
 
-/// Appends the notation of an element of the request; nothing where the request does not have it.
+/// Appends a request's element in its notation; appends nothing if the request lacks it.
 pub(crate) fn notation(walked: &Walked, request: &[u8], out: &mut Vec<u8>) {
     let Some((found, _)) = bytes(&walked.walk, request, &walked.path) else { return };
     if walked.varies {
@@ -18,17 +18,17 @@ pub(crate) fn notation(walked: &Walked, request: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// The buffers of a reply: its frame, and two that are free until it is sealed.
+/// The buffers of a reply: its frame, and two scratch buffers that are free until the frame is sealed.
 pub(super) struct Buffers<'b> {
-    /// Header, fields of fixed place, tail.
+    /// Header, fixed fields and tail.
     pub(super) frame: &'b mut Vec<u8>,
-    /// Takes the varying part.
+    /// Receives the varying part.
     pub(super) data: &'b mut Vec<u8>,
-    /// Takes the text of a value.
+    /// Receives the text of a value.
     pub(super) text: &'b mut Vec<u8>,
 }
 
-/// Puts the varying part into the frame and writes the frame's lengths. Gives how many values did not fit.
+/// Inserts the varying part into the frame and writes the frame's lengths. Returns how many values did not fit.
 pub(super) fn insert(
     (template, reply): (&Template, &Reply),
     steps: &Encode,
@@ -59,7 +59,7 @@ struct Writer<'a> {
     data: &'a mut Vec<u8>,
     text: &'a mut Vec<u8>,
     marks: [usize; OPEN_LENGTHS_MAX],
-    /// Bytes that values of varying size may take beyond what stands for them.
+    /// Bytes left for values of varying size, beyond their fallbacks.
     spare: usize,
     misfits: u64,
 }
@@ -75,7 +75,7 @@ impl Writer<'_> {
             }
             Put::Element { from, default } => match bytes(&from.walk, inputs.request, &from.path) {
                 Some((found, _)) if self.takes(found.len(), *default) => self.data.extend_from_slice(found),
-                // The request has none, or more than a reply holds.
+                // The request lacks the element, or it is too long for a reply.
                 found => {
                     self.misfits += u64::from(found.is_some());
                     self.pool(*default);
@@ -103,7 +103,7 @@ impl Writer<'_> {
         self.data.extend_from_slice(self.steps.pool.get(from..to).unwrap_or_default());
     }
 
-    /// Whether there is room for a value in place of what stands for it.
+    /// Whether a value fits in place of its fallback.
     fn takes(&mut self, len: usize, (from, to): (usize, usize)) -> bool {
         let rest = (self.spare + (to - from)).checked_sub(len);
         self.spare = rest.unwrap_or(self.spare);
@@ -114,7 +114,7 @@ impl Writer<'_> {
         self.text.clear();
         text(&put.value, inputs, self.text);
         let from = self.data.len();
-        // Only a register that was never set, or an element that the request does not have, gives an empty text.
+        // An empty text means a register that was never set, or an element that the request lacks.
         if self.text.is_empty() {
             self.pool(put.default);
             return;

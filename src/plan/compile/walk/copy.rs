@@ -1,10 +1,10 @@
-//! Elements of the request that a reply repeats: which may be copied as they are.
+//! Elements of the request that a reply repeats: decides which may be copied byte for byte.
 
 use crate::model::field::{Kind, Slot};
 use crate::model::walk::{Count, Counted, Op, Path, Place, Size, Source, Walk, Walked, What};
 use std::sync::Arc;
 
-/// The request's element as it is written into the reply's node `to`; `None`: the bytes would mean something else there.
+/// The request's element as it is written into the reply's node `to`. `None` if the same bytes would have another meaning there.
 pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) -> Option<Walked> {
     let (into, node) = (reply.nodes.get(to as usize)?, request.nodes.get(from.node as usize)?);
     match (&into.what, &node.what) {
@@ -30,14 +30,14 @@ pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) ->
     }
 }
 
-/// The same bytes mean the same value.
+/// Whether the same bytes have the same value in both types.
 pub(super) fn same_kind(slot: &Slot, asked: &Slot) -> bool {
     let bits = matches!(slot.kind, Kind::Bit(_));
     let same = std::mem::discriminant(&slot.kind) == std::mem::discriminant(&asked.kind);
     same && (!bits || slot.kind == asked.kind) && (slot.little == asked.little || slot.kind == Kind::Str)
 }
 
-/// A value of the request cannot have what ends the reply's field.
+/// Whether a value of the request can never contain the terminator of the reply's field.
 fn ends_alike(reply: &Walk, to: u32, request: &Walk, from: u32) -> bool {
     let end = |walk: &Walk, node: u32| {
         let op = walk.nodes.get(node as usize).and_then(|node| walk.ops.get(node.op as usize));
@@ -47,7 +47,7 @@ fn ends_alike(reply: &Walk, to: u32, request: &Walk, from: u32) -> bool {
     own.is_none() || own == end(request, from)
 }
 
-/// Whether everything in two lists or choices is the same.
+/// Whether two lists or choices are the same throughout.
 fn alike(reply: &Walk, to: u32, request: &Walk, from: u32) -> bool {
     let (Some(own), Some(asked)) = (reply.nodes.get(to as usize), request.nodes.get(from as usize)) else {
         return false;
@@ -74,7 +74,7 @@ fn alike(reply: &Walk, to: u32, request: &Walk, from: u32) -> bool {
     })
 }
 
-/// Two elements, and whether they are the outermost ones.
+/// Two elements, and whether they are the outermost pair.
 struct Pair<'a> {
     reply: &'a Walk,
     to: u32,
@@ -89,7 +89,7 @@ impl Pair<'_> {
             (Op::Field { size, .. }, Op::Field { size: asked, .. }) => self.same_size(size, asked),
             (Op::List { count, max, .. }, Op::List { count: asked, max: most, .. }) => {
                 let counts = match (count, asked) {
-                    // What the count is about outside does not matter: it is computed.
+                    // A count outside the copied element does not matter: the reply computes it.
                     _ if self.is_root => {
                         !matches!(count, Count::Fixed(_))
                             || matches!((count, asked), (Count::Fixed(a), Count::Fixed(b)) if a == b)
@@ -136,7 +136,7 @@ impl Pair<'_> {
         counted.times == asked.times && counted.add == asked.add && self.same_source(&counted.by, &asked.by)
     }
 
-    /// Inside, both are the same field; outside, fields of one name.
+    /// Inside the copied element, both sources are the same field. Outside, they are fields of the same name.
     fn same_source(&self, by: &Source, asked: &Source) -> bool {
         let node = |walk: &Walk, source: &Source| match source.place {
             Place::Mark(mark) => walk.marks.get(usize::from(mark)).copied(),
@@ -154,7 +154,7 @@ impl Pair<'_> {
     }
 }
 
-/// What a node is counted by, where it is.
+/// What counts a node, if anything does.
 pub(super) fn counted(walk: &Walk, node: u32) -> Option<&Counted> {
     walk.nodes.get(node as usize).and_then(|node| walk.ops.get(node.op as usize)).and_then(Op::counted)
 }

@@ -1,4 +1,4 @@
-//! The values of a rule for the fields from the first of variable size on, as the steps that write them.
+//! Compiles a rule's values for the fields from the first of variable size on into the steps that write them.
 
 use super::super::expr::{Scope, is_dynamic, nearest};
 use super::super::field::{self, Area};
@@ -19,34 +19,34 @@ use crate::wire::walk::{said, says};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What the steps are made from.
+/// The input of [`encode`].
 pub struct Sources<'a> {
     /// The reply's program.
     pub draft: &'a WalkDraft,
-    /// The request's, to copy from by name.
+    /// The request's program, to copy from by name.
     pub request: Option<&'a Arc<Walk>>,
     /// The request's fields before its program.
     pub fixed: Option<&'a HashMap<&'a str, &'a Field>>,
-    /// Values of the rule, the first of a name wins.
+    /// Values of the rule; the first one with a name wins.
     pub values: &'a [&'a Values<'a>],
     /// What values may refer to.
     pub scope: &'a dyn Scope,
-    /// Does the rule give the field at this place, before the program?
+    /// Whether the rule gives the field at this place before the program.
     pub gives: &'a dyn Fn(Offset) -> bool,
-    /// The reply's bytes before the program, where they are the same in every reply.
+    /// The reply's bytes before the program, if they are the same in every reply.
     pub known: &'a dyn Fn(Offset, usize) -> Option<Box<[u8]>>,
-    /// The most bytes that the frame and its lengths have room for.
+    /// The most bytes that fit into the frame and its length fields.
     pub room: usize,
-    /// It is an example of a request: it need not fit, but does where it can.
+    /// A sample request is being made. It need not be valid, but is if possible.
     pub is_sample: bool,
-    /// Where it is reported that the reply is too large.
+    /// Where to report that the reply is too large.
     pub pos: Pos,
 }
 
-/// Most steps and bytes of one reply's varying part that are charged in one go.
+/// Bytes charged per step: the step itself, and an allowance for what it allocates.
 const STEP_BYTES: usize = size_of::<Put>() + 64;
 
-/// Compiles the steps, and reports everything that does not fit.
+/// Compiles the steps; reports everything that does not fit.
 pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
     let walk = &sources.draft.walk;
     let mut encoder = Encoder { of: sources, draft: Draft::default(), index: None, is_over: false };
@@ -66,9 +66,9 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
 enum Given<'g> {
     /// A rule.
     Rule(&'g [&'g Values<'g>]),
-    /// An object in one.
+    /// An object in a rule.
     Object(&'g [(At<String>, At<Json>)]),
-    /// None are given.
+    /// Nowhere: no values are given.
     Nothing,
 }
 
@@ -85,23 +85,23 @@ impl<'g> Given<'g> {
 /// How a field of the current block was written.
 #[derive(Clone, Copy)]
 pub(super) enum Written {
-    /// Known bytes, in the pool.
+    /// As known bytes, at this offset of the pool.
     Known(usize),
-    /// Bytes were left: the number is computed.
+    /// As a gap: the number is computed later.
     Gap(Gap),
-    /// Otherwise.
+    /// In another way.
     Other,
 }
 
 pub(super) struct Encoder<'a> {
     pub(super) of: &'a Sources<'a>,
     pub(super) draft: Draft,
-    /// The item that is repeated.
+    /// The repeated item that is being written.
     pub(super) index: Option<usize>,
     is_over: bool,
 }
 
-/// The fields of a block that were written.
+/// The fields of a block written so far.
 type Fields = HashMap<u32, Written>;
 
 impl Encoder<'_> {
@@ -109,13 +109,13 @@ impl Encoder<'_> {
         &self.of.draft.walk
     }
 
-    /// The data frame from the program on.
+    /// Writes the data frame from the start of the program.
     fn block(&mut self, diags: &mut Diags, parent: Option<u32>, case: u32, given: &Given<'_>) {
         let mut fields = Fields::new();
         self.fields(diags, (parent, case), given, &mut fields);
     }
 
-    /// The fields of one block; `fields`: those of the blocks around, and then of this one.
+    /// Writes the fields of one block. `fields` has those of the enclosing blocks, and receives those of this one.
     fn fields(
         &mut self,
         diags: &mut Diags,
@@ -138,7 +138,7 @@ impl Encoder<'_> {
         self.draft.release(marks);
     }
 
-    /// The nodes directly in a block, in order.
+    /// The direct children of a block, in order.
     fn children(&self, parent: Option<u32>, case: u32) -> impl Iterator<Item = u32> + use<> {
         let walk = self.walk().clone();
         let (mut at, end) = match parent {
@@ -157,7 +157,7 @@ impl Encoder<'_> {
         })
     }
 
-    /// Reports names of an object that are no fields.
+    /// Reports names in an object that are not fields.
     fn check_names(&self, diags: &mut Diags, parent: Option<u32>, children: &[u32], given: &Given<'_>) {
         let Given::Object(list) = given else { return };
         let nodes = &self.walk().nodes;
@@ -171,7 +171,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// One field, list or choice.
+    /// Writes one field, list or choice.
     fn element(
         &mut self,
         diags: &mut Diags,
@@ -221,7 +221,7 @@ impl Encoder<'_> {
         self.is_over = true;
     }
 
-    /// Leaves bytes for a computed number; what is counted may be missing, so the field's own value is there.
+    /// Leaves a gap for a computed number. It initially holds the field's own value, because what it counts may be missing.
     fn gap(&mut self, diags: &mut Diags, node: u32, own: Option<&At<Json>>, fields: &mut Fields) {
         let walk = self.walk().clone();
         let What::Field { slot, .. } = &walk.nodes[node as usize].what else { return };
@@ -234,13 +234,13 @@ impl Encoder<'_> {
         }
     }
 
-    /// The fewest bytes or items that what counts a node can say.
+    /// The smallest size or count that a node's counter can express.
     pub(super) fn fewest(&self, node: u32) -> usize {
         let Some(Counted { times, add, .. }) = counted(self.walk(), node) else { return 0 };
         usize::try_from(if *add < 0 { add.rem_euclid(*times) } else { *add }).unwrap_or(0)
     }
 
-    /// In a sample, the first case of the choice that a field selects.
+    /// In a sample: the value that selects the first case of the choice that a field controls.
     pub(super) fn tag(&self, node: u32) -> Option<Box<[u8]>> {
         let walk = self.walk();
         let mark = walk.marks.iter().position(|&marked| marked == node).filter(|_| self.of.is_sample)?;
@@ -252,14 +252,14 @@ impl Encoder<'_> {
         })
     }
 
-    /// The request's element that a text names and has nothing beside.
+    /// The request's element that a text refers to, if the text is nothing but that reference.
     pub(super) fn referred(&self, text: &str) -> Option<(Arc<Walk>, crate::model::walk::Path)> {
         let name = text.trim().strip_prefix("#{")?.strip_suffix("}#")?;
         let request = self.of.request?;
         Some((request.clone(), request.path(name.trim())?))
     }
 
-    /// The bytes that end a field.
+    /// The terminator of a field.
     pub(super) fn until(&self, node: u32) -> Box<[u8]> {
         let walk = self.walk();
         match walk.ops.get(walk.nodes[node as usize].op as usize) {
@@ -268,7 +268,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// What the request has under the name of a field of the data frame.
+    /// The request's element with the same name as a field of the data frame.
     fn same_name(&self, node: u32) -> Option<Copied> {
         let walk = self.walk();
         let into = &walk.nodes[node as usize];
@@ -286,13 +286,13 @@ impl Encoder<'_> {
         if fits && copy::same_kind(slot, &asked.slot) {
             return Some(Copied::Fixed(Put::Copy { from: asked.at, len }, len));
         }
-        // Of another type or byte order: through its notation.
+        // If type or byte order differs, copy through the text notation.
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
         let value = Expr { parts: Box::new([part]), bytes_max: 0 };
         (fits && !varies).then(|| Copied::Fixed(Put::Text(Box::new(put::text(value, slot, false, &until))), len))
     }
 
-    /// The case of a choice that is copied is the request's only if what selects it is copied too.
+    /// The request's case of a choice may be copied only if its selecting field is copied too.
     fn selects_same(&self, node: u32) -> bool {
         let walk = self.walk();
         let Some(Op::Choice { by, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize) else { return true };
@@ -305,7 +305,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Appends an element of the request.
+    /// Appends a step that copies an element of the request.
     fn put_element(&mut self, node: u32, element: Walked) {
         let walk = self.walk().clone();
         let (default, most) = match &walk.nodes[node as usize].what {
@@ -319,7 +319,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Writes a list: its items, or those that are copied from the request.
+    /// Writes a list: its items, or a copy of the request's items.
     fn list(
         &mut self,
         diags: &mut Diags,
@@ -381,7 +381,7 @@ impl Encoder<'_> {
         (items.len(), None)
     }
 
-    /// Writes the case that the selecting field's value has in this reply.
+    /// Writes the case that the selecting field has in this reply.
     fn choice(
         &mut self,
         diags: &mut Diags,
@@ -448,7 +448,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Fills a case up to the bytes that it always has.
+    /// Pads a case to its fixed size.
     fn pad(&mut self, diags: &mut Diags, (node, len): (u32, usize), point: Point) {
         let name = &self.walk().nodes[node as usize].name;
         match self.draft.len_since(point) {
@@ -458,7 +458,7 @@ impl Encoder<'_> {
         }
     }
 
-    /// Writes the number that counts a node, behind it.
+    /// Writes the number that counts a node, after the node.
     fn end(
         &mut self,
         diags: &mut Diags,
@@ -476,7 +476,7 @@ impl Encoder<'_> {
             Place::Mark(mark) => {
                 let number = walk.marks.get(usize::from(mark)).copied().unwrap_or_default();
                 let Some(Written::Gap(gap)) = fields.get(&number).copied() else { return };
-                // The first that it counts decides.
+                // If a field counts several nodes, the first one determines it.
                 fields.insert(number, Written::Other);
                 Some(gap)
             }

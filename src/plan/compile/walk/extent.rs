@@ -1,4 +1,4 @@
-//! Sizes and counts, and the earlier fields that say them.
+//! Sizes and counts, and the earlier fields that give them.
 
 use super::super::field::holds_number;
 use super::layout::Compiler;
@@ -11,13 +11,13 @@ use crate::model::walk::{Count, Counted, FIELD_BYTES_DEFAULT, ITEMS_DEFAULT, MAR
 use crate::wire::walk::says;
 use crate::words::FieldType;
 
-/// Whether it is known where the bytes around end.
+/// Whether the end of the enclosing bytes is known.
 #[derive(Clone, Copy)]
 pub(super) struct Room {
     pub(super) is_bounded: bool,
 }
 
-/// Reports keys that the field's type has no use for; false: there are some without which it cannot be read.
+/// Reports keys that the field's type does not use. False if the field cannot be compiled because of them.
 pub(super) fn only(diags: &mut Diags, raw: &At<RawField>, kind: Option<FieldType>) -> bool {
     let is_list = kind == Some(FieldType::List);
     let is_choice = kind == Some(FieldType::Choice);
@@ -54,7 +54,7 @@ pub(super) fn only(diags: &mut Diags, raw: &At<RawField>, kind: Option<FieldType
     is_right
 }
 
-/// The bytes of a field.
+/// The size of a field.
 pub(super) fn size(compiler: &mut Compiler<'_>, diags: &mut Diags, raw: &At<RawField>, room: Room) -> Option<Size> {
     if let Some(until) = &raw.until {
         if let Some(length) = &raw.length {
@@ -87,7 +87,7 @@ pub(super) fn size(compiler: &mut Compiler<'_>, diags: &mut Diags, raw: &At<RawF
     }
 }
 
-/// What is left can only be taken where it is known what there is.
+/// A field may take the rest only if the end of the enclosing bytes is known.
 fn bounded(diags: &mut Diags, room: Room, pos: Pos) -> Option<()> {
     if !room.is_bounded {
         let text =
@@ -107,7 +107,7 @@ fn max(diags: &mut Diags, raw: &At<RawField>, default: usize, most: usize) -> us
     number.clamp(1, most)
 }
 
-/// A size or count that an earlier field says; `default` and `most`: of `max`.
+/// A size or count given by an earlier field. `default` and `most` are the default and the limit of `max`.
 fn counted(
     compiler: &mut Compiler<'_>,
     diags: &mut Diags,
@@ -139,7 +139,7 @@ fn counted(
         return None;
     }
     let times = times as i64;
-    // What the field can say at most.
+    // The largest number that the field can express.
     let says = i128::from(says(&source.slot)) * i128::from(times) + i128::from(add);
     let says = usize::try_from(says).unwrap_or(if says < 0 { 0 } else { usize::MAX });
     let given = max(diags, raw, default.min(says.max(1)), most);
@@ -150,7 +150,7 @@ fn counted(
     Some(Counted { by: source, times, add, max: given.min(says) })
 }
 
-/// How many items a list has, and how many at most.
+/// The number of items of a list, and the most it can have.
 pub(super) fn count(
     compiler: &mut Compiler<'_>,
     diags: &mut Diags,
@@ -185,11 +185,11 @@ pub(super) fn count(
     }
 }
 
-/// An error that was reported already.
+/// An error that has already been reported.
 #[derive(Clone, Copy)]
 pub(super) struct Told;
 
-/// The bytes of a choice, where they are given.
+/// The size of a choice, if it is given.
 pub(super) fn bytes(
     compiler: &mut Compiler<'_>,
     diags: &mut Diags,
@@ -219,7 +219,7 @@ pub(super) fn source(compiler: &mut Compiler<'_>, diags: &mut Diags, by: &At<Str
     compiler.earlier(diags, by)
 }
 
-/// The mark of a field that others refer to.
+/// Returns the mark of a field that others refer to; makes one if needed.
 pub(super) fn mark(compiler: &mut Compiler<'_>, diags: &mut Diags, node: u32, pos: Pos) -> Option<u8> {
     let there = compiler.marks.iter().position(|&marked| marked == node);
     let mark = there.unwrap_or(compiler.marks.len());
@@ -237,7 +237,7 @@ pub(super) fn mark(compiler: &mut Compiler<'_>, diags: &mut Diags, node: u32, po
     Some(mark as u8)
 }
 
-/// Fewest and most bytes of a value, and whether it takes what is left.
+/// Minimum and maximum size of a value, and whether it takes the rest.
 pub(super) fn span(size: &Size) -> (usize, usize, bool) {
     match size {
         Size::Fixed(len) => (*len, *len, false),
@@ -252,7 +252,7 @@ pub(super) fn is_rest(count: &Count) -> bool {
     matches!(count, Count::Rest { .. })
 }
 
-/// The fewest items of a list.
+/// The minimum number of items of a list.
 pub(super) fn fewest(op: Option<&Op>) -> usize {
     match op {
         Some(Op::List { count: Count::Fixed(items), .. }) => *items,
@@ -263,7 +263,7 @@ pub(super) fn fewest(op: Option<&Op>) -> usize {
     }
 }
 
-/// Says how many bytes follow what is left.
+/// Sets how many bytes follow an element that takes the rest.
 pub(super) fn set_after(op: &mut Op, bytes: usize) {
     if let Op::Field { size: Size::Rest { after, .. }, .. }
     | Op::List { count: Count::Rest { after }, .. }

@@ -1,4 +1,4 @@
-//! The fields of a data frame from the first of variable size on, as a program.
+//! Compiles the fields of a data frame from the first of variable size on into a program.
 
 use super::super::field::{self, Padding, is_data_frame_length, outside, placeholder, split_name};
 use super::super::fields::FieldList;
@@ -16,14 +16,14 @@ use crate::words::FieldType;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A program, and what replies and samples are made from in addition.
+/// A program, and what else is needed to make replies and samples.
 #[derive(Clone, Debug)]
 pub struct WalkDraft {
     /// The program.
     pub walk: Arc<Walk>,
-    /// By node: its own value.
+    /// By node: its default value.
     pub values: Arc<[Option<At<Json>>]>,
-    /// By node: where it is in its file.
+    /// By node: its position in the file.
     pub places: Arc<[Pos]>,
 }
 
@@ -34,13 +34,13 @@ pub struct Around<'a> {
     pub template: &'a Template,
     /// The fields before the program.
     pub fixed: &'a FieldList,
-    /// Bytes of those.
+    /// Total size of the fixed fields, in bytes.
     pub fixed_len: usize,
     /// Alignment and padding of short values.
     pub padding: Padding,
 }
 
-/// Compiles the fields of variable size and all that follow them. `None` after errors that were reported.
+/// Compiles the first field of variable size and all fields after it. `None` after errors, which have been reported.
 pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> Option<WalkDraft> {
     let errors = diags.has_errors();
     let mut compiler = Compiler {
@@ -80,18 +80,18 @@ pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> O
     Some(WalkDraft { walk: Arc::new(walk), values: values.into(), places: places.into() })
 }
 
-/// Where fields stand.
+/// The surroundings of a field.
 #[derive(Clone, Copy)]
 struct Inside {
     parent: Option<u32>,
     case: u32,
     lists: usize,
     depth: usize,
-    /// The end is known before its fields are read.
+    /// Whether the end is known before the fields are read.
     is_bounded: bool,
 }
 
-/// What fields take.
+/// The size of fields.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Span {
     pub(super) least: usize,
@@ -106,17 +106,17 @@ pub(super) struct Compiler<'a> {
     places: Vec<Pos>,
     pub(super) ops: Vec<Op>,
     pub(super) marks: Vec<u32>,
-    /// The fields so far of each block around, the innermost last.
+    /// The fields so far of each enclosing block, the innermost last.
     pub(super) scopes: Vec<HashMap<Box<str>, u32>>,
     is_over: bool,
 }
 
 impl Compiler<'_> {
-    /// The fields of one block.
+    /// Compiles the fields of one block.
     fn block(&mut self, diags: &mut Diags, list: &[At<RawField>], inside: Inside) -> Span {
         self.scopes.push(HashMap::new());
         let mut sum = Span::default();
-        // Where what is left is taken: the operation, and what the fields behind it take.
+        // The element that takes the rest: its operation, and the size of the fields after it.
         let mut rest: Option<(usize, usize)> = None;
         for (number, raw) in list.iter().enumerate() {
             step(1);
@@ -146,7 +146,7 @@ impl Compiler<'_> {
         sum
     }
 
-    /// One field, list or choice, and what it takes; `None`: nothing, or an error that was reported.
+    /// Compiles one field, list or choice and returns its size. `None` if it has none, or after a reported error.
     fn field(&mut self, diags: &mut Diags, raw: &At<RawField>, inside: Inside, is_last: bool) -> Option<Span> {
         let Some(name) = &raw.name else {
             diags.missing(raw.pos, "name", "the field's name");
@@ -194,7 +194,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// Adds a node; its operation is the next one.
+    /// Adds a node. The next operation belongs to it.
     fn node(&mut self, raw: &At<RawField>, name: &str, what: What, inside: Inside) -> u32 {
         let number = self.nodes.len() as u32;
         let Inside { parent, case, lists, .. } = inside;
@@ -205,7 +205,7 @@ impl Compiler<'_> {
         number
     }
 
-    /// Later fields of the block may refer to it from here on.
+    /// Makes a field visible to later fields of the block.
     fn known(&mut self, name: &str, node: u32) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.entry(name.into()).or_insert(node);
@@ -249,7 +249,7 @@ impl Compiler<'_> {
         self.spans(node, Span { least: least + until, most: most + until, has_rest })
     }
 
-    /// Notes the most bytes of a node.
+    /// Records the maximum size of a node.
     fn spans(&mut self, node: u32, span: Span) -> Option<Span> {
         self.nodes.get_mut(node as usize)?.most = span.most;
         Some(span)
@@ -271,7 +271,7 @@ impl Compiler<'_> {
         let before = diags.list().len();
         let item = self.block(diags, &items.value, within);
         if item.least == 0 {
-            // With errors, fields are missing.
+            // After an error, fields are missing.
             if diags.list().len() == before {
                 diags.error(raw.pos, "an item may be empty (at least one of its fields takes a byte)");
             }
@@ -284,7 +284,7 @@ impl Compiler<'_> {
         self.spans(node, Span { least, most, has_rest })
     }
 
-    /// Notes where a list or choice ends.
+    /// Records where a list or choice ends.
     fn close(&mut self, op: usize, node: u32, item_least: Option<usize>) {
         let (ops, nodes) = (self.ops.len() as u32, self.nodes.len() as u32);
         if let Some(node) = self.nodes.get_mut(node as usize) {
@@ -322,7 +322,7 @@ impl Compiler<'_> {
         let op = self.ops.len();
         let slot = by.slot.clone();
         self.ops.push(Op::Choice { node, by, cases: Box::default(), otherwise: None, bytes: None, end: 0 });
-        // Without a size of its own, what is left of the case is what is left around it, if nothing follows.
+        // A case without a size of its own is bounded if the choice is bounded and comes last.
         let is_bounded = bytes.is_some() || (inside.is_bounded && is_last);
         let mut made = Cases { sorted: Vec::new(), otherwise: None, span: None };
         for (number, (key, fields)) in cases.value.0.iter().enumerate() {
@@ -337,7 +337,7 @@ impl Compiler<'_> {
         self.known(name, node);
         let of_cases = made.span.unwrap_or_default();
         let sized = bytes.as_ref().map(extent::span);
-        // No case: no bytes, where they are not counted.
+        // Without a matching case and without a size, a choice is empty.
         let (least, most, has_rest) = sized.unwrap_or((of_cases.least, of_cases.most, of_cases.has_rest));
         if let Some(Op::Choice { cases, otherwise, bytes: size, .. }) = self.ops.get_mut(op) {
             made.sorted.sort_by(|one, other| one.bytes.cmp(&other.bytes));
@@ -348,7 +348,7 @@ impl Compiler<'_> {
         self.spans(node, Span { least, most, has_rest })
     }
 
-    /// The field that a size, count or choice refers to: of this block or one around, then the fixed part, then the header.
+    /// The field that a size, count or choice refers to. Searches this block, the enclosing ones, the fixed part, then the header.
     pub(super) fn earlier(&mut self, diags: &mut Diags, name: &At<String>) -> Option<Source> {
         let found = self.scopes.iter().rev().find_map(|scope| scope.get(name.value.trim())).copied();
         if let Some(node) = found {
@@ -385,7 +385,7 @@ struct Cases {
     span: Option<Span>,
 }
 
-/// The key of the case of all other values.
+/// The key of the case that takes all other values.
 const ELSE: &str = "else";
 
 impl Cases {
@@ -411,7 +411,7 @@ fn varies_at(raw: &At<RawField>) -> Pos {
     varies(raw).unwrap_or(raw.pos)
 }
 
-/// The type of a field, as one of `most` bytes.
+/// The type of a field. A field of variable size is treated as one of `most` bytes.
 fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, most: usize) -> Option<Slot> {
     if varies(raw).is_none() {
         return field::slot(diags, raw, padding);

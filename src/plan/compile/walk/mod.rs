@@ -1,14 +1,14 @@
 //! Data frames whose fields vary in size (spec shapes.md).
 //!
-//! A data list is parted at its first field of variable size: the fields before it keep fixed places and are compiled as
-//! in any other template; those from it on become a program.
+//! A data list is split at its first field of variable size. The fields before it keep fixed places and are compiled as in
+//! any other template. That field and all after it become a program.
 //!
-//! - [`mod@layout`]: fields to the program that a cursor follows.
-//! - [`extent`]: sizes, counts, and the fields that say them.
-//! - [`encode`]: a rule's values to the steps that write a reply.
+//! - [`mod@layout`]: compiles fields to the program that a cursor follows.
+//! - [`extent`]: sizes, counts, and the fields that give them.
+//! - [`encode`]: compiles a rule's values to the steps that write a reply.
 //! - `value`, `repeat`: one field's value; items of a list.
 //! - [`copy`]: elements of the request in replies.
-//! - [`sample`]: the example of a request.
+//! - [`sample`]: the sample of a request.
 
 mod copy;
 pub mod encode;
@@ -37,11 +37,11 @@ use crate::words::FieldType;
 use layout::Around;
 use std::borrow::Cow;
 
-/// What is wrong with a field of variable size elsewhere.
+/// The error for a field of variable size outside a data list.
 pub const ONLY_IN_DATA: &str =
     "only a field of `req_data_list` or `resp_data_list` may vary in size, and no error reply has one";
 
-/// Where a field says that its size varies; `None`: it does not.
+/// Position of the key that makes a field's size variable; `None` if its size is fixed.
 pub fn varies(raw: &At<RawField>) -> Option<Pos> {
     let length = raw.length.as_ref().filter(|at| !matches!(at.value, RawExtent::Number(_))).map(|at| at.pos);
     let kind = raw.kind.as_ref().filter(|at| is_nest(&at.value)).map(|at| at.pos);
@@ -56,20 +56,20 @@ pub fn varies(raw: &At<RawField>) -> Option<Pos> {
     length.or(kind).or_else(|| keys.into_iter().flatten().next())
 }
 
-/// Whether it is a type that holds other fields.
+/// Whether fields of this type contain other fields.
 fn is_nest(kind: &str) -> bool {
     matches!(FieldType::from_name(kind), Some(FieldType::List | FieldType::Choice))
 }
 
-/// A data list in two: its fields with fixed places, and those from the first of variable size on.
+/// A split data list: the fields with fixed places, and those from the first of variable size on.
 pub struct Parted<'r> {
-    /// With the fields of the header, wherever they stand in the list.
+    /// Includes the header's fields, wherever they are in the list.
     pub fixed: Cow<'r, [At<RawField>]>,
-    /// Empty: all have fixed places.
+    /// Empty if all fields have fixed places.
     pub varying: &'r [At<RawField>],
 }
 
-/// Parts a data list.
+/// Splits a data list.
 pub fn part(list: &[At<RawField>]) -> Parted<'_> {
     let Some(first) = list.iter().position(|raw| varies(raw).is_some()) else {
         return Parted { fixed: Cow::Borrowed(list), varying: &[] };
@@ -79,7 +79,7 @@ pub fn part(list: &[At<RawField>]) -> Parted<'_> {
     Parted { fixed: fixed.iter().cloned().chain(header).collect(), varying }
 }
 
-/// Compiles the fields from the first of variable size on; `None`: there are none, or an error was reported.
+/// Compiles the fields from the first of variable size on. `None` if there are none, or after a reported error.
 pub fn varying(
     diags: &mut Diags,
     template: &Template,
@@ -102,14 +102,14 @@ pub fn varying(
     layout(diags, Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding }, list.varying)
 }
 
-/// Reports a `data_frame_length` of a command whose size varies.
+/// Reports a `data_frame_length` in a command of variable size.
 pub fn no_length(diags: &mut Diags, raw: &At<RawCommand>) {
     if let Some(length) = &raw.data_frame_length {
         diags.error(length.pos, "`data_frame_length` of a command whose size varies (leave it out: it is computed)");
     }
 }
 
-/// What the plan has of the request's and the reply's program.
+/// The programs of the request and the reply, as the plan stores them.
 pub fn walks(
     diags: &mut Diags,
     (asked, answered): (Option<&WalkDraft>, Option<&WalkDraft>),
@@ -124,7 +124,7 @@ pub fn walks(
     Some(Box::new(Walks { request: walk(asked), reply: walk(answered), constants: constants.into() }))
 }
 
-/// What requests have to carry: the fields marked `match`.
+/// The constants that a request must carry: the fields marked `match`.
 fn constants(diags: &mut Diags, walk: &Walk, list: &[At<RawField>]) -> Vec<WalkedConstant> {
     let mut out = Vec::new();
     for raw in list.iter().filter(|raw| raw.matches.as_ref().is_some_and(|matches| matches.value)) {
@@ -138,7 +138,7 @@ fn constants(diags: &mut Diags, walk: &Walk, list: &[At<RawField>]) -> Vec<Walke
     out
 }
 
-/// A constant at an element; `None` after an error, or if there is no such field.
+/// The constant for an element. `None` if there is no such field, or after an error.
 pub fn constant(
     diags: &mut Diags,
     walk: &Walk,
@@ -168,8 +168,7 @@ pub fn constant(
     Some(WalkedConstant { name: written.into(), path, bytes, mask })
 }
 
-/// The most bytes that a frame has room for behind `fixed` bytes of its data frame: as many as it may have and its lengths
-/// can say.
+/// The most bytes that fit behind `fixed` bytes of the data frame: limited by the frame's size and by its length fields.
 pub fn room(template: &Template, fixed: usize, less: i64) -> usize {
     let around = template.left_len + template.tail_len + fixed;
     let mut room = FRAME_BYTES_MAX.saturating_sub(around);
@@ -182,13 +181,13 @@ pub fn room(template: &Template, fixed: usize, less: i64) -> usize {
     room
 }
 
-/// The largest number of a length field.
+/// The largest number that a length field can express.
 fn says(length: &LengthField) -> u64 {
     let kind = if length.bcd { Kind::Bcd } else { Kind::Uint };
     crate::wire::walk::says(&Slot { kind, len: length.len, little: length.little, right: false, padding: 0 })
 }
 
-/// Whether the field is one of the header or the tail, which takes no room.
+/// Whether the field belongs to the header or the tail, and so takes no room in the data frame.
 fn in_header(raw: &RawField) -> bool {
     raw.name.as_ref().is_some_and(|name| split_name(&name.value).0 != Area::Plain)
 }

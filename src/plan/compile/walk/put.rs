@@ -1,4 +1,4 @@
-//! The steps of an [`Encode`] while they are collected: what is known is written at once, also lengths of what is known.
+//! Collects the steps of an [`Encode`]. Known bytes are written at once, and so are lengths that are already known.
 
 use crate::model::field::Slot;
 use crate::model::reply::Expr;
@@ -11,35 +11,35 @@ pub(super) struct Draft {
     ops: Vec<Put>,
     /// Bytes of the steps.
     pool: Vec<u8>,
-    /// What is written instead of values that do not fit.
+    /// Fallback bytes for values that do not fit.
     defaults: Vec<u8>,
-    /// Bytes without values of varying size, but with what stands for them.
+    /// Minimum size: with the fallbacks in place of values of varying size.
     pub(super) least: usize,
-    /// The most bytes.
+    /// Maximum size.
     pub(super) most: usize,
     /// Marks in use.
     marks: u8,
 }
 
-/// Bytes that were left for a number.
+/// Bytes reserved for a number.
 #[derive(Clone, Copy)]
 pub(super) struct Gap {
-    /// In the pool.
+    /// Offset in the pool.
     at: usize,
-    /// Where they are while the reply is built.
+    /// The mark of its place while the reply is built.
     mark: u8,
 }
 
-/// A place of the steps.
+/// A position between steps.
 #[derive(Clone, Copy)]
 pub(super) struct Point {
     op: usize,
-    /// The mark that is made there.
+    /// The mark of this position.
     pub(super) mark: u8,
 }
 
 impl Draft {
-    /// Appends known bytes; gives where they are in the pool.
+    /// Appends known bytes; returns their offset in the pool.
     pub(super) fn bytes(&mut self, bytes: &[u8]) -> usize {
         let from = self.pool.len();
         self.pool.extend_from_slice(bytes);
@@ -49,19 +49,19 @@ impl Draft {
         from
     }
 
-    /// Known bytes that were appended.
+    /// Known bytes appended earlier.
     pub(super) fn written(&self, at: usize, len: usize) -> &[u8] {
         self.pool.get(at..at + len).unwrap_or_default()
     }
 
-    /// Keeps bytes for a value that may not fit.
+    /// Stores the fallback for a value that may not fit.
     pub(super) fn fallback(&mut self, bytes: &[u8]) -> (usize, usize) {
         let from = self.defaults.len();
         self.defaults.extend_from_slice(bytes);
         (from, self.defaults.len())
     }
 
-    /// Appends a step that writes at most so many bytes.
+    /// Appends a step that writes at most `most` bytes.
     pub(super) fn push(&mut self, op: Put, most: usize) {
         let least = match &op {
             Put::Element { default: (from, to), .. } => to - from,
@@ -73,7 +73,7 @@ impl Draft {
         self.ops.push(op);
     }
 
-    /// A mark for a place to come; `None`: too many are in use.
+    /// A new mark; `None` if too many are in use.
     fn mark(&mut self) -> Option<u8> {
         (usize::from(self.marks) < OPEN_LENGTHS_MAX).then(|| {
             self.marks += 1;
@@ -82,29 +82,29 @@ impl Draft {
         })
     }
 
-    /// The marks in use, to go back to.
+    /// The number of marks in use, for [`Self::release`].
     pub(super) fn marks(&self) -> u8 {
         self.marks
     }
 
-    /// Marks that were made since then may be used again.
+    /// Frees the marks made since then.
     pub(super) fn release(&mut self, marks: u8) {
         self.marks = marks;
     }
 
-    /// Leaves bytes for a number.
+    /// Reserves bytes for a number.
     pub(super) fn gap(&mut self, filled: &[u8]) -> Option<Gap> {
         let mark = self.mark()?;
         Some(Gap { at: self.bytes(filled), mark })
     }
 
-    /// The place where what follows begins.
+    /// The current position.
     pub(super) fn point(&mut self) -> Option<Point> {
         let mark = self.mark()?;
         Some(Point { op: self.ops.len(), mark })
     }
 
-    /// Bytes since a place, where they are the same in every reply.
+    /// Number of bytes since a position, if it is the same in every reply.
     pub(super) fn len_since(&self, point: Point) -> Option<usize> {
         self.ops.get(point.op..)?.iter().try_fold(0, |sum, op| match op {
             Put::Bytes { from, to } => Some(sum + to - from),
@@ -115,24 +115,24 @@ impl Draft {
         })
     }
 
-    /// Writes a number that is known into a gap.
+    /// Writes a known number into a gap.
     pub(super) fn fill(&mut self, gap: Gap, slot: &Slot, number: u64) {
         if let Some(out) = self.pool.get_mut(gap.at..gap.at + slot.len) {
             write_number(slot, number, out);
         }
     }
 
-    /// Leaves it to the reply to write a number.
+    /// Adds a step that computes a number while the reply is built.
     pub(super) fn length(&mut self, to: Target, slot: &Slot, what: Measure, (times, add): (i64, i64)) {
         self.ops.push(Put::Length(Box::new(PutLength { to, slot: slot.clone(), what, times, add })));
     }
 
-    /// Where a gap is while the reply is built.
+    /// The target of a gap while the reply is built.
     pub(super) fn target(gap: Gap) -> Target {
         Target::Mark(gap.mark)
     }
 
-    /// The steps with neighbours joined, and marks that nothing reads left out.
+    /// The finished steps: neighbours are merged, unused marks removed.
     pub(super) fn finish(self, at: usize, room: usize) -> Encode {
         let Self { ops, pool, defaults, least, most, .. } = self;
         let mut read = [false; OPEN_LENGTHS_MAX];
@@ -174,7 +174,7 @@ impl Draft {
     }
 }
 
-/// A text step of a field.
+/// The step that writes a field as text.
 pub(super) fn text(value: Expr, slot: &Slot, varies: bool, until: &[u8]) -> PutText {
     PutText { value, slot: slot.clone(), varies, until: until.into(), default: (0, 0) }
 }

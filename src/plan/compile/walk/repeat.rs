@@ -1,4 +1,4 @@
-//! Items of a list: written one by one, or repeated.
+//! Items of a list, written one by one or by `repeat`.
 
 use super::super::expr::{ExprError, Scope};
 use crate::config::at::{At, Json};
@@ -6,10 +6,10 @@ use crate::config::diag::Diags;
 use crate::model::field::{Offset, Slot};
 use crate::model::walk::Walked;
 
-/// Its number where it is repeated, and its fields.
+/// The item's number if it is repeated, and its fields.
 pub(super) type Item<'j> = (Option<usize>, &'j [(At<String>, At<Json>)]);
 
-/// One entry of a list: an item, or a `repeat` of one. At most `room` in all.
+/// One entry of a list: an item, or a `repeat` of one. Adds items up to `room` in total.
 pub(super) fn spread<'j>(diags: &mut Diags, item: &'j At<Json>, room: usize, out: &mut Vec<Item<'j>>) {
     let Json::Obj(object) = &item.value else {
         diags.error(item.pos, "an item is an object: its fields");

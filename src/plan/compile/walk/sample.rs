@@ -1,4 +1,4 @@
-//! The example of a request, for clients: the fields from the first of variable size on.
+//! The sample of a request, for clients: the fields from the first of variable size on.
 
 use super::super::sample::NoRequest;
 use super::encode::{self, Sources};
@@ -10,7 +10,7 @@ use crate::model::template::Template;
 use crate::model::walk::{Encode, Measure, Put, Target};
 use crate::wire::walk::{said, write_number};
 
-/// Puts them into a request that was made without; `frame` has header, fixed fields and tail.
+/// Inserts these fields into a request that has only header, fixed fields and tail.
 pub fn insert(diags: &mut Diags, template: &Template, (draft, pos): (&WalkDraft, Pos), frame: &mut Vec<u8>) {
     let known = |at: Offset, len: usize| frame.get(at.in_frame(frame.len())..)?.get(..len).map(Into::into);
     let sources = Sources {
@@ -31,7 +31,7 @@ pub fn insert(diags: &mut Diags, template: &Template, (draft, pos): (&WalkDraft,
     }
 }
 
-/// Writes steps that are the same in every frame into one without them; false: some are not.
+/// Runs the steps on a frame, if they are the same in every frame; otherwise returns false.
 pub fn write(steps: &Encode, frame: &mut Vec<u8>) -> bool {
     let mut data = Vec::new();
     for op in &steps.ops {

@@ -1,4 +1,4 @@
-//! The value of one field: known bytes, or a step that writes it.
+//! The value of one field: known bytes, or a step that writes them.
 
 use super::super::expr::{self, is_dynamic};
 use super::super::field;
@@ -17,7 +17,7 @@ use crate::model::walk::Put;
 use crate::wire::varied;
 
 impl Encoder<'_> {
-    /// The value of a field whose place in the steps is next.
+    /// Writes the value of the next field.
     pub(super) fn field(
         &mut self,
         diags: &mut Diags,
@@ -27,7 +27,7 @@ impl Encoder<'_> {
     ) -> Written {
         let until = self.until(at.node);
         let written = match value {
-            // As few bytes as its length can say.
+            // The fewest bytes that its length can express.
             None if at.varies => Some(Known::Bytes(vec![0; self.fewest(at.node)].into())),
             None => Some(Known::Bytes(self.tag(at.node).unwrap_or_else(|| vec![at.slot.padding; at.slot.len].into()))),
             Some(value) => self.value(diags, &at, &until, value),
@@ -46,7 +46,7 @@ impl Encoder<'_> {
         written
     }
 
-    /// Appends the step of a field, with what is written where its value does not fit.
+    /// Appends the step of a field, with the fallback for a value that does not fit.
     fn step(&mut self, diags: &mut Diags, at: &Spot<'_>, (mut op, most): (Put, usize), own: Option<&At<Json>>) {
         if let Put::Text(text) = &mut op {
             let constant =
@@ -58,7 +58,7 @@ impl Encoder<'_> {
         self.draft.push(op, most);
     }
 
-    /// What a JSON value becomes; `None` after an error.
+    /// Compiles a JSON value; `None` after an error.
     fn value(&mut self, diags: &mut Diags, at: &Spot<'_>, until: &[u8], value: &At<Json>) -> Option<Known> {
         let dynamic = matches!(&value.value, Json::Str(text) if is_dynamic(text));
         if !dynamic {
@@ -93,7 +93,7 @@ impl Encoder<'_> {
             let text = At { pos: value.pos, value: Json::Str(plain) };
             return self.value(diags, at, until, &text);
         }
-        // How long an element of the request is shows when it comes.
+        // The length of a request's element is known only at run time.
         let open = at.varies && expr.parts.iter().any(|part| matches!(part, Part::Walked(_)));
         let slot =
             if open { Slot { len: expr.bytes_max.max(at.slot.len), ..at.slot.clone() } } else { at.slot.clone() };
@@ -114,13 +114,13 @@ impl Encoder<'_> {
     }
 }
 
-/// What a value becomes.
+/// A compiled value.
 pub(super) enum Known {
     Bytes(Box<[u8]>),
     Step(Put, usize),
 }
 
-/// A field that a value is for.
+/// The field that a value is for.
 #[derive(Clone, Copy)]
 pub(super) struct Spot<'s> {
     pub(super) node: u32,
@@ -148,7 +148,7 @@ fn known(diags: &mut Diags, at: &Spot<'_>, value: &At<Json>) -> Option<Box<[u8]>
     }
 }
 
-/// Whether bytes have those that end a field.
+/// Whether the bytes contain the field's terminator.
 fn holds(bytes: &[u8], until: &[u8]) -> bool {
     !until.is_empty() && memchr::memmem::find(bytes, until).is_some()
 }
