@@ -1,4 +1,4 @@
-//! Parts of a plan in words, for `explain` and `plan`. Values look as configuration files spell them.
+//! Parts of a plan as text, for `explain` and `plan`. Values are written as in configuration files.
 
 use super::columns::hex;
 use fsu_core::predict::target;
@@ -12,13 +12,13 @@ use fsu_plan::model::template::{Algorithm, Checksum, Command, Complement, Templa
 use fsu_plan::model::walk::{Count, Node, Op, Walk, Walked, What};
 use fsu_plan::words::count;
 
-/// Bytes of a raw frame: `[5..12]`, counted from its start, or `[-3..-1]` from its end (`[-1..]` up to it).
+/// A span of the raw frame: `[5..12]` from its start, or `[-3..-1]` from its end (`[-1..]` up to the end).
 pub fn span(at: Offset, len: usize) -> String {
     let to = at.0 + len as i32;
     if at.0 < 0 && to == 0 { format!("[{}..]", at.0) } else { format!("[{}..{to}]", at.0) }
 }
 
-/// What computes a field, if anything does.
+/// What computes a field; empty if nothing does.
 pub fn computed(computed: Computed) -> &'static str {
     match computed {
         Computed::No => "",
@@ -29,7 +29,7 @@ pub fn computed(computed: Computed) -> &'static str {
     }
 }
 
-/// `record_index [5..9] = 00000000`, with the mask where only some bits count.
+/// `record_index [5..9] = 00000000`, followed by the mask if only some bits count.
 pub fn constant(constant: &Constant) -> String {
     let place = span(constant.at, constant.bytes.len());
     let mask = if constant.mask.iter().all(|&byte| byte == 0xFF) {
@@ -40,7 +40,7 @@ pub fn constant(constant: &Constant) -> String {
     format!("{} {place} = {}{mask}", constant.name, hex(&constant.bytes))
 }
 
-/// What a `{{data_frame_length}}` counts in frames that leave out so much: `the data frame and cmd`.
+/// What `{{data_frame_length}}` counts in frames that leave out `less` bytes: `the data frame and cmd`.
 pub fn counts(template: &Template, less: i64) -> String {
     let behind = behind(template);
     let names: Vec<&str> = behind.iter().map(|field| &*field.name).collect();
@@ -52,7 +52,7 @@ pub fn counts(template: &Template, less: i64) -> String {
     }
 }
 
-/// `5 + 1 x data frame bytes`, of frames that leave out so much.
+/// `5 + 1 x data frame bytes`, for frames that leave out `less` bytes.
 pub fn formula(field: &LengthField, less: i64) -> String {
     let base = field.base - if field.configured { less } else { 0 };
     let check = match field {
@@ -92,7 +92,7 @@ pub fn checksum(checksum: &Checksum) -> String {
     format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; at {place}{order}", checksum.name, checksum.from.0)
 }
 
-/// What a program reads, a line for each field, list and choice.
+/// The fields, lists and choices of a program, one per line.
 pub fn walk(walk: &Walk) -> Vec<String> {
     let line = |node: &Node| {
         let mut depth = 0;
@@ -116,7 +116,7 @@ pub fn walk(walk: &Walk) -> Vec<String> {
     walk.nodes.iter().map(line).collect()
 }
 
-/// How many items a list has.
+/// The number of items of a list.
 fn items(op: Option<&Op>) -> String {
     match op {
         Some(Op::List { count: Count::Fixed(items), .. }) => count(*items, "item"),
@@ -125,7 +125,7 @@ fn items(op: Option<&Op>) -> String {
     }
 }
 
-/// An element of the request as rules name it: `alarms.0.id`.
+/// An element of the request by its name in rules: `alarms.0.id`.
 pub fn walked_name(walked: &Walked) -> String {
     let Walked { walk, path, .. } = walked;
     let mut parts = Vec::new();
@@ -162,7 +162,7 @@ pub fn key_part_name<'a>(template: &'a Template, part: &KeyPart) -> &'a str {
     fields.find(|field| field.at == part.at && field.slot.len == part.len).map_or("?", |field| &field.name)
 }
 
-/// When a reply is due.
+/// When a reply is sent.
 pub fn delay(delay: Delay) -> String {
     match delay {
         Delay::None => "at once".into(),
@@ -177,12 +177,12 @@ pub fn delay(delay: Delay) -> String {
     }
 }
 
-/// Names of the fields in the request and the reply of one command.
+/// Looks up the names of a command's request and reply fields.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// The device; its template has header and tail.
     pub device: &'a Device,
-    /// The command; `None` in a reply to a wrong request.
+    /// The command; `None` for the reply to an invalid request.
     pub command: Option<&'a Command>,
 }
 
@@ -191,8 +191,7 @@ impl<'a> Names<'a> {
         self.device.template.left.iter().chain(self.data()).chain(&self.device.template.tail)
     }
 
-    /// The name of a field among these, as a rule has to spell it: a header or tail field whose name the data frame has as
-    /// well bears its area.
+    /// A field's name as a rule must spell it. A header or tail field gets its area as a prefix if a data-frame field has the same name.
     fn spelled(self, field: &Field, data: &[Field]) -> String {
         let outside = self.device.template.left.iter().chain(&self.device.template.tail);
         let is_outside = outside.into_iter().any(|other| other.at == field.at && other.name == field.name);
@@ -217,7 +216,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// ` (result)`: the reply field at a place of the reply's raw frame.
+    /// ` (result)`: the reply field at an offset of the reply's raw frame.
     fn target(self, reply: &Reply, to: usize) -> String {
         let template = &self.device.template;
         let data = self.command.map(|command| &*command.response).unwrap_or_default();
@@ -230,7 +229,7 @@ impl<'a> Names<'a> {
         self.device.registers.get(number as usize).map_or("?", |register| &register.name)
     }
 
-    /// A value as a rule file spells it.
+    /// A value as in a rule file.
     pub fn expr(self, expr: &Expr) -> String {
         expr.parts.iter().map(|part| self.part(part)).collect()
     }
@@ -257,7 +256,7 @@ impl<'a> Names<'a> {
         format!("{} := {}", self.register(set.register), self.expr(&set.value))
     }
 
-    /// What a patch writes, without where.
+    /// What a patch writes, without its destination.
     pub fn source(self, patch: &Patch) -> String {
         match patch {
             Patch::Copy { from, len, .. } => format!("request{}{}", span(*from, *len), self.covered(*from, *len)),

@@ -1,4 +1,4 @@
-//! The vendor's frame in pieces: header, data frame, tail.
+//! Splits the vendor's frame into header, data frame and tail.
 
 use super::right::Right;
 use crate::about::{About, What};
@@ -12,29 +12,29 @@ use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::value;
 use fsu_plan::wire::walk::{Event, Wrong, visit};
 
-/// What the data frame is read as.
+/// How to read the data frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Content {
     /// The fields of the command's request.
     Request,
     /// The fields of the command's reply.
     Reply,
-    /// Bytes without fields: a transfer's data, a refusal, a frame of no command.
+    /// Bytes without fields: data of a transfer, a refusal, a frame of no known command.
     #[default]
     Bytes,
 }
 
-/// What a reader knows of a frame.
+/// What the reader knows about a frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reading<'a> {
-    /// Its command; in a reply the one that it answers.
+    /// Its command; for a reply, the command that it answers.
     pub command: Option<&'a Command>,
-    /// What its data frame is.
+    /// How to read its data frame.
     pub content: Content,
 }
 
 impl<'a> Reading<'a> {
-    /// What the responder knew of a frame, one that it got or one that it sent.
+    /// Takes what the responder knew about a frame that it received or sent.
     pub fn of(template: &'a Template, is_request: bool, about: About) -> Self {
         let content = match about.what {
             _ if is_request => Content::Request,
@@ -44,8 +44,8 @@ impl<'a> Reading<'a> {
         Self { command: template.commands.get(usize::from(about.command)), content }
     }
 
-    /// The same, of one of the device's frames. Which frame of a rule's `replies` it is, nobody noted: such a data frame has no
-    /// fields.
+    /// Like [`Self::of`], for a frame of one of the device's commands. The record does not say which frame of a rule's `replies` it is, so
+    /// such a data frame has no fields.
     pub fn of_device(device: &'a Device, is_request: bool, about: About) -> Self {
         let rules = device.rules.get(usize::from(about.command));
         let rule = rules.and_then(|rules| rules.get(usize::from(about.rule)));
@@ -54,7 +54,7 @@ impl<'a> Reading<'a> {
         if !is_request && rule.is_some_and(others) { Self { content: Content::Bytes, ..reading } } else { reading }
     }
 
-    /// The program of its data frame; `None`: all fields have a place.
+    /// The program of its data frame; `None` if all fields have fixed places.
     pub fn walk(&self) -> Option<&'a Walk> {
         let walk = match self.content {
             Content::Request => self.command?.request_walk(),
@@ -64,7 +64,7 @@ impl<'a> Reading<'a> {
         walk.map(|walk| &**walk)
     }
 
-    /// The fields of its data frame that have a place, in the template's order; `None`: it has none.
+    /// The data-frame fields with fixed places, in template order; `None` if there are no fields.
     pub fn fields(&self) -> Option<&'a [Field]> {
         match self.content {
             Content::Request => self.command?.request.as_deref(),
@@ -79,11 +79,11 @@ impl<'a> Reading<'a> {
 pub struct Piece<'a> {
     /// What it is.
     pub is: Is<'a>,
-    /// Its first byte, in the raw frame.
+    /// Offset of its first byte in the raw frame.
     pub at: usize,
-    /// Its bytes; none where the frame ends before them.
+    /// Its bytes; empty if the frame ends before them.
     pub bytes: &'a [u8],
-    /// A field of the data frame that the data frame is too short for: its bytes are of the tail, or there are none.
+    /// The data frame is too short for this field: its bytes belong to the tail, or there are none.
     pub is_past_end: bool,
 }
 
@@ -92,7 +92,7 @@ pub struct Piece<'a> {
 pub enum Is<'a> {
     /// A field of the template.
     Field(&'a Field),
-    /// The end of a data frame, behind its fields.
+    /// The bytes of a data frame behind its fields.
     Fill,
     /// A data frame without fields.
     Data,
@@ -115,7 +115,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Its field, if it is one.
+    /// Its field, if it has one.
     pub fn field(&self) -> Option<&'a Field> {
         match self.is {
             Is::Field(field) => Some(field),
@@ -123,7 +123,7 @@ impl<'a> Piece<'a> {
         }
     }
 
-    /// Appends its value as text for people ([`value::decode`]); nothing if it is no field.
+    /// Appends its value as text for people ([`value::decode`]); appends nothing if it is no field.
     pub fn text(&self, out: &mut String) {
         if let Is::Field(field) = self.is {
             value::decode(&field.slot, self.bytes, out);
@@ -131,27 +131,27 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// A vendor's frame, read.
+/// A dissected vendor's frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Inner<'a> {
     /// Its template.
     pub template: &'a Template,
     /// Its bytes.
     pub frame: Frame<'a>,
-    /// What is known of it.
+    /// What is known about it.
     pub reading: Reading<'a>,
-    /// What its `{{data_frame_length}}` fields leave out ([`inner::less`]).
+    /// Bytes that its `{{data_frame_length}}` fields do not count ([`inner::less`]).
     pub less: i64,
 }
 
 impl<'a> Inner<'a> {
-    /// A frame that [`inner::parse`] returned for this template.
+    /// Takes a frame that [`inner::parse`] returned for this template.
     #[inline]
     pub fn new(template: &'a Template, frame: Frame<'a>, reading: Reading<'a>) -> Self {
         Self { template, frame, reading, less: inner::less(template, &frame, reading.command) }
     }
 
-    /// All pieces, in the order of the wire, but for what [`Self::walked`] has.
+    /// All pieces in wire order, except those of [`Self::walked`].
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         self.header().chain(self.fields()).chain(self.rest()).chain(self.tail())
     }
@@ -175,7 +175,7 @@ impl<'a> Inner<'a> {
         rest.and_then(|rest| rest.get(..self.frame.data_len)).unwrap_or_default()
     }
 
-    /// The fields of the data frame that have a place, also those that it is too short for.
+    /// The data-frame fields with fixed places, including those that the data frame is too short for.
     #[inline]
     pub fn fields(&self) -> impl Iterator<Item = Piece<'a>> + use<'a> {
         let (raw, end) = (self.frame.raw, self.data_end());
@@ -186,17 +186,17 @@ impl<'a> Inner<'a> {
         })
     }
 
-    /// The elements of the data frame from the first field of variable size on, as far as it fits its program; and why it stops
-    /// fitting. Of other data frames none. Allocates: names of elements are made here.
+    /// The elements of the data frame from the first field of variable size on, up to where the frame stops fitting its program; and why it
+    /// stops. Empty for other data frames. Allocates the names of the elements.
     pub fn walked(&self) -> (Vec<Element<'a>>, Option<Wrong>) {
         self.reading.walk().map_or((Vec::new(), None), |walk| walked::elements(walk, self.frame.raw))
     }
 
-    /// The end of the last of these elements; 0: it has none.
+    /// The end of the last of these elements; 0 if there are none.
     fn walked_to(&self) -> usize {
         let mut end = 0;
         if let Some(walk) = self.reading.walk() {
-            // Where it does not fit, the elements before that place count.
+            // If the frame does not fit, the elements before that place count.
             let _ = visit(walk, self.frame.raw, |event| {
                 if let Event::Field { to, .. } = event {
                     end = to;
@@ -206,7 +206,7 @@ impl<'a> Inner<'a> {
         end
     }
 
-    /// What the data frame has behind its fields.
+    /// The bytes of the data frame behind its fields.
     pub fn rest(&self) -> Option<Piece<'a>> {
         let fields = self.fields().filter(|piece| !piece.is_past_end);
         let done = fields.fold(self.template.left_len, |done, piece| done.max(piece.at + piece.bytes.len()));
@@ -221,7 +221,7 @@ impl<'a> Inner<'a> {
         self.template.left_len + self.frame.data_len
     }
 
-    /// What a length or checksum of the header or the tail should be; any bytes for other fields.
+    /// The expected bytes of a length or checksum in the header or the tail; any bytes for other fields.
     #[inline]
     pub fn computed(&self, field: &Field) -> Right<'a> {
         match field.computed {
@@ -234,7 +234,7 @@ impl<'a> Inner<'a> {
         }
     }
 
-    /// What a piece should be: start, end, length, checksum; in a request also the constants that it is checked for.
+    /// The expected bytes of a piece: start, end, length, checksum; in a request also the constants that are checked.
     pub fn right(&self, piece: &Piece<'a>) -> Right<'a> {
         let (Some(field), template) = (piece.field(), self.template) else { return Right::Any };
         match field.computed {
@@ -257,8 +257,8 @@ impl<'a> Inner<'a> {
     }
 }
 
-/// The fields of a data frame by itself, such as the data of a transfer, which comes in several frames. Their places are those of the
-/// frame that it would be the data frame of.
+/// The fields of a data frame on its own, such as the data of a transfer, which arrives in several frames. Offsets are those in a
+/// complete frame with this data frame.
 pub fn fields_of<'a>(
     template: &Template,
     fields: &'a [Field],

@@ -1,12 +1,12 @@
-//! A frame taken apart, once for all that show one: the device log, `explain`, `ask`.
+//! Splits frames into fields, for everything that shows frames: the device log, `explain`, `ask`.
 //!
-//! - [`outer`]: the B interface's frame, after its escapes are removed.
-//! - [`inner`]: the vendor's frame, after its template: header, data frame, tail.
-//! - [`right`]: the bytes that a field should have.
+//! - [`outer`]: the B interface's frame, after unescaping.
+//! - [`inner`]: the vendor's frame, by its template: header, data frame, tail.
+//! - [`right`]: the expected bytes of a field.
 //!
-//! A dissector yields pieces in the order of the wire: what a piece is, where it is, its bytes, and on demand its value and what
-//! it should be. It prints nothing and allocates nothing, but for the names of elements behind a field of variable size. Which command a frame is of, and whether it asks or answers,
-//! its reader says ([`inner::Reading`]): from what the responder knew ([`About`](crate::about::About)), or from checks of its own.
+//! A dissector yields pieces in wire order: what a piece is, its offset, its bytes, and on request its value and the expected bytes.
+//! It prints nothing. It allocates nothing, except the names of elements behind a field of variable size. The reader supplies the frame's
+//! command and content ([`inner::Reading`]), from what the responder knew ([`About`](crate::about::About)) or from its own checks.
 //!
 //! ```
 //! use fsu_core::client::request;

@@ -1,4 +1,4 @@
-//! The outer frame of the B interface in pieces (spec b-interface.md).
+//! Splits the outer frame of the B interface into fields (spec b-interface.md).
 
 use fsu_plan::model::fleet::{Fsu, FsuId};
 use fsu_plan::wire::envelope::{
@@ -39,7 +39,7 @@ words! {
     }
 }
 
-/// Who sends a frame; it decides the widths of the addresses.
+/// Who sends a frame, which determines the widths of the addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     /// The centre.
@@ -48,10 +48,10 @@ pub enum Way {
     Up,
 }
 
-/// Whose address it is.
+/// Whose address a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Party {
-    /// A centre's; any bytes are right.
+    /// A centre's; any bytes are valid.
     Centre,
     /// This FSU's.
     This,
@@ -59,7 +59,7 @@ pub enum Party {
     Other,
 }
 
-/// What an RtnFlag says.
+/// The meaning of an RtnFlag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rtn {
     /// A request.
@@ -72,10 +72,10 @@ pub enum Rtn {
     Unknown,
 }
 
-/// A field's value, and what it should be.
+/// A field's value, and the expected value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OuterValue {
-    /// A byte that has one right value.
+    /// A byte with one valid value.
     Byte {
         /// That value.
         right: u8,
@@ -84,20 +84,20 @@ pub enum OuterValue {
     Address(Party),
     /// The device's type or address.
     Device,
-    /// A length. It travels low byte first; high byte first is accepted where only that is right.
+    /// A length. It is sent low byte first. High byte first is accepted if only that order gives the expected value.
     Length {
-        /// Its value, in the order that it is taken in.
+        /// Its value, in the accepted byte order.
         value: u16,
         /// High byte first.
         high_first: bool,
-        /// What it should be; `None`: the frame is too short to say. It may be more than 16 bits hold.
+        /// The expected value; `None` if the frame is too short to tell. It may exceed 16 bits.
         right: Option<usize>,
     },
     /// RtnFlag.
     Rtn {
-        /// What it says.
+        /// Its meaning.
         says: Rtn,
-        /// A frame from there may say so.
+        /// Whether it is valid in this direction.
         is_right: bool,
     },
     /// CommType.
@@ -111,22 +111,22 @@ pub enum OuterValue {
 pub struct OuterPiece<'a> {
     /// Which.
     pub field: OuterField,
-    /// Its first byte, in the frame without escapes.
+    /// Offset of its first byte in the unescaped frame.
     pub at: usize,
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// What they say.
+    /// Their meaning.
     pub value: OuterValue,
 }
 
-/// An outer frame without escapes, whole or not, right or not.
+/// An unescaped outer frame, complete or not, valid or not.
 #[derive(Clone, Copy, Debug)]
 pub struct Outer<'a> {
     /// Its bytes, from P_header to P_tailer.
     pub plain: &'a [u8],
     /// Who sent it.
     pub way: Way,
-    /// Whose it is.
+    /// The FSU that it belongs to.
     pub fsu: &'a Fsu,
 }
 
@@ -141,13 +141,13 @@ impl<'a> Outer<'a> {
         self.plain.get(at::COMM_TYPE..).and_then(<[u8]>::first_chunk).map(|bytes| u16::from_le_bytes(*bytes))
     }
 
-    /// The through data: what a frame that is no heartbeat carries.
+    /// The through data, which every frame except a heartbeat carries.
     pub fn through(&self) -> Option<&'a [u8]> {
         let has_data = self.plain.len() >= OVERHEAD_BYTES && self.comm_type() != Some(COMM_HEARTBEAT);
         if has_data { self.plain.get(at::DATA..self.plain.len() - 2) } else { None }
     }
 
-    /// Shows the fields that the frame is long enough for, in the order of the wire.
+    /// Passes each field that the frame is long enough for to `see`, in wire order.
     #[inline]
     pub fn visit(&self, see: impl FnMut(OuterPiece<'a>)) {
         let len = self.plain.len();
@@ -177,7 +177,7 @@ impl<'a> Outer<'a> {
         }
     }
 
-    /// What P_verify should be: the XOR of the bytes between P_header and P_verify.
+    /// The expected P_verify: the XOR of the bytes between P_header and P_verify.
     pub fn verify(&self) -> u8 {
         xor(self.plain.get(1..self.plain.len().saturating_sub(2)).unwrap_or_default())
     }
@@ -202,14 +202,14 @@ impl<'a> Outer<'a> {
         OuterValue::Rtn { says, is_right }
     }
 
-    /// Whether a request with that RtnFlag is taken: with another than EE it must not be laid out as a reply.
+    /// Whether a request with this RtnFlag is accepted. If the flag is not EE, the frame must not have the layout of a reply.
     fn is_accepted(&self, flag: u8) -> bool {
         let is_reply = || self.plain[at::DEST..].starts_with(&[0; CENTER_BYTES]);
         self.fsu.accept_rtn_flags.has(flag) && (flag == RTN_REQUEST || !is_reply())
     }
 }
 
-/// Calls `see` with each field that is there.
+/// Calls `see` with each field that is present.
 struct Show<'a, S> {
     plain: &'a [u8],
     see: S,

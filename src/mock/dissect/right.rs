@@ -1,26 +1,26 @@
-//! What the bytes of a field should be.
+//! The expected bytes of a field.
 
 use fsu_plan::model::field::{Constant, LengthField};
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::checksum::{compute, read_number, write_number};
 use fsu_plan::wire::inner::{Frame, length_value_less};
 
-/// A number as a field holds it.
+/// A number as stored in a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Number {
-    /// Its value; bits that the field has no room for do not count.
+    /// Its value; bits beyond the size of the field are ignored.
     value: u64,
-    /// Bytes of the field, 1 to 8.
+    /// Size of the field in bytes, 1 to 8.
     len: usize,
     /// Low byte first.
     little: bool,
 }
 
 impl Number {
-    /// Longest number of a frame, in bytes.
+    /// Size of the longest number in a frame, in bytes.
     pub const BYTES_MAX: usize = 8;
 
-    /// Its bytes, as they travel.
+    /// Its bytes in wire order.
     pub fn bytes(self, out: &mut [u8; Self::BYTES_MAX]) -> &[u8] {
         let out = &mut out[..self.len.min(Self::BYTES_MAX)];
         write_number(self.value, self.little, out);
@@ -34,16 +34,16 @@ impl Number {
     }
 }
 
-/// The bytes that a field should have.
+/// The expected bytes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right<'a> {
-    /// Nothing says: any bytes are right.
+    /// Any bytes are valid.
     Any,
-    /// The frame's first or last field.
+    /// The bytes of the frame's first or last field.
     Bytes(&'a [u8]),
     /// A length or a checksum.
     Number(Number),
-    /// A constant, where its mask says so.
+    /// A constant, compared under its mask.
     Constant(&'a Constant),
 }
 
@@ -64,7 +64,7 @@ impl Right<'_> {
         Self::Number(Number { value, len: checksum.len, little: checksum.little })
     }
 
-    /// Whether these bytes are right; `None` if any are.
+    /// Whether these bytes are as expected; `None` if any bytes are valid.
     #[inline]
     pub fn holds(&self, bytes: &[u8]) -> Option<bool> {
         match self {
@@ -78,7 +78,7 @@ impl Right<'_> {
         }
     }
 
-    /// The right bytes of a field that begins where `there` begins. Bits that do not matter are those of `there`.
+    /// The expected bytes of a field that begins where `there` begins. Bits that do not matter are copied from `there`.
     pub fn to_vec(&self, there: &[u8]) -> Vec<u8> {
         match self {
             Self::Any => Vec::new(),
@@ -91,7 +91,7 @@ impl Right<'_> {
 
 /// Byte `at` of a constant, with the bits of `there` that its mask leaves open.
 fn masked(constant: &Constant, there: &[u8], at: usize) -> u8 {
-    // No mask: all bits count.
+    // Without a mask all bits count.
     let mask = constant.mask.get(at).copied().unwrap_or(0xFF);
     (constant.bytes[at] & mask) | (there.get(at).copied().unwrap_or(0) & !mask)
 }

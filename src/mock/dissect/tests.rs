@@ -1,4 +1,4 @@
-//! Frames taken apart: each piece as `place name = value`, and what it should be where that differs.
+//! Dissected frames: each piece as `offset name = value`, with the expected bytes if they differ.
 
 use super::inner::{Content, Inner, Piece, Reading, fields_of};
 use super::outer::{Outer, OuterValue, Way};
@@ -25,7 +25,7 @@ fn compiled(files: &Value) -> Fleet {
     fleet.unwrap_or_else(|| panic!("{:?}", loader.diags.lines().collect::<Vec<_>>()))
 }
 
-/// `7E address=01 length command=01 [phase power=f32] checksum 0D`: a length in the header, a constant that is checked.
+/// `7E address=01 length command=01 [phase power=f32] checksum 0D`: a length in the header, and a constant that is checked.
 fn fleet(more: impl FnOnce(&mut Value)) -> Fleet {
     let mut files = files();
     let protocol = &mut files["t.json"]["protocol"];
@@ -41,7 +41,7 @@ fn template(fleet: &Fleet) -> &Template {
     &fleet.fsus[0].devices[0].template
 }
 
-/// `5 power = 1.5`, and `!` with the right bytes where they differ.
+/// `5 power = 1.5`, followed by `!` and the expected bytes if they differ.
 fn told(read: &Inner<'_>, piece: &Piece<'_>) -> String {
     let mut text = String::new();
     piece.text(&mut text);
@@ -83,7 +83,7 @@ fn a_request_and_what_it_should_be() {
     let header = ["0 start = 7E ok", "1 address = 05 !01", "2 size = 7 !06", "3 command = 01"];
     let wrong = [&header[..], &data, &tail("9 checksum = 08 !0E")].concat();
     check(request, "7E0507010 23FC00000080D".replace(' ', "").as_str(), &wrong);
-    // Data behind its fields.
+    // Bytes behind its fields.
     let header = ["0 start = 7E ok", "1 address = 01 ok", "2 size = 8 ok", "3 command = 01"];
     let fill = ["9 (fill) = AABB", "11 checksum = 70 ok", "12 end = 0D ok"];
     check(request, "7E010801023FC00000AABB700D", &[&header[..], &data, &fill].concat());
@@ -91,7 +91,7 @@ fn a_request_and_what_it_should_be() {
 
 #[test]
 fn a_reply_and_bytes_without_fields() {
-    // A reply may have any address: only what is computed has to be right.
+    // A reply may have any address; only computed fields are checked.
     let header = ["0 start = 7E ok", "1 address = 05", "2 size = 5 ok", "3 command = 01"];
     let data = ["4 power = 1.5", "8 shown =  past"];
     let tail = ["8 checksum = 0A ok", "9 end = 0D ok"];
@@ -103,7 +103,7 @@ fn a_reply_and_bytes_without_fields() {
     check((None, Content::Bytes), "7E010101030D", &[&empty[..], &["4 checksum = 03 ok", "5 end = 0D ok"]].concat());
 }
 
-/// Elements behind a field of variable size follow the fields that have a place; what is left follows them.
+/// Elements behind a field of variable size follow the fields with fixed places; the rest of the data frame comes last.
 #[test]
 fn elements_of_variable_size() {
     let fleet = fleet(|files| {
@@ -190,7 +190,7 @@ fn a_mask_leaves_bits_open() {
     assert_eq!(Right::Any.holds(&[1]), None);
 }
 
-/// The spec's request (b-interface.md, The reference exchange), without escapes.
+/// The spec's request (b-interface.md, The reference exchange), unescaped.
 const OUTER: &str = "FF3230323530313235000000000000000000000000000000000000000001012700EE010022007E01008B10260112011730030000\
     000000000000000000000000000000000000000D10FE";
 
@@ -247,7 +247,7 @@ fn every_field_of_an_outer_frame() {
 fn an_outer_frame_that_is_wrong() {
     use fsu_plan::wire::envelope::at;
     check_outer(Way::Down, |_| {}, &[]);
-    // Read as the FSU's.
+    // Read as a frame from the FSU.
     let up = [(1, "P_dest_addr 1+8 Centre"), (2, "P_src_addr 9+20 Other"), (6, "RtnFlag 33+1 Request false")];
     check_outer(Way::Up, |_| {}, &up);
     check_outer(Way::Down, |plain| plain[at::DEST] = 0x33, &[(1, "P_dest_addr 1+20 Other"), (10, "P_verify 72+1 11")]);
