@@ -1,13 +1,13 @@
-//! `explain`: a frame decoded layer by layer, the rule that answers it, and the reply.
+//! `explain`: decodes a frame layer by layer, and shows the rule that answers it and the reply.
 //!
-//! - [`input`]: the bytes, from hex in any spelling. [`take`]: what they are taken for.
-//! - [`walk`]: gives the bytes to an FSU that has heard nothing yet, by the stages that serve.
-//! - [`from_fsu`]: frames from the FSU, given or sent; [`back`]: what they answer.
-//! - [`outer`], [`inner`]: the fields of both frames, and what is wrong with them.
-//! - [`answer`]: command, rules, reply. [`factor`]: how many times the request that is.
-//! - [`model`]: the explanation as data; [`text`]: for people.
+//! - [`input`]: reads the bytes, as hex in any common spelling. [`take`]: decides what they are: outer or inner frame, request or reply.
+//! - [`walk`]: passes the bytes to a fresh FSU, through the stages that serve.
+//! - [`from_fsu`]: frames from the FSU, given or sent. [`back`]: finds what they answer.
+//! - [`outer`], [`inner`]: the fields of both frames, and their faults.
+//! - [`answer`]: command, rules, reply. [`factor`]: the amplification factor.
+//! - [`model`]: the explanation as data. [`text`]: the explanation as text.
 //!
-//! Nothing is decoded a second way: the explanation runs the stages that serve.
+//! There is no second decoder: the explanation runs the stages that serve.
 
 mod answer;
 mod back;
@@ -42,7 +42,7 @@ use std::io::Write;
 use take::{Said, SaidError};
 use walk::Walk;
 
-/// Explains the bytes. The exit code is 0 whether or not they are answered; the last line says which.
+/// Explains the bytes. The exit code is 0 whether or not they get a reply; the last line says which.
 pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     let input = input::read(&args.hex).map_err(|wrong| usage(format!("HEX: {wrong}")))?;
@@ -65,7 +65,7 @@ pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-/// What is known of the bytes: from the arguments, else from the text around them.
+/// What is known about the bytes, from the arguments or else from the text around them.
 fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidError> {
     let mut said = Said::default();
     said.take(&args.take_as, fsu.transport)?;
@@ -88,7 +88,7 @@ fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidErr
     Ok(said)
 }
 
-/// What is known beside the FSU and its bytes.
+/// What is known besides the FSU and the bytes.
 #[derive(Default)]
 struct About<'a> {
     faults: Option<&'a FsuFaults>,
@@ -145,7 +145,7 @@ fn clock_text(now: Now) -> String {
     )
 }
 
-/// The moment at which a frame arrives. A given time is taken as it is, even one that the local zone skips.
+/// The arrival time of the frame. A given time is used as it is, even if the local time zone skips it.
 fn clock(given: Option<jiff::civil::DateTime>) -> Result<Now, CliError> {
     let Some(civil) = given else {
         let now = jiff::Zoned::now();

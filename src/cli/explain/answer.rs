@@ -1,4 +1,4 @@
-//! What a device makes of an inner frame: checks, command, rules, reply.
+//! What a device does with an inner frame: checks, command, rules, reply.
 
 use super::inner::{self as fields, View};
 use super::model::{Condition, Fault, Item, Layer, REPLIES_SHOWN_MAX, RuleView, Verdict};
@@ -16,20 +16,20 @@ use fsu_plan::model::template::Command;
 use fsu_plan::wire::inner::{self, Frame, carries};
 use fsu_plan::wire::reason::Reason;
 
-/// The circumstances of a frame.
+/// The context of a frame.
 #[derive(Clone, Copy)]
 pub(super) struct About<'a> {
-    /// Who got it.
+    /// The FSU that received it.
     pub(super) fsu: &'a Fsu,
-    /// The faults it makes on purpose.
+    /// The faults configured for the FSU.
     pub(super) faults: Option<&'a FsuFaults>,
     /// Number of the device.
     pub(super) device: usize,
-    /// What the FSU remembered before it.
+    /// The FSU's state before the frame.
     pub(super) before: &'a FsuState,
-    /// What it remembers after it.
+    /// The FSU's state after the frame.
     pub(super) after: &'a FsuState,
-    /// When its reply leaves, in milliseconds; `None`: there is none.
+    /// Delay of its reply in milliseconds; `None` if there is no reply.
     pub(super) after_ms: Option<i64>,
 }
 
@@ -37,9 +37,9 @@ pub(super) struct About<'a> {
 #[derive(Default)]
 pub(super) struct Built<'a> {
     command: Option<&'a Command>,
-    /// By reply, whose frame it is, where that is another command's or none.
+    /// By reply: the command whose frame it is, which may be none. A reply without an entry belongs to `command`.
     commands: Vec<Option<&'a Command>>,
-    /// In the order in which they leave, as far as they are shown.
+    /// The replies that are shown, in the order of sending.
     replies: Vec<&'a Reply>,
 }
 
@@ -49,12 +49,12 @@ pub(super) fn device_text(device: &Device) -> String {
     format!("type {kind:02X}, address {address:02X}: {}, {}", device.vendor, device.template.path)
 }
 
-/// Why bytes are no inner frame.
+/// Why the bytes are no inner frame.
 pub(super) fn no_frame(device: &Device, reason: Reason, wire: &[u8]) -> Fault {
     fields::no_frame(&device.template, reason, wire)
 }
 
-/// The same of bytes that may be one.
+/// Like [`no_frame`], for bytes that may be a frame.
 pub(super) fn why_no_frame(device: &Device, wire: &[u8]) -> Option<Fault> {
     inner::parse(&device.template, wire, &mut Vec::new()).err().map(|reason| no_frame(device, reason, wire))
 }
@@ -64,7 +64,7 @@ pub(super) fn bad_frame(device: &Device, frame: &Frame<'_>, reason: Reason) -> F
     fields::bad_frame(&device.template, frame, reason)
 }
 
-/// What keeps a stream from being cut there: the first check that fails, else its size.
+/// Why a stream is not cut there: the first check that fails, or else the size.
 pub(super) fn not_cut(device: &Device, frame: &Frame<'_>) -> Fault {
     let mut checksum_wrong = false;
     let wrong = match examine(device, *frame, &mut checksum_wrong) {
@@ -77,13 +77,13 @@ pub(super) fn not_cut(device: &Device, frame: &Frame<'_>) -> Fault {
     }
 }
 
-/// The fields of a request, as the command that it shows has them.
+/// The fields of a request, by the command that it carries.
 pub(super) fn request_layers(device: &Device, frame: &Frame<'_>) -> Vec<Layer> {
     let command = inner::command(&device.template, frame).map(|number| &device.template.commands[number]);
     fields::layers(View { device, command, reply: None, is_reply: false }, frame)
 }
 
-/// The fields of reply number `number` on the wire. One that no rule built, a data frame of a transfer, has a larger number.
+/// The fields of reply number `number` on the wire. A data frame of a transfer, which no rule built, has a number above the last one.
 pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wire: &[u8]) -> Vec<Layer> {
     let mut raw = Vec::new();
     let Ok(frame) = inner::parse(&device.template, wire, &mut raw) else { return Vec::new() };
@@ -93,7 +93,7 @@ pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wi
     fields::layers(View { device, command, reply, is_reply: true }, &frame)
 }
 
-/// Fills in what a device does with a request. `reason` is why it stays unanswered, from the stages that serve.
+/// Fills in what a device does with a request. `reason` is why it gets no reply, as reported by the stages that serve.
 pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason: Option<Reason>) -> Built<'a> {
     let device: &Device = &about.fsu.devices[about.device];
     item.device = Some(device_text(device));
@@ -163,7 +163,7 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
     built((device, command), rule, memory(about.before, about.device))
 }
 
-/// The replies of a rule, as far as they are shown, and whose frames they are.
+/// The replies of a rule that are shown, and the commands whose frames they are.
 fn built<'a>((device, command): (&'a Device, &'a Command), rule: &'a Rule, mut memory: DeviceState) -> Built<'a> {
     let shown = (rule.burst as usize).min(REPLIES_SHOWN_MAX);
     let commands = (0..shown).map(|reply| match rule.frames.get(reply) {
@@ -174,7 +174,7 @@ fn built<'a>((device, command): (&'a Device, &'a Command), rule: &'a Rule, mut m
     Built { command: Some(command), commands: commands.collect(), replies: replies.collect() }
 }
 
-/// What may be done to the rule's replies on purpose: at any time, and by the schedule.
+/// The faults that may affect the rule's replies: random ones and scheduled ones.
 fn may_happen(faults: &FsuFaults, rule: &Rule, transport: Transport) -> Vec<String> {
     let mut always = faults.base;
     if let Some(own) = &rule.faults {
@@ -202,7 +202,7 @@ fn memory(state: &FsuState, device: usize) -> DeviceState {
     state.devices.get(device).cloned().unwrap_or_default()
 }
 
-/// What became of a rule, when that one of its command's rules matched.
+/// The outcome of a rule, given which rule of its command matched.
 fn outcome(index: usize, matched: Option<usize>) -> &'static str {
     match matched {
         Some(matched) if matched == index => "matched",

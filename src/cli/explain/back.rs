@@ -1,7 +1,7 @@
-//! A frame from the FSU: which device sent it, and what it answers.
+//! Explains a frame from the FSU: which device sent it, and what it answers.
 //!
-//! Nothing in a reply has to name its command. The key is looked for at the places where requests have it; where no command
-//! has what stands there, size and constants of the replies that the rules build have to do.
+//! A reply need not carry the key of its command. The key is looked up where requests have it. If no command has that key, the size and
+//! the constants of the replies that the rules build are compared instead.
 
 use super::answer;
 use super::inner::{self as fields, View};
@@ -18,49 +18,49 @@ use fsu_plan::wire::walk;
 use std::cmp::Reverse;
 use std::ops::Range;
 
-/// How much speaks for a frame being a reply, or a request. Later is more.
+/// How strong the evidence is that a frame is a reply, or a request. Later variants are stronger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Weight {
-    /// It is no frame at all.
+    /// It is not a frame.
     None,
     /// Size, start and end.
     Framed,
-    /// A reply's size and all checks, no request's key, and replies of that command carry none.
+    /// All checks hold and the size is that of a reply, but it has no request's key; replies of that command carry none.
     Keyless,
-    /// A command, with a check or a size that is wrong.
+    /// A command's key, but a check fails or the size is wrong.
     Command,
-    /// A command and all checks, but another size than it lists.
+    /// A command's key and all checks hold, but the size is not one that the command lists.
     Loose,
-    /// The size that a reply of the command has, but not the bytes that the rules here say.
+    /// The size of a reply of the command, but not the bytes that the rules here give.
     Sized,
-    /// All of a reply.
+    /// A complete match with a reply.
     Reply,
-    /// All of a request.
+    /// A complete match with a request.
     Request,
 }
 
 /// What a frame answers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum What {
-    /// Nobody knows.
+    /// Unknown.
     #[default]
     Unknown,
-    /// This command, and how that is known.
+    /// This command, and how it was recognised.
     Command(usize, &'static str),
-    /// A wrong request.
+    /// An invalid request.
     Error(ErrorReply),
     /// It carries data of a transfer.
     Data,
-    /// A demand for data that could not be met.
+    /// A request for transfer data that could not be served.
     Refused,
 }
 
-/// A frame as a device's reply.
+/// A frame, read as a device's reply.
 #[derive(Clone, Debug)]
 pub(super) struct Guess {
     /// The device's number.
     pub(super) device: usize,
-    /// How much speaks for it.
+    /// How strong the evidence is.
     pub(super) weight: Weight,
     found: Found,
 }
@@ -68,38 +68,38 @@ pub(super) struct Guess {
 #[derive(Clone, Debug, Default)]
 struct Found {
     what: What,
-    /// All of it is as a rule of the command has it, but for what depends on the request.
+    /// It matches a rule of the command completely, except for bytes that depend on the request.
     is_whole: bool,
     has_key: bool,
     has_size: bool,
-    /// Such a reply carries no key, and nothing of a request's key is in the header.
+    /// A reply that carries no key, and the header has no part of a request's key.
     is_keyless: bool,
-    /// It has header constants of the reply that a request would not have.
+    /// Its header has constants of the reply that a request would not have.
     header_says_reply: bool,
-    /// Other commands that it may answer just as well.
+    /// Other commands that it may answer equally well.
     others: Vec<usize>,
 }
 
 impl Guess {
-    /// Whether it is a reply, and its header says so, whatever it would be as a request.
+    /// Whether its header marks it as a reply, however well it would fit a request.
     pub(super) fn is_no_request(&self) -> bool {
         self.weight == Weight::Reply && self.found.header_says_reply
     }
 }
 
-/// What the frame would be as a reply of one of these devices: the best guess. `cmd`: the key of the command that it answers.
+/// The best guess at the frame as a reply of one of these devices. `cmd` is the key of the command that it answers.
 pub(super) fn guess(fsu: &Fsu, devices: Range<usize>, wire: &[u8], cmd: Option<&str>) -> Option<Guess> {
     let guesses = devices.filter_map(|device| of_device(fsu.devices.get(device)?, device, wire, cmd));
-    // Among equals the first.
+    // Ties go to the first one.
     guesses.reduce(|best, next| if next.weight > best.weight { next } else { best })
 }
 
-/// How well a rule's reply agrees with a frame. Greater is better.
+/// How well a rule's reply matches a frame. Greater is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Agreement {
     key: bool,
     size: bool,
-    /// Bytes that should be constant and differ.
+    /// Number of bytes that should be constant and differ.
     wrong: Reverse<usize>,
 }
 
@@ -157,13 +157,13 @@ fn find(device: &Device, frame: &Frame<'_>, cmd: Option<&str>) -> Found {
     }
 }
 
-/// Does it carry data of a transfer?
+/// Whether it carries data of a transfer.
 fn is_data(template: &Template, frame: &Frame<'_>) -> bool {
     let transfer = template.transfer.as_ref();
     transfer.is_some_and(|transfer| frame.raw.get(transfer.cmd.clone()) == Some(&*transfer.data_cmd))
 }
 
-/// The command whose replies agree best with a frame.
+/// The command whose replies match a frame best.
 struct Best<'a> {
     number: usize,
     reply: Option<&'a Reply>,
@@ -172,7 +172,7 @@ struct Best<'a> {
 }
 
 impl Best<'_> {
-    /// The key, or at least the size.
+    /// Whether the key matches, or at least the size.
     fn is_likely(&self) -> bool {
         self.agreement.key || self.agreement.size
     }
@@ -207,7 +207,7 @@ fn best_command<'a>(device: &'a Device, frame: &Frame<'_>, cmd: Option<&str>) ->
         }
     }
     best.map(|mut best| {
-        // Of entries with one key it does not matter which.
+        // It does not matter which entry with the same key it is.
         let own = &template.commands[best.number].key_text;
         best.others.retain(|&other| template.commands[other].key_text != *own);
         best
@@ -245,8 +245,8 @@ fn agreement(template: &Template, command: Option<&Command>, reply: &Reply, fram
     }
 }
 
-/// The bytes of a reply that the frame has too: header, tail, and the data frame where it is as long. Index in the reply's
-/// frame, and in the frame.
+/// The bytes that the reply and the frame have in common: header, tail, and the data frame if the lengths are equal. Each as its
+/// index in the reply's frame and its index in the frame.
 fn places(template: &Template, reply: &Reply, frame: &Frame<'_>) -> impl Iterator<Item = (usize, usize)> {
     let (len, has) = (reply.frame.len(), frame.raw.len());
     let data = if len == has { template.left_len..len - template.tail_len } else { 0..0 };
@@ -254,7 +254,7 @@ fn places(template: &Template, reply: &Reply, frame: &Frame<'_>) -> impl Iterato
     (0..template.left_len).map(|at| (at, at)).chain(data.map(|at| (at, at))).chain(tail)
 }
 
-/// Is a part of any command's key in the frame's header?
+/// Whether the frame's header has a part of any command's key.
 fn asks(template: &Template, frame: &Frame<'_>) -> bool {
     let in_header = |part: &KeyPart| usize::try_from(part.at.0).is_ok_and(|at| at + part.len <= template.left_len);
     let mut parts = template.keys.iter().flat_map(|shape| &shape.parts).filter(|part| in_header(part));
@@ -268,7 +268,7 @@ fn asks(template: &Template, frame: &Frame<'_>) -> bool {
     })
 }
 
-/// Does a reply always carry the key of the command that it answers, where requests have it?
+/// Whether a reply always carries the key of the command that it answers, where requests have it.
 fn carries_key(template: &Template, command: &Command, reply: &Reply) -> bool {
     template.keys.iter().any(|shape| {
         let holds = |part: &KeyPart| {
@@ -282,7 +282,7 @@ fn carries_key(template: &Template, command: &Command, reply: &Reply) -> bool {
     })
 }
 
-/// Should it be constant, and is it another byte?
+/// Whether the byte should be constant and differs.
 fn is_wrong(
     template: &Template,
     command: Option<&Command>,
@@ -293,7 +293,7 @@ fn is_wrong(
     known(template, command, reply, at).is_some_and(|should| frame.raw[in_frame] != should)
 }
 
-/// The byte that such a reply always has at a place; `None`: that depends.
+/// The byte that such a reply always has at this index; `None` if it varies.
 fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usize) -> Option<u8> {
     let len = reply.frame.len();
     let mut computed = template.left.iter().chain(&template.tail).filter(|field| is_computed(field.computed));
@@ -302,7 +302,7 @@ fn known(template: &Template, command: Option<&Command>, reply: &Reply, at: usiz
     }
     match (predict::origin(reply, at), command) {
         (Origin::Constant, _) => reply.frame.get(at),
-        // The request's key is that of its command.
+        // The request's key bytes are those of its command.
         (Origin::Request(from), Some(command)) => {
             let from = usize::try_from(from.0).ok()?;
             let is_key = |part: &KeyPart| {
@@ -319,7 +319,7 @@ fn is_computed(computed: Computed) -> bool {
     matches!(computed, Computed::Length | Computed::Checksum)
 }
 
-/// Has the header constants of a reply where a request of the command would have others?
+/// Whether the header has constants of a reply where a request of the command would have other values.
 fn header_differs(template: &Template, command: &Command, reply: &Reply, frame: &Frame<'_>) -> bool {
     let known =
         |at: usize| known(template, Some(command), reply, at).filter(|byte| command.sample.get(at) != Some(*byte));
@@ -327,7 +327,7 @@ fn header_differs(template: &Template, command: &Command, reply: &Reply, frame: 
     differing.peek().is_some() && differing.all(|(at, byte)| frame.raw[at] == byte)
 }
 
-/// Fills in what a frame from the FSU says.
+/// Fills in the explanation of a frame from the FSU.
 pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
     let Some(device) = fsu.devices.get(guess.device) else { return };
     let template = &*device.template;
@@ -366,7 +366,7 @@ fn answers(template: &Template, guess: &Guess) -> Answers {
     Answers { command, text, others }
 }
 
-/// What `explain` says about a frame from the FSU.
+/// The verdict on a frame from the FSU.
 pub(super) fn verdict(what: &str) -> Verdict {
     Verdict { what: "from the FSU", reason: Some("from_the_fsu"), text: format!("{what}: nothing answers it") }
 }

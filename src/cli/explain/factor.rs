@@ -1,12 +1,12 @@
-//! How many times a datagram all that answers it is, and what of it would reach another host.
+//! The amplification factor: the size of all replies relative to the datagram, and what of it another host would receive.
 
 use super::model::Amplification;
 use fsu_plan::model::fleet::AMPLIFICATION_MAX;
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
 
-/// The factor of a datagram of that size and of its answers' sizes, in the order of sending. `None` without an answer.
-/// `refused`: another host gets a refusal instead, unless that is allowed.
+/// The factor for a datagram of `request_bytes` and replies of these sizes, in the order of sending. `None` without a reply. `refused`:
+/// another host gets a refusal instead, unless `allowed`.
 pub(super) fn of(request_bytes: usize, sizes: &[usize], allowed: bool, refused: bool) -> Option<Amplification> {
     let is_refused = refused && !allowed;
     if sizes.is_empty() {

@@ -1,4 +1,4 @@
-//! What comes from the FSU: frames that were given, and the replies that leave.
+//! Frames from the FSU: those given as input, and the replies that it sends.
 
 use super::answer::{self, Built};
 use super::back::{self, Guess};
@@ -15,7 +15,7 @@ use fsu_plan::wire::envelope::{Comm, Escaped, Frames, Up};
 use fsu_plan::wire::reason::Reason;
 
 impl Walk<'_> {
-    /// A reply's inner frame, or a whole datagram of BroadCast.
+    /// A reply's inner frame, or a whole BroadCast datagram.
     pub(super) fn inner_from_fsu(&self, input: &[u8], guess: &Guess, also_request: bool) -> Item {
         let is_datagram = self.fsu.transport == Transport::Broadcast;
         let mut item = item(if is_datagram { "datagram" } else { "inner frame" }, 0, input);
@@ -26,7 +26,7 @@ impl Walk<'_> {
         item
     }
 
-    /// An outer frame of the FSU's: a reply, or its heartbeat.
+    /// An outer frame from the FSU: a reply or a heartbeat.
     pub(super) fn outer_from_fsu(&self, frame: &Escaped<'_>, offset: usize) -> Item {
         let fsu = self.fsu;
         let mut item = item("outer frame", offset, frame.bytes);
@@ -68,7 +68,7 @@ impl Walk<'_> {
         item
     }
 
-    /// Fills in what leaves: the first of it with its fields.
+    /// Fills in what is sent, with the fields of the first frames.
     pub(super) fn replies(&self, item: &mut Item, device: Option<usize>, built: &Built<'_>, sent: &[Sent]) {
         let shown = sent.iter().take(REPLIES_SHOWN_MAX).enumerate();
         item.replies = shown.map(|(number, sent)| self.reply(number, device, built, sent)).collect();
@@ -104,12 +104,12 @@ impl Walk<'_> {
     }
 }
 
-/// How long after its request a reply leaves, to the nearest millisecond.
+/// The delay from the request to the reply, rounded to milliseconds.
 pub(super) fn after_ms(moment: &Moment, sent: &Sent) -> i64 {
     sent.due_ns.saturating_sub(moment.arrived_ns).saturating_add(NS_PER_MS / 2).div_euclid(NS_PER_MS)
 }
 
-/// An outer frame of one's own without its escapes.
+/// Unescapes an outer frame that was built here.
 fn unescaped(wire: &[u8]) -> Option<Vec<u8>> {
     let mut buffer = Vec::new();
     match Frames::new(wire).next() {

@@ -1,4 +1,4 @@
-//! The inner frame: its fields, which command it is, and what is wrong with it.
+//! The inner frame: its fields, its command, and its faults.
 
 use super::model::{Candidate, CommandView, Fault, Layer, Row};
 use super::outer::fault;
@@ -19,24 +19,24 @@ use fsu_plan::wire::value;
 use fsu_plan::wire::walk::Wrong;
 use fsu_plan::words::count;
 
-/// What a frame's fields are read by.
+/// How to read a frame's fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
-    /// Whose frame it is.
+    /// The device that the frame belongs to.
     pub(super) device: &'a Device,
-    /// Which command, where that is known.
+    /// Its command, if known.
     pub(super) command: Option<&'a Command>,
-    /// The reply that the frame was built from, where it was built here.
+    /// The reply that the frame was built from, if it was built here.
     pub(super) reply: Option<&'a Reply>,
-    /// It is a reply, not a request.
+    /// Whether it is a reply.
     pub(super) is_reply: bool,
 }
 
-/// What the dissector is told of the frame.
+/// Prepares the frame for the dissector.
 fn read<'a>(view: View<'a>, frame: &Frame<'a>) -> Inner<'a> {
     let content = match view.command {
         _ if !view.is_reply => Content::Request,
-        // A refusal's data frame is empty, whatever the command's reply has; one of a transfer holds any part of it.
+        // A refusal has an empty data frame, whatever the command's reply has. A data frame of a transfer holds any part of the data.
         Some(command) if command.reply_walk().is_some() && frame.data_len > 0 => Content::Reply,
         Some(command) if frame.data_len == command.response_len => Content::Reply,
         Some(_) if view.reply.is_none() && frame.data_len > 0 => Content::Reply,
@@ -112,7 +112,7 @@ fn row(view: View<'_>, read: &Inner<'_>, piece: Piece<'_>) -> Row {
     let ok = right.holds(piece.bytes);
     let expected = (ok == Some(false)).then(|| {
         let right = right.to_vec(read.frame.raw.get(offset..).unwrap_or_default());
-        // Where the notation does not show the difference (padding, say), the bytes do.
+        // If the notation hides the difference (padding, for example), show the bytes.
         Some(notation(read.template, field, &right)).filter(|right| *right != text).unwrap_or(hex(&right))
     });
     Row {
@@ -127,7 +127,7 @@ fn row(view: View<'_>, read: &Inner<'_>, piece: Piece<'_>) -> Row {
     }
 }
 
-/// Bytes of a field in its own notation.
+/// A field's bytes in its own notation.
 fn notation(template: &Template, field: &Field, bytes: &[u8]) -> String {
     if template.lengths.iter().any(|length| length.at == field.at && length.lchksum) {
         let value = read_number(bytes, field.slot.little);
@@ -138,7 +138,7 @@ fn notation(template: &Template, field: &Field, bytes: &[u8]) -> String {
     text
 }
 
-/// What should stand in the header or tail field at a place, and what does, in its notation.
+/// The expected and the actual bytes of the header or tail field at an offset, in its notation.
 fn notations(template: &Template, at: Offset, right: &[u8], found: &[u8]) -> (String, String) {
     let field = template.left.iter().chain(&template.tail).find(|field| field.at == at);
     let texts = field.map(|field| (notation(template, field, right), notation(template, field, found)));
@@ -162,7 +162,7 @@ fn source(view: View<'_>, reply: &Reply, field: &Field) -> String {
     }
 }
 
-/// One copy may write several fields: what it writes of this one.
+/// The part of a copy that writes this field. One copy may write several fields.
 fn part_of(patch: &Patch, at: usize, bytes: usize) -> Option<Patch> {
     match patch {
         Patch::Copy { from, to, len } if *to <= at && at + bytes <= *to + *len => {
@@ -172,8 +172,8 @@ fn part_of(patch: &Patch, at: usize, bytes: usize) -> Option<Patch> {
     }
 }
 
-/// How the command of a request is told: the key by the first shape that knows it (else by the first that the frame is
-/// long enough for), and every command that has it.
+/// How a request's command is recognised: the key, and every command that has it. The key is read by the first shape that knows it, or
+/// else by the first shape that the frame is long enough for.
 pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Option<usize>) -> Option<CommandView> {
     let fixed = template.data_len_fixed.is_some();
     let readable = || template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min);
@@ -205,7 +205,7 @@ pub(super) fn command<'a>(template: &'a Template, frame: &Frame<'_>, chosen: Opt
     Some(CommandView { key, parts: shape.parts.iter().map(part).collect(), candidates })
 }
 
-/// Does the frame show this command's key, where that command has it?
+/// Whether the frame has this command's key at the command's place for it.
 pub(super) fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) -> bool {
     template.keys.iter().filter(|shape| frame.data_len >= shape.data_len_min).any(|shape| {
         let here = |&number: &u32| std::ptr::eq(&raw const template.commands[number as usize], command);
@@ -214,7 +214,7 @@ pub(super) fn key_is(template: &Template, command: &Command, frame: &Frame<'_>) 
     })
 }
 
-/// Why a command with the request's key is not meant; `None`: it may be.
+/// Why a command with the request's key does not match; `None` if it may.
 fn misfit(command: &Command, frame: &Frame<'_>, fixed: bool) -> Option<String> {
     if inner::fits(command, frame, fixed) {
         return None;
@@ -226,7 +226,7 @@ fn misfit(command: &Command, frame: &Frame<'_>, fixed: bool) -> Option<String> {
     Some(format!("a data frame of {}, the request's has {}", describe::request_size(command), frame.data_len))
 }
 
-/// What a frame carries at the place of a constant.
+/// The bytes of a frame at the place of a constant.
 pub(super) fn held(constant: &Constant, raw: &[u8]) -> String {
     let at = constant.at.in_frame(raw.len());
     match raw.get(at..).and_then(|rest| rest.get(..constant.bytes.len())) {
@@ -235,7 +235,7 @@ pub(super) fn held(constant: &Constant, raw: &[u8]) -> String {
     }
 }
 
-/// Why bytes are no inner frame.
+/// Why the bytes are no inner frame.
 pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Fault {
     let end = wire.len();
     let (offset, expected, found) = match reason {
@@ -305,7 +305,7 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
     fault(reason, "inner frame", offset, expected, found)
 }
 
-/// A frame in which only its size is wrong: on a stream no frame is as long, or its command has another size.
+/// A frame whose only fault is its size: no frame on a stream has this size, or its command has another size.
 pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
     let longest = framer::longest(template);
     let expected = if frame.wire.len() > longest {
@@ -316,7 +316,7 @@ pub(super) fn no_size(template: &Template, frame: &Frame<'_>) -> Fault {
     fault(Reason::Garbage, "inner frame", Some(0), expected, count(frame.wire.len(), "byte"))
 }
 
-/// Keys near to one that is unknown.
+/// Known keys similar to an unknown one.
 fn near(template: &Template, key: &str) -> String {
     let number = u128::from_str_radix(key, 16).unwrap_or(0);
     let distance = |known: &&Command| (strsim::osa_distance(&known.key_text, key), known.key.abs_diff(number));

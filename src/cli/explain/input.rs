@@ -1,69 +1,69 @@
-//! The bytes to explain, from what people have: hex digits in any of the usual spellings, or a record of the device log.
+//! Reads the bytes to explain: hex digits in any common spelling, or a record of the device log.
 
 use fsu_core::dissect::outer::Way;
 use std::io::{self, IsTerminal, Read};
 
-/// Characters that are read from stdin: far more than a datagram has, in any spelling.
+/// Limit of the text read from stdin, in characters: far more than a datagram needs in any spelling.
 pub(super) const INPUT_CHARS_MAX: usize = 1 << 20;
 
-/// The label of the bytes in a record of the device log.
+/// The label before the bytes in a device-log record.
 const LOG_LABEL: &str = "HEX:";
-/// What follows them if the lines of a record were joined.
+/// What follows the bytes if the lines of a record were joined.
 const LOG_NEXT: &str = "Parsed:";
-/// Words before the bytes that give their direction: in a record's first line, and in a line of `ask`, `flood` or `explain`.
+/// Words that give the direction of the bytes: in a record's first line, and in a line of `ask`, `flood` or `explain`.
 const LOG_WAYS: [(&str, Way); 2] = [("[RECV]", Way::Down), ("[SEND]", Way::Up)];
 const LABELS: [(&str, Way); 5] =
     [("request", Way::Down), ("reply", Way::Up), ("answer", Way::Up), ("请求", Way::Down), ("应答", Way::Up)];
 
-/// Bytes, and what the text around them says.
+/// The bytes, and what the text around them says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Input {
     /// The bytes.
     pub(super) bytes: Vec<u8>,
     /// Who sent them, if the text says so.
     pub(super) way: Option<Way>,
-    /// Records after the first one, ignored.
+    /// Number of records after the first one, which are ignored.
     pub(super) more: usize,
 }
 
-/// Why a text holds no bytes to explain.
+/// Why a text has no bytes to explain.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InputError {
     /// Nothing was given.
     #[error("no hex digits (as arguments, or from stdin)")]
     Nothing,
-    /// There is none in it.
+    /// The text has no hex digits.
     #[error("no hex digits")]
     NoDigits,
-    /// Standard input.
+    /// Standard input cannot be read.
     #[error("stdin cannot be read: {0}")]
     Stdin(#[from] io::Error),
     /// Standard input is too long.
     #[error("stdin has more than {INPUT_CHARS_MAX} characters")]
     TooLong,
-    /// Another character.
+    /// A character that is no hex digit.
     #[error("{place}: {word:.40}: {found:?} is no hex digit")]
     NoDigit {
-        /// Where.
+        /// Its place.
         place: String,
-        /// In which word.
+        /// The word that it is in.
         word: String,
-        /// Which.
+        /// The character.
         found: char,
     },
-    /// Half a byte.
+    /// Half a byte: an odd number of digits.
     #[error("{place}: {word:.40}: an odd number of hex digits ({digits})")]
     Odd {
-        /// Where.
+        /// Its place.
         place: String,
-        /// Which word.
+        /// The word.
         word: String,
-        /// Its digits.
+        /// Number of digits in the word.
         digits: usize,
     },
 }
 
-/// The bytes of the arguments; of stdin if the only one is `-`, or if there is none and stdin is no terminal.
+/// Reads the bytes from the arguments. Reads stdin if the only argument is `-`, or if there is none and stdin is not a terminal.
 pub(super) fn read(words: &[String]) -> Result<Input, InputError> {
     match words {
         [] if io::stdin().is_terminal() => Err(InputError::Nothing),
@@ -82,7 +82,7 @@ fn from_stdin() -> Result<String, InputError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Bytes from a text: the first record of a device log that it holds, else the digits of all its lines.
+/// Parses the bytes in a text: the first device-log record in it, or else the digits of all its lines.
 pub(super) fn parse(text: &str) -> Result<Input, InputError> {
     let mut input = Input::default();
     if let Some((before, rest)) = text.split_once(LOG_LABEL) {
@@ -101,7 +101,7 @@ pub(super) fn parse(text: &str) -> Result<Input, InputError> {
     if input.bytes.is_empty() { Err(InputError::NoDigits) } else { Ok(input) }
 }
 
-/// Appends the bytes of a part of `text`: words of whole bytes, each with or without `0x` before it.
+/// Appends the bytes of a part of `text`: words of whole bytes, each optionally prefixed with `0x`.
 fn digits(text: &str, part: &str, bytes: &mut Vec<u8>) -> Result<(), InputError> {
     let separates = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | ':' | '-');
     for word in part.split(separates).filter(|word| !word.is_empty()) {
@@ -115,7 +115,7 @@ fn digits(text: &str, part: &str, bytes: &mut Vec<u8>) -> Result<(), InputError>
     Ok(())
 }
 
-/// Where a part of a text begins.
+/// The place where a part of a text begins.
 fn place(text: &str, part: &str) -> String {
     let before = &text[..part.as_ptr() as usize - text.as_ptr() as usize];
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);

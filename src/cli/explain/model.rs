@@ -1,50 +1,50 @@
-//! An explanation as data: what `--json` prints, and what the text is made from.
+//! An explanation as data: the output of `--json`, and the source of the text.
 //!
-//! Bytes are upper-case hex. Keys that would be empty are left out.
+//! Bytes are upper-case hex. Empty keys are omitted.
 
 use serde::Serialize;
 
-/// All of it.
+/// The whole explanation.
 #[derive(Debug, Serialize)]
 pub(super) struct Explanation {
-    /// Who gets the bytes.
+    /// The FSU that gets the bytes.
     pub(super) fsu: FsuHead,
-    /// The local time that the reply's clock starts from.
+    /// Local time at which the FSU gets the bytes.
     pub(super) clock: String,
     /// Seed of random values.
     pub(super) seed: u64,
     /// The bytes given.
     pub(super) hex: String,
-    /// What they are taken for, and who is said to have sent them.
+    /// What they are read as, and who is assumed to have sent them.
     pub(super) taken_for: Vec<String>,
-    /// What is odd about the bytes given.
+    /// Oddities of the bytes given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) notes: Vec<String>,
-    /// What they were found to be, in order.
+    /// The pieces found in the bytes, in order.
     pub(super) items: Vec<Item>,
-    /// How many times the request its replies are, over datagrams.
+    /// The amplification factor; only over datagrams.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) amplification: Option<Amplification>,
-    /// What leaves, in order: whole datagrams, or inner frames over TCP.
+    /// What is sent, in order: whole datagrams, or inner frames over TCP.
     pub(super) replies: Vec<String>,
 }
 
-/// How many times a datagram all that answers it is.
+/// The size of all replies to a datagram, relative to the datagram.
 #[derive(Debug, Serialize)]
 pub(super) struct Amplification {
-    /// Bytes of the datagram.
+    /// Size of the datagram in bytes.
     pub(super) request_bytes: usize,
-    /// Bytes of all that answers it.
+    /// Total size of the replies in bytes.
     pub(super) reply_bytes: usize,
-    /// The latter over the former.
+    /// `reply_bytes / request_bytes`.
     pub(super) factor: f64,
-    /// Which of the replies are sent to another host, from 1.
+    /// Which of the replies are sent to another host, counted from 1.
     pub(super) to_another_host: Vec<usize>,
-    /// The same for people.
+    /// The same as text.
     pub(super) text: String,
 }
 
-/// An FSU in a line.
+/// A summary of an FSU.
 #[derive(Debug, Serialize)]
 pub(super) struct FsuHead {
     /// Its name.
@@ -53,48 +53,48 @@ pub(super) struct FsuHead {
     pub(super) transport: &'static str,
     /// Listen address.
     pub(super) bind: String,
-    /// Its id; empty: it has none.
+    /// Its id; empty if it has none.
     pub(super) id: String,
 }
 
-/// Some of the bytes: a frame, or none.
+/// A piece of the bytes: a frame, or bytes that are no frame.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Item {
     /// `outer frame`, `inner frame`, `datagram`, `bytes`
     pub(super) what: &'static str,
-    /// Where they begin in the bytes given.
+    /// Offset in the bytes given.
     pub(super) offset: usize,
     /// The bytes.
     pub(super) hex: String,
-    /// What they are taken for.
+    /// What it is read as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) taken_for: Option<String>,
-    /// The fields found, from the outside in.
+    /// The fields found, from the outermost layer in.
     pub(super) layers: Vec<Layer>,
     /// The device that it went to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) device: Option<String>,
-    /// Which command it is.
+    /// How the command was recognised.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<CommandView>,
     /// In a frame from the FSU: which command it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) answers: Option<Answers>,
-    /// The command's rules, in the order in which they are tried.
+    /// The command's rules, in the order of evaluation.
     pub(super) rules: Vec<RuleView>,
-    /// What is wrong with it; it may be answered all the same.
+    /// Its faults. A frame with faults may still get a reply.
     pub(super) faults: Vec<Fault>,
-    /// What becomes of it.
+    /// The result for this piece.
     pub(super) verdict: Verdict,
-    /// What leaves: at most the first [`REPLIES_SHOWN_MAX`].
+    /// What is sent: at most the first [`REPLIES_SHOWN_MAX`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) replies: Vec<ReplyView>,
-    /// How many more leave; their bytes are among those of the whole explanation.
+    /// How many more are sent. Their bytes are in the `replies` of the whole explanation.
     #[serde(skip_serializing_if = "is_zero")]
     pub(super) more_replies: usize,
 }
 
-/// Replies to one request whose fields are shown.
+/// Number of replies to one request whose fields are shown.
 pub(super) const REPLIES_SHOWN_MAX: usize = 8;
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
@@ -108,43 +108,43 @@ pub(super) struct Answers {
     /// The command's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) command: Option<String>,
-    /// The same for people, and how it is known.
+    /// The same as text, and how it was recognised.
     pub(super) text: String,
-    /// Keys of other commands that it may answer as well.
+    /// Keys of other commands that it may also answer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) others: Vec<String>,
 }
 
-/// Fields that belong together.
+/// A group of fields.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Layer {
     /// `outer frame`, `header`, `data frame`, `tail`
     pub(super) name: String,
-    /// What its offsets count, and what is odd about it.
+    /// What its offsets are relative to, and its oddities.
     pub(super) notes: Vec<String>,
     /// In wire order.
     pub(super) fields: Vec<Row>,
-    /// It is the data frame.
+    /// Whether it is the data frame.
     #[serde(skip)]
     pub(super) is_data: bool,
 }
 
 impl Layer {
-    /// It is the outer frame's.
+    /// Whether it belongs to the outer frame.
     pub(super) fn is_outer(&self) -> bool {
         self.name.starts_with("outer")
     }
 }
 
-/// The field's name where a frame has more bytes than fields.
+/// The field name for bytes behind the fields of a frame.
 pub(super) const FILL: &str = "(fill)";
-/// The field's name in a data frame without fields.
+/// The field name for a data frame without fields.
 pub(super) const DATA: &str = "(data)";
 
 /// One field.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Row {
-    /// Bytes from the beginning of the unescaped outer frame, or of the raw inner frame.
+    /// Offset in the unescaped outer frame, or in the raw inner frame.
     pub(super) offset: usize,
     /// Its bytes.
     pub(super) bytes: String,
@@ -153,35 +153,35 @@ pub(super) struct Row {
     /// Its type.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub(super) kind: String,
-    /// Its value, in JSON notation.
+    /// Its value in JSON notation.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) value: String,
-    /// Whether it is what it has to be; only of fields that are checked.
+    /// Whether it has the expected value; only for fields that are checked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) ok: Option<bool>,
-    /// What it should have been, where it is wrong, in the field's notation.
+    /// The expected value in the field's notation, if the value is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expected: Option<String>,
-    /// In a reply: where the value comes from.
+    /// For a reply: where the value comes from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) from: Option<String>,
 }
 
-/// Something wrong.
+/// A fault of a frame.
 #[derive(Debug, Serialize)]
 pub(super) struct Fault {
-    /// As counters spell it.
+    /// The reason, as in the counters.
     pub(super) reason: &'static str,
-    /// The same for people.
+    /// The same as text.
     pub(super) meaning: String,
-    /// `bytes given`, `outer frame`, `inner frame`, `inner frame (characters)`: what the offset counts in.
+    /// What the offset is relative to: `bytes given`, `outer frame`, `inner frame`, `inner frame (characters)`.
     pub(super) within: &'static str,
-    /// Where.
+    /// The offset.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) offset: Option<usize>,
-    /// What would have been right.
+    /// What was expected.
     pub(super) expected: String,
-    /// What is there.
+    /// What was found.
     pub(super) found: String,
 }
 
@@ -190,7 +190,7 @@ pub(super) struct Fault {
 pub(super) struct CommandView {
     /// The key, as hex digits.
     pub(super) key: String,
-    /// The place of each of its parts, and its value.
+    /// The place and value of each of its parts.
     pub(super) parts: Vec<String>,
     /// Commands with that key, in file order.
     pub(super) candidates: Vec<Candidate>,
@@ -199,36 +199,36 @@ pub(super) struct CommandView {
 /// A command with the request's key.
 #[derive(Debug, Serialize)]
 pub(super) struct Candidate {
-    /// Its place among the template's commands, from 1.
+    /// Its number among the template's commands, from 1.
     pub(super) number: usize,
-    /// It is this one.
+    /// Whether it was chosen.
     pub(super) chosen: bool,
-    /// Why, or why not.
+    /// Why it was chosen or not.
     pub(super) why: String,
 }
 
 /// A rule of the command.
 #[derive(Debug, Serialize)]
 pub(super) struct RuleView {
-    /// Its place.
+    /// Its place in the file.
     pub(super) origin: String,
     /// `matched`, `does not match`, `not reached`
     pub(super) outcome: &'static str,
     /// Its `when`.
     pub(super) when: Vec<Condition>,
-    /// No reply.
+    /// Whether it gives no reply.
     pub(super) timeout: bool,
     /// Its delay.
     pub(super) delay: String,
-    /// Which of its replies it is.
+    /// Which of its replies is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cycle: Option<String>,
-    /// The registers it sets; with the text that they get, where it matched.
+    /// The registers that it sets; if it matched, with their new values as text.
     pub(super) set: Vec<String>,
-    /// Replies to one request, where there are several.
+    /// Number of replies to one request, if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) burst: Option<u32>,
-    /// Faults that may be made on purpose, with their probabilities. None of them is drawn here.
+    /// Configured faults with their probabilities. None of them is applied here.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) may_happen: Vec<String>,
 }
@@ -236,37 +236,37 @@ pub(super) struct RuleView {
 /// One condition of a `when`.
 #[derive(Debug, Serialize)]
 pub(super) struct Condition {
-    /// What is asked for.
+    /// The value that it asks for.
     pub(super) wants: String,
-    /// What the request has there.
+    /// The value in the request.
     pub(super) has: String,
-    /// Whether that is the same.
+    /// Whether they are equal.
     pub(super) fits: bool,
 }
 
-/// What becomes of a frame.
+/// The result for a piece.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Verdict {
     /// `reply`, `error reply`, `heartbeat`, `no reply`, `dropped`, `partial`, `from the FSU`
     pub(super) what: &'static str,
-    /// Why nothing leaves.
+    /// Why nothing is sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<&'static str>,
-    /// The same for people.
+    /// The same as text.
     pub(super) text: String,
 }
 
-/// What leaves.
+/// A message that the FSU sends.
 #[derive(Debug, Serialize)]
 pub(super) struct ReplyView {
     /// `answer`, `heartbeat`, `data frame`
     pub(super) what: &'static str,
     /// The bytes.
     pub(super) hex: String,
-    /// Those of the inner frame, where there is an outer one.
+    /// The bytes of the inner frame, if there is an outer frame.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) inner: Option<String>,
-    /// After that many milliseconds.
+    /// Delay in milliseconds.
     pub(super) after_ms: i64,
     /// Its fields.
     pub(super) layers: Vec<Layer>,

@@ -1,4 +1,4 @@
-//! The outer frame: its fields, and what is wrong with it.
+//! The outer frame: its fields and faults.
 
 use super::model::{Fault, Layer, Row};
 use crate::columns::hex;
@@ -10,7 +10,7 @@ use fsu_plan::wire::envelope::{
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::words::count;
 
-/// The fields of an unescaped frame, as far as it goes.
+/// The fields of an unescaped frame, as far as it is complete.
 pub(super) fn layer(plain: &[u8], wire_len: usize, way: Way, fsu: &Fsu) -> Layer {
     let mut layer = Layer { name: "outer frame".into(), ..Layer::default() };
     if wire_len != plain.len() {
@@ -27,7 +27,7 @@ fn row(piece: OuterPiece<'_>, fsu: &Fsu) -> Row {
     Row { offset: piece.at, bytes: hex(piece.bytes), field, value, ok, expected, ..Row::default() }
 }
 
-/// Value, whether it is right, and what would be.
+/// The value, whether it is right, and the expected value.
 type Seen = (String, Option<bool>, Option<String>);
 
 fn seen(value: &str) -> Seen {
@@ -89,7 +89,7 @@ fn expected_length(expected: usize) -> String {
     format!("{} ({expected})", hex(&bytes))
 }
 
-/// What is wrong with bytes that are no frame. `offset` is where they stand in the datagram, `next` the byte after them.
+/// What is wrong with bytes that are no frame. `offset` is their offset in the datagram, `next` the byte after them.
 pub(super) fn no_frame(reason: Reason, bytes: &[u8], offset: usize, next: Option<u8>) -> Fault {
     let end = offset + bytes.len();
     let follows = next.map_or_else(|| "the datagram's end".to_owned(), |byte| format!("{byte:02X}"));
@@ -101,9 +101,9 @@ pub(super) fn no_frame(reason: Reason, bytes: &[u8], offset: usize, next: Option
     fault(reason, "bytes given", Some(at), expected, found)
 }
 
-/// What is wrong with a frame that has P_header and P_tailer. `plain` is empty where the escapes are wrong.
+/// What is wrong with a frame that has P_header and P_tailer. `plain` is empty if an escape is invalid.
 pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) -> Fault {
-    // The fields that are read here are at the same places in both directions.
+    // The fields read here are at the same offsets in both directions.
     let outer = Outer { plain, way: Way::Down, fsu };
     let field = |at: usize, len: usize| plain.get(at..at + len).map(hex).unwrap_or_default();
     let order = |expected: usize| format!("{}, or high byte first", expected_length(expected));
@@ -157,7 +157,7 @@ pub(super) fn bad_frame(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) ->
     fault(reason, "outer frame", Some(offset), expected, found)
 }
 
-/// The same of a frame from the FSU.
+/// Like [`bad_frame`], for a frame from the FSU.
 pub(super) fn bad_frame_up(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu) -> Fault {
     let fault = bad_frame(reason, wire, plain, fsu);
     if reason != Reason::OuterBadRtnFlag {
@@ -170,14 +170,14 @@ pub(super) fn bad_frame_up(reason: Reason, wire: &[u8], plain: &[u8], fsu: &Fsu)
     }
 }
 
-/// A frame of another FSU's.
+/// A frame of another FSU.
 pub(super) fn other_fsu(src: &[u8; FsuId::BYTES], fsu: &Fsu) -> Fault {
     let expected = format!("{}, then 00 (or accept_any_id)", fsu.id_hex);
     let fault = fault(Reason::WrongFsu, "outer frame", Some(at::SRC_UP), expected, hex(src));
     Fault { meaning: "outer: from another FSU".into(), ..fault }
 }
 
-/// The place of the first invalid escape; the frame's size if there is none.
+/// The offset of the first invalid escape, or the frame's size if all are valid.
 fn bad_escape(wire: &[u8]) -> usize {
     let mut at = 0;
     while at < wire.len() {
@@ -190,7 +190,7 @@ fn bad_escape(wire: &[u8]) -> usize {
     at
 }
 
-/// A fault with the words of its reason.
+/// A fault, described by the text of its reason.
 pub(super) fn fault(
     reason: Reason,
     within: &'static str,

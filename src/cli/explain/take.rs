@@ -1,7 +1,7 @@
-//! What bytes are taken for: the outer or the inner frame, from a centre or from the FSU.
+//! Decides what the bytes are: outer or inner frame, from a centre or from the FSU.
 //!
-//! `--as` decides first, then the words around pasted bytes. Otherwise the bytes decide; if both fit, they are taken for a
-//! request.
+//! `--as` takes precedence, then the words around pasted bytes. Otherwise the bytes decide. If they fit both a request and a reply, they
+//! are read as a request.
 
 use super::back::{self, Guess, Weight};
 use super::inner as fields;
@@ -17,22 +17,22 @@ use fsu_plan::wire::framer::{self, Cut};
 use fsu_plan::wire::inner::{self, Frame};
 use std::ops::Range;
 
-/// What is wrong with the options that describe the bytes.
+/// An error in the options that describe the bytes.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SaidError {
-    /// `--as` says two things.
+    /// Two words of `--as` contradict each other.
     #[error("--as two words that contradict each other")]
     Contradiction,
-    /// `--as outer` for an FSU that has none.
+    /// `--as outer` for an FSU without outer frames.
     #[error("--as outer: a {} FSU has no outer frames", .0.name())]
     NoOuter(Transport),
-    /// `--cmd` beside `--as request`.
+    /// `--cmd` together with `--as request`.
     #[error("--cmd: it says what a reply answers; a request has its command itself")]
     RequestWithCommand,
-    /// `--cmd` is no command.
+    /// `--cmd` is not a command.
     #[error("--cmd: {0}")]
     Command(String),
-    /// `--device` is none of the FSU's.
+    /// `--device` is not a device of the FSU.
     #[error("--device: `{text:.40}` is none of its devices ({fsu} has {known})")]
     Device {
         /// What was given.
@@ -44,7 +44,7 @@ pub(super) enum SaidError {
     },
 }
 
-/// What is known of the bytes before they are decoded.
+/// What is known about the bytes before they are decoded.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Said {
     /// Who sent them.
@@ -58,7 +58,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// `--as`; the error says what contradicts.
+    /// Applies `--as`; returns an error if its words contradict each other.
     pub(super) fn take(&mut self, words: &[TakeAs], transport: Transport) -> Result<(), SaidError> {
         for word in words {
             let (way, is_outer) = match word {
@@ -86,18 +86,18 @@ impl Said {
     }
 }
 
-/// What bytes are taken for.
+/// What the bytes are read as.
 #[derive(Debug)]
 pub(super) enum Taken {
-    /// Outer frames, each with a direction of its own: [`way`].
+    /// Outer frames. Each has its own direction: [`way`].
     Outer,
-    /// A request's inner frame for a device; or the stream, or the datagram, that the FSU gets. It may be a reply as well.
+    /// A request's inner frame for this device; or the stream or datagram that the FSU receives. True if it may also be a reply.
     Request(usize, bool),
-    /// A reply's inner frame. It may be a request as well.
+    /// A reply's inner frame. True if it may also be a request.
     Reply(Guess, bool),
 }
 
-/// What the bytes are.
+/// Decides what the bytes are.
 pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
     let (device, request) = request(fsu, bytes, said);
     let guess = back::guess(fsu, said.devices(fsu), bytes, said.cmd.as_deref());
@@ -111,7 +111,7 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
     };
     match guess {
         Some(guess) if is_reply => {
-            // Of one without a key it cannot be said that it is no command's.
+            // A frame without a key may belong to any command.
             let least = if reply == Weight::Keyless { Weight::Framed } else { Weight::Command };
             Taken::Reply(guess, said.way.is_none() && request >= least)
         }
@@ -122,8 +122,8 @@ pub(super) fn take(fsu: &Fsu, bytes: &[u8], said: &Said) -> Taken {
     }
 }
 
-/// Whether the bytes are taken for outer frames: any that is good is one; what fits a device's inner frame is not, nor is
-/// what begins as such a frame does and not with P_header.
+/// Whether the bytes are read as outer frames. A valid outer frame always is. Bytes that fit a device's inner frame are not, nor are
+/// bytes that start like an inner frame and not with P_header.
 fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
     let mut buffer = Vec::new();
     let mut is_good = |frame: Escaped<'_>| {
@@ -140,11 +140,11 @@ fn is_outer(fsu: &Fsu, bytes: &[u8], inner: Weight) -> bool {
     inner < Weight::Command && !may_begin
 }
 
-/// How well the bytes fit a request, and whose.
+/// How well the bytes fit a request, and of which device.
 fn request(fsu: &Fsu, bytes: &[u8], said: &Said) -> (usize, Weight) {
     let device = said.device.unwrap_or_else(|| datagram::choose(fsu, bytes, &mut Vec::new()));
     let weight = fsu.devices.get(device).map_or(Weight::None, |device| request_weight(device, bytes));
-    // A stream may hold several frames: the first one decides.
+    // A stream may hold several frames; the first one decides.
     let cut = |device: &Device| match framer::cut(&device.template, bytes) {
         Cut::Frame(len) if len > 0 && len < bytes.len() => request_weight(device, &bytes[..len]),
         _ => Weight::None,
@@ -178,18 +178,18 @@ fn request_weight(device: &Device, wire: &[u8]) -> Weight {
     }
 }
 
-/// Does it carry the key of any command?
+/// Whether it has the key of any command.
 fn has_key(template: &Template, frame: &Frame<'_>) -> bool {
     template.commands.iter().any(|command| fields::key_is(template, command, frame))
 }
 
-/// Has a data frame the size that the command lists?
+/// Whether a data frame has the size that the command lists.
 fn is_listed(command: &Command, data_len: usize) -> bool {
     let walks = command.request_walk().is_some() && data_len >= command.request_len;
     walks || data_len == command.request_len || data_len == command.request_len_padded
 }
 
-/// The direction of an outer frame: up if more of its marks say so, namely RtnFlag and the place of the FSU's id.
+/// The direction of an outer frame. It is up if most of its marks say so: RtnFlag and the place of the FSU's id.
 pub(super) fn way(fsu: &Fsu, frame: &Escaped<'_>, said: &Said) -> Way {
     if let Some(way) = said.way {
         return way;

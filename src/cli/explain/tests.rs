@@ -1,4 +1,4 @@
-//! Whole explanations, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` rewrites them.
+//! Compares whole explanations with the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` rewrites them.
 
 mod ways;
 
@@ -48,7 +48,7 @@ fn text_in(say: Texts, fsu: &str, words: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// An explanation in that language.
+/// The text of an explanation in this language.
 fn written(all: &Explanation, say: Texts) -> String {
     let mut out = Vec::new();
     text::write(all, &mut TextOut::new(&mut out, say)).unwrap();
@@ -62,7 +62,7 @@ fn an_id_is_shown_where_there_is_one() {
     check("nameless", "fsu nameless: tcp 127.0.0.1:40104");
 }
 
-/// The text is that of the file; JSON has the same replies, and they are what serving sends.
+/// The text equals the file. JSON has the same replies, and they are what the FSU sends when it serves.
 fn check(file: &str, fsu: &str, words: &str) {
     let text = text(fsu, words);
     golden::check(file, &text);
@@ -82,7 +82,7 @@ fn check(file: &str, fsu: &str, words: &str) {
     assert_eq!(replies, served);
 }
 
-/// What the stage sends for all the bytes at once.
+/// What the stage sends when it gets all bytes at once.
 fn served(fsu: &str, words: &str) -> Vec<String> {
     let args = args(fsu, words, false);
     let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
@@ -97,7 +97,7 @@ fn served_bytes(fsu: &Fsu, now: Now, bytes: &[u8]) -> Vec<String> {
     replies.frames().into_iter().map(hex).collect()
 }
 
-/// An outer frame to "20250125" with the inner frame of this command and data, its checksum right.
+/// An outer frame to "20250125" around an inner frame with this command and data and a valid checksum.
 fn request(command: u16, data: &[u8]) -> String {
     let mut inner = vec![0x7E, 0x01, 0x00];
     inner.extend_from_slice(&command.to_le_bytes());
@@ -163,7 +163,7 @@ fn streams() {
     check("explain_refusal.txt", "gate", "7E3130344141303036453130313039464431330D");
     check("explain_strict_checksum.txt", "gate", "7E313034414330303445313030303030310D");
     check("explain_length_check.txt", "gate", "7E313034414430303445313030464437430D");
-    // As a reply it would be good.
+    // It would be valid as a reply.
     check("explain_shared_key.txt", "gate", "request: 7E313034414330303445313031464437430D");
     check("explain_bad_hex.txt", "gate", "7E313034414330303447313030464437440D");
     let two = "7E3130344141303036453130313035464431370D 7E3130344141303036453130313039464431330D";
@@ -197,7 +197,7 @@ fn check_drops_have_faults(all: &Explanation) {
     }
 }
 
-/// Whatever the bytes are, there is an explanation.
+/// Any input has an explanation.
 #[test]
 fn any_bytes_are_explained() {
     let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();

@@ -1,4 +1,4 @@
-//! An explanation for people.
+//! Prints an explanation as text.
 
 use super::model::{CommandView, DATA, Explanation, FILL, Fault, Item, Layer, ReplyView, Row, RuleView};
 use crate::columns::{dump, hex_lines};
@@ -6,15 +6,15 @@ use crate::text_out::{Shape, TextOut};
 use fsu_plan::words::count;
 use std::io::{self, Write};
 
-/// Characters of a value that are shown; JSON has all.
+/// Characters of a value that are shown; JSON shows all.
 const VALUE_CHARS_MAX: usize = 48;
-/// How the type of a length field begins; its value may be followed by its check.
+/// The prefix of a length field's type. Its value may be followed by its check.
 const LENGTH: &str = "length";
 /// The fields of a layer.
 const FIELDS: Shape<'static> =
     Shape { head: &["offset", "bytes", "field", "type", "value", "check", "from"], right: &[0], said: &[5, 6] };
 
-/// Writes all of it.
+/// Prints the whole explanation.
 pub(super) fn write(all: &Explanation, out: &mut TextOut<'_>) -> io::Result<()> {
     let fsu = &all.fsu;
     let id = if fsu.id.is_empty() { String::new() } else { format!(", id {}", fsu.id) };
@@ -105,7 +105,7 @@ fn shown_value(text: &str) -> String {
 }
 
 fn row(row: &Row, is_outer: bool, out: &TextOut<'_>) -> Vec<String> {
-    // Names and values of an inner frame are the template's and the device's.
+    // Names and values in an inner frame come from the template and the device, so they are not translated.
     let value = if is_outer || row.kind.starts_with(LENGTH) { out.say(&row.value) } else { row.value.clone() };
     let field = if is_outer || [FILL, DATA].contains(&&*row.field) { out.say(&row.field) } else { row.field.clone() };
     let value = shown_value(&value);
@@ -191,12 +191,12 @@ fn write_reply(reply: &ReplyView, number: usize, all: usize, out: &mut TextOut<'
     if number == 1 || reply.what != "answer" {
         return write_layers(&reply.layers, 2, out);
     }
-    // Of a burst's further replies what differs.
+    // For further replies of a burst, only the data frame, which differs.
     let data: Vec<&Layer> = reply.layers.iter().filter(|layer| layer.is_data).collect();
     data.into_iter().try_for_each(|layer| write_layers(std::slice::from_ref(layer), 2, out))
 }
 
-/// The bytes of hex that was made here.
+/// The bytes of a hex text that was produced here.
 fn bytes(digits: &str) -> Vec<u8> {
     hex::decode(digits).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Gives the bytes to the FSU, by the same stages that serve, and notes what becomes of each piece.
+//! Passes the bytes to the FSU, through the stages that serve, and records the result for each piece.
 
 use super::answer::{self, Built};
 use super::from_fsu::after_ms;
@@ -25,35 +25,35 @@ use fsu_plan::wire::framer::{Cut, Search};
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
 
-/// An FSU that has received nothing yet, and the bytes that it receives.
+/// A fresh FSU, and the bytes that it receives.
 pub(super) struct Walk<'a> {
     /// The FSU, without its faults.
     pub(super) fsu: &'a Fsu,
-    /// Those.
+    /// The faults configured for it.
     pub(super) faults: Option<&'a FsuFaults>,
-    /// What is said of the bytes.
+    /// What is known about the bytes.
     pub(super) said: take::Said,
-    /// All that left, as it does.
+    /// Everything that was sent, as it is sent.
     pub(super) sent: Vec<Vec<u8>>,
-    /// Bytes of the datagram that brought it about.
+    /// Size of the datagram that caused the replies.
     pub(super) asked_bytes: usize,
-    /// Another host gets a refusal instead.
+    /// Whether another host gets a refusal instead.
     pub(super) is_refused_far: bool,
     run: RunContext,
-    /// When the bytes come.
+    /// When the bytes arrive.
     pub(super) moment: Moment,
-    /// What the FSU remembers.
+    /// The FSU's state.
     pub(super) state: FsuState,
     scratch: Scratch,
 }
 
-/// Something that left, kept.
+/// A copy of a message that was sent.
 pub(super) struct Sent {
     /// What it is.
     pub(super) what: Outgoing,
     /// When it is due.
     pub(super) due_ns: i64,
-    /// As it travels.
+    /// The bytes on the wire.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl From<replies::Sent<'_>> for Sent {
 }
 
 impl<'a> Walk<'a> {
-    /// Before the first byte.
+    /// A walk before the first byte.
     pub(super) fn new(fsu: &'a Fsu, run: RunContext, moment: Moment) -> Self {
         let (said, state, scratch) = (take::Said::default(), FsuState::new(fsu), Scratch::default());
         Self {
@@ -86,7 +86,7 @@ impl<'a> Walk<'a> {
         Turn { run, fsu, state, scratch, moment: *moment }
     }
 
-    /// Explains `input`: a datagram, the first bytes of a connection, or the inner frame of either.
+    /// Explains `input`: a datagram, the first bytes of a connection, or an inner frame of either.
     pub(super) fn all(&mut self, input: &[u8]) -> Vec<Item> {
         self.asked_bytes = input.len();
         let mut items = match take(self.fsu, input, &self.said) {
@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
         items
     }
 
-    /// A request's inner frame: it comes in the outer frame that a centre puts around it.
+    /// A request's inner frame; it is wrapped in the outer frame that a centre would use.
     fn inner_of_udp(&mut self, input: &[u8], device: usize) -> Item {
         let fsu = self.fsu;
         let mut item = item("inner frame", 0, input);
@@ -196,7 +196,7 @@ impl<'a> Walk<'a> {
         let mut item = item("datagram", 0, input);
         item.taken_for = Some("a datagram from a centre to the FSU (a request)".into());
         let before = self.state.clone();
-        // What another host gets instead, on a state that is discarded.
+        // The reply that another host would get. It is computed on a copy of the state.
         let (mut other, mut far) = (before.clone(), Replies::with_room(input.len() * AMPLIFICATION_MAX));
         stage::on_datagram(&mut Turn { state: &mut other, ..self.turn() }, Incoming::from(input), &mut far);
         self.is_refused_far = other.counters.transfers_refused_amplification > 0;
@@ -210,7 +210,7 @@ impl<'a> Walk<'a> {
 
     fn tcp(&mut self, input: &[u8]) -> Vec<Item> {
         let (mut replies, mut state) = (Replies::default(), self.state.clone());
-        // Nothing more comes, but an incomplete frame is reported as such.
+        // Nothing follows; an incomplete frame is then reported as such.
         self.scratch.progress = self.scratch.progress.with(Patience::Decide);
         let step = stage::on_bytes(&mut Turn { state: &mut state, ..self.turn() }, input, &mut replies);
         let mut said = replies.said().filter(|said| matches!(said, Said::Sent(_) | Said::Received(..))).peekable();
@@ -241,7 +241,7 @@ impl<'a> Walk<'a> {
         let choice = stream::choose(&fsu.devices, input, offset, &mut self.scratch.raw);
         let Some((device, _)) = choice else { return item };
         let before = self.state.clone();
-        // The same step once more, on the state that stays with the explanation.
+        // The same step again, on the state that the explanation keeps.
         let mut turn = self.turn();
         if let Response::Reply { .. } = respond(&mut turn, device, frame) {
             while next_of_burst(&mut turn, device, frame).is_some() {}
@@ -252,7 +252,7 @@ impl<'a> Walk<'a> {
         item
     }
 
-    /// Bytes that begin no frame: what keeps them from being one frame of the first device.
+    /// Bytes that start no frame: why they are no frame of the first device.
     fn garbage(&mut self, bytes: &[u8], offset: usize) -> Item {
         let mut item = item("bytes", offset, bytes);
         let starts =
@@ -278,7 +278,7 @@ impl<'a> Walk<'a> {
         item
     }
 
-    /// The beginning of a frame: what it waits for.
+    /// The start of a frame: what is missing.
     fn partial(&self, rest: &[u8], offset: usize) -> Item {
         let mut item = item("bytes", offset, rest);
         let waits = |device: &std::sync::Arc<fsu_plan::model::fleet::Device>| {
@@ -321,12 +321,12 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What left, and why nothing did, of one frame.
+/// What was sent for a frame, and why nothing was.
 fn outcome(replies: &Replies) -> (Vec<Sent>, Option<Reason>) {
     (replies.sent().map(Sent::from).collect(), replies.notes().last())
 }
 
-/// A frame that is dropped has a line that says which check failed, whoever dropped it.
+/// Gives every dropped frame a fault that names the failed check, whichever stage dropped it.
 fn name_what_is_wrong(item: &mut Item) {
     let reason = Reason::ALL.iter().find(|reason| Some(reason.reason()) == item.verdict.reason);
     if let Some(&reason) = reason.filter(|_| item.verdict.what == "dropped" && item.faults.is_empty()) {
@@ -334,12 +334,12 @@ fn name_what_is_wrong(item: &mut Item) {
     }
 }
 
-/// A piece of the bytes given.
+/// A piece of the input.
 pub(super) fn item(what: &'static str, offset: usize, bytes: &[u8]) -> Item {
     Item { what, offset, hex: hex(bytes), ..Item::default() }
 }
 
-/// The reason of a drop, in words.
+/// The verdict for a drop, with its reason as text.
 pub(super) fn dropped(reason: Reason) -> Verdict {
     let text = format!("dropped and counted as {}: nothing is answered", reason.reason());
     Verdict { what: "dropped", reason: Some(reason.reason()), text }
@@ -355,7 +355,7 @@ fn center_heartbeat(answered: bool) -> Verdict {
     }
 }
 
-/// Found wrong, or not answered, behind the outer frame.
+/// Whether the reason comes from behind the outer frame: the inner frame is wrong, or gets no reply.
 fn is_inner(reason: Reason) -> bool {
     (Reason::Short as u8..=Reason::Unmatched as u8).contains(&(reason as u8))
 }

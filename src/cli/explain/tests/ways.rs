@@ -1,4 +1,4 @@
-//! Frames in either direction, outer and inner, and what they are taken for.
+//! Frames in either direction, outer and inner, and what they are read as.
 
 use super::*;
 use crate::args::TakeAs;
@@ -8,7 +8,7 @@ use fsu_plan::model::fleet::Fleet;
 use model::ReplyView;
 use serde_json::{Value, json};
 
-/// An FSU of that transport over a template of start, length, command, data and end, with these commands and rules.
+/// An FSU with this transport, these commands and rules. Its template has start, length, command, data and end.
 fn fleet(transport: &str, commands: &Value, rules: &Value, more: &Value) -> (tempfile::TempDir, Fleet) {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, value: &Value| std::fs::write(dir.path().join(name), value.to_string()).unwrap();
@@ -37,7 +37,7 @@ fn fleet(transport: &str, commands: &Value, rules: &Value, more: &Value) -> (tem
     (dir, fleet.unwrap())
 }
 
-/// One byte asks, one answers; `02` answers by a burst.
+/// A request and a reply of one byte each; `02` answers with a burst.
 fn simple(transport: &str) -> (tempfile::TempDir, Fleet) {
     let field = json!([{"name": "x", "length": 1}]);
     let commands = json!([
@@ -93,7 +93,7 @@ fn n17_either_frame_in_either_direction() {
         check(REQUEST, "(a request)", Some(REPLY));
         check(REPLY, "(a reply)", None);
         check("7E0102010D", "(a reply)", None);
-        // It may be both: a request goes first.
+        // It fits both; a request takes precedence.
         check("7E0103550D", "it may be a reply as well (--as reply)", Some("7E0103550D"));
         if transport == "udp" {
             let outer = outer_request(fsu, &hex::decode(REQUEST).unwrap());
@@ -111,7 +111,7 @@ fn n17_either_frame_in_either_direction() {
 fn n17_a_reply_without_a_key_and_with_bytes_of_its_own_is_one() {
     let field = json!([{"name": "x", "length": 1}]);
     let commands = json!([{"data_frame_type": "01", "req_data_list": [], "resp_data_list": field}]);
-    // The reply has a code in the key's place; an FSU may have others than the rules.
+    // The reply has a code in place of the key; a real FSU may send other codes than the rules.
     for (rule, taken_for) in [(json!({"cmd": "E0", "x": "11"}), "(a reply)"), (json!({"x": "11"}), "(a request)")] {
         let (_dir, fleet) = fleet("tcp", &commands, &json!({"01": {"data": rule}}), &json!({}));
         let (all, text) = explained(&fleet.fsus[0], Said::default(), &hex::decode("7E01E2220D").unwrap());
@@ -151,7 +151,7 @@ fn n17_rtn_flags_that_centres_send_are_those_of_requests() {
     outer[verify] ^= outer[33];
     outer[33] = 0;
     let taken_for = |fleet: &Fleet| explained(&fleet.fsus[0], Said::default(), &outer).0.taken_for.concat();
-    // The FSU's id is where a request has it.
+    // The FSU's id is at the place that a request has it.
     assert!(taken_for(&fleet).ends_with("(a request)"));
     fleet.fsus[0].accept_rtn_flags = fsu_plan::model::fleet::RtnFlags::new(&[0xEE, 0]).unwrap();
     assert!(taken_for(&fleet).ends_with("(a request)"));
@@ -178,7 +178,7 @@ fn n17_what_is_said_decides() {
     let mut said = Said::default();
     assert!(said.take(&[TakeAs::Request, TakeAs::Reply], fsu.transport).is_err());
     assert!(Said::default().take(&[TakeAs::Outer], Transport::Tcp).is_err());
-    // The device, by type and address.
+    // A device, named by type and address.
     assert_eq!(take::device(fsu, "0102"), Ok(1));
     assert_eq!(take::device(fsu, "01,01"), Ok(0));
     assert!(take::device(fsu, "0103").unwrap_err().to_string().contains("0101, 0102"));
@@ -190,7 +190,7 @@ fn n17_what_is_said_decides() {
 #[test]
 fn n17_which_command_a_reply_answers() {
     let field = |name: &str| json!([{"name": name, "length": 1}]);
-    // Replies have a return code where requests have the command.
+    // Replies have a return code at the place where requests have the command.
     let coded = json!([{"name": "{pdu_left}_cmd", "length": 1, "value": "00"}, {"name": "x", "length": 1}]);
     let commands = json!([
         {"data_frame_type": "01", "req_data_list": [], "resp_data_list": field("x")},
@@ -236,7 +236,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
         assert!(item.replies.iter().all(|reply| reply.after_ms == 20));
         assert!(text.contains("answer 1 of 10, ") && text.contains("answer 8 of 10, "), "{text}");
         assert!(text.contains("… and 2 more"), "{text}");
-        // The next frame of a stream goes on where the burst ended.
+        // The next frame of a stream starts where the burst ended.
         if transport == "tcp" {
             let (all, _) = explained(fsu, Said::default(), &hex::decode("7E00020D7E00020D").unwrap());
             assert_eq!(all.items[1].replies[0].hex, "7E0102020D");
@@ -248,7 +248,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
     }
 }
 
-/// Every reply of the shipped configuration, given back: no check is wrong, and its command is among those it may answer.
+/// Every reply of the shipped configuration as input: all checks pass, and its command is among those that it may answer.
 #[test]
 fn n17_no_good_reply_is_wrong() {
     let fleet = load(None, Texts::ENGLISH).unwrap();
