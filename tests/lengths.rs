@@ -68,9 +68,7 @@ fn rules(template: &Value) -> Value {
 }
 
 fn product(template: &Value) -> Product {
-    let files = [("default.json".to_owned(), rules(template))];
-    let setup = Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
-    Product::over("broadcast", &setup).unwrap_or_else(|told| panic!("{told}"))
+    Product::strict(template, rules(template))
 }
 
 fn check(template: &Value, request: &str, expected: &str) {

@@ -7,8 +7,7 @@ mod product;
 use fsu_core::client::request::{build_any, finish};
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
-use naive::frame::Verify;
-use product::{Outcome, Product, Setup, compiled};
+use product::{Outcome, Product, compiled};
 use serde_json::{Value, json};
 
 fn field(name: &str, length: u32) -> Value {
@@ -36,9 +35,7 @@ fn template(request: Value, reply: Value) -> Value {
 }
 
 fn product(template: &Value, rule: Value) -> Product {
-    let files = [("default.json".to_owned(), json!({"01": rule}))];
-    let setup = Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
-    Product::over("broadcast", &setup).unwrap()
+    Product::strict(template, json!({"01": rule}))
 }
 
 fn answer(template: &Value, rule: Value, request: &str) -> String {

@@ -6,8 +6,7 @@ mod product;
 
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
-use naive::frame::Verify;
-use product::{Product, Setup, compiled};
+use product::{Product, compiled};
 use serde_json::{Value, json};
 
 /// `68 address cmd data.. sum`; 64 asks, 0D only goes up, and has the request's address.
@@ -40,9 +39,7 @@ fn frame(data: &str) -> Vec<u8> {
 }
 
 fn product(rule: &Value) -> Product {
-    let files = [("default.json".to_owned(), json!({"64": rule}))];
-    let setup = Setup { template: &template(), files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
-    Product::over("broadcast", &setup).unwrap_or_else(|told| panic!("{told}"))
+    Product::strict(&template(), json!({"64": rule}))
 }
 
 /// The replies to `request`, twice: when each is due, and its bytes. A checksum is put behind `expected` where it says `..`.

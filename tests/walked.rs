@@ -14,9 +14,8 @@ use fsu_core::walked::{elements, values};
 use fsu_plan::wire::walk::{self, Wrong};
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
-use naive::frame::Verify;
 use naive::shapes::{Maker, decode, encode};
-use product::{Outcome, Product, Setup, compiled};
+use product::{Outcome, Product, compiled};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -51,9 +50,7 @@ fn frame(data: &str) -> Vec<u8> {
 }
 
 fn product(template: &Value, rules: &Value) -> Product {
-    let files = [("default.json".to_owned(), rules.clone())];
-    let setup = Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
-    Product::over("broadcast", &setup).unwrap_or_else(|told| panic!("{told}"))
+    Product::strict(template, rules.clone())
 }
 
 /// The data frame of the reply to a request with this data, or why there is none.

@@ -66,6 +66,13 @@ impl Product {
         Self::with(transport, setup, &json!({}))
     }
 
+    /// One device whose frames are datagrams: its template and its rules, checksums checked. Panics with what a check says of them.
+    pub fn strict(template: &Value, rules: Value) -> Self {
+        let files = [("default.json".to_owned(), rules)];
+        let setup = Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+        Self::over("broadcast", &setup).unwrap_or_else(|told| panic!("{told}"))
+    }
+
     /// The same with more keys of the FSU.
     pub fn with(transport: &str, setup: &Setup<'_>, more: &Value) -> Result<Self, String> {
         let dir = tempfile::tempdir().unwrap();
