@@ -53,9 +53,7 @@ done
 
 need taskset util-linux "it pins programs"
 raise_open_files
-allowed=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-server_cpu=${server_cpu:-$(sed -n 1p <<<"$allowed")}
-generator_cpu=${generator_cpu:-$(sed -n '$p' <<<"$allowed")}
+choose_processors
 if [ -z "$program" ]; then
     need_build_tools
     # Beside the ordinary build, so that neither undoes the other.

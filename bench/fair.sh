@@ -59,9 +59,7 @@ done
 need python3 python3 "it sends garbage and makes the table"
 need taskset util-linux "it pins programs"
 raise_open_files
-allowed=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-server_cpu=${server_cpu:-$(sed -n 1p <<<"$allowed")}
-generator_cpu=${generator_cpu:-$(sed -n '$p' <<<"$allowed")}
+choose_processors
 [ "$server_cpu" != "$generator_cpu" ] || fail "one processor: the mock and those who ask it need one each"
 if [ -z "$program" ]; then
     need_build_tools

@@ -54,10 +54,7 @@ need python3 python3 "it makes the tables"
 need taskset util-linux "it pins servers"
 raise_open_files
 
-# Processors that this shell may use: 0-1,3 -> 0 1 3
-allowed=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | awk -F- '{ for (i = $1; i <= ($2 == "" ? $1 : $2); i++) print i }')
-server_cpu=${server_cpu:-$(sed -n 1p <<<"$allowed")}
-generator_cpu=${generator_cpu:-$(sed -n '$p' <<<"$allowed")}
+choose_processors
 [ "$server_cpu" != "$generator_cpu" ] || echo "warning: one processor for both sides: only ratios of processor time mean anything" >&2
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/fsu-mock-bench.XXXXXX")

@@ -127,16 +127,6 @@ namespaces() {
     served=(ip netns exec "$server") asks=(ip netns exec "$generator")
 }
 
-# allowed_processors: the processors this process may run on, one per line.
-allowed_processors() {
-    local part from to
-    part=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
-    for part in ${part//,/ }; do
-        from=${part%-*} to=${part#*-}
-        seq "$from" "$to"
-    done
-}
-
 # join LIST...: with commas.
 join() {
     local IFS=,

@@ -54,3 +54,21 @@ target_dir() {
 raise_open_files() {
     ulimit -S -n "$(ulimit -H -n)" 2>/dev/null || true
 }
+
+# allowed_processors: the processors this process may run on, one per line.
+allowed_processors() {
+    local part from to
+    part=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' /proc/self/status)
+    for part in ${part//,/ }; do
+        from=${part%-*} to=${part#*-}
+        seq "$from" "$to"
+    done
+}
+
+# choose_processors: sets server_cpu and generator_cpu, where not given, to the first and the last processor allowed.
+choose_processors() {
+    local allowed
+    allowed=$(allowed_processors)
+    server_cpu=${server_cpu:-$(sed -n 1p <<<"$allowed")}
+    generator_cpu=${generator_cpu:-$(sed -n '$p' <<<"$allowed")}
+}
