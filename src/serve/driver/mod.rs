@@ -26,6 +26,7 @@ pub mod one;
 pub mod port;
 mod ring;
 mod run;
+mod served;
 mod streams;
 mod swap;
 #[cfg(test)]

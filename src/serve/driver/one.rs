@@ -5,8 +5,8 @@
 
 use super::base::Base;
 use super::port::{Arriving, Batch, Held};
+use super::served::{Served, source};
 use crate::shard::io::{Datagram, Outcome};
-use foldhash::{HashMap, HashMapExt as _};
 use fsu_net::bind::Bound;
 use fsu_net::local::Local;
 use fsu_net::outbox::Outbox;
@@ -15,7 +15,7 @@ use fsu_net::sys::{BATCH, Receiver, lost};
 use fsu_net::xdp::lookup::{LookUp, RawSender, source_to};
 use fsu_plan::counters::{JSON_ONLY, sentence};
 use rustix::io::Errno;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 
@@ -50,9 +50,7 @@ pub struct Shared {
 pub(crate) struct One {
     shared: Shared,
     raw: RawSender,
-    /// By place of the FSU: its address; `None` if it has its own socket.
-    bound: Vec<Option<SocketAddr>>,
-    places: HashMap<(IpAddr, u16), u32>,
+    served: Served,
     counts: OneCounts,
 }
 
@@ -63,7 +61,7 @@ impl One {
     /// The system refused a raw socket.
     pub(crate) fn new(shared: Shared) -> std::io::Result<Self> {
         let raw = RawSender::open()?;
-        Ok(Self { shared, raw, bound: Vec::new(), places: HashMap::new(), counts: OneCounts::default() })
+        Ok(Self { shared, raw, served: Served::new(), counts: OneCounts::default() })
     }
 
     /// The socket: readable when datagrams have arrived.
@@ -83,11 +81,8 @@ impl One {
         for &(place, socket) in sockets {
             let Bound::Lent(address) = socket else { continue };
             let address = **address;
-            if self.bound.len() <= place as usize {
-                self.bound.resize(place as usize + 1, None);
-            }
-            if self.bound[place as usize].replace(address).is_none() {
-                self.places.insert((address.ip(), address.port()), place);
+            if self.served.bound(place).is_none() {
+                self.served.add(place, address, &[address.ip()]);
                 opened.push(address);
             }
         }
@@ -99,8 +94,8 @@ impl One {
 
     /// Stops receiving for a removed FSU.
     pub(crate) fn close(&mut self, place: u32) {
-        let Some(address) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
-        self.places.remove(&(address.ip(), address.port()));
+        let Some(address) = self.served.remove(place) else { return };
+        self.served.forget(address);
         // Fails if the address was never added; that is fine.
         let _ = self.shared.program.addresses().remove(address);
     }
@@ -112,7 +107,7 @@ impl One {
         let mut count = 0;
         while count < most.min(BATCH)
             && let Some((datagram, bytes)) = outbox.get(at + count)
-            && let Some(bound) = self.bound.get(datagram.socket as usize).copied().flatten()
+            && let Some(bound) = self.served.bound(datagram.socket)
         {
             let Some(from) = from(bound, &datagram) else {
                 if count == 0 {
@@ -142,10 +137,10 @@ impl One {
     #[inline]
     fn admit(&self, asked_at: SocketAddr, peer: SocketAddr, bytes: usize) -> Option<Arriving> {
         let (ip, port) = (asked_at.ip(), asked_at.port());
-        let four = if ip.is_ipv4() { self.places.get(&(Ipv4Addr::UNSPECIFIED.into(), port)) } else { None };
-        let own = self.places.get(&(ip, port)).or(four);
-        let place = *own.or_else(|| self.places.get(&(Ipv6Addr::UNSPECIFIED.into(), port)))?;
-        let bound = (*self.bound.get(place as usize)?)?;
+        let four = if ip.is_ipv4() { self.served.place(Ipv4Addr::UNSPECIFIED.into(), port) } else { None };
+        let own = self.served.place(ip, port).or(four);
+        let place = own.or_else(|| self.served.place(Ipv6Addr::UNSPECIFIED.into(), port))?;
+        let bound = self.served.bound(place)?;
         let scope = if let SocketAddr::V6(six) = asked_at { six.scope_id() } else { 0 };
         let local = if bound.ip().is_unspecified() { Local::new(ip, scope) } else { Local::ANY };
         Some(Arriving { place, peer, local, start: 0, bytes })
@@ -155,15 +150,7 @@ impl One {
 /// The source address of a datagram.
 #[inline]
 fn from(bound: SocketAddr, datagram: &Datagram) -> Option<SocketAddr> {
-    if !bound.ip().is_unspecified() {
-        return Some(bound);
-    }
-    let ip = if datagram.local.is_any() {
-        source_to(datagram.peer)?
-    } else {
-        IpAddr::V6(datagram.local.mapped()).to_canonical()
-    };
-    Some(SocketAddr::new(ip, bound.port()))
+    source(bound, datagram.local).or_else(|| Some(SocketAddr::new(source_to(datagram.peer)?, bound.port())))
 }
 
 /// The receiving side.

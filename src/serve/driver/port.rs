@@ -4,8 +4,9 @@
 //! what the XDP program passes on, and send what cannot leave as a frame ([`Port::send`]).
 
 use super::base::Base;
+use super::served::{Served, source};
 use crate::shard::io::{Datagram, Outcome, Subject};
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::HashMap;
 use fsu_net::bind::{Bound, is_broadcast};
 use fsu_net::local::Local;
 use fsu_net::outbox::Outbox;
@@ -81,9 +82,7 @@ pub(crate) struct Port {
     number: u32,
     program: Arc<Program>,
     sending: Sending,
-    /// By place of the socket: its bound address; `None` if the queue does not serve it.
-    bound: Vec<Option<SocketAddr>>,
-    places: HashMap<(IpAddr, u16), u32>,
+    served: Served,
     hops: Hops,
     counts: PortCounts,
 }
@@ -97,8 +96,7 @@ impl Port {
             number,
             program,
             sending,
-            bound: Vec::new(),
-            places: HashMap::new(),
+            served: Served::new(),
             hops: Hops::default(),
             counts: PortCounts::default(),
         };
@@ -131,17 +129,12 @@ impl Port {
                 Bound::Tcp(_) => false,
                 Bound::Lent(_) => true,
             };
-            let is_open = self.bound.get(place as usize).is_some_and(Option::is_some);
-            let Some(bound) = socket.local_addr().ok().filter(|_| is_udp && !is_open) else { continue };
+            let Some(bound) = socket.local_addr().ok().filter(|_| is_udp && !self.reaches(place)) else { continue };
             let addresses = reached(&self.device, bound);
             if addresses.is_empty() {
                 continue;
             }
-            if self.bound.len() <= place as usize {
-                self.bound.resize(place as usize + 1, None);
-            }
-            self.bound[place as usize] = Some(bound);
-            self.places.extend(addresses.iter().map(|&ip| ((ip, bound.port()), place)));
+            self.served.add(place, bound, &addresses);
             opened.extend(addresses.into_iter().map(|ip| SocketAddr::new(ip, bound.port())));
         }
         if let Err(error) = self.program.addresses().add(&opened, self.number) {
@@ -155,17 +148,18 @@ impl Port {
 
     /// A socket was closed: leaves its datagrams to the kernel.
     pub(crate) fn close(&mut self, place: u32) {
-        let Some(bound) = self.bound.get_mut(place as usize).and_then(Option::take) else { return };
+        let Some(bound) = self.served.remove(place) else { return };
         for ip in reached(&self.device, bound) {
-            self.places.remove(&(ip, bound.port()));
+            let address = SocketAddr::new(ip, bound.port());
+            self.served.forget(address);
             // Fails if the address was never added; that is fine.
-            let _ = self.program.addresses().remove(SocketAddr::new(ip, bound.port()));
+            let _ = self.program.addresses().remove(address);
         }
     }
 
     /// Whether the queue serves a socket.
     pub(crate) fn reaches(&self, place: u32) -> bool {
-        self.bound.get(place as usize).is_some_and(Option::is_some)
+        self.served.bound(place).is_some()
     }
 
     /// Sends datagrams from `at` on, of any socket, and stops before one that must leave through the kernel. Returns how many it handled,
@@ -198,7 +192,7 @@ impl Port {
     /// `None`: it must leave through the kernel. `Some(false)`: no frame is free.
     #[inline]
     fn send_one(&mut self, datagram: &Datagram, bytes: &[u8]) -> Option<bool> {
-        let bound = (*self.bound.get(datagram.socket as usize)?)?;
+        let bound = self.served.bound(datagram.socket)?;
         let way = self.way(datagram, bound);
         let (sending, mtu) = (&mut self.sending, self.device.mtu);
         let sent = way.and_then(|way| sending.send(|out| build(out, &way, mtu, bytes)));
@@ -208,15 +202,9 @@ impl Port {
 
     #[inline]
     fn way(&mut self, datagram: &Datagram, bound: SocketAddr) -> Option<Way> {
-        let ip = if !bound.ip().is_unspecified() {
-            bound.ip()
-        } else if datagram.local.is_any() {
-            return None;
-        } else {
-            IpAddr::V6(datagram.local.mapped()).to_canonical()
-        };
+        let from = source(bound, datagram.local)?;
         let hop = self.hops.to(datagram.peer.ip())?;
-        Some(Way { hops: (hop, self.device.hardware), peer: datagram.peer, from: SocketAddr::new(ip, bound.port()) })
+        Some(Way { hops: (hop, self.device.hardware), peer: datagram.peer, from })
     }
 
     /// Before a wait: sends what the device has not taken yet. Returns the longest time to wait.
@@ -345,8 +333,8 @@ impl Port {
     #[inline]
     fn admit(&mut self, bytes: &[u8]) -> Option<Arriving> {
         let frame = Frame::parse(bytes, self.device.index)?;
-        let place = *self.places.get(&(frame.ip, frame.port))?;
-        let bound = (*self.bound.get(place as usize)?)?;
+        let place = self.served.place(frame.ip, frame.port)?;
+        let bound = self.served.bound(place)?;
         self.hops.learn(frame.peer.ip(), frame.hop);
         let local = if bound.ip().is_unspecified() { frame.local(self.device.index) } else { Local::ANY };
         let start = frame.bytes.as_ptr().addr() - bytes.as_ptr().addr();

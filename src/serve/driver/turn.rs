@@ -1,6 +1,6 @@
 //! What a driver does in a turn with [`Serve`], whichever way it gets its events.
 
-use super::base::{Base, DriverIo, Which};
+use super::base::{Base, DriverIo, Fate, Which};
 use super::clocks;
 use super::command::ShardFigures;
 use super::command::{Commands, ShardCommand};
@@ -366,27 +366,27 @@ impl<P: Protocol, T: Recorder> Turn<P, T> {
     /// Sends what is queued: see [`DriverIo::flush`].
     #[inline]
     pub(crate) fn flush(&mut self, io: &mut impl DriverIo) {
-        let Self { serve, now, .. } = self;
-        io.flush(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
-            serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
-        });
+        io.flush(&mut self.fate());
     }
 
     /// Takes note of what has become of what was sent: see [`DriverIo::settle`].
     #[inline]
     pub(crate) fn settle(&mut self, io: &mut impl DriverIo) {
-        let Self { serve, now, .. } = self;
-        io.settle(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
-            serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
-        });
+        io.settle(&mut self.fate());
     }
 
     /// What was flushed leaves now, and its fate is known: see [`DriverIo::depart`].
     pub(crate) fn depart(&mut self, io: &mut impl DriverIo) {
+        io.depart(&mut self.fate());
+    }
+
+    /// Reports the fate of datagrams to the shard.
+    #[inline]
+    fn fate(&mut self) -> impl Fate {
         let Self { serve, now, .. } = self;
-        io.depart(&mut |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
+        |datagram: Datagram, bytes: &[u8], outcome, unix_ns| {
             serve.on_sent(datagram, bytes, outcome, now.at_unix(unix_ns));
-        });
+        }
     }
 
     /// One receive of either of an FSU's sockets; returns how many datagrams it had.
