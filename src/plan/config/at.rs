@@ -36,7 +36,7 @@ impl<T> Deref for At<T> {
 }
 
 impl<T> At<T> {
-    /// A value that stands in no file.
+    /// A value that is in no file.
     pub fn nowhere(value: T) -> Self {
         Self { pos: Pos::default(), value }
     }
@@ -60,7 +60,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// A text as a JSON value that stands in no file; `None`: it is none.
+    /// Parses a text as a JSON value that is in no file; `None`: it is not JSON.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str::<serde_json::Value>(text).ok().map(Self::from)
     }

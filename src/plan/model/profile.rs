@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 /// Longest outer frame of a profile: its places are bytes.
 pub const PROFILED_BYTES_MAX: usize = 256;
-/// A pass over a buffer takes so many bytes at once.
+/// Bytes per step of a pass over a buffer.
 pub const PASS_BYTES: usize = 32;
 /// Bytes of a buffer: a window, and the last step of a pass, may reach past the frame.
 pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + PASS_BYTES;
@@ -18,7 +18,7 @@ pub const DATA: usize = 38;
 /// Longest device's frame: the outer frame has two more bytes behind it.
 pub const PROFILED_DATA_BYTES: usize = PROFILED_BYTES_MAX - DATA - 2;
 
-/// A frame is copied in blocks of so many bytes.
+/// Bytes per block when a frame is copied.
 pub const BLOCK_BYTES: usize = 16;
 
 /// The profiles of a device; not set: it has none.

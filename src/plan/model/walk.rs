@@ -159,7 +159,7 @@ pub struct Case {
 /// Bytes of a field, or of a choice.
 #[derive(Debug)]
 pub enum Size {
-    /// Always so many.
+    /// A fixed number.
     Fixed(usize),
     /// What is left, but for the fields that follow.
     Rest {
@@ -195,7 +195,7 @@ pub struct Counted {
 /// Items of a list.
 #[derive(Debug)]
 pub enum Count {
-    /// Always so many.
+    /// A fixed number.
     Fixed(usize),
     /// As many as fit, but for the fields that follow.
     Rest {

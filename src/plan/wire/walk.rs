@@ -192,7 +192,7 @@ pub fn number(slot: &Slot, bytes: &[u8]) -> Option<u64> {
     if slot.kind == Kind::Bcd { from_bcd(number) } else { Some(number) }
 }
 
-/// The number that says so many bytes or items: `(many - add) / times`; `None`: none does.
+/// The number in a field that means `many` bytes or items: `(many - add) / times`; `None` if no number does.
 #[inline]
 pub fn said(many: usize, times: i64, add: i64) -> Option<u64> {
     let rest = i64::try_from(many).ok()?.checked_sub(add)?;

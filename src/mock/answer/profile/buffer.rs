@@ -96,7 +96,7 @@ impl Buffer {
         Some(self.pass(frame.len()))
     }
 
-    /// A pass over so many bytes and what is behind them in its last step.
+    /// A pass over `len` bytes, and over the bytes behind them in its last step.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     fn pass(&self, len: usize) -> Pass {
@@ -163,7 +163,7 @@ impl Buffer {
         (wrong(a) | wrong(b) | wrong(c) | wrong(d)) == 0 && (checks.rest.is_empty() || self.has(&checks.rest))
     }
 
-    /// The sum of so many words from a place on, and of some bytes of one more.
+    /// The sum of `words` words from `from` on, and of the bytes that `rest` selects in the next one.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
     pub(super) fn sum(&self, from: u8, words: u8, rest: u64) -> u64 {
