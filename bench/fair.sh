@@ -98,7 +98,7 @@ fsu() {
     local id=''
     [ "$2" = tcp ] || id="\"fsuid\": \"323032363030303$3\", "
     printf '{"fsuname": "%s", %s"host": "%s", "port": %d, "protocol_type": "%s", "config_dir": "%s"}' \
-        "$1" "$id" "$ADDR" $((FIRST_PORT + $3)) "$2" "$PWD/config/sites/bangsun_old"
+        "$1" "$id" "$addr" $((FIRST_PORT + $3)) "$2" "$PWD/config/sites/bangsun_old"
 }
 cat >"$work/sys_config.json" <<END
 {"performance": {"enabled": true, "skip_delay": true, "skip_device_log": true}, "log": {"level": "warn"},
@@ -118,10 +118,10 @@ begin_noise() {
     rm -f "$work/noise.json" "$work/noise.out"
     case $1 in
         none) return 0 ;;
-        garbage) run+=(python3 bench/noise.py tcp "$ADDR" $((FIRST_PORT + 2)) "$connections" "$time" 00) ;;
-        starts) run+=(python3 bench/noise.py tcp "$ADDR" $((FIRST_PORT + 2)) "$connections" "$time" 7e) ;;
+        garbage) run+=(python3 bench/noise.py tcp "$addr" $((FIRST_PORT + 2)) "$connections" "$time" 00) ;;
+        starts) run+=(python3 bench/noise.py tcp "$addr" $((FIRST_PORT + 2)) "$connections" "$time" 7e) ;;
         good) run+=("$program" "${ask[@]}" --tcp --fsu noisy --connections "$connections" --pipelining "$pipelining") ;;
-        udp-garbage) run+=(python3 bench/noise.py udp "$ADDR" $((FIRST_PORT + 1)) 4 "$time" 00) ;;
+        udp-garbage) run+=(python3 bench/noise.py udp "$addr" $((FIRST_PORT + 1)) 4 "$time" 00) ;;
         udp-good) run+=("$program" "${ask[@]}" --fsu other --window 512) ;;
     esac
     "${run[@]}" >"$work/noise.out" 2>&1 &

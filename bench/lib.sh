@@ -3,7 +3,9 @@
 
 readonly READY_SECONDS=60 STOP_SECONDS=20 GRACE_SECONDS=60
 # Below the kernel's own choice (net.ipv4.ip_local_port_range) and beside the ports of the shipped configuration.
-readonly ADDR=127.0.0.1 FIRST_PORT=10000 PORTS=10000 PORTS_SECONDS=10
+readonly FIRST_PORT=10000 PORTS=10000 PORTS_SECONDS=10
+# In two network namespaces with a pair of virtual devices between them: the server's and the generator's address.
+readonly SPACE_ADDR=10.9.0.1 SPACE_PEER=10.9.0.2
 
 # Set by the caller:
 : "${work?}" "${program?}" "${examples?}" "${server_cpu?}" "${generator_cpu?}" "${seconds?}" "${warmup?}" "${rounds?}"
@@ -13,6 +15,10 @@ server=          # process id of what is being served; empty: none
 generator=       # process id of the generator; empty: none
 server_command=  # how it was started
 server_cpus=     # where it may run; empty: anywhere
+addr=127.0.0.1   # where it serves
+served=()        # what its command begins with in a network namespace
+asks=()          # the same of the generator
+spaces=()        # the namespaces that were made
 
 # Stops what was started, by its id, however the script ends.
 stop_server() {
@@ -37,7 +43,8 @@ wait_ports() {
     printf -v first 'x%04X' "$FIRST_PORT"
     printf -v last 'x%04X' $((FIRST_PORT + PORTS - 1))
     # Bound: 07 for datagrams, 0A for listeners; the rest of a connection does not matter.
-    while awk -v first="$first" -v last="$last" '
+    # shellcheck disable=SC2016
+    while ${served[@]+"${served[@]}"} awk -v first="$first" -v last="$last" '
         $4 == "07" || $4 == "0A" { port = "x" substr($2, 10, 4); if (port >= first && port <= last) exit found = 1 }
         END { exit !found }' /proc/net/udp /proc/net/tcp; do
         [ $((tries -= 1)) -gt 0 ] || fail "ports $FIRST_PORT to $((FIRST_PORT + PORTS - 1)) are taken: look with ss -lntu"
@@ -59,9 +66,9 @@ start_server() {
     server_command=$*
     : >"$work/out"
     if [ -n "$server_cpus" ]; then
-        taskset -c "$server_cpus" "$@" >"$work/out" 2>"$work/err" &
+        ${served[@]+"${served[@]}"} taskset -c "$server_cpus" "$@" >"$work/out" 2>"$work/err" &
     else
-        "$@" >"$work/out" 2>"$work/err" &
+        ${served[@]+"${served[@]}"} "$@" >"$work/out" 2>"$work/err" &
     fi
     server=$!
     until grep -q '^ready' "$work/out"; do
@@ -71,6 +78,31 @@ start_server() {
         fi
         sleep 0.02
     done
+}
+
+# make_spaces: two network namespaces with a pair of virtual devices; server and generator then run in one each.
+make_spaces() {
+    local server=fsu-bench-$$-server generator=fsu-bench-$$-generator
+    spaces=("$server" "$generator")
+    ip netns add "$server"
+    ip netns add "$generator"
+    ip -n "$server" link add v0 type veth peer name v1 netns "$generator"
+    ip -n "$server" addr add "$SPACE_ADDR/24" dev v0
+    ip -n "$generator" addr add "$SPACE_PEER/24" dev v1
+    ip -n "$server" link set v0 up
+    ip -n "$generator" link set v1 up
+    ip -n "$server" link set lo up
+    served=(ip netns exec "$server") asks=(ip netns exec "$generator") addr=$SPACE_ADDR
+}
+
+# remove_spaces: from then on both run here again.
+remove_spaces() {
+    local space
+    served=() asks=() addr=127.0.0.1
+    for space in ${spaces[@]+"${spaces[@]}"}; do
+        ip netns del "$space" 2>/dev/null || true
+    done
+    spaces=()
 }
 
 # config NAME TRANSPORT FSUS [SKIP_DEVICE_LOG] [PERFORMANCE]: a fleet of one vendor, into $work/NAME.
@@ -84,7 +116,7 @@ config() {
 {
   "performance": {"enabled": ${5:-true}, "skip_delay": true, "skip_device_log": ${4:-true}},
   "fsu_list": [
-    {"fsuname": "fleet", ${id}"host": "$ADDR", "port": $FIRST_PORT, "protocol_type": "$2", "count": $3,
+    {"fsuname": "fleet", ${id}"host": "$addr", "port": $FIRST_PORT, "protocol_type": "$2", "count": $3,
      "config_dir": "$PWD/config/sites/$site"}
   ]
 }
@@ -95,15 +127,19 @@ END
 serve() {
     local name=$1 transport=$2 fsus=$3 config=${4:-$2-$3} shards=1 cpus=$server_cpu
     # To an echo a datagram is a datagram.
-    local at=("$ADDR" "$FIRST_PORT" "$fsus") tcp=() mode=(--performance) echo=${transport/broadcast/udp}
+    local at=("$addr" "$FIRST_PORT" "$fsus") tcp=() mode=(--performance) echo=${transport/broadcast/udp}
     server_cpus=$server_cpu
     [ "$transport" != tcp ] || tcp=(--tcp)
     case $name in
         ours-*)
             # ours-DRIVER[-WHAT]: with the log, its thread is let go wherever it likes, as it is outside benchmarks.
-            local driver=${name#ours-} gso=()
+            local driver=${name#ours-} more=()
             case $driver in
-                *-single) gso=(--no-gso) ;;
+                *-one | *-one-single) more+=(--one-socket) ;;
+            esac
+            [ "${driver%%-*}" != xdp ] || more+=(--xdp-dev v0)
+            case $driver in
+                *-single) more+=(--no-gso) ;;
                 *-log | *-nolog | *-fast) server_cpus= ;;
                 *-plain) mode=() server_cpus= ;;
                 *-2shards) shards=2 cpus=$server_cpu,$generator_cpu server_cpus= ;;
@@ -111,7 +147,7 @@ serve() {
             esac
             driver=${driver%%-*}
             rm -rf "$work/logs"
-            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" "${gso[@]}" \
+            start_server "$program" run --config "$work/$config" "${mode[@]}" --driver "$driver" ${more[@]+"${more[@]}"} \
                 --shards "$shards" --cpus "$cpus" --log-dir "$work/logs" --stats "$work/stats.json"
             ;;
         epoll-echo) start_server "$examples/${echo}_epoll" "${at[@]}" ;;
@@ -145,7 +181,7 @@ flood() {
     limit=$(awk -v a="$seconds" -v b="$warmup" -v c="$GRACE_SECONDS" 'BEGIN { printf "%d", a + b + c }')
     flood_command="fsu-mock flood $*"
     rm -f "$work/flood.json"
-    timeout "$limit" "$program" flood "$@" --cpus "$generator_cpu" --seconds "$seconds" --seed 1 --quiet \
+    timeout "$limit" ${asks[@]+"${asks[@]}"} "$program" flood "$@" --cpus "$generator_cpu" --seconds "$seconds" --seed 1 --quiet \
         --json "$work/flood.json" >"$work/flood.out" 2>&1 &
     generator=$!
     wait "$generator" || status=$?

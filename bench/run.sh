@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/lib.sh
 . scripts/lib.sh
 
-readonly MEASURES="udp tcp broadcast gso halfload peer modes devicelog shards start loss"
+readonly MEASURES="udp tcp broadcast gso halfload peer modes devicelog shards start loss onesocket xdp fleet tracker"
 
 usage() {
     cat <<END
@@ -66,6 +66,7 @@ program='' examples='' flood_echo='' flood_gso=''
 finish() {
     stop_generator
     stop_server
+    remove_spaces
     rm -rf "$work"
 }
 trap finish EXIT
@@ -116,7 +117,7 @@ measure_udp() {
 floor() {
     local number per_s
     for ((number = 1; number <= rounds; number++)); do
-        per_s=$(timeout 60 taskset -c "$server_cpu" "$examples/udp_floor" "$ADDR" "$FIRST_PORT" "$1" 1 | sed -n '$p')
+        per_s=$(timeout 60 taskset -c "$server_cpu" "$examples/udp_floor" "$addr" "$FIRST_PORT" "$1" 1 | sed -n '$p')
         python3 bench/table.py value "$rounds_file" --measure udp --case "$1 FSUs, floor" --round "$number" \
             --server floor per_s="$per_s"
     done
@@ -268,6 +269,112 @@ measure_loss() {
         config "udp-$fsus" udp "$fsus"
         interleave loss "$fsus FSUs, 128 under way each" "${ours}epoll-echo" udp "$fsus" "udp-$fsus" \
             --mix 108B=1 --timeout-ms 1000 --sockets 64 "${plain[@]}" --window 128 --warmup "$warmup"
+    done
+}
+
+# can_lead_datagrams MEASURE: whether BPF programs can be loaded and namespaces made here; says so where not.
+can_lead_datagrams() {
+    if [ "$(id -u)" -eq 0 ] && command -v ip >/dev/null; then return 0; fi
+    echo "$1: it loads a BPF program and makes network namespaces; that needs root and ip (iproute2). Nothing is measured" >&2
+    return 1
+}
+
+measure_onesocket() {
+    can_lead_datagrams onesocket || return 0
+    local fsus window
+    while read -r -u 3 fsus window; do
+        config "udp-$fsus" udp "$fsus"
+        interleave onesocket "$fsus FSUs, $window under way each" "ours-poll-one-single epoll-echo ring-echo" \
+            udp "$fsus" "udp-$fsus" "${udp_load[@]}" --window "$window" --warmup "$warmup"
+    done 3<<<$'1000 4\n5000 1'
+}
+
+measure_xdp() {
+    can_lead_datagrams xdp || return 0
+    local fsus window generator load
+    make_spaces
+    while read -r -u 3 fsus window; do
+        config "udp-$fsus" udp "$fsus"
+        # The generator on AF_XDP, so that it is not what limits; then on sockets. A virtual device holds 256 datagrams.
+        for generator in "AF_XDP" sockets; do
+            load=("${udp_load[@]}" --window "$window")
+            [ "$generator" = sockets ] || load+=(--xdp v1)
+            interleave xdp "$fsus FSUs, $window under way each, generator on $generator" \
+                "ours-xdp-single ours-ring-single epoll-echo ring-echo" udp "$fsus" "udp-$fsus" "${load[@]}" --warmup "$warmup"
+        done
+    done 3<<<$'1000 1\n5000 1'
+    remove_spaces
+}
+
+measure_fleet() {
+    can_lead_datagrams fleet || return 0
+    local number name fsus began ready said=()
+    make_spaces
+    for ((number = 1; number <= rounds; number++)); do
+        for name in ours-poll-one ours-xdp-one; do
+            for fsus in 1 50000; do
+                config "udp-$fsus" udp "$fsus"
+                began=$(date +%s%N)
+                serve "$name" udp "$fsus"
+                ready=$((($(date +%s%N) - began) / 1000000))
+                flood "$name" --config "$work/udp-$fsus" "${udp_load[@]}" --rate 50000
+                read -ra said < <(python3 bench/table.py asked "$work/flood.json")
+                python3 bench/table.py value "$rounds_file" --measure fleet --case "$fsus FSUs" --round "$number" \
+                    --server "$name" --server-command "$server_command" rss_kib="$(resident_kib)" ready_wall_ms="$ready" \
+                    "${said[@]}"
+                stop_server
+            done
+        done
+        echo "fleet: round $number of $rounds" >&2
+    done
+    remove_spaces
+}
+
+# tracker ROUND: a public UDP server under the generator that comes with it, pinned as ours are.
+tracker() {
+    local before after began ended answers
+    cat >"$work/tracker.toml" <<END
+socket_workers = 1
+[network]
+address = "$addr:$FIRST_PORT"
+[cleaning]
+torrent_cleaning_interval = 3600
+END
+    cat >"$work/load.toml" <<END
+server_address = "$addr:$FIRST_PORT"
+duration = $(awk -v a="$seconds" -v b="$warmup" 'BEGIN { printf "%d", a + b + 0.5 }')
+summarize_last = $(awk -v a="$seconds" 'BEGIN { printf "%d", a }')
+END
+    taskset -c "$server_cpu" "$trackers/aquatic_udp" -c "$work/tracker.toml" >"$work/out" 2>"$work/err" &
+    server=$!
+    sleep 0.5
+    before=$(cpu_ticks) began=$(date +%s.%N)
+    timeout $((${seconds%.*} + GRACE_SECONDS)) taskset -c "$generator_cpu" "$trackers/aquatic_udp_load_test" -c "$work/load.toml" \
+        >"$work/load.out" 2>&1 || { tail -n 20 "$work/load.out" "$work/err" >&2 && fail "the load test of aquatic_udp has failed"; }
+    after=$(cpu_ticks) ended=$(date +%s.%N)
+    stop_server
+    answers=$(sed -n 's/^Average responses per second: //p' "$work/load.out")
+    python3 bench/table.py value "$rounds_file" --measure tracker --case "a request, each on its own wire" --round "$1" --server aquatic_udp \
+        --server-command "aquatic_udp, one socket worker" per_s="$answers" \
+        cpu_us="$(awk -v t=$((after - before)) -v hz="$(getconf CLK_TCK)" -v b="$began" -v e="$ended" -v r="$answers" \
+            'BEGIN { print t / hz * 1e6 / (r * (e - b)) }')"
+}
+
+# aquatic_udp, from crates.io, looks up and answers each datagram. It is built here, and only for this measure.
+measure_tracker() {
+    local number fsus trackers
+    trackers=$(target_dir)/bench/trackers/bin
+    if [ ! -x "$trackers/aquatic_udp_load_test" ]; then
+        cargo install --quiet --locked --root "${trackers%/bin}" aquatic_udp@0.9.0 aquatic_udp_load_test@0.9.0
+    fi
+    for fsus in 1 1000; do config "udp-$fsus" udp "$fsus"; done
+    for ((number = 1; number <= rounds; number++)); do
+        tracker "$number"
+        round tracker "a request, each on its own wire" "$number" "ours-poll-single" udp 1 udp-1 "${udp_load[@]}" --window 64 \
+            --warmup "$warmup"
+        round tracker "a request, each on its own wire" "$number" "ours-ring-single" udp 1000 udp-1000 "${udp_load[@]}" --window 4 \
+            --warmup "$warmup"
+        echo "tracker: round $number of $rounds" >&2
     done
 }
 
