@@ -216,6 +216,7 @@ fn reconcile(work: &str, n: usize) {
             id: FsuId::default(),
             id_hex: "".into(),
             rtn_flag: 0,
+            is_bare: false,
             address: ([127, 0, 0, 1], 9).into(),
             profile: profile.clone(),
         };

@@ -272,6 +272,9 @@ pub struct FloodArgs {
     /// different sockets; those that share a socket use the request's DID and the ones after it.
     #[arg(long, conflicts_with = "tcp")]
     pub broadcast: bool,
+    /// Ask the datagram FSUs: one inner frame a datagram, without an outer frame
+    #[arg(long, conflicts_with_all = ["tcp", "broadcast"])]
+    pub datagram: bool,
     /// Broadcast: how often each frame is requested again, --timeout-ms after the previous request
     #[arg(long, value_name = "N", requires = "broadcast", default_value_t = 8)]
     pub retries: u32,
@@ -298,7 +301,7 @@ pub struct FloodArgs {
     #[arg(long, conflicts_with = "centre")]
     pub equal: bool,
     /// Send and receive whole frames by the queues of this network device (AF_XDP), one a thread; needs privileges
-    #[arg(long, value_name = "IF", conflicts_with_all = ["tcp", "broadcast", "centre"])]
+    #[arg(long, value_name = "IF", conflicts_with_all = ["tcp", "broadcast", "datagram", "centre"])]
     pub xdp: Option<String>,
     /// Do not let the kernel split and merge runs of datagrams (UDP_SEGMENT, UDP_GRO)
     #[arg(long)]
@@ -332,7 +335,7 @@ pub struct FloodArgs {
     /// --config says which FSUs are expected; --fsu selects some of them; --seconds, --json and --quiet work as usual. The run fails
     /// if no heartbeat arrives, or none from an FSU whose interval fits in the time.
     #[arg(long, value_name = "ADDR", conflicts_with_all = [
-        "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "retries", "drop",
+        "ports", "host", "mix", "values", "window", "rate", "ramp", "poisson", "tcp", "broadcast", "datagram", "retries", "drop",
         "connections", "pipelining", "sockets", "echo", "equal", "no_gso", "threads", "cpus", "requests", "warmup", "timeout_ms",
         "max_loss", "seed", "screen", "html", "from", "mock_stats", "judged",
     ])]

@@ -111,7 +111,7 @@ fn explanation(fsu: &Fsu, about: About<'_>, run: RunContext, now: Now, frame: &[
     let sizes: Vec<usize> = walk.sent.iter().map(Vec::len).collect();
     let amplification = match fsu.transport {
         Transport::Tcp => None,
-        Transport::Udp | Transport::Broadcast => {
+        Transport::Udp | Transport::Broadcast | Transport::Datagram => {
             factor::of(walk.asked_bytes, &sizes, about.allow_amplification, walk.is_refused_far)
         }
     };

@@ -328,10 +328,11 @@ impl Asked<'_> {
     }
 
     fn transport(&self) -> Transport {
-        match (self.args.tcp, self.args.broadcast) {
-            (true, _) => Transport::Tcp,
-            (false, true) => Transport::Broadcast,
-            (false, false) => Transport::Udp,
+        match self.args {
+            FloodArgs { tcp: true, .. } => Transport::Tcp,
+            FloodArgs { broadcast: true, .. } => Transport::Broadcast,
+            FloodArgs { datagram: true, .. } => Transport::Datagram,
+            _ => Transport::Udp,
         }
     }
 

@@ -24,7 +24,7 @@ const OF_FSUS: [&str; 4] = ["received", "answered", "dropped", "heartbeats_sent"
 
 /// The counts as tables: by transport, by reason of the drops and of the error replies, and by FSU where they are few.
 pub fn tables(snapshot: &Snapshot, say: Texts) -> String {
-    let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter();
+    let transports = Transport::ALL.into_iter();
     let transports = transports.map(|transport| {
         let (fsus, counters) = snapshot.of_transport(transport);
         (transport.name(), fsus, counters)

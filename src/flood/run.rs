@@ -40,7 +40,7 @@ enum Opened {
 impl Opened {
     fn new(options: &Options, number: usize, device: Option<&frames::Opened>) -> io::Result<Self> {
         Ok(match options.transport {
-            Transport::Udp => {
+            Transport::Udp | Transport::Datagram => {
                 let sockets = bind(options)?;
                 let frames = device.map(|device| device.queue(number, &sockets).map(Box::new)).transpose()?;
                 Self::Udp(sockets, frames)

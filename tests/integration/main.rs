@@ -10,6 +10,7 @@
 mod ask;
 mod bounds;
 mod broadcast;
+mod datagram;
 mod devicelog;
 mod drills;
 mod drivers;

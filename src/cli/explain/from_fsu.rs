@@ -17,7 +17,7 @@ use fsu_plan::wire::reason::Reason;
 impl Walk<'_> {
     /// A reply's inner frame, or a whole BroadCast datagram.
     pub(super) fn inner_from_fsu(&self, input: &[u8], guess: &Guess, also_request: bool) -> Item {
-        let is_datagram = self.fsu.transport == Transport::Broadcast;
+        let is_datagram = self.fsu.transport.is_bare_datagrams();
         let mut item = item(if is_datagram { "datagram" } else { "inner frame" }, 0, input);
         back::fill(&mut item, self.fsu, guess, input);
         let what = if is_datagram { "a datagram" } else { "an inner frame" };

@@ -96,7 +96,7 @@ impl<'a> Walk<'a> {
                 let items = match self.fsu.transport {
                     Transport::Udp => vec![self.inner_of_udp(input, device)],
                     Transport::Tcp => self.tcp(input),
-                    Transport::Broadcast => vec![self.broadcast(input)],
+                    Transport::Broadcast | Transport::Datagram => vec![self.broadcast(input)],
                 };
                 let or = if also_reply { "; it may be a reply as well (--as reply)" } else { "" };
                 items.into_iter().map(|item| Item { taken_for: item.taken_for.map(|text| text + or), ..item }).collect()

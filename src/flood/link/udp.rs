@@ -73,6 +73,10 @@ pub struct Udp<'a> {
 
 /// Datagram of a request, into `out`.
 fn datagram(target: &AskedFsu, prepared: &Prepared, wire: &[u8], out: &mut Vec<u8>) {
+    if target.is_bare {
+        out.clear();
+        return out.extend_from_slice(wire);
+    }
     let device = &prepared.device;
     let request = Head::request(&target.id.bytes, &CENTER, device.sub_dev_type, device.sub_dev_addr);
     let head = Head { rtn_flag: target.rtn_flag, ..request };
@@ -337,6 +341,11 @@ impl Datagrams for Udp<'_> {
         let peer = &mut self.peers[seat as usize];
         let target = &self.options.targets[peer.target];
         let owner = Owner { target, seat, wire: sent };
+        if target.is_bare {
+            let reply = ReplyMatcher::new(&target.profile.requests, |_: &Prepared| Ok(bytes), true, &mut self.inner);
+            worker.settle(&mut peer.lane, &owner, &owner.seen(bytes, now_ns), reply);
+            return;
+        }
         for item in Frames::new(bytes) {
             let (wire, parsed) = match item {
                 Ok(frame) => {

@@ -54,6 +54,8 @@ pub struct AskedFsu {
     pub id_hex: Box<str>,
     /// RtnFlag of its requests (udp).
     pub rtn_flag: u8,
+    /// A datagram is the inner frame itself.
+    pub is_bare: bool,
     /// Where it listens.
     pub address: SocketAddr,
     /// What it is asked.
@@ -71,7 +73,7 @@ pub struct Options {
     pub left_out: Vec<LeftOut>,
     /// FSUs that were chosen and are not asked anything.
     pub unasked: usize,
-    /// UDP, TCP or BroadCast.
+    /// The transport of all of them.
     pub transport: Transport,
     /// Pace.
     pub pace: Pace,
@@ -122,7 +124,7 @@ impl Options {
         let Pace::Closed { window } = self.pace else { return Ok(()) };
         let (name, ports, what) = match self.transport {
             Transport::Tcp => ("--pipelining", self.connections, "connection"),
-            Transport::Udp | Transport::Broadcast => ("--window", self.targets.len(), "FSU"),
+            Transport::Udp | Transport::Broadcast | Transport::Datagram => ("--window", self.targets.len(), "FSU"),
         };
         if window.saturating_mul(ports) > OPEN_MAX {
             return Err(WindowError { name, window, ports: counted(ports as u64, what) });
@@ -134,7 +136,9 @@ impl Options {
     pub fn files(&self) -> u64 {
         let sockets = match self.transport {
             Transport::Tcp => self.connections,
-            Transport::Udp | Transport::Broadcast => self.sockets.max(1).saturating_mul(self.threads),
+            Transport::Udp | Transport::Broadcast | Transport::Datagram => {
+                self.sockets.max(1).saturating_mul(self.threads)
+            }
         };
         sockets.saturating_add(self.threads) as u64
     }

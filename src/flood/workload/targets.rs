@@ -85,12 +85,7 @@ pub fn ports(text: &str) -> HashMap<(String, Transport), SocketAddr> {
             return None;
         }
         let name = words.next()?.to_owned();
-        let transport = match words.next()? {
-            "udp" => Transport::Udp,
-            "tcp" => Transport::Tcp,
-            "broadcast" => Transport::Broadcast,
-            _ => return None,
-        };
+        let transport = Transport::from_name(words.next()?)?;
         Some(((name, transport), words.next()?.parse().ok()?))
     };
     text.lines().filter_map(line).collect()
@@ -123,9 +118,11 @@ impl Choice {
             let there = all.first().map_or(Transport::Udp, |fsu| fsu.transport);
             let other = match (transport, there) {
                 (Transport::Tcp, Transport::Udp) => "leave out --tcp",
+                (Transport::Datagram, Transport::Udp) => "leave out --datagram",
                 (_, Transport::Udp) => "leave out --broadcast",
                 (_, Transport::Tcp) => "try --tcp",
                 (_, Transport::Broadcast) => "try --broadcast",
+                (_, Transport::Datagram) => "try --datagram",
             };
             return Err(match all.len() {
                 0 => TargetError::NoName,
@@ -157,6 +154,7 @@ impl Choice {
                 id: fsu.id,
                 id_hex: fsu.id_hex.clone(),
                 rtn_flag,
+                is_bare: fsu.transport.is_bare_datagrams(),
                 address,
                 profile,
             });

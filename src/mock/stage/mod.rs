@@ -44,7 +44,7 @@ pub struct Heard {
 pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl Sink) -> Heard {
     match turn.fsu.transport {
         Transport::Udp => b_interface::on_datagram(turn, incoming.bytes, sink),
-        Transport::Broadcast => datagram::on_datagram(turn, incoming, sink),
+        Transport::Broadcast | Transport::Datagram => datagram::on_datagram(turn, incoming, sink),
         Transport::Tcp => Heard::default(),
     }
 }

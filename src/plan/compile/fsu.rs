@@ -246,7 +246,7 @@ struct Told;
 
 fn transport(diags: &mut Diags, entry: &At<RawFsu>) -> Option<Transport> {
     let Some(given) = &entry.protocol_type else {
-        diags.missing(entry.pos, "protocol_type", "udp, tcp or broadcast");
+        diags.missing(entry.pos, "protocol_type", "udp, tcp, datagram or broadcast");
         return None;
     };
     field::given_word(diags, given)

@@ -98,7 +98,7 @@ pub struct RawFsu {
     pub host: Option<At<String>>,
     /// Listen port; 0: any free one.
     pub port: Option<At<u64>>,
-    /// udp, tcp or broadcast.
+    /// udp, tcp, datagram or broadcast.
     pub protocol_type: Option<At<String>>,
     /// Seconds between heartbeats (udp). Default 120.
     pub heartbeat_interval: Option<At<f64>>,

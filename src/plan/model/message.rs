@@ -11,8 +11,10 @@ words! {
         Udp = "udp",
         /// The vendor's frames in a stream.
         Tcp = "tcp",
-        /// BroadCast: one inner frame a datagram.
+        /// BroadCast: one inner frame a datagram, transfers of many frames.
         Broadcast = "broadcast",
+        /// One inner frame a datagram, without an outer frame.
+        Datagram = "datagram",
     }
 }
 
@@ -22,14 +24,20 @@ impl Transport {
     pub const fn envelope(self) -> Envelope {
         match self {
             Self::Udp => Envelope::BInterface,
-            Self::Tcp | Self::Broadcast => Envelope::Bare,
+            Self::Tcp | Self::Broadcast | Self::Datagram => Envelope::Bare,
         }
     }
 
     /// Whether messages are datagrams; else they follow each other in a stream.
     #[inline]
     pub const fn is_datagrams(self) -> bool {
-        matches!(self, Self::Udp | Self::Broadcast)
+        !matches!(self, Self::Tcp)
+    }
+
+    /// Whether a datagram is the inner frame itself.
+    #[inline]
+    pub const fn is_bare_datagrams(self) -> bool {
+        matches!(self, Self::Broadcast | Self::Datagram)
     }
 }
 

@@ -290,9 +290,7 @@ fn is_device_log(name: &str) -> bool {
     let (base, _) = split_part(name);
     let Some(stem) = base.strip_suffix(".log") else { return false };
     let digits = |text: &str, len: usize| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
-    let transport = |text: &str| {
-        [Transport::Udp, Transport::Tcp, Transport::Broadcast].iter().any(|transport| transport.name() == text)
-    };
+    let transport = |text: &str| Transport::from_name(text).is_some();
     let mut parts = stem.rsplitn(4, '_');
     let (time, date, protocol, fsu) = (parts.next(), parts.next(), parts.next(), parts.next());
     time.is_some_and(|time| digits(time, 6))

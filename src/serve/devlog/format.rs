@@ -79,7 +79,7 @@ impl Formatter {
         page.dump(2, record.bytes);
         match fsu.transport {
             Transport::Udp => self.outer(fsu, record, &mut page),
-            Transport::Tcp | Transport::Broadcast => {
+            Transport::Tcp | Transport::Broadcast | Transport::Datagram => {
                 let about = record.told.first();
                 self.inner.alone(fsu, record, about, &mut page);
                 if record.kind == RecordKind::Received {

@@ -135,7 +135,7 @@ impl Binder {
             Transport::Tcp => return bind_tcp(fsu.bind).map(Bound::Tcp),
             Transport::Udp if self.lent => return self.lend(fsu.bind).map(|address| Bound::Lent(Box::new(address))),
             Transport::Udp => bind_udp(fsu.bind).map(Bound::Udp),
-            Transport::Broadcast => bind_broadcast(fsu.bind).map(Bound::Udp),
+            Transport::Broadcast | Transport::Datagram => bind_broadcast(fsu.bind).map(Bound::Udp),
         }?;
         if self.taken.has(bound.local_addr()?) { Err(ErrorKind::AddrInUse.into()) } else { Ok(bound) }
     }
@@ -206,7 +206,7 @@ impl Sockets {
 
     fn listening(&self, fleet: &Fleet) -> Vec<String> {
         let (mut told, mut lines) = (Vec::new(), 0);
-        for transport in [Transport::Udp, Transport::Tcp, Transport::Broadcast] {
+        for transport in Transport::ALL {
             let fsus = || fleet.fsus.iter().zip(&self.addresses).filter(|(fsu, _)| fsu.transport == transport);
             let mut names = fsus().map(|(fsu, _)| &fsu.name);
             for range in ranges(fsus().map(|(_, &address)| address)) {

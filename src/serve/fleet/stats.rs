@@ -204,7 +204,7 @@ impl Serialize for LogTotals {
 impl Snapshot {
     /// Everything that is told at the end.
     pub fn stats(&self, run: RunStats) -> Stats {
-        let transports = [Transport::Udp, Transport::Tcp, Transport::Broadcast].into_iter().filter_map(|transport| {
+        let transports = Transport::ALL.into_iter().filter_map(|transport| {
             let (fsus, sum) = self.of_transport(transport);
             let (transport, totals) = (transport.name(), Totals::new(sum, false));
             (fsus > 0).then_some(TransportStats { transport, fsus, totals })
