@@ -51,6 +51,11 @@ impl Moment {
     /// The clock's time in a reply that is due then. A reply that is overdue leaves now.
     #[inline]
     pub fn clock_at(&self, due_ns: i64) -> Now {
+        // Most replies leave now, and a division takes its time.
+        let next_ns = self.now.unix_ms.checked_add(1).and_then(|ms| ms.checked_mul(NS_PER_MS));
+        if next_ns.is_some_and(|next_ns| due_ns < next_ns) {
+            return self.now;
+        }
         Now { unix_ms: due_ns.div_euclid(NS_PER_MS).max(self.now.unix_ms), ..self.now }
     }
 }

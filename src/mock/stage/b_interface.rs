@@ -21,6 +21,7 @@ use std::sync::Arc;
 const HEARTBEAT_SUB_DEV_TYPE: u8 = 0x01;
 
 /// Answers a datagram. Replies go to the sender, in the order of the frames.
+#[inline]
 pub fn on_datagram(turn: &mut Turn<'_>, datagram: &[u8], sink: &mut impl Sink) -> Heard {
     if by_profile(turn, (datagram, datagram), false, sink) {
         turn.state.counters.received += 1;
@@ -91,14 +92,13 @@ fn by_profile(turn: &mut Turn<'_>, (plain, wire): (&[u8], &[u8]), is_unescaped: 
     };
     let device = &*fsu.devices[number];
     let Some(profile) = device.profiles.get().and_then(|profiles| profiles.of(data.len())) else { return false };
-    if !turn.scratch.profile.outer(plain, &fsu.id, is_unescaped) {
-        return false;
-    }
-    let Some(found) = profile::find((number, device), profile, &turn.scratch.profile, true) else { return false };
-    let answered = profile::answer(turn, &found, data, true);
+    let buffers = &mut turn.scratch.profile;
+    let Some(sum) = buffers.outer(profile, plain, &fsu.id, is_unescaped) else { return false };
+    let Some(found) = profile::find((number, device), profile, buffers, sum) else { return false };
+    let Some(answered) = profile::answer(turn, &found, data, true) else { return false };
     let about = turn.scratch.about;
     sink.about(about);
-    sink.send(Outgoing::Reply, answered.due_ns, profile::datagram(turn.scratch, answered));
+    sink.send(Outgoing::Reply, answered.due_ns, profile::datagram(turn.scratch, &fsu.id, &answered));
     sink.understood(about, wire);
     true
 }

@@ -58,10 +58,7 @@ pub fn on_bytes(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step
     let is_cut = |device: &Arc<Device>| matches!(device.template.framing, Framing::Fixed | Framing::Length(_));
     // What fits a profile is one frame: its size is the template's, or its length field says so.
     if turn.fsu.devices.first().is_some_and(is_cut) && by_profile(turn, bytes, &[], sink) {
-        let mut progress = turn.scratch.progress;
-        let searched = progress.begin(bytes.len());
-        progress.end(0, searched.saturating_sub(bytes.len()));
-        turn.scratch.progress = progress;
+        turn.scratch.progress.whole(bytes.len());
         return Step { consumed: bytes.len(), is_full: sink.is_full(), effort: LOOK_EFFORT, ..Step::default() };
     }
     by_search(turn, bytes, sink)
@@ -130,18 +127,18 @@ fn by_profile(turn: &mut Turn<'_>, frame: &[u8], before: &[u8], sink: &mut impl 
         return false;
     }
     let Some(profile) = device.profiles.get().and_then(|profiles| profiles.of(frame.len())) else { return false };
-    if !turn.scratch.profile.inner(frame) {
-        return false;
-    }
-    let Some(found) = profile::find((0, device), profile, &turn.scratch.profile, false) else { return false };
+    let buffers = &mut turn.scratch.profile;
+    let Some(sum) = buffers.inner(profile, frame) else { return false };
+    let Some(found) = profile::find((0, device), profile, buffers, sum) else { return false };
     garbage(turn, sink, before);
-    let answered = profile::answer(turn, &found, frame, false);
+    let Some(answered) = profile::answer(turn, &found, frame, false) else { return false };
     turn.state.counters.received += 1;
     sink.received(frame, None);
     let about = turn.scratch.about;
     sink.about(about);
-    sink.send(Outgoing::Reply, answered.due_ns, profile::frame(turn.scratch));
-    turn.moment.not_before_ns = turn.moment.not_before_ns.max(answered.due_ns);
+    sink.send(Outgoing::Reply, answered.due_ns, profile::frame(turn.scratch, &answered));
+    // It is no earlier than the one before.
+    turn.moment.not_before_ns = answered.due_ns;
     sink.understood(about, frame);
     true
 }

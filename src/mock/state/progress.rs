@@ -73,6 +73,13 @@ impl Progress {
         self.searched as usize
     }
 
+    /// A search through `len` bytes, all of which are one frame.
+    #[inline]
+    pub(crate) fn whole(&mut self, len: usize) {
+        let searched = self.begin(len);
+        self.end(0, searched.saturating_sub(len));
+    }
+
     /// Pays for checking that many bytes. False if the credit does not cover it: then no credit is left.
     pub(crate) fn pay(&mut self, bytes: usize) -> bool {
         let left = u32::try_from(bytes).ok().and_then(|bytes| self.credit.checked_sub(bytes));

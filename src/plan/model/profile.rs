@@ -1,25 +1,36 @@
-//! Frames of a known length, compiled to windows of eight bytes: a plan per device and length of its requests.
+//! Frames of a known length, compiled to blocks of sixteen bytes: a plan per device and length of its requests.
 //!
 //! All places are those of a buffer that holds a whole outer frame: the device's frame begins at [`DATA`], with or without
 //! an outer frame around it. Bytes are as they travel, so an `ascii_hex` frame is its characters.
 //!
+//! A request is read once, block by block, and every byte that is known beforehand is compared in that pass.
+//!
 //! A profile takes only what it knows to be right. Everything else is left to the general code, which decides.
+
+mod answer;
+
+pub use answer::{Answer, Copied, Group, Row, Ticked, Valued, Varied};
 
 use std::sync::OnceLock;
 
 /// Longest outer frame of a profile: its places are bytes.
 pub const PROFILED_BYTES_MAX: usize = 256;
-/// Bytes per step of a pass over a buffer.
-pub const PASS_BYTES: usize = 32;
-/// Bytes of a buffer: a window, and the last step of a pass, may reach past the frame.
-pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + PASS_BYTES;
+/// Bytes per block.
+pub const BLOCK_BYTES: usize = 16;
+/// Blocks that are copied at once when a frame is.
+pub const BLOCKS: usize = 2;
+/// Bytes of a buffer: a block may reach past the frame.
+pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + BLOCKS * BLOCK_BYTES;
 /// Where the device's frame begins (spec b-interface.md, Layout).
 pub const DATA: usize = 38;
 /// Longest device's frame: the outer frame has two more bytes behind it.
 pub const PROFILED_DATA_BYTES: usize = PROFILED_BYTES_MAX - DATA - 2;
 
-/// Bytes per block when a frame is copied.
-pub const BLOCK_BYTES: usize = 16;
+/// Where the last block of the outer header begins.
+pub const HEAD_END: usize = DATA - BLOCK_BYTES;
+
+/// Sixteen bytes.
+pub type Block = [u8; BLOCK_BYTES];
 
 /// The profiles of a device; not set: it has none.
 pub type Profiled = OnceLock<Profiles>;
@@ -35,29 +46,31 @@ pub struct Window {
     pub at: u8,
 }
 
-/// What a frame has to have.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checks {
-    /// The first of them; those that there are not fit every frame.
-    pub first: [Window; Self::FIRST],
-    /// The others.
-    pub rest: Box<[Window]>,
+/// What sixteen bytes have to have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The known bytes; 00 elsewhere.
+    pub value: Block,
+    /// FF where a byte is known.
+    pub mask: Block,
 }
 
-impl Checks {
-    /// Most frames have no more.
-    pub const FIRST: usize = 4;
+/// Sixteen bytes of a device's frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// What they have to have.
+    pub known: Known,
+    /// FF where a byte belongs to the sum of the checksum.
+    pub summed: Block,
 }
 
-impl From<Vec<Window>> for Checks {
-    fn from(mut windows: Vec<Window>) -> Self {
-        let rest = windows.split_off(windows.len().min(Self::FIRST));
-        let mut first = [Window::default(); Self::FIRST];
-        for (own, window) in first.iter_mut().zip(windows) {
-            *own = window;
-        }
-        Self { first, rest: rest.into() }
-    }
+/// The last sixteen bytes of a frame. They begin in an earlier block, or before the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// What those have to have that are in no earlier block.
+    pub step: Step,
+    /// FF at these.
+    pub fresh: Block,
 }
 
 /// A device's profiles, by the length of a request.
@@ -81,13 +94,25 @@ impl Profiles {
 /// Requests of one length.
 #[derive(Debug)]
 pub struct Profile {
-    /// What the device's frame has: start, end, versions, lengths.
-    pub checks: Checks,
-    /// The same with the outer header: device, lengths, direction.
-    pub outer: Checks,
+    /// The outer header: device, lengths, direction. The blocks begin at 0, at [`BLOCK_BYTES`] and at [`HEAD_END`].
+    pub head: [Known; 3],
+    /// The device's frame in whole blocks: start, end, versions, lengths.
+    pub whole: Box<[Step]>,
+    /// Its last block without an outer frame.
+    pub inner_end: End,
+    /// The last block of the outer frame: with P_verify and P_tailer.
+    pub outer_end: End,
+    /// Bits that have to have a value, of bytes that are not known.
+    pub rest: Box<[Window]>,
+    /// XOR of the known bytes that P_verify covers.
+    pub xor: u8,
+    /// One of them has to be escaped.
+    pub escaped: bool,
+    /// Sum of the known bytes in the span of the checksum.
+    pub sum: u64,
     /// Upper-case hex digits, from and to; `ascii_hex` only.
     pub digits: Option<(u8, u8)>,
-    /// The checksum.
+    /// The checksum; `None`: nothing has to be right.
     pub seal: Option<Seal>,
     /// The commands.
     pub keys: Keys,
@@ -130,10 +155,6 @@ pub struct Seal {
     pub from: u8,
     /// The byte after its last one.
     pub to: u8,
-    /// Whole words of eight bytes in the span.
-    pub words: u8,
-    /// The bytes of one more word that are in it.
-    pub rest: u64,
     /// Where it is.
     pub at: u8,
     /// Its bytes there.
@@ -158,41 +179,38 @@ pub struct Keys {
     pub parts: [KeyWindow; 2],
     /// Bits of a product that are not part of the index.
     pub shift: u32,
-    /// Group number + 1; 0: free. The length is a power of two.
-    pub places: Box<[u16]>,
-    /// One for each key.
+    /// One for each key, and free ones, which have no rows. The length is a power of two.
     pub groups: Box<[Group]>,
 }
 
 impl Keys {
-    /// The group of a key.
+    /// The rows of a key; none: there is no such key.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub fn find(&self, key: [u64; 2]) -> Option<&Group> {
+    pub fn find(&self, key: [u64; 2]) -> &[Row] {
         let mut place = start(key, self.shift);
         loop {
-            let number = usize::from(*self.places.get(place & self.places.len().wrapping_sub(1))?);
-            let group = self.groups.get(number.wrapping_sub(1))?;
-            if group.key == key {
-                return Some(group);
+            let Some(group) = self.groups.get(place) else { return &[] };
+            if group.key == key || group.rows.is_empty() {
+                return &group.rows;
             }
-            place = place.wrapping_add(1);
+            place = place.wrapping_add(1) & self.groups.len().wrapping_sub(1);
         }
     }
 
-    /// A table of these groups, whose keys differ. Fewer than 65,535.
+    /// A table of these groups, whose keys differ and which all have rows.
     pub fn new(parts: [KeyWindow; 2], groups: Vec<Group>) -> Self {
         let count = (groups.len() * 2).next_power_of_two().max(2);
         let shift = u64::BITS - count.trailing_zeros();
-        let mut places = vec![0; count].into_boxed_slice();
-        for (number, group) in (1..).zip(&groups) {
+        let mut table: Vec<Group> = std::iter::repeat_with(Group::default).take(count).collect();
+        for group in groups {
             let from = start(group.key, shift);
-            let free = (from..from + count).map(|place| place % count).find(|&place| places[place] == 0);
-            if let Some(free) = free {
-                places[free] = number;
+            let mut places = (from..from + count).map(|place| place % count);
+            if let Some(free) = places.find(|&place| table[place].rows.is_empty()) {
+                table[free] = group;
             }
         }
-        Self { parts, shift, places, groups: groups.into() }
+        Self { parts, shift, groups: table.into() }
     }
 }
 
@@ -202,97 +220,4 @@ fn start(key: [u64; 2], shift: u32) -> usize {
     /// 2^64 over the golden ratio: neighbouring keys are spread apart.
     const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
     ((key[0] ^ key[1].rotate_left(29)).wrapping_mul(SPREAD) >> shift) as usize
-}
-
-/// The commands and rules of one key, in the order in which they are tried.
-#[derive(Debug)]
-pub struct Group {
-    /// The bytes of both parts, where they are in their windows.
-    pub key: [u64; 2],
-    /// The rules. The first whose checks fit decides.
-    pub rows: Box<[Row]>,
-}
-
-/// A rule of a command.
-#[derive(Debug)]
-pub struct Row {
-    /// Constants of the command and of the rule's `when`.
-    pub checks: Box<[Window]>,
-    /// Number of the command.
-    pub command: u16,
-    /// Number of the rule.
-    pub rule: u16,
-    /// Values of `set` or of a reply read the request.
-    pub reads: bool,
-    /// They, or bytes of the clock, may need the time.
-    pub is_timed: bool,
-    /// The replies, as the rule has them; empty: the general code answers.
-    pub answers: Box<[Answer]>,
-}
-
-/// Bytes of the request that go into the reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Copied {
-    /// Which bytes of the window.
-    pub mask: u64,
-    /// Where the window begins in the request.
-    pub from: u8,
-    /// Where it begins in the reply.
-    pub to: u8,
-}
-
-/// A byte of the clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ticked {
-    /// Which: an index of the clock's bytes.
-    pub which: u8,
-    /// Where it goes.
-    pub to: u8,
-}
-
-/// A patch that is made as the general code makes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Valued {
-    /// Number of the patch in the reply.
-    pub patch: u16,
-    /// Where its bytes go.
-    pub to: u8,
-}
-
-/// Bytes that are not known beforehand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Varied {
-    /// Which bytes of the window.
-    pub mask: u64,
-    /// Those of them in the span of the checksum.
-    pub sealed: u64,
-    /// Where the window begins.
-    pub at: u8,
-}
-
-/// A reply: the outer frame with everything that is known beforehand, and what is written into it.
-#[derive(Debug)]
-pub struct Answer {
-    /// The outer frame, filled up with 00. P_src_addr, P_verify and the checksum are 00.
-    pub frame: Box<[[u8; BLOCK_BYTES]]>,
-    /// Its bytes.
-    pub len: u16,
-    /// Copies from the request.
-    pub copies: Box<[Copied]>,
-    /// Bytes of the clock.
-    pub ticks: Box<[Ticked]>,
-    /// Other values, in the order of the patches.
-    pub values: Box<[Valued]>,
-    /// What is not known beforehand, but for P_src_addr and checksums.
-    pub varied: Box<[Varied]>,
-    /// The checksum.
-    pub seal: Option<Seal>,
-    /// Sum of the known bytes in its span.
-    pub sum: u64,
-    /// XOR of the known bytes that P_verify covers.
-    pub xor: u8,
-    /// A known byte has to be escaped.
-    pub escaped: bool,
-    /// Its bytes are hex digits.
-    pub hex: bool,
 }

@@ -38,7 +38,13 @@ const NARROW: [Number; 8] = [
     Number::Second,
 ];
 /// Always 00.
-const ZERO: u8 = CLOCK_BYTES as u8 - 1;
+pub const ZERO: u8 = CLOCK_BYTES as u8 - 1;
+/// Added to a byte's number: its first hex digit, upper case.
+pub const HIGH_DIGIT: u8 = 0x40;
+/// Added to a byte's number: its second hex digit.
+pub const LOW_DIGIT: u8 = 0x80;
+/// How many groups of eight bytes are kept for a second.
+const SLOTS: usize = 16;
 
 impl Civil {
     /// A number of the date or time; `None`: it is none of them.
@@ -80,32 +86,71 @@ pub struct Clocks {
     /// Milliseconds from then on for which `last` is right.
     span_ms: u64,
     last: Clock,
+    /// Eight bytes each of this second, and which they are.
+    kept: [(u64, u64); SLOTS],
 }
+
+/// Eight bytes of which none is a clock's.
+const NONE_KEPT: (u64, u64) = (u64::MAX, 0);
 
 impl Default for Clocks {
     fn default() -> Self {
-        Self { from_ms: 0, span_ms: 0, last: Clock { bytes: [0; CLOCK_BYTES] } }
+        Self { from_ms: 0, span_ms: 0, last: Clock { bytes: [0; CLOCK_BYTES] }, kept: [NONE_KEPT; SLOTS] }
     }
 }
 
 impl Clocks {
     /// The clock of that moment.
     #[inline]
-    pub fn at(&mut self, now: Now) -> &Clock {
+    pub fn at(&mut self, now: Now) -> &mut Self {
         if now.local_ms().wrapping_sub(self.from_ms) as u64 >= self.span_ms {
             self.turn_to(now);
         }
-        &self.last
+        self
+    }
+
+    /// Eight bytes of the clock, the first one lowest: the bytes with these numbers, or their [`HIGH_DIGIT`] or [`LOW_DIGIT`].
+    /// They are kept in that [`slot`].
+    #[inline]
+    pub fn word(&mut self, which: [u8; 8], slot: u8) -> u64 {
+        let kept = &mut self.kept[usize::from(slot) % SLOTS];
+        if kept.0 != u64::from_le_bytes(which) {
+            *kept = (u64::from_le_bytes(which), self.last.word(which));
+        }
+        kept.1
     }
 
     #[cold]
     fn turn_to(&mut self, now: Now) {
         let civil = now.civil();
         self.last = Clock::from(&civil);
+        self.kept = [NONE_KEPT; SLOTS];
         // The first second of all begins before what an i64 can hold: that one is not kept.
         let from_ms = now.local_ms().checked_sub(i64::from(civil.millisecond));
         (self.from_ms, self.span_ms) = (from_ms.unwrap_or(0), if from_ms.is_some() { 1_000 } else { 0 });
     }
+}
+
+impl Clock {
+    /// Eight of its bytes: [`Clocks::word`].
+    #[cold]
+    fn word(&self, which: [u8; 8]) -> u64 {
+        u64::from_le_bytes(which.map(|which| {
+            let byte = self.bytes[usize::from(which) % CLOCK_BYTES];
+            let digit = |nibble: u8| b"0123456789ABCDEF"[usize::from(nibble & 0x0F)];
+            match which & !ZERO {
+                0 => byte,
+                HIGH_DIGIT => digit(byte >> 4),
+                _ => digit(byte),
+            }
+        }))
+    }
+}
+
+/// Where eight bytes of a clock are kept.
+pub fn slot(which: [u8; 8]) -> u8 {
+    // 2^64 over the golden ratio: see `model::keys`.
+    (u64::from_le_bytes(which).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (u64::BITS - SLOTS.trailing_zeros())) as u8
 }
 
 impl From<&Civil> for Clock {
@@ -204,9 +249,26 @@ mod tests {
         for unix_ms in edges.into_iter().flat_map(|ms: i64| [ms, ms.saturating_add(1), ms.saturating_sub(999), ms]) {
             for utc_offset_s in [0, 28_800, -12_600] {
                 let now = Now { unix_ms, utc_offset_s };
-                assert_eq!(*clocks.at(now), Clock::from(&now.civil()), "{now:?}");
+                let fresh = Clock::from(&now.civil());
+                assert_eq!(clocks.at(now).last, fresh, "{now:?}");
+                for which in [[0, 1, 2, 3, 4, 5, 6, ZERO], [12, 11, 10, 9, 8, 7, 6, 5]] {
+                    let bytes = which.map(|which| fresh.bytes[usize::from(which)]);
+                    assert_eq!(clocks.word(which, slot(which)).to_le_bytes(), bytes, "{now:?}");
+                    // Two that are kept in one slot.
+                    assert_eq!(clocks.word(which, 3).to_le_bytes(), bytes, "{now:?}");
+                }
             }
         }
+    }
+
+    #[test]
+    fn digits_of_the_clock() {
+        let now = Now { unix_ms: 1_768_239_003_000, utc_offset_s: 0 };
+        let mut clocks = Clocks::default();
+        let second = (SHORT_AT + 4) as u8;
+        let which =
+            [HIGH_DIGIT | second, LOW_DIGIT | second, HIGH_DIGIT, LOW_DIGIT, HIGH_DIGIT | 1, LOW_DIGIT | 1, ZERO, 0];
+        assert_eq!(clocks.at(now).word(which, slot(which)).to_le_bytes(), *b"032620\0\x26");
     }
 
     #[test]

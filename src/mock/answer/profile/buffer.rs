@@ -1,6 +1,7 @@
-//! The buffers of a profile: whole outer frames, read and written eight bytes at a time.
+//! The buffers of a profile: whole outer frames, read and written sixteen or eight bytes at a time.
 
-use fsu_plan::model::profile::{BLOCK_BYTES, BUFFER_BYTES, Checks, PASS_BYTES, Window};
+use super::lanes::Lanes;
+use fsu_plan::model::profile::{BLOCK_BYTES, BLOCKS, BUFFER_BYTES, Block, DATA, Window};
 
 /// The same byte in every lane.
 const ONES: u64 = u64::MAX / 0xFF;
@@ -19,99 +20,19 @@ impl Default for Buffer {
     }
 }
 
-/// What a pass over bytes finds.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Pass {
-    /// XOR of the bytes, in eight lanes.
-    xor: u64,
-    /// Top bits of bytes that have to be escaped, among others.
-    special: u64,
-}
-
-impl Pass {
-    /// One more word.
-    #[inline]
-    pub(super) fn add(&mut self, word: u64) {
-        self.xor ^= word;
-        self.special |= special_in(word);
-    }
-
-    /// One more byte of the XOR, which needs no escape.
-    #[inline]
-    pub(super) fn cross(&mut self, byte: u8) {
-        self.xor ^= u64::from(byte);
-    }
-
-    /// The XOR of all bytes.
-    #[inline]
-    pub(super) fn xor(self) -> u8 {
-        let half = (self.xor ^ (self.xor >> 32)) as u32;
-        let quarter = half ^ (half >> 16);
-        (quarter ^ (quarter >> 8)) as u8
-    }
-
-    /// Whether some byte has to be escaped.
-    #[inline]
-    pub(super) fn is_special(self) -> bool {
-        self.special & TOPS != 0
-    }
-}
-
-/// Top bits of bytes that have to be escaped, among others.
-#[inline]
-fn special_in(word: u64) -> u64 {
-    // FD and more: the top bit, and at least 7D below it, which 3 carries over.
-    word & ((word & (ONES * 0x7F)) + ONES * 3)
-}
-
-/// The bytes of a word, added in four lanes.
-#[inline]
-pub(super) fn lanes(word: u64) -> u64 {
-    (word & LANES) + ((word >> 8) & LANES)
-}
-
-/// The sum of all lanes. A buffer's bytes do not add up to more than a lane holds.
-#[inline]
-pub(super) fn fold(lanes: u64) -> u64 {
-    lanes.wrapping_mul(0x0001_0001_0001_0001) >> 48
-}
-
 impl Buffer {
-    /// Takes the bytes as they are, from a place on. `None`: no room.
+    /// Takes the bytes as they are, from a place on; nothing if there is no room.
     #[inline]
-    pub(super) fn put(&mut self, at: usize, bytes: &[u8]) -> Option<()> {
-        self.0.get_mut(at..)?.get_mut(..bytes.len())?.copy_from_slice(bytes);
-        Some(())
-    }
-
-    /// Takes a whole outer frame, with a pass over what is between P_header and P_tailer. Those two are not kept.
-    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-    #[inline(always)]
-    pub(super) fn put_passing(&mut self, frame: &[u8]) -> Option<Pass> {
-        self.put(0, frame)?;
-        let last = frame.len().checked_sub(1)?;
-        // The pass goes on to the end of its last step.
-        *self.0.get_mut(last..)?.first_chunk_mut()? = [0; PASS_BYTES];
-        self.0[0] = 0;
-        Some(self.pass(frame.len()))
-    }
-
-    /// A pass over `len` bytes, and over the bytes behind them in its last step.
-    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-    #[inline(always)]
-    fn pass(&self, len: usize) -> Pass {
-        // Lanes that the compiler keeps in vector registers.
-        let (mut xor, mut special) = ([0; PASS_BYTES / 8], [0; PASS_BYTES / 8]);
-        for block in self.0.as_chunks::<PASS_BYTES>().0.iter().take(len.div_ceil(PASS_BYTES)) {
-            let words = block.as_chunks::<8>().0;
-            for ((xor, special), word) in xor.iter_mut().zip(&mut special).zip(words) {
-                let word = u64::from_le_bytes(*word);
-                *xor ^= word;
-                *special |= special_in(word);
-            }
+    pub(super) fn put(&mut self, at: usize, bytes: &[u8]) {
+        if let Some(places) = self.0.get_mut(at..).and_then(|places| places.get_mut(..bytes.len())) {
+            places.copy_from_slice(bytes);
         }
-        let [a, b, c, d] = special;
-        Pass { xor: xor.into_iter().fold(0, |all, lane| all ^ lane), special: (a | b) | (c | d) }
+    }
+
+    /// The blocks of the device's frame.
+    #[inline]
+    pub(super) fn blocks(&mut self) -> &mut [Block] {
+        self.0[DATA..].as_chunks_mut().0
     }
 
     /// Eight bytes.
@@ -123,9 +44,33 @@ impl Buffer {
     /// Writes some bytes of eight.
     #[inline]
     pub(super) fn merge(&mut self, at: u8, word: u64, mask: u64) {
-        let merged = (self.load(at) & !mask) | (word & mask);
+        self.set_word(at, (self.load(at) & !mask) | (word & mask));
+    }
+
+    /// Writes eight bytes where 00 is, some of them 00.
+    #[inline]
+    pub(super) fn add_word(&mut self, at: u8, word: u64) {
+        self.set_word(at, self.load(at) | word);
+    }
+
+    #[inline]
+    fn set_word(&mut self, at: u8, word: u64) {
         if let Some(bytes) = self.0[usize::from(at)..].first_chunk_mut() {
-            *bytes = merged.to_le_bytes();
+            *bytes = word.to_le_bytes();
+        }
+    }
+
+    /// Sixteen bytes.
+    #[inline]
+    pub(super) fn lanes(&self, at: u8) -> Lanes {
+        self.0[usize::from(at)..].first_chunk().map_or_else(Lanes::default, Lanes::of)
+    }
+
+    /// Writes sixteen bytes.
+    #[inline]
+    pub(super) fn set_lanes(&mut self, at: u8, lanes: Lanes) {
+        if let Some(bytes) = self.0[usize::from(at)..].first_chunk_mut() {
+            lanes.put(bytes);
         }
     }
 
@@ -142,40 +87,20 @@ impl Buffer {
         self.merge(at, digits, 0xFFFF);
     }
 
-    /// Copies blocks from a block's place on.
+    /// Copies blocks, from a block's place on.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub(super) fn put_blocks(&mut self, from: usize, blocks: &[[u8; BLOCK_BYTES]]) {
-        let (places, _) = self.0.as_chunks_mut::<BLOCK_BYTES>();
+    pub(super) fn put_blocks(&mut self, from: usize, blocks: &[[Block; BLOCKS]]) {
+        let (places, _) = self.0.as_chunks_mut::<{ BLOCKS * BLOCK_BYTES }>();
         if let (Some(places), Some(blocks)) = (places.get_mut(from..), blocks.get(from..)) {
-            for (place, block) in places.iter_mut().zip(blocks) {
-                *place = *block;
+            for (place, [first, second]) in places.iter_mut().zip(blocks) {
+                let (one, other) = place.split_at_mut(BLOCK_BYTES);
+                if let (Some(one), Some(other)) = (one.first_chunk_mut(), other.first_chunk_mut()) {
+                    Lanes::of(first).put(one);
+                    Lanes::of(second).put(other);
+                }
             }
         }
-    }
-
-    /// Whether a frame has what it should.
-    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-    #[inline(always)]
-    pub(super) fn fits(&self, checks: &Checks) -> bool {
-        let wrong = |window: &Window| (self.load(window.at) & window.mask) ^ window.value;
-        let [a, b, c, d] = &checks.first;
-        (wrong(a) | wrong(b) | wrong(c) | wrong(d)) == 0 && (checks.rest.is_empty() || self.has(&checks.rest))
-    }
-
-    /// The sum of `words` words from `from` on, and of the bytes that `rest` selects in the next one.
-    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-    #[inline(always)]
-    pub(super) fn sum(&self, from: u8, words: u8, rest: u64) -> u64 {
-        let end = from.wrapping_add(words.wrapping_mul(8));
-        let (mut at, mut even, mut odd) = (from, 0, 0);
-        while at != end {
-            let word = self.load(at);
-            even += word & LANES;
-            odd += (word >> 8) & LANES;
-            at = at.wrapping_add(8);
-        }
-        fold(even + odd + lanes(self.load(at) & rest))
     }
 
     /// Whether all windows have what they should.
@@ -260,23 +185,6 @@ mod tests {
     }
 
     proptest! {
-        /// One pass finds what one byte after the other would.
-        #[test]
-        fn a_pass_is_over_all_bytes(bytes in proptest::collection::vec(any::<u8>(), 2..=256), high in 0..4_u8) {
-            let bytes: Vec<u8> = bytes.iter().map(|&byte| if byte < 240 { byte } else { byte - 4 + high }).collect();
-            let mut buffer = Buffer::default();
-            buffer.0.fill(0xFF);
-            let pass = buffer.put_passing(&bytes).expect("room");
-            let body = &bytes[1..bytes.len() - 1];
-            prop_assert_eq!(pass.xor(), body.iter().fold(0, |all, byte| all ^ byte));
-            prop_assert_eq!(pass.is_special(), body.iter().any(|&byte| byte >= 0xFD));
-            prop_assert_eq!(buffer.part(1, bytes.len() - 1), body);
-            let sum = bytes.chunks(8).fold(0, |sum, chunk| {
-                sum + lanes(chunk.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte)))
-            });
-            prop_assert_eq!(fold(sum), bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>());
-        }
-
         #[test]
         fn what_is_between_stays(at in any::<u8>(), word in any::<u64>(), mask in any::<u64>()) {
             let mut buffer = Buffer::default();

@@ -2,9 +2,8 @@
 
 use super::Buffers;
 use super::buffer::{Buffer, hex};
-use fsu_plan::model::fleet::{Device, VerifyChecksum};
-use fsu_plan::model::profile::{Profile, Row, Seal, SealForm, Tally};
-use fsu_plan::model::rule::Rule;
+use fsu_plan::model::fleet::Device;
+use fsu_plan::model::profile::{Answer, Profile, Row, Seal, SealForm, Tally};
 use fsu_plan::wire::checksum::{plain, sum_xor};
 
 /// The rule that answers a request.
@@ -16,42 +15,38 @@ pub(crate) struct Found<'p> {
     pub(crate) device: &'p Device,
     /// The rule in the profile.
     pub(super) row: &'p Row,
-    /// The rule.
-    pub(super) rule: &'p Rule,
+    /// Its first reply.
+    pub(super) answer: &'p Answer,
 }
 
-/// The rule that answers the request in the buffers, by the profile of its device; `None`: the general code decides.
+/// The rule that answers the request in the buffers, by the profile of its device; `None`: the general code decides. `sum` is that
+/// of the bytes in the checksum's span.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 pub(crate) fn find<'p>(
     (number, device): (usize, &'p Device),
     profile: &'p Profile,
     buffers: &Buffers,
-    is_outer: bool,
+    sum: u64,
 ) -> Option<Found<'p>> {
     let request = &buffers.request;
-    let [first, second] = profile.keys.parts;
-    let key = [request.load(first.at) & first.mask, request.load(second.at) & second.mask];
-    let rows = &profile.keys.find(key)?.rows;
-    if !request.fits(if is_outer { &profile.outer } else { &profile.checks }) {
+    if !profile.rest.is_empty() && !request.has(&profile.rest) {
+        return None;
+    }
+    if let Some(seal) = &profile.seal
+        && request.load(seal.at) & seal.place != sealed(seal, device, request, sum)
+    {
         return None;
     }
     if profile.digits.is_some_and(|(from, to)| !request.is_hex(from, to)) {
         return None;
     }
-    if let Some(seal) = &profile.seal
-        && device.verify_checksum != VerifyChecksum::Off
-    {
-        let sum = request.sum(seal.from, seal.words, seal.rest);
-        if request.load(seal.at) & seal.place != sealed(seal, device, request, sum) {
-            return None;
-        }
-    }
+    let [first, second] = profile.keys.parts;
+    let key = [request.load(first.at) & first.mask, request.load(second.at) & second.mask];
     // A loop: as an iterator's `find` it becomes a call of its own.
-    for row in rows {
-        if request.has(&row.checks) {
-            let rule = device.rules.get(usize::from(row.command))?.get(usize::from(row.rule))?;
-            return (!row.answers.is_empty()).then_some(Found { number, device, row, rule });
+    for row in profile.keys.find(key) {
+        if row.checks.is_empty() || request.has(&row.checks) {
+            return row.answers.first().map(|answer| Found { number, device, row, answer });
         }
     }
     None

@@ -1,7 +1,7 @@
 //! Where the bytes of a raw frame are in a profile's buffer, and windows over them.
 
 use crate::model::field::Constant;
-use crate::model::profile::{DATA, PROFILED_BYTES_MAX, PROFILED_DATA_BYTES, Window};
+use crate::model::profile::{BLOCK_BYTES, DATA, Known, PROFILED_BYTES_MAX, PROFILED_DATA_BYTES, Window};
 use crate::model::template::{Encoding, Template};
 
 /// A raw frame of known length, as it travels.
@@ -137,13 +137,46 @@ impl Bytes {
         bytes.fold(0, |word, (number, (_, value))| word | (u64::from(*value) << (8 * number)))
     }
 
-    /// As windows.
+    /// The bits that have to have a value.
+    fn masked(&self, place: usize) -> (u8, u8) {
+        self.bits.get(place).copied().unwrap_or_default()
+    }
+
+    /// The byte at a place, if it is known.
+    pub(super) fn byte(&self, place: usize) -> Option<u8> {
+        let (mask, value) = self.masked(place);
+        (mask == 0xFF).then_some(value)
+    }
+
+    /// The known ones of sixteen bytes, from a place on.
+    pub(super) fn known(&self, at: usize) -> Known {
+        let mut known = Known::default();
+        for number in 0..BLOCK_BYTES {
+            if let Some(value) = self.byte(at + number) {
+                (known.mask[number], known.value[number]) = (0xFF, value);
+            }
+        }
+        known
+    }
+
+    /// Bits of bytes that are not known, as windows.
     pub(super) fn windows(&self) -> Vec<Window> {
+        self.windows_of(|mask| mask != 0xFF)
+    }
+
+    /// All bits, as windows.
+    pub(super) fn all_windows(&self) -> Vec<Window> {
+        self.windows_of(|_| true)
+    }
+
+    /// Bits of bytes with such a mask, as windows.
+    fn windows_of(&self, is_in: impl Fn(u8) -> bool) -> Vec<Window> {
+        let bits: Vec<(u8, u8)> = self.bits.iter().map(|&bits| if is_in(bits.0) { bits } else { (0, 0) }).collect();
         let mut out = Vec::new();
         let mut at = 0;
-        while let Some(from) = (at..self.bits.len()).find(|&at| self.bits[at].0 != 0) {
+        while let Some(from) = (at..bits.len()).find(|&at| bits[at].0 != 0) {
             let mut window = Window { at: from as u8, ..Window::default() };
-            for (number, (mask, value)) in self.bits[from..].iter().take(8).enumerate() {
+            for (number, (mask, value)) in bits[from..].iter().take(8).enumerate() {
                 window.mask |= u64::from(*mask) << (8 * number);
                 window.value |= u64::from(*value) << (8 * number);
             }

@@ -7,12 +7,13 @@ mod layout;
 mod reply;
 mod request;
 mod seal;
+mod steps;
 #[cfg(test)]
 mod tests;
 
 use crate::config::budget::Budget;
 use crate::model::fleet::{Device, Fleet};
-use crate::model::profile::{Answer, Group, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
+use crate::model::profile::{Answer, Copied, Group, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
 use crate::model::rule::Rule;
 
 /// Gives every device of a fleet its profiles. They are made last and only while the budget has room: without one a request is
@@ -44,10 +45,10 @@ fn bytes_most(device: &Device) -> usize {
         size_of::<Row>()
             + rule.when.len() * 2 * size_of::<Window>()
             + rule.replies.len() * (size_of::<Answer>() + PROFILED_BYTES_MAX)
-            + patches * 2 * size_of::<Window>()
+            + patches * 2 * size_of::<Copied>()
     };
     let rules: usize = device.rules.iter().flatten().map(of_rule).sum();
-    rules + device.rules.len() * (size_of::<Group>() + size_of::<Row>())
+    rules + device.rules.len() * (4 * size_of::<Group>() + size_of::<Row>())
 }
 
 /// The profiles of a device; none of templates whose answers are followed by data, or whose lengths depend on the command.
@@ -91,9 +92,8 @@ pub fn bytes(profiles: &Profiles) -> usize {
     let group = |group: &Group| size_of::<Group>() + group.rows.iter().map(row).sum::<usize>();
     let profile = |profile: &Profile| {
         size_of::<Profile>()
-            + size_of_val(&*profile.checks.rest)
-            + size_of_val(&*profile.outer.rest)
-            + size_of_val(&*profile.keys.places)
+            + size_of_val(&*profile.whole)
+            + size_of_val(&*profile.rest)
             + profile.keys.groups.iter().map(group).sum::<usize>()
     };
     size_of_val(&*profiles.by_len) + profiles.list.iter().map(profile).sum::<usize>()

@@ -1,12 +1,12 @@
 //! Replies of known length: the whole outer frame, and what is written into it.
 
 use super::layout::{Layout, masks};
-use super::seal::seal;
+use super::seal::{is_sealed, place_len, seal};
 use crate::model::fleet::Device;
-use crate::model::profile::{Answer, BLOCK_BYTES, Copied, DATA, Seal, Tally, Ticked, Valued, Varied};
+use crate::model::profile::{Answer, BLOCK_BYTES, BLOCKS, Block, Copied, DATA, Seal, Ticked, Valued, Varied};
 use crate::model::reply::{Patch, Payload, Reply};
 use crate::model::template::{Encoding, Template};
-use crate::wire::clock::places;
+use crate::wire::clock::{HIGH_DIGIT, LOW_DIGIT, ZERO, places, slot};
 use crate::wire::envelope::{ESCAPE, Head, RTN_REPLY, xor};
 use crate::wire::inner::{encode_wire, write_lengths};
 use std::ops::Range;
@@ -16,8 +16,11 @@ use std::ops::Range;
 struct Written {
     /// From the request: places there and here.
     copies: Vec<(usize, usize)>,
-    ticks: Vec<Ticked>,
+    /// Of the clock: places here, and which byte.
+    ticks: Vec<(usize, u8)>,
     values: Vec<Valued>,
+    /// The places of values.
+    valued: Vec<usize>,
     /// All places that are written.
     places: Vec<usize>,
 }
@@ -61,22 +64,24 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
         (crossed, escaped) = (crossed ^ byte, escaped || byte >= ESCAPE);
         sum += if is_sealed(seal.as_ref(), place) { u64::from(byte) } else { 0 };
     }
-    for place in seal.iter().flat_map(|seal| usize::from(seal.at)..usize::from(seal.at) + place_len(seal)) {
+    // A value may leave the template's bytes; all others are added to 00.
+    written.valued.sort_unstable();
+    for place in all.into_iter().filter(|place| written.valued.binary_search(place).is_err()) {
         frame[place] = 0;
     }
     frame[verify] = 0;
-    let varied = masks(written.places.iter().copied()).into_iter().map(|(at, mask)| Varied {
-        mask,
-        sealed: (0..8)
-            .filter(|&byte| is_sealed(seal.as_ref(), at + byte))
-            .fold(0, |all, byte| all | (0xFF << (8 * byte)))
-            & mask,
-        at: at as u8,
-    });
+    let sealed = |at: usize, mask: u64| {
+        let inside = (0..8).filter(|&byte| is_sealed(seal.as_ref(), at + byte));
+        inside.fold(0, |all, byte| all | (0xFF << (8 * byte))) & mask
+    };
+    let varied = masks(written.valued).into_iter();
+    let varied = varied.map(|(at, mask)| Varied { mask, sealed: sealed(at, mask), at: at as u8 });
+    let ticks = ticks(written.ticks).into_iter();
+    let ticks = ticks.map(|ticked| Ticked { sealed: sealed(ticked.to.into(), ticked.sealed), ..ticked });
     Some(Answer {
         varied: varied.collect(),
-        copies: copies(written.copies),
-        ticks: written.ticks.into(),
+        copies: copies(written.copies, seal.as_ref()),
+        ticks: ticks.collect(),
         values: written.values.into(),
         len: frame.len() as u16,
         frame: blocks(&frame),
@@ -89,25 +94,13 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
 }
 
 /// A frame in blocks.
-fn blocks(frame: &[u8]) -> Box<[[u8; BLOCK_BYTES]]> {
-    let block = |bytes: &[u8]| {
-        let mut block = [0; BLOCK_BYTES];
-        block[..bytes.len()].copy_from_slice(bytes);
-        block
+fn blocks(frame: &[u8]) -> Box<[[Block; BLOCKS]]> {
+    let blocks = |bytes: &[u8]| {
+        let mut blocks = [[0; BLOCK_BYTES]; BLOCKS];
+        blocks.as_flattened_mut()[..bytes.len()].copy_from_slice(bytes);
+        blocks
     };
-    frame.chunks(BLOCK_BYTES).map(block).collect()
-}
-
-/// Bytes of a checksum on the wire.
-fn place_len(seal: &Seal) -> usize {
-    (seal.place.count_ones() / 8) as usize
-}
-
-/// Whether the checksum is summed over that place.
-fn is_sealed(seal: Option<&Seal>, place: usize) -> bool {
-    seal.is_some_and(|seal| {
-        seal.tally != Tally::Whole && (usize::from(seal.from)..usize::from(seal.to)).contains(&place)
-    })
+    frame.chunks(BLOCKS * BLOCK_BYTES).map(blocks).collect()
 }
 
 /// A raw frame with everything that is known.
@@ -200,11 +193,16 @@ fn write(
             written.places.extend(span.clone());
             match places(which, form, len) {
                 Some(bytes) => {
-                    let step = span.len() / len;
-                    let ticks = bytes.iter().zip(span.step_by(step));
-                    written.ticks.extend(ticks.map(|(&which, to)| Ticked { which, to: to as u8 }));
+                    let is_hex = span.len() > len;
+                    let digits = |&which: &u8| {
+                        if is_hex { vec![HIGH_DIGIT | which, LOW_DIGIT | which] } else { vec![which] }
+                    };
+                    written.ticks.extend(span.zip(bytes.iter().flat_map(digits)));
                 }
-                None => written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 }),
+                None => {
+                    written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 });
+                    written.valued.extend(span);
+                }
             }
             Some(())
         }
@@ -212,21 +210,39 @@ fn write(
             let span = reply.span(to, slot.len)?;
             written.places.extend(span.clone());
             written.values.push(Valued { patch: u16::try_from(number).ok()?, to: span.start as u8 });
+            written.valued.extend(span);
             Some(())
         }
     }
 }
 
-/// Copies of bytes as copies of windows: bytes that keep their distance go together.
-fn copies(mut bytes: Vec<(usize, usize)>) -> Box<[Copied]> {
+/// Copies of bytes as copies of blocks: bytes that keep their distance go together.
+fn copies(mut bytes: Vec<(usize, usize)>, seal: Option<&Seal>) -> Box<[Copied]> {
     bytes.sort_unstable_by_key(|&(_, to)| to);
     let mut out: Vec<Copied> = Vec::new();
     for (from, to) in bytes {
-        let bit = |copied: &Copied| to - usize::from(copied.to);
-        match out.last_mut().filter(|last| bit(last) < 8 && usize::from(last.from) + bit(last) == from) {
-            Some(last) => last.mask |= 0xFF << (8 * bit(last)),
-            None => out.push(Copied { mask: 0xFF, from: from as u8, to: to as u8 }),
+        let number = |copied: &Copied| to - usize::from(copied.to);
+        let is_near = |last: &Copied| number(last) < BLOCK_BYTES && usize::from(last.from) + number(last) == from;
+        if !out.last().is_some_and(is_near) {
+            out.push(Copied { mask: [0; BLOCK_BYTES], sealed: [0; BLOCK_BYTES], from: from as u8, to: to as u8 });
+        }
+        if let Some(last) = out.last_mut() {
+            let number = number(last);
+            last.mask[number] = 0xFF;
+            last.sealed[number] = if is_sealed(seal, to) { 0xFF } else { 0 };
         }
     }
     out.into()
+}
+
+/// Bytes of the clock, by eight; as `sealed` those that are written.
+fn ticks(mut bytes: Vec<(usize, u8)>) -> Vec<Ticked> {
+    bytes.sort_unstable();
+    let windows = masks(bytes.iter().map(|&(to, _)| to)).into_iter();
+    let window = |(at, mask): (usize, u64)| {
+        let byte = |place: usize| bytes.iter().find(|&&(to, _)| to == place).map_or(ZERO, |&(_, which)| which);
+        let which = std::array::from_fn(|number| byte(at + number));
+        Ticked { which, slot: slot(which), sealed: mask, to: at as u8 }
+    };
+    windows.map(window).collect()
 }

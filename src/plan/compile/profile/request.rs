@@ -3,13 +3,14 @@
 use super::layout::{Bytes, Layout, Told, masks, worse};
 use super::reply::answer;
 use super::seal::seal;
+use super::steps::{head, steps};
 use crate::model::field::Constant;
-use crate::model::fleet::{Device, RtnFlags};
+use crate::model::fleet::{Device, VerifyChecksum};
 use crate::model::profile::{Answer, DATA, Group, KeyWindow, Keys, Profile, Row};
 use crate::model::reply::{Part, Patch};
-use crate::model::rule::Rule;
+use crate::model::rule::{Delay, Rule};
 use crate::model::template::{Command, Template};
-use crate::wire::envelope::{COMM_THROUGH, OVERHEAD_BYTES, UNCOUNTED_BYTES, at};
+use crate::wire::envelope::at;
 use crate::wire::inner::{lchksum, length_value_less};
 
 /// Most rules of one key: they are tried one after the other.
@@ -60,37 +61,23 @@ pub(super) fn profile(device: &Device, data_len: usize) -> Option<Profile> {
         None => None,
     };
     let checks = checks(template, &layout, data_len)?;
+    let seal = match &template.checksum {
+        Some(checksum) => Some(seal(checksum, &layout)?),
+        None => None,
+    };
+    let seal = seal.filter(|_| device.verify_checksum != VerifyChecksum::Off);
+    let rest = checks.windows().into();
     Some(Profile {
-        checks: checks.windows().into(),
-        outer: with_header(device, layout.wire_len, checks).windows().into(),
+        rest,
         digits,
-        seal: match &template.checksum {
-            Some(checksum) => Some(seal(checksum, &layout)?),
-            None => None,
-        },
         keys: Keys::new(parts, groups),
+        ..steps(head(device, layout.wire_len, checks), seal, layout.wire_len)
     })
 }
 
 /// Whether a command lists requests of that size. Others may have it too; they are few.
 fn is_asked(template: &Template, command: &Command, data_len: usize) -> bool {
     template.data_len_fixed.is_some() || [command.request_len, command.request_len_padded].contains(&data_len)
-}
-
-/// Adds the outer header of a request to that device: spec b-interface.md, Layout. P_dest_addr is the FSU's.
-fn with_header(device: &Device, wire_len: usize, mut bytes: Bytes) -> Bytes {
-    let p_len = (OVERHEAD_BYTES + wire_len - UNCOUNTED_BYTES) as u16;
-    let mut put = |from: usize, list: &[u8]| {
-        for (number, &byte) in list.iter().enumerate() {
-            bytes.put(from + number, 0xFF, byte);
-        }
-    };
-    put(at::SUB_DEV_TYPE, &[device.sub_dev_type, device.sub_dev_addr]);
-    put(at::P_LEN, &p_len.to_le_bytes());
-    put(at::RTN_FLAG, &[RtnFlags::REQUEST]);
-    put(at::COMM_TYPE, &COMM_THROUGH.to_le_bytes());
-    put(at::DATA_LEN, &(wire_len as u16).to_le_bytes());
-    bytes
 }
 
 /// Start, end, versions and lengths; `None`: no such frame is right.
@@ -155,6 +142,8 @@ fn group(
                 rule: rule_number as u16,
                 reads: reads(rule),
                 is_timed: !rule.sets.is_empty() || row.answers.iter().any(is_timed),
+                is_delayed: !matches!(rule.delay, Delay::None),
+                is_plain: is_plain(rule, &row.answers),
                 ..row
             }));
             if rows.len() > ROWS_MAX {
@@ -180,11 +169,13 @@ fn row<'c>(layout: &Layout<'_>, constants: impl Iterator<Item = &'c Constant>, a
         Told::Whole => answers,
     };
     Some(Row {
-        checks: bytes.windows().into(),
+        checks: bytes.all_windows().into(),
         command: 0,
         rule: 0,
         reads: false,
         is_timed: false,
+        is_delayed: false,
+        is_plain: false,
         answers: answers.into(),
     })
 }
@@ -206,6 +197,11 @@ fn reads(rule: &Rule) -> bool {
     let of_patch = |patch: &Patch| matches!(patch, Patch::Text { value, .. } if value.parts.iter().any(field));
     rule.sets.iter().any(|set| set.value.parts.iter().any(field))
         || rule.replies.iter().any(|reply| reply.patches.iter().any(of_patch))
+}
+
+/// Whether nothing but the known bytes, copies and the clock decides what the reply is.
+fn is_plain(rule: &Rule, answers: &[Answer]) -> bool {
+    rule.sets.is_empty() && rule.cycle.is_none() && matches!(answers, [answer] if answer.values.is_empty())
 }
 
 /// Whether a reply may need the time.

@@ -35,10 +35,20 @@ pub(super) fn seal(checksum: &Checksum, layout: &Layout<'_>) -> Option<Seal> {
         form,
         from: from as u8,
         to: to as u8,
-        words: ((to - from) / 8) as u8,
-        rest: !(u64::MAX << (8 * ((to - from) % 8))),
         at: place.start as u8,
         place: u64::MAX >> (64 - 8 * place.len()),
         mask: checksum.mask,
+    })
+}
+
+/// Bytes of a checksum on the wire.
+pub(super) fn place_len(seal: &Seal) -> usize {
+    (seal.place.count_ones() / 8) as usize
+}
+
+/// Whether the checksum is summed over that place.
+pub(super) fn is_sealed(seal: Option<&Seal>, place: usize) -> bool {
+    seal.is_some_and(|seal| {
+        seal.tally != Tally::Whole && (usize::from(seal.from)..usize::from(seal.to)).contains(&place)
     })
 }

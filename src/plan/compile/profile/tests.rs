@@ -7,6 +7,7 @@ use crate::model::fault::FaultSet;
 use crate::model::field::{Constant, Offset, Slot};
 use crate::model::field::{KeyPart, Kind};
 use crate::model::fixtures::{device, fleet, fsu};
+use crate::model::profile::Block;
 use crate::model::reply::{Expr, Form, Number, Part, Patch, Payload, Refusal, Reply};
 use crate::model::rule::{Rule, SetRegister};
 use crate::model::template::{Algorithm, Checksum, KeyShape, Special, Template};
@@ -19,6 +20,16 @@ fn with(template: Template, change: impl FnOnce(&mut Rule)) -> Device {
     let mut device = Arc::into_inner(device(template, 1, 1, false)).expect("one owner");
     change(&mut device.rules[0][0]);
     device
+}
+
+/// The groups that have rows.
+fn groups(profile: &Profile) -> impl Iterator<Item = &Group> {
+    profile.keys.groups.iter().filter(|group| !group.rows.is_empty())
+}
+
+/// A block that begins with these bytes.
+fn block(bytes: &[u8]) -> Block {
+    std::array::from_fn(|number| bytes.get(number).copied().unwrap_or_default())
 }
 
 /// The profiles of a device: `BYTES:` and `COMMAND.RULE=REPLIES` for each row; without a rule, `COMMAND.`.
@@ -233,7 +244,7 @@ fn refusals_that_are_known() {
         let refusal = Refusal { at, len: 1, ok: Arc::from([Box::from([0])]), padding: 0 };
         let device = with(template, |rule| rule.replies = [Arc::new(Reply { refusal: Some(refusal), ..own })].into());
         let profiles = profiles(&device);
-        let answer = profiles.list.first().and_then(|profile| profile.keys.groups[0].rows[0].answers.first());
+        let answer = profiles.list.first().and_then(|profile| groups(profile).next()?.rows[0].answers.first());
         assert_eq!(answer.map(|answer| usize::from(answer.len) - 40), expected);
     };
     let copy = |to| Patch::Copy { from: Offset(1), to, len: 1 };
@@ -256,8 +267,13 @@ fn places_become_windows() {
     let layout = Layout::new(&template, 7).expect("short");
     bytes.put_bytes(&layout, 0, &[0x7E, 0x1A]);
     bytes.put(60, 0x0F, 0x05);
-    let windows: Vec<_> = bytes.windows().iter().map(|window| (window.at, window.mask, window.value)).collect();
-    assert_eq!(windows, [(38, 0xFF_FFFF, 0x41_317E), (60, 0x0F, 0x05)]);
+    let told = |windows: Vec<Window>| -> Vec<_> {
+        windows.iter().map(|window| (window.at, window.mask, window.value)).collect()
+    };
+    assert_eq!(told(bytes.all_windows()), [(38, 0xFF_FFFF, 0x41_317E), (60, 0x0F, 0x05)]);
+    assert_eq!(told(bytes.windows()), [(60, 0x0F, 0x05)]);
+    let known = bytes.known(37);
+    assert_eq!((known.value, known.mask), (block(b"\0~1A"), block(&[0, 0xFF, 0xFF, 0xFF])));
     assert_eq!([layout.span(0, 1), layout.span(1, 2), layout.span(0, 2)], [Some(38..39), Some(39..43), None]);
     assert_eq!([layout.span(6, 1), layout.span(5, 2), layout.span(7, 1)], [Some(49..50), None, None]);
 }
@@ -267,14 +283,14 @@ fn places_become_windows() {
 fn frames_are_built_before() {
     let device = with(fixed(), |_| ());
     let profiles = profiles(&device);
-    let answer = &profiles.list[0].keys.groups[0].rows[0].answers[0];
-    let bytes = &answer.frame.as_flattened()[..usize::from(answer.len)];
+    let answer = &groups(&profiles.list[0]).next().expect("one").rows[0].answers[0];
+    let bytes = &answer.frame.as_flattened().as_flattened()[..usize::from(answer.len)];
     let mut inner = frame(&device.template, 0, 0, &[]);
     inner[7] = 0;
     let expected = format!("FF{}01010E00000100{}0900{}00FE", "00".repeat(28), "", hex::encode_upper(inner));
     assert_eq!(hex::encode_upper(bytes), expected);
     let copies: Vec<_> = answer.copies.iter().map(|copied| (copied.from, copied.to, copied.mask)).collect();
-    assert_eq!(copies, [(39, 39, 0xFFFF)]);
+    assert_eq!(copies, [(39, 39, block(&[0xFF, 0xFF]))]);
 }
 
 /// What the budget has no room for is not made, and nothing else changes.
