@@ -94,7 +94,7 @@ fn by_profile(turn: &mut Turn<'_>, (plain, wire): (&[u8], &[u8]), is_unescaped: 
     let Some(profile) = device.profiles.get().and_then(|profiles| profiles.of(data.len())) else { return false };
     let buffers = &mut turn.scratch.profile;
     let Some(sum) = buffers.outer(profile, plain, &fsu.id, is_unescaped) else { return false };
-    let Some(found) = profile::find((number, device), profile, buffers, sum) else { return false };
+    let Some(found) = profile::find((fsu, number), profile, buffers, sum) else { return false };
     let Some(answered) = profile::answer(turn, &found, data, true) else { return false };
     let about = turn.scratch.about;
     sink.about(about);

@@ -122,14 +122,15 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 fn by_profile(turn: &mut Turn<'_>, frame: &[u8], before: &[u8], sink: &mut impl Sink) -> bool {
-    let [device] = &*turn.fsu.devices else { return false };
-    if turn.fsu.faults.is_some() {
+    let fsu = turn.fsu;
+    let [device] = &*fsu.devices else { return false };
+    if fsu.faults.is_some() {
         return false;
     }
     let Some(profile) = device.profiles.get().and_then(|profiles| profiles.of(frame.len())) else { return false };
     let buffers = &mut turn.scratch.profile;
     let Some(sum) = buffers.inner(profile, frame) else { return false };
-    let Some(found) = profile::find((0, device), profile, buffers, sum) else { return false };
+    let Some(found) = profile::find((fsu, 0), profile, buffers, sum) else { return false };
     garbage(turn, sink, before);
     let Some(answered) = profile::answer(turn, &found, frame, false) else { return false };
     turn.state.counters.received += 1;

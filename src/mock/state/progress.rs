@@ -76,6 +76,13 @@ impl Progress {
     /// A search through `len` bytes, all of which are one frame.
     #[inline]
     pub(crate) fn whole(&mut self, len: usize) {
+        if (self.seen, self.searched) == (0, 0) {
+            // The same, with what most connections have: nothing waits. More brings no more credit.
+            let new = len.min(CREDIT_MAX as usize) as u32;
+            self.credit = (self.credit + new * CREDIT_PER_BYTE).min(CREDIT_MAX);
+            self.patience = Patience::Wait;
+            return;
+        }
         let searched = self.begin(len);
         self.end(0, searched.saturating_sub(len));
     }
@@ -116,6 +123,25 @@ mod tests {
         check(&mut progress.clone(), 65_536 + 352);
         progress.begin(1 << 20);
         check(&mut progress, 4_194_304);
+    }
+
+    #[test]
+    fn a_whole_frame_is_a_search_that_ends_with_it() {
+        let check = |progress: Progress, len: usize| {
+            let (mut whole, mut search) = (progress, progress);
+            whole.whole(len);
+            let searched = search.begin(len);
+            search.end(0, searched.saturating_sub(len));
+            assert_eq!(format!("{whole:?}"), format!("{search:?}"), "{progress:?} {len}");
+        };
+        for (seen, searched) in [(0, 0), (3, 0), (3, 2), (30, 20), (0, 7)] {
+            for credit in [0, CREDIT_MIN, CREDIT_MAX - 1, CREDIT_MAX] {
+                let progress = Progress { patience: Patience::End, seen, searched, credit };
+                for len in [0, 1, 10, CREDIT_MAX as usize / 32, usize::MAX] {
+                    check(progress, len);
+                }
+            }
+        }
     }
 
     #[test]

@@ -17,10 +17,10 @@ use std::sync::OnceLock;
 pub const PROFILED_BYTES_MAX: usize = 256;
 /// Bytes per block.
 pub const BLOCK_BYTES: usize = 16;
-/// Blocks that are copied at once when a frame is.
-pub const BLOCKS: usize = 2;
-/// Bytes of a buffer: a block may reach past the frame.
-pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + BLOCKS * BLOCK_BYTES;
+/// Blocks at the front of a reply, which are copied one and all: most replies have no more.
+pub const FRONT: usize = 6;
+/// Bytes of a buffer: a block may reach past the frame, and so may 255 bytes from [`DATA`] on.
+pub const BUFFER_BYTES: usize = PROFILED_BYTES_MAX + 4 * BLOCK_BYTES;
 /// Where the device's frame begins (spec b-interface.md, Layout).
 pub const DATA: usize = 38;
 /// Longest device's frame: the outer frame has two more bytes behind it.
@@ -184,10 +184,19 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// The rows of a key; none: there is no such key.
+    /// The rows of the key in a frame, of which `load` reads eight bytes from a place on; none: there is no such key.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub fn find(&self, key: [u64; 2]) -> &[Row] {
+    pub fn find(&self, load: impl Fn(u8) -> u64) -> &[Row] {
+        let [first, second] = self.parts;
+        let key = load(first.at) & first.mask;
+        // Apart: most keys have one part, and then half of the rest is nothing.
+        if second.mask == 0 { self.search([key, 0]) } else { self.search([key, load(second.at) & second.mask]) }
+    }
+
+    #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+    #[inline(always)]
+    fn search(&self, key: [u64; 2]) -> &[Row] {
         let mut place = start(key, self.shift);
         loop {
             let Some(group) = self.groups.get(place) else { return &[] };

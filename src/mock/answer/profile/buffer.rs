@@ -1,7 +1,7 @@
 //! The buffers of a profile: whole outer frames, read and written sixteen or eight bytes at a time.
 
 use super::lanes::Lanes;
-use fsu_plan::model::profile::{BLOCK_BYTES, BLOCKS, BUFFER_BYTES, Block, DATA, Window};
+use fsu_plan::model::profile::{Answer, BLOCK_BYTES, BUFFER_BYTES, DATA, FRONT, Window};
 
 /// The same byte in every lane.
 const ONES: u64 = u64::MAX / 0xFF;
@@ -27,12 +27,6 @@ impl Buffer {
         if let Some(places) = self.0.get_mut(at..).and_then(|places| places.get_mut(..bytes.len())) {
             places.copy_from_slice(bytes);
         }
-    }
-
-    /// The blocks of the device's frame.
-    #[inline]
-    pub(super) fn blocks(&mut self) -> &mut [Block] {
-        self.0[DATA..].as_chunks_mut().0
     }
 
     /// Eight bytes.
@@ -63,7 +57,10 @@ impl Buffer {
     /// Sixteen bytes.
     #[inline]
     pub(super) fn lanes(&self, at: u8) -> Lanes {
-        self.0[usize::from(at)..].first_chunk().map_or_else(Lanes::default, Lanes::of)
+        match self.0[usize::from(at)..].first_chunk() {
+            Some(bytes) => Lanes::of(bytes),
+            None => Lanes::default(),
+        }
     }
 
     /// Writes sixteen bytes.
@@ -87,19 +84,17 @@ impl Buffer {
         self.merge(at, digits, 0xFFFF);
     }
 
-    /// Copies blocks, from a block's place on.
+    /// Begins a reply with the bytes that are known, with the outer header or without.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub(super) fn put_blocks(&mut self, from: usize, blocks: &[[Block; BLOCKS]]) {
-        let (places, _) = self.0.as_chunks_mut::<{ BLOCKS * BLOCK_BYTES }>();
-        if let (Some(places), Some(blocks)) = (places.get_mut(from..), blocks.get(from..)) {
-            for (place, [first, second]) in places.iter_mut().zip(blocks) {
-                let (one, other) = place.split_at_mut(BLOCK_BYTES);
-                if let (Some(one), Some(other)) = (one.first_chunk_mut(), other.first_chunk_mut()) {
-                    Lanes::of(first).put(one);
-                    Lanes::of(second).put(other);
-                }
-            }
+    pub(super) fn put_known(&mut self, answer: &Answer, is_outer: bool) {
+        let (places, _) = self.0.as_chunks_mut::<BLOCK_BYTES>();
+        let Some((front, behind)) = places.split_first_chunk_mut::<FRONT>() else { return };
+        for number in if is_outer { 0 } else { DATA / BLOCK_BYTES }..FRONT {
+            Lanes::of(&answer.front[number]).put(&mut front[number]);
+        }
+        if !answer.behind.is_empty() {
+            behind.iter_mut().zip(&answer.behind).for_each(|(place, block)| *place = *block);
         }
     }
 
@@ -124,10 +119,16 @@ impl Buffer {
         self.0.get(usize::from(from)..usize::from(to)).unwrap_or_default()
     }
 
-    /// The bytes between two places.
+    /// The bytes up to a place.
     #[inline]
-    pub(super) fn part(&self, from: usize, to: usize) -> &[u8] {
-        self.0.get(from..to).unwrap_or_default()
+    pub(super) fn outer(&self, last: u8) -> &[u8] {
+        &self.0[..usize::from(last) + 1]
+    }
+
+    /// A device's frame of that many bytes.
+    #[inline]
+    pub(super) fn inner(&self, len: u8) -> &[u8] {
+        &self.0[DATA..DATA + usize::from(len)]
     }
 }
 

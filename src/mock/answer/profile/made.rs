@@ -1,7 +1,6 @@
 //! Replies with delays, registers, cycles, and values that are made as the general code makes them.
 
 use super::buffer::Buffer;
-use super::reply::put_known;
 use super::request::Found;
 use super::{Buffers, Value};
 use crate::about::{self, About, What};
@@ -26,7 +25,8 @@ pub(super) fn made<'p>(
     wire: &[u8],
     is_outer: bool,
 ) -> Option<(i64, &'p Answer)> {
-    let &Found { number, device, row, .. } = found;
+    let &Found { number, row, .. } = found;
+    let device = &**turn.fsu.devices.get(number)?;
     let rule = device.rules.get(usize::from(row.command))?.get(usize::from(row.rule))?;
     turn.state.messages += 1;
     let mut dice = turn.dice();
@@ -79,7 +79,7 @@ fn begin<'p>(
     turn.state.replies += 1;
     let number = next_number(rule, &mut turn.state.devices[asked.device]);
     let answer = found.row.answers.get(number).unwrap_or(found.answer);
-    put_known(&mut turn.scratch.profile.reply, answer, is_outer);
+    turn.scratch.profile.reply.put_known(answer, is_outer);
     if !answer.values.is_empty() {
         values(turn, (&rule.replies[number], answer), asked, dice);
     }

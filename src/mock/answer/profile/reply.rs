@@ -8,8 +8,8 @@ use super::pass::folded;
 use super::request::{Found, sealed};
 use crate::about::{About, What};
 use crate::answer::turn::{Scratch, Turn};
-use fsu_plan::model::fleet::{Device, FsuId};
-use fsu_plan::model::profile::{Answer, BLOCK_BYTES, BLOCKS, DATA};
+use fsu_plan::model::fleet::FsuId;
+use fsu_plan::model::profile::{Answer, BLOCK_BYTES, Copied};
 use fsu_plan::wire::envelope::{ESCAPE, at, escape};
 
 /// A reply in the buffers.
@@ -61,33 +61,26 @@ pub(crate) fn answer<'p>(turn: &mut Turn<'_>, found: &Found<'p>, wire: &[u8], is
         turn.state.messages += 1;
         turn.state.replies += 1;
         turn.scratch.about = About { command: row.command, rule: row.rule, what: What::Answered, ..About::of(number) };
-        put_known(&mut turn.scratch.profile.reply, answer, is_outer);
+        turn.scratch.profile.reply.put_known(answer, is_outer);
     } else {
-        (due_ns, answer) = made(turn, found, wire, is_outer)?;
+        // A copy, so that it is not in memory before.
+        let found = *found;
+        (due_ns, answer) = made(turn, &found, wire, is_outer)?;
     }
     turn.scratch.profile.taken += 1;
-    let pass = build(turn, answer, found.device, due_ns);
+    let pass = build(turn, answer, number, due_ns);
     Some(Answered { due_ns, answer, pass })
-}
-
-/// Begins a reply with the bytes that are known.
-#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
-#[inline(always)]
-pub(super) fn put_known(reply: &mut Buffer, answer: &Answer, is_outer: bool) {
-    reply.put_blocks(if is_outer { 0 } else { DATA / (BLOCKS * BLOCK_BYTES) }, &answer.frame);
 }
 
 /// Adds copies, the clock and the checksum.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-fn build(turn: &mut Turn<'_>, answer: &Answer, device: &Device, due_ns: i64) -> Pass {
+fn build(turn: &mut Turn<'_>, answer: &Answer, number: usize, due_ns: i64) -> Pass {
     let Buffers { request, reply, clocks, .. } = &mut turn.scratch.profile;
     let mut pass = Pass::default();
+    copy(&answer.copied, request, reply, &mut pass);
     for copied in &answer.copies {
-        let lanes = request.lanes(copied.from).and(Lanes::of(&copied.mask));
-        reply.set_lanes(copied.to, reply.lanes(copied.to).or(lanes));
-        pass.add(lanes);
-        pass.sum(lanes.and(Lanes::of(&copied.sealed)));
+        copy(copied, request, reply, &mut pass);
     }
     if !answer.ticks.is_empty() {
         let clock = clocks.at(turn.moment.clock_at(due_ns));
@@ -104,11 +97,21 @@ fn build(turn: &mut Turn<'_>, answer: &Answer, device: &Device, due_ns: i64) -> 
         pass.sum(Lanes::of_word(word & varied.sealed));
     }
     if let Some(seal) = &answer.seal {
-        let word = sealed(seal, device, reply, answer.sum + pass.sums.total());
+        let word = sealed(seal, (turn.fsu, number), reply, answer.sum + pass.sums.total());
         reply.add_word(seal.at, word);
         pass.add(Lanes::of_word(word));
     }
     pass
+}
+
+/// Copies bytes of the request.
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+fn copy(copied: &Copied, request: &Buffer, reply: &mut Buffer, pass: &mut Pass) {
+    let lanes = request.lanes(copied.from).and(Lanes::of(&copied.mask));
+    reply.set_lanes(copied.to, reply.lanes(copied.to).or(lanes));
+    pass.add(lanes);
+    pass.sum(lanes.and(Lanes::of(&copied.sealed)));
 }
 
 /// The reply in the buffers as a datagram: with P_src_addr and P_verify, and escaped.
@@ -118,15 +121,17 @@ pub(crate) fn datagram<'s>(scratch: &'s mut Scratch, id: &FsuId, answered: &Answ
     let &Answered { mut pass, answer, .. } = answered;
     let Scratch { profile: Buffers { reply, .. }, escaped, .. } = scratch;
     let (first, last) = (id.bytes.first_chunk(), id.bytes.last_chunk().map_or(0, |last| u32::from_le_bytes(*last)));
-    let first = first.map_or_else(Lanes::default, Lanes::of);
+    let first = match first {
+        Some(first) => Lanes::of(first),
+        None => Lanes::default(),
+    };
     pass.add(first);
     pass.add(Lanes::of_word(last.into()));
     reply.set_lanes(at::SRC_UP as u8, first);
     reply.put(at::SRC_UP + BLOCK_BYTES, &last.to_le_bytes());
     let verify = folded(pass.xor.crossed()) ^ answer.xor;
-    let len = usize::from(answer.len);
-    reply.set((len - 2) as u8, verify);
-    let plain = reply.part(0, len);
+    reply.set(answer.last.wrapping_sub(1), verify);
+    let plain = reply.outer(answer.last);
     let is_plain = pass.most.special().is_zero() && verify < ESCAPE && !answer.escaped;
     if is_plain { plain } else { escape(plain, escaped) }
 }
@@ -134,7 +139,7 @@ pub(crate) fn datagram<'s>(scratch: &'s mut Scratch, id: &FsuId, answered: &Answ
 /// The reply in the buffers as a device's frame.
 #[inline]
 pub(crate) fn frame<'s>(scratch: &'s Scratch, answered: &Answered<'_>) -> &'s [u8] {
-    scratch.profile.reply.part(DATA, usize::from(answered.answer.len) - 2)
+    scratch.profile.reply.inner(answered.answer.data_len)
 }
 
 /// P_src_addr is one block and four bytes.

@@ -2,7 +2,7 @@
 
 use super::Buffers;
 use super::buffer::{Buffer, hex};
-use fsu_plan::model::fleet::Device;
+use fsu_plan::model::fleet::Fsu;
 use fsu_plan::model::profile::{Answer, Profile, Row, Seal, SealForm, Tally};
 use fsu_plan::wire::checksum::{plain, sum_xor};
 
@@ -10,9 +10,7 @@ use fsu_plan::wire::checksum::{plain, sum_xor};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found<'p> {
     /// Index of the device in the FSU.
-    pub(crate) number: usize,
-    /// The device.
-    pub(crate) device: &'p Device,
+    pub(super) number: usize,
     /// The rule in the profile.
     pub(super) row: &'p Row,
     /// Its first reply.
@@ -24,7 +22,7 @@ pub(crate) struct Found<'p> {
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
 pub(crate) fn find<'p>(
-    (number, device): (usize, &'p Device),
+    (fsu, number): (&Fsu, usize),
     profile: &'p Profile,
     buffers: &Buffers,
     sum: u64,
@@ -34,19 +32,28 @@ pub(crate) fn find<'p>(
         return None;
     }
     if let Some(seal) = &profile.seal
-        && request.load(seal.at) & seal.place != sealed(seal, device, request, sum)
+        && request.load(seal.at) & seal.place != sealed(seal, (fsu, number), request, sum)
     {
         return None;
     }
     if profile.digits.is_some_and(|(from, to)| !request.is_hex(from, to)) {
         return None;
     }
-    let [first, second] = profile.keys.parts;
-    let key = [request.load(first.at) & first.mask, request.load(second.at) & second.mask];
+    let rows = profile.keys.find(|at| request.load(at));
+    let row = match rows {
+        [row, ..] if row.checks.is_empty() => row,
+        _ => first(rows, request)?,
+    };
+    row.answers.first().map(|answer| Found { number, row, answer })
+}
+
+/// The first of these rows whose checks fit.
+#[inline]
+fn first<'p>(rows: &'p [Row], request: &Buffer) -> Option<&'p Row> {
     // A loop: as an iterator's `find` it becomes a call of its own.
-    for row in profile.keys.find(key) {
-        if row.checks.is_empty() || request.has(&row.checks) {
-            return row.answers.first().map(|answer| Found { number, device, row, answer });
+    for row in rows {
+        if request.has(&row.checks) {
+            return Some(row);
         }
     }
     None
@@ -55,11 +62,11 @@ pub(crate) fn find<'p>(
 /// The bytes of the checksum of a frame whose bytes add up to `sum`.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-pub(super) fn sealed(seal: &Seal, device: &Device, frame: &Buffer, sum: u64) -> u64 {
+pub(super) fn sealed(seal: &Seal, (fsu, number): (&Fsu, usize), frame: &Buffer, sum: u64) -> u64 {
     let number = match seal.tally {
         Tally::Sum => sum,
         Tally::SumXor => sum_xor(sum),
-        Tally::Whole => whole(seal, device, frame),
+        Tally::Whole => whole(seal, (fsu, number), frame),
     };
     let number = (number ^ seal.flip).wrapping_add(seal.add) & seal.mask;
     match seal.form {
@@ -72,7 +79,8 @@ pub(super) fn sealed(seal: &Seal, device: &Device, frame: &Buffer, sum: u64) -> 
 
 /// The template's algorithm over all bytes of the span.
 #[inline(never)]
-fn whole(seal: &Seal, device: &Device, frame: &Buffer) -> u64 {
+fn whole(seal: &Seal, (fsu, number): (&Fsu, usize), frame: &Buffer) -> u64 {
     let bytes = frame.slice(seal.from, seal.to);
+    let Some(device) = fsu.devices.get(number) else { return 0 };
     device.template.checksum.as_ref().map_or(0, |checksum| plain(&checksum.algorithm, bytes))
 }

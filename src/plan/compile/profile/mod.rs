@@ -80,7 +80,7 @@ pub fn profiles(device: &Device) -> Profiles {
 pub fn bytes(profiles: &Profiles) -> usize {
     let answer = |answer: &Answer| {
         size_of::<Answer>()
-            + size_of_val(&*answer.frame)
+            + size_of_val(&*answer.behind)
             + size_of_val(&*answer.copies)
             + size_of_val(&*answer.ticks)
             + size_of_val(&*answer.values)

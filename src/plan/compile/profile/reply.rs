@@ -3,7 +3,7 @@
 use super::layout::{Layout, masks};
 use super::seal::{is_sealed, place_len, seal};
 use crate::model::fleet::Device;
-use crate::model::profile::{Answer, BLOCK_BYTES, BLOCKS, Block, Copied, DATA, Seal, Ticked, Valued, Varied};
+use crate::model::profile::{Answer, BLOCK_BYTES, Block, Copied, DATA, FRONT, Seal, Ticked, Valued, Varied};
 use crate::model::reply::{Patch, Payload, Reply};
 use crate::model::template::{Encoding, Template};
 use crate::wire::clock::{HIGH_DIGIT, LOW_DIGIT, ZERO, places, slot};
@@ -78,13 +78,20 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
     let varied = varied.map(|(at, mask)| Varied { mask, sealed: sealed(at, mask), at: at as u8 });
     let ticks = ticks(written.ticks).into_iter();
     let ticks = ticks.map(|ticked| Ticked { sealed: sealed(ticked.to.into(), ticked.sealed), ..ticked });
+    let mut copies = copies(written.copies, seal.as_ref()).into_iter();
+    let mut blocks = blocks(&frame);
+    let behind = blocks.split_off(FRONT.min(blocks.len()));
+    blocks.resize(FRONT, [0; BLOCK_BYTES]);
     Some(Answer {
         varied: varied.collect(),
-        copies: copies(written.copies, seal.as_ref()),
+        copied: copies.next().unwrap_or_default(),
+        copies: copies.collect(),
         ticks: ticks.collect(),
         values: written.values.into(),
-        len: frame.len() as u16,
-        frame: blocks(&frame),
+        front: blocks.try_into().ok()?,
+        behind: behind.into(),
+        last: (frame.len() - 1) as u8,
+        data_len: layout.wire_len as u8,
         seal,
         sum,
         xor: crossed,
@@ -94,13 +101,13 @@ pub(super) fn answer(device: &Device, request: &Layout<'_>, reply: &Reply) -> Op
 }
 
 /// A frame in blocks.
-fn blocks(frame: &[u8]) -> Box<[[Block; BLOCKS]]> {
-    let blocks = |bytes: &[u8]| {
-        let mut blocks = [[0; BLOCK_BYTES]; BLOCKS];
-        blocks.as_flattened_mut()[..bytes.len()].copy_from_slice(bytes);
-        blocks
+fn blocks(frame: &[u8]) -> Vec<Block> {
+    let block = |bytes: &[u8]| {
+        let mut block = [0; BLOCK_BYTES];
+        block[..bytes.len()].copy_from_slice(bytes);
+        block
     };
-    frame.chunks(BLOCKS * BLOCK_BYTES).map(blocks).collect()
+    frame.chunks(BLOCK_BYTES).map(block).collect()
 }
 
 /// A raw frame with everything that is known.
@@ -217,7 +224,7 @@ fn write(
 }
 
 /// Copies of bytes as copies of blocks: bytes that keep their distance go together.
-fn copies(mut bytes: Vec<(usize, usize)>, seal: Option<&Seal>) -> Box<[Copied]> {
+fn copies(mut bytes: Vec<(usize, usize)>, seal: Option<&Seal>) -> Vec<Copied> {
     bytes.sort_unstable_by_key(|&(_, to)| to);
     let mut out: Vec<Copied> = Vec::new();
     for (from, to) in bytes {
@@ -232,7 +239,7 @@ fn copies(mut bytes: Vec<(usize, usize)>, seal: Option<&Seal>) -> Box<[Copied]> 
             last.sealed[number] = if is_sealed(seal, to) { 0xFF } else { 0 };
         }
     }
-    out.into()
+    out
 }
 
 /// Bytes of the clock, by eight; as `sealed` those that are written.

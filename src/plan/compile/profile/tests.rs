@@ -245,7 +245,7 @@ fn refusals_that_are_known() {
         let device = with(template, |rule| rule.replies = [Arc::new(Reply { refusal: Some(refusal), ..own })].into());
         let profiles = profiles(&device);
         let answer = profiles.list.first().and_then(|profile| groups(profile).next()?.rows[0].answers.first());
-        assert_eq!(answer.map(|answer| usize::from(answer.len) - 40), expected);
+        assert_eq!(answer.map(|answer| usize::from(answer.data_len)), expected);
     };
     let copy = |to| Patch::Copy { from: Offset(1), to, len: 1 };
     let seq = |to| Patch::Number { number: Number::Seq, to, len: 1, form: Form::Big };
@@ -284,13 +284,14 @@ fn frames_are_built_before() {
     let device = with(fixed(), |_| ());
     let profiles = profiles(&device);
     let answer = &groups(&profiles.list[0]).next().expect("one").rows[0].answers[0];
-    let bytes = &answer.frame.as_flattened().as_flattened()[..usize::from(answer.len)];
+    let bytes = &answer.front.as_flattened()[..=usize::from(answer.last)];
     let mut inner = frame(&device.template, 0, 0, &[]);
     inner[7] = 0;
     let expected = format!("FF{}01010E00000100{}0900{}00FE", "00".repeat(28), "", hex::encode_upper(inner));
     assert_eq!(hex::encode_upper(bytes), expected);
-    let copies: Vec<_> = answer.copies.iter().map(|copied| (copied.from, copied.to, copied.mask)).collect();
-    assert_eq!(copies, [(39, 39, block(&[0xFF, 0xFF]))]);
+    let copied = answer.copied;
+    assert_eq!((copied.from, copied.to, copied.mask), (39, 39, block(&[0xFF, 0xFF])));
+    assert_eq!((answer.copies.len(), answer.behind.len()), (0, 0));
 }
 
 /// What the budget has no room for is not made, and nothing else changes.

@@ -1,6 +1,6 @@
 //! Replies of known length.
 
-use super::{BLOCKS, Block, Seal, Window};
+use super::{Block, FRONT, Seal, Window};
 
 /// The commands and rules of one key, in the order in which they are tried.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub struct Row {
 }
 
 /// Bytes of the request that go into the reply, where it has 00.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Copied {
     /// Which of sixteen: FF.
     pub mask: Block,
@@ -82,10 +82,16 @@ pub struct Varied {
 #[derive(Debug)]
 pub struct Answer {
     /// The outer frame, filled up with 00. P_src_addr, P_verify, the checksum, copies and bytes of the clock are 00.
-    pub frame: Box<[[Block; BLOCKS]]>,
-    /// Its bytes.
-    pub len: u16,
-    /// Copies from the request.
+    pub front: [Block; FRONT],
+    /// What is behind its first blocks.
+    pub behind: Box<[Block]>,
+    /// Where its P_tailer is.
+    pub last: u8,
+    /// Bytes of the device's frame.
+    pub data_len: u8,
+    /// The first copy from the request; if there is none, it copies nothing.
+    pub copied: Copied,
+    /// The other copies.
     pub copies: Box<[Copied]>,
     /// Bytes of the clock.
     pub ticks: Box<[Ticked]>,
