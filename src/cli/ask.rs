@@ -20,6 +20,7 @@ use super::text_out::TextOut;
 use fsu_core::answer::build::Inputs;
 use fsu_core::answer::rule::matching;
 use fsu_core::client::exchange::{Exchange, Follows, Outcome, Patience, Tally};
+use fsu_core::client::layouts::Others;
 use fsu_core::client::request;
 use fsu_core::client::verify::{Expected, error_reply, expected};
 use fsu_plan::model::fleet::{Device, Fsu};
@@ -117,13 +118,17 @@ pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliE
 fn question<'a>(args: &AskArgs, fsu: &'a Fsu) -> Result<Question<'a>, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     // The first device that knows the command; if none does, the first device's error.
-    let knows = |device: &&Arc<Device>| request::find_command(&device.template, &args.cmd).is_ok();
+    let in_layout = |device: &Device| request::in_layout(device, &args.cmd).unwrap_or(&args.cmd);
+    let knows = |device: &&Arc<Device>| {
+        let key = request::in_layout(device, &args.cmd);
+        key.is_some_and(|key| request::find_command(&device.template, key).is_ok())
+    };
     let found = fsu.devices.iter().find(knows).or(fsu.devices.first());
     let device = found.ok_or_else(|| usage(format!("{} has no device", fsu.name)))?;
     let mut values = args.set.clone();
     values.extend(args.para.iter().map(|para| ("Para".to_owned(), para.clone())));
     let (command, mut request) =
-        request::build_any(&device.template, &args.cmd, &values).map_err(|wrong| usage(words(&wrong)))?;
+        request::build_any(&device.template, in_layout(device), &values).map_err(|wrong| usage(words(&wrong)))?;
     make_values(fsu, device, command, &values, &mut request);
     if let Some(did) = args.did {
         set_did(device, &mut request, did)?;
@@ -205,7 +210,8 @@ impl Question<'_> {
         link.forget()?;
         let begin = Instant::now();
         let now_ms = |begin: Instant| begin.elapsed().as_millis() as u64;
-        let mut exchange = Exchange::new(&self.device.template, request, self.follows, self.patience, 0);
+        let mut exchange = Exchange::new(&self.device.template, request, self.follows, self.patience, 0)
+            .with_others(Others::of(self.device, self.command));
         let (mut request_wire, mut answer_wire) = (Vec::new(), Vec::new());
         while let Some(deadline_ms) = exchange.deadline_ms() {
             if let Some(wire) = exchange.to_send() {

@@ -29,11 +29,11 @@ use super::exit::{CliError, Exit, words};
 use super::fleet::{find, load};
 use super::plan::json;
 use super::text_out::TextOut;
-use fsu_core::client::request::find_command;
+use fsu_core::client::request::{find_command, in_layout};
 use fsu_core::dissect::outer::Way;
 use fsu_core::moment::{Moment, RunContext};
 use fsu_plan::model::fault::FsuFaults;
-use fsu_plan::model::fleet::Fsu;
+use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::texts::Texts;
 use fsu_plan::wire::civil::Now;
@@ -73,7 +73,8 @@ fn said(args: &ExplainArgs, fsu: &Fsu, way: Option<Way>) -> Result<Said, SaidErr
         if said.way == Some(Way::Down) {
             return Err(SaidError::RequestWithCommand);
         }
-        let mut found = fsu.devices.iter().map(|device| find_command(&device.template, key));
+        let in_layout = |device: &Device| in_layout(device, key).unwrap_or(key).to_owned();
+        let mut found = fsu.devices.iter().map(|device| find_command(&device.template, &in_layout(device)));
         if !found.clone().any(|found| found.is_ok())
             && let Some(Err(wrong)) = found.next()
         {

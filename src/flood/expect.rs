@@ -8,13 +8,16 @@ pub mod burst;
 pub mod echo;
 
 use crate::expect::echo::{Echo, Takes};
+use fsu_core::client::layouts::{Reply, replies_of};
 use fsu_core::predict::{Form, Origin, Telltale, forms_to};
 use fsu_plan::model::field::Offset;
 use fsu_plan::model::fleet::Device;
+use fsu_plan::model::reply::Payload;
 use fsu_plan::model::rule::Rule;
 use fsu_plan::model::template::Template;
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
+use std::sync::Arc;
 
 /// What is wrong with a reply, in the order of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +115,7 @@ struct Shape {
 }
 
 /// All forms that the reply to a command may have.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Expect {
     shapes: Box<[Shape]>,
     wire_lens: Box<[usize]>,
@@ -124,6 +127,10 @@ pub struct Expect {
     echo: Echo,
     /// The size of some reply depends on more than the request.
     is_open: bool,
+    /// Other layouts that replies have.
+    others: Box<[Arc<Template>]>,
+    /// Replies of bytes as they are.
+    plain: Box<[Box<[u8]>]>,
 }
 
 impl Expect {
@@ -133,11 +140,20 @@ impl Expect {
         let mut shapes: Vec<Shape> = Vec::new();
         let mut entries: Vec<Box<[usize]>> = Vec::new();
         let mut is_open = false;
-        for reply in rules.into_iter().filter(|rule| !rule.timeout).flat_map(|rule| rule.replies.iter()) {
-            let known = forms_to(template, reply, request);
+        let (mut others, mut plain): (Vec<Arc<Template>>, Vec<Box<[u8]>>) = (Vec::new(), Vec::new());
+        for Reply { template: of, reply } in rules.into_iter().flat_map(|rule| replies_of(device, rule)) {
+            let known = forms_to(of, reply, request);
             is_open |= known.is_none();
+            let is_plain = matches!(reply.payload, Payload::Raw);
+            if is_plain {
+                plain.push(reply.frame.to_vec().into());
+            } else if !std::ptr::eq(&**of, template) && !others.iter().any(|other| Arc::ptr_eq(other, of)) {
+                others.push(Arc::clone(of));
+            }
             let numbers = known.unwrap_or_default().into_iter().map(|form| {
-                let shape = shape(template, form, request.len());
+                let len = form.frame.len();
+                let shape =
+                    Shape { wire_len: if is_plain { len } else { of.wire_len(len) }, ..shape(of, form, request.len()) };
                 shapes.iter().position(|there| *there == shape).unwrap_or_else(|| {
                     shapes.push(shape);
                     shapes.len() - 1
@@ -163,7 +179,16 @@ impl Expect {
         wire_lens.sort_unstable();
         wire_lens.dedup();
         let echo = echo(&shapes);
-        Self { shapes: shapes.into(), wire_lens: wire_lens.into(), key, entries: entries.into(), echo, is_open }
+        Self {
+            shapes: shapes.into(),
+            wire_lens: wire_lens.into(),
+            key,
+            entries: entries.into(),
+            echo,
+            is_open,
+            others: others.into(),
+            plain: plain.into(),
+        }
     }
 
     /// The request itself, from a server that does no work.
@@ -185,6 +210,8 @@ impl Expect {
             entries: [].into(),
             echo,
             is_open: false,
+            others: [].into(),
+            plain: [].into(),
         }
     }
 
@@ -200,9 +227,50 @@ impl Expect {
 
     /// Is `wire` a reply to `request` (raw)? `scratch` is for templates that encode.
     pub fn check(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
-        whole(template, wire, scratch)?;
-        let raw = raw(template, wire, scratch);
-        if self.has_key(raw) { self.fits(request, raw) } else { Err(Wrong::Key) }
+        self.read(template, wire, scratch)?;
+        self.fits(request, raw(template, wire, scratch))
+    }
+
+    /// Is `wire` a whole frame of the request's layout that has the command's key, or one that some reply is: another layout's, or bytes as
+    /// they are? Its raw frame is [`raw`] then.
+    #[inline]
+    pub fn read(&self, template: &Template, wire: &[u8], scratch: &mut Vec<u8>) -> Result<(), Wrong> {
+        let own = whole(template, wire, scratch);
+        self.read_own(own, template, wire, scratch)
+    }
+
+    /// The same for a frame of which is known whether it is a whole one of the request's layout.
+    #[inline]
+    pub fn read_own(
+        &self,
+        own: Result<(), Wrong>,
+        template: &Template,
+        wire: &[u8],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Wrong> {
+        let keyed =
+            own.and_then(|()| if self.has_key(raw(template, wire, scratch)) { Ok(()) } else { Err(Wrong::Key) });
+        match keyed {
+            Err(_) if self.is_other(wire, scratch) => Ok(()),
+            keyed => keyed,
+        }
+    }
+
+    /// May a reply be a frame of another layout, or none?
+    #[inline]
+    pub fn has_others(&self) -> bool {
+        !self.others.is_empty() || !self.plain.is_empty()
+    }
+
+    /// Is it a frame of another layout that a reply has, or a reply of bytes as they are?
+    #[cold]
+    fn is_other(&self, wire: &[u8], scratch: &mut Vec<u8>) -> bool {
+        if self.plain.iter().any(|plain| **plain == *wire) {
+            scratch.clear();
+            scratch.extend_from_slice(wire);
+            return true;
+        }
+        self.others.iter().any(|other| whole(other, wire, scratch).is_ok())
     }
 
     /// Is a raw frame that was read right for a raw request?
@@ -233,10 +301,9 @@ impl Expect {
         self.echo.holds(at)
     }
 
-    /// Which entries of its rule's cycle a reply looks like, in the order of the rules that this was made from.
-    pub fn looks_like(&self, template: &Template, request: &[u8], wire: &[u8], scratch: &mut Vec<u8>) -> Vec<bool> {
-        let Ok(frame) = inner::parse(template, wire, scratch) else { return vec![false; self.entries.len()] };
-        let right = |shape: &Shape| shape.check_own(frame.raw).and_then(|()| shape.check_copied(request, frame.raw));
+    /// Which entries of its rule's cycle a raw reply looks like, in the order of the rules that this was made from.
+    pub fn looks_like(&self, request: &[u8], raw: &[u8]) -> Vec<bool> {
+        let right = |shape: &Shape| shape.check_own(raw).and_then(|()| shape.check_copied(request, raw));
         let fits: Vec<bool> = self.shapes.iter().map(|shape| right(shape).is_ok()).collect();
         self.entries.iter().map(|forms| forms.iter().any(|&form| fits[form])).collect()
     }

@@ -7,6 +7,9 @@ use fsu_plan::words;
 /// Stands for no number, and for a number too large for 16 bits.
 pub const NONE: u16 = u16::MAX;
 
+/// Stands for a reply that is none of a rule's `replies`, or one behind the first 255.
+pub const NO_REPLY: u8 = u8::MAX;
+
 /// A number as [`About`] stores it.
 #[inline]
 pub fn told(number: usize) -> u16 {
@@ -65,6 +68,8 @@ pub struct About {
     pub held_us: u32,
     /// Request: its sender gets a reply or a heartbeat.
     pub is_met: bool,
+    /// Reply: its number among the rule's `replies`, from 0, or [`NO_REPLY`].
+    pub reply: u8,
 }
 
 impl Default for About {
@@ -85,11 +90,12 @@ impl About {
         delay_us: 0,
         held_us: 0,
         is_met: false,
+        reply: NO_REPLY,
     };
     /// A heartbeat.
     pub const HEARTBEAT: Self = Self { what: What::Heartbeat, ..Self::UNKNOWN };
     /// Size of [`About::encode`]'s result.
-    pub const BYTES: usize = 19;
+    pub const BYTES: usize = 20;
 
     /// Bytes that no device took.
     #[inline]
@@ -101,6 +107,12 @@ impl About {
     #[inline]
     pub fn of(device: usize) -> Self {
         Self { device: told(device), ..Self::UNKNOWN }
+    }
+
+    /// Index of the device that took the frame; `device` if that is unknown.
+    #[inline]
+    pub(crate) fn asked(&self, device: usize) -> usize {
+        if self.device == NONE { device } else { usize::from(self.device) }
     }
 
     /// The same, dropped.
@@ -117,7 +129,7 @@ impl About {
         self
     }
 
-    /// As bytes: device, command, rule, faults (2 each), what, why (FF: none), delay, held (4 each), whether it was met; little endian.
+    /// As bytes: device, command, rule, faults (2 each), what, why (FF: none), delay, held (4 each), whether it was met, the reply's number; little endian.
     pub fn encode(&self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
         for (place, number) in
@@ -130,6 +142,7 @@ impl About {
         bytes[10..14].copy_from_slice(&self.delay_us.to_le_bytes());
         bytes[14..18].copy_from_slice(&self.held_us.to_le_bytes());
         bytes[18] = u8::from(self.is_met);
+        bytes[19] = self.reply;
         bytes
     }
 
@@ -154,6 +167,7 @@ impl About {
                 1 => true,
                 _ => return None,
             },
+            reply: bytes[19],
         })
     }
 }
@@ -236,9 +250,10 @@ mod tests {
             delay_us: 3,
             held_us: 4,
             is_met: true,
+            reply: 7,
         };
-        assert_eq!(hex::encode(about.encode()), "01000200ffff02000609030000000400000001");
-        assert_eq!(hex::encode(About::UNKNOWN.encode()), "ffffffffffff000000ff000000000000000000");
+        assert_eq!(hex::encode(about.encode()), "01000200ffff0200060903000000040000000107");
+        assert_eq!(hex::encode(About::UNKNOWN.encode()), "ffffffffffff000000ff000000000000000000ff");
         assert!(size_of::<About>() <= 20, "{}", size_of::<About>());
     }
 

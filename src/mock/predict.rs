@@ -92,7 +92,9 @@ pub struct Form {
 impl Form {
     /// The whole reply as its rule has it, with its data frame.
     pub fn whole(template: &Template, reply: &Reply) -> Self {
-        Self { frame: reply.frame.to_vec(), origins: origins(reply), telltale: telltale(reply, false) }.sealed(template)
+        let form = Self { frame: reply.frame.to_vec(), origins: origins(reply), telltale: telltale(reply, false) };
+        // Bytes as they are have no checksum.
+        if matches!(reply.payload, Payload::Raw) { form } else { form.sealed(template) }
     }
 
     /// The reply without data: where it refuses, or where its data follows in frames of its own.
@@ -121,7 +123,6 @@ impl Form {
     fn sealed(mut self, template: &Template) -> Self {
         if let Some(checksum) = &template.checksum {
             let at = checksum.at.in_frame(self.frame.len());
-            // A reply of bytes as they are may be shorter.
             if let Some(origins) = self.origins.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
                 origins.fill(Origin::Unknown);
             }
@@ -139,8 +140,7 @@ fn telltale(reply: &Reply, refusing: bool) -> Option<Telltale> {
 pub fn forms_to(template: &Template, reply: &Reply, request: &[u8]) -> Option<Vec<Form>> {
     let steps = match &reply.payload {
         Payload::Walked(steps) => steps,
-        // It is no frame that could be read.
-        Payload::Raw => return None,
+        Payload::Raw => return Some(vec![Form::whole(template, reply)]),
         _ => return Some(forms(template, reply)),
     };
     let whole = Form { frame: reply.frame.to_vec(), origins: origins(reply), telltale: telltale(reply, false) };

@@ -57,6 +57,7 @@ pub(crate) fn device(sub_dev_addr: u8, template: Template) -> Device {
         cycles: 0,
         registers: Box::new([]),
         profiles: Profiled::new(),
+        layouts: Default::default(),
     }
 }
 

@@ -122,11 +122,13 @@ impl Product {
     /// What becomes of an inner frame: the reply and the milliseconds until it is due.
     pub fn respond(&mut self, wire: &[u8], now: Clock) -> Outcome {
         let moment = moment(now);
-        match respond(&mut self.turn(moment), 0, wire) {
-            Verdict::Reply { due_ns } => Outcome::Reply(
-                self.scratch.on_wire(&self.fleet.fsus[0].devices[0].template).to_vec(),
-                ((due_ns - moment.arrived_ns) / 1_000_000).max(0),
-            ),
+        let due_ms = |due_ns: i64| ((due_ns - moment.arrived_ns) / 1_000_000).max(0);
+        let mut turn = self.turn(moment);
+        match respond(&mut turn, 0, wire) {
+            Verdict::Reply { due_ns } => {
+                Outcome::Reply(turn.scratch.on_wire(&turn.fsu.devices[0].template).to_vec(), due_ms(due_ns))
+            }
+            Verdict::Replies { due_ns } => Outcome::Reply(turn.reply_on_wire(0).to_vec(), due_ms(due_ns)),
             Verdict::Silent => Outcome::Silent,
             Verdict::Dropped(reason) => Outcome::Dropped(reason.reason()),
         }
@@ -146,6 +148,20 @@ impl Product {
         stage::on_datagram(&mut self.turn(moment), Incoming { peer, bytes: wire }, &mut replies);
         let due_ms = |due_ns: i64| ((due_ns - moment.arrived_ns) / 1_000_000).max(0);
         replies.sent().map(|sent| (due_ms(sent.due_ns), sent.bytes.to_vec())).collect()
+    }
+
+    /// What the bytes of a new connection are answered with, each call a piece of it.
+    pub fn stream(&mut self, pieces: &[&[u8]], now: Clock) -> Vec<Vec<u8>> {
+        self.scratch.progress = Default::default();
+        let (mut waiting, mut out) = (Vec::new(), Vec::new());
+        for piece in pieces {
+            waiting.extend_from_slice(piece);
+            let mut replies = Replies::default();
+            let step = stage::on_bytes(&mut self.turn(moment(now)), &waiting, &mut replies);
+            waiting.drain(..step.consumed);
+            out.extend(replies.sent().map(|sent| sent.bytes.to_vec()));
+        }
+        out
     }
 
     fn turn(&mut self, moment: Moment) -> Turn<'_> {

@@ -1,6 +1,7 @@
 //! One answer, read by its template.
 
 use super::{Ended, Question};
+use fsu_core::client::layouts::told;
 use fsu_core::dissect::inner::{Content, Inner, Piece, Reading, fields_of};
 use fsu_plan::model::field::Field;
 use fsu_plan::wire::inner::parsed;
@@ -31,8 +32,10 @@ impl<'a> Answer<'a> {
     }
 
     fn of(question: &Question<'a>, raw: &'a [u8]) -> Self {
-        let template = &*question.device.template;
-        let reading = Reading { command: template.commands.get(question.command), content: Content::Reply };
+        let told = told(question.device, question.command, raw);
+        let template = told.template;
+        let content = if told.command.is_some() { Content::Reply } else { Content::Bytes };
+        let reading = Reading { command: told.command.and_then(|number| template.commands.get(number)), content };
         let frame = Inner::new(template, parsed(template, raw, raw), reading);
         Self { data: frame.data(), fields: reading.fields().unwrap_or_default(), frame }
     }

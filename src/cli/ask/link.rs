@@ -1,11 +1,11 @@
 //! What carries frames to an FSU and back.
 
+use fsu_core::client::layouts::{Others, Reply, is_whole, replies_of};
 use fsu_plan::model::field::FRAME_BYTES_MAX;
 use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::message::Transport;
-use fsu_plan::model::template::Template;
+use fsu_plan::model::reply::Payload;
 use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Frames, Head, Up, escape};
-use fsu_plan::wire::inner;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub(super) struct Link<'a> {
     buffer: Vec<u8>,
     /// How many bytes of it were taken.
     taken: usize,
+    /// Other layouts that a reply may have.
+    others: Others<'a>,
     /// Wire sizes that a reply may have, shortest first: they cut a stream in which several came at once.
     sizes: Vec<usize>,
     /// An inner frame.
@@ -56,7 +58,8 @@ impl<'a> Link<'a> {
         };
         let [buffer, frame, sent, came, framed, escaped] = [const { Vec::new() }; 6];
         let sizes = sizes(device, command);
-        Ok(Self { fsu, device, carrier, buffer, taken: 0, sizes, frame, sent, came, framed, escaped })
+        let others = Others::of(device, command);
+        Ok(Self { fsu, device, carrier, buffer, taken: 0, others, sizes, frame, sent, came, framed, escaped })
     }
 
     /// What was sent last, as it travelled: over udp with its outer frame.
@@ -145,7 +148,9 @@ impl<'a> Link<'a> {
                     let (template, buffer) = (&self.device.template, &self.buffer);
                     let sizes = self.sizes.iter().copied().filter(|&len| len < buffer.len());
                     let mut sizes = sizes.chain((!buffer.is_empty()).then_some(buffer.len()));
-                    if let Some(len) = sizes.find(|&len| is_whole(template, &buffer[..len], &mut self.frame)) {
+                    let (others, raw) = (&self.others, &mut self.frame);
+                    let mut is_reply = |wire: &[u8]| is_whole(template, wire, raw) || others.is_whole(wire, raw);
+                    if let Some(len) = sizes.find(|&len| is_reply(&buffer[..len])) {
                         self.taken = len;
                         self.came.extend_from_slice(&self.buffer[..len]);
                         return Ok(Some(&self.buffer[..len]));
@@ -200,9 +205,13 @@ const FORGOTTEN_MAX: usize = 4_096;
 fn sizes(device: &Device, command: usize) -> Vec<usize> {
     let template = &device.template;
     let rules = device.rules.get(command).into_iter().flatten();
-    let replies = rules.flat_map(|rule| &rule.replies).map(|reply| reply.frame.len());
-    let errors = template.errors.iter().flatten().map(|reply| reply.frame.len());
-    let mut sizes: Vec<usize> = replies.chain(errors).map(|len| template.wire_len(len)).collect();
+    let size = |reply: Reply<'_>| match reply.reply.payload {
+        Payload::Raw => reply.reply.frame.len(),
+        _ => reply.template.wire_len(reply.reply.frame.len()),
+    };
+    let replies = rules.flat_map(|rule| replies_of(device, rule)).map(size);
+    let errors = template.errors.iter().flatten().map(|reply| template.wire_len(reply.frame.len()));
+    let mut sizes: Vec<usize> = replies.chain(errors).collect();
     sizes.sort_unstable();
     sizes.dedup();
     sizes
@@ -210,10 +219,4 @@ fn sizes(device: &Device, command: usize) -> Vec<usize> {
 
 fn is_silence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-/// The bytes are a reply as soon as they are a good frame.
-fn is_whole(template: &Template, wire: &[u8], raw: &mut Vec<u8>) -> bool {
-    inner::parse(template, wire, raw)
-        .is_ok_and(|frame| inner::reply_lengths_ok(template, &frame).is_ok() && inner::checksum_ok(template, &frame))
 }

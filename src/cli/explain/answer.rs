@@ -12,7 +12,7 @@ use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::Command;
+use fsu_plan::model::template::{Command, Template};
 use fsu_plan::wire::inner::{self, Frame, carries};
 use fsu_plan::wire::reason::Reason;
 
@@ -33,12 +33,20 @@ pub(super) struct About<'a> {
     pub(super) after_ms: Option<i64>,
 }
 
+impl About<'_> {
+    /// The device whose registers and cycle places are used.
+    fn home(&self) -> usize {
+        let home = self.fsu.devices.get(self.device).and_then(|device| device.layouts.home);
+        home.map_or(self.device, usize::from)
+    }
+}
+
 /// What a reply was built from.
 #[derive(Default)]
 pub(super) struct Built<'a> {
     command: Option<&'a Command>,
-    /// By reply: the command whose frame it is, which may be none. A reply without an entry belongs to `command`.
-    commands: Vec<Option<&'a Command>>,
+    /// By reply: its layout, and the command whose frame it is, which may be none. A reply without an entry belongs to `command`.
+    commands: Vec<(&'a Template, Option<&'a Command>)>,
     /// The replies that are shown, in the order of sending.
     replies: Vec<&'a Reply>,
 }
@@ -80,17 +88,17 @@ pub(super) fn not_cut(device: &Device, frame: &Frame<'_>) -> Fault {
 /// The fields of a request, by the command that it carries.
 pub(super) fn request_layers(device: &Device, frame: &Frame<'_>) -> Vec<Layer> {
     let command = inner::command(&device.template, frame).map(|number| &device.template.commands[number]);
-    fields::layers(View { device, command, reply: None, is_reply: false }, frame)
+    fields::layers(View { device, template: &device.template, command, reply: None, is_reply: false }, frame)
 }
 
 /// The fields of reply number `number` on the wire. A data frame of a transfer, which no rule built, has a number above the last one.
 pub(super) fn reply_layers(device: &Device, built: &Built<'_>, number: usize, wire: &[u8]) -> Vec<Layer> {
     let mut raw = Vec::new();
-    let Ok(frame) = inner::parse(&device.template, wire, &mut raw) else { return Vec::new() };
+    let (template, command) = built.commands.get(number).copied().unwrap_or((&device.template, built.command));
+    let Ok(frame) = inner::parse(template, wire, &mut raw) else { return Vec::new() };
     let reply = built.replies.get(number).copied();
-    let command = built.commands.get(number).copied().unwrap_or(built.command);
     let command = command.filter(|command| reply.is_some() || frame.data_len == command.response_len);
-    fields::layers(View { device, command, reply, is_reply: true }, &frame)
+    fields::layers(View { device, template, command, reply, is_reply: true }, &frame)
 }
 
 /// Fills in what a device does with a request. `reason` is why it gets no reply, as reported by the stages that serve.
@@ -160,15 +168,18 @@ pub(super) fn request<'a>(item: &mut Item, about: About<'a>, wire: &[u8], reason
         },
         None => Verdict { what: "reply", reason: None, text: when_due(rule, about) },
     };
-    built((device, command), rule, memory(about.before, about.device))
+    built((device, command), rule, memory(about.before, about.home()))
 }
 
 /// The replies of a rule that are shown, and the commands whose frames they are.
 fn built<'a>((device, command): (&'a Device, &'a Command), rule: &'a Rule, mut memory: DeviceState) -> Built<'a> {
     let shown = (rule.burst as usize).min(REPLIES_SHOWN_MAX);
     let commands = (0..shown).map(|reply| match rule.frames.get(reply) {
-        Some(&frame) => device.template.commands.get(frame as usize),
-        None => Some(command),
+        Some(frame) => {
+            let template = &**device.layout(frame.layout);
+            (template, frame.command.and_then(|number| template.commands.get(number as usize)))
+        }
+        None => (&*device.template, Some(command)),
     });
     let replies = (0..shown).map(|reply| next_reply(rule, &mut memory, reply as u32));
     Built { command: Some(command), commands: commands.collect(), replies: replies.collect() }
@@ -217,7 +228,7 @@ fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static 
         has: fields::held(constant, frame.raw),
         fits: carries(constant, frame.raw),
     });
-    let place = |cycle: u32| memory(about.before, about.device).cycles.get(cycle as usize).copied().unwrap_or(0);
+    let place = |cycle: u32| memory(about.before, about.home()).cycles.get(cycle as usize).copied().unwrap_or(0);
     let entries = rule.replies.len();
     let cycle = rule.cycle.map(|cycle| match outcome {
         "matched" => format!("entry {} of {entries}", place(cycle) as usize % entries.max(1) + 1),
@@ -225,7 +236,7 @@ fn rule_view(names: Names<'_>, about: About<'_>, rule: &Rule, outcome: &'static 
     });
     let set = rule.sets.iter().map(|set| {
         let text = names.set(set);
-        match about.after.devices.get(about.device).and_then(|device| device.registers.get(set.register as usize)) {
+        match about.after.devices.get(about.home()).and_then(|device| device.registers.get(set.register as usize)) {
             Some(now) if outcome == "matched" => format!("{text} = \"{}\"", String::from_utf8_lossy(now)),
             _ => text,
         }

@@ -6,9 +6,10 @@
 use super::answer;
 use super::inner::{self as fields, View};
 use super::model::{Answers, Item, Verdict};
+use fsu_core::client::layouts;
 use fsu_core::predict::{self, Origin};
 use fsu_plan::model::field::{Computed, KeyPart};
-use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::fleet::{Device, Fsu, Layout};
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::template::{Command, ErrorReply, Template};
@@ -62,6 +63,8 @@ pub(super) struct Guess {
     pub(super) device: usize,
     /// How strong the evidence is.
     pub(super) weight: Weight,
+    /// The layout of the device's template.
+    layout: u16,
     found: Found,
 }
 
@@ -89,7 +92,19 @@ impl Guess {
 
 /// The best guess at the frame as a reply of one of these devices. `cmd` is the key of the command that it answers.
 pub(super) fn guess(fsu: &Fsu, devices: Range<usize>, wire: &[u8], cmd: Option<&str>) -> Option<Guess> {
+    // Of each device its other layouts too.
+    let (chosen, asked) = (devices.clone(), devices.clone());
+    let is_layout = move |number: &usize| {
+        let home = fsu.devices.get(*number).and_then(|device| device.layouts.home);
+        home.is_some_and(|home| chosen.contains(&usize::from(home))) && !chosen.contains(number)
+    };
+    let devices = devices.chain((0..fsu.devices.len()).filter(is_layout));
     let guesses = devices.filter_map(|device| of_device(fsu.devices.get(device)?, device, wire, cmd));
+    let others = (0..fsu.devices.len()).filter(|number| asked.contains(number)).flat_map(|number| {
+        let device = &fsu.devices[number];
+        reply_layouts(device).filter_map(move |layout| of_layout(device, (number, layout), wire))
+    });
+    let guesses = guesses.chain(others.filter(|_| cmd.is_none()));
     // Ties go to the first one.
     guesses.reduce(|best, next| if next.weight > best.weight { next } else { best })
 }
@@ -123,7 +138,32 @@ fn of_device(device: &Device, number: usize, wire: &[u8], cmd: Option<&str>) -> 
         (false, false) if is_good && found.has_size && found.is_keyless => Weight::Keyless,
         (false, false) => Weight::Framed,
     };
-    Some(Guess { device: number, weight, found })
+    Some(Guess { device: number, weight, layout: device.layouts.own, found })
+}
+
+/// A frame of a layout that only replies have.
+fn of_layout(device: &Device, (number, layout): (usize, u16), wire: &[u8]) -> Option<Guess> {
+    let template = &**device.layout(layout);
+    let mut raw = Vec::new();
+    let frame = inner::parse(template, wire, &mut raw).ok()?;
+    if inner::lengths_ok(template, &frame).is_err() || !inner::checksum_ok(template, &frame) {
+        return None;
+    }
+    let entry = layouts::entry(template, frame.raw)?;
+    let what = What::Command(entry, "by its layout, which only replies have");
+    Some(Guess {
+        device: number,
+        weight: Weight::Sized,
+        layout,
+        found: Found { what, has_size: true, ..Found::default() },
+    })
+}
+
+/// The layouts of a device that only replies have.
+fn reply_layouts(device: &Device) -> impl Iterator<Item = u16> {
+    let all = device.layouts.all.iter().zip(0..);
+    let is_asked = |layout: &Layout| layout.template.commands.iter().any(|command| !command.up);
+    all.filter(move |(layout, _)| device.is_own() && !is_asked(layout)).map(|(_, number)| number)
 }
 
 /// What a frame of a device answers.
@@ -193,6 +233,10 @@ impl Best<'_> {
 
 fn best_command<'a>(device: &'a Device, frame: &Frame<'_>, cmd: Option<&str>) -> Option<Best<'a>> {
     let template = &*device.template;
+    let cmd = match cmd {
+        Some(key) => Some(fsu_core::client::request::in_layout(device, key)?),
+        None => None,
+    };
     let wanted = cmd.and_then(|key| fsu_core::client::request::find_command(template, key).ok());
     let key = wanted.map(|number| &template.commands[number].key_text);
     let commands = template.commands.iter().enumerate();
@@ -330,7 +374,7 @@ fn header_differs(template: &Template, command: &Command, reply: &Reply, frame: 
 /// Fills in the explanation of a frame from the FSU.
 pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
     let Some(device) = fsu.devices.get(guess.device) else { return };
-    let template = &*device.template;
+    let template = &**device.layout(guess.layout);
     item.device = Some(answer::device_text(device));
     let mut raw = Vec::new();
     let Ok(frame) = inner::parse(template, wire, &mut raw) else { return };
@@ -338,7 +382,7 @@ pub(super) fn fill(item: &mut Item, fsu: &Fsu, guess: &Guess, wire: &[u8]) {
         What::Command(number, _) => template.commands.get(number),
         _ => None,
     };
-    item.layers.extend(fields::layers(View { device, command, reply: None, is_reply: true }, &frame));
+    item.layers.extend(fields::layers(View { device, template, command, reply: None, is_reply: true }, &frame));
     let lengths = inner::lengths_ok(template, &frame).err();
     let checksum = (!inner::checksum_ok(template, &frame)).then_some(Reason::BadChecksum);
     for reason in lengths.into_iter().chain(checksum) {

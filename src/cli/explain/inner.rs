@@ -24,6 +24,8 @@ use fsu_plan::words::count;
 pub(super) struct View<'a> {
     /// The device that the frame belongs to.
     pub(super) device: &'a Device,
+    /// The layout of the frame.
+    pub(super) template: &'a Template,
     /// Its command, if known.
     pub(super) command: Option<&'a Command>,
     /// The reply that the frame was built from, if it was built here.
@@ -42,13 +44,13 @@ fn read<'a>(view: View<'a>, frame: &Frame<'a>) -> Inner<'a> {
         Some(_) if view.reply.is_none() && frame.data_len > 0 => Content::Reply,
         _ => Content::Bytes,
     };
-    let read = Inner::new(&view.device.template, *frame, Reading { command: view.command, content });
+    let read = Inner::new(view.template, *frame, Reading { command: view.command, content });
     Inner { less: view.reply.map_or(read.less, |reply| reply.less), ..read }
 }
 
 /// Header, data frame and tail.
 pub(super) fn layers<'a>(view: View<'a>, frame: &Frame<'a>) -> Vec<Layer> {
-    let (template, read) = (&*view.device.template, read(view, frame));
+    let (template, read) = (view.template, read(view, frame));
     let mut header = Layer { name: "inner frame, header".into(), ..Layer::default() };
     if template.encoding == Encoding::AsciiHex {
         let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());

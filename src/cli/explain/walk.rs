@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
             }
             _ => None,
         });
-        if let Some((data, device)) = device {
+        if let Some((data, device)) = device.map(|(data, device)| (data, self.layout(device, &replies))) {
             self.inner(&mut item, (device, data), &before, (&sent, reason));
         } else if let Some(reason) = reason {
             item.verdict = dropped(reason);
@@ -190,6 +190,15 @@ impl<'a> Walk<'a> {
             self.sent.extend(sent.into_iter().map(|sent| sent.bytes));
         }
         item
+    }
+
+    /// The layout of a device that took the frame, as a device.
+    fn layout(&self, device: usize, replies: &Replies) -> usize {
+        let took = replies.understood().last().map(|about| usize::from(about.device));
+        let is_layout = |number: &usize| {
+            self.fsu.devices.get(*number).is_some_and(|took| took.layouts.home.map(usize::from) == Some(device))
+        };
+        took.filter(is_layout).unwrap_or(device)
     }
 
     fn broadcast(&mut self, input: &[u8]) -> Item {
@@ -203,6 +212,7 @@ impl<'a> Walk<'a> {
         let mut replies = Replies::default();
         stage::on_datagram(&mut self.turn(), Incoming::from(input), &mut replies);
         let device = datagram::choose(self.fsu, input, &mut self.scratch.raw);
+        let device = self.layout(device, &replies);
         let (sent, reason) = outcome(&replies);
         self.inner(&mut item, (device, input), &before, (&sent, reason));
         item
@@ -243,7 +253,7 @@ impl<'a> Walk<'a> {
         let before = self.state.clone();
         // The same step again, on the state that the explanation keeps.
         let mut turn = self.turn();
-        if let Response::Reply { .. } = respond(&mut turn, device, frame) {
+        if let Response::Reply { .. } | Response::Replies { .. } = respond(&mut turn, device, frame) {
             while next_of_burst(&mut turn, device, frame).is_some() {}
         }
         self.inner(&mut item, (device, frame), &before, outcome);

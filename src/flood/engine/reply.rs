@@ -15,8 +15,9 @@ pub struct ReplyMatcher<'a, F> {
     /// The server skips delays.
     skips_delays: bool,
     scratch: &'a mut Vec<u8>,
-    /// The device that the frame was last parsed for, and the result: all commands of a device share it, and differ by key only.
-    read: Option<(&'a Device, Result<&'a [u8], Wrong>)>,
+    /// The device that the frame was last parsed for, its bytes, and the result: all commands of a device share it, and differ by key
+    /// only.
+    read: Option<(&'a Device, Result<&'a [u8], Wrong>, Result<(), Wrong>)>,
 }
 
 impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> ReplyMatcher<'a, F> {
@@ -38,15 +39,19 @@ impl<'a, F: FnMut(&Prepared) -> Result<&'a [u8], Wrong>> ReplyMatcher<'a, F> {
     fn read_for(&mut self, request: u32) -> Result<&'a [u8], Wrong> {
         let prepared = &self.requests[request as usize];
         let device = &*prepared.device;
-        let before = self.read.filter(|(before, _)| std::ptr::eq(*before, device));
-        let (_, read) = before.unwrap_or_else(|| {
+        let before = self.read.filter(|(before, ..)| std::ptr::eq(*before, device));
+        let (_, wire, own) = before.unwrap_or_else(|| {
             let wire = (self.inner)(prepared);
-            (device, wire.and_then(|wire| whole(&device.template, wire, self.scratch).map(|()| wire)))
+            (device, wire, wire.and_then(|wire| whole(&device.template, wire, self.scratch)))
         });
-        self.read = Some((device, read));
-        let wire = read?;
-        let has_key = prepared.expect.has_key(raw(&device.template, wire, self.scratch));
-        if has_key { Ok(wire) } else { Err(Wrong::Key) }
+        self.read = Some((device, wire, own));
+        let wire = wire?;
+        let read = prepared.expect.read_own(own, &device.template, wire, self.scratch);
+        if prepared.expect.has_others() {
+            // The buffer may have the frame as another layout reads it.
+            self.read = None;
+        }
+        read.map(|()| wire)
     }
 }
 

@@ -122,20 +122,14 @@ impl Prepared {
     /// Is `wire`, a frame that was read into `scratch`, a right reply to a flight? In a burst it has to have its turn, from which
     /// another keeps it only where replies cannot overtake each other.
     #[inline]
-    pub fn right(
-        &self,
-        flight: &Flight,
-        wire: &[u8],
-        may_overtake: bool,
-        scratch: &mut Vec<u8>,
-    ) -> Result<Right, Wrong> {
+    pub fn right(&self, flight: &Flight, wire: &[u8], may_overtake: bool, scratch: &[u8]) -> Result<Right, Wrong> {
         let request = self.raw_of(flight);
         self.expect.fits(request, raw(self.template(), wire, scratch))?;
         if flight.silent {
             return Err(Wrong::Silence);
         }
         let Some(burst) = &flight.burst else { return Ok(None) };
-        let looks_like = self.expect.looks_like(self.template(), request, wire, scratch);
+        let looks_like = self.expect.looks_like(request, raw(self.template(), wire, scratch));
         burst.after(may_overtake, &looks_like).map(|after| Some(Box::new(after))).ok_or(Wrong::Turn)
     }
 
@@ -286,8 +280,8 @@ impl Profiles {
                 if device.template.commands[number].up {
                     continue;
                 }
-                let key = &*device.template.commands[number].key_text;
-                let named = wanted.mix.weight(key);
+                let key = full_key(device, &device.template.commands[number].key_text);
+                let named = wanted.mix.weight(&key);
                 if named.is_none() && !wanted.mix.0.is_empty() {
                     continue;
                 }
@@ -347,7 +341,7 @@ impl Profiles {
         let asked = Marked { device, command: number, raw: &raw, expect: &expect };
         let marks = if wanted.equal { None } else { Marks::new(asked, &fixed) };
         Ok(Prepared {
-            label: self.label(&device.vendor, &command.key_text),
+            label: self.label(&device.vendor, &full_key(device, &command.key_text)),
             device: Arc::clone(device),
             command: number,
             marks,
@@ -369,6 +363,11 @@ impl Profiles {
             self.labels.len() - 1
         })
     }
+}
+
+/// A command's key, with the layout that it is of: `layout/KEY`.
+fn full_key(device: &Device, key: &str) -> String {
+    device.layout_name().map_or_else(|| key.to_owned(), |layout| format!("{layout}/{key}"))
 }
 
 /// A request with the values that are wanted.

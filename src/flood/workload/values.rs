@@ -72,8 +72,13 @@ pub struct ValueError {
 }
 
 /// A command's key as people write it, as the plan spells it.
+///
+/// `layout/KEY` keeps its layout.
 pub fn key(text: &str) -> String {
-    key_digits(text).concat()
+    match text.split_once('/') {
+        Some((layout, key)) => format!("{}/{}", layout.trim(), self::key(key)),
+        None => key_digits(text).concat(),
+    }
 }
 
 /// A field's name and its value as text.

@@ -7,10 +7,12 @@
 //! - `varying`: its part from the first field of variable size on.
 //! - [`profile`]: requests of known length, without the steps above.
 //! - [`random`]: the generator of one message.
+//! - `layouts`: requests and replies of other layouts of a template.
 //! - [`turn`]: what all of them work with.
 
 pub mod build;
 pub mod examine;
+mod layouts;
 pub mod profile;
 pub mod random;
 pub mod reply;

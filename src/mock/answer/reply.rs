@@ -1,9 +1,10 @@
 //! One device's answer: the check, the rule, and when the reply is due (spec templates.md, Rules).
 
 use super::examine::{Finding, error_reply, examine};
+use super::layouts;
 use super::random::{Dice, delay_ns};
-use super::rule::{matching, next_reply, set_registers};
-use super::turn::{Asked, Burst, Turn};
+use super::rule::{matching, next_in_cycle, next_reply, set_registers};
+use super::turn::{Asked, Burst, Form, Turn};
 use crate::about::{self, About, What, told};
 use crate::faults::{self, Target};
 use crate::moment::NS_PER_MS;
@@ -22,6 +23,12 @@ pub enum Verdict {
         /// When it is due, on the wall clock in nanoseconds; at or before now: at once.
         due_ns: i64,
     },
+    /// The same, and more may follow ([`next_of_burst`]), or it is a frame of another layout, or none
+    /// ([`Turn::reply_on_wire`]).
+    Replies {
+        /// When the first is due.
+        due_ns: i64,
+    },
     /// A rule leaves it unanswered.
     Silent,
     /// Not answered.
@@ -36,10 +43,13 @@ pub fn respond(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Verdict {
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let verdict = match inner::parse(&turn.fsu.devices[device].template, wire, &mut raw) {
         Ok(frame) => answer(turn, device, frame).verdict,
-        Err(reason) => {
-            turn.scratch.about = About::of(device).drop(reason);
-            Verdict::Dropped(reason)
-        }
+        Err(reason) => match layouts::answer_other(turn, device, wire) {
+            Some(answered) => answered.verdict,
+            None => {
+                turn.scratch.about = About::of(device).drop(reason);
+                Verdict::Dropped(reason)
+            }
+        },
     };
     turn.scratch.raw = raw;
     count(turn, verdict)
@@ -62,7 +72,7 @@ fn count(turn: &mut Turn<'_>, verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Dropped(reason) => turn.state.counters.drop(reason),
         Verdict::Silent => turn.state.counters.silent += 1,
-        Verdict::Reply { .. } => {}
+        Verdict::Reply { .. } | Verdict::Replies { .. } => {}
     }
     verdict
 }
@@ -91,18 +101,29 @@ pub(crate) fn answer<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>) -
     turn.scratch.begin(device);
     let mut checksum_wrong = false;
     let finding = examine(&turn.fsu.devices[device], frame, &mut checksum_wrong);
-    if checksum_wrong {
-        turn.state.counters.bad_checksum_seen += 1;
-    }
     match finding {
-        Finding::Command(frame, command) => answer_command(turn, device, frame, command),
-        Finding::Wrong(frame, reason) => answer_wrong(turn, device, frame, reason),
+        Finding::Command(frame, command) => {
+            if checksum_wrong {
+                turn.state.counters.bad_checksum_seen += 1;
+            }
+            answer_command(turn, device, frame, command)
+        }
+        Finding::Wrong(frame, reason) => answer_wrong(turn, device, frame, (reason, checksum_wrong)),
     }
 }
 
-/// Answers a wrong frame, if the template has a reply for it.
+/// Answers a wrong frame, if it is a right one of another layout, or the template has a reply for it.
 #[cold]
-fn answer_wrong<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, reason: Reason) -> Answered<'a> {
+fn answer_wrong<'a>(
+    turn: &mut Turn<'a>,
+    device: usize,
+    frame: Frame<'_>,
+    (reason, checksum_wrong): (Reason, bool),
+) -> Answered<'a> {
+    if let Some(answered) = layouts::answer_other(turn, device, frame.wire) {
+        return answered;
+    }
+    turn.state.counters.bad_checksum_seen += u64::from(checksum_wrong);
     (turn.scratch.about.what, turn.scratch.about.why) = (What::Dropped, Some(reason));
     let fsu: &Fsu = turn.fsu;
     let Some((which, reply)) = error_reply(&fsu.devices[device].template, reason) else {
@@ -113,15 +134,20 @@ fn answer_wrong<'a>(turn: &mut Turn<'a>, device: usize, frame: Frame<'_>, reason
     turn.state.replies += 1;
     let mut dice = turn.dice();
     let due_ns = turn.moment.due_ns(0);
-    let asked = Asked { device, request: frame.raw, due: turn.moment.clock_at(due_ns) };
-    turn.compose(reply, asked, &mut dice);
+    let asked = Asked { device: turn.home(device), request: frame.raw, due: turn.moment.clock_at(due_ns) };
+    turn.compose(&fsu.devices[device].template, reply, asked, &mut dice);
     Answered::without_reply(Verdict::Reply { due_ns }, false)
 }
 
 /// Answers a good frame of that command.
 #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
 #[inline(always)]
-fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_>, command: usize) -> Answered<'a> {
+pub(super) fn answer_command<'a>(
+    turn: &mut Turn<'a>,
+    device_number: usize,
+    frame: Frame<'_>,
+    command: usize,
+) -> Answered<'a> {
     let fsu: &'a Fsu = turn.fsu;
     let device = &*fsu.devices[device_number];
     turn.state.messages += 1;
@@ -138,7 +164,8 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
     let due_ns = turn.moment.due_ns(delay_ns);
     let about = &mut turn.scratch.about;
     (about.rule, about.what, about.delay_us) = (told(rule_number), What::Answered, about::us(delay_ns));
-    let asked = Asked { device: device_number, request: frame.raw, due: turn.moment.clock_at(due_ns) };
+    let home = turn.home(device_number);
+    let asked = Asked { device: home, request: frame.raw, due: turn.moment.clock_at(due_ns) };
     if !rule.sets.is_empty() {
         set_registers(turn, rule, asked, &mut dice);
     }
@@ -147,15 +174,23 @@ fn answer_command<'a>(turn: &mut Turn<'a>, device_number: usize, frame: Frame<'_
         return Answered::without_reply(Verdict::Silent, true);
     }
     turn.state.replies += 1;
-    let reply = next_reply(rule, &mut turn.state.devices[device_number], 0);
-    turn.compose(reply, asked, &mut dice);
+    if !rule.frames.is_empty() {
+        turn.scratch.burst = Burst { left: rule.burst, done: 0, command, rule: rule_number, due_ns };
+        let reply = build_next(turn, (device, rule), asked, dice);
+        return Answered { verdict: Verdict::Replies { due_ns }, is_command: true, reply };
+    }
+    let reply = next_in_cycle(rule, &mut turn.state.devices[home]);
+    turn.compose(&device.template, reply, asked, &mut dice);
     if fsu.faults.is_some() {
         draw(turn, device, rule, (1, command), &mut dice);
     }
+    let mut verdict = Verdict::Reply { due_ns };
     if rule.burst > 1 {
         turn.scratch.burst = Burst { left: rule.burst - 1, done: 1, command, rule: rule_number, due_ns };
+        turn.scratch.form = Form::Own;
+        verdict = Verdict::Replies { due_ns };
     }
-    Answered { verdict: Verdict::Reply { due_ns }, is_command: true, reply: Some(reply) }
+    Answered { verdict, is_command: true, reply: Some(reply) }
 }
 
 /// The time before a reply of a burst, in nanoseconds.
@@ -183,30 +218,47 @@ pub fn next_of_burst(turn: &mut Turn<'_>, device: usize, wire: &[u8]) -> Option<
     another(turn, device, wire)
 }
 
+/// Builds the next of several replies, and draws its faults.
+#[cold]
+fn build_next<'a>(
+    turn: &mut Turn<'a>,
+    (device, rule): (&'a Device, &'a Rule),
+    asked: Asked<'_>,
+    mut dice: Dice,
+) -> Option<&'a Reply> {
+    let Burst { done, command, .. } = turn.scratch.burst;
+    turn.scratch.burst.left -= 1;
+    turn.scratch.burst.done += 1;
+    let reply = next_reply(rule, turn.state.devices.get_mut(asked.device)?, done);
+    let (form, command) = layouts::form(turn, rule, (reply, command), done);
+    turn.scratch.form = form;
+    turn.compose(layouts::template_of(device, form), reply, asked, &mut dice);
+    if turn.fsu.faults.is_some() {
+        draw(turn, device, rule, (done + 1, command), &mut dice);
+    }
+    Some(reply)
+}
+
 #[cold]
 fn another(turn: &mut Turn<'_>, device_number: usize, wire: &[u8]) -> Option<i64> {
     let Burst { done, command, rule, mut due_ns, .. } = turn.scratch.burst;
-    turn.scratch.burst.left -= 1;
-    turn.scratch.burst.done += 1;
     let fsu: &Fsu = turn.fsu;
+    // The request may have been of another layout than the frame was offered to.
+    let device_number = turn.scratch.about.asked(device_number);
     let device = fsu.devices.get(device_number)?;
     let rule = device.rules.get(command)?.get(rule)?;
     due_ns += gap_ns(turn, rule, done);
     turn.scratch.burst.due_ns = due_ns;
     let mut raw = std::mem::take(&mut turn.scratch.raw);
     let request = inner::parse(&device.template, wire, &mut raw).ok();
-    let next = request.map(|request| {
+    let next = request.and_then(|request| {
         // Its own generator: the faults of one reply must not change the values of the next.
         let seed = turn.run.seed ^ BURST_SEED.wrapping_mul(u64::from(done));
-        let mut dice = Dice::new(seed, turn.state.identity, turn.state.messages);
+        let dice = Dice::new(seed, turn.state.identity, turn.state.messages);
         turn.state.replies += 1;
-        let reply = next_reply(rule, &mut turn.state.devices[device_number], done);
-        let asked = Asked { device: device_number, request: request.raw, due: turn.moment.clock_at(due_ns) };
-        turn.compose(reply, asked, &mut dice);
-        if fsu.faults.is_some() {
-            draw(turn, device, rule, (done + 1, command), &mut dice);
-        }
-        due_ns
+        let home = turn.home(device_number);
+        let asked = Asked { device: home, request: request.raw, due: turn.moment.clock_at(due_ns) };
+        build_next(turn, (device, rule), asked, dice).map(|_| due_ns)
     });
     turn.scratch.raw = raw;
     next

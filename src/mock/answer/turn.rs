@@ -34,7 +34,7 @@ pub struct Turn<'a> {
 /// The request that a reply answers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked<'a> {
-    /// Index of the device in the FSU.
+    /// Index of the device in the FSU whose registers and cycle places are used: [`Turn::home`].
     pub(crate) device: usize,
     /// The raw request.
     pub(crate) request: &'a [u8],
@@ -49,10 +49,21 @@ impl Turn<'_> {
         Dice::new(self.run.seed, self.state.identity, self.state.messages)
     }
 
+    /// Index of the device whose registers and cycle places a device uses: its own, or those of the device that it is a layout of.
+    #[inline]
+    pub(crate) fn home(&self, device: usize) -> usize {
+        if device < self.state.devices.len() { device } else { self.home_of_layout(device) }
+    }
+
+    #[cold]
+    fn home_of_layout(&self, device: usize) -> usize {
+        self.fsu.devices.get(device).and_then(|device| device.layouts.home).map_or(0, usize::from)
+    }
+
     /// Builds a reply into the scratch. Its number is [`FsuState::replies`]: count it first.
     #[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
     #[inline(always)]
-    pub(crate) fn compose(&mut self, reply: &Reply, asked: Asked<'_>, dice: &mut Dice) {
+    pub(crate) fn compose(&mut self, template: &Template, reply: &Reply, asked: Asked<'_>, dice: &mut Dice) {
         let Self { fsu, state, scratch, .. } = self;
         let mut inputs = Inputs {
             request: asked.request,
@@ -63,7 +74,6 @@ impl Turn<'_> {
             calendar: &mut scratch.calendar,
             dice,
         };
-        let template = &fsu.devices[asked.device].template;
         let misfits = build::build(template, reply, &mut inputs, &mut scratch.built);
         if misfits > 0 {
             state.counters.value_misfits += misfits;
@@ -96,8 +106,24 @@ pub struct Scratch {
     pub drawn: Drawn,
     /// What is known about the current request.
     pub about: About,
+    /// What the current reply is, where a request has several.
+    pub(crate) form: Form,
+    /// A request in another layout, decoded.
+    pub(crate) layout: Vec<u8>,
     /// The rest of a burst.
     pub burst: Burst,
+}
+
+/// What a reply is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A frame of the request's layout.
+    #[default]
+    Own,
+    /// A frame of the layout with that number.
+    Layout(u16),
+    /// Bytes as they are.
+    Raw,
 }
 
 /// The replies to a request after the first one: see [`next_of_burst`](super::reply::next_of_burst).

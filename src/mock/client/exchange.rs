@@ -4,6 +4,7 @@
 //! try is not mistaken for the answer to this one. Data frames are accepted only after the answer and in order; repeated frames
 //! are ignored. A loss shows as silence: [`Exchange::on_time`] asks again, a bounded number of times for each frame.
 
+use super::layouts::{Others, is_whole};
 use super::request::finish;
 use fsu_plan::model::field::KeyPart;
 use fsu_plan::model::template::Template;
@@ -98,6 +99,7 @@ pub struct Exchange<'p> {
     deadline_ms: u64,
     outcome: Option<Outcome>,
     tally: Tally,
+    others: Others<'p>,
 }
 
 impl<'p> Exchange<'p> {
@@ -120,10 +122,17 @@ impl<'p> Exchange<'p> {
             deadline_ms: 0,
             outcome: None,
             tally: Tally::default(),
+            others: Others::default(),
             request,
         };
         exchange.send_command(now_ms);
         exchange
+    }
+
+    /// Also takes these as answers.
+    #[must_use]
+    pub fn with_others(self, others: Others<'p>) -> Self {
+        Self { others, ..self }
     }
 
     /// Starts another command in place of this one, with the next number, for the same device id or another. Keeps the buffers.
@@ -268,7 +277,12 @@ impl<'p> Exchange<'p> {
             {
                 self.on_raw(frame.raw, now_ms)
             }
-            _ => false,
+            _ => {
+                let others = std::mem::take(&mut self.others);
+                let taken = others.read(wire, &mut raw).is_some_and(|other| self.on_raw(other, now_ms));
+                self.others = others;
+                taken
+            }
         };
         self.raw = raw;
         self.tally.passed_over += u64::from(!taken);
@@ -277,9 +291,10 @@ impl<'p> Exchange<'p> {
 
     /// After the answer: the raw frame if this is one more answer to the request, from a burst.
     pub fn another(&mut self, wire: &[u8]) -> Option<Vec<u8>> {
-        let frame = inner::parse(self.template, wire, &mut self.raw).ok()?;
-        inner::reply_lengths_ok(self.template, &frame).ok().filter(|()| inner::checksum_ok(self.template, &frame))?;
-        let raw = frame.raw;
+        if !is_whole(self.template, wire, &mut self.raw) {
+            return self.others.read(wire, &mut self.raw).map(<[u8]>::to_vec);
+        }
+        let raw = inner::parsed(self.template, wire, &self.raw).raw;
         let is_answer = self.template.transfer.as_ref().is_none_or(|transfer| {
             [&transfer.did, &transfer.sn].iter().all(|part| get(part, raw) == get(part, &self.request))
                 && raw[transfer.cmd.clone()] == self.request[transfer.cmd.clone()]

@@ -4,11 +4,13 @@
 //! - [`request`]: a request from the template's values and given ones.
 //! - [`varying`]: of one whose fields vary in size.
 //! - [`exchange`]: one command: its answer and, where data follows, its transfer, with a bounded number of retries.
+//! - [`layouts`]: replies of other layouts of a template.
 //! - [`commands`]: the commands of one device, one at a time.
 //! - [`verify`]: what the plan says that the payload should have been.
 
 pub mod commands;
 pub mod exchange;
+pub mod layouts;
 pub mod request;
 pub mod varying;
 pub mod verify;

@@ -7,6 +7,7 @@ use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::{is_dynamic, nearest};
 use fsu_plan::compile::field::{Area, outside, split_name};
 use fsu_plan::model::field::{Computed, Field};
+use fsu_plan::model::fleet::Device;
 use fsu_plan::model::template::{Command, Encoding, Made, Template};
 use fsu_plan::wire::inner::{self, Frame, encode_wire};
 use fsu_plan::wire::value::{self, Misfit};
@@ -67,10 +68,19 @@ pub enum RequestError {
 /// The first command with that key, in the notation of files: `21`, `48_F0_E1`. The error names the nearest key.
 pub fn find_command(template: &Template, key: &str) -> Result<usize, RequestError> {
     let digits = key_digits(key).concat();
-    template.commands.iter().position(|command| !command.up && *command.key_text == *digits).ok_or_else(|| {
+    // A layout without a key spells its entries as the template does.
+    let is = |text: &str| *text == *digits || *text == *key.trim();
+    template.commands.iter().position(|command| !command.up && is(&command.key_text)).ok_or_else(|| {
         let near = nearest(&digits, template.commands.iter().map(|command| &*command.key_text));
         RequestError::NoCommand { key: key.to_owned(), near }
     })
+}
+
+/// Whether a device is meant by a key that may name a layout (`layout/KEY`), and the key without it.
+pub fn in_layout<'k>(device: &Device, key: &'k str) -> Option<&'k str> {
+    let Some((layout, rest)) = key.split_once('/') else { return Some(key) };
+    let name = device.layout_name().or(device.layouts.all.first().map(|layout| &*layout.name));
+    (name == Some(layout.trim())).then_some(rest)
 }
 
 /// The raw request of a command with that key, and the index of the command. Several commands may share a key: takes the first

@@ -1,6 +1,7 @@
 //! What the payload of a command should be, by the plan.
 
 use super::exchange::Follows;
+use super::layouts::told;
 use super::request::entry;
 use crate::answer::rule::matching;
 use crate::predict::{Form, Origin};
@@ -77,6 +78,10 @@ impl Known {
 /// Which of the template's error replies this raw answer is; `None` also if the rules give the same answer.
 pub fn error_reply(device: &Device, command: usize, request: &[u8], answer: &[u8]) -> Option<ErrorReply> {
     let template = &*device.template;
+    let told = told(device, command, answer);
+    if told.command.is_none() || !std::ptr::eq(told.template, template) {
+        return None;
+    }
     let is = |reply: &Arc<Reply>| Known::frame(template, reply, request).holds(answer);
     let data_len = request.len().saturating_sub(template.left_len + template.tail_len);
     let frame = Frame { raw: request, wire: request, data_len };

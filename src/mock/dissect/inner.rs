@@ -1,11 +1,11 @@
 //! Splits the vendor's frame into header, data frame and tail.
 
 use super::right::Right;
-use crate::about::{About, What};
+use crate::about::{About, NO_REPLY, What};
 use crate::walked::{self, Element};
 use fsu_plan::model::field::{Computed, Field};
 use fsu_plan::model::fleet::Device;
-use fsu_plan::model::rule::Rule;
+use fsu_plan::model::rule::FrameOf;
 use fsu_plan::model::template::{Command, Template};
 use fsu_plan::model::walk::Walk;
 use fsu_plan::wire::inner::{self, Frame};
@@ -44,14 +44,21 @@ impl<'a> Reading<'a> {
         Self { command: template.commands.get(usize::from(about.command)), content }
     }
 
-    /// Like [`Self::of`], for a frame of one of the device's commands. The record does not say which frame of a rule's `replies` it is, so
-    /// such a data frame has no fields.
-    pub fn of_device(device: &'a Device, is_request: bool, about: About) -> Self {
+    /// Like [`Self::of`], for a frame of one of the device's commands, with the template that it is read by: a reply may be of another
+    /// entry or another layout than its request.
+    pub fn of_device(device: &'a Device, is_request: bool, about: About) -> (&'a Template, Self) {
         let rules = device.rules.get(usize::from(about.command));
-        let rule = rules.and_then(|rules| rules.get(usize::from(about.rule)));
-        let others = |rule: &Rule| rule.frames.iter().any(|&frame| frame != u32::from(about.command));
-        let reading = Self::of(&device.template, is_request, about);
-        if !is_request && rule.is_some_and(others) { Self { content: Content::Bytes, ..reading } } else { reading }
+        let rule = rules.and_then(|rules| rules.get(usize::from(about.rule))).filter(|_| !is_request);
+        let own = Self::of(&device.template, is_request, about);
+        let Some(rule) = rule.filter(|rule| !rule.frames.is_empty()) else { return (&device.template, own) };
+        match rule.frames.get(usize::from(about.reply)).filter(|_| about.reply != NO_REPLY) {
+            Some(FrameOf { layout, command: Some(command) }) => {
+                let template = &**device.layout(*layout);
+                (template, Self { command: template.commands.get(*command as usize), ..own })
+            }
+            // Bytes as they are, or one behind those that are counted.
+            _ => (&device.template, Self { content: Content::Bytes, ..own }),
+        }
     }
 
     /// The program of its data frame; `None` if all fields have fixed places.

@@ -20,6 +20,27 @@ pub fn inner(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8]
     encode_wire(template, raw, wire);
 }
 
+/// [`inner`] of one of several replies, which may be bytes as they are (`is_plain`).
+pub(crate) fn one_of(
+    (template, is_plain): (&Template, bool),
+    drawn: &mut Drawn,
+    alone: bool,
+    raw: &mut [u8],
+    wire: &mut Vec<u8>,
+) {
+    if is_plain { plain(drawn, alone, raw, wire) } else { inner(template, drawn, alone, raw, wire) }
+}
+
+/// Bytes as they are have no key, no checksum and no encoding.
+fn plain(drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
+    let corrupt = alone && drawn.made.has(FaultKind::Corrupt) && !drawn.made.has(FaultKind::Garbage);
+    if corrupt && flip(raw, drawn.how(FaultKind::Corrupt)) {
+        drawn.done.add(FaultKind::Corrupt);
+    }
+    wire.clear();
+    wire.extend_from_slice(raw);
+}
+
 fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     if drawn.made.has(FaultKind::WrongType) && wrong_type(template, drawn, raw) {
         seal(template, raw, wire);

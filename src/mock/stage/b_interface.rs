@@ -7,10 +7,11 @@ use super::Heard;
 use crate::about::About;
 use crate::answer::profile;
 use crate::answer::reply::{Verdict, next_of_burst, respond};
-use crate::answer::turn::{Scratch, Turn};
+use crate::answer::turn::{Form, Scratch, Turn};
 use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fleet::{Device, Fsu};
+use fsu_plan::model::template::Template;
 use fsu_plan::wire::envelope::{
     Comm, DATAGRAM_BYTES_MAX, Down, Frames, Head, RTN_REQUEST, at, escape, escape_in_place,
 };
@@ -131,15 +132,16 @@ fn on_frame(turn: &mut Turn<'_>, down: &Down<'_>, wire: &[u8], sink: &mut impl S
     };
     match respond(turn, device, data) {
         Verdict::Reply { due_ns } => {
+            let template = &*fsu.devices[device].template;
+            if let Err(reason) = send(turn, (template, Form::Own), down, due_ns, sink) {
+                drop_frame(turn, sink, reason, wire);
+                turn.scratch.about.why = Some(reason);
+            }
+        }
+        Verdict::Replies { due_ns } => {
             let (mut next, mut why) = (Some(due_ns), None);
             while let Some(due_ns) = next {
-                sink.about(turn.scratch.about);
-                let sent = if turn.scratch.drawn.is_clean() {
-                    send(turn, device, down, due_ns, sink)
-                } else {
-                    send_faulty(turn, device, down, due_ns, sink)
-                };
-                if let Err(reason) = sent {
+                if let Err(reason) = send(turn, turn.replied(device), down, due_ns, sink) {
                     drop_frame(turn, sink, reason, wire);
                     why = Some(reason);
                 }
@@ -169,9 +171,19 @@ fn on_heartbeat(turn: &mut Turn<'_>, sink: &mut impl Sink) -> About {
 
 /// Sends the reply in the scratch in an outer frame.
 #[inline]
-fn send(turn: &mut Turn<'_>, device: usize, down: &Down<'_>, due_ns: i64, sink: &mut impl Sink) -> Result<(), Reason> {
+fn send(
+    turn: &mut Turn<'_>,
+    replied: (&Template, Form),
+    down: &Down<'_>,
+    due_ns: i64,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    sink.about(turn.scratch.about);
+    if !turn.scratch.drawn.is_clean() {
+        return send_faulty(turn, replied, down, due_ns, sink);
+    }
     let Scratch { built, framed, escaped, .. } = &mut *turn.scratch;
-    let reply = built.on_wire(&turn.fsu.devices[device].template);
+    let reply = built.on_wire(replied.0);
     Head::reply(&turn.fsu.id.bytes, down).build(Some(reply), framed)?;
     let datagram = escape(framed, escaped);
     if datagram.len() > DATAGRAM_BYTES_MAX {
@@ -185,7 +197,7 @@ fn send(turn: &mut Turn<'_>, device: usize, down: &Down<'_>, due_ns: i64, sink: 
 #[cold]
 fn send_faulty(
     turn: &mut Turn<'_>,
-    device: usize,
+    replied: (&Template, Form),
     down: &Down<'_>,
     due_ns: i64,
     sink: &mut impl Sink,
@@ -195,7 +207,7 @@ fn send_faulty(
     if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
         return Ok(());
     }
-    faults::bytes::inner(&turn.fsu.devices[device].template, drawn, false, &mut built.raw, &mut built.wire);
+    faults::bytes::one_of((replied.0, replied.1 == Form::Raw), drawn, false, &mut built.raw, &mut built.wire);
     Head::reply(&turn.fsu.id.bytes, down).build(Some(&built.wire), framed)?;
     faults::bytes::outer(drawn, framed);
     let len = escape(framed, escaped).len();
@@ -214,7 +226,8 @@ fn send_faulty(
 #[inline]
 pub fn device(fsu: &Fsu, sub_dev_type: u8, sub_dev_addr: u8) -> Option<usize> {
     let has_it = |device: &Arc<Device>| device.sub_dev_type == sub_dev_type && device.sub_dev_addr == sub_dev_addr;
-    fsu.devices.iter().position(has_it).or_else(|| (fsu.devices.len() == 1).then_some(0))
+    let is_only = || fsu.devices.get(1).is_none_or(|second| !second.is_own());
+    fsu.devices.iter().position(has_it).or_else(|| is_only().then_some(0))
 }
 
 #[cold]

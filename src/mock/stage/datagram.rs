@@ -8,7 +8,7 @@ use super::{Heard, Incoming, transfer};
 use crate::about::What;
 use crate::answer::examine::error_reply;
 use crate::answer::reply::{Verdict, next_of_burst, respond};
-use crate::answer::turn::{Scratch, Turn};
+use crate::answer::turn::{Form, Scratch, Turn};
 use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use fsu_plan::model::fleet::Fsu;
@@ -38,18 +38,11 @@ pub fn on_datagram(turn: &mut Turn<'_>, incoming: Incoming<'_>, sink: &mut impl 
             turn.state.counters.drop(Reason::MockReply);
             Some(Reason::MockReply)
         }
-        Verdict::Reply { due_ns } => {
+        Verdict::Reply { due_ns } => send(turn, (template, Form::Own), due_ns, sink).err(),
+        Verdict::Replies { due_ns } => {
             let (mut next, mut dropped) = (Some(due_ns), None);
             while let Some(due_ns) = next {
-                sink.about(turn.scratch.about);
-                if turn.scratch.on_wire(template).len() > DATAGRAM_BYTES_MAX {
-                    turn.state.counters.drop(Reason::TooLong);
-                    dropped = Some(Reason::TooLong);
-                } else if turn.scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(template));
-                } else {
-                    send_faulty(turn, device, Outgoing::Reply, due_ns, sink);
-                }
+                dropped = send(turn, turn.replied(device), due_ns, sink).err().or(dropped);
                 next = next_of_burst(turn, device, datagram);
             }
             dropped
@@ -80,16 +73,43 @@ pub(super) fn is_own_words(turn: &mut Turn<'_>, template: &Template, datagram: &
     true
 }
 
+/// Sends the reply in the scratch.
+#[inline]
+fn send(
+    turn: &mut Turn<'_>,
+    (template, form): (&Template, Form),
+    due_ns: i64,
+    sink: &mut impl Sink,
+) -> Result<(), Reason> {
+    sink.about(turn.scratch.about);
+    if turn.scratch.on_wire(template).len() > DATAGRAM_BYTES_MAX {
+        turn.state.counters.drop(Reason::TooLong);
+        return Err(Reason::TooLong);
+    }
+    if turn.scratch.drawn.is_clean() {
+        sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(template));
+    } else {
+        send_faulty(turn, (template, form), Outgoing::Reply, due_ns, sink);
+    }
+    Ok(())
+}
+
 /// Sends the reply in the scratch with its faults. The reply itself stays unchanged.
 #[cold]
-pub(super) fn send_faulty(turn: &mut Turn<'_>, device: usize, what: Outgoing, due_ns: i64, sink: &mut impl Sink) {
+pub(super) fn send_faulty(
+    turn: &mut Turn<'_>,
+    replied: (&Template, Form),
+    what: Outgoing,
+    due_ns: i64,
+    sink: &mut impl Sink,
+) {
     let counters = &mut turn.state.counters;
     let Scratch { built, framed: raw, escaped: wire, drawn, .. } = &mut *turn.scratch;
     raw.clone_from(&built.raw);
     if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
         return;
     }
-    faults::bytes::inner(&turn.fsu.devices[device].template, drawn, true, raw, wire);
+    faults::bytes::one_of((replied.0, replied.1 == Form::Raw), drawn, true, raw, wire);
     faults::bytes::last(drawn, wire);
     faults::deliver::datagram(what, drawn, due_ns, wire, sink);
     faults::deliver::tell(drawn, counters, sink);
@@ -100,7 +120,8 @@ pub(super) fn send_faulty(turn: &mut Turn<'_>, device: usize, what: Outgoing, du
 pub fn choose(fsu: &Fsu, wire: &[u8], raw: &mut Vec<u8>) -> usize {
     let (mut best, mut best_fit) = (0, Fit::Not);
     if fsu.devices.len() > 1 {
-        for (number, device) in fsu.devices.iter().enumerate() {
+        // Other layouts of a device are tried when it finds the frame wrong.
+        for (number, device) in fsu.devices.iter().enumerate().filter(|(_, device)| device.is_own()) {
             let fit = fit(device, wire, raw);
             if fit > best_fit {
                 (best, best_fit) = (number, fit);

@@ -8,12 +8,12 @@ mod hunt;
 use crate::about::About;
 use crate::answer::profile;
 use crate::answer::reply::{Verdict, next_of_burst, respond, respond_to};
-use crate::answer::turn::{Scratch, Turn};
+use crate::answer::turn::{Form, Scratch, Turn};
 use crate::faults;
 use crate::sink::{Outgoing, Sink};
 use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::{Device, Fsu};
-use fsu_plan::model::template::Framing;
+use fsu_plan::model::template::{Framing, Template};
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
@@ -168,18 +168,14 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
     match verdict {
         Verdict::Reply { due_ns } => {
             sink.received(frame, None);
+            let template = &*turn.fsu.devices[device].template;
+            send(turn, (template, Form::Own), due_ns, sink);
+        }
+        Verdict::Replies { due_ns } => {
+            sink.received(frame, None);
             let mut next = Some(due_ns);
             while let Some(due_ns) = next {
-                // The previous reply of the same burst may be due later.
-                let due_ns = due_ns.max(turn.moment.not_before_ns);
-                sink.about(turn.scratch.about);
-                let free_ns = if turn.scratch.drawn.is_clean() {
-                    sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(&turn.fsu.devices[device].template));
-                    due_ns
-                } else {
-                    send_faulty(turn, device, due_ns, sink)
-                };
-                turn.moment.not_before_ns = turn.moment.not_before_ns.max(free_ns);
+                send(turn, turn.replied(device), due_ns, sink);
                 next = next_of_burst(turn, device, frame);
             }
         }
@@ -193,15 +189,30 @@ fn on_frame(turn: &mut Turn<'_>, (device, command): (usize, Option<usize>), fram
     sink.understood(turn.scratch.about, frame);
 }
 
+/// Sends the reply in the scratch.
+#[inline]
+fn send(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sink: &mut impl Sink) {
+    // The previous reply of the same burst may be due later.
+    let due_ns = due_ns.max(turn.moment.not_before_ns);
+    sink.about(turn.scratch.about);
+    let free_ns = if turn.scratch.drawn.is_clean() {
+        sink.send(Outgoing::Reply, due_ns, turn.scratch.on_wire(replied.0));
+        due_ns
+    } else {
+        send_faulty(turn, replied, due_ns, sink)
+    };
+    turn.moment.not_before_ns = turn.moment.not_before_ns.max(free_ns);
+}
+
 /// Sends the reply in the scratch with its faults. Returns the earliest moment for the next one.
 #[cold]
-fn send_faulty(turn: &mut Turn<'_>, device: usize, due_ns: i64, sink: &mut impl Sink) -> i64 {
+fn send_faulty(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sink: &mut impl Sink) -> i64 {
     let counters = &mut turn.state.counters;
     let Scratch { built, drawn, .. } = &mut *turn.scratch;
     if faults::deliver::is_lost(drawn, due_ns, counters, sink) {
         return due_ns;
     }
-    faults::bytes::inner(&turn.fsu.devices[device].template, drawn, true, &mut built.raw, &mut built.wire);
+    faults::bytes::one_of((replied.0, replied.1 == Form::Raw), drawn, true, &mut built.raw, &mut built.wire);
     faults::bytes::last(drawn, &mut built.wire);
     let free_ns = faults::deliver::stream(drawn, due_ns, &built.wire, sink);
     faults::deliver::tell(drawn, counters, sink);

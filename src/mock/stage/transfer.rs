@@ -14,7 +14,7 @@ use crate::answer::examine::{Finding, examine};
 use crate::answer::random::{Dice, delay_ns};
 use crate::answer::reply::{Answered, BURST_SEED, Verdict, answer};
 use crate::answer::rule::matching;
-use crate::answer::turn::{Asked, Scratch, Turn};
+use crate::answer::turn::{Asked, Form, Scratch, Turn};
 use crate::faults::{self, Target};
 use crate::seal::seal;
 use crate::sink::{Outgoing, Sink};
@@ -126,7 +126,7 @@ impl Served<'_> {
         }
         let due_ns = match verdict {
             Verdict::Reply { .. } if is_own_words(turn, self.template, self.wire) => return Err(Reason::MockReply),
-            Verdict::Reply { due_ns } => due_ns,
+            Verdict::Reply { due_ns } | Verdict::Replies { due_ns } => due_ns,
             Verdict::Silent => {
                 turn.state.counters.silent += 1;
                 return Ok(());
@@ -185,7 +185,7 @@ impl Served<'_> {
         if turn.scratch.drawn.is_clean() {
             sink.send(what, due_ns, turn.scratch.on_wire(self.template));
         } else {
-            send_faulty(turn, self.key.device, what, due_ns, sink);
+            send_faulty(turn, (self.template, Form::Own), what, due_ns, sink);
         }
     }
 
@@ -277,7 +277,7 @@ impl Served<'_> {
         let mut dice = turn.dice();
         let due = turn.moment.clock_at(due_ns);
         let asked = Asked { device: self.key.device, request: self.frame.raw, due };
-        turn.compose(&self.transfer.refused, asked, &mut dice);
+        turn.compose(self.template, &self.transfer.refused, asked, &mut dice);
         if turn.scratch.on_wire(self.template) == self.wire {
             turn.scratch.about = turn.scratch.about.drop(Reason::MockReply);
             return Err(Reason::MockReply);

@@ -161,6 +161,7 @@ impl FsuState {
             devices: fsu
                 .devices
                 .iter()
+                .filter(|device| device.is_own())
                 .map(|device| DeviceState {
                     cycles: vec![0; device.cycles as usize].into(),
                     registers: vec![Vec::new(); device.registers.len()].into(),

@@ -3,6 +3,7 @@
 use super::effect;
 use super::faults::{self, Level, Limited};
 use super::field;
+use super::layouts::Family;
 use super::payload::Payloads;
 use super::rule_files::RuleFiles;
 use super::rules::{self, RulesOf};
@@ -12,9 +13,11 @@ use crate::config::diag::{Diags, Mark};
 use crate::config::load::Loader;
 use crate::config::raw::{RawDevice, RawDevices, RawTemplate, RawVendors};
 use crate::config::steps::step;
-use crate::model::fleet::{Device, VerifyChecksum};
+use crate::model::fleet::{Device, Layouts, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::profile::Profiled;
+use crate::model::rule::Rule;
+use crate::model::template::Template;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -199,8 +202,9 @@ impl Devices {
             return None;
         }
         let mut devices: Vec<Arc<Device>> = Vec::new();
+        let mut others = Vec::new();
         for raw in raw_devices {
-            let Some(device) = self.device(loader, file, raw, id) else { continue };
+            let Some((device, layouts)) = self.device(loader, file, raw, id) else { continue };
             let same = |other: &Arc<Device>| {
                 (other.sub_dev_type, other.sub_dev_addr) == (device.sub_dev_type, device.sub_dev_addr)
             };
@@ -211,12 +215,26 @@ impl Devices {
                 );
                 loader.diags.warn(raw.pos, text);
             }
+            let home = Some(devices.len() as u16);
+            others.extend(layouts.into_iter().map(|other| (home, other)));
             devices.push(Arc::new(device));
+        }
+        // Behind all others: numbers of devices stay what the file says.
+        for (home, mut other) in others {
+            other.layouts.home = home;
+            devices.push(Arc::new(other));
         }
         (!devices.is_empty()).then(|| devices.into())
     }
 
-    fn device(&mut self, loader: &mut Loader, file: &Path, raw: &At<RawDevice>, id: &str) -> Option<Device> {
+    /// A device, and one for each other layout of its template.
+    fn device(
+        &mut self,
+        loader: &mut Loader,
+        file: &Path,
+        raw: &At<RawDevice>,
+        id: &str,
+    ) -> Option<(Device, Vec<Device>)> {
         let (diags, limited) = (&mut loader.diags, &mut self.limited);
         let own_faults = raw.faults.as_ref().map(|raw| faults::set(diags, raw, Level::Device, limited));
         if raw.protocol_template.is_none() {
@@ -253,18 +271,30 @@ impl Devices {
             forget_values(&mut loader.diags, mark);
         }
         self.rule_files.unanswered(&draft, &rules.unanswered);
+        let all = Family::new(&draft).plan();
         let vendor = raw.vendor.as_ref().map_or(&*draft.plan.vendor, |vendor| &vendor.value);
-        Some(Device {
-            vendor: vendor.into(),
+        let (cycles, registers) = (rules.cycles, rules.registers);
+        let name = |number: usize| match all.get(number).filter(|_| number > 0) {
+            Some(layout) => format!("{vendor}/{}", layout.name).into(),
+            None => vendor.into(),
+        };
+        let of_layout = |(number, (plan, rules)): (usize, (&Arc<Template>, Box<[Box<[Rule]>]>))| Device {
+            vendor: name(number),
             sub_dev_type,
             sub_dev_addr,
-            template: draft.plan.clone(),
+            template: Arc::clone(plan),
             verify_checksum,
-            rules: rules.rules,
-            cycles: rules.cycles,
-            registers: rules.registers,
+            rules,
+            cycles,
+            registers: registers.clone(),
             profiles: Profiled::new(),
-        })
+            layouts: Layouts { all: all.clone(), own: number as u16, home: None },
+        };
+        let plans = std::iter::once(&draft.plan).chain(draft.layouts.iter().map(|(_, layout)| &layout.plan));
+        let mut of_layouts = plans.zip(rules.rules).enumerate().map(of_layout);
+        // A layout that only replies have receives nothing.
+        let is_asked = |device: &Device| device.template.commands.iter().any(|command| !command.up);
+        Some((of_layouts.next()?, of_layouts.filter(is_asked).collect()))
     }
 }
 

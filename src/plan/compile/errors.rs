@@ -96,6 +96,7 @@ fn error_reply(diags: &mut Diags, raw: &At<RawErrorReply>, plan: &Template) -> c
         key: &[],
         walk: None,
         asked: None,
+        asked_in: None,
         bases: &Bases::default(),
         pos: raw.pos,
     };

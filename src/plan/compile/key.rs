@@ -10,7 +10,15 @@ use crate::model::template::Template;
 use std::collections::HashSet;
 
 /// The names in data_frame_type_flag. `None`: no command can be recognised by them, which was reported.
-pub(super) fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template) -> Option<Vec<At<String>>> {
+///
+/// `may_lack_key`: a template of one layout among several needs no key. Its entries differ in size and constants then, and `[]` is
+/// returned.
+pub(super) fn flag(
+    diags: &mut Diags,
+    protocol: &At<RawProtocol>,
+    plan: &Template,
+    may_lack_key: bool,
+) -> Option<Vec<At<String>>> {
     const KEY: &str = "data_frame_type_flag";
     let written = diags.written(protocol.pos, KEY);
     let given = protocol.data_frame_type_flag.as_ref().map_or(&[][..], |flag| &flag.0);
@@ -40,6 +48,9 @@ pub(super) fn flag(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templat
         outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(plain))
     });
     let Some(name) = unknown else { return Some(names) };
+    if may_lack_key && written.is_none() {
+        return Some(Vec::new());
+    }
     let what = "is neither a header field nor in any req_data_list, so no command can be told";
     let near = known(split_name(&name.value).1, header);
     let of = match written {
@@ -191,6 +202,11 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u1
         return None;
     };
     let pos = given.0[0].pos;
+    if parts.is_empty() {
+        // Told by its size and constants; its name for rules is what is written.
+        let text: Vec<&str> = given.0.iter().map(|text| text.value.trim()).collect();
+        return Some((0, text.join("_").into()));
+    }
     let digits: Vec<String> = given.0.iter().flat_map(|text| key_digits(&text.value)).collect();
     let wanted: usize = parts.iter().map(|part| part.len * 2).sum();
     let text = if digits.len() == parts.len() {

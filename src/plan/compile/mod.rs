@@ -9,6 +9,7 @@
 //! - [`rule_files`]: which rule files apply, and which never do.
 //! - [`rules`], [`reply`], [`expr`], [`fits`]: rule files. `sequence`: several replies to one request. `scope`, `registers`: what their values may refer to. [`faults`]: `faults` at any level.
 //! - [`transfer`], [`payload`]: multi-frame transfers and their data.
+//! - `layouts`: other layouts beside `protocol`, and names of their entries.
 //! - [`walk`]: data frames whose fields vary in size.
 //! - [`profile`]: frames of known length, as windows.
 //! - [`effect`]: keys that do nothing where they are.
@@ -35,6 +36,7 @@ pub mod frame;
 pub mod fsu;
 mod identity;
 mod key;
+mod layouts;
 pub mod length;
 pub mod log_file;
 mod number;

@@ -2,8 +2,8 @@
 
 use super::expr;
 use super::fields::Requests;
-use super::scope::{CommandScope, Key, NEVER_SET, Registers, commands_of, fields_of, is_comment};
-use super::template::TemplateDraft;
+use super::layouts::Family;
+use super::scope::{CommandScope, Key, NEVER_SET, Registers, fields_of, is_comment};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawRules;
@@ -16,17 +16,17 @@ use std::path::PathBuf;
 /// All registers that any rule sets, with their longest text.
 pub(super) fn registers<'a>(
     diags: &mut Diags,
-    draft: &'a TemplateDraft,
-    requests: &Requests<'a>,
+    family: Family<'a>,
+    requests: &[Requests<'a>],
     files: &[(PathBuf, At<RawRules>)],
     id_digits: usize,
 ) -> Registers {
     let mut registers = Registers { id_digits, ..Registers::default() };
-    let mut keys: Vec<Vec<usize>> = Vec::new();
+    let mut keys: Vec<(usize, Vec<usize>)> = Vec::new();
     let mut sets: Vec<Set<'_>> = Vec::new();
     for (_, file) in files {
         for (key, list) in &file.value.0.0 {
-            let numbers = commands_of(draft, &key.value);
+            let (layout, numbers) = family.commands(&key.value);
             for (name, value) in list.0.iter().filter_map(|raw| raw.set.as_ref()).flat_map(fields_of) {
                 if is_comment(&name.value) {
                     continue;
@@ -47,10 +47,11 @@ pub(super) fn registers<'a>(
                 let key = keys.len();
                 sets.extend(numbers.iter().map(|&number| Set { register, key, number, value }));
             }
-            keys.push(numbers);
+            keys.push((layout, numbers));
         }
     }
-    let of: Vec<Key<'_, '_>> = keys.iter().map(|numbers| Key::new(draft, numbers, requests)).collect();
+    let of = keys.iter().map(|(layout, numbers)| Key::new((family, *layout), numbers, requests));
+    let of: Vec<Key<'_, '_>> = of.collect();
     let sources: Vec<Source> = sets.iter().filter_map(|set| source(&of[set.key], set, &registers)).collect();
     lengthen(&sources, &mut registers.all);
     for Set { value, .. } in &sets {

@@ -29,6 +29,15 @@ pub struct RefusalSpec {
     pub ok: Arc<[Box<[u8]>]>,
 }
 
+/// The layouts of a request and its reply, where they differ.
+#[derive(Clone, Copy)]
+pub struct AskedIn<'a> {
+    /// The request's frame.
+    pub template: &'a Template,
+    /// Of the reply's layout: the values of the header's fields, then of the tail's.
+    pub values: &'a [Option<At<Json>>],
+}
+
 /// What a reply is made from.
 pub struct Sources<'a> {
     /// Frame, header, tail, lengths.
@@ -55,6 +64,8 @@ pub struct Sources<'a> {
     pub walk: Option<&'a WalkDraft>,
     /// The request's.
     pub asked: Option<&'a Arc<Walk>>,
+    /// Where the request is of another layout than the reply.
+    pub asked_in: Option<AskedIn<'a>>,
     /// Frames that this one may be like.
     pub bases: &'a Bases,
     /// Where it is reported that the reply takes too much memory.
@@ -290,9 +301,20 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                     draft.frame[to..to + field.slot.len].copy_from_slice(bytes);
                     return;
                 }
-                draft.copy(field.at, to, field.slot.len);
+                match &sources.asked_in {
+                    None => draft.copy(field.at, to, field.slot.len),
+                    Some(asked) => layout_field(diags, sources, asked, field, draft),
+                }
                 return;
             };
+            if let Some(asked) = &sources.asked_in {
+                if dynamic(value) {
+                    // Its text may be empty: then this stays.
+                    layout_field(diags, sources, asked, field, draft);
+                }
+                put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
+                return;
+            }
             let before = draft.patches.len();
             put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
             // The text may be empty (a register that was never set): then the request's value is kept.
@@ -301,6 +323,26 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
             }
         }
     }
+}
+
+/// A header field of a reply in another layout than its request: the request's of that name and size, else its own value.
+fn layout_field(diags: &mut Diags, sources: &Sources<'_>, asked: &AskedIn<'_>, field: &Field, draft: &mut Draft) {
+    let template = sources.template;
+    let to = field.at.in_frame(draft.frame.len());
+    let is_like = |like: &&Field| like.name == field.name && like.slot.len == field.slot.len && is_set(like);
+    if let Some(like) = asked.template.left.iter().chain(&asked.template.tail).find(is_like) {
+        copy_field(like, &field.slot, to, draft);
+        return;
+    }
+    let number = template.left.iter().chain(&template.tail).position(|own| own.at == field.at);
+    if let Some(value) = number.and_then(|number| asked.values.get(number)).and_then(Option::as_ref) {
+        put(diags, sources.scope, Target { slot: &field.slot, to }, value, draft);
+    }
+}
+
+/// Whether a client sets it: start, end, lengths and the checksum are computed.
+fn is_set(field: &Field) -> bool {
+    field.computed == Computed::No
 }
 
 fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, draft: &mut Draft) {

@@ -141,16 +141,23 @@ impl RuleFiles {
     }
 
     /// The commands of a device that none of its files names.
-    pub fn unanswered(&mut self, draft: &TemplateDraft, numbers: &[usize]) {
+    ///
+    /// `numbers`: by layout.
+    pub fn unanswered(&mut self, draft: &TemplateDraft, numbers: &[Vec<usize>]) {
         let Some(listed) = self.templates.get_mut(&draft.path) else { return };
         listed.looked_at += 1;
         let mut keys = HashSet::new();
-        for &number in numbers {
-            let key = &draft.plan.commands[number].key_text;
-            // Entries with the same key share their rules.
-            if keys.insert(key) {
-                let pos = draft.commands[number].pos;
-                listed.unanswered.entry(key.clone()).or_insert((pos, 0)).1 += 1;
+        let layouts =
+            std::iter::once((None, draft)).chain(draft.layouts.iter().map(|(name, draft)| (Some(name), draft)));
+        for ((layout, draft), numbers) in layouts.zip(numbers) {
+            for &number in numbers {
+                let key = &draft.plan.commands[number].key_text;
+                let key: Box<str> = layout.map_or_else(|| key.clone(), |layout| format!("{layout}/{key}").into());
+                // Entries with the same key share their rules.
+                if keys.insert(key.clone()) {
+                    let pos = draft.commands[number].pos;
+                    listed.unanswered.entry(key).or_insert((pos, 0)).1 += 1;
+                }
             }
         }
     }

@@ -6,10 +6,11 @@ use super::faults::{self, Level, Limited};
 use super::field::{self, Area, outside, split_name};
 use super::fields::{Requests, Values};
 use super::key::key_digits;
+use super::layouts::{self, Family};
 use super::payload::ByPlace;
 use super::registers::{registers, set_text};
 use super::reply::{self, Sources, header_lookup};
-use super::scope::{CommandScope, Key, Registers, commands_of, fields_of, is_comment};
+use super::scope::{CommandScope, Key, Registers, fields_of, is_comment};
 use super::sequence::{self, Burst};
 use super::template::TemplateDraft;
 use super::transfer::check_size;
@@ -29,14 +30,14 @@ use std::sync::Arc;
 
 /// The compiled rules of a device.
 pub struct DeviceRules {
-    /// By command number.
-    pub rules: Box<[Box<[Rule]>]>,
+    /// By layout of the template, and by command number.
+    pub rules: Vec<Box<[Box<[Rule]>]>>,
     /// How many `cycle` places.
     pub cycles: u32,
     /// By number.
     pub registers: Box<[Register]>,
-    /// Commands that no rule file names, and that ask for an answer of a rule.
-    pub unanswered: Vec<usize>,
+    /// By layout, the commands that no rule file names, and that ask for an answer of a rule.
+    pub unanswered: Vec<Vec<usize>>,
 }
 
 /// What the rules of a device are compiled from.
@@ -55,23 +56,25 @@ pub struct RulesOf<'a> {
 
 /// Compiles the rule files of one device. `limited` gets the fault keys that not every transport can do.
 pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) -> DeviceRules {
-    let draft = of.draft;
-    let requests = Requests::new(&draft.plan.commands);
-    let registers = registers(diags, draft, &requests, of.files, of.id_digits);
-    let all = draft.commands.iter().map(|_| Vec::new()).collect();
+    let family = Family::new(of.draft);
+    let requests = family.requests();
+    let registers = registers(diags, family, &requests, of.files, of.id_digits);
+    let each = |draft: &TemplateDraft| draft.commands.iter().map(|_| Vec::new()).collect();
+    let all = family.drafts().map(each).collect();
     let mut compiler = Compiler {
         of,
+        family,
         registers: &registers,
         requests: &requests,
         cycles: 0,
-        named: vec![false; draft.commands.len()],
+        named: family.drafts().map(|draft| vec![false; draft.commands.len()]).collect(),
         rules: all,
     };
     for (_, file) in of.files {
         compiler.file(diags, file, limited);
     }
     let Compiler { cycles, named, mut rules, .. } = compiler;
-    for list in &mut rules {
+    for list in rules.iter_mut().flatten() {
         // Rules of later files behind an unconditional one are never reached.
         if let Some(end) = list.iter().position(|rule| rule.when.is_empty() && rule.walked.is_empty()) {
             list.truncate(end + 1);
@@ -82,12 +85,16 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
             rule.sets = sets.into_iter().filter(|set| registers.read.borrow().contains(&set.register)).collect();
         }
     }
-    let silent = |&number: &usize| {
-        !named[number] && !draft.plan.commands[number].up && !answered_by_transfer(&draft.plan, number)
+    let silent = |(draft, named): (&TemplateDraft, &Vec<bool>)| {
+        let silent = |&number: &usize| {
+            !named[number] && !draft.plan.commands[number].up && !answered_by_transfer(&draft.plan, number)
+        };
+        (0..named.len()).filter(silent).collect()
     };
+    let boxed = |rules: Vec<Vec<Rule>>| rules.into_iter().map(Vec::into_boxed_slice).collect();
     DeviceRules {
-        unanswered: (0..named.len()).filter(silent).collect(),
-        rules: rules.into_iter().map(Vec::into_boxed_slice).collect(),
+        unanswered: family.drafts().zip(&named).map(silent).collect(),
+        rules: rules.into_iter().map(boxed).collect(),
         cycles,
         registers: registers.all.into(),
     }
@@ -96,41 +103,46 @@ pub fn rules(diags: &mut Diags, of: &RulesOf<'_>, limited: &mut Vec<Limited>) ->
 /// What was compiled so far, and what it is compiled with.
 struct Compiler<'c> {
     of: &'c RulesOf<'c>,
+    family: Family<'c>,
     registers: &'c Registers,
-    requests: &'c Requests<'c>,
+    /// By layout.
+    requests: &'c [Requests<'c>],
     cycles: u32,
-    /// By command number: whether some rule file names it.
-    named: Vec<bool>,
-    /// By command number.
-    rules: Vec<Vec<Rule>>,
+    /// By layout and command number: whether some rule file names it.
+    named: Vec<Vec<bool>>,
+    /// By layout and command number.
+    rules: Vec<Vec<Vec<Rule>>>,
 }
 
 impl Compiler<'_> {
     /// One rule file.
     fn file(&mut self, diags: &mut Diags, file: &At<RawRules>, limited: &mut Vec<Limited>) {
-        let draft = self.of.draft;
-        let mut keys: HashMap<Vec<usize>, &str> = HashMap::new();
+        let mut keys: HashMap<(usize, Vec<usize>), &str> = HashMap::new();
         for (key, list) in &file.value.0.0 {
             if diags.is_over() {
                 break;
             }
-            let numbers = commands_of(draft, &key.value);
-            for &number in &numbers {
-                self.named[number] = true;
+            if layouts::unknown_layout(diags, &self.family, key.pos, &key.value) {
+                continue;
             }
-            if let Some(before) = keys.insert(numbers.clone(), &key.value).filter(|_| !numbers.is_empty()) {
+            let (layout, numbers) = self.family.commands(&key.value);
+            let draft = self.family.draft(layout);
+            for &number in &numbers {
+                self.named[layout][number] = true;
+            }
+            if let Some(before) = keys.insert((layout, numbers.clone()), &key.value).filter(|_| !numbers.is_empty()) {
                 diags.error(key.pos, format!("the same command as `{before}` (its rules in one list)"));
                 continue;
             }
             if numbers.is_empty() {
-                unknown_key(diags, draft, key);
+                unknown_key(diags, &self.family, key);
                 continue;
             }
             if list.value.0.is_empty() && diags.is_empty_list(list.pos) {
                 diags.warn(list.pos, "an empty list: the command is not answered, as if it did not stand here");
             }
             let mut ended = false;
-            let of = Key::new(draft, &numbers, self.requests);
+            let of = Key::new((self.family, layout), &numbers, self.requests);
             for raw in &list.0 {
                 if ended {
                     diags.warn(raw.pos, "never reached: the rule before it has no `when`");
@@ -173,7 +185,7 @@ impl Compiler<'_> {
             }
             let scope = CommandScope { key, number, registers: self.registers };
             let replies = replies(diags, &scope, &written);
-            self.rules[number].push(Rule {
+            self.rules[key.family.1][number].push(Rule {
                 when,
                 walked: when_walked(diags, &draft.plan.commands[number], raw),
                 timeout: raw.timeout.as_ref().is_some_and(|timeout| timeout.value),
@@ -181,7 +193,7 @@ impl Compiler<'_> {
                 cycle,
                 burst,
                 gaps_ms: gaps_ms.clone(),
-                frames: sequence::frames(draft, raw, number),
+                frames: sequence::frames(key, raw, number),
                 faults: faults.map(Box::new),
                 replies,
                 sets: sets(diags, raw, &scope),
@@ -197,11 +209,11 @@ impl Compiler<'_> {
 }
 
 /// Reports a key that names no command, unless commands are missing: their rules cannot be looked at.
-fn unknown_key(diags: &mut Diags, draft: &TemplateDraft, key: &At<String>) {
-    if draft.incomplete {
+fn unknown_key(diags: &mut Diags, family: &Family<'_>, key: &At<String>) {
+    if family.is_incomplete() {
         return;
     }
-    let known = draft.plan.commands.iter().map(|command| &*command.key_text);
+    let known = family.drafts().flat_map(|draft| draft.plan.commands.iter()).map(|command| &*command.key_text);
     let near = nearest(&key_digits(&key.value).concat(), known);
     diags.warn(key.pos, format!("the template has no command `{}`{near}", key.value));
 }
@@ -260,6 +272,7 @@ fn replies(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, written: &Writte
             key: &[],
             walk: drafted.walk.as_ref(),
             asked: command.walk.as_ref().and_then(|walk| walk.request.as_ref()),
+            asked_in: None,
             bases: &draft.bases,
             pos: written.raw.pos,
         };

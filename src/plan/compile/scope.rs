@@ -4,6 +4,7 @@ use super::expr::{ExprError, Scope, nearest};
 use super::field::{Area, split_name};
 use super::fields::{Requests, ResponseField};
 use super::key::{key_digits, padded_key};
+use super::layouts::Family;
 use super::reply::header_lookup;
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json, Map};
@@ -35,6 +36,8 @@ pub(super) struct Key<'n, 'a> {
     pub(super) draft: &'a TemplateDraft,
     pub(super) numbers: &'n [usize],
     pub(super) requests: &'n Requests<'a>,
+    /// All layouts of the template, and the number of this one.
+    pub(super) family: (Family<'a>, usize),
     /// The reply fields of all of them, where they are several: the command, and the number of the field.
     replies: OnceCell<HashMap<&'a str, (usize, usize)>>,
     /// The same for request fields.
@@ -42,8 +45,14 @@ pub(super) struct Key<'n, 'a> {
 }
 
 impl<'n, 'a> Key<'n, 'a> {
-    pub(super) fn new(draft: &'a TemplateDraft, numbers: &'n [usize], requests: &'n Requests<'a>) -> Self {
-        Self { draft, numbers, requests, replies: OnceCell::new(), asked: OnceCell::new() }
+    /// The commands of one layout; `requests`: by layout.
+    pub(super) fn new(
+        (family, layout): (Family<'a>, usize),
+        numbers: &'n [usize],
+        requests: &'n [Requests<'a>],
+    ) -> Self {
+        let (draft, requests) = (family.draft(layout), &requests[layout]);
+        Self { draft, numbers, requests, family: (family, layout), replies: OnceCell::new(), asked: OnceCell::new() }
     }
 
     /// The data field of that name in a reply, of the first command that has one.
@@ -172,6 +181,12 @@ pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
         let parts = &draft.commands[*number].parts;
         digits.len() == parts.len() && padded_key(&digits, parts) == *text
     };
+    if draft.commands.first().is_some_and(|command| command.parts.is_empty()) {
+        // A layout without a key: its entries are named by what the template has in the key's place.
+        let all = draft.plan.commands.iter().enumerate();
+        let spelled = all.filter(|(_, command)| !command.up && *command.key_text == *key.trim());
+        return spelled.map(|(number, _)| number).collect();
+    }
     draft.by_key.named(&digits).into_iter().filter(same).collect()
 }
 

@@ -2,8 +2,8 @@
 
 use super::field::{self, Area, outside, split_name};
 use super::fields::Values;
-use super::reply::{self, Sources};
-use super::scope::CommandScope;
+use super::reply::{self, AskedIn, Sources};
+use super::scope::{CommandScope, Key};
 use super::template::TemplateDraft;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
@@ -12,7 +12,7 @@ use crate::model::fault::BURST_MAX;
 use crate::model::field::{Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::reply::{Payload, Reply};
-use crate::model::rule::{DELAY_MS_MAX, NO_FRAME};
+use crate::model::rule::{DELAY_MS_MAX, FrameOf};
 use crate::model::template::Template;
 use crate::wire::checksum::write_number;
 use crate::wire::varied;
@@ -101,12 +101,20 @@ pub(super) fn replies(
 }
 
 /// By reply, whose frame it is; empty without `replies`.
-pub(super) fn frames(draft: &TemplateDraft, raw: &RawRule, own: usize) -> Box<[u32]> {
+pub(super) fn frames(key: &Key<'_, '_>, raw: &RawRule, own: usize) -> Box<[FrameOf]> {
     let list = raw.replies.iter().flat_map(|list| &list.value);
+    let (family, layout) = key.family;
+    let frame_of = |layout: usize, command: Option<usize>| FrameOf {
+        layout: layout as u16,
+        command: command.map(|number| number as u32),
+    };
     let number = |reply: &At<RawReply>| match (&reply.raw, &reply.frame) {
-        (Some(_), _) => NO_FRAME,
-        (None, Some(name)) => entry(draft, &name.value).map_or(NO_FRAME, |number| number as u32),
-        (None, None) => own as u32,
+        (Some(_), _) => frame_of(layout, None),
+        (None, Some(name)) => {
+            let (layout, command) = family.entry(&name.value, layout).unzip();
+            frame_of(layout.unwrap_or(0), command)
+        }
+        (None, None) => frame_of(layout, Some(own)),
     };
     list.map(number).collect()
 }
@@ -124,24 +132,27 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         }
         return raw_bytes(diags, raw, given);
     }
-    let draft = scope.key.draft;
-    let number = match &raw.frame {
+    let (family, own) = scope.key.family;
+    let (layout, number) = match &raw.frame {
         Some(name) => {
-            let Some(number) = entry(draft, &name.value) else {
-                let keys = draft.plan.commands.iter().map(|command| &*command.key_text);
-                let names = draft.commands.iter().filter_map(|command| command.name.as_deref());
-                let near = field::known(&name.value, names.chain(keys).collect::<Vec<_>>());
-                diags.error(name.pos, format!("the template has no frame `{}`{near}", name.value));
+            let Some(found) = family.entry(&name.value, own) else {
+                if !family.is_incomplete() {
+                    let names = family.entries();
+                    let near = field::known(&name.value, names.iter().map(String::as_str).collect::<Vec<_>>());
+                    diags.error(name.pos, format!("the template has no frame `{}`{near}", name.value));
+                }
                 return plain(Vec::new());
             };
-            number
+            found
         }
-        None => scope.number,
+        None => (own, scope.number),
     };
+    let (draft, asked) = (family.draft(layout), &scope.key.draft.plan);
     let data = raw.data.as_ref().map(|data| data.0.as_slice()).unwrap_or_default();
     check_names(diags, draft, number, data);
     let (command, drafted) = (&draft.plan.commands[number], &draft.commands[number]);
-    let key = if number == scope.number { Vec::new() } else { key(&draft.plan, draft, number) };
+    let is_own = (layout, number) == (own, scope.number);
+    let key = if is_own { Vec::new() } else { key(&draft.plan, draft, number) };
     let sources = Sources {
         template: &draft.plan,
         refusal: draft.refusal.as_ref(),
@@ -154,7 +165,8 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         scope,
         key: &key,
         walk: drafted.walk.as_ref(),
-        asked: draft.plan.commands[scope.number].request_walk(),
+        asked: asked.commands[scope.number].request_walk(),
+        asked_in: (layout != own).then_some(AskedIn { template: asked, values: &draft.around }),
         bases: &draft.bases,
         pos: raw.pos,
     };
@@ -173,15 +185,6 @@ fn raw_bytes(diags: &mut Diags, raw: &At<RawReply>, given: &At<String>) -> Reply
     }
     diags.charge(given.pos, bytes.len(), "a reply");
     plain(bytes)
-}
-
-/// The entry of that name, else the first with that key.
-fn entry(draft: &TemplateDraft, name: &str) -> Option<usize> {
-    let named = draft.commands.iter().position(|command| command.name.as_deref() == Some(name.trim()));
-    named.or_else(|| {
-        let digits = super::key::key_digits(name).concat();
-        draft.plan.commands.iter().position(|command| *command.key_text == *digits)
-    })
 }
 
 /// Where the parts of a command's key are, and their bytes.

@@ -7,11 +7,12 @@ use super::errors;
 use super::field::{self, raw_at};
 use super::frame::{self, Frame};
 use super::key;
+use super::layouts;
 use super::length;
 use super::reply::{Bases, RefusalSpec};
 use super::sample::{Around, sample};
 use super::transfer;
-use crate::config::at::At;
+use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTemplate, RawVendor};
 use crate::config::steps::step;
@@ -48,6 +49,10 @@ pub struct TemplateDraft {
     pub rule_files: Vec<At<String>>,
     /// The template file.
     pub path: PathBuf,
+    /// The values of the header's fields, then of the tail's.
+    pub around: Vec<Option<At<Json>>>,
+    /// Its other layouts: the name in `frames`, and what was compiled.
+    pub layouts: Vec<(Box<str>, TemplateDraft)>,
 }
 
 /// Memory of a command without its fields: in the plan, and in the index of keys.
@@ -60,6 +65,20 @@ pub fn template(
     path: &Path,
     vendor: Option<&RawVendor>,
 ) -> Option<TemplateDraft> {
+    let layouts = layouts::layouts(diags, raw, path);
+    let draft = layout(diags, raw, path, vendor, false)?;
+    let is_lacking = raw.frames.as_ref().is_some_and(|frames| frames.0.len() != layouts.len());
+    Some(TemplateDraft { layouts, incomplete: draft.incomplete || is_lacking, ..draft })
+}
+
+/// Compiles one layout: `protocol` of a template. `is_other`: it is one of `frames`, whose commands may have no key.
+pub(super) fn layout(
+    diags: &mut Diags,
+    raw: &At<RawTemplate>,
+    path: &Path,
+    vendor: Option<&RawVendor>,
+    is_other: bool,
+) -> Option<TemplateDraft> {
     let Some(protocol) = &raw.protocol else {
         diags.missing(raw.pos, "protocol", "the frame and its commands");
         return None;
@@ -69,7 +88,7 @@ pub fn template(
     plan.vendor = raw.vendor.as_ref().map_or("", |vendor| &vendor.value).into();
     plan.path = path.display().to_string().into();
     let bases = Bases::default();
-    let mut commands = commands(diags, protocol, &plan, &bases)?;
+    let mut commands = commands(diags, protocol, (&plan, is_other), &bases)?;
     let has_commands = protocol.data_frame.as_ref().is_some_and(|list| !list.is_empty());
     if !has_commands && diags.is_whole_list(protocol.pos, "data_frame", 0) {
         diags.error(protocol.pos, "`data_frame` is missing or empty (the commands)");
@@ -95,6 +114,7 @@ pub fn template(
     effect::template(diags, protocol, &plan);
     let refusal = errors::refusal(diags, protocol, &plan);
     errors::errors(diags, protocol, &mut plan);
+    let around = protocol.pdu_left.iter().flatten().chain(protocol.pdu_tailer.iter().flatten());
     let by_key = CommandIndex::new(plan.commands.iter().zip(&drafts));
     Some(TemplateDraft {
         by_key,
@@ -106,6 +126,8 @@ pub fn template(
         refusal,
         rule_files: raw.rule_file_list.iter().flatten().chain(&raw.rule_file).cloned().collect(),
         path: path.to_owned(),
+        around: around.map(|field| field.value.value.clone()).collect(),
+        layouts: Vec::new(),
     })
 }
 
@@ -113,10 +135,10 @@ pub fn template(
 fn commands(
     diags: &mut Diags,
     protocol: &At<RawProtocol>,
-    plan: &Template,
+    (plan, may_lack_key): (&Template, bool),
     bases: &Bases,
 ) -> Option<Vec<(Command, CommandDraft)>> {
-    let flag = key::flag(diags, protocol, plan);
+    let flag = key::flag(diags, protocol, plan, may_lack_key);
     let around = Around::new(plan, bases, protocol);
     let mut commands: Vec<(Command, CommandDraft)> = Vec::new();
     for raw in protocol.data_frame.iter().flatten() {

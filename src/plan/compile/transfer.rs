@@ -224,6 +224,7 @@ fn refused(
         key: &[],
         walk: None,
         asked: None,
+        asked_in: None,
         bases: &Bases::default(),
         pos: raw.pos,
     };

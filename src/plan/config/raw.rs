@@ -201,6 +201,8 @@ pub struct RawTemplate {
     pub rule_file: Option<At<String>>,
     /// The frame and its commands.
     pub protocol: Option<At<RawProtocol>>,
+    /// Other layouts of the same vendor, by name: each like `protocol`, with its own header, tail, checksum and entries.
+    pub frames: Option<Map<At<RawProtocol>>>,
     /// The inner checksum; same as in `protocol`.
     pub checksum: Option<At<RawChecksum>>,
     /// The inner checksum as byte offsets; same as in `protocol`.
@@ -451,7 +453,8 @@ pub struct RawRule {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RawReply {
-    /// The entry of `data_frame` whose reply it is, by name or key. Default: the request's own.
+    /// The entry of `data_frame` whose reply it is, by name or key; `layout/KEY`: an entry of that layout of `frames`. Default: the
+    /// request's own.
     pub frame: Option<At<String>>,
     /// Bytes that are sent as they are (hex digits), without header, checksum and encoding.
     pub raw: Option<At<String>>,

@@ -112,7 +112,7 @@ pub(crate) fn exchanges(device: &Device, around: Around) -> impl Iterator<Item =
 fn of_command(device: &Device, number: usize, command: &Command, around: Around) -> Option<Exchange> {
     let template = &*device.template;
     let rules = device.rules.get(number)?.iter().filter(|rule| !rule.timeout);
-    let answered = rules.clone().map(|rule| (answered_bytes(template, rule, around), rule));
+    let answered = rules.clone().map(|rule| (answered_bytes(device, rule, around), rule));
     let (answered_bytes, worst) = answered.max_by_key(|&(bytes, _)| bytes)?;
     let burst = worst.burst;
     let request = template.left_len + template.tail_len + template.data_len_fixed.unwrap_or(command.request_len);
@@ -142,13 +142,25 @@ fn data_frame_bytes(template: &Template, reply: &Reply, number: usize) -> Option
 }
 
 /// Bytes of everything that a rule sends for one request.
-fn answered_bytes(template: &Template, rule: &Rule, around: Around) -> usize {
+fn answered_bytes(device: &Device, rule: &Rule, around: Around) -> usize {
+    let template = &*device.template;
     let size = |reply: &Reply| match data_frame_bytes(template, reply, 0) {
         // The answer is a header alone, and the first data frame follows unasked.
         Some(first) => around.outer_bytes + template.wire_len(template.left_len + template.tail_len) + first,
         None => around.outer_bytes + template.wire_len(reply.longest()),
     };
-    let sizes: Vec<usize> = rule.replies.iter().map(|reply| size(reply)).collect();
+    // Bytes as they are, and replies of another layout.
+    let other = |number: usize, reply: &Reply| {
+        let frame = rule.frames.get(number).filter(|_| !matches!(reply.payload, Payload::Raw));
+        let own = frame.is_none_or(|frame| frame.layout == device.layouts.own);
+        if own { None } else { frame.map(|frame| device.layout(frame.layout).wire_len(reply.longest())) }
+    };
+    let sizes = rule.replies.iter().enumerate().map(|(number, reply)| match (&reply.payload, other(number, reply)) {
+        (Payload::Raw, _) => around.outer_bytes + reply.frame.len(),
+        (_, Some(bytes)) => around.outer_bytes + bytes,
+        _ => size(reply),
+    });
+    let sizes: Vec<usize> = sizes.collect();
     let own = rule.faults.as_ref().and_then(|faults| faults.p(FaultKind::Duplicate));
     let doubled = own.map_or(around.doubled.0, |p| p > 0.0) || around.doubled.1;
     in_a_row(&sizes, rule.burst as usize) * (1 + usize::from(doubled))
@@ -239,6 +251,7 @@ mod tests {
             cycles: 1,
             registers: Box::default(),
             profiles: Profiled::new(),
+            layouts: Default::default(),
         };
         change(&mut device, &mut template);
         device.template = Arc::new(template);

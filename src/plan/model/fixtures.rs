@@ -56,6 +56,7 @@ pub fn device(mut template: Template, sub_dev_type: u8, sub_dev_addr: u8, errors
         cycles: 0,
         registers: Box::default(),
         profiles: Profiled::new(),
+        layouts: Default::default(),
     })
 }
 

@@ -293,4 +293,46 @@ pub struct Device {
     pub registers: Box<[Register]>,
     /// Its requests of known length; set once everything is compiled.
     pub profiles: Profiled,
+    /// The layouts of its template.
+    pub layouts: Layouts,
+}
+
+/// The layouts of a template (`frames`), as one device has them.
+///
+/// Each layout beside `protocol` is served as a device of its own behind the FSU's devices, with the registers and cycle places
+/// of the device that it belongs to.
+#[derive(Clone, Debug, Default)]
+pub struct Layouts {
+    /// All of them, `protocol` first; empty: there are no others.
+    pub all: Arc<[Layout]>,
+    /// The number of this device's own layout.
+    pub own: u16,
+    /// Index in the FSU of the device that this is a layout of; `None`: it is no other device's.
+    pub home: Option<u16>,
+}
+
+/// One layout of a template.
+#[derive(Debug)]
+pub struct Layout {
+    /// Its name in `frames`; of the first one `protocol`.
+    pub name: Box<str>,
+    /// Its frame and commands.
+    pub template: Arc<Template>,
+}
+
+impl Device {
+    /// The template of a layout by its number.
+    pub fn layout(&self, number: u16) -> &Arc<Template> {
+        self.layouts.all.get(usize::from(number)).map_or(&self.template, |layout| &layout.template)
+    }
+
+    /// The name of its own layout; `None`: it is the template's `protocol`.
+    pub fn layout_name(&self) -> Option<&str> {
+        self.layouts.home.and_then(|_| self.layouts.all.get(usize::from(self.layouts.own))).map(|layout| &*layout.name)
+    }
+
+    /// Whether it is a device of the configuration, not another layout of one.
+    pub fn is_own(&self) -> bool {
+        self.layouts.home.is_none()
+    }
 }

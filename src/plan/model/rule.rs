@@ -23,9 +23,9 @@ pub struct Rule {
     pub burst: u32,
     /// Milliseconds before each reply of a burst, by its number; empty: none.
     pub gaps_ms: Box<[u32]>,
-    /// By reply, the command whose reply it is ([`NO_FRAME`]: bytes as they are): each request gets all, from the first on.
-    /// Empty: the replies of a burst are the next of the cycle, all of the rule's command.
-    pub frames: Box<[u32]>,
+    /// By reply, whose frame it is: each request gets all, from the first on. Empty: the replies of a burst are the next of the
+    /// cycle, all of the rule's command.
+    pub frames: Box<[FrameOf]>,
     /// Faults of the rule laid over those of its device; `None`: neither has any.
     pub faults: Option<Box<FaultSet>>,
     /// The replies; one, or one per cycle entry. Never empty.
@@ -51,8 +51,14 @@ pub enum Delay {
     Lognormal(f64, f64),
 }
 
-/// In [`Rule::frames`]: it is no frame.
-pub const NO_FRAME: u32 = u32::MAX;
+/// Whose frame a reply is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameOf {
+    /// Number of the layout in [`super::fleet::Layouts::all`]; 0 where the template has no others.
+    pub layout: u16,
+    /// Number of the command in that layout; `None`: bytes as they are.
+    pub command: Option<u32>,
+}
 
 /// Longest delay a distribution may draw; keeps the timing wheel bounded.
 pub const DELAY_MS_MAX: u64 = 3_600_000;

@@ -53,7 +53,8 @@ fn frame(fsu: &Fsu, record: &Record<'_>, about: About, bytes: usize, out: &mut S
         out.push_str(" data frame");
     }
     if let Some(device) = device {
-        let _ = write!(out, ", device {} ({})", usize::from(about.device) + 1, device.vendor.escape_debug());
+        let number = device.layouts.home.unwrap_or(about.device);
+        let _ = write!(out, ", device {} ({})", usize::from(number) + 1, device.vendor.escape_debug());
     }
     let way = if record.kind == RecordKind::Received { "from" } else { "to" };
     let _ = write!(out, ": {} {way} {}", count(bytes, "byte"), record.peer);

@@ -28,6 +28,7 @@ impl InnerText {
         self.frame((device, record.bytes), (record.kind, about), (2, "Parsed"), page);
         if fsu.devices.len() > 1 {
             page.name(2, page.labels.device);
+            let number = device.layouts.home.map_or(number, usize::from);
             // Writing to a Vec does not fail.
             let _ = writeln!(page.out, "{} ({})", number + 1, device.vendor.escape_debug());
         }
@@ -47,10 +48,9 @@ impl InnerText {
         (indent, heading): (usize, &str),
         page: &mut Page<'_>,
     ) {
-        let template = &*device.template;
+        let (template, reading) = Reading::of_device(device, kind == RecordKind::Received, about);
         let Ok(frame) = inner::parse(template, wire, &mut self.raw) else { return };
         page.heading(indent, heading);
-        let reading = Reading::of_device(device, kind == RecordKind::Received, about);
         frame_text(&Inner::new(template, frame, reading), indent + 2, &mut self.value, page);
     }
 }

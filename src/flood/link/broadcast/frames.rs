@@ -71,7 +71,8 @@ impl Broadcast<'_> {
         let prepared = &profile.requests[flight.request as usize];
         let raw = exchange.request();
         let right = prepared.expect.check(template, raw, seen.bytes, &mut self.plain).and_then(|()| {
-            let looks_like = prepared.expect.looks_like(template, raw, seen.bytes, &mut self.plain);
+            let came = crate::expect::raw(template, seen.bytes, &self.plain);
+            let looks_like = prepared.expect.looks_like(raw, came);
             burst.after(true, &looks_like).ok_or(Wrong::Turn)
         });
         seat.answer = right.as_ref().map(drop).map_err(|wrong| *wrong);

@@ -187,6 +187,8 @@ impl Hunt<'_> {
         match self.searches[number].cut(&device.template, self.bytes, at) {
             Cut::Frame(len) if len > 0 => match good(device, &self.bytes[at..at + len], self.raw) {
                 Some(command) => Found::Good { device: number, len, command },
+                // What is wrong is told by the template's own layout; another one takes only what fits it whole.
+                None if !device.is_own() => Found::No,
                 None => Found::Doubtful { device: number, len, others: false },
             },
             Cut::More if framer::may_be_known(&device.template, &self.bytes[at..], self.raw) => Found::Begun,

@@ -206,7 +206,7 @@ fn walked_layouts_have_no_profile() {
     of_command(walks(false, true), "");
     of_command(walks(true, true), "");
     let of_rule = |change: &dyn Fn(&mut Rule)| assert_eq!(told(&with(fixed(), |rule| change(rule))), "");
-    of_rule(&|rule| rule.frames = [0].into());
+    of_rule(&|rule| rule.frames = [crate::model::rule::FrameOf { layout: 0, command: Some(0) }].into());
     of_rule(&|rule| rule.gaps_ms = [5].into());
     let path = Path { node: 0, items: [0; NEST_MAX] };
     of_rule(&|rule| {
