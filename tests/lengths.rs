@@ -173,7 +173,8 @@ fn n02_the_number_in_data_frame_and_tail() {
     let little = with(of("uint", 4), "/protocol/data_frame/0/resp_data_list/0/endian", json!("little"));
     check(&little, "68 01 04 83 0004 1122 0D", "68 01 04 83 0400 AABB 0D");
     let text = told(&with(of("uint", 4), "/protocol/data_frame/0/resp_data_list/0/type", json!("str")));
-    let what = "`n` cannot be a length: its field is text, and a computed number needs hex, uint or bcd";
+    let what =
+        "`n` cannot be a length: its field is text, and a computed number needs hex, uint, bcd, dec or hexdigits";
     assert_eq!(text, [format!("/protocol/data_frame/0/resp_data_list/0/value: error: {what}")]);
     // Without one in the header: the data frame's bytes.
     let alone = with(of("uint", 4), "/protocol/pdu_left/2", json!({"name": "adr2", "length": 1}));

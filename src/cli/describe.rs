@@ -4,6 +4,7 @@ use super::columns::hex;
 use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
+use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
@@ -57,7 +58,7 @@ pub fn formula(field: &LengthField, less: i64) -> String {
     let base = field.base - if field.configured { less } else { 0 };
     let check = match field {
         LengthField { lchksum: true, .. } => ", the upper 4 of 16 bits check the lower 12",
-        LengthField { bcd: true, .. } => ", as decimal digits",
+        LengthField { digits, .. } if *digits != Digits::Binary => &format!(", as {}", digits.name()),
         _ => "",
     };
     match field.per_data {
@@ -83,11 +84,11 @@ pub fn checksum(checksum: &Checksum) -> String {
         ", high byte first"
     };
     let (itself, digits) = match &checksum.algorithm {
-        Algorithm::Special(special) => (special.holds_itself, special.bcd),
-        _ => (false, false),
+        Algorithm::Special(special) => (special.holds_itself, special.digits),
+        _ => (false, Digits::Binary),
     };
     let itself = if itself { ", itself as 00" } else { "" };
-    let digits = if digits { ", as decimal digits" } else { "" };
+    let digits = if digits == Digits::Binary { String::new() } else { format!(", as {}", digits.name()) };
     let place = span(checksum.at, checksum.len);
     format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; at {place}{order}", checksum.name, checksum.from.0)
 }
@@ -243,7 +244,9 @@ impl<'a> Names<'a> {
                 format!("#{{{}}}#", name.unwrap_or_else(|| format!("request{}", span(*at, slot.len))))
             }
             Part::Walked(walked) => format!("#{{{}}}#", walked_name(walked)),
-            Part::Number { number: which, .. } | Part::Packed(which) => format!("${{{}}}$", number(*which)),
+            Part::Number { number: which, .. } | Part::Packed(which) | Part::Hex(which) => {
+                format!("${{{}}}$", number(*which))
+            }
             Part::Datetime(items) => format!("${{datetime({})}}$", items.iter().map(time_item).collect::<String>()),
             Part::FsuId => "${fsuid()}$".into(),
             Part::Choice(choices) => format!("${{choice({})}}$", choices.join(",")),
@@ -268,6 +271,9 @@ impl<'a> Names<'a> {
                     Form::Bcd => "digits, two a byte",
                     Form::BcdLittle => "digits, two a byte, low first",
                     Form::BcdPadded { .. } => "digits, two a byte, and padding",
+                    Form::Dec => "decimal characters",
+                    Form::HexDigits { low: false } => "hex characters",
+                    Form::HexDigits { low: true } => "hex characters, low byte first",
                     Form::Big => "binary, high byte first",
                     Form::Little => "binary, low byte first",
                 };

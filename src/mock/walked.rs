@@ -62,7 +62,7 @@ fn below(around: &[String], name: &str) -> String {
 /// A value for people; bytes that are not text are escaped.
 fn shown(slot: &Slot, varies: bool, bytes: &[u8]) -> String {
     let mut text = String::new();
-    match slot.kind {
+    match slot.kind.base() {
         // The value is all bytes, without padding.
         Kind::Str if varies => {
             let whole = Slot { kind: Kind::Str, len: bytes.len() + 1, little: false, right: false, padding: 0 };

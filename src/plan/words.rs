@@ -109,6 +109,10 @@ words! {
         Uint = "uint",
         /// Packed decimal digits.
         Bcd = "bcd",
+        /// ASCII decimal digits.
+        Dec = "dec",
+        /// ASCII hex digits.
+        HexDigits = "hexdigits",
         /// Bits.
         Bit = "bit",
         /// Text.

@@ -6,6 +6,7 @@ use crate::columns::hex;
 use crate::describe::{self, Names};
 use fsu_plan::compile::command::key_digits;
 use fsu_plan::compile::expr::nearest;
+use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Constant, Field, KeyPart, LengthField};
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::reply::Reply;
@@ -436,7 +437,8 @@ fn length(template: &Template, field: &LengthField) -> LengthPlan {
     let readings = if field.configured { &*template.readings } else { &[0] };
     let formulas: Vec<String> = readings.iter().map(|&less| describe::formula(field, less)).collect();
     let formula = formulas.join(", or (the commands say which) ");
-    let &LengthField { at, len, little, base, per_data, lchksum, bcd, .. } = field;
+    let &LengthField { at, len, little, base, per_data, lchksum, digits, .. } = field;
+    let bcd = digits == Digits::Bcd;
     LengthPlan { at: at.0, len, little, base, per_data, lchksum, bcd, formula }
 }
 

@@ -187,18 +187,18 @@ fn is_read(rules: &[Rule], place: (Offset, usize), raw_len: usize) -> bool {
 fn low_first(slot: &Slot) -> impl Iterator<Item = usize> + use<> {
     let len = slot.len;
     // Of a float only those below the exponent: every value stays a small number.
-    let free = match slot.kind {
+    let free = match slot.kind.base() {
         Kind::F32 | Kind::F64 => len.saturating_sub(2),
         _ => len,
     };
-    let is_text = slot.kind == Kind::Str;
+    let is_text = *slot.kind.base() == Kind::Str;
     let little = slot.little || is_text;
     (0..free).map(move |place| if little { place } else { len - 1 - place })
 }
 
 /// What a byte of a field may be, from what it is in the template on. Nothing, where its notation has no value for such a byte.
 fn values_after(slot: &Slot, first: u8) -> Box<dyn Iterator<Item = u8>> {
-    match slot.kind {
+    match slot.kind.base() {
         Kind::Bcd => {
             let number = |byte: u8| (byte >> 4 <= 9 && byte & 15 <= 9).then_some((byte >> 4) * 10 + (byte & 15));
             match number(first) {
@@ -209,6 +209,9 @@ fn values_after(slot: &Slot, first: u8) -> Box<dyn Iterator<Item = u8>> {
                 None => Box::new(std::iter::empty()),
             }
         }
+        Kind::Dec if first.is_ascii_digit() => Box::new(b'0'..=b'9'),
+        Kind::HexDigits { .. } if first.is_ascii_hexdigit() => Box::new((b'0'..=b'9').chain(b'A'..=b'F')),
+        Kind::Dec | Kind::HexDigits { .. } => Box::new(std::iter::empty()),
         Kind::Str => Box::new((b'0'..=b'9').chain(b'A'..=b'Z').chain(b'a'..=b'z')),
         Kind::Length => Box::new(std::iter::empty()),
         _ => Box::new((1..=255).map(move |more| first.wrapping_add(more))),

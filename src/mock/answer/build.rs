@@ -11,7 +11,9 @@ use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
 use fsu_plan::wire::inner::{encode_hex, write_lengths};
+use fsu_plan::wire::numerals;
 use fsu_plan::wire::value;
+use std::io::Write as _;
 
 /// What the functions of a value may read.
 #[derive(Debug)]
@@ -77,6 +79,9 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
             }
             Part::Walked(walked) => varying::notation(walked, inputs.request, out),
             Part::Number { number, digits } => push_decimal(inputs.number(*number), *digits, out),
+            Part::Hex(number) => {
+                let _ = write!(out, "{:X}", inputs.number(*number).max(0));
+            }
             Part::Packed(number) => encode_hex(&(inputs.number(*number) as u16).to_le_bytes(), out),
             Part::Datetime(items) => {
                 for item in items {
@@ -217,6 +222,8 @@ pub(super) fn write_form(form: Form, number: i64, out: &mut [u8]) {
             let slot = Slot { kind: Kind::Bcd, len: out.len(), little, right, padding };
             value::write_bcd_padded(number.unsigned_abs(), &slot, out);
         }
+        Form::Dec => numerals::write_dec(number.unsigned_abs(), out),
+        Form::HexDigits { low } => numerals::write_hex(number.unsigned_abs(), low, out),
         Form::Big | Form::Little => write_number(number as u64, form == Form::Little, out),
     }
 }

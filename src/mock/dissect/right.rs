@@ -1,7 +1,8 @@
 //! The expected bytes of a field.
 
+use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Constant, LengthField};
-use fsu_plan::model::template::Template;
+use fsu_plan::model::template::{Algorithm, Template};
 use fsu_plan::wire::checksum::{compute, read_number, write_number};
 use fsu_plan::wire::inner::{Frame, length_value_less};
 
@@ -14,6 +15,8 @@ pub struct Number {
     len: usize,
     /// Low byte first.
     little: bool,
+    /// How it is written: hex digits may be in either case.
+    digits: Digits,
 }
 
 impl Number {
@@ -30,7 +33,8 @@ impl Number {
     #[inline]
     fn is(self, bytes: &[u8]) -> bool {
         let unused_bits = 64 - 8 * self.len.clamp(1, Self::BYTES_MAX);
-        bytes.len() == self.len && (read_number(bytes, self.little) ^ self.value) << unused_bits == 0
+        let there = read_number(bytes, self.little);
+        bytes.len() == self.len && ((there ^ self.value) << unused_bits == 0 || self.digits.same(there, self.value))
     }
 }
 
@@ -53,7 +57,7 @@ impl Right<'_> {
     #[inline]
     pub fn length(field: &LengthField, data_len: usize, less: i64) -> Self {
         let value = length_value_less(field, data_len, less);
-        Self::Number(Number { value, len: field.len, little: field.little })
+        Self::Number(Number { value, len: field.len, little: field.little, digits: field.digits })
     }
 
     /// A frame's checksum; any bytes if the template has none.
@@ -61,7 +65,11 @@ impl Right<'_> {
     pub fn checksum(template: &Template, frame: &Frame<'_>) -> Self {
         let Some(checksum) = &template.checksum else { return Self::Any };
         let value = compute(checksum, template, frame.raw, frame.wire);
-        Self::Number(Number { value, len: checksum.len, little: checksum.little })
+        let digits = match &checksum.algorithm {
+            Algorithm::Special(how) => how.digits,
+            _ => Digits::Binary,
+        };
+        Self::Number(Number { value, len: checksum.len, little: checksum.little, digits })
     }
 
     /// Whether these bytes are as expected; `None` if any bytes are valid.

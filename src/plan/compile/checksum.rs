@@ -5,7 +5,8 @@ use super::field::{self, Area, known, outside, raw_at, split_name};
 use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawChecksum, RawChecksumConfig, RawField, RawProtocol, RawTemplate, RawVendor};
-use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Kind, Offset};
+use crate::model::digits::Digits;
+use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Offset};
 use crate::model::template::{Algorithm, Checksum, Complement, Encoding, Special, Template};
 use crate::words::{AlgorithmName, Over, count, names};
 use std::borrow::Cow;
@@ -205,9 +206,10 @@ pub fn compile(
         (None, None) => (None, None),
     };
     let complement = field::word(diags, complement_at, Complement::None);
-    let is_bcd = field.slot.kind == Kind::Bcd;
+    let digits = Digits::of(&field.slot.kind);
     // The digits that a CRC needs are checked by `check_digits`.
-    let algorithm = algorithm(diags, algorithm_at, pos, if is_bcd { 8 } else { field.slot.len });
+    let is_binary = digits == Digits::Binary;
+    let algorithm = algorithm(diags, algorithm_at, pos, if is_binary { field.slot.len } else { 8 });
     let (from, to, over_wire) = match (declared, config) {
         (Some(declared), _) => named_span(diags, declared, plan, &field)?,
         (None, Some(config)) => byte_span(diags, config, plan, &field)?,
@@ -230,10 +232,16 @@ pub fn compile(
     if holds_itself && declared.is_some() {
         diags.error(pos, "the checksum's span holds the checksum itself");
     }
-    if holds_itself || is_bcd {
-        let mask = if is_bcd { own_mask(&checksum.algorithm) } else { checksum.mask };
+    if holds_itself || !is_binary {
+        let own = own_mask(&checksum.algorithm);
+        let mask = match digits {
+            Digits::Binary => checksum.mask,
+            // A sum is cut to the digits, as it is cut to bytes.
+            Digits::Hex { .. } if matches!(checksum.algorithm, Algorithm::Sum) => digits.most(checksum.len),
+            Digits::Bcd | Digits::Dec | Digits::Hex { .. } => own,
+        };
         let algorithm = std::mem::replace(&mut checksum.algorithm, Algorithm::Sum);
-        checksum.algorithm = Algorithm::Special(Box::new(Special { algorithm, holds_itself, bcd: is_bcd, mask }));
+        checksum.algorithm = Algorithm::Special(Box::new(Special { algorithm, holds_itself, digits, mask }));
     }
     Some(checksum)
 }
@@ -252,20 +260,24 @@ fn own_mask(algorithm: &Algorithm) -> u64 {
     u64::MAX.checked_shr(64 - u32::from(bits)).unwrap_or(0)
 }
 
-/// Do the digits of a bcd field hold every checksum of frames of up to `raw_len` bytes?
+/// Do the digits of a field hold every checksum of frames of up to `raw_len` bytes?
 pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, raw_len: usize) {
     let Some(checksum) = &plan.checksum else { return };
     let Algorithm::Special(special) = &checksum.algorithm else { return };
-    if !special.bcd {
+    let digits = special.digits;
+    if digits == Digits::Binary {
         return;
     }
     let named = plan.left.iter().chain(&plan.tail).find(|field| field.at == checksum.at);
     let name = named.map_or("", |field| &field.name);
     let pos = raw_at(protocol, plan, checksum.at).map_or(protocol.pos, |raw| raw.pos);
     let is_sum = matches!(special.algorithm, Algorithm::Sum);
+    if is_sum && matches!(digits, Digits::Hex { .. }) {
+        return;
+    }
     if is_sum && checksum.complement != Complement::None {
         let text = format!(
-            "`{name}` is the complement of a sum, which in decimal digits has no end (no complement, or no bcd)"
+            "`{name}` is the complement of a sum, which in decimal digits has no end (no complement, or another type)"
         );
         diags.error(pos, text);
         return;
@@ -276,7 +288,7 @@ pub fn check_digits(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Templa
     let own = itself.len().min(checksum.len);
     let most = if is_sum { each * to.saturating_sub(from + own) as u64 } else { special.mask };
     let what = if is_sum { "the sum of the longest frame" } else { &*checksum.name };
-    if let Err(wrong) = field::digits_hold(most, checksum.len) {
+    if let Err(wrong) = field::digits_hold(digits, most, checksum.len) {
         diags.error(pos, format!("`{name}` may be {wrong}: {what}"));
     }
 }

@@ -10,6 +10,7 @@ use crate::config::at::{At, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
 use crate::config::steps::step;
+use crate::model::digits::Digits;
 use crate::model::field::{Computed, Constant, Field, KeyPart, Kind, Offset, Slot};
 use crate::model::prebuilt::Prebuilt;
 use crate::model::template::{Command, Count, Template};
@@ -27,6 +28,8 @@ pub struct CommandDraft {
     pub padding: u8,
     /// Where its key is.
     pub parts: Vec<KeyPart>,
+    /// How each part of its key is written.
+    pub digits: Vec<Digits>,
     /// The command's place in its file.
     pub pos: Pos,
     /// Its name, where it has one.
@@ -205,11 +208,12 @@ pub fn command(
         up,
         walk,
     };
-    let (response, padding, parts) = (response.fields, padding.byte, key.parts);
+    let (response, padding, parts, digits) = (response.fields, padding.byte, key.parts, key.digits);
     let draft = CommandDraft {
         response,
         padding,
         parts,
+        digits,
         pos: raw.pos,
         name: raw.name.as_ref().map(|name| name.value.as_str().into()),
         walk: answered,
@@ -319,12 +323,20 @@ impl CommandIndex {
             step(1);
             index.joined.entry(command.key_text.clone()).or_default().push(number);
             let mut rest = &*command.key_text;
-            let digits = draft.parts.iter().map(|part| {
-                let (digits, after) = rest.split_at_checked(2 * part.len).unwrap_or((rest, ""));
+            let digits = draft.parts.iter().zip(&draft.digits).map(|(part, kind)| {
+                let width = if kind.is_text() { part.len } else { 2 * part.len };
+                let (digits, after) = rest.split_at_checked(width).unwrap_or((rest, ""));
                 rest = after;
                 digits
             });
-            index.parts.entry(short(digits)).or_default().push(number);
+            let digits: Vec<&str> = digits.collect();
+            index.parts.entry(short(digits.iter().copied())).or_default().push(number);
+            if draft.digits.iter().any(|kind| kind.is_text()) {
+                // The same in bytes.
+                let bytes: Vec<String> =
+                    digits.iter().zip(&draft.digits).map(|(digits, kind)| in_bytes(digits, *kind)).collect();
+                index.parts.entry(short(bytes.iter().map(String::as_str))).or_default().push(number);
+            }
         }
         index
     }
@@ -339,6 +351,11 @@ impl CommandIndex {
         numbers.dedup();
         numbers
     }
+}
+
+/// A part of a key as the hex digits of its bytes.
+fn in_bytes(part: &str, kind: Digits) -> String {
+    if kind.is_text() { hex::encode_upper(part) } else { part.to_owned() }
 }
 
 /// The digits of parts without leading zeros.

@@ -6,7 +6,7 @@ use super::length::{self, Size};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
-use crate::model::field::{Computed, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset};
+use crate::model::field::{Computed, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Offset};
 use crate::model::template::{Encoding, Template};
 use crate::words::count;
 
@@ -74,7 +74,7 @@ pub fn data_list(diags: &mut Diags, template: &Template, list: &[At<RawField>], 
         }
         out.len += slot.len;
         let counted = is_data_frame_length(raw);
-        let computed = if slot.kind == Kind::Length || counted { Computed::Length } else { Computed::No };
+        let computed = if field::counts_of(raw, &slot.kind) || counted { Computed::Length } else { Computed::No };
         if let Some(value) = raw.value.value.as_ref().filter(|_| computed == Computed::Length && !counted) {
             diags.warn(value.pos, format!("`{plain}` is always computed; its value here means nothing"));
         }
@@ -109,7 +109,8 @@ pub fn data_lengths(
     fields: &mut FieldList,
     data_len: usize,
 ) {
-    let is_length = |raw: &RawField| raw.kind.as_ref().is_some_and(|kind| kind.value == "length");
+    // Of digits with `of` it is in their type.
+    let is_length = |raw: &RawField| raw.of.is_some() || raw.kind.as_ref().is_some_and(|kind| kind.value == "length");
     for raw in list.iter().filter(|raw| is_length(raw) && !is_data_frame_length(raw)) {
         let Some((Area::Plain, name)) = raw.name.as_ref().map(|name| split_name(&name.value)) else { continue };
         let Some(index) = fields.data(name) else { continue };
@@ -139,8 +140,10 @@ pub fn data_lengths(
             let pos = raw.add.as_ref().map_or(raw.pos, |add| add.pos);
             let text = format!("`{}` would be {value}, and a length is never below 0", field.field.name);
             diags.error(pos, text);
-        } else if encode(diags, &field.field.slot, &value.to_string(), raw.pos).is_some() {
-            field.value = Some(At { pos: raw.pos, value: Json::Num(value.into()) });
+        } else if let text = length::notation(&field.field.slot, value)
+            && encode(diags, &field.field.slot, &text, raw.pos).is_some()
+        {
+            field.value = Some(At { pos: raw.pos, value: Json::Str(text) });
         }
     }
 }

@@ -393,6 +393,7 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
         Part::Walked(walked) => notation_bytes_max(&walked.slot),
         Part::Number { number, digits } => decimal_digits(*number).max(usize::from(*digits)),
         Part::Packed(_) => 4,
+        Part::Hex(_) => 16,
         Part::Datetime(items) => items
             .iter()
             .map(|item| match item {

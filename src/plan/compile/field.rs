@@ -1,13 +1,15 @@
 //! One field: its type, size, byte order, and values in its notation.
 
 use super::expr::{is_dynamic, nearest};
+use super::shown;
 use super::walk;
 use crate::config::at::{At, Json, Pos};
-use crate::config::de::shown;
+use crate::config::de::shown as cut;
 use crate::config::diag::Diags;
 use crate::config::raw::{RawField, RawProtocol};
 use crate::config::steps::step;
-use crate::model::field::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Offset, Slot};
+use crate::model::digits::Digits;
+use crate::model::field::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Notation, Offset, Slot};
 use crate::model::template::Template;
 use crate::wire::value::{self, set_bits};
 use crate::words::{Endian, FieldType, LengthCheck, Unit, Word, count, names};
@@ -133,6 +135,12 @@ pub fn is_data_frame_length(raw: &RawField) -> bool {
     matches!(raw.value.as_ref().map(|at| &at.value), Some(Json::Str(text)) if placeholder(text) == Some("data_frame_length"))
 }
 
+/// Does the program compute it from the sizes that `of` names?
+pub fn counts_of(raw: &RawField, kind: &Kind) -> bool {
+    let in_digits = matches!(kind, Kind::Bcd | Kind::Dec | Kind::HexDigits { .. });
+    *kind == Kind::Length || (in_digits && raw.of.is_some() && !is_data_frame_length(raw))
+}
+
 /// The name in a text that is a placeholder, `{{name}}`, and nothing else.
 pub fn placeholder(text: &str) -> Option<&str> {
     text.trim().strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}")).map(str::trim)
@@ -154,6 +162,8 @@ fn kind(of: FieldType) -> Kind {
         FieldType::Int | FieldType::IntBe | FieldType::IntLe => Kind::Int,
         FieldType::Uint => Kind::Uint,
         FieldType::Bcd => Kind::Bcd,
+        FieldType::Dec => Kind::Dec,
+        FieldType::HexDigits => Kind::HexDigits { low: false },
         FieldType::Bit => Kind::Bit(Bits::default()),
         FieldType::Str | FieldType::Ascii => Kind::Str,
         FieldType::Length => Kind::Length,
@@ -179,6 +189,11 @@ pub fn restated(diags: &mut Diags, raw: &RawField, field: &Field) {
 
 /// Type, size and byte order of a field; `None` after an error that was reported.
 pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<Slot> {
+    sized_slot(diags, raw, padding, false)
+}
+
+/// The same; `varies`: of a field of variable size, as one of its most bytes.
+pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varies: bool) -> Option<Slot> {
     let kind_name = raw.kind.as_ref().map_or("hex", |kind| kind.value.as_str());
     let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
     let field_type = field_type(diags, kind_name, kind_pos);
@@ -217,16 +232,36 @@ pub fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding) -> Option<S
     // With an unknown type these keys cannot be judged.
     let known_type = field_type.is_some() && (raw.kind.is_some() || diags.written(raw.pos, "type").is_none());
     if known_type {
-        length_only(diags, raw, kind == Kind::Length);
+        length_only(diags, raw, &kind);
     }
     let mut slot = Slot { kind, len: length as usize, little, right: padding.right, padding: padding.byte };
     if slot.kind == Kind::Bcd && !padding.given {
         slot.right = !little;
     }
+    if let Some(endian) = raw.endian.as_ref().filter(|_| slot.little) {
+        little_digits(diags, &mut slot, endian);
+    }
     if let Some(ranges) = raw.bits.as_ref().filter(|_| known_type) {
         slot.kind = Kind::Bit(bit_ranges(diags, raw, &slot, &ranges.0)?);
     }
+    if known_type {
+        shown::lay_over(diags, raw, &mut slot, varies);
+    }
     Some(slot)
+}
+
+/// `endian` little at digits in characters: hex digits go in pairs, decimal ones have one order.
+fn little_digits(diags: &mut Diags, slot: &mut Slot, endian: &At<String>) {
+    match &mut slot.kind {
+        Kind::Dec => diags.error(endian.pos, "`endian` at a dec field (its digits have one order)"),
+        Kind::HexDigits { .. } if slot.len % 2 == 1 => {
+            let text = format!("`endian` at a hexdigits field of {} digits (two digits are a byte)", slot.len);
+            diags.error(endian.pos, text);
+        }
+        Kind::HexDigits { low } => *low = true,
+        _ => return,
+    }
+    slot.little = false;
 }
 
 /// The byte order of a field.
@@ -245,7 +280,8 @@ fn is_little(diags: &mut Diags, raw: &At<RawField>, of: Option<FieldType>) -> bo
 }
 
 /// Reports length keys at a field that is no length, or that is a `{{data_frame_length}}`.
-fn length_only(diags: &mut Diags, raw: &At<RawField>, is_length: bool) {
+fn length_only(diags: &mut Diags, raw: &At<RawField>, kind: &Kind) {
+    let is_length = counts_of(raw, kind);
     let configured = is_data_frame_length(raw);
     if is_length && !configured {
         return;
@@ -258,7 +294,7 @@ fn length_only(diags: &mut Diags, raw: &At<RawField>, is_length: bool) {
     };
     let given = [
         ("of", raw.of.as_ref().map(|of| of.pos)),
-        ("unit", raw.unit.as_ref().map(|unit| unit.pos)),
+        ("unit", raw.unit.as_ref().map(|unit| unit.pos).filter(|_| !shown::is_engineering(raw, kind))),
         ("add", add),
         ("check", raw.check.as_ref().map(|check| check.pos)),
     ];
@@ -341,7 +377,7 @@ pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
     match &json.value {
         Json::Str(text) => Some(text.clone()),
         Json::Num(number) => {
-            if number.is_f64() && !matches!(slot.kind, Kind::F32 | Kind::F64 | Kind::Str) {
+            if number.is_f64() && !matches!(slot.kind.notation(), Notation::Float | Notation::Text) {
                 let float = number.as_f64().unwrap_or_default();
                 let whole =
                     if float.fract() == 0.0 && float.abs() < 1e15 { format!(": {float}") } else { String::new() };
@@ -352,13 +388,16 @@ pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
                 diags.error(json.pos, text);
                 return None;
             }
-            if slot.kind == Kind::Hex {
+            if *slot.kind.plain() == Kind::Hex {
                 let text = number.to_string();
                 if !text.bytes().all(|c| c.is_ascii_digit()) {
                     diags.error(json.pos, format!("{text} for a hex field (hex digits in quotes)"));
                     return None;
                 }
                 diags.warn(json.pos, format!("the number {text} is taken as hex digits (write \"{text}\")"));
+            }
+            if matches!(slot.kind.plain(), Kind::HexDigits { .. }) {
+                return hex_number(diags, number, json.pos);
             }
             Some(number.to_string())
         }
@@ -390,11 +429,22 @@ pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
     }
 }
 
+/// A number as the hex digits that it is.
+fn hex_number(diags: &mut Diags, number: &serde_json::Number, pos: Pos) -> Option<String> {
+    let digits = number.as_u64().map(|number| format!("{number:X}"));
+    if digits.is_none() {
+        diags.error(pos, format!("{number} for a hexdigits field (0 to {})", u64::MAX));
+    }
+    digits
+}
+
 fn notation(slot: &Slot) -> &'static str {
-    match &slot.kind {
+    match slot.kind.plain() {
+        Kind::Shown(_) => "a number",
         Kind::Hex => "hex digits in quotes",
         Kind::Int | Kind::Uint | Kind::Length => "a whole number",
-        Kind::Bcd => "decimal digits",
+        Kind::Bcd | Kind::Dec => "decimal digits",
+        Kind::HexDigits { .. } => "a whole number, or hex digits in quotes",
         Kind::Bit(ranges) if ranges.is_empty() => "a list of zeros and ones",
         Kind::Bit(_) => "an object of named bits, or a list of zeros and ones",
         Kind::Str => "text",
@@ -408,7 +458,7 @@ pub fn encode(diags: &mut Diags, slot: &Slot, text: &str, pos: Pos) -> Option<Bo
     match value::encode(slot, text.as_bytes(), &mut bytes) {
         Ok(()) => Some(bytes.into()),
         Err(misfit) => {
-            diags.error(pos, format!("`{}` is {}", shown(text), misfit.explain(slot)));
+            diags.error(pos, format!("`{}` is {}", cut(text), misfit.explain(slot)));
             None
         }
     }
@@ -419,13 +469,15 @@ pub type Masked = (Box<[u8]>, Box<[u8]>);
 
 /// A field is of a type that holds no computed number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("its field is {0}, and a computed number needs hex, uint or bcd")]
+#[error("its field is {0}, and a computed number needs hex, uint, bcd, dec or hexdigits")]
 pub struct NoNumber(&'static str);
 
 /// Can a field of this type hold a computed number?
 pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
-    let kind = match &slot.kind {
+    let kind = match slot.kind.plain() {
+        Kind::Shown(_) => "a number with a scale",
         Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => return Ok(()),
+        Kind::Dec | Kind::HexDigits { .. } => return Ok(()),
         Kind::Str => "text",
         Kind::Bit(_) => "bits",
         Kind::F32 | Kind::F64 => "a float",
@@ -433,27 +485,37 @@ pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
     Err(NoNumber(kind))
 }
 
-/// A number has more decimal digits than its bcd field. The text follows a name.
+/// A number has more digits than its field. The text follows a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{most}, and {bytes} of bcd {hold} {digits} digits ({needed} bytes would hold it)",
+    "{most}, and {bytes} of {kind} {hold} {digits} ({needed_bytes} would hold it)",
     bytes = count(*.len, "byte"),
+    kind = .kind.name(),
     hold = if *.len == 1 { "holds" } else { "hold" },
-    digits = 2 * *.len
+    digits = count(if *.kind == FieldType::Bcd { 2 * *.len } else { *.len }, "digit"),
+    needed_bytes = count(*.needed, "byte")
 )]
 pub struct TooManyDigits {
     /// The number.
     most: u64,
+    /// The field's type.
+    kind: FieldType,
     /// Bytes of the field.
     len: usize,
     /// Bytes that the number needs.
     needed: usize,
 }
 
-/// Do the decimal digits of a bcd field of `len` bytes hold numbers up to `most`?
-pub fn digits_hold(most: u64, len: usize) -> Result<(), TooManyDigits> {
-    let needed = (most.checked_ilog10().unwrap_or(0) as usize + 1).div_ceil(2);
-    if needed > len { Err(TooManyDigits { most, len, needed }) } else { Ok(()) }
+/// Do the digits of a field of `len` bytes hold numbers up to `most`? A binary field is looked at elsewhere.
+pub fn digits_hold(digits: Digits, most: u64, len: usize) -> Result<(), TooManyDigits> {
+    let kind = match digits {
+        Digits::Binary => return Ok(()),
+        Digits::Bcd => FieldType::Bcd,
+        Digits::Dec => FieldType::Dec,
+        Digits::Hex { .. } => FieldType::HexDigits,
+    };
+    let needed = digits.needed(most);
+    if needed > len { Err(TooManyDigits { most, kind, len, needed }) } else { Ok(()) }
 }
 
 /// The bytes of a constant, and the mask of its bits (empty: all); `None` after an error that was reported.
@@ -485,7 +547,18 @@ pub fn constant(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<Maske
         return Some((bytes.into(), mask.into()));
     }
     let text = text(diags, slot, json)?;
-    Some((encode_constant(diags, slot, &text, json.pos)?, Box::default()))
+    let bytes = encode_constant(diags, slot, &text, json.pos)?;
+    let mask = if matches!(slot.kind.base(), Kind::HexDigits { .. }) { either_case(&bytes) } else { Box::default() };
+    Some((bytes, mask))
+}
+
+/// The mask of hex digits in either case; empty if there are no letters.
+pub fn either_case(digits: &[u8]) -> Box<[u8]> {
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
+    if !digits.iter().any(is_letter) {
+        return Box::default();
+    }
+    digits.iter().map(|byte| if is_letter(byte) { !0x20 } else { 0xFF }).collect()
 }
 
 /// As [`encode`], where a value that depends on a request or a clock makes no sense: it would be taken letter by letter.
@@ -506,7 +579,7 @@ pub fn word<W: Word>(diags: &mut Diags, at: Option<&At<String>>, default: W) -> 
 pub fn given_word<W: Word>(diags: &mut Diags, at: &At<String>) -> Option<W> {
     let found = W::ALL.iter().copied().find(|word| word.name() == at.value);
     if found.is_none() {
-        diags.error(at.pos, format!("unknown `{}`{}", shown(&at.value), known(&at.value, names::<W>())));
+        diags.error(at.pos, format!("unknown `{}`{}", cut(&at.value), known(&at.value, names::<W>())));
     }
     found
 }

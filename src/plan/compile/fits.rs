@@ -1,9 +1,11 @@
 //! Whether what a text with references becomes can be a value of its field, as far as that is known before any request.
 
 use super::expr::number_range;
-use crate::config::de::shown;
+use crate::config::de::shown as cut;
+use crate::model::decimal::Decimal;
 use crate::model::field::{Kind, Notation, Slot};
 use crate::model::reply::{Expr, Number, Part, TimeItem};
+use crate::wire::shown;
 use crate::wire::value::{self, Misfit, range};
 use thiserror::Error;
 
@@ -75,6 +77,19 @@ pub(super) enum FitError {
         /// The most.
         high: i128,
     },
+    /// A number with a scale may have a fraction or a sign.
+    #[error(
+        "has a scale and may have a fraction, and the field holds whole numbers (a field of the same scale, or text)"
+    )]
+    Fraction,
+    /// A number may be out of the range of a field with a scale.
+    #[error("may be {text}, and the field holds {holds}")]
+    Scaled {
+        /// The number.
+        text: Box<str>,
+        /// [`shown::range`].
+        holds: Box<str>,
+    },
     /// Some text is no whole number.
     #[error("is no whole number")]
     WholeNumber,
@@ -88,11 +103,13 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
         Notation::Digits => {
             fits_digits(expr, slot)?;
             // A lone seq() in digits wraps by itself.
-            let alone = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. }]) && slot.kind == Kind::Bcd;
-            let packed = matches!(&*expr.parts, [Part::Packed(_)]) && slot.kind == Kind::Bcd;
+            let seq = matches!(&*expr.parts, [Part::Number { number: Number::Seq, .. } | Part::Hex(Number::Seq)]);
+            let alone = seq && *slot.kind.plain() != Kind::Hex;
+            let packed = matches!(&*expr.parts, [Part::Packed(_)]) && is_decimal(slot);
             let most = if packed { 5 } else { expr.bytes_max };
-            if most > 2 * len && !alone {
-                return Err(FitError::TooLong { most, unit: "digits", holds: 2 * len });
+            let holds = slot.digits();
+            if most > holds && !alone {
+                return Err(FitError::TooLong { most, unit: "digits", holds });
             }
             Ok(())
         }
@@ -106,6 +123,9 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
                 && let Some(bad) = choices.iter().find(|choice| wrong(choice))
             {
                 return Err(FitError::ChoiceNumber(bad.clone()));
+            }
+            if let [part @ (Part::Field { .. } | Part::Walked(_))] = &*expr.parts {
+                return scaled_field(part, slot);
             }
             let texts = Texts::of(&expr.parts, id_digits);
             if !texts.open && texts.all().any(|text| wrong(&text)) {
@@ -128,9 +148,14 @@ pub(super) fn example(expr: &Expr, slot: &Slot) -> Option<Box<[u8]>> {
     Some(bytes.into())
 }
 
-/// Are the characters that are known digits of a hex or bcd field?
+/// A field of decimal digits?
+fn is_decimal(slot: &Slot) -> bool {
+    matches!(slot.kind.plain(), Kind::Bcd | Kind::Dec)
+}
+
+/// Are the characters that are known digits of the field?
 fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
-    let is_bcd = slot.kind == Kind::Bcd;
+    let is_bcd = is_decimal(slot);
     let ok =
         |text: &str| text.chars().all(|c| c.is_ascii_digit() || !is_bcd && (c.is_ascii_hexdigit() || " x".contains(c)));
     let literal = |item: &TimeItem| match item {
@@ -144,7 +169,7 @@ fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
             _ => None,
         };
         if let Some(text) = strange {
-            return Err(FitError::Letters(shown(&text).into()));
+            return Err(FitError::Letters(cut(&text).into()));
         }
         match part {
             Part::Choice(choices) => {
@@ -152,10 +177,12 @@ fn fits_digits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
                     return Err(FitError::ChoiceLetters(bad.clone()));
                 }
             }
+            Part::Field { slot: asked, .. } if asked.kind.scale().is_some() => return Err(FitError::Fraction),
+            Part::Walked(asked) if asked.slot.kind.scale().is_some() => return Err(FitError::Fraction),
             Part::Packed(_) if is_bcd && expr.parts.len() > 1 => {
                 return Err(FitError::PackedTime);
             }
-            Part::Number { number: Number::Rand(low, _), .. } if *low < 0 => {
+            Part::Number { number: Number::Rand(low, _), .. } | Part::Hex(Number::Rand(low, _)) if *low < 0 => {
                 return Err(FitError::Negative);
             }
             _ => {}
@@ -186,7 +213,7 @@ fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
             {
                 count(&high.to_string())
             }
-            Part::Field { slot: asked, .. } if matches!(&asked.kind, Kind::Bit(names) if names.is_empty()) => {
+            Part::Field { slot: asked, .. } if matches!(asked.kind.base(), Kind::Bit(names) if names.is_empty()) => {
                 asked.len * 8
             }
             Part::Register(_) => 0,
@@ -200,20 +227,21 @@ fn fits_bits(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
 }
 
 fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
-    let (low, high) = range(&slot.kind, slot.len);
+    let (low, high) = range(slot.kind.plain(), slot.len);
     let (least, most) = match &*expr.parts {
         [Part::Number { number, .. } | Part::Packed(number)] => match number_range(*number) {
             Some((least, most)) => (i128::from(least), i128::from(most)),
             None => return Ok(()),
         },
+        [Part::Field { slot: asked, .. }] if asked.kind.scale().is_some() => return scaled_integer(asked, (low, high)),
         [Part::Field { slot: asked, .. }] if numeric(&asked.kind) => {
             if asked.kind.notation() == Notation::Whole && asked.len <= slot.len {
                 return Ok(());
             }
-            range(&asked.kind, asked.len)
+            range(asked.kind.plain(), asked.len)
         }
-        [Part::Field { slot: asked, .. }] if asked.kind == Kind::Bcd => {
-            (0, 10_i128.saturating_pow(2 * asked.len as u32) - 1)
+        [Part::Field { slot: asked, .. }] if is_decimal(asked) => {
+            (0, 10_i128.saturating_pow(asked.digits() as u32) - 1)
         }
         [Part::Choice(choices)] => {
             for choice in choices {
@@ -230,6 +258,55 @@ fn fits_integer(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitErr
         return Err(FitError::Range { least, most, low, high });
     }
     Ok(())
+}
+
+/// The least and the most that a field's number may be; `None`: it is no number, or has no end.
+fn number_ends(asked: &Slot) -> Option<(Decimal, Decimal)> {
+    let base = asked.kind.base();
+    if let Some(scale) = asked.kind.scale() {
+        return shown::ends(base, scale, asked.len);
+    }
+    if !is_decimal(asked) && base.notation() != Notation::Whole {
+        return None;
+    }
+    let (low, high) = shown::raw_range(base, asked.len);
+    Some((Decimal::whole(low), Decimal::whole(high)))
+}
+
+/// A number with a scale in a field of whole numbers.
+fn scaled_integer(asked: &Slot, (low, high): (i128, i128)) -> Result<(), FitError> {
+    let Some(ends) = number_ends(asked) else { return Ok(()) };
+    let has_fraction = asked.kind.scale().is_some_and(|scale| scale.scale.places > 0 || scale.offset.places > 0);
+    if has_fraction {
+        return Err(FitError::Fraction);
+    }
+    let (least, most) = (ends.0.mantissa, ends.1.mantissa);
+    if least < low || most > high { Err(FitError::Range { least, most, low, high }) } else { Ok(()) }
+}
+
+/// A field's number in a field with a scale, or a float.
+fn scaled_field(part: &Part, slot: &Slot) -> Result<(), FitError> {
+    let asked = match part {
+        Part::Field { slot, .. } => slot,
+        Part::Walked(walked) => &walked.slot,
+        _ => return Ok(()),
+    };
+    let (Some(ends), Some(scale)) = (number_ends(asked), slot.kind.scale()) else { return Ok(()) };
+    let Some(held) = shown::ends(slot.kind.base(), scale, slot.len) else { return Ok(()) };
+    let is_less = |one: Decimal, other: Decimal| {
+        let difference = one.plus(Decimal { mantissa: -other.mantissa, ..other });
+        difference.is_none_or(|difference| difference.mantissa < 0)
+    };
+    let wrong = if is_less(ends.0, held.0) {
+        ends.0
+    } else if is_less(held.1, ends.1) {
+        ends.1
+    } else {
+        return Ok(());
+    };
+    let Kind::Shown(shown) = &slot.kind else { return Ok(()) };
+    let holds = shown::range(shown, slot.len).unwrap_or_default();
+    Err(FitError::Scaled { text: wrong.to_string().into(), holds: holds.into() })
 }
 
 /// Is every text of these parts, as far as they are known, a whole number in that range?
@@ -312,6 +389,7 @@ fn part_texts(part: &Part, id_digits: usize) -> Vec<String> {
             vec![format!("{most:0width$}"), format!("{least:0width$}")]
         }
         Part::Packed(_) => vec!["FFFF".to_owned()],
+        Part::Hex(number) => vec![format!("{:X}", number_range(*number).map_or(1, |(_, most)| most))],
         Part::Datetime(items) => vec![items.iter().map(largest_item).collect()],
         Part::FsuId if id_digits > 0 => vec!["9".repeat(id_digits)],
         Part::Choice(choices) => {
@@ -319,10 +397,10 @@ fn part_texts(part: &Part, id_digits: usize) -> Vec<String> {
             all.sort_by(|a, b| (b.len(), b).cmp(&(a.len(), a)));
             all
         }
-        Part::Field { slot, .. } if matches!(slot.kind, Kind::Int | Kind::Uint) => {
-            vec![range(&slot.kind, slot.len).1.to_string()]
+        Part::Field { slot, .. } if matches!(slot.kind.plain(), Kind::Int | Kind::Uint) => {
+            vec![range(slot.kind.plain(), slot.len).1.to_string()]
         }
-        Part::Field { slot, .. } if slot.kind == Kind::Bcd => vec!["9".repeat(2 * slot.len)],
+        Part::Field { slot, .. } if is_decimal(slot) => vec!["9".repeat(slot.digits())],
         Part::Field { .. } | Part::Walked(_) | Part::FsuId | Part::Register(_) => Vec::new(),
     }
 }

@@ -7,7 +7,8 @@ use super::sample;
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawField, RawProtocol, RawTemplate, RawVendor};
-use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, Kind, LengthField, Offset, Slot};
+use crate::model::digits::Digits;
+use crate::model::field::{Computed, Constant, FRAME_BYTES_MAX, Field, LengthField, Offset, Slot};
 use crate::model::template::{Encoding, Framing, Template};
 use crate::words::{LengthCheck, Unit};
 
@@ -102,7 +103,7 @@ fn area(diags: &mut Diags, list: &[At<RawField>], tail: bool) -> (Vec<Field>, us
         if fields.iter().any(|field| *field.name == *plain) {
             diags.error(name.pos, format!("a second field `{plain}`"));
         }
-        let length = slot.kind == Kind::Length || is_data_frame_length(raw);
+        let length = field::counts_of(raw, &slot.kind) || is_data_frame_length(raw);
         if !length {
             check_value(diags, raw, &slot);
         } else if let Some(value) = raw.value.value.as_ref().filter(|_| !is_data_frame_length(raw)) {
@@ -208,7 +209,7 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             per_data: 0,
             lchksum: false,
             configured: is_data_frame_length(raw),
-            bcd: field.slot.kind == Kind::Bcd,
+            digits: Digits::of(&field.slot.kind),
         };
         if let Err(wrong) = field::holds_number(&field.slot) {
             diags.error(raw.pos, format!("`{}` cannot be a length: {wrong}", field.name));
@@ -246,8 +247,8 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             }
         }
         length.lchksum = field::word(diags, raw.check.as_ref(), LengthCheck::None) == LengthCheck::Lchksum;
-        if length.lchksum && length.len != 2 {
-            diags.error(raw.pos, "lchksum needs a length of 2 bytes");
+        if length.lchksum && (length.len != 2 || length.digits != Digits::Binary) {
+            diags.error(raw.pos, "lchksum needs a binary length of 2 bytes");
             length.lchksum = false;
         }
         out.push(length);

@@ -5,7 +5,8 @@ use super::fields::FieldList;
 use crate::config::at::At;
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawProtocol};
-use crate::model::field::{Computed, Constant, KEY_BYTES_MAX, KeyPart};
+use crate::model::digits::Digits;
+use crate::model::field::{Computed, Constant, KEY_BYTES_MAX, KeyPart, Kind};
 use crate::model::template::Template;
 use std::collections::HashSet;
 
@@ -88,6 +89,8 @@ fn flag_names(flag: &[At<String>]) -> Vec<At<String>> {
 pub(super) struct CommandKey {
     /// Where it is.
     pub(super) parts: Vec<KeyPart>,
+    /// How each part is written.
+    pub(super) digits: Vec<Digits>,
     /// See [`Command::key`].
     ///
     /// [`Command::key`]: crate::model::template::Command::key
@@ -105,9 +108,9 @@ impl CommandKey {
         request: &FieldList,
         raw: &At<RawCommand>,
     ) -> Option<Self> {
-        let parts = key_parts(diags, template, flag, request, raw)?;
-        let (key, text) = key(diags, raw, &parts)?;
-        Some(Self { parts, key, text })
+        let (parts, digits) = key_parts(diags, template, flag, request, raw)?;
+        let (key, text) = key(diags, raw, &parts, &digits)?;
+        Some(Self { parts, digits, key, text })
     }
 
     /// Reports a key that no request can have: a constant of every frame, or of every request of this entry, has
@@ -147,8 +150,8 @@ fn key_parts(
     flag: &[At<String>],
     request: &FieldList,
     raw: &At<RawCommand>,
-) -> Option<Vec<KeyPart>> {
-    let mut parts = Vec::new();
+) -> Option<(Vec<KeyPart>, Vec<Digits>)> {
+    let (mut parts, mut digits) = (Vec::new(), Vec::new());
     for name in flag {
         let (area, plain) = split_name(&name.value);
         let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
@@ -169,6 +172,14 @@ fn key_parts(
             diags.error(name.pos, format!("`{plain}` of data_frame_type_flag {what}"));
             return None;
         }
+        if let Kind::HexDigits { low: true } = *field.slot.kind.base() {
+            diags.error(
+                name.pos,
+                format!("`{plain}` of data_frame_type_flag has `endian` little (a key's hex digits go high first)"),
+            );
+            return None;
+        }
+        digits.push(Digits::of(&field.slot.kind));
         parts.push(KeyPart { at: field.at, len: field.slot.len, little: field.slot.little });
     }
     let len: usize = parts.iter().map(|part| part.len).sum();
@@ -176,7 +187,7 @@ fn key_parts(
         diags.error(raw.pos, format!("a key of {len} bytes (at most {KEY_BYTES_MAX}, 8 a part)"));
         return None;
     }
-    Some(parts)
+    Some((parts, digits))
 }
 
 /// Splits a key as people write it into its digits: upper case, without separators or 0x.
@@ -187,16 +198,39 @@ pub fn key_digits(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The digits of a key, each part with the leading zeros of its field.
-pub(super) fn padded_key(digits: &[String], parts: &[KeyPart]) -> String {
-    digits.iter().zip(parts).fold(String::new(), |mut key, (digits, part)| {
-        let zeros = (part.len * 2).saturating_sub(digits.len());
-        key.extend(std::iter::repeat_n('0', zeros));
-        key + digits
+/// A key as the plan spells it, from its digits as people write them: each part with the leading zeros of its field. A part in
+/// characters is those; of others each byte is two hex digits. `None`: it is no key of such fields.
+pub(super) fn spelled(digits: &[String], parts: &[KeyPart], kinds: &[Digits]) -> Option<String> {
+    let width = |(part, kind): (&KeyPart, &Digits)| if kind.is_text() { part.len } else { 2 * part.len };
+    let widths: Vec<usize> = parts.iter().zip(kinds).map(width).collect();
+    if digits.len() != parts.len() {
+        let joined = digits.concat();
+        return (joined.len() == widths.iter().sum::<usize>() && is_spelled(&joined, &widths, kinds)).then_some(joined);
+    }
+    let mut out = String::new();
+    for ((digits, part), (width, kind)) in digits.iter().zip(parts).zip(widths.iter().zip(kinds)) {
+        let as_bytes = kind.is_text() && digits.len() == 2 * part.len;
+        let chars =
+            as_bytes.then(|| hex::decode(digits).ok().and_then(|bytes| String::from_utf8(bytes).ok())).flatten();
+        let digits = chars.as_deref().unwrap_or(digits);
+        out.extend(std::iter::repeat_n('0', width.saturating_sub(digits.len())));
+        out.push_str(digits);
+    }
+    (out.len() == widths.iter().sum::<usize>() && is_spelled(&out, &widths, kinds)).then_some(out)
+}
+
+/// Does each part of a spelled key consist of its digits?
+fn is_spelled(text: &str, widths: &[usize], kinds: &[Digits]) -> bool {
+    let mut rest = text;
+    widths.iter().zip(kinds).all(|(width, kind)| {
+        let Some((part, after)) = rest.split_at_checked(*width) else { return false };
+        rest = after;
+        let is_digit = |byte: u8| if *kind == Digits::Dec { byte.is_ascii_digit() } else { byte.is_ascii_hexdigit() };
+        part.bytes().all(is_digit)
     })
 }
 
-fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u128, Box<str>)> {
+fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart], kinds: &[Digits]) -> Option<(u128, Box<str>)> {
     let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
         diags.missing(raw.pos, "data_frame_type", "the command's key");
         return None;
@@ -208,18 +242,29 @@ fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart]) -> Option<(u1
         return Some((0, text.join("_").into()));
     }
     let digits: Vec<String> = given.0.iter().flat_map(|text| key_digits(&text.value)).collect();
-    let wanted: usize = parts.iter().map(|part| part.len * 2).sum();
-    let text = if digits.len() == parts.len() {
-        // Part by part: a short one gets its leading zeros.
-        padded_key(&digits, parts)
-    } else {
-        digits.concat()
+    let Some(text) = spelled(&digits, parts, kinds) else {
+        diags.error(pos, format!("`{}` is no key here ({})", digits.join("_"), wanted(parts, kinds)));
+        return None;
     };
-    match u128::from_str_radix(&text, 16) {
-        Ok(key) if text.len() == wanted => Some((key, text.into())),
-        _ => {
-            diags.error(pos, format!("`{}` is no key here ({wanted} hex digits)", digits.join("_")));
-            None
-        }
+    let (mut key, mut rest) = (0_u128, &*text);
+    for (part, kind) in parts.iter().zip(kinds) {
+        let (own, after) = rest.split_at_checked(if kind.is_text() { part.len } else { 2 * part.len })?;
+        rest = after;
+        let bytes = if kind.is_text() { own.as_bytes().to_vec() } else { hex::decode(own).ok()? };
+        key = bytes.iter().fold(key, |key, byte| (key << 8) | u128::from(*byte));
     }
+    Some((key, text.into()))
+}
+
+/// What a key of these parts looks like.
+fn wanted(parts: &[KeyPart], kinds: &[Digits]) -> String {
+    let of = |part: &KeyPart, kind: &Digits| match kind {
+        Digits::Dec => format!("{} decimal digits", part.len),
+        Digits::Hex { .. } => format!("{} hex digits", part.len),
+        _ => format!("{} hex digits", 2 * part.len),
+    };
+    if kinds.iter().any(|kind| kind.is_text()) {
+        return parts.iter().zip(kinds).map(|(part, kind)| of(part, kind)).collect::<Vec<_>>().join(", ");
+    }
+    format!("{} hex digits", parts.iter().map(|part| part.len * 2).sum::<usize>())
 }

@@ -5,6 +5,7 @@ use super::fields::{DataList, FieldList, listed_index};
 use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
+use crate::model::digits::Digits;
 use crate::model::field::{Computed, FRAME_BYTES_MAX, Field, Kind, LengthField, Slot};
 use crate::model::template::{Command, Count, Template};
 
@@ -130,9 +131,10 @@ pub fn fill(diags: &mut Diags, template: &Template, list: &[At<RawField>], field
 }
 
 /// A number as values of a field that holds numbers spell it.
-fn notation(slot: &Slot, number: i64) -> String {
-    match slot.kind {
+pub fn notation(slot: &Slot, number: i64) -> String {
+    match *slot.kind.plain() {
         Kind::Hex => format!("{number:0width$X}", width = 2 * slot.len),
+        Kind::HexDigits { .. } => format!("{number:X}"),
         // Under its leading zeros no padding shows.
         Kind::Bcd => format!("{number:0width$}", width = 2 * slot.len),
         _ => number.to_string(),
@@ -151,7 +153,7 @@ pub fn counts(template: &Template, list: &[At<RawField>], request: &DataList) ->
             base: add.saturating_add(behind_len(template) as i64),
             per_data: 1,
             lchksum: false,
-            bcd: field.slot.kind == Kind::Bcd,
+            digits: Digits::of(&field.slot.kind),
             configured: true,
         };
         Count { name: field.name.clone(), length }

@@ -14,6 +14,7 @@
 //! - [`profile`]: frames of known length, as windows.
 //! - [`effect`]: keys that do nothing where they are.
 
+mod adapt;
 mod address;
 pub mod amplified;
 pub mod checksum;
@@ -49,6 +50,7 @@ pub mod rules;
 pub mod sample;
 mod scope;
 mod sequence;
+mod shown;
 pub mod template;
 pub mod transfer;
 pub mod vendor;

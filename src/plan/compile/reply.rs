@@ -1,5 +1,6 @@
 //! Builds a [`Reply`]: every byte that can be known now is written now, the rest becomes patches.
 
+use super::adapt::adapt;
 use super::expr::{self, ExprError, Scope, is_dynamic};
 use super::field::{Area, constant, encode, outside, split_name, text};
 use super::fields::{FieldList, ResponseField, Values};
@@ -302,7 +303,7 @@ fn header_field(diags: &mut Diags, sources: &Sources<'_>, field: &Field, draft: 
                     return;
                 }
                 match &sources.asked_in {
-                    None => draft.copy(field.at, to, field.slot.len),
+                    None => copy_field(field, &field.slot, to, draft),
                     Some(asked) => layout_field(diags, sources, asked, field, draft),
                 }
                 return;
@@ -379,6 +380,9 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         }
         (None, Some(asked)) => copy_field(asked, slot, to, draft),
         (None, None) => {
+            if slot.blank() != slot.padding {
+                draft.frame[to..to + slot.len].fill(slot.blank());
+            }
             if let Some(own) = &field.value {
                 put(diags, sources.scope, Target { slot, to }, own, draft);
             }
@@ -392,10 +396,16 @@ fn dynamic(json: &At<Json>) -> bool {
 
 /// A request field into a reply field of the same size.
 fn copy_field(asked: &Field, slot: &Slot, to: usize, draft: &mut Draft) {
-    let same = std::mem::discriminant(&asked.slot.kind) == std::mem::discriminant(&slot.kind);
-    if same && (asked.slot.little == slot.little || slot.kind == Kind::Str || slot.len == 1) {
+    let same = asked.slot.kind.is_like(&slot.kind);
+    // Hex digits are read in either case, and sent in upper case.
+    let is_either_case = matches!(slot.kind.base(), Kind::HexDigits { .. });
+    if slot.blank() != slot.padding {
+        // For a request that has no digits there.
+        draft.frame[to..to + slot.len].fill(slot.blank());
+    }
+    if same && !is_either_case && (asked.slot.little == slot.little || slot.kind == Kind::Str || slot.len == 1) {
         draft.copy(asked.at, to, slot.len);
-    } else if same && (slot.kind != Kind::Bcd || is_digits(slot.padding)) {
+    } else if same && !is_either_case && (*slot.kind.base() != Kind::Bcd || is_digits(slot.padding)) {
         draft.patches.push(Patch::CopyReversed { from: asked.at, to, len: slot.len });
     } else {
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
@@ -435,6 +445,7 @@ fn put(diags: &mut Diags, scope: &dyn Scope, place: Target<'_>, json: &At<Json>,
     match expr::parse(&text, scope) {
         Err(wrong) => diags.error(json.pos, wrong),
         Ok(expr) => {
+            let expr = adapt(expr, slot);
             if let Err(wrong) = fits(&expr, slot, scope.id_digits()) {
                 diags.error(json.pos, format!("`{}` {wrong}", shown(&text)));
                 return;
@@ -453,8 +464,10 @@ pub(super) fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
     let binary = if slot.little { Form::Little } else { Form::Big };
     let digits = if slot.little { Form::BcdLittle } else { Form::Bcd };
     if let [part] = &*expr.parts {
-        let form = match (part, &slot.kind) {
+        let form = match (part, slot.kind.plain()) {
             (Part::Number { .. } | Part::Packed(_), Kind::Int | Kind::Uint) => Some(binary),
+            (Part::Number { .. } | Part::Packed(_), Kind::Dec) => Some(Form::Dec),
+            (Part::Hex(_), Kind::HexDigits { low }) => Some(Form::HexDigits { low: *low }),
             (Part::Number { .. } | Part::Packed(_), Kind::Bcd) if slot.has_leading_zeros() => Some(digits),
             (Part::Number { .. } | Part::Packed(_), Kind::Bcd) => {
                 Some(Form::BcdPadded { little: slot.little, right: slot.right, padding: slot.padding })
@@ -464,11 +477,13 @@ pub(super) fn patch(expr: Expr, slot: &Slot, to: usize) -> Patch {
             (Part::Packed(_), Kind::Hex) if len == 2 => Some(Form::Little),
             _ => None,
         };
-        if let (Some(form), Part::Number { number, .. } | Part::Packed(number)) = (form, part) {
+        if let (Some(form), Part::Number { number, .. } | Part::Packed(number) | Part::Hex(number)) = (form, part) {
             return Patch::Number { number: *number, to, len, form };
         }
         if let Part::Field { at, slot: asked } = part
             && (asked == slot || same_bits(asked, slot))
+            // What is copied is in upper case.
+            && !matches!(slot.kind.base(), Kind::HexDigits { .. })
         {
             return Patch::Copy { from: *at, to, len };
         }

@@ -1,8 +1,9 @@
 //! A request as the template writes it, for clients: constants, defaults, key and lengths.
 
+use super::adapt::adapt;
 use super::command::CommandDraft;
 use super::expr::{self, ExprError, Scope};
-use super::fields::DataList;
+use super::fields::{DataList, ResponseField};
 use super::reply::Bases;
 use super::{field, fits, walk};
 use crate::config::at::{At, Json};
@@ -37,6 +38,11 @@ impl<'t> Around<'t> {
         let [raw_left, raw_tail] = areas.map(|list| list.as_deref().unwrap_or_default());
         let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
         let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
+        for field in plan.left.iter().chain(&plan.tail).filter(|field| field.slot.blank() != field.slot.padding) {
+            let area = if field.at.0 >= 0 { &mut around.left } else { &mut around.tail };
+            let at = field.at.in_frame(area.len());
+            area.get_mut(at..at + field.slot.len).into_iter().for_each(|out| out.fill(field.slot.blank()));
+        }
         for (field, value) in header.filter(|(field, _)| is_written(field)) {
             let Some(bytes) = bytes(&mut told, field, value, &mut made) else { continue };
             let area = if field.at.0 >= 0 { &mut around.left } else { &mut around.tail };
@@ -109,7 +115,10 @@ fn data_values(
     step(made.len());
     for listed in request.iter().flat_map(|request| request.fields.iter()) {
         step(1);
-        let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else { continue };
+        let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else {
+            blank(listed, frame);
+            continue;
+        };
         if listed.header && !is_written(&listed.field) {
             continue;
         }
@@ -130,6 +139,15 @@ fn data_values(
         }
     }
     made
+}
+
+/// Fills a field of the data frame that has no value, where its padding is none.
+fn blank(listed: &ResponseField, frame: &mut [u8]) {
+    let Field { at, slot, .. } = &listed.field;
+    let at = at.in_frame(frame.len());
+    if let Some(out) = frame.get_mut(at..at + slot.len).filter(|_| !listed.header && slot.blank() != slot.padding) {
+        out.fill(slot.blank());
+    }
 }
 
 /// Has a header or tail field a value of its own in a request?
@@ -166,6 +184,7 @@ pub fn function(diags: &mut Diags, slot: &Slot, value: &At<Json>) -> Option<Opti
             return Some(None);
         }
     };
+    let expr = adapt(expr, slot);
     if let Err(wrong) = fits::fits(&expr, slot, 0) {
         diags.error(value.pos, format!("`{text}` {wrong}"));
         return Some(None);

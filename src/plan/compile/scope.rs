@@ -3,7 +3,7 @@
 use super::expr::{ExprError, Scope, nearest};
 use super::field::{Area, split_name};
 use super::fields::{Requests, ResponseField};
-use super::key::{key_digits, padded_key};
+use super::key::{key_digits, spelled};
 use super::layouts::Family;
 use super::reply::header_lookup;
 use super::template::TemplateDraft;
@@ -178,8 +178,8 @@ pub(super) fn commands_of(draft: &TemplateDraft, key: &str) -> Vec<usize> {
             return true;
         }
         // Part by part, a short one with its leading zeros.
-        let parts = &draft.commands[*number].parts;
-        digits.len() == parts.len() && padded_key(&digits, parts) == *text
+        let own = &draft.commands[*number];
+        digits.len() == own.parts.len() && spelled(&digits, &own.parts, &own.digits).as_deref() == Some(text)
     };
     if draft.commands.first().is_some_and(|command| command.parts.is_empty()) {
         // A layout without a key: its entries are named by what the template has in the key's place.

@@ -16,7 +16,9 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawProtocol, RawTemplate, RawVendor};
 use crate::config::steps::step;
+use crate::model::digits::Digits;
 use crate::model::field::{FRAME_BYTES_MAX, KeyPart, LengthField};
+use crate::model::keys::KeyTable;
 use crate::model::template::{Command, Encoding, Framing, KeyShape, Template};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -239,7 +241,7 @@ fn check_length(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &Template, 
     let bits = if field.lchksum { 12 } else { 8 * field.len as u32 };
     let named = plan.left.iter().chain(&plan.tail).find(|named| named.at == field.at);
     let name = named.map_or("", |named| &named.name);
-    let digits = if field.bcd { field::digits_hold(most.max(0) as u64, field.len) } else { Ok(()) };
+    let digits = field::digits_hold(field.digits, most.max(0) as u64, field.len);
     if smallest < 0 {
         let add = raw_at(protocol, plan, field.at).and_then(|raw| raw.add.as_ref());
         let text = format!("`{name}` of an empty data frame would be {smallest}, and a length is never below 0");
@@ -276,8 +278,21 @@ fn is_keyed(plan: &Template) -> bool {
         && shape.table.iter().all(|(_, numbers)| one_size(numbers))
 }
 
-/// Parts of a key, fewest data-frame bytes, key -> commands.
-type ShapeDraft = (Vec<KeyPart>, usize, Vec<(u128, Vec<u32>)>);
+/// Parts of a key, fewest data-frame bytes, key -> commands; FF at the key's bytes that are characters, and hex digits.
+type ShapeDraft = (Vec<KeyPart>, usize, Vec<(u128, Vec<u32>)>, (u128, u128));
+
+/// FF at those bytes of a key that are characters; at those that are hex digits.
+fn chars(draft: &CommandDraft) -> (u128, u128) {
+    let mut masks = (0, 0);
+    for (part, kind) in draft.parts.iter().zip(&draft.digits) {
+        for _ in 0..part.len {
+            let of = |is: bool| if is { 0xFF } else { 0 };
+            masks.0 = (masks.0 << 8) | of(kind.is_text());
+            masks.1 = (masks.1 << 8) | of(matches!(kind, Digits::Hex { .. }));
+        }
+    }
+    masks
+}
 
 /// Commands, grouped by the place of their key.
 fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShape]> {
@@ -290,7 +305,7 @@ fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShap
         step(1);
         let shape = *numbers.entry(&draft.parts).or_insert(shapes.len());
         if shape == shapes.len() {
-            shapes.push((draft.parts.clone(), min, Vec::new()));
+            shapes.push((draft.parts.clone(), min, Vec::new(), chars(draft)));
         }
         let table = &mut shapes[shape].2;
         let place = *places.entry((shape, command.key)).or_insert(table.len());
@@ -299,8 +314,9 @@ fn shapes(left_len: usize, commands: &[(Command, CommandDraft)]) -> Box<[KeyShap
             None => table.push((command.key, vec![number as u32])),
         }
     }
-    let compile = |(parts, data_len_min, table): ShapeDraft| {
-        let table = table.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
+    let compile = |(parts, data_len_min, table, (chars, hex)): ShapeDraft| {
+        let table: KeyTable = table.into_iter().map(|(key, numbers)| (key, numbers.into())).collect();
+        let table = table.with_chars(chars, hex);
         KeyShape { parts: parts.into(), data_len_min, table }
     };
     shapes.into_iter().map(compile).collect()

@@ -158,9 +158,8 @@ fn chunk_room(plan: &Template) -> usize {
         room -= (plan.wire_len(around + room) - DATAGRAM_BYTES_MAX).div_ceil(2);
     }
     for field in plan.lengths.iter().filter(|field| field.per_data > 0) {
-        let bits = if field.lchksum { 12 } else { (8 * field.len as u32).min(62) };
-        let largest = if field.bcd { 10_i64.saturating_pow(2 * field.len as u32) } else { 1_i64 << bits };
-        let most = (largest - 1 - field.base).max(0) / field.per_data;
+        let largest = if field.lchksum { 0xFFF } else { field.digits.most(field.len).min((1 << 62) - 1) as i64 };
+        let most = (largest - field.base).max(0) / field.per_data;
         room = room.min(most as usize);
     }
     room

@@ -294,12 +294,19 @@ pub struct RawField {
     pub matches: Option<At<bool>>,
     /// length: names of the fields that it counts (`data_frame` is the whole data frame).
     pub of: Option<At<OneOrMany<At<String>>>>,
-    /// length: bytes (default) or chars.
+    /// length: bytes (default) or chars. Any other number: the unit of its value, for people.
     pub unit: Option<At<String>>,
     /// length: added to the count.
     pub add: Option<At<i64>>,
     /// length: `lchksum` puts a check nibble into the top 4 of 16 bits.
     pub check: Option<At<String>>,
+    /// Numbers: what the number on the wire is multiplied by to give its value. Default 1.
+    pub scale: Option<At<f64>>,
+    /// Numbers: what is then added. Default 0.
+    pub offset: Option<At<f64>>,
+    /// Value, as in JSON -> its name, which rules may use.
+    #[serde(rename = "enum")]
+    pub names: Option<Map<At<String>>>,
     /// In place of `length`: the field goes up to these bytes (hex digits), which are no part of its value.
     pub until: Option<At<String>>,
     /// Most bytes of a field whose size varies, most items of a list. Default 1024.

@@ -10,7 +10,7 @@ use crate::model::fleet::{Language, OnFull, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::template::{Complement, Encoding};
 use crate::words;
-use crate::words::{AlgorithmName, Align, Direction, Endian, FieldType, LengthCheck, LogLevel, Over, Unit, names};
+use crate::words::{AlgorithmName, Align, Direction, Endian, FieldType, LengthCheck, LogLevel, Over, names};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map as JsonMap, Value, json};
@@ -44,7 +44,6 @@ pub const WORDS: &[(&str, &str, Words)] = &[
     ("Command", "direction", names::<Direction>),
     ("Field", "endian", names::<Endian>),
     ("Field", "type", names::<FieldType>),
-    ("Field", "unit", names::<Unit>),
     ("Field", "check", names::<LengthCheck>),
     ("Checksum", "complement", names::<Complement>),
     ("Checksum", "over", names::<Over>),

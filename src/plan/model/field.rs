@@ -3,6 +3,8 @@
 //! Offsets count bytes of the *raw* frame (before `ascii_hex` encoding). A field of the header or
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
+use super::digits::Digits;
+use super::shown::{Scale, Shown};
 use crate::words::FieldType;
 use std::fmt;
 use std::ops::Deref;
@@ -31,10 +33,19 @@ pub enum Kind {
     Uint,
     /// Packed decimal digits.
     Bcd,
+    /// ASCII decimal digits, with leading zeros.
+    Dec,
+    /// ASCII hex digits, with leading zeros. [`Slot::little`] is false: the order of bytes is here.
+    HexDigits {
+        /// The two digits of the low byte go first.
+        low: bool,
+    },
     /// Bits, numbered from the most significant; named ranges are for people and `when`.
     Bit(Bits),
     /// Text.
     Str,
+    /// One of the others, with a scale, a unit or names.
+    Shown(Arc<Shown>),
     /// A computed length.
     Length,
     /// IEEE 754, 4 bytes.
@@ -46,7 +57,7 @@ pub enum Kind {
 /// What the text of a value consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
-    /// Digits, two a byte.
+    /// Digits, one or two a byte.
     Digits,
     /// A whole number.
     Whole,
@@ -66,8 +77,11 @@ impl Kind {
             Self::Int => FieldType::Int,
             Self::Uint => FieldType::Uint,
             Self::Bcd => FieldType::Bcd,
+            Self::Dec => FieldType::Dec,
+            Self::HexDigits { .. } => FieldType::HexDigits,
             Self::Bit(_) => FieldType::Bit,
             Self::Str => FieldType::Str,
+            Self::Shown(shown) => shown.base.word(),
             Self::Length => FieldType::Length,
             Self::F32 => FieldType::F32,
             Self::F64 => FieldType::F64,
@@ -77,19 +91,61 @@ impl Kind {
     /// How its values are written.
     pub fn notation(&self) -> Notation {
         match self {
-            Self::Hex | Self::Bcd => Notation::Digits,
+            Self::Hex | Self::Bcd | Self::Dec | Self::HexDigits { .. } => Notation::Digits,
             Self::Int | Self::Uint | Self::Length => Notation::Whole,
             Self::F32 | Self::F64 => Notation::Float,
             Self::Bit(_) => Notation::Bits,
             Self::Str => Notation::Text,
+            Self::Shown(shown) if shown.scale.is_some() => Notation::Float,
+            Self::Shown(shown) => shown.base.notation(),
         }
+    }
+
+    /// The type that says how the bytes are read.
+    #[inline]
+    pub fn base(&self) -> &Self {
+        match self {
+            Self::Shown(shown) => &shown.base,
+            other => other,
+        }
+    }
+
+    /// The type that says how values are written: without unit and names, but with a scale.
+    pub fn plain(&self) -> &Self {
+        match self {
+            Self::Shown(shown) if shown.scale.is_none() => &shown.base,
+            other => other,
+        }
+    }
+
+    /// The scale.
+    pub fn scale(&self) -> Option<&Scale> {
+        match self {
+            Self::Shown(shown) => shown.scale.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Do the same bytes, in the same order, have the same value? (Bits have the same if their names do not matter.)
+    pub fn is_like(&self, other: &Self) -> bool {
+        let same = match (self.base(), other.base()) {
+            (Self::HexDigits { low }, Self::HexDigits { low: other }) => low == other,
+            (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
+        };
+        same && self.scale() == other.scale()
     }
 }
 
 /// The word of its type; for bits with names, these too: `bit {door 0-3, lock 7}`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Shown(shown) = self {
+            return shown.fmt(f);
+        }
         f.write_str(self.word().name())?;
+        if let Self::HexDigits { low: true } = self {
+            f.write_str(" little")?;
+        }
         let Self::Bit(ranges) = self else { return Ok(()) };
         for (number, range) in ranges.iter().enumerate() {
             write!(f, "{}{range}", if number == 0 { " {" } else { ", " })?;
@@ -168,6 +224,16 @@ pub struct Slot {
 }
 
 impl Slot {
+    /// Digits that it holds, of a type of digits.
+    pub fn digits(&self) -> usize {
+        if Digits::of(&self.kind).is_text() { self.len } else { 2 * self.len }
+    }
+
+    /// What it is filled with where it has no value: of characters that are digits zeros, else the padding.
+    pub fn blank(&self) -> u8 {
+        if Digits::of(&self.kind).is_text() { b'0' } else { self.padding }
+    }
+
     /// Do short decimal digits in it get leading zeros, as a number of its whole size has them?
     pub fn has_leading_zeros(&self) -> bool {
         self.padding == 0 && self.right != self.little
@@ -181,7 +247,7 @@ impl fmt::Display for Slot {
         if self.little && self.len > 1 {
             f.write_str(" little")?;
         }
-        if self.right && !(self.kind == Kind::Bcd && self.has_leading_zeros()) {
+        if self.right && !(*self.kind.base() == Kind::Bcd && self.has_leading_zeros()) {
             f.write_str(" right")?;
         }
         if self.padding == 0 { Ok(()) } else { write!(f, " pad {:02X}", self.padding) }
@@ -240,8 +306,8 @@ pub struct LengthField {
     pub lchksum: bool,
     /// A `{{data_frame_length}}`: a command's number is [`Command::less`](super::template::Command::less) smaller than this.
     pub configured: bool,
-    /// Written as decimal digits, two a byte.
-    pub bcd: bool,
+    /// How the number is written.
+    pub digits: Digits,
 }
 
 /// Bytes that a frame has to carry at a place, where `mask` is 1.

@@ -1,5 +1,6 @@
 //! The commands of a key: one look-up for each request.
 
+use std::fmt::Write as _;
 use std::ops::Deref;
 
 /// The commands of one key, in file order.
@@ -14,12 +15,48 @@ pub struct KeyTable {
     places: Box<[u32]>,
     /// Bits of a product that are not part of the index.
     shift: u32,
+    /// 20 at every byte that may be a hex digit of either case; the table has upper case.
+    either_case: u128,
+    /// FF at every byte that is a character.
+    chars: u128,
 }
 
 impl KeyTable {
+    /// The same for keys with characters. The bytes of both masks are the key's: FF at characters, and at those that are hex digits.
+    #[must_use]
+    pub fn with_chars(self, chars: u128, hex: u128) -> Self {
+        Self { chars, either_case: hex & (u128::MAX / 0xFF * 0x20), ..self }
+    }
+
     /// The commands that have that key.
     #[inline]
     pub fn find(&self, key: u128) -> Option<&[u32]> {
+        let found = self.find_exact(key);
+        if found.is_none() && self.either_case != 0 { self.find_upper(key) } else { found }
+    }
+
+    /// The commands of a key whose hex digits may be in lower case.
+    #[cold]
+    fn find_upper(&self, key: u128) -> Option<&[u32]> {
+        // Letters have the bit 40, digits do not.
+        self.find_exact(key & !((key >> 1) & self.either_case))
+    }
+
+    /// A key of `bytes` bytes as people write it: characters as they are, other bytes as hex digits.
+    pub fn spell(&self, key: u128, bytes: usize) -> String {
+        (0..bytes).rev().fold(String::new(), |mut text, place| {
+            let (byte, is_char) = ((key >> (8 * place)) as u8, (self.chars >> (8 * place)) & 0xFF != 0);
+            let _ = if is_char && byte.is_ascii_graphic() {
+                write!(text, "{}", char::from(byte))
+            } else {
+                write!(text, "{byte:02X}")
+            };
+            text
+        })
+    }
+
+    #[inline]
+    fn find_exact(&self, key: u128) -> Option<&[u32]> {
         let mut place = start(key, self.shift);
         loop {
             // One place is free, so this ends.
@@ -55,7 +92,7 @@ impl From<Vec<Row>> for KeyTable {
                 places[free] = number;
             }
         }
-        Self { rows: rows.into(), places, shift }
+        Self { rows: rows.into(), places, shift, either_case: 0, chars: 0 }
     }
 }
 

@@ -6,6 +6,8 @@
 //! for display: the device log, `explain` and `plan`.
 
 pub mod amplification;
+pub mod decimal;
+pub mod digits;
 pub mod fault;
 pub mod field;
 #[cfg(any(test, feature = "fixtures"))]
@@ -19,6 +21,7 @@ pub mod profile;
 pub mod reload;
 pub mod reply;
 pub mod rule;
+pub mod shown;
 pub mod template;
 pub mod transfer;
 pub mod walk;

@@ -102,6 +102,13 @@ pub enum Form {
         /// The padding byte.
         padding: u8,
     },
+    /// Decimal characters, with leading zeros.
+    Dec,
+    /// Hex characters, with leading zeros.
+    HexDigits {
+        /// The digits of the low byte first.
+        low: bool,
+    },
     /// Binary, high byte first.
     Big,
     /// Binary, low byte first.
@@ -169,6 +176,8 @@ pub enum Part {
         /// Leading zeros up to this many.
         digits: u8,
     },
+    /// A number from 0 as hex digits.
+    Hex(Number),
     /// A packed date or time as four hex digits, low byte first.
     Packed(Number),
     /// `datetime(FORMAT)`, as strftime items.

@@ -1,5 +1,6 @@
 //! A vendor's protocol, compiled: the inner frame, its checksum, its commands.
 
+use super::digits::Digits;
 use super::field::{Constant, Field, KeyPart, LengthField, Offset};
 use super::keys::KeyTable;
 use super::prebuilt::Prebuilt;
@@ -72,8 +73,8 @@ pub struct Special {
     pub algorithm: Algorithm,
     /// The span covers the checksum's field, whose bytes count as 00.
     pub holds_itself: bool,
-    /// Written as decimal digits, two a byte.
-    pub bcd: bool,
+    /// How the result is written.
+    pub digits: Digits,
     /// The bits of the result.
     pub mask: u64,
 }

@@ -179,7 +179,7 @@ pub fn places(number: Number, form: Form, len: usize) -> Option<Vec<u8>> {
     let (low, little) = match form {
         Form::Bcd | Form::BcdLittle => (decimal(number)?, form == Form::BcdLittle),
         Form::Big | Form::Little => (binary(number)?, form == Form::Little),
-        Form::BcdPadded { .. } => return None,
+        Form::BcdPadded { .. } | Form::Dec | Form::HexDigits { .. } => return None,
     };
     // A year may have more digits, or a sign.
     if number == Number::Year4 && len > 2 {

@@ -2,6 +2,7 @@
 
 use super::checksum::{compute, write_number};
 use super::inner::{encode_wire, length_value};
+use crate::model::digits::Digits;
 use crate::model::field::{Constant, KeyPart, LengthField, Offset};
 use crate::model::reply::Payload;
 use crate::model::reply::Reply;
@@ -115,7 +116,7 @@ pub fn length() -> Template {
         per_data: 1,
         lchksum: false,
         configured: false,
-        bcd: false,
+        digits: Digits::Binary,
     };
     Template {
         start: [0x68].into(),
@@ -157,7 +158,7 @@ pub fn ascii_length() -> Template {
         per_data: 2,
         lchksum: true,
         configured: false,
-        bcd: false,
+        digits: Digits::Binary,
     };
     Template {
         encoding: Encoding::AsciiHex,

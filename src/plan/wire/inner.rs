@@ -5,9 +5,10 @@
 //! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds
 //! its command.
 
-use super::checksum::{compute, from_bcd, read_number, stored, to_bcd, write_number};
+use super::checksum::{compute, is_right, read_number, stored, write_number};
 use super::reason::Reason;
 use super::walk;
+use crate::model::digits::Digits;
 use crate::model::field::{Constant, KeyPart, LengthField};
 use crate::model::template::{Command, Count, Encoding, KeyShape, Template};
 use crate::model::walk::Walks;
@@ -136,7 +137,7 @@ pub fn lchksum(length: u64) -> u64 {
 }
 
 /// What a length field holds for a data frame of `data_len` bytes, as its bytes read as a number: its own check included,
-/// decimal digits where they are; one that is a
+/// digits where they are; one that is a
 /// `{{data_frame_length}}` where it counts the header fields behind it.
 #[inline]
 pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
@@ -148,8 +149,8 @@ pub fn length_value(field: &LengthField, data_len: usize) -> u64 {
 pub fn length_value_less(field: &LengthField, data_len: usize, less: i64) -> u64 {
     let less = if field.configured { less } else { 0 };
     let value = field.base.wrapping_add(field.per_data * data_len as i64).wrapping_sub(less) as u64;
-    if field.bcd {
-        return to_bcd(value);
+    if field.digits != Digits::Binary {
+        return field.digits.write(value, field.len);
     }
     if field.lchksum { (value & 0x0FFF) | (lchksum(value) << 12) } else { value }
 }
@@ -172,10 +173,10 @@ pub fn write_lengths(fields: &[LengthField], data_len: usize, less: i64, raw: &m
 }
 
 /// The data-frame bytes for the value of a length field; `None` when no data frame has that
-/// length, or they are no decimal digits where they should be.
+/// length, or they are no digits where they should be.
 #[inline]
 pub fn length_means(field: &LengthField, value: u64, less: i64) -> Option<usize> {
-    let value = if field.bcd { from_bcd(value)? } else { value };
+    let value = if field.digits == Digits::Binary { value } else { field.digits.read(value, field.len)? };
     let value = if field.lchksum { value & 0x0FFF } else { value };
     let less = if field.configured { less } else { 0 };
     let rest = i64::try_from(value).ok()?.checked_sub(field.base)?.checked_add(less)?;
@@ -208,7 +209,10 @@ pub fn holds_lengths(lengths: &[LengthField], frame: &Frame<'_>, less: i64) -> b
 pub fn holds_length(field: &LengthField, frame: &Frame<'_>, less: i64) -> bool {
     let at = field.at.in_frame(frame.raw.len());
     let bytes = frame.raw.get(at..).and_then(|rest| rest.get(..field.len));
-    bytes.is_some_and(|bytes| read_number(bytes, field.little) == length_value_less(field, frame.data_len, less))
+    bytes.is_some_and(|bytes| {
+        let (there, right) = (read_number(bytes, field.little), length_value_less(field, frame.data_len, less));
+        there == right || field.digits.same(there, right)
+    })
 }
 
 /// Checks the lengths that depend on the command of a request.
@@ -258,10 +262,9 @@ pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Re
 /// Whether the checksum is right; always, without one in the template.
 #[inline]
 pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
-    template
-        .checksum
-        .as_ref()
-        .is_none_or(|checksum| compute(checksum, template, frame.raw, frame.wire) == stored(checksum, frame.raw))
+    template.checksum.as_ref().is_none_or(|checksum| {
+        is_right(checksum, compute(checksum, template, frame.raw, frame.wire), stored(checksum, frame.raw))
+    })
 }
 
 /// Whether they are equal. Usually one byte or none, for which a call of memcmp is slow.
@@ -366,9 +369,9 @@ fn command_of(template: &Template, shape: &KeyShape, frame: &Frame<'_>) -> Optio
     None
 }
 
-/// The key that a frame shows, as hex digits, by the first shape it is long enough for; for display.
+/// The key that a frame shows, as people write it, by the first shape it is long enough for; for display.
 pub fn key_text(template: &Template, frame: &Frame<'_>) -> Option<String> {
     let shape = template.keys.iter().find(|shape| frame.data_len >= shape.data_len_min)?;
-    let digits = shape.parts.iter().map(|part| part.len * 2).sum();
-    Some(format!("{:0digits$X}", key(shape, frame.raw)))
+    let bytes = shape.parts.iter().map(|part| part.len).sum();
+    Some(shape.table.spell(key(shape, frame.raw), bytes))
 }

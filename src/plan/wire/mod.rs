@@ -8,6 +8,8 @@
 //! - [`civil`]: the calendar that functions read.
 //! - [`clock`]: a second's bytes in every form.
 //! - [`walk`]: the cursor over data frames whose fields vary in size. [`varied`]: values of such fields.
+//! - [`numerals`]: numbers in characters.
+//! - [`shown`]: values with a scale, a unit or names.
 //! - [`reason`]: why something was not answered.
 
 pub mod checksum;
@@ -18,7 +20,9 @@ pub mod envelope;
 pub mod fixtures;
 pub mod framer;
 pub mod inner;
+pub mod numerals;
 pub mod reason;
+pub mod shown;
 pub mod value;
 pub mod varied;
 pub mod walk;

@@ -5,6 +5,9 @@
 
 use super::checksum::{read_number, write_number};
 use super::inner::hex_pair;
+use super::numerals;
+use super::shown;
+use crate::model::digits::Digits;
 use crate::model::field::{Kind, Slot};
 use crate::words::count;
 use std::fmt;
@@ -28,15 +31,27 @@ impl Misfit {
     pub fn explain(self, slot: &Slot) -> String {
         let len = slot.len;
         let bytes = count(len, "byte");
+        if let Kind::Shown(shown) = &slot.kind {
+            return match (self, shown::range(shown, len)) {
+                (Self::Range, Some(range)) => format!("out of range ({range})"),
+                (Self::Digit, Some(_)) => "not a number".into(),
+                _ => self.explain(&shown::plain(slot, shown)),
+            };
+        }
         let hold = if len == 1 { "holds" } else { "hold" };
         match (self, &slot.kind) {
             (Self::Digit, Kind::Hex) => "not hex (digits 0-9 and A-F, an optional 0x, spaces)".into(),
             (Self::Digit, Kind::Bcd) => "not decimal digits only (bcd has no sign and no point)".into(),
+            (Self::Digit, Kind::Dec) => "not decimal digits only (dec has no sign and no point)".into(),
+            (Self::Digit, Kind::HexDigits { .. }) => "not hex digits (0-9 and A-F, an optional 0x)".into(),
             (Self::Digit, Kind::Bit(_)) => format!("not a list of {} zeros and ones", len * 8),
             (Self::Digit, Kind::F32 | Kind::F64) => "not a number".into(),
             (Self::Digit, _) => "not a whole number (decimal or 0x…)".into(),
             (Self::TooLong, Kind::Hex) => format!("longer than the field ({bytes} {hold} {} hex digits)", len * 2),
             (Self::TooLong, Kind::Bcd) => format!("longer than the field ({bytes} {hold} {} digits)", len * 2),
+            (Self::TooLong, Kind::Dec | Kind::HexDigits { .. }) => {
+                format!("longer than the field ({})", count(len, "digit"))
+            }
             (Self::TooLong, Kind::Bit(_)) => format!("longer than the field ({bytes} {hold} {} bits)", len * 8),
             (Self::TooLong, _) => format!("longer than the field ({bytes})"),
             (Self::Range, Kind::F32) => format!("out of range ({:e} to {:e} in 4 bytes)", f32::MIN, f32::MAX),
@@ -129,8 +144,9 @@ pub fn write_bcd(mut value: u64, little: bool, out: &mut [u8]) -> bool {
 ///
 /// After an error the contents of `out` are unspecified.
 pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
-    match slot.kind {
+    match &slot.kind {
         Kind::Hex => encode_hex(slot, text, out),
+        Kind::Shown(shown) => shown::encode(slot, shown, text, out),
         Kind::Int | Kind::Uint | Kind::Length => {
             let value = parse_int(text)?;
             let (low, high) = range(&slot.kind, slot.len);
@@ -141,6 +157,8 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
             Ok(())
         }
         Kind::Bcd => encode_bcd(slot, text, out),
+        Kind::Dec => numerals::encode_dec(text, out),
+        Kind::HexDigits { low } => numerals::encode_hex(text, *low, out),
         Kind::Bit(_) => encode_bits(slot, text, out),
         Kind::Str => pad(slot, text, out),
         Kind::F32 => {
@@ -294,10 +312,13 @@ pub fn get_bits(slot: &Slot, from: u32, to: u32, bytes: &[u8]) -> u64 {
 pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
         Kind::Hex => push_hex(bytes, slot.little, out),
+        Kind::Shown(shown) => shown::decode_into(slot, shown, bytes, out),
         // Padding that is no digits is not part of the value; other such bytes are shown as they are, so that a log
         // shows what was received.
         Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
         Kind::Bcd => push_hex(trim(slot, bytes), slot.little, out),
+        Kind::Dec => numerals::decode_dec(bytes, out),
+        Kind::HexDigits { low } => numerals::decode_hex(bytes, *low, out),
         Kind::Uint | Kind::Length => {
             let _ = write!(out, "{}", read_number(bytes, slot.little));
         }
@@ -338,7 +359,12 @@ pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
     }
     let mut raw = Vec::new();
     decode_into(slot, bytes, &mut raw);
-    push_text(&raw, out);
+    // What has no value is shown as it is.
+    let text = if raw.is_empty() && Digits::of(&slot.kind).is_text() { bytes } else { &raw };
+    push_text(text, out);
+    if let Kind::Shown(shown) = &slot.kind {
+        shown::describe(shown, bytes, out);
+    }
 }
 
 fn push_text(raw: &[u8], out: &mut String) {
@@ -402,7 +428,8 @@ pub fn notation_bytes_max(slot: &Slot) -> usize {
         },
         Kind::Bit(ranges) if ranges.is_empty() => slot.len * 16 + 1,
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
-        Kind::Str => slot.len,
+        Kind::Str | Kind::Dec | Kind::HexDigits { .. } => slot.len,
+        Kind::Shown(shown) => shown::notation_bytes_max(slot, shown),
         // Sign, point and zeros of the smallest numbers, and their digits.
         Kind::F32 => 60,
         Kind::F64 => 340,

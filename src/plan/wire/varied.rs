@@ -1,5 +1,6 @@
 //! Values of fields whose size varies: as many bytes as the value needs, without padding.
 
+use super::shown;
 use super::value::{self, Misfit, parse_int};
 use crate::model::field::{Kind, Slot};
 
@@ -12,6 +13,11 @@ fn needed(slot: &Slot, text: &[u8]) -> Result<usize, Misfit> {
             digits(text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")).unwrap_or(text)).div_ceil(2)
         }
         Kind::Bcd => digits(text.trim_ascii()).div_ceil(2),
+        Kind::Dec => text.trim_ascii().len(),
+        Kind::HexDigits { .. } => {
+            let text = text.trim_ascii();
+            text.strip_prefix(b"0x").or_else(|| text.strip_prefix(b"0X")).unwrap_or(text).len()
+        }
         Kind::Bit(_) => text.iter().filter(|byte| matches!(byte, b'0' | b'1')).count().div_ceil(8),
         Kind::Int | Kind::Uint => {
             let number = parse_int(text)?;
@@ -27,6 +33,9 @@ fn needed(slot: &Slot, text: &[u8]) -> Result<usize, Misfit> {
 
 /// Appends a text, in the notation of the field's type. After an error nothing is appended.
 pub fn encode(slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit> {
+    if let Kind::Shown(shown) = &slot.kind {
+        return shown::encode_varied(slot, shown, text, out);
+    }
     let len = needed(slot, text)?;
     if len > slot.len {
         return Err(Misfit::TooLong);
@@ -51,6 +60,7 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
         // There is no padding that could be left out.
         Kind::Str => out.extend_from_slice(bytes),
         Kind::Int | Kind::Uint if bytes.is_empty() => {}
+        Kind::Shown(shown) => shown::decode_varied(slot, shown, bytes, out),
         _ => value::decode_into(slot, bytes, out),
     }
 }
@@ -85,6 +95,9 @@ mod tests {
         check(Kind::Hex, false, "0x1 23", Ok("0123"));
         check(Kind::Hex, true, "123", Ok("2301"));
         check(Kind::Bcd, false, "123", Ok("0123"));
+        check(Kind::Dec, false, "", Ok(""));
+        check(Kind::Dec, false, "0012", Ok("30303132"));
+        check(Kind::HexDigits { low: false }, false, "0x1f", Ok("3146"));
         check(Kind::Uint, false, "0", Ok("00"));
         check(Kind::Uint, false, "255", Ok("FF"));
         check(Kind::Uint, false, "256", Ok("0100"));

@@ -3,8 +3,9 @@
 //! The cursor never goes past the data frame, and takes at least one byte for each item: a frame costs no more than its bytes.
 //! Nothing is allocated.
 
-use super::checksum::{self, from_bcd, read_number, to_bcd};
+use super::checksum::{self, read_number};
 use super::reason::Reason;
+use crate::model::digits::Digits;
 use crate::model::field::{Kind, Slot};
 use crate::model::walk::{
     Case, Count, Counted, MARKS_MAX, NEST_MAX, Op, Path, Place, Size, Source, Walk, WalkedConstant,
@@ -189,7 +190,7 @@ pub fn number(slot: &Slot, bytes: &[u8]) -> Option<u64> {
         return None;
     }
     let number = read_number(bytes, slot.little);
-    if slot.kind == Kind::Bcd { from_bcd(number) } else { Some(number) }
+    Digits::of(&slot.kind).read(number, bytes.len())
 }
 
 /// The number in a field that means `many` bytes or items: `(many - add) / times`; `None` if no number does.
@@ -202,18 +203,14 @@ pub fn said(many: usize, times: i64, add: i64) -> Option<u64> {
 /// Writes a number as its field spells it.
 #[inline]
 pub fn write_number(slot: &Slot, number: u64, out: &mut [u8]) {
-    let number = if slot.kind == Kind::Bcd { to_bcd(number) } else { number };
+    let number = Digits::of(&slot.kind).write(number, slot.len);
     checksum::write_number(number, slot.little, out);
 }
 
 /// The largest number of a field.
 #[inline]
 pub fn says(slot: &Slot) -> u64 {
-    match (&slot.kind, slot.len) {
-        (Kind::Bcd, len) => 10_u64.checked_pow(2 * len as u32).map_or(u64::MAX, |most| most - 1),
-        (_, len @ 0..=7) => (1 << (8 * len)) - 1,
-        _ => u64::MAX,
-    }
+    Digits::of(&slot.kind).most(slot.len)
 }
 
 impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
@@ -307,7 +304,14 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
             None => bound,
         };
         let tag = self.source(by);
-        let found = cases.binary_search_by(|case: &Case| (*case.bytes).cmp(tag)).ok();
+        let found = match by.slot.kind.base() {
+            // Hex digits are read in either case.
+            Kind::HexDigits { .. } => {
+                cases.binary_search_by(|case| case.bytes.iter().copied().cmp(tag.iter().map(u8::to_ascii_uppercase)))
+            }
+            _ => cases.binary_search_by(|case: &Case| (*case.bytes).cmp(tag)),
+        };
+        let found = found.ok();
         let block = found.and_then(|number| cases.get(number)).map(|case| case.block).or(*otherwise);
         self.tell(Event::Choice { node: *node, case: block.map(|block| block.case) })?;
         match block {

@@ -102,8 +102,8 @@ fn header_field(read: &Inner<'_>, piece: &Piece<'_>, indent: usize, value: &mut 
 
 fn notation(piece: &Piece<'_>, bytes: &[u8], value: &mut String, page: &mut Page<'_>) {
     let Some(Field { slot, .. }) = piece.field() else { return };
-    if slot.kind == SlotKind::Str {
-        // Escaped, so that received bytes cannot break the line.
+    if matches!(slot.kind, SlotKind::Str | SlotKind::Dec | SlotKind::HexDigits { .. } | SlotKind::Shown(_)) {
+        // Escaped, so that received bytes cannot break the line; with unit and name.
         value.clear();
         value::decode(slot, bytes, value);
         page.text(value);

@@ -66,7 +66,7 @@ impl Shard {
         let fsus = talks.iter_mut().map(|talk| {
             let bound = match talk.fsu().transport {
                 Transport::Udp => Bound::Udp(bind_udp(any).unwrap()),
-                Transport::Broadcast => Bound::Udp(bind_broadcast(any).unwrap()),
+                Transport::Broadcast | Transport::Datagram => Bound::Udp(bind_broadcast(any).unwrap()),
                 Transport::Tcp => Bound::Tcp(bind_tcp(any).unwrap()),
             };
             talk.at = bound.local_addr().unwrap();

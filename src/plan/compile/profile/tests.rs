@@ -114,7 +114,12 @@ fn templates_without_a_profile() {
     check(&|_| (), ascii_length());
     check(
         &|template| {
-            let special = Special { algorithm: Algorithm::Sum, holds_itself: true, bcd: false, mask: 0xFF };
+            let special = Special {
+                algorithm: Algorithm::Sum,
+                holds_itself: true,
+                digits: crate::model::digits::Digits::Binary,
+                mask: 0xFF,
+            };
             let own = template.checksum.take();
             template.checksum =
                 own.map(|own| Checksum { algorithm: Algorithm::Special(Box::new(special)), to: Offset(-1), ..own });

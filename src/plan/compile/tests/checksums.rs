@@ -155,12 +155,12 @@ fn n05_a_checksum_needs_a_field_that_holds_it() {
     template(
         field("bcd", 3, json!({"algorithm": "sum", "complement": "twos"})),
         &[&format!(
-            "{at} `checksum` is the complement of a sum, which in decimal digits has no end (no complement, or no bcd)"
+            "{at} `checksum` is the complement of a sum, which in decimal digits has no end (no complement, or another type)"
         )],
     );
     for (kind, length, what) in [("str", 2, "text"), ("ascii", 2, "text"), ("bit", 2, "bits"), ("f32", 4, "a float")] {
         let text = format!("`checksum` cannot be the checksum: its field is {what}");
-        let right = "and a computed number needs hex, uint or bcd";
+        let right = "and a computed number needs hex, uint, bcd, dec or hexdigits";
         template(field(kind, length, crc()), &[&format!("/protocol/checksum: error: {text}, {right}")]);
     }
 }
@@ -185,8 +185,9 @@ fn n05_a_length_needs_a_field_that_holds_it() {
     // 64 bytes of data, and the command behind the length.
     check(at, length("bcd", 1), &[]);
     for (kind, bytes, what) in [("str", 4, "text"), ("bit", 1, "bits"), ("f32", 4, "a float"), ("f64", 8, "a float")] {
-        let text =
-            format!("`address` cannot be a length: its field is {what}, and a computed number needs hex, uint or bcd");
+        let text = format!(
+            "`address` cannot be a length: its field is {what}, and a computed number needs hex, uint, bcd, dec or hexdigits"
+        );
         check(at, length(kind, bytes), &[&format!("/protocol/pdu_left/1: error: {text}")]);
     }
     let mut files = files();

@@ -44,6 +44,7 @@ fn parts(text: &str) -> Vec<String> {
         Part::Literal(text) => format!("'{text}'"),
         Part::Field { at, slot } => format!("field at {} of {}", at.0, slot.len),
         Part::Number { number, digits } => format!("{number:?} {digits}"),
+        Part::Hex(number) => format!("hex {number:?}"),
         Part::Packed(number) => format!("packed {number:?}"),
         Part::Datetime(items) => format!("datetime of {}", items.len()),
         Part::FsuId => "id".into(),

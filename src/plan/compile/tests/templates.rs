@@ -89,7 +89,9 @@ fn checksums_and_their_fields() {
         });
         let checksum = plan.checksum.as_ref().expect("a checksum");
         let own = match &checksum.algorithm {
-            Algorithm::Special(special) => Some((special.bcd, special.holds_itself, special.mask)),
+            Algorithm::Special(special) => {
+                Some((special.digits != crate::model::digits::Digits::Binary, special.holds_itself, special.mask))
+            }
             _ => None,
         };
         (checksum.len, checksum.mask, checksum.little, checksum.over_wire, own)

@@ -14,7 +14,8 @@ pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) ->
                 (false, true) => false,
                 (true, _) => asked.len <= slot.len && ends_alike(reply, to, request, from.node),
             };
-            let same = same_kind(slot, asked);
+            // Hex digits are read in either case, and sent in upper case; in a list they are copied as they are.
+            let same = same_kind(slot, asked) && !matches!(slot.kind.base(), Kind::HexDigits { .. });
             (fits && same).then(|| Walked { walk: request.clone(), path: from, slot: asked.clone(), varies: *as_long })
         }
         (What::List, What::List) | (What::Choice { .. }, What::Choice { .. }) => {
@@ -33,7 +34,7 @@ pub(super) fn element(reply: &Walk, to: u32, request: &Arc<Walk>, from: Path) ->
 /// Whether the same bytes have the same value in both types.
 pub(super) fn same_kind(slot: &Slot, asked: &Slot) -> bool {
     let bits = matches!(slot.kind, Kind::Bit(_));
-    let same = std::mem::discriminant(&slot.kind) == std::mem::discriminant(&asked.kind);
+    let same = slot.kind.is_like(&asked.kind);
     same && (!bits || slot.kind == asked.kind) && (slot.little == asked.little || slot.kind == Kind::Str)
 }
 

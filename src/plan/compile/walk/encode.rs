@@ -12,9 +12,12 @@ use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::steps::step;
-use crate::model::field::{Field, Offset};
+use crate::model::digits::Digits;
+use crate::model::field::{Field, Kind, Offset};
 use crate::model::reply::{Expr, Part};
-use crate::model::walk::{Case, Count, Counted, Encode, Measure, Op, Place, Put, Size, Target, Walk, Walked, What};
+use crate::model::walk::{
+    Case, Count, Counted, Encode, Measure, Op, Place, Put, PutText, Size, Target, Walk, Walked, What,
+};
 use crate::wire::walk::{said, says};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -203,6 +206,13 @@ impl Encoder<'_> {
                 self.draft.push(op, most);
                 fields.insert(node, Written::Other);
             }
+            (_, Some(Copied::Text(mut text, most))) => {
+                let blank = if text.varies { Vec::new() } else { vec![text.slot.blank(); text.slot.len] };
+                text.default = self.draft.fallback(&blank);
+                self.draft.push(Put::Text(Box::new(text)), most);
+                self.draft.bytes(&self.until(node));
+                fields.insert(node, Written::Other);
+            }
             (What::Field { slot, varies }, None) => {
                 let target = Spot { node, slot, varies: *varies };
                 let written = self.field(diags, target, given.or(own), own);
@@ -227,7 +237,8 @@ impl Encoder<'_> {
         let What::Field { slot, .. } = &walk.nodes[node as usize].what else { return };
         let own = own.filter(|own| !matches!(&own.value, Json::Str(text) if text.is_empty() || is_dynamic(text)));
         let filled = own.and_then(|own| field::constant(diags, slot, own)).map(|(bytes, _)| bytes);
-        let filled = filled.unwrap_or_else(|| vec![0; slot.len].into());
+        let zero = if Digits::of(&slot.kind).is_text() { b'0' } else { 0 };
+        let filled = filled.unwrap_or_else(|| vec![zero; slot.len].into());
         match self.draft.gap(&filled) {
             Some(gap) => drop(fields.insert(node, Written::Gap(gap))),
             None => self.too_many(diags, node),
@@ -276,7 +287,8 @@ impl Encoder<'_> {
             && let Some(path) =
                 request.path(&into.name).filter(|path| request.nodes[path.node as usize].parent.is_none())
         {
-            return copy::element(walk, node, request, path).filter(|_| self.selects_same(node)).map(Copied::Element);
+            let element = copy::element(walk, node, request, path).filter(|_| self.selects_same(node));
+            return element.map(Copied::Element).or_else(|| self.as_text(node, request, path));
         }
         let What::Field { slot, varies } = &into.what else { return None };
         let asked = self.of.fixed?.get(&*into.name).copied()?;
@@ -289,7 +301,17 @@ impl Encoder<'_> {
         // If type or byte order differs, copy through the text notation.
         let part = Part::Field { at: asked.at, slot: asked.slot.clone() };
         let value = Expr { parts: Box::new([part]), bytes_max: 0 };
-        (fits && !varies).then(|| Copied::Fixed(Put::Text(Box::new(put::text(value, slot, false, &until))), len))
+        (fits && !varies).then(|| Copied::Text(put::text(value, slot, false, &until), len))
+    }
+
+    /// Hex digits are copied through their notation, which is in upper case.
+    fn as_text(&self, node: u32, request: &Arc<Walk>, path: crate::model::walk::Path) -> Option<Copied> {
+        let What::Field { slot, varies } = &self.walk().nodes[node as usize].what else { return None };
+        let asked = request.element(path)?;
+        let fits = if *varies { asked.slot.len <= slot.len } else { !asked.varies && asked.slot.len == slot.len };
+        let is_text = fits && copy::same_kind(slot, &asked.slot) && matches!(slot.kind.base(), Kind::HexDigits { .. });
+        let value = Expr { parts: Box::new([Part::Walked(Box::new(asked))]), bytes_max: 0 };
+        is_text.then(|| Copied::Text(put::text(value, slot, *varies, &self.until(node)), slot.len))
     }
 
     /// The request's case of a choice may be copied only if its selecting field is copied too.
@@ -309,7 +331,7 @@ impl Encoder<'_> {
     fn put_element(&mut self, node: u32, element: Walked) {
         let walk = self.walk().clone();
         let (default, most) = match &walk.nodes[node as usize].what {
-            What::Field { slot, varies: false } => (self.draft.fallback(&vec![slot.padding; slot.len]), slot.len),
+            What::Field { slot, varies: false } => (self.draft.fallback(&vec![slot.blank(); slot.len]), slot.len),
             _ => (self.draft.fallback(&[]), element.slot.len),
         };
         self.draft.push(Put::Element { from: Box::new(element), default }, most);
@@ -511,4 +533,6 @@ impl Encoder<'_> {
 enum Copied {
     Element(Walked),
     Fixed(Put, usize),
+    /// With the most bytes.
+    Text(PutText, usize),
 }

@@ -231,7 +231,7 @@ impl Compiler<'_> {
         let (least, most, has_rest) = extent::span(&size);
         let varies = !matches!(size, Size::Fixed(_));
         let slot = slot(diags, raw, self.around.padding, most)?;
-        if slot.kind == Kind::Length {
+        if field::counts_of(raw, &slot.kind) {
             let text = "a computed length in a data frame whose size varies (the field that it counts names it: `\"length\": {\"field\": ...}`)";
             diags.error(raw.pos, text);
             return None;
@@ -239,7 +239,7 @@ impl Compiler<'_> {
         let until = if let Size::Until { end, .. } = &size { end.len() } else { 0 };
         let fixed = if let Size::Fixed(len) = size { len } else { 0 };
         let slot = Slot { len: if varies { most } else { fixed }, ..slot };
-        if varies && matches!(slot.kind, Kind::F32 | Kind::F64) {
+        if varies && matches!(slot.kind.base(), Kind::F32 | Kind::F64) {
             diags.error(varies_at(raw), "a float has a fixed size (4 or 8 bytes)");
             return None;
         }
@@ -421,5 +421,5 @@ fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, most: usize) ->
     let len = most.clamp(1, if number { 8 } else { FIELD_BYTES_MAX }) as u64;
     let length = Some(At { pos: varies_at(raw), value: RawExtent::Number(len) });
     let like = RawField { length, until: None, max: None, ..raw.value.clone() };
-    field::slot(diags, &At { pos: raw.pos, value: like }, padding)
+    field::sized_slot(diags, &At { pos: raw.pos, value: like }, padding, true)
 }

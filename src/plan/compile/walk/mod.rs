@@ -29,7 +29,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
 use crate::config::raw::{RawCommand, RawField};
-use crate::model::field::{Computed, FRAME_BYTES_MAX, Kind, LengthField, Slot};
+use crate::model::field::{Computed, FRAME_BYTES_MAX, LengthField};
 use crate::model::template::Template;
 use crate::model::walk::{Walk, WalkedConstant, Walks, What};
 use crate::wire::varied;
@@ -183,8 +183,7 @@ pub fn room(template: &Template, fixed: usize, less: i64) -> usize {
 
 /// The largest number that a length field can express.
 fn says(length: &LengthField) -> u64 {
-    let kind = if length.bcd { Kind::Bcd } else { Kind::Uint };
-    crate::wire::walk::says(&Slot { kind, len: length.len, little: length.little, right: false, padding: 0 })
+    length.digits.most(length.len)
 }
 
 /// Whether the field belongs to the header or the tail, and so takes no room in the data frame.

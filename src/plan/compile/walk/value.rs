@@ -1,5 +1,6 @@
 //! The value of one field: known bytes, or a step that writes them.
 
+use super::super::adapt::adapt;
 use super::super::expr::{self, is_dynamic};
 use super::super::field;
 use super::super::fits::{fits, numeric};
@@ -29,7 +30,7 @@ impl Encoder<'_> {
         let written = match value {
             // The fewest bytes that its length can express.
             None if at.varies => Some(Known::Bytes(vec![0; self.fewest(at.node)].into())),
-            None => Some(Known::Bytes(self.tag(at.node).unwrap_or_else(|| vec![at.slot.padding; at.slot.len].into()))),
+            None => Some(Known::Bytes(self.tag(at.node).unwrap_or_else(|| vec![at.slot.blank(); at.slot.len].into()))),
             Some(value) => self.value(diags, &at, &until, value),
         };
         let written = match written {
@@ -52,7 +53,7 @@ impl Encoder<'_> {
             let constant =
                 own.filter(|own| !matches!(&own.value, Json::Str(text) if text.is_empty() || is_dynamic(text)));
             let bytes = constant.and_then(|own| known(diags, at, own));
-            let plain = || if at.varies { Box::default() } else { vec![at.slot.padding; at.slot.len].into() };
+            let plain = || if at.varies { Box::default() } else { vec![at.slot.blank(); at.slot.len].into() };
             text.default = self.draft.fallback(&bytes.unwrap_or_else(plain));
         }
         self.draft.push(op, most);
@@ -77,7 +78,7 @@ impl Encoder<'_> {
             let default = if at.varies {
                 self.draft.fallback(&[])
             } else {
-                self.draft.fallback(&vec![at.slot.padding; at.slot.len])
+                self.draft.fallback(&vec![at.slot.blank(); at.slot.len])
             };
             return Some(Known::Step(Put::Element { from: Box::new(element), default }, most));
         }
@@ -89,6 +90,7 @@ impl Encoder<'_> {
                 return None;
             }
         };
+        let expr = adapt(expr, at.slot);
         if let Some(plain) = literal(&expr) {
             let text = At { pos: value.pos, value: Json::Str(plain) };
             return self.value(diags, at, until, &text);

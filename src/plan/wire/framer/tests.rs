@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::digits::Digits;
 use crate::wire::fixtures::{self, frame};
 use proptest::prelude::*;
 
@@ -159,7 +160,7 @@ fn hostile_length_fields() {
         per_data,
         lchksum: false,
         configured: false,
-        bcd: false,
+        digits: Digits::Binary,
     };
     let at = crate::model::field::Offset;
     let mut buf = vec![0x68, 0, 0];
