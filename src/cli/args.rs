@@ -1,12 +1,14 @@
 //! What can be typed in.
 
 use super::language::Lang;
+pub use super::which::Which;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint, value_parser};
 use fsu_plan::config::schema::Kind;
 use fsu_plan::exit::{MEANINGS, Meaning};
 use fsu_serve::driver::gather::{GATHER_US, GATHER_US_MAX};
 use fsu_serve::fleet::DriverChoice;
+use fsu_serve::fleet::read::Origin;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -24,6 +26,7 @@ Examples:
   fsu-mock run
   fsu-mock run --config my-fleet --shards 2 --cpus 2,3
   fsu-mock run --config my-fleet --watch
+  fsu-mock run --gallery
   fsu-mock run --config my-fleet --performance --stats counters.json
 
 SIGHUP reads the configuration again. FSUs that are still there keep sockets, connections and state. If the new \
@@ -84,6 +87,7 @@ const INIT_EXAMPLES: &str = "\
 Examples:
   fsu-mock init my-fleet              everything that is embedded
   fsu-mock init --minimal small       one FSU, one device, two commands
+  fsu-mock init --gallery gallery     public protocols
   fsu-mock check --strict small
   fsu-mock run --config small
   fsu-mock ask --config small --fsu site --cmd 01";
@@ -161,9 +165,9 @@ fn flow(text: &str) -> String {
 /// Arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    pub config: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub which: Which,
     /// Serving threads, each pinned to one processor
     ///
     /// The FSUs are spread over them; replies do not depend on their number.
@@ -230,9 +234,9 @@ fn driver() -> impl TypedValueParser<Value = DriverChoice> {
 /// Arguments of `flood`.
 #[derive(Debug, Args)]
 pub struct FloodArgs {
-    /// sys_config.json of the fleet that is served, or its directory [default: the embedded configuration]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    pub config: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub which: Which,
     /// Only FSUs whose name matches; * and ? are wildcards; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub fsu: Vec<String>,
@@ -377,17 +381,27 @@ pub struct CheckArgs {
     /// Also print, as info, what was decided where files leave it open, and keys that have no effect
     #[arg(long, short)]
     pub verbose: bool,
+    /// Check the embedded gallery of public protocols
+    #[arg(long)]
+    pub gallery: bool,
     /// A sys_config.json, or the directory that holds one
-    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
-    pub path: PathBuf,
+    #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath, required_unless_present = "gallery", conflicts_with = "gallery")]
+    pub path: Option<PathBuf>,
+}
+
+impl CheckArgs {
+    /// Where the configuration is read from.
+    pub fn origin(&self) -> Origin {
+        self.path.clone().map_or(Origin::Gallery, Origin::Path)
+    }
 }
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    pub config: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub which: Which,
     /// The FSU that receives the frame
     #[arg(long, value_name = "NAME")]
     pub fsu: String,
@@ -431,9 +445,9 @@ pub enum TakeAs {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    pub config: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub which: Which,
     /// The FSU
     #[arg(long, value_name = "NAME", required_unless_present = "list")]
     pub fsu: Option<String>,
@@ -451,9 +465,9 @@ pub struct PlanArgs {
 /// Arguments of `ask`.
 #[derive(Debug, Args)]
 pub struct AskArgs {
-    /// sys_config.json, or the directory that holds it [default: the embedded configuration]
-    #[arg(long, short, value_name = "FILE", value_hint = ValueHint::AnyPath)]
-    pub config: Option<PathBuf>,
+    /// Which configuration.
+    #[command(flatten)]
+    pub which: Which,
     /// The FSU; its transport, address, id and templates are the configuration's
     #[arg(long, value_name = "NAME")]
     pub fsu: String,
@@ -512,6 +526,9 @@ pub struct InitArgs {
     /// Write a small configuration instead: one FSU, one device, two commands
     #[arg(long)]
     pub minimal: bool,
+    /// Write the gallery instead: public protocols, each with frames that show it
+    #[arg(long, conflicts_with = "minimal")]
+    pub gallery: bool,
     /// Overwrite existing files
     #[arg(long)]
     pub force: bool,

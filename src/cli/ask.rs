@@ -87,7 +87,7 @@ struct Sum {
 
 /// Asks, and prints the answer.
 pub fn ask(args: &AskArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let fleet = load(args.config.as_deref(), say)?;
+    let fleet = load(&args.which.origin(), say)?;
     let fsu = find(&fleet, &args.fsu)?;
     let question = question(args, fsu)?;
     if args.repeat.get() > 1 {

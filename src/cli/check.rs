@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Writes a line for each error and warning, and a summary.
 pub fn check(args: &CheckArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let Configuration { fleet, mut diags, .. } = read(Some(&args.path));
+    let Configuration { fleet, mut diags, .. } = read(&args.origin());
     if args.strict {
         diags.make_strict();
     }

@@ -46,7 +46,7 @@ use walk::Walk;
 pub fn explain(args: &ExplainArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
     let usage = |text: String| CliError::new(Exit::Usage, text);
     let input = input::read(&args.hex).map_err(|wrong| usage(format!("HEX: {wrong}")))?;
-    let mut fleet = load(args.config.as_deref(), say)?;
+    let mut fleet = load(&args.which.origin(), say)?;
     find(&fleet, &args.fsu)?;
     // Configured faults are listed; the reply is shown without them.
     let faults = fleet.fsus.iter_mut().find(|fsu| *fsu.name == *args.fsu).and_then(|fsu| fsu.faults.take());

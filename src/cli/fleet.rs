@@ -5,17 +5,17 @@ use fsu_net::unblocked;
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::fleet::{Fleet, Fsu};
 use fsu_plan::texts::Texts;
-use fsu_serve::fleet::read::{Configuration, exit_of, read, summary};
-use std::path::{Path, PathBuf};
+use fsu_serve::fleet::read::{Configuration, Origin, exit_of, read, summary};
+use std::path::PathBuf;
 
-/// Compiles the configuration at `path` (a file or a directory; `None`: the embedded one). Errors and warnings go to stderr.
-pub fn load(path: Option<&Path>, say: Texts) -> Result<Fleet, CliError> {
-    load_files(path, say).map(|(fleet, _)| fleet)
+/// Compiles a configuration. Errors and warnings go to stderr.
+pub fn load(origin: &Origin, say: Texts) -> Result<Fleet, CliError> {
+    load_files(origin, say).map(|(fleet, _)| fleet)
 }
 
 /// The same, with the files that were read.
-pub(super) fn load_files(path: Option<&Path>, say: Texts) -> Result<(Fleet, Vec<PathBuf>), CliError> {
-    let Configuration { fleet, diags, files } = read(path);
+pub(super) fn load_files(origin: &Origin, say: Texts) -> Result<(Fleet, Vec<PathBuf>), CliError> {
+    let Configuration { fleet, diags, files } = read(origin);
     tell(&diags, say);
     match fleet {
         Some(fleet) if !diags.has_errors() => Ok((fleet, files)),

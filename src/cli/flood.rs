@@ -94,7 +94,7 @@ pub fn flood(args: &FloodArgs, say: Texts) -> Result<Exit, CliError> {
     if let Some(address) = args.centre {
         return centre(args, address, send_for, &reports, &mut stop);
     }
-    let options = Asked { args, say }.options(send_for, &fleet::load(args.config.as_deref(), say)?)?;
+    let options = Asked { args, say }.options(send_for, &fleet::load(&args.which.origin(), say)?)?;
     machine::files(options.files()).map_err(|missing| CliError::new(Exit::Machine, missing.to_string()))?;
     let mut show = show(args, say)?;
     let report = run::run(options, &mut *show, &mut stop);
@@ -149,7 +149,7 @@ fn centre(
     reports: &Reports,
     stop: &mut dyn FnMut() -> bool,
 ) -> Result<Exit, CliError> {
-    let fleet = args.config.as_deref().map(|path| fleet::load(Some(path), reports.say)).transpose()?;
+    let fleet = args.which.is_given().then(|| fleet::load(&args.which.origin(), reports.say)).transpose()?;
     if fleet.is_none() && !args.fsu.is_empty() {
         return Err(usage("--fsu with --centre needs --config: without it, all that is heard counts"));
     }
@@ -157,7 +157,7 @@ fn centre(
     if fleet.is_some() && expected.is_empty() {
         return Err(usage("--centre: no FSU of the configuration sends heartbeats, or none has such a name"));
     }
-    let config = args.config.as_ref().map(|path| path.display().to_string());
+    let config = args.which.is_given().then(|| args.which.to_string());
     let called = centre::Called { command_line: std::env::args().collect(), config };
     let report = centre::listen(address, time, (&expected, called), args.quiet, stop)
         .map_err(|error| CliError::new(Exit::Bind, format!("--centre {address}: {error}")))?;
@@ -300,7 +300,7 @@ impl Asked<'_> {
             seed: args.seed.unwrap_or_else(|| fastrand::u64(..1 << 53)),
             loss_max: args.max_loss / 100.0,
             command_line: std::env::args().collect(),
-            config: args.config.as_ref().map_or("embedded".into(), |path| path.display().to_string()),
+            config: args.which.to_string(),
         };
         options.check().map_err(|error| told(&error))?;
         if transport == Transport::Broadcast {

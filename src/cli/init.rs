@@ -1,8 +1,8 @@
-//! `init`: the embedded configuration, or a small one, as files.
+//! `init`: the embedded configuration, the gallery, or a small one, as files.
 
 use super::args::InitArgs;
 use super::exit::{CliError, Exit};
-use fsu_plan::config::source::{embedded_files, minimal_files};
+use fsu_plan::config::source::{embedded_files, gallery_files, minimal_files};
 use fsu_plan::words::count;
 use std::fs;
 use std::io::Write;
@@ -10,7 +10,11 @@ use std::path::Path;
 
 /// Writes every file below the directory; overwrites nothing without `--force`.
 pub fn init(args: &InitArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let files = if args.minimal { minimal_files() } else { embedded_files() };
+    let files = match args {
+        InitArgs { minimal: true, .. } => minimal_files(),
+        InitArgs { gallery: true, .. } => gallery_files(),
+        _ => embedded_files(),
+    };
     let target = |path: &Path| args.dir.join(path);
     if !args.force
         && let Some(there) = files.iter().map(|(path, _)| target(path)).find(|path| path.symlink_metadata().is_ok())

@@ -1,7 +1,7 @@
 //! Arguments and commands.
 //!
 //! - [`args`]: what can be typed in. [`exit`]: how a command ends.
-//! - [`language`]: the language of a run. [`help`]: the help in it.
+//! - [`which`]: the configuration that is asked for. [`language`]: the language of a run. [`help`]: the help in it.
 //! - [`fleet`]: the configuration that a command works on.
 //! - [`run`], [`check`], [`init`], [`explain`], [`plan`], [`ask`], [`flood`]: one file per command, from arguments to options. `schema` and
 //!   `completions` are one line each, here.
@@ -32,6 +32,7 @@ pub mod run;
 pub mod summary;
 pub mod tables;
 pub mod text_out;
+pub mod which;
 
 use args::{Cli, Command, SchemaKind};
 use clap::{CommandFactory, FromArgMatches};

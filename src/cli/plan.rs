@@ -17,7 +17,7 @@ use std::io::{self, Write};
 
 /// Prints the compiled plan of one FSU, or of one of its commands; or lists what there is.
 pub fn plan(args: &PlanArgs, say: Texts, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let fleet = load(args.config.as_deref(), say)?;
+    let fleet = load(&args.which.origin(), say)?;
     // Without a name, clap has seen to it that a list is wanted.
     let fsu = args.fsu.as_deref().map(|name| find(&fleet, name)).transpose()?;
     let Some(fsu) = fsu.filter(|_| !args.list) else {

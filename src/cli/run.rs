@@ -52,10 +52,10 @@ fn prepare(args: RunArgs, say: Texts) -> Result<(Prepared, Outputs), CliError> {
         OutFile::claim(path).map_err(|error| usage(format!("--stats {}: cannot be written: {error}", path.display())))
     };
     let stats = args.stats.as_ref().map(claim).transpose()?;
-    let (fleet, files) = load_files(args.config.as_deref(), say)?;
+    let (fleet, files) = load_files(&args.which.origin(), say)?;
     let fault_ledger = args.fault_ledger.as_deref().map(claim_ledger).transpose()?;
     let options = FleetOptions {
-        config: args.config,
+        config: args.which.origin(),
         shards: args.shards,
         cpus: listed,
         driver: args.driver,

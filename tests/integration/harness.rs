@@ -447,6 +447,15 @@ impl Tcp {
         self.0.write_all(bytes).expect("sent");
     }
 
+    /// The next bytes, this many of them.
+    pub(crate) fn next(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        if let Err(error) = self.0.read_exact(&mut bytes) {
+            panic!("{error} instead of {count} bytes");
+        }
+        bytes
+    }
+
     /// The next bytes have to be these.
     pub(crate) fn expect(&mut self, expected: &[u8]) {
         let mut bytes = vec![0; expected.len()];

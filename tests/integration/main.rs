@@ -19,6 +19,7 @@ mod faults;
 mod fleet;
 mod flood;
 mod framing;
+mod gallery;
 mod harness;
 mod homes;
 mod ipv6;

@@ -3,6 +3,7 @@
 mod ways;
 
 use super::*;
+use crate::args::Which;
 use crate::columns::hex;
 use crate::golden;
 use fsu_core::answer::turn::{Scratch, Turn};
@@ -12,6 +13,7 @@ use fsu_core::state::FsuState;
 use fsu_plan::model::fleet::Language;
 use fsu_plan::texts::{Texts, chinese};
 use fsu_plan::wire::envelope::{Head, escape};
+use fsu_serve::fleet::read::Origin;
 use std::path::Path;
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/explain");
@@ -26,7 +28,7 @@ const SEED_REPLY: &str = "FF0000000000000000323032353031323500000000000000000000
 
 fn args(fsu: &str, words: &str, json: bool) -> ExplainArgs {
     ExplainArgs {
-        config: Some(CONFIG.into()),
+        which: Which { config: Some(CONFIG.into()), gallery: false },
         fsu: fsu.into(),
         now: Some(jiff::civil::date(2026, 1, 12).at(17, 30, 3, 0)),
         seed: 0,
@@ -85,7 +87,7 @@ fn check(file: &str, fsu: &str, words: &str) {
 /// What the stage sends when it gets all bytes at once.
 fn served(fsu: &str, words: &str) -> Vec<String> {
     let args = args(fsu, words, false);
-    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
+    let fleet = load(&Origin::Path(CONFIG.into()), Texts::ENGLISH).unwrap();
     served_bytes(find(&fleet, fsu).unwrap(), clock(args.now).unwrap(), &input::read(&args.hex).unwrap().bytes)
 }
 
@@ -172,7 +174,7 @@ fn streams() {
 
 #[test]
 fn the_seed_decides_random_values() {
-    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
+    let fleet = load(&Origin::Path(CONFIG.into()), Texts::ENGLISH).unwrap();
     let fsu = find(&fleet, "hall").unwrap();
     let frame = hex::decode([request(0x1081, &[2]), request(0x1081, &[2])].concat()).unwrap();
     let now = clock(args("hall", "00", false).now).unwrap();
@@ -200,7 +202,7 @@ fn check_drops_have_faults(all: &Explanation) {
 /// Any input has an explanation.
 #[test]
 fn any_bytes_are_explained() {
-    let fleet = load(Some(Path::new(CONFIG)), Texts::ENGLISH).unwrap();
+    let fleet = load(&Origin::Path(CONFIG.into()), Texts::ENGLISH).unwrap();
     let mut rng = fastrand::Rng::with_seed(5);
     let seeds = [SEED.to_owned(), request(0x1081, &[2]), "7E3130344141303036453130313035464431370D".to_owned()];
     let now = Now { unix_ms: 0, utc_offset_s: 0 };

@@ -1,9 +1,11 @@
 //! Whole plans, against the files of `tests/golden`; `UPDATE_GOLDEN=1 cargo test` rewrites them.
 
 use super::*;
+use crate::args::Which;
 use crate::golden;
 use fsu_plan::model::fleet::Language;
 use fsu_plan::texts::chinese;
+use fsu_serve::fleet::read::Origin;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +14,13 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/ex
 const EMBEDDED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
 
 fn print(config: Option<&str>, fsu: &str, json: bool) -> String {
-    let args = PlanArgs { config: config.map(Into::into), fsu: Some(fsu.into()), cmd: None, list: false, json };
+    let args = PlanArgs {
+        which: Which { config: config.map(Into::into), gallery: false },
+        fsu: Some(fsu.into()),
+        cmd: None,
+        list: false,
+        json,
+    };
     let mut out = Vec::new();
     assert_eq!(plan(&args, Texts::ENGLISH, &mut out).unwrap(), Exit::Ok);
     if !json {
@@ -69,7 +77,7 @@ fn fields_of_variable_size() {
 /// `plan` of the golden configuration; what it writes, or why it does not.
 fn told(fsu: Option<&str>, cmd: Option<&str>, list: bool, json: bool) -> Result<String, String> {
     let [fsu, cmd] = [fsu, cmd].map(|text| text.map(str::to_owned));
-    let args = PlanArgs { config: Some(CONFIG.into()), fsu, cmd, list, json };
+    let args = PlanArgs { which: Which { config: Some(CONFIG.into()), gallery: false }, fsu, cmd, list, json };
     let mut out = Vec::new();
     plan(&args, Texts::ENGLISH, &mut out).map_err(|error| error.to_string())?;
     Ok(String::from_utf8(out).unwrap())
@@ -104,7 +112,7 @@ fn n19_a_list_of_what_there_is() {
     assert_eq!(json["fsus"][0]["name"], "hall");
     assert!(json["templates"][0]["commands"][0]["key"].is_string());
     // An entry with a count is one line for people, and all of them for programs.
-    let fleet = load(None, Texts::ENGLISH).unwrap();
+    let fleet = load(&Origin::Embedded, Texts::ENGLISH).unwrap();
     let listed = |say: Texts| {
         let mut text = Vec::new();
         list::of(&fleet).write(&mut TextOut::new(&mut text, say)).unwrap();
@@ -141,7 +149,7 @@ fn json_has_the_same_facts() {
 #[test]
 fn every_embedded_fsu_has_one() {
     let mut seen = HashSet::new();
-    for fsu in &load(None, Texts::ENGLISH).unwrap().fsus {
+    for fsu in &load(&Origin::Embedded, Texts::ENGLISH).unwrap().fsus {
         let printed = |say: Texts| {
             let mut out = Vec::new();
             text::write(&FsuPlan::new(fsu), &mut TextOut::new(&mut out, say)).unwrap();

@@ -17,6 +17,9 @@ static MINIMAL: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/exam
 /// The file that a configuration begins with.
 pub const MAIN_FILE: &str = "sys_config.json";
 
+/// The directory of the gallery in the embedded tree: public protocols, with a main file of its own.
+pub const GALLERY_DIR: &str = "gallery";
+
 /// Why a file cannot be read.
 #[derive(Debug, Error)]
 pub enum ReadError {
@@ -170,14 +173,23 @@ fn read_file(path: &Path, bytes_max: usize) -> Result<Vec<u8>, ReadError> {
 /// A file in the binary: its path from the root of its configuration, and its contents.
 pub type EmbeddedFile = (&'static Path, &'static [u8]);
 
-/// Every file of the embedded configuration, sorted by path.
+/// Every file of the embedded configuration, sorted by path. The gallery is another configuration: [`gallery_files`].
 pub fn embedded_files() -> Vec<EmbeddedFile> {
-    files_of(&EMBEDDED)
+    files_of(&EMBEDDED).into_iter().filter(|(path, _)| !path.starts_with(GALLERY_DIR)).collect()
 }
 
 /// Every file of the small configuration, and the schemas that its files name, sorted by path.
 pub fn minimal_files() -> Vec<EmbeddedFile> {
-    let mut files = files_of(&MINIMAL);
+    with_schemas(files_of(&MINIMAL))
+}
+
+/// Every file of the gallery, and the schemas that its files name, sorted by path.
+pub fn gallery_files() -> Vec<EmbeddedFile> {
+    let all = files_of(&EMBEDDED).into_iter();
+    with_schemas(all.filter_map(|(path, contents)| Some((path.strip_prefix(GALLERY_DIR).ok()?, contents))).collect())
+}
+
+fn with_schemas(mut files: Vec<EmbeddedFile>) -> Vec<EmbeddedFile> {
     files.extend(embedded_files().into_iter().filter(|(path, _)| path.starts_with("schema")));
     files.sort_unstable();
     files

@@ -1,5 +1,6 @@
 //! The options of a run, independent of the command line.
 
+use super::read::Origin;
 use fsu_plan::words;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -20,8 +21,8 @@ words! {
 /// All options of a run.
 #[derive(Clone, Debug, Default)]
 pub struct FleetOptions {
-    /// `sys_config.json` or its directory, for reloads; absent: the embedded configuration.
-    pub config: Option<PathBuf>,
+    /// Where the configuration is read from, for reloads.
+    pub config: Origin,
     /// Shards; absent: as many as [`super::cpus::place`] chooses.
     pub shards: Option<NonZeroUsize>,
     /// Processors to pin to ([`super::cpus::parse`]); absent: the first ones allowed here.

@@ -5,6 +5,7 @@ use super::error::FleetError;
 use super::machine::{self, Missing, Needs, Room};
 use super::options::{DriverChoice, FleetOptions};
 use super::pinning;
+use super::read::Origin;
 use super::xdp;
 use crate::devlog::{LoggerConfig, OPEN_FILES_MAX, OPEN_FILES_MIN};
 use crate::driver::{DriverKind, Executor, Tuning};
@@ -30,8 +31,8 @@ const SEED_END: u64 = 1 << 53;
 pub struct Prepared {
     /// The fleet, with `--bind`, `--performance` and `--log-dir` in it.
     pub fleet: Arc<Fleet>,
-    /// The configuration's path; absent for the embedded one.
-    pub config: Option<PathBuf>,
+    /// Where the configuration was read from.
+    pub config: Origin,
     /// The processor of each shard.
     pub cpus: Vec<usize>,
     /// The seed of all random values.
@@ -286,8 +287,11 @@ impl Prepared {
 
     /// The program, its version, and what it serves.
     pub fn heading(&self) -> String {
-        let config =
-            self.config.as_ref().map_or("the embedded configuration".into(), |path| path.display().to_string());
+        let config = match &self.config {
+            Origin::Embedded => "the embedded configuration".into(),
+            Origin::Gallery => "the embedded gallery".into(),
+            Origin::Path(path) => path.display().to_string(),
+        };
         format!("fsu-mock {} serves {config}", env!("CARGO_PKG_VERSION"))
     }
 }

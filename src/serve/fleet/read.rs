@@ -3,7 +3,7 @@
 use fsu_plan::compile::compile;
 use fsu_plan::config::diag::Diags;
 use fsu_plan::config::load::Loader;
-use fsu_plan::config::source::{MAIN_FILE, Source};
+use fsu_plan::config::source::{GALLERY_DIR, MAIN_FILE, Source};
 use fsu_plan::exit::Exit;
 use fsu_plan::model::fleet::Fleet;
 use fsu_plan::words::count;
@@ -20,11 +20,37 @@ pub struct Configuration {
     pub files: Vec<PathBuf>,
 }
 
-/// Reads and compiles the configuration at `path`: a file or a directory; `None`: the embedded one.
-pub fn read(path: Option<&Path>) -> Configuration {
-    let source = if path.is_some() { Source::Directory } else { Source::Embedded };
+/// Where a configuration is read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The one in the binary.
+    #[default]
+    Embedded,
+    /// The gallery of public protocols in the binary.
+    Gallery,
+    /// A `sys_config.json` or its directory.
+    Path(PathBuf),
+}
+
+impl Origin {
+    /// The path of one that is not in the binary.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Embedded | Self::Gallery => None,
+            Self::Path(path) => Some(path),
+        }
+    }
+}
+
+/// Reads and compiles a configuration.
+pub fn read(origin: &Origin) -> Configuration {
+    let (source, path) = match origin {
+        Origin::Embedded => (Source::Embedded, Path::new(MAIN_FILE)),
+        Origin::Gallery => (Source::Embedded, Path::new(GALLERY_DIR)),
+        Origin::Path(path) => (Source::Directory, path.as_path()),
+    };
     let mut loader = Loader::new(source);
-    let main_file = loader.main_file(path.unwrap_or(Path::new(MAIN_FILE)));
+    let main_file = loader.main_file(path);
     let fleet = compile(&mut loader, &main_file);
     let files = loader.files();
     Configuration { fleet, diags: loader.diags, files }

@@ -142,7 +142,7 @@ impl<'a> Serving<'a> {
         let config = self.prepared.config.clone();
         let work = move || {
             let begun = Instant::now();
-            let configuration = read(config.as_deref());
+            let configuration = read(&config);
             let _ = sender.send(Read { configuration, begun });
         };
         let inline = work.clone();

@@ -199,7 +199,7 @@ impl Run<'_> {
         let ended = started.checked_add(SignedDuration::try_from(duration).unwrap_or_default()).unwrap_or(started);
         let run = RunStats {
             program: env!("CARGO_PKG_VERSION").to_owned(),
-            config: prepared.config.clone(),
+            config: prepared.config.path().map(Into::into),
             seed: prepared.seed,
             started: stamp(started),
             ended: stamp(ended),

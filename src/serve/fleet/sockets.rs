@@ -266,7 +266,8 @@ mod tests {
 
     #[test]
     fn limit_refused_told_max() {
-        let fleet = crate::fleet::read::read(None).fleet.expect("the embedded one is good");
+        let fleet =
+            crate::fleet::read::read(&crate::fleet::read::Origin::Embedded).fleet.expect("the embedded one is good");
         let lines = |n: usize| {
             let refused = (0..n).map(|i| (&fleet.fsus[i % fleet.fsus.len()], io::Error::from(ErrorKind::AddrInUse)));
             tell(&refused.collect::<Vec<_>>(), 200).to_string().lines().map(str::to_owned).collect::<Vec<_>>()

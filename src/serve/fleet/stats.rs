@@ -44,7 +44,7 @@ pub struct Stats {
 pub struct RunStats {
     /// The program's version.
     pub program: String,
-    /// The configuration's path; absent where the embedded one was served.
+    /// The configuration's path; absent where an embedded one was served.
     pub config: Option<PathBuf>,
     /// The seed of all random values.
     pub seed: u64,

@@ -251,7 +251,7 @@ fn n16_all_replies_of_a_burst_are_shown() {
 /// Every reply of the shipped configuration as input: all checks pass, and its command is among those that it may answer.
 #[test]
 fn n17_no_good_reply_is_wrong() {
-    let fleet = load(None, Texts::ENGLISH).unwrap();
+    let fleet = load(&Origin::Embedded, Texts::ENGLISH).unwrap();
     let mut many = 0;
     for fsu in fleet.fsus.iter().filter(|fsu| !fsu.name.starts_with("fleet_")) {
         for device in fsu.devices.iter() {

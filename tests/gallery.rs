@@ -1,0 +1,174 @@
+//! The gallery: every frame of every protocol is answered as its `frames.json` says, whole, in two pieces, and all in one; `explain`
+//! knows every byte; and each directory is complete.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "gallery/mod.rs"]
+mod gallery;
+
+use clap::Parser as _;
+use fsu_mock::args::{Cli, Command};
+use fsu_mock::explain::explain;
+use fsu_plan::model::fleet::Language;
+use fsu_plan::texts::Texts;
+use gallery::{Exchange, Frames, Talk, frames, hex, json, names, root};
+use serde_json::Value;
+
+/// Calls `each` with every protocol of the gallery.
+fn each(mut each: impl FnMut(&str, &Frames)) {
+    let names = names();
+    assert!(!names.is_empty());
+    for name in names {
+        each(&name, &frames(&name));
+    }
+}
+
+#[test]
+fn the_fleet_is_strictly_right() {
+    let (fleet, lines) = gallery::fleet();
+    assert_eq!(lines, [""; 0]);
+    let fsus: Vec<&str> = fleet.fsus.iter().map(|fsu| &*fsu.name).collect();
+    for name in names() {
+        assert!(fsus.contains(&&*name), "{name} is not in gallery/sys_config.json: {fsus:?}");
+    }
+}
+
+#[test]
+fn every_directory_is_complete() {
+    let documents = ["docs/describe/gallery.md", "docs/zh/describe/gallery.md"]
+        .map(|name| std::fs::read_to_string(root().join("../..").join(name)).unwrap());
+    for name in names() {
+        let dir = root().join(&name);
+        for file in ["fsu_devices.json", "template.json", "default.json", "frames.json", "README.md"] {
+            assert!(dir.join(file).is_file(), "{name} has no {file}");
+        }
+        let readme = std::fs::read_to_string(dir.join("README.md")).unwrap();
+        let lines = readme.lines().filter(|line| !line.trim().is_empty()).count();
+        assert!((6..=16).contains(&lines), "{name}: README.md has {lines} lines");
+        let parts = ["Source:", "Covered:", "Not covered:", "fsu-mock ask --gallery", "fsu-mock flood --gallery"];
+        for part in parts {
+            assert!(readme.contains(part), "{name}: README.md does not have `{part}`");
+        }
+        assert!(!json(&dir.join("frames.json"))["source"].as_str().unwrap().is_empty(), "{name}");
+        for document in &documents {
+            assert!(document.contains(&format!("`{name}`")), "{name} is not in docs/describe/gallery.md");
+        }
+        let answered = frames(&name).exchanges.iter().filter(|one| !one.replies.is_empty()).count();
+        assert!(answered >= 3, "{name}: {answered} frames are answered");
+    }
+}
+
+#[track_caller]
+fn check(one: &Exchange, got: &[Vec<u8>], how: &str) {
+    assert_eq!(hex(got), hex(&one.replies), "{}, {how}", one.name);
+}
+
+#[test]
+fn every_frame_is_answered() {
+    let (fleet, _) = gallery::fleet();
+    each(|name, frames| {
+        let mut talk = Talk::new(&fleet, name, frames.now_ms);
+        for one in &frames.exchanges {
+            check(one, &talk.ask(&one.request), "whole");
+        }
+    });
+}
+
+#[test]
+fn every_frame_is_answered_in_two_pieces() {
+    let (fleet, _) = gallery::fleet();
+    each(|name, frames| {
+        let longest = frames.exchanges.iter().map(|one| one.request.len()).max().unwrap_or(0);
+        for split in 1..longest {
+            let mut talk = Talk::new(&fleet, name, frames.now_ms);
+            if !talk.is_stream() {
+                return;
+            }
+            for one in &frames.exchanges {
+                let (first, rest) = one.request.split_at(split.min(one.request.len()));
+                let mut got = talk.send(first);
+                got.extend(talk.send(rest));
+                if got.is_empty() {
+                    got = talk.wait();
+                }
+                check(one, &got, &format!("split after {split}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn all_frames_in_one_piece_are_answered() {
+    let (fleet, _) = gallery::fleet();
+    each(|name, frames| {
+        let all: Vec<u8> = frames.exchanges.iter().flat_map(|one| one.request.clone()).collect();
+        let expected: Vec<Vec<u8>> = frames.exchanges.iter().flat_map(|one| one.replies.clone()).collect();
+        // In one piece, and in two at every place.
+        for split in 0..all.len() {
+            let mut talk = Talk::new(&fleet, name, frames.now_ms);
+            if !talk.is_stream() {
+                return;
+            }
+            let mut got = talk.send(&all[..split]);
+            got.extend(talk.send(&all[split..]));
+            got.extend(talk.wait());
+            assert_eq!(hex(&got), hex(&expected), "{name}, split after {split}");
+        }
+    });
+}
+
+/// What `explain --json` says.
+fn explained(name: &str, frame: &[u8], more: &[&str]) -> Value {
+    let (config, frame) = (root().to_str().unwrap().to_owned(), hex::encode_upper(frame));
+    let words = ["fsu-mock", "explain", "--json", "--config", &config, "--fsu", name].into_iter();
+    let cli = Cli::try_parse_from(words.chain(more.iter().copied()).chain([&*frame])).unwrap();
+    let Command::Explain(args) = cli.command else { panic!("{cli:?}") };
+    let mut out = Vec::new();
+    explain(&args, Texts::of(Language::En), &mut out).unwrap_or_else(|error| panic!("{name} {frame}: {error:?}"));
+    serde_json::from_slice(&out).unwrap()
+}
+
+/// Every byte of a frame is in one field, in order, and every check holds.
+fn check_explained(name: &str, what: &str, frame: &[u8], told: &Value) {
+    let items = told["items"].as_array().unwrap();
+    let [item] = &items[..] else { panic!("{name}, {what}: {told:#}") };
+    let (mut all, mut at) = (String::new(), 0);
+    for layer in item["layers"].as_array().unwrap() {
+        for field in layer["fields"].as_array().unwrap() {
+            let bytes = field["bytes"].as_str().unwrap();
+            assert_eq!(field["offset"], at, "{name}, {what}: {field}");
+            assert_ne!(field["ok"], false, "{name}, {what}: {field}");
+            at += bytes.len() / 2;
+            all.push_str(bytes);
+        }
+    }
+    let protocol = &json(&root().join(name).join("template.json"))["protocol"];
+    let wire = match protocol["encoding"].as_str() {
+        Some("ascii_hex") => {
+            let inner = String::from_utf8_lossy(&frame[1..frame.len() - 1]).to_uppercase();
+            format!("{:02X}{inner}{:02X}", frame[0], frame[frame.len() - 1])
+        }
+        _ => hex::encode_upper(frame),
+    };
+    // What travels stuffed or changed is shown in plain form.
+    if protocol["envelope"].is_null() && protocol["data_transform"].is_null() {
+        assert_eq!(all, wire, "{name}, {what}");
+    }
+}
+
+#[test]
+fn explain_knows_every_byte() {
+    each(|name, frames| {
+        for one in &frames.exchanges {
+            let told = explained(name, &one.request, &[]);
+            let item = &told["items"][0];
+            // A request that is wrong on purpose is refused, with a reason.
+            let is_right = item["faults"].as_array().is_none_or(Vec::is_empty);
+            if is_right && item["verdict"]["what"] != "dropped" {
+                check_explained(name, &one.name, &one.request, &told);
+            }
+            for reply in &one.replies {
+                check_explained(name, &one.name, reply, &explained(name, reply, &["--as", "reply"]));
+            }
+        }
+    });
+}

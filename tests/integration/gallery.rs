@@ -1,0 +1,189 @@
+//! The gallery over its transports: the program, with both drivers, against `frames.json`, `ask` and the load generator.
+
+#[path = "../gallery/mod.rs"]
+mod files;
+
+use crate::harness::{PROGRAM, Run, run_to_end};
+use files::{Exchange, frames, names, replies_at, root};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+const DRIVERS: [&str; 2] = ["poll", "auto"];
+
+/// A copy of the gallery whose FSUs have free ports.
+struct Copy {
+    dir: TempDir,
+}
+
+impl Copy {
+    fn new() -> Self {
+        let copy = Self { dir: tempfile::tempdir().unwrap() };
+        copy_files(&root(), copy.dir.path());
+        let mut main = files::json(&root().join("sys_config.json"));
+        main["log"]["dir"] = json!(copy.path("logs"));
+        for fsu in main["fsu_list"].as_array_mut().unwrap() {
+            fsu["port"] = json!(0);
+        }
+        std::fs::write(copy.path("sys_config.json"), main.to_string()).unwrap();
+        copy
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self, driver: &str) -> Run {
+        let mut command = Command::new(PROGRAM);
+        command.args(["run", "--driver", driver, "--config"]).arg(self.dir.path());
+        command.arg("--stats").arg(self.path("stats.json")).current_dir(self.dir.path());
+        Run::ready(&mut command, self.path("stats.json"))
+    }
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap().path()) {
+        let target = to.join(entry.file_name().unwrap());
+        if entry.is_dir() {
+            copy_files(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).unwrap();
+        }
+    }
+}
+
+/// Other times, in ms since 1970: a byte that depends on the clock differs at one of them.
+fn other_times() -> impl Iterator<Item = i64> {
+    (1..48_i64).map(|n| files::NOW_MS + n * 3_727 * 86_400_000 / 10 + n * 7_411_000)
+}
+
+/// Reads replies and compares them with the right ones, except for bytes that `moved` says depend on the clock.
+fn compare(one: &Exchange, got: &[Vec<u8>], at_times: &[Vec<Vec<u8>>]) {
+    let sizes = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(sizes(got), sizes(&one.replies), "{}: {:?}", one.name, files::hex(got));
+    for (number, (got, expected)) in got.iter().zip(&one.replies).enumerate() {
+        let moves = |at: usize| one.has_clock && at_times.iter().any(|then| then[number].get(at) != expected.get(at));
+        let masked = |frame: &[u8]| -> Vec<u8> {
+            frame.iter().enumerate().map(|(at, &byte)| if moves(at) { 0 } else { byte }).collect()
+        };
+        let still = (0..expected.len()).filter(|&at| !moves(at)).count();
+        assert!(still > 0, "{}: all depends on the clock", one.name);
+        assert_eq!(hex::encode_upper(masked(got)), hex::encode_upper(masked(expected)), "{}", one.name);
+    }
+}
+
+#[test]
+fn every_frame_is_answered_over_its_transport() {
+    let copy = Copy::new();
+    let (fleet, _) = files::fleet();
+    for driver in DRIVERS {
+        let run = copy.run(driver);
+        for name in names() {
+            let frames = frames(&name);
+            let times: Vec<_> = other_times().map(|now| replies_at(&fleet, &name, &frames, now)).collect();
+            let is_stream = files::Talk::new(&fleet, &name, 0).is_stream();
+            let (mut stream, datagrams) = (is_stream.then(|| run.tcp(&name)), (!is_stream).then(|| run.udp(&name)));
+            for (number, one) in frames.exchanges.iter().enumerate() {
+                let got: Vec<Vec<u8>> = match (&mut stream, &datagrams) {
+                    (Some(stream), _) => {
+                        stream.send(&one.request);
+                        one.replies.iter().map(|reply| stream.next(reply.len())).collect()
+                    }
+                    (None, Some(socket)) => {
+                        socket.send(&one.request);
+                        one.replies.iter().map(|_| socket.receive()).collect()
+                    }
+                    (None, None) => Vec::new(),
+                };
+                let at_times: Vec<_> = times.iter().map(|all| all[number].clone()).collect();
+                compare(one, &got, &at_times);
+            }
+            // Nothing was sent that is not in the file.
+            if let Some(mut stream) = stream {
+                stream.0.shutdown(std::net::Shutdown::Write).unwrap();
+                stream.expect_end();
+            }
+        }
+        run.stop();
+    }
+}
+
+/// What `flood` reports of the FSUs of a transport.
+fn flooded(copy: &Copy, run: &Run, more: &[&str]) -> (Option<i32>, Value) {
+    std::fs::write(copy.path("ports.txt"), run.said.join("\n")).unwrap();
+    let report = copy.path("report.json");
+    let mut command = Command::new(PROGRAM);
+    command.arg("flood").arg("--config").arg(copy.dir.path()).arg("--ports").arg(copy.path("ports.txt"));
+    command.args(["--requests", "1000", "--seconds", "60", "--timeout-ms", "10000", "--quiet", "--json"]).arg(&report);
+    let ended = run_to_end(command.args(more));
+    (ended.code, files::json(&report))
+}
+
+#[test]
+fn the_generator_verifies_every_command() {
+    let copy = Copy::new();
+    let run = copy.run("auto");
+    let main = files::json(&copy.path("sys_config.json"));
+    for (transport, option) in [("tcp", "--tcp"), ("broadcast", "--broadcast")] {
+        let fsus = main["fsu_list"].as_array().unwrap().iter().filter(|fsu| fsu["protocol_type"] == transport);
+        for name in fsus.map(|fsu| fsu["fsuname"].as_str().unwrap()) {
+            let (code, report) = flooded(&copy, &run, &[option, "--fsu", name]);
+            assert_eq!(code, Some(0), "{name}: {:#}\n{:#}", report["verdict"], report["samples"]);
+            let by_command = |key: &str| {
+                let all = report["commands"].as_array().unwrap();
+                all.iter().find(|one| one["command"] == key).map(|one| one["counts"]["good"].as_u64().unwrap())
+            };
+            let rules = files::json(&root().join(name).join("default.json"));
+            for key in commands(name) {
+                let is_silent = |rule: &Value| rule["timeout"] == true;
+                let rule = &rules[&key];
+                let silent = is_silent(rule) || rule.as_array().is_some_and(|all| all.iter().all(is_silent));
+                let plain: String = key.chars().filter(char::is_ascii_alphanumeric).collect();
+                if !silent {
+                    assert!(
+                        by_command(&plain) > Some(0),
+                        "{name} {key}: {:#}\n{:#}",
+                        report["commands"],
+                        report["left_out"]
+                    );
+                }
+            }
+        }
+    }
+    run.stop();
+}
+
+/// The keys of a protocol's commands that are requests.
+fn commands(name: &str) -> Vec<String> {
+    let template = files::json(&root().join(name).join("template.json"));
+    let all = template["protocol"]["data_frame"].as_array().unwrap().iter();
+    let all = all.filter(|command| command["direction"] != "up");
+    all.map(|command| match &command["data_frame_type"] {
+        Value::Array(parts) => parts.iter().map(|part| part.as_str().unwrap()).collect::<Vec<_>>().join("_"),
+        key => key.as_str().unwrap().to_owned(),
+    })
+    .collect()
+}
+
+#[test]
+fn the_gallery_is_inside_the_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let check = |args: &[&str], code: i32, expected: &str| {
+        let ended = run_to_end(Command::new(PROGRAM).args(args).current_dir(dir.path()));
+        let said = format!("{}\n{}", ended.stdout.join("\n"), ended.stderr);
+        assert_eq!(ended.code, Some(code), "{args:?}: {said}");
+        assert!(said.contains(expected), "{args:?}: {said}");
+    };
+    check(&["check", "--strict", "--gallery"], 0, "ok: ");
+    check(&["init", "--gallery", "mine"], 0, "wrote ");
+    check(&["check", "--strict", "mine"], 0, "ok: ");
+    check(&["plan", "--list", "--gallery"], 0, "yd1363");
+    check(&["run", "--gallery", "--config", "mine"], 2, "cannot be used with");
+    check(&["check", "--gallery", "mine"], 2, "cannot be used with");
+    check(&["check"], 2, "required");
+    check(&["init", "--gallery", "--minimal", "other"], 2, "cannot be used with");
+    let written = std::fs::read(dir.path().join("mine/schema/template.schema.json")).unwrap();
+    assert_eq!(written, std::fs::read(root().join("../schema/template.schema.json")).unwrap());
+}
