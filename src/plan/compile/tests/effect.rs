@@ -170,7 +170,7 @@ fn n18_a_rule_that_is_silent_has_nothing_to_send() {
 #[test]
 fn n18_a_wrong_protocol_type_is_one_error() {
     let error = |with: Value, line: &str| check_all(&with, &[line], &with.to_string());
-    let known = "(known: udp, tcp, broadcast)";
+    let known = "(known: udp, tcp, broadcast, datagram)";
     // Whatever depends on it: the id, faults of one transport, streams that cannot be cut, an address that is taken.
     let fsu = |kind: Value, id: Value| {
         json!({"fsuname": "a", "fsuid": id, "port": 0, "protocol_type": kind, "config_dir": ".",
@@ -184,7 +184,7 @@ fn n18_a_wrong_protocol_type_is_one_error() {
         main(json!(5), Value::Null),
         "/fsu_list/0/protocol_type: error: expected a text, found 5 (write \"5\", with quotes)",
     );
-    error(main(Value::Null, Value::Null), "/fsu_list/0: error: \"protocol_type\" is missing (udp, tcp or broadcast)");
+    error(main(Value::Null, Value::Null), "/fsu_list/0: error: \"protocol_type\" is missing (udp, tcp, datagram or broadcast)");
 }
 
 #[test]
