@@ -317,6 +317,8 @@ fn time_item(item: &TimeItem) -> String {
     match item {
         TimeItem::Literal(text) => text.replace('%', "%%"),
         TimeItem::Millis => "%3f".into(),
+        // All of its value is the clock.
+        TimeItem::Epoch(_) => String::new(),
         TimeItem::DayOfYear => "%j".into(),
         TimeItem::Number(which, _) => match which {
             Number::Year2 => "%y".into(),

@@ -71,6 +71,11 @@ fn shown(slot: &Slot, varies: bool, bytes: &[u8]) -> String {
             value::decode(&whole, &padded, &mut text);
             text.truncate(text.len().saturating_sub("\\u{1}".len()));
         }
+        Kind::Coded(_) if varies => {
+            let mut raw = Vec::new();
+            varied::decode_into(slot, bytes, &mut raw);
+            value::push_text(&raw, &mut text);
+        }
         Kind::Int | Kind::Uint if bytes.is_empty() => {}
         _ => value::decode(slot, bytes, &mut text),
     }

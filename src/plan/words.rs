@@ -113,6 +113,12 @@ words! {
         Dec = "dec",
         /// ASCII hex digits.
         HexDigits = "hexdigits",
+        /// Packed decimal digits, the sign in the top bit.
+        Sbcd = "sbcd",
+        /// Time since 1970.
+        Epoch = "epoch",
+        /// IEC 60870-5: seven bytes.
+        Cp56 = "cp56time2a",
         /// Bits.
         Bit = "bit",
         /// Text.
@@ -173,6 +179,17 @@ words! {
         Bytes = "bytes",
         /// Characters after encoding.
         Chars = "chars",
+    }
+}
+
+words! {
+    /// `unit` of an epoch.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum EpochUnit {
+        /// Seconds.
+        Seconds = "s",
+        /// Milliseconds.
+        Millis = "ms",
     }
 }
 

@@ -4,7 +4,7 @@ use super::random::Dice;
 use super::varying::{self, Buffers};
 use crate::seal::seal;
 use crate::state::DeviceState;
-use fsu_plan::model::field::{Kind, Slot};
+use fsu_plan::model::field::{Epoch, Kind, Slot};
 use fsu_plan::model::reply::Payload;
 use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Template};
@@ -89,6 +89,7 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
                         TimeItem::Literal(text) => out.extend_from_slice(text.as_bytes()),
                         TimeItem::Number(number, digits) => push_decimal(inputs.number(*number), *digits, out),
                         TimeItem::Millis => push_decimal(i64::from(inputs.civil().millisecond), 3, out),
+                        TimeItem::Epoch(epoch) => push_decimal(epoch_number(*epoch, inputs.due), 1, out),
                         TimeItem::DayOfYear => push_decimal(i64::from(inputs.civil().day_of_year), 3, out),
                     }
                 }
@@ -104,6 +105,12 @@ pub fn text(expr: &Expr, inputs: &mut Inputs<'_>, out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+/// The number of an epoch field at that moment.
+fn epoch_number(epoch: Epoch, now: Now) -> i64 {
+    let ms = now.unix_ms.saturating_add(i64::from(epoch.offset_s) * 1_000).max(0);
+    if epoch.ms { ms } else { ms / 1_000 }
 }
 
 /// Copies a field: most are so short that a call costs more than the copy.

@@ -400,6 +400,7 @@ fn part_bytes_max(part: &Part, scope: &dyn Scope) -> usize {
                 TimeItem::Literal(text) => text.len(),
                 TimeItem::Number(_, digits) => usize::from(*digits),
                 TimeItem::Millis | TimeItem::DayOfYear => 3,
+                TimeItem::Epoch(_) => 20,
             })
             .sum(),
         Part::FsuId => scope.id_digits(),

@@ -2,6 +2,7 @@
 
 use super::expr::{is_dynamic, nearest};
 use super::shown;
+use super::special;
 use super::walk;
 use crate::config::at::{At, Json, Pos};
 use crate::config::de::shown as cut;
@@ -9,8 +10,11 @@ use crate::config::diag::Diags;
 use crate::config::raw::{RawField, RawProtocol};
 use crate::config::steps::step;
 use crate::model::digits::Digits;
-use crate::model::field::{BitRange, Bits, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Notation, Offset, Slot};
+use crate::model::field::{
+    BitRange, Bits, Epoch, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Kind, Notation, Offset, Slot,
+};
 use crate::model::template::Template;
+use crate::wire::time::CP56_BYTES;
 use crate::wire::value::{self, set_bits};
 use crate::words::{Endian, FieldType, LengthCheck, Unit, Word, count, names};
 use std::collections::HashMap;
@@ -164,6 +168,9 @@ fn kind(of: FieldType) -> Kind {
         FieldType::Bcd => Kind::Bcd,
         FieldType::Dec => Kind::Dec,
         FieldType::HexDigits => Kind::HexDigits { low: false },
+        FieldType::Sbcd => Kind::Sbcd,
+        FieldType::Epoch => Kind::Epoch(Epoch { ms: false, offset_s: 0 }),
+        FieldType::Cp56 => Kind::Cp56,
         FieldType::Bit => Kind::Bit(Bits::default()),
         FieldType::Str | FieldType::Ascii => Kind::Str,
         FieldType::Length => Kind::Length,
@@ -198,11 +205,13 @@ pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varie
     let kind_pos = raw.kind.as_ref().map_or(raw.pos, |kind| kind.pos);
     let field_type = field_type(diags, kind_name, kind_pos);
     // Taken as bytes, so that one wrong word does not hide what else is wrong.
-    let kind = field_type.map_or(Kind::Hex, kind);
+    let mut kind = field_type.map_or(Kind::Hex, kind);
+    special::complete(diags, raw, &mut kind);
     let little = is_little(diags, raw, field_type);
     let fixed = match kind {
         Kind::F32 => Some(4),
         Kind::F64 => Some(8),
+        Kind::Cp56 => Some(CP56_BYTES as u64),
         _ => None,
     };
     if let Some(pos) = walk::varies(raw) {
@@ -218,7 +227,7 @@ pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varie
     };
     let length_pos = raw.length.as_ref().map_or(raw.pos, |at| at.pos);
     let most = match kind {
-        Kind::Int | Kind::Uint | Kind::Length => 8,
+        Kind::Int | Kind::Uint | Kind::Length | Kind::Sbcd | Kind::Epoch(_) => 8,
         _ => FIELD_BYTES_MAX as u64,
     };
     if length == 0 || length > most {
@@ -238,6 +247,7 @@ pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varie
     if slot.kind == Kind::Bcd && !padding.given {
         slot.right = !little;
     }
+    special::pad(diags, raw, &mut slot);
     if let Some(endian) = raw.endian.as_ref().filter(|_| slot.little) {
         little_digits(diags, &mut slot, endian);
     }
@@ -254,6 +264,7 @@ pub fn sized_slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, varie
 fn little_digits(diags: &mut Diags, slot: &mut Slot, endian: &At<String>) {
     match &mut slot.kind {
         Kind::Dec => diags.error(endian.pos, "`endian` at a dec field (its digits have one order)"),
+        Kind::Cp56 => diags.error(endian.pos, "`endian` at a cp56time2a field (its bytes have one order)"),
         Kind::HexDigits { .. } if slot.len % 2 == 1 => {
             let text = format!("`endian` at a hexdigits field of {} digits (two digits are a byte)", slot.len);
             diags.error(endian.pos, text);
@@ -294,7 +305,13 @@ fn length_only(diags: &mut Diags, raw: &At<RawField>, kind: &Kind) {
     };
     let given = [
         ("of", raw.of.as_ref().map(|of| of.pos)),
-        ("unit", raw.unit.as_ref().map(|unit| unit.pos).filter(|_| !shown::is_engineering(raw, kind))),
+        (
+            "unit",
+            raw.unit
+                .as_ref()
+                .map(|unit| unit.pos)
+                .filter(|_| !shown::is_engineering(raw, kind) && !matches!(kind, Kind::Epoch(_))),
+        ),
         ("add", add),
         ("check", raw.check.as_ref().map(|check| check.pos)),
     ];
@@ -396,6 +413,10 @@ pub fn text(diags: &mut Diags, slot: &Slot, json: &At<Json>) -> Option<String> {
                 }
                 diags.warn(json.pos, format!("the number {text} is taken as hex digits (write \"{text}\")"));
             }
+            if let Kind::Epoch(_) = slot.kind.plain() {
+                // The number that the field counts.
+                return Some(format!("@{number}"));
+            }
             if matches!(slot.kind.plain(), Kind::HexDigits { .. }) {
                 return hex_number(diags, number, json.pos);
             }
@@ -442,7 +463,9 @@ fn notation(slot: &Slot) -> &'static str {
     match slot.kind.plain() {
         Kind::Shown(_) => "a number",
         Kind::Hex => "hex digits in quotes",
-        Kind::Int | Kind::Uint | Kind::Length => "a whole number",
+        Kind::Int | Kind::Uint | Kind::Length | Kind::Sbcd => "a whole number",
+        Kind::Epoch(_) | Kind::Cp56 => "a time such as 2026-01-12T17:30:03",
+        Kind::Coded(_) => "text",
         Kind::Bcd | Kind::Dec => "decimal digits",
         Kind::HexDigits { .. } => "a whole number, or hex digits in quotes",
         Kind::Bit(ranges) if ranges.is_empty() => "a list of zeros and ones",
@@ -476,6 +499,9 @@ pub struct NoNumber(&'static str);
 pub fn holds_number(slot: &Slot) -> Result<(), NoNumber> {
     let kind = match slot.kind.plain() {
         Kind::Shown(_) => "a number with a scale",
+        Kind::Sbcd => "a signed number",
+        Kind::Epoch(_) | Kind::Cp56 => "a time",
+        Kind::Coded(_) => "text",
         Kind::Hex | Kind::Int | Kind::Uint | Kind::Length | Kind::Bcd => return Ok(()),
         Kind::Dec | Kind::HexDigits { .. } => return Ok(()),
         Kind::Str => "text",

@@ -77,6 +77,12 @@ pub(super) enum FitError {
         /// The most.
         high: i128,
     },
+    /// It is not always a time.
+    #[error("is no time of this field (the clock is `${{datetime()}}$`, a constant such as 2026-01-12T17:30:03)")]
+    Time,
+    /// The character set lacks a character.
+    #[error("has a character in `{0}` that the character set of this field lacks")]
+    Character(Box<str>),
     /// A number with a scale may have a fraction or a sign.
     #[error(
         "has a scale and may have a fraction, and the field holds whole numbers (a field of the same scale, or text)"
@@ -113,9 +119,8 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
             }
             Ok(())
         }
-        Notation::Text if expr.bytes_max > len => {
-            Err(FitError::TooLong { most: expr.bytes_max, unit: "bytes", holds: len })
-        }
+        Notation::Text => fits_text(expr, slot, id_digits),
+        Notation::Time => fits_time(expr, slot),
         Notation::Whole => fits_integer(expr, slot, id_digits),
         Notation::Float => {
             let wrong = |text: &str| value::encode(slot, text.as_bytes(), &mut vec![0; len]).is_err();
@@ -134,8 +139,51 @@ pub(super) fn fits(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), Fit
             Ok(())
         }
         Notation::Bits => fits_bits(expr, slot),
-        Notation::Text => Ok(()),
     }
+}
+
+/// Of a character set other than UTF-8 the size shows when the text is encoded; where that is open, its bound counts.
+fn fits_text(expr: &Expr, slot: &Slot, id_digits: usize) -> Result<(), FitError> {
+    let texts = Texts::of(&expr.parts, id_digits);
+    let charset = if let Kind::Coded(charset) = slot.kind.base() { Some(charset) } else { None };
+    if let Some(charset) = charset.filter(|_| !texts.open) {
+        let mut bytes = vec![0; slot.len];
+        for text in texts.all() {
+            match charset.encode(text.as_bytes(), &mut bytes) {
+                Ok(_) => {}
+                Err(Misfit::Character) => return Err(FitError::Character(cut(&text).into())),
+                Err(_) => {
+                    let most = charset.bytes_max(text.len());
+                    return Err(FitError::TooLong { most, unit: "bytes", holds: slot.len });
+                }
+            }
+        }
+        return Ok(());
+    }
+    let most = charset.map_or(expr.bytes_max, |charset| charset.bytes_max(expr.bytes_max));
+    if most > slot.len { Err(FitError::TooLong { most, unit: "bytes", holds: slot.len }) } else { Ok(()) }
+}
+
+/// A time is the clock, a time of the request, or a text that is one.
+fn fits_time(expr: &Expr, slot: &Slot) -> Result<(), FitError> {
+    if let [Part::Field { slot: asked, .. }] = &*expr.parts {
+        let may_be = matches!(asked.kind.notation(), Notation::Time | Notation::Text)
+            || (is_decimal(asked) && matches!(asked.digits(), 12 | 14 | 17));
+        return if may_be { Ok(()) } else { Err(FitError::Time) };
+    }
+    if matches!(&*expr.parts, [Part::Datetime(items)] if matches!(**items, [_, TimeItem::Epoch(_)])) {
+        return Ok(());
+    }
+    let texts = Texts::of(&expr.parts, 0);
+    // Of a clock the largest numbers of all parts are no day.
+    let is_clock = |part: &Part| matches!(part, Part::Datetime(items) if super::adapt::is_whole(items));
+    if matches!(&*expr.parts, [part] if is_clock(part)) {
+        return Ok(());
+    }
+    let mut bytes = vec![0; slot.len];
+    let has_clock = expr.parts.iter().any(|part| matches!(part, Part::Datetime(_) | Part::Number { .. }));
+    let wrong = texts.all().any(|text| value::encode(slot, text.as_bytes(), &mut bytes).is_err());
+    if has_clock || (!texts.open && wrong) { Err(FitError::Time) } else { Ok(()) }
 }
 
 /// Bytes that a text without a request may become in this field; `None`: no text is known that fits.
@@ -414,6 +462,7 @@ fn largest_item(item: &TimeItem) -> String {
         }
         TimeItem::Millis => "999".to_owned(),
         TimeItem::DayOfYear => "366".to_owned(),
+        TimeItem::Epoch(_) => "0".to_owned(),
     }
 }
 

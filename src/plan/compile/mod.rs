@@ -51,6 +51,7 @@ pub mod sample;
 mod scope;
 mod sequence;
 mod shown;
+mod special;
 pub mod template;
 pub mod transfer;
 pub mod vendor;

@@ -380,7 +380,7 @@ fn data_field(diags: &mut Diags, sources: &Sources<'_>, field: &ResponseField, d
         }
         (None, Some(asked)) => copy_field(asked, slot, to, draft),
         (None, None) => {
-            if slot.blank() != slot.padding {
+            if slot.blank() != sources.padding {
                 draft.frame[to..to + slot.len].fill(slot.blank());
             }
             if let Some(own) = &field.value {

@@ -38,7 +38,7 @@ impl<'t> Around<'t> {
         let [raw_left, raw_tail] = areas.map(|list| list.as_deref().unwrap_or_default());
         let fields = plan.left.iter().zip(raw_left).chain(plan.tail.iter().zip(raw_tail));
         let header = fields.filter_map(|(field, raw)| Some((field, raw.value.value.as_ref()?)));
-        for field in plan.left.iter().chain(&plan.tail).filter(|field| field.slot.blank() != field.slot.padding) {
+        for field in plan.left.iter().chain(&plan.tail).filter(|field| field.slot.blank() != 0) {
             let area = if field.at.0 >= 0 { &mut around.left } else { &mut around.tail };
             let at = field.at.in_frame(area.len());
             area.get_mut(at..at + field.slot.len).into_iter().for_each(|out| out.fill(field.slot.blank()));
@@ -116,7 +116,7 @@ fn data_values(
     for listed in request.iter().flat_map(|request| request.fields.iter()) {
         step(1);
         let Some(value) = listed.value.as_ref().filter(|value| !is_empty(value)) else {
-            blank(listed, frame);
+            blank(listed, draft.padding, frame);
             continue;
         };
         if listed.header && !is_written(&listed.field) {
@@ -142,10 +142,10 @@ fn data_values(
 }
 
 /// Fills a field of the data frame that has no value, where its padding is none.
-fn blank(listed: &ResponseField, frame: &mut [u8]) {
+fn blank(listed: &ResponseField, padding: u8, frame: &mut [u8]) {
     let Field { at, slot, .. } = &listed.field;
     let at = at.in_frame(frame.len());
-    if let Some(out) = frame.get_mut(at..at + slot.len).filter(|_| !listed.header && slot.blank() != slot.padding) {
+    if let Some(out) = frame.get_mut(at..at + slot.len).filter(|_| !listed.header && slot.blank() != padding) {
         out.fill(slot.blank());
     }
 }

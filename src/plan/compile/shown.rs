@@ -26,14 +26,21 @@ pub(super) fn is_engineering(raw: &RawField, kind: &Kind) -> bool {
 /// Is it a number that may have a scale?
 fn is_number(kind: &Kind) -> bool {
     match kind {
-        Kind::Int | Kind::Uint | Kind::Bcd | Kind::Dec | Kind::HexDigits { .. } | Kind::F32 | Kind::F64 => true,
-        Kind::Hex | Kind::Bit(_) | Kind::Str | Kind::Length | Kind::Shown(_) => false,
+        Kind::Int
+        | Kind::Uint
+        | Kind::Bcd
+        | Kind::Dec
+        | Kind::HexDigits { .. }
+        | Kind::Sbcd
+        | Kind::F32
+        | Kind::F64 => true,
+        _ => false,
     }
 }
 
 /// Lays `scale`, `offset`, `unit` and `enum` over a field's type. Errors are reported. `varies`: the field has a variable size.
 pub(super) fn lay_over(diags: &mut Diags, raw: &At<RawField>, slot: &mut Slot, varies: bool) {
-    let scale = scale(diags, raw, slot);
+    let scale = scale(diags, raw, slot, varies);
     let unit = raw.unit.as_ref().filter(|_| is_engineering(raw, &slot.kind)).map_or("", |unit| &unit.value);
     let mut shown = Shown { base: slot.kind.clone(), scale, unit: unit.trim().into(), names: Box::default() };
     if let Some(names) = raw.names.as_ref() {
@@ -54,7 +61,7 @@ fn plain(shown: &Shown) -> Kind {
     Kind::Shown(Arc::new(Shown { base: base.clone(), scale: *scale, unit: Box::default(), names: Box::default() }))
 }
 
-fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) -> Option<Scale> {
+fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot, varies: bool) -> Option<Scale> {
     let pos = raw.scale.as_ref().map(|at| at.pos).or(raw.offset.as_ref().map(|at| at.pos))?;
     if !is_number(&slot.kind) {
         let word = slot.kind.word().name();
@@ -85,14 +92,15 @@ fn scale(diags: &mut Diags, raw: &At<RawField>, slot: &Slot) -> Option<Scale> {
         Kind::HexDigits { .. } => 16,
         _ => 8,
     };
-    if slot.len > most {
+    // One of variable size may have more digits; these have no value.
+    if slot.len > most && !varies {
         let text = format!("{} with a scale (at most {most})", count(slot.len, "byte"));
         diags.error(pos, text);
         return None;
     }
     let scale = Scale { scale: factor, offset };
     let is_float = matches!(slot.kind, Kind::F32 | Kind::F64);
-    if !is_float && ends(&slot.kind, &scale, slot.len).is_none() {
+    if !is_float && ends(&slot.kind, &scale, slot.len.min(most)).is_none() {
         diags.error(pos, "scale and offset have too many digits for this field");
         return None;
     }
@@ -106,8 +114,11 @@ fn names(
     slot: &Slot,
     varies: bool,
 ) -> Box<[Named]> {
-    if matches!(slot.kind, Kind::Bit(_) | Kind::Length) {
-        let text = format!("`enum` at a {} field (`bits` names bits; a length is computed)", slot.kind.word().name());
+    if matches!(slot.kind, Kind::Bit(_) | Kind::Length | Kind::Epoch(_) | Kind::Cp56) {
+        let text = format!(
+            "`enum` at a {} field (`bits` names bits; lengths and times have no names)",
+            slot.kind.word().name()
+        );
         diags.error(pos, text);
         return Box::default();
     }

@@ -282,7 +282,7 @@ pub struct RawField {
     pub length: Option<At<RawExtent>>,
     /// big (default) or little.
     pub endian: Option<At<String>>,
-    /// hex (default), int, int_be, int_le, uint, bcd, bit, str, ascii, length, f32, f64; in a data list also list, choice.
+    /// hex (default), int, int_be, int_le, uint, bcd, sbcd, dec, hexdigits, bit, str, ascii, length, f32, f64, epoch, cp56time2a; in a data list also list, choice.
     #[serde(rename = "type")]
     pub kind: Option<At<String>>,
     /// Constant or default, in the type's notation; in a request also functions.
@@ -294,7 +294,7 @@ pub struct RawField {
     pub matches: Option<At<bool>>,
     /// length: names of the fields that it counts (`data_frame` is the whole data frame).
     pub of: Option<At<OneOrMany<At<String>>>>,
-    /// length: bytes (default) or chars. Any other number: the unit of its value, for people.
+    /// length: bytes (default) or chars. epoch: s (default) or ms. Any other number: the unit of its value, for people.
     pub unit: Option<At<String>>,
     /// length: added to the count.
     pub add: Option<At<i64>>,
@@ -307,6 +307,12 @@ pub struct RawField {
     /// Value, as in JSON -> its name, which rules may use.
     #[serde(rename = "enum")]
     pub names: Option<Map<At<String>>>,
+    /// epoch: hours that the clock it counts is before UTC. Default 0.
+    pub offset_h: Option<At<f64>>,
+    /// str: the character set, a label of the WHATWG encoding standard. Default utf-8.
+    pub charset: Option<At<String>>,
+    /// str: the character that fills it. Default: `padding` of the command, else the byte 00.
+    pub pad: Option<At<String>>,
     /// In place of `length`: the field goes up to these bytes (hex digits), which are no part of its value.
     pub until: Option<At<String>>,
     /// Most bytes of a field whose size varies, most items of a list. Default 1024.

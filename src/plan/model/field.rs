@@ -3,6 +3,7 @@
 //! Offsets count bytes of the *raw* frame (before `ascii_hex` encoding). A field of the header or
 //! of the data frame has a fixed distance from the frame's start; one of the tail, from its end.
 
+use super::charset::Charset;
 use super::digits::Digits;
 use super::shown::{Scale, Shown};
 use crate::words::FieldType;
@@ -44,6 +45,14 @@ pub enum Kind {
     Bit(Bits),
     /// Text.
     Str,
+    /// Packed decimal digits, the sign in the top bit.
+    Sbcd,
+    /// Time since 1970, unsigned.
+    Epoch(Epoch),
+    /// A time in seven bytes, as IEC 60870-5 has it.
+    Cp56,
+    /// Text in another character set than UTF-8.
+    Coded(Charset),
     /// One of the others, with a scale, a unit or names.
     Shown(Arc<Shown>),
     /// A computed length.
@@ -65,6 +74,8 @@ pub enum Notation {
     Float,
     /// Zeros and ones.
     Bits,
+    /// A time.
+    Time,
     /// Any characters.
     Text,
 }
@@ -81,6 +92,10 @@ impl Kind {
             Self::HexDigits { .. } => FieldType::HexDigits,
             Self::Bit(_) => FieldType::Bit,
             Self::Str => FieldType::Str,
+            Self::Coded(_) => FieldType::Str,
+            Self::Sbcd => FieldType::Sbcd,
+            Self::Epoch(_) => FieldType::Epoch,
+            Self::Cp56 => FieldType::Cp56,
             Self::Shown(shown) => shown.base.word(),
             Self::Length => FieldType::Length,
             Self::F32 => FieldType::F32,
@@ -92,10 +107,11 @@ impl Kind {
     pub fn notation(&self) -> Notation {
         match self {
             Self::Hex | Self::Bcd | Self::Dec | Self::HexDigits { .. } => Notation::Digits,
-            Self::Int | Self::Uint | Self::Length => Notation::Whole,
+            Self::Int | Self::Uint | Self::Length | Self::Sbcd => Notation::Whole,
+            Self::Epoch(_) | Self::Cp56 => Notation::Time,
             Self::F32 | Self::F64 => Notation::Float,
             Self::Bit(_) => Notation::Bits,
-            Self::Str => Notation::Text,
+            Self::Str | Self::Coded(_) => Notation::Text,
             Self::Shown(shown) if shown.scale.is_some() => Notation::Float,
             Self::Shown(shown) => shown.base.notation(),
         }
@@ -130,6 +146,8 @@ impl Kind {
     pub fn is_like(&self, other: &Self) -> bool {
         let same = match (self.base(), other.base()) {
             (Self::HexDigits { low }, Self::HexDigits { low: other }) => low == other,
+            (Self::Epoch(one), Self::Epoch(other)) => one == other,
+            (Self::Coded(one), Self::Coded(other)) => one == other,
             (one, other) => std::mem::discriminant(one) == std::mem::discriminant(other),
         };
         same && self.scale() == other.scale()
@@ -146,11 +164,35 @@ impl fmt::Display for Kind {
         if let Self::HexDigits { low: true } = self {
             f.write_str(" little")?;
         }
+        match self {
+            Self::Epoch(epoch) => return epoch.fmt(f),
+            Self::Coded(charset) => return write!(f, " {}", charset.name()),
+            _ => {}
+        }
         let Self::Bit(ranges) = self else { return Ok(()) };
         for (number, range) in ranges.iter().enumerate() {
             write!(f, "{}{range}", if number == 0 { " {" } else { ", " })?;
         }
         if ranges.is_empty() { Ok(()) } else { f.write_str("}") }
+    }
+}
+
+/// What an epoch counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Milliseconds, not seconds.
+    pub ms: bool,
+    /// How far its clock is before UTC, in seconds.
+    pub offset_s: i32,
+}
+
+/// ` ms +8h`; of seconds in UTC nothing.
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.ms {
+            f.write_str(" ms")?;
+        }
+        if self.offset_s == 0 { Ok(()) } else { write!(f, " {:+}h", f64::from(self.offset_s) / 3_600.0) }
     }
 }
 

@@ -6,6 +6,7 @@
 //! for display: the device log, `explain` and `plan`.
 
 pub mod amplification;
+pub mod charset;
 pub mod decimal;
 pub mod digits;
 pub mod fault;

@@ -1,6 +1,6 @@
 //! Replies, compiled: bytes that are known beforehand, and what is written into them for each request.
 
-use super::field::{Offset, Slot};
+use super::field::{Epoch, Offset, Slot};
 use super::prebuilt::Prebuilt;
 use super::walk::{Encode, Walked};
 use std::sync::Arc;
@@ -201,6 +201,8 @@ pub enum TimeItem {
     Millis,
     /// `%j`: day of the year, three digits
     DayOfYear,
+    /// The number of an epoch field
+    Epoch(Epoch),
 }
 
 /// The data that follows an answer.

@@ -10,8 +10,10 @@
 //! - [`walk`]: the cursor over data frames whose fields vary in size. [`varied`]: values of such fields.
 //! - [`numerals`]: numbers in characters.
 //! - [`shown`]: values with a scale, a unit or names.
+//! - [`time`]: moments. [`charset`]: text in other character sets.
 //! - [`reason`]: why something was not answered.
 
+pub mod charset;
 pub mod checksum;
 pub mod civil;
 pub mod clock;
@@ -23,6 +25,7 @@ pub mod inner;
 pub mod numerals;
 pub mod reason;
 pub mod shown;
+pub mod time;
 pub mod value;
 pub mod varied;
 pub mod walk;

@@ -7,7 +7,8 @@ use super::checksum::{read_number, write_number};
 use super::inner::hex_pair;
 use super::numerals;
 use super::shown;
-use crate::model::digits::Digits;
+use super::time;
+use crate::model::digits::from_bcd;
 use crate::model::field::{Kind, Slot};
 use crate::words::count;
 use std::fmt;
@@ -24,6 +25,8 @@ pub enum Misfit {
     Range,
     /// Nothing where a number is needed.
     Empty,
+    /// A character that the field's character set lacks.
+    Character,
 }
 
 impl Misfit {
@@ -46,6 +49,9 @@ impl Misfit {
             (Self::Digit, Kind::HexDigits { .. }) => "not hex digits (0-9 and A-F, an optional 0x)".into(),
             (Self::Digit, Kind::Bit(_)) => format!("not a list of {} zeros and ones", len * 8),
             (Self::Digit, Kind::F32 | Kind::F64) => "not a number".into(),
+            (Self::Digit, Kind::Epoch(_) | Kind::Cp56) => {
+                "not a time (such as 2026-01-12T17:30:03, or its digits)".into()
+            }
             (Self::Digit, _) => "not a whole number (decimal or 0x…)".into(),
             (Self::TooLong, Kind::Hex) => format!("longer than the field ({bytes} {hold} {} hex digits)", len * 2),
             (Self::TooLong, Kind::Bcd) => format!("longer than the field ({bytes} {hold} {} digits)", len * 2),
@@ -56,11 +62,16 @@ impl Misfit {
             (Self::TooLong, _) => format!("longer than the field ({bytes})"),
             (Self::Range, Kind::F32) => format!("out of range ({:e} to {:e} in 4 bytes)", f32::MIN, f32::MAX),
             (Self::Range, Kind::F64) => format!("out of range ({:e} to {:e} in 8 bytes)", f64::MIN, f64::MAX),
+            (Self::Range, Kind::Epoch(_)) => format!("out of range (a time since 1970 in {bytes})"),
+            (Self::Range, Kind::Cp56) => "out of range (the years 2000 to 2099)".into(),
             (Self::Range, kind) => {
                 let (low, high) = range(kind, len);
                 format!("out of range ({low} to {high} in {bytes})")
             }
+            (Self::Empty, Kind::Epoch(_) | Kind::Cp56) => "empty where a time is needed".into(),
             (Self::Empty, _) => "empty where a number is needed".into(),
+            (Self::Character, Kind::Coded(charset)) => format!("no text of {} (it lacks a character)", charset.name()),
+            (Self::Character, _) => "no text".into(),
         }
     }
 }
@@ -72,6 +83,7 @@ impl fmt::Display for Misfit {
             Self::TooLong => "too long",
             Self::Range => "out of range",
             Self::Empty => "empty",
+            Self::Character => "a character that the character set lacks",
         })
     }
 }
@@ -80,6 +92,11 @@ impl fmt::Display for Misfit {
 /// would: vendors write FFFFFFFF as 4294967295.
 pub fn range(kind: &Kind, len: usize) -> (i128, i128) {
     let bits = 8 * len.clamp(1, 8) as u32;
+    if *kind == Kind::Sbcd {
+        // The top bit is the sign, so the first digit is at most 7.
+        let most = 8 * 10_i128.pow(2 * len.clamp(1, 8) as u32 - 1) - 1;
+        return (-most, most);
+    }
     let low = if *kind == Kind::Int { -(1_i128 << (bits - 1)) } else { 0 };
     (low, (1_i128 << bits) - 1)
 }
@@ -147,6 +164,30 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut [u8]) -> Result<(), Misfit> {
     match &slot.kind {
         Kind::Hex => encode_hex(slot, text, out),
         Kind::Shown(shown) => shown::encode(slot, shown, text, out),
+        Kind::Sbcd => {
+            let value = parse_int(text)?;
+            let (low, high) = range(&slot.kind, slot.len);
+            if value < low || value > high {
+                return Err(Misfit::Range);
+            }
+            write_bcd(value.unsigned_abs() as u64, slot.little, out);
+            let sign = if slot.little { out.last_mut() } else { out.first_mut() };
+            sign.into_iter().filter(|_| value < 0).for_each(|byte| *byte |= SIGN);
+            Ok(())
+        }
+        Kind::Epoch(epoch) => time::encode_epoch(*epoch, slot.little, text, out),
+        Kind::Cp56 => time::encode_cp56(text, out),
+        Kind::Coded(charset) => {
+            // Written to the left, and moved where the padding goes first.
+            let len = charset.encode(text, out)?;
+            if slot.right {
+                out.rotate_right(out.len() - len);
+            }
+            let fill = out.len() - len;
+            let place = if slot.right { out.get_mut(..fill) } else { out.get_mut(len..) };
+            place.into_iter().for_each(|place| place.fill(slot.padding));
+            Ok(())
+        }
         Kind::Int | Kind::Uint | Kind::Length => {
             let value = parse_int(text)?;
             let (low, high) = range(&slot.kind, slot.len);
@@ -313,6 +354,10 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     match &slot.kind {
         Kind::Hex => push_hex(bytes, slot.little, out),
         Kind::Shown(shown) => shown::decode_into(slot, shown, bytes, out),
+        Kind::Sbcd => decode_sbcd(slot, bytes, out),
+        Kind::Epoch(epoch) => time::decode_epoch(*epoch, slot.little, bytes, out),
+        Kind::Cp56 => time::decode_cp56(bytes, out),
+        Kind::Coded(charset) => charset.decode_into(trim_units(slot, bytes, charset.unit()), out),
         // Padding that is no digits is not part of the value; other such bytes are shown as they are, so that a log
         // shows what was received.
         Kind::Bcd if is_digits(slot.padding) => push_hex(bytes, slot.little, out),
@@ -351,6 +396,26 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// The sign in the high byte of an sbcd field.
+const SIGN: u8 = 0x80;
+
+/// A signed number; bytes that are no digits have no value.
+fn decode_sbcd(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
+    let sign = if slot.little { bytes.last() } else { bytes.first() }.copied().unwrap_or(0) & SIGN;
+    let bits = 8 * bytes.len().clamp(1, 8) as u32 - 1;
+    let digits = read_number(bytes, slot.little) & !(u64::from(sign != 0) << bits);
+    if let Some(value) = from_bcd(digits) {
+        let _ = write!(out, "{}{value}", if sign != 0 && value > 0 { "-" } else { "" });
+    }
+}
+
+/// Without padding, which consists of whole units.
+fn trim_units<'b>(slot: &Slot, bytes: &'b [u8], unit: usize) -> &'b [u8] {
+    let len = trim(slot, bytes).len().next_multiple_of(unit).min(bytes.len());
+    let rest = bytes.len() - len;
+    bytes.get(if slot.right { rest..bytes.len() } else { 0..len }).unwrap_or_default()
+}
+
 /// The same as text for people; bytes that are no UTF-8 show as `\xNN`, control characters escaped.
 pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
     if slot.kind == Kind::Str {
@@ -360,14 +425,21 @@ pub fn decode(slot: &Slot, bytes: &[u8], out: &mut String) {
     let mut raw = Vec::new();
     decode_into(slot, bytes, &mut raw);
     // What has no value is shown as it is.
-    let text = if raw.is_empty() && Digits::of(&slot.kind).is_text() { bytes } else { &raw };
-    push_text(text, out);
+    match slot.kind.base() {
+        Kind::Dec | Kind::HexDigits { .. } if raw.is_empty() => push_text(bytes, out),
+        Kind::Sbcd | Kind::Cp56 if raw.is_empty() => {
+            push_hex(bytes, false, &mut raw);
+            push_text(&raw, out);
+        }
+        _ => push_text(&raw, out),
+    }
     if let Kind::Shown(shown) = &slot.kind {
         shown::describe(shown, bytes, out);
     }
 }
 
-fn push_text(raw: &[u8], out: &mut String) {
+/// Text for people, as [`decode`] shows it.
+pub fn push_text(raw: &[u8], out: &mut String) {
     for chunk in raw.utf8_chunks() {
         for c in chunk.valid().chars() {
             if c.is_control() { out.extend(c.escape_default()) } else { out.push(c) }
@@ -430,6 +502,11 @@ pub fn notation_bytes_max(slot: &Slot) -> usize {
         Kind::Bit(ranges) => ranges.iter().map(|range| range.name.len() + 24).sum::<usize>() + 2,
         Kind::Str | Kind::Dec | Kind::HexDigits { .. } => slot.len,
         Kind::Shown(shown) => shown::notation_bytes_max(slot, shown),
+        Kind::Sbcd => slot.len * 2 + 1,
+        Kind::Epoch(_) => "2026-01-12T17:30:03.250".len(),
+        Kind::Cp56 => "2026-01-12T17:30:03.250 IV SU".len(),
+        // Of one byte or two, a character may have three.
+        Kind::Coded(_) => slot.len * 3,
         // Sign, point and zeros of the smallest numbers, and their digits.
         Kind::F32 => 60,
         Kind::F64 => 340,

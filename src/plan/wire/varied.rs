@@ -36,6 +36,9 @@ pub fn encode(slot: &Slot, text: &[u8], out: &mut Vec<u8>) -> Result<(), Misfit>
     if let Kind::Shown(shown) = &slot.kind {
         return shown::encode_varied(slot, shown, text, out);
     }
+    if let Kind::Coded(charset) = slot.kind {
+        return charset.append(text, slot.len, out);
+    }
     let len = needed(slot, text)?;
     if len > slot.len {
         return Err(Misfit::TooLong);
@@ -60,6 +63,7 @@ pub fn decode_into(slot: &Slot, bytes: &[u8], out: &mut Vec<u8>) {
         // There is no padding that could be left out.
         Kind::Str => out.extend_from_slice(bytes),
         Kind::Int | Kind::Uint if bytes.is_empty() => {}
+        Kind::Coded(charset) => charset.decode_into(bytes, out),
         Kind::Shown(shown) => shown::decode_varied(slot, shown, bytes, out),
         _ => value::decode_into(slot, bytes, out),
     }

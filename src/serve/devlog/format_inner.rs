@@ -102,7 +102,7 @@ fn header_field(read: &Inner<'_>, piece: &Piece<'_>, indent: usize, value: &mut 
 
 fn notation(piece: &Piece<'_>, bytes: &[u8], value: &mut String, page: &mut Page<'_>) {
     let Some(Field { slot, .. }) = piece.field() else { return };
-    if matches!(slot.kind, SlotKind::Str | SlotKind::Dec | SlotKind::HexDigits { .. } | SlotKind::Shown(_)) {
+    if !is_plain(&slot.kind) {
         // Escaped, so that received bytes cannot break the line; with unit and name.
         value.clear();
         value::decode(slot, bytes, value);
@@ -110,4 +110,10 @@ fn notation(piece: &Piece<'_>, bytes: &[u8], value: &mut String, page: &mut Page
     } else {
         value::decode_into(slot, bytes, page.out);
     }
+}
+
+/// Is its notation all that people read, whatever the bytes?
+fn is_plain(kind: &SlotKind) -> bool {
+    use SlotKind::{Bcd, Bit, F32, F64, Hex, Int, Length, Uint};
+    matches!(kind, Hex | Int | Uint | Bcd | Bit(_) | Length | F32 | F64)
 }

@@ -191,8 +191,7 @@ fn n18_a_wrong_protocol_type_is_one_error() {
 fn n18_one_mistake_in_a_template_is_one_error() {
     let one = |pointer: &str, value: Value, line: &str| check(pointer, value, &[line]);
     let at = |at: &str| format!("/t.json/protocol/{at}");
-    let types =
-        "(known: hex, int, int_be, int_le, uint, bcd, dec, hexdigits, bit, str, ascii, length, f32, f64, list, choice)";
+    let types = "(known: hex, int, int_be, int_le, uint, bcd, dec, hexdigits, sbcd, epoch, cp56time2a, bit, str, ascii, length, f32, f64, list, choice)";
     let field = json!({"name": "power", "type": "lenth_", "length": 4, "of": ["data_frame"], "bits": {"a": [0, 1]}});
     one(
         &at("data_frame/0/resp_data_list/0"),

@@ -243,6 +243,11 @@ impl Compiler<'_> {
             diags.error(varies_at(raw), "a float has a fixed size (4 or 8 bytes)");
             return None;
         }
+        if varies && matches!(slot.kind.base(), Kind::Sbcd | Kind::Epoch(_) | Kind::Cp56) {
+            let text = format!("a field of type {} has a fixed size", slot.kind.word().name());
+            diags.error(varies_at(raw), text);
+            return None;
+        }
         let node = self.node(raw, name, What::Field { slot, varies }, inside);
         self.ops.push(Op::Field { node, size, mark: None });
         self.known(name, node);
@@ -417,7 +422,12 @@ fn slot(diags: &mut Diags, raw: &At<RawField>, padding: Padding, most: usize) ->
         return field::slot(diags, raw, padding);
     }
     let kind = raw.kind.as_ref().and_then(|kind| FieldType::from_name(&kind.value));
-    let number = matches!(kind, Some(FieldType::Int | FieldType::IntBe | FieldType::IntLe | FieldType::Uint));
+    let number = matches!(
+        kind,
+        Some(
+            FieldType::Int | FieldType::IntBe | FieldType::IntLe | FieldType::Uint | FieldType::Sbcd | FieldType::Epoch
+        )
+    );
     let len = most.clamp(1, if number { 8 } else { FIELD_BYTES_MAX }) as u64;
     let length = Some(At { pos: varies_at(raw), value: RawExtent::Number(len) });
     let like = RawField { length, until: None, max: None, ..raw.value.clone() };
