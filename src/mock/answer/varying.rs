@@ -44,12 +44,17 @@ pub(super) fn insert(
     }
     let misfits = writer.misfits;
     let (at, old) = (steps.at.min(frame.len()), frame.len());
-    frame.resize(old + data.len(), 0);
-    frame.copy_within(at..old, at + data.len());
+    let more = if steps.in_place { 0 } else { data.len() };
+    if more > 0 {
+        frame.resize(old + more, 0);
+        frame.copy_within(at..old, at + more);
+    }
     if let Some(place) = frame.get_mut(at..at + data.len()) {
         place.copy_from_slice(data);
     }
-    write_lengths(&template.lengths, reply.data_len + data.len(), reply.less, frame);
+    let data_len = reply.data_len + more;
+    write_lengths(&template.lengths, data_len, reply.less, frame);
+    write_lengths(&steps.lengths, data_len, reply.less, frame);
     misfits
 }
 

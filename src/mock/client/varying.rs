@@ -6,7 +6,7 @@ use fsu_plan::compile::fields::Values;
 use fsu_plan::compile::sample::NoRequest;
 use fsu_plan::compile::walk::WalkDraft;
 use fsu_plan::compile::walk::encode::{Sources, encode};
-use fsu_plan::compile::walk::sample::write;
+use fsu_plan::compile::walk::sample::{pad, write};
 use fsu_plan::config::at::{At, Json, Pos};
 use fsu_plan::config::diag::Diags;
 use fsu_plan::model::field::Offset;
@@ -56,7 +56,7 @@ pub fn set(
             scope: &NoRequest,
             gives: &|_| false,
             known: &known,
-            room: fsu_plan::compile::walk::room(template, walk.at - template.left_len, command.less),
+            room: fsu_plan::compile::walk::room(template, &walk.lengths, walk.at - template.left_len, command.less),
             is_sample: false,
             pos: Pos::default(),
         },
@@ -67,8 +67,10 @@ pub fn set(
         let (name, value) = given.first().copied().unwrap_or_default();
         return Err(RequestError::Misfit { field: name.to_owned(), value: value.to_owned(), why });
     }
+    pad(template, 0, &mut frame);
     let data_len = frame.len().saturating_sub(template.left_len + template.tail_len);
     write_lengths(&template.lengths, data_len, command.less, &mut frame);
+    write_lengths(&walk.lengths, data_len, command.less, &mut frame);
     *raw = frame;
     Ok(())
 }

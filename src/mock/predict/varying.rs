@@ -22,13 +22,21 @@ pub(super) fn insert(
         draft.step(op, &mut form)?;
     }
     let Draft { bytes, origins, .. } = draft;
-    let (at, data_len) = (steps.at.min(form.frame.len()), reply.data_len + bytes.len());
+    let at = steps.at.min(form.frame.len());
+    let (more, over) = if steps.in_place { (0, bytes.len()) } else { (bytes.len(), 0) };
+    let data_len = reply.data_len + more;
     if let Some(telltale) = form.telltale.as_mut().filter(|telltale| telltale.at >= at) {
-        telltale.at += bytes.len();
+        telltale.at += more;
     }
-    form.frame.splice(at..at, bytes);
-    form.origins.splice(at..at, origins);
+    let end = (at + over).min(form.frame.len());
+    form.frame.splice(at..end, bytes);
+    form.origins.splice(at..end, origins);
     write_lengths(&template.lengths, data_len, reply.less, &mut form.frame);
+    write_lengths(&steps.lengths, data_len, reply.less, &mut form.frame);
+    for length in &steps.lengths {
+        let at = length.at.in_frame(form.origins.len());
+        form.origins.get_mut(at..at + length.len)?.fill(Origin::Constant);
+    }
     Some(form)
 }
 

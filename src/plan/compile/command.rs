@@ -6,7 +6,7 @@ use super::fields::{DataList, FieldList, ResponseField, listed_index};
 use super::key::CommandKey;
 use super::length::{self, Counted, Size};
 use super::walk::{self, Parted, WalkDraft};
-use crate::config::at::{At, Pos};
+use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawField};
 use crate::config::steps::step;
@@ -34,6 +34,8 @@ pub struct CommandDraft {
     pub pos: Pos,
     /// Its name, where it has one.
     pub name: Option<Box<str>>,
+    /// Parts of the key behind a field of variable size, as a rule would give them.
+    pub walked_key: Vec<(At<String>, At<Json>)>,
     /// The reply's fields from the first of variable size on.
     pub walk: Option<WalkDraft>,
     /// The request's.
@@ -121,7 +123,15 @@ fn lists(
         length::counted(diags, template, raw, asked, response.len)
     };
     let request_len_padded = declared.unwrap_or(request_len).max(request_len);
-    if let (Some(request), Some(list)) = (&mut request, parted.request.as_ref().map(|list| &*list.fixed)) {
+    // Where the size varies, lengths are computed for each frame.
+    let varying = [(request.as_mut(), parted.request.as_ref()), (Some(&mut response), Some(&parted.response))];
+    for (list, parted) in varying {
+        let Some((list, _)) = list.zip(parted.filter(|parted| !parted.varying.is_empty())) else { continue };
+        let lengths = list.fields.iter_mut().filter(|field| !field.header && field.field.computed == Computed::Length);
+        lengths.for_each(|field| field.value = None);
+    }
+    let fixed_request = parted.request.as_ref().filter(|list| list.varying.is_empty()).map(|list| &*list.fixed);
+    if let (Some(request), Some(list)) = (&mut request, fixed_request) {
         data_lengths(diags, template, list, &mut request.fields, fixed.unwrap_or(request_len));
         let size = Size { data_len: fixed.unwrap_or(request_len_padded), less };
         length::fill(diags, template, list, &mut request.fields, length::number(template, size));
@@ -130,7 +140,9 @@ fn lists(
     too_long(diags, "reply", response.len, most);
     let response_len = most.unwrap_or(response.len).max(response.len);
     let size = Size { data_len: response_len, less };
-    response_lengths(diags, template, &parted.response.fixed, &mut response.fields, size);
+    if parted.response.varying.is_empty() {
+        response_lengths(diags, template, &parted.response.fixed, &mut response.fields, size);
+    }
     Lists { request, response, request_len_padded, response_len, less, asked: asked_walk, answered: answered_walk }
 }
 
@@ -145,7 +157,12 @@ struct Carried {
     counts: Box<[Count]>,
 }
 
-fn carried(diags: &mut Diags, template: &Template, list: &[At<RawField>], request: &DataList) -> Carried {
+fn carried(
+    diags: &mut Diags,
+    template: &Template,
+    (list, varies): (&[At<RawField>], bool),
+    request: &DataList,
+) -> Carried {
     let mut out = Carried::default();
     for listed in list.iter().filter(|listed| listed.matches.as_ref().is_some_and(|matches| matches.value)) {
         let Some(field) = listed_index(template, listed, &request.fields) else { continue };
@@ -154,6 +171,9 @@ fn carried(diags: &mut Diags, template: &Template, list: &[At<RawField>], reques
             diags.error(listed.pos, format!("`{}` is marked match and has no value to match", field.field.name));
         }
         out.constants.extend(constant(diags, field));
+    }
+    if varies {
+        return out;
     }
     out.counts = length::counts(template, list, request);
     let counted: HashSet<Offset> = out.counts.iter().map(|count| count.length.at).collect();
@@ -178,16 +198,27 @@ pub fn command(
         lists(diags, template, (raw, &parted), padding);
     let listed = request.as_ref().zip(parted.request.as_ref().map(|list| &*list.fixed));
     let Carried { constants, lengths, counts } =
-        listed.map(|(request, list)| carried(diags, template, list, request)).unwrap_or_default();
+        listed.map(|(request, list)| carried(diags, template, (list, asked.is_some()), request)).unwrap_or_default();
     let empty = FieldList::default();
     let up = field::word(diags, raw.direction.as_ref(), Direction::Both) == Direction::Up;
     let fields = if up { &response.fields } else { request.as_ref().map_or(&empty, |request| &request.fields) };
-    let key = CommandKey::new(diags, template, flag?, fields, raw)?;
+    let program = if up { answered.as_ref() } else { asked.as_ref() };
+    let key = CommandKey::new(diags, template, flag?, (fields, program.map(|program| &*program.walk)), raw)?;
     key.check_comes(diags, template, raw, &constants);
     let plain = |list: &DataList| -> Box<[Field]> {
         list.fields.iter().filter(|field| !field.header).map(|field| field.field.clone()).collect()
     };
-    let walk = walk::walks(diags, (asked.as_ref(), answered.as_ref()), &parted.request);
+    let mut walk = walk::walks(diags, (asked.as_ref(), answered.as_ref()), &parted.request);
+    let walked_key = program.map(|program| super::key::values(&program.walk, &key.walked)).unwrap_or_default();
+    if let Some(walks) = walk.as_mut().filter(|_| !up) {
+        walks.constants = key.walked.into_iter().chain(std::mem::take(&mut walks.constants)).collect();
+    }
+    if let Some(walks) = walk.as_ref().filter(|walks| template.data_len_fixed.is_some() && !walks.constants.is_empty())
+    {
+        let name = walks.constants.first().map_or("", |constant| &constant.name);
+        let right = "in a frame of `total_length` the key and `match` are before the first of them";
+        diags.error(raw.pos, format!("`{name}` selects the entry and is behind a field of variable size ({right})"));
+    }
     let least = asked.as_ref().map_or(0, |walk| walk.walk.least);
     let exact = walk.as_ref().is_some_and(|walk| !walk.constants.is_empty());
     let command = Command {
@@ -216,6 +247,7 @@ pub fn command(
         digits,
         pos: raw.pos,
         name: raw.name.as_ref().map(|name| name.value.as_str().into()),
+        walked_key,
         walk: answered,
         asked,
     };
@@ -239,6 +271,21 @@ pub fn share(diags: &mut Diags, template: &Template, commands: &mut [(Command, C
         for &number in numbers {
             let command = &mut commands[number].0;
             command.exact = command.request.is_some();
+        }
+        // In a frame of one size a walk takes what is there, and padding is nothing that it could miss.
+        let is_walked = |number: &usize| commands[*number].0.request_walk().is_some();
+        if let Some(&number) =
+            numbers.iter().skip(1).find(|number| template.data_len_fixed.is_some() && is_walked(number))
+        {
+            let (command, draft) = &commands[number];
+            let right = "a key of its own: padding hides where the fields of a frame of `total_length` end";
+            diags.error(
+                draft.pos,
+                format!(
+                    "{} has the same key as an entry before it, and a field of variable size ({right})",
+                    command.key_text
+                ),
+            );
         }
         // The walk of a request decides, where there is one.
         let numbers: Vec<usize> =

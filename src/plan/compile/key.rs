@@ -2,12 +2,14 @@
 
 use super::field::{Area, known, outside, split_name};
 use super::fields::FieldList;
-use crate::config::at::At;
+use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::raw::{RawCommand, RawProtocol};
 use crate::model::digits::Digits;
-use crate::model::field::{Computed, Constant, KEY_BYTES_MAX, KeyPart, Kind};
+use crate::model::field::{Computed, Constant, KEY_BYTES_MAX, KeyPart, Kind, Slot};
 use crate::model::template::Template;
+use crate::model::walk::{Path, Walk, WalkedConstant, What};
+use crate::wire::{value, varied};
 use std::collections::HashSet;
 
 /// The names in data_frame_type_flag. `None`: no command can be recognised by them, which was reported.
@@ -46,7 +48,8 @@ pub(super) fn flag(
     let asked: HashSet<&str> = asked.filter(|(area, _)| *area == Area::Plain).map(|(_, plain)| plain).collect();
     let unknown = names.iter().find(|name| {
         let (area, plain) = split_name(&name.value);
-        outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(plain))
+        let first = plain.split('.').next().unwrap_or_default();
+        outside(plan, area, plain).is_none() && !(area == Area::Plain && asked.contains(first))
     });
     let Some(name) = unknown else { return Some(names) };
     if may_lack_key && written.is_none() {
@@ -87,10 +90,12 @@ fn flag_names(flag: &[At<String>]) -> Vec<At<String>> {
 
 /// The key of a command.
 pub(super) struct CommandKey {
-    /// Where it is.
+    /// Where it is, as far as that place is fixed.
     pub(super) parts: Vec<KeyPart>,
-    /// How each part is written.
+    /// How each part at a fixed place is written.
     pub(super) digits: Vec<Digits>,
+    /// The parts behind a field of variable size: what a request has there.
+    pub(super) walked: Vec<WalkedConstant>,
     /// See [`Command::key`].
     ///
     /// [`Command::key`]: crate::model::template::Command::key
@@ -105,12 +110,16 @@ impl CommandKey {
         diags: &mut Diags,
         template: &Template,
         flag: &[At<String>],
-        request: &FieldList,
+        (request, walk): (&FieldList, Option<&Walk>),
         raw: &At<RawCommand>,
     ) -> Option<Self> {
-        let (parts, digits) = key_parts(diags, template, flag, request, raw)?;
-        let (key, text) = key(diags, raw, &parts, &digits)?;
-        Some(Self { parts, digits, key, text })
+        let parts = key_parts(diags, template, flag, (request, walk), raw)?;
+        if parts.iter().all(|part| matches!(part, Part::Fixed(..))) {
+            let (parts, digits): (Vec<KeyPart>, Vec<Digits>) = parts.into_iter().filter_map(Part::fixed).unzip();
+            let (key, text) = key(diags, raw, &parts, &digits)?;
+            return Some(Self { parts, digits, walked: Vec::new(), key, text });
+        }
+        walked_key(diags, raw, parts)
     }
 
     /// Reports a key that no request can have: a constant of every frame, or of every request of this entry, has
@@ -143,20 +152,95 @@ impl CommandKey {
     }
 }
 
+/// A part of a key.
+enum Part {
+    /// At a fixed place, and how it is written.
+    Fixed(KeyPart, Digits),
+    /// Behind a field of variable size: its name, its element, its type.
+    Walked(Box<str>, Path, Slot, bool),
+}
+
+impl Part {
+    fn fixed(self) -> Option<(KeyPart, Digits)> {
+        if let Self::Fixed(part, digits) = self { Some((part, digits)) } else { None }
+    }
+}
+
+/// A key with parts behind a field of variable size: those are constants that a request has to have.
+fn walked_key(diags: &mut Diags, raw: &At<RawCommand>, parts: Vec<Part>) -> Option<CommandKey> {
+    let (given, digits) = written(diags, raw)?;
+    let texts: Option<Vec<String>> = match &*parts {
+        _ if digits.len() == parts.len() => Some(digits.clone()),
+        [_] => Some(vec![digits.concat()]),
+        _ => None,
+    };
+    let wrong =
+        |diags: &mut Diags, what: &str| diags.error(given, format!("`{}` is no key here ({what})", digits.join("_")));
+    let Some(texts) = texts else {
+        wrong(diags, &format!("{} parts: write them apart, as in `48_F0`", parts.len()));
+        return None;
+    };
+    let mut key =
+        CommandKey { parts: Vec::new(), digits: Vec::new(), walked: Vec::new(), key: 0, text: Box::default() };
+    let mut whole = String::new();
+    for (part, text) in parts.into_iter().zip(texts) {
+        let kind = match &part {
+            Part::Fixed(_, digits) => *digits,
+            Part::Walked(_, _, slot, _) => Digits::of(&slot.kind),
+        };
+        let of_one = if kind.is_text() { 1 } else { 2 };
+        let len = match &part {
+            Part::Fixed(part, _) => part.len,
+            Part::Walked(_, _, slot, false) => slot.len,
+            Part::Walked(.., true) => text.len().div_ceil(of_one),
+        };
+        let padded = format!("{text:0>width$}", width = of_one * len);
+        let bytes = if kind.is_text() { Some(padded.as_bytes().to_vec()) } else { hex::decode(&padded).ok() };
+        let Some(mut bytes) = bytes.filter(|bytes| bytes.len() == len && len > 0) else {
+            wrong(diags, &format!("{} {}", of_one * len, if kind.is_text() { "digits" } else { "hex digits" }));
+            return None;
+        };
+        whole += &padded;
+        match part {
+            Part::Fixed(part, digits) => {
+                key.digits.push(digits);
+                key.key = bytes.iter().fold(key.key, |key, byte| (key << 8) | u128::from(*byte));
+                key.parts.push(part);
+            }
+            Part::Walked(name, path, slot, _) => {
+                if slot.little {
+                    bytes.reverse();
+                }
+                key.walked.push(WalkedConstant { name, path, bytes: bytes.into(), mask: Box::default() });
+            }
+        }
+    }
+    key.text = whole.into();
+    Some(key)
+}
+
 /// Where the parts of the key are: looked for in the header, then the data frame, then the tail.
 fn key_parts(
     diags: &mut Diags,
     template: &Template,
     flag: &[At<String>],
-    request: &FieldList,
+    (request, walk): (&FieldList, Option<&Walk>),
     raw: &At<RawCommand>,
-) -> Option<(Vec<KeyPart>, Vec<Digits>)> {
-    let (mut parts, mut digits) = (Vec::new(), Vec::new());
+) -> Option<Vec<Part>> {
+    let mut parts = Vec::new();
     for name in flag {
         let (area, plain) = split_name(&name.value);
         let left = template.left.iter().filter(|_| area != Area::Tail).find(|field| *field.name == *plain);
         let data = || request.data(plain).map(|number| &request[number].field);
         let tail = || template.tail.iter().find(|field| *field.name == *plain);
+        if left.is_none()
+            && area == Area::Plain
+            && data().is_none()
+            && let Some((path, slot, varies)) = walk.and_then(|walk| element(walk, plain))
+        {
+            parts.push(Part::Walked(plain.into(), path, slot, varies));
+            continue;
+        }
         let found = match area {
             Area::Left => left,
             Area::Tail => tail(),
@@ -179,15 +263,54 @@ fn key_parts(
             );
             return None;
         }
-        digits.push(Digits::of(&field.slot.kind));
-        parts.push(KeyPart { at: field.at, len: field.slot.len, little: field.slot.little });
+        let part = KeyPart { at: field.at, len: field.slot.len, little: field.slot.little };
+        parts.push(Part::Fixed(part, Digits::of(&field.slot.kind)));
     }
-    let len: usize = parts.iter().map(|part| part.len).sum();
-    if len > KEY_BYTES_MAX || parts.iter().any(|part| part.len > 8) {
+    let lens = || parts.iter().filter_map(|part| if let Part::Fixed(part, _) = part { Some(part.len) } else { None });
+    let len: usize = lens().sum();
+    if len > KEY_BYTES_MAX || lens().any(|len| len > 8) {
         diags.error(raw.pos, format!("a key of {len} bytes (at most {KEY_BYTES_MAX}, 8 a part)"));
         return None;
     }
-    Some((parts, digits))
+    Some(parts)
+}
+
+/// A field of a program: where it is, its type, whether its size varies.
+fn element(walk: &Walk, name: &str) -> Option<(Path, Slot, bool)> {
+    let path = walk.path(name)?;
+    match &walk.nodes.get(path.node as usize)?.what {
+        What::Field { slot, varies } => Some((path, slot.clone(), *varies)),
+        _ => None,
+    }
+}
+
+/// The parts of a key behind a field of variable size, as a rule would give them.
+pub(super) fn values(walk: &Walk, parts: &[WalkedConstant]) -> Vec<(At<String>, At<Json>)> {
+    parts.iter().filter_map(|part| value(walk, part)).collect()
+}
+
+fn value(walk: &Walk, part: &WalkedConstant) -> Option<(At<String>, At<Json>)> {
+    let (_, slot, varies) = element(walk, &part.name)?;
+    let mut text = Vec::new();
+    if varies {
+        varied::decode_into(&slot, &part.bytes, &mut text);
+    } else {
+        value::decode_into(&slot, &part.bytes, &mut text);
+    }
+    let mut names: Vec<&str> = part.name.split('.').collect();
+    let first = names.remove(0);
+    let mut json = Json::Str(String::from_utf8_lossy(&text).into_owned());
+    // `alarms.0.id` is an array of objects, `body.lat` an object.
+    for name in names.into_iter().rev() {
+        json = match name.parse::<usize>() {
+            Ok(index) => {
+                let empty = (0..index).map(|_| At::nowhere(Json::Obj(Vec::new())));
+                Json::Arr(empty.chain([At::nowhere(json)]).collect())
+            }
+            Err(_) => Json::Obj(vec![(At::nowhere(name.to_owned()), At::nowhere(json))]),
+        };
+    }
+    Some((At::nowhere(first.to_owned()), At::nowhere(json)))
 }
 
 /// Splits a key as people write it into its digits: upper case, without separators or 0x.
@@ -230,18 +353,22 @@ fn is_spelled(text: &str, widths: &[usize], kinds: &[Digits]) -> bool {
     })
 }
 
-fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart], kinds: &[Digits]) -> Option<(u128, Box<str>)> {
+/// The key as a command has it: its place, and its digits.
+fn written(diags: &mut Diags, raw: &At<RawCommand>) -> Option<(Pos, Vec<String>)> {
     let Some(given) = raw.data_frame_type.as_ref().filter(|given| !given.0.is_empty()) else {
         diags.missing(raw.pos, "data_frame_type", "the command's key");
         return None;
     };
-    let pos = given.0[0].pos;
+    Some((given.0[0].pos, given.0.iter().flat_map(|text| key_digits(&text.value)).collect()))
+}
+
+fn key(diags: &mut Diags, raw: &At<RawCommand>, parts: &[KeyPart], kinds: &[Digits]) -> Option<(u128, Box<str>)> {
+    let (pos, digits) = written(diags, raw)?;
     if parts.is_empty() {
         // Told by its size and constants; its name for rules is what is written.
-        let text: Vec<&str> = given.0.iter().map(|text| text.value.trim()).collect();
-        return Some((0, text.join("_").into()));
+        let text = raw.data_frame_type.iter().flat_map(|given| &given.0).map(|text| text.value.trim());
+        return Some((0, text.collect::<Vec<_>>().join("_").into()));
     }
-    let digits: Vec<String> = given.0.iter().flat_map(|text| key_digits(&text.value)).collect();
     let Some(text) = spelled(&digits, parts, kinds) else {
         diags.error(pos, format!("`{}` is no key here ({})", digits.join("_"), wanted(parts, kinds)));
         return None;

@@ -189,6 +189,7 @@ pub fn build(diags: &mut Diags, sources: &Sources<'_>) -> Reply {
 
 /// The reply's fields from the first of variable size on.
 fn varying(diags: &mut Diags, sources: &Sources<'_>, walk: &WalkDraft, made: &Draft) -> Encode {
+    let template = sources.template;
     let gives = |at: Offset| {
         let header = sources.template.left.iter().find(|field| field.at == at);
         let fixed = sources.response.iter().find(|field| !field.header && field.field.at == at);
@@ -212,11 +213,12 @@ fn varying(diags: &mut Diags, sources: &Sources<'_>, walk: &WalkDraft, made: &Dr
         scope: sources.scope,
         gives: &gives,
         known: &known,
-        room: walk::room(sources.template, sources.response_len, sources.less),
+        room: walk::room(sources.template, &walk.walk.lengths, walk.walk.at - sources.template.left_len, sources.less),
         is_sample: false,
         pos: sources.pos,
     };
-    walk::encode::encode(diags, &sources)
+    let in_place = template.data_len_fixed.is_some();
+    Encode { in_place, ..walk::encode::encode(diags, &sources) }
 }
 
 /// Where a patch writes, and how many bytes.

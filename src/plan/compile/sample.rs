@@ -65,7 +65,8 @@ pub fn sample(
 ) {
     let plan = around.plan;
     let least = draft.asked.as_ref().map_or(0, |asked| asked.walk.least);
-    let mut data_len = plan.data_len_fixed.unwrap_or(command.request_len_padded) - least;
+    let fixed = plan.data_len_fixed.filter(|_| draft.asked.is_none());
+    let mut data_len = fixed.unwrap_or(command.request_len_padded) - least;
     let len = plan.left_len + data_len + plan.tail_len;
     if !diags.charge(draft.pos, len, "an example of this command's request") {
         return;
@@ -93,8 +94,10 @@ pub fn sample(
         rest = rest.checked_shr(8 * part.len as u32).unwrap_or(0);
     }
     if let Some(asked) = &draft.asked {
-        walk::sample::insert(diags, plan, (asked, draft.pos), &mut frame);
+        walk::sample::insert(diags, plan, (asked, draft.pos), &draft.walked_key, &mut frame);
+        walk::sample::pad(plan, draft.padding, &mut frame);
         data_len = frame.len() - plan.left_len - plan.tail_len;
+        write_lengths(&asked.walk.lengths, data_len, command.less, &mut frame);
     }
     write_lengths(&plan.lengths, data_len, command.less, &mut frame);
     command.sample = around.bases.keep(frame, &diags.budget);

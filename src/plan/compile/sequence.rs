@@ -161,7 +161,7 @@ fn one(diags: &mut Diags, scope: &CommandScope<'_, '_, '_>, raw: &At<RawReply>) 
         response_len: command.response_len,
         less: command.less,
         padding: drafted.padding,
-        values: &[&Values::new(data)],
+        values: &[&Values::new(data), &Values::new(if is_own { &[] } else { &drafted.walked_key })],
         scope,
         key: &key,
         walk: drafted.walk.as_ref(),

@@ -100,7 +100,8 @@ pub(super) fn layout(
     length::readings(&mut plan, commands.iter().map(|(command, _)| command));
     plan.transfer = transfer::compile(diags, protocol, &plan, &commands);
     if let Some((_, draft)) = commands.iter().find(|(command, _)| plan.transfer.is_some() && command.walk.is_some()) {
-        diags.error(draft.pos, "a field of variable size in a template with `transfer`");
+        let right = "a field of fixed size; `data_file` or `data_bytes` of a rule for data of any size";
+        diags.error(draft.pos, format!("a field of variable size in a template with `transfer` ({right})"));
     }
     sizes(diags, protocol, &mut plan, &commands);
     plan.keys = shapes(plan.left_len, &commands);

@@ -25,7 +25,10 @@ pub struct Reply {
 impl Reply {
     /// Bytes of the longest raw frame that it may be.
     pub fn longest(&self) -> usize {
-        let more = if let Payload::Walked(steps) = &self.payload { steps.most } else { 0 };
+        let more = match &self.payload {
+            Payload::Walked(steps) if !steps.in_place => steps.most,
+            _ => 0,
+        };
         self.frame.len() + more
     }
 }

@@ -4,7 +4,7 @@
 //! The program is a flat list of operations. A list or choice is followed by the operations of its items or cases, and
 //! knows where they end. See docs/internals/layouts.md.
 
-use super::field::{Offset, Slot};
+use super::field::{LengthField, Offset, Slot};
 use super::reply::{Expr, Form, Number};
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub struct Walk {
     pub most: usize,
     /// It takes what is left of the data frame, so its own fields do not show where it ends.
     pub has_rest: bool,
+    /// Computed lengths in the data frame, before the program or in it.
+    pub lengths: Box<[LengthField]>,
 }
 
 /// A field, list or choice. For names and display; the program does not read it.
@@ -113,6 +115,8 @@ pub enum Op {
         node: u32,
         /// What selects the case.
         by: Source,
+        /// The bits of it that do; empty: all.
+        mask: Box<[u8]>,
         /// Sorted by their bytes.
         cases: Box<[Case]>,
         /// The case of all other bytes.
@@ -283,6 +287,10 @@ pub struct Encode {
     pub least: usize,
     /// The most bytes: what the frame and its lengths can say. A value for which no room is left does not fit.
     pub most: usize,
+    /// Computed lengths in the data frame: [`Walk::lengths`].
+    pub lengths: Box<[LengthField]>,
+    /// All frames have one size: it takes the place of padding.
+    pub in_place: bool,
 }
 
 /// One step of an [`Encode`].

@@ -226,7 +226,9 @@ fn check_command_lengths(template: &Template, frame: &Frame<'_>) -> Result<(), R
         return Err(Reason::BadLength);
     }
     let counted = |count: &Count| holds_length(&count.length, frame, command.less);
-    let right = holds_lengths(&template.lengths, frame, command.less)
+    let walked = command.request_walk().is_none_or(|walk| holds_lengths(&walk.lengths, frame, command.less));
+    let right = walked
+        && holds_lengths(&template.lengths, frame, command.less)
         && command.counts.iter().all(counted)
         && command.lengths.iter().all(|length| carries(length, frame.raw));
     if right { Ok(()) } else { Err(Reason::BadLength) }

@@ -207,6 +207,22 @@ pub fn write_number(slot: &Slot, number: u64, out: &mut [u8]) {
     checksum::write_number(number, slot.little, out);
 }
 
+/// The case of a selecting field's bytes.
+#[inline]
+pub fn case_of(cases: &[Case], tag: &[u8]) -> Option<usize> {
+    cases.binary_search_by(|case: &Case| (*case.bytes).cmp(tag)).ok()
+}
+
+/// The case of some bits of a selecting field.
+#[cold]
+pub fn masked_case_of(cases: &[Case], tag: &[u8], mask: &[u8]) -> Option<usize> {
+    let is = |case: &Case| {
+        case.bytes.len() == tag.len()
+            && case.bytes.iter().zip(tag.iter().zip(mask)).all(|(of, (is, mask))| of == &(is & mask))
+    };
+    cases.iter().position(is)
+}
+
 /// The largest number of a field.
 #[inline]
 pub fn says(slot: &Slot) -> u64 {
@@ -297,7 +313,7 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
     }
 
     fn choice(&mut self, op: &Op, bound: usize) -> Result<(), Stop> {
-        let Op::Choice { node, by, cases, otherwise, bytes, .. } = op else { return Ok(()) };
+        let Op::Choice { node, by, mask, cases, otherwise, bytes, .. } = op else { return Ok(()) };
         let from = self.at;
         let inner = match bytes {
             Some(size) => from + self.size(size, bound)?.0,
@@ -305,13 +321,14 @@ impl<W: FnMut(Event, &Items) -> ControlFlow<()>> Cursor<'_, W> {
         };
         let tag = self.source(by);
         let found = match by.slot.kind.base() {
+            _ if !mask.is_empty() => masked_case_of(cases, tag, mask),
             // Hex digits are read in either case.
             Kind::HexDigits { .. } => {
-                cases.binary_search_by(|case| case.bytes.iter().copied().cmp(tag.iter().map(u8::to_ascii_uppercase)))
+                let same = |case: &Case| case.bytes.iter().copied().cmp(tag.iter().map(u8::to_ascii_uppercase));
+                cases.binary_search_by(same).ok()
             }
-            _ => cases.binary_search_by(|case: &Case| (*case.bytes).cmp(tag)),
+            _ => case_of(cases, tag),
         };
-        let found = found.ok();
         let block = found.and_then(|number| cases.get(number)).map(|case| case.block).or(*otherwise);
         self.tell(Event::Choice { node: *node, case: block.map(|block| block.case) })?;
         match block {

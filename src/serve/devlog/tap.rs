@@ -408,7 +408,7 @@ mod tests {
                 bytes: &[0; 60],
             })
         };
-        assert_eq!(full_of(false, record), (32 << 20) / (41 + 19 + 60));
+        assert_eq!(full_of(false, record), (32 << 20) / (41 + 20 + 60));
     }
 
     #[test]

@@ -15,10 +15,8 @@ use crate::config::steps::step;
 use crate::model::digits::Digits;
 use crate::model::field::{Field, Kind, Offset};
 use crate::model::reply::{Expr, Part};
-use crate::model::walk::{
-    Case, Count, Counted, Encode, Measure, Op, Place, Put, PutText, Size, Target, Walk, Walked, What,
-};
-use crate::wire::walk::{said, says};
+use crate::model::walk::{Count, Counted, Encode, Measure, Op, Place, Put, PutText, Size, Target, Walk, Walked, What};
+use crate::wire::walk::{case_of, masked_case_of, said, says};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -60,7 +58,7 @@ pub fn encode(diags: &mut Diags, sources: &Sources<'_>) -> Encode {
         let what = "bytes in the part of the reply from the first field of variable size on, and the frame and its lengths have room for";
         diags.error(sources.pos, format!("{} {what} {}", draft.least, sources.room));
     }
-    let steps = draft.finish(walk.at, sources.room);
+    let steps = Encode { lengths: walk.lengths.clone(), ..draft.finish(walk.at, sources.room) };
     diags.charge(sources.pos, steps.ops.len() * STEP_BYTES + steps.pool.len(), "a reply that is made beforehand");
     steps
 }
@@ -412,7 +410,8 @@ impl Encoder<'_> {
         (fields, point): (&mut Fields, Point),
     ) {
         let walk = self.walk().clone();
-        let Some(Op::Choice { by, cases, otherwise, bytes, .. }) = walk.ops.get(walk.nodes[node as usize].op as usize)
+        let Some(Op::Choice { by, mask, cases, otherwise, bytes, .. }) =
+            walk.ops.get(walk.nodes[node as usize].op as usize)
         else {
             return;
         };
@@ -452,7 +451,7 @@ impl Encoder<'_> {
             );
             return;
         };
-        let found = cases.binary_search_by(|case: &Case| (*case.bytes).cmp(&tag)).ok();
+        let found = if mask.is_empty() { case_of(cases, &tag) } else { masked_case_of(cases, &tag, mask) };
         let block = found.and_then(|number| cases.get(number)).map(|case| case.block).or(*otherwise);
         match block {
             Some(block) => {

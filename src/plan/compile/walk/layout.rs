@@ -1,15 +1,16 @@
 //! Compiles the fields of a data frame from the first of variable size on into a program.
 
-use super::super::field::{self, Padding, is_data_frame_length, outside, placeholder, split_name};
+use super::super::field::{self, Padding, outside, placeholder, split_name};
 use super::super::fields::FieldList;
 use super::extent::{self, Room};
+use super::lengths;
 use super::{in_header, varies};
 use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
 use crate::config::raw::RawField;
 use crate::config::steps::step;
-use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, Slot};
+use crate::model::field::{FIELD_BYTES_MAX, FRAME_BYTES_MAX, Kind, LengthField, Slot};
 use crate::model::template::Template;
 use crate::model::walk::{Block, Case, NEST_MAX, NODES_MAX, Node, Op, Place, Size, Source, Walk, What};
 use crate::words::FieldType;
@@ -41,7 +42,14 @@ pub struct Around<'a> {
 }
 
 /// Compiles the first field of variable size and all fields after it. `None` after errors, which have been reported.
-pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> Option<WalkDraft> {
+///
+/// `fixed`: the computed lengths of the data frame before them.
+pub fn layout(
+    diags: &mut Diags,
+    around: Around<'_>,
+    mut fixed: Vec<LengthField>,
+    list: &[At<RawField>],
+) -> Option<WalkDraft> {
     let errors = diags.has_errors();
     let mut compiler = Compiler {
         around,
@@ -51,19 +59,28 @@ pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> O
         ops: Vec::new(),
         marks: Vec::new(),
         scopes: Vec::new(),
+        lengths: Vec::new(),
         is_over: false,
     };
     let place = Inside { parent: None, case: 0, lists: 0, depth: 0, is_bounded: true };
     let span = compiler.block(diags, list, place);
+    let own = std::mem::take(&mut compiler.lengths);
+    fixed.extend(lengths::walked(diags, &compiler, &own));
     let Compiler { nodes, values, places, ops, marks, is_over, .. } = compiler;
     if is_over || (diags.has_errors() && !errors && nodes.is_empty()) {
         return None;
     }
     let at = around.template.left_len + around.fixed_len;
     let tail_len = around.template.tail_len;
-    let room = FRAME_BYTES_MAX.saturating_sub(at + tail_len);
+    let room = match around.template.data_len_fixed {
+        Some(data_len) => data_len.saturating_sub(around.fixed_len),
+        None => FRAME_BYTES_MAX.saturating_sub(at + tail_len),
+    };
     if span.least > room {
-        let text = format!("the fields take at least {} bytes (a frame has at most {FRAME_BYTES_MAX})", span.least);
+        let text = match around.template.data_len_fixed {
+            Some(_) => format!("the fields take at least {} bytes, and `total_length` leaves {room}", span.least),
+            None => format!("the fields take at least {} bytes (a frame has at most {FRAME_BYTES_MAX})", span.least),
+        };
         diags.error(list.first().map_or_else(Pos::default, |raw| raw.pos), text);
         return None;
     }
@@ -76,6 +93,7 @@ pub fn layout(diags: &mut Diags, around: Around<'_>, list: &[At<RawField>]) -> O
         least: span.least,
         most: span.most,
         has_rest: span.has_rest,
+        lengths: fixed.into(),
     };
     Some(WalkDraft { walk: Arc::new(walk), values: values.into(), places: places.into() })
 }
@@ -106,6 +124,8 @@ pub(super) struct Compiler<'a> {
     places: Vec<Pos>,
     pub(super) ops: Vec<Op>,
     pub(super) marks: Vec<u32>,
+    /// Computed lengths of the data frame: their nodes.
+    lengths: Vec<(u32, At<RawField>)>,
     /// The fields so far of each enclosing block, the innermost last.
     pub(super) scopes: Vec<HashMap<Box<str>, u32>>,
     is_over: bool,
@@ -218,10 +238,15 @@ impl Compiler<'_> {
             .value
             .as_ref()
             .is_some_and(|value| matches!(&value.value, Json::Str(text) if placeholder(text).is_some()));
-        if changes || is_data_frame_length(raw) {
-            let text =
-                "a placeholder behind a field of variable size (a length is `{\"field\": ...}` of what it counts)";
+        let is_length = lengths::is_length(raw);
+        if changes && !is_length {
+            let text = "an unknown placeholder (known: {{data_frame_length}})";
             diags.error(raw.value.value.as_ref().map_or(raw.pos, |value| value.pos), text);
+            return None;
+        }
+        if is_length && inside.parent.is_some() {
+            let text = "a computed length inside a list or choice (the field that it counts names it: `\"length\": {\"field\": ...}`)";
+            diags.error(raw.pos, text);
             return None;
         }
         if let Some(matches) = raw.matches.as_ref().filter(|matches| matches.value && inside.parent.is_some()) {
@@ -231,9 +256,8 @@ impl Compiler<'_> {
         let (least, most, has_rest) = extent::span(&size);
         let varies = !matches!(size, Size::Fixed(_));
         let slot = slot(diags, raw, self.around.padding, most)?;
-        if field::counts_of(raw, &slot.kind) {
-            let text = "a computed length in a data frame whose size varies (the field that it counts names it: `\"length\": {\"field\": ...}`)";
-            diags.error(raw.pos, text);
+        if is_length && varies {
+            diags.error(varies_at(raw), "a computed length has a fixed size");
             return None;
         }
         let until = if let Size::Until { end, .. } = &size { end.len() } else { 0 };
@@ -249,6 +273,12 @@ impl Compiler<'_> {
             return None;
         }
         let node = self.node(raw, name, What::Field { slot, varies }, inside);
+        if is_length {
+            // Written when the size of the frame is known.
+            self.values.pop();
+            self.values.push(None);
+            self.lengths.push((node, raw.clone()));
+        }
         self.ops.push(Op::Field { node, size, mark: None });
         self.known(name, node);
         self.spans(node, Span { least: least + until, most: most + until, has_rest })
@@ -320,16 +350,21 @@ impl Compiler<'_> {
             diags.missing(raw.pos, "cases", "that field's value -> the fields that follow then");
             return None;
         };
-        let by = extent::source(self, diags, by)?;
+        let (by, part) = self.part(by);
+        let by = extent::source(self, diags, &by)?;
         let bytes = extent::bytes(self, diags, raw, Room { is_bounded: inside.is_bounded }).ok()?;
         let keys = cases.value.0.iter().map(|(key, _)| key.value.as_str().into()).collect();
         let node = self.node(raw, name, What::Choice { cases: keys }, inside);
         let op = self.ops.len();
         let slot = by.slot.clone();
-        self.ops.push(Op::Choice { node, by, cases: Box::default(), otherwise: None, bytes: None, end: 0 });
+        let mut mask: Box<[u8]> = Box::default();
+        if let Some(part) = &part {
+            mask = Cases::bytes(diags, &slot, Some(part), &At { pos: raw.pos, value: "0".to_owned() })?.1;
+        }
+        self.ops.push(Op::Choice { node, by, mask, cases: Box::default(), otherwise: None, bytes: None, end: 0 });
         // A case without a size of its own is bounded if the choice is bounded and comes last.
         let is_bounded = bytes.is_some() || (inside.is_bounded && is_last);
-        let mut made = Cases { sorted: Vec::new(), otherwise: None, span: None };
+        let mut made = Cases { sorted: Vec::new(), otherwise: None, span: None, part };
         for (number, (key, fields)) in cases.value.0.iter().enumerate() {
             let Inside { lists, depth, .. } = inside;
             let case = number as u32;
@@ -351,6 +386,25 @@ impl Compiler<'_> {
             *size = bytes;
         }
         self.spans(node, Span { least, most, has_rest })
+    }
+
+    /// Splits `field.bits`, if that is what a name says.
+    fn part(&self, by: &At<String>) -> (At<String>, Option<Box<str>>) {
+        let whole = || (by.clone(), None);
+        let Some((name, part)) = by.value.trim().rsplit_once('.') else { return whole() };
+        let has = |slot: &Slot| matches!(&slot.kind, Kind::Bit(bits) if bits.named(part).is_some());
+        let node = self.scopes.iter().rev().find_map(|scope| scope.get(name));
+        let walked = node.and_then(|&node| match &self.nodes.get(node as usize)?.what {
+            What::Field { slot, .. } => Some(slot),
+            _ => None,
+        });
+        let (area, plain) = split_name(name);
+        let fixed = || self.around.fixed.data(plain).map(|number| &self.around.fixed[number].field.slot);
+        let header = || outside(self.around.template, area, plain).map(|field| &field.slot);
+        if walked.or_else(fixed).or_else(header).is_some_and(has) {
+            return (At { pos: by.pos, value: name.to_owned() }, Some(part.into()));
+        }
+        whole()
     }
 
     /// The field that a size, count or choice refers to. Searches this block, the enclosing ones, the fixed part, then the header.
@@ -388,12 +442,24 @@ struct Cases {
     sorted: Vec<Case>,
     otherwise: Option<Block>,
     span: Option<Span>,
+    /// The bits of the selecting field that select the case.
+    part: Option<Box<str>>,
 }
 
 /// The key of the case that takes all other values.
 const ELSE: &str = "else";
 
 impl Cases {
+    /// The bytes of a key, and which bits of them count.
+    fn bytes(diags: &mut Diags, slot: &Slot, part: Option<&str>, key: &At<String>) -> Option<(Box<[u8]>, Box<[u8]>)> {
+        let Some(part) = part else {
+            return Some((field::encode_constant(diags, slot, &key.value, key.pos)?, Box::default()));
+        };
+        let (name, value) = (part.to_owned(), Json::Str(key.value.clone()));
+        let bits = Json::Obj(vec![(At { pos: key.pos, value: name }, At { pos: key.pos, value })]);
+        field::constant(diags, slot, &At { pos: key.pos, value: bits })
+    }
+
     fn add(&mut self, diags: &mut Diags, slot: &Slot, key: &At<String>, (block, span): (Block, Span)) {
         let sum = self.span.get_or_insert(span);
         sum.least = sum.least.min(span.least);
@@ -403,7 +469,7 @@ impl Cases {
             self.otherwise = Some(block);
             return;
         }
-        let Some(bytes) = field::encode_constant(diags, slot, &key.value, key.pos) else { return };
+        let Some((bytes, _)) = Self::bytes(diags, slot, self.part.as_deref(), key) else { return };
         if self.sorted.iter().any(|case| case.bytes == bytes) {
             diags.error(key.pos, format!("a second case `{}`", key.value));
             return;

@@ -6,6 +6,7 @@
 //! - [`mod@layout`]: compiles fields to the program that a cursor follows.
 //! - [`extent`]: sizes, counts, and the fields that give them.
 //! - [`encode`]: compiles a rule's values to the steps that write a reply.
+//! - `lengths`: computed lengths in such a data frame.
 //! - `value`, `repeat`: one field's value; items of a list.
 //! - [`copy`]: elements of the request in replies.
 //! - [`sample`]: the sample of a request.
@@ -14,6 +15,7 @@ mod copy;
 pub mod encode;
 mod extent;
 pub mod layout;
+mod lengths;
 mod put;
 mod repeat;
 pub mod sample;
@@ -29,7 +31,7 @@ use crate::config::de::shown;
 use crate::config::diag::Diags;
 use crate::config::extent::RawExtent;
 use crate::config::raw::{RawCommand, RawField};
-use crate::model::field::{Computed, FRAME_BYTES_MAX, LengthField};
+use crate::model::field::{FRAME_BYTES_MAX, LengthField};
 use crate::model::template::Template;
 use crate::model::walk::{Walk, WalkedConstant, Walks, What};
 use crate::wire::varied;
@@ -38,8 +40,7 @@ use layout::Around;
 use std::borrow::Cow;
 
 /// The error for a field of variable size outside a data list.
-pub const ONLY_IN_DATA: &str =
-    "only a field of `req_data_list` or `resp_data_list` may vary in size, and no error reply has one";
+pub const ONLY_IN_DATA: &str = "only a field of `req_data_list` or `resp_data_list` may vary in size, and no error reply has one (put this field and those behind it first into each of these lists; the key may be there too)";
 
 /// Position of the key that makes a field's size variable; `None` if its size is fixed.
 pub fn varies(raw: &At<RawField>) -> Option<Pos> {
@@ -86,20 +87,10 @@ pub fn varying(
     list: &Parted<'_>,
     (fixed, padding): (&DataList, Padding),
 ) -> Option<WalkDraft> {
-    let first = list.varying.first()?;
-    let pos = varies(first).unwrap_or(first.pos);
-    if template.data_len_fixed.is_some() {
-        diags.error(pos, "a field of variable size in a frame of `total_length` (`\"dynamic_length\": true`)");
-        return None;
-    }
-    for field in fixed.fields.iter().filter(|field| !field.header && field.field.computed != Computed::No) {
-        let text = format!(
-            "`{}` is a computed length in a data frame whose size varies (the field that it counts names it: `\"length\": {{\"field\": ...}}`)",
-            field.field.name
-        );
-        diags.error(pos, text);
-    }
-    layout(diags, Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding }, list.varying)
+    list.varying.first()?;
+    let around = Around { template, fixed: &fixed.fields, fixed_len: fixed.len, padding };
+    let lengths = lengths::fixed(diags, around, &list.fixed);
+    layout(diags, around, lengths, list.varying)
 }
 
 /// Reports a `data_frame_length` in a command of variable size.
@@ -168,11 +159,15 @@ pub fn constant(
     Some(WalkedConstant { name: written.into(), path, bytes, mask })
 }
 
-/// The most bytes that fit behind `fixed` bytes of the data frame: limited by the frame's size and by its length fields.
-pub fn room(template: &Template, fixed: usize, less: i64) -> usize {
+/// The most bytes that fit behind `fixed` bytes of the data frame: limited by the frame's size and by its length fields. `own`: those of
+/// the data frame.
+pub fn room(template: &Template, own: &[LengthField], fixed: usize, less: i64) -> usize {
+    if let Some(data_len) = template.data_len_fixed {
+        return data_len.saturating_sub(fixed);
+    }
     let around = template.left_len + template.tail_len + fixed;
     let mut room = FRAME_BYTES_MAX.saturating_sub(around);
-    for length in template.lengths.iter().filter(|length| length.per_data > 0) {
+    for length in template.lengths.iter().chain(own).filter(|length| length.per_data > 0) {
         let less = if length.configured { less } else { 0 };
         let says = if length.lchksum { 0xFFF } else { says(length) };
         let data = (i128::from(says) - i128::from(length.base) + i128::from(less)) / i128::from(length.per_data);

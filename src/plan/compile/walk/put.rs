@@ -170,7 +170,15 @@ impl Draft {
             };
             *default = (default.0 + base, default.1 + base);
         }
-        Encode { at, ops: out.into(), pool: joined.into(), least, most: most.min(room) }
+        Encode {
+            at,
+            ops: out.into(),
+            pool: joined.into(),
+            least,
+            most: most.min(room),
+            lengths: Box::default(),
+            in_place: false,
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! The sample of a request, for clients: the fields from the first of variable size on.
 
+use super::super::fields::Values;
 use super::super::sample::NoRequest;
 use super::encode::{self, Sources};
 use super::layout::WalkDraft;
-use crate::config::at::Pos;
+use crate::config::at::{At, Json, Pos};
 use crate::config::diag::Diags;
 use crate::model::field::Offset;
 use crate::model::template::Template;
@@ -11,17 +12,25 @@ use crate::model::walk::{Encode, Measure, Put, Target};
 use crate::wire::walk::{said, write_number};
 
 /// Inserts these fields into a request that has only header, fixed fields and tail.
-pub fn insert(diags: &mut Diags, template: &Template, (draft, pos): (&WalkDraft, Pos), frame: &mut Vec<u8>) {
+///
+/// `key`: the parts of the command's key behind a field of variable size.
+pub fn insert(
+    diags: &mut Diags,
+    template: &Template,
+    (draft, pos): (&WalkDraft, Pos),
+    key: &[(At<String>, At<Json>)],
+    frame: &mut Vec<u8>,
+) {
     let known = |at: Offset, len: usize| frame.get(at.in_frame(frame.len())..)?.get(..len).map(Into::into);
     let sources = Sources {
         draft,
         request: None,
         fixed: None,
-        values: &[],
+        values: &[&Values::new(key)],
         scope: &NoRequest,
         gives: &|_| false,
         known: &known,
-        room: super::room(template, draft.walk.at - template.left_len, 0),
+        room: super::room(template, &draft.walk.lengths, draft.walk.at - template.left_len, 0),
         is_sample: true,
         pos,
     };
@@ -29,6 +38,14 @@ pub fn insert(diags: &mut Diags, template: &Template, (draft, pos): (&WalkDraft,
     if !write(&steps, frame) {
         diags.error(pos, "a function as the value of a field behind one of variable size, in a request (a constant)");
     }
+}
+
+/// Fills a frame of `total_length` up, in front of its tail.
+pub fn pad(template: &Template, padding: u8, frame: &mut Vec<u8>) {
+    let Some(data_len) = template.data_len_fixed else { return };
+    let lacking = (template.left_len + data_len + template.tail_len).saturating_sub(frame.len());
+    let at = frame.len().saturating_sub(template.tail_len);
+    frame.splice(at..at, std::iter::repeat_n(padding, lacking));
 }
 
 /// Runs the steps on a frame, if they are the same in every frame; otherwise returns false.

@@ -1,0 +1,193 @@
+//! Keys, lengths and cases of frames whose fields vary in size (templates.md, Fields of variable size).
+#![allow(clippy::pedantic, clippy::unwrap_used)]
+
+mod naive;
+mod product;
+
+use naive::clock::Clock;
+use naive::fields::{hex, unhex};
+use naive::frame::Verify;
+use product::{Outcome, Product, Setup};
+use serde_json::{Value, json};
+
+fn bytes(text: &str) -> Vec<u8> {
+    unhex(&text.replace(' ', "")).unwrap()
+}
+
+fn now() -> Clock {
+    Clock::parse("2026-01-12T17:30:03")
+}
+
+fn setup(template: &Value, rules: &Value) -> Result<Product, String> {
+    let files = [("default.json".to_owned(), rules.clone())];
+    Product::over(
+        "broadcast",
+        &Setup { template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) },
+    )
+}
+
+/// What a request is answered with: hex digits, or why not.
+fn check(template: &Value, rules: &Value, request: &[u8], expected: &[u8]) {
+    let mut product = setup(template, rules).unwrap_or_else(|told| panic!("{told}"));
+    match product.respond(request, now()) {
+        Outcome::Reply(got, _) => assert_eq!(hex(&got), hex(expected), "{}", hex(request)),
+        Outcome::Dropped(why) => assert_eq!(why.as_bytes(), expected, "{}", hex(request)),
+        Outcome::Silent => assert_eq!(b"silent", expected, "{}", hex(request)),
+    }
+}
+
+fn errors(template: &Value, rules: &Value) -> String {
+    let told = setup(template, rules).err().unwrap_or_default();
+    told.lines().filter_map(|line| line.split_once(": error: ")).map(|(_, text)| text).collect::<Vec<_>>().join("\n")
+}
+
+/// `*maker,id,command,rest#`, as trackers send it: the command is behind two texts of any size.
+fn tracker() -> Value {
+    let text = |name: &str| json!({"name": name, "type": "str", "until": "2C"});
+    let request = json!([text("maker"), text("id"), text("cmd"), {"name": "rest", "type": "str", "length": "rest"}]);
+    let reply = json!([text("maker"), text("id"), text("cmd"), {"name": "answer", "type": "str", "length": "rest"}]);
+    json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true, "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "2A"}],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "23"}],
+        "data_frame": [
+            {"data_frame_type": hex(b"V1"), "req_data_list": request, "resp_data_list": reply},
+            {"data_frame_type": hex(b"S20"), "req_data_list": request, "resp_data_list": reply},
+            {"data_frame_type": hex(b"UP"), "name": "up", "direction": "up", "resp_data_list": reply}
+        ]
+    }})
+}
+
+#[test]
+fn a_key_behind_fields_of_variable_size() {
+    let rules = json!({hex(b"V1"): {"data": {"answer": "ok"}},
+        hex(b"S20"): {"replies": [{"data": {"answer": "<#{rest}#>"}}, {"frame": "up", "data": {"answer": "x"}}]}});
+    let check = |request: &[u8], expected: &[u8]| check(&tracker(), &rules, request, expected);
+    check(b"*HQ,4109,V1,a,b#", b"*HQ,4109,V1,ok#");
+    check(b"*HQ,4109,S20,1#", b"*HQ,4109,S20,<1>#");
+    check(b"*H,1,V2,#", b"unknown_command");
+    check(b"*HQ#", b"bad_length");
+    let mut product = setup(&tracker(), &rules).unwrap_or_else(|told| panic!("{told}"));
+    let got = product.datagram_from(1, b"*HQ,7,S20,1#", now());
+    let got: Vec<String> = got.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect();
+    assert_eq!(got, ["*HQ,7,S20,<1>#", "*HQ,7,UP,x#"]);
+    // What clients send has the key.
+    let template = &product.fleet.fsus[0].devices[0].template;
+    let samples: Vec<String> = template.commands.iter().take(2).map(|command| hex(&command.sample.to_vec())).collect();
+    assert_eq!(samples, [hex(b"*,,V1,#"), hex(b"*,,S20,#")]);
+}
+
+#[test]
+fn a_key_inside_a_list_and_keys_in_both_parts() {
+    let list = json!([{"name": "n", "length": 1, "type": "uint"},
+        {"name": "items", "type": "list", "count": {"field": "n"}, "items": [{"name": "tag", "length": 1}, {"name": "v", "length": 1}]}]);
+    let template = json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true, "data_frame_type_flag": ["cmd", "items.0.tag"],
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, {"name": "cmd", "length": 1}],
+        "data_frame": [
+            {"data_frame_type": "05_A1", "req_data_list": list, "resp_data_list": [{"name": "r", "length": 1, "value": "01"}]},
+            {"data_frame_type": "05_A2", "req_data_list": list, "resp_data_list": [{"name": "r", "length": 1, "value": "02"}]}
+        ]
+    }});
+    let rules = json!({"05_A1": {}, "05A2": {}});
+    check(&template, &rules, &bytes("68 05 01 A1 00"), &bytes("68 05 01"));
+    check(&template, &rules, &bytes("68 05 02 A2 00 A1 00"), &bytes("68 05 02"));
+    check(&template, &rules, &bytes("68 05 01 A3 00"), b"unknown_command");
+    check(&template, &rules, &bytes("68 05 00"), b"unknown_command");
+}
+
+/// `68 cmd data.. 16` with these fields in request and reply.
+fn framed(request: Value, reply: Value) -> Value {
+    json!({"vendor": "v", "rule_file_list": ["default.json"], "protocol": {
+        "dynamic_length": true, "data_frame_type_flag": "cmd",
+        "pdu_left": [{"name": "start", "length": 1, "value": "68"}, {"name": "cmd", "length": 1}],
+        "pdu_tailer": [{"name": "end", "length": 1, "value": "16"}],
+        "data_frame": [{"data_frame_type": "01", "req_data_list": request, "resp_data_list": reply}]
+    }})
+}
+
+#[test]
+fn computed_lengths_before_and_behind_what_varies() {
+    let list = json!([
+        {"name": "whole", "length": 1, "type": "length", "of": ["data_frame", "cmd"], "add": 1},
+        {"name": "size", "length": 2, "type": "uint", "value": "{{data_frame_length}}"},
+        {"name": "text", "type": "str", "length": "rest"},
+        {"name": "again", "length": 1, "type": "length"}
+    ]);
+    let template = framed(list.clone(), list);
+    let rules = json!({"01": {"data": {"text": "#{text}#!"}}});
+    check(&template, &rules, &bytes("68 01 08 0006 4142 06 16"), &bytes("68 01 09 0007 414221 07 16"));
+    check(&template, &rules, &bytes("68 01 08 0006 4142 05 16"), b"bad_length");
+    check(&template, &rules, &bytes("68 01 08 0005 4142 06 16"), b"bad_length");
+    check(&template, &rules, &bytes("68 01 07 0006 4142 06 16"), b"bad_length");
+    let sample = setup(&template, &rules).unwrap().fleet.fsus[0].devices[0].template.commands[0].sample.to_vec();
+    assert_eq!(hex(&sample), hex(&bytes("68 01 06 0004 04 16")));
+}
+
+#[test]
+fn what_lengths_may_not_count() {
+    let check =
+        |list: Value, expected: &str| assert_eq!(errors(&framed(list, json!([])), &json!({"01": {}})), expected);
+    let until = |name: &str| json!({"name": name, "type": "str", "until": "2C"});
+    let length = json!({"name": "len", "length": 1, "type": "length"});
+    check(
+        json!([until("a"), length, until("b")]),
+        "`len` is a computed length between fields of variable size (before the first of them, or behind the last)",
+    );
+    check(
+        json!([{"name": "items", "type": "list", "count": "rest", "items": [{"name": "v", "length": 1}, length]}]),
+        "a computed length inside a list or choice (the field that it counts names it: `\"length\": {\"field\": ...}`)",
+    );
+    check(
+        json!([{"name": "len", "length": 1, "type": "length", "of": ["a"]}, until("a")]),
+        "`of` names no field `a` (known: len, start, cmd, end, data_frame) (here `of` takes `data_frame` and fields of fixed size before the first of variable size)",
+    );
+}
+
+#[test]
+fn in_a_frame_of_one_size() {
+    let list = json!([{"name": "n", "length": 1, "type": "uint"}, {"name": "text", "type": "str", "length": {"field": "n"}},
+        {"name": "m", "length": 1, "type": "uint"}]);
+    let mut template = framed(list.clone(), list);
+    template["protocol"]["dynamic_length"] = json!(false);
+    template["protocol"]["total_length"] = json!(10);
+    template["protocol"]["data_frame"][0]["padding"] = json!("EE");
+    let rules = json!({"01": {"data": {"text": "<#{text}#>"}}});
+    check(
+        &template,
+        &rules,
+        &bytes("68 01 02 4142 07 00000000 16")[..].iter().copied().take(9).chain([0x16]).collect::<Vec<_>>(),
+        &bytes("68 01 04 3C41423E 07 EE 16"),
+    );
+    check(&template, &rules, &bytes("68 01 07 41424344454647 16"), b"bad_length");
+    // Longer than the frame: the value does not fit.
+    check(&template, &rules, &bytes("68 01 04 41424344 07 00 16"), &bytes("68 01 00 07 EEEEEEEEEE 16"));
+    let two = |template: &mut Value| {
+        let entry = template["protocol"]["data_frame"][0].clone();
+        template["protocol"]["data_frame"].as_array_mut().unwrap().push(entry);
+    };
+    two(&mut template);
+    assert_eq!(
+        errors(&template, &rules),
+        "01 has the same key as an entry before it, and a field of variable size (a key of its own: padding hides where the fields of a frame of `total_length` end)"
+    );
+}
+
+#[test]
+fn a_choice_by_bits() {
+    let list = json!([
+        {"name": "props", "length": 2, "type": "bit", "bits": {"packet": [2, 2], "len": [6, 15]}},
+        {"name": "part", "type": "choice", "by": "props.packet", "cases": {
+            "1": [{"name": "total", "length": 2, "type": "uint"}, {"name": "number", "length": 2, "type": "uint"}], "0": []}},
+        {"name": "body", "length": "rest"}
+    ]);
+    let reply = json!([{"name": "number", "length": 2, "type": "uint"}, {"name": "body", "length": "rest"}]);
+    let template = framed(list.clone(), reply);
+    let rules = json!({"01": {"data": {"number": "#{part.number}#"}}});
+    check(&template, &rules, &bytes("68 01 2001 0003 0002 AA 16"), &bytes("68 01 0002 AA 16"));
+    check(&template, &rules, &bytes("68 01 0001 AABB 16"), &bytes("68 01 0000 AABB 16"));
+    let template = framed(json!([]), list);
+    let rules =
+        json!({"01": {"data": {"props": {"packet": 1, "len": 1}, "part": {"total": 3, "number": 2}, "body": "AA"}}});
+    check(&template, &rules, &bytes("68 01 16"), &bytes("68 01 2001 0003 0002 AA 16"));
+}
