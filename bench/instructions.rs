@@ -11,17 +11,23 @@
 
 mod requests;
 
-use requests::{Server, fleet, requests, vendor};
+use fsu_plan::compile::compile;
+use fsu_plan::config::load::Loader;
+use fsu_plan::config::source::Source;
+use fsu_plan::model::fleet::{Fleet, Fsu};
+use requests::{Request, Server, fleet, requests, vendor};
 use std::hint::black_box;
+use std::path::Path;
 
 const FEW: usize = 20;
 const MANY: usize = 220;
 
 fn main() {
-    let fleet = fleet();
+    let (fleet, walked) = (fleet(), walked_fleet());
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    for fsu in &fleet.fsus {
-        for request in requests(fsu) {
+    let fixed = fleet.fsus.iter().map(|fsu| (fsu, requests(fsu)));
+    for (fsu, requests) in fixed.chain(walked.fsus.iter().map(|fsu| (fsu, walked_requests(fsu)))) {
+        for request in requests {
             let about = [vendor(fsu), fsu.transport.name(), &request.command];
             if !asked.is_empty() && asked != about {
                 continue;
@@ -37,6 +43,27 @@ fn main() {
             }
         }
     }
+}
+
+/// The FSUs of bench/walked: frames whose fields vary in size.
+fn walked_fleet() -> Fleet {
+    let mut loader = Loader::new(Source::Directory);
+    let main_file = loader.main_file(&walked());
+    compile(&mut loader, &main_file).expect("bench/walked is a good configuration")
+}
+
+fn walked() -> std::path::PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join("bench/walked")
+}
+
+/// What one of those FSUs is asked.
+fn walked_requests(fsu: &Fsu) -> Vec<Request> {
+    let text = std::fs::read(walked().join("requests.json")).expect("their requests");
+    let all: Vec<serde_json::Value> = serde_json::from_slice(&text).expect("JSON");
+    let text = |one: &serde_json::Value, key: &str| one[key].as_str().unwrap_or_default().to_owned();
+    let wire = |one: &serde_json::Value| hex::decode(text(one, "request")).expect("hex digits");
+    let own = all.iter().filter(|one| text(one, "fsu") == *fsu.name);
+    own.map(|one| Request { command: text(one, "command"), wire: wire(one) }).collect()
 }
 
 /// A phase.
