@@ -4,6 +4,7 @@ use super::columns::hex;
 use fsu_core::predict::target;
 use fsu_plan::compile::field::area_key;
 use fsu_plan::compile::length::{behind, behind_len};
+use fsu_plan::model::coding::Change;
 use fsu_plan::model::digits::Digits;
 use fsu_plan::model::field::{Computed, Constant, Field, KeyPart, LengthField, Offset};
 use fsu_plan::model::fleet::Device;
@@ -84,13 +85,54 @@ pub fn checksum(checksum: &Checksum) -> String {
         ", high byte first"
     };
     let (itself, digits) = match &checksum.algorithm {
-        Algorithm::Special(special) => (special.holds_itself, special.digits),
-        _ => (false, Digits::Binary),
+        Algorithm::Special(special) => (special.holds_itself.then_some(special.skips_itself), special.digits),
+        _ => (None, Digits::Binary),
     };
-    let itself = if itself { ", itself as 00" } else { "" };
+    let itself = match itself {
+        None => "",
+        Some(false) => ", itself as 00",
+        Some(true) => ", without itself",
+    };
     let digits = if digits == Digits::Binary { String::new() } else { format!(", as {}", digits.name()) };
+    let of = format!("{} of {over}[{}..{to}]{itself}{complement}{digits}", checksum.name, checksum.from.0);
     let place = span(checksum.at, checksum.len);
-    format!("{} of {over}[{}..{to}]{itself}{complement}{digits}; at {place}{order}", checksum.name, checksum.from.0)
+    match checksum.blocks() {
+        None => format!("{of}; at {place}{order}"),
+        Some(blocks) => {
+            let last = if blocks.in_field { format!("; of the last one at {place}") } else { String::new() };
+            let order = if blocks.little { "low" } else { "high" };
+            let each = count(blocks.len, "byte");
+            format!(
+                "{of}, of every {} by itself, {each} behind each, {order} byte first{last}",
+                count(blocks.every, "byte")
+            )
+        }
+    }
+}
+
+/// What becomes of a frame on its way beyond its encoding, one line each.
+pub fn transit(template: &Template) -> Vec<String> {
+    let Some(coding) = &template.coding else { return Vec::new() };
+    let mut out = Vec::new();
+    let Change { add, xor } = coding.data;
+    let steps = [(add > 0).then(|| format!("+ {add:02X}")), (xor > 0).then(|| format!("xor {xor:02X}"))];
+    let steps: Vec<String> = steps.into_iter().flatten().collect();
+    if !steps.is_empty() {
+        out.push(format!("data frame on the wire: each byte {}", steps.join(", then ")));
+    }
+    let Some(envelope) = &coding.envelope else { return out };
+    if let Some(escape) = &envelope.escape {
+        let all: Vec<String> =
+            escape.values.iter().map(|(byte, value)| format!("{byte:02X} as {}", hex(value))).collect();
+        out.push(format!("envelope: {} to {}, {}", hex(&template.start), hex(&template.end), all.join(", ")));
+    }
+    if !envelope.preamble.is_empty() {
+        out.push(format!("envelope: {} before each frame", hex(&envelope.preamble)));
+    }
+    if !envelope.skip.is_empty() {
+        out.push(format!("envelope: ignores {} before a frame", hex(&envelope.skip)));
+    }
+    out
 }
 
 /// The fields, lists and choices of a program, one per line.

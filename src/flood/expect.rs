@@ -193,7 +193,7 @@ impl Expect {
 
     /// The request itself, from a server that does no work.
     pub fn of_echo(template: &Template, request: &[u8]) -> Self {
-        let wire_len = template.wire_len(request.len());
+        let wire_len = template.sent_len(request.len());
         let shape = Shape {
             frame: request.into(),
             fixed: [].into(),
@@ -408,7 +408,7 @@ fn shape(template: &Template, form: Form, request_len: usize) -> Shape {
         }
     }
     Shape {
-        wire_len: template.wire_len(form.frame.len()),
+        wire_len: template.sent_len(form.frame.len()),
         frame: form.frame.into(),
         fixed: fixed.into(),
         copied: copied.into(),

@@ -121,7 +121,7 @@ impl Form {
 
     /// The checksum depends on all other bytes.
     fn sealed(mut self, template: &Template) -> Self {
-        if let Some(checksum) = &template.checksum {
+        for checksum in template.checksums() {
             let at = checksum.at.in_frame(self.frame.len());
             if let Some(origins) = self.origins.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
                 origins.fill(Origin::Unknown);

@@ -216,6 +216,36 @@ words! {
         SumXor = "sum_xor",
         /// CRC-16/MODBUS.
         Crc16 = "crc16",
+        /// Sum of the 16-bit words.
+        Sum16 = "sum16",
+        /// The same; what overflows 16 bits is added to the lowest bit.
+        Ones16 = "ones16",
+        /// XOR of the 16-bit words.
+        Xor16 = "xor16",
+        /// Sum of the bytes, subtracted from zero, 8 bits.
+        Lrc = "lrc",
+    }
+}
+
+words! {
+    /// `self` of a checksum: what its own bytes count as where its span covers them.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Itself {
+        /// As 00.
+        Zero = "zero",
+        /// Left out.
+        Skip = "skip",
+    }
+}
+
+words! {
+    /// `shift` of a CRC: where each byte goes.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Shift {
+        /// To the low byte.
+        Low = "low",
+        /// To the place of the high byte (HJ 212).
+        High = "high",
     }
 }
 

@@ -6,6 +6,7 @@ use fsu_plan::model::fleet::{Device, Fsu};
 use fsu_plan::model::message::Transport;
 use fsu_plan::model::reply::Payload;
 use fsu_plan::wire::envelope::{CENTER_BYTES, Comm, DATAGRAM_BYTES_MAX, Frames, Head, Up, escape};
+use fsu_plan::wire::framer::{self, Cut};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -146,7 +147,12 @@ impl<'a> Link<'a> {
                 self.taken = 0;
                 loop {
                     let (template, buffer) = (&self.device.template, &self.buffer);
-                    let sizes = self.sizes.iter().copied().filter(|&len| len < buffer.len());
+                    let marked = match framer::cut_sent(template, buffer) {
+                        Some(Cut::Frame(len)) => Some(len),
+                        _ => None,
+                    };
+                    let known = self.sizes.iter().copied().filter(|&len| len < buffer.len());
+                    let sizes = marked.into_iter().chain(known);
                     let mut sizes = sizes.chain((!buffer.is_empty()).then_some(buffer.len()));
                     let (others, raw) = (&self.others, &mut self.frame);
                     let mut is_reply = |wire: &[u8]| is_whole(template, wire, raw) || others.is_whole(wire, raw);
@@ -207,10 +213,10 @@ fn sizes(device: &Device, command: usize) -> Vec<usize> {
     let rules = device.rules.get(command).into_iter().flatten();
     let size = |reply: Reply<'_>| match reply.reply.payload {
         Payload::Raw => reply.reply.frame.len(),
-        _ => reply.template.wire_len(reply.reply.frame.len()),
+        _ => reply.template.sent_len(reply.reply.frame.len()),
     };
     let replies = rules.flat_map(|rule| replies_of(device, rule)).map(size);
-    let errors = template.errors.iter().flatten().map(|reply| template.wire_len(reply.frame.len()));
+    let errors = template.errors.iter().flatten().map(|reply| template.sent_len(reply.frame.len()));
     let mut sizes: Vec<usize> = replies.chain(errors).collect();
     sizes.sort_unstable();
     sizes.dedup();

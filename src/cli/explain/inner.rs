@@ -10,13 +10,14 @@ use fsu_core::predict::target;
 use fsu_plan::model::field::{Computed, Constant, Field, Offset};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::model::reply::{Patch, Reply};
-use fsu_plan::model::template::{Command, Encoding, Template};
+use fsu_plan::model::template::{Command, Template};
 use fsu_plan::wire::checksum::read_number;
 use fsu_plan::wire::framer;
 use fsu_plan::wire::inner::{self, Frame};
 use fsu_plan::wire::reason::Reason;
 use fsu_plan::wire::value;
 use fsu_plan::wire::walk::Wrong;
+use fsu_plan::wire::{stuffing, sums};
 use fsu_plan::words::count;
 
 /// How to read a frame's fields.
@@ -52,10 +53,11 @@ fn read<'a>(view: View<'a>, frame: &Frame<'a>) -> Inner<'a> {
 pub(super) fn layers<'a>(view: View<'a>, frame: &Frame<'a>) -> Vec<Layer> {
     let (template, read) = (view.template, read(view, frame));
     let mut header = Layer { name: "inner frame, header".into(), ..Layer::default() };
-    if template.encoding == Encoding::AsciiHex {
+    if template.is_hex() {
         let sizes = format!("{} bytes from {} on the wire", frame.raw.len(), frame.wire.len());
         header.notes.push(format!("ascii_hex: offsets count the {sizes}"));
     }
+    header.notes.extend(describe::transit(template));
     let counted = template.lengths.iter().filter(|length| length.configured).map(|length| length.at);
     let counted = counted.chain(view.command.iter().flat_map(|command| &command.counts).map(|count| count.length.at));
     if counted.count() > 0 {
@@ -246,6 +248,14 @@ pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Faul
             (end, bytes, count(end, "byte"))
         }
         Reason::BadStart => (0, hex(&template.start), hex(&wire[..template.start.len().min(end)])),
+        Reason::BadEscape => {
+            let at = stuffing::broken_at(template, wire).unwrap_or(end);
+            let coding = template.coding.as_ref().and_then(|coding| coding.envelope.as_ref()?.escape.as_ref());
+            let known: Vec<String> =
+                coding.iter().flat_map(|escape| &escape.values).map(|(_, value)| hex(value)).collect();
+            (at, format!("an escape ({})", known.join(", ")), hex(&wire[at..end.min(at + 2)]))
+        }
+        Reason::BadLength => (end, "whole blocks with their checksums".into(), count(end, "byte")),
         Reason::BadEnd => {
             let at = end.saturating_sub(template.end.len());
             (at, hex(&template.end), hex(&wire[at..]))
@@ -259,7 +269,7 @@ pub(super) fn no_frame(template: &Template, reason: Reason, wire: &[u8]) -> Faul
             }
         }
     };
-    let within = if template.encoding == Encoding::AsciiHex { "inner frame (characters)" } else { "inner frame" };
+    let within = if template.is_hex() { "inner frame (characters)" } else { "inner frame" };
     fault(reason, within, Some(offset), expected, found)
 }
 
@@ -275,11 +285,20 @@ pub(super) fn bad_frame(template: &Template, frame: &Frame<'_>, reason: Reason) 
     };
     let (offset, expected, found) = match reason {
         Reason::BadLength | Reason::BadLengthChecksum => bad_length(template, frame),
-        Reason::BadChecksum => match &template.checksum {
+        Reason::BadChecksum => match template.checksums().find(|one| !sums::is_right(one, template, frame)) {
+            Some(checksum) if let Some(wrong) = sums::wrong_block(checksum, template, raw, frame.wire) => {
+                let digits = 2 * wrong.len;
+                let in_order =
+                    |value: u64| if wrong.little { value.swap_bytes() >> (64 - 8 * wrong.len) } else { value };
+                let (right, found) = (in_order(wrong.right), in_order(wrong.found));
+                let what =
+                    format!("block {}, byte {} on the wire; {}", wrong.number, wrong.at, describe::checksum(checksum));
+                (None, format!("{right:0digits$X} ({what})"), format!("{found:0digits$X}"))
+            }
             Some(checksum) => {
                 let at = checksum.at.in_frame(raw.len());
                 let bytes = raw.get(at..at + checksum.len).unwrap_or_default();
-                let right = Right::checksum(template, frame).to_vec(bytes);
+                let right = Right::checksum(template, frame, checksum.at).to_vec(bytes);
                 let (right, found) = notations(template, checksum.at, &right, bytes);
                 (Some(at), format!("{right} ({})", describe::checksum(checksum)), found)
             }

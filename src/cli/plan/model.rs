@@ -11,7 +11,7 @@ use fsu_plan::model::field::{Constant, Field, KeyPart, LengthField};
 use fsu_plan::model::fleet::{Device, Fsu, VerifyChecksum};
 use fsu_plan::model::reply::Reply;
 use fsu_plan::model::rule::Rule;
-use fsu_plan::model::template::{Command, Encoding, ErrorReply, Framing, KeyShape, Template};
+use fsu_plan::model::template::{Checksum, Command, ErrorReply, Framing, KeyShape, Template};
 use fsu_plan::wire::framer;
 use fsu_plan::words::{count, noun};
 use serde::Serialize;
@@ -81,6 +81,12 @@ pub(super) struct DevicePlan {
     pub(super) tail: Vec<FieldPlan>,
     pub(super) lengths: Vec<LengthPlan>,
     pub(super) checksum: Option<ChecksumPlan>,
+    /// All of several, in the order in which they are computed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) checksums: Vec<ChecksumPlan>,
+    /// What else becomes of a frame on its way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) transit: Vec<String>,
     /// Constants that a request has to carry.
     pub(super) versions: Vec<ConstantPlan>,
     pub(super) errors: Vec<ErrorPlan>,
@@ -129,6 +135,22 @@ pub(super) struct ChecksumPlan {
     pub(super) over: &'static str,
     pub(super) complement: String,
     pub(super) text: String,
+}
+
+impl ChecksumPlan {
+    fn new(checksum: &Checksum) -> Self {
+        Self {
+            at: checksum.at.0,
+            len: checksum.len,
+            little: checksum.little,
+            algorithm: checksum.name.to_string(),
+            from: checksum.from.0,
+            to: checksum.to.0,
+            over: if checksum.over_wire { "wire" } else { "raw" },
+            complement: format!("{:?}", checksum.complement).to_lowercase(),
+            text: describe::checksum(checksum),
+        }
+    }
 }
 
 /// Bytes at a place.
@@ -309,6 +331,7 @@ impl DevicePlan {
     fn new(device: &Device) -> Self {
         let template = &*device.template;
         let commands = template.commands.iter().enumerate();
+        let several = template.checksums().nth(1).is_some();
         Self {
             vendor: device.vendor.to_string(),
             sub_dev_type: device.sub_dev_type,
@@ -319,10 +342,7 @@ impl DevicePlan {
                 VerifyChecksum::Off => "off",
             },
             template: template.path.to_string(),
-            encoding: match template.encoding {
-                Encoding::Binary => "binary",
-                Encoding::AsciiHex => "ascii_hex",
-            },
+            encoding: if template.is_hex() { "ascii_hex" } else { "binary" },
             start: hex(&template.start),
             end: hex(&template.end),
             framing: framing(template),
@@ -334,17 +354,9 @@ impl DevicePlan {
             tail_len: template.tail_len,
             tail: fields(&template.tail),
             lengths: template.lengths.iter().map(|field| length(template, field)).collect(),
-            checksum: template.checksum.as_ref().map(|checksum| ChecksumPlan {
-                at: checksum.at.0,
-                len: checksum.len,
-                little: checksum.little,
-                algorithm: checksum.name.to_string(),
-                from: checksum.from.0,
-                to: checksum.to.0,
-                over: if checksum.over_wire { "wire" } else { "raw" },
-                complement: format!("{:?}", checksum.complement).to_lowercase(),
-                text: describe::checksum(checksum),
-            }),
+            checksum: template.checksum.as_ref().map(ChecksumPlan::new),
+            checksums: template.checksums().map(ChecksumPlan::new).take_while(|_| several).collect(),
+            transit: describe::transit(template),
             versions: constants(&template.versions),
             errors: errors(device),
             keys: template.keys.iter().map(|shape| keys(template, shape)).collect(),
@@ -407,6 +419,7 @@ fn framing(template: &Template) -> String {
         },
         Framing::Delimited => format!("delimited, from {} to {}", hex(&template.start), hex(&template.end)),
         Framing::Keyed => "by the size of the command in the header".into(),
+        Framing::Enveloped => format!("by the envelope, from {} to {}", hex(&template.start), hex(&template.end)),
     }
 }
 

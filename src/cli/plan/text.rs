@@ -60,7 +60,7 @@ fn write_device(number: usize, device: &DevicePlan, out: &mut TextOut<'_>) -> io
         ),
         ("data frame", device.data_len.clone()),
         ("verify_checksum", device.verify_checksum.into()),
-        ("checksum", device.checksum.as_ref().map_or_else(|| "none".into(), |checksum| checksum.text.clone())),
+        ("checksum", checksums(device)),
     ];
     for length in &device.lengths {
         facts.push(("length", format!("{} = {}", span(Offset(length.at), length.len), length.formula)));
@@ -182,5 +182,14 @@ fn write_reply(reply: &ReplyPlan, out: &mut TextOut<'_>) -> io::Result<()> {
     match &reply.refusal {
         Some(refusal) => writeln!(out, "      {refusal}"),
         None => Ok(()),
+    }
+}
+
+/// All checksums, in the order in which they are computed.
+fn checksums(device: &DevicePlan) -> String {
+    match (&device.checksum, &*device.checksums) {
+        (None, _) => "none".into(),
+        (Some(one), []) => one.text.clone(),
+        (Some(_), all) => all.iter().map(|one| &*one.text).collect::<Vec<_>>().join("; then "),
     }
 }

@@ -14,6 +14,7 @@ use crate::lane::{COMPARED_MAX, Flight, Lane, Matcher};
 use crate::workload::options::{AskedFsu, OPEN_MAX, Options};
 use crate::workload::profile::Prepared;
 use crate::workload::turns::Turns;
+use fsu_plan::wire::framer::{self, Cut};
 use rustix::event::epoll::{self, EventData, EventFlags};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -389,6 +390,13 @@ enum Next {
 
 /// The length of the next reply: the size at which it is right for a known request, the oldest under way first.
 fn next_len(lane: &mut Lane, requests: &[Prepared], bytes: &[u8], now: u64, inner: &mut Vec<u8>) -> Next {
+    // An envelope shows where a reply ends, right or wrong.
+    let marked = requests.first().and_then(|prepared| framer::cut_sent(&prepared.device.template, bytes));
+    match marked {
+        Some(Cut::Frame(len)) => return Next::Reply(len),
+        Some(Cut::More) => return Next::More,
+        _ => {}
+    }
     let mut more = false;
     for flight in lane.flights().take(COMPARED_MAX) {
         let prepared = &requests[flight.request as usize];

@@ -10,6 +10,7 @@ use fsu_plan::model::reply::{Expr, Form, Number, Part, Patch, Reply, TimeItem};
 use fsu_plan::model::template::{Encoding, Template};
 use fsu_plan::wire::checksum::write_number;
 use fsu_plan::wire::civil::{Calendar, Civil, Now};
+use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::{encode_hex, write_lengths};
 use fsu_plan::wire::numerals;
 use fsu_plan::wire::value;
@@ -140,7 +141,7 @@ impl Built {
     pub fn on_wire(&self, template: &Template) -> &[u8] {
         match template.encoding {
             Encoding::Binary => &self.raw,
-            Encoding::AsciiHex => &self.wire,
+            Encoding::AsciiHex | Encoding::Coded => &self.wire,
         }
     }
 }
@@ -211,7 +212,7 @@ fn carried((template, reply): (&Template, &Reply), inputs: &mut Inputs<'_>, buff
         }
         Payload::Raw => {
             buffers.data.clear();
-            buffers.data.extend_from_slice(buffers.frame);
+            coding::send_as_it_is(template, buffers.frame, buffers.data);
             None
         }
         Payload::Walked(steps) => Some(varying::insert((template, reply), steps, inputs, buffers)),

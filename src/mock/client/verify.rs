@@ -50,8 +50,8 @@ impl Known {
         // Each time the request is sent, its number differs, and so does its checksum.
         let place = |at: Offset, len: usize| at.in_frame(request.len())..at.in_frame(request.len()) + len;
         let sn = template.transfer.as_ref().map(|transfer| place(transfer.sn.at, transfer.sn.len));
-        let sum = template.checksum.as_ref().map(|checksum| place(checksum.at, checksum.len));
-        let varies = |at: usize| [&sn, &sum].into_iter().flatten().any(|range| range.contains(&at));
+        let sums: Vec<_> = template.checksums().map(|checksum| place(checksum.at, checksum.len)).collect();
+        let varies = |at: usize| sn.iter().chain(&sums).any(|range| range.contains(&at));
         let asked = |from: Offset| {
             let from = Some(from.in_frame(request.len())).filter(|&from| !varies(from));
             from.and_then(|from| request.get(from)).copied()

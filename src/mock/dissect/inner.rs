@@ -236,7 +236,7 @@ impl<'a> Inner<'a> {
                 let length = self.template.lengths.iter().find(|length| length.at == field.at);
                 length.map_or(Right::Any, |length| Right::length(length, self.frame.data_len, self.less))
             }
-            Computed::Checksum => Right::checksum(self.template, &self.frame),
+            Computed::Checksum => Right::checksum(self.template, &self.frame, field.at),
             Computed::No | Computed::Start | Computed::End => Right::Any,
         }
     }

@@ -1,7 +1,7 @@
 //! The expected bytes of a field.
 
 use fsu_plan::model::digits::Digits;
-use fsu_plan::model::field::{Constant, LengthField};
+use fsu_plan::model::field::{Constant, LengthField, Offset};
 use fsu_plan::model::template::{Algorithm, Template};
 use fsu_plan::wire::checksum::{compute, read_number, write_number};
 use fsu_plan::wire::inner::{Frame, length_value_less};
@@ -60,10 +60,10 @@ impl Right<'_> {
         Self::Number(Number { value, len: field.len, little: field.little, digits: field.digits })
     }
 
-    /// A frame's checksum; any bytes if the template has none.
+    /// The checksum in the field at that place of a frame; any bytes if the template has none there.
     #[inline]
-    pub fn checksum(template: &Template, frame: &Frame<'_>) -> Self {
-        let Some(checksum) = &template.checksum else { return Self::Any };
+    pub fn checksum(template: &Template, frame: &Frame<'_>, at: Offset) -> Self {
+        let Some(checksum) = template.checksums().find(|checksum| checksum.at == at) else { return Self::Any };
         let value = compute(checksum, template, frame.raw, frame.wire);
         let digits = match &checksum.algorithm {
             Algorithm::Special(how) => how.digits,

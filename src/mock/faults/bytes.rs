@@ -8,16 +8,18 @@ use fsu_plan::model::fault::FaultKind;
 use fsu_plan::model::field::KeyPart;
 use fsu_plan::model::template::{KeyShape, Template};
 use fsu_plan::wire::checksum::write_number;
+use fsu_plan::wire::coding;
 use fsu_plan::wire::inner::encode_wire;
 
 /// Faults of the inner frame: `wrong_type`, `bad_checksum` and, if no outer frame follows (`alone`), `corrupt`. Writes the wire
 /// bytes over whatever `wire` holds.
 pub fn inner(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
+    let mut spoiled = false;
     if !drawn.made.has(FaultKind::Garbage) {
-        inner_raw(template, drawn, alone, raw, wire);
+        spoiled = inner_raw(template, drawn, alone, raw, wire);
     }
     wire.clear();
-    encode_wire(template, raw, wire);
+    if spoiled { coding::send_spoiled(template, raw, wire) } else { encode_wire(template, raw, wire) }
 }
 
 /// [`inner`] of one of several replies, which may be bytes as they are (`is_plain`).
@@ -41,21 +43,26 @@ fn plain(drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
     wire.extend_from_slice(raw);
 }
 
-fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) {
+/// Changes the raw frame. Whether the checksums of its blocks are to be wrong as well.
+fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8], wire: &mut Vec<u8>) -> bool {
+    let mut spoiled = false;
     if drawn.made.has(FaultKind::WrongType) && wrong_type(template, drawn, raw) {
         seal(template, raw, wire);
         drawn.done.add(FaultKind::WrongType);
     }
-    if drawn.made.has(FaultKind::BadChecksum)
-        && let Some(checksum) = &template.checksum
-    {
-        let at = checksum.at.in_frame(raw.len());
-        if let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) {
+    if drawn.made.has(FaultKind::BadChecksum) {
+        for checksum in template.checksums() {
+            let at = checksum.at.in_frame(raw.len());
+            let Some(bytes) = raw.get_mut(at..).and_then(|rest| rest.get_mut(..checksum.len)) else { continue };
             // Invert all bits: no single flipped bit makes the checksum right again.
             for byte in bytes {
                 *byte = !*byte;
             }
-            drawn.done.add(FaultKind::BadChecksum);
+            let has_blocks = checksum.blocks().is_some() && raw.len() > template.left_len + template.tail_len;
+            spoiled |= has_blocks;
+            if checksum.len > 0 || has_blocks {
+                drawn.done.add(FaultKind::BadChecksum);
+            }
         }
     }
     if alone && drawn.made.has(FaultKind::Corrupt) {
@@ -66,6 +73,7 @@ fn inner_raw(template: &Template, drawn: &mut Drawn, alone: bool, raw: &mut [u8]
             drawn.done.add(FaultKind::Corrupt);
         }
     }
+    spoiled
 }
 
 /// Faults of the outer frame before it is escaped: `bad_verify`, and `corrupt` between P_header and P_tailer.

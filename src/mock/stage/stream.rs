@@ -17,6 +17,7 @@ use fsu_plan::model::template::{Framing, Template};
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
 use fsu_plan::wire::reason::Reason;
+use fsu_plan::wire::stuffing;
 use hunt::{Hunt, Next};
 use std::sync::Arc;
 
@@ -74,6 +75,9 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     searches.resize(2 * fsu.devices.len(), Search::default());
     let mut progress = turn.scratch.progress;
     let mut searched = progress.begin(bytes.len());
+    if progress.has_ended() {
+        searches.iter_mut().take(fsu.devices.len()).for_each(Search::begin_ended);
+    }
     // The bytes from `done` to `at` are garbage that was not reported yet.
     let (mut done, mut at) = (0, 0);
     let mut step = Step::default();
@@ -110,8 +114,10 @@ fn by_search(turn: &mut Turn<'_>, bytes: &[u8], sink: &mut impl Sink) -> Step {
     }
     garbage(turn, sink, &bytes[done..at]);
     step.effort += searches.iter().map(|search| search.scanned).sum::<usize>() / SCANNED_AN_EFFORT;
+    let has_ended = searches.iter().any(|search| search.has_ended(at));
     turn.scratch.searches = searches;
     progress.end(bytes.len() - at, searched.saturating_sub(at));
+    progress.set_ended(has_ended);
     turn.scratch.progress = progress;
     step.consumed = at;
     step.effort += looks * LOOK_EFFORT * fsu.devices.len();
@@ -221,6 +227,26 @@ fn send_faulty(turn: &mut Turn<'_>, replied: (&Template, Form), due_ns: i64, sin
 
 #[inline]
 fn garbage(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
+    if !bytes.is_empty() {
+        garbage_between(turn, sink, bytes);
+    }
+}
+
+/// Bytes that begin no frame, but for those that an envelope allows there.
+#[cold]
+fn garbage_between(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
+    let devices = &turn.fsu.devices;
+    let is_fill = |at: usize| devices.iter().any(|device| stuffing::is_fill(&device.template, bytes, at));
+    let mut done = 0;
+    for at in 0..=bytes.len() {
+        if at == bytes.len() || is_fill(at) {
+            garbage_run(turn, sink, &bytes[done..at]);
+            done = at + 1;
+        }
+    }
+}
+
+fn garbage_run(turn: &mut Turn<'_>, sink: &mut impl Sink, bytes: &[u8]) {
     if !bytes.is_empty() {
         turn.state.counters.dropped[Reason::Garbage as usize] += bytes.len() as u64;
         sink.received(bytes, Some(Reason::Garbage));

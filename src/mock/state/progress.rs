@@ -33,11 +33,13 @@ pub struct Progress {
     searched: u32,
     /// Credit: bytes that may still be checked inside other frames.
     credit: u32,
+    /// The byte before the waiting ones ended a frame, and may begin the next.
+    ended: bool,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { patience: Patience::Wait, seen: 0, searched: 0, credit: CREDIT_MIN }
+        Self { patience: Patience::Wait, seen: 0, searched: 0, credit: CREDIT_MIN, ended: false }
     }
 }
 
@@ -53,14 +55,25 @@ impl Progress {
         self.patience
     }
 
+    /// Whether the byte before the waiting ones ended a frame, and may begin the next.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Notes that.
+    pub(crate) fn set_ended(&mut self, ended: bool) {
+        self.ended = ended;
+    }
+
     /// The first waiting byte was given up.
     pub fn skip_first(&mut self) {
+        self.ended = false;
         (self.seen, self.searched) = (self.seen.saturating_sub(1), self.searched.saturating_sub(1));
     }
 
     /// The waiting bytes are gone, or another plan will search them.
     pub fn forget(&mut self) {
-        (self.seen, self.searched) = (0, 0);
+        (self.seen, self.searched, self.ended) = (0, 0, false);
     }
 
     /// Begins a search through `len` bytes. Returns the place before which no good frame begins.
@@ -98,6 +111,7 @@ impl Progress {
     pub(crate) fn end(&mut self, left: usize, searched: usize) {
         let bounded = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         (self.seen, self.searched, self.patience) = (bounded(left), bounded(searched), Patience::Wait);
+        self.ended = false;
     }
 }
 
@@ -136,7 +150,7 @@ mod tests {
         };
         for (seen, searched) in [(0, 0), (3, 0), (3, 2), (30, 20), (0, 7)] {
             for credit in [0, CREDIT_MIN, CREDIT_MAX - 1, CREDIT_MAX] {
-                let progress = Progress { patience: Patience::End, seen, searched, credit };
+                let progress = Progress { patience: Patience::End, seen, searched, credit, ended: true };
                 for len in [0, 1, 10, CREDIT_MAX as usize / 32, usize::MAX] {
                     check(progress, len);
                 }

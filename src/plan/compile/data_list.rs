@@ -7,7 +7,7 @@ use crate::config::at::{At, Json};
 use crate::config::diag::Diags;
 use crate::config::raw::RawField;
 use crate::model::field::{Computed, FIELD_BYTES_MAX, FRAME_BYTES_MAX, Field, Offset};
-use crate::model::template::{Encoding, Template};
+use crate::model::template::Template;
 use crate::words::count;
 
 /// What a field of a list takes: in the list, and in the plan.
@@ -115,7 +115,7 @@ pub fn data_lengths(
         let Some((Area::Plain, name)) = raw.name.as_ref().map(|name| split_name(&name.value)) else { continue };
         let Some(index) = fields.data(name) else { continue };
         let chars = raw.unit.as_ref().is_some_and(|unit| unit.value == "chars");
-        let each = if chars && template.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let each = if chars && template.is_hex() { 2 } else { 1 };
         let mut value = raw.add.as_ref().map_or(0, |add| add.value);
         let whole = [At { pos: raw.pos, value: "data_frame".to_owned() }];
         for name in raw.of.as_ref().map_or(&whole[..], |of| &of.value.0) {

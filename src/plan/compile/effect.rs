@@ -124,8 +124,8 @@ pub fn template(diags: &mut Diags, raw: &RawProtocol, plan: &Template) {
         }
     }
     if plan.encoding == Encoding::Binary {
-        let over = raw.checksum.as_ref().and_then(|checksum| checksum.over.as_ref());
-        if let Some(over) = over.filter(|over| over.value == "wire") {
+        let list = raw.checksum.iter().flat_map(|list| &list.value.0);
+        for over in list.filter_map(|checksum| checksum.over.as_ref()).filter(|over| over.value == "wire") {
             diags.idle(over.pos, "`wire` is the same as `raw` without ascii_hex");
         }
     }

@@ -1,6 +1,7 @@
 //! The frame of a template: header, tail and their lengths.
 
 use super::checksum;
+use super::coding;
 use super::expr::is_dynamic;
 use super::field::{self, Padding, is_data_frame_length, known, outside, split_name};
 use super::sample;
@@ -33,7 +34,9 @@ pub(super) fn frame(
     let encoding = field::word(diags, encoding, Encoding::Binary);
     let raw_left = protocol.pdu_left.as_deref().unwrap_or_default();
     let raw_tail = protocol.pdu_tailer.as_deref().unwrap_or_default();
-    let whole = |key: &str, list: &[At<RawField>], diags: &Diags| diags.is_whole_list(protocol.pos, key, list.len());
+    let whole = |key: &str, list: &[At<RawField>], diags: &Diags| {
+        diags.is_whole_list(protocol.pos, key, coding::written(protocol, list))
+    };
     if !whole("pdu_left", raw_left, diags) || !whole("pdu_tailer", raw_tail, diags) {
         return None; // what else seems wrong may only follow from that
     }
@@ -55,6 +58,7 @@ pub(super) fn frame(
         vendor: Box::default(),
         path: Box::default(),
         encoding,
+        coding: None,
         start,
         end: end.unwrap_or_default(),
         left: left.into(),
@@ -77,7 +81,10 @@ pub(super) fn frame(
         transfer: None,
         wire_len_max: 0,
     };
+    let has_blocks = checksum::said(protocol, vendor).0.iter().any(|said| said.blocks().is_some());
+    coding::compile(diags, protocol, &mut plan, has_blocks);
     plan.checksum = checksum::compile(diags, raw.pos, protocol, vendor, &mut plan);
+    coding::gaps(&mut plan);
     lengths(diags, raw_left, raw_tail, &mut plan);
     plan.versions = versions(diags, raw_left, raw_tail, &plan);
     Some(Frame { plan, size_known: fixed.is_ok() })
@@ -228,7 +235,7 @@ fn lengths(diags: &mut Diags, raw_left: &[At<RawField>], raw_tail: &[At<RawField
             continue;
         }
         let unit = field::word(diags, raw.unit.as_ref(), Unit::Bytes);
-        let coded = if unit == Unit::Chars && plan.encoding == Encoding::AsciiHex { 2 } else { 1 };
+        let coded = if unit == Unit::Chars && plan.is_hex() { 2 } else { 1 };
         let default = [At { pos: raw.pos, value: "data_frame".to_owned() }];
         let of = raw.of.as_ref().map_or(&default[..], |of| &of.value.0);
         for name in of {

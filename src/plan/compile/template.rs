@@ -1,6 +1,7 @@
 //! A template file to a [`Template`].
 
 use super::checksum;
+use super::coding;
 use super::command::{self, CommandDraft, CommandIndex};
 use super::effect;
 use super::errors;
@@ -19,7 +20,7 @@ use crate::config::steps::step;
 use crate::model::digits::Digits;
 use crate::model::field::{FRAME_BYTES_MAX, KeyPart, LengthField};
 use crate::model::keys::KeyTable;
-use crate::model::template::{Command, Encoding, Framing, KeyShape, Template};
+use crate::model::template::{Command, Framing, KeyShape, Template};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +86,8 @@ pub(super) fn layout(
         diags.missing(raw.pos, "protocol", "the frame and its commands");
         return None;
     };
-    let protocol = &*checksum::from_top(diags, raw, protocol);
+    let protocol = checksum::from_top(diags, raw, protocol);
+    let protocol = &*coding::with_marks(diags, protocol);
     let Frame { mut plan, size_known } = frame::frame(diags, raw, protocol, vendor)?;
     plan.vendor = raw.vendor.as_ref().map_or("", |vendor| &vendor.value).into();
     plan.path = path.display().to_string().into();
@@ -109,6 +111,9 @@ pub(super) fn layout(
     plan.commands = compiled.into();
     if is_keyed(&plan) {
         plan.framing = Framing::Keyed;
+    }
+    if plan.coding.as_ref().is_some_and(|coding| coding.is_escaped()) {
+        plan.framing = Framing::Enveloped;
     }
     if !size_known || incomplete {
         // Nothing is served; an error about cutting streams would only be a consequence.
@@ -207,7 +212,7 @@ fn sizes(diags: &mut Diags, protocol: &At<RawProtocol>, plan: &mut Template, com
         (None, Some(number)) => Framing::Length(number),
         (None, None) => Framing::Delimited,
     };
-    plan.wire_len_max = plan.wire_len(around + replies);
+    plan.wire_len_max = plan.sent_len(around + replies);
 }
 
 /// Bytes of the longest request; `listed`: of the longest that a command lists, and of the longest whose size varies;
@@ -264,17 +269,19 @@ fn is_keyed(plan: &Template) -> bool {
         command.request.as_ref().map(|_| command.request_len)
     };
     let walk = |number: &u32| plan.commands.get(*number as usize).and_then(|command| command.request_walk());
+    // Fields that show a size are read as they travel.
+    let is_plain = plan.coding.as_ref().is_none_or(|coding| coding.is_plain());
     let one_size = |numbers: &[u32]| {
         if let Some(walk) = numbers.iter().find_map(walk) {
             // Its fields show where it ends.
-            return numbers.len() == 1 && !walk.has_rest;
+            return numbers.len() == 1 && !walk.has_rest && is_plain;
         }
         let mut sizes = numbers.iter().map(size);
         sizes.next().flatten().is_some_and(|first| sizes.all(|size| size == Some(first)))
     };
     plan.framing == Framing::Delimited
         && plan.end.is_empty()
-        && plan.encoding == Encoding::Binary
+        && !plan.is_hex()
         && shape.parts.iter().all(in_header)
         && shape.table.iter().all(|(_, numbers)| one_size(numbers))
 }

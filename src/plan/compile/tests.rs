@@ -185,7 +185,9 @@ fn a_crc_has_one_meaning() {
     check("CRC-16/XMODEM", Some("unknown algorithm `CRC-16/XMODEM` (did you mean `crc:CRC-16/XMODEM`?)"));
     check(
         "CRC-CCITT-FALSE",
-        Some("unknown algorithm `CRC-CCITT-FALSE` (known: sum, xor, sum_xor, crc16, crc:CRC-16/MODBUS)"),
+        Some(
+            "unknown algorithm `CRC-CCITT-FALSE` (known: sum, xor, sum_xor, crc16, sum16, ones16, xor16, lrc, crc:CRC-16/MODBUS)",
+        ),
     );
     check("crc:CRC8/LTS", Some("no CRC of the catalogue is named `CRC8/LTS` (did you mean `CRC-8/LTE`?)"));
 }

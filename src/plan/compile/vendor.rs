@@ -67,7 +67,7 @@ fn check(diags: &mut Diags, entry: &At<RawVendor>) {
         Some(_) => {}
     }
     field::word(diags, entry.encoding.as_ref(), Encoding::Binary);
-    if let Some(raw) = &entry.checksum {
+    for raw in entry.checksum.iter().flat_map(|list| &list.value.0) {
         checksum::check_words(diags, raw);
     }
 }

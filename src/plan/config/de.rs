@@ -5,6 +5,7 @@
 //! out, and the error is recorded with its place. So only an error that no optional key, list or
 //! map stands around ends the whole.
 
+use super::algorithm::ALGORITHM;
 use super::at::{AT, At, MAP, ONE_OR_MANY, Pos};
 use super::budget::{ALLOCATION_BYTES, Budget};
 use super::diag::{DIAGS_MAX, Diag, Place, Severity};
@@ -289,6 +290,10 @@ impl<'de> de::Deserializer<'de> for De<'_> {
                 Content::Obj(_) => self.place(visitor.visit_newtype_struct(self)),
                 Content::Str(word) if **word == *REST => self.place(visitor.visit_unit()),
                 _ => self.place(visitor.visit_u64(self.unsigned()?)),
+            },
+            ALGORITHM => match self.content() {
+                Content::Obj(_) => self.place(visitor.visit_newtype_struct(self)),
+                _ => self.deserialize_str(visitor),
             },
             ONE_OR_MANY => match self.content() {
                 Content::Arr(_) => self.deserialize_seq(visitor),

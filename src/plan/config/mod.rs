@@ -5,6 +5,7 @@
 //! [`diag::Diags`] instead of stopping at the first. What the values *mean* is the business of
 //! [`crate::model`].
 
+pub mod algorithm;
 pub mod at;
 pub mod budget;
 pub mod de;

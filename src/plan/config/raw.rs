@@ -3,6 +3,7 @@
 //! Nothing is decided here. Keys, types and defaults: spec templates.md. The JSON Schemas under
 //! `config/schema/` are generated from these types, so their doc comments are what an editor shows.
 
+use super::algorithm::RawAlgorithm;
 use super::at::{At, Json, Map, OneOrMany};
 use super::extent::{RawBurst, RawExtent};
 use schemars::JsonSchema;
@@ -184,7 +185,7 @@ pub struct RawVendor {
     /// For information only: UDP, TCP, RS485.
     pub protocol: Option<At<String>>,
     /// Default checksum.
-    pub checksum: Option<At<RawChecksum>>,
+    pub checksum: Option<At<OneOrMany<At<RawChecksum>>>>,
     /// Default encoding.
     pub encoding: Option<At<String>>,
 }
@@ -204,7 +205,7 @@ pub struct RawTemplate {
     /// Other layouts of the same vendor, by name: each like `protocol`, with its own header, tail, checksum and entries.
     pub frames: Option<Map<At<RawProtocol>>>,
     /// The inner checksum; same as in `protocol`.
-    pub checksum: Option<At<RawChecksum>>,
+    pub checksum: Option<At<OneOrMany<At<RawChecksum>>>>,
     /// The inner checksum as byte offsets; same as in `protocol`.
     pub checksum_config: Option<At<RawChecksumConfig>>,
 }
@@ -228,12 +229,16 @@ pub struct RawProtocol {
     pub data_frame_type_flag: Option<OneOrMany<At<String>>>,
     /// The commands.
     pub data_frame: Option<Vec<At<RawCommand>>>,
-    /// The inner checksum.
-    pub checksum: Option<At<RawChecksum>>,
+    /// The inner checksum, or a list of them.
+    pub checksum: Option<At<OneOrMany<At<RawChecksum>>>>,
     /// The inner checksum as byte offsets.
     pub checksum_config: Option<At<RawChecksumConfig>>,
     /// `binary` (default) or `ascii_hex`.
     pub encoding: Option<At<String>>,
+    /// A change of every byte of the data frame on its way.
+    pub data_transform: Option<At<RawTransform>>,
+    /// What is around a frame on its way, and escapes.
+    pub envelope: Option<At<RawEnvelope>>,
     /// Replies to requests that are wrong.
     pub errors: Option<RawErrors>,
     /// Header values that do not mean a refusal.
@@ -270,6 +275,32 @@ pub struct RawTransfer {
     pub bytes_max: Option<At<u64>>,
     /// Header values of a refusal. Default: what all commands' replies agree on, and 01 in the field `accept`.
     pub refused: Option<Map<At<Json>>>,
+}
+
+/// A change of bytes on their way: first `add`, then `xor`. Values are in plain form.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawTransform {
+    /// Added to every byte, modulo 256: two hex digits.
+    pub add: Option<At<String>>,
+    /// XORed with every byte: two hex digits.
+    pub xor: Option<At<String>>,
+}
+
+/// `envelope` of a template. All values are hex digits.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RawEnvelope {
+    /// The bytes that a frame begins with.
+    pub start: Option<At<String>>,
+    /// The bytes that it ends with. They may be those of `start`; then two frames may share one mark.
+    pub end: Option<At<String>>,
+    /// A byte between the marks -> the bytes that travel for it.
+    pub escape: Option<Map<At<String>>>,
+    /// Bytes that may come before a frame.
+    pub skip: Option<At<String>>,
+    /// What is sent before each frame.
+    pub preamble: Option<At<String>>,
 }
 
 /// One field of a header, tail or data frame.
@@ -360,16 +391,25 @@ pub struct RawCommand {
 pub struct RawChecksum {
     /// The field that holds it. Default: the tail field named `checksum` or `check`.
     pub field: Option<At<String>>,
-    /// sum, xor, sum_xor, crc16, or `crc:NAME` with a name of the CRC catalogue.
-    pub algorithm: Option<At<String>>,
+    /// sum, xor, sum_xor, lrc, sum16, ones16, xor16, crc16, `crc:NAME` with a name of the CRC catalogue, or a CRC's parameters.
+    pub algorithm: Option<At<RawAlgorithm>>,
     /// First field; default the one after the first field of the frame.
     pub from: Option<At<String>>,
     /// Last field (`data_frame`: the whole data frame); default the one before the checksum field.
     pub to: Option<At<String>>,
     /// none (default), ones or twos.
     pub complement: Option<At<String>>,
-    /// raw (default) or wire: the encoded characters.
+    /// raw (default) or wire: what travels: the encoded characters, or the changed bytes.
     pub over: Option<At<String>>,
+    /// What its own bytes count as if the span covers them: `zero` or `skip`. Without it such a span is an error.
+    #[serde(rename = "self")]
+    pub itself: Option<At<String>>,
+    /// A checksum behind every so many bytes of the data frame and behind the rest. They are no part of the data.
+    pub blocks: Option<At<u64>>,
+    /// Byte order of 16-bit words, and of the checksums of blocks: big (default) or little.
+    pub endian: Option<At<String>>,
+    /// Bytes of the checksum behind a block. Default: those of the algorithm.
+    pub length: Option<At<u64>>,
 }
 
 /// `checksum_config` of a template: the same as byte offsets of the raw frame.
@@ -377,7 +417,7 @@ pub struct RawChecksum {
 #[serde(default)]
 pub struct RawChecksumConfig {
     /// As in `checksum`.
-    pub algorithm: Option<At<String>>,
+    pub algorithm: Option<At<RawAlgorithm>>,
     /// First byte; negative: from the end of the frame.
     pub start: Option<At<i64>>,
     /// The byte after the last one; negative: from the end of the frame. Bytes of the checksum itself count as 00.

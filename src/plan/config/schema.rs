@@ -10,7 +10,9 @@ use crate::model::fleet::{Language, OnFull, VerifyChecksum};
 use crate::model::message::Transport;
 use crate::model::template::{Complement, Encoding};
 use crate::words;
-use crate::words::{AlgorithmName, Align, Direction, Endian, FieldType, LengthCheck, LogLevel, Over, names};
+use crate::words::{
+    AlgorithmName, Align, Direction, Endian, FieldType, Itself, LengthCheck, LogLevel, Over, Shift, names,
+};
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map as JsonMap, Value, json};
@@ -47,11 +49,16 @@ pub const WORDS: &[(&str, &str, Words)] = &[
     ("Field", "check", names::<LengthCheck>),
     ("Checksum", "complement", names::<Complement>),
     ("Checksum", "over", names::<Over>),
+    ("Checksum", "self", names::<Itself>),
+    ("Checksum", "endian", names::<Endian>),
+    ("Crc", "shift", names::<Shift>),
     ("ChecksumConfig", "complement", names::<Complement>),
 ];
 
-/// Algorithms beside `crc:NAME`: type and key.
-const ALGORITHMS: &[(&str, &str)] = &[("Checksum", "algorithm"), ("ChecksumConfig", "algorithm")];
+/// The names of algorithms: those of the set, and `crc:NAME`.
+pub(super) fn algorithms() -> [Value; 2] {
+    [json!({ "enum": names::<AlgorithmName>() }), json!({ "type": "string", "pattern": "^crc:." })]
+}
 
 /// Whole numbers with bounds: type, key, least, most.
 const BOUNDS: &[(&str, &str, u64, u64)] = &[
@@ -62,6 +69,9 @@ const BOUNDS: &[(&str, &str, u64, u64)] = &[
     ("Split", "pieces", 2, 64),
     ("Split", "gap_ms", 1, 60_000),
     ("Rule", "burst", 1, 1_000),
+    ("Crc", "width", 8, 64),
+    ("Checksum", "blocks", 1, 65_000),
+    ("Checksum", "length", 1, 8),
 ];
 
 /// Keys without which a file cannot be served.
@@ -78,6 +88,7 @@ const REQUIRED: &[(&str, &[&str])] = &[
     ("Split", &["p"]),
     ("Counted", &["field"]),
     ("BurstKeys", &["count"]),
+    ("Crc", &["width", "poly"]),
 ];
 
 /// Keys that are comments in any object; `$schema` is what editors read.
@@ -206,10 +217,6 @@ fn restrict(name: &str, schema: &mut Value) {
         let words: Vec<Value> = words().into_iter().map(Value::from).chain([Value::Null]).collect();
         set(key, json!({ "enum": words }));
     }
-    for (_, key) in ALGORITHMS.iter().filter(|a| a.0 == name) {
-        let words: Vec<Value> = names::<AlgorithmName>().into_iter().map(Value::from).chain([Value::Null]).collect();
-        set(key, json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": "^crc:." }] }));
-    }
     for &(_, key, least, most) in BOUNDS.iter().filter(|b| b.0 == name) {
         set(key, json!({ "minimum": least }));
         if most < u64::MAX {
@@ -310,7 +317,7 @@ mod tests {
             }
         }
         let rows = WORDS.iter().map(|r| (r.0, r.1));
-        let rows = rows.chain(ALGORITHMS.iter().copied()).chain(BOUNDS.iter().map(|r| (r.0, r.1)));
+        let rows = rows.chain(BOUNDS.iter().map(|r| (r.0, r.1)));
         let rows = rows.chain(REQUIRED.iter().flat_map(|(name, keys)| keys.iter().map(|&key| (*name, key))));
         for (name, key) in rows {
             assert!(keys.contains(&format!("{name}.{key}")), "{name}.{key}: {keys:?}");

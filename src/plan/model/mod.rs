@@ -7,6 +7,7 @@
 
 pub mod amplification;
 pub mod charset;
+pub mod coding;
 pub mod decimal;
 pub mod digits;
 pub mod fault;
@@ -23,6 +24,7 @@ pub mod reload;
 pub mod reply;
 pub mod rule;
 pub mod shown;
+pub mod sums;
 pub mod template;
 pub mod transfer;
 pub mod walk;

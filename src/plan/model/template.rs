@@ -1,23 +1,38 @@
 //! A vendor's protocol, compiled: the inner frame, its checksum, its commands.
 
+use super::coding::Coding;
 use super::digits::Digits;
 use super::field::{Constant, Field, KeyPart, LengthField, Offset};
 use super::keys::KeyTable;
 use super::prebuilt::Prebuilt;
 use super::reply::{Expr, Reply};
+use super::sums::{FreeCrc, Words};
 use super::transfer::Transfer;
 use super::walk::{Walk, Walks};
 use crate::words;
+use crate::words::Word;
 use std::sync::Arc;
 
-words! {
-    /// How the bytes between the first and last field travel.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub enum Encoding {
-        /// As they are.
-        Binary = "binary",
-        /// Each as two upper-case hex characters.
-        AsciiHex = "ascii_hex",
+/// How the bytes between the first and last field travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// As they are.
+    Binary,
+    /// Each as two upper-case hex characters.
+    AsciiHex,
+    /// As [`Template::coding`] says. No word names it: it follows from other keys.
+    Coded,
+}
+
+impl Word for Encoding {
+    const ALL: &'static [Self] = &[Self::Binary, Self::AsciiHex];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::AsciiHex => "ascii_hex",
+            Self::Coded => "coded",
+        }
     }
 }
 
@@ -62,8 +77,46 @@ pub enum Algorithm {
     Crc32(Box<crc::Crc<u32>>),
     /// Of the CRC catalogue (33 to 64 bits).
     Crc64(Box<crc::Crc<u64>>),
+    /// Of 16-bit words.
+    Words(Words),
+    /// Sum of the bytes, subtracted from zero, 8 bits.
+    Lrc,
+    /// A CRC whose parameters the template gives.
+    Free(Box<FreeCrc>),
     /// One of the others, with special properties.
     Special(Box<Special>),
+}
+
+impl Checksum {
+    /// It and those that are computed before it, in that order.
+    pub fn all(&self) -> impl Iterator<Item = &Self> {
+        let before = match &self.algorithm {
+            Algorithm::Special(special) => &*special.before,
+            _ => &[],
+        };
+        before.iter().chain(std::iter::once(self))
+    }
+
+    /// The checksums behind blocks of its span.
+    pub fn blocks(&self) -> Option<&Blocks> {
+        match &self.algorithm {
+            Algorithm::Special(special) => special.blocks.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// Checksums behind blocks of a span. They travel, and are no part of the raw frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Bytes of a block; the last one may have fewer.
+    pub every: usize,
+    /// Bytes of the checksum behind a block, 1 to 8.
+    pub len: usize,
+    /// Low byte first.
+    pub little: bool,
+    /// The last one is in the checksum's field, which follows the span.
+    pub in_field: bool,
 }
 
 /// Properties of a checksum beyond an algorithm over a span.
@@ -71,12 +124,18 @@ pub enum Algorithm {
 pub struct Special {
     /// Not itself special.
     pub algorithm: Algorithm,
-    /// The span covers the checksum's field, whose bytes count as 00.
+    /// The span covers the checksum's field.
     pub holds_itself: bool,
+    /// Its bytes there are left out; else they count as 00.
+    pub skips_itself: bool,
     /// How the result is written.
     pub digits: Digits,
     /// The bits of the result.
     pub mask: u64,
+    /// Other checksums of the template, which are computed before it, in this order. Their own are empty.
+    pub before: Box<[Checksum]>,
+    /// One for each block of the span.
+    pub blocks: Option<Blocks>,
 }
 
 impl std::fmt::Debug for Algorithm {
@@ -89,6 +148,9 @@ impl std::fmt::Debug for Algorithm {
             Self::Crc16(_) => "crc (16 bits)",
             Self::Crc32(_) => "crc (32 bits)",
             Self::Crc64(_) => "crc (64 bits)",
+            Self::Words(words) => words.how.name(),
+            Self::Lrc => "lrc",
+            Self::Free(crc) => return crc.spec().fmt(f),
             Self::Special(special) => return special.fmt(f),
         })
     }
@@ -129,6 +191,8 @@ pub enum Framing {
     Delimited,
     /// By the key in the header: all requests with one key have one size.
     Keyed,
+    /// By the marks of the envelope.
+    Enveloped,
 }
 
 /// One command.
@@ -226,6 +290,8 @@ pub struct Template {
     pub path: Box<str>,
     /// How it travels.
     pub encoding: Encoding,
+    /// The same where [`Encoding::Coded`] says so.
+    pub coding: Option<Box<Coding>>,
     /// The constant bytes a frame begins with; empty: none.
     pub start: Box<[u8]>,
     /// The constant bytes a frame ends with; empty: none.
@@ -276,27 +342,57 @@ impl Template {
         self.left_len + self.tail_len + self.data_len_fixed.unwrap_or(0)
     }
 
-    /// Bytes on the wire of a raw frame of `raw_len` bytes.
+    /// Bytes on the wire of a raw frame of `raw_len` bytes; with escapes the most that they may be.
     #[inline]
     pub fn wire_len(&self, raw_len: usize) -> usize {
         match self.encoding {
             Encoding::Binary => raw_len,
-            Encoding::AsciiHex => {
-                let plain = self.start.len() + self.end.len();
-                plain + raw_len.saturating_sub(plain) * 2
-            }
+            Encoding::AsciiHex => self.hex_len(raw_len),
+            Encoding::Coded => self.coding.as_ref().map_or(raw_len, |coding| coding.wire_len(self, raw_len)),
         }
     }
 
-    /// Index on the wire of a raw index.
+    /// The same with what is sent before a frame.
+    pub fn sent_len(&self, raw_len: usize) -> usize {
+        self.wire_len(raw_len) + self.coding.as_ref().map_or(0, |coding| coding.preamble_len())
+    }
+
+    /// The same where all bytes but start and end are hex characters.
+    #[inline]
+    pub(crate) fn hex_len(&self, raw_len: usize) -> usize {
+        let plain = self.start.len() + self.end.len();
+        plain + raw_len.saturating_sub(plain) * 2
+    }
+
+    /// Index on the wire of a raw index; with escapes, before they are made.
     #[inline]
     pub fn wire_index(&self, raw: usize, raw_len: usize) -> usize {
         match self.encoding {
             Encoding::Binary => raw,
-            Encoding::AsciiHex => {
-                let coded = raw.clamp(self.start.len(), raw_len - self.end.len());
-                raw + (coded - self.start.len())
-            }
+            Encoding::AsciiHex => self.hex_index(raw, raw_len),
+            Encoding::Coded => self.coding.as_ref().map_or(raw, |coding| coding.index(self, raw, raw_len)),
         }
+    }
+
+    /// The same where all bytes but start and end are hex characters.
+    #[inline]
+    pub(super) fn hex_index(&self, raw: usize, raw_len: usize) -> usize {
+        let coded = raw.clamp(self.start.len(), raw_len - self.end.len());
+        raw + (coded - self.start.len())
+    }
+
+    /// Whether the bytes between the first and the last field are hex characters.
+    #[inline]
+    pub fn is_hex(&self) -> bool {
+        match self.encoding {
+            Encoding::Binary => false,
+            Encoding::AsciiHex => true,
+            Encoding::Coded => self.coding.as_ref().is_some_and(|coding| coding.hex),
+        }
+    }
+
+    /// All checksums, in the order in which they are computed.
+    pub fn checksums(&self) -> impl Iterator<Item = &Checksum> {
+        self.checksum.iter().flat_map(Checksum::all)
     }
 }

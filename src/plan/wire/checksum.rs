@@ -1,6 +1,7 @@
 //! The inner checksums (spec templates.md, Checksums).
 
 use super::envelope::xor;
+use super::sums;
 use crate::model::field::Offset;
 use crate::model::template::{Algorithm, Checksum, Complement, Special, Template};
 
@@ -71,6 +72,9 @@ fn crc(algorithm: &Algorithm, bytes: &[u8]) -> u64 {
         Algorithm::Crc16(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc32(crc) => u64::from(crc.checksum(bytes)),
         Algorithm::Crc64(crc) => crc.checksum(bytes),
+        Algorithm::Words(words) => words.of(bytes.iter().copied()),
+        Algorithm::Free(crc) => crc.of(bytes.iter().copied()),
+        Algorithm::Lrc => sum(bytes).wrapping_neg() & 0xFF,
         Algorithm::Sum | Algorithm::Xor | Algorithm::SumXor | Algorithm::Special(_) => 0,
     }
 }
@@ -86,6 +90,7 @@ fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u
             u64::from(digest.finalize())
         }};
     }
+    let all = || before.iter().copied().chain(std::iter::repeat_n(0, zeros)).chain(after.iter().copied());
     match algorithm {
         Algorithm::Sum => sum(before) + sum(after),
         Algorithm::Xor => u64::from(xor(before) ^ xor(after)),
@@ -94,18 +99,25 @@ fn around(algorithm: &Algorithm, before: &[u8], zeros: usize, after: &[u8]) -> u
         Algorithm::Crc16(crc) => digest!(crc),
         Algorithm::Crc32(crc) => digest!(crc),
         Algorithm::Crc64(crc) => digest!(crc),
+        Algorithm::Words(words) => words.of(all()),
+        Algorithm::Free(crc) => crc.of(all()),
+        Algorithm::Lrc => (sum(before) + sum(after)).wrapping_neg() & 0xFF,
         Algorithm::Special(_) => 0,
     }
 }
 
-/// A checksum whose span includes itself, or that is written in digits.
+/// A checksum whose span includes itself, that is written in digits, or that is the last of several or of blocks.
 #[inline(never)]
-fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> u64 {
+pub(super) fn special(checksum: &Checksum, special: &Special, raw: &[u8], bytes: &[u8]) -> u64 {
+    if let Some(blocks) = special.blocks {
+        return sums::last_block(checksum, special, &blocks, bytes);
+    }
     // Around itself: only spans of the raw frame.
     let (from, at) = (span(checksum, raw.len()).0, checksum.at.in_frame(raw.len()));
     let hole = |place: usize| place.saturating_sub(from).min(bytes.len());
     let (begins, ends) = if special.holds_itself { (hole(at), hole(at + checksum.len)) } else { (0, 0) };
-    let value = around(&special.algorithm, &bytes[..begins], ends - begins, &bytes[ends..]);
+    let zeros = if special.skips_itself { 0 } else { ends - begins };
+    let value = around(&special.algorithm, &bytes[..begins], zeros, &bytes[ends..]);
     let value = complement(checksum.complement, value) & special.mask;
     special.digits.write(value, checksum.len)
 }
@@ -130,10 +142,34 @@ pub fn span(checksum: &Checksum, raw_len: usize) -> (usize, usize) {
 /// What the checksum of this frame should be, as its field's bytes read as a number: cut to the field's width, and in a
 /// field of digits those.
 ///
-/// `wire` is the same frame as it travels; it is read only by checksums taken over the characters.
+/// `wire` is the same frame as it travels, before any escapes; it is read only by checksums taken over what travels.
 /// A span outside the frame counts as empty.
 #[inline]
 pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> u64 {
+    match simple(checksum, template, raw, wire) {
+        Some(value) => value,
+        None => sums::special(checksum, template, raw, wire),
+    }
+}
+
+/// The same; `None`: it is [`Algorithm::Special`].
+#[expect(clippy::inline_always, reason = "every request comes here; bench/instructions.sh counts fewer")]
+#[inline(always)]
+pub fn simple(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]) -> Option<u64> {
+    let bytes = spanned(checksum, template, raw, wire);
+    let value = match &checksum.algorithm {
+        Algorithm::Sum => sum(bytes),
+        Algorithm::Xor => u64::from(xor(bytes)),
+        Algorithm::SumXor => sum_xor(sum(bytes)),
+        Algorithm::Special(_) => return None,
+        algorithm => crc(algorithm, bytes),
+    };
+    Some(complement(checksum.complement, value) & checksum.mask)
+}
+
+/// The bytes of its span.
+#[inline]
+pub(super) fn spanned<'a>(checksum: &Checksum, template: &Template, raw: &'a [u8], wire: &'a [u8]) -> &'a [u8] {
     let (from, to) = span(checksum, raw.len());
     let bytes = if checksum.over_wire {
         let (from, to) = (template.wire_index(from, raw.len()), template.wire_index(to, raw.len()));
@@ -141,15 +177,7 @@ pub fn compute(checksum: &Checksum, template: &Template, raw: &[u8], wire: &[u8]
     } else {
         raw.get(from..to)
     };
-    let bytes = bytes.unwrap_or_default();
-    let value = match &checksum.algorithm {
-        Algorithm::Sum => sum(bytes),
-        Algorithm::Xor => u64::from(xor(bytes)),
-        Algorithm::SumXor => sum_xor(sum(bytes)),
-        Algorithm::Special(how) => return special(checksum, how, raw, bytes),
-        algorithm => crc(algorithm, bytes),
-    };
-    complement(checksum.complement, value) & checksum.mask
+    bytes.unwrap_or_default()
 }
 
 /// The algorithm over these bytes, before the complement. [`Algorithm::Special`] has no such number: 0.

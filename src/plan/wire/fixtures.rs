@@ -42,6 +42,7 @@ pub fn delimited() -> Template {
         vendor: "test".into(),
         path: "test.json".into(),
         encoding: Encoding::Binary,
+        coding: None,
         start: [0x7E].into(),
         end: [0x0D].into(),
         left: Box::default(),

@@ -9,9 +9,10 @@ mod tests;
 
 use super::checksum::read_number;
 use super::inner::{carries, decode_hex, key, lchksum, length_means, same};
+use super::stuffing;
 use super::walk::{self, Wrong};
 use crate::model::field::LengthField;
-use crate::model::template::{Command, Encoding, Framing, Template};
+use crate::model::template::{Command, Framing, Template};
 use memchr::memmem;
 
 /// What begins at a place of a stream.
@@ -42,6 +43,11 @@ fn wire_len(template: &Template, data_len: usize) -> usize {
     template.wire_len(template.left_len + data_len + template.tail_len)
 }
 
+/// Where the first of the frames that a device sends ends, with what comes before it, if the template's envelope shows that.
+pub fn cut_sent(template: &Template, buf: &[u8]) -> Option<Cut> {
+    stuffing::cut_sent(template, buf)
+}
+
 /// [`cut`] at successive places of the same bytes. Remembers what it saw beyond each place, so that bytes
 /// that look like many beginnings are still read only once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,6 +58,8 @@ pub struct Search {
     hex_before: usize,
     /// Bytes read so far.
     pub scanned: usize,
+    /// Frames whose end may also be a start end before these places, counted from 1: the last place, and the frame found there.
+    ended: [usize; 2],
 }
 
 impl Search {
@@ -61,7 +69,11 @@ impl Search {
         let buf = bytes.get(at..).unwrap_or_default();
         let start = &*template.start;
         if !buf.get(..start.len()).is_some_and(|bytes| same(bytes, start)) {
-            return if start.starts_with(buf) { Cut::More } else { Cut::No };
+            return match template.framing {
+                _ if start.starts_with(buf) => Cut::More,
+                Framing::Enveloped if self.has_ended(at) => self.enveloped(template, bytes, (at, true)),
+                _ => Cut::No,
+            };
         }
         match template.framing {
             Framing::Fixed => sized(template, buf, longest(template)),
@@ -71,7 +83,30 @@ impl Search {
             },
             Framing::Delimited => self.delimited(template, bytes, at),
             Framing::Keyed => by_key(template, buf),
+            Framing::Enveloped => self.enveloped(template, bytes, (at, false)),
         }
+    }
+
+    /// Whether a frame whose end may also be a start ends before that place.
+    pub fn has_ended(&self, at: usize) -> bool {
+        self.ended.contains(&(at + 1))
+    }
+
+    /// The bytes before the first place were such a frame.
+    pub fn begin_ended(&mut self) {
+        self.ended = [1; 2];
+    }
+
+    #[inline(never)]
+    fn enveloped(&mut self, template: &Template, bytes: &[u8], place: (usize, bool)) -> Cut {
+        let cut = stuffing::cut(template, bytes, place, longest(template), &mut self.scanned);
+        if let Cut::Frame(len) = cut
+            && template.start == template.end
+        {
+            let here = place.0 + 1;
+            self.ended = [if self.has_ended(place.0) { here } else { 0 }, here + len];
+        }
+        cut
     }
 
     #[inline(never)]
@@ -83,9 +118,9 @@ impl Search {
         let stop = bytes.len().min(at + max);
         let bytes = &bytes[..stop];
         // The latest place of the end, once known.
-        let latest = match template.encoding {
-            Encoding::Binary => None,
-            Encoding::AsciiHex => {
+        let latest = match template.is_hex() {
+            false => None,
+            true => {
                 let from = self.hex_before.max(body).min(stop);
                 let digits = bytes[from..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
                 self.hex_before = from + digits;
@@ -144,10 +179,7 @@ impl Search {
     /// The first end from `earliest` on; with `ascii_hex` an even number of characters after `body`.
     fn next_end(&mut self, template: &Template, bytes: &[u8], body: usize, earliest: usize) -> Option<usize> {
         let end = &*template.end;
-        let (step, parity) = match template.encoding {
-            Encoding::Binary => (1, 0),
-            Encoding::AsciiHex => (2, body % 2),
-        };
+        let (step, parity) = if template.is_hex() { (2, body % 2) } else { (1, 0) };
         let mut from = self.no_end_before[parity].max(earliest);
         while let Some(found) = bytes.get(from..).and_then(|rest| memmem::find(rest, end)).map(|found| from + found) {
             self.scanned += found - from;
@@ -166,14 +198,18 @@ impl Search {
 /// Whether a beginning may become a good frame, as far as its header shows: by its key, the size from a length field
 /// and the constants marked `match`. `raw` is a scratch buffer.
 pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool {
-    if template.encoding == Encoding::AsciiHex {
+    if template.framing == Framing::Enveloped {
+        return true;
+    }
+    let is_hex = template.is_hex();
+    if is_hex {
         let body = buf.get(template.start.len()..).unwrap_or_default();
         if !body.iter().take(2 * template.left_len).all(u8::is_ascii_hexdigit) {
             // The end may be there, which the framer checks.
             return false;
         }
     }
-    if template.encoding == Encoding::AsciiHex && template.framing == Framing::Delimited {
+    if is_hex && template.framing == Framing::Delimited {
         // The key does not give its size either.
         return true;
     }
@@ -207,9 +243,9 @@ pub fn may_be_known(template: &Template, buf: &[u8], raw: &mut Vec<u8>) -> bool 
 
 /// The raw header at the beginning of these bytes; `None`: not complete yet, or not readable.
 fn header<'a>(template: &Template, buf: &'a [u8], raw: &'a mut Vec<u8>) -> Option<&'a [u8]> {
-    match template.encoding {
-        Encoding::Binary => buf.get(..template.left_len),
-        Encoding::AsciiHex => {
+    match template.is_hex() {
+        false => buf.get(..template.left_len),
+        true => {
             let start = template.start.len();
             let digits = 2 * template.left_len.checked_sub(start)?;
             let chars = buf.get(start..start + digits)?;
@@ -225,7 +261,7 @@ fn asked_in_header<'a>(template: &'a Template, buf: &[u8]) -> Option<&'a [u32]> 
     let [shape] = &*template.keys else { return None };
     let in_header = shape.data_len_min == 0 && shape.parts.iter().all(|part| part.at.0 >= 0);
     // Among hex characters an end byte is rare within a frame.
-    if !in_header || template.encoding != Encoding::Binary {
+    if !in_header || template.is_hex() {
         return None;
     }
     let key = key(shape, buf.get(..template.left_len)?);
@@ -253,12 +289,12 @@ fn is_end(frame: &[u8], end: &[u8]) -> bool {
 fn by_length(template: &Template, field: &LengthField, buf: &[u8]) -> Cut {
     // Always in the header: a length in the tail could not show where the tail is.
     let Ok(at) = usize::try_from(field.at.0) else { return Cut::No };
-    let value = match template.encoding {
-        Encoding::Binary => match buf.get(at..at + field.len) {
+    let value = match template.is_hex() {
+        false => match buf.get(at..at + field.len) {
             Some(bytes) => read_number(bytes, field.little),
             None => return Cut::More,
         },
-        Encoding::AsciiHex => {
+        true => {
             let at = template.wire_index(at, template.left_len + template.tail_len);
             let Some(chars) = buf.get(at..at + 2 * field.len) else { return Cut::More };
             match number_of_hex(chars, field.little) {

@@ -5,8 +5,10 @@
 //! in the order of the spec by [`lengths_ok`], [`version_ok`] and [`checksum_ok`]; [`command()`] finds
 //! its command.
 
-use super::checksum::{compute, is_right, read_number, stored, write_number};
+use super::checksum::{read_number, simple, stored, write_number};
+use super::coding;
 use super::reason::Reason;
+use super::sums;
 use super::walk;
 use crate::model::digits::Digits;
 use crate::model::field::{Constant, KeyPart, LengthField};
@@ -83,6 +85,16 @@ pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
             encode_hex(&raw[start..end], out);
             out.extend_from_slice(&raw[end..]);
         }
+        Encoding::Coded => coding::send(template, raw, out),
+    }
+}
+
+/// Appends a raw frame as checksums over what travels see it: before any escapes.
+#[inline]
+pub fn encode_spanned(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
+    match template.encoding {
+        Encoding::Coded => coding::code(template, raw, out),
+        _ => encode_wire(template, raw, out),
     }
 }
 
@@ -93,7 +105,13 @@ pub fn encode_wire(template: &Template, raw: &[u8], out: &mut Vec<u8>) {
 #[inline(always)]
 pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) -> Result<Frame<'a>, Reason> {
     let data_len_min = template.data_len_fixed.unwrap_or(0);
-    if wire.len() < template.wire_len(template.left_len + data_len_min + template.tail_len) {
+    let raw_least = template.left_len + data_len_min + template.tail_len;
+    let least = match template.encoding {
+        Encoding::Binary => raw_least,
+        Encoding::AsciiHex => template.hex_len(raw_least),
+        Encoding::Coded => return coding::parse(template, wire, scratch),
+    };
+    if wire.len() < least {
         return Err(Reason::Short);
     }
     let (start, end) = (&*template.start, &*template.end);
@@ -104,7 +122,7 @@ pub fn parse<'a>(template: &Template, wire: &'a [u8], scratch: &'a mut Vec<u8>) 
         return Err(Reason::BadEnd);
     }
     let raw = match template.encoding {
-        Encoding::Binary => wire,
+        Encoding::Binary | Encoding::Coded => wire,
         Encoding::AsciiHex => {
             scratch.clear();
             scratch.extend_from_slice(&template.start);
@@ -125,6 +143,7 @@ pub fn parsed<'a>(template: &Template, wire: &'a [u8], raw: &'a [u8]) -> Frame<'
     let raw = match template.encoding {
         Encoding::Binary => wire,
         Encoding::AsciiHex => raw,
+        Encoding::Coded => return coding::parsed(template, wire, raw),
     };
     Frame { raw, wire, data_len: raw.len().saturating_sub(template.left_len + template.tail_len) }
 }
@@ -261,11 +280,12 @@ pub fn reply_lengths_ok(template: &Template, frame: &Frame<'_>) -> Result<(), Re
     }
 }
 
-/// Whether the checksum is right; always, without one in the template.
+/// Whether all checksums are right; always, without one in the template.
 #[inline]
 pub fn checksum_ok(template: &Template, frame: &Frame<'_>) -> bool {
-    template.checksum.as_ref().is_none_or(|checksum| {
-        is_right(checksum, compute(checksum, template, frame.raw, frame.wire), stored(checksum, frame.raw))
+    template.checksum.as_ref().is_none_or(|checksum| match simple(checksum, template, frame.raw, frame.wire) {
+        Some(value) => value == stored(checksum, frame.raw),
+        None => sums::all_right(template, frame),
     })
 }
 

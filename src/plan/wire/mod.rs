@@ -17,6 +17,7 @@ pub mod charset;
 pub mod checksum;
 pub mod civil;
 pub mod clock;
+pub mod coding;
 pub mod envelope;
 #[cfg(any(test, feature = "fixtures"))]
 pub mod fixtures;
@@ -25,6 +26,8 @@ pub mod inner;
 pub mod numerals;
 pub mod reason;
 pub mod shown;
+pub mod stuffing;
+pub mod sums;
 pub mod time;
 pub mod value;
 pub mod varied;

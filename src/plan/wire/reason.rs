@@ -22,6 +22,7 @@ words! {
         BadStart = "bad_start": "inner: does not begin with the start field",
         BadEnd = "bad_end": "inner: does not end with the end field",
         BadHex = "bad_hex": "inner: a character that is no hex digit",
+        BadEscape = "bad_escape": "inner: an escape that the envelope does not have",
         BadLengthChecksum = "bad_length_checksum": "inner: the length field's own check is wrong",
         BadLength = "bad_length": "inner: the length contradicts the frame",
         BadChecksum = "bad_checksum": "inner: the checksum is wrong (not answered: verify_checksum strict)",

@@ -20,6 +20,7 @@ use crate::state::progress::{Patience, Progress};
 use fsu_plan::model::fleet::Device;
 use fsu_plan::wire::framer::{self, Cut, Search};
 use fsu_plan::wire::inner;
+use fsu_plan::wire::stuffing;
 use memchr::memchr;
 use std::sync::Arc;
 
@@ -82,7 +83,11 @@ impl Hunt<'_> {
         let patience = self.progress.patience();
         let (end, doubtful) = match found {
             // It was checked and will be checked again. If the credit does not cover that, take it whole.
-            Found::Doubtful { device, len, .. } if !self.pay(2 * len) => {
+            // Nothing of a frame with a broken escape is another's: its end may also be a start, which is kept.
+            Found::Doubtful { device, len, .. }
+                if !self.pay(2 * len)
+                    || stuffing::broken_at(&self.devices[device].template, &self.bytes[at..at + len]).is_some() =>
+            {
                 return Next::Frame { at, device, len, command: None };
             }
             Found::Doubtful { device, len, others } => (at + len, Some((device, len, others))),

@@ -15,6 +15,7 @@ use crate::config::budget::Budget;
 use crate::model::fleet::{Device, Fleet};
 use crate::model::profile::{Answer, Copied, Group, PROFILED_BYTES_MAX, Profile, Profiles, Row, Window};
 use crate::model::rule::Rule;
+use crate::model::template::Encoding;
 
 /// Gives every device of a fleet its profiles. They are made last and only while the budget has room: without one a request is
 /// answered by the general code.
@@ -54,7 +55,7 @@ fn bytes_most(device: &Device) -> usize {
 /// The profiles of a device; none of templates whose answers are followed by data, or whose lengths depend on the command.
 pub fn profiles(device: &Device) -> Profiles {
     let template = &device.template;
-    if template.transfer.is_some() || template.command_lengths {
+    if template.transfer.is_some() || template.command_lengths || template.encoding == Encoding::Coded {
         return Profiles::default();
     }
     let mut lens: Vec<usize> = match template.data_len_fixed {

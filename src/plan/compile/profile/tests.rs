@@ -114,12 +114,7 @@ fn templates_without_a_profile() {
     check(&|_| (), ascii_length());
     check(
         &|template| {
-            let special = Special {
-                algorithm: Algorithm::Sum,
-                holds_itself: true,
-                digits: crate::model::digits::Digits::Binary,
-                mask: 0xFF,
-            };
+            let special = Special { holds_itself: true, mask: 0xFF, ..crate::compile::sums::special(Algorithm::Sum) };
             let own = template.checksum.take();
             template.checksum =
                 own.map(|own| Checksum { algorithm: Algorithm::Special(Box::new(special)), to: Offset(-1), ..own });

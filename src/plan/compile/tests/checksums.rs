@@ -78,11 +78,15 @@ fn n04_only_checksum_config_may_cover_itself() {
     template(config(-2, -1), &[]);
     template(
         |protocol, _| protocol["checksum"] = json!({"algorithm": "sum", "to": "checksum"}),
-        &["/protocol/checksum: error: the checksum's span holds the checksum itself"],
+        &[
+            "/protocol/checksum: error: the checksum's span holds the checksum itself (`self`: \"zero\" counts its bytes as 00, \"skip\" leaves them out)",
+        ],
     );
     template(
         |protocol, _| protocol["checksum"] = json!({"algorithm": "sum", "to": "end"}),
-        &["/protocol/checksum: error: the checksum's span holds the checksum itself"],
+        &[
+            "/protocol/checksum: error: the checksum's span holds the checksum itself (`self`: \"zero\" counts its bytes as 00, \"skip\" leaves them out)",
+        ],
     );
 }
 

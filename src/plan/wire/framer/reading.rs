@@ -4,8 +4,9 @@
 //! and that size; else one for which the key is at least known; else that of frames of no command.
 
 use super::{Cut, sized, wire_len};
+use crate::model::coding::Change;
 use crate::model::field::{Constant, KeyPart, LengthField};
-use crate::model::template::{Command, Encoding, KeyShape, Template};
+use crate::model::template::{Command, KeyShape, Template};
 use crate::wire::inner::{digit, length_means};
 
 /// How well a size fits the frame that begins here.
@@ -98,17 +99,24 @@ impl Beginning<'_> {
     /// A byte of the raw frame; `Some(None)`: its characters are no digits, or it lies outside the frame.
     #[expect(clippy::option_option, reason = "bytes that have not come and bytes that are no digits are not the same")]
     fn byte(&self, index: usize) -> Option<Option<u8>> {
-        let Template { start, end, encoding, .. } = self.template;
+        let Template { start, end, .. } = self.template;
         if index >= self.raw_len {
             return Some(None);
         }
         let at = self.template.wire_index(index, self.raw_len);
         let plain = index < start.len() || index + end.len() >= self.raw_len;
-        if *encoding == Encoding::Binary || plain {
-            return self.buf.get(at).copied().map(Some);
+        let is_data = index >= self.template.left_len && index + self.template.tail_len < self.raw_len;
+        let change = self.template.coding.as_ref().filter(|_| is_data).map_or(Change::NONE, |coding| coding.data);
+        let undone = |byte: u8| {
+            let mut one = [byte];
+            change.undo(&mut one);
+            one[0]
+        };
+        if !self.template.is_hex() || plain {
+            return self.buf.get(at).map(|&byte| Some(undone(byte)));
         }
         let (high, low) = (*self.buf.get(at)?, *self.buf.get(at + 1)?);
-        Some(digit(high).zip(digit(low)).map(|(high, low)| (high << 4) | low))
+        Some(digit(high).zip(digit(low)).map(|(high, low)| undone((high << 4) | low)))
     }
 }
 
