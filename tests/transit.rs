@@ -8,6 +8,8 @@ use fsu_core::client::request::{build_any, finish};
 use fsu_core::mock::Mock;
 use fsu_core::moment::RunContext;
 use fsu_core::replies::Replies;
+use fsu_plan::model::fleet::Fleet;
+use fsu_plan::wire::envelope::{Comm, Frames, Head, Up, escape};
 use fsu_plan::wire::reason::Reason;
 use naive::clock::Clock;
 use naive::fields::{hex, unhex};
@@ -314,8 +316,7 @@ fn bytes_between_marks_are_escaped() {
 }
 
 /// `DLE STX cmd data sum DLE ETX`, DLE doubled.
-#[test]
-fn marks_of_several_bytes() {
+fn dle() -> Value {
     let mut template = template(json!([{"name": "sum", "length": 1}]), json!({"field": "sum", "algorithm": "sum"}));
     let protocol = &mut template["protocol"];
     protocol["envelope"] = json!({"start": "1002", "end": "1003", "escape": {"10": "1010"}});
@@ -324,6 +325,12 @@ fn marks_of_several_bytes() {
     let mut ten = protocol["data_frame"][0].clone();
     ten["data_frame_type"] = json!("10");
     protocol["data_frame"].as_array_mut().unwrap().push(ten);
+    template
+}
+
+#[test]
+fn marks_of_several_bytes() {
+    let template = dle();
     for wire in ["100201101003101002261003", "1002010E0F1003", "1002101010101003"] {
         check(&template, wire, wire);
     }
@@ -351,18 +358,20 @@ fn envelopes_that_cannot_be_told_apart() {
     check(json!({"start": "7Z", "end": "7E"}), "`7Z` (hex digits of 1 to 16 bytes)");
 }
 
-/// Everything that a connection to a device with this template sends, drops and keeps. Reads end after each of `splits`.
-fn stream(
-    template: &Value,
-    verify: Verify,
-    wire: &[u8],
-    splits: &[usize],
-) -> (Vec<String>, Vec<(&'static str, u64)>, usize) {
-    let rules = rules(template);
-    let files = [("default.json".to_owned(), rules)];
+/// A tcp FSU with one device of this template.
+fn fleet(template: &Value, verify: Verify) -> Arc<Fleet> {
+    let files = [("default.json".to_owned(), rules(template))];
     let setup = Setup { template, files: &files, verify, fsuid: "3031", device: (1, 1) };
-    let product = Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}"));
-    let mut mock = Mock::new(Arc::new(product.fleet), RunContext { seed: 7, skip_delay: true, start_mono_ms: 0 });
+    Arc::new(Product::over("tcp", &setup).unwrap_or_else(|told| panic!("{told}")).fleet)
+}
+
+fn mock(fleet: &Arc<Fleet>) -> Mock {
+    Mock::new(fleet.clone(), RunContext { seed: 7, skip_delay: true, start_mono_ms: 0 })
+}
+
+/// What a connection that ends then sent, and what was dropped. Reads end after each of `splits`.
+fn stream(fleet: &Arc<Fleet>, wire: &[u8], splits: &[usize]) -> (Vec<String>, Vec<(&'static str, u64)>) {
+    let mut mock = mock(fleet);
     let (mut replies, now) = (Replies::default(), moment(now()));
     let peer = ([127, 0, 0, 1], 9).into();
     let mut connection = mock.open(0, peer, now, &mut replies).unwrap();
@@ -371,12 +380,11 @@ fn stream(
         while !mock.on_bytes(&mut connection, &wire[done..end], now, &mut replies) {}
         done = end;
     }
-    let waiting = connection.waiting().len();
     while !mock.on_end(&mut connection, now, &mut replies) {}
     let sent = replies.sent().map(|sent| hex(sent.bytes)).collect();
     let dropped = &mock.counters(0).unwrap().dropped;
     let dropped = Reason::ALL.iter().map(|reason| (reason.reason(), dropped[*reason as usize]));
-    (sent, dropped.filter(|(_, count)| *count > 0).collect(), waiting)
+    (sent, dropped.filter(|(_, count)| *count > 0).collect())
 }
 
 /// At once, at every split point, and byte by byte.
@@ -387,11 +395,11 @@ fn check_stream(template: &Value, wire: &str, sent: &[&str], dropped: &[(&'stati
 
 #[track_caller]
 fn check_stream_as(template: &Value, verify: Verify, wire: &str, sent: &[&str], dropped: &[(&'static str, u64)]) {
-    let wire = bytes(wire);
+    let (wire, fleet) = (bytes(wire), fleet(template, verify));
     let every: Vec<usize> = (1..wire.len()).collect();
     let splits = (0..wire.len()).map(|at| vec![at]).chain([every]);
     for splits in splits {
-        let (got, counts, _) = stream(template, verify, &wire, &splits);
+        let (got, counts) = stream(&fleet, &wire, &splits);
         let sent: Vec<String> = sent.iter().map(|sent| (*sent).to_owned()).collect();
         assert_eq!((got, counts), (sent, dropped.to_vec()), "{} split at {splits:?}", hex(&wire));
     }
@@ -442,6 +450,87 @@ fn streams_with_fill_and_changed_bytes() {
     let frames: String = DNP3.concat();
     check_stream(&dnp3(), &frames, &DNP3, &[]);
     check_stream(&dnp3(), &format!("0564 {frames} 05 {frames}"), &[DNP3, DNP3].concat(), &[("garbage_bytes", 3)]);
+}
+
+/// A stray byte, half a frame, a frame's tail, a wrong frame: two good frames behind them are answered, however the bytes are split.
+#[test]
+fn a_stray_byte_costs_no_good_frame() {
+    let check = |template: &Value, good: &str, reply: &str| {
+        let good = bytes(good);
+        let mut wrong = good.clone();
+        let at = good.len() - 2;
+        wrong[at] ^= 1;
+        let mut befores: Vec<Vec<u8>> =
+            vec![vec![0x33], good[..1].to_vec(), wrong.clone(), [&wrong[..], &good[..1]].concat()];
+        befores.extend((1..good.len()).flat_map(|at| [good[..at].to_vec(), good[at..].to_vec()]));
+        for verify in [Verify::Warn, Verify::Strict] {
+            let fleet = fleet(template, verify);
+            for before in &befores {
+                let all = [&before[..], &good, &good].concat();
+                let whole = stream(&fleet, &all, &[]);
+                let answered = whole.0.iter().filter(|sent| *sent == &reply.replace(' ', "")).count();
+                assert!(answered >= 2, "{} before {}, {verify:?}: {whole:?}", hex(before), hex(&good));
+                let every: Vec<usize> = (1..all.len()).collect();
+                for splits in (1..all.len()).map(|at| vec![at]).chain([every]) {
+                    assert_eq!(stream(&fleet, &all, &splits), whole, "{} split at {splits:?}, {verify:?}", hex(&all));
+                }
+            }
+        }
+    };
+    for (request, reply) in TRACKER {
+        check(&tracker(), request, reply);
+    }
+    let reply = "FEFEFEFE 68AAAAAAAAAAAA68 91 08 33333433 AB896745 12 16";
+    check(&meter("wire"), "68AAAAAAAAAAAA68110433333433AE16", reply);
+    check(&dnp3(), DNP3[1], DNP3[1]);
+    check(&dle(), "100201101003101002261003", "100201101003101002261003");
+}
+
+/// Inside the outer frame the envelope is part of the through data.
+#[test]
+fn an_envelope_in_the_outer_frame() {
+    let files = [("default.json".to_owned(), rules(&tracker()))];
+    let template = tracker();
+    let setup = Setup { template: &template, files: &files, verify: Verify::Strict, fsuid: "3031", device: (1, 1) };
+    let mut product = Product::over("udp", &setup).unwrap();
+    let id = product.fleet.fsus[0].id.bytes;
+    let (mut framed, mut escaped, mut plain) = (vec![], vec![], vec![]);
+    for (request, reply) in TRACKER {
+        Head::request(&id, &[0; 8], 1, 1).build(Some(&bytes(request)), &mut framed).unwrap();
+        let datagram = escape(&framed, &mut escaped).to_vec();
+        let replies = product.datagram(&datagram, now());
+        let up = Frames::new(&replies[0]).next().unwrap().unwrap().plain(&mut plain).and_then(Up::new_checked).unwrap();
+        let Comm::Through(data) = up.comm else { panic!("{up:?}") };
+        assert_eq!(hex(data), reply);
+    }
+}
+
+/// Nothing is allocated from request to reply.
+#[test]
+fn what_is_changed_on_the_way_allocates_nothing() {
+    let frames: Vec<(Value, Vec<u8>)> = vec![
+        (tracker(), TRACKER.map(|(request, _)| request).concat()),
+        (meter("wire"), "FEFE68AAAAAAAAAAAA68110433333433AE16".to_owned()),
+        (dnp3(), DNP3.concat()),
+        (dle(), "100201101003101002261003".to_owned()),
+    ]
+    .into_iter()
+    .map(|(template, wire)| (template, bytes(&wire)))
+    .collect();
+    for (template, wire) in frames {
+        let mut mock = mock(&fleet(&template, Verify::Strict));
+        let (mut replies, now) = (Replies::with_capacity(1_024, 1 << 20), moment(now()));
+        let mut connection = mock.open(0, ([127, 0, 0, 1], 9).into(), now, &mut replies).unwrap();
+        let mut serve = || {
+            replies.reset();
+            assert!(mock.on_bytes(&mut connection, &wire, now, &mut replies));
+            replies.sent().count()
+        };
+        let mut answered = 0;
+        (0..16).for_each(|_| _ = serve());
+        let counted = allocation_counter::measure(|| answered = serve());
+        assert_eq!((counted.count_total, answered > 0), (0, true), "{template}");
+    }
 }
 
 /// Clients send what a device understands.
@@ -658,7 +747,7 @@ proptest! {
         }
         let mut splits: Vec<usize> = splits.into_iter().map(|at| at.min(all.len())).collect();
         splits.sort_unstable();
-        let (sent, _, _) = stream(&template, Verify::Strict, &all, &splits);
+        let (sent, _) = stream(&fleet(&template, Verify::Strict), &all, &splits);
         // Garbage may be a good frame by itself.
         let mut sent = sent.iter();
         for wire in &expected {
